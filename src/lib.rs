@@ -1,0 +1,4 @@
+//! A Prometheus exporter for Redis and its relatives.
+//!
+//! Data flows one way: `config` names the targets, `connection` asks them, `collector` reads the
+//! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.

@@ -1,0 +1,3 @@
+//! The wiring: arguments, configuration, daemon.
+
+fn main() {}
