@@ -2,3 +2,6 @@
 //!
 //! Data flows one way: `config` names the targets, `connection` asks them, `collector` reads the
 //! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.
+
+pub mod encode;
+pub mod metric;

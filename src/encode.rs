@@ -1,0 +1,524 @@
+//! Snapshots → exposition text (Prometheus text format 0.0.4), and its gzip. Pure.
+//!
+//! Writes bytes directly: what a scrape costs is decided here. It gives no value a meaning; units
+//! and spellings come from the family.
+
+use std::io::Write as _;
+use std::iter::Peekable;
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+
+use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Snapshot, Summary, Unit, Value};
+
+/// A page ready to be served: the text, and the same compressed.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The exposition text.
+    pub text: Bytes,
+    /// The same as gzip.
+    pub gzip: Bytes,
+}
+
+impl Page {
+    /// Compresses a text, once, for all scrapes of it.
+    #[must_use]
+    pub fn new(mut text: Vec<u8>) -> Self {
+        let mut gzip = gzip(&text);
+        // A page is kept until the next one: what room is left over would be kept as well.
+        text.shrink_to_fit();
+        gzip.shrink_to_fit();
+        Self {
+            text: text.into(),
+            gzip: gzip.into(),
+        }
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    // Exposition text shrinks by about 90 %; level 1 costs a sixth of level 6 for nearly that.
+    let room = Vec::with_capacity(text.len() / 6);
+    let mut encoder = GzEncoder::new(room, Compression::fast());
+    // Writing into memory cannot fail; an empty body would still be told from a full one.
+    let written = encoder.write_all(text);
+    written.and_then(|()| encoder.finish()).unwrap_or_default()
+}
+
+/// A snapshot, and the value of the `target` label that its samples get, if any.
+pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
+
+/// Writes snapshots as one page: every family once, with the samples of all targets.
+///
+/// With `legacy_names`, the spellings of `redis_exporter` that break Prometheus's naming stand
+/// beside the clean ones.
+#[must_use]
+pub fn encode(snapshots: &[Labelled<'_>], legacy_names: bool) -> Vec<u8> {
+    let samples = snapshots
+        .iter()
+        .flat_map(|(_, snapshot)| snapshot.samples());
+    let lines: usize = samples.map(|sample| lines(sample.value)).sum();
+    let mut text = Vec::with_capacity(lines * LINE_BYTES);
+    let mut targets: Vec<_> = snapshots
+        .iter()
+        .map(|(target, snapshot)| (*target, snapshot.samples().peekable()))
+        .collect();
+    let mut run = Vec::new();
+    while let Some(family) = next_family(&mut targets) {
+        run.clear();
+        for (target, samples) in &mut targets {
+            let of_family = |sample: &Sample<'_>| std::ptr::eq(sample.family, family);
+            run.extend(
+                std::iter::from_fn(|| samples.next_if(of_family)).map(|next| (*target, next)),
+            );
+        }
+        for spelling in spellings(family, legacy_names) {
+            write_family(&mut text, family, &spelling, &run);
+        }
+    }
+    text
+}
+
+/// A little more than a line has in the mean, headers included.
+const LINE_BYTES: usize = 112;
+
+/// How many lines a value takes.
+fn lines(value: &Value) -> usize {
+    match value {
+        Value::Number(_) => 1,
+        Value::Histogram(histogram) => histogram.counts.len() + 3,
+        Value::Summary(summary) => summary.percentiles.len() + 2,
+    }
+}
+
+/// The family with the smallest name among the next samples of all targets.
+fn next_family<'a>(
+    targets: &mut [(Option<&str>, Peekable<impl Iterator<Item = Sample<'a>>>)],
+) -> Option<&'static Descriptor> {
+    let heads = targets.iter_mut().filter_map(|(_, samples)| samples.peek());
+    heads.map(|sample| sample.family).min_by(|left, right| {
+        if std::ptr::eq(*left, *right) {
+            return std::cmp::Ordering::Equal;
+        }
+        left.name.cmp(right.name)
+    })
+}
+
+/// A name under which a family is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spelling {
+    /// The full metric name.
+    pub name: &'static str,
+    /// The type that goes with it.
+    pub kind: Kind,
+    /// Whether values stand as in the reply instead of in the base unit.
+    pub as_replied: bool,
+}
+
+/// The names under which a family is written, one or two.
+pub fn spellings(family: &Descriptor, legacy_names: bool) -> impl Iterator<Item = Spelling> {
+    let legacy = family.legacy.filter(|_| legacy_names);
+    let clean = Spelling {
+        name: family.name,
+        kind: family.kind,
+        as_replied: false,
+    };
+    let clean = Some(clean).filter(|_| !legacy.is_some_and(|legacy| legacy.instead));
+    let legacy = legacy.map(|legacy| Spelling {
+        name: legacy.name,
+        kind: legacy.kind,
+        as_replied: legacy.as_replied,
+    });
+    clean.into_iter().chain(legacy)
+}
+
+fn write_family(
+    text: &mut Vec<u8>,
+    family: &Descriptor,
+    spelling: &Spelling,
+    run: &[(Option<&str>, Sample<'_>)],
+) {
+    write_header(text, family, spelling);
+    for (target, sample) in run {
+        let line = Line {
+            spelling,
+            unit: family.unit,
+            target: *target,
+            sample,
+        };
+        match sample.value {
+            Value::Number(number) => line.write(text, "", None, line.scaled(*number)),
+            Value::Histogram(histogram) => write_histogram(text, &line, histogram),
+            Value::Summary(summary) => write_summary(text, &line, summary),
+        }
+    }
+}
+
+fn write_header(text: &mut Vec<u8>, family: &Descriptor, spelling: &Spelling) {
+    for part in ["# HELP ", spelling.name, " "] {
+        text.extend_from_slice(part.as_bytes());
+    }
+    write_escaped(text, family.help, false);
+    text.extend_from_slice(b" From ");
+    text.extend_from_slice(family.source.command.as_bytes());
+    if !family.source.field.is_empty() {
+        text.push(b' ');
+        text.extend_from_slice(family.source.field.as_bytes());
+    }
+    for part in [
+        ".\n# TYPE ",
+        spelling.name,
+        " ",
+        spelling.kind.as_str(),
+        "\n",
+    ] {
+        text.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// What the lines of one sample have in common.
+struct Line<'a> {
+    spelling: &'a Spelling,
+    unit: Unit,
+    target: Option<&'a str>,
+    sample: &'a Sample<'a>,
+}
+
+impl Line<'_> {
+    fn scaled(&self, replied: f64) -> f64 {
+        if self.spelling.as_replied {
+            replied
+        } else {
+            self.unit.to_base(replied)
+        }
+    }
+
+    /// Writes one line. Labels with an empty value are left out: to Prometheus it is the same.
+    fn write(&self, text: &mut Vec<u8>, suffix: &str, extra: Option<(&str, &str)>, number: f64) {
+        let opened = self.write_start(text, suffix);
+        Self::write_end(text, opened, extra, number);
+    }
+
+    /// Writes the name and the labels that all lines of the sample share; true where there are any.
+    fn write_start(&self, text: &mut Vec<u8>, suffix: &str) -> bool {
+        text.extend_from_slice(self.spelling.name.as_bytes());
+        text.extend_from_slice(suffix.as_bytes());
+        let own = self
+            .sample
+            .family
+            .labels
+            .iter()
+            .copied()
+            .zip(self.sample.label_values());
+        let target = self.target.map(|target| ("target", target));
+        let mut opened = false;
+        for (name, value) in target.into_iter().chain(own) {
+            if !value.is_empty() {
+                text.push(if opened { b',' } else { b'{' });
+                opened = true;
+                write_label(text, name, value);
+            }
+        }
+        opened
+    }
+
+    fn write_end(text: &mut Vec<u8>, opened: bool, extra: Option<(&str, &str)>, number: f64) {
+        if let Some((name, value)) = extra {
+            text.push(if opened { b',' } else { b'{' });
+            write_label(text, name, value);
+        }
+        if opened || extra.is_some() {
+            text.push(b'}');
+        }
+        text.push(b' ');
+        write_number(text, number);
+        text.push(b'\n');
+    }
+}
+
+fn write_histogram(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram) {
+    let edge_text = |edge: &Edge| {
+        if line.spelling.as_replied {
+            edge.as_replied
+        } else {
+            edge.in_base_unit
+        }
+    };
+    // Buckets are most of a page, and only their ends differ.
+    let mut start = Vec::with_capacity(128);
+    let opened = line.write_start(&mut start, "_bucket");
+    let mut write_bucket = |edge: &str, count: u64| {
+        text.extend_from_slice(&start);
+        Line::write_end(text, opened, Some(("le", edge)), to_float(count));
+    };
+    for (edge, count) in histogram.edges.iter().zip(&histogram.counts) {
+        write_bucket(edge_text(edge), *count);
+    }
+    write_bucket("+Inf", histogram.count);
+    line.write(text, "_sum", None, line.scaled(histogram.sum));
+    line.write(text, "_count", None, to_float(histogram.count));
+}
+
+fn write_summary(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
+    let mut quantile = Vec::new();
+    for (percentile, value) in &summary.percentiles {
+        quantile.clear();
+        write_number(
+            &mut quantile,
+            if line.spelling.as_replied {
+                *percentile
+            } else {
+                share(*percentile)
+            },
+        );
+        let quantile = String::from_utf8_lossy(&quantile);
+        line.write(text, "", Some(("quantile", &quantile)), line.scaled(*value));
+    }
+    line.write(text, "_sum", None, line.scaled(summary.sum));
+    line.write(text, "_count", None, to_float(summary.count));
+}
+
+/// A percentile as a share of 1, without the tail that dividing 99.9 by 100 leaves.
+fn share(percentile: f64) -> f64 {
+    (percentile * 1e8).round() / 1e10
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "Prometheus has no other numbers than these"
+)]
+fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
+fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b"=\"");
+    write_escaped(text, value, true);
+    text.push(b'"');
+}
+
+/// Escapes backslash and line feed, and in labels the quote.
+fn write_escaped(text: &mut Vec<u8>, value: &str, quote: bool) {
+    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'"');
+    // Nearly every text is plain, and goes out as it is.
+    if !value.as_bytes().iter().any(is_special) {
+        text.extend_from_slice(value.as_bytes());
+        return;
+    }
+    for byte in value.bytes() {
+        match byte {
+            b'\\' => text.extend_from_slice(b"\\\\"),
+            b'\n' => text.extend_from_slice(b"\\n"),
+            b'"' if quote => text.extend_from_slice(b"\\\""),
+            _ => text.push(byte),
+        }
+    }
+}
+
+/// Writes a number as short as it can be read back: whole numbers without a point.
+fn write_number(text: &mut Vec<u8>, number: f64) {
+    /// Up to here every whole number is exact, and shorter without an exponent.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole and within i64, as just checked"
+        )]
+        let whole = number as i64;
+        text.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    } else {
+        text.extend_from_slice(ryu::Buffer::new().format(number).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Family, source};
+    use proptest::prelude::*;
+
+    static KEYS: Family<1> = Family::gauge(
+        "redis_test_keys",
+        &["db"],
+        source("INFO", "keys"),
+        Unit::One,
+        "Keys of a database.",
+    );
+    static DELAY: Family<0> = Family::gauge(
+        "redis_test_delay_seconds",
+        &[],
+        source("INFO", "delay_usec"),
+        Unit::Microseconds,
+        "A delay.",
+    )
+    .legacy_as_replied("redis_test_delay_usec", Kind::Gauge);
+    static LATENCY: Family<1> = Family::histogram(
+        "redis_test_latency_seconds",
+        &["cmd"],
+        source("LATENCY", ""),
+        Unit::Microseconds,
+        "Latencies.",
+    )
+    .legacy_instead("redis_test_latency_usec", Kind::Histogram);
+    static QUANTILES: Family<0> = Family::summary(
+        "redis_test_quantiles_seconds",
+        &[],
+        source("INFO", ""),
+        Unit::Microseconds,
+        "Percentiles.",
+    )
+    .legacy_instead("redis_test_quantiles_usec", Kind::Summary);
+    static EDGES: [Edge; 2] = [
+        Edge {
+            at: 1,
+            as_replied: "1",
+            in_base_unit: "1e-06",
+        },
+        Edge {
+            at: 2,
+            as_replied: "2",
+            in_base_unit: "2e-06",
+        },
+    ];
+
+    fn text(snapshot: Snapshot, legacy_names: bool) -> String {
+        String::from_utf8(encode(&[(None, &snapshot.finish())], legacy_names)).unwrap()
+    }
+
+    #[test]
+    fn families_of_several_targets_stand_together() {
+        let snapshot = |db: &str, keys: f64| {
+            let mut snapshot = Snapshot::default();
+            snapshot.push(&KEYS, [db], keys);
+            snapshot.finish()
+        };
+        let (first, second) = (snapshot("db0", 1.0), snapshot("db1", 0.5));
+        let page = encode(&[(Some("a"), &first), (Some("b\"\\\n"), &second)], true);
+        let expected = "# HELP redis_test_keys Keys of a database. From INFO keys.\n\
+                        # TYPE redis_test_keys gauge\n\
+                        redis_test_keys{target=\"a\",db=\"db0\"} 1\n\
+                        redis_test_keys{target=\"b\\\"\\\\\\n\",db=\"db1\"} 0.5\n";
+        assert_eq!(String::from_utf8(page).unwrap(), expected);
+    }
+
+    #[test]
+    fn legacy_spelling_stands_beside_the_clean_one_in_its_own_unit() {
+        let mut snapshot = Snapshot::default();
+        snapshot.push(&DELAY, [], 1250.0);
+        let both = text(snapshot.clone(), true);
+        assert!(
+            both.contains("\nredis_test_delay_seconds 0.00125\n"),
+            "{both}"
+        );
+        assert!(both.contains("\nredis_test_delay_usec 1250\n"), "{both}");
+        assert!(!text(snapshot, false).contains("usec 1250"));
+    }
+
+    #[test]
+    fn histogram_has_every_edge_infinity_sum_and_count() {
+        let mut snapshot = Snapshot::default();
+        let histogram = Histogram {
+            edges: &EDGES,
+            counts: vec![3, 4],
+            count: 5,
+            sum: 1500.0,
+        };
+        snapshot.push_histogram(&LATENCY, ["get"], histogram);
+        let legacy = text(snapshot.clone(), true);
+        let lines: Vec<_> = legacy.lines().skip(2).collect();
+        assert_eq!(
+            lines,
+            [
+                "redis_test_latency_usec_bucket{cmd=\"get\",le=\"1\"} 3",
+                "redis_test_latency_usec_bucket{cmd=\"get\",le=\"2\"} 4",
+                "redis_test_latency_usec_bucket{cmd=\"get\",le=\"+Inf\"} 5",
+                "redis_test_latency_usec_sum{cmd=\"get\"} 1500",
+                "redis_test_latency_usec_count{cmd=\"get\"} 5",
+            ]
+        );
+        let clean = text(snapshot, false);
+        assert!(clean.contains("redis_test_latency_seconds_bucket{cmd=\"get\",le=\"1e-06\"} 3\n"));
+        assert!(
+            clean.contains("redis_test_latency_seconds_sum{cmd=\"get\"} 0.0015\n"),
+            "{clean}"
+        );
+    }
+
+    #[test]
+    fn summary_quantiles_are_percentiles_only_in_the_legacy_spelling() {
+        let mut snapshot = Snapshot::default();
+        let percentiles = vec![(50.0, 1.003), (99.9, 4015.0)];
+        snapshot.push_summary(
+            &QUANTILES,
+            [],
+            Summary {
+                percentiles,
+                count: 2,
+                sum: 8.0,
+            },
+        );
+        let legacy = text(snapshot.clone(), true);
+        assert!(
+            legacy.contains("redis_test_quantiles_usec{quantile=\"99.9\"} 4015\n"),
+            "{legacy}"
+        );
+        let clean = text(snapshot, false);
+        assert!(
+            clean.contains("redis_test_quantiles_seconds{quantile=\"0.999\"} 0.004015\n"),
+            "{clean}"
+        );
+    }
+
+    #[test]
+    fn labels_without_a_value_are_left_out() {
+        let mut snapshot = Snapshot::default();
+        snapshot.push(&KEYS, [""], 2.0);
+        assert!(text(snapshot, true).ends_with("\nredis_test_keys 2\n"));
+    }
+
+    #[test]
+    fn gzip_unpacks_to_the_text() {
+        let page = Page::new(b"redis_up 1\n".repeat(100));
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(
+            &mut flate2::read::GzDecoder::new(&page.gzip[..]),
+            &mut unpacked,
+        )
+        .unwrap();
+        assert_eq!(unpacked, page.text);
+        assert!(page.gzip.len() < page.text.len() / 5);
+    }
+
+    /// Undoes the escapes of a label value and ends at its quote.
+    fn unescape(escaped: &str) -> String {
+        let mut value = String::new();
+        let mut letters = escaped.chars();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '"' => return value,
+                '\\' => match letters.next() {
+                    Some('n') => value.push('\n'),
+                    Some(other) => value.push(other),
+                    None => {}
+                },
+                _ => value.push(letter),
+            }
+        }
+        panic!("no closing quote in {escaped}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(label in "(\\PC|[\n\\\\\"]){1,40}", number in any::<f64>()) {
+            prop_assume!(number.is_finite());
+            let mut snapshot = Snapshot::default();
+            snapshot.push(&KEYS, [&label], number);
+            let page = text(snapshot, true);
+            let line = page.strip_suffix('\n').unwrap().rsplit('\n').next().unwrap();
+            let (labels, value) = line.rsplit_once(' ').unwrap();
+            let escaped = labels.strip_prefix("redis_test_keys{db=\"").unwrap();
+            prop_assert_eq!(unescape(escaped), label);
+            prop_assert_eq!(value.parse::<f64>().unwrap().to_bits(), (number + 0.0).to_bits());
+        }
+    }
+}
