@@ -4,4 +4,8 @@
 //! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.
 
 pub mod encode;
+pub mod failure;
+pub mod info;
 pub mod metric;
+pub mod reply;
+pub mod supervise;
