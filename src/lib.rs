@@ -3,6 +3,7 @@
 //! Data flows one way: `config` names the targets, `connection` asks them, `collector` reads the
 //! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.
 
+pub mod collector;
 pub mod encode;
 pub mod failure;
 pub mod info;

@@ -1,0 +1,43 @@
+//! CLUSTER INFO: the state of a cluster as one of its nodes sees it.
+//!
+//! Its fields have the form of INFO's, and their rows stand with INFO's.
+
+use super::{Answers, Collector, Question, Server, info};
+use crate::info::Info;
+use crate::metric::Snapshot;
+use crate::reply::Reply;
+
+/// Asks a node for its view of the cluster.
+pub static CLUSTER_INFO: Question = Question {
+    commands: &[&["CLUSTER", "INFO"]],
+    permission: "+cluster|info",
+};
+
+/// Reads the state of the cluster. Its families are those of the collector `info`.
+pub static COLLECTOR: Collector = Collector {
+    name: "cluster",
+    about: "Every plain field of CLUSTER INFO, on nodes of a cluster.",
+    on_by_default: true,
+    questions: &[&CLUSTER_INFO],
+    applies: Server::is_cluster_node,
+    families: Vec::new,
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    if let Some(text) = answers.reply(&CLUSTER_INFO).and_then(Reply::text) {
+        info::read_fields(&Info::parse(&text), snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_nodes_of_a_cluster_are_asked() {
+        let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
+        assert!(of("redis_mode:cluster\r\n") && of("cluster_enabled:1\r\n"));
+        assert!(!of("redis_mode:standalone\r\ncluster_enabled:0\r\n"));
+    }
+}

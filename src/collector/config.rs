@@ -1,0 +1,210 @@
+//! CONFIG GET of single parameters. CONFIG GET of everything would carry passwords, and several
+//! parameters in one command are known only to Redis 7 and later.
+
+use super::{Answers, Collector, Question, Server};
+use crate::info;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+
+/// Asks how many threads do I/O.
+pub static IO_THREADS: Question = parameter(&[&["CONFIG", "GET", "io-threads"]]);
+/// Asks how many clients may be connected.
+pub static MAXCLIENTS: Question = parameter(&[&["CONFIG", "GET", "maxclients"]]);
+/// Asks for the memory limit.
+pub static MAXMEMORY: Question = parameter(&[&["CONFIG", "GET", "maxmemory"]]);
+/// Asks for the size of the replication backlog.
+pub static REPL_BACKLOG_SIZE: Question = parameter(&[&["CONFIG", "GET", "repl-backlog-size"]]);
+/// Asks how many databases there are.
+pub static DATABASES: Question = parameter(&[&["CONFIG", "GET", "databases"]]);
+/// Asks for the limits of output buffers, per class of clients.
+pub static OUTPUT_BUFFER_LIMITS: Question =
+    parameter(&[&["CONFIG", "GET", "client-output-buffer-limit"]]);
+
+const fn parameter(commands: &'static [&'static [&'static str]]) -> Question {
+    Question {
+        commands,
+        permission: "+config|get",
+    }
+}
+
+static IO_THREADS_SET: Family<0> = Family::gauge(
+    "redis_config_io_threads",
+    &[],
+    source("CONFIG GET", "io-threads"),
+    Unit::One,
+    "Threads that read from and write to clients, the main thread included.",
+);
+
+static MAXCLIENTS_SET: Family<0> = Family::gauge(
+    "redis_config_maxclients",
+    &[],
+    source("CONFIG GET", "maxclients"),
+    Unit::One,
+    "Clients that may be connected at the same time.",
+);
+
+static MAXMEMORY_SET: Family<0> = Family::gauge(
+    "redis_config_maxmemory",
+    &[],
+    source("CONFIG GET", "maxmemory"),
+    Unit::Bytes,
+    "Memory that the server may use, in bytes; 0 means no limit.",
+);
+
+static REPL_BACKLOG_SIZE_SET: Family<0> = Family::gauge(
+    "redis_config_repl_backlog_size",
+    &[],
+    source("CONFIG GET", "repl-backlog-size"),
+    Unit::Bytes,
+    "Size of the replication backlog, in bytes.",
+);
+
+static OUTPUT_BUFFER_LIMIT: Family<2> = Family::gauge(
+    "redis_config_client_output_buffer_limit_bytes",
+    &["class", "limit"],
+    source("CONFIG GET", "client-output-buffer-limit"),
+    Unit::Bytes,
+    "Size of the output buffer above which a client of the class is disconnected; 0 means no limit.",
+);
+
+static OUTPUT_BUFFER_LIMIT_OVERCOME: Family<2> = Family::gauge(
+    "redis_config_client_output_buffer_limit_overcome_seconds",
+    &["class", "limit"],
+    source("CONFIG GET", "client-output-buffer-limit"),
+    Unit::Seconds,
+    "For how long a client of the class may stay above its soft limit.",
+);
+
+/// Parameters whose value is one number.
+static NUMBERS: &[(&Question, &Family<0>)] = &[
+    (&IO_THREADS, &IO_THREADS_SET),
+    (&MAXCLIENTS, &MAXCLIENTS_SET),
+    (&MAXMEMORY, &MAXMEMORY_SET),
+    (&REPL_BACKLOG_SIZE, &REPL_BACKLOG_SIZE_SET),
+];
+
+/// Reads the parameters. What is said about `databases` is used by the collector `keyspace`.
+pub static COLLECTOR: Collector = Collector {
+    name: "config",
+    about: "The few parameters of CONFIG that other metrics are compared with.",
+    on_by_default: true,
+    questions: &[
+        &IO_THREADS,
+        &MAXCLIENTS,
+        &MAXMEMORY,
+        &REPL_BACKLOG_SIZE,
+        &DATABASES,
+        &OUTPUT_BUFFER_LIMITS,
+    ],
+    applies: Server::holds_keys,
+    families,
+    read,
+};
+
+fn families() -> Vec<&'static Descriptor> {
+    let numbers = NUMBERS.iter().map(|(_, family)| family.descriptor());
+    numbers
+        .chain([
+            OUTPUT_BUFFER_LIMIT.descriptor(),
+            OUTPUT_BUFFER_LIMIT_OVERCOME.descriptor(),
+        ])
+        .collect()
+}
+
+/// The number that a parameter is set to.
+pub(super) fn number(answers: &Answers<'_>, question: &'static Question) -> Option<f64> {
+    info::number(&answers.parameter(question)?)
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    for (question, family) in NUMBERS {
+        if let Some(value) = number(answers, question) {
+            snapshot.push(family, [], value);
+        }
+    }
+    if let Some(limits) = answers.parameter(&OUTPUT_BUFFER_LIMITS) {
+        read_output_buffer_limits(&limits, snapshot);
+    }
+}
+
+/// Reads `normal 0 0 0 slave 268435456 67108864 60`: class, hard limit, soft limit, and the seconds
+/// for which the soft limit may be exceeded.
+fn read_output_buffer_limits(limits: &str, snapshot: &mut Snapshot) {
+    let words: Vec<&str> = limits.split_ascii_whitespace().collect();
+    for group in words.chunks(4) {
+        let [class, hard, soft, seconds] = group else {
+            return;
+        };
+        let values = [
+            (&OUTPUT_BUFFER_LIMIT, "hard", hard),
+            (&OUTPUT_BUFFER_LIMIT, "soft", soft),
+            (&OUTPUT_BUFFER_LIMIT_OVERCOME, "soft", seconds),
+        ];
+        for (family, limit, value) in values {
+            if let Some(value) = info::number(value) {
+                snapshot.push(family, [class, limit], value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+    use crate::reply::Reply;
+    use proptest::prelude::*;
+
+    fn seen(replies: &[(&'static Question, Reply)]) -> Vec<String> {
+        reading::of(&COLLECTOR, "", Circumstances::default(), replies)
+    }
+
+    #[test]
+    fn parameters_are_numbers_in_text() {
+        let replies = [
+            (&IO_THREADS, reading::parameter("io-threads", "1")),
+            (&MAXCLIENTS, reading::parameter("maxclients", "10000")),
+            (&MAXMEMORY, reading::parameter("maxmemory", "0")),
+            (
+                &REPL_BACKLOG_SIZE,
+                reading::parameter("repl-backlog-size", "1048576"),
+            ),
+        ];
+        let expected = [
+            "redis_config_io_threads{} 1",
+            "redis_config_maxclients{} 10000",
+            "redis_config_maxmemory{} 0",
+            "redis_config_repl_backlog_size{} 1048576",
+        ];
+        assert_eq!(seen(&replies), expected);
+    }
+
+    #[test]
+    fn a_parameter_that_the_server_does_not_have_is_absent() {
+        assert!(seen(&[(&IO_THREADS, Reply::List(Vec::new()))]).is_empty());
+    }
+
+    #[test]
+    fn limits_of_output_buffers_have_a_class_and_a_kind() {
+        let limits = "normal 0 0 0 slave 268435456 67108864 60";
+        let replies = [(&OUTPUT_BUFFER_LIMITS, reading::parameter("any", limits))];
+        let expected = [
+            "redis_config_client_output_buffer_limit_bytes{normal,hard} 0",
+            "redis_config_client_output_buffer_limit_bytes{normal,soft} 0",
+            "redis_config_client_output_buffer_limit_bytes{slave,hard} 268435456",
+            "redis_config_client_output_buffer_limit_bytes{slave,soft} 67108864",
+            "redis_config_client_output_buffer_limit_overcome_seconds{normal,soft} 0",
+            "redis_config_client_output_buffer_limit_overcome_seconds{slave,soft} 60",
+        ];
+        assert_eq!(seen(&replies), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_of_limits_is_read_without_a_panic(limits in "(\\PC| |normal|[0-9]{1,20})*") {
+            let mut snapshot = Snapshot::default();
+            read_output_buffer_limits(&limits, &mut snapshot);
+            let words = limits.split_ascii_whitespace().count();
+            prop_assert!(snapshot.len() <= words / 4 * 3);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The Commandstats section of INFO: one record per command,
+//! `cmdstat_get:calls=3,usec=9,usec_per_call=3.00,rejected_calls=0,failed_calls=1`.
+
+use std::collections::HashMap;
+
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::info::{Field, Info, number};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+static CALLS: Family<1> = Family::counter(
+    "redis_commands_total",
+    &["cmd"],
+    source("INFO", "cmdstat_<cmd>:calls"),
+    Unit::One,
+    "Calls of the command.",
+);
+
+static DURATION: Family<1> = Family::counter(
+    "redis_commands_duration_seconds_total",
+    &["cmd"],
+    source("INFO", "cmdstat_<cmd>:usec"),
+    Unit::Microseconds,
+    "Time that the server spent executing the command.",
+);
+
+static REJECTED: Family<1> = Family::counter(
+    "redis_commands_rejected_calls_total",
+    &["cmd"],
+    source("INFO", "cmdstat_<cmd>:rejected_calls"),
+    Unit::One,
+    "Calls of the command that were refused before it was executed.",
+);
+
+static FAILED: Family<1> = Family::counter(
+    "redis_commands_failed_calls_total",
+    &["cmd"],
+    source("INFO", "cmdstat_<cmd>:failed_calls"),
+    Unit::One,
+    "Calls of the command that failed while it was executed.",
+);
+
+/// Each family with the name of its value in a record.
+static VALUES: &[(&Family<1>, &str)] = &[
+    (&CALLS, "calls"),
+    (&DURATION, "usec"),
+    (&REJECTED, "rejected_calls"),
+    (&FAILED, "failed_calls"),
+];
+
+/// Reads the statistics of commands.
+pub static COLLECTOR: Collector = Collector {
+    name: "commandstats",
+    about: "Calls, time and failures per command.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: always,
+    families: || {
+        VALUES
+            .iter()
+            .map(|(family, _)| family.descriptor())
+            .collect()
+    },
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    for (command, field) in records(&answers.info) {
+        for (name, value) in field.record() {
+            let row = VALUES.iter().find(|(_, wanted)| *wanted == name);
+            if let (Some((family, _)), Some(value)) = (row, number(value)) {
+                snapshot.push(family, [command], value);
+            }
+        }
+    }
+}
+
+fn records<'a, 'i>(info: &'i Info<'a>) -> impl Iterator<Item = (&'a str, &'i Field<'a>)> {
+    info.fields().iter().filter_map(|field| {
+        field
+            .name
+            .strip_prefix("cmdstat_")
+            .map(|command| (command, field))
+    })
+}
+
+/// How often a command was called, and for how long in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::collector) struct Usage {
+    /// The number of calls.
+    pub(in crate::collector) calls: u64,
+    /// Their time, in microseconds.
+    pub(in crate::collector) microseconds: f64,
+}
+
+/// The usage of every command that has been called, by its name in the statistics: a sub-command
+/// stands as `config|get`.
+pub(in crate::collector) fn usage<'a>(info: &Info<'a>) -> HashMap<&'a str, Usage> {
+    records(info)
+        .filter_map(|(command, field)| {
+            let calls = field.in_record("calls")?.parse().ok()?;
+            let microseconds = field.number_in_record("usec")?;
+            Some((
+                command,
+                Usage {
+                    calls,
+                    microseconds,
+                },
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    #[test]
+    fn every_value_is_read_by_its_name() {
+        let redis_7 = "# Commandstats\r\n\
+            cmdstat_config|get:calls=2,usec=10,usec_per_call=5.00,rejected_calls=3,failed_calls=1\r\n";
+        let expected = [
+            "redis_commands_duration_seconds_total{config|get} 10",
+            "redis_commands_failed_calls_total{config|get} 1",
+            "redis_commands_rejected_calls_total{config|get} 3",
+            "redis_commands_total{config|get} 2",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, redis_7), expected);
+    }
+
+    #[test]
+    fn a_server_that_does_not_count_failures_has_none() {
+        let redis_5 = "# Commandstats\r\ncmdstat_set:calls=22351,usec=21588,usec_per_call=0.97\r\n";
+        let expected = [
+            "redis_commands_duration_seconds_total{set} 21588",
+            "redis_commands_total{set} 22351",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, redis_5), expected);
+    }
+
+    #[test]
+    fn usage_is_known_by_the_name_of_the_command() {
+        let info =
+            Info::parse("cmdstat_get:calls=20501,usec=13247\r\ncmdstat_bad:calls=x,usec=1\r\n");
+        let expected = HashMap::from([(
+            "get",
+            Usage {
+                calls: 20_501,
+                microseconds: 13_247.0,
+            },
+        )]);
+        assert_eq!(usage(&info), expected);
+    }
+}

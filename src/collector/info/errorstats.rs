@@ -1,0 +1,156 @@
+//! The Errorstats section of INFO: one record per error code, `errorstat_ERR:count=3`.
+
+use crate::collector::{Answers, Collector, INFO, Server, always};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+/// Most codes that are read. Scripts and modules can make codes up, and a name per failure would
+/// be a series per failure.
+const CODES_MAX: usize = 128;
+
+/// Codes that every server can reply with.
+const WELL_KNOWN: &[&str] = &["ERR", "NOAUTH", "NOPERM", "WRONGPASS"];
+
+/// Codes of servers that hold keys.
+const WELL_KNOWN_WITH_KEYS: &[&str] = &[
+    "BUSY",
+    "BUSYGROUP",
+    "BUSYKEY",
+    "EXECABORT",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOGROUP",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "OOM",
+    "READONLY",
+    "UNKILLABLE",
+    "WRONGTYPE",
+];
+
+/// Codes of cluster nodes.
+const WELL_KNOWN_IN_CLUSTERS: &[&str] = &["ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"];
+
+static ERRORS: Family<1> = Family::counter(
+    "redis_errors_total",
+    &["err"],
+    source("INFO", "errorstat_<err>:count"),
+    Unit::One,
+    "Error replies by their code.",
+);
+
+/// Reads the statistics of error replies.
+///
+/// Beyond 128 codes the rarest are left out. They are not summed up under a name of
+/// their own: a code that grows out of such a sum would make it fall, which reads as a restart.
+/// The total of all error replies is a metric anyway.
+pub static COLLECTOR: Collector = Collector {
+    name: "errorstats",
+    about: "Error replies per code.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: always,
+    families: || vec![ERRORS.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let info = &answers.info;
+    let counted = info.fields().iter().filter_map(|field| {
+        let code = field.name.strip_prefix("errorstat_")?;
+        Some((code, field.number_in_record("count")?))
+    });
+    let mut counted: Vec<_> = counted.collect();
+    counted.sort_by(|(code, count), (other_code, other_count)| {
+        other_count
+            .total_cmp(count)
+            .then_with(|| code.cmp(other_code))
+    });
+    for (code, count) in counted.into_iter().take(CODES_MAX) {
+        snapshot.push(&ERRORS, [code], count);
+    }
+    // Only servers with this field have statistics of errors.
+    if info.get("total_error_replies").is_some() {
+        start_at_zero(&Server::from_info(info), snapshot);
+    }
+}
+
+/// A counter that first appears at 5 has a rate of 0. Of two samples the first stays, so these
+/// fill the gaps.
+fn start_at_zero(server: &Server, snapshot: &mut Snapshot) {
+    let with_keys = if server.holds_keys() {
+        WELL_KNOWN_WITH_KEYS
+    } else {
+        &[]
+    };
+    let in_clusters = if server.is_cluster_node() {
+        WELL_KNOWN_IN_CLUSTERS
+    } else {
+        &[]
+    };
+    for code in WELL_KNOWN.iter().chain(with_keys).chain(in_clusters) {
+        snapshot.push(&ERRORS, [code], 0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+    use std::fmt::Write;
+
+    const REDIS_7: &str = "# Stats\r\ntotal_error_replies:8\r\n# Errorstats\r\n\
+        errorstat_ERR:count=3\r\nerrorstat_NOPERM:count=1\r\nerrorstat_WRONGTYPE:count=2\r\n";
+
+    fn seen(info: &str) -> Vec<String> {
+        reading::of_info(&COLLECTOR, info)
+    }
+
+    #[test]
+    fn counted_codes_have_their_count_and_well_known_ones_start_at_0() {
+        let seen = seen(REDIS_7);
+        assert_eq!(seen.len(), WELL_KNOWN.len() + WELL_KNOWN_WITH_KEYS.len());
+        for line in [
+            "{ERR} 3",
+            "{NOPERM} 1",
+            "{WRONGTYPE} 2",
+            "{OOM} 0",
+            "{NOAUTH} 0",
+        ] {
+            assert!(
+                seen.contains(&format!("redis_errors_total{line}")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_of_clusters_start_at_0_on_their_nodes_only() {
+        let moved = "redis_errors_total{MOVED} 0".to_owned();
+        assert!(!seen(REDIS_7).contains(&moved));
+        assert!(seen(&format!("redis_mode:cluster\r\n{REDIS_7}")).contains(&moved));
+    }
+
+    #[test]
+    fn a_sentinel_starts_at_0_for_what_it_can_reply() {
+        let sentinel = "redis_mode:sentinel\r\ntotal_error_replies:0\r\n";
+        assert_eq!(seen(sentinel).len(), WELL_KNOWN.len());
+    }
+
+    #[test]
+    fn a_server_without_statistics_of_errors_has_no_sample() {
+        assert!(seen("redis_version:5.0.14\r\n").is_empty());
+    }
+
+    #[test]
+    fn codes_that_are_made_up_are_bounded_and_the_most_frequent_stay() {
+        let mut info = String::new();
+        for code in 0..1_000 {
+            let _ = write!(info, "errorstat_E{code:03}:count={code}\r\n");
+        }
+        let seen = seen(&info);
+        assert_eq!(seen.len(), CODES_MAX);
+        assert_eq!(seen.first().unwrap(), "redis_errors_total{E872} 872");
+        assert_eq!(seen.last().unwrap(), "redis_errors_total{E999} 999");
+    }
+}

@@ -1,0 +1,201 @@
+//! What a server is and since when it runs: `redis_instance_info`, `redis_slave_info` and the
+//! start time.
+
+use super::replication::primaries;
+use crate::collector::{Answers, Circumstances, Collector, INFO, KnownStart, always};
+use crate::info::Info;
+use crate::metric::{Family, Snapshot, Unit, source};
+
+/// How far two computations of one start time may lie apart: both clocks are read in whole
+/// seconds, and the reply was under way for a while.
+const START_TOLERANCE_SECONDS: f64 = 2.0;
+
+/// The labels of `redis_instance_info`, each named like its field. A value that a server does not
+/// have is empty, which to Prometheus is the same as no label.
+const INSTANCE_LABELS: &[&str; 12] = &[
+    "role",
+    "redis_version",
+    "redis_build_id",
+    "redis_mode",
+    "os",
+    "maxmemory_policy",
+    "tcp_port",
+    "run_id",
+    "process_id",
+    "master_replid",
+    "valkey_version",
+    "valkey_release_stage",
+];
+
+static INSTANCE_INFO: Family<12> = Family::gauge(
+    "redis_instance_info",
+    INSTANCE_LABELS,
+    source("INFO", ""),
+    Unit::One,
+    "What the server is, in the labels; always 1.",
+);
+
+static REPLICA_INFO: Family<3> = Family::gauge(
+    "redis_slave_info",
+    &["master_host", "master_port", "read_only"],
+    source("INFO", "master_host"),
+    Unit::One,
+    "The primary of a replica, and whether the replica is read-only, in the labels; always 1.",
+);
+
+static START_TIME: Family<0> = Family::gauge(
+    "redis_start_time_seconds",
+    &[],
+    source("INFO", "uptime_in_seconds"),
+    Unit::Seconds,
+    "When the server started, in seconds since the epoch.",
+);
+
+/// Reads what the server is.
+pub static COLLECTOR: Collector = Collector {
+    name: "instance",
+    about: "Version, role and mode of the server, its primary, and its start time.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: always,
+    families: || {
+        vec![
+            INSTANCE_INFO.descriptor(),
+            REPLICA_INFO.descriptor(),
+            START_TIME.descriptor(),
+        ]
+    },
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let info = &answers.info;
+    if info.fields().is_empty() {
+        return;
+    }
+    snapshot.push(
+        &INSTANCE_INFO,
+        INSTANCE_LABELS.map(|label| label_value(info, label)),
+        1.0,
+    );
+    let read_only = info.get("slave_read_only").unwrap_or_default();
+    for primary in primaries(info) {
+        snapshot.push(&REPLICA_INFO, [primary.host, primary.port, read_only], 1.0);
+    }
+    if let Some(start) = start_time(info, &answers.circumstances) {
+        snapshot.push(&START_TIME, [], start);
+    }
+}
+
+/// The start time that this poll found, for the poller to bring along to the next one.
+#[must_use]
+pub fn known_start(answers: &Answers<'_>) -> Option<KnownStart> {
+    let run_id = answers.info.get("run_id")?.to_owned();
+    let seconds = start_time(&answers.info, &answers.circumstances)?;
+    Some(KnownStart { run_id, seconds })
+}
+
+fn label_value<'a>(info: &Info<'a>, label: &str) -> &'a str {
+    let renamed = || {
+        if label == "redis_mode" {
+            info.get("server_mode")
+        } else {
+            None
+        }
+    };
+    info.get(label).or_else(renamed).unwrap_or_default()
+}
+
+/// When the server started, in seconds since the epoch.
+///
+/// A server that says its own time says it of the same moment as its uptime, so the difference
+/// never moves. Without it the exporter's clock has to do, and what an earlier poll found for the
+/// same run stays: a start time that moves by a second looks like a restart.
+fn start_time(info: &Info<'_>, circumstances: &Circumstances) -> Option<f64> {
+    let uptime = info.number("uptime_in_seconds")?;
+    if let Some(microseconds) = info.number("server_time_usec") {
+        return Some((microseconds / 1e6).floor() - uptime);
+    }
+    let computed = circumstances.polled_at.floor() - uptime;
+    let known = circumstances.known_start.as_ref().filter(|known| {
+        info.get("run_id") == Some(known.run_id.as_str())
+            && (known.seconds - computed).abs() <= START_TOLERANCE_SECONDS
+    });
+    Some(known.map_or(computed, |known| known.seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    const VALKEY_REPLICA: &str = "\
+        # Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n\
+        valkey_release_stage:ga\r\nredis_build_id:d6ee345321ed50f9\r\nserver_mode:standalone\r\n\
+        os:Linux 6.12.0 x86_64\r\nprocess_id:8609\r\nrun_id:d0fc6ab0\r\ntcp_port:7911\r\n\
+        server_time_usec:1795442126183910\r\nuptime_in_seconds:9\r\n\
+        # Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\
+        # Replication\r\nrole:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:7910\r\n\
+        slave_read_only:1\r\nmaster_replid:2d8c\r\n";
+
+    #[test]
+    fn the_mode_of_valkey_and_its_own_version_stand_in_the_labels() {
+        let expected = [
+            "redis_instance_info{slave,7.2.4,d6ee345321ed50f9,standalone,Linux 6.12.0 x86_64,\
+             noeviction,7911,d0fc6ab0,8609,2d8c,9.1.2,ga} 1",
+            "redis_slave_info{127.0.0.1,7910,1} 1",
+            "redis_start_time_seconds{} 1795442117",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, VALKEY_REPLICA), expected);
+    }
+
+    #[test]
+    fn what_a_server_does_not_have_is_an_empty_label() {
+        let sentinel = "redis_version:7.0.15\r\nredis_mode:sentinel\r\n";
+        let expected = ["redis_instance_info{,7.0.15,,sentinel,,,,,,,,} 1"];
+        assert_eq!(reading::of_info(&COLLECTOR, sentinel), expected);
+    }
+
+    #[test]
+    fn a_reply_without_any_field_says_nothing() {
+        assert!(reading::of_info(&COLLECTOR, "").is_empty());
+    }
+
+    fn start_of_redis_5(polled_at: f64, known: Option<(&str, f64)>) -> Option<f64> {
+        let info =
+            Info::parse("redis_version:5.0.14\r\nrun_id:27334c9e\r\nuptime_in_seconds:100\r\n");
+        let known_start = known.map(|(run_id, seconds)| KnownStart {
+            run_id: run_id.to_owned(),
+            seconds,
+        });
+        start_time(
+            &info,
+            &Circumstances {
+                polled_at,
+                known_start,
+                ..Circumstances::default()
+            },
+        )
+    }
+
+    #[test]
+    fn a_known_start_of_the_same_run_stays() {
+        assert_eq!(start_of_redis_5(1_000.9, None), Some(900.0));
+        assert_eq!(
+            start_of_redis_5(1_001.1, Some(("27334c9e", 900.0))),
+            Some(900.0)
+        );
+        assert_eq!(
+            start_of_redis_5(1_001.1, Some(("another", 900.0))),
+            Some(901.0)
+        );
+    }
+
+    #[test]
+    fn a_known_start_that_is_far_off_is_forgotten() {
+        assert_eq!(
+            start_of_redis_5(2_000.0, Some(("27334c9e", 900.0))),
+            Some(1_900.0)
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! Numeric fields of INFO that have no row, each with the reason.
+
+/// A field of INFO that has no row.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// The name of the field; one `*` stands for any text, one `#` for a number.
+    pub field: &'static str,
+    /// Why it has no row.
+    pub reason: &'static str,
+}
+
+impl LeftOut {
+    /// Whether a field is meant.
+    #[must_use]
+    pub fn matches(&self, field: &str) -> bool {
+        let Some((prefix, suffix)) = self.field.split_once(['*', '#']) else {
+            return field == self.field;
+        };
+        let middle = field
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_suffix(suffix));
+        middle.is_some_and(|middle| self.field.contains('*') || middle.parse::<u64>().is_ok())
+    }
+}
+
+/// The reason why a field has no row; none where it has one or is not known.
+#[must_use]
+pub fn reason(field: &str) -> Option<&'static str> {
+    LEFT_OUT
+        .iter()
+        .find(|left_out| left_out.matches(field))
+        .map(|left_out| left_out.reason)
+}
+
+/// Every numeric field that is known to have no row.
+#[rustfmt::skip] // One field, one line.
+pub static LEFT_OUT: &[LeftOut] = &[
+    LeftOut { field: "*_human", reason: "the field without this ending, rounded for people" },
+    LeftOut { field: "uptime_in_days", reason: "the uptime in seconds, rounded" },
+    LeftOut { field: "redis_git_sha1", reason: "names the source of the build: not a measurement" },
+    LeftOut { field: "redis_git_dirty", reason: "tells about the build: not a measurement" },
+    LeftOut { field: "redis_build_id", reason: "a label of redis_instance_info" },
+    LeftOut { field: "gcc_version", reason: "the version of the compiler: not a measurement" },
+    LeftOut { field: "arch_bits", reason: "fixed with the build: not a measurement" },
+    LeftOut { field: "run_id", reason: "a label of redis_instance_info" },
+    LeftOut { field: "tcp_port", reason: "a port number: a label of redis_instance_info" },
+    LeftOut { field: "lru_clock", reason: "a clock that wraps around, for the server's own use" },
+    LeftOut { field: "thread_#_clients", reason: "shown as redis_thread_clients, with the thread as label" },
+    LeftOut { field: "used_active_time_io_thread_#", reason: "shown as redis_active_time_io_thread_seconds_total, with the thread as label" },
+    LeftOut { field: "master_replid", reason: "a label of redis_instance_info" },
+    LeftOut { field: "master_replid2", reason: "an identifier, not a measurement" },
+    LeftOut { field: "master_port", reason: "a port number: a label of redis_slave_info" },
+    LeftOut { field: "master_#_port", reason: "a port number: a label of the metrics of that primary" },
+    LeftOut { field: "master_link_status", reason: "shown as redis_master_link_up, with the primary as labels" },
+    LeftOut { field: "master_#_link_status", reason: "shown as redis_master_link_up, with the primary as labels" },
+    LeftOut { field: "master_last_io_seconds_ago", reason: "shown as redis_master_last_io_seconds_ago, with the primary as labels" },
+    LeftOut { field: "master_#_last_io_seconds_ago", reason: "shown as redis_master_last_io_seconds_ago, with the primary as labels" },
+    LeftOut { field: "master_sync_in_progress", reason: "shown as redis_master_sync_in_progress, with the primary as labels" },
+    LeftOut { field: "master_#_sync_in_progress", reason: "shown as redis_master_sync_in_progress, with the primary as labels" },
+    LeftOut { field: "master_client_io_thread", reason: "the number of a thread: not a measurement" },
+    LeftOut { field: "slave_repl_offset", reason: "shown as redis_slave_repl_offset, with the primary as labels" },
+    LeftOut { field: "slave_read_only", reason: "a label of redis_slave_info" },
+    LeftOut { field: "sentinel_masters", reason: "shown as redis_sentinel_masters, on sentinels" },
+    LeftOut { field: "sentinel_tilt", reason: "shown as redis_sentinel_tilt, on sentinels" },
+    LeftOut { field: "sentinel_tilt_since_seconds", reason: "shown as redis_sentinel_tilt_since_seconds, on sentinels" },
+    LeftOut { field: "sentinel_total_tilt", reason: "shown as redis_sentinel_tilts_total, on sentinels" },
+    LeftOut { field: "sentinel_running_scripts", reason: "shown as redis_sentinel_running_scripts, on sentinels" },
+    LeftOut { field: "sentinel_scripts_queue_length", reason: "shown as redis_sentinel_scripts_queue_length, on sentinels" },
+    LeftOut { field: "sentinel_simulate_failure_flags", reason: "shown as redis_sentinel_simulate_failure_flags, on sentinels" },
+    LeftOut { field: "tls_*_cert_serial", reason: "the serial number of a certificate: not a measurement" },
+    LeftOut { field: "tls_*_cert_expires_in_seconds", reason: "0 also where no certificate is loaded, which would look like an expired one" },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text_and_a_hash_for_a_number() {
+        assert!(reason("used_memory_human").is_some());
+        assert!(reason("thread_0_clients").is_some());
+        assert!(reason("thread_x_clients").is_none());
+        assert!(reason("used_memory").is_none());
+        assert!(reason("tls_cert_expires_in_seconds").is_none());
+    }
+
+    #[test]
+    fn no_field_is_left_out_twice() {
+        for (at, left_out) in LEFT_OUT.iter().enumerate() {
+            let twins = LEFT_OUT
+                .iter()
+                .skip(at + 1)
+                .filter(|other| other.matches(left_out.field));
+            assert_eq!(twins.count(), 0, "{} is left out twice", left_out.field);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! INFO: one row per field, in one file per group of sections; records have files of their own.
+//!
+//! A row is found by the name of its field. A field without a row is either a record, or stands in
+//! [`left_out`] with the reason.
+
+mod clients;
+mod cluster;
+pub mod commandstats;
+mod cpu;
+pub mod errorstats;
+pub mod instance;
+pub mod keyspace;
+pub mod latencystats;
+pub mod left_out;
+mod memory;
+mod modules;
+mod persistence;
+mod relatives;
+pub mod replication;
+mod replication_fields;
+mod row;
+pub mod scripting_engines;
+pub mod sentinel;
+mod server;
+mod stats;
+pub mod threads;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::{Collector, INFO, always};
+use crate::info::{Info, number};
+use crate::metric::{Family, Snapshot};
+
+/// Reads every plain field of INFO that has a row.
+pub static COLLECTOR: Collector = Collector {
+    name: "info",
+    about: "Every plain field of INFO.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: always,
+    families: || rows().map(Family::descriptor).collect(),
+    read: |answers, snapshot| read_fields(&answers.info, snapshot),
+};
+
+/// Sections whose fields are records or named by users: none of them has a row.
+const RECORD_SECTIONS: &[&str] = &[
+    "Commandstats",
+    "Errorstats",
+    "Latencystats",
+    "Keyspace",
+    "Keysizes",
+    "Modules",
+];
+
+static ROWS: LazyLock<HashMap<&'static str, &'static Family<0>>> = LazyLock::new(|| {
+    rows()
+        .map(|row| (row.descriptor().source.field, row))
+        .collect()
+});
+
+fn rows() -> impl Iterator<Item = &'static Family<0>> {
+    [
+        server::ROWS,
+        clients::ROWS,
+        memory::ROWS,
+        persistence::ROWS,
+        stats::ROWS,
+        replication_fields::ROWS,
+        cpu::ROWS,
+        cluster::ROWS,
+        modules::ROWS,
+        relatives::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Whether a field of INFO has a row.
+#[must_use]
+pub fn has_row(field: &str) -> bool {
+    ROWS.contains_key(field)
+}
+
+/// Adds a sample for every field that has a row and a number. Also reads CLUSTER INFO, whose
+/// fields have the same form.
+pub fn read_fields(info: &Info<'_>, snapshot: &mut Snapshot) {
+    let plain = info
+        .fields()
+        .iter()
+        .filter(|field| !RECORD_SECTIONS.contains(&field.section));
+    for field in plain {
+        if let (Some(row), Some(value)) = (ROWS.get(field.name), number(field.value)) {
+            snapshot.push(row, [], value);
+        }
+    }
+}
+
+/// The number in a name like `db0`, `slave1` or `engine_0`, as it stands there.
+fn numbered<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let number = name.strip_prefix(prefix)?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
+}

@@ -1,0 +1,55 @@
+//! Rows for the Persistence section of INFO: loading, forks, RDB and AOF.
+
+use super::row::{counter, gauge};
+use crate::metric::Family;
+use crate::metric::Kind::Gauge;
+use crate::metric::Unit::{Bytes, One, Percent, Seconds};
+
+#[rustfmt::skip] // One metric, one line.
+pub(super) static ROWS: &[Family<0>] = &[
+    gauge("loading", One, "redis_loading_dump_file", "Whether the server is loading its data from disk."),
+    gauge("async_loading", One, "redis_async_loading", "Whether the server loads a replicated dataset while it still serves the old one."),
+    gauge("loading_start_time", Seconds, "redis_loading_start_timestamp_seconds", "When the load that is under way began, in seconds since the epoch."),
+    gauge("loading_total_bytes", Bytes, "redis_loading_total_bytes", "Size of the file that is being loaded."),
+    gauge("loading_rdb_used_mem", Bytes, "redis_loading_rdb_memory_used_bytes", "Memory that the server used when the file that is being loaded was written."),
+    gauge("loading_loaded_bytes", Bytes, "redis_loading_loaded_bytes", "Bytes of the file that are loaded already."),
+    gauge("loading_loaded_perc", Percent, "redis_loading_loaded_ratio", "Share of the file that is loaded already."),
+    gauge("loading_eta_seconds", Seconds, "redis_loading_eta_seconds", "Seconds until the load should be done."),
+    gauge("current_cow_peak", Bytes, "redis_current_cow_peak_bytes", "Most memory that copy-on-write has taken while the current child process runs."),
+    gauge("current_cow_size", Bytes, "redis_current_cow_size_bytes", "Memory that copy-on-write takes while the current child process runs."),
+    gauge("current_cow_size_age", Seconds, "redis_current_cow_size_age_seconds", "Age of the last measurement of the current copy-on-write memory."),
+    gauge("current_fork_perc", Percent, "redis_current_fork_ratio", "How far the current child process is, as a share of its work."),
+    gauge("current_save_keys_processed", One, "redis_current_save_keys_processed", "Keys that the current save has written already."),
+    gauge("current_save_keys_total", One, "redis_current_save_keys", "Keys that the database had when the current save began."),
+    gauge("rdb_changes_since_last_save", One, "redis_rdb_changes_since_last_save", "Changes to the data since the last save that went well."),
+    gauge("rdb_bgsave_in_progress", One, "redis_rdb_bgsave_in_progress", "Whether an RDB save runs in the background."),
+    gauge("rdb_last_save_time", Seconds, "redis_rdb_last_save_timestamp_seconds", "When the last RDB save went well, in seconds since the epoch."),
+    gauge("rdb_last_bgsave_status", One, "redis_rdb_last_bgsave_status", "Whether the last RDB save in the background went well."),
+    gauge("rdb_last_bgsave_time_sec", Seconds, "redis_rdb_last_bgsave_duration_seconds", "How long the last RDB save in the background took; -1 when there was none.").legacy("redis_rdb_last_bgsave_duration_sec", Gauge),
+    gauge("rdb_current_bgsave_time_sec", Seconds, "redis_rdb_current_bgsave_duration_seconds", "How long the RDB save in the background has been running; -1 when there is none.").legacy("redis_rdb_current_bgsave_duration_sec", Gauge),
+    counter("rdb_saves", One, "redis_rdb_saves_total", "RDB saves since the server started.").legacy_kind(Gauge),
+    gauge("rdb_saves_consecutive_failures", One, "redis_rdb_saves_consecutive_failures", "RDB saves that failed since the last one that went well."),
+    gauge("rdb_last_cow_size", Bytes, "redis_rdb_last_cow_size_bytes", "Memory that copy-on-write took during the last RDB save."),
+    gauge("rdb_last_load_keys_expired", One, "redis_rdb_last_load_expired_keys", "Keys that were dropped as expired during the last RDB load."),
+    gauge("rdb_last_load_keys_loaded", One, "redis_rdb_last_load_loaded_keys", "Keys that were loaded during the last RDB load."),
+    gauge("aof_enabled", One, "redis_aof_enabled", "Whether the append-only file is on."),
+    gauge("aof_rewrite_in_progress", One, "redis_aof_rewrite_in_progress", "Whether the append-only file is being rewritten."),
+    gauge("aof_rewrite_scheduled", One, "redis_aof_rewrite_scheduled", "Whether a rewrite of the append-only file waits for an RDB save to end."),
+    gauge("aof_last_rewrite_time_sec", Seconds, "redis_aof_last_rewrite_duration_seconds", "How long the last rewrite of the append-only file took; -1 when there was none.").legacy("redis_aof_last_rewrite_duration_sec", Gauge),
+    gauge("aof_current_rewrite_time_sec", Seconds, "redis_aof_current_rewrite_duration_seconds", "How long the rewrite of the append-only file has been running; -1 when there is none.").legacy("redis_aof_current_rewrite_duration_sec", Gauge),
+    counter("aof_rewrites", One, "redis_aof_rewrites_total", "Rewrites of the append-only file since the server started."),
+    gauge("aof_rewrites_consecutive_failures", One, "redis_aof_rewrites_consecutive_failures", "Rewrites of the append-only file that failed since the last one that went well."),
+    gauge("aof_last_bgrewrite_status", One, "redis_aof_last_bgrewrite_status", "Whether the last rewrite of the append-only file went well."),
+    gauge("aof_last_write_status", One, "redis_aof_last_write_status", "Whether the last write to the append-only file went well."),
+    gauge("aof_last_cow_size", Bytes, "redis_aof_last_cow_size_bytes", "Memory that copy-on-write took during the last rewrite of the append-only file."),
+    gauge("aof_current_size", Bytes, "redis_aof_current_size_bytes", "Size of the append-only file."),
+    gauge("aof_base_size", Bytes, "redis_aof_base_size_bytes", "Size of the append-only file after the last start or rewrite."),
+    gauge("aof_pending_rewrite", One, "redis_aof_pending_rewrite", "Whether a rewrite of the append-only file is pending."),
+    gauge("aof_buffer_length", Bytes, "redis_aof_buffer_length", "Size of the append-only file's buffer in bytes."),
+    gauge("aof_rewrite_buffer_length", Bytes, "redis_aof_rewrite_buffer_length", "Size of the buffer that a rewrite of the append-only file uses, in bytes."),
+    gauge("aof_pending_bio_fsync", One, "redis_aof_pending_bio_fsync", "Syncs of the append-only file that wait in the background queue."),
+    counter("aof_delayed_fsync", One, "redis_aof_delayed_fsync_total", "Syncs of the append-only file that had to wait for one in the background.").legacy("redis_aof_delayed_fsync", Gauge),
+    gauge("module_fork_in_progress", One, "redis_module_fork_in_progress", "Whether a child process of a module runs."),
+    gauge("module_fork_last_cow_size", Bytes, "redis_module_fork_last_cow_size", "Memory in bytes that copy-on-write took during the last child process of a module."),
+    gauge("slot_migration_fork_in_progress", One, "redis_slot_migration_fork_in_progress", "Whether a child process for a slot migration runs."),
+];

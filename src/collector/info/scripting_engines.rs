@@ -1,0 +1,67 @@
+//! Valkey's Scripting Engines section of INFO: one record per engine,
+//! `engine_0:name=LUA,module=lua,abi_version=4,used_memory=70656,memory_overhead=56`.
+
+use super::numbered;
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+static USED_MEMORY: Family<1> = Family::gauge(
+    "redis_scripting_engine_memory_used_bytes",
+    &["engine"],
+    source("INFO", "engine_<n>:used_memory"),
+    Unit::Bytes,
+    "Memory that the scripting engine uses.",
+);
+
+static OVERHEAD: Family<1> = Family::gauge(
+    "redis_scripting_engine_memory_overhead_bytes",
+    &["engine"],
+    source("INFO", "engine_<n>:memory_overhead"),
+    Unit::Bytes,
+    "Memory that the server needs to keep the scripting engine registered.",
+);
+
+/// Reads the memory of scripting engines.
+pub static COLLECTOR: Collector = Collector {
+    name: "scripting_engines",
+    about: "Memory per scripting engine of Valkey.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: always,
+    families: || vec![USED_MEMORY.descriptor(), OVERHEAD.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let fields = answers.info.fields().iter();
+    for field in fields.filter(|field| numbered(field.name, "engine_").is_some()) {
+        let Some(engine) = field.in_record("name") else {
+            continue;
+        };
+        for (family, name) in [
+            (&USED_MEMORY, "used_memory"),
+            (&OVERHEAD, "memory_overhead"),
+        ] {
+            if let Some(value) = field.number_in_record(name) {
+                snapshot.push(family, [engine], value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    #[test]
+    fn engines_are_known_by_their_name() {
+        let valkey = "# Scripting Engines\r\nengines_count:1\r\nengines_total_used_memory:71680\r\n\
+            engine_0:name=LUA,module=lua,abi_version=4,used_memory=71680,memory_overhead=56\r\n";
+        let expected = [
+            "redis_scripting_engine_memory_overhead_bytes{LUA} 56",
+            "redis_scripting_engine_memory_used_bytes{LUA} 71680",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, valkey), expected);
+    }
+}

@@ -1,0 +1,198 @@
+//! The Sentinel section of INFO, which only sentinels have: plain fields, and one record per
+//! watched primary. What SENTINEL commands say does not stand here.
+
+use super::numbered;
+use crate::collector::{Answers, Collector, INFO};
+use crate::info::Field;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+
+static PRIMARIES: Family<0> = Family::gauge(
+    "redis_sentinel_masters",
+    &[],
+    source("INFO", "sentinel_masters"),
+    Unit::One,
+    "Primaries that the sentinel watches.",
+);
+
+static TILT: Family<0> = Family::gauge(
+    "redis_sentinel_tilt",
+    &[],
+    source("INFO", "sentinel_tilt"),
+    Unit::One,
+    "Whether the sentinel distrusts its clock and only watches.",
+);
+
+static TILT_SINCE: Family<0> = Family::gauge(
+    "redis_sentinel_tilt_since_seconds",
+    &[],
+    source("INFO", "sentinel_tilt_since_seconds"),
+    Unit::Seconds,
+    "For how long the sentinel has distrusted its clock; absent while it trusts it.",
+);
+
+static TILTS: Family<0> = Family::counter(
+    "redis_sentinel_tilts_total",
+    &[],
+    source("INFO", "sentinel_total_tilt"),
+    Unit::One,
+    "How often the sentinel began to distrust its clock.",
+);
+
+static RUNNING_SCRIPTS: Family<0> = Family::gauge(
+    "redis_sentinel_running_scripts",
+    &[],
+    source("INFO", "sentinel_running_scripts"),
+    Unit::One,
+    "Scripts of the sentinel that are running.",
+);
+
+static SCRIPTS_QUEUE: Family<0> = Family::gauge(
+    "redis_sentinel_scripts_queue_length",
+    &[],
+    source("INFO", "sentinel_scripts_queue_length"),
+    Unit::One,
+    "Scripts of the sentinel that wait or run.",
+);
+
+static SIMULATED_FAILURES: Family<0> = Family::gauge(
+    "redis_sentinel_simulate_failure_flags",
+    &[],
+    source("INFO", "sentinel_simulate_failure_flags"),
+    Unit::One,
+    "Failures that the sentinel was told to simulate, as a sum of flags.",
+);
+
+static STATUS: Family<3> = Family::gauge(
+    "redis_sentinel_master_status",
+    &["master_name", "master_address", "master_status"],
+    source("INFO", "master<n>:status"),
+    Unit::One,
+    "The state of the watched primary, in a label; always 1.",
+);
+
+static REPLICAS: Family<2> = Family::gauge(
+    "redis_sentinel_master_slaves",
+    &["master_name", "master_address"],
+    source("INFO", "master<n>:slaves"),
+    Unit::One,
+    "Replicas of the watched primary.",
+);
+
+static SENTINELS: Family<2> = Family::gauge(
+    "redis_sentinel_master_sentinels",
+    &["master_name", "master_address"],
+    source("INFO", "master<n>:sentinels"),
+    Unit::One,
+    "Sentinels that watch the primary, this one included.",
+);
+
+static FIELDS: &[&Family<0>] = &[
+    &PRIMARIES,
+    &TILT,
+    &TILT_SINCE,
+    &TILTS,
+    &RUNNING_SCRIPTS,
+    &SCRIPTS_QUEUE,
+    &SIMULATED_FAILURES,
+];
+
+/// Reads what a sentinel says about itself and about the primaries that it watches.
+pub static COLLECTOR: Collector = Collector {
+    name: "sentinel",
+    about: "The sentinel itself and the primaries that it watches, as INFO says them.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: |server| !server.holds_keys(),
+    families,
+    read,
+};
+
+fn families() -> Vec<&'static Descriptor> {
+    let plain = FIELDS.iter().map(|family| family.descriptor());
+    plain
+        .chain([
+            STATUS.descriptor(),
+            REPLICAS.descriptor(),
+            SENTINELS.descriptor(),
+        ])
+        .collect()
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let info = &answers.info;
+    for family in FIELDS {
+        // -1 stands for never.
+        let value = info
+            .number(family.descriptor().source.field)
+            .filter(|value| *value >= 0.0);
+        if let Some(value) = value {
+            snapshot.push(family, [], value);
+        }
+    }
+    for field in info
+        .fields()
+        .iter()
+        .filter(|field| numbered(field.name, "master").is_some())
+    {
+        read_primary(field, snapshot);
+    }
+}
+
+/// Reads `master0:name=cache,status=ok,address=127.0.0.1:6379,slaves=1,sentinels=3`.
+fn read_primary(field: &Field<'_>, snapshot: &mut Snapshot) {
+    let (Some(name), Some(address)) = (field.in_record("name"), field.in_record("address")) else {
+        return;
+    };
+    if let Some(status) = field.in_record("status") {
+        snapshot.push(&STATUS, [name, address, status], 1.0);
+    }
+    for (family, of) in [(&REPLICAS, "slaves"), (&SENTINELS, "sentinels")] {
+        if let Some(value) = field.number_in_record(of) {
+            snapshot.push(family, [name, address], value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Server, reading};
+    use crate::info::Info;
+
+    const REDIS_8: &str = "# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\n\
+        sentinel_tilt_since_seconds:-1\r\nsentinel_total_tilt:0\r\nsentinel_running_scripts:0\r\n\
+        sentinel_scripts_queue_length:0\r\nsentinel_simulate_failure_flags:0\r\n\
+        master0:name=mymaster,status=ok,address=127.0.0.1:7910,slaves=1,sentinels=1\r\n";
+
+    #[test]
+    fn a_sentinel_shows_itself_and_its_primaries() {
+        let expected = [
+            "redis_sentinel_master_sentinels{mymaster,127.0.0.1:7910} 1",
+            "redis_sentinel_master_slaves{mymaster,127.0.0.1:7910} 1",
+            "redis_sentinel_master_status{mymaster,127.0.0.1:7910,ok} 1",
+            "redis_sentinel_masters{} 1",
+            "redis_sentinel_running_scripts{} 0",
+            "redis_sentinel_scripts_queue_length{} 0",
+            "redis_sentinel_simulate_failure_flags{} 0",
+            "redis_sentinel_tilt{} 0",
+            "redis_sentinel_tilts_total{} 0",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, REDIS_8), expected);
+    }
+
+    #[test]
+    fn the_length_of_a_tilt_is_shown_while_it_lasts() {
+        let tilted = "sentinel_tilt:1\r\nsentinel_tilt_since_seconds:12\r\n";
+        let expected = [
+            "redis_sentinel_tilt{} 1",
+            "redis_sentinel_tilt_since_seconds{} 12",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, tilted), expected);
+    }
+
+    #[test]
+    fn only_sentinels_are_asked() {
+        let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
+        assert!(of("redis_mode:sentinel\r\n") && !of("redis_mode:standalone\r\n"));
+    }
+}

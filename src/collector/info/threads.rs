@@ -1,0 +1,122 @@
+//! What INFO says per thread: `KeyDB`'s `thread_0_clients`, Redis 8's `io_thread_0` records and
+//! Valkey 9.1's `used_active_time_io_thread_1`.
+
+use super::numbered;
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::info::{Field, number};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+static CLIENTS: Family<1> = Family::gauge(
+    "redis_thread_clients",
+    &["thread"],
+    source("INFO", "thread_<n>_clients"),
+    Unit::One,
+    "Clients that the server thread of KeyDB serves.",
+);
+
+static IO_CLIENTS: Family<1> = Family::gauge(
+    "redis_io_thread_clients",
+    &["thread"],
+    source("INFO", "io_thread_<n>:clients"),
+    Unit::One,
+    "Clients that the I/O thread serves; thread 0 is the main thread.",
+);
+
+static IO_READS: Family<1> = Family::counter(
+    "redis_io_thread_reads_total",
+    &["thread"],
+    source("INFO", "io_thread_<n>:reads"),
+    Unit::One,
+    "Reads from clients by the I/O thread; thread 0 is the main thread.",
+);
+
+static IO_WRITES: Family<1> = Family::counter(
+    "redis_io_thread_writes_total",
+    &["thread"],
+    source("INFO", "io_thread_<n>:writes"),
+    Unit::One,
+    "Writes to clients by the I/O thread; thread 0 is the main thread.",
+);
+
+static IO_ACTIVE_TIME: Family<1> = Family::counter(
+    "redis_active_time_io_thread_seconds_total",
+    &["thread"],
+    source("INFO", "used_active_time_io_thread_<n>"),
+    Unit::Seconds,
+    "Time that the I/O thread was busy.",
+);
+
+/// Reads what is said per thread.
+pub static COLLECTOR: Collector = Collector {
+    name: "threads",
+    about: "Clients and work per thread.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: always,
+    families: || {
+        [
+            &CLIENTS,
+            &IO_CLIENTS,
+            &IO_READS,
+            &IO_WRITES,
+            &IO_ACTIVE_TIME,
+        ]
+        .map(Family::descriptor)
+        .to_vec()
+    },
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    for field in answers.info.fields() {
+        let of_keydb = field.name.strip_suffix("_clients");
+        if let Some(thread) = of_keydb.and_then(|name| numbered(name, "thread_")) {
+            push(snapshot, &CLIENTS, thread, number(field.value));
+        } else if let Some(thread) = numbered(field.name, "io_thread_") {
+            read_io_thread(thread, field, snapshot);
+        } else if let Some(thread) = numbered(field.name, "used_active_time_io_thread_") {
+            push(snapshot, &IO_ACTIVE_TIME, thread, number(field.value));
+        }
+    }
+}
+
+/// Reads `io_thread_0:clients=4,reads=3925,writes=35`.
+fn read_io_thread(thread: &str, field: &Field<'_>, snapshot: &mut Snapshot) {
+    for (family, name) in [
+        (&IO_CLIENTS, "clients"),
+        (&IO_READS, "reads"),
+        (&IO_WRITES, "writes"),
+    ] {
+        push(snapshot, family, thread, field.number_in_record(name));
+    }
+}
+
+fn push(snapshot: &mut Snapshot, family: &'static Family<1>, thread: &str, value: Option<f64>) {
+    if let Some(value) = value {
+        snapshot.push(family, [thread], value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    #[test]
+    fn threads_of_each_flavour_are_told_apart() {
+        let redis_8 = "# Threads\r\nio_thread_0:clients=13,reads=345079,writes=350673\r\n";
+        let expected = [
+            "redis_io_thread_clients{0} 13",
+            "redis_io_thread_reads_total{0} 345079",
+            "redis_io_thread_writes_total{0} 350673",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, redis_8), expected);
+        let keydb = "thread_0_clients:13\r\nthread_1_clients:2\r\n";
+        let expected = ["redis_thread_clients{0} 13", "redis_thread_clients{1} 2"];
+        assert_eq!(reading::of_info(&COLLECTOR, keydb), expected);
+        let valkey =
+            "# CPU\r\nused_active_time_main_thread:3.2\r\nused_active_time_io_thread_1:0.5\r\n";
+        let expected = ["redis_active_time_io_thread_seconds_total{1} 0.5"];
+        assert_eq!(reading::of_info(&COLLECTOR, valkey), expected);
+    }
+}

@@ -1,0 +1,280 @@
+//! LATENCY HISTOGRAM: how long the calls of each command took, by bucket.
+//!
+//! The server lists only the buckets that grew. Every edge is shown all the same: a query for one
+//! edge would otherwise find nothing for a command that is always faster.
+
+use std::collections::HashMap;
+
+use super::info::commandstats::{Usage, usage};
+use super::{Answers, Collector, Question, Server};
+use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks for the histograms of all commands.
+pub static HISTOGRAM: Question = Question {
+    commands: &[&["LATENCY", "HISTOGRAM"]],
+    permission: "+latency|histogram",
+};
+
+/// Every edge that a server can list, in microseconds. The texts are as Go prints the numbers, so
+/// that the series stay the same for those who come from `redis_exporter`.
+static EDGES: &[Edge] = &[
+    edge(1, "1", "1e-06"),
+    edge(2, "2", "2e-06"),
+    edge(4, "4", "4e-06"),
+    edge(8, "8", "8e-06"),
+    edge(16, "16", "1.6e-05"),
+    edge(33, "33", "3.3e-05"),
+    edge(66, "66", "6.6e-05"),
+    edge(132, "132", "0.000132"),
+    edge(264, "264", "0.000264"),
+    edge(528, "528", "0.000528"),
+    edge(1_056, "1056", "0.001056"),
+    edge(2_113, "2113", "0.002113"),
+    edge(4_227, "4227", "0.004227"),
+    edge(8_454, "8454", "0.008454"),
+    edge(16_908, "16908", "0.016908"),
+    edge(33_816, "33816", "0.033816"),
+    edge(67_633, "67633", "0.067633"),
+    edge(135_266, "135266", "0.135266"),
+    edge(270_532, "270532", "0.270532"),
+    edge(541_065, "541065", "0.541065"),
+    edge(1_073_741, "1.073741e+06", "1.073741"),
+];
+
+const fn edge(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Edge {
+    Edge {
+        at,
+        as_replied,
+        in_base_unit,
+    }
+}
+
+static LATENCIES: Family<1> = Family::histogram(
+    "redis_commands_latencies_seconds",
+    &["cmd"],
+    source("LATENCY HISTOGRAM", "histogram_usec"),
+    Unit::Microseconds,
+    "How long calls of the command took.",
+)
+.legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
+
+/// Reads the histograms. Their sums come from the statistics of commands in INFO; a command that
+/// has none there yet is left out.
+pub static COLLECTOR: Collector = Collector {
+    name: "latency_histogram",
+    about: "Histograms of latency per command.",
+    on_by_default: true,
+    questions: &[&HISTOGRAM],
+    applies: Server::has_latency_histogram,
+    families: || vec![LATENCIES.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let usage = usage(&answers.info);
+    for pair in answers
+        .reply(&HISTOGRAM)
+        .map(Reply::items)
+        .unwrap_or_default()
+        .chunks(2)
+    {
+        let [name, body] = pair else { return };
+        let Some(command) = name.text() else { continue };
+        if let Some(histogram) = histogram(body, microseconds(&usage, &command)) {
+            snapshot.push_histogram(&LATENCIES, [&command], histogram);
+        }
+    }
+}
+
+/// The time that a command took in all, sub-commands included. Servers list sub-commands under
+/// their own names, as `config|get`, both here and in INFO; a command that INFO knows only by its
+/// sub-commands took as long as they.
+fn microseconds(usage: &HashMap<&str, Usage>, command: &str) -> Option<f64> {
+    if let Some(used) = usage.get(command) {
+        return Some(used.microseconds);
+    }
+    let is_of_command = |name: &str| {
+        name.strip_prefix(command)
+            .is_some_and(|rest| rest.starts_with('|'))
+    };
+    let of_subcommands = usage.iter().filter(|(name, _)| is_of_command(name));
+    of_subcommands
+        .map(|(_, used)| used.microseconds)
+        .reduce(|sum, more| sum + more)
+}
+
+/// Reads `calls 3 histogram_usec [1 2 4 3]`: pairs of an edge and of how many calls took at most so
+/// long.
+fn histogram(body: &Reply, sum: Option<f64>) -> Option<Histogram> {
+    let calls = value_of(body, "calls").and_then(whole);
+    let listed = value_of(body, "histogram_usec")?;
+    let mut listed: Vec<(u64, u64)> = listed.items().chunks(2).filter_map(bucket).collect();
+    listed.sort_unstable();
+    let counts = dense(&listed);
+    let most = listed.iter().map(|(_, count)| *count).max().unwrap_or(0);
+    Some(Histogram {
+        edges: EDGES,
+        counts,
+        count: calls.unwrap_or(0).max(most),
+        sum: sum?,
+    })
+}
+
+fn bucket(pair: &[Reply]) -> Option<(u64, u64)> {
+    let [edge, count] = pair else { return None };
+    Some((whole(edge)?, whole(count)?))
+}
+
+/// A count for every edge: that of the last listed edge at or below it. An edge that we do not
+/// know so counts at the next one that we know, and counts never fall.
+fn dense(listed: &[(u64, u64)]) -> Vec<u64> {
+    let mut rest = listed.iter().peekable();
+    let mut reached = 0;
+    let up_to = |edge: &Edge| {
+        while let Some((_, count)) = rest.next_if(|(at, _)| *at <= edge.at) {
+            reached = reached.max(*count);
+        }
+        reached
+    };
+    EDGES.iter().map(up_to).collect()
+}
+
+fn value_of<'a>(body: &'a Reply, name: &str) -> Option<&'a Reply> {
+    body.items().chunks(2).find_map(|pair| match pair {
+        [key, value] if key.text().as_deref() == Some(name) => Some(value),
+        _ => None,
+    })
+}
+
+fn whole(reply: &Reply) -> Option<u64> {
+    reply
+        .integer()
+        .and_then(|number| u64::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::Circumstances;
+    use crate::collector::reading::bytes;
+    use crate::metric::Value;
+    use proptest::prelude::*;
+
+    const COMMANDS: &str = "# Commandstats\r\n\
+        cmdstat_get:calls=20501,usec=13247\r\ncmdstat_config|get:calls=2,usec=10\r\n\
+        cmdstat_config|set:calls=3,usec=9\r\n";
+
+    fn body(calls: i64, buckets: &[i64]) -> Reply {
+        let buckets = buckets
+            .iter()
+            .map(|number| Reply::Integer(*number))
+            .collect();
+        let histogram = Reply::List(buckets);
+        Reply::List(vec![
+            bytes("calls"),
+            Reply::Integer(calls),
+            bytes("histogram_usec"),
+            histogram,
+        ])
+    }
+
+    fn seen(reply: &Reply) -> Vec<(String, Histogram)> {
+        let mut snapshot = Snapshot::default();
+        let replies = vec![(&HISTOGRAM, reply)];
+        read(
+            &Answers::new(COMMANDS, Circumstances::default(), replies),
+            &mut snapshot,
+        );
+        let snapshot = snapshot.finish();
+        let named = snapshot.samples().map(|sample| match sample.value {
+            Value::Histogram(histogram) => (
+                sample.label_values().collect::<String>(),
+                histogram.as_ref().clone(),
+            ),
+            other => panic!("no histogram: {other:?}"),
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn every_edge_has_a_count_also_those_that_did_not_grow() {
+        let get = [
+            1, 19781, 2, 20401, 4, 20488, 8, 20494, 16, 20495, 33, 20496, 66, 20499,
+        ];
+        let reply = Reply::List(vec![
+            bytes("get"),
+            body(20_501, &[&get[..], &[264, 20501]].concat()),
+        ]);
+        let seen = seen(&reply);
+        let (command, histogram) = &seen[0];
+        assert_eq!(
+            (command.as_str(), histogram.count, histogram.sum),
+            ("get", 20_501, 13_247.0)
+        );
+        let start = [
+            19781, 20401, 20488, 20494, 20495, 20496, 20499, 20499, 20501,
+        ];
+        assert_eq!(histogram.counts[..9], start);
+        assert_eq!(histogram.counts[9..], [20_501; 12]);
+    }
+
+    #[test]
+    fn the_sum_of_a_subcommand_is_its_own_and_of_a_command_that_of_all_of_them() {
+        let reply = Reply::List(vec![
+            bytes("config|get"),
+            body(2, &[2, 1, 8, 2]),
+            bytes("config"),
+            body(5, &[8, 5]),
+            bytes("conf"),
+            body(1, &[8, 1]),
+        ]);
+        let sums: Vec<_> = seen(&reply)
+            .into_iter()
+            .map(|(command, histogram)| (command, histogram.sum))
+            .collect();
+        assert_eq!(
+            sums,
+            [("config".to_owned(), 19.0), ("config|get".to_owned(), 10.0)]
+        );
+    }
+
+    #[test]
+    fn an_unknown_edge_counts_at_the_next_known_one() {
+        let counts = dense(&[(3, 5), (17, 6), (2_000_000, 7)]);
+        assert_eq!(counts[..6], [0, 0, 5, 5, 5, 6]);
+        assert_eq!(counts[20], 6);
+    }
+
+    #[test]
+    fn the_texts_of_the_edges_are_the_edges() {
+        for edge in EDGES {
+            let in_base_unit: f64 = edge.in_base_unit.parse().unwrap();
+            assert_eq!(
+                edge.as_replied.parse::<f64>().unwrap().to_string(),
+                edge.at.to_string()
+            );
+            assert_eq!(
+                (in_base_unit * 1e6).round().to_string(),
+                edge.at.to_string()
+            );
+        }
+        assert!(EDGES.is_sorted_by_key(|edge| edge.at));
+    }
+
+    proptest! {
+        #[test]
+        fn counts_never_fall_and_end_at_or_below_the_count(
+            calls in any::<i64>(),
+            buckets in proptest::collection::vec(any::<i64>(), 0..40),
+            small in proptest::collection::vec(0_i64..2_000_000, 0..40),
+        ) {
+            for buckets in [buckets, small] {
+                let histogram = histogram(&body(calls, &buckets), Some(0.0)).unwrap();
+                prop_assert_eq!(histogram.counts.len(), EDGES.len());
+                prop_assert!(histogram.counts.is_sorted());
+                prop_assert!(histogram.counts.last() <= Some(&histogram.count));
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The memory limit of a server: what it says itself, else what the configuration declares.
+//!
+//! Managed services often hide `maxmemory` or leave it 0, though there is a limit.
+
+use super::{Answers, Collector, INFO, Server, config};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+static LIMIT: Family<0> = Family::gauge(
+    "redis_memory_limit_bytes",
+    &[],
+    source("INFO", "maxmemory"),
+    Unit::Bytes,
+    "Memory that the server may use, as it says itself or else as declared; absent without a limit.",
+);
+
+/// Reads the limit. It asks for no permission beyond INFO: the reply to `CONFIG GET maxmemory` is
+/// read where the collector `config` has asked for it.
+pub static COLLECTOR: Collector = Collector {
+    name: "memory_limit",
+    about: "The memory limit of the server, or the declared one.",
+    on_by_default: true,
+    questions: &[&INFO],
+    applies: Server::holds_keys,
+    families: || vec![LIMIT.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    if let Some(limit) = limit(answers) {
+        snapshot.push(&LIMIT, [], limit);
+    }
+}
+
+/// The first limit that is one: 0 means that there is none.
+fn limit(answers: &Answers<'_>) -> Option<f64> {
+    let positive = |limit: &f64| *limit > 0.0;
+    let said = answers.info.number("maxmemory").filter(positive);
+    said.or_else(|| config::number(answers, &config::MAXMEMORY).filter(positive))
+        .or_else(|| {
+            answers
+                .circumstances
+                .declared_memory_limit
+                .map(in_bytes)
+                .filter(positive)
+        })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a limit above 8 PiB may lose its last bits"
+)]
+const fn in_bytes(limit: u64) -> f64 {
+    limit as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+
+    fn seen(info: &str, config: &str, declared: Option<u64>) -> Vec<String> {
+        let circumstances = Circumstances {
+            declared_memory_limit: declared,
+            ..Circumstances::default()
+        };
+        let replies = [(&config::MAXMEMORY, reading::parameter("maxmemory", config))];
+        reading::of(&COLLECTOR, info, circumstances, &replies)
+    }
+
+    #[test]
+    fn the_first_source_that_has_a_limit_wins() {
+        let of_256_mib = ["redis_memory_limit_bytes{} 268435456"];
+        assert_eq!(seen("maxmemory:268435456\r\n", "1", Some(2)), of_256_mib);
+        assert_eq!(seen("maxmemory:0\r\n", "268435456", Some(2)), of_256_mib);
+        assert_eq!(
+            seen("redis_version:7.0.15\r\n", "0", Some(268_435_456)),
+            of_256_mib
+        );
+    }
+
+    #[test]
+    fn no_limit_is_no_sample() {
+        assert!(seen("maxmemory:0\r\n", "0", None).is_empty());
+        assert!(seen("maxmemory:0\r\n", "0", Some(0)).is_empty());
+    }
+}

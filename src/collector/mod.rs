@@ -1,0 +1,282 @@
+//! Collectors: each is one question to Redis and the reading of its reply. Pure.
+//!
+//! A collector does no I/O, reads no clock and keeps no state: it is a function from the replies
+//! of one poll to samples. To add one, write its file and add it to [`ALL`].
+
+mod cluster;
+mod config;
+pub mod info;
+mod latency;
+mod latency_histogram;
+mod memory_limit;
+#[cfg(test)]
+mod reading;
+mod server;
+mod slowlog;
+
+use crate::info::Info;
+use crate::metric::{Descriptor, Snapshot};
+use crate::reply::Reply;
+
+pub use server::{Flavour, Mode, Server};
+
+/// One question to Redis. Collectors that share a question share its reply.
+#[derive(Debug)]
+pub struct Question {
+    /// The spellings of the command, best first. The next one is tried where a server does not
+    /// know one or answers it with nothing.
+    pub commands: &'static [&'static [&'static str]],
+    /// What an ACL user needs for it, as `+slowlog|len`.
+    pub permission: &'static str,
+}
+
+impl PartialEq for Question {
+    /// Questions are told apart by their best spelling.
+    fn eq(&self, other: &Self) -> bool {
+        self.commands.first() == other.commands.first()
+    }
+}
+
+impl Eq for Question {}
+
+/// One question to Redis and the reading of its reply.
+#[derive(Debug)]
+pub struct Collector {
+    /// The name in the configuration and in the `collector` label.
+    pub name: &'static str,
+    /// One plain sentence.
+    pub about: &'static str,
+    /// Whether it is on where the configuration does not say.
+    pub on_by_default: bool,
+    /// The questions that it needs. It may also read replies that other collectors asked for, and
+    /// does without them where they are missing.
+    pub questions: &'static [&'static Question],
+    /// Whether a server of this kind understands the questions.
+    pub applies: fn(&Server) -> bool,
+    /// Every family that it can produce.
+    pub families: fn() -> Vec<&'static Descriptor>,
+    /// Reads the replies. What is not understood is left out.
+    pub read: fn(&Answers<'_>, &mut Snapshot),
+}
+
+/// Every collector, in the order in which they read.
+pub static ALL: &[&Collector] = &[
+    &info::COLLECTOR,
+    &info::instance::COLLECTOR,
+    &info::keyspace::COLLECTOR,
+    &info::commandstats::COLLECTOR,
+    &info::errorstats::COLLECTOR,
+    &info::latencystats::COLLECTOR,
+    &info::replication::COLLECTOR,
+    &info::sentinel::COLLECTOR,
+    &info::threads::COLLECTOR,
+    &info::scripting_engines::COLLECTOR,
+    &memory_limit::COLLECTOR,
+    &cluster::COLLECTOR,
+    &config::COLLECTOR,
+    &slowlog::COLLECTOR,
+    &latency::COLLECTOR,
+    &latency_histogram::COLLECTOR,
+];
+
+/// The names of all collectors, for the configuration.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|collector| collector.name).collect()
+}
+
+/// What is asked first on every connection: everything else depends on its reply.
+pub static INFO: Question = Question {
+    commands: &[&["INFO", "everything"], &["INFO", "all"], &["INFO"]],
+    permission: "+info",
+};
+
+/// When a server that does not say its own time was first seen to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownStart {
+    /// The run that it belongs to.
+    pub run_id: String,
+    /// Seconds since the epoch.
+    pub seconds: f64,
+}
+
+/// What the poller knows beside the replies.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// The memory limit that the configuration declares for the target, in bytes.
+    pub declared_memory_limit: Option<u64>,
+    /// The time of the poll by the exporter's clock, in seconds since the epoch.
+    pub polled_at: f64,
+    /// The start time that an earlier poll of this target found.
+    pub known_start: Option<KnownStart>,
+}
+
+/// The replies of one poll, ready to be read.
+#[derive(Debug, Default)]
+pub struct Answers<'a> {
+    /// The reply to [`INFO`].
+    pub info: Info<'a>,
+    /// What is known beside the replies.
+    pub circumstances: Circumstances,
+    replies: Vec<(&'static Question, &'a Reply)>,
+}
+
+impl<'a> Answers<'a> {
+    /// Puts the replies of a poll together. `info` is the text of the reply to [`INFO`].
+    #[must_use]
+    pub fn new(
+        info: &'a str,
+        circumstances: Circumstances,
+        replies: Vec<(&'static Question, &'a Reply)>,
+    ) -> Self {
+        Self {
+            info: Info::parse(info),
+            circumstances,
+            replies,
+        }
+    }
+
+    /// The reply to a question; none where it was not asked or was refused.
+    #[must_use]
+    pub fn reply(&self, question: &'static Question) -> Option<&'a Reply> {
+        let found = self.replies.iter().find(|(asked, _)| *asked == question);
+        found
+            .map(|(_, reply)| *reply)
+            .filter(|reply| reply.refusal().is_none())
+    }
+
+    /// The value of one parameter out of the reply to its `CONFIG GET` question.
+    #[must_use]
+    pub fn parameter(&self, question: &'static Question) -> Option<std::borrow::Cow<'a, str>> {
+        self.reply(question)?.items().get(1)?.text()
+    }
+}
+
+/// Applies to every server.
+const fn always(_: &Server) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reading::bytes;
+    use super::*;
+    use crate::reply::Refusal;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    /// Words that replies are made of, so that generated ones get past the first look.
+    const WORDS: &str =
+        "(calls|histogram_usec|command|get|config\\|get|[0-9]{1,20}|-1|nan|normal 1 2 3|\\PC{0,8})";
+
+    fn any_reply() -> impl Strategy<Value = Reply> {
+        let leaf = prop_oneof![
+            Just(Reply::Nil),
+            any::<i64>().prop_map(Reply::Integer),
+            (0_i64..3_000_000).prop_map(Reply::Integer),
+            proptest::collection::vec(any::<u8>(), 0..32).prop_map(Reply::Bytes),
+            WORDS.prop_map(|word| Reply::Bytes(word.into_bytes())),
+            Just(Reply::Error(Refusal {
+                code: "ERR".to_owned(),
+                message: String::new()
+            })),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            let list = proptest::collection::vec(inner.clone(), 0..8).prop_map(Reply::List);
+            let histogram = (inner.clone(), inner).prop_map(|(calls, buckets)| {
+                let body = vec![bytes("calls"), calls, bytes("histogram_usec"), buckets];
+                Reply::List(vec![bytes("get"), Reply::List(body)])
+            });
+            prop_oneof![4 => list, 1 => histogram]
+        })
+    }
+
+    /// Lines of INFO; each `?` stands for a value that may be wrong.
+    const LINES: &[&str] = &[
+        "# Keyspace",
+        "redis_version:?",
+        "redis_mode:cluster",
+        "redis_mode:?",
+        "role:?",
+        "run_id:?",
+        "uptime_in_seconds:?",
+        "server_time_usec:?",
+        "maxmemory:?",
+        "total_error_replies:?",
+        "errorstat_?:count=?",
+        "cmdstat_get:calls=?,usec=?,rejected_calls=?,failed_calls=?",
+        "cmdstat_?:calls=?,usec=?",
+        "latency_percentiles_usec_get:p50=?,p?=?,p99.9=?",
+        "db0:keys=?,expires=?,avg_ttl=?,subexpiry=?",
+        "db?:?",
+        "slave0:ip=?,port=?,state=?,offset=?,lag=?",
+        "slave?:?",
+        "master_host:?",
+        "master_port:?",
+        "master_link_status:?",
+        "master_last_io_seconds_ago:?",
+        "master_1_host:?",
+        "master_?:?",
+        "slave_repl_offset:?",
+        "sentinel_tilt_since_seconds:?",
+        "master0:name=?,status=?,address=?,slaves=?,sentinels=?",
+        "thread_?_clients:?",
+        "io_thread_0:clients=?,reads=?,writes=?",
+        "used_active_time_io_thread_1:?",
+        "engine_0:name=?,used_memory=?,memory_overhead=?",
+        "?",
+    ];
+
+    fn any_info() -> impl Strategy<Value = String> {
+        let value = "([0-9]{1,20}|-1|nan|1e999|up|\\PC{0,4}|[=,:#]{1,3})";
+        let line = (
+            proptest::sample::select(LINES),
+            proptest::collection::vec(value, 5),
+        );
+        let line = line.prop_map(|(line, values)| {
+            values
+                .iter()
+                .fold(line.to_owned(), |line, value| line.replacen('?', value, 1))
+        });
+        proptest::collection::vec(line, 0..24).prop_map(|lines| lines.join("\r\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn any_replies_are_read_without_a_panic(
+            info in any_info(),
+            replies in proptest::collection::vec(any_reply(), 1..16),
+            polled_at in any::<f64>(),
+        ) {
+            let questions = ALL.iter().flat_map(|collector| collector.questions.iter().copied());
+            let answered = questions.zip(replies.iter().cycle()).collect();
+            let circumstances = Circumstances { polled_at, ..Circumstances::default() };
+            let answers = Answers::new(&info, circumstances, answered);
+            let mut snapshot = Snapshot::default();
+            for collector in ALL {
+                (collector.read)(&answers, &mut snapshot);
+            }
+            let declared: HashSet<&str> = ALL
+                .iter()
+                .flat_map(|collector| (collector.families)())
+                .map(|family| family.name)
+                .collect();
+            for sample in snapshot.finish().samples() {
+                prop_assert!(declared.contains(sample.family.name), "{}", sample.family.name);
+            }
+        }
+    }
+
+    #[test]
+    fn collectors_and_families_have_names_of_their_own() {
+        let collectors: HashSet<&str> = names().into_iter().collect();
+        assert_eq!(collectors.len(), ALL.len());
+        let families: Vec<&str> = ALL
+            .iter()
+            .flat_map(|collector| (collector.families)())
+            .map(|family| family.name)
+            .collect();
+        let distinct: HashSet<&str> = families.iter().copied().collect();
+        assert_eq!(distinct.len(), families.len());
+    }
+}
