@@ -8,5 +8,7 @@ pub mod encode;
 pub mod failure;
 pub mod info;
 pub mod metric;
+pub mod outcome;
 pub mod reply;
 pub mod supervise;
+pub mod telemetry;

@@ -1,0 +1,169 @@
+//! What the exporter itself knows of one poll of one target → samples. Pure.
+//!
+//! These stand in the snapshot beside what Redis said, because they are as old as it.
+
+use std::time::Duration;
+
+use crate::failure::Reason;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+
+static UP: Family<0> = Family::gauge(
+    "redis_up",
+    &[],
+    source("the poll", ""),
+    Unit::One,
+    "Whether the last poll of the server succeeded (1) or not (0).",
+);
+static LAST_ERROR: Family<1> = Family::gauge(
+    "redis_exporter_last_scrape_error",
+    &["err"],
+    source("the poll", ""),
+    Unit::One,
+    "Whether the last poll failed (1), with the reason; err is empty after a success.",
+);
+static LAST_DURATION: Family<0> = Family::gauge(
+    "redis_exporter_last_scrape_duration_seconds",
+    &[],
+    source("the poll", ""),
+    Unit::Seconds,
+    "How long the last poll took, from the first question to the last sample.",
+);
+static LAST_POLL: Family<0> = Family::gauge(
+    "redis_exporter_last_poll_timestamp_seconds",
+    &[],
+    source("the poll", ""),
+    Unit::Seconds,
+    "When the last poll ended: the age of all values of the target.",
+);
+static CONNECT_TIME: Family<0> = Family::gauge(
+    "redis_exporter_last_scrape_connect_time_seconds",
+    &[],
+    source("the poll", ""),
+    Unit::Seconds,
+    "How long it took to open and authenticate the connection that is in use.",
+);
+static PING_TIME: Family<0> = Family::gauge(
+    "redis_exporter_last_scrape_ping_time_seconds",
+    &[],
+    source("PING", ""),
+    Unit::Seconds,
+    "How long a PING took, there and back.",
+);
+static COLLECTOR_SUCCESS: Family<1> = Family::gauge(
+    "redis_exporter_collector_success",
+    &["collector"],
+    source("the poll", ""),
+    Unit::One,
+    "Whether the server answered every question of a collector (1) or refused one (0).",
+);
+static COLLECTOR_DURATION: Family<1> = Family::gauge(
+    "redis_exporter_collector_duration_seconds",
+    &["collector"],
+    source("the poll", ""),
+    Unit::Seconds,
+    "How long the exporter took to read the replies of a collector.",
+);
+static DROPPED: Family<0> = Family::gauge(
+    "redis_exporter_dropped_samples",
+    &[],
+    source("the poll", ""),
+    Unit::One,
+    "Samples of the last poll that were left out because their family had too many.",
+);
+
+/// Every family that a poll adds of its own.
+#[must_use]
+pub fn families() -> Vec<&'static Descriptor> {
+    vec![
+        UP.descriptor(),
+        LAST_ERROR.descriptor(),
+        LAST_DURATION.descriptor(),
+        LAST_POLL.descriptor(),
+        CONNECT_TIME.descriptor(),
+        PING_TIME.descriptor(),
+        COLLECTOR_SUCCESS.descriptor(),
+        COLLECTOR_DURATION.descriptor(),
+        DROPPED.descriptor(),
+    ]
+}
+
+/// How one collector fared in one poll.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CollectorOutcome {
+    /// The collector's name.
+    pub name: &'static str,
+    /// Whether every question of it was answered.
+    pub success: bool,
+    /// How long reading took.
+    pub duration: Duration,
+}
+
+/// The times of a poll.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Times {
+    /// From the first question to the last sample.
+    pub duration: Duration,
+    /// The end of the poll, in seconds since the epoch.
+    pub ended_at: f64,
+}
+
+/// What a successful poll knows beside its samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Success {
+    /// How long dialling took when the connection was opened.
+    pub connect: Duration,
+    /// How long a PING took; none where the user may not ask it.
+    pub ping: Option<Duration>,
+    /// The collectors that were asked.
+    pub collectors: Vec<CollectorOutcome>,
+}
+
+/// Adds the samples of a poll that succeeded, and seals the snapshot.
+#[must_use]
+pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Snapshot {
+    push_common(&mut snapshot, None, times);
+    snapshot.push(&CONNECT_TIME, [], success.connect.as_secs_f64());
+    if let Some(ping) = success.ping {
+        snapshot.push(&PING_TIME, [], ping.as_secs_f64());
+    }
+    for collector in &success.collectors {
+        snapshot.push(
+            &COLLECTOR_SUCCESS,
+            [collector.name],
+            f64::from(collector.success),
+        );
+        snapshot.push(
+            &COLLECTOR_DURATION,
+            [collector.name],
+            collector.duration.as_secs_f64(),
+        );
+    }
+    let mut snapshot = snapshot.finish();
+    let dropped = snapshot.dropped();
+    if dropped > 0 {
+        // Rare enough for sorting twice; a sample that is always 0 would cost every target one.
+        snapshot.push(
+            &DROPPED,
+            [],
+            f64::from(u32::try_from(dropped).unwrap_or(u32::MAX)),
+        );
+        snapshot = snapshot.finish();
+    }
+    snapshot
+}
+
+/// The snapshot of a poll that failed: that it failed and why, and nothing of the target.
+#[must_use]
+pub fn failed(reason: Reason, times: Times) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    push_common(&mut snapshot, Some(reason), times);
+    snapshot.finish()
+}
+
+fn push_common(snapshot: &mut Snapshot, failure: Option<Reason>, times: Times) {
+    snapshot.push(&UP, [], f64::from(failure.is_none()));
+    let reason = failure.map(Reason::as_str).unwrap_or_default();
+    snapshot.push(&LAST_ERROR, [reason], f64::from(failure.is_some()));
+    snapshot.push(&LAST_DURATION, [], times.duration.as_secs_f64());
+    snapshot.push(&LAST_POLL, [], times.ended_at);
+}

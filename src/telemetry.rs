@@ -1,0 +1,363 @@
+//! The exporter about itself, with the `prometheus` crate. It shares no family with snapshots.
+//!
+//! Each metric is a row here too, so that METRICS.md knows it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::failure::Reason;
+use crate::metric::{Descriptor, Family, Snapshot, Source, Summary, Unit, source};
+
+/// Upper edges for poll durations, in seconds: from a local poll to the longest sane time-out.
+const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 10.0];
+
+const SELF: Source = source("the exporter", "");
+
+static BUILD_INFO: Family<3> = Family::gauge(
+    "redis_exporter_build_info",
+    &["version", "commit_sha", "build_date"],
+    SELF,
+    Unit::One,
+    "The version of the exporter; always 1.",
+);
+static TARGETS: Family<0> = Family::gauge(
+    "redis_exporter_targets",
+    &[],
+    SELF,
+    Unit::One,
+    "Targets that the configuration names.",
+);
+static POLLS: Family<1> = Family::counter(
+    "redis_exporter_polls_total",
+    &["target"],
+    SELF,
+    Unit::One,
+    "Polls of a target that ended, well or not.",
+);
+static POLL_FAILURES: Family<2> = Family::counter(
+    "redis_exporter_poll_failures_total",
+    &["target", "reason"],
+    SELF,
+    Unit::One,
+    "Polls and checks between polls that failed, by reason.",
+);
+static POLL_DURATION: Family<0> = Family::histogram(
+    "redis_exporter_poll_duration_seconds",
+    &[],
+    SELF,
+    Unit::Seconds,
+    "How long polls took, over all targets.",
+);
+static SCRAPE_DURATION: Family<0> = Family::summary(
+    "redis_exporter_scrape_duration_seconds",
+    &[],
+    SELF,
+    Unit::Seconds,
+    "How long polls took, over all targets, in the form of redis_exporter.",
+);
+static CONNECTS: Family<1> = Family::counter(
+    "redis_exporter_connects_total",
+    &["target"],
+    SELF,
+    Unit::One,
+    "Connections to a target that were opened and authenticated.",
+);
+static PANICS: Family<1> = Family::counter(
+    "redis_exporter_task_panics_total",
+    &["target"],
+    SELF,
+    Unit::One,
+    "Times that the task of a target broke off by a defect and was started again.",
+);
+static SCRAPES: Family<0> = Family::counter(
+    "redis_exporter_scrapes_total",
+    &[],
+    SELF,
+    Unit::One,
+    "Scrapes that were answered with samples.",
+);
+static SCRAPE_REQUEST_ERRORS: Family<0> = Family::counter(
+    "redis_target_scrape_request_errors_total",
+    &[],
+    SELF,
+    Unit::One,
+    "Requests for one target that named none, or one that is not configured.",
+);
+static RELOAD_SUCCESSFUL: Family<0> = Family::gauge(
+    "redis_exporter_config_last_reload_successful",
+    &[],
+    SELF,
+    Unit::One,
+    "Whether the configuration was good when it was last loaded (1) or not (0).",
+);
+static RELOAD_TIMESTAMP: Family<0> = Family::gauge(
+    "redis_exporter_config_last_reload_success_timestamp_seconds",
+    &[],
+    SELF,
+    Unit::Seconds,
+    "When a good configuration was last loaded.",
+);
+static PAGE_DURATION: Family<0> = Family::gauge(
+    "redis_exporter_page_duration_seconds",
+    &[],
+    SELF,
+    Unit::Seconds,
+    "How long it took to write and compress the page of all targets the last time.",
+);
+
+/// Every family that the exporter has about itself, process metrics aside.
+#[must_use]
+pub fn families() -> Vec<&'static Descriptor> {
+    vec![
+        BUILD_INFO.descriptor(),
+        TARGETS.descriptor(),
+        POLLS.descriptor(),
+        POLL_FAILURES.descriptor(),
+        POLL_DURATION.descriptor(),
+        SCRAPE_DURATION.descriptor(),
+        CONNECTS.descriptor(),
+        PANICS.descriptor(),
+        SCRAPES.descriptor(),
+        SCRAPE_REQUEST_ERRORS.descriptor(),
+        RELOAD_SUCCESSFUL.descriptor(),
+        RELOAD_TIMESTAMP.descriptor(),
+        PAGE_DURATION.descriptor(),
+    ]
+}
+
+/// The exporter's own metrics. Clones share their values.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// The targets that are counted. A task that was told to end may still be in the middle of a
+    /// poll, and must not bring the counters of its target back.
+    targets_counted: Arc<RwLock<HashSet<String>>>,
+    registry: Registry,
+    polls: IntCounterVec,
+    failures: IntCounterVec,
+    durations: Histogram,
+    connects: IntCounterVec,
+    panics: IntCounterVec,
+    targets: IntGauge,
+    reload_successful: IntGauge,
+    reload_timestamp: IntGauge,
+    page_duration: Gauge,
+    /// Scrapes that were answered with samples.
+    pub scrapes: IntCounter,
+    /// Requests for one target that named none, or one that is not configured.
+    pub scrape_request_errors: IntCounter,
+}
+
+impl Telemetry {
+    /// Registers everything.
+    ///
+    /// # Errors
+    ///
+    /// Two rows have one name, or a name is not one for Prometheus.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let build = IntGaugeVec::new(opts(&BUILD_INFO), BUILD_INFO.descriptor().labels)?;
+        let commit = option_env!("EXPORTER_COMMIT").unwrap_or("unknown");
+        let date = option_env!("EXPORTER_BUILD_DATE").unwrap_or("unknown");
+        build
+            .get_metric_with_label_values(&[env!("CARGO_PKG_VERSION"), commit, date])?
+            .set(1);
+        let telemetry = Self {
+            targets_counted: Arc::default(),
+            polls: IntCounterVec::new(opts(&POLLS), POLLS.descriptor().labels)?,
+            failures: IntCounterVec::new(opts(&POLL_FAILURES), POLL_FAILURES.descriptor().labels)?,
+            durations: Histogram::with_opts(
+                HistogramOpts::from(opts(&POLL_DURATION)).buckets(POLL_SECONDS.to_vec()),
+            )?,
+            connects: IntCounterVec::new(opts(&CONNECTS), CONNECTS.descriptor().labels)?,
+            panics: IntCounterVec::new(opts(&PANICS), PANICS.descriptor().labels)?,
+            targets: IntGauge::with_opts(opts(&TARGETS))?,
+            reload_successful: IntGauge::with_opts(opts(&RELOAD_SUCCESSFUL))?,
+            reload_timestamp: IntGauge::with_opts(opts(&RELOAD_TIMESTAMP))?,
+            page_duration: Gauge::with_opts(opts(&PAGE_DURATION))?,
+            scrapes: IntCounter::with_opts(opts(&SCRAPES))?,
+            scrape_request_errors: IntCounter::with_opts(opts(&SCRAPE_REQUEST_ERRORS))?,
+            registry,
+        };
+        let registry = &telemetry.registry;
+        registry.register(Box::new(build))?;
+        registry.register(Box::new(telemetry.polls.clone()))?;
+        registry.register(Box::new(telemetry.failures.clone()))?;
+        registry.register(Box::new(telemetry.durations.clone()))?;
+        registry.register(Box::new(telemetry.connects.clone()))?;
+        registry.register(Box::new(telemetry.panics.clone()))?;
+        registry.register(Box::new(telemetry.targets.clone()))?;
+        registry.register(Box::new(telemetry.reload_successful.clone()))?;
+        registry.register(Box::new(telemetry.reload_timestamp.clone()))?;
+        registry.register(Box::new(telemetry.page_duration.clone()))?;
+        registry.register(Box::new(telemetry.scrapes.clone()))?;
+        registry.register(Box::new(telemetry.scrape_request_errors.clone()))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(telemetry)
+    }
+
+    /// Starts the counters of a target at 0, so that their first increase is seen.
+    pub fn start_target(&self, target: &str) {
+        let mut counted = self
+            .targets_counted
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        counted.insert(target.to_owned());
+        self.polls.with_label_values(&[target]);
+        self.connects.with_label_values(&[target]);
+        self.panics.with_label_values(&[target]);
+        for reason in Reason::ALL {
+            self.failures.with_label_values(&[target, reason.as_str()]);
+        }
+    }
+
+    /// Forgets a target that is not configured any more.
+    pub fn end_target(&self, target: &str) {
+        let mut counted = self
+            .targets_counted
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        counted.remove(target);
+        // An error says that there was nothing to forget.
+        let _ = self.polls.remove_label_values(&[target]);
+        let _ = self.connects.remove_label_values(&[target]);
+        let _ = self.panics.remove_label_values(&[target]);
+        for reason in Reason::ALL {
+            let _ = self
+                .failures
+                .remove_label_values(&[target, reason.as_str()]);
+        }
+    }
+
+    /// Counts something of a target, unless it has ended. No target ends meanwhile.
+    fn count(&self, target: &str, counter: &IntCounterVec, labels: &[&str]) {
+        let targets = self
+            .targets_counted
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if targets.contains(target) {
+            counter.with_label_values(labels).inc();
+        }
+    }
+
+    /// Counts a poll that ended after `duration`.
+    pub fn polled(&self, target: &str, duration: Duration) {
+        self.count(target, &self.polls, &[target]);
+        self.durations.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a failure of a poll, or of the check between two.
+    pub fn failed(&self, target: &str, reason: Reason) {
+        self.count(target, &self.failures, &[target, reason.as_str()]);
+    }
+
+    /// Counts an opened connection.
+    pub fn connected(&self, target: &str) {
+        self.count(target, &self.connects, &[target]);
+    }
+
+    /// Counts a task that broke off.
+    pub fn panicked(&self, target: &str) {
+        self.count(target, &self.panics, &[target]);
+    }
+
+    /// Notes how many targets there are.
+    pub fn set_targets(&self, targets: usize) {
+        self.targets.set(i64::try_from(targets).unwrap_or(i64::MAX));
+    }
+
+    /// Notes whether a load of the configuration was good.
+    pub fn loaded(&self, good: bool) {
+        self.reload_successful.set(i64::from(good));
+        if good {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            self.reload_timestamp
+                .set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Notes how long the last page took.
+    pub fn wrote_page(&self, duration: Duration) {
+        self.page_duration.set(duration.as_secs_f64());
+    }
+
+    /// What the `prometheus` crate has no type for.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let summary = Summary {
+            percentiles: Vec::new(),
+            count: self.durations.get_sample_count(),
+            sum: self.durations.get_sample_sum(),
+        };
+        snapshot.push_summary(&SCRAPE_DURATION, [], summary);
+        snapshot.finish()
+    }
+
+    /// Appends everything else as exposition text.
+    pub fn write(&self, text: &mut Vec<u8>) {
+        let mut own = String::new();
+        match TextEncoder::new().encode_utf8(&self.registry.gather(), &mut own) {
+            Ok(()) => text.extend_from_slice(own.as_bytes()),
+            Err(error) => tracing::error!(%error, "the exporter's own metrics were not written"),
+        }
+    }
+}
+
+fn opts<const LABELS: usize>(family: &'static Family<LABELS>) -> Opts {
+    Opts::new(family.descriptor().name, family.descriptor().help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_a_target_starts_at_zero_and_goes_with_it() {
+        let telemetry = Telemetry::new().unwrap();
+        telemetry.start_target("cache");
+        telemetry.failed("cache", Reason::Timeout);
+        let page = |telemetry: &Telemetry| {
+            let mut text = Vec::new();
+            telemetry.write(&mut text);
+            String::from_utf8(text).unwrap()
+        };
+        let text = page(&telemetry);
+        for reason in Reason::ALL {
+            let count = u8::from(reason == Reason::Timeout);
+            let name = reason.as_str();
+            let line = format!(
+                "redis_exporter_poll_failures_total{{reason=\"{name}\",target=\"cache\"}} {count}\n"
+            );
+            assert!(text.contains(&line), "{line} is not in {text}");
+        }
+        telemetry.end_target("cache");
+        telemetry.polled("cache", Duration::ZERO);
+        telemetry.connected("cache");
+        telemetry.failed("cache", Reason::Closed);
+        assert!(!page(&telemetry).contains("cache"));
+    }
+
+    #[test]
+    fn every_row_is_on_the_page() {
+        let telemetry = Telemetry::new().unwrap();
+        telemetry.start_target("cache");
+        let mut text = crate::encode::encode(&[(None, &telemetry.snapshot())], true);
+        telemetry.write(&mut text);
+        let text = String::from_utf8(text).unwrap();
+        for family in families() {
+            let header = format!("# TYPE {} {}\n", family.name, family.kind.as_str());
+            assert!(text.contains(&header), "{header} is not in {text}");
+        }
+    }
+}
