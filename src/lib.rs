@@ -4,6 +4,7 @@
 //! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.
 
 pub mod collector;
+pub mod config;
 pub mod encode;
 pub mod failure;
 pub mod info;

@@ -1,0 +1,352 @@
+//! The command line. The environment variables that stand beside the flags are read with the
+//! file, so that their mistakes are reported together.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing::Level;
+
+use super::address;
+use super::secret::Secret;
+use super::{LogFormat, unit};
+
+/// The exit status for wrong flags: `EX_USAGE` of sysexits.
+const WRONG_USAGE: u8 = 64;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(
+    version,
+    about = "A Prometheus exporter for Redis and its relatives that knows key namespaces",
+    after_help = "A flag goes before its environment variable, that before the file, that before \
+                  the default.\nThe user and password of --redis.addr may also come from \
+                  REDIS_USER, REDIS_PASSWORD or REDIS_PASSWORD_FILE."
+)]
+pub struct Arguments {
+    /// What to do instead of running the exporter.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The YAML file to read.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "The YAML file to read [env: REDIS_EXPORTER_CONFIG]"
+    )]
+    pub config: Option<PathBuf>,
+
+    /// The Redis to poll when the file names no targets.
+    #[arg(
+        long = "redis.addr",
+        global = true,
+        value_name = "URL",
+        help = "The Redis to poll when the file names no targets [env: REDIS_URL, REDIS_ADDR] \
+                [default: redis://127.0.0.1:6379]"
+    )]
+    pub redis_addr: Option<Secret>,
+
+    /// Where to serve the metrics.
+    #[arg(
+        long = "web.listen-address",
+        global = true,
+        value_name = "ADDRESS",
+        value_parser = unit::listen_address,
+        help = "Where to serve /metrics [env: REDIS_EXPORTER_WEB_LISTEN_ADDRESS] \
+                [default: 0.0.0.0:9121]"
+    )]
+    pub listen: Option<SocketAddr>,
+
+    /// The time from the start of one poll to the start of the next.
+    #[arg(
+        long = "poll.interval",
+        global = true,
+        value_name = "DURATION",
+        value_parser = unit::poll_interval,
+        help = "The time from one poll to the next [env: REDIS_EXPORTER_POLL_INTERVAL] \
+                [default: 15s]"
+    )]
+    pub poll_interval: Option<Duration>,
+
+    /// The longest time for one poll.
+    #[arg(
+        long = "poll.timeout",
+        global = true,
+        value_name = "DURATION",
+        value_parser = unit::duration,
+        help = "The longest time for one poll, at most the interval \
+                [env: REDIS_EXPORTER_POLL_TIMEOUT] [default: 5s]"
+    )]
+    pub poll_timeout: Option<Duration>,
+
+    /// The least severe events that are logged.
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        value_parser = unit::log_level,
+        help = "error, warn, info, debug or trace [env: REDIS_EXPORTER_LOG_LEVEL] [default: info]"
+    )]
+    pub log_level: Option<Level>,
+
+    /// How log events are written.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_parser = unit::log_format,
+        help = "text or json [env: REDIS_EXPORTER_LOG_FORMAT] [default: text]"
+    )]
+    pub log_format: Option<LogFormat>,
+}
+
+/// What to do instead of running the exporter.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Validate the configuration and dial every target
+    Check,
+    /// Poll every target once and print the metrics
+    Once,
+    /// Ask a running exporter whether it is healthy
+    Health,
+    /// Look at all keys of a target once and print what its namespaces hold
+    Namespaces(Look),
+}
+
+/// What `namespaces` looks at, how fast, and what it prints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Look {
+    /// The name of a configured target.
+    #[arg(
+        value_name = "TARGET",
+        help = "The name of a configured target [default: the first]"
+    )]
+    pub target: Option<String>,
+
+    /// Whether namespaces are suggested.
+    #[arg(
+        long,
+        help = "Print a namespaces block for the configuration, guessed from the keys; a table \
+                goes to standard error then"
+    )]
+    pub suggest: bool,
+
+    /// How the result is written.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "OUTPUT",
+        default_value_t,
+        help = "How the result is written"
+    )]
+    pub output: Output,
+
+    /// Whether the configured limits of speed are left aside.
+    #[arg(
+        long,
+        help = "Take as much of the server as one connection can, not sweep.cpu_share and \
+                sweep.keys_per_second"
+    )]
+    pub full_speed: bool,
+}
+
+/// How the result of `namespaces` is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A table, for people.
+    #[default]
+    Table,
+    /// One JSON document, for machines.
+    Json,
+}
+
+/// Why the program ends before it starts: to print help, or because a flag is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit status: 0 for help and version, 64 for wrong flags.
+    pub status: u8,
+    /// What to print, to standard output when the status is 0, else to standard error.
+    pub text: String,
+}
+
+/// Reads the process's command line.
+///
+/// # Errors
+///
+/// When help or version is asked for, or a flag is wrong.
+pub fn parse() -> Result<Arguments, Exit> {
+    parse_from(std::env::args_os())
+}
+
+/// Reads a command line that starts with the program's name.
+///
+/// # Errors
+///
+/// When help or version is asked for, or a flag is wrong.
+pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Arguments, Exit> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let arguments = Arguments::try_parse_from(&words).map_err(|error| Exit {
+        status: if error.use_stderr() { WRONG_USAGE } else { 0 },
+        text: without_urls(error.to_string(), &words),
+    })?;
+    if let Some(Err(refusal)) = arguments
+        .redis_addr
+        .as_ref()
+        .map(|text| address::parse(text.expose()))
+    {
+        return Err(Exit {
+            status: WRONG_USAGE,
+            text: format!("error: the value of --redis.addr {refusal}\n"),
+        });
+    }
+    Ok(arguments)
+}
+
+/// The text without any word that may hold a URL with a password, as one after a misspelt flag.
+fn without_urls(mut text: String, words: &[OsString]) -> String {
+    for word in words.iter().skip(1) {
+        let word = word.to_string_lossy();
+        let value = word.split_once('=').map_or(&*word, |(_, value)| value);
+        if value.contains('@') || value.contains("://") {
+            text = text.replace(&*word, "***").replace(value, "***");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Arguments, Exit> {
+        let program = std::iter::once("redis-namespace-exporter");
+        parse_from(program.chain(words.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn flags_may_stand_before_and_after_the_command() {
+        for words in [
+            ["--poll.interval=2s", "--log-format", "json", "once"],
+            ["once", "--poll.interval=2s", "--log-format", "json"],
+        ] {
+            let arguments = parse(&words).unwrap();
+            assert_eq!(arguments.command, Some(Command::Once));
+            assert_eq!(arguments.poll_interval, Some(Duration::from_secs(2)));
+            assert_eq!(arguments.log_format, Some(LogFormat::Json));
+        }
+        assert_eq!(parse(&[]).unwrap().command, None);
+    }
+
+    #[test]
+    fn every_flag_is_read() {
+        let arguments = parse(&[
+            "--config=/etc/exporter.yaml",
+            "--redis.addr=rediss://h:1",
+            "--web.listen-address=:9122",
+            "--poll.interval=30s",
+            "--poll.timeout=3s",
+            "--log-level=DEBUG",
+            "--log-format=txt",
+            "check",
+        ])
+        .unwrap();
+        assert_eq!(arguments.config, Some(PathBuf::from("/etc/exporter.yaml")));
+        assert_eq!(arguments.redis_addr, Some(Secret::new("rediss://h:1")));
+        assert_eq!(arguments.listen.unwrap().to_string(), "0.0.0.0:9122");
+        assert_eq!(arguments.poll_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(arguments.log_level, Some(Level::DEBUG));
+        assert_eq!(arguments.log_format, Some(LogFormat::Text));
+        assert_eq!(arguments.command, Some(Command::Check));
+    }
+
+    #[test]
+    fn wrong_flags_are_a_wrong_usage() {
+        for (words, expected) in [
+            (&["--colour"][..], "--colour"),
+            (&["--poll.interval=15"], "has no unit"),
+            (&["--poll.interval"], "value is required"),
+            (
+                &["--poll.interval=1s", "--poll.interval=2s"],
+                "multiple times",
+            ),
+            (&["--web.listen-address=here"], "0.0.0.0:9121"),
+            (&["--log-level=loud"], "error, warn, info"),
+            (&["--redis.addr=http://h"], "unknown scheme"),
+            (&["chekc"], "check"),
+        ] {
+            let exit = parse(words).unwrap_err();
+            assert_eq!(exit.status, 64, "{words:?}");
+            assert!(exit.text.contains(expected), "{words:?}: {}", exit.text);
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_failure() {
+        let help = parse(&["--help"]).unwrap_err();
+        assert_eq!(help.status, 0);
+        for word in [
+            "--redis.addr",
+            "REDIS_URL",
+            "REDIS_PASSWORD_FILE",
+            "check",
+            "once",
+            "health",
+            "namespaces",
+        ] {
+            assert!(help.text.contains(word), "{word}");
+        }
+        let version = parse(&["--version"]).unwrap_err();
+        assert_eq!(version.status, 0);
+        assert!(version.text.contains(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn namespaces_takes_a_target_and_flags_of_its_own() {
+        let arguments = parse(&[
+            "namespaces",
+            "cache",
+            "--suggest",
+            "--output=json",
+            "--full-speed",
+            "--redis.addr=redis://h",
+        ])
+        .unwrap();
+        let look = Look {
+            target: Some("cache".to_owned()),
+            suggest: true,
+            output: Output::Json,
+            full_speed: true,
+        };
+        assert_eq!(arguments.command, Some(Command::Namespaces(look)));
+        let bare = parse(&["namespaces"]).unwrap().command;
+        assert_eq!(bare, Some(Command::Namespaces(Look::default())));
+        assert_eq!(parse(&["--suggest"]).unwrap_err().status, 64);
+    }
+
+    #[test]
+    fn no_message_shows_a_password() {
+        for words in [
+            &["redis://user7:hunter2@h"][..],
+            &["--redis.adr=redis://user7:hunter2@h"],
+            &["--redis.adr", "redis://user7:hunter2@h"],
+            &["--redis.addr=redis://user7:hunter2@h:x"],
+            &["--redis.addr=foo://user7:hunter2@h"],
+            &["--poll.interval", "redis://user7:hunter2@h"],
+            &["check", "user7:hunter2@h"],
+            &["--redis.password=hunter2"],
+            &["--redis.password", "hunter2"],
+            &["-redis.password=hunter2"],
+            &["--config=a", "--config=redis://user7:hunter2@h", "--x"],
+        ] {
+            let exit = parse(words).unwrap_err();
+            assert_eq!(exit.status, 64, "{words:?}");
+            assert!(!exit.text.contains("hunter2"), "{words:?}: {}", exit.text);
+            assert!(!exit.text.contains("user7"), "{words:?}: {}", exit.text);
+        }
+        let arguments = parse(&["--redis.addr=redis://user7:hunter2@h"]).unwrap();
+        assert!(!format!("{arguments:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,114 @@
+//! `${NAME}` and `${NAME:-default}` inside one scalar. Not a shell: no nesting, no `$NAME`.
+//!
+//! It works on scalars that are already parsed, so a variable cannot add keys or lists.
+
+use super::problem::Refusal;
+
+/// Looks up an environment variable; `None` when it is not set.
+pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// The text with its references replaced. `$${` stands for a literal `${`.
+///
+/// A default also replaces a variable that is set to nothing, as in a shell.
+pub(crate) fn expand(text: &str, environment: &Environment<'_>) -> Result<String, Refusal> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.push_str(before);
+            expanded.push_str("${");
+            rest = after;
+            continue;
+        }
+        let Some((reference, after)) = after.split_once('}') else {
+            return Err(Refusal::new(
+                "has a `${` without `}`",
+                "close it, or write $${ for a literal ${",
+            ));
+        };
+        expanded.push_str(before);
+        expanded.push_str(&look_up(reference, environment)?);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+fn look_up(reference: &str, environment: &Environment<'_>) -> Result<String, Refusal> {
+    let (name, default) = match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    };
+    if !is_variable_name(name) {
+        // The text is not shown: it may be a piece of a password.
+        return Err(Refusal::new(
+            "has a `${…}` that names no environment variable",
+            "write ${NAME} or ${NAME:-default}, or $${ for a literal ${",
+        ));
+    }
+    match (environment(name), default) {
+        (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+        (Some(value), _) => Ok(value),
+        (None, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(Refusal::new(
+            format!("refers to the environment variable {name}, which is not set"),
+            format!("set it, or write ${{{name}:-default}}"),
+        )),
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "HOST" => Some("cache.example".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "NESTED" => Some("${HOST}".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn references_are_replaced_and_the_rest_stays() {
+        for (text, expanded) in [
+            ("", ""),
+            ("plain $HOST $ } {", "plain $HOST $ } {"),
+            ("redis://${HOST}:6379", "redis://cache.example:6379"),
+            ("${HOST}${HOST}", "cache.examplecache.example"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-x}", "x"),
+            ("${UNSET:-}", ""),
+            ("${UNSET:-a:-b}", "a:-b"),
+            ("${HOST:-x}", "cache.example"),
+            ("$${HOST}", "${HOST}"),
+            ("a$${b${HOST}", "a${bcache.example"),
+            ("${NESTED}", "${HOST}"),
+        ] {
+            assert_eq!(expand(text, &environment).unwrap(), expanded, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unset_variable_is_named() {
+        let refusal = expand("a ${UNSET} b", &environment).unwrap_err();
+        assert!(refusal.what.contains("variable UNSET"), "{refusal}");
+        assert!(refusal.remedy.contains("${UNSET:-default}"), "{refusal}");
+    }
+
+    #[test]
+    fn a_malformed_reference_is_refused_without_its_text() {
+        for text in ["${HOST", "${}", "${1A}", "${hunter-2}", "${a b:-c}"] {
+            let refusal = expand(text, &environment).unwrap_err().to_string();
+            assert!(!refusal.contains("hunter"), "{refusal}");
+        }
+    }
+}

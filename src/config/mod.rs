@@ -1,0 +1,380 @@
+//! File, flags and environment to one `Config`, which is valid once it exists. It dials nobody;
+//! its only I/O is reading the file and seeing that password files can be read.
+//!
+//! A flag goes before its environment variable, that before the file, that before the default.
+//! All problems are found at once.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use tracing::Level;
+
+mod address;
+pub mod arguments;
+mod document;
+mod expand;
+mod keys;
+mod namespace;
+mod poll;
+mod problem;
+mod secret;
+mod section;
+mod sweep;
+mod target;
+mod unit;
+
+pub use address::Address;
+pub use arguments::Arguments;
+pub use expand::Environment;
+pub use keys::{KeyName, KeyPattern, Keys, ShownValues};
+pub use namespace::{ChannelGroup, Namespace, Pattern, TtlPolicy};
+pub use poll::PollTimes;
+pub use problem::Problem;
+pub use secret::Secret;
+pub use sweep::{Origin, Share, Sweep};
+pub use target::{CollectorChoice, Password, Target};
+
+use document::Node;
+use problem::Refusal;
+use section::{CheckFile, Context, Placed, Reading, Section};
+
+/// The keys of the file's top level.
+const KEYS: &[&str] = &[
+    "listen",
+    "poll",
+    "log",
+    "legacy_names",
+    "targets",
+    "sweep",
+    "keys",
+    "namespaces",
+    "channels",
+];
+
+/// The keys of the `log` section.
+const LOG_KEYS: &[&str] = &["level", "format"];
+
+/// The largest file that is read, in bytes. Room for thousands of targets.
+const LARGEST_FILE: u64 = 1 << 20;
+
+const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9121);
+
+/// All that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the metrics are served.
+    pub listen: SocketAddr,
+    /// The times of every target that does not set its own.
+    pub poll: PollTimes,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
+    pub legacy_names: bool,
+    /// The servers to poll, at least one, with unique names.
+    pub targets: Vec<Target>,
+    /// The declared groups of keys; the first match wins.
+    pub namespaces: Vec<Namespace>,
+    /// The declared groups of channels; the first match wins.
+    pub channels: Vec<ChannelGroup>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe events that are logged.
+    pub level: Level,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// How log events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads file, environment and arguments into a configuration. Called again for a reload.
+///
+/// # Errors
+///
+/// All problems that were found, in the order of the file. None of them holds a secret.
+pub fn load(
+    arguments: &Arguments,
+    environment: &Environment<'_>,
+    collector_names: &[&str],
+) -> Result<Config, Vec<Problem>> {
+    let file = match file_path(arguments, environment) {
+        None => None,
+        Some(path) => {
+            let place = shown(&path);
+            match read_file(&path) {
+                Ok(text) => Some((place, text)),
+                Err(refusal) => {
+                    return Err(vec![Problem {
+                        place,
+                        what: refusal.what,
+                        remedy: refusal.remedy,
+                    }]);
+                }
+            }
+        }
+    };
+    let file = file.as_ref().map(|(place, text)| (&**place, &**text));
+    parse(file, arguments, environment, &check_file, collector_names)
+}
+
+/// Where an exporter with these arguments listens. Unlike [`load`] it gets by without a good
+/// configuration: whoever asks for health must not fail for a file that the exporter has refused.
+#[must_use]
+pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> SocketAddr {
+    let read = |text: &str| unit::listen_address(text).ok();
+    let variable = || read(&environment("REDIS_EXPORTER_WEB_LISTEN_ADDRESS")?);
+    let file = || {
+        let text = read_file(&file_path(arguments, environment)?).ok()?;
+        let Ok(Node::Map(entries)) = document::read(&text) else {
+            return None;
+        };
+        let (_, node) = entries.iter().find(|(key, _)| key == "listen")?;
+        let Node::Scalar(scalar) = node else {
+            return None;
+        };
+        read(&expand::expand(&scalar.text, environment).ok()?)
+    };
+    let found = arguments.listen.or_else(variable).or_else(file);
+    found.unwrap_or(DEFAULT_LISTEN)
+}
+
+fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<PathBuf> {
+    let variable = || environment("REDIS_EXPORTER_CONFIG").filter(|path| !path.is_empty());
+    arguments
+        .config
+        .clone()
+        .or_else(|| variable().map(PathBuf::from))
+}
+
+/// The path for problems. Who takes the flag for that of the server puts a URL with a password there.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains("://") {
+        return "the file of --config".to_owned();
+    }
+    text
+}
+
+fn read_file(path: &Path) -> Result<String, Refusal> {
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(Refusal::new("is larger than 1 MiB", "make it smaller"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
+}
+
+fn check_file(path: &Path) -> Result<(), Refusal> {
+    let mut first = [0; 1];
+    match open(path)?.read(&mut first) {
+        Ok(0) => Err(Refusal::new(
+            "is an empty file",
+            "write the password into it",
+        )),
+        Ok(_) => Ok(()),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// Opens a regular file. Opening a pipe could wait for ever.
+fn open(path: &Path) -> Result<File, Refusal> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
+    if !metadata.is_file() {
+        return Err(Refusal::new("is not a regular file", "name a file"));
+    }
+    File::open(path).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        format!("cannot be read ({error})"),
+        "check the path and its permissions",
+    )
+}
+
+/// The pure part of `load`. The file is its place in problems and its text.
+fn parse(
+    file: Option<(&str, &str)>,
+    arguments: &Arguments,
+    environment: &Environment<'_>,
+    check_file: &CheckFile<'_>,
+    collector_names: &[&str],
+) -> Result<Config, Vec<Problem>> {
+    let mut context = Context {
+        environment,
+        check_file,
+        collector_names,
+        problems: Vec::new(),
+    };
+    let (place, node) = match file {
+        None => ("", Node::Nothing),
+        Some((place, text)) => match document::read(text) {
+            Ok(node) => (place, node),
+            Err(Refusal { what, remedy }) => {
+                context.report(place, what, remedy);
+                return Err(context.problems);
+            }
+        },
+    };
+    let config = Section::root(&node, place, KEYS, &mut context)
+        .and_then(|root| read_config(&root, arguments, &mut context));
+    match config {
+        Some(config) if context.problems.is_empty() => Ok(config),
+        _ => Err(context.problems),
+    }
+}
+
+/// Nothing, or a configuration that only counts when no problem was reported.
+fn read_config(
+    root: &Section<'_>,
+    arguments: &Arguments,
+    context: &mut Context<'_>,
+) -> Option<Config> {
+    let listen = root.value("listen", unit::listen_address, context);
+    let listen = setting(
+        flag(arguments.listen, "--web.listen-address"),
+        "REDIS_EXPORTER_WEB_LISTEN_ADDRESS",
+        unit::listen_address,
+        listen,
+        context,
+    );
+    let poll = read_poll(root, arguments, context);
+    let log = read_log(root, arguments, context);
+    let legacy_names = root.value("legacy_names", unit::switch, context);
+    let sweep = sweep::read(root, &Sweep::default(), context).unwrap_or_default();
+    let keys = keys::read(root, &Keys::default(), context).unwrap_or_default();
+    let targets = read_targets(root, arguments, poll, (&sweep, &keys), context);
+    let namespaces = namespace::read_namespaces(root, context);
+    let channels = namespace::read_channels(root, context);
+    Some(Config {
+        listen: or_default(listen, DEFAULT_LISTEN)?,
+        poll,
+        log: log?,
+        legacy_names: or_default(legacy_names, true)?,
+        targets,
+        namespaces,
+        channels,
+    })
+}
+
+fn read_poll(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>) -> PollTimes {
+    let file = poll::read(root, context);
+    let written = poll::Written {
+        interval: setting(
+            flag(arguments.poll_interval, "--poll.interval"),
+            "REDIS_EXPORTER_POLL_INTERVAL",
+            unit::poll_interval,
+            file.interval,
+            context,
+        ),
+        timeout: setting(
+            flag(arguments.poll_timeout, "--poll.timeout"),
+            "REDIS_EXPORTER_POLL_TIMEOUT",
+            unit::duration,
+            file.timeout,
+            context,
+        ),
+    };
+    poll::complete(written, PollTimes::default(), context)
+}
+
+fn read_log(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>) -> Option<Log> {
+    let section = root.section("log", LOG_KEYS, context)?;
+    let level = section.value("level", unit::log_level, context);
+    let level = setting(
+        flag(arguments.log_level, "--log-level"),
+        "REDIS_EXPORTER_LOG_LEVEL",
+        unit::log_level,
+        level,
+        context,
+    );
+    let format = section.value("format", unit::log_format, context);
+    let format = setting(
+        flag(arguments.log_format, "--log-format"),
+        "REDIS_EXPORTER_LOG_FORMAT",
+        unit::log_format,
+        format,
+        context,
+    );
+    Some(Log {
+        level: or_default(level, Level::INFO)?,
+        format: or_default(format, LogFormat::Text)?,
+    })
+}
+
+fn read_targets(
+    root: &Section<'_>,
+    arguments: &Arguments,
+    poll: PollTimes,
+    keyspace: (&Sweep, &Keys),
+    context: &mut Context<'_>,
+) -> Vec<Target> {
+    if root.node("targets").is_none() {
+        let target = target::implicit(arguments.redis_addr.as_ref(), poll, keyspace, context);
+        return target.into_iter().collect();
+    }
+    if arguments.redis_addr.is_some() {
+        context.report(
+            "--redis.addr",
+            "is given although the file has `targets`",
+            "remove the flag, or add the server to the file",
+        );
+    }
+    target::read_targets(root, poll, keyspace, context)
+}
+
+fn flag<T>(value: Option<T>, name: &str) -> Option<Placed<T>> {
+    let place = name.to_owned();
+    value.map(|value| Placed { value, place })
+}
+
+/// The value of the flag, else of the environment variable, else of the file.
+fn setting<T>(
+    flag: Option<Placed<T>>,
+    variable: &str,
+    parse: impl Fn(&str) -> Result<T, Refusal>,
+    file: Reading<T>,
+    context: &mut Context<'_>,
+) -> Reading<T> {
+    if flag.is_some() {
+        return Ok(flag);
+    }
+    let Some(text) = target::variable(variable, context) else {
+        return file;
+    };
+    let place = variable.to_owned();
+    match parse(&text) {
+        Ok(value) => Ok(Some(Placed { value, place })),
+        Err(refusal) => {
+            context.problems.push(refusal.of(&text, place));
+            Err(section::Invalid)
+        }
+    }
+}
+
+fn or_default<T>(reading: Reading<T>, default: T) -> Option<T> {
+    match reading {
+        Ok(Some(placed)) => Some(placed.value),
+        Ok(None) => Some(default),
+        Err(section::Invalid) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! The servers to poll: those of the file, or the one of flags and environment. Not a
+//! connection.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::address::{self, Address, Url};
+use super::document::Node;
+use super::keys::{self, Keys};
+use super::namespace::label_value;
+use super::poll::{self, PollTimes};
+use super::problem::{Refusal, quoted};
+use super::secret::Secret;
+use super::section::{Context, Invalid, Placed, Section};
+use super::sweep::{self, Sweep};
+use super::unit;
+
+/// The keys of an item of `targets`.
+pub(crate) const KEYS: &[&str] = &[
+    "name",
+    "url",
+    "username",
+    "password",
+    "password_file",
+    "db",
+    "memory_limit",
+    "poll",
+    "collectors",
+    "sweep",
+    "keys",
+];
+
+const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
+
+/// A server that is polled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The value of the label `target`. Unique.
+    pub name: String,
+    /// Where it listens.
+    pub address: Address,
+    /// The database to select, where one was named.
+    pub database: Option<u32>,
+    /// The ACL user, where one was named.
+    pub username: Option<String>,
+    /// The password, where one was given.
+    pub password: Option<Password>,
+    /// How often it is polled.
+    pub poll: PollTimes,
+    /// The memory that the server may use, in bytes, for servers that do not say so.
+    pub memory_limit: Option<u64>,
+    /// Which collectors are on.
+    pub collectors: CollectorChoice,
+    /// How its keyspace is walked.
+    pub sweep: Sweep,
+    /// Which keys are shown by name.
+    pub keys: Keys,
+}
+
+/// Where a target's password comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// The password itself.
+    Given(Secret),
+    /// A file that holds it, to be read at each connect. It was readable when the configuration
+    /// was loaded.
+    File(PathBuf),
+}
+
+/// The collectors that were switched on or off by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectorChoice(BTreeMap<String, bool>);
+
+impl CollectorChoice {
+    /// Whether the collector runs: as it was written, else as it is by default.
+    #[must_use]
+    pub fn is_on(&self, name: &str, default: bool) -> bool {
+        self.0.get(name).copied().unwrap_or(default)
+    }
+}
+
+/// Reads the list `targets`. The caller knows that the key is there.
+pub(crate) fn read_targets(
+    root: &Section<'_>,
+    defaults: PollTimes,
+    keyspace: (&Sweep, &Keys),
+    context: &mut Context<'_>,
+) -> Vec<Target> {
+    let Some(items) = root.list("targets", context) else {
+        return Vec::new();
+    };
+    if items.is_empty() {
+        context.report(
+            &root.place_of("targets"),
+            "is empty",
+            "add a target, or remove the key to poll the one of the environment",
+        );
+    }
+    let mut names = Vec::new();
+    items
+        .into_iter()
+        .filter_map(|(node, place)| {
+            read_target(node, &place, defaults, keyspace, &mut names, context)
+        })
+        .collect()
+}
+
+/// Takes a name for a target. Also one with other problems, so that all are told at once.
+fn claim(name: &str, place: &str, names: &mut Vec<String>, context: &mut Context<'_>) {
+    if names.iter().any(|earlier| earlier == name) {
+        context.report(
+            place,
+            format!("{} is the name of an earlier target", quoted(name)),
+            "give each a `name` of its own",
+        );
+    }
+    names.push(name.to_owned());
+}
+
+fn read_target(
+    node: &Node,
+    place: &str,
+    defaults: PollTimes,
+    keyspace: (&Sweep, &Keys),
+    names: &mut Vec<String>,
+    context: &mut Context<'_>,
+) -> Option<Target> {
+    let section = Section::open(node, place.to_owned(), KEYS, context)?;
+    let name = section.text("name", label_value, context);
+    let url = section.hidden("url", address::parse, context);
+    if url == Ok(None) {
+        context.report(
+            place,
+            "has no `url`",
+            "add one, as in url: redis://host:6379",
+        );
+    }
+    let keys = read_credentials(&section, context);
+    let database = section.value("db", unit::database, context);
+    let memory_limit = section.value("memory_limit", unit::size, context);
+    let poll = poll::read(&section, context);
+    let poll = poll::complete(poll, defaults, context);
+    let collectors = read_collectors(&section, context);
+    let sweep = sweep::read(&section, keyspace.0, context);
+    let watched = keys::read(&section, keyspace.1, context);
+
+    let url = url.ok().flatten().map(|placed| placed.value);
+    let name = match name {
+        Ok(Some(name)) => Some(name.value),
+        Ok(None) => url.as_ref().map(|url| url.address.default_name()),
+        Err(Invalid) => None,
+    };
+    if let Some(name) = &name {
+        claim(name, place, names, context);
+    }
+    let url = url?;
+    let keys = keys.ok()?;
+    let username = agree("username", keys.username, url.username, context);
+    let password = agree_on_password(keys.password, url.password, context);
+    let database = agree("db", database.ok()?, url.database, context);
+    Some(Target {
+        name: name?,
+        address: url.address,
+        database,
+        username,
+        password,
+        poll,
+        memory_limit: memory_limit.ok()?.map(|placed| placed.value),
+        collectors,
+        sweep: sweep?,
+        keys: watched?,
+    })
+}
+
+/// Credentials that stand in keys of their own.
+struct Credentials {
+    username: Option<Placed<String>>,
+    password: Option<Placed<Password>>,
+}
+
+fn read_credentials(
+    section: &Section<'_>,
+    context: &mut Context<'_>,
+) -> Result<Credentials, Invalid> {
+    let accept = |text: &str| Ok(text.to_owned());
+    let username = section.hidden("username", accept, context);
+    let password = section.hidden("password", accept, context);
+    let file = read_password_file(section, context);
+    // Empty is absent, so that `${REDIS_PASSWORD:-}` can be left unset.
+    let username = username?.filter(|placed| !placed.value.is_empty());
+    let password = password?.filter(|placed| !placed.value.is_empty());
+    let password = match (password, file?) {
+        (Some(_), Some(file)) => {
+            context.report(
+                &file.place,
+                "stands beside `password`",
+                "keep one of the two",
+            );
+            return Err(Invalid);
+        }
+        (Some(password), None) => Some(Placed {
+            value: Password::Given(Secret::new(password.value)),
+            place: password.place,
+        }),
+        (None, Some(file)) => Some(Placed {
+            value: Password::File(file.value),
+            place: file.place,
+        }),
+        (None, None) => None,
+    };
+    Ok(Credentials { username, password })
+}
+
+fn read_password_file(
+    section: &Section<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<Placed<PathBuf>>, Invalid> {
+    let check_file = context.check_file;
+    let parse = |text: &str| password_file(text, &|path| check_file(path));
+    let file = section.text("password_file", parse, context)?;
+    Ok(file.and_then(|Placed { value, place }| value.map(|value| Placed { value, place })))
+}
+
+/// A path whose file can be read; nothing for an empty text.
+fn password_file(
+    text: &str,
+    check_file: &dyn Fn(&Path) -> Result<(), Refusal>,
+) -> Result<Option<PathBuf>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let path = PathBuf::from(text);
+    check_file(&path)?;
+    Ok(Some(path))
+}
+
+/// What a key and the URL say together; reported where they differ, without their values.
+fn agree<T: PartialEq>(
+    key: &str,
+    written: Option<Placed<T>>,
+    in_url: Option<T>,
+    context: &mut Context<'_>,
+) -> Option<T> {
+    let Some(written) = written else {
+        return in_url;
+    };
+    if in_url.is_some_and(|in_url| in_url != written.value) {
+        context.report(
+            &written.place,
+            format!("differs from the {key} in the url"),
+            "keep one of the two",
+        );
+    }
+    Some(written.value)
+}
+
+fn agree_on_password(
+    written: Option<Placed<Password>>,
+    in_url: Option<Secret>,
+    context: &mut Context<'_>,
+) -> Option<Password> {
+    agree("password", written, in_url.map(Password::Given), context)
+}
+
+fn read_collectors(parent: &Section<'_>, context: &mut Context<'_>) -> CollectorChoice {
+    let names = context.collector_names;
+    let Some(section) = parent.section("collectors", names, context) else {
+        return CollectorChoice::default();
+    };
+    let choice = names.iter().filter_map(|name| {
+        let on = section.value(name, unit::switch, context).ok()??;
+        Some(((*name).to_owned(), on.value))
+    });
+    CollectorChoice(choice.collect())
+}
+
+/// The target of flags and environment, for a configuration without `targets`.
+pub(crate) fn implicit(
+    flag: Option<&Secret>,
+    poll: PollTimes,
+    keyspace: (&Sweep, &Keys),
+    context: &mut Context<'_>,
+) -> Option<Target> {
+    let (text, place) = implicit_url(flag, context);
+    let url = match address::parse(&text) {
+        Ok(url) => Some(url),
+        Err(refusal) => {
+            context.problems.push(refusal.hidden(place));
+            None
+        }
+    };
+    let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
+    let password = if lacks_password {
+        implicit_password(context)
+    } else {
+        None
+    };
+    let Url {
+        address,
+        database,
+        username,
+        password: in_url,
+    } = url?;
+    Some(Target {
+        name: address.default_name(),
+        address,
+        database,
+        username: username.or_else(|| variable("REDIS_USER", context)),
+        password: in_url.map(Password::Given).or(password),
+        poll,
+        memory_limit: None,
+        collectors: CollectorChoice::default(),
+        sweep: keyspace.0.clone(),
+        keys: keyspace.1.clone(),
+    })
+}
+
+fn implicit_url(flag: Option<&Secret>, context: &Context<'_>) -> (String, String) {
+    if let Some(flag) = flag {
+        return (flag.expose().to_owned(), "--redis.addr".to_owned());
+    }
+    for name in ["REDIS_URL", "REDIS_ADDR"] {
+        if let Some(text) = variable(name, context) {
+            return (text, name.to_owned());
+        }
+    }
+    (DEFAULT_URL.to_owned(), String::new())
+}
+
+fn implicit_password(context: &mut Context<'_>) -> Option<Password> {
+    let password = variable("REDIS_PASSWORD", context);
+    let place = "REDIS_PASSWORD_FILE";
+    let file = variable(place, context);
+    match (password, file) {
+        (Some(_), Some(_)) => {
+            context.report(
+                place,
+                "is set beside REDIS_PASSWORD",
+                "unset one of the two",
+            );
+            None
+        }
+        (Some(password), None) => Some(Password::Given(Secret::new(password))),
+        (None, Some(file)) => match password_file(&file, context.check_file) {
+            Ok(path) => path.map(Password::File),
+            Err(refusal) => {
+                context.problems.push(refusal.of(&file, place.to_owned()));
+                None
+            }
+        },
+        (None, None) => None,
+    }
+}
+
+/// An environment variable; empty is unset.
+pub(crate) fn variable(name: &str, context: &Context<'_>) -> Option<String> {
+    (context.environment)(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,816 @@
+//! Whole configurations: precedence, problems with their places, the example.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Those that the example names. The program brings its own list.
+const COLLECTORS: [&str; 16] = [
+    "info",
+    "instance",
+    "keyspace",
+    "commandstats",
+    "errorstats",
+    "latencystats",
+    "replication",
+    "sentinel",
+    "threads",
+    "scripting_engines",
+    "memory_limit",
+    "cluster",
+    "config",
+    "slowlog",
+    "latency",
+    "latency_histogram",
+];
+const EXAMPLE: &str = include_str!("../../config.example.yaml");
+
+fn environment(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    let pairs: BTreeMap<String, String> = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    move |name| pairs.get(name).cloned()
+}
+
+fn flags(words: &[&str]) -> Arguments {
+    let program = std::iter::once("exporter");
+    arguments::parse_from(program.chain(words.iter().copied()).map(OsString::from)).unwrap()
+}
+
+fn read(
+    text: Option<&str>,
+    words: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<Config, Vec<String>> {
+    let missing = |path: &Path| match path.to_str() {
+        Some("/missing") => Err(Refusal::new("cannot be read", "check the path")),
+        _ => Ok(()),
+    };
+    parse(
+        text.map(|text| ("c.yaml", text)),
+        &flags(words),
+        &environment(variables),
+        &missing,
+        &COLLECTORS,
+    )
+    .map_err(|problems| problems.iter().map(Problem::to_string).collect())
+}
+
+fn file(text: &str) -> Config {
+    read(Some(text), &[], &[]).unwrap()
+}
+
+fn problems(text: &str) -> Vec<String> {
+    read(Some(text), &[], &[]).unwrap_err()
+}
+
+fn given(password: &str) -> Password {
+    Password::Given(Secret::new(password))
+}
+
+fn seconds(interval: u64, timeout: u64) -> PollTimes {
+    PollTimes {
+        interval: Duration::from_secs(interval),
+        timeout: Duration::from_secs(timeout),
+    }
+}
+
+#[test]
+fn without_anything_there_is_one_local_target() {
+    let config = read(None, &[], &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:9121");
+    assert_eq!(config.poll, seconds(15, 5));
+    assert_eq!(config.log.level, Level::INFO);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert!(config.legacy_names);
+    assert_eq!(config.targets.len(), 1);
+    assert_eq!(config.targets[0].name, "127.0.0.1:6379");
+    assert_eq!(config.targets[0].poll, config.poll);
+    assert_eq!(config, file(""));
+}
+
+#[test]
+fn a_flag_goes_before_environment_before_file_before_default() {
+    let text = "listen: 127.0.0.1:1\npoll: {interval: 61s, timeout: 11s}\n\
+                log: {level: error, format: json}\nlegacy_names: false\n";
+    let variables = [
+        ("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:2"),
+        ("REDIS_EXPORTER_POLL_INTERVAL", "62s"),
+        ("REDIS_EXPORTER_POLL_TIMEOUT", "12s"),
+        ("REDIS_EXPORTER_LOG_LEVEL", "debug"),
+        ("REDIS_EXPORTER_LOG_FORMAT", "text"),
+    ];
+    let words = [
+        "--web.listen-address=127.0.0.1:3",
+        "--poll.interval=63s",
+        "--poll.timeout=13s",
+        "--log-level=trace",
+        "--log-format=json",
+    ];
+    for (words, variables, port, poll, level, format) in [
+        (
+            &[][..],
+            &[][..],
+            1,
+            seconds(61, 11),
+            Level::ERROR,
+            LogFormat::Json,
+        ),
+        (
+            &[],
+            &variables,
+            2,
+            seconds(62, 12),
+            Level::DEBUG,
+            LogFormat::Text,
+        ),
+        (
+            &words,
+            &variables,
+            3,
+            seconds(63, 13),
+            Level::TRACE,
+            LogFormat::Json,
+        ),
+    ] {
+        let config = read(Some(text), words, variables).unwrap();
+        assert_eq!(config.listen.port(), port);
+        assert_eq!(config.poll, poll);
+        assert_eq!(config.targets[0].poll, poll);
+        assert_eq!(config.log, Log { level, format });
+        assert!(!config.legacy_names);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    let config = read(
+        None,
+        &[],
+        &[("REDIS_URL", ""), ("REDIS_EXPORTER_POLL_INTERVAL", "")],
+    );
+    assert_eq!(config, read(None, &[], &[]));
+}
+
+#[test]
+fn the_implicit_target_comes_from_flag_then_url_then_address() {
+    let both = [("REDIS_URL", "redis://url"), ("REDIS_ADDR", "address:1")];
+    for (words, variables, name) in [
+        (&["--redis.addr=flag"][..], &both[..], "flag:6379"),
+        (&[], &both, "url:6379"),
+        (&[], &both[1..], "address:1"),
+    ] {
+        let config = read(None, words, variables).unwrap();
+        assert_eq!(config.targets.len(), 1);
+        assert_eq!(config.targets[0].name, name);
+    }
+}
+
+#[test]
+fn environment_credentials_fill_what_the_url_lacks() {
+    let variables = |url| {
+        [
+            ("REDIS_URL", url),
+            ("REDIS_USER", "u"),
+            ("REDIS_PASSWORD", "p"),
+        ]
+    };
+    for (url, username, password) in [
+        ("redis://h", "u", "p"),
+        ("redis://v@h", "v", "p"),
+        ("redis://:q@h", "u", "q"),
+        ("redis://v:q@h", "v", "q"),
+    ] {
+        let config = read(None, &[], &variables(url)).unwrap();
+        assert_eq!(
+            config.targets[0].username.as_deref(),
+            Some(username),
+            "{url}"
+        );
+        assert_eq!(config.targets[0].password, Some(given(password)), "{url}");
+    }
+    let config = read(None, &[], &[("REDIS_PASSWORD_FILE", "/secret")]).unwrap();
+    let expected = Some(Password::File("/secret".into()));
+    assert_eq!(config.targets[0].password, expected);
+}
+
+#[test]
+fn environment_credentials_are_not_for_the_targets_of_a_file() {
+    let variables = [
+        ("REDIS_URL", "redis://elsewhere"),
+        ("REDIS_USER", "u"),
+        ("REDIS_PASSWORD", "p"),
+    ];
+    let config = read(Some("targets: [{url: h}]"), &[], &variables).unwrap();
+    assert_eq!(config.targets.len(), 1);
+    assert_eq!(config.targets[0].name, "h:6379");
+    assert_eq!(config.targets[0].username, None);
+    assert_eq!(config.targets[0].password, None);
+}
+
+#[test]
+fn a_target_is_read_with_all_its_keys() {
+    let config = read(
+        Some(
+            "poll: {interval: 30s, timeout: 10s}\ntargets:\n\
+             - name: cache\n  url: rediss://${HOST}:7000\n  username: \"u\"\n  password: ${PW}\n  \
+             db: \"${DB}\"\n  memory_limit: 256MiB\n  poll: {interval: 2s}\n  \
+             collectors: {slowlog: false, latency: \"${ON}\"}\n\
+             - url: unix:///run/s\n  password_file: /secret\n  poll: {timeout: 1s}\n",
+        ),
+        &[],
+        &[("HOST", "h"), ("PW", "a: [b"), ("DB", "3"), ("ON", "true")],
+    )
+    .unwrap();
+    let [first, second] = &config.targets[..] else {
+        panic!("{config:?}");
+    };
+    assert_eq!(first.name, "cache");
+    assert_eq!(first.address.to_string(), "rediss://h:7000");
+    assert_eq!(first.username.as_deref(), Some("u"));
+    assert_eq!(first.password, Some(given("a: [b")));
+    assert_eq!(first.database, Some(3));
+    assert_eq!(first.memory_limit, Some(256 << 20));
+    assert_eq!(first.poll, seconds(2, 1));
+    assert!(!first.collectors.is_on("slowlog", true));
+    assert!(first.collectors.is_on("latency", false));
+    assert!(first.collectors.is_on("config", true));
+    assert!(!first.collectors.is_on("config", false));
+    assert_eq!(second.name, "/run/s");
+    assert_eq!(second.password, Some(Password::File("/secret".into())));
+    assert_eq!(second.poll, seconds(30, 1));
+}
+
+#[test]
+fn keys_and_url_may_say_the_same() {
+    let config = file("targets: [{url: \"redis://u:p@h/1\", username: u, password: p, db: 1}]");
+    assert_eq!(config.targets[0].password, Some(given("p")));
+    let config = file("targets: [{url: \"redis://u:p@h/1\", username: \"\", password: \"\"}]");
+    assert_eq!(config.targets[0].username.as_deref(), Some("u"));
+    assert_eq!(config.targets[0].password, Some(given("p")));
+}
+
+#[test]
+fn namespaces_and_channels_are_read_in_order() {
+    let config = file(
+        "namespaces:\n\
+         - {name: session, match: \"session:*\", ttl: {required: true, max: 1h}, \
+            memory_quota: 64MiB, db: 2}\n\
+         - {name: api, regex: \"^api:\"}\n\
+         channels:\n- {name: prism, match: \"prism:*\"}\n",
+    );
+    let [session, api] = &config.namespaces[..] else {
+        panic!("{config:?}");
+    };
+    assert_eq!(session.name, "session");
+    assert_eq!(session.pattern, Pattern::Glob("session:*".to_owned()));
+    assert_eq!(session.database, Some(2));
+    assert!(session.ttl.required);
+    assert_eq!(session.ttl.max, Some(Duration::from_hours(1)));
+    assert_eq!(session.memory_quota, Some(64 << 20));
+    assert_eq!(api.pattern, Pattern::Regex("^api:".to_owned()));
+    assert_eq!(api.ttl, TtlPolicy::default());
+    assert_eq!(config.channels[0].name, "prism");
+    assert_eq!(
+        config.channels[0].pattern,
+        Pattern::Glob("prism:*".to_owned())
+    );
+}
+
+/// Text, the place of its one problem, and a piece of what is said.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("- a", "c.yaml:", "is a list, not a map"),
+    ("lissten: x", "c.yaml:", "did you mean `listen`?"),
+    (
+        "listen: :1\nlisten: :2",
+        "c.yaml:",
+        "has the key `listen` twice",
+    ),
+    (
+        "listen: here",
+        "c.yaml: listen:",
+        "`here` is not an address",
+    ),
+    ("poll: 5s", "c.yaml: poll:", "is a text, not a map"),
+    (
+        "poll: {interval: 15}",
+        "c.yaml: poll.interval:",
+        "`15` has no unit",
+    ),
+    (
+        "poll: {interval: 99ms}",
+        "c.yaml: poll.interval:",
+        "at least 100ms",
+    ),
+    (
+        "poll: {timeout: 16s}",
+        "c.yaml: poll.timeout:",
+        "16s is longer than the poll interval, 15s",
+    ),
+    (
+        "poll: {interval: 30, timeout: 20s}",
+        "c.yaml: poll.interval:",
+        "has no unit",
+    ),
+    ("poll: {timeout: }", "c.yaml: poll.timeout:", "has no value"),
+    (
+        "poll: {interval: [1s]}",
+        "c.yaml: poll.interval:",
+        "is a list",
+    ),
+    (
+        "log: {level: loud}",
+        "c.yaml: log.level:",
+        "write error, warn",
+    ),
+    (
+        "log: {colour: true}",
+        "c.yaml: log:",
+        "unknown key `colour`",
+    ),
+    (
+        "legacy_names: yes",
+        "c.yaml: legacy_names:",
+        "`yes` is neither true nor false",
+    ),
+    (
+        "listen: \"${PORT}\"",
+        "c.yaml: listen:",
+        "variable PORT, which is not set",
+    ),
+    ("targets: []", "c.yaml: targets:", "is empty"),
+    ("targets:", "c.yaml: targets:", "is empty"),
+    (
+        "targets: {url: h}",
+        "c.yaml: targets:",
+        "is a map, not a list",
+    ),
+    (
+        "targets: [h]",
+        "c.yaml: targets[0]:",
+        "is a text, not a map",
+    ),
+    (
+        "targets: [{name: a}]",
+        "c.yaml: targets[0]:",
+        "has no `url`",
+    ),
+    (
+        "targets: [{url: \"h:x\"}]",
+        "c.yaml: targets[0].url:",
+        "port",
+    ),
+    (
+        "targets: [{url: h}, {url: \"h:6379/1\"}]",
+        "c.yaml: targets[1]:",
+        "`h:6379` is the name of an earlier",
+    ),
+    (
+        "targets: [{url: h, name: \"\"}]",
+        "c.yaml: targets[0].name:",
+        "is an empty name",
+    ),
+    (
+        "targets: [{url: h, name: 5}]",
+        "c.yaml: targets[0].name:",
+        "is a number, not a text; put it in quotes",
+    ),
+    (
+        "targets: [{url: h, password: 12345}]",
+        "c.yaml: targets[0].password:",
+        "put it in quotes",
+    ),
+    (
+        "targets: [{url: h, db: x}]",
+        "c.yaml: targets[0].db:",
+        "`x` is not the number",
+    ),
+    (
+        "targets: [{url: h/1, db: 2}]",
+        "c.yaml: targets[0].db:",
+        "differs from the db in the url",
+    ),
+    (
+        "targets: [{url: \"a:b@h\", username: c}]",
+        "c.yaml: targets[0].username:",
+        "differs",
+    ),
+    (
+        "targets: [{url: \"a:b@h\", password: c}]",
+        "c.yaml: targets[0].password:",
+        "differs",
+    ),
+    (
+        "targets: [{url: \"a:b@h\", password_file: /c}]",
+        "c.yaml: targets[0].password_file:",
+        "differs",
+    ),
+    (
+        "targets: [{url: h, password: c, password_file: /c}]",
+        "c.yaml: targets[0].password_file:",
+        "stands beside",
+    ),
+    (
+        "targets: [{url: h, password_file: /missing}]",
+        "c.yaml: targets[0].password_file:",
+        "`/missing` cannot be read",
+    ),
+    ("sweep: {cpu_share: 200%}", "c.yaml: sweep.cpu_share:", "1%"),
+    (
+        "sweep: {count: 5000}",
+        "c.yaml: sweep.count:",
+        "from 10 to 1000",
+    ),
+    (
+        "sweep: {databases: [0, x]}",
+        "c.yaml: sweep.databases[1]:",
+        "as in 0",
+    ),
+    (
+        "sweep: {from: \"ftp://h\"}",
+        "c.yaml: sweep.from:",
+        "redis, rediss",
+    ),
+    (
+        "targets: [{url: h, sweep: {delimiter: \"\"}}]",
+        "c.yaml: targets[0].sweep.delimiter:",
+        "one to eight",
+    ),
+    (
+        "keys: {count: [\"db0=a[b\"]}",
+        "c.yaml: keys.count[0]:",
+        "close it",
+    ),
+    (
+        "keys: {check: [5]}",
+        "c.yaml: keys.check[0]:",
+        "put it in quotes",
+    ),
+    (
+        "targets: [{url: h, keys: {check_single: [\"db1=\"]}}]",
+        "c.yaml: targets[0].keys.check_single[0]:",
+        "db0=session:*",
+    ),
+    (
+        "keys: {groups: [\"^user:\"]}",
+        "c.yaml: keys.groups[0]:",
+        "put ( ) around",
+    ),
+    (
+        "keys: {values: all}",
+        "c.yaml: keys.values:",
+        "off, number or text",
+    ),
+    (
+        "keys: {max_groups: 0}",
+        "c.yaml: keys.max_groups:",
+        "from 1 to 1000",
+    ),
+    (
+        "targets: [{url: h, memory_limit: 1mb}]",
+        "c.yaml: targets[0].memory_limit:",
+        "256MiB",
+    ),
+    (
+        "targets: [{url: h, poll: {interval: 1s, timeout: 2s}}]",
+        "c.yaml: targets[0].poll.timeout:",
+        "longer",
+    ),
+    (
+        "targets: [{url: h, collectors: {slowlogs: true}}]",
+        "c.yaml: targets[0].collectors:",
+        "did you mean `slowlog`? Known: info, instance, ",
+    ),
+    (
+        "targets: [{url: h, collectors: {slowlog: 1}}]",
+        "c.yaml: targets[0].collectors.slowlog:",
+        "true or false",
+    ),
+    (
+        "namespaces: [{match: a}]",
+        "c.yaml: namespaces[0]:",
+        "has no `name`",
+    ),
+    (
+        "namespaces: [{name: a}]",
+        "c.yaml: namespaces[0]:",
+        "has no pattern",
+    ),
+    (
+        "namespaces: [{name: \"\", match: a}]",
+        "c.yaml: namespaces[0].name:",
+        "is an empty name",
+    ),
+    (
+        "namespaces: [{name: other, match: a}]",
+        "c.yaml: namespaces[0].name:",
+        "what nothing matches",
+    ),
+    (
+        "namespaces: [{name: a, match: b}, {name: a, match: c}]",
+        "c.yaml: namespaces[1].name:",
+        "earlier",
+    ),
+    (
+        "namespaces: [{name: a, match: b, regex: c}]",
+        "c.yaml: namespaces[0].regex:",
+        "stands beside",
+    ),
+    (
+        "namespaces: [{name: a, regex: (}]",
+        "c.yaml: namespaces[0].regex:",
+        "unclosed group",
+    ),
+    (
+        "namespaces: [{name: a, match: b, ttl: 1h}]",
+        "c.yaml: namespaces[0].ttl:",
+        "known keys: required, max",
+    ),
+    (
+        "namespaces: [{name: a, match: b, ttl: {max: 0s}}]",
+        "c.yaml: namespaces[0].ttl.max:",
+        "no time",
+    ),
+    (
+        "namespaces: [{name: a, match: b, memory_quota: 0}]",
+        "c.yaml: namespaces[0].memory_quota:",
+        "no size",
+    ),
+    (
+        "channels: [{name: a, match: b, ttl: {}}]",
+        "c.yaml: channels[0]:",
+        "unknown key `ttl`",
+    ),
+    ("a: {", "c.yaml:", "line 2 column"),
+];
+
+#[test]
+fn each_mistake_is_one_problem_with_its_place_and_remedy() {
+    for (text, place, said) in MISTAKES {
+        let problems = problems(text);
+        let [problem] = &problems[..] else {
+            panic!("{text}: {problems:#?}");
+        };
+        assert!(problem.starts_with(place), "{text}: {problem}");
+        assert!(problem.contains(said), "{text}: {problem}");
+        assert!(problem.contains("; "), "{text}: {problem}");
+        assert!(!problem.contains('\n'), "{text}: {problem}");
+    }
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let problems = read(
+        Some(
+            "listn: x\npoll: {interval: 5}\ntargets:\n- {url: \"ftp://h\", colour: red}\n\
+             - {url: h, password_file: /missing, db: x}\nnamespaces: [{}]\n",
+        ),
+        &["--redis.addr=h"],
+        &[("REDIS_EXPORTER_LOG_LEVEL", "loud")],
+    )
+    .unwrap_err();
+    let places: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.rsplit_once(';').unwrap().0)
+        .collect();
+    for place in [
+        "c.yaml: has an unknown key `listn`",
+        "c.yaml: poll.interval: ",
+        "REDIS_EXPORTER_LOG_LEVEL: `loud`",
+        "--redis.addr: is given although",
+        "c.yaml: targets[0]: has an unknown key `colour`",
+        "c.yaml: targets[0].url: ",
+        "c.yaml: targets[1].password_file: ",
+        "c.yaml: targets[1].db: ",
+        "c.yaml: namespaces[0]: has no `name`",
+        "c.yaml: namespaces[0]: has no pattern",
+    ] {
+        let found = places.iter().filter(|found| found.starts_with(place));
+        assert_eq!(found.count(), 1, "{place}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 10, "{problems:#?}");
+}
+
+#[test]
+fn mistakes_in_the_environment_name_their_variable() {
+    for (variables, place) in [
+        (
+            &[("REDIS_URL", "http://h")][..],
+            "REDIS_URL: the value has an unknown scheme",
+        ),
+        (&[("REDIS_ADDR", "h:x")], "REDIS_ADDR: the value has a port"),
+        (
+            &[("REDIS_PASSWORD_FILE", "/missing")],
+            "REDIS_PASSWORD_FILE: `/missing` cannot",
+        ),
+        (
+            &[("REDIS_PASSWORD", "p"), ("REDIS_PASSWORD_FILE", "/f")],
+            "REDIS_PASSWORD_FILE: is set beside",
+        ),
+        (
+            &[("REDIS_EXPORTER_POLL_TIMEOUT", "1m")],
+            "REDIS_EXPORTER_POLL_TIMEOUT: 60s is longer",
+        ),
+    ] {
+        let problems = read(None, &[], variables).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].starts_with(place), "{problems:#?}");
+    }
+}
+
+/// Each key of each section of the example, with the options that are commented out.
+fn keys_of_example() -> Vec<(String, String)> {
+    let uncommented: String = EXAMPLE
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(option) if option.starts_with(|letter: char| letter.is_ascii_lowercase()) => {
+                let indent = line.len() - line.trim_start().len();
+                format!("{}{option}\n", " ".repeat(indent))
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let mut keys = Vec::new();
+    collect_keys(&document::read(&uncommented).unwrap(), "", &mut keys);
+    keys
+}
+
+/// Only the first item of a list documents its keys.
+fn collect_keys(node: &Node, section: &str, keys: &mut Vec<(String, String)>) {
+    match node {
+        Node::Map(entries) => {
+            for (key, value) in entries {
+                keys.push((section.to_owned(), key.clone()));
+                collect_keys(value, &format!("{section}.{key}"), keys);
+            }
+        }
+        Node::List(items) => collect_keys(&items[0], section, keys),
+        Node::Nothing | Node::Scalar(_) => {}
+    }
+}
+
+#[test]
+fn the_example_has_every_known_key_exactly_once() {
+    let keys = keys_of_example();
+    let mut known = 0;
+    for (section, names) in [
+        ("", KEYS),
+        (".poll", poll::KEYS),
+        (".log", LOG_KEYS),
+        (".sweep", sweep::KEYS),
+        (".keys", keys::KEYS),
+        (".targets", target::KEYS),
+        (".targets.poll", poll::KEYS),
+        (".targets.collectors", &COLLECTORS[..]),
+        (".namespaces", namespace::KEYS),
+        (".namespaces.ttl", namespace::TTL_KEYS),
+        (".channels", namespace::CHANNEL_KEYS),
+    ] {
+        for name in names {
+            let found = keys
+                .iter()
+                .filter(|(place, key)| place == section && key == name);
+            assert_eq!(found.count(), 1, "{section}.{name}");
+            known += 1;
+        }
+    }
+    assert_eq!(keys.len(), known, "{keys:?}");
+}
+
+#[test]
+fn the_example_loads_and_shows_the_defaults() {
+    let config = file(EXAMPLE);
+    let defaults = read(None, &[], &[]).unwrap();
+    assert_eq!(config.listen, defaults.listen);
+    assert_eq!(config.poll, defaults.poll);
+    assert_eq!(config.log, defaults.log);
+    assert_eq!(config.legacy_names, defaults.legacy_names);
+    assert_eq!(config.targets[0].sweep, defaults.targets[0].sweep);
+    assert_eq!(config.targets[0].keys, defaults.targets[0].keys);
+    assert_eq!(config.targets[0].address, defaults.targets[0].address);
+    assert_eq!(config.targets[0].password, None);
+    assert_eq!(config.namespaces.len(), 4);
+
+    let variables = [("REDIS_URL", "rediss://u:p@h"), ("REDIS_PASSWORD", "p")];
+    let config = read(Some(EXAMPLE), &[], &variables).unwrap();
+    assert_eq!(config.targets[0].address.to_string(), "rediss://h:6379");
+    assert_eq!(config.targets[0].password, Some(given("p")));
+}
+
+#[test]
+fn files_are_read_and_what_cannot_be_read_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let secret = path("secret");
+    fs::write(&secret, "hunter2").unwrap();
+    fs::write(path("empty"), "").unwrap();
+    fs::write(path("binary.yaml"), b"a: \xff").unwrap();
+    fs::write(path("large.yaml"), "#".repeat((1 << 20) + 1)).unwrap();
+    fs::write(path("full.yaml"), "#".repeat(1 << 20)).unwrap();
+    let with_password = |name: &str| {
+        let text = format!(
+            "targets: [{{url: h, password_file: {}}}]",
+            path(name).display()
+        );
+        fs::write(path("c.yaml"), text).unwrap();
+        "c.yaml"
+    };
+    let load = |name: &str| {
+        let config = path(name).display().to_string();
+        load(
+            &Arguments::default(),
+            &environment(&[("REDIS_EXPORTER_CONFIG", &config)]),
+            &[],
+        )
+    };
+
+    assert!(load("full.yaml").is_ok());
+    let config = load(with_password("secret")).unwrap();
+    assert_eq!(config.targets[0].password, Some(Password::File(secret)));
+    for (name, expected) in [
+        ("absent.yaml", "absent.yaml: cannot be read ("),
+        ("binary.yaml", "binary.yaml: is not UTF-8"),
+        ("large.yaml", "large.yaml: is larger than 1 MiB"),
+        (".", ": is not a regular file"),
+        (with_password("absent"), "absent` cannot be read ("),
+    ] {
+        let problems = load(name).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].to_string().contains(expected), "{problems:?}");
+    }
+    let problems = load(with_password("empty")).unwrap_err();
+    assert!(
+        problems[0].what.contains("is an empty file"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn the_flag_for_the_file_goes_before_its_variable() {
+    let arguments = flags(&["--config=/absent/flag"]);
+    let variables = environment(&[("REDIS_EXPORTER_CONFIG", "/absent/variable")]);
+    let problems = load(&arguments, &variables, &[]).unwrap_err();
+    assert_eq!(problems[0].place, "/absent/flag");
+}
+
+fn hidden(outcome: &Result<Config, Vec<Problem>>) -> bool {
+    !format!("{outcome:?}").contains("hunter2")
+        && outcome.as_ref().err().is_none_or(|problems| {
+            problems
+                .iter()
+                .all(|problem| !problem.to_string().contains("hunter2"))
+        })
+}
+
+fn outcome(text: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+    parse(
+        text.map(|text| ("c.yaml", text)),
+        &Arguments::default(),
+        &environment(variables),
+        &|_| Ok(()),
+        &COLLECTORS,
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_problems(text in any::<String>()) {
+        let _ = outcome(Some(&text), &[]);
+    }
+
+    #[test]
+    fn any_arrangement_of_known_words_is_a_configuration_or_problems(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "targets", "url", "name", "poll", "interval", "namespaces", "ttl", "match", "regex",
+            ": ", ": ", "\n", "\n", "  ", "- ", "{", "}", "[", "]", ", ", "h:1", "1s", "5", "~",
+            "${A}", "${B:-x}", "\"", "'", "|\n", "&a ", "*a", "!t ", "<<", "#", "true",
+        ]), 0..40),
+    ) {
+        let _ = outcome(Some(&words.concat()), &[("A", "a")]);
+    }
+
+    #[test]
+    fn no_problem_shows_a_secret(
+        before in "[a-z0-9:/?#@%&'\" {}\\[\\]$!*-]{0,4}",
+        after in "[a-z0-9:/?#@%&'\" {}\\[\\]$!*-]{0,4}",
+        wrong in "[a-z0-9:/?#@ -]{0,6}",
+    ) {
+        let password = format!("{before}hunter2{after}");
+        // The name in a reference is no secret: it is shown when it is not set.
+        prop_assume!(!password.contains("${"));
+        let url = format!("redis://u:{password}@h{wrong}");
+        let text = format!(
+            "targets:\n- url: {url}\n  password: {password}\n  db: {wrong}\n- url: ${{URL}}\n  \
+             name: {wrong}\n  password: ${{PW}}\n  poll: {{interval: \"${{PW}}\"}}\n"
+        );
+        let variables = [("URL", &*url), ("PW", &*password), ("REDIS_PASSWORD", &*password)];
+        prop_assert!(hidden(&outcome(Some(&text), &variables)));
+        let variables = [("REDIS_URL", &*url), ("REDIS_PASSWORD", &*password)];
+        prop_assert!(hidden(&outcome(None, &variables)));
+    }
+}

@@ -1,0 +1,297 @@
+//! Text to durations, sizes and the other single values. Not their place in a file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::LogFormat;
+use super::problem::Refusal;
+
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// Longest first; in milliseconds. A compound as `1h30m` names each at most once, in this order.
+const DURATION_UNITS: [(&str, u64); 5] = [
+    ("d", DAY),
+    ("h", 60 * 60 * 1000),
+    ("m", 60 * 1000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+/// A hundred years, so that sums with a clock never overflow.
+const LONGEST_DURATION: u64 = 36_500 * DAY;
+
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("B", 1),
+    ("KB", 1000),
+    ("KiB", 1 << 10),
+    ("MB", 1_000_000),
+    ("MiB", 1 << 20),
+    ("GB", 1_000_000_000),
+    ("GiB", 1 << 30),
+];
+
+/// Below this the polls themselves would be the load.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(DAY);
+
+/// A duration with its unit: `500ms`, `15s`, `1h30m`, `7d`. Not zero.
+pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
+    let remedy = "write a whole number with ms, s, m, h or d, as in 500ms, 15s or 1h30m";
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::new("has no unit", remedy));
+    }
+    match milliseconds(text) {
+        None => Err(Refusal::new("is not a duration", remedy)),
+        Some(0) => Err(Refusal::new("is no time at all", "write at least 1ms")),
+        Some(total) if total > LONGEST_DURATION => {
+            Err(Refusal::new("is too long", "write at most 36500d"))
+        }
+        Some(total) => Ok(Duration::from_millis(total)),
+    }
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let mut units = DURATION_UNITS.iter();
+    let mut total: u64 = 0;
+    let mut rest = text;
+    loop {
+        let (count, after) = split_number(rest)?;
+        let end = after
+            .find(|letter: char| letter.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (name, after) = after.split_at_checked(end)?;
+        let (_, size) = units.find(|(unit, _)| *unit == name)?;
+        total = total.checked_add(count.checked_mul(*size)?)?;
+        if after.is_empty() {
+            return Some(total);
+        }
+        rest = after;
+    }
+}
+
+/// The digits at the start, as a number, and what follows them.
+fn split_number(text: &str) -> Option<(u64, &str)> {
+    let end = text
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((digits.parse().ok()?, rest))
+}
+
+/// The time from one poll to the next, within bounds.
+pub(crate) fn poll_interval(text: &str) -> Result<Duration, Refusal> {
+    let interval = duration(text)?;
+    if interval < SHORTEST_INTERVAL {
+        return Err(Refusal::new("is too short", "write at least 100ms"));
+    }
+    if interval > LONGEST_INTERVAL {
+        return Err(Refusal::new("is too long", "write at most 1d"));
+    }
+    Ok(interval)
+}
+
+/// A number of bytes: plain, or with a unit as in `256MiB`. Not zero.
+pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
+    let remedy = "write bytes, or a whole number with B, KB, KiB, MB, MiB, GB or GiB, as in 256MiB";
+    let bytes = split_number(text).and_then(|(count, unit)| {
+        let unit = if unit.is_empty() { "B" } else { unit };
+        let (_, bytes) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
+        count.checked_mul(*bytes)
+    });
+    match bytes {
+        None => Err(Refusal::new("is not a size", remedy)),
+        Some(0) => Err(Refusal::new(
+            "is no size",
+            "leave the key out where there is no limit",
+        )),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+/// The number of a Redis database.
+pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
+    text.parse().map_err(|_| {
+        Refusal::new(
+            "is not the number of a database",
+            "write a whole number, as in 0",
+        )
+    })
+}
+
+/// `true` or `false`.
+pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::new("is neither true nor false", "write true or false"))
+}
+
+/// Where to listen: an IP address and a port. Go's `:9121` means every IPv4 address.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
+    let address = match text.strip_prefix(':') {
+        Some(port) => port
+            .parse()
+            .ok()
+            .map(|port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+        None => text.parse().ok(),
+    };
+    address.ok_or_else(|| {
+        Refusal::new(
+            "is not an address to listen at",
+            "write an IP address and a port, as in 0.0.0.0:9121, [::]:9121 or :9121",
+        )
+    })
+}
+
+/// The least severe events that are logged.
+pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(Level::ERROR),
+        "warn" | "warning" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err(Refusal::new(
+            "is not a log level",
+            "write error, warn, info, debug or trace",
+        )),
+    }
+}
+
+/// How events are written. `txt` is the spelling of `redis_exporter`.
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
+    match text {
+        "text" | "txt" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Refusal::new("is not a log format", "write text or json")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_may_be_compound() {
+        for (text, milliseconds) in [
+            ("1ms", 1),
+            ("200ms", 200),
+            ("15s", 15_000),
+            ("60m", 3_600_000),
+            ("1h", 3_600_000),
+            ("7d", 7 * DAY),
+            ("1h30m", 5_400_000),
+            ("1d2h3m4s5ms", DAY + 7_384_005),
+            ("36500d", LONGEST_DURATION),
+        ] {
+            assert_eq!(
+                duration(text).unwrap(),
+                Duration::from_millis(milliseconds),
+                "{text}"
+            );
+        }
+        assert_eq!(duration("15").unwrap_err().what, "has no unit");
+        for text in [
+            "",
+            "s",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "1S",
+            "1y",
+            "1us",
+            "30m1h",
+            "1s1s",
+            "1s5",
+            "s1",
+            "0s",
+            "36501d",
+            "99999999999999999999s",
+            "9999999999999999d",
+            "１s",
+            "1é",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn poll_intervals_are_bounded() {
+        assert_eq!(poll_interval("100ms").unwrap(), SHORTEST_INTERVAL);
+        assert_eq!(poll_interval("1d").unwrap(), LONGEST_INTERVAL);
+        assert!(poll_interval("99ms").is_err());
+        assert!(poll_interval("25h").is_err());
+    }
+
+    #[test]
+    fn sizes_know_decimal_and_binary_units() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("1048576", 1 << 20),
+            ("1B", 1),
+            ("1KB", 1000),
+            ("1KiB", 1024),
+            ("2MB", 2_000_000),
+            ("256MiB", 256 << 20),
+            ("1GB", 1_000_000_000),
+            ("1GiB", 1 << 30),
+        ] {
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0MiB",
+            "-1",
+            "1.5GiB",
+            "1mb",
+            "1M",
+            "1 MiB",
+            "MiB",
+            "99999999999GiB",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listen_addresses_take_the_spelling_of_go() {
+        for (text, address) in [
+            ("0.0.0.0:9121", "0.0.0.0:9121"),
+            (":9121", "0.0.0.0:9121"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::]:9121", "[::]:9121"),
+        ] {
+            assert_eq!(listen_address(text).unwrap().to_string(), address);
+        }
+        for text in [
+            "",
+            ":",
+            "9121",
+            "0.0.0.0",
+            "::9121:",
+            ":99999",
+            "localhost:9121",
+        ] {
+            assert!(listen_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn levels_and_formats_take_the_spelling_of_redis_exporter() {
+        assert_eq!(log_level("INFO").unwrap(), Level::INFO);
+        assert_eq!(log_level("warning").unwrap(), Level::WARN);
+        assert!(log_level("loud").is_err());
+        assert_eq!(log_format("txt").unwrap(), LogFormat::Text);
+        assert_eq!(log_format("json").unwrap(), LogFormat::Json);
+        assert!(log_format("xml").is_err());
+    }
+
+    #[test]
+    fn switches_and_databases_are_exact() {
+        assert!(switch("true").unwrap());
+        assert!(switch("yes").is_err());
+        assert_eq!(database("15").unwrap(), 15);
+        assert!(database("-1").is_err());
+    }
+}
