@@ -5,6 +5,7 @@
 
 pub mod collector;
 pub mod config;
+pub mod connection;
 pub mod encode;
 pub mod failure;
 pub mod info;

@@ -1,0 +1,104 @@
+//! Opening a stream: names, TCP, Unix sockets, TLS. Says nothing over it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::time::Instant;
+
+use super::{tls, within};
+use crate::config::Address;
+use crate::failure::{Failure, Reason};
+
+/// A peer that vanished without a word is noticed within this time plus three probes.
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// Any stream that the protocol can be spoken over.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+/// An open stream of whatever kind.
+pub type Stream = Box<dyn Duplex>;
+
+/// Opens a stream to an address.
+pub async fn open(address: &Address, deadline: Instant) -> Result<Stream, Failure> {
+    match address {
+        Address::Unix(path) => open_unix(path, deadline).await,
+        Address::Tcp {
+            host,
+            port,
+            tls: false,
+        } => Ok(Box::new(open_tcp(host, *port, deadline).await?)),
+        Address::Tcp {
+            host,
+            port,
+            tls: true,
+        } => {
+            let stream = open_tcp(host, *port, deadline).await?;
+            within(deadline, "the TLS handshake", tls::wrap(host, stream)).await
+        }
+    }
+}
+
+async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
+    let connect = async {
+        UnixStream::connect(path)
+            .await
+            .map_err(|error| connect_failure(&error))
+    };
+    Ok(Box::new(within(deadline, "the connection", connect).await?))
+}
+
+/// Tries every address of the host in turn; the last failure is the one that is told.
+async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
+    let resolve = async {
+        let found = lookup_host((host, port)).await;
+        let found = found.map_err(|error| Failure::new(Reason::Dns, format!("{host}: {error}")))?;
+        Ok(found.collect::<Vec<_>>())
+    };
+    let addresses = within(deadline, "the address of the host", resolve).await?;
+    let mut last = Failure::new(Reason::Dns, format!("{host} has no address"));
+    for (at, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        // A share of the time each, so that a silent first address leaves room for the second.
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        let connect = async {
+            TcpStream::connect(address)
+                .await
+                .map_err(|error| connect_failure(&error))
+        };
+        match within(Instant::now() + share, "the connection", connect).await {
+            Ok(stream) => {
+                tune(&stream).map_err(|error| Failure::new(Reason::Other, error))?;
+                return Ok(stream);
+            }
+            Err(failure) => last = failure,
+        }
+    }
+    Err(last)
+}
+
+/// Small questions must not wait for more to come, and a vanished peer must be noticed.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+fn connect_failure(error: &io::Error) -> Failure {
+    let reason = match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::Refused,
+        io::ErrorKind::TimedOut => Reason::Timeout,
+        io::ErrorKind::PermissionDenied => Reason::Denied,
+        io::ErrorKind::ConnectionReset => Reason::Closed,
+        _ => Reason::Other,
+    };
+    Failure::new(reason, error)
+}
