@@ -11,6 +11,8 @@ pub mod failure;
 pub mod info;
 pub mod metric;
 pub mod outcome;
+pub mod page;
+pub mod publish;
 pub mod reply;
 pub mod supervise;
 pub mod telemetry;

@@ -1,0 +1,130 @@
+//! Writes the pages whenever a target has published: its own, and that of all targets.
+//!
+//! The one place where snapshots become pages; what stands in them is decided elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::encode::{Labelled, Page, encode};
+use crate::metric::Snapshot;
+use crate::publish::{Board, Publication, Slot};
+use crate::telemetry::Telemetry;
+
+/// After a page that took long to write, wait this many times as long: hundreds of targets that
+/// publish one after the other must not keep a core busy. One target's page takes a millisecond.
+const PAUSE_PER_WORK: u32 = 9;
+
+/// No page is kept back for longer: on a machine that has no time to spare, or with thousands of
+/// targets, writing takes long, and a target that fails must be seen soon all the same.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A page that takes this long is written on a thread of its own: polls and scrapes that share its
+/// thread would wait for it.
+const LONG: Duration = Duration::from_millis(5);
+
+/// Writes pages until it is dropped.
+pub async fn run(board: Board, telemetry: Telemetry, legacy_names: watch::Receiver<bool>) {
+    let mut took = Duration::ZERO;
+    loop {
+        let started = Instant::now();
+        let slots = board.slots();
+        // Looked at before writing: what is published meanwhile may be missing in the page.
+        let all_polled = slots.iter().all(|slot| slot.latest().is_some());
+        let legacy_names = *legacy_names.borrow();
+        if took < LONG {
+            board.set_page(write(&board, &telemetry, legacy_names));
+        } else {
+            write_aside(&board, &telemetry, legacy_names).await;
+        }
+        if all_polled {
+            board.set_shown(slots);
+        }
+        took = started.elapsed();
+        telemetry.wrote_page(took);
+        tokio::time::sleep(pause(took)).await;
+        board.changed().await;
+    }
+}
+
+/// Writes on a thread where nothing waits.
+async fn write_aside(board: &Board, telemetry: &Telemetry, legacy_names: bool) {
+    let (board, telemetry) = (board.clone(), telemetry.clone());
+    let written = spawn_blocking(move || board.set_page(write(&board, &telemetry, legacy_names)));
+    if let Err(broken) = written.await
+        && let Ok(panic) = broken.try_into_panic()
+    {
+        // To be seen by whoever supervises this task, as if it had happened here.
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn pause(took: Duration) -> Duration {
+    took.saturating_mul(PAUSE_PER_WORK).min(LONGEST_PAUSE)
+}
+
+/// What the tasks of one target published last.
+struct Seen {
+    slot: Arc<Slot>,
+    poll: Arc<Publication>,
+    namespaces: Option<Arc<Snapshot>>,
+}
+
+impl Seen {
+    /// None before the first poll. After a failed poll what the sweep knew is left out: nothing
+    /// stale looks fresh.
+    fn of(slot: &Arc<Slot>) -> Option<Self> {
+        let poll = slot.latest()?;
+        let namespaces = slot.namespaces().filter(|_| poll.failure.is_none());
+        Some(Self {
+            slot: Arc::clone(slot),
+            poll,
+            namespaces,
+        })
+    }
+}
+
+fn labelled<'a>(
+    poll: &'a Publication,
+    namespaces: Option<&'a Snapshot>,
+    target: Option<&'a str>,
+) -> impl Iterator<Item = Labelled<'a>> {
+    let snapshots = std::iter::once(&poll.snapshot).chain(namespaces);
+    snapshots.map(move |snapshot| (target, snapshot))
+}
+
+/// Writes the page of all targets, and has the pages ready of those that published since the last
+/// time.
+fn write(board: &Board, telemetry: &Telemetry, legacy_names: bool) -> Page {
+    let slots = board.slots();
+    // Taken before looking, so that what is published meanwhile is written the next time.
+    let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
+    let seen: Vec<Option<Seen>> = slots.iter().map(Seen::of).collect();
+    for (seen, is_stale) in seen.iter().zip(stale) {
+        if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
+            let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
+            seen.slot.set_page(move || {
+                let alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
+                Page::new(encode(&alone, legacy_names))
+            });
+        }
+    }
+    let all: Vec<_> = seen
+        .iter()
+        .flatten()
+        .flat_map(|seen| {
+            labelled(
+                &seen.poll,
+                seen.namespaces.as_deref(),
+                Some(&seen.slot.name),
+            )
+        })
+        .collect();
+    let mut text = encode(&all, legacy_names);
+    text.extend(encode(&[(None, &telemetry.snapshot())], legacy_names));
+    telemetry.write(&mut text);
+    Page::new(text)
+}
