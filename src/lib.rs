@@ -12,6 +12,7 @@ pub mod info;
 pub mod metric;
 pub mod outcome;
 pub mod page;
+pub mod poll;
 pub mod publish;
 pub mod reply;
 pub mod supervise;

@@ -1,0 +1,287 @@
+//! One target: tick, ask, read, publish. One task and one connection for each target.
+//!
+//! What to ask is decided in `plan`, what a reply means in `collector`; here are the clock, the
+//! connection and the order of things.
+
+mod plan;
+mod session;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, info, warn};
+
+use crate::collector::{ALL, Answers, Circumstances, Collector, KnownStart};
+use crate::config::Target;
+use crate::failure::{Failure, Reason};
+use crate::metric::Snapshot;
+use crate::outcome::{self, CollectorOutcome, Success, Times};
+use crate::publish::{Publication, Slot};
+use crate::telemetry::Telemetry;
+
+pub use session::{Round, Session};
+
+/// The first retry after a failure comes within this time, the next within twice as much, up to
+/// the poll interval.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// What is remembered from poll to poll.
+#[derive(Debug, Default)]
+struct Memory {
+    session: Option<Session>,
+    known_start: Option<KnownStart>,
+    server: String,
+    failures_in_a_row: u32,
+    /// Whether the last poll succeeded; none before the first.
+    state: Option<Result<(), Reason>>,
+}
+
+/// When the first two polls of a target come. All later ones follow at the interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Start {
+    /// From now to the first poll: short, so that there is something to see.
+    pub first: Duration,
+    /// From the first poll to the second, as a share of the interval: this is what spreads the
+    /// polls of many targets over it.
+    pub second: f64,
+}
+
+/// Polls a target for ever.
+pub async fn run(target: Target, slot: Arc<Slot>, telemetry: Telemetry, start: Start) {
+    let mut memory = Memory::default();
+    let mut next = Instant::now() + start.first;
+    let mut share = start.second;
+    loop {
+        sleep_until(next).await;
+        let started = Instant::now();
+        let result = poll(&target, &mut memory, &telemetry).await;
+        telemetry.polled(&target.name, started.elapsed());
+        publish(&target, &slot, &telemetry, &mut memory, started, result);
+        // A failed poll may have used up its time: the pause before a retry starts at its end.
+        let from = if memory.failures_in_a_row > 0 {
+            Instant::now()
+        } else {
+            started
+        };
+        next = from + delay(&target, memory.failures_in_a_row).mul_f64(share);
+        share = 1.0;
+        if let Err((failure, started)) = watch_until(&target, &mut memory, next).await {
+            let failed = Err(failure);
+            publish(&target, &slot, &telemetry, &mut memory, started, failed);
+            next = Instant::now() + delay(&target, memory.failures_in_a_row);
+        }
+    }
+}
+
+/// The time from the start of one poll to the start of the next: the interval, or after failures
+/// a growing share of it, with jitter so that many targets do not come back all at once.
+fn delay(target: &Target, failures_in_a_row: u32) -> Duration {
+    let interval = target.poll.interval;
+    let Some(doublings) = failures_in_a_row.checked_sub(1) else {
+        return interval;
+    };
+    let longest = FIRST_RETRY
+        .saturating_mul(2u32.saturating_pow(doublings))
+        .min(interval);
+    longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
+}
+
+/// Between two polls, asks once whether the server still answers: late enough that a server which
+/// stopped right after the last poll is known to be down one interval after that poll.
+/// A failure comes with the time when that question was asked.
+async fn watch_until(
+    target: &Target,
+    memory: &mut Memory,
+    next: Instant,
+) -> Result<(), (Failure, Instant)> {
+    let Some(session) = &mut memory.session else {
+        return Ok(());
+    };
+    let timeout = target.poll.timeout;
+    let Some(spare) = next.checked_duration_since(Instant::now() + timeout) else {
+        return Ok(());
+    };
+    // At half the interval or sooner a check would say little that the poll did not.
+    if spare < target.poll.interval / 4 {
+        return Ok(());
+    }
+    sleep(spare).await;
+    let started = Instant::now();
+    session
+        .check(next)
+        .await
+        .map_err(|failure| (failure, started))
+}
+
+/// One poll: connects where needed, asks, reads.
+async fn poll(
+    target: &Target,
+    memory: &mut Memory,
+    telemetry: &Telemetry,
+) -> Result<(Snapshot, Success), Failure> {
+    let deadline = Instant::now() + target.poll.timeout;
+    let session = match &mut memory.session {
+        Some(session) => session,
+        empty => {
+            let opened = Session::open(target, deadline).await?;
+            telemetry.connected(&target.name);
+            empty.insert(opened)
+        }
+    };
+    let round = session.ask(target, deadline).await?;
+    memory.server = session.server_text();
+    let circumstances = Circumstances {
+        declared_memory_limit: target.memory_limit,
+        polled_at: now(),
+        known_start: memory.known_start.clone(),
+    };
+    let (snapshot, collectors, known_start) = read(&round, circumstances);
+    memory.known_start = known_start;
+    let success = Success {
+        connect: session.connect_time(),
+        ping: round.ping,
+        collectors,
+    };
+    Ok((snapshot, success))
+}
+
+/// Lets every collector of a round read its replies.
+#[must_use]
+pub fn read(
+    round: &Round,
+    circumstances: Circumstances,
+) -> (Snapshot, Vec<CollectorOutcome>, Option<KnownStart>) {
+    let info = round.info_text();
+    let answers = Answers::new(&info, circumstances, round.answered());
+    let mut snapshot = Snapshot::default();
+    let outcomes = round
+        .collectors
+        .iter()
+        .map(|collector| read_one(collector, &answers, &mut snapshot))
+        .collect();
+    let known_start = crate::collector::info::instance::known_start(&answers);
+    (snapshot, outcomes, known_start)
+}
+
+fn read_one(
+    collector: &'static Collector,
+    answers: &Answers<'_>,
+    snapshot: &mut Snapshot,
+) -> CollectorOutcome {
+    let started = Instant::now();
+    (collector.read)(answers, snapshot);
+    let success = collector
+        .questions
+        .iter()
+        .all(|question| answers.reply(question).is_some());
+    CollectorOutcome {
+        name: collector.name,
+        success,
+        duration: started.elapsed(),
+    }
+}
+
+/// Publishes what a poll left, and says so in the log where it is news.
+fn publish(
+    target: &Target,
+    slot: &Slot,
+    telemetry: &Telemetry,
+    memory: &mut Memory,
+    started: Instant,
+    result: Result<(Snapshot, Success), Failure>,
+) {
+    let polled_at = SystemTime::now();
+    let times = Times {
+        duration: started.elapsed(),
+        ended_at: seconds_since_epoch(polled_at),
+    };
+    let (snapshot, failure) = match result {
+        Ok((snapshot, success)) => {
+            if memory.state.replace(Ok(())) != Some(Ok(())) {
+                let (name, address) = (&target.name, target.address.to_string());
+                info!(name, address, server = memory.server, "the server answers");
+            }
+            memory.failures_in_a_row = 0;
+            (outcome::succeeded(snapshot, &success, times), None)
+        }
+        Err(failure) => {
+            note_failure(target, telemetry, memory, &failure);
+            (outcome::failed(failure.reason, times), Some(failure.reason))
+        }
+    };
+    let server = memory.server.clone();
+    slot.publish(Publication {
+        snapshot,
+        failure,
+        polled_at,
+        server,
+    });
+}
+
+/// Publishes that a poll failed, for a task that broke off and could not do so itself.
+pub fn publish_break(slot: &Slot) {
+    let polled_at = SystemTime::now();
+    let times = Times {
+        duration: Duration::ZERO,
+        ended_at: seconds_since_epoch(polled_at),
+    };
+    slot.publish(Publication {
+        snapshot: outcome::failed(Reason::Other, times),
+        failure: Some(Reason::Other),
+        polled_at,
+        server: String::new(),
+    });
+}
+
+/// After any failure the connection is dropped: a late reply must never meet another question.
+fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
+    memory.session = None;
+    memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
+    telemetry.failed(&target.name, failure.reason);
+    let (name, address) = (&target.name, target.address.to_string());
+    if memory.state.replace(Err(failure.reason)) == Some(Err(failure.reason)) {
+        debug!(name, address, %failure, "the poll failed again");
+    } else {
+        warn!(name, address, %failure, "the poll failed");
+    }
+}
+
+/// The time by this machine's clock, in seconds since the epoch.
+#[must_use]
+pub fn now() -> f64 {
+    seconds_since_epoch(SystemTime::now())
+}
+
+fn seconds_since_epoch(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
+/// The collectors that the configuration has on for a target.
+#[must_use]
+pub fn collectors(target: &Target) -> Vec<&'static Collector> {
+    let on = |collector: &&Collector| {
+        target
+            .collectors
+            .is_on(collector.name, collector.on_by_default)
+    };
+    ALL.iter().copied().filter(on).collect()
+}
+
+/// Polls a target once over a connection of its own.
+///
+/// # Errors
+///
+/// The poll failed.
+pub async fn once(target: &Target, telemetry: &Telemetry) -> Result<Snapshot, Failure> {
+    let started = Instant::now();
+    let (snapshot, success) = poll(target, &mut Memory::default(), telemetry).await?;
+    let ended_at = now();
+    let times = Times {
+        duration: started.elapsed(),
+        ended_at,
+    };
+    Ok(outcome::succeeded(snapshot, &success, times))
+}

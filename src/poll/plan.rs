@@ -1,0 +1,195 @@
+//! What to ask next over a connection: decided from what the server is and what it refused. Pure.
+
+use crate::collector::{Collector, INFO, Question, Server};
+use crate::reply::{Refusal, Reply};
+
+/// What was learnt over one connection.
+#[derive(Debug, Default)]
+pub struct Plan {
+    server: Option<Server>,
+    /// Questions whose best spelling did not do, with the number of the one that is asked now.
+    spellings: Vec<(&'static Question, usize)>,
+    /// What the server refused for good.
+    refusals: Vec<(&'static Question, Refusal)>,
+}
+
+impl Plan {
+    /// The kind of server, once INFO has told it.
+    pub const fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+
+    /// What the server refused for good.
+    pub fn refusals(&self) -> &[(&'static Question, Refusal)] {
+        &self.refusals
+    }
+
+    /// Remembers what kind of server answers.
+    pub const fn learn(&mut self, server: Server) {
+        self.server = Some(server);
+    }
+
+    /// The questions that are still to be asked in this poll: first INFO, which tells what the
+    /// server understands, then everything else; all at once where that is known already.
+    pub fn next(
+        &self,
+        on: &[&'static Collector],
+        replies: &[(&'static Question, Reply)],
+    ) -> Vec<&'static Question> {
+        let is_answered =
+            |question: &Question| replies.iter().any(|(answered, _)| *answered == question);
+        let is_refused = |question: &Question| {
+            self.refusals
+                .iter()
+                .any(|(refused, _)| *refused == question)
+        };
+        let mut questions = if is_answered(&INFO) {
+            Vec::new()
+        } else {
+            vec![&INFO]
+        };
+        for collector in self.applicable(on) {
+            for question in collector.questions {
+                if !questions.contains(question) && !is_answered(question) && !is_refused(question)
+                {
+                    questions.push(question);
+                }
+            }
+        }
+        questions
+    }
+
+    /// The collectors whose questions the server understands; none before it is known.
+    pub fn applicable(&self, on: &[&'static Collector]) -> Vec<&'static Collector> {
+        let Some(server) = &self.server else {
+            return Vec::new();
+        };
+        on.iter()
+            .copied()
+            .filter(|collector| (collector.applies)(server))
+            .collect()
+    }
+
+    /// The spelling in which a question is asked now.
+    pub fn command(&self, question: &'static Question) -> Option<&'static [&'static str]> {
+        question.commands.get(self.spelling(question)).copied()
+    }
+
+    fn spelling(&self, question: &'static Question) -> usize {
+        let found = self
+            .spellings
+            .iter()
+            .find(|(spelled, _)| *spelled == question);
+        found.map_or(0, |(_, spelling)| *spelling)
+    }
+
+    /// Goes on to the next spelling of a question; false where there is none.
+    pub fn try_next_spelling(&mut self, question: &'static Question) -> bool {
+        let next = self.spelling(question) + 1;
+        self.spellings.retain(|(spelled, _)| *spelled != question);
+        self.spellings
+            .push((question, next.min(question.commands.len())));
+        next < question.commands.len()
+    }
+
+    /// Takes note of a refusal; true where the question is to be asked again in another spelling.
+    pub fn refused(&mut self, question: &'static Question, refusal: &Refusal) -> bool {
+        if refusal.is_passing() {
+            return false;
+        }
+        if is_unknown(refusal) && self.try_next_spelling(question) {
+            return true;
+        }
+        self.refusals.push((question, refusal.clone()));
+        false
+    }
+}
+
+/// Whether the server does not know the command as spelled, other than forbidding it.
+fn is_unknown(refusal: &Refusal) -> bool {
+    refusal.code == "ERR"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::ALL;
+    use crate::info::Info;
+
+    fn known(info: &str) -> Plan {
+        let mut plan = Plan::default();
+        plan.learn(Server::from_info(&Info::parse(info)));
+        plan
+    }
+
+    fn refusal(code: &str) -> Refusal {
+        Refusal {
+            code: code.into(),
+            message: "no".into(),
+        }
+    }
+
+    fn words(plan: &Plan, questions: &[&'static Question]) -> Vec<String> {
+        questions
+            .iter()
+            .filter_map(|question| plan.command(question))
+            .map(|c| c.join(" "))
+            .collect()
+    }
+
+    #[test]
+    fn info_goes_ahead_on_a_new_connection() {
+        let plan = Plan::default();
+        assert_eq!(words(&plan, &plan.next(ALL, &[])), ["INFO everything"]);
+    }
+
+    #[test]
+    fn a_known_server_is_asked_everything_at_once_and_nothing_twice() {
+        let plan = known("redis_version:7.0.15\nredis_mode:standalone\n");
+        let asked = words(&plan, &plan.next(ALL, &[]));
+        let mut distinct = asked.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(asked.len(), distinct.len());
+        assert!(asked.contains(&"LATENCY HISTOGRAM".to_owned()), "{asked:?}");
+        assert!(!asked.contains(&"CLUSTER INFO".to_owned()), "{asked:?}");
+    }
+
+    #[test]
+    fn a_sentinel_is_asked_only_info() {
+        let plan = known("redis_version:7.0.15\nredis_mode:sentinel\n");
+        assert_eq!(words(&plan, &plan.next(ALL, &[])), ["INFO everything"]);
+    }
+
+    #[test]
+    fn what_was_refused_for_good_is_not_asked_again() {
+        let mut plan = known("redis_version:7.0.15\nredis_mode:standalone\n");
+        let before = plan.next(ALL, &[]);
+        let question = *before.iter().find(|question| ***question != INFO).unwrap();
+        assert!(!plan.refused(question, &refusal("NOPERM")));
+        assert!(!plan.next(ALL, &[]).contains(&question));
+    }
+
+    #[test]
+    fn what_was_refused_while_loading_is_asked_again() {
+        let mut plan = known("redis_version:7.0.15\nredis_mode:standalone\n");
+        let before = plan.next(ALL, &[]);
+        for question in &before {
+            assert!(!plan.refused(question, &refusal("LOADING")));
+        }
+        assert_eq!(plan.next(ALL, &[]).len(), before.len());
+    }
+
+    #[test]
+    fn info_falls_back_to_older_spellings() {
+        let mut plan = Plan::default();
+        let mut spelled = Vec::new();
+        loop {
+            spelled.push(words(&plan, &[&INFO]).join(""));
+            if !plan.try_next_spelling(&INFO) {
+                break;
+            }
+        }
+        assert_eq!(spelled, ["INFO everything", "INFO all", "INFO"]);
+    }
+}

@@ -1,0 +1,223 @@
+//! A connection together with what was learnt over it: which server it is, what it refuses.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::info;
+
+use super::plan::Plan;
+use crate::collector::{Collector, INFO, Question, Server};
+use crate::config::Target;
+use crate::connection::{Connection, refused};
+use crate::failure::{Failure, Reason};
+use crate::info::Info;
+use crate::reply::{Refusal, Reply};
+
+/// The name under which CLIENT LIST shows the connection.
+const CLIENT_NAME: &str = "redis-namespace-exporter";
+
+/// A connection together with what was learnt over it.
+#[derive(Debug)]
+pub struct Session {
+    connection: Connection,
+    connect_time: Duration,
+    plan: Plan,
+    may_ping: bool,
+    /// PING was refused for now. It is asked again once INFO says that what stood in its way is
+    /// over, for every refusal counts as an error at the server.
+    ping_rests: bool,
+}
+
+/// The replies of one poll.
+#[derive(Debug)]
+pub struct Round {
+    /// How long a PING took; none where the user may not ask it.
+    pub ping: Option<Duration>,
+    /// The collectors whose questions were asked or are known to be refused.
+    pub collectors: Vec<&'static Collector>,
+    replies: Vec<(&'static Question, Reply)>,
+}
+
+impl Round {
+    /// Every question with its reply.
+    #[must_use]
+    pub fn answered(&self) -> Vec<(&'static Question, &Reply)> {
+        self.replies
+            .iter()
+            .map(|(question, reply)| (*question, reply))
+            .collect()
+    }
+
+    /// The text of INFO.
+    #[must_use]
+    pub fn info_text(&self) -> Cow<'_, str> {
+        let found = self.replies.iter().find(|(question, _)| **question == INFO);
+        found
+            .and_then(|(_, reply)| reply.text())
+            .unwrap_or_default()
+    }
+}
+
+impl Session {
+    /// Dials a target.
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::dial`].
+    pub async fn open(target: &Target, deadline: Instant) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let connection = Connection::dial(target, CLIENT_NAME, deadline).await?;
+        let connect_time = started.elapsed();
+        Ok(Self {
+            connection,
+            connect_time,
+            plan: Plan::default(),
+            may_ping: true,
+            ping_rests: false,
+        })
+    }
+
+    /// How long dialling took.
+    #[must_use]
+    pub const fn connect_time(&self) -> Duration {
+        self.connect_time
+    }
+
+    /// What answers, as `redis 7.0 standalone`; empty where that is not known yet.
+    #[must_use]
+    pub fn server_text(&self) -> String {
+        self.plan
+            .server()
+            .map(Server::to_string)
+            .unwrap_or_default()
+    }
+
+    /// What the server refused over this connection.
+    #[must_use]
+    pub fn refusals(&self) -> &[(&'static Question, Refusal)] {
+        self.plan.refusals()
+    }
+
+    /// Asks whether the server still answers. Any answer will do.
+    ///
+    /// # Errors
+    ///
+    /// None came before the deadline.
+    pub async fn check(&mut self, deadline: Instant) -> Result<(), Failure> {
+        if self.may_ping && !self.ping_rests {
+            self.ping(deadline).await.map(drop)
+        } else {
+            // Whoever is polled may ask INFO, and one section of it costs little.
+            self.connection
+                .ask(&[&["INFO", "server"]], deadline)
+                .await
+                .map(drop)
+        }
+    }
+
+    async fn ping(&mut self, deadline: Instant) -> Result<Duration, Failure> {
+        let started = Instant::now();
+        let replies = self.connection.ask(&[["PING"]], deadline).await?;
+        let took = started.elapsed();
+        let refusal = replies.first().and_then(Reply::refusal);
+        match refusal.map(|refusal| (refused(refusal), refusal.is_passing())) {
+            Some((failure, _)) if failure.reason == Reason::Auth => Err(failure),
+            // An answer all the same; only one that stays a refusal is not asked for again.
+            Some((_, passing)) => {
+                self.may_ping = passing;
+                self.ping_rests = passing;
+                Ok(took)
+            }
+            None => Ok(took),
+        }
+    }
+
+    /// Asks everything that this server is asked, in one pipeline. The first time over a
+    /// connection INFO goes ahead, because it tells what else the server understands.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, time ran out, or the server refused INFO.
+    pub async fn ask(&mut self, target: &Target, deadline: Instant) -> Result<Round, Failure> {
+        let ping = if self.may_ping && !self.ping_rests {
+            Some(self.ping(deadline).await?)
+        } else {
+            None
+        };
+        let was_answered = self.may_ping && !self.ping_rests;
+        let on = super::collectors(target);
+        let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
+        loop {
+            let questions = self.plan.next(&on, &replies);
+            if questions.is_empty() {
+                break;
+            }
+            // One list of pairs, so that no reply can meet another question.
+            let (questions, commands): (Vec<_>, Vec<_>) = questions
+                .into_iter()
+                .filter_map(|question| Some((question, self.plan.command(question)?)))
+                .unzip();
+            if commands.is_empty() {
+                break;
+            }
+            let asked = self.connection.ask(&commands, deadline).await?;
+            for (question, reply) in questions.into_iter().zip(asked) {
+                self.take(target, question, reply, &mut replies)?;
+            }
+        }
+        let collectors = self.plan.applicable(&on);
+        Ok(Round {
+            ping: ping.filter(|_| was_answered),
+            collectors,
+            replies,
+        })
+    }
+
+    fn take(
+        &mut self,
+        target: &Target,
+        question: &'static Question,
+        reply: Reply,
+        replies: &mut Vec<(&'static Question, Reply)>,
+    ) -> Result<(), Failure> {
+        let is_info = *question == INFO;
+        if let Some(refusal) = reply.refusal() {
+            if self.plan.refused(question, refusal) {
+                return Ok(());
+            }
+            if is_info {
+                return Err(refused(refusal));
+            }
+            let same = |(other, _): &&(&Question, Refusal)| other.permission == question.permission;
+            let is_news = self.plan.refusals().iter().filter(same).count() == 1;
+            if !refusal.is_passing() && is_news {
+                let (code, permission) = (&refusal.code, question.permission);
+                info!(
+                    name = target.name,
+                    code, permission, "a question was refused"
+                );
+            }
+        } else if is_info && reply.is_empty() && self.plan.try_next_spelling(question) {
+            return Ok(());
+        } else if is_info {
+            let text = reply.text().unwrap_or_default();
+            let info = Info::parse(&text);
+            if info.fields().is_empty() {
+                return Err(Failure::new(
+                    Reason::Protocol,
+                    "the reply to INFO holds no field",
+                ));
+            }
+            self.ping_rests &= answers_few_questions(&info);
+            self.plan.learn(Server::from_info(&info));
+        }
+        replies.push((question, reply));
+        Ok(())
+    }
+}
+
+/// Whether the server says that it is loading its data, or is a replica without its primary.
+fn answers_few_questions(info: &Info<'_>) -> bool {
+    info.get("loading") == Some("1") || info.get("master_link_status") == Some("down")
+}
