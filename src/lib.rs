@@ -10,6 +10,7 @@ pub mod encode;
 pub mod failure;
 pub mod info;
 pub mod metric;
+pub mod namespace;
 pub mod outcome;
 pub mod page;
 pub mod poll;

@@ -1,0 +1,382 @@
+//! From what was seen of a database to what is in it: keys and memory with their errors, and the
+//! rest scaled to the keys.
+//!
+//! The keys of a stretch of a walk are a uniform random sample, as a hash table is in random order.
+//! How many keys there are in all is known, so only shares are estimated. It neither asks nor
+//! counts anything. Pure.
+
+mod memory;
+
+use std::collections::BTreeSet;
+
+use super::Group;
+use super::cost::Probe;
+use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
+use super::window::{Tallies, Window};
+use crate::metric::{Edge, Histogram};
+
+/// The 97.5 % quantile of the normal distribution: a 95 % interval has so many standard errors on
+/// each side.
+const Z: f64 = 1.959_964;
+
+/// What was not seen among n keys makes up less than this many n-ths of them, with 95 %
+/// confidence: the "rule of three".
+const UNSEEN_TIMES: f64 = 3.0;
+
+/// A database whose window is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// How many keys it has, as DBSIZE says.
+    pub keys: u64,
+    /// Whether a part of a walk is a uniform sample of the keys. It is not on cluster nodes since
+    /// Redis 7.4 and Valkey 8, where the walk goes slot by slot and hash tags put keys together.
+    pub walk_is_uniform: bool,
+}
+
+/// A number with the 95 % interval around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// How far the interval reaches from the estimate, to the side where it reaches further.
+    pub error: f64,
+    /// The lower end of the interval.
+    pub lower: f64,
+    /// The upper end of the interval.
+    pub upper: f64,
+}
+
+/// What is estimated of one namespace in one database. What no key was asked about is `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamespaceEstimate {
+    /// The namespace.
+    pub group: Group,
+    /// Keys; the value is a whole number.
+    pub keys: Estimate,
+    /// Memory in bytes.
+    pub memory: Option<Estimate>,
+    /// Keys that never expire.
+    pub without_ttl: Option<u64>,
+    /// Remaining TTLs of the other keys, in milliseconds.
+    pub ttl: Option<Histogram>,
+    /// The longest remaining TTL that was seen, in milliseconds.
+    pub longest_ttl: Option<u64>,
+    /// Memory per key, in bytes.
+    pub key_bytes: Option<Histogram>,
+    /// Keys by type, in the order of [`super::tally::DataType::ALL`].
+    pub types: Option<[u64; 7]>,
+    /// Keys without the TTL that their policy requires.
+    pub required_broken: Option<u64>,
+    /// Keys whose TTL exceeds the maximum of their policy.
+    pub max_broken: Option<u64>,
+    /// Memory of the largest key that was seen, in bytes.
+    pub largest_key_bytes: Option<u64>,
+    /// Keys that would be a namespace of their own if there were not too many.
+    pub folded: u64,
+}
+
+impl NamespaceEstimate {
+    /// The same without what stands on questions that the server refuses: the few keys that were
+    /// asked about before it did so are no sample.
+    #[must_use]
+    pub fn without_refused(self, refused: impl Fn(Probe) -> bool) -> Self {
+        let mut estimate = self;
+        if refused(Probe::Memory) {
+            estimate.memory = None;
+            estimate.key_bytes = None;
+            estimate.largest_key_bytes = None;
+        }
+        if refused(Probe::Expiry) {
+            estimate.without_ttl = None;
+            estimate.ttl = None;
+            estimate.required_broken = None;
+            estimate.max_broken = None;
+        }
+        if refused(Probe::Type) {
+            estimate.types = None;
+        }
+        estimate
+    }
+}
+
+/// How a window and its database compare.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    seen: u64,
+    population: u64,
+    whole: bool,
+}
+
+impl Sample {
+    /// Whether every key of the database was seen and no other.
+    const fn is_exact(self) -> bool {
+        self.population == 0 || (self.whole && self.seen == self.population)
+    }
+
+    /// The share of the keys that was not seen, which an error shrinks with. A part of a pass that
+    /// has seen more keys than there are has seen some that are gone: nothing shrinks then.
+    fn unseen_share(self) -> f64 {
+        if self.seen >= self.population {
+            return 1.0;
+        }
+        1.0 - ratio(self.seen, self.population)
+    }
+}
+
+/// Estimates every one of `groups`, in the order of their numbers. What was seen of any other is
+/// folded into [`Group::OTHER`], as there is no room for it. It is empty while nothing can be said: nothing was seen yet, or the walk is not uniform and no
+/// pass is complete. The keys of all add up to those of the database.
+#[must_use]
+pub fn estimate(window: &Window, database: Database, groups: &[Group]) -> Vec<NamespaceEstimate> {
+    let totals = window.totals();
+    let sample = Sample {
+        seen: window.seen(),
+        population: database.keys,
+        whole: window.is_whole(),
+    };
+    let may_tell = sample.whole || (database.walk_is_uniform && sample.seen > 0);
+    if sample.population > 0 && !may_tell {
+        return Vec::new();
+    }
+    let groups: BTreeSet<Group> = groups.iter().copied().collect();
+    let totals = fold(totals, &groups);
+    let groups: BTreeSet<Group> = groups.iter().chain(totals.keys()).copied().collect();
+    let unseen = Tally::default();
+    let tallies: Vec<(Group, &Tally)> = groups
+        .into_iter()
+        .map(|group| (group, totals.get(&group).unwrap_or(&unseen)))
+        .collect();
+    let seen: Vec<u64> = tallies.iter().map(|(_, tally)| tally.keys).collect();
+    let keys = apportion(sample.population, &seen);
+    let each = tallies.into_iter().zip(keys);
+    each.map(|((group, tally), keys)| namespace(group, tally, keys, window.known(group), sample))
+        .collect()
+}
+
+/// Adds what has no room of its own to the keys without a namespace.
+fn fold(totals: Tallies, groups: &BTreeSet<Group>) -> Tallies {
+    let mut kept = Tallies::new();
+    for (group, mut tally) in totals {
+        let place = if group == Group::OTHER || groups.contains(&group) {
+            group
+        } else {
+            tally.folded = tally.keys;
+            Group::OTHER
+        };
+        kept.entry(place).or_default().merge(&tally);
+    }
+    kept
+}
+
+fn namespace(
+    group: Group,
+    tally: &Tally,
+    keys: u64,
+    known: &[u64],
+    sample: Sample,
+) -> NamespaceEstimate {
+    let interval = keys_interval(tally.keys, keys, sample);
+    // Of what is certainly not there, everything is known.
+    let none = keys == 0 && sample.is_exact();
+    let scaled = |part: u64, count: u64| scale(part, count, keys, none);
+    let memory = memory::estimate(&tally.memory, interval, known, none);
+    let expiry = &tally.expiry;
+    NamespaceEstimate {
+        group,
+        keys: interval,
+        memory,
+        without_ttl: scaled(expiry.without_ttl, expiry.count),
+        ttl: ttl_histogram(expiry, keys),
+        longest_ttl: expiry.longest,
+        key_bytes: memory.and_then(|memory| size_histogram(&tally.memory, keys, memory.value)),
+        types: types(tally, keys),
+        required_broken: scaled(expiry.required_broken, expiry.count),
+        max_broken: scaled(expiry.max_broken, expiry.count),
+        largest_key_bytes: tally.memory.largest().first().copied(),
+        folded: scaled(tally.folded, tally.keys).unwrap_or(0),
+    }
+}
+
+/// Divides the keys of a database in the proportion in which the namespaces were seen, so that they
+/// add up: each gets its whole part, and who lost most by that gets one more.
+fn apportion(population: u64, seen: &[u64]) -> Vec<u64> {
+    let sum: u128 = seen.iter().copied().map(u128::from).sum();
+    if sum == 0 {
+        return vec![0; seen.len()];
+    }
+    let product = |seen: &u64| u128::from(population) * u128::from(*seen);
+    let mut keys: Vec<u64> = seen.iter().map(|seen| whole(product(seen) / sum)).collect();
+    let given = keys
+        .iter()
+        .fold(0_u64, |given, keys| given.saturating_add(*keys));
+    let mut rests: Vec<(u128, usize)> = seen
+        .iter()
+        .enumerate()
+        .map(|(place, seen)| (product(seen) % sum, place))
+        .collect();
+    rests.sort_by_key(|(rest, place)| (std::cmp::Reverse(*rest), *place));
+    let left = usize::try_from(population.saturating_sub(given)).unwrap_or(usize::MAX);
+    for (_, place) in rests.into_iter().take(left) {
+        if let Some(keys) = keys.get_mut(place) {
+            *keys = keys.saturating_add(1);
+        }
+    }
+    keys
+}
+
+fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
+    let population = float(sample.population);
+    let (lower, upper) = if sample.is_exact() {
+        (float(keys), float(keys))
+    } else if sample.seen == 0 {
+        (0.0, population)
+    } else if sample.whole {
+        // Keys came and went during the pass, or a rehash showed some twice. The truth may be what
+        // was counted as well as what the size of the database makes of it.
+        let scaled = population * ratio(seen, sample.seen);
+        let seen = float(seen);
+        // Whatever came since may all belong here, and so may whatever went.
+        let came = (population - float(sample.seen)).max(0.0);
+        let went = (float(sample.seen) - population).max(0.0);
+        (scaled.min(seen - went), scaled.max(seen + came))
+    } else if seen == 0 {
+        (0.0, population * UNSEEN_TIMES / float(sample.seen))
+    } else {
+        wilson(seen, sample)
+    };
+    around(float(keys), lower, upper, population)
+}
+
+/// The Wilson interval of a share, times the population. That the population is finite counts as
+/// more keys seen, which narrows the interval by the square root of the unseen share.
+fn wilson(seen: u64, sample: Sample) -> (f64, f64) {
+    let share = ratio(seen, sample.seen);
+    let effective = float(sample.seen) / sample.unseen_share();
+    let square = Z * Z / effective;
+    let centre = (share + square / 2.0) / (1.0 + square);
+    let spread = (share * (1.0 - share) / effective + square / (4.0 * effective)).max(0.0);
+    let half = Z / (1.0 + square) * spread.sqrt();
+    let population = float(sample.population);
+    (population * (centre - half), population * (centre + half))
+}
+
+fn around(value: f64, lower: f64, upper: f64, most: f64) -> Estimate {
+    let lower = lower.clamp(0.0, most).min(value);
+    let upper = upper.clamp(0.0, most).max(value);
+    Estimate {
+        value,
+        error: (value - lower).max(upper - value),
+        lower,
+        upper,
+    }
+}
+
+/// What `part` of `count` keys makes of all `keys`, to the nearest whole number.
+fn scale(part: u64, count: u64, keys: u64, none: bool) -> Option<u64> {
+    if none {
+        return Some(0);
+    }
+    let (part, count) = (u128::from(part), u128::from(count));
+    let product = u128::from(keys) * part + count / 2;
+    product.checked_div(count).map(whole)
+}
+
+fn types(tally: &Tally, keys: u64) -> Option<[u64; 7]> {
+    if tally.typed() == 0 {
+        return None;
+    }
+    apportion(keys, &tally.types).try_into().ok()
+}
+
+fn ttl_histogram(expiry: &Expiries, keys: u64) -> Option<Histogram> {
+    let without = scale(expiry.without_ttl, expiry.count, keys, false)?;
+    let sum = wide(expiry.sum) / float(expiry.count) * float(keys);
+    let count = keys.saturating_sub(without);
+    Some(histogram(
+        &TTL_EDGES,
+        &expiry.buckets,
+        (expiry.count, keys),
+        count,
+        sum,
+    ))
+}
+
+fn size_histogram(sizes: &Sizes, keys: u64, sum: f64) -> Option<Histogram> {
+    if sizes.count == 0 {
+        return None;
+    }
+    Some(histogram(
+        &SIZE_EDGES,
+        &sizes.buckets,
+        (sizes.count, keys),
+        keys,
+        sum,
+    ))
+}
+
+/// Scales the cumulative counts, not each bucket, so that rounding does not add up.
+fn histogram(
+    edges: &'static [Edge],
+    buckets: &[u64],
+    (seen, keys): (u64, u64),
+    count: u64,
+    sum: f64,
+) -> Histogram {
+    let mut below = 0_u64;
+    let counts = buckets
+        .iter()
+        .map(|bucket| {
+            below = below.saturating_add(*bucket);
+            scale(below, seen, keys, false).unwrap_or(0).min(count)
+        })
+        .collect();
+    Histogram {
+        edges,
+        counts,
+        count,
+        sum,
+    }
+}
+
+/// The share of the data set that the memory of all namespaces makes up. `dataset` is
+/// `used_memory_dataset` in bytes; it is absent where that or all memory is unknown.
+#[must_use]
+pub fn explained_share<'a>(
+    estimates: impl IntoIterator<Item = &'a NamespaceEstimate>,
+    dataset: u64,
+) -> Option<f64> {
+    let memory = estimates.into_iter().filter_map(|estimate| estimate.memory);
+    let memory = memory
+        .map(|memory| memory.value)
+        .reduce(|sum, more| sum + more)?;
+    (dataset > 0).then(|| memory / float(dataset))
+}
+
+fn ratio(part: u64, all: u64) -> f64 {
+    float(part) / float(all)
+}
+
+fn whole(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a float, exact up to 2^53"
+)]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a float, exact up to 2^53"
+)]
+fn wide(number: u128) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,475 @@
+//! The estimates of windows small enough to check by hand, and of any counts at all.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::TtlPolicy;
+use crate::namespace::tally::{DataType, Details, Expiry};
+
+const NOTHING: Details = Details {
+    memory: None,
+    expiry: None,
+    data_type: None,
+};
+
+const STRICT: TtlPolicy = TtlPolicy {
+    required: true,
+    max: Some(Duration::from_mins(1)),
+};
+
+fn sized(bytes: u64) -> Details {
+    Details {
+        memory: Some(bytes),
+        ..NOTHING
+    }
+}
+
+fn expiring(expiry: Expiry) -> Details {
+    Details {
+        expiry: Some(expiry),
+        ..NOTHING
+    }
+}
+
+fn see(window: &mut Window, group: u32, keys: u64, details: Details) {
+    let tally = window.tally(Group(group)).expect("a segment is open");
+    for _ in 0..keys {
+        tally.see(details, STRICT);
+    }
+}
+
+/// A window over the first of four segments.
+fn part(seen: &[(u32, u64, Details)]) -> Window {
+    let mut window = Window::new(4);
+    window.open(0, 0.0);
+    for (group, keys, details) in seen {
+        see(&mut window, *group, *keys, *details);
+    }
+    window
+}
+
+/// A window over a whole pass.
+fn pass(seen: &[(u32, u64, Details)]) -> Window {
+    let mut window = Window::new(1);
+    window.open(0, 0.0);
+    for (group, keys, details) in seen {
+        see(&mut window, *group, *keys, *details);
+    }
+    window.close();
+    window
+}
+
+fn of(window: &Window, keys: u64) -> Vec<NamespaceEstimate> {
+    let database = Database {
+        keys,
+        walk_is_uniform: true,
+    };
+    estimate(window, database, &[Group(0), Group(1)])
+}
+
+fn close(left: f64, right: f64) -> bool {
+    (left - right).abs() <= 1e-6 * right.abs().max(1.0)
+}
+
+fn assert_exact(estimate: Estimate, value: f64) {
+    let exact = Estimate {
+        value,
+        error: 0.0,
+        lower: value,
+        upper: value,
+    };
+    assert_eq!(estimate, exact);
+}
+
+#[test]
+fn a_whole_pass_of_all_keys_is_exact() {
+    let window = pass(&[
+        (0, 30, sized(100)),
+        (0, 1, sized(1 << 40)),
+        (1, 10, sized(7)),
+    ]);
+    let estimates = of(&window, 41);
+    assert_exact(estimates[0].keys, 31.0);
+    assert_exact(estimates[1].keys, 10.0);
+    assert_exact(
+        estimates[0].memory.expect("it was asked"),
+        float((1 << 40) + 3_000),
+    );
+    assert_exact(estimates[1].memory.expect("it was asked"), 70.0);
+    assert_eq!(estimates[0].largest_key_bytes, Some(1 << 40));
+}
+
+#[test]
+fn a_namespace_that_a_whole_pass_has_not_seen_is_not_there() {
+    let window = pass(&[(0, 30, NOTHING)]);
+    let estimates = of(&window, 30);
+    assert_exact(estimates[1].keys, 0.0);
+    assert_exact(estimates[1].memory.expect("there is none"), 0.0);
+    assert_eq!(estimates[1].without_ttl, Some(0));
+    assert_eq!(estimates[1].required_broken, Some(0));
+    assert_eq!(estimates[0].without_ttl, None);
+}
+
+#[test]
+fn a_namespace_not_seen_yet_has_an_upper_bound_and_no_details() {
+    let window = part(&[(0, 1_000, sized(5))]);
+    let estimates = of(&window, 1_000_000);
+    let absent = &estimates[1];
+    assert!(close(absent.keys.value, 0.0) && close(absent.keys.upper, 3_000.0));
+    assert!(close(absent.keys.error, 3_000.0));
+    assert_eq!((absent.memory, absent.without_ttl), (None, None));
+    assert_eq!((&absent.ttl, &absent.types), (&None, &None));
+    let few = of(&part(&[(0, 2, NOTHING)]), 10);
+    assert!(close(few[1].keys.error, 10.0));
+}
+
+#[test]
+fn a_part_of_a_pass_is_scaled_to_the_database_within_wilsons_interval() {
+    let window = part(&[(0, 10, NOTHING), (1, 90, NOTHING)]);
+    let keys = of(&window, 1_000_000_000)[0].keys;
+    // The interval of 10 in 100 is 5.52 % to 17.44 %.
+    assert!(close(keys.value, 1e8));
+    assert!((keys.lower / 1e9 - 0.0552).abs() < 1e-4, "{keys:?}");
+    assert!((keys.upper / 1e9 - 0.1744).abs() < 1e-4, "{keys:?}");
+    assert!(close(keys.error, keys.upper - keys.value));
+}
+
+#[test]
+fn the_interval_narrows_by_the_root_of_the_unseen_share() {
+    let window = part(&[(0, 5_000, NOTHING), (1, 5_000, NOTHING)]);
+    let wide = of(&window, 1_000_000_000)[0].keys;
+    let narrow = of(&window, 10_101)[0].keys;
+    let (wide, narrow) = (wide.error / 1e9, narrow.error / 10_101.0);
+    assert!((narrow / wide - 0.1).abs() < 0.01, "{narrow} {wide}");
+}
+
+#[test]
+fn keys_that_came_or_went_since_a_pass_are_its_error() {
+    // They may all belong to one namespace, so each interval reaches that far.
+    let window = pass(&[(0, 100, NOTHING), (1, 300, NOTHING)]);
+    let fewer = of(&window, 360);
+    assert!(close(fewer[0].keys.value, 90.0) && close(fewer[0].keys.lower, 60.0));
+    assert!(close(fewer[1].keys.value, 270.0) && close(fewer[1].keys.lower, 260.0));
+    let more = of(&window, 440);
+    assert!(close(more[0].keys.value, 110.0) && close(more[0].keys.upper, 140.0));
+}
+
+#[test]
+fn a_namespace_that_appeared_since_a_pass_has_an_upper_bound() {
+    let window = pass(&[(0, 3, NOTHING)]);
+    let found = of(&window, 5_003);
+    assert!(close(found[1].keys.value, 0.0) && close(found[1].keys.upper, 5_000.0));
+    assert!(found[0].keys.lower <= 3.0);
+}
+
+#[test]
+fn a_database_that_shrank_below_a_part_of_a_pass_is_never_exact() {
+    let window = part(&[(0, 100, NOTHING), (1, 300, NOTHING)]);
+    for keys in [399, 400] {
+        let estimate = of(&window, keys)[0].keys;
+        assert!(close(estimate.value, 100.0));
+        assert!(
+            estimate.error > 15.0 && estimate.upper <= 400.0,
+            "{estimate:?}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_database_has_none_of_any_namespace() {
+    for window in [Window::new(4), part(&[(0, 9, sized(9))])] {
+        let estimates = of(&window, 0);
+        assert_eq!(estimates.len(), 2);
+        for estimate in estimates {
+            assert_exact(estimate.keys, 0.0);
+            assert_exact(estimate.memory.expect("there is none"), 0.0);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_said_before_anything_was_seen() {
+    assert_eq!(of(&Window::new(4), 10), []);
+    assert_eq!(of(&part(&[]), 10), []);
+}
+
+#[test]
+fn keys_that_no_pass_sees_leave_all_open() {
+    let keys = of(&pass(&[]), 10)[0].keys;
+    assert!(close(keys.value, 0.0) && close(keys.error, 10.0));
+}
+
+#[test]
+fn a_walk_by_slots_tells_nothing_before_its_pass_is_complete() {
+    let by_slots = |keys| Database {
+        keys,
+        walk_is_uniform: false,
+    };
+    let seen = [(0, 10, NOTHING)];
+    assert_eq!(estimate(&part(&seen), by_slots(40), &[]), []);
+    let whole = estimate(&pass(&seen), by_slots(10), &[]);
+    assert_exact(whole[0].keys, 10.0);
+}
+
+#[test]
+fn a_stretch_that_hash_tags_have_filled_is_not_taken_for_the_whole() {
+    // All keys of a tag lie in one slot: the first quarter of the walk holds nothing else.
+    let database = Database {
+        keys: 400,
+        walk_is_uniform: false,
+    };
+    let mut window = Window::new(4);
+    for (segment, group) in [(0, 0), (1, 1), (2, 1), (3, 1)] {
+        assert_eq!(estimate(&window, database, &[Group(0)]), []);
+        window.open(segment, 0.0);
+        see(&mut window, group, 100, NOTHING);
+        window.close();
+    }
+    let estimates = estimate(&window, database, &[Group(0), Group(1)]);
+    assert_exact(estimates[0].keys, 100.0);
+    assert_exact(estimates[1].keys, 300.0);
+}
+
+#[test]
+fn namespaces_without_room_are_folded_into_other() {
+    let window = part(&[(1, 10, NOTHING), (7, 5, NOTHING), (3, 5, NOTHING)]);
+    let found = of(&window, 100);
+    let keys: Vec<_> = found
+        .iter()
+        .map(|found| (found.group.0, found.keys.value, found.folded))
+        .collect();
+    assert_eq!(keys, [(0, 50.0, 50), (1, 50.0, 0)]);
+}
+
+#[test]
+fn details_of_a_share_of_the_keys_are_scaled_to_all_of_them() {
+    let window = part(&[
+        (0, 60, NOTHING),
+        (0, 30, expiring(Expiry::In(500))),
+        (0, 8, expiring(Expiry::In(120_000))),
+        (0, 2, expiring(Expiry::Never)),
+    ]);
+    let found = &of(&window, 10_000)[0];
+    assert_eq!(found.without_ttl, Some(500));
+    assert_eq!(found.required_broken, Some(500));
+    assert_eq!(found.max_broken, Some(2_000));
+    let ttl = found.ttl.as_ref().expect("it was asked");
+    assert_eq!(
+        ttl.counts,
+        [
+            7_500, 7_500, 7_500, 9_500, 9_500, 9_500, 9_500, 9_500, 9_500, 9_500
+        ]
+    );
+    assert_eq!(ttl.count, 9_500);
+    assert!(close(ttl.sum, 250.0 * (30.0 * 500.0 + 8.0 * 120_000.0)));
+    assert_eq!((found.memory, found.types), (None, None));
+}
+
+#[test]
+fn types_add_up_to_the_keys() {
+    let typed = |data_type| Details {
+        data_type: Some(data_type),
+        ..NOTHING
+    };
+    let window = part(&[
+        (0, 1, typed(DataType::String)),
+        (0, 1, typed(DataType::Hash)),
+        (0, 1, typed(DataType::Other)),
+        (0, 3, NOTHING),
+    ]);
+    assert_eq!(of(&window, 100)[0].types, Some([34, 0, 0, 0, 33, 0, 33]));
+}
+
+#[test]
+fn vanished_keys_count_as_names_and_take_no_part_in_the_mean() {
+    let mut window = part(&[(0, 50, sized(10))]);
+    let tally = window.tally(Group(0)).expect("a segment is open");
+    for _ in 0..50 {
+        tally.see_vanished();
+    }
+    let found = &of(&window, 1_000)[0];
+    assert!(close(found.keys.value, 1_000.0));
+    assert!(close(found.memory.expect("it was asked").value, 10_000.0));
+}
+
+#[test]
+fn folded_keys_are_scaled() {
+    let mut window = part(&[(0, 10, NOTHING)]);
+    let tally = window.tally(Group(0)).expect("a segment is open");
+    tally.fold();
+    tally.fold();
+    assert_eq!(of(&window, 1_000)[0].folded, 200);
+}
+
+#[test]
+fn one_giant_in_a_sample_stands_for_itself_and_widens_the_error() {
+    let giant = 1_000_000_000;
+    let window = part(&[(0, 9_999, sized(100)), (0, 1, sized(giant))]);
+    let memory = of(&window, 1_000_000)[0].memory.expect("it was asked");
+    assert!(
+        close(memory.value, float(giant) + 999_999.0 * 100.0),
+        "{memory:?}"
+    );
+    assert!(memory.upper >= 100.0 * float(giant), "{memory:?}");
+}
+
+#[test]
+fn many_large_keys_are_no_exception() {
+    let window = part(&[(0, 9_996, sized(100)), (0, 4, sized(1_000_000))]);
+    let memory = of(&window, 1_000_000)[0].memory.expect("it was asked");
+    assert!(
+        close(memory.value, 100.0 * (999_600.0 + 4_000_000.0)),
+        "{memory:?}"
+    );
+}
+
+#[test]
+fn big_keys_of_the_pass_before_count_also_before_they_are_seen_again() {
+    let giant = 1_000_000_000;
+    let mut window = pass(&[(0, 9_999, sized(100)), (0, 1, sized(giant))]);
+    window.divide(4);
+    let truth = float(giant) + 999_900.0;
+    for seen in [sized(100), sized(giant)] {
+        window.open(0, 1.0);
+        see(&mut window, 0, 999, sized(100));
+        see(&mut window, 0, 1, seen);
+        let memory = of(&window, 10_000)[0].memory.expect("it was asked");
+        assert!(close(memory.value, truth), "{memory:?} {truth}");
+        assert!(memory.error < 10_000.0, "{memory:?}");
+    }
+}
+
+#[test]
+fn a_single_size_is_as_uncertain_as_itself() {
+    let memory = of(&part(&[(0, 1, sized(50)), (0, 9, NOTHING)]), 1_000_000)[0].memory;
+    let memory = memory.expect("it was asked");
+    assert!(
+        close(memory.value, 5e7) && memory.error >= 0.99 * 5e7,
+        "{memory:?}"
+    );
+}
+
+#[test]
+fn the_explained_share_is_of_all_namespaces() {
+    let window = pass(&[(0, 10, sized(30)), (1, 10, sized(20))]);
+    let estimates = of(&window, 20);
+    assert_eq!(explained_share(&estimates, 1_000), Some(0.5));
+    assert_eq!(explained_share(&estimates, 0), None);
+    assert_eq!(
+        explained_share(&of(&part(&[(0, 1, NOTHING)]), 9), 1_000),
+        None
+    );
+}
+
+fn any_details() -> impl Strategy<Value = Details> {
+    let expiry = prop_oneof![Just(Expiry::Never), any::<u64>().prop_map(Expiry::In)];
+    let types = proptest::sample::select(DataType::ALL.to_vec());
+    let optional = (
+        proptest::option::of(any::<u64>()),
+        proptest::option::of(expiry),
+        proptest::option::of(types),
+    );
+    optional.prop_map(|(memory, expiry, data_type)| Details {
+        memory,
+        expiry,
+        data_type,
+    })
+}
+
+/// Counts that no sequence of calls need have made.
+fn any_window() -> impl Strategy<Value = Window> {
+    let tally = (
+        any::<u8>(),
+        any_details(),
+        0_u32..64,
+        any::<[u64; 4]>(),
+        any::<bool>(),
+    );
+    let segment = proptest::collection::vec(tally, 0..12);
+    let segments = proptest::collection::vec(segment, 0..6);
+    (1_u32..6, segments, any::<bool>(), any::<bool>()).prop_map(
+        |(count, segments, close, divide)| {
+            let mut window = Window::new(count);
+            for (place, tallies) in (0..).zip(segments) {
+                window.open(place, 0.0);
+                for (group, details, shift, counts, huge) in tallies {
+                    let tally = window
+                        .tally(Group(u32::from(group % 4)))
+                        .expect("it is open");
+                    tally.see(details, STRICT);
+                    if huge {
+                        tally.keys = tally.keys.saturating_add(counts[0] >> shift);
+                        tally.vanished = counts[1];
+                        tally.memory.count = tally.memory.count.saturating_add(counts[2] >> shift);
+                        tally.expiry.count = tally.expiry.count.saturating_add(counts[3] >> shift);
+                    }
+                }
+                if close {
+                    window.close();
+                }
+            }
+            if divide {
+                window.divide(2);
+                window.open(0, 0.0);
+                see(&mut window, 0, 5, sized(9));
+            }
+            window
+        },
+    )
+}
+
+fn is_sound(estimate: Estimate, most: f64) -> bool {
+    let Estimate {
+        value,
+        error,
+        lower,
+        upper,
+    } = estimate;
+    let finite = [value, error, lower, upper]
+        .iter()
+        .all(|number| number.is_finite());
+    finite && 0.0 <= lower && lower <= value && value <= upper && upper <= most && error >= 0.0
+}
+
+proptest! {
+    #[test]
+    fn any_counts_give_sound_numbers(
+        window in any_window(),
+        keys in prop_oneof![0_u64..100, any::<u64>()],
+        walk_is_uniform in any::<bool>(),
+    ) {
+        let database = Database { keys, walk_is_uniform };
+        let found = estimate(&window, database, &[Group(0), Group(9)]);
+        for found in &found {
+            prop_assert!(is_sound(found.keys, float(keys)), "{:?}", found);
+            if let Some(memory) = found.memory {
+                prop_assert!(is_sound(memory, f64::MAX), "{:?}", found);
+            }
+            for part in [found.without_ttl, found.required_broken].into_iter().flatten() {
+                prop_assert!(part <= keys);
+            }
+            for histogram in found.ttl.iter().chain(&found.key_bytes) {
+                prop_assert!(histogram.counts.is_sorted());
+                prop_assert!(histogram.counts.last() <= Some(&histogram.count));
+                prop_assert!(histogram.sum.is_finite());
+            }
+        }
+        if let Some(share) = explained_share(&found, 1) {
+            prop_assert!(share.is_finite());
+        }
+    }
+
+    #[test]
+    fn the_keys_of_all_namespaces_are_those_of_the_database(
+        window in any_window(),
+        keys in 0_u64..1 << 53,
+    ) {
+        let found = of(&window, keys);
+        let sum: f64 = found.iter().map(|found| found.keys.value).sum();
+        if window.seen() > 0 {
+            prop_assert!((sum - float(keys)).abs() < 0.5, "{} {}", sum, keys);
+        }
+    }
+}

@@ -1,0 +1,633 @@
+//! The rows of the namespaces' and the sweep's metrics, and how estimates become samples.
+//!
+//! It computes nothing.
+
+use super::Group;
+use super::cost::Probe;
+use super::estimate::{Estimate, NamespaceEstimate};
+use super::tally::DataType;
+use crate::config::TtlPolicy;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+
+static KEYS: Family<2> = Family::gauge(
+    "redis_key_namespace_keys",
+    &["db", "key_namespace"],
+    source("SCAN", ""),
+    Unit::One,
+    "Keys of the namespace, estimated from the latest pass of the sweep.",
+);
+
+static KEYS_ERROR: Family<2> = Family::gauge(
+    "redis_key_namespace_keys_error",
+    &["db", "key_namespace"],
+    source("SCAN", ""),
+    Unit::One,
+    "How far the estimate of keys may be off, with 95 % confidence; 0 where all keys were seen.",
+);
+
+static MEMORY: Family<2> = Family::gauge(
+    "redis_key_namespace_memory_bytes",
+    &["db", "key_namespace"],
+    source("MEMORY USAGE", ""),
+    Unit::Bytes,
+    "Memory of the keys of the namespace, estimated from the latest pass of the sweep.",
+);
+
+static MEMORY_ERROR: Family<2> = Family::gauge(
+    "redis_key_namespace_memory_error_bytes",
+    &["db", "key_namespace"],
+    source("MEMORY USAGE", ""),
+    Unit::Bytes,
+    "How far the estimate of memory may be off, with 95 % confidence.",
+);
+
+static WITHOUT_TTL: Family<2> = Family::gauge(
+    "redis_key_namespace_keys_without_ttl",
+    &["db", "key_namespace"],
+    source("PTTL", ""),
+    Unit::One,
+    "Estimated keys of the namespace that never expire.",
+);
+
+static TTL: Family<2> = Family::histogram(
+    "redis_key_namespace_ttl_seconds",
+    &["db", "key_namespace"],
+    source("PTTL", ""),
+    Unit::Milliseconds,
+    "Remaining TTLs of the keys that have one, as they are now: not a rate.",
+);
+
+static KEY_BYTES: Family<2> = Family::histogram(
+    "redis_key_namespace_key_bytes",
+    &["db", "key_namespace"],
+    source("MEMORY USAGE", ""),
+    Unit::Bytes,
+    "Memory of each key, as it is now: not a rate.",
+);
+
+static TYPE_KEYS: Family<3> = Family::gauge(
+    "redis_key_namespace_type_keys",
+    &["db", "key_namespace", "type"],
+    source("TYPE", ""),
+    Unit::One,
+    "Estimated keys of the namespace by data type; types that were not seen are absent.",
+);
+
+static POLICY_VIOLATIONS: Family<3> = Family::gauge(
+    "redis_key_namespace_policy_violations",
+    &["db", "key_namespace", "policy"],
+    source("PTTL", ""),
+    Unit::One,
+    "Estimated keys that break the policy: no TTL (ttl_required), or one that is too long (ttl_max).",
+);
+
+static TTL_MAX: Family<2> = Family::gauge(
+    "redis_key_namespace_ttl_max_seconds",
+    &["db", "key_namespace"],
+    source("config", "ttl.max"),
+    Unit::Seconds,
+    "Longest TTL that the policy of the namespace allows.",
+);
+
+static MEMORY_QUOTA: Family<2> = Family::gauge(
+    "redis_key_namespace_memory_quota_bytes",
+    &["db", "key_namespace"],
+    source("config", "memory_quota"),
+    Unit::Bytes,
+    "Most memory that the policy of the namespace allows.",
+);
+
+static LARGEST_KEY: Family<2> = Family::gauge(
+    "redis_key_namespace_largest_key_bytes",
+    &["db", "key_namespace"],
+    source("MEMORY USAGE", ""),
+    Unit::Bytes,
+    "Memory of the largest key that the latest pass has seen.",
+);
+
+static FOLDED_KEYS: Family<1> = Family::gauge(
+    "redis_key_namespace_folded_keys",
+    &["db"],
+    source("SCAN", ""),
+    Unit::One,
+    "Estimated keys that count as other because there are more namespaces than may be shown.",
+);
+
+static MEMORY_SHARE: Family<0> = Family::gauge(
+    "redis_key_namespace_memory_share",
+    &[],
+    source("MEMORY USAGE", ""),
+    Unit::One,
+    "Memory of all namespaces as a share of used_memory_dataset.",
+);
+
+static COVERAGE: Family<1> = Family::gauge(
+    "redis_exporter_sweep_coverage_ratio",
+    &["db"],
+    source("SCAN", ""),
+    Unit::One,
+    "Share of the keys that the estimates stand on; 1 once a pass is complete.",
+);
+
+static ESTIMATE_AGE: Family<1> = Family::gauge(
+    "redis_exporter_sweep_estimate_age_seconds",
+    &["db"],
+    source("SCAN", ""),
+    Unit::Seconds,
+    "How long ago the oldest part was walked that the estimates stand on.",
+);
+
+static KEYS_VISITED: Family<0> = Family::counter(
+    "redis_exporter_sweep_keys_visited_total",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Key names that the sweep has seen.",
+);
+
+static KEYS_VANISHED: Family<0> = Family::counter(
+    "redis_exporter_sweep_keys_vanished_total",
+    &[],
+    source("PTTL", ""),
+    Unit::One,
+    "Keys that were gone before the sweep asked for their details.",
+);
+
+static PASSES: Family<0> = Family::counter(
+    "redis_exporter_sweep_passes_total",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Complete passes over all databases.",
+);
+
+static PASS_DURATION: Family<0> = Family::gauge(
+    "redis_exporter_sweep_pass_duration_seconds",
+    &[],
+    source("SCAN", ""),
+    Unit::Seconds,
+    "How long the last complete pass took.",
+);
+
+static PASS_TIMESTAMP: Family<0> = Family::gauge(
+    "redis_exporter_sweep_last_pass_timestamp_seconds",
+    &[],
+    source("SCAN", ""),
+    Unit::Seconds,
+    "When the last complete pass ended, as Unix time.",
+);
+
+static INDUCED_LOOKUPS: Family<1> = Family::counter(
+    "redis_exporter_sweep_induced_lookups_total",
+    &["result"],
+    source("PTTL", ""),
+    Unit::One,
+    "Keyspace hits and misses in INFO that the sweep has caused.",
+);
+
+static SERVER_SECONDS: Family<0> = Family::counter(
+    "redis_exporter_sweep_server_seconds_total",
+    &[],
+    source("INFO", "cmdstat_*:usec"),
+    Unit::Seconds,
+    "Time of the server that the sweep's commands have taken.",
+);
+
+static RANDOM_ORDER: Family<0> = Family::gauge(
+    "redis_exporter_sweep_random_order",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Whether the sweep visits the parts of a database in random order (1) or one after the other (0).",
+);
+
+static SUCCESS: Family<0> = Family::gauge(
+    "redis_exporter_sweep_success",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Whether the sweep goes on (1), or has broken off and will be tried again (0).",
+);
+
+static QUESTION_SUCCESS: Family<1> = Family::gauge(
+    "redis_exporter_sweep_question_success",
+    &["question"],
+    source("SCAN", ""),
+    Unit::One,
+    "Whether the server answers a question of the sweep (1) or refuses it (0).",
+);
+
+/// All families of this module.
+#[must_use]
+pub fn families() -> Vec<&'static Descriptor> {
+    vec![
+        KEYS.descriptor(),
+        KEYS_ERROR.descriptor(),
+        MEMORY.descriptor(),
+        MEMORY_ERROR.descriptor(),
+        WITHOUT_TTL.descriptor(),
+        TTL.descriptor(),
+        KEY_BYTES.descriptor(),
+        TYPE_KEYS.descriptor(),
+        POLICY_VIOLATIONS.descriptor(),
+        TTL_MAX.descriptor(),
+        MEMORY_QUOTA.descriptor(),
+        LARGEST_KEY.descriptor(),
+        FOLDED_KEYS.descriptor(),
+        MEMORY_SHARE.descriptor(),
+        COVERAGE.descriptor(),
+        ESTIMATE_AGE.descriptor(),
+        KEYS_VISITED.descriptor(),
+        KEYS_VANISHED.descriptor(),
+        PASSES.descriptor(),
+        PASS_DURATION.descriptor(),
+        PASS_TIMESTAMP.descriptor(),
+        INDUCED_LOOKUPS.descriptor(),
+        SERVER_SECONDS.descriptor(),
+        RANDOM_ORDER.descriptor(),
+        SUCCESS.descriptor(),
+        QUESTION_SUCCESS.descriptor(),
+    ]
+}
+
+/// What was declared for a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared<'a> {
+    /// Its name, as it stands in the label.
+    pub name: &'a str,
+    /// What holds for the TTLs of its keys.
+    pub ttl: TtlPolicy,
+    /// The most memory its keys may take, in bytes.
+    pub memory_quota: Option<u64>,
+}
+
+/// How far the sweep is in one database.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DatabaseProgress {
+    /// The database.
+    pub database: u32,
+    /// Which share of its keys the estimates stand on, from 0 to 1.
+    pub coverage: f64,
+    /// How long ago the oldest part was walked that they stand on, in seconds.
+    pub age: Option<f64>,
+}
+
+/// What the sweep of a target has done since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Key names seen.
+    pub keys_visited: u64,
+    /// Keys that were gone before their details were asked.
+    pub keys_vanished: u64,
+    /// Complete passes over all databases.
+    pub passes: u64,
+    /// How long the last complete pass took, in seconds.
+    pub pass_duration: Option<f64>,
+    /// When the last complete pass ended, in seconds of Unix time.
+    pub pass_timestamp: Option<f64>,
+    /// Keyspace hits that the sweep has caused.
+    pub induced_hits: u64,
+    /// Keyspace misses that the sweep has caused.
+    pub induced_misses: u64,
+    /// Time of the server that it has taken, in seconds.
+    pub server_seconds: f64,
+    /// Whether it visits the parts of a database in random order.
+    pub random_order: bool,
+    /// Memory of all namespaces as a share of `used_memory_dataset`.
+    pub memory_share: Option<f64>,
+    /// Whether it goes on.
+    pub success: bool,
+    /// Whether the server refuses each question, in the order of [`Probe::ALL`].
+    pub refuses: [bool; Probe::ALL.len()],
+}
+
+/// Adds the estimates of one database. A namespace that `declared` does not know is left out.
+pub fn push<'a>(
+    database: u32,
+    estimates: &[NamespaceEstimate],
+    declared: impl Fn(Group) -> Option<Declared<'a>>,
+    snapshot: &mut Snapshot,
+) {
+    let database = format!("db{database}");
+    for estimate in estimates {
+        if let Some(declared) = declared(estimate.group) {
+            push_namespace(&database, estimate, declared, snapshot);
+        }
+    }
+    let folded = estimates.iter().map(|estimate| estimate.folded);
+    if let Some(folded) = folded.reduce(u64::saturating_add) {
+        snapshot.push(&FOLDED_KEYS, [&database], float(folded));
+    }
+}
+
+fn push_namespace(
+    database: &str,
+    estimate: &NamespaceEstimate,
+    declared: Declared<'_>,
+    snapshot: &mut Snapshot,
+) {
+    let labels = [database, declared.name];
+    let mut push = |family, value: Option<f64>| {
+        if let Some(value) = value {
+            snapshot.push(family, labels, value);
+        }
+    };
+    let value_of = |estimate: Estimate| estimate.value;
+    let error_of = |estimate: Estimate| estimate.error;
+    push(&KEYS, Some(estimate.keys.value));
+    push(&KEYS_ERROR, Some(estimate.keys.error));
+    push(&MEMORY, estimate.memory.map(value_of));
+    push(&MEMORY_ERROR, estimate.memory.map(error_of));
+    push(&WITHOUT_TTL, estimate.without_ttl.map(float));
+    push(&LARGEST_KEY, estimate.largest_key_bytes.map(float));
+    push(&MEMORY_QUOTA, declared.memory_quota.map(float));
+    push(&TTL_MAX, declared.ttl.max.map(|max| max.as_secs_f64()));
+    if let Some(ttl) = &estimate.ttl {
+        snapshot.push_histogram(&TTL, labels, ttl.clone());
+    }
+    if let Some(key_bytes) = &estimate.key_bytes {
+        snapshot.push_histogram(&KEY_BYTES, labels, key_bytes.clone());
+    }
+    push_types(labels, estimate, snapshot);
+    push_violations(labels, estimate, declared.ttl, snapshot);
+}
+
+fn push_types([database, name]: [&str; 2], estimate: &NamespaceEstimate, snapshot: &mut Snapshot) {
+    let types = estimate.types.unwrap_or_default();
+    for (data_type, keys) in DataType::ALL.into_iter().zip(types) {
+        // In a sample, a type that was not seen is not known to be absent.
+        if keys > 0 {
+            let labels = [database, name, data_type.as_str()];
+            snapshot.push(&TYPE_KEYS, labels, float(keys));
+        }
+    }
+}
+
+fn push_violations(
+    [database, name]: [&str; 2],
+    estimate: &NamespaceEstimate,
+    policy: TtlPolicy,
+    snapshot: &mut Snapshot,
+) {
+    let required = estimate.required_broken.filter(|_| policy.required);
+    let max = estimate.max_broken.filter(|_| policy.max.is_some());
+    for (label, keys) in [("ttl_required", required), ("ttl_max", max)] {
+        if let Some(keys) = keys {
+            snapshot.push(&POLICY_VIOLATIONS, [database, name, label], float(keys));
+        }
+    }
+}
+
+/// Adds what the sweep says of itself.
+pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapshot: &mut Snapshot) {
+    for database in databases {
+        let name = format!("db{}", database.database);
+        snapshot.push(&COVERAGE, [&name], database.coverage);
+        if let Some(age) = database.age {
+            snapshot.push(&ESTIMATE_AGE, [&name], age);
+        }
+    }
+    for (result, lookups) in [
+        ("hit", progress.induced_hits),
+        ("miss", progress.induced_misses),
+    ] {
+        snapshot.push(&INDUCED_LOOKUPS, [result], float(lookups));
+    }
+    for (probe, refuses) in Probe::ALL.iter().zip(progress.refuses) {
+        let success = f64::from(u8::from(!refuses));
+        snapshot.push(&QUESTION_SUCCESS, [probe.as_str()], success);
+    }
+    let optional = [
+        (&MEMORY_SHARE, progress.memory_share),
+        (&PASS_DURATION, progress.pass_duration),
+        (&PASS_TIMESTAMP, progress.pass_timestamp),
+    ];
+    let always = [
+        (&KEYS_VISITED, float(progress.keys_visited)),
+        (&KEYS_VANISHED, float(progress.keys_vanished)),
+        (&PASSES, float(progress.passes)),
+        (&SERVER_SECONDS, progress.server_seconds),
+        (&RANDOM_ORDER, f64::from(u8::from(progress.random_order))),
+        (&SUCCESS, f64::from(u8::from(progress.success))),
+    ];
+    let optional = optional
+        .into_iter()
+        .filter_map(|(family, value)| Some((family, value?)));
+    for (family, value) in optional.chain(always) {
+        snapshot.push(family, [], value);
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a float, exact up to 2^53"
+)]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Histogram, Sample, Value};
+    use crate::namespace::tally::{SIZE_EDGES, TTL_EDGES};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    const HOUR: TtlPolicy = TtlPolicy {
+        required: true,
+        max: Some(Duration::from_hours(1)),
+    };
+
+    fn declared(ttl: TtlPolicy) -> impl Fn(Group) -> Option<Declared<'static>> {
+        move |group| {
+            (group == Group(0)).then_some(Declared {
+                name: "session",
+                ttl,
+                memory_quota: Some(1_024),
+            })
+        }
+    }
+
+    fn estimate(group: u32) -> NamespaceEstimate {
+        let counted = |value| Estimate {
+            value,
+            error: 1.0,
+            lower: value,
+            upper: value,
+        };
+        let histogram = |edges, buckets| Histogram {
+            edges,
+            counts: vec![5; buckets],
+            count: 9,
+            sum: 1_000.0,
+        };
+        NamespaceEstimate {
+            group: Group(group),
+            keys: counted(10.0),
+            memory: Some(counted(2_000.0)),
+            without_ttl: Some(1),
+            ttl: Some(histogram(&TTL_EDGES, TTL_EDGES.len())),
+            longest_ttl: Some(60_000),
+            key_bytes: Some(histogram(&SIZE_EDGES, SIZE_EDGES.len())),
+            types: Some([9, 0, 0, 1, 0, 0, 0]),
+            required_broken: Some(1),
+            max_broken: Some(0),
+            largest_key_bytes: Some(700),
+            folded: 3,
+        }
+    }
+
+    fn unasked(group: u32) -> NamespaceEstimate {
+        NamespaceEstimate {
+            memory: None,
+            without_ttl: None,
+            ttl: None,
+            longest_ttl: None,
+            key_bytes: None,
+            types: None,
+            required_broken: None,
+            max_broken: None,
+            largest_key_bytes: None,
+            ..estimate(group)
+        }
+    }
+
+    /// Each sample's name and labels, with the number or the count of a histogram.
+    fn shown(snapshot: &Snapshot) -> BTreeMap<String, f64> {
+        let line = |sample: Sample<'_>| {
+            let labels: Vec<&str> = sample.label_values().collect();
+            let value = match sample.value {
+                Value::Number(number) => *number,
+                Value::Histogram(histogram) => float(histogram.count),
+                Value::Summary(_) => panic!("there is no summary"),
+            };
+            (
+                format!("{} {}", sample.family.name, labels.join(" ")),
+                value,
+            )
+        };
+        snapshot.samples().map(line).collect()
+    }
+
+    fn shown_of(estimate: NamespaceEstimate, ttl: TtlPolicy) -> BTreeMap<String, f64> {
+        let mut snapshot = Snapshot::default();
+        push(2, &[estimate], declared(ttl), &mut snapshot);
+        shown(&snapshot.finish())
+    }
+
+    fn expected(lines: &[(&str, f64)]) -> BTreeMap<String, f64> {
+        let line = |(name, value): &(&str, f64)| (format!("redis_key_namespace_{name}"), *value);
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn an_estimate_becomes_a_sample_of_each_family() {
+        let lines = [
+            ("keys db2 session", 10.0),
+            ("keys_error db2 session", 1.0),
+            ("memory_bytes db2 session", 2_000.0),
+            ("memory_error_bytes db2 session", 1.0),
+            ("keys_without_ttl db2 session", 1.0),
+            ("ttl_seconds db2 session", 9.0),
+            ("key_bytes db2 session", 9.0),
+            ("type_keys db2 session string", 9.0),
+            ("type_keys db2 session zset", 1.0),
+            ("policy_violations db2 session ttl_required", 1.0),
+            ("policy_violations db2 session ttl_max", 0.0),
+            ("ttl_max_seconds db2 session", 3_600.0),
+            ("memory_quota_bytes db2 session", 1_024.0),
+            ("largest_key_bytes db2 session", 700.0),
+            ("folded_keys db2", 3.0),
+        ];
+        assert_eq!(shown_of(estimate(0), HOUR), expected(&lines));
+    }
+
+    #[test]
+    fn what_was_not_asked_is_absent() {
+        let lines = [
+            ("keys db2 session", 10.0),
+            ("keys_error db2 session", 1.0),
+            ("ttl_max_seconds db2 session", 3_600.0),
+            ("memory_quota_bytes db2 session", 1_024.0),
+            ("folded_keys db2", 3.0),
+        ];
+        assert_eq!(shown_of(unasked(0), HOUR), expected(&lines));
+    }
+
+    #[test]
+    fn violations_are_shown_only_of_policies_that_were_declared() {
+        let shown = shown_of(estimate(0), TtlPolicy::default());
+        assert!(shown.keys().all(|line| !line.contains("policy_violations")));
+        assert!(shown.keys().all(|line| !line.contains("ttl_max_seconds")));
+    }
+
+    #[test]
+    fn a_namespace_without_a_name_is_left_out() {
+        assert_eq!(
+            shown_of(estimate(1), HOUR),
+            expected(&[("folded_keys db2", 3.0)])
+        );
+    }
+
+    #[test]
+    fn no_estimate_makes_no_sample() {
+        let mut snapshot = Snapshot::default();
+        push(0, &[], declared(HOUR), &mut snapshot);
+        assert!(snapshot.is_empty());
+    }
+
+    #[test]
+    fn before_the_first_pass_its_duration_and_end_are_absent() {
+        let mut snapshot = Snapshot::default();
+        let database = DatabaseProgress {
+            database: 0,
+            coverage: 0.5,
+            age: None,
+        };
+        push_progress(&Progress::default(), &[database], &mut snapshot);
+        let shown = shown(&snapshot.finish());
+        let names: Vec<&str> = shown.keys().map(|line| line.trim_end()).collect();
+        let expected = [
+            "redis_exporter_sweep_coverage_ratio db0",
+            "redis_exporter_sweep_induced_lookups_total hit",
+            "redis_exporter_sweep_induced_lookups_total miss",
+            "redis_exporter_sweep_keys_vanished_total",
+            "redis_exporter_sweep_keys_visited_total",
+            "redis_exporter_sweep_passes_total",
+            "redis_exporter_sweep_question_success memory",
+            "redis_exporter_sweep_question_success scan",
+            "redis_exporter_sweep_question_success ttl",
+            "redis_exporter_sweep_question_success type",
+            "redis_exporter_sweep_random_order",
+            "redis_exporter_sweep_server_seconds_total",
+            "redis_exporter_sweep_success",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn every_family_that_is_pushed_stands_in_the_list_once() {
+        let mut snapshot = Snapshot::default();
+        push(0, &[estimate(0)], declared(HOUR), &mut snapshot);
+        let progress = Progress {
+            pass_duration: Some(1.0),
+            pass_timestamp: Some(1.0),
+            memory_share: Some(1.0),
+            ..Progress::default()
+        };
+        let database = DatabaseProgress {
+            database: 0,
+            coverage: 1.0,
+            age: Some(1.0),
+        };
+        push_progress(&progress, &[database], &mut snapshot);
+        let pushed: BTreeSet<_> = snapshot
+            .samples()
+            .map(|sample| sample.family.name)
+            .collect();
+        let listed: Vec<_> = families().iter().map(|family| family.name).collect();
+        assert_eq!(pushed, listed.iter().copied().collect());
+        assert_eq!(pushed.len(), listed.len());
+    }
+}

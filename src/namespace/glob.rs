@@ -1,0 +1,340 @@
+//! Globs as Redis understands them, over bytes and case-sensitive. Not those of a shell: `*` also
+//! crosses delimiters, and nothing is special about a dot or a slash.
+//!
+//! The reference is `stringmatchlen` of Redis 7. What it does with half-written patterns holds
+//! here too: a class without its end reaches to the end of the pattern, `[]` matches nothing,
+//! `[^]` any byte, and a last backslash is itself.
+
+/// A compiled pattern, which matches whole keys.
+#[derive(Clone, Debug)]
+pub struct Glob {
+    /// What every matching key starts with.
+    prefix: Box<[u8]>,
+    rest: Rest,
+    matches_empty: bool,
+}
+
+/// What follows the literal prefix. The first two need no search.
+#[derive(Clone, Debug)]
+enum Rest {
+    Nothing,
+    Anything,
+    Pieces(Box<[Piece]>),
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Literal(u8),
+    AnyByte,
+    Class(Box<[bool; 256]>),
+    AnyRun,
+}
+
+impl Piece {
+    fn accepts(&self, byte: u8) -> bool {
+        match self {
+            Self::Literal(literal) => *literal == byte,
+            Self::AnyByte => true,
+            Self::Class(members) => members.get(usize::from(byte)).is_some_and(|member| *member),
+            Self::AnyRun => false,
+        }
+    }
+}
+
+impl Glob {
+    /// Compiles a pattern. Every sequence of bytes is one.
+    #[must_use]
+    pub fn new(pattern: impl AsRef<[u8]>) -> Self {
+        let pattern = pattern.as_ref();
+        let pieces = pieces(pattern);
+        let literals = pieces.iter().map_while(|piece| match piece {
+            Piece::Literal(byte) => Some(*byte),
+            _ => None,
+        });
+        let prefix: Box<[u8]> = literals.collect();
+        let rest = match pieces.get(prefix.len()..).unwrap_or_default() {
+            [] => Rest::Nothing,
+            [Piece::AnyRun] => Rest::Anything,
+            rest => Rest::Pieces(rest.into()),
+        };
+        Self {
+            prefix,
+            rest,
+            // The server answers a lone `*` without looking, and otherwise gives up on an empty
+            // key before it reads the pattern, so that `**` does not match it.
+            matches_empty: pattern.is_empty() || pattern == b"*",
+        }
+    }
+
+    /// The bytes that every matching key starts with, up to the first special one.
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// Whether the pattern covers the whole key. At worst the time grows with the length of the
+    /// key times that of the pattern, whatever they are.
+    #[must_use]
+    pub fn matches(&self, key: &[u8]) -> bool {
+        if key.is_empty() {
+            return self.matches_empty;
+        }
+        let Some(tail) = key.strip_prefix(&*self.prefix) else {
+            return false;
+        };
+        match &self.rest {
+            Rest::Nothing => tail.is_empty(),
+            Rest::Anything => true,
+            Rest::Pieces(pieces) => cover(pieces, tail),
+        }
+    }
+}
+
+/// The pattern that matches these bytes and nothing else.
+#[must_use]
+pub fn escape(literal: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(literal.len());
+    for byte in literal {
+        if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
+            pattern.push(b'\\');
+        }
+        pattern.push(*byte);
+    }
+    pattern
+}
+
+/// Only the last `*` is ever tried again: what an earlier one covers may stay as short as it is,
+/// because the later one can take any bytes in between.
+fn cover(pieces: &[Piece], key: &[u8]) -> bool {
+    let mut retry: Option<(&[Piece], &[u8])> = None;
+    let (mut pieces, mut key) = (pieces, key);
+    while let [byte, tail @ ..] = key {
+        match pieces {
+            [Piece::AnyRun] => return true,
+            [Piece::AnyRun, next @ ..] => {
+                pieces = next;
+                retry = Some((next, key));
+            }
+            [piece, next @ ..] if piece.accepts(*byte) => {
+                pieces = next;
+                key = tail;
+            }
+            _ => {
+                let Some((again, from)) = retry else {
+                    return false;
+                };
+                pieces = again;
+                key = from.get(1..).unwrap_or_default();
+                retry = Some((again, key));
+            }
+        }
+    }
+    pieces.iter().all(|piece| matches!(piece, Piece::AnyRun))
+}
+
+fn pieces(pattern: &[u8]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = pattern;
+    loop {
+        let (piece, after) = match rest {
+            [] => return pieces,
+            [b'*', after @ ..] => (Piece::AnyRun, after),
+            [b'?', after @ ..] => (Piece::AnyByte, after),
+            [b'[', after @ ..] => class(after),
+            [b'\\', byte, after @ ..] | [byte, after @ ..] => (Piece::Literal(*byte), after),
+        };
+        let repeated = matches!(pieces.last(), Some(Piece::AnyRun));
+        if !(repeated && matches!(piece, Piece::AnyRun)) {
+            pieces.push(piece);
+        }
+        rest = after;
+    }
+}
+
+/// The class that starts after its `[`, and what follows it.
+fn class(pattern: &[u8]) -> (Piece, &[u8]) {
+    let (negated, mut rest) = match pattern {
+        [b'^', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let mut members = Box::new([false; 256]);
+    loop {
+        let (first, last, after) = match rest {
+            [b'\\', byte, after @ ..] => (byte, byte, after),
+            [b']', after @ ..] => {
+                rest = after;
+                break;
+            }
+            [first, b'-', last, after @ ..] => (first, last, after),
+            [byte, after @ ..] => (byte, byte, after),
+            [] => break,
+        };
+        include(&mut members, *first, *last);
+        rest = after;
+    }
+    if negated {
+        members.iter_mut().for_each(|member| *member = !*member);
+    }
+    (Piece::Class(members), rest)
+}
+
+/// Adds a range, in either order. Bytes compare as signed, as `char` does on x86-64.
+fn include(members: &mut [bool; 256], first: u8, last: u8) {
+    let (first, last) = (first.cast_signed(), last.cast_signed());
+    for byte in first.min(last)..=first.max(last) {
+        if let Some(member) = members.get_mut(usize::from(byte.cast_unsigned())) {
+            *member = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, matching: &[&str], others: &[&str]) {
+        let glob = Glob::new(pattern);
+        for key in matching {
+            assert!(glob.matches(key.as_bytes()), "{pattern} on {key:?}");
+        }
+        for key in others {
+            assert!(!glob.matches(key.as_bytes()), "{pattern} on {key:?}");
+        }
+    }
+
+    #[test]
+    fn a_literal_covers_the_whole_key() {
+        check(
+            "session",
+            &["session"],
+            &["", "sessio", "sessions", "Session"],
+        );
+        check("", &[""], &["a"]);
+    }
+
+    #[test]
+    fn a_star_takes_any_bytes_and_also_none() {
+        check(
+            "session:*",
+            &["session:", "session:1", "session:a:b"],
+            &["session", "xsession:"],
+        );
+        check("*:a", &[":a", "x:a", "a:a:a"], &["a", "x:ab"]);
+        check(
+            "a*b*c",
+            &["abc", "aXbXc", "abbcc", "abcbc"],
+            &["ab", "acb", "abcX"],
+        );
+        check("*", &["", "a"], &[]);
+    }
+
+    #[test]
+    fn repeated_stars_are_one_except_on_the_empty_key() {
+        check("**", &["a", "ab"], &[""]);
+        check("a**b", &["ab", "aXb"], &["a"]);
+    }
+
+    #[test]
+    fn a_question_mark_is_one_byte() {
+        check("a?c", &["abc", "a?c"], &["ac", "abbc", "aéc"]);
+        check("???", &["abc"], &["", "ab", "abcd"]);
+    }
+
+    #[test]
+    fn a_class_is_one_of_its_members() {
+        check("[a-c]x", &["ax", "bx", "cx"], &["x", "dx", "-x", "abx"]);
+        check("[c-a]", &["a", "b", "c"], &["d"]);
+        check("[^a-c]", &["d", "-", "^"], &["a", "b", ""]);
+        check("[a^]", &["a", "^"], &["b"]);
+        check("[*?]", &["*", "?"], &["a"]);
+    }
+
+    #[test]
+    fn half_written_classes_are_read_as_the_server_does() {
+        check("[", &[], &["", "[", "a"]);
+        check("[^", &["[", "^", "a"], &["", "ab"]);
+        check("[]", &[], &["", "]", "a"]);
+        check("[^]", &["]", "a"], &["", "ab"]);
+        check("[]a]", &[], &["a", "]", "a]"]);
+        check("x[ab", &["xa", "xb"], &["x", "x[ab", "xc"]);
+        check("[a-", &["a", "-"], &["b"]);
+        check("[a-]", &["^", "_", "]", "a"], &["-", "b", "Z"]);
+    }
+
+    #[test]
+    fn a_backslash_makes_the_next_byte_literal() {
+        check("\\*", &["*"], &["a", "\\*"]);
+        check("\\a", &["a"], &["\\a"]);
+        check("a\\", &["a\\"], &["a"]);
+        check("[\\]]", &["]"], &["\\", "a"]);
+        check("[\\", &["\\"], &["["]);
+        check("[a\\-c]", &["a", "-", "c"], &["b"]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_matched_too() {
+        assert!(Glob::new(b"a\xff*").matches(b"a\xff\0\n"));
+        assert!(Glob::new(b"[\xf0-\xff]").matches(b"\xf7"));
+        assert!(!Glob::new(b"[\xf0-\xff]").matches(b"a"));
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_exponential_time() {
+        let key = vec![b'a'; 10_000];
+        let start = Instant::now();
+        for pattern in [
+            "a*".repeat(50) + "b",
+            "*a".repeat(500) + "*b",
+            "[a]*".repeat(500) + "b",
+        ] {
+            assert!(!Glob::new(pattern).matches(&key));
+        }
+        assert!(start.elapsed() < Duration::from_secs(2));
+    }
+
+    /// The textbook definition, without its shortcuts.
+    fn slow(pieces: &[Piece], key: &[u8]) -> bool {
+        match (pieces, key) {
+            ([], key) => key.is_empty(),
+            ([Piece::AnyRun, rest @ ..], key) => {
+                (0..=key.len()).any(|taken| slow(rest, &key[taken..]))
+            }
+            ([piece, rest @ ..], [byte, after @ ..]) => piece.accepts(*byte) && slow(rest, after),
+            (_, []) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_search_agrees_with_the_definition(
+            pattern in "[ab*?\\[\\]^-]{0,10}",
+            key in "[ab\\[\\]^-]{1,10}",
+        ) {
+            let expected = slow(&pieces(pattern.as_bytes()), key.as_bytes());
+            prop_assert_eq!(Glob::new(&pattern).matches(key.as_bytes()), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_a_pattern(
+            pattern in proptest::collection::vec(any::<u8>(), 0..40),
+            key in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let _ = Glob::new(pattern).matches(&key);
+        }
+
+        #[test]
+        fn an_escaped_key_matches_itself_alone(
+            key in proptest::collection::vec(any::<u8>(), 1..20),
+            other in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let glob = Glob::new(escape(&key));
+            prop_assert!(glob.matches(&key));
+            prop_assert_eq!(glob.matches(&other), key == other);
+        }
+    }
+}

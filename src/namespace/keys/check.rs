@@ -1,0 +1,138 @@
+//! The names of keys that match patterns, found during the walk. Their number is bounded. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::config::{KeyName, KeyPattern};
+use crate::namespace::glob::Glob;
+
+/// In bytes. Longer keys are not kept; a label would show an eighth of them.
+const LONGEST_KEY: usize = 4096;
+
+/// Patterns with the keys that they found.
+#[derive(Debug)]
+pub struct Check {
+    patterns: Vec<(u32, Glob)>,
+    max: usize,
+    current: Found,
+    last: Found,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    keys: BTreeSet<KeyName>,
+    without_place: u64,
+}
+
+impl Check {
+    /// Nothing is found yet. At most `max` keys are kept.
+    #[must_use]
+    pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
+        let globs = patterns
+            .iter()
+            .map(|pattern| (pattern.database, Glob::new(&pattern.glob)));
+        Self {
+            patterns: globs.collect(),
+            max,
+            current: Found::default(),
+            last: Found::default(),
+        }
+    }
+
+    /// Takes in a key if it matches. Where there are too many the first by name are kept: these
+    /// are the same in every pass, whatever the order of the walk.
+    pub fn see(&mut self, database: u32, key: &[u8]) {
+        let matches = |(only, glob): &(u32, Glob)| *only == database && glob.matches(key);
+        if !self.patterns.iter().any(matches) {
+            return;
+        }
+        if key.len() > LONGEST_KEY {
+            self.current.without_place += 1;
+            return;
+        }
+        let name = KeyName {
+            database,
+            key: key.to_vec(),
+        };
+        let found = &mut self.current;
+        if found.keys.insert(name) && found.keys.len() > self.max {
+            found.keys.pop_last();
+            found.without_place += 1;
+        }
+    }
+
+    /// Begins a pass: what an unfinished one has found is found again.
+    pub fn start_pass(&mut self) {
+        self.current = Found::default();
+    }
+
+    /// Ends a pass: what it did not find is forgotten.
+    pub fn end_pass(&mut self) {
+        self.last = std::mem::take(&mut self.current);
+    }
+
+    /// The keys of the last pass and those that the pass that goes on has found.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyName> {
+        self.last.keys.union(&self.current.keys).take(self.max)
+    }
+
+    /// Matching keys that the last pass, or the one that goes on if there were more, did not keep.
+    #[must_use]
+    pub fn without_place(&self) -> u64 {
+        self.last.without_place.max(self.current.without_place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(glob: &str, max: usize) -> Check {
+        let pattern = KeyPattern {
+            database: 0,
+            glob: glob.to_owned(),
+        };
+        Check::new(&[pattern], max)
+    }
+
+    fn names(check: &Check) -> Vec<&[u8]> {
+        check.keys().map(|name| name.key.as_slice()).collect()
+    }
+
+    #[test]
+    fn keys_are_known_at_once_and_until_a_pass_has_not_found_them() {
+        let mut check = check("a*", 9);
+        check.start_pass();
+        check.see(0, b"a1");
+        check.see(0, b"b1");
+        check.see(1, b"a9");
+        assert_eq!(names(&check), [b"a1"]);
+        check.end_pass();
+        check.start_pass();
+        check.see(0, b"a2");
+        assert_eq!(names(&check), [b"a1", b"a2"]);
+        check.end_pass();
+        assert_eq!(names(&check), [b"a2"]);
+    }
+
+    #[test]
+    fn the_first_by_name_are_kept_in_whatever_order_they_come() {
+        for order in [["a1", "a2", "a3"], ["a3", "a2", "a1"], ["a2", "a3", "a1"]] {
+            let mut check = check("a*", 2);
+            for key in order {
+                check.see(0, key.as_bytes());
+                check.see(0, order[0].as_bytes());
+            }
+            assert_eq!(names(&check), [b"a1", b"a2"], "{order:?}");
+            assert!(check.without_place() >= 1);
+            check.end_pass();
+            assert_eq!(names(&check), [b"a1", b"a2"], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_huge_name_is_counted_and_not_kept() {
+        let mut check = check("*", 2);
+        check.see(0, &[b'a'; 5000]);
+        assert_eq!((check.keys().count(), check.without_place()), (0, 1));
+    }
+}

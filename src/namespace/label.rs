@@ -1,0 +1,67 @@
+//! Bytes of keys as the text of a label value. Not the escaping of the exposition format.
+
+use std::fmt::Write;
+
+/// UTF-8 as it is; a backslash and every byte that is no UTF-8 as `\xNN`, in lower-case
+/// hexadecimal. Different bytes give different texts.
+#[must_use]
+pub fn label_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                // Else the text `\xff` would be the same as the byte.
+                '\\' => text.push_str("\\x5c"),
+                letter => text.push(letter),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_stays_and_other_bytes_are_shown() {
+        assert_eq!(label_text(b"api-cache"), "api-cache");
+        assert_eq!(label_text("größe\n".as_bytes()), "größe\n");
+        assert_eq!(label_text(b"a\xff\xc3(b"), "a\\xff\\xc3(b");
+        assert_eq!(label_text(b"a\\b"), "a\\x5cb");
+    }
+
+    #[test]
+    fn a_written_escape_is_not_the_byte() {
+        assert_ne!(label_text(b"\\xff"), label_text(b"\xff"));
+    }
+
+    fn decoded(text: &str) -> Vec<u8> {
+        let mut parts = text.split("\\x");
+        let mut bytes = parts.next().unwrap().as_bytes().to_vec();
+        for part in parts {
+            let (digits, rest) = part.split_at(2);
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+            bytes.extend(rest.as_bytes());
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_can_be_had_back(
+            bytes in proptest::collection::vec(
+                prop_oneof![any::<u8>(), Just(b'\\'), Just(b'x'), Just(b'f')],
+                0..40,
+            ),
+        ) {
+            prop_assert_eq!(decoded(&label_text(&bytes)), bytes);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The largest keys by memory that a pass has seen, by name. Their number is bounded. Pure.
+
+use std::collections::BTreeSet;
+
+/// A key is kept up to this length, in bytes; a label shows no more of it.
+const LONGEST_KEY: usize = 512;
+
+/// A key with its memory. The order is that of the memory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LargeKey {
+    /// Its memory in bytes.
+    pub bytes: u64,
+    /// Its database.
+    pub database: u32,
+    /// Its name, cut at 512 bytes.
+    pub key: Vec<u8>,
+}
+
+/// The largest keys of the pass that goes on, and of the one before.
+#[derive(Clone, Debug)]
+pub struct Largest {
+    max: usize,
+    current: BTreeSet<LargeKey>,
+    last: Option<BTreeSet<LargeKey>>,
+}
+
+impl Largest {
+    /// An empty list for so many keys.
+    #[must_use]
+    pub const fn new(max: usize) -> Self {
+        Self {
+            max,
+            current: BTreeSet::new(),
+            last: None,
+        }
+    }
+
+    /// Takes in a key of which the memory is known. A key that SCAN shows twice counts once.
+    pub fn see(&mut self, database: u32, key: &[u8], bytes: u64) {
+        let is_full = self.current.len() >= self.max;
+        if is_full
+            && self
+                .current
+                .first()
+                .is_none_or(|least| bytes <= least.bytes)
+        {
+            return;
+        }
+        let key = key.get(..LONGEST_KEY).unwrap_or(key);
+        let is_it = |seen: &LargeKey| seen.database == database && seen.key == key;
+        self.current.retain(|seen| !is_it(seen));
+        self.current.insert(LargeKey {
+            bytes,
+            database,
+            key: key.to_vec(),
+        });
+        if self.current.len() > self.max {
+            self.current.pop_first();
+        }
+    }
+
+    /// Begins a pass: what an unfinished one has seen is seen again.
+    pub fn start_pass(&mut self) {
+        self.current.clear();
+    }
+
+    /// Ends a pass: its list takes the place of the one before.
+    pub fn end_pass(&mut self) {
+        self.last = Some(std::mem::take(&mut self.current));
+    }
+
+    /// The keys of the last complete pass, the largest first; of the pass that goes on where none
+    /// is complete.
+    pub fn iter(&self) -> impl Iterator<Item = &LargeKey> {
+        self.last.as_ref().unwrap_or(&self.current).iter().rev()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn names(largest: &Largest) -> Vec<(u64, String)> {
+        let name = |key: &LargeKey| (key.bytes, String::from_utf8(key.key.clone()).unwrap());
+        largest.iter().map(name).collect()
+    }
+
+    #[test]
+    fn the_list_of_a_pass_stays_until_the_next_is_complete() {
+        let mut largest = Largest::new(2);
+        largest.start_pass();
+        for (key, bytes) in [("a", 5), ("b", 9), ("c", 7)] {
+            largest.see(0, key.as_bytes(), bytes);
+        }
+        let first = [(9, "b".to_owned()), (7, "c".to_owned())];
+        assert_eq!(names(&largest), first);
+        largest.end_pass();
+        largest.start_pass();
+        largest.see(0, b"c", 8);
+        assert_eq!(names(&largest), first);
+        largest.end_pass();
+        assert_eq!(names(&largest), [(8, "c".to_owned())]);
+    }
+
+    #[test]
+    fn a_key_that_is_seen_twice_has_one_place_with_its_newer_size() {
+        let mut largest = Largest::new(3);
+        largest.see(0, b"a", 5);
+        largest.see(1, b"a", 6);
+        largest.see(0, b"a", 7);
+        let found: Vec<_> = largest
+            .iter()
+            .map(|key| (key.database, key.bytes))
+            .collect();
+        assert_eq!(found, [(0, 7), (1, 6)]);
+    }
+
+    #[test]
+    fn an_unfinished_pass_leaves_nothing_to_the_next() {
+        let mut largest = Largest::new(3);
+        largest.see(0, b"gone", 5);
+        largest.start_pass();
+        largest.end_pass();
+        assert_eq!(largest.iter().count(), 0);
+    }
+
+    #[test]
+    fn without_a_place_nothing_is_kept() {
+        let mut largest = Largest::new(0);
+        largest.see(0, b"a", 5);
+        assert_eq!(largest.iter().count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_sorting_finds(
+            sizes in proptest::collection::vec(0_u64..50, 0..60),
+            max in 1_usize..10,
+        ) {
+            let mut largest = Largest::new(max);
+            for (number, bytes) in sizes.iter().enumerate() {
+                largest.see(0, number.to_string().as_bytes(), *bytes);
+            }
+            let mut sorted = sizes;
+            sorted.sort_unstable_by(|left, right| right.cmp(left));
+            sorted.truncate(max);
+            let found: Vec<u64> = largest.iter().map(|key| key.bytes).collect();
+            prop_assert_eq!(found, sorted);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Key namespaces: what each holds, estimated from a paced walk over the keyspace.
+//!
+//! Everything here is pure but `sweep`, which asks Redis. Reading the configured patterns is
+//! `config`'s work.
+
+pub mod cost;
+pub mod estimate;
+pub mod families;
+pub mod glob;
+pub mod keys;
+pub mod label;
+pub mod largest;
+pub mod matcher;
+pub mod pace;
+pub mod suggest;
+pub mod sweep;
+pub mod tally;
+pub mod walk;
+pub mod window;
+
+/// A namespace by its number; the matcher gives the numbers and knows their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(u32);
+
+impl Group {
+    /// The keys that have no namespace of their own.
+    pub const OTHER: Self = Self(0);
+}

@@ -1,0 +1,184 @@
+//! From a sample of keys to the namespaces that they seem to have, as a start for a
+//! configuration. It guesses: a person reads the result before it is used.
+//!
+//! Keys are cut at a delimiter. Segments that take few values stay as they are; those that take
+//! many, or look like a number, a hash or an address, become `*`.
+
+mod partition;
+mod shape;
+mod ttl;
+mod yaml;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::glob::Glob;
+use partition::Found;
+pub use ttl::ObservedTtl;
+pub use yaml::to_yaml;
+
+/// The longest name that is suggested, in characters.
+const LONGEST_NAME: usize = 60;
+
+/// A key that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampledKey<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// What was seen of its time to live.
+    pub ttl: ObservedTtl,
+}
+
+/// Bounds of what is looked at and of what comes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Keys of the sample after these are ignored.
+    pub keys_max: usize,
+    /// The most namespaces to suggest. The largest are kept.
+    pub namespaces_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            keys_max: 200_000,
+            namespaces_max: 50,
+        }
+    }
+}
+
+/// A namespace that the sample seems to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// Unique, lower-case, fit for a label; never `other`.
+    pub name: String,
+    /// A glob as Redis understands it.
+    pub pattern: String,
+    /// The keys of the sample that it matches and no earlier suggestion does.
+    pub keys: usize,
+    /// These keys as a part of the sample, 0 to 1.
+    pub share: f64,
+    /// Those of them that were seen without a TTL.
+    pub keys_without_ttl: usize,
+    /// Whether enough of them were seen, and all with a TTL.
+    pub ttl_required: bool,
+    /// Where `ttl_required`: the longest TTL that was seen, rounded up.
+    pub ttl_max: Option<Duration>,
+}
+
+/// The namespaces that a sample seems to have, the most specific first, so that the first match
+/// is the right one. Keys that follow no pattern are in none.
+#[must_use]
+pub fn suggest<'a>(
+    sample: impl IntoIterator<Item = SampledKey<'a>>,
+    options: &Options,
+) -> Vec<Suggestion> {
+    let sample: Vec<SampledKey<'_>> = sample.into_iter().take(options.keys_max).collect();
+    let mut found = partition::find(&sample);
+    found.sort_by(|left, right| {
+        let by_length = right.literal_bytes().cmp(&left.literal_bytes());
+        by_length.then_with(|| left.pattern().cmp(&right.pattern()))
+    });
+    found.dedup_by(|left, right| left.pattern() == right.pattern());
+    let found = keep_largest(found, &sample, options.namespaces_max);
+    // Once more: keys of a pattern that was dropped may fall to a more general one.
+    let members = assign(&found, &sample);
+    let mut names = BTreeSet::new();
+    let described = found.iter().zip(&members);
+    described
+        .map(|(found, keys)| describe(found, keys, sample.len(), &mut names))
+        .collect()
+}
+
+/// The patterns that match the most keys, in the order in which they were.
+fn keep_largest<'a>(
+    found: Vec<Found<'a>>,
+    sample: &[SampledKey<'_>],
+    max: usize,
+) -> Vec<Found<'a>> {
+    let members = assign(&found, sample);
+    let mut by_size: Vec<(usize, Found<'a>, usize)> = found
+        .into_iter()
+        .zip(members)
+        .enumerate()
+        .map(|(place, (found, keys))| (place, found, keys.len()))
+        .filter(|(_, _, size)| *size > 0)
+        .collect();
+    by_size.sort_by_key(|(_, _, size)| Reverse(*size));
+    by_size.truncate(max);
+    by_size.sort_by_key(|(place, _, _)| *place);
+    by_size.into_iter().map(|(_, found, _)| found).collect()
+}
+
+/// The TTLs of the keys that each pattern is the first to match.
+fn assign(found: &[Found<'_>], sample: &[SampledKey<'_>]) -> Vec<Vec<ObservedTtl>> {
+    let globs: Vec<Glob> = found
+        .iter()
+        .map(|found| Glob::new(found.pattern()))
+        .collect();
+    let mut members = vec![Vec::new(); globs.len()];
+    for key in sample {
+        let first = globs.iter().position(|glob| glob.matches(key.name));
+        if let Some(keys) = first.and_then(|first| members.get_mut(first)) {
+            keys.push(key.ttl);
+        }
+    }
+    members
+}
+
+fn describe(
+    found: &Found<'_>,
+    keys: &[ObservedTtl],
+    sampled: usize,
+    names: &mut BTreeSet<String>,
+) -> Suggestion {
+    let required = ttl::all_expire(keys);
+    let without = keys.iter().filter(|ttl| **ttl == ObservedTtl::Never);
+    Suggestion {
+        name: unique(&found.words(), names),
+        pattern: found.pattern(),
+        keys: keys.len(),
+        share: ratio(keys.len(), sampled),
+        keys_without_ttl: without.count(),
+        ttl_required: required,
+        ttl_max: if required {
+            ttl::round_up(ttl::longest(keys))
+        } else {
+            None
+        },
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no 15 digits")]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// A name of these words that was not given yet.
+fn unique(words: &str, names: &mut BTreeSet<String>) -> String {
+    let slug = slug(words);
+    let base = match slug.as_str() {
+        "" => "keys",
+        "other" => "other-keys",
+        slug => slug,
+    };
+    let numbered = (2..).map(|number| format!("{base}-{number}"));
+    let mut candidates = std::iter::once(base.to_owned()).chain(numbered);
+    let free = candidates.find(|name| !names.contains(name));
+    let name = free.unwrap_or_default();
+    names.insert(name.clone());
+    name
+}
+
+/// Letters and digits in lower case, with one `-` for whatever stands between them.
+fn slug(words: &str) -> String {
+    let letters = words.to_lowercase();
+    let parts = letters.split(|letter: char| !letter.is_alphanumeric());
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    let slug: String = parts.join("-").chars().take(LONGEST_NAME).collect();
+    slug.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

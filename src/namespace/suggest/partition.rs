@@ -1,0 +1,405 @@
+//! Cuts sampled keys into groups by their segments. A group becomes a pattern; what it is called
+//! and how large it is, is found elsewhere.
+//!
+//! No tree is kept: the sample is divided again and again, and only groups that hold a fair part
+//! of it are divided further, so the work is bounded by its size.
+
+use std::collections::HashMap;
+
+use super::shape::{is_number, is_uuid, is_value};
+use super::ttl::{self, ObservedTtl};
+use super::{SampledKey, ratio};
+use crate::namespace::glob::escape;
+
+/// What may separate segments. The first wins where most keys have it, else the most frequent.
+const DELIMITERS: &[u8] = b":/.|-_#";
+
+/// Keys are cut into this many segments at most; the last holds the rest.
+const MOST_SEGMENTS: usize = 12;
+
+/// A longer segment, in bytes, is no word.
+const LONGEST_WORD: usize = 64;
+
+/// The fewest keys that make a pattern.
+const FEWEST_KEYS: usize = 3;
+
+/// The least share of the sample for a first segment to be a word, and for a later one.
+const LEAST_FIRST_SHARE: f64 = 0.002;
+const LEAST_SHARE: f64 = 0.005;
+
+/// The least share of its group for a segment to be a word.
+const LEAST_SHARE_OF_GROUP: f64 = 0.02;
+
+/// Words that make up so much of their group are all of its words.
+const MOST_OF_GROUP: f64 = 0.8;
+
+/// Where they do not, only a word with this share of the group counts: a few busy users must not
+/// look like words.
+const PLAIN_SHARE_OF_GROUP: f64 = 0.1;
+
+/// From this share on, one word alone is part of the prefix.
+const WHOLE_GROUP: f64 = 0.995;
+
+/// How many words tell groups apart, besides those that all keys share: `api:cache`.
+const MOST_WORDS: usize = 2;
+
+/// The least share of the sample for keys that start with a value.
+const LEAST_NAMELESS: f64 = 0.01;
+
+/// A pattern, still in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    parts: Vec<Part<'a>>,
+    delimiter: u8,
+    tail: Tail,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part<'a> {
+    Word(&'a [u8]),
+    Value,
+}
+
+/// What follows the parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    Nothing,
+    Segments,
+    Digits,
+    Uuid,
+}
+
+impl<'a> Found<'a> {
+    /// The glob.
+    pub(super) fn pattern(&self) -> String {
+        let delimiter = escaped(&[self.delimiter]);
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Word(word) => escaped(word),
+            Part::Value => "*".to_owned(),
+        });
+        let parts: Vec<String> = parts.collect();
+        let parts = parts.join(&delimiter);
+        match self.tail {
+            Tail::Nothing => parts,
+            Tail::Segments => parts + &delimiter + "*",
+            Tail::Digits => parts + "[0-9]*",
+            Tail::Uuid => [
+                "?".repeat(8),
+                "?".repeat(4),
+                "?".repeat(4),
+                "?".repeat(4),
+                "?".repeat(12),
+            ]
+            .join("-"),
+        }
+    }
+
+    /// How many bytes of a key the pattern fixes. A pattern that covers all that another does,
+    /// and more, has fewer.
+    pub(super) fn literal_bytes(&self) -> usize {
+        let delimiters = match self.tail {
+            Tail::Segments => self.parts.len(),
+            Tail::Nothing => self.parts.len().saturating_sub(1),
+            Tail::Digits | Tail::Uuid => 0,
+        };
+        self.words_of_parts().map(shown_bytes).sum::<usize>() + delimiters
+    }
+
+    /// Its words, as a name is made of them.
+    pub(super) fn words(&self) -> String {
+        if self.tail == Tail::Uuid {
+            return "uuid".to_owned();
+        }
+        let words = self.words_of_parts().map(String::from_utf8_lossy);
+        words.collect::<Vec<_>>().join("-")
+    }
+
+    fn words_of_parts(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Word(word) => Some(*word),
+            Part::Value => None,
+        })
+    }
+}
+
+/// Bytes as part of a glob that is text: `?` for each byte that a text cannot show.
+fn escaped(bytes: &[u8]) -> String {
+    let mut pattern = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if is_shown(letter) {
+                let mut buffer = [0; 4];
+                let literal = escape(letter.encode_utf8(&mut buffer).as_bytes());
+                pattern.push_str(&String::from_utf8_lossy(&literal));
+            } else {
+                pattern.push_str(&"?".repeat(letter.len_utf8()));
+            }
+        }
+        pattern.push_str(&"?".repeat(chunk.invalid().len()));
+    }
+    pattern
+}
+
+/// How many bytes `escaped` keeps.
+fn shown_bytes(bytes: &[u8]) -> usize {
+    let letters = bytes.utf8_chunks().flat_map(|chunk| chunk.valid().chars());
+    let shown = letters.filter(|letter| is_shown(*letter));
+    shown.map(char::len_utf8).sum()
+}
+
+/// Whether YAML and a terminal show a letter as it is.
+fn is_shown(letter: char) -> bool {
+    !letter.is_control()
+        && !matches!(
+            letter,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+}
+
+/// All patterns of a sample, in no order.
+pub(super) fn find<'a>(sample: &[SampledKey<'a>]) -> Vec<Found<'a>> {
+    let mut found = Vec::new();
+    let mut rest: Vec<SampledKey<'a>> = sample.to_vec();
+    while let Some(delimiter) = choose_delimiter(&rest) {
+        let (cut, uncut): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|key| separates(delimiter, key.name));
+        let keys: Vec<Key<'a>> = cut.iter().map(|key| Key::new(key, delimiter)).collect();
+        let mut division = Division {
+            sampled: sample.len(),
+            delimiter,
+            found,
+        };
+        division.divide(&keys.iter().collect::<Vec<_>>(), &mut Vec::new(), 0);
+        found = division.found;
+        rest = uncut;
+    }
+    find_undelimited(&rest, sample.len(), &mut found);
+    found
+}
+
+/// The delimiter of most keys that have one; none where no pattern would come of it.
+fn choose_delimiter(keys: &[SampledKey<'_>]) -> Option<u8> {
+    let count = |delimiter: u8| {
+        let keys = keys.iter().filter(|key| separates(delimiter, key.name));
+        keys.count()
+    };
+    let counts: Vec<(u8, usize)> = DELIMITERS
+        .iter()
+        .map(|byte| (*byte, count(*byte)))
+        .collect();
+    let usual = counts.first().filter(|(_, count)| *count * 2 >= keys.len());
+    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
+    let (delimiter, count) = *usual.or(most)?;
+    (count >= FEWEST_KEYS).then_some(delimiter)
+}
+
+/// Whether the delimiter cuts the key, not a value: the hyphens of a UUID and the dots of an
+/// address do not.
+fn separates(delimiter: u8, key: &[u8]) -> bool {
+    key.contains(&delimiter) && !is_number(key)
+}
+
+/// Keys like `user123`, and UUIDs.
+fn find_undelimited<'a>(keys: &[SampledKey<'a>], sampled: usize, found: &mut Vec<Found<'a>>) {
+    let mut words: HashMap<&[u8], usize> = HashMap::new();
+    let mut uuids = 0;
+    for key in keys {
+        if is_uuid(key.name) {
+            uuids += 1;
+        }
+        let digit = key.name.iter().position(u8::is_ascii_digit);
+        let word = digit
+            .and_then(|digit| key.name.get(..digit))
+            .unwrap_or_default();
+        if word.len() >= 2 && word.len() <= LONGEST_WORD && !is_value(key.name) {
+            *words.entry(word).or_default() += 1;
+        }
+    }
+    let mut add = |parts, tail| {
+        found.push(Found {
+            parts,
+            delimiter: 0,
+            tail,
+        });
+    };
+    if is_fair(uuids, sampled, LEAST_NAMELESS) {
+        add(Vec::new(), Tail::Uuid);
+    }
+    for (word, count) in words {
+        if is_fair(count, sampled, LEAST_FIRST_SHARE) {
+            add(vec![Part::Word(word)], Tail::Digits);
+        }
+    }
+}
+
+fn is_fair(part: usize, whole: usize, least: f64) -> bool {
+    part >= FEWEST_KEYS && ratio(part, whole) >= least
+}
+
+struct Key<'a> {
+    segments: Vec<&'a [u8]>,
+    ttl: ObservedTtl,
+}
+
+impl<'a> Key<'a> {
+    fn new(key: &SampledKey<'a>, delimiter: u8) -> Self {
+        let segments = key.name.splitn(MOST_SEGMENTS, |byte| *byte == delimiter);
+        Self {
+            segments: segments.collect(),
+            ttl: key.ttl,
+        }
+    }
+}
+
+/// The keys that have a word at one place.
+struct Branch<'k, 'a> {
+    word: &'a [u8],
+    keys: Vec<&'k Key<'a>>,
+}
+
+impl Branch<'_, '_> {
+    fn ttls(&self) -> Vec<ObservedTtl> {
+        self.keys.iter().map(|key| key.ttl).collect()
+    }
+}
+
+/// What the next segment makes of a group.
+struct Branches<'k, 'a> {
+    /// In the order of their words.
+    words: Vec<Branch<'k, 'a>>,
+    /// Keys whose next segment is a value or rare.
+    values: Vec<&'k Key<'a>>,
+    /// Keys that have no next segment.
+    ended: usize,
+}
+
+struct Division<'a> {
+    sampled: usize,
+    delimiter: u8,
+    found: Vec<Found<'a>>,
+}
+
+impl<'a> Division<'a> {
+    /// Divides keys that agree in `parts`. `told` is how many of these tell groups apart.
+    fn divide(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>, told: usize) {
+        let branches = self.branches(keys, parts);
+        if parts.contains(&Part::Value) && branches.ended >= FEWEST_KEYS {
+            self.add(parts, Tail::Nothing);
+        }
+        let alone = branches
+            .words
+            .first()
+            .filter(|branch| ratio(branch.keys.len(), keys.len()) >= WHOLE_GROUP);
+        if let Some(branch) = alone {
+            self.follow(branch, parts, if told > 0 { told + 1 } else { 0 });
+            return;
+        }
+        let nameless = !parts.iter().any(|part| matches!(part, Part::Word(_)));
+        let may_tell = nameless || (told < MOST_WORDS && !parts.contains(&Part::Value));
+        if may_tell {
+            for branch in &branches.words {
+                self.follow(branch, parts, told + 1);
+            }
+        } else if parts.last() == Some(&Part::Value) && live_differently(&branches.words) {
+            for branch in &branches.words {
+                self.follow(branch, parts, MOST_WORDS);
+            }
+        }
+        if nameless {
+            self.pass_values(&branches.values, parts);
+        } else if keys.len() > branches.ended {
+            self.add(parts, Tail::Segments);
+            if branches.words.is_empty() && !parts.contains(&Part::Value) {
+                self.look_behind(&branches.values, parts);
+            }
+        }
+    }
+
+    fn follow(&mut self, branch: &Branch<'_, 'a>, parts: &mut Vec<Part<'a>>, told: usize) {
+        parts.push(Part::Word(branch.word));
+        self.divide(&branch.keys, parts, told);
+        parts.pop();
+    }
+
+    /// Keys that start with a value, as `{id}:profile`, have their words behind it.
+    fn pass_values(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
+        if parts.len() < 2 && is_fair(keys.len(), self.sampled, LEAST_NAMELESS) {
+            parts.push(Part::Value);
+            self.divide(keys, parts, 0);
+            parts.pop();
+        }
+    }
+
+    /// Words behind a value, as in `user:{id}:cart`, only count where their keys live differently.
+    fn look_behind(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
+        parts.push(Part::Value);
+        let branches = self.branches(keys, parts);
+        if live_differently(&branches.words) {
+            for branch in &branches.words {
+                self.follow(branch, parts, MOST_WORDS);
+            }
+        }
+        parts.pop();
+    }
+
+    fn add(&mut self, parts: &[Part<'a>], tail: Tail) {
+        if parts.iter().any(|part| matches!(part, Part::Word(_))) {
+            self.found.push(Found {
+                parts: parts.to_vec(),
+                delimiter: self.delimiter,
+                tail,
+            });
+        }
+    }
+
+    fn branches<'k>(&self, keys: &[&'k Key<'a>], parts: &[Part<'a>]) -> Branches<'k, 'a> {
+        let mut by_word: HashMap<&'a [u8], Vec<&'k Key<'a>>> = HashMap::new();
+        let mut values = Vec::new();
+        let mut ended = 0;
+        for key in keys {
+            match key.segments.get(parts.len()) {
+                None => ended += 1,
+                Some(segment) if segment.len() > LONGEST_WORD || is_value(segment) => {
+                    values.push(*key);
+                }
+                Some(segment) => by_word.entry(segment).or_default().push(key),
+            }
+        }
+        let least = if parts.is_empty() {
+            LEAST_FIRST_SHARE
+        } else {
+            LEAST_SHARE
+        };
+        let (mut words, mut rare): (Vec<_>, Vec<_>) = by_word
+            .into_iter()
+            .map(|(word, keys)| Branch { word, keys })
+            .partition(|branch| {
+                is_fair(branch.keys.len(), self.sampled, least)
+                    && (parts.is_empty()
+                        || is_fair(branch.keys.len(), keys.len(), LEAST_SHARE_OF_GROUP))
+            });
+        let in_words: usize = words.iter().map(|branch| branch.keys.len()).sum();
+        if !parts.is_empty() && ratio(in_words, keys.len()) < MOST_OF_GROUP {
+            let plain = |branch: &Branch<'_, '_>| {
+                ratio(branch.keys.len(), keys.len()) >= PLAIN_SHARE_OF_GROUP
+            };
+            let (more, fewer) = words.into_iter().partition(plain);
+            words = more;
+            rare.extend::<Vec<_>>(fewer);
+        }
+        values.extend(rare.into_iter().flat_map(|branch| branch.keys));
+        words.sort_by(|left, right| left.word.cmp(right.word));
+        Branches {
+            words,
+            values,
+            ended,
+        }
+    }
+}
+
+fn live_differently(branches: &[Branch<'_, '_>]) -> bool {
+    let ttls: Vec<Vec<ObservedTtl>> = branches.iter().map(Branch::ttls).collect();
+    let mut pairs = ttls.iter().zip(ttls.iter().skip(1));
+    pairs.any(|(left, right)| ttl::differ(left, right))
+}

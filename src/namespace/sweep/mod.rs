@@ -1,0 +1,477 @@
+//! The walk over a target's keyspace: its own connection, its own pace, without end.
+//!
+//! What to ask, how fast and what it amounts to is decided in the pure modules beside; here are
+//! the clock, the connection and the order of things. It never takes the poll down with it.
+
+mod inspect;
+mod prober;
+pub mod record;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+
+use super::cost::Probe;
+use super::pace::{Batch, DetailShares, Pace, detail_shares};
+use super::walk::{Segment, has_segments, has_table_per_slot, segments};
+use crate::collector::Server;
+use crate::config::{Namespace, Password, Sweep, Target};
+use crate::failure::{Failure, Reason};
+use crate::publish::Slot;
+use crate::reply::Refusal;
+pub use prober::Found;
+use prober::{KEYS_PER_PIPELINE, Prober, Vitals, Wanted};
+use record::Record;
+
+/// After a failure the walk waits this long, then twice as long, up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_mins(1);
+
+/// What was denied is asked again so seldom: each time counts as an error of the server, and people
+/// change permissions rarely.
+const RETRY_DENIED: Duration = Duration::from_hours(1);
+
+/// With this share of a core or more a walk is meant to be fast.
+const FAST_SHARE: f64 = 0.5;
+
+/// Keys whose details are asked at once where others must not feel it: about as long for the
+/// server as one SCAN.
+const KEYS_PER_SMALL_PIPELINE: usize = 25;
+
+/// The first estimate is published after this time, however few keys it stands on.
+const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
+
+/// How often estimates are published, at the least and at the most.
+const PUBLISH_LEAST: Duration = Duration::from_secs(1);
+const PUBLISH_MOST: Duration = Duration::from_secs(15);
+
+/// How long the walk waits before it looks again whether the server has finished what it waits
+/// for, or whether there is anything to walk.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What a walk tells the one who started it, while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A walk that is done once is connected to this server.
+    Opened(&'a Server),
+    /// It has met a key, and this came of the key's questions.
+    Key(&'a [u8], &'a Found),
+    /// After each SCAN.
+    Progress {
+        /// Key names seen in this pass.
+        seen: u64,
+        /// The keys that there were when the pass began.
+        keys: u64,
+    },
+    /// It is time to publish what is known.
+    Estimate(&'a Record),
+}
+
+/// Who is told of a walk.
+type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
+
+/// Walks a target's keyspace for ever, after `delay`.
+pub async fn run(target: Target, namespaces: Arc<[Namespace]>, slot: Arc<Slot>, delay: Duration) {
+    if !target.sweep.enabled {
+        return;
+    }
+    sleep(delay).await;
+    let origin = origin(&target);
+    let mut record = Record::new(&namespaces, &target.sweep, &target.keys);
+    let mut failures = 0;
+    let mut reason = None;
+    loop {
+        let visited = record.keys_visited();
+        let mut publish = |event: Event<'_>| {
+            if let Event::Estimate(record) = event {
+                slot.publish_namespaces(record.snapshot(now()));
+            }
+        };
+        let Err(failure) = walk(&origin, &mut record, &mut publish).await;
+        if record.keys_visited() > visited {
+            failures = 0;
+            reason = None;
+        }
+        let (name, address) = (&target.name, origin.address.to_string());
+        if reason.replace(failure.reason) == Some(failure.reason) {
+            debug!(name, address, %failure, "the walk over the keyspace broke off again");
+        } else {
+            warn!(name, address, %failure, "the walk over the keyspace broke off");
+        }
+        record.note_break(failure.reason);
+        slot.publish_namespaces(record.snapshot(now()));
+        let longest = match failure.reason {
+            Reason::Denied => RETRY_DENIED,
+            _ => RETRY_FIRST
+                .saturating_mul(2_u32.saturating_pow(failures))
+                .min(RETRY_MAX),
+        };
+        failures += 1;
+        sleep(longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
+    }
+}
+
+/// Walks a target's keyspace once, whether walks of it are enabled or not. What was found is in
+/// `record`, also when this fails or is given up.
+///
+/// # Errors
+///
+/// The connection failed, or the server refused SCAN or INFO.
+pub async fn once(
+    target: &Target,
+    record: &mut Record,
+    listener: &mut Listener<'_>,
+) -> Result<(), Failure> {
+    let origin = origin(target);
+    let prober = Prober::open(&origin).await?;
+    listener(Event::Opened(prober.server()));
+    if !prober.server().holds_keys() {
+        return Ok(());
+    }
+    let mut walker = Walker::start(prober, &origin, record, listener).await?;
+    walker.round().await?;
+    walker.record.note_success(walker.prober.refused());
+    Ok(())
+}
+
+/// Asks each question of the walk about a few keys, and tells what the server refuses.
+///
+/// # Errors
+///
+/// The dial failed, or the server refused INFO or SCAN.
+pub async fn examine(target: &Target) -> Result<Vec<(Probe, Refusal)>, Failure> {
+    let mut prober = Prober::open(&origin(target)).await?;
+    if !prober.server().holds_keys() {
+        return Ok(Vec::new());
+    }
+    let (_, keys) = prober.scan(0, target.sweep.count).await?;
+    let wanted = keys.iter().take(KEYS_PER_PIPELINE).map(|key| Wanted {
+        key,
+        memory: true,
+        expiry: true,
+    });
+    prober.details(&wanted.collect::<Vec<_>>()).await?;
+    Ok(prober.refused().to_vec())
+}
+
+/// What is walked: the target, or what is given in its place, with credentials of its own.
+fn origin(target: &Target) -> Target {
+    let mut origin = target.clone();
+    origin.database = None;
+    if let Some(from) = &target.sweep.from {
+        origin.address = from.address.clone();
+        origin.username.clone_from(&from.username);
+        origin.password = from.password.clone().map(Password::Given);
+    }
+    origin
+}
+
+/// One connection's walk: pass after pass, until something fails.
+async fn walk(
+    target: &Target,
+    record: &mut Record,
+    listener: &mut Listener<'_>,
+) -> Result<std::convert::Infallible, Failure> {
+    let prober = Prober::open(target).await?;
+    if !prober.server().holds_keys() {
+        // A sentinel: there is nothing to walk, now or later.
+        drop(prober);
+        return std::future::pending().await;
+    }
+    let (name, server) = (&target.name, prober.server().to_string());
+    info!(name, server, "walking the keyspace");
+    let mut walker = Walker::start(prober, target, record, listener).await?;
+    loop {
+        walker.pass().await?;
+    }
+}
+
+/// By what the progress of a pass is measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct PassSize {
+    /// Keys when it began.
+    keys: u64,
+    /// Key names that were seen before it.
+    visited_before: u64,
+}
+
+/// A walk with everything that it needs.
+struct Walker<'a> {
+    prober: Prober,
+    sweep: &'a Sweep,
+    pace: Pace,
+    record: &'a mut Record,
+    listener: &'a mut Listener<'a>,
+    shares: DetailShares,
+    vitals: Vitals,
+    pass: PassSize,
+    publish_every: Duration,
+    /// When an estimate was last published over this connection.
+    published: Option<Instant>,
+    started: Instant,
+}
+
+impl<'a> Walker<'a> {
+    /// Makes ready for a walk, and looks at the server once.
+    async fn start(
+        prober: Prober,
+        target: &'a Target,
+        record: &'a mut Record,
+        listener: &'a mut Listener<'_>,
+    ) -> Result<Self, Failure> {
+        record.note_order(
+            has_segments(prober.server()),
+            !has_table_per_slot(prober.server()),
+        );
+        let mut pace = Pace::new(&target.sweep);
+        pace.resume(record.keys_visited());
+        let mut walker = Self {
+            prober,
+            sweep: &target.sweep,
+            pace,
+            record,
+            listener,
+            shares: DetailShares {
+                memory: 1.0,
+                expiry: 1.0,
+            },
+            vitals: Vitals::default(),
+            pass: PassSize::default(),
+            publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
+            published: None,
+            started: Instant::now(),
+        };
+        walker.look().await?;
+        Ok(walker)
+    }
+
+    /// One round through all databases, and the rest after it.
+    async fn pass(&mut self) -> Result<(), Failure> {
+        let started = Instant::now();
+        self.round().await?;
+        self.publish().await?;
+        let end = started + self.sweep.min_pass_interval.max(LOOK_AGAIN_AFTER);
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            sleep(left.min(self.publish_every)).await;
+            self.publish().await?;
+            let mut databases = self.databases().into_iter();
+            if databases.any(|(database, keys)| !self.record.still_fits(database, keys)) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// One round through all databases.
+    async fn round(&mut self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let databases = self.databases();
+        let keys: u64 = databases.iter().map(|(_, keys)| keys).sum();
+        self.pass = PassSize {
+            keys,
+            visited_before: self.record.keys_visited(),
+        };
+        self.record.start_pass();
+        self.shares = detail_shares(to_float(keys), self.record.costs(), self.sweep);
+        for (database, keys) in databases {
+            self.database(database, keys).await?;
+        }
+        self.record.end_pass(started.elapsed(), now());
+        Ok(())
+    }
+
+    /// The databases to walk, each with its number of keys.
+    fn databases(&self) -> Vec<(u32, u64)> {
+        let wanted = |database: &u32| {
+            self.sweep
+                .databases
+                .as_ref()
+                .is_none_or(|wanted| wanted.contains(database))
+        };
+        let keys = self
+            .vitals
+            .keys
+            .iter()
+            .map(|(database, keys)| (*database, *keys));
+        keys.filter(|(database, keys)| wanted(database) && *keys > 0)
+            .collect()
+    }
+
+    /// One database, segment by segment.
+    async fn database(&mut self, database: u32, keys: u64) -> Result<(), Failure> {
+        self.prober.select(database).await?;
+        let order = if self.record.walks_in_random_order() {
+            segments(keys, |below| fastrand::usize(..below))
+        } else {
+            vec![Segment::WHOLE]
+        };
+        self.record.start_database(database, order.len());
+        for segment in order {
+            self.record.open(database, segment, now());
+            self.segment(database, segment).await?;
+            self.record.close(database);
+        }
+        self.look().await?;
+        let keys_now = self.vitals.keys.get(&database).copied().unwrap_or(0);
+        if !self
+            .record
+            .check_pass(database, keys.min(keys_now), keys.max(keys_now))
+        {
+            warn!(
+                database,
+                "a walk in random order missed keys; from now on it goes in order"
+            );
+        }
+        Ok(())
+    }
+
+    /// One segment, batch by batch.
+    async fn segment(&mut self, database: u32, segment: Segment) -> Result<(), Failure> {
+        let mut cursor = segment.start();
+        loop {
+            cursor = self.batch(database, segment, cursor).await?;
+            self.publish_if_due().await?;
+            if !segment.has_more(cursor) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One SCAN with the details of its keys, and the pause after it. Gives the next cursor.
+    async fn batch(
+        &mut self,
+        database: u32,
+        segment: Segment,
+        cursor: u64,
+    ) -> Result<u64, Failure> {
+        let (next, mut keys) = self.scan(cursor).await?;
+        let mut microseconds = self.cost_of_scan(keys.len());
+        if segment.is_overrun(next) {
+            // The keys beyond the end are those with which the next segment begins. They would
+            // count twice.
+            let (_, beyond) = self.scan(segment.end()).await?;
+            microseconds += self.cost_of_scan(beyond.len());
+            let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
+            keys.retain(|key| !beyond.contains(key));
+        }
+        for keys in keys.chunks(self.keys_per_pipeline()) {
+            let wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
+            let found = self.prober.details(&wanted).await?;
+            for (wanted, found) in wanted.iter().zip(&found) {
+                microseconds += self.cost(wanted);
+                self.record.see(database, wanted.key, found);
+                (self.listener)(Event::Key(wanted.key, found));
+            }
+        }
+        self.record.note_batch(keys.len(), microseconds);
+        (self.listener)(Event::Progress {
+            seen: self.record.keys_visited() - self.pass.visited_before,
+            keys: self.pass.keys,
+        });
+        let batch = Batch {
+            keys: u32::try_from(keys.len()).unwrap_or(u32::MAX),
+            microseconds,
+            round_trip: self.prober.take_round_trip(),
+        };
+        let pause = self.pace.pause(&batch);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        Ok(next)
+    }
+
+    /// While a pipeline is answered nobody else is, so a walk that should not be felt asks in small
+    /// ones, and one that should be fast in large ones.
+    fn keys_per_pipeline(&self) -> usize {
+        if self.sweep.cpu_share.as_f64() < FAST_SHARE {
+            KEYS_PER_SMALL_PIPELINE
+        } else {
+            KEYS_PER_PIPELINE
+        }
+    }
+
+    /// Which details of a key are asked: of a uniform share of all keys.
+    fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
+        Wanted {
+            key,
+            memory: fastrand::f64() < self.shares.memory,
+            expiry: fastrand::f64() < self.shares.expiry,
+        }
+    }
+
+    async fn scan(&mut self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), Failure> {
+        let count = self.record.costs().count(self.sweep.count);
+        let (next, keys) = self.prober.scan(cursor, count).await?;
+        self.record.note_scan(keys.len());
+        Ok((next, keys))
+    }
+
+    fn cost_of_scan(&self, keys: usize) -> f64 {
+        let costs = self.record.costs();
+        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
+    }
+
+    fn cost(&self, wanted: &Wanted<'_>) -> f64 {
+        let asked = wanted.probes().filter(|probe| self.prober.asks(*probe));
+        asked.map(|probe| self.record.costs().of(probe)).sum()
+    }
+
+    async fn publish_if_due(&mut self) -> Result<(), Failure> {
+        let is_due = match self.published {
+            Some(published) => published.elapsed() >= self.publish_every,
+            None => !self.pace.is_starting() || self.started.elapsed() >= FIRST_ESTIMATE_AFTER,
+        };
+        if is_due { self.publish().await } else { Ok(()) }
+    }
+
+    /// Looks at the server, waits for it where that is wanted, and publishes what is known.
+    async fn publish(&mut self) -> Result<(), Failure> {
+        self.look().await?;
+        self.inspect().await?;
+        self.record.note_success(self.prober.refused());
+        (self.listener)(Event::Estimate(self.record));
+        self.published = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Asks about the keys that are shown by name.
+    async fn inspect(&mut self) -> Result<(), Failure> {
+        let wanted = self.record.ledger().wanted();
+        let shown = self.record.ledger().shown_values();
+        let inspection = self.prober.inspect(wanted, shown).await?;
+        self.record.note_inspection(inspection);
+        Ok(())
+    }
+
+    /// Asks the server how it is, as long as it is busy with what the walk must not add to.
+    async fn look(&mut self) -> Result<(), Failure> {
+        loop {
+            self.vitals = self.prober.vitals().await?;
+            self.record.note_vitals(&self.vitals);
+            let waits =
+                self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);
+            if !waits {
+                return Ok(());
+            }
+            // What is known grows older meanwhile, and must say so.
+            (self.listener)(Event::Estimate(self.record));
+            sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]
+const fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
+/// The time by this machine's clock, in seconds since the epoch.
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}

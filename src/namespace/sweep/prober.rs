@@ -1,0 +1,461 @@
+//! The questions of a walk: SCAN, MEMORY USAGE, PTTL, TYPE and a little INFO. The only I/O of the
+//! module; what the answers amount to is decided elsewhere.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::inspect::Refusals;
+use crate::collector::{Mode, Server};
+use crate::config::Target;
+use crate::connection::{Connection, refused};
+use crate::failure::{Failure, Reason};
+use crate::info::Info;
+use crate::namespace::cost::{Probe, Spent};
+use crate::namespace::tally::{DataType, Details, Expiry};
+use crate::reply::{Refusal, Reply};
+
+/// The name under which CLIENT LIST shows the connection.
+const CLIENT_NAME: &str = "redis-namespace-exporter-sweep";
+
+/// The most keys whose details are asked in one pipeline: more would make other clients wait.
+pub const KEYS_PER_PIPELINE: usize = 100;
+
+/// A connection for walking, with what the server refuses over it.
+#[derive(Debug)]
+pub struct Prober {
+    connection: Connection,
+    server: Server,
+    timeout: Duration,
+    refused: Vec<(Probe, Refusal)>,
+    /// The questions that were asked about some key.
+    tried: Vec<Probe>,
+    round_trip: Duration,
+    /// The selected database.
+    selected: u32,
+    /// What is not asked again about single keys.
+    pub(super) refusals: Refusals,
+}
+
+/// What the server says of itself from time to time.
+#[derive(Clone, Debug, Default)]
+pub struct Vitals {
+    /// Keys by database.
+    pub keys: std::collections::BTreeMap<u32, u64>,
+    /// Whether it is reading its data from disk.
+    pub is_loading: bool,
+    /// Whether a child is writing them to disk.
+    pub is_saving: bool,
+    /// `used_memory_dataset`, where it says so.
+    pub dataset_bytes: Option<f64>,
+    /// What it has spent on the commands of a walk.
+    pub spent: Spent,
+}
+
+/// A key with the questions that are asked about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Whether MEMORY USAGE is asked.
+    pub memory: bool,
+    /// Whether PTTL and TYPE are asked.
+    pub expiry: bool,
+}
+
+/// What came of a key's questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What is known of it.
+    pub details: Details,
+    /// Whether it was gone when it was asked about.
+    pub is_gone: bool,
+    /// Lookups that the server counted as hits.
+    pub hits: u32,
+    /// Lookups that it counted as misses.
+    pub misses: u32,
+}
+
+impl Wanted<'_> {
+    /// The questions, one by one.
+    pub fn probes(self) -> impl Iterator<Item = Probe> {
+        let probes = [
+            (self.memory, Probe::Memory),
+            (self.expiry, Probe::Expiry),
+            (self.expiry, Probe::Type),
+        ];
+        let wanted = probes.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        wanted.map(|(_, probe)| probe)
+    }
+}
+
+impl Prober {
+    /// Dials, and asks what kind of server answers.
+    ///
+    /// # Errors
+    ///
+    /// The dial failed, or the server refused INFO.
+    pub async fn open(target: &Target) -> Result<Self, Failure> {
+        let timeout = target.poll.timeout;
+        let deadline = Instant::now() + timeout;
+        let mut connection = Connection::dial(target, CLIENT_NAME, deadline).await?;
+        let replies = connection
+            .ask(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
+            .await?;
+        let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
+        let texts = texts?.concat();
+        let server = Server::from_info(&Info::parse(&texts));
+        let mut prober = Self {
+            connection,
+            server,
+            timeout,
+            refused: Vec::new(),
+            tried: Vec::new(),
+            round_trip: Duration::ZERO,
+            selected: 0,
+            refusals: Refusals::default(),
+        };
+        prober.be_unobtrusive().await?;
+        Ok(prober)
+    }
+
+    /// Asks the server to leave the walk out of its LRU clock and not to end it when clients take
+    /// too much memory, and, on a replica in a cluster, to answer it. Only where it knows the
+    /// commands: an unknown one would count as an error.
+    async fn be_unobtrusive(&mut self) -> Result<(), Failure> {
+        let mut commands: Vec<&[&str]> = Vec::new();
+        if self.server.knows_no_evict() {
+            commands.push(&["CLIENT", "NO-EVICT", "on"]);
+        }
+        if self.server.knows_no_touch() {
+            commands.push(&["CLIENT", "NO-TOUCH", "on"]);
+        }
+        if self.server.mode == Mode::Cluster {
+            commands.push(&["READONLY"]);
+        }
+        if !commands.is_empty() {
+            // A user who may not do this walks all the same.
+            self.ask(&commands).await?;
+        }
+        Ok(())
+    }
+
+    /// What kind of server answers.
+    #[must_use]
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// What the server refused over this connection.
+    #[must_use]
+    pub fn refused(&self) -> &[(Probe, Refusal)] {
+        &self.refused
+    }
+
+    /// Whether a question is still asked over this connection.
+    #[must_use]
+    pub fn asks(&self, probe: Probe) -> bool {
+        !self.refused.iter().any(|(refused, _)| *refused == probe)
+    }
+
+    /// The longest round trip since this was last asked.
+    pub fn take_round_trip(&mut self) -> Duration {
+        std::mem::take(&mut self.round_trip)
+    }
+
+    pub(super) async fn ask<Argument: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Argument]>],
+    ) -> Result<Vec<Reply>, Failure> {
+        let started = Instant::now();
+        let replies = self.connection.ask(commands, started + self.timeout).await;
+        self.round_trip = self.round_trip.max(started.elapsed());
+        replies
+    }
+
+    /// Asks what the walk needs to know of the server.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the server refused INFO.
+    pub async fn vitals(&mut self) -> Result<Vitals, Failure> {
+        let sections = ["keyspace", "persistence", "memory", "commandstats"];
+        let commands = sections.map(|section| ["INFO", section]);
+        let replies = self.ask(&commands).await?;
+        let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
+        let texts = texts?.concat();
+        // INFO is slow where a server has much to sum up; that says nothing of its load.
+        self.take_round_trip();
+        Ok(Vitals::read(&Info::parse(&texts)))
+    }
+
+    /// Selects a database.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or there is no such database.
+    pub async fn select(&mut self, database: u32) -> Result<(), Failure> {
+        match self.try_select(database).await? {
+            Some(refusal) => Err(refused(&refusal)),
+            None => Ok(()),
+        }
+    }
+
+    /// The database that is selected.
+    pub(super) const fn selected(&self) -> u32 {
+        self.selected
+    }
+
+    /// Selects a database; gives the refusal where the server refuses it.
+    pub(super) async fn try_select(&mut self, database: u32) -> Result<Option<Refusal>, Failure> {
+        // The first is selected from the start, and nodes of older clusters know only that one.
+        if database == self.selected {
+            return Ok(None);
+        }
+        let number = database.to_string();
+        let replies = self.ask(&[["SELECT", &number]]).await?;
+        let refusal = replies.first().and_then(Reply::refusal).cloned();
+        if refusal.is_none() {
+            self.selected = database;
+        }
+        Ok(refusal)
+    }
+
+    /// One step of a walk: the next cursor, and the keys that it passed.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the server refused SCAN.
+    pub async fn scan(&mut self, cursor: u64, count: u32) -> Result<(u64, Vec<Vec<u8>>), Failure> {
+        let (cursor, count) = (cursor.to_string(), count.to_string());
+        let replies = self.ask(&[["SCAN", &cursor, "COUNT", &count]]).await?;
+        let reply = replies.into_iter().next().unwrap_or(Reply::Nil);
+        if let Some(refusal) = reply.refusal() {
+            return Err(refused(refusal));
+        }
+        step(reply).ok_or_else(|| Failure::new(Reason::Protocol, "SCAN gave no cursor and keys"))
+    }
+
+    /// Asks about keys, in one pipeline. A question that was not asked before goes ahead for one key
+    /// alone: where it is refused, that counts as one error of the server and not as hundreds.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the server cannot answer now.
+    pub async fn details(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Found>, Failure> {
+        let mut found = vec![Found::default(); wanted.len()];
+        let first = self.first_tries(wanted);
+        self.tried.extend(first.iter().map(|(_, probe)| *probe));
+        self.answer(wanted, &first, &mut found).await?;
+        let mut rest: Vec<(usize, Probe)> = Vec::new();
+        for (at, wanted) in wanted.iter().enumerate() {
+            let probes = wanted.probes().map(|probe| (at, probe));
+            rest.extend(probes.filter(|asked| self.asks(asked.1) && !first.contains(asked)));
+        }
+        self.answer(wanted, &rest, &mut found).await?;
+        Ok(found)
+    }
+
+    /// The questions that were not asked before, each about one key: one that is plain text, if
+    /// there is any. A server that does not know a command repeats the key in its error, and bytes
+    /// that are no text would break the connection.
+    fn first_tries(&self, wanted: &[Wanted<'_>]) -> Vec<(usize, Probe)> {
+        let place = |probe: Probe| {
+            let mut any = None;
+            for (at, wanted) in wanted.iter().enumerate() {
+                if wanted.probes().any(|asked| asked == probe) {
+                    if wanted.key.is_ascii() {
+                        return Some(at);
+                    }
+                    any = any.or(Some(at));
+                }
+            }
+            any
+        };
+        let untried = Probe::ALL
+            .into_iter()
+            .filter(|probe| !self.tried.contains(probe));
+        untried
+            .filter_map(|probe| Some((place(probe)?, probe)))
+            .collect()
+    }
+
+    /// Asks these questions about the keys at these places, and takes the answers in.
+    async fn answer(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        asked: &[(usize, Probe)],
+        found: &mut [Found],
+    ) -> Result<(), Failure> {
+        let key = |at: usize| wanted.get(at).map_or(&[][..], |wanted| wanted.key);
+        let commands: Vec<_> = asked
+            .iter()
+            .map(|(at, probe)| words(*probe, key(*at)))
+            .collect();
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let replies = self.ask(&commands).await?;
+        for ((at, probe), reply) in asked.iter().zip(&replies) {
+            match reply.refusal() {
+                // It holds for every key, and each further one would count as an error.
+                Some(refusal) if refusal.is_passing() => return Err(refused(refusal)),
+                Some(refusal) => self.note_refusal(*probe, refusal),
+                None => {
+                    if let Some(found) = found.get_mut(*at) {
+                        found.take(*probe, reply);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A question that is refused for good is not asked again: every refusal counts as an error
+    /// of the server. What is said of a key that moves to another node is no refusal.
+    fn note_refusal(&mut self, probe: Probe, refusal: &Refusal) {
+        let is_about_the_key = matches!(refusal.code.as_str(), "MOVED" | "ASK");
+        if !is_about_the_key && self.asks(probe) {
+            self.refused.push((probe, refusal.clone()));
+        }
+    }
+}
+
+/// The next cursor and the keys in a reply to SCAN.
+fn step(reply: Reply) -> Option<(u64, Vec<Vec<u8>>)> {
+    let Reply::List(parts) = reply else {
+        return None;
+    };
+    let mut parts = parts.into_iter();
+    let cursor = parts.next()?.text()?.parse().ok()?;
+    let Reply::List(keys) = parts.next()? else {
+        return None;
+    };
+    let names = keys.into_iter().filter_map(|key| match key {
+        Reply::Bytes(name) => Some(name),
+        Reply::Nil | Reply::Integer(_) | Reply::List(_) | Reply::Error(_) => None,
+    });
+    Some((cursor, names.collect()))
+}
+
+fn words(probe: Probe, key: &[u8]) -> Vec<&[u8]> {
+    match probe {
+        Probe::Memory => vec![b"MEMORY", b"USAGE", key],
+        Probe::Expiry => vec![b"PTTL", key],
+        Probe::Type => vec![b"TYPE", key],
+        Probe::Scan => Vec::new(),
+    }
+}
+
+fn text(reply: &Reply) -> Result<String, Failure> {
+    match reply.refusal() {
+        Some(refusal) => Err(refused(refusal)),
+        None => Ok(reply.text().unwrap_or_default().into_owned()),
+    }
+}
+
+impl Found {
+    fn take(&mut self, probe: Probe, reply: &Reply) {
+        match (probe, reply) {
+            (Probe::Memory, Reply::Integer(bytes)) => {
+                self.details.memory = u64::try_from(*bytes).ok();
+            }
+            (Probe::Memory, Reply::Nil) => self.is_gone = true,
+            (Probe::Expiry, Reply::Integer(-2)) => self.miss(),
+            (Probe::Expiry, Reply::Integer(left)) => {
+                self.hits += 1;
+                let left = u64::try_from(*left).ok();
+                self.details.expiry = Some(left.map_or(Expiry::Never, Expiry::In));
+            }
+            (Probe::Type, Reply::Bytes(name)) if name == b"none" => self.miss(),
+            (Probe::Type, Reply::Bytes(name)) => {
+                self.hits += 1;
+                self.details.data_type = Some(DataType::from_reply(name));
+            }
+            _ => {}
+        }
+    }
+
+    const fn miss(&mut self) {
+        self.misses += 1;
+        self.is_gone = true;
+    }
+}
+
+impl Vitals {
+    /// Reads the sections of INFO that [`Prober::vitals`] asks for.
+    #[must_use]
+    pub fn read(info: &Info<'_>) -> Self {
+        let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
+        let keys = info.section("Keyspace").filter_map(|field| {
+            let database = field.name.strip_prefix("db")?.parse().ok()?;
+            Some((database, field.in_record("keys")?.parse().ok()?))
+        });
+        Self {
+            keys: keys.collect(),
+            is_loading: is_on("loading") || is_on("async_loading"),
+            is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
+            dataset_bytes: info.number("used_memory_dataset"),
+            spent: Spent::read(info),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(replies: &[(Probe, Reply)]) -> Found {
+        let mut found = Found::default();
+        for (probe, reply) in replies {
+            found.take(*probe, reply);
+        }
+        found
+    }
+
+    #[test]
+    fn a_key_that_is_there_counts_its_hits() {
+        let found = found(&[
+            (Probe::Memory, Reply::Integer(72)),
+            (Probe::Expiry, Reply::Integer(1500)),
+            (Probe::Type, Reply::Bytes(b"hash".to_vec())),
+        ]);
+        assert_eq!(found.details.memory, Some(72));
+        assert_eq!(found.details.expiry, Some(Expiry::In(1500)));
+        assert_eq!((found.is_gone, found.hits, found.misses), (false, 2, 0));
+    }
+
+    #[test]
+    fn a_key_that_is_gone_counts_its_misses() {
+        let found = found(&[
+            (Probe::Memory, Reply::Nil),
+            (Probe::Expiry, Reply::Integer(-2)),
+            (Probe::Type, Reply::Bytes(b"none".to_vec())),
+        ]);
+        assert_eq!(found.details, Details::default());
+        assert_eq!((found.is_gone, found.hits, found.misses), (true, 0, 2));
+    }
+
+    #[test]
+    fn a_key_without_ttl_never_expires() {
+        assert_eq!(
+            found(&[(Probe::Expiry, Reply::Integer(-1))]).details.expiry,
+            Some(Expiry::Never)
+        );
+    }
+
+    #[test]
+    fn vitals_are_read_from_the_sections() {
+        let info = Info::parse(
+            "# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n\
+             # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory_dataset:99\r\n",
+        );
+        let vitals = Vitals::read(&info);
+        assert_eq!(
+            vitals.keys.into_iter().collect::<Vec<_>>(),
+            [(0, 10), (3, 2)]
+        );
+        assert_eq!((vitals.is_loading, vitals.is_saving), (false, true));
+        assert_eq!(vitals.dataset_bytes, Some(99.0));
+    }
+}

@@ -1,0 +1,456 @@
+//! What a walk has found so far, and what it says of itself → a snapshot. Pure.
+//!
+//! It outlives connections: what was seen before a failure is still known after it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::inspect::Inspection;
+use super::prober::{Found, Vitals};
+use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
+use crate::failure::Reason;
+use crate::metric::Snapshot;
+use crate::namespace::Group;
+use crate::namespace::cost::{Costs, Probe, Scanned, Spent};
+use crate::namespace::estimate::{Database, NamespaceEstimate, estimate};
+use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
+use crate::namespace::keys::Ledger;
+use crate::namespace::matcher::{Grouping, Matcher, largest};
+use crate::namespace::walk::Segment;
+use crate::namespace::window::{Window, Windows};
+use crate::reply::Refusal;
+
+/// A walk in random order must have seen this share of the keys that a database had all the time,
+/// and not more than this many times the keys that it ever had: else it is not to be trusted.
+const SEEN_AT_LEAST: f64 = 0.9;
+const SEEN_AT_MOST: f64 = 1.1;
+
+/// A database whose keys differ from those seen by more than this share is walked again at once.
+const MOVED_AT_MOST: f64 = 0.2;
+
+/// One such pass can be chance: keys come and go. Two in a row are a server whose cursors do not
+/// count as Redis's do.
+const DOUBTS_MAX: u32 = 2;
+
+/// What is known of one namespace in one database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The database.
+    pub database: u32,
+    /// The name of the namespace, fit for a label.
+    pub name: String,
+    /// What was declared for the TTLs of its keys.
+    pub ttl: TtlPolicy,
+    /// What was declared for its memory, in bytes.
+    pub memory_quota: Option<u64>,
+    /// What its keys are estimated to be.
+    pub estimate: NamespaceEstimate,
+}
+
+/// What a walk has found so far.
+#[derive(Debug)]
+pub struct Record {
+    matcher: Matcher,
+    /// What was declared for a namespace, where anything was.
+    policies: BTreeMap<Group, (TtlPolicy, Option<u64>)>,
+    max_groups: usize,
+    windows: Windows,
+    /// How many segments the database has that is being walked.
+    segments: u32,
+    /// Keys by database, as last asked.
+    keys: BTreeMap<u32, u64>,
+    dataset_bytes: Option<f64>,
+    costs: Costs,
+    spent: Option<Spent>,
+    /// Keys and calls since the costs were last corrected.
+    scanned: Scanned,
+    can_walk_in_random_order: bool,
+    is_uniform: bool,
+    doubts: u32,
+    progress: Progress,
+    /// What `keys` asks for.
+    ledger: Ledger,
+}
+
+impl Record {
+    /// An empty record.
+    #[must_use]
+    pub fn new(namespaces: &[Namespace], sweep: &Sweep, keys: &Keys) -> Self {
+        let max_groups = sweep.max_groups as usize;
+        let grouping = Grouping {
+            delimiter: sweep.delimiter.clone().into_bytes(),
+            groups_max: max_groups,
+        };
+        let matcher = Matcher::new(namespaces, grouping);
+        let declared = matcher.groups().filter(|group| *group != Group::OTHER);
+        let policies = declared
+            .zip(namespaces)
+            .map(|(group, namespace)| (group, (namespace.ttl, namespace.memory_quota)))
+            .collect();
+        Self {
+            matcher,
+            policies,
+            max_groups,
+            windows: Windows::default(),
+            segments: 1,
+            keys: BTreeMap::new(),
+            dataset_bytes: None,
+            costs: Costs::default(),
+            spent: None,
+            scanned: Scanned::default(),
+            can_walk_in_random_order: false,
+            is_uniform: true,
+            doubts: 0,
+            progress: Progress::default(),
+            ledger: Ledger::new(keys, sweep.largest_keys),
+        }
+    }
+
+    /// What the questions of the walk cost.
+    #[must_use]
+    pub const fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    /// Key names seen since the record began.
+    #[must_use]
+    pub const fn keys_visited(&self) -> u64 {
+        self.progress.keys_visited
+    }
+
+    /// Notes in which order a server can be walked, and whether a stretch of the walk is a uniform
+    /// sample of its keys.
+    pub fn note_order(&mut self, can_walk_in_random_order: bool, is_uniform: bool) {
+        self.can_walk_in_random_order = can_walk_in_random_order;
+        self.is_uniform = is_uniform;
+        self.spent = None;
+        self.scanned = Scanned::default();
+    }
+
+    /// Whether segments are walked in random order: the server counts cursors as Redis does, and
+    /// earlier passes have shown nothing else.
+    #[must_use]
+    pub const fn walks_in_random_order(&self) -> bool {
+        self.can_walk_in_random_order && self.doubts < DOUBTS_MAX
+    }
+
+    /// What was found of the keys that are shown by name, counted or grouped.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Begins a pass over all databases.
+    pub fn start_pass(&mut self) {
+        self.ledger.start_pass();
+    }
+
+    /// Begins a pass over a database that is walked in so many segments.
+    pub fn start_database(&mut self, database: u32, segments: usize) {
+        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
+        self.segments = segments;
+        let window = self.windows.window(database, segments);
+        if window.segments() != segments as usize {
+            window.divide(segments);
+        }
+        self.ledger.start_database(database, segments);
+    }
+
+    /// Begins a segment.
+    pub fn open(&mut self, database: u32, segment: Segment, now: f64) {
+        self.window(database).open(segment.number(), now);
+        self.ledger.open(database, segment.number(), now);
+    }
+
+    /// Ends the open segment of a database.
+    pub fn close(&mut self, database: u32) {
+        self.window(database).close();
+        self.ledger.close(database);
+    }
+
+    /// The window of the database that is being walked. It may have been forgotten in the middle of
+    /// a pass, as after FLUSHALL, and then begins anew with as many segments as the pass has.
+    fn window(&mut self, database: u32) -> &mut Window {
+        self.windows.window(database, self.segments)
+    }
+
+    /// Whether what was walked of a database still tells of it: not where it was empty, or has
+    /// grown or shrunk by much since. Then the walk need not rest.
+    #[must_use]
+    pub fn still_fits(&self, database: u32, keys: u64) -> bool {
+        let mut windows = self.windows.iter();
+        let window = windows.find(|(known, _)| *known == database);
+        window.is_some_and(|(_, window)| {
+            let moved = to_float(keys.abs_diff(window.seen()));
+            window.age(0.0).is_some() && moved <= to_float(keys) * MOVED_AT_MOST
+        })
+    }
+
+    /// Takes in a key with what is known of it.
+    pub fn see(&mut self, database: u32, key: &[u8], found: &Found) {
+        let folded_before = self.matcher.folded_keys();
+        let group = self.matcher.classify(database, key);
+        let is_folded = self.matcher.folded_keys() > folded_before;
+        let (policy, _) = self.policies.get(&group).copied().unwrap_or_default();
+        self.progress.induced_hits += u64::from(found.hits);
+        self.progress.induced_misses += u64::from(found.misses);
+        self.progress.keys_vanished += u64::from(found.is_gone);
+        self.ledger.see(database, key, found.details.memory);
+        let Some(tally) = self.window(database).tally(group) else {
+            return;
+        };
+        if found.is_gone {
+            tally.see_vanished();
+        } else {
+            tally.see(found.details, policy);
+        }
+        if is_folded {
+            tally.fold();
+        }
+    }
+
+    /// Takes note of one SCAN that gave so many keys.
+    pub fn note_scan(&mut self, keys: usize) {
+        self.scanned.keys += to_float(keys as u64);
+        self.scanned.calls += 1.0;
+    }
+
+    /// Takes note of keys with their details, and of what they cost.
+    pub fn note_batch(&mut self, keys: usize, microseconds: f64) {
+        self.progress.keys_visited += keys as u64;
+        self.progress.server_seconds += microseconds / 1e6;
+    }
+
+    /// Takes note of what the server says of itself: sizes of databases, and what it spent.
+    pub fn note_vitals(&mut self, vitals: &Vitals) {
+        self.keys.clone_from(&vitals.keys);
+        self.dataset_bytes = vitals.dataset_bytes;
+        self.windows.observe_sizes(&self.keys);
+        self.ledger.observe_sizes(&self.keys);
+        // A slow walk makes few calls from one look to the next: they add up.
+        if self.spent.is_none() || self.scanned.is_enough() {
+            let scanned = std::mem::take(&mut self.scanned);
+            if let Some(before) = self.spent.replace(vitals.spent) {
+                self.costs.correct(&before, &vitals.spent, scanned);
+            }
+        }
+    }
+
+    /// Takes in what is known of the keys that are shown by name.
+    pub fn note_inspection(&mut self, inspection: Inspection) {
+        let Inspection {
+            keys,
+            denied,
+            lookups,
+            sizes,
+        } = inspection;
+        self.progress.induced_hits += lookups.hits;
+        self.progress.induced_misses += lookups.misses;
+        let lookup = self.costs.of(Probe::Type);
+        let microseconds = to_float(lookups.hits + lookups.misses) * lookup
+            + to_float(sizes) * self.costs.of(Probe::Memory);
+        self.progress.server_seconds += microseconds / 1e6;
+        self.ledger.note_inspected(keys, denied);
+    }
+
+    /// Holds a pass over a database against the fewest and the most keys that it had meanwhile.
+    /// False where this is the pass after which segments are no longer walked in random order.
+    pub fn check_pass(&mut self, database: u32, fewest: u64, most: u64) -> bool {
+        let trusted = self.walks_in_random_order();
+        let window = self.window(database);
+        let seen = to_float(window.seen());
+        let enough = seen >= to_float(fewest) * SEEN_AT_LEAST;
+        let not_too_many = seen <= to_float(most) * SEEN_AT_MOST;
+        if window.segments() == 1 || (enough && not_too_many) {
+            self.doubts = 0;
+        } else {
+            self.doubts += 1;
+        }
+        trusted == self.walks_in_random_order()
+    }
+
+    /// Takes note of the end of a pass over all databases.
+    pub fn end_pass(&mut self, duration: Duration, now: f64) {
+        self.progress.passes += 1;
+        self.ledger.end_pass(duration);
+        self.progress.pass_duration = Some(duration.as_secs_f64());
+        self.progress.pass_timestamp = Some(now);
+        let weights = self.weights();
+        let weight = |group| weights.get(&group).copied().unwrap_or(0.0);
+        self.matcher.forget_small(&weight);
+    }
+
+    /// Keys seen of each group, over all databases.
+    fn weights(&self) -> BTreeMap<Group, f64> {
+        let mut weights = BTreeMap::new();
+        for (_, window) in self.windows.iter() {
+            for (group, tally) in window.totals() {
+                *weights.entry(group).or_default() += to_float(tally.keys);
+            }
+        }
+        weights
+    }
+
+    /// The groups that are shown: all declared ones, or the largest of those that were found.
+    fn shown(&self) -> Vec<Group> {
+        let known: Vec<Group> = self.matcher.groups().collect();
+        if !self.policies.is_empty() || known.len() <= self.max_groups + 1 {
+            return known;
+        }
+        let weights = self.weights();
+        let known: Vec<_> = known
+            .into_iter()
+            .map(|group| (group, weights.get(&group).copied().unwrap_or(0.0)))
+            .collect();
+        let largest = largest(&known, self.max_groups);
+        std::iter::once(Group::OTHER).chain(largest).collect()
+    }
+
+    /// All that is known of namespaces, by database.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let shown = self.shown();
+        let databases = self.windows.iter().flat_map(|(database, window)| {
+            let estimates = self.estimates(database, window, &shown);
+            estimates
+                .into_iter()
+                .map(move |estimate| (database, estimate))
+        });
+        databases
+            .map(|(database, estimate)| {
+                let (ttl, memory_quota) = self
+                    .policies
+                    .get(&estimate.group)
+                    .copied()
+                    .unwrap_or_default();
+                Finding {
+                    database,
+                    name: self.matcher.name(estimate.group).to_owned(),
+                    ttl,
+                    memory_quota,
+                    estimate,
+                }
+            })
+            .collect()
+    }
+
+    /// The databases that the server has, each with its keys and the share of them that was seen.
+    #[must_use]
+    pub fn databases(&self) -> Vec<(u32, u64, f64)> {
+        let seen: BTreeMap<u32, &Window> = self.windows.iter().collect();
+        let keys = self.keys.iter().map(|(database, keys)| (*database, *keys));
+        keys.map(|(database, keys)| {
+            let window = seen.get(&database);
+            let coverage = window.map_or(0.0, |window| window.coverage(keys));
+            (database, keys, coverage)
+        })
+        .collect()
+    }
+
+    /// Memory of the keys and values of all databases in bytes, where the server says so.
+    #[must_use]
+    pub const fn dataset_bytes(&self) -> Option<f64> {
+        self.dataset_bytes
+    }
+
+    /// The questions that the server refuses.
+    pub fn refused(&self) -> impl Iterator<Item = Probe> {
+        let probes = Probe::ALL.into_iter().zip(self.progress.refuses);
+        probes
+            .filter(|(_, refuses)| *refuses)
+            .map(|(probe, _)| probe)
+    }
+
+    fn estimates(&self, database: u32, window: &Window, shown: &[Group]) -> Vec<NamespaceEstimate> {
+        let about = Database {
+            keys: self.keys.get(&database).copied().unwrap_or(0),
+            walk_is_uniform: self.is_uniform,
+        };
+        estimate(window, about, shown)
+    }
+
+    /// All that is known, as samples.
+    #[must_use]
+    pub fn snapshot(&self, now: f64) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let shown = self.shown();
+        let mut databases = Vec::new();
+        let mut memory: Option<f64> = None;
+        for (database, window) in self.windows.iter() {
+            let keys = self.keys.get(&database).copied().unwrap_or(0);
+            let estimates = self.estimates(database, window, &shown);
+            let sizes = estimates.iter().filter_map(|estimate| estimate.memory);
+            let sum: Option<f64> = sizes
+                .map(|memory| memory.value)
+                .reduce(|sum, next| sum + next);
+            memory = sum.map_or(memory, |sum| Some(memory.unwrap_or(0.0) + sum));
+            self.push(database, &estimates, &mut snapshot);
+            databases.push(DatabaseProgress {
+                database,
+                coverage: window.coverage(keys),
+                age: window.age(now),
+            });
+        }
+        let progress = Progress {
+            random_order: self.walks_in_random_order(),
+            memory_share: share(memory, self.dataset_bytes),
+            ..self.progress
+        };
+        self.ledger.push(self.is_uniform, &mut snapshot);
+        families::push_progress(&progress, &databases, &mut snapshot);
+        snapshot.finish()
+    }
+
+    fn push(&self, database: u32, estimates: &[NamespaceEstimate], snapshot: &mut Snapshot) {
+        let declared = |group| {
+            let (ttl, memory_quota) = self.policies.get(&group).copied().unwrap_or_default();
+            let name = self.matcher.name(group);
+            Some(Declared {
+                name,
+                ttl,
+                memory_quota,
+            })
+        };
+        let refused = |probe: Probe| {
+            let probes = Probe::ALL.iter().zip(self.progress.refuses);
+            probes
+                .into_iter()
+                .any(|(known, refuses)| *known == probe && refuses)
+        };
+        let answered: Vec<_> = estimates
+            .iter()
+            .map(|estimate| estimate.clone().without_refused(refused))
+            .collect();
+        families::push(database, &answered, declared, snapshot);
+    }
+
+    /// Takes note that the walk goes on, and of the questions that the server refuses.
+    pub fn note_success(&mut self, refused: &[(Probe, Refusal)]) {
+        self.progress.success = true;
+        self.progress.refuses =
+            Probe::ALL.map(|probe| refused.iter().any(|(unanswered, _)| *unanswered == probe));
+    }
+
+    /// Takes note that the walk has broken off.
+    pub fn note_break(&mut self, reason: Reason) {
+        self.progress.success = false;
+        self.ledger.note_break();
+        let is_scan = Probe::ALL.map(|probe| probe == Probe::Scan);
+        for (refuses, is_scan) in self.progress.refuses.iter_mut().zip(is_scan) {
+            *refuses |= is_scan && reason == Reason::Denied;
+        }
+    }
+}
+
+fn share(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
+    let (part, whole) = (part?, whole?);
+    (whole > 0.0).then(|| part / whole)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shares and sums of counts need few digits"
+)]
+const fn to_float(count: u64) -> f64 {
+    count as f64
+}

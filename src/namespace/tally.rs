@@ -1,0 +1,500 @@
+//! What was seen of one namespace in one database: counts of a size that does not depend on the
+//! data.
+//!
+//! It does not know how many keys there are in all; `estimate` does the extrapolation. Pure.
+
+use std::time::Duration;
+
+use crate::config::TtlPolicy;
+use crate::metric::Edge;
+
+/// How many of the largest sizes a tally keeps one by one.
+pub const LARGEST_MAX: usize = 16;
+
+/// By how much a remaining TTL may exceed the maximum: clocks and the way of a command take time.
+const GRACE_MILLISECONDS: u128 = 1_000;
+
+/// Upper edges of the histogram of remaining TTLs, in milliseconds.
+pub static TTL_EDGES: [Edge; 10] = [
+    edge(1_000, "1000", "1"),
+    edge(10_000, "10000", "10"),
+    edge(60_000, "60000", "60"),
+    edge(300_000, "300000", "300"),
+    edge(900_000, "900000", "900"),
+    edge(3_600_000, "3600000", "3600"),
+    edge(21_600_000, "21600000", "21600"),
+    edge(86_400_000, "86400000", "86400"),
+    edge(604_800_000, "604800000", "604800"),
+    edge(2_592_000_000, "2592000000", "2592000"),
+];
+
+/// Upper edges of the histogram of memory per key, in bytes.
+pub static SIZE_EDGES: [Edge; 11] = [
+    edge(64, "64", "64"),
+    edge(256, "256", "256"),
+    edge(1_024, "1024", "1024"),
+    edge(4_096, "4096", "4096"),
+    edge(16_384, "16384", "16384"),
+    edge(65_536, "65536", "65536"),
+    edge(262_144, "262144", "262144"),
+    edge(1_048_576, "1048576", "1048576"),
+    edge(4_194_304, "4194304", "4194304"),
+    edge(16_777_216, "16777216", "16777216"),
+    edge(67_108_864, "67108864", "67108864"),
+];
+
+const fn edge(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Edge {
+    Edge {
+        at,
+        as_replied,
+        in_base_unit,
+    }
+}
+
+/// When a key expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It has no TTL.
+    Never,
+    /// In so many milliseconds.
+    In(u64),
+}
+
+/// The data type of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataType {
+    /// A string.
+    String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    SortedSet,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
+    /// A type of a module, or one that is not known here.
+    Other,
+}
+
+impl DataType {
+    /// All types, in the order in which [`Tally`] counts them.
+    pub const ALL: [Self; 7] = [
+        Self::String,
+        Self::List,
+        Self::Set,
+        Self::SortedSet,
+        Self::Hash,
+        Self::Stream,
+        Self::Other,
+    ];
+
+    /// The type that the reply to TYPE names.
+    #[must_use]
+    pub fn from_reply(name: &[u8]) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|data_type| data_type.as_str().as_bytes() == name)
+            .unwrap_or(Self::Other)
+    }
+
+    /// The word that TYPE replies; `other` for the rest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What was asked about a key beside its name; what was not asked or not answered is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Its memory in bytes, as MEMORY USAGE says.
+    pub memory: Option<u64>,
+    /// When it expires, as PTTL says.
+    pub expiry: Option<Expiry>,
+    /// Its data type, as TYPE says.
+    pub data_type: Option<DataType>,
+}
+
+/// Counts of the keys of one namespace in one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Keys whose names were seen.
+    pub keys: u64,
+    /// Those of them that were gone before their details were asked.
+    pub vanished: u64,
+    /// Those of them that would be a namespace of their own if there were not too many.
+    pub folded: u64,
+    /// What is known of their memory.
+    pub memory: Sizes,
+    /// What is known of their TTLs.
+    pub expiry: Expiries,
+    /// How many there are of each type, in the order of [`DataType::ALL`].
+    pub types: [u64; DataType::ALL.len()],
+}
+
+/// Memory of the keys of which it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// How many keys that are.
+    pub count: u64,
+    /// Their bytes. Whole numbers, so that neither order nor rounding plays a part.
+    pub sum: u128,
+    /// The sum of the squares of their bytes.
+    pub squares: u128,
+    /// How many fall into each bucket of [`SIZE_EDGES`], not cumulative; larger ones into none.
+    pub buckets: [u64; SIZE_EDGES.len()],
+    largest: Vec<u64>,
+}
+
+/// TTLs of the keys of which they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expiries {
+    /// How many keys that are.
+    pub count: u64,
+    /// Those without a TTL.
+    pub without_ttl: u64,
+    /// The sum of the remaining TTLs of the others, in milliseconds.
+    pub sum: u128,
+    /// The longest of them, in milliseconds.
+    pub longest: Option<u64>,
+    /// How many fall into each bucket of [`TTL_EDGES`], not cumulative; longer ones into none.
+    pub buckets: [u64; TTL_EDGES.len()],
+    /// Keys without the TTL that their policy requires.
+    pub required_broken: u64,
+    /// Keys whose remaining TTL exceeds the maximum of their policy.
+    pub max_broken: u64,
+}
+
+impl Tally {
+    /// Counts a key with what is known of it.
+    pub fn see(&mut self, details: Details, policy: TtlPolicy) {
+        self.keys = self.keys.saturating_add(1);
+        self.learn(details, policy);
+    }
+
+    /// Adds the details of a key that [`Tally::see`] has counted without them.
+    pub fn learn(&mut self, details: Details, policy: TtlPolicy) {
+        if let Some(bytes) = details.memory {
+            self.memory.add(bytes);
+        }
+        if let Some(expiry) = details.expiry {
+            self.expiry.add(expiry, policy);
+        }
+        if let Some(data_type) = details.data_type {
+            let place = DataType::ALL.iter().position(|known| *known == data_type);
+            raise(&mut self.types, place);
+        }
+    }
+
+    /// Counts a key that was gone when its details were asked.
+    pub fn see_vanished(&mut self) {
+        self.see(Details::default(), TtlPolicy::default());
+        self.lose();
+    }
+
+    /// Notes that a key that [`Tally::see`] has counted was gone when its details were asked.
+    pub fn lose(&mut self) {
+        self.vanished = self.vanished.saturating_add(1);
+    }
+
+    /// Notes that a key that [`Tally::see`] has counted is here only for want of room.
+    pub fn fold(&mut self) {
+        self.folded = self.folded.saturating_add(1);
+    }
+
+    /// Adds the counts of another tally; the order does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        self.keys = self.keys.saturating_add(other.keys);
+        self.vanished = self.vanished.saturating_add(other.vanished);
+        self.folded = self.folded.saturating_add(other.folded);
+        self.memory.merge(&other.memory);
+        self.expiry.merge(&other.expiry);
+        add_each(&mut self.types, &other.types);
+    }
+
+    /// How many keys there are of which the type is known.
+    #[must_use]
+    pub fn typed(&self) -> u64 {
+        self.types
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+impl Sizes {
+    fn add(&mut self, bytes: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.saturating_add(u128::from(bytes));
+        let square = u128::from(bytes).saturating_mul(u128::from(bytes));
+        self.squares = self.squares.saturating_add(square);
+        raise(&mut self.buckets, bucket(&SIZE_EDGES, bytes));
+        self.keep(bytes);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.squares = self.squares.saturating_add(other.squares);
+        add_each(&mut self.buckets, &other.buckets);
+        for bytes in &other.largest {
+            self.keep(*bytes);
+        }
+    }
+
+    fn keep(&mut self, bytes: u64) {
+        let full = self.largest.len() >= LARGEST_MAX;
+        if full && self.largest.last().is_some_and(|least| bytes <= *least) {
+            return;
+        }
+        let place = self.largest.partition_point(|kept| *kept >= bytes);
+        self.largest.insert(place, bytes);
+        self.largest.truncate(LARGEST_MAX);
+    }
+
+    /// The largest sizes, the largest first, at most [`LARGEST_MAX`].
+    #[must_use]
+    pub fn largest(&self) -> &[u64] {
+        &self.largest
+    }
+}
+
+impl Expiries {
+    /// A key breaks one policy at most, so that the violations add up to keys: without a TTL it
+    /// breaks the one that requires a TTL. Where only a maximum is declared, keys that never
+    /// expire are allowed, as their owner has not asked for a TTL.
+    fn add(&mut self, expiry: Expiry, policy: TtlPolicy) {
+        self.count = self.count.saturating_add(1);
+        match expiry {
+            Expiry::Never => {
+                self.without_ttl = self.without_ttl.saturating_add(1);
+                let broken = u64::from(policy.required);
+                self.required_broken = self.required_broken.saturating_add(broken);
+            }
+            Expiry::In(milliseconds) => {
+                self.sum = self.sum.saturating_add(u128::from(milliseconds));
+                self.longest = self.longest.max(Some(milliseconds));
+                raise(&mut self.buckets, bucket(&TTL_EDGES, milliseconds));
+                let broken = u64::from(exceeds(milliseconds, policy.max));
+                self.max_broken = self.max_broken.saturating_add(broken);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.without_ttl = self.without_ttl.saturating_add(other.without_ttl);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.longest = self.longest.max(other.longest);
+        self.required_broken = self.required_broken.saturating_add(other.required_broken);
+        self.max_broken = self.max_broken.saturating_add(other.max_broken);
+        add_each(&mut self.buckets, &other.buckets);
+    }
+}
+
+fn exceeds(milliseconds: u64, max: Option<Duration>) -> bool {
+    max.is_some_and(|max| u128::from(milliseconds) > max.as_millis() + GRACE_MILLISECONDS)
+}
+
+fn bucket(edges: &[Edge], value: u64) -> Option<usize> {
+    edges.iter().position(|edge| value <= edge.at)
+}
+
+fn raise(counts: &mut [u64], place: Option<usize>) {
+    if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
+        *count = count.saturating_add(1);
+    }
+}
+
+fn add_each(counts: &mut [u64], others: &[u64]) {
+    for (count, other) in counts.iter_mut().zip(others) {
+        *count = count.saturating_add(*other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sized(bytes: u64) -> Details {
+        Details {
+            memory: Some(bytes),
+            ..Details::default()
+        }
+    }
+
+    fn expiring(expiry: Expiry) -> Details {
+        Details {
+            expiry: Some(expiry),
+            ..Details::default()
+        }
+    }
+
+    fn policy(required: bool, max: Option<u64>) -> TtlPolicy {
+        TtlPolicy {
+            required,
+            max: max.map(Duration::from_secs),
+        }
+    }
+
+    fn broken(expiry: Expiry, policy: TtlPolicy) -> (u64, u64) {
+        let mut tally = Tally::default();
+        tally.see(expiring(expiry), policy);
+        (tally.expiry.required_broken, tally.expiry.max_broken)
+    }
+
+    #[test]
+    fn a_key_without_details_is_counted_by_its_name_only() {
+        let mut tally = Tally::default();
+        tally.see(Details::default(), policy(true, Some(1)));
+        let expected = Tally {
+            keys: 1,
+            ..Tally::default()
+        };
+        assert_eq!(tally, expected);
+    }
+
+    #[test]
+    fn a_vanished_key_is_a_name_without_details() {
+        let mut tally = Tally::default();
+        tally.see_vanished();
+        assert_eq!((tally.keys, tally.vanished), (1, 1));
+        assert_eq!(
+            (tally.memory.count, tally.expiry.count, tally.typed()),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn the_longest_ttl_is_kept() {
+        let mut tally = Tally::default();
+        tally.see(expiring(Expiry::Never), policy(false, None));
+        assert_eq!(tally.expiry.longest, None);
+        for left in [5, 7_000, 6] {
+            tally.see(expiring(Expiry::In(left)), policy(false, None));
+        }
+        assert_eq!(tally.expiry.longest, Some(7_000));
+    }
+
+    #[test]
+    fn a_ttl_may_exceed_the_maximum_by_a_second() {
+        let hour = policy(false, Some(3_600));
+        assert_eq!(broken(Expiry::In(3_601_000), hour), (0, 0));
+        assert_eq!(broken(Expiry::In(3_601_001), hour), (0, 1));
+    }
+
+    #[test]
+    fn a_key_without_ttl_breaks_only_the_policy_that_requires_one() {
+        assert_eq!(broken(Expiry::Never, policy(true, Some(60))), (1, 0));
+        assert_eq!(broken(Expiry::Never, policy(false, Some(60))), (0, 0));
+        assert_eq!(broken(Expiry::Never, policy(false, None)), (0, 0));
+    }
+
+    #[test]
+    fn values_on_an_edge_fall_below_it() {
+        let mut tally = Tally::default();
+        for bytes in [64, 65, 67_108_864, 67_108_865] {
+            tally.see(sized(bytes), policy(false, None));
+        }
+        tally.see(expiring(Expiry::In(1_000)), policy(false, None));
+        tally.see(expiring(Expiry::In(2_592_000_001)), policy(false, None));
+        assert_eq!(tally.memory.buckets, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(tally.expiry.buckets, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!((tally.memory.count, tally.expiry.count), (4, 2));
+    }
+
+    #[test]
+    fn edges_rise_and_their_texts_are_their_values_in_base_units() {
+        for edges in [&TTL_EDGES[..], &SIZE_EDGES[..]] {
+            assert!(edges.windows(2).all(|pair| pair[0].at < pair[1].at));
+            assert!(
+                edges
+                    .iter()
+                    .all(|edge| edge.as_replied == edge.at.to_string())
+            );
+        }
+        assert!(
+            TTL_EDGES
+                .iter()
+                .all(|edge| edge.in_base_unit == (edge.at / 1_000).to_string())
+        );
+        assert!(
+            SIZE_EDGES
+                .iter()
+                .all(|edge| edge.in_base_unit == edge.at.to_string())
+        );
+    }
+
+    #[test]
+    fn the_largest_are_kept_and_no_more() {
+        let mut tally = Tally::default();
+        for bytes in (0..1_000).chain(0..1_000) {
+            tally.see(sized(bytes), policy(false, None));
+        }
+        let expected: Vec<u64> = (992..1_000)
+            .rev()
+            .flat_map(|bytes| [bytes, bytes])
+            .collect();
+        assert_eq!(tally.memory.largest(), expected);
+        assert!(size_of::<Tally>() <= 512, "{}", size_of::<Tally>());
+    }
+
+    #[test]
+    fn types_are_named_as_redis_names_them() {
+        for data_type in DataType::ALL {
+            assert_eq!(
+                DataType::from_reply(data_type.as_str().as_bytes()),
+                data_type
+            );
+        }
+        assert_eq!(DataType::from_reply(b"ReJSON-RL"), DataType::Other);
+        assert_eq!(DataType::from_reply(b"\xff"), DataType::Other);
+    }
+
+    fn any_details() -> impl Strategy<Value = Details> {
+        let expiry = prop_oneof![Just(Expiry::Never), any::<u64>().prop_map(Expiry::In)];
+        let types = proptest::sample::select(DataType::ALL.to_vec());
+        let optional = (
+            proptest::option::of(any::<u64>()),
+            proptest::option::of(expiry),
+            proptest::option::of(types),
+        );
+        optional.prop_map(|(memory, expiry, data_type)| Details {
+            memory,
+            expiry,
+            data_type,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn merging_in_any_order_is_counting_at_once(
+            keys in proptest::collection::vec((any_details(), 0_usize..4), 0..200),
+            order in Just([0_usize, 1, 2, 3]).prop_shuffle(),
+        ) {
+            let policy = policy(true, Some(60));
+            let mut at_once = Tally::default();
+            let mut parts: [Tally; 4] = Default::default();
+            for (details, part) in keys {
+                at_once.see(details, policy);
+                parts[part].see(details, policy);
+            }
+            let mut merged = Tally::default();
+            for part in order {
+                merged.merge(&parts[part]);
+            }
+            prop_assert_eq!(merged, at_once);
+        }
+    }
+}

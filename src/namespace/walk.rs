@@ -1,0 +1,184 @@
+//! The way through a hash table: SCAN's cursors and the segments that they fall into. Pure.
+//!
+//! A cursor of SCAN counts in reversed bits: its low bits change last. So all cursors with the
+//! same low bits are one unbroken stretch of the walk, and of the table: a segment. Segments can
+//! be walked in any order, and a table that grows or shrinks meanwhile keeps its keys in theirs.
+
+use crate::collector::{Flavour, Server};
+
+/// Most segments of one database; each has a tally of its own.
+pub const SEGMENTS_MAX: usize = 64;
+
+/// A segment has at least about this many keys: fewer would make tallies of nothing, and a table
+/// must have more buckets than there are segments.
+const KEYS_PER_SEGMENT: u64 = 1_000;
+
+/// All buckets of a hash table whose number ends in the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// How many low bits are the same.
+    bits: u32,
+    /// These bits.
+    low: u32,
+}
+
+impl Segment {
+    /// The whole table.
+    pub const WHOLE: Self = Self { bits: 0, low: 0 };
+
+    /// The cursor with which its walk begins.
+    #[must_use]
+    pub fn start(self) -> u64 {
+        u64::from(self.low)
+    }
+
+    /// The number by which the segment is told from the others of its table.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.low
+    }
+
+    /// Whether the walk that was given this cursor is still within the segment. Cursor 0 ends
+    /// every walk.
+    #[must_use]
+    pub fn has_more(self, cursor: u64) -> bool {
+        cursor != 0 && cursor & ((1 << self.bits) - 1) == self.start()
+    }
+
+    /// The cursor with which the segment after this one begins in the order of SCAN; 0 after the
+    /// last.
+    #[must_use]
+    pub fn end(self) -> u64 {
+        let step = 1_u64.checked_shl(64 - self.bits).unwrap_or(0);
+        let reversed = self.start().reverse_bits();
+        reversed.wrapping_add(step).reverse_bits()
+    }
+
+    /// Whether the call that gave this cursor went on into the next segment: SCAN stops where it
+    /// has keys enough, not where a segment ends.
+    #[must_use]
+    pub fn is_overrun(self, cursor: u64) -> bool {
+        !self.has_more(cursor) && cursor != self.end()
+    }
+}
+
+/// Whether segments can be walked in any order. Where every slot of a cluster has a table of its
+/// own the low bits of a cursor are the slot; and what is not known to count as Redis does is
+/// walked in the order that it wants.
+#[must_use]
+pub fn has_segments(server: &Server) -> bool {
+    match server.flavour {
+        Flavour::Redis | Flavour::Valkey => !has_table_per_slot(server),
+        Flavour::KeyDb => false,
+    }
+}
+
+/// Whether a server keeps every slot of its cluster in a table of its own: then SCAN walks slot
+/// by slot, and a stretch of the walk is no sample of all keys.
+#[must_use]
+pub fn has_table_per_slot(server: &Server) -> bool {
+    let since = match server.flavour {
+        Flavour::Redis => (7, 4),
+        Flavour::Valkey => (8, 0),
+        Flavour::KeyDb => return false,
+    };
+    server.is_cluster_node() && server.version >= since
+}
+
+/// The segments of a table with so many keys, in a random order that `random` gives: a number
+/// below its argument. In order they would meet the keys as SCAN does; a walk in order leaves a
+/// wake that is free of expired keys, and the server's own search for these slows down in it.
+#[must_use]
+pub fn segments(keys: u64, mut random: impl FnMut(usize) -> usize) -> Vec<Segment> {
+    let bits = bits(keys);
+    let mut segments: Vec<_> = (0..1_u32 << bits)
+        .map(|low| Segment { bits, low })
+        .collect();
+    for at in (1..segments.len()).rev() {
+        segments.swap(at, random(at + 1));
+    }
+    segments
+}
+
+/// How many low bits tell the segments of a table with so many keys apart.
+fn bits(keys: u64) -> u32 {
+    let wanted = (keys / KEYS_PER_SEGMENT).clamp(1, SEGMENTS_MAX as u64);
+    wanted.ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::info::Info;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// The next cursor as Redis's dictScan computes it, for a table of `1 << table_bits` buckets.
+    fn next(cursor: u64, table_bits: u32) -> u64 {
+        let mask = (1_u64 << table_bits) - 1;
+        (cursor | !mask)
+            .reverse_bits()
+            .wrapping_add(1)
+            .reverse_bits()
+    }
+
+    fn buckets(segment: Segment, table_bits: u32) -> Vec<u64> {
+        let mut visited = vec![segment.start()];
+        let mut cursor = next(segment.start(), table_bits);
+        while segment.has_more(cursor) {
+            visited.push(cursor);
+            cursor = next(cursor, table_bits);
+        }
+        visited
+    }
+
+    proptest! {
+        #[test]
+        fn segments_cover_every_bucket_once(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {
+            let mut visited = Vec::new();
+            for segment in segments(keys, |below| below / 2) {
+                visited.extend(buckets(segment, table_bits));
+            }
+            let distinct: BTreeSet<u64> = visited.iter().copied().collect();
+            prop_assert_eq!(distinct.len(), visited.len());
+            prop_assert_eq!(visited.len(), 1 << table_bits);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_cursor_after_the_last_bucket_is_the_end(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {
+            for segment in segments(keys, |below| below / 2) {
+                let last = buckets(segment, table_bits).pop().unwrap();
+                let after = next(last, table_bits);
+                prop_assert_eq!(after, segment.end());
+                prop_assert!(!segment.is_overrun(after));
+                if after != 0 {
+                    prop_assert!(segment.is_overrun(next(after, table_bits)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_table_is_one_segment_and_a_large_one_has_the_most() {
+        assert_eq!(segments(0, |_| 0), [Segment::WHOLE]);
+        assert_eq!(segments(1_999, |_| 0).len(), 1);
+        assert_eq!(segments(4_000, |_| 0).len(), 4);
+        assert_eq!(segments(100_000_000, |_| 0).len(), SEGMENTS_MAX);
+    }
+
+    #[test]
+    fn slots_with_tables_of_their_own_are_walked_in_order() {
+        let of = |info: &str| Server::from_info(&Info::parse(info));
+        let old = of("redis_version:7.2.0\nredis_mode:cluster\n");
+        let new = of("redis_version:7.4.1\nredis_mode:cluster\n");
+        let alone = of("redis_version:8.0.6\nredis_mode:standalone\n");
+        let valkey = of("redis_version:7.2.4\nvalkey_version:8.1.1\nserver_mode:cluster\n");
+        assert_eq!(
+            [&old, &new, &alone, &valkey].map(has_segments),
+            [true, false, true, false]
+        );
+        assert!(!has_segments(&of("redis_version:6.3.4\nmvcc_depth:0\n")));
+    }
+}
