@@ -8,6 +8,7 @@ pub mod config;
 pub mod connection;
 pub mod encode;
 pub mod failure;
+pub mod http;
 pub mod info;
 pub mod metric;
 pub mod namespace;

@@ -1,0 +1,158 @@
+//! Accepts connections and holds them within limits. It knows no routes.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::deadline::{Deadline, Times};
+use super::response::Answer;
+
+/// What clients may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at once. When one more comes the oldest is ended.
+    pub(super) connections: usize,
+    /// Bytes of a request's head.
+    pub(super) head_bytes: usize,
+    /// How long things may last.
+    pub(super) times: Times,
+    /// How long requests may go on after shutdown began.
+    pub(super) drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head_bytes: 16 * 1024,
+            times: Times {
+                // Prometheus scrapes every 15 to 60 seconds, some do so every few minutes.
+                idle: Duration::from_mins(5),
+                request: Duration::from_secs(10),
+                response: Duration::from_secs(30),
+                hang_up: Duration::from_secs(1),
+            },
+            drain: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Pause after a failed accept, in which connections that were ended give back what they held.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Shortest time between two log lines on failed accepts.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Serves until `shutdown` is done, then drains.
+pub(super) async fn run<H, F>(
+    listener: TcpListener,
+    limits: Limits,
+    handle: H,
+    shutdown: impl Future<Output = ()>,
+) where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let mut shutdown = pin!(shutdown);
+    let graceful = GracefulShutdown::new();
+    let mut tasks = VecDeque::new();
+    let mut warned_at = None;
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                make_room(&mut tasks, limits.connections);
+                let connection = connection(stream, limits, handle.clone(), graceful.watcher());
+                tasks.push_back(tokio::spawn(connection).abort_handle());
+            }
+            Err(error) if concerns_one_client(&error) => {}
+            Err(error) => {
+                warn_at_times(&mut warned_at, &error);
+                // The system is out of something, mostly of file descriptors. Redis needs them
+                // more than an old connection does.
+                let fewer = tasks.len() * 3 / 4;
+                make_room(&mut tasks, fewer);
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    drain(graceful, tasks, limits.drain).await;
+}
+
+/// Ends the oldest connections until there is room for one more. A new scraper always gets in,
+/// and one that was ended by mistake simply connects again.
+fn make_room(tasks: &mut VecDeque<AbortHandle>, limit: usize) {
+    tasks.retain(|task| !task.is_finished());
+    while tasks.len() >= limit.max(1) {
+        if let Some(oldest) = tasks.pop_front() {
+            oldest.abort();
+        }
+    }
+}
+
+fn warn_at_times(warned_at: &mut Option<Instant>, error: &io::Error) {
+    if warned_at.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL) {
+        *warned_at = Some(Instant::now());
+        tracing::warn!(
+            %error,
+            "cannot accept a connection, so the oldest ones are ended; raise the limit of open files"
+        );
+    }
+}
+
+/// Such errors say nothing about the next connection.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+async fn connection<H, F>(stream: TcpStream, limits: Limits, handle: H, watcher: Watcher)
+where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    // Without it a response would still arrive, later.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let answer = handle(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // `Deadline` limits the time instead.
+        .header_read_timeout(None)
+        // A client that sends its request and ends its side still wants the answer.
+        .half_close(true)
+        .max_buf_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(Deadline::new(stream, limits.times)), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Lets requests finish, then ends what is left.
+async fn drain(graceful: GracefulShutdown, tasks: VecDeque<AbortHandle>, time: Duration) {
+    if timeout(time, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+        tasks.iter().for_each(AbortHandle::abort);
+    }
+}

@@ -1,0 +1,178 @@
+//! A stream that fails when its client takes too long. It knows bytes, not HTTP.
+//!
+//! hyper's own time limit for headers runs while a connection is idle, too. It would have to be
+//! longer than the longest scrape interval, and then it stops no slow client. Here the time for a
+//! request counts from its first byte, and idle connections have a limit of their own.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long each phase of a connection may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// Between two requests.
+    pub(super) idle: Duration,
+    /// From the first byte of a request to the first byte of its response.
+    pub(super) request: Duration,
+    /// Until the client has taken all of the response.
+    pub(super) response: Duration,
+    /// At the end, for the client to hang up: closing at once could lose the response.
+    pub(super) hang_up: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Request,
+    Response,
+    HangUp,
+}
+
+/// A stream with a deadline for the phase it is in.
+#[derive(Debug)]
+pub(super) struct Deadline<S> {
+    stream: S,
+    times: Times,
+    phase: Phase,
+    ends_at: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<S> Deadline<S> {
+    pub(super) fn new(stream: S, times: Times) -> Self {
+        let ends_at = Instant::now() + times.idle;
+        let sleep = Box::pin(sleep_until(ends_at));
+        Self {
+            stream,
+            times,
+            phase: Phase::Idle,
+            ends_at,
+            sleep,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        if self.phase == phase {
+            return;
+        }
+        self.phase = phase;
+        self.ends_at = Instant::now()
+            + match phase {
+                Phase::Idle => self.times.idle,
+                Phase::Request => self.times.request,
+                Phase::Response => self.times.response,
+                Phase::HangUp => self.times.hang_up,
+            };
+    }
+
+    /// To be asked when the stream has to wait: ready when it has waited long enough.
+    ///
+    /// The timer is set only here, as most requests and responses need no waiting.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.deadline() != self.ends_at {
+            self.sleep.as_mut().reset(self.ends_at);
+        }
+        self.sleep.as_mut().poll(context)
+    }
+
+    /// What a write that came to this result means.
+    fn written(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if result.is_pending() {
+            ready!(self.poll_late(context));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        result
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Deadline<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(result) => {
+                if this.phase == Phase::Idle && buffer.filled().len() > before {
+                    this.enter(Phase::Request);
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                ready!(this.poll_late(context));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.enter(Phase::Response);
+        let result = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.written(result, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.enter(Phase::Response);
+        let result = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.written(result, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes when a response is written to its end: the connection is idle then.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(context))?;
+        if this.phase == Phase::Response {
+            this.enter(Phase::Idle);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends our side, then waits for the client's end and throws away what still comes.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.phase != Phase::HangUp {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            this.enter(Phase::HangUp);
+        }
+        let mut bytes = [0; 4096];
+        while Instant::now() < this.ends_at {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut this.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    ready!(this.poll_late(context));
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

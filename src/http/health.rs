@@ -1,0 +1,129 @@
+//! The client side of the health check: asks the exporter on this machine whether it runs.
+//!
+//! It is for container images that hold nothing but the binary.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+const TIME: Duration = Duration::from_secs(2);
+const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+/// What a response starts with when all is well.
+const ANSWER: &[u8] = b"HTTP/1.1 200 ";
+
+/// Asks the exporter that listens at this address, for 2 seconds at most. Blocks.
+///
+/// # Errors
+///
+/// One sentence that says what came in the place of a healthy answer.
+pub fn health(listen: SocketAddr) -> Result<(), String> {
+    let address = SocketAddr::new(reachable(listen.ip()), listen.port());
+    let begin = ask(address, Instant::now() + TIME)
+        .map_err(|error| format!("no healthy answer from http://{address}/-/healthy: {error}"))?;
+    if begin == ANSWER {
+        return Ok(());
+    }
+    let begin = String::from_utf8_lossy(&begin);
+    Err(format!(
+        "http://{address}/-/healthy answered {begin:?} instead of status 200"
+    ))
+}
+
+/// An address that means every interface is none to connect to.
+fn reachable(listen: IpAddr) -> IpAddr {
+    match listen {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+/// The first bytes of the response.
+fn ask(address: SocketAddr, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
+    stream.set_write_timeout(Some(left(deadline)?))?;
+    stream.write_all(REQUEST)?;
+    let mut begin = Vec::new();
+    let mut byte = [0];
+    while begin.len() < ANSWER.len() {
+        stream.set_read_timeout(Some(left(deadline)?))?;
+        match stream.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => begin.extend(byte),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(too_late()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(begin)
+}
+
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        Err(too_late())
+    } else {
+        Ok(left)
+    }
+}
+
+fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it took longer than 2 seconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{health, reachable};
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    /// A server that answers one request with these bytes.
+    fn server(answer: &'static [u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer);
+        });
+        address
+    }
+
+    #[test]
+    fn status_200_alone_is_healthy() {
+        assert_eq!(health(server(b"HTTP/1.1 200 OK\r\n\r\n")), Ok(()));
+        let error = health(server(b"HTTP/1.1 503 No\r\n\r\n")).unwrap_err();
+        assert!(error.contains("HTTP/1.1 503"), "{error}");
+        assert!(health(server(b"")).is_err());
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_with_the_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = health(address).unwrap_err();
+        assert!(error.contains(&address.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_silent_server_is_given_up_after_two_seconds() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let start = Instant::now();
+        let error = health(listener.local_addr().unwrap()).unwrap_err();
+        assert!(error.contains("longer than 2 seconds"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn every_interface_is_asked_over_loopback() {
+        for (listen, asked) in [
+            ("0.0.0.0", "127.0.0.1"),
+            ("::", "::1"),
+            ("10.0.0.1", "10.0.0.1"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
+        }
+    }
+}

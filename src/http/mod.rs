@@ -1,0 +1,71 @@
+//! Serves what was polled last, and asks for a reload.
+//!
+//! It never asks Redis anything and never waits for a poll: a scrape hands out bytes that are
+//! ready. `routes` answers requests, `connections` and `deadline` keep clients within limits.
+
+mod connections;
+mod deadline;
+mod health;
+mod index;
+mod negotiation;
+mod response;
+mod routes;
+mod target;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use prometheus::IntCounter;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::publish::Board;
+
+pub use health::health;
+
+use connections::Limits;
+
+/// A wish to read the configuration again. The answer goes back through it: what changed, or the
+/// problems for which the configuration before stays in force. Neither may hold a secret.
+pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
+
+/// What the routes need.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The pages, and the targets that they came from.
+    pub board: Board,
+    /// Where reloads are asked for.
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// What is counted while serving.
+    pub counters: Counters,
+}
+
+/// Counters of the exporter about itself that belong to serving.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Pages handed out at `/metrics`, `/probe` and `/scrape`.
+    pub scrapes: IntCounter,
+    /// Requests at `/probe` and `/scrape` that got an error in the place of a page.
+    pub scrape_request_errors: IntCounter,
+}
+
+/// Listens at an address.
+///
+/// # Errors
+///
+/// What the system says, as that the address is in use.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until `shutdown` is done, then lets requests that are under way finish, for 4 seconds at
+/// most.
+pub async fn serve(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
+    let services = Arc::new(services);
+    let handle = move |request| routes::answer(Arc::clone(&services), request);
+    connections::run(listener, Limits::default(), handle, shutdown).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The responses that routes give: headers and body. It knows no routes.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Response, StatusCode};
+
+use super::negotiation::accepts_gzip;
+use crate::encode::Page;
+
+/// A response whose whole body is at hand.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+const EXPOSITION: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+/// Nothing is loaded, run or framed: the page brings its style along.
+const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; \
+     form-action 'none'",
+);
+
+/// A page, compressed where the client takes that. Its bytes are shared, not copied.
+pub(super) fn page(page: Page, request: &HeaderMap) -> Answer {
+    // A page that nobody compressed yet is empty there.
+    let compressed = accepts_gzip(request) && !page.gzip.is_empty();
+    let body = if compressed { page.gzip } else { page.text };
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EXPOSITION);
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if compressed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// A sentence in plain text.
+pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> Answer {
+    let mut sentence = sentence.into();
+    if !sentence.ends_with('\n') {
+        sentence.push('\n');
+    }
+    let mut response = Response::new(Full::new(Bytes::from(sentence)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, PLAIN);
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    response
+}
+
+/// Something that will be there soon.
+pub(super) fn not_yet(sentence: impl Into<String>) -> Answer {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// A path that exists, asked for with a method that it does not take.
+pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
+    let mut response = text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("Only {allowed} is allowed here."),
+    );
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// A document for people.
+pub(super) fn html(document: String) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(document)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HTML);
+    headers.insert(CONTENT_SECURITY_POLICY, OWN_STYLE_ONLY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}

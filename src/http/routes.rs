@@ -1,0 +1,114 @@
+//! Request → response. Nothing here waits, but for the answer to a reload.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::response::{self, Answer};
+use super::{ReloadRequest, Services, index, target};
+
+/// Longest wait for the answer to a reload; shorter than the time that a request may take to come
+/// in, as the connection's clock runs until the response begins.
+const RELOAD_TIME: Duration = Duration::from_secs(8);
+
+const MISSING_TARGET: &str = "The parameter `target` is missing. Name a configured target or its \
+    address, as in /probe?target=127.0.0.1:6379; the page at / lists all of them.";
+const UNKNOWN_TARGET: &str = "This target is not configured, and only configured targets are \
+    polled. Add it under `targets:` in the configuration file and reload (SIGHUP, or POST to \
+    /-/reload); the page at / lists the targets there are.";
+const UNKNOWN_PATH: &str = "There is nothing here. The page at / lists all paths.";
+const NOT_POLLED: &str = "This target was not polled yet. Its first poll ends within one interval.";
+
+/// Answers one request. The body of the request is never read.
+pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> Answer {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/-/reload" if request.method() == Method::POST => reload(&services.reload).await,
+        "/-/reload" => response::method_not_allowed("POST"),
+        path if is_read => read(&services, path, request.uri().query(), request.headers()),
+        path if is_known(path) => response::method_not_allowed("GET, HEAD"),
+        _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
+    }
+}
+
+fn is_known(path: &str) -> bool {
+    matches!(
+        path,
+        "/" | "/metrics" | "/probe" | "/scrape" | "/health" | "/-/healthy" | "/-/ready"
+    )
+}
+
+fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    match path {
+        "/metrics" => metrics(services, headers),
+        "/probe" | "/scrape" => probe(services, query, headers),
+        "/health" | "/-/healthy" => response::text(StatusCode::OK, "ok"),
+        "/-/ready" => ready(services),
+        "/" => response::html(index::document(&services.board.slots(), SystemTime::now())),
+        _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
+    }
+}
+
+fn metrics(services: &Services, headers: &HeaderMap) -> Answer {
+    services.counters.scrapes.inc();
+    response::page(services.board.page(), headers)
+}
+
+fn probe(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    let response = target_page(services, query, headers);
+    if response.status() == StatusCode::OK {
+        services.counters.scrapes.inc();
+    } else {
+        services.counters.scrape_request_errors.inc();
+    }
+    response
+}
+
+fn target_page(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    // What was sent is never repeated: it may hold a password.
+    let Some(wanted) = target::parameter(query) else {
+        return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
+    };
+    let Some(slot) = target::find(&services.board, &wanted) else {
+        return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
+    };
+    match slot.page() {
+        Some(page) => response::page(page, headers),
+        None => response::not_yet(NOT_POLLED),
+    }
+}
+
+fn ready(services: &Services) -> Answer {
+    if services.board.is_ready() {
+        return response::text(StatusCode::OK, "ready");
+    }
+    let slots = services.board.slots();
+    let waiting = slots.iter().filter(|slot| slot.latest().is_none()).count();
+    let total = slots.len();
+    if waiting == 0 {
+        return response::not_yet("not ready: the page of all targets is being written");
+    }
+    response::not_yet(format!(
+        "not ready: {waiting} of {total} targets were not polled yet"
+    ))
+}
+
+async fn reload(sender: &mpsc::Sender<ReloadRequest>) -> Answer {
+    match timeout(RELOAD_TIME, ask_for_reload(sender)).await {
+        Ok(Some(Ok(summary))) => response::text(StatusCode::OK, summary),
+        // The request was right, the configuration is not: Prometheus answers the same.
+        Ok(Some(Err(problems))) => response::text(StatusCode::INTERNAL_SERVER_ERROR, problems),
+        Ok(None) => response::not_yet("No reload now: the exporter is starting or stopping."),
+        Err(_) => response::not_yet("The reload takes long; the log says how it ends."),
+    }
+}
+
+/// None where nobody takes the wish or answers it.
+async fn ask_for_reload(sender: &mpsc::Sender<ReloadRequest>) -> Option<Result<String, String>> {
+    let (reply, answer) = oneshot::channel();
+    sender.send(reply).await.ok()?;
+    answer.await.ok()
+}

@@ -1,0 +1,149 @@
+//! The `target` parameter of a request → the configured target that it means. Dials nothing.
+//!
+//! Users of `redis_exporter` send addresses here, at times with credentials. Those are dropped:
+//! the configuration alone says what a target is asked with.
+
+use std::sync::Arc;
+
+use url::form_urlencoded;
+
+use crate::publish::{Board, Slot};
+
+const DEFAULT_PORT: &str = "6379";
+
+/// The decoded `target` parameter; none where it is missing or empty.
+pub(super) fn parameter(query: Option<&str>) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let value = pairs
+        .find(|(name, _)| name == "target")
+        .map(|(_, value)| value.into_owned());
+    value.filter(|value| !value.is_empty())
+}
+
+/// The target of that name, or else of that address.
+pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
+    let address = without_credentials(wanted);
+    let host = without_path(&address);
+    board
+        .find(wanted)
+        .or_else(|| board.find(&address))
+        .or_else(|| board.find(&host))
+        .or_else(|| board.find(&format!("{host}:{DEFAULT_PORT}")))
+}
+
+/// The link to one target's page, relative so that it holds behind a proxy's path as well.
+pub(super) fn probe_link(name: &str) -> String {
+    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    format!("probe?target={name}")
+}
+
+/// `redis://user:password@host:6379/0` → `redis://host:6379/0`.
+fn without_credentials(address: &str) -> String {
+    let (scheme, rest) = split_scheme(address);
+    // A password may hold slashes and more: what the last sign separates is the host.
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}{host}")
+}
+
+/// `redis://host:6379/0` → `redis://host:6379`.
+fn without_path(address: &str) -> String {
+    let (scheme, rest) = split_scheme(address);
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    format!("{scheme}{host}")
+}
+
+/// The scheme with what separates it from the rest; empty where there is none.
+fn split_scheme(address: &str) -> (&str, &str) {
+    let end = address.find("://").map_or(0, |at| at + "://".len());
+    address.split_at_checked(end).unwrap_or(("", address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, parameter, probe_link, without_credentials};
+    use crate::publish::Board;
+    use proptest::prelude::*;
+
+    fn board() -> Board {
+        let board = Board::default();
+        board.list(vec![
+            board.slot("cache", "redis://cache.example:6379"),
+            board.slot("a&b c@home", "rediss://other.example:7000"),
+            board.slot("socket", "unix:///run/redis.sock"),
+        ]);
+        board
+    }
+
+    fn name_of(wanted: &str) -> Option<String> {
+        find(&board(), wanted).map(|slot| slot.name.clone())
+    }
+
+    #[test]
+    fn a_target_is_found_by_name_and_by_every_spelling_of_its_address() {
+        for spelling in [
+            "cache",
+            "redis://cache.example:6379",
+            "cache.example:6379",
+            "cache.example",
+            "redis://cache.example",
+            "redis://cache.example:6379/0",
+            "redis://user:pa/ss@w?rd@cache.example:6379/0?protocol=3",
+            "user:password@cache.example:6379",
+        ] {
+            assert_eq!(name_of(spelling).as_deref(), Some("cache"), "{spelling}");
+        }
+        assert_eq!(name_of("a&b c@home").as_deref(), Some("a&b c@home"));
+        assert_eq!(name_of("unix:///run/redis.sock").as_deref(), Some("socket"));
+    }
+
+    #[test]
+    fn what_is_not_configured_is_not_found() {
+        for spelling in [
+            "",
+            "cach",
+            "cache.example:6380",
+            "169.254.169.254",
+            "@",
+            "://",
+            "/",
+            "é",
+        ] {
+            assert_eq!(name_of(spelling), None, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn the_parameter_is_decoded() {
+        let decoded = parameter(Some("x=1&target=redis%3A%2F%2Fh%3A1+2%zz&target=second"));
+        assert_eq!(decoded.as_deref(), Some("redis://h:1 2%zz"));
+        for query in [
+            None,
+            Some(""),
+            Some("target"),
+            Some("target="),
+            Some("Target=x"),
+        ] {
+            assert_eq!(parameter(query), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_link_leads_to_its_target(name in "\\PC{1,40}") {
+            let link = probe_link(&name);
+            let query = link.split_once('?').map(|(_, query)| query);
+            prop_assert_eq!(parameter(query), Some(name));
+        }
+
+        #[test]
+        fn no_password_survives(password in "[a-z/@:?#]{1,20}") {
+            let address = format!("redis://user:{password}@host:1");
+            prop_assert_eq!(without_credentials(&address), "redis://host:1");
+        }
+
+        #[test]
+        fn any_target_is_looked_up_without_panic(wanted in "\\PC*") {
+            let _ = find(&board(), &wanted);
+        }
+    }
+}

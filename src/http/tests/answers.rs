@@ -1,0 +1,343 @@
+//! What each route answers.
+
+use super::{Server, ask, exchange, get, page, parse, publish, short_limits, start};
+use crate::http::connections::Limits;
+use tokio::io::AsyncWriteExt;
+
+/// One target that was polled, one that was not.
+async fn with_targets() -> Server {
+    let server = start(Limits::default()).await;
+    let cache = server.board.slot("cache", "redis://cache.example:6379");
+    publish(&cache, page("up 1\n", "zipped"));
+    let new = server.board.slot("new", "redis://new.example:6379");
+    server.board.list(vec![cache, new]);
+    server.board.set_page(page("all 1\n", "all zipped"));
+    server
+}
+
+#[tokio::test]
+async fn metrics_are_the_page_of_all_targets() {
+    let server = with_targets().await;
+    let answer = get(server.address, "/metrics").await;
+    assert_eq!((answer.status, answer.text()), (200, "all 1\n"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(answer.header("content-length"), Some("6"));
+    assert_eq!(answer.header("content-encoding"), None);
+    assert_eq!(server.counters.scrapes.get(), 1);
+}
+
+#[tokio::test]
+async fn a_page_is_compressed_for_who_takes_gzip() {
+    let server = with_targets().await;
+    let answer = ask(
+        server.address,
+        "GET",
+        "/metrics",
+        "Accept-Encoding: gzip\r\n",
+    )
+    .await;
+    assert_eq!((answer.status, answer.text()), (200, "all zipped"));
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    let refused = ask(
+        server.address,
+        "GET",
+        "/metrics",
+        "Accept-Encoding: *, gzip;q=0\r\n",
+    )
+    .await;
+    assert_eq!(
+        (refused.text(), refused.header("content-encoding")),
+        ("all 1\n", None)
+    );
+    server.board.set_page(page("plain only\n", ""));
+    let plain = ask(
+        server.address,
+        "GET",
+        "/metrics",
+        "Accept-Encoding: gzip\r\n",
+    )
+    .await;
+    assert_eq!(
+        (plain.text(), plain.header("content-encoding")),
+        ("plain only\n", None)
+    );
+}
+
+#[tokio::test]
+async fn one_target_is_served_by_name_and_by_address() {
+    let server = with_targets().await;
+    for path in [
+        "/probe?target=cache",
+        "/scrape?target=cache",
+        "/probe?module=x&target=redis%3A%2F%2Fcache.example%3A6379",
+        "/scrape?target=redis://cache.example:6379",
+        "/scrape?target=cache.example:6379",
+        "/scrape?target=redis://user:hunter2@cache.example:6379",
+    ] {
+        let answer = get(server.address, path).await;
+        assert_eq!((answer.status, answer.text()), (200, "up 1\n"), "{path}");
+        assert!(!answer.head.contains("hunter2"));
+    }
+    let zipped = ask(
+        server.address,
+        "GET",
+        "/probe?target=cache",
+        "Accept-Encoding: *\r\n",
+    )
+    .await;
+    assert_eq!(zipped.text(), "zipped");
+    assert_eq!(server.counters.scrapes.get(), 7);
+    assert_eq!(server.counters.scrape_request_errors.get(), 0);
+}
+
+#[tokio::test]
+async fn a_probe_without_a_page_says_why_and_is_counted() {
+    let server = with_targets().await;
+    for (path, status, words) in [
+        ("/probe", 400, "`target` is missing"),
+        ("/scrape?target=", 400, "`target` is missing"),
+        (
+            "/probe?target=other",
+            404,
+            "only configured targets are polled",
+        ),
+        (
+            "/scrape?target=redis://u:hunter2@other:1/hunter2",
+            404,
+            "Add it under `targets:`",
+        ),
+        ("/probe?target=new", 503, "not polled yet"),
+    ] {
+        let answer = get(server.address, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.text().contains(words), "{path}: {}", answer.text());
+        assert!(!format!("{answer:?}").contains("hunter2"), "{answer:?}");
+        assert_eq!(
+            answer.header("retry-after").is_some(),
+            status == 503,
+            "{path}"
+        );
+    }
+    assert_eq!(server.counters.scrape_request_errors.get(), 5);
+    assert_eq!(server.counters.scrapes.get(), 0);
+}
+
+#[tokio::test]
+async fn ready_means_that_every_target_was_polled() {
+    let server = with_targets().await;
+    let waiting = get(server.address, "/-/ready").await;
+    assert_eq!(
+        (waiting.status, waiting.header("retry-after")),
+        (503, Some("5"))
+    );
+    assert!(waiting.text().contains("1 of 2"), "{}", waiting.text());
+    for slot in server.board.slots().iter() {
+        publish(slot, page("", ""));
+    }
+    assert_eq!(get(server.address, "/-/ready").await.status, 503);
+    server.board.set_shown(server.board.slots());
+    assert_eq!(get(server.address, "/-/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn health_does_not_depend_on_targets() {
+    let server = with_targets().await;
+    for path in ["/-/healthy", "/health"] {
+        let answer = get(server.address, path).await;
+        assert_eq!((answer.status, answer.text()), (200, "ok\n"));
+    }
+    let address = server.address;
+    let asked = tokio::task::spawn_blocking(move || crate::http::health(address)).await;
+    assert_eq!(asked.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn the_page_for_people_lists_targets_and_loads_nothing() {
+    let server = with_targets().await;
+    let answer = get(server.address, "/").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert!(
+        answer
+            .header("content-security-policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    assert!(answer.text().contains("cache.example:6379"));
+    for loaded in ["<script", "src=", "http://", "https://", "@import", "url("] {
+        assert!(!answer.text().contains(loaded), "{loaded}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_are_not_found() {
+    let server = with_targets().await;
+    for path in [
+        "/metrics/",
+        "/Metrics",
+        "//",
+        "/-/",
+        "/-/quit",
+        "/favicon.ico",
+        "/../metrics",
+    ] {
+        assert_eq!(get(server.address, path).await.status, 404, "{path}");
+    }
+    assert_eq!(ask(server.address, "OPTIONS", "*", "").await.status, 404);
+    assert_eq!(
+        ask(server.address, "CONNECT", "example.com:443", "")
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        ask(server.address, "POST", "/nowhere", "").await.status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn only_reading_is_allowed_but_for_reload() {
+    let server = with_targets().await;
+    for path in [
+        "/",
+        "/metrics",
+        "/probe",
+        "/scrape",
+        "/health",
+        "/-/healthy",
+        "/-/ready",
+    ] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
+            let answer = ask(server.address, method, path, "").await;
+            assert_eq!(
+                (answer.status, answer.header("allow")),
+                (405, Some("GET, HEAD")),
+                "{path}"
+            );
+        }
+    }
+    for method in ["GET", "HEAD", "PUT"] {
+        let answer = ask(server.address, method, "/-/reload", "").await;
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some("POST")),
+            "{method}"
+        );
+    }
+    assert_eq!(server.counters.scrapes.get(), 0);
+}
+
+#[tokio::test]
+async fn head_answers_as_get_without_a_body() {
+    let server = with_targets().await;
+    for path in [
+        "/",
+        "/metrics",
+        "/probe?target=cache",
+        "/probe",
+        "/health",
+        "/-/ready",
+        "/x",
+    ] {
+        let whole = get(server.address, path).await;
+        let head = ask(server.address, "HEAD", path, "").await;
+        assert_eq!(head.status, whole.status, "{path}");
+        assert_eq!(
+            head.header("content-length"),
+            Some(whole.body.len().to_string().as_str())
+        );
+        assert!(head.body.is_empty() && !whole.body.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn reload_passes_on_the_summary_or_the_problems() {
+    let mut server = with_targets().await;
+    let address = server.address;
+    for (outcome, status, words) in [
+        (Ok("1 target added".to_owned()), 200, "1 target added\n"),
+        (
+            Err("line 3: no such key".to_owned()),
+            500,
+            "line 3: no such key\n",
+        ),
+    ] {
+        let asking = tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await });
+        server.reloads.recv().await.unwrap().send(outcome).unwrap();
+        let answer = asking.await.unwrap();
+        assert_eq!((answer.status, answer.text()), (status, words));
+    }
+    let asking = tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await });
+    drop(server.reloads.recv().await.unwrap());
+    assert_eq!(asking.await.unwrap().status, 503);
+    drop(server.reloads);
+    assert_eq!(ask(address, "POST", "/-/reload", "").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_body_is_not_read_however_long() {
+    let mut server = start(short_limits()).await;
+    let address = server.address;
+    let answering = tokio::spawn(async move {
+        while let Some(reply) = server.reloads.recv().await {
+            reply.send(Ok("done".to_owned())).unwrap();
+        }
+    });
+    for framing in [
+        "Content-Length: 1000000000000",
+        "Transfer-Encoding: chunked",
+    ] {
+        let head = format!("POST /-/reload HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n");
+        let mut request = head.into_bytes();
+        request.extend_from_slice(b"100000\r\n");
+        request.resize(1_000_000, b'x');
+        let answer = parse(&exchange(address, &request).await);
+        assert_eq!((answer.status, answer.text()), (200, "done\n"), "{framing}");
+    }
+    let tiny =
+        b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\
+        Connection: close\r\n\r\n{}";
+    assert_eq!(parse(&exchange(address, tiny).await).status, 200);
+    answering.abort();
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_all_answered_in_order() {
+    let server = with_targets().await;
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
+        HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
+        GET /probe?target=cache HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let bytes = exchange(server.address, requests.as_bytes()).await;
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
+    assert_eq!(text.matches("all 1\n").count(), 1, "{text}");
+    assert!(text.ends_with("\r\n\r\nup 1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_side_first_still_gets_its_answer() {
+    let mut server = with_targets().await;
+    let mut stream = super::connect(server.address).await;
+    stream
+        .write_all(b"POST /-/reload HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    stream.shutdown().await.unwrap();
+    let reload = server.reloads.recv().await.unwrap();
+    // Other requests show that the server had the time to see the end.
+    for _ in 0..3 {
+        get(server.address, "/health").await;
+    }
+    reload.send(Ok("done".to_owned())).unwrap();
+    assert_eq!(parse(&super::rest(&mut stream).await).text(), "done\n");
+}

@@ -1,0 +1,362 @@
+//! Clients that are slow, stuck, too many or broken harm nobody else.
+
+use super::{
+    PATIENCE, connect, exchange, get, get_and_keep, page, parse, publish, rest, short_limits, start,
+};
+use crate::encode::Page;
+use crate::http::bind;
+use crate::http::connections::{self, Limits};
+use crate::http::response;
+use bytes::Bytes;
+use hyper::StatusCode;
+use proptest::prelude::*;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Writes until the server has hung up.
+async fn drip(stream: &mut TcpStream, every: Duration) -> Duration {
+    let start = Instant::now();
+    while stream.write_all(b"x").await.is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the server does not hang up");
+        sleep(every).await;
+    }
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn a_header_that_stops_or_drips_is_ended_in_time() {
+    let limits = short_limits();
+    let server = start(limits).await;
+    for _ in 0..2 {
+        let mut silent = connect(server.address).await;
+        silent
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost:")
+            .await
+            .unwrap();
+        let start = Instant::now();
+        assert!(rest(&mut silent).await.is_empty());
+        assert!(
+            start.elapsed() >= limits.times.request / 2,
+            "{:?}",
+            start.elapsed()
+        );
+        assert!(
+            start.elapsed() < limits.times.idle / 2,
+            "{:?}",
+            start.elapsed()
+        );
+    }
+    let mut dripping = connect(server.address).await;
+    dripping
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: ")
+        .await
+        .unwrap();
+    let took = drip(&mut dripping, limits.times.request / 10).await;
+    assert!(took < limits.times.idle / 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_time_for_a_header_and_serves_again() {
+    let limits = short_limits();
+    let server = start(limits).await;
+    let mut stream = connect(server.address).await;
+    for _ in 0..3 {
+        sleep(limits.times.request * 2).await;
+        assert!(
+            get_and_keep(&mut stream, "/health")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+    }
+    // The second request on a connection has no more time than the first.
+    stream.write_all(b"GET /").await.unwrap();
+    let start = Instant::now();
+    rest(&mut stream).await;
+    assert!(start.elapsed() < limits.times.idle / 2);
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_at_last() {
+    let mut limits = short_limits();
+    limits.times.idle = Duration::from_millis(200);
+    let server = start(limits).await;
+    let mut fresh = connect(server.address).await;
+    let mut used = connect(server.address).await;
+    get_and_keep(&mut used, "/health").await;
+    assert!(rest(&mut fresh).await.is_empty());
+    assert!(rest(&mut used).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
+    let server = start(short_limits()).await;
+    // More than the buffers of both sockets hold.
+    let large = Bytes::from(vec![b'x'; 32 << 20]);
+    server.board.set_page(Page {
+        text: large.clone(),
+        gzip: Bytes::new(),
+    });
+    let mut stuck = Vec::new();
+    for _ in 0..8 {
+        let mut stream = connect(server.address).await;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        stuck.push(stream);
+    }
+    let start = Instant::now();
+    assert_eq!(get(server.address, "/health").await.status, 200);
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    for mut stream in stuck {
+        drip(&mut stream, Duration::from_millis(10)).await;
+    }
+    assert_eq!(
+        get(server.address, "/metrics").await.body.len(),
+        large.len()
+    );
+}
+
+#[tokio::test]
+async fn the_newest_connections_are_served_and_the_oldest_make_room() {
+    let server = start(Limits {
+        connections: 50,
+        ..Limits::default()
+    })
+    .await;
+    let mut streams = Vec::new();
+    for _ in 0..80 {
+        let mut stream = connect(server.address).await;
+        assert!(
+            get_and_keep(&mut stream, "/health")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+        streams.push(stream);
+    }
+    for stream in &mut streams[..30] {
+        assert!(rest(stream).await.is_empty());
+    }
+    for stream in &mut streams[30..] {
+        assert!(
+            get_and_keep(stream, "/health")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+    }
+}
+
+#[tokio::test]
+async fn connections_that_ended_take_no_room() {
+    let server = start(Limits {
+        connections: 2,
+        ..short_limits()
+    })
+    .await;
+    let mut kept = connect(server.address).await;
+    get_and_keep(&mut kept, "/health").await;
+    for _ in 0..20 {
+        // The answer has an end only when the server has closed, too.
+        assert_eq!(get(server.address, "/health").await.status, 200);
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(
+        get_and_keep(&mut kept, "/health")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = start(short_limits()).await;
+    let filler = "y".repeat(40_000);
+    let header = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {filler}\r\n\r\n");
+    assert_eq!(
+        parse(&exchange(server.address, header.as_bytes()).await).status,
+        431
+    );
+    let many = "X: y\r\n".repeat(200);
+    let many = format!("GET /metrics HTTP/1.1\r\n{many}\r\n");
+    assert_eq!(
+        parse(&exchange(server.address, many.as_bytes()).await).status,
+        431
+    );
+    let path = format!("GET /{filler} HTTP/1.1\r\n\r\n");
+    let status = parse(&exchange(server.address, path.as_bytes()).await).status;
+    assert!(matches!(status, 414 | 431), "{status}");
+    let fits = format!(
+        "GET /health HTTP/1.1\r\nX: {}\r\nConnection: close\r\n\r\n",
+        &filler[..8000]
+    );
+    assert_eq!(
+        parse(&exchange(server.address, fits.as_bytes()).await).status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_refused_client_may_send_on_for_a_while_without_a_reset() {
+    let server = start(Limits::default()).await;
+    let mut stream = connect(server.address).await;
+    let header = format!("GET /metrics HTTP/1.1\r\nX: {}", "y".repeat(40_000));
+    stream.write_all(header.as_bytes()).await.unwrap();
+    assert_eq!(parse(&rest(&mut stream).await).status, 431);
+    for _ in 0..10 {
+        stream.write_all(&[b'y'; 1000]).await.unwrap();
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_connection_only() {
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = |request: hyper::Request<hyper::body::Incoming>| async move {
+        assert_ne!(request.uri().path(), "/panic");
+        response::text(StatusCode::OK, "fine")
+    };
+    let server = connections::run(listener, short_limits(), handle, std::future::pending());
+    let server = tokio::spawn(server);
+    let mut other = connect(address).await;
+    get_and_keep(&mut other, "/").await;
+    assert!(
+        exchange(address, b"GET /panic HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .is_empty()
+    );
+    assert!(get_and_keep(&mut other, "/").await.ends_with("fine\n"));
+    assert_eq!(get(address, "/").await.text(), "fine\n");
+    server.abort();
+}
+
+#[tokio::test]
+async fn shutdown_ends_idle_connections_and_lets_requests_finish() {
+    let mut server = start(Limits::default()).await;
+    let address = server.address;
+    let mut fresh = connect(address).await;
+    let mut idle = connect(address).await;
+    get_and_keep(&mut idle, "/health").await;
+    let asking = tokio::spawn(exchange(
+        address,
+        b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n",
+    ));
+    let reload = server.reloads.recv().await.unwrap();
+    server.stop.send(()).unwrap();
+    assert!(rest(&mut fresh).await.is_empty());
+    assert!(rest(&mut idle).await.is_empty());
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(!server.task.is_finished());
+    reload.send(Ok("finished".to_owned())).unwrap();
+    assert_eq!(parse(&asking.await.unwrap()).text(), "finished\n");
+    timeout(Duration::from_secs(3), server.task)
+        .await
+        .expect("drained")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_stuck_clients() {
+    let limits = Limits {
+        drain: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let server = start(limits).await;
+    server.board.set_page(Page {
+        text: Bytes::from(vec![b'x'; 32 << 20]),
+        gzip: Bytes::new(),
+    });
+    let mut stuck = connect(server.address).await;
+    stuck
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    stuck.read_exact(&mut [0; 8]).await.unwrap();
+    let mut slow = connect(server.address).await;
+    slow.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
+    let start = Instant::now();
+    server.stop.send(()).unwrap();
+    timeout(PATIENCE, server.task)
+        .await
+        .expect("an end")
+        .unwrap();
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    drip(&mut stuck, Duration::from_millis(10)).await;
+}
+
+#[tokio::test]
+async fn a_scrape_in_the_middle_of_publishing_gets_a_whole_page() {
+    let server = start(Limits::default()).await;
+    let board = server.board.clone();
+    let slot = board.slot("a", "redis://a:1");
+    board.list(vec![slot.clone()]);
+    board.set_page(page("old\n", ""));
+    let publishing = tokio::spawn(async move {
+        for number in 0..2000 {
+            let text = if number % 2 == 0 { "old\n" } else { "newer\n" };
+            board.set_page(page(text, ""));
+            publish(&slot, page(text, ""));
+            tokio::task::yield_now().await;
+        }
+    });
+    for _ in 0..50 {
+        let answer = get(server.address, "/metrics").await;
+        assert!(matches!(answer.text(), "old\n" | "newer\n"), "{answer:?}");
+        assert_eq!(
+            answer.header("content-length").unwrap(),
+            answer.body.len().to_string()
+        );
+    }
+    publishing.await.unwrap();
+}
+
+/// Bytes that are no request, nearly one, or one with odd parts.
+fn request_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let noise = prop::collection::vec(any::<u8>(), 0..400);
+    let odd = (
+        "[A-Z]{0,9}",
+        "[ -~]{0,60}",
+        "HTTP/[0-3]\\.[0-9]",
+        "([ -~]{0,30}\r?\n){0,5}",
+    )
+        .prop_map(|(method, path, version, headers)| {
+            format!("{method} /{path} {version}\r\n{headers}\r\n").into_bytes()
+        });
+    let probe = prop::collection::vec(any::<u8>(), 0..60).prop_map(|target| {
+        [
+            b"GET /probe?target=".as_slice(),
+            &target,
+            b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        ]
+        .concat()
+    });
+    prop_oneof![noise, odd, probe]
+}
+
+#[test]
+fn whatever_bytes_come_the_server_still_answers() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(start(short_limits()));
+    proptest!(|(bytes in request_bytes())| {
+        let health = runtime.block_on(async {
+            let mut stream = connect(server.address).await;
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            let answer = rest(&mut stream).await;
+            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{answer:?}");
+            get(server.address, "/health").await
+        });
+        prop_assert_eq!(health.status, 200);
+    });
+    assert!(!server.task.is_finished());
+}

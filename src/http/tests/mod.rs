@@ -1,0 +1,177 @@
+//! The server on real sockets, with clients that write raw bytes.
+
+mod answers;
+mod limits;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use prometheus::IntCounter;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::connections::{self, Limits};
+use super::deadline::Times;
+use super::{Counters, ReloadRequest, Services, bind, routes};
+use crate::encode::Page;
+use crate::metric::Snapshot;
+use crate::publish::{Board, Publication, Slot};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Limits that a test can wait for.
+fn short_limits() -> Limits {
+    Limits {
+        times: Times {
+            idle: Duration::from_secs(10),
+            request: Duration::from_millis(200),
+            response: Duration::from_millis(300),
+            hang_up: Duration::from_millis(100),
+        },
+        drain: Duration::from_millis(500),
+        ..Limits::default()
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    board: Board,
+    counters: Counters,
+    reloads: mpsc::Receiver<ReloadRequest>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+async fn start(limits: Limits) -> Server {
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let board = Board::default();
+    let counters = Counters {
+        scrapes: IntCounter::new("scrapes", "-").unwrap(),
+        scrape_request_errors: IntCounter::new("errors", "-").unwrap(),
+    };
+    let (reload, reloads) = mpsc::channel(1);
+    let services = Services {
+        board: board.clone(),
+        reload,
+        counters: counters.clone(),
+    };
+    let services = Arc::new(services);
+    let handle = move |request| routes::answer(Arc::clone(&services), request);
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(connections::run(listener, limits, handle, shutdown));
+    Server {
+        address,
+        board,
+        counters,
+        reloads,
+        stop,
+        task,
+    }
+}
+
+fn page(text: &'static str, gzip: &'static str) -> Page {
+    Page {
+        text: Bytes::from_static(text.as_bytes()),
+        gzip: Bytes::from_static(gzip.as_bytes()),
+    }
+}
+
+fn publish(slot: &Slot, page: Page) {
+    slot.set_page(move || page);
+    slot.publish(Publication {
+        snapshot: Snapshot::default(),
+        failure: None,
+        polled_at: SystemTime::now(),
+        server: String::new(),
+    });
+}
+
+/// One response, taken apart.
+#[derive(Debug)]
+struct Received {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Received {
+    fn header(&self, name: &str) -> Option<&str> {
+        let pairs = self.head.lines().filter_map(|line| line.split_once(": "));
+        pairs
+            .into_iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+fn parse(bytes: &[u8]) -> Received {
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .expect("a whole head");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Received {
+        status,
+        head,
+        body: bytes[end + 4..].to_vec(),
+    }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// All that comes until the server closes.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset ends a connection as well as a proper close does.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes))
+        .await
+        .expect("an end in time");
+    bytes
+}
+
+/// Sends bytes on a connection of their own and takes all that comes back.
+async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut stream = connect(address).await;
+    let _ = stream.write_all(request).await;
+    rest(&mut stream).await
+}
+
+/// One request with extra header lines, each with its line end.
+async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Received {
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+    parse(&exchange(address, request.as_bytes()).await)
+}
+
+async fn get(address: SocketAddr, path: &str) -> Received {
+    ask(address, "GET", path, "").await
+}
+
+/// One request on a connection that stays open; bodies here are short.
+async fn get_and_keep(stream: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = [0; 4096];
+    let count = timeout(PATIENCE, stream.read(&mut bytes))
+        .await
+        .expect("in time")
+        .unwrap();
+    String::from_utf8(bytes[..count].to_vec()).unwrap()
+}
