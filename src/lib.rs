@@ -3,11 +3,15 @@
 //! Data flows one way: `config` names the targets, `connection` asks them, `collector` reads the
 //! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.
 
+pub mod catalogue;
 pub mod collector;
+pub mod command;
 pub mod config;
 pub mod connection;
+pub mod daemon;
 pub mod encode;
 pub mod failure;
+pub mod fleet;
 pub mod http;
 pub mod info;
 pub mod metric;

@@ -1,3 +1,133 @@
-//! The wiring: arguments, configuration, daemon.
+//! The wiring: arguments → configuration → daemon or subcommand → exit status.
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use redis_namespace_exporter::config::arguments::{Arguments, Command, Exit, parse};
+use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
+use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
+use tracing::warn;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The configuration is wrong (`EX_CONFIG` of sysexits).
+const EXIT_CONFIGURATION: u8 = 78;
+
+/// Two threads answer scrapes while the page of hundreds of targets is written; more only cost
+/// memory.
+const THREADS: usize = 2;
+
+/// Open files beside those of targets: 512 HTTP connections, files, the runtime's own.
+const FILES_BESIDE_TARGETS: u64 = 550;
+
+fn main() -> ExitCode {
+    match parse() {
+        Ok(arguments) => start(arguments),
+        Err(exit) => end(&exit),
+    }
+}
+
+fn start(arguments: Arguments) -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    if arguments.command == Some(Command::Health) {
+        return match http::health(listen_address(&arguments, &environment)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => fail(&text),
+        };
+    }
+    let config = match load(&arguments, &environment, &collector::names()) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{}", daemon::describe(&problems));
+            return ExitCode::from(EXIT_CONFIGURATION);
+        }
+    };
+    start_log(&config.log);
+    // Exactly one crypto provider, installed before anything could ask for one.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("a second crypto provider is in use");
+        return ExitCode::FAILURE;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build();
+    let ended = runtime.map(|runtime| {
+        let ended = runtime.block_on(run(config, arguments));
+        // Does not wait for what blocks: the resolver of a name, a file on a dead mount.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(text)) => fail(&text),
+        Err(error) => fail(&format!("cannot start the runtime: {error}")),
+    }
+}
+
+/// True when everything was as it should be.
+async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
+    let written = |error: io::Error| format!("cannot write to standard output: {error}");
+    match arguments.command {
+        None => {
+            raise_file_limit(config.targets.len());
+            daemon::run(config, arguments).await.map(|()| true)
+        }
+        Some(Command::Check) => command::check::run(&config, &mut io::stdout())
+            .await
+            .map_err(written),
+        Some(Command::Once) => {
+            let telemetry = telemetry::Telemetry::new().map_err(|error| error.to_string())?;
+            command::once::run(&config, &telemetry, &mut io::stdout())
+                .await
+                .map_err(written)
+        }
+        Some(Command::Namespaces(look)) => {
+            command::namespaces::run(&config, &look, &mut io::stdout()).await
+        }
+        // Answered before there was a configuration.
+        Some(Command::Health) => Ok(true),
+    }
+}
+
+/// Each target has two connections, and the HTTP side must never be left without a descriptor.
+fn raise_file_limit(targets: usize) {
+    let needed = 2 * targets as u64 + FILES_BESIDE_TARGETS;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => warn!(
+            limit,
+            needed, "too few open files are allowed; raise LimitNOFILE"
+        ),
+        Err(error) => warn!(%error, needed, "the limit of open files is not known"),
+    }
+}
+
+fn start_log(log: &Log) {
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::from_level(log.level))
+        .with_writer(io::stderr);
+    match log.format {
+        LogFormat::Text => builder.with_ansi(false).with_target(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
+    }
+}
+
+fn end(exit: &Exit) -> ExitCode {
+    // Nowhere is left to complain when the output is closed.
+    let _ = if exit.status == 0 {
+        io::stdout().write_all(exit.text.as_bytes())
+    } else {
+        io::stderr().write_all(exit.text.as_bytes())
+    };
+    ExitCode::from(exit.status)
+}
+
+fn fail(text: &str) -> ExitCode {
+    // Nowhere is left to complain when standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::FAILURE
+}

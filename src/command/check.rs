@@ -1,0 +1,160 @@
+//! `check`: dials every target and says what will work, what not, and what is missing for it.
+
+use std::io::{self, Write};
+
+use tokio::time::Instant;
+
+use crate::collector::{Collector, Question};
+use crate::config::{Config, Target};
+use crate::failure::{Failure, Reason};
+use crate::namespace::sweep;
+use crate::poll::{Session, collectors};
+use crate::reply::Refusal;
+
+/// Writes one block for every target. True when everything that is on will work.
+///
+/// # Errors
+///
+/// The report could not be written.
+pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
+    writeln!(out, "configuration: good, {} targets", config.targets.len())?;
+    let mut all_work = true;
+    for target in &config.targets {
+        writeln!(out, "{} ({})", target.name, target.address)?;
+        match examine(target).await {
+            Ok(examined) => {
+                all_work &= write_collectors(out, target, &examined)?;
+                all_work &= write_sweep(out, target).await?;
+            }
+            Err(failure) => {
+                all_work = false;
+                writeln!(
+                    out,
+                    "  does not work: {failure}; {}",
+                    remedy(failure.reason)
+                )?;
+            }
+        }
+    }
+    Ok(all_work)
+}
+
+/// What one poll of a target showed.
+struct Examined {
+    server: String,
+    asked: Vec<&'static Collector>,
+    refusals: Vec<(&'static Question, Refusal)>,
+}
+
+async fn examine(target: &Target) -> Result<Examined, Failure> {
+    let deadline = Instant::now() + target.poll.timeout;
+    let mut session = Session::open(target, deadline).await?;
+    let round = session.ask(target, deadline).await?;
+    Ok(Examined {
+        server: session.server_text(),
+        asked: round.collectors,
+        refusals: session.refusals().to_vec(),
+    })
+}
+
+fn write_collectors(
+    out: &mut impl Write,
+    target: &Target,
+    examined: &Examined,
+) -> io::Result<bool> {
+    writeln!(out, "  {}", examined.server)?;
+    let mut all_work = true;
+    for collector in collectors(target) {
+        let name = collector.name;
+        if !examined.asked.iter().any(|asked| asked.name == name) {
+            writeln!(
+                out,
+                "  {name:<18} left out: this kind of server has no such thing"
+            )?;
+            continue;
+        }
+        let refused: Vec<_> = examined
+            .refusals
+            .iter()
+            .filter(|(question, _)| collector.questions.contains(question))
+            .collect();
+        if refused.is_empty() {
+            writeln!(out, "  {name:<18} works")?;
+        }
+        all_work &= refused.is_empty();
+        let mut said = Vec::new();
+        for (question, refusal) in refused {
+            let line = match refusal.code.as_str() {
+                "NOPERM" => format!(
+                    "denied: the user needs {}; or set collectors.{name} to false",
+                    question.permission
+                ),
+                code => format!(
+                    "refused ({code} {}); set collectors.{name} to false",
+                    refusal.message
+                ),
+            };
+            if !said.contains(&line) {
+                writeln!(out, "  {name:<18} {line}")?;
+                said.push(line);
+            }
+        }
+    }
+    Ok(all_work)
+}
+
+/// Says whether the walk over the keyspace works, where it is on.
+async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> {
+    let name = "sweep";
+    if !target.sweep.enabled {
+        return Ok(true);
+    }
+    let refused = match sweep::examine(target).await {
+        Ok(refused) => refused,
+        Err(failure) => {
+            let remedy = match failure.reason {
+                Reason::Denied => "give the user +info +scan",
+                reason => remedy(reason),
+            };
+            writeln!(
+                out,
+                "  {name:<18} does not work: {failure}; {remedy}, or set sweep.enabled to false"
+            )?;
+            return Ok(false);
+        }
+    };
+    if refused.is_empty() {
+        writeln!(out, "  {name:<18} works")?;
+    }
+    for (probe, refusal) in &refused {
+        let (code, permission) = (&refusal.code, probe.permission());
+        writeln!(
+            out,
+            "  {name:<18} refused ({code}): the user needs {permission}, and ~* for the keys"
+        )?;
+    }
+    Ok(refused.is_empty())
+}
+
+/// What to look at, by reason.
+pub(super) const fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Dns => "check the host name in the url",
+        Reason::Refused => "check host and port, and that the server runs",
+        Reason::Timeout => {
+            "check that the server answers and no firewall drops packets; or raise poll.timeout"
+        }
+        Reason::Tls => {
+            "check that the port speaks TLS and its certificate is good; or use redis://"
+        }
+        Reason::Auth => "check username and password",
+        Reason::Denied => "give the user +info, or allow connections from here",
+        Reason::Loading => "wait until the server has loaded its data",
+        Reason::MaxClients => "raise maxclients on the server, or close connections",
+        Reason::Protocol => "check that the port belongs to a Redis server",
+        Reason::Closed => {
+            "check that the server accepts connections from here; if it expects TLS, use rediss://"
+        }
+        Reason::Other => "see the server's log",
+    }
+}

@@ -1,0 +1,254 @@
+//! The report as one JSON document for machines. Numbers are exact, in base units.
+//!
+//! | field | meaning |
+//! | --- | --- |
+//! | `target`, `address`, `server` | what was looked at; `server` is null where none answered |
+//! | `end` | `complete`, `interrupted` or `failed` |
+//! | `failure` | why it failed, else null |
+//! | `seconds` | how long it took |
+//! | `keys_seen` | key names that were seen, duplicates of SCAN included |
+//! | `dataset_bytes`, `explained_share` | `used_memory_dataset`, and the part of it that the total is; or null |
+//! | `refused` | the questions that the server refuses: `scan`, `memory`, `ttl`, `type` |
+//! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
+//! | `namespaces` | list, see below; the one with the most memory first |
+//! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `violations`, `largest_key_bytes` |
+//! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_without_ttl`, `ttl_required`, `ttl_max_seconds` |
+//! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
+//!
+//! A namespace has `name` and `database`; `keys` and `memory_bytes`, each with `value`, `error`,
+//! `lower` and `upper` (95 % interval, error 0 when exact); `share` of all keys; `mean_bytes`;
+//! `keys_without_ttl`; `ttl_seconds` with `p50` (interpolated), `max` (longest seen) and
+//! `buckets`, a list of `at_most` and `keys`, cumulative, where `at_most` null is all; `types`,
+//! keys by data type; `violations` with `ttl_required` and `ttl_max`; `declared` with
+//! `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes`; `largest_key_bytes`. What is not
+//! known or was not declared is null. Names are UTF-8 with other bytes as `\xNN`.
+
+use serde_json::{Map, Value, json};
+
+use super::report::{End, Report, mean, median};
+use crate::metric::Histogram;
+use crate::namespace::estimate::Estimate;
+use crate::namespace::suggest::{Suggestion, to_yaml};
+use crate::namespace::sweep::record::Finding;
+use crate::namespace::tally::DataType;
+
+/// The document, with a line break at its end.
+#[must_use]
+pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
+    let total = report.total();
+    let (end, failure) = match &report.end {
+        End::Complete => ("complete", None),
+        End::Interrupted => ("interrupted", None),
+        End::Failed(failure) => ("failed", Some(failure.to_string())),
+    };
+    let databases = report.databases.iter().map(|seen| {
+        json!({ "database": seen.database, "keys": seen.keys, "coverage": number(seen.coverage) })
+    });
+    let mut document = json!({
+        "target": report.target,
+        "address": report.address,
+        "server": report.server,
+        "end": end,
+        "failure": failure,
+        "seconds": report.duration.as_secs_f64(),
+        "keys_seen": report.keys_seen,
+        "dataset_bytes": report.dataset_bytes.map(number),
+        "explained_share": report.explained_share(),
+        "refused": report.refused.iter().map(|probe| probe.as_str()).collect::<Vec<_>>(),
+        "databases": databases.collect::<Vec<_>>(),
+        "namespaces": report.rows.iter().map(|row| namespace(row, total.keys)).collect::<Vec<_>>(),
+        "total": {
+            "keys": number(total.keys),
+            "keys_error": number(total.keys_error),
+            "memory_bytes": total.memory.map(|(bytes, _)| number(bytes)),
+            "memory_error_bytes": total.memory.map(|(_, error)| number(error)),
+            "keys_without_ttl": total.without_ttl,
+            "violations": total.violations,
+            "largest_key_bytes": total.largest_key_bytes,
+        },
+    });
+    if let (Some(fields), Some(suggestions)) = (document.as_object_mut(), suggestions) {
+        let list: Vec<Value> = suggestions.iter().map(suggestion).collect();
+        fields.insert("suggestions".to_owned(), list.into());
+        fields.insert("suggested_yaml".to_owned(), to_yaml(suggestions).into());
+    }
+    format!("{document:#}\n")
+}
+
+fn namespace(row: &Finding, all: f64) -> Value {
+    let estimate = &row.estimate;
+    let keys = estimate.keys.value;
+    let mean = estimate.memory.and_then(|memory| mean(memory.value, keys));
+    let types = estimate.types.map(|types| {
+        let types = DataType::ALL.iter().zip(types);
+        let types = types.map(|(data_type, keys)| (data_type.as_str().to_owned(), keys.into()));
+        Value::Object(types.collect::<Map<_, _>>())
+    });
+    json!({
+        "name": row.name,
+        "database": row.database,
+        "keys": interval(estimate.keys),
+        "share": number(if all > 0.0 { keys / all } else { 0.0 }),
+        "memory_bytes": estimate.memory.map(interval),
+        "mean_bytes": mean.map(number),
+        "keys_without_ttl": estimate.without_ttl,
+        "ttl_seconds": estimate.ttl.as_ref().map(|ttl| times(ttl, estimate.longest_ttl)),
+        "types": types,
+        "violations": {
+            "ttl_required": estimate.required_broken.filter(|_| row.ttl.required),
+            "ttl_max": estimate.max_broken.filter(|_| row.ttl.max.is_some()),
+        },
+        "declared": {
+            "ttl_required": row.ttl.required,
+            "ttl_max_seconds": row.ttl.max.map(|max| number(max.as_secs_f64())),
+            "memory_quota_bytes": row.memory_quota,
+        },
+        "largest_key_bytes": estimate.largest_key_bytes,
+    })
+}
+
+fn times(ttl: &Histogram, longest: Option<u64>) -> Value {
+    let edges = ttl.edges.iter().map(|edge| json!(edge.at / 1_000));
+    let buckets = edges.zip(ttl.counts.iter().copied());
+    let buckets = buckets.chain([(Value::Null, ttl.count)]);
+    let buckets: Vec<Value> = buckets
+        .map(|(edge, keys)| json!({ "at_most": edge, "keys": keys }))
+        .collect();
+    json!({
+        "p50": longest.and_then(|longest| median(ttl, longest)).map(seconds),
+        "max": longest.map(seconds),
+        "buckets": buckets,
+    })
+}
+
+fn interval(estimate: Estimate) -> Value {
+    json!({
+        "value": number(estimate.value),
+        "error": number(estimate.error),
+        "lower": number(estimate.lower),
+        "upper": number(estimate.upper),
+    })
+}
+
+fn suggestion(suggestion: &Suggestion) -> Value {
+    json!({
+        "name": suggestion.name,
+        "match": suggestion.pattern,
+        "keys": suggestion.keys,
+        "share": number(suggestion.share),
+        "keys_without_ttl": suggestion.keys_without_ttl,
+        "ttl_required": suggestion.ttl_required,
+        "ttl_max_seconds": suggestion.ttl_max.map(|max| number(max.as_secs_f64())),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "TTLs are far below 2^53 ms")]
+fn seconds(milliseconds: u64) -> Value {
+    number(milliseconds as f64 / 1_000.0)
+}
+
+/// A whole number without a point, as everybody reads it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "only what fits is converted"
+)]
+fn number(value: f64) -> Value {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT_MAX {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::report::tests::{report, row};
+    use super::*;
+    use crate::failure::{Failure, Reason};
+
+    fn read(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_exact_and_in_base_units() {
+        let mut rows = vec![row("a", 0, 2_000, 3_145_728.0)];
+        rows[0].ttl.max = Some(Duration::from_mins(1));
+        rows[0].memory_quota = Some(4_096);
+        let text = document(&report(rows), None);
+        assert!(!text.contains("2000.0"), "{text}");
+        let document = read(&text);
+        assert_eq!(document["end"], "complete");
+        assert_eq!(document["seconds"], 1.5);
+        assert_eq!(document["failure"], Value::Null);
+        assert_eq!(document["refused"], json!([]));
+        assert_eq!(
+            document["databases"],
+            json!([{ "database": 0, "keys": 3_000, "coverage": 1 }])
+        );
+        let namespace = &document["namespaces"][0];
+        assert_eq!(
+            namespace["keys"],
+            json!({ "value": 2_000, "error": 0, "lower": 2_000, "upper": 2_000 })
+        );
+        assert_eq!(namespace["memory_bytes"]["value"], 3_145_728);
+        assert_eq!(namespace["mean_bytes"], 1_572.864);
+        assert_eq!(namespace["ttl_seconds"]["max"], 3_600);
+        assert_eq!(namespace["ttl_seconds"]["p50"], 2_250);
+        let buckets = namespace["ttl_seconds"]["buckets"].as_array().unwrap();
+        assert_eq!(buckets.len(), 11);
+        assert_eq!(buckets[5], json!({ "at_most": 3_600, "keys": 1_000 }));
+        assert_eq!(buckets[10], json!({ "at_most": null, "keys": 1_000 }));
+        assert_eq!(namespace["types"]["string"], 2_000);
+        assert_eq!(
+            namespace["violations"],
+            json!({ "ttl_required": null, "ttl_max": 1 })
+        );
+        assert_eq!(
+            namespace["declared"],
+            json!({ "ttl_required": false, "ttl_max_seconds": 60, "memory_quota_bytes": 4_096 })
+        );
+        assert_eq!(document["total"]["keys"], 2_000);
+        assert_eq!(document["total"]["violations"], 1);
+        assert!(document.get("suggestions").is_none());
+    }
+
+    #[test]
+    fn suggestions_come_as_list_and_as_text() {
+        let suggestion = Suggestion {
+            name: "a".to_owned(),
+            pattern: "a:*".to_owned(),
+            keys: 10,
+            share: 0.5,
+            keys_without_ttl: 0,
+            ttl_required: true,
+            ttl_max: Some(Duration::from_mins(1)),
+        };
+        let document = read(&document(&report(Vec::new()), Some(&[suggestion])));
+        let suggestion = &document["suggestions"][0];
+        assert_eq!(suggestion["match"], "a:*");
+        assert_eq!(suggestion["ttl_max_seconds"], 60);
+        let yaml = document["suggested_yaml"].as_str().unwrap();
+        assert!(yaml.starts_with("namespaces:\n"), "{yaml}");
+    }
+
+    #[test]
+    fn names_with_any_character_are_read_back() {
+        let name = "a\"b\\xff\u{1b}\nö";
+        let document = read(&document(&report(vec![row(name, 0, 1, 1.0)]), None));
+        assert_eq!(document["namespaces"][0]["name"], name);
+    }
+
+    #[test]
+    fn a_failure_is_named() {
+        let mut report = report(Vec::new());
+        report.end = End::Failed(Failure::new(Reason::Timeout, "no answer"));
+        let document = read(&document(&report, None));
+        assert_eq!(document["end"], "failed");
+        assert_eq!(document["failure"], "timeout: no answer");
+        assert_eq!(document["total"]["memory_bytes"], Value::Null);
+    }
+}

@@ -1,0 +1,108 @@
+//! One line on standard error that says how far the pass is. Nothing where that is no terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use super::human;
+
+/// The line is written anew at most this often.
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Cells of the bar.
+const BAR: u64 = 20;
+
+/// Back to the start of the line, and clear it.
+const CLEAR: &str = "\r\x1b[K";
+
+/// The line and when it was last written.
+#[derive(Debug)]
+pub struct Progress {
+    is_shown: bool,
+    started: Instant,
+    drawn: Option<Instant>,
+}
+
+impl Progress {
+    /// A line on standard error where that is a terminal.
+    #[must_use]
+    pub fn on_terminal() -> Self {
+        Self {
+            is_shown: io::stderr().is_terminal(),
+            started: Instant::now(),
+            drawn: None,
+        }
+    }
+
+    /// Shows how many of how many keys were seen, if it is time for it.
+    pub fn show(&mut self, seen: u64, keys: u64) {
+        if !self.is_shown {
+            return;
+        }
+        let now = Instant::now();
+        if self.drawn.is_some_and(|drawn| now < drawn + REDRAW_EVERY) {
+            return;
+        }
+        self.drawn = Some(now);
+        write(&format!("{CLEAR}{}", line(seen, keys, now - self.started)));
+    }
+
+    /// Leaves the line as it was before.
+    pub fn clear(&mut self) {
+        if self.drawn.take().is_some() {
+            write(CLEAR);
+        }
+    }
+}
+
+/// What cannot be shown is no reason to end.
+fn write(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// The line: bar, percentage, speed, time that is left. A pass can see more keys than there were.
+#[must_use]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is shown has few digits, and saturates"
+)]
+fn line(seen: u64, keys: u64, elapsed: Duration) -> String {
+    let share = if keys == 0 {
+        1.0
+    } else {
+        (seen as f64 / keys as f64).min(1.0)
+    };
+    let full = (share * BAR as f64) as usize;
+    let bar = "#".repeat(full) + &".".repeat(BAR as usize - full);
+    let speed = seen as f64 / elapsed.as_secs_f64().max(0.001);
+    let left = keys.saturating_sub(seen) as f64 / speed.max(0.001);
+    format!(
+        "[{bar}] {:>3} %  {} keys/s  {} left",
+        (share * 100.0) as u64,
+        human::estimated_count(speed),
+        human::duration((left.ceil() * 1_000.0) as u64)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_far_how_fast_and_how_long() {
+        assert_eq!(
+            line(50_000, 200_000, Duration::from_secs(5)),
+            "[#####...............]  25 %  10,000 keys/s  15s left"
+        );
+    }
+
+    #[test]
+    fn more_keys_than_there_were_are_all() {
+        let shown = line(300, 200, Duration::from_secs(1));
+        assert!(shown.contains("####] 100 %"), "{shown}");
+        assert!(shown.ends_with(" 0ms left"), "{shown}");
+        assert!(line(0, 0, Duration::ZERO).contains("100 %"));
+    }
+}

@@ -1,0 +1,381 @@
+//! What a pass has found, in one value: rows, totals and how it ended. Pure, and no text.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::config::Target;
+use crate::failure::Failure;
+use crate::metric::Histogram;
+use crate::namespace::cost::Probe;
+use crate::namespace::estimate::Estimate;
+use crate::namespace::sweep::record::{Finding, Record};
+
+/// The name of the keys without a namespace of their own.
+const OTHER: &str = "other";
+
+/// How a pass ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every key was passed.
+    Complete,
+    /// A signal came.
+    Interrupted,
+    /// The target failed.
+    Failed(Failure),
+}
+
+/// A pass that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Walked {
+    /// How it ended.
+    pub end: End,
+    /// What kind of server answered; none where none did.
+    pub server: Option<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// A database of the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Its number.
+    pub database: u32,
+    /// Its keys.
+    pub keys: u64,
+    /// Which share of them was seen, from 0 to 1.
+    pub coverage: f64,
+}
+
+/// All that is told of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The name of the target.
+    pub target: String,
+    /// Where it listens, or what was walked in its place.
+    pub address: String,
+    /// What kind of server answered.
+    pub server: Option<String>,
+    /// How the pass ended.
+    pub end: End,
+    /// How long it took.
+    pub duration: Duration,
+    /// Key names that were seen.
+    pub keys_seen: u64,
+    /// The databases that were to be walked.
+    pub databases: Vec<Seen>,
+    /// Memory of keys and values, as the server says; none where not all databases were walked.
+    pub dataset_bytes: Option<f64>,
+    /// The questions that the server refuses.
+    pub refused: Vec<Probe>,
+    /// The namespaces, the one with the most memory first.
+    pub rows: Vec<Finding>,
+}
+
+/// The sums of all rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Total {
+    /// Keys.
+    pub keys: f64,
+    /// The half-width of the interval around them.
+    pub keys_error: f64,
+    /// Memory in bytes, and the half-width of the interval around it. None where it is not known
+    /// of any.
+    pub memory: Option<(f64, f64)>,
+    /// Keys that never expire.
+    pub without_ttl: Option<u64>,
+    /// Keys that break a policy; none where none was declared.
+    pub violations: Option<u64>,
+    /// Memory of the largest key, in bytes.
+    pub largest_key_bytes: Option<u64>,
+}
+
+/// Puts together what is known after a pass. `is_declared` says that there are namespaces in the
+/// configuration; they are shown also where they have no keys.
+#[must_use]
+pub fn build(target: &Target, record: &Record, walked: Walked, is_declared: bool) -> Report {
+    let wanted = target.sweep.databases.as_ref();
+    let is_wanted = |database: u32| wanted.is_none_or(|wanted| wanted.contains(&database));
+    let databases = record.databases().into_iter();
+    let databases = databases.filter(|(database, _, _)| is_wanted(*database));
+    let address = target.sweep.from.as_ref();
+    Report {
+        target: target.name.clone(),
+        address: address
+            .map_or(&target.address, |from| &from.address)
+            .to_string(),
+        server: walked.server,
+        end: walked.end,
+        duration: walked.duration,
+        keys_seen: record.keys_visited(),
+        databases: databases
+            .map(|(database, keys, coverage)| Seen {
+                database,
+                keys,
+                coverage,
+            })
+            .collect(),
+        dataset_bytes: record.dataset_bytes().filter(|_| wanted.is_none()),
+        refused: record.refused().collect(),
+        rows: rows(record.findings(), is_declared),
+    }
+}
+
+/// The findings that are worth a row, in the order of their memory. A declared namespace that has
+/// no keys anywhere has one row.
+fn rows(findings: Vec<Finding>, is_declared: bool) -> Vec<Finding> {
+    let named: Vec<&Finding> = findings.iter().collect();
+    let mut shown: BTreeSet<String> = named
+        .iter()
+        .filter(|finding| finding.estimate.keys.value > 0.0)
+        .map(|finding| finding.name.clone())
+        .collect();
+    let mut rows: Vec<Finding> = findings
+        .into_iter()
+        .filter(|finding| {
+            finding.estimate.keys.value > 0.0
+                || (is_declared && finding.name != OTHER && shown.insert(finding.name.clone()))
+        })
+        .collect();
+    rows.sort_by(|left, right| {
+        let memory = |finding: &Finding| finding.estimate.memory.map_or(0.0, |memory| memory.value);
+        let keys = |finding: &Finding| finding.estimate.keys.value;
+        memory(right)
+            .total_cmp(&memory(left))
+            .then(keys(right).total_cmp(&keys(left)))
+            .then_with(|| left.name.cmp(&right.name))
+    });
+    rows
+}
+
+impl Report {
+    /// The sums of all rows. Errors are added as those of independent estimates.
+    #[must_use]
+    pub fn total(&self) -> Total {
+        let sum = |values: &dyn Fn(&Finding) -> Option<u64>| {
+            let values = self.rows.iter().filter_map(values);
+            values.reduce(u64::saturating_add)
+        };
+        let memory: Vec<Estimate> = self
+            .rows
+            .iter()
+            .filter_map(|row| row.estimate.memory)
+            .collect();
+        let bytes = memory.iter().map(|memory| memory.value).sum();
+        let largest = self.rows.iter().map(|row| row.estimate.largest_key_bytes);
+        Total {
+            keys: self.rows.iter().map(|row| row.estimate.keys.value).sum(),
+            keys_error: together(self.rows.iter().map(|row| row.estimate.keys.error)),
+            memory: (!memory.is_empty())
+                .then(|| (bytes, together(memory.iter().map(|memory| memory.error)))),
+            without_ttl: sum(&|row| row.estimate.without_ttl),
+            violations: sum(&violations),
+            largest_key_bytes: largest.flatten().max(),
+        }
+    }
+
+    /// The share of the server's data set that the rows make up.
+    #[must_use]
+    pub fn explained_share(&self) -> Option<f64> {
+        let (bytes, _) = self.total().memory?;
+        let dataset = self.dataset_bytes.filter(|dataset| *dataset > 0.0)?;
+        Some(bytes / dataset)
+    }
+}
+
+fn together(errors: impl Iterator<Item = f64>) -> f64 {
+    errors.map(|error| error * error).sum::<f64>().sqrt()
+}
+
+/// Keys that break a policy of their namespace; none where it has no policy.
+#[must_use]
+pub fn violations(row: &Finding) -> Option<u64> {
+    let required = row.estimate.required_broken.filter(|_| row.ttl.required);
+    let max = row.estimate.max_broken.filter(|_| row.ttl.max.is_some());
+    match (required, max) {
+        (None, None) => None,
+        (required, max) => Some(required.unwrap_or(0).saturating_add(max.unwrap_or(0))),
+    }
+}
+
+/// Memory per key, in bytes.
+#[must_use]
+pub fn mean(memory: f64, keys: f64) -> Option<f64> {
+    (keys > 0.0).then(|| memory / keys)
+}
+
+/// The median of the remaining TTLs in milliseconds, interpolated within its bucket; none where
+/// no key has one. `longest` bounds the last bucket.
+#[must_use]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an interpolated median needs few digits"
+)]
+pub fn median(histogram: &Histogram, longest: u64) -> Option<u64> {
+    if histogram.count == 0 {
+        return None;
+    }
+    let half = histogram.count as f64 / 2.0;
+    let edges = histogram.edges.iter().map(|edge| edge.at);
+    let buckets = edges.zip(histogram.counts.iter().copied());
+    let beyond = std::iter::once((longest, histogram.count));
+    let (mut lower, mut below) = (0, 0);
+    for (edge, counted) in buckets.chain(beyond) {
+        let upper = edge.min(longest).max(lower);
+        if counted as f64 >= half {
+            let part = (half - below as f64) / counted.saturating_sub(below).max(1) as f64;
+            return Some((lower as f64 + part * (upper - lower) as f64) as u64);
+        }
+        (lower, below) = (upper, counted);
+    }
+    Some(longest)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::TtlPolicy;
+    use crate::namespace::Group;
+    use crate::namespace::estimate::NamespaceEstimate;
+    use crate::namespace::tally::TTL_EDGES;
+
+    fn exactly(value: f64) -> Estimate {
+        Estimate {
+            value,
+            error: 0.0,
+            lower: value,
+            upper: value,
+        }
+    }
+
+    /// An exact row; half of its keys have TTLs up to an hour.
+    pub(in super::super) fn row(name: &str, database: u32, keys: u64, bytes: f64) -> Finding {
+        let counts = TTL_EDGES
+            .iter()
+            .map(|edge| if edge.at < 3_600_000 { 0 } else { keys / 2 });
+        Finding {
+            database,
+            name: name.to_owned(),
+            ttl: TtlPolicy::default(),
+            memory_quota: None,
+            estimate: NamespaceEstimate {
+                group: Group::OTHER,
+                keys: exactly(f64::from(u32::try_from(keys).unwrap())),
+                memory: Some(exactly(bytes)),
+                without_ttl: Some(keys / 2),
+                ttl: Some(Histogram {
+                    edges: &TTL_EDGES,
+                    counts: counts.collect(),
+                    count: keys / 2,
+                    sum: 0.0,
+                }),
+                longest_ttl: (keys > 1).then_some(3_600_000),
+                key_bytes: None,
+                types: Some([keys, 0, 0, 0, 0, 0, 0]),
+                required_broken: Some(keys / 2),
+                max_broken: Some(1),
+                largest_key_bytes: (keys > 0).then_some(2_048),
+                folded: 0,
+            },
+        }
+    }
+
+    pub(in super::super) fn report(rows: Vec<Finding>) -> Report {
+        Report {
+            target: "cache".to_owned(),
+            address: "redis://127.0.0.1:6379".to_owned(),
+            server: Some("redis 7.0 standalone".to_owned()),
+            end: End::Complete,
+            duration: Duration::from_millis(1_500),
+            keys_seen: 3_000,
+            databases: vec![Seen {
+                database: 0,
+                keys: 3_000,
+                coverage: 1.0,
+            }],
+            dataset_bytes: None,
+            refused: Vec::new(),
+            rows,
+        }
+    }
+
+    fn names(rows: &[Finding]) -> Vec<(&str, u32)> {
+        let name = |row: &Finding| row.name.len();
+        assert!(rows.iter().all(|row| name(row) > 0));
+        rows.iter()
+            .map(|row| (row.name.as_str(), row.database))
+            .collect()
+    }
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_memory() {
+        let findings = vec![
+            row("small", 0, 10, 10.0),
+            row("big", 0, 1, 99.0),
+            row("more", 0, 20, 10.0),
+        ];
+        let rows = rows(findings, false);
+        assert_eq!(names(&rows), [("big", 0), ("more", 0), ("small", 0)]);
+    }
+
+    #[test]
+    fn a_declared_namespace_without_keys_has_one_row() {
+        let findings = || {
+            vec![
+                row("other", 0, 0, 0.0),
+                row("used", 0, 1, 9.0),
+                row("empty", 0, 0, 0.0),
+                row("used", 1, 0, 0.0),
+                row("empty", 1, 0, 0.0),
+            ]
+        };
+        let declared = rows(findings(), true);
+        assert_eq!(names(&declared), [("used", 0), ("empty", 0)]);
+        assert_eq!(names(&rows(findings(), false)), [("used", 0)]);
+    }
+
+    #[test]
+    fn the_total_adds_up_and_its_error_is_that_of_independent_parts() {
+        let mut parts = vec![row("a", 0, 10, 100.0), row("b", 0, 20, 50.0)];
+        parts[0].estimate.keys.error = 3.0;
+        parts[1].estimate.keys.error = 4.0;
+        parts[0].ttl.required = true;
+        let total = report(parts).total();
+        assert!((total.keys - 30.0).abs() < 1e-9);
+        assert!((total.keys_error - 5.0).abs() < 1e-9);
+        assert_eq!(total.memory, Some((150.0, 0.0)));
+        assert_eq!(total.without_ttl, Some(15));
+        assert_eq!(total.violations, Some(5));
+        assert_eq!(total.largest_key_bytes, Some(2_048));
+        assert_eq!(report(Vec::new()).total(), Total::default());
+    }
+
+    #[test]
+    fn only_declared_policies_can_be_broken() {
+        let mut row = row("a", 0, 10, 100.0);
+        assert_eq!(violations(&row), None);
+        row.ttl.max = Some(Duration::from_secs(1));
+        assert_eq!(violations(&row), Some(1));
+        row.ttl.required = true;
+        assert_eq!(violations(&row), Some(6));
+    }
+
+    #[test]
+    fn the_median_is_within_its_bucket() {
+        let histogram = |counts: [u64; 10], count| Histogram {
+            edges: &TTL_EDGES,
+            counts: counts.to_vec(),
+            count,
+            sum: 0.0,
+        };
+        let none = histogram([0; 10], 0);
+        assert_eq!(median(&none, 0), None);
+        // 100 keys between 15 minutes and an hour; the longest has 45 minutes.
+        let hour = histogram([0, 0, 0, 0, 0, 100, 100, 100, 100, 100], 100);
+        assert_eq!(median(&hour, 2_700_000), Some(1_800_000));
+        // One beyond the last edge.
+        let long = histogram([0; 10], 1);
+        assert_eq!(median(&long, 4_592_000_000), Some(3_592_000_000));
+    }
+}

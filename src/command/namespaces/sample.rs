@@ -1,0 +1,115 @@
+//! A uniform sample of the keys of a pass, for suggestions. Not what is counted.
+//!
+//! It takes at most 200,000 names of at most 512 bytes each, with 40 bytes beside each: 110 MB if
+//! all names are that long, and about 20 MB with names of usual length.
+
+use std::time::Duration;
+
+use crate::namespace::suggest::{ObservedTtl, SampledKey};
+use crate::namespace::sweep::Found;
+use crate::namespace::tally::Expiry;
+
+/// The most names.
+pub const NAMES_MAX: usize = 200_000;
+
+/// The longest name, in bytes; of longer ones the beginning is kept.
+pub const NAME_BYTES_MAX: usize = 512;
+
+/// Names with their TTLs.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    keys: Vec<(Box<[u8]>, ObservedTtl)>,
+    seen: u64,
+}
+
+impl Sample {
+    /// Offers a key; every key that is offered has the same chance to be in the sample in the end.
+    /// `random` gives a number below its argument. Keys that were gone are not taken.
+    pub fn see(&mut self, name: &[u8], found: &Found, random: impl FnOnce(u64) -> u64) {
+        if found.is_gone {
+            return;
+        }
+        self.seen += 1;
+        if self.keys.len() < NAMES_MAX {
+            self.keys.push(entry(name, found));
+            return;
+        }
+        let place = usize::try_from(random(self.seen)).unwrap_or(usize::MAX);
+        if let Some(kept) = self.keys.get_mut(place) {
+            *kept = entry(name, found);
+        }
+    }
+
+    /// The keys that were kept.
+    #[must_use]
+    pub fn keys(&self) -> &[(Box<[u8]>, ObservedTtl)] {
+        &self.keys
+    }
+
+    /// The keys that were kept, as suggestions want them.
+    pub fn sampled(&self) -> impl Iterator<Item = SampledKey<'_>> {
+        self.keys
+            .iter()
+            .map(|(name, ttl)| SampledKey { name, ttl: *ttl })
+    }
+}
+
+fn entry(name: &[u8], found: &Found) -> (Box<[u8]>, ObservedTtl) {
+    let kept = name.get(..NAME_BYTES_MAX).unwrap_or(name);
+    let ttl = match found.details.expiry {
+        None => ObservedTtl::Unknown,
+        Some(Expiry::Never) => ObservedTtl::Never,
+        Some(Expiry::In(left)) => ObservedTtl::Remaining(Duration::from_millis(left)),
+    };
+    (kept.into(), ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(is_gone: bool) -> Found {
+        Found {
+            is_gone,
+            ..Found::default()
+        }
+    }
+
+    #[test]
+    fn names_and_their_number_are_bounded() {
+        let mut sample = Sample::default();
+        sample.see(&[b'k'; 1_000], &found(false), |_| 0);
+        for number in 0..NAMES_MAX {
+            sample.see(number.to_string().as_bytes(), &found(false), |_| 1);
+        }
+        assert_eq!(sample.keys().len(), NAMES_MAX);
+        assert_eq!(sample.keys()[0].0.len(), NAME_BYTES_MAX);
+        // The last one took the place that chance gave it.
+        assert_eq!(*sample.keys()[1].0, *(NAMES_MAX - 1).to_string().as_bytes());
+    }
+
+    #[test]
+    fn the_chance_of_a_late_key_is_that_of_all_seen() {
+        let mut sample = Sample::default();
+        for _ in 0..NAMES_MAX {
+            sample.see(b"early", &found(false), |_| 0);
+        }
+        let mut below = Vec::new();
+        for _ in 0..2 {
+            sample.see(b"late", &found(false), |most| {
+                below.push(most);
+                most - 1
+            });
+        }
+        let full = NAMES_MAX as u64;
+        assert_eq!(below, [full + 1, full + 2]);
+        assert!(sample.keys().iter().all(|(name, _)| **name == *b"early"));
+    }
+
+    #[test]
+    fn keys_that_are_gone_are_left_out() {
+        let mut sample = Sample::default();
+        sample.see(b"gone", &found(true), |_| 0);
+        assert!(sample.keys().is_empty());
+    }
+}

@@ -1,0 +1,53 @@
+//! `once`: polls every target once and prints the exposition.
+
+use std::io::{self, Write};
+
+use crate::config::Config;
+use crate::encode::encode;
+use crate::failure::Failure;
+use crate::metric::Snapshot;
+use crate::outcome::{self, Times};
+use crate::poll;
+use crate::telemetry::Telemetry;
+
+/// Polls every target once, all at the same time, and writes one page. True when all were up.
+///
+/// # Errors
+///
+/// The page could not be written.
+pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -> io::Result<bool> {
+    let polls: Vec<_> = config
+        .targets
+        .iter()
+        .map(|target| {
+            let (target, telemetry) = (target.clone(), telemetry.clone());
+            tokio::spawn(async move { poll::once(&target, &telemetry).await })
+        })
+        .collect();
+    let mut snapshots: Vec<(&str, Snapshot)> = Vec::new();
+    let mut all_up = true;
+    for (target, poll) in config.targets.iter().zip(polls) {
+        let result = poll.await.map_err(io::Error::other)?;
+        let snapshot = result.unwrap_or_else(|failure| {
+            all_up = false;
+            report(&target.name, &failure)
+        });
+        snapshots.push((&target.name, snapshot));
+    }
+    let labelled: Vec<_> = snapshots
+        .iter()
+        .map(|(name, snapshot)| (Some(*name), snapshot))
+        .collect();
+    out.write_all(&encode(&labelled, config.legacy_names))?;
+    out.flush()?;
+    Ok(all_up)
+}
+
+fn report(name: &str, failure: &Failure) -> Snapshot {
+    tracing::error!(name, %failure, "the poll failed");
+    let times = Times {
+        duration: std::time::Duration::ZERO,
+        ended_at: poll::now(),
+    };
+    outcome::failed(failure.reason, times)
+}

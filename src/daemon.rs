@@ -1,0 +1,186 @@
+//! The wiring of the daemon: pollers, page, server, signals, reload.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+
+use crate::config::{self, Arguments, Config, Problem};
+use crate::fleet::Fleet;
+use crate::http::{self, Counters, ReloadRequest};
+use crate::page;
+use crate::publish::Board;
+use crate::supervise::supervise;
+use crate::telemetry::Telemetry;
+
+/// Everything has ended this long after the first signal, whatever hangs.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+///
+/// It could not start: one sentence that names the place and the remedy.
+pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
+    let listener = http::bind(config.listen).await.map_err(|error| {
+        format!(
+            "cannot listen on {}: {error}; end what uses the port or set --web.listen-address",
+            config.listen
+        )
+    })?;
+    let telemetry = Telemetry::new().map_err(|error| error.to_string())?;
+    let signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %config.listen,
+        targets = config.targets.len(),
+        "serving"
+    );
+    let board = Board::default();
+    let (legacy_sender, legacy_names) = watch::channel(config.legacy_names);
+    let mut fleet = Fleet::new(board.clone(), telemetry.clone());
+    fleet.apply(config.targets.clone(), &config.namespaces);
+    telemetry.loaded(true);
+    let pages = start_pages(&board, &telemetry, legacy_names);
+    let counters = Counters {
+        scrapes: telemetry.scrapes.clone(),
+        scrape_request_errors: telemetry.scrape_request_errors.clone(),
+    };
+    let (reload, requests) = mpsc::channel(1);
+    let reloader = Reloader {
+        board: board.clone(),
+        arguments,
+        config,
+        fleet,
+        telemetry,
+        legacy_names: legacy_sender,
+    };
+    let reloads = tokio::spawn(reloader.run(requests));
+    let shutdown = signals.shutdown(reload.clone());
+    http::serve(
+        listener,
+        http::Services {
+            board,
+            reload,
+            counters,
+        },
+        shutdown,
+    )
+    .await;
+    pages.abort();
+    reloads.abort();
+    info!("ended");
+    Ok(())
+}
+
+/// Writes pages for ever. Should that ever break off, no page is better than one that stays.
+fn start_pages(
+    board: &Board,
+    telemetry: &Telemetry,
+    legacy_names: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let (emptied, board, telemetry) = (board.clone(), board.clone(), telemetry.clone());
+    let on_break = move || emptied.clear_pages();
+    let task = move |_: bool| page::run(board.clone(), telemetry.clone(), legacy_names.clone());
+    tokio::spawn(supervise("pages".to_owned(), on_break, task))
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Done at the first SIGTERM or SIGINT; a second one, or the time being up, ends the process
+    /// at once. SIGHUP asks for a reload.
+    async fn shutdown(mut self, reload: mpsc::Sender<ReloadRequest>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.hangup.recv() => {
+                    let (reply, _) = oneshot::channel();
+                    // A reload that is waiting already will read what this one would.
+                    let _ = reload.try_send(reply);
+                }
+            }
+        }
+        info!("ending: open requests are finished; a second signal ends at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                () = tokio::time::sleep(SHUTDOWN_MAX) => {}
+            }
+            std::process::exit(1);
+        });
+    }
+}
+
+/// Reads the configuration again when it is asked to. It alone changes the fleet.
+struct Reloader {
+    board: Board,
+    arguments: Arguments,
+    config: Config,
+    fleet: Fleet,
+    telemetry: Telemetry,
+    legacy_names: watch::Sender<bool>,
+}
+
+impl Reloader {
+    async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
+        while let Some(reply) = requests.recv().await {
+            let result = self.reload();
+            self.telemetry.loaded(result.is_ok());
+            match &result {
+                Ok(summary) => info!(summary, "the configuration was loaded"),
+                Err(problems) => error!(problems, "the configuration stays as it was"),
+            }
+            // Whoever asked by signal does not wait for the answer.
+            let _ = reply.send(result);
+        }
+    }
+
+    fn reload(&mut self) -> Result<String, String> {
+        let names = crate::collector::names();
+        let config = config::load(&self.arguments, &|name| std::env::var(name).ok(), &names)
+            .map_err(|problems| describe(&problems))?;
+        self.legacy_names.send_replace(config.legacy_names);
+        let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
+        self.board.mark_stale();
+        let mut summary = format!(
+            "{} targets started, {} ended, {} kept",
+            change.started, change.ended, change.kept
+        );
+        if config.listen != self.config.listen || config.log != self.config.log {
+            summary.push_str("; listen and log change at the next start");
+        }
+        self.config = Config {
+            listen: self.config.listen,
+            log: self.config.log,
+            ..config
+        };
+        Ok(summary)
+    }
+}
+
+/// All problems of a configuration, a line each.
+#[must_use]
+pub fn describe(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

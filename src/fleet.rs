@@ -1,0 +1,210 @@
+//! The tasks of all targets: starts, supervises and ends them as the configuration says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use crate::config::{Namespace, Target};
+use crate::namespace::sweep;
+use crate::poll::{self, Start};
+use crate::publish::{Board, Slot};
+use crate::supervise::supervise;
+use crate::telemetry::Telemetry;
+
+/// Time between the first polls of two targets: enough to not dial hundreds at once.
+const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
+
+/// How long a task that broke off waits before it starts again.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// All targets that are polled.
+#[derive(Debug)]
+pub struct Fleet {
+    board: Board,
+    telemetry: Telemetry,
+    namespaces: Arc<[Namespace]>,
+    running: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    target: Target,
+    slot: Arc<Slot>,
+    poll: AbortHandle,
+    sweep: AbortHandle,
+}
+
+/// What applying a configuration changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Targets that were not there, or not like this.
+    pub started: usize,
+    /// Targets that are gone, or were different.
+    pub ended: usize,
+    /// Targets that stay as they are, with their connection.
+    pub kept: usize,
+}
+
+impl Fleet {
+    /// A fleet without targets.
+    #[must_use]
+    pub fn new(board: Board, telemetry: Telemetry) -> Self {
+        Self {
+            board,
+            telemetry,
+            namespaces: Arc::new([]),
+            running: Vec::new(),
+        }
+    }
+
+    /// Polls and walks these targets and no others. One that is the same as before keeps its tasks
+    /// and its connections, but for a walk whose namespaces are others now. All are listed in the
+    /// order given.
+    pub fn apply(&mut self, targets: Vec<Target>, namespaces: &[Namespace]) -> Change {
+        let regroup = *self.namespaces != *namespaces;
+        self.namespaces = namespaces.into();
+        let before = std::mem::take(&mut self.running);
+        let (mut kept, gone): (Vec<_>, Vec<_>) = before
+            .into_iter()
+            .partition(|old| targets.contains(&old.target));
+        let change = Change {
+            started: targets.len() - kept.len(),
+            ended: gone.len(),
+            kept: kept.len(),
+        };
+        // First, so that a target that only changed never has two connections.
+        self.end(&gone, &targets);
+        let mut started = 0;
+        for target in targets {
+            let same = kept.iter().position(|old| old.target == target);
+            let running = if let Some(at) = same {
+                self.keep(kept.swap_remove(at), regroup)
+            } else {
+                started += 1;
+                self.start(target, start_of(started - 1, change.started))
+            };
+            self.running.push(running);
+        }
+        self.telemetry.set_targets(self.running.len());
+        self.board.list(
+            self.running
+                .iter()
+                .map(|running| Arc::clone(&running.slot))
+                .collect(),
+        );
+        change
+    }
+
+    fn keep(&self, mut running: Running, regroup: bool) -> Running {
+        if regroup {
+            running.sweep.abort();
+            running.sweep = self.start_sweep(&running.target, &running.slot, Duration::ZERO);
+        }
+        running
+    }
+
+    fn start(&self, target: Target, start: Start) -> Running {
+        let slot = self.board.slot(&target.name, &target.address.to_string());
+        self.telemetry.start_target(&target.name);
+        let sweep = self.start_sweep(&target, &slot, start.first);
+        let poll = self.start_poll(&target, &slot, start);
+        Running {
+            target,
+            slot,
+            poll,
+            sweep,
+        }
+    }
+
+    fn start_poll(&self, target: &Target, slot: &Arc<Slot>, start: Start) -> AbortHandle {
+        let place = Arc::clone(slot);
+        let (target, slot) = (target.clone(), Arc::clone(slot));
+        let (name, telemetry) = (target.name.clone(), self.telemetry.clone());
+        let task = move |is_restart: bool| {
+            let again = Start {
+                first: RESTART_AFTER,
+                second: 1.0,
+            };
+            let start = if is_restart { again } else { start };
+            poll::run(target.clone(), Arc::clone(&slot), telemetry.clone(), start)
+        };
+        let (broken, telemetry, at) = (name.clone(), self.telemetry.clone(), Arc::clone(&place));
+        let on_break = move || {
+            telemetry.panicked(&broken);
+            // What the broken task published must not look fresh.
+            poll::publish_break(&at);
+        };
+        tokio::spawn(supervise(name, on_break, task)).abort_handle()
+    }
+
+    fn start_sweep(&self, target: &Target, slot: &Arc<Slot>, first: Duration) -> AbortHandle {
+        let (target, slot) = (target.clone(), Arc::clone(slot));
+        let (name, namespaces) = (target.name.clone(), Arc::clone(&self.namespaces));
+        let task = move |is_restart: bool| {
+            let delay = if is_restart { RESTART_AFTER } else { first };
+            sweep::run(
+                target.clone(),
+                Arc::clone(&namespaces),
+                Arc::clone(&slot),
+                delay,
+            )
+        };
+        let (broken, telemetry) = (name.clone(), self.telemetry.clone());
+        let on_break = move || telemetry.panicked(&broken);
+        tokio::spawn(supervise(name, on_break, task)).abort_handle()
+    }
+
+    fn end(&self, gone: &[Running], wanted: &[Target]) {
+        for old in gone {
+            old.poll.abort();
+            old.sweep.abort();
+            let name = &old.target.name;
+            if !wanted.iter().any(|target| target.name == *name) {
+                self.telemetry.end_target(name);
+            }
+        }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for running in &self.running {
+            running.poll.abort();
+            running.sweep.abort();
+        }
+    }
+}
+
+/// When the `at`-th of `count` new targets is polled first and second.
+fn start_of(at: usize, count: usize) -> Start {
+    let place = u32::try_from(at).unwrap_or(u32::MAX);
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    let second = (f64::from(place) + 1.0) / f64::from(count);
+    Start {
+        first: FIRST_POLLS_APART.saturating_mul(place),
+        second,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_target_is_polled_at_once_and_then_at_the_interval() {
+        assert_eq!(
+            start_of(0, 1),
+            Start {
+                first: Duration::ZERO,
+                second: 1.0
+            }
+        );
+    }
+
+    #[test]
+    fn second_polls_of_many_are_spread_over_the_interval() {
+        let seconds: Vec<_> = (0..4).map(|at| start_of(at, 4).second).collect();
+        assert_eq!(seconds, [0.25, 0.5, 0.75, 1.0]);
+    }
+}
