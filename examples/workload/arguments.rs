@@ -1,0 +1,80 @@
+//! The flags. Not what they mean to each namespace: the namespaces' files say that.
+
+use clap::Parser;
+
+/// Writes a Redis as a web application does, at a steady rate, until stopped.
+#[derive(Debug, Parser)]
+#[command(name = "workload", version)]
+pub struct Arguments {
+    /// The server, as redis://user:password@host:port/database.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        hide_env_values = true,
+        default_value = "redis://127.0.0.1:6379"
+    )]
+    pub url: String,
+    /// Operations per second in total, evenly spaced. One operation is one or two commands.
+    #[arg(long, default_value = "500", value_parser = positive)]
+    pub rate: f64,
+    /// Writes about this many keys at once before the steady load starts.
+    #[arg(long, default_value_t = 0)]
+    pub seed_keys: u64,
+    /// Share of rate limit keys, from 0 to 1, that never get their EXPIRE.
+    #[arg(long, default_value = "0.001", value_parser = share)]
+    pub forget_expire: f64,
+    /// Fills the server up to its maxmemory and keeps it there, so that it evicts keys.
+    #[arg(long)]
+    pub pressure: bool,
+    /// Seconds of steady load; without it, until SIGINT or SIGTERM.
+    #[arg(long, value_parser = positive)]
+    pub duration: Option<f64>,
+    /// Makes the same choices again on each run with the same number.
+    #[arg(long)]
+    pub random_seed: Option<u64>,
+    /// Exits after seeding.
+    #[arg(long, requires = "seed_keys")]
+    pub seed_only: bool,
+}
+
+/// The greatest rate and duration: far beyond use, and still a valid `Duration`.
+const GREATEST: f64 = 1e9;
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if (0.001..=GREATEST).contains(&number) {
+        Ok(number)
+    } else {
+        Err("give a number between 0.001 and 1000000000".to_owned())
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if (0.0..=1.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("give a share between 0 and 1".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_that_cannot_be_kept_is_refused() {
+        for text in ["0", "-1", "NaN", "inf", "fast"] {
+            assert!(positive(text).is_err(), "{text}");
+        }
+        assert_eq!(positive("0.5"), Ok(0.5));
+    }
+
+    #[test]
+    fn a_share_lies_between_none_and_all() {
+        for text in ["-0.1", "1.1", "NaN", "half"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+        assert_eq!(share("1"), Ok(1.0));
+    }
+}

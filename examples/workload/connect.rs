@@ -1,0 +1,82 @@
+//! Dialling, again and again while the server is away. Not what is then said on the connection.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
+};
+use tokio::time::sleep;
+
+use crate::stop::Stop;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Long enough for a server that is busy saving; short enough to notice a frozen one.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Reads the URL.
+///
+/// # Errors
+/// Names the problem without the URL, which may hold a password.
+pub fn client(url: &str) -> Result<Client, String> {
+    quiet(url).map_err(|_| {
+        "--url (REDIS_URL) is not a Redis URL; write redis://user:password@host:port/0".to_owned()
+    })
+}
+
+/// Without the library's CLIENT SETINFO, which servers before 7.2 count as an error.
+fn quiet(url: &str) -> RedisResult<Client> {
+    let info = url.into_connection_info()?;
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    Client::open(info.set_redis_settings(settings))
+}
+
+/// The settings that all connections share.
+pub fn settings() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+}
+
+/// Dials once.
+pub async fn dial(client: &Client) -> RedisResult<MultiplexedConnection> {
+    client
+        .get_multiplexed_async_connection_with_config(&settings())
+        .await
+}
+
+/// Dials until it succeeds or the stop comes (`None`). Each new reason of failure is told once.
+pub async fn dial_patiently(client: &Client, stop: &Stop) -> Option<MultiplexedConnection> {
+    let mut told = String::new();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let problem = tokio::select! {
+            dialled = dial(client) => match dialled {
+                Ok(connection) => return Some(connection),
+                Err(problem) => problem.to_string(),
+            },
+            () = stop.wait() => return None,
+        };
+        if problem != told {
+            eprintln!("workload: cannot connect, trying on: {problem}");
+            told = problem;
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.wait() => return None,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether the connection is of no more use after this error.
+///
+/// An error that the server answered with (out of memory, loading) leaves the connection sound.
+pub fn is_lost(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.kind() == ErrorKind::Parse
+}

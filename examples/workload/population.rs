@@ -1,0 +1,64 @@
+//! How many users, responses, clients and connections there are. Pure.
+//!
+//! The numbers follow from the rate, so that the hit rate and the share of live connections are
+//! the same at any rate.
+
+/// Distinct things that the load names.
+#[derive(Clone, Copy, Debug)]
+pub struct Population {
+    /// Users that have or can have a session.
+    pub users: u64,
+    /// API responses that are asked for again and again.
+    pub popular_responses: u64,
+    /// Addresses that send requests.
+    pub clients: u64,
+    /// Websocket connections that are open at a time.
+    pub connections: u64,
+}
+
+/// Popular API responses per operation and second: few enough that each is asked for often
+/// compared with its TTL.
+const POPULAR_RESPONSES: f64 = 6.0;
+/// Websocket connections per operation and second: few enough that each heartbeat comes before
+/// the shortest TTL ends.
+const CONNECTIONS: f64 = 8.0;
+
+impl Population {
+    /// The population for a load of `rate` operations a second after seeding `keys` keys.
+    pub fn new(rate: f64, keys: u64) -> Self {
+        Self {
+            users: crate::session::seeded(keys).max(20_000),
+            popular_responses: at_least_one(rate * POPULAR_RESPONSES),
+            clients: 50_000,
+            connections: at_least_one(rate * CONNECTIONS),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the greatest rate is far below 2^52, and none is negative"
+)]
+fn at_least_one(number: f64) -> u64 {
+    (number.ceil() as u64).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_load_still_has_something_to_ask_for() {
+        let population = Population::new(0.001, 0);
+        assert_eq!(
+            (population.popular_responses, population.connections),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn every_seeded_session_belongs_to_a_user() {
+        assert_eq!(Population::new(500.0, 1_000_000).users, 450_000);
+    }
+}

@@ -1,0 +1,62 @@
+//! The one signal on which every task ends. It does not end them: they look for it themselves.
+//!
+//! An operation in flight is finished first, so that a clean stop never drops the EXPIRE that
+//! belongs to an INCR.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// Set once, seen by all clones.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<watch::Sender<bool>>);
+
+impl Stop {
+    /// Whether it is time to end.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns when it is time to end.
+    pub async fn wait(&self) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = self.0.subscribe().wait_for(|set| *set).await;
+    }
+
+    /// Sets it after a while.
+    pub fn set_after(&self, delay: Duration) {
+        let stop = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            stop.0.send_replace(true);
+        });
+    }
+}
+
+/// A stop that SIGINT and SIGTERM set. A second signal ends the process at once.
+///
+/// # Errors
+/// When the signals cannot be watched.
+pub fn on_signal() -> Result<Stop, String> {
+    let watch = |kind| signal(kind).map_err(|error| format!("cannot watch signals: {error}"));
+    let mut interrupt = watch(SignalKind::interrupt())?;
+    let mut terminate = watch(SignalKind::terminate())?;
+    let stop = Stop(Arc::new(watch::Sender::new(false)));
+    let set = stop.clone();
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        set.0.send_replace(true);
+        either(&mut interrupt, &mut terminate).await;
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
