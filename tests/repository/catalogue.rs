@@ -1,0 +1,69 @@
+//! The pages of the repository against the rows: METRICS.md is fresh, names are sound.
+
+use crate::support;
+use std::collections::HashSet;
+
+use redis_namespace_exporter::catalogue;
+use redis_namespace_exporter::metric::{Kind, Unit};
+
+#[test]
+fn metrics_md_is_what_the_rows_say() {
+    support::assert_golden(
+        &support::in_repository("METRICS.md"),
+        &catalogue::markdown(),
+    );
+}
+
+#[test]
+fn every_spelling_is_used_once() {
+    let mut seen = HashSet::new();
+    for family in catalogue::families() {
+        assert!(seen.insert(family.name), "{} stands twice", family.name);
+        let legacy = family.legacy.filter(|legacy| legacy.name != family.name);
+        if let Some(legacy) = legacy {
+            assert!(seen.insert(legacy.name), "{} stands twice", legacy.name);
+        }
+    }
+}
+
+#[test]
+fn clean_names_keep_the_rules_of_prometheus() {
+    for family in catalogue::families() {
+        let name = family.name;
+        let allowed =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+        assert!(
+            name.chars().all(allowed),
+            "{name} has letters that a name must not have"
+        );
+        assert_eq!(
+            name.ends_with("_total"),
+            family.kind == Kind::Counter,
+            "{name} and its type"
+        );
+        for suffix in [
+            "_count",
+            "_sum",
+            "_bucket",
+            "_info_total",
+            "_sec",
+            "_ms",
+            "_usec",
+        ] {
+            assert!(!name.ends_with(suffix), "{name} ends in {suffix}");
+        }
+        if matches!(family.unit, Unit::Milliseconds | Unit::Microseconds) {
+            assert!(name.contains("_seconds"), "{name} does not say its unit");
+        }
+        assert!(
+            family.help.ends_with('.'),
+            "the help of {name} is no sentence"
+        );
+        for label in family.labels {
+            assert!(
+                !["le", "quantile", "job", "instance"].contains(label),
+                "{name} has {label}"
+            );
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The dashboards against the rows and against our rules for dashboards. Whether their queries
+//! find data is not checked here: `scripts/check-dashboards` runs them.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use redis_namespace_exporter::metric::Kind;
+use redis_namespace_exporter::{catalogue, telemetry};
+use serde_json::Value;
+
+use crate::selectors;
+use crate::support::in_repository;
+
+/// What the file format of dashboards is called in Grafana 10.4; newer ones read it as well.
+const SCHEMA_VERSION: u64 = 39;
+
+/// The variables that every dashboard begins with, and what "All" stands for. `.*` also matches
+/// where there is no such label.
+const VARIABLES: &[(&str, &str)] = &[
+    ("cluster", ".*"),
+    ("job", ".+"),
+    ("instance", ".+"),
+    ("target", ".*"),
+];
+
+/// Panels of the form that Grafana 10.4 and newer have.
+const PANELS: &[&str] = &[
+    "bargauge",
+    "heatmap",
+    "stat",
+    "state-timeline",
+    "table",
+    "timeseries",
+];
+
+/// Metrics of Prometheus, and of every process.
+const NOT_OURS: &[&str] = &["ALERTS", "up"];
+const NOT_OURS_BEGIN: &[&str] = &["process_", "scrape_"];
+
+/// Labels of every scraped sample, of histograms, and of alerts.
+const COMMON_LABELS: &[&str] = &["cluster", "job", "instance", "target", "le"];
+const ALERT_LABELS: &[&str] = &["alertname", "alertstate", "component", "severity"];
+
+/// Functions that make something of a counter.
+const OF_COUNTERS: &[&str] = &["changes", "increase", "rate", "resets"];
+
+/// Ranges: Grafana's own, and those of the alerts.
+const RANGES: &[&str] = &["$__rate_interval", "$__range", "1h", "2m", "6h", "30d"];
+
+fn dashboards() -> BTreeMap<String, Value> {
+    let folder = fs::read_dir(in_repository("grafana")).expect("there are dashboards");
+    folder
+        .map(|entry| entry.expect("an entry can be read").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .map(|path| {
+            let place = path.display().to_string();
+            let stem = path.file_stem().expect("a file has a name");
+            let text = fs::read(&path).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let value = serde_json::from_slice(&text);
+            let value = value.unwrap_or_else(|error| panic!("{place}: {error}"));
+            (stem.to_string_lossy().into_owned(), value)
+        })
+        .collect()
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn number(value: &Value, pointer: &str) -> u64 {
+    let number = value.pointer(pointer).and_then(Value::as_u64);
+    number.unwrap_or_else(|| panic!("no number at {pointer} of {}", text(value, "/title")))
+}
+
+/// All panels, those in rows as well; the rows themselves only if asked for.
+fn panels(dashboard: &Value, rows: bool) -> Vec<&Value> {
+    list(dashboard, "/panels")
+        .iter()
+        .flat_map(|panel| std::iter::once(panel).chain(list(panel, "/panels")))
+        .filter(|panel| rows || text(panel, "/type") != "row")
+        .collect()
+}
+
+/// Every expression, each with where it stands.
+fn expressions(dashboards: &BTreeMap<String, Value>) -> Vec<(String, &str)> {
+    let mut found = Vec::new();
+    for (name, dashboard) in dashboards {
+        for panel in panels(dashboard, false) {
+            let title = text(panel, "/title");
+            for query in list(panel, "/targets") {
+                let place = format!("{name}/{title}/{}", text(query, "/refId"));
+                found.push((place, text(query, "/expr")));
+            }
+        }
+        for annotation in list(dashboard, "/annotations/list") {
+            if annotation.get("expr").is_some() {
+                let place = format!("{name}/{}", text(annotation, "/name"));
+                assert_eq!(text(annotation, "/expr"), text(annotation, "/target/expr"));
+                found.push((place, text(annotation, "/expr")));
+            }
+        }
+    }
+    found
+}
+
+fn is_ours(metric: &str) -> bool {
+    !NOT_OURS.contains(&metric) && !NOT_OURS_BEGIN.iter().any(|begin| metric.starts_with(begin))
+}
+
+/// What a name of a sample means.
+struct Series {
+    labels: Vec<&'static str>,
+    only_grows: bool,
+    has_target: bool,
+}
+
+/// Every name that a sample can have.
+fn series() -> BTreeMap<String, Series> {
+    let exporter: BTreeSet<_> = telemetry::families()
+        .iter()
+        .map(|family| family.name)
+        .collect();
+    let mut series = BTreeMap::new();
+    for family in catalogue::families() {
+        let legacy = family.legacy.map(|legacy| (legacy.name, legacy.kind));
+        for (name, kind) in std::iter::once((family.name, family.kind)).chain(legacy) {
+            // The histograms of namespaces are counts of now, not of all that ever was.
+            let is_snapshot = name.starts_with("redis_key_namespace_");
+            let mut insert = |name: String, only_grows| {
+                let labels = family.labels.to_vec();
+                let has_target = !exporter.contains(family.name) || labels.contains(&"target");
+                series.entry(name).or_insert(Series {
+                    labels,
+                    only_grows,
+                    has_target,
+                });
+            };
+            match kind {
+                Kind::Histogram | Kind::Summary => {
+                    for suffix in ["bucket", "sum", "count"] {
+                        insert(format!("{name}_{suffix}"), !is_snapshot);
+                    }
+                }
+                _ => insert(name.to_owned(), kind == Kind::Counter),
+            }
+        }
+    }
+    series
+}
+
+#[test]
+fn a_dashboard_can_be_provisioned_as_a_file() {
+    let dashboards = dashboards();
+    assert!(dashboards.len() >= 4, "only {:?}", dashboards.keys());
+    for (name, dashboard) in &dashboards {
+        assert_eq!(text(dashboard, "/uid"), name, "the uid is the name");
+        assert!(name.len() <= 40, "{name} is too long for a uid");
+        for absent in ["id", "__inputs", "__elements", "__requires"] {
+            assert!(dashboard.get(absent).is_none(), "{name} has {absent}");
+        }
+        assert_eq!(number(dashboard, "/schemaVersion"), SCHEMA_VERSION);
+        assert_eq!(dashboard["editable"], false, "{name}");
+        assert_eq!(dashboard["graphTooltip"], 1, "{name}");
+        assert_eq!(text(dashboard, "/refresh"), "1m", "{name}");
+        assert!(!text(dashboard, "/title").is_empty(), "{name}");
+        let tags = list(dashboard, "/tags");
+        assert!(tags.contains(&"redis-exporter".into()), "{name}: {tags:?}");
+        let link = dashboard.pointer("/links/0").expect("a link to the others");
+        assert_eq!(link["tags"][0], "redis-exporter", "{name}");
+        assert_eq!(link["includeVars"], true, "{name}");
+        assert_eq!(link["keepTime"], true, "{name}");
+    }
+}
+
+#[test]
+fn variables_choose_among_many_servers() {
+    for (name, dashboard) in dashboards() {
+        let variables = list(&dashboard, "/templating/list");
+        let (source, variables) = variables.split_first().expect("there are variables");
+        assert_eq!(text(source, "/type"), "datasource", "{name}");
+        assert_eq!(text(source, "/name"), "datasource", "{name}");
+        assert_eq!(text(source, "/label"), "Data source", "{name}");
+        for (variable, expected) in variables.iter().zip(VARIABLES) {
+            let found = (text(variable, "/name"), text(variable, "/allValue"));
+            assert_eq!(found, *expected, "{name}");
+        }
+        assert!(variables.len() >= VARIABLES.len(), "{name}");
+        for variable in variables {
+            let place = format!("{name}/{}", text(variable, "/name"));
+            assert_eq!(
+                text(variable, "/datasource/uid"),
+                "${datasource}",
+                "{place}"
+            );
+            assert!(!text(variable, "/label").is_empty(), "{place}");
+            assert_eq!(variable["multi"], true, "{place}");
+            assert_eq!(variable["includeAll"], true, "{place}");
+            assert_eq!(
+                variable["refresh"], 2,
+                "{place}: at each change of the time range"
+            );
+            assert_eq!(variable["sort"], 1, "{place}");
+            for absent in ["current", "definition", "options"] {
+                assert!(variable.get(absent).is_none(), "{place} has {absent}");
+            }
+        }
+    }
+}
+
+#[test]
+fn panels_have_their_own_number_title_and_place() {
+    for (name, dashboard) in dashboards() {
+        let (mut ids, mut titles) = (BTreeSet::new(), BTreeSet::new());
+        for panel in panels(&dashboard, true) {
+            let title = text(panel, "/title");
+            assert!(ids.insert(number(panel, "/id")), "{name}/{title}: id");
+            let is_new = text(panel, "/type") == "row" || titles.insert(title);
+            assert!(is_new, "{name}/{title} stands twice");
+        }
+        assert_no_overlap(&name, list(&dashboard, "/panels"));
+        for row in list(&dashboard, "/panels") {
+            assert_no_overlap(&name, list(row, "/panels"));
+        }
+    }
+}
+
+/// Left, top, right and bottom edge.
+fn edges(panel: &Value) -> [u64; 4] {
+    let [x, y, w, h] = ["x", "y", "w", "h"].map(|edge| number(panel, &format!("/gridPos/{edge}")));
+    assert!(w > 0 && h > 0 && x + w <= 24, "{}", text(panel, "/title"));
+    [x, y, x + w, y + h]
+}
+
+fn assert_no_overlap(name: &str, panels: &[Value]) {
+    for (at, one) in panels.iter().enumerate() {
+        let [left, top, right, bottom] = edges(one);
+        for other in panels.iter().skip(at + 1) {
+            let [other_left, other_top, other_right, other_bottom] = edges(other);
+            let apart = right <= other_left
+                || other_right <= left
+                || bottom <= other_top
+                || other_bottom <= top;
+            let titles = [one, other].map(|panel| text(panel, "/title"));
+            assert!(apart, "{name}: {titles:?} overlap");
+        }
+    }
+}
+
+#[test]
+fn every_panel_says_what_it_shows() {
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, false) {
+            let place = format!("{name}/{}", text(panel, "/title"));
+            let kind = text(panel, "/type");
+            assert!(PANELS.contains(&kind), "{place} is a {kind}");
+            assert!(!text(panel, "/title").is_empty(), "{place} has no title");
+            let description = text(panel, "/description");
+            assert!(description.ends_with('.'), "{place}: no description");
+            let defaults = "/fieldConfig/defaults";
+            let unit = text(panel, &format!("{defaults}/unit"));
+            assert!(!unit.is_empty(), "{place} has no unit");
+            let no_value = text(panel, &format!("{defaults}/noValue"));
+            assert!(
+                !no_value.is_empty(),
+                "{place} says nothing where there is no data"
+            );
+            if unit == "percentunit" && kind == "timeseries" {
+                let min = panel.pointer(&format!("{defaults}/min"));
+                assert_eq!(min, Some(&0.into()), "{place}");
+            }
+            if kind == "timeseries" {
+                let spans = panel.pointer(&format!("{defaults}/custom/spanNulls"));
+                assert_eq!(spans, Some(&false.into()), "{place} hides gaps");
+            }
+            if kind == "heatmap" {
+                let unit = text(panel, "/options/yAxis/unit");
+                assert!(!unit.is_empty(), "{place} has no unit of its axis");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_query_goes_to_the_chosen_data_source() {
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, false) {
+            let place = format!("{name}/{}", text(panel, "/title"));
+            assert_eq!(text(panel, "/datasource/uid"), "${datasource}", "{place}");
+            let mut ids = BTreeSet::new();
+            assert!(!list(panel, "/targets").is_empty(), "{place} asks nothing");
+            for query in list(panel, "/targets") {
+                assert_eq!(text(query, "/datasource/uid"), "${datasource}", "{place}");
+                assert!(ids.insert(text(query, "/refId")), "{place}");
+                assert!(!text(query, "/expr").is_empty(), "{place}");
+                assert!(!text(query, "/legendFormat").is_empty(), "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_metric_and_label_of_a_query_exists() {
+    let series = series();
+    let dashboards = dashboards();
+    let mut labels: BTreeSet<&str> = series
+        .values()
+        .flat_map(|series| series.labels.iter().copied())
+        .collect();
+    labels.extend(COMMON_LABELS.iter().chain(ALERT_LABELS));
+    let mut seen = 0;
+    for (place, expression) in expressions(&dashboards) {
+        for selector in selectors::selectors(expression) {
+            let metric = selector.metric;
+            if !is_ours(metric) {
+                continue;
+            }
+            seen += 1;
+            let found = series
+                .get(metric)
+                .unwrap_or_else(|| panic!("{place} names {metric}"));
+            for label in selectors::matched_labels(selector.matchers) {
+                let exists = COMMON_LABELS.contains(&label) || found.labels.contains(&label);
+                assert!(exists, "{place}: {metric} has no label {label}");
+            }
+        }
+        let rest = selectors::without_selectors(expression);
+        for word in rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_') {
+            assert!(
+                !series.contains_key(word),
+                "{place}: {word} has no matchers"
+            );
+        }
+        for label in selectors::grouped_labels(expression) {
+            assert!(labels.contains(label), "{place} groups by {label}");
+        }
+    }
+    assert!(seen > 200, "only {seen} selectors were found");
+}
+
+#[test]
+fn every_selector_takes_the_chosen_servers() {
+    let series = series();
+    for (place, expression) in expressions(&dashboards()) {
+        for selector in selectors::selectors(expression) {
+            let metric = selector.metric;
+            for name in ["cluster", "job", "instance"] {
+                let matcher = format!("{name}=~\"${name}\"");
+                assert!(
+                    selector.matchers.contains(&matcher),
+                    "{place}: {metric} {name}"
+                );
+            }
+            // What an exporter says of itself has no target.
+            let has_target = series.get(metric).is_some_and(|series| series.has_target);
+            let chosen = selector.matchers.contains("target=~\"$target\"");
+            assert_eq!(chosen, has_target, "{place}: {metric} and its target");
+        }
+        // `All` takes every job, so what every process has is kept to the exporters.
+        let foreign = selectors::selectors(expression)
+            .iter()
+            .any(|selector| !is_ours(selector.metric) && selector.metric != "ALERTS");
+        let kept = expression.contains("redis_exporter_build_info{");
+        assert!(!foreign || kept, "{place} takes processes of others");
+    }
+}
+
+#[test]
+fn counters_are_shown_as_rates_and_snapshots_are_not() {
+    let series = series();
+    for (place, expression) in expressions(&dashboards()) {
+        for selector in selectors::selectors(expression) {
+            let (metric, function) = (selector.metric, selector.function);
+            let only_grows = series.get(metric).is_some_and(|series| series.only_grows);
+            let as_rate = OF_COUNTERS.contains(&function);
+            assert!(as_rate || !only_grows, "{place}: {metric} only grows");
+            if metric.starts_with("redis_key_namespace_") {
+                assert!(!as_rate, "{place}: {metric} is a count of now");
+            }
+        }
+        for range in selectors::ranges(expression) {
+            assert!(RANGES.contains(&range), "{place}: [{range}]");
+        }
+    }
+}
+
+/// The alerts that descriptions name: words that begin as all alerts do.
+fn named_alerts(description: &str) -> impl Iterator<Item = &str> {
+    let words = description.split(|letter: char| !letter.is_ascii_alphanumeric());
+    words.filter(|word| {
+        let rest = word.strip_prefix("Redis").unwrap_or_default();
+        rest.starts_with(|letter: char| letter.is_ascii_uppercase())
+    })
+}
+
+#[test]
+fn every_alert_has_a_panel_and_panels_name_no_other_alert() {
+    let rules = fs::read_to_string(in_repository("alerts/redis.rules.yml"));
+    let rules = rules.unwrap_or_else(|error| panic!("alerts/redis.rules.yml: {error}"));
+    let alerts: BTreeSet<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    let dashboards = dashboards();
+    let named: BTreeSet<&str> = dashboards
+        .values()
+        .flat_map(|dashboard| panels(dashboard, false))
+        .flat_map(|panel| named_alerts(text(panel, "/description")))
+        .collect();
+    assert!(!alerts.is_empty(), "there are alerts");
+    assert_eq!(named, alerts);
+}

@@ -1,0 +1,119 @@
+//! Recorded replies of ten real servers → the exact page. `UPDATE_GOLDEN=1` writes the pages anew.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use crate::support;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use redis_namespace_exporter::collector::{ALL, Answers, Circumstances, Question, Server};
+use redis_namespace_exporter::connection::decode;
+use redis_namespace_exporter::encode::encode;
+use redis_namespace_exporter::info::Info;
+use redis_namespace_exporter::metric::Snapshot;
+use redis_namespace_exporter::reply::Reply;
+
+/// The time at which servers that do not say their own are taken to be polled.
+const POLLED_AT: f64 = 1_795_442_100.0;
+
+fn servers() -> Vec<PathBuf> {
+    let folder = support::in_repository("tests/golden");
+    let entries = fs::read_dir(folder).expect("the recordings are there");
+    let mut servers: Vec<_> = entries
+        .map(|entry| entry.expect("a folder can be read").path())
+        .filter(|path| path.is_dir())
+        .collect();
+    servers.sort();
+    assert_eq!(servers.len(), 10, "there is one folder per server");
+    servers
+}
+
+fn recording(server: &Path, name: &str) -> Option<Reply> {
+    let bytes = fs::read(server.join(format!("{name}.resp"))).ok()?;
+    Some(decode(&bytes).expect("a recording is one whole reply"))
+}
+
+/// The reply to INFO, in the first spelling that the server answers with something.
+fn info(server: &Path, spellings: &[&str]) -> Reply {
+    spellings
+        .iter()
+        .filter_map(|name| recording(server, name))
+        .find(|reply| !reply.is_empty() && reply.refusal().is_none())
+        .expect("a server answers INFO")
+}
+
+/// What the server answered to a question: `CONFIG GET` of one parameter is cut out of the
+/// recorded reply to all of them.
+fn answer(server: &Path, question: &Question) -> Option<Reply> {
+    match question.commands.first()? {
+        ["CONFIG", "GET", parameter] => {
+            let all = recording(server, "config-get")?;
+            let pair = all
+                .items()
+                .chunks(2)
+                .find(|pair| pair.first().and_then(Reply::text).as_deref() == Some(*parameter));
+            Some(Reply::List(pair.map(<[Reply]>::to_vec).unwrap_or_default()))
+        }
+        ["SLOWLOG", "GET", "1"] => {
+            let newest = recording(server, "slowlog-get")?.items().first().cloned();
+            Some(Reply::List(newest.into_iter().collect()))
+        }
+        ["CLUSTER", "INFO"] => recording(server, "clustermode-cluster-info"),
+        words => recording(server, &words.join("-").to_lowercase()),
+    }
+}
+
+/// The page of one recorded mode. Only a standalone server has more recorded than INFO.
+fn page(server: &Path, info: &Reply, with_other_questions: bool) -> String {
+    let text = info.text().expect("INFO is text");
+    let kind = Server::from_info(&Info::parse(&text));
+    let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
+    for collector in ALL.iter().filter(|collector| (collector.applies)(&kind)) {
+        for question in collector.questions {
+            let is_cluster_info = question.permission.contains("cluster");
+            if with_other_questions || is_cluster_info {
+                replies.extend(answer(server, question).map(|reply| (*question, reply)));
+            }
+        }
+    }
+    let circumstances = Circumstances {
+        polled_at: POLLED_AT,
+        ..Circumstances::default()
+    };
+    let borrowed = replies
+        .iter()
+        .map(|(question, reply)| (*question, reply))
+        .collect();
+    let answers = Answers::new(&text, circumstances, borrowed);
+    let mut snapshot = Snapshot::default();
+    for collector in ALL.iter().filter(|collector| (collector.applies)(&kind)) {
+        (collector.read)(&answers, &mut snapshot);
+    }
+    let page = encode(&[(None, &snapshot.finish())], true);
+    String::from_utf8(page).expect("a page is UTF-8")
+}
+
+#[test]
+fn standalone_servers_give_their_recorded_page() {
+    for server in servers() {
+        let info = info(&server, &["info-everything", "info-all", "info-default"]);
+        support::assert_golden(&server.join("standalone.prom"), &page(&server, &info, true));
+    }
+}
+
+#[test]
+fn cluster_nodes_replicas_and_sentinels_give_their_recorded_page() {
+    for server in servers() {
+        for (recorded, name) in [
+            ("clustermode-info-everything", "cluster.prom"),
+            ("replica-info-everything", "replica.prom"),
+            ("sentinel-info-everything", "sentinel.prom"),
+        ] {
+            // Some servers answer this spelling with nothing, and no other was recorded.
+            let info = recording(&server, recorded).expect("every mode was recorded");
+            if !info.is_empty() {
+                support::assert_golden(&server.join(name), &page(&server, &info, false));
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The layers: which module may use which. Dependencies point one way.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use crate::support;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Every module with the modules that it may use. A module stands below all that use it.
+pub const LAYERS: &[(&str, &[&str])] = &[
+    ("metric", &[]),
+    ("reply", &[]),
+    ("info", &[]),
+    ("failure", &[]),
+    ("supervise", &[]),
+    ("collector", &["info", "metric", "reply"]),
+    ("encode", &["metric"]),
+    ("outcome", &["failure", "metric"]),
+    ("telemetry", &["encode", "failure", "metric"]),
+    ("publish", &["encode", "failure", "metric"]),
+    ("config", &[]),
+    ("connection", &["config", "failure", "reply"]),
+    (
+        "namespace",
+        &[
+            "collector",
+            "config",
+            "connection",
+            "failure",
+            "info",
+            "metric",
+            "publish",
+            "reply",
+        ],
+    ),
+    (
+        "catalogue",
+        &["collector", "metric", "namespace", "outcome", "telemetry"],
+    ),
+    (
+        "poll",
+        &[
+            "collector",
+            "config",
+            "connection",
+            "encode",
+            "failure",
+            "info",
+            "metric",
+            "outcome",
+            "publish",
+            "reply",
+            "telemetry",
+        ],
+    ),
+    ("page", &["encode", "metric", "publish", "telemetry"]),
+    ("http", &["encode", "failure", "metric", "publish"]),
+    (
+        "fleet",
+        &[
+            "config",
+            "namespace",
+            "poll",
+            "publish",
+            "supervise",
+            "telemetry",
+        ],
+    ),
+    (
+        "command",
+        &[
+            "collector",
+            "config",
+            "encode",
+            "failure",
+            "metric",
+            "namespace",
+            "outcome",
+            "poll",
+            "reply",
+            "telemetry",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "collector",
+            "config",
+            "encode",
+            "fleet",
+            "http",
+            "page",
+            "poll",
+            "publish",
+            "supervise",
+            "telemetry",
+        ],
+    ),
+];
+
+fn sources(path: &Path) -> String {
+    if path.is_dir() {
+        let entries = fs::read_dir(path).expect("a folder can be read");
+        let files = entries.map(|entry| sources(&entry.expect("an entry can be read").path()));
+        return files.collect();
+    }
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+pub fn source_of(module: &str) -> String {
+    let file = support::in_repository(&format!("src/{module}.rs"));
+    let folder = support::in_repository(&format!("src/{module}"));
+    [file, folder]
+        .iter()
+        .filter(|path| path.exists())
+        .map(|path| sources(path))
+        .collect()
+}
+
+/// The modules of the crate that a text names, by `crate::name` or in `use crate::{name, …}`.
+fn used(source: &str) -> BTreeSet<String> {
+    let word = |text: &str| {
+        let letters = text.trim_start().chars();
+        letters
+            .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+            .collect::<String>()
+    };
+    let mut modules = BTreeSet::new();
+    for (at, _) in source.match_indices("crate::") {
+        let rest = source.get(at + "crate::".len()..).unwrap_or_default();
+        match rest
+            .strip_prefix('{')
+            .and_then(|group| group.split_once('}'))
+        {
+            Some((group, _)) => modules.extend(group.split(',').map(word)),
+            None => {
+                modules.insert(word(rest));
+            }
+        }
+    }
+    modules
+}
+
+#[test]
+fn every_module_stands_in_the_table() {
+    let root = fs::read_to_string(support::in_repository("src/lib.rs")).expect("lib.rs is there");
+    let modules: BTreeSet<&str> = root
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    let table: BTreeSet<&str> = LAYERS.iter().map(|(module, _)| *module).collect();
+    assert_eq!(modules, table);
+}
+
+#[test]
+fn no_module_reaches_upward() {
+    let known: BTreeSet<&str> = LAYERS.iter().map(|(module, _)| *module).collect();
+    for (module, allowed) in LAYERS {
+        for name in used(&source_of(module)) {
+            let fine = name == *module || allowed.contains(&name.as_str());
+            assert!(
+                fine || !known.contains(name.as_str()),
+                "{module} uses {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_table_has_no_circle() {
+    for (at, (module, allowed)) in LAYERS.iter().enumerate() {
+        for name in *allowed {
+            let below = LAYERS.iter().take(at).any(|(below, _)| below == name);
+            assert!(below, "{module} uses {name}, which does not stand below it");
+        }
+    }
+}
+
+#[test]
+fn only_the_connection_names_the_redis_crate() {
+    for (module, _) in LAYERS.iter().filter(|(module, _)| *module != "connection") {
+        let source = source_of(module);
+        assert!(
+            !source.contains("use redis::"),
+            "{module} uses the redis crate"
+        );
+        assert!(
+            !source.contains(" redis::"),
+            "{module} names the redis crate"
+        );
+    }
+}

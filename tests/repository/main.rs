@@ -1,0 +1,16 @@
+//! The repository against itself: recorded replies, generated pages, rows and layers. No server
+//! and no process is started here.
+
+mod alerts;
+mod catalogue;
+mod compat;
+mod dashboards;
+mod deploy;
+mod documentation;
+mod golden;
+mod info_fields;
+mod layers;
+mod promql;
+mod purity;
+mod selectors;
+mod support;

@@ -1,0 +1,37 @@
+//! Files in the repository that tests hold the program against.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A path in the repository.
+pub fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Holds a text against a file. With `UPDATE_GOLDEN=1` the file is written instead.
+pub fn assert_golden(path: &Path, text: &str) {
+    let place = path.display();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(path, text).unwrap_or_else(|error| panic!("{place}: {error}"));
+        return;
+    }
+    let golden = fs::read_to_string(path).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let differs = golden
+        .lines()
+        .zip(text.lines())
+        .enumerate()
+        .find(|(_, (was, is))| was != is);
+    if let Some((at, (was, is))) = differs {
+        panic!(
+            "{place} line {}:\n was {was}\n is  {is}\nIf that is right: UPDATE_GOLDEN=1 cargo test",
+            at + 1
+        );
+    }
+    assert_eq!(
+        golden.len(),
+        text.len(),
+        "{place}: one is longer; UPDATE_GOLDEN=1 cargo test"
+    );
+}
