@@ -1,0 +1,114 @@
+//! Addresses at which no Redis answers, or not this way.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::support::{Exporter, Launch, RedisServer, port};
+
+/// An exporter of an address, after its first poll.
+fn exporter_of(address: &str) -> Exporter {
+    Launch::of(address).start()
+}
+
+/// Something that listens and does this with each connection.
+fn listener(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", port::free())).unwrap();
+    let address = listener.local_addr().unwrap();
+    // It ends with the process of the tests.
+    thread::spawn(move || listener.incoming().flatten().for_each(serve));
+    address.to_string()
+}
+
+#[test]
+fn nothing_that_listens_is_refused() {
+    exporter_of(&format!("127.0.0.1:{}", port::free())).until_failed("refused");
+}
+
+#[test]
+fn a_socket_file_that_is_not_there_is_refused() {
+    exporter_of("unix:///nowhere/redis.sock").until_failed("refused");
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_a_dns_failure() {
+    let exporter = Launch::new()
+        .flag("--redis.addr=redis://does-not-exist.invalid:6379")
+        .flag("--poll.interval=10s")
+        .flag("--poll.timeout=10s")
+        .start();
+    exporter.until_failed("dns");
+}
+
+#[test]
+fn a_web_server_is_not_the_protocol() {
+    let address = listener(|mut stream| {
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    });
+    exporter_of(&address).until_failed("protocol");
+}
+
+#[test]
+fn a_listener_that_says_nothing_times_out() {
+    let held = std::sync::Mutex::new(Vec::new());
+    let address = listener(move |stream| held.lock().unwrap().push(stream));
+    exporter_of(&address).until_failed("timeout");
+}
+
+#[test]
+fn a_listener_that_hangs_up_has_closed_the_connection() {
+    exporter_of(&listener(drop)).until_failed("closed");
+}
+
+#[test]
+fn a_listener_that_babbles_for_ever_is_not_the_protocol() {
+    let address = listener(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+    exporter_of(&address).until_failed("protocol");
+}
+
+#[test]
+fn a_reply_without_end_is_cut_off_before_it_fills_the_memory() {
+    let address = listener(|mut stream| {
+        // The reply to CLIENT SETNAME, and to PING one that claims 4 GB and is sent for ever.
+        for reply in [&b"+OK\r\n"[..], b"$4000000000\r\n"] {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(reply);
+        }
+        while stream.write_all(&[b'x'; 1 << 14]).is_ok() {}
+    });
+    let exporter = Launch::new()
+        .flag(&format!("--redis.addr={address}"))
+        .flag("--poll.interval=20s")
+        .flag("--poll.timeout=20s")
+        .start();
+    assert_eq!(exporter.page().failure().as_deref(), Some("protocol"));
+    let resident = exporter.page().value("process_resident_memory_bytes", &[]);
+    assert!(resident < 400e6, "{resident} bytes");
+}
+
+#[test]
+fn a_tls_client_on_a_plain_port_fails_without_hanging() {
+    let server = RedisServer::start(&[]);
+    let exporter = exporter_of(&format!("rediss://{}", server.address()));
+    let reason = exporter
+        .until("a failure", |page| page.failure().is_some())
+        .failure()
+        .unwrap();
+    assert!(
+        ["tls", "timeout", "closed"].contains(&reason.as_str()),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_database_that_does_not_exist_is_told_in_the_log() {
+    let server = RedisServer::start(&["--databases", "2"]);
+    let exporter = exporter_of(&format!("{}/3", server.url()));
+    exporter.until_failed("other");
+    assert!(
+        exporter.log().contains("DB index is out of range"),
+        "{}",
+        exporter.log()
+    );
+}

@@ -1,0 +1,121 @@
+//! Users and passwords, from every place where they may stand.
+
+use std::fs;
+
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// Has signs that mean something in a URL, in YAML and to a shell.
+const PASSWORD: &str = "p@ss/w:rd#1?%&\"'${x} é";
+const ENCODED: &str = "p%40ss%2Fw%3Ard%231%3F%25%26%22%27%24%7Bx%7D%20%C3%A9";
+
+/// A server on which nobody may do anything without a password.
+fn guarded() -> RedisServer {
+    let server = RedisServer::start(&[]);
+    set_password(&server, PASSWORD);
+    server
+}
+
+fn set_password(server: &RedisServer, password: &str) {
+    let rule = format!(">{password}");
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "reset", "on", &rule, "allkeys", "+@all",
+    ]);
+}
+
+fn assert_used(exporter: &Exporter, server: &RedisServer) {
+    exporter.until("the server", Page::is_up);
+    let connections = server.exporter_connections();
+    assert_eq!(connections.len(), 1);
+    assert!(connections[0].contains(" user=watcher "), "{connections:?}");
+}
+
+#[test]
+fn user_and_password_stand_in_the_url() {
+    let server = guarded();
+    let url = format!("redis://watcher:{ENCODED}@{}/0", server.address());
+    assert_used(&Launch::of(&url).start(), &server);
+}
+
+#[test]
+fn user_and_password_stand_in_the_environment() {
+    let server = guarded();
+    let exporter = Launch::new()
+        .variable("REDIS_ADDR", &server.address())
+        .variable("REDIS_USER", "watcher")
+        .variable("REDIS_PASSWORD", PASSWORD)
+        .variable("REDIS_EXPORTER_POLL_INTERVAL", "500ms")
+        .start();
+    assert_used(&exporter, &server);
+}
+
+#[test]
+fn the_url_with_user_and_password_stands_in_the_environment() {
+    let server = guarded();
+    let url = format!("redis://watcher:{ENCODED}@{}/0", server.address());
+    assert_used(&Launch::new().variable("REDIS_URL", &url).start(), &server);
+}
+
+#[test]
+fn a_password_without_a_user_is_that_of_the_default_user() {
+    let server = RedisServer::start(&["--requirepass", "only-a-password"]);
+    let exporter = Launch::of(&format!("redis://:only-a-password@{}", server.address())).start();
+    exporter.until("the server", Page::is_up);
+}
+
+#[test]
+fn a_changed_password_file_is_read_at_the_next_connect() {
+    let server = guarded();
+    let launch = Launch::new();
+    let file = launch.file("password");
+    fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let exporter = launch
+        .variable("REDIS_URL", &server.url())
+        .variable("REDIS_USER", "watcher")
+        .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+        .flag("--poll.interval=500ms")
+        .start();
+    assert_used(&exporter, &server);
+    set_password(&server, "another");
+    server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
+    exporter.until_failed("auth");
+    fs::write(&file, "another").unwrap();
+    exporter.until("the server with the new password", Page::is_up);
+    fs::remove_file(&file).unwrap();
+    server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
+    exporter.until_failed("auth");
+    assert!(
+        exporter.log().contains("password file"),
+        "{}",
+        exporter.log()
+    );
+}
+
+#[test]
+fn a_wrong_password_is_told_and_forgotten_once_it_is_right() {
+    let server = guarded();
+    let exporter = Launch::of(&format!("redis://watcher:wrong@{}", server.address())).start();
+    let page = exporter.until_failed("auth");
+    assert!(page.get("redis_uptime_in_seconds", &[]).is_none());
+    assert!(page.value("redis_exporter_poll_failures_total", &[("reason", "auth")]) >= 1.0);
+    assert_eq!(
+        page.value(
+            "redis_exporter_poll_failures_total",
+            &[("reason", "timeout")]
+        ),
+        0.0
+    );
+    set_password(&server, "wrong");
+    exporter.until("the server", Page::is_up);
+    let log = exporter.log();
+    assert_eq!(
+        log.matches("the poll failed").count(),
+        1,
+        "one line for a change of state: {log}"
+    );
+}
+
+#[test]
+fn a_missing_password_is_a_failure_of_authentication() {
+    let server = RedisServer::start(&["--requirepass", "needed"]);
+    Exporter::of(&server).until_failed("auth");
+}

@@ -1,0 +1,271 @@
+//! What the exporter leaves at a server: commands, connections, errors, lookups.
+
+use std::collections::BTreeSet;
+
+use crate::support::redis::Client;
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+fn often(server: &RedisServer, user: &str) -> Launch {
+    Launch::new()
+        .flag(&format!("--redis.addr=redis://{user}{}", server.address()))
+        .flag("--poll.interval=300ms")
+}
+
+fn error_replies(server: &RedisServer) -> String {
+    server.info("total_error_replies").unwrap()
+}
+
+#[test]
+fn ten_polls_add_no_error_lookup_or_key_to_the_server() {
+    let server = RedisServer::start(&[]);
+    let fields = [
+        "total_error_replies",
+        "keyspace_hits",
+        "keyspace_misses",
+        "unexpected_error_replies",
+    ];
+    let before = fields.map(|field| server.info(field).unwrap());
+    assert_eq!(before[0], "0");
+    let exporter = often(&server, "").start();
+    exporter.polls(10);
+    assert_eq!(fields.map(|field| server.info(field).unwrap()), before);
+    assert_eq!(server.info("errorstat_ERR"), None);
+    assert_eq!(server.ask(&["DBSIZE"]), "0");
+}
+
+#[test]
+fn ten_polls_after_the_first_of_a_restricted_user_add_no_error() {
+    let server = RedisServer::start(&[]);
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "on", ">secret", "+ping", "+info",
+    ]);
+    let exporter = often(&server, "watcher:secret@").start();
+    exporter.until("the server", Page::is_up);
+    let after_first = error_replies(&server);
+    assert_ne!(after_first, "0");
+    exporter.polls(10);
+    assert_eq!(error_replies(&server), after_first);
+}
+
+#[test]
+fn ten_polls_are_ten_times_the_expected_commands_over_one_connection() {
+    let server = RedisServer::start(&[]);
+    let mut monitor = Client::connect(server.port).unwrap();
+    monitor.ask(&["MONITOR"]);
+    let exporter = often(&server, "").start();
+    exporter.polls(9);
+    drop(exporter);
+    server.ask(&["SET", "the", "end"]);
+    let mut lines = Vec::new();
+    loop {
+        let line = monitor.reply().unwrap().unwrap();
+        if line.contains("\"the\" \"end\"") {
+            break;
+        }
+        lines.push(line);
+    }
+    let of = |line: &String| {
+        let (source, command) = line.split_once("] ").unwrap();
+        (
+            source.rsplit(' ').next().unwrap().to_owned(),
+            command.replace('"', ""),
+        )
+    };
+    let (sources, commands): (BTreeSet<String>, Vec<String>) = lines.iter().map(of).unzip();
+    assert_eq!(sources.len(), 1, "one connection: {lines:?}");
+    assert_eq!(commands[0], "CLIENT SETNAME redis-namespace-exporter");
+    let count = |wanted: &str| commands.iter().filter(|command| *command == wanted).count();
+    let polls = count("INFO everything");
+    assert!((10..=12).contains(&polls), "{polls} polls");
+    let expected = [
+        ("CLIENT SETNAME redis-namespace-exporter", 1..=1),
+        ("PING", polls..=2 * polls),
+        ("INFO everything", polls..=polls),
+    ];
+    for (command, times) in &expected {
+        assert!(
+            times.contains(&count(command)),
+            "{command}: {} in {polls}",
+            count(command)
+        );
+    }
+    let known: BTreeSet<&str> = expected.iter().map(|(command, _)| *command).collect();
+    let strange: Vec<_> = commands
+        .iter()
+        .filter(|one| !known.contains(one.as_str()))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    // MONITOR leaves out the commands of administrators.
+    for (command, each_poll) in [
+        ("config|get", 6),
+        ("slowlog|len", 1),
+        ("slowlog|get", 1),
+        ("latency|latest", 1),
+        ("latency|histogram", 1),
+    ] {
+        let calls = calls(&server, command);
+        let times = each_poll * (polls - 1)..=each_poll * polls;
+        assert!(
+            times.contains(&calls),
+            "{command}: {calls} in {polls} polls"
+        );
+    }
+}
+
+fn calls(server: &RedisServer, command: &str) -> usize {
+    let line = server.info(&format!("cmdstat_{command}")).unwrap();
+    let calls = line.strip_prefix("calls=").unwrap();
+    calls.split(',').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn scrapes_ask_the_server_nothing() {
+    let server = RedisServer::start(&[]);
+    let exporter = Launch::new()
+        .flag(&format!("--redis.addr={}", server.url()))
+        .flag("--poll.interval=1h")
+        .start();
+    exporter.until("the server", Page::is_up);
+    let commands = || {
+        server
+            .info("total_commands_processed")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let before = commands();
+    for path in [
+        "/metrics",
+        "/",
+        "/health",
+        "/-/ready",
+        "/probe?target=",
+        "/scrape?target=",
+    ] {
+        for _ in 0..20 {
+            let path = if path.ends_with('=') {
+                format!("{path}{}", server.address())
+            } else {
+                path.to_owned()
+            };
+            assert_eq!(exporter.get(&path).status, 200);
+        }
+    }
+    assert_eq!(
+        commands(),
+        before + 1,
+        "the question itself is the only one"
+    );
+}
+
+#[test]
+fn two_targets_at_one_server_have_a_connection_each() {
+    let server = RedisServer::start(&[]);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms }}\ntargets:\n- {{ name: a, url: '{0}' }}\n- {{ name: b, url: '{0}' }}\n",
+        server.url()
+    ))
+    .start();
+    exporter.polls_of("a", 3);
+    assert_eq!(server.exporter_connections().len(), 2);
+}
+
+#[test]
+fn a_target_that_is_dialled_again_and_again_leaves_one_connection() {
+    let server = RedisServer::start(&[]);
+    let exporter = Exporter::of(&server);
+    for round in 2..6 {
+        server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        exporter.until("another connection", |page| {
+            page.value("redis_exporter_connects_total", &[]) >= f64::from(round) && page.is_up()
+        });
+        assert_eq!(server.exporter_connections().len(), 1);
+    }
+}
+
+#[test]
+fn a_loading_server_counts_one_error_for_a_connection() {
+    let mut server = RedisServer::start(&["--enable-debug-command", "yes"]);
+    server.ask(&["DEBUG", "POPULATE", "4000", "key", "100"]);
+    server.ask(&["SAVE"]);
+    let slowly = [
+        "--key-load-delay",
+        "1000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ];
+    server.restart(&slowly);
+    let mut witness = Client::connect(server.port).unwrap();
+    let errors = |witness: &mut Client| {
+        let info = witness.ask(&["INFO", "errorstats"]);
+        let count = info
+            .lines()
+            .find_map(|line| line.strip_prefix("errorstat_LOADING:count="));
+        count.map_or(0, |count| count.parse::<u32>().unwrap())
+    };
+    let before = errors(&mut witness);
+    let exporter = often(&server, "").start();
+    exporter.polls(5);
+    let page = exporter.page();
+    assert_eq!(
+        page.value("redis_loading_dump_file", &[]),
+        1.0,
+        "it loaded too fast"
+    );
+    assert!(
+        page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
+            .is_none()
+    );
+    assert_eq!(errors(&mut witness), before + 1);
+    exporter.until("a PING", |page| {
+        page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
+            .is_some()
+    });
+    assert_eq!(errors(&mut witness), before + 1);
+}
+
+#[test]
+fn a_replica_that_serves_nothing_without_its_primary_counts_one_error_for_a_connection() {
+    let port = crate::support::port::free().to_string();
+    let replica = RedisServer::start(&[
+        "--replicaof",
+        "127.0.0.1",
+        &port,
+        "--replica-serve-stale-data",
+        "no",
+    ]);
+    let exporter = often(&replica, "").start();
+    let page = exporter.until("the replica", Page::is_up);
+    assert_eq!(page.value("redis_master_link_up", &[]), 0.0);
+    let before = error_replies(&replica);
+    exporter.polls(5);
+    assert_eq!(error_replies(&replica), before);
+    let failed = exporter
+        .page()
+        .label_values("redis_exporter_collector_success", "collector", 0.0);
+    assert!(failed.is_empty(), "{failed:?}");
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    exporter.until("a PING", |page| {
+        page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
+            .is_some()
+    });
+}
+
+#[test]
+fn a_command_that_was_renamed_away_is_asked_once_for_a_connection() {
+    let server = RedisServer::start(&[
+        "--rename-command",
+        "CONFIG",
+        "",
+        "--rename-command",
+        "SLOWLOG",
+        "",
+    ]);
+    let exporter = often(&server, "").start();
+    let page = exporter.until("the server", Page::is_up);
+    let failed = page.label_values("redis_exporter_collector_success", "collector", 0.0);
+    assert_eq!(failed, ["config", "slowlog"]);
+    let before = error_replies(&server);
+    exporter.polls(5);
+    assert_eq!(error_replies(&server), before);
+}

@@ -1,0 +1,44 @@
+//! The real exporter against real servers.
+//!
+//! Every test starts its own servers, on loopback and in folders that go with it. Nothing is
+//! skipped: where a program is missing the test says how to get it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+#![allow(
+    clippy::float_cmp,
+    reason = "what is compared are whole numbers, as they were sent"
+)]
+
+mod support;
+
+mod address;
+mod authentication;
+mod exposition;
+mod footprint;
+mod keys;
+mod namespaces_command;
+mod outage;
+mod permission;
+mod reload;
+mod secret;
+mod shutdown;
+mod startup;
+mod subcommand;
+mod sweep_churn;
+mod sweep_cost;
+mod sweep_estimate;
+mod sweep_group;
+mod sweep_observer;
+mod sweep_outage;
+mod sweep_permission;
+mod sweep_place;
+mod sweep_policy;
+mod tls;
+mod topology;
+mod up;

@@ -1,0 +1,377 @@
+//! `namespaces`: one pass in the terminal.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::exporter::Finished;
+use crate::support::redis::Client;
+use crate::support::wait::LONG;
+use crate::support::{Launch, RedisServer};
+
+/// Looks at a server at full speed, with further flags.
+fn look(server: &RedisServer, flags: &[&str]) -> Finished {
+    look_at(&server.url(), flags)
+}
+
+fn look_at(url: &str, flags: &[&str]) -> Finished {
+    let launch = Launch::of(url).flag("namespaces").flag("--full-speed");
+    let launch = flags.iter().fold(launch, |launch, flag| launch.flag(flag));
+    launch.run()
+}
+
+fn document(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", finished.stdout, finished.stderr))
+}
+
+/// The namespace of that name in a database.
+fn namespace<'a>(document: &'a Value, name: &str, database: u64) -> &'a Value {
+    let all = document["namespaces"].as_array().unwrap();
+    let found = all
+        .iter()
+        .find(|one| one["name"] == name && one["database"] == database);
+    found.unwrap_or_else(|| panic!("{name} in {database}: {document:#}"))
+}
+
+/// Databases 0 and 3 with strings, hashes and lists; TTLs of 100 s for some.
+fn seed(server: &RedisServer) {
+    let mut client = Client::connect(server.port).unwrap();
+    for number in 0..600 {
+        let key = format!("session:{number}");
+        client.ask(&["SET", &key, "value", "EX", "100"]);
+    }
+    for number in 0..400 {
+        client.ask(&["HSET", &format!("user:{number}"), "name", "somebody"]);
+    }
+    client.ask(&["SET", "alone", "value"]);
+    client.ask(&["SELECT", "3"]);
+    for number in 0..50 {
+        client.ask(&["RPUSH", &format!("queue:{number}"), "one", "two"]);
+    }
+}
+
+#[test]
+fn counts_are_exact_in_every_database() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    let finished = look(&server, &["--output", "json"]);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    let document = document(&finished);
+    assert_eq!(document["end"], "complete");
+    assert_eq!(document["namespaces"].as_array().unwrap().len(), 4);
+    assert_eq!(document["databases"].as_array().unwrap().len(), 2);
+    let exact = |count: u64| serde_json::json!({ "value": count, "error": 0, "lower": count, "upper": count });
+    for (name, database, keys, without_ttl, data_type) in [
+        ("session", 0, 600, 0, "string"),
+        ("user", 0, 400, 400, "hash"),
+        ("other", 0, 1, 1, "string"),
+        ("queue", 3, 50, 50, "list"),
+    ] {
+        let found = namespace(&document, name, database);
+        assert_eq!(found["keys"], exact(keys), "{name}");
+        assert_eq!(found["keys_without_ttl"], without_ttl, "{name}");
+        assert_eq!(found["types"][data_type], keys, "{name}");
+        assert_eq!(found["memory_bytes"]["error"], 0, "{name}");
+    }
+    let ttl = &namespace(&document, "session", 0)["ttl_seconds"];
+    let longest = ttl["max"].as_f64().unwrap();
+    assert!((60.0..=100.0).contains(&longest), "{longest}");
+    assert_eq!(document["total"]["keys"], 1_051);
+    let bytes: u64 = server.ask(&["MEMORY", "USAGE", "alone"]).parse().unwrap();
+    let other = namespace(&document, "other", 0);
+    assert_eq!(other["memory_bytes"]["value"], bytes);
+    assert_eq!(other["largest_key_bytes"], bytes);
+}
+
+#[test]
+fn the_table_has_a_row_for_each_namespace_and_a_total() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    let finished = Launch::configured(&format!(
+        "targets: [{{ name: cache, url: '{}' }}]\nnamespaces:\n\
+         - {{ name: people, match: 'user:*', ttl: {{ required: true }} }}\n\
+         - {{ name: nobody, match: 'nobody:*' }}\n",
+        server.url()
+    ))
+    .flag("namespaces")
+    .flag("cache")
+    .flag("--full-speed")
+    .run();
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    let cells = |name: &str| -> Vec<String> {
+        let row = finished.stdout.lines().find(|line| line.starts_with(name));
+        let row = row.unwrap_or_else(|| panic!("{name}: {}", finished.stdout));
+        row.split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    assert_eq!(cells("people")[..4], ["people", "0", "400", "38.1 %"]);
+    assert_eq!(cells("people")[9], "400", "{}", finished.stdout);
+    assert_eq!(cells("nobody")[2], "0");
+    assert_eq!(cells("total")[1], "1,051");
+    // Nothing but the result: no progress where there is no terminal, and no log.
+    assert_eq!(finished.stderr, "");
+}
+
+/// The keys of the demo: sessions, cached answers, rate limits, websockets, and two locks.
+fn seed_demo(server: &RedisServer) {
+    let mut client = Client::connect(server.port).unwrap();
+    for number in 0..300 {
+        let digest = format!("{:032x}", u128::from(fastrand::u64(..)) << 64 | number);
+        let address = format!("10.0.{}.{}", number % 7, number % 250);
+        for (key, ttl) in [
+            (format!("session:{digest}"), "3000"),
+            (format!("api:cache:/v1/orders/{number}:{digest}"), "50"),
+            (format!("ratelimit:{address}:{number}"), "40"),
+        ] {
+            client.ask(&["SET", &key, "value", "EX", ttl]);
+        }
+        client.ask(&["SET", &format!("websocket:{number}"), "value"]);
+    }
+}
+
+#[test]
+fn a_suggested_block_is_a_good_configuration() {
+    let server = RedisServer::start(&[]);
+    seed_demo(&server);
+    let finished = look(&server, &["--suggest"]);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    assert!(finished.stderr.contains("\ntotal "), "{}", finished.stderr);
+    for pattern in [
+        "\"session:*\"",
+        "\"api:cache:",
+        "\"ratelimit:",
+        "\"websocket:*\"",
+    ] {
+        assert!(
+            finished.stdout.contains(pattern),
+            "{pattern}: {}",
+            finished.stdout
+        );
+    }
+    let text = format!(
+        "targets: [{{ url: '{}' }}]\n{}",
+        server.url(),
+        finished.stdout
+    );
+    let checked = Launch::configured(&text).flag("check").run();
+    assert_eq!(
+        checked.code(),
+        0,
+        "{}{}\n{text}",
+        checked.stdout,
+        checked.stderr
+    );
+    let again = Launch::configured(&text)
+        .flag("namespaces")
+        .flag("--full-speed")
+        .flag("--suggest")
+        .flag("--output=json")
+        .run();
+    let document = document(&again);
+    let all = document["namespaces"].as_array().unwrap();
+    assert!(all.iter().all(|one| one["name"] != "other"), "{document:#}");
+    assert!(
+        document["suggested_yaml"]
+            .as_str()
+            .unwrap()
+            .contains("session:*")
+    );
+    assert!(document["suggestions"].as_array().unwrap().len() >= 4);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_shown_and_cannot_break_the_output() {
+    let server = RedisServer::start(&["--enable-debug-command", "yes"]);
+    server.ask(&[
+        "EVAL",
+        "for n = 1, 40 do redis.call('SET', '\\255\\27[2J\\n:' .. n, 'v') end",
+        "0",
+    ]);
+    let json = look(&server, &["--output=json", "--suggest"]);
+    let document = document(&json);
+    let found = namespace(&document, "\\xff\u{1b}[2J\n", 0);
+    assert_eq!(found["keys"]["value"], 40);
+    let table = look(&server, &[]);
+    assert!(!table.stdout.contains('\u{1b}'), "{}", table.stdout);
+    assert!(
+        table.stdout.contains("\\xff\\u{1b}[2J\\n "),
+        "{}",
+        table.stdout
+    );
+}
+
+#[test]
+fn an_empty_server_is_a_result() {
+    let server = RedisServer::start(&[]);
+    let finished = look(&server, &[]);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    assert!(
+        finished.stdout.contains("there are no keys"),
+        "{}",
+        finished.stdout
+    );
+    let suggested = look(&server, &["--suggest"]);
+    assert!(
+        suggested.stdout.ends_with("namespaces: []\n"),
+        "{}",
+        suggested.stdout
+    );
+    let json = look(&server, &["--output=json"]);
+    assert_eq!(document(&json)["total"]["keys"], 0);
+}
+
+#[test]
+fn what_the_user_may_not_ask_is_missing_and_named() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "~*", "-memory",
+    ]);
+    let url = format!("redis://watcher:secret@{}", server.address());
+    let finished = look_at(&url, &["--output=json"]);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    let document = document(&finished);
+    assert_eq!(document["refused"], serde_json::json!(["memory"]));
+    let session = namespace(&document, "session", 0);
+    assert_eq!(session["memory_bytes"], Value::Null);
+    assert_eq!(session["keys"]["value"], 600);
+    let table = look_at(&url, &[]);
+    assert!(table.stdout.contains("+memory|usage"), "{}", table.stdout);
+}
+
+#[test]
+fn without_scan_the_remedy_is_named() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "-scan",
+    ]);
+    let url = format!("redis://watcher:secret@{}", server.address());
+    let finished = look_at(&url, &[]);
+    assert_eq!(finished.code(), 1);
+    assert_eq!(finished.stdout, "");
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    for part in ["denied", "+scan"] {
+        assert!(finished.stderr.contains(part), "{}", finished.stderr);
+    }
+    assert!(!finished.stderr.contains("secret"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_frozen_server_fails_within_the_time_out() {
+    let server = RedisServer::start(&[]);
+    server.freeze();
+    let started = std::time::Instant::now();
+    let finished = look(&server, &[]);
+    // The time-out is 500 ms.
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(finished.code(), 1);
+    assert!(finished.stderr.contains("timeout"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("poll.timeout"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn an_unknown_target_is_told_the_names_and_not_repeated() {
+    let finished = Launch::of("redis://127.0.0.1:1")
+        .flag("namespaces")
+        .flag("redis://user:hunter2@h")
+        .run();
+    assert_eq!(finished.code(), 1);
+    assert!(
+        finished.stderr.contains("127.0.0.1:1"),
+        "{}",
+        finished.stderr
+    );
+    assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
+}
+
+/// A pass over so many keys at so few a second that it would take minutes, also on a busy machine
+/// that delays round trips.
+fn slow(server: &RedisServer) -> Launch {
+    server.ask(&["DEBUG", "POPULATE", "20000", "key", "100"]);
+    Launch::configured(&format!(
+        "poll: {{ interval: 1s, timeout: 500ms }}\n\
+         targets:\n- name: cache\n  url: '{}'\n\
+         \x20 sweep: {{ first_keys: 2000, cpu_share: 0.1%, max_latency: 400ms }}\n",
+        server.url()
+    ))
+    .flag("namespaces")
+    .flag("--output=json")
+}
+
+fn slow_server() -> RedisServer {
+    RedisServer::start(&["--enable-debug-command", "yes"])
+}
+
+/// Runs until a thousand keys were looked at, does something, and takes what was printed.
+fn broken_off(
+    server: &RedisServer,
+    break_off: impl Fn(&crate::support::Exporter),
+) -> (i32, Value, String) {
+    let launch = slow(server);
+    let (out, err) = (launch.file("stdout"), launch.file("stderr"));
+    let mut command = launch.start_without_waiting();
+    crate::support::until(LONG, "keys that were looked at", || {
+        assert_eq!(command.process.ended(), None, "{}", command.log());
+        let stats = server.ask(&["INFO", "commandstats"]);
+        let line = stats
+            .lines()
+            .find(|line| line.starts_with("cmdstat_scan:"))?;
+        let calls = line.split(['=', ',']).nth(1)?.parse::<u32>().ok()?;
+        (calls >= 10).then_some(())
+    });
+    break_off(&command);
+    let (status, took) = command.process.wait(LONG);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let text = fs::read_to_string(out).unwrap();
+    let errors = fs::read_to_string(err).unwrap();
+    let document =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{errors}"));
+    (status.code().unwrap(), document, errors)
+}
+
+fn assert_partial(document: &Value) {
+    let keys = &namespace(document, "key", 0)["keys"];
+    let number = |field: &str| keys[field].as_f64().unwrap();
+    assert!(
+        number("lower") <= 20_000.0 && number("upper") >= 20_000.0,
+        "{keys}"
+    );
+    let coverage = document["databases"][0]["coverage"].as_f64().unwrap();
+    assert!(coverage > 0.0 && coverage < 1.0, "{coverage}");
+    let memory = &namespace(document, "key", 0)["memory_bytes"];
+    assert!(memory["value"].as_f64().unwrap() > 0.0, "{memory}");
+}
+
+#[test]
+fn an_interrupt_prints_what_is_known_so_far() {
+    let server = slow_server();
+    let (code, document, errors) = broken_off(&server, |command| command.process.signal("INT"));
+    assert_eq!(code, 1);
+    assert_eq!(document["end"], "interrupted");
+    assert_eq!(errors, "");
+    assert_partial(&document);
+}
+
+#[test]
+fn a_server_that_freezes_in_the_pass_leaves_what_is_known_so_far() {
+    let server = slow_server();
+    let (code, document, errors) = broken_off(&server, |_| server.freeze());
+    assert_eq!(code, 1);
+    assert_eq!(document["end"], "failed");
+    assert!(errors.contains("timeout"), "{errors}");
+    assert_partial(&document);
+}

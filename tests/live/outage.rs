@@ -1,0 +1,236 @@
+//! Servers that go away, hang, load, or take nobody more.
+
+use std::time::{Duration, Instant};
+
+use crate::support::wait::throughout;
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// What a busy machine may add to a time that is promised.
+const SLACK: Duration = Duration::from_millis(300);
+
+fn poll_time(page: &Page) -> f64 {
+    page.value("redis_exporter_last_poll_timestamp_seconds", &[])
+}
+
+#[test]
+fn a_killed_server_is_down_and_back_within_one_interval() {
+    let mut server = RedisServer::start(&[]);
+    let exporter = Launch::new()
+        .flag(&format!("--redis.addr={}", server.url()))
+        .flag("--poll.interval=1s")
+        .flag("--poll.timeout=500ms")
+        .start();
+    let interval = Duration::from_secs(1);
+    assert!(exporter.page().is_up());
+    for _ in 0..2 {
+        server.kill();
+        let page = exporter.within(interval + SLACK, "the failure", |page| {
+            page.failure().is_some()
+        });
+        let reason = page.failure().unwrap();
+        assert!(["closed", "refused"].contains(&reason.as_str()), "{reason}");
+        assert!(page.get("redis_uptime_in_seconds", &[]).is_none());
+        // Long enough that pauses between attempts would have grown beyond the interval.
+        exporter.polls(3);
+        exporter.until_failed("refused");
+        server.restart(&[]);
+        exporter.within(interval + SLACK, "the server", Page::is_up);
+    }
+}
+
+/// A scrape, and how long it took.
+fn scrape(exporter: &Exporter, times: &mut Vec<Duration>) -> Page {
+    let asked = Instant::now();
+    let page = exporter.page();
+    times.push(asked.elapsed());
+    page
+}
+
+/// None waited for the poll's time-out of 500 ms; a machine that is busy with other tests may delay
+/// a few.
+fn assert_prompt(times: &[Duration]) {
+    let slow = |limit| {
+        let limit = Duration::from_millis(limit);
+        times.iter().filter(|time| **time > limit).count()
+    };
+    assert_eq!(slow(400), 0, "{times:?}");
+    assert!(slow(100) <= times.len() / 50, "{times:?}");
+}
+
+/// How long after a freeze the page says so.
+fn time_to_notice(
+    server: &RedisServer,
+    exporter: &Exporter,
+    times: &mut Vec<Duration>,
+) -> Duration {
+    server.freeze();
+    let frozen = Instant::now();
+    loop {
+        let page = scrape(exporter, times);
+        if let Some(reason) = page.failure() {
+            assert_eq!(reason, "timeout");
+            assert_eq!(page.value("redis_up", &[]), 0.0);
+            assert!(page.get("redis_uptime_in_seconds", &[]).is_none());
+            return frozen.elapsed();
+        }
+        assert!(frozen.elapsed() < Duration::from_secs(10), "nobody noticed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn frozen_after(delay_of: impl Fn() -> Duration) {
+    let server = RedisServer::start(&[]);
+    let exporter = Launch::new()
+        .flag(&format!("--redis.addr={}", server.url()))
+        .flag("--poll.interval=2s")
+        .flag("--poll.timeout=500ms")
+        .start();
+    for _ in 0..2 {
+        let before = poll_time(&exporter.until("the server", Page::is_up));
+        exporter.until("the next poll", |page| poll_time(page) > before);
+        throughout(delay_of(), || assert!(exporter.page().is_up()));
+        let mut times = Vec::new();
+        let took = time_to_notice(&server, &exporter, &mut times);
+        let limit = Duration::from_secs(2) + SLACK;
+        assert!(took < limit, "noticed after {took:?}");
+        throughout(Duration::from_secs(1), || {
+            assert!(!scrape(&exporter, &mut times).is_up());
+        });
+        assert_prompt(&times);
+        server.thaw();
+        exporter.within(Duration::from_secs(3), "the server again", Page::is_up);
+    }
+    let connections = server.exporter_connections();
+    assert_eq!(connections.len(), 1, "a connection is left behind");
+}
+
+#[test]
+fn a_server_frozen_right_after_a_poll_is_noticed_within_one_interval() {
+    frozen_after(|| Duration::ZERO);
+}
+
+#[test]
+fn a_server_frozen_at_any_moment_is_noticed_within_one_interval() {
+    frozen_after(|| Duration::from_millis(fastrand::u64(100..1900)));
+}
+
+#[test]
+fn a_loading_server_is_up_and_its_other_questions_come_back_on_the_same_connection() {
+    let mut server = RedisServer::start(&["--enable-debug-command", "yes"]);
+    server.ask(&["DEBUG", "POPULATE", "4000", "key", "100"]);
+    server.ask(&["SAVE"]);
+    // 4000 keys, 1 ms each, and a look at clients after every KiB or so.
+    server.restart(&[
+        "--key-load-delay",
+        "1000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
+    let exporter = Exporter::of(&server);
+    let page = exporter.page();
+    assert_eq!(page.failure(), None);
+    assert_eq!(page.value("redis_up", &[]), 1.0);
+    assert_eq!(page.value("redis_loading_dump_file", &[]), 1.0);
+    let page = exporter.until("the end of loading", |page| {
+        page.get("redis_loading_dump_file", &[]) == Some(0.0)
+    });
+    assert_eq!(page.value("redis_db_keys", &[("db", "db0")]), 4000.0);
+    let page = exporter.polls(1);
+    assert!(
+        page.label_values("redis_exporter_collector_success", "collector", 0.0)
+            .is_empty()
+    );
+    page.value("redis_config_maxclients", &[]);
+    page.value("redis_exporter_last_scrape_ping_time_seconds", &[]);
+    assert_eq!(page.value("redis_exporter_connects_total", &[]), 1.0);
+}
+
+#[test]
+fn a_server_with_too_many_clients_says_so_and_is_up_when_there_is_room() {
+    let server = RedisServer::start(&[]);
+    let mut held = crate::support::redis::Client::connect(server.port).unwrap();
+    held.ask(&["CONFIG", "SET", "maxclients", "1"]);
+    let exporter = Exporter::of(&server);
+    let page = exporter.until_failed("maxclients");
+    assert!(
+        page.value(
+            "redis_exporter_poll_failures_total",
+            &[("reason", "maxclients")]
+        ) >= 1.0
+    );
+    held.ask(&["CONFIG", "SET", "maxclients", "100"]);
+    exporter.until("the server", Page::is_up);
+}
+
+#[test]
+fn a_dead_and_a_frozen_target_leave_the_third_untouched() {
+    let (mut dead, frozen, well) = (
+        RedisServer::start(&[]),
+        RedisServer::start(&[]),
+        RedisServer::start(&[]),
+    );
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n\
+         - {{ name: dead, url: '{}' }}\n- {{ name: frozen, url: '{}' }}\n- {{ name: well, url: '{}' }}\n",
+        dead.url(),
+        frozen.url(),
+        well.url()
+    ))
+    .start();
+    let up = |page: &Page, name: &str| page.get("redis_up", &[("target", name)]) == Some(1.0);
+    exporter.until("all", |page| {
+        ["dead", "frozen", "well"].iter().all(|name| up(page, name))
+    });
+    dead.kill();
+    frozen.freeze();
+    exporter.until("two down", |page| !up(page, "dead") && !up(page, "frozen"));
+    let mut monitor = crate::support::redis::Client::connect(well.port).unwrap();
+    monitor.ask(&["MONITOR"]);
+    throughout(Duration::from_secs(4), || {
+        let page = exporter.page();
+        assert!(up(&page, "well") && !up(&page, "dead") && !up(&page, "frozen"));
+        let well = [("target", "well")];
+        let duration = page.value("redis_exporter_last_scrape_duration_seconds", &well);
+        assert!(duration < 0.2, "a poll took {duration} s");
+    });
+    well.ask(&["ECHO", "the end"]);
+    let times = poll_times(&mut monitor);
+    assert!((7..=10).contains(&times.len()), "{times:?}");
+    for pair in times.windows(2) {
+        let gap = pair[1] - pair[0];
+        assert!(
+            gap < (Duration::from_millis(500) + SLACK).as_secs_f64(),
+            "{gap} s between polls"
+        );
+    }
+}
+
+/// When the server was asked for INFO, by its own clock, up to the mark in what MONITOR shows.
+fn poll_times(monitor: &mut crate::support::redis::Client) -> Vec<f64> {
+    let mut times = Vec::new();
+    loop {
+        let line = monitor.reply().unwrap().unwrap();
+        if line.contains("the end") {
+            return times;
+        }
+        if line.contains("\"INFO\" \"everything\"") {
+            times.push(line.split(' ').next().unwrap().parse().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_busy_with_a_script_is_down_and_back() {
+    let server = RedisServer::start(&["--busy-reply-threshold", "100"]);
+    let exporter = Exporter::of(&server);
+    exporter.until("the server", Page::is_up);
+    let mut endless = crate::support::redis::Client::connect(server.port).unwrap();
+    let script = std::thread::spawn(move || endless.try_ask(&["EVAL", "while true do end", "0"]));
+    let page = exporter.until("a failure", |page| page.failure().is_some());
+    assert_eq!(page.value("redis_up", &[]), 0.0);
+    exporter.until_failed("other");
+    assert!(exporter.log().contains("BUSY"), "{}", exporter.log());
+    server.ask(&["SCRIPT", "KILL"]);
+    exporter.until("the server again", Page::is_up);
+    assert!(script.join().unwrap().unwrap().is_err());
+}

@@ -1,0 +1,159 @@
+//! Users who may not do everything.
+
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// A server with a user who may do what the rules say, and an exporter that is this user.
+fn restricted(rules: &[&str], interval: &str) -> (RedisServer, Launch) {
+    let server = RedisServer::start(&[]);
+    let mut words = vec!["ACL", "SETUSER", "watcher", "reset", "on", ">secret"];
+    words.extend(rules);
+    server.ask(&words);
+    let launch = Launch::new()
+        .flag(&format!(
+            "--redis.addr=redis://watcher:secret@{}",
+            server.address()
+        ))
+        .flag(&format!("--poll.interval={interval}"));
+    (server, launch)
+}
+
+/// How often the server has said no to somebody without permission.
+fn denials(server: &RedisServer) -> u32 {
+    let line = server
+        .info("errorstat_NOPERM")
+        .unwrap_or_else(|| "count=0".to_owned());
+    line.strip_prefix("count=").unwrap().parse().unwrap()
+}
+
+fn failed_collectors(exporter: &Exporter) -> Vec<String> {
+    exporter
+        .page()
+        .label_values("redis_exporter_collector_success", "collector", 0.0)
+}
+
+#[test]
+fn a_user_without_config_slowlog_and_latency_misses_exactly_those() {
+    let rules = ["+@all", "-config", "-slowlog", "-latency"];
+    let (server, launch) = restricted(&rules, "300ms");
+    let exporter = launch.start();
+    exporter.until("the server", Page::is_up);
+    assert_eq!(
+        failed_collectors(&exporter),
+        ["config", "latency", "latency_histogram", "slowlog"]
+    );
+    let page = exporter.page();
+    for absent in [
+        "redis_config_maxclients",
+        "redis_slowlog_length",
+        "redis_slowlog_last_id",
+    ] {
+        assert!(page.get(absent, &[]).is_none(), "{absent}");
+    }
+    page.value("redis_connected_clients", &[]);
+    let at_first = denials(&server);
+    assert!(at_first > 0);
+    exporter.polls(10);
+    assert_eq!(
+        denials(&server),
+        at_first,
+        "denied questions are not asked again"
+    );
+    server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
+    exporter.until("another connection", |page| {
+        page.value("redis_exporter_connects_total", &[]) > 1.0 && page.is_up()
+    });
+    exporter.polls(3);
+    assert_eq!(denials(&server), 2 * at_first, "each connection asks once");
+}
+
+#[test]
+fn the_documented_rules_are_enough_for_every_collector() {
+    // What README.md names.
+    let rules = [
+        "+ping",
+        "+info",
+        "+client|setname",
+        "+config|get",
+        "+slowlog|len",
+        "+slowlog|get",
+        "+latency|latest",
+        "+latency|histogram",
+        "+cluster|info",
+        "+select",
+    ];
+    let (server, launch) = restricted(&rules, "500ms");
+    let exporter = launch.start();
+    exporter.polls(2);
+    assert!(exporter.page().is_up());
+    assert!(failed_collectors(&exporter).is_empty());
+    assert_eq!(denials(&server), 0);
+    assert_eq!(server.exporter_connections().len(), 1);
+}
+
+#[test]
+fn polls_and_walks_with_default_settings_do_not_go_on_adding_errors() {
+    // The walk is on by default, and these rules are for polling alone.
+    let rules = ["+@all", "-scan", "-memory", "-pttl", "-type"];
+    let (server, _) = restricted(&rules, "300ms");
+    server.ask(&["SET", "session:1", "x"]);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 300ms }}\nsweep: {{ enabled: true }}\n\
+         targets: [{{ url: 'redis://watcher:secret@{}' }}]\n",
+        server.address()
+    ))
+    .start();
+    exporter.until("the refusal", |page| {
+        page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
+    });
+    let before = denials(&server);
+    exporter.polls(10);
+    assert!(exporter.page().is_up());
+    assert_eq!(denials(&server), before);
+}
+
+#[test]
+fn a_user_without_ping_and_setname_is_polled_all_the_same() {
+    let (server, launch) = restricted(&["+@all", "-ping", "-client"], "300ms");
+    let exporter = launch.start();
+    let page = exporter.until("the server", Page::is_up);
+    assert!(
+        page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
+            .is_none()
+    );
+    assert!(failed_collectors(&exporter).is_empty());
+    let at_first = denials(&server);
+    exporter.polls(5);
+    assert_eq!(denials(&server), at_first);
+}
+
+#[test]
+fn a_user_without_ping_learns_of_a_frozen_server_within_one_interval_too() {
+    let (server, launch) = restricted(&["+@all", "-ping"], "2s");
+    let exporter = launch.flag("--poll.timeout=500ms").start();
+    exporter.polls(1);
+    server.freeze();
+    let limit = std::time::Duration::from_millis(2300);
+    let page = exporter.within(limit, "the failure", |page| page.failure().is_some());
+    assert_eq!(page.failure().as_deref(), Some("timeout"));
+}
+
+#[test]
+fn a_user_without_info_is_denied() {
+    let (_server, launch) = restricted(&["+@all", "-info"], "500ms");
+    let exporter = launch.start();
+    exporter.until_failed("denied");
+}
+
+#[test]
+fn a_permission_that_is_given_later_counts_from_the_next_connection() {
+    let (server, launch) = restricted(&["+@all", "-slowlog"], "500ms");
+    let exporter = launch.start();
+    exporter.until("the server", Page::is_up);
+    assert_eq!(failed_collectors(&exporter), ["slowlog"]);
+    server.ask(&["ACL", "SETUSER", "watcher", "+slowlog"]);
+    server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
+    let slowlog = [("collector", "slowlog")];
+    exporter.until("the slow log", |page| {
+        page.get("redis_exporter_collector_success", &slowlog) == Some(1.0)
+    });
+}

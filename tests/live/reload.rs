@@ -1,0 +1,132 @@
+//! Reading the configuration again while running.
+
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+fn configuration(targets: &[(&str, &RedisServer)]) -> String {
+    let line = |(name, server): &(&str, &RedisServer)| {
+        format!("- {{ name: {name}, url: '{}' }}\n", server.url())
+    };
+    let lines = targets.iter().map(line).collect::<Vec<_>>().concat();
+    format!("poll: {{ interval: 500ms }}\ntargets:\n{lines}")
+}
+
+fn is_up(page: &Page, name: &str) -> bool {
+    page.get("redis_up", &[("target", name)]) == Some(1.0)
+}
+
+/// The id under which the server knows the exporter's only connection.
+fn connection_id(server: &RedisServer, exporter: &Exporter) -> String {
+    let connections = server.exporter_connections();
+    let log = exporter.log();
+    assert_eq!(connections.len(), 1, "{connections:?}\n{log}");
+    connections[0].split(' ').next().unwrap().to_owned()
+}
+
+fn adds_removes_and_keeps(reload: impl Fn(&Exporter)) {
+    let servers = [
+        RedisServer::start(&[]),
+        RedisServer::start(&[]),
+        RedisServer::start(&[]),
+    ];
+    let [kept, removed, added] = &servers;
+    let exporter =
+        Launch::configured(&configuration(&[("kept", kept), ("removed", removed)])).start();
+    exporter.until("both", |page| is_up(page, "kept") && is_up(page, "removed"));
+    let id = connection_id(kept, &exporter);
+    exporter.reconfigure(&configuration(&[("added", added), ("kept", kept)]));
+    reload(&exporter);
+    let page = exporter.until("the new target", |page| is_up(page, "added"));
+    assert!(is_up(&page, "kept"));
+    assert!(!page.0.contains("\"removed\""), "{}", page.0);
+    assert_eq!(page.value("redis_exporter_targets", &[]), 2.0);
+    assert_eq!(
+        page.value("redis_exporter_config_last_reload_successful", &[]),
+        1.0
+    );
+    let labels = [("target", "kept")];
+    let page = exporter.polls_of("kept", 3);
+    assert_eq!(connection_id(kept, &exporter), id);
+    assert_eq!(page.value("redis_exporter_connects_total", &labels), 1.0);
+    crate::support::until(
+        crate::support::wait::LONG,
+        "the end of the removed connection",
+        || removed.exporter_connections().is_empty().then_some(()),
+    );
+    assert_eq!(exporter.get("/probe?target=removed").status, 404);
+    assert_eq!(exporter.get("/probe?target=added").status, 200);
+}
+
+#[test]
+fn a_reload_over_http_adds_removes_and_keeps() {
+    adds_removes_and_keeps(|exporter| {
+        let response = exporter.reload();
+        assert_eq!(response.status, 200);
+        assert_eq!(response.text().trim(), "1 targets started, 1 ended, 1 kept");
+    });
+}
+
+#[test]
+fn a_reload_by_hangup_adds_removes_and_keeps() {
+    adds_removes_and_keeps(|exporter| exporter.process.signal("HUP"));
+}
+
+#[test]
+fn a_bad_file_keeps_the_configuration_and_says_so_everywhere() {
+    let server = RedisServer::start(&[]);
+    let good = configuration(&[("cache", &server)]);
+    let exporter = Launch::configured(&good).start();
+    exporter.until("the server", |page| is_up(page, "cache"));
+    let id = connection_id(&server, &exporter);
+    exporter.reconfigure(&good.replace("interval: 500ms", "interval: 500, colour: red"));
+    let response = exporter.reload();
+    assert_eq!(response.status, 500);
+    for part in ["config.yaml", "poll.interval", "`colour`"] {
+        assert!(
+            response.text().contains(part),
+            "{part}: {}",
+            response.text()
+        );
+        assert!(exporter.log().contains(part), "{part}: {}", exporter.log());
+    }
+    let failed =
+        |page: &Page| page.value("redis_exporter_config_last_reload_successful", &[]) == 0.0;
+    let page = exporter.until("the failed reload", failed);
+    assert!(is_up(&page, "cache"));
+    exporter.polls(3);
+    assert_eq!(connection_id(&server, &exporter), id);
+    exporter.reconfigure(&good);
+    assert_eq!(exporter.reload().status, 200);
+    exporter.until("the good reload", |page| !failed(page));
+    assert_eq!(connection_id(&server, &exporter), id);
+}
+
+#[test]
+fn a_target_with_another_password_gets_another_connection() {
+    let server = RedisServer::start(&[]);
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "on", ">first", ">second", "allkeys", "+@all",
+    ]);
+    let with = |password: &str| {
+        format!(
+            "poll: {{ interval: 500ms }}\n\
+             targets: [{{ name: cache, url: '{}', username: watcher, password: {password} }}]\n",
+            server.url()
+        )
+    };
+    let exporter = Launch::configured(&with("first")).start();
+    exporter.until("the server", |page| is_up(page, "cache"));
+    let id = connection_id(&server, &exporter);
+    exporter.reconfigure(&with("second"));
+    assert_eq!(
+        exporter.reload().text().trim(),
+        "1 targets started, 1 ended, 0 kept"
+    );
+    crate::support::until(
+        crate::support::wait::LONG,
+        "the new connection alone",
+        || {
+            let connections = server.exporter_connections();
+            (connections.len() == 1 && !connections[0].starts_with(&format!("{id} "))).then_some(())
+        },
+    );
+}

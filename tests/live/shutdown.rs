@@ -1,0 +1,109 @@
+//! How it ends.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::support::{Exporter, Launch, RedisServer};
+
+/// What is promised.
+const END: Duration = Duration::from_secs(5);
+
+fn ends_well(exporter: &mut Exporter, signal: &str) -> Duration {
+    exporter.process.signal(signal);
+    let (status, took) = exporter.process.wait(END);
+    assert_eq!(status.code(), Some(0), "{status}: {}", exporter.log());
+    took
+}
+
+#[test]
+fn both_signals_end_it_at_once_with_0() {
+    let server = RedisServer::start(&[]);
+    for signal in ["TERM", "INT"] {
+        let mut exporter = Exporter::of(&server);
+        let took = ends_well(&mut exporter, signal);
+        assert!(took < Duration::from_secs(1), "{signal} took {took:?}");
+        assert!(server.exporter_connections().is_empty());
+    }
+}
+
+#[test]
+fn a_frozen_server_does_not_hold_it() {
+    let server = RedisServer::start(&[]);
+    let mut exporter = Launch::new()
+        .flag(&format!("--redis.addr={}", server.url()))
+        .flag("--poll.interval=1s")
+        .flag("--poll.timeout=1s")
+        .start();
+    server.freeze();
+    exporter.until_failed("timeout");
+    let took = ends_well(&mut exporter, "TERM");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn a_password_file_that_hangs_holds_neither_the_polls_nor_the_end() {
+    let launch = Launch::new();
+    let path = launch.file("secret");
+    std::fs::write(&path, "hunter2").unwrap();
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let launch = launch
+        .flag(&format!("--redis.addr={}", server.url()))
+        .flag("--poll.interval=500ms")
+        .variable("REDIS_PASSWORD_FILE", path.to_str().unwrap());
+    let mut exporter = launch.start();
+    // Opening a pipe that nobody writes to waits for ever, as a file on a dead mount does.
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    server.ask_as("hunter2", &["CLIENT", "KILL", "TYPE", "normal"]);
+    exporter.until_failed("timeout");
+    exporter.polls(2);
+    let took = ends_well(&mut exporter, "TERM");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn clients_that_are_stuck_do_not_hold_it_and_a_scrape_under_way_is_finished() {
+    let server = RedisServer::start(&[]);
+    let mut exporter = Exporter::of(&server);
+    let connect = || TcpStream::connect(("127.0.0.1", exporter.port)).unwrap();
+    // One that sent nothing, one that sent half a request, one that never reads.
+    let _silent = connect();
+    let mut half = connect();
+    half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
+    let mut deaf = connect();
+    for _ in 0..200 {
+        deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+    }
+    exporter.page();
+    ends_well(&mut exporter, "TERM");
+    let mut rest = Vec::new();
+    let _ = deaf.read_to_end(&mut rest);
+    assert!(
+        rest.starts_with(b"HTTP/1.1 200 OK"),
+        "no answer came to a whole request"
+    );
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = RedisServer::start(&[]);
+    let mut exporter = Exporter::of(&server);
+    // It holds the first signal's shutdown.
+    let mut half = TcpStream::connect(("127.0.0.1", exporter.port)).unwrap();
+    half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
+    exporter.page();
+    exporter.process.signal("TERM");
+    crate::support::until(END, "the word that it ends", || {
+        exporter
+            .log()
+            .contains("a second signal ends at once")
+            .then_some(())
+    });
+    exporter.process.signal("TERM");
+    let (status, took) = exporter.process.wait(END);
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert_eq!(status.code(), Some(1), "what was under way is lost");
+}

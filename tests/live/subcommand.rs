@@ -1,0 +1,152 @@
+//! `check`, `once` and `health`.
+
+use crate::support::{Exporter, Launch, Page, RedisServer, port};
+
+#[test]
+fn check_says_of_a_good_target_that_all_works() {
+    let server = RedisServer::start(&[]);
+    let finished = Launch::of(&server.url()).flag("check").run();
+    assert_eq!(finished.code(), 0, "{}{}", finished.stdout, finished.stderr);
+    for part in [
+        &server.address(),
+        "redis 7.0 standalone",
+        "slowlog            works",
+    ] {
+        assert!(
+            finished.stdout.contains(part),
+            "{part}: {}",
+            finished.stdout
+        );
+    }
+    assert!(server.exporter_connections().is_empty());
+}
+
+#[test]
+fn check_names_the_permission_that_is_missing() {
+    let server = RedisServer::start(&[]);
+    server.ask(&[
+        "ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "-slowlog", "-config",
+    ]);
+    let url = format!("redis://watcher:secret@{}", server.address());
+    let finished = Launch::of(&url).flag("check").run();
+    assert_eq!(finished.code(), 1);
+    for part in [
+        "+slowlog|len",
+        "+slowlog|get",
+        "+config|get",
+        "collectors.slowlog",
+        "latency            works",
+    ] {
+        assert!(
+            finished.stdout.contains(part),
+            "{part}: {}",
+            finished.stdout
+        );
+    }
+    let without = Launch::configured(&format!(
+        "targets: [{{ url: '{url}', collectors: {{ slowlog: false, config: false }} }}]\n"
+    ))
+    .flag("check")
+    .run();
+    assert_eq!(without.code(), 0, "{}", without.stdout);
+}
+
+#[test]
+fn check_says_what_is_wrong_with_each_target() {
+    let server = RedisServer::start(&["--requirepass", "needed"]);
+    let well = RedisServer::start(&[]);
+    let dead = format!("127.0.0.1:{}", port::free());
+    let finished = Launch::configured(&format!(
+        "poll: {{ interval: 2s, timeout: 1s }}\ntargets:\n- {{ name: dead, url: '{dead}' }}\n\
+         - {{ name: locked, url: '{}' }}\n- {{ name: well, url: '{}' }}\n",
+        server.url(),
+        well.url()
+    ))
+    .flag("check")
+    .run();
+    assert_eq!(finished.code(), 1);
+    for part in [
+        "dead (",
+        "refused: ",
+        "locked (",
+        "auth: ",
+        "username and password",
+        "well (",
+        "works",
+    ] {
+        assert!(
+            finished.stdout.contains(part),
+            "{part}: {}",
+            finished.stdout
+        );
+    }
+}
+
+#[test]
+fn check_of_a_bad_file_ends_with_78() {
+    let finished = Launch::configured("colour: red\n").flag("check").run();
+    assert_eq!(finished.code(), 78);
+    assert!(finished.stderr.contains("colour"), "{}", finished.stderr);
+}
+
+#[test]
+fn once_prints_one_page_of_all_targets() {
+    let server = RedisServer::start(&[]);
+    let finished = Launch::of(&server.url()).flag("once").run();
+    assert_eq!(finished.code(), 0);
+    let page = Page(finished.stdout);
+    assert_eq!(
+        page.value("redis_up", &[("target", &server.address())]),
+        1.0
+    );
+    assert_eq!(page.0.matches("# TYPE redis_up gauge").count(), 1);
+    page.value("redis_config_maxclients", &[]);
+}
+
+#[test]
+fn once_shows_what_is_down_and_ends_with_1() {
+    let server = RedisServer::start(&[]);
+    let finished = Launch::configured(&format!(
+        "targets:\n- {{ name: dead, url: '127.0.0.1:{}' }}\n- {{ name: well, url: '{}' }}\n",
+        port::free(),
+        server.url()
+    ))
+    .flag("once")
+    .run();
+    assert_eq!(finished.code(), 1);
+    let page = Page(finished.stdout);
+    assert_eq!(page.value("redis_up", &[("target", "dead")]), 0.0);
+    assert_eq!(page.value("redis_up", &[("target", "well")]), 1.0);
+    assert!(finished.stderr.contains("refused"), "{}", finished.stderr);
+}
+
+#[test]
+fn health_ends_with_0_while_an_exporter_runs_whatever_its_targets_do() {
+    let server = RedisServer::start(&[]);
+    let mut exporter = Exporter::of(&server);
+    server.freeze();
+    exporter.until_failed("timeout");
+    let ask = || {
+        Launch::new()
+            .without_listen_flag()
+            .flag(&format!("--web.listen-address=0.0.0.0:{}", exporter.port))
+            .flag("health")
+            .run()
+    };
+    assert_eq!(ask().code(), 0);
+    exporter.process.kill();
+    let finished = Launch::new().flag("health").run();
+    assert_eq!(finished.code(), 1);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+}
+
+#[test]
+fn health_gets_by_without_a_good_configuration() {
+    let server = RedisServer::start(&[]);
+    let exporter = Exporter::of(&server);
+    let listen = format!("listen: 127.0.0.1:{}\nnonsense: 1\n", exporter.port);
+    let asked = Launch::configured(&listen)
+        .without_listen_flag()
+        .flag("health");
+    assert_eq!(asked.run().code(), 0);
+}

@@ -1,0 +1,52 @@
+//! HTTP by hand, so that a test sees every byte.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+/// What came back.
+#[derive(Debug)]
+pub struct Response {
+    /// The status, as 200.
+    pub status: u16,
+    /// The status line and the headers.
+    pub head: String,
+    /// All after it.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+}
+
+/// Sends a request over a connection of its own and reads the whole response.
+pub fn send(port: u16, method: &str, path: &str, headers: &str) -> io::Result<Response> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = bytes.split_off(end.ok_or(io::ErrorKind::UnexpectedEof)? + 4);
+    let head = String::from_utf8(bytes).unwrap();
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Ok(Response {
+        status: status.ok_or(io::ErrorKind::InvalidData)?,
+        head,
+        body,
+    })
+}
+
+/// GET without further headers.
+pub fn get(port: u16, path: &str) -> io::Result<Response> {
+    send(port, "GET", path, "")
+}

@@ -1,0 +1,16 @@
+//! What the live tests stand on: servers, the exporter, HTTP, waiting. No test is here.
+
+pub mod exporter;
+pub mod http;
+pub mod keys;
+pub mod page;
+pub mod port;
+pub mod process;
+pub mod redis;
+pub mod sweep;
+pub mod wait;
+
+pub use exporter::{Exporter, Launch};
+pub use page::Page;
+pub use redis::RedisServer;
+pub use wait::until;

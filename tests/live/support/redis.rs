@@ -1,0 +1,223 @@
+//! A real `redis-server` and a client for it that adds nothing of its own to the statistics.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::port;
+use super::process::Process;
+use super::wait::{LONG, until};
+
+const MISSING: &str = "redis-server is missing: run scripts/test, or apt-get install redis-server";
+
+/// A server of one test, in a folder of its own.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Process,
+    folder: TempDir,
+    arguments: Vec<String>,
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+}
+
+impl RedisServer {
+    /// Starts a server with further arguments, and waits until it answers.
+    pub fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = port::free();
+        let mut all = words(&format!("--port {port} --bind 127.0.0.1 --dir"));
+        all.push(folder.path().to_str().unwrap().to_owned());
+        all.extend(["--save".to_owned(), String::new()]);
+        all.extend(arguments.iter().map(ToString::to_string));
+        Self::run(folder, port, all)
+    }
+
+    /// Starts a sentinel with these lines in its configuration.
+    pub fn sentinel(lines: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = port::free();
+        let file = folder.path().join("sentinel.conf");
+        let place = folder.path().display();
+        let text = format!("port {port}\nbind 127.0.0.1\ndir {place}\n{lines}\n");
+        fs::write(&file, text).unwrap();
+        let arguments = vec![file.to_str().unwrap().to_owned(), "--sentinel".to_owned()];
+        Self::run(folder, port, arguments)
+    }
+
+    fn run(folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
+        let process = spawn(&folder, &arguments);
+        let mut server = Self {
+            process,
+            folder,
+            arguments,
+            port,
+        };
+        server.wait_until_it_answers();
+        server
+    }
+
+    /// Waits for any answer, also that of a server that is loading or wants a password.
+    fn wait_until_it_answers(&mut self) {
+        until(LONG, "an answer of redis-server", || {
+            if let Some(status) = self.process.ended() {
+                panic!("redis-server ended with {status}: {}", self.log());
+            }
+            let mut client = Client::connect(self.port).ok()?;
+            client.try_ask(&["PING"]).ok().map(drop)
+        });
+    }
+
+    /// What it wrote to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("output")).unwrap_or_default()
+    }
+
+    /// A file in its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its address, as `127.0.0.1:6379`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its URL without credentials.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// Asks over a connection of its own.
+    pub fn ask(&self, words: &[&str]) -> String {
+        Client::connect(self.port).unwrap().ask(words)
+    }
+
+    /// Asks over a connection of its own with this password.
+    pub fn ask_as(&self, password: &str, words: &[&str]) -> String {
+        let mut client = Client::connect(self.port).unwrap();
+        client.ask(&["AUTH", password]);
+        client.ask(words)
+    }
+
+    /// The value of a field of INFO; nothing where there is no such field.
+    pub fn info(&self, field: &str) -> Option<String> {
+        let info = self.ask(&["INFO", "everything"]);
+        let value = info
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.map(ToOwned::to_owned)
+    }
+
+    /// The lines of CLIENT LIST that are connections of an exporter.
+    pub fn exporter_connections(&self) -> Vec<String> {
+        let clients = self.ask(&["CLIENT", "LIST"]);
+        let is_ours = |line: &&str| line.contains(" name=redis-namespace-exporter ");
+        clients
+            .lines()
+            .filter(is_ours)
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// Stops it where it stands; connections stay open.
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process.signal("CONT");
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same port, and waits until it answers.
+    pub fn restart(&mut self, further: &[&str]) {
+        self.kill();
+        self.arguments
+            .extend(further.iter().map(ToString::to_string));
+        self.process = spawn(&self.folder, &self.arguments);
+        self.wait_until_it_answers();
+    }
+}
+
+fn spawn(folder: &TempDir, arguments: &[String]) -> Process {
+    let output = fs::File::create(folder.path().join("output")).unwrap();
+    let mut command = Command::new("redis-server");
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::null());
+    Process::start(&mut command).expect(MISSING)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(ToOwned::to_owned).collect()
+}
+
+/// A connection that sends what it is told, and nothing else.
+#[derive(Debug)]
+pub struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Connects; the server may not have taken the connection yet.
+    pub fn connect(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Asks; an error reply is a failed test.
+    pub fn ask(&mut self, words: &[&str]) -> String {
+        let reply = self.try_ask(words).unwrap();
+        reply.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Asks; lists come as lines, errors as `Err`.
+    pub fn try_ask(&mut self, words: &[&str]) -> io::Result<Result<String, String>> {
+        let mut request = vec![format!("*{}\r\n", words.len())];
+        request.extend(
+            words
+                .iter()
+                .map(|word| format!("${}\r\n{word}\r\n", word.len())),
+        );
+        self.0.get_mut().write_all(request.concat().as_bytes())?;
+        self.reply()
+    }
+
+    /// The next reply, whatever it answers.
+    pub fn reply(&mut self) -> io::Result<Result<String, String>> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let rest = line[1..].trim_end().to_owned();
+        match line.as_bytes()[0] {
+            b'-' => Ok(Err(rest)),
+            b'$' if rest.starts_with('-') => Ok(Ok(String::new())),
+            b'$' => {
+                let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
+                self.0.read_exact(&mut bytes)?;
+                bytes.truncate(bytes.len() - 2);
+                Ok(Ok(String::from_utf8_lossy(&bytes).into_owned()))
+            }
+            b'*' => {
+                let mut items = Vec::new();
+                for _ in 0..rest.parse::<usize>().unwrap_or(0) {
+                    items.push(self.reply()?.unwrap_or_else(|error| error));
+                }
+                Ok(Ok(items.join("\n")))
+            }
+            _ => Ok(Ok(rest)),
+        }
+    }
+}

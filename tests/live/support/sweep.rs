@@ -1,0 +1,81 @@
+//! An exporter whose walk over the keyspace is what matters.
+
+use super::exporter::{Exporter, Launch};
+use super::page::Page;
+use super::redis::RedisServer;
+
+/// As fast as it gets, again and again.
+pub const FULL_SPEED: &str = "cpu_share: 100%, min_pass_interval: 1s";
+
+/// The namespaces of which [`super::keys::FIVE_KINDS`] writes keys.
+pub const NAMESPACES: &str = "namespaces:\n\
+    - { name: session, match: 'session:*' }\n\
+    - { name: api-cache, match: 'api:cache:*' }\n\
+    - { name: ratelimit, match: 'ratelimit:*' }\n\
+    - { name: websocket, match: 'websocket:*' }\n";
+
+/// One target with these settings of the walk, and these further sections.
+pub fn launch(server: &RedisServer, sweep: &str, sections: &str) -> Launch {
+    Launch::configured(&configuration(server, sweep, sections))
+}
+
+/// The text of that configuration.
+pub fn configuration(server: &RedisServer, sweep: &str, sections: &str) -> String {
+    // On a busy machine round trips are long though the server is idle.
+    let patience = if sweep.contains("max_latency") {
+        ""
+    } else {
+        "max_latency: 10s, "
+    };
+    format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {patience}{sweep} }}\n{sections}\
+         targets: [{{ name: cache, url: '{}' }}]\n",
+        server.url()
+    )
+}
+
+/// The value of a metric of one namespace in database 0.
+pub fn of(page: &Page, metric: &str, namespace: &str) -> f64 {
+    page.value(
+        &format!("redis_key_namespace_{metric}"),
+        &[("db", "db0"), ("key_namespace", namespace)],
+    )
+}
+
+/// How many passes are complete.
+pub fn passes(page: &Page) -> f64 {
+    page.get("redis_exporter_sweep_passes_total", &[])
+        .unwrap_or(0.0)
+}
+
+/// Whether the walk goes on.
+pub fn goes_on(page: &Page) -> bool {
+    page.get("redis_exporter_sweep_success", &[]) == Some(1.0)
+}
+
+/// Waits until so many more passes are complete than now.
+pub fn more_passes(exporter: &Exporter, more: f64) -> Page {
+    let wanted = passes(&exporter.page()) + more;
+    exporter.until("complete passes", |page| passes(page) >= wanted)
+}
+
+/// The lines of CLIENT LIST that are walks of an exporter.
+pub fn connections(server: &RedisServer) -> Vec<String> {
+    let clients = server.ask(&["CLIENT", "LIST"]);
+    let is_ours = |line: &&str| line.contains(" name=redis-namespace-exporter-sweep ");
+    clients
+        .lines()
+        .filter(is_ours)
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// A number in a record of INFO, as `calls` of `cmdstat_scan`; 0 where it is not there.
+pub fn in_record(server: &RedisServer, field: &str, name: &str) -> f64 {
+    let record = server.info(field).unwrap_or_default();
+    let values = record
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(key, _)| *key == name);
+    values.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+}

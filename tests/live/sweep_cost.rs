@@ -1,0 +1,128 @@
+//! What a walk takes of the server's time, by the server's own account.
+
+use std::time::{Duration, Instant};
+
+use crate::support::keys::{self, FIVE_KINDS};
+use crate::support::sweep::{self, NAMESPACES, in_record, passes};
+use crate::support::{Exporter, RedisServer};
+
+const COMMANDS: [&str; 4] = ["scan", "memory|usage", "pttl", "type"];
+
+/// Seconds that the server has spent on the commands of a walk.
+fn spent(server: &RedisServer) -> f64 {
+    let microseconds = |command: &&str| in_record(server, &format!("cmdstat_{command}"), "usec");
+    COMMANDS.iter().map(microseconds).sum::<f64>() / 1e6
+}
+
+/// The share of a second that the server spends on the walk once the first keys are done, and how
+/// long it takes for a SCAN, in microseconds.
+fn spent_over(server: &RedisServer, exporter: &Exporter, stretch: Duration) -> (f64, f64) {
+    exporter.until("the first keys", |page| {
+        page.get("redis_exporter_sweep_keys_visited_total", &[])
+            .is_some_and(|visited| visited > 12_000.0)
+    });
+    let scan = |name| in_record(server, "cmdstat_scan", name);
+    let (started, before) = (Instant::now(), spent(server));
+    let (calls, microseconds) = (scan("calls"), scan("usec"));
+    std::thread::sleep(stretch);
+    let share = (spent(server) - before) / started.elapsed().as_secs_f64();
+    assert_eq!(
+        passes(&exporter.page()),
+        0.0,
+        "the pass was too short for this test"
+    );
+    (
+        share,
+        (scan("usec") - microseconds) / (scan("calls") - calls),
+    )
+}
+
+#[test]
+fn the_share_of_a_core_is_kept() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 200_000, FIVE_KINDS);
+    for (setting, wanted) in [("1%", 0.01), ("5%", 0.05)] {
+        let settings = format!("cpu_share: {setting}, count: 100");
+        let exporter = sweep::launch(&server, &settings, NAMESPACES).start();
+        let (share, scan) = spent_over(&server, &exporter, Duration::from_secs(3));
+        let ratio = share / wanted;
+        assert!((0.3..=1.5).contains(&ratio), "{setting}: {ratio} of it");
+        assert!(scan < 100.0, "a SCAN takes {scan} µs");
+    }
+}
+
+#[test]
+fn a_sparse_table_is_walked_within_the_share_too() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 260_000, "call('SET', 'session:' .. i, 1)");
+    // Above a tenth of the buckets Redis 7.0 keeps a table as large as it was.
+    keys::write(
+        &server,
+        0,
+        260_000,
+        "if i % 4 > 0 then call('DEL', 'session:' .. i) end",
+    );
+    let exporter = sweep::launch(&server, "cpu_share: 2%", NAMESPACES).start();
+    let (share, _) = spent_over(&server, &exporter, Duration::from_secs(2));
+    let ratio = share / 0.02;
+    assert!((0.3..=1.5).contains(&ratio), "{ratio} of it");
+}
+
+#[test]
+fn the_most_keys_in_a_second_are_kept() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 50_000, FIVE_KINDS);
+    let settings = "cpu_share: 50%, keys_per_second: 4000, first_keys: 0";
+    let exporter = sweep::launch(&server, settings, NAMESPACES).start();
+    let visited = || {
+        exporter
+            .page()
+            .value("redis_exporter_sweep_keys_visited_total", &[])
+    };
+    exporter.until("an estimate", |page| {
+        page.0.contains("redis_key_namespace_keys{")
+    });
+    let (started, before) = (Instant::now(), visited());
+    std::thread::sleep(Duration::from_secs(4));
+    let speed = (visited() - before) / started.elapsed().as_secs_f64();
+    assert!(
+        (2_000.0..=5_000.0).contains(&speed),
+        "{speed} keys a second"
+    );
+}
+
+#[test]
+fn a_walk_adds_no_errors() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 10_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, sweep::FULL_SPEED, "").start();
+    sweep::more_passes(&exporter, 3.0);
+    assert_eq!(server.info("total_error_replies").unwrap(), "0");
+    assert_eq!(server.info("errorstat_ERR"), None);
+}
+
+#[test]
+fn the_lookups_that_a_walk_causes_are_all_counted() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 20_000, FIVE_KINDS);
+    for _ in 0..25 {
+        server.ask(&["GET", "session:5"]);
+        server.ask(&["GET", "nowhere"]);
+    }
+    let exporter = sweep::launch(
+        &server,
+        "cpu_share: 100%, min_pass_interval: 1h",
+        NAMESPACES,
+    )
+    .start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    let induced = |result| {
+        page.value(
+            "redis_exporter_sweep_induced_lookups_total",
+            &[("result", result)],
+        )
+    };
+    let by_server = |field: &str| server.info(field).unwrap().parse::<f64>().unwrap();
+    assert_eq!(by_server("keyspace_hits") - induced("hit"), 25.0);
+    assert_eq!(by_server("keyspace_misses") - induced("miss"), 25.0);
+}

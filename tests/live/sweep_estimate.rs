@@ -1,0 +1,139 @@
+//! What is published of the namespaces, held against the server's own count.
+
+use std::time::{Duration, Instant};
+
+use crate::support::keys::{self, FIVE_KINDS};
+use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
+use crate::support::{Page, RedisServer, http};
+
+const KINDS: [(&str, &str); 5] = [
+    ("session", "session:*"),
+    ("api-cache", "api:cache:*"),
+    ("ratelimit", "ratelimit:*"),
+    ("websocket", "websocket:*"),
+    ("other", "job*"),
+];
+
+fn assert_exact(page: &Page, server: &RedisServer) {
+    for (namespace, pattern) in KINDS {
+        let (keys, bytes) = keys::count(server, 0, pattern);
+        assert_eq!(of(page, "keys_error", namespace), 0.0, "{namespace}");
+        assert_eq!(of(page, "keys", namespace), keys, "{namespace}");
+        let memory = of(page, "memory_bytes", namespace);
+        assert!(
+            (memory / bytes - 1.0).abs() < 0.01,
+            "{memory} is not {bytes}"
+        );
+    }
+}
+
+#[test]
+fn there_is_an_estimate_a_second_after_the_start() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 200_000, FIVE_KINDS);
+    let first_estimate = || {
+        let started = Instant::now();
+        let launch = sweep::launch(&server, "cpu_share: 1%", NAMESPACES);
+        let exporter = launch.start_without_waiting();
+        loop {
+            let page = http::get(exporter.port, "/metrics").map(|page| Page(page.text()));
+            if let Ok(page) = page
+                && page.0.contains("redis_key_namespace_keys{")
+            {
+                return (started.elapsed(), page);
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "{}",
+                exporter.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    // The machine may have been busy once.
+    let (took, page) = (0..3)
+        .map(|_| first_estimate())
+        .min_by_key(|(took, _)| *took)
+        .unwrap();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let mut sum = 0.0;
+    for (namespace, _) in KINDS {
+        let (keys, error) = (
+            of(&page, "keys", namespace),
+            of(&page, "keys_error", namespace),
+        );
+        sum += keys;
+        assert!(
+            (keys - 40_000.0).abs() < 2.5 * error,
+            "{namespace}: {keys} ± {error}"
+        );
+        assert!(error < 4_000.0, "{namespace}: ± {error}");
+    }
+    assert_eq!(sum, 200_000.0);
+}
+
+#[test]
+fn a_whole_pass_is_exact() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 100_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert_exact(&page, &server);
+    for (namespace, kind) in [
+        ("session", "string"),
+        ("websocket", "hash"),
+        ("other", "list"),
+    ] {
+        let labels = [("key_namespace", namespace), ("type", kind)];
+        assert_eq!(
+            page.value("redis_key_namespace_type_keys", &labels),
+            20_000.0
+        );
+    }
+    assert_eq!(of(&page, "keys_without_ttl", "session"), 0.0);
+    assert_eq!(of(&page, "keys_without_ttl", "websocket"), 20_000.0);
+    assert_eq!(page.value("redis_exporter_sweep_coverage_ratio", &[]), 1.0);
+}
+
+#[test]
+fn memory_is_right_where_sizes_are_heavy_tailed() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 60_000, FIVE_KINDS);
+    let pareto = "local size = math.floor(50 * (1 - math.random()) ^ (-1 / 1.3)) \
+        call('SET', 'session:big' .. i, string.rep('x', math.min(size, 20000000)))";
+    keys::write(&server, 0, 20_000, pareto);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert_exact(&page, &server);
+    let body = "local most = 0 for _, key in ipairs(call('KEYS', 'session:*')) do \
+        most = math.max(most, call('MEMORY', 'USAGE', key)) end return tostring(most)";
+    let largest: f64 = keys::run(&server, 0, body).parse().unwrap();
+    assert_eq!(of(&page, "largest_key_bytes", "session"), largest);
+}
+
+#[test]
+fn a_second_pass_is_exact_as_well() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 30_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    keys::write(&server, 0, 7_000, "call('SET', 'session:new' .. i, i)");
+    let page = sweep::more_passes(&exporter, 2.0);
+    assert_exact(&page, &server);
+}
+
+#[test]
+fn a_server_without_keys_has_no_namespaces_until_it_has_keys() {
+    let server = RedisServer::start(&[]);
+    let exporter = sweep::launch(&server, "cpu_share: 50%", NAMESPACES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert!(page.all("redis_key_namespace_keys", &[]).is_empty());
+    assert!(sweep::goes_on(&page));
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    // Much sooner than the next pass would be due.
+    let page = exporter.within(Duration::from_secs(8), "the keys", |page| {
+        page.0.contains("redis_key_namespace_keys{")
+            && page.value("redis_exporter_sweep_coverage_ratio", &[]) >= 1.0
+    });
+    assert_exact(&page, &server);
+}

@@ -1,0 +1,101 @@
+//! Keys of which nobody has said what they are, and keys that are no text.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::support::keys::{self, FIVE_KINDS};
+use crate::support::sweep::{self, FULL_SPEED, of, passes};
+use crate::support::{Page, RedisServer};
+
+/// What promtool thinks of the syntax of a page; nothing where it has no objection.
+fn objections(page: &Page) -> String {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("promtool is missing: run scripts/test, or apt-get install prometheus");
+    let mut input = promtool.stdin.take().unwrap();
+    input.write_all(page.0.as_bytes()).unwrap();
+    drop(input);
+    let output = promtool.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let broken = text.lines().filter(|line| line.contains("error while"));
+    broken.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn without_namespaces_keys_are_grouped_by_what_stands_first() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, "").start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    for group in ["session", "api", "ratelimit", "websocket", "other"] {
+        assert_eq!(of(&page, "keys", group), 1_000.0, "{group}");
+        assert_eq!(of(&page, "keys_error", group), 0.0, "{group}");
+    }
+    assert_eq!(page.value("redis_key_namespace_folded_keys", &[]), 0.0);
+}
+
+#[test]
+fn too_many_groups_are_folded_into_other_and_the_largest_stay() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 3_000, "call('SET', 'rare' .. i .. ':x', 1)");
+    keys::write(
+        &server,
+        0,
+        2_000,
+        "call('SET', 'big' .. (i % 4) .. ':' .. i, 1)",
+    );
+    let settings = format!("{FULL_SPEED}, max_groups: 10");
+    let exporter = sweep::launch(&server, &settings, "").start();
+    let page = exporter.until("the large groups", |page| {
+        let groups = page.all("redis_key_namespace_keys", &[("key_namespace", "big3")]);
+        passes(page) >= 2.0 && groups == [500.0]
+    });
+    for group in ["big0", "big1", "big2", "big3"] {
+        assert_eq!(of(&page, "keys", group), 500.0, "{group}");
+    }
+    let all = page.all("redis_key_namespace_keys", &[]);
+    assert_eq!(all.len(), 11);
+    assert_eq!(all.iter().sum::<f64>(), 5_000.0);
+    let other = of(&page, "keys", "other");
+    assert_eq!(other, 5_000.0 - 2_000.0 - 6.0);
+    assert_eq!(page.value("redis_key_namespace_folded_keys", &[]), other);
+}
+
+#[test]
+fn keys_that_are_no_text_do_not_break_the_page() {
+    let server = RedisServer::start(&[]);
+    let body = "for _, name in ipairs({ 'quote\"', 'line\\nbreak', 'back\\\\slash', \
+        '\\255\\254', '\\0', 'comma,', 'brace}', 'größe', '' }) do \
+        for i = 1, 10 do call('SET', name .. ':' .. i, 'x', 'EX', 100) end end \
+        call('SET', ':', 1) call('SET', '', 1)";
+    keys::run(&server, 0, body);
+    let exporter = sweep::launch(&server, FULL_SPEED, "").start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert_eq!(objections(&page), "");
+    for line in page.0.lines().filter(|line| !line.starts_with('#')) {
+        let value = line.rsplit(' ').next().unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+    let keys: f64 = page.all("redis_key_namespace_keys", &[]).iter().sum();
+    assert_eq!(keys, 92.0, "{}", page.0);
+    for group in [
+        "quote\\\"",
+        "line\\nbreak",
+        "back\\\\x5cslash",
+        "\\\\xff\\\\xfe",
+        "größe",
+    ] {
+        let start = "redis_key_namespace_keys{target=\"cache\",db=\"db0\",key_namespace=";
+        assert!(
+            page.0.contains(&format!("{start}\"{group}\"}} 10\n")),
+            "{group}\n{}",
+            page.0
+        );
+    }
+    assert!(sweep::goes_on(&page));
+    assert_eq!(server.info("total_error_replies").unwrap(), "0");
+}

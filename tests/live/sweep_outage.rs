@@ -1,0 +1,144 @@
+//! Servers that stand still, die, save, and walks that go on all the same.
+
+use std::time::Duration;
+
+use crate::support::keys::{self, FIVE_KINDS};
+use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
+use crate::support::wait::{LONG, throughout};
+use crate::support::{Page, RedisServer, until};
+
+/// A server that does not answer, of which nothing is shown any more.
+fn is_down(page: &Page) -> bool {
+    !page.is_up() && !page.0.contains("redis_key_namespace_keys{")
+}
+
+#[test]
+fn a_frozen_server_stops_the_walk_and_a_thawed_one_is_walked_again() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    server.freeze();
+    exporter.until("the failure", is_down);
+    until(LONG, "the end of the walk", || {
+        exporter.log().contains("broke off").then_some(())
+    });
+    server.thaw();
+    let page = exporter.until("a walk", |page| page.is_up() && sweep::goes_on(page));
+    let page = exporter.until("another pass", |later| passes(later) > passes(&page));
+    assert_eq!(of(&page, "keys", "session"), 1_000.0);
+    assert_eq!(sweep::connections(&server).len(), 1);
+}
+
+#[test]
+fn a_server_that_dies_and_comes_back_is_walked_again() {
+    let mut server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    server.kill();
+    exporter.until("the failure", is_down);
+    server.restart(&[]);
+    keys::write(&server, 0, 300, "call('SET', 'session:' .. i, 1)");
+    exporter.until("the new keys", |page| {
+        page.is_up()
+            && sweep::goes_on(page)
+            && page.get("redis_key_namespace_keys", &[("key_namespace", "session")]) == Some(300.0)
+            && page.get(
+                "redis_key_namespace_keys_error",
+                &[("key_namespace", "session")],
+            ) == Some(0.0)
+    });
+}
+
+#[test]
+fn a_frozen_replica_stops_the_walk_and_not_the_poll() {
+    let primary = RedisServer::start(&[]);
+    let replica = RedisServer::start(&[]);
+    keys::write(&replica, 0, 5_000, FIVE_KINDS);
+    let settings = format!("{FULL_SPEED}, from: '{}'", replica.url());
+    let exporter = sweep::launch(&primary, &settings, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    replica.freeze();
+    let page = exporter.until("the failure", |page| {
+        page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
+    });
+    assert_eq!(
+        of(&page, "keys", "session"),
+        1_000.0,
+        "what was known stays"
+    );
+    let age = |page: &Page| page.value("redis_exporter_sweep_estimate_age_seconds", &[]);
+    exporter.until("an older estimate", |later| {
+        assert!(later.is_up());
+        age(later) > age(&page) + 1.0
+    });
+    replica.thaw();
+    exporter.until("a walk", |page| {
+        assert!(page.is_up());
+        sweep::goes_on(page)
+    });
+    assert_eq!(
+        exporter.page().value(
+            "redis_exporter_poll_failures_total",
+            &[("reason", "timeout")]
+        ),
+        0.0
+    );
+}
+
+#[test]
+fn a_walk_whose_connection_is_killed_does_not_disturb_the_poll() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    for _ in 0..3 {
+        let line = until(LONG, "the walk's connection", || {
+            sweep::connections(&server).pop()
+        });
+        let id = line
+            .split(' ')
+            .next()
+            .unwrap()
+            .strip_prefix("id=")
+            .unwrap()
+            .to_owned();
+        server.ask(&["CLIENT", "KILL", "ID", &id]);
+        until(LONG, "another connection", || {
+            assert!(exporter.page().is_up());
+            let lines = sweep::connections(&server);
+            (lines.len() == 1 && !lines[0].starts_with(&format!("id={id} "))).then_some(())
+        });
+    }
+    let page = sweep::more_passes(&exporter, 1.0);
+    assert_eq!(page.value("redis_exporter_connects_total", &[]), 1.0);
+    assert_eq!(server.info("total_error_replies").unwrap(), "0");
+}
+
+#[test]
+fn a_walk_that_must_not_add_to_a_save_waits_for_its_end() {
+    // A child that writes slowly, so that the save lasts.
+    let server = RedisServer::start(&["--rdb-key-save-delay", "10000"]);
+    keys::write(&server, 0, 300, "call('SET', 'session:' .. i, 1)");
+    let settings = "cpu_share: 100%, min_pass_interval: 1s, while_saving: false";
+    let exporter = sweep::launch(&server, settings, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    server.ask(&["BGSAVE"]);
+    let scans = || sweep::in_record(&server, "cmdstat_scan", "calls");
+    let saves = || server.info("rdb_bgsave_in_progress").as_deref() == Some("1");
+    assert!(saves());
+    // What it had begun before it looked.
+    std::thread::sleep(Duration::from_millis(1_200));
+    let before = scans();
+    throughout(Duration::from_secs(1), || {
+        assert!(saves(), "the save is too short for this test");
+        assert_eq!(scans(), before);
+    });
+    let page = exporter.page();
+    assert!(sweep::goes_on(&page));
+    let age = |page: &Page| page.value("redis_exporter_sweep_estimate_age_seconds", &[]);
+    exporter.until("an older estimate", |later| age(later) > age(&page));
+    until(LONG, "the end of the save", || (!saves()).then_some(()));
+    sweep::more_passes(&exporter, 1.0);
+}

@@ -1,0 +1,105 @@
+//! Walks by users who may not ask everything.
+
+use std::time::Duration;
+
+use crate::support::keys::{self, FIVE_KINDS};
+use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
+use crate::support::wait::throughout;
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+fn walked_by(rules: &[&str]) -> (RedisServer, Exporter) {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    let mut words = vec!["ACL", "SETUSER", "watcher", "reset", "on", ">secret"];
+    words.extend(rules);
+    server.ask(&words);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {FULL_SPEED} }}\n{NAMESPACES}\
+         targets: [{{ name: cache, url: 'redis://watcher:secret@{}' }}]\n",
+        server.address()
+    ))
+    .start();
+    (server, exporter)
+}
+
+fn denials(server: &RedisServer) -> f64 {
+    sweep::in_record(server, "errorstat_NOPERM", "count")
+}
+
+fn answers(page: &Page, question: &str) -> Option<f64> {
+    let labels = [("question", question)];
+    page.get("redis_exporter_sweep_question_success", &labels)
+}
+
+fn misses_only(rules: &[&str], missing: &[&str], denied: f64) -> Page {
+    let (server, exporter) = walked_by(rules);
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    let page = sweep::more_passes(&exporter, 1.0);
+    for question in ["scan", "memory", "ttl", "type"] {
+        let expected = f64::from(u8::from(!missing.contains(&question)));
+        assert_eq!(answers(&page, question), Some(expected), "{question}");
+    }
+    assert!(page.is_up() && sweep::goes_on(&page));
+    assert_eq!(of(&page, "keys", "session"), 1_000.0);
+    assert_eq!(of(&page, "keys_error", "session"), 0.0);
+    assert_eq!(denials(&server), denied, "each question is refused once");
+    sweep::more_passes(&exporter, 2.0);
+    assert_eq!(denials(&server), denied);
+    server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
+    exporter.until("another connection", |page| {
+        sweep::connections(&server).len() == 1 && page.is_up() && sweep::goes_on(page)
+    });
+    sweep::more_passes(&exporter, 1.0);
+    assert_eq!(denials(&server), 2.0 * denied, "once on each connection");
+    page
+}
+
+#[test]
+fn without_memory_usage_the_rest_stays() {
+    let page = misses_only(&["~*", "+@all", "-memory"], &["memory"], 1.0);
+    assert!(page.all("redis_key_namespace_memory_bytes", &[]).is_empty());
+    assert_eq!(of(&page, "keys_without_ttl", "websocket"), 1_000.0);
+}
+
+#[test]
+fn without_pttl_and_type_the_rest_stays() {
+    let page = misses_only(&["~*", "+@all", "-pttl", "-type"], &["ttl", "type"], 2.0);
+    assert!(
+        page.all("redis_key_namespace_keys_without_ttl", &[])
+            .is_empty()
+    );
+    assert!(page.all("redis_key_namespace_type_keys", &[]).is_empty());
+    assert!(of(&page, "memory_bytes", "session") > 0.0);
+}
+
+#[test]
+fn without_rights_on_keys_the_names_are_still_counted() {
+    misses_only(&["+@all"], &["memory", "ttl", "type"], 3.0);
+}
+
+#[test]
+fn without_scan_there_are_no_namespaces_but_the_server_is_up() {
+    let (server, exporter) = walked_by(&["~*", "+@all", "-scan"]);
+    let page = exporter.until("the refusal", |page| answers(page, "scan") == Some(0.0));
+    assert_eq!(page.value("redis_exporter_sweep_success", &[]), 0.0);
+    assert!(page.all("redis_key_namespace_keys", &[]).is_empty());
+    throughout(Duration::from_secs(2), || assert!(exporter.page().is_up()));
+    // Each time that it is asked is an error of the server, so it is asked seldom.
+    assert_eq!(denials(&server), 1.0);
+}
+
+#[test]
+fn a_command_that_the_server_does_not_know_is_asked_for_once() {
+    let server = RedisServer::start(&["--rename-command", "MEMORY", ""]);
+    keys::write(&server, 0, 2_000, FIVE_KINDS);
+    keys::run(
+        &server,
+        0,
+        "for i = 1, 500 do call('SET', '\\255' .. i, 1) end",
+    );
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert_eq!(answers(&page, "memory"), Some(0.0));
+    assert_eq!(of(&page, "keys", "other"), 900.0);
+    assert_eq!(server.info("total_error_replies").unwrap(), "1");
+}

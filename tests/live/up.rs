@@ -1,0 +1,143 @@
+//! A server that is up: what is served of it, and how.
+
+use crate::support::{Exporter, Launch, RedisServer, http};
+use redis_namespace_exporter::collector;
+
+#[test]
+fn a_server_is_up_with_all_its_default_families() {
+    let server = RedisServer::start(&["--slowlog-log-slower-than", "0"]);
+    server.ask(&["SET", "key", "value", "EX", "100"]);
+    let exporter = Exporter::of(&server);
+    let page = exporter.polls(1);
+    let address = server.address();
+    assert_eq!(page.value("redis_up", &[("target", &address)]), 1.0);
+    for (name, labels) in [
+        ("redis_uptime_in_seconds", &[][..]),
+        ("redis_memory_used_bytes", &[]),
+        ("redis_connected_clients", &[]),
+        (
+            "redis_instance_info",
+            &[("redis_version", "7.0.15"), ("role", "master")],
+        ),
+        ("redis_db_keys", &[("db", "db0")]),
+        ("redis_db_keys_expiring", &[("db", "db0")]),
+        ("redis_commands_total", &[("cmd", "set")]),
+        ("redis_commands_duration_seconds_total", &[("cmd", "set")]),
+        ("redis_errors_total", &[("err", "ERR")]),
+        (
+            "redis_latency_percentiles_usec",
+            &[("cmd", "set"), ("quantile", "50")],
+        ),
+        ("redis_commands_latencies_usec_count", &[("cmd", "set")]),
+        ("redis_config_maxclients", &[]),
+        ("redis_config_maxmemory", &[]),
+        ("redis_slowlog_length", &[]),
+        ("redis_slowlog_last_id", &[]),
+        ("redis_last_slow_execution_duration_seconds", &[]),
+        ("redis_exporter_last_scrape_ping_time_seconds", &[]),
+        ("redis_exporter_last_scrape_connect_time_seconds", &[]),
+    ] {
+        let mut labels = labels.to_vec();
+        labels.push(("target", &address));
+        page.value(name, &labels);
+    }
+    assert_eq!(page.value("redis_db_keys", &[("db", "db0")]), 1.0);
+    assert_eq!(page.all("redis_exporter_collector_success", &[]).len(), 14);
+    assert!(
+        page.label_values("redis_exporter_collector_success", "collector", 0.0)
+            .is_empty()
+    );
+    assert!(collector::names().len() >= 14);
+}
+
+#[test]
+fn one_target_is_served_by_name_and_address_without_the_target_label() {
+    let server = RedisServer::start(&[]);
+    let address = server.address();
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms }}\ntargets: [{{ name: cache, url: '{address}' }}]\n"
+    ))
+    .start();
+    assert!(exporter.page().0.contains("redis_up{target=\"cache\"} 1"));
+    for path in [
+        "/probe?target=cache".to_owned(),
+        format!("/probe?target={address}"),
+        format!("/scrape?target=redis://{address}"),
+        format!("/scrape?target=redis%3A%2F%2Fuser%3Apass%40{address}"),
+    ] {
+        let response = exporter.get(&path);
+        assert_eq!(response.status, 200, "{path}");
+        assert!(response.text().contains("\nredis_up 1\n"), "{path}");
+        assert!(!response.text().contains("target="), "{path}");
+    }
+    assert_eq!(exporter.get("/probe?target=127.0.0.1:1").status, 404);
+    assert_eq!(exporter.get("/probe").status, 400);
+    let index = exporter.get("/").text();
+    for part in [
+        "cache",
+        &address,
+        "redis 7.0 standalone",
+        env!("CARGO_PKG_VERSION"),
+    ] {
+        assert!(index.contains(part), "{part} is not in {index}");
+    }
+}
+
+#[test]
+fn every_path_answers_with_its_own_status() {
+    let server = RedisServer::start(&[]);
+    let exporter = Exporter::of(&server);
+    for (method, path, status) in [
+        ("GET", "/metrics", 200),
+        ("HEAD", "/metrics", 200),
+        ("POST", "/metrics", 405),
+        ("GET", "/", 200),
+        ("GET", "/-/healthy", 200),
+        ("GET", "/-/ready", 200),
+        ("GET", "/health", 200),
+        ("GET", "/-/reload", 405),
+        ("GET", "/nothing", 404),
+    ] {
+        let response = http::send(exporter.port, method, path, "").unwrap();
+        assert_eq!(response.status, status, "{method} {path}");
+    }
+    let head = exporter.get("/metrics").head;
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    let zipped = http::send(
+        exporter.port,
+        "GET",
+        "/metrics",
+        "Accept-Encoding: gzip\r\n",
+    )
+    .unwrap();
+    assert!(
+        zipped
+            .head
+            .to_lowercase()
+            .contains("content-encoding: gzip"),
+        "{}",
+        zipped.head
+    );
+    assert_eq!(zipped.body[..2], [0x1f, 0x8b]);
+}
+
+#[test]
+fn it_is_not_ready_before_the_first_poll_has_ended() {
+    let server = RedisServer::start(&[]);
+    server.freeze();
+    let exporter = Launch::new()
+        .flag(&format!("--redis.addr={}", server.url()))
+        .flag("--poll.timeout=4s")
+        .flag("--poll.interval=4s")
+        .start_without_waiting();
+    let ready = || http::get(exporter.port, "/-/ready").ok();
+    let first = crate::support::until(crate::support::wait::LONG, "an answer", ready);
+    assert_eq!(first.status, 503);
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    assert_eq!(exporter.get("/metrics").status, 200);
+    server.thaw();
+    crate::support::until(crate::support::wait::LONG, "readiness", || {
+        (exporter.get("/-/ready").status == 200).then_some(())
+    });
+    assert!(exporter.page().is_up());
+}
