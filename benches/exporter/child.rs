@@ -1,0 +1,212 @@
+//! The processes that are measured. Each ends with the value that stands for it.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::Outcome;
+use crate::bare_server;
+use crate::client::{Client, Encoding};
+
+const EXPORTER: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
+
+/// The exporter of the distribution that ours is compared to.
+pub const PEER: &str = "prometheus-redis-exporter";
+
+/// Longest wait for a process to answer.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// A process that ends when it is dropped.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Outcome<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = quiet
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start {name}: {error}; install it, it is needed"))?;
+        Ok(Self(child))
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A `redis-server` in a folder of its own.
+#[derive(Debug)]
+pub struct Redis {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _process: Running,
+    _folder: TempDir,
+}
+
+impl Redis {
+    /// Starts one and waits until it answers.
+    pub fn start() -> Outcome<Self> {
+        let (address, folder) = (free_address()?, tempfile::tempdir()?);
+        let port = address.port().to_string();
+        let process = Running::start(
+            Command::new("redis-server")
+                .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
+                .args(["--maxclients", "5000", "--dir"])
+                .arg(folder.path()),
+        )?;
+        let redis = Self {
+            address,
+            _process: process,
+            _folder: folder,
+        };
+        until("redis-server", || {
+            let mut connection = redis.connect()?;
+            Ok(redis::cmd("PING").query::<()>(&mut connection)?)
+        })?;
+        Ok(redis)
+    }
+
+    /// A connection for asking it something.
+    pub fn connect(&self) -> Outcome<redis::Connection> {
+        Ok(redis::Client::open(self.url())?.get_connection()?)
+    }
+
+    fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+}
+
+/// A server of `/metrics`.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The process.
+    pub process: Running,
+}
+
+impl Server {
+    fn start(address: SocketAddr, command: &mut Command) -> Outcome<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let process = Running::start(command)?;
+        until(&name, || {
+            let mut client = Client::connect(address, Encoding::Identity)?;
+            client.scrape()?;
+            if client.text().contains("redis_up") {
+                Ok(())
+            } else {
+                Err("no target was polled yet".into())
+            }
+        })?;
+        Ok(Self { address, process })
+    }
+
+    /// A connection for scrapes.
+    pub fn client(&self, encoding: Encoding) -> Outcome<Client> {
+        Client::connect(self.address, encoding)
+    }
+}
+
+/// The exporter with one target.
+pub fn exporter(redis: &Redis, interval: &str) -> Outcome<Server> {
+    let address = free_address()?;
+    let mut command = exporter_command(address);
+    command
+        .args(["--redis.addr", &redis.url()])
+        .args(["--poll.interval", interval]);
+    Server::start(address, &mut command)
+}
+
+/// The exporter with a configuration file.
+pub fn exporter_of(config: &Path) -> Outcome<Server> {
+    let address = free_address()?;
+    let mut command = exporter_command(address);
+    command.arg("--config").arg(config);
+    Server::start(address, &mut command)
+}
+
+fn exporter_command(address: SocketAddr) -> Command {
+    let mut command = Command::new(EXPORTER);
+    command
+        .env_clear()
+        .args(["--web.listen-address", &address.to_string()]);
+    command
+}
+
+/// This program as a server that gives out a page.
+pub fn bare_server(page: &Path) -> Outcome<Server> {
+    let address = free_address()?;
+    let page = page.to_string_lossy();
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args([bare_server::ROLE, &page])
+        .env(bare_server::ADDRESS, address.to_string());
+    Server::start(address, &mut command)
+}
+
+/// The peer, with its default flags.
+#[derive(Debug)]
+pub struct Peer(pub Server);
+
+impl Peer {
+    /// Starts it and waits until it has scraped.
+    pub fn start(redis: &Redis) -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(PEER);
+        command
+            .args(["-redis.addr", &redis.url()])
+            .args(["-web.listen-address", &address.to_string()]);
+        Server::start(address, &mut command).map(Self)
+    }
+}
+
+fn free_address() -> Outcome<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn until(name: &str, attempt: impl Fn() -> Outcome<()>) -> Outcome<()> {
+    let started = Instant::now();
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(error) if started.elapsed() > START_MAX => {
+                return Err(format!("{name} does not answer: {error}").into());
+            }
+            Err(_) => sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Whether a program of that name is to be found, and where.
+pub fn version(program: &str) -> String {
+    let output = Command::new(program).arg("--version").output();
+    let text = output.map_or_else(
+        |error| error.to_string(),
+        |output| {
+            let both = [output.stdout, output.stderr].concat();
+            String::from_utf8_lossy(&both).into_owned()
+        },
+    );
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The text of a file of the system; empty where it is not there.
+pub fn system_file(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}

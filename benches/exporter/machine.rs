@@ -1,0 +1,35 @@
+//! What the figures were measured on.
+
+use crate::child::{PEER, system_file, version};
+
+/// The load averages of the machine now.
+pub fn load_average() -> String {
+    let text = system_file("/proc/loadavg");
+    let words: Vec<_> = text.split_whitespace().take(3).collect();
+    words.join(" ")
+}
+
+/// One paragraph: cores, versions, load.
+pub fn describe(commands_seen: usize, load_before: &str) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let information = system_file("/proc/cpuinfo");
+    let model = information
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .and_then(|line| line.split_once(':'))
+        .map_or("unknown CPU", |(_, model)| model.trim());
+    let redis = version("redis-server");
+    let redis = redis
+        .split_whitespace()
+        .find(|word| word.starts_with("v="))
+        .unwrap_or("of unknown version");
+    let peer = version(PEER);
+    let peer = peer.split("Metrics Exporter ").nth(1).unwrap_or("unknown");
+    let peer = peer.split_whitespace().next().unwrap_or_default();
+    format!(
+        "Machine: {cores} cores ({model}), loopback, redis-server {redis} that has seen \
+         {commands_seen} distinct commands, {PEER} {peer}. Load average before {load_before}, \
+         after {}.",
+        load_average()
+    )
+}

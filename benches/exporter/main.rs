@@ -1,0 +1,79 @@
+//! What the exporter costs, measured side by side with what it is compared to.
+//!
+//! `cargo bench --bench exporter` prints one Markdown table. Real processes on the loopback; what
+//! is compared takes turns, so that the noise of the machine hits both. It is no micro-benchmark
+//! of parts, and it draws no conclusions from figures of different runs.
+
+mod bare_server;
+mod child;
+mod client;
+mod encoding;
+mod load;
+mod machine;
+mod many_targets;
+mod peer;
+mod poll_cost;
+mod process;
+mod quantile;
+mod scrape;
+mod table;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use child::{Peer, Redis};
+use table::Table;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        // This program is also the server that the exporter is compared to.
+        [bare_server::ROLE, page] => bare_server::run(page),
+        words => run(words),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the benchmark broke off: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the parts that are named, all of them where none is.
+fn run(words: &[&str]) -> Outcome<()> {
+    let named: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|word| **word == part);
+    let mut table = Table::default();
+    let before = machine::load_average();
+    let redis = Redis::start()?;
+    let seen = load::drive(&redis)?;
+    if wanted("encoding") {
+        encoding::measure(&mut table)?;
+    }
+    if wanted("scrape") {
+        scrape::measure(&redis, &mut table)?;
+    }
+    if wanted("peer") {
+        compare_to_peer(&redis, seen, &mut table)?;
+    }
+    if wanted("targets") {
+        many_targets::measure(&mut table)?;
+    }
+    println!("{table}");
+    println!("{}", machine::describe(seen, &before));
+    Ok(())
+}
+
+/// First on a Redis as most are, then on the one that has seen nearly everything.
+fn compare_to_peer(redis: &Redis, seen: usize, table: &mut Table) -> Outcome<()> {
+    let usual = Redis::start()?;
+    let seen_by_usual = load::drive_common(&usual)?;
+    poll_cost::measure(&usual, &Peer::start(&usual)?, seen_by_usual, table)?;
+    let peer = Peer::start(redis)?;
+    let poll = poll_cost::measure(redis, &peer, seen, table)?;
+    peer::measure(redis, &peer, &poll, table)
+}

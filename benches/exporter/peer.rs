@@ -1,0 +1,66 @@
+//! A scrape against the peer on the same Redis.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::child::{Peer, Redis, exporter};
+use crate::client::Encoding;
+use crate::poll_cost::PollCost;
+use crate::process;
+use crate::quantile;
+use crate::table::{Aim, Table};
+
+const SCRAPES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Scrapes both in turns.
+pub fn measure(redis: &Redis, peer: &Peer, poll: &PollCost, table: &mut Table) -> Outcome<()> {
+    // No poll falls into the measurement; its cost is added as a figure of its own.
+    let ours = exporter(redis, "1h")?;
+    let (here, there) = (ours.process.id(), peer.0.process.id());
+    let mut clients = (ours.client(Encoding::Gzip)?, peer.0.client(Encoding::Gzip)?);
+    let mut taken = (Vec::new(), Vec::new());
+    let before = (process::cpu(here)?, process::cpu(there)?);
+    for _ in 0..SCRAPES {
+        // What one still does after its response must not fall into the other's time.
+        sleep(PAUSE);
+        taken.0.push(clients.0.scrape()?);
+        sleep(PAUSE);
+        taken.1.push(clients.1.scrape()?);
+    }
+    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / f64::from(SCRAPES);
+    let cpu = (
+        each(process::cpu(here)?.saturating_sub(before.0)),
+        each(process::cpu(there)?.saturating_sub(before.1)),
+    );
+    let quantiles = (quantile::of(&taken.0), quantile::of(&taken.1));
+    let row = |what: &str| format!("(b) {what}, against the peer");
+    let aim = Aim::AtLeast(20.0);
+    let (ours_taken, peers_taken) = quantiles;
+    table.faster(
+        &row("scrape: p50"),
+        "µs",
+        ours_taken.p50,
+        peers_taken.p50,
+        aim,
+    );
+    table.faster(
+        &row("scrape: p99"),
+        "µs",
+        ours_taken.p99,
+        peers_taken.p99,
+        aim,
+    );
+    table.faster(&row("CPU of a scrape"), "µs", cpu.0, cpu.1, Aim::None);
+    let with_poll = cpu.0 + poll.cpu;
+    let what = row("CPU of a scrape and of a poll, one of each in 15 s");
+    table.faster(&what, "µs", with_poll, cpu.1, Aim::None);
+    let resident = (
+        process::resident_megabytes(here)?.max(poll.resident),
+        process::resident_megabytes(there)?,
+    );
+    let what = row("resident memory");
+    table.compare(&what, "MB", resident.0, resident.1, Aim::AtMost(0.5));
+    Ok(())
+}

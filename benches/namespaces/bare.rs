@@ -1,0 +1,39 @@
+//! A client that sends the commands of a walk and throws the replies away.
+
+use std::time::Instant;
+
+use crate::Outcome;
+use crate::server::Server;
+use crate::wire::Reply;
+
+/// Walks all keys once; gives how many it saw in a second.
+pub fn walk(server: &Server) -> Outcome<f64> {
+    let mut wire = server.connect()?;
+    let (started, mut seen, mut cursor) = (Instant::now(), 0_u32, "0".to_owned());
+    loop {
+        let Reply::List(parts) = wire.ask(&["SCAN", &cursor, "COUNT", "100"])? else {
+            return Err("SCAN gave no list".into());
+        };
+        let mut parts = parts.into_iter();
+        if let (Some(Reply::Text(next)), Some(Reply::List(keys))) = (parts.next(), parts.next()) {
+            cursor = String::from_utf8(next)?;
+            let mut asked = 0;
+            for key in &keys {
+                if let Reply::Text(key) = key {
+                    wire.add(&[b"MEMORY", b"USAGE", key]);
+                    wire.add(&[b"PTTL", key]);
+                    wire.add(&[b"TYPE", key]);
+                    asked += 3;
+                    seen += 1;
+                }
+            }
+            wire.flush()?;
+            for _ in 0..asked {
+                wire.reply()?;
+            }
+        }
+        if cursor == "0" {
+            return Ok(f64::from(seen) / started.elapsed().as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Scrapes of one exporter, ours or the peer's.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::Outcome;
+use crate::server::{Running, Server, free_address};
+
+const NAMESPACES: &str = "namespaces:\n\
+    - { name: session, match: 'session:*' }\n\
+    - { name: api-cache, match: 'api:cache:*' }\n\
+    - { name: ratelimit, match: 'ratelimit:*' }\n\
+    - { name: websocket, match: 'websocket:*' }\n\
+    - { name: feature, match: 'feature:*' }\n";
+
+/// A running exporter.
+#[derive(Debug)]
+pub struct Exporter {
+    /// The process.
+    pub process: Running,
+    /// When it was started.
+    pub started: Instant,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Exporter {
+    /// Ours, with these settings of the walk.
+    pub fn ours(server: &Server, sweep: &str) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("config.yaml");
+        let text = format!(
+            "sweep: {{ {sweep} }}\n{NAMESPACES}targets: [{{ name: cache, url: 'redis://{}' }}]\n",
+            server.address
+        );
+        fs::write(&path, text)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redis-namespace-exporter"));
+        command.env_clear().arg("--config").arg(path);
+        Self::start(command, folder, "--web.listen-address")
+    }
+
+    /// The peer, with these flags.
+    pub fn peer(server: &Server, flags: &[&str]) -> Outcome<Self> {
+        let mut command = Command::new("prometheus-redis-exporter");
+        let url = format!("redis://{}", server.address);
+        command.args(["-redis.addr", &url]).args(flags);
+        Self::start(command, tempfile::tempdir()?, "-web.listen-address")
+    }
+
+    fn start(mut command: Command, folder: TempDir, listen: &str) -> Outcome<Self> {
+        let address = free_address()?;
+        command.args([listen, &address.to_string()]);
+        Ok(Self {
+            started: Instant::now(),
+            process: Running::start(&mut command)?,
+            address,
+            _folder: folder,
+        })
+    }
+
+    /// One scrape.
+    pub fn page(&self) -> Outcome<Page> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_mins(2)))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes)?;
+        Ok(Page(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Scrapes until something holds.
+    pub fn until(&self, limit: Duration, holds: impl Fn(&Page) -> bool) -> Outcome<Page> {
+        let started = Instant::now();
+        loop {
+            if let Ok(page) = self.page()
+                && holds(&page)
+            {
+                return Ok(page);
+            }
+            if started.elapsed() > limit {
+                return Err("the page does not come to what it should".into());
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Scrapes until a first pass is complete.
+    pub fn pass(&self) -> Outcome<Page> {
+        self.until(Duration::from_mins(3), |page| {
+            page.value("redis_exporter_sweep_passes_total", "") >= Some(1.0)
+        })
+    }
+
+    /// Resident memory, in megabytes of 1,000,000 bytes.
+    pub fn resident(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        Ok(number.ok_or("no VmRSS in /proc")?.parse::<f64>()? * 1024.0 / 1e6)
+    }
+}
+
+/// A page of metrics.
+#[derive(Debug)]
+pub struct Page(pub String);
+
+impl Page {
+    /// The first sample of a name whose line has this text.
+    pub fn value(&self, name: &str, part: &str) -> Option<f64> {
+        let line = self.0.lines().find(|line| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.starts_with(['{', ' ']) && rest.contains(part)
+        })?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// A metric of one namespace.
+    pub fn of(&self, metric: &str, namespace: &str) -> Outcome<f64> {
+        let name = format!("redis_key_namespace_{metric}");
+        let part = format!("key_namespace=\"{namespace}\"");
+        let value = self.value(&name, &part);
+        value.ok_or_else(|| format!("no {name} of {namespace}").into())
+    }
+}

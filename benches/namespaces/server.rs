@@ -1,0 +1,135 @@
+//! A `redis-server` with known keys, and what it says of itself.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::Outcome;
+use crate::wire::Wire;
+
+/// A process that ends when it is dropped.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts a program that says nothing.
+    pub fn start(command: &mut Command) -> Outcome<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = quiet
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("cannot start {name}: {error}; install it, it is needed"))?;
+        Ok(Self(child))
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server in a folder of its own.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _process: Running,
+    _folder: TempDir,
+}
+
+/// How many keys one call of the server writes: a longer call would run into time-outs.
+const KEYS_PER_CALL: u32 = 200_000;
+
+impl Server {
+    /// Starts one and waits until it answers.
+    pub fn start() -> Outcome<Self> {
+        let (address, folder) = (free_address()?, tempfile::tempdir()?);
+        let port = address.port().to_string();
+        let process = Running::start(
+            Command::new("redis-server")
+                .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
+                .args(["--enable-debug-command", "yes"])
+                .arg("--dir")
+                .arg(folder.path()),
+        )?;
+        let started = Instant::now();
+        while Wire::connect(address)
+            .and_then(|mut wire| wire.text(&["PING"]))
+            .is_err()
+        {
+            if started.elapsed() > Duration::from_secs(10) {
+                return Err("redis-server does not answer".into());
+            }
+            sleep(Duration::from_millis(10));
+        }
+        Ok(Self {
+            address,
+            _process: process,
+            _folder: folder,
+        })
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Outcome<Wire> {
+        Wire::connect(self.address)
+    }
+
+    /// Runs Lua for every `i` up to `count`.
+    pub fn write(&self, count: u32, each: &str) -> Outcome<()> {
+        let mut wire = self.connect()?;
+        for first in (1..=count).step_by(KEYS_PER_CALL as usize) {
+            let last = count.min(first + KEYS_PER_CALL - 1);
+            let script = format!("math.randomseed({first}) for i = {first}, {last} do {each} end");
+            wire.text(&["EVAL", &script, "0"])?;
+        }
+        // The table finds its size before anything is measured.
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(5) {
+            let stats = wire.text(&["DEBUG", "HTSTATS", "0"]).unwrap_or_default();
+            if !stats.contains("rehashing target") {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// How many keys a pattern matches, and the sum of their MEMORY USAGE.
+    pub fn count(&self, pattern: &str) -> Outcome<(f64, f64)> {
+        let script = format!(
+            "local keys = redis.call('KEYS', '{pattern}') local sum = 0 for _, key in ipairs(keys) \
+             do sum = sum + redis.call('MEMORY', 'USAGE', key) end \
+             return #keys .. ' ' .. string.format('%.0f', sum)"
+        );
+        let reply = self.connect()?.text(&["EVAL", &script, "0"])?;
+        let (keys, bytes) = reply.split_once(' ').ok_or("no two numbers")?;
+        Ok((keys.parse()?, bytes.parse()?))
+    }
+
+    /// CPU time that it has used, in seconds.
+    pub fn cpu(&self) -> Outcome<f64> {
+        let info = self.connect()?.text(&["INFO", "cpu"])?;
+        let number = |name: &str| -> Outcome<f64> {
+            let line = info.lines().find_map(|line| line.strip_prefix(name));
+            Ok(line.ok_or("no such field of INFO")?.parse()?)
+        };
+        Ok(number("used_cpu_user:")? + number("used_cpu_sys:")?)
+    }
+}
+
+/// An address that nobody listens on.
+pub fn free_address() -> Outcome<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
