@@ -367,6 +367,11 @@ impl Record {
             walk_is_uniform: self.is_uniform,
         };
         estimate(window, about, shown)
+            .into_iter()
+            .map(|estimate| {
+                estimate.without_refused(|probe| self.refused().any(|refused| refused == probe))
+            })
+            .collect()
     }
 
     /// All that is known, as samples.
@@ -411,17 +416,7 @@ impl Record {
                 memory_quota,
             })
         };
-        let refused = |probe: Probe| {
-            let probes = Probe::ALL.iter().zip(self.progress.refuses);
-            probes
-                .into_iter()
-                .any(|(known, refuses)| *known == probe && refuses)
-        };
-        let answered: Vec<_> = estimates
-            .iter()
-            .map(|estimate| estimate.clone().without_refused(refused))
-            .collect();
-        families::push(database, &answered, declared, snapshot);
+        families::push(database, estimates, declared, snapshot);
     }
 
     /// Takes note that the walk goes on, and of the questions that the server refuses.
