@@ -19,6 +19,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Every plain field of CLUSTER INFO, on nodes of a cluster.",
     on_by_default: true,
     questions: &[&CLUSTER_INFO],
+    follow_ups: None,
     applies: Server::is_cluster_node,
     families: Vec::new,
     read,

@@ -95,6 +95,7 @@ pub static COLLECTOR: Collector = Collector {
         &DATABASES,
         &OUTPUT_BUFFER_LIMITS,
     ],
+    follow_ups: None,
     applies: Server::holds_keys,
     families,
     read,

@@ -41,6 +41,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "The latest and the longest latency spike per event.",
     on_by_default: true,
     questions: &[&LATEST],
+    follow_ups: None,
     applies: Server::holds_keys,
     families: || [&LAST, &DURATION, &MAX].map(Family::descriptor).to_vec(),
     read,

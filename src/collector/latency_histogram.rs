@@ -66,6 +66,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Histograms of latency per command.",
     on_by_default: true,
     questions: &[&HISTOGRAM],
+    follow_ups: None,
     applies: Server::has_latency_histogram,
     families: || vec![LATENCIES.descriptor()],
     read,
@@ -183,7 +184,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let replies = vec![(&HISTOGRAM, reply)];
         read(
-            &Answers::new(COMMANDS, Circumstances::default(), replies),
+            &Answers::new(COMMANDS, &Circumstances::default(), replies),
             &mut snapshot,
         );
         let snapshot = snapshot.finish();

@@ -20,6 +20,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "The memory limit of the server, or the declared one.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: Server::holds_keys,
     families: || vec![LIMIT.descriptor()],
     read,

@@ -3,6 +3,7 @@
 //! A collector does no I/O, reads no clock and keeps no state: it is a function from the replies
 //! of one poll to samples. To add one, write its file and add it to [`ALL`].
 
+mod answers;
 mod cluster;
 mod config;
 pub mod info;
@@ -14,10 +15,9 @@ mod reading;
 mod server;
 mod slowlog;
 
-use crate::info::Info;
 use crate::metric::{Descriptor, Snapshot};
-use crate::reply::Reply;
 
+pub use answers::{Answers, Circumstances, FollowUp, KnownStart, Remembered};
 pub use server::{Flavour, Mode, Server};
 
 /// One question to Redis. Collectors that share a question share its reply.
@@ -51,6 +51,9 @@ pub struct Collector {
     /// The questions that it needs. It may also read replies that other collectors asked for, and
     /// does without them where they are missing.
     pub questions: &'static [&'static Question],
+    /// What is to be asked once `questions` are answered: questions that hang on those replies,
+    /// on the configuration, or on what earlier polls saw. All of them go out in one pipeline.
+    pub follow_ups: Option<fn(&Answers<'_>) -> Vec<FollowUp>>,
     /// Whether a server of this kind understands the questions.
     pub applies: fn(&Server) -> bool,
     /// Every family that it can produce.
@@ -91,67 +94,6 @@ pub static INFO: Question = Question {
     permission: "+info",
 };
 
-/// When a server that does not say its own time was first seen to start.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KnownStart {
-    /// The run that it belongs to.
-    pub run_id: String,
-    /// Seconds since the epoch.
-    pub seconds: f64,
-}
-
-/// What the poller knows beside the replies.
-#[derive(Clone, Debug, Default)]
-pub struct Circumstances {
-    /// The memory limit that the configuration declares for the target, in bytes.
-    pub declared_memory_limit: Option<u64>,
-    /// The time of the poll by the exporter's clock, in seconds since the epoch.
-    pub polled_at: f64,
-    /// The start time that an earlier poll of this target found.
-    pub known_start: Option<KnownStart>,
-}
-
-/// The replies of one poll, ready to be read.
-#[derive(Debug, Default)]
-pub struct Answers<'a> {
-    /// The reply to [`INFO`].
-    pub info: Info<'a>,
-    /// What is known beside the replies.
-    pub circumstances: Circumstances,
-    replies: Vec<(&'static Question, &'a Reply)>,
-}
-
-impl<'a> Answers<'a> {
-    /// Puts the replies of a poll together. `info` is the text of the reply to [`INFO`].
-    #[must_use]
-    pub fn new(
-        info: &'a str,
-        circumstances: Circumstances,
-        replies: Vec<(&'static Question, &'a Reply)>,
-    ) -> Self {
-        Self {
-            info: Info::parse(info),
-            circumstances,
-            replies,
-        }
-    }
-
-    /// The reply to a question; none where it was not asked or was refused.
-    #[must_use]
-    pub fn reply(&self, question: &'static Question) -> Option<&'a Reply> {
-        let found = self.replies.iter().find(|(asked, _)| *asked == question);
-        found
-            .map(|(_, reply)| *reply)
-            .filter(|reply| reply.refusal().is_none())
-    }
-
-    /// The value of one parameter out of the reply to its `CONFIG GET` question.
-    #[must_use]
-    pub fn parameter(&self, question: &'static Question) -> Option<std::borrow::Cow<'a, str>> {
-        self.reply(question)?.items().get(1)?.text()
-    }
-}
-
 /// Applies to every server.
 const fn always(_: &Server) -> bool {
     true
@@ -161,7 +103,7 @@ const fn always(_: &Server) -> bool {
 mod tests {
     use super::reading::bytes;
     use super::*;
-    use crate::reply::Refusal;
+    use crate::reply::{Refusal, Reply};
     use proptest::prelude::*;
     use std::collections::HashSet;
 
@@ -251,7 +193,13 @@ mod tests {
             let questions = ALL.iter().flat_map(|collector| collector.questions.iter().copied());
             let answered = questions.zip(replies.iter().cycle()).collect();
             let circumstances = Circumstances { polled_at, ..Circumstances::default() };
-            let answers = Answers::new(&info, circumstances, answered);
+            let answers = Answers::new(&info, &circumstances, answered);
+            let following: Vec<FollowUp> = ALL
+                .iter()
+                .filter_map(|collector| collector.follow_ups)
+                .flat_map(|follow_ups| follow_ups(&answers))
+                .collect();
+            let answers = answers.with_follow_ups(following.iter().zip(replies.iter().cycle()));
             let mut snapshot = Snapshot::default();
             for collector in ALL {
                 (collector.read)(&answers, &mut snapshot);

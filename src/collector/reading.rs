@@ -1,6 +1,6 @@
 //! What a collector reads, as lines of text. For tests only.
 
-use super::{Answers, Circumstances, Collector, Question};
+use super::{Answers, Circumstances, Collector, FollowUp, Question};
 use crate::metric::{Snapshot, Value};
 use crate::reply::Reply;
 
@@ -16,12 +16,36 @@ pub(super) fn of(
     circumstances: Circumstances,
     replies: &[(&'static Question, Reply)],
 ) -> Vec<String> {
+    let none = |_: &FollowUp| None;
+    of_two_rounds(collector, info, circumstances, replies, &none)
+}
+
+/// Reads a whole poll in which what follows from the first replies is answered too.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tests make it where they call"
+)]
+pub(super) fn of_two_rounds(
+    collector: &Collector,
+    info: &str,
+    circumstances: Circumstances,
+    replies: &[(&'static Question, Reply)],
+    answer: &dyn Fn(&FollowUp) -> Option<Reply>,
+) -> Vec<String> {
     let replies = replies
         .iter()
         .map(|(question, reply)| (*question, reply))
         .collect();
+    let answers = Answers::new(info, &circumstances, replies);
+    let asked = collector.follow_ups.map(|follow_ups| follow_ups(&answers));
+    let answered: Vec<(FollowUp, Reply)> = asked
+        .into_iter()
+        .flatten()
+        .filter_map(|question| answer(&question).map(|reply| (question, reply)))
+        .collect();
+    let following = answered.iter().map(|(question, reply)| (question, reply));
     let mut snapshot = Snapshot::default();
-    (collector.read)(&Answers::new(info, circumstances, replies), &mut snapshot);
+    (collector.read)(&answers.with_follow_ups(following), &mut snapshot);
     lines(&snapshot.finish())
 }
 

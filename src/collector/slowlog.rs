@@ -1,6 +1,8 @@
 //! SLOWLOG: how many slow commands are logged, and the newest of them. Never its arguments.
 
-use super::{Answers, Collector, Question, Server};
+use std::collections::BTreeMap;
+
+use super::{Answers, Collector, FollowUp, Question, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -40,20 +42,166 @@ static LAST_DURATION: Family<0> = Family::gauge(
     "Time that the newest command in the log of slow commands took; absent without entries.",
 );
 
+static COUNT: Family<1> = Family::counter(
+    "redis_slow_commands_total",
+    &["cmd"],
+    source("SLOWLOG GET", "command"),
+    Unit::One,
+    "Commands that entered the log of slow commands since the exporter first saw it.",
+);
+
+static TIME: Family<1> = Family::counter(
+    "redis_slow_commands_duration_seconds_total",
+    &["cmd"],
+    source("SLOWLOG GET", "duration"),
+    Unit::Microseconds,
+    "Time that these commands took.",
+);
+
+static UNSEEN: Family<0> = Family::counter(
+    "redis_slow_commands_unseen_total",
+    &[],
+    source("SLOWLOG GET", "id"),
+    Unit::One,
+    "Commands that entered the log of slow commands and left it again before they were read.",
+);
+
+/// The most new entries that one poll reads. It bounds the reply to about half a megabyte.
+const MOST_NEW_ENTRIES: u64 = 128;
+
+/// The most commands that are told apart. Servers have fewer than this.
+const MOST_COMMANDS: usize = 1024;
+
 /// Reads the log of slow commands.
 pub static COLLECTOR: Collector = Collector {
     name: "slowlog",
-    about: "Length and newest entry of the log of slow commands, without its arguments.",
+    about: "Length and newest entry of the log of slow commands, and how often each command entered it; never arguments.",
     on_by_default: true,
     questions: &[&LENGTH, &NEWEST],
+    follow_ups: Some(follow_ups),
     applies: Server::holds_keys,
     families: || {
-        [&ENTRIES, &LAST_ID, &LAST_DURATION]
-            .map(Family::descriptor)
-            .to_vec()
+        let plain = [&ENTRIES, &LAST_ID, &LAST_DURATION, &UNSEEN].map(Family::descriptor);
+        let by_command = [&COUNT, &TIME].map(Family::descriptor);
+        plain.into_iter().chain(by_command).collect()
     },
     read,
 };
+
+/// What was counted of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlowCommands {
+    /// The number of the entry that comes next, where the log was seen before.
+    next: Option<u64>,
+    /// How often each command entered the log, and how many microseconds it took together.
+    by_command: BTreeMap<String, (u64, u64)>,
+    /// How many entries were gone before they could be read.
+    unseen: u64,
+}
+
+/// One entry of the log, as far as it is used.
+struct Entry {
+    id: u64,
+    microseconds: u64,
+    command: String,
+}
+
+/// Reads id, time, duration in microseconds and words; Redis 4 added more. Of the words only the
+/// first one is looked at: the others are arguments.
+fn entry(reply: &Reply) -> Option<Entry> {
+    let [id, _, duration, words, ..] = reply.items() else {
+        return None;
+    };
+    Some(Entry {
+        id: u64::try_from(id.integer()?).ok()?,
+        microseconds: u64::try_from(duration.integer()?).ok()?,
+        command: words.items().first()?.text()?.to_ascii_lowercase(),
+    })
+}
+
+/// Asks for the entries that came since the last poll; the first time for all that are there.
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    new_entries(answers).into_iter().collect()
+}
+
+fn new_entries(answers: &Answers<'_>) -> Option<FollowUp> {
+    let newest = newest(answers).and_then(entry)?;
+    let count = match first_new(answers) {
+        Some(next) if next <= newest.id + 1 => newest.id + 1 - next,
+        _ => newest.id + 1,
+    };
+    let count = count.min(MOST_NEW_ENTRIES).to_string();
+    (count != "0").then(|| FollowUp::new("+slowlog|get", ["SLOWLOG", "GET", &count]))
+}
+
+/// The number of the first entry that was not counted yet; none where the log was never seen.
+/// After a restart the server counts from 0 again.
+fn first_new(answers: &Answers<'_>) -> Option<u64> {
+    let remembered = &answers.circumstances.remembered;
+    let next = remembered.slow_commands.next?;
+    let known = remembered.known_start.as_ref();
+    let is_same_run = known.is_none_or(|known| answers.info.get("run_id") == Some(&known.run_id));
+    Some(if is_same_run { next } else { 0 })
+}
+
+fn newest<'a>(answers: &Answers<'a>) -> Option<&'a Reply> {
+    answers.reply(&NEWEST)?.items().first()
+}
+
+/// What the poll before had counted, and what this one adds.
+pub(super) fn counted(answers: &Answers<'_>) -> SlowCommands {
+    let mut counted = answers.circumstances.remembered.slow_commands.clone();
+    counted.next = first_new(answers);
+    let Some(log) = answers.reply(&NEWEST) else {
+        return counted;
+    };
+    let asked = new_entries(answers);
+    let reply = asked.and_then(|question| answers.follow_up(&question));
+    let entries: Vec<Entry> = reply
+        .map(Reply::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(entry)
+        .collect();
+    match entries.iter().map(|entry| entry.id).max() {
+        Some(newest) => counted.add(&entries, newest),
+        // An empty log is where counting can begin.
+        None if log.items().is_empty() && counted.next.is_none() => counted.next = Some(0),
+        None => {}
+    }
+    counted
+}
+
+impl SlowCommands {
+    fn add(&mut self, entries: &[Entry], newest: u64) {
+        let first = match self.next {
+            Some(next) if next <= newest + 1 => next,
+            Some(_) => 0,
+            None => newest + 1,
+        };
+        let mut seen = 0;
+        for entry in entries {
+            let is_new = entry.id >= first;
+            // What was there before the exporter starts at 0, so that its next time is an increase.
+            self.count(entry, is_new);
+            seen += u64::from(is_new);
+        }
+        self.unseen += (newest + 1 - first).saturating_sub(seen);
+        self.next = Some(newest + 1);
+    }
+
+    fn count(&mut self, entry: &Entry, is_new: bool) {
+        if self.by_command.len() >= MOST_COMMANDS && !self.by_command.contains_key(&entry.command) {
+            self.unseen += u64::from(is_new);
+            return;
+        }
+        let (count, microseconds) = self.by_command.entry(entry.command.clone()).or_default();
+        if is_new {
+            *count += 1;
+            *microseconds += entry.microseconds;
+        }
+    }
+}
 
 /// An empty log shows neither id nor duration. A 0 would be a lie: 0 is the id of the first entry,
 /// the ids go on after SLOWLOG RESET, and no command takes no time.
@@ -61,17 +209,27 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(length) = answers.reply(&LENGTH).and_then(Reply::integer) {
         snapshot.push(&ENTRIES, [], number(length));
     }
-    let newest = answers
-        .reply(&NEWEST)
-        .and_then(|entries| entries.items().first());
-    // Id, time, duration in microseconds, arguments; Redis 4 added more.
-    if let Some([id, _, duration, ..]) = newest.map(Reply::items) {
+    // Id, time, duration in microseconds, words.
+    if let Some([id, _, duration, ..]) = newest(answers).map(Reply::items) {
         for (family, reply) in [(&LAST_ID, id), (&LAST_DURATION, duration)] {
             if let Some(value) = reply.integer() {
                 snapshot.push(family, [], number(value));
             }
         }
     }
+    let counted = counted(answers);
+    if counted.next.is_some() {
+        snapshot.push(&UNSEEN, [], float(counted.unseen));
+    }
+    for (command, (count, microseconds)) in &counted.by_command {
+        snapshot.push(&COUNT, [command], float(*count));
+        snapshot.push(&TIME, [command], float(*microseconds));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(count: u64) -> f64 {
+    count as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
@@ -82,7 +240,19 @@ const fn number(integer: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::{Circumstances, reading};
+    use crate::collector::{Circumstances, KnownStart, Remembered, reading};
+    use crate::info::Info;
+
+    fn entry(id: i64, command: &str, microseconds: i64) -> Reply {
+        Reply::List(vec![
+            Reply::Integer(id),
+            Reply::Integer(1_795_442_027),
+            Reply::Integer(microseconds),
+            Reply::List(vec![reading::bytes(command), reading::bytes("secret")]),
+            reading::bytes("127.0.0.1:45744"),
+            reading::bytes(""),
+        ])
+    }
 
     fn seen(length: i64, entries: Vec<Reply>) -> Vec<String> {
         let replies = [
@@ -92,26 +262,121 @@ mod tests {
         reading::of(&COLLECTOR, "", Circumstances::default(), &replies)
     }
 
+    /// What polls of a server count of its log, newest entry first, that has the entries of each.
+    fn counted_over(polls: &[(&str, Vec<Reply>)]) -> SlowCommands {
+        let mut remembered = Remembered::default();
+        for (run_id, log) in polls {
+            let info = format!("run_id:{run_id}\r\n");
+            let newest = Reply::List(log.iter().take(1).cloned().collect());
+            let circumstances = Circumstances {
+                remembered: remembered.clone(),
+                ..Circumstances::default()
+            };
+            let answers = Answers::new(&info, &circumstances, vec![(&NEWEST, &newest)]);
+            let asked = follow_ups(&answers);
+            let replies: Vec<Reply> = asked
+                .iter()
+                .map(|question| {
+                    let count = std::str::from_utf8(&question.words[2]).unwrap();
+                    let count = count.parse().unwrap();
+                    Reply::List(log.iter().take(count).cloned().collect())
+                })
+                .collect();
+            let answers = answers.with_follow_ups(asked.iter().zip(&replies));
+            let slow_commands = counted(&answers);
+            let known_start = Info::parse(&info).get("run_id").map(|run_id| KnownStart {
+                run_id: run_id.to_owned(),
+                seconds: 0.0,
+            });
+            remembered = Remembered {
+                known_start,
+                slow_commands,
+            };
+        }
+        remembered.slow_commands
+    }
+
+    fn of(counted: &SlowCommands, command: &str) -> Option<(u64, u64)> {
+        counted.by_command.get(command).copied()
+    }
+
     #[test]
     fn the_newest_entry_shows_its_id_and_duration_and_nothing_else() {
-        let entry = Reply::List(vec![
-            Reply::Integer(1),
-            Reply::Integer(1_795_442_027),
-            Reply::Integer(27_661),
-            Reply::List(vec![reading::bytes("AUTH"), reading::bytes("secret")]),
-            reading::bytes("127.0.0.1:45744"),
-            reading::bytes(""),
-        ]);
         let expected = [
             "redis_last_slow_execution_duration_seconds{} 27661",
             "redis_slowlog_last_id{} 1",
             "redis_slowlog_length{} 2",
         ];
-        assert_eq!(seen(2, vec![entry]), expected);
+        assert_eq!(seen(2, vec![entry(1, "AUTH", 27_661)]), expected);
     }
 
     #[test]
-    fn an_empty_log_has_a_length_only() {
-        assert_eq!(seen(0, Vec::new()), ["redis_slowlog_length{} 0"]);
+    fn an_empty_log_has_a_length_and_nothing_was_missed() {
+        let expected = [
+            "redis_slow_commands_unseen_total{} 0",
+            "redis_slowlog_length{} 0",
+        ];
+        assert_eq!(seen(0, Vec::new()), expected);
+    }
+
+    #[test]
+    fn what_was_logged_before_the_first_poll_starts_at_0() {
+        let log = vec![entry(8, "SORT", 9), entry(7, "keys", 5)];
+        let counted = counted_over(&[("a", log)]);
+        assert_eq!(of(&counted, "sort"), Some((0, 0)));
+        assert_eq!(of(&counted, "keys"), Some((0, 0)));
+        assert_eq!((counted.next, counted.unseen), (Some(9), 0));
+    }
+
+    #[test]
+    fn each_new_entry_counts_once() {
+        let first = vec![entry(0, "keys", 5)];
+        let second = vec![
+            entry(2, "KEYS", 7),
+            entry(1, "sort", 6),
+            entry(0, "keys", 5),
+        ];
+        let polls = [("a", first), ("a", second.clone()), ("a", second.clone())];
+        let counted = counted_over(&polls);
+        assert_eq!(of(&counted, "keys"), Some((1, 7)));
+        assert_eq!(of(&counted, "sort"), Some((1, 6)));
+        assert_eq!(counted.unseen, 0);
+    }
+
+    #[test]
+    fn a_log_that_was_emptied_goes_on_with_its_numbers() {
+        let polls = [
+            ("a", vec![entry(4, "keys", 5)]),
+            ("a", Vec::new()),
+            ("a", vec![entry(5, "keys", 3)]),
+        ];
+        assert_eq!(of(&counted_over(&polls), "keys"), Some((1, 3)));
+    }
+
+    #[test]
+    fn the_log_of_a_restarted_server_is_new_from_its_first_entry() {
+        let after = vec![entry(5, "keys", 1), entry(4, "keys", 1)];
+        let polls = [("a", vec![entry(4, "keys", 5)]), ("b", after)];
+        let counted = counted_over(&polls);
+        assert_eq!(of(&counted, "keys"), Some((2, 2)));
+        assert_eq!((counted.next, counted.unseen), (Some(6), 4));
+    }
+
+    #[test]
+    fn entries_that_left_the_log_unread_are_counted_too() {
+        let polls = [("a", Vec::new()), ("a", vec![entry(999, "keys", 1)])];
+        let counted = counted_over(&polls);
+        assert_eq!(of(&counted, "keys"), Some((1, 1)));
+        assert_eq!(counted.unseen, 999);
+    }
+
+    #[test]
+    fn arguments_are_never_shown() {
+        let circumstances = Circumstances::default();
+        let log = Reply::List(vec![entry(0, "AUTH", 1)]);
+        let answers = Answers::new("", &circumstances, vec![(&NEWEST, &log)]);
+        let asked = follow_ups(&answers);
+        let answers = answers.with_follow_ups(asked.iter().map(|question| (question, &log)));
+        assert!(!format!("{:?}", counted(&answers)).contains("secret"));
     }
 }

@@ -8,7 +8,7 @@ use crate::collector::{Collector, Question};
 use crate::config::{Config, Target};
 use crate::failure::{Failure, Reason};
 use crate::namespace::sweep;
-use crate::poll::{Session, collectors};
+use crate::poll::{Denial, Session, circumstances, collectors};
 use crate::reply::Refusal;
 
 /// Writes one block for every target. True when everything that is on will work.
@@ -44,16 +44,34 @@ struct Examined {
     server: String,
     asked: Vec<&'static Collector>,
     refusals: Vec<(&'static Question, Refusal)>,
+    refused_follow_ups: Vec<Denial>,
+}
+
+impl Examined {
+    /// What a collector was refused, each with the permission that it needs.
+    fn refused(&self, collector: &Collector) -> Vec<(&'static str, &Refusal)> {
+        let first = self.refusals.iter();
+        let first = first.filter(|(question, _)| collector.questions.contains(question));
+        let following = self.refused_follow_ups.iter();
+        let following = following.filter(|denial| denial.collector == collector.name);
+        first
+            .map(|(question, refusal)| (question.permission, refusal))
+            .chain(following.map(|denial| (denial.permission, &denial.refusal)))
+            .collect()
+    }
 }
 
 async fn examine(target: &Target) -> Result<Examined, Failure> {
     let deadline = Instant::now() + target.poll.timeout;
     let mut session = Session::open(target, deadline).await?;
-    let round = session.ask(target, deadline).await?;
+    let round = session
+        .ask(target, &circumstances(target), deadline)
+        .await?;
     Ok(Examined {
         server: session.server_text(),
         asked: round.collectors,
         refusals: session.refusals().to_vec(),
+        refused_follow_ups: session.refused_follow_ups().to_vec(),
     })
 }
 
@@ -73,21 +91,16 @@ fn write_collectors(
             )?;
             continue;
         }
-        let refused: Vec<_> = examined
-            .refusals
-            .iter()
-            .filter(|(question, _)| collector.questions.contains(question))
-            .collect();
+        let refused = examined.refused(collector);
         if refused.is_empty() {
             writeln!(out, "  {name:<18} works")?;
         }
         all_work &= refused.is_empty();
         let mut said = Vec::new();
-        for (question, refusal) in refused {
+        for (permission, refusal) in refused {
             let line = match refusal.code.as_str() {
                 "NOPERM" => format!(
-                    "denied: the user needs {}; or set collectors.{name} to false",
-                    question.permission
+                    "denied: the user needs {permission}; or set collectors.{name} to false"
                 ),
                 code => format!(
                     "refused ({code} {}); set collectors.{name} to false",

@@ -8,11 +8,13 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::Level;
 
 mod address;
 pub mod arguments;
+mod collector_options;
 mod document;
 mod expand;
 mod keys;
@@ -27,6 +29,7 @@ mod unit;
 
 pub use address::Address;
 pub use arguments::Arguments;
+pub use collector_options::CollectorOptions;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues};
 pub use namespace::{ChannelGroup, Namespace, Pattern, TtlPolicy};
@@ -39,6 +42,7 @@ pub use target::{CollectorChoice, Password, Target};
 use document::Node;
 use problem::Refusal;
 use section::{CheckFile, Context, Placed, Reading, Section};
+use target::Defaults;
 
 /// The keys of the file's top level.
 const KEYS: &[&str] = &[
@@ -77,8 +81,6 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// The declared groups of keys; the first match wins.
     pub namespaces: Vec<Namespace>,
-    /// The declared groups of channels; the first match wins.
-    pub channels: Vec<ChannelGroup>,
 }
 
 /// What is logged, and how.
@@ -259,9 +261,17 @@ fn read_config(
     let legacy_names = root.value("legacy_names", unit::switch, context);
     let sweep = sweep::read(root, &Sweep::default(), context).unwrap_or_default();
     let keys = keys::read(root, &Keys::default(), context).unwrap_or_default();
-    let targets = read_targets(root, arguments, poll, (&sweep, &keys), context);
+    let options = CollectorOptions {
+        channels: namespace::read_channels(root, context),
+    };
+    let defaults = Defaults {
+        poll,
+        sweep: &sweep,
+        keys: &keys,
+        options: &Arc::new(options),
+    };
+    let targets = read_targets(root, arguments, defaults, context);
     let namespaces = namespace::read_namespaces(root, context);
-    let channels = namespace::read_channels(root, context);
     Some(Config {
         listen: or_default(listen, DEFAULT_LISTEN)?,
         poll,
@@ -269,7 +279,6 @@ fn read_config(
         legacy_names: or_default(legacy_names, true)?,
         targets,
         namespaces,
-        channels,
     })
 }
 
@@ -321,12 +330,11 @@ fn read_log(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>
 fn read_targets(
     root: &Section<'_>,
     arguments: &Arguments,
-    poll: PollTimes,
-    keyspace: (&Sweep, &Keys),
+    defaults: Defaults<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     if root.node("targets").is_none() {
-        let target = target::implicit(arguments.redis_addr.as_ref(), poll, keyspace, context);
+        let target = target::implicit(arguments.redis_addr.as_ref(), defaults, context);
         return target.into_iter().collect();
     }
     if arguments.redis_addr.is_some() {
@@ -336,7 +344,7 @@ fn read_targets(
             "remove the flag, or add the server to the file",
         );
     }
-    target::read_targets(root, poll, keyspace, context)
+    target::read_targets(root, defaults, context)
 }
 
 fn flag<T>(value: Option<T>, name: &str) -> Option<Placed<T>> {

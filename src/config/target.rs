@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::address::{self, Address, Url};
+use super::collector_options::CollectorOptions;
 use super::document::Node;
 use super::keys::{self, Keys};
 use super::namespace::label_value;
@@ -55,6 +57,17 @@ pub struct Target {
     pub sweep: Sweep,
     /// Which keys are shown by name.
     pub keys: Keys,
+    /// What the collectors are told.
+    pub options: Arc<CollectorOptions>,
+}
+
+/// What holds for every target that does not say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults<'a> {
+    pub(crate) poll: PollTimes,
+    pub(crate) sweep: &'a Sweep,
+    pub(crate) keys: &'a Keys,
+    pub(crate) options: &'a Arc<CollectorOptions>,
 }
 
 /// Where a target's password comes from.
@@ -82,8 +95,7 @@ impl CollectorChoice {
 /// Reads the list `targets`. The caller knows that the key is there.
 pub(crate) fn read_targets(
     root: &Section<'_>,
-    defaults: PollTimes,
-    keyspace: (&Sweep, &Keys),
+    defaults: Defaults<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     let Some(items) = root.list("targets", context) else {
@@ -99,9 +111,7 @@ pub(crate) fn read_targets(
     let mut names = Vec::new();
     items
         .into_iter()
-        .filter_map(|(node, place)| {
-            read_target(node, &place, defaults, keyspace, &mut names, context)
-        })
+        .filter_map(|(node, place)| read_target(node, &place, defaults, &mut names, context))
         .collect()
 }
 
@@ -120,8 +130,7 @@ fn claim(name: &str, place: &str, names: &mut Vec<String>, context: &mut Context
 fn read_target(
     node: &Node,
     place: &str,
-    defaults: PollTimes,
-    keyspace: (&Sweep, &Keys),
+    defaults: Defaults<'_>,
     names: &mut Vec<String>,
     context: &mut Context<'_>,
 ) -> Option<Target> {
@@ -139,10 +148,10 @@ fn read_target(
     let database = section.value("db", unit::database, context);
     let memory_limit = section.value("memory_limit", unit::size, context);
     let poll = poll::read(&section, context);
-    let poll = poll::complete(poll, defaults, context);
+    let poll = poll::complete(poll, defaults.poll, context);
     let collectors = read_collectors(&section, context);
-    let sweep = sweep::read(&section, keyspace.0, context);
-    let watched = keys::read(&section, keyspace.1, context);
+    let sweep = sweep::read(&section, defaults.sweep, context);
+    let watched = keys::read(&section, defaults.keys, context);
 
     let url = url.ok().flatten().map(|placed| placed.value);
     let name = match name {
@@ -169,6 +178,7 @@ fn read_target(
         collectors,
         sweep: sweep?,
         keys: watched?,
+        options: Arc::clone(defaults.options),
     })
 }
 
@@ -277,8 +287,7 @@ fn read_collectors(parent: &Section<'_>, context: &mut Context<'_>) -> Collector
 /// The target of flags and environment, for a configuration without `targets`.
 pub(crate) fn implicit(
     flag: Option<&Secret>,
-    poll: PollTimes,
-    keyspace: (&Sweep, &Keys),
+    defaults: Defaults<'_>,
     context: &mut Context<'_>,
 ) -> Option<Target> {
     let (text, place) = implicit_url(flag, context);
@@ -307,11 +316,12 @@ pub(crate) fn implicit(
         database,
         username: username.or_else(|| variable("REDIS_USER", context)),
         password: in_url.map(Password::Given).or(password),
-        poll,
+        poll: defaults.poll,
         memory_limit: None,
         collectors: CollectorChoice::default(),
-        sweep: keyspace.0.clone(),
-        keys: keyspace.1.clone(),
+        sweep: defaults.sweep.clone(),
+        keys: defaults.keys.clone(),
+        options: Arc::clone(defaults.options),
     })
 }
 

@@ -275,9 +275,9 @@ fn namespaces_and_channels_are_read_in_order() {
     assert_eq!(session.memory_quota, Some(64 << 20));
     assert_eq!(api.pattern, Pattern::Regex("^api:".to_owned()));
     assert_eq!(api.ttl, TtlPolicy::default());
-    assert_eq!(config.channels[0].name, "prism");
+    assert_eq!(config.targets[0].options.channels[0].name, "prism");
     assert_eq!(
-        config.channels[0].pattern,
+        config.targets[0].options.channels[0].pattern,
         Pattern::Glob("prism:*".to_owned())
     );
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::collector::{ALL, Answers, Circumstances, Collector, KnownStart};
+use crate::collector::{ALL, Answers, Circumstances, Collector, Remembered};
 use crate::config::Target;
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
@@ -20,6 +20,7 @@ use crate::outcome::{self, CollectorOutcome, Success, Times};
 use crate::publish::{Publication, Slot};
 use crate::telemetry::Telemetry;
 
+pub use plan::Denial;
 pub use session::{Round, Session};
 
 /// The first retry after a failure comes within this time, the next within twice as much, up to
@@ -30,7 +31,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 struct Memory {
     session: Option<Session>,
-    known_start: Option<KnownStart>,
+    remembered: Remembered,
     server: String,
     failures_in_a_row: u32,
     /// Whether the last poll succeeded; none before the first.
@@ -129,15 +130,13 @@ async fn poll(
             empty.insert(opened)
         }
     };
-    let round = session.ask(target, deadline).await?;
+    let mut circumstances = circumstances(target);
+    circumstances.remembered = memory.remembered.clone();
+    let round = session.ask(target, &circumstances, deadline).await?;
     memory.server = session.server_text();
-    let circumstances = Circumstances {
-        declared_memory_limit: target.memory_limit,
-        polled_at: now(),
-        known_start: memory.known_start.clone(),
-    };
-    let (snapshot, collectors, known_start) = read(&round, circumstances);
-    memory.known_start = known_start;
+    circumstances.polled_at = now();
+    let (snapshot, collectors, remembered) = read(&round, &circumstances);
+    memory.remembered = remembered;
     let success = Success {
         connect: session.connect_time(),
         ping: round.ping,
@@ -146,22 +145,36 @@ async fn poll(
     Ok((snapshot, success))
 }
 
+/// What is known of a target before its first poll.
+#[must_use]
+pub fn circumstances(target: &Target) -> Circumstances {
+    Circumstances {
+        declared_memory_limit: target.memory_limit,
+        polled_at: now(),
+        options: Arc::clone(&target.options),
+        remembered: Remembered::default(),
+    }
+}
+
 /// Lets every collector of a round read its replies.
 #[must_use]
 pub fn read(
     round: &Round,
-    circumstances: Circumstances,
-) -> (Snapshot, Vec<CollectorOutcome>, Option<KnownStart>) {
+    circumstances: &Circumstances,
+) -> (Snapshot, Vec<CollectorOutcome>, Remembered) {
     let info = round.info_text();
-    let answers = Answers::new(&info, circumstances, round.answered());
+    let answers = round.answers(&info, circumstances);
     let mut snapshot = Snapshot::default();
     let outcomes = round
         .collectors
         .iter()
-        .map(|collector| read_one(collector, &answers, &mut snapshot))
+        .map(|collector| {
+            let mut outcome = read_one(collector, &answers, &mut snapshot);
+            outcome.success &= !round.refused.contains(&collector.name);
+            outcome
+        })
         .collect();
-    let known_start = crate::collector::info::instance::known_start(&answers);
-    (snapshot, outcomes, known_start)
+    (snapshot, outcomes, Remembered::after(&answers))
 }
 
 fn read_one(

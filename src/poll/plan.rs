@@ -1,6 +1,8 @@
 //! What to ask next over a connection: decided from what the server is and what it refused. Pure.
 
-use crate::collector::{Collector, INFO, Question, Server};
+use std::collections::HashSet;
+
+use crate::collector::{Answers, Collector, FollowUp, INFO, Question, Server};
 use crate::reply::{Refusal, Reply};
 
 /// What was learnt over one connection.
@@ -11,6 +13,20 @@ pub struct Plan {
     spellings: Vec<(&'static Question, usize)>,
     /// What the server refused for good.
     refusals: Vec<(&'static Question, Refusal)>,
+    /// What it refused for good of what follows from other questions, by the permission that is
+    /// missing: such questions differ from poll to poll.
+    refused_follow_ups: Vec<Denial>,
+}
+
+/// A refusal for good of what a collector asks after its first questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The name of the collector.
+    pub collector: &'static str,
+    /// What the user needs.
+    pub permission: &'static str,
+    /// What the server said.
+    pub refusal: Refusal,
 }
 
 impl Plan {
@@ -22,6 +38,11 @@ impl Plan {
     /// What the server refused for good.
     pub fn refusals(&self) -> &[(&'static Question, Refusal)] {
         &self.refusals
+    }
+
+    /// What the server refused for good of what follows from other questions.
+    pub fn refused_follow_ups(&self) -> &[Denial] {
+        &self.refused_follow_ups
     }
 
     /// Remembers what kind of server answers.
@@ -68,6 +89,54 @@ impl Plan {
             .copied()
             .filter(|collector| (collector.applies)(server))
             .collect()
+    }
+
+    /// What is still to be asked once the questions of all collectors are answered, each with the
+    /// collector that asks it.
+    pub fn follow_ups(
+        &self,
+        on: &[&'static Collector],
+        answers: &Answers<'_>,
+    ) -> Vec<(&'static Collector, FollowUp)> {
+        let mut asked = HashSet::new();
+        let mut questions = Vec::new();
+        for collector in self.applicable(on) {
+            let following = collector.follow_ups.map(|follow_ups| follow_ups(answers));
+            for question in following.into_iter().flatten() {
+                if !self.is_denied(question.permission) && asked.insert(question.clone()) {
+                    questions.push((collector, question));
+                }
+            }
+        }
+        questions
+    }
+
+    fn is_denied(&self, permission: &str) -> bool {
+        self.refused_follow_ups
+            .iter()
+            .any(|denial| denial.permission == permission)
+    }
+
+    /// Takes note of a refusal of what followed; true where it is one for good. What else a server
+    /// says in an error is an answer, as that a script fails.
+    pub fn follow_up_refused(
+        &mut self,
+        collector: &'static Collector,
+        permission: &'static str,
+        refusal: &Refusal,
+    ) -> bool {
+        let message = refusal.message.to_ascii_lowercase();
+        let is_unknown =
+            message.starts_with("unknown command") || message.starts_with("unknown subcommand");
+        let is_for_good = refusal.code == "NOPERM" || is_unknown;
+        if is_for_good && !self.is_denied(permission) {
+            self.refused_follow_ups.push(Denial {
+                collector: collector.name,
+                permission,
+                refusal: refusal.clone(),
+            });
+        }
+        is_for_good
     }
 
     /// The spelling in which a question is asked now.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::plan::Plan;
-use crate::collector::{Collector, INFO, Question, Server};
+use super::plan::{Denial, Plan};
+use crate::collector::{Answers, Circumstances, Collector, FollowUp, INFO, Question, Server};
 use crate::config::Target;
 use crate::connection::{Connection, refused};
 use crate::failure::{Failure, Reason};
@@ -36,27 +36,38 @@ pub struct Round {
     pub ping: Option<Duration>,
     /// The collectors whose questions were asked or are known to be refused.
     pub collectors: Vec<&'static Collector>,
+    /// The collectors that were refused for good what they ask after their first questions.
+    pub refused: Vec<&'static str>,
     replies: Vec<(&'static Question, Reply)>,
+    follow_ups: Vec<(FollowUp, Reply)>,
 }
 
 impl Round {
-    /// Every question with its reply.
+    /// All replies, ready to be read. `info` is what [`Round::info_text`] gives.
     #[must_use]
-    pub fn answered(&self) -> Vec<(&'static Question, &Reply)> {
-        self.replies
-            .iter()
-            .map(|(question, reply)| (*question, reply))
-            .collect()
+    pub fn answers<'a>(&'a self, info: &'a str, circumstances: &'a Circumstances) -> Answers<'a> {
+        let following = self.follow_ups.iter();
+        Answers::new(info, circumstances, borrowed(&self.replies))
+            .with_follow_ups(following.map(|(question, reply)| (question, reply)))
     }
 
     /// The text of INFO.
     #[must_use]
     pub fn info_text(&self) -> Cow<'_, str> {
-        let found = self.replies.iter().find(|(question, _)| **question == INFO);
-        found
-            .and_then(|(_, reply)| reply.text())
-            .unwrap_or_default()
+        info_text(&self.replies)
     }
+}
+
+fn borrowed<'a>(replies: &'a [(&'static Question, Reply)]) -> Vec<(&'static Question, &'a Reply)> {
+    let pairs = replies.iter();
+    pairs.map(|(question, reply)| (*question, reply)).collect()
+}
+
+fn info_text<'a>(replies: &'a [(&'static Question, Reply)]) -> Cow<'a, str> {
+    let found = replies.iter().find(|(question, _)| **question == INFO);
+    found
+        .and_then(|(_, reply)| reply.text())
+        .unwrap_or_default()
 }
 
 impl Session {
@@ -99,6 +110,12 @@ impl Session {
         self.plan.refusals()
     }
 
+    /// What the server refused over this connection of what follows from other questions.
+    #[must_use]
+    pub fn refused_follow_ups(&self) -> &[Denial] {
+        self.plan.refused_follow_ups()
+    }
+
     /// Asks whether the server still answers. Any answer will do.
     ///
     /// # Errors
@@ -133,13 +150,19 @@ impl Session {
         }
     }
 
-    /// Asks everything that this server is asked, in one pipeline. The first time over a
-    /// connection INFO goes ahead, because it tells what else the server understands.
+    /// Asks everything that this server is asked, in one pipeline, and what follows from the
+    /// replies in a second one. The first time over a connection INFO goes ahead, because it tells
+    /// what else the server understands.
     ///
     /// # Errors
     ///
     /// The connection broke, time ran out, or the server refused INFO.
-    pub async fn ask(&mut self, target: &Target, deadline: Instant) -> Result<Round, Failure> {
+    pub async fn ask(
+        &mut self,
+        target: &Target,
+        circumstances: &Circumstances,
+        deadline: Instant,
+    ) -> Result<Round, Failure> {
         let ping = if self.may_ping && !self.ping_rests {
             Some(self.ping(deadline).await?)
         } else {
@@ -166,12 +189,60 @@ impl Session {
                 self.take(target, question, reply, &mut replies)?;
             }
         }
-        let collectors = self.plan.applicable(&on);
+        let follow_ups = self
+            .ask_follow_ups(target, &replies, circumstances, deadline)
+            .await?;
+        let denials = self.plan.refused_follow_ups().iter();
         Ok(Round {
             ping: ping.filter(|_| was_answered),
-            collectors,
+            collectors: self.plan.applicable(&on),
+            refused: denials.map(|denial| denial.collector).collect(),
             replies,
+            follow_ups,
         })
+    }
+
+    async fn ask_follow_ups(
+        &mut self,
+        target: &Target,
+        replies: &[(&'static Question, Reply)],
+        circumstances: &Circumstances,
+        deadline: Instant,
+    ) -> Result<Vec<(FollowUp, Reply)>, Failure> {
+        let info = info_text(replies);
+        let answers = Answers::new(&info, circumstances, borrowed(replies));
+        let questions = self.plan.follow_ups(&super::collectors(target), &answers);
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let commands: Vec<&[Vec<u8>]> = questions
+            .iter()
+            .map(|(_, question)| question.words.as_slice())
+            .collect();
+        let asked = self.connection.ask(&commands, deadline).await?;
+        let mut answered = Vec::new();
+        for ((collector, question), reply) in questions.into_iter().zip(asked) {
+            if let Some(refusal) = reply.refusal() {
+                self.note_denial(target, collector, question.permission, refusal);
+            }
+            answered.push((question, reply));
+        }
+        Ok(answered)
+    }
+
+    fn note_denial(
+        &mut self,
+        target: &Target,
+        collector: &'static Collector,
+        permission: &'static str,
+        refusal: &Refusal,
+    ) {
+        let known = self.plan.refused_follow_ups().len();
+        let is_denied = self.plan.follow_up_refused(collector, permission, refusal);
+        if is_denied && self.plan.refused_follow_ups().len() > known {
+            let (name, code) = (&target.name, &refusal.code);
+            info!(name, code, permission, "a question was refused");
+        }
     }
 
     fn take(

@@ -28,6 +28,7 @@ mod permission;
 mod reload;
 mod secret;
 mod shutdown;
+mod slowlog;
 mod startup;
 mod subcommand;
 mod sweep_churn;

@@ -1,12 +1,18 @@
 //! Recorded replies of ten real servers → the exact page. `UPDATE_GOLDEN=1` writes the pages anew.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use redis_namespace_exporter::collector::{ALL, Answers, Circumstances, Question, Server};
+use redis_namespace_exporter::collector::{
+    ALL, Answers, Circumstances, FollowUp, Question, Server,
+};
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::encode;
 use redis_namespace_exporter::info::Info;
@@ -63,6 +69,27 @@ fn answer(server: &Path, question: &Question) -> Option<Reply> {
     }
 }
 
+/// What the server answered to what follows from its other replies.
+fn follow_ups(server: &Path, kind: &Server, answers: &Answers<'_>) -> Vec<(FollowUp, Reply)> {
+    let applicable = ALL.iter().filter(|collector| (collector.applies)(kind));
+    let asked = applicable.filter_map(|collector| collector.follow_ups);
+    let asked = asked.flat_map(|follow_ups| follow_ups(answers));
+    asked
+        .filter_map(|question| {
+            let reply = following_answer(server, &question)?;
+            Some((question, reply))
+        })
+        .collect()
+}
+
+fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
+    let words: Vec<&[u8]> = question.words.iter().map(Vec::as_slice).collect();
+    match words.as_slice() {
+        [b"SLOWLOG", b"GET", _] => recording(server, "slowlog-get"),
+        words => panic!("no recording is known for {words:?}"),
+    }
+}
+
 /// The page of one recorded mode. Only a standalone server has more recorded than INFO.
 fn page(server: &Path, info: &Reply, with_other_questions: bool) -> String {
     let text = info.text().expect("INFO is text");
@@ -84,7 +111,9 @@ fn page(server: &Path, info: &Reply, with_other_questions: bool) -> String {
         .iter()
         .map(|(question, reply)| (*question, reply))
         .collect();
-    let answers = Answers::new(&text, circumstances, borrowed);
+    let answers = Answers::new(&text, &circumstances, borrowed);
+    let following = follow_ups(server, &kind, &answers);
+    let answers = answers.with_follow_ups(following.iter().map(|(asked, reply)| (asked, reply)));
     let mut snapshot = Snapshot::default();
     for collector in ALL.iter().filter(|collector| (collector.applies)(&kind)) {
         (collector.read)(&answers, &mut snapshot);

@@ -53,6 +53,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Calls, time and failures per command.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || {
         VALUES

@@ -49,6 +49,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Error replies per code.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || vec![ERRORS.descriptor()],
     read,

@@ -57,6 +57,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Version, role and mode of the server, its primary, and its start time.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || {
         vec![
@@ -82,7 +83,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     for primary in primaries(info) {
         snapshot.push(&REPLICA_INFO, [primary.host, primary.port, read_only], 1.0);
     }
-    if let Some(start) = start_time(info, &answers.circumstances) {
+    if let Some(start) = start_time(info, answers.circumstances) {
         snapshot.push(&START_TIME, [], start);
     }
 }
@@ -91,7 +92,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 #[must_use]
 pub fn known_start(answers: &Answers<'_>) -> Option<KnownStart> {
     let run_id = answers.info.get("run_id")?.to_owned();
-    let seconds = start_time(&answers.info, &answers.circumstances)?;
+    let seconds = start_time(&answers.info, answers.circumstances)?;
     Some(KnownStart { run_id, seconds })
 }
 
@@ -117,17 +118,21 @@ fn start_time(info: &Info<'_>, circumstances: &Circumstances) -> Option<f64> {
         return Some((microseconds / 1e6).floor() - uptime);
     }
     let computed = circumstances.polled_at.floor() - uptime;
-    let known = circumstances.known_start.as_ref().filter(|known| {
-        info.get("run_id") == Some(known.run_id.as_str())
-            && (known.seconds - computed).abs() <= START_TOLERANCE_SECONDS
-    });
+    let known = circumstances
+        .remembered
+        .known_start
+        .as_ref()
+        .filter(|known| {
+            info.get("run_id") == Some(known.run_id.as_str())
+                && (known.seconds - computed).abs() <= START_TOLERANCE_SECONDS
+        });
     Some(known.map_or(computed, |known| known.seconds))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::reading;
+    use crate::collector::{Remembered, reading};
 
     const VALKEY_REPLICA: &str = "\
         # Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n\
@@ -172,7 +177,10 @@ mod tests {
             &info,
             &Circumstances {
                 polled_at,
-                known_start,
+                remembered: Remembered {
+                    known_start,
+                    ..Remembered::default()
+                },
                 ..Circumstances::default()
             },
         )

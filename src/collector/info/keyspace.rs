@@ -69,6 +69,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Keys per database.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: Server::holds_keys,
     families: || {
         VALUES

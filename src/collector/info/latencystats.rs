@@ -22,6 +22,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Percentiles of latency per command.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || vec![PERCENTILES.descriptor()],
     read,

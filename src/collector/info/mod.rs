@@ -38,6 +38,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Every plain field of INFO.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || rows().map(Family::descriptor).collect(),
     read: |answers, snapshot| read_fields(&answers.info, snapshot),

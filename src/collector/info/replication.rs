@@ -65,6 +65,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "The replicas of a primary and the primary of a replica.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families,
     read,

@@ -27,6 +27,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Memory per scripting engine of Valkey.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || vec![USED_MEMORY.descriptor(), OVERHEAD.descriptor()],
     read,

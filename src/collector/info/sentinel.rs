@@ -102,6 +102,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "The sentinel itself and the primaries that it watches, as INFO says them.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: |server| !server.holds_keys(),
     families,
     read,

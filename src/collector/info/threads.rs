@@ -52,6 +52,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Clients and work per thread.",
     on_by_default: true,
     questions: &[&INFO],
+    follow_ups: None,
     applies: always,
     families: || {
         [

@@ -1,0 +1,139 @@
+//! What a collector reads: the replies of one poll, and what is known beside them. Pure.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::slowlog::SlowCommands;
+use super::{Question, info, slowlog};
+use crate::config::CollectorOptions;
+use crate::info::Info;
+use crate::reply::Reply;
+
+/// When a server that does not say its own time was first seen to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownStart {
+    /// The run that it belongs to.
+    pub run_id: String,
+    /// Seconds since the epoch.
+    pub seconds: f64,
+}
+
+/// What one poll leaves for the next one of the same target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remembered {
+    /// The start time that was found.
+    pub known_start: Option<KnownStart>,
+    /// The slow commands that were counted.
+    pub slow_commands: SlowCommands,
+}
+
+impl Remembered {
+    /// What a poll leaves, itself made of what it was left.
+    #[must_use]
+    pub fn after(answers: &Answers<'_>) -> Self {
+        Self {
+            known_start: info::instance::known_start(answers),
+            slow_commands: slowlog::counted(answers),
+        }
+    }
+}
+
+/// What the poller knows beside the replies.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// The memory limit that the configuration declares for the target, in bytes.
+    pub declared_memory_limit: Option<u64>,
+    /// The time of the poll by the exporter's clock, in seconds since the epoch.
+    pub polled_at: f64,
+    /// What the configuration says to the collectors of the target.
+    pub options: Arc<CollectorOptions>,
+    /// What the poll before left.
+    pub remembered: Remembered,
+}
+
+/// A question that is known only once others are answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FollowUp {
+    /// The words of the command.
+    pub words: Vec<Vec<u8>>,
+    /// What an ACL user needs for it, as `+slowlog|get`.
+    pub permission: &'static str,
+}
+
+impl FollowUp {
+    /// A question of these words.
+    #[must_use]
+    pub fn new<Word: AsRef<[u8]>>(
+        permission: &'static str,
+        words: impl IntoIterator<Item = Word>,
+    ) -> Self {
+        let words = words.into_iter().map(|word| word.as_ref().to_vec());
+        Self {
+            words: words.collect(),
+            permission,
+        }
+    }
+}
+
+/// The replies of one poll, ready to be read.
+#[derive(Debug)]
+pub struct Answers<'a> {
+    /// The reply to [`INFO`](super::INFO).
+    pub info: Info<'a>,
+    /// What is known beside the replies.
+    pub circumstances: &'a Circumstances,
+    replies: Vec<(&'static Question, &'a Reply)>,
+    follow_ups: HashMap<&'a FollowUp, &'a Reply>,
+}
+
+impl<'a> Answers<'a> {
+    /// Puts the replies to the questions together. `info` is the text of the reply to
+    /// [`INFO`](super::INFO).
+    #[must_use]
+    pub fn new(
+        info: &'a str,
+        circumstances: &'a Circumstances,
+        replies: Vec<(&'static Question, &'a Reply)>,
+    ) -> Self {
+        Self {
+            info: Info::parse(info),
+            circumstances,
+            replies,
+            follow_ups: HashMap::new(),
+        }
+    }
+
+    /// Adds the replies to what followed from the first ones.
+    #[must_use]
+    pub fn with_follow_ups(
+        self,
+        answered: impl IntoIterator<Item = (&'a FollowUp, &'a Reply)>,
+    ) -> Self {
+        Self {
+            follow_ups: answered.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// The reply to a question; none where it was not asked or was refused.
+    #[must_use]
+    pub fn reply(&self, question: &'static Question) -> Option<&'a Reply> {
+        let found = self.replies.iter().find(|(asked, _)| *asked == question);
+        found
+            .map(|(_, reply)| *reply)
+            .filter(|reply| reply.refusal().is_none())
+    }
+
+    /// The reply to a question that followed, a refusal too; none where it was not asked.
+    #[must_use]
+    pub fn follow_up(&self, question: &FollowUp) -> Option<&'a Reply> {
+        self.follow_ups.get(question).copied()
+    }
+
+    /// The value of one parameter out of the reply to its `CONFIG GET` question.
+    #[must_use]
+    pub fn parameter(&self, question: &'static Question) -> Option<Cow<'a, str>> {
+        self.reply(question)?.items().get(1)?.text()
+    }
+}
