@@ -9,6 +9,7 @@ use crate::collector::{self, Collector};
 use crate::metric::Descriptor;
 use crate::namespace::families as namespaces;
 use crate::namespace::keys::families as keys;
+use crate::namespace::keys::stream::families as streams;
 use crate::{outcome, telemetry};
 
 /// Every family: of all collectors, of the poll, and of the exporter itself.
@@ -20,6 +21,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         .collect();
     families.extend(namespaces::families());
     families.extend(keys::families());
+    families.extend(streams::families());
     families.extend(outcome::families());
     families.extend(telemetry::families());
     families
@@ -44,6 +46,15 @@ pub fn markdown() -> String {
          `+xlen`, and `+getrange` for values.\n",
     );
     page.push_str(&table(keys::families()));
+    page.push_str(
+        "\n## Streams\n\nWhat `keys.streams` and `keys.single_streams` ask for; off by default. They \
+         need `+type`, `+select`, `+xinfo|stream`, `+xinfo|groups`, `+xinfo|consumers`. Servers \
+         before Redis 7.0, and KeyDB, do not know `redis_stream_entries_added_total`, \
+         `redis_stream_max_deleted_entry_id`, `redis_stream_group_entries_read` and \
+         `redis_stream_group_lag`; only Redis since 7.2 and Valkey know \
+         `redis_stream_group_consumer_inactive_seconds`.\n",
+    );
+    page.push_str(&table(streams::families()));
     page.push_str(
         "\n## The poll\n\nWhat the exporter itself knows of the last poll of a target.\n",
     );

@@ -1,5 +1,5 @@
-//! The keys that are counted, checked and grouped by name: patterns and single keys. Not the
-//! matching of keys, and not the asking.
+//! The keys that are counted, checked and grouped by name, and the streams: patterns and single
+//! keys. Not the matching of keys, and not the asking.
 
 use regex::bytes::Regex;
 
@@ -20,6 +20,12 @@ pub(crate) const KEYS: &[&str] = &[
     "values",
     "groups",
     "max_groups",
+    "streams",
+    "single_streams",
+    "max_streams",
+    "stream_consumers",
+    "max_stream_groups",
+    "max_stream_consumers",
 ];
 
 /// Every key of a keyspace is held against every pattern.
@@ -46,6 +52,25 @@ pub struct Keys {
     pub groups: Vec<String>,
     /// The most groups of a database that are shown.
     pub max_groups: u32,
+    /// The streams that are shown with their groups and consumers.
+    pub streams: Streams,
+}
+
+/// Which streams are shown, and how much of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// Patterns: what matches and is a stream is shown.
+    pub patterns: Vec<KeyPattern>,
+    /// Streams that are shown whatever matches.
+    pub singles: Vec<KeyName>,
+    /// The most streams of the patterns that are shown.
+    pub max: u32,
+    /// Whether the consumers of groups are shown.
+    pub consumers: bool,
+    /// The most groups of one stream that are shown.
+    pub max_groups: u32,
+    /// The most consumers of one stream that are shown, of all its groups together.
+    pub max_consumers: u32,
 }
 
 impl Default for Keys {
@@ -58,6 +83,20 @@ impl Default for Keys {
             values: ShownValues::Off,
             groups: Vec::new(),
             max_groups: 100,
+            streams: Streams::default(),
+        }
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            patterns: Vec::new(),
+            singles: Vec::new(),
+            max: 100,
+            consumers: true,
+            max_groups: 100,
+            max_consumers: 100,
         }
     }
 }
@@ -111,6 +150,7 @@ pub(crate) fn read(
     let values = section.text("values", shown_values, context);
     let groups = items(&section, "groups", MOST_PATTERNS, group, context);
     let max_groups = section.value("max_groups", |text| whole(text, 1, MOST_KEYS), context);
+    let streams = read_streams(&section, &defaults.streams, context);
     Some(Keys {
         count: count.ok()?.unwrap_or_else(|| defaults.count.clone()),
         check: check.ok()?.unwrap_or_else(|| defaults.check.clone()),
@@ -121,6 +161,35 @@ pub(crate) fn read(
         values: or(values, defaults.values)?,
         groups: groups.ok()?.unwrap_or_else(|| defaults.groups.clone()),
         max_groups: or(max_groups, defaults.max_groups)?,
+        streams: streams?,
+    })
+}
+
+fn read_streams(
+    section: &Section<'_>,
+    defaults: &Streams,
+    context: &mut Context<'_>,
+) -> Option<Streams> {
+    let most = |text: &str| whole(text, 1, MOST_KEYS);
+    let patterns = items(section, "streams", MOST_PATTERNS, pattern, context);
+    let singles = items(
+        section,
+        "single_streams",
+        MOST_KEYS as usize,
+        key_name,
+        context,
+    );
+    let max = section.value("max_streams", most, context);
+    let consumers = section.value("stream_consumers", unit::switch, context);
+    let max_groups = section.value("max_stream_groups", most, context);
+    let max_consumers = section.value("max_stream_consumers", most, context);
+    Some(Streams {
+        patterns: patterns.ok()?.unwrap_or_else(|| defaults.patterns.clone()),
+        singles: singles.ok()?.unwrap_or_else(|| defaults.singles.clone()),
+        max: or(max, defaults.max)?,
+        consumers: or(consumers, defaults.consumers)?,
+        max_groups: or(max_groups, defaults.max_groups)?,
+        max_consumers: or(max_consumers, defaults.max_consumers)?,
     })
 }
 

@@ -31,7 +31,7 @@ pub use address::Address;
 pub use arguments::Arguments;
 pub use collector_options::CollectorOptions;
 pub use expand::Environment;
-pub use keys::{KeyName, KeyPattern, Keys, ShownValues};
+pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use namespace::{ChannelGroup, Namespace, Pattern, TtlPolicy};
 pub use poll::PollTimes;
 pub use problem::Problem;

@@ -247,6 +247,32 @@ fn a_target_is_read_with_all_its_keys() {
 }
 
 #[test]
+fn streams_of_a_target_stand_on_those_of_all() {
+    let config = file(
+        "keys: {streams: [\"db2=a:*\"], max_streams: 7, stream_consumers: false}\n\
+         targets: [{url: h}, {url: i, keys: {single_streams: [b], max_stream_groups: 2}}]",
+    );
+    let [first, second] = [0, 1].map(|at| &config.targets[at].keys.streams);
+    assert_eq!(
+        (first.max, first.consumers, first.max_groups),
+        (7, false, 100)
+    );
+    assert_eq!(
+        (second.max, second.consumers, second.max_groups),
+        (7, false, 2)
+    );
+    assert_eq!(second.patterns, first.patterns);
+    assert_eq!(
+        (second.patterns[0].database, &*second.patterns[0].glob),
+        (2, "a:*")
+    );
+    assert_eq!(
+        (first.singles.len(), &*second.singles[0].key),
+        (0, &b"b"[..])
+    );
+}
+
+#[test]
 fn keys_and_url_may_say_the_same() {
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: u, password: p, db: 1}]");
     assert_eq!(config.targets[0].password, Some(given("p")));
@@ -465,6 +491,26 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "keys: {values: all}",
         "c.yaml: keys.values:",
         "off, number or text",
+    ),
+    (
+        "keys: {streams: [\"db0=a[b\"]}",
+        "c.yaml: keys.streams[0]:",
+        "close it",
+    ),
+    (
+        "targets: [{url: h, keys: {single_streams: [\"db1=\"]}}]",
+        "c.yaml: targets[0].keys.single_streams[0]:",
+        "db0=session:*",
+    ),
+    (
+        "keys: {max_streams: 1001}",
+        "c.yaml: keys.max_streams:",
+        "from 1 to 1000",
+    ),
+    (
+        "keys: {stream_consumers: 1}",
+        "c.yaml: keys.stream_consumers:",
+        "true or false",
     ),
     (
         "keys: {max_groups: 0}",

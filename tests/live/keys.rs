@@ -123,10 +123,13 @@ fn no_type_of_key_provokes_an_error_and_lookups_are_counted() {
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "k");
     client.ask(&["PFADD", "k:hyperloglog", "a", "b"]);
+    client.ask(&["XGROUP", "CREATE", "k:stream", "g", "0"]);
+    client.ask(&["XGROUP", "CREATECONSUMER", "k:stream", "g", "c"]);
     client.ask(&["CONFIG", "RESETSTAT"]);
     let exporter = exporter(
         &server,
-        "  check: [\"k:*\"]\n  check_single: [missing, \"db77=x\"]\n  values: text",
+        "  check: [\"k:*\"]\n  check_single: [missing, \"db77=x\"]\n  values: text\n  \
+         streams: [\"k:*\"]\n  single_streams: [missing, \"k:hash\"]",
     );
     exporter.polls(3);
     after_passes(&exporter, 2.0);
@@ -306,15 +309,36 @@ fn keys_beyond_the_limit_are_counted() {
 #[test]
 fn a_cluster_node_shows_its_own_keys_and_no_others() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
+    let other = RedisServer::start(&["--cluster-enabled", "yes"]);
     // `foo` is in slot 12182, `bar` in 5061.
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "8000", "16383"]);
-    server.ask(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    other.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "7999"]);
+    server.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string()]);
     crate::support::until(crate::support::wait::LONG, "a writable node", || {
         let mut client = Client::connect(server.port).ok()?;
         client.try_ask(&["SET", "foo", "four"]).ok()?.ok()
     });
-    let exporter = exporter(&server, "  check_single: [bar, foo]\n  count: [\"*\"]");
+    let mut client = Client::connect(server.port).unwrap();
+    crate::support::until(crate::support::wait::LONG, "a cluster", || {
+        let reply = client.try_ask(&["GET", "bar"]).ok()?;
+        reply
+            .is_err_and(|error| error.starts_with("MOVED"))
+            .then_some(())
+    });
+    let moved = || server.info("errorstat_MOVED");
+    let exporter = exporter(
+        &server,
+        "  check_single: [bar, foo]\n  single_streams: [bar, foo]\n  count: [\"*\"]",
+    );
     let page = after_passes(&exporter, 1.0);
+    let before = moved();
+    assert!(before.is_some());
+    after_passes(&exporter, 2.0);
+    assert_eq!(
+        moved(),
+        before,
+        "a key of another node is not asked for again at once"
+    );
     assert_eq!(page.all("redis_key_size", &[]).len(), 1);
     assert_eq!(page.value("redis_key_size", &[("key", "foo")]), 4.0);
     assert_eq!(page.value("redis_keys_count", &[]), 1.0);

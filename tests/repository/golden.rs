@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use redis_namespace_exporter::collector::{
     ALL, Answers, Circumstances, FollowUp, Question, Server,
 };
+use redis_namespace_exporter::config::KeyName;
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::encode;
 use redis_namespace_exporter::info::Info;
 use redis_namespace_exporter::metric::Snapshot;
+use redis_namespace_exporter::namespace::keys::stream::{Limits, Stream};
 use redis_namespace_exporter::reply::Reply;
 
 /// The time at which servers that do not say their own are taken to be polled.
@@ -144,5 +146,29 @@ fn cluster_nodes_replicas_and_sentinels_give_their_recorded_page() {
                 support::assert_golden(&server.join(name), &page(&server, &info, false));
             }
         }
+    }
+}
+
+#[test]
+fn streams_give_their_recorded_page() {
+    let limits = Limits {
+        groups: 100,
+        consumers: Some(100),
+    };
+    for server in servers() {
+        let reply = |name| recording(&server, name).expect("streams were recorded");
+        let mut stream = Stream::new(KeyName {
+            database: 0,
+            key: b"orders".to_vec(),
+        });
+        stream.take_stream(&reply("xinfo-stream"));
+        stream.take_groups(&reply("xinfo-groups"), limits);
+        assert_eq!(stream.asks_for_consumers().collect::<Vec<_>>(), [0]);
+        stream.take_consumers(0, &reply("xinfo-consumers"));
+        let mut snapshot = Snapshot::default();
+        stream.push(&mut snapshot);
+        let page = encode(&[(None, &snapshot.finish())], true);
+        let page = String::from_utf8(page).expect("a page is UTF-8");
+        support::assert_golden(&server.join("streams.prom"), &page);
     }
 }

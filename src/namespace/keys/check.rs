@@ -38,11 +38,17 @@ impl Check {
         }
     }
 
+    /// Whether a key matches a pattern of its database.
+    #[must_use]
+    pub fn matches(&self, database: u32, key: &[u8]) -> bool {
+        let matches = |(only, glob): &(u32, Glob)| *only == database && glob.matches(key);
+        self.patterns.iter().any(matches)
+    }
+
     /// Takes in a key if it matches. Where there are too many the first by name are kept: these
     /// are the same in every pass, whatever the order of the walk.
     pub fn see(&mut self, database: u32, key: &[u8]) {
-        let matches = |(only, glob): &(u32, Glob)| *only == database && glob.matches(key);
-        if !self.patterns.iter().any(matches) {
+        if !self.matches(database, key) {
             return;
         }
         if key.len() > LONGEST_KEY {
@@ -58,6 +64,13 @@ impl Check {
             found.keys.pop_last();
             found.without_place += 1;
         }
+    }
+
+    /// Gives up a key; tells whether it was kept.
+    pub fn forget(&mut self, name: &KeyName) -> bool {
+        let found = [&mut self.last, &mut self.current];
+        let kept = found.map(|found| found.keys.remove(name));
+        kept.contains(&true)
     }
 
     /// Begins a pass: what an unfinished one has found is found again.

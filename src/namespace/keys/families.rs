@@ -115,7 +115,7 @@ pub static DROPPED: Family<1> = Family::gauge(
     &["reason"],
     source("SCAN", ""),
     Unit::One,
-    "Keys that are not shown as configured: beyond keys.max_checked (max_checked), in groups that are not told apart (max_groups), refused by the server (denied).",
+    "Keys that are not shown as configured: beyond keys.max_checked (max_checked) or keys.max_streams (max_streams), in groups that are not told apart (max_groups), refused by the server (denied); and of streams the groups (max_stream_groups) and consumers (max_stream_consumers) beyond the limits of that name.",
 );
 
 /// All families of this module.

@@ -1,5 +1,5 @@
-//! Keys that are shown by name, counted by pattern or grouped: what a walk has found of them, as
-//! samples.
+//! Keys that are shown by name, counted by pattern or grouped, and streams: what a walk has found
+//! of them, as samples.
 //!
 //! All of it is pure. Asking about single keys is the work of `sweep`.
 
@@ -8,6 +8,7 @@ pub mod count;
 pub mod families;
 pub mod group;
 pub mod question;
+pub mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use super::estimate::Database;
 use super::label::label_text;
 use super::largest::Largest;
+use super::tally::Details;
 use super::window::Window;
 use crate::config::{KeyName, Keys, ShownValues};
 use crate::metric::Snapshot;
@@ -22,6 +24,24 @@ use check::Check;
 use count::Count;
 use group::Groups;
 use question::{Inspected, Value};
+use stream::find::Find;
+use stream::{Limits, Stream};
+
+/// The keys that are to be asked about, by database.
+pub type Names = BTreeMap<u32, BTreeSet<KeyName>>;
+
+/// What is to be asked about single keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    /// Keys whose size, memory and value are shown.
+    pub keys: Names,
+    /// What is shown of values.
+    pub shown_values: ShownValues,
+    /// Keys that are shown if they are streams.
+    pub streams: Names,
+    /// How much of a stream is shown.
+    pub stream_limits: Limits,
+}
 
 /// What a walk has found of the keys that are shown by name, counted or grouped.
 #[derive(Debug)]
@@ -35,6 +55,10 @@ pub struct Ledger {
     /// Keys by database; none before the server was asked.
     sizes: Option<BTreeMap<u32, u64>>,
     inspected: Vec<Inspected>,
+    find: Find,
+    single_streams: Vec<KeyName>,
+    stream_limits: Limits,
+    streams: Vec<Stream>,
     denied: usize,
     pass_duration: Option<Duration>,
 }
@@ -44,6 +68,7 @@ impl Ledger {
     #[must_use]
     pub fn new(keys: &Keys, largest_keys: u32) -> Self {
         let has_groups = !keys.groups.is_empty();
+        let streams = &keys.streams;
         Self {
             counts: keys.count.iter().map(Count::new).collect(),
             groups: has_groups.then(|| Groups::new(&keys.groups, keys.max_groups as usize)),
@@ -53,15 +78,16 @@ impl Ledger {
             shown_values: keys.values,
             sizes: None,
             inspected: Vec::new(),
+            find: Find::new(&streams.patterns, streams.max as usize),
+            single_streams: streams.singles.clone(),
+            stream_limits: Limits {
+                groups: streams.max_groups as usize,
+                consumers: streams.consumers.then_some(streams.max_consumers as usize),
+            },
+            streams: Vec::new(),
             denied: 0,
             pass_duration: None,
         }
-    }
-
-    /// What is shown of values.
-    #[must_use]
-    pub const fn shown_values(&self) -> ShownValues {
-        self.shown_values
     }
 
     /// The windows in which the keys of a database are counted.
@@ -77,6 +103,7 @@ impl Ledger {
     /// Begins a pass over all databases.
     pub fn start_pass(&mut self) {
         self.check.start_pass();
+        self.find.start_pass();
         self.largest.start_pass();
     }
 
@@ -103,8 +130,9 @@ impl Ledger {
         }
     }
 
-    /// Takes in a key with its memory, where that is known.
-    pub fn see(&mut self, database: u32, key: &[u8], memory: Option<u64>) {
+    /// Takes in a key with what is known of it.
+    pub fn see(&mut self, database: u32, key: &[u8], details: Details) {
+        let memory = details.memory;
         for count in &mut self.counts {
             count.see(database, key);
         }
@@ -112,6 +140,7 @@ impl Ledger {
             groups.see(database, key, memory);
         }
         self.check.see(database, key);
+        self.find.see(database, key, details.data_type);
         if let Some(bytes) = memory {
             self.largest.see(database, key, bytes);
         }
@@ -131,6 +160,7 @@ impl Ledger {
     /// Ends a pass over all databases.
     pub fn end_pass(&mut self, duration: Duration) {
         self.check.end_pass();
+        self.find.end_pass();
         self.largest.end_pass();
         if let Some(groups) = &mut self.groups {
             groups.end_pass();
@@ -138,22 +168,32 @@ impl Ledger {
         self.pass_duration = Some(duration);
     }
 
-    /// The keys that are to be asked about, by database. In a database that the server does not
-    /// list there is none, and to select one that it does not have would be an error.
+    /// What is to be asked about single keys.
     #[must_use]
-    pub fn wanted(&self) -> BTreeMap<u32, BTreeSet<KeyName>> {
-        let mut wanted: BTreeMap<u32, BTreeSet<KeyName>> = BTreeMap::new();
+    pub fn inquiry(&self) -> Inquiry {
+        Inquiry {
+            keys: self.listed(self.check.keys().chain(&self.singles)),
+            shown_values: self.shown_values,
+            streams: self.listed(self.find.keys().chain(&self.single_streams)),
+            stream_limits: self.stream_limits,
+        }
+    }
+
+    /// Keys by database. In a database that the server does not list there is none, and to select
+    /// one that it does not have would be an error.
+    fn listed<'n>(&self, names: impl Iterator<Item = &'n KeyName>) -> Names {
+        let mut listed = Names::new();
         let is_listed = |name: &&KeyName| {
             let sizes = self.sizes.as_ref();
             sizes.is_some_and(|sizes| sizes.contains_key(&name.database))
         };
-        for name in self.check.keys().chain(&self.singles).filter(is_listed) {
-            wanted
+        for name in names.filter(is_listed) {
+            listed
                 .entry(name.database)
                 .or_default()
                 .insert(name.clone());
         }
-        wanted
+        listed
     }
 
     /// Takes in what is known of the keys that were asked about, and how many were refused.
@@ -162,15 +202,28 @@ impl Ledger {
         self.denied = denied;
     }
 
+    /// Takes in what is known of streams, and the keys that are none.
+    pub fn note_streams(&mut self, streams: Vec<Stream>, others: &[KeyName]) {
+        self.streams = streams;
+        for other in others {
+            self.find.note_other(other);
+        }
+    }
+
     /// Forgets what single keys hold: nobody asks any more, and nothing stale may look fresh.
     pub fn note_break(&mut self) {
         self.inspected.clear();
+        self.streams.clear();
     }
 
-    /// Adds all that is known.
-    pub fn push(&self, walk_is_uniform: bool, snapshot: &mut Snapshot) {
+    /// Adds all that is known. Where the walk is refused the memory of keys, that of groups is not
+    /// known: the keys that were answered before are no fair sample.
+    pub fn push(&self, walk_is_uniform: bool, memory_is_refused: bool, snapshot: &mut Snapshot) {
         for key in &self.inspected {
             push_key(key, snapshot);
+        }
+        for stream in &self.streams {
+            stream.push(snapshot);
         }
         // Of two samples of one key the first counts, and that is the newer.
         for key in self.largest.iter() {
@@ -181,13 +234,23 @@ impl Ledger {
         if let Some(sizes) = &self.sizes {
             self.push_counts(sizes, walk_is_uniform, snapshot);
         }
-        let without_group = self.push_groups(walk_is_uniform, snapshot);
-        for (reason, keys) in [
+        let without_group = self.push_groups(walk_is_uniform, memory_is_refused, snapshot);
+        let streams = || self.streams.iter();
+        for (reason, dropped) in [
             ("max_checked", self.check.without_place()),
             ("max_groups", without_group),
+            ("max_streams", self.find.without_place()),
+            (
+                "max_stream_groups",
+                streams().map(|stream| stream.groups_dropped).sum(),
+            ),
+            (
+                "max_stream_consumers",
+                streams().map(|stream| stream.consumers_dropped).sum(),
+            ),
             ("denied", self.denied as u64),
         ] {
-            snapshot.push(&families::DROPPED, [reason], float(keys));
+            snapshot.push(&families::DROPPED, [reason], float(dropped));
         }
     }
 
@@ -210,7 +273,12 @@ impl Ledger {
     }
 
     /// Adds the groups; gives how many keys found no place in one.
-    fn push_groups(&self, walk_is_uniform: bool, snapshot: &mut Snapshot) -> u64 {
+    fn push_groups(
+        &self,
+        walk_is_uniform: bool,
+        memory_is_refused: bool,
+        snapshot: &mut Snapshot,
+    ) -> u64 {
         let Some(groups) = &self.groups else { return 0 };
         let mut without_place = 0;
         for (database, keys) in self.sizes.iter().flatten() {
@@ -227,7 +295,7 @@ impl Ledger {
                 let labels = [database.as_str(), &group.name];
                 snapshot.push(&families::GROUP_KEYS, labels, group.keys.value);
                 snapshot.push(&families::GROUP_KEYS_ERROR, labels, group.keys.error);
-                if let Some(memory) = group.memory {
+                if let Some(memory) = group.memory.filter(|_| !memory_is_refused) {
                     snapshot.push(&families::GROUP_MEMORY, labels, memory.value);
                 }
             }

@@ -43,6 +43,17 @@ pub enum Question {
 }
 
 impl Question {
+    /// The command, with its sub-command where it has one.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Type => "TYPE",
+            Self::Memory => "MEMORY USAGE",
+            Self::Size(command) => command,
+            Self::Value => "GETRANGE",
+        }
+    }
+
     /// The words of the command.
     #[must_use]
     pub fn words(self, key: &[u8]) -> Vec<&[u8]> {
@@ -176,9 +187,11 @@ fn read_value(value: &[u8], shown: ShownValues) -> Option<Value> {
 /// What a refusal means for the questions that come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The next answer may be another: the server is busy, the key is elsewhere, or it has changed
-    /// its type since that was asked.
+    /// The next answer may be another: the server is busy, the key is on its way to another node, or
+    /// it has gone or changed its type since that was asked.
     Now,
+    /// The key belongs to another node of the cluster.
+    Elsewhere,
     /// The command is not there or not allowed, whatever the key.
     Command,
     /// This key is not allowed.
@@ -190,7 +203,9 @@ pub enum Refused {
 pub fn refused(refusal: &Refusal) -> Refused {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
     match code {
-        "MOVED" | "ASK" | "WRONGTYPE" => Refused::Now,
+        "MOVED" => Refused::Elsewhere,
+        "ASK" | "WRONGTYPE" | "NOGROUP" => Refused::Now,
+        "ERR" if message.starts_with("no such key") => Refused::Now,
         _ if refusal.is_passing() => Refused::Now,
         // "… has no permissions to run the 'type' command"; of a key it says "access".
         "NOPERM" if message.contains("access") => Refused::Key,
@@ -282,9 +297,12 @@ mod tests {
     #[test]
     fn refusals_of_keys_of_commands_and_of_now_are_told_apart() {
         for (code, message, expected) in [
-            ("MOVED", "3999 127.0.0.1:6381", Refused::Now),
+            ("MOVED", "3999 127.0.0.1:6381", Refused::Elsewhere),
+            ("ASK", "3999 127.0.0.1:6381", Refused::Now),
             ("LOADING", "Redis is loading", Refused::Now),
             ("WRONGTYPE", "Operation against a key", Refused::Now),
+            ("ERR", "no such key", Refused::Now),
+            ("NOGROUP", "No such consumer group 'g'", Refused::Now),
             ("NOPERM", "No permissions to access a key", Refused::Key),
             (
                 "NOPERM",

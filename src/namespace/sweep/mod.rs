@@ -4,6 +4,7 @@
 //! the clock, the connection and the order of things. It never takes the poll down with it.
 
 mod inspect;
+mod inspect_stream;
 mod prober;
 pub mod record;
 
@@ -437,11 +438,10 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// Asks about the keys that are shown by name.
+    /// Asks about the keys and streams that are shown by name.
     async fn inspect(&mut self) -> Result<(), Failure> {
-        let wanted = self.record.ledger().wanted();
-        let shown = self.record.ledger().shown_values();
-        let inspection = self.prober.inspect(wanted, shown).await?;
+        let inquiry = self.record.ledger().inquiry();
+        let inspection = self.prober.inspect(inquiry).await?;
         self.record.note_inspection(inspection);
         Ok(())
     }

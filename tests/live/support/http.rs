@@ -24,11 +24,18 @@ impl Response {
 
 /// Sends a request over a connection of its own and reads the whole response.
 pub fn send(port: u16, method: &str, path: &str, headers: &str) -> io::Result<Response> {
+    exchange(
+        port,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+        ),
+    )
+}
+
+/// Sends these bytes and reads the whole response.
+fn exchange(port: u16, request: &str) -> io::Result<Response> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
-    );
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
@@ -49,4 +56,9 @@ pub fn send(port: u16, method: &str, path: &str, headers: &str) -> io::Result<Re
 /// GET without further headers.
 pub fn get(port: u16, path: &str) -> io::Result<Response> {
     send(port, "GET", path, "")
+}
+
+/// GET as of HTTP 1.0, which is never answered in chunks.
+pub fn get_unchunked(port: u16, path: &str) -> io::Result<Response> {
+    exchange(port, &format!("GET {path} HTTP/1.0\r\n\r\n"))
 }

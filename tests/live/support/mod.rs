@@ -4,6 +4,7 @@ pub mod exporter;
 pub mod http;
 pub mod keys;
 pub mod page;
+pub mod peer;
 pub mod port;
 pub mod process;
 pub mod redis;

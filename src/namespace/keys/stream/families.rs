@@ -1,0 +1,183 @@
+//! The rows of streams, of their groups and of the consumers of these.
+//!
+//! The field of a row is the one of the reply that it is read from. It computes nothing.
+
+use crate::metric::{Descriptor, Family, Source, Unit, source};
+
+const STREAM: &str = "XINFO STREAM";
+const GROUPS: &str = "XINFO GROUPS";
+const CONSUMERS: &str = "XINFO CONSUMERS";
+
+/// A row of a stream.
+const fn of_stream(name: &'static str, field: &'static str, help: &'static str) -> Family<2> {
+    Family::gauge(
+        name,
+        &["db", "stream"],
+        source(STREAM, field),
+        Unit::One,
+        help,
+    )
+}
+
+/// A row of a group.
+const fn of_group(name: &'static str, field: &'static str, help: &'static str) -> Family<3> {
+    Family::gauge(
+        name,
+        &["db", "stream", "group"],
+        source(GROUPS, field),
+        Unit::One,
+        help,
+    )
+}
+
+/// A row of a consumer.
+const fn of_consumer(
+    name: &'static str,
+    source: Source,
+    unit: Unit,
+    help: &'static str,
+) -> Family<4> {
+    Family::gauge(
+        name,
+        &["db", "stream", "group", "consumer"],
+        source,
+        unit,
+        help,
+    )
+}
+
+static LENGTH: Family<2> = of_stream("redis_stream_length", "length", "Entries of the stream.");
+
+static RADIX_TREE_KEYS: Family<2> = of_stream(
+    "redis_stream_radix_tree_keys",
+    "radix-tree-keys",
+    "Keys of the radix tree that holds the stream.",
+);
+
+static RADIX_TREE_NODES: Family<2> = of_stream(
+    "redis_stream_radix_tree_nodes",
+    "radix-tree-nodes",
+    "Nodes of the radix tree that holds the stream.",
+);
+
+static LAST_GENERATED_ID: Family<2> = of_stream(
+    "redis_stream_last_generated_id",
+    "last-generated-id",
+    "Milliseconds in the largest id that was ever added; 0 where nothing was.",
+);
+
+/// How many groups there are.
+pub static GROUPS_OF_STREAM: Family<2> =
+    of_stream("redis_stream_groups", "groups", "Groups of the stream.");
+
+static MAX_DELETED_ENTRY_ID: Family<2> = of_stream(
+    "redis_stream_max_deleted_entry_id",
+    "max-deleted-entry-id",
+    "Milliseconds in the largest id that was deleted by XDEL; 0 where nothing was.",
+);
+
+static FIRST_ENTRY_ID: Family<2> = of_stream(
+    "redis_stream_first_entry_id",
+    "first-entry",
+    "Milliseconds in the id of the first entry; absent where the stream is empty.",
+);
+
+static LAST_ENTRY_ID: Family<2> = of_stream(
+    "redis_stream_last_entry_id",
+    "last-entry",
+    "Milliseconds in the id of the last entry; absent where the stream is empty.",
+);
+
+static ENTRIES_ADDED: Family<2> = Family::counter(
+    "redis_stream_entries_added_total",
+    &["db", "stream"],
+    source(STREAM, "entries-added"),
+    Unit::One,
+    "Entries that were ever added to the stream.",
+);
+
+/// How many consumers a group has.
+pub static CONSUMERS_OF_GROUP: Family<3> = of_group(
+    "redis_stream_group_consumers",
+    "consumers",
+    "Consumers of the group.",
+);
+
+static GROUP_PENDING: Family<3> = of_group(
+    "redis_stream_group_messages_pending",
+    "pending",
+    "Entries that were delivered to consumers of the group and not acknowledged.",
+);
+
+static GROUP_LAST_DELIVERED_ID: Family<3> = of_group(
+    "redis_stream_group_last_delivered_id",
+    "last-delivered-id",
+    "Milliseconds in the id that was last delivered to the group; 0 where nothing was.",
+);
+
+static GROUP_ENTRIES_READ: Family<3> = of_group(
+    "redis_stream_group_entries_read",
+    "entries-read",
+    "Entries up to the one that was last delivered to the group; absent where the server has lost count.",
+);
+
+static GROUP_LAG: Family<3> = of_group(
+    "redis_stream_group_lag",
+    "lag",
+    "Entries that are not delivered to the group yet; absent where the server cannot say, as after XDEL.",
+);
+
+static CONSUMER_PENDING: Family<4> = of_consumer(
+    "redis_stream_group_consumer_messages_pending",
+    source(CONSUMERS, "pending"),
+    Unit::One,
+    "Entries that were delivered to the consumer and not acknowledged.",
+);
+
+static CONSUMER_IDLE: Family<4> = of_consumer(
+    "redis_stream_group_consumer_idle_seconds",
+    source(CONSUMERS, "idle"),
+    Unit::Milliseconds,
+    "Time since the consumer last tried to read or claim something.",
+);
+
+static CONSUMER_INACTIVE: Family<4> = of_consumer(
+    "redis_stream_group_consumer_inactive_seconds",
+    source(CONSUMERS, "inactive"),
+    Unit::Milliseconds,
+    "Time since the consumer last got something; absent where it never did.",
+);
+
+/// What XINFO STREAM says.
+pub static OF_STREAM: [&Family<2>; 9] = [
+    &LENGTH,
+    &RADIX_TREE_KEYS,
+    &RADIX_TREE_NODES,
+    &LAST_GENERATED_ID,
+    &GROUPS_OF_STREAM,
+    &MAX_DELETED_ENTRY_ID,
+    &FIRST_ENTRY_ID,
+    &LAST_ENTRY_ID,
+    &ENTRIES_ADDED,
+];
+
+/// What XINFO GROUPS says of each group.
+pub static OF_GROUP: [&Family<3>; 5] = [
+    &CONSUMERS_OF_GROUP,
+    &GROUP_PENDING,
+    &GROUP_LAST_DELIVERED_ID,
+    &GROUP_ENTRIES_READ,
+    &GROUP_LAG,
+];
+
+/// What XINFO CONSUMERS says of each consumer.
+pub static OF_CONSUMER: [&Family<4>; 3] = [&CONSUMER_PENDING, &CONSUMER_IDLE, &CONSUMER_INACTIVE];
+
+/// All families of this module.
+#[must_use]
+pub fn families() -> Vec<&'static Descriptor> {
+    let of_stream = OF_STREAM.iter().map(|family| family.descriptor());
+    let of_group = OF_GROUP.iter().map(|family| family.descriptor());
+    let of_consumer = OF_CONSUMER.iter().map(|family| family.descriptor());
+    of_stream.chain(of_group).chain(of_consumer).collect()
+}

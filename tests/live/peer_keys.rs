@@ -1,0 +1,197 @@
+//! Keys, counts, groups and streams beside `redis_exporter`: the same server, the same options, the
+//! same samples, but for what is listed here.
+
+use crate::support::peer::{Exposition, Peer, Series};
+use crate::support::redis::Client;
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// What the options about keys and streams add to a page.
+const COMPARED: &[&str] = &[
+    "redis_key_",
+    "redis_keys_count",
+    "redis_stream_",
+    "redis_number_of_distinct_key_groups",
+    "redis_last_key_groups_scrape_duration_milliseconds",
+];
+
+/// What is not the same: the start of the name, a label, and why.
+const DIFFERENT: &[(&str, &str, &str)] = &[
+    (
+        "redis_key_size",
+        "key=\"k:hyperloglog\"",
+        "there the estimate of PFCOUNT, which writes into the key; here the bytes",
+    ),
+    (
+        "redis_key_size",
+        "key=\"k:missing\"",
+        "there 0; here absent, as only an empty string has the size 0",
+    ),
+    (
+        "redis_key_value_as_string",
+        "val=\"\"",
+        "there an empty label; here the size 0 says it",
+    ),
+    (
+        "redis_key_value_as_string",
+        "key=\"user:3\"",
+        "there the whole value; here the first 512 bytes of it",
+    ),
+    (
+        "redis_number_of_distinct_key_groups",
+        "db=\"db2\"",
+        "there 0 for a database without keys; here only those that the server lists",
+    ),
+    (
+        "redis_last_key_groups_scrape_duration_milliseconds",
+        "",
+        "there the time of a script; here that of a pass",
+    ),
+    (
+        "redis_stream_group_consumer_idle_seconds",
+        "",
+        "it goes on, and the two ask at different times",
+    ),
+];
+
+/// What that version of `redis_exporter` does not know; later ones know the first six.
+const NEWER: &[&str] = &[
+    "redis_key_memory_usage_bytes",
+    "redis_stream_entries_added_total",
+    "redis_stream_first_entry_id",
+    "redis_stream_last_entry_id",
+    "redis_stream_max_deleted_entry_id",
+    "redis_stream_group_entries_read",
+    "redis_stream_group_lag",
+    "redis_key_pattern_keys",
+    "redis_key_pattern_keys_error",
+    "redis_key_group_keys",
+    "redis_key_group_keys_error",
+    "redis_key_namespace_",
+];
+
+fn is_different((name, labels): &Series) -> bool {
+    DIFFERENT.iter().any(|(start, label, _)| {
+        name == start && (label.is_empty() || labels.iter().any(|text| text == label))
+    })
+}
+
+fn is_compared(name: &str) -> bool {
+    COMPARED.iter().any(|start| name.starts_with(start))
+}
+
+fn fill(server: &RedisServer) {
+    let mut client = Client::connect(server.port).unwrap();
+    let commands = "SET k:number 12.5|SET k:text hello|SET k:float 1e3|SETBIT k:bits 100 1|\
+        PFADD k:hyperloglog a b c|RPUSH k:list a b|SADD k:set a|ZADD k:zset 1 a|HSET k:hash a 1|\
+        SET other x|XADD s:1 5-1 a 1|XADD s:1 6-1 a 1|XADD s:1 7-1 a 1|XGROUP CREATE s:1 g 0|\
+        XGROUP CREATE s:1 late $|XREADGROUP GROUP g c COUNT 2 STREAMS s:1 >|\
+        XREADGROUP GROUP g d COUNT 1 STREAMS s:1 >|XACK s:1 g 6-1|XDEL s:1 5-1|\
+        XGROUP CREATE s:empty g 0 MKSTREAM|SELECT 1|SET k:3 x|SET user:1 x|SET user:2 x|SET b:1 x|\
+        SET c:1 x|XADD jobs 9-9 a 1";
+    for command in commands.split('|') {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        client.ask(&words);
+    }
+    client.ask(&["SET", "k:empty", ""]);
+    client.ask(&["SELECT", "0"]);
+    client.ask(&["SET", "k:empty", ""]);
+    // The groups differ in memory, or which of them are shown would be chance.
+    client.ask(&["SELECT", "1"]);
+    client.ask(&["SET", "user:3", &"x".repeat(1_000)]);
+    client.ask(&["SET", "k:4", &"x".repeat(500)]);
+}
+
+fn peer(server: &RedisServer) -> Peer {
+    Peer::of(
+        server,
+        &[
+            "-check-keys=db0=k:*,db1=user:*",
+            "-check-single-keys=db0=other,db0=k:missing,db1=b:1",
+            "-count-keys=db0=k:*,db1=none:*,db1=*",
+            "-check-key-groups=^(k),^([a-z]+):.*",
+            "-max-distinct-key-groups=2",
+            "-check-streams=db0=s:*",
+            "-check-single-streams=db1=jobs",
+        ],
+    )
+}
+
+fn exporter(server: &RedisServer) -> Exporter {
+    let exporter = Launch::configured(&format!(
+        "targets:\n- name: cache\n  url: '{}'\n  \
+         sweep: {{ enabled: true, min_pass_interval: 500ms, cpu_share: 50% }}\n\
+         keys:\n  \
+         check: ['db0=k:*', 'db1=user:*']\n  \
+         check_single: ['db0=other', 'db0=k:missing', 'db1=b:1']\n  \
+         values: text\n  \
+         count: ['db0=k:*', 'db1=none:*', 'db1=*']\n  \
+         groups: ['^(k)', '^([a-z]+):.*']\n  \
+         max_groups: 2\n  \
+         streams: ['db0=s:*']\n  \
+         single_streams: ['db1=jobs']\n",
+        server.url()
+    ))
+    .start();
+    let passes = |page: &Page| page.get("redis_exporter_sweep_passes_total", &[]) >= Some(2.0);
+    exporter.until("two passes", passes);
+    exporter
+}
+
+#[test]
+fn the_samples_are_those_of_redis_exporter() {
+    let server = RedisServer::start(&["--databases", "3"]);
+    fill(&server);
+    let exporter = exporter(&server);
+    let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
+    let theirs = peer(&server).exposition();
+
+    let samples = theirs.samples.iter();
+    let compared: Vec<_> = samples
+        .filter(|(series, _)| is_compared(&series.0))
+        .collect();
+    let wrong: Vec<String> = compared
+        .iter()
+        .filter(|(series, value)| {
+            !is_different(series) && ours.samples.get(*series) != Some(*value)
+        })
+        .map(|(series, value)| {
+            let here = ours.samples.get(*series);
+            format!("{series:?}: there {value}, here {here:?}")
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared.len() > 50, "only {} samples", compared.len());
+
+    for name in theirs.kinds.keys().filter(|name| is_compared(name)) {
+        assert_eq!(ours.kinds.get(name), theirs.kinds.get(name), "{name}");
+    }
+    let is_new = |name: &str| NEWER.iter().any(|start| name.starts_with(start));
+    let more: Vec<_> = ours
+        .samples
+        .keys()
+        .filter(|series| is_compared(&series.0) && !is_new(&series.0))
+        .filter(|series| !is_different(series) && !theirs.samples.contains_key(*series))
+        .collect();
+    assert!(more.is_empty(), "only here: {more:?}");
+}
+
+#[test]
+fn what_differs_from_redis_exporter_still_does() {
+    let server = RedisServer::start(&["--databases", "3"]);
+    fill(&server);
+    let exporter = exporter(&server);
+    let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
+    let theirs = peer(&server).exposition();
+    for (name, label, why) in DIFFERENT {
+        let of = |page: &Exposition| {
+            let samples = page.samples.clone().into_iter();
+            let is_it = |(name_here, labels): &Series| {
+                name_here == name && (label.is_empty() || labels.iter().any(|text| text == label))
+            };
+            samples
+                .filter(|(series, _)| is_it(series))
+                .collect::<Vec<_>>()
+        };
+        assert_ne!(of(&ours), of(&theirs), "{name} {label}: {why}");
+    }
+}

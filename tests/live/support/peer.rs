@@ -1,0 +1,83 @@
+//! `redis_exporter`, as the distribution packages it, to compare with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
+
+use super::http;
+use super::port;
+use super::process::Process;
+use super::redis::RedisServer;
+use super::wait::{LONG, until};
+
+const MISSING: &str = "prometheus-redis-exporter is missing: run scripts/test, or \
+                       apt-get install prometheus-redis-exporter";
+
+/// A running `redis_exporter`; ended with the test.
+#[derive(Debug)]
+pub struct Peer {
+    _process: Process,
+    port: u16,
+}
+
+impl Peer {
+    /// Starts one for a server, and waits until it answers.
+    pub fn of(server: &RedisServer, flags: &[&str]) -> Self {
+        let port = port::free();
+        let mut command = Command::new("prometheus-redis-exporter");
+        command
+            .env_clear()
+            .arg(format!("-web.listen-address=127.0.0.1:{port}"))
+            .arg(format!("-redis.addr={}", server.url()))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let peer = Self {
+            _process: Process::start(&mut command).expect(MISSING),
+            port,
+        };
+        until(LONG, "an answer of redis_exporter", || {
+            http::get(port, "/health").ok()
+        });
+        peer
+    }
+
+    /// Its page.
+    pub fn exposition(&self) -> Exposition {
+        Exposition::parse(&http::get_unchunked(self.port, "/metrics").unwrap().text())
+    }
+}
+
+/// A sample without its value: the name, and the labels in any order.
+pub type Series = (String, BTreeSet<String>);
+
+/// A page, to be compared with that of another program. Label values have no comma in them.
+#[derive(Debug)]
+pub struct Exposition {
+    /// The type of each family.
+    pub kinds: BTreeMap<String, String>,
+    /// The value of each sample.
+    pub samples: BTreeMap<Series, f64>,
+}
+
+impl Exposition {
+    /// Reads a page.
+    pub fn parse(text: &str) -> Self {
+        let mut kinds = BTreeMap::new();
+        let mut samples = BTreeMap::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                kinds.insert(name.to_owned(), kind.to_owned());
+            } else if !line.starts_with('#') {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+                let labels = labels.trim_end_matches('}').split(',');
+                let labels = labels.filter(|label| !label.is_empty());
+                let series = (name.to_owned(), labels.map(ToOwned::to_owned).collect());
+                samples.insert(series, value.parse().unwrap());
+            }
+        }
+        Self { kinds, samples }
+    }
+}
