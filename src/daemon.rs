@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use crate::config::{self, Arguments, Config, Problem};
+use crate::config::{self, Arguments, Config, Problem, Target};
 use crate::fleet::Fleet;
 use crate::http::{self, Counters, ReloadRequest};
 use crate::page;
@@ -24,6 +24,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 ///
 /// It could not start: one sentence that names the place and the remedy.
 pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
+    // Before anything listens: without its certificate it must not.
+    let gate = http::Gate::new(&config.web)?;
     let listener = http::bind(config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; end what uses the port or set --web.listen-address",
@@ -38,6 +40,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         targets = config.targets.len(),
         "serving"
     );
+    warn_of_unverified(&config);
     let board = Board::default();
     let (legacy_sender, legacy_names) = watch::channel(config.legacy_names);
     let mut fleet = Fleet::new(board.clone(), telemetry.clone());
@@ -47,6 +50,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
     let counters = Counters {
         scrapes: telemetry.scrapes.clone(),
         scrape_request_errors: telemetry.scrape_request_errors.clone(),
+        unauthorized_requests: telemetry.unauthorized_requests.clone(),
     };
     let (reload, requests) = mpsc::channel(1);
     let reloader = Reloader {
@@ -56,20 +60,24 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         fleet,
         telemetry,
         legacy_names: legacy_sender,
+        gate: gate.clone(),
     };
     let reloads = tokio::spawn(reloader.run(requests));
+    let follows = follow_files(&gate);
     let shutdown = signals.shutdown(reload.clone());
     http::serve(
         listener,
         http::Services {
             board,
             reload,
+            gate,
             counters,
         },
         shutdown,
     )
     .await;
     pages.abort();
+    follows.abort();
     reloads.abort();
     info!("ended");
     Ok(())
@@ -85,6 +93,27 @@ fn start_pages(
     let on_break = move || emptied.clear_pages();
     let task = move |_: bool| page::run(board.clone(), telemetry.clone(), legacy_names.clone());
     tokio::spawn(supervise("pages".to_owned(), on_break, task))
+}
+
+/// Takes up certificates and passwords of the HTTP side that changed.
+fn follow_files(gate: &http::Gate) -> JoinHandle<()> {
+    let gate = gate.clone();
+    let task = move |_: bool| gate.clone().follow();
+    tokio::spawn(supervise("files".to_owned(), || {}, task))
+}
+
+/// Says for which servers anyone could stand in.
+fn warn_of_unverified(config: &Config) {
+    let is_unverified = |target: &&Target| target.speaks_tls() && target.tls.insecure_skip_verify;
+    let unverified: Vec<_> = config.targets.iter().filter(is_unverified).collect();
+    if let Some(first) = unverified.first() {
+        warn!(
+            first = first.name,
+            count = unverified.len(),
+            "certificates of targets are not verified (tls.insecure_skip_verify): anyone between \
+             could read their passwords"
+        );
+    }
 }
 
 struct Signals {
@@ -136,6 +165,7 @@ struct Reloader {
     fleet: Fleet,
     telemetry: Telemetry,
     legacy_names: watch::Sender<bool>,
+    gate: http::Gate,
 }
 
 impl Reloader {
@@ -156,6 +186,8 @@ impl Reloader {
         let names = crate::collector::names();
         let config = config::load(&self.arguments, &|name| std::env::var(name).ok(), &names)
             .map_err(|problems| describe(&problems))?;
+        self.gate.apply(&config.web)?;
+        warn_of_unverified(&config);
         self.legacy_names.send_replace(config.legacy_names);
         let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
         self.board.mark_stale();

@@ -23,3 +23,4 @@ pub mod publish;
 pub mod reply;
 pub mod supervise;
 pub mod telemetry;
+pub mod tls;

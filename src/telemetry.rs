@@ -89,6 +89,13 @@ static SCRAPE_REQUEST_ERRORS: Family<0> = Family::counter(
     Unit::One,
     "Requests for one target that named none, or one that is not configured.",
 );
+static UNAUTHORIZED_REQUESTS: Family<0> = Family::counter(
+    "redis_exporter_unauthorized_requests_total",
+    &[],
+    SELF,
+    Unit::One,
+    "Requests that came without the right name and password, or whose password had no turn to be looked at.",
+);
 static RELOAD_SUCCESSFUL: Family<0> = Family::gauge(
     "redis_exporter_config_last_reload_successful",
     &[],
@@ -125,6 +132,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         PANICS.descriptor(),
         SCRAPES.descriptor(),
         SCRAPE_REQUEST_ERRORS.descriptor(),
+        UNAUTHORIZED_REQUESTS.descriptor(),
         RELOAD_SUCCESSFUL.descriptor(),
         RELOAD_TIMESTAMP.descriptor(),
         PAGE_DURATION.descriptor(),
@@ -151,6 +159,8 @@ pub struct Telemetry {
     pub scrapes: IntCounter,
     /// Requests for one target that named none, or one that is not configured.
     pub scrape_request_errors: IntCounter,
+    /// Requests that came without the right name and password.
+    pub unauthorized_requests: IntCounter,
 }
 
 impl Telemetry {
@@ -182,6 +192,7 @@ impl Telemetry {
             page_duration: Gauge::with_opts(opts(&PAGE_DURATION))?,
             scrapes: IntCounter::with_opts(opts(&SCRAPES))?,
             scrape_request_errors: IntCounter::with_opts(opts(&SCRAPE_REQUEST_ERRORS))?,
+            unauthorized_requests: IntCounter::with_opts(opts(&UNAUTHORIZED_REQUESTS))?,
             registry,
         };
         let registry = &telemetry.registry;
@@ -197,6 +208,7 @@ impl Telemetry {
         registry.register(Box::new(telemetry.page_duration.clone()))?;
         registry.register(Box::new(telemetry.scrapes.clone()))?;
         registry.register(Box::new(telemetry.scrape_request_errors.clone()))?;
+        registry.register(Box::new(telemetry.unauthorized_requests.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),

@@ -158,7 +158,8 @@ pub(super) const fn remedy(reason: Reason) -> &'static str {
             "check that the server answers and no firewall drops packets; or raise poll.timeout"
         }
         Reason::Tls => {
-            "check that the port speaks TLS and its certificate is good; or use redis://"
+            "check that the port speaks TLS and the certificates are good (ca_file, cert_file, \
+             server_name of `tls`); or use redis://"
         }
         Reason::Auth => "check username and password",
         Reason::Denied => "give the user +info, or allow connections from here",

@@ -39,6 +39,12 @@ impl Address {
             Self::Unix(path) => path.display().to_string(),
         }
     }
+
+    /// Whether TLS is spoken there.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        matches!(self, Self::Tcp { tls: true, .. })
+    }
 }
 
 /// The address as a URL, without credentials.

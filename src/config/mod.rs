@@ -1,5 +1,5 @@
 //! File, flags and environment to one `Config`, which is valid once it exists. It dials nobody;
-//! its only I/O is reading the file and seeing that password files can be read.
+//! its only I/O is reading the file and seeing that the files it names are good.
 //!
 //! A flag goes before its environment variable, that before the file, that before the default.
 //! All problems are found at once.
@@ -25,7 +25,9 @@ mod secret;
 mod section;
 mod sweep;
 mod target;
+mod tls;
 mod unit;
+mod web;
 
 pub use address::Address;
 pub use arguments::Arguments;
@@ -38,10 +40,12 @@ pub use problem::Problem;
 pub use secret::Secret;
 pub use sweep::{Origin, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
+pub use tls::{Identity, Tls};
+pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
 use document::Node;
 use problem::Refusal;
-use section::{CheckFile, Context, Placed, Reading, Section};
+use section::{CheckFile, Context, Placed, Reading, Section, Wanted};
 use target::Defaults;
 
 /// The keys of the file's top level.
@@ -53,6 +57,8 @@ const KEYS: &[&str] = &[
     "targets",
     "sweep",
     "keys",
+    "tls",
+    "web",
     "namespaces",
     "channels",
 ];
@@ -71,6 +77,8 @@ const DEFAULT_LISTEN: SocketAddr =
 pub struct Config {
     /// Where the metrics are served.
     pub listen: SocketAddr,
+    /// What clients need to get in there.
+    pub web: Web,
     /// The times of every target that does not set its own.
     pub poll: PollTimes,
     /// What is logged, and how.
@@ -182,7 +190,16 @@ fn read_file(path: &Path) -> Result<String, Refusal> {
         .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
 }
 
-fn check_file(path: &Path) -> Result<(), Refusal> {
+fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
+    let good = match wanted {
+        Wanted::Password => return check_password_file(path),
+        Wanted::Certificates => crate::tls::certificates(path),
+        Wanted::Key { certificate } => crate::tls::key(path, certificate),
+    };
+    good.map_err(|fault| Refusal::new(fault.what, fault.remedy))
+}
+
+fn check_password_file(path: &Path) -> Result<(), Refusal> {
     let mut first = [0; 1];
     match open(path)?.read(&mut first) {
         Ok(0) => Err(Refusal::new(
@@ -261,19 +278,25 @@ fn read_config(
     let legacy_names = root.value("legacy_names", unit::switch, context);
     let sweep = sweep::read(root, &Sweep::default(), context).unwrap_or_default();
     let keys = keys::read(root, &Keys::default(), context).unwrap_or_default();
+    let tls = tls::read(root, context)
+        .and_then(|written| tls::complete(written, &Tls::default(), context));
+    let web = web::read(root, context)
+        .and_then(|(tls, basic_auth)| web::complete(tls, basic_auth, context));
     let options = CollectorOptions {
         channels: namespace::read_channels(root, context),
     };
     let defaults = Defaults {
         poll,
-        sweep: &sweep,
-        keys: &keys,
-        options: &Arc::new(options),
+        sweep,
+        keys,
+        options: Arc::new(options),
+        tls: tls.unwrap_or_default(),
     };
     let targets = read_targets(root, arguments, defaults, context);
     let namespaces = namespace::read_namespaces(root, context);
     Some(Config {
         listen: or_default(listen, DEFAULT_LISTEN)?,
+        web: web?,
         poll,
         log: log?,
         legacy_names: or_default(legacy_names, true)?,
@@ -330,7 +353,7 @@ fn read_log(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>
 fn read_targets(
     root: &Section<'_>,
     arguments: &Arguments,
-    defaults: Defaults<'_>,
+    defaults: Defaults,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     if root.node("targets").is_none() {
@@ -344,7 +367,7 @@ fn read_targets(
             "remove the flag, or add the server to the file",
         );
     }
-    target::read_targets(root, defaults, context)
+    target::read_targets(root, &defaults, context)
 }
 
 fn flag<T>(value: Option<T>, name: &str) -> Option<Placed<T>> {

@@ -10,9 +10,20 @@ use super::problem::{Problem, Refusal, listed, quoted};
 /// Keys are compared with the known ones up to this length only.
 const LONGEST_KEY: usize = 40;
 
-/// Whether a file can serve as a password file. The only question about the file system that
-/// reading a configuration asks.
-pub(crate) type CheckFile<'a> = dyn Fn(&Path) -> Result<(), Refusal> + 'a;
+/// Whether a file holds what is wanted. The only question about the file system that reading a
+/// configuration asks.
+pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal> + 'a;
+
+/// What a file is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// A password.
+    Password,
+    /// Certificates in PEM format.
+    Certificates,
+    /// The private key of the first certificate in that file.
+    Key { certificate: &'a Path },
+}
 
 /// What reading needs besides the document, and what it finds wrong.
 pub(crate) struct Context<'a> {
@@ -317,7 +328,7 @@ mod tests {
     fn problems(text: &str, read: impl Fn(&Section<'_>, &mut Context<'_>)) -> Vec<String> {
         let mut context = Context {
             environment: &|name| (name == "SET").then(|| "hunter2".to_owned()),
-            check_file: &|_| Ok(()),
+            check_file: &|_, _| Ok(()),
             collector_names: &[],
             problems: Vec::new(),
         };

@@ -2,7 +2,7 @@
 //! connection.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::{self, Address, Url};
@@ -13,8 +13,9 @@ use super::namespace::label_value;
 use super::poll::{self, PollTimes};
 use super::problem::{Refusal, quoted};
 use super::secret::Secret;
-use super::section::{Context, Invalid, Placed, Section};
+use super::section::{CheckFile, Context, Invalid, Placed, Section, Wanted};
 use super::sweep::{self, Sweep};
+use super::tls::{self, Tls};
 use super::unit;
 
 /// The keys of an item of `targets`.
@@ -30,6 +31,7 @@ pub(crate) const KEYS: &[&str] = &[
     "collectors",
     "sweep",
     "keys",
+    "tls",
 ];
 
 const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
@@ -59,15 +61,27 @@ pub struct Target {
     pub keys: Keys,
     /// What the collectors are told.
     pub options: Arc<CollectorOptions>,
+    /// How TLS is spoken, with it and with the server that is walked in its place, where their
+    /// addresses say so.
+    pub tls: Tls,
 }
 
-/// What holds for every target that does not say otherwise.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Defaults<'a> {
+impl Target {
+    /// Whether one of its connections has TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        use_tls(&self.address, &self.sweep)
+    }
+}
+
+/// What the top level says for every target that does not say otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
     pub(crate) poll: PollTimes,
-    pub(crate) sweep: &'a Sweep,
-    pub(crate) keys: &'a Keys,
-    pub(crate) options: &'a Arc<CollectorOptions>,
+    pub(crate) sweep: Sweep,
+    pub(crate) keys: Keys,
+    pub(crate) options: Arc<CollectorOptions>,
+    pub(crate) tls: Tls,
 }
 
 /// Where a target's password comes from.
@@ -95,7 +109,7 @@ impl CollectorChoice {
 /// Reads the list `targets`. The caller knows that the key is there.
 pub(crate) fn read_targets(
     root: &Section<'_>,
-    defaults: Defaults<'_>,
+    defaults: &Defaults,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     let Some(items) = root.list("targets", context) else {
@@ -130,7 +144,7 @@ fn claim(name: &str, place: &str, names: &mut Vec<String>, context: &mut Context
 fn read_target(
     node: &Node,
     place: &str,
-    defaults: Defaults<'_>,
+    defaults: &Defaults,
     names: &mut Vec<String>,
     context: &mut Context<'_>,
 ) -> Option<Target> {
@@ -150,8 +164,10 @@ fn read_target(
     let poll = poll::read(&section, context);
     let poll = poll::complete(poll, defaults.poll, context);
     let collectors = read_collectors(&section, context);
-    let sweep = sweep::read(&section, defaults.sweep, context);
-    let watched = keys::read(&section, defaults.keys, context);
+    let sweep = sweep::read(&section, &defaults.sweep, context);
+    let watched = keys::read(&section, &defaults.keys, context);
+    let tls = tls::read(&section, context)
+        .and_then(|written| tls::complete(written, &defaults.tls, context));
 
     let url = url.ok().flatten().map(|placed| placed.value);
     let name = match name {
@@ -163,6 +179,9 @@ fn read_target(
         claim(name, place, names, context);
     }
     let url = url?;
+    if let Some(sweep) = &sweep {
+        check_tls(&section, &url.address, sweep, context);
+    }
     let keys = keys.ok()?;
     let username = agree("username", keys.username, url.username, context);
     let password = agree_on_password(keys.password, url.password, context);
@@ -178,8 +197,25 @@ fn read_target(
         collectors,
         sweep: sweep?,
         keys: watched?,
-        options: Arc::clone(defaults.options),
+        options: Arc::clone(&defaults.options),
+        tls: tls?,
     })
+}
+
+fn use_tls(address: &Address, sweep: &Sweep) -> bool {
+    let origin = sweep.from.as_ref().map(|from| &from.address);
+    address.has_tls() || origin.is_some_and(Address::has_tls)
+}
+
+/// A section that nothing comes of is a mistake: its author believes the connection encrypted.
+fn check_tls(section: &Section<'_>, address: &Address, sweep: &Sweep, context: &mut Context<'_>) {
+    if !use_tls(address, sweep) && tls::is_written(section) {
+        context.report(
+            &section.place_of("tls"),
+            "is of no use, as the url has no TLS",
+            "write rediss:// in the url, or remove the section",
+        );
+    }
 }
 
 /// Credentials that stand in keys of their own.
@@ -226,21 +262,18 @@ fn read_password_file(
     context: &mut Context<'_>,
 ) -> Result<Option<Placed<PathBuf>>, Invalid> {
     let check_file = context.check_file;
-    let parse = |text: &str| password_file(text, &|path| check_file(path));
+    let parse = |text: &str| password_file(text, check_file);
     let file = section.text("password_file", parse, context)?;
     Ok(file.and_then(|Placed { value, place }| value.map(|value| Placed { value, place })))
 }
 
 /// A path whose file can be read; nothing for an empty text.
-fn password_file(
-    text: &str,
-    check_file: &dyn Fn(&Path) -> Result<(), Refusal>,
-) -> Result<Option<PathBuf>, Refusal> {
+fn password_file(text: &str, check_file: &CheckFile<'_>) -> Result<Option<PathBuf>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }
     let path = PathBuf::from(text);
-    check_file(&path)?;
+    check_file(&path, Wanted::Password)?;
     Ok(Some(path))
 }
 
@@ -287,7 +320,7 @@ fn read_collectors(parent: &Section<'_>, context: &mut Context<'_>) -> Collector
 /// The target of flags and environment, for a configuration without `targets`.
 pub(crate) fn implicit(
     flag: Option<&Secret>,
-    defaults: Defaults<'_>,
+    defaults: Defaults,
     context: &mut Context<'_>,
 ) -> Option<Target> {
     let (text, place) = implicit_url(flag, context);
@@ -319,9 +352,10 @@ pub(crate) fn implicit(
         poll: defaults.poll,
         memory_limit: None,
         collectors: CollectorChoice::default(),
-        sweep: defaults.sweep.clone(),
-        keys: defaults.keys.clone(),
-        options: Arc::clone(defaults.options),
+        sweep: defaults.sweep,
+        keys: defaults.keys,
+        options: defaults.options,
+        tls: defaults.tls,
     })
 }
 

@@ -47,7 +47,7 @@ fn read(
     words: &[&str],
     variables: &[(&str, &str)],
 ) -> Result<Config, Vec<String>> {
-    let missing = |path: &Path| match path.to_str() {
+    let missing = |path: &Path, _: Wanted<'_>| match path.to_str() {
         Some("/missing") => Err(Refusal::new("cannot be read", "check the path")),
         _ => Ok(()),
     };
@@ -710,6 +710,10 @@ fn the_example_has_every_known_key_exactly_once() {
         (".log", LOG_KEYS),
         (".sweep", sweep::KEYS),
         (".keys", keys::KEYS),
+        (".tls", tls::KEYS),
+        (".web", web::KEYS),
+        (".web.tls", web::TLS_KEYS),
+        (".web.basic_auth", web::BASIC_AUTH_KEYS),
         (".targets", target::KEYS),
         (".targets.poll", poll::KEYS),
         (".targets.collectors", &COLLECTORS[..]),
@@ -738,6 +742,8 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(config.legacy_names, defaults.legacy_names);
     assert_eq!(config.targets[0].sweep, defaults.targets[0].sweep);
     assert_eq!(config.targets[0].keys, defaults.targets[0].keys);
+    assert_eq!(config.targets[0].tls, defaults.targets[0].tls);
+    assert_eq!(config.web, defaults.web);
     assert_eq!(config.targets[0].address, defaults.targets[0].address);
     assert_eq!(config.targets[0].password, None);
     assert_eq!(config.namespaces.len(), 4);
@@ -818,7 +824,7 @@ fn outcome(text: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Vec
         text.map(|text| ("c.yaml", text)),
         &Arguments::default(),
         &environment(variables),
-        &|_| Ok(()),
+        &|_, _| Ok(()),
         &COLLECTORS,
     )
 }
@@ -858,5 +864,171 @@ proptest! {
         prop_assert!(hidden(&outcome(Some(&text), &variables)));
         let variables = [("REDIS_URL", &*url), ("REDIS_PASSWORD", &*password)];
         prop_assert!(hidden(&outcome(None, &variables)));
+    }
+}
+
+/// A configuration whose targets have TLS.
+fn with_tls(top: &str, target: &str) -> String {
+    format!("tls: {top}\ntargets:\n  - {{url: 'rediss://h', tls: {target}}}\n")
+}
+
+#[test]
+fn a_target_takes_the_tls_of_the_top_level_where_it_says_nothing() {
+    let top = "{ca_file: /ca, cert_file: /c, key_file: /k, server_name: n.example}";
+    let pair = |cert_file: &str, key_file: &str| {
+        Some(Identity {
+            cert_file: cert_file.into(),
+            key_file: key_file.into(),
+        })
+    };
+    let tls = |target: &str| file(&with_tls(top, target)).targets[0].tls.clone();
+    let above = Tls {
+        ca_file: Some("/ca".into()),
+        identity: pair("/c", "/k"),
+        server_name: Some("n.example".to_owned()),
+        insecure_skip_verify: false,
+    };
+    assert_eq!(tls("{}"), above);
+    let own = Tls {
+        identity: pair("/own", "/own.key"),
+        insecure_skip_verify: true,
+        ..above
+    };
+    assert_eq!(
+        tls("{cert_file: /own, key_file: /own.key, insecure_skip_verify: true}"),
+        own
+    );
+    // A variable that is not set says nothing.
+    assert_eq!(tls("{ca_file: '${UNSET:-}'}").ca_file, own.ca_file);
+    assert_eq!(file("").targets[0].tls, Tls::default());
+}
+
+#[test]
+fn what_is_wrong_with_tls_is_told_at_once() {
+    let problems = problems(
+        "tls: {ca_file: /missing, cert_file: /c, key: /k}\n\
+         targets:\n\
+         - {url: 'rediss://a', tls: {key_file: /k, server_name: 'a:1', insecure_skip_verify: 2}}\n\
+         - {url: 'redis://b', tls: {ca_file: /ca}}\n\
+         - {url: 'unix:///s', tls: {}}\n\
+         - {url: 'redis://c', tls: {ca_file: /ca}, sweep: {from: 'rediss://d'}}\n",
+    );
+    let expected = [
+        "c.yaml: tls: has an unknown key `key`;",
+        "c.yaml: tls.ca_file: `/missing` cannot be read;",
+        "c.yaml: tls.cert_file: has no `key_file` beside it;",
+        "c.yaml: targets[0].tls.server_name: `a:1` is no name that a certificate can have;",
+        "c.yaml: targets[0].tls.insecure_skip_verify: `2` ",
+        "c.yaml: targets[0].tls.key_file: has no `cert_file` beside it;",
+        "c.yaml: targets[1].tls: is of no use, as the url has no TLS; write rediss://",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem} / {expected}");
+    }
+}
+
+#[test]
+fn the_tls_of_the_top_level_may_be_of_use_to_some_targets_only() {
+    let text = "tls: {ca_file: /ca}\ntargets:\n  - {url: 'redis://a'}\n  - {url: 'rediss://b'}\n";
+    let config = file(text);
+    let spoken: Vec<_> = config.targets.iter().map(Target::speaks_tls).collect();
+    assert_eq!(spoken, [false, true]);
+}
+
+const HASH: &str = "$2y$04$abcdefghijklmnopqrstuuyTSQ7ZJqQZ3aXyT9zYpWZ0i7hOHbqMK";
+
+#[test]
+fn the_http_side_has_tls_and_a_password() {
+    let config = file(&format!(
+        "web:\n  tls: {{cert_file: /c, key_file: /k, client_ca_file: /ca, min_version: 1.3}}\n  \
+           basic_auth: {{username: me, password_hash: '{HASH}'}}\n"
+    ));
+    let tls = config.web.tls.as_ref().unwrap();
+    assert_eq!(tls.min_version, crate::tls::Version::Tls13);
+    let files: Vec<_> = config.web.files().map(Path::to_owned).collect();
+    assert_eq!(files, ["/c", "/k", "/ca"].map(PathBuf::from));
+    let auth = config.web.basic_auth.as_ref().unwrap();
+    assert_eq!(auth.password, WebPassword::Hash(Secret::new(HASH)));
+    assert!(!format!("{config:?}").contains(HASH));
+    let password_file = file("web: {basic_auth: {username: me, password_file: /p}}\n");
+    assert_eq!(
+        password_file.web.files().collect::<Vec<_>>(),
+        [Path::new("/p")]
+    );
+    let older = file("web: {tls: {cert_file: /c, key_file: /k, min_version: TLS1.2}}\n");
+    assert_eq!(
+        older.web.tls.unwrap().min_version,
+        crate::tls::Version::Tls12
+    );
+    assert_eq!(file("web: {}\n").web, Web::default());
+    assert_eq!(file("web: {tls: {}, basic_auth: {}}\n").web, Web::default());
+}
+
+#[test]
+fn a_http_side_is_never_open_by_mistake() {
+    let costly = HASH.replace("$04$", "$20$");
+    for (web, expected) in [
+        (
+            "tls: {client_ca_file: /ca}",
+            "web.tls.client_ca_file: stands without a certificate",
+        ),
+        (
+            "tls: {min_version: '1.3'}",
+            "web.tls.min_version: stands without a certificate",
+        ),
+        (
+            "tls: {cert_file: /c}",
+            "web.tls.cert_file: has no `key_file`",
+        ),
+        (
+            "tls: {cert_file: /c, key_file: /missing}",
+            "web.tls.key_file: `/missing` cannot",
+        ),
+        (
+            "tls: {cert_file: /c, key_file: /k, min_version: 1.1}",
+            "web.tls.min_version: `1.1` is a version that is not safe",
+        ),
+        (
+            "basic_auth: {username: me}",
+            "web.basic_auth: has no password",
+        ),
+        (
+            "basic_auth: {username: me, password: ''}",
+            "web.basic_auth: has no password",
+        ),
+        (
+            "basic_auth: {username: '${UNSET:-}', password: '${UNSET:-}'}",
+            "has no password",
+        ),
+        (
+            "basic_auth: {password: hunter2}",
+            "web.basic_auth: has no `username`",
+        ),
+        (
+            "basic_auth: {username: '', password: hunter2}",
+            "web.basic_auth: has no `username`",
+        ),
+        (
+            "basic_auth: {username: me, password: hunter2, password_file: /p}",
+            "web.basic_auth: has more than one password",
+        ),
+        (
+            "basic_auth: {username: 'a:b', password: hunter2}",
+            "web.basic_auth.username: the value holds a colon",
+        ),
+        (
+            "basic_auth: {username: me, password_hash: hunter2}",
+            "web.basic_auth.password_hash: the value is no bcrypt hash",
+        ),
+        (
+            &format!("basic_auth: {{username: me, password_hash: '{costly}'}}"),
+            "web.basic_auth.password_hash: the value takes longer than a request may",
+        ),
+    ] {
+        let problems = problems(&format!("web: {{{web}}}\n"));
+        assert_eq!(problems.len(), 1, "{web}: {problems:?}");
+        assert!(problems[0].contains(expected), "{web}: {problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::Instant;
 
 use super::{tls, within};
-use crate::config::Address;
+use crate::config::{Address, Tls};
 use crate::failure::{Failure, Reason};
 
 /// A peer that vanished without a word is noticed within this time plus three probes.
@@ -25,8 +25,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 /// An open stream of whatever kind.
 pub type Stream = Box<dyn Duplex>;
 
-/// Opens a stream to an address.
-pub async fn open(address: &Address, deadline: Instant) -> Result<Stream, Failure> {
+/// Opens a stream to an address, with TLS like this where the address says so.
+pub async fn open(address: &Address, tls: &Tls, deadline: Instant) -> Result<Stream, Failure> {
     match address {
         Address::Unix(path) => open_unix(path, deadline).await,
         Address::Tcp {
@@ -39,8 +39,12 @@ pub async fn open(address: &Address, deadline: Instant) -> Result<Stream, Failur
             port,
             tls: true,
         } => {
+            // First, so that a server does not see a connection which then has to wait for a file.
+            let config = tls::configuration(tls);
+            let config = within(deadline, "the files of the certificates", config).await?;
             let stream = open_tcp(host, *port, deadline).await?;
-            within(deadline, "the TLS handshake", tls::wrap(host, stream)).await
+            let shake = tls::wrap(host, tls, config, stream);
+            within(deadline, "the TLS handshake", shake).await
         }
     }
 }

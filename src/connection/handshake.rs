@@ -5,9 +5,9 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::decode;
 use super::dial::Stream;
-use crate::config::{Password, Target};
+use super::{decode, tls};
+use crate::config::{Password, Target, Tls};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 
@@ -70,7 +70,7 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
 }
 
 /// Says all steps at once and reads one line for each.
-pub async fn perform(stream: &mut Stream, steps: &[Step]) -> Result<(), Failure> {
+pub async fn perform(stream: &mut Stream, steps: &[Step], tls: &Tls) -> Result<(), Failure> {
     let mut pipeline = redis::Pipeline::new();
     for step in steps {
         let mut command = redis::Cmd::new();
@@ -82,7 +82,7 @@ pub async fn perform(stream: &mut Stream, steps: &[Step]) -> Result<(), Failure>
     let written = stream.write_all(&pipeline.get_packed_pipeline()).await;
     let mut unread = Vec::new();
     for step in steps {
-        let line = read_line(stream, &mut unread).await?;
+        let line = read_line(stream, &mut unread, tls).await?;
         match line.split_first() {
             Some((b'+', _)) => {}
             Some((b'-', text)) => check(step, text)?,
@@ -117,7 +117,11 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
 }
 
 /// Reads up to the next line end; what came after it stays in `unread`.
-async fn read_line(stream: &mut Stream, unread: &mut Vec<u8>) -> Result<Vec<u8>, Failure> {
+async fn read_line(
+    stream: &mut Stream,
+    unread: &mut Vec<u8>,
+    tls: &Tls,
+) -> Result<Vec<u8>, Failure> {
     loop {
         if let Some(end) = unread.windows(2).position(|pair| pair == b"\r\n") {
             let rest = unread.split_off(end + 2);
@@ -129,7 +133,8 @@ async fn read_line(stream: &mut Stream, unread: &mut Vec<u8>) -> Result<Vec<u8>,
             return Err(not_redis());
         }
         match stream.read_buf(unread).await {
-            Ok(0) | Err(_) => return Err(closed()),
+            Ok(0) => return Err(closed()),
+            Err(error) => return Err(tls::refused(&error, tls).unwrap_or_else(closed)),
             Ok(_) => {}
         }
     }

@@ -49,11 +49,11 @@ impl Connection {
         client_name: &str,
         deadline: Instant,
     ) -> Result<Self, Failure> {
-        let mut stream = dial::open(&target.address, deadline).await?;
+        let mut stream = dial::open(&target.address, &target.tls, deadline).await?;
         // A file on a file system that hangs must not hold up the target.
         let commands = handshake::commands(target, client_name);
         let commands = within(deadline, "the password file", commands).await?;
-        let shake = handshake::perform(&mut stream, &commands);
+        let shake = handshake::perform(&mut stream, &commands, &target.tls);
         within(deadline, "the handshake", shake).await?;
         let (stream, budget) = Bounded::new(stream);
         let (redis, driver) = multiplex(stream).await?;

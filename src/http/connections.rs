@@ -12,11 +12,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::deadline::{Deadline, Times};
+use super::encryption::{self, Spoken};
+use super::gate::Gate;
 use super::response::Answer;
 
 /// What clients may take.
@@ -59,6 +63,7 @@ const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 pub(super) async fn run<H, F>(
     listener: TcpListener,
     limits: Limits,
+    gate: &Gate,
     handle: H,
     shutdown: impl Future<Output = ()>,
 ) where
@@ -67,6 +72,7 @@ pub(super) async fn run<H, F>(
 {
     let mut shutdown = pin!(shutdown);
     let graceful = GracefulShutdown::new();
+    let (closing, open) = watch::channel(());
     let mut tasks = VecDeque::new();
     let mut warned_at = None;
     loop {
@@ -77,8 +83,18 @@ pub(super) async fn run<H, F>(
         match accepted {
             Ok((stream, _)) => {
                 make_room(&mut tasks, limits.connections);
-                let connection = connection(stream, limits, handle.clone(), graceful.watcher());
-                tasks.push_back(tokio::spawn(connection).abort_handle());
+                let (handle, watcher) = (handle.clone(), graceful.watcher());
+                // Without it a response would still arrive, later.
+                let _ = stream.set_nodelay(true);
+                let task = match gate.acceptor() {
+                    None => tokio::spawn(connection(stream, limits, handle, watcher)),
+                    Some(acceptor) => {
+                        let stream = encryption::accept(acceptor, stream, limits.times.request);
+                        let stream = before(open.clone(), stream);
+                        tokio::spawn(encrypted(stream, limits, handle, watcher))
+                    }
+                };
+                tasks.push_back(task.abort_handle());
             }
             Err(error) if concerns_one_client(&error) => {}
             Err(error) => {
@@ -92,6 +108,7 @@ pub(super) async fn run<H, F>(
         }
     }
     drop(listener);
+    drop(closing);
     drain(graceful, tasks, limits.drain).await;
 }
 
@@ -125,13 +142,41 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-async fn connection<H, F>(stream: TcpStream, limits: Limits, handle: H, watcher: Watcher)
-where
+/// The handshake, unless shutdown begins before its end: nobody waits for an answer yet.
+async fn before(
+    mut open: watch::Receiver<()>,
+    shake: impl Future<Output = io::Result<Spoken>>,
+) -> io::Result<Spoken> {
+    tokio::select! {
+        spoken = shake => spoken,
+        _ = open.changed() => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+async fn encrypted<H, F>(
+    handshake: impl Future<Output = io::Result<Spoken>>,
+    limits: Limits,
+    handle: H,
+    watcher: Watcher,
+) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    // Without it a response would still arrive, later.
-    let _ = stream.set_nodelay(true);
+    match handshake.await {
+        Ok(Spoken::Tls(stream)) => connection(stream, limits, handle, watcher).await,
+        Ok(Spoken::Plain(stream)) => {
+            connection(stream, limits, encryption::answer_plain, watcher).await;
+        }
+        Err(error) => tracing::debug!(%error, "a client did not get through the TLS handshake"),
+    }
+}
+
+async fn connection<S, H, F>(stream: S, limits: Limits, handle: H, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
     let service = service_fn(move |request| {
         let answer = handle(request);
         async move { Ok::<_, Infallible>(answer.await) }

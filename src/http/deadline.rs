@@ -80,12 +80,12 @@ impl<S> Deadline<S> {
         self.sleep.as_mut().poll(context)
     }
 
-    /// What a write that came to this result means.
-    fn written(
+    /// What a write, or the flush of one, that came to this result means.
+    fn written<T>(
         &mut self,
-        result: Poll<io::Result<usize>>,
+        result: Poll<io::Result<T>>,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<T>> {
         if result.is_pending() {
             ready!(self.poll_late(context));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -147,7 +147,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
     /// hyper flushes when a response is written to its end: the connection is idle then.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.stream).poll_flush(context))?;
+        // A stream that encrypts holds bytes back until the client takes them.
+        let result = Pin::new(&mut this.stream).poll_flush(context);
+        ready!(this.written(result, context))?;
         if this.phase == Phase::Response {
             this.enter(Phase::Idle);
         }
@@ -158,7 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.phase != Phase::HangUp {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            let result = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.written(result, context))?;
             this.enter(Phase::HangUp);
         }
         let mut bytes = [0; 4096];

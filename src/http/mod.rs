@@ -1,10 +1,14 @@
 //! Serves what was polled last, and asks for a reload.
 //!
 //! It never asks Redis anything and never waits for a poll: a scrape hands out bytes that are
-//! ready. `routes` answers requests, `connections` and `deadline` keep clients within limits.
+//! ready. `routes` answers requests, `connections` and `deadline` keep clients within limits,
+//! `gate` holds what they must pass: `encryption` and `access`.
 
+mod access;
 mod connections;
 mod deadline;
+mod encryption;
+mod gate;
 mod health;
 mod index;
 mod negotiation;
@@ -22,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::publish::Board;
 
+pub use gate::Gate;
 pub use health::health;
 
 use connections::Limits;
@@ -37,6 +42,8 @@ pub struct Services {
     pub board: Board,
     /// Where reloads are asked for.
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// What clients must pass.
+    pub gate: Gate,
     /// What is counted while serving.
     pub counters: Counters,
 }
@@ -48,6 +55,8 @@ pub struct Counters {
     pub scrapes: IntCounter,
     /// Requests at `/probe` and `/scrape` that got an error in the place of a page.
     pub scrape_request_errors: IntCounter,
+    /// Requests that came without the right name and password.
+    pub unauthorized_requests: IntCounter,
 }
 
 /// Listens at an address.
@@ -62,9 +71,10 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` is done, then lets requests that are under way finish, for 4 seconds at
 /// most.
 pub async fn serve(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
+    let gate = services.gate.clone();
     let services = Arc::new(services);
     let handle = move |request| routes::answer(Arc::clone(&services), request);
-    connections::run(listener, Limits::default(), handle, shutdown).await;
+    connections::run(listener, Limits::default(), &gate, handle, shutdown).await;
 }
 
 #[cfg(test)]

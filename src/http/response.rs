@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
-    REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
@@ -19,6 +19,8 @@ const EXPOSITION: HeaderValue =
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+const BASIC: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"redis-namespace-exporter\", charset=\"UTF-8\"");
 /// Nothing is loaded, run or framed: the page brings its style along.
 const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; \
@@ -61,6 +63,13 @@ pub(super) fn not_yet(sentence: impl Into<String>) -> Answer {
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// A request without the right credentials.
+pub(super) fn unauthorized(sentence: &str) -> Answer {
+    let mut response = text(StatusCode::UNAUTHORIZED, sentence);
+    response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
     response
 }
 

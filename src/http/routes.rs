@@ -1,4 +1,5 @@
-//! Request → response. Nothing here waits, but for the answer to a reload.
+//! Request → response. Nothing here waits, but for the answer to a reload and for the hash of a
+//! password that was not seen before.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,6 +8,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::access::Admission;
 use super::response::{self, Answer};
 use super::{ReloadRequest, Services, index, target};
 
@@ -20,17 +22,41 @@ const UNKNOWN_TARGET: &str = "This target is not configured, and only configured
     polled. Add it under `targets:` in the configuration file and reload (SIGHUP, or POST to \
     /-/reload); the page at / lists the targets there are.";
 const UNKNOWN_PATH: &str = "There is nothing here. The page at / lists all paths.";
+const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authentication). They \
+    are those of `web.basic_auth` in the configuration file.";
+const TOO_MANY_PASSWORDS: &str = "Too many passwords are being looked at.";
 const NOT_POLLED: &str = "This target was not polled yet. Its first poll ends within one interval.";
 
 /// Answers one request. The body of the request is never read.
 pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> Answer {
+    let path = request.uri().path();
+    if !is_open(path)
+        && let Some(access) = services.gate.access()
+        && let Some(refusal) = refusal(access.admit(request.headers()).await)
+    {
+        services.counters.unauthorized_requests.inc();
+        return refusal;
+    }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    match request.uri().path() {
+    match path {
         "/-/reload" if request.method() == Method::POST => reload(&services.reload).await,
         "/-/reload" => response::method_not_allowed("POST"),
         path if is_read => read(&services, path, request.uri().query(), request.headers()),
         path if is_known(path) => response::method_not_allowed("GET, HEAD"),
         _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
+    }
+}
+
+/// Whether a path needs no password: those who ask there have none, and learn nothing.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/health" | "/-/healthy" | "/-/ready")
+}
+
+fn refusal(admission: Admission) -> Option<Answer> {
+    match admission {
+        Admission::Granted => None,
+        Admission::Refused => Some(response::unauthorized(NO_ENTRANCE)),
+        Admission::Busy => Some(response::not_yet(TOO_MANY_PASSWORDS)),
     }
 }
 

@@ -19,6 +19,8 @@ mod support;
 
 mod address;
 mod authentication;
+mod certificates;
+mod entrance;
 mod exposition;
 mod footprint;
 mod keys;

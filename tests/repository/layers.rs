@@ -18,13 +18,14 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("info", &[]),
     ("failure", &[]),
     ("supervise", &[]),
-    ("config", &[]),
+    ("tls", &[]),
+    ("config", &["tls"]),
     ("collector", &["config", "info", "metric", "reply"]),
     ("encode", &["metric"]),
     ("outcome", &["failure", "metric"]),
     ("telemetry", &["encode", "failure", "metric"]),
     ("publish", &["encode", "failure", "metric"]),
-    ("connection", &["config", "failure", "reply"]),
+    ("connection", &["config", "failure", "reply", "tls"]),
     (
         "namespace",
         &[
@@ -59,7 +60,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("page", &["encode", "metric", "publish", "telemetry"]),
-    ("http", &["encode", "failure", "metric", "publish"]),
+    (
+        "http",
+        &["config", "encode", "failure", "metric", "publish", "tls"],
+    ),
     (
         "fleet",
         &[

@@ -3,10 +3,11 @@
 use super::{
     PATIENCE, connect, exchange, get, get_and_keep, page, parse, publish, rest, short_limits, start,
 };
+use crate::config::Web;
 use crate::encode::Page;
-use crate::http::bind;
 use crate::http::connections::{self, Limits};
 use crate::http::response;
+use crate::http::{Gate, bind};
 use bytes::Bytes;
 use hyper::StatusCode;
 use proptest::prelude::*;
@@ -222,8 +223,11 @@ async fn a_panic_ends_one_connection_only() {
         assert_ne!(request.uri().path(), "/panic");
         response::text(StatusCode::OK, "fine")
     };
-    let server = connections::run(listener, short_limits(), handle, std::future::pending());
-    let server = tokio::spawn(server);
+    let gate = Gate::new(&Web::default()).unwrap();
+    let server = tokio::spawn(async move {
+        let never = std::future::pending();
+        connections::run(listener, short_limits(), &gate, handle, never).await;
+    });
     let mut other = connect(address).await;
     get_and_keep(&mut other, "/").await;
     assert!(

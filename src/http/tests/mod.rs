@@ -1,6 +1,7 @@
 //! The server on real sockets, with clients that write raw bytes.
 
 mod answers;
+mod entrance;
 mod limits;
 
 use std::net::SocketAddr;
@@ -17,7 +18,8 @@ use tokio::time::timeout;
 
 use super::connections::{self, Limits};
 use super::deadline::Times;
-use super::{Counters, ReloadRequest, Services, bind, routes};
+use super::{Counters, Gate, ReloadRequest, Services, bind, routes};
+use crate::config::Web;
 use crate::encode::Page;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
@@ -49,17 +51,23 @@ struct Server {
 }
 
 async fn start(limits: Limits) -> Server {
+    start_behind(limits, Gate::new(&Web::default()).unwrap()).await
+}
+
+async fn start_behind(limits: Limits, gate: Gate) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let board = Board::default();
     let counters = Counters {
         scrapes: IntCounter::new("scrapes", "-").unwrap(),
         scrape_request_errors: IntCounter::new("errors", "-").unwrap(),
+        unauthorized_requests: IntCounter::new("unauthorized", "-").unwrap(),
     };
     let (reload, reloads) = mpsc::channel(1);
     let services = Services {
         board: board.clone(),
         reload,
+        gate: gate.clone(),
         counters: counters.clone(),
     };
     let services = Arc::new(services);
@@ -68,7 +76,9 @@ async fn start(limits: Limits) -> Server {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let task = tokio::spawn(connections::run(listener, limits, handle, shutdown));
+    let task = tokio::spawn(async move {
+        connections::run(listener, limits, &gate, handle, shutdown).await;
+    });
     Server {
         address,
         board,

@@ -1,5 +1,6 @@
 //! What the live tests stand on: servers, the exporter, HTTP, waiting. No test is here.
 
+pub mod authority;
 pub mod exporter;
 pub mod http;
 pub mod keys;
@@ -11,6 +12,7 @@ pub mod redis;
 pub mod sweep;
 pub mod wait;
 
+pub use authority::{Authority, Pair};
 pub use exporter::{Exporter, Launch};
 pub use page::Page;
 pub use redis::RedisServer;

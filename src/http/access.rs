@@ -1,0 +1,320 @@
+//! Whether the credentials of a request are the right ones. It knows no routes.
+//!
+//! Credentials are compared by keyed digests under a key of this process: in constant time, and
+//! with nothing kept that could be sent again. A bcrypt hash takes a quarter of a second of a
+//! core, so what it has admitted is remembered as such a digest, one hash is worked on at a time,
+//! and a wrong password is followed by a rest: guessing costs a quarter of a core at the most.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use ring::hmac::{self, HMAC_SHA256, Key, Tag};
+use ring::rand::SystemRandom;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use crate::config::Secret;
+
+/// Longest wait for the turn of a hash; shorter than the time that a request may take.
+const TURN_TIME: Duration = Duration::from_secs(5);
+
+/// How long no hash is worked on after a wrong password, in times of what that one took.
+const REST_FACTOR: u32 = 3;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What became of a request's credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    Granted,
+    /// They are missing or wrong.
+    Refused,
+    /// Too many others are being looked at.
+    Busy,
+}
+
+/// The credentials that are asked for. There is no Debug: nothing of them may be printed.
+pub(super) struct Access {
+    key: Key,
+    expected: Expected,
+}
+
+enum Expected {
+    /// The digest of `user:password`.
+    Known(Tag),
+    Hashed(Hashed),
+}
+
+struct Hashed {
+    /// The digest of the user's name.
+    username: Tag,
+    hash: Secret,
+    /// The digest of the `user:password` that was right last.
+    right: Mutex<Option<Tag>>,
+    turn: Arc<Semaphore>,
+}
+
+impl Access {
+    /// Asks for this password.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random numbers.
+    pub(super) fn known(username: &str, password: &str) -> Result<Self, String> {
+        let key = fresh_key()?;
+        let both = format!("{username}:{password}");
+        let expected = Expected::Known(hmac::sign(&key, both.as_bytes()));
+        Ok(Self { key, expected })
+    }
+
+    /// Asks for the password of this bcrypt hash.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random numbers.
+    pub(super) fn hashed(username: &str, hash: &Secret) -> Result<Self, String> {
+        let key = fresh_key()?;
+        let expected = Expected::Hashed(Hashed {
+            username: hmac::sign(&key, username.as_bytes()),
+            hash: hash.clone(),
+            right: Mutex::new(None),
+            turn: Arc::new(Semaphore::new(1)),
+        });
+        Ok(Self { key, expected })
+    }
+
+    /// Looks at the credentials of a request.
+    pub(super) async fn admit(&self, headers: &HeaderMap) -> Admission {
+        let Some(sent) = credentials(headers) else {
+            return Admission::Refused;
+        };
+        match &self.expected {
+            Expected::Known(tag) => granted(self.is(&sent, tag)),
+            Expected::Hashed(hashed) => self.admit_hashed(hashed, &sent).await,
+        }
+    }
+
+    async fn admit_hashed(&self, hashed: &Hashed, sent: &[u8]) -> Admission {
+        if self.was_right(hashed, sent) {
+            return Admission::Granted;
+        }
+        let turn = timeout(TURN_TIME, Arc::clone(&hashed.turn).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Admission::Busy;
+        };
+        // Many scrapes come at once after a start, and the first of them has said it for all.
+        if self.was_right(hashed, sent) {
+            return Admission::Granted;
+        }
+        let (name, password) = split(sent);
+        let is_name = self.is(name, &hashed.username);
+        // The hash is worked on for a wrong name too: an answer's time tells no names.
+        let is_password = verify(password.to_vec(), hashed.hash.clone(), turn).await;
+        if is_name && is_password {
+            let mut right = hashed.right.lock().unwrap_or_else(PoisonError::into_inner);
+            *right = Some(hmac::sign(&self.key, sent));
+        }
+        granted(is_name && is_password)
+    }
+
+    fn was_right(&self, hashed: &Hashed, sent: &[u8]) -> bool {
+        let right = *hashed.right.lock().unwrap_or_else(PoisonError::into_inner);
+        right.is_some_and(|tag| self.is(sent, &tag))
+    }
+
+    /// In constant time.
+    fn is(&self, text: &[u8], tag: &Tag) -> bool {
+        hmac::verify(&self.key, text, tag.as_ref()).is_ok()
+    }
+}
+
+fn fresh_key() -> Result<Key, String> {
+    Key::generate(HMAC_SHA256, &SystemRandom::new())
+        .map_err(|_| "the system has no random numbers".to_owned())
+}
+
+fn granted(is_right: bool) -> Admission {
+    if is_right {
+        Admission::Granted
+    } else {
+        Admission::Refused
+    }
+}
+
+/// The turn goes with the work, which goes on when the client hangs up, and rests where the
+/// password was wrong.
+async fn verify(password: Vec<u8>, hash: Secret, turn: OwnedSemaphorePermit) -> bool {
+    let work = spawn_blocking(move || {
+        let begin = Instant::now();
+        let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false);
+        (is_right, begin.elapsed(), turn)
+    });
+    let Ok((is_right, took, turn)) = work.await else {
+        return false;
+    };
+    if !is_right {
+        tokio::spawn(async move {
+            sleep(took * REST_FACTOR).await;
+            drop(turn);
+        });
+    }
+    is_right
+}
+
+/// The `user:password` that a request brings.
+fn credentials(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let value = headers.get(AUTHORIZATION)?.as_bytes();
+    let end = value.iter().position(|byte| *byte == b' ')?;
+    let (scheme, encoded) = value.split_at_checked(end)?;
+    if !scheme.eq_ignore_ascii_case(b"Basic") {
+        return None;
+    }
+    BASE64.decode(encoded.trim_ascii()).ok()
+}
+
+/// The name of the user and the password, which may hold colons.
+fn split(sent: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = sent.splitn(2, |byte| *byte == b':');
+    (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    fn request(scheme: &str, sent: &[u8]) -> HeaderMap {
+        let value = format!("{scheme} {}", BASE64.encode(sent));
+        let value = HeaderValue::from_str(&value).unwrap();
+        HeaderMap::from_iter([(AUTHORIZATION, value)])
+    }
+
+    fn hashed(password: &str, cost: u32) -> Access {
+        let hash = bcrypt::hash(password, cost).unwrap();
+        Access::hashed("user", &Secret::new(hash)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_the_right_name_with_the_right_password_is_granted() {
+        for access in [
+            Access::known("user", "pass:word").unwrap(),
+            hashed("pass:word", 4),
+        ] {
+            // The second time round a digest answers for the hash.
+            for _ in 0..2 {
+                for (sent, expected) in [
+                    (&b"user:pass:word"[..], Admission::Granted),
+                    (b"user:pass:wor", Admission::Refused),
+                    (b"user:pass", Admission::Refused),
+                    (b"User:pass:word", Admission::Refused),
+                    (b":pass:word", Admission::Refused),
+                    (b"user:", Admission::Refused),
+                    (b"user", Admission::Refused),
+                    (b"", Admission::Refused),
+                    (b"\xff\x00:\xff", Admission::Refused),
+                ] {
+                    assert_eq!(access.admit(&request("Basic", sent)).await, expected);
+                }
+            }
+            let lower = request("bAsIc", b"user:pass:word");
+            assert_eq!(access.admit(&lower).await, Admission::Granted);
+            let other = request("Bearer", b"user:pass:word");
+            assert_eq!(access.admit(&other).await, Admission::Refused);
+            assert_eq!(access.admit(&HeaderMap::new()).await, Admission::Refused);
+        }
+    }
+
+    /// As crypt(3) of libxcrypt makes them.
+    #[tokio::test]
+    async fn hashes_of_other_programs_are_understood() {
+        for hash in [
+            "$2a$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm",
+            "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm",
+            "$2y$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm",
+        ] {
+            let access = Access::hashed("user", &Secret::new(hash)).unwrap();
+            let right = request("Basic", b"user:hunter2");
+            assert_eq!(access.admit(&right).await, Admission::Granted, "{hash}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_right_password_is_hashed_once() {
+        let access = hashed("right", 9);
+        let right = request("Basic", b"user:right");
+        let first = Instant::now();
+        assert_eq!(access.admit(&right).await, Admission::Granted);
+        let first = first.elapsed();
+        let later = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(access.admit(&right).await, Admission::Granted);
+        }
+        assert!(later.elapsed() < first / 2, "{:?}", later.elapsed());
+    }
+
+    #[tokio::test]
+    async fn who_was_right_once_does_not_wait_for_those_who_guess() {
+        let access = Arc::new(hashed("right", 8));
+        let right = request("Basic", b"user:right");
+        assert_eq!(access.admit(&right).await, Admission::Granted);
+        let guesses: Vec<_> = (0..20)
+            .map(|at| {
+                let access = Arc::clone(&access);
+                let wrong = request("Basic", format!("user:{at}").as_bytes());
+                tokio::spawn(async move { access.admit(&wrong).await })
+            })
+            .collect();
+        sleep(Duration::from_millis(1)).await;
+        let begin = Instant::now();
+        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert!(begin.elapsed() < Duration::from_millis(500));
+        guesses.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn one_guess_is_worked_on_at_a_time_and_a_rest_follows() {
+        let access = hashed("right", 7);
+        let wrong = request("Basic", b"user:wrong");
+        let begin = Instant::now();
+        assert_eq!(access.admit(&wrong).await, Admission::Refused);
+        let one = begin.elapsed();
+        let begin = Instant::now();
+        let more = tokio::join!(
+            access.admit(&wrong),
+            access.admit(&wrong),
+            access.admit(&wrong)
+        );
+        assert_eq!(
+            more,
+            (Admission::Refused, Admission::Refused, Admission::Refused)
+        );
+        assert!(begin.elapsed() > one * 6, "{one:?} {:?}", begin.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_without_panic(value in proptest::collection::vec(32_u8..=255, 0..60)) {
+            let value = HeaderValue::from_bytes(&value);
+            prop_assume!(value.is_ok());
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, value.unwrap())]);
+            let _ = credentials(&headers);
+        }
+
+        #[test]
+        fn what_was_encoded_is_what_is_read(sent: Vec<u8>) {
+            prop_assert_eq!(credentials(&request("Basic", &sent)), Some(sent));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The configuration of a TLS server for HTTP/1.1.
+
+use std::sync::Arc;
+
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+
+use super::pem::Identity;
+use super::provider;
+
+/// The oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// Only 1.3.
+    Tls13,
+}
+
+const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+/// Shows this certificate, and demands one of these authorities from clients where they are given.
+///
+/// # Errors
+///
+/// The certificates cannot be used.
+pub fn server(
+    identity: Identity,
+    client_authorities: Option<RootCertStore>,
+    oldest: Version,
+) -> Result<ServerConfig, String> {
+    let versions = match oldest {
+        Version::Tls12 => FROM_12,
+        Version::Tls13 => FROM_13,
+    };
+    let provider = provider();
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .map_err(|error| error.to_string())?;
+    let builder = match client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
+        }
+    };
+    let Identity { chain, key } = identity;
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| error.to_string())?;
+    // Clients that offer HTTP/2 first learn that there is none.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,151 @@
+//! TLS to servers with a private authority, which may demand a certificate of us.
+
+use crate::support::{Authority, Exporter, Launch, Page, Pair, RedisServer, port};
+
+/// A server behind TLS, and its TLS port.
+struct Encrypted {
+    server: RedisServer,
+    port: u16,
+}
+
+/// A server that shows one certificate and trusts this authority's clients.
+fn encrypted(shown: &Pair, authority: &Authority, demands: &str, version: &str) -> Encrypted {
+    let port = port::free();
+    let server = RedisServer::start(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &shown.certificate,
+        "--tls-key-file",
+        &shown.key,
+        "--tls-ca-cert-file",
+        &authority.file,
+        "--tls-auth-clients",
+        demands,
+        "--tls-protocols",
+        version,
+    ]);
+    Encrypted { server, port }
+}
+
+fn any_client(shown: &Pair, authority: &Authority) -> Encrypted {
+    encrypted(shown, authority, "no", "TLSv1.2 TLSv1.3")
+}
+
+impl Encrypted {
+    /// An exporter with this `tls` section, which knows no roots of the system.
+    fn exporter(&self, tls: &str) -> Exporter {
+        Launch::configured(&format!(
+            "poll: {{interval: 500ms, timeout: 500ms}}\n\
+             targets: [{{url: 'rediss://localhost:{}', tls: {{{tls}}}}}]\n",
+            self.port
+        ))
+        .start()
+    }
+}
+
+fn fails(exporter: &Exporter, detail: &str) {
+    exporter.until_failed("tls");
+    assert!(exporter.log().contains(detail), "{}", exporter.log());
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_it_is_named() {
+    let authority = Authority::new();
+    let tls = any_client(&authority.sign("localhost"), &authority);
+    let exporter = tls.exporter(&format!("ca_file: {}", authority.file));
+    exporter.until("the server", Page::is_up);
+    let stranger = Authority::new();
+    let other = tls.exporter(&format!("ca_file: {}", stranger.file));
+    fails(&other, "UnknownIssuer");
+}
+
+#[test]
+fn a_certificate_for_another_name_needs_that_name() {
+    let authority = Authority::new();
+    let tls = any_client(&authority.sign("redis.internal"), &authority);
+    let ca = format!("ca_file: {}", authority.file);
+    let named = tls.exporter(&format!("{ca}, server_name: redis.internal"));
+    named.until("the server", Page::is_up);
+    fails(&tls.exporter(&ca), "not valid for name");
+    let wrong = tls.exporter(&format!("{ca}, server_name: other.internal"));
+    fails(&wrong, "not valid for name");
+}
+
+#[test]
+fn a_certificate_that_ran_out_is_a_failure_unless_nothing_is_verified() {
+    let authority = Authority::new();
+    let tls = any_client(&authority.sign_expired("other.example"), &authority);
+    let ca = format!("ca_file: {}, server_name: other.example", authority.file);
+    fails(&tls.exporter(&ca), "expired");
+    let blind = tls.exporter("insecure_skip_verify: true");
+    blind.until("the server", Page::is_up);
+    assert!(blind.log().contains("are not verified"), "{}", blind.log());
+    assert!(!tls.exporter(&ca).log().contains("are not verified"));
+}
+
+#[test]
+fn a_server_that_demands_a_certificate_gets_it_or_is_a_clear_failure() {
+    let authority = Authority::new();
+    let shown = authority.sign("localhost");
+    let ours = authority.sign("exporter");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let tls = encrypted(&shown, &authority, "yes", version);
+        let ca = format!("ca_file: {}", authority.file);
+        let with = |pair: &Pair| {
+            let Pair { certificate, key } = pair;
+            tls.exporter(&format!("{ca}, cert_file: {certificate}, key_file: {key}"))
+        };
+        with(&ours).until("the server", Page::is_up);
+        fails(&tls.exporter(&ca), "a client certificate");
+        let expired = authority.sign_expired("exporter");
+        fails(&with(&expired), "the server refuses our client certificate");
+    }
+}
+
+#[test]
+fn rotated_files_are_taken_up_at_the_next_connect() {
+    let old = Authority::new();
+    let first = any_client(&old.sign("localhost"), &old);
+    let ca = format!("ca_file: {}", old.file);
+    let exporter = first.exporter(&ca);
+    exporter.until("the server", Page::is_up);
+    // Another authority signs from now on, and then the server comes back.
+    let new = Authority::new();
+    let shown = new.sign("localhost");
+    first.server.ask(&[
+        "CONFIG",
+        "SET",
+        "tls-cert-file",
+        &shown.certificate,
+        "tls-key-file",
+        &shown.key,
+        "tls-ca-cert-file",
+        &new.file,
+    ]);
+    first.server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    fails(&exporter, "invalid peer certificate");
+    std::fs::copy(&new.file, &old.file).unwrap();
+    exporter.until("the server with its new certificate", Page::is_up);
+}
+
+#[test]
+fn files_that_are_no_good_end_the_start() {
+    let authority = Authority::new();
+    let (one, other) = (authority.sign("one"), authority.sign("other"));
+    let finished = Launch::configured(&format!(
+        "tls: {{ca_file: {}, cert_file: {}, key_file: {}}}\n\
+         targets: [{{url: 'rediss://localhost:1', tls: {{cert_file: {}}}}}]\n",
+        one.key, one.certificate, other.key, one.certificate
+    ))
+    .run();
+    assert_eq!(finished.code(), 78, "{}", finished.stderr);
+    for expected in [
+        "tls.ca_file: ",
+        "holds no certificate",
+        "is not the key of the certificate",
+        "targets[0].tls.cert_file: has no `key_file` beside it",
+    ] {
+        assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    }
+}
