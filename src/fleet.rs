@@ -118,7 +118,7 @@ impl Fleet {
     }
 
     fn start_poll(&self, target: &Target, slot: &Arc<Slot>, start: Start) -> AbortHandle {
-        let place = Arc::clone(slot);
+        let (place, interval) = (Arc::clone(slot), target.poll.interval);
         let (target, slot) = (target.clone(), Arc::clone(slot));
         let (name, telemetry) = (target.name.clone(), self.telemetry.clone());
         let task = move |is_restart: bool| {
@@ -133,7 +133,7 @@ impl Fleet {
         let on_break = move || {
             telemetry.panicked(&broken);
             // What the broken task published must not look fresh.
-            poll::publish_break(&at);
+            poll::publish_break(&at, interval);
         };
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }

@@ -35,6 +35,13 @@ static LAST_POLL: Family<0> = Family::gauge(
     Unit::Seconds,
     "When the last poll ended: the age of all values of the target.",
 );
+static POLL_INTERVAL: Family<0> = Family::gauge(
+    "redis_exporter_poll_interval_seconds",
+    &[],
+    source("the poll", ""),
+    Unit::Seconds,
+    "How long it is from one poll to the next, as configured.",
+);
 static CONNECT_TIME: Family<0> = Family::gauge(
     "redis_exporter_last_scrape_connect_time_seconds",
     &[],
@@ -79,6 +86,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         LAST_ERROR.descriptor(),
         LAST_DURATION.descriptor(),
         LAST_POLL.descriptor(),
+        POLL_INTERVAL.descriptor(),
         CONNECT_TIME.descriptor(),
         PING_TIME.descriptor(),
         COLLECTOR_SUCCESS.descriptor(),
@@ -105,6 +113,8 @@ pub struct Times {
     pub duration: Duration,
     /// The end of the poll, in seconds since the epoch.
     pub ended_at: f64,
+    /// From the start of one poll to the start of the next, as configured.
+    pub interval: Duration,
 }
 
 /// What a successful poll knows beside its samples.
@@ -116,6 +126,15 @@ pub struct Success {
     pub ping: Option<Duration>,
     /// The collectors that were asked.
     pub collectors: Vec<CollectorOutcome>,
+}
+
+impl Success {
+    /// The collectors of which the server refused a question.
+    #[must_use]
+    pub fn refused(&self) -> Vec<&'static str> {
+        let refused = self.collectors.iter().filter(|outcome| !outcome.success);
+        refused.map(|outcome| outcome.name).collect()
+    }
 }
 
 /// Adds the samples of a poll that succeeded, and seals the snapshot.
@@ -166,4 +185,5 @@ fn push_common(snapshot: &mut Snapshot, failure: Option<Reason>, times: Times) {
     snapshot.push(&LAST_ERROR, [reason], f64::from(failure.is_some()));
     snapshot.push(&LAST_DURATION, [], times.duration.as_secs_f64());
     snapshot.push(&LAST_POLL, [], times.ended_at);
+    snapshot.push(&POLL_INTERVAL, [], times.interval.as_secs_f64());
 }

@@ -23,6 +23,8 @@ pub struct Publication {
     pub polled_at: SystemTime,
     /// What answers, as `redis 7.0 standalone`; empty where that is not known.
     pub server: String,
+    /// The collectors of which the server refused a question.
+    pub refused: Vec<&'static str>,
 }
 
 /// A page that is written when it is first read, or before.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::encode::encode;
 use crate::failure::Failure;
 use crate::metric::Snapshot;
@@ -30,7 +30,7 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
         let result = poll.await.map_err(io::Error::other)?;
         let snapshot = result.unwrap_or_else(|failure| {
             all_up = false;
-            report(&target.name, &failure)
+            report(target, &failure)
         });
         snapshots.push((&target.name, snapshot));
     }
@@ -43,11 +43,13 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
     Ok(all_up)
 }
 
-fn report(name: &str, failure: &Failure) -> Snapshot {
+fn report(target: &Target, failure: &Failure) -> Snapshot {
+    let name = &target.name;
     tracing::error!(name, %failure, "the poll failed");
     let times = Times {
         duration: std::time::Duration::ZERO,
         ended_at: poll::now(),
+        interval: target.poll.interval,
     };
     outcome::failed(failure.reason, times)
 }

@@ -4,15 +4,22 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::target::probe_link;
+use crate::failure::Reason;
 use crate::publish::{Publication, Slot};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.6rem}h2{font-size:1.2rem}\
 table{border-collapse:collapse;width:100%}\
-th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #8884;\
-overflow-wrap:anywhere}\
-.up{color:#2a8a3e}.down{color:#d1382f;font-weight:600}";
+th,td{text-align:left;vertical-align:top;padding:.4rem 1.2rem .4rem 0;white-space:nowrap}\
+tr{border-bottom:1px solid #8884}\
+td:nth-child(-n+2){white-space:normal;overflow-wrap:anywhere}\
+small{display:block;white-space:normal;color:CanvasText;font-weight:400}\
+.up{color:light-dark(#1b7a30,#4cc267)}.part{color:light-dark(#a05a00,#e0a030)}\
+.down{color:light-dark(#c62828,#ff6b60);font-weight:600}\
+@media(max-width:48rem){thead{display:none}tr,td{display:block;white-space:normal}\
+tr{padding:.6rem 0}td{padding:0}td:last-child:not(:empty)::before{content:\"polled \"}}";
 
 /// The whole document. Everything that comes from outside is escaped.
 pub(super) fn document(slots: &[Arc<Slot>], now: SystemTime) -> String {
@@ -43,26 +50,48 @@ pub(super) fn document(slots: &[Arc<Slot>], now: SystemTime) -> String {
 fn row(slot: &Slot, now: SystemTime) -> String {
     let latest = slot.latest();
     let latest = latest.as_deref();
-    let (class, state) = state(latest);
     format!(
-        "<tr><td><a href=\"{}\">{}</a></td><td>{}</td><td class=\"{class}\">{state}</td>\
+        "<tr><td><a href=\"{}\">{}</a></td><td>{}</td>{}\
          <td>{}</td><td>{}</td></tr>\n",
         escaped(&probe_link(&slot.name)),
         escaped(&slot.name),
         escaped(&slot.address),
+        state(latest),
         escaped(latest.map_or("", |publication| &publication.server)),
         age(latest, now),
     )
 }
 
-/// The class of the cell and its words.
-fn state(latest: Option<&Publication>) -> (&'static str, &'static str) {
-    match latest {
-        None => ("", "not polled yet"),
-        Some(publication) => match publication.failure {
-            None => ("up", "up"),
-            Some(reason) => ("down", reason.as_str()),
-        },
+/// The cell that says whether the target is up, and what else there is to know of that.
+fn state(latest: Option<&Publication>) -> String {
+    let Some(publication) = latest else {
+        return "<td>not polled yet</td>".to_owned();
+    };
+    if let Some(reason) = publication.failure {
+        let (word, meaning) = (reason.as_str(), meaning(reason));
+        return format!("<td class=\"down\">down: {word}<small>{meaning}</small></td>");
+    }
+    if publication.refused.is_empty() {
+        return "<td class=\"up\">up</td>".to_owned();
+    }
+    // The names are the collectors' own, so there is nothing to escape.
+    let refused = publication.refused.join(", ");
+    format!("<td class=\"part\">up<small>the server refuses: {refused}</small></td>")
+}
+
+const fn meaning(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Dns => "the host name could not be resolved",
+        Reason::Refused => "nothing listens at the address",
+        Reason::Timeout => "no answer in time",
+        Reason::Tls => "no agreement on TLS",
+        Reason::Auth => "user or password not accepted",
+        Reason::Denied => "the user is not permitted to",
+        Reason::Loading => "the server is loading its data",
+        Reason::MaxClients => "the server has as many clients as it allows",
+        Reason::Protocol => "the answer is none of Redis",
+        Reason::Closed => "the connection was closed",
+        Reason::Other => "the log says more",
     }
 }
 
@@ -107,6 +136,7 @@ mod tests {
             failure,
             polled_at: SystemTime::UNIX_EPOCH,
             server: server.to_owned(),
+            refused: Vec::new(),
         }
     }
 
@@ -132,11 +162,27 @@ mod tests {
             "Targets (3)",
             "<a href=\"probe?target=cache\">cache</a></td><td>redis://a:1</td>\
              <td class=\"up\">up</td><td>redis 7.0 standalone</td><td>7 s ago</td>",
-            "<td>redis://b:2</td><td class=\"down\">refused</td><td></td><td>7 s ago</td>",
-            "<td>redis://c:3</td><td class=\"\">not polled yet</td><td></td><td></td>",
+            "<td>redis://b:2</td><td class=\"down\">down: refused\
+             <small>nothing listens at the address</small></td><td></td><td>7 s ago</td>",
+            "<td>redis://c:3</td><td>not polled yet</td><td></td><td></td>",
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
+    }
+
+    #[test]
+    fn what_a_server_refuses_is_named() {
+        let board = Board::default();
+        let slot = board.slot("narrow", "redis://a:1");
+        let refused = vec!["config", "slowlog"];
+        slot.publish(Publication {
+            refused,
+            ..publication(None, "")
+        });
+        board.list(vec![slot]);
+        let page = shown(&board);
+        let cell = "<td class=\"part\">up<small>the server refuses: config, slowlog</small></td>";
+        assert!(page.contains(cell), "{page}");
     }
 
     #[test]

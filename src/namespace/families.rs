@@ -177,12 +177,20 @@ static PASS_TIMESTAMP: Family<0> = Family::gauge(
     "When the last complete pass ended, as Unix time.",
 );
 
+static MIN_PASS_INTERVAL: Family<0> = Family::gauge(
+    "redis_exporter_sweep_min_pass_interval_seconds",
+    &[],
+    source("SCAN", ""),
+    Unit::Seconds,
+    "How long it is from the start of one pass to the start of the next at least, as configured.",
+);
+
 static INDUCED_LOOKUPS: Family<1> = Family::counter(
     "redis_exporter_sweep_induced_lookups_total",
     &["result"],
     source("PTTL", ""),
     Unit::One,
-    "Keyspace hits and misses in INFO that the sweep has caused.",
+    "Keyspace hits and misses in INFO of the target that the sweep has caused; none where it walks a server in the target's place.",
 );
 
 static SERVER_SECONDS: Family<0> = Family::counter(
@@ -242,6 +250,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         PASSES.descriptor(),
         PASS_DURATION.descriptor(),
         PASS_TIMESTAMP.descriptor(),
+        MIN_PASS_INTERVAL.descriptor(),
         INDUCED_LOOKUPS.descriptor(),
         SERVER_SECONDS.descriptor(),
         RANDOM_ORDER.descriptor(),
@@ -285,9 +294,11 @@ pub struct Progress {
     pub pass_duration: Option<f64>,
     /// When the last complete pass ended, in seconds of Unix time.
     pub pass_timestamp: Option<f64>,
-    /// Keyspace hits that the sweep has caused.
+    /// The time from the start of one pass to the start of the next, at the least, in seconds.
+    pub min_pass_interval: f64,
+    /// Keyspace hits of the target that the sweep has caused.
     pub induced_hits: u64,
-    /// Keyspace misses that the sweep has caused.
+    /// Keyspace misses of the target that the sweep has caused.
     pub induced_misses: u64,
     /// Time of the server that it has taken, in seconds.
     pub server_seconds: f64,
@@ -406,6 +417,7 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
         (&KEYS_VISITED, float(progress.keys_visited)),
         (&KEYS_VANISHED, float(progress.keys_vanished)),
         (&PASSES, float(progress.passes)),
+        (&MIN_PASS_INTERVAL, progress.min_pass_interval),
         (&SERVER_SECONDS, progress.server_seconds),
         (&RANDOM_ORDER, f64::from(u8::from(progress.random_order))),
         (&SUCCESS, f64::from(u8::from(progress.success))),
@@ -594,6 +606,7 @@ mod tests {
             "redis_exporter_sweep_induced_lookups_total miss",
             "redis_exporter_sweep_keys_vanished_total",
             "redis_exporter_sweep_keys_visited_total",
+            "redis_exporter_sweep_min_pass_interval_seconds",
             "redis_exporter_sweep_passes_total",
             "redis_exporter_sweep_question_success memory",
             "redis_exporter_sweep_question_success scan",

@@ -208,19 +208,22 @@ fn publish(
     let times = Times {
         duration: started.elapsed(),
         ended_at: seconds_since_epoch(polled_at),
+        interval: target.poll.interval,
     };
-    let (snapshot, failure) = match result {
+    let (snapshot, failure, refused) = match result {
         Ok((snapshot, success)) => {
             if memory.state.replace(Ok(())) != Some(Ok(())) {
                 let (name, address) = (&target.name, target.address.to_string());
                 info!(name, address, server = memory.server, "the server answers");
             }
             memory.failures_in_a_row = 0;
-            (outcome::succeeded(snapshot, &success, times), None)
+            let snapshot = outcome::succeeded(snapshot, &success, times);
+            (snapshot, None, success.refused())
         }
         Err(failure) => {
             note_failure(target, telemetry, memory, &failure);
-            (outcome::failed(failure.reason, times), Some(failure.reason))
+            let snapshot = outcome::failed(failure.reason, times);
+            (snapshot, Some(failure.reason), Vec::new())
         }
     };
     let server = memory.server.clone();
@@ -229,21 +232,24 @@ fn publish(
         failure,
         polled_at,
         server,
+        refused,
     });
 }
 
 /// Publishes that a poll failed, for a task that broke off and could not do so itself.
-pub fn publish_break(slot: &Slot) {
+pub fn publish_break(slot: &Slot, interval: Duration) {
     let polled_at = SystemTime::now();
     let times = Times {
         duration: Duration::ZERO,
         ended_at: seconds_since_epoch(polled_at),
+        interval,
     };
     slot.publish(Publication {
         snapshot: outcome::failed(Reason::Other, times),
         failure: Some(Reason::Other),
         polled_at,
         server: String::new(),
+        refused: Vec::new(),
     });
 }
 
@@ -295,6 +301,7 @@ pub async fn once(target: &Target, telemetry: &Telemetry) -> Result<Snapshot, Fa
     let times = Times {
         duration: started.elapsed(),
         ended_at,
+        interval: target.poll.interval,
     };
     Ok(outcome::succeeded(snapshot, &success, times))
 }

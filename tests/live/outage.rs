@@ -30,6 +30,8 @@ fn a_killed_server_is_down_and_back_within_one_interval() {
         let reason = page.failure().unwrap();
         assert!(["closed", "refused"].contains(&reason.as_str()), "{reason}");
         assert!(page.get("redis_uptime_in_seconds", &[]).is_none());
+        // What is configured is known of a server that is down too: rules compare with it.
+        assert_eq!(page.value("redis_exporter_poll_interval_seconds", &[]), 1.0);
         // Long enough that pauses between attempts would have grown beyond the interval.
         exporter.polls(3);
         exporter.until_failed("refused");

@@ -19,6 +19,10 @@ fn each_database_has_its_own_numbers() {
     keys::write(&server, 7, 40, "call('SET', 'session:' .. i, 1)");
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert_eq!(
+        page.value("redis_exporter_sweep_min_pass_interval_seconds", &[]),
+        1.0
+    );
     for (database, keys) in [("db0", 1_000.0), ("db3", 500.0), ("db7", 40.0)] {
         let labels = [("db", database), ("key_namespace", "session")];
         assert_eq!(page.value("redis_key_namespace_keys", &labels), keys);
@@ -83,6 +87,16 @@ fn a_replica_is_walked_in_the_place_of_the_target() {
     assert!(sweep::connections(&primary).is_empty());
     assert_eq!(sweep::connections(&replica).len(), 1);
     assert!(replica.exporter_connections().is_empty());
+    // The lookups are the replica's: to subtract them from the target's would be wrong.
+    for result in ["hit", "miss"] {
+        let lookups = page.value(
+            "redis_exporter_sweep_induced_lookups_total",
+            &[("result", result)],
+        );
+        assert_eq!(lookups, 0.0, "{result}");
+    }
+    assert_eq!(primary.info("keyspace_hits").as_deref(), Some("0"));
+    assert_ne!(replica.info("keyspace_hits").as_deref(), Some("0"));
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn publish(slot: &Slot, page: Page) {
         failure: None,
         polled_at: SystemTime::now(),
         server: String::new(),
+        refused: Vec::new(),
     });
 }
 

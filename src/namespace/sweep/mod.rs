@@ -82,6 +82,9 @@ pub async fn run(target: Target, namespaces: Arc<[Namespace]>, slot: Arc<Slot>, 
     sleep(delay).await;
     let origin = origin(&target);
     let mut record = Record::new(&namespaces, &target.sweep, &target.keys);
+    if origin.address != target.address {
+        record.note_other_server();
+    }
     let mut failures = 0;
     let mut reason = None;
     loop {

@@ -71,6 +71,8 @@ pub struct Record {
     is_uniform: bool,
     doubts: u32,
     progress: Progress,
+    /// Whether the server that is walked is the target, and not one in its place.
+    walks_the_target: bool,
     /// What `keys` asks for.
     ledger: Ledger,
 }
@@ -104,7 +106,11 @@ impl Record {
             can_walk_in_random_order: false,
             is_uniform: true,
             doubts: 0,
-            progress: Progress::default(),
+            progress: Progress {
+                min_pass_interval: sweep.min_pass_interval.as_secs_f64(),
+                ..Progress::default()
+            },
+            walks_the_target: true,
             ledger: Ledger::new(keys, sweep.largest_keys),
         }
     }
@@ -119,6 +125,12 @@ impl Record {
     #[must_use]
     pub const fn keys_visited(&self) -> u64 {
         self.progress.keys_visited
+    }
+
+    /// Notes that another server is walked in the target's place: lookups there are none of the
+    /// target's.
+    pub fn note_other_server(&mut self) {
+        self.walks_the_target = false;
     }
 
     /// Notes in which order a server can be walked, and whether a stretch of the walk is a uniform
@@ -195,8 +207,7 @@ impl Record {
         let group = self.matcher.classify(database, key);
         let is_folded = self.matcher.folded_keys() > folded_before;
         let (policy, _) = self.policies.get(&group).copied().unwrap_or_default();
-        self.progress.induced_hits += u64::from(found.hits);
-        self.progress.induced_misses += u64::from(found.misses);
+        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
         self.progress.keys_vanished += u64::from(found.is_gone);
         self.ledger.see(database, key, found.details);
         let Some(tally) = self.window(database).tally(group) else {
@@ -209,6 +220,13 @@ impl Record {
         }
         if is_folded {
             tally.fold();
+        }
+    }
+
+    fn note_lookups(&mut self, hits: u64, misses: u64) {
+        if self.walks_the_target {
+            self.progress.induced_hits += hits;
+            self.progress.induced_misses += misses;
         }
     }
 
@@ -250,8 +268,7 @@ impl Record {
             sizes,
             items,
         } = inspection;
-        self.progress.induced_hits += lookups.hits;
-        self.progress.induced_misses += lookups.misses;
+        self.note_lookups(lookups.hits, lookups.misses);
         let lookup = self.costs.of(Probe::Type);
         let microseconds = to_float(lookups.hits + lookups.misses) * lookup
             + to_float(sizes) * self.costs.of(Probe::Memory)

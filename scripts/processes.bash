@@ -1,0 +1,148 @@
+# Starts servers for other scripts, and ends them. It is sourced, not run:
+#
+#   . scripts/processes.bash
+#
+# Logs and data are in $dir, which is made by make_dir. When the script ends, whatever the reason,
+# nothing is left that was started here.
+
+me=$(basename "$0")
+say() { echo "$me: $*"; }
+fail() {
+  echo "$me: $*" >&2
+  exit 1
+}
+
+dir=
+make_dir() {
+  dir=$(mktemp -d "${TMPDIR:-/tmp}/redis-namespace-exporter-$me.XXXXXX")
+}
+
+# What was started, in its order, and the process ids.
+started=()
+declare -A process=()
+
+# Starts a command in a session of its own: Ctrl-C then reaches only the script, which ends the
+# rest in order. The name is that of its log.
+start() {
+  local name=$1
+  shift
+  setsid "$@" >>"$dir/$name.log" 2>&1 &
+  started+=("$name")
+  process[$name]=$!
+  # Bash is not to tell of its end.
+  disown
+}
+
+runs() { kill -0 "${process[$1]}" 2>/dev/null; }
+
+# From here on it may end by itself: its number may be another process by then.
+forget() {
+  local name=$1 kept=() other
+  for other in "${started[@]}"; do
+    [ "$other" = "$name" ] || kept+=("$other")
+  done
+  started=("${kept[@]}")
+  unset "process[$name]"
+}
+
+# Ends one with a signal, by its process id, and waits for it.
+stop() {
+  local name=$1 signal=${2:-TERM} pid=${process[$1]}
+  forget "$name"
+  kill -"$signal" "$pid" 2>/dev/null || true
+  for _ in $(seq 100); do
+    kill -0 "$pid" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+}
+
+clean_up() {
+  trap '' INT TERM
+  while [ ${#started[@]} -gt 0 ]; do
+    stop "${started[-1]}"
+  done
+  if [ -n "$dir" ]; then
+    rm -rf "$dir"
+  fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+show_log() {
+  echo "--- end of $1.log:" >&2
+  tail -n 15 "$dir/$1.log" >&2
+}
+
+# Fails when something that was started has ended by itself.
+check_running() {
+  local name
+  for name in "${started[@]}"; do
+    if ! runs "$name"; then
+      show_log "$name"
+      fail "$name ended by itself"
+    fi
+  done
+}
+
+# For a script to say more about what it waited for in vain.
+explain() { :; }
+
+# Waits until a command succeeds, at most so many seconds.
+wait_for() {
+  local what=$1 limit=$2
+  shift 2
+  local until=$((SECONDS + limit))
+  until "$@" >/dev/null 2>&1; do
+    check_running
+    if [ "$SECONDS" -ge "$until" ]; then
+      explain >&2
+      fail "$what: not so within $limit s (waited for: $*)"
+    fi
+    sleep 0.2
+  done
+}
+
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Below the ports that the kernel hands out, and so low that a cluster's bus port (10,000
+# higher) is below them as well.
+next_port=$((12000 + RANDOM % 8000))
+port=
+take_port() {
+  while next_port=$((next_port + 1)) && ! port_is_free "$next_port"; do :; done
+  port=$next_port
+}
+
+cli() { redis-cli -h 127.0.0.1 -p "$@"; }
+answers() { [ "$(cli "$1" ping 2>/dev/null)" = PONG ]; }
+
+# Starts a Redis: its name, its port, more arguments.
+start_redis() {
+  local name=$1 at=$2
+  shift 2
+  mkdir -p "$dir/$name"
+  start "$name" redis-server "$@" --bind 127.0.0.1 --port "$at" --dir "$dir/$name" --daemonize no
+  wait_for "$name answers" 10 answers "$at"
+}
+
+# Where the distribution puts Prometheus and Alertmanager; not all have /usr/sbin in the path.
+PATH=$PATH:/usr/sbin:/sbin
+
+is_ready() { curl --fail --silent --max-time 2 "$1/-/ready"; }
+
+# Starts a Prometheus with $dir/prometheus.yml: its port, more arguments.
+start_prometheus_at() {
+  local at=$1
+  shift
+  start prometheus prometheus --config.file "$dir/prometheus.yml" --storage.tsdb.path "$dir/tsdb" \
+    --web.listen-address "127.0.0.1:$at" "$@"
+  wait_for "Prometheus is ready" 30 is_ready "http://127.0.0.1:$at"
+}
+
+# Starts an Alertmanager with a configuration, alone: the file, its port.
+start_alertmanager_at() {
+  start alertmanager prometheus-alertmanager --config.file "$1" --storage.path "$dir/alertmanager" \
+    --cluster.listen-address= --web.listen-address "127.0.0.1:$2"
+  wait_for "Alertmanager is ready" 30 is_ready "http://127.0.0.1:$2"
+}
