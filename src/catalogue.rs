@@ -2,6 +2,7 @@
 //!
 //! A reader of the rows, not a second list: what is not a row is not here.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::collector::info::left_out::LEFT_OUT;
@@ -27,43 +28,56 @@ pub fn families() -> Vec<&'static Descriptor> {
     families
 }
 
+/// What recordings of servers tell about the rows.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Which servers are recorded, in words.
+    pub servers: String,
+    /// On which of them each family was seen, by the name of the family.
+    pub seen_on: BTreeMap<&'static str, String>,
+    /// How many series each of them has, as a table.
+    pub series: String,
+}
+
 /// The text of METRICS.md.
 #[must_use]
-pub fn markdown() -> String {
-    let mut page = String::from(INTRODUCTION);
+pub fn markdown(recorded: &Recorded) -> String {
+    let mut page = INTRODUCTION.replace("SERVERS", &recorded.servers);
+    let seen_on = |family: &Descriptor| {
+        let seen = recorded.seen_on.get(family.name);
+        seen.map_or("no recorded server", String::as_str)
+    };
     for collector in collector::ALL {
         page.push_str(&heading(collector));
-        page.push_str(&table((collector.families)()));
+        page.push_str(&table((collector.families)(), Some(&seen_on)));
     }
     page.push_str(
         "\n## Key namespaces\n\nWhat the walk over the keyspace found, and how far it is. It needs \
          `+scan`, `+type`, `+pttl`, `+memory|usage`, `+info`.\n",
     );
-    page.push_str(&table(namespaces::families()));
+    page.push_str(&table(namespaces::families(), None));
     page.push_str(
         "\n## Single keys, patterns and groups\n\nWhat `keys` and `sweep.largest_keys` ask for; off \
          by default. Single keys need `+select`, `+strlen`, `+llen`, `+scard`, `+zcard`, `+hlen`, \
          `+xlen`, and `+getrange` for values.\n",
     );
-    page.push_str(&table(keys::families()));
+    page.push_str(&table(keys::families(), None));
     page.push_str(
         "\n## Streams\n\nWhat `keys.streams` and `keys.single_streams` ask for; off by default. They \
-         need `+type`, `+select`, `+xinfo|stream`, `+xinfo|groups`, `+xinfo|consumers`. Servers \
-         before Redis 7.0, and KeyDB, do not know `redis_stream_entries_added_total`, \
-         `redis_stream_max_deleted_entry_id`, `redis_stream_group_entries_read` and \
-         `redis_stream_group_lag`; only Redis since 7.2 and Valkey know \
-         `redis_stream_group_consumer_inactive_seconds`.\n",
+         need `+type`, `+select`, `+xinfo|stream`, `+xinfo|groups`, `+xinfo|consumers`.\n",
     );
-    page.push_str(&table(streams::families()));
+    page.push_str(&table(streams::families(), Some(&seen_on)));
     page.push_str(
         "\n## The poll\n\nWhat the exporter itself knows of the last poll of a target.\n",
     );
-    page.push_str(&table(outcome::families()));
+    page.push_str(&table(outcome::families(), None));
     page.push_str(
         "\n## The exporter\n\nWhat the exporter knows of itself; beside these it shows the usual \
          `process_*`. They have no `target` label unless it is named.\n",
     );
-    page.push_str(&table(telemetry::families()));
+    page.push_str(&table(telemetry::families(), None));
+    page.push_str(SERIES);
+    page.push_str(&recorded.series);
     page.push_str(
         "\n## Fields of INFO that are no metric\n\nA `*` stands for any text, a `#` for a number.\
          \n\n| field | why |\n| --- | --- |\n",
@@ -82,9 +96,22 @@ This page is generated from the rows in `src`; `UPDATE_GOLDEN=1 cargo test --tes
 Every metric of a target has the label `target` on `/metrics`, and has not on `/probe`; the tables name the other labels.
 A metric is absent where the server does not say its value: absent never means 0.
 
+The column *seen on* says which recorded servers show the metric: SERVERS, each standalone, as a replica, as a node of a cluster and as a sentinel, with every collector on.
+`≥` and `≤` are over these versions only; what came in a version between two of them is said of the later one. A mode in brackets is the only one with the metric.
+What no recorded server shows needs another version, another flavour, or a state that was not recorded, as a load that is under way.
+
 The last column is the spelling of `redis_exporter` where that breaks Prometheus's naming.
 While `legacy_names` is on, which is the default, it is shown beside the clean name; where it is marked *instead*, in its place.
 `as replied` means that its values stand in the unit of the reply.
+";
+
+const SERIES: &str = "
+## Series per target
+
+How many series the recorded servers have, standalone, with the default settings, without key namespaces. *Own* are those under names that `redis_exporter` does not have: what it leaves out, and clean spellings beside its own.
+It grows with the number of commands that were called: by 4 of `commandstats`, 5 of `latencystats` and 24 of `latency_histogram` for each. `commands: { include, exclude }` says which commands are shown one by one.
+`redis_exporter` writes only those buckets of a histogram that the server lists; here all are there, so that `rate()` finds each.
+
 ";
 
 fn heading(collector: &Collector) -> String {
@@ -92,18 +119,31 @@ fn heading(collector: &Collector) -> String {
     let mut permissions: Vec<_> = collector
         .questions
         .iter()
-        .map(|question| format!("`{}`", question.permission))
+        .map(|question| question.permission)
+        .filter(|permission| !permission.is_empty())
+        .map(|permission| format!("`{permission}`"))
         .collect();
     permissions.dedup();
+    if permissions.is_empty() {
+        permissions.push("no permission".to_owned());
+    }
     let (name, about, permissions) = (collector.name, collector.about, permissions.join(", "));
     format!("\n## `{name}`\n\n{about} {state} by default; needs {permissions}.\n")
         .replace(" on by", " On by")
         .replace(" off by", " Off by")
 }
 
-fn table(families: Vec<&'static Descriptor>) -> String {
-    let mut rows = String::from(
-        "\n| metric | type | labels | meaning | from | redis_exporter's spelling |\n| --- | --- | --- | --- | --- | --- |\n",
+/// A family → what stands in its column *seen on*.
+type SeenOn<'a> = dyn Fn(&Descriptor) -> &'a str + 'a;
+
+fn table(families: Vec<&'static Descriptor>, seen_on: Option<&SeenOn<'_>>) -> String {
+    let mut titles = vec!["metric", "type", "labels", "meaning", "from"];
+    titles.extend(seen_on.map(|_| "seen on"));
+    titles.push("redis_exporter's spelling");
+    let mut rows = format!(
+        "\n| {} |\n|{}\n",
+        titles.join(" | "),
+        " --- |".repeat(titles.len())
     );
     for family in families {
         let labels: Vec<_> = family
@@ -111,15 +151,16 @@ fn table(families: Vec<&'static Descriptor>) -> String {
             .iter()
             .map(|label| format!("`{label}`"))
             .collect();
-        let (source, legacy) = (source(family), legacy(family));
-        let _ = writeln!(
-            rows,
-            "| `{}` | {} | {} | {} | {source} | {legacy} |",
-            family.name,
-            family.kind.as_str(),
+        let mut cells = vec![
+            format!("`{}`", family.name),
+            family.kind.as_str().to_owned(),
             labels.join(", "),
             family.help.replace('|', "\\|"),
-        );
+            source(family),
+        ];
+        cells.extend(seen_on.map(|seen_on| seen_on(family).to_owned()));
+        cells.push(legacy(family));
+        let _ = writeln!(rows, "| {} |", cells.join(" | "));
     }
     rows
 }

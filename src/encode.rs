@@ -254,7 +254,9 @@ fn write_histogram(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram) {
         write_bucket(edge_text(edge), *count);
     }
     write_bucket("+Inf", histogram.count);
-    line.write(text, "_sum", None, line.scaled(histogram.sum));
+    if histogram.sum.is_finite() {
+        line.write(text, "_sum", None, line.scaled(histogram.sum));
+    }
     line.write(text, "_count", None, to_float(histogram.count));
 }
 
@@ -442,6 +444,21 @@ mod tests {
             clean.contains("redis_test_latency_seconds_sum{cmd=\"get\"} 0.0015\n"),
             "{clean}"
         );
+    }
+
+    #[test]
+    fn a_sum_that_is_unknown_is_not_written() {
+        let mut snapshot = Snapshot::default();
+        let histogram = Histogram {
+            edges: &EDGES,
+            counts: vec![0, 1],
+            count: 1,
+            sum: f64::NAN,
+        };
+        snapshot.push_histogram(&LATENCY, ["get"], histogram);
+        let page = text(snapshot, true);
+        assert!(page.contains("redis_test_latency_usec_count{cmd=\"get\"} 1\n"));
+        assert!(!page.contains("_sum"), "{page}");
     }
 
     #[test]

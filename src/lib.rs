@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod encode;
 pub mod failure;
 pub mod fleet;
+pub mod glob;
 pub mod http;
 pub mod info;
 pub mod metric;

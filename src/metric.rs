@@ -338,7 +338,7 @@ pub struct Histogram {
     pub counts: Vec<u64>,
     /// How many observations there are.
     pub count: u64,
-    /// Their sum, in the unit of the family.
+    /// Their sum, in the unit of the family; NaN where it is unknown, and then not written.
     pub sum: f64,
 }
 

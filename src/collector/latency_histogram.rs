@@ -74,6 +74,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let usage = usage(&answers.info);
+    let shown = &answers.circumstances.options.commands;
     for pair in answers
         .reply(&HISTOGRAM)
         .map(Reply::items)
@@ -81,7 +82,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         .chunks(2)
     {
         let [name, body] = pair else { return };
-        let Some(command) = name.text() else { continue };
+        let Some(command) = name.text().filter(|name| shown.has(name)) else {
+            continue;
+        };
         if let Some(histogram) = histogram(body, microseconds(&usage, &command)) {
             snapshot.push_histogram(&LATENCIES, [&command], histogram);
         }

@@ -14,6 +14,7 @@ mod memory_limit;
 mod reading;
 mod server;
 mod slowlog;
+mod tile38;
 
 use crate::metric::{Descriptor, Snapshot};
 
@@ -26,7 +27,7 @@ pub struct Question {
     /// The spellings of the command, best first. The next one is tried where a server does not
     /// know one or answers it with nothing.
     pub commands: &'static [&'static [&'static str]],
-    /// What an ACL user needs for it, as `+slowlog|len`.
+    /// What an ACL user needs for it, as `+slowlog|len`; empty where the server has no ACL.
     pub permission: &'static str,
 }
 
@@ -74,12 +75,17 @@ pub static ALL: &[&Collector] = &[
     &info::sentinel::COLLECTOR,
     &info::threads::COLLECTOR,
     &info::scripting_engines::COLLECTOR,
+    &info::keysizes::COLLECTOR,
+    &info::certificates::COLLECTOR,
+    &info::module_list::COLLECTOR,
+    &info::system_memory::COLLECTOR,
     &memory_limit::COLLECTOR,
     &cluster::COLLECTOR,
     &config::COLLECTOR,
     &slowlog::COLLECTOR,
     &latency::COLLECTOR,
     &latency_histogram::COLLECTOR,
+    &tile38::COLLECTOR,
 ];
 
 /// The names of all collectors, for the configuration.
@@ -103,9 +109,12 @@ const fn always(_: &Server) -> bool {
 mod tests {
     use super::reading::bytes;
     use super::*;
+    use crate::config::{CollectorOptions, Commands};
+    use crate::glob::Glob;
     use crate::reply::{Refusal, Reply};
     use proptest::prelude::*;
     use std::collections::HashSet;
+    use std::sync::Arc;
 
     /// Words that replies are made of, so that generated ones get past the first look.
     const WORDS: &str =
@@ -163,6 +172,13 @@ mod tests {
         "sentinel_tilt_since_seconds:?",
         "master0:name=?,status=?,address=?,slaves=?,sentinels=?",
         "thread_?_clients:?",
+        "# Keysizes",
+        "db0_distrib_strings_sizes:?=?,?=?",
+        "# Modules",
+        "module:name=?,ver=?",
+        "tls_server_cert_serial:?",
+        "tls_server_cert_expires_in_seconds:?",
+        "paused_actions:?",
         "io_thread_0:clients=?,reads=?,writes=?",
         "used_active_time_io_thread_1:?",
         "engine_0:name=?,used_memory=?,memory_overhead=?",
@@ -213,6 +229,50 @@ mod tests {
                 prop_assert!(declared.contains(sample.family.name), "{}", sample.family.name);
             }
         }
+    }
+
+    #[test]
+    fn commands_that_are_not_to_be_shown_are_on_no_line_and_count_as_nothing_dropped() {
+        let info = "cmdstat_get:calls=2,usec=4,rejected_calls=0,failed_calls=0\r\n\
+            cmdstat_config|get:calls=1,usec=9,rejected_calls=0,failed_calls=0\r\n\
+            latency_percentiles_usec_get:p50=1.0\r\n\
+            latency_percentiles_usec_config|get:p50=9.0\r\n";
+        let histogram = |name| {
+            let counts = Reply::List(vec![Reply::Integer(16), Reply::Integer(1)]);
+            let body = vec![
+                bytes("calls"),
+                Reply::Integer(1),
+                bytes("histogram_usec"),
+                counts,
+            ];
+            [bytes(name), Reply::List(body)]
+        };
+        let histograms = ["get", "config|get"].map(histogram).concat();
+        let options = CollectorOptions {
+            commands: Commands::new(None, vec![Glob::new("config|*")]),
+            ..CollectorOptions::default()
+        };
+        let circumstances = Circumstances {
+            options: Arc::new(options),
+            ..Circumstances::default()
+        };
+        let histograms = Reply::List(histograms);
+        let replies = vec![(&latency_histogram::HISTOGRAM, &histograms)];
+        let answers = Answers::new(info, &circumstances, replies);
+        let mut snapshot = Snapshot::default();
+        for collector in ALL {
+            (collector.read)(&answers, &mut snapshot);
+        }
+        let snapshot = snapshot.finish();
+        assert_eq!(snapshot.dropped(), 0);
+        let of = |command| {
+            let samples = snapshot.samples();
+            samples
+                .filter(|sample| sample.label_values().any(|value| value == command))
+                .count()
+        };
+        // Four of commandstats, one summary, one histogram.
+        assert_eq!((of("get"), of("config|get")), (6, 0));
     }
 
     #[test]

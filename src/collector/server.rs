@@ -13,6 +13,8 @@ pub enum Flavour {
     Valkey,
     /// `KeyDB`.
     KeyDb,
+    /// Tile38: it speaks the protocol and has an INFO, but its keys and commands are its own.
+    Tile38,
 }
 
 /// How the server runs.
@@ -46,6 +48,8 @@ impl Server {
             Flavour::Valkey
         } else if info.has_section("KeyDB") || info.get("mvcc_depth").is_some() {
             Flavour::KeyDb
+        } else if is_tile38(info) {
+            Flavour::Tile38
         } else {
             Flavour::Redis
         };
@@ -73,7 +77,7 @@ impl Server {
         let known = match self.flavour {
             Flavour::Redis => self.version >= (7, 0),
             Flavour::Valkey => true,
-            Flavour::KeyDb => false,
+            Flavour::KeyDb | Flavour::Tile38 => false,
         };
         known && self.mode != Mode::Sentinel
     }
@@ -84,7 +88,7 @@ impl Server {
         match self.flavour {
             Flavour::Redis => self.version >= (7, 0),
             Flavour::Valkey => true,
-            Flavour::KeyDb => false,
+            Flavour::KeyDb | Flavour::Tile38 => false,
         }
     }
 
@@ -94,14 +98,27 @@ impl Server {
         match self.flavour {
             Flavour::Redis => self.version >= (7, 2),
             Flavour::Valkey => true,
-            Flavour::KeyDb => false,
+            Flavour::KeyDb | Flavour::Tile38 => false,
         }
     }
 
-    /// Whether it holds keys and so knows CONFIG, SLOWLOG and LATENCY: no sentinel does.
+    /// Whether it holds keys as Redis does and so knows CONFIG, SLOWLOG and LATENCY: no sentinel
+    /// does.
     #[must_use]
     pub fn holds_keys(&self) -> bool {
-        self.mode != Mode::Sentinel
+        self.mode != Mode::Sentinel && !self.is_tile38()
+    }
+
+    /// Whether it is a sentinel.
+    #[must_use]
+    pub fn is_sentinel(&self) -> bool {
+        self.mode == Mode::Sentinel
+    }
+
+    /// Whether it is Tile38.
+    #[must_use]
+    pub fn is_tile38(&self) -> bool {
+        self.flavour == Flavour::Tile38
     }
 
     /// Whether it is a node of a cluster.
@@ -118,6 +135,7 @@ impl fmt::Display for Server {
             Flavour::Redis => "redis",
             Flavour::Valkey => "valkey",
             Flavour::KeyDb => "keydb",
+            Flavour::Tile38 => "tile38",
         };
         let mode = match self.mode {
             Mode::Standalone => "standalone",
@@ -127,6 +145,16 @@ impl fmt::Display for Server {
         let (major, minor) = self.version;
         write!(formatter, "{flavour} {major}.{minor} {mode}")
     }
+}
+
+/// Tile38 says its own version; older ones only as that of Redis, which left 1 behind long before
+/// it had modes.
+fn is_tile38(info: &Info<'_>) -> bool {
+    let said_as_redis = || {
+        let version = info.get("redis_version").unwrap_or_default();
+        version.starts_with("1.") && info.get("redis_mode").is_none()
+    };
+    info.get("tile38_version").is_some() || said_as_redis()
 }
 
 fn version(text: &str) -> (u32, u32) {

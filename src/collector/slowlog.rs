@@ -221,7 +221,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if counted.next.is_some() {
         snapshot.push(&UNSEEN, [], float(counted.unseen));
     }
-    for (command, (count, microseconds)) in &counted.by_command {
+    let shown = &answers.circumstances.options.commands;
+    let by_command = counted.by_command.iter();
+    for (command, (count, microseconds)) in by_command.filter(|(command, _)| shown.has(command)) {
         snapshot.push(&COUNT, [command], float(*count));
         snapshot.push(&TIME, [command], float(*microseconds));
     }

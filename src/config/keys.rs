@@ -199,7 +199,7 @@ fn or<T>(written: Reading<T>, default: T) -> Option<T> {
 }
 
 /// A list of texts, each parsed; none where the key is not there. All problems are reported.
-fn items<T>(
+pub(crate) fn items<T>(
     section: &Section<'_>,
     key: &str,
     most: usize,

@@ -15,6 +15,7 @@ use tracing::Level;
 mod address;
 pub mod arguments;
 mod collector_options;
+mod commands;
 mod document;
 mod expand;
 mod keys;
@@ -32,6 +33,7 @@ mod web;
 pub use address::Address;
 pub use arguments::Arguments;
 pub use collector_options::CollectorOptions;
+pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use namespace::{ChannelGroup, Namespace, Pattern, TtlPolicy};
@@ -61,6 +63,7 @@ const KEYS: &[&str] = &[
     "web",
     "namespaces",
     "channels",
+    "commands",
 ];
 
 /// The keys of the `log` section.
@@ -284,6 +287,7 @@ fn read_config(
         .and_then(|(tls, basic_auth)| web::complete(tls, basic_auth, context));
     let options = CollectorOptions {
         channels: namespace::read_channels(root, context),
+        commands: commands::read(root, &Commands::default(), context).unwrap_or_default(),
     };
     let defaults = Defaults {
         poll,

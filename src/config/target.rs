@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::{self, Address, Url};
-use super::collector_options::CollectorOptions;
+use super::collector_options::{self, CollectorOptions};
 use super::document::Node;
 use super::keys::{self, Keys};
 use super::namespace::label_value;
@@ -32,6 +32,7 @@ pub(crate) const KEYS: &[&str] = &[
     "sweep",
     "keys",
     "tls",
+    "commands",
 ];
 
 const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
@@ -166,6 +167,7 @@ fn read_target(
     let collectors = read_collectors(&section, context);
     let sweep = sweep::read(&section, &defaults.sweep, context);
     let watched = keys::read(&section, &defaults.keys, context);
+    let options = collector_options::read(&section, &defaults.options, context);
     let tls = tls::read(&section, context)
         .and_then(|written| tls::complete(written, &defaults.tls, context));
 
@@ -197,7 +199,7 @@ fn read_target(
         collectors,
         sweep: sweep?,
         keys: watched?,
-        options: Arc::clone(&defaults.options),
+        options: options?,
         tls: tls?,
     })
 }

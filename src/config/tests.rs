@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Those that the example names. The program brings its own list.
-const COLLECTORS: [&str; 16] = [
+const COLLECTORS: [&str; 21] = [
     "info",
     "instance",
     "keyspace",
@@ -20,12 +20,17 @@ const COLLECTORS: [&str; 16] = [
     "sentinel",
     "threads",
     "scripting_engines",
+    "keysizes",
+    "certificates",
+    "modules",
+    "system_memory",
     "memory_limit",
     "cluster",
     "config",
     "slowlog",
     "latency",
     "latency_histogram",
+    "tile38",
 ];
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
 
@@ -279,6 +284,24 @@ fn keys_and_url_may_say_the_same() {
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: \"\", password: \"\"}]");
     assert_eq!(config.targets[0].username.as_deref(), Some("u"));
     assert_eq!(config.targets[0].password, Some(given("p")));
+}
+
+#[test]
+fn a_target_takes_the_commands_of_the_top_level_that_it_does_not_name() {
+    let config = file(
+        "commands: { include: [\"get\", \"config|*\"], exclude: [\"*|set\"] }\n\
+         targets:\n\
+         - { name: a, url: redis://a }\n\
+         - { name: b, url: redis://b, commands: { exclude: [GET] } }\n\
+         - { name: c, url: redis://c, commands: { include: [\"*\"] } }\n",
+    );
+    let shown = |target: usize| {
+        let commands = &config.targets[target].options.commands;
+        ["get", "set", "config|get", "config|set"].map(|name| commands.has(name))
+    };
+    assert_eq!(shown(0), [true, false, true, false]);
+    assert_eq!(shown(1), [false, false, true, true]);
+    assert_eq!(shown(2), [true, true, true, false]);
 }
 
 #[test]
@@ -720,6 +743,7 @@ fn the_example_has_every_known_key_exactly_once() {
         (".namespaces", namespace::KEYS),
         (".namespaces.ttl", namespace::TTL_KEYS),
         (".channels", namespace::CHANNEL_KEYS),
+        (".commands", commands::KEYS),
     ] {
         for name in names {
             let found = keys
@@ -743,6 +767,10 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(config.targets[0].sweep, defaults.targets[0].sweep);
     assert_eq!(config.targets[0].keys, defaults.targets[0].keys);
     assert_eq!(config.targets[0].tls, defaults.targets[0].tls);
+    assert_eq!(
+        config.targets[0].options.commands,
+        defaults.targets[0].options.commands
+    );
     assert_eq!(config.web, defaults.web);
     assert_eq!(config.targets[0].address, defaults.targets[0].address);
     assert_eq!(config.targets[0].password, None);

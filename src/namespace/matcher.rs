@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use regex::bytes::Regex;
 
 use super::Group;
-use super::glob::Glob;
 use super::label::label_text;
 use crate::config::{Namespace, Pattern};
+use crate::glob::Glob;
 
 /// The name of the group of all keys that have no group of their own.
 const OTHER: &str = "other";

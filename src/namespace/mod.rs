@@ -6,7 +6,6 @@
 pub mod cost;
 pub mod estimate;
 pub mod families;
-pub mod glob;
 pub mod keys;
 pub mod label;
 pub mod largest;

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::glob::Glob;
+use crate::glob::Glob;
 use partition::Found;
 pub use ttl::ObservedTtl;
 pub use yaml::to_yaml;

@@ -69,7 +69,7 @@ impl Segment {
 pub fn has_segments(server: &Server) -> bool {
     match server.flavour {
         Flavour::Redis | Flavour::Valkey => !has_table_per_slot(server),
-        Flavour::KeyDb => false,
+        Flavour::KeyDb | Flavour::Tile38 => false,
     }
 }
 
@@ -80,7 +80,7 @@ pub fn has_table_per_slot(server: &Server) -> bool {
     let since = match server.flavour {
         Flavour::Redis => (7, 4),
         Flavour::Valkey => (8, 0),
-        Flavour::KeyDb => return false,
+        Flavour::KeyDb | Flavour::Tile38 => return false,
     };
     server.is_cluster_node() && server.version >= since
 }

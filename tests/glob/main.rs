@@ -4,7 +4,7 @@ mod server;
 
 use std::collections::BTreeSet;
 
-use redis_namespace_exporter::namespace::glob::Glob;
+use redis_namespace_exporter::glob::Glob;
 
 use server::Server;
 

@@ -19,6 +19,7 @@ mod support;
 
 mod address;
 mod authentication;
+mod cardinality;
 mod certificates;
 mod entrance;
 mod exposition;

@@ -1,6 +1,6 @@
 //! The pages of the repository against the rows: METRICS.md is fresh, names are sound.
 
-use crate::support;
+use crate::{recorded, support};
 use std::collections::HashSet;
 
 use redis_namespace_exporter::catalogue;
@@ -10,7 +10,7 @@ use redis_namespace_exporter::metric::{Kind, Unit};
 fn metrics_md_is_what_the_rows_say() {
     support::assert_golden(
         &support::in_repository("METRICS.md"),
-        &catalogue::markdown(),
+        &catalogue::markdown(&recorded::recorded()),
     );
 }
 

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use redis_namespace_exporter::collector::{
-    ALL, Answers, Circumstances, FollowUp, Question, Server,
+    ALL, Answers, Circumstances, Collector, FollowUp, Question, Server,
 };
 use redis_namespace_exporter::config::KeyName;
 use redis_namespace_exporter::connection::decode;
@@ -24,7 +24,8 @@ use redis_namespace_exporter::reply::Reply;
 /// The time at which servers that do not say their own are taken to be polled.
 const POLLED_AT: f64 = 1_795_442_100.0;
 
-fn servers() -> Vec<PathBuf> {
+/// The folders of the recorded servers.
+pub fn servers() -> Vec<PathBuf> {
     let folder = support::in_repository("tests/golden");
     let entries = fs::read_dir(folder).expect("the recordings are there");
     let mut servers: Vec<_> = entries
@@ -92,12 +93,31 @@ fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
     }
 }
 
+/// The page of a standalone server with the collectors that are on by default.
+pub fn default_page(server: &Path) -> String {
+    let info = info(server, &["info-everything", "info-all", "info-default"]);
+    page_of(server, &info, true, |collector| collector.on_by_default)
+}
+
 /// The page of one recorded mode. Only a standalone server has more recorded than INFO.
 fn page(server: &Path, info: &Reply, with_other_questions: bool) -> String {
+    page_of(server, info, with_other_questions, |_| true)
+}
+
+fn page_of(
+    server: &Path,
+    info: &Reply,
+    with_other_questions: bool,
+    is_on: fn(&Collector) -> bool,
+) -> String {
     let text = info.text().expect("INFO is text");
     let kind = Server::from_info(&Info::parse(&text));
     let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
-    for collector in ALL.iter().filter(|collector| (collector.applies)(&kind)) {
+    let applicable = || {
+        ALL.iter()
+            .filter(|collector| is_on(collector) && (collector.applies)(&kind))
+    };
+    for collector in applicable() {
         for question in collector.questions {
             let is_cluster_info = question.permission.contains("cluster");
             if with_other_questions || is_cluster_info {
@@ -117,23 +137,31 @@ fn page(server: &Path, info: &Reply, with_other_questions: bool) -> String {
     let following = follow_ups(server, &kind, &answers);
     let answers = answers.with_follow_ups(following.iter().map(|(asked, reply)| (asked, reply)));
     let mut snapshot = Snapshot::default();
-    for collector in ALL.iter().filter(|collector| (collector.applies)(&kind)) {
+    for collector in applicable() {
         (collector.read)(&answers, &mut snapshot);
     }
     let page = encode(&[(None, &snapshot.finish())], true);
     String::from_utf8(page).expect("a page is UTF-8")
 }
 
-#[test]
-fn standalone_servers_give_their_recorded_page() {
-    for server in servers() {
-        let info = info(&server, &["info-everything", "info-all", "info-default"]);
-        support::assert_golden(&server.join("standalone.prom"), &page(&server, &info, true));
-    }
+/// A page and where it is kept.
+pub type Page = (PathBuf, String);
+
+/// Every page of every recorded server.
+pub fn pages() -> Vec<Page> {
+    [standalone_pages(), pages_of_other_modes(), stream_pages()].concat()
 }
 
-#[test]
-fn cluster_nodes_replicas_and_sentinels_give_their_recorded_page() {
+fn standalone_pages() -> Vec<Page> {
+    let page_of = |server: PathBuf| {
+        let info = info(&server, &["info-everything", "info-all", "info-default"]);
+        (server.join("standalone.prom"), page(&server, &info, true))
+    };
+    servers().into_iter().map(page_of).collect()
+}
+
+fn pages_of_other_modes() -> Vec<Page> {
+    let mut pages = Vec::new();
     for server in servers() {
         for (recorded, name) in [
             ("clustermode-info-everything", "cluster.prom"),
@@ -143,32 +171,41 @@ fn cluster_nodes_replicas_and_sentinels_give_their_recorded_page() {
             // Some servers answer this spelling with nothing, and no other was recorded.
             let info = recording(&server, recorded).expect("every mode was recorded");
             if !info.is_empty() {
-                support::assert_golden(&server.join(name), &page(&server, &info, false));
+                pages.push((server.join(name), page(&server, &info, false)));
             }
         }
     }
+    pages
 }
 
-#[test]
-fn streams_give_their_recorded_page() {
+fn stream_pages() -> Vec<Page> {
+    let page_of = |server: PathBuf| (server.join("streams.prom"), stream_page(&server));
+    servers().into_iter().map(page_of).collect()
+}
+
+fn stream_page(server: &Path) -> String {
     let limits = Limits {
         groups: 100,
         consumers: Some(100),
     };
-    for server in servers() {
-        let reply = |name| recording(&server, name).expect("streams were recorded");
-        let mut stream = Stream::new(KeyName {
-            database: 0,
-            key: b"orders".to_vec(),
-        });
-        stream.take_stream(&reply("xinfo-stream"));
-        stream.take_groups(&reply("xinfo-groups"), limits);
-        assert_eq!(stream.asks_for_consumers().collect::<Vec<_>>(), [0]);
-        stream.take_consumers(0, &reply("xinfo-consumers"));
-        let mut snapshot = Snapshot::default();
-        stream.push(&mut snapshot);
-        let page = encode(&[(None, &snapshot.finish())], true);
-        let page = String::from_utf8(page).expect("a page is UTF-8");
-        support::assert_golden(&server.join("streams.prom"), &page);
+    let reply = |name| recording(server, name).expect("streams were recorded");
+    let mut stream = Stream::new(KeyName {
+        database: 0,
+        key: b"orders".to_vec(),
+    });
+    stream.take_stream(&reply("xinfo-stream"));
+    stream.take_groups(&reply("xinfo-groups"), limits);
+    assert_eq!(stream.asks_for_consumers().collect::<Vec<_>>(), [0]);
+    stream.take_consumers(0, &reply("xinfo-consumers"));
+    let mut snapshot = Snapshot::default();
+    stream.push(&mut snapshot);
+    let page = encode(&[(None, &snapshot.finish())], true);
+    String::from_utf8(page).expect("a page is UTF-8")
+}
+
+#[test]
+fn recorded_servers_give_their_recorded_pages() {
+    for (path, page) in pages() {
+        support::assert_golden(&path, &page);
     }
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use redis_namespace_exporter::collector::ALL;
 use redis_namespace_exporter::collector::info::{COLLECTOR, has_row, left_out};
 use redis_namespace_exporter::info::{Info, number};
 use redis_namespace_exporter::metric::{Descriptor, Kind, Unit};
@@ -117,12 +118,18 @@ fn spellings(row: &Descriptor) -> Vec<Spelling> {
     [clean].into_iter().chain(legacy).collect()
 }
 
-/// The spellings by field.
-fn spellings_by_field() -> BTreeMap<&'static str, Vec<Spelling>> {
-    let rows = (COLLECTOR.families)();
-    rows.into_iter()
-        .map(|row| (row.source.field, spellings(row)))
-        .collect()
+/// The spellings by field, of every collector. Fields of Tile38 all begin with its name here: in
+/// its replies only some of them do.
+fn spellings_by_field() -> BTreeMap<String, Vec<Spelling>> {
+    let mut by_field: BTreeMap<String, Vec<Spelling>> = BTreeMap::new();
+    for row in ALL.iter().flat_map(|collector| (collector.families)()) {
+        let field = match (row.source.command, row.source.field) {
+            ("SERVER EXT", field) if !field.starts_with("tile38_") => format!("tile38_{field}"),
+            (_, field) => field.to_owned(),
+        };
+        by_field.entry(field).or_default().extend(spellings(row));
+    }
+    by_field
 }
 
 fn kind(word: &str) -> Kind {
@@ -143,6 +150,34 @@ fn every_recorded_numeric_field_has_a_row_or_a_reason_for_having_none() {
         unknown.is_empty(),
         "neither in a row nor left out: {unknown:?}"
     );
+}
+
+/// Fields of states in which no server was recorded: under load, while saving, or without a primary.
+const NOT_RECORDED: &[&str] = &[
+    "aof_pending_rewrite",
+    "loading_start_time",
+    "loading_total_bytes",
+    "loading_loaded_bytes",
+    "loading_loaded_perc",
+    "loading_eta_seconds",
+    "current_cow_peak",
+    "current_save_keys_total",
+    "min_slaves_good_slaves",
+    "master_link_down_since_seconds",
+    "master_sync_total_bytes",
+    "master_sync_read_bytes",
+    "master_sync_left_bytes",
+    "master_sync_perc",
+    "master_sync_last_io_seconds_ago",
+    "shutdown_in_milliseconds",
+];
+
+#[test]
+fn fields_of_rare_states_are_shown() {
+    let shown = spellings_by_field();
+    for field in NOT_RECORDED {
+        assert!(shown.contains_key(*field), "{field} is not shown");
+    }
 }
 
 #[test]

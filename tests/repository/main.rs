@@ -12,5 +12,6 @@ mod info_fields;
 mod layers;
 mod promql;
 mod purity;
+mod recorded;
 mod selectors;
 mod support;

@@ -65,7 +65,8 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for (command, field) in records(&answers.info) {
+    let shown = &answers.circumstances.options.commands;
+    for (command, field) in records(&answers.info).filter(|(command, _)| shown.has(command)) {
         for (name, value) in field.record() {
             let row = VALUES.iter().find(|(_, wanted)| *wanted == name);
             if let (Some((family, _)), Some(value)) = (row, number(value)) {

@@ -30,8 +30,10 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let usage = usage(&answers.info);
+    let shown = &answers.circumstances.options.commands;
     for field in answers.info.fields() {
         let command = field.name.strip_prefix("latency_percentiles_usec_");
+        let command = command.filter(|command| shown.has(command));
         let used = command.and_then(|command| usage.get(command));
         if let (Some(command), Some(used)) = (command, used) {
             snapshot.push_summary(&PERCENTILES, [command], summary(field, *used));

@@ -58,6 +58,9 @@ pub static LEFT_OUT: &[LeftOut] = &[
     LeftOut { field: "master_sync_in_progress", reason: "shown as redis_master_sync_in_progress, with the primary as labels" },
     LeftOut { field: "master_#_sync_in_progress", reason: "shown as redis_master_sync_in_progress, with the primary as labels" },
     LeftOut { field: "master_client_io_thread", reason: "the number of a thread: not a measurement" },
+    LeftOut { field: "master_link_up_since_seconds", reason: "shown as redis_master_link_up_since_seconds, with the primary as labels" },
+    LeftOut { field: "master_link_down_since_seconds", reason: "shown as redis_master_link_down_since_seconds, with the primary as labels" },
+    LeftOut { field: "slave_read_repl_offset", reason: "shown as redis_slave_read_repl_offset, with the primary as labels" },
     LeftOut { field: "slave_repl_offset", reason: "shown as redis_slave_repl_offset, with the primary as labels" },
     LeftOut { field: "slave_read_only", reason: "a label of redis_slave_info" },
     LeftOut { field: "sentinel_masters", reason: "shown as redis_sentinel_masters, on sentinels" },
@@ -68,7 +71,8 @@ pub static LEFT_OUT: &[LeftOut] = &[
     LeftOut { field: "sentinel_scripts_queue_length", reason: "shown as redis_sentinel_scripts_queue_length, on sentinels" },
     LeftOut { field: "sentinel_simulate_failure_flags", reason: "shown as redis_sentinel_simulate_failure_flags, on sentinels" },
     LeftOut { field: "tls_*_cert_serial", reason: "the serial number of a certificate: not a measurement" },
-    LeftOut { field: "tls_*_cert_expires_in_seconds", reason: "0 also where no certificate is loaded, which would look like an expired one" },
+    LeftOut { field: "tls_*_cert_expires_in_seconds", reason: "shown as redis_tls_certificate_expiry_timestamp_seconds, with the certificate as label" },
+    LeftOut { field: "total_system_memory", reason: "shown as redis_total_system_memory_bytes, where the collector system_memory is on" },
 ];
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ pub(super) static ROWS: &[Family<0>] = &[
     gauge("engines_total_used_memory", Bytes, "redis_scripting_engines_memory_used_bytes", "Memory of all scripting engines."),
     gauge("engines_total_memory_overhead", Bytes, "redis_scripting_engines_memory_overhead_bytes", "Memory that managing the scripting engines takes."),
     gauge("maxmemory", Bytes, "redis_memory_max_bytes", "Memory limit that the server is configured with; 0 means no limit."),
-    gauge("total_system_memory", Bytes, "redis_total_system_memory_bytes", "Memory of the machine that the server runs on."),
     gauge("allocator_allocated", Bytes, "redis_allocator_allocated_bytes", "Bytes that the allocator has handed out, with its internal fragmentation."),
     gauge("allocator_active", Bytes, "redis_allocator_active_bytes", "Bytes in the allocator's active pages, with its external fragmentation."),
     gauge("allocator_resident", Bytes, "redis_allocator_resident_bytes", "Bytes of the allocator that are resident, with pages that it could give back."),

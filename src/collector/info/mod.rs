@@ -3,16 +3,19 @@
 //! A row is found by the name of its field. A field without a row is either a record, or stands in
 //! [`left_out`] with the reason.
 
+pub mod certificates;
 mod clients;
 mod cluster;
 pub mod commandstats;
 mod cpu;
 pub mod errorstats;
 pub mod instance;
+pub mod keysizes;
 pub mod keyspace;
 pub mod latencystats;
 pub mod left_out;
 mod memory;
+pub mod module_list;
 mod modules;
 mod persistence;
 mod relatives;
@@ -22,7 +25,9 @@ mod row;
 pub mod scripting_engines;
 pub mod sentinel;
 mod server;
+mod states;
 mod stats;
+pub mod system_memory;
 pub mod threads;
 
 use std::collections::HashMap;
@@ -40,8 +45,16 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || rows().map(Family::descriptor).collect(),
-    read: |answers, snapshot| read_fields(&answers.info, snapshot),
+    families: || {
+        rows()
+            .map(Family::descriptor)
+            .chain(states::families())
+            .collect()
+    },
+    read: |answers, snapshot| {
+        read_fields(&answers.info, snapshot);
+        states::read(&answers.info, snapshot);
+    },
 };
 
 /// Sections whose fields are records or named by users: none of them has a row.

@@ -5,17 +5,17 @@
 
 use super::numbered;
 use crate::collector::{Answers, Collector, INFO, always};
-use crate::info::{Field, Info};
+use crate::info::{Field, Info, number};
+use crate::metric::Unit::{Bytes, One, Percent, Seconds};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
 const REPLICA_LABELS: &[&str; 3] = &["slave_ip", "slave_port", "slave_state"];
-const PRIMARY_LABELS: &[&str; 2] = &["master_host", "master_port"];
 
 static REPLICA_OFFSET: Family<3> = Family::gauge(
     "redis_connected_slave_offset_bytes",
     REPLICA_LABELS,
     source("INFO", "slave<n>:offset"),
-    Unit::Bytes,
+    Bytes,
     "Replication offset that the replica has acknowledged.",
 );
 
@@ -23,41 +23,49 @@ static REPLICA_LAG: Family<3> = Family::gauge(
     "redis_connected_slave_lag_seconds",
     REPLICA_LABELS,
     source("INFO", "slave<n>:lag"),
-    Unit::Seconds,
+    Seconds,
     "Time since the replica last acknowledged.",
 );
 
-static LINK_UP: Family<2> = Family::gauge(
-    "redis_master_link_up",
-    PRIMARY_LABELS,
-    source("INFO", "master_link_status"),
-    Unit::One,
-    "Whether the link to the primary is up.",
+static REPLICA_LAG_BYTES: Family<3> = Family::gauge(
+    "redis_connected_slave_lag_bytes",
+    REPLICA_LABELS,
+    source("INFO", "slave<n>:offset"),
+    Bytes,
+    "Bytes of the replication stream that the replica has not yet acknowledged; absent before it acknowledges any.",
 );
 
-static LAST_IO: Family<2> = Family::gauge(
-    "redis_master_last_io_seconds_ago",
-    PRIMARY_LABELS,
-    source("INFO", "master_last_io_seconds_ago"),
-    Unit::Seconds,
-    "Time since something came from the primary; absent while the link is down.",
-);
+/// What a replica says of a primary.
+#[rustfmt::skip] // One metric, one line.
+static OF_PRIMARY: &[Family<2>] = &[
+    of_primary("master_link_status", One, "redis_master_link_up", "Whether the link to the primary is up."),
+    of_primary("master_link_up_since_seconds", Seconds, "redis_master_link_up_since_seconds", "Time since the link to the primary came up; absent while it is down."),
+    of_primary("master_link_down_since_seconds", Seconds, "redis_master_link_down_since_seconds", "Time since the link to the primary went down; absent while it is up or was never up."),
+    of_primary("master_last_io_seconds_ago", Seconds, "redis_master_last_io_seconds_ago", "Time since something came from the primary; absent while the link is down."),
+    of_primary("master_sync_in_progress", One, "redis_master_sync_in_progress", "Whether the primary is sending a full copy of its data."),
+    of_primary("master_sync_total_bytes", Bytes, "redis_master_sync_total_bytes", "Bytes that the synchronisation under way will transfer; 0 when that is unknown."),
+    of_primary("master_sync_read_bytes", Bytes, "redis_master_sync_read_bytes", "Bytes that the synchronisation under way has transferred."),
+    of_primary("master_sync_left_bytes", Bytes, "redis_master_sync_left_bytes", "Bytes that the synchronisation under way has still to transfer; absent when that is unknown."),
+    of_primary("master_sync_perc", Percent, "redis_master_sync_ratio", "Share of the synchronisation under way that is transferred."),
+    of_primary("master_sync_last_io_seconds_ago", Seconds, "redis_master_sync_last_io_seconds_ago", "Time since the synchronisation under way last transferred data."),
+    of_primary("slave_read_repl_offset", Bytes, "redis_slave_read_repl_offset", "Replication offset up to which the replica has read what the primary sent, in bytes."),
+    of_primary("slave_repl_offset", Bytes, "redis_slave_repl_offset", "Replication offset up to which the replica has applied what the primary sent, in bytes."),
+];
 
-static SYNC_IN_PROGRESS: Family<2> = Family::gauge(
-    "redis_master_sync_in_progress",
-    PRIMARY_LABELS,
-    source("INFO", "master_sync_in_progress"),
-    Unit::One,
-    "Whether the primary is sending a full copy of its data.",
-);
-
-static OFFSET: Family<2> = Family::gauge(
-    "redis_slave_repl_offset",
-    PRIMARY_LABELS,
-    source("INFO", "slave_repl_offset"),
-    Unit::Bytes,
-    "Replication offset up to which the replica has applied what the primary sent, in bytes.",
-);
+const fn of_primary(
+    field: &'static str,
+    unit: Unit,
+    name: &'static str,
+    help: &'static str,
+) -> Family<2> {
+    Family::gauge(
+        name,
+        &["master_host", "master_port"],
+        source("INFO", field),
+        unit,
+        help,
+    )
+}
 
 /// Reads both ends of replication.
 pub static COLLECTOR: Collector = Collector {
@@ -72,59 +80,58 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn families() -> Vec<&'static Descriptor> {
-    let replicas = [&REPLICA_OFFSET, &REPLICA_LAG].map(Family::descriptor);
-    let primaries = [&LINK_UP, &LAST_IO, &SYNC_IN_PROGRESS, &OFFSET].map(Family::descriptor);
-    replicas.into_iter().chain(primaries).collect()
+    [&REPLICA_OFFSET, &REPLICA_LAG, &REPLICA_LAG_BYTES]
+        .map(Family::descriptor)
+        .into_iter()
+        .chain(OF_PRIMARY.iter().map(Family::descriptor))
+        .collect()
 }
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let info = &answers.info;
-    for field in info
-        .fields()
-        .iter()
-        .filter(|field| numbered(field.name, "slave").is_some())
-    {
-        read_replica(field, snapshot);
+    let sent = info.number("master_repl_offset");
+    let replicas = info.fields().iter();
+    for replica in replicas.filter(|field| numbered(field.name, "slave").is_some()) {
+        read_replica(replica, sent, snapshot);
     }
     for primary in primaries(info) {
-        let labels = [primary.host, primary.port];
-        let values = [
-            (&LINK_UP, primary.link_up),
-            // -1 stands for unknown.
-            (&LAST_IO, primary.last_io.filter(|seconds| *seconds >= 0.0)),
-            (&SYNC_IN_PROGRESS, primary.sync_in_progress),
-            (&OFFSET, primary.offset),
-        ];
-        for (family, value) in values {
-            if let Some(value) = value {
-                snapshot.push(family, labels, value);
-            }
+        for (family, value) in primary.values {
+            snapshot.push(family, [primary.host, primary.port], value);
         }
     }
 }
 
-/// Reads `slave0:ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`.
-fn read_replica(field: &Field<'_>, snapshot: &mut Snapshot) {
-    let of = |name| field.in_record(name);
+/// Reads `slave0:ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`. `sent` is how far the
+/// replication stream is.
+fn read_replica(replica: &Field<'_>, sent: Option<f64>, snapshot: &mut Snapshot) {
+    let of = |name| replica.in_record(name);
     let (Some(ip), Some(port), Some(state)) = (of("ip"), of("port"), of("state")) else {
         return;
     };
-    for (family, name) in [(&REPLICA_OFFSET, "offset"), (&REPLICA_LAG, "lag")] {
-        if let Some(value) = field.number_in_record(name) {
+    let offset = replica.number_in_record("offset");
+    // 0 stands for a replica that has not acknowledged anything, as during a full copy.
+    let acknowledged = offset.filter(|offset| *offset > 0.0);
+    let behind = sent
+        .zip(acknowledged)
+        .map(|(sent, at)| (sent - at).max(0.0));
+    let values = [
+        (&REPLICA_OFFSET, offset),
+        (&REPLICA_LAG, replica.number_in_record("lag")),
+        (&REPLICA_LAG_BYTES, behind),
+    ];
+    for (family, value) in values {
+        if let Some(value) = value {
             snapshot.push(family, [ip, port, state], value);
         }
     }
 }
 
 /// What a replica says about one of its primaries.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Primary<'a> {
     pub(super) host: &'a str,
     pub(super) port: &'a str,
-    link_up: Option<f64>,
-    last_io: Option<f64>,
-    sync_in_progress: Option<f64>,
-    offset: Option<f64>,
+    values: Vec<(&'static Family<2>, f64)>,
 }
 
 /// The primaries of a replica, in the order in which they stand; none on a primary.
@@ -148,14 +155,18 @@ pub(super) fn primaries<'a>(info: &Info<'a>) -> Vec<Primary<'a>> {
 }
 
 fn fill<'a>(primary: &mut Primary<'a>, name: Option<&str>, field: &Field<'a>) {
-    let value = crate::info::number(field.value);
-    match name {
-        Some("port") => primary.port = field.value,
-        Some("link_status") => primary.link_up = value,
-        Some("last_io_seconds_ago") => primary.last_io = value,
-        Some("sync_in_progress") => primary.sync_in_progress = value,
-        _ if field.name == "slave_repl_offset" => primary.offset = value,
-        _ => {}
+    if name == Some("port") {
+        primary.port = field.value;
+        return;
+    }
+    let row = OF_PRIMARY.iter().find(|row| {
+        let of_row = row.descriptor().source.field;
+        of_row == field.name || name.is_some() && of_row.strip_prefix("master_") == name
+    });
+    // Less than 0 stands for unknown.
+    let value = number(field.value).filter(|value| *value >= 0.0);
+    if let (Some(row), Some(value)) = (row, value) {
+        primary.values.push((row, value));
     }
 }
 
@@ -176,9 +187,11 @@ mod tests {
     #[test]
     fn replicas_are_read_by_name() {
         let primary = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
+            master_repl_offset:14958000\r\n\
             slave0:ip=127.0.0.1,port=7911,state=online,offset=14957725,lag=0,io-thread=0\r\n\
             slave1:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0\r\n";
         let expected = [
+            "redis_connected_slave_lag_bytes{127.0.0.1,7911,online} 275",
             "redis_connected_slave_lag_seconds{127.0.0.1,7911,online} 0",
             "redis_connected_slave_offset_bytes{10.0.0.2,6379,wait_bgsave} 0",
             "redis_connected_slave_offset_bytes{127.0.0.1,7911,online} 14957725",
@@ -195,19 +208,32 @@ mod tests {
             "redis_master_last_io_seconds_ago{127.0.0.1,7910} 3",
             "redis_master_link_up{127.0.0.1,7910} 1",
             "redis_master_sync_in_progress{127.0.0.1,7910} 0",
+            "redis_slave_read_repl_offset{127.0.0.1,7910} 14961600",
             "redis_slave_repl_offset{127.0.0.1,7910} 14961598",
         ];
         assert_eq!(reading::of_info(&COLLECTOR, replica), expected);
     }
 
     #[test]
-    fn a_link_that_is_down_has_no_last_io() {
+    fn what_is_below_zero_is_unknown() {
         let replica = "master_host:a\r\nmaster_port:1\r\nmaster_link_status:down\r\n\
-                       master_last_io_seconds_ago:-1\r\n";
-        assert_eq!(
-            reading::of_info(&COLLECTOR, replica),
-            ["redis_master_link_up{a,1} 0"]
-        );
+            master_last_io_seconds_ago:-1\r\nmaster_sync_in_progress:1\r\n\
+            master_sync_left_bytes:-1\r\nmaster_sync_perc:0.00\r\n\
+            master_link_down_since_seconds:-1\r\n";
+        let expected = [
+            "redis_master_link_up{a,1} 0",
+            "redis_master_sync_in_progress{a,1} 1",
+            "redis_master_sync_ratio{a,1} 0",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, replica), expected);
+    }
+
+    #[test]
+    fn a_replica_ahead_of_what_was_read_lags_nothing() {
+        let primary = "slave0:ip=a,port=1,state=online,offset=12,lag=0\r\n\
+            master_repl_offset:10\r\n";
+        let seen = reading::of_info(&COLLECTOR, primary);
+        assert!(seen.contains(&"redis_connected_slave_lag_bytes{a,1,online} 0".to_owned()));
     }
 
     #[test]

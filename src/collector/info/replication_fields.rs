@@ -3,7 +3,7 @@
 
 use super::row::{counter, gauge};
 use crate::metric::Family;
-use crate::metric::Unit::{Bytes, One, Percent, Seconds};
+use crate::metric::Unit::{Bytes, One, Seconds};
 
 #[rustfmt::skip] // One metric, one line.
 pub(super) static ROWS: &[Family<0>] = &[
@@ -17,14 +17,6 @@ pub(super) static ROWS: &[Family<0>] = &[
     gauge("repl_backlog_histlen", Bytes, "redis_repl_backlog_history_bytes", "Bytes of data in the replication backlog."),
     gauge("slave_priority", One, "redis_slave_priority", "Priority of a replica in a failover; the lowest wins, 0 never does."),
     gauge("replica_announced", One, "redis_replica_announced", "Whether Sentinel announces the replica."),
-    gauge("slave_read_repl_offset", Bytes, "redis_slave_read_repl_offset", "How far a replica has read the replication stream, in bytes."),
-    gauge("master_link_down_since_seconds", Seconds, "redis_master_link_down_since_seconds", "Seconds since the link to the primary went down; -1 when it was never up."),
-    gauge("master_link_up_since_seconds", Seconds, "redis_master_link_up_since_seconds", "Seconds since the link to the primary came up; -1 when it is down."),
-    gauge("master_sync_total_bytes", Bytes, "redis_master_sync_total_bytes", "Bytes that the synchronisation under way will transfer; 0 when that is unknown."),
-    gauge("master_sync_read_bytes", Bytes, "redis_master_sync_read_bytes", "Bytes that the synchronisation under way has transferred."),
-    gauge("master_sync_left_bytes", Bytes, "redis_master_sync_left_bytes", "Bytes that the synchronisation under way has still to transfer; negative when that is unknown."),
-    gauge("master_sync_perc", Percent, "redis_master_sync_ratio", "Share of the synchronisation under way that is transferred."),
-    gauge("master_sync_last_io_seconds_ago", Seconds, "redis_master_sync_last_io_seconds_ago", "Seconds since the synchronisation under way last transferred data."),
     gauge("master_current_sync_attempts", One, "redis_master_current_sync_attempts", "Attempts of a replica to synchronise since it last lost its primary."),
     counter("master_total_sync_attempts", One, "redis_master_sync_attempts_total", "Attempts of a replica to synchronise with a primary."),
     counter("total_disconnect_time_sec", Seconds, "redis_master_disconnected_seconds_total", "Time for which a replica was without its primary."),

@@ -2,7 +2,7 @@
 //! watched primary. What SENTINEL commands say does not stand here.
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO};
+use crate::collector::{Answers, Collector, INFO, Server};
 use crate::info::Field;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
@@ -103,7 +103,7 @@ pub static COLLECTOR: Collector = Collector {
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,
-    applies: |server| !server.holds_keys(),
+    applies: Server::is_sentinel,
     families,
     read,
 };
@@ -157,7 +157,7 @@ fn read_primary(field: &Field<'_>, snapshot: &mut Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::{Server, reading};
+    use crate::collector::reading;
     use crate::info::Info;
 
     const REDIS_8: &str = "# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\n\

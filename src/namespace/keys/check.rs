@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{KeyName, KeyPattern};
-use crate::namespace::glob::Glob;
+use crate::glob::Glob;
 
 /// In bytes. Longer keys are not kept; a label would show an eighth of them.
 const LONGEST_KEY: usize = 4096;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::{KeyPattern, TtlPolicy};
+use crate::glob::Glob;
 use crate::namespace::Group;
 use crate::namespace::estimate::{Database, Estimate, estimate};
-use crate::namespace::glob::Glob;
 use crate::namespace::tally::Details;
 use crate::namespace::window::Window;
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::shape::{is_number, is_uuid, is_value};
 use super::ttl::{self, ObservedTtl};
 use super::{SampledKey, ratio};
-use crate::namespace::glob::escape;
+use crate::glob::escape;
 
 /// What may separate segments. The first wins where most keys have it, else the most frequent.
 const DELIMITERS: &[u8] = b":/.|-_#";

@@ -6,7 +6,7 @@
 //! `[^]` any byte, and a last backslash is itself.
 
 /// A compiled pattern, which matches whole keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     /// What every matching key starts with.
     prefix: Box<[u8]>,
@@ -15,14 +15,14 @@ pub struct Glob {
 }
 
 /// What follows the literal prefix. The first two need no search.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Rest {
     Nothing,
     Anything,
     Pieces(Box<[Piece]>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(u8),
     AnyByte,

@@ -1,0 +1,76 @@
+//! The certificates that a server has loaded, from the TLS section of INFO on Valkey 9.1.
+
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+static EXPIRY: Family<1> = Family::gauge(
+    "redis_tls_certificate_expiry_timestamp_seconds",
+    &["certificate"],
+    source("INFO", "tls_<certificate>_cert_expires_in_seconds"),
+    Unit::Seconds,
+    "When a certificate of the server expires, in seconds since the epoch, on Valkey.",
+);
+
+/// The certificate, its serial number, and the seconds that are left.
+const CERTIFICATES: &[(&str, &str, &str)] = &[
+    (
+        "server",
+        "tls_server_cert_serial",
+        "tls_server_cert_expires_in_seconds",
+    ),
+    (
+        "client",
+        "tls_client_cert_serial",
+        "tls_client_cert_expires_in_seconds",
+    ),
+    ("ca", "tls_ca_cert_serial", "tls_ca_cert_expires_in_seconds"),
+];
+
+/// Reads when certificates expire.
+pub static COLLECTOR: Collector = Collector {
+    name: "certificates",
+    about: "When the certificates of a Valkey server expire.",
+    on_by_default: true,
+    questions: &[&INFO],
+    follow_ups: None,
+    applies: always,
+    families: || vec![EXPIRY.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let info = &answers.info;
+    // Both in whole seconds, else the time of expiry would move from poll to poll.
+    let Some(now) = info
+        .number("server_time_usec")
+        .map(|now| (now / 1e6).floor())
+    else {
+        return;
+    };
+    for (certificate, serial, left) in CERTIFICATES {
+        // Without a certificate 0 seconds are left, as of an expired one; only the serial tells.
+        let is_loaded = info.get(serial).is_some_and(|serial| serial != "none");
+        if let Some(left) = info.number(left).filter(|_| is_loaded) {
+            snapshot.push(&EXPIRY, [certificate], now + left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    #[test]
+    fn only_a_certificate_that_is_loaded_expires() {
+        let valkey = "# Server\r\nserver_time_usec:1795442100900000\r\n# TLS\r\n\
+            tls_server_cert_serial:01A2\r\ntls_server_cert_expires_in_seconds:3600\r\n\
+            tls_client_cert_serial:none\r\ntls_client_cert_expires_in_seconds:0\r\n\
+            tls_ca_cert_serial:03C4\r\ntls_ca_cert_expires_in_seconds:0\r\n";
+        let expected = [
+            "redis_tls_certificate_expiry_timestamp_seconds{ca} 1795442100",
+            "redis_tls_certificate_expiry_timestamp_seconds{server} 1795445700",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, valkey), expected);
+    }
+}

@@ -1,0 +1,221 @@
+//! INFO keysizes of Redis 8: how many keys are how large, per database and type, as
+//! `db0_distrib_strings_sizes:0=7,1=258,16K=1`.
+//!
+//! A number before an equals sign is the lower end of a range that doubles: 16K stands for 16,384
+//! up to 32,767. The server says no sum, so there is none.
+
+use super::numbered;
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::info::Field;
+use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
+
+static SIZES: Family<2> = Family::histogram(
+    "redis_db_key_size_bytes",
+    &["db", "type"],
+    source("INFO", "db<n>_distrib_<type>_sizes"),
+    Unit::Bytes,
+    "Keys by size: the length of strings, the memory of other types; a snapshot, not a rate, and without a sum.",
+);
+
+static ITEMS: Family<2> = Family::histogram(
+    "redis_db_key_items",
+    &["db", "type"],
+    source("INFO", "db<n>_distrib_<type>_items"),
+    Unit::One,
+    "Keys by how many items they hold; a snapshot, not a rate, and without a sum.",
+);
+
+/// Types as INFO calls them and as TYPE does.
+const TYPES: &[(&str, &str)] = &[
+    ("strings", "string"),
+    ("lists", "list"),
+    ("sets", "set"),
+    ("zsets", "zset"),
+    ("hashes", "hash"),
+    ("streams", "stream"),
+];
+
+/// Every second upper end of the server's ranges: all of them would double the series.
+static EDGES: &[Edge] = &[
+    edge(0, "0"),
+    edge(1, "1"),
+    edge(3, "3"),
+    edge(15, "15"),
+    edge(63, "63"),
+    edge(255, "255"),
+    edge(1023, "1023"),
+    edge(4095, "4095"),
+    edge(16383, "16383"),
+    edge(65535, "65535"),
+    edge(262_143, "262143"),
+    edge(1_048_575, "1048575"),
+    edge(4_194_303, "4194303"),
+    edge(16_777_215, "16777215"),
+    edge(67_108_863, "67108863"),
+    edge(268_435_455, "268435455"),
+];
+
+const fn edge(at: u64, text: &'static str) -> Edge {
+    Edge {
+        at,
+        as_replied: text,
+        in_base_unit: text,
+    }
+}
+
+/// Reads how keys are distributed over sizes.
+pub static COLLECTOR: Collector = Collector {
+    name: "keysizes",
+    about: "Distribution of sizes and items of keys, on Redis 8.",
+    on_by_default: true,
+    questions: &[&INFO],
+    follow_ups: None,
+    applies: always,
+    families: || vec![SIZES.descriptor(), ITEMS.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    for field in answers.info.section("Keysizes") {
+        let Some((db, kind, family)) = meaning(field.name) else {
+            continue;
+        };
+        if let Some(histogram) = histogram(field) {
+            snapshot.push_histogram(family, [db, kind], histogram);
+        }
+    }
+}
+
+/// What `db0_distrib_zsets_items` says: database, type and what is counted.
+fn meaning(name: &str) -> Option<(&str, &'static str, &'static Family<2>)> {
+    let (db, rest) = name.split_once("_distrib_")?;
+    numbered(db, "db")?;
+    let (types, what) = rest.rsplit_once('_')?;
+    let (_, kind) = TYPES.iter().find(|(said, _)| *said == types)?;
+    let family = match what {
+        "sizes" => &SIZES,
+        "items" => &ITEMS,
+        _ => return None,
+    };
+    Some((db, kind, family))
+}
+
+/// None where any part makes no sense: Redis 8.0 was seen to count below 0, which shows as a huge
+/// number, and to lose a comma. Nothing in such a line can be relied on.
+fn histogram(field: &Field<'_>) -> Option<Histogram> {
+    let mut counts = vec![0_u64; EDGES.len()];
+    let mut count = 0_u64;
+    for part in field.value.split(',') {
+        let (from, keys) = part.split_once('=')?;
+        let from = lower_end(from)?;
+        // A table does not hold more keys.
+        let keys = keys.parse::<u32>().ok()?;
+        count += u64::from(keys);
+        for (edge, below) in EDGES.iter().zip(&mut counts) {
+            if from <= edge.at {
+                *below += u64::from(keys);
+            }
+        }
+    }
+    Some(Histogram {
+        edges: EDGES,
+        counts,
+        count,
+        sum: f64::NAN,
+    })
+}
+
+/// Reads `0`, `512`, `16K`, `1M`. Only 0 and powers of two begin a range.
+fn lower_end(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_uppercase());
+    let shift = match text.get(digits.len()..)? {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        "P" => 50,
+        _ => return None,
+    };
+    let number = digits.parse::<u16>().ok()?;
+    (number == 0 || number.is_power_of_two()).then(|| u64::from(number) << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::info::Info;
+
+    /// The counts at all edges, and the count of all keys.
+    fn counted(line: &str) -> Option<(Vec<u64>, u64)> {
+        let info = Info::parse(line);
+        let histogram = histogram(info.fields().first()?)?;
+        Some((histogram.counts, histogram.count))
+    }
+
+    #[test]
+    fn counts_are_cumulative_and_have_every_edge() {
+        let (counts, count) = counted("db0_distrib_strings_sizes:0=7,1=2,2=3,4=4,16K=5,1G=6")
+            .expect("the line is whole");
+        let expected = [7, 9, 12, 16, 16, 16, 16, 16, 16, 21, 21, 21, 21, 21, 21, 21];
+        assert_eq!(counts, expected);
+        assert_eq!(count, 27);
+    }
+
+    #[test]
+    fn a_range_is_below_the_edge_that_ends_it() {
+        for pair in EDGES.windows(2) {
+            let from = pair[0].at + 1;
+            let (counts, _) = counted(&format!("db0_distrib_sets_items:{}", said(from)))
+                .expect("the line is whole");
+            let below = EDGES.iter().map(|edge| u64::from(edge.at >= from));
+            assert_eq!(counts, below.collect::<Vec<_>>(), "{from}");
+        }
+    }
+
+    /// One key in the range from a power of two, as INFO says it.
+    fn said(from: u64) -> String {
+        match from.ilog2() {
+            0..10 => format!("{from}=1"),
+            10..20 => format!("{}K=1", from >> 10),
+            _ => format!("{}M=1", from >> 20),
+        }
+    }
+
+    #[test]
+    fn a_line_with_a_part_that_makes_no_sense_is_left_out() {
+        for line in [
+            "db0_distrib_zsets_items:0=18446744073709551615,1=1256=1",
+            "db0_distrib_zsets_items:0=18446744073709551615,1=12",
+            "db0_distrib_zsets_items:3=1",
+            "db0_distrib_zsets_items:1X=1",
+            "db0_distrib_zsets_items:",
+        ] {
+            assert_eq!(counted(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_known_types_and_measures_have_a_meaning() {
+        let labels = |name| meaning(name).map(|(db, kind, _)| (db, kind));
+        assert_eq!(labels("db12_distrib_hashes_items"), Some(("db12", "hash")));
+        assert_eq!(labels("db0_distrib_lists_sizes"), Some(("db0", "list")));
+        for name in [
+            "db0_distrib_prefix:x_sizes",
+            "db0_distrib_lists_weights",
+            "dbx_distrib_lists_sizes",
+            "db0_keys",
+        ] {
+            assert_eq!(labels(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_texts_of_the_edges_are_the_edges() {
+        for edge in EDGES {
+            assert_eq!(edge.in_base_unit, edge.at.to_string());
+            assert_eq!(edge.as_replied, edge.in_base_unit);
+        }
+        assert!(EDGES.is_sorted_by_key(|edge| edge.at));
+    }
+}

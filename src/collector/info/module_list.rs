@@ -1,0 +1,59 @@
+//! The Modules section of INFO: one record per module that is loaded,
+//! `module:name=search,ver=21005,api=1,filters=0,usedby=[],using=[ReJSON],options=[]`.
+//!
+//! What modules say of themselves, in sections of their own, are plain fields and not here.
+
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+/// Each is named like its part of the record.
+const LABELS: &[&str; 6] = &["name", "ver", "api", "filters", "usedby", "using"];
+
+static MODULE_INFO: Family<6> = Family::gauge(
+    "redis_module_info",
+    LABELS,
+    source("INFO", "module"),
+    Unit::One,
+    "A module that is loaded, in the labels; always 1.",
+);
+
+/// Reads which modules are loaded.
+pub static COLLECTOR: Collector = Collector {
+    name: "modules",
+    about: "The modules that are loaded.",
+    on_by_default: false,
+    questions: &[&INFO],
+    follow_ups: None,
+    applies: always,
+    families: || vec![MODULE_INFO.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let fields = answers.info.section("Modules");
+    for module in fields.filter(|field| field.name == "module") {
+        if module.in_record("name").is_some() {
+            let labels = LABELS.map(|label| module.in_record(label).unwrap_or_default());
+            snapshot.push(&MODULE_INFO, labels, 1.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    #[test]
+    fn each_module_is_read_by_name() {
+        let redis = "# Modules\r\n\
+            module:name=ReJSON,ver=20407,api=1,filters=0,usedby=[search],using=[],options=[handle-io-errors]\r\n\
+            module:name=search,ver=20605,api=1,filters=0,usedby=[],using=[ReJSON|timeseries],options=[]\r\n\
+            module:ver=1\r\n";
+        let expected = [
+            "redis_module_info{ReJSON,20407,1,0,[search],[]} 1",
+            "redis_module_info{search,20605,1,0,[],[ReJSON|timeseries]} 1",
+        ];
+        assert_eq!(reading::of_info(&COLLECTOR, redis), expected);
+    }
+}

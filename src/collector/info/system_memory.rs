@@ -1,0 +1,56 @@
+//! The memory of the machine that a server runs on. Beside the server's own memory it misleads
+//! where a container has less, so it is asked for by name.
+
+use crate::collector::{Answers, Collector, INFO, always};
+use crate::metric::{Family, Snapshot, Unit, source};
+
+static TOTAL: Family<0> = Family::gauge(
+    "redis_total_system_memory_bytes",
+    &[],
+    source("INFO", "total_system_memory"),
+    Unit::Bytes,
+    "Memory of the machine that the server runs on.",
+);
+
+static AVAILABLE: Family<0> = Family::gauge(
+    "redis_available_system_memory_bytes",
+    &[],
+    source("INFO", "available_system_memory"),
+    Unit::Bytes,
+    "Memory of the machine that is available, on KeyDB.",
+);
+
+/// Reads the memory of the machine.
+pub static COLLECTOR: Collector = Collector {
+    name: "system_memory",
+    about: "Memory of the machine that the server runs on.",
+    on_by_default: false,
+    questions: &[&INFO],
+    follow_ups: None,
+    applies: always,
+    families: || vec![TOTAL.descriptor(), AVAILABLE.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    for family in [&TOTAL, &AVAILABLE] {
+        if let Some(value) = answers.info.number(family.descriptor().source.field) {
+            snapshot.push(family, [], value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading;
+
+    #[test]
+    fn what_is_not_available_is_absent() {
+        let keydb = "total_system_memory:25277927424\r\navailable_system_memory:unavailable\r\n";
+        assert_eq!(
+            reading::of_info(&COLLECTOR, keydb),
+            ["redis_total_system_memory_bytes{} 25277927424"]
+        );
+    }
+}

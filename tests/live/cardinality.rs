@@ -1,0 +1,135 @@
+//! How many series a page has: beside `redis_exporter`, and where commands are left out.
+
+use std::collections::BTreeMap;
+
+use crate::support::peer::{Exposition, Peer};
+use crate::support::redis::Client;
+use crate::support::{Launch, RedisServer};
+
+/// Of which more series are here, and why.
+const MORE: &[(&str, &str)] = &[(
+    "redis_errors_total",
+    "codes that alerts look for begin at 0; else their first error is never seen",
+)];
+
+/// What each program says of itself, whatever it polls.
+const OF_ITSELF: &[&str] = &["go_", "process_", "redis_exporter_", "promhttp_"];
+
+/// Calls commands of every kind, so that there are many statistics.
+fn use_commands(server: &RedisServer) {
+    for words in [
+        &["SET", "string", "1"][..],
+        &["GET", "string"],
+        &["INCR", "string"],
+        &["MSET", "a", "1", "b", "2"],
+        &["MGET", "a", "b"],
+        &["APPEND", "a", "x"],
+        &["EXPIRE", "a", "1000"],
+        &["TTL", "a"],
+        &["RPUSH", "list", "1", "2"],
+        &["LRANGE", "list", "0", "-1"],
+        &["LPOP", "list"],
+        &["SADD", "set", "1", "2"],
+        &["SMEMBERS", "set"],
+        &["ZADD", "zset", "1", "a"],
+        &["ZRANGE", "zset", "0", "-1"],
+        &["HSET", "hash", "a", "1"],
+        &["HGETALL", "hash"],
+        &["XADD", "stream", "*", "a", "1"],
+        &["XLEN", "stream"],
+        &["PFADD", "log", "a"],
+        &["GEOADD", "geo", "1", "1", "a"],
+        &["SETBIT", "bits", "7", "1"],
+        &["PUBLISH", "channel", "a"],
+        &["EVAL", "return 1", "0"],
+        &["OBJECT", "ENCODING", "string"],
+        &["MEMORY", "USAGE", "string"],
+        &["CLIENT", "LIST"],
+        &["SCAN", "0"],
+        &["DBSIZE"],
+    ] {
+        server.ask(words);
+    }
+    let mut client = Client::connect(server.port).unwrap();
+    assert!(client.try_ask(&["LPUSH", "string", "1"]).unwrap().is_err());
+}
+
+/// How many series each name has.
+fn counts(page: &Exposition) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    let names = page.samples.keys().map(|(name, _)| name.as_str());
+    for name in names.filter(|name| !OF_ITSELF.iter().any(|start| name.starts_with(start))) {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn names_of_redis_exporter_have_no_more_series_than_there() {
+    let server = RedisServer::start(&[]);
+    use_commands(&server);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 200ms }}\ntargets: [{{ name: cache, url: '{}' }}]\n",
+        server.url()
+    ))
+    .start();
+    let peer = Peer::of(&server, &[]);
+    // Both then ask a server that has seen the questions of both.
+    drop(peer.exposition());
+    exporter.polls(2);
+    let theirs = peer.exposition();
+    exporter.polls(2);
+    let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
+    let theirs = counts(&theirs);
+    let shared: BTreeMap<&str, usize> = counts(&ours)
+        .into_iter()
+        .filter(|(name, _)| theirs.contains_key(name))
+        .collect();
+    let more: Vec<_> = shared
+        .iter()
+        .filter(|(name, count)| **count > theirs[**name])
+        .map(|(name, _)| *name)
+        .collect();
+    let expected: Vec<_> = MORE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(more, expected);
+    let sum = |counts: &BTreeMap<&str, usize>| {
+        let all = counts.iter().filter(|(name, _)| !more.contains(name));
+        all.map(|(_, count)| count).sum::<usize>()
+    };
+    let (here, there) = (sum(&shared), sum(&theirs));
+    assert!(here <= there, "{here} series here, {there} there");
+    assert!(here > 250, "only {here} series under the same names");
+}
+
+#[test]
+fn commands_that_are_excluded_have_no_series_and_are_not_counted_as_dropped() {
+    let server = RedisServer::start(&["--slowlog-log-slower-than", "0"]);
+    use_commands(&server);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 200ms }}\n\
+         commands: {{ exclude: ['z*', 'client|*', 'GET'] }}\n\
+         targets:\n\
+         - {{ name: most, url: '{0}' }}\n\
+         - {{ name: few, url: '{0}', commands: {{ include: ['get', 'set'], exclude: [] }} }}\n",
+        server.url()
+    ))
+    .start();
+    exporter.polls_of("few", 2);
+    let page = exporter.polls_of("most", 2);
+    let is_shown = |target: &str, command: &str| {
+        let start = format!("target=\"{target}\"");
+        let command = format!("cmd=\"{command}\"");
+        let mut lines = page.0.lines();
+        lines.any(|line| line.contains(&start) && line.contains(&command))
+    };
+    for command in ["get", "zadd", "zrange", "client|list"] {
+        assert!(!is_shown("most", command), "{command}");
+    }
+    for command in ["set", "hset", "memory|usage"] {
+        assert!(is_shown("most", command), "{command}");
+        assert_eq!(is_shown("few", command), command == "set", "{command}");
+    }
+    assert!(is_shown("few", "get"));
+    // It is absent where nothing was dropped.
+    assert_eq!(page.get("redis_exporter_dropped_samples", &[]), None);
+}

@@ -1,0 +1,206 @@
+//! What the recordings tell about the rows: which server shows which metric, and how many series.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use redis_namespace_exporter::catalogue::{self, Recorded};
+use redis_namespace_exporter::encode::spellings;
+
+use crate::golden;
+use crate::support;
+
+/// The modes that a page is named after; every other page is of a standalone server.
+const MODES: &[&str] = &["cluster", "replica", "sentinel"];
+const STANDALONE: &str = "standalone";
+
+/// Flavours in the order in which they are named.
+const FLAVOURS: &[(&str, &str)] = &[("redis", "Redis"), ("valkey", "Valkey"), ("keydb", "KeyDB")];
+
+/// A recorded server: its flavour and its version as major and minor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Server {
+    flavour: String,
+    version: (u32, u32),
+}
+
+/// What METRICS.md says of the recordings.
+pub fn recorded() -> Recorded {
+    let pages: Vec<_> = golden::pages()
+        .iter()
+        .map(|(path, page)| {
+            let (server, mode) = place(path);
+            (server, mode, names(page))
+        })
+        .collect();
+    let mut shown: BTreeMap<&str, Vec<(&Server, &str)>> = BTreeMap::new();
+    let mut all: BTreeMap<&str, BTreeSet<&Server>> = BTreeMap::new();
+    for (server, mode, names) in &pages {
+        all.entry(mode).or_default().insert(server);
+        for name in names {
+            shown.entry(name).or_default().push((server, mode));
+        }
+    }
+    let mut seen_on = BTreeMap::new();
+    for family in catalogue::families() {
+        let places = spellings(family, true).filter_map(|spelling| shown.get(spelling.name));
+        let places: Vec<_> = places.flatten().copied().collect();
+        if !places.is_empty() {
+            seen_on.insert(family.name, said(&places, &all));
+        }
+    }
+    let servers = all.values().flatten().copied().collect();
+    Recorded {
+        servers: listed(&servers),
+        seen_on,
+        series: series(),
+    }
+}
+
+/// The server and the mode of a page.
+fn place(path: &Path) -> (Server, &'static str) {
+    let mode = path.file_stem().expect("a page has a name");
+    let mode = MODES.iter().find(|name| mode == **name);
+    let server = path.parent().expect("a page is in a folder");
+    (server_of(server), mode.copied().unwrap_or(STANDALONE))
+}
+
+fn server_of(folder: &Path) -> Server {
+    let name = folder.file_name().expect("a folder has a name");
+    let name = name.to_str().expect("its name is UTF-8");
+    let (flavour, version) = name.split_once('-').expect("it names a version");
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse().expect("a number"));
+    let mut part = || parts.next().expect("a version has two parts");
+    Server {
+        flavour: flavour.to_owned(),
+        version: (part(), part()),
+    }
+}
+
+/// The names of the families on a page.
+fn names(page: &str) -> BTreeSet<String> {
+    page.lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// The servers and modes that show a family, in words.
+fn said(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>) -> String {
+    let modes: BTreeSet<&str> = places.iter().map(|(_, mode)| *mode).collect();
+    let servers: BTreeSet<&Server> = places.iter().map(|(server, _)| *server).collect();
+    let possible = modes.iter().filter_map(|mode| all.get(mode)).flatten();
+    let possible: BTreeSet<&Server> = possible.copied().collect();
+    let mut said = if servers == possible {
+        "all".to_owned()
+    } else {
+        by_flavour(&servers, &possible)
+    };
+    if !modes.contains(STANDALONE) {
+        let modes: Vec<_> = modes.into_iter().collect();
+        let _ = write!(said, " ({})", modes.join(", "));
+    }
+    said
+}
+
+/// As `Redis ≥ 7.0, Valkey, KeyDB`.
+fn by_flavour(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> String {
+    let versions = |of: &BTreeSet<&Server>, flavour: &str| {
+        let same = of.iter().filter(|server| server.flavour == flavour);
+        same.map(|server| server.version).collect::<Vec<_>>()
+    };
+    let said = FLAVOURS.iter().filter_map(|(flavour, name)| {
+        let range = range(&versions(servers, flavour), &versions(possible, flavour))?;
+        Some(format!("{name} {range}").trim_end().to_owned())
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// Some of the possible versions, in words: empty where they are all, none where there is none.
+/// Both are in order.
+fn range(some: &[(u32, u32)], possible: &[(u32, u32)]) -> Option<String> {
+    let (first, last) = (some.first()?, some.last()?);
+    let text = |(major, minor): &(u32, u32)| format!("{major}.{minor}");
+    Some(if some == possible {
+        String::new()
+    } else if some.len() > 1 && possible.ends_with(some) {
+        format!("≥ {}", text(first))
+    } else if some.len() > 1 && possible.starts_with(some) {
+        format!("≤ {}", text(last))
+    } else {
+        some.iter().map(text).collect::<Vec<_>>().join(" and ")
+    })
+}
+
+/// As `Redis 5.0, 6.2; Valkey 7.2`.
+fn listed(servers: &BTreeSet<&Server>) -> String {
+    let of = |(flavour, name): &(&str, &str)| {
+        let same = servers.iter().filter(|server| server.flavour == *flavour);
+        let versions = same.map(|server| {
+            let (major, minor) = server.version;
+            format!("{major}.{minor}")
+        });
+        format!("{name} {}", versions.collect::<Vec<_>>().join(", "))
+    };
+    FLAVOURS.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
+/// The table of series per server with the default collectors.
+fn series() -> String {
+    let theirs = names_of_redis_exporter();
+    let mut table =
+        String::from("| server | commands | series | own |\n| --- | --- | --- | --- |\n");
+    for folder in golden::servers() {
+        let page = golden::default_page(&folder);
+        let lines: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
+        let starting = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+        let commands = starting("redis_commands_total{");
+        let own = lines.iter().filter(|line| {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| {
+                name.strip_suffix(suffix)
+                    .filter(|name| theirs.contains(*name))
+            });
+            family.is_none() && !theirs.contains(name) && !name.starts_with("redis_cluster_")
+        });
+        let Server { flavour, version } = server_of(&folder);
+        let _ = writeln!(
+            table,
+            "| {flavour} {}.{} | {commands} | {} | {} |",
+            version.0,
+            version.1,
+            lines.len(),
+            own.count()
+        );
+    }
+    table
+}
+
+/// The names that `redis_exporter` has for what it shows by default.
+fn names_of_redis_exporter() -> BTreeSet<String> {
+    let table = support::in_repository("tests/golden/redis_exporter-metrics.tsv");
+    let table = fs::read_to_string(table).expect("the table is there");
+    let names = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next());
+    names.map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn versions_are_said_as_ranges_of_those_that_were_recorded() {
+    let possible = [(5, 0), (6, 2), (7, 0), (8, 0)];
+    let said = |some: &[(u32, u32)]| range(some, &possible);
+    assert_eq!(said(&possible).as_deref(), Some(""));
+    assert_eq!(said(&[(7, 0), (8, 0)]).as_deref(), Some("≥ 7.0"));
+    assert_eq!(said(&[(5, 0), (6, 2)]).as_deref(), Some("≤ 6.2"));
+    assert_eq!(said(&[(8, 0)]).as_deref(), Some("8.0"));
+    assert_eq!(said(&[(5, 0), (7, 0)]).as_deref(), Some("5.0 and 7.0"));
+    assert_eq!(said(&[]), None);
+}
