@@ -128,7 +128,13 @@ fn heading(collector: &Collector) -> String {
         permissions.push("no permission".to_owned());
     }
     let (name, about, permissions) = (collector.name, collector.about, permissions.join(", "));
-    format!("\n## `{name}`\n\n{about} {state} by default; needs {permissions}.\n")
+    // What follows from other questions, `about` says.
+    let needs = if collector.questions.is_empty() {
+        String::new()
+    } else {
+        format!("; needs {permissions}")
+    };
+    format!("\n## `{name}`\n\n{about} {state} by default{needs}.\n")
         .replace(" on by", " On by")
         .replace(" off by", " Off by")
 }

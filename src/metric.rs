@@ -45,6 +45,8 @@ pub enum Unit {
     Bytes,
     /// Kibibytes, shown as bytes.
     Kibibytes,
+    /// Mebibytes, shown as bytes.
+    Mebibytes,
     /// Seconds.
     Seconds,
     /// Milliseconds, shown as seconds.
@@ -62,6 +64,7 @@ impl Unit {
         match self {
             Self::One | Self::Bytes | Self::Seconds => replied,
             Self::Kibibytes => replied * 1024.0,
+            Self::Mebibytes => replied * 1_048_576.0,
             // Division, unlike multiplication by 0.001, gives the nearest number.
             Self::Milliseconds => replied / 1e3,
             Self::Microseconds => replied / 1e6,
@@ -309,7 +312,7 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
 const fn unit_suffix_fits(name: &str, unit: Unit) -> bool {
     match unit {
         Unit::One | Unit::Seconds | Unit::Bytes => true,
-        Unit::Kibibytes => contains(name, "_bytes"),
+        Unit::Kibibytes | Unit::Mebibytes => contains(name, "_bytes"),
         Unit::Milliseconds | Unit::Microseconds => contains(name, "_seconds"),
         Unit::Percent => ends_with(name, "_ratio") || contains(name, "_percent"),
     }
@@ -658,5 +661,6 @@ mod tests {
     fn microseconds_become_the_nearest_number_of_seconds() {
         assert_eq!(Unit::Microseconds.to_base(264.0).to_string(), "0.000264");
         assert_eq!(Unit::Percent.to_base(99.18).to_string(), "0.9918");
+        assert_eq!(Unit::Mebibytes.to_base(0.5).to_string(), "524288");
     }
 }

@@ -75,6 +75,28 @@ impl Reply {
         }
     }
 
+    /// What stands after a name in an array of names and values.
+    #[must_use]
+    pub fn value_of(&self, name: &str) -> Option<&Reply> {
+        self.items().chunks(2).find_map(|pair| match pair {
+            [key, value] if key.bytes() == Some(name.as_bytes()) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// The number that the reply is, or that its text says; none where it is not finite.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(float(*number)),
+            Self::Bytes(bytes) => {
+                let number: f64 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+                number.is_finite().then_some(number)
+            }
+            Self::Nil | Self::List(_) | Self::Error(_) => None,
+        }
+    }
+
     /// Whether the reply says nothing: nil, an empty string or an empty array.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -93,5 +115,43 @@ impl Reply {
             Self::Error(refusal) => Some(refusal),
             Self::Nil | Self::Integer(_) | Self::Bytes(_) | Self::List(_) => None,
         }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(integer: i64) -> f64 {
+    integer as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Reply {
+        Reply::Bytes(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn values_are_found_by_the_name_before_them_and_nowhere_else() {
+        let reply = Reply::List(vec![
+            bytes("b"),
+            bytes("a"),
+            bytes("a"),
+            Reply::Integer(1),
+            bytes("c"),
+        ]);
+        assert_eq!(reply.value_of("a"), Some(&Reply::Integer(1)));
+        assert_eq!(reply.value_of("c"), None);
+        assert_eq!(Reply::Nil.value_of("a"), None);
+    }
+
+    #[test]
+    fn numbers_are_integers_or_their_text() {
+        assert_eq!(Reply::Integer(-3).number(), Some(-3.0));
+        assert_eq!(bytes("1.5").number(), Some(1.5));
+        for none in ["", "1 2", "nan", "-nan", "inf", "10mb"] {
+            assert_eq!(bytes(none).number(), None, "{none}");
+        }
+        assert_eq!(Reply::Nil.number(), None);
     }
 }

@@ -48,6 +48,11 @@ pub struct Circumstances {
     pub polled_at: f64,
     /// What the configuration says to the collectors of the target.
     pub options: Arc<CollectorOptions>,
+    /// The size of the RDB file as the exporter sees it, in bytes. It is known only after the
+    /// questions are answered, for they may tell where the file is.
+    pub rdb_file_size: Option<u64>,
+    /// Whether scripts are not to be run, because they took too long.
+    pub scripts_rest: bool,
     /// What the poll before left.
     pub remembered: Remembered,
 }
@@ -59,6 +64,9 @@ pub struct FollowUp {
     pub words: Vec<Vec<u8>>,
     /// What an ACL user needs for it, as `+slowlog|get`.
     pub permission: &'static str,
+    /// Whether a refusal says nothing of other questions that need the same permission: a script
+    /// may pass on the refusal of what it does itself.
+    pub stands_alone: bool,
 }
 
 impl FollowUp {
@@ -72,6 +80,19 @@ impl FollowUp {
         Self {
             words: words.collect(),
             permission,
+            stands_alone: false,
+        }
+    }
+
+    /// A question of these words, whose refusal says nothing of others.
+    #[must_use]
+    pub fn alone<Word: AsRef<[u8]>>(
+        permission: &'static str,
+        words: impl IntoIterator<Item = Word>,
+    ) -> Self {
+        Self {
+            stands_alone: true,
+            ..Self::new(permission, words)
         }
     }
 }

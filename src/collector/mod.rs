@@ -3,15 +3,21 @@
 //! A collector does no I/O, reads no clock and keeps no state: it is a function from the replies
 //! of one poll to samples. To add one, write its file and add it to [`ALL`].
 
+mod acl_log;
 mod answers;
 mod cluster;
+mod commandlog;
 mod config;
+mod config_values;
 pub mod info;
 mod latency;
 mod latency_histogram;
 mod memory_limit;
+pub mod rdb_file_size;
 #[cfg(test)]
 mod reading;
+mod scripts;
+mod search_indexes;
 mod server;
 mod slowlog;
 mod tile38;
@@ -85,6 +91,12 @@ pub static ALL: &[&Collector] = &[
     &slowlog::COLLECTOR,
     &latency::COLLECTOR,
     &latency_histogram::COLLECTOR,
+    &commandlog::COLLECTOR,
+    &config_values::COLLECTOR,
+    &acl_log::COLLECTOR,
+    &scripts::COLLECTOR,
+    &search_indexes::COLLECTOR,
+    &rdb_file_size::COLLECTOR,
     &tile38::COLLECTOR,
 ];
 
@@ -109,7 +121,7 @@ const fn always(_: &Server) -> bool {
 mod tests {
     use super::reading::bytes;
     use super::*;
-    use crate::config::{CollectorOptions, Commands};
+    use crate::config::{CollectorOptions, Commands, Script};
     use crate::glob::Glob;
     use crate::reply::{Refusal, Reply};
     use proptest::prelude::*;
@@ -117,8 +129,7 @@ mod tests {
     use std::sync::Arc;
 
     /// Words that replies are made of, so that generated ones get past the first look.
-    const WORDS: &str =
-        "(calls|histogram_usec|command|get|config\\|get|[0-9]{1,20}|-1|nan|normal 1 2 3|\\PC{0,8})";
+    const WORDS: &str = "(calls|histogram_usec|command|get|count|reason|num_docs|requirepass|dir|/|config\\|get|[0-9]{1,20}|-1|nan|normal 1 2 3|\\PC{0,8})";
 
     fn any_reply() -> impl Strategy<Value = Reply> {
         let leaf = prop_oneof![
@@ -208,7 +219,10 @@ mod tests {
         ) {
             let questions = ALL.iter().flat_map(|collector| collector.questions.iter().copied());
             let answered = questions.zip(replies.iter().cycle()).collect();
-            let circumstances = Circumstances { polled_at, ..Circumstances::default() };
+            let scripts = vec![Script { name: "a".to_owned(), text: Vec::new(), read_only: true }];
+            let options = CollectorOptions { scripts, ..CollectorOptions::default() };
+            let options = Arc::new(options);
+            let circumstances = Circumstances { polled_at, options, ..Circumstances::default() };
             let answers = Answers::new(&info, &circumstances, answered);
             let following: Vec<FollowUp> = ALL
                 .iter()

@@ -102,6 +102,24 @@ impl Server {
         }
     }
 
+    /// Whether it has `EVAL_RO`: Redis since 7.0, every Valkey.
+    #[must_use]
+    pub fn knows_eval_ro(&self) -> bool {
+        self.knows_no_evict()
+    }
+
+    /// Whether it has COMMANDLOG: Valkey since 8.1, no sentinel.
+    #[must_use]
+    pub fn has_commandlog(&self) -> bool {
+        self.flavour == Flavour::Valkey && self.version >= (8, 1) && self.holds_keys()
+    }
+
+    /// Whether it has ACL LOG: Redis since 6.0 and every relative. Sentinels are not asked.
+    #[must_use]
+    pub fn has_acl_log(&self) -> bool {
+        self.version >= (6, 0) && self.holds_keys()
+    }
+
     /// Whether it holds keys as Redis does and so knows CONFIG, SLOWLOG and LATENCY: no sentinel
     /// does.
     #[must_use]
@@ -183,5 +201,11 @@ mod tests {
         assert!(!server("redis_version:6.2.16\nredis_mode:standalone\n").has_latency_histogram());
         assert!(!server("redis_version:6.3.4\nmvcc_depth:0\n").has_latency_histogram());
         assert!(!server("redis_version:7.0.15\nredis_mode:sentinel\n").holds_keys());
+        assert!(!server("redis_version:6.2.16\n").knows_eval_ro());
+        assert!(server("redis_version:7.0.15\n").knows_eval_ro());
+        assert!(!server("redis_version:5.0.14\n").has_acl_log());
+        assert!(!server("redis_version:8.6.3\n").has_commandlog());
+        assert!(!server("redis_version:7.2.4\nvalkey_version:8.0.1\n").has_commandlog());
+        assert!(server("redis_version:7.2.4\nvalkey_version:8.1.1\n").has_commandlog());
     }
 }

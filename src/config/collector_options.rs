@@ -1,16 +1,26 @@
 //! What collectors are told beside being on or off. Not which of them are on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::commands::{self, Commands};
 use super::namespace::ChannelGroup;
+use super::script::{self, Script};
+use super::search::{self, SearchIndexes};
 use super::section::{Context, Section};
+use super::unit;
 
 /// What the collectors of a target are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectorOptions {
     /// The declared groups of channels; the first match wins.
     pub channels: Vec<ChannelGroup>,
+    /// The scripts that are run at each poll.
+    pub scripts: Vec<Script>,
+    /// Which search indexes are shown.
+    pub search_indexes: SearchIndexes,
+    /// Where the exporter sees the RDB file of the server, if it was said.
+    pub rdb_file: Option<PathBuf>,
     /// The commands that are shown one by one.
     pub commands: Commands,
 }
@@ -22,9 +32,15 @@ pub(crate) fn read(
     context: &mut Context<'_>,
 ) -> Option<Arc<CollectorOptions>> {
     let commands = commands::read(target, &defaults.commands, context);
+    let scripts = script::read(target, &defaults.scripts, context);
+    let search_indexes = search::read(target, &defaults.search_indexes, context);
+    let rdb_file = target.text("rdb_file", unit::absolute_path, context).ok()?;
     let options = CollectorOptions {
         channels: defaults.channels.clone(),
         commands: commands?,
+        scripts,
+        search_indexes: search_indexes?,
+        rdb_file: rdb_file.map(|placed| placed.value),
     };
     // Hundreds of targets without options of their own share one copy.
     Some(if options == **defaults {

@@ -22,6 +22,8 @@ mod keys;
 mod namespace;
 mod poll;
 mod problem;
+mod script;
+mod search;
 mod secret;
 mod section;
 mod sweep;
@@ -39,6 +41,8 @@ pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use namespace::{ChannelGroup, Namespace, Pattern, TtlPolicy};
 pub use poll::PollTimes;
 pub use problem::Problem;
+pub use script::Script;
+pub use search::SearchIndexes;
 pub use secret::Secret;
 pub use sweep::{Origin, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
@@ -47,7 +51,7 @@ pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
 use document::Node;
 use problem::Refusal;
-use section::{CheckFile, Context, Placed, Reading, Section, Wanted};
+use section::{CheckFile, Context, Placed, ReadFile, Reading, Section, Wanted};
 use target::Defaults;
 
 /// The keys of the file's top level.
@@ -63,6 +67,8 @@ const KEYS: &[&str] = &[
     "web",
     "namespaces",
     "channels",
+    "scripts",
+    "search_indexes",
     "commands",
 ];
 
@@ -139,7 +145,13 @@ pub fn load(
         }
     };
     let file = file.as_ref().map(|(place, text)| (&**place, &**text));
-    parse(file, arguments, environment, &check_file, collector_names)
+    parse(
+        file,
+        arguments,
+        environment,
+        (&check_file, &read_bytes),
+        collector_names,
+    )
 }
 
 /// Where an exporter with these arguments listens. Unlike [`load`] it gets by without a good
@@ -181,16 +193,24 @@ fn shown(path: &Path) -> String {
 }
 
 fn read_file(path: &Path) -> Result<String, Refusal> {
+    String::from_utf8(read_bytes(path, LARGEST_FILE)?)
+        .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
+}
+
+fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     open(path)?
-        .take(LARGEST_FILE + 1)
+        .take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(&error))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Refusal::new("is larger than 1 MiB", "make it smaller"));
+    if bytes.len() as u64 > most {
+        let most = most >> 10;
+        return Err(Refusal::new(
+            format!("is larger than {most} KiB"),
+            "make it smaller",
+        ));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
+    Ok(bytes)
 }
 
 fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
@@ -235,12 +255,13 @@ fn parse(
     file: Option<(&str, &str)>,
     arguments: &Arguments,
     environment: &Environment<'_>,
-    check_file: &CheckFile<'_>,
+    (check_file, read_file): (&CheckFile<'_>, &ReadFile<'_>),
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
     let mut context = Context {
         environment,
         check_file,
+        read_file,
         collector_names,
         problems: Vec::new(),
     };
@@ -287,6 +308,9 @@ fn read_config(
         .and_then(|(tls, basic_auth)| web::complete(tls, basic_auth, context));
     let options = CollectorOptions {
         channels: namespace::read_channels(root, context),
+        scripts: script::read(root, &[], context),
+        search_indexes: search::read(root, &SearchIndexes::default(), context).unwrap_or_default(),
+        rdb_file: None,
         commands: commands::read(root, &Commands::default(), context).unwrap_or_default(),
     };
     let defaults = Defaults {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regex::bytes::RegexBuilder;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::document::Node;
 use super::problem::{Refusal, quoted};
@@ -236,11 +236,16 @@ pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
 }
 
 pub(super) fn regex(text: &str) -> Result<Pattern, Refusal> {
+    compiled(text).map(|_| Pattern::Regex(text.to_owned()))
+}
+
+/// A regular expression over bytes, of bounded size.
+pub(super) fn compiled(text: &str) -> Result<Regex, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new("is empty", "write a regular expression"));
     }
     match RegexBuilder::new(text).size_limit(LARGEST_REGEX).build() {
-        Ok(_) => Ok(Pattern::Regex(text.to_owned())),
+        Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(_)) => Err(Refusal::new(
             "is too large once compiled",
             "use smaller counts in { }",

@@ -10,8 +10,8 @@ use super::problem::{Problem, Refusal, listed, quoted};
 /// Keys are compared with the known ones up to this length only.
 const LONGEST_KEY: usize = 40;
 
-/// Whether a file holds what is wanted. The only question about the file system that reading a
-/// configuration asks.
+/// Whether a file holds what is wanted. This and [`ReadFile`] are all that reading a configuration
+/// asks of the file system.
 pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal> + 'a;
 
 /// What a file is wanted for.
@@ -25,10 +25,14 @@ pub(crate) enum Wanted<'a> {
     Key { certificate: &'a Path },
 }
 
+/// The bytes of a file that has at most so many.
+pub(crate) type ReadFile<'a> = dyn Fn(&Path, u64) -> Result<Vec<u8>, Refusal> + 'a;
+
 /// What reading needs besides the document, and what it finds wrong.
 pub(crate) struct Context<'a> {
     pub(crate) environment: &'a Environment<'a>,
     pub(crate) check_file: &'a CheckFile<'a>,
+    pub(crate) read_file: &'a ReadFile<'a>,
     pub(crate) collector_names: &'a [&'a str],
     pub(crate) problems: Vec<Problem>,
 }
@@ -329,6 +333,7 @@ mod tests {
         let mut context = Context {
             environment: &|name| (name == "SET").then(|| "hunter2".to_owned()),
             check_file: &|_, _| Ok(()),
+            read_file: &|_, _| Ok(Vec::new()),
             collector_names: &[],
             problems: Vec::new(),
         };

@@ -31,6 +31,9 @@ pub(crate) const KEYS: &[&str] = &[
     "collectors",
     "sweep",
     "keys",
+    "scripts",
+    "search_indexes",
+    "rdb_file",
     "tls",
     "commands",
 ];

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Those that the example names. The program brings its own list.
-const COLLECTORS: [&str; 21] = [
+const COLLECTORS: [&str; 27] = [
     "info",
     "instance",
     "keyspace",
@@ -30,6 +30,12 @@ const COLLECTORS: [&str; 21] = [
     "slowlog",
     "latency",
     "latency_histogram",
+    "commandlog",
+    "config_values",
+    "acl_log",
+    "scripts",
+    "search_indexes",
+    "rdb_file_size",
     "tile38",
 ];
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
@@ -56,11 +62,16 @@ fn read(
         Some("/missing") => Err(Refusal::new("cannot be read", "check the path")),
         _ => Ok(()),
     };
+    let scripts = |path: &Path, _| match path.to_str() {
+        Some("/missing") => Err(Refusal::new("cannot be read", "check the path")),
+        Some("/blank.lua") => Ok(b" \n".to_vec()),
+        _ => Ok(b"return {}".to_vec()),
+    };
     parse(
         text.map(|text| ("c.yaml", text)),
         &flags(words),
         &environment(variables),
-        &missing,
+        (&missing, &scripts),
         &COLLECTORS,
     )
     .map_err(|problems| problems.iter().map(Problem::to_string).collect())
@@ -278,6 +289,34 @@ fn streams_of_a_target_stand_on_those_of_all() {
 }
 
 #[test]
+fn a_target_has_its_own_scripts_search_indexes_and_rdb_file_or_those_of_all() {
+    let config = file(
+        "scripts: [{file: /a.lua}, {name: b, file: /b.lua, read_only: false}]\n\
+         search_indexes: ^a\n\
+         targets:\n- {url: one}\n- {url: two, scripts: [], rdb_file: /d/x.rdb}\n\
+         - {url: three, scripts: [{file: /c.lua}], search_indexes: ^b}\n",
+    );
+    let options = |at: usize| &*config.targets[at].options;
+    let names = |at: usize| {
+        let scripts = options(at).scripts.iter();
+        scripts
+            .map(|script| script.name.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(0), ["/a.lua", "b"]);
+    let read_only = options(0).scripts.iter().map(|script| script.read_only);
+    assert_eq!(read_only.collect::<Vec<_>>(), [true, false]);
+    assert_eq!(options(0).scripts[0].text, b"return {}");
+    assert_eq!(names(1), [""; 0]);
+    assert_eq!(names(2), ["/c.lua"]);
+    assert_eq!(options(0).rdb_file, None);
+    assert_eq!(options(1).rdb_file, Some(PathBuf::from("/d/x.rdb")));
+    assert!(options(1).search_indexes.has(b"ab") && !options(1).search_indexes.has(b"ba"));
+    assert!(!options(2).search_indexes.has(b"ab") && options(2).search_indexes.has(b"ba"));
+    assert!(file("").targets[0].options.search_indexes.has(b"any"));
+}
+
+#[test]
 fn keys_and_url_may_say_the_same() {
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: u, password: p, db: 1}]");
     assert_eq!(config.targets[0].password, Some(given("p")));
@@ -335,6 +374,41 @@ fn namespaces_and_channels_are_read_in_order() {
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("- a", "c.yaml:", "is a list, not a map"),
     ("lissten: x", "c.yaml:", "did you mean `listen`?"),
+    (
+        "scripts: [{name: a}]",
+        "c.yaml: scripts[0]",
+        "has no `file`",
+    ),
+    (
+        "scripts: [{file: /missing}]",
+        "c.yaml: scripts[0].file:",
+        "`/missing` cannot be read",
+    ),
+    (
+        "scripts: [{file: /blank.lua}]",
+        "c.yaml: scripts[0].file:",
+        "is an empty file",
+    ),
+    (
+        "scripts: [{file: /a}, {name: /a, file: /b}]",
+        "c.yaml: scripts[1]:",
+        "`/a` is the name of an earlier script",
+    ),
+    (
+        "scripts: [{file: /a, read_only: maybe}]",
+        "c.yaml: scripts[0].read_only:",
+        "neither true nor false",
+    ),
+    (
+        "search_indexes: (",
+        "c.yaml: search_indexes:",
+        "is not a regular expression",
+    ),
+    (
+        "targets: [{url: h, rdb_file: dump.rdb}]",
+        "c.yaml: targets[0].rdb_file:",
+        "is not an absolute path",
+    ),
     (
         "listen: :1\nlisten: :2",
         "c.yaml:",
@@ -718,7 +792,11 @@ fn collect_keys(node: &Node, section: &str, keys: &mut Vec<(String, String)>) {
                 collect_keys(value, &format!("{section}.{key}"), keys);
             }
         }
-        Node::List(items) => collect_keys(&items[0], section, keys),
+        Node::List(items) => {
+            if let Some(first) = items.first() {
+                collect_keys(first, section, keys);
+            }
+        }
         Node::Nothing | Node::Scalar(_) => {}
     }
 }
@@ -743,6 +821,7 @@ fn the_example_has_every_known_key_exactly_once() {
         (".namespaces", namespace::KEYS),
         (".namespaces.ttl", namespace::TTL_KEYS),
         (".channels", namespace::CHANNEL_KEYS),
+        (".scripts", script::KEYS),
         (".commands", commands::KEYS),
     ] {
         for name in names {
@@ -815,7 +894,7 @@ fn files_are_read_and_what_cannot_be_read_is_a_problem() {
     for (name, expected) in [
         ("absent.yaml", "absent.yaml: cannot be read ("),
         ("binary.yaml", "binary.yaml: is not UTF-8"),
-        ("large.yaml", "large.yaml: is larger than 1 MiB"),
+        ("large.yaml", "large.yaml: is larger than 1024 KiB"),
         (".", ": is not a regular file"),
         (with_password("absent"), "absent` cannot be read ("),
     ] {
@@ -827,6 +906,36 @@ fn files_are_read_and_what_cannot_be_read_is_a_problem() {
     assert!(
         problems[0].what.contains("is an empty file"),
         "{problems:?}"
+    );
+}
+
+#[test]
+fn scripts_are_read_up_to_their_largest_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("a.lua");
+    let config = folder.path().join("c.yaml");
+    let text = format!("scripts: [{{file: {}}}]", script.display());
+    fs::write(&config, text).unwrap();
+    let variables = [("REDIS_EXPORTER_CONFIG", config.to_str().unwrap())];
+    let load = || load(&Arguments::default(), &environment(&variables), &[]);
+    fs::write(&script, "-".repeat(64 << 10)).unwrap();
+    let options = &load().unwrap().targets[0].options;
+    assert_eq!(options.scripts[0].text.len(), 64 << 10);
+    fs::write(&script, "-".repeat((64 << 10) + 1)).unwrap();
+    let problems = load().unwrap_err();
+    assert!(
+        problems[0].what.contains("is larger than 64 KiB"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn too_many_scripts_are_a_problem() {
+    let items: Vec<String> = (0..21).map(|at| format!("{{file: /{at}}}")).collect();
+    let problems = problems(&format!("scripts: [{}]", items.join(", ")));
+    assert_eq!(
+        problems,
+        ["c.yaml: scripts: has 21 scripts; keep at most 20"]
     );
 }
 
@@ -852,7 +961,7 @@ fn outcome(text: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Vec
         text.map(|text| ("c.yaml", text)),
         &Arguments::default(),
         &environment(variables),
-        &|_, _| Ok(()),
+        (&|_, _| Ok(()), &|_, _| Ok(b"return {}".to_vec())),
         &COLLECTORS,
     )
 }

@@ -1,6 +1,7 @@
 //! Text to durations, sizes and the other single values. Not their place in a file.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing::Level;
@@ -124,6 +125,19 @@ pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
 pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
     text.parse()
         .map_err(|_| Refusal::new("is neither true nor false", "write true or false"))
+}
+
+/// A path that means the same wherever the exporter is started.
+pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(Refusal::new(
+            "is not an absolute path",
+            "start it with /, as in /var/lib/redis/dump.rdb",
+        ))
+    }
 }
 
 /// Where to listen: an IP address and a port. Go's `:9121` means every IPv4 address.

@@ -1,5 +1,5 @@
 //! A stream that gives no more bytes than it has a budget for: a server, or what poses as one,
-//! must not fill the memory with a reply without end.
+//! must not fill the memory with a reply without end. What it gives has plain lines.
 
 use std::io;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::dial::Stream;
+use super::plain_lines::PlainLines;
 
 /// The most bytes that the replies to one pipeline may have. The largest honest one, INFO of a
 /// server with hundreds of commands and databases, has well under one MiB.
@@ -44,6 +45,7 @@ impl Budget {
 pub struct Bounded {
     stream: Stream,
     budget: Budget,
+    lines: PlainLines,
 }
 
 impl Bounded {
@@ -53,6 +55,7 @@ impl Bounded {
         let bounded = Self {
             stream,
             budget: budget.clone(),
+            lines: PlainLines::default(),
         };
         (bounded, budget)
     }
@@ -67,7 +70,11 @@ impl AsyncRead for Bounded {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         match read {
-            Poll::Ready(Ok(())) => Poll::Ready(self.budget.spend(buffer.filled().len() - before)),
+            Poll::Ready(Ok(())) => {
+                let (_, new) = buffer.filled_mut().split_at_mut(before);
+                self.lines.pass(new);
+                Poll::Ready(self.budget.spend(new.len()))
+            }
             other => other,
         }
     }

@@ -7,6 +7,7 @@ mod budget;
 mod decode;
 mod dial;
 mod handshake;
+mod plain_lines;
 mod tls;
 
 use std::future::Future;

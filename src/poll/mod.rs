@@ -4,21 +4,25 @@
 //! connection and the order of things.
 
 mod plan;
+mod rdb_file;
 mod session;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::collector::{ALL, Answers, Circumstances, Collector, Remembered};
+use crate::collector::{ALL, Answers, Circumstances, Collector, Remembered, rdb_file_size};
 use crate::config::Target;
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
 use crate::outcome::{self, CollectorOutcome, Success, Times};
 use crate::publish::{Publication, Slot};
 use crate::telemetry::Telemetry;
+
+use rdb_file::RdbFile;
 
 pub use plan::Denial;
 pub use session::{Round, Session};
@@ -27,11 +31,18 @@ pub use session::{Round, Session};
 /// the poll interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// So many polls do without scripts after one that they made fail: a script that takes longer than
+/// a poll may would hold up the server again and again.
+const POLLS_WITHOUT_SCRIPTS: u32 = 10;
+
 /// What is remembered from poll to poll.
 #[derive(Debug, Default)]
 struct Memory {
     session: Option<Session>,
     remembered: Remembered,
+    rdb_file: RdbFile,
+    /// Until when scripts are not run.
+    scripts_rest_until: Option<Instant>,
     server: String,
     failures_in_a_row: u32,
     /// Whether the last poll succeeded; none before the first.
@@ -132,8 +143,17 @@ async fn poll(
     };
     let mut circumstances = circumstances(target);
     circumstances.remembered = memory.remembered.clone();
-    let round = session.ask(target, &circumstances, deadline).await?;
+    let rest_until = memory.scripts_rest_until;
+    circumstances.scripts_rest = rest_until.is_some_and(|until| Instant::now() < until);
+    let round = session.ask(target, &circumstances, deadline).await;
+    if round.is_err() && session.runs_scripts() {
+        memory.scripts_rest_until = Some(Instant::now() + rest(target));
+    }
+    let round = round?;
     memory.server = session.server_text();
+    if let Some(path) = rdb_file_path(&round, &circumstances) {
+        circumstances.rdb_file_size = memory.rdb_file.size(path).await;
+    }
     circumstances.polled_at = now();
     let (snapshot, collectors, remembered) = read(&round, &circumstances);
     memory.remembered = remembered;
@@ -145,6 +165,21 @@ async fn poll(
     Ok((snapshot, success))
 }
 
+/// How long scripts are not run after they made a poll fail.
+fn rest(target: &Target) -> Duration {
+    let rest = target.poll.interval.saturating_mul(POLLS_WITHOUT_SCRIPTS);
+    let (name, seconds) = (&target.name, rest.as_secs());
+    warn!(name, seconds, "scripts took too long and rest");
+    rest
+}
+
+/// Where the RDB file is, where its size is wanted.
+fn rdb_file_path(round: &Round, circumstances: &Circumstances) -> Option<PathBuf> {
+    let mut on = round.collectors.iter();
+    on.find(|collector| collector.name == rdb_file_size::NAME)?;
+    rdb_file_size::path(&round.answers(&round.info_text(), circumstances))
+}
+
 /// What is known of a target before its first poll.
 #[must_use]
 pub fn circumstances(target: &Target) -> Circumstances {
@@ -152,6 +187,8 @@ pub fn circumstances(target: &Target) -> Circumstances {
         declared_memory_limit: target.memory_limit,
         polled_at: now(),
         options: Arc::clone(&target.options),
+        rdb_file_size: None,
+        scripts_rest: false,
         remembered: Remembered::default(),
     }
 }

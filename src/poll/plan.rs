@@ -14,7 +14,7 @@ pub struct Plan {
     /// What the server refused for good.
     refusals: Vec<(&'static Question, Refusal)>,
     /// What it refused for good of what follows from other questions, by the permission that is
-    /// missing: such questions differ from poll to poll.
+    /// missing, for such questions differ from poll to poll; or one alone.
     refused_follow_ups: Vec<Denial>,
 }
 
@@ -27,6 +27,17 @@ pub struct Denial {
     pub permission: &'static str,
     /// What the server said.
     pub refusal: Refusal,
+    /// The only question that is meant; none where it is all that need the permission.
+    only: Option<FollowUp>,
+}
+
+impl Denial {
+    fn covers(&self, question: &FollowUp) -> bool {
+        match &self.only {
+            Some(only) => only == question,
+            None => self.permission == question.permission,
+        }
+    }
 }
 
 impl Plan {
@@ -103,7 +114,7 @@ impl Plan {
         for collector in self.applicable(on) {
             let following = collector.follow_ups.map(|follow_ups| follow_ups(answers));
             for question in following.into_iter().flatten() {
-                if !self.is_denied(question.permission) && asked.insert(question.clone()) {
+                if !self.is_denied(&question) && asked.insert(question.clone()) {
                     questions.push((collector, question));
                 }
             }
@@ -111,10 +122,9 @@ impl Plan {
         questions
     }
 
-    fn is_denied(&self, permission: &str) -> bool {
-        self.refused_follow_ups
-            .iter()
-            .any(|denial| denial.permission == permission)
+    fn is_denied(&self, question: &FollowUp) -> bool {
+        let mut denials = self.refused_follow_ups.iter();
+        denials.any(|denial| denial.covers(question))
     }
 
     /// Takes note of a refusal of what followed; true where it is one for good. What else a server
@@ -122,18 +132,19 @@ impl Plan {
     pub fn follow_up_refused(
         &mut self,
         collector: &'static Collector,
-        permission: &'static str,
+        question: &FollowUp,
         refusal: &Refusal,
     ) -> bool {
         let message = refusal.message.to_ascii_lowercase();
         let is_unknown =
             message.starts_with("unknown command") || message.starts_with("unknown subcommand");
         let is_for_good = refusal.code == "NOPERM" || is_unknown;
-        if is_for_good && !self.is_denied(permission) {
+        if is_for_good && !self.is_denied(question) {
             self.refused_follow_ups.push(Denial {
                 collector: collector.name,
-                permission,
+                permission: question.permission,
                 refusal: refusal.clone(),
+                only: question.stands_alone.then(|| question.clone()),
             });
         }
         is_for_good
@@ -237,6 +248,19 @@ mod tests {
         let question = *before.iter().find(|question| ***question != INFO).unwrap();
         assert!(!plan.refused(question, &refusal("NOPERM")));
         assert!(!plan.next(ALL, &[]).contains(&question));
+    }
+
+    #[test]
+    fn a_denial_covers_its_permission_but_of_what_stands_alone_only_itself() {
+        let collector = ALL.first().copied().unwrap();
+        let mut plan = Plan::default();
+        let first = FollowUp::new("+x", ["X", "1"]);
+        assert!(plan.follow_up_refused(collector, &first, &refusal("NOPERM")));
+        assert!(plan.is_denied(&FollowUp::new("+x", ["X", "2"])));
+        let script = FollowUp::alone("+eval", ["EVAL", "a"]);
+        assert!(plan.follow_up_refused(collector, &script, &refusal("NOPERM")));
+        assert!(plan.is_denied(&script));
+        assert!(!plan.is_denied(&FollowUp::alone("+eval", ["EVAL", "b"])));
     }
 
     #[test]

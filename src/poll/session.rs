@@ -27,6 +27,8 @@ pub struct Session {
     /// PING was refused for now. It is asked again once INFO says that what stood in its way is
     /// over, for every refusal counts as an error at the server.
     ping_rests: bool,
+    /// Scripts were asked for and have not answered.
+    runs_scripts: bool,
 }
 
 /// The replies of one poll.
@@ -86,6 +88,7 @@ impl Session {
             plan: Plan::default(),
             may_ping: true,
             ping_rests: false,
+            runs_scripts: false,
         })
     }
 
@@ -93,6 +96,13 @@ impl Session {
     #[must_use]
     pub const fn connect_time(&self) -> Duration {
         self.connect_time
+    }
+
+    /// Whether scripts were asked for and have not answered: after a failure, whether they may be
+    /// to blame.
+    #[must_use]
+    pub const fn runs_scripts(&self) -> bool {
+        self.runs_scripts
     }
 
     /// What answers, as `redis 7.0 standalone`; empty where that is not known yet.
@@ -219,11 +229,13 @@ impl Session {
             .iter()
             .map(|(_, question)| question.words.as_slice())
             .collect();
+        self.runs_scripts = questions.iter().any(|(_, question)| question.stands_alone);
         let asked = self.connection.ask(&commands, deadline).await?;
+        self.runs_scripts = false;
         let mut answered = Vec::new();
         for ((collector, question), reply) in questions.into_iter().zip(asked) {
             if let Some(refusal) = reply.refusal() {
-                self.note_denial(target, collector, question.permission, refusal);
+                self.note_denial(target, collector, &question, refusal);
             }
             answered.push((question, reply));
         }
@@ -234,13 +246,14 @@ impl Session {
         &mut self,
         target: &Target,
         collector: &'static Collector,
-        permission: &'static str,
+        question: &FollowUp,
         refusal: &Refusal,
     ) {
         let known = self.plan.refused_follow_ups().len();
-        let is_denied = self.plan.follow_up_refused(collector, permission, refusal);
+        let is_denied = self.plan.follow_up_refused(collector, question, refusal);
         if is_denied && self.plan.refused_follow_ups().len() > known {
             let (name, code) = (&target.name, &refusal.code);
+            let permission = question.permission;
             info!(name, code, permission, "a question was refused");
         }
     }

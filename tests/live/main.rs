@@ -25,6 +25,7 @@ mod entrance;
 mod exposition;
 mod footprint;
 mod keys;
+mod more_collectors;
 mod namespaces_command;
 mod no_shift;
 mod outage;

@@ -42,12 +42,12 @@ fn a_server_is_up_with_all_its_default_families() {
         page.value(name, &labels);
     }
     assert_eq!(page.value("redis_db_keys", &[("db", "db0")]), 1.0);
-    assert_eq!(page.all("redis_exporter_collector_success", &[]).len(), 14);
+    let asked = page.all("redis_exporter_collector_success", &[]).len();
+    assert!((14..=collector::names().len()).contains(&asked), "{asked}");
     assert!(
         page.label_values("redis_exporter_collector_success", "collector", 0.0)
             .is_empty()
     );
-    assert!(collector::names().len() >= 14);
 }
 
 #[test]

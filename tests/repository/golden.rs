@@ -55,14 +55,15 @@ fn info(server: &Path, spellings: &[&str]) -> Reply {
 /// recorded reply to all of them.
 fn answer(server: &Path, question: &Question) -> Option<Reply> {
     match question.commands.first()? {
-        ["CONFIG", "GET", parameter] => {
-            let all = recording(server, "config-get")?;
-            let pair = all
-                .items()
-                .chunks(2)
-                .find(|pair| pair.first().and_then(Reply::text).as_deref() == Some(*parameter));
-            Some(Reply::List(pair.map(<[Reply]>::to_vec).unwrap_or_default()))
+        ["CONFIG", "GET", pattern] => parameters(server, pattern),
+        // Only its entries were recorded.
+        ["COMMANDLOG", "LEN", "slow"] => {
+            let entries = recording(server, "commandlog-slow")?.items().len();
+            Some(Reply::Integer(
+                entries.try_into().expect("it is a short log"),
+            ))
         }
+        ["ACL", "LOG", _] => recording(server, "acl-log"),
         ["SLOWLOG", "GET", "1"] => {
             let newest = recording(server, "slowlog-get")?.items().first().cloned();
             Some(Reply::List(newest.into_iter().collect()))
@@ -72,10 +73,29 @@ fn answer(server: &Path, question: &Question) -> Option<Reply> {
     }
 }
 
+/// The recorded parameters whose name is this, or starts with what is before a `*`.
+fn parameters(server: &Path, pattern: &str) -> Option<Reply> {
+    let all = recording(server, "config-get")?;
+    let fits = |name: &str| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    };
+    let pairs = all.items().chunks(2);
+    let found = pairs.filter(|pair| {
+        let name = pair.first().and_then(Reply::text);
+        name.is_some_and(|name| fits(&name))
+    });
+    Some(Reply::List(found.flatten().cloned().collect()))
+}
+
 /// What the server answered to what follows from its other replies.
-fn follow_ups(server: &Path, kind: &Server, answers: &Answers<'_>) -> Vec<(FollowUp, Reply)> {
-    let applicable = ALL.iter().filter(|collector| (collector.applies)(kind));
-    let asked = applicable.filter_map(|collector| collector.follow_ups);
+fn follow_ups(
+    server: &Path,
+    collectors: &[&Collector],
+    answers: &Answers<'_>,
+) -> Vec<(FollowUp, Reply)> {
+    let asked = collectors.iter();
+    let asked = asked.filter_map(|collector| collector.follow_ups);
     let asked = asked.flat_map(|follow_ups| follow_ups(answers));
     asked
         .filter_map(|question| {
@@ -89,6 +109,7 @@ fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
     let words: Vec<&[u8]> = question.words.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
         [b"SLOWLOG", b"GET", _] => recording(server, "slowlog-get"),
+        [b"CONFIG", b"GET", name] => parameters(server, std::str::from_utf8(name).ok()?),
         words => panic!("no recording is known for {words:?}"),
     }
 }
@@ -99,9 +120,9 @@ pub fn default_page(server: &Path) -> String {
     page_of(server, &info, true, |collector| collector.on_by_default)
 }
 
-/// The page of one recorded mode. Only a standalone server has more recorded than INFO.
-fn page(server: &Path, info: &Reply, with_other_questions: bool) -> String {
-    page_of(server, info, with_other_questions, |_| true)
+/// The page of a recorded mode of which little more than INFO was recorded.
+fn page(server: &Path, info: &Reply) -> String {
+    page_of(server, info, false, |_| true)
 }
 
 fn page_of(
@@ -112,12 +133,13 @@ fn page_of(
 ) -> String {
     let text = info.text().expect("INFO is text");
     let kind = Server::from_info(&Info::parse(&text));
+    let collectors: Vec<&Collector> = ALL
+        .iter()
+        .copied()
+        .filter(|collector| is_on(collector) && (collector.applies)(&kind))
+        .collect();
     let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
-    let applicable = || {
-        ALL.iter()
-            .filter(|collector| is_on(collector) && (collector.applies)(&kind))
-    };
-    for collector in applicable() {
+    for collector in &collectors {
         for question in collector.questions {
             let is_cluster_info = question.permission.contains("cluster");
             if with_other_questions || is_cluster_info {
@@ -134,10 +156,10 @@ fn page_of(
         .map(|(question, reply)| (*question, reply))
         .collect();
     let answers = Answers::new(&text, &circumstances, borrowed);
-    let following = follow_ups(server, &kind, &answers);
+    let following = follow_ups(server, &collectors, &answers);
     let answers = answers.with_follow_ups(following.iter().map(|(asked, reply)| (asked, reply)));
     let mut snapshot = Snapshot::default();
-    for collector in applicable() {
+    for collector in &collectors {
         (collector.read)(&answers, &mut snapshot);
     }
     let page = encode(&[(None, &snapshot.finish())], true);
@@ -149,15 +171,29 @@ pub type Page = (PathBuf, String);
 
 /// Every page of every recorded server.
 pub fn pages() -> Vec<Page> {
-    [standalone_pages(), pages_of_other_modes(), stream_pages()].concat()
+    [
+        standalone_pages(),
+        optional_pages(),
+        pages_of_other_modes(),
+        stream_pages(),
+    ]
+    .concat()
 }
 
 fn standalone_pages() -> Vec<Page> {
-    let page_of = |server: PathBuf| {
-        let info = info(&server, &["info-everything", "info-all", "info-default"]);
-        (server.join("standalone.prom"), page(&server, &info, true))
-    };
+    let page_of = |server: PathBuf| (server.join("standalone.prom"), default_page(&server));
     servers().into_iter().map(page_of).collect()
+}
+
+/// What the collectors add that are off by default.
+fn optional_pages() -> Vec<Page> {
+    let page_of = |server: PathBuf| (server.join("optional.prom"), optional_page(&server));
+    servers().into_iter().map(page_of).collect()
+}
+
+fn optional_page(server: &Path) -> String {
+    let info = info(server, &["info-everything", "info-all", "info-default"]);
+    page_of(server, &info, true, |collector| !collector.on_by_default)
 }
 
 fn pages_of_other_modes() -> Vec<Page> {
@@ -171,7 +207,7 @@ fn pages_of_other_modes() -> Vec<Page> {
             // Some servers answer this spelling with nothing, and no other was recorded.
             let info = recording(&server, recorded).expect("every mode was recorded");
             if !info.is_empty() {
-                pages.push((server.join(name), page(&server, &info, false)));
+                pages.push((server.join(name), page(&server, &info)));
             }
         }
     }
@@ -207,5 +243,16 @@ fn stream_page(server: &Path) -> String {
 fn recorded_servers_give_their_recorded_pages() {
     for (path, page) in pages() {
         support::assert_golden(&path, &page);
+    }
+}
+
+#[test]
+fn no_recorded_page_shows_what_a_secret_holds() {
+    for server in servers() {
+        let page = optional_page(&server);
+        for secret in ["requirepass", "masterauth"] {
+            let hidden = format!("redis_config_key_value{{key=\"{secret}\",value=\"***\"}} 1");
+            assert!(page.contains(&hidden), "{}: {secret}", server.display());
+        }
     }
 }

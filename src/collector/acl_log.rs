@@ -1,0 +1,137 @@
+//! ACL LOG: what was denied, counted by reason. Never who was denied what.
+
+use std::collections::BTreeMap;
+
+use super::{Answers, Collector, Question, Server};
+use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks for the newest entries: as many as a server keeps where its `acllog-max-len` was not
+/// changed.
+pub static NEWEST: Question = Question {
+    commands: &[&["ACL", "LOG", "128"]],
+    permission: "+acl|log",
+};
+
+static ENTRIES: Family<0> = Family::gauge(
+    "redis_acl_log_entries",
+    &[],
+    source("ACL LOG", ""),
+    Unit::One,
+    "Entries of the ACL log that were read: the newest, at most 128.",
+);
+
+static DENIALS: Family<2> = Family::gauge(
+    "redis_acl_log_denials",
+    &["reason", "context"],
+    source("ACL LOG", "count"),
+    Unit::One,
+    "Denied commands, keys, channels and logins that the ACL log holds at the moment.",
+);
+
+/// The reasons that servers name.
+const REASONS: &[&str] = &["auth", "command", "key", "channel", "database", "tls-cert"];
+
+/// Where a denied command came from.
+const CONTEXTS: &[&str] = &["toplevel", "multi", "lua", "script", "module"];
+
+/// A word that no server here has said yet.
+const OTHER: &str = "other";
+
+/// Reads the log.
+pub static COLLECTOR: Collector = Collector {
+    name: "acl_log",
+    about: "What the ACL log holds, by reason; without users, keys and addresses. ACL LOG is a command for administrators.",
+    on_by_default: false,
+    questions: &[&NEWEST],
+    follow_ups: None,
+    applies: Server::has_acl_log,
+    families: || vec![ENTRIES.descriptor(), DENIALS.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let Some(entries) = answers.reply(&NEWEST).map(Reply::items) else {
+        return;
+    };
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    snapshot.push(&ENTRIES, [], f64::from(count));
+    let mut denials: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    for entry in entries {
+        if let Some(count) = entry.value_of("count").and_then(Reply::number) {
+            let reason = known(entry, "reason", REASONS);
+            let context = known(entry, "context", CONTEXTS);
+            *denials.entry((reason, context)).or_default() += count;
+        }
+    }
+    for ((reason, context), count) in denials {
+        snapshot.push(&DENIALS, [reason, context], count);
+    }
+}
+
+/// The word that an entry has under a name, out of those that are known.
+fn known(entry: &Reply, name: &str, words: &[&'static str]) -> &'static str {
+    let said = entry.value_of(name).and_then(Reply::bytes);
+    let found = words.iter().find(|word| said == Some(word.as_bytes()));
+    found.copied().unwrap_or(OTHER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+
+    fn entry(count: i64, reason: &str, context: &str) -> Reply {
+        let fields = [
+            ("count", Reply::Integer(count)),
+            ("reason", reading::bytes(reason)),
+            ("context", reading::bytes(context)),
+            ("object", reading::bytes("private-key")),
+            ("username", reading::bytes("alice")),
+            ("client-info", reading::bytes("addr=10.0.0.1:1 cmd=get")),
+        ];
+        let pairs = fields.into_iter();
+        Reply::List(
+            pairs
+                .flat_map(|(name, value)| [reading::bytes(name), value])
+                .collect(),
+        )
+    }
+
+    fn seen(entries: Vec<Reply>) -> Vec<String> {
+        let replies = [(&NEWEST, Reply::List(entries))];
+        reading::of(&COLLECTOR, "", Circumstances::default(), &replies)
+    }
+
+    #[test]
+    fn counts_are_summed_by_reason_and_context_and_nobody_is_named() {
+        let entries = vec![
+            entry(2, "key", "toplevel"),
+            entry(3, "key", "toplevel"),
+            entry(1, "auth", "toplevel"),
+            entry(4, "command", "lua"),
+        ];
+        let expected = [
+            "redis_acl_log_denials{auth,toplevel} 1",
+            "redis_acl_log_denials{command,lua} 4",
+            "redis_acl_log_denials{key,toplevel} 5",
+            "redis_acl_log_entries{} 4",
+        ];
+        assert_eq!(seen(entries), expected);
+    }
+
+    #[test]
+    fn unknown_words_are_other_and_what_has_no_count_is_left_out() {
+        let entries = vec![entry(1, "new", "\u{fffd}"), Reply::Nil];
+        let expected = [
+            "redis_acl_log_denials{other,other} 1",
+            "redis_acl_log_entries{} 2",
+        ];
+        assert_eq!(seen(entries), expected);
+    }
+
+    #[test]
+    fn an_empty_log_has_no_entries() {
+        assert_eq!(seen(Vec::new()), ["redis_acl_log_entries{} 0"]);
+    }
+}

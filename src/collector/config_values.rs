@@ -1,0 +1,170 @@
+//! CONFIG GET of everything: each parameter with its value, secrets aside.
+
+use super::{Answers, Collector, Question, Server};
+use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks for all parameters.
+pub static ALL_PARAMETERS: Question = Question {
+    commands: &[&["CONFIG", "GET", "*"]],
+    permission: "+config|get",
+};
+
+static NUMBER: Family<1> = Family::gauge(
+    "redis_config_value",
+    &["key"],
+    source("CONFIG GET", "*"),
+    Unit::One,
+    "Value of a parameter that is a number, as the server says it.",
+);
+
+static TEXT: Family<2> = Family::gauge(
+    "redis_config_key_value",
+    &["key", "value"],
+    source("CONFIG GET", "*"),
+    Unit::One,
+    "Always 1; the label has the value of a parameter, and *** where it may be a secret.",
+);
+
+/// What is shown of a value that may be a secret.
+const HIDDEN: &str = "***";
+
+/// Parts of the names of parameters that may hold a secret. Modules bring parameters of their own,
+/// so this is rather too much than too little.
+const SECRET_PARTS: &[&str] = &[
+    "pass",
+    "auth",
+    "secret",
+    "token",
+    "user",
+    "cred",
+    "apikey",
+    "api-key",
+    "access-key",
+    "private",
+    "pwd",
+    "license",
+];
+
+/// Parameters that are yes or no, though their names look secret.
+const NOT_SECRET: &[&str] = &[
+    "hide-user-data-from-log",
+    "lazyfree-lazy-user-del",
+    "lazyfree-lazy-user-flush",
+    "tls-auth-clients",
+];
+
+/// Reads the parameters.
+pub static COLLECTOR: Collector = Collector {
+    name: "config_values",
+    about: "Every parameter of CONFIG, one series each; what may be a secret is hidden, always.",
+    on_by_default: false,
+    questions: &[&ALL_PARAMETERS],
+    follow_ups: None,
+    applies: Server::holds_keys,
+    families: || vec![NUMBER.descriptor(), TEXT.descriptor()],
+    read,
+};
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let pairs = answers.reply(&ALL_PARAMETERS).map(Reply::items);
+    for pair in pairs.unwrap_or_default().chunks(2) {
+        let [name, value] = pair else { continue };
+        let (Some(name), Some(text)) = (name.text(), value.text()) else {
+            continue;
+        };
+        if is_secret(&name, &text) {
+            snapshot.push(&TEXT, [&name, HIDDEN], 1.0);
+            continue;
+        }
+        snapshot.push(&TEXT, [&name, &text], 1.0);
+        if let Some(number) = value.number() {
+            snapshot.push(&NUMBER, [&name], number);
+        }
+    }
+}
+
+/// Whether a parameter may hold a secret: by its name, or as an address with credentials.
+fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    // `key` alone would hide the many parameters about keys of the keyspace.
+    let looks_secret = name.ends_with("key") || SECRET_PARTS.iter().any(|part| name.contains(part));
+    let has_credentials = value.contains("://") && value.contains('@');
+    (looks_secret && !NOT_SECRET.contains(&name.as_str())) || has_credentials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+    use proptest::prelude::*;
+
+    fn seen(pairs: &[(&str, &str)]) -> Vec<String> {
+        let words = pairs.iter().flat_map(|(name, value)| [*name, *value]);
+        let reply = Reply::List(words.map(reading::bytes).collect());
+        let replies = [(&ALL_PARAMETERS, reply)];
+        reading::of(&COLLECTOR, "", Circumstances::default(), &replies)
+    }
+
+    #[test]
+    fn every_parameter_has_a_text_and_numbers_have_a_value() {
+        let expected = [
+            "redis_config_key_value{hz,10} 1",
+            "redis_config_key_value{save,3600 1 300 100} 1",
+            "redis_config_key_value{tls-auth-clients,yes} 1",
+            "redis_config_value{hz} 10",
+        ];
+        let pairs = [
+            ("hz", "10"),
+            ("save", "3600 1 300 100"),
+            ("tls-auth-clients", "yes"),
+        ];
+        assert_eq!(seen(&pairs), expected);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_also_where_it_is_a_number_or_stands_in_an_address() {
+        for name in [
+            "requirepass",
+            "masterauth",
+            "masteruser",
+            "primaryauth",
+            "primaryuser",
+            "tls-key-file-pass",
+            "tls-client-key-file-pass",
+            "tls-auth-clients-user",
+            "search.OSS_GLOBAL_PASSWORD",
+            "module-Token",
+            "module.encryption_key",
+        ] {
+            let shown = format!("redis_config_key_value{{{name},***}} 1");
+            assert_eq!(seen(&[(name, "12345")]), [shown]);
+        }
+        let address = [("module.upstream", "redis://u:hunter2@h")];
+        assert_eq!(
+            seen(&address),
+            ["redis_config_key_value{module.upstream,***} 1"]
+        );
+    }
+
+    #[test]
+    fn values_that_are_no_text_are_left_out() {
+        let pairs = vec![reading::bytes("tls-allowlist"), Reply::List(Vec::new())];
+        let replies = [(&ALL_PARAMETERS, Reply::List(pairs))];
+        let seen = reading::of(&COLLECTOR, "", Circumstances::default(), &replies);
+        assert!(seen.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_of_a_secret_is_shown_wherever_the_word_stands(
+            before in "[a-zA-Z._-]{0,8}",
+            part in proptest::sample::select(SECRET_PARTS),
+            after in "[a-zA-Z._-]{0,8}",
+        ) {
+            let name = format!("{before}{part}{after}");
+            prop_assume!(!NOT_SECRET.contains(&name.as_str()));
+            prop_assert!(!seen(&[(&name, "4711")]).concat().contains("4711"));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Lua scripts of the configuration: what they return, and whether they ran.
+
+use super::{Answers, Collector, FollowUp, Server};
+use crate::config::Script;
+use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+static RESULT: Family<1> = Family::gauge(
+    "redis_script_result",
+    &["filename"],
+    source("EVAL", ""),
+    Unit::One,
+    "How the script fared: 0 it failed or returned something else than names and numbers, 1 it returned some, 2 it returned nothing.",
+);
+
+static VALUES: Family<2> = Family::gauge(
+    "redis_script_values",
+    &["key", "filename"],
+    source("EVAL", ""),
+    Unit::One,
+    "Number that the script returned under a name.",
+);
+
+static DROPPED: Family<1> = Family::gauge(
+    "redis_exporter_dropped_script_values",
+    &["filename"],
+    source("EVAL", ""),
+    Unit::One,
+    "Numbers that the script returned beyond the 200 that are shown.",
+);
+
+/// The most numbers of one script that are shown.
+const MOST_VALUES: usize = 200;
+
+/// Runs the scripts.
+pub static COLLECTOR: Collector = Collector {
+    name: "scripts",
+    about: "What the Lua scripts of the option `scripts` return; without scripts it asks nothing. They need `+eval_ro`, or `+eval` where they may write or the server does not know EVAL_RO, and what they do themselves.",
+    on_by_default: true,
+    questions: &[],
+    follow_ups: Some(follow_ups),
+    applies: Server::holds_keys,
+    families: || {
+        let by_script = [&RESULT, &DROPPED].map(Family::descriptor);
+        by_script.into_iter().chain([VALUES.descriptor()]).collect()
+    },
+    read,
+};
+
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    if answers.circumstances.scripts_rest {
+        return Vec::new();
+    }
+    let server = Server::from_info(&answers.info);
+    let scripts = answers.circumstances.options.scripts.iter();
+    scripts.map(|script| question(script, &server)).collect()
+}
+
+/// The script, without keys and arguments.
+fn question(script: &Script, server: &Server) -> FollowUp {
+    let (command, permission) = if script.read_only && server.knows_eval_ro() {
+        ("EVAL_RO", "+eval_ro")
+    } else {
+        ("EVAL", "+eval")
+    };
+    FollowUp::alone(permission, [command.as_bytes(), &script.text, b"0"])
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let server = Server::from_info(&answers.info);
+    for script in &answers.circumstances.options.scripts {
+        // One that was refused for good is not asked again, and none is while they rest: without
+        // an answer it fails.
+        let reply = answers.follow_up(&question(script, &server));
+        let result = reply.map_or(0.0, |reply| read_values(&script.name, reply, snapshot));
+        snapshot.push(&RESULT, [&script.name], result);
+    }
+}
+
+/// Reads names and numbers in turn. A good number stays where another one is none.
+fn read_values(script: &str, reply: &Reply, snapshot: &mut Snapshot) -> f64 {
+    if reply.is_empty() {
+        return 2.0;
+    }
+    let Reply::List(items) = reply else {
+        return 0.0;
+    };
+    let pairs = items.chunks(2);
+    let dropped = pairs.len().saturating_sub(MOST_VALUES);
+    let mut result = 1.0;
+    for pair in pairs.take(MOST_VALUES) {
+        match name_and_number(pair) {
+            Some((name, number)) => snapshot.push(&VALUES, [&name, script], number),
+            None => result = 0.0,
+        }
+    }
+    let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
+    snapshot.push(&DROPPED, [script], f64::from(dropped));
+    result
+}
+
+fn name_and_number(pair: &[Reply]) -> Option<(String, f64)> {
+    let [name, value] = pair else { return None };
+    let name = match name {
+        Reply::Integer(number) => number.to_string(),
+        name => name.text()?.into_owned(),
+    };
+    Some((name, value.number()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+    use crate::config::CollectorOptions;
+    use crate::reply::Refusal;
+    use std::sync::Arc;
+
+    fn script(name: &str, text: &str, read_only: bool) -> Script {
+        Script {
+            name: name.to_owned(),
+            text: text.as_bytes().to_vec(),
+            read_only,
+        }
+    }
+
+    fn circumstances(scripts: Vec<Script>) -> Circumstances {
+        let options = CollectorOptions {
+            scripts,
+            ..CollectorOptions::default()
+        };
+        Circumstances {
+            options: Arc::new(options),
+            ..Circumstances::default()
+        }
+    }
+
+    fn seen(scripts: Vec<Script>, answer: &dyn Fn(&FollowUp) -> Option<Reply>) -> Vec<String> {
+        let info = "redis_version:7.0.15\r\n";
+        reading::of_two_rounds(&COLLECTOR, info, circumstances(scripts), &[], answer)
+    }
+
+    /// What a script that returns this shows.
+    fn seen_of(reply: &Reply) -> Vec<String> {
+        let answer = |_: &FollowUp| Some(reply.clone());
+        seen(vec![script("a", "x", true)], &answer)
+    }
+
+    fn commands(version: &str, read_only: bool) -> Vec<String> {
+        let circumstances = circumstances(vec![script("a", "x", read_only)]);
+        let answers = Answers::new(version, &circumstances, Vec::new());
+        let word = |question: &FollowUp| {
+            let words = question.words.first().cloned().unwrap_or_default();
+            String::from_utf8(words).unwrap_or_default()
+        };
+        follow_ups(&answers).iter().map(word).collect()
+    }
+
+    #[test]
+    fn scripts_only_read_unless_they_may_write_or_the_server_is_old() {
+        assert_eq!(commands("redis_version:7.0.15\n", true), ["EVAL_RO"]);
+        assert_eq!(commands("redis_version:7.0.15\n", false), ["EVAL"]);
+        assert_eq!(commands("redis_version:6.2.16\n", true), ["EVAL"]);
+    }
+
+    #[test]
+    fn names_and_numbers_become_values() {
+        let pairs = vec![
+            reading::bytes("depth"),
+            reading::bytes("1.5"),
+            reading::bytes("jobs"),
+            Reply::Integer(3),
+        ];
+        let expected = [
+            "redis_exporter_dropped_script_values{a} 0",
+            "redis_script_result{a} 1",
+            "redis_script_values{depth,a} 1.5",
+            "redis_script_values{jobs,a} 3",
+        ];
+        assert_eq!(seen_of(&Reply::List(pairs)), expected);
+    }
+
+    #[test]
+    fn what_is_no_number_fails_and_the_others_stay() {
+        let pairs = ["good", "1", "bad", "many", "odd"];
+        let expected = [
+            "redis_exporter_dropped_script_values{a} 0",
+            "redis_script_result{a} 0",
+            "redis_script_values{good,a} 1",
+        ];
+        let reply = Reply::List(pairs.map(reading::bytes).to_vec());
+        assert_eq!(seen_of(&reply), expected);
+        assert_eq!(seen_of(&Reply::Integer(5)), ["redis_script_result{a} 0"]);
+    }
+
+    #[test]
+    fn scripts_that_rest_are_not_run_and_have_failed() {
+        let circumstances = Circumstances {
+            scripts_rest: true,
+            ..circumstances(vec![script("a", "x", true)])
+        };
+        let answers = Answers::new("", &circumstances, Vec::new());
+        assert_eq!(follow_ups(&answers), []);
+        let seen = reading::of(&COLLECTOR, "", circumstances.clone(), &[]);
+        assert_eq!(seen, ["redis_script_result{a} 0"]);
+    }
+
+    #[test]
+    fn nothing_is_a_result_of_its_own() {
+        for nothing in [Reply::Nil, Reply::List(Vec::new())] {
+            assert_eq!(seen_of(&nothing), ["redis_script_result{a} 2"]);
+        }
+    }
+
+    #[test]
+    fn a_failing_script_fails_alone() {
+        let scripts = vec![
+            script("bad", "error()", true),
+            script("gone", "z", true),
+            script("good", "y", true),
+        ];
+        let answer = |question: &FollowUp| match question.words.get(1)?.as_slice() {
+            b"error()" => Some(Reply::Error(Refusal {
+                code: "ERR".to_owned(),
+                message: "user_script:1".to_owned(),
+            })),
+            b"y" => Some(Reply::List(vec![reading::bytes("n"), Reply::Integer(1)])),
+            _ => None,
+        };
+        let expected = [
+            "redis_exporter_dropped_script_values{good} 0",
+            "redis_script_result{bad} 0",
+            "redis_script_result{gone} 0",
+            "redis_script_result{good} 1",
+            "redis_script_values{n,good} 1",
+        ];
+        assert_eq!(seen(scripts, &answer), expected);
+    }
+
+    #[test]
+    fn what_a_script_returns_is_bounded_and_the_rest_counted() {
+        let pairs = (0..250).flat_map(|at| [Reply::Integer(at), Reply::Integer(at)]);
+        let seen = seen_of(&Reply::List(pairs.collect()));
+        assert!(seen.contains(&"redis_exporter_dropped_script_values{a} 50".to_owned()));
+        let values = seen.iter().filter(|line| line.contains("_values{"));
+        assert_eq!(values.count(), MOST_VALUES + 1);
+    }
+}

@@ -1,0 +1,337 @@
+//! FT.INFO: how large each search index is and what it holds. For servers with a search module.
+
+use super::{Answers, Collector, FollowUp, Question, Server};
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks for the names of all indexes.
+pub static LIST: Question = Question {
+    commands: &[&["FT._LIST"]],
+    permission: PERMISSION,
+};
+
+const PERMISSION: &str = "+ft._list +ft.info";
+
+/// The most indexes of a server that are shown: each is a question.
+const MOST_INDEXES: usize = 100;
+
+static DROPPED: Family<0> = Family::gauge(
+    "redis_exporter_dropped_search_indexes",
+    &[],
+    source("FT._LIST", ""),
+    Unit::One,
+    "Search indexes that match and are not shown, because there are more than 100.",
+);
+
+const fn gauge(
+    field: &'static str,
+    unit: Unit,
+    name: &'static str,
+    help: &'static str,
+) -> Family<1> {
+    Family::gauge(name, &["index_name"], source("FT.INFO", field), unit, help)
+}
+
+static ROWS: &[Family<1>] = &[
+    gauge(
+        "num_docs",
+        Unit::One,
+        "redis_search_index_num_docs",
+        "Documents in the index.",
+    ),
+    gauge(
+        "max_doc_id",
+        Unit::One,
+        "redis_search_index_max_doc_id",
+        "The highest number that the index has given to a document.",
+    ),
+    gauge(
+        "num_terms",
+        Unit::One,
+        "redis_search_index_num_terms",
+        "Distinct terms in the index.",
+    ),
+    gauge(
+        "num_records",
+        Unit::One,
+        "redis_search_index_num_records",
+        "Records in the index.",
+    ),
+    gauge(
+        "inverted_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_inverted_size_bytes",
+        "Memory of the inverted index.",
+    ),
+    gauge(
+        "total_inverted_index_blocks",
+        Unit::One,
+        "redis_search_index_total_inverted_index_blocks",
+        "Blocks of inverted indexes; some servers count those of all indexes together.",
+    ),
+    gauge(
+        "vector_index_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_vector_index_size_bytes",
+        "Memory of the vector index.",
+    ),
+    gauge(
+        "offset_vectors_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_offset_vectors_size_bytes",
+        "Memory of the positions of terms.",
+    ),
+    gauge(
+        "doc_table_size_mb",
+        Unit::Mebibytes,
+        "redis_search_index_doc_table_size_bytes",
+        "Memory of the table of documents.",
+    ),
+    gauge(
+        "sortable_values_size_mb",
+        Unit::Mebibytes,
+        "redis_search_index_sortable_values_size_bytes",
+        "Memory of values that results can be sorted by.",
+    ),
+    gauge(
+        "key_table_size_mb",
+        Unit::Mebibytes,
+        "redis_search_index_key_table_size_bytes",
+        "Memory of the table from keys to documents.",
+    ),
+    gauge(
+        "tag_overhead_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_tag_overhead_size_bytes",
+        "Memory that indexes of tags need beside the tags.",
+    ),
+    gauge(
+        "text_overhead_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_text_overhead_size_bytes",
+        "Memory that indexes of text need beside the text.",
+    ),
+    gauge(
+        "total_index_memory_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_total_index_memory_size_bytes",
+        "Memory of the whole index.",
+    ),
+    gauge(
+        "geoshapes_sz_mb",
+        Unit::Mebibytes,
+        "redis_search_index_geoshapes_size_bytes",
+        "Memory of indexed shapes.",
+    ),
+    gauge(
+        "records_per_doc_avg",
+        Unit::One,
+        "redis_search_index_avg_per_doc_records",
+        "Records per document, on average.",
+    ),
+    gauge(
+        "bytes_per_record_avg",
+        Unit::Bytes,
+        "redis_search_index_avg_per_record_bytes",
+        "Bytes per record, on average.",
+    ),
+    gauge(
+        "offsets_per_term_avg",
+        Unit::One,
+        "redis_search_index_avg_per_term_offsets",
+        "Positions per term, on average.",
+    ),
+    gauge(
+        "offset_bits_per_record_avg",
+        Unit::One,
+        "redis_search_index_avg_per_record_offset_bits",
+        "Bits of positions per record, on average.",
+    ),
+    gauge(
+        "indexing",
+        Unit::One,
+        "redis_search_index_indexing",
+        "Whether the index is being built (1) or not (0).",
+    ),
+    gauge(
+        "percent_indexed",
+        Unit::One,
+        "redis_search_index_percent_indexed",
+        "Share of the documents that is indexed, from 0 to 1.",
+    ),
+    gauge(
+        "hash_indexing_failures",
+        Unit::One,
+        "redis_search_index_hash_indexing_failures",
+        "Documents that could not be indexed.",
+    ),
+    Family::counter(
+        "redis_search_index_number_of_uses_total",
+        &["index_name"],
+        source("FT.INFO", "number_of_uses"),
+        Unit::One,
+        "Times that the index was used.",
+    ),
+    gauge(
+        "cleaning",
+        Unit::One,
+        "redis_search_index_cleaning",
+        "Whether the index is being cleaned of deleted documents (1) or not (0).",
+    ),
+];
+
+/// Reads the indexes.
+pub static COLLECTOR: Collector = Collector {
+    name: "search_indexes",
+    about: "Size and content of each search index whose name matches the option `search_indexes`, at most 100. For servers with a search module; others refuse it.",
+    on_by_default: false,
+    questions: &[&LIST],
+    follow_ups: Some(follow_ups),
+    applies: Server::holds_keys,
+    families,
+    read,
+};
+
+fn families() -> Vec<&'static Descriptor> {
+    let rows = ROWS.iter().map(Family::descriptor);
+    rows.chain([DROPPED.descriptor()]).collect()
+}
+
+/// The names of the indexes that match, in order, so that the same ones are shown at each poll.
+fn matching<'a>(answers: &Answers<'a>) -> Vec<&'a [u8]> {
+    let wanted = &answers.circumstances.options.search_indexes;
+    let listed = answers.reply(&LIST).map(Reply::items).unwrap_or_default();
+    let mut names: Vec<&[u8]> = listed
+        .iter()
+        .filter_map(Reply::bytes)
+        .filter(|name| wanted.has(name))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn question(name: &[u8]) -> FollowUp {
+    FollowUp::new(PERMISSION, [b"FT.INFO", name])
+}
+
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    let names = matching(answers).into_iter().take(MOST_INDEXES);
+    names.map(question).collect()
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    if answers.reply(&LIST).is_none() {
+        return;
+    }
+    let names = matching(answers);
+    let dropped = names.len().saturating_sub(MOST_INDEXES);
+    let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
+    snapshot.push(&DROPPED, [], f64::from(dropped));
+    for name in names {
+        let Some(index) = answers.follow_up(&question(name)) else {
+            continue;
+        };
+        let name = String::from_utf8_lossy(name);
+        for row in ROWS {
+            let value = index.value_of(row.descriptor().source.field);
+            if let Some(value) = value.and_then(Reply::number) {
+                snapshot.push(row, [&name], value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+
+    fn list(names: &[&str]) -> Reply {
+        Reply::List(names.iter().map(|name| reading::bytes(name)).collect())
+    }
+
+    /// FT.INFO as its documentation shows it: numbers as integers and as text, lists in between.
+    fn index() -> Reply {
+        let mut items = vec![
+            reading::bytes("index_name"),
+            reading::bytes("idx"),
+            reading::bytes("index_options"),
+            Reply::List(Vec::new()),
+        ];
+        for (name, value) in [
+            ("num_docs", Reply::Integer(2)),
+            ("max_doc_id", reading::bytes("7")),
+            ("inverted_sz_mb", reading::bytes("0.5")),
+            ("records_per_doc_avg", reading::bytes("-nan")),
+            ("offsets_per_term_avg", reading::bytes("nan")),
+            ("percent_indexed", reading::bytes("1")),
+            ("number_of_uses", Reply::Integer(9)),
+            ("gc_stats", Reply::List(vec![reading::bytes("num_docs")])),
+        ] {
+            items.extend([reading::bytes(name), value]);
+        }
+        Reply::List(items)
+    }
+
+    fn seen(names: &[&str], answer: &dyn Fn(&FollowUp) -> Option<Reply>) -> Vec<String> {
+        let replies = [(&LIST, list(names))];
+        let circumstances = Circumstances::default();
+        reading::of_two_rounds(&COLLECTOR, "", circumstances, &replies, answer)
+    }
+
+    #[test]
+    fn numbers_of_an_index_are_shown_and_what_is_none_is_absent() {
+        let expected = [
+            "redis_exporter_dropped_search_indexes{} 0",
+            "redis_search_index_inverted_size_bytes{idx} 0.5",
+            "redis_search_index_max_doc_id{idx} 7",
+            "redis_search_index_num_docs{idx} 2",
+            "redis_search_index_number_of_uses_total{idx} 9",
+            "redis_search_index_percent_indexed{idx} 1",
+        ];
+        assert_eq!(seen(&["idx"], &|_| Some(index())), expected);
+    }
+
+    #[test]
+    fn sizes_in_mebibytes_say_so() {
+        for row in ROWS.iter().map(Family::descriptor) {
+            let in_mebibytes = row.unit == Unit::Mebibytes;
+            assert_eq!(
+                row.source.field.ends_with("_mb"),
+                in_mebibytes,
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn an_index_that_went_away_does_not_take_others_with_it() {
+        let answer = |question: &FollowUp| {
+            let is_gone = question.words.get(1).is_some_and(|name| name == b"a");
+            let refusal = crate::reply::Refusal {
+                code: "Unknown".to_owned(),
+                message: "index name".to_owned(),
+            };
+            Some(if is_gone {
+                Reply::Error(refusal)
+            } else {
+                index()
+            })
+        };
+        let seen = seen(&["b", "a"], &answer);
+        assert!(seen.contains(&"redis_search_index_num_docs{b} 2".to_owned()));
+        assert!(!seen.iter().any(|line| line.contains("{a}")), "{seen:?}");
+    }
+
+    #[test]
+    fn no_more_indexes_are_asked_for_than_are_shown() {
+        let names: Vec<String> = (0..130).map(|at| format!("i{at:03}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let seen = seen(&names, &|_| Some(index()));
+        assert!(seen.contains(&"redis_exporter_dropped_search_indexes{} 30".to_owned()));
+        let shown = seen.iter().filter(|line| line.contains("_num_docs{"));
+        assert_eq!(shown.count(), MOST_INDEXES);
+    }
+}
