@@ -27,7 +27,7 @@ static TEXT: Family<2> = Family::gauge(
 );
 
 /// What is shown of a value that may be a secret.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// Parts of the names of parameters that may hold a secret. Modules bring parameters of their own,
 /// so this is rather too much than too little.
@@ -85,7 +85,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 }
 
 /// Whether a parameter may hold a secret: by its name, or as an address with credentials.
-fn is_secret(name: &str, value: &str) -> bool {
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     // `key` alone would hide the many parameters about keys of the keyspace.
     let looks_secret = name.ends_with("key") || SECRET_PARTS.iter().any(|part| name.contains(part));

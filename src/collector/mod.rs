@@ -9,6 +9,7 @@ mod cluster;
 mod commandlog;
 mod config;
 mod config_values;
+mod hotkeys;
 pub mod info;
 mod latency;
 mod latency_histogram;
@@ -18,7 +19,9 @@ pub mod rdb_file_size;
 mod reading;
 mod scripts;
 mod search_indexes;
+mod sentinel;
 mod server;
+mod slot_stats;
 mod slowlog;
 mod tile38;
 
@@ -79,6 +82,9 @@ pub static ALL: &[&Collector] = &[
     &info::latencystats::COLLECTOR,
     &info::replication::COLLECTOR,
     &info::sentinel::COLLECTOR,
+    &sentinel::masters::COLLECTOR,
+    &sentinel::peers::COLLECTOR,
+    &sentinel::config::COLLECTOR,
     &info::threads::COLLECTOR,
     &info::scripting_engines::COLLECTOR,
     &info::keysizes::COLLECTOR,
@@ -87,10 +93,12 @@ pub static ALL: &[&Collector] = &[
     &info::system_memory::COLLECTOR,
     &memory_limit::COLLECTOR,
     &cluster::COLLECTOR,
+    &slot_stats::COLLECTOR,
     &config::COLLECTOR,
     &slowlog::COLLECTOR,
     &latency::COLLECTOR,
     &latency_histogram::COLLECTOR,
+    &hotkeys::COLLECTOR,
     &commandlog::COLLECTOR,
     &config_values::COLLECTOR,
     &acl_log::COLLECTOR,

@@ -8,6 +8,7 @@ use super::namespace::ChannelGroup;
 use super::script::{self, Script};
 use super::search::{self, SearchIndexes};
 use super::section::{Context, Section};
+use super::slots::Slots;
 use super::unit;
 
 /// What the collectors of a target are told.
@@ -15,6 +16,8 @@ use super::unit;
 pub struct CollectorOptions {
     /// The declared groups of channels; the first match wins.
     pub channels: Vec<ChannelGroup>,
+    /// How many slots of a cluster are shown.
+    pub slots: Slots,
     /// The scripts that are run at each poll.
     pub scripts: Vec<Script>,
     /// Which search indexes are shown.
@@ -37,6 +40,7 @@ pub(crate) fn read(
     let rdb_file = target.text("rdb_file", unit::absolute_path, context).ok()?;
     let options = CollectorOptions {
         channels: defaults.channels.clone(),
+        slots: defaults.slots,
         commands: commands?,
         scripts,
         search_indexes: search_indexes?,

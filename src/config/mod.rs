@@ -26,6 +26,7 @@ mod script;
 mod search;
 mod secret;
 mod section;
+mod slots;
 mod sweep;
 mod target;
 mod tls;
@@ -44,6 +45,7 @@ pub use problem::Problem;
 pub use script::Script;
 pub use search::SearchIndexes;
 pub use secret::Secret;
+pub use slots::Slots;
 pub use sweep::{Origin, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
 pub use tls::{Identity, Tls};
@@ -67,6 +69,7 @@ const KEYS: &[&str] = &[
     "web",
     "namespaces",
     "channels",
+    "slots",
     "scripts",
     "search_indexes",
     "commands",
@@ -308,6 +311,7 @@ fn read_config(
         .and_then(|(tls, basic_auth)| web::complete(tls, basic_auth, context));
     let options = CollectorOptions {
         channels: namespace::read_channels(root, context),
+        slots: slots::read(root, context).unwrap_or_default(),
         scripts: script::read(root, &[], context),
         search_indexes: search::read(root, &SearchIndexes::default(), context).unwrap_or_default(),
         rdb_file: None,

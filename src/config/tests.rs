@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Those that the example names. The program brings its own list.
-const COLLECTORS: [&str; 27] = [
+const COLLECTORS: [&str; 32] = [
     "info",
     "instance",
     "keyspace",
@@ -18,6 +18,9 @@ const COLLECTORS: [&str; 27] = [
     "latencystats",
     "replication",
     "sentinel",
+    "sentinel_masters",
+    "sentinel_peers",
+    "sentinel_config",
     "threads",
     "scripting_engines",
     "keysizes",
@@ -26,10 +29,12 @@ const COLLECTORS: [&str; 27] = [
     "system_memory",
     "memory_limit",
     "cluster",
+    "slot_stats",
     "config",
     "slowlog",
     "latency",
     "latency_histogram",
+    "hotkeys",
     "commandlog",
     "config_values",
     "acl_log",
@@ -685,6 +690,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "no size",
     ),
     (
+        "slots: {top: 0}",
+        "c.yaml: slots.top:",
+        "write a whole number from 1 to 100",
+    ),
+    (
         "channels: [{name: a, match: b, ttl: {}}]",
         "c.yaml: channels[0]:",
         "unknown key `ttl`",
@@ -821,6 +831,7 @@ fn the_example_has_every_known_key_exactly_once() {
         (".namespaces", namespace::KEYS),
         (".namespaces.ttl", namespace::TTL_KEYS),
         (".channels", namespace::CHANNEL_KEYS),
+        (".slots", slots::KEYS),
         (".scripts", script::KEYS),
         (".commands", commands::KEYS),
     ] {

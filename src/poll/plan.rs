@@ -236,9 +236,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_is_asked_only_info() {
-        let plan = known("redis_version:7.0.15\nredis_mode:sentinel\n");
-        assert_eq!(words(&plan, &plan.next(ALL, &[])), ["INFO everything"]);
+    fn a_sentinel_is_asked_nothing_but_info_and_sentinel() {
+        let plan = known("redis_version:6.0.16\nredis_mode:sentinel\n");
+        let asked = words(&plan, &plan.next(ALL, &[]));
+        assert_eq!(asked, ["INFO everything", "SENTINEL MASTERS"]);
     }
 
     #[test]

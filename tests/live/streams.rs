@@ -287,7 +287,7 @@ fn the_documented_permissions_are_enough() {
     let readme = include_str!("../../README.md");
     let lines = readme
         .lines()
-        .filter(|line| line.starts_with("ACL SETUSER"));
+        .filter(|line| line.starts_with("ACL SETUSER exporter "));
     for line in lines {
         server.ask(&line.split_whitespace().collect::<Vec<_>>());
     }

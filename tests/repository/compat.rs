@@ -1,19 +1,25 @@
-//! The metrics that `redis_exporter` shows with its default flags, held against the rows: name,
-//! type and labels. Whether the values are right is the golden pages' and the live tests' part.
+//! The metrics of `redis_exporter`, all of them, held against the rows: name, type and labels; and
+//! that each is seen on a page of a real server. What no server here can show is listed by name.
+//! Whether the values are right is the golden pages' and the live tests' part.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use redis_namespace_exporter::catalogue;
-use redis_namespace_exporter::encode::spellings;
+use redis_namespace_exporter::collector::{ALL, Answers, Circumstances, FollowUp};
+use redis_namespace_exporter::encode::{encode, spellings};
+use redis_namespace_exporter::metric::{Descriptor, Snapshot};
+use redis_namespace_exporter::reply::Reply;
 
 use crate::support;
 
-/// What is not here, and why.
-const ELSEWHERE: &[(&str, &str)] = &[(
-    "redis_cluster_*",
-    "every field of the cluster has a row of its own",
-)];
+/// No name, but a form of names.
+const NO_NAME: &str = "redis_cluster_*";
+
+/// What has no row yet, by the start of the name.
+const NOT_YET: &[&str] = &["redis_connected_client_"];
 
 /// Labels of ours that differ, and why.
 const OTHER_LABELS: &[(&str, &str)] = &[(
@@ -21,47 +27,277 @@ const OTHER_LABELS: &[(&str, &str)] = &[(
     "there is no Go version; an absent label is an empty one",
 )];
 
-/// Type and labels of every spelling.
-fn shown() -> BTreeMap<&'static str, (&'static str, BTreeSet<&'static str>)> {
-    let families = catalogue::families();
-    let mut shown = BTreeMap::new();
-    for family in families {
-        for spelling in spellings(family, true) {
-            let labels = family.labels.iter().copied().collect();
-            shown.insert(spelling.name, (spelling.kind.as_str(), labels));
+/// What a live test shows: where, and the names.
+const SHOWN_LIVE: &[(&str, &[&str])] = &[
+    (
+        "side_by_side.rs",
+        &[
+            "redis_aof_base_size_bytes",
+            "redis_aof_buffer_length",
+            "redis_aof_current_size_bytes",
+            "redis_aof_delayed_fsync",
+            "redis_aof_pending_bio_fsync",
+            "redis_aof_pending_rewrite",
+            "redis_exporter_build_info",
+            "redis_exporter_last_scrape_connect_time_seconds",
+            "redis_exporter_last_scrape_duration_seconds",
+            "redis_exporter_last_scrape_error",
+            "redis_exporter_last_scrape_ping_time_seconds",
+            "redis_exporter_scrape_duration_seconds",
+            "redis_exporter_scrapes_total",
+            "redis_target_scrape_request_errors_total",
+            "redis_up",
+        ],
+    ),
+    (
+        "keys.rs",
+        &[
+            "redis_key_group_count",
+            "redis_key_group_memory_usage_bytes",
+            "redis_key_memory_usage_bytes",
+            "redis_key_size",
+            "redis_key_value",
+            "redis_key_value_as_string",
+            "redis_keys_count",
+            "redis_last_key_groups_scrape_duration_milliseconds",
+            "redis_number_of_distinct_key_groups",
+        ],
+    ),
+    (
+        "more_collectors.rs",
+        &[
+            "redis_rdb_current_size_bytes",
+            "redis_script_result",
+            "redis_script_values",
+        ],
+    ),
+    (
+        "sentinel.rs",
+        &[
+            "redis_sentinel_config_key_value",
+            "redis_sentinel_config_value",
+            "redis_sentinel_peer_info",
+        ],
+    ),
+];
+
+/// What no server here shows, by the start of the name, and what it needs. All of them are plain
+/// fields of a reply.
+const NOT_HERE: &[(&str, &str)] = &[
+    (
+        "redis_active_time_io_thread_seconds_total",
+        "Valkey 8.1 with several I/O threads",
+    ),
+    (
+        "redis_aof_rewrite_buffer_length",
+        "a server before 7.0 with an append-only file",
+    ),
+    ("redis_bf_", "Valkey with valkey-bloom"),
+    ("redis_cached_keys_total", "KeyDB with a storage provider"),
+    ("redis_client_biggest_input_buf", "a server before 5.0"),
+    ("redis_client_longest_output_list", "a server before 5.0"),
+    (
+        "redis_commandlog_large_request_length",
+        "Valkey 8.1; of its logs this one was not recorded",
+    ),
+    ("redis_json_", "Valkey with valkey-json"),
+    (
+        "redis_memory_max_fragmentation_reservation_",
+        "Azure Cache for Redis",
+    ),
+    ("redis_memory_max_reservation_", "Azure Cache for Redis"),
+    (
+        "redis_search_",
+        "Redis with RediSearch, or Valkey with valkey-search",
+    ),
+    ("redis_tile38_", "Tile38"),
+];
+
+/// One line of the table.
+struct Line {
+    name: String,
+    kind: String,
+    labels: BTreeSet<String>,
+}
+
+fn table() -> Vec<Line> {
+    let table = support::in_repository("tests/golden/redis_exporter-metrics.tsv");
+    let table = fs::read_to_string(table).expect("the table is there");
+    let lines = table.lines().skip(1).map(|line| {
+        let mut columns = line.split('\t').map(ToOwned::to_owned);
+        let mut column = || columns.next().unwrap_or_default();
+        let (name, kind, labels) = (column(), column(), column());
+        let labels = labels.split(", ").filter(|label| !label.is_empty());
+        Line {
+            name,
+            kind,
+            labels: labels.map(ToOwned::to_owned).collect(),
         }
+    });
+    let lines: Vec<Line> = lines.filter(|line| line.name != NO_NAME).collect();
+    assert!(lines.len() > 390, "the table is whole");
+    lines
+}
+
+/// Every spelling with its row.
+fn rows() -> BTreeMap<&'static str, (&'static str, &'static Descriptor)> {
+    let families = catalogue::families().into_iter();
+    let spelled = families.flat_map(|family| {
+        let spellings = spellings(family, true);
+        spellings.map(move |spelling| (spelling.name, (spelling.kind.as_str(), family)))
+    });
+    spelled.collect()
+}
+
+/// Every family on a golden page.
+fn on_golden_pages() -> BTreeSet<String> {
+    let folder = support::in_repository("tests/golden");
+    let servers = fs::read_dir(folder).expect("the recordings are there");
+    let servers = servers.filter_map(|entry| fs::read_dir(entry.ok()?.path()).ok());
+    let files = servers
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    let pages = files.filter(|path| path.extension().is_some_and(|end| end == "prom"));
+    let mut names = BTreeSet::new();
+    for page in pages {
+        let page = fs::read_to_string(page).expect("a page can be read");
+        let kinds = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        names.extend(kinds.filter_map(|kind| Some(kind.split(' ').next()?.to_owned())));
     }
-    shown
+    names
+}
+
+fn is_not_yet(name: &str) -> bool {
+    NOT_YET.iter().any(|start| name.starts_with(start))
+}
+
+fn is_not_here(name: &str) -> bool {
+    NOT_HERE.iter().any(|(start, _)| name.starts_with(start))
+}
+
+fn live_names() -> impl Iterator<Item = &'static str> {
+    SHOWN_LIVE.iter().flat_map(|(_, names)| *names).copied()
 }
 
 #[test]
-fn every_default_metric_of_redis_exporter_has_its_name_type_and_labels() {
-    let table = support::in_repository("tests/golden/redis_exporter-metrics.tsv");
-    let table = fs::read_to_string(table).expect("the table is there");
-    let shown = shown();
+fn every_metric_of_redis_exporter_has_its_name_type_and_labels() {
+    let rows = rows();
     let mut wrong = Vec::new();
-    for line in table.lines().skip(1) {
-        let mut columns = line.split('\t');
-        let mut column = || columns.next().unwrap_or_default();
-        let (name, kind, labels) = (column(), column(), column());
-        if ELSEWHERE.iter().any(|(start, _)| name.starts_with(start)) {
+    for Line { name, kind, labels } in table() {
+        if is_not_yet(&name) {
             continue;
         }
-        let labels: BTreeSet<&str> = labels
-            .split(", ")
-            .filter(|label| !label.is_empty())
-            .collect();
-        let same_labels = !OTHER_LABELS.iter().any(|(other, _)| *other == name);
-        match shown.get(name) {
-            None => wrong.push(format!("{name} is missing")),
-            Some((ours, _)) if *ours != kind => {
-                wrong.push(format!("{name} is a {ours}, not a {kind}"));
-            }
-            Some((_, ours)) if same_labels && *ours != labels => {
-                wrong.push(format!("{name} has {ours:?}, not {labels:?}"));
-            }
-            Some(_) => {}
+        let Some((ours, family)) = rows.get(name.as_str()) else {
+            wrong.push(format!("{name} is missing"));
+            continue;
+        };
+        if *ours != kind {
+            wrong.push(format!("{name} is a {ours}, not a {kind}"));
+        }
+        let own: BTreeSet<String> = family.labels.iter().map(ToString::to_string).collect();
+        if own != labels && !OTHER_LABELS.iter().any(|(other, _)| *other == name) {
+            wrong.push(format!("{name} has {own:?}, not {labels:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_metric_of_redis_exporter_is_seen_on_a_page() {
+    let golden = on_golden_pages();
+    let live: BTreeSet<&str> = live_names().collect();
+    let unseen: Vec<String> = table()
+        .into_iter()
+        .map(|line| line.name)
+        .filter(|name| !golden.contains(name) && !live.contains(name.as_str()))
+        .filter(|name| !is_not_yet(name) && !is_not_here(name))
+        .collect();
+    assert!(unseen.is_empty(), "{}", unseen.join("\n"));
+}
+
+#[test]
+fn what_is_listed_as_not_produced_is_not() {
+    let (rows, golden) = (rows(), on_golden_pages());
+    let names: Vec<String> = table().into_iter().map(|line| line.name).collect();
+    for start in NOT_YET {
+        let mut found = names
+            .iter()
+            .filter(|name| name.starts_with(start))
+            .peekable();
+        assert!(found.peek().is_some(), "{start} is not in the table");
+        for name in found {
+            assert!(!rows.contains_key(name.as_str()), "{name} has a row");
+        }
+    }
+    for (start, needs) in NOT_HERE {
+        let found = names
+            .iter()
+            .filter(|name| name.starts_with(start) && !is_not_yet(name));
+        let mut found = found.peekable();
+        assert!(found.peek().is_some(), "{start} is not in the table");
+        for name in found {
+            assert!(!golden.contains(name), "{name} needs no {needs}");
+        }
+    }
+}
+
+#[test]
+fn what_is_listed_as_shown_live_is_shown_there_alone() {
+    let golden = on_golden_pages();
+    let names: BTreeSet<String> = table().into_iter().map(|line| line.name).collect();
+    for (file, shown) in SHOWN_LIVE {
+        let path = support::in_repository("tests/live").join(file);
+        let test = fs::read_to_string(path).expect("the test is there");
+        for name in *shown {
+            assert!(names.contains(*name), "{name} is not in the table");
+            assert!(!golden.contains(*name), "{name} is on a golden page");
+            assert!(
+                !is_not_here(name) && !is_not_yet(name),
+                "{name} is listed twice"
+            );
+            assert!(
+                test.contains(&format!("\"{name}\"")),
+                "{name} is not in {file}"
+            );
+        }
+    }
+}
+
+/// The page of a server that has one field in INFO, and answers everything else with this.
+fn page_of(field: &str, answer: &Reply) -> String {
+    let info = format!("redis_version:7.0.15\r\n{field}:1\r\n");
+    let questions = ALL.iter().flat_map(|collector| collector.questions);
+    let replies = questions.map(|question| (*question, answer)).collect();
+    let circumstances = Circumstances::default();
+    let answers = Answers::new(&info, &circumstances, replies);
+    let following = ALL.iter().filter_map(|collector| collector.follow_ups);
+    let following: Vec<FollowUp> = following
+        .flat_map(|follow_ups| follow_ups(&answers))
+        .collect();
+    let answers = answers.with_follow_ups(following.iter().map(|question| (question, answer)));
+    let mut snapshot = Snapshot::default();
+    for collector in ALL {
+        (collector.read)(&answers, &mut snapshot);
+    }
+    let page = encode(&[(None, &snapshot.finish())], true);
+    String::from_utf8(page).expect("a page is UTF-8")
+}
+
+#[test]
+fn what_no_server_here_shows_is_read_where_a_server_tells_it() {
+    let rows = rows();
+    for Line { name, .. } in table() {
+        if !is_not_here(&name) || is_not_yet(&name) {
+            continue;
+        }
+        let (_, family) = rows.get(name.as_str()).expect("it has a row");
+        let field = family.source.field.replace("<n>", "1");
+        let pair = [&field, "1"].map(|word| Reply::Bytes(word.as_bytes().to_vec()));
+        let answers = [Reply::List(pair.to_vec()), Reply::Integer(1)];
+        let is_shown = answers.iter().any(|answer| {
+            let page = page_of(&field, answer);
+            page.contains(&format!("# TYPE {name} "))
+        });
+        assert!(is_shown, "{name} is not read from {:?}", family.source);
+    }
 }

@@ -160,40 +160,72 @@ fn the_arguments_of_namespaces_are_those_of_its_table() {
     assert_eq!(named, real.iter().map(String::as_str).collect());
 }
 
-#[test]
-fn the_line_of_permissions_grants_what_the_questions_need_and_no_more() {
+/// What a line of README.md grants.
+fn granted(start: &str) -> BTreeSet<String> {
     let readme = document("README.md");
-    let line = readme
-        .lines()
-        .find(|line| line.starts_with("ACL SETUSER "))
-        .expect("README.md has a line with the permissions");
-    let granted: BTreeSet<&str> = line
-        .split_ascii_whitespace()
+    let line = readme.lines().find(|line| line.starts_with(start));
+    let line = line.unwrap_or_else(|| panic!("README.md has no line {start}"));
+    line.split_ascii_whitespace()
         .map(|word| word.trim_matches('\''))
         .filter(|word| word.starts_with('+'))
-        .collect();
-    let needed: BTreeSet<&str> = collector::ALL
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// What the questions of these collectors need, on a sentinel or on all other servers.
+fn needed(is_on: bool, is_sentinel: bool) -> BTreeSet<String> {
+    let collectors = collector::ALL
         .iter()
-        .filter(|collector| collector.on_by_default)
-        .flat_map(|collector| collector.questions)
-        .map(|question| question.permission)
+        .filter(|collector| collector.on_by_default == is_on);
+    let questions = collectors.flat_map(|collector| collector.questions);
+    questions
+        .map(|question| question.permission.to_owned())
         // Tile38 has no ACL.
         .filter(|permission| !permission.is_empty())
-        .chain(CONNECTION_PERMISSIONS.iter().copied())
-        .filter(|permission| !SOME_SERVERS_PERMISSIONS.contains(permission))
-        .collect();
-    assert_eq!(granted, needed);
-    let quoted = quoted(&readme);
-    for permission in collector::ALL
+        .filter(|permission| permission.starts_with("+sentinel") == is_sentinel)
+        .collect()
+}
+
+fn owned(words: &[&str]) -> BTreeSet<String> {
+    words.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_line_of_permissions_grants_what_the_questions_need_and_no_more() {
+    let needed = &needed(true, false) | &owned(CONNECTION_PERMISSIONS);
+    let needed = &needed - &owned(SOME_SERVERS_PERMISSIONS);
+    assert_eq!(granted("ACL SETUSER exporter on "), needed);
+}
+
+#[test]
+fn the_line_of_a_sentinel_grants_what_it_is_asked_and_no_more() {
+    let further = owned(&[
+        "+ping",
+        "+info",
+        "+client|setname",
+        "+sentinel|sentinels",
+        "+sentinel|replicas",
+    ]);
+    let needed = &needed(true, true) | &further;
+    assert_eq!(granted("ACL SETUSER watcher on "), needed);
+}
+
+#[test]
+fn every_permission_is_named_in_the_readme() {
+    let readme = document("README.md");
+    let mut named: BTreeSet<String> = quoted(&readme)
         .iter()
-        .flat_map(|collector| collector.questions)
-        .map(|question| question.permission)
-        .filter(|permission| !permission.is_empty() && !granted.contains(permission))
-    {
-        let is_named = quoted
-            .iter()
-            .any(|text| text.replace("\\|", "|") == permission);
-        assert!(is_named, "{permission} is not in README.md");
+        .map(|text| text.replace("\\|", "|"))
+        .collect();
+    named.extend(granted("ACL SETUSER exporter on "));
+    named.extend(granted("ACL SETUSER watcher on "));
+    for (is_on, is_sentinel) in [(true, true), (true, false), (false, true), (false, false)] {
+        for permission in needed(is_on, is_sentinel) {
+            assert!(
+                named.contains(&permission),
+                "{permission} is not in README.md"
+            );
+        }
     }
 }
 

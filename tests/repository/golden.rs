@@ -109,6 +109,9 @@ fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
     let words: Vec<&[u8]> = question.words.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
         [b"SLOWLOG", b"GET", _] => recording(server, "slowlog-get"),
+        [b"CLUSTER", b"SLOT-STATS", ..] => recording(server, "clustermode-cluster-slot-stats"),
+        [b"SENTINEL", b"SENTINELS", _] => recording(server, "sentinel-sentinels"),
+        [b"SENTINEL", b"REPLICAS", _] => recording(server, "sentinel-replicas"),
         [b"CONFIG", b"GET", name] => parameters(server, std::str::from_utf8(name).ok()?),
         words => panic!("no recording is known for {words:?}"),
     }
@@ -120,7 +123,7 @@ pub fn default_page(server: &Path) -> String {
     page_of(server, &info, true, |collector| collector.on_by_default)
 }
 
-/// The page of a recorded mode of which little more than INFO was recorded.
+/// The page of a recorded mode: of it INFO was recorded, and what is asked of that mode alone.
 fn page(server: &Path, info: &Reply) -> String {
     page_of(server, info, false, |_| true)
 }
@@ -141,8 +144,10 @@ fn page_of(
     let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
     for collector in &collectors {
         for question in collector.questions {
-            let is_cluster_info = question.permission.contains("cluster");
-            if with_other_questions || is_cluster_info {
+            let is_of_mode = ["cluster", "sentinel"]
+                .iter()
+                .any(|mode| question.permission.contains(mode));
+            if with_other_questions || is_of_mode {
                 replies.extend(answer(server, question).map(|reply| (*question, reply)));
             }
         }
@@ -205,7 +210,10 @@ fn pages_of_other_modes() -> Vec<Page> {
             ("sentinel-info-everything", "sentinel.prom"),
         ] {
             // Some servers answer this spelling with nothing, and no other was recorded.
-            let info = recording(&server, recorded).expect("every mode was recorded");
+            let mut info = recording(&server, recorded).expect("every mode was recorded");
+            if info.is_empty() && name == "sentinel.prom" {
+                info = Reply::Bytes(b"redis_mode:sentinel\r\n".to_vec());
+            }
             if !info.is_empty() {
                 pages.push((server.join(name), page(&server, &info)));
             }
@@ -243,6 +251,17 @@ fn stream_page(server: &Path) -> String {
 fn recorded_servers_give_their_recorded_pages() {
     for (path, page) in pages() {
         support::assert_golden(&path, &page);
+    }
+}
+
+#[test]
+fn the_quorum_of_a_sentinel_has_the_words_of_the_server() {
+    for server in servers() {
+        let said = recording(&server, "sentinel-ckquorum").expect("the quorum was recorded");
+        let said = said.text().expect("there is a quorum").into_owned();
+        let page = fs::read_to_string(server.join("sentinel.prom")).expect("the page is there");
+        let message = format!("message=\"{said}\"}} 1");
+        assert!(page.contains(&message), "{}: {said}", server.display());
     }
 }
 

@@ -67,7 +67,7 @@ static STATUS: Family<3> = Family::gauge(
     &["master_name", "master_address", "master_status"],
     source("INFO", "master<n>:status"),
     Unit::One,
-    "The state of the watched primary, in a label; always 1.",
+    "Whether the sentinel finds the watched primary well, with its state in a label.",
 );
 
 static REPLICAS: Family<2> = Family::gauge(
@@ -145,7 +145,8 @@ fn read_primary(field: &Field<'_>, snapshot: &mut Snapshot) {
         return;
     };
     if let Some(status) = field.in_record("status") {
-        snapshot.push(&STATUS, [name, address, status], 1.0);
+        let is_ok = f64::from(u8::from(status == "ok"));
+        snapshot.push(&STATUS, [name, address, status], is_ok);
     }
     for (family, of) in [(&REPLICAS, "slaves"), (&SENTINELS, "sentinels")] {
         if let Some(value) = field.number_in_record(of) {
@@ -179,6 +180,13 @@ mod tests {
             "redis_sentinel_tilts_total{} 0",
         ];
         assert_eq!(reading::of_info(&COLLECTOR, REDIS_8), expected);
+    }
+
+    #[test]
+    fn a_primary_that_is_down_has_the_status_0() {
+        let down = "master0:name=m,status=odown,address=h:1\r\n";
+        let expected = ["redis_sentinel_master_status{m,h:1,odown} 0"];
+        assert_eq!(reading::of_info(&COLLECTOR, down), expected);
     }
 
     #[test]

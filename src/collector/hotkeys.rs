@@ -1,0 +1,245 @@
+//! HOTKEYS GET: the keys that a running tracking session finds to take the most CPU time and
+//! network traffic. It never starts a session: that is for people to decide.
+
+use std::borrow::Cow;
+
+use super::{Answers, Collector, Flavour, Question};
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks for what the session found. Nil where there was none.
+pub static HOTKEYS: Question = Question {
+    commands: &[&["HOTKEYS", "GET"]],
+    permission: "+hotkeys|get",
+};
+
+/// The most keys of each list that are shown. A session may be told to keep this many.
+const MOST_KEYS: usize = 64;
+
+static ACTIVE: Family<0> = Family::gauge(
+    "redis_hotkeys_tracking",
+    &[],
+    source("HOTKEYS GET", "tracking-active"),
+    Unit::One,
+    "Whether hot keys are being tracked; absent where there was no session.",
+);
+
+static SAMPLE_RATIO: Family<0> = Family::gauge(
+    "redis_hotkeys_sample_ratio",
+    &[],
+    source("HOTKEYS GET", "sample-ratio"),
+    Unit::One,
+    "Of how many commands the running session looks at one.",
+);
+
+static DURATION: Family<0> = Family::gauge(
+    "redis_hotkeys_tracking_seconds",
+    &[],
+    source("HOTKEYS GET", "collection-duration-ms"),
+    Unit::Milliseconds,
+    "For how long the running session has been tracking.",
+);
+
+static ALL_CPU: Family<0> = Family::gauge(
+    "redis_hotkeys_commands_cpu_seconds",
+    &[],
+    source("HOTKEYS GET", "all-commands-all-slots-us"),
+    Unit::Microseconds,
+    "CPU time of all commands since the running session began.",
+);
+
+static ALL_NETWORK: Family<0> = Family::gauge(
+    "redis_hotkeys_commands_network_bytes",
+    &[],
+    source("HOTKEYS GET", "net-bytes-all-commands-all-slots"),
+    Unit::Bytes,
+    "Network traffic of all commands since the running session began.",
+);
+
+static CPU: Family<1> = Family::gauge(
+    "redis_hotkey_cpu_seconds",
+    &["key"],
+    source("HOTKEYS GET", "by-cpu-time-us"),
+    Unit::Microseconds,
+    "CPU time of commands on the key since the running session began.",
+);
+
+static NETWORK: Family<1> = Family::gauge(
+    "redis_hotkey_network_bytes",
+    &["key"],
+    source("HOTKEYS GET", "by-net-bytes"),
+    Unit::Bytes,
+    "Network traffic of commands on the key since the running session began.",
+);
+
+static FIELDS: &[&Family<0>] = &[&SAMPLE_RATIO, &DURATION, &ALL_CPU, &ALL_NETWORK];
+
+static LISTS: &[&Family<1>] = &[&CPU, &NETWORK];
+
+/// Reads what a running session has found. Off by default, as names of keys can be private.
+pub static COLLECTOR: Collector = Collector {
+    name: "hotkeys",
+    about: "The hottest keys by name, while HOTKEYS START is running (Redis 8.6 and later). \
+            Read as the documentation of Redis says; no session was recorded.",
+    on_by_default: false,
+    questions: &[&HOTKEYS],
+    follow_ups: None,
+    applies: |server| {
+        server.flavour == Flavour::Redis && server.version >= (8, 6) && server.holds_keys()
+    },
+    families,
+    read,
+};
+
+fn families() -> Vec<&'static Descriptor> {
+    let plain = [&ACTIVE].into_iter().chain(FIELDS.iter().copied());
+    let lists = LISTS.iter().map(|family| family.descriptor());
+    plain.map(Family::descriptor).chain(lists).collect()
+}
+
+/// What was found by a session that is over stays at the server until it is reset, so only that it
+/// is over is shown.
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let Some(session) = answers.reply(&HOTKEYS).map(fields) else {
+        return;
+    };
+    let Some(is_active) = integer(session, &ACTIVE) else {
+        return;
+    };
+    snapshot.push(&ACTIVE, [], is_active);
+    if is_active < 1.0 {
+        return;
+    }
+    for family in FIELDS {
+        if let Some(value) = integer(session, family) {
+            snapshot.push(family, [], value);
+        }
+    }
+    for family in LISTS {
+        let list = field(session, family.descriptor()).map(Reply::items);
+        read_keys(family, list.unwrap_or_default(), snapshot);
+    }
+}
+
+fn read_keys(family: &'static Family<1>, list: &[Reply], snapshot: &mut Snapshot) {
+    for pair in list.chunks_exact(2).take(MOST_KEYS) {
+        let [key, value] = pair else { continue };
+        if let (Some(key), Some(value)) = (key.bytes(), value.integer()) {
+            snapshot.push(family, [&name(key)], float(value));
+        }
+    }
+}
+
+/// Names and values in turn; some versions have one list around them.
+fn fields(reply: &Reply) -> &[Reply] {
+    match reply.items() {
+        [Reply::List(fields), ..] => fields,
+        fields => fields,
+    }
+}
+
+fn field<'a>(session: &'a [Reply], family: &Descriptor) -> Option<&'a Reply> {
+    let name = family.source.field.as_bytes();
+    let is_it = |pair: &&[Reply]| pair.first().and_then(Reply::bytes) == Some(name);
+    session.chunks_exact(2).find(is_it)?.get(1)
+}
+
+fn integer(session: &[Reply], family: &Family<0>) -> Option<f64> {
+    field(session, family.descriptor())?.integer().map(float)
+}
+
+/// A key as the text of a label. Bytes that are no text stay apart from each other.
+fn name(key: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(key).map_or_else(|_| key.escape_ascii().to_string().into(), Cow::Borrowed)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(number: i64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, Server, reading};
+    use crate::info::Info;
+
+    fn pairs(of: Vec<(&str, Reply)>) -> Reply {
+        let words = of.into_iter();
+        Reply::List(
+            words
+                .flat_map(|(name, value)| [reading::bytes(name), value])
+                .collect(),
+        )
+    }
+
+    fn session(active: i64) -> Reply {
+        let keys = vec![
+            reading::bytes("user:1"),
+            Reply::Integer(104),
+            Reply::Bytes(vec![0xff, b'a']),
+            Reply::Integer(98),
+        ];
+        pairs(vec![
+            ("tracking-active", Reply::Integer(active)),
+            ("sample-ratio", Reply::Integer(2)),
+            ("selected-slots", Reply::List(Vec::new())),
+            ("all-commands-all-slots-us", Reply::Integer(220)),
+            ("net-bytes-all-commands-all-slots", Reply::Integer(200)),
+            ("collection-duration-ms", Reply::Integer(6408)),
+            ("by-cpu-time-us", Reply::List(keys)),
+        ])
+    }
+
+    fn shown(reply: Reply) -> Vec<String> {
+        reading::of(
+            &COLLECTOR,
+            "",
+            Circumstances::default(),
+            &[(&HOTKEYS, reply)],
+        )
+    }
+
+    #[test]
+    fn a_running_session_shows_its_keys() {
+        let expected = [
+            "redis_hotkey_cpu_seconds{\\xffa} 98",
+            "redis_hotkey_cpu_seconds{user:1} 104",
+            "redis_hotkeys_commands_cpu_seconds{} 220",
+            "redis_hotkeys_commands_network_bytes{} 200",
+            "redis_hotkeys_sample_ratio{} 2",
+            "redis_hotkeys_tracking{} 1",
+            "redis_hotkeys_tracking_seconds{} 6408",
+        ];
+        assert_eq!(shown(session(1)), expected);
+        assert_eq!(shown(Reply::List(vec![session(1)])), expected);
+    }
+
+    #[test]
+    fn of_a_session_that_is_over_only_that_is_shown() {
+        assert_eq!(shown(session(0)), ["redis_hotkeys_tracking{} 0"]);
+    }
+
+    #[test]
+    fn no_session_shows_nothing() {
+        assert!(shown(Reply::Nil).is_empty());
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let key = |number| [reading::bytes(&format!("k{number}")), Reply::Integer(1)];
+        let keys = (0..500).flat_map(key).collect();
+        let long = pairs(vec![
+            ("tracking-active", Reply::Integer(1)),
+            ("by-net-bytes", Reply::List(keys)),
+        ]);
+        assert_eq!(shown(long).len(), 1 + MOST_KEYS);
+    }
+
+    #[test]
+    fn only_redis_since_8_6_is_asked() {
+        let of = |info: &str| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
+        assert!(of("redis_version:8.6.3\r\n"));
+        assert!(!of("redis_version:8.0.6\r\n") && !of("valkey_version:9.1.2\r\n"));
+    }
+}

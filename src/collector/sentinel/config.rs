@@ -1,0 +1,102 @@
+//! SENTINEL CONFIG GET: the settings of the sentinel itself. Never what may be a secret.
+
+use std::borrow::Cow;
+
+use crate::collector::config_values::{HIDDEN, is_secret};
+use crate::collector::{Answers, Collector, Flavour, Question, Server};
+use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks for all settings of the sentinel. There is no way to ask for all but the password.
+pub static SETTINGS: Question = Question {
+    commands: &[&["SENTINEL", "CONFIG", "GET", "*"]],
+    permission: "+sentinel|config",
+};
+
+static VALUE: Family<1> = Family::gauge(
+    "redis_sentinel_config_value",
+    &["key"],
+    source("SENTINEL CONFIG GET", ""),
+    Unit::One,
+    "A setting of the sentinel that is a number.",
+);
+
+static TEXT: Family<2> = Family::gauge(
+    "redis_sentinel_config_key_value",
+    &["key", "value"],
+    source("SENTINEL CONFIG GET", ""),
+    Unit::One,
+    "A setting of the sentinel, in labels; always 1. What may be a secret is hidden.",
+);
+
+/// Reads the settings of a sentinel.
+pub static COLLECTOR: Collector = Collector {
+    name: "sentinel_config",
+    about: "Settings of the sentinel itself; what may be a secret is hidden, always.",
+    on_by_default: false,
+    questions: &[&SETTINGS],
+    follow_ups: None,
+    applies: |server| server.is_sentinel() && has_config(server),
+    families: || vec![VALUE.descriptor(), TEXT.descriptor()],
+    read,
+};
+
+/// Sentinels have SENTINEL CONFIG since Redis 6.2.
+fn has_config(server: &Server) -> bool {
+    server.flavour != Flavour::Redis || server.version >= (6, 2)
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let settings = answers.reply(&SETTINGS).map(Reply::items);
+    for pair in settings.unwrap_or_default().chunks_exact(2) {
+        let [Some(name), Some(value)] = [pair.first(), pair.get(1)].map(text) else {
+            continue;
+        };
+        if is_secret(&name, &value) || name.to_ascii_lowercase().contains("key") {
+            snapshot.push(&TEXT, [&name, HIDDEN], 1.0);
+            continue;
+        }
+        if let Ok(number) = value.parse() {
+            snapshot.push(&VALUE, [&name], number);
+        }
+        snapshot.push(&TEXT, [&name, &value], 1.0);
+    }
+}
+
+fn text(reply: Option<&Reply>) -> Option<Cow<'_, str>> {
+    reply?.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+    use crate::info::Info;
+
+    #[test]
+    fn settings_are_shown_but_for_those_that_may_be_secret() {
+        let words = "announce-port 26379 resolve-hostnames no sentinel-pass hush SENTINEL-AUTH hush \
+                     tls-key-file hush client-secret hush odd";
+        let words = words.split_whitespace().map(reading::bytes).collect();
+        let replies = [(&SETTINGS, Reply::List(words))];
+        let lines = reading::of(&COLLECTOR, "", Circumstances::default(), &replies);
+        let expected = [
+            "redis_sentinel_config_key_value{SENTINEL-AUTH,***} 1",
+            "redis_sentinel_config_key_value{announce-port,26379} 1",
+            "redis_sentinel_config_key_value{client-secret,***} 1",
+            "redis_sentinel_config_key_value{resolve-hostnames,no} 1",
+            "redis_sentinel_config_key_value{sentinel-pass,***} 1",
+            "redis_sentinel_config_key_value{tls-key-file,***} 1",
+            "redis_sentinel_config_value{announce-port} 26379",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn sentinels_before_6_2_are_not_asked() {
+        let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
+        assert!(of("redis_mode:sentinel\r\nredis_version:7.0.15\r\n"));
+        assert!(!of("redis_mode:sentinel\r\nredis_version:6.0.16\r\n"));
+        assert!(!of("redis_mode:standalone\r\nredis_version:7.0.15\r\n"));
+    }
+}

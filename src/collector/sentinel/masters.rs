@@ -1,0 +1,333 @@
+//! SENTINEL MASTERS, and for each primary SENTINEL SENTINELS and SENTINEL REPLICAS: the settings,
+//! who could take part in a failover, and whether the quorum is there.
+
+use super::{Instance, MASTERS, Master, asked_about, masters};
+use crate::collector::{Answers, Collector, FollowUp, Server};
+use crate::metric::{Descriptor, Family, Kind, Snapshot, Unit, source};
+
+static OK_SENTINELS: Family<2> = Family::gauge(
+    "redis_sentinel_master_ok_sentinels",
+    &["master_name", "master_address"],
+    source("SENTINEL SENTINELS", "flags"),
+    Unit::One,
+    "Sentinels of the primary that are neither down nor disconnected, this one included.",
+);
+
+static OK_REPLICAS: Family<2> = Family::gauge(
+    "redis_sentinel_master_ok_slaves",
+    &["master_name", "master_address"],
+    source("SENTINEL REPLICAS", "flags"),
+    Unit::One,
+    "Replicas of the primary that are neither down nor disconnected.",
+);
+
+static QUORUM: Family<2> = Family::gauge(
+    "redis_sentinel_master_ckquorum_status",
+    &["master_name", "message"],
+    source("SENTINEL SENTINELS", "flags"),
+    Unit::One,
+    "Whether enough sentinels are usable for quorum and majority, with what SENTINEL CKQUORUM says then in a label.",
+);
+
+static SETTING_QUORUM: Family<2> = Family::gauge(
+    "redis_sentinel_master_setting_ckquorum",
+    &["master_name", "master_address"],
+    source("SENTINEL MASTERS", "quorum"),
+    Unit::One,
+    "Sentinels that must agree that the primary is down.",
+);
+
+static FAILOVER_TIMEOUT: Family<2> = Family::gauge(
+    "redis_sentinel_master_setting_failover_timeout_seconds",
+    &["master_name", "master_address"],
+    source("SENTINEL MASTERS", "failover-timeout"),
+    Unit::Milliseconds,
+    "After which time a failover counts as failed.",
+)
+.legacy_as_replied(
+    "redis_sentinel_master_setting_failover_timeout",
+    Kind::Gauge,
+);
+
+static PARALLEL_SYNCS: Family<2> = Family::gauge(
+    "redis_sentinel_master_setting_parallel_syncs",
+    &["master_name", "master_address"],
+    source("SENTINEL MASTERS", "parallel-syncs"),
+    Unit::One,
+    "Replicas that copy from a new primary at the same time.",
+);
+
+static DOWN_AFTER: Family<2> = Family::gauge(
+    "redis_sentinel_master_setting_down_after_seconds",
+    &["master_name", "master_address"],
+    source("SENTINEL MASTERS", "down-after-milliseconds"),
+    Unit::Milliseconds,
+    "After which time without a valid reply the primary counts as down.",
+)
+.legacy_as_replied(
+    "redis_sentinel_master_setting_down_after_milliseconds",
+    Kind::Gauge,
+);
+
+static CONFIG_EPOCH: Family<2> = Family::gauge(
+    "redis_sentinel_master_config_epoch",
+    &["master_name", "master_address"],
+    source("SENTINEL MASTERS", "config-epoch"),
+    Unit::One,
+    "Version of what the sentinel knows about the primary; each failover raises it.",
+);
+
+static LAST_OK_PING: Family<2> = Family::gauge(
+    "redis_sentinel_master_last_ok_ping_reply_seconds",
+    &["master_name", "master_address"],
+    source("SENTINEL MASTERS", "last-ok-ping-reply"),
+    Unit::Milliseconds,
+    "Time since the primary last gave a valid reply to PING.",
+);
+
+static UNASKED: Family<0> = Family::gauge(
+    "redis_sentinel_masters_unasked",
+    &[],
+    source("SENTINEL MASTERS", ""),
+    Unit::One,
+    "Primaries beyond the first 500, whose sentinels and replicas are not asked for.",
+);
+
+static FIELDS: &[&Family<2>] = &[
+    &SETTING_QUORUM,
+    &FAILOVER_TIMEOUT,
+    &PARALLEL_SYNCS,
+    &DOWN_AFTER,
+    &CONFIG_EPOCH,
+    &LAST_OK_PING,
+];
+
+/// Reads what a sentinel knows about each primary.
+pub static COLLECTOR: Collector = Collector {
+    name: "sentinel_masters",
+    about: "Settings, quorum, usable sentinels and replicas of each primary that a sentinel watches.",
+    on_by_default: true,
+    questions: &[&MASTERS],
+    follow_ups: Some(follow_ups),
+    applies: Server::is_sentinel,
+    families,
+    read,
+};
+
+fn families() -> Vec<&'static Descriptor> {
+    let read_first = [&QUORUM, &OK_SENTINELS, &OK_REPLICAS];
+    let all = read_first.into_iter().chain(FIELDS.iter().copied());
+    all.map(Family::descriptor)
+        .chain([UNASKED.descriptor()])
+        .collect()
+}
+
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    let asked = asked_about(answers);
+    let questions = asked
+        .iter()
+        .flat_map(|master| [master.sentinels_question(), master.replicas_question()]);
+    questions.collect()
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let masters = masters(answers);
+    for master in &masters {
+        read_settings(master, snapshot);
+    }
+    let asked = asked_about(answers);
+    for master in &asked {
+        read_others(master, answers, snapshot);
+    }
+    if answers.reply(&MASTERS).is_some() {
+        snapshot.push(&UNASKED, [], count(masters.len() - asked.len()));
+    }
+}
+
+fn read_settings(master: &Master<'_>, snapshot: &mut Snapshot) {
+    for family in FIELDS {
+        if let Some(value) = master.fields.number(family.descriptor().source.field) {
+            snapshot.push(family, [&master.name, &master.address], value);
+        }
+    }
+}
+
+fn read_others(master: &Master<'_>, answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let labels = [master.name.as_str(), master.address.as_str()];
+    if let Some(sentinels) = master.sentinels(answers) {
+        // This one is not in its own list.
+        snapshot.push(&OK_SENTINELS, labels, count(1 + ok(&sentinels)));
+        if let Some(quorum) = master.fields.number("quorum") {
+            let quorum = Quorum::of(&sentinels, quorum);
+            let is_there = f64::from(u8::from(quorum.is_there()));
+            snapshot.push(&QUORUM, [&master.name, &quorum.message()], is_there);
+        }
+    }
+    if let Some(replicas) = master.replicas(answers) {
+        snapshot.push(&OK_REPLICAS, labels, count(ok(&replicas)));
+    }
+}
+
+fn ok(instances: &[Instance<'_>]) -> usize {
+    let ok = instances.iter().filter(|other| other.is_ok() == Some(true));
+    ok.count()
+}
+
+/// What SENTINEL CKQUORUM would say. It is not asked: it works out nothing that is not in the list
+/// of sentinels, and a lost quorum would add an error to the statistics of the server at every poll.
+struct Quorum {
+    usable: usize,
+    are_enough: bool,
+    is_majority: bool,
+}
+
+impl Quorum {
+    fn of(sentinels: &[Instance<'_>], quorum: f64) -> Self {
+        let down = sentinels
+            .iter()
+            .filter(|other| other.is_down() == Some(true));
+        let voters = 1 + sentinels.len();
+        let usable = voters - down.count();
+        Self {
+            usable,
+            are_enough: count(usable) >= quorum,
+            is_majority: usable > voters / 2,
+        }
+    }
+
+    const fn is_there(&self) -> bool {
+        self.are_enough && self.is_majority
+    }
+
+    /// The words of the server, as `redis_exporter` has them in its label.
+    fn message(&self) -> String {
+        let code = if self.is_there() { "OK" } else { "NOQUORUM" };
+        let mut text = format!("{code} {} usable Sentinels.", self.usable);
+        if self.is_there() {
+            text += " Quorum and failover authorization can be reached";
+        }
+        if !self.are_enough {
+            text +=
+                " Not enough available Sentinels to reach the specified quorum for this master.";
+        }
+        if !self.is_majority {
+            text +=
+                " Not enough available Sentinels to reach the majority and authorize a failover";
+        }
+        text
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::replies::{master, other, read, refusal};
+    use super::*;
+    use crate::reply::Reply;
+
+    fn of(sentinels: &Reply, replicas: &Reply) -> Vec<String> {
+        read(&COLLECTOR, vec![master("main")], sentinels, replicas)
+    }
+
+    fn only(lines: &[String], name: &str) -> Vec<String> {
+        let start = format!("{name}{{");
+        let found = lines.iter().filter(|line| line.starts_with(&start));
+        found.cloned().collect()
+    }
+
+    #[test]
+    fn a_primary_shows_its_settings_as_the_server_says_them() {
+        let lines = of(&refusal("NOPERM"), &refusal("NOPERM"));
+        let expected = [
+            "redis_sentinel_master_config_epoch{main,10.0.0.1:6379} 3",
+            "redis_sentinel_master_last_ok_ping_reply_seconds{main,10.0.0.1:6379} 548",
+            "redis_sentinel_master_setting_ckquorum{main,10.0.0.1:6379} 2",
+            "redis_sentinel_master_setting_down_after_seconds{main,10.0.0.1:6379} 5000",
+            "redis_sentinel_master_setting_failover_timeout_seconds{main,10.0.0.1:6379} 180000",
+            "redis_sentinel_master_setting_parallel_syncs{main,10.0.0.1:6379} 1",
+            "redis_sentinel_masters_unasked{} 0",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn who_is_down_or_disconnected_is_not_ok() {
+        let sentinels = [
+            "sentinel",
+            "s_down,sentinel,disconnected",
+            "sentinel,disconnected",
+        ];
+        let sentinels = Reply::List(sentinels.map(|flags| other("s", flags)).to_vec());
+        let replicas = ["slave", "slave", "s_down,slave", "o_down,slave"];
+        let replicas = Reply::List(replicas.map(|flags| other("r", flags)).to_vec());
+        let lines = of(&sentinels, &replicas);
+        assert_eq!(
+            only(&lines, "redis_sentinel_master_ok_sentinels"),
+            ["redis_sentinel_master_ok_sentinels{main,10.0.0.1:6379} 2"]
+        );
+        assert_eq!(
+            only(&lines, "redis_sentinel_master_ok_slaves"),
+            ["redis_sentinel_master_ok_slaves{main,10.0.0.1:6379} 2"]
+        );
+    }
+
+    #[test]
+    fn a_lost_quorum_is_0_with_the_words_of_the_server() {
+        let said = |flags: &[&str]| {
+            let sentinels = flags.iter().map(|flags| other("s", flags)).collect();
+            let lines = of(&Reply::List(sentinels), &Reply::Nil);
+            only(&lines, "redis_sentinel_master_ckquorum_status").concat()
+        };
+        let name = "redis_sentinel_master_ckquorum_status";
+        assert_eq!(
+            said(&["sentinel", "sentinel,disconnected"]),
+            format!(
+                "{name}{{main,OK 3 usable Sentinels. Quorum and failover authorization can be reached}} 1"
+            )
+        );
+        let (quorum, majority) = (
+            "Not enough available Sentinels to reach the specified quorum for this master.",
+            "Not enough available Sentinels to reach the majority and authorize a failover",
+        );
+        assert_eq!(
+            said(&["s_down,sentinel", "s_down,sentinel"]),
+            format!("{name}{{main,NOQUORUM 1 usable Sentinels. {quorum} {majority}}} 0")
+        );
+        assert_eq!(
+            said(&["sentinel", "s_down,sentinel", "o_down,sentinel"]),
+            format!("{name}{{main,NOQUORUM 2 usable Sentinels. {majority}}} 0")
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_of_others_where_they_are_not_told() {
+        for silent in [refusal("NOPERM"), Reply::Nil, Reply::Integer(1)] {
+            let lines = of(&silent, &silent);
+            assert!(only(&lines, "redis_sentinel_master_ok_slaves").is_empty());
+            assert!(only(&lines, "redis_sentinel_master_ok_sentinels").is_empty());
+            assert!(only(&lines, "redis_sentinel_master_ckquorum_status").is_empty());
+        }
+    }
+
+    #[test]
+    fn primaries_beyond_the_cap_are_counted_and_not_asked_about() {
+        let many = (0..503)
+            .map(|number| master(&format!("m{number}")))
+            .collect();
+        let none = Reply::List(Vec::new());
+        let lines = read(&COLLECTOR, many, &none, &none);
+        assert_eq!(only(&lines, "redis_sentinel_master_ok_slaves").len(), 500);
+        assert_eq!(
+            only(&lines, "redis_sentinel_master_config_epoch").len(),
+            503
+        );
+        assert_eq!(
+            only(&lines, "redis_sentinel_masters_unasked"),
+            ["redis_sentinel_masters_unasked{} 3"]
+        );
+    }
+}

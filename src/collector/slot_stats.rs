@@ -1,0 +1,232 @@
+//! CLUSTER SLOT-STATS: the slots of a node with the most keys, CPU time and network traffic. Not
+//! all slots: a node can have thousands.
+
+use std::collections::BTreeMap;
+
+use super::{Answers, Collector, Flavour, FollowUp, Question, Server};
+use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Asks whether the node counts CPU time and network traffic per slot.
+pub static ENABLED: Question = Question {
+    commands: &[&["CONFIG", "GET", "cluster-slot-stats-enabled"]],
+    permission: "+config|get",
+};
+
+static KEYS: Family<1> = Family::gauge(
+    "redis_cluster_slot_keys",
+    &["slot"],
+    source("CLUSTER SLOT-STATS", "key-count"),
+    Unit::One,
+    "Keys in the slot.",
+);
+
+static CPU: Family<1> = Family::counter(
+    "redis_cluster_slot_cpu_seconds_total",
+    &["slot"],
+    source("CLUSTER SLOT-STATS", "cpu-usec"),
+    Unit::Microseconds,
+    "CPU time of commands on the slot, where the node counts it.",
+);
+
+static RECEIVED: Family<1> = Family::counter(
+    "redis_cluster_slot_network_received_bytes_total",
+    &["slot"],
+    source("CLUSTER SLOT-STATS", "network-bytes-in"),
+    Unit::Bytes,
+    "Bytes of commands on the slot that came in, where the node counts them.",
+);
+
+static SENT: Family<1> = Family::counter(
+    "redis_cluster_slot_network_sent_bytes_total",
+    &["slot"],
+    source("CLUSTER SLOT-STATS", "network-bytes-out"),
+    Unit::Bytes,
+    "Bytes of commands on the slot that went out, where the node counts them.",
+);
+
+/// Each with the words of `cluster-slot-stats-enabled` with which the node counts it. Keys are
+/// counted always. Ordering by what is not counted would be an error at every poll.
+static STATISTICS: &[(&Family<1>, &[&str])] = &[
+    (&KEYS, &[]),
+    (&CPU, &["yes", "cpu"]),
+    (&RECEIVED, &["yes", "net"]),
+    (&SENT, &["yes", "net"]),
+];
+
+/// Reads the statistics of the top slots.
+pub static COLLECTOR: Collector = Collector {
+    name: "slot_stats",
+    about: "The slots of a node with the most keys, CPU time and network traffic.",
+    on_by_default: false,
+    questions: &[&ENABLED],
+    follow_ups: Some(follow_ups),
+    applies,
+    families: || {
+        let families = STATISTICS.iter();
+        families.map(|(family, _)| family.descriptor()).collect()
+    },
+    read,
+};
+
+/// Nodes know CLUSTER SLOT-STATS since Valkey 8.0 and Redis 8.2.
+fn applies(server: &Server) -> bool {
+    let is_known = match server.flavour {
+        Flavour::Redis => server.version >= (8, 2),
+        Flavour::Valkey => server.version >= (8, 0),
+        Flavour::KeyDb | Flavour::Tile38 => false,
+    };
+    is_known && server.is_cluster_node()
+}
+
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    let enabled = answers.parameter(&ENABLED).unwrap_or_default();
+    let enabled: Vec<&str> = enabled.split_ascii_whitespace().collect();
+    let top = answers.circumstances.options.slots.top.to_string();
+    let counted = STATISTICS
+        .iter()
+        .filter(|(_, words)| words.is_empty() || enabled.iter().any(|word| words.contains(word)));
+    counted
+        .map(|(family, _)| {
+            let metric = family.descriptor().source.field;
+            let words = [
+                "CLUSTER",
+                "SLOT-STATS",
+                "ORDERBY",
+                metric,
+                "LIMIT",
+                &top,
+                "DESC",
+            ];
+            FollowUp::new("+cluster|slot-stats", words)
+        })
+        .collect()
+}
+
+/// Each reply has all statistics of its slots, so what is known of a slot is shown whole.
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let mut slots: BTreeMap<i64, &[Reply]> = BTreeMap::new();
+    for question in follow_ups(answers) {
+        let reply = answers.follow_up(&question).map(Reply::items);
+        for slot in reply.unwrap_or_default() {
+            if let [number, statistics, ..] = slot.items()
+                && let Some(number) = number.integer()
+            {
+                slots.insert(number, statistics.items());
+            }
+        }
+    }
+    for (slot, statistics) in slots {
+        read_slot(&slot.to_string(), statistics, snapshot);
+    }
+}
+
+fn read_slot(slot: &str, statistics: &[Reply], snapshot: &mut Snapshot) {
+    for pair in statistics.chunks_exact(2) {
+        let [name, value] = pair else { continue };
+        let named = |(family, _): &&(&'static Family<1>, _)| {
+            name.bytes() == Some(family.descriptor().source.field.as_bytes())
+        };
+        let family = STATISTICS.iter().find(named);
+        if let (Some((family, _)), Some(value)) = (family, value.integer()) {
+            snapshot.push(family, [slot], float(value));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(number: i64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+    use crate::info::Info;
+    use crate::reply::Refusal;
+
+    fn slot(number: i64, statistics: &[(&str, i64)]) -> Reply {
+        let pairs = statistics.iter();
+        let words = pairs.flat_map(|(name, value)| [reading::bytes(name), Reply::Integer(*value)]);
+        Reply::List(vec![Reply::Integer(number), Reply::List(words.collect())])
+    }
+
+    /// What a node is asked, and what is shown of this answer.
+    fn answered(enabled: &str, answer: &Reply) -> (Vec<String>, Vec<String>) {
+        let parameter = reading::parameter("cluster-slot-stats-enabled", enabled);
+        let circumstances = Circumstances::default();
+        let asked = follow_ups(&Answers::new(
+            "",
+            &circumstances,
+            vec![(&ENABLED, &parameter)],
+        ));
+        let asked = asked
+            .iter()
+            .map(|question| String::from_utf8(question.words.join(&b' ')).unwrap())
+            .collect();
+        let replies = [(&ENABLED, parameter)];
+        let answer = |_: &FollowUp| Some(answer.clone());
+        let shown = reading::of_two_rounds(&COLLECTOR, "", circumstances, &replies, &answer);
+        (asked, shown)
+    }
+
+    #[test]
+    fn a_node_that_only_counts_keys_is_asked_for_nothing_else() {
+        let answer = Reply::List(vec![
+            slot(28, &[("key-count", 7)]),
+            slot(3, &[("key-count", 1)]),
+        ]);
+        let by_keys = "CLUSTER SLOT-STATS ORDERBY key-count LIMIT 10 DESC".to_owned();
+        for enabled in ["no", ""] {
+            let (asked, shown) = answered(enabled, &answer);
+            assert_eq!(asked, [by_keys.as_str()]);
+            let expected = [
+                "redis_cluster_slot_keys{28} 7",
+                "redis_cluster_slot_keys{3} 1",
+            ];
+            assert_eq!(shown, expected);
+        }
+    }
+
+    #[test]
+    fn a_node_that_counts_more_is_asked_for_the_top_of_each() {
+        let all = [
+            ("key-count", 7),
+            ("cpu-usec", 1500),
+            ("network-bytes-in", 20),
+            ("network-bytes-out", 30),
+            ("of-another-day", 1),
+        ];
+        let (asked, shown) = answered("yes", &Reply::List(vec![slot(28, &all)]));
+        assert_eq!(asked.len(), 4);
+        assert!(asked[3].ends_with("ORDERBY network-bytes-out LIMIT 10 DESC"));
+        let expected = [
+            "redis_cluster_slot_cpu_seconds_total{28} 1500",
+            "redis_cluster_slot_keys{28} 7",
+            "redis_cluster_slot_network_received_bytes_total{28} 20",
+            "redis_cluster_slot_network_sent_bytes_total{28} 30",
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(answered("cpu", &Reply::Nil).0.len(), 2);
+    }
+
+    #[test]
+    fn a_refusal_shows_nothing() {
+        let refusal = Reply::Error(Refusal {
+            code: "ERR".to_owned(),
+            message: "unknown subcommand 'SLOT-STATS'".to_owned(),
+        });
+        assert!(answered("yes", &refusal).1.is_empty());
+    }
+
+    #[test]
+    fn only_nodes_that_know_it_are_asked() {
+        let of = |info: &str| applies(&Server::from_info(&Info::parse(info)));
+        assert!(of("redis_mode:cluster\r\nredis_version:8.2.0\r\n"));
+        assert!(of("server_mode:cluster\r\nvalkey_version:8.0.1\r\n"));
+        assert!(!of("redis_mode:cluster\r\nredis_version:8.0.6\r\n"));
+        assert!(!of("redis_mode:cluster\r\nvalkey_version:7.2.7\r\n"));
+        assert!(!of("redis_mode:standalone\r\nredis_version:8.6.3\r\n"));
+    }
+}
