@@ -116,14 +116,11 @@ It grows with the number of commands that were called: by 4 of `commandstats`, 5
 
 fn heading(collector: &Collector) -> String {
     let state = if collector.on_by_default { "on" } else { "off" };
-    let mut permissions: Vec<_> = collector
-        .questions
+    let permissions = collector::permissions(collector);
+    let mut permissions: Vec<_> = permissions
         .iter()
-        .map(|question| question.permission)
-        .filter(|permission| !permission.is_empty())
         .map(|permission| format!("`{permission}`"))
         .collect();
-    permissions.dedup();
     if permissions.is_empty() {
         permissions.push("no permission".to_owned());
     }

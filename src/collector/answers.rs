@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::clients::list::{self, KnownClients};
 use super::slowlog::SlowCommands;
 use super::{Question, info, slowlog};
 use crate::config::CollectorOptions;
@@ -26,6 +27,8 @@ pub struct Remembered {
     pub known_start: Option<KnownStart>,
     /// The slow commands that were counted.
     pub slow_commands: SlowCommands,
+    /// The clients that were shown.
+    pub known_clients: KnownClients,
 }
 
 impl Remembered {
@@ -35,6 +38,7 @@ impl Remembered {
         Self {
             known_start: info::instance::known_start(answers),
             slow_commands: slowlog::counted(answers),
+            known_clients: list::known_clients(answers),
         }
     }
 }

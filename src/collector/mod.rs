@@ -5,10 +5,13 @@
 
 mod acl_log;
 mod answers;
+mod channels;
+mod clients;
 mod cluster;
 mod commandlog;
 mod config;
 mod config_values;
+mod declared;
 mod hotkeys;
 pub mod info;
 mod latency;
@@ -28,6 +31,7 @@ mod tile38;
 use crate::metric::{Descriptor, Snapshot};
 
 pub use answers::{Answers, Circumstances, FollowUp, KnownStart, Remembered};
+pub use declared::is_on_by_default;
 pub use server::{Flavour, Mode, Server};
 
 /// One question to Redis. Collectors that share a question share its reply.
@@ -62,7 +66,8 @@ pub struct Collector {
     /// does without them where they are missing.
     pub questions: &'static [&'static Question],
     /// What is to be asked once `questions` are answered: questions that hang on those replies,
-    /// on the configuration, or on what earlier polls saw. All of them go out in one pipeline.
+    /// on the configuration, or on what earlier polls saw. All of them go out in one pipeline; what
+    /// follows from their replies, in one more.
     pub follow_ups: Option<fn(&Answers<'_>) -> Vec<FollowUp>>,
     /// Whether a server of this kind understands the questions.
     pub applies: fn(&Server) -> bool,
@@ -106,7 +111,24 @@ pub static ALL: &[&Collector] = &[
     &search_indexes::COLLECTOR,
     &rdb_file_size::COLLECTOR,
     &tile38::COLLECTOR,
+    &clients::list::COLLECTOR,
+    &clients::groups::COLLECTOR,
+    &channels::COLLECTOR,
 ];
+
+/// What an ACL user needs for a collector, as `+slowlog|len`; also for what it asks later.
+#[must_use]
+pub fn permissions(collector: &Collector) -> Vec<&'static str> {
+    let questions = collector.questions.iter();
+    let mut permissions: Vec<_> = questions.map(|question| question.permission).collect();
+    if collector.name == channels::COLLECTOR.name {
+        permissions.extend(channels::PERMISSIONS);
+    }
+    // Tile38 has no ACL.
+    permissions.retain(|permission| !permission.is_empty());
+    permissions.dedup();
+    permissions
+}
 
 /// The names of all collectors, for the configuration.
 #[must_use]

@@ -20,7 +20,7 @@ pub(super) fn of(
     of_two_rounds(collector, info, circumstances, replies, &none)
 }
 
-/// Reads a whole poll in which what follows from the first replies is answered too.
+/// Reads a whole poll in which what follows from replies is answered too, twice.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "tests make it where they call"
@@ -37,16 +37,27 @@ pub(super) fn of_two_rounds(
         .map(|(question, reply)| (*question, reply))
         .collect();
     let answers = Answers::new(info, &circumstances, replies);
-    let asked = collector.follow_ups.map(|follow_ups| follow_ups(&answers));
-    let answered: Vec<(FollowUp, Reply)> = asked
-        .into_iter()
-        .flatten()
-        .filter_map(|question| answer(&question).map(|reply| (question, reply)))
-        .collect();
-    let following = answered.iter().map(|(question, reply)| (question, reply));
+    let first = following(collector, &answers, answer);
+    let answers = answers.with_follow_ups(first.iter().map(|(asked, reply)| (asked, reply)));
+    let second = following(collector, &answers, answer);
+    let both = first.iter().chain(&second);
+    let answers = answers.with_follow_ups(both.map(|(asked, reply)| (asked, reply)));
     let mut snapshot = Snapshot::default();
-    (collector.read)(&answers.with_follow_ups(following), &mut snapshot);
+    (collector.read)(&answers, &mut snapshot);
     lines(&snapshot.finish())
+}
+
+/// What follows from the replies and is not answered yet.
+fn following(
+    collector: &Collector,
+    answers: &Answers<'_>,
+    answer: &dyn Fn(&FollowUp) -> Option<Reply>,
+) -> Vec<(FollowUp, Reply)> {
+    let asked = collector.follow_ups.map(|follow_ups| follow_ups(answers));
+    let new = asked.into_iter().flatten();
+    new.filter(|question| answers.follow_up(question).is_none())
+        .filter_map(|question| answer(&question).map(|reply| (question, reply)))
+        .collect()
 }
 
 fn lines(snapshot: &Snapshot) -> Vec<String> {

@@ -293,6 +293,7 @@ mod tests {
             remembered = Remembered {
                 known_start,
                 slow_commands,
+                ..Remembered::default()
             };
         }
         remembered.slow_commands

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::clients::{self, Clients};
 use super::commands::{self, Commands};
 use super::namespace::ChannelGroup;
 use super::script::{self, Script};
@@ -15,7 +16,9 @@ use super::unit;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectorOptions {
     /// The declared groups of channels; the first match wins.
-    pub channels: Vec<ChannelGroup>,
+    pub channels: Arc<[ChannelGroup]>,
+    /// What is shown of the clients.
+    pub clients: Clients,
     /// How many slots of a cluster are shown.
     pub slots: Slots,
     /// The scripts that are run at each poll.
@@ -35,11 +38,13 @@ pub(crate) fn read(
     context: &mut Context<'_>,
 ) -> Option<Arc<CollectorOptions>> {
     let commands = commands::read(target, &defaults.commands, context);
+    let clients = clients::read(target, &defaults.clients, context);
     let scripts = script::read(target, &defaults.scripts, context);
     let search_indexes = search::read(target, &defaults.search_indexes, context);
     let rdb_file = target.text("rdb_file", unit::absolute_path, context).ok()?;
     let options = CollectorOptions {
-        channels: defaults.channels.clone(),
+        channels: Arc::clone(&defaults.channels),
+        clients: clients?,
         slots: defaults.slots,
         commands: commands?,
         scripts,

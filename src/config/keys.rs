@@ -193,7 +193,8 @@ fn read_streams(
     })
 }
 
-fn or<T>(written: Reading<T>, default: T) -> Option<T> {
+/// What was written, else the default; none where it is already reported.
+pub(super) fn or<T>(written: Reading<T>, default: T) -> Option<T> {
     let written = written.ok()?;
     Some(written.map_or(default, |placed| placed.value))
 }

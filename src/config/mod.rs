@@ -14,6 +14,7 @@ use tracing::Level;
 
 mod address;
 pub mod arguments;
+mod clients;
 mod collector_options;
 mod commands;
 mod document;
@@ -33,13 +34,15 @@ mod tls;
 mod unit;
 mod web;
 
+pub use crate::pattern::Pattern;
 pub use address::Address;
 pub use arguments::Arguments;
+pub use clients::{ClientGroup, ClientMatch, Clients};
 pub use collector_options::CollectorOptions;
 pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
-pub use namespace::{ChannelGroup, Namespace, Pattern, TtlPolicy};
+pub use namespace::{ChannelGroup, Namespace, TtlPolicy};
 pub use poll::PollTimes;
 pub use problem::Problem;
 pub use script::Script;
@@ -69,6 +72,7 @@ const KEYS: &[&str] = &[
     "web",
     "namespaces",
     "channels",
+    "clients",
     "slots",
     "scripts",
     "search_indexes",
@@ -310,7 +314,8 @@ fn read_config(
     let web = web::read(root, context)
         .and_then(|(tls, basic_auth)| web::complete(tls, basic_auth, context));
     let options = CollectorOptions {
-        channels: namespace::read_channels(root, context),
+        channels: namespace::read_channels(root, context).into(),
+        clients: clients::read(root, &Clients::default(), context).unwrap_or_default(),
         slots: slots::read(root, context).unwrap_or_default(),
         scripts: script::read(root, &[], context),
         search_indexes: search::read(root, &SearchIndexes::default(), context).unwrap_or_default(),

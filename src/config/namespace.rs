@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use super::document::Node;
 use super::problem::{Refusal, quoted};
 use super::section::{Context, Placed, Section};
 use super::unit;
+use crate::pattern::{Pattern, bounded};
 
 /// The keys of an item of `namespaces`.
 pub(crate) const KEYS: &[&str] = &["name", "match", "regex", "db", "ttl", "memory_quota"];
@@ -22,9 +23,6 @@ pub(crate) const CHANNEL_KEYS: &[&str] = &["name", "match", "regex"];
 const REST: &str = "other";
 
 const LONGEST_NAME: usize = 100;
-
-/// In bytes of its compiled form, so that no pattern takes the memory of the process.
-const LARGEST_REGEX: usize = 1 << 20;
 
 /// A named group of keys and what was declared for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +57,6 @@ pub struct ChannelGroup {
     pub pattern: Pattern,
 }
 
-/// Which names belong to a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pattern {
-    /// A glob as Redis understands it: `*`, `?`, `[a-z]`, `[^a]`, and `\` before a special
-    /// character. It covers the whole name.
-    Glob(String),
-    /// A regular expression over bytes, which compiles. It may match anywhere in the name.
-    Regex(String),
-}
-
 /// Reads the list `namespaces`.
 pub(crate) fn read_namespaces(root: &Section<'_>, context: &mut Context<'_>) -> Vec<Namespace> {
     read_named(root, "namespaces", read_namespace, context)
@@ -80,7 +68,7 @@ pub(crate) fn read_channels(root: &Section<'_>, context: &mut Context<'_>) -> Ve
 }
 
 /// Reads a list whose items have a unique name, reported where it is not.
-fn read_named<T>(
+pub(super) fn read_named<T>(
     root: &Section<'_>,
     key: &str,
     read: impl Fn(&Node, String, &mut Context<'_>) -> Option<(Placed<String>, T)>,
@@ -153,7 +141,10 @@ fn read_ttl(parent: &Section<'_>, context: &mut Context<'_>) -> Option<TtlPolicy
     })
 }
 
-fn read_name(section: &Section<'_>, context: &mut Context<'_>) -> Option<Placed<String>> {
+pub(super) fn read_name(
+    section: &Section<'_>,
+    context: &mut Context<'_>,
+) -> Option<Placed<String>> {
     let name = section.text("name", group_name, context).ok()?;
     if name.is_none() {
         context.report(&section.place, "has no `name`", "give it one");
@@ -232,11 +223,11 @@ pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
     if in_class {
         return Err(Refusal::new("has a [ without ]", "close it, or write \\["));
     }
-    Ok(Pattern::Glob(text.to_owned()))
+    Ok(Pattern::glob(text))
 }
 
 pub(super) fn regex(text: &str) -> Result<Pattern, Refusal> {
-    compiled(text).map(|_| Pattern::Regex(text.to_owned()))
+    compiled(text).map(Pattern::from)
 }
 
 /// A regular expression over bytes, of bounded size.
@@ -244,7 +235,7 @@ pub(super) fn compiled(text: &str) -> Result<Regex, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new("is empty", "write a regular expression"));
     }
-    match RegexBuilder::new(text).size_limit(LARGEST_REGEX).build() {
+    match bounded(text) {
         Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(_)) => Err(Refusal::new(
             "is too large once compiled",
@@ -279,7 +270,7 @@ mod tests {
             "x]",
             "é*",
         ] {
-            assert_eq!(glob(text), Ok(Pattern::Glob(text.to_owned())));
+            assert_eq!(glob(text), Ok(Pattern::glob(text)));
         }
         for text in ["", "a\\", "[a", "[a\\]"] {
             assert!(glob(text).is_err(), "{text}");
@@ -288,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_regular_expression_must_compile() {
-        assert_eq!(regex("^a:\\d+$"), Ok(Pattern::Regex("^a:\\d+$".to_owned())));
+        let pattern = regex("^a:\\d+$").unwrap();
+        assert!(pattern.matches(b"a:12") && !pattern.matches(b"xa:12"));
         for (text, expected) in [
             ("", "is empty"),
             ("(a", "unclosed group"),

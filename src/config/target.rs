@@ -31,6 +31,7 @@ pub(crate) const KEYS: &[&str] = &[
     "collectors",
     "sweep",
     "keys",
+    "clients",
     "scripts",
     "search_indexes",
     "rdb_file",

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Those that the example names. The program brings its own list.
-const COLLECTORS: [&str; 32] = [
+const COLLECTORS: [&str; 35] = [
     "info",
     "instance",
     "keyspace",
@@ -42,6 +42,9 @@ const COLLECTORS: [&str; 32] = [
     "search_indexes",
     "rdb_file_size",
     "tile38",
+    "client_list",
+    "client_groups",
+    "channels",
 ];
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
 
@@ -361,17 +364,17 @@ fn namespaces_and_channels_are_read_in_order() {
         panic!("{config:?}");
     };
     assert_eq!(session.name, "session");
-    assert_eq!(session.pattern, Pattern::Glob("session:*".to_owned()));
+    assert_eq!(session.pattern, Pattern::glob("session:*"));
     assert_eq!(session.database, Some(2));
     assert!(session.ttl.required);
     assert_eq!(session.ttl.max, Some(Duration::from_hours(1)));
     assert_eq!(session.memory_quota, Some(64 << 20));
-    assert_eq!(api.pattern, Pattern::Regex("^api:".to_owned()));
+    assert_eq!(api.pattern, Pattern::regex("^api:").unwrap());
     assert_eq!(api.ttl, TtlPolicy::default());
     assert_eq!(config.targets[0].options.channels[0].name, "prism");
     assert_eq!(
         config.targets[0].options.channels[0].pattern,
-        Pattern::Glob("prism:*".to_owned())
+        Pattern::glob("prism:*")
     );
 }
 
@@ -831,6 +834,9 @@ fn the_example_has_every_known_key_exactly_once() {
         (".namespaces", namespace::KEYS),
         (".namespaces.ttl", namespace::TTL_KEYS),
         (".channels", namespace::CHANNEL_KEYS),
+        (".clients", clients::KEYS),
+        (".clients.groups", clients::GROUP_KEYS),
+        (".clients.groups.match", clients::MATCH_KEYS),
         (".slots", slots::KEYS),
         (".scripts", script::KEYS),
         (".commands", commands::KEYS),

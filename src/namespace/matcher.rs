@@ -3,12 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use regex::bytes::Regex;
-
 use super::Group;
-use super::label::label_text;
-use crate::config::{Namespace, Pattern};
-use crate::glob::Glob;
+use crate::config::Namespace;
+use crate::label::label_text;
+use crate::pattern::Pattern;
 
 /// The name of the group of all keys that have no group of their own.
 const OTHER: &str = "other";
@@ -63,7 +61,7 @@ impl Rules {
             let possible = all
                 .iter()
                 .enumerate()
-                .filter(|(_, rule)| rule.test.first_byte().is_none_or(|first| first == byte));
+                .filter(|(_, rule)| rule.pattern.first_byte().is_none_or(|first| first == byte));
             possible.map(|(place, _)| place).collect()
         };
         let by_first_byte = (0..=u8::MAX).map(places).collect();
@@ -72,7 +70,7 @@ impl Rules {
 
     fn classify(&self, database: u32, key: &[u8]) -> Group {
         let matches = |rule: &&Rule| {
-            rule.database.is_none_or(|only| only == database) && rule.test.matches(key)
+            rule.database.is_none_or(|only| only == database) && rule.pattern.matches(key)
         };
         let places = key
             .first()
@@ -92,41 +90,8 @@ impl Rules {
 struct Rule {
     name: String,
     database: Option<u32>,
-    test: Test,
+    pattern: Pattern,
     group: Group,
-}
-
-#[derive(Debug)]
-enum Test {
-    Glob(Glob),
-    Regex(Regex),
-    /// A configuration that was read has no regular expression that does not compile.
-    Nothing,
-}
-
-impl Test {
-    fn new(pattern: &Pattern) -> Self {
-        match pattern {
-            Pattern::Glob(pattern) => Self::Glob(Glob::new(pattern)),
-            Pattern::Regex(pattern) => Regex::new(pattern).map_or(Self::Nothing, Self::Regex),
-        }
-    }
-
-    /// The byte that every matching key starts with, where there is one.
-    fn first_byte(&self) -> Option<u8> {
-        match self {
-            Self::Glob(glob) => glob.prefix().first().copied(),
-            Self::Regex(_) | Self::Nothing => None,
-        }
-    }
-
-    fn matches(&self, key: &[u8]) -> bool {
-        match self {
-            Self::Glob(glob) => glob.matches(key),
-            Self::Regex(regex) => regex.is_match(key),
-            Self::Nothing => false,
-        }
-    }
 }
 
 /// The prefixes that were seen. Whoever writes keys chooses them, so their number is capped, and
@@ -232,7 +197,7 @@ impl Matcher {
         let rules = rules.map(|(namespace, number)| Rule {
             name: namespace.name.clone(),
             database: namespace.database,
-            test: Test::new(&namespace.pattern),
+            pattern: namespace.pattern.clone(),
             group: Group(number),
         });
         Self(Kind::Declared(Rules::new(rules.collect())))
@@ -355,7 +320,7 @@ mod tests {
     }
 
     fn glob(name: &str, pattern: &str) -> Namespace {
-        namespace(name, Pattern::Glob(pattern.to_owned()), None)
+        namespace(name, Pattern::glob(pattern), None)
     }
 
     fn declared(namespaces: &[Namespace]) -> Matcher {
@@ -393,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_order_holds_whatever_the_first_byte() {
-        let regex = Pattern::Regex("^b:9".to_owned());
+        let regex = Pattern::regex("^b:9").unwrap();
         let mut matcher = declared(&[
             glob("a", "a:*"),
             namespace("nine", regex, None),
@@ -415,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_database_limits_a_namespace() {
-        let only = Pattern::Glob("a:*".to_owned());
+        let only = Pattern::glob("a:*");
         let mut matcher = declared(&[namespace("two", only, Some(2)), glob("any", "a:*")]);
         let names = [0, 2, 3].map(|database| {
             let group = matcher.classify(database, b"a:1");
@@ -426,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_regular_expression_may_match_anywhere_and_over_bytes() {
-        let pattern = Pattern::Regex("[0-9]+:(?-u:\\xff)".to_owned());
+        let pattern = Pattern::regex("[0-9]+:(?-u:\\xff)").unwrap();
         let mut matcher = declared(&[namespace("numbers", pattern, None)]);
         assert_eq!(name_of(&mut matcher, b"a\xfe12:\xff"), "numbers");
         assert_eq!(name_of(&mut matcher, b"a12:b"), "other");

@@ -7,7 +7,6 @@ pub mod cost;
 pub mod estimate;
 pub mod families;
 pub mod keys;
-pub mod label;
 pub mod largest;
 pub mod matcher;
 pub mod pace;

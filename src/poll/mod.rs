@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::collector::{ALL, Answers, Circumstances, Collector, Remembered, rdb_file_size};
+use crate::collector::{
+    ALL, Answers, Circumstances, Collector, Remembered, is_on_by_default, rdb_file_size,
+};
 use crate::config::Target;
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
@@ -319,9 +321,8 @@ fn seconds_since_epoch(time: SystemTime) -> f64 {
 #[must_use]
 pub fn collectors(target: &Target) -> Vec<&'static Collector> {
     let on = |collector: &&Collector| {
-        target
-            .collectors
-            .is_on(collector.name, collector.on_by_default)
+        let default = is_on_by_default(collector, &target.options);
+        target.collectors.is_on(collector.name, default)
     };
     ALL.iter().copied().filter(on).collect()
 }

@@ -17,6 +17,10 @@ use crate::reply::{Refusal, Reply};
 /// The name under which CLIENT LIST shows the connection.
 const CLIENT_NAME: &str = "redis-namespace-exporter";
 
+/// What follows from replies is asked in so many pipelines: what follows from the first questions,
+/// and what follows from these.
+const FOLLOWING_ROUNDS: usize = 2;
+
 /// A connection together with what was learnt over it.
 #[derive(Debug)]
 pub struct Session {
@@ -161,7 +165,7 @@ impl Session {
     }
 
     /// Asks everything that this server is asked, in one pipeline, and what follows from the
-    /// replies in a second one. The first time over a connection INFO goes ahead, because it tells
+    /// replies in a second and a third one. The first time over a connection INFO goes ahead, because it tells
     /// what else the server understands.
     ///
     /// # Errors
@@ -220,24 +224,28 @@ impl Session {
         deadline: Instant,
     ) -> Result<Vec<(FollowUp, Reply)>, Failure> {
         let info = info_text(replies);
-        let answers = Answers::new(&info, circumstances, borrowed(replies));
-        let questions = self.plan.follow_ups(&super::collectors(target), &answers);
-        if questions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let commands: Vec<&[Vec<u8>]> = questions
-            .iter()
-            .map(|(_, question)| question.words.as_slice())
-            .collect();
-        self.runs_scripts = questions.iter().any(|(_, question)| question.stands_alone);
-        let asked = self.connection.ask(&commands, deadline).await?;
-        self.runs_scripts = false;
-        let mut answered = Vec::new();
-        for ((collector, question), reply) in questions.into_iter().zip(asked) {
-            if let Some(refusal) = reply.refusal() {
-                self.note_denial(target, collector, &question, refusal);
+        let on = super::collectors(target);
+        let mut answered: Vec<(FollowUp, Reply)> = Vec::new();
+        for _ in 0..FOLLOWING_ROUNDS {
+            let known = answered.iter().map(|(question, reply)| (question, reply));
+            let answers = Answers::new(&info, circumstances, borrowed(replies));
+            let questions = self.plan.follow_ups(&on, &answers.with_follow_ups(known));
+            if questions.is_empty() {
+                break;
             }
-            answered.push((question, reply));
+            let commands: Vec<&[Vec<u8>]> = questions
+                .iter()
+                .map(|(_, question)| question.words.as_slice())
+                .collect();
+            self.runs_scripts = questions.iter().any(|(_, question)| question.stands_alone);
+            let asked = self.connection.ask(&commands, deadline).await?;
+            self.runs_scripts = false;
+            for ((collector, question), reply) in questions.into_iter().zip(asked) {
+                if let Some(refusal) = reply.refusal() {
+                    self.note_denial(target, collector, &question, refusal);
+                }
+                answered.push((question, reply));
+            }
         }
         Ok(answered)
     }

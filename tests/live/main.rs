@@ -21,6 +21,8 @@ mod address;
 mod authentication;
 mod cardinality;
 mod certificates;
+mod channels;
+mod clients;
 mod entrance;
 mod exposition;
 mod footprint;

@@ -177,11 +177,9 @@ fn needed(is_on: bool, is_sentinel: bool) -> BTreeSet<String> {
     let collectors = collector::ALL
         .iter()
         .filter(|collector| collector.on_by_default == is_on);
-    let questions = collectors.flat_map(|collector| collector.questions);
-    questions
-        .map(|question| question.permission.to_owned())
-        // Tile38 has no ACL.
-        .filter(|permission| !permission.is_empty())
+    collectors
+        .flat_map(|collector| collector::permissions(collector))
+        .map(ToOwned::to_owned)
         .filter(|permission| permission.starts_with("+sentinel") == is_sentinel)
         .collect()
 }
@@ -239,7 +237,8 @@ fn the_example_loads_and_names_every_collector_with_its_default() {
     let config = config.unwrap_or_else(|problems| panic!("{problems:#?}"));
     let target = config.targets.first().expect("the example has a target");
     for collector in collector::ALL {
-        let (name, default) = (collector.name, collector.on_by_default);
+        let name = collector.name;
+        let default = collector::is_on_by_default(collector, &target.options);
         // Were the name missing, the opposite default would come back.
         let written = target.collectors.is_on(name, !default);
         assert_eq!(written, default, "collectors.{name}");

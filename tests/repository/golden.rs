@@ -9,11 +9,14 @@
 use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redis_namespace_exporter::collector::{
     ALL, Answers, Circumstances, Collector, FollowUp, Question, Server,
 };
-use redis_namespace_exporter::config::KeyName;
+use redis_namespace_exporter::config::{
+    ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Pattern,
+};
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::encode;
 use redis_namespace_exporter::info::Info;
@@ -94,10 +97,12 @@ fn follow_ups(
     collectors: &[&Collector],
     answers: &Answers<'_>,
 ) -> Vec<(FollowUp, Reply)> {
-    let asked = collectors.iter();
-    let asked = asked.filter_map(|collector| collector.follow_ups);
-    let asked = asked.flat_map(|follow_ups| follow_ups(answers));
+    let asking = collectors
+        .iter()
+        .filter_map(|collector| collector.follow_ups);
+    let asked = asking.flat_map(|follow_ups| follow_ups(answers));
     asked
+        .filter(|question| answers.follow_up(question).is_none())
         .filter_map(|question| {
             let reply = following_answer(server, &question)?;
             Some((question, reply))
@@ -109,6 +114,11 @@ fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
     let words: Vec<&[u8]> = question.words.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
         [b"SLOWLOG", b"GET", _] => recording(server, "slowlog-get"),
+        [b"PUBSUB", b"CHANNELS"] => recording(server, "pubsub-channels"),
+        [b"PUBSUB", b"SHARDCHANNELS"] => recording(server, "pubsub-shardchannels"),
+        [b"PUBSUB", b"NUMSUB", ..] => recording(server, "pubsub-numsub"),
+        // It was not recorded.
+        [b"PUBSUB", b"SHARDNUMSUB", ..] => None,
         [b"CLUSTER", b"SLOT-STATS", ..] => recording(server, "clustermode-cluster-slot-stats"),
         [b"SENTINEL", b"SENTINELS", _] => recording(server, "sentinel-sentinels"),
         [b"SENTINEL", b"REPLICAS", _] => recording(server, "sentinel-replicas"),
@@ -125,7 +135,48 @@ pub fn default_page(server: &Path) -> String {
 
 /// The page of a recorded mode: of it INFO was recorded, and what is asked of that mode alone.
 fn page(server: &Path, info: &Reply) -> String {
-    page_of(server, info, false, |_| true)
+    page_of(server, info, false, |collector| {
+        !OF_CLIENTS_PAGE.contains(&collector.name)
+    })
+}
+
+/// The collectors with a page of their own, which have many samples for each client.
+const OF_CLIENTS_PAGE: [&str; 3] = ["client_list", "client_groups", "channels"];
+
+fn clients_page(server: &Path) -> String {
+    let info = info(server, &["info-everything", "info-all", "info-default"]);
+    page_of(server, &info, true, |collector| {
+        OF_CLIENTS_PAGE.contains(&collector.name)
+    })
+}
+
+/// The groups that the pages of clients and channels show.
+fn options() -> CollectorOptions {
+    let group = |name: &str, pattern: &str, pool_max| ClientGroup {
+        name: name.to_owned(),
+        matching: ClientMatch {
+            name: Some(Pattern::glob(pattern)),
+            ..ClientMatch::default()
+        },
+        pool_max,
+    };
+    let news = ChannelGroup {
+        name: "news".to_owned(),
+        pattern: Pattern::glob("*news"),
+    };
+    let groups = [
+        group("sentinel", "sentinel-*", Some(2)),
+        group("nobody", "nobody-*", None),
+    ];
+    CollectorOptions {
+        channels: [news].into(),
+        clients: Clients {
+            port: true,
+            groups: groups.into(),
+            ..Clients::default()
+        },
+        ..CollectorOptions::default()
+    }
 }
 
 fn page_of(
@@ -154,6 +205,7 @@ fn page_of(
     }
     let circumstances = Circumstances {
         polled_at: POLLED_AT,
+        options: Arc::new(options()),
         ..Circumstances::default()
     };
     let borrowed = replies
@@ -161,8 +213,11 @@ fn page_of(
         .map(|(question, reply)| (*question, reply))
         .collect();
     let answers = Answers::new(&text, &circumstances, borrowed);
-    let following = follow_ups(server, &collectors, &answers);
-    let answers = answers.with_follow_ups(following.iter().map(|(asked, reply)| (asked, reply)));
+    let first = follow_ups(server, &collectors, &answers);
+    let answers = answers.with_follow_ups(first.iter().map(|(asked, reply)| (asked, reply)));
+    let second = follow_ups(server, &collectors, &answers);
+    let both = first.iter().chain(&second);
+    let answers = answers.with_follow_ups(both.map(|(asked, reply)| (asked, reply)));
     let mut snapshot = Snapshot::default();
     for collector in &collectors {
         (collector.read)(&answers, &mut snapshot);
@@ -176,11 +231,14 @@ pub type Page = (PathBuf, String);
 
 /// Every page of every recorded server.
 pub fn pages() -> Vec<Page> {
+    let clients_page_of = |server: PathBuf| (server.join("clients.prom"), clients_page(&server));
+    let clients_pages = servers().into_iter().map(clients_page_of).collect();
     [
         standalone_pages(),
         optional_pages(),
         pages_of_other_modes(),
         stream_pages(),
+        clients_pages,
     ]
     .concat()
 }
@@ -198,7 +256,9 @@ fn optional_pages() -> Vec<Page> {
 
 fn optional_page(server: &Path) -> String {
     let info = info(server, &["info-everything", "info-all", "info-default"]);
-    page_of(server, &info, true, |collector| !collector.on_by_default)
+    page_of(server, &info, true, |collector| {
+        !collector.on_by_default && !OF_CLIENTS_PAGE.contains(&collector.name)
+    })
 }
 
 fn pages_of_other_modes() -> Vec<Page> {

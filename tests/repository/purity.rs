@@ -4,6 +4,8 @@ use crate::layers::source_of;
 
 /// Modules that only make values of values.
 const PURE: &[&str] = &[
+    "label",
+    "pattern",
     "metric",
     "reply",
     "info",

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use regex::bytes::Regex;
 
 use crate::config::TtlPolicy;
+use crate::label::label_text;
 use crate::namespace::Group;
 use crate::namespace::estimate::{Database, Estimate, estimate};
-use crate::namespace::label::label_text;
 use crate::namespace::matcher::largest;
 use crate::namespace::tally::Details;
 use crate::namespace::window::{Tallies, Windows};

@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::estimate::Database;
-use super::label::label_text;
 use super::largest::Largest;
 use super::tally::Details;
 use super::window::Window;
 use crate::config::{KeyName, Keys, ShownValues};
+use crate::label::label_text;
 use crate::metric::Snapshot;
 use check::Check;
 use count::Count;

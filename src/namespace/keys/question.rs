@@ -4,7 +4,7 @@
 //! an error of the server.
 
 use crate::config::{KeyName, ShownValues};
-use crate::namespace::label::label_text;
+use crate::label::label_text;
 use crate::reply::{Refusal, Reply};
 
 /// The longest value that is read, in bytes.

@@ -6,8 +6,8 @@ pub mod families;
 pub mod find;
 
 use crate::config::KeyName;
+use crate::label::label_text;
 use crate::metric::{Family, Snapshot};
-use crate::namespace::label::label_text;
 use crate::reply::Reply;
 use families::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM, OF_CONSUMER, OF_GROUP, OF_STREAM};
 

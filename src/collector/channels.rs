@@ -1,0 +1,487 @@
+//! PUBSUB: channels and subscribers of the declared groups. Not who subscribes.
+//!
+//! A list of all channels costs a server with many of them milliseconds. So INFO is looked at
+//! first: beyond some thousands only those are listed that a glob of a group matches.
+
+use std::collections::HashSet;
+use std::iter::zip;
+
+use super::{Answers, Collector, FollowUp, Server};
+use crate::config::{ChannelGroup, Pattern};
+use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+static CHANNELS: Family<1> = Family::gauge(
+    "redis_channel_group_channels",
+    &["channel_group"],
+    source("PUBSUB CHANNELS", ""),
+    Unit::One,
+    "Channels of the group that have subscribers; those that only patterns are subscribed to do not count.",
+);
+
+static SUBSCRIBERS: Family<1> = Family::gauge(
+    "redis_channel_group_subscribers",
+    &["channel_group"],
+    source("PUBSUB NUMSUB", ""),
+    Unit::One,
+    "Subscriptions to the channels of the group by name; those by pattern (PSUBSCRIBE) do not count.",
+);
+
+static DROPPED: Family<0> = Family::gauge(
+    "redis_channel_group_dropped_channels",
+    &[],
+    source("PUBSUB CHANNELS", ""),
+    Unit::One,
+    "Channels whose subscribers are not counted because there are too many channels.",
+);
+
+static SHARD_CHANNELS: Family<1> = Family::gauge(
+    "redis_channel_group_shard_channels",
+    &["channel_group"],
+    source("PUBSUB SHARDCHANNELS", ""),
+    Unit::One,
+    "Shard channels of the group that have subscribers.",
+);
+
+static SHARD_SUBSCRIBERS: Family<1> = Family::gauge(
+    "redis_channel_group_shard_subscribers",
+    &["channel_group"],
+    source("PUBSUB SHARDNUMSUB", ""),
+    Unit::One,
+    "Subscriptions to the shard channels of the group.",
+);
+
+static SHARD_DROPPED: Family<0> = Family::gauge(
+    "redis_channel_group_dropped_shard_channels",
+    &[],
+    source("PUBSUB SHARDCHANNELS", ""),
+    Unit::One,
+    "Shard channels whose subscribers are not counted because there are too many of them.",
+);
+
+/// Up to so many channels the server lists all of them, in about 0.6 ms.
+const MOST_LISTED: f64 = 10_000.0;
+
+/// Up to so many it lists those of a group, in 3 to 4 ms for each 100,000 that there are.
+const MOST_SEARCHED: f64 = 200_000.0;
+
+/// The most groups whose channels are searched for. The searches of one poll stand in one
+/// pipeline, and nobody else is served meanwhile.
+const MOST_SEARCHES: usize = 3;
+
+/// The most channels whose subscribers are asked for in one poll, in 1 to 2 ms.
+const MOST_ASKED: usize = 10_000;
+
+/// The most of them in one command, in about 0.1 ms.
+const MOST_IN_COMMAND: usize = 1_000;
+
+const OTHER: &str = "other";
+
+/// Counts channels and subscribers.
+pub static COLLECTOR: Collector = Collector {
+    name: "channels",
+    about: "Pub/sub channels and their subscribers by group (`channels`); on where groups are declared.",
+    on_by_default: false,
+    questions: &[],
+    follow_ups: Some(follow_ups),
+    applies: Server::holds_keys,
+    families: || {
+        let by_group = [&CHANNELS, &SUBSCRIBERS, &SHARD_CHANNELS, &SHARD_SUBSCRIBERS];
+        let by_group = by_group.map(Family::descriptor);
+        let plain = [&DROPPED, &SHARD_DROPPED].map(Family::descriptor);
+        by_group.into_iter().chain(plain).collect()
+    },
+    read,
+};
+
+/// One of the two kinds of channels, which have the same questions.
+struct Kind {
+    /// The field of INFO with the number of channels; servers without such channels have none.
+    total: &'static str,
+    list: &'static str,
+    list_permission: &'static str,
+    count: &'static str,
+    count_permission: &'static str,
+    channels: &'static Family<1>,
+    subscribers: &'static Family<1>,
+    dropped: &'static Family<0>,
+}
+
+static KINDS: [Kind; 2] = [
+    Kind {
+        total: "pubsub_channels",
+        list: "CHANNELS",
+        list_permission: "+pubsub|channels",
+        count: "NUMSUB",
+        count_permission: "+pubsub|numsub",
+        channels: &CHANNELS,
+        subscribers: &SUBSCRIBERS,
+        dropped: &DROPPED,
+    },
+    Kind {
+        total: "pubsubshard_channels",
+        list: "SHARDCHANNELS",
+        list_permission: "+pubsub|shardchannels",
+        count: "SHARDNUMSUB",
+        count_permission: "+pubsub|shardnumsub",
+        channels: &SHARD_CHANNELS,
+        subscribers: &SHARD_SUBSCRIBERS,
+        dropped: &SHARD_DROPPED,
+    },
+];
+
+/// What an ACL user needs. The last two are known since Redis 7.0, and unknown to `KeyDB`.
+pub const PERMISSIONS: [&str; 4] = [
+    "+pubsub|channels",
+    "+pubsub|numsub",
+    "+pubsub|shardchannels",
+    "+pubsub|shardnumsub",
+];
+
+/// The channels of each group, `other` last; none of groups that were not listed.
+type Listed<'a> = Vec<Option<Vec<&'a [u8]>>>;
+
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    let of_kind = |kind| {
+        let asked = asked(&listed(kind, answers));
+        let counts = chunks(&asked).map(|names| count(kind, names));
+        let lists = lists(kind, answers).into_iter().map(|(_, list)| list);
+        lists.chain(counts).collect::<Vec<_>>()
+    };
+    KINDS.iter().flat_map(of_kind).collect()
+}
+
+fn groups<'a>(answers: &Answers<'a>) -> &'a [ChannelGroup] {
+    &answers.circumstances.options.channels
+}
+
+/// What is asked for the names of channels: all of them, or those of one group each.
+fn lists(kind: &Kind, answers: &Answers<'_>) -> Vec<(Option<usize>, FollowUp)> {
+    let Some(total) = answers.info.number(kind.total) else {
+        return Vec::new();
+    };
+    let list = |glob: Option<&str>| {
+        let words = ["PUBSUB", kind.list].into_iter().chain(glob);
+        FollowUp::new(kind.list_permission, words)
+    };
+    if total <= MOST_LISTED {
+        return vec![(None, list(None))];
+    }
+    if total > MOST_SEARCHED {
+        return Vec::new();
+    }
+    let globs = groups(answers).iter().map(|group| group.pattern.as_glob());
+    let searches = globs.enumerate().filter(|(_, glob)| glob.is_some());
+    searches
+        .take(MOST_SEARCHES)
+        .map(|(place, glob)| (Some(place), list(glob)))
+        .collect()
+}
+
+/// Sorts what the server listed into groups.
+fn listed<'a>(kind: &Kind, answers: &Answers<'a>) -> Listed<'a> {
+    let groups = groups(answers);
+    let mut listed: Listed<'a> = vec![None; groups.len() + 1];
+    let mut names = HashSet::new();
+    for (place, question) in lists(kind, answers) {
+        let reply = answers.follow_up(&question);
+        let Some(reply) = reply.filter(|reply| reply.refusal().is_none()) else {
+            continue;
+        };
+        let known = match place {
+            Some(place) => listed.get_mut(place..=place),
+            None => Some(&mut *listed),
+        };
+        known.unwrap_or_default().fill(Some(Vec::new()));
+        names.extend(reply.items().iter().filter_map(Reply::bytes));
+    }
+    // In an order that does not change while one poll is read.
+    let mut names: Vec<&[u8]> = names.into_iter().collect();
+    names.sort_unstable();
+    for name in names {
+        if let Some(Some(group)) = listed.get_mut(group_of(groups, name)) {
+            group.push(name);
+        }
+    }
+    listed
+}
+
+/// The place of the first group that a channel matches, or that of `other`.
+fn group_of(groups: &[ChannelGroup], name: &[u8]) -> usize {
+    let matches = |pattern: &Pattern| pattern.matches(name);
+    let found = groups.iter().position(|group| matches(&group.pattern));
+    found.unwrap_or(groups.len())
+}
+
+/// The channels whose subscribers are asked for: those of whole groups, for the sum of a part of
+/// a group would be a wrong number.
+fn asked<'a>(listed: &Listed<'a>) -> Vec<(usize, &'a [u8])> {
+    let mut asked = Vec::new();
+    for (place, names) in listed.iter().enumerate() {
+        let names = names.as_deref().unwrap_or_default();
+        if asked.len() + names.len() <= MOST_ASKED {
+            asked.extend(names.iter().map(|name| (place, *name)));
+        }
+    }
+    asked
+}
+
+fn chunks<'a, 'b>(asked: &'b [(usize, &'a [u8])]) -> impl Iterator<Item = &'b [(usize, &'a [u8])]> {
+    asked.chunks(MOST_IN_COMMAND)
+}
+
+fn count(kind: &Kind, names: &[(usize, &[u8])]) -> FollowUp {
+    let command = [b"PUBSUB", kind.count.as_bytes()];
+    let names = names.iter().map(|(_, name)| *name);
+    FollowUp::new(kind.count_permission, command.into_iter().chain(names))
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    for kind in &KINDS {
+        if let Some(total) = answers.info.number(kind.total) {
+            read_kind(kind, total, answers, snapshot);
+        }
+    }
+}
+
+fn read_kind(kind: &Kind, total: f64, answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let listed = listed(kind, answers);
+    let asked = asked(&listed);
+    let subscribers = subscribers(kind, &listed, &asked, answers);
+    let names = groups(answers).iter().map(|group| group.name.as_str());
+    for ((name, channels), subscribers) in zip(zip(names.chain([OTHER]), &listed), subscribers) {
+        if let Some(channels) = channels {
+            snapshot.push(kind.channels, [name], float(channels.len()));
+        }
+        if let Some(subscribers) = subscribers {
+            snapshot.push(kind.subscribers, [name], subscribers);
+        }
+    }
+    let is_answered = |(_, question): &(_, FollowUp)| {
+        let reply = answers.follow_up(question);
+        reply.is_some_and(|reply| reply.refusal().is_none())
+    };
+    if lists(kind, answers).iter().all(is_answered) {
+        push_rest(kind, total, &listed, asked.len(), snapshot);
+    }
+}
+
+/// What was not asked for is known as a number: INFO tells all.
+fn push_rest(kind: &Kind, total: f64, listed: &Listed<'_>, asked: usize, snapshot: &mut Snapshot) {
+    let found = float(listed.iter().flatten().map(Vec::len).sum());
+    let (other, declared) = match listed.split_last() {
+        Some((other, declared)) => (other.is_some(), declared.iter().all(Option::is_some)),
+        None => return,
+    };
+    if declared && !other {
+        snapshot.push(kind.channels, [OTHER], (total - found).max(0.0));
+    }
+    // Where all are listed, their number in INFO may be one of a moment before.
+    let there = if other { found } else { total };
+    snapshot.push(kind.dropped, [], (there - float(asked)).max(0.0));
+}
+
+/// The subscribers of each group; none where they are not known.
+fn subscribers(
+    kind: &Kind,
+    listed: &Listed<'_>,
+    asked: &[(usize, &[u8])],
+    answers: &Answers<'_>,
+) -> Vec<Option<f64>> {
+    let mut counted = vec![0; listed.len()];
+    let mut sums = vec![0.0; listed.len()];
+    for names in chunks(asked) {
+        let reply = answers.follow_up(&count(kind, names));
+        let pairs = reply.map(Reply::items).unwrap_or_default().chunks_exact(2);
+        for ((place, name), pair) in zip(names, pairs) {
+            let [replied, number] = pair else { continue };
+            let slots = (counted.get_mut(*place), sums.get_mut(*place));
+            if let (Some(number), (Some(counted), Some(sum))) = (number.integer(), slots)
+                && replied.bytes() == Some(name)
+            {
+                *counted += 1;
+                *sum += subscriptions(number);
+            }
+        }
+    }
+    let is_counted = |(channels, counted): (&Option<Vec<_>>, _)| {
+        channels
+            .as_ref()
+            .is_some_and(|channels| channels.len() == counted)
+    };
+    let is_counted = zip(listed, counted).map(is_counted);
+    zip(sums, is_counted)
+        .map(|(sum, is_counted)| is_counted.then_some(sum))
+        .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn subscriptions(count: i64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::collector::{Circumstances, reading};
+    use crate::config::CollectorOptions;
+
+    fn declared(groups: &[(&str, Pattern)]) -> Circumstances {
+        let channels = groups.iter().map(|(name, pattern)| ChannelGroup {
+            name: (*name).to_owned(),
+            pattern: pattern.clone(),
+        });
+        let options = CollectorOptions {
+            channels: channels.collect(),
+            ..CollectorOptions::default()
+        };
+        Circumstances {
+            options: Arc::new(options),
+            ..Circumstances::default()
+        }
+    }
+
+    fn prism() -> Circumstances {
+        declared(&[
+            ("admin", Pattern::glob("prism:admin")),
+            ("prism", Pattern::glob("prism:*")),
+        ])
+    }
+
+    /// What is asked of a server that has these channels with two subscribers each, and what is
+    /// shown.
+    fn asked_and_seen(
+        circumstances: Circumstances,
+        info: &str,
+        channels: &[String],
+    ) -> (Vec<String>, Vec<String>) {
+        let (asked, all_asked) = std::sync::mpsc::channel();
+        let answer = |question: &FollowUp| {
+            let words: Vec<&str> = question
+                .words
+                .iter()
+                .map(|word| std::str::from_utf8(word).unwrap())
+                .collect();
+            let start: Vec<&str> = words.iter().take(3).copied().collect();
+            asked.send(start.join(" ")).unwrap();
+            let glob = Pattern::glob(words.get(2).unwrap_or(&"*"));
+            let matching = channels.iter().filter(|name| glob.matches(name.as_bytes()));
+            Some(match words[1] {
+                "CHANNELS" => Reply::List(matching.map(|name| reading::bytes(name)).collect()),
+                "NUMSUB" => {
+                    let counts = words[2..].iter();
+                    let pairs = counts.flat_map(|name| [reading::bytes(name), Reply::Integer(2)]);
+                    Reply::List(pairs.collect())
+                }
+                _ => Reply::List(Vec::new()),
+            })
+        };
+        let seen = reading::of_two_rounds(&COLLECTOR, info, circumstances, &[], &answer);
+        (all_asked.try_iter().collect(), seen)
+    }
+
+    fn named(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn numbered(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("prism:{number}")).collect()
+    }
+
+    #[test]
+    fn the_first_match_wins_and_groups_without_channels_show_0() {
+        let channels = named(&["prism:1", "prism:2", "news"]);
+        let (asked, seen) = asked_and_seen(prism(), "pubsub_channels:3\r\n", &channels);
+        assert_eq!(asked, ["PUBSUB CHANNELS", "PUBSUB NUMSUB prism:1"]);
+        let expected = [
+            "redis_channel_group_channels{admin} 0",
+            "redis_channel_group_channels{other} 1",
+            "redis_channel_group_channels{prism} 2",
+            "redis_channel_group_dropped_channels{} 0",
+            "redis_channel_group_subscribers{admin} 0",
+            "redis_channel_group_subscribers{other} 2",
+            "redis_channel_group_subscribers{prism} 4",
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn shard_channels_are_asked_where_the_server_has_them() {
+        let info = "pubsub_channels:0\r\npubsubshard_channels:0\r\n";
+        let (asked, seen) = asked_and_seen(prism(), info, &[]);
+        assert_eq!(asked, ["PUBSUB CHANNELS", "PUBSUB SHARDCHANNELS"]);
+        assert!(seen.contains(&"redis_channel_group_shard_subscribers{prism} 0".to_owned()));
+    }
+
+    #[test]
+    fn among_many_channels_only_those_of_globs_are_searched_for() {
+        let regex = Pattern::regex("^room").unwrap();
+        let circumstances = declared(&[("room", regex), ("prism", Pattern::glob("prism:*"))]);
+        let channels = named(&["prism:1", "prism:2", "room:1", "news"]);
+        let (asked, seen) = asked_and_seen(circumstances, "pubsub_channels:10001\r\n", &channels);
+        assert_eq!(asked, ["PUBSUB CHANNELS prism:*", "PUBSUB NUMSUB prism:1"]);
+        let expected = [
+            "redis_channel_group_channels{prism} 2",
+            "redis_channel_group_dropped_channels{} 9999",
+            "redis_channel_group_subscribers{prism} 4",
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn among_too_many_channels_nothing_is_searched_for() {
+        let (asked, seen) = asked_and_seen(prism(), "pubsub_channels:200001\r\n", &[]);
+        assert!(asked.is_empty());
+        assert_eq!(seen, ["redis_channel_group_dropped_channels{} 200001"]);
+    }
+
+    #[test]
+    fn subscribers_are_asked_in_pieces_and_not_of_a_part_of_a_group() {
+        let circumstances = prism();
+        let info = "pubsub_channels:20000\r\n";
+        let (asked, _) = asked_and_seen(circumstances.clone(), info, &numbered(2_001));
+        assert_eq!(asked.len(), 2 + 3);
+        let (asked, seen) = asked_and_seen(circumstances, info, &numbered(MOST_ASKED + 1));
+        assert_eq!(asked.len(), 2);
+        let expected = [
+            "redis_channel_group_channels{admin} 0",
+            "redis_channel_group_channels{other} 9999",
+            "redis_channel_group_channels{prism} 10001",
+            "redis_channel_group_dropped_channels{} 20000",
+            "redis_channel_group_subscribers{admin} 0",
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_the_server_refuses_is_absent() {
+        let refuse = |question: &FollowUp| {
+            let refusal = crate::reply::Refusal {
+                code: "NOPERM".to_owned(),
+                message: String::new(),
+            };
+            Some(match &*question.words[1] {
+                b"CHANNELS" => Reply::List(vec![reading::bytes("prism:1")]),
+                _ => Reply::Error(refusal),
+            })
+        };
+        let info = "pubsub_channels:1\r\npubsubshard_channels:1\r\n";
+        let seen = reading::of_two_rounds(&COLLECTOR, info, prism(), &[], &refuse);
+        let expected = [
+            "redis_channel_group_channels{admin} 0",
+            "redis_channel_group_channels{other} 0",
+            "redis_channel_group_channels{prism} 1",
+            "redis_channel_group_dropped_channels{} 0",
+            "redis_channel_group_subscribers{admin} 0",
+            "redis_channel_group_subscribers{other} 0",
+        ];
+        assert_eq!(seen, expected);
+    }
+}

@@ -1,0 +1,315 @@
+//! CLIENT LIST, one connection after the other. For a look at few: groups count many.
+
+use std::collections::HashMap;
+
+use super::super::{Answers, Collector, always};
+use super::{Client, LIST, clients, label};
+use crate::metric::{Family, Kind, Snapshot, Unit, source};
+
+static INFO: Family<8> = Family::gauge(
+    "redis_connected_client_info",
+    &["id", "name", "flags", "db", "host", "port", "user", "resp"],
+    source("CLIENT LIST", ""),
+    Unit::One,
+    "What the server says of the connection that is no number; always 1.",
+);
+
+static CREATED: Family<2> = Family::gauge(
+    "redis_connected_client_created_at_timestamp",
+    &["id", "name"],
+    source("CLIENT LIST", "age"),
+    Unit::Seconds,
+    "When the client connected, in seconds since the epoch.",
+);
+
+static IDLE_SINCE: Family<2> = Family::gauge(
+    "redis_connected_client_idle_since_timestamp",
+    &["id", "name"],
+    source("CLIENT LIST", "idle"),
+    Unit::Seconds,
+    "When the client sent its last command, in seconds since the epoch.",
+);
+
+/// A number of a connection, under the name of its field.
+const fn number(
+    name: &'static str,
+    field: &'static str,
+    unit: Unit,
+    help: &'static str,
+) -> Family<2> {
+    Family::gauge(
+        name,
+        &["id", "name"],
+        source("CLIENT LIST", field),
+        unit,
+        help,
+    )
+}
+
+#[rustfmt::skip]
+static NUMBERS: [Family<2>; 10] = [
+    number("redis_connected_client_channel_subscriptions", "sub", Unit::One, "Channels that the client is subscribed to.")
+        .legacy_instead("redis_connected_client_channel_subscriptions_count", Kind::Gauge),
+    number("redis_connected_client_pattern_matching_subscriptions", "psub", Unit::One, "Patterns of channels that the client is subscribed to.")
+        .legacy_instead("redis_connected_client_pattern_matching_subscriptions_count", Kind::Gauge),
+    number("redis_connected_client_shard_channel_subscriptions", "ssub", Unit::One, "Shard channels that the client is subscribed to.")
+        .legacy_instead("redis_connected_client_shard_channel_subscriptions_count", Kind::Gauge),
+    number("redis_connected_client_shard_channel_watched_keys", "watch", Unit::One, "Keys that the client watches."),
+    number("redis_connected_client_query_buffer_length_bytes", "qbuf", Unit::Bytes, "Bytes in the query buffer of the client."),
+    number("redis_connected_client_query_buffer_free_space_bytes", "qbuf-free", Unit::Bytes, "Free bytes in the query buffer of the client."),
+    number("redis_connected_client_output_buffer_length_bytes", "obl", Unit::Bytes, "Bytes in the fixed output buffer of the client."),
+    number("redis_connected_client_output_list_length", "oll", Unit::One, "Replies that wait for the client because its output buffer is full."),
+    number("redis_connected_client_output_buffer_memory_usage_bytes", "omem", Unit::Bytes, "Memory of the replies that wait for the client."),
+    number("redis_connected_client_total_memory_consumed_bytes", "tot-mem", Unit::Bytes, "Memory of all buffers of the client."),
+];
+
+static DROPPED: Family<0> = Family::gauge(
+    "redis_connected_client_dropped",
+    &[],
+    source("CLIENT LIST", ""),
+    Unit::One,
+    "Connected clients that are not shown one by one because there are more than may be shown.",
+);
+
+/// How far what was found for a client at an earlier poll may be from what a whole number of
+/// seconds says now, before or after it.
+const TOLERANCE_SECONDS: f64 = 1.0;
+
+/// Shows connections one by one.
+pub static COLLECTOR: Collector = Collector {
+    name: "client_list",
+    about: "Connected clients one by one, the oldest connections first, up to `clients.max`.",
+    on_by_default: false,
+    questions: &[&LIST],
+    follow_ups: None,
+    applies: always,
+    families: || {
+        let numbers = NUMBERS.iter().map(Family::descriptor);
+        let mut families = vec![INFO.descriptor(), DROPPED.descriptor()];
+        families.extend([&CREATED, &IDLE_SINCE].map(Family::descriptor));
+        families.extend(numbers);
+        families
+    },
+    read,
+};
+
+/// When a client connected and when it sent its last command, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClientTimes {
+    created: Option<f64>,
+    idle_since: Option<f64>,
+}
+
+/// The times of the clients that are shown, by the number of the connection.
+pub type KnownClients = HashMap<u64, ClientTimes>;
+
+/// The clients that are shown: the oldest connections. How many are left out is the second.
+fn shown<'a>(answers: &Answers<'a>) -> Option<(Vec<Client<'a>>, usize)> {
+    let mut all = clients(answers)?;
+    all.sort_unstable_by_key(|client| client.id);
+    let most = answers.circumstances.options.clients.max as usize;
+    let dropped = all.len().saturating_sub(most);
+    all.truncate(most);
+    Some((all, dropped))
+}
+
+/// The times to remember, so that they stay where they are at the next poll.
+pub(in super::super) fn known_clients(answers: &Answers<'_>) -> KnownClients {
+    let shown = shown(answers).map(|(shown, _)| shown).unwrap_or_default();
+    let times = shown
+        .iter()
+        .map(|client| (client.id, times(client, answers)));
+    times.collect()
+}
+
+/// The server counts whole seconds, and its clock is read a little apart from them: the difference
+/// moves by a second from poll to poll. What an earlier poll found stays while it fits.
+fn times(client: &Client<'_>, answers: &Answers<'_>) -> ClientTimes {
+    let known = &answers.circumstances.remembered.known_clients;
+    let known = known.get(&client.id).copied().unwrap_or_default();
+    let now = now(answers);
+    let since = |seconds: Option<u64>, known: Option<f64>| {
+        let computed = now - float(seconds?);
+        let fits = |known: &f64| (known - computed).abs() <= TOLERANCE_SECONDS;
+        Some(known.filter(fits).unwrap_or(computed))
+    };
+    ClientTimes {
+        created: since(client.age, known.created),
+        idle_since: since(client.idle, known.idle_since),
+    }
+}
+
+/// The time of the server where it says it, in whole seconds since the epoch.
+fn now(answers: &Answers<'_>) -> f64 {
+    let said = answers.info.number("server_time_usec");
+    said.map_or(answers.circumstances.polled_at, |time| time / 1e6)
+        .floor()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(number: u64) -> f64 {
+    number as f64
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let Some((shown, dropped)) = shown(answers) else {
+        return;
+    };
+    snapshot.push(&DROPPED, [], float(dropped as u64));
+    let with_port = answers.circumstances.options.clients.port;
+    for client in &shown {
+        let id = client.id.to_string();
+        let name = label(client.name);
+        push_info(client, [&id, &name], with_port, snapshot);
+        let times = times(client, answers);
+        for (family, time) in [(&CREATED, times.created), (&IDLE_SINCE, times.idle_since)] {
+            if let Some(time) = time {
+                snapshot.push(family, [&id, &name], time);
+            }
+        }
+        for family in &NUMBERS {
+            if let Some(number) = client.number(family.descriptor().source.field) {
+                snapshot.push(family, [&id, &name], float(number));
+            }
+        }
+    }
+}
+
+fn push_info(client: &Client<'_>, [id, name]: [&str; 2], with_port: bool, snapshot: &mut Snapshot) {
+    let (host, port) = client.host_and_port();
+    let port = if with_port { port } else { b"" };
+    let texts = [
+        client.flags,
+        client.database,
+        host,
+        port,
+        client.user,
+        client.protocol,
+    ];
+    let [flags, database, host, port, user, protocol] = texts.map(label);
+    let labels = [id, name, &flags, &database, &host, &port, &user, &protocol];
+    snapshot.push(&INFO, labels, 1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::collector::{Circumstances, Remembered, reading};
+    use crate::config::{Clients, CollectorOptions};
+
+    fn circumstances(clients: Clients, remembered: Remembered, polled_at: f64) -> Circumstances {
+        let options = CollectorOptions {
+            clients,
+            ..CollectorOptions::default()
+        };
+        Circumstances {
+            options: Arc::new(options),
+            remembered,
+            polled_at,
+            ..Circumstances::default()
+        }
+    }
+
+    fn seen(reply: &str, clients: Clients) -> Vec<String> {
+        let circumstances = circumstances(clients, Remembered::default(), 1_000.9);
+        reading::of(
+            &COLLECTOR,
+            "",
+            circumstances,
+            &[(&LIST, reading::bytes(reply))],
+        )
+    }
+
+    const ONE: &str = "id=7 addr=10.0.0.1:4000 name=a=b age=100 idle=5 flags=N db=2 sub=1 omem=9 \
+        user=app resp=2\n";
+
+    #[test]
+    fn a_client_has_its_labels_and_what_the_server_does_not_say_is_absent() {
+        let expected = [
+            "redis_connected_client_channel_subscriptions{7,a=b} 1",
+            "redis_connected_client_created_at_timestamp{7,a=b} 900",
+            "redis_connected_client_dropped{} 0",
+            "redis_connected_client_idle_since_timestamp{7,a=b} 995",
+            "redis_connected_client_info{7,a=b,N,2,10.0.0.1,,app,2} 1",
+            "redis_connected_client_output_buffer_memory_usage_bytes{7,a=b} 9",
+        ];
+        assert_eq!(seen(ONE, Clients::default()), expected);
+    }
+
+    #[test]
+    fn the_port_is_shown_where_it_is_asked_for() {
+        let clients = Clients {
+            port: true,
+            ..Clients::default()
+        };
+        let info = "redis_connected_client_info{7,a=b,N,2,10.0.0.1,4000,app,2} 1";
+        assert!(seen(ONE, clients).iter().any(|line| line == info));
+    }
+
+    #[test]
+    fn the_oldest_connections_are_shown_and_the_others_counted() {
+        let mut reply = String::new();
+        for id in [5, 3, 9, 1] {
+            writeln!(reply, "id={id} addr=a:1 name=").unwrap();
+        }
+        let clients = Clients {
+            max: 2,
+            ..Clients::default()
+        };
+        let expected = [
+            "redis_connected_client_dropped{} 2",
+            "redis_connected_client_info{1,,,,a,,,} 1",
+            "redis_connected_client_info{3,,,,a,,,} 1",
+        ];
+        assert_eq!(seen(&reply, clients), expected);
+    }
+
+    /// What each poll shows as the time of connecting and of the last command.
+    fn times_over(polls: &[(&str, f64)]) -> Vec<(f64, f64)> {
+        let mut remembered = Remembered::default();
+        let mut seen = Vec::new();
+        for (reply, polled_at) in polls {
+            let reply = reading::bytes(reply);
+            let circumstances = circumstances(Clients::default(), remembered.clone(), *polled_at);
+            let answers = Answers::new("", &circumstances, vec![(&LIST, &reply)]);
+            remembered.known_clients = known_clients(&answers);
+            let times = remembered.known_clients[&7];
+            seen.push((times.created.unwrap(), times.idle_since.unwrap()));
+        }
+        seen
+    }
+
+    #[test]
+    fn times_do_not_move_by_a_second_from_poll_to_poll() {
+        let polls = [
+            ("id=7 age=100 idle=5", 1_000.9),
+            ("id=7 age=115 idle=20", 1_016.1),
+            ("id=7 age=131 idle=36", 1_030.9),
+        ];
+        assert_eq!(times_over(&polls), [(900.0, 995.0); 3]);
+    }
+
+    #[test]
+    fn a_new_command_and_a_new_connection_of_that_number_move_the_times() {
+        let polls = [
+            ("id=7 age=100 idle=5", 1_000.0),
+            ("id=7 age=115 idle=0", 1_015.0),
+            ("id=7 age=2 idle=1", 1_030.0),
+        ];
+        let expected = [(900.0, 995.0), (900.0, 1_015.0), (1_028.0, 1_029.0)];
+        assert_eq!(times_over(&polls), expected);
+    }
+
+    #[test]
+    fn the_clock_of_the_server_goes_before_that_of_the_exporter() {
+        let info = "server_time_usec:2000900000\r\n";
+        let circumstances = Circumstances::default();
+        let replies = [(&LIST, reading::bytes("id=7 age=100"))];
+        let seen = reading::of(&COLLECTOR, info, circumstances, &replies);
+        let created = "redis_connected_client_created_at_timestamp{7,} 1900";
+        assert!(seen.iter().any(|line| line == created), "{seen:?}");
+    }
+}
