@@ -47,7 +47,8 @@ fn the_share_of_a_core_is_kept() {
         let (share, scan) = spent_over(&server, &exporter, Duration::from_secs(3));
         let ratio = share / wanted;
         assert!((0.3..=1.5).contains(&ratio), "{setting}: {ratio} of it");
-        assert!(scan < 100.0, "a SCAN takes {scan} µs");
+        // COUNT 1000 would take some 500 µs; 100 takes about 60 where nothing else runs.
+        assert!(scan < 200.0, "a SCAN takes {scan} µs");
     }
 }
 
