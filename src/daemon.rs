@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::config::{self, Arguments, Config, Problem, Target};
+use crate::config::{self, Arguments, Config, Names, Problem, Target};
 use crate::fleet::Fleet;
 use crate::http::{self, Counters, ReloadRequest};
 use crate::page;
@@ -32,7 +32,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
             config.listen
         )
     })?;
-    let telemetry = Telemetry::new().map_err(|error| error.to_string())?;
+    let telemetry = Telemetry::new(config.process_metrics).map_err(|error| error.to_string())?;
     let signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -42,11 +42,12 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
     );
     warn_of_unverified(&config);
     let board = Board::default();
-    let (legacy_sender, legacy_names) = watch::channel(config.legacy_names);
+    let (names_sender, names) = watch::channel(config.names.clone());
+    let paths = config.paths.clone();
     let mut fleet = Fleet::new(board.clone(), telemetry.clone());
     fleet.apply(config.targets.clone(), &config.namespaces);
     telemetry.loaded(true);
-    let pages = start_pages(&board, &telemetry, legacy_names);
+    let pages = start_pages(&board, &telemetry, names);
     let counters = Counters {
         scrapes: telemetry.scrapes.clone(),
         scrape_request_errors: telemetry.scrape_request_errors.clone(),
@@ -59,7 +60,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         config,
         fleet,
         telemetry,
-        legacy_names: legacy_sender,
+        names: names_sender,
         gate: gate.clone(),
     };
     let reloads = tokio::spawn(reloader.run(requests));
@@ -71,6 +72,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
             board,
             reload,
             gate,
+            paths,
             counters,
         },
         shutdown,
@@ -87,11 +89,11 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
 fn start_pages(
     board: &Board,
     telemetry: &Telemetry,
-    legacy_names: watch::Receiver<bool>,
+    names: watch::Receiver<Names>,
 ) -> JoinHandle<()> {
     let (emptied, board, telemetry) = (board.clone(), board.clone(), telemetry.clone());
     let on_break = move || emptied.clear_pages();
-    let task = move |_: bool| page::run(board.clone(), telemetry.clone(), legacy_names.clone());
+    let task = move |_: bool| page::run(board.clone(), telemetry.clone(), names.clone());
     tokio::spawn(supervise("pages".to_owned(), on_break, task))
 }
 
@@ -164,7 +166,7 @@ struct Reloader {
     config: Config,
     fleet: Fleet,
     telemetry: Telemetry,
-    legacy_names: watch::Sender<bool>,
+    names: watch::Sender<Names>,
     gate: http::Gate,
 }
 
@@ -188,23 +190,46 @@ impl Reloader {
             .map_err(|problems| describe(&problems))?;
         self.gate.apply(&config.web)?;
         warn_of_unverified(&config);
-        self.legacy_names.send_replace(config.legacy_names);
+        self.names.send_replace(config.names.clone());
         let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
         self.board.mark_stale();
         let mut summary = format!(
             "{} targets started, {} ended, {} kept",
             change.started, change.ended, change.kept
         );
-        if config.listen != self.config.listen || config.log != self.config.log {
-            summary.push_str("; listen and log change at the next start");
+        let changed = changed_at_start_only(&config, &self.config);
+        if !changed.is_empty() {
+            summary.push_str("; at the next start only: ");
+            summary.push_str(&changed.join(", "));
         }
         self.config = Config {
             listen: self.config.listen,
             log: self.config.log,
+            paths: self.config.paths.clone(),
+            process_metrics: self.config.process_metrics,
             ..config
         };
         Ok(summary)
     }
+}
+
+/// The keys that are different and wait for the next start.
+fn changed_at_start_only(new: &Config, old: &Config) -> Vec<&'static str> {
+    let changes = [
+        ("listen", new.listen != old.listen),
+        ("log", new.log != old.log),
+        ("telemetry_path", new.paths.telemetry != old.paths.telemetry),
+        (
+            "scrape_endpoint",
+            new.paths.has_scrape != old.paths.has_scrape,
+        ),
+        (
+            "process_metrics",
+            new.process_metrics != old.process_metrics,
+        ),
+    ];
+    let different = changes.into_iter().filter(|(_, changed)| *changed);
+    different.map(|(key, _)| key).collect()
 }
 
 /// All problems of a configuration, a line each.

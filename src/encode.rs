@@ -3,12 +3,14 @@
 //! Writes bytes directly: what a scrape costs is decided here. It gives no value a meaning; units
 //! and spellings come from the family.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::iter::Peekable;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
+use crate::config::Names;
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Snapshot, Summary, Unit, Value};
 
 /// A page ready to be served: the text, and the same compressed.
@@ -49,10 +51,10 @@ pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
 
 /// Writes snapshots as one page: every family once, with the samples of all targets.
 ///
-/// With `legacy_names`, the spellings of `redis_exporter` that break Prometheus's naming stand
+/// With legacy names, the spellings of `redis_exporter` that break Prometheus's naming stand
 /// beside the clean ones.
 #[must_use]
-pub fn encode(snapshots: &[Labelled<'_>], legacy_names: bool) -> Vec<u8> {
+pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
     let samples = snapshots
         .iter()
         .flat_map(|(_, snapshot)| snapshot.samples());
@@ -71,8 +73,9 @@ pub fn encode(snapshots: &[Labelled<'_>], legacy_names: bool) -> Vec<u8> {
                 std::iter::from_fn(|| samples.next_if(of_family)).map(|next| (*target, next)),
             );
         }
-        for spelling in spellings(family, legacy_names) {
-            write_family(&mut text, family, &spelling, &run);
+        for spelling in spellings(family, names.legacy) {
+            let name = prefixed(spelling.name, names.prefix.as_deref());
+            write_family(&mut text, family, (&spelling, &name), &run);
         }
     }
     text
@@ -131,16 +134,27 @@ pub fn spellings(family: &Descriptor, legacy_names: bool) -> impl Iterator<Item 
     clean.into_iter().chain(legacy)
 }
 
+/// The name with another word in the place of its first, `redis`; most often it stays.
+#[must_use]
+pub fn prefixed<'a>(name: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
+    let rest = prefix.and_then(|prefix| Some((prefix, name.strip_prefix("redis")?)));
+    match rest {
+        Some((prefix, rest)) => Cow::Owned(format!("{prefix}{rest}")),
+        None => Cow::Borrowed(name),
+    }
+}
+
 fn write_family(
     text: &mut Vec<u8>,
     family: &Descriptor,
-    spelling: &Spelling,
+    (spelling, name): (&Spelling, &str),
     run: &[(Option<&str>, Sample<'_>)],
 ) {
-    write_header(text, family, spelling);
+    write_header(text, family, spelling.kind, name);
     for (target, sample) in run {
         let line = Line {
             spelling,
+            name,
             unit: family.unit,
             target: *target,
             sample,
@@ -153,8 +167,8 @@ fn write_family(
     }
 }
 
-fn write_header(text: &mut Vec<u8>, family: &Descriptor, spelling: &Spelling) {
-    for part in ["# HELP ", spelling.name, " "] {
+fn write_header(text: &mut Vec<u8>, family: &Descriptor, kind: Kind, name: &str) {
+    for part in ["# HELP ", name, " "] {
         text.extend_from_slice(part.as_bytes());
     }
     write_escaped(text, family.help, false);
@@ -164,13 +178,7 @@ fn write_header(text: &mut Vec<u8>, family: &Descriptor, spelling: &Spelling) {
         text.push(b' ');
         text.extend_from_slice(family.source.field.as_bytes());
     }
-    for part in [
-        ".\n# TYPE ",
-        spelling.name,
-        " ",
-        spelling.kind.as_str(),
-        "\n",
-    ] {
+    for part in [".\n# TYPE ", name, " ", kind.as_str(), "\n"] {
         text.extend_from_slice(part.as_bytes());
     }
 }
@@ -178,6 +186,8 @@ fn write_header(text: &mut Vec<u8>, family: &Descriptor, spelling: &Spelling) {
 /// What the lines of one sample have in common.
 struct Line<'a> {
     spelling: &'a Spelling,
+    /// The name with the prefix that is wanted.
+    name: &'a str,
     unit: Unit,
     target: Option<&'a str>,
     sample: &'a Sample<'a>,
@@ -200,7 +210,7 @@ impl Line<'_> {
 
     /// Writes the name and the labels that all lines of the sample share; true where there are any.
     fn write_start(&self, text: &mut Vec<u8>, suffix: &str) -> bool {
-        text.extend_from_slice(self.spelling.name.as_bytes());
+        text.extend_from_slice(self.name.as_bytes());
         text.extend_from_slice(suffix.as_bytes());
         let own = self
             .sample
@@ -336,6 +346,7 @@ fn write_number(text: &mut Vec<u8>, number: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Names;
     use crate::metric::{Family, source};
     use proptest::prelude::*;
 
@@ -383,8 +394,12 @@ mod tests {
         },
     ];
 
-    fn text(snapshot: Snapshot, legacy_names: bool) -> String {
-        String::from_utf8(encode(&[(None, &snapshot.finish())], legacy_names)).unwrap()
+    fn text(snapshot: Snapshot, legacy: bool) -> String {
+        let names = Names {
+            legacy,
+            prefix: None,
+        };
+        String::from_utf8(encode(&[(None, &snapshot.finish())], &names)).unwrap()
     }
 
     #[test]
@@ -395,12 +410,29 @@ mod tests {
             snapshot.finish()
         };
         let (first, second) = (snapshot("db0", 1.0), snapshot("db1", 0.5));
-        let page = encode(&[(Some("a"), &first), (Some("b\"\\\n"), &second)], true);
+        let pair = [(Some("a"), &first), (Some("b\"\\\n"), &second)];
+        let page = encode(&pair, &Names::default());
         let expected = "# HELP redis_test_keys Keys of a database. From INFO keys.\n\
                         # TYPE redis_test_keys gauge\n\
                         redis_test_keys{target=\"a\",db=\"db0\"} 1\n\
                         redis_test_keys{target=\"b\\\"\\\\\\n\",db=\"db1\"} 0.5\n";
         assert_eq!(String::from_utf8(page).unwrap(), expected);
+    }
+
+    #[test]
+    fn another_prefix_stands_in_the_place_of_redis_and_nowhere_else() {
+        let mut snapshot = Snapshot::default();
+        snapshot.push(&KEYS, ["redis_x"], 1.0);
+        let names = Names {
+            legacy: true,
+            prefix: Some("kv".to_owned()),
+        };
+        let page = encode(&[(None, &snapshot.finish())], &names);
+        let expected = "# HELP kv_test_keys Keys of a database. From INFO keys.\n\
+                        # TYPE kv_test_keys gauge\n\
+                        kv_test_keys{db=\"redis_x\"} 1\n";
+        assert_eq!(String::from_utf8(page).unwrap(), expected);
+        assert_eq!(prefixed("process_cpu", Some("kv")), "process_cpu");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use redis_namespace_exporter::config::arguments::{Arguments, Command, Exit, parse};
+use redis_namespace_exporter::config::redis_exporter::{Notice, Severity};
 use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
-use tracing::warn;
+use tracing::{info, warn};
 use tracing_subscriber::filter::LevelFilter;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
@@ -42,6 +43,9 @@ fn start(arguments: Arguments) -> ExitCode {
         }
     };
     start_log(&config.log);
+    for notice in &config.notices {
+        say(notice);
+    }
     // Exactly one crypto provider, installed before anything could ask for one.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -80,7 +84,8 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
             .await
             .map_err(written),
         Some(Command::Once) => {
-            let telemetry = telemetry::Telemetry::new().map_err(|error| error.to_string())?;
+            let telemetry = telemetry::Telemetry::new(config.process_metrics)
+                .map_err(|error| error.to_string())?;
             command::once::run(&config, &telemetry, &mut io::stdout())
                 .await
                 .map_err(written)
@@ -103,6 +108,19 @@ fn raise_file_limit(targets: usize) {
             needed, "too few open files are allowed; raise LimitNOFILE"
         ),
         Err(error) => warn!(%error, needed, "the limit of open files is not known"),
+    }
+}
+
+/// One line on an option that is not honoured as it stands.
+fn say(notice: &Notice) {
+    let Notice {
+        severity,
+        place,
+        text,
+    } = notice;
+    match severity {
+        Severity::Info => info!("{place} {text}"),
+        Severity::Warning => warn!("{place} {text}"),
     }
 }
 

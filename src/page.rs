@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::config::Names;
 use crate::encode::{Labelled, Page, encode};
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
@@ -27,18 +28,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_millis(5);
 
 /// Writes pages until it is dropped.
-pub async fn run(board: Board, telemetry: Telemetry, legacy_names: watch::Receiver<bool>) {
+pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Names>) {
     let mut took = Duration::ZERO;
     loop {
         let started = Instant::now();
         let slots = board.slots();
         // Looked at before writing: what is published meanwhile may be missing in the page.
         let all_polled = slots.iter().all(|slot| slot.latest().is_some());
-        let legacy_names = *legacy_names.borrow();
+        let names = names.borrow().clone();
         if took < LONG {
-            board.set_page(write(&board, &telemetry, legacy_names));
+            board.set_page(write(&board, &telemetry, &names));
         } else {
-            write_aside(&board, &telemetry, legacy_names).await;
+            write_aside(&board, &telemetry, names).await;
         }
         if all_polled {
             board.set_shown(slots);
@@ -51,9 +52,9 @@ pub async fn run(board: Board, telemetry: Telemetry, legacy_names: watch::Receiv
 }
 
 /// Writes on a thread where nothing waits.
-async fn write_aside(board: &Board, telemetry: &Telemetry, legacy_names: bool) {
+async fn write_aside(board: &Board, telemetry: &Telemetry, names: Names) {
     let (board, telemetry) = (board.clone(), telemetry.clone());
-    let written = spawn_blocking(move || board.set_page(write(&board, &telemetry, legacy_names)));
+    let written = spawn_blocking(move || board.set_page(write(&board, &telemetry, &names)));
     if let Err(broken) = written.await
         && let Ok(panic) = broken.try_into_panic()
     {
@@ -98,7 +99,7 @@ fn labelled<'a>(
 
 /// Writes the page of all targets, and has the pages ready of those that published since the last
 /// time.
-fn write(board: &Board, telemetry: &Telemetry, legacy_names: bool) -> Page {
+fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
     let slots = board.slots();
     // Taken before looking, so that what is published meanwhile is written the next time.
     let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
@@ -106,9 +107,10 @@ fn write(board: &Board, telemetry: &Telemetry, legacy_names: bool) -> Page {
     for (seen, is_stale) in seen.iter().zip(stale) {
         if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
             let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
+            let names = names.clone();
             seen.slot.set_page(move || {
                 let alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
-                Page::new(encode(&alone, legacy_names))
+                Page::new(encode(&alone, &names))
             });
         }
     }
@@ -123,8 +125,8 @@ fn write(board: &Board, telemetry: &Telemetry, legacy_names: bool) -> Page {
             )
         })
         .collect();
-    let mut text = encode(&all, legacy_names);
-    text.extend(encode(&[(None, &telemetry.snapshot())], legacy_names));
-    telemetry.write(&mut text);
+    let mut text = encode(&all, names);
+    text.extend(encode(&[(None, &telemetry.snapshot())], names));
+    telemetry.write(&mut text, names.prefix.as_deref());
     Page::new(text)
 }

@@ -11,6 +11,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::encode::prefixed;
 use crate::failure::Reason;
 use crate::metric::{Descriptor, Family, Snapshot, Source, Summary, Unit, source};
 
@@ -169,7 +170,9 @@ impl Telemetry {
     /// # Errors
     ///
     /// Two rows have one name, or a name is not one for Prometheus.
-    pub fn new() -> prometheus::Result<Self> {
+    ///
+    /// Without `process_metrics`, neither the process nor the version is shown.
+    pub fn new(process_metrics: bool) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let build = IntGaugeVec::new(opts(&BUILD_INFO), BUILD_INFO.descriptor().labels)?;
         let commit = option_env!("EXPORTER_COMMIT").unwrap_or("unknown");
@@ -196,7 +199,13 @@ impl Telemetry {
             registry,
         };
         let registry = &telemetry.registry;
-        registry.register(Box::new(build))?;
+        if process_metrics {
+            registry.register(Box::new(build))?;
+            #[cfg(target_os = "linux")]
+            registry.register(Box::new(
+                prometheus::process_collector::ProcessCollector::for_self(),
+            ))?;
+        }
         registry.register(Box::new(telemetry.polls.clone()))?;
         registry.register(Box::new(telemetry.failures.clone()))?;
         registry.register(Box::new(telemetry.durations.clone()))?;
@@ -209,10 +218,6 @@ impl Telemetry {
         registry.register(Box::new(telemetry.scrapes.clone()))?;
         registry.register(Box::new(telemetry.scrape_request_errors.clone()))?;
         registry.register(Box::new(telemetry.unauthorized_requests.clone()))?;
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(
-            prometheus::process_collector::ProcessCollector::for_self(),
-        ))?;
         Ok(telemetry)
     }
 
@@ -316,10 +321,17 @@ impl Telemetry {
         snapshot.finish()
     }
 
-    /// Appends everything else as exposition text.
-    pub fn write(&self, text: &mut Vec<u8>) {
+    /// Appends everything else as exposition text, with names that start with `prefix`.
+    pub fn write(&self, text: &mut Vec<u8>, prefix: Option<&str>) {
         let mut own = String::new();
-        match TextEncoder::new().encode_utf8(&self.registry.gather(), &mut own) {
+        let mut families = self.registry.gather();
+        if prefix.is_some() {
+            for family in &mut families {
+                let name = prefixed(family.name(), prefix).into_owned();
+                family.set_name(name);
+            }
+        }
+        match TextEncoder::new().encode_utf8(&families, &mut own) {
             Ok(()) => text.extend_from_slice(own.as_bytes()),
             Err(error) => tracing::error!(%error, "the exporter's own metrics were not written"),
         }
@@ -333,15 +345,16 @@ fn opts<const LABELS: usize>(family: &'static Family<LABELS>) -> Opts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Names;
 
     #[test]
     fn every_reason_of_a_target_starts_at_zero_and_goes_with_it() {
-        let telemetry = Telemetry::new().unwrap();
+        let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
         telemetry.failed("cache", Reason::Timeout);
         let page = |telemetry: &Telemetry| {
             let mut text = Vec::new();
-            telemetry.write(&mut text);
+            telemetry.write(&mut text, None);
             String::from_utf8(text).unwrap()
         };
         let text = page(&telemetry);
@@ -361,11 +374,30 @@ mod tests {
     }
 
     #[test]
+    fn names_take_another_prefix_and_the_process_may_be_left_out() {
+        let text = |process_metrics: bool, prefix| {
+            let mut text = Vec::new();
+            Telemetry::new(process_metrics)
+                .unwrap()
+                .write(&mut text, prefix);
+            String::from_utf8(text).unwrap()
+        };
+        assert!(text(true, None).contains("\nredis_exporter_build_info{"));
+        let other = text(true, Some("kv"));
+        assert!(other.contains("# TYPE kv_exporter_build_info gauge\nkv_exporter_build_info{"));
+        assert!(!other.contains("\nredis_"));
+        assert!(other.contains("\nprocess_"));
+        let bare = text(false, None);
+        assert!(!bare.contains("process_") && !bare.contains("build_info"));
+        assert!(bare.contains("\nredis_exporter_scrapes_total "));
+    }
+
+    #[test]
     fn every_row_is_on_the_page() {
-        let telemetry = Telemetry::new().unwrap();
+        let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
-        let mut text = crate::encode::encode(&[(None, &telemetry.snapshot())], true);
-        telemetry.write(&mut text);
+        let mut text = crate::encode::encode(&[(None, &telemetry.snapshot())], &Names::default());
+        telemetry.write(&mut text, None);
         let text = String::from_utf8(text).unwrap();
         for family in families() {
             let header = format!("# TYPE {} {}\n", family.name, family.kind.as_str());

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
+use redis_namespace_exporter::config::Names;
 use redis_namespace_exporter::encode::encode;
 use redis_namespace_exporter::metric::{Family, Snapshot, Unit, source};
 
@@ -47,7 +48,7 @@ fn compare(targets: u32, rounds: u32, table: &mut Table) -> Outcome<()> {
     let mut lines = 0;
     for _ in 0..rounds {
         let started = Instant::now();
-        let page = black_box(encode(&pairs, true));
+        let page = black_box(encode(&pairs, &Names::default()));
         here.push(started.elapsed());
         let started = Instant::now();
         let text = TextEncoder::new().encode_to_string(&registry.gather())?;

@@ -38,7 +38,7 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
         .iter()
         .map(|(name, snapshot)| (Some(*name), snapshot))
         .collect();
-    out.write_all(&encode(&labelled, config.legacy_names))?;
+    out.write_all(&encode(&labelled, &config.names))?;
     out.flush()?;
     Ok(all_up)
 }

@@ -301,6 +301,12 @@ fn decode(text: &str) -> Result<String, Refusal> {
             "percent-encode a % itself as %25",
         )
     };
+    let decoded = percent_decoded(text).ok_or_else(refusal)?;
+    String::from_utf8(decoded).map_err(|_| refusal())
+}
+
+/// The bytes of a text with `%41` and the like; none where a `%` is not followed by two digits.
+pub(crate) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -308,11 +314,11 @@ fn decode(text: &str) -> Result<String, Refusal> {
             decoded.push(byte);
             continue;
         }
-        let high = bytes.next().and_then(hexadecimal).ok_or_else(refusal)?;
-        let low = bytes.next().and_then(hexadecimal).ok_or_else(refusal)?;
+        let high = bytes.next().and_then(hexadecimal)?;
+        let low = bytes.next().and_then(hexadecimal)?;
         decoded.push(high * 16 + low);
     }
-    String::from_utf8(decoded).map_err(|_| refusal())
+    Some(decoded)
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use super::address;
+use super::redis_exporter::{Flags, normalised};
 use super::secret::Secret;
 use super::{LogFormat, unit};
 
@@ -22,8 +23,8 @@ const WRONG_USAGE: u8 = 64;
     version,
     about = "A Prometheus exporter for Redis and its relatives that knows key namespaces",
     after_help = "A flag goes before its environment variable, that before the file, that before \
-                  the default.\nThe user and password of --redis.addr may also come from \
-                  REDIS_USER, REDIS_PASSWORD or REDIS_PASSWORD_FILE."
+                  the default.\nAll other flags and variables of redis_exporter are taken too, \
+                  with one dash or two: README.md lists what becomes of each."
 )]
 pub struct Arguments {
     /// What to do instead of running the exporter.
@@ -42,6 +43,7 @@ pub struct Arguments {
     /// The Redis to poll when the file names no targets.
     #[arg(
         long = "redis.addr",
+        overrides_with = "redis_addr",
         global = true,
         value_name = "URL",
         help = "The Redis to poll when the file names no targets [env: REDIS_URL, REDIS_ADDR] \
@@ -52,6 +54,7 @@ pub struct Arguments {
     /// Where to serve the metrics.
     #[arg(
         long = "web.listen-address",
+        overrides_with = "listen",
         global = true,
         value_name = "ADDRESS",
         value_parser = unit::listen_address,
@@ -85,6 +88,7 @@ pub struct Arguments {
     /// The least severe events that are logged.
     #[arg(
         long,
+        overrides_with = "log_level",
         global = true,
         value_name = "LEVEL",
         value_parser = unit::log_level,
@@ -95,12 +99,17 @@ pub struct Arguments {
     /// How log events are written.
     #[arg(
         long,
+        overrides_with = "log_format",
         global = true,
         value_name = "FORMAT",
         value_parser = unit::log_format,
         help = "text or json [env: REDIS_EXPORTER_LOG_FORMAT] [default: text]"
     )]
     pub log_format: Option<LogFormat>,
+
+    /// The flags of `redis_exporter`, which stand for settings of the file.
+    #[command(flatten)]
+    pub peer: Flags,
 }
 
 /// What to do instead of running the exporter.
@@ -187,10 +196,10 @@ pub fn parse() -> Result<Arguments, Exit> {
 ///
 /// When help or version is asked for, or a flag is wrong.
 pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Arguments, Exit> {
-    let words: Vec<OsString> = words.into_iter().collect();
+    let words = normalised(words);
     let arguments = Arguments::try_parse_from(&words).map_err(|error| Exit {
         status: if error.use_stderr() { WRONG_USAGE } else { 0 },
-        text: without_urls(error.to_string(), &words),
+        text: without_secrets(error.to_string(), &words),
     })?;
     if let Some(Err(refusal)) = arguments
         .redis_addr
@@ -205,14 +214,20 @@ pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Argument
     Ok(arguments)
 }
 
-/// The text without any word that may hold a URL with a password, as one after a misspelt flag.
-fn without_urls(mut text: String, words: &[OsString]) -> String {
+/// The text without any word that may hold a URL with a password, or be a password, as one after
+/// a misspelt flag.
+fn without_secrets(mut text: String, words: &[OsString]) -> String {
+    let mut names_secret = false;
     for word in words.iter().skip(1) {
         let word = word.to_string_lossy();
-        let value = word.split_once('=').map_or(&*word, |(_, value)| value);
-        if value.contains('@') || value.contains("://") {
+        let (name, value) = word.split_once('=').unwrap_or(("", &word));
+        let is_secret = |name: &str| name.contains("pass") || name.contains("pwd");
+        if !value.is_empty()
+            && (names_secret || is_secret(name) || value.contains('@') || value.contains("://"))
+        {
             text = text.replace(&*word, "***").replace(value, "***");
         }
+        names_secret = name.is_empty() && is_secret(value);
     }
     text
 }
@@ -220,6 +235,7 @@ fn without_urls(mut text: String, words: &[OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::redis_exporter::{Given, OPTIONS};
 
     fn parse(words: &[&str]) -> Result<Arguments, Exit> {
         let program = std::iter::once("redis-namespace-exporter");
@@ -336,9 +352,13 @@ mod tests {
             &["--redis.addr=foo://user7:hunter2@h"],
             &["--poll.interval", "redis://user7:hunter2@h"],
             &["check", "user7:hunter2@h"],
-            &["--redis.password=hunter2"],
-            &["--redis.password", "hunter2"],
-            &["-redis.password=hunter2"],
+            &["--redis.pasword=hunter2"],
+            &["--redis.password=hunter2", "--colour"],
+            &["--redis.password", "hunter2", "--colour"],
+            &["-redis.password=hunter2", "-colour"],
+            &["redis.password", "hunter2"],
+            &["-redis.passwrd", "hunter2"],
+            &["-basic-auth-password=hunter2", "-debug=maybe"],
             &["--config=a", "--config=redis://user7:hunter2@h", "--x"],
         ] {
             let exit = parse(words).unwrap_err();
@@ -348,5 +368,60 @@ mod tests {
         }
         let arguments = parse(&["--redis.addr=redis://user7:hunter2@h"]).unwrap();
         assert!(!format!("{arguments:?}").contains("hunter2"));
+        let arguments = parse(&["-redis.password", "hunter2"]).unwrap();
+        assert!(!format!("{arguments:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn flags_are_taken_as_go_takes_them() {
+        for words in [
+            &[
+                "-redis.addr",
+                "redis://h:1",
+                "-debug",
+                "-check-keys",
+                "a",
+                "once",
+            ][..],
+            &[
+                "--redis.addr=redis://h:1",
+                "once",
+                "--debug=true",
+                "--check-keys=a",
+            ],
+            &[
+                "-redis.addr=redis://h:1",
+                "-debug=1",
+                "-check-keys",
+                "-x",
+                "-check-keys=a",
+                "once",
+            ],
+        ] {
+            let arguments = parse(words).unwrap();
+            assert_eq!(arguments.redis_addr, Some(Secret::new("redis://h:1")));
+            assert_eq!(arguments.command, Some(Command::Once));
+            let given = Given::read(&arguments.peer, &|_| None, &mut Vec::new());
+            assert!(given.is_on("debug"), "{words:?}");
+            let check_keys = given.get("check-keys").unwrap();
+            assert_eq!(check_keys.value, Secret::new("a"));
+            assert_eq!(check_keys.place, "--check-keys");
+        }
+        assert_eq!(parse(&["-version"]).unwrap_err().status, 0);
+        for words in [
+            ["-debug=maybe"],
+            ["-check-keys-batch-size=many"],
+            ["-script"],
+        ] {
+            assert_eq!(parse(&words).unwrap_err().status, 64, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_redis_exporter_is_taken() {
+        for option in OPTIONS.iter().filter(|option| option.flag != "version") {
+            let word = format!("-{}={}", option.flag, option.default);
+            assert!(parse(&[&word]).is_ok(), "{word}");
+        }
     }
 }

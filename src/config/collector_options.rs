@@ -13,8 +13,10 @@ use super::slots::Slots;
 use super::unit;
 
 /// What the collectors of a target are told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorOptions {
+    /// Whether databases without keys are shown.
+    pub empty_databases: bool,
     /// The declared groups of channels; the first match wins.
     pub channels: Arc<[ChannelGroup]>,
     /// What is shown of the clients.
@@ -43,6 +45,7 @@ pub(crate) fn read(
     let search_indexes = search::read(target, &defaults.search_indexes, context);
     let rdb_file = target.text("rdb_file", unit::absolute_path, context).ok()?;
     let options = CollectorOptions {
+        empty_databases: defaults.empty_databases,
         channels: Arc::clone(&defaults.channels),
         clients: clients?,
         slots: defaults.slots,
@@ -57,4 +60,19 @@ pub(crate) fn read(
     } else {
         Arc::new(options)
     })
+}
+
+impl Default for CollectorOptions {
+    fn default() -> Self {
+        Self {
+            empty_databases: true,
+            channels: Arc::default(),
+            clients: Clients::default(),
+            slots: Slots::default(),
+            scripts: Vec::new(),
+            search_indexes: SearchIndexes::default(),
+            rdb_file: None,
+            commands: Commands::default(),
+        }
+    }
 }

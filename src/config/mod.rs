@@ -9,6 +9,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::Level;
 
@@ -21,8 +22,10 @@ mod document;
 mod expand;
 mod keys;
 mod namespace;
+mod password_map;
 mod poll;
 mod problem;
+pub mod redis_exporter;
 mod script;
 mod search;
 mod secret;
@@ -43,6 +46,7 @@ pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use namespace::{ChannelGroup, Namespace, TtlPolicy};
+pub use password_map::password_of;
 pub use poll::PollTimes;
 pub use problem::Problem;
 pub use script::Script;
@@ -56,6 +60,7 @@ pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
 use document::Node;
 use problem::Refusal;
+use redis_exporter::{Given, Notice, Overlay};
 use section::{CheckFile, Context, Placed, ReadFile, Reading, Section, Wanted};
 use target::Defaults;
 
@@ -65,6 +70,13 @@ const KEYS: &[&str] = &[
     "poll",
     "log",
     "legacy_names",
+    "metric_prefix",
+    "telemetry_path",
+    "scrape_endpoint",
+    "process_metrics",
+    "set_client_name",
+    "empty_databases",
+    "collectors",
     "targets",
     "sweep",
     "keys",
@@ -99,12 +111,54 @@ pub struct Config {
     pub poll: PollTimes,
     /// What is logged, and how.
     pub log: Log,
-    /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
-    pub legacy_names: bool,
+    /// Under which names metrics are served.
+    pub names: Names,
+    /// What is served, and where.
+    pub paths: Paths,
+    /// Whether the exporter shows its own process and version.
+    pub process_metrics: bool,
     /// The servers to poll, at least one, with unique names.
     pub targets: Vec<Target>,
     /// The declared groups of keys; the first match wins.
     pub namespaces: Vec<Namespace>,
+    /// What is to be said at start about options that are not honoured as they stand.
+    pub notices: Vec<Notice>,
+}
+
+/// Under which names metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
+    pub legacy: bool,
+    /// What stands in the place of `redis` at the start of each name, where that is another word.
+    pub prefix: Option<String>,
+}
+
+/// What is served, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The path of the page of all targets.
+    pub telemetry: String,
+    /// Whether there are pages of single targets.
+    pub has_scrape: bool,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            legacy: true,
+            prefix: None,
+        }
+    }
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            telemetry: "/metrics".to_owned(),
+            has_scrape: true,
+        }
+    }
 }
 
 /// What is logged, and how.
@@ -282,11 +336,18 @@ fn parse(
             }
         },
     };
+    let mut notices = Vec::new();
+    let given = Given::read(&arguments.peer, environment, &mut notices);
+    let overlay = Overlay::of(&given, &mut notices, &mut context.problems);
+    let node = overlay.onto(node);
     let config = Section::root(&node, place, KEYS, &mut context)
-        .and_then(|root| read_config(&root, arguments, &mut context));
+        .and_then(|root| read_config(&root, arguments, &given, &mut context));
     match config {
-        Some(config) if context.problems.is_empty() => Ok(config),
-        _ => Err(context.problems),
+        Some(config) if context.problems.is_empty() => Ok(Config { notices, ..config }),
+        _ => {
+            overlay.replace_places(place, &mut context.problems);
+            Err(context.problems)
+        }
     }
 }
 
@@ -294,6 +355,7 @@ fn parse(
 fn read_config(
     root: &Section<'_>,
     arguments: &Arguments,
+    given: &Given,
     context: &mut Context<'_>,
 ) -> Option<Config> {
     let listen = root.value("listen", unit::listen_address, context);
@@ -304,9 +366,13 @@ fn read_config(
         listen,
         context,
     );
-    let poll = read_poll(root, arguments, context);
-    let log = read_log(root, arguments, context);
-    let legacy_names = root.value("legacy_names", unit::switch, context);
+    let poll = read_poll(root, arguments, given, context);
+    let log = read_log(root, arguments, given, context);
+    let names = read_names(root, context);
+    let paths = read_paths(root, context);
+    let process_metrics = root.value("process_metrics", unit::switch, context);
+    let set_client_name = root.value("set_client_name", unit::switch, context);
+    let empty_databases = root.value("empty_databases", unit::switch, context);
     let sweep = sweep::read(root, &Sweep::default(), context).unwrap_or_default();
     let keys = keys::read(root, &Keys::default(), context).unwrap_or_default();
     let tls = tls::read(root, context)
@@ -317,6 +383,8 @@ fn read_config(
         channels: namespace::read_channels(root, context).into(),
         clients: clients::read(root, &Clients::default(), context).unwrap_or_default(),
         slots: slots::read(root, context).unwrap_or_default(),
+        // What is wrong is reported; all problems are told at once.
+        empty_databases: or_default(empty_databases, true).unwrap_or(true),
         scripts: script::read(root, &[], context),
         search_indexes: search::read(root, &SearchIndexes::default(), context).unwrap_or_default(),
         rdb_file: None,
@@ -328,42 +396,108 @@ fn read_config(
         keys,
         options: Arc::new(options),
         tls: tls.unwrap_or_default(),
+        collectors: target::read_collectors(root, &CollectorChoice::default(), context),
+        set_client_name: or_default(set_client_name, true).unwrap_or(true),
     };
-    let targets = read_targets(root, arguments, defaults, context);
+    let targets = read_targets(root, arguments, given, defaults, context);
     let namespaces = namespace::read_namespaces(root, context);
     Some(Config {
         listen: or_default(listen, DEFAULT_LISTEN)?,
         web: web?,
         poll,
         log: log?,
-        legacy_names: or_default(legacy_names, true)?,
+        names: names?,
+        paths: paths?,
+        process_metrics: or_default(process_metrics, true)?,
         targets,
         namespaces,
+        notices: Vec::new(),
     })
 }
 
-fn read_poll(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>) -> PollTimes {
-    let file = poll::read(root, context);
-    let written = poll::Written {
-        interval: setting(
-            flag(arguments.poll_interval, "--poll.interval"),
-            "REDIS_EXPORTER_POLL_INTERVAL",
-            unit::poll_interval,
-            file.interval,
-            context,
-        ),
-        timeout: setting(
-            flag(arguments.poll_timeout, "--poll.timeout"),
-            "REDIS_EXPORTER_POLL_TIMEOUT",
-            unit::duration,
-            file.timeout,
-            context,
-        ),
-    };
-    poll::complete(written, PollTimes::default(), context)
+fn read_names(root: &Section<'_>, context: &mut Context<'_>) -> Option<Names> {
+    let legacy = root.value("legacy_names", unit::switch, context);
+    let prefix = root.text("metric_prefix", unit::metric_prefix, context);
+    let legacy = or_default(legacy, true);
+    let prefix = prefix.ok()?.map(|placed| placed.value);
+    Some(Names {
+        legacy: legacy?,
+        prefix: prefix.filter(|prefix| prefix != "redis"),
+    })
 }
 
-fn read_log(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>) -> Option<Log> {
+fn read_paths(root: &Section<'_>, context: &mut Context<'_>) -> Option<Paths> {
+    let defaults = Paths::default();
+    let telemetry = root.text("telemetry_path", unit::path, context);
+    let has_scrape = root.value("scrape_endpoint", unit::switch, context);
+    let telemetry = or_default(telemetry, defaults.telemetry);
+    Some(Paths {
+        has_scrape: or_default(has_scrape, defaults.has_scrape)?,
+        telemetry: telemetry?,
+    })
+}
+
+fn read_poll(
+    root: &Section<'_>,
+    arguments: &Arguments,
+    given: &Given,
+    context: &mut Context<'_>,
+) -> PollTimes {
+    let file = poll::read(root, context);
+    let interval = setting(
+        flag(arguments.poll_interval, "--poll.interval"),
+        "REDIS_EXPORTER_POLL_INTERVAL",
+        unit::poll_interval,
+        file.interval,
+        context,
+    );
+    let longest = interval.as_ref().map_or(None, Option::as_ref);
+    let longest = longest.map_or(PollTimes::default().interval, |placed| placed.value);
+    let timeout = connection_timeout(given, longest, file.timeout, context);
+    let timeout = setting(
+        flag(arguments.poll_timeout, "--poll.timeout"),
+        "REDIS_EXPORTER_POLL_TIMEOUT",
+        unit::duration,
+        timeout,
+        context,
+    );
+    poll::complete(
+        poll::Written { interval, timeout },
+        PollTimes::default(),
+        context,
+    )
+}
+
+/// The timeout of `redis_exporter`, which holds for one connection there, else that of the file.
+/// Its default is longer than the polls here may take, so what is too long is cut.
+fn connection_timeout(
+    given: &Given,
+    longest: Duration,
+    file: Reading<Duration>,
+    context: &mut Context<'_>,
+) -> Reading<Duration> {
+    let Some(given) = given.get("connection-timeout") else {
+        return file;
+    };
+    let place = given.place.clone();
+    match redis_exporter::duration(given.value.expose()) {
+        Ok(value) => {
+            let value = value.min(longest);
+            Ok(Some(Placed { value, place }))
+        }
+        Err(refusal) => {
+            context.problems.push(refusal.hidden(place));
+            Err(section::Invalid)
+        }
+    }
+}
+
+fn read_log(
+    root: &Section<'_>,
+    arguments: &Arguments,
+    given: &Given,
+    context: &mut Context<'_>,
+) -> Option<Log> {
     let section = root.section("log", LOG_KEYS, context)?;
     let level = section.value("level", unit::log_level, context);
     let level = setting(
@@ -381,8 +515,13 @@ fn read_log(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>
         format,
         context,
     );
+    let level = or_default(level, Level::INFO);
     Some(Log {
-        level: or_default(level, Level::INFO)?,
+        level: if given.is_on("debug") {
+            Level::DEBUG
+        } else {
+            level?
+        },
         format: or_default(format, LogFormat::Text)?,
     })
 }
@@ -390,18 +529,27 @@ fn read_log(root: &Section<'_>, arguments: &Arguments, context: &mut Context<'_>
 fn read_targets(
     root: &Section<'_>,
     arguments: &Arguments,
+    given: &Given,
     defaults: Defaults,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     if root.node("targets").is_none() {
-        let target = target::implicit(arguments.redis_addr.as_ref(), defaults, context);
+        let target = target::implicit(arguments.redis_addr.as_ref(), given, defaults, context);
         return target.into_iter().collect();
     }
-    if arguments.redis_addr.is_some() {
+    let of_one = ["redis.user", "redis.password", "redis.password-file"];
+    // Variables may stand there for the file to refer to; a flag is meant for this program.
+    let flags = of_one.iter().filter_map(|flag| given.get(flag));
+    let flags = flags.map(|given| given.place.as_str());
+    let addr = arguments.redis_addr.as_ref().map(|_| "--redis.addr");
+    for place in addr
+        .into_iter()
+        .chain(flags.filter(|place| place.starts_with('-')))
+    {
         context.report(
-            "--redis.addr",
+            place,
             "is given although the file has `targets`",
-            "remove the flag, or add the server to the file",
+            "remove the flag, and say it in the file",
         );
     }
     target::read_targets(root, &defaults, context)

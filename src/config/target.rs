@@ -12,6 +12,7 @@ use super::keys::{self, Keys};
 use super::namespace::label_value;
 use super::poll::{self, PollTimes};
 use super::problem::{Refusal, quoted};
+use super::redis_exporter::Given;
 use super::secret::Secret;
 use super::section::{CheckFile, Context, Invalid, Placed, Section, Wanted};
 use super::sweep::{self, Sweep};
@@ -60,6 +61,8 @@ pub struct Target {
     pub memory_limit: Option<u64>,
     /// Which collectors are on.
     pub collectors: CollectorChoice,
+    /// Whether a connection tells the server its name.
+    pub set_client_name: bool,
     /// How its keyspace is walked.
     pub sweep: Sweep,
     /// Which keys are shown by name.
@@ -86,6 +89,8 @@ pub(crate) struct Defaults {
     pub(crate) sweep: Sweep,
     pub(crate) keys: Keys,
     pub(crate) options: Arc<CollectorOptions>,
+    pub(crate) collectors: CollectorChoice,
+    pub(crate) set_client_name: bool,
     pub(crate) tls: Tls,
 }
 
@@ -168,7 +173,7 @@ fn read_target(
     let memory_limit = section.value("memory_limit", unit::size, context);
     let poll = poll::read(&section, context);
     let poll = poll::complete(poll, defaults.poll, context);
-    let collectors = read_collectors(&section, context);
+    let collectors = read_collectors(&section, &defaults.collectors, context);
     let sweep = sweep::read(&section, &defaults.sweep, context);
     let watched = keys::read(&section, &defaults.keys, context);
     let options = collector_options::read(&section, &defaults.options, context);
@@ -201,6 +206,7 @@ fn read_target(
         poll,
         memory_limit: memory_limit.ok()?.map(|placed| placed.value),
         collectors,
+        set_client_name: defaults.set_client_name,
         sweep: sweep?,
         keys: watched?,
         options: options?,
@@ -311,21 +317,29 @@ fn agree_on_password(
     agree("password", written, in_url.map(Password::Given), context)
 }
 
-fn read_collectors(parent: &Section<'_>, context: &mut Context<'_>) -> CollectorChoice {
+/// Reads the `collectors` section below a map; what is not written is as in `defaults`.
+pub(crate) fn read_collectors(
+    parent: &Section<'_>,
+    defaults: &CollectorChoice,
+    context: &mut Context<'_>,
+) -> CollectorChoice {
     let names = context.collector_names;
+    let mut choice = defaults.clone();
     let Some(section) = parent.section("collectors", names, context) else {
-        return CollectorChoice::default();
+        return choice;
     };
-    let choice = names.iter().filter_map(|name| {
-        let on = section.value(name, unit::switch, context).ok()??;
-        Some(((*name).to_owned(), on.value))
-    });
-    CollectorChoice(choice.collect())
+    for name in names {
+        if let Ok(Some(on)) = section.value(name, unit::switch, context) {
+            choice.0.insert((*name).to_owned(), on.value);
+        }
+    }
+    choice
 }
 
 /// The target of flags and environment, for a configuration without `targets`.
 pub(crate) fn implicit(
     flag: Option<&Secret>,
+    given: &Given,
     defaults: Defaults,
     context: &mut Context<'_>,
 ) -> Option<Target> {
@@ -339,10 +353,11 @@ pub(crate) fn implicit(
     };
     let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
     let password = if lacks_password {
-        implicit_password(context)
+        implicit_password(given, context)
     } else {
         None
     };
+    let user = given.get("redis.user");
     let Url {
         address,
         database,
@@ -353,11 +368,12 @@ pub(crate) fn implicit(
         name: address.default_name(),
         address,
         database,
-        username: username.or_else(|| variable("REDIS_USER", context)),
+        username: username.or_else(|| user.map(|user| user.value.expose().to_owned())),
         password: in_url.map(Password::Given).or(password),
         poll: defaults.poll,
         memory_limit: None,
-        collectors: CollectorChoice::default(),
+        collectors: defaults.collectors,
+        set_client_name: defaults.set_client_name,
         sweep: defaults.sweep,
         keys: defaults.keys,
         options: defaults.options,
@@ -377,28 +393,19 @@ fn implicit_url(flag: Option<&Secret>, context: &Context<'_>) -> (String, String
     (DEFAULT_URL.to_owned(), String::new())
 }
 
-fn implicit_password(context: &mut Context<'_>) -> Option<Password> {
-    let password = variable("REDIS_PASSWORD", context);
-    let place = "REDIS_PASSWORD_FILE";
-    let file = variable(place, context);
-    match (password, file) {
-        (Some(_), Some(_)) => {
-            context.report(
-                place,
-                "is set beside REDIS_PASSWORD",
-                "unset one of the two",
-            );
+/// The password goes before the file, as with `redis_exporter`.
+fn implicit_password(given: &Given, context: &mut Context<'_>) -> Option<Password> {
+    if let Some(password) = given.get("redis.password") {
+        return Some(Password::Given(password.value.clone()));
+    }
+    let file = given.get("redis.password-file")?;
+    let path = file.value.expose();
+    match password_file(path, context.check_file) {
+        Ok(path) => path.map(Password::File),
+        Err(refusal) => {
+            context.problems.push(refusal.of(path, file.place.clone()));
             None
         }
-        (Some(password), None) => Some(Password::Given(Secret::new(password))),
-        (None, Some(file)) => match password_file(&file, context.check_file) {
-            Ok(path) => path.map(Password::File),
-            Err(refusal) => {
-                context.problems.push(refusal.of(&file, place.to_owned()));
-                None
-            }
-        },
-        (None, None) => None,
     }
 }
 

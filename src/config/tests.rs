@@ -111,7 +111,7 @@ fn without_anything_there_is_one_local_target() {
     assert_eq!(config.poll, seconds(15, 5));
     assert_eq!(config.log.level, Level::INFO);
     assert_eq!(config.log.format, LogFormat::Text);
-    assert!(config.legacy_names);
+    assert!(config.names.legacy);
     assert_eq!(config.targets.len(), 1);
     assert_eq!(config.targets[0].name, "127.0.0.1:6379");
     assert_eq!(config.targets[0].poll, config.poll);
@@ -167,7 +167,7 @@ fn a_flag_goes_before_environment_before_file_before_default() {
         assert_eq!(config.poll, poll);
         assert_eq!(config.targets[0].poll, poll);
         assert_eq!(config.log, Log { level, format });
-        assert!(!config.legacy_names);
+        assert!(!config.names.legacy);
     }
 }
 
@@ -765,8 +765,20 @@ fn mistakes_in_the_environment_name_their_variable() {
             "REDIS_PASSWORD_FILE: `/missing` cannot",
         ),
         (
-            &[("REDIS_PASSWORD", "p"), ("REDIS_PASSWORD_FILE", "/f")],
-            "REDIS_PASSWORD_FILE: is set beside",
+            &[("REDIS_EXPORTER_CHECK_KEYS", "db0=[a")],
+            "REDIS_EXPORTER_CHECK_KEYS: `db0=[a` has a [ without ]",
+        ),
+        (
+            &[("REDIS_EXPORTER_CONNECTION_TIMEOUT", "5")],
+            "REDIS_EXPORTER_CONNECTION_TIMEOUT: the value is not a duration",
+        ),
+        (
+            &[("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "hunter2")],
+            "REDIS_EXPORTER_BASIC_AUTH_PASSWORD: has no `username`",
+        ),
+        (
+            &[("REDIS_EXPORTER_TLS_CLIENT_CERT_FILE", "/f")],
+            "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE: ",
         ),
         (
             &[("REDIS_EXPORTER_POLL_TIMEOUT", "1m")],
@@ -777,6 +789,116 @@ fn mistakes_in_the_environment_name_their_variable() {
         assert_eq!(problems.len(), 1, "{problems:#?}");
         assert!(problems[0].starts_with(place), "{problems:#?}");
     }
+}
+
+#[test]
+fn options_of_redis_exporter_go_before_the_file_but_not_before_a_target() {
+    let text = "keys: {max_groups: 3, check: [a]}\nmetric_prefix: kv\n\
+                targets:\n- {url: a}\n\
+                - {url: b, collectors: {latency: true}, keys: {max_groups: 5}}\n";
+    let words = [
+        "-namespace=redis",
+        "-max-distinct-key-groups=4",
+        "-exclude-latency-histogram-metrics",
+        "-set-client-name=false",
+        "-web.telemetry-path=/m",
+        "-redis-only-metrics",
+    ];
+    let config = read(Some(text), &words, &[]).unwrap();
+    assert_eq!(config.names, Names::default());
+    assert_eq!(config.paths.telemetry, "/m");
+    assert!(!config.process_metrics);
+    let of = |at: usize| {
+        let target: &Target = &config.targets[at];
+        let is_on = |name| target.collectors.is_on(name, true);
+        (
+            target.keys.max_groups,
+            is_on("latency"),
+            is_on("latency_histogram"),
+            target.set_client_name,
+        )
+    };
+    assert_eq!(of(0), (4, false, false, false));
+    assert_eq!(of(1), (5, true, false, false));
+    assert_eq!(config.targets[0].keys.values, ShownValues::Off);
+}
+
+#[test]
+fn the_options_of_redis_exporter_reach_the_one_target() {
+    let variables = [
+        ("REDIS_ADDR", "h:1"),
+        ("REDIS_USER", "of-variable"),
+        ("REDIS_PASSWORD", "p"),
+        ("REDIS_PASSWORD_FILE", "/missing"),
+        ("REDIS_EXPORTER_CHECK_SINGLE_KEYS", "db1=a"),
+        ("REDIS_EXPORTER_CHECK_KEY_GROUPS", "^(%a+):"),
+        ("REDIS_EXPORTER_STREAMS_EXCLUDE_CONSUMER_METRICS", "true"),
+        ("REDIS_EXPORTER_DEBUG", "1"),
+        ("REDIS_EXPORTER_LOG_LEVEL", "error"),
+        ("REDIS_EXPORTER_CONFIG_COMMAND", "-"),
+        ("REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES", "false"),
+    ];
+    let words = ["-redis.user=of-flag", "-connection-timeout=1m30s"];
+    let config = read(None, &words, &variables).unwrap();
+    let target = &config.targets[0];
+    assert_eq!(target.username.as_deref(), Some("of-flag"));
+    assert_eq!(target.password, Some(given("p")));
+    assert_eq!(config.poll, seconds(15, 15));
+    assert_eq!(target.poll, config.poll);
+    assert_eq!(config.log.level, Level::DEBUG);
+    assert_eq!(target.keys.values, ShownValues::Text);
+    let key = KeyName {
+        database: 1,
+        key: b"a".to_vec(),
+    };
+    assert_eq!(target.keys.check_single, [key]);
+    assert_eq!(target.keys.groups, ["(?s-u)^([A-Za-z]+):"]);
+    assert!(!target.keys.streams.consumers);
+    assert!(!target.collectors.is_on("config", true));
+    assert!(!target.options.empty_databases);
+    assert!(config.notices.is_empty(), "{:?}", config.notices);
+}
+
+#[test]
+fn every_option_of_redis_exporter_sets_keys_that_there_are() {
+    for option in redis_exporter::OPTIONS {
+        let value = match option.takes {
+            redis_exporter::Takes::Switch if option.default == "true" => "false",
+            redis_exporter::Takes::Switch => "true",
+            redis_exporter::Takes::Number => "50",
+            _ => "a",
+        };
+        // Many values are wrong; no key may be.
+        let problems = read(None, &[], &[(option.variable, value)]).err();
+        let problems = problems.unwrap_or_default().join("\n");
+        assert!(
+            !problems.contains("unknown key"),
+            "{}: {problems}",
+            option.flag
+        );
+    }
+}
+
+#[test]
+fn flags_for_the_one_target_are_no_flags_for_several() {
+    let words = [
+        "-redis.user=u",
+        "-redis.password=hunter2",
+        "-redis.password-file=/f",
+    ];
+    let variables = [("REDIS_USER", "u"), ("REDIS_PASSWORD", "hunter2")];
+    let text = "targets: [{url: a}]\n";
+    let problems = read(Some(text), &words, &[]).unwrap_err();
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    for problem in problems {
+        assert!(problem.starts_with("--redis."), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+    let config = read(Some(text), &[], &variables).unwrap();
+    assert_eq!(
+        (&config.targets[0].username, &config.targets[0].password),
+        (&None, &None)
+    );
 }
 
 /// Each key of each section of the example, with the options that are commented out.
@@ -822,6 +944,7 @@ fn the_example_has_every_known_key_exactly_once() {
         ("", KEYS),
         (".poll", poll::KEYS),
         (".log", LOG_KEYS),
+        (".collectors", &[]),
         (".sweep", sweep::KEYS),
         (".keys", keys::KEYS),
         (".tls", tls::KEYS),
@@ -859,7 +982,7 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(config.listen, defaults.listen);
     assert_eq!(config.poll, defaults.poll);
     assert_eq!(config.log, defaults.log);
-    assert_eq!(config.legacy_names, defaults.legacy_names);
+    assert_eq!(config.names.legacy, defaults.names.legacy);
     assert_eq!(config.targets[0].sweep, defaults.targets[0].sweep);
     assert_eq!(config.targets[0].keys, defaults.targets[0].keys);
     assert_eq!(config.targets[0].tls, defaults.targets[0].tls);

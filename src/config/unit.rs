@@ -33,6 +33,17 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
 ];
 
+/// The paths beside that of the metrics.
+const TAKEN_PATHS: [&str; 7] = [
+    "/",
+    "/probe",
+    "/scrape",
+    "/health",
+    "/-/healthy",
+    "/-/ready",
+    "/-/reload",
+];
+
 /// Below this the polls themselves would be the load.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(DAY);
@@ -147,7 +158,13 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
             .parse()
             .ok()
             .map(|port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
-        None => text.parse().ok(),
+        None => match text.strip_prefix("localhost:") {
+            Some(port) => port
+                .parse()
+                .ok()
+                .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            None => text.parse().ok(),
+        },
     };
     address.ok_or_else(|| {
         Refusal::new(
@@ -155,6 +172,37 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
             "write an IP address and a port, as in 0.0.0.0:9121, [::]:9121 or :9121",
         )
     })
+}
+
+/// The first word of metric names, as `redis`.
+pub(crate) fn metric_prefix(text: &str) -> Result<String, Refusal> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if !text.starts_with(|first: char| first.is_ascii_alphabetic()) || !text.chars().all(is_part) {
+        return Err(Refusal::new(
+            "cannot start the name of a metric",
+            "write letters, digits and _, a letter first, as in redis",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// The path of a URL, without a query.
+pub(crate) fn path(text: &str) -> Result<String, Refusal> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#%\"<>\\^`{|}".contains(&byte);
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    if !is_path || !text.bytes().all(is_plain) {
+        return Err(Refusal::new(
+            "is not a path to serve",
+            "start it with / and write letters, digits, / . - and _, as in /metrics",
+        ));
+    }
+    if TAKEN_PATHS.contains(&text) {
+        return Err(Refusal::new(
+            "serves something else",
+            "write another path, as in /metrics",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// The least severe events that are logged.
@@ -269,12 +317,25 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_starts_a_metric_name_and_a_path_a_url() {
+        assert_eq!(metric_prefix("kv_2").unwrap(), "kv_2");
+        for text in ["", "2kv", "_kv", "k-v", "kv:", "é"] {
+            assert!(metric_prefix(text).is_err(), "{text}");
+        }
+        assert_eq!(path("/m/x.y").unwrap(), "/m/x.y");
+        for text in ["", "m", "/", "//m", "/m?x", "/m x", "/scrape", "/-/reload"] {
+            assert!(path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn listen_addresses_take_the_spelling_of_go() {
         for (text, address) in [
             ("0.0.0.0:9121", "0.0.0.0:9121"),
             (":9121", "0.0.0.0:9121"),
             ("127.0.0.1:0", "127.0.0.1:0"),
             ("[::]:9121", "[::]:9121"),
+            ("localhost:9122", "127.0.0.1:9122"),
         ] {
             assert_eq!(listen_address(text).unwrap().to_string(), address);
         }
@@ -285,7 +346,8 @@ mod tests {
             "0.0.0.0",
             "::9121:",
             ":99999",
-            "localhost:9121",
+            "localhost:",
+            "redis.example:9121",
         ] {
             assert!(listen_address(text).is_err(), "{text}");
         }

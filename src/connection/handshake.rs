@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
 use super::{decode, tls};
-use crate::config::{Password, Target, Tls};
+use crate::config::{Password, Target, Tls, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 
@@ -30,7 +30,6 @@ impl Step {
 /// What must be said to this target. A password file is read now, so that a changed password is
 /// taken up at the next connect.
 pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, Failure> {
-    let mut steps = Vec::new();
     let password = match &target.password {
         None => None,
         Some(Password::Given(secret)) => Some(secret.expose().to_owned()),
@@ -39,9 +38,19 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
                 let detail = format!("password file {}: {error}", path.display());
                 Failure::new(Reason::Auth, detail)
             })?;
-            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+            let username = target.username.as_deref();
+            let password = password_of(&text, &target.address, username).map_err(|fault| {
+                let detail = format!("password file {}: {fault}", path.display());
+                Failure::new(Reason::Auth, detail)
+            })?;
+            match password {
+                Some(password) => Some(password.expose().to_owned()),
+                // A server without an entry in the map has no password.
+                None => return Ok(after_authentication(target, client_name)),
+            }
         }
     };
+    let mut steps = Vec::new();
     if target.username.is_some() || password.is_some() {
         let mut arguments = vec!["AUTH".to_owned()];
         arguments.extend(target.username.clone());
@@ -51,6 +60,12 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
             needed: true,
         });
     }
+    steps.extend(after_authentication(target, client_name));
+    Ok(steps)
+}
+
+fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
     // Sentinels know no SELECT, and database 0 is selected anyway.
     if let Some(database) = target.database.filter(|database| *database != 0) {
         let arguments = vec!["SELECT".to_owned(), database.to_string()];
@@ -59,14 +74,16 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
             needed: true,
         });
     }
-    let arguments = ["CLIENT", "SETNAME", client_name]
-        .map(str::to_owned)
-        .to_vec();
-    steps.push(Step {
-        arguments,
-        needed: false,
-    });
-    Ok(steps)
+    if target.set_client_name {
+        let arguments = ["CLIENT", "SETNAME", client_name]
+            .map(str::to_owned)
+            .to_vec();
+        steps.push(Step {
+            arguments,
+            needed: false,
+        });
+    }
+    steps
 }
 
 /// Says all steps at once and reads one line for each.

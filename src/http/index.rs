@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::target::probe_link;
+use crate::config::Paths;
 use crate::failure::Reason;
 use crate::publish::{Publication, Slot};
 
@@ -22,24 +23,31 @@ small{display:block;white-space:normal;color:CanvasText;font-weight:400}\
 tr{padding:.6rem 0}td{padding:0}td:last-child:not(:empty)::before{content:\"polled \"}}";
 
 /// The whole document. Everything that comes from outside is escaped.
-pub(super) fn document(slots: &[Arc<Slot>], now: SystemTime) -> String {
+pub(super) fn document(slots: &[Arc<Slot>], paths: &Paths, now: SystemTime) -> String {
     let name = env!("CARGO_PKG_NAME");
     let version = env!("CARGO_PKG_VERSION");
-    let rows: String = slots.iter().map(|slot| row(slot, now)).collect();
+    let rows: String = slots.iter().map(|slot| row(slot, paths, now)).collect();
+    let path = escaped(&paths.telemetry);
+    // Relative, for a proxy that serves this page under a path of its own.
+    let link = path.strip_prefix('/').unwrap_or(&path);
+    let scrape = if paths.has_scrape {
+        "<li>/probe?target=NAME, /scrape?target=NAME: one target, by name or address</li>\n"
+    } else {
+        ""
+    };
     let count = slots.len();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>{name} {version}</h1>\n\
-         <p>What the last polls saw, as <a href=\"metrics\">metrics</a> of all targets.</p>\n\
+         <p>What the last polls saw, as <a href=\"{link}\">metrics</a> of all targets.</p>\n\
          <h2>Targets ({count})</h2>\n\
          <table>\n<thead><tr><th>Target</th><th>Address</th><th>State</th><th>Server</th>\
          <th>Last poll</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n\
          <h2>Paths</h2>\n<ul>\n\
-         <li><a href=\"metrics\">/metrics</a>: all targets</li>\n\
-         <li>/probe?target=NAME, /scrape?target=NAME: one target, by name or address</li>\n\
-         <li><a href=\"-/healthy\">/-/healthy</a>, <a href=\"health\">/health</a>: \
+         <li><a href=\"{link}\">{path}</a>: all targets</li>\n\
+         {scrape}<li><a href=\"-/healthy\">/-/healthy</a>, <a href=\"health\">/health</a>: \
          the exporter runs</li>\n\
          <li><a href=\"-/ready\">/-/ready</a>: every target was polled once</li>\n\
          <li>/-/reload (POST): reads the configuration again</li>\n\
@@ -47,14 +55,21 @@ pub(super) fn document(slots: &[Arc<Slot>], now: SystemTime) -> String {
     )
 }
 
-fn row(slot: &Slot, now: SystemTime) -> String {
+fn row(slot: &Slot, paths: &Paths, now: SystemTime) -> String {
+    let name = escaped(&slot.name);
+    let name = if paths.has_scrape {
+        format!(
+            "<a href=\"{}\">{name}</a>",
+            escaped(&probe_link(&slot.name))
+        )
+    } else {
+        name
+    };
     let latest = slot.latest();
     let latest = latest.as_deref();
     format!(
-        "<tr><td><a href=\"{}\">{}</a></td><td>{}</td>{}\
+        "<tr><td>{name}</td><td>{}</td>{}\
          <td>{}</td><td>{}</td></tr>\n",
-        escaped(&probe_link(&slot.name)),
-        escaped(&slot.name),
         escaped(&slot.address),
         state(latest),
         escaped(latest.map_or("", |publication| &publication.server)),
@@ -125,6 +140,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::document;
+    use crate::config::Paths;
     use crate::failure::Reason;
     use crate::metric::Snapshot;
     use crate::publish::{Board, Publication};
@@ -143,6 +159,7 @@ mod tests {
     fn shown(board: &Board) -> String {
         document(
             &board.slots(),
+            &Paths::default(),
             SystemTime::UNIX_EPOCH + Duration::from_secs(7),
         )
     }
@@ -200,12 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn other_paths_are_linked_and_missing_ones_are_not() {
+        let board = Board::default();
+        let slot = board.slot("cache", "redis://a:1");
+        board.list(vec![slot]);
+        let paths = Paths {
+            telemetry: "/m/x&y".to_owned(),
+            has_scrape: false,
+        };
+        let page = document(&board.slots(), &paths, SystemTime::UNIX_EPOCH);
+        assert!(page.contains("<a href=\"m/x&amp;y\">/m/x&amp;y</a>"));
+        for missing in ["probe", "scrape", "href=\"metrics\""] {
+            assert!(!page.contains(missing), "{missing}");
+        }
+        assert!(page.contains("<td>cache</td>"));
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_makes_no_age() {
         let board = Board::default();
         let slot = board.slot("a", "redis://a:1");
         slot.publish(publication(None, ""));
         board.list(vec![slot]);
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert!(document(&board.slots(), before).contains("0 s ago"));
+        assert!(document(&board.slots(), &Paths::default(), before).contains("0 s ago"));
     }
 }

@@ -24,6 +24,7 @@ use prometheus::IntCounter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Paths;
 use crate::publish::Board;
 
 pub use gate::Gate;
@@ -44,6 +45,8 @@ pub struct Services {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// What clients must pass.
     pub gate: Gate,
+    /// What is served, and where.
+    pub paths: Paths,
     /// What is counted while serving.
     pub counters: Counters,
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::access::Admission;
 use super::response::{self, Answer};
 use super::{ReloadRequest, Services, index, target};
+use crate::config::Paths;
 
 /// Longest wait for the answer to a reload; shorter than the time that a request may take to come
 /// in, as the connection's clock runs until the response begins.
@@ -42,7 +43,7 @@ pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> A
         "/-/reload" if request.method() == Method::POST => reload(&services.reload).await,
         "/-/reload" => response::method_not_allowed("POST"),
         path if is_read => read(&services, path, request.uri().query(), request.headers()),
-        path if is_known(path) => response::method_not_allowed("GET, HEAD"),
+        path if is_known(path, &services.paths) => response::method_not_allowed("GET, HEAD"),
         _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
     }
 }
@@ -60,20 +61,24 @@ fn refusal(admission: Admission) -> Option<Answer> {
     }
 }
 
-fn is_known(path: &str) -> bool {
-    matches!(
-        path,
-        "/" | "/metrics" | "/probe" | "/scrape" | "/health" | "/-/healthy" | "/-/ready"
-    )
+fn is_known(path: &str, paths: &Paths) -> bool {
+    match path {
+        "/probe" | "/scrape" => paths.has_scrape,
+        "/" | "/health" | "/-/healthy" | "/-/ready" => true,
+        _ => path == paths.telemetry,
+    }
 }
 
 fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
     match path {
-        "/metrics" => metrics(services, headers),
-        "/probe" | "/scrape" => probe(services, query, headers),
+        path if path == services.paths.telemetry => metrics(services, headers),
+        "/probe" | "/scrape" if services.paths.has_scrape => probe(services, query, headers),
         "/health" | "/-/healthy" => response::text(StatusCode::OK, "ok"),
         "/-/ready" => ready(services),
-        "/" => response::html(index::document(&services.board.slots(), SystemTime::now())),
+        "/" => {
+            let slots = services.board.slots();
+            response::html(index::document(&slots, &services.paths, SystemTime::now()))
+        }
         _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
     }
 }

@@ -33,6 +33,7 @@ mod no_shift;
 mod outage;
 mod peer_keys;
 mod permission;
+mod redis_exporter_options;
 mod reload;
 mod secret;
 mod sentinel;

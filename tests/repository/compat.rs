@@ -9,6 +9,7 @@ use std::fs;
 
 use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::collector::{ALL, Answers, Circumstances, FollowUp};
+use redis_namespace_exporter::config::Names;
 use redis_namespace_exporter::encode::{encode, spellings};
 use redis_namespace_exporter::metric::{Descriptor, Snapshot};
 use redis_namespace_exporter::reply::Reply;
@@ -279,7 +280,7 @@ fn page_of(field: &str, answer: &Reply) -> String {
     for collector in ALL {
         (collector.read)(&answers, &mut snapshot);
     }
-    let page = encode(&[(None, &snapshot.finish())], true);
+    let page = encode(&[(None, &snapshot.finish())], &Names::default());
     String::from_utf8(page).expect("a page is UTF-8")
 }
 

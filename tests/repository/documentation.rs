@@ -15,6 +15,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::collector;
+use redis_namespace_exporter::config::redis_exporter::OPTIONS;
 use redis_namespace_exporter::config::{Arguments, load};
 
 use crate::layers::LAYERS;
@@ -91,7 +92,11 @@ fn the_table_of_flags_is_what_the_program_takes() {
         })
         .collect();
     let command = Arguments::command();
-    for argument in command.get_arguments() {
+    // Those that are hidden are in the table of redis_exporter's options.
+    for argument in command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set())
+    {
         let flag = argument.get_long().expect("every flag has a long name");
         let help = argument.get_help().map(ToString::to_string);
         let help = help.unwrap_or_else(|| panic!("--{flag} has no help"));
@@ -112,6 +117,8 @@ fn the_program_reads_the_variables_of_the_table_and_no_others() {
         .iter()
         .flat_map(|row| row.get(1).copied().map(quoted).unwrap_or_default())
         .map(str::to_owned)
+        .chain(OPTIONS.iter().map(|option| option.variable.to_owned()))
+        .filter(|variable| !variable.is_empty())
         .collect();
     let asked = RefCell::new(BTreeSet::new());
     let environment = |name: &str| {

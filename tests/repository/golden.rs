@@ -15,7 +15,7 @@ use redis_namespace_exporter::collector::{
     ALL, Answers, Circumstances, Collector, FollowUp, Question, Server,
 };
 use redis_namespace_exporter::config::{
-    ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Pattern,
+    ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Names, Pattern,
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::encode;
@@ -222,7 +222,7 @@ fn page_of(
     for collector in &collectors {
         (collector.read)(&answers, &mut snapshot);
     }
-    let page = encode(&[(None, &snapshot.finish())], true);
+    let page = encode(&[(None, &snapshot.finish())], &Names::default());
     String::from_utf8(page).expect("a page is UTF-8")
 }
 
@@ -303,7 +303,7 @@ fn stream_page(server: &Path) -> String {
     stream.take_consumers(0, &reply("xinfo-consumers"));
     let mut snapshot = Snapshot::default();
     stream.push(&mut snapshot);
-    let page = encode(&[(None, &snapshot.finish())], true);
+    let page = encode(&[(None, &snapshot.finish())], &Names::default());
     String::from_utf8(page).expect("a page is UTF-8")
 }
 

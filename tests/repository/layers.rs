@@ -27,9 +27,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "collector",
         &["config", "glob", "info", "label", "metric", "reply"],
     ),
-    ("encode", &["metric"]),
+    ("encode", &["config", "metric"]),
     ("outcome", &["failure", "metric"]),
-    ("telemetry", &["encode", "failure", "metric"]),
+    ("telemetry", &["config", "encode", "failure", "metric"]),
     ("publish", &["encode", "failure", "metric"]),
     ("connection", &["config", "failure", "reply", "tls"]),
     (
@@ -68,7 +68,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("page", &["encode", "metric", "publish", "telemetry"]),
+    (
+        "page",
+        &["config", "encode", "metric", "publish", "telemetry"],
+    ),
     (
         "http",
         &["config", "encode", "failure", "metric", "publish", "tls"],

@@ -10,6 +10,7 @@ mod documentation;
 mod golden;
 mod info_fields;
 mod layers;
+mod options;
 mod promql;
 mod purity;
 mod recorded;

@@ -91,6 +91,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     {
         read_database(field, snapshot);
     }
+    if !answers.circumstances.options.empty_databases {
+        return;
+    }
     // INFO lists no empty database. Of two samples the first stays, so these fill the gaps.
     for database in 0..databases(answers) {
         let name = format!("db{database}");

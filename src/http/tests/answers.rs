@@ -1,6 +1,8 @@
 //! What each route answers.
 
-use super::{Server, ask, exchange, get, page, parse, publish, short_limits, start};
+use super::{Server, ask, exchange, get, page, parse, publish, short_limits, start, start_at};
+use crate::config::{Paths, Web};
+use crate::http::Gate;
 use crate::http::connections::Limits;
 use tokio::io::AsyncWriteExt;
 
@@ -340,4 +342,21 @@ async fn a_client_that_ends_its_side_first_still_gets_its_answer() {
     }
     reload.send(Ok("done".to_owned())).unwrap();
     assert_eq!(parse(&super::rest(&mut stream).await).text(), "done\n");
+}
+
+#[tokio::test]
+async fn the_paths_are_those_of_the_configuration() {
+    let paths = Paths {
+        telemetry: "/m".to_owned(),
+        has_scrape: false,
+    };
+    let gate = Gate::new(&Web::default()).unwrap();
+    let server = start_at(Limits::default(), gate, paths).await;
+    server.board.set_page(page("redis_up 1\n", ""));
+    assert_eq!(get(server.address, "/m").await.status, 200);
+    for path in ["/metrics", "/scrape?target=x", "/probe?target=x"] {
+        assert_eq!(get(server.address, path).await.status, 404, "{path}");
+    }
+    assert_eq!(ask(server.address, "POST", "/m", "").await.status, 405);
+    assert_eq!(ask(server.address, "POST", "/scrape", "").await.status, 404);
 }

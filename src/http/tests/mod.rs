@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::connections::{self, Limits};
 use super::deadline::Times;
 use super::{Counters, Gate, ReloadRequest, Services, bind, routes};
-use crate::config::Web;
+use crate::config::{Paths, Web};
 use crate::encode::Page;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
@@ -55,6 +55,10 @@ async fn start(limits: Limits) -> Server {
 }
 
 async fn start_behind(limits: Limits, gate: Gate) -> Server {
+    start_at(limits, gate, Paths::default()).await
+}
+
+async fn start_at(limits: Limits, gate: Gate, paths: Paths) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let board = Board::default();
@@ -68,6 +72,7 @@ async fn start_behind(limits: Limits, gate: Gate) -> Server {
         board: board.clone(),
         reload,
         gate: gate.clone(),
+        paths,
         counters: counters.clone(),
     };
     let services = Arc::new(services);

@@ -78,6 +78,11 @@ impl Launch {
         self
     }
 
+    /// The port on 127.0.0.1 that it is to serve at.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Adds an environment variable.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -1,0 +1,107 @@
+//! The options of `redis_exporter` that are set, by a flag or a variable. Not their meaning.
+
+use super::meaning::{parse_number, parse_switch};
+use super::notice::Notice;
+use super::{Fate, Flags, OPTIONS, PeerOption, Takes};
+use crate::config::expand::Environment;
+use crate::config::secret::Secret;
+
+/// The options that are set.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Given(Vec<GivenOption>);
+
+/// An option that is set.
+#[derive(Debug)]
+pub(in crate::config) struct GivenOption {
+    pub(in crate::config) option: &'static PeerOption,
+    pub(in crate::config) value: Secret,
+    /// The flag or the variable.
+    pub(in crate::config) place: String,
+}
+
+impl Given {
+    /// A flag goes before its variable. A variable that is not what it should be is left out, as
+    /// `redis_exporter` does, which is said.
+    pub(in crate::config) fn read(
+        flags: &Flags,
+        environment: &Environment<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Self {
+        let is_own = |option: &&PeerOption| matches!(option.fate, Fate::Own(_));
+        let options = OPTIONS.iter().filter(|option| !is_own(option));
+        let given = options.filter_map(|option| {
+            let found = of_flag(option, flags);
+            found.or_else(|| of_variable(option, environment, notices))
+        });
+        Self(given.collect())
+    }
+
+    /// The option of this flag, where it is set to something.
+    pub(in crate::config) fn get(&self, flag: &str) -> Option<&GivenOption> {
+        let mut all = self.0.iter();
+        all.find(|given| given.option.flag == flag && !given.value.expose().is_empty())
+    }
+
+    /// Whether a switch is on.
+    pub(in crate::config) fn is_on(&self, flag: &str) -> bool {
+        let given = self
+            .get(flag)
+            .map(|given| parse_switch(given.value.expose()));
+        given == Some(Ok(true))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &GivenOption> {
+        self.0.iter()
+    }
+}
+
+impl GivenOption {
+    /// Whether this is what holds without it.
+    pub(super) fn is_default(&self) -> bool {
+        let (value, default) = (self.value.expose(), self.option.default);
+        match self.option.takes {
+            Takes::Switch => parse_switch(value) == parse_switch(default),
+            Takes::Number => parse_number(value) == parse_number(default),
+            Takes::Text | Takes::Secret => value == default,
+        }
+    }
+}
+
+fn of_flag(option: &'static PeerOption, flags: &Flags) -> Option<GivenOption> {
+    let value = flags.get(option.flag)?.clone();
+    let place = format!("--{}", option.flag);
+    Some(GivenOption {
+        option,
+        value,
+        place,
+    })
+}
+
+fn of_variable(
+    option: &'static PeerOption,
+    environment: &Environment<'_>,
+    notices: &mut Vec<Notice>,
+) -> Option<GivenOption> {
+    if option.variable.is_empty() {
+        return None;
+    }
+    let text = environment(option.variable).filter(|text| !text.is_empty())?;
+    let checked = match option.takes {
+        Takes::Switch => parse_switch(&text).map(|_| ()),
+        Takes::Number => parse_number(&text).map(|_| ()),
+        Takes::Text | Takes::Secret => Ok(()),
+    };
+    if let Err(refusal) = checked {
+        let text = format!(
+            "{}, so the variable is left out; {}",
+            refusal.what, refusal.remedy
+        );
+        notices.push(Notice::warning(option.variable, text));
+        return None;
+    }
+    Some(GivenOption {
+        option,
+        value: Secret::new(text),
+        place: option.variable.to_owned(),
+    })
+}

@@ -1,0 +1,265 @@
+//! What the value of an option means in terms of the file: a value for its keys. Pure.
+
+use std::time::Duration;
+
+use super::list::{self, KeyOfDatabase};
+use super::lua_pattern::translated;
+use crate::config::document::{Kind, Node, Scalar};
+use crate::config::problem::{Refusal, quoted};
+
+/// The most that `sweep.count` and the least that `sweep.count` may be.
+const BATCH: (u64, u64) = (10, 1000);
+
+/// The same for `keys.max_groups`.
+const GROUPS: (u64, u64) = (1, 1000);
+
+/// As `poll.timeout` in the file.
+const SHORTEST_DURATION: Duration = Duration::from_millis(1);
+
+/// What the value of an option means.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Meaning {
+    /// The keys have this value.
+    Is(Node),
+    /// The keys have this value, or keep the one they have, which is not what was asked for. Says
+    /// why, as the rest of a sentence whose subject is the option.
+    Instead(Option<Node>, String),
+    /// Nothing but the default.
+    Nothing,
+}
+
+/// A text for a key, safe from being taken for a reference to a variable.
+pub(super) fn scalar(text: &str) -> Node {
+    Node::Scalar(Scalar {
+        text: text.replace("${", "$${"),
+        kind: Kind::Text,
+    })
+}
+
+/// A switch for a key.
+pub(super) fn switched(on: bool) -> Node {
+    Node::Scalar(Scalar {
+        text: on.to_string(),
+        kind: Kind::Switch,
+    })
+}
+
+fn numbered(number: u64) -> Node {
+    Node::Scalar(Scalar {
+        text: number.to_string(),
+        kind: Kind::Number,
+    })
+}
+
+/// True or false as Go reads them.
+pub(super) fn parse_switch(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(Refusal::new(
+            "is neither true nor false",
+            "write true or false",
+        )),
+    }
+}
+
+/// A whole number as Go reads them; what is below zero is zero.
+pub(super) fn parse_number(text: &str) -> Result<u64, Refusal> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::new(
+            "is not a whole number",
+            "write digits, as in 100",
+        ));
+    }
+    if text.starts_with('-') {
+        return Ok(0);
+    }
+    Ok(digits.parse().unwrap_or(u64::MAX))
+}
+
+/// The text itself.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
+pub(super) fn text(text: &str) -> Result<Meaning, Refusal> {
+    Ok(Meaning::Is(scalar(text)))
+}
+
+/// True or false.
+pub(super) fn switch(text: &str) -> Result<Meaning, Refusal> {
+    parse_switch(text).map(|on| Meaning::Is(switched(on)))
+}
+
+/// The opposite of what is said.
+pub(super) fn negated(text: &str) -> Result<Meaning, Refusal> {
+    parse_switch(text).map(|on| Meaning::Is(switched(!on)))
+}
+
+/// The COUNT of a SCAN.
+pub(super) fn batch_size(text: &str) -> Result<Meaning, Refusal> {
+    parse_number(text).map(|number| within(number, BATCH))
+}
+
+/// The most groups.
+pub(super) fn most_groups(text: &str) -> Result<Meaning, Refusal> {
+    parse_number(text).map(|number| within(number, GROUPS))
+}
+
+fn within(number: u64, (least, most): (u64, u64)) -> Meaning {
+    let nearest = number.clamp(least, most);
+    if nearest == number {
+        return Meaning::Is(numbered(number));
+    }
+    let why = format!("is not from {least} to {most}: {nearest} holds");
+    Meaning::Instead(Some(numbered(nearest)), why)
+}
+
+/// Whether CONFIG is asked.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
+pub(super) fn config_command(text: &str) -> Result<Meaning, Refusal> {
+    Ok(match text {
+        "-" => Meaning::Is(switched(false)),
+        text if text.eq_ignore_ascii_case("CONFIG") => Meaning::Nothing,
+        _ => Meaning::Instead(
+            Some(switched(false)),
+            "is not honoured: a renamed CONFIG is not asked, and the collector is off; declare \
+             memory_limit in the file where the limit is needed"
+                .to_owned(),
+        ),
+    })
+}
+
+/// True is that no values are shown; false is what holds anyway.
+pub(super) fn no_values(text: &str) -> Result<Meaning, Refusal> {
+    parse_switch(text).map(|on| {
+        if on {
+            Meaning::Is(scalar("off"))
+        } else {
+            Meaning::Nothing
+        }
+    })
+}
+
+/// The oldest version of TLS. The default needs no saying, so that it may stand without a
+/// certificate.
+pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
+    match text {
+        "TLS1.2" => Ok(Meaning::Nothing),
+        "TLS1.3" => Ok(Meaning::Is(scalar("1.3"))),
+        "TLS1.0" | "TLS1.1" => Ok(Meaning::Instead(
+            None,
+            "is not honoured: the oldest version that is spoken is 1.2".to_owned(),
+        )),
+        _ => Err(Refusal::new(
+            "is not a version of TLS",
+            "write TLS1.2 or TLS1.3",
+        )),
+    }
+}
+
+/// A duration as Go writes it: `15s`, `1m30s`, `1.5h`, `250ms`.
+pub(in crate::config) fn duration(text: &str) -> Result<Duration, Refusal> {
+    let refusal = || {
+        Refusal::new(
+            "is not a duration above zero",
+            "write a number with ms, s, m or h, as in 500ms, 15s or 1m30s",
+        )
+    };
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let is_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+        let end = rest.find(|letter| !is_number(letter));
+        let (number, after) = end
+            .and_then(|end| rest.split_at_checked(end))
+            .ok_or_else(refusal)?;
+        let end = after.find(is_number).unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(end).ok_or_else(refusal)?;
+        let number: f64 = number.parse().map_err(|_| refusal())?;
+        seconds += number * seconds_of(unit).ok_or_else(refusal)?;
+        rest = after;
+    }
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| refusal())?;
+    if duration < SHORTEST_DURATION {
+        return Err(refusal());
+    }
+    Ok(duration)
+}
+
+fn seconds_of(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1e-9,
+        "us" | "µs" | "μs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    })
+}
+
+/// Paths of Lua scripts, which may write where nothing else is said.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
+pub(super) fn scripts(text: &str) -> Result<Meaning, Refusal> {
+    let script = |path| {
+        let (file, read_only) = (scalar(path), switched(false));
+        let entries = vec![
+            ("file".to_owned(), file),
+            ("read_only".to_owned(), read_only),
+        ];
+        Node::Map(entries)
+    };
+    let scripts = text.split(',').map(script);
+    Ok(Meaning::Is(Node::List(scripts.collect())))
+}
+
+/// Globs over keys.
+pub(super) fn patterns(text: &str) -> Result<Meaning, Refusal> {
+    let written = |pair: KeyOfDatabase| {
+        let pattern = String::from_utf8(pair.key).map_err(|_| {
+            Refusal::new(
+                "has a pattern that is not UTF-8",
+                "put a ? in the place of each such byte",
+            )
+        })?;
+        Ok(scalar(&format!("db{}={pattern}", pair.database)))
+    };
+    let pairs = list::keys(text)?;
+    let nodes: Result<_, Refusal> = pairs.into_iter().map(written).collect();
+    nodes.map(|nodes| Meaning::Is(Node::List(nodes)))
+}
+
+/// Names of keys, each byte that is not plain as `\xff`.
+pub(super) fn singles(text: &str) -> Result<Meaning, Refusal> {
+    let written = |pair: KeyOfDatabase| {
+        let name: String = pair.key.iter().map(|byte| spelled(*byte)).collect();
+        scalar(&format!("db{}={name}", pair.database))
+    };
+    let pairs = list::keys(text)?;
+    Ok(Meaning::Is(Node::List(
+        pairs.into_iter().map(written).collect(),
+    )))
+}
+
+fn spelled(byte: u8) -> String {
+    if byte.is_ascii_graphic() && byte != b'\\' {
+        char::from(byte).to_string()
+    } else {
+        format!("\\x{byte:02x}")
+    }
+}
+
+/// Lua patterns as regular expressions.
+pub(super) fn groups(text: &str) -> Result<Meaning, Refusal> {
+    let fields = list::fields(text)?;
+    let expressions: Result<Vec<Node>, Refusal> = fields
+        .iter()
+        .map(|pattern| {
+            let expression = translated(pattern).map_err(|Refusal { what, remedy }| {
+                let what = format!("has the Lua pattern {} that {what}", quoted(pattern));
+                Refusal::new(what, remedy)
+            })?;
+            Ok(scalar(&expression))
+        })
+        .collect();
+    expressions.map(|nodes| Meaning::Is(Node::List(nodes)))
+}

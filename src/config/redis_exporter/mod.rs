@@ -1,0 +1,102 @@
+//! The flags and environment variables of `redis_exporter`: how each is read, and what becomes of
+//! it here. The table is in `table`; parsing, start notices and the README derive from it. What
+//! the settings do is not known here.
+
+mod flags;
+mod given;
+mod list;
+mod lua_pattern;
+mod meaning;
+mod notice;
+mod overlay;
+mod table;
+mod words;
+
+pub use flags::Flags;
+pub(super) use given::Given;
+pub(super) use meaning::duration;
+pub use notice::{Notice, Severity};
+pub(super) use overlay::Overlay;
+pub use table::OPTIONS;
+pub(super) use words::normalised;
+
+use super::problem::Refusal;
+use meaning::Meaning;
+
+/// One option of `redis_exporter`.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerOption {
+    /// The name of the flag, without dashes.
+    pub flag: &'static str,
+    /// The environment variable; empty where there is none.
+    pub variable: &'static str,
+    /// The value that `redis_exporter` takes where none is given.
+    pub default: &'static str,
+    /// What a value looks like.
+    pub takes: Takes,
+    /// What becomes of it here.
+    pub fate: Fate,
+    /// For people: what is different here, why it is not needed, or what to do in its place. Part
+    /// of a sentence, without a full stop.
+    pub remark: &'static str,
+}
+
+/// What the value of an option looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Any text.
+    Text,
+    /// A text that no message may show.
+    Secret,
+    /// True or false; the flag alone is true.
+    Switch,
+    /// A whole number.
+    Number,
+}
+
+/// What becomes of an option.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    /// A flag that this program has anyway. Names the setting in the file, where there is one.
+    Own(&'static str),
+    /// It is read where its setting is read. Names the setting.
+    Same(&'static str),
+    /// It is a spelling of keys of the file.
+    Sets(Setting),
+    /// It is accepted; nothing needs to be done for it.
+    NotNeeded,
+    /// It cannot be honoured, which is said at start.
+    NotHonoured,
+}
+
+/// The keys of the file that an option stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    keys: &'static [&'static str],
+    read: fn(&str) -> Result<Meaning, Refusal>,
+}
+
+impl PeerOption {
+    /// What becomes of the option here, for the README.
+    #[must_use]
+    pub fn here(&self) -> String {
+        let what = match self.fate {
+            Fate::Own("") => String::new(),
+            Fate::Own(setting) | Fate::Same(setting) => format!("`{setting}`"),
+            Fate::Sets(setting) => {
+                let keys = setting.keys.iter().map(|key| format!("`{key}`"));
+                keys.collect::<Vec<_>>().join(", ")
+            }
+            Fate::NotNeeded => "not needed".to_owned(),
+            Fate::NotHonoured => "not honoured".to_owned(),
+        };
+        match (what.as_str(), self.remark) {
+            (_, "") => what,
+            ("", remark) => remark.to_owned(),
+            (what, remark) => format!("{what}: {remark}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

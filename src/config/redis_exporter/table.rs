@@ -1,0 +1,108 @@
+//! Every option of `redis_exporter`, in its own order, with what becomes of it here.
+
+use super::meaning::{
+    Meaning, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
+    patterns, scripts, singles, switch, text,
+};
+use super::{Fate, PeerOption, Setting, Takes};
+use crate::config::problem::Refusal;
+
+type Read = fn(&str) -> Result<Meaning, Refusal>;
+
+const fn option(
+    flag: &'static str,
+    variable: &'static str,
+    takes: (Takes, &'static str),
+    fate: Fate,
+    remark: &'static str,
+) -> PeerOption {
+    PeerOption {
+        flag,
+        variable,
+        default: takes.1,
+        takes: takes.0,
+        fate,
+        remark,
+    }
+}
+
+const fn any(default: &'static str) -> (Takes, &'static str) {
+    (Takes::Text, default)
+}
+
+const NOTHING: (Takes, &str) = any("");
+const SECRET: (Takes, &str) = (Takes::Secret, "");
+const OFF: (Takes, &str) = (Takes::Switch, "false");
+const ON: (Takes, &str) = (Takes::Switch, "true");
+
+const fn number(default: &'static str) -> (Takes, &'static str) {
+    (Takes::Number, default)
+}
+
+const fn sets(keys: &'static [&'static str], read: Read) -> Fate {
+    Fate::Sets(Setting { keys, read })
+}
+
+/// Every option of `redis_exporter`.
+#[rustfmt::skip]
+pub static OPTIONS: &[PeerOption] = &[
+    option("redis.addr", "REDIS_ADDR", any("redis://localhost:6379"), Fate::Own("targets[].url"), "`REDIS_URL` goes before the variable; an error beside `targets` in the file, and when empty: list the servers of `/scrape` there"),
+    option("redis.user", "REDIS_USER", NOTHING, Fate::Same("targets[].username"), "the ACL user of the one target, where its URL names none"),
+    option("redis.password", "REDIS_PASSWORD", SECRET, Fate::Same("targets[].password"), "the password of the one target, where its URL has none"),
+    option("redis.password-file", "REDIS_PASSWORD_FILE", NOTHING, Fate::Same("targets[].password_file"), "a file with that password, or a JSON map from addresses to passwords"),
+    option("namespace", "REDIS_EXPORTER_NAMESPACE", any("redis"), sets(&["metric_prefix"], text), "the bundled alerts and dashboards expect `redis`"),
+    option("check-keys", "REDIS_EXPORTER_CHECK_KEYS", NOTHING, sets(&["keys.check"], patterns), "with `keys.values: text`; at most `keys.max_checked` keys are shown"),
+    option("check-single-keys", "REDIS_EXPORTER_CHECK_SINGLE_KEYS", NOTHING, sets(&["keys.check_single"], singles), "with `keys.values: text`"),
+    option("check-key-groups", "REDIS_EXPORTER_CHECK_KEY_GROUPS", NOTHING, sets(&["keys.groups"], groups), "Lua patterns are translated to regular expressions, except `%b`, `%f`, `%1` and `()`, which are an error"),
+    option("check-streams", "REDIS_EXPORTER_CHECK_STREAMS", NOTHING, sets(&["keys.streams"], patterns), ""),
+    option("check-single-streams", "REDIS_EXPORTER_CHECK_SINGLE_STREAMS", NOTHING, sets(&["keys.single_streams"], singles), ""),
+    option("streams-exclude-consumer-metrics", "REDIS_EXPORTER_STREAMS_EXCLUDE_CONSUMER_METRICS", OFF, sets(&["keys.stream_consumers"], negated), ""),
+    option("count-keys", "REDIS_EXPORTER_COUNT_KEYS", NOTHING, sets(&["keys.count"], patterns), "counted by the walk, not at each scrape"),
+    option("check-keys-batch-size", "REDIS_EXPORTER_CHECK_KEYS_BATCH_SIZE", number("1000"), sets(&["sweep.count"], batch_size), "from 10 to 1000; where it is not given, 100"),
+    option("script", "REDIS_EXPORTER_SCRIPT", NOTHING, sets(&["scripts"], scripts), "each with `read_only: false`, as there"),
+    option("lua-script-read-only", "REDIS_EXPORTER_LUA_SCRIPT_READ_ONLY", OFF, sets(&["scripts[].read_only"], switch), ""),
+    option("web.listen-address", "REDIS_EXPORTER_WEB_LISTEN_ADDRESS", any(":9121"), Fate::Own("listen"), "an IP address or `localhost`, and a port"),
+    option("web.telemetry-path", "REDIS_EXPORTER_WEB_TELEMETRY_PATH", any("/metrics"), sets(&["telemetry_path"], text), ""),
+    option("config-command", "REDIS_EXPORTER_CONFIG_COMMAND", any("CONFIG"), sets(&["collectors.config"], config_command), "`-` switches it off, and so does another name, which is said at start"),
+    option("connection-timeout", "REDIS_EXPORTER_CONNECTION_TIMEOUT", any("15s"), Fate::Same("poll.timeout"), "the longest time for one poll, cut to the interval"),
+    option("tls-client-key-file", "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE", NOTHING, sets(&["tls.key_file"], text), ""),
+    option("tls-client-cert-file", "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE", NOTHING, sets(&["tls.cert_file"], text), ""),
+    option("tls-ca-cert-file", "REDIS_EXPORTER_TLS_CA_CERT_FILE", NOTHING, sets(&["tls.ca_file"], text), ""),
+    option("tls-server-name", "REDIS_EXPORTER_TLS_SERVER_NAME", NOTHING, sets(&["tls.server_name"], text), ""),
+    option("tls-server-key-file", "REDIS_EXPORTER_TLS_SERVER_KEY_FILE", NOTHING, sets(&["web.tls.key_file"], text), ""),
+    option("tls-server-cert-file", "REDIS_EXPORTER_TLS_SERVER_CERT_FILE", NOTHING, sets(&["web.tls.cert_file"], text), ""),
+    option("tls-server-ca-cert-file", "REDIS_EXPORTER_TLS_SERVER_CA_CERT_FILE", NOTHING, sets(&["web.tls.client_ca_file"], text), ""),
+    option("tls-server-min-version", "REDIS_EXPORTER_TLS_SERVER_MIN_VERSION", any("TLS1.2"), sets(&["web.tls.min_version"], min_version), "`TLS1.0` and `TLS1.1` are not spoken: 1.2 holds"),
+    option("max-distinct-key-groups", "REDIS_EXPORTER_MAX_DISTINCT_KEY_GROUPS", number("100"), sets(&["keys.max_groups"], most_groups), "from 1 to 1000"),
+    option("debug", "REDIS_EXPORTER_DEBUG", OFF, Fate::Same("log.level"), "as `--log-level=debug`, and goes before it"),
+    option("log-level", "REDIS_EXPORTER_LOG_LEVEL", any("INFO"), Fate::Own("log.level"), ""),
+    option("log-format", "REDIS_EXPORTER_LOG_FORMAT", any("txt"), Fate::Own("log.format"), ""),
+    option("set-client-name", "REDIS_EXPORTER_SET_CLIENT_NAME", ON, sets(&["set_client_name"], switch), "the name is `redis-namespace-exporter`"),
+    option("is-tile38", "REDIS_EXPORTER_IS_TILE38", OFF, sets(&["collectors.tile38"], switch), ""),
+    option("is-cluster", "REDIS_EXPORTER_IS_CLUSTER", OFF, Fate::NotHonoured, "a node shows its own keys; list every node under `targets` in the file"),
+    option("cluster-discover-hostnames", "REDIS_EXPORTER_CLUSTER_DISCOVER_HOSTNAMES", OFF, Fate::NotHonoured, "there is no `/discover-cluster-nodes`; list every node under `targets` in the file"),
+    option("export-client-list", "REDIS_EXPORTER_EXPORT_CLIENT_LIST", OFF, sets(&["clients.list"], switch), ""),
+    option("export-client-port", "REDIS_EXPORTER_EXPORT_CLIENT_PORT", OFF, sets(&["clients.port"], switch), ""),
+    option("version", "", OFF, Fate::Own(""), "prints the version"),
+    option("redis-only-metrics", "REDIS_EXPORTER_REDIS_ONLY_METRICS", OFF, sets(&["process_metrics"], negated), "leaves out `process_*` and `redis_exporter_build_info`"),
+    option("include-go-runtime-metrics", "REDIS_EXPORTER_INCLUDE_GO_RUNTIME_METRICS", OFF, Fate::NotNeeded, "there is no Go runtime"),
+    option("ping-on-connect", "REDIS_EXPORTER_PING_ON_CONNECT", OFF, Fate::NotNeeded, "every poll asks PING and shows how long it took"),
+    option("include-config-metrics", "REDIS_EXPORTER_INCL_CONFIG_METRICS", OFF, sets(&["collectors.config_values"], switch), ""),
+    option("include-modules-metrics", "REDIS_EXPORTER_INCL_MODULES_METRICS", OFF, sets(&["collectors.modules"], switch), ""),
+    option("include-search-indexes-metrics", "REDIS_EXPORTER_INCL_SEARCH_INDEXES_METRICS", OFF, sets(&["collectors.search_indexes"], switch), ""),
+    option("include-sentinel-peer-info", "REDIS_EXPORTER_INCL_SENTINEL_PEER_INFO", OFF, sets(&["collectors.sentinel_peers"], switch), ""),
+    option("check-search-indexes", "REDIS_EXPORTER_CHECK_SEARCH_INDEXES", any(".*"), sets(&["search_indexes"], text), ""),
+    option("disable-exporting-key-values", "REDIS_EXPORTER_DISABLE_EXPORTING_KEY_VALUES", OFF, sets(&["keys.values"], no_values), "true is `off`"),
+    option("exclude-latency-histogram-metrics", "REDIS_EXPORTER_EXCLUDE_LATENCY_HISTOGRAM_METRICS", OFF, sets(&["collectors.latency_histogram", "collectors.latency"], negated), ""),
+    option("redact-config-metrics", "REDIS_EXPORTER_REDACT_CONFIG_METRICS", ON, Fate::NotHonoured, "a setting that may hold a secret is always shown as `***`"),
+    option("include-system-metrics", "REDIS_EXPORTER_INCL_SYSTEM_METRICS", OFF, sets(&["collectors.system_memory"], switch), ""),
+    option("include-rdb-file-size-metric", "REDIS_EXPORTER_INCL_RDB_FILE_SIZE_METRIC", OFF, sets(&["collectors.rdb_file_size"], switch), ""),
+    option("skip-tls-verification", "REDIS_EXPORTER_SKIP_TLS_VERIFICATION", OFF, sets(&["tls.insecure_skip_verify"], switch), ""),
+    option("skip-checkkeys-for-role-master", "REDIS_EXPORTER_SKIP_CHECKKEYS_FOR_ROLE_MASTER", OFF, Fate::NotHonoured, "name a replica in `sweep.from`, or set `sweep.enabled` to false for a primary"),
+    option("basic-auth-username", "REDIS_EXPORTER_BASIC_AUTH_USERNAME", NOTHING, sets(&["web.basic_auth.username"], text), "an error without a password"),
+    option("basic-auth-password", "REDIS_EXPORTER_BASIC_AUTH_PASSWORD", SECRET, sets(&["web.basic_auth.password"], text), "an error without a user name"),
+    option("basic-auth-hash-password", "REDIS_EXPORTER_BASIC_AUTH_HASH_PASSWORD", SECRET, sets(&["web.basic_auth.password_hash"], text), "an error without a user name; at most 15 rounds"),
+    option("disable-scrape-endpoint", "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", OFF, sets(&["scrape_endpoint"], negated), "`/probe` goes with it"),
+    option("include-metrics-for-empty-databases", "REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES", ON, sets(&["empty_databases"], switch), ""),
+    option("append-instance-role-label", "REDIS_EXPORTER_APPEND_INSTANCE_ROLE_LABEL", OFF, Fate::NotHonoured, "join with `redis_instance_info`, which has the label `role`"),
+];

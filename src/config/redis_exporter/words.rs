@@ -1,0 +1,88 @@
+//! The spellings of Go's flags to ours: `-flag value`, `-flag=value`. Pure.
+
+use std::ffi::{OsStr, OsString};
+
+use super::{OPTIONS, Takes};
+
+/// The words of a command line, with two dashes before each long flag. A flag that takes a value
+/// keeps it in one word, so that a value may start with a dash.
+pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words = words.into_iter();
+    let mut normalised: Vec<OsString> = words.next().into_iter().collect();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            normalised.push(word);
+            break;
+        }
+        let Some(flag) = word.to_str().and_then(long_flag) else {
+            normalised.push(word);
+            continue;
+        };
+        let mut joined = OsString::from(format!("--{flag}"));
+        if takes_next(flag)
+            && let Some(value) = words.next()
+        {
+            joined.push(OsStr::new("="));
+            joined.push(value);
+        }
+        normalised.push(joined);
+    }
+    normalised.extend(words);
+    normalised
+}
+
+/// The flag without its dashes; none of what is no flag, or one of a single letter as `-h`.
+fn long_flag(word: &str) -> Option<&str> {
+    let after_one = word.strip_prefix('-')?;
+    match after_one.strip_prefix('-') {
+        Some(flag) => Some(flag),
+        None => (after_one.chars().nth(1).is_some()).then_some(after_one),
+    }
+}
+
+fn takes_next(flag: &str) -> bool {
+    let option = OPTIONS.iter().find(|option| option.flag == flag);
+    option.is_some_and(|option| option.takes != Takes::Switch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[&str]) -> Vec<String> {
+        normalised(words.iter().map(OsString::from))
+            .into_iter()
+            .map(|word| word.into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        for (words, expected) in [
+            (&["x"][..], &["x"][..]),
+            (&[], &[]),
+            (&["x", "-debug"], &["x", "--debug"]),
+            (
+                &["x", "-debug=false", "once"],
+                &["x", "--debug=false", "once"],
+            ),
+            (&["x", "-redis.addr", "h:1"], &["x", "--redis.addr=h:1"]),
+            (&["x", "--redis.addr", "h:1"], &["x", "--redis.addr=h:1"]),
+            (&["x", "-check-keys=a=b"], &["x", "--check-keys=a=b"]),
+            (
+                &["x", "--redis.password", "-a"],
+                &["x", "--redis.password=-a"],
+            ),
+            (&["x", "-redis.password"], &["x", "--redis.password"]),
+            (&["x", "-h", "-V", "-"], &["x", "-h", "-V", "-"]),
+            (&["x", "-colour", "red"], &["x", "--colour", "red"]),
+            (
+                &["x", "--poll.interval", "1s"],
+                &["x", "--poll.interval", "1s"],
+            ),
+            (&["x", "--", "-debug"], &["x", "--", "-debug"]),
+        ] {
+            assert_eq!(of(words), expected, "{words:?}");
+        }
+    }
+}
