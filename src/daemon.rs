@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::config::{self, Arguments, Config, Names, Problem, Target};
+use crate::config::{self, Arguments, Config, Problem, Target};
 use crate::fleet::Fleet;
 use crate::http::{self, Counters, ReloadRequest};
+use crate::metric::Names;
 use crate::page;
 use crate::publish::Board;
 use crate::supervise::supervise;

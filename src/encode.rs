@@ -10,7 +10,7 @@ use std::iter::Peekable;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::config::Names;
+use crate::metric::Names;
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Snapshot, Summary, Unit, Value};
 
 /// A page ready to be served: the text, and the same compressed.
@@ -346,7 +346,7 @@ fn write_number(text: &mut Vec<u8>, number: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Names;
+    use crate::metric::Names;
     use crate::metric::{Family, source};
     use proptest::prelude::*;
 

@@ -571,6 +571,24 @@ fn cut(value: &str) -> &str {
     value.get(..end).unwrap_or_default()
 }
 
+/// Under which names metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
+    pub legacy: bool,
+    /// What stands in the place of `redis` at the start of each name, where that is another word.
+    pub prefix: Option<String>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            legacy: true,
+            prefix: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

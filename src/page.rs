@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use crate::config::Names;
 use crate::encode::{Labelled, Page, encode};
+use crate::metric::Names;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
 use crate::telemetry::Telemetry;

@@ -345,7 +345,7 @@ fn opts<const LABELS: usize>(family: &'static Family<LABELS>) -> Opts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Names;
+    use crate::metric::Names;
 
     #[test]
     fn every_reason_of_a_target_starts_at_zero_and_goes_with_it() {

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
-use redis_namespace_exporter::config::Names;
 use redis_namespace_exporter::encode::encode;
+use redis_namespace_exporter::metric::Names;
 use redis_namespace_exporter::metric::{Family, Snapshot, Unit, source};
 
 use crate::Outcome;

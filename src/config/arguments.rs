@@ -59,7 +59,7 @@ pub struct Arguments {
         value_name = "ADDRESS",
         value_parser = unit::listen_address,
         help = "Where to serve /metrics [env: REDIS_EXPORTER_WEB_LISTEN_ADDRESS] \
-                [default: 0.0.0.0:9121]"
+                [default: :9121]"
     )]
     pub listen: Option<SocketAddr>,
 
@@ -271,7 +271,7 @@ mod tests {
         .unwrap();
         assert_eq!(arguments.config, Some(PathBuf::from("/etc/exporter.yaml")));
         assert_eq!(arguments.redis_addr, Some(Secret::new("rediss://h:1")));
-        assert_eq!(arguments.listen.unwrap().to_string(), "0.0.0.0:9122");
+        assert_eq!(arguments.listen.unwrap().to_string(), "[::]:9122");
         assert_eq!(arguments.poll_timeout, Some(Duration::from_secs(3)));
         assert_eq!(arguments.log_level, Some(Level::DEBUG));
         assert_eq!(arguments.log_format, Some(LogFormat::Text));

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,7 @@ pub use target::{CollectorChoice, Password, Target};
 pub use tls::{Identity, Tls};
 pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
+use crate::metric::Names;
 use document::Node;
 use problem::Refusal;
 use redis_exporter::{Given, Notice, Overlay};
@@ -98,7 +99,7 @@ const LOG_KEYS: &[&str] = &["level", "format"];
 const LARGEST_FILE: u64 = 1 << 20;
 
 const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9121);
+    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9121);
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,15 +126,6 @@ pub struct Config {
     pub notices: Vec<Notice>,
 }
 
-/// Under which names metrics are served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
-    /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
-    pub legacy: bool,
-    /// What stands in the place of `redis` at the start of each name, where that is another word.
-    pub prefix: Option<String>,
-}
-
 /// What is served, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -141,15 +133,6 @@ pub struct Paths {
     pub telemetry: String,
     /// Whether there are pages of single targets.
     pub has_scrape: bool,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self {
-            legacy: true,
-            prefix: None,
-        }
-    }
 }
 
 impl Default for Paths {
@@ -480,9 +463,9 @@ fn connection_timeout(
         return file;
     };
     let place = given.place.clone();
-    match redis_exporter::duration(given.value.expose()) {
+    match redis_exporter::time_out(given.value.expose()) {
         Ok(value) => {
-            let value = value.min(longest);
+            let value = value.map_or(longest, |value| value.min(longest));
             Ok(Some(Placed { value, place }))
         }
         Err(refusal) => {

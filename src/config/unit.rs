@@ -1,6 +1,6 @@
 //! Text to durations, sizes and the other single values. Not their place in a file.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,13 +151,13 @@ pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// Where to listen: an IP address and a port. Go's `:9121` means every IPv4 address.
+/// Where to listen: an IP address and a port. Go's `:9121` means every address of IPv6 and IPv4.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
     let address = match text.strip_prefix(':') {
         Some(port) => port
             .parse()
             .ok()
-            .map(|port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+            .map(|port: u16| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
         None => match text.strip_prefix("localhost:") {
             Some(port) => port
                 .parse()
@@ -208,7 +208,8 @@ pub(crate) fn path(text: &str) -> Result<String, Refusal> {
 /// The least severe events that are logged.
 pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
     match text.to_ascii_lowercase().as_str() {
-        "error" => Ok(Level::ERROR),
+        // The last two are worse than an error to redis_exporter.
+        "error" | "fatal" | "panic" => Ok(Level::ERROR),
         "warn" | "warning" => Ok(Level::WARN),
         "info" => Ok(Level::INFO),
         "debug" => Ok(Level::DEBUG),
@@ -332,7 +333,7 @@ mod tests {
     fn listen_addresses_take_the_spelling_of_go() {
         for (text, address) in [
             ("0.0.0.0:9121", "0.0.0.0:9121"),
-            (":9121", "0.0.0.0:9121"),
+            (":9121", "[::]:9121"),
             ("127.0.0.1:0", "127.0.0.1:0"),
             ("[::]:9121", "[::]:9121"),
             ("localhost:9122", "127.0.0.1:9122"),

@@ -3,7 +3,7 @@
 //! It is for container images that hold nothing but the binary.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 const TIME: Duration = Duration::from_secs(2);
@@ -33,7 +33,8 @@ pub fn health(listen: SocketAddr) -> Result<(), String> {
 fn reachable(listen: IpAddr) -> IpAddr {
     match listen {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        // It takes IPv4 too, and is only that where the machine has no IPv6.
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     }
 }
@@ -120,7 +121,7 @@ mod tests {
     fn every_interface_is_asked_over_loopback() {
         for (listen, asked) in [
             ("0.0.0.0", "127.0.0.1"),
-            ("::", "::1"),
+            ("::", "127.0.0.1"),
             ("10.0.0.1", "10.0.0.1"),
         ] {
             assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);

@@ -17,10 +17,11 @@ mod routes;
 mod target;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use prometheus::IntCounter;
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -62,13 +63,37 @@ pub struct Counters {
     pub unauthorized_requests: IntCounter,
 }
 
+/// Connections that the system keeps until they are accepted, as tokio has it.
+const BACKLOG: i32 = 1024;
+
 /// Listens at an address.
 ///
 /// # Errors
 ///
 /// What the system says, as that the address is in use.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+    if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return TcpListener::bind(address).await;
+    }
+    match bind_everywhere(address) {
+        // A machine without IPv6 still has every IPv4 address.
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            TcpListener::bind(fallback).await.map_err(|_| error)
+        }
+        bound => bound,
+    }
+}
+
+/// Listens at every address of IPv6 and IPv4, whatever the system does of its own accord.
+fn bind_everywhere(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+    socket.set_only_v6(false)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Serves until `shutdown` is done, then lets requests that are under way finish, for 4 seconds at

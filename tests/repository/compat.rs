@@ -9,8 +9,8 @@ use std::fs;
 
 use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::collector::{ALL, Answers, Circumstances, FollowUp};
-use redis_namespace_exporter::config::Names;
 use redis_namespace_exporter::encode::{encode, spellings};
+use redis_namespace_exporter::metric::Names;
 use redis_namespace_exporter::metric::{Descriptor, Snapshot};
 use redis_namespace_exporter::reply::Reply;
 

@@ -15,12 +15,12 @@ use redis_namespace_exporter::collector::{
     ALL, Answers, Circumstances, Collector, FollowUp, Question, Server,
 };
 use redis_namespace_exporter::config::{
-    ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Names, Pattern,
+    ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Pattern,
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::encode;
 use redis_namespace_exporter::info::Info;
-use redis_namespace_exporter::metric::Snapshot;
+use redis_namespace_exporter::metric::{Names, Snapshot};
 use redis_namespace_exporter::namespace::keys::stream::{Limits, Stream};
 use redis_namespace_exporter::reply::Reply;
 

@@ -22,14 +22,14 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("glob", &[]),
     ("label", &[]),
     ("pattern", &["glob"]),
-    ("config", &["glob", "pattern", "tls"]),
+    ("config", &["glob", "metric", "pattern", "tls"]),
     (
         "collector",
         &["config", "glob", "info", "label", "metric", "reply"],
     ),
-    ("encode", &["config", "metric"]),
+    ("encode", &["metric"]),
     ("outcome", &["failure", "metric"]),
-    ("telemetry", &["config", "encode", "failure", "metric"]),
+    ("telemetry", &["encode", "failure", "metric"]),
     ("publish", &["encode", "failure", "metric"]),
     ("connection", &["config", "failure", "reply", "tls"]),
     (
@@ -68,10 +68,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    (
-        "page",
-        &["config", "encode", "metric", "publish", "telemetry"],
-    ),
+    ("page", &["encode", "metric", "publish", "telemetry"]),
     (
         "http",
         &["config", "encode", "failure", "metric", "publish", "tls"],
@@ -110,6 +107,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "encode",
             "fleet",
             "http",
+            "metric",
             "page",
             "poll",
             "publish",

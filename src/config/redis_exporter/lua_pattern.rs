@@ -170,6 +170,7 @@ impl Reader<'_> {
             return Ok(());
         }
         match self.bytes {
+            [b'-', b'%', ..] => return Err(refusal("has a range that ends in %")),
             [b'-', last, ..] if *last != b']' => {
                 let last = *last;
                 self.next();
@@ -286,6 +287,7 @@ mod tests {
             ("[a", "[ without ]"),
             ("[]", "[ without ]"),
             ("a%", "ends in a %"),
+            ("[a-%]]", "ends in %"),
             ("%y", "no class"),
         ] {
             let refusal = translated(pattern).unwrap_err();

@@ -156,8 +156,17 @@ pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
     }
 }
 
+/// A time-out as Go writes it; 0 is none.
+pub(in crate::config) fn time_out(text: &str) -> Result<Option<Duration>, Refusal> {
+    let zero = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    if zero.parse() == Ok(0.0) {
+        return Ok(None);
+    }
+    duration(text).map(Some)
+}
+
 /// A duration as Go writes it: `15s`, `1m30s`, `1.5h`, `250ms`.
-pub(in crate::config) fn duration(text: &str) -> Result<Duration, Refusal> {
+fn duration(text: &str) -> Result<Duration, Refusal> {
     let refusal = || {
         Refusal::new(
             "is not a duration above zero",

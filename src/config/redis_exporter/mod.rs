@@ -14,7 +14,7 @@ mod words;
 
 pub use flags::Flags;
 pub(super) use given::Given;
-pub(super) use meaning::duration;
+pub(super) use meaning::time_out;
 pub use notice::{Notice, Severity};
 pub(super) use overlay::Overlay;
 pub use table::OPTIONS;

@@ -1,11 +1,21 @@
 //! What is set by options of `redis_exporter`, as keys over those of the file. Pure.
 
 use super::given::{Given, GivenOption};
-use super::meaning::{Meaning, scalar};
+use super::meaning::{Meaning, scalar, switched};
 use super::notice::Notice;
 use super::{Fate, Setting};
 use crate::config::document::Node;
 use crate::config::problem::Problem;
+
+/// The options for which the keyspace is walked.
+const OF_THE_WALK: [&str; 6] = [
+    "check-keys",
+    "check-single-keys",
+    "check-key-groups",
+    "check-streams",
+    "check-single-streams",
+    "count-keys",
+];
 
 /// Keys that go before the file.
 #[derive(Debug, Default)]
@@ -37,6 +47,7 @@ impl Overlay {
                 .iter()
                 .any(|flag| given.get(flag).is_some()),
         };
+        notices.extend(unread_password_file(given));
         for item in given.all() {
             if let Fate::Sets(setting) = item.option.fate {
                 overlay.add(item, setting, notices, problems);
@@ -44,7 +55,19 @@ impl Overlay {
                 notices.extend(notice_of(item));
             }
         }
+        overlay.walk_for_keys(given);
         overlay
+    }
+
+    /// Keys are looked at by the walk, which the file may have switched off.
+    fn walk_for_keys(&mut self, given: &Given) {
+        if let Some(item) = OF_THE_WALK.iter().find_map(|flag| given.get(flag)) {
+            self.settings.push(Placed {
+                key: "sweep.enabled",
+                node: switched(true),
+                place: item.place.clone(),
+            });
+        }
     }
 
     fn add(
@@ -113,6 +136,14 @@ impl Overlay {
     }
 }
 
+/// As with `redis_exporter`, the password goes before the file.
+fn unread_password_file(given: &Given) -> Option<Notice> {
+    given.get("redis.password")?;
+    let file = given.get("redis.password-file")?;
+    let text = "is not read, as a password is given beside it; keep one of the two";
+    Some(Notice::info(&file.place, text))
+}
+
 /// What is to be said about an option that sets nothing, where it is not at its default.
 fn notice_of(item: &GivenOption) -> Option<Notice> {
     if item.is_default() {
@@ -140,8 +171,8 @@ fn put_in_each(list: &mut Node, path: &str, value: &Node) {
     }
 }
 
-/// Puts a value at a path; `[]` in it is each item of a list. Where the document has something else than a map on the way, it stays
-/// as it is, for its reader to report.
+/// Puts a value at a path; `[]` in it is each item of a list. Where the document has something
+/// else than a map on the way, it stays as it is, for its reader to report.
 fn put(document: &mut Node, path: &str, value: &Node, replace: bool) {
     if *document == Node::Nothing {
         *document = Node::Map(Vec::new());

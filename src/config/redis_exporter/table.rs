@@ -63,7 +63,7 @@ pub static OPTIONS: &[PeerOption] = &[
     option("lua-script-read-only", "REDIS_EXPORTER_LUA_SCRIPT_READ_ONLY", OFF, sets(&["scripts[].read_only"], switch), ""),
     option("web.listen-address", "REDIS_EXPORTER_WEB_LISTEN_ADDRESS", any(":9121"), Fate::Own("listen"), "an IP address or `localhost`, and a port"),
     option("web.telemetry-path", "REDIS_EXPORTER_WEB_TELEMETRY_PATH", any("/metrics"), sets(&["telemetry_path"], text), ""),
-    option("config-command", "REDIS_EXPORTER_CONFIG_COMMAND", any("CONFIG"), sets(&["collectors.config"], config_command), "`-` switches it off, and so does another name, which is said at start"),
+    option("config-command", "REDIS_EXPORTER_CONFIG_COMMAND", any("CONFIG"), sets(&["collectors.config", "collectors.commandlog", "collectors.config_values", "collectors.rdb_file_size"], config_command), "`-` switches it off, and so does another name, which is said at start"),
     option("connection-timeout", "REDIS_EXPORTER_CONNECTION_TIMEOUT", any("15s"), Fate::Same("poll.timeout"), "the longest time for one poll, cut to the interval"),
     option("tls-client-key-file", "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE", NOTHING, sets(&["tls.key_file"], text), ""),
     option("tls-client-cert-file", "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE", NOTHING, sets(&["tls.cert_file"], text), ""),

@@ -51,24 +51,32 @@ fn options_set_the_keys_that_do_the_same() {
         (
             "check-keys",
             "db1=a*,b",
-            "keys: {check: [db1=a*, db0=b], values: text}",
+            "keys: {check: [db1=a*, db0=b], values: text}\nsweep: {enabled: true}",
         ),
         (
             "check-single-keys",
             "a b",
-            "keys: {check_single: ['db0=a\\x20b'], values: text}",
+            "keys: {check_single: ['db0=a\\x20b'], values: text}\nsweep: {enabled: true}",
         ),
         (
             "count-keys",
             "db0=session:*",
-            "keys: {count: ['db0=session:*']}",
+            "keys: {count: ['db0=session:*']}\nsweep: {enabled: true}",
         ),
-        ("count-keys", "$${x}", "keys: {count: ['db0=$$${x}']}"),
-        ("check-streams", "s*", "keys: {streams: [db0=s*]}"),
+        (
+            "count-keys",
+            "$${x}",
+            "keys: {count: ['db0=$$${x}']}\nsweep: {enabled: true}",
+        ),
+        (
+            "check-streams",
+            "s*",
+            "keys: {streams: [db0=s*]}\nsweep: {enabled: true}",
+        ),
         (
             "check-single-streams",
             "s",
-            "keys: {single_streams: [db0=s]}",
+            "keys: {single_streams: [db0=s]}\nsweep: {enabled: true}",
         ),
         (
             "streams-exclude-consumer-metrics",
@@ -78,7 +86,7 @@ fn options_set_the_keys_that_do_the_same() {
         (
             "check-key-groups",
             "^(.*):",
-            "keys: {groups: ['(?s-u)^(.*):']}",
+            "keys: {groups: ['(?s-u)^(.*):']}\nsweep: {enabled: true}",
         ),
         ("check-keys-batch-size", "500", "sweep: {count: 500}"),
         ("max-distinct-key-groups", "7", "keys: {max_groups: 7}"),
@@ -89,7 +97,11 @@ fn options_set_the_keys_that_do_the_same() {
         ),
         ("disable-exporting-key-values", "false", ""),
         ("web.telemetry-path", "/m", "telemetry_path: /m"),
-        ("config-command", "-", "collectors: {config: false}"),
+        (
+            "config-command",
+            "-",
+            "collectors: {config: false, commandlog: false, config_values: false, rdb_file_size: false}",
+        ),
         ("config-command", "config", ""),
         ("set-client-name", "F", "set_client_name: false"),
         (
@@ -154,12 +166,13 @@ fn a_file_keeps_what_no_option_says() {
         ("REDIS_EXPORTER_NAMESPACE", "x"),
     ];
     let found = of_variables(&pairs, "keys: {check: [b], values: number, max_groups: 3}");
-    let expected = "keys: {check: [db0=a], values: number, max_groups: 3}\nmetric_prefix: x";
+    let expected = "keys: {check: [db0=a], values: number, max_groups: 3}\n\
+                    metric_prefix: x\nsweep: {enabled: true}";
     assert_eq!(found.document, document::read(expected).unwrap());
     let broken = of_variables(&pairs, "keys: [a]").document;
     assert_eq!(
         broken,
-        document::read("keys: [a]\nmetric_prefix: x").unwrap()
+        document::read("keys: [a]\nmetric_prefix: x\nsweep: {enabled: true}").unwrap()
     );
 }
 
@@ -183,7 +196,7 @@ fn values_are_not_shown_where_that_is_switched_off() {
         ("REDIS_EXPORTER_CHECK_KEYS", "a"),
         ("REDIS_EXPORTER_DISABLE_EXPORTING_KEY_VALUES", "true"),
     ];
-    let expected = "keys: {check: [db0=a], values: 'off'}";
+    let expected = "keys: {check: [db0=a], values: 'off'}\nsweep: {enabled: true}";
     assert_eq!(
         of_variables(&pairs, "").document,
         document::read(expected).unwrap()
@@ -288,7 +301,7 @@ fn durations_are_those_of_go() {
         ("1500000us", 1.5),
         ("1h0m0.5s", 3600.5),
     ] {
-        let found = duration(text).unwrap().as_secs_f64();
+        let found = time_out(text).unwrap().unwrap().as_secs_f64();
         assert!((found - seconds).abs() < 1e-9, "{text}: {found}");
     }
     for text in [
@@ -296,13 +309,38 @@ fn durations_are_those_of_go() {
         "15",
         "s",
         "-1s",
-        "0s",
         "1d",
         "1..5s",
         "1s2",
         "1e400h",
         "9999999999999999999999h",
     ] {
-        assert!(duration(text).is_err(), "{text}");
+        assert!(time_out(text).is_err(), "{text}");
     }
+    for text in ["0", "0s", "0ms"] {
+        assert_eq!(time_out(text), Ok(None), "{text}");
+    }
+}
+
+#[test]
+fn keys_are_walked_for_even_where_the_file_has_no_walk() {
+    let outcome = of_variables(
+        &[("REDIS_EXPORTER_COUNT_KEYS", "a*")],
+        "sweep: {enabled: false, count: 50}",
+    );
+    let expected = "sweep: {enabled: true, count: 50}\nkeys: {count: [db0=a*]}";
+    assert_eq!(outcome.document, document::read(expected).unwrap());
+}
+
+#[test]
+fn a_password_file_that_is_not_read_is_named() {
+    let outcome = of_variables(
+        &[("REDIS_PASSWORD", "hunter2"), ("REDIS_PASSWORD_FILE", "/f")],
+        "",
+    );
+    let [notice] = &*outcome.notices else {
+        panic!("{:?}", outcome.notices);
+    };
+    assert_eq!(notice.place, "REDIS_PASSWORD_FILE");
+    assert!(!notice.text.contains("hunter2"));
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::meaning::parse_switch;
 use super::{OPTIONS, Takes};
 
 /// The words of a command line, with two dashes before each long flag. A flag that takes a value
@@ -18,6 +19,12 @@ pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -
             normalised.push(word);
             continue;
         };
+        if let Some(asked) = flag.strip_prefix("version=") {
+            if parse_switch(asked) != Ok(false) {
+                normalised.push(OsString::from("--version"));
+            }
+            continue;
+        }
         let mut joined = OsString::from(format!("--{flag}"));
         if takes_next(flag)
             && let Some(value) = words.next()
@@ -81,6 +88,8 @@ mod tests {
                 &["x", "--poll.interval", "1s"],
             ),
             (&["x", "--", "-debug"], &["x", "--", "-debug"]),
+            (&["x", "-version=true"], &["x", "--version"]),
+            (&["x", "-version=false", "once"], &["x", "once"]),
         ] {
             assert_eq!(of(words), expected, "{words:?}");
         }

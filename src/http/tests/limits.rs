@@ -216,6 +216,15 @@ async fn a_refused_client_may_send_on_for_a_while_without_a_reset() {
 }
 
 #[tokio::test]
+async fn every_address_is_that_of_ipv4_too() {
+    let listener = bind("[::]:0".parse().unwrap()).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connecting = TcpStream::connect(("127.0.0.1", port));
+    let (accepted, connected) = tokio::join!(listener.accept(), connecting);
+    assert!(accepted.is_ok() && connected.is_ok());
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_connection_only() {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
