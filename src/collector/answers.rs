@@ -55,8 +55,8 @@ pub struct Circumstances {
     /// The size of the RDB file as the exporter sees it, in bytes. It is known only after the
     /// questions are answered, for they may tell where the file is.
     pub rdb_file_size: Option<u64>,
-    /// Whether scripts are not to be run, because they took too long.
-    pub scripts_rest: bool,
+    /// Scripts that are not to be run for now, because they broke the connection or took too long.
+    pub resting: Vec<FollowUp>,
     /// What the poll before left.
     pub remembered: Remembered,
 }

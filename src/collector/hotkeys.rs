@@ -1,9 +1,8 @@
 //! HOTKEYS GET: the keys that a running tracking session finds to take the most CPU time and
 //! network traffic. It never starts a session: that is for people to decide.
 
-use std::borrow::Cow;
-
 use super::{Answers, Collector, Flavour, Question};
+use crate::label::label_text;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -125,7 +124,7 @@ fn read_keys(family: &'static Family<1>, list: &[Reply], snapshot: &mut Snapshot
     for pair in list.chunks_exact(2).take(MOST_KEYS) {
         let [key, value] = pair else { continue };
         if let (Some(key), Some(value)) = (key.bytes(), value.integer()) {
-            snapshot.push(family, [&name(key)], float(value));
+            snapshot.push(family, [&label_text(key)], float(value));
         }
     }
 }
@@ -146,11 +145,6 @@ fn field<'a>(session: &'a [Reply], family: &Descriptor) -> Option<&'a Reply> {
 
 fn integer(session: &[Reply], family: &Family<0>) -> Option<f64> {
     field(session, family.descriptor())?.integer().map(float)
-}
-
-/// A key as the text of a label. Bytes that are no text stay apart from each other.
-fn name(key: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(key).map_or_else(|_| key.escape_ascii().to_string().into(), Cow::Borrowed)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]

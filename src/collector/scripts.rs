@@ -48,12 +48,21 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    if answers.circumstances.scripts_rest {
+    if is_loading(answers) {
         return Vec::new();
     }
     let server = Server::from_info(&answers.info);
     let scripts = answers.circumstances.options.scripts.iter();
-    scripts.map(|script| question(script, &server)).collect()
+    let resting = &answers.circumstances.resting;
+    scripts
+        .map(|script| question(script, &server))
+        .filter(|question| !resting.contains(question))
+        .collect()
+}
+
+/// A server that loads its data refuses every script, and counts each refusal as an error.
+fn is_loading(answers: &Answers<'_>) -> bool {
+    answers.info.get("loading") == Some("1")
 }
 
 /// The script, without keys and arguments.
@@ -67,9 +76,12 @@ fn question(script: &Script, server: &Server) -> FollowUp {
 }
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    if is_loading(answers) {
+        return;
+    }
     let server = Server::from_info(&answers.info);
     for script in &answers.circumstances.options.scripts {
-        // One that was refused for good is not asked again, and none is while they rest: without
+        // One that was refused for good is not asked again, and none is while it rests: without
         // an answer it fails.
         let reply = answers.follow_up(&question(script, &server));
         let result = reply.map_or(0.0, |reply| read_values(&script.name, reply, snapshot));
@@ -194,15 +206,31 @@ mod tests {
     }
 
     #[test]
-    fn scripts_that_rest_are_not_run_and_have_failed() {
+    fn a_script_that_rests_is_not_run_and_has_failed() {
+        let info = "redis_version:7.0.15\r\n";
+        let scripts = vec![script("a", "x", true), script("b", "y", true)];
+        let resting = vec![FollowUp::alone("+eval_ro", ["EVAL_RO", "x", "0"])];
         let circumstances = Circumstances {
-            scripts_rest: true,
-            ..circumstances(vec![script("a", "x", true)])
+            resting,
+            ..circumstances(scripts)
         };
-        let answers = Answers::new("", &circumstances, Vec::new());
+        let answers = Answers::new(info, &circumstances, Vec::new());
+        let b = FollowUp::alone("+eval_ro", ["EVAL_RO", "y", "0"]);
+        assert_eq!(follow_ups(&answers), [b]);
+        let answer = |_: &FollowUp| Some(Reply::Nil);
+        let seen = reading::of_two_rounds(&COLLECTOR, info, circumstances.clone(), &[], &answer);
+        let expected = ["redis_script_result{a} 0", "redis_script_result{b} 2"];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn scripts_are_not_run_while_the_server_loads() {
+        let info = "redis_version:7.0.15\r\nloading:1\r\n";
+        let circumstances = circumstances(vec![script("a", "x", true)]);
+        let answers = Answers::new(info, &circumstances, Vec::new());
         assert_eq!(follow_ups(&answers), []);
-        let seen = reading::of(&COLLECTOR, "", circumstances.clone(), &[]);
-        assert_eq!(seen, ["redis_script_result{a} 0"]);
+        let seen = reading::of(&COLLECTOR, info, circumstances.clone(), &[]);
+        assert!(seen.is_empty(), "{seen:?}");
     }
 
     #[test]

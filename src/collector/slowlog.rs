@@ -69,6 +69,14 @@ static UNSEEN: Family<0> = Family::counter(
 /// The most new entries that one poll reads. It bounds the reply to about half a megabyte.
 const MOST_NEW_ENTRIES: u64 = 128;
 
+/// Entries that are asked for on top of the new ones: some come between the two questions of a poll,
+/// if only those about what the poll itself asked, and a reply begins with the newest.
+const MARGIN: u64 = 16;
+
+/// What stands for a command that commandstats does not name, as one with a secret name of
+/// `rename-command`.
+const OTHER: &str = "other";
+
 /// The most commands that are told apart. Servers have fewer than this.
 const MOST_COMMANDS: usize = 1024;
 
@@ -89,10 +97,15 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 /// What was counted of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SlowCommands {
     /// The number of the entry that comes next, where the log was seen before.
     next: Option<u64>,
+    /// Whether the log was seen empty, and nothing before. SLOWLOG RESET keeps the numbers, so that
+    /// of the entry that comes next is not known.
+    was_empty: bool,
+    /// When the log was last seen, in seconds since the epoch.
+    seen_at: f64,
     /// How often each command entered the log, and how many microseconds it took together.
     by_command: BTreeMap<String, (u64, u64)>,
     /// How many entries were gone before they could be read.
@@ -130,8 +143,8 @@ fn new_entries(answers: &Answers<'_>) -> Option<FollowUp> {
         Some(next) if next <= newest.id + 1 => newest.id + 1 - next,
         _ => newest.id + 1,
     };
-    let count = count.min(MOST_NEW_ENTRIES).to_string();
-    (count != "0").then(|| FollowUp::new("+slowlog|get", ["SLOWLOG", "GET", &count]))
+    let asked = (count + MARGIN).min(MOST_NEW_ENTRIES).to_string();
+    (count > 0).then(|| FollowUp::new("+slowlog|get", ["SLOWLOG", "GET", &asked]))
 }
 
 /// The number of the first entry that was not counted yet; none where the log was never seen.
@@ -141,7 +154,29 @@ fn first_new(answers: &Answers<'_>) -> Option<u64> {
     let next = remembered.slow_commands.next?;
     let known = remembered.known_start.as_ref();
     let is_same_run = known.is_none_or(|known| answers.info.get("run_id") == Some(&known.run_id));
-    Some(if is_same_run { next } else { 0 })
+    if is_same_run {
+        return Some(next);
+    }
+    // Another run is a restart, with a log of its own, or another server behind the same address,
+    // with a log from before.
+    let since = answers.circumstances.polled_at - remembered.slow_commands.seen_at;
+    let uptime = answers.info.number("uptime_in_seconds");
+    let is_restart = uptime.is_none_or(|uptime| uptime <= since + 1.0);
+    is_restart.then_some(0)
+}
+
+/// The log has the words of clients. Only a name that the server itself gives to a command is shown.
+fn named(entry: Entry, answers: &Answers<'_>) -> Entry {
+    let is_known = answers.info.fields().iter().any(|field| {
+        let name = field.name.strip_prefix("cmdstat_").unwrap_or_default();
+        name.split('|').next() == Some(&entry.command)
+    });
+    let command = if is_known {
+        entry.command
+    } else {
+        OTHER.to_owned()
+    };
+    Entry { command, ..entry }
 }
 
 fn newest<'a>(answers: &Answers<'a>) -> Option<&'a Reply> {
@@ -155,6 +190,7 @@ pub(super) fn counted(answers: &Answers<'_>) -> SlowCommands {
     let Some(log) = answers.reply(&NEWEST) else {
         return counted;
     };
+    counted.seen_at = answers.circumstances.polled_at;
     let asked = new_entries(answers);
     let reply = asked.and_then(|question| answers.follow_up(&question));
     let entries: Vec<Entry> = reply
@@ -162,11 +198,12 @@ pub(super) fn counted(answers: &Answers<'_>) -> SlowCommands {
         .unwrap_or_default()
         .iter()
         .filter_map(entry)
+        .map(|entry| named(entry, answers))
         .collect();
     match entries.iter().map(|entry| entry.id).max() {
         Some(newest) => counted.add(&entries, newest),
         // An empty log is where counting can begin.
-        None if log.items().is_empty() && counted.next.is_none() => counted.next = Some(0),
+        None if log.items().is_empty() && counted.next.is_none() => counted.was_empty = true,
         None => {}
     }
     counted
@@ -177,6 +214,7 @@ impl SlowCommands {
         let first = match self.next {
             Some(next) if next <= newest + 1 => next,
             Some(_) => 0,
+            None if self.was_empty => entries.iter().map(|entry| entry.id).min().unwrap_or(0),
             None => newest + 1,
         };
         let mut seen = 0;
@@ -188,6 +226,7 @@ impl SlowCommands {
         }
         self.unseen += (newest + 1 - first).saturating_sub(seen);
         self.next = Some(newest + 1);
+        self.was_empty = false;
     }
 
     fn count(&mut self, entry: &Entry, is_new: bool) {
@@ -218,7 +257,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         }
     }
     let counted = counted(answers);
-    if counted.next.is_some() {
+    if counted.next.is_some() || counted.was_empty {
         snapshot.push(&UNSEEN, [], float(counted.unseen));
     }
     let shown = &answers.circumstances.options.commands;
@@ -264,11 +303,14 @@ mod tests {
         reading::of(&COLLECTOR, "", Circumstances::default(), &replies)
     }
 
+    const COMMANDS: &str =
+        "cmdstat_auth:calls=1\r\ncmdstat_keys:calls=1\r\ncmdstat_sort:calls=1\r\n";
+
     /// What polls of a server count of its log, newest entry first, that has the entries of each.
     fn counted_over(polls: &[(&str, Vec<Reply>)]) -> SlowCommands {
         let mut remembered = Remembered::default();
         for (run_id, log) in polls {
-            let info = format!("run_id:{run_id}\r\n");
+            let info = format!("run_id:{run_id}\r\n{COMMANDS}");
             let newest = Reply::List(log.iter().take(1).cloned().collect());
             let circumstances = Circumstances {
                 remembered: remembered.clone(),
@@ -367,10 +409,40 @@ mod tests {
 
     #[test]
     fn entries_that_left_the_log_unread_are_counted_too() {
-        let polls = [("a", Vec::new()), ("a", vec![entry(999, "keys", 1)])];
+        let polls = [
+            ("a", vec![entry(0, "sort", 1)]),
+            ("a", vec![entry(1000, "keys", 1)]),
+        ];
         let counted = counted_over(&polls);
         assert_eq!(of(&counted, "keys"), Some((1, 1)));
         assert_eq!(counted.unseen, 999);
+    }
+
+    #[test]
+    fn a_name_that_the_server_does_not_give_to_a_command_is_not_shown() {
+        let first = vec![entry(0, "keys", 5)];
+        let second = vec![entry(1, "hiddenName", 5)];
+        let counted = counted_over(&[("a", first), ("a", second)]);
+        assert_eq!(of(&counted, "hiddenname"), None);
+        assert_eq!(of(&counted, OTHER), Some((1, 5)));
+    }
+
+    #[test]
+    fn after_a_reset_before_the_first_poll_nothing_counts_as_unseen() {
+        let polls = [("a", Vec::new()), ("a", vec![entry(537, "keys", 1)])];
+        let counted = counted_over(&polls);
+        assert_eq!(of(&counted, "keys"), Some((1, 1)));
+        assert_eq!(counted.unseen, 0);
+    }
+
+    #[test]
+    fn the_log_of_another_server_at_the_same_address_is_history() {
+        let other = vec![entry(90, "keys", 1), entry(89, "keys", 1)];
+        let uptime = "b\r\nuptime_in_seconds:86400";
+        let polls = [("a", vec![entry(4, "keys", 5)]), (uptime, other)];
+        let counted = counted_over(&polls);
+        assert_eq!(of(&counted, "keys"), Some((0, 0)));
+        assert_eq!(counted.unseen, 0);
     }
 
     #[test]

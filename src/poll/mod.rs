@@ -5,6 +5,7 @@
 
 mod plan;
 mod rdb_file;
+mod rest;
 mod session;
 
 use std::path::PathBuf;
@@ -29,13 +30,11 @@ use rdb_file::RdbFile;
 pub use plan::Denial;
 pub use session::{Round, Session};
 
+use rest::Rests;
+
 /// The first retry after a failure comes within this time, the next within twice as much, up to
 /// the poll interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-
-/// So many polls do without scripts after one that they made fail: a script that takes longer than
-/// a poll may would hold up the server again and again.
-const POLLS_WITHOUT_SCRIPTS: u32 = 10;
 
 /// What is remembered from poll to poll.
 #[derive(Debug, Default)]
@@ -43,8 +42,7 @@ struct Memory {
     session: Option<Session>,
     remembered: Remembered,
     rdb_file: RdbFile,
-    /// Until when scripts are not run.
-    scripts_rest_until: Option<Instant>,
+    rests: Rests,
     server: String,
     failures_in_a_row: u32,
     /// Whether the last poll succeeded; none before the first.
@@ -145,13 +143,16 @@ async fn poll(
     };
     let mut circumstances = circumstances(target);
     circumstances.remembered = memory.remembered.clone();
-    let rest_until = memory.scripts_rest_until;
-    circumstances.scripts_rest = rest_until.is_some_and(|until| Instant::now() < until);
+    circumstances.resting = memory.rests.resting(Instant::now());
     let round = session.ask(target, &circumstances, deadline).await;
-    if round.is_err() && session.runs_scripts() {
-        memory.scripts_rest_until = Some(Instant::now() + rest(target));
+    let now_resting = session.take_broken_by();
+    for script in now_resting {
+        memory
+            .rests
+            .begin(script, target.poll.interval, Instant::now());
     }
     let round = round?;
+    memory.rests.end(|script| round.has_answered(script));
     memory.server = session.server_text();
     if let Some(path) = rdb_file_path(&round, &circumstances) {
         circumstances.rdb_file_size = memory.rdb_file.size(path).await;
@@ -165,14 +166,6 @@ async fn poll(
         collectors,
     };
     Ok((snapshot, success))
-}
-
-/// How long scripts are not run after they made a poll fail.
-fn rest(target: &Target) -> Duration {
-    let rest = target.poll.interval.saturating_mul(POLLS_WITHOUT_SCRIPTS);
-    let (name, seconds) = (&target.name, rest.as_secs());
-    warn!(name, seconds, "scripts took too long and rest");
-    rest
 }
 
 /// Where the RDB file is, where its size is wanted.
@@ -190,7 +183,7 @@ pub fn circumstances(target: &Target) -> Circumstances {
         polled_at: now(),
         options: Arc::clone(&target.options),
         rdb_file_size: None,
-        scripts_rest: false,
+        resting: Vec::new(),
         remembered: Remembered::default(),
     }
 }

@@ -123,6 +123,24 @@ impl Plan {
         questions
     }
 
+    /// The names of the collectors that ask what is denied, or is refused for now. Several may ask
+    /// the same.
+    pub fn refused_collectors(
+        &self,
+        on: &[&'static Collector],
+        answers: &Answers<'_>,
+    ) -> Vec<&'static str> {
+        let asks_in_vain = |collector: &&'static Collector| {
+            let asked = collector.follow_ups.map(|follow_ups| follow_ups(answers));
+            asked
+                .into_iter()
+                .flatten()
+                .any(|question| self.is_denied(&question) || is_refused_for_now(&question, answers))
+        };
+        let asking = self.applicable(on).into_iter().filter(asks_in_vain);
+        asking.map(|collector| collector.name).collect()
+    }
+
     fn is_denied(&self, question: &FollowUp) -> bool {
         let mut denials = self.refused_follow_ups.iter();
         denials.any(|denial| denial.covers(question))
@@ -184,6 +202,11 @@ impl Plan {
         self.refusals.push((question, refusal.clone()));
         false
     }
+}
+
+fn is_refused_for_now(question: &FollowUp, answers: &Answers<'_>) -> bool {
+    let refusal = answers.follow_up(question).and_then(Reply::refusal);
+    refusal.is_some_and(Refusal::is_passing)
 }
 
 /// Whether the server does not know the command as spelled, other than forbidding it.

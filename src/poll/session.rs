@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::plan::{Denial, Plan};
 use crate::collector::{Answers, Circumstances, Collector, FollowUp, INFO, Question, Server};
@@ -31,8 +31,8 @@ pub struct Session {
     /// PING was refused for now. It is asked again once INFO says that what stood in its way is
     /// over, for every refusal counts as an error at the server.
     ping_rests: bool,
-    /// Scripts were asked for and have not answered.
-    runs_scripts: bool,
+    /// The questions that broke the connection, or had no answer in time.
+    broken_by: Vec<FollowUp>,
 }
 
 /// The replies of one poll.
@@ -55,6 +55,12 @@ impl Round {
         let following = self.follow_ups.iter();
         Answers::new(info, circumstances, borrowed(&self.replies))
             .with_follow_ups(following.map(|(question, reply)| (question, reply)))
+    }
+
+    /// Whether what followed from other questions has an answer.
+    #[must_use]
+    pub fn has_answered(&self, question: &FollowUp) -> bool {
+        self.follow_ups.iter().any(|(asked, _)| asked == question)
     }
 
     /// The text of INFO.
@@ -92,7 +98,7 @@ impl Session {
             plan: Plan::default(),
             may_ping: true,
             ping_rests: false,
-            runs_scripts: false,
+            broken_by: Vec::new(),
         })
     }
 
@@ -102,11 +108,9 @@ impl Session {
         self.connect_time
     }
 
-    /// Whether scripts were asked for and have not answered: after a failure, whether they may be
-    /// to blame.
-    #[must_use]
-    pub const fn runs_scripts(&self) -> bool {
-        self.runs_scripts
+    /// The questions that broke the connection, or had no answer in time, since this was asked last.
+    pub fn take_broken_by(&mut self) -> Vec<FollowUp> {
+        std::mem::take(&mut self.broken_by)
     }
 
     /// What answers, as `redis 7.0 standalone`; empty where that is not known yet.
@@ -165,8 +169,8 @@ impl Session {
     }
 
     /// Asks everything that this server is asked, in one pipeline, and what follows from the
-    /// replies in a second and a third one. The first time over a connection INFO goes ahead, because it tells
-    /// what else the server understands.
+    /// replies in a second and a third one, scripts apart. The first time over a connection INFO
+    /// goes ahead, because it tells what else the server understands.
     ///
     /// # Errors
     ///
@@ -206,11 +210,17 @@ impl Session {
         let follow_ups = self
             .ask_follow_ups(target, &replies, circumstances, deadline)
             .await?;
-        let denials = self.plan.refused_follow_ups().iter();
+        let refused = {
+            let info = info_text(&replies);
+            let following = follow_ups.iter().map(|(question, reply)| (question, reply));
+            let answers = Answers::new(&info, circumstances, borrowed(&replies));
+            self.plan
+                .refused_collectors(&on, &answers.with_follow_ups(following))
+        };
         Ok(Round {
             ping: ping.filter(|_| was_answered),
             collectors: self.plan.applicable(&on),
-            refused: denials.map(|denial| denial.collector).collect(),
+            refused,
             replies,
             follow_ups,
         })
@@ -230,24 +240,68 @@ impl Session {
             let known = answered.iter().map(|(question, reply)| (question, reply));
             let answers = Answers::new(&info, circumstances, borrowed(replies));
             let questions = self.plan.follow_ups(&on, &answers.with_follow_ups(known));
-            if questions.is_empty() {
+            // What broke the connection in the round before has no answer either.
+            let (alone, questions): (Vec<_>, Vec<_>) = questions
+                .into_iter()
+                .filter(|(_, question)| !self.broken_by.contains(question))
+                .partition(|(_, question)| question.stands_alone);
+            if alone.is_empty() && questions.is_empty() {
                 break;
             }
-            let commands: Vec<&[Vec<u8>]> = questions
-                .iter()
-                .map(|(_, question)| question.words.as_slice())
-                .collect();
-            self.runs_scripts = questions.iter().any(|(_, question)| question.stands_alone);
-            let asked = self.connection.ask(&commands, deadline).await?;
-            self.runs_scripts = false;
-            for ((collector, question), reply) in questions.into_iter().zip(asked) {
-                if let Some(refusal) = reply.refusal() {
+            answered.extend(self.ask_together(target, questions, deadline).await?);
+            for (collector, question) in alone {
+                let reply = self.ask_alone(target, &question, deadline).await?;
+                if let Some(refusal) = reply.as_ref().and_then(Reply::refusal) {
                     self.note_denial(target, collector, &question, refusal);
                 }
-                answered.push((question, reply));
+                answered.extend(reply.map(|reply| (question, reply)));
             }
         }
         Ok(answered)
+    }
+
+    async fn ask_together(
+        &mut self,
+        target: &Target,
+        questions: Vec<(&'static Collector, FollowUp)>,
+        deadline: Instant,
+    ) -> Result<Vec<(FollowUp, Reply)>, Failure> {
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let commands: Vec<&[Vec<u8>]> = questions
+            .iter()
+            .map(|(_, question)| question.words.as_slice())
+            .collect();
+        let asked = self.connection.ask(&commands, deadline).await?;
+        let mut answered = Vec::new();
+        for ((collector, question), reply) in questions.into_iter().zip(asked) {
+            if let Some(refusal) = reply.refusal() {
+                self.note_denial(target, collector, &question, refusal);
+            }
+            answered.push((question, reply));
+        }
+        Ok(answered)
+    }
+
+    /// Asks one question in a pipeline of its own. Where its answer breaks the connection, another
+    /// one takes its place and there is no answer, so that the other questions have theirs.
+    async fn ask_alone(
+        &mut self,
+        target: &Target,
+        question: &FollowUp,
+        deadline: Instant,
+    ) -> Result<Option<Reply>, Failure> {
+        match self.connection.ask(&[&question.words], deadline).await {
+            Ok(replies) => Ok(replies.into_iter().next()),
+            Err(failure) => {
+                let name = &target.name;
+                warn!(name, %failure, "a script broke the connection or took too long, and rests");
+                self.broken_by.push(question.clone());
+                self.connection = Connection::dial(target, CLIENT_NAME, deadline).await?;
+                Ok(None)
+            }
+        }
     }
 
     fn note_denial(

@@ -175,12 +175,40 @@ fn a_script_that_takes_too_long_rests() {
         page.is_up() && page.get("redis_script_result", &[]) == Some(0.0)
     });
     let log = exporter.log();
-    assert_eq!(log.matches("scripts took too long and rest").count(), 1);
+    assert_eq!(
+        log.matches("a script broke the connection or took too long")
+            .count(),
+        1
+    );
     let failures = |page: &Page| {
         let of = |reason| page.value("redis_exporter_poll_failures_total", &[("reason", reason)]);
         of("timeout")
     };
     assert_eq!(failures(&exporter.polls(3)), failures(&page));
+}
+
+#[test]
+fn a_script_that_breaks_the_connection_leaves_the_others_alone() {
+    let server = RedisServer::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let deep = "local t = {1} for i = 1, 200 do t = {t} end return t";
+    let option = scripts(
+        &folder,
+        &[
+            ("deep", deep),
+            ("good", "return {'keys', redis.call('DBSIZE')}"),
+        ],
+    );
+    let exporter = exporter_of(&server.url(), &option);
+    for _ in 0..3 {
+        let page = exporter.polls(1);
+        assert!(page.is_up());
+        assert_eq!(result(&page, "deep"), 0.0);
+        assert_eq!(result(&page, "good"), 1.0);
+    }
+    let log = exporter.log();
+    let runs = log.matches("a script broke the connection").count();
+    assert_eq!(runs, 1, "it did not rest");
 }
 
 #[test]

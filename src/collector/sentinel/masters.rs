@@ -207,10 +207,10 @@ impl Quorum {
             text += " Quorum and failover authorization can be reached";
         }
         if !self.are_enough {
-            text +=
-                " Not enough available Sentinels to reach the specified quorum for this master.";
+            text += " Not enough available Sentinels to reach the specified quorum for this master";
         }
         if !self.is_majority {
+            text += if self.are_enough { "" } else { "." };
             text +=
                 " Not enough available Sentinels to reach the majority and authorize a failover";
         }

@@ -1,0 +1,96 @@
+//! Which scripts are not run for now, because they broke the connection or took too long. Not what
+//! they are.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::collector::FollowUp;
+
+/// So many polls do without a script that made one fail: a script that takes longer than a poll may
+/// would hold up the server again and again.
+const FIRST_POLLS: u32 = 10;
+
+/// The longest rest.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// The scripts that failed so, and how long each rests. One that fails again rests for twice as
+/// long; one that answers is forgotten.
+#[derive(Debug, Default)]
+pub struct Rests(HashMap<FollowUp, Rest>);
+
+#[derive(Debug)]
+struct Rest {
+    until: Instant,
+    length: Duration,
+}
+
+impl Rests {
+    /// The scripts that rest at this time.
+    pub fn resting(&self, now: Instant) -> Vec<FollowUp> {
+        let resting = self.0.iter().filter(|(_, rest)| now < rest.until);
+        resting.map(|(script, _)| script.clone()).collect()
+    }
+
+    /// Takes note of a script that failed so, on a target that is polled at this interval.
+    pub fn begin(&mut self, script: FollowUp, interval: Duration, now: Instant) {
+        let known = self
+            .0
+            .get(&script)
+            .map(|rest| rest.length.saturating_mul(2));
+        let length = known.unwrap_or_else(|| interval.saturating_mul(FIRST_POLLS));
+        let length = length.min(LONGEST);
+        let until = now + length;
+        self.0.insert(script, Rest { until, length });
+    }
+
+    /// Forgets what has answered.
+    pub fn end(&mut self, answered: impl Fn(&FollowUp) -> bool) {
+        self.0.retain(|script, _| !answered(script));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(15);
+
+    fn script(text: &str) -> FollowUp {
+        FollowUp::alone("+eval_ro", ["EVAL_RO", text, "0"])
+    }
+
+    #[test]
+    fn one_that_fails_again_rests_for_twice_as_long() {
+        let now = Instant::now();
+        let mut rests = Rests::default();
+        rests.begin(script("a"), INTERVAL, now);
+        assert_eq!(rests.resting(now + INTERVAL * 9), [script("a")]);
+        let later = now + INTERVAL * 11;
+        assert!(rests.resting(later).is_empty());
+        rests.begin(script("a"), INTERVAL, later);
+        assert_eq!(rests.resting(later + INTERVAL * 19), [script("a")]);
+        assert!(rests.resting(later + INTERVAL * 21).is_empty());
+    }
+
+    #[test]
+    fn one_that_answers_is_forgotten() {
+        let now = Instant::now();
+        let mut rests = Rests::default();
+        rests.begin(script("a"), INTERVAL, now);
+        rests.begin(script("b"), INTERVAL, now);
+        rests.end(|answered| *answered == script("a"));
+        assert_eq!(rests.resting(now), [script("b")]);
+    }
+
+    #[test]
+    fn no_rest_is_longer_than_a_day() {
+        let now = Instant::now();
+        let mut rests = Rests::default();
+        for _ in 0..40 {
+            rests.begin(script("a"), INTERVAL, now);
+        }
+        assert!(rests.resting(now + LONGEST).is_empty());
+    }
+}
