@@ -107,9 +107,12 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
     for (seen, is_stale) in seen.iter().zip(stale) {
         if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
             let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
+            let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
             let names = names.clone();
             seen.slot.set_page(move || {
-                let alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
+                let counted = telemetry.of_target(&name);
+                let mut alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
+                alone.push((None, &counted));
                 Page::new(encode(&alone, &names))
             });
         }

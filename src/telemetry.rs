@@ -76,6 +76,35 @@ static PANICS: Family<1> = Family::counter(
     Unit::One,
     "Times that the task of a target broke off by a defect and was started again.",
 );
+// On the page of one target the same without its name, as with all that stands there.
+static POLLS_ALONE: Family<0> = Family::counter(
+    POLLS.descriptor().name,
+    &[],
+    SELF,
+    Unit::One,
+    POLLS.descriptor().help,
+);
+static POLL_FAILURES_ALONE: Family<1> = Family::counter(
+    POLL_FAILURES.descriptor().name,
+    &["reason"],
+    SELF,
+    Unit::One,
+    POLL_FAILURES.descriptor().help,
+);
+static CONNECTS_ALONE: Family<0> = Family::counter(
+    CONNECTS.descriptor().name,
+    &[],
+    SELF,
+    Unit::One,
+    CONNECTS.descriptor().help,
+);
+static PANICS_ALONE: Family<0> = Family::counter(
+    PANICS.descriptor().name,
+    &[],
+    SELF,
+    Unit::One,
+    PANICS.descriptor().help,
+);
 static SCRAPES: Family<0> = Family::counter(
     "redis_exporter_scrapes_total",
     &[],
@@ -286,6 +315,37 @@ impl Telemetry {
         self.count(target, &self.panics, &[target]);
     }
 
+    /// What is counted of one target, without its name; nothing once the target has ended.
+    #[must_use]
+    pub fn of_target(&self, target: &str) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let targets = self
+            .targets_counted
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if targets.contains(target) {
+            let counted = |counter: &IntCounterVec, labels: &[&str]| {
+                let value = counter.with_label_values(labels).get();
+                #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+                let value = value as f64;
+                value
+            };
+            for (family, counter) in [
+                (&POLLS_ALONE, &self.polls),
+                (&CONNECTS_ALONE, &self.connects),
+                (&PANICS_ALONE, &self.panics),
+            ] {
+                snapshot.push(family, [], counted(counter, &[target]));
+            }
+            for reason in Reason::ALL {
+                let reason = reason.as_str();
+                let failures = counted(&self.failures, &[target, reason]);
+                snapshot.push(&POLL_FAILURES_ALONE, [reason], failures);
+            }
+        }
+        snapshot.finish()
+    }
+
     /// Notes how many targets there are.
     pub fn set_targets(&self, targets: usize) {
         self.targets.set(i64::try_from(targets).unwrap_or(i64::MAX));
@@ -371,6 +431,33 @@ mod tests {
         telemetry.connected("cache");
         telemetry.failed("cache", Reason::Closed);
         assert!(!page(&telemetry).contains("cache"));
+    }
+
+    #[test]
+    fn what_is_counted_of_a_target_is_on_its_own_page_without_its_name() {
+        let telemetry = Telemetry::new(true).unwrap();
+        telemetry.start_target("cache");
+        telemetry.start_target("other");
+        telemetry.failed("cache", Reason::Timeout);
+        telemetry.panicked("cache");
+        let page = |target| {
+            let snapshot = telemetry.of_target(target);
+            let text = crate::encode::encode(&[(None, &snapshot)], &Names::default());
+            String::from_utf8(text).unwrap()
+        };
+        let text = page("cache");
+        for line in [
+            "redis_exporter_polls_total 0\n",
+            "redis_exporter_poll_failures_total{reason=\"timeout\"} 1\n",
+            "redis_exporter_poll_failures_total{reason=\"closed\"} 0\n",
+            "redis_exporter_connects_total 0\n",
+            "redis_exporter_task_panics_total 1\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        telemetry.end_target("cache");
+        assert_eq!(page("cache"), "");
+        assert!(!page("other").is_empty());
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub static MAXCLIENTS: Question = parameter(&[&["CONFIG", "GET", "maxclients"]])
 pub static MAXMEMORY: Question = parameter(&[&["CONFIG", "GET", "maxmemory"]]);
 /// Asks for the size of the replication backlog.
 pub static REPL_BACKLOG_SIZE: Question = parameter(&[&["CONFIG", "GET", "repl-backlog-size"]]);
+/// Asks after how many seconds and changes the server saves by itself.
+pub static SAVE: Question = parameter(&[&["CONFIG", "GET", "save"]]);
 /// Asks how many databases there are.
 pub static DATABASES: Question = parameter(&[&["CONFIG", "GET", "databases"]]);
 /// Asks for the limits of output buffers, per class of clients.
@@ -58,6 +60,14 @@ static REPL_BACKLOG_SIZE_SET: Family<0> = Family::gauge(
     "Size of the replication backlog, in bytes.",
 );
 
+static SAVE_POINTS: Family<0> = Family::gauge(
+    "redis_config_save_points",
+    &[],
+    source("CONFIG GET", "save"),
+    Unit::One,
+    "Rules by which the server saves an RDB by itself; 0 means that it never does.",
+);
+
 static OUTPUT_BUFFER_LIMIT: Family<2> = Family::gauge(
     "redis_config_client_output_buffer_limit_bytes",
     &["class", "limit"],
@@ -92,6 +102,7 @@ pub static COLLECTOR: Collector = Collector {
         &MAXCLIENTS,
         &MAXMEMORY,
         &REPL_BACKLOG_SIZE,
+        &SAVE,
         &DATABASES,
         &OUTPUT_BUFFER_LIMITS,
     ],
@@ -105,6 +116,7 @@ fn families() -> Vec<&'static Descriptor> {
     let numbers = NUMBERS.iter().map(|(_, family)| family.descriptor());
     numbers
         .chain([
+            SAVE_POINTS.descriptor(),
             OUTPUT_BUFFER_LIMIT.descriptor(),
             OUTPUT_BUFFER_LIMIT_OVERCOME.descriptor(),
         ])
@@ -122,9 +134,28 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             snapshot.push(family, [], value);
         }
     }
+    if let Some(points) = answers.parameter(&SAVE)
+        && let Some(points) = save_points(&points)
+    {
+        snapshot.push(&SAVE_POINTS, [], points);
+    }
     if let Some(limits) = answers.parameter(&OUTPUT_BUFFER_LIMITS) {
         read_output_buffer_limits(&limits, snapshot);
     }
+}
+
+/// Counts `3600 1 300 100`: pairs of seconds and changes.
+fn save_points(points: &str) -> Option<f64> {
+    let words = points.split_ascii_whitespace();
+    let (mut numbers, mut count) = (0_u32, 0.0);
+    for word in words {
+        info::number(word)?;
+        numbers = numbers.saturating_add(1);
+        if numbers.is_multiple_of(2) {
+            count += 1.0;
+        }
+    }
+    numbers.is_multiple_of(2).then_some(count)
 }
 
 /// Reads `normal 0 0 0 slave 268435456 67108864 60`: class, hard limit, soft limit, and the seconds
@@ -182,6 +213,21 @@ mod tests {
     #[test]
     fn a_parameter_that_the_server_does_not_have_is_absent() {
         assert!(seen(&[(&IO_THREADS, Reply::List(Vec::new()))]).is_empty());
+    }
+
+    #[test]
+    fn save_points_are_counted_and_none_is_zero() {
+        for (points, expected) in [
+            ("3600 1 300 100 60 10000", Some("3")),
+            ("900 1", Some("1")),
+            ("", Some("0")),
+            ("900", None),
+            ("often enough", None),
+        ] {
+            let replies = [(&SAVE, reading::parameter("save", points))];
+            let expected = expected.map(|count| format!("redis_config_save_points{{}} {count}"));
+            assert_eq!(seen(&replies), Vec::from_iter(expected), "{points}");
+        }
     }
 
     #[test]

@@ -185,6 +185,13 @@ fn promtool_complains_of_nothing_without_legacy_names() {
         let own = exporter.get(&format!("/probe?target={target}")).text();
         assert_eq!(complaints(&own), [], "{target}");
         assert_eq!(legacy_on(&own), [], "{target}");
+        // Alerts on failed polls must be on the series that redis_up stands on.
+        for counted in [
+            "\nredis_exporter_poll_failures_total{reason=\"refused\"} ",
+            "\nredis_exporter_task_panics_total 0\n",
+        ] {
+            assert!(own.contains(counted), "{target} has no {counted}");
+        }
     }
 }
 

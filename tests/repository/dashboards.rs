@@ -50,8 +50,36 @@ const ALERT_LABELS: &[&str] = &["alertname", "alertstate", "component", "severit
 /// Functions that make something of a counter.
 const OF_COUNTERS: &[&str] = &["changes", "increase", "rate", "resets"];
 
-/// Ranges: Grafana's own, and those of the alerts.
-const RANGES: &[&str] = &["$__rate_interval", "$__range", "1h", "2m", "6h", "30d"];
+/// Ranges: Grafana's own.
+const RANGES: &[&str] = &["$__rate_interval", "$__range"];
+
+/// Panels and annotations whose ranges are those of an alert, or of an objective.
+const FIXED_RANGES: &[(&str, &str)] = &[
+    ("redis-instance/Memory in 24 hours/A", "6h"),
+    ("redis-instance/Memory in 24 hours/B", "1h"),
+    ("redis-namespaces/Growth of keys without TTL/A", "6h"),
+    ("redis-overview/Latency budget left/A", "30d"),
+    ("redis-exporter/Restarts", "2m"),
+    ("redis-instance/Restarts", "2m"),
+    ("redis-namespaces/Restarts", "2m"),
+    ("redis-overview/Restarts", "2m"),
+];
+
+/// Units that are shown: of bytes and seconds, and shares as a share of one.
+const UNITS: &[&str] = &[
+    "Bps",
+    "bytes",
+    "cps",
+    "none",
+    "ops",
+    "percentunit",
+    "reqps",
+    "s",
+    "short",
+];
+
+/// What adds servers up, besides `by (…)` without them.
+const OVER_SERVERS: &[&str] = &["sum(", "max(", "min(", "count(", "avg(", "quantile("];
 
 fn dashboards() -> BTreeMap<String, Value> {
     let folder = fs::read_dir(in_repository("grafana")).expect("there are dashboards");
@@ -395,9 +423,84 @@ fn counters_are_shown_as_rates_and_snapshots_are_not() {
             }
         }
         for range in selectors::ranges(expression) {
-            assert!(RANGES.contains(&range), "{place}: [{range}]");
+            let is_known =
+                RANGES.contains(&range) || FIXED_RANGES.contains(&(place.as_str(), range));
+            assert!(is_known, "{place}: [{range}]");
         }
     }
+}
+
+/// Whether the samples of an expression are of one server each.
+fn tells_servers_apart(expression: &str) -> bool {
+    let rest = selectors::without_selectors(expression);
+    let is_sum = |function: &&str| {
+        rest.match_indices(*function).any(|(at, _)| {
+            let before = rest.get(..at).unwrap_or_default();
+            !before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_')
+        })
+    };
+    let mut groups = expression.split("by (").skip(1);
+    let keeps = groups.all(|labels| {
+        let labels = labels.split(')').next().unwrap_or_default();
+        labels.contains("instance")
+    });
+    keeps && !OVER_SERVERS.iter().any(is_sum)
+}
+
+#[test]
+fn legends_say_which_server_where_there_may_be_many() {
+    let mut seen = 0;
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, false) {
+            for query in list(panel, "/targets") {
+                let place = format!("{name}/{}", text(panel, "/title"));
+                let (expression, legend) = (text(query, "/expr"), text(query, "/legendFormat"));
+                let names_labels = legend != "__auto" && text(panel, "/type") != "stat";
+                if !names_labels || !tells_servers_apart(expression) {
+                    continue;
+                }
+                seen += 1;
+                // Probed servers have no target, and the target tells those of one exporter apart.
+                let server = if expression.contains("target=~") {
+                    "{{target}} {{instance}}"
+                } else {
+                    "{{instance}}"
+                };
+                assert!(legend.contains(server), "{place}: {legend}");
+            }
+        }
+    }
+    assert!(seen > 80, "only {seen} legends were found");
+}
+
+#[test]
+fn units_are_those_of_the_metrics() {
+    let mut seen = 0;
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, false) {
+            let place = format!("{name}/{}", text(panel, "/title"));
+            let unit = text(panel, "/fieldConfig/defaults/unit");
+            assert!(UNITS.contains(&unit), "{place} is in {unit}");
+            let kind = text(panel, "/type");
+            for query in list(panel, "/targets") {
+                let expression = text(query, "/expr");
+                let selectors = selectors::selectors(expression);
+                let of_bytes = selectors.iter().all(|selector| {
+                    selector.metric.ends_with("_bytes") || selector.metric.ends_with("_bytes_total")
+                });
+                let is_level = [" / ", "count", ">", "histogram"]
+                    .iter()
+                    .all(|other| !selectors::without_selectors(expression).contains(other));
+                if of_bytes && is_level && ["timeseries", "bargauge", "stat"].contains(&kind) {
+                    seen += 1;
+                    let is_rate = selectors.iter().any(|selector| selector.function == "rate");
+                    let expected = if is_rate { "Bps" } else { "bytes" };
+                    assert_eq!(unit, expected, "{place}: {expression}");
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} queries of bytes were found");
 }
 
 /// The alerts that descriptions name: words that begin as all alerts do.
@@ -409,14 +512,128 @@ fn named_alerts(description: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-#[test]
-fn every_alert_has_a_panel_and_panels_name_no_other_alert() {
+/// The expressions of the alerts of each name.
+fn alerts() -> BTreeMap<String, Vec<String>> {
     let rules = fs::read_to_string(in_repository("alerts/redis.rules.yml"));
     let rules = rules.unwrap_or_else(|error| panic!("alerts/redis.rules.yml: {error}"));
-    let alerts: BTreeSet<&str> = rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-        .collect();
+    let rules: serde_yaml::Value = serde_yaml::from_str(&rules).expect("the rules are YAML");
+    let mut alerts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let list = |value: &serde_yaml::Value, key| {
+        let list = value.get(key).and_then(serde_yaml::Value::as_sequence);
+        list.cloned().unwrap_or_default()
+    };
+    for rule in list(&rules, "groups")
+        .iter()
+        .flat_map(|group| list(group, "rules"))
+    {
+        let text = |key| rule.get(key).and_then(serde_yaml::Value::as_str);
+        if let (Some(name), Some(expression)) = (text("alert"), text("expr")) {
+            let expressions = alerts.entry(name.to_owned()).or_default();
+            expressions.push(expression.to_owned());
+        }
+    }
+    alerts
+}
+
+/// The numbers that stand in an expression, and the products of those that stand as one.
+fn numbers(expression: &str) -> Vec<f64> {
+    let mut numbers = Vec::new();
+    let mut product: Option<f64> = None;
+    for word in expression.split(|letter: char| letter.is_whitespace() || "(){}".contains(letter)) {
+        if let Ok(number) = word.parse::<f64>() {
+            let whole = product.map_or(number, |product| product * number);
+            numbers.extend([number, whole]);
+            product = Some(whole);
+        } else if word != "*" {
+            product = None;
+        }
+    }
+    numbers
+}
+
+#[test]
+fn numbers_of_an_expression_are_also_multiplied() {
+    assert_eq!(
+        numbers("a > 0.5 and time() - b{x=\"7\"} > 24 * 3600"),
+        [0.5, 0.5, 24.0, 24.0, 3600.0, 86400.0]
+    );
+}
+
+/// What colours a panel that names no alert.
+const THRESHOLDS_OF_NO_ALERT: &[&str] = &[
+    "redis-overview/Firing alerts",
+    "redis-overview/Latency budget left",
+];
+
+#[test]
+fn thresholds_of_panels_are_those_of_the_alerts_that_they_name() {
+    let alerts = alerts();
+    let mut seen = 0;
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, false) {
+            let place = format!("{name}/{}", text(panel, "/title"));
+            let named = named_alerts(text(panel, "/description"));
+            let expressions: Vec<&String> = named
+                .filter_map(|alert| alerts.get(alert))
+                .flatten()
+                .collect();
+            let numbers: Vec<f64> = expressions.iter().flat_map(|text| numbers(text)).collect();
+            let equal = |one: f64, other: f64| (one - other).abs() < 1e-9;
+            let unit = text(panel, "/fieldConfig/defaults/unit");
+            let kind = text(panel, "/type");
+            let steps = list(panel, "/fieldConfig/defaults/thresholds/steps");
+            for step in steps.iter().filter_map(|step| step["value"].as_f64()) {
+                if THRESHOLDS_OF_NO_ALERT.contains(&place.as_str()) {
+                    continue;
+                }
+                seen += 1;
+                // Above none and at a half or one is the same for what is counted, and what is
+                // either 0 or 1; a share of the good is what is missing to a share of the bad.
+                let is_state = unit != "percentunit"
+                    && (0.5..=1.0).contains(&step)
+                    && (numbers.contains(&0.0) || kind == "state-timeline");
+                let is_alert = numbers
+                    .iter()
+                    .any(|number| equal(*number, step) || equal(1.0 - number, step));
+                let is_limit = equal(step, 1.0) && expressions.iter().any(|text| is_metric(text));
+                assert!(
+                    is_state || is_alert || is_limit,
+                    "{place} has a threshold of {step}, its alerts have {numbers:?}"
+                );
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} thresholds were found");
+}
+
+/// Whether an alert compares with another metric: at 1 of the share of both.
+fn is_metric(expression: &str) -> bool {
+    ["> redis_", "> on ("]
+        .iter()
+        .any(|sign| expression.contains(sign))
+}
+
+#[test]
+fn panels_lead_to_the_runbooks_of_the_alerts_that_they_name() {
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard, false) {
+            let place = format!("{name}/{}", text(panel, "/title"));
+            let named: BTreeSet<String> = named_alerts(text(panel, "/description"))
+                .map(|alert| format!("alerts/runbooks/{alert}.md"))
+                .collect();
+            let links: BTreeSet<String> = list(panel, "/links")
+                .iter()
+                .map(|link| text(link, "/url").to_owned())
+                .collect();
+            assert_eq!(links, named, "{place}");
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_a_panel_and_panels_name_no_other_alert() {
+    let alerts = alerts();
+    let alerts: BTreeSet<&str> = alerts.keys().map(String::as_str).collect();
     let dashboards = dashboards();
     let named: BTreeSet<&str> = dashboards
         .values()

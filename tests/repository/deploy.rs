@@ -8,6 +8,7 @@ use std::fs;
 use redis_namespace_exporter::collector;
 use redis_namespace_exporter::config::{Arguments, load};
 
+use serde::Deserialize;
 use serde_yaml::Value;
 
 use crate::support::{assert_golden, in_repository};
@@ -81,4 +82,68 @@ fn the_kustomization_names_files_that_exist() {
         let path = format!("deploy/kubernetes/{}", resource.as_str().unwrap());
         assert!(yaml(&path).get("kind").is_some(), "{path}");
     }
+}
+
+/// The documents of a file of several.
+fn documents(path: &str) -> Vec<Value> {
+    let text = fs::read_to_string(in_repository(path));
+    let text = text.unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_yaml::Deserializer::from_str(&text)
+        .map(|document| {
+            Value::deserialize(document).unwrap_or_else(|error| panic!("{path}: {error}"))
+        })
+        .collect()
+}
+
+/// The endpoints of a monitor, as text.
+fn endpoints(path: &str, kind: &str) -> String {
+    let monitor = documents(path)
+        .into_iter()
+        .find(|document| document.get("kind").and_then(Value::as_str) == Some(kind))
+        .unwrap_or_else(|| panic!("{path} has no {kind}"));
+    let spec = monitor.get("spec");
+    let endpoints = ["endpoints", "podMetricsEndpoints"]
+        .iter()
+        .find_map(|key| spec.and_then(|spec| spec.get(key)))
+        .unwrap_or_else(|| panic!("{path} scrapes nothing"));
+    serde_yaml::to_string(endpoints).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn a_new_pod_of_the_exporter_makes_no_new_servers() {
+    for (path, kind, instance) in [
+        (
+            "deploy/kubernetes/servicemonitor.yaml",
+            "ServiceMonitor",
+            "- targetLabel: instance\n    replacement: redis-namespace-exporter\n",
+        ),
+        (
+            "deploy/kubernetes/podmonitor.yaml",
+            "PodMonitor",
+            "- sourceLabels:\n    - __meta_kubernetes_pod_name\n    targetLabel: instance\n",
+        ),
+    ] {
+        let endpoints = endpoints(path, kind);
+        assert!(
+            endpoints.contains("  relabelings:\n"),
+            "{path}: {endpoints}"
+        );
+        assert!(endpoints.contains(instance), "{path}: {endpoints}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_target_is_scraped_once_where_targets_are_probed() {
+    let itself = endpoints("deploy/kubernetes/probe.yaml", "ServiceMonitor");
+    let drop = "- sourceLabels:\n    - target\n    regex: .+\n    action: drop\n";
+    assert!(itself.contains(drop), "{itself}");
+    let readme = fs::read_to_string(in_repository("README.md")).unwrap();
+    let probed = readme
+        .split("```yaml")
+        .filter_map(|block| block.split("```").next())
+        .find(|block| block.contains("metrics_path: /probe"));
+    let jobs: Value = serde_yaml::from_str(probed.unwrap()).unwrap();
+    let jobs = serde_yaml::to_string(&jobs).unwrap();
+    let drop = "- source_labels:\n    - target\n    regex: .+\n    action: drop\n";
+    assert!(jobs.contains(drop), "{jobs}");
 }
