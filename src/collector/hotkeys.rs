@@ -1,6 +1,7 @@
 //! HOTKEYS GET: the keys that a running tracking session finds to take the most CPU time and
 //! network traffic. It never starts a session: that is for people to decide.
 
+use super::signed;
 use super::{Answers, Collector, Flavour, Question};
 use crate::label::label_text;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
@@ -124,7 +125,7 @@ fn read_keys(family: &'static Family<1>, list: &[Reply], snapshot: &mut Snapshot
     for pair in list.chunks_exact(2).take(MOST_KEYS) {
         let [key, value] = pair else { continue };
         if let (Some(key), Some(value)) = (key.bytes(), value.integer()) {
-            snapshot.push(family, [&label_text(key)], float(value));
+            snapshot.push(family, [&label_text(key)], signed(value));
         }
     }
 }
@@ -144,12 +145,7 @@ fn field<'a>(session: &'a [Reply], family: &Descriptor) -> Option<&'a Reply> {
 }
 
 fn integer(session: &[Reply], family: &Family<0>) -> Option<f64> {
-    field(session, family.descriptor())?.integer().map(float)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(number: i64) -> f64 {
-    number as f64
+    field(session, family.descriptor())?.integer().map(signed)
 }
 
 #[cfg(test)]

@@ -142,6 +142,18 @@ pub static INFO: Question = Question {
     permission: "+info",
 };
 
+/// A count as the value of a sample.
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// A number of a reply as the value of a sample.
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn signed(number: i64) -> f64 {
+    number as f64
+}
+
 /// Applies to every server.
 const fn always(_: &Server) -> bool {
     true

@@ -1,6 +1,7 @@
 //! The size of the RDB file, where the exporter runs beside the server. Here is where the file is;
 //! the poller looks at it.
 
+use super::float;
 use std::path::{Path, PathBuf};
 
 use super::{Answers, Collector, FollowUp, Server};
@@ -58,11 +59,6 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(size) = answers.circumstances.rdb_file_size {
         snapshot.push(&SIZE, [], float(size));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(size: u64) -> f64 {
-    size as f64
 }
 
 #[cfg(test)]

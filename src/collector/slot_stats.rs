@@ -1,6 +1,7 @@
 //! CLUSTER SLOT-STATS: the slots of a node with the most keys, CPU time and network traffic. Not
 //! all slots: a node can have thousands.
 
+use super::signed;
 use std::collections::BTreeMap;
 
 use super::{Answers, Collector, Flavour, FollowUp, Question, Server};
@@ -129,14 +130,9 @@ fn read_slot(slot: &str, statistics: &[Reply], snapshot: &mut Snapshot) {
         };
         let family = STATISTICS.iter().find(named);
         if let (Some((family, _)), Some(value)) = (family, value.integer()) {
-            snapshot.push(family, [slot], float(value));
+            snapshot.push(family, [slot], signed(value));
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(number: i64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

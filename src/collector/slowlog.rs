@@ -1,5 +1,7 @@
 //! SLOWLOG: how many slow commands are logged, and the newest of them. Never its arguments.
 
+use super::float;
+use super::signed;
 use std::collections::BTreeMap;
 
 use super::{Answers, Collector, FollowUp, Question, Server};
@@ -246,13 +248,13 @@ impl SlowCommands {
 /// the ids go on after SLOWLOG RESET, and no command takes no time.
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(length) = answers.reply(&LENGTH).and_then(Reply::integer) {
-        snapshot.push(&ENTRIES, [], number(length));
+        snapshot.push(&ENTRIES, [], signed(length));
     }
     // Id, time, duration in microseconds, words.
     if let Some([id, _, duration, ..]) = newest(answers).map(Reply::items) {
         for (family, reply) in [(&LAST_ID, id), (&LAST_DURATION, duration)] {
             if let Some(value) = reply.integer() {
-                snapshot.push(family, [], number(value));
+                snapshot.push(family, [], signed(value));
             }
         }
     }
@@ -266,16 +268,6 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         snapshot.push(&COUNT, [command], float(*count));
         snapshot.push(&TIME, [command], float(*microseconds));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(count: u64) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn number(integer: i64) -> f64 {
-    integer as f64
 }
 
 #[cfg(test)]

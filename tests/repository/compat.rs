@@ -19,9 +19,6 @@ use crate::support;
 /// No name, but a form of names.
 const NO_NAME: &str = "redis_cluster_*";
 
-/// What has no row yet, by the start of the name.
-const NOT_YET: &[&str] = &[];
-
 /// Labels of ours that differ, and why.
 const OTHER_LABELS: &[(&str, &str)] = &[(
     "redis_exporter_build_info",
@@ -168,10 +165,6 @@ fn on_golden_pages() -> BTreeSet<String> {
     names
 }
 
-fn is_not_yet(name: &str) -> bool {
-    NOT_YET.iter().any(|start| name.starts_with(start))
-}
-
 fn is_not_here(name: &str) -> bool {
     NOT_HERE.iter().any(|(start, _)| name.starts_with(start))
 }
@@ -185,9 +178,6 @@ fn every_metric_of_redis_exporter_has_its_name_type_and_labels() {
     let rows = rows();
     let mut wrong = Vec::new();
     for Line { name, kind, labels } in table() {
-        if is_not_yet(&name) {
-            continue;
-        }
         let Some((ours, family)) = rows.get(name.as_str()) else {
             wrong.push(format!("{name} is missing"));
             continue;
@@ -211,29 +201,17 @@ fn every_metric_of_redis_exporter_is_seen_on_a_page() {
         .into_iter()
         .map(|line| line.name)
         .filter(|name| !golden.contains(name) && !live.contains(name.as_str()))
-        .filter(|name| !is_not_yet(name) && !is_not_here(name))
+        .filter(|name| !is_not_here(name))
         .collect();
     assert!(unseen.is_empty(), "{}", unseen.join("\n"));
 }
 
 #[test]
 fn what_is_listed_as_not_produced_is_not() {
-    let (rows, golden) = (rows(), on_golden_pages());
+    let golden = on_golden_pages();
     let names: Vec<String> = table().into_iter().map(|line| line.name).collect();
-    for start in NOT_YET {
-        let mut found = names
-            .iter()
-            .filter(|name| name.starts_with(start))
-            .peekable();
-        assert!(found.peek().is_some(), "{start} is not in the table");
-        for name in found {
-            assert!(!rows.contains_key(name.as_str()), "{name} has a row");
-        }
-    }
     for (start, needs) in NOT_HERE {
-        let found = names
-            .iter()
-            .filter(|name| name.starts_with(start) && !is_not_yet(name));
+        let found = names.iter().filter(|name| name.starts_with(start));
         let mut found = found.peekable();
         assert!(found.peek().is_some(), "{start} is not in the table");
         for name in found {
@@ -252,10 +230,7 @@ fn what_is_listed_as_shown_live_is_shown_there_alone() {
         for name in *shown {
             assert!(names.contains(*name), "{name} is not in the table");
             assert!(!golden.contains(*name), "{name} is on a golden page");
-            assert!(
-                !is_not_here(name) && !is_not_yet(name),
-                "{name} is listed twice"
-            );
+            assert!(!is_not_here(name), "{name} is listed twice");
             assert!(
                 test.contains(&format!("\"{name}\"")),
                 "{name} is not in {file}"
@@ -288,7 +263,7 @@ fn page_of(field: &str, answer: &Reply) -> String {
 fn what_no_server_here_shows_is_read_where_a_server_tells_it() {
     let rows = rows();
     for Line { name, .. } in table() {
-        if !is_not_here(&name) || is_not_yet(&name) {
+        if !is_not_here(&name) {
             continue;
         }
         let (_, family) = rows.get(name.as_str()).expect("it has a row");

@@ -4,6 +4,7 @@
 use super::super::{Answers, Collector, always};
 use super::by_name::{OTHER, most_frequent};
 use super::{Client, LIST, clients, label};
+use crate::collector::float;
 use crate::config::{ClientGroup, ClientMatch, Pattern};
 use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
 
@@ -263,9 +264,4 @@ fn push_by_name<'a>(
     if rest > 0 {
         snapshot.push(family, [OTHER], float(rest));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -1,5 +1,6 @@
 //! CLIENT LIST, one connection after the other. For a look at few: groups count many.
 
+use crate::collector::float;
 use std::collections::HashMap;
 
 use super::super::{Answers, Collector, always};
@@ -144,11 +145,6 @@ fn now(answers: &Answers<'_>) -> f64 {
     let said = answers.info.number("server_time_usec");
     said.map_or(answers.circumstances.polled_at, |time| time / 1e6)
         .floor()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(number: u64) -> f64 {
-    number as f64
 }
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
