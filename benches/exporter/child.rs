@@ -1,9 +1,9 @@
 //! The processes that are measured. Each ends with the value that stands for it.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::Outcome;
 use crate::bare_server;
 use crate::client::{Client, Encoding};
+use crate::running::{Running, free_address};
 
 const EXPORTER: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
 
@@ -20,35 +21,6 @@ pub const PEER: &str = "prometheus-redis-exporter";
 
 /// Longest wait for a process to answer.
 const START_MAX: Duration = Duration::from_secs(10);
-
-/// A process that ends when it is dropped.
-#[derive(Debug)]
-pub struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Outcome<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let child = quiet
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("cannot start {name}: {error}; install it, it is needed"))?;
-        Ok(Self(child))
-    }
-
-    /// The process's number.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A `redis-server` in a folder of its own.
 #[derive(Debug)]
@@ -174,10 +146,6 @@ impl Peer {
             .args(["-web.listen-address", &address.to_string()]);
         Server::start(address, &mut command).map(Self)
     }
-}
-
-fn free_address() -> Outcome<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn until(name: &str, attempt: impl Fn() -> Outcome<()>) -> Outcome<()> {

@@ -15,6 +15,8 @@ mod peer;
 mod poll_cost;
 mod process;
 mod quantile;
+#[path = "../shared/running.rs"]
+mod running;
 mod scrape;
 mod table;
 

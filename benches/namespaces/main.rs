@@ -7,6 +7,8 @@
 mod bare;
 mod bystander;
 mod page;
+#[path = "../shared/running.rs"]
+mod running;
 mod server;
 mod wire;
 

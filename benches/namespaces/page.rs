@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::Outcome;
-use crate::server::{Running, Server, free_address};
+use crate::running::{Running, free_address};
+use crate::server::Server;
 
 const NAMESPACES: &str = "namespaces:\n\
     - { name: session, match: 'session:*' }\n\

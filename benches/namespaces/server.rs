@@ -1,44 +1,15 @@
 //! A `redis-server` with known keys, and what it says of itself.
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::Outcome;
+use crate::running::{Running, free_address};
 use crate::wire::Wire;
-
-/// A process that ends when it is dropped.
-#[derive(Debug)]
-pub struct Running(Child);
-
-impl Running {
-    /// Starts a program that says nothing.
-    pub fn start(command: &mut Command) -> Outcome<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let child = quiet
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("cannot start {name}: {error}; install it, it is needed"))?;
-        Ok(Self(child))
-    }
-
-    /// The process's number.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A server in a folder of its own.
 #[derive(Debug)]
@@ -127,9 +98,4 @@ impl Server {
         };
         Ok(number("used_cpu_user:")? + number("used_cpu_sys:")?)
     }
-}
-
-/// An address that nobody listens on.
-pub fn free_address() -> Outcome<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
