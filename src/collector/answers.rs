@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clients::list::{self, KnownClients};
 use super::slowlog::SlowCommands;
-use super::{Question, info, slowlog};
+use super::{Collector, Question, info, slowlog};
 use crate::config::CollectorOptions;
 use crate::info::Info;
 use crate::reply::Reply;
@@ -32,13 +32,19 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// What a poll leaves, itself made of what it was left.
+    /// What a poll leaves in which these collectors read, itself made of what it was left.
     #[must_use]
-    pub fn after(answers: &Answers<'_>) -> Self {
+    pub fn after(answers: &Answers<'_>, read: &[&'static Collector]) -> Self {
+        // Groups of clients share the reply, and have no use for the times.
+        let shows_clients = read.iter().any(|one| one.name == list::COLLECTOR.name);
         Self {
             known_start: info::instance::known_start(answers),
             slow_commands: slowlog::counted(answers),
-            known_clients: list::known_clients(answers),
+            known_clients: if shows_clients {
+                list::known_clients(answers)
+            } else {
+                KnownClients::new()
+            },
         }
     }
 }
@@ -102,10 +108,10 @@ impl FollowUp {
 }
 
 /// The replies of one poll, ready to be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answers<'a> {
     /// The reply to [`INFO`](super::INFO).
-    pub info: Info<'a>,
+    pub info: Arc<Info<'a>>,
     /// What is known beside the replies.
     pub circumstances: &'a Circumstances,
     replies: Vec<(&'static Question, &'a Reply)>,
@@ -122,7 +128,7 @@ impl<'a> Answers<'a> {
         replies: Vec<(&'static Question, &'a Reply)>,
     ) -> Self {
         Self {
-            info: Info::parse(info),
+            info: Arc::new(Info::parse(info)),
             circumstances,
             replies,
             follow_ups: HashMap::new(),

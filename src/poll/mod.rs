@@ -206,7 +206,8 @@ pub fn read(
             outcome
         })
         .collect();
-    (snapshot, outcomes, Remembered::after(&answers))
+    let remembered = Remembered::after(&answers, &round.collectors);
+    (snapshot, outcomes, remembered)
 }
 
 fn read_one(

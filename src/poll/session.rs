@@ -207,16 +207,9 @@ impl Session {
                 self.take(target, question, reply, &mut replies)?;
             }
         }
-        let follow_ups = self
+        let (follow_ups, refused) = self
             .ask_follow_ups(target, &replies, circumstances, deadline)
             .await?;
-        let refused = {
-            let info = info_text(&replies);
-            let following = follow_ups.iter().map(|(question, reply)| (question, reply));
-            let answers = Answers::new(&info, circumstances, borrowed(&replies));
-            self.plan
-                .refused_collectors(&on, &answers.with_follow_ups(following))
-        };
         Ok(Round {
             ping: ping.filter(|_| was_answered),
             collectors: self.plan.applicable(&on),
@@ -226,20 +219,23 @@ impl Session {
         })
     }
 
+    /// Asks what follows from the replies. The second part names the collectors that were refused
+    /// some of it.
     async fn ask_follow_ups(
         &mut self,
         target: &Target,
         replies: &[(&'static Question, Reply)],
         circumstances: &Circumstances,
         deadline: Instant,
-    ) -> Result<Vec<(FollowUp, Reply)>, Failure> {
+    ) -> Result<(Vec<(FollowUp, Reply)>, Vec<&'static str>), Failure> {
         let info = info_text(replies);
+        let answers = Answers::new(&info, circumstances, borrowed(replies));
         let on = super::collectors(target);
         let mut answered: Vec<(FollowUp, Reply)> = Vec::new();
         for _ in 0..FOLLOWING_ROUNDS {
             let known = answered.iter().map(|(question, reply)| (question, reply));
-            let answers = Answers::new(&info, circumstances, borrowed(replies));
-            let questions = self.plan.follow_ups(&on, &answers.with_follow_ups(known));
+            let answers = answers.clone().with_follow_ups(known);
+            let questions = self.plan.follow_ups(&on, &answers);
             // What broke the connection in the round before has no answer either.
             let (alone, questions): (Vec<_>, Vec<_>) = questions
                 .into_iter()
@@ -257,7 +253,10 @@ impl Session {
                 answered.extend(reply.map(|reply| (question, reply)));
             }
         }
-        Ok(answered)
+        let known = answered.iter().map(|(question, reply)| (question, reply));
+        let answers = answers.with_follow_ups(known);
+        let refused = self.plan.refused_collectors(&on, &answers);
+        Ok((answered, refused))
     }
 
     async fn ask_together(
