@@ -29,6 +29,7 @@ mod footprint;
 mod keys;
 mod more_collectors;
 mod namespaces_command;
+mod network;
 mod no_shift;
 mod outage;
 mod peer_keys;
