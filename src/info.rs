@@ -12,12 +12,13 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The value as a record, `a=1,b=2`: pairs in the order in which they stand. Parts without an
-    /// equals sign are left out.
+    /// The value as a record, `a=1,b=2`: pairs in the order in which they stand, without blanks
+    /// around them. Parts without an equals sign are left out.
     pub fn record(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.value
-            .split(',')
-            .filter_map(|part| part.split_once('='))
+        self.value.split(',').filter_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            Some((name.trim(), value.trim()))
+        })
     }
 
     /// The value of one name in the record.
@@ -39,26 +40,53 @@ impl<'a> Field<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Info<'a> {
     fields: Vec<Field<'a>>,
+    /// Titles of sections, with or without fields.
+    titles: Vec<&'a str>,
+    /// Sections that contain a line which is neither a field nor a comment.
+    unreadable: Vec<&'a str>,
+}
+
+/// Prefixes of names that end in the name of a command or in an error code. Both can contain a
+/// colon; their values cannot.
+const NAMED_BY_USERS: &[&str] = &["cmdstat_", "errorstat_", "latency_percentiles_usec_"];
+
+/// Splits a line into name and value.
+fn name_and_value(line: &str) -> Option<(&str, &str)> {
+    let is_named_by_users = NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix));
+    let (name, value) = if is_named_by_users {
+        line.rsplit_once(':')?
+    } else {
+        line.split_once(':')?
+    };
+    Some((name.trim_end(), value.trim_start()))
 }
 
 impl<'a> Info<'a> {
-    /// Reads the text of INFO or of CLUSTER INFO. Lines that are not fields are left out.
+    /// Reads the text of INFO or of CLUSTER INFO. Lines end in CR, LF or both. Blanks around
+    /// names and values are dropped. A line that begins with `#` is the title of a section, or a
+    /// comment if it contains a colon.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         let mut section = "";
-        let mut fields = Vec::new();
-        for line in text.lines().map(str::trim_end) {
+        let mut info = Self::default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for line in text.split(['\r', '\n']).map(str::trim) {
             if let Some(title) = line.strip_prefix('#') {
-                section = title.trim();
-            } else if let Some((name, value)) = line.split_once(':') {
-                fields.push(Field {
+                if !title.contains(':') {
+                    section = title.trim();
+                    info.titles.push(section);
+                }
+            } else if let Some((name, value)) = name_and_value(line) {
+                info.fields.push(Field {
                     section,
                     name,
                     value,
                 });
+            } else if !line.is_empty() && info.unreadable.last() != Some(&section) {
+                info.unreadable.push(section);
             }
         }
-        Self { fields }
+        info
     }
 
     /// All fields.
@@ -71,7 +99,7 @@ impl<'a> Info<'a> {
     pub fn section<'s>(&'s self, title: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
         self.fields
             .iter()
-            .filter(move |field| field.section == title)
+            .filter(move |field| field.section.eq_ignore_ascii_case(title))
     }
 
     /// The value of the first field of that name.
@@ -89,20 +117,33 @@ impl<'a> Info<'a> {
         self.get(name).and_then(number)
     }
 
-    /// Whether there is a section of that title.
+    /// Whether there is a section of that title, with or without fields.
     #[must_use]
     pub fn has_section(&self, title: &str) -> bool {
-        self.section(title).next().is_some()
+        let mut titles = self.titles.iter();
+        titles.any(|known| known.eq_ignore_ascii_case(title))
+    }
+
+    /// Whether a section contains a line that is neither a field nor a comment.
+    #[must_use]
+    pub fn is_unreadable_in(&self, title: &str) -> bool {
+        let mut sections = self.unreadable.iter();
+        sections.any(|section| section.eq_ignore_ascii_case(title))
     }
 }
 
+/// The least value that a 64-bit signed number cannot have, 2^63.
+const UNDERFLOW_FROM: u64 = 1 << 63;
+
 /// Reads a value of INFO as a number: a plain number, a percentage, or one of the words by which
-/// Redis says good (1) and bad (0). Everything else, not a number included, is none.
+/// Redis reports good (1) and bad (0). Returns none for everything else. That includes NaN, and
+/// negative numbers that the server prints as unsigned ones, such as 18446744073709551615.
 #[must_use]
 pub fn number(value: &str) -> Option<f64> {
     match value {
         "ok" | "true" | "up" => Some(1.0),
         "err" | "fail" | "false" | "down" => Some(0.0),
+        _ if underflowed(value).is_some() => None,
         _ => {
             let digits = value.strip_suffix('%').unwrap_or(value);
             // `parse` also takes the words inf and nan, which are no values of INFO.
@@ -112,6 +153,21 @@ pub fn number(value: &str) -> Option<f64> {
                 .filter(|number| number.is_finite())
         }
     }
+}
+
+/// Reads a value that may be negative, also if the server prints it as an unsigned number.
+#[must_use]
+pub fn signed_number(value: &str) -> Option<f64> {
+    underflowed(value).or_else(|| number(value))
+}
+
+/// The negative number behind an unsigned one that is too large for a signed one.
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+fn underflowed(value: &str) -> Option<f64> {
+    let unsigned: u64 = value.parse().ok()?;
+    // Two's complement: the distance to 2^64 is exact, the number itself is not a 64-bit float.
+    let below_zero = unsigned.wrapping_neg();
+    (unsigned >= UNDERFLOW_FROM).then_some(-(below_zero as f64))
 }
 
 #[cfg(test)]
@@ -130,6 +186,58 @@ mod tests {
         let names: Vec<_> = info.section("Keyspace").map(|field| field.name).collect();
         assert_eq!(names, ["db0"]);
         assert!(!info.has_section("Memory"));
+    }
+
+    #[test]
+    fn blanks_and_line_ends_of_any_kind_are_dropped() {
+        let info = Info::parse(
+            "\u{feff}# Server\nredis_version : 7.2.5 \r#Memory\r\n\tused_memory: 10 \n",
+        );
+        assert_eq!(info.get("redis_version"), Some("7.2.5"));
+        assert_eq!(info.section("Memory").next().unwrap().value, "10");
+        assert!(info.has_section("Server"));
+        let db0 = Info::parse("db0: keys=10, expires = 2 ,avg_ttl=1\n");
+        assert_eq!(db0.fields()[0].number_in_record("keys"), Some(10.0));
+        assert_eq!(db0.fields()[0].number_in_record("expires"), Some(2.0));
+    }
+
+    #[test]
+    fn names_of_commands_and_codes_keep_their_colons() {
+        let text = "cmdstat_host::calls=4,usec=40\nerrorstat_@a:b::count=3\n\
+                    latency_percentiles_usec_post::p50=1.0\nslave0:ip=2001:db8::12,port=6379\n";
+        let names: Vec<_> = Info::parse(text)
+            .fields()
+            .iter()
+            .map(|field| field.name)
+            .collect();
+        let expected = [
+            "cmdstat_host:",
+            "errorstat_@a:b:",
+            "latency_percentiles_usec_post:",
+            "slave0",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_comment_does_not_end_its_section() {
+        let text = "# Keyspace\n# Last DBSIZE SCAN time: Sun\ndb0:keys=1\n# Stats\n# CPU\n";
+        let info = Info::parse(text);
+        assert_eq!(info.section("Keyspace").count(), 1);
+        assert!(info.has_section("Stats") && !info.is_unreadable_in("Keyspace"));
+        assert!(Info::parse("# Keyspace\ndb0 keys=1\n").is_unreadable_in("Keyspace"));
+    }
+
+    #[test]
+    fn an_unsigned_underflow_is_unknown_or_negative() {
+        assert_eq!(number("18446744073709051616"), None);
+        assert_eq!(signed_number("18446744073609551616"), Some(-100_000_000.0));
+        assert_eq!(signed_number("18446744073709551615"), Some(-1.0));
+        assert_eq!(signed_number("-5"), Some(-5.0));
+        assert_eq!(
+            number("9223372036854775807"),
+            Some(9_223_372_036_854_775_807.0)
+        );
     }
 
     #[test]

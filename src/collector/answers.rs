@@ -56,6 +56,8 @@ pub struct Circumstances {
     pub declared_memory_limit: Option<u64>,
     /// The time of the poll by the exporter's clock, in seconds since the epoch.
     pub polled_at: f64,
+    /// The selected database.
+    pub database: u32,
     /// What the configuration says to the collectors of the target.
     pub options: Arc<CollectorOptions>,
     /// The size of the RDB file as the exporter sees it, in bytes. It is known only after the
@@ -162,9 +164,15 @@ impl<'a> Answers<'a> {
         self.follow_ups.get(question).copied()
     }
 
-    /// The value of one parameter out of the reply to its `CONFIG GET` question.
+    /// The value of one parameter out of the reply to its `CONFIG GET` question. Some servers
+    /// return more parameters than that one.
     #[must_use]
     pub fn parameter(&self, question: &'static Question) -> Option<Cow<'a, str>> {
-        self.reply(question)?.items().get(1)?.text()
+        let name = question.commands.first()?.last()?;
+        let mut pairs = self.reply(question)?.items().chunks(2);
+        pairs.find_map(|pair| match pair {
+            [key, value] if key.text()?.eq_ignore_ascii_case(name) => value.text(),
+            _ => None,
+        })
     }
 }

@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_is_found_among_others_by_its_name() {
+        let pairs = [
+            "maxmemory-policy",
+            "noeviction",
+            "MaxMemory",
+            "10",
+            "x",
+            "1",
+        ];
+        let replies = [(&MAXMEMORY, Reply::List(pairs.map(reading::bytes).to_vec()))];
+        assert_eq!(seen(&replies), ["redis_config_maxmemory{} 10"]);
+    }
+
+    #[test]
     fn a_parameter_that_the_server_does_not_have_is_absent() {
         assert!(seen(&[(&IO_THREADS, Reply::List(Vec::new()))]).is_empty());
     }
@@ -233,7 +247,8 @@ mod tests {
     #[test]
     fn limits_of_output_buffers_have_a_class_and_a_kind() {
         let limits = "normal 0 0 0 slave 268435456 67108864 60";
-        let replies = [(&OUTPUT_BUFFER_LIMITS, reading::parameter("any", limits))];
+        let name = "client-output-buffer-limit";
+        let replies = [(&OUTPUT_BUFFER_LIMITS, reading::parameter(name, limits))];
         let expected = [
             "redis_config_client_output_buffer_limit_bytes{normal,hard} 0",
             "redis_config_client_output_buffer_limit_bytes{normal,soft} 0",

@@ -116,14 +116,21 @@ pub static ALL: &[&Collector] = &[
     &channels::COLLECTOR,
 ];
 
+/// Permissions for what collectors send after their first queries, by the name of the collector.
+/// DBSIZE is not among them: only servers without a Keyspace section are sent it.
+static PERMISSIONS_LATER: &[(&str, &[&str])] = &[
+    ("channels", &channels::PERMISSIONS),
+    ("slot_stats", &["+cluster|slot-stats"]),
+];
+
 /// What an ACL user needs for a collector, as `+slowlog|len`; also for what it asks later.
 #[must_use]
 pub fn permissions(collector: &Collector) -> Vec<&'static str> {
     let questions = collector.questions.iter();
     let mut permissions: Vec<_> = questions.map(|question| question.permission).collect();
-    if collector.name == channels::COLLECTOR.name {
-        permissions.extend(channels::PERMISSIONS);
-    }
+    let later = PERMISSIONS_LATER.iter();
+    let later = later.filter(|(name, _)| *name == collector.name);
+    permissions.extend(later.flat_map(|(_, permissions)| *permissions));
     // Tile38 has no ACL.
     permissions.retain(|permission| !permission.is_empty());
     permissions.dedup();

@@ -121,12 +121,15 @@ struct Entry {
     command: String,
 }
 
-/// Reads id, time, duration in microseconds and words; Redis 4 added more. Of the words only the
-/// first one is looked at: the others are arguments.
+/// Reads id, time, duration in microseconds and words. Later versions of Redis add elements, and
+/// Redis Enterprise puts a text about the complexity before the words, so that the words are the
+/// first array. Only the first of them is read: the others are arguments.
 fn entry(reply: &Reply) -> Option<Entry> {
-    let [id, _, duration, words, ..] = reply.items() else {
+    let [id, _, duration, rest @ ..] = reply.items() else {
         return None;
     };
+    let mut rest = rest.iter();
+    let words = rest.find(|element| matches!(element, Reply::List(_)))?;
     Some(Entry {
         id: u64::try_from(id.integer()?).ok()?,
         microseconds: u64::try_from(duration.integer()?).ok()?,
@@ -378,6 +381,22 @@ mod tests {
         assert_eq!(of(&counted, "keys"), Some((1, 7)));
         assert_eq!(of(&counted, "sort"), Some((1, 6)));
         assert_eq!(counted.unseen, 0);
+    }
+
+    #[test]
+    fn an_element_before_the_words_is_not_the_command() {
+        let with_complexity = |id| {
+            let Reply::List(mut elements) = entry(id, "sort", 6) else {
+                panic!("an entry is an array");
+            };
+            elements.insert(3, reading::bytes("N:1000,M:4"));
+            Reply::List(elements)
+        };
+        let polls = [
+            ("a", vec![entry(0, "keys", 5)]),
+            ("a", vec![with_complexity(1)]),
+        ];
+        assert_eq!(of(&counted_over(&polls), "sort"), Some((1, 6)));
     }
 
     #[test]

@@ -181,6 +181,7 @@ pub fn circumstances(target: &Target) -> Circumstances {
     Circumstances {
         declared_memory_limit: target.memory_limit,
         polled_at: now(),
+        database: target.database.unwrap_or(0),
         options: Arc::clone(&target.options),
         rdb_file_size: None,
         resting: Vec::new(),

@@ -35,6 +35,7 @@ mod outage;
 mod peer_keys;
 mod permission;
 mod redis_exporter_options;
+mod relative;
 mod reload;
 mod secret;
 mod sentinel;

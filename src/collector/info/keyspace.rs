@@ -1,11 +1,15 @@
 //! The Keyspace section of INFO: one record per database, `db0:keys=1,expires=0,avg_ttl=0`.
 //!
 //! Records are read by name: relatives and later versions put other values in the fourth place.
+//! The poll and the sweep read the number of keys in one way, with [`Listed`].
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO, Server, config};
-use crate::info::Field;
+use crate::collector::{Answers, Collector, FollowUp, INFO, Server, config};
+use crate::info::{Field, Info};
 use crate::metric::{Family, Snapshot, Unit, source};
+use crate::reply::Reply;
 
 /// Most databases that get a 0 although INFO does not list them.
 const DATABASES_MAX: u32 = 1_024;
@@ -62,14 +66,17 @@ static VALUES: &[(&Family<1>, &[&str])] = &[
     ),
 ];
 
-/// Reads the databases. It asks for no permission beyond INFO: the reply to `CONFIG GET databases`
-/// is read where the collector `config` has asked for it.
+/// The permission for DBSIZE.
+pub(in crate::collector) const DBSIZE_PERMISSION: &str = "+dbsize";
+
+/// Reads the databases. The reply to `CONFIG GET databases` is read if the collector `config` has
+/// sent that query. DBSIZE is sent only if INFO does not report the selected database.
 pub static COLLECTOR: Collector = Collector {
     name: "keyspace",
     about: "Keys per database.",
     on_by_default: true,
     questions: &[&INFO],
-    follow_ups: None,
+    follow_ups: Some(follow_ups),
     applies: Server::holds_keys,
     families: || {
         VALUES
@@ -80,22 +87,87 @@ pub static COLLECTOR: Collector = Collector {
     read,
 };
 
+/// The databases that INFO lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Keys by database, as far as INFO can be read.
+    pub keys: BTreeMap<u32, u64>,
+    /// Databases whose number of keys cannot be read.
+    unreadable: BTreeSet<u32>,
+    /// Whether a database that is not listed is empty.
+    is_complete: bool,
+}
+
+impl Listed {
+    /// Reads the databases from INFO. The list is complete if there is a Keyspace section that
+    /// contains records of databases and nothing else, as Redis writes it.
+    #[must_use]
+    pub fn read(info: &Info<'_>) -> Self {
+        let mut listed = Self {
+            is_complete: info.has_section("Keyspace") && !info.is_unreadable_in("Keyspace"),
+            ..Self::default()
+        };
+        for field in info.fields() {
+            let number = numbered(field.name, "db").and_then(|number| number.parse().ok());
+            let keys = || field.in_record("keys")?.parse().ok();
+            match number.map(|number| (number, keys())) {
+                Some((database, Some(keys))) => {
+                    listed.keys.insert(database, keys);
+                }
+                Some((database, None)) => {
+                    listed.unreadable.insert(database);
+                }
+                None if field.section.eq_ignore_ascii_case("Keyspace") => {
+                    listed.is_complete = false;
+                }
+                None => {}
+            }
+        }
+        listed
+    }
+
+    /// Whether INFO reports how many keys a database has.
+    #[must_use]
+    pub fn reports(&self, database: u32) -> bool {
+        self.keys.contains_key(&database) || self.is_empty(database)
+    }
+
+    /// Whether a database is known to be empty.
+    fn is_empty(&self, database: u32) -> bool {
+        let is_listed = self.keys.contains_key(&database) || self.unreadable.contains(&database);
+        self.is_complete && !is_listed
+    }
+}
+
+/// Counts the keys of the selected database if INFO does not report them.
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    let info = &answers.info;
+    let is_needed = !Listed::read(info).reports(answers.circumstances.database);
+    let is_readable = !info.fields().is_empty();
+    Vec::from_iter((is_needed && is_readable).then(size_query))
+}
+
+fn size_query() -> FollowUp {
+    FollowUp::new(DBSIZE_PERMISSION, ["DBSIZE"])
+}
+
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let fields = answers.info.fields();
-    if fields.is_empty() {
-        return;
-    }
     for field in fields
         .iter()
         .filter(|field| numbered(field.name, "db").is_some())
     {
         read_database(field, snapshot);
     }
+    if let Some(size) = answers.follow_up(&size_query()).and_then(Reply::number) {
+        let name = format!("db{}", answers.circumstances.database);
+        snapshot.push(&KEYS, [&name], size);
+    }
     if !answers.circumstances.options.empty_databases {
         return;
     }
-    // INFO lists no empty database. Of two samples the first stays, so these fill the gaps.
-    for database in 0..databases(answers) {
+    let listed = Listed::read(&answers.info);
+    for database in (0..databases(answers)).filter(|database| listed.is_empty(*database)) {
         let name = format!("db{database}");
         snapshot.push(&KEYS, [&name], 0.0);
         snapshot.push(&EXPIRING, [&name], 0.0);
@@ -104,7 +176,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 
 fn read_database(field: &Field<'_>, snapshot: &mut Snapshot) {
     for (family, names) in VALUES {
-        if let Some(value) = names.iter().find_map(|name| field.number_in_record(name)) {
+        let value = names.iter().find_map(|name| field.number_in_record(name));
+        // Some servers report -1 for what they do not know.
+        if let Some(value) = value.filter(|value| *value >= 0.0) {
             snapshot.push(family, [field.name], value);
         }
     }
@@ -178,14 +252,69 @@ mod tests {
     #[test]
     fn only_db0_is_certain_in_a_cluster_or_without_config() {
         let empty = ["redis_db_keys{db0} 0", "redis_db_keys_expiring{db0} 0"];
-        assert_eq!(
-            seen("redis_mode:cluster\r\ncluster_enabled:1\r\n", "16"),
-            empty
-        );
-        assert_eq!(
-            reading::of_info(&COLLECTOR, "redis_version:7.0.15\r\n"),
-            empty
-        );
+        let keyspace = "# Keyspace\r\n";
+        let node = format!("redis_mode:cluster\r\ncluster_enabled:1\r\n{keyspace}");
+        assert_eq!(seen(&node, "16"), empty);
+        assert_eq!(reading::of_info(&COLLECTOR, keyspace), empty);
+    }
+
+    #[test]
+    fn databases_are_unknown_without_a_readable_keyspace() {
+        for info in [
+            "redis_version:6.2.6\r\n",
+            "# Keyspace\r\ndb0 Strings_keys=120, expires=4\r\n",
+            "# Keyspace\r\nsequence:7\r\n",
+        ] {
+            assert!(seen(info, "16").is_empty(), "{info}");
+        }
+    }
+
+    #[test]
+    fn unreadable_databases_are_absent() {
+        let info = "# Keyspace\r\ndb0: keys=10, expires=2, avg_ttl=-1\r\ndb1:keys=,expires=\r\n\
+                    db2:\r\n";
+        let expected = [
+            "redis_db_keys{db0} 10",
+            "redis_db_keys{db3} 0",
+            "redis_db_keys_expiring{db0} 2",
+            "redis_db_keys_expiring{db3} 0",
+        ];
+        assert_eq!(seen(info, "4"), expected);
+    }
+
+    /// What is sent to a server with the database 3 selected, and what comes of a DBSIZE of 7.
+    fn counted(info: &str) -> (bool, Vec<String>) {
+        let circumstances = Circumstances {
+            database: 3,
+            ..Circumstances::default()
+        };
+        let is_sent = !follow_ups(&Answers::new(info, &circumstances, Vec::new())).is_empty();
+        let size = |_: &FollowUp| Some(Reply::Integer(7));
+        let seen = reading::of_two_rounds(&COLLECTOR, info, circumstances, &[], &size);
+        (is_sent, seen)
+    }
+
+    #[test]
+    fn dbsize_fills_in_for_a_missing_keyspace() {
+        for info in [
+            "redis_version:6.2.6\r\n",
+            "# Keyspace\r\ndb3:x\r\n# Stats\r\n",
+        ] {
+            let (is_sent, seen) = counted(info);
+            assert!(is_sent, "{info}");
+            assert!(
+                seen.contains(&"redis_db_keys{db3} 7".to_owned()),
+                "{seen:?}"
+            );
+        }
+        let known = [
+            "# Keyspace\r\n",
+            "# Keyspace\r\ndb3:keys=1,expires=0\r\n",
+            "",
+        ];
+        for info in known {
+            assert!(!counted(info).0, "{info}");
+        }
     }
 
     #[test]
@@ -196,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_sentinel_has_no_databases() {
-        let sentinel = crate::info::Info::parse("redis_mode:sentinel\r\n");
+        let sentinel = Info::parse("redis_mode:sentinel\r\n");
         assert!(!(COLLECTOR.applies)(&Server::from_info(&sentinel)));
     }
 }

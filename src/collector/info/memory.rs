@@ -5,6 +5,14 @@ use crate::metric::Family;
 use crate::metric::Kind::Gauge;
 use crate::metric::Unit::{Bytes, One, Percent, Seconds};
 
+/// Fields that are differences and can be negative. Some versions print those as unsigned numbers.
+pub(super) const MAY_BE_NEGATIVE: &[&str] = &[
+    "allocator_frag_bytes",
+    "allocator_rss_bytes",
+    "mem_fragmentation_bytes",
+    "rss_overhead_bytes",
+];
+
 #[rustfmt::skip] // One metric, one line.
 pub(super) static ROWS: &[Family<0>] = &[
     gauge("used_memory", Bytes, "redis_memory_used_bytes", "Memory that the server has allocated."),

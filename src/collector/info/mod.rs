@@ -3,6 +3,8 @@
 //! A row is found by the name of its field. A field without a row is either a record, or stands in
 //! [`left_out`] with the reason.
 
+#[cfg(test)]
+mod cases;
 pub mod certificates;
 mod clients;
 mod cluster;
@@ -34,8 +36,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::{Collector, INFO, always};
-use crate::info::{Info, number};
-use crate::metric::{Family, Snapshot};
+use crate::info::{Info, number, signed_number};
+use crate::metric::{Family, Snapshot, Unit};
 
 /// Reads every plain field of INFO that has a row.
 pub static COLLECTOR: Collector = Collector {
@@ -104,10 +106,27 @@ pub fn read_fields(info: &Info<'_>, snapshot: &mut Snapshot) {
         .iter()
         .filter(|field| !RECORD_SECTIONS.contains(&field.section));
     for field in plain {
-        if let (Some(row), Some(value)) = (ROWS.get(field.name), number(field.value)) {
+        let Some(row) = ROWS.get(field.name) else {
+            continue;
+        };
+        let may_be_negative = memory::MAY_BE_NEGATIVE.contains(&field.name);
+        let read = if may_be_negative {
+            signed_number
+        } else {
+            number
+        };
+        let value = read(field.value).filter(|value| is_possible(*value, row.descriptor().unit));
+        if let Some(value) = value {
             snapshot.push(row, [], value);
         }
     }
+}
+
+/// The largest percentage that a server can mean. What is larger comes of an unsigned underflow.
+const PERCENT_MAX: f64 = 1e6;
+
+fn is_possible(value: f64, unit: Unit) -> bool {
+    unit != Unit::Percent || value < PERCENT_MAX
 }
 
 /// The number in a name like `db0`, `slave1` or `engine_0`, as it stands there.

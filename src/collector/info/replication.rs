@@ -3,6 +3,8 @@
 //! Redis has at most one primary; `KeyDB` may have several, each with its own group of fields.
 //! The section's plain fields are rows and do not stand here.
 
+use std::collections::BTreeMap;
+
 use super::numbered;
 use crate::collector::{Answers, Collector, INFO, always};
 use crate::info::{Field, Info, number};
@@ -91,8 +93,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let info = &answers.info;
     let sent = info.number("master_repl_offset");
     let replicas = info.fields().iter();
-    for replica in replicas.filter(|field| numbered(field.name, "slave").is_some()) {
-        read_replica(replica, sent, snapshot);
+    let replicas = replicas.filter(|field| numbered(field.name, "slave").is_some());
+    for (labels, replica) in by_address(replicas, sent) {
+        replica.show(labels, snapshot);
     }
     for primary in primaries(info) {
         for (family, value) in primary.values {
@@ -101,28 +104,79 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
 }
 
-/// Reads `slave0:ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`. `sent` is how far the
-/// replication stream is.
-fn read_replica(replica: &Field<'_>, sent: Option<f64>, snapshot: &mut Snapshot) {
-    let of = |name| replica.in_record(name);
-    let (Some(ip), Some(port), Some(state)) = (of("ip"), of("port"), of("state")) else {
-        return;
-    };
-    let offset = replica.number_in_record("offset");
-    // 0 stands for a replica that has not acknowledged anything, as during a full copy.
-    let acknowledged = offset.filter(|offset| *offset > 0.0);
-    let behind = sent
-        .zip(acknowledged)
-        .map(|(sent, at)| (sent - at).max(0.0));
-    let values = [
-        (&REPLICA_OFFSET, offset),
-        (&REPLICA_LAG, replica.number_in_record("lag")),
-        (&REPLICA_LAG_BYTES, behind),
-    ];
-    for (family, value) in values {
-        if let Some(value) = value {
-            snapshot.push(family, [ip, port, state], value);
+/// The label values of a replica: address, port, state. A part that the server leaves out is empty.
+type Labels<'a> = [&'a str; 3];
+
+/// What a primary reports of a replica.
+#[derive(Clone, Copy, Debug)]
+struct Replica {
+    offset: Option<f64>,
+    lag: Option<f64>,
+    lag_bytes: Option<f64>,
+}
+
+/// Reads all replicas. Several at one address, such as behind a proxy, share one series: the worst
+/// values of all of them.
+fn by_address<'a>(
+    fields: impl Iterator<Item = &'a Field<'a>>,
+    sent: Option<f64>,
+) -> BTreeMap<Labels<'a>, Replica> {
+    let mut found: BTreeMap<Labels<'a>, Replica> = BTreeMap::new();
+    for field in fields {
+        let of = |name| field.in_record(name).unwrap_or_default();
+        let labels = [of("ip"), of("port"), of("state")];
+        let replica = Replica::read(field, labels, sent);
+        found
+            .entry(labels)
+            .and_modify(|known| *known = known.worst(replica))
+            .or_insert(replica);
+    }
+    found.retain(|labels, _| labels.iter().any(|label| !label.is_empty()));
+    found
+}
+
+impl Replica {
+    /// Reads `ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`. `sent` is the length of the
+    /// replication stream so far.
+    fn read(field: &Field<'_>, [_, _, state]: Labels<'_>, sent: Option<f64>) -> Self {
+        let offset = field.number_in_record("offset");
+        // A replica that is still being copied to has not acknowledged anything: its offset is 0.
+        let acknowledged = offset.filter(|offset| *offset > 0.0 || state == "online");
+        let behind = sent.zip(acknowledged);
+        Self {
+            offset,
+            lag: field.number_in_record("lag"),
+            lag_bytes: behind.map(|(sent, at)| (sent - at).max(0.0)),
         }
+    }
+
+    fn worst(self, other: Self) -> Self {
+        Self {
+            offset: either(self.offset, other.offset, f64::min),
+            lag: either(self.lag, other.lag, f64::max),
+            lag_bytes: either(self.lag_bytes, other.lag_bytes, f64::max),
+        }
+    }
+
+    fn show(self, labels: Labels<'_>, snapshot: &mut Snapshot) {
+        let values = [
+            (&REPLICA_OFFSET, self.offset),
+            (&REPLICA_LAG, self.lag),
+            (&REPLICA_LAG_BYTES, self.lag_bytes),
+        ];
+        for (family, value) in values {
+            if let Some(value) = value {
+                snapshot.push(family, labels, value);
+            }
+        }
+    }
+}
+
+/// Chooses between two values, or returns the one that is known.
+fn either(one: Option<f64>, other: Option<f64>, choose: fn(f64, f64) -> f64) -> Option<f64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(choose(one, other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -197,6 +251,16 @@ mod tests {
             "redis_connected_slave_offset_bytes{127.0.0.1,7911,online} 14957725",
         ];
         assert_eq!(reading::of_info(&COLLECTOR, primary), expected);
+    }
+
+    #[test]
+    fn an_online_replica_that_acknowledged_nothing_lags_by_everything() {
+        let primary = "master_repl_offset:500\r\n\
+            slave0:ip=a,port=1,state=online,offset=0,lag=3\r\n\
+            slave1:ip=b,port=1,state=send_bulk,offset=0,lag=0\r\n";
+        let seen = reading::of_info(&COLLECTOR, primary);
+        assert!(seen.contains(&"redis_connected_slave_lag_bytes{a,1,online} 500".to_owned()));
+        assert!(!seen.iter().any(|line| line.contains("lag_bytes{b")));
     }
 
     #[test]

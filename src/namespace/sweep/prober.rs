@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::inspect::Refusals;
+use crate::collector::info::keyspace::Listed;
 use crate::collector::{Mode, Server};
 use crate::config::Target;
 use crate::connection::{Connection, refused};
@@ -184,9 +185,25 @@ impl Prober {
         let replies = self.ask(&commands).await?;
         let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
         let texts = texts?.concat();
+        let info = Info::parse(&texts);
+        let mut vitals = Vitals::read(&info);
+        if !Listed::read(&info).reports(self.selected) {
+            vitals.keys.insert(self.selected, self.size().await?);
+        }
         // INFO is slow where a server has much to sum up; that says nothing of its load.
         self.take_round_trip();
-        Ok(Vitals::read(&Info::parse(&texts)))
+        Ok(vitals)
+    }
+
+    /// Counts the keys of the selected database. For servers whose INFO does not report them.
+    async fn size(&mut self) -> Result<u64, Failure> {
+        let replies = self.ask(&[["DBSIZE"]]).await?;
+        let reply = replies.first().unwrap_or(&Reply::Nil);
+        if let Some(refusal) = reply.refusal() {
+            return Err(refused(refusal));
+        }
+        let size = reply.integer().and_then(|size| u64::try_from(size).ok());
+        size.ok_or_else(|| Failure::new(Reason::Protocol, "the reply to DBSIZE is not a number"))
     }
 
     /// Selects a database.
@@ -387,12 +404,8 @@ impl Vitals {
     #[must_use]
     pub fn read(info: &Info<'_>) -> Self {
         let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
-        let keys = info.section("Keyspace").filter_map(|field| {
-            let database = field.name.strip_prefix("db")?.parse().ok()?;
-            Some((database, field.in_record("keys")?.parse().ok()?))
-        });
         Self {
-            keys: keys.collect(),
+            keys: Listed::read(info).keys,
             is_loading: is_on("loading") || is_on("async_loading"),
             is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
             dataset_bytes: info.number("used_memory_dataset"),
