@@ -93,7 +93,7 @@ const INTRODUCTION: &str = "\
 
 This page is generated from the rows in `src`; `UPDATE_GOLDEN=1 cargo test --test repository` writes it.
 
-Every metric of a target has the label `target` on `/metrics`, and has not on `/probe`; the tables name the other labels.
+Every metric of a target has the label `target` on `/metrics` if the configuration file has `targets`; `target_label` switches it on or off. On `/probe` there is none. The tables name the other labels.
 A metric is absent where the server does not say its value: absent never means 0.
 
 The column *seen on* says which recorded servers show the metric: SERVERS, each standalone, as a replica, as a node of a cluster and as a sentinel, with every collector on.

@@ -46,7 +46,8 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     written.and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
-/// A snapshot, and the value of the `target` label that its samples get, if any.
+/// A snapshot, and the value of the `target` label that its samples get, if any and if the label
+/// is on.
 pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
 
 /// Writes snapshots as one page: every family once, with the samples of all targets.
@@ -62,7 +63,10 @@ pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
     let mut text = Vec::with_capacity(lines * LINE_BYTES);
     let mut targets: Vec<_> = snapshots
         .iter()
-        .map(|(target, snapshot)| (*target, snapshot.samples().peekable()))
+        .map(|(target, snapshot)| {
+            let target = target.filter(|_| names.target_label);
+            (target, snapshot.samples().peekable())
+        })
         .collect();
     let mut run = Vec::new();
     while let Some(family) = next_family(&mut targets) {
@@ -397,7 +401,7 @@ mod tests {
     fn text(snapshot: Snapshot, legacy: bool) -> String {
         let names = Names {
             legacy,
-            prefix: None,
+            ..Names::default()
         };
         String::from_utf8(encode(&[(None, &snapshot.finish())], &names)).unwrap()
     }
@@ -420,12 +424,28 @@ mod tests {
     }
 
     #[test]
+    fn target_label_can_be_left_out() {
+        let mut snapshot = Snapshot::default();
+        snapshot.push(&KEYS, ["db0"], 1.0);
+        let names = Names {
+            target_label: false,
+            ..Names::default()
+        };
+        let page = encode(&[(Some("cache"), &snapshot.finish())], &names);
+        let page = String::from_utf8(page).unwrap();
+        assert!(
+            page.ends_with("\nredis_test_keys{db=\"db0\"} 1\n"),
+            "{page}"
+        );
+    }
+
+    #[test]
     fn another_prefix_stands_in_the_place_of_redis_and_nowhere_else() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&KEYS, ["redis_x"], 1.0);
         let names = Names {
-            legacy: true,
             prefix: Some("kv".to_owned()),
+            ..Names::default()
         };
         let page = encode(&[(None, &snapshot.finish())], &names);
         let expected = "# HELP kv_test_keys Keys of a database. From INFO keys.\n\

@@ -571,13 +571,15 @@ fn cut(value: &str) -> &str {
     value.get(..end).unwrap_or_default()
 }
 
-/// Under which names metrics are served.
+/// The names and labels under which metrics are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
     pub legacy: bool,
     /// What stands in the place of `redis` at the start of each name, where that is another word.
     pub prefix: Option<String>,
+    /// Whether the page of all targets has the label `target`.
+    pub target_label: bool,
 }
 
 impl Default for Names {
@@ -585,6 +587,7 @@ impl Default for Names {
         Self {
             legacy: true,
             prefix: None,
+            target_label: true,
         }
     }
 }

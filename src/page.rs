@@ -101,6 +101,10 @@ fn labelled<'a>(
 /// time.
 fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
     let slots = board.slots();
+    let mut names = names.clone();
+    // While a reload goes on, the list of targets may be older or newer than the names: without
+    // the label, two targets would have the same series.
+    names.target_label |= slots.len() != 1;
     // Taken before looking, so that what is published meanwhile is written the next time.
     let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
     let seen: Vec<Option<Seen>> = slots.iter().map(Seen::of).collect();
@@ -128,8 +132,8 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
             )
         })
         .collect();
-    let mut text = encode(&all, names);
-    text.extend(encode(&[(None, &telemetry.snapshot())], names));
-    telemetry.write(&mut text, names.prefix.as_deref());
+    let mut text = encode(&all, &names);
+    text.extend(encode(&[(None, &telemetry.snapshot())], &names));
+    telemetry.write(&mut text, &names);
     Page::new(text)
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -13,7 +14,7 @@ use prometheus::{
 
 use crate::encode::prefixed;
 use crate::failure::Reason;
-use crate::metric::{Descriptor, Family, Snapshot, Source, Summary, Unit, source};
+use crate::metric::{Descriptor, Family, Names, Snapshot, Source, Summary, Unit, source};
 
 /// Upper edges for poll durations, in seconds: from a local poll to the longest sane time-out.
 const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 10.0];
@@ -346,6 +347,12 @@ impl Telemetry {
         snapshot.finish()
     }
 
+    /// Whether the counters of at most one target are kept. During a reload there may be more.
+    fn counts_one_target(&self) -> bool {
+        let targets = self.targets_counted.read();
+        targets.unwrap_or_else(PoisonError::into_inner).len() <= 1
+    }
+
     /// Notes how many targets there are.
     pub fn set_targets(&self, targets: usize) {
         self.targets.set(i64::try_from(targets).unwrap_or(i64::MAX));
@@ -381,20 +388,32 @@ impl Telemetry {
         snapshot.finish()
     }
 
-    /// Appends everything else as exposition text, with names that start with `prefix`.
-    pub fn write(&self, text: &mut Vec<u8>, prefix: Option<&str>) {
+    /// Appends everything else as exposition text.
+    pub fn write(&self, text: &mut Vec<u8>, names: &Names) {
         let mut own = String::new();
         let mut families = self.registry.gather();
+        let prefix = names.prefix.as_deref();
         if prefix.is_some() {
             for family in &mut families {
                 let name = prefixed(family.name(), prefix).into_owned();
                 family.set_name(name);
             }
         }
+        if !names.target_label && self.counts_one_target() {
+            families.iter_mut().for_each(remove_target_label);
+        }
         match TextEncoder::new().encode_utf8(&families, &mut own) {
             Ok(()) => text.extend_from_slice(own.as_bytes()),
             Err(error) => tracing::error!(%error, "the exporter's own metrics were not written"),
         }
+    }
+}
+
+fn remove_target_label(family: &mut MetricFamily) {
+    for metric in family.mut_metric() {
+        let mut labels = metric.take_label();
+        labels.retain(|label| label.name() != "target");
+        metric.set_label(labels);
     }
 }
 
@@ -405,7 +424,6 @@ fn opts<const LABELS: usize>(family: &'static Family<LABELS>) -> Opts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Names;
 
     #[test]
     fn every_reason_of_a_target_starts_at_zero_and_goes_with_it() {
@@ -414,7 +432,7 @@ mod tests {
         telemetry.failed("cache", Reason::Timeout);
         let page = |telemetry: &Telemetry| {
             let mut text = Vec::new();
-            telemetry.write(&mut text, None);
+            telemetry.write(&mut text, &Names::default());
             String::from_utf8(text).unwrap()
         };
         let text = page(&telemetry);
@@ -461,12 +479,44 @@ mod tests {
     }
 
     #[test]
-    fn names_take_another_prefix_and_the_process_may_be_left_out() {
-        let text = |process_metrics: bool, prefix| {
+    fn target_label_is_left_out_for_a_single_target_only() {
+        let telemetry = Telemetry::new(true).unwrap();
+        let names = Names {
+            target_label: false,
+            ..Names::default()
+        };
+        let page = || {
             let mut text = Vec::new();
+            telemetry.write(&mut text, &names);
+            String::from_utf8(text).unwrap()
+        };
+        telemetry.start_target("cache");
+        let text = page();
+        assert!(
+            !text.contains("cache") && !text.contains("target="),
+            "{text}"
+        );
+        for line in [
+            "\nredis_exporter_polls_total 0\n",
+            "\nredis_exporter_poll_failures_total{reason=\"timeout\"} 0\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        telemetry.start_target("other");
+        assert!(page().contains("redis_exporter_polls_total{target=\"other\"} 0\n"));
+    }
+
+    #[test]
+    fn names_take_another_prefix_and_the_process_may_be_left_out() {
+        let text = |process_metrics: bool, prefix: Option<&str>| {
+            let mut text = Vec::new();
+            let names = Names {
+                prefix: prefix.map(ToOwned::to_owned),
+                ..Names::default()
+            };
             Telemetry::new(process_metrics)
                 .unwrap()
-                .write(&mut text, prefix);
+                .write(&mut text, &names);
             String::from_utf8(text).unwrap()
         };
         assert!(text(true, None).contains("\nredis_exporter_build_info{"));
@@ -484,7 +534,7 @@ mod tests {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
         let mut text = crate::encode::encode(&[(None, &telemetry.snapshot())], &Names::default());
-        telemetry.write(&mut text, None);
+        telemetry.write(&mut text, &Names::default());
         let text = String::from_utf8(text).unwrap();
         for family in families() {
             let header = format!("# TYPE {} {}\n", family.name, family.kind.as_str());

@@ -71,6 +71,7 @@ const KEYS: &[&str] = &[
     "poll",
     "log",
     "legacy_names",
+    "target_label",
     "metric_prefix",
     "telemetry_path",
     "scrape_endpoint",
@@ -383,6 +384,13 @@ fn read_config(
         set_client_name: or_default(set_client_name, true).unwrap_or(true),
     };
     let targets = read_targets(root, arguments, given, defaults, context);
+    if names.as_ref().is_some_and(|names| !names.target_label) && targets.len() > 1 {
+        context.report(
+            &root.place_of("target_label"),
+            "is false, but there is more than one target",
+            "remove it: without the label their samples would be the same series",
+        );
+    }
     let namespaces = namespace::read_namespaces(root, context);
     Some(Config {
         listen: or_default(listen, DEFAULT_LISTEN)?,
@@ -400,11 +408,15 @@ fn read_config(
 
 fn read_names(root: &Section<'_>, context: &mut Context<'_>) -> Option<Names> {
     let legacy = root.value("legacy_names", unit::switch, context);
+    let target_label = root.value("target_label", unit::switch, context);
     let prefix = root.text("metric_prefix", unit::metric_prefix, context);
     let legacy = or_default(legacy, true);
+    // As `redis_exporter`, which has no such label, where this takes its place.
+    let target_label = or_default(target_label, root.node("targets").is_some());
     let prefix = prefix.ok()?.map(|placed| placed.value);
     Some(Names {
         legacy: legacy?,
+        target_label: target_label?,
         prefix: prefix.filter(|prefix| prefix != "redis"),
     })
 }
@@ -520,7 +532,12 @@ fn read_targets(
         let target = target::implicit(arguments.redis_addr.as_ref(), given, defaults, context);
         return target.into_iter().collect();
     }
-    let of_one = ["redis.user", "redis.password", "redis.password-file"];
+    let of_one = [
+        "redis.user",
+        "redis.password",
+        "redis.password-file",
+        "redis.memory-limit",
+    ];
     // Variables may stand there for the file to refer to; a flag is meant for this program.
     let flags = of_one.iter().filter_map(|flag| given.get(flag));
     let flags = flags.map(|given| given.place.as_str());

@@ -358,6 +358,7 @@ pub(crate) fn implicit(
         None
     };
     let user = given.get("redis.user");
+    let memory_limit = implicit_memory_limit(given, context);
     let Url {
         address,
         database,
@@ -371,7 +372,7 @@ pub(crate) fn implicit(
         username: username.or_else(|| user.map(|user| user.value.expose().to_owned())),
         password: in_url.map(Password::Given).or(password),
         poll: defaults.poll,
-        memory_limit: None,
+        memory_limit,
         collectors: defaults.collectors,
         set_client_name: defaults.set_client_name,
         sweep: defaults.sweep,
@@ -391,6 +392,18 @@ fn implicit_url(flag: Option<&Secret>, context: &Context<'_>) -> (String, String
         }
     }
     (DEFAULT_URL.to_owned(), String::new())
+}
+
+fn implicit_memory_limit(given: &Given, context: &mut Context<'_>) -> Option<u64> {
+    let given = given.get("redis.memory-limit")?;
+    let text = given.value.expose();
+    match unit::size(text) {
+        Ok(limit) => Some(limit),
+        Err(refusal) => {
+            context.problems.push(refusal.of(text, given.place.clone()));
+            None
+        }
+    }
 }
 
 /// The password goes before the file, as with `redis_exporter`.

@@ -862,13 +862,17 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
 
 #[test]
 fn every_option_of_redis_exporter_sets_keys_that_there_are() {
-    for option in redis_exporter::OPTIONS {
+    let options = redis_exporter::OPTIONS.iter();
+    for option in options.chain(redis_exporter::OWN_OPTIONS) {
         let value = match option.takes {
             redis_exporter::Takes::Switch if option.default == "true" => "false",
             redis_exporter::Takes::Switch => "true",
             redis_exporter::Takes::Number => "50",
             _ => "a",
         };
+        if option.flag.starts_with("collectors.") {
+            continue;
+        }
         // Many values are wrong; no key may be.
         let problems = read(None, &[], &[(option.variable, value)]).err();
         let problems = problems.unwrap_or_default().join("\n");
@@ -881,16 +885,124 @@ fn every_option_of_redis_exporter_sets_keys_that_there_are() {
 }
 
 #[test]
+fn target_label_is_off_for_the_one_target_of_flags_and_variables() {
+    let one = "targets: [{url: a}]\n";
+    let two = "targets: [{url: a}, {url: b}]\n";
+    for (text, words, variable, expected) in [
+        (None, &[][..], "", false),
+        (
+            Some("poll: {interval: 1s}\n"),
+            &["--redis.addr=h"],
+            "",
+            false,
+        ),
+        (Some(one), &[], "", true),
+        (Some(two), &[], "", true),
+        (None, &["--target-label"], "", true),
+        (None, &[], "true", true),
+        (Some("target_label: true\n"), &[], "", true),
+        (
+            Some("target_label: true\n"),
+            &["--target-label=false"],
+            "",
+            false,
+        ),
+        (Some(one), &[], "false", false),
+    ] {
+        let config = read(text, words, &[("REDIS_EXPORTER_TARGET_LABEL", variable)]).unwrap();
+        assert_eq!(config.names.target_label, expected, "{text:?} {words:?}");
+    }
+    let problems = read(Some(two), &["--target-label=false"], &[]).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(
+        problems[0].starts_with("--target-label: is false"),
+        "{problems:#?}"
+    );
+}
+
+#[test]
+fn each_key_of_the_sweep_has_a_flag_and_a_variable() {
+    for key in sweep::KEYS {
+        let flag = format!("sweep.{}", key.replace('_', "-"));
+        let variable = format!("REDIS_EXPORTER_SWEEP_{}", key.to_uppercase());
+        let mut options = redis_exporter::OWN_OPTIONS.iter();
+        let option = options.find(|option| option.flag == flag);
+        assert_eq!(
+            option.map(|option| option.variable),
+            Some(&*variable),
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn options_of_our_own_reach_the_configuration() {
+    let words = [
+        "--redis.memory-limit=256MiB",
+        "--key-namespaces=session=session:*, cache=api:cache:*",
+        "--channel-groups=prism=prism:*",
+        "--collectors.enable=client_list,hotkeys",
+        "--collectors.disable=slowlog",
+        "--commands.include=get,set",
+        "--sweep.enabled=false",
+        "--sweep.cpu-share=2%",
+        "--sweep.databases=0,3",
+        "--sweep.from=redis://replica",
+        "--legacy-names=false",
+    ];
+    let text = "collectors: {latency: false}\nsweep: {cpu_share: 5%, count: 50}\n";
+    let config = read(Some(text), &words, &[]).unwrap();
+    let target = &config.targets[0];
+    assert_eq!(target.memory_limit, Some(256 << 20));
+    let names: Vec<_> = config.namespaces.iter().map(|space| &*space.name).collect();
+    assert_eq!(names, ["session", "cache"]);
+    assert_eq!(target.options.channels[0].name, "prism");
+    let is_on = |name| target.collectors.is_on(name, true);
+    assert!(is_on("client_list") && is_on("hotkeys"));
+    assert!(!is_on("slowlog") && !is_on("latency"));
+    assert!(!target.sweep.enabled && !config.names.legacy);
+    assert!((target.sweep.cpu_share.as_f64() - 0.02).abs() < 1e-9);
+    assert_eq!(target.sweep.count, 50);
+    assert_eq!(target.sweep.databases, Some(vec![0, 3]));
+    assert!(target.sweep.from.is_some());
+}
+
+#[test]
+fn an_option_of_our_own_that_is_wrong_is_a_problem_of_its_place() {
+    for (word, variable, expected) in [
+        ("--sweep.cpu-share=lots", ("", ""), "--sweep.cpu-share: "),
+        (
+            "",
+            ("REDIS_EXPORTER_SWEEP_ENABLED", "no"),
+            "REDIS_EXPORTER_SWEEP_ENABLED: ",
+        ),
+        (
+            "--collectors.enable=slowlogs",
+            ("", ""),
+            "--collectors.enable: has an unknown key",
+        ),
+        ("--key-namespaces=session", ("", ""), "--key-namespaces: "),
+        ("", ("REDIS_MEMORY_LIMIT", "much"), "REDIS_MEMORY_LIMIT: "),
+    ] {
+        let words: Vec<_> = [word].into_iter().filter(|word| !word.is_empty()).collect();
+        let problems = read(None, &words, &[variable]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].starts_with(expected), "{problems:#?}");
+    }
+}
+
+#[test]
 fn flags_for_the_one_target_are_no_flags_for_several() {
     let words = [
         "-redis.user=u",
         "-redis.password=hunter2",
         "-redis.password-file=/f",
+        "--redis.memory-limit=1MiB",
     ];
     let variables = [("REDIS_USER", "u"), ("REDIS_PASSWORD", "hunter2")];
     let text = "targets: [{url: a}]\n";
     let problems = read(Some(text), &words, &[]).unwrap_err();
-    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert_eq!(problems.len(), 4, "{problems:#?}");
     for problem in problems {
         assert!(problem.starts_with("--redis."), "{problem}");
         assert!(!problem.contains("hunter2"), "{problem}");

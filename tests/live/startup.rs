@@ -125,6 +125,7 @@ fn flags_go_before_variables_and_those_before_the_file() {
             .variable("REDIS_EXPORTER_LOG_LEVEL", "info")
             .flag(&format!("--redis.addr={}", servers[1].url()))
             .flag("--poll.interval=300ms")
+            .flag("--target-label")
             .start();
     let page = exporter.polls(3);
     page.value("redis_up", &[("target", &servers[1].address())]);

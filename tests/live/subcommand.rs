@@ -95,10 +95,7 @@ fn once_prints_one_page_of_all_targets() {
     let finished = Launch::of(&server.url()).flag("once").run();
     assert_eq!(finished.code(), 0);
     let page = Page(finished.stdout);
-    assert_eq!(
-        page.value("redis_up", &[("target", &server.address())]),
-        1.0
-    );
+    assert!(page.0.contains("\nredis_up 1\n"), "{}", page.0);
     assert_eq!(page.0.matches("# TYPE redis_up gauge").count(), 1);
     page.value("redis_config_maxclients", &[]);
 }

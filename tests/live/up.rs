@@ -9,8 +9,7 @@ fn a_server_is_up_with_all_its_default_families() {
     server.ask(&["SET", "key", "value", "EX", "100"]);
     let exporter = Exporter::of(&server);
     let page = exporter.polls(1);
-    let address = server.address();
-    assert_eq!(page.value("redis_up", &[("target", &address)]), 1.0);
+    assert_eq!(page.value("redis_up", &[]), 1.0);
     for (name, labels) in [
         ("redis_uptime_in_seconds", &[][..]),
         ("redis_memory_used_bytes", &[]),
@@ -37,9 +36,7 @@ fn a_server_is_up_with_all_its_default_families() {
         ("redis_exporter_last_scrape_ping_time_seconds", &[]),
         ("redis_exporter_last_scrape_connect_time_seconds", &[]),
     ] {
-        let mut labels = labels.to_vec();
-        labels.push(("target", &address));
-        page.value(name, &labels);
+        page.value(name, labels);
     }
     assert_eq!(page.value("redis_db_keys", &[("db", "db0")]), 1.0);
     let asked = page.all("redis_exporter_collector_success", &[]).len();
@@ -48,6 +45,34 @@ fn a_server_is_up_with_all_its_default_families() {
         page.label_values("redis_exporter_collector_success", "collector", 0.0)
             .is_empty()
     );
+}
+
+#[test]
+fn target_label_is_off_for_a_single_target_and_can_be_switched() {
+    let server = RedisServer::start(&[]);
+    let url = server.url();
+    let page = Exporter::of(&server).polls(1);
+    assert!(page.is_up());
+    assert!(!page.0.contains("target=\""), "{}", page.0);
+    page.value(
+        "redis_exporter_poll_failures_total",
+        &[("reason", "timeout")],
+    );
+
+    let page = Launch::of(&url).flag("--target-label").start().polls(1);
+    let target = [("target", &*server.address())];
+    for name in ["redis_up", "redis_db_keys", "redis_exporter_polls_total"] {
+        assert_eq!(page.all(name, &[]), page.all(name, &target), "{name}");
+    }
+
+    let text = format!("targets: [{{ name: cache, url: '{url}' }}]\n");
+    let page = Launch::configured(&text).start().page();
+    page.value("redis_up", &[("target", "cache")]);
+    page.value("redis_exporter_polls_total", &[("target", "cache")]);
+
+    let text = format!("target_label: false\n{text}");
+    let page = Launch::configured(&text).start().page();
+    assert!(page.is_up() && !page.0.contains("target=\""), "{}", page.0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::meaning::{parse_number, parse_switch};
-use super::{Fate, OPTIONS, PeerOption, Takes};
+use super::{Fate, OPTIONS, OWN_OPTIONS, PeerOption, Takes};
 use crate::config::problem::Refusal;
 use crate::config::secret::Secret;
 
@@ -19,10 +19,14 @@ impl Flags {
     }
 }
 
-/// Those that are not declared as flags of this program.
-fn declared() -> impl Iterator<Item = &'static PeerOption> {
+/// Those of `redis_exporter` that are not declared elsewhere as flags of this program.
+fn of_redis_exporter() -> impl Iterator<Item = &'static PeerOption> {
     let is_own = |option: &&PeerOption| matches!(option.fate, Fate::Own(_));
     OPTIONS.iter().filter(move |option| !is_own(option))
+}
+
+fn declared() -> impl Iterator<Item = &'static PeerOption> {
+    of_redis_exporter().chain(OWN_OPTIONS)
 }
 
 fn argument(option: &'static PeerOption) -> Arg {
@@ -46,6 +50,14 @@ fn argument(option: &'static PeerOption) -> Arg {
             .default_missing_value("true")
             .value_parser(switch),
     }
+}
+
+fn own_argument(option: &'static PeerOption) -> Arg {
+    let mut help = help(option);
+    if !option.default.is_empty() {
+        help = format!("{help} [default: {}]", option.default);
+    }
+    argument(option).hide(false).help(help)
 }
 
 fn help(option: &PeerOption) -> String {
@@ -80,7 +92,9 @@ impl FromArgMatches for Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        command.args(declared().map(argument))
+        command
+            .args(of_redis_exporter().map(argument))
+            .args(OWN_OPTIONS.iter().map(own_argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

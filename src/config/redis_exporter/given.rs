@@ -1,9 +1,10 @@
-//! The options of `redis_exporter` that are set, by a flag or a variable. Not their meaning.
+//! The options of `redis_exporter`, and those like them, that are set, by a flag or a variable. Not their meaning.
 
 use super::meaning::{parse_number, parse_switch};
 use super::notice::Notice;
-use super::{Fate, Flags, OPTIONS, PeerOption, Takes};
+use super::{Fate, Flags, OPTIONS, OWN_OPTIONS, PeerOption, Takes};
 use crate::config::expand::Environment;
+use crate::config::problem::Refusal;
 use crate::config::secret::Secret;
 
 /// The options that are set.
@@ -20,8 +21,8 @@ pub(in crate::config) struct GivenOption {
 }
 
 impl Given {
-    /// A flag goes before its variable. A variable that is not what it should be is left out, as
-    /// `redis_exporter` does, which is said.
+    /// A flag goes before its variable. A variable of `redis_exporter` that is not what it should be
+    /// is left out, as there, which is said; one of our own is a problem.
     pub(in crate::config) fn read(
         flags: &Flags,
         environment: &Environment<'_>,
@@ -29,11 +30,18 @@ impl Given {
     ) -> Self {
         let is_own = |option: &&PeerOption| matches!(option.fate, Fate::Own(_));
         let options = OPTIONS.iter().filter(|option| !is_own(option));
-        let given = options.filter_map(|option| {
+        let theirs = options.filter_map(|option| {
             let found = of_flag(option, flags);
-            found.or_else(|| of_variable(option, environment, notices))
+            let variable = || checked(of_variable(option, environment)?, notices);
+            found.or_else(variable)
         });
-        Self(given.collect())
+        let mut given: Vec<_> = theirs.collect();
+        let own = OWN_OPTIONS.iter().filter_map(|option| {
+            let found = of_flag(option, flags);
+            found.or_else(|| of_variable(option, environment))
+        });
+        given.extend(own);
+        Self(given)
     }
 
     /// The option of this flag, where it is set to something.
@@ -77,31 +85,32 @@ fn of_flag(option: &'static PeerOption, flags: &Flags) -> Option<GivenOption> {
     })
 }
 
-fn of_variable(
-    option: &'static PeerOption,
-    environment: &Environment<'_>,
-    notices: &mut Vec<Notice>,
-) -> Option<GivenOption> {
+fn of_variable(option: &'static PeerOption, environment: &Environment<'_>) -> Option<GivenOption> {
     if option.variable.is_empty() {
         return None;
     }
     let text = environment(option.variable).filter(|text| !text.is_empty())?;
-    let checked = match option.takes {
-        Takes::Switch => parse_switch(&text).map(|_| ()),
-        Takes::Number => parse_number(&text).map(|_| ()),
-        Takes::Text | Takes::Secret => Ok(()),
-    };
-    if let Err(refusal) = checked {
-        let text = format!(
-            "{}, so the variable is left out; {}",
-            refusal.what, refusal.remedy
-        );
-        notices.push(Notice::warning(option.variable, text));
-        return None;
-    }
     Some(GivenOption {
         option,
         value: Secret::new(text),
         place: option.variable.to_owned(),
     })
+}
+
+/// The variable, unless it is not what it should be.
+fn checked(given: GivenOption, notices: &mut Vec<Notice>) -> Option<GivenOption> {
+    let text = given.value.expose();
+    let checked = match given.option.takes {
+        Takes::Switch => parse_switch(text).map(|_| ()),
+        Takes::Number => parse_number(text).map(|_| ()),
+        Takes::Text | Takes::Secret => Ok(()),
+    };
+    match checked {
+        Ok(()) => Some(given),
+        Err(Refusal { what, remedy }) => {
+            let text = format!("{what}, so the variable is left out; {remedy}");
+            notices.push(Notice::warning(&given.place, text));
+            None
+        }
+    }
 }

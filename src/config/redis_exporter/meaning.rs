@@ -28,6 +28,9 @@ pub(super) enum Meaning {
     Nothing,
 }
 
+/// Reads the value of an option.
+pub(super) type Read = fn(&str) -> Result<Meaning, Refusal>;
+
 /// A text for a key, safe from being taken for a reference to a variable.
 pub(super) fn scalar(text: &str) -> Node {
     Node::Scalar(Scalar {
@@ -204,6 +207,52 @@ fn seconds_of(unit: &str) -> Option<f64> {
         "h" => 3600.0,
         _ => return None,
     })
+}
+
+/// Names or globs, separated by commas.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
+pub(super) fn names(text: &str) -> Result<Meaning, Refusal> {
+    Ok(Meaning::Is(Node::List(items(text).map(scalar).collect())))
+}
+
+/// Names of switches to turn on.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
+pub(super) fn switched_on(text: &str) -> Result<Meaning, Refusal> {
+    Ok(switches(text, true))
+}
+
+/// Names of switches to turn off.
+#[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
+pub(super) fn switched_off(text: &str) -> Result<Meaning, Refusal> {
+    Ok(switches(text, false))
+}
+
+fn switches(text: &str, on: bool) -> Meaning {
+    let entries = items(text).map(|name| (name.to_owned(), switched(on)));
+    Meaning::Is(Node::Map(entries.collect()))
+}
+
+/// Pairs of a name and a glob: `session=session:*,cache=api:cache:*`.
+pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
+    let group = |item: &str| {
+        let (name, glob) = item.split_once('=').ok_or_else(|| {
+            Refusal::new(
+                format!("has the item {} without a =", quoted(item)),
+                "write name=glob, such as session=session:*",
+            )
+        })?;
+        let entries = [("name", name), ("match", glob)];
+        let entries = entries.map(|(key, text)| (key.to_owned(), scalar(text.trim())));
+        Ok(Node::Map(entries.into()))
+    };
+    let groups: Result<_, Refusal> = items(text).map(group).collect();
+    groups.map(|groups| Meaning::Is(Node::List(groups)))
+}
+
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
 }
 
 /// Paths of Lua scripts, which may write where nothing else is said.

@@ -1,6 +1,7 @@
 //! The flags and environment variables of `redis_exporter`: how each is read, and what becomes of
 //! it here. The table is in `table`; parsing, start notices and the README derive from it. What
-//! the settings do is not known here.
+//! the settings do is not known here. Options of the file get flags and variables of our own in
+//! the same way; their table is in `own`.
 
 mod flags;
 mod given;
@@ -9,6 +10,7 @@ mod lua_pattern;
 mod meaning;
 mod notice;
 mod overlay;
+mod own;
 mod table;
 mod words;
 
@@ -17,13 +19,11 @@ pub(super) use given::Given;
 pub(super) use meaning::time_out;
 pub use notice::{Notice, Severity};
 pub(super) use overlay::Overlay;
+pub use own::OWN_OPTIONS;
 pub use table::OPTIONS;
 pub(super) use words::normalised;
 
-use super::problem::Refusal;
-use meaning::Meaning;
-
-/// One option of `redis_exporter`.
+/// One option of `redis_exporter`, or of our own.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerOption {
     /// The name of the flag, without dashes.
@@ -73,7 +73,7 @@ pub enum Fate {
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     keys: &'static [&'static str],
-    read: fn(&str) -> Result<Meaning, Refusal>,
+    read: meaning::Read,
 }
 
 impl PeerOption {

@@ -61,6 +61,9 @@ impl Overlay {
 
     /// Keys are looked at by the walk, which the file may have switched off.
     fn walk_for_keys(&mut self, given: &Given) {
+        if given.get("sweep.enabled").is_some() {
+            return;
+        }
         if let Some(item) = OF_THE_WALK.iter().find_map(|flag| given.get(flag)) {
             self.settings.push(Placed {
                 key: "sweep.enabled",
@@ -200,8 +203,20 @@ fn put(document: &mut Node, path: &str, value: &Node, replace: bool) {
         return;
     };
     if rest.is_empty() {
-        *node = value.clone();
+        set(node, value);
     } else {
         put(node, rest, value, replace);
+    }
+}
+
+/// Replaces a value; a map is merged into one that is there.
+fn set(node: &mut Node, value: &Node) {
+    let (Node::Map(known), Node::Map(entries)) = (&mut *node, value) else {
+        *node = value.clone();
+        return;
+    };
+    for (key, value) in entries {
+        known.retain(|(name, _)| name != key);
+        known.push((key.clone(), value.clone()));
     }
 }

@@ -1,13 +1,10 @@
 //! Every option of `redis_exporter`, in its own order, with what becomes of it here.
 
 use super::meaning::{
-    Meaning, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
+    Read, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
     patterns, scripts, singles, switch, text,
 };
 use super::{Fate, PeerOption, Setting, Takes};
-use crate::config::problem::Refusal;
-
-type Read = fn(&str) -> Result<Meaning, Refusal>;
 
 const fn option(
     flag: &'static str,
