@@ -10,6 +10,7 @@ pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod server;
 pub mod sweep;
 pub mod wait;
 

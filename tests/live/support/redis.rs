@@ -1,4 +1,4 @@
-//! A real `redis-server` and a client for it that adds nothing of its own to the statistics.
+//! A real Redis or Valkey and a client for it that adds nothing of its own to the statistics.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 use super::port;
 use super::process::Process;
+use super::server::Server;
 use super::wait::{LONG, until};
-
-const MISSING: &str = "redis-server is missing: run scripts/test, or apt-get install redis-server";
 
 /// A server of one test, in a folder of its own.
 #[derive(Debug)]
 pub struct RedisServer {
+    program: Server,
     process: Process,
     folder: TempDir,
     arguments: Vec<String>,
@@ -26,15 +26,20 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server with further arguments, and waits until it answers.
+    /// Starts the selected server with further arguments, and waits until it answers.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_as(Server::selected(), arguments)
+    }
+
+    /// Starts this server with further arguments, and waits until it answers.
+    pub fn start_as(program: Server, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = port::free();
         let mut all = words(&format!("--port {port} --bind 127.0.0.1 --dir"));
         all.push(folder.path().to_str().unwrap().to_owned());
         all.extend(["--save".to_owned(), String::new()]);
         all.extend(arguments.iter().map(ToString::to_string));
-        Self::run(folder, port, all)
+        Self::run(program, folder, port, all)
     }
 
     /// Starts a sentinel with these lines in its configuration.
@@ -46,12 +51,13 @@ impl RedisServer {
         let text = format!("port {port}\nbind 127.0.0.1\ndir {place}\n{lines}\n");
         fs::write(&file, text).unwrap();
         let arguments = vec![file.to_str().unwrap().to_owned(), "--sentinel".to_owned()];
-        Self::run(folder, port, arguments)
+        Self::run(Server::selected(), folder, port, arguments)
     }
 
-    fn run(folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
-        let process = spawn(&folder, &arguments);
+    fn run(program: Server, folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
+        let process = spawn(program, &folder, &arguments);
         let mut server = Self {
+            program,
             process,
             folder,
             arguments,
@@ -144,20 +150,20 @@ impl RedisServer {
         self.kill();
         self.arguments
             .extend(further.iter().map(ToString::to_string));
-        self.process = spawn(&self.folder, &self.arguments);
+        self.process = spawn(self.program, &self.folder, &self.arguments);
         self.wait_until_it_answers();
     }
 }
 
-fn spawn(folder: &TempDir, arguments: &[String]) -> Process {
+fn spawn(program: Server, folder: &TempDir, arguments: &[String]) -> Process {
     let output = fs::File::create(folder.path().join("output")).unwrap();
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program.program());
     command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::null());
-    Process::start(&mut command).expect(MISSING)
+    Process::start(&mut command).unwrap_or_else(|| panic!("{}", program.missing()))
 }
 
 fn words(text: &str) -> Vec<String> {
