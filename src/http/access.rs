@@ -287,9 +287,15 @@ mod tests {
     async fn one_guess_is_worked_on_at_a_time_and_a_rest_follows() {
         let access = hashed("right", 7);
         let wrong = request("Basic", b"user:wrong");
-        let begin = Instant::now();
+        // A busy machine makes one check longer than it is; none is shorter than the work takes.
+        let mut one = Duration::MAX;
+        for _ in 0..5 {
+            let access = hashed("right", 7);
+            let begin = Instant::now();
+            assert_eq!(access.admit(&wrong).await, Admission::Refused);
+            one = one.min(begin.elapsed());
+        }
         assert_eq!(access.admit(&wrong).await, Admission::Refused);
-        let one = begin.elapsed();
         let begin = Instant::now();
         let more = tokio::join!(
             access.admit(&wrong),
