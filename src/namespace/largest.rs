@@ -64,6 +64,12 @@ impl Largest {
         self.current.clear();
     }
 
+    /// Forgets all keys, because the server has others now.
+    pub fn forget(&mut self) {
+        self.current.clear();
+        self.last = None;
+    }
+
     /// Ends a pass: its list takes the place of the one before.
     pub fn end_pass(&mut self) {
         self.last = Some(std::mem::take(&mut self.current));

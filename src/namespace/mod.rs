@@ -6,6 +6,7 @@
 pub mod cost;
 pub mod estimate;
 pub mod families;
+pub mod history;
 pub mod keys;
 pub mod largest;
 pub mod matcher;

@@ -154,6 +154,12 @@ impl Window {
         self.segments.iter().flatten().chain(open)
     }
 
+    /// Whether nothing was walked yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts().next().is_none()
+    }
+
     /// How many keys were seen.
     #[must_use]
     pub fn seen(&self) -> u64 {

@@ -54,6 +54,7 @@ mod sweep_outage;
 mod sweep_permission;
 mod sweep_place;
 mod sweep_policy;
+mod sweep_replaced;
 mod tls;
 mod topology;
 mod up;

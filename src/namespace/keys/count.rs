@@ -66,6 +66,11 @@ impl Count {
         self.window.observe_size(keys);
     }
 
+    /// Forgets what was counted.
+    pub fn forget(&mut self) {
+        self.window = Window::new(1);
+    }
+
     /// How many keys match. In a database that is not listed there is none; where nothing was
     /// walked nothing is known.
     #[must_use]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::estimate::Database;
 use super::largest::Largest;
 use super::tally::Details;
-use super::window::Window;
+use super::window::{Window, Windows};
 use crate::config::{KeyName, Keys, ShownValues};
 use crate::label::label_text;
 use crate::metric::Snapshot;
@@ -155,6 +155,18 @@ impl Ledger {
             groups.windows.observe_sizes(sizes);
         }
         self.sizes = Some(sizes.clone());
+    }
+
+    /// Forgets what was counted, because the server has other keys now. Keys that are shown by name
+    /// stay: they are looked up again before they are shown.
+    pub fn forget(&mut self) {
+        for count in &mut self.counts {
+            count.forget();
+        }
+        if let Some(groups) = &mut self.groups {
+            groups.windows = Windows::default();
+        }
+        self.largest.forget();
     }
 
     /// Ends a pass over all databases.

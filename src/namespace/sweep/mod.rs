@@ -7,6 +7,7 @@ mod inspect;
 mod inspect_stream;
 mod prober;
 pub mod record;
+mod vitals;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use super::cost::Probe;
+use super::history::Replaced;
 use super::pace::{Batch, DetailShares, Pace, detail_shares};
 use super::walk::{Segment, has_segments, has_table_per_slot, segments};
 use crate::collector::Server;
@@ -24,8 +26,9 @@ use crate::failure::{Failure, Reason};
 use crate::publish::Slot;
 use crate::reply::Refusal;
 pub use prober::Found;
-use prober::{KEYS_PER_PIPELINE, Prober, Vitals, Wanted};
+use prober::{KEYS_PER_PIPELINE, Prober, Wanted};
 use record::Record;
+use vitals::Vitals;
 
 /// After a failure the walk waits this long, then twice as long, up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -52,6 +55,12 @@ const PUBLISH_MOST: Duration = Duration::from_secs(15);
 /// How long the walk waits before it looks again whether the server has finished what it waits
 /// for, or whether there is anything to walk.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the server is asked at least whether its data are still the same.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a sweep that is done once starts again because the data were replaced meanwhile.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// What a walk tells the one who started it, while it goes on.
 #[derive(Debug)]
@@ -136,7 +145,11 @@ pub async fn once(
         return Ok(());
     }
     let mut walker = Walker::start(prober, &origin, record, listener).await?;
-    walker.round().await?;
+    for _ in 0..ATTEMPTS_MAX {
+        if walker.round().await? {
+            break;
+        }
+    }
     walker.record.note_success(walker.prober.refused());
     Ok(())
 }
@@ -204,6 +217,8 @@ struct PassSize {
 
 /// A walk with everything that it needs.
 struct Walker<'a> {
+    /// The name of the target.
+    name: &'a str,
     prober: Prober,
     sweep: &'a Sweep,
     pace: Pace,
@@ -215,6 +230,8 @@ struct Walker<'a> {
     publish_every: Duration,
     /// When an estimate was last published over this connection.
     published: Option<Instant>,
+    /// When the server was last asked how it is.
+    checked: Instant,
     started: Instant,
 }
 
@@ -233,6 +250,7 @@ impl<'a> Walker<'a> {
         let mut pace = Pace::new(&target.sweep);
         pace.resume(record.keys_visited());
         let mut walker = Self {
+            name: &target.name,
             prober,
             sweep: &target.sweep,
             pace,
@@ -246,6 +264,7 @@ impl<'a> Walker<'a> {
             pass: PassSize::default(),
             publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
             published: None,
+            checked: Instant::now(),
             started: Instant::now(),
         };
         walker.look().await?;
@@ -255,12 +274,19 @@ impl<'a> Walker<'a> {
     /// One round through all databases, and the rest after it.
     async fn pass(&mut self) -> Result<(), Failure> {
         let started = Instant::now();
-        self.round().await?;
+        if !self.round().await? {
+            return Ok(());
+        }
         self.publish().await?;
+        let generation = self.record.generation();
         let end = started + self.sweep.min_pass_interval.max(LOOK_AGAIN_AFTER);
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            sleep(left.min(self.publish_every)).await;
-            self.publish().await?;
+            sleep(left.min(CHECK_EVERY)).await;
+            self.look_if_due().await?;
+            self.publish_if_due().await?;
+            if self.record.generation() != generation {
+                return Ok(());
+            }
             let mut databases = self.databases().into_iter();
             if databases.any(|(database, keys)| !self.record.still_fits(database, keys)) {
                 return Ok(());
@@ -269,8 +295,8 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// One round through all databases.
-    async fn round(&mut self) -> Result<(), Failure> {
+    /// One round through all databases. False when it ended early because the data were replaced.
+    async fn round(&mut self) -> Result<bool, Failure> {
         let started = Instant::now();
         let databases = self.databases();
         let keys: u64 = databases.iter().map(|(_, keys)| keys).sum();
@@ -281,10 +307,12 @@ impl<'a> Walker<'a> {
         self.record.start_pass();
         self.shares = detail_shares(to_float(keys), self.record.costs(), self.sweep);
         for (database, keys) in databases {
-            self.database(database, keys).await?;
+            if !self.database(database, keys).await? {
+                return Ok(false);
+            }
         }
         self.record.end_pass(started.elapsed(), now());
-        Ok(())
+        Ok(true)
     }
 
     /// The databases to walk, each with its number of keys.
@@ -304,8 +332,9 @@ impl<'a> Walker<'a> {
             .collect()
     }
 
-    /// One database, segment by segment.
-    async fn database(&mut self, database: u32, keys: u64) -> Result<(), Failure> {
+    /// One database, segment by segment. False when its data were replaced meanwhile.
+    async fn database(&mut self, database: u32, keys: u64) -> Result<bool, Failure> {
+        let generation = self.record.generation();
         self.prober.select(database).await?;
         let order = if self.record.walks_in_random_order() {
             segments(keys, |below| fastrand::usize(..below))
@@ -315,10 +344,15 @@ impl<'a> Walker<'a> {
         self.record.start_database(database, order.len());
         for segment in order {
             self.record.open(database, segment, now());
-            self.segment(database, segment).await?;
+            if !self.segment(database, segment, generation).await? {
+                return Ok(false);
+            }
             self.record.close(database);
         }
         self.look().await?;
+        if self.record.generation() != generation {
+            return Ok(false);
+        }
         let keys_now = self.vitals.keys.get(&database).copied().unwrap_or(0);
         if !self
             .record
@@ -329,17 +363,26 @@ impl<'a> Walker<'a> {
                 "a walk in random order missed keys; from now on it goes in order"
             );
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// One segment, batch by batch.
-    async fn segment(&mut self, database: u32, segment: Segment) -> Result<(), Failure> {
+    /// One segment, batch by batch. False when the data were replaced since `generation`.
+    async fn segment(
+        &mut self,
+        database: u32,
+        segment: Segment,
+        generation: u64,
+    ) -> Result<bool, Failure> {
         let mut cursor = segment.start();
         loop {
             cursor = self.batch(database, segment, cursor).await?;
+            self.look_if_due().await?;
             self.publish_if_due().await?;
+            if self.record.generation() != generation {
+                return Ok(false);
+            }
             if !segment.has_more(cursor) {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
@@ -449,11 +492,22 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    /// Asks the server how it is, if that was not done for a second.
+    async fn look_if_due(&mut self) -> Result<(), Failure> {
+        if self.checked.elapsed() < CHECK_EVERY {
+            return Ok(());
+        }
+        self.look().await
+    }
+
     /// Asks the server how it is, as long as it is busy with what the walk must not add to.
     async fn look(&mut self) -> Result<(), Failure> {
         loop {
             self.vitals = self.prober.vitals().await?;
-            self.record.note_vitals(&self.vitals);
+            self.checked = Instant::now();
+            if let Some(replaced) = self.record.note_vitals(&self.vitals, now()) {
+                self.start_over(replaced);
+            }
             let waits =
                 self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);
             if !waits {
@@ -463,6 +517,21 @@ impl<'a> Walker<'a> {
             (self.listener)(Event::Estimate(self.record));
             sleep(LOOK_AGAIN_AFTER).await;
         }
+    }
+}
+
+impl Walker<'_> {
+    /// Publishes at once that nothing is known any more, and the next estimate as soon as after a
+    /// start.
+    fn start_over(&mut self, replaced: Replaced) {
+        let reason = replaced.as_str();
+        info!(
+            name = self.name,
+            reason, "forgetting the namespaces: the data were replaced"
+        );
+        (self.listener)(Event::Estimate(self.record));
+        let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
+        self.published = Instant::now().checked_sub(wait);
     }
 }
 

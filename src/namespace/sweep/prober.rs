@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::inspect::Refusals;
-use crate::collector::info::keyspace::Listed;
+use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
 use crate::connection::{Connection, refused};
 use crate::failure::{Failure, Reason};
 use crate::info::Info;
-use crate::namespace::cost::{Probe, Spent};
+use crate::namespace::cost::Probe;
 use crate::namespace::tally::{DataType, Details, Expiry};
 use crate::reply::{Refusal, Reply};
 
@@ -36,21 +36,8 @@ pub struct Prober {
     selected: u32,
     /// What is not asked again about single keys.
     pub(super) refusals: Refusals,
-}
-
-/// What the server says of itself from time to time.
-#[derive(Clone, Debug, Default)]
-pub struct Vitals {
-    /// Keys by database.
-    pub keys: std::collections::BTreeMap<u32, u64>,
-    /// Whether it is reading its data from disk.
-    pub is_loading: bool,
-    /// Whether a child is writing them to disk.
-    pub is_saving: bool,
-    /// `used_memory_dataset`, where it says so.
-    pub dataset_bytes: Option<f64>,
-    /// What it has spent on the commands of a walk.
-    pub spent: Spent,
+    /// How INFO is asked for.
+    pub(super) sections: Sections,
 }
 
 /// A key with the questions that are asked about it.
@@ -115,6 +102,7 @@ impl Prober {
             round_trip: Duration::ZERO,
             selected: 0,
             refusals: Refusals::default(),
+            sections: Sections::of(&server),
         };
         prober.be_unobtrusive().await?;
         Ok(prober)
@@ -174,29 +162,8 @@ impl Prober {
         replies
     }
 
-    /// Asks what the walk needs to know of the server.
-    ///
-    /// # Errors
-    ///
-    /// The connection failed, or the server refused INFO.
-    pub async fn vitals(&mut self) -> Result<Vitals, Failure> {
-        let sections = ["keyspace", "persistence", "memory", "commandstats"];
-        let commands = sections.map(|section| ["INFO", section]);
-        let replies = self.ask(&commands).await?;
-        let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
-        let texts = texts?.concat();
-        let info = Info::parse(&texts);
-        let mut vitals = Vitals::read(&info);
-        if !Listed::read(&info).reports(self.selected) {
-            vitals.keys.insert(self.selected, self.size().await?);
-        }
-        // INFO is slow where a server has much to sum up; that says nothing of its load.
-        self.take_round_trip();
-        Ok(vitals)
-    }
-
     /// Counts the keys of the selected database. For servers whose INFO does not report them.
-    async fn size(&mut self) -> Result<u64, Failure> {
+    pub(super) async fn size(&mut self) -> Result<u64, Failure> {
         let replies = self.ask(&[["DBSIZE"]]).await?;
         let reply = replies.first().unwrap_or(&Reply::Nil);
         if let Some(refusal) = reply.refusal() {
@@ -364,13 +331,6 @@ fn words(probe: Probe, key: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-fn text(reply: &Reply) -> Result<String, Failure> {
-    match reply.refusal() {
-        Some(refusal) => Err(refused(refusal)),
-        None => Ok(reply.text().unwrap_or_default().into_owned()),
-    }
-}
-
 impl Found {
     fn take(&mut self, probe: Probe, reply: &Reply) {
         match (probe, reply) {
@@ -396,21 +356,6 @@ impl Found {
     const fn miss(&mut self) {
         self.misses += 1;
         self.is_gone = true;
-    }
-}
-
-impl Vitals {
-    /// Reads the sections of INFO that [`Prober::vitals`] asks for.
-    #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
-        let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
-        Self {
-            keys: Listed::read(info).keys,
-            is_loading: is_on("loading") || is_on("async_loading"),
-            is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
-            dataset_bytes: info.number("used_memory_dataset"),
-            spent: Spent::read(info),
-        }
     }
 }
 
@@ -455,20 +400,5 @@ mod tests {
             found(&[(Probe::Expiry, Reply::Integer(-1))]).details.expiry,
             Some(Expiry::Never)
         );
-    }
-
-    #[test]
-    fn vitals_are_read_from_the_sections() {
-        let info = Info::parse(
-            "# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n\
-             # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory_dataset:99\r\n",
-        );
-        let vitals = Vitals::read(&info);
-        assert_eq!(
-            vitals.keys.into_iter().collect::<Vec<_>>(),
-            [(0, 10), (3, 2)]
-        );
-        assert_eq!((vitals.is_loading, vitals.is_saving), (false, true));
-        assert_eq!(vitals.dataset_bytes, Some(99.0));
     }
 }

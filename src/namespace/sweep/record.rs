@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::inspect::Inspection;
-use super::prober::{Found, Vitals};
+use super::prober::Found;
+use super::vitals::Vitals;
 use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
@@ -14,6 +15,7 @@ use crate::namespace::Group;
 use crate::namespace::cost::{Costs, Probe, Scanned, Spent};
 use crate::namespace::estimate::{Database, NamespaceEstimate, estimate};
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
+use crate::namespace::history::{Identity, Replaced};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
 use crate::namespace::walk::Segment;
@@ -63,6 +65,10 @@ pub struct Record {
     /// Keys by database, as last asked.
     keys: BTreeMap<u32, u64>,
     dataset_bytes: Option<f64>,
+    /// What identified the data of the server, and when that was read.
+    identity: Option<(Identity, f64)>,
+    /// How often the data were replaced.
+    generation: u64,
     costs: Costs,
     spent: Option<Spent>,
     /// Keys and calls since the costs were last corrected.
@@ -100,6 +106,8 @@ impl Record {
             segments: 1,
             keys: BTreeMap::new(),
             dataset_bytes: None,
+            identity: None,
+            generation: 0,
             costs: Costs::default(),
             spent: None,
             scanned: Scanned::default(),
@@ -242,8 +250,17 @@ impl Record {
         self.progress.server_seconds += microseconds / 1e6;
     }
 
-    /// Takes note of what the server says of itself: sizes of databases, and what it spent.
-    pub fn note_vitals(&mut self, vitals: &Vitals) {
+    /// Records what the server reports of itself: sizes of databases, and what it spent. Forgets
+    /// all namespaces when its data were replaced since, and returns how.
+    pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
+        let before = self.identity.replace((vitals.identity.clone(), now));
+        let replaced = before.and_then(|(identity, then)| {
+            let replaced = vitals.identity.replaced_since(&identity, now - then);
+            replaced.filter(|_| self.has_seen_keys())
+        });
+        if replaced.is_some() {
+            self.forget();
+        }
         self.keys.clone_from(&vitals.keys);
         self.dataset_bytes = vitals.dataset_bytes;
         self.windows.observe_sizes(&self.keys);
@@ -255,6 +272,25 @@ impl Record {
                 self.costs.correct(&before, &vitals.spent, scanned);
             }
         }
+        replaced
+    }
+
+    fn has_seen_keys(&self) -> bool {
+        self.windows.iter().any(|(_, window)| !window.is_empty())
+    }
+
+    /// Forgets what was seen of keys that are no more.
+    fn forget(&mut self) {
+        self.windows = Windows::default();
+        self.ledger.forget();
+        self.generation += 1;
+    }
+
+    /// How often the data of the server were replaced: a pass that began with another number is
+    /// about other keys.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Takes in what is known of the keys and streams that are shown by name.

@@ -1,0 +1,254 @@
+//! What a server reports of its past: whether its data were replaced, and how much has changed.
+//!
+//! Pure. It compares two readings of INFO.
+
+use crate::info::Info;
+
+/// Commands that replace a whole keyspace, as INFO commandstats names them.
+const REPLACING: [&str; 4] = [
+    "cmdstat_flushall",
+    "cmdstat_flushdb",
+    "cmdstat_swapdb",
+    "cmdstat_cluster|flushslot",
+];
+
+/// Why what was seen of a server's keys says nothing about those that it has now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// FLUSHALL, FLUSHDB or SWAPDB was called.
+    Flushed,
+    /// Another process answers.
+    Restarted,
+    /// It loads, or has loaded, a data set.
+    Loaded,
+    /// It replicates from another primary, or has lost and found its own.
+    Resynchronized,
+}
+
+impl Replaced {
+    /// The reason, for a log line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Flushed => "FLUSHALL, FLUSHDB or SWAPDB was called",
+            Self::Restarted => "the server was restarted or replaced",
+            Self::Loaded => "the server loaded a data set",
+            Self::Resynchronized => "the replica synchronized with its primary again",
+        }
+    }
+}
+
+/// What identifies the data of a server, and counts how often they were replaced.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    run_id: Option<String>,
+    uptime: Option<f64>,
+    flushes: f64,
+    /// `rdb_last_load_keys_loaded` and `…_expired`.
+    loaded: [Option<f64>; 2],
+    is_loading: bool,
+    /// What is known of the primary, where this is a replica.
+    upstream: Option<Upstream>,
+    replication_id: Option<String>,
+    previous_replication_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Upstream {
+    is_linked: bool,
+    is_syncing: bool,
+    linked_seconds: Option<f64>,
+}
+
+impl Identity {
+    /// Reads the sections `server`, `persistence`, `replication` and `commandstats`.
+    #[must_use]
+    pub fn read(info: &Info<'_>) -> Self {
+        let text = |name: &str| info.get(name).map(ToOwned::to_owned);
+        let is_replica = info.get("role") == Some("slave");
+        Self {
+            run_id: text("run_id"),
+            uptime: info.number("uptime_in_seconds"),
+            flushes: flushes(info),
+            loaded: ["rdb_last_load_keys_loaded", "rdb_last_load_keys_expired"]
+                .map(|name| info.number(name)),
+            is_loading: is_on(info, "loading") || is_on(info, "async_loading"),
+            upstream: is_replica.then(|| Upstream {
+                is_linked: info.get("master_link_status") != Some("down"),
+                is_syncing: is_on(info, "master_sync_in_progress"),
+                linked_seconds: info.number("master_link_up_since_seconds"),
+            }),
+            replication_id: text("master_replid"),
+            previous_replication_id: text("master_replid2"),
+        }
+    }
+
+    /// Whether the data were replaced since an earlier reading, `seconds` ago; else they are those
+    /// of then, with what writes, expiries and evictions made of them.
+    #[must_use]
+    pub fn replaced_since(&self, before: &Self, seconds: f64) -> Option<Replaced> {
+        let is_another = differ(self.run_id.as_ref(), before.run_id.as_ref());
+        // Servers that hide their id are known by a clock that went back.
+        let uptimes = self.uptime.zip(before.uptime);
+        let is_younger = uptimes.is_some_and(|(now, then)| now < then);
+        if is_another || is_younger {
+            return Some(Replaced::Restarted);
+        }
+        if self.is_loading || self.loaded != before.loaded {
+            return Some(Replaced::Loaded);
+        }
+        // CONFIG RESETSTAT sets the count back: what is counted since then is new.
+        if self.flushes > before.flushes || (self.flushes < before.flushes && self.flushes > 0.0) {
+            return Some(Replaced::Flushed);
+        }
+        self.resynchronized_since(before, seconds)
+            .then_some(Replaced::Resynchronized)
+    }
+
+    /// A replica gets all data anew when it cannot go on where it was. Whether it could is not
+    /// reported, so every new link counts.
+    fn resynchronized_since(&self, before: &Self, seconds: f64) -> bool {
+        let Some(upstream) = &self.upstream else {
+            // A primary keeps its data when its replication id changes.
+            return false;
+        };
+        let was_replica = before.upstream.is_some();
+        let is_new_link = upstream.is_linked
+            && (before.upstream.as_ref().is_none_or(|then| !then.is_linked)
+                || upstream.linked_seconds.is_some_and(|up| up + 1.0 < seconds));
+        upstream.is_syncing || is_new_link || (was_replica && !self.continues(before))
+    }
+
+    /// Whether the replication id is that of before, or follows it after a failover.
+    fn continues(&self, before: &Self) -> bool {
+        let then = before.replication_id.as_ref();
+        !differ(self.replication_id.as_ref(), then)
+            || !differ(self.previous_replication_id.as_ref(), then)
+    }
+}
+
+/// Whether both are known and differ.
+fn differ(left: Option<&String>, right: Option<&String>) -> bool {
+    left.zip(right).is_some_and(|(left, right)| left != right)
+}
+
+fn is_on(info: &Info<'_>, name: &str) -> bool {
+    info.number(name).is_some_and(|value| value > 0.0)
+}
+
+/// How often keyspaces were flushed or swapped. Calls that failed have replaced nothing.
+fn flushes(info: &Info<'_>) -> f64 {
+    let fields = info.fields().iter();
+    let replacing = fields.filter(|field| REPLACING.contains(&field.name));
+    let succeeded = replacing.map(|field| {
+        let number = |name| field.number_in_record(name).unwrap_or(0.0);
+        number("calls") - number("failed_calls")
+    });
+    succeeded.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: f64 = 1.0;
+
+    fn identity(text: &str) -> Identity {
+        Identity::read(&Info::parse(text))
+    }
+
+    fn replaced(before: &str, after: &str) -> Option<Replaced> {
+        identity(after).replaced_since(&identity(before), SECOND)
+    }
+
+    const PRIMARY: &str = "run_id:a\nuptime_in_seconds:100\nloading:0\nrole:master\n\
+        master_replid:x\nmaster_replid2:0\ncmdstat_flushall:calls=3,usec=9,failed_calls=1\n";
+
+    const REPLICA: &str = "run_id:a\nuptime_in_seconds:100\nloading:0\nrole:slave\n\
+        master_link_status:up\nmaster_sync_in_progress:0\nmaster_replid:x\nmaster_replid2:0\n";
+
+    #[test]
+    fn an_unchanged_server_keeps_its_data() {
+        assert_eq!(replaced(PRIMARY, PRIMARY), None);
+        assert_eq!(replaced(REPLICA, REPLICA), None);
+        assert_eq!(replaced("", ""), None);
+        assert_eq!(replaced(PRIMARY, ""), None);
+    }
+
+    #[test]
+    fn each_command_that_replaces_a_keyspace_is_noticed() {
+        for command in ["flushall", "flushdb", "swapdb", "cluster|flushslot"] {
+            let after = format!("{PRIMARY}cmdstat_{command}:calls=5,usec=9\n");
+            assert_eq!(replaced(PRIMARY, &after), Some(Replaced::Flushed));
+        }
+    }
+
+    #[test]
+    fn a_flush_that_failed_replaces_nothing() {
+        let after = PRIMARY.replace("calls=3,usec=9,failed_calls=1", "calls=4,failed_calls=2");
+        assert_eq!(replaced(PRIMARY, &after), None);
+    }
+
+    #[test]
+    fn a_reset_of_the_statistics_replaces_nothing_and_hides_no_later_flush() {
+        let reset = PRIMARY.replace("cmdstat_flushall:calls=3,usec=9,failed_calls=1\n", "");
+        assert_eq!(replaced(PRIMARY, &reset), None);
+        let after = format!("{reset}cmdstat_flushall:calls=1,usec=9\n");
+        assert_eq!(replaced(PRIMARY, &after), Some(Replaced::Flushed));
+    }
+
+    #[test]
+    fn another_process_has_other_data() {
+        let other = PRIMARY.replace("run_id:a", "run_id:b");
+        assert_eq!(replaced(PRIMARY, &other), Some(Replaced::Restarted));
+        let hidden = "uptime_in_seconds:100\n";
+        let younger = "uptime_in_seconds:3\n";
+        assert_eq!(replaced(hidden, younger), Some(Replaced::Restarted));
+    }
+
+    #[test]
+    fn loading_is_noticed_while_it_goes_on_and_afterwards() {
+        let loading = PRIMARY.replace("loading:0", "loading:1");
+        assert_eq!(replaced(PRIMARY, &loading), Some(Replaced::Loaded));
+        let loaded = format!("{PRIMARY}rdb_last_load_keys_loaded:7\n");
+        assert_eq!(replaced(PRIMARY, &loaded), Some(Replaced::Loaded));
+    }
+
+    #[test]
+    fn a_replica_that_lost_its_primary_starts_again() {
+        let down = REPLICA.replace("link_status:up", "link_status:down");
+        assert_eq!(replaced(REPLICA, &down), None);
+        assert_eq!(replaced(&down, REPLICA), Some(Replaced::Resynchronized));
+        let syncing = REPLICA.replace("in_progress:0", "in_progress:1");
+        assert_eq!(replaced(REPLICA, &syncing), Some(Replaced::Resynchronized));
+        assert_eq!(replaced(PRIMARY, REPLICA), Some(Replaced::Resynchronized));
+    }
+
+    #[test]
+    fn a_link_younger_than_the_last_reading_is_a_new_one() {
+        let young = format!("{REPLICA}master_link_up_since_seconds:2\n");
+        let since = |seconds| identity(&young).replaced_since(&identity(REPLICA), seconds);
+        assert_eq!(since(2.0), None);
+        assert_eq!(since(10.0), Some(Replaced::Resynchronized));
+    }
+
+    #[test]
+    fn a_replica_keeps_its_data_through_the_failover_of_its_primary() {
+        let promoted = "master_replid:y\nmaster_replid2:x\n";
+        let elected = REPLICA.replace("master_replid:x\nmaster_replid2:0\n", promoted);
+        assert_eq!(replaced(REPLICA, &elected), None);
+        let elsewhere = REPLICA.replace("master_replid:x", "master_replid:y");
+        assert_eq!(
+            replaced(REPLICA, &elsewhere),
+            Some(Replaced::Resynchronized)
+        );
+    }
+
+    #[test]
+    fn a_primary_keeps_its_data_when_its_replication_id_changes() {
+        let other = PRIMARY.replace("master_replid:x", "master_replid:y");
+        assert_eq!(replaced(PRIMARY, &other), None);
+        let promoted = REPLICA.replace("role:slave", "role:master");
+        assert_eq!(replaced(REPLICA, &promoted), None);
+    }
+}

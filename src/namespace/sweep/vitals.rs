@@ -1,0 +1,198 @@
+//! What the sweep needs to know about the server from time to time: INFO, in as few commands as the
+//! server allows.
+
+use std::collections::BTreeMap;
+
+use super::prober::Prober;
+use crate::collector::info::keyspace::Listed;
+use crate::collector::{Flavour, Server};
+use crate::connection::refused;
+use crate::failure::Failure;
+use crate::info::Info;
+use crate::namespace::cost::Spent;
+use crate::namespace::history::Identity;
+use crate::reply::{Refusal, Reply};
+
+/// The sections of INFO that the sweep reads.
+const SECTIONS: [&str; 7] = [
+    "server",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "commandstats",
+    "keyspace",
+];
+
+/// What the server reports from time to time.
+#[derive(Clone, Debug, Default)]
+pub struct Vitals {
+    /// Keys by database.
+    pub keys: BTreeMap<u32, u64>,
+    /// Whether it is reading its data from disk.
+    pub is_loading: bool,
+    /// Whether a child is writing them to disk.
+    pub is_saving: bool,
+    /// `used_memory_dataset`, where it reports it.
+    pub dataset_bytes: Option<f64>,
+    /// What it has spent on the commands of a sweep.
+    pub spent: Spent,
+    /// What identifies its data.
+    pub identity: Identity,
+}
+
+impl Vitals {
+    /// Reads the sections that the sweep asks for.
+    #[must_use]
+    pub fn read(info: &Info<'_>) -> Self {
+        let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
+        Self {
+            keys: Listed::read(info).keys,
+            is_loading: is_on("loading") || is_on("async_loading"),
+            is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
+            dataset_bytes: info.number("used_memory_dataset"),
+            spent: Spent::read(info),
+            identity: Identity::read(info),
+        }
+    }
+}
+
+/// How INFO is asked for over a connection.
+#[derive(Debug)]
+pub struct Sections {
+    /// Whether one INFO may name several sections: Redis since 7.0, every Valkey.
+    together: bool,
+    /// Sections that the server refuses when they are named alone.
+    refused: Vec<&'static str>,
+}
+
+impl Sections {
+    /// Nothing was refused yet.
+    #[must_use]
+    pub fn of(server: &Server) -> Self {
+        let together = match server.flavour {
+            Flavour::Redis => server.version >= (7, 0),
+            Flavour::Valkey => true,
+            Flavour::KeyDb | Flavour::Tile38 => false,
+        };
+        Self {
+            together,
+            refused: Vec::new(),
+        }
+    }
+
+    fn commands(&self) -> Vec<Vec<&'static str>> {
+        if self.together {
+            return vec![std::iter::once("INFO").chain(SECTIONS).collect()];
+        }
+        let asked = SECTIONS.iter().filter(|name| !self.refused.contains(name));
+        asked.map(|section| vec!["INFO", *section]).collect()
+    }
+
+    /// Records that a command was refused. False when INFO is refused whatever the section.
+    fn note(&mut self, command: &[&'static str]) -> bool {
+        if self.together {
+            self.together = false;
+            return true;
+        }
+        self.refused.extend(command.get(1));
+        self.refused.len() < SECTIONS.len()
+    }
+}
+
+impl Prober {
+    /// Asks what the sweep needs to know of the server. A section that the server refuses is left
+    /// out and not asked again over this connection.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the server refused INFO altogether.
+    pub async fn vitals(&mut self) -> Result<Vitals, Failure> {
+        loop {
+            let commands = self.sections.commands();
+            let replies = self.ask(&commands).await?;
+            // INFO is slow where a server has much to sum up; that says nothing of its load.
+            self.take_round_trip();
+            let mut text = String::new();
+            let mut is_complete = true;
+            for (command, reply) in commands.iter().zip(&replies) {
+                if let Some(refusal) = reply.refusal() {
+                    if is_final(refusal) || !self.sections.note(command) {
+                        return Err(refused(refusal));
+                    }
+                    is_complete = false;
+                }
+                text.push_str(&reply.text().unwrap_or_default());
+                text.push('\n');
+            }
+            if !is_complete {
+                continue;
+            }
+            let info = Info::parse(&text);
+            let mut vitals = Vitals::read(&info);
+            if !Listed::read(&info).reports(self.selected()) {
+                vitals.keys.insert(self.selected(), self.size().await?);
+                self.take_round_trip();
+            }
+            return Ok(vitals);
+        }
+    }
+}
+
+/// Whether a refusal is about INFO as such: a permission, or a server that cannot answer now.
+fn is_final(refusal: &Refusal) -> bool {
+    refusal.is_passing() || matches!(refusal.code.as_str(), "NOPERM" | "NOAUTH")
+}
+
+/// The text of INFO; a section that the server refuses is empty.
+///
+/// # Errors
+///
+/// The server refused INFO as such.
+pub fn text(reply: &Reply) -> Result<String, Failure> {
+    match reply.refusal() {
+        Some(refusal) if is_final(refusal) => Err(refused(refusal)),
+        _ => Ok(reply.text().unwrap_or_default().into_owned() + "\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vitals_are_read_from_the_sections() {
+        let info = Info::parse(
+            "# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n\
+             # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory_dataset:99\r\n",
+        );
+        let vitals = Vitals::read(&info);
+        assert_eq!(
+            vitals.keys.into_iter().collect::<Vec<_>>(),
+            [(0, 10), (3, 2)]
+        );
+        assert_eq!((vitals.is_loading, vitals.is_saving), (false, true));
+        assert_eq!(vitals.dataset_bytes, Some(99.0));
+    }
+
+    #[test]
+    fn refused_sections_are_left_out_until_none_is_left() {
+        let mut sections = Sections {
+            together: true,
+            refused: Vec::new(),
+        };
+        assert_eq!(sections.commands().len(), 1);
+        let together = sections.commands().remove(0);
+        assert!(sections.note(&together));
+        assert_eq!(sections.commands().len(), SECTIONS.len());
+        assert!(sections.note(&["INFO", "keyspace"]));
+        assert!(!sections.commands().contains(&vec!["INFO", "keyspace"]));
+        let all_but_last = &SECTIONS[..SECTIONS.len() - 2];
+        assert!(
+            all_but_last
+                .iter()
+                .all(|name| sections.note(&["INFO", *name]))
+        );
+        assert!(!sections.note(&["INFO", "commandstats"]));
+    }
+}

@@ -1,0 +1,130 @@
+//! Data that are replaced as a whole, by as many other keys and faster than anybody looks.
+
+use std::time::Duration;
+
+use crate::support::keys;
+use crate::support::redis::Client;
+use crate::support::sweep::{self, NAMESPACES, of, passes};
+use crate::support::{Exporter, Page, RedisServer};
+
+/// After its pass the sweep rests for longer than any test takes.
+const RESTING: &str = "cpu_share: 100%, min_pass_interval: 10m";
+
+/// Longer than it takes to notice, far shorter than the rest.
+const SOON: Duration = Duration::from_secs(40);
+
+const KEYS: u32 = 20_000;
+
+const SESSIONS: &str = "call('SET', 'session:' .. i, i)";
+
+const SOCKETS: &str = "call('SET', 'websocket:' .. i, i)";
+
+/// The sessions and sockets on a page, each with its error.
+fn found(page: &Page) -> Option<[(f64, f64); 2]> {
+    page.0.contains("redis_key_namespace_keys{").then(|| {
+        ["session", "websocket"].map(|name| (of(page, "keys", name), of(page, "keys_error", name)))
+    })
+}
+
+fn wait_for(exporter: &Exporter, sessions: u32, sockets: u32) {
+    let exact = [sessions, sockets].map(|keys| (f64::from(keys), 0.0));
+    let last = std::cell::Cell::new(None);
+    exporter.within(SOON, "exact numbers of sessions and sockets", |page| {
+        let seen = found(page);
+        if last.replace(seen) != seen {
+            println!("sessions and sockets: {seen:?}");
+        }
+        seen == Some(exact)
+    });
+}
+
+fn swept(server: &RedisServer) -> Exporter {
+    let exporter = sweep::launch(server, RESTING, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    wait_for(&exporter, KEYS, 0);
+    exporter
+}
+
+/// Runs a script that removes all keys and writes as many others before anybody else is served.
+fn replace(server: &RedisServer, remove: &str) {
+    let body = format!("{remove} for i = 1, {KEYS} do {SOCKETS} end");
+    keys::run(server, 0, &body);
+}
+
+#[test]
+fn a_flush_and_refill_at_once_is_noticed_in_the_rest_after_a_pass() {
+    for remove in ["call('FLUSHALL')", "call('FLUSHDB', 'ASYNC')"] {
+        let server = RedisServer::start(&[]);
+        keys::write(&server, 0, KEYS, SESSIONS);
+        let exporter = swept(&server);
+        replace(&server, remove);
+        wait_for(&exporter, 0, KEYS);
+        assert!(sweep::goes_on(&exporter.page()));
+    }
+}
+
+#[test]
+fn a_swap_of_databases_is_noticed_in_the_rest_after_a_pass() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, KEYS, SESSIONS);
+    keys::write(&server, 1, KEYS, SOCKETS);
+    let exporter = swept(&server);
+    server.ask(&["SWAPDB", "0", "1"]);
+    wait_for(&exporter, 0, KEYS);
+}
+
+#[test]
+fn a_flush_and_refill_at_once_is_noticed_in_mid_pass() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 100_000, SESSIONS);
+    let slow = "cpu_share: 10%, first_keys: 0, min_pass_interval: 1s";
+    let exporter = sweep::launch(&server, slow, NAMESPACES).start();
+    exporter.until("a part of a pass", |page| {
+        assert_eq!(passes(page), 0.0, "the pass is too short for this test");
+        page.get("redis_exporter_sweep_coverage_ratio", &[])
+            .is_some_and(|coverage| coverage > 0.05)
+    });
+    replace(&server, "call('FLUSHALL')");
+    wait_for(&exporter, 0, KEYS);
+}
+
+#[test]
+fn a_replica_that_follows_another_primary_forgets_the_first() {
+    let primaries = [RedisServer::start(&[]), RedisServer::start(&[])];
+    keys::write(&primaries[0], 0, KEYS, SESSIONS);
+    keys::write(&primaries[1], 0, KEYS, SOCKETS);
+    let replica = RedisServer::start(&["--repl-diskless-load", "swapdb"]);
+    let follow =
+        |primary: &RedisServer| replica.ask(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    follow(&primaries[0]);
+    let exporter = swept(&replica);
+    follow(&primaries[1]);
+    wait_for(&exporter, 0, KEYS);
+}
+
+#[test]
+fn a_server_that_comes_back_with_other_keys_is_swept_again() {
+    let mut server = RedisServer::start(&[]);
+    keys::write(&server, 0, KEYS, SESSIONS);
+    let exporter = swept(&server);
+    server.restart(&[]);
+    replace(&server, "");
+    wait_for(&exporter, 0, KEYS);
+}
+
+#[test]
+fn a_swap_that_failed_costs_no_estimate() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, KEYS, SESSIONS);
+    let exporter = swept(&server);
+    let mut client = Client::connect(server.port).unwrap();
+    for _ in 0..3 {
+        assert!(client.try_ask(&["SWAPDB", "0", "999"]).unwrap().is_err());
+    }
+    let visited = |page: &Page| page.value("redis_exporter_sweep_keys_visited_total", &[]);
+    let before = visited(&exporter.page());
+    crate::support::wait::throughout(Duration::from_secs(3), || {
+        let page = exporter.page();
+        assert_eq!((found(&page).is_some(), visited(&page)), (true, before));
+    });
+}
