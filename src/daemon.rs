@@ -1,14 +1,15 @@
 //! The wiring of the daemon: pollers, page, server, signals, reload.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Arguments, Config, Problem, Target};
-use crate::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 use crate::http::{self, Counters, ReloadRequest};
 use crate::metric::Names;
 use crate::page;
@@ -60,12 +61,13 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         arguments,
         config,
         fleet,
-        telemetry,
+        telemetry: telemetry.clone(),
         names: names_sender,
         gate: gate.clone(),
     };
-    let reloads = tokio::spawn(reloader.run(requests));
-    let follows = follow_files(&gate);
+    let reloads = start_reloads(reloader, requests);
+    let watches = watch_pollers(&board, &telemetry);
+    let follows = follow_files(&gate, &telemetry);
     let shutdown = signals.shutdown(reload.clone());
     http::serve(
         listener,
@@ -82,6 +84,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
     pages.abort();
     follows.abort();
     reloads.abort();
+    watches.abort();
     info!("ended");
     Ok(())
 }
@@ -92,17 +95,48 @@ fn start_pages(
     telemetry: &Telemetry,
     names: watch::Receiver<Names>,
 ) -> JoinHandle<()> {
-    let (emptied, board, telemetry) = (board.clone(), board.clone(), telemetry.clone());
-    let on_break = move || emptied.clear_pages();
+    let (emptied, counted) = (board.clone(), telemetry.clone());
+    let on_break = move || {
+        counted.service_panicked("pages");
+        emptied.clear_pages();
+    };
+    let (board, telemetry) = (board.clone(), telemetry.clone());
     let task = move |_: bool| page::run(board.clone(), telemetry.clone(), names.clone());
     tokio::spawn(supervise("pages".to_owned(), on_break, task))
 }
 
 /// Takes up certificates and passwords of the HTTP side that changed.
-fn follow_files(gate: &http::Gate) -> JoinHandle<()> {
-    let gate = gate.clone();
+fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
+    let (gate, counted) = (gate.clone(), telemetry.clone());
+    let on_break = move || counted.service_panicked("files");
     let task = move |_: bool| gate.clone().follow();
-    tokio::spawn(supervise("files".to_owned(), || {}, task))
+    tokio::spawn(supervise("files".to_owned(), on_break, task))
+}
+
+/// Publishes the failure of pollers that do not publish.
+fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
+    let (board, counted) = (board.clone(), telemetry.clone());
+    let on_break = move || counted.service_panicked("watch");
+    let task = move |_: bool| fleet::watch(board.clone());
+    tokio::spawn(supervise("watch".to_owned(), on_break, task))
+}
+
+/// Reloads when it is asked to. A reload that breaks off leaves the targets as they were before.
+fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) -> JoinHandle<()> {
+    let counted = reloader.telemetry.clone();
+    let on_break = move || counted.service_panicked("reloads");
+    let state = Arc::new(Mutex::new((reloader, requests)));
+    let task = move |is_restart: bool| {
+        let state = Arc::clone(&state);
+        async move {
+            let (reloader, requests) = &mut *state.lock().await;
+            if is_restart {
+                reloader.restore();
+            }
+            reloader.run(requests).await;
+        }
+    };
+    tokio::spawn(supervise("reloads".to_owned(), on_break, task))
 }
 
 /// Says for which servers anyone could stand in.
@@ -172,7 +206,7 @@ struct Reloader {
 }
 
 impl Reloader {
-    async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
+    async fn run(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
         while let Some(reply) = requests.recv().await {
             let result = self.reload();
             self.telemetry.loaded(result.is_ok());
@@ -183,6 +217,17 @@ impl Reloader {
             // Whoever asked by signal does not wait for the answer.
             let _ = reply.send(result);
         }
+    }
+
+    /// Starts what a reload that broke off may have left ended.
+    fn restore(&mut self) {
+        let Config {
+            targets,
+            namespaces,
+            ..
+        } = &self.config;
+        self.fleet.apply(targets.clone(), namespaces);
+        self.telemetry.loaded(false);
     }
 
     fn reload(&mut self) -> Result<String, String> {

@@ -1,9 +1,10 @@
 //! The tasks of all targets: starts, supervises and ends them as the configuration says.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
+use tracing::error;
 
 use crate::config::{Namespace, Target};
 use crate::namespace::sweep;
@@ -17,6 +18,16 @@ const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
 
 /// How long a task that broke off waits before it starts again.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// A poll ends within its timeout, and the next one starts within an interval. Whatever takes this
+/// many intervals and not less than [`OVERDUE_MIN`] is a defect.
+const OVERDUE_INTERVALS: u32 = 3;
+
+/// A busy machine may have no time for a poll for that long.
+const OVERDUE_MIN: Duration = Duration::from_secs(10);
+
+/// Time between two checks for pollers that do not publish.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// All targets that are polled.
 #[derive(Debug)]
@@ -33,6 +44,13 @@ struct Running {
     slot: Arc<Slot>,
     poll: AbortHandle,
     sweep: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.poll.abort();
+        self.sweep.abort();
+    }
 }
 
 /// What applying a configuration changed.
@@ -119,6 +137,7 @@ impl Fleet {
 
     fn start_poll(&self, target: &Target, slot: &Arc<Slot>, start: Start) -> AbortHandle {
         let (place, interval) = (Arc::clone(slot), target.poll.interval);
+        let due = due_within(target).saturating_add(start.first);
         let (target, slot) = (target.clone(), Arc::clone(slot));
         let (name, telemetry) = (target.name.clone(), self.telemetry.clone());
         let task = move |is_restart: bool| {
@@ -135,7 +154,12 @@ impl Fleet {
             // What the broken task published must not look fresh.
             poll::publish_break(&at, interval);
         };
-        tokio::spawn(supervise(name, on_break, task)).abort_handle()
+        let poller = place.start_poller(interval, due);
+        let supervised = async move {
+            let _poller = poller;
+            supervise(name, on_break, task).await;
+        };
+        tokio::spawn(supervised).abort_handle()
     }
 
     fn start_sweep(&self, target: &Target, slot: &Arc<Slot>, first: Duration) -> AbortHandle {
@@ -167,13 +191,40 @@ impl Fleet {
     }
 }
 
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        for running in &self.running {
-            running.poll.abort();
-            running.sweep.abort();
+/// Publishes for ever that a target is down whose poller does not publish any more: what it
+/// published last must not look fresh.
+pub async fn watch(board: Board) {
+    let mut before: Vec<Arc<Slot>> = Vec::new();
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let overdue = overdue(&board);
+        // Twice in a row: all are overdue for a moment when the process was stopped and goes on.
+        for slot in overdue.iter().filter(|slot| contains(&before, slot)) {
+            if slot.latest().is_none_or(|poll| poll.failure.is_none()) {
+                poll::publish_break(slot, slot.poll_interval().unwrap_or_default());
+                error!(name = slot.name, "polls are overdue");
+            }
         }
+        before = overdue;
     }
+}
+
+fn overdue(board: &Board) -> Vec<Arc<Slot>> {
+    let now = Instant::now();
+    let slots = board.slots();
+    let overdue = slots.iter().filter(|slot| slot.is_overdue(now));
+    overdue.cloned().collect()
+}
+
+fn contains(slots: &[Arc<Slot>], wanted: &Arc<Slot>) -> bool {
+    slots.iter().any(|slot| Arc::ptr_eq(slot, wanted))
+}
+
+/// Longest honest time from one publication of a target to the next.
+fn due_within(target: &Target) -> Duration {
+    let times = target.poll;
+    let intervals = times.interval.saturating_mul(OVERDUE_INTERVALS);
+    intervals.max(OVERDUE_MIN).saturating_add(times.timeout)
 }
 
 /// When the `at`-th of `count` new targets is polled first and second.

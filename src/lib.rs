@@ -3,6 +3,9 @@
 //! Data flows one way: `config` names the targets, `connection` asks them, `collector` reads the
 //! replies into a `metric::Snapshot`, `encode` writes it as text, `http` serves that text.
 
+// They panic where the output cannot be written.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod catalogue;
 pub mod collector;
 pub mod command;
@@ -19,6 +22,7 @@ pub mod label;
 pub mod metric;
 pub mod namespace;
 pub mod outcome;
+pub mod output;
 pub mod page;
 pub mod pattern;
 pub mod poll;

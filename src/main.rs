@@ -1,13 +1,18 @@
 //! The wiring: arguments → configuration → daemon or subcommand → exit status.
 
+// They panic where the output cannot be written.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 use std::io::{self, Write as _};
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use redis_namespace_exporter::config::arguments::{Arguments, Command, Exit, parse};
 use redis_namespace_exporter::config::redis_exporter::{Notice, Severity};
 use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
+use redis_namespace_exporter::output::{self, Plain, Stderr};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use tracing_subscriber::filter::LevelFilter;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
@@ -21,9 +26,24 @@ const THREADS: usize = 2;
 const FILES_BESIDE_TARGETS: u64 = 550;
 
 fn main() -> ExitCode {
-    match parse() {
+    std::panic::set_hook(Box::new(report_panic));
+    let status = match parse() {
         Ok(arguments) => start(arguments),
         Err(exit) => end(&exit),
+    };
+    output::flush();
+    status
+}
+
+/// The standard hook writes to standard error itself: it waits where nobody reads.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or_default();
+    let location = panic.location().map(ToString::to_string);
+    let location = location.unwrap_or_default();
+    if tracing::dispatcher::has_been_set() {
+        error!(location, message, "a defect");
+    } else {
+        output::stderr().push(format!("a defect at {location}: {message:?}\n").as_bytes());
     }
 }
 
@@ -38,7 +58,7 @@ fn start(arguments: Arguments) -> ExitCode {
     let config = match load(&arguments, &environment, &collector::names()) {
         Ok(config) => config,
         Err(problems) => {
-            eprintln!("{}", daemon::describe(&problems));
+            output::complain(&daemon::describe(&problems));
             return ExitCode::from(EXIT_CONFIGURATION);
         }
     };
@@ -51,8 +71,7 @@ fn start(arguments: Arguments) -> ExitCode {
         .install_default()
         .is_err()
     {
-        eprintln!("a second crypto provider is in use");
-        return ExitCode::FAILURE;
+        return fail("a second crypto provider is in use");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -80,7 +99,7 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
             raise_file_limit(config.targets.len());
             daemon::run(config, arguments).await.map(|()| true)
         }
-        Some(Command::Check) => command::check::run(&config, &mut io::stdout())
+        Some(Command::Check) => command::check::run(&config, &mut Plain(io::stdout()))
             .await
             .map_err(written),
         Some(Command::Once) => {
@@ -91,7 +110,7 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
                 .map_err(written)
         }
         Some(Command::Namespaces(look)) => {
-            command::namespaces::run(&config, &look, &mut io::stdout()).await
+            command::namespaces::run(&config, &look, &mut Plain(io::stdout())).await
         }
         // Answered before there was a configuration.
         Some(Command::Health) => Ok(true),
@@ -127,25 +146,31 @@ fn say(notice: &Notice) {
 fn start_log(log: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from_level(log.level))
-        .with_writer(io::stderr);
-    match log.format {
-        LogFormat::Text => builder.with_ansi(false).with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
-    }
+        .with_writer(|| Stderr)
+        // It writes such errors to standard error itself, and panics where it cannot.
+        .log_internal_errors(false);
+    // Nobody else sets a subscriber.
+    let _ = match log.format {
+        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .try_init(),
+    };
 }
 
 fn end(exit: &Exit) -> ExitCode {
-    // Nowhere is left to complain when the output is closed.
-    let _ = if exit.status == 0 {
-        io::stdout().write_all(exit.text.as_bytes())
+    if exit.status == 0 {
+        // Nowhere is left to complain when the output is closed.
+        let _ = io::stdout().write_all(exit.text.as_bytes());
     } else {
-        io::stderr().write_all(exit.text.as_bytes())
-    };
+        output::complain(exit.text.trim_end());
+    }
     ExitCode::from(exit.status)
 }
 
 fn fail(text: &str) -> ExitCode {
-    // Nowhere is left to complain when standard error is closed.
-    let _ = writeln!(io::stderr(), "{text}");
+    output::complain(text);
     ExitCode::FAILURE
 }

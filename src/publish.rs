@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +27,39 @@ pub struct Publication {
     pub refused: Vec<&'static str>,
 }
 
+/// A poller may be gone for this long, as while a reload replaces it.
+const GONE_MAX: Duration = Duration::from_secs(2);
+
+/// Longest time from a publication to a page that shows it, on a machine with no time to spare.
+const PAGE_MAX: Duration = Duration::from_secs(30);
+
+/// Whether a target is polled.
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    /// From the start of one poll to the start of the next.
+    interval: Duration,
+    /// Longest honest time from one publication to the next.
+    due_within: Duration,
+    /// When the poller started or published last.
+    last: Instant,
+    /// When the poller ended, if it did.
+    ended: Option<Instant>,
+}
+
+/// Held by the task that polls a target. Dropping it tells that nobody polls the target any more.
+#[derive(Debug)]
+pub struct Poller(Arc<Slot>);
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        self.0.pulse.send_modify(|pulse| {
+            if let Some(pulse) = pulse {
+                pulse.ended = Some(Instant::now());
+            }
+        });
+    }
+}
+
 /// A page that is written when it is first read, or before.
 pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 
@@ -40,6 +73,8 @@ pub struct Slot {
     latest: watch::Sender<Option<Arc<Publication>>>,
     namespaces: watch::Sender<Option<Arc<Snapshot>>>,
     page: watch::Sender<Option<Arc<LatePage>>>,
+    /// None where no poller was ever announced.
+    pulse: watch::Sender<Option<Pulse>>,
     /// Whether the page was ever read.
     is_read: AtomicBool,
     /// Whether something was published since the page was written.
@@ -50,8 +85,50 @@ pub struct Slot {
 impl Slot {
     /// Puts a poll in the place of the one before.
     pub fn publish(&self, publication: Publication) {
+        self.pulse.send_modify(|pulse| {
+            if let Some(pulse) = pulse {
+                pulse.last = Instant::now();
+            }
+        });
+        self.publish_for_poller(publication);
+    }
+
+    /// Publishes in the name of a poller that does not: it counts as overdue as before.
+    pub fn publish_for_poller(&self, publication: Publication) {
         self.latest.send_replace(Some(Arc::new(publication)));
         self.mark_stale();
+    }
+
+    /// Announces a poller with this interval, which publishes within `due_within`.
+    pub fn start_poller(self: &Arc<Self>, interval: Duration, due_within: Duration) -> Poller {
+        self.pulse.send_replace(Some(Pulse {
+            interval,
+            due_within,
+            last: Instant::now(),
+            ended: None,
+        }));
+        Poller(Arc::clone(self))
+    }
+
+    /// Whether the announced poller is gone, or has not published for too long.
+    #[must_use]
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.pulse.borrow().is_some_and(|pulse| {
+            let is_gone = |ended| now.saturating_duration_since(ended) > GONE_MAX;
+            pulse.ended.is_some_and(is_gone)
+                || now.saturating_duration_since(pulse.last) > pulse.due_within
+        })
+    }
+
+    /// The interval of the announced poller.
+    #[must_use]
+    pub fn poll_interval(&self) -> Option<Duration> {
+        self.pulse.borrow().map(|pulse| pulse.interval)
+    }
+
+    fn published_at(&self) -> Option<Instant> {
+        self.latest.borrow().as_ref()?;
+        self.pulse.borrow().map(|pulse| pulse.last)
     }
 
     /// Puts what a sweep knows in the place of what one knew before.
@@ -107,6 +184,8 @@ impl Slot {
 pub struct Board {
     slots: watch::Sender<Arc<[Arc<Slot>]>>,
     page: watch::Sender<Page>,
+    /// When the page was written.
+    written_at: watch::Sender<Instant>,
     /// The list of targets of which the page has a poll each.
     shown: watch::Sender<Arc<[Arc<Slot>]>>,
     changed: Arc<Notify>,
@@ -119,6 +198,7 @@ impl Default for Board {
             shown: watch::Sender::new(Arc::clone(&slots)),
             slots: watch::Sender::new(slots),
             page: watch::Sender::new(Page::default()),
+            written_at: watch::Sender::new(Instant::now()),
             changed: Arc::new(Notify::new()),
         }
     }
@@ -134,6 +214,7 @@ impl Board {
             latest: watch::Sender::new(None),
             namespaces: watch::Sender::new(None),
             page: watch::Sender::new(None),
+            pulse: watch::Sender::new(None),
             is_read: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),
             changed: Arc::clone(&self.changed),
@@ -174,6 +255,29 @@ impl Board {
         Arc::ptr_eq(&self.slots(), &self.shown.borrow())
     }
 
+    /// Returns what is wrong if polls or pages do not come as they should: only a defect of the
+    /// exporter is, never a target that is down.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that says how many targets are not polled, or that pages are not written.
+    pub fn health(&self, now: Instant) -> Result<(), String> {
+        let slots = self.slots();
+        let overdue = slots.iter().filter(|slot| slot.is_overdue(now)).count();
+        if overdue > 0 {
+            let total = slots.len();
+            return Err(format!("polls of {overdue} of {total} targets are overdue"));
+        }
+        let newest = slots.iter().filter_map(|slot| slot.published_at()).max();
+        let written = *self.written_at.borrow();
+        match newest {
+            Some(newest) if newest.saturating_duration_since(written) > PAGE_MAX => {
+                Err("the page of all targets is not written any more".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Notes that the page has a poll of each of these targets.
     pub fn set_shown(&self, slots: Arc<[Arc<Slot>]>) {
         self.shown.send_replace(slots);
@@ -188,11 +292,12 @@ impl Board {
     /// Puts a page in the place of the one before.
     pub fn set_page(&self, page: Page) {
         self.page.send_replace(page);
+        self.written_at.send_replace(Instant::now());
     }
 
     /// Takes all pages away: none is better than one that stays as it was.
     pub fn clear_pages(&self) {
-        self.set_page(Page::default());
+        self.page.send_replace(Page::default());
         for slot in self.slots().iter() {
             slot.page.send_replace(None);
         }
@@ -208,5 +313,58 @@ impl Board {
     /// Waits until something was published or listed since the last call.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUE: Duration = Duration::from_secs(10);
+
+    fn publication() -> Publication {
+        Publication {
+            snapshot: Snapshot::default(),
+            failure: None,
+            polled_at: SystemTime::now(),
+            server: String::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_poller_that_is_late_or_gone_is_no_health() {
+        let board = Board::default();
+        let slot = board.slot("cache", "redis://cache:6379");
+        board.list(vec![Arc::clone(&slot)]);
+        let poller = slot.start_poller(DUE, DUE);
+        let now = Instant::now();
+        assert_eq!(board.health(now), Ok(()));
+        let late = now + DUE + Duration::from_secs(1);
+        assert!(board.health(late).unwrap_err().contains("1 of 1 targets"));
+        slot.publish_for_poller(publication());
+        assert!(board.health(late).is_err());
+        drop(poller);
+        assert!(board.health(Instant::now()).is_ok());
+        let gone = Instant::now() + GONE_MAX + Duration::from_millis(1);
+        assert!(board.health(gone).is_err());
+        let _again = slot.start_poller(DUE, DUE);
+        assert!(board.health(gone).is_ok());
+    }
+
+    #[test]
+    fn a_page_that_is_not_written_any_more_is_no_health() {
+        let board = Board::default();
+        let slot = board.slot("cache", "redis://cache:6379");
+        board.list(vec![Arc::clone(&slot)]);
+        let _poller = slot.start_poller(DUE, DUE);
+        slot.publish(publication());
+        let now = Instant::now();
+        assert!(board.health(now).is_ok());
+        let long_ago = now.checked_sub(PAGE_MAX * 2);
+        board.written_at.send_replace(long_ago.unwrap());
+        assert!(board.health(now).unwrap_err().contains("page"));
+        board.set_page(Page::default());
+        assert!(board.health(now).is_ok());
     }
 }

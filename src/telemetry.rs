@@ -15,6 +15,7 @@ use prometheus::{
 use crate::encode::prefixed;
 use crate::failure::Reason;
 use crate::metric::{Descriptor, Family, Names, Snapshot, Source, Summary, Unit, source};
+use crate::output;
 
 /// Upper edges for poll durations, in seconds: from a local poll to the longest sane time-out.
 const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 10.0];
@@ -77,6 +78,24 @@ static PANICS: Family<1> = Family::counter(
     Unit::One,
     "Times that the task of a target broke off by a defect and was started again.",
 );
+static SERVICE_PANICS: Family<1> = Family::counter(
+    "redis_exporter_service_panics_total",
+    &["task"],
+    SELF,
+    Unit::One,
+    "Times that a task of the exporter itself broke off by a defect and was started again.",
+);
+static LOG_LINES_LOST: Family<0> = Family::counter(
+    "redis_exporter_log_lines_lost_total",
+    &[],
+    SELF,
+    Unit::One,
+    "Log lines that could not be written to standard error, or not fast enough.",
+);
+
+/// The tasks that are counted in [`Telemetry::service_panicked`].
+const SERVICES: [&str; 4] = ["pages", "files", "reloads", "watch"];
+
 // On the page of one target the same without its name, as with all that stands there.
 static POLLS_ALONE: Family<0> = Family::counter(
     POLLS.descriptor().name,
@@ -161,6 +180,8 @@ pub fn families() -> Vec<&'static Descriptor> {
         SCRAPE_DURATION.descriptor(),
         CONNECTS.descriptor(),
         PANICS.descriptor(),
+        SERVICE_PANICS.descriptor(),
+        LOG_LINES_LOST.descriptor(),
         SCRAPES.descriptor(),
         SCRAPE_REQUEST_ERRORS.descriptor(),
         UNAUTHORIZED_REQUESTS.descriptor(),
@@ -182,6 +203,7 @@ pub struct Telemetry {
     durations: Histogram,
     connects: IntCounterVec,
     panics: IntCounterVec,
+    service_panics: IntCounterVec,
     targets: IntGauge,
     reload_successful: IntGauge,
     reload_timestamp: IntGauge,
@@ -219,6 +241,10 @@ impl Telemetry {
             )?,
             connects: IntCounterVec::new(opts(&CONNECTS), CONNECTS.descriptor().labels)?,
             panics: IntCounterVec::new(opts(&PANICS), PANICS.descriptor().labels)?,
+            service_panics: IntCounterVec::new(
+                opts(&SERVICE_PANICS),
+                SERVICE_PANICS.descriptor().labels,
+            )?,
             targets: IntGauge::with_opts(opts(&TARGETS))?,
             reload_successful: IntGauge::with_opts(opts(&RELOAD_SUCCESSFUL))?,
             reload_timestamp: IntGauge::with_opts(opts(&RELOAD_TIMESTAMP))?,
@@ -241,6 +267,10 @@ impl Telemetry {
         registry.register(Box::new(telemetry.durations.clone()))?;
         registry.register(Box::new(telemetry.connects.clone()))?;
         registry.register(Box::new(telemetry.panics.clone()))?;
+        registry.register(Box::new(telemetry.service_panics.clone()))?;
+        for service in SERVICES {
+            telemetry.service_panics.with_label_values(&[service]);
+        }
         registry.register(Box::new(telemetry.targets.clone()))?;
         registry.register(Box::new(telemetry.reload_successful.clone()))?;
         registry.register(Box::new(telemetry.reload_timestamp.clone()))?;
@@ -316,6 +346,11 @@ impl Telemetry {
         self.count(target, &self.panics, &[target]);
     }
 
+    /// Counts a task that serves all targets and broke off.
+    pub fn service_panicked(&self, service: &str) {
+        self.service_panics.with_label_values(&[service]).inc();
+    }
+
     /// What is counted of one target, without its name; nothing once the target has ended.
     #[must_use]
     pub fn of_target(&self, target: &str) -> Snapshot {
@@ -385,6 +420,9 @@ impl Telemetry {
             sum: self.durations.get_sample_sum(),
         };
         snapshot.push_summary(&SCRAPE_DURATION, [], summary);
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+        let lost = output::stderr().lost() as f64;
+        snapshot.push(&LOG_LINES_LOST, [], lost);
         snapshot.finish()
     }
 

@@ -24,6 +24,7 @@ use crate::failure::{Failure, Reason};
 use crate::namespace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::namespace::sweep::record::Record;
 use crate::namespace::sweep::{Event, once};
+use crate::output::Plain;
 use progress::Progress;
 use report::{End, Report, Walked};
 use sample::Sample;
@@ -153,7 +154,7 @@ fn print(
         }
         (Output::Table, None) => out.write_all(table::text(report).as_bytes())?,
         (Output::Table, Some((sampled, suggestions))) => {
-            io::stderr().write_all(table::text(report).as_bytes())?;
+            Plain(io::stderr()).write_all(table::text(report).as_bytes())?;
             out.write_all(block(report, *sampled, suggestions).as_bytes())?;
         }
     }

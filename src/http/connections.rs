@@ -59,16 +59,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Shortest time between two log lines on failed accepts.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Serves until `shutdown` is done, then drains.
-pub(super) async fn run<H, F>(
+/// Serves until `shutdown` is done, then drains. `handle_plain` answers requests without TLS at a
+/// port that speaks TLS.
+pub(super) async fn run<H, F, P, G>(
     listener: TcpListener,
     limits: Limits,
     gate: &Gate,
-    handle: H,
+    (handle, handle_plain): (H, P),
     shutdown: impl Future<Output = ()>,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
+    P: Fn(Request<Incoming>) -> G + Clone + Send + Sync + 'static,
+    G: Future<Output = Answer> + Send + 'static,
 {
     let mut shutdown = pin!(shutdown);
     let graceful = GracefulShutdown::new();
@@ -91,7 +94,8 @@ pub(super) async fn run<H, F>(
                     Some(acceptor) => {
                         let stream = encryption::accept(acceptor, stream, limits.times.request);
                         let stream = before(open.clone(), stream);
-                        tokio::spawn(encrypted(stream, limits, handle, watcher))
+                        let handles = (handle, handle_plain.clone());
+                        tokio::spawn(encrypted(stream, limits, handles, watcher))
                     }
                 };
                 tasks.push_back(task.abort_handle());
@@ -153,19 +157,21 @@ async fn before(
     }
 }
 
-async fn encrypted<H, F>(
+async fn encrypted<H, F, P, G>(
     handshake: impl Future<Output = io::Result<Spoken>>,
     limits: Limits,
-    handle: H,
+    (handle, handle_plain): (H, P),
     watcher: Watcher,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
+    P: Fn(Request<Incoming>) -> G + Clone + Send + Sync + 'static,
+    G: Future<Output = Answer> + Send + 'static,
 {
     match handshake.await {
         Ok(Spoken::Tls(stream)) => connection(stream, limits, handle, watcher).await,
         Ok(Spoken::Plain(stream)) => {
-            connection(stream, limits, encryption::answer_plain, watcher).await;
+            connection(stream, limits, handle_plain, watcher).await;
         }
         Err(error) => tracing::debug!(%error, "a client did not get through the TLS handshake"),
     }

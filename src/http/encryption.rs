@@ -10,6 +10,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::response::{self, Answer};
+use super::routes;
+use crate::publish::Board;
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -46,9 +48,9 @@ pub(super) async fn accept(
 
 /// Answers a request that came without TLS. It learns that the exporter runs and nothing else: the
 /// health check of a container has no certificate to show.
-pub(super) async fn answer_plain<B>(request: Request<B>) -> Answer {
+pub(super) fn answer_plain<B>(board: &Board, request: &Request<B>) -> Answer {
     match request.uri().path() {
-        "/health" | "/-/healthy" => response::text(StatusCode::OK, "ok"),
+        "/health" | "/-/healthy" => routes::healthy(board),
         _ => response::text(StatusCode::BAD_REQUEST, NOT_ENCRYPTED),
     }
 }

@@ -99,10 +99,23 @@ fn bind_everywhere(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` is done, then lets requests that are under way finish, for 4 seconds at
 /// most.
 pub async fn serve(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
-    let gate = services.gate.clone();
+    serve_within(Limits::default(), listener, services, shutdown).await;
+}
+
+async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    services: Services,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (gate, board) = (services.gate.clone(), services.board.clone());
     let services = Arc::new(services);
     let handle = move |request| routes::answer(Arc::clone(&services), request);
-    connections::run(listener, Limits::default(), &gate, handle, shutdown).await;
+    let handle_plain = move |request| {
+        let answer = encryption::answer_plain(&board, &request);
+        async { answer }
+    };
+    connections::run(listener, limits, &gate, (handle, handle_plain), shutdown).await;
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! password that was not seen before.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +12,7 @@ use super::access::Admission;
 use super::response::{self, Answer};
 use super::{ReloadRequest, Services, index, target};
 use crate::config::Paths;
+use crate::publish::Board;
 
 /// Longest wait for the answer to a reload; shorter than the time that a request may take to come
 /// in, as the connection's clock runs until the response begins.
@@ -73,7 +74,7 @@ fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMa
     match path {
         path if path == services.paths.telemetry => metrics(services, headers),
         "/probe" | "/scrape" if services.paths.has_scrape => probe(services, query, headers),
-        "/health" | "/-/healthy" => response::text(StatusCode::OK, "ok"),
+        "/health" | "/-/healthy" => healthy(&services.board),
         "/-/ready" => ready(services),
         "/" => {
             let slots = services.board.slots();
@@ -112,7 +113,18 @@ fn target_page(services: &Services, query: Option<&str>, headers: &HeaderMap) ->
     }
 }
 
+/// Whether targets are polled and pages are written, whatever the polls say.
+pub(super) fn healthy(board: &Board) -> Answer {
+    match board.health(Instant::now()) {
+        Ok(()) => response::text(StatusCode::OK, "ok"),
+        Err(problem) => response::not_yet(format!("not healthy: {problem}")),
+    }
+}
+
 fn ready(services: &Services) -> Answer {
+    if let Err(problem) = services.board.health(Instant::now()) {
+        return response::not_yet(format!("not ready: {problem}"));
+    }
     if services.board.is_ready() {
         return response::text(StatusCode::OK, "ready");
     }
@@ -132,7 +144,9 @@ async fn reload(sender: &mpsc::Sender<ReloadRequest>) -> Answer {
         Ok(Some(Ok(summary))) => response::text(StatusCode::OK, summary),
         // The request was right, the configuration is not: Prometheus answers the same.
         Ok(Some(Err(problems))) => response::text(StatusCode::INTERNAL_SERVER_ERROR, problems),
-        Ok(None) => response::not_yet("No reload now: the exporter is starting or stopping."),
+        Ok(None) => {
+            response::not_yet("No reload now: the exporter is stopping, or the log says why.")
+        }
         Err(_) => response::not_yet("The reload takes long; the log says how it ends."),
     }
 }

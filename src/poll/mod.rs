@@ -270,7 +270,7 @@ fn publish(
     });
 }
 
-/// Publishes that a poll failed, for a task that broke off and could not do so itself.
+/// Publishes that a poll failed, for a task that broke off or hangs and cannot do so itself.
 pub fn publish_break(slot: &Slot, interval: Duration) {
     let polled_at = SystemTime::now();
     let times = Times {
@@ -278,7 +278,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
         ended_at: seconds_since_epoch(polled_at),
         interval,
     };
-    slot.publish(Publication {
+    slot.publish_for_poller(Publication {
         snapshot: outcome::failed(Reason::Other, times),
         failure: Some(Reason::Other),
         polled_at,

@@ -27,6 +27,7 @@ mod entrance;
 mod exposition;
 mod footprint;
 mod keys;
+mod log_output;
 mod more_collectors;
 mod namespaces_command;
 mod network;

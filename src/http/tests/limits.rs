@@ -240,7 +240,7 @@ async fn a_panic_ends_one_connection_only() {
     let gate = Gate::new(&Web::default()).unwrap();
     let server = tokio::spawn(async move {
         let never = std::future::pending();
-        connections::run(listener, short_limits(), &gate, handle, never).await;
+        connections::run(listener, short_limits(), &gate, (handle, handle), never).await;
     });
     let mut other = connect(address).await;
     get_and_keep(&mut other, "/").await;

@@ -5,7 +5,6 @@ mod entrance;
 mod limits;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -16,9 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::connections::{self, Limits};
+use super::connections::Limits;
 use super::deadline::Times;
-use super::{Counters, Gate, ReloadRequest, Services, bind, routes};
+use super::{Counters, Gate, ReloadRequest, Services, bind, serve_within};
 use crate::config::{Paths, Web};
 use crate::encode::Page;
 use crate::metric::Snapshot;
@@ -71,19 +70,15 @@ async fn start_at(limits: Limits, gate: Gate, paths: Paths) -> Server {
     let services = Services {
         board: board.clone(),
         reload,
-        gate: gate.clone(),
+        gate,
         paths,
         counters: counters.clone(),
     };
-    let services = Arc::new(services);
-    let handle = move |request| routes::answer(Arc::clone(&services), request);
     let (stop, stopped) = oneshot::channel();
     let shutdown = async {
         let _ = stopped.await;
     };
-    let task = tokio::spawn(async move {
-        connections::run(listener, limits, &gate, handle, shutdown).await;
-    });
+    let task = tokio::spawn(serve_within(limits, listener, services, shutdown));
     Server {
         address,
         board,

@@ -1,6 +1,7 @@
 //! The real binary: started, asked, signalled, or run to its end.
 
 use std::fs;
+use std::io::PipeWriter;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -32,6 +33,18 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     folder: TempDir,
     port: u16,
+    stderr: Option<Stderr>,
+}
+
+/// Where standard error leads, if not to a file that takes everything.
+#[derive(Debug)]
+pub enum Stderr {
+    /// A file by its path, such as `/dev/full`.
+    File(&'static str),
+    /// Nowhere: the descriptor is closed.
+    Closed,
+    /// The writing end of a pipe.
+    Pipe(PipeWriter),
 }
 
 impl Launch {
@@ -43,6 +56,7 @@ impl Launch {
             environment: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
             port,
+            stderr: None,
         };
         let path = launch.file("without-sweep.yaml");
         fs::write(&path, WITHOUT_SWEEP).unwrap();
@@ -89,6 +103,12 @@ impl Launch {
         self
     }
 
+    /// Leads standard error elsewhere.
+    pub fn with_stderr(mut self, stderr: Stderr) -> Self {
+        self.stderr = Some(stderr);
+        self
+    }
+
     /// A file in the folder of the exporter.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -99,7 +119,16 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_redis-namespace-exporter"));
+        const PROGRAM: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
+        let mut command = match self.stderr {
+            // Only a shell can start a program with a closed descriptor.
+            Some(Stderr::Closed) => {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", "exec \"$0\" \"$@\" 2>&-", PROGRAM]);
+                command
+            }
+            _ => Command::new(PROGRAM),
+        };
         // Nothing of the surroundings may decide what a test sees.
         command
             .env_clear()
@@ -125,7 +154,14 @@ impl Launch {
     pub fn start_without_waiting(self) -> Exporter {
         let log = |name| fs::File::create(self.file(name)).unwrap();
         let mut command = self.command();
-        command.stdout(log("stdout")).stderr(log("stderr"));
+        command.stdout(log("stdout"));
+        match &self.stderr {
+            None | Some(Stderr::Closed) => command.stderr(log("stderr")),
+            Some(Stderr::File(path)) => {
+                command.stderr(fs::File::options().write(true).open(path).unwrap())
+            }
+            Some(Stderr::Pipe(pipe)) => command.stderr(pipe.try_clone().unwrap()),
+        };
         let process = Process::start(&mut command).unwrap();
         Exporter {
             process,
@@ -139,7 +175,7 @@ impl Launch {
         let port = self.port;
         let mut exporter = self.start_without_waiting();
         let (status, _) = exporter.process.wait(LONG);
-        let read = |name| fs::read_to_string(exporter.launch.file(name)).unwrap();
+        let read = |name| fs::read_to_string(exporter.launch.file(name)).unwrap_or_default();
         Finished {
             status,
             stdout: read("stdout"),

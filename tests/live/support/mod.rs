@@ -15,7 +15,7 @@ pub mod sweep;
 pub mod wait;
 
 pub use authority::{Authority, Pair};
-pub use exporter::{Exporter, Launch};
+pub use exporter::{Exporter, Launch, Stderr};
 pub use page::Page;
 pub use proxy::Proxy;
 pub use redis::RedisServer;

@@ -1,0 +1,315 @@
+//! Standard error, written by a thread of its own.
+//!
+//! Nobody waits for it: a line that cannot be written is lost and counted. A full disk, a closed
+//! terminal, a dead pipe or one that nobody reads costs lines, never a poll, a scrape or the end of
+//! the process.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes that wait to be written at most.
+const BYTES_MAX: usize = 256 << 10;
+
+/// Delay before a descriptor that takes nothing for now is written to again.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// Longest wait at the end of the process for what was not written yet.
+const FLUSH_TIME: Duration = Duration::from_millis(300);
+
+static STDERR: OnceLock<Lines> = OnceLock::new();
+
+/// The lines for standard error.
+pub fn stderr() -> &'static Lines {
+    STDERR.get_or_init(|| {
+        // A descriptor of its own: the lock of `io::stderr` would be held while a write hangs.
+        match io::stderr().as_fd().try_clone_to_owned() {
+            Ok(descriptor) => Lines::start(File::from(descriptor)),
+            Err(_) => Lines::start(Closed),
+        }
+    })
+}
+
+/// Writes a message to standard error and waits a bounded time until it is written.
+pub fn complain(text: &str) {
+    let lines = stderr();
+    lines.push(format!("{}\n", plain(text)).as_bytes());
+    lines.flush();
+}
+
+/// Waits a bounded time until standard error took all lines.
+pub fn flush() {
+    stderr().flush();
+}
+
+/// Lines that a thread writes. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Lines(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    lost: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    is_writing: bool,
+    is_broken: bool,
+}
+
+impl Lines {
+    /// Starts the thread that writes to `sink`.
+    fn start(sink: impl Write + Send + 'static) -> Self {
+        let lines = Self(Arc::default());
+        let shared = Arc::clone(&lines.0);
+        let thread = thread::Builder::new().name("log".to_owned());
+        if thread.spawn(move || write_all(&shared, sink)).is_err() {
+            lines.0.queue().is_broken = true;
+        }
+        lines
+    }
+
+    /// Adds one line, with its line end. Returns at once.
+    pub fn push(&self, line: &[u8]) {
+        let mut queue = self.0.queue();
+        if queue.is_broken || queue.bytes.saturating_add(line.len()) > BYTES_MAX {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.bytes += line.len();
+        queue.lines.push_back(line.to_vec());
+        self.0.changed.notify_all();
+    }
+
+    /// The number of lines that were not written.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits a bounded time until all lines are written or lost.
+    pub fn flush(&self) {
+        let deadline = Instant::now() + FLUSH_TIME;
+        let mut queue = self.0.queue();
+        while queue.is_writing || !queue.lines.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || queue.is_broken {
+                return;
+            }
+            let waited = self.0.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next line.
+    fn next(&self) -> Vec<u8> {
+        let mut queue = self.queue();
+        queue.is_writing = false;
+        self.changed.notify_all();
+        loop {
+            if let Some(line) = queue.lines.pop_front() {
+                queue.bytes = queue.bytes.saturating_sub(line.len());
+                queue.is_writing = true;
+                return line;
+            }
+            let waited = self.changed.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn write_all(shared: &Shared, mut sink: impl Write) {
+    loop {
+        let line = shared.next();
+        if write_line(&mut sink, &line).is_err() {
+            shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn write_line(sink: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+    while !line.is_empty() {
+        match sink.write(line) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => line = line.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Another process that shares the descriptor made it non-blocking.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY_AFTER),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A sink that takes nothing.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes whole lines for standard error; never fails and never blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => stderr().push(plain(text).as_bytes()),
+            Err(_) => stderr().push(bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Replaces what would change how a terminal shows the rest of the text by `\u202e` and the like:
+/// control characters but line ends and tabs, and characters that change the direction of writing.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    use std::fmt::Write as _;
+    if !text.chars().any(is_control) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if is_control(letter) {
+            // As JSON writes them too.
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(letter));
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown.into()
+}
+
+fn is_control(letter: char) -> bool {
+    match letter {
+        '\n' | '\t' => false,
+        '\u{061c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}' => true,
+        letter => letter.is_control(),
+    }
+}
+
+/// Writes text to a terminal without characters that would change how it shows the rest.
+#[derive(Debug)]
+pub struct Plain<W>(pub W);
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.0.write_all(plain(text).as_bytes())?,
+            // A piece of a letter: it is shown once it is whole.
+            Err(_) => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A sink that hands over what it gets, and waits while nobody takes it.
+    struct Handing(mpsc::SyncSender<Vec<u8>>);
+
+    impl Write for Handing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let sent = self.0.send(bytes.to_vec());
+            sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_arrive_in_their_order() {
+        let (sender, receiver) = mpsc::sync_channel(100);
+        let lines = Lines::start(Handing(sender));
+        for at in 0..50_u8 {
+            lines.push(&[at]);
+        }
+        lines.flush();
+        let written: Vec<_> = receiver.try_iter().flatten().collect();
+        assert_eq!(written, (0..50).collect::<Vec<_>>());
+        assert_eq!(lines.lost(), 0);
+    }
+
+    #[test]
+    fn a_stuck_sink_costs_lines_and_bounded_time() {
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let lines = Lines::start(Handing(sender));
+        let line = [b'x'; 1 << 10];
+        let started = Instant::now();
+        for _ in 0..10_000 {
+            lines.push(&line);
+        }
+        lines.flush();
+        assert!(started.elapsed() < Duration::from_secs(5));
+        let kept = 10_000 - lines.lost();
+        assert!((256..=257).contains(&kept), "{kept}");
+        drop(receiver);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_counted_and_the_next_one_is_tried() {
+        let lines = Lines::start(Closed);
+        lines.push(b"one\n");
+        lines.push(b"two\n");
+        lines.flush();
+        assert_eq!(lines.lost(), 2);
+    }
+
+    #[test]
+    fn nothing_that_steers_a_terminal_passes() {
+        assert_eq!(plain("größe: 5\n\tb"), "größe: 5\n\tb");
+        assert_eq!(
+            plain("a\u{202e}b\u{2066}c\u{1b}[2Jd\re\u{9b}f\u{feff}"),
+            "a\\u202eb\\u2066c\\u001b[2Jd\\u000de\\u009bf\\ufeff"
+        );
+        let mut written = Vec::new();
+        Plain(&mut written)
+            .write_all("x\u{202e}".as_bytes())
+            .unwrap();
+        assert_eq!(written, b"x\\u202e");
+    }
+}

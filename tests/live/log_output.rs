@@ -1,0 +1,111 @@
+//! Standard error that takes nothing: polls, scrapes, signals and exit statuses do not depend on it.
+
+use std::io::{self, PipeReader, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use crate::support::{Launch, Page, RedisServer, Stderr};
+
+/// What is promised for the end.
+const END: Duration = Duration::from_secs(5);
+
+fn dead_pipe() -> Stderr {
+    let (_, writer) = io::pipe().unwrap();
+    Stderr::Pipe(writer)
+}
+
+/// A pipe that is full, and whose reader never reads.
+fn full_pipe() -> (Stderr, PipeReader) {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    let (progress, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // Ends when the test drops the reader.
+        while filling.write_all(b"0123456789abcdef").is_ok() {
+            let _ = progress.send(());
+        }
+    });
+    while seen.recv_timeout(Duration::from_millis(500)).is_ok() {}
+    (Stderr::Pipe(writer), reader)
+}
+
+/// Runs an exporter through an outage, and ends it.
+fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
+    let mut server = RedisServer::start(&[]);
+    let mut exporter = Launch::of(&server.url())
+        .flag("--log-level=debug")
+        .with_stderr(stderr)
+        .start();
+    exporter.until("a server that is up", Page::is_up);
+    server.kill();
+    exporter.until_failed("refused");
+    exporter.polls(3);
+    assert_eq!(exporter.get("/-/healthy").status, 200, "{situation}");
+    assert_eq!(exporter.get("/-/ready").status, 200, "{situation}");
+    assert_eq!(exporter.reload().status, 200, "{situation}");
+    server.restart(&[]);
+    let page = exporter.until("a server that is up again", Page::is_up);
+    let lost = page.value("redis_exporter_log_lines_lost_total", &[]);
+    assert_eq!(lost > 0.0, loses_lines, "{situation}: {lost} lines lost");
+    let panics = page.all("redis_exporter_task_panics_total", &[]);
+    assert!(panics.iter().all(|count| *count == 0.0), "{situation}");
+    let panics = page.all("redis_exporter_service_panics_total", &[]);
+    assert!(panics.iter().all(|count| *count == 0.0), "{situation}");
+    exporter.process.signal("TERM");
+    let (status, _) = exporter.process.wait(END);
+    assert_eq!(status.code(), Some(0), "{situation}");
+}
+
+#[test]
+fn a_full_disk_costs_log_lines_only() {
+    lives_through_an_outage("full disk", Stderr::File("/dev/full"), true);
+}
+
+#[test]
+fn a_closed_stderr_costs_log_lines_only() {
+    // The Rust runtime opens /dev/null in its stead, which takes everything.
+    lives_through_an_outage("closed", Stderr::Closed, false);
+}
+
+#[test]
+fn a_dead_pipe_costs_log_lines_only() {
+    lives_through_an_outage("dead pipe", dead_pipe(), true);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_costs_log_lines_only() {
+    let (stderr, _reader) = full_pipe();
+    // Nothing is lost before the buffer is full.
+    lives_through_an_outage("full pipe", stderr, false);
+}
+
+#[test]
+fn start_up_errors_keep_their_exit_status() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen: {}\n", taken.local_addr().unwrap());
+    for situation in ["full disk", "closed", "dead pipe", "full pipe"] {
+        let starts: [(i32, Launch); 4] = [
+            (78, Launch::new().flag("--config=/nowhere/config.yaml")),
+            (64, Launch::new().flag("--colour=red")),
+            (1, Launch::configured(&listen).without_listen_flag()),
+            (
+                1,
+                Launch::new()
+                    .flag("--redis.addr=redis://127.0.0.1:1")
+                    .flag("check"),
+            ),
+        ];
+        for (expected, launch) in starts {
+            let (full, _reader) = full_pipe();
+            let stderr = match situation {
+                "full disk" => Stderr::File("/dev/full"),
+                "closed" => Stderr::Closed,
+                "dead pipe" => dead_pipe(),
+                _ => full,
+            };
+            let shown = format!("{situation}, expected {expected}");
+            let finished = launch.with_stderr(stderr).run();
+            assert_eq!(finished.status.code(), Some(expected), "{shown}");
+        }
+    }
+}
