@@ -64,6 +64,48 @@ impl Reason {
     }
 }
 
+/// Why a connection was replaced by another. The causes are label values, so there is no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The other side closed it, as a server or a load balancer does with idle connections.
+    Closed,
+    /// The other side reset it, or the network did.
+    Reset,
+    /// Nothing came back over it, but a new connection had a reply in time.
+    Unanswered,
+    /// The host name no longer resolves to the connected address.
+    Moved,
+    /// The server changed its role, as after a failover.
+    RoleChanged,
+    /// A script broke it or had no reply in time.
+    Script,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::Reset,
+        Self::Unanswered,
+        Self::Moved,
+        Self::RoleChanged,
+        Self::Script,
+    ];
+
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::Unanswered => "unanswered",
+            Self::Moved => "moved",
+            Self::RoleChanged => "role_changed",
+            Self::Script => "script",
+        }
+    }
+}
+
 /// A failed dial, handshake or poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

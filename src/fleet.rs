@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 use tracing::error;
 
 use crate::config::{Namespace, Target};
+use crate::connection::OnReconnect;
 use crate::namespace::sweep;
 use crate::poll::{self, Start};
 use crate::publish::{Board, Slot};
@@ -165,12 +166,16 @@ impl Fleet {
     fn start_sweep(&self, target: &Target, slot: &Arc<Slot>, first: Duration) -> AbortHandle {
         let (target, slot) = (target.clone(), Arc::clone(slot));
         let (name, namespaces) = (target.name.clone(), Arc::clone(&self.namespaces));
+        let (counted, telemetry) = (name.clone(), self.telemetry.clone());
+        let on_reconnect: OnReconnect =
+            Arc::new(move |cause| telemetry.reconnected(&counted, cause));
         let task = move |is_restart: bool| {
             let delay = if is_restart { RESTART_AFTER } else { first };
             sweep::run(
                 target.clone(),
                 Arc::clone(&namespaces),
                 Arc::clone(&slot),
+                Arc::clone(&on_reconnect),
                 delay,
             )
         };

@@ -2,6 +2,9 @@
 //!
 //! Decoding the protocol is `connection`'s work; reading meaning into a reply is `collector`'s.
 
+/// The code of the refusal that takes the place of a reply with more than the exporter keeps.
+pub const TOO_LARGE: &str = "TOOLARGE";
+
 /// One reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {

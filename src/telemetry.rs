@@ -13,7 +13,7 @@ use prometheus::{
 };
 
 use crate::encode::prefixed;
-use crate::failure::Reason;
+use crate::failure::{Cause, Reason};
 use crate::metric::{Descriptor, Family, Names, Snapshot, Source, Summary, Unit, source};
 use crate::output;
 
@@ -71,6 +71,13 @@ static CONNECTS: Family<1> = Family::counter(
     Unit::One,
     "Connections to a target that were opened and authenticated.",
 );
+static RECONNECTS: Family<2> = Family::counter(
+    "redis_exporter_reconnects_total",
+    &["target", "cause"],
+    SELF,
+    Unit::One,
+    "Connections to a target that replaced an earlier one without a failed poll, by cause.",
+);
 static PANICS: Family<1> = Family::counter(
     "redis_exporter_task_panics_total",
     &["target"],
@@ -117,6 +124,13 @@ static CONNECTS_ALONE: Family<0> = Family::counter(
     SELF,
     Unit::One,
     CONNECTS.descriptor().help,
+);
+static RECONNECTS_ALONE: Family<1> = Family::counter(
+    RECONNECTS.descriptor().name,
+    &["cause"],
+    SELF,
+    Unit::One,
+    RECONNECTS.descriptor().help,
 );
 static PANICS_ALONE: Family<0> = Family::counter(
     PANICS.descriptor().name,
@@ -179,6 +193,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         POLL_DURATION.descriptor(),
         SCRAPE_DURATION.descriptor(),
         CONNECTS.descriptor(),
+        RECONNECTS.descriptor(),
         PANICS.descriptor(),
         SERVICE_PANICS.descriptor(),
         LOG_LINES_LOST.descriptor(),
@@ -202,6 +217,7 @@ pub struct Telemetry {
     failures: IntCounterVec,
     durations: Histogram,
     connects: IntCounterVec,
+    reconnects: IntCounterVec,
     panics: IntCounterVec,
     service_panics: IntCounterVec,
     targets: IntGauge,
@@ -240,6 +256,7 @@ impl Telemetry {
                 HistogramOpts::from(opts(&POLL_DURATION)).buckets(POLL_SECONDS.to_vec()),
             )?,
             connects: IntCounterVec::new(opts(&CONNECTS), CONNECTS.descriptor().labels)?,
+            reconnects: IntCounterVec::new(opts(&RECONNECTS), RECONNECTS.descriptor().labels)?,
             panics: IntCounterVec::new(opts(&PANICS), PANICS.descriptor().labels)?,
             service_panics: IntCounterVec::new(
                 opts(&SERVICE_PANICS),
@@ -266,6 +283,7 @@ impl Telemetry {
         registry.register(Box::new(telemetry.failures.clone()))?;
         registry.register(Box::new(telemetry.durations.clone()))?;
         registry.register(Box::new(telemetry.connects.clone()))?;
+        registry.register(Box::new(telemetry.reconnects.clone()))?;
         registry.register(Box::new(telemetry.panics.clone()))?;
         registry.register(Box::new(telemetry.service_panics.clone()))?;
         for service in SERVICES {
@@ -294,6 +312,9 @@ impl Telemetry {
         for reason in Reason::ALL {
             self.failures.with_label_values(&[target, reason.as_str()]);
         }
+        for cause in Cause::ALL {
+            self.reconnects.with_label_values(&[target, cause.as_str()]);
+        }
     }
 
     /// Forgets a target that is not configured any more.
@@ -311,6 +332,10 @@ impl Telemetry {
             let _ = self
                 .failures
                 .remove_label_values(&[target, reason.as_str()]);
+        }
+        for cause in Cause::ALL {
+            let labels = [target, cause.as_str()];
+            let _ = self.reconnects.remove_label_values(&labels);
         }
     }
 
@@ -339,6 +364,11 @@ impl Telemetry {
     /// Counts an opened connection.
     pub fn connected(&self, target: &str) {
         self.count(target, &self.connects, &[target]);
+    }
+
+    /// Counts a connection that took the place of another.
+    pub fn reconnected(&self, target: &str, cause: Cause) {
+        self.count(target, &self.reconnects, &[target, cause.as_str()]);
     }
 
     /// Counts a task that broke off.
@@ -377,6 +407,11 @@ impl Telemetry {
                 let reason = reason.as_str();
                 let failures = counted(&self.failures, &[target, reason]);
                 snapshot.push(&POLL_FAILURES_ALONE, [reason], failures);
+            }
+            for cause in Cause::ALL {
+                let cause = cause.as_str();
+                let reconnects = counted(&self.reconnects, &[target, cause]);
+                snapshot.push(&RECONNECTS_ALONE, [cause], reconnects);
             }
         }
         snapshot.finish()

@@ -1,6 +1,7 @@
 //! `check`: dials every target and says what will work, what not, and what is missing for it.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -63,7 +64,7 @@ impl Examined {
 
 async fn examine(target: &Target) -> Result<Examined, Failure> {
     let deadline = Instant::now() + target.poll.timeout;
-    let mut session = Session::open(target, deadline).await?;
+    let mut session = Session::open(target, Arc::new(|_| ()), deadline).await?;
     let round = session
         .ask(target, &circumstances(target), deadline)
         .await?;
@@ -166,9 +167,7 @@ pub(super) const fn remedy(reason: Reason) -> &'static str {
         Reason::Loading => "wait until the server has loaded its data",
         Reason::MaxClients => "raise maxclients on the server, or close connections",
         Reason::Protocol => "check that the port belongs to a Redis server",
-        Reason::Closed => {
-            "check that the server accepts connections from here; if it expects TLS, use rediss://"
-        }
+        Reason::Closed => "check that the server accepts connections from here",
         Reason::Other => "see the server's log",
     }
 }

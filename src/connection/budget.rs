@@ -1,121 +1,44 @@
-//! A stream that gives no more bytes than it has a budget for: a server, or what poses as one,
-//! must not fill the memory with a reply without end. What it gives has plain lines.
+//! How much of the server's replies is kept, by command. Pure.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use super::resp::Limits;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+/// Bytes that the replies to one pipeline may have on the wire. The largest honest ones have a
+/// few MiB.
+pub const WIRE_BYTES: usize = 64 << 20;
 
-use super::dial::Stream;
-use super::plain_lines::PlainLines;
+/// Memory that the replies to one pipeline may take together: 30,000 lines of CLIENT LIST.
+pub const PIPELINE_BYTES: usize = 12 << 20;
 
-/// The most bytes that the replies to one pipeline may have. The largest honest one, INFO of a
-/// server with hundreds of commands and databases, has well under one MiB.
-const BYTES_PER_PIPELINE: usize = 64 << 20;
+/// INFO of a server with a thousand commands and databases has less than 1 MiB.
+const INFO_BYTES: usize = 2 << 20;
 
-/// The bytes that are left, shared with whoever asks.
-#[derive(Clone, Debug)]
-pub struct Budget(Arc<AtomicUsize>);
+/// Longest key name that SCAN returns whole. It is sent back for each query about the key.
+pub const KEY_NAME_BYTES: usize = 16 << 10;
 
-impl Budget {
-    /// Allows for the replies to one more pipeline.
-    pub fn renew(&self) {
-        self.0.store(BYTES_PER_PIPELINE, Ordering::Relaxed);
-    }
-
-    /// Whether a reply was cut off because nothing was left.
-    pub fn is_spent(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-    }
-
-    fn spend(&self, bytes: usize) -> io::Result<()> {
-        let left = self.0.load(Ordering::Relaxed).saturating_sub(bytes);
-        self.0.store(left, Ordering::Relaxed);
-        if left == 0 {
-            return Err(io::Error::other("the reply is too large"));
-        }
-        Ok(())
-    }
-}
-
-/// A stream with a budget.
-pub struct Bounded {
-    stream: Stream,
-    budget: Budget,
-    lines: PlainLines,
-}
-
-impl Bounded {
-    /// Puts a budget on a stream.
-    pub fn new(stream: Stream) -> (Self, Budget) {
-        let budget = Budget(Arc::new(AtomicUsize::new(BYTES_PER_PIPELINE)));
-        let bounded = Self {
-            stream,
-            budget: budget.clone(),
-            lines: PlainLines::default(),
-        };
-        (bounded, budget)
-    }
-}
-
-impl AsyncRead for Bounded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        match read {
-            Poll::Ready(Ok(())) => {
-                let (_, new) = buffer.filled_mut().split_at_mut(before);
-                self.lines.pass(new);
-                Poll::Ready(self.budget.spend(new.len()))
-            }
-            other => other,
-        }
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+/// Returns what the reply to a command may hold when the pipeline has `left` bytes left.
+pub fn limits(command: &[u8], left: usize) -> Limits {
+    let (reply_bytes, string_bytes) = if command.eq_ignore_ascii_case(b"INFO") {
+        (INFO_BYTES, usize::MAX)
+    } else if command.eq_ignore_ascii_case(b"SCAN") {
+        (PIPELINE_BYTES, KEY_NAME_BYTES)
+    } else {
+        (PIPELINE_BYTES, usize::MAX)
+    };
+    Limits {
+        reply_bytes: reply_bytes.min(left),
+        string_bytes,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    #[tokio::test]
-    async fn reading_ends_where_the_budget_does_and_goes_on_when_it_is_renewed() {
-        let (mut server, client) = tokio::io::duplex(1 << 16);
-        let (mut bounded, budget) = Bounded::new(Box::new(client));
-        budget.0.store(6, Ordering::Relaxed);
-        server.write_all(b"12345").await.unwrap();
-        let mut buffer = [0; 5];
-        bounded.read_exact(&mut buffer).await.unwrap();
-        server.write_all(b"6").await.unwrap();
-        assert!(bounded.read(&mut buffer).await.is_err());
-        assert!(budget.is_spent());
-        budget.renew();
-        server.write_all(b"7").await.unwrap();
-        assert_eq!(bounded.read(&mut buffer).await.unwrap(), 1);
+    #[test]
+    fn commands_have_limits_of_their_own_within_what_is_left() {
+        assert_eq!(limits(b"info", usize::MAX).reply_bytes, INFO_BYTES);
+        assert_eq!(limits(b"SCAN", usize::MAX).string_bytes, KEY_NAME_BYTES);
+        assert_eq!(limits(b"CLIENT", usize::MAX).reply_bytes, PIPELINE_BYTES);
+        assert_eq!(limits(b"INFO", 7).reply_bytes, 7);
     }
 }

@@ -1,65 +1,30 @@
-//! The redis crate's values and errors → our replies and failures. Pure.
+//! Recorded bytes → a reply, and refusals → failures. Pure.
 
-use redis::{ErrorKind, RedisError, Value};
-
+use super::resp::{Decoder, Limits};
 use crate::failure::{Failure, Reason};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{Refusal, Reply, TOO_LARGE};
 
-/// Decodes one reply as the server sends it (RESP2 or RESP3 bytes).
+/// Decodes one reply as the server sends it, of any size.
 ///
 /// # Errors
 ///
 /// The bytes are not one whole reply.
-pub fn decode(bytes: &[u8]) -> Result<Reply, Failure> {
-    redis::parse_redis_value(bytes)
-        .map(reply)
-        .map_err(|error| failure(&error))
-}
-
-pub(super) fn reply(value: Value) -> Reply {
-    match value {
-        Value::Int(number) => Reply::Integer(number),
-        Value::Boolean(flag) => Reply::Integer(i64::from(flag)),
-        Value::BulkString(bytes) | Value::BigNumber(bytes) => Reply::Bytes(bytes),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => {
-            Reply::Bytes(text.into_bytes())
-        }
-        Value::Okay => Reply::Bytes(b"OK".to_vec()),
-        Value::Double(number) => Reply::Bytes(number.to_string().into_bytes()),
-        Value::Array(items) | Value::Set(items) | Value::Push { data: items, .. } => {
-            Reply::List(items.into_iter().map(reply).collect())
-        }
-        Value::Map(pairs) => Reply::List(
-            pairs
-                .into_iter()
-                .flat_map(|(key, value)| [reply(key), reply(value)])
-                .collect(),
-        ),
-        Value::Attribute { data, .. } => reply(*data),
-        Value::ServerError(error) => Reply::Error(Refusal {
-            code: error.code().to_owned(),
-            message: error.details().unwrap_or_default().to_owned(),
-        }),
-        // Nil, and whatever the enumeration may grow: what is not understood says nothing.
-        _ => Reply::Nil,
+pub fn decode(mut bytes: &[u8]) -> Result<Reply, Failure> {
+    let limits = Limits {
+        reply_bytes: usize::MAX,
+        string_bytes: usize::MAX,
+    };
+    match Decoder::new(limits).decode(&mut bytes) {
+        Ok(Some(reply)) if bytes.is_empty() => Ok(reply),
+        _ => Err(not_the_protocol()),
     }
 }
 
-/// Names the reason of an error of the connection itself. The crate's text is not passed on: it
-/// may hold a whole reply.
-pub(super) fn failure(error: &RedisError) -> Failure {
-    if error.is_timeout() {
-        Failure::new(Reason::Timeout, "the reply did not come in time")
-    } else if error.is_connection_dropped() || error.is_io_error() {
-        Failure::new(Reason::Closed, "the server closed the connection")
-    } else if matches!(error.kind(), ErrorKind::Parse) {
-        Failure::new(Reason::Protocol, "the reply is not the Redis protocol")
-    } else {
-        Failure::new(Reason::Other, error.category())
-    }
+pub(super) fn not_the_protocol() -> Failure {
+    Failure::new(Reason::Protocol, "the reply is not the Redis protocol")
 }
 
-/// The failure that a refusal stands for where the poll cannot do without the answer.
+/// Returns the failure that a refusal means if the caller cannot do without the reply.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Failure {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
@@ -67,6 +32,7 @@ pub fn refused(refusal: &Refusal) -> Failure {
         "NOAUTH" | "WRONGPASS" => Reason::Auth,
         "NOPERM" | "DENIED" => Reason::Denied,
         "LOADING" => Reason::Loading,
+        TOO_LARGE => Reason::Protocol,
         "ERR" if message.contains("max number of clients") => Reason::MaxClients,
         "ERR" if is_about_passwords(message) => Reason::Auth,
         _ => Reason::Other,
@@ -74,7 +40,7 @@ pub fn refused(refusal: &Refusal) -> Failure {
     Failure::new(reason, format!("{code} {message}"))
 }
 
-/// Servers before 6.0 say with a plain ERR what later ones say with a code of its own.
+/// Servers before 6.0 report with a plain ERR what later ones report with a code of its own.
 fn is_about_passwords(message: &str) -> bool {
     ["invalid password", "AUTH", "invalid username-password"]
         .iter()

@@ -1,6 +1,7 @@
 //! Opening a stream: names, TCP, Unix sockets, TLS. Says nothing over it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,14 +27,22 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 pub type Stream = Box<dyn Duplex>;
 
 /// Opens a stream to an address, with TLS like this where the address says so.
-pub async fn open(address: &Address, tls: &Tls, deadline: Instant) -> Result<Stream, Failure> {
+pub async fn open(
+    address: &Address,
+    tls: &Tls,
+    deadline: Instant,
+) -> Result<(Stream, Option<SocketAddr>), Failure> {
     match address {
-        Address::Unix(path) => open_unix(path, deadline).await,
+        Address::Unix(path) => Ok((open_unix(path, deadline).await?, None)),
         Address::Tcp {
             host,
             port,
             tls: false,
-        } => Ok(Box::new(open_tcp(host, *port, deadline).await?)),
+        } => {
+            let stream = open_tcp(host, *port, deadline).await?;
+            let peer = stream.peer_addr().ok();
+            Ok((Box::new(stream), peer))
+        }
         Address::Tcp {
             host,
             port,
@@ -43,8 +52,10 @@ pub async fn open(address: &Address, tls: &Tls, deadline: Instant) -> Result<Str
             let config = tls::configuration(tls);
             let config = within(deadline, "the files of the certificates", config).await?;
             let stream = open_tcp(host, *port, deadline).await?;
+            let peer = stream.peer_addr().ok();
             let shake = tls::wrap(host, tls, config, stream);
-            within(deadline, "the TLS handshake", shake).await
+            let stream = within(deadline, "the TLS handshake", shake).await?;
+            Ok((stream, peer))
         }
     }
 }

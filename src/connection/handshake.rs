@@ -1,18 +1,20 @@
 //! The first words on a stream: AUTH, SELECT, CLIENT SETNAME.
 //!
-//! Spoken by hand, because the exact error texts matter and the redis crate swallows some. All
-//! replies to these commands are single lines.
+//! All replies to these commands are single lines.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
-use super::{decode, tls};
+use super::{Packed, decode, login, tls};
 use crate::config::{Password, Target, Tls, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 
 /// Longest line that is read; an honest reply has far less.
 const LINE_BYTES_MAX: usize = 4096;
+
+/// The first byte of a TLS alert.
+const TLS_ALERT: u8 = 0x15;
 
 /// A command of the handshake. Its arguments may be secret: there is no Debug.
 pub struct Step {
@@ -22,8 +24,16 @@ pub struct Step {
 }
 
 impl Step {
+    fn name(&self) -> &str {
+        self.arguments.first().map_or("", String::as_str)
+    }
+
     fn is_secret(&self) -> bool {
-        self.arguments.first().is_some_and(|name| name == "AUTH")
+        self.name() == "AUTH"
+    }
+
+    fn has_username(&self) -> bool {
+        self.is_secret() && self.arguments.len() > 2
     }
 }
 
@@ -86,33 +96,38 @@ fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {
     steps
 }
 
-/// Says all steps at once and reads one line for each.
+/// Sends all steps at once and reads one line for each.
 pub async fn perform(stream: &mut Stream, steps: &[Step], tls: &Tls) -> Result<(), Failure> {
-    let mut pipeline = redis::Pipeline::new();
+    let mut packed = Packed::default();
     for step in steps {
-        let mut command = redis::Cmd::new();
-        command.arg(&step.arguments);
-        pipeline.add_command(command);
+        packed.push(&step.arguments);
     }
-    // A server that refuses the client has said why before it reads: look at its words even when
+    // A server that refuses the client has said why before it reads: its words are read even if
     // ours do not get through.
-    let written = stream.write_all(&pipeline.get_packed_pipeline()).await;
+    let written = stream.write_all(packed.bytes()).await;
+    let flushed = stream.flush().await;
     let mut unread = Vec::new();
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         let line = read_line(stream, &mut unread, tls).await?;
+        let Some(line) = line else {
+            return Err(closed(at, step));
+        };
         match line.split_first() {
             Some((b'+', _)) => {}
             Some((b'-', text)) => check(step, text)?,
-            _ => return Err(not_redis()),
+            _ => return Err(not_redis(&line)),
         }
     }
     if !unread.is_empty() {
-        return Err(not_redis());
+        return Err(not_redis(&unread));
     }
-    written.map_err(|_| closed())
+    match (written.and(flushed), steps.last()) {
+        (Err(_), Some(step)) => Err(closed(0, step)),
+        _ => Ok(()),
+    }
 }
 
-/// Takes a refusal as a failure where the step is needed, or where the server ends it all.
+/// Returns a failure if the step is needed, or if the server ends the connection.
 fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
     let text = String::from_utf8_lossy(text);
     let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
@@ -121,11 +136,11 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
         message: message.to_owned(),
     };
     let mut failure = decode::refused(&refusal);
-    if step.is_secret() {
-        // A server that does not know AUTH repeats its arguments, and so the password.
-        failure.detail = format!("AUTH was refused ({code})");
-    }
     let ends_it = failure.reason == Reason::MaxClients || code == "DENIED";
+    if step.is_secret() && !ends_it {
+        // A server that does not know AUTH repeats its arguments, and so the password.
+        failure = Failure::new(Reason::Auth, login::explain(&refusal, step.has_username()));
+    }
     if step.needed || ends_it {
         Err(failure)
     } else {
@@ -133,40 +148,57 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Reads up to the next line end; what came after it stays in `unread`.
+/// Reads up to the next line end; what came after it stays in `unread`. None if the server closed
+/// the connection.
 async fn read_line(
     stream: &mut Stream,
     unread: &mut Vec<u8>,
     tls: &Tls,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Option<Vec<u8>>, Failure> {
     loop {
         if let Some(end) = unread.windows(2).position(|pair| pair == b"\r\n") {
             let rest = unread.split_off(end + 2);
             let mut line = std::mem::replace(unread, rest);
             line.truncate(end);
-            return Ok(line);
+            return Ok(Some(line));
         }
         if unread.len() > LINE_BYTES_MAX {
-            return Err(not_redis());
+            return Err(not_redis(unread));
         }
         match stream.read_buf(unread).await {
-            Ok(0) => return Err(closed()),
-            Err(error) => return Err(tls::refused(&error, tls).unwrap_or_else(closed)),
+            // A TLS server answers what it does not understand with an alert, without a line end.
+            Ok(0) if unread.first() == Some(&TLS_ALERT) => return Err(not_redis(unread)),
+            Ok(0) => return Ok(None),
+            Err(error) => return tls::refused(&error, tls).map_or(Ok(None), Err),
             Ok(_) => {}
         }
     }
 }
 
-fn closed() -> Failure {
-    Failure::new(
-        Reason::Closed,
-        "the server closed the connection in the handshake; if it expects TLS, use rediss://",
-    )
+/// The server closed the connection instead of a reply to a step. Only a server that has not said
+/// anything yet may be one that expects TLS.
+fn closed(replies: usize, step: &Step) -> Failure {
+    let name = step.name();
+    let detail = match (replies, name) {
+        (0, _) => {
+            "the server closed the connection before its first reply; if it expects TLS, use \
+             rediss://"
+                .to_owned()
+        }
+        (_, "CLIENT") => {
+            "the server closed the connection at CLIENT SETNAME; try set_client_name: false"
+                .to_owned()
+        }
+        _ => format!("the server closed the connection at {name}"),
+    };
+    Failure::new(Reason::Closed, detail)
 }
 
-fn not_redis() -> Failure {
-    Failure::new(
-        Reason::Protocol,
-        "what answers does not speak the Redis protocol",
-    )
+fn not_redis(bytes: &[u8]) -> Failure {
+    let detail = if bytes.first() == Some(&TLS_ALERT) {
+        "the server speaks TLS: use rediss://"
+    } else {
+        "the server does not speak the Redis protocol"
+    };
+    Failure::new(Reason::Protocol, detail)
 }

@@ -1,45 +1,70 @@
-//! A connection to one target: dial, handshake, ask. The only place that names the redis crate.
+//! A connection to one target: dial, handshake, ask.
 //!
-//! A connection is used until its first failure and then dropped; dialling again is the caller's
-//! decision. What a reply means is not known here.
+//! A [`Connection`] is used until its first failure and then dropped. A [`Link`] dials again when
+//! its connection broke while it was idle. What a reply means is not known here.
 
 mod budget;
 mod decode;
 mod dial;
 mod handshake;
-mod plain_lines;
+mod link;
+mod login;
+mod pack;
+mod resp;
 mod tls;
 
-use std::future::Future;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo};
-use tokio::task::JoinHandle;
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
 use tokio::time::Instant;
 
 use crate::config::Target;
-use crate::failure::{Failure, Reason};
+use crate::failure::{Cause, Failure, Reason};
 use crate::reply::Reply;
 
-use budget::{Bounded, Budget};
+pub use budget::KEY_NAME_BYTES;
+use budget::{PIPELINE_BYTES, WIRE_BYTES};
 pub use decode::{decode, refused};
+use dial::Stream;
+pub use link::{Link, OnReconnect, Setup};
+use pack::Packed;
+use resp::Decoder;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 16 << 10;
+
+/// Reads after which others have their turn, so that a reply without end holds up nobody.
+const READS_PER_TURN: u32 = 16;
 
 /// An open, authenticated connection. Dropping it closes it.
-#[derive(Debug)]
 pub struct Connection {
-    redis: MultiplexedConnection,
-    driver: JoinHandle<()>,
-    budget: Budget,
+    stream: Stream,
+    /// The address at the other end.
+    peer: Option<SocketAddr>,
+    decoder: Decoder,
+    /// Whether every reply so far was read to its end.
+    is_in_step: bool,
+    /// Bytes that the replies to the last pipeline had.
+    wire_bytes: usize,
+    broken: Option<Cause>,
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 
 impl Connection {
-    /// Dials a target, authenticates, selects its database and takes a name for CLIENT LIST, all
+    /// Dials a target, authenticates, selects its database and sets a name for CLIENT LIST, all
     /// before `deadline`.
     ///
     /// # Errors
@@ -50,78 +75,187 @@ impl Connection {
         client_name: &str,
         deadline: Instant,
     ) -> Result<Self, Failure> {
-        let mut stream = dial::open(&target.address, &target.tls, deadline).await?;
+        let opened = dial::open(&target.address, &target.tls, deadline).await?;
+        let (mut stream, peer) = opened;
         // A file on a file system that hangs must not hold up the target.
         let commands = handshake::commands(target, client_name);
         let commands = within(deadline, "the password file", commands).await?;
         let shake = handshake::perform(&mut stream, &commands, &target.tls);
         within(deadline, "the handshake", shake).await?;
-        let (stream, budget) = Bounded::new(stream);
-        let (redis, driver) = multiplex(stream).await?;
         Ok(Self {
-            redis,
-            driver: tokio::spawn(driver),
-            budget,
+            stream,
+            peer,
+            decoder: Decoder::new(budget::limits(b"", PIPELINE_BYTES)),
+            is_in_step: true,
+            wire_bytes: 0,
+            broken: None,
         })
     }
 
-    /// Sends commands in one pipeline; the replies come in the same order, refusals among them.
+    /// Returns the address at the other end; none for Unix sockets.
+    #[must_use]
+    pub const fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Returns how many bytes the replies to the last pipeline had.
+    #[must_use]
+    pub const fn wire_bytes(&self) -> usize {
+        self.wire_bytes
+    }
+
+    /// Sends commands in one pipeline; the replies come in the same order, refusals among them. A
+    /// reply that is larger than its command may have is a refusal too.
     ///
     /// # Errors
     ///
-    /// The connection broke, no answer came before `deadline`, or what came is not the protocol.
-    /// The connection must not be used again then: late replies would go to the wrong questions.
+    /// The connection broke, no reply came before `deadline`, or what came is not the protocol.
+    /// The connection must not be used again then: late replies would go to the wrong queries.
     pub async fn ask<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
         deadline: Instant,
     ) -> Result<Vec<Reply>, Failure> {
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        for words in commands {
-            let mut command = redis::Cmd::new();
-            for word in words.as_ref() {
-                command.arg(word.as_ref());
-            }
-            pipeline.add_command(command);
+        self.send(&Packed::new(commands), deadline).await
+    }
+
+    /// The same with commands that are packed already.
+    async fn send(&mut self, packed: &Packed, deadline: Instant) -> Result<Vec<Reply>, Failure> {
+        if !std::mem::replace(&mut self.is_in_step, false) {
+            return Err(Failure::new(Reason::Closed, "the connection has failed"));
         }
-        self.budget.renew();
-        let sent = async {
-            let replies = self
-                .redis
-                .send_packed_commands(&pipeline, 0, commands.len())
-                .await;
-            replies.map_err(|error| decode::failure(&error))
-        };
-        let values = match within(deadline, "the reply", sent).await {
-            Err(_) if self.budget.is_spent() => {
-                return Err(Failure::new(Reason::Protocol, "the reply is far too large"));
+        let replies = within(deadline, "the reply", self.exchange(packed)).await?;
+        self.is_in_step = true;
+        Ok(replies)
+    }
+
+    async fn exchange(&mut self, packed: &Packed) -> Result<Vec<Reply>, Failure> {
+        let (reader, mut writer) = tokio::io::split(&mut self.stream);
+        let write = async {
+            // If it fails, reading says why; what a server sent before it closed is read first.
+            if writer.write_all(packed.bytes()).await.is_ok() {
+                let _ = writer.flush().await;
             }
-            values => values?,
+            Ok(())
         };
-        if values.len() == commands.len() {
-            Ok(values.into_iter().map(decode::reply).collect())
-        } else {
-            let detail = format!("{} replies to {} commands", values.len(), commands.len());
-            Err(Failure::new(Reason::Protocol, detail))
+        let read = read(reader, &mut self.decoder, packed, &mut self.wire_bytes);
+        let result = tokio::try_join!(write, read).map(|((), replies)| replies);
+        result.map_err(|fault| match fault {
+            Fault::Broken(cause) => {
+                self.broken = Some(cause);
+                closed()
+            }
+            Fault::Failed(failure) => failure,
+        })
+    }
+
+    /// Returns what happened to the connection while nothing was asked, or in the last pipeline,
+    /// if it cannot be used any more.
+    ///
+    /// # Errors
+    ///
+    /// The server sent what it was not asked for.
+    async fn broken(&mut self) -> Result<Option<Cause>, Failure> {
+        if self.broken.is_some() || !self.is_in_step {
+            return Ok(self.broken);
         }
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let read = poll_fn(|context| {
+            // Whether there is something to read now; this does not wait for it.
+            Poll::Ready(
+                match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                    Poll::Pending => None,
+                    Poll::Ready(result) => Some(result),
+                },
+            )
+        });
+        match read.await {
+            None => {}
+            Some(Ok(())) => match buffer.filled().first() {
+                // Some proxies send an error before they close an idle connection.
+                None | Some(b'-') => self.broken = Some(Cause::Closed),
+                Some(_) => return Err(unasked()),
+            },
+            Some(Err(error)) => self.broken = Some(cause(&error)),
+        }
+        Ok(self.broken)
     }
 }
 
-/// Hands an authenticated stream to the redis crate, which then sends nothing of its own.
-async fn multiplex(stream: Bounded) -> Result<(MultiplexedConnection, Driver), Failure> {
-    let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
-    // Every call has its own deadline; the crate's default of 500 ms would cut it short.
-    let patient = AsyncConnectionConfig::new()
-        .set_response_timeout(None)
-        .set_connection_timeout(None);
-    let (redis, driver) = MultiplexedConnection::new_with_config(&silent, stream, patient)
-        .await
-        .map_err(|error| decode::failure(&error))?;
-    Ok((redis, Box::pin(driver)))
+/// What ends the reading of replies.
+enum Fault {
+    Broken(Cause),
+    Failed(Failure),
 }
 
-/// What moves bytes between a connection and its stream.
-type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Reads one reply for each command.
+async fn read(
+    mut reader: ReadHalf<&mut Stream>,
+    decoder: &mut Decoder,
+    packed: &Packed,
+    wire_bytes: &mut usize,
+) -> Result<Vec<Reply>, Fault> {
+    let mut replies = Vec::with_capacity(packed.len());
+    let mut buffer = vec![0; READ_BYTES];
+    let mut left = PIPELINE_BYTES;
+    let mut reads = 0;
+    *wire_bytes = 0;
+    decoder.set_limits(budget::limits(packed.name(0), left));
+    while replies.len() < packed.len() {
+        let count = reader.read(&mut buffer).await;
+        let count = count.map_err(|error| Fault::Broken(cause(&error)))?;
+        if count == 0 {
+            return Err(Fault::Broken(Cause::Closed));
+        }
+        *wire_bytes = wire_bytes.saturating_add(count);
+        if *wire_bytes > WIRE_BYTES {
+            let detail = "the replies are larger than the exporter reads";
+            return Err(Fault::Failed(Failure::new(Reason::Protocol, detail)));
+        }
+        let mut bytes = buffer.get(..count).unwrap_or_default();
+        while !bytes.is_empty() {
+            let reply = decoder.decode(&mut bytes);
+            let reply = reply.map_err(|_| Fault::Failed(decode::not_the_protocol()))?;
+            let Some(reply) = reply else { continue };
+            if replies.len() == packed.len() {
+                return Err(Fault::Failed(unasked()));
+            }
+            left = left.saturating_sub(decoder.spent());
+            replies.push(reply);
+            decoder.set_limits(budget::limits(packed.name(replies.len()), left));
+        }
+        reads += 1;
+        if reads % READS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    if decoder.is_between_replies() {
+        Ok(replies)
+    } else {
+        Err(Fault::Failed(unasked()))
+    }
+}
+
+fn unasked() -> Failure {
+    Failure::new(
+        Reason::Protocol,
+        "the server sent more replies than it was asked for",
+    )
+}
+
+fn closed() -> Failure {
+    Failure::new(Reason::Closed, "the server closed the connection")
+}
+
+fn cause(error: &io::Error) -> Cause {
+    match error.kind() {
+        // TLS without a word of farewell.
+        io::ErrorKind::UnexpectedEof => Cause::Closed,
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Cause::Unanswered,
+        _ => Cause::Reset,
+    }
+}
 
 /// Waits for a step until the deadline.
 async fn within<T>(

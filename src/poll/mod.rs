@@ -19,6 +19,7 @@ use crate::collector::{
     ALL, Answers, Circumstances, Collector, Remembered, is_on_by_default, rdb_file_size,
 };
 use crate::config::Target;
+use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
 use crate::outcome::{self, CollectorOutcome, Success, Times};
@@ -136,7 +137,8 @@ async fn poll(
     let session = match &mut memory.session {
         Some(session) => session,
         empty => {
-            let opened = Session::open(target, deadline).await?;
+            let counter = reconnect_counter(target, telemetry);
+            let opened = Session::open(target, counter, deadline).await?;
             telemetry.connected(&target.name);
             empty.insert(opened)
         }
@@ -166,6 +168,15 @@ async fn poll(
         collectors,
     };
     Ok((snapshot, success))
+}
+
+/// Counts the connections that take the place of others.
+fn reconnect_counter(target: &Target, telemetry: &Telemetry) -> OnReconnect {
+    let (name, telemetry) = (target.name.clone(), telemetry.clone());
+    Arc::new(move |cause| {
+        telemetry.connected(&name);
+        telemetry.reconnected(&name, cause);
+    })
 }
 
 /// Where the RDB file is, where its size is wanted.

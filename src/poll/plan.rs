@@ -9,6 +9,7 @@ use crate::reply::{Refusal, Reply};
 #[derive(Debug, Default)]
 pub struct Plan {
     server: Option<Server>,
+    run_id: Option<String>,
     /// Questions whose best spelling did not do, with the number of the one that is asked now.
     spellings: Vec<(&'static Question, usize)>,
     /// What the server refused for good.
@@ -56,9 +57,27 @@ impl Plan {
         &self.refused_follow_ups
     }
 
-    /// Remembers what kind of server answers.
-    pub const fn learn(&mut self, server: Server) {
+    /// Records what kind of server answers. What another one refused, or the same before it was
+    /// restarted, is forgotten.
+    pub fn learn(&mut self, server: Server, run_id: Option<&str>) {
+        if self.run_id.as_deref() != run_id {
+            *self = Self {
+                spellings: std::mem::take(&mut self.spellings),
+                ..Self::default()
+            };
+            self.run_id = run_id.map(str::to_owned);
+        }
         self.server = Some(server);
+    }
+
+    /// Has INFO asked first again: another server may reply over the new connection.
+    /// `retries_refused` has everything asked again that was refused.
+    pub fn connect_anew(&mut self, retries_refused: bool) {
+        self.server = None;
+        if retries_refused {
+            self.refusals.clear();
+            self.refused_follow_ups.clear();
+        }
     }
 
     /// The questions that are still to be asked in this poll: first INFO, which tells what the
@@ -222,7 +241,8 @@ mod tests {
 
     fn known(info: &str) -> Plan {
         let mut plan = Plan::default();
-        plan.learn(Server::from_info(&Info::parse(info)));
+        let info = Info::parse(info);
+        plan.learn(Server::from_info(&info), info.get("run_id"));
         plan
     }
 
@@ -275,6 +295,29 @@ mod tests {
         let question = *before.iter().find(|question| ***question != INFO).unwrap();
         assert!(!plan.refused(question, &refusal("NOPERM")));
         assert!(!plan.next(ALL, &[]).contains(&question));
+    }
+
+    #[test]
+    fn refusals_outlive_a_connection_but_not_the_server() {
+        let info = |run_id: &str| format!("redis_version:7.0.15\r\nrun_id:{run_id}\r\n");
+        let mut plan = known(&info("a"));
+        let before = plan.next(ALL, &[]);
+        let question = *before.iter().find(|question| ***question != INFO).unwrap();
+        plan.refused(question, &refusal("NOPERM"));
+        plan.connect_anew(false);
+        assert_eq!(words(&plan, &plan.next(ALL, &[])), ["INFO everything"]);
+        let learn = |plan: &mut Plan, text: &str| {
+            let info = Info::parse(text);
+            plan.learn(Server::from_info(&info), info.get("run_id"));
+        };
+        learn(&mut plan, &info("a"));
+        assert!(!plan.next(ALL, &[]).contains(&question));
+        learn(&mut plan, &info("b"));
+        assert!(plan.next(ALL, &[]).contains(&question));
+        plan.refused(question, &refusal("NOPERM"));
+        plan.connect_anew(true);
+        learn(&mut plan, &info("b"));
+        assert!(plan.next(ALL, &[]).contains(&question));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use tracing::{info, warn};
 use super::plan::{Denial, Plan};
 use crate::collector::{Answers, Circumstances, Collector, FollowUp, INFO, Question, Server};
 use crate::config::Target;
-use crate::connection::{Connection, refused};
-use crate::failure::{Failure, Reason};
+use crate::connection::{Link, OnReconnect, Setup, refused};
+use crate::failure::{Cause, Failure, Reason};
 use crate::info::Info;
 use crate::reply::{Refusal, Reply};
 
@@ -24,8 +24,7 @@ const FOLLOWING_ROUNDS: usize = 2;
 /// A connection together with what was learnt over it.
 #[derive(Debug)]
 pub struct Session {
-    connection: Connection,
-    connect_time: Duration,
+    link: Link,
     plan: Plan,
     may_ping: bool,
     /// PING was refused for now. It is asked again once INFO says that what stood in its way is
@@ -33,6 +32,9 @@ pub struct Session {
     ping_rests: bool,
     /// The questions that broke the connection, or had no answer in time.
     broken_by: Vec<FollowUp>,
+    /// The replies to the scripts of this poll. A poll that is repeated over a new connection must
+    /// not run them twice.
+    script_replies: Vec<(FollowUp, Reply)>,
 }
 
 /// The replies of one poll.
@@ -83,29 +85,30 @@ fn info_text<'a>(replies: &'a [(&'static Question, Reply)]) -> Cow<'a, str> {
 }
 
 impl Session {
-    /// Dials a target.
+    /// Dials a target. `on_reconnect` is told of each later connection.
     ///
     /// # Errors
     ///
-    /// See [`Connection::dial`].
-    pub async fn open(target: &Target, deadline: Instant) -> Result<Self, Failure> {
-        let started = Instant::now();
-        let connection = Connection::dial(target, CLIENT_NAME, deadline).await?;
-        let connect_time = started.elapsed();
+    /// See [`Link::dial`].
+    pub async fn open(
+        target: &Target,
+        on_reconnect: OnReconnect,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
         Ok(Self {
-            connection,
-            connect_time,
+            link: Link::dial(target, CLIENT_NAME, on_reconnect, deadline).await?,
             plan: Plan::default(),
             may_ping: true,
             ping_rests: false,
             broken_by: Vec::new(),
+            script_replies: Vec::new(),
         })
     }
 
     /// How long dialling took.
     #[must_use]
     pub const fn connect_time(&self) -> Duration {
-        self.connect_time
+        self.link.connect_time()
     }
 
     /// The questions that broke the connection, or had no answer in time, since this was asked last.
@@ -144,16 +147,28 @@ impl Session {
             self.ping(deadline).await.map(drop)
         } else {
             // Whoever is polled may ask INFO, and one section of it costs little.
-            self.connection
-                .ask(&[&["INFO", "server"]], deadline)
+            self.ask_first(&[["INFO", "server"]], deadline)
                 .await
                 .map(drop)
         }
     }
 
+    /// Asks what comes first after a pause, in which the connection may have broken.
+    async fn ask_first<Word: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Word]>],
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, Failure> {
+        let received = self.link.ask(commands, &Setup::default(), deadline).await?;
+        if received.is_new {
+            self.connect_anew();
+        }
+        Ok(received.replies)
+    }
+
     async fn ping(&mut self, deadline: Instant) -> Result<Duration, Failure> {
         let started = Instant::now();
-        let replies = self.connection.ask(&[["PING"]], deadline).await?;
+        let replies = self.ask_first(&[["PING"]], deadline).await?;
         let took = started.elapsed();
         let refusal = replies.first().and_then(Reply::refusal);
         match refusal.map(|refusal| (refused(refusal), refusal.is_passing())) {
@@ -170,12 +185,44 @@ impl Session {
 
     /// Asks everything that this server is asked, in one pipeline, and what follows from the
     /// replies in a second and a third one, scripts apart. The first time over a connection INFO
-    /// goes ahead, because it tells what else the server understands.
+    /// goes ahead, because it tells what else the server understands. If the connection breaks, it
+    /// is dialed again and all but the scripts is asked again, once.
     ///
     /// # Errors
     ///
-    /// The connection broke, time ran out, or the server refused INFO.
+    /// The connection broke twice or could not be dialed again, time ran out, or the server refused
+    /// INFO.
     pub async fn ask(
+        &mut self,
+        target: &Target,
+        circumstances: &Circumstances,
+        deadline: Instant,
+    ) -> Result<Round, Failure> {
+        self.script_replies.clear();
+        let failure = match self.attempt(target, circumstances, deadline).await {
+            Ok(round) => return Ok(round),
+            Err(failure) => failure,
+        };
+        let Some(cause) = self.link.broken().await else {
+            return Err(failure);
+        };
+        self.redial(cause, deadline).await?;
+        self.attempt(target, circumstances, deadline).await
+    }
+
+    async fn redial(&mut self, cause: Cause, deadline: Instant) -> Result<(), Failure> {
+        self.link.redial(&Setup::default(), cause, deadline).await?;
+        self.connect_anew();
+        Ok(())
+    }
+
+    fn connect_anew(&mut self) {
+        let retries_refused = self.link.take_retries_refused();
+        self.may_ping |= retries_refused;
+        self.plan.connect_anew(retries_refused);
+    }
+
+    async fn attempt(
         &mut self,
         target: &Target,
         circumstances: &Circumstances,
@@ -202,7 +249,11 @@ impl Session {
             if commands.is_empty() {
                 break;
             }
-            let asked = self.connection.ask(&commands, deadline).await?;
+            let asked = if ping.is_none() && replies.is_empty() {
+                self.ask_first(&commands, deadline).await?
+            } else {
+                self.link.ask_once(&commands, deadline).await?
+            };
             for (question, reply) in questions.into_iter().zip(asked) {
                 self.take(target, question, reply, &mut replies)?;
             }
@@ -272,7 +323,7 @@ impl Session {
             .iter()
             .map(|(_, question)| question.words.as_slice())
             .collect();
-        let asked = self.connection.ask(&commands, deadline).await?;
+        let asked = self.link.ask_once(&commands, deadline).await?;
         let mut answered = Vec::new();
         for ((collector, question), reply) in questions.into_iter().zip(asked) {
             if let Some(refusal) = reply.refusal() {
@@ -291,13 +342,22 @@ impl Session {
         question: &FollowUp,
         deadline: Instant,
     ) -> Result<Option<Reply>, Failure> {
-        match self.connection.ask(&[&question.words], deadline).await {
-            Ok(replies) => Ok(replies.into_iter().next()),
+        let mut known = self.script_replies.iter();
+        if let Some((_, reply)) = known.find(|(script, _)| script == question) {
+            return Ok(Some(reply.clone()));
+        }
+        match self.link.ask_once(&[&question.words], deadline).await {
+            Ok(replies) => {
+                let reply = replies.into_iter().next();
+                let known = reply.iter().map(|reply| (question.clone(), reply.clone()));
+                self.script_replies.extend(known);
+                Ok(reply)
+            }
             Err(failure) => {
                 let name = &target.name;
                 warn!(name, %failure, "a script broke the connection or took too long, and rests");
                 self.broken_by.push(question.clone());
-                self.connection = Connection::dial(target, CLIENT_NAME, deadline).await?;
+                self.redial(Cause::Script, deadline).await?;
                 Ok(None)
             }
         }
@@ -355,7 +415,8 @@ impl Session {
                 ));
             }
             self.ping_rests &= answers_few_questions(&info);
-            self.plan.learn(Server::from_info(&info));
+            self.plan
+                .learn(Server::from_info(&info), info.get("run_id"));
         }
         replies.push((question, reply));
         Ok(())

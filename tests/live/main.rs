@@ -35,6 +35,7 @@ mod no_shift;
 mod outage;
 mod peer_keys;
 mod permission;
+mod reconnect;
 mod redis_exporter_options;
 mod relative;
 mod reload;

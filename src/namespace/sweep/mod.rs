@@ -22,6 +22,7 @@ use super::pace::{Batch, DetailShares, Pace, detail_shares};
 use super::walk::{Segment, has_segments, has_table_per_slot, segments};
 use crate::collector::Server;
 use crate::config::{Namespace, Password, Sweep, Target};
+use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::publish::Slot;
 use crate::reply::Refusal;
@@ -84,7 +85,13 @@ pub enum Event<'a> {
 type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
 
 /// Walks a target's keyspace for ever, after `delay`.
-pub async fn run(target: Target, namespaces: Arc<[Namespace]>, slot: Arc<Slot>, delay: Duration) {
+pub async fn run(
+    target: Target,
+    namespaces: Arc<[Namespace]>,
+    slot: Arc<Slot>,
+    on_reconnect: OnReconnect,
+    delay: Duration,
+) {
     if !target.sweep.enabled {
         return;
     }
@@ -103,7 +110,8 @@ pub async fn run(target: Target, namespaces: Arc<[Namespace]>, slot: Arc<Slot>, 
                 slot.publish_namespaces(record.snapshot(now()));
             }
         };
-        let Err(failure) = walk(&origin, &mut record, &mut publish).await;
+        let on_reconnect = Arc::clone(&on_reconnect);
+        let Err(failure) = walk(&origin, on_reconnect, &mut record, &mut publish).await;
         if record.keys_visited() > visited {
             failures = 0;
             reason = None;
@@ -139,7 +147,7 @@ pub async fn once(
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {
     let origin = origin(target);
-    let prober = Prober::open(&origin).await?;
+    let prober = Prober::open(&origin, Arc::new(|_| ())).await?;
     listener(Event::Opened(prober.server()));
     if !prober.server().holds_keys() {
         return Ok(());
@@ -160,7 +168,7 @@ pub async fn once(
 ///
 /// The dial failed, or the server refused INFO or SCAN.
 pub async fn examine(target: &Target) -> Result<Vec<(Probe, Refusal)>, Failure> {
-    let mut prober = Prober::open(&origin(target)).await?;
+    let mut prober = Prober::open(&origin(target), Arc::new(|_| ())).await?;
     if !prober.server().holds_keys() {
         return Ok(Vec::new());
     }
@@ -189,10 +197,11 @@ fn origin(target: &Target) -> Target {
 /// One connection's walk: pass after pass, until something fails.
 async fn walk(
     target: &Target,
+    on_reconnect: OnReconnect,
     record: &mut Record,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
-    let prober = Prober::open(target).await?;
+    let prober = Prober::open(target, on_reconnect).await?;
     if !prober.server().holds_keys() {
         // A sentinel: there is nothing to walk, now or later.
         drop(prober);

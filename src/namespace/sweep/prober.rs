@@ -1,6 +1,7 @@
 //! The questions of a walk: SCAN, MEMORY USAGE, PTTL, TYPE and a little INFO. The only I/O of the
 //! module; what the answers amount to is decided elsewhere.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use super::inspect::Refusals;
 use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
-use crate::connection::{Connection, refused};
+use crate::connection::{Link, OnReconnect, Setup, refused};
 use crate::failure::{Failure, Reason};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
@@ -25,7 +26,9 @@ pub const KEYS_PER_PIPELINE: usize = 100;
 /// A connection for walking, with what the server refuses over it.
 #[derive(Debug)]
 pub struct Prober {
-    connection: Connection,
+    link: Link,
+    /// What a connection needs that takes the place of this one, but for the selected database.
+    setup: Setup,
     server: Server,
     timeout: Duration,
     refused: Vec<(Probe, Refusal)>,
@@ -83,18 +86,25 @@ impl Prober {
     /// # Errors
     ///
     /// The dial failed, or the server refused INFO.
-    pub async fn open(target: &Target) -> Result<Self, Failure> {
+    pub async fn open(target: &Target, on_reconnect: OnReconnect) -> Result<Self, Failure> {
         let timeout = target.poll.timeout;
         let deadline = Instant::now() + timeout;
-        let mut connection = Connection::dial(target, CLIENT_NAME, deadline).await?;
-        let replies = connection
-            .ask(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
+        let mut link = Link::dial(target, CLIENT_NAME, on_reconnect, deadline).await?;
+        let replies = link
+            .ask_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
             .await?;
         let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
         let texts = texts?.concat();
-        let server = Server::from_info(&Info::parse(&texts));
+        let info = Info::parse(&texts);
+        let server = Server::from_info(&info);
+        let setup = Setup {
+            commands: unobtrusive(&server),
+            // Cursors mean nothing to another server, nor to this one after a restart.
+            run_id: info.get("run_id").map(str::to_owned),
+        };
         let mut prober = Self {
-            connection,
+            link,
+            setup,
             server,
             timeout,
             refused: Vec::new(),
@@ -104,29 +114,12 @@ impl Prober {
             refusals: Refusals::default(),
             sections: Sections::of(&server),
         };
-        prober.be_unobtrusive().await?;
-        Ok(prober)
-    }
-
-    /// Asks the server to leave the walk out of its LRU clock and not to end it when clients take
-    /// too much memory, and, on a replica in a cluster, to answer it. Only where it knows the
-    /// commands: an unknown one would count as an error.
-    async fn be_unobtrusive(&mut self) -> Result<(), Failure> {
-        let mut commands: Vec<&[&str]> = Vec::new();
-        if self.server.knows_no_evict() {
-            commands.push(&["CLIENT", "NO-EVICT", "on"]);
-        }
-        if self.server.knows_no_touch() {
-            commands.push(&["CLIENT", "NO-TOUCH", "on"]);
-        }
-        if self.server.mode == Mode::Cluster {
-            commands.push(&["READONLY"]);
-        }
-        if !commands.is_empty() {
+        if !prober.setup.commands.is_empty() {
             // A user who may not do this walks all the same.
-            self.ask(&commands).await?;
+            let commands = prober.setup.commands.clone();
+            prober.ask(&commands).await?;
         }
-        Ok(())
+        Ok(prober)
     }
 
     /// What kind of server answers.
@@ -152,14 +145,30 @@ impl Prober {
         std::mem::take(&mut self.round_trip)
     }
 
+    /// Asks what may be asked twice. Over another connection, if this one broke: with the same
+    /// server and the same database selected, so that the walk goes on where it was.
     pub(super) async fn ask<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
     ) -> Result<Vec<Reply>, Failure> {
+        let mut setup = Cow::Borrowed(&self.setup);
+        if self.selected != 0 {
+            let select = vec!["SELECT".to_owned(), self.selected.to_string()];
+            setup.to_mut().commands.push(select);
+        }
         let started = Instant::now();
-        let replies = self.connection.ask(commands, started + self.timeout).await;
-        self.round_trip = self.round_trip.max(started.elapsed());
-        replies
+        let deadline = started + self.timeout;
+        let received = self.link.ask(commands, &setup, deadline).await?;
+        if self.link.take_retries_refused() {
+            self.refused.clear();
+            self.tried.clear();
+            self.refusals = Refusals::default();
+        }
+        // A dial says nothing of the server's load.
+        if !received.is_new {
+            self.round_trip = self.round_trip.max(started.elapsed());
+        }
+        Ok(received.replies)
     }
 
     /// Counts the keys of the selected database. For servers whose INFO does not report them.
@@ -303,6 +312,24 @@ impl Prober {
             self.refused.push((probe, refusal.clone()));
         }
     }
+}
+
+/// What asks the server to leave the walk out of its LRU clock and not to end it when clients take
+/// too much memory, and, on a replica in a cluster, to answer it. Only commands that it knows: an
+/// unknown one would count as an error.
+fn unobtrusive(server: &Server) -> Vec<Vec<String>> {
+    let mut commands: Vec<&[&str]> = Vec::new();
+    if server.knows_no_evict() {
+        commands.push(&["CLIENT", "NO-EVICT", "on"]);
+    }
+    if server.knows_no_touch() {
+        commands.push(&["CLIENT", "NO-TOUCH", "on"]);
+    }
+    if server.mode == Mode::Cluster {
+        commands.push(&["READONLY"]);
+    }
+    let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    commands.into_iter().map(owned).collect()
 }
 
 /// The next cursor and the keys in a reply to SCAN.

@@ -1,6 +1,7 @@
 //! What the live tests stand on: servers, the exporter, HTTP, waiting. No test is here.
 
 pub mod authority;
+pub mod cutter;
 pub mod exporter;
 pub mod http;
 pub mod keys;

@@ -1,0 +1,303 @@
+//! A connection that is dialled again when it broke while it was idle. Only a failed redial is a
+//! failure.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::{Connection, Packed, closed, refused};
+use crate::config::Target;
+use crate::failure::{Cause, Failure, Reason};
+use crate::info::Info;
+use crate::reply::Reply;
+
+/// Told of each connection that took the place of another.
+pub type OnReconnect = Arc<dyn Fn(Cause) + Send + Sync>;
+
+/// What a connection needs before it can take the place of another.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Commands that are sent first. SELECT must succeed; refusals of others do not matter.
+    pub commands: Vec<Vec<String>>,
+    /// The `run_id` of the server that must answer; none if any server will do.
+    pub run_id: Option<String>,
+}
+
+/// What was refused may be asked again over a new connection, but not more often than this: a
+/// connection that is closed whenever it is idle must not add an error each time.
+const RETRY_REFUSED_EVERY: Duration = Duration::from_mins(10);
+
+/// A connection to one target, and what it takes to dial it again.
+pub struct Link {
+    target: Target,
+    client_name: &'static str,
+    connection: Connection,
+    connect_time: Duration,
+    /// Whether the connection has had a reply. One that never had is not worth another dial.
+    has_replied: bool,
+    on_reconnect: OnReconnect,
+    /// When refused queries were last allowed again.
+    retried_refused: Option<Instant>,
+    retries_refused: bool,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The replies to a pipeline.
+#[derive(Debug)]
+pub struct Received {
+    /// One reply for each command.
+    pub replies: Vec<Reply>,
+    /// Whether they came over a new connection.
+    pub is_new: bool,
+}
+
+impl Link {
+    /// Dials a target.
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::dial`].
+    pub async fn dial(
+        target: &Target,
+        client_name: &'static str,
+        on_reconnect: OnReconnect,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let connection = Connection::dial(target, client_name, deadline).await?;
+        Ok(Self {
+            target: target.clone(),
+            client_name,
+            connection,
+            connect_time: started.elapsed(),
+            has_replied: false,
+            on_reconnect,
+            retried_refused: None,
+            retries_refused: false,
+        })
+    }
+
+    /// Returns how long dialing the present connection took.
+    #[must_use]
+    pub const fn connect_time(&self) -> Duration {
+        self.connect_time
+    }
+
+    /// Returns how many bytes the replies to the last pipeline had.
+    #[must_use]
+    pub const fn wire_bytes(&self) -> usize {
+        self.connection.wire_bytes()
+    }
+
+    /// Sends commands once, over the present connection. See [`Connection::ask`].
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, no reply came before `deadline`, or what came is not the protocol.
+    pub async fn ask_once<Word: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Word]>],
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, Failure> {
+        let replies = self.connection.ask(commands, deadline).await?;
+        self.has_replied = true;
+        Ok(replies)
+    }
+
+    /// Sends commands that may run twice. If the connection turns out to be broken, dials again
+    /// and sends them again. If nothing comes back for half of the time, a new connection is tried
+    /// beside the present one: packets of an idle connection may vanish without a word, and a
+    /// server that is only slow must not be cut off.
+    ///
+    /// # Errors
+    ///
+    /// The new connection failed too, no reply came before `deadline`, or what came is not the
+    /// protocol.
+    pub async fn ask<Word: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Word]>],
+        setup: &Setup,
+        deadline: Instant,
+    ) -> Result<Received, Failure> {
+        let packed = Packed::new(commands);
+        if let Some(cause) = self.connection.broken().await? {
+            return self.ask_anew(&packed, setup, cause, deadline).await;
+        }
+        let half = deadline.saturating_duration_since(Instant::now()) / 2;
+        let patience = deadline.checked_sub(half).unwrap_or(deadline);
+        let (target, client_name) = (&self.target, self.client_name);
+        let may_redial = self.has_replied;
+        let beside = async {
+            sleep_until(patience).await;
+            if !may_redial {
+                return Err(closed());
+            }
+            let fresh = Fresh::dial(target, client_name, setup, deadline).await?;
+            fresh.send(&packed, deadline).await
+        };
+        let outcome = tokio::select! {
+            replies = self.connection.send(&packed, deadline) => Err(replies),
+            Ok(fresh) = beside => Ok(fresh),
+        };
+        match outcome {
+            Ok((fresh, replies)) => {
+                self.replace(fresh, Cause::Unanswered);
+                Ok(Received {
+                    replies,
+                    is_new: true,
+                })
+            }
+            Err(Ok(replies)) => {
+                self.has_replied = true;
+                Ok(Received {
+                    replies,
+                    is_new: false,
+                })
+            }
+            Err(Err(failure)) => match self.connection.broken().await? {
+                Some(cause) if self.has_replied => {
+                    self.ask_anew(&packed, setup, cause, deadline).await
+                }
+                _ => Err(failure),
+            },
+        }
+    }
+
+    async fn ask_anew(
+        &mut self,
+        packed: &Packed,
+        setup: &Setup,
+        cause: Cause,
+        deadline: Instant,
+    ) -> Result<Received, Failure> {
+        let fresh = Fresh::dial(&self.target, self.client_name, setup, deadline).await?;
+        let (fresh, replies) = fresh.send(packed, deadline).await?;
+        self.replace(fresh, cause);
+        Ok(Received {
+            replies,
+            is_new: true,
+        })
+    }
+
+    /// Dials again. The present connection stays if that fails.
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::dial`].
+    pub async fn redial(
+        &mut self,
+        setup: &Setup,
+        cause: Cause,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let fresh = Fresh::dial(&self.target, self.client_name, setup, deadline).await?;
+        self.replace(fresh, cause);
+        self.has_replied = false;
+        Ok(())
+    }
+
+    /// Returns why the present connection cannot be used any more, if another one may be dialed
+    /// instead.
+    pub async fn broken(&mut self) -> Option<Cause> {
+        let cause = self.connection.broken().await.ok().flatten();
+        cause.filter(|_| self.has_replied)
+    }
+
+    /// Returns whether queries that were refused are to be sent again, once after a reconnect.
+    pub const fn take_retries_refused(&mut self) -> bool {
+        std::mem::replace(&mut self.retries_refused, false)
+    }
+
+    fn replace(&mut self, fresh: Fresh, cause: Cause) {
+        let retried = self.retried_refused;
+        if retried.is_none_or(|retried| retried.elapsed() >= RETRY_REFUSED_EVERY) {
+            self.retried_refused = Some(Instant::now());
+            self.retries_refused = true;
+        }
+        debug!(
+            name = self.target.name,
+            cause = cause.as_str(),
+            "reconnected"
+        );
+        self.connection = fresh.connection;
+        self.connect_time = fresh.connect_time;
+        self.has_replied = true;
+        (self.on_reconnect)(cause);
+    }
+}
+
+/// A connection that may take the place of another.
+struct Fresh {
+    connection: Connection,
+    connect_time: Duration,
+}
+
+impl Fresh {
+    async fn dial(
+        target: &Target,
+        client_name: &str,
+        setup: &Setup,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let mut connection = Connection::dial(target, client_name, deadline).await?;
+        let connect_time = started.elapsed();
+        prepare(&mut connection, setup, deadline).await?;
+        Ok(Self {
+            connection,
+            connect_time,
+        })
+    }
+
+    async fn send(
+        mut self,
+        packed: &Packed,
+        deadline: Instant,
+    ) -> Result<(Self, Vec<Reply>), Failure> {
+        let replies = self.connection.send(packed, deadline).await?;
+        Ok((self, replies))
+    }
+}
+
+/// Brings a new connection to the state of the one before.
+async fn prepare(
+    connection: &mut Connection,
+    setup: &Setup,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let mut packed = Packed::new(&setup.commands);
+    if setup.run_id.is_some() {
+        packed.push(&["INFO", "server"]);
+    }
+    if packed.is_empty() {
+        return Ok(());
+    }
+    let replies = connection.send(&packed, deadline).await?;
+    for (command, reply) in setup.commands.iter().zip(&replies) {
+        let must_succeed = command.first().is_some_and(|name| name == "SELECT");
+        if let Some(refusal) = reply.refusal().filter(|_| must_succeed) {
+            return Err(refused(refusal));
+        }
+    }
+    let Some(run_id) = &setup.run_id else {
+        return Ok(());
+    };
+    let text = replies.last().and_then(Reply::text).unwrap_or_default();
+    if Info::parse(&text).get("run_id") == Some(run_id) {
+        Ok(())
+    } else {
+        let detail = "the server was restarted or another one answers";
+        Err(Failure::new(Reason::Closed, detail))
+    }
+}

@@ -1,0 +1,117 @@
+//! Why a server refused AUTH, in words that say what to change. Pure.
+
+use crate::reply::Refusal;
+
+/// Parts of error texts, in lower case, with what they mean. The first match counts. `{user}` is
+/// the case with a username.
+const KNOWN: &[(&str, Meaning)] = &[
+    ("no password is set", Meaning::NoPassword),
+    ("without any password configured", Meaning::NoPassword),
+    ("wrong number of arguments", Meaning::Arguments),
+    ("syntax error", Meaning::Arguments),
+    ("unknown command", Meaning::Unknown),
+    ("invalid password", Meaning::Wrong),
+    ("invalid username-password", Meaning::Wrong),
+    ("max number of clients", Meaning::MaxClients),
+];
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    NoPassword,
+    Arguments,
+    Unknown,
+    Wrong,
+    MaxClients,
+}
+
+/// Returns one sentence on a refused AUTH. The server's own text stays out of it, as it may repeat
+/// the password.
+pub fn explain(refusal: &Refusal, has_username: bool) -> String {
+    let message = refusal.message.to_ascii_lowercase();
+    let known = KNOWN.iter().find(|(part, _)| message.contains(part));
+    let sentence = match (known.map(|(_, meaning)| *meaning), has_username) {
+        (Some(Meaning::NoPassword), _) => {
+            "the server has no password: remove ours, or set requirepass or an ACL user there"
+        }
+        (Some(Meaning::Arguments), true) => {
+            "the server takes a password only, no username (Redis before 6.0 and some proxies): \
+             remove the username"
+        }
+        (Some(Meaning::Arguments), false) => {
+            "the server wants other arguments than one password: it may need a username"
+        }
+        (Some(Meaning::Unknown), _) => "the server does not know AUTH: remove the password",
+        (Some(Meaning::Wrong), true) => "the username or the password is wrong, or the user is off",
+        (Some(Meaning::Wrong), false) => "the password is wrong, or the default user is off",
+        (Some(Meaning::MaxClients), _) => "the server has reached maxclients",
+        (None, _) => "AUTH was refused",
+    };
+    if is_code(&refusal.code) {
+        format!("{sentence} ({})", refusal.code)
+    } else {
+        sentence.to_owned()
+    }
+}
+
+/// Whether this is an error code and not the start of some text.
+fn is_code(word: &str) -> bool {
+    (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(text: &str, has_username: bool) -> String {
+        let (code, message) = text.split_once(' ').unwrap_or((text, ""));
+        let refusal = Refusal {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
+        explain(&refusal, has_username)
+    }
+
+    #[test]
+    fn known_refusals_are_explained() {
+        for (text, has_username, part) in [
+            (
+                "ERR Client sent AUTH, but no password is set",
+                false,
+                "has no password",
+            ),
+            (
+                "ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+                false,
+                "has no password",
+            ),
+            (
+                "ERR wrong number of arguments for 'auth' command",
+                true,
+                "remove the username",
+            ),
+            ("ERR syntax error", true, "remove the username"),
+            (
+                "ERR wrong number of arguments for 'auth' command",
+                false,
+                "need a username",
+            ),
+            ("ERR invalid password", false, "the password is wrong"),
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                true,
+                "username or the password",
+            ),
+            (
+                "ERR unknown command `AUTH`, with args beginning with: `hunter2`",
+                false,
+                "not know AUTH",
+            ),
+            ("hunter2 hunter2", false, "AUTH was refused"),
+        ] {
+            let explained = explained(text, has_username);
+            assert!(explained.contains(part), "{text}: {explained}");
+            assert!(!explained.contains("hunter2"), "{explained}");
+        }
+    }
+}

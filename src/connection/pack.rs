@@ -1,0 +1,82 @@
+//! Commands → the bytes of a pipeline. Pure.
+
+/// Commands as they are sent.
+#[derive(Clone, Debug, Default)]
+pub struct Packed {
+    bytes: Vec<u8>,
+    /// Where the name of each command is in `bytes`.
+    names: Vec<std::ops::Range<usize>>,
+}
+
+impl Packed {
+    /// Packs commands, each a list of words.
+    pub fn new<Word: AsRef<[u8]>>(commands: &[impl AsRef<[Word]>]) -> Self {
+        let mut packed = Self::default();
+        for words in commands {
+            packed.push(words.as_ref());
+        }
+        packed
+    }
+
+    /// Adds a command.
+    pub fn push<Word: AsRef<[u8]>>(&mut self, words: &[Word]) {
+        self.header(b'*', words.len());
+        let mut name = 0..0;
+        for (at, word) in words.iter().enumerate() {
+            let word = word.as_ref();
+            self.header(b'$', word.len());
+            if at == 0 {
+                name = self.bytes.len()..self.bytes.len() + word.len();
+            }
+            self.bytes.extend_from_slice(word);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+        self.names.push(name);
+    }
+
+    fn header(&mut self, kind: u8, length: usize) {
+        self.bytes.push(kind);
+        let digits = itoa::Buffer::new().format(length).to_owned();
+        self.bytes.extend_from_slice(digits.as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Returns what is sent.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the number of commands.
+    pub const fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Returns whether there is no command.
+    pub const fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Returns the first word of a command; nothing if there is no such command.
+    pub fn name(&self, at: usize) -> &[u8] {
+        let name = self.names.get(at);
+        name.and_then(|name| self.bytes.get(name.clone()))
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_arrays_of_strings() {
+        let packed = Packed::new(&[vec!["GET", "a b"], vec!["PING"]]);
+        assert_eq!(
+            packed.bytes(),
+            b"*2\r\n$3\r\nGET\r\n$3\r\na b\r\n*1\r\n$4\r\nPING\r\n"
+        );
+        assert_eq!(packed.len(), 2);
+        assert_eq!(packed.name(1), b"PING");
+        assert_eq!(packed.name(2), b"");
+    }
+}

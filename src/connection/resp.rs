@@ -1,0 +1,625 @@
+//! Decodes replies while their bytes arrive, within limits on what is kept. Pure.
+//!
+//! Whatever a server sends, a decoder never keeps more than its [`Limits`] allow: a reply beyond
+//! them is read to its end without being kept, and becomes a refusal with the code
+//! [`TOO_LARGE`].
+
+use crate::reply::{Refusal, Reply, TOO_LARGE};
+
+/// Bytes of a line that are kept. Lines are error texts, short strings and numbers.
+const LINE_BYTES_KEPT: usize = 4096;
+
+/// Deepest nesting of arrays. Real replies have fewer than ten levels.
+const DEPTH_MAX: usize = 100;
+
+/// Memory that one element of an array is charged with. A growing vector may have twice the room
+/// that it needs.
+const ELEMENT_BYTES: usize = 2 * size_of::<Reply>();
+
+/// Memory that a string is charged with beside its bytes, for the allocator.
+const STRING_BYTES: usize = 32;
+
+/// Room that is reserved for a string on the server's word; more is taken as bytes arrive.
+const RESERVED_BYTES: usize = 64 << 10;
+
+/// Room that is reserved for an array on the server's word.
+const RESERVED_ELEMENTS: usize = 64;
+
+/// What one reply may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of the whole reply, its elements included.
+    pub reply_bytes: usize,
+    /// Bytes of each string that are kept. The rest of a longer one is left out.
+    pub string_bytes: usize,
+}
+
+/// The bytes are not the Redis protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotTheProtocol;
+
+/// A decoder of one reply after the other.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    place: Place,
+    /// The arrays that are not complete yet, outermost first.
+    open: Vec<Open>,
+    /// Memory that the current reply is charged with.
+    spent: usize,
+    is_too_large: bool,
+}
+
+/// Where in a reply the next byte belongs.
+#[derive(Debug)]
+enum Place {
+    /// In a line.
+    Line(Line),
+    /// In a string.
+    String(Text),
+    /// In the line end after a string; whether its first byte was there.
+    StringEnd(Text, bool),
+}
+
+/// A line that is being read.
+#[derive(Debug)]
+struct Line {
+    /// Its bytes so far, or as many of them as are kept.
+    kept: Vec<u8>,
+    is_new: bool,
+    /// Whether its last byte so far is a carriage return.
+    has_return: bool,
+}
+
+impl Line {
+    const NEW: Self = Self {
+        kept: Vec::new(),
+        is_new: true,
+        has_return: false,
+    };
+
+    fn push(&mut self, part: &[u8]) {
+        let room = LINE_BYTES_KEPT.saturating_sub(self.kept.len());
+        let kept = part.get(..room).unwrap_or(part);
+        self.kept.extend_from_slice(kept);
+        self.is_new = false;
+        self.has_return = part.last() == Some(&b'\r');
+    }
+}
+
+/// A string that is being read.
+#[derive(Debug)]
+struct Text {
+    kind: u8,
+    kept: Vec<u8>,
+    /// Bytes that are still to come.
+    left: u64,
+    /// Bytes that are still to be kept.
+    keep: usize,
+}
+
+/// An array that is being read.
+#[derive(Debug)]
+struct Open {
+    items: Vec<Reply>,
+    left: u64,
+}
+
+impl Decoder {
+    /// Returns a decoder that is at the start of a reply.
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            place: Place::Line(Line::NEW),
+            open: Vec::new(),
+            spent: 0,
+            is_too_large: false,
+        }
+    }
+
+    /// Sets the limits of the replies that have not begun.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Returns the memory that the last complete reply was charged with.
+    pub const fn spent(&self) -> usize {
+        self.spent
+    }
+
+    /// Returns whether every reply so far is complete.
+    pub fn is_between_replies(&self) -> bool {
+        self.open.is_empty() && matches!(&self.place, Place::Line(line) if line.is_new)
+    }
+
+    /// Takes bytes from the front of `bytes` until a reply is complete, which it returns, or until
+    /// none are left.
+    pub fn decode(&mut self, bytes: &mut &[u8]) -> Result<Option<Reply>, NotTheProtocol> {
+        while !bytes.is_empty() {
+            let value = match std::mem::replace(&mut self.place, Place::Line(Line::NEW)) {
+                Place::Line(line) => self.in_line(line, bytes)?,
+                Place::String(text) => {
+                    self.in_string(text, bytes);
+                    None
+                }
+                Place::StringEnd(text, has_return) => {
+                    self.at_string_end(text, has_return, bytes)?
+                }
+            };
+            if let Some(reply) = value.and_then(|value| self.complete(value)) {
+                return Ok(Some(reply));
+            }
+        }
+        Ok(None)
+    }
+
+    fn in_line(
+        &mut self,
+        mut line: Line,
+        bytes: &mut &[u8],
+    ) -> Result<Option<Reply>, NotTheProtocol> {
+        if line.is_new {
+            self.begin();
+            if !bytes.first().is_some_and(|kind| is_kind(*kind)) {
+                return Err(NotTheProtocol);
+            }
+        }
+        let end = line_end(line.has_return, bytes);
+        let part = take(bytes, end.unwrap_or(bytes.len()));
+        // The common case: the whole line is there, so it needs no copy.
+        if line.is_new && end.is_some() && part.len() <= LINE_BYTES_KEPT {
+            return self.line(part.strip_suffix(b"\r\n").unwrap_or(part));
+        }
+        line.push(part);
+        if end.is_some() {
+            return self.line(line.kept.strip_suffix(b"\r\n").unwrap_or(&line.kept));
+        }
+        self.place = Place::Line(line);
+        Ok(None)
+    }
+
+    /// Forgets the reply before, if there was one.
+    const fn begin(&mut self) {
+        if self.open.is_empty() {
+            self.spent = 0;
+            self.is_too_large = false;
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, NotTheProtocol> {
+        let (kind, rest) = line.split_first().ok_or(NotTheProtocol)?;
+        let value = match kind {
+            b'+' | b',' | b'(' => self.text(rest),
+            b'-' => Reply::Error(self.refusal(rest)),
+            b':' => Reply::Integer(number(rest)?),
+            b'_' => Reply::Nil,
+            b'#' => Reply::Integer(i64::from(rest == b"t")),
+            b'$' | b'=' | b'!' => return self.string(*kind, rest),
+            b'*' | b'~' => return self.array(rest, 1),
+            b'%' => return self.array(rest, 2),
+            _ => return Err(NotTheProtocol),
+        };
+        Ok(Some(value))
+    }
+
+    /// A string that stands in its line.
+    fn text(&mut self, text: &[u8]) -> Reply {
+        if self.charge(text.len() + STRING_BYTES) {
+            let kept = text.get(..self.limits.string_bytes).unwrap_or(text);
+            Reply::Bytes(kept.to_vec())
+        } else {
+            Reply::Nil
+        }
+    }
+
+    fn refusal(&mut self, text: &[u8]) -> Refusal {
+        if !self.charge(text.len() + STRING_BYTES) {
+            return too_large();
+        }
+        let text = String::from_utf8_lossy(text);
+        let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
+        Refusal {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The start of a string with a length.
+    fn string(&mut self, kind: u8, length: &[u8]) -> Result<Option<Reply>, NotTheProtocol> {
+        let Some(length) = length_of(length)? else {
+            return Ok(Some(Reply::Nil));
+        };
+        let whole = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut keep = whole.min(self.limits.string_bytes);
+        if kind == b'!' {
+            keep = keep.min(LINE_BYTES_KEPT);
+        }
+        if !self.charge(keep.saturating_add(STRING_BYTES)) {
+            keep = 0;
+        }
+        let text = Text {
+            kind,
+            kept: Vec::with_capacity(keep.min(RESERVED_BYTES)),
+            left: length,
+            keep,
+        };
+        self.place = if length == 0 {
+            Place::StringEnd(text, false)
+        } else {
+            Place::String(text)
+        };
+        Ok(None)
+    }
+
+    fn in_string(&mut self, mut text: Text, bytes: &mut &[u8]) {
+        let here = usize::try_from(text.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        let part = take(bytes, here);
+        let kept = part.get(..text.keep).unwrap_or(part);
+        text.kept.extend_from_slice(kept);
+        text.keep -= kept.len();
+        text.left -= here as u64;
+        self.place = if text.left == 0 {
+            Place::StringEnd(text, false)
+        } else {
+            Place::String(text)
+        };
+    }
+
+    fn at_string_end(
+        &mut self,
+        text: Text,
+        has_return: bool,
+        bytes: &mut &[u8],
+    ) -> Result<Option<Reply>, NotTheProtocol> {
+        match (take(bytes, 1), has_return) {
+            (b"\r", false) => {
+                self.place = Place::StringEnd(text, true);
+                Ok(None)
+            }
+            (b"\n", true) => Ok(Some(finished(text))),
+            _ => Err(NotTheProtocol),
+        }
+    }
+
+    /// The start of an array of so many groups of elements.
+    fn array(&mut self, length: &[u8], group: u64) -> Result<Option<Reply>, NotTheProtocol> {
+        let Some(length) = length_of(length)? else {
+            return Ok(Some(Reply::Nil));
+        };
+        let left = length.checked_mul(group).ok_or(NotTheProtocol)?;
+        if left == 0 {
+            return Ok(Some(Reply::List(Vec::new())));
+        }
+        if self.open.len() >= DEPTH_MAX {
+            return Err(NotTheProtocol);
+        }
+        let mut items = Vec::new();
+        if !self.is_too_large {
+            let room = usize::try_from(left).unwrap_or(RESERVED_ELEMENTS);
+            items.reserve_exact(room.min(RESERVED_ELEMENTS));
+        }
+        self.open.push(Open { items, left });
+        Ok(None)
+    }
+
+    /// Puts a value into the array it belongs to. Returns the whole reply once that is complete.
+    fn complete(&mut self, mut value: Reply) -> Option<Reply> {
+        loop {
+            if self.open.is_empty() {
+                break;
+            }
+            let is_kept = self.charge(ELEMENT_BYTES);
+            let array = self.open.last_mut()?;
+            if is_kept {
+                array.items.push(value);
+            }
+            array.left -= 1;
+            if array.left > 0 {
+                return None;
+            }
+            value = Reply::List(self.open.pop()?.items);
+        }
+        if self.is_too_large {
+            value = Reply::Error(too_large());
+        }
+        Some(value)
+    }
+
+    /// Charges the reply with memory. Returns false once it is too large; what it kept is freed.
+    fn charge(&mut self, bytes: usize) -> bool {
+        if self.is_too_large {
+            return false;
+        }
+        self.spent = self.spent.saturating_add(bytes);
+        if self.spent > self.limits.reply_bytes {
+            self.is_too_large = true;
+            self.spent = 0;
+            for array in &mut self.open {
+                array.items = Vec::new();
+            }
+        }
+        !self.is_too_large
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal {
+        code: TOO_LARGE.to_owned(),
+        message: "the reply is larger than the exporter reads".to_owned(),
+    }
+}
+
+fn finished(text: Text) -> Reply {
+    let Text { kind, mut kept, .. } = text;
+    match kind {
+        b'!' => {
+            let text = String::from_utf8_lossy(&kept);
+            let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
+            Reply::Error(Refusal {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            })
+        }
+        b'=' => {
+            // A verbatim string begins with its format, such as `txt:`.
+            kept.drain(..kept.len().min(4));
+            Reply::Bytes(kept)
+        }
+        _ => Reply::Bytes(kept),
+    }
+}
+
+/// How many bytes belong to the line, its end included, if its end is among them.
+fn line_end(has_return: bool, bytes: &[u8]) -> Option<usize> {
+    if has_return && bytes.first() == Some(&b'\n') {
+        return Some(1);
+    }
+    let pairs = bytes.windows(2);
+    pairs
+        .enumerate()
+        .find_map(|(at, pair)| (pair == b"\r\n").then_some(at + 2))
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
+    let (taken, rest) = bytes.split_at(count.min(bytes.len()));
+    *bytes = rest;
+    taken
+}
+
+const fn is_kind(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'+' | b'-' | b':' | b'$' | b'*' | b'_' | b'#' | b',' | b'(' | b'!' | b'=' | b'~' | b'%'
+    )
+}
+
+fn number(digits: &[u8]) -> Result<i64, NotTheProtocol> {
+    let digits = std::str::from_utf8(digits).map_err(|_| NotTheProtocol)?;
+    digits.parse().map_err(|_| NotTheProtocol)
+}
+
+/// A length; none where it is that of nothing.
+fn length_of(digits: &[u8]) -> Result<Option<u64>, NotTheProtocol> {
+    match number(digits)? {
+        -1 => Ok(None),
+        length => u64::try_from(length).map(Some).map_err(|_| NotTheProtocol),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WIDE: Limits = Limits {
+        reply_bytes: 1 << 20,
+        string_bytes: 1 << 20,
+    };
+
+    /// Decodes all replies in parts of these sizes.
+    fn decode_in_parts(
+        limits: Limits,
+        bytes: &[u8],
+        sizes: &[usize],
+    ) -> Result<Vec<Reply>, NotTheProtocol> {
+        let mut decoder = Decoder::new(limits);
+        let mut replies = Vec::new();
+        let mut rest = bytes;
+        let mut sizes = sizes.iter().cycle();
+        while !rest.is_empty() {
+            let size = *sizes.next().unwrap_or(&usize::MAX);
+            let mut part = take(&mut rest, size.max(1));
+            while !part.is_empty() {
+                replies.extend(decoder.decode(&mut part)?);
+            }
+        }
+        Ok(replies)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Vec<Reply>, NotTheProtocol> {
+        decode_in_parts(WIDE, bytes, &[])
+    }
+
+    fn bytes(text: &[u8]) -> Reply {
+        Reply::Bytes(text.to_vec())
+    }
+
+    fn is_too_large(reply: &Reply) -> bool {
+        reply
+            .refusal()
+            .is_some_and(|refusal| refusal.code == TOO_LARGE)
+    }
+
+    /// Writes a reply as a server does.
+    fn encode(reply: &Reply, out: &mut Vec<u8>) {
+        match reply {
+            Reply::Nil => out.extend(b"$-1\r\n"),
+            Reply::Integer(number) => out.extend(format!(":{number}\r\n").bytes()),
+            Reply::Bytes(text) => {
+                out.extend(format!("${}\r\n", text.len()).bytes());
+                out.extend(text);
+                out.extend(b"\r\n");
+            }
+            Reply::List(items) => {
+                out.extend(format!("*{}\r\n", items.len()).bytes());
+                for item in items {
+                    encode(item, out);
+                }
+            }
+            Reply::Error(refusal) => {
+                out.extend(format!("-{} {}\r\n", refusal.code, refusal.message).bytes());
+            }
+        }
+    }
+
+    /// The memory of a reply.
+    fn memory(reply: &Reply) -> usize {
+        match reply {
+            Reply::Bytes(text) => text.capacity(),
+            Reply::List(items) => {
+                items.capacity() * size_of::<Reply>() + items.iter().map(memory).sum::<usize>()
+            }
+            Reply::Nil | Reply::Integer(_) | Reply::Error(_) => 0,
+        }
+    }
+
+    fn any_reply() -> impl Strategy<Value = Reply> {
+        let leaf = prop_oneof![
+            Just(Reply::Nil),
+            any::<i64>().prop_map(Reply::Integer),
+            proptest::collection::vec(any::<u8>(), 0..40).prop_map(Reply::Bytes),
+            "[A-Z]{1,8}".prop_map(|code| Reply::Error(Refusal {
+                code,
+                message: "no".to_owned()
+            })),
+        ];
+        leaf.prop_recursive(5, 64, 8, |inner| {
+            proptest::collection::vec(inner, 0..8).prop_map(Reply::List)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn replies_are_decoded_however_their_bytes_arrive(
+            replies in proptest::collection::vec(any_reply(), 0..4),
+            sizes in proptest::collection::vec(1_usize..20, 1..6),
+        ) {
+            let mut encoded = Vec::new();
+            for reply in &replies {
+                encode(reply, &mut encoded);
+            }
+            prop_assert_eq!(decode_in_parts(WIDE, &encoded, &sizes), Ok(replies));
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_alike_in_any_parts_without_a_panic(
+            bytes in "([*$:+%~=!,(#_-]-?[0-9]{0,3}\r?\n|\\PC{0,3}|\r\n){0,24}",
+            sizes in proptest::collection::vec(1_usize..9, 1..6),
+        ) {
+            let whole = decode_in_parts(WIDE, bytes.as_bytes(), &[usize::MAX]);
+            prop_assert_eq!(decode_in_parts(WIDE, bytes.as_bytes(), &sizes), whole);
+        }
+
+        #[test]
+        fn no_reply_keeps_more_than_it_may_and_the_next_one_is_in_its_place(
+            reply in any_reply(),
+            reply_bytes in 0_usize..2_000,
+            string_bytes in 0_usize..50,
+            sizes in proptest::collection::vec(1_usize..20, 1..6),
+        ) {
+            let mut encoded = Vec::new();
+            encode(&reply, &mut encoded);
+            encoded.extend(b":7\r\n");
+            let limits = Limits { reply_bytes, string_bytes };
+            let replies = decode_in_parts(limits, &encoded, &sizes).unwrap();
+            prop_assert_eq!(replies.len(), 2);
+            prop_assert_eq!(&replies[1], &Reply::Integer(7));
+            let room = RESERVED_ELEMENTS * size_of::<Reply>();
+            prop_assert!(memory(&replies[0]) <= reply_bytes + room * 8);
+        }
+    }
+
+    #[test]
+    fn all_kinds_of_both_versions_are_decoded() {
+        let all = b"+OK\r\n:-3\r\n$2\r\n\xff!\r\n$0\r\n\r\n*-1\r\n*0\r\n_\r\n#t\r\n,1.5\r\n(99\r\n\
+            =6\r\ntxt:ab\r\n~1\r\n:1\r\n%1\r\n+a\r\n:2\r\n!8\r\nERR oops\r\n-\xff x\r\n";
+        let refusal = |code: &str, message: &str| {
+            Reply::Error(Refusal {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            })
+        };
+        let expected = vec![
+            bytes(b"OK"),
+            Reply::Integer(-3),
+            bytes(b"\xff!"),
+            bytes(b""),
+            Reply::Nil,
+            Reply::List(Vec::new()),
+            Reply::Nil,
+            Reply::Integer(1),
+            bytes(b"1.5"),
+            bytes(b"99"),
+            bytes(b"ab"),
+            Reply::List(vec![Reply::Integer(1)]),
+            Reply::List(vec![bytes(b"a"), Reply::Integer(2)]),
+            refusal("ERR", "oops"),
+            refusal("\u{fffd}", "x"),
+        ];
+        assert_eq!(decode(all), Ok(expected));
+    }
+
+    #[test]
+    fn other_protocols_are_told_apart() {
+        for text in [
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            b"\x15\x03\x03\x00\x02",
+            b"$2\r\nabc\r\n",
+            b":one\r\n",
+            b"*-2\r\n",
+            b"$99999999999999999999\r\n",
+            b">1\r\n:1\r\n",
+            b"\r\n",
+        ] {
+            assert_eq!(decode(text), Err(NotTheProtocol), "{text:?}");
+        }
+        assert_eq!(
+            decode(&b"*1\r\n".repeat(DEPTH_MAX + 1)),
+            Err(NotTheProtocol)
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_ends_where_it_ends() {
+        let long = [&b"-ERR "[..], &b"x\ry\n".repeat(4_000), b"\r\n:1\r\n"].concat();
+        for sizes in [&[usize::MAX][..], &[1], &[LINE_BYTES_KEPT], &[4_095, 3]] {
+            let replies = decode_in_parts(WIDE, &long, sizes).unwrap();
+            assert_eq!(replies.len(), 2, "{sizes:?}");
+            let message = &replies[0].refusal().unwrap().message;
+            assert!(message.len() < LINE_BYTES_KEPT, "{}", message.len());
+            assert_eq!(replies[1], Reply::Integer(1));
+        }
+    }
+
+    #[test]
+    fn a_string_is_cut_and_a_reply_beyond_its_limit_is_refused() {
+        let limits = Limits {
+            reply_bytes: 4_000,
+            string_bytes: 10,
+        };
+        let encoded = |reply: &Reply| {
+            let mut out = Vec::new();
+            encode(reply, &mut out);
+            out
+        };
+        let long = encoded(&bytes(&[b'k'; 1_000]));
+        let replies = decode_in_parts(limits, &long, &[7]).unwrap();
+        assert_eq!(replies, [bytes(b"kkkkkkkkkk")]);
+        let nulls = encoded(&Reply::List(vec![Reply::Nil; 1_000]));
+        let replies = decode_in_parts(limits, &nulls, &[7]).unwrap();
+        assert!(
+            replies.len() == 1 && is_too_large(&replies[0]),
+            "{replies:?}"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! A TCP proxy that does to idle connections what servers, load balancers and firewalls do.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+
+/// Time between two rounds of one connection.
+const ROUND: Duration = Duration::from_millis(1);
+
+/// What happens to a connection that was idle for some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Both sides are closed.
+    Close,
+    /// Both sides are reset.
+    Reset,
+    /// Nothing at first; the next packet is answered with a reset.
+    ResetLater,
+    /// Nothing at first; all further packets vanish.
+    Vanish,
+}
+
+/// A proxy of one test; all its connections end with it.
+#[derive(Debug)]
+pub struct Cutter {
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    end: End,
+    after: Duration,
+    /// Connections that were ended.
+    ended: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Cutter {
+    /// Starts a proxy in front of a port on 127.0.0.1 that ends connections idle for `after`.
+    pub fn start(server: u16, end: End, after: Duration) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            end,
+            after,
+            ended: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || accept(&listener, server, &accepting));
+        Self { port, shared }
+    }
+
+    /// Its URL without credentials.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Connections that it ended so far.
+    pub fn ended(&self) -> u64 {
+        self.shared.ended.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn accept(listener: &TcpListener, server: u16, shared: &Arc<Shared>) {
+    while !shared.is_over.load(Ordering::Relaxed) {
+        let Ok((client, _)) = listener.accept() else {
+            thread::sleep(ROUND);
+            continue;
+        };
+        // A server that is down is a connection that ends at once.
+        if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
+            let shared = Arc::clone(shared);
+            // The connection is over when this ends, whatever the error.
+            thread::spawn(move || carry(&client, &server, &shared));
+        }
+    }
+}
+
+/// Passes bytes on until either side closes or the connection is ended.
+fn carry(client: &TcpStream, server: &TcpStream, shared: &Shared) -> io::Result<()> {
+    for stream in [client, server] {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+    }
+    let mut active = Instant::now();
+    let mut is_ended = false;
+    while !shared.is_over.load(Ordering::Relaxed) {
+        for (from, to) in [(client, server), (server, client)] {
+            let Some(bytes) = received(from)? else {
+                continue;
+            };
+            if !is_ended {
+                active = Instant::now();
+                send(to, &bytes)?;
+            } else if shared.end == End::ResetLater {
+                return reset(client);
+            }
+        }
+        if !is_ended && active.elapsed() > shared.after {
+            is_ended = true;
+            shared.ended.fetch_add(1, Ordering::Relaxed);
+            match shared.end {
+                End::Close => return Ok(()),
+                End::Reset => return reset(client),
+                End::ResetLater | End::Vanish => {}
+            }
+        }
+        thread::sleep(ROUND);
+    }
+    Ok(())
+}
+
+/// Has the stream reset instead of closed once it is dropped.
+fn reset(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO))
+}
+
+/// What came; none if nothing did.
+fn received(mut from: &TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let mut buffer = vec![0; 64 << 10];
+    match from.read(&mut buffer) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(length) => {
+            buffer.truncate(length);
+            Ok(Some(buffer))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn send(mut to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match to.write(bytes) {
+            Ok(length) => bytes = &bytes[length..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(ROUND),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
