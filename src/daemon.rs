@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use crate::config::redis_exporter::{Notice, Severity};
 use crate::config::{self, Arguments, Config, Problem, Target};
 use crate::fleet::{self, Fleet};
 use crate::http::{self, Counters, ReloadRequest};
@@ -235,6 +236,8 @@ impl Reloader {
         let config = config::load(&self.arguments, &|name| std::env::var(name).ok(), &names)
             .map_err(|problems| describe(&problems))?;
         self.gate.apply(&config.web)?;
+        let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
+        config.notices.iter().filter(is_new).for_each(log_notice);
         warn_of_unverified(&config);
         self.names.send_replace(config.names.clone());
         let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
@@ -276,6 +279,19 @@ fn changed_at_start_only(new: &Config, old: &Config) -> Vec<&'static str> {
     ];
     let different = changes.into_iter().filter(|(_, changed)| *changed);
     different.map(|(key, _)| key).collect()
+}
+
+/// Logs a setting that is ignored, or read differently than it is written.
+pub fn log_notice(notice: &Notice) {
+    let Notice {
+        severity,
+        place,
+        text,
+    } = notice;
+    match severity {
+        Severity::Info => info!("{place} {text}"),
+        Severity::Warning => warn!("{place} {text}"),
+    }
 }
 
 /// All problems of a configuration, a line each.

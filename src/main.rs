@@ -8,11 +8,10 @@ use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use redis_namespace_exporter::config::arguments::{Arguments, Command, Exit, parse};
-use redis_namespace_exporter::config::redis_exporter::{Notice, Severity};
 use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
 use redis_namespace_exporter::output::{self, Plain, Stderr};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 use tracing_subscriber::filter::LevelFilter;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
@@ -63,9 +62,7 @@ fn start(arguments: Arguments) -> ExitCode {
         }
     };
     start_log(&config.log);
-    for notice in &config.notices {
-        say(notice);
-    }
+    config.notices.iter().for_each(daemon::log_notice);
     // Exactly one crypto provider, installed before anything could ask for one.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -127,19 +124,6 @@ fn raise_file_limit(targets: usize) {
             needed, "too few open files are allowed; raise LimitNOFILE"
         ),
         Err(error) => warn!(%error, needed, "the limit of open files is not known"),
-    }
-}
-
-/// One line on an option that is not honoured as it stands.
-fn say(notice: &Notice) {
-    let Notice {
-        severity,
-        place,
-        text,
-    } = notice;
-    match severity {
-        Severity::Info => info!("{place} {text}"),
-        Severity::Warning => warn!("{place} {text}"),
     }
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
-use super::address;
+use super::problem::Refusal;
 use super::redis_exporter::{Flags, normalised};
 use super::secret::Secret;
-use super::{LogFormat, unit};
+use super::{LogFormat, unit, url};
 
 /// The exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
@@ -201,17 +201,26 @@ pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Argument
         status: if error.use_stderr() { WRONG_USAGE } else { 0 },
         text: without_secrets(error.to_string(), &words),
     })?;
-    if let Some(Err(refusal)) = arguments
-        .redis_addr
-        .as_ref()
-        .map(|text| address::parse(text.expose()))
-    {
-        return Err(Exit {
-            status: WRONG_USAGE,
-            text: format!("error: the value of --redis.addr {refusal}\n"),
-        });
+    match arguments.redis_addr.as_ref().map(Secret::expose) {
+        Some(text) => check_address(text).map(|()| arguments),
+        None => Ok(arguments),
     }
-    Ok(arguments)
+}
+
+fn check_address(text: &str) -> Result<(), Exit> {
+    let refusal = match url::parse(text) {
+        Ok(_) => return Ok(()),
+        // With `redis_exporter`, nothing is polled then but what /scrape names.
+        Err(_) if text.trim().is_empty() => Refusal::new(
+            "is empty",
+            "list the servers that /scrape?target= may name under `targets` in the file of --config",
+        ),
+        Err(refusal) => refusal,
+    };
+    Err(Exit {
+        status: WRONG_USAGE,
+        text: format!("error: the value of --redis.addr {refusal}\n"),
+    })
 }
 
 /// The text without any word that may hold a URL with a password, or be a password, as one after
@@ -254,6 +263,10 @@ mod tests {
             assert_eq!(arguments.log_format, Some(LogFormat::Json));
         }
         assert_eq!(parse(&[]).unwrap().command, None);
+        // A list of arguments in YAML that became empty.
+        assert_eq!(parse(&[""]).unwrap().command, None);
+        let arguments = parse(&["", "--debug", "", "once"]).unwrap();
+        assert_eq!(arguments.command, Some(Command::Once));
     }
 
     #[test]
@@ -290,7 +303,8 @@ mod tests {
             ),
             (&["--web.listen-address=here"], "0.0.0.0:9121"),
             (&["--log-level=loud"], "error, warn, info"),
-            (&["--redis.addr=http://h"], "unknown scheme"),
+            (&["--redis.addr=ftp://h"], "unknown scheme"),
+            (&["--redis.addr="], "under `targets`"),
             (&["chekc"], "check"),
         ] {
             let exit = parse(words).unwrap_err();

@@ -152,6 +152,7 @@ mod tests {
             read_file: &|_, _| Ok(Vec::new()),
             collector_names: &[],
             problems: Vec::new(),
+            notices: Vec::new(),
         };
         let node = document::read(text).unwrap();
         let root = Section::root(&node, "c.yaml", &["clients"], &mut context).unwrap();

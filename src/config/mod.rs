@@ -22,7 +22,7 @@ mod document;
 mod expand;
 mod keys;
 mod namespace;
-mod password_map;
+mod password_file;
 mod poll;
 mod problem;
 pub mod redis_exporter;
@@ -35,6 +35,7 @@ mod sweep;
 mod target;
 mod tls;
 mod unit;
+mod url;
 mod web;
 
 pub use crate::pattern::Pattern;
@@ -46,12 +47,12 @@ pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use namespace::{ChannelGroup, Namespace, TtlPolicy};
-pub use password_map::password_of;
+pub use password_file::password_of;
 pub use poll::PollTimes;
 pub use problem::Problem;
 pub use script::Script;
 pub use search::SearchIndexes;
-pub use secret::Secret;
+pub use secret::{Secret, trimmed};
 pub use slots::Slots;
 pub use sweep::{Origin, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
@@ -260,23 +261,10 @@ fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
 
 fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
     let good = match wanted {
-        Wanted::Password => return check_password_file(path),
         Wanted::Certificates => crate::tls::certificates(path),
         Wanted::Key { certificate } => crate::tls::key(path, certificate),
     };
     good.map_err(|fault| Refusal::new(fault.what, fault.remedy))
-}
-
-fn check_password_file(path: &Path) -> Result<(), Refusal> {
-    let mut first = [0; 1];
-    match open(path)?.read(&mut first) {
-        Ok(0) => Err(Refusal::new(
-            "is an empty file",
-            "write the password into it",
-        )),
-        Ok(_) => Ok(()),
-        Err(error) => Err(unreadable(&error)),
-    }
 }
 
 /// Opens a regular file. Opening a pipe could wait for ever.
@@ -303,12 +291,15 @@ fn parse(
     (check_file, read_file): (&CheckFile<'_>, &ReadFile<'_>),
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
+    // Editors and shells add line ends, also to what becomes a variable.
+    let environment = &|name: &str| environment(name).map(|text| trimmed(&text).to_owned());
     let mut context = Context {
         environment,
         check_file,
         read_file,
         collector_names,
         problems: Vec::new(),
+        notices: Vec::new(),
     };
     let (place, node) = match file {
         None => ("", Node::Nothing),
@@ -320,14 +311,19 @@ fn parse(
             }
         },
     };
-    let mut notices = Vec::new();
-    let given = Given::read(&arguments.peer, environment, &mut notices);
-    let overlay = Overlay::of(&given, &mut notices, &mut context.problems);
+    let given = Given::read(&arguments.peer, environment, &mut context.notices);
+    if let Some((_, text)) = file {
+        target::warn_of_unused(text, &node, &mut context);
+    }
+    let overlay = Overlay::of(&given, &mut context.notices, &mut context.problems);
     let node = overlay.onto(node);
     let config = Section::root(&node, place, KEYS, &mut context)
         .and_then(|root| read_config(&root, arguments, &given, &mut context));
     match config {
-        Some(config) if context.problems.is_empty() => Ok(Config { notices, ..config }),
+        Some(config) if context.problems.is_empty() => {
+            let notices = context.notices;
+            Ok(Config { notices, ..config })
+        }
         _ => {
             overlay.replace_places(place, &mut context.problems);
             Err(context.problems)

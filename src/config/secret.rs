@@ -31,9 +31,60 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The text of a variable or a file without what editors and shells add: a byte order mark before
+/// it, line ends after it.
+#[must_use]
+pub fn trimmed(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}')
+        .trim_end_matches(['\r', '\n'])
+}
+
+/// What may be a mistake in a secret that is taken as it is, as the rest of a sentence about it.
+pub(crate) fn oddity(secret: &str) -> Option<&'static str> {
+    if secret.starts_with(char::is_whitespace) || secret.ends_with(char::is_whitespace) {
+        return Some("starts or ends with white space, which is taken as part of the secret");
+    }
+    let is_quoted =
+        |quote| secret.len() > 1 && secret.starts_with(quote) && secret.ends_with(quote);
+    if is_quoted('"') || is_quoted('\'') {
+        return Some("is in quotes, which are taken as part of the secret");
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn line_ends_and_byte_order_mark_are_no_part_of_a_secret() {
+        for text in ["a b", "a b\n", "a b\r\n\n", "\u{feff}a b\r"] {
+            assert_eq!(trimmed(text), "a b", "{text:?}");
+        }
+        assert_eq!(trimmed(" a\t \n"), " a\t ");
+    }
+
+    #[test]
+    fn white_space_and_quotes_around_a_secret_are_named() {
+        for (secret, expected) in [
+            ("hunter2", None),
+            ("\"", None),
+            ("it's", None),
+            ("", None),
+            ("hunter2 ", Some("white space")),
+            ("\thunter2", Some("white space")),
+            ("'hunter2'", Some("quotes")),
+            ("\"\"", Some("quotes")),
+        ] {
+            let found = oddity(secret);
+            assert_eq!(found.is_some(), expected.is_some(), "{secret:?}");
+            assert!(
+                found
+                    .unwrap_or_default()
+                    .contains(expected.unwrap_or_default())
+            );
+        }
+    }
 
     #[test]
     fn debug_shows_nothing_of_a_secret() {

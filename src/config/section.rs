@@ -6,6 +6,7 @@ use std::path::Path;
 use super::document::{Kind, Node, Scalar};
 use super::expand::{Environment, expand};
 use super::problem::{Problem, Refusal, listed, quoted};
+use super::redis_exporter::Notice;
 
 /// Keys are compared with the known ones up to this length only.
 const LONGEST_KEY: usize = 40;
@@ -17,8 +18,6 @@ pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal>
 /// What a file is wanted for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted<'a> {
-    /// A password.
-    Password,
     /// Certificates in PEM format.
     Certificates,
     /// The private key of the first certificate in that file.
@@ -35,6 +34,7 @@ pub(crate) struct Context<'a> {
     pub(crate) read_file: &'a ReadFile<'a>,
     pub(crate) collector_names: &'a [&'a str],
     pub(crate) problems: Vec<Problem>,
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Context<'_> {
@@ -49,6 +49,11 @@ impl Context<'_> {
             what: what.into(),
             remedy: remedy.into(),
         });
+    }
+
+    /// Adds a warning that the configuration is used all the same.
+    pub(crate) fn warn(&mut self, place: &str, text: impl Into<String>) {
+        self.notices.push(Notice::warning(place, text));
     }
 }
 
@@ -336,6 +341,7 @@ mod tests {
             read_file: &|_, _| Ok(Vec::new()),
             collector_names: &[],
             problems: Vec::new(),
+            notices: Vec::new(),
         };
         let node = document::read(text).unwrap();
         if let Some(section) = Section::root(&node, "c.yaml", &KNOWN, &mut context) {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::address::{self, Address, Url};
+use super::address::Address;
 use super::document::Node;
 use super::expand::expand;
 use super::problem::Refusal;
 use super::secret::Secret;
-use super::section::{Context, Invalid, Reading, Section};
+use super::section::{Context, Invalid, Placed, Reading, Section};
 use super::unit;
+use super::url::{self, Url};
 
 /// The keys of a `sweep` section.
 pub(crate) const KEYS: &[&str] = &[
@@ -125,7 +126,7 @@ pub(crate) fn read(
     let max_latency = section.value("max_latency", unit::duration, context);
     let while_saving = section.value("while_saving", unit::switch, context);
     let databases = read_databases(&section, context);
-    let from = section.hidden("from", origin, context);
+    let from = read_origin(&section, context);
     let delimiter = section.text("delimiter", delimiter, context);
     let max_groups = section.value("max_groups", |text| whole(text, 1, 1000), context);
     let largest_keys = section.value("largest_keys", |text| whole(text, 0, 1000), context);
@@ -157,24 +158,31 @@ fn or_nothing<T>(written: Reading<T>, default: Option<T>) -> Result<Option<T>, I
     Ok(written?.map(|placed| placed.value).or(default))
 }
 
-fn origin(text: &str) -> Result<Origin, Refusal> {
-    let Url {
-        address,
-        username,
-        password,
-        database,
-    } = address::parse(text)?;
-    if database.is_some() {
+fn read_origin(section: &Section<'_>, context: &mut Context<'_>) -> Reading<Origin> {
+    let Some(Placed { value: url, place }) = section.hidden("from", origin, context)? else {
+        return Ok(None);
+    };
+    for note in url.notes {
+        context.warn(&place, note);
+    }
+    let value = Origin {
+        address: url.address,
+        username: url.username,
+        password: url.password,
+    };
+    Ok(Some(Placed { value, place }))
+}
+
+fn origin(text: &str) -> Result<Url, Refusal> {
+    let mut url = url::parse(text)?;
+    if url.database.is_some() {
         return Err(Refusal::new(
             "names a database",
             "leave it out: all databases are walked, or those of `databases`",
         ));
     }
-    Ok(Origin {
-        address,
-        username,
-        password,
-    })
+    url.take_user_as_password();
+    Ok(url)
 }
 
 /// A list of numbers of databases; none where the key is not there.

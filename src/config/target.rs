@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::address::{self, Address, Url};
+use super::address::Address;
 use super::collector_options::{self, CollectorOptions};
 use super::document::Node;
 use super::keys::{self, Keys};
 use super::namespace::label_value;
+use super::password_file;
 use super::poll::{self, PollTimes};
-use super::problem::{Refusal, quoted};
+use super::problem::quoted;
 use super::redis_exporter::Given;
-use super::secret::Secret;
-use super::section::{CheckFile, Context, Invalid, Placed, Section, Wanted};
+use super::secret::{Secret, oddity, trimmed};
+use super::section::{Context, Invalid, Placed, Section};
 use super::sweep::{self, Sweep};
 use super::tls::{self, Tls};
 use super::unit;
+use super::url::{self, Url};
 
 /// The keys of an item of `targets`.
 pub(crate) const KEYS: &[&str] = &[
@@ -160,7 +162,7 @@ fn read_target(
 ) -> Option<Target> {
     let section = Section::open(node, place.to_owned(), KEYS, context)?;
     let name = section.text("name", label_value, context);
-    let url = section.hidden("url", address::parse, context);
+    let url = section.hidden("url", url::parse, context);
     if url == Ok(None) {
         context.report(
             place,
@@ -189,11 +191,23 @@ fn read_target(
     if let Some(name) = &name {
         claim(name, place, names, context);
     }
-    let url = url?;
+    let Some(mut url) = url else {
+        check_password_file(None, &keys.ok()?, context);
+        return None;
+    };
     if let Some(sweep) = &sweep {
         check_tls(&section, &url.address, sweep, context);
     }
     let keys = keys.ok()?;
+    if keys.username.is_none() && keys.password.is_none() {
+        url.take_user_as_password();
+    }
+    let tls = tls.map(|tls| with_url(tls, &mut url));
+    let url_place = section.place_of("url");
+    for note in &url.notes {
+        context.warn(&url_place, note);
+    }
+    check_password_file(Some(&url), &keys, context);
     let username = agree("username", keys.username, url.username, context);
     let password = agree_on_password(keys.password, url.password, context);
     let database = agree("db", database.ok()?, url.database, context);
@@ -230,6 +244,48 @@ fn check_tls(section: &Section<'_>, address: &Address, sweep: &Sweep, context: &
     }
 }
 
+/// The settings of TLS with those of the URL. They give way to what is configured.
+fn with_url(mut tls: Tls, url: &mut Url) -> Tls {
+    if let Some(name) = url.server_name.take() {
+        tls.server_name.get_or_insert(name);
+    }
+    if !url.skip_verify {
+        return tls;
+    }
+    let note = if tls.ca_file.is_none() {
+        tls.insecure_skip_verify = true;
+        "asks for TLS without verification: any certificate of the server is accepted"
+    } else {
+        "asks for TLS without verification, which is ignored as there is a ca_file"
+    };
+    url.notes.push(note.to_owned());
+    tls
+}
+
+/// Checks the password file of a target, for the address and user that its password is for.
+fn check_password_file(url: Option<&Url>, keys: &Credentials, context: &mut Context<'_>) {
+    let Some(Placed {
+        value: Password::File(path),
+        place,
+    }) = &keys.password
+    else {
+        return;
+    };
+    let server = url.map(|url| {
+        let username = keys.username.as_ref().map(|placed| placed.value.as_str());
+        (&url.address, username.or(url.username.as_deref()))
+    });
+    // What is wrong is reported.
+    let _ = password_file::check_for(server, path, place, context);
+}
+
+/// Warns of what may be a mistake in a secret that is written at a place.
+fn warn_of_oddity(secret: &str, place: &str, context: &mut Context<'_>) {
+    if let Some(oddity) = oddity(secret) {
+        context.warn(place, oddity);
+    }
+}
+
 /// Credentials that stand in keys of their own.
 struct Credentials {
     username: Option<Placed<String>>,
@@ -240,7 +296,7 @@ fn read_credentials(
     section: &Section<'_>,
     context: &mut Context<'_>,
 ) -> Result<Credentials, Invalid> {
-    let accept = |text: &str| Ok(text.to_owned());
+    let accept = |text: &str| Ok(trimmed(text).to_owned());
     let username = section.hidden("username", accept, context);
     let password = section.hidden("password", accept, context);
     let file = read_password_file(section, context);
@@ -256,10 +312,13 @@ fn read_credentials(
             );
             return Err(Invalid);
         }
-        (Some(password), None) => Some(Placed {
-            value: Password::Given(Secret::new(password.value)),
-            place: password.place,
-        }),
+        (Some(password), None) => {
+            warn_of_oddity(&password.value, &password.place, context);
+            Some(Placed {
+                value: Password::Given(Secret::new(password.value)),
+                place: password.place,
+            })
+        }
         (None, Some(file)) => Some(Placed {
             value: Password::File(file.value),
             place: file.place,
@@ -269,24 +328,13 @@ fn read_credentials(
     Ok(Credentials { username, password })
 }
 
+/// The path of a password file; empty is absent.
 fn read_password_file(
     section: &Section<'_>,
     context: &mut Context<'_>,
 ) -> Result<Option<Placed<PathBuf>>, Invalid> {
-    let check_file = context.check_file;
-    let parse = |text: &str| password_file(text, check_file);
-    let file = section.text("password_file", parse, context)?;
-    Ok(file.and_then(|Placed { value, place }| value.map(|value| Placed { value, place })))
-}
-
-/// A path whose file can be read; nothing for an empty text.
-fn password_file(text: &str, check_file: &CheckFile<'_>) -> Result<Option<PathBuf>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let path = PathBuf::from(text);
-    check_file(&path, Wanted::Password)?;
-    Ok(Some(path))
+    let file = section.text("password_file", |text| Ok(PathBuf::from(text)), context)?;
+    Ok(file.filter(|placed| !placed.value.as_os_str().is_empty()))
 }
 
 /// What a key and the URL say together; reported where they differ, without their values.
@@ -344,33 +392,49 @@ pub(crate) fn implicit(
     context: &mut Context<'_>,
 ) -> Option<Target> {
     let (text, place) = implicit_url(flag, context);
-    let url = match address::parse(&text) {
+    let url = match url::parse(&text) {
         Ok(url) => Some(url),
         Err(refusal) => {
-            context.problems.push(refusal.hidden(place));
+            context.problems.push(refusal.hidden(place.clone()));
             None
         }
     };
     let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
-    let password = if lacks_password {
-        implicit_password(given, context)
-    } else {
-        None
-    };
     let user = given.get("redis.user");
+    let keys = Credentials {
+        username: None,
+        password: implicit_password(given).filter(|_| lacks_password),
+    };
     let memory_limit = implicit_memory_limit(given, context);
-    let Url {
-        address,
-        database,
-        username,
-        password: in_url,
-    } = url?;
+    let Some(mut url) = url else {
+        check_password_file(None, &keys, context);
+        return None;
+    };
+    if keys.password.is_none() {
+        url.take_user_as_password();
+    }
+    let tls = with_url(defaults.tls, &mut url);
+    for note in &url.notes {
+        context.warn(&place, note);
+    }
+    if url.username.is_none() {
+        url.username = user.map(|user| user.value.expose().to_owned());
+    }
+    check_password_file(Some(&url), &keys, context);
+    if let Some(Placed {
+        value: Password::Given(secret),
+        place,
+    }) = &keys.password
+    {
+        warn_of_oddity(secret.expose(), place, context);
+    }
+    let password = keys.password.map(|placed| placed.value);
     Some(Target {
-        name: address.default_name(),
-        address,
-        database,
-        username: username.or_else(|| user.map(|user| user.value.expose().to_owned())),
-        password: in_url.map(Password::Given).or(password),
+        name: url.address.default_name(),
+        address: url.address,
+        database: url.database,
+        username: url.username,
+        password: url.password.map(Password::Given).or(password),
         poll: defaults.poll,
         memory_limit,
         collectors: defaults.collectors,
@@ -378,20 +442,72 @@ pub(crate) fn implicit(
         sweep: defaults.sweep,
         keys: defaults.keys,
         options: defaults.options,
-        tls: defaults.tls,
+        tls,
     })
 }
 
-fn implicit_url(flag: Option<&Secret>, context: &Context<'_>) -> (String, String) {
+fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, String) {
     if let Some(flag) = flag {
         return (flag.expose().to_owned(), "--redis.addr".to_owned());
     }
-    for name in ["REDIS_URL", "REDIS_ADDR"] {
-        if let Some(text) = variable(name, context) {
-            return (text, name.to_owned());
+    let url = (context.environment)("REDIS_URL");
+    let addr = variable("REDIS_ADDR", context);
+    match (url, addr) {
+        (Some(url), addr) if !url.is_empty() => {
+            if addr.is_some_and(|addr| is_other_server(&url, &addr)) {
+                let text = "is not used, as REDIS_URL is set and names another server; \
+                            keep one of the two, or use --redis.addr";
+                context.warn("REDIS_ADDR", text);
+            }
+            (url, "REDIS_URL".to_owned())
+        }
+        (url, addr) => {
+            if url.is_some() {
+                let instead = addr.as_ref().map_or(DEFAULT_URL, |_| "REDIS_ADDR");
+                context.warn("REDIS_URL", format!("is empty, so {instead} is polled"));
+            }
+            match addr {
+                Some(addr) => (addr, "REDIS_ADDR".to_owned()),
+                None => (DEFAULT_URL.to_owned(), String::new()),
+            }
         }
     }
-    (DEFAULT_URL.to_owned(), String::new())
+}
+
+fn is_other_server(left: &str, right: &str) -> bool {
+    match (url::parse(left), url::parse(right)) {
+        (Ok(left), Ok(right)) => left.address != right.address,
+        _ => left != right,
+    }
+}
+
+/// Warns of variables for the one target that a file with `targets` does not refer to.
+pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
+    let Node::Map(entries) = document else { return };
+    if !entries.iter().any(|(key, _)| key == "targets") {
+        return;
+    }
+    let names = [
+        "REDIS_URL",
+        "REDIS_ADDR",
+        "REDIS_USER",
+        "REDIS_PASSWORD",
+        "REDIS_PASSWORD_FILE",
+        "REDIS_MEMORY_LIMIT",
+    ];
+    let is_unused = |name: &&str| {
+        let is_referred_to = text.contains(&format!("${{{name}"));
+        !is_referred_to && variable(name, context).is_some()
+    };
+    let unused: Vec<&str> = names.into_iter().filter(is_unused).collect();
+    let are = if unused.len() == 1 { "is" } else { "are" };
+    if !unused.is_empty() {
+        let text = format!(
+            "{are} not used, as the file has `targets`; refer to one there, such as ${{{}}}",
+            unused.first().copied().unwrap_or_default()
+        );
+        context.warn(&unused.join(", "), text);
+    }
 }
 
 fn implicit_memory_limit(given: &Given, context: &mut Context<'_>) -> Option<u64> {
@@ -407,19 +523,18 @@ fn implicit_memory_limit(given: &Given, context: &mut Context<'_>) -> Option<u64
 }
 
 /// The password goes before the file, as with `redis_exporter`.
-fn implicit_password(given: &Given, context: &mut Context<'_>) -> Option<Password> {
+fn implicit_password(given: &Given) -> Option<Placed<Password>> {
     if let Some(password) = given.get("redis.password") {
-        return Some(Password::Given(password.value.clone()));
+        return Some(Placed {
+            value: Password::Given(password.value.clone()),
+            place: password.place.clone(),
+        });
     }
     let file = given.get("redis.password-file")?;
-    let path = file.value.expose();
-    match password_file(path, context.check_file) {
-        Ok(path) => path.map(Password::File),
-        Err(refusal) => {
-            context.problems.push(refusal.of(path, file.place.clone()));
-            None
-        }
-    }
+    Some(Placed {
+        value: Password::File(PathBuf::from(file.value.expose())),
+        place: file.place.clone(),
+    })
 }
 
 /// An environment variable; empty is unset.

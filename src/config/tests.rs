@@ -178,6 +178,8 @@ fn an_empty_variable_is_unset() {
         &[],
         &[("REDIS_URL", ""), ("REDIS_EXPORTER_POLL_INTERVAL", "")],
     );
+    let notices = Vec::new();
+    let config = config.map(|config| Config { notices, ..config });
     assert_eq!(config, read(None, &[], &[]));
 }
 
@@ -756,7 +758,7 @@ fn all_problems_are_reported_at_once() {
 fn mistakes_in_the_environment_name_their_variable() {
     for (variables, place) in [
         (
-            &[("REDIS_URL", "http://h")][..],
+            &[("REDIS_URL", "ftp://h")][..],
             "REDIS_URL: the value has an unknown scheme",
         ),
         (&[("REDIS_ADDR", "h:x")], "REDIS_ADDR: the value has a port"),
@@ -881,6 +883,198 @@ fn every_option_of_redis_exporter_sets_keys_that_there_are() {
             "{}: {problems}",
             option.flag
         );
+    }
+}
+
+fn warnings(text: Option<&str>, words: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+    let config = read(text, words, variables).unwrap();
+    let notices = config.notices.iter();
+    notices
+        .map(|notice| format!("{} {}", notice.place, notice.text))
+        .collect()
+}
+
+#[test]
+fn what_is_ignored_of_a_url_is_said_once() {
+    let text = "targets: [{url: 'redis://h?family=0&timeout=5&pool_size=3', password: p}]\n";
+    let said = warnings(Some(text), &[], &[]);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].starts_with("c.yaml: targets[0].url has parameters that are ignored"));
+    let said = warnings(None, &[], &[("REDIS_URL", "rediss://h?ssl_cert_reqs=none")]);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].starts_with("REDIS_URL asks for TLS without verification: any"));
+}
+
+#[test]
+fn parameters_of_a_url_reach_the_target_unless_the_file_is_stricter() {
+    let url = "rediss://h?ssl_cert_reqs=none&db=3&password=p&sslHost=redis.example";
+    let target = &read(None, &[&format!("--redis.addr={url}")], &[])
+        .unwrap()
+        .targets[0];
+    assert_eq!(
+        (target.database, &target.password),
+        (Some(3), &Some(given("p")))
+    );
+    assert!(target.tls.insecure_skip_verify);
+    assert_eq!(target.tls.server_name.as_deref(), Some("redis.example"));
+    let text = format!("tls: {{ca_file: /ca.pem}}\ntargets: [{{url: '{url}'}}]\n");
+    let config = file(&text);
+    assert!(!config.targets[0].tls.insecure_skip_verify);
+    assert!(
+        config.notices[0]
+            .text
+            .contains("ignored as there is a ca_file")
+    );
+}
+
+#[test]
+fn user_without_a_password_is_taken_as_the_password_if_there_is_none() {
+    let url = "redis://hunter2@h";
+    for (words, variables, expected) in [
+        (&[][..], &[("REDIS_URL", url)][..], (None, Some("hunter2"))),
+        (
+            &[],
+            &[("REDIS_URL", url), ("REDIS_PASSWORD", "p")],
+            (Some("hunter2"), Some("p")),
+        ),
+        (
+            &["--redis.addr=redis://hunter2:@h"],
+            &[],
+            (Some("hunter2"), None),
+        ),
+        (
+            &["--redis.addr=redis://hunter2@h", "--redis.user=u"],
+            &[],
+            (Some("u"), Some("hunter2")),
+        ),
+    ] {
+        let config = read(None, words, variables).unwrap();
+        let target = &config.targets[0];
+        let (username, password) = expected;
+        assert_eq!(
+            target.username.as_deref(),
+            username,
+            "{words:?} {variables:?}"
+        );
+        assert_eq!(
+            target.password,
+            password.map(given),
+            "{words:?} {variables:?}"
+        );
+        let said: Vec<_> = config.notices.iter().map(|notice| &*notice.text).collect();
+        let is_taken = password == Some("hunter2");
+        assert_eq!(
+            said.iter()
+                .any(|text| text.contains("redis://:password@host")),
+            is_taken
+        );
+        assert!(!said.concat().contains("hunter2"), "{said:?}");
+    }
+    let text = "sweep: {from: 'redis://hunter2@r'}\ntargets: [{url: 'redis://hunter2@h'}]\n";
+    let config = file(text);
+    assert_eq!(config.targets[0].password, Some(given("hunter2")));
+    assert_eq!(config.notices.len(), 2, "{:?}", config.notices);
+    let from = config.targets[0].sweep.from.as_ref().unwrap();
+    assert_eq!(
+        (&from.username, &from.password),
+        (&None, &Some(Secret::new("hunter2")))
+    );
+}
+
+#[test]
+fn line_ends_of_variables_are_no_part_of_them() {
+    let variables = [
+        ("REDIS_URL", "redis://h:1\r\n"),
+        ("REDIS_PASSWORD", "\u{feff}hunter2\n"),
+        ("REDIS_EXPORTER_POLL_INTERVAL", "20s\n"),
+    ];
+    let config = read(None, &[], &variables).unwrap();
+    assert_eq!(config.targets[0].password, Some(given("hunter2")));
+    assert_eq!(config.poll.interval, Duration::from_secs(20));
+    assert!(config.notices.is_empty(), "{:?}", config.notices);
+    let text = "targets: [{url: '${REDIS_URL}', password: \"${REDIS_PASSWORD}\\n\"}]\n";
+    let config = read(Some(text), &[], &variables).unwrap();
+    assert_eq!(config.targets[0].password, Some(given("hunter2")));
+}
+
+#[test]
+fn odd_secrets_are_warned_of_without_their_text() {
+    let text = "targets: [{url: h, password: 'hunter2 '}]\n";
+    let quoted = [("REDIS_PASSWORD", "\"hunter2\"")];
+    for (said, place, expected) in [
+        (
+            warnings(None, &[], &quoted),
+            "REDIS_PASSWORD ",
+            "is in quotes",
+        ),
+        (
+            warnings(Some(text), &[], &[]),
+            "c.yaml: targets[0].password ",
+            "white space",
+        ),
+    ] {
+        assert_eq!(said.len(), 1, "{said:#?}");
+        assert!(
+            said[0].starts_with(place) && said[0].contains(expected),
+            "{said:#?}"
+        );
+        assert!(!said[0].contains("hunter2"), "{said:#?}");
+    }
+}
+
+#[test]
+fn variables_for_the_one_target_that_are_not_used_are_named() {
+    let targets = "targets: [{url: h}]\n";
+    let uses_it = "targets: [{url: '${REDIS_URL}'}]\n";
+    for (text, words, variables, expected) in [
+        (
+            None,
+            &[][..],
+            &[("REDIS_URL", "")][..],
+            "REDIS_URL is empty, so redis://127.0.0.1:6379 is polled",
+        ),
+        (
+            None,
+            &[],
+            &[("REDIS_URL", "\n"), ("REDIS_ADDR", "a")],
+            "REDIS_URL is empty, so REDIS_ADDR is polled",
+        ),
+        (None, &["--redis.addr=h"], &[("REDIS_URL", "")], ""),
+        (
+            None,
+            &[],
+            &[("REDIS_URL", "a"), ("REDIS_ADDR", "b")],
+            "REDIS_ADDR is not used",
+        ),
+        (
+            None,
+            &[],
+            &[("REDIS_URL", "redis://a/1"), ("REDIS_ADDR", "a:6379")],
+            "",
+        ),
+        (
+            None,
+            &["--redis.addr=h"],
+            &[("REDIS_URL", "a"), ("REDIS_ADDR", "b")],
+            "",
+        ),
+        (
+            Some(targets),
+            &[],
+            &[("REDIS_URL", "a")],
+            "REDIS_URL is not used, as the file has `targets`",
+        ),
+        (
+            Some(targets),
+            &[],
+            &[("REDIS_URL", "a"), ("REDIS_PASSWORD", "p")],
+            "REDIS_URL, REDIS_PASSWORD are not used",
+        ),
+        (Some(uses_it), &[], &[("REDIS_URL", "a")], ""),
+    ] {
+        let said = warnings(text, words, variables);
+        assert_eq!(said.len(), usize::from(!expected.is_empty()), "{said:#?}");
+        assert!(said.concat().starts_with(expected), "{said:#?} {expected}");
     }
 }
 

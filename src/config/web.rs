@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use super::password_file;
 use super::problem::Refusal;
 use super::secret::Secret;
-use super::section::{Context, Invalid, Reading, Section, Wanted};
+use super::section::{Context, Invalid, Placed, Reading, Section, Wanted};
 use super::tls::{Identity, checked, identity, path};
 use crate::tls::Version;
 
@@ -174,6 +175,17 @@ fn complete_tls(written: WrittenTls, context: &mut Context<'_>) -> Result<Option
     }
 }
 
+fn checked_password_file(
+    file: Reading<PathBuf>,
+    context: &mut Context<'_>,
+) -> Result<Option<PathBuf>, Invalid> {
+    let Some(Placed { value, place }) = file? else {
+        return Ok(None);
+    };
+    password_file::check_readable(&value, &place, context)?;
+    Ok(Some(value))
+}
+
 fn place<T>(reading: &Reading<T>) -> Option<String> {
     let placed = reading.as_ref().ok()?.as_ref();
     placed.map(|placed| placed.place.clone())
@@ -184,7 +196,7 @@ fn complete_basic_auth(
     context: &mut Context<'_>,
 ) -> Result<Option<BasicAuth>, Invalid> {
     let username = written.username?;
-    let file = checked(written.password_file, Wanted::Password, context)?;
+    let file = checked_password_file(written.password_file, context)?;
     let given = written
         .password?
         .filter(|placed| !placed.value.expose().is_empty());

@@ -45,6 +45,8 @@ pub async fn wrap(
     config: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<Stream, Failure> {
+    // The zone of an IPv6 address is known on this machine only.
+    let host = host.split('%').next().unwrap_or(host);
     let name = tls.server_name.as_deref().unwrap_or(host);
     let server = ServerName::try_from(name.to_owned()).map_err(|_| {
         Failure::new(

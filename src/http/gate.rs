@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::access::Access;
-use crate::config::{BasicAuth, Web, WebPassword, WebTls};
+use crate::config::{BasicAuth, Web, WebPassword, WebTls, trimmed};
 use crate::tls::{self, Stamp};
 
 /// A changed file is in force within this time.
@@ -156,7 +156,7 @@ fn access(auth: &BasicAuth) -> Result<Access, String> {
         WebPassword::File(path) => {
             let fail = |error: io::Error| format!("password file {}: {error}", path.display());
             let text = std::fs::read_to_string(path).map_err(fail)?;
-            let password = text.trim_end_matches(['\r', '\n']);
+            let password = trimmed(&text);
             if password.is_empty() {
                 return Err(format!("password file {} is empty", path.display()));
             }

@@ -1,7 +1,7 @@
 //! The lists of `redis_exporter`: `db0=session:*,db3=a%20b`, and comma separated values. Pure.
 
-use crate::config::address::percent_decoded;
 use crate::config::problem::{Refusal, quoted};
+use crate::config::url::percent_decoded;
 
 /// A key, or a pattern of keys, and its database.
 #[derive(Clone, Debug, PartialEq, Eq)]

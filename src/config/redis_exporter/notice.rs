@@ -1,11 +1,11 @@
-//! What is said at start about options that do nothing here, or not what they say. Not the log.
+//! What is said at start about settings that do nothing here, or not what they say. Not the log.
 
 /// One line to say at start. It never holds the value of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// How bad it is.
     pub severity: Severity,
-    /// The flag or the environment variable.
+    /// The flag, the environment variable, or the place in the file.
     pub place: String,
     /// What becomes of it, and what to do.
     pub text: String,
@@ -21,7 +21,7 @@ pub enum Severity {
 }
 
 impl Notice {
-    pub(super) fn warning(place: &str, text: impl Into<String>) -> Self {
+    pub(in crate::config) fn warning(place: &str, text: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             place: place.to_owned(),
@@ -29,7 +29,7 @@ impl Notice {
         }
     }
 
-    pub(super) fn info(place: &str, text: impl Into<String>) -> Self {
+    pub(in crate::config) fn info(place: &str, text: impl Into<String>) -> Self {
         Self {
             severity: Severity::Info,
             place: place.to_owned(),

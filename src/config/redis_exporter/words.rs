@@ -6,11 +6,14 @@ use super::meaning::parse_switch;
 use super::{OPTIONS, Takes};
 
 /// The words of a command line, with two dashes before each long flag. A flag that takes a value
-/// keeps it in one word, so that a value may start with a dash.
+/// keeps it in one word, so that a value may start with a dash. Empty words are left out.
 pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words = words.into_iter();
     let mut normalised: Vec<OsString> = words.next().into_iter().collect();
     while let Some(word) = words.next() {
+        if word.is_empty() {
+            continue;
+        }
         if word == "--" {
             normalised.push(word);
             break;
@@ -81,6 +84,7 @@ mod tests {
                 &["x", "--redis.password=-a"],
             ),
             (&["x", "-redis.password"], &["x", "--redis.password"]),
+            (&["x", "", "-debug", ""], &["x", "--debug"]),
             (&["x", "-h", "-V", "-"], &["x", "-h", "-V", "-"]),
             (&["x", "-colour", "red"], &["x", "--colour", "red"]),
             (

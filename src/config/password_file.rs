@@ -1,0 +1,379 @@
+//! The text of a password file to the password of one server. Whoever asks reads the file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::address::Address;
+use super::problem::Refusal;
+use super::secret::{Secret, oddity, trimmed};
+use super::section::{Context, Invalid};
+use super::url::{self, Url};
+
+/// The largest file that is read, in bytes: room for a map of thousands of servers.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// What a password file holds.
+enum Content {
+    Password(Secret),
+    /// A JSON map from addresses to passwords, as `redis_exporter` takes it.
+    Map(BTreeMap<String, String>),
+}
+
+/// The password that a file holds for a server: all of it without line ends, or the entry of this
+/// address and user in a JSON map. Nothing if the map has no such entry, or an empty one.
+///
+/// # Errors
+///
+/// The text is in no form that is read, or may hold several secrets: sent as a password, it would
+/// show one server those of all. The error repeats nothing of it.
+pub fn password_of(
+    text: &str,
+    address: &Address,
+    username: Option<&str>,
+) -> Result<Option<Secret>, String> {
+    match read(text).map_err(|refusal| refusal.to_string())? {
+        Content::Password(password) => Ok(Some(password)),
+        Content::Map(map) => {
+            let password = entry(&map, address, username).filter(|password| !password.is_empty());
+            Ok(password.map(Secret::new))
+        }
+    }
+}
+
+/// Refuses what [`password_of`] refuses. Returns what is odd about a good file, as the rest of a
+/// sentence about it.
+fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<String>, Refusal> {
+    match (read(text)?, server) {
+        (Content::Password(password), _) => Ok(oddity(password.expose()).map(str::to_owned)),
+        (Content::Map(map), Some((address, username)))
+            if entry(&map, address, username).is_none() =>
+        {
+            Ok(Some(missing(&map, address, username)))
+        }
+        (Content::Map(_), _) => Ok(None),
+    }
+}
+
+/// Checks a password file as the configuration is loaded, for the server if it is known. Reports
+/// what makes it unusable, and warns of what may be a mistake.
+pub(super) fn check_for(
+    server: Option<(&Address, Option<&str>)>,
+    path: &Path,
+    place: &str,
+    context: &mut Context<'_>,
+) -> Result<(), Invalid> {
+    check_file(path, place, context, |text| check(text, server))
+}
+
+/// The same for a file whose password is sent to nobody.
+pub(super) fn check_readable(
+    path: &Path,
+    place: &str,
+    context: &mut Context<'_>,
+) -> Result<(), Invalid> {
+    check_file(path, place, context, |text| match trimmed(text) {
+        "" => Err(empty()),
+        password => Ok(oddity(password).map(str::to_owned)),
+    })
+}
+
+fn check_file(
+    path: &Path,
+    place: &str,
+    context: &mut Context<'_>,
+    check: impl Fn(&str) -> Result<Option<String>, Refusal>,
+) -> Result<(), Invalid> {
+    let text = (context.read_file)(path, LARGEST_FILE).and_then(|bytes| {
+        String::from_utf8(bytes)
+            .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
+    });
+    match text.and_then(|text| check(&text)) {
+        Ok(note) => {
+            if let Some(note) = note {
+                context.warn(place, note);
+            }
+            Ok(())
+        }
+        Err(refusal) => {
+            let path = path.display().to_string();
+            context.problems.push(refusal.of(&path, place.to_owned()));
+            Err(Invalid)
+        }
+    }
+}
+
+fn empty() -> Refusal {
+    Refusal::new("is an empty file", "write the password into it")
+}
+
+fn read(text: &str) -> Result<Content, Refusal> {
+    let text = trimmed(text);
+    if text.trim().is_empty() {
+        return Err(empty());
+    }
+    let refuse = |what: &str| {
+        let remedy =
+            "write one password on one line, or a JSON map such as {\"redis://host:6379\": \"…\"}";
+        Err(Refusal::new(what, remedy))
+    };
+    if text.trim_start().starts_with('{') {
+        match serde_json::from_str(text) {
+            Ok(map) => return Ok(Content::Map(map)),
+            Err(_) if looks_like_map(text) => {
+                return refuse("is not a JSON map from addresses to passwords");
+            }
+            Err(_) => {}
+        }
+    }
+    let json = serde_json::from_str(text);
+    if matches!(
+        json,
+        Ok(serde_json::Value::Array(_) | serde_json::Value::Object(_))
+    ) {
+        return refuse("is JSON, but not a JSON map from addresses to passwords");
+    }
+    if text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        return refuse("has more than one line, and is not a JSON map from addresses to passwords");
+    }
+    if text.contains("://") {
+        return refuse("holds an address, and is not a JSON map from addresses to passwords");
+    }
+    if is_yaml_pair(text) {
+        return refuse("holds a name with a value, and is not a JSON map");
+    }
+    Ok(Content::Password(Secret::new(text)))
+}
+
+fn looks_like_map(text: &str) -> bool {
+    text.contains("://") || text.contains(':') && text.contains(['"', '\''])
+}
+
+/// Whether the line is `host:6379: password` or `password: value`.
+fn is_yaml_pair(text: &str) -> bool {
+    let Some((name, value)) = text.split_once(": ") else {
+        return false;
+    };
+    let name = name
+        .trim_matches(['"', '\'', '-', ' '])
+        .to_ascii_lowercase();
+    let is_label = [
+        "password",
+        "pass",
+        "secret",
+        "requirepass",
+        "redis_password",
+    ];
+    let is_host = name.contains([':', '.']) && !name.contains(char::is_whitespace);
+    !value.trim().is_empty() && (is_host || is_label.contains(&name.as_str()))
+}
+
+fn entry<'a>(
+    map: &'a BTreeMap<String, String>,
+    address: &Address,
+    username: Option<&str>,
+) -> Option<&'a str> {
+    let is_same = |url: &Url| url.address == *address && url.username.as_deref() == username;
+    let mut matching = map
+        .iter()
+        .filter(|(key, _)| url::parse(key).is_ok_and(|url| is_same(&url)))
+        .map(|(_, password)| password.as_str());
+    let first = matching.clone().find(|password| !password.is_empty());
+    first.or_else(|| matching.next())
+}
+
+/// Says that a map has no entry for a server, and which key one would have.
+fn missing(map: &BTreeMap<String, String>, address: &Address, username: Option<&str>) -> String {
+    let shown = address.to_string();
+    let key = match username {
+        None => shown.clone(),
+        // A user may be a misplaced password.
+        Some(_) => shown.replacen("://", "://USER@", 1),
+    };
+    let near = map.keys().filter_map(|key| {
+        let url = url::parse(key).ok()?;
+        difference(&url, address, username)
+    });
+    let near = near.min().map_or_else(String::new, |(_, difference)| {
+        format!("; it has one {difference}")
+    });
+    format!(
+        "has no entry for {shown}, so no password is sent; the key of one would be \"{key}\"{near}"
+    )
+}
+
+/// In what an entry of the same host differs from what is looked for; the nearest are least.
+fn difference(url: &Url, address: &Address, username: Option<&str>) -> Option<(u8, &'static str)> {
+    if url.address == *address {
+        let difference = match (username, &url.username) {
+            (Some(_), None) => "without a user",
+            (None, Some(_)) => "with a user",
+            _ => "with another user",
+        };
+        return Some((0, difference));
+    }
+    let (
+        Address::Tcp { host, port, .. },
+        Address::Tcp {
+            host: other,
+            port: at,
+            tls,
+        },
+    ) = (address, &url.address)
+    else {
+        return None;
+    };
+    if !host.eq_ignore_ascii_case(other) {
+        return None;
+    }
+    Some(match (port == at, tls) {
+        (true, true) => (1, "with TLS (rediss://)"),
+        (true, false) => (1, "without TLS (redis://)"),
+        (false, _) => (2, "for another port"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAP: &str = r#"{
+        "redis://cache:6379": "of-cache",
+        "redis://cache:6380": "",
+        "redis://app@cache:6379": "of-app",
+        "rediss://cache:6379": "of-tls",
+        "not an address": "x",
+        "bare:1": "of-bare",
+        "redis://default": "of-default"
+    }
+"#;
+
+    fn of(text: &str, url: &str) -> Result<Option<Secret>, String> {
+        let url = url::parse(url).unwrap();
+        password_of(text, &url.address, url.username.as_deref())
+    }
+
+    fn note(text: &str, url: &str) -> Option<String> {
+        let url = url::parse(url).unwrap();
+        check(text, Some((&url.address, url.username.as_deref()))).unwrap()
+    }
+
+    #[test]
+    fn map_is_searched_for_address_and_user() {
+        for (url, expected) in [
+            ("redis://cache:6379", Some("of-cache")),
+            ("redis://cache:6379/3", Some("of-cache")),
+            ("cache", Some("of-cache")),
+            ("redis://app@cache:6379", Some("of-app")),
+            ("redis://other@cache:6379", None),
+            ("rediss://cache:6379", Some("of-tls")),
+            ("redis://cache:6380", None),
+            ("redis://elsewhere:6379", None),
+            ("redis://bare:1", Some("of-bare")),
+            ("redis://default:6379", Some("of-default")),
+        ] {
+            assert_eq!(of(MAP, url).unwrap(), expected.map(Secret::new), "{url}");
+        }
+        let marked = format!("\u{feff}{MAP}\r\n");
+        assert_eq!(of(&marked, "cache").unwrap(), Some(Secret::new("of-cache")));
+    }
+
+    #[test]
+    fn missing_entry_of_a_map_is_named_with_its_key() {
+        for (url, expected) in [
+            ("redis://cache:6379", None),
+            ("redis://cache:6380", None),
+            (
+                "redis://elsewhere:1",
+                Some("key of one would be \"redis://elsewhere:1\""),
+            ),
+            (
+                "redis://other@cache:6379",
+                Some("\"redis://USER@cache:6379\"; it has one with another user"),
+            ),
+            ("redis://app@default", Some("it has one without a user")),
+            ("rediss://default", Some("it has one without TLS")),
+            ("redis://cache:7", Some("it has one for another port")),
+        ] {
+            let found = note(MAP, url);
+            assert_eq!(found.is_some(), expected.is_some(), "{url}: {found:?}");
+            let found = found.unwrap_or_default();
+            assert!(
+                found.contains(expected.unwrap_or_default()),
+                "{url}: {found}"
+            );
+            assert!(
+                !found.contains("of-") && !found.contains("other@"),
+                "{found}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_other_line_is_the_password() {
+        for (text, expected) in [
+            ("hunter2\n", "hunter2"),
+            ("hunter2\r\n\n", "hunter2"),
+            ("\u{feff}hunter2", "hunter2"),
+            (" a ", " a "),
+            ("a: b", "a: b"),
+            ("\"a\"", "\"a\""),
+            ("12", "12"),
+            ("{x}9", "{x}9"),
+            ("a:b//c", "a:b//c"),
+        ] {
+            let found = of(text, "redis://h").unwrap();
+            assert_eq!(found, Some(Secret::new(expected)), "{text}");
+        }
+        assert!(note("a \n", "h").unwrap().contains("white space"));
+        assert!(note("'a'\n", "h").unwrap().contains("quotes"));
+        assert_eq!(note("a\n", "h"), None);
+    }
+
+    #[test]
+    fn file_that_may_hold_several_secrets_is_never_a_password() {
+        for text in [
+            "{\"redis://h:1\": \"hunter2\"",
+            "{'redis://h:1': 'hunter2'}",
+            "{\"h\": \"hunter2\",}",
+            "{\"redis://h:1\": 5}",
+            "\u{feff}{\"redis://h:1\": 5}",
+            "{\"redis://h:1\": {\"password\": \"hunter2\"}}",
+            "[\"hunter2\"]",
+            "[{\"host\": \"h\", \"password\": \"hunter2\"}]",
+            "redis://127.0.0.1:44409: hunter2\nredis://other:6379: hunter3\n",
+            "redis://127.0.0.1:44409: hunter2\n",
+            "redis://:hunter2@h",
+            "cache:6379: hunter2",
+            "password: hunter2",
+            "// redis passwords\n{\n  \"redis://h:1\": \"hunter2\"\n}\n",
+            "# the password\nhunter2\n",
+            "hunter2\nhunter3\n",
+            "hunter2\rhunter3",
+            "\nhunter2\n",
+            "[redis]\npassword = hunter2\n",
+            "h=hunter2\ng=hunter3",
+            "",
+            "\r\n",
+            "\u{feff}",
+        ] {
+            let fault = of(text, "redis://h:1").unwrap_err();
+            assert!(!fault.contains("hunter2"), "{fault}");
+            assert!(check(text, None).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}|\\{\\PC{0,40}") {
+            let _ = of(&text, "redis://h");
+        }
+
+        #[test]
+        fn no_file_of_two_lines_is_a_password(first in "[ -~]{1,20}", second in "[ -~]{1,20}") {
+            let found = of(&format!("{first}\n{second}\n"), "redis://h:1");
+            prop_assert!(!matches!(found, Ok(Some(_))), "{found:?}");
+        }
+    }
+}

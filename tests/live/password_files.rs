@@ -1,0 +1,128 @@
+//! Password files: what is read, and what must never be sent to a server.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::support::{Launch, Page, RedisServer};
+
+/// Files that may hold the secrets of several servers, in forms that are not read.
+const SEVERAL: [&str; 6] = [
+    "\u{feff}{\n  \"redis://127.0.0.1:1\": \"hunter2\",\n}\n",
+    "// redis passwords\n{\n  \"redis://127.0.0.1:1\": \"hunter2\"\n}\n",
+    "redis://127.0.0.1:1: hunter2\nredis://other:6379: hunter3\n",
+    "redis://127.0.0.1:1: hunter2\n",
+    "# first line\nhunter2\n",
+    "[{\"host\": \"h\", \"password\": \"hunter2\"}]\n",
+];
+
+/// Something that records what is sent to it and hangs up.
+fn recorder() -> (u16, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&received);
+    // It ends with the process of the tests.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).unwrap_or_default();
+            record.lock().unwrap().extend_from_slice(&bytes[..read]);
+            let _ = stream.write_all(b"-WRONGPASS no\r\n");
+        }
+    });
+    (port, received)
+}
+
+#[test]
+fn files_of_several_secrets_are_refused_at_start() {
+    for text in SEVERAL {
+        let (port, received) = recorder();
+        let launch = Launch::new();
+        let file = launch.file("password");
+        fs::write(&file, text).unwrap();
+        let finished = launch
+            .variable("REDIS_URL", &format!("redis://127.0.0.1:{port}"))
+            .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+            .run();
+        assert_eq!(finished.code(), 78, "{text}: {}", finished.stderr);
+        let stderr = &finished.stderr;
+        assert!(stderr.starts_with("REDIS_PASSWORD_FILE: "), "{stderr}");
+        assert!(stderr.contains("JSON map"), "{stderr}");
+        assert!(!stderr.contains("hunter"), "{stderr}");
+        assert!(received.lock().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn files_of_several_secrets_are_never_sent_at_connect() {
+    let (port, received) = recorder();
+    let launch = Launch::new();
+    let file = launch.file("password");
+    fs::write(&file, "first-password\n").unwrap();
+    let exporter = launch
+        .variable("REDIS_URL", &format!("redis://127.0.0.1:{port}"))
+        .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+        .flag("--poll.interval=300ms")
+        .start();
+    exporter.until_failed("auth");
+    let text =
+        |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
+    assert!(text(&received).contains("first-password\r\n"));
+    for several in SEVERAL {
+        fs::write(&file, several).unwrap();
+        exporter.polls(3);
+        assert!(!text(&received).contains("hunter"), "{several}");
+    }
+    exporter.until_failed("auth");
+    assert!(!exporter.log().contains("hunter"), "{}", exporter.log());
+}
+
+#[test]
+fn map_with_a_byte_order_mark_is_read() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let launch = Launch::new();
+    let file = launch.file("passwords.json");
+    let map = format!("\u{feff}{{\r\n\"{}\": \"hunter2\"\r\n}}\r\n", server.url());
+    fs::write(&file, map).unwrap();
+    let exporter = launch
+        .variable("REDIS_URL", &server.url())
+        .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+        .start();
+    exporter.until("the server is up", Page::is_up);
+}
+
+#[test]
+fn map_without_the_server_names_the_key_that_is_missing() {
+    let server = RedisServer::start(&[]);
+    let launch = Launch::new();
+    let file = launch.file("passwords.json");
+    fs::write(&file, "{\"rediss://127.0.0.1:1\": \"hunter2\"}").unwrap();
+    let exporter = launch
+        .variable("REDIS_URL", &server.url())
+        .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+        .start();
+    assert!(exporter.page().is_up());
+    let (log, url) = (exporter.log(), server.url());
+    let expected = format!("REDIS_PASSWORD_FILE has no entry for {url}, so no password is sent");
+    assert!(log.contains(&expected), "{log}");
+    assert!(log.contains("for another port"), "{log}");
+    assert!(!log.contains("hunter"), "{log}");
+}
+
+#[test]
+fn password_in_quotes_is_sent_as_it_is_with_a_hint() {
+    let server = RedisServer::start(&[]);
+    server.ask(&["CONFIG", "SET", "requirepass", "'hunter2'"]);
+    let launch = Launch::new();
+    let file = launch.file("password");
+    fs::write(&file, "'hunter2'\n").unwrap();
+    let exporter = launch
+        .variable("REDIS_URL", &server.url())
+        .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+        .start();
+    exporter.until("the server is up", Page::is_up);
+    assert!(exporter.log().contains("REDIS_PASSWORD_FILE is in quotes"));
+}
