@@ -61,6 +61,9 @@ fn name_and_value(line: &str) -> Option<(&str, &str)> {
     Some((name.trim_end(), value.trim_start()))
 }
 
+/// Fields that are read. A server with a thousand commands and databases has fewer than 10,000.
+const FIELDS_MAX: usize = 20_000;
+
 impl<'a> Info<'a> {
     /// Reads the text of INFO or of CLUSTER INFO. Lines end in CR, LF or both. Blanks around
     /// names and values are dropped. A line that begins with `#` is the title of a section, or a
@@ -71,6 +74,9 @@ impl<'a> Info<'a> {
         let mut info = Self::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for line in text.split(['\r', '\n']).map(str::trim) {
+            if info.fields.len() + info.titles.len() + info.unreadable.len() >= FIELDS_MAX {
+                break;
+            }
             if let Some(title) = line.strip_prefix('#') {
                 if !title.contains(':') {
                     section = title.trim();

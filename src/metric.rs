@@ -7,6 +7,9 @@ use std::ops::Range;
 /// Longest label value that is kept, in bytes; longer ones are cut at a character boundary.
 pub const LABEL_VALUE_BYTES_MAX: usize = 512;
 
+/// Most samples that are held before a snapshot is sealed: fifty families that have all they may.
+const SAMPLES_MAX: usize = 50 * SAMPLES_PER_FAMILY_MAX;
+
 /// Most samples that one family may have in one snapshot; the rest is dropped and counted.
 pub const SAMPLES_PER_FAMILY_MAX: usize = 2_000;
 
@@ -458,6 +461,10 @@ impl Snapshot {
     }
 
     fn store(&mut self, family: &'static Descriptor, labels: &[&str], value: Value) {
+        if self.samples.len() >= SAMPLES_MAX {
+            self.dropped += 1;
+            return;
+        }
         let first = self.label_ends.len();
         for label in labels {
             self.text.push_str(cut(label));

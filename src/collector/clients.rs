@@ -97,12 +97,16 @@ fn label(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| label_text(bytes), str::to_owned)
 }
 
+/// Connections that are read, whatever a server lists. More than its CLIENT LIST is read for.
+const CLIENTS_MAX: usize = 30_000;
+
 /// All connections of a reply, in its order; none where it was not asked or was refused.
 pub(super) fn clients<'a>(answers: &Answers<'a>) -> Option<Vec<Client<'a>>> {
     let text = answers.reply(&LIST)?.bytes()?;
     Some(
         text.split(|byte| *byte == b'\n')
             .filter_map(client)
+            .take(CLIENTS_MAX)
             .collect(),
     )
 }

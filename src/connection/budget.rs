@@ -4,21 +4,39 @@ use super::resp::Limits;
 
 /// Bytes that the replies to one pipeline may have on the wire. The largest honest ones have a
 /// few MiB.
-pub const WIRE_BYTES: usize = 64 << 20;
+const WIRE_BYTES: usize = 64 << 20;
 
-/// Memory that the replies to one pipeline may take together: 30,000 lines of CLIENT LIST.
+/// The same for SCAN, which returns hundreds of keys, of which a few may have names of megabytes.
+/// Only a new cursor leads past them, so the reply is read to its end.
+const SCAN_WIRE_BYTES: usize = 1 << 30;
+
+/// Memory that the replies to one pipeline may take together.
 pub const PIPELINE_BYTES: usize = 12 << 20;
 
 /// INFO of a server with a thousand commands and databases has less than 1 MiB.
 const INFO_BYTES: usize = 2 << 20;
 
+/// CLIENT LIST of 20,000 clients.
+const CLIENT_BYTES: usize = 8 << 20;
+
 /// Longest key name that SCAN returns whole. It is sent back for each query about the key.
 pub const KEY_NAME_BYTES: usize = 16 << 10;
+
+/// Returns how many bytes the replies to a pipeline with this first command may have on the wire.
+pub const fn wire_bytes(command: &[u8]) -> usize {
+    if command.eq_ignore_ascii_case(b"SCAN") {
+        SCAN_WIRE_BYTES
+    } else {
+        WIRE_BYTES
+    }
+}
 
 /// Returns what the reply to a command may hold when the pipeline has `left` bytes left.
 pub fn limits(command: &[u8], left: usize) -> Limits {
     let (reply_bytes, string_bytes) = if command.eq_ignore_ascii_case(b"INFO") {
         (INFO_BYTES, usize::MAX)
+    } else if command.eq_ignore_ascii_case(b"CLIENT") {
+        (CLIENT_BYTES, usize::MAX)
     } else if command.eq_ignore_ascii_case(b"SCAN") {
         (PIPELINE_BYTES, KEY_NAME_BYTES)
     } else {
@@ -38,7 +56,8 @@ mod tests {
     fn commands_have_limits_of_their_own_within_what_is_left() {
         assert_eq!(limits(b"info", usize::MAX).reply_bytes, INFO_BYTES);
         assert_eq!(limits(b"SCAN", usize::MAX).string_bytes, KEY_NAME_BYTES);
-        assert_eq!(limits(b"CLIENT", usize::MAX).reply_bytes, PIPELINE_BYTES);
+        assert_eq!(limits(b"CLIENT", usize::MAX).reply_bytes, CLIENT_BYTES);
+        assert_eq!(limits(b"CONFIG", usize::MAX).reply_bytes, PIPELINE_BYTES);
         assert_eq!(limits(b"INFO", 7).reply_bytes, 7);
     }
 }

@@ -28,7 +28,7 @@ use crate::failure::{Cause, Failure, Reason};
 use crate::reply::Reply;
 
 pub use budget::KEY_NAME_BYTES;
-use budget::{PIPELINE_BYTES, WIRE_BYTES};
+use budget::PIPELINE_BYTES;
 pub use decode::{decode, refused};
 use dial::Stream;
 pub use link::{Link, OnReconnect, Setup};
@@ -209,7 +209,7 @@ async fn read(
             return Err(Fault::Broken(Cause::Closed));
         }
         *wire_bytes = wire_bytes.saturating_add(count);
-        if *wire_bytes > WIRE_BYTES {
+        if *wire_bytes > budget::wire_bytes(packed.name(0)) {
             let detail = "the replies are larger than the exporter reads";
             return Err(Fault::Failed(Failure::new(Reason::Protocol, detail)));
         }

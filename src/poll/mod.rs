@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -46,6 +48,8 @@ struct Memory {
     rests: Rests,
     server: String,
     failures_in_a_row: u32,
+    /// The thread that reads large replies.
+    reading: Option<JoinHandle<()>>,
     /// Whether the last poll succeeded; none before the first.
     state: Option<Result<(), Reason>>,
 }
@@ -160,14 +164,47 @@ async fn poll(
         circumstances.rdb_file_size = memory.rdb_file.size(path).await;
     }
     circumstances.polled_at = now();
-    let (snapshot, collectors, remembered) = read(&round, &circumstances);
+    let (connect, ping) = (session.connect_time(), round.ping);
+    let (snapshot, collectors, remembered) =
+        read_beside(round, circumstances, &mut memory.reading, deadline).await?;
     memory.remembered = remembered;
     let success = Success {
-        connect: session.connect_time(),
-        ping: round.ping,
+        connect,
+        ping,
         collectors,
     };
     Ok((snapshot, success))
+}
+
+/// Lets the collectors read a round: large replies on a thread of their own, so that neither
+/// scrapes nor other targets wait.
+async fn read_beside(
+    round: Round,
+    circumstances: Circumstances,
+    reading: &mut Option<JoinHandle<()>>,
+    deadline: Instant,
+) -> Result<(Snapshot, Vec<CollectorOutcome>, Remembered), Failure> {
+    if !round.is_large() {
+        return Ok(read(&round, &circumstances));
+    }
+    let late = || Failure::new(Reason::Timeout, "the replies could not be read in time");
+    // One that is late keeps its thread: it must come back before there is another.
+    if let Some(earlier) = reading {
+        let ended = tokio::time::timeout_at(deadline, earlier).await;
+        // If it panicked, it has ended too, and the next one tells.
+        let _ = ended.map_err(|_| late())?;
+        *reading = None;
+    }
+    let (sender, receiver) = oneshot::channel();
+    *reading = Some(spawn_blocking(move || {
+        // Nobody waits any more once the deadline is over.
+        let _ = sender.send(read(&round, &circumstances));
+    }));
+    match tokio::time::timeout_at(deadline, receiver).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(_)) => Err(Failure::new(Reason::Other, "reading the replies broke off")),
+        Err(_) => Err(late()),
+    }
 }
 
 /// Counts the connections that take the place of others.

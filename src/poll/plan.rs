@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::collector::{Answers, Collector, FollowUp, INFO, Question, Server};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{Refusal, Reply, TOO_LARGE};
 
 /// What was learnt over one connection.
 #[derive(Debug, Default)]
@@ -176,7 +176,7 @@ impl Plan {
         let message = refusal.message.to_ascii_lowercase();
         let is_unknown =
             message.starts_with("unknown command") || message.starts_with("unknown subcommand");
-        let is_for_good = refusal.code == "NOPERM" || is_unknown;
+        let is_for_good = is_unknown || matches!(refusal.code.as_str(), "NOPERM" | TOO_LARGE);
         if is_for_good && !self.is_denied(question) {
             self.refused_follow_ups.push(Denial {
                 collector: collector.name,

@@ -17,6 +17,9 @@ use crate::reply::{Refusal, Reply};
 /// The name under which CLIENT LIST shows the connection.
 const CLIENT_NAME: &str = "redis-namespace-exporter";
 
+/// Replies of an ordinary poll have 30 to 200 KB, which are read in a few milliseconds.
+const LARGE_BYTES: usize = 512 << 10;
+
 /// What follows from replies is asked in so many pipelines: what follows from the first questions,
 /// and what follows from these.
 const FOLLOWING_ROUNDS: usize = 2;
@@ -35,6 +38,8 @@ pub struct Session {
     /// The replies to the scripts of this poll. A poll that is repeated over a new connection must
     /// not run them twice.
     script_replies: Vec<(FollowUp, Reply)>,
+    /// Bytes of all replies of this poll so far.
+    wire_bytes: usize,
 }
 
 /// The replies of one poll.
@@ -48,9 +53,17 @@ pub struct Round {
     pub refused: Vec<&'static str>,
     replies: Vec<(&'static Question, Reply)>,
     follow_ups: Vec<(FollowUp, Reply)>,
+    /// Bytes of all replies.
+    wire_bytes: usize,
 }
 
 impl Round {
+    /// Whether reading the replies takes so long that nobody else may wait for it.
+    #[must_use]
+    pub const fn is_large(&self) -> bool {
+        self.wire_bytes > LARGE_BYTES
+    }
+
     /// All replies, ready to be read. `info` is what [`Round::info_text`] gives.
     #[must_use]
     pub fn answers<'a>(&'a self, info: &'a str, circumstances: &'a Circumstances) -> Answers<'a> {
@@ -102,6 +115,7 @@ impl Session {
             ping_rests: false,
             broken_by: Vec::new(),
             script_replies: Vec::new(),
+            wire_bytes: 0,
         })
     }
 
@@ -160,10 +174,22 @@ impl Session {
         deadline: Instant,
     ) -> Result<Vec<Reply>, Failure> {
         let received = self.link.ask(commands, &Setup::default(), deadline).await?;
+        self.wire_bytes += self.link.wire_bytes();
         if received.is_new {
             self.connect_anew();
         }
         Ok(received.replies)
+    }
+
+    /// Asks over the connection that has just replied.
+    async fn ask_next<Word: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Word]>],
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, Failure> {
+        let replies = self.link.ask_once(commands, deadline).await;
+        self.wire_bytes += self.link.wire_bytes();
+        replies
     }
 
     async fn ping(&mut self, deadline: Instant) -> Result<Duration, Failure> {
@@ -228,6 +254,7 @@ impl Session {
         circumstances: &Circumstances,
         deadline: Instant,
     ) -> Result<Round, Failure> {
+        self.wire_bytes = 0;
         let ping = if self.may_ping && !self.ping_rests {
             Some(self.ping(deadline).await?)
         } else {
@@ -252,7 +279,7 @@ impl Session {
             let asked = if ping.is_none() && replies.is_empty() {
                 self.ask_first(&commands, deadline).await?
             } else {
-                self.link.ask_once(&commands, deadline).await?
+                self.ask_next(&commands, deadline).await?
             };
             for (question, reply) in questions.into_iter().zip(asked) {
                 self.take(target, question, reply, &mut replies)?;
@@ -267,6 +294,7 @@ impl Session {
             refused,
             replies,
             follow_ups,
+            wire_bytes: self.wire_bytes,
         })
     }
 
@@ -323,7 +351,7 @@ impl Session {
             .iter()
             .map(|(_, question)| question.words.as_slice())
             .collect();
-        let asked = self.link.ask_once(&commands, deadline).await?;
+        let asked = self.ask_next(&commands, deadline).await?;
         let mut answered = Vec::new();
         for ((collector, question), reply) in questions.into_iter().zip(asked) {
             if let Some(refusal) = reply.refusal() {
@@ -346,7 +374,7 @@ impl Session {
         if let Some((_, reply)) = known.find(|(script, _)| script == question) {
             return Ok(Some(reply.clone()));
         }
-        match self.link.ask_once(&[&question.words], deadline).await {
+        match self.ask_next(&[&question.words], deadline).await {
             Ok(replies) => {
                 let reply = replies.into_iter().next();
                 let known = reply.iter().map(|reply| (question.clone(), reply.clone()));

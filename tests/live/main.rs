@@ -26,6 +26,7 @@ mod clients;
 mod entrance;
 mod exposition;
 mod footprint;
+mod hostile;
 mod keys;
 mod log_output;
 mod more_collectors;

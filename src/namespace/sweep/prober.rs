@@ -10,18 +10,21 @@ use super::inspect::Refusals;
 use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
-use crate::connection::{Link, OnReconnect, Setup, refused};
+use crate::connection::{KEY_NAME_BYTES, Link, OnReconnect, Setup, refused};
 use crate::failure::{Failure, Reason};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
 use crate::namespace::tally::{DataType, Details, Expiry};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{Refusal, Reply, TOO_LARGE};
 
 /// The name under which CLIENT LIST shows the connection.
 const CLIENT_NAME: &str = "redis-namespace-exporter-sweep";
 
 /// The most keys whose details are asked in one pipeline: more would make other clients wait.
 pub const KEYS_PER_PIPELINE: usize = 100;
+
+/// Bytes that a reply to SCAN is meant to have at most; COUNT is made smaller while names are long.
+const SCAN_BYTES: usize = 1 << 20;
 
 /// A connection for walking, with what the server refuses over it.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct Prober {
     /// The questions that were asked about some key.
     tried: Vec<Probe>,
     round_trip: Duration,
+    /// Largest COUNT of SCAN, as long names allow.
+    count_max: u32,
     /// The selected database.
     selected: u32,
     /// What is not asked again about single keys.
@@ -70,10 +75,12 @@ pub struct Found {
 impl Wanted<'_> {
     /// The questions, one by one.
     pub fn probes(self) -> impl Iterator<Item = Probe> {
+        // A name that was cut is that of no key.
+        let is_whole = self.key.len() < KEY_NAME_BYTES;
         let probes = [
-            (self.memory, Probe::Memory),
-            (self.expiry, Probe::Expiry),
-            (self.expiry, Probe::Type),
+            (is_whole && self.memory, Probe::Memory),
+            (is_whole && self.expiry, Probe::Expiry),
+            (is_whole && self.expiry, Probe::Type),
         ];
         let wanted = probes.into_iter().filter(|(is_wanted, _)| *is_wanted);
         wanted.map(|(_, probe)| probe)
@@ -110,6 +117,7 @@ impl Prober {
             refused: Vec::new(),
             tried: Vec::new(),
             round_trip: Duration::ZERO,
+            count_max: u32::MAX,
             selected: 0,
             refusals: Refusals::default(),
             sections: Sections::of(&server),
@@ -220,12 +228,21 @@ impl Prober {
     ///
     /// The connection failed, or the server refused SCAN.
     pub async fn scan(&mut self, cursor: u64, count: u32) -> Result<(u64, Vec<Vec<u8>>), Failure> {
-        let (cursor, count) = (cursor.to_string(), count.to_string());
-        let replies = self.ask(&[["SCAN", &cursor, "COUNT", &count]]).await?;
-        let reply = replies.into_iter().next().unwrap_or(Reply::Nil);
-        if let Some(refusal) = reply.refusal() {
-            return Err(refused(refusal));
-        }
+        let cursor = cursor.to_string();
+        let reply = loop {
+            let asked = count.min(self.count_max).max(1);
+            let words = ["SCAN", &cursor, "COUNT", &asked.to_string()];
+            let replies = self.ask(&[words]).await?;
+            let reply = replies.into_iter().next().unwrap_or(Reply::Nil);
+            self.count_max = count_max(self.count_max, asked, self.link.wire_bytes());
+            match reply.refusal() {
+                Some(refusal) if refusal.code == TOO_LARGE && asked > 1 => {
+                    self.count_max = self.count_max.min(asked / 2).max(1);
+                }
+                Some(refusal) => return Err(refused(refusal)),
+                None => break reply,
+            }
+        };
         step(reply).ok_or_else(|| Failure::new(Reason::Protocol, "SCAN gave no cursor and keys"))
     }
 
@@ -332,6 +349,19 @@ fn unobtrusive(server: &Server) -> Vec<Vec<String>> {
     commands.into_iter().map(owned).collect()
 }
 
+/// Returns the next largest COUNT of SCAN: small enough for replies of [`SCAN_BYTES`] after one
+/// that was larger, and twice as large after one that was far smaller.
+fn count_max(count_max: u32, asked: u32, bytes: usize) -> u32 {
+    if bytes > SCAN_BYTES {
+        let share = u64::from(asked) * SCAN_BYTES as u64 / bytes as u64;
+        u32::try_from(share).unwrap_or(asked).max(1)
+    } else if bytes < SCAN_BYTES / 4 {
+        count_max.saturating_mul(2)
+    } else {
+        count_max
+    }
+}
+
 /// The next cursor and the keys in a reply to SCAN.
 fn step(reply: Reply) -> Option<(u64, Vec<Vec<u8>>)> {
     let Reply::List(parts) = reply else {
@@ -396,6 +426,27 @@ mod tests {
             found.take(*probe, reply);
         }
         found
+    }
+
+    #[test]
+    fn count_follows_the_size_of_replies() {
+        assert_eq!(count_max(u32::MAX, 100, 10_000), u32::MAX);
+        assert_eq!(count_max(u32::MAX, 100, 40 << 20), 2);
+        assert_eq!(count_max(100, 1, 900 << 20), 1);
+        assert_eq!(count_max(2, 2, 100), 4);
+        assert_eq!(count_max(2, 2, SCAN_BYTES / 2), 2);
+    }
+
+    #[test]
+    fn a_name_that_was_cut_is_not_asked_about() {
+        let long = vec![b'k'; KEY_NAME_BYTES];
+        let wanted = |key| Wanted {
+            key,
+            memory: true,
+            expiry: true,
+        };
+        assert_eq!(wanted(&long).probes().count(), 0);
+        assert_eq!(wanted(&long[1..]).probes().count(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod cutter;
 pub mod exporter;
+pub mod hostile;
 pub mod http;
 pub mod keys;
 pub mod page;

@@ -15,6 +15,11 @@ impl Process {
         command.spawn().ok().map(Self)
     }
 
+    /// Returns its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Sends a signal, as `STOP`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")

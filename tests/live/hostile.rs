@@ -1,0 +1,288 @@
+//! Servers that send far too much. They cost memory within a limit, and nobody else notices.
+
+use std::time::{Duration, Instant};
+
+use crate::support::hostile::{Hostile, Payload};
+use crate::support::keys;
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// Memory that one hostile server may take, in KiB.
+const MEMORY_MAX: u64 = 64 << 10;
+
+/// What half of all scrapes may take longer than without a hostile server, and nineteen of twenty,
+/// since a busy machine delays some.
+const DELAY_MAX: Duration = Duration::from_millis(50);
+const DELAY_OF_MOST_MAX: Duration = Duration::from_millis(200);
+
+/// Enough for some polls on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+const COLLECTORS: &str = "clients: { list: true }\n\
+    collectors: { client_list: true, config_values: true, acl_log: true, modules: true }\n";
+
+fn launch(hostile: &Hostile, healthy: &RedisServer, sweep: &str) -> Exporter {
+    Launch::configured(&format!(
+        "poll: {{ interval: 1s, timeout: 1s }}\nsweep: {{ {sweep} }}\n{COLLECTORS}targets:\n\
+         - {{ name: hostile, url: '{}' }}\n- {{ name: healthy, url: '{}' }}\n",
+        hostile.url(),
+        healthy.url()
+    ))
+    .start()
+}
+
+/// The samples that these tests are about.
+fn samples(page: &Page) -> String {
+    let names = [
+        "redis_up",
+        "redis_exporter_poll",
+        "redis_exporter_last_scrape_error",
+    ];
+    let lines = page.0.lines();
+    let wanted = lines.filter(|line| names.iter().any(|name| line.starts_with(name)));
+    wanted.collect::<Vec<_>>().join("\n")
+}
+
+/// The most memory that a process has had, in KiB.
+fn peak(exporter: &Exporter) -> u64 {
+    let path = format!("/proc/{}/status", exporter.process.id());
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.unwrap().trim().trim_end_matches(" kB");
+    number.parse().unwrap()
+}
+
+/// What an exporter of a hostile and a healthy server shows.
+struct Seen {
+    peak: u64,
+    /// How long scrapes took, shortest first.
+    scrapes: Vec<Duration>,
+    page: Page,
+    log: String,
+}
+
+impl Seen {
+    fn median(&self) -> Duration {
+        self.scrapes[self.scrapes.len() / 2]
+    }
+
+    /// What nineteen of twenty scrapes took at most.
+    fn most(&self) -> Duration {
+        self.scrapes[self.scrapes.len() * 19 / 20]
+    }
+}
+
+/// Watches some polls of a hostile server, during which a healthy one must stay up.
+fn watch(healthy: &RedisServer, hostile: &Hostile, sweep: &str) -> Seen {
+    let exporter = launch(hostile, healthy, sweep);
+    let polls = |page: &Page| page.value("redis_exporter_polls_total", &[("target", "hostile")]);
+    let wanted = polls(&exporter.page()) + 4.0;
+    let started = Instant::now();
+    let mut scrapes = Vec::new();
+    let page = loop {
+        let asked = Instant::now();
+        let page = exporter.page();
+        scrapes.push(asked.elapsed());
+        let of = |name| page.value(name, &[("target", "healthy")]);
+        assert_eq!(
+            of("redis_up"),
+            1.0,
+            "{}\n{}",
+            samples(&page),
+            exporter.log()
+        );
+        if polls(&page) >= wanted {
+            break page;
+        }
+        assert!(started.elapsed() < PATIENCE, "{}", samples(&page));
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let failures = page.all(
+        "redis_exporter_poll_failures_total",
+        &[("target", "healthy")],
+    );
+    assert_eq!(failures.iter().sum::<f64>(), 0.0, "{}", samples(&page));
+    scrapes.sort();
+    Seen {
+        peak: peak(&exporter),
+        scrapes,
+        page,
+        log: exporter.log(),
+    }
+}
+
+/// Compares each hostile server with one that is as it should be. Returns what was seen of each.
+fn hold(cases: Vec<(&str, &'static str, Payload)>, sweep: &str) -> Vec<Seen> {
+    let healthy = RedisServer::start(&[]);
+    let baseline = watch(&healthy, &Hostile::start(|_| None), sweep);
+    let compare = |(name, command, payload): (&str, &'static str, Payload)| {
+        let hostile = Hostile::start(move |words: &[String]| {
+            let is_it = words.join(" ").starts_with(command);
+            is_it.then(|| payload.clone())
+        });
+        let seen = watch(&healthy, &hostile, sweep);
+        let grown = seen.peak.saturating_sub(baseline.peak);
+        let (median, base) = (seen.median(), baseline.median());
+        let (most, longest) = (seen.most(), seen.scrapes.last());
+        println!("{name}: {grown} KiB, scrapes {median:?} ({base:?}), {most:?}, {longest:?}");
+        assert!(grown < MEMORY_MAX, "{name}: {grown} KiB more\n{}", seen.log);
+        assert!(
+            median < base + DELAY_MAX && seen.most() < baseline.most() + DELAY_OF_MOST_MAX,
+            "{name}: {:?}, without {:?}",
+            seen.scrapes,
+            baseline.scrapes
+        );
+        assert!(!seen.log.contains("panicked"), "{name}: {}", seen.log);
+        seen
+    };
+    cases.into_iter().map(compare).collect()
+}
+
+const WITHOUT_SWEEP: &str = "enabled: false";
+
+#[test]
+fn no_reply_to_info_takes_more_than_its_share() {
+    let seen = hold(
+        vec![
+            ("nulls", "INFO", Payload::array(b"$-1\r\n", 12_000_000)),
+            ("lines", "INFO", Payload::info(b"a:\n", 60_000_000)),
+            ("short lines", "INFO", Payload::info(b"a:1\n", 2_000_000)),
+            (
+                "databases",
+                "INFO",
+                Payload::info(b"db7:keys=1,expires=1\r\n", 2_000_000),
+            ),
+            ("no text", "INFO", Payload::info(b"\xff", 2_000_000)),
+            (
+                "no end",
+                "INFO",
+                Payload::repeated(b"$2000000000\r\n", b"x", u64::MAX),
+            ),
+            (
+                "an error without end",
+                "INFO",
+                Payload::repeated(b"-ERR ", b"x", u64::MAX),
+            ),
+        ],
+        WITHOUT_SWEEP,
+    );
+    for seen in &seen[..2] {
+        let up = seen.page.value("redis_up", &[("target", "hostile")]);
+        assert_eq!(up, 0.0, "{}", samples(&seen.page));
+    }
+}
+
+#[test]
+fn no_reply_to_another_query_takes_more_than_its_share() {
+    let pair = b"*2\r\n$1\r\na\r\n:1\r\n";
+    hold(
+        vec![
+            (
+                "clients",
+                "CLIENT LIST",
+                Payload::string(b"", b"id=1\n", 8_000_000),
+            ),
+            (
+                "a client",
+                "CLIENT LIST",
+                Payload::string(b"id=1 name=", b"a b=", 8_000_000),
+            ),
+            (
+                "parameters",
+                "CONFIG GET",
+                Payload::array(b"$4\r\nsave\r\n", 80_000),
+            ),
+            ("slow commands", "SLOWLOG", Payload::array(pair, 30_000)),
+            ("events", "LATENCY", Payload::array(pair, 30_000)),
+            ("nulls", "LATENCY", Payload::array(b"$-1\r\n", 12_000_000)),
+            (
+                "nulls without end",
+                "SLOWLOG",
+                Payload::repeated(b"*2000000000\r\n", b"$-1\r\n", u64::MAX),
+            ),
+            (
+                "arrays without end",
+                "CONFIG",
+                Payload::repeated(b"", b"*1\r\n", u64::MAX),
+            ),
+        ],
+        WITHOUT_SWEEP,
+    );
+}
+
+#[test]
+fn no_reply_to_scan_takes_more_than_its_share() {
+    let long = Payload::string(b"", b"k", 600_000);
+    let name = [&long.head[..], &b"k".repeat(600_000), b"\r\n"].concat();
+    let scan = |name: &[u8], count: u64| {
+        Payload::repeated(
+            format!("*2\r\n$1\r\n7\r\n*{count}\r\n").as_bytes(),
+            name,
+            count,
+        )
+    };
+    hold(
+        vec![
+            ("long names", "SCAN", scan(&name, 100)),
+            ("names", "SCAN", scan(b"$1\r\na\r\n", 5_000_000)),
+            ("no end", "SCAN", scan(&name, u64::MAX / 2)),
+        ],
+        "enabled: true, cpu_share: 100%, min_pass_interval: 1s",
+    );
+}
+
+#[test]
+fn key_names_of_a_megabyte_are_counted_within_the_limit() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 300, "call('SET', 'session:' .. i, 1)");
+    let name = "call('SET', 'long:' .. i .. string.rep('x', 1000000), 1)";
+    keys::write(&server, 0, 40, name);
+    let launch = |url: &str| {
+        Launch::configured(&format!(
+            "poll: {{ interval: 1s, timeout: 1s }}\n\
+             sweep: {{ enabled: true, cpu_share: 100%, min_pass_interval: 1s, max_latency: 10s }}\n\
+             namespaces:\n- {{ name: long, match: 'long:*' }}\n\
+             - {{ name: session, match: 'session:*' }}\n\
+             targets:\n- {{ name: cache, url: '{url}' }}\n"
+        ))
+        .start()
+    };
+    let done = |page: &Page| page.get("redis_exporter_sweep_passes_total", &[]) >= Some(3.0);
+    let small = RedisServer::start(&[]);
+    keys::write(&small, 0, 340, "call('SET', 'session:' .. i, 1)");
+    let exporter = launch(&small.url());
+    exporter.within(PATIENCE, "passes", done);
+    let baseline = peak(&exporter);
+    let exporter = launch(&server.url());
+    let page = exporter.within(PATIENCE, "passes", done);
+    let grown = peak(&exporter).saturating_sub(baseline);
+    println!("long names: {grown} KiB");
+    assert!(grown < MEMORY_MAX, "{grown} KiB more");
+    for (namespace, keys) in [("long", 40.0), ("session", 300.0)] {
+        let labels = [("key_namespace", namespace)];
+        assert_eq!(
+            page.value("redis_key_namespace_keys", &labels),
+            keys,
+            "{namespace}"
+        );
+    }
+}
+
+#[test]
+fn more_replies_than_queries_are_a_protocol_failure() {
+    let healthy = RedisServer::start(&[]);
+    for (command, twice) in [
+        ("PING", "+PONG\r\n+PONG\r\n"),
+        ("SLOWLOG LEN", ":7\r\n:8\r\n"),
+    ] {
+        let hostile = Hostile::start(move |words: &[String]| {
+            let is_it = words.join(" ").starts_with(command);
+            is_it.then(|| Payload::plain(twice.as_bytes()))
+        });
+        let seen = watch(&healthy, &hostile, WITHOUT_SWEEP);
+        let labels = [("target", "hostile"), ("reason", "protocol")];
+        let failures = seen
+            .page
+            .value("redis_exporter_poll_failures_total", &labels);
+        assert!(failures >= 3.0, "{command}: {}", samples(&seen.page));
+    }
+}
