@@ -1,5 +1,6 @@
 //! Users who may not do everything.
 
+use crate::support::server::Server;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// A server with a user who may do what the rules say, and an exporter that is this user.
@@ -37,9 +38,18 @@ fn a_user_without_config_slowlog_and_latency_misses_exactly_those() {
     let (server, launch) = restricted(&rules, "300ms");
     let exporter = launch.start();
     exporter.until("the server", Page::is_up);
+    // That of COMMANDLOG asks for its limits by CONFIG.
+    let command_log = Server::selected().has_command_log();
+    let expected = [
+        "commandlog",
+        "config",
+        "latency",
+        "latency_histogram",
+        "slowlog",
+    ];
     assert_eq!(
         failed_collectors(&exporter),
-        ["config", "latency", "latency_histogram", "slowlog"]
+        expected[usize::from(!command_log)..]
     );
     let page = exporter.page();
     for absent in [
@@ -69,7 +79,7 @@ fn a_user_without_config_slowlog_and_latency_misses_exactly_those() {
 #[test]
 fn the_documented_rules_are_enough_for_every_collector() {
     // What README.md names.
-    let rules = [
+    let mut rules = vec![
         "+ping",
         "+info",
         "+client|setname",
@@ -81,6 +91,9 @@ fn the_documented_rules_are_enough_for_every_collector() {
         "+cluster|info",
         "+select",
     ];
+    if Server::selected().has_command_log() {
+        rules.push("+commandlog|len");
+    }
     let (server, launch) = restricted(&rules, "500ms");
     let exporter = launch.start();
     exporter.polls(2);

@@ -35,6 +35,11 @@ impl Server {
         }
     }
 
+    /// Returns whether it has COMMANDLOG.
+    pub fn has_command_log(self) -> bool {
+        self == Self::NewestValkey
+    }
+
     /// Returns its name in `scripts/install-tools`.
     pub const fn name(self) -> &'static str {
         match self {
