@@ -53,11 +53,13 @@ fn a_pool_that_leaks_is_more_than_was_declared() {
     subscriber.ask(&["SUBSCRIBE", "news"]);
     pool.truncate(3);
     let state = |state| [("client_group", "backend"), ("state", state)];
+    // A poll may fail on a busy machine, and then nothing of this is shown.
     exporter.until("what is left of the pool", |page| {
-        page.value("redis_client_group_connections", &backend) == 5.0
-            && page.value("redis_client_group_state_connections", &state("multi")) == 1.0
-            && page.value("redis_client_group_state_connections", &state("pubsub")) == 1.0
-            && page.value("redis_client_group_state_connections", &state("blocked")) == 0.0
+        let in_state = |name| page.get("redis_client_group_state_connections", &state(name));
+        page.get("redis_client_group_connections", &backend) == Some(5.0)
+            && in_state("multi") == Some(1.0)
+            && in_state("pubsub") == Some(1.0)
+            && in_state("blocked") == Some(0.0)
     });
 }
 
@@ -85,8 +87,14 @@ fn clients_are_shown_one_by_one_with_times_that_stay() {
     assert_eq!(page.value("redis_connected_client_info", &labels), 1.0);
     assert_eq!(page.value("redis_connected_client_dropped", &[]), 0.0);
     let first = found(&page);
-    for _ in 0..15 {
-        assert_eq!(found(&exporter.polls(1)), first);
+    let mut seen = 0;
+    while seen < 15 {
+        let page = exporter.polls(1);
+        // A poll may fail on a busy machine.
+        if page.is_up() {
+            assert_eq!(found(&page), first);
+            seen += 1;
+        }
     }
     let page = exporter.page();
     assert!(!page.0.contains("secret"));

@@ -51,6 +51,8 @@ fn ten_polls_after_the_first_of_a_restricted_user_add_no_error() {
 #[test]
 fn ten_polls_are_ten_times_the_expected_commands_over_one_connection() {
     let server = RedisServer::start(&[]);
+    // Valkey itself has called some commands by now.
+    let configs = calls(&server, "config|get");
     let mut monitor = Client::connect(server.port).unwrap();
     monitor.ask(&["MONITOR"]);
     let exporter = often(&server, "").start();
@@ -105,7 +107,8 @@ fn ten_polls_are_ten_times_the_expected_commands_over_one_connection() {
         ("latency|latest", 1),
         ("latency|histogram", 1),
     ] {
-        let calls = calls(&server, command);
+        let own = if command == "config|get" { configs } else { 0 };
+        let calls = calls(&server, command) - own;
         let times = each_poll * (polls - 1)..=each_poll * polls;
         assert!(
             times.contains(&calls),
@@ -115,7 +118,9 @@ fn ten_polls_are_ten_times_the_expected_commands_over_one_connection() {
 }
 
 fn calls(server: &RedisServer, command: &str) -> usize {
-    let line = server.info(&format!("cmdstat_{command}")).unwrap();
+    let Some(line) = server.info(&format!("cmdstat_{command}")) else {
+        return 0;
+    };
     let calls = line.strip_prefix("calls=").unwrap();
     calls.split(',').next().unwrap().parse().unwrap()
 }
@@ -218,12 +223,21 @@ fn a_loading_server_counts_one_error_for_a_connection() {
         page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
             .is_none()
     );
-    assert_eq!(errors(&mut witness), before + 1);
-    exporter.until("a PING", |page| {
+    // A busy machine may have let a connection time out.
+    let one_for_each = |page: &Page, errors: u32| {
+        let connects = page.value("redis_exporter_connects_total", &[]);
+        assert_eq!(
+            f64::from(errors - before),
+            connects,
+            "errors and connections"
+        );
+    };
+    one_for_each(&page, errors(&mut witness));
+    let page = exporter.until("a PING", |page| {
         page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
             .is_some()
     });
-    assert_eq!(errors(&mut witness), before + 1);
+    one_for_each(&page, errors(&mut witness));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::redis::Client;
+use crate::support::server::Server;
 use crate::support::{Exporter, Launch, Page, RedisServer, keys};
 
 /// An exporter of one server that walks often.
@@ -302,6 +303,13 @@ fn the_documented_permissions_are_enough() {
         server.ask(&line.split_whitespace().collect::<Vec<_>>());
     }
     server.ask(&["ACL", "SETUSER", "exporter", "+client|no-evict"]);
+    // Redis 7.0 does not know these.
+    if Server::selected() != Server::Distribution {
+        server.ask(&["ACL", "SETUSER", "exporter", "+client|no-touch"]);
+    }
+    if Server::selected().has_command_log() {
+        server.ask(&["ACL", "SETUSER", "exporter", "+commandlog|len"]);
+    }
     let url = format!("redis://exporter:secret@{}", server.address());
     let exporter = exporter(&url, "streams: ['*'], check: ['*']");
     let page = after_passes(&exporter, 2.0);
