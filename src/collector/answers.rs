@@ -54,6 +54,8 @@ impl Remembered {
 pub struct Circumstances {
     /// The memory limit that the configuration declares for the target, in bytes.
     pub declared_memory_limit: Option<u64>,
+    /// Whether the configuration declares that the target's memory is meant to be full.
+    pub expect_full: bool,
     /// The time of the poll by the exporter's clock, in seconds since the epoch.
     pub polled_at: f64,
     /// The selected database.

@@ -5,6 +5,15 @@
 use super::{Answers, Collector, INFO, Server, config};
 use crate::metric::{Family, Snapshot, Unit, source};
 
+/// Absent instead of 0, so that targets that declare nothing have no further series.
+static EXPECT_FULL: Family<0> = Family::gauge(
+    "redis_memory_expect_full",
+    &[],
+    source("INFO", "maxmemory"),
+    Unit::One,
+    "1 if the configuration declares that the server is a cache that is meant to be full; absent otherwise.",
+);
+
 static LIMIT: Family<0> = Family::gauge(
     "redis_memory_limit_bytes",
     &[],
@@ -22,13 +31,16 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: Server::holds_keys,
-    families: || vec![LIMIT.descriptor()],
+    families: || vec![LIMIT.descriptor(), EXPECT_FULL.descriptor()],
     read,
 };
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(limit) = limit(answers) {
         snapshot.push(&LIMIT, [], limit);
+    }
+    if answers.circumstances.expect_full {
+        snapshot.push(&EXPECT_FULL, [], 1.0);
     }
 }
 
@@ -76,6 +88,18 @@ mod tests {
         assert_eq!(
             seen("redis_version:7.0.15\r\n", "0", Some(268_435_456)),
             of_256_mib
+        );
+    }
+
+    #[test]
+    fn declared_full_cache_has_a_sample() {
+        let circumstances = Circumstances {
+            expect_full: true,
+            ..Circumstances::default()
+        };
+        assert_eq!(
+            reading::of(&COLLECTOR, "maxmemory:0\r\n", circumstances, &[]),
+            ["redis_memory_expect_full{} 1"]
         );
     }
 

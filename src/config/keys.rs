@@ -88,6 +88,19 @@ impl Default for Keys {
     }
 }
 
+impl Keys {
+    /// Returns whether anything is declared that the sweep must find.
+    #[must_use]
+    pub const fn is_declared(&self) -> bool {
+        !(self.count.is_empty()
+            && self.check.is_empty()
+            && self.check_single.is_empty()
+            && self.groups.is_empty()
+            && self.streams.patterns.is_empty()
+            && self.streams.singles.is_empty())
+    }
+}
+
 impl Default for Streams {
     fn default() -> Self {
         Self {

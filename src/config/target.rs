@@ -30,6 +30,7 @@ pub(crate) const KEYS: &[&str] = &[
     "password_file",
     "db",
     "memory_limit",
+    "expect_full",
     "poll",
     "collectors",
     "sweep",
@@ -61,6 +62,8 @@ pub struct Target {
     pub poll: PollTimes,
     /// The memory that the server may use, in bytes, for servers that do not say so.
     pub memory_limit: Option<u64>,
+    /// Whether the server is a cache whose memory is meant to be full.
+    pub expect_full: bool,
     /// Which collectors are on.
     pub collectors: CollectorChoice,
     /// Whether a connection tells the server its name.
@@ -173,6 +176,7 @@ fn read_target(
     let keys = read_credentials(&section, context);
     let database = section.value("db", unit::database, context);
     let memory_limit = section.value("memory_limit", unit::size, context);
+    let expect_full = section.value("expect_full", unit::switch, context);
     let poll = poll::read(&section, context);
     let poll = poll::complete(poll, defaults.poll, context);
     let collectors = read_collectors(&section, &defaults.collectors, context);
@@ -219,6 +223,7 @@ fn read_target(
         password,
         poll,
         memory_limit: memory_limit.ok()?.map(|placed| placed.value),
+        expect_full: expect_full.ok()?.is_some_and(|placed| placed.value),
         collectors,
         set_client_name: defaults.set_client_name,
         sweep: sweep?,
@@ -437,6 +442,7 @@ pub(crate) fn implicit(
         password: url.password.map(Password::Given).or(password),
         poll: defaults.poll,
         memory_limit,
+        expect_full: false,
         collectors: defaults.collectors,
         set_client_name: defaults.set_client_name,
         sweep: defaults.sweep,

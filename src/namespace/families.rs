@@ -225,6 +225,14 @@ static QUESTION_SUCCESS: Family<1> = Family::gauge(
     "Whether the server answers a question of the sweep (1) or refuses it (0).",
 );
 
+static DECLARED: Family<0> = Family::gauge(
+    "redis_exporter_sweep_declared",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Whether the configuration declares namespaces or keys that need the sweep (1), or it runs by default (0).",
+);
+
 /// All families of this module.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
@@ -256,6 +264,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         RANDOM_ORDER.descriptor(),
         SUCCESS.descriptor(),
         QUESTION_SUCCESS.descriptor(),
+        DECLARED.descriptor(),
     ]
 }
 
@@ -296,6 +305,8 @@ pub struct Progress {
     pub pass_timestamp: Option<f64>,
     /// The time from the start of one pass to the start of the next, at the least, in seconds.
     pub min_pass_interval: f64,
+    /// Whether the configuration declares namespaces or keys.
+    pub declared: bool,
     /// Keyspace hits of the target that the sweep has caused.
     pub induced_hits: u64,
     /// Keyspace misses of the target that the sweep has caused.
@@ -418,6 +429,7 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
         (&KEYS_VANISHED, float(progress.keys_vanished)),
         (&PASSES, float(progress.passes)),
         (&MIN_PASS_INTERVAL, progress.min_pass_interval),
+        (&DECLARED, f64::from(u8::from(progress.declared))),
         (&SERVER_SECONDS, progress.server_seconds),
         (&RANDOM_ORDER, f64::from(u8::from(progress.random_order))),
         (&SUCCESS, f64::from(u8::from(progress.success))),
@@ -602,6 +614,7 @@ mod tests {
         let names: Vec<&str> = shown.keys().map(|line| line.trim_end()).collect();
         let expected = [
             "redis_exporter_sweep_coverage_ratio db0",
+            "redis_exporter_sweep_declared",
             "redis_exporter_sweep_induced_lookups_total hit",
             "redis_exporter_sweep_induced_lookups_total miss",
             "redis_exporter_sweep_keys_vanished_total",

@@ -228,6 +228,7 @@ fn rdb_file_path(round: &Round, circumstances: &Circumstances) -> Option<PathBuf
 pub fn circumstances(target: &Target) -> Circumstances {
     Circumstances {
         declared_memory_limit: target.memory_limit,
+        expect_full: target.expect_full,
         polled_at: now(),
         database: target.database.unwrap_or(0),
         options: Arc::clone(&target.options),

@@ -267,7 +267,7 @@ fn the_memory_limit_is_what_the_server_says_else_what_is_declared_else_absent() 
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 300ms }}\ntargets:\n\
          - {{ name: said, url: '{0}', memory_limit: 256MiB }}\n\
-         - {{ name: declared, url: '{1}', memory_limit: 256MiB }}\n\
+         - {{ name: declared, url: '{1}', memory_limit: 256MiB, expect_full: true }}\n\
          - {{ name: unknown, url: '{1}' }}\n",
         limited.url(),
         open.url()
@@ -279,6 +279,8 @@ fn the_memory_limit_is_what_the_server_says_else_what_is_declared_else_absent() 
     assert_eq!(limit("said"), Some(64.0 * mib));
     assert_eq!(limit("declared"), Some(256.0 * mib));
     assert_eq!(limit("unknown"), None);
+    let full = page.label_values("redis_memory_expect_full", "target", 1.0);
+    assert_eq!(full, ["declared"]);
     open.ask(&["CONFIG", "SET", "maxmemory", "100mb"]);
     exporter.within(wait::LONG, "the new limit", |page| {
         page.get("redis_memory_limit_bytes", &[("target", "unknown")]) == Some(100.0 * mib)

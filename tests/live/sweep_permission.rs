@@ -82,6 +82,7 @@ fn without_scan_there_are_no_namespaces_but_the_server_is_up() {
     let (server, exporter) = walked_by(&["~*", "+@all", "-scan"]);
     let page = exporter.until("the refusal", |page| answers(page, "scan") == Some(0.0));
     assert_eq!(page.value("redis_exporter_sweep_success", &[]), 0.0);
+    assert_eq!(page.value("redis_exporter_sweep_declared", &[]), 1.0);
     assert!(page.all("redis_key_namespace_keys", &[]).is_empty());
     throughout(Duration::from_secs(2), || assert!(exporter.page().is_up()));
     // Each time that it is asked is an error of the server, so it is asked seldom.

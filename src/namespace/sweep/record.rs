@@ -116,6 +116,7 @@ impl Record {
             doubts: 0,
             progress: Progress {
                 min_pass_interval: sweep.min_pass_interval.as_secs_f64(),
+                declared: !namespaces.is_empty() || keys.is_declared() || sweep.largest_keys > 0,
                 ..Progress::default()
             },
             walks_the_target: true,
