@@ -5,6 +5,8 @@
 //! How many keys there are in all is known, so only shares are estimated. It neither asks nor
 //! counts anything. Pure.
 
+mod drift;
+mod living;
 mod memory;
 
 use std::collections::BTreeSet;
@@ -148,9 +150,32 @@ pub fn estimate(window: &Window, database: Database, groups: &[Group]) -> Vec<Na
         .collect();
     let seen: Vec<u64> = tallies.iter().map(|(_, tally)| tally.keys).collect();
     let keys = apportion(sample.population, &seen);
-    let each = tallies.into_iter().zip(keys);
-    each.map(|((group, tally), keys)| namespace(group, tally, keys, window.known(group), sample))
-        .collect()
+    let now = living::keys(window, sample, &tallies);
+    let each = tallies.into_iter().enumerate();
+    each.map(|(place, (group, tally))| {
+        let counted = keys.get(place).copied().unwrap_or(0);
+        let keys = match now.get(place) {
+            Some(now) => *now,
+            None => Known {
+                keys: keys_interval(tally.keys, counted, sample),
+                survival: 1.0,
+                // Of what is certainly not there, everything is known.
+                none: counted == 0 && sample.is_exact(),
+            },
+        };
+        namespace(group, tally, keys, window.known(group))
+    })
+    .collect()
+}
+
+/// What is known of the number of keys of a namespace.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    keys: Estimate,
+    /// Which part of the keys that were seen is still there.
+    survival: f64,
+    /// Whether there is certainly no key.
+    none: bool,
 }
 
 /// Adds what has no room of its own to the keys without a namespace.
@@ -168,18 +193,11 @@ fn fold(totals: Tallies, groups: &BTreeSet<Group>) -> Tallies {
     kept
 }
 
-fn namespace(
-    group: Group,
-    tally: &Tally,
-    keys: u64,
-    known: &[u64],
-    sample: Sample,
-) -> NamespaceEstimate {
-    let interval = keys_interval(tally.keys, keys, sample);
-    // Of what is certainly not there, everything is known.
-    let none = keys == 0 && sample.is_exact();
-    let scaled = |part: u64, count: u64| scale(part, count, keys, none);
-    let memory = memory::estimate(&tally.memory, interval, known, none);
+fn namespace(group: Group, tally: &Tally, now: Known, known: &[u64]) -> NamespaceEstimate {
+    let interval = now.keys;
+    let keys = rounded(interval.value);
+    let scaled = |part: u64, count: u64| scale(part, count, keys, now.none);
+    let memory = memory::estimate(&tally.memory, now, known);
     let expiry = &tally.expiry;
     NamespaceEstimate {
         group,
@@ -252,11 +270,15 @@ fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
 fn wilson(seen: u64, sample: Sample) -> (f64, f64) {
     let share = ratio(seen, sample.seen);
     let effective = float(sample.seen) / sample.unseen_share();
+    wilson_of(share, effective, float(sample.population))
+}
+
+/// The Wilson interval of a share that stands on so many keys, times the population.
+fn wilson_of(share: f64, effective: f64, population: f64) -> (f64, f64) {
     let square = Z * Z / effective;
     let centre = (share + square / 2.0) / (1.0 + square);
     let spread = (share * (1.0 - share) / effective + square / (4.0 * effective)).max(0.0);
     let half = Z / (1.0 + square) * spread.sqrt();
-    let population = float(sample.population);
     (population * (centre - half), population * (centre + half))
 }
 
@@ -356,6 +378,15 @@ fn ratio(part: u64, all: u64) -> f64 {
     float(part) / float(all)
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of keys; the cast stops at the ends of the type"
+)]
+const fn rounded(number: f64) -> u64 {
+    number.round() as u64
+}
+
 fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -376,6 +407,8 @@ fn wide(number: u128) -> f64 {
     number as f64
 }
 
+#[cfg(test)]
+mod living_simulation;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -22,7 +22,7 @@ static KEYS_ERROR: Family<2> = Family::gauge(
     &["db", "key_namespace"],
     source("SCAN", ""),
     Unit::One,
-    "How far the estimate of keys may be off, with 95 % confidence; 0 where all keys were seen.",
+    "Half-width of the 95 % interval of the keys; 0 only if all keys were seen and nothing has changed since.",
 );
 
 static MEMORY: Family<2> = Family::gauge(

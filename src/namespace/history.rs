@@ -127,6 +127,51 @@ impl Identity {
     }
 }
 
+/// Counters of what can have made keys come and go.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// `rdb_changes_since_last_save`: every write, set back when the data are saved.
+    writes: f64,
+    evicted: f64,
+    expired: f64,
+    /// Every command; more than writes, but never set back by saving.
+    commands: f64,
+}
+
+impl Changes {
+    /// Reads the sections `persistence` and `stats`.
+    #[must_use]
+    pub fn read(info: &Info<'_>) -> Self {
+        let number = |name: &str| info.number(name).unwrap_or(0.0);
+        Self {
+            writes: number("rdb_changes_since_last_save"),
+            evicted: number("evicted_keys"),
+            expired: number("expired_keys"),
+            commands: number("total_commands_processed"),
+        }
+    }
+
+    /// How many keys came or went between this reading and a later one, at most.
+    #[must_use]
+    pub fn since(&self, later: &Self) -> f64 {
+        // A counter that went back was reset, and counts from nothing.
+        let grown = |before: f64, after: f64| {
+            if after >= before {
+                after - before
+            } else {
+                after
+            }
+        };
+        let writes = if later.writes >= self.writes {
+            later.writes - self.writes
+        } else {
+            // What was written before the data were saved is not known.
+            later.writes.max(grown(self.commands, later.commands))
+        };
+        writes + grown(self.evicted, later.evicted) + grown(self.expired, later.expired)
+    }
+}
+
 /// Whether both are known and differ.
 fn differ(left: Option<&String>, right: Option<&String>) -> bool {
     left.zip(right).is_some_and(|(left, right)| left != right)
@@ -241,6 +286,28 @@ mod tests {
         assert_eq!(
             replaced(REPLICA, &elsewhere),
             Some(Replaced::Resynchronized)
+        );
+    }
+
+    #[test]
+    fn changes_are_writes_evictions_and_expiries() {
+        let read = |text| Changes::read(&Info::parse(text));
+        let before = read(
+            "rdb_changes_since_last_save:100\nevicted_keys:5\nexpired_keys:7\n\
+             total_commands_processed:1000\n",
+        );
+        let later = read(
+            "rdb_changes_since_last_save:130\nevicted_keys:6\nexpired_keys:9\n\
+             total_commands_processed:5000\n",
+        );
+        let saved = read(
+            "rdb_changes_since_last_save:3\nevicted_keys:5\nexpired_keys:7\n\
+             total_commands_processed:1040\n",
+        );
+        let changes = [&before, &later, &saved].map(|then| before.since(then));
+        assert_eq!(
+            changes.map(|changes| changes.to_string()),
+            ["0", "33", "40"]
         );
     }
 

@@ -4,6 +4,7 @@
 //! `config`'s work.
 
 pub mod cost;
+pub mod course;
 pub mod estimate;
 pub mod families;
 pub mod history;

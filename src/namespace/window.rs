@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Group;
+use super::course::Course;
 use super::tally::Tally;
 
 /// Most segments that a pass may have.
@@ -25,9 +26,46 @@ pub type Tallies = BTreeMap<Group, Tally>;
 #[derive(Clone, Debug)]
 struct Segment {
     started: f64,
+    /// When its walk ended; none while it goes on.
+    ended: Option<f64>,
     /// Whether its walk began at its start and reached its end.
     complete: bool,
     tallies: Tallies,
+    /// What the walk before has counted, if that was complete.
+    before: Option<Counted>,
+}
+
+/// The keys of a segment by namespace, and in the middle of which time they were counted.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// When, in seconds.
+    pub time: f64,
+    /// Keys by namespace.
+    pub keys: BTreeMap<Group, u64>,
+}
+
+/// The visits of one segment: the last one, and the one before it.
+#[derive(Clone, Debug)]
+pub struct Visits {
+    /// Whether the last visit is complete.
+    pub complete: bool,
+    /// The last visit.
+    pub last: Counted,
+    /// The visit before it, if both are complete.
+    pub before: Option<Counted>,
+}
+
+impl Segment {
+    fn counted(&self, now: f64) -> Counted {
+        let keys = self
+            .tallies
+            .iter()
+            .map(|(group, tally)| (*group, tally.keys));
+        Counted {
+            time: f64::midpoint(self.started, self.ended.unwrap_or(now)),
+            keys: keys.collect(),
+        }
+    }
 }
 
 /// What is known of one database.
@@ -37,6 +75,8 @@ pub struct Window {
     /// The segment that is being walked, and its place.
     open: Option<(usize, Segment)>,
     known: BTreeMap<Group, Vec<u64>>,
+    /// How the database has changed meanwhile.
+    course: Course,
 }
 
 impl Window {
@@ -47,6 +87,7 @@ impl Window {
             segments: Vec::new(),
             open: None,
             known: BTreeMap::new(),
+            course: Course::default(),
         };
         window.empty(segments);
         window
@@ -69,7 +110,7 @@ impl Window {
         if let Some((_, open)) = &mut self.open {
             open.complete = false;
         }
-        self.close();
+        self.close(now);
         let place = segment as usize % self.segments.len().max(1);
         // The new walk sees again whatever an unfinished one has seen.
         if let Some(older) = self.segments.get_mut(place) {
@@ -77,8 +118,10 @@ impl Window {
         }
         let segment = Segment {
             started: now,
+            ended: None,
             complete: true,
             tallies: Tallies::new(),
+            before: None,
         };
         self.open = Some((place, segment));
     }
@@ -90,20 +133,25 @@ impl Window {
     }
 
     /// Ends the walk of the open segment: its tallies replace the older ones.
-    pub fn close(&mut self) {
-        let Some((place, open)) = self.open.take() else {
+    pub fn close(&mut self, now: f64) {
+        let Some((place, mut open)) = self.open.take() else {
             return;
         };
+        open.ended = Some(now);
         if let Some(older) = self.segments.get_mut(place)
             && (open.complete || older.is_none())
         {
+            let complete = older.take_if(|older| older.complete);
+            open.before = complete.map(|older| older.counted(now));
             *older = Some(open);
         }
     }
 
-    /// Takes note of how many keys the database has now. Where it has shrunk under the window, as
-    /// after FLUSHALL, what was seen is forgotten.
-    pub fn observe_size(&mut self, keys: u64) {
+    /// Records how many keys the database has now, and how many keys came or went at most since
+    /// this was last called. When it has shrunk under the window, as after FLUSHALL, what was seen
+    /// is forgotten.
+    pub fn observe(&mut self, now: f64, keys: u64, events: f64) {
+        self.course.observe(now, keys, events);
         if keys < self.seen().div_ceil(SHRUNK) {
             self.forget();
         }
@@ -152,6 +200,32 @@ impl Window {
             .filter(|(place, _)| self.segments.get(*place).is_some_and(Option::is_none))
             .map(|(_, open)| open);
         self.segments.iter().flatten().chain(open)
+    }
+
+    /// How the database has changed.
+    #[must_use]
+    pub const fn course(&self) -> &Course {
+        &self.course
+    }
+
+    /// Whether no key came or went since the oldest part was begun, by the counters of the server.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        let oldest = self.parts().map(|part| part.started).reduce(f64::min);
+        let then = oldest.and_then(|oldest| self.course.before(oldest));
+        match (then, self.course.last()) {
+            (Some(then), Some(now)) => now.events <= then.events,
+            _ => true,
+        }
+    }
+
+    /// The visits of each segment that counts.
+    pub fn visits(&self, now: f64) -> impl Iterator<Item = Visits> {
+        self.parts().map(move |part| Visits {
+            complete: part.complete && part.ended.is_some(),
+            last: part.counted(now),
+            before: part.before.clone(),
+        })
     }
 
     /// Whether nothing was walked yet.
@@ -222,24 +296,39 @@ fn big_keys((group, tally): (&Group, &Tally)) -> Option<(Group, Vec<u64>)> {
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
     windows: BTreeMap<u32, Window>,
+    /// The databases when they were last observed, and when that was.
+    observed: Option<(f64, BTreeMap<u32, u64>)>,
 }
 
 impl Windows {
-    /// Takes note of the databases that there are, each with its number of keys: those that are
-    /// gone are forgotten.
-    pub fn observe_sizes(&mut self, sizes: &BTreeMap<u32, u64>) {
+    /// Records the databases that there are, each with its number of keys, and how many keys came or
+    /// went at most since this was last called: databases that are gone are forgotten.
+    pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
         self.windows
             .retain(|database, _| sizes.contains_key(database));
         for (database, window) in &mut self.windows {
-            window.observe_size(sizes.get(database).copied().unwrap_or(0));
+            let keys = sizes.get(database).copied().unwrap_or(0);
+            window.observe(now, keys, events);
         }
+        self.observed = Some((now, sizes.clone()));
     }
 
     /// The window of a database, made with so many segments where there is none yet.
     pub fn window(&mut self, database: u32, segments: u32) -> &mut Window {
-        self.windows
-            .entry(database)
-            .or_insert_with(|| Window::new(segments))
+        let observed = &self.observed;
+        self.windows.entry(database).or_insert_with(|| {
+            let mut window = Window::new(segments);
+            if let Some((time, sizes)) = observed {
+                let keys = sizes.get(&database).copied().unwrap_or(0);
+                window.course.observe(*time, keys, 0.0);
+            }
+            window
+        })
+    }
+
+    /// Forgets all that was walked.
+    pub fn forget(&mut self) {
+        self.windows.clear();
     }
 
     /// The windows that there are, in the order of their databases.
@@ -276,7 +365,7 @@ mod tests {
     fn walk(window: &mut Window, segment: u32, now: f64, keys: u64) {
         window.open(segment, now);
         see(window, keys);
-        window.close();
+        window.close(now);
     }
 
     #[test]
@@ -299,7 +388,7 @@ mod tests {
         window.open(0, 3.0);
         see(&mut window, 2);
         assert_eq!((window.seen(), window.age(4.0)), (12, Some(3.0)));
-        window.close();
+        window.close(0.0);
         assert_eq!((window.seen(), window.age(4.0)), (9, Some(2.0)));
     }
 
@@ -339,10 +428,10 @@ mod tests {
         let mut window = Window::new(1);
         window.open(0, 1.0);
         see(&mut window, 10);
-        window.observe_size(0);
+        window.observe(0.0, 0, 0.0);
         assert_eq!(window.seen(), 0);
         see(&mut window, 2);
-        window.close();
+        window.close(0.0);
         assert_eq!((window.seen(), window.is_whole()), (2, false));
         walk(&mut window, 0, 2.0, 4);
         assert_eq!((window.seen(), window.is_whole()), (4, true));
@@ -352,9 +441,9 @@ mod tests {
     fn a_database_may_shrink_by_half_before_its_window_is_forgotten() {
         let mut window = Window::new(1);
         walk(&mut window, 0, 1.0, 10);
-        window.observe_size(5);
+        window.observe(0.0, 5, 0.0);
         assert_eq!(window.seen(), 10);
-        window.observe_size(4);
+        window.observe(0.0, 4, 0.0);
         assert_eq!(window.seen(), 0);
     }
 
@@ -362,7 +451,7 @@ mod tests {
     fn an_empty_database_is_whole_after_an_empty_walk() {
         let mut window = Window::new(1);
         assert_eq!(window.age(9.0), None);
-        window.observe_size(0);
+        window.observe(0.0, 0, 0.0);
         walk(&mut window, 0, 1.0, 0);
         assert!(window.is_whole());
         assert_eq!((window.seen(), window.totals().len()), (0, 0));
@@ -394,7 +483,7 @@ mod tests {
             see_sized(&mut window, Some(10));
         }
         see_sized(&mut window, Some(100_000));
-        window.close();
+        window.close(0.0);
         assert_eq!(window.known(GROUP), &[] as &[u64]);
         window.divide(4);
         assert_eq!(window.known(GROUP), &[100_000]);
@@ -414,7 +503,7 @@ mod tests {
         }
         see_sized(&mut window, Some(100_000));
         see_sized(&mut window, None);
-        window.close();
+        window.close(0.0);
         window.divide(4);
         assert_eq!(window.known(GROUP), &[] as &[u64]);
     }
@@ -424,13 +513,13 @@ mod tests {
         let mut windows = Windows::default();
         walk(windows.window(0, 1), 0, 1.0, 4);
         walk(windows.window(7, 4), 0, 1.0, 4);
-        windows.observe_sizes(&BTreeMap::from([(0, 4), (3, 9)]));
+        windows.observe(0.0, &BTreeMap::from([(0, 4), (3, 9)]), 0.0);
         let left: Vec<_> = windows
             .iter()
             .map(|(database, window)| (database, window.seen()))
             .collect();
         assert_eq!(left, [(0, 4)]);
-        windows.observe_sizes(&BTreeMap::new());
+        windows.observe(0.0, &BTreeMap::new(), 0.0);
         assert_eq!(windows.iter().count(), 0);
     }
 }

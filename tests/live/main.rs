@@ -53,6 +53,7 @@ mod sweep_churn;
 mod sweep_cost;
 mod sweep_estimate;
 mod sweep_group;
+mod sweep_living;
 mod sweep_observer;
 mod sweep_outage;
 mod sweep_permission;

@@ -2,7 +2,7 @@
 //!
 //! Pure, as all of the estimate.
 
-use super::{Estimate, UNSEEN_TIMES, Z, around, float, wide};
+use super::{Estimate, Known, UNSEEN_TIMES, Z, around, float, wide};
 use crate::namespace::tally::Sizes;
 
 /// A size is an outlier when it is so many times the mean of the others.
@@ -46,8 +46,9 @@ impl Moments {
     }
 
     /// How far the sum of `all` keys may be from `all` times the mean, by chance.
-    fn error(self, all: f64) -> f64 {
-        let unseen_share = (1.0 - self.count / all).clamp(0.0, 1.0);
+    /// Only a part of the keys that were seen is still there.
+    fn error(self, all: f64, survival: f64) -> f64 {
+        let unseen_share = (1.0 - survival * self.count / all).clamp(0.0, 1.0);
         if self.count < 1.0 || all < 1.0 || unseen_share <= 0.0 {
             return 0.0;
         }
@@ -72,13 +73,9 @@ fn student(freedom: f64) -> f64 {
 /// Memory: the known big keys for what they are, and the mean of the rest times its number. One
 /// giant key in a sample would otherwise stand for hundreds. The error keeps counting a giant that
 /// was found by chance, as there may be more like it.
-pub(super) fn estimate(
-    sizes: &Sizes,
-    keys: Estimate,
-    known: &[u64],
-    none: bool,
-) -> Option<Estimate> {
-    if none {
+pub(super) fn estimate(sizes: &Sizes, now: Known, known: &[u64]) -> Option<Estimate> {
+    let keys = now.keys;
+    if now.none {
         return Some(Estimate::default());
     }
     if sizes.count == 0 || keys.value < 1.0 {
@@ -93,10 +90,10 @@ pub(super) fn estimate(
     let apart: Vec<u64> = known.iter().chain(outliers).copied().collect();
     let rest = Moments::without(sizes, &taken);
     let value = wide(sum(&apart)) + (keys.value - length(&apart)).max(0.0) * rest.mean();
-    let by_chance =
-        Moments::without(sizes, seen_of_known).error((keys.value - length(known)).max(0.0));
+    let others_left = (keys.value - length(known)).max(0.0);
+    let by_chance = Moments::without(sizes, seen_of_known).error(others_left, now.survival);
     let by_keys = rest.mean() * keys.error;
-    let error = by_chance.hypot(by_keys) + giants(sizes, others, keys.value);
+    let error = by_chance.hypot(by_keys) + giants(sizes, others, keys.value, now.survival);
     Some(around(
         value.round(),
         value - error,
@@ -107,9 +104,10 @@ pub(super) fn estimate(
 
 /// What keys larger than any that was seen may add. By the rule of three there are fewer than so
 /// many, and each counts as the largest that was seen. The spread of a sample cannot tell of them.
-fn giants(sizes: &Sizes, others: &[u64], keys: f64) -> f64 {
+fn giants(sizes: &Sizes, others: &[u64], keys: f64, survival: f64) -> f64 {
     let largest = others.first().copied().map_or(0.0, float);
-    UNSEEN_TIMES * largest * (keys / float(sizes.count) - 1.0).max(0.0)
+    let seen = float(sizes.count);
+    UNSEEN_TIMES * largest * (keys / seen - survival).max(0.0)
 }
 
 /// Divides the largest sizes of a sample into those of the known big keys and the others.

@@ -193,7 +193,7 @@ fn walk(window: &mut Window, segments: std::ops::Range<u32>, sizes: &[u64]) {
         for key in &members[segment as usize] {
             see(window, *key, Some(sizes[*key as usize]));
         }
-        window.close();
+        window.close(0.0);
     }
 }
 

@@ -57,7 +57,7 @@ fn pass(seen: &[(u32, u64, Details)]) -> Window {
     for (group, keys, details) in seen {
         see(&mut window, *group, *keys, *details);
     }
-    window.close();
+    window.close(0.0);
     window
 }
 
@@ -225,7 +225,7 @@ fn a_stretch_that_hash_tags_have_filled_is_not_taken_for_the_whole() {
         assert_eq!(estimate(&window, database, &[Group(0)]), []);
         window.open(segment, 0.0);
         see(&mut window, group, 100, NOTHING);
-        window.close();
+        window.close(0.0);
     }
     let estimates = estimate(&window, database, &[Group(0), Group(1)]);
     assert_exact(estimates[0].keys, 100.0);
@@ -407,7 +407,7 @@ fn any_window() -> impl Strategy<Value = Window> {
                     }
                 }
                 if close {
-                    window.close();
+                    window.close(0.0);
                 }
             }
             if divide {

@@ -60,10 +60,11 @@ impl Count {
         }
     }
 
-    /// Takes note of how many keys there are in each database.
-    pub fn observe_sizes(&mut self, sizes: &BTreeMap<u32, u64>) {
+    /// Records how many keys there are in each database, and how many keys came or went at most
+    /// since this was last called.
+    pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
         let keys = sizes.get(&self.pattern.database).copied().unwrap_or(0);
-        self.window.observe_size(keys);
+        self.window.observe(now, keys, events);
     }
 
     /// Forgets what was counted.
@@ -103,7 +104,7 @@ mod tests {
             count.see(2, key.as_bytes());
             count.see(0, key.as_bytes());
         }
-        count.window(2).unwrap().close();
+        count.window(2).unwrap().close(0.0);
     }
 
     #[test]
@@ -121,7 +122,7 @@ mod tests {
         let mut count = count("*");
         walk(&mut count, &["a"]);
         let sizes = BTreeMap::from([(0, 5)]);
-        count.observe_sizes(&sizes);
+        count.observe(0.0, &sizes, 0.0);
         let keys = count.estimate(&sizes, true).unwrap();
         assert_eq!((keys.value, keys.error), (0.0, 0.0));
     }

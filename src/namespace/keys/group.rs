@@ -257,7 +257,7 @@ mod tests {
         for (key, bytes) in keys {
             groups.see(0, key.as_bytes(), Some(*bytes));
         }
-        groups.windows.window(0, 1).close();
+        groups.windows.window(0, 1).close(0.0);
     }
 
     fn found(groups: &Groups, keys: u64) -> (usize, u64, Vec<(String, u64, u64)>) {
@@ -359,7 +359,7 @@ mod tests {
         let mut groups = walked(&["(?s-u)^(.*):"], 9, &[]);
         groups.windows.window(0, 1).open(0, 0.0);
         groups.see(0, b"\xff:1", Some(1));
-        groups.windows.window(0, 1).close();
+        groups.windows.window(0, 1).close(0.0);
         assert_eq!(found(&groups, 1), (1, 0, owned(&[("\\xff", 1, 1)])));
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::estimate::Database;
 use super::largest::Largest;
 use super::tally::Details;
-use super::window::{Window, Windows};
+use super::window::Window;
 use crate::config::{KeyName, Keys, ShownValues};
 use crate::label::label_text;
 use crate::metric::Snapshot;
@@ -124,9 +124,9 @@ impl Ledger {
     }
 
     /// Ends the open segment of a database.
-    pub fn close(&mut self, database: u32) {
+    pub fn close(&mut self, database: u32, now: f64) {
         for window in self.windows(database) {
-            window.close();
+            window.close(now);
         }
     }
 
@@ -146,13 +146,14 @@ impl Ledger {
         }
     }
 
-    /// Takes note of how many keys there are in each database.
-    pub fn observe_sizes(&mut self, sizes: &BTreeMap<u32, u64>) {
+    /// Records how many keys there are in each database, and how many keys came or went at most
+    /// since this was last called.
+    pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
         for count in &mut self.counts {
-            count.observe_sizes(sizes);
+            count.observe(now, sizes, events);
         }
         if let Some(groups) = &mut self.groups {
-            groups.windows.observe_sizes(sizes);
+            groups.windows.observe(now, sizes, events);
         }
         self.sizes = Some(sizes.clone());
     }
@@ -164,7 +165,7 @@ impl Ledger {
             count.forget();
         }
         if let Some(groups) = &mut self.groups {
-            groups.windows = Windows::default();
+            groups.windows.forget();
         }
         self.largest.forget();
     }

@@ -356,7 +356,7 @@ impl<'a> Walker<'a> {
             if !self.segment(database, segment, generation).await? {
                 return Ok(false);
             }
-            self.record.close(database);
+            self.record.close(database, now());
         }
         self.look().await?;
         if self.record.generation() != generation {

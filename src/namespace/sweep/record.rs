@@ -15,7 +15,7 @@ use crate::namespace::Group;
 use crate::namespace::cost::{Costs, Probe, Scanned, Spent};
 use crate::namespace::estimate::{Database, NamespaceEstimate, estimate};
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
-use crate::namespace::history::{Identity, Replaced};
+use crate::namespace::history::{Changes, Identity, Replaced};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
 use crate::namespace::walk::Segment;
@@ -69,6 +69,8 @@ pub struct Record {
     identity: Option<(Identity, f64)>,
     /// How often the data were replaced.
     generation: u64,
+    /// The server's counters of changes, as last read.
+    changes: Changes,
     costs: Costs,
     spent: Option<Spent>,
     /// Keys and calls since the costs were last corrected.
@@ -108,6 +110,7 @@ impl Record {
             dataset_bytes: None,
             identity: None,
             generation: 0,
+            changes: Changes::default(),
             costs: Costs::default(),
             spent: None,
             scanned: Scanned::default(),
@@ -187,9 +190,9 @@ impl Record {
     }
 
     /// Ends the open segment of a database.
-    pub fn close(&mut self, database: u32) {
-        self.window(database).close();
-        self.ledger.close(database);
+    pub fn close(&mut self, database: u32, now: f64) {
+        self.window(database).close(now);
+        self.ledger.close(database, now);
     }
 
     /// The window of the database that is being walked. It may have been forgotten in the middle of
@@ -264,8 +267,10 @@ impl Record {
         }
         self.keys.clone_from(&vitals.keys);
         self.dataset_bytes = vitals.dataset_bytes;
-        self.windows.observe_sizes(&self.keys);
-        self.ledger.observe_sizes(&self.keys);
+        let changes = self.changes.since(&vitals.changes);
+        self.changes = vitals.changes;
+        self.windows.observe(now, &self.keys, changes);
+        self.ledger.observe(now, &self.keys, changes);
         // A slow walk makes few calls from one look to the next: they add up.
         if self.spent.is_none() || self.scanned.is_enough() {
             let scanned = std::mem::take(&mut self.scanned);
@@ -282,7 +287,7 @@ impl Record {
 
     /// Forgets what was seen of keys that are no more.
     fn forget(&mut self) {
-        self.windows = Windows::default();
+        self.windows.forget();
         self.ledger.forget();
         self.generation += 1;
     }

@@ -10,7 +10,7 @@ use crate::connection::refused;
 use crate::failure::Failure;
 use crate::info::Info;
 use crate::namespace::cost::Spent;
-use crate::namespace::history::Identity;
+use crate::namespace::history::{Changes, Identity};
 use crate::reply::{Refusal, Reply};
 
 /// The sections of INFO that the sweep reads.
@@ -39,6 +39,8 @@ pub struct Vitals {
     pub spent: Spent,
     /// What identifies its data.
     pub identity: Identity,
+    /// How often keys were changed.
+    pub changes: Changes,
 }
 
 impl Vitals {
@@ -53,6 +55,7 @@ impl Vitals {
             dataset_bytes: info.number("used_memory_dataset"),
             spent: Spent::read(info),
             identity: Identity::read(info),
+            changes: Changes::read(info),
         }
     }
 }

@@ -1,0 +1,136 @@
+//! How a database has changed over time, by the server's own counters.
+//!
+//! Pure. It tells how much may have changed since a part of the keyspace was walked.
+
+/// Most points that are kept; older ones are thinned out first.
+const POINTS_MAX: usize = 512;
+
+/// A database at one moment. The counts rise from an arbitrary start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// When, in seconds.
+    pub time: f64,
+    /// Keys.
+    pub keys: f64,
+    /// Keys that came or went, at most: writes, evictions and expiries.
+    pub events: f64,
+    /// Keys that came in place of others, at most: two events each.
+    pub pairs: f64,
+}
+
+/// The points of a database that were observed, the oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Course(Vec<Point>);
+
+impl Course {
+    /// Records the keys of now, and how many events there were since the last point.
+    pub fn observe(&mut self, time: f64, keys: u64, events: f64) {
+        let keys = float(keys);
+        let last = self.0.last().copied().unwrap_or(Point {
+            time,
+            keys,
+            ..Point::default()
+        });
+        let net = (keys - last.keys).abs();
+        // Whatever the counters leave out, the size has changed by that much.
+        let events = events.max(net);
+        self.0.push(Point {
+            time: time.max(last.time),
+            keys,
+            events: last.events + events,
+            pairs: last.pairs + (events - net) / 2.0,
+        });
+        if self.0.len() > POINTS_MAX {
+            self.thin();
+        }
+    }
+
+    /// Leaves out every second point of the older half.
+    fn thin(&mut self) {
+        let mut place = 0;
+        self.0.retain(|_| {
+            place += 1;
+            place > POINTS_MAX / 2 || place % 2 == 1
+        });
+    }
+
+    /// The last point.
+    #[must_use]
+    pub fn last(&self) -> Option<Point> {
+        self.0.last().copied()
+    }
+
+    /// The last point that was observed at `time` or before it: no event after `time` is in it.
+    #[must_use]
+    pub fn before(&self, time: f64) -> Option<Point> {
+        let after = self.0.partition_point(|point| point.time <= time);
+        self.0.get(after.saturating_sub(1)).copied()
+    }
+
+    /// The database at some time, between the points on either side.
+    #[must_use]
+    pub fn at(&self, time: f64) -> Option<Point> {
+        let before = self.before(time)?;
+        let after = self.0.partition_point(|point| point.time <= time);
+        let Some(after) = self.0.get(after) else {
+            return Some(before);
+        };
+        let span = after.time - before.time;
+        let part = if span > 0.0 {
+            ((time - before.time) / span).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let mix = |from: f64, to: f64| from + part * (to - from);
+        Some(Point {
+            time,
+            keys: mix(before.keys, after.keys),
+            events: mix(before.events, after.events),
+            pairs: mix(before.pairs, after.pairs),
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
+const fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_counters_leave_out_is_taken_from_the_size() {
+        let mut course = Course::default();
+        course.observe(0.0, 100, 0.0);
+        course.observe(1.0, 130, 10.0);
+        course.observe(2.0, 130, 10.0);
+        let last = course.last().unwrap();
+        assert_eq!((last.events, last.pairs), (40.0, 5.0));
+    }
+
+    #[test]
+    fn between_two_points_changes_are_even() {
+        let mut course = Course::default();
+        assert_eq!(course.at(1.0), None);
+        course.observe(10.0, 100, 0.0);
+        course.observe(20.0, 200, 100.0);
+        let keys = [5.0, 15.0, 25.0].map(|time| course.at(time).map(|point| point.keys));
+        assert_eq!(keys, [Some(100.0), Some(150.0), Some(200.0)]);
+        let events = course.before(15.0).map(|point| point.events);
+        assert_eq!(events, Some(0.0));
+    }
+
+    #[test]
+    fn the_number_of_points_is_bounded_and_the_newest_stay() {
+        let mut course = Course::default();
+        for second in 0..10_000_u32 {
+            course.observe(f64::from(second), u64::from(second), 0.0);
+        }
+        assert!(course.0.len() <= POINTS_MAX);
+        assert_eq!(course.at(9_990.0).map(|point| point.keys), Some(9_990.0));
+        let old = course.at(1_000.0).unwrap();
+        assert!((old.keys - 1_000.0).abs() < 1e-6, "{old:?}");
+    }
+}

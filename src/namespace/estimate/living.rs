@@ -1,0 +1,165 @@
+//! The keys of all namespaces of a database that does not hold still. Pure.
+
+use super::drift::{Frame, Position, Prediction, Track, Visit, predict};
+use super::{
+    Estimate, Group, Known, Sample, Tally, UNSEEN_TIMES, apportion, around, float, rounded,
+    wilson_of,
+};
+use crate::namespace::course::Point;
+use crate::namespace::window::{Counted, Visits, Window};
+
+/// Whole parts of a key that are told apart when keys are divided.
+const PARTS_OF_A_KEY: f64 = 256.0;
+
+/// The predictions of all namespaces may miss the number of keys by this many standard errors
+/// before they are not believed.
+const MISSED_AT_MOST: f64 = 2.0;
+
+/// The keys of each namespace; empty where nothing has changed since the walk began, so that what
+/// was counted is as good as new.
+pub(super) fn keys(window: &Window, sample: Sample, tallies: &[(Group, &Tally)]) -> Vec<Known> {
+    let Some(now) = window.course().last() else {
+        return Vec::new();
+    };
+    if sample.population == 0 || sample.seen == 0 || window.is_still() {
+        return Vec::new();
+    }
+    let now = Point {
+        keys: float(sample.population),
+        ..now
+    };
+    let visits: Vec<Visits> = window.visits(now.time).collect();
+    let shown: Vec<Group> = tallies.iter().map(|(group, _)| *group).collect();
+    let each = tallies.iter().map(|(group, tally)| {
+        let frame = Frame {
+            keys: now.keys,
+            segments: segments(window),
+            share: (float(tally.keys) + 0.5) / (float(sample.seen) + 1.0),
+        };
+        let tracks: Vec<Track> = visits
+            .iter()
+            .map(|visits| track(window, &now, visits, &|counted| of(counted, *group, &shown)))
+            .collect();
+        (predict(&tracks, frame), tally.keys == 0, frame.share)
+    });
+    let mut each: Vec<(Prediction, bool, f64)> = each.collect();
+    agree(&mut each, now.keys);
+    intervals(&each, sample)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 64")]
+fn segments(window: &Window) -> f64 {
+    window.segments() as f64
+}
+
+/// The keys of a namespace in a segment. What is not shown counts as without a namespace.
+fn of(counted: &Counted, group: Group, shown: &[Group]) -> f64 {
+    let own = counted.keys.get(&group).copied().unwrap_or(0);
+    if group != Group::OTHER {
+        return float(own);
+    }
+    let others = counted.keys.iter();
+    let folded = others.filter(|(group, _)| shown.binary_search(group).is_err());
+    folded.fold(float(own), |sum, (_, keys)| sum + float(*keys))
+}
+
+fn track(window: &Window, now: &Point, visits: &Visits, of: &dyn Fn(&Counted) -> f64) -> Track {
+    let visit = |counted: &Counted, complete: bool| {
+        let then = window.course().at(counted.time).unwrap_or(*now);
+        let all = counted
+            .keys
+            .values()
+            .fold(0.0, |sum, keys| sum + float(*keys));
+        let expected = then.keys / segments(window);
+        let part = if complete {
+            1.0
+        } else {
+            (all / expected.max(1.0)).clamp(0.0, 1.0)
+        };
+        Visit {
+            keys: of(counted),
+            part,
+            at: Position {
+                more: (then.keys - now.keys) / now.keys,
+                pairs: (then.pairs - now.pairs) / now.keys,
+                events: (now.events - then.events).max(0.0),
+            },
+        }
+    };
+    Track {
+        last: visit(&visits.last, visits.complete),
+        before: visits.before.as_ref().map(|before| visit(before, true)),
+    }
+}
+
+/// All predictions have to add up to the keys that there are: each takes its part of what is
+/// missing, in proportion to how uncertain it is.
+fn agree(each: &mut [(Prediction, bool, f64)], keys: f64) {
+    for (prediction, is_unseen, _) in &mut *each {
+        if *is_unseen {
+            prediction.keys = 0.0;
+        }
+    }
+    let seen = |each: &[(Prediction, bool, f64)]| {
+        let seen = each.iter().filter(|(_, is_unseen, _)| !is_unseen);
+        seen.fold((0.0, 0.0), |(keys, variance), (prediction, _, _)| {
+            (keys + prediction.keys, variance + prediction.variance)
+        })
+    };
+    let (sum, variance) = seen(each);
+    let missing = keys - sum;
+    if variance <= 0.0 {
+        return;
+    }
+    let times = missing * missing / (variance * MISSED_AT_MOST * MISSED_AT_MOST);
+    let times = times.max(1.0);
+    for (prediction, is_unseen, _) in each {
+        let own = prediction.variance;
+        prediction.variance *= times;
+        if !*is_unseen {
+            let part = own / variance;
+            prediction.keys = (prediction.keys + part * missing).max(0.0);
+            prediction.variance *= 1.0 - part;
+        }
+    }
+}
+
+fn intervals(each: &[(Prediction, bool, f64)], sample: Sample) -> Vec<Known> {
+    let population = float(sample.population);
+    let parts: Vec<u64> = each
+        .iter()
+        .map(|(prediction, _, _)| rounded(prediction.keys * PARTS_OF_A_KEY))
+        .collect();
+    let keys = apportion(sample.population, &parts);
+    let each = each.iter().zip(keys);
+    each.map(|((prediction, is_unseen, share), keys)| {
+        let value = float(keys);
+        let share = if *is_unseen {
+            *share
+        } else {
+            value / population
+        };
+        let share = share.clamp(0.5 / population.max(1.0), 1.0 - 0.5 / population.max(1.0));
+        let effective = share * (1.0 - share) * population * population / prediction.variance;
+        let effective = effective.clamp(f64::MIN_POSITIVE, f64::MAX);
+        let (lower, upper) = if *is_unseen {
+            (0.0, population * UNSEEN_TIMES / effective)
+        } else {
+            wilson_of(value / population, effective, population)
+        };
+        Known {
+            keys: sound(around(value, lower, upper, population)),
+            survival: prediction.survival,
+            none: false,
+        }
+    })
+    .collect()
+}
+
+/// Rounds the error up to whole keys: half a key is no more certain than one.
+fn sound(estimate: Estimate) -> Estimate {
+    Estimate {
+        error: estimate.error.ceil(),
+        ..estimate
+    }
+}
