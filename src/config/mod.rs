@@ -261,6 +261,7 @@ fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
 
 fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
     let good = match wanted {
+        Wanted::Authorities => crate::tls::authorities(path).map(drop),
         Wanted::Certificates => crate::tls::certificates(path),
         Wanted::Key { certificate } => crate::tls::key(path, certificate),
     };

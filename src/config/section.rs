@@ -18,6 +18,8 @@ pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal>
 /// What a file is wanted for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted<'a> {
+    /// Certificates to trust, in PEM format.
+    Authorities,
     /// Certificates in PEM format.
     Certificates,
     /// The private key of the first certificate in that file.

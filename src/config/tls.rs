@@ -69,7 +69,7 @@ pub(crate) fn is_written(parent: &Section<'_>) -> bool {
 /// Fills up from the defaults, and sees that the files are good. A certificate and its key are
 /// filled up together.
 pub(crate) fn complete(written: Written, defaults: &Tls, context: &mut Context<'_>) -> Option<Tls> {
-    let ca_file = checked(written.ca_file, Wanted::Certificates, context);
+    let ca_file = checked(written.ca_file, Wanted::Authorities, context);
     let identity = identity(written.cert_file, written.key_file, context);
     let defaults = defaults.clone();
     let server_name = written.server_name.ok()?;

@@ -8,18 +8,19 @@ use std::sync::{Arc, LazyLock, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use rustls::AlertDescription as Alert;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use tracing::warn;
 
 use super::dial::Stream;
 use crate::config::Tls;
 use crate::failure::{Failure, Reason};
-use crate::tls::{Stamp, Trust, authorities, client, identity, system_roots};
+use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
 
 /// Settings that nobody dialled with for so long are those of an earlier configuration.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
@@ -113,7 +114,7 @@ fn files(tls: &Tls) -> impl Iterator<Item = &Path> {
 fn read(tls: &Tls) -> Result<ClientConfig, String> {
     let trust = match &tls.ca_file {
         _ if tls.insecure_skip_verify => Trust::Everyone,
-        Some(path) => Trust::Authorities(authorities(path).map_err(|fault| fault.of(path))?),
+        Some(path) => Trust::Authorities(read_authorities(path)?),
         None => Trust::Authorities(system_roots()?),
     };
     let pair = tls.identity.as_ref();
@@ -121,30 +122,140 @@ fn read(tls: &Tls) -> Result<ClientConfig, String> {
     client(trust, pair.transpose()?)
 }
 
-/// What the server has against our certificate, or against there being none. With TLS 1.3 it says
-/// so only after the handshake.
+fn read_authorities(path: &Path) -> Result<Authorities, String> {
+    let authorities = authorities(path).map_err(|fault| fault.of(path))?;
+    if authorities.skipped > 0 {
+        let (file, skipped) = (path.display(), authorities.skipped);
+        warn!(%file, skipped, "skipped certificates that cannot be read");
+    }
+    Ok(authorities)
+}
+
+/// The failure behind an error of TLS. With TLS 1.3 a server refuses our certificate, or that
+/// there is none, only after the handshake.
 pub fn refused(error: &io::Error, tls: &Tls) -> Option<Failure> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    let rustls::Error::AlertReceived(alert) = error else {
-        return Some(Failure::new(Reason::Tls, error));
+    let detail = match advice(error, tls.identity.is_some()) {
+        Some(advice) => format!("{error}: {advice}"),
+        None => error.to_string(),
     };
-    let sentence = match (alert, &tls.identity) {
-        (Alert::CertificateRequired, _) => "the server demands a client certificate",
-        (Alert::HandshakeFailure | Alert::BadCertificate, None) => {
-            "the server refuses the handshake; it may demand a client certificate"
-        }
-        (
-            Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied,
-            Some(_),
-        ) => "the server refuses our client certificate",
-        _ => return Some(Failure::new(Reason::Tls, error)),
-    };
-    let detail = format!("{sentence} ({alert:?}): see tls.cert_file and tls.key_file");
     Some(Failure::new(Reason::Tls, detail))
+}
+
+/// The cipher suites, curves and versions that we offer.
+const OFFERED: &str = "we offer TLS 1.2 and 1.3, ECDHE over X25519, P-256, P-384 and P-521, and \
+                       AES-GCM and ChaCha20-Poly1305";
+
+/// What is likely wrong, and what to do about it.
+fn advice(error: &rustls::Error, shows_certificate: bool) -> Option<String> {
+    let text = match error {
+        rustls::Error::AlertReceived(alert) => return advice_on_alert(*alert, shows_certificate),
+        rustls::Error::PeerIncompatible(_) => {
+            format!("the server has no version, cipher suite or curve in common with us; {OFFERED}")
+        }
+        rustls::Error::InvalidCertificate(error) => advice_on_certificate(error)?.to_owned(),
+        rustls::Error::InvalidMessage(_) => {
+            "the server does not speak TLS at this port; use redis:// if it has none".to_owned()
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn advice_on_certificate(error: &CertificateError) -> Option<&'static str> {
+    let advice = match error {
+        CertificateError::UnknownIssuer => {
+            "name its authority, or the certificate itself, in tls.ca_file"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "set tls.server_name to a name of the certificate"
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "use a key of RSA with 2048 bits or more, ECDSA or Ed25519, signed with SHA-256 or more"
+        }
+        _ => return None,
+    };
+    Some(advice)
+}
+
+fn advice_on_alert(alert: Alert, shows_certificate: bool) -> Option<String> {
+    let of_certificate = "see tls.cert_file and tls.key_file";
+    let text = match alert {
+        Alert::CertificateRequired => {
+            format!("the server demands a client certificate; {of_certificate}")
+        }
+        Alert::ProtocolVersion => {
+            format!("the server has no TLS version in common with us; {OFFERED}")
+        }
+        Alert::HandshakeFailure | Alert::InsufficientSecurity if shows_certificate => {
+            format!("the server has no cipher suite or curve in common with us; {OFFERED}")
+        }
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => format!(
+            "the server has no cipher suite or curve in common with us, or demands a client \
+             certificate; {OFFERED}; {of_certificate}"
+        ),
+        Alert::BadCertificate if !shows_certificate => format!(
+            "the server refuses the handshake; it may demand a client certificate; {of_certificate}"
+        ),
+        Alert::UnrecognisedName => {
+            "the server does not know this name; set tls.server_name".to_owned()
+        }
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+            if shows_certificate =>
+        {
+            format!("the server refuses our client certificate; {of_certificate}")
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::PeerIncompatible;
+
+    fn detail(error: rustls::Error) -> String {
+        let error = io::Error::other(error);
+        refused(&error, &Tls::default()).unwrap().to_string()
+    }
+
+    #[test]
+    fn common_causes_are_named() {
+        let alert = rustls::Error::AlertReceived;
+        let incompatible = PeerIncompatible::ServerDoesNotSupportTls12Or13;
+        for (error, expected) in [
+            (alert(Alert::ProtocolVersion), "no TLS version in common"),
+            (
+                alert(Alert::HandshakeFailure),
+                "no cipher suite or curve in common",
+            ),
+            (
+                alert(Alert::CertificateRequired),
+                "demands a client certificate",
+            ),
+            (
+                incompatible.into(),
+                "no version, cipher suite or curve in common",
+            ),
+            (
+                CertificateError::UnknownIssuer.into(),
+                "UnknownIssuer: name its authority",
+            ),
+            (
+                CertificateError::NotValidForName.into(),
+                "set tls.server_name",
+            ),
+        ] {
+            let detail = detail(error);
+            assert!(detail.contains(expected), "{detail}");
+        }
+    }
 }

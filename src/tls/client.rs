@@ -1,16 +1,20 @@
 //! The configuration of a TLS client: whom it trusts, who it is.
 
-use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls::sign::SingleCertAndKey;
+
+use super::authorities::Authorities;
 use super::pem::Identity;
-use super::provider;
-use super::verifier::Nobody;
+use super::provider::provider;
+use super::verifier::{Everyone, Known};
 
 /// Which servers a client takes for what they say.
 #[derive(Debug)]
 pub enum Trust {
-    /// Those with a certificate that leads to one of these.
-    Authorities(RootCertStore),
+    /// Those with a certificate that leads to one of these, or is one of them.
+    Authorities(Authorities),
     /// All of them.
     Everyone,
 }
@@ -20,10 +24,11 @@ pub enum Trust {
 /// # Errors
 ///
 /// There are none.
-pub fn system_roots() -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
+pub fn system_roots() -> Result<Authorities, String> {
+    let mut roots = Authorities::default();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        roots.add(&certificate);
+    }
     if roots.is_empty() {
         let text =
             "the system has no root certificates; install ca-certificates or set tls.ca_file";
@@ -42,16 +47,17 @@ pub fn client(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, 
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
+    let builder = builder.dangerous();
     let builder = match trust {
-        Trust::Authorities(roots) => builder.with_root_certificates(roots),
-        Trust::Everyone => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Nobody::new(provider)),
+        Trust::Authorities(authorities) => {
+            builder.with_custom_certificate_verifier(Known::new(authorities, &provider)?)
+        }
+        Trust::Everyone => builder.with_custom_certificate_verifier(Everyone::new(provider)),
     };
-    match identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some(Identity { chain, key }) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| error.to_string()),
-    }
+    Ok(match identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity(certified)) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+    })
 }

@@ -6,9 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustls::RootCertStore;
-
 use super::Fault;
+use super::authorities::Authorities;
 use super::pem::{self, Identity};
 
 /// The largest file that is read, in bytes. A system's whole list of roots has a quarter of it.
@@ -47,7 +46,7 @@ impl Stamp {
 /// # Errors
 ///
 /// The file cannot be read, or holds none.
-pub fn authorities(path: &Path) -> Result<RootCertStore, Fault> {
+pub fn authorities(path: &Path) -> Result<Authorities, Fault> {
     pem::authorities(&read(path)?)
 }
 

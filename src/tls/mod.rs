@@ -1,20 +1,22 @@
 //! Certificates and keys in files → configurations of rustls, for both sides. It opens no stream.
 //!
-//! `pem` and `verifier` are pure; `file` reads. Every function takes the crypto provider of
+//! Only `file` and the roots of the system are read; all else is pure. Every function takes the crypto provider of
 //! `provider`, so that nothing depends on one that was installed for the process.
 
+mod authorities;
 mod client;
 mod file;
+mod p521;
 mod pem;
+mod provider;
 mod server;
 mod verifier;
+mod x509;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, ring};
-
+pub use authorities::Authorities;
 pub use client::{Trust, client, system_roots};
 pub use file::{Stamp, authorities, certificates, identity, key};
 pub use pem::Identity;
@@ -46,11 +48,6 @@ impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}; {}", self.what, self.remedy)
     }
-}
-
-/// The one crypto provider.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 #[cfg(test)]

@@ -3,40 +3,56 @@
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, RootCertStore};
 
-use super::{Fault, provider};
+use super::Fault;
+use super::authorities::Authorities;
+use super::provider::provider;
+use super::x509::{Certificate, PublicKey};
 
 /// A certificate with those that lead to its issuer, and its key.
 #[derive(Debug)]
-pub struct Identity {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
-}
+pub struct Identity(pub(super) CertifiedKey);
 
 /// All certificates of a text, at least one.
 pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let found: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(text).collect();
     let found = found.map_err(|error| damaged(&error))?;
     if found.is_empty() {
-        let remedy = "write a certificate in PEM format into it (BEGIN CERTIFICATE)";
-        return Err(Fault::new("holds no certificate", remedy));
+        return Err(without_certificates());
     }
     Ok(found)
 }
 
-/// The certificates of a text as those that are trusted.
-pub(super) fn authorities(text: &[u8]) -> Result<RootCertStore, Fault> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(text)? {
-        roots.add(certificate).map_err(|_| {
-            Fault::new(
-                "holds a certificate that cannot be understood",
-                "write the certificates of authorities into it",
-            )
-        })?;
+/// The certificates of a text as those that are trusted. A bundle may contain some that cannot be
+/// read, as long as there are others.
+pub(super) fn authorities(text: &[u8]) -> Result<Authorities, Fault> {
+    let mut authorities = Authorities::default();
+    let mut first_error = None;
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        match certificate {
+            Ok(certificate) => authorities.add(&certificate),
+            Err(error) => {
+                authorities.skipped += 1;
+                first_error.get_or_insert(error);
+            }
+        }
     }
-    Ok(roots)
+    match first_error {
+        _ if !authorities.is_empty() => Ok(authorities),
+        Some(error) => Err(damaged(&error)),
+        None if authorities.skipped == 0 => Err(without_certificates()),
+        None => Err(Fault::new(
+            "holds a certificate that cannot be understood",
+            "write the certificates of authorities into it",
+        )),
+    }
+}
+
+fn without_certificates() -> Fault {
+    Fault::new(
+        "holds no certificate",
+        "write a certificate in PEM format into it (BEGIN CERTIFICATE)",
+    )
 }
 
 /// The first key of a text.
@@ -61,22 +77,34 @@ fn is_encrypted(text: &[u8]) -> bool {
     has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
-/// Sees that the key is that of the first certificate.
+/// Checks that the key is that of the first certificate.
 pub(super) fn identity(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Identity, Fault> {
-    match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider()) {
-        Ok(_) => Ok(Identity { chain, key }),
-        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(Fault::new(
+    let key = provider().key_provider.load_private_key(key);
+    let key = key.map_err(|error| unusable(&error.to_string()))?;
+    // rustls compares only with certificates of version 3.
+    let certificate = chain.first().and_then(|der| Certificate::read(der));
+    let certificate = certificate.ok_or_else(|| unusable("the certificate is not X.509"))?;
+    let public = key.public_key();
+    let is_other = public.is_some_and(|public| {
+        PublicKey::read(&public).is_some_and(|public| public.bits != certificate.key.bits)
+    });
+    if is_other {
+        return Err(Fault::new(
             "is not the key of the certificate",
             "name the two files that were made together, the server's own certificate first",
-        )),
-        Err(error) => Err(Fault::new(
-            format!("cannot be used with its certificate ({error})"),
-            "use a key of RSA with 2048 bits or more, ECDSA or Ed25519",
-        )),
+        ));
     }
+    Ok(Identity(CertifiedKey::new(chain, key)))
+}
+
+fn unusable(why: &str) -> Fault {
+    Fault::new(
+        format!("cannot be used with its certificate ({why})"),
+        "use a key of RSA with 2048 bits or more, ECDSA or Ed25519",
+    )
 }
 
 /// The error can hold pieces of the file.

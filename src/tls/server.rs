@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
+use super::authorities::Authorities;
 use super::pem::Identity;
-use super::provider;
+use super::provider::provider;
 
 /// The oldest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +31,7 @@ const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
 /// The certificates cannot be used.
 pub fn server(
     identity: Identity,
-    client_authorities: Option<RootCertStore>,
+    client_authorities: Option<Authorities>,
     oldest: Version,
 ) -> Result<ServerConfig, String> {
     let versions = match oldest {
@@ -42,16 +44,14 @@ pub fn server(
         .map_err(|error| error.to_string())?;
     let builder = match client_authorities {
         None => builder.with_no_client_auth(),
-        Some(roots) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Some(authorities) => {
+            let roots = Arc::new(authorities.roots);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
         }
     };
-    let Identity { chain, key } = identity;
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| error.to_string())?;
+    let Identity(certified) = identity;
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     // Clients that offer HTTP/2 first learn that there is none.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

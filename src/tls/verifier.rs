@@ -1,25 +1,194 @@
-//! The verifier of a client that was told to trust everyone. Pure.
+//! The verifiers of a client: whether it takes a server's certificate. Pure.
 //!
-//! It still sees that the server holds the key of the certificate that it shows.
+//! webpki verifies chains of certificates of version 3. OpenSSL and Go accept more, and so do
+//! these: certificates that are trusted themselves, and certificates of version 1.
 
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::client::verify_server_name;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::{
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
+};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Asks nobody who the server is.
+use super::authorities::Authorities;
+use super::x509::{Certificate, PublicKey};
+
+/// Takes certificates that lead to one of the authorities, or are one of them.
 #[derive(Debug)]
-pub(super) struct Nobody(Arc<CryptoProvider>);
+pub(super) struct Known {
+    authorities: Authorities,
+    chains: Arc<WebPkiServerVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
 
-impl Nobody {
+impl Known {
+    /// # Errors
+    ///
+    /// There is no authority.
+    pub(super) fn new(
+        authorities: Authorities,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<Self>, String> {
+        let roots = Arc::new(authorities.roots.clone());
+        let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
+        Ok(Arc::new(Self {
+            authorities,
+            chains: chains.build().map_err(|error| error.to_string())?,
+            algorithms: provider.signature_verification_algorithms,
+        }))
+    }
+
+    /// A certificate of version 1 has no extensions, so the issuer must be an authority itself.
+    fn verify_issuer(&self, certificate: &Certificate<'_>) -> Result<(), Error> {
+        let anchors = self.authorities.roots.roots.iter();
+        let mut issuers = anchors.filter(|anchor| anchor.subject.as_ref() == certificate.issuer);
+        if issuers.clone().next().is_none() {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
+        if issuers.any(|anchor| is_signed_by(certificate, anchor, self.algorithms.all)) {
+            return Ok(());
+        }
+        Err(CertificateError::BadSignature.into())
+    }
+}
+
+fn is_signed_by(
+    certificate: &Certificate<'_>,
+    anchor: &TrustAnchor<'_>,
+    known: &[&dyn SignatureVerificationAlgorithm],
+) -> bool {
+    PublicKey::of(&anchor.subject_public_key_info).is_some_and(|key| {
+        let mut fitting = known.iter().filter(|algorithm| {
+            algorithm.signature_alg_id().as_ref() == certificate.signature_algorithm
+                && algorithm.public_key_alg_id().as_ref() == key.algorithm
+        });
+        fitting.any(|algorithm| {
+            let (signed, signature) = (certificate.signed, certificate.signature);
+            algorithm
+                .verify_signature(key.bits, signed, signature)
+                .is_ok()
+        })
+    })
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let is_trusted_itself = self.authorities.contains(end_entity);
+        let read = Certificate::read(end_entity);
+        let Some(certificate) = read.filter(|read| is_trusted_itself || read.is_v1) else {
+            let chains = &self.chains;
+            return chains.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        };
+        verify_time(&certificate, now)?;
+        if !is_trusted_itself {
+            self.verify_issuer(&certificate)?;
+        }
+        verify_name(end_entity, &certificate, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+fn verify_time(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Error> {
+    let (from, to) = certificate.validity;
+    if now.as_secs() < from {
+        let not_before = UnixTime::since_unix_epoch(std::time::Duration::from_secs(from));
+        let error = CertificateError::NotValidYetContext {
+            time: now,
+            not_before,
+        };
+        return Err(error.into());
+    }
+    if now.as_secs() > to {
+        let not_after = UnixTime::since_unix_epoch(std::time::Duration::from_secs(to));
+        let error = CertificateError::ExpiredContext {
+            time: now,
+            not_after,
+        };
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Compares with the alternative names or, as OpenSSL does, with the common name if there are
+/// none. A certificate of version 1 cannot have any.
+fn verify_name(
+    der: &CertificateDer<'_>,
+    certificate: &Certificate<'_>,
+    name: &ServerName<'_>,
+) -> Result<(), Error> {
+    if certificate.has_alternative_names {
+        return verify_server_name(&ParsedCertificate::try_from(der)?, name);
+    }
+    let presented: Vec<String> = certificate.common_names().map(ToOwned::to_owned).collect();
+    let wanted = name.to_str();
+    if presented.iter().any(|pattern| is_name(pattern, &wanted)) {
+        return Ok(());
+    }
+    let error = CertificateError::NotValidForNameContext {
+        expected: name.to_owned(),
+        presented,
+    };
+    Err(error.into())
+}
+
+/// Whether a common name, whose first label may be `*`, is this name.
+fn is_name(pattern: &str, name: &str) -> bool {
+    let is_same = pattern.eq_ignore_ascii_case(name);
+    let behind = |text: &str| {
+        text.split_once('.')
+            .map(|(_, rest)| rest.to_ascii_lowercase())
+    };
+    let covers = pattern.starts_with("*.") && pattern.matches('.').count() > 1;
+    is_same || (covers && behind(pattern) == behind(name))
+}
+
+/// Takes every certificate, and checks only that the server holds its key.
+#[derive(Debug)]
+pub(super) struct Everyone(Arc<CryptoProvider>);
+
+impl Everyone {
     pub(super) fn new(provider: Arc<CryptoProvider>) -> Arc<Self> {
         Arc::new(Self(provider))
     }
 }
 
-impl ServerCertVerifier for Nobody {
+impl ServerCertVerifier for Everyone {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -38,7 +207,7 @@ impl ServerCertVerifier for Nobody {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, known)
+        verify_tls12(message, certificate, signed, known)
     }
 
     fn verify_tls13_signature(
@@ -48,10 +217,96 @@ impl ServerCertVerifier for Nobody {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, known)
+        verify_tls13(message, certificate, signed, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn verify_tls12(
+    message: &[u8],
+    der: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    match Certificate::read(der).filter(|certificate| certificate.is_v1) {
+        Some(certificate) => verify_with_key(message, certificate.key, signed, known, usize::MAX),
+        None => verify_tls12_signature(message, der, signed, known),
+    }
+}
+
+fn verify_tls13(
+    message: &[u8],
+    der: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    match Certificate::read(der).filter(|certificate| certificate.is_v1) {
+        // As in webpki, the scheme names the curve, and the first algorithm is the one of it.
+        Some(certificate) if is_of_tls13(signed.scheme) => {
+            verify_with_key(message, certificate.key, signed, known, 1)
+        }
+        Some(_) => Err(CertificateError::BadSignature.into()),
+        None => verify_tls13_signature(message, der, signed, known),
+    }
+}
+
+/// The schemes with SHA-1 or PKCS #1 v1.5 are not of TLS 1.3.
+fn is_of_tls13(scheme: SignatureScheme) -> bool {
+    matches!(
+        scheme,
+        SignatureScheme::ECDSA_NISTP256_SHA256
+            | SignatureScheme::ECDSA_NISTP384_SHA384
+            | SignatureScheme::ECDSA_NISTP521_SHA512
+            | SignatureScheme::RSA_PSS_SHA256
+            | SignatureScheme::RSA_PSS_SHA384
+            | SignatureScheme::RSA_PSS_SHA512
+            | SignatureScheme::ED25519
+    )
+}
+
+/// Verifies a signature of a handshake with the first `most` algorithms of its scheme.
+fn verify_with_key(
+    message: &[u8],
+    key: PublicKey<'_>,
+    signed: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
+    most: usize,
+) -> Result<HandshakeSignatureValid, Error> {
+    let mapped = known.mapping.iter();
+    let of_scheme = mapped.filter(|(scheme, _)| *scheme == signed.scheme);
+    let mut fitting = of_scheme
+        .flat_map(|(_, algorithms)| algorithms.iter().take(most))
+        .filter(|algorithm| algorithm.public_key_alg_id().as_ref() == key.algorithm);
+    let is_valid = fitting.any(|algorithm| {
+        let signature = signed.signature();
+        algorithm
+            .verify_signature(key.bits, message, signature)
+            .is_ok()
+    });
+    if is_valid {
+        return Ok(HandshakeSignatureValid::assertion());
+    }
+    Err(CertificateError::BadSignature.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn a_common_name_may_be_a_wildcard_of_one_label() {
+        assert!(is_name("Redis.Internal", "redis.internal"));
+        assert!(is_name("*.cache.internal", "a.cache.internal"));
+        for (pattern, name) in [
+            ("*.cache.internal", "cache.internal"),
+            ("*.cache.internal", "a.b.cache.internal"),
+            ("*.internal", "redis.internal"),
+            ("*", "redis"),
+        ] {
+            assert!(!is_name(pattern, name), "{pattern} {name}");
+        }
     }
 }

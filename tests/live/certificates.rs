@@ -3,29 +3,15 @@
 use crate::support::{Authority, Exporter, Launch, Page, Pair, RedisServer, port};
 
 /// A server behind TLS, and its TLS port.
-struct Encrypted {
+pub struct Encrypted {
     server: RedisServer,
     port: u16,
 }
 
 /// A server that shows one certificate and trusts this authority's clients.
 fn encrypted(shown: &Pair, authority: &Authority, demands: &str, version: &str) -> Encrypted {
-    let port = port::free();
-    let server = RedisServer::start(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &shown.certificate,
-        "--tls-key-file",
-        &shown.key,
-        "--tls-ca-cert-file",
-        &authority.file,
-        "--tls-auth-clients",
-        demands,
-        "--tls-protocols",
-        version,
-    ]);
-    Encrypted { server, port }
+    let settings = ["--tls-auth-clients", demands, "--tls-protocols", version];
+    Encrypted::start(shown, &authority.file, &settings)
 }
 
 fn any_client(shown: &Pair, authority: &Authority) -> Encrypted {
@@ -33,8 +19,27 @@ fn any_client(shown: &Pair, authority: &Authority) -> Encrypted {
 }
 
 impl Encrypted {
+    /// Starts a server that shows one certificate, trusts clients of one authority, and has these
+    /// settings of TLS.
+    pub fn start(shown: &Pair, authority: &str, settings: &[&str]) -> Self {
+        let port = port::free();
+        let tls_port = port.to_string();
+        let files = [
+            "--tls-port",
+            &tls_port,
+            "--tls-cert-file",
+            &shown.certificate,
+            "--tls-key-file",
+            &shown.key,
+            "--tls-ca-cert-file",
+            authority,
+        ];
+        let server = RedisServer::start(&[&files, settings].concat());
+        Self { server, port }
+    }
+
     /// An exporter with this `tls` section, which knows no roots of the system.
-    fn exporter(&self, tls: &str) -> Exporter {
+    pub fn exporter(&self, tls: &str) -> Exporter {
         Launch::configured(&format!(
             "poll: {{interval: 500ms, timeout: 500ms}}\n\
              targets: [{{url: 'rediss://localhost:{}', tls: {{{tls}}}}}]\n",
@@ -44,7 +49,8 @@ impl Encrypted {
     }
 }
 
-fn fails(exporter: &Exporter, detail: &str) {
+/// Waits for a failure of TLS, and checks what the log says of it.
+pub fn fails(exporter: &Exporter, detail: &str) {
     exporter.until_failed("tls");
     assert!(exporter.log().contains(detail), "{}", exporter.log());
 }

@@ -20,6 +20,7 @@ mod support;
 mod address;
 mod authentication;
 mod cardinality;
+mod certificate_kinds;
 mod certificates;
 mod channels;
 mod clients;

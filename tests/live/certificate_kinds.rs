@@ -1,0 +1,289 @@
+//! Kinds of certificates that OpenSSL and Go accept, made with the command `openssl`.
+
+use std::fs;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::certificates::{Encrypted, fails};
+use crate::support::{Page, Pair};
+
+const P256: &str = "P-256";
+const P521: &str = "P-521";
+
+const NO_CLIENT_CERTIFICATE: &[&str] = &["--tls-auth-clients", "no"];
+
+/// A folder in which certificates are made.
+struct Workshop(TempDir);
+
+impl Workshop {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn pair(&self, name: &str) -> Pair {
+        Pair {
+            certificate: self.path(&format!("{name}.pem")),
+            key: self.path(&format!("{name}.key")),
+        }
+    }
+
+    /// Runs openssl in the folder.
+    fn openssl(&self, arguments: &[&str]) -> String {
+        let command = Command::new("openssl")
+            .args(arguments)
+            .current_dir(self.0.path())
+            .output()
+            .expect("openssl runs; scripts/install-tools openssl installs it");
+        let errors = String::from_utf8_lossy(&command.stderr);
+        assert!(command.status.success(), "openssl {arguments:?}: {errors}");
+        String::from_utf8_lossy(&command.stdout).into_owned()
+    }
+
+    /// Makes a self-signed certificate, which openssl marks as that of an authority.
+    fn self_signed(&self, name: &str, curve: &str) -> Pair {
+        let pair = self.pair(name);
+        let curve = format!("ec_paramgen_curve:{curve}");
+        self.openssl(&[
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "10",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            &curve,
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            &pair.key,
+            "-out",
+            &pair.certificate,
+        ]);
+        pair
+    }
+
+    /// Makes an authority.
+    fn authority(&self, name: &str, curve: &str) -> Pair {
+        let pair = self.pair(name);
+        let curve = format!("ec_paramgen_curve:{curve}");
+        let subject = format!("/CN={name}");
+        self.openssl(&[
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "10",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            &curve,
+            "-subj",
+            &subject,
+            "-keyout",
+            &pair.key,
+            "-out",
+            &pair.certificate,
+        ]);
+        pair
+    }
+
+    /// Lets an authority sign a certificate for localhost with these extensions; without any it
+    /// has version 1.
+    fn signed(&self, authority: &Pair, name: &str, curve: &str, extensions: &str) -> Pair {
+        let pair = self.pair(name);
+        let (request, curve) = (
+            self.path(&format!("{name}.csr")),
+            format!("ec_paramgen_curve:{curve}"),
+        );
+        self.openssl(&[
+            "req",
+            "-new",
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            &curve,
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            &pair.key,
+            "-out",
+            &request,
+        ]);
+        let mut sign = vec![
+            "x509",
+            "-req",
+            "-days",
+            "10",
+            "-in",
+            &request,
+            "-CA",
+            &authority.certificate,
+            "-CAkey",
+            &authority.key,
+            "-CAcreateserial",
+            "-out",
+            &pair.certificate,
+        ];
+        let file = self.path("extensions");
+        if !extensions.is_empty() {
+            fs::write(&file, extensions).unwrap();
+            sign.extend(["-extfile", &file]);
+        }
+        self.openssl(&sign);
+        pair
+    }
+
+    /// The same as version 1, as it comes from a plain `openssl x509 -req`.
+    fn signed_v1(&self, authority: &Pair, name: &str) -> Pair {
+        let pair = self.signed(authority, name, P256, "");
+        let text = self.openssl(&["x509", "-noout", "-text", "-in", &pair.certificate]);
+        assert!(text.contains("Version: 1 "), "{text}");
+        pair
+    }
+}
+
+fn ca(pair: &Pair) -> String {
+    format!("ca_file: {}", pair.certificate)
+}
+
+#[test]
+fn a_certificate_of_version_1_is_accepted() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("authority", P256);
+    let stranger = workshop.authority("stranger", P256);
+    let shown = workshop.signed_v1(&authority, "server");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let settings = [NO_CLIENT_CERTIFICATE, &["--tls-protocols", version]].concat();
+        let tls = Encrypted::start(&shown, &authority.certificate, &settings);
+        for section in [
+            "insecure_skip_verify: true".to_owned(),
+            ca(&authority),
+            ca(&shown),
+        ] {
+            tls.exporter(&section).until("the server", Page::is_up);
+        }
+        fails(&tls.exporter(&ca(&stranger)), "UnknownIssuer");
+        let named = format!("{}, server_name: redis.internal", ca(&authority));
+        fails(&tls.exporter(&named), "tls.server_name");
+    }
+}
+
+#[test]
+fn a_client_certificate_of_version_1_is_shown() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("authority", P256);
+    let shown = workshop.signed(&authority, "server", P256, "subjectAltName=DNS:localhost");
+    let Pair { certificate, key } = workshop.signed_v1(&authority, "client");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let settings = ["--tls-auth-clients", "yes", "--tls-protocols", version];
+        let tls = Encrypted::start(&shown, &authority.certificate, &settings);
+        let section = format!(
+            "{}, cert_file: {certificate}, key_file: {key}",
+            ca(&authority)
+        );
+        tls.exporter(&section).until("the server", Page::is_up);
+    }
+}
+
+#[test]
+fn a_self_signed_certificate_is_trusted_by_itself() {
+    let workshop = Workshop::new();
+    let shown = workshop.self_signed("server", P256);
+    let other = workshop.self_signed("other", P256);
+    let tls = Encrypted::start(&shown, &shown.certificate, NO_CLIENT_CERTIFICATE);
+    tls.exporter(&ca(&shown)).until("the server", Page::is_up);
+    tls.exporter(&ca(&other)).until_failed("tls");
+    let named = format!("{}, server_name: redis.internal", ca(&shown));
+    fails(&tls.exporter(&named), "not valid for name");
+}
+
+#[test]
+fn a_single_certificate_is_a_pin() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("authority", P256);
+    let names = "subjectAltName=DNS:localhost";
+    let shown = workshop.signed(&authority, "server", P256, names);
+    let next = workshop.signed(&authority, "next", P256, names);
+    let tls = Encrypted::start(&shown, &authority.certificate, NO_CLIENT_CERTIFICATE);
+    tls.exporter(&ca(&shown)).until("the server", Page::is_up);
+    fails(&tls.exporter(&ca(&next)), "UnknownIssuer");
+}
+
+#[test]
+fn keys_of_the_curve_p521_are_used_on_both_sides() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("authority", P521);
+    let names = "subjectAltName=DNS:localhost";
+    let shown = workshop.signed(&authority, "server", P521, names);
+    let Pair { certificate, key } = workshop.signed(&authority, "client", P521, names);
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let settings = ["--tls-auth-clients", "yes", "--tls-protocols", version];
+        let tls = Encrypted::start(&shown, &authority.certificate, &settings);
+        let section = format!(
+            "{}, cert_file: {certificate}, key_file: {key}",
+            ca(&authority)
+        );
+        tls.exporter(&section).until("the server", Page::is_up);
+        fails(&tls.exporter(&ca(&authority)), "a client certificate");
+    }
+}
+
+#[test]
+fn one_broken_certificate_in_a_bundle_is_skipped() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("authority", P256);
+    let names = "subjectAltName=DNS:localhost";
+    let shown = workshop.signed(&authority, "server", P256, names);
+    let good = fs::read_to_string(&authority.certificate).unwrap();
+    let of =
+        |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    let bundle = workshop.path("bundle.pem");
+    fs::write(&bundle, of("AAAA") + &of("not base64 !") + &good).unwrap();
+    let tls = Encrypted::start(&shown, &authority.certificate, NO_CLIENT_CERTIFICATE);
+    let exporter = tls.exporter(&format!("ca_file: {bundle}"));
+    exporter.until("the server", Page::is_up);
+    let log = exporter.log();
+    assert!(
+        log.contains("skipped certificates that cannot be read"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_server_without_a_common_cipher_or_version_is_named() {
+    let workshop = Workshop::new();
+    let shown = workshop.self_signed("server", P256);
+    for (settings, expected) in [
+        (
+            [
+                "--tls-protocols",
+                "TLSv1.2",
+                "--tls-ciphers",
+                "ECDHE-ECDSA-AES128-SHA",
+            ],
+            "no cipher suite or curve in common",
+        ),
+        (
+            [
+                "--tls-protocols",
+                "TLSv1.1",
+                "--tls-ciphers",
+                "ALL:@SECLEVEL=0",
+            ],
+            "no TLS version in common",
+        ),
+    ] {
+        let settings = [NO_CLIENT_CERTIFICATE, &settings].concat();
+        let tls = Encrypted::start(&shown, &shown.certificate, &settings);
+        fails(&tls.exporter(&ca(&shown)), expected);
+    }
+}
