@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::clients::groups::{self, ClientTotals};
 use super::clients::list::{self, KnownClients};
-use super::slowlog::SlowCommands;
-use super::{Collector, Question, info, slowlog};
+use super::command_log::Counted;
+use super::commandlog::LargeCommands;
+use super::{Collector, Question, commandlog, info, slowlog};
 use crate::config::CollectorOptions;
 use crate::info::Info;
 use crate::reply::Reply;
@@ -26,7 +28,11 @@ pub struct Remembered {
     /// The start time that was found.
     pub known_start: Option<KnownStart>,
     /// The slow commands that were counted.
-    pub slow_commands: SlowCommands,
+    pub slow_commands: Counted,
+    /// The commands with large requests and replies that were counted.
+    pub large_commands: LargeCommands,
+    /// The totals of groups of clients.
+    pub client_totals: ClientTotals,
     /// The clients that were shown.
     pub known_clients: KnownClients,
 }
@@ -36,10 +42,17 @@ impl Remembered {
     #[must_use]
     pub fn after(answers: &Answers<'_>, read: &[&'static Collector]) -> Self {
         // Groups of clients share the reply, and have no use for the times.
-        let shows_clients = read.iter().any(|one| one.name == list::COLLECTOR.name);
+        let reads = |collector: &Collector| read.iter().any(|one| one.name == collector.name);
+        let shows_clients = reads(&list::COLLECTOR);
         Self {
             known_start: info::instance::known_start(answers),
             slow_commands: slowlog::counted(answers),
+            large_commands: commandlog::counted(answers),
+            client_totals: if reads(&groups::COLLECTOR) {
+                groups::totals(answers)
+            } else {
+                ClientTotals::default()
+            },
             known_clients: if shows_clients {
                 list::known_clients(answers)
             } else {

@@ -17,6 +17,17 @@ pub static LIST: Question = Question {
 /// those that pose as one might.
 const AFTER_TEXT: &[&[u8]] = &[b"laddr", b"fd", b"name", b"age"];
 
+/// Traffic and commands of connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes that the server received.
+    pub received: u64,
+    /// Bytes that the server sent.
+    pub sent: u64,
+    /// Commands.
+    pub commands: u64,
+}
+
 /// One connection, as far as it is used. What the server does not say is absent or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client<'a> {
@@ -46,6 +57,8 @@ pub struct Client<'a> {
     pub memory: Option<u64>,
     /// Memory of the replies that wait for it, in bytes.
     pub output_memory: Option<u64>,
+    /// Traffic and commands since it connected; none if the server does not report them.
+    pub totals: Option<Totals>,
     /// The whole line, for what is seldom asked.
     line: &'a [u8],
 }
@@ -83,9 +96,16 @@ impl<'a> Client<'a> {
             b"idle" => self.idle = number(value),
             b"tot-mem" => self.memory = number(value),
             b"omem" => self.output_memory = number(value),
+            b"tot-net-in" => totals(&mut self.totals).received = number(value).unwrap_or(0),
+            b"tot-net-out" => totals(&mut self.totals).sent = number(value).unwrap_or(0),
+            b"tot-cmds" => totals(&mut self.totals).commands = number(value).unwrap_or(0),
             _ => {}
         }
     }
+}
+
+fn totals(totals: &mut Option<Totals>) -> &mut Totals {
+    totals.get_or_insert_default()
 }
 
 fn number(text: &[u8]) -> Option<u64> {

@@ -1,7 +1,8 @@
-//! COMMANDLOG of Valkey: how many commands are logged as slow or large, and from where on they
-//! are. Never the commands themselves.
+//! COMMANDLOG of Valkey: how many commands are logged as slow or large, from where on they are, and
+//! which commands had large requests and replies. Never arguments. SLOWLOG reports the slow ones.
 
-use super::{Answers, Collector, Question, Server};
+use super::command_log::{Counted, Log};
+use super::{Answers, Collector, FollowUp, Question, Server, float};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -40,6 +41,112 @@ static LARGE_REPLY_LENGTH: Family<0> = entries(
     "large-reply",
     "Entries in the log of commands with a large reply.",
 );
+
+/// One log of large commands: the query for its length, the log itself, and its counters.
+struct Large {
+    length: &'static Question,
+    log: Log,
+    count: Family<1>,
+    bytes: Family<1>,
+    unseen: Family<0>,
+}
+
+static REQUESTS: Large = Large {
+    length: &LARGE_REQUEST,
+    log: Log {
+        query: |count| entries_query(count, "large-request"),
+        newest: |answers| newest(answers, &REQUESTS),
+        counted_before: |remembered| &remembered.large_commands.requests,
+    },
+    count: by_command(
+        "redis_commandlog_large_requests_total",
+        "Commands that entered the log of large requests since the exporter first saw it.",
+    ),
+    bytes: by_command(
+        "redis_commandlog_large_request_bytes_total",
+        "Bytes of these requests.",
+    ),
+    unseen: unseen(
+        "redis_commandlog_large_requests_unseen_total",
+        "Commands that entered the log of large requests and left it before they were read.",
+    ),
+};
+
+static REPLIES: Large = Large {
+    length: &LARGE_REPLY,
+    log: Log {
+        query: |count| entries_query(count, "large-reply"),
+        newest: |answers| newest(answers, &REPLIES),
+        counted_before: |remembered| &remembered.large_commands.replies,
+    },
+    count: by_command(
+        "redis_commandlog_large_replies_total",
+        "Commands that entered the log of large replies since the exporter first saw it.",
+    ),
+    bytes: by_command(
+        "redis_commandlog_large_reply_bytes_total",
+        "Bytes of these replies.",
+    ),
+    unseen: unseen(
+        "redis_commandlog_large_replies_unseen_total",
+        "Commands that entered the log of large replies and left it before they were read.",
+    ),
+};
+
+static LARGE: [&Large; 2] = [&REQUESTS, &REPLIES];
+
+/// The permission for entries of the log.
+pub(super) const ENTRIES_PERMISSION: &str = "+commandlog|get";
+
+fn entries_query(count: &str, kind: &str) -> FollowUp {
+    FollowUp::new(ENTRIES_PERMISSION, ["COMMANDLOG", "GET", count, kind])
+}
+
+/// The newest entry. It is queried only if the log has any.
+fn newest<'a>(answers: &Answers<'a>, large: &Large) -> Option<&'a [Reply]> {
+    if answers.reply(large.length)?.integer()? == 0 {
+        return Some(&[]);
+    }
+    let reply = answers.follow_up(&(large.log.query)("1"))?;
+    reply.refusal().is_none().then(|| reply.items())
+}
+
+const fn by_command(name: &'static str, help: &'static str) -> Family<1> {
+    let source = source("COMMANDLOG GET", "command");
+    Family::counter(name, &["cmd"], source, Unit::One, help)
+}
+
+const fn unseen(name: &'static str, help: &'static str) -> Family<0> {
+    Family::counter(name, &[], source("COMMANDLOG GET", "id"), Unit::One, help)
+}
+
+/// What was counted of the logs of large commands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LargeCommands {
+    requests: Counted,
+    replies: Counted,
+}
+
+/// What the polls before counted, and what this one adds.
+pub(super) fn counted(answers: &Answers<'_>) -> LargeCommands {
+    LargeCommands {
+        requests: REQUESTS.log.counted(answers),
+        replies: REPLIES.log.counted(answers),
+    }
+}
+
+/// Queries the newest entry of each log that has any, and then the new ones.
+fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+    let mut queries = Vec::new();
+    for large in LARGE {
+        let length = answers.reply(large.length).and_then(Reply::integer);
+        if length.is_some_and(|length| length > 0) {
+            queries.push((large.log.query)("1"));
+        }
+        queries.extend(large.log.new_entries(answers));
+    }
+    queries
+}
 
 static LENGTHS: &[(&Question, &Family<0>)] = &[
     (&SLOW, &SLOW_LENGTH),
@@ -98,10 +205,10 @@ const fn parameter(name: &'static str, field: &'static str, help: &'static str) 
 /// Reads the lengths of the three logs and their parameters.
 pub static COLLECTOR: Collector = Collector {
     name: "commandlog",
-    about: "Lengths and limits of the logs of slow and large commands (Valkey since 8.1); never arguments.",
+    about: "Lengths and limits of the logs of slow and large commands, and how often each command was large (Valkey 8.1 and later), never arguments; reading 128 new entries takes 26 µs of Valkey.",
     on_by_default: true,
     questions: &[&SLOW, &LARGE_REQUEST, &LARGE_REPLY, &PARAMETERS],
-    follow_ups: None,
+    follow_ups: Some(follow_ups),
     applies: Server::has_commandlog,
     families,
     read,
@@ -110,7 +217,11 @@ pub static COLLECTOR: Collector = Collector {
 fn families() -> Vec<&'static Descriptor> {
     let lengths = LENGTHS.iter().map(|(_, family)| family.descriptor());
     let numbers = NUMBERS.iter().map(|family| family.descriptor());
-    lengths.chain(numbers).collect()
+    let large = LARGE.iter().flat_map(|large| {
+        let by_command = [&large.count, &large.bytes].map(Family::descriptor);
+        by_command.into_iter().chain([large.unseen.descriptor()])
+    });
+    lengths.chain(numbers).chain(large).collect()
 }
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
@@ -118,6 +229,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         if let Some(length) = answers.reply(question).and_then(Reply::number) {
             snapshot.push(family, [], length);
         }
+    }
+    for large in LARGE {
+        read_large(large, answers, snapshot);
     }
     let Some(parameters) = answers.reply(&PARAMETERS) else {
         return;
@@ -130,10 +244,94 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
 }
 
+fn read_large(large: &'static Large, answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let counted = large.log.counted(answers);
+    if counted.is_known() {
+        snapshot.push(&large.unseen, [], float(counted.unseen));
+    }
+    let shown = &answers.circumstances.options.commands;
+    let by_command = counted.by_command.iter();
+    for (command, (count, bytes)) in by_command.filter(|(command, _)| shown.has(command)) {
+        snapshot.push(&large.count, [command], float(*count));
+        snapshot.push(&large.bytes, [command], float(*bytes));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::{Circumstances, reading};
+    use crate::collector::{Circumstances, Remembered, reading};
+
+    fn entry(id: i64, command: &str, bytes: i64) -> Reply {
+        let words = vec![reading::bytes(command), reading::bytes("secret")];
+        Reply::List(vec![
+            Reply::Integer(id),
+            Reply::Integer(1_795_442_027),
+            Reply::Integer(bytes),
+            Reply::List(words),
+        ])
+    }
+
+    /// What is shown of a poll that finds this log of large replies, newest first, and what it
+    /// leaves to the next one.
+    fn polled(log: &[Reply], remembered: Remembered) -> (Vec<String>, Remembered) {
+        let circumstances = Circumstances {
+            remembered,
+            ..Circumstances::default()
+        };
+        let length = Reply::Integer(i64::try_from(log.len()).unwrap());
+        let info = "cmdstat_mget:calls=1\r\n";
+        let answer = |query: &FollowUp| {
+            let count: usize = std::str::from_utf8(&query.words[2])
+                .unwrap()
+                .parse()
+                .unwrap();
+            Some(Reply::List(log.iter().take(count).cloned().collect()))
+        };
+        let replies = [(&LARGE_REPLY, length.clone())];
+        let shown =
+            reading::of_two_rounds(&COLLECTOR, info, circumstances.clone(), &replies, &answer);
+        let answers = Answers::new(info, &circumstances, vec![(&LARGE_REPLY, &length)]);
+        let (newest, entries) = (entries_query("1", "large-reply"), answer);
+        let newest = (newest.clone(), entries(&newest).unwrap());
+        let answers = answers.with_follow_ups([(&newest.0, &newest.1)]);
+        let new = REPLIES.log.new_entries(&answers);
+        let new = new.map(|query| (query.clone(), entries(&query).unwrap()));
+        let both = [Some(&newest), new.as_ref()].into_iter().flatten();
+        let answers = answers.with_follow_ups(both.map(|(query, reply)| (query, reply)));
+        let remembered = Remembered {
+            large_commands: counted(&answers),
+            ..Remembered::default()
+        };
+        (shown, remembered)
+    }
+
+    #[test]
+    fn large_replies_are_counted_by_command() {
+        let (first, remembered) = polled(&[], Remembered::default());
+        assert!(first.contains(&"redis_commandlog_large_replies_unseen_total{} 0".to_owned()));
+        let log = [entry(1, "mget", 70_000), entry(0, "MGET", 50_000)];
+        let (second, remembered) = polled(&log, remembered);
+        let expected = [
+            "redis_commandlog_large_replies_total{mget} 2",
+            "redis_commandlog_large_replies_unseen_total{} 0",
+            "redis_commandlog_large_reply_bytes_total{mget} 120000",
+            "redis_commandlog_large_reply_length{} 2",
+        ];
+        assert_eq!(second, expected);
+        let log = [entry(2, "hidden", 9), entry(1, "mget", 70_000)];
+        let (third, _) = polled(&log, remembered);
+        assert!(third.contains(&"redis_commandlog_large_replies_total{other} 1".to_owned()));
+        assert!(!third.concat().contains("secret"));
+    }
+
+    #[test]
+    fn an_empty_log_is_not_read() {
+        let circumstances = Circumstances::default();
+        let empty = Reply::Integer(0);
+        let replies = vec![(&LARGE_REPLY, &empty), (&LARGE_REQUEST, &empty)];
+        assert!(follow_ups(&Answers::new("", &circumstances, replies)).is_empty());
+    }
 
     #[test]
     fn lengths_and_parameters_are_shown_as_the_server_says_them() {
@@ -147,6 +345,7 @@ mod tests {
             ),
         ];
         let expected = [
+            "redis_commandlog_large_replies_unseen_total{} 0",
             "redis_commandlog_large_reply_length{} 0",
             "redis_commandlog_reply_larger_than{} -1",
             "redis_commandlog_slow_length{} 3",

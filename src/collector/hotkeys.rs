@@ -16,14 +16,6 @@ pub static HOTKEYS: Question = Question {
 /// The most keys of each list that are shown. A session may be told to keep this many.
 const MOST_KEYS: usize = 64;
 
-static ACTIVE: Family<0> = Family::gauge(
-    "redis_hotkeys_tracking",
-    &[],
-    source("HOTKEYS GET", "tracking-active"),
-    Unit::One,
-    "Whether hot keys are being tracked; absent where there was no session.",
-);
-
 static SAMPLE_RATIO: Family<0> = Family::gauge(
     "redis_hotkeys_sample_ratio",
     &[],
@@ -56,6 +48,28 @@ static ALL_NETWORK: Family<0> = Family::gauge(
     "Network traffic of all commands since the running session began.",
 );
 
+/// A number of the running session.
+const fn of_session(
+    name: &'static str,
+    field: &'static str,
+    unit: Unit,
+    help: &'static str,
+) -> Family<0> {
+    Family::gauge(name, &[], source("HOTKEYS GET", field), unit, help)
+}
+
+#[rustfmt::skip] // One metric, one line.
+static TOTALS: &[Family<0>] = &[
+    of_session("redis_hotkeys_start_timestamp_seconds", "collection-start-time-unix-ms", Unit::Milliseconds, "When the running session began, in seconds since the epoch."),
+    of_session("redis_hotkeys_process_cpu_user_seconds", "total-cpu-time-user-ms", Unit::Milliseconds, "CPU time that the server spent in user mode since the running session began."),
+    of_session("redis_hotkeys_process_cpu_system_seconds", "total-cpu-time-sys-ms", Unit::Milliseconds, "CPU time that the server spent in the kernel since the running session began."),
+    of_session("redis_hotkeys_network_bytes", "total-net-bytes", Unit::Bytes, "Network traffic of all keys that the running session has sampled."),
+    of_session("redis_hotkeys_selected_slots_cpu_seconds", "all-commands-selected-slots-us", Unit::Microseconds, "CPU time of all commands on the slots of the running session; absent if it covers all slots."),
+    of_session("redis_hotkeys_selected_slots_sampled_cpu_seconds", "sampled-commands-selected-slots-us", Unit::Microseconds, "CPU time of the sampled commands on the slots of the running session; absent if it samples all commands."),
+    of_session("redis_hotkeys_selected_slots_network_bytes", "net-bytes-all-commands-selected-slots", Unit::Bytes, "Network traffic of all commands on the slots of the running session; absent if it covers all slots."),
+    of_session("redis_hotkeys_selected_slots_sampled_network_bytes", "net-bytes-sampled-commands-selected-slots", Unit::Bytes, "Network traffic of the sampled commands on the slots of the running session; absent if it samples all commands."),
+];
+
 static CPU: Family<1> = Family::gauge(
     "redis_hotkey_cpu_seconds",
     &["key"],
@@ -79,8 +93,7 @@ static LISTS: &[&Family<1>] = &[&CPU, &NETWORK];
 /// Reads what a running session has found. Off by default, as names of keys can be private.
 pub static COLLECTOR: Collector = Collector {
     name: "hotkeys",
-    about: "The hottest keys by name, while HOTKEYS START is running (Redis 8.6 and later). \
-            Read as the documentation of Redis says; no session was recorded.",
+    about: "The hottest keys by name, and totals of the session, while HOTKEYS START is running (Redis 8.6 and later).",
     on_by_default: false,
     questions: &[&HOTKEYS],
     follow_ups: None,
@@ -92,25 +105,25 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn families() -> Vec<&'static Descriptor> {
-    let plain = [&ACTIVE].into_iter().chain(FIELDS.iter().copied());
     let lists = LISTS.iter().map(|family| family.descriptor());
-    plain.map(Family::descriptor).chain(lists).collect()
+    numbers().map(Family::descriptor).chain(lists).collect()
 }
 
-/// What was found by a session that is over stays at the server until it is reset, so only that it
-/// is over is shown.
+fn numbers() -> impl Iterator<Item = &'static Family<0>> {
+    FIELDS.iter().copied().chain(TOTALS)
+}
+
+/// The server keeps what a session found until it is reset. A session that is over shows nothing;
+/// that it is over is a field of INFO.
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let Some(session) = answers.reply(&HOTKEYS).map(fields) else {
         return;
     };
-    let Some(is_active) = integer(session, &ACTIVE) else {
-        return;
-    };
-    snapshot.push(&ACTIVE, [], is_active);
-    if is_active < 1.0 {
+    let is_active = value_of(session, "tracking-active").and_then(Reply::integer);
+    if is_active != Some(1) {
         return;
     }
-    for family in FIELDS {
+    for family in numbers() {
         if let Some(value) = integer(session, family) {
             snapshot.push(family, [], value);
         }
@@ -138,10 +151,13 @@ fn fields(reply: &Reply) -> &[Reply] {
     }
 }
 
-fn field<'a>(session: &'a [Reply], family: &Descriptor) -> Option<&'a Reply> {
-    let name = family.source.field.as_bytes();
-    let is_it = |pair: &&[Reply]| pair.first().and_then(Reply::bytes) == Some(name);
+fn value_of<'a>(session: &'a [Reply], name: &str) -> Option<&'a Reply> {
+    let is_it = |pair: &&[Reply]| pair.first().and_then(Reply::bytes) == Some(name.as_bytes());
     session.chunks_exact(2).find(is_it)?.get(1)
+}
+
+fn field<'a>(session: &'a [Reply], family: &Descriptor) -> Option<&'a Reply> {
+    value_of(session, family.source.field)
 }
 
 fn integer(session: &[Reply], family: &Family<0>) -> Option<f64> {
@@ -176,7 +192,13 @@ mod tests {
             ("selected-slots", Reply::List(Vec::new())),
             ("all-commands-all-slots-us", Reply::Integer(220)),
             ("net-bytes-all-commands-all-slots", Reply::Integer(200)),
+            (
+                "collection-start-time-unix-ms",
+                Reply::Integer(1_769_420_604_522),
+            ),
             ("collection-duration-ms", Reply::Integer(6408)),
+            ("total-cpu-time-user-ms", Reply::Integer(3)),
+            ("total-cpu-time-sys-ms", Reply::Integer(11)),
             ("by-cpu-time-us", Reply::List(keys)),
         ])
     }
@@ -197,8 +219,10 @@ mod tests {
             "redis_hotkey_cpu_seconds{user:1} 104",
             "redis_hotkeys_commands_cpu_seconds{} 220",
             "redis_hotkeys_commands_network_bytes{} 200",
+            "redis_hotkeys_process_cpu_system_seconds{} 11",
+            "redis_hotkeys_process_cpu_user_seconds{} 3",
             "redis_hotkeys_sample_ratio{} 2",
-            "redis_hotkeys_tracking{} 1",
+            "redis_hotkeys_start_timestamp_seconds{} 1769420604522",
             "redis_hotkeys_tracking_seconds{} 6408",
         ];
         assert_eq!(shown(session(1)), expected);
@@ -206,8 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn of_a_session_that_is_over_only_that_is_shown() {
-        assert_eq!(shown(session(0)), ["redis_hotkeys_tracking{} 0"]);
+    fn a_session_that_is_over_shows_nothing() {
+        assert!(shown(session(0)).is_empty());
     }
 
     #[test]
@@ -223,7 +247,7 @@ mod tests {
             ("tracking-active", Reply::Integer(1)),
             ("by-net-bytes", Reply::List(keys)),
         ]);
-        assert_eq!(shown(long).len(), 1 + MOST_KEYS);
+        assert_eq!(shown(long).len(), MOST_KEYS);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! LATENCY LATEST: the latest and the worst spike of each kind of event. Empty unless the server
 //! has `latency-monitor-threshold` set.
 
-use super::{Answers, Collector, Question, Server};
+use super::{Answers, Collector, Question, Server, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -35,6 +35,25 @@ static MAX: Family<1> = Family::gauge(
     "How long the longest spike of the event took, since the server forgot earlier ones.",
 );
 
+static COUNT: Family<1> = Family::counter(
+    "redis_latency_spikes_total",
+    &["event_name"],
+    source("LATENCY LATEST", "count"),
+    Unit::One,
+    "Spikes of the event since the server forgot earlier ones (Valkey 8.1 and later).",
+);
+
+static SUM: Family<1> = Family::counter(
+    "redis_latency_spikes_duration_seconds_total",
+    &["event_name"],
+    source("LATENCY LATEST", "sum"),
+    Unit::Milliseconds,
+    "Time that these spikes took together.",
+);
+
+/// The numbers of an event, in the order of the reply. The last two are of Valkey.
+static NUMBERS: [&Family<1>; 5] = [&LAST, &DURATION, &MAX, &SUM, &COUNT];
+
 /// Reads the spikes.
 pub static COLLECTOR: Collector = Collector {
     name: "latency",
@@ -43,28 +62,26 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&LATEST],
     follow_ups: None,
     applies: Server::holds_keys,
-    families: || [&LAST, &DURATION, &MAX].map(Family::descriptor).to_vec(),
+    families: || NUMBERS.map(Family::descriptor).to_vec(),
     read,
 };
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     for event in answers.reply(&LATEST).map(Reply::items).unwrap_or_default() {
-        // Name, time, latest and longest in milliseconds; Valkey adds more.
-        let [name, last, duration, max, ..] = event.items() else {
+        let Some((name, numbers)) = event.items().split_first() else {
             continue;
         };
         let Some(name) = name.text() else { continue };
-        for (family, reply) in [(&LAST, last), (&DURATION, duration), (&MAX, max)] {
+        // An event has at least its first three numbers.
+        if numbers.len() < 3 {
+            continue;
+        }
+        for (family, reply) in NUMBERS.into_iter().zip(numbers) {
             if let Some(value) = reply.integer() {
-                snapshot.push(family, [&name], number(value));
+                snapshot.push(family, [&name], signed(value));
             }
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn number(integer: i64) -> f64 {
-    integer as f64
 }
 
 #[cfg(test)]
@@ -96,6 +113,8 @@ mod tests {
             "redis_latency_spike_last{fork} 1795442112",
             "redis_latency_spike_max_seconds{command} 29",
             "redis_latency_spike_max_seconds{fork} 18",
+            "redis_latency_spikes_duration_seconds_total{fork} 35",
+            "redis_latency_spikes_total{fork} 2",
         ];
         assert_eq!(
             reading::of(&COLLECTOR, "", Circumstances::default(), &replies),

@@ -8,6 +8,8 @@ mod answers;
 mod channels;
 mod clients;
 mod cluster;
+mod cluster_nodes;
+mod command_log;
 mod commandlog;
 mod config;
 mod config_values;
@@ -17,6 +19,7 @@ pub mod info;
 mod latency;
 mod latency_histogram;
 mod memory_limit;
+mod memory_stats;
 pub mod rdb_file_size;
 #[cfg(test)]
 mod reading;
@@ -97,8 +100,10 @@ pub static ALL: &[&Collector] = &[
     &info::module_list::COLLECTOR,
     &info::system_memory::COLLECTOR,
     &memory_limit::COLLECTOR,
+    &memory_stats::COLLECTOR,
     &cluster::COLLECTOR,
     &slot_stats::COLLECTOR,
+    &cluster_nodes::COLLECTOR,
     &config::COLLECTOR,
     &slowlog::COLLECTOR,
     &latency::COLLECTOR,
@@ -120,6 +125,7 @@ pub static ALL: &[&Collector] = &[
 /// DBSIZE is not among them: only servers without a Keyspace section are sent it.
 static PERMISSIONS_LATER: &[(&str, &[&str])] = &[
     ("channels", &channels::PERMISSIONS),
+    ("commandlog", &[commandlog::ENTRIES_PERMISSION]),
     ("slot_stats", &["+cluster|slot-stats"]),
 ];
 

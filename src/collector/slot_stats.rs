@@ -1,4 +1,4 @@
-//! CLUSTER SLOT-STATS: the slots of a node with the most keys, CPU time and network traffic. Not
+//! CLUSTER SLOT-STATS: the slots of a node with the most keys, CPU time, network traffic and memory. Not
 //! all slots: a node can have thousands.
 
 use super::signed;
@@ -46,6 +46,14 @@ static SENT: Family<1> = Family::counter(
     "Bytes of commands on the slot that went out, where the node counts them.",
 );
 
+static MEMORY: Family<1> = Family::gauge(
+    "redis_cluster_slot_memory_bytes",
+    &["slot"],
+    source("CLUSTER SLOT-STATS", "memory-bytes"),
+    Unit::Bytes,
+    "Memory of the keys in the slot, where the node counts it (Redis 8.4 and later).",
+);
+
 /// Each with the words of `cluster-slot-stats-enabled` with which the node counts it. Keys are
 /// counted always. Ordering by what is not counted would be an error at every poll.
 static STATISTICS: &[(&Family<1>, &[&str])] = &[
@@ -58,17 +66,19 @@ static STATISTICS: &[(&Family<1>, &[&str])] = &[
 /// Reads the statistics of the top slots.
 pub static COLLECTOR: Collector = Collector {
     name: "slot_stats",
-    about: "The slots of a node with the most keys, CPU time and network traffic.",
+    about: "The slots of a node with the most keys, CPU time, network traffic and memory.",
     on_by_default: false,
     questions: &[&ENABLED],
     follow_ups: Some(follow_ups),
     applies,
-    families: || {
-        let families = STATISTICS.iter();
-        families.map(|(family, _)| family.descriptor()).collect()
-    },
+    families: || rows().map(Family::descriptor).collect(),
     read,
 };
+
+fn rows() -> impl Iterator<Item = &'static Family<1>> {
+    let counted = STATISTICS.iter().map(|(family, _)| *family);
+    counted.chain([&MEMORY])
+}
 
 /// Nodes know CLUSTER SLOT-STATS since Valkey 8.0 and Redis 8.2.
 fn applies(server: &Server) -> bool {
@@ -80,28 +90,42 @@ fn applies(server: &Server) -> bool {
     is_known && server.is_cluster_node()
 }
 
+/// Requests the top slots by each statistic. By memory only once a reply shows that the node counts
+/// it: that cannot be switched on while the node runs, whatever the parameter says.
 fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
     let enabled = answers.parameter(&ENABLED).unwrap_or_default();
     let enabled: Vec<&str> = enabled.split_ascii_whitespace().collect();
-    let top = answers.circumstances.options.slots.top.to_string();
     let counted = STATISTICS
         .iter()
         .filter(|(_, words)| words.is_empty() || enabled.iter().any(|word| words.contains(word)));
-    counted
-        .map(|(family, _)| {
-            let metric = family.descriptor().source.field;
-            let words = [
-                "CLUSTER",
-                "SLOT-STATS",
-                "ORDERBY",
-                metric,
-                "LIMIT",
-                &top,
-                "DESC",
-            ];
-            FollowUp::new("+cluster|slot-stats", words)
-        })
-        .collect()
+    let mut queries: Vec<FollowUp> = counted
+        .map(|(family, _)| top_slots(answers, family))
+        .collect();
+    let replies = queries.iter().filter_map(|query| answers.follow_up(query));
+    let mut slots = replies.flat_map(Reply::items).map(Reply::items);
+    let counts_memory = |slot: &[Reply]| {
+        let statistics = slot.get(1);
+        statistics.is_some_and(|all| all.value_of(MEMORY.descriptor().source.field).is_some())
+    };
+    if slots.any(counts_memory) {
+        queries.push(top_slots(answers, &MEMORY));
+    }
+    queries
+}
+
+fn top_slots(answers: &Answers<'_>, family: &Family<1>) -> FollowUp {
+    let top = answers.circumstances.options.slots.top.to_string();
+    let metric = family.descriptor().source.field;
+    let words = [
+        "CLUSTER",
+        "SLOT-STATS",
+        "ORDERBY",
+        metric,
+        "LIMIT",
+        &top,
+        "DESC",
+    ];
+    FollowUp::new("+cluster|slot-stats", words)
 }
 
 /// Each reply has all statistics of its slots, so what is known of a slot is shown whole.
@@ -125,11 +149,10 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 fn read_slot(slot: &str, statistics: &[Reply], snapshot: &mut Snapshot) {
     for pair in statistics.chunks_exact(2) {
         let [name, value] = pair else { continue };
-        let named = |(family, _): &&(&'static Family<1>, _)| {
+        let named = |family: &&'static Family<1>| {
             name.bytes() == Some(family.descriptor().source.field.as_bytes())
         };
-        let family = STATISTICS.iter().find(named);
-        if let (Some((family, _)), Some(value)) = (family, value.integer()) {
+        if let (Some(family), Some(value)) = (rows().find(named), value.integer()) {
             snapshot.push(family, [slot], signed(value));
         }
     }
@@ -183,6 +206,30 @@ mod tests {
             ];
             assert_eq!(shown, expected);
         }
+    }
+
+    #[test]
+    fn top_slots_by_memory_are_requested_of_nodes_that_count_it() {
+        let parameter = reading::parameter("cluster-slot-stats-enabled", "yes");
+        let circumstances = Circumstances::default();
+        let answers = Answers::new("", &circumstances, vec![(&ENABLED, &parameter)]);
+        let first = follow_ups(&answers);
+        let reply = Reply::List(vec![slot(28, &[("key-count", 7), ("memory-bytes", 900)])]);
+        let answers = answers.with_follow_ups(first.iter().map(|query| (query, &reply)));
+        let second = follow_ups(&answers);
+        assert_eq!(second.len(), first.len() + 1);
+        let words = second.last().unwrap().words.join(&b' ');
+        assert!(
+            String::from_utf8(words)
+                .unwrap()
+                .contains("ORDERBY memory-bytes")
+        );
+        let (_, shown) = answered("yes", &reply);
+        let expected = [
+            "redis_cluster_slot_keys{28} 7",
+            "redis_cluster_slot_memory_bytes{28} 900",
+        ];
+        assert_eq!(shown, expected);
     }
 
     #[test]

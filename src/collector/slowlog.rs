@@ -1,10 +1,7 @@
 //! SLOWLOG: how many slow commands are logged, and the newest of them. Never its arguments.
 
-use super::float;
-use super::signed;
-use std::collections::BTreeMap;
-
-use super::{Answers, Collector, FollowUp, Question, Server};
+use super::command_log::{Counted, Log};
+use super::{Answers, Collector, FollowUp, Question, Server, float, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -68,19 +65,12 @@ static UNSEEN: Family<0> = Family::counter(
     "Commands that entered the log of slow commands and left it again before they were read.",
 );
 
-/// The most new entries that one poll reads. It bounds the reply to about half a megabyte.
-const MOST_NEW_ENTRIES: u64 = 128;
-
-/// Entries that are asked for on top of the new ones: some come between the two questions of a poll,
-/// if only those about what the poll itself asked, and a reply begins with the newest.
-const MARGIN: u64 = 16;
-
-/// What stands for a command that commandstats does not name, as one with a secret name of
-/// `rename-command`.
-const OTHER: &str = "other";
-
-/// The most commands that are told apart. Servers have fewer than this.
-const MOST_COMMANDS: usize = 1024;
+/// The log of slow commands.
+static LOG: Log = Log {
+    query: |count| FollowUp::new("+slowlog|get", ["SLOWLOG", "GET", count]),
+    newest: |answers| answers.reply(&NEWEST).map(Reply::items),
+    counted_before: |remembered| &remembered.slow_commands,
+};
 
 /// Reads the log of slow commands.
 pub static COLLECTOR: Collector = Collector {
@@ -98,153 +88,13 @@ pub static COLLECTOR: Collector = Collector {
     read,
 };
 
-/// What was counted of the log.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SlowCommands {
-    /// The number of the entry that comes next, where the log was seen before.
-    next: Option<u64>,
-    /// Whether the log was seen empty, and nothing before. SLOWLOG RESET keeps the numbers, so that
-    /// of the entry that comes next is not known.
-    was_empty: bool,
-    /// When the log was last seen, in seconds since the epoch.
-    seen_at: f64,
-    /// How often each command entered the log, and how many microseconds it took together.
-    by_command: BTreeMap<String, (u64, u64)>,
-    /// How many entries were gone before they could be read.
-    unseen: u64,
-}
-
-/// One entry of the log, as far as it is used.
-struct Entry {
-    id: u64,
-    microseconds: u64,
-    command: String,
-}
-
-/// Reads id, time, duration in microseconds and words. Later versions of Redis add elements, and
-/// Redis Enterprise puts a text about the complexity before the words, so that the words are the
-/// first array. Only the first of them is read: the others are arguments.
-fn entry(reply: &Reply) -> Option<Entry> {
-    let [id, _, duration, rest @ ..] = reply.items() else {
-        return None;
-    };
-    let mut rest = rest.iter();
-    let words = rest.find(|element| matches!(element, Reply::List(_)))?;
-    Some(Entry {
-        id: u64::try_from(id.integer()?).ok()?,
-        microseconds: u64::try_from(duration.integer()?).ok()?,
-        command: words.items().first()?.text()?.to_ascii_lowercase(),
-    })
-}
-
-/// Asks for the entries that came since the last poll; the first time for all that are there.
 fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    new_entries(answers).into_iter().collect()
+    LOG.new_entries(answers).into_iter().collect()
 }
 
-fn new_entries(answers: &Answers<'_>) -> Option<FollowUp> {
-    let newest = newest(answers).and_then(entry)?;
-    let count = match first_new(answers) {
-        Some(next) if next <= newest.id + 1 => newest.id + 1 - next,
-        _ => newest.id + 1,
-    };
-    let asked = (count + MARGIN).min(MOST_NEW_ENTRIES).to_string();
-    (count > 0).then(|| FollowUp::new("+slowlog|get", ["SLOWLOG", "GET", &asked]))
-}
-
-/// The number of the first entry that was not counted yet; none where the log was never seen.
-/// After a restart the server counts from 0 again.
-fn first_new(answers: &Answers<'_>) -> Option<u64> {
-    let remembered = &answers.circumstances.remembered;
-    let next = remembered.slow_commands.next?;
-    let known = remembered.known_start.as_ref();
-    let is_same_run = known.is_none_or(|known| answers.info.get("run_id") == Some(&known.run_id));
-    if is_same_run {
-        return Some(next);
-    }
-    // Another run is a restart, with a log of its own, or another server behind the same address,
-    // with a log from before.
-    let since = answers.circumstances.polled_at - remembered.slow_commands.seen_at;
-    let uptime = answers.info.number("uptime_in_seconds");
-    let is_restart = uptime.is_none_or(|uptime| uptime <= since + 1.0);
-    is_restart.then_some(0)
-}
-
-/// The log has the words of clients. Only a name that the server itself gives to a command is shown.
-fn named(entry: Entry, answers: &Answers<'_>) -> Entry {
-    let is_known = answers.info.fields().iter().any(|field| {
-        let name = field.name.strip_prefix("cmdstat_").unwrap_or_default();
-        name.split('|').next() == Some(&entry.command)
-    });
-    let command = if is_known {
-        entry.command
-    } else {
-        OTHER.to_owned()
-    };
-    Entry { command, ..entry }
-}
-
-fn newest<'a>(answers: &Answers<'a>) -> Option<&'a Reply> {
-    answers.reply(&NEWEST)?.items().first()
-}
-
-/// What the poll before had counted, and what this one adds.
-pub(super) fn counted(answers: &Answers<'_>) -> SlowCommands {
-    let mut counted = answers.circumstances.remembered.slow_commands.clone();
-    counted.next = first_new(answers);
-    let Some(log) = answers.reply(&NEWEST) else {
-        return counted;
-    };
-    counted.seen_at = answers.circumstances.polled_at;
-    let asked = new_entries(answers);
-    let reply = asked.and_then(|question| answers.follow_up(&question));
-    let entries: Vec<Entry> = reply
-        .map(Reply::items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(entry)
-        .map(|entry| named(entry, answers))
-        .collect();
-    match entries.iter().map(|entry| entry.id).max() {
-        Some(newest) => counted.add(&entries, newest),
-        // An empty log is where counting can begin.
-        None if log.items().is_empty() && counted.next.is_none() => counted.was_empty = true,
-        None => {}
-    }
-    counted
-}
-
-impl SlowCommands {
-    fn add(&mut self, entries: &[Entry], newest: u64) {
-        let first = match self.next {
-            Some(next) if next <= newest + 1 => next,
-            Some(_) => 0,
-            None if self.was_empty => entries.iter().map(|entry| entry.id).min().unwrap_or(0),
-            None => newest + 1,
-        };
-        let mut seen = 0;
-        for entry in entries {
-            let is_new = entry.id >= first;
-            // What was there before the exporter starts at 0, so that its next time is an increase.
-            self.count(entry, is_new);
-            seen += u64::from(is_new);
-        }
-        self.unseen += (newest + 1 - first).saturating_sub(seen);
-        self.next = Some(newest + 1);
-        self.was_empty = false;
-    }
-
-    fn count(&mut self, entry: &Entry, is_new: bool) {
-        if self.by_command.len() >= MOST_COMMANDS && !self.by_command.contains_key(&entry.command) {
-            self.unseen += u64::from(is_new);
-            return;
-        }
-        let (count, microseconds) = self.by_command.entry(entry.command.clone()).or_default();
-        if is_new {
-            *count += 1;
-            *microseconds += entry.microseconds;
-        }
-    }
+/// What the polls before counted, and what this one adds.
+pub(super) fn counted(answers: &Answers<'_>) -> Counted {
+    LOG.counted(answers)
 }
 
 /// An empty log shows neither id nor duration. A 0 would be a lie: 0 is the id of the first entry,
@@ -254,7 +104,8 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         snapshot.push(&ENTRIES, [], signed(length));
     }
     // Id, time, duration in microseconds, words.
-    if let Some([id, _, duration, ..]) = newest(answers).map(Reply::items) {
+    let newest = answers.reply(&NEWEST).and_then(|log| log.items().first());
+    if let Some([id, _, duration, ..]) = newest.map(Reply::items) {
         for (family, reply) in [(&LAST_ID, id), (&LAST_DURATION, duration)] {
             if let Some(value) = reply.integer() {
                 snapshot.push(family, [], signed(value));
@@ -262,7 +113,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         }
     }
     let counted = counted(answers);
-    if counted.next.is_some() || counted.was_empty {
+    if counted.is_known() {
         snapshot.push(&UNSEEN, [], float(counted.unseen));
     }
     let shown = &answers.circumstances.options.commands;
@@ -276,6 +127,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collector::command_log::OTHER;
     use crate::collector::{Circumstances, KnownStart, Remembered, reading};
     use crate::info::Info;
 
@@ -302,7 +154,7 @@ mod tests {
         "cmdstat_auth:calls=1\r\ncmdstat_keys:calls=1\r\ncmdstat_sort:calls=1\r\n";
 
     /// What polls of a server count of its log, newest entry first, that has the entries of each.
-    fn counted_over(polls: &[(&str, Vec<Reply>)]) -> SlowCommands {
+    fn counted_over(polls: &[(&str, Vec<Reply>)]) -> Counted {
         let mut remembered = Remembered::default();
         for (run_id, log) in polls {
             let info = format!("run_id:{run_id}\r\n{COMMANDS}");
@@ -336,7 +188,7 @@ mod tests {
         remembered.slow_commands
     }
 
-    fn of(counted: &SlowCommands, command: &str) -> Option<(u64, u64)> {
+    fn of(counted: &Counted, command: &str) -> Option<(u64, u64)> {
         counted.by_command.get(command).copied()
     }
 
@@ -365,7 +217,7 @@ mod tests {
         let counted = counted_over(&[("a", log)]);
         assert_eq!(of(&counted, "sort"), Some((0, 0)));
         assert_eq!(of(&counted, "keys"), Some((0, 0)));
-        assert_eq!((counted.next, counted.unseen), (Some(9), 0));
+        assert_eq!(counted.unseen, 0);
     }
 
     #[test]
@@ -415,7 +267,7 @@ mod tests {
         let polls = [("a", vec![entry(4, "keys", 5)]), ("b", after)];
         let counted = counted_over(&polls);
         assert_eq!(of(&counted, "keys"), Some((2, 2)));
-        assert_eq!((counted.next, counted.unseen), (Some(6), 4));
+        assert_eq!(counted.unseen, 4);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Those that the example names. The program brings its own list.
-const COLLECTORS: [&str; 35] = [
+const COLLECTORS: [&str; 37] = [
     "info",
     "instance",
     "keyspace",
@@ -28,8 +28,10 @@ const COLLECTORS: [&str; 35] = [
     "modules",
     "system_memory",
     "memory_limit",
+    "memory_stats",
     "cluster",
     "slot_stats",
+    "cluster_nodes",
     "config",
     "slowlog",
     "latency",

@@ -33,6 +33,7 @@ mod log_output;
 mod more_collectors;
 mod namespaces_command;
 mod network;
+mod newer_servers;
 mod no_shift;
 mod outage;
 mod password_files;

@@ -33,7 +33,7 @@ const DOCUMENTS: &[&str] = &[
 const CONNECTION_PERMISSIONS: &[&str] = &["+ping", "+client|setname", "+select"];
 
 /// Permissions that only servers which know the command take: a line with them fails elsewhere.
-const SOME_SERVERS_PERMISSIONS: &[&str] = &["+commandlog|len"];
+const SOME_SERVERS_PERMISSIONS: &[&str] = &["+commandlog|len", "+commandlog|get"];
 
 fn document(name: &str) -> String {
     fs::read_to_string(in_repository(name)).unwrap_or_else(|error| panic!("{name}: {error}"))

@@ -72,6 +72,7 @@ fn answer(server: &Path, question: &Question) -> Option<Reply> {
             Some(Reply::List(newest.into_iter().collect()))
         }
         ["CLUSTER", "INFO"] => recording(server, "clustermode-cluster-info"),
+        ["CLUSTER", "SHARDS"] => recording(server, "clustermode-cluster-shards"),
         words => recording(server, &words.join("-").to_lowercase()),
     }
 }

@@ -1,9 +1,11 @@
 //! CLIENT LIST, counted by declared group, by library, by last command and by user. Never a series
 //! for each connection.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::super::{Answers, Collector, always};
 use super::by_name::{OTHER, most_frequent};
-use super::{Client, LIST, clients, label};
+use super::{Client, LIST, Totals, clients, label};
 use crate::collector::float;
 use crate::config::{ClientGroup, ClientMatch, Pattern};
 use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
@@ -55,6 +57,38 @@ static OUTPUT_MEMORY: Family<1> = Family::gauge(
     Unit::Bytes,
     "Memory of the replies that wait for the clients.",
 );
+
+static RECEIVED: Family<1> = total(
+    "redis_client_group_network_received_bytes_total",
+    "tot-net-in",
+    Unit::Bytes,
+    "Bytes that the server received from the clients of a group since the exporter first saw them.",
+);
+
+static SENT: Family<1> = total(
+    "redis_client_group_network_sent_bytes_total",
+    "tot-net-out",
+    Unit::Bytes,
+    "Bytes that the server sent to the clients of a group since the exporter first saw them.",
+);
+
+static COMMANDS: Family<1> = total(
+    "redis_client_group_commands_total",
+    "tot-cmds",
+    Unit::One,
+    "Commands of the clients of a group since the exporter first saw them.",
+);
+
+/// A total of a group.
+const fn total(
+    name: &'static str,
+    field: &'static str,
+    unit: Unit,
+    help: &'static str,
+) -> Family<1> {
+    let source = source("CLIENT LIST", field);
+    Family::counter(name, &["client_group"], source, unit, help)
+}
 
 static BY_LIBRARY: Family<2> = Family::gauge(
     "redis_clients_by_library",
@@ -117,6 +151,7 @@ pub static COLLECTOR: Collector = Collector {
             .into();
         families.extend([&IN_STATE, &BY_LIBRARY].map(Family::descriptor));
         families.extend([&BY_COMMAND, &BY_USER].map(Family::descriptor));
+        families.extend([&RECEIVED, &SENT, &COMMANDS].map(Family::descriptor));
         families
     },
     read,
@@ -158,6 +193,85 @@ impl Tally {
     }
 }
 
+/// How far the age of a connection, in whole seconds, may be from the time of a poll.
+const TOLERANCE_SECONDS: f64 = 2.0;
+
+/// The most connections whose totals are kept from one poll to the next.
+const CONNECTIONS_MAX: usize = 50_000;
+
+/// Totals of groups over all polls. The server reports totals of connections, which vanish with
+/// them: each poll adds what came since the last one. What a connection does between the last poll
+/// and its end is lost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientTotals {
+    /// When the clients were last seen, in seconds since the epoch.
+    seen_at: Option<f64>,
+    by_connection: HashMap<u64, Totals>,
+    by_group: BTreeMap<String, Totals>,
+}
+
+impl ClientTotals {
+    /// Adds what a connection did since the last poll.
+    fn add(&mut self, group: &str, client: &Client<'_>, before: &Self, polled_at: f64) {
+        let Some(now) = client.totals else { return };
+        if self.by_connection.len() < CONNECTIONS_MAX {
+            self.by_connection.insert(client.id, now);
+        }
+        let age = client.age.map_or(f64::INFINITY, float);
+        let is_new = before
+            .seen_at
+            .is_some_and(|seen_at| age <= polled_at - seen_at + TOLERANCE_SECONDS);
+        let known = before.by_connection.get(&client.id).copied();
+        // Less than before: another server, which gave the number to another connection.
+        let known = known.filter(|known| known.commands <= now.commands);
+        // What an old connection did before it was first seen does not count.
+        let start = known.or(is_new.then(Totals::default)).unwrap_or(now);
+        let sum = self.by_group.entry(group.to_owned()).or_default();
+        let add = |sum: &mut u64, now: u64, start: u64| {
+            *sum = sum.saturating_add(now.saturating_sub(start));
+        };
+        add(&mut sum.received, now.received, start.received);
+        add(&mut sum.sent, now.sent, start.sent);
+        add(&mut sum.commands, now.commands, start.commands);
+    }
+}
+
+/// The totals that the polls before left, and what this one adds.
+pub(in super::super) fn totals(answers: &Answers<'_>) -> ClientTotals {
+    let before = &answers.circumstances.remembered.client_totals;
+    let Some(clients) = clients(answers) else {
+        return before.clone();
+    };
+    let polled_at = answers.circumstances.polled_at;
+    let mut totals = ClientTotals {
+        seen_at: Some(polled_at),
+        by_group: before.by_group.clone(),
+        ..ClientTotals::default()
+    };
+    let groups = &answers.circumstances.options.clients.groups;
+    for client in &clients {
+        let group = groups.iter().find(|group| is_in(group, client));
+        let name = group.map_or(OTHER, |group| &group.name);
+        totals.add(name, client, before, polled_at);
+    }
+    totals
+}
+
+fn push_totals(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let totals = totals(answers);
+    if totals.by_connection.is_empty() && totals.by_group.is_empty() {
+        return;
+    }
+    let groups = &answers.circumstances.options.clients.groups;
+    let names = groups.iter().map(|group| group.name.as_str());
+    for name in names.chain([OTHER]) {
+        let of_group = totals.by_group.get(name).copied().unwrap_or_default();
+        snapshot.push(&RECEIVED, [name], float(of_group.received));
+        snapshot.push(&SENT, [name], float(of_group.sent));
+        snapshot.push(&COMMANDS, [name], float(of_group.commands));
+    }
+}
+
 fn is_in(group: &ClientGroup, client: &Client<'_>) -> bool {
     let ClientMatch {
         name,
@@ -187,6 +301,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         snapshot,
     );
     push_names(&clients, snapshot);
+    push_totals(answers, snapshot);
 }
 
 fn push_groups(groups: &[ClientGroup], clients: &[Client<'_>], snapshot: &mut Snapshot) {
@@ -263,5 +378,64 @@ fn push_by_name<'a>(
     }
     if rest > 0 {
         snapshot.push(family, [OTHER], float(rest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Circumstances, Remembered};
+    use super::*;
+    use crate::reply::Reply;
+
+    /// What a poll at this time leaves that finds these connections: number, age and commands.
+    fn polled(at: f64, before: ClientTotals, connections: &[(u64, u64, u64)]) -> ClientTotals {
+        let line = |(id, age, commands): &(u64, u64, u64)| {
+            let traffic = commands * 10;
+            format!("id={id} age={age} tot-net-in={traffic} tot-net-out=1 tot-cmds={commands}\n")
+        };
+        let text: String = connections.iter().map(line).collect();
+        let reply = Reply::Bytes(text.into_bytes());
+        let circumstances = Circumstances {
+            polled_at: at,
+            remembered: Remembered {
+                client_totals: before,
+                ..Remembered::default()
+            },
+            ..Circumstances::default()
+        };
+        totals(&Answers::new("", &circumstances, vec![(&LIST, &reply)]))
+    }
+
+    fn commands(totals: &ClientTotals) -> u64 {
+        totals.by_group.get(OTHER).map_or(0, |sum| sum.commands)
+    }
+
+    #[test]
+    fn totals_of_connections_add_up_over_polls() {
+        let first = polled(100.0, ClientTotals::default(), &[(1, 900, 50), (2, 5, 7)]);
+        assert_eq!(commands(&first), 0);
+        // The second went away, the third came.
+        let second = polled(110.0, first, &[(1, 910, 60), (3, 4, 5)]);
+        assert_eq!(commands(&second), 15);
+        assert_eq!(second.by_group.get(OTHER).unwrap().received, 150);
+        let third = polled(120.0, second, &[(1, 920, 60)]);
+        assert_eq!(commands(&third), 15);
+    }
+
+    #[test]
+    fn connections_of_another_server_count_from_now_on() {
+        let first = polled(100.0, ClientTotals::default(), &[(1, 900, 50)]);
+        let other = polled(110.0, first, &[(1, 900, 20), (9, 800, 70)]);
+        assert_eq!(commands(&other), 0);
+    }
+
+    #[test]
+    fn a_server_without_totals_has_none() {
+        let reply = Reply::Bytes(b"id=1 age=3 cmd=get\n".to_vec());
+        let circumstances = Circumstances::default();
+        let answers = Answers::new("", &circumstances, vec![(&LIST, &reply)]);
+        let mut snapshot = Snapshot::default();
+        push_totals(&answers, &mut snapshot);
+        assert!(snapshot.is_empty());
     }
 }

@@ -87,4 +87,6 @@ pub(super) static ROWS: &[Family<0>] = &[
     counter("acl_access_denied_channel", One, "redis_acl_access_denied_channel_total", "Commands that were denied because the user may not use the channel."),
     counter("acl_access_denied_db", One, "redis_acl_access_denied_db_total", "Commands that were denied because the user may not use the database."),
     counter("acl_access_denied_tls_cert", One, "redis_acl_access_denied_tls_cert_total", "Authentications by TLS certificate that failed."),
+    gauge("hotkeys-tracking-active", One, "redis_hotkeys_tracking", "Whether a session of HOTKEYS is running; absent if there was none."),
+    gauge("hotkeys-cmd-cpu-time", Milliseconds, "redis_hotkeys_tracking_cpu_seconds", "CPU time that a session of HOTKEYS took for itself."),
 ];

@@ -19,6 +19,17 @@ const fn of_stream(name: &'static str, field: &'static str, help: &'static str) 
     )
 }
 
+/// A row of a stream that only goes up.
+const fn total_of_stream(name: &'static str, field: &'static str, help: &'static str) -> Family<2> {
+    Family::counter(
+        name,
+        &["db", "stream"],
+        source(STREAM, field),
+        Unit::One,
+        help,
+    )
+}
+
 /// A row of a group.
 const fn of_group(name: &'static str, field: &'static str, help: &'static str) -> Family<3> {
     Family::gauge(
@@ -64,6 +75,30 @@ static LAST_GENERATED_ID: Family<2> = of_stream(
     "redis_stream_last_generated_id",
     "last-generated-id",
     "Milliseconds in the largest id that was ever added; 0 where nothing was.",
+);
+
+static PRODUCERS: Family<2> = of_stream(
+    "redis_stream_idempotent_producers",
+    "pids-tracked",
+    "Producers whose entries the stream adds only once (Redis 8.6 and later).",
+);
+
+static IDEMPOTENT_IDS: Family<2> = of_stream(
+    "redis_stream_idempotent_ids",
+    "iids-tracked",
+    "Ids of producers that the stream remembers to tell duplicates.",
+);
+
+static IDEMPOTENT_ADDED: Family<2> = total_of_stream(
+    "redis_stream_idempotent_ids_added_total",
+    "iids-added",
+    "Entries that were added with an id of a producer.",
+);
+
+static DUPLICATES: Family<2> = total_of_stream(
+    "redis_stream_idempotent_duplicates_total",
+    "iids-duplicates",
+    "Entries that were not added because the id of the producer was known.",
 );
 
 /// How many groups there are.
@@ -149,7 +184,7 @@ static CONSUMER_INACTIVE: Family<4> = of_consumer(
 );
 
 /// What XINFO STREAM says.
-pub static OF_STREAM: [&Family<2>; 9] = [
+pub static OF_STREAM: [&Family<2>; 13] = [
     &LENGTH,
     &RADIX_TREE_KEYS,
     &RADIX_TREE_NODES,
@@ -159,6 +194,10 @@ pub static OF_STREAM: [&Family<2>; 9] = [
     &FIRST_ENTRY_ID,
     &LAST_ENTRY_ID,
     &ENTRIES_ADDED,
+    &PRODUCERS,
+    &IDEMPOTENT_IDS,
+    &IDEMPOTENT_ADDED,
+    &DUPLICATES,
 ];
 
 /// What XINFO GROUPS says of each group.

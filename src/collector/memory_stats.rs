@@ -1,0 +1,143 @@
+//! MEMORY STATS: what the tables of each database cost. INFO reports the rest of the reply.
+
+use super::{Answers, Collector, Question, Server};
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::reply::Reply;
+
+/// Queries where the memory goes. Costs about as much as the Memory section of INFO.
+pub static STATS: Question = Question {
+    commands: &[&["MEMORY", "STATS"]],
+    permission: "+memory|stats",
+};
+
+/// The most databases that are read.
+const DATABASES_MAX: usize = 64;
+
+static MAIN: Family<1> = Family::gauge(
+    "redis_db_overhead_main_bytes",
+    &["db"],
+    source("MEMORY STATS", "overhead.hashtable.main"),
+    Unit::Bytes,
+    "Memory of the table that finds the keys of the database.",
+);
+
+static EXPIRES: Family<1> = Family::gauge(
+    "redis_db_overhead_expires_bytes",
+    &["db"],
+    source("MEMORY STATS", "overhead.hashtable.expires"),
+    Unit::Bytes,
+    "Memory of the table that holds the expiry times of the database.",
+);
+
+static LOOKUP_TABLES: Family<0> = Family::gauge(
+    "redis_memory_overhead_lookup_tables_bytes",
+    &[],
+    source("MEMORY STATS", "overhead.db.hashtable.lut"),
+    Unit::Bytes,
+    "Memory of the buckets of all tables of databases.",
+);
+
+static PER_KEY: Family<0> = Family::gauge(
+    "redis_memory_bytes_per_key",
+    &[],
+    source("MEMORY STATS", "keys.bytes-per-key"),
+    Unit::Bytes,
+    "Memory that was allocated since startup, per key.",
+);
+
+static NUMBERS: &[&Family<0>] = &[&LOOKUP_TABLES, &PER_KEY];
+
+static OF_DATABASE: &[&Family<1>] = &[&MAIN, &EXPIRES];
+
+/// Reads the reply.
+pub static COLLECTOR: Collector = Collector {
+    name: "memory_stats",
+    about: "Memory overhead of each database, and memory per key; 4 µs of Redis 7.0 per poll.",
+    on_by_default: false,
+    questions: &[&STATS],
+    follow_ups: None,
+    applies: Server::holds_keys,
+    families,
+    read,
+};
+
+fn families() -> Vec<&'static Descriptor> {
+    let numbers = NUMBERS.iter().map(|family| family.descriptor());
+    let of_database = OF_DATABASE.iter().map(|family| family.descriptor());
+    numbers.chain(of_database).collect()
+}
+
+fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+    let Some(stats) = answers.reply(&STATS) else {
+        return;
+    };
+    for family in NUMBERS {
+        if let Some(value) = bytes(stats, family.descriptor()) {
+            snapshot.push(family, [], value);
+        }
+    }
+    let databases = stats.items().chunks_exact(2).filter_map(|pair| {
+        let [name, overhead] = pair else { return None };
+        let name = name.text()?;
+        let number = name.strip_prefix("db.")?.parse::<u32>().ok()?;
+        Some((format!("db{number}"), overhead))
+    });
+    for (database, overhead) in databases.take(DATABASES_MAX) {
+        for family in OF_DATABASE {
+            if let Some(value) = bytes(overhead, family.descriptor()) {
+                snapshot.push(family, [&database], value);
+            }
+        }
+    }
+}
+
+/// A negative number is one that the server counted wrongly.
+fn bytes(pairs: &Reply, row: &Descriptor) -> Option<f64> {
+    let value = pairs.value_of(row.source.field)?.number()?;
+    (value >= 0.0).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading::bytes as text;
+    use crate::collector::{Circumstances, reading};
+
+    fn pairs(of: Vec<(&str, Reply)>) -> Reply {
+        let pairs = of.into_iter();
+        Reply::List(
+            pairs
+                .flat_map(|(name, value)| [text(name), value])
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn the_overhead_of_each_database_is_shown() {
+        let database = |main, expires| {
+            pairs(vec![
+                ("overhead.hashtable.main", Reply::Integer(main)),
+                ("overhead.hashtable.expires", Reply::Integer(expires)),
+                ("overhead.hashtable.slot-to-keys", Reply::Integer(1)),
+            ])
+        };
+        let stats = pairs(vec![
+            ("db.0", database(212_088, 68_072)),
+            ("db.dict.rehashing.count", Reply::Integer(0)),
+            ("db.3", database(4_824, -1)),
+            ("overhead.db.hashtable.lut", Reply::Integer(98_816)),
+            ("keys.bytes-per-key", Reply::Integer(-90)),
+        ]);
+        let expected = [
+            "redis_db_overhead_expires_bytes{db0} 68072",
+            "redis_db_overhead_main_bytes{db0} 212088",
+            "redis_db_overhead_main_bytes{db3} 4824",
+            "redis_memory_overhead_lookup_tables_bytes{} 98816",
+        ];
+        let replies = [(&STATS, stats)];
+        assert_eq!(
+            reading::of(&COLLECTOR, "", Circumstances::default(), &replies),
+            expected
+        );
+    }
+}
