@@ -101,16 +101,16 @@ The column *seen on* says which recorded servers show the metric: SERVERS, each 
 What no recorded server shows needs another version, another flavour, or a state that was not recorded, as a load that is under way.
 
 The last column is the spelling of `redis_exporter` where that breaks Prometheus's naming.
-While `legacy_names` is on, which is the default, it is shown beside the clean name; where it is marked *instead*, in its place.
+While `legacy_names` is on, which is the default, it is shown next to the clean name. It replaces the clean name where it is marked *instead*: both would cost too many series, or differ only by `_total`, which OpenMetrics and Datadog take for one metric.
 `as replied` means that its values stand in the unit of the reply.
 ";
 
 const SERIES: &str = "
 ## Series per target
 
-How many series the recorded servers have, standalone, with the default settings, without key namespaces. *Own* are those under names that `redis_exporter` does not have: what it leaves out, and clean spellings beside its own.
-It grows with the number of commands that were called: by 4 of `commandstats`, 5 of `latencystats` and 24 of `latency_histogram` for each. `commands: { include, exclude }` says which commands are shown one by one.
-`redis_exporter` writes only those buckets of a histogram that the server lists; here all are there, so that `rate()` finds each.
+How many series the recorded servers have, standalone, with the default settings, without key namespaces. *Own* are those under names that `redis_exporter` does not have: what it leaves out, and clean spellings next to its own. *redis_exporter* is how many it shows of the same server.
+It grows with the number of commands that were called: by 4 of `commandstats`, 5 of `latencystats` and 13 of `latency_histogram` for each. `commands: { include, exclude }` says which commands are shown one by one.
+`redis_exporter` writes only those buckets of a histogram that the server lists. This exporter writes the same ten edges for every command, so that `rate()` finds each: 16, 66, 264, 528, 1056, 2113, 4227, 16908, 135266 and 1073741 microseconds. `series: full` (or `--series=full`) writes all 21, and 24 series per command.
 
 ";
 

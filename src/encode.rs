@@ -1,4 +1,4 @@
-//! Snapshots → exposition text (Prometheus text format 0.0.4), and its gzip. Pure.
+//! Snapshots → exposition text (Prometheus text format 0.0.4, or `OpenMetrics` 1.0), and its gzip. Pure.
 //!
 //! Writes bytes directly: what a scrape costs is decided here. It gives no value a meaning; units
 //! and spellings come from the family.
@@ -10,8 +10,21 @@ use std::iter::Peekable;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
-use crate::metric::Names;
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Snapshot, Summary, Unit, Value};
+use crate::metric::{Names, Series};
+use openmetrics::{Declared, declared, header_name};
+
+pub mod openmetrics;
+
+/// How a page is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The text format of Prometheus, version 0.0.4.
+    #[default]
+    Text,
+    /// `OpenMetrics` 1.0. Its last line is missing until [`openmetrics::end`] adds it.
+    OpenMetrics,
+}
 
 /// A page ready to be served: the text, and the same compressed.
 #[derive(Clone, Debug, Default)]
@@ -50,12 +63,18 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 /// is on.
 pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
 
+/// Writes snapshots as one page in the text format.
+#[must_use]
+pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
+    encode_as(snapshots, names, Format::Text)
+}
+
 /// Writes snapshots as one page: every family once, with the samples of all targets.
 ///
 /// With legacy names, the spellings of `redis_exporter` that break Prometheus's naming stand
-/// beside the clean ones.
+/// beside the clean ones, except those that differ only by `_total`.
 #[must_use]
-pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
+pub fn encode_as(snapshots: &[Labelled<'_>], names: &Names, format: Format) -> Vec<u8> {
     let samples = snapshots
         .iter()
         .flat_map(|(_, snapshot)| snapshot.samples());
@@ -79,7 +98,13 @@ pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
         }
         for spelling in spellings(family, names.legacy) {
             let name = prefixed(spelling.name, names.prefix.as_deref());
-            write_family(&mut text, family, (&spelling, &name), &run);
+            let written = Written {
+                family,
+                spelling: &spelling,
+                name: &name,
+                series: names.series,
+            };
+            written.write(&mut text, &run, format);
         }
     }
     text
@@ -148,41 +173,115 @@ pub fn prefixed<'a>(name: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
     }
 }
 
-fn write_family(
-    text: &mut Vec<u8>,
-    family: &Descriptor,
-    (spelling, name): (&Spelling, &str),
-    run: &[(Option<&str>, Sample<'_>)],
-) {
-    write_header(text, family, spelling.kind, name);
-    for (target, sample) in run {
-        let line = Line {
-            spelling,
-            name,
-            unit: family.unit,
-            target: *target,
-            sample,
-        };
-        match sample.value {
-            Value::Number(number) => line.write(text, "", None, line.scaled(*number)),
-            Value::Histogram(histogram) => write_histogram(text, &line, histogram),
-            Value::Summary(summary) => write_summary(text, &line, summary),
+/// The lines of a sample that have one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The number, the buckets or the quantiles.
+    Body,
+    /// The sum of all observations.
+    Sum,
+    /// The count of all observations.
+    Count,
+}
+
+impl Part {
+    /// The parts of a sample, in order.
+    const fn of(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Counter | Kind::Gauge => &[Self::Body],
+            Kind::Histogram | Kind::Summary => &[Self::Body, Self::Sum, Self::Count],
+        }
+    }
+
+    /// What follows the name of the family.
+    const fn suffix(self, kind: Kind) -> &'static str {
+        match (self, kind) {
+            (Self::Body, Kind::Histogram) => "_bucket",
+            (Self::Body, _) => "",
+            (Self::Sum, _) => "_sum",
+            (Self::Count, _) => "_count",
         }
     }
 }
 
-fn write_header(text: &mut Vec<u8>, family: &Descriptor, kind: Kind, name: &str) {
+/// A family under one of its names.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    family: &'a Descriptor,
+    spelling: &'a Spelling,
+    /// The name with the prefix that is wanted.
+    name: &'a str,
+    series: Series,
+}
+
+impl Written<'_> {
+    fn write(self, text: &mut Vec<u8>, run: &[(Option<&str>, Sample<'_>)], format: Format) {
+        let Spelling { kind, .. } = *self.spelling;
+        let parts = Part::of(kind);
+        let header = match format {
+            Format::Text => Declared::Whole(kind.as_str()),
+            Format::OpenMetrics => declared(self.spelling, run.iter().map(|(_, sample)| sample)),
+        };
+        let is_quoted = format == Format::OpenMetrics;
+        match header {
+            Declared::Whole(word) => {
+                let name = match format {
+                    Format::Text => self.name,
+                    Format::OpenMetrics => header_name(self.name, kind),
+                };
+                write_header(text, self.family, word, name, is_quoted);
+                self.write_parts(text, run, parts);
+            }
+            Declared::ByName => {
+                for part in parts {
+                    let name = format!("{}{}", self.name, part.suffix(kind));
+                    write_header(text, self.family, "unknown", &name, is_quoted);
+                    self.write_parts(text, run, std::slice::from_ref(part));
+                }
+            }
+        }
+    }
+
+    fn write_parts(self, text: &mut Vec<u8>, run: &[(Option<&str>, Sample<'_>)], parts: &[Part]) {
+        for (target, sample) in run {
+            let line = Line {
+                spelling: self.spelling,
+                name: self.name,
+                unit: self.family.unit,
+                target: *target,
+                sample,
+            };
+            for part in parts {
+                match sample.value {
+                    Value::Number(number) => line.write(text, "", None, line.scaled(*number)),
+                    Value::Histogram(histogram) => {
+                        write_histogram(text, &line, histogram, *part, self.series);
+                    }
+                    Value::Summary(summary) => write_summary(text, &line, summary, *part),
+                }
+            }
+        }
+    }
+}
+
+fn write_header(
+    text: &mut Vec<u8>,
+    family: &Descriptor,
+    kind: &str,
+    name: &str,
+    quotes_escaped: bool,
+) {
     for part in ["# HELP ", name, " "] {
         text.extend_from_slice(part.as_bytes());
     }
-    write_escaped(text, family.help, false);
+    write_escaped(text, family.help, quotes_escaped);
     text.extend_from_slice(b" From ");
     text.extend_from_slice(family.source.command.as_bytes());
     if !family.source.field.is_empty() {
         text.push(b' ');
         text.extend_from_slice(family.source.field.as_bytes());
     }
-    for part in [".\n# TYPE ", name, " ", kind.as_str(), "\n"] {
+    for part in [".\n# TYPE ", name, " ", kind, "\n"] {
         text.extend_from_slice(part.as_bytes());
     }
 }
@@ -249,7 +348,24 @@ impl Line<'_> {
     }
 }
 
-fn write_histogram(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram) {
+fn write_histogram(
+    text: &mut Vec<u8>,
+    line: &Line<'_>,
+    histogram: &Histogram,
+    part: Part,
+    series: Series,
+) {
+    match part {
+        Part::Body => write_buckets(text, line, histogram, series),
+        Part::Sum if histogram.sum.is_finite() => {
+            line.write(text, "_sum", None, line.scaled(histogram.sum));
+        }
+        Part::Sum => {}
+        Part::Count => line.write(text, "_count", None, to_float(histogram.count)),
+    }
+}
+
+fn write_buckets(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram, series: Series) {
     let edge_text = |edge: &Edge| {
         if line.spelling.as_replied {
             edge.as_replied
@@ -264,17 +380,22 @@ fn write_histogram(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram) {
         text.extend_from_slice(&start);
         Line::write_end(text, opened, Some(("le", edge)), to_float(count));
     };
-    for (edge, count) in histogram.edges.iter().zip(&histogram.counts) {
+    let buckets = histogram.edges.iter().zip(&histogram.counts);
+    for (edge, count) in buckets.filter(|(edge, _)| series.has(edge)) {
         write_bucket(edge_text(edge), *count);
     }
     write_bucket("+Inf", histogram.count);
-    if histogram.sum.is_finite() {
-        line.write(text, "_sum", None, line.scaled(histogram.sum));
-    }
-    line.write(text, "_count", None, to_float(histogram.count));
 }
 
-fn write_summary(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
+fn write_summary(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary, part: Part) {
+    match part {
+        Part::Body => write_quantiles(text, line, summary),
+        Part::Sum => line.write(text, "_sum", None, line.scaled(summary.sum)),
+        Part::Count => line.write(text, "_count", None, to_float(summary.count)),
+    }
+}
+
+fn write_quantiles(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
     let mut quantile = Vec::new();
     for (percentile, value) in &summary.percentiles {
         quantile.clear();
@@ -289,8 +410,6 @@ fn write_summary(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
         let quantile = String::from_utf8_lossy(&quantile);
         line.write(text, "", Some(("quantile", &quantile)), line.scaled(*value));
     }
-    line.write(text, "_sum", None, line.scaled(summary.sum));
-    line.write(text, "_count", None, to_float(summary.count));
 }
 
 /// A percentile as a share of 1, without the tail that dividing 99.9 by 100 leaves.
@@ -390,20 +509,28 @@ mod tests {
             at: 1,
             as_replied: "1",
             in_base_unit: "1e-06",
+            only_full: true,
         },
         Edge {
             at: 2,
             as_replied: "2",
             in_base_unit: "2e-06",
+            only_full: false,
         },
     ];
+
+    fn written(snapshot: Snapshot, names: &Names, format: Format) -> String {
+        let page = encode_as(&[(None, &snapshot.finish())], names, format);
+        String::from_utf8(page).unwrap()
+    }
 
     fn text(snapshot: Snapshot, legacy: bool) -> String {
         let names = Names {
             legacy,
+            series: Series::Full,
             ..Names::default()
         };
-        String::from_utf8(encode(&[(None, &snapshot.finish())], &names)).unwrap()
+        written(snapshot, &names, Format::Text)
     }
 
     #[test]
@@ -496,6 +623,111 @@ mod tests {
             clean.contains("redis_test_latency_seconds_sum{cmd=\"get\"} 0.0015\n"),
             "{clean}"
         );
+    }
+
+    #[test]
+    fn a_compact_histogram_lacks_the_same_edges_in_every_sample() {
+        let mut snapshot = Snapshot::default();
+        for (command, counts) in [("get", vec![3, 4]), ("set", vec![0, 9])] {
+            let count = 9;
+            let sum = 1.0;
+            let edges = &EDGES;
+            let histogram = Histogram {
+                edges,
+                counts,
+                count,
+                sum,
+            };
+            snapshot.push_histogram(&LATENCY, [command], histogram);
+        }
+        let page = written(snapshot, &Names::default(), Format::Text);
+        let buckets: Vec<_> = page
+            .lines()
+            .filter(|line| line.contains("_bucket"))
+            .collect();
+        assert_eq!(
+            buckets,
+            [
+                "redis_test_latency_usec_bucket{cmd=\"get\",le=\"2\"} 4",
+                "redis_test_latency_usec_bucket{cmd=\"get\",le=\"+Inf\"} 9",
+                "redis_test_latency_usec_bucket{cmd=\"set\",le=\"2\"} 9",
+                "redis_test_latency_usec_bucket{cmd=\"set\",le=\"+Inf\"} 9",
+            ]
+        );
+    }
+
+    #[test]
+    fn openmetrics_differs_from_text_in_headers_alone() {
+        static HITS: Family<0> = Family::counter(
+            "redis_test_hits_total",
+            &[],
+            source("INFO", "hits"),
+            Unit::One,
+            "Hits of \"it\".",
+        );
+        static READS: Family<0> = Family::counter(
+            "redis_test_reads_total",
+            &[],
+            source("INFO", "reads"),
+            Unit::One,
+            "Reads.",
+        )
+        .legacy("redis_test_total_reads", Kind::Counter);
+        let mut snapshot = Snapshot::default();
+        snapshot.push(&KEYS, ["db0"], 1.0);
+        snapshot.push(&HITS, [], 2.0);
+        snapshot.push(&READS, [], 3.0);
+        let summary = Summary {
+            percentiles: vec![(50.0, 1.0)],
+            count: 1,
+            sum: 1.0,
+        };
+        snapshot.push_summary(&QUANTILES, [], summary);
+        for sum in [7.0, f64::NAN] {
+            let histogram = Histogram {
+                edges: &EDGES,
+                counts: vec![1, 2],
+                count: 2,
+                sum,
+            };
+            let mut snapshot = snapshot.clone();
+            snapshot.push_histogram(&LATENCY, ["get"], histogram);
+            let page = |format| written(snapshot.clone(), &Names::default(), format);
+            let (text, open) = (page(Format::Text), page(Format::OpenMetrics));
+            let samples = |page: &str| {
+                let lines = page.lines().filter(|line| !line.starts_with('#'));
+                let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(samples(&text), samples(&open));
+            let types: Vec<_> = open
+                .lines()
+                .filter_map(|line| line.strip_prefix("# TYPE redis_test_"))
+                .collect();
+            let latency: &[_] = if sum.is_nan() {
+                &[
+                    "latency_usec_bucket unknown",
+                    "latency_usec_sum unknown",
+                    "latency_usec_count unknown",
+                ]
+            } else {
+                &["latency_usec histogram"]
+            };
+            let before: &[_] = &["hits counter", "keys gauge"];
+            let after: &[_] = &[
+                "quantiles_usec unknown",
+                "quantiles_usec_sum unknown",
+                "quantiles_usec_count unknown",
+                "reads counter",
+                "total_reads unknown",
+            ];
+            assert_eq!(types, [before, latency, after].concat());
+            assert!(
+                open.contains("# HELP redis_test_hits Hits of \\\"it\\\". From INFO hits.\n"),
+                "{open}"
+            );
+        }
     }
 
     #[test]

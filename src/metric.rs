@@ -100,8 +100,8 @@ pub struct Legacy {
     pub kind: Kind,
     /// Whether values stand in the unit of the reply instead of the base unit.
     pub as_replied: bool,
-    /// Whether it stands in the place of the clean spelling, as both would cost too many series
-    /// or share one name.
+    /// Whether it replaces the clean spelling: both would cost too many series, or differ only by
+    /// `_total`, which OpenMetrics and Datadog take for one metric.
     pub instead: bool,
 }
 
@@ -215,7 +215,8 @@ impl<const LABELS: usize> Family<LABELS> {
         }
     }
 
-    /// Adds `redis_exporter`'s spelling beside the clean one, with values in the base unit.
+    /// Adds `redis_exporter`'s spelling, with values in the base unit. It replaces the clean one if
+    /// the two differ only by `_total`.
     #[must_use]
     pub const fn legacy(self, name: &'static str, kind: Kind) -> Self {
         self.spelled(Legacy {
@@ -226,7 +227,8 @@ impl<const LABELS: usize> Family<LABELS> {
         })
     }
 
-    /// Adds `redis_exporter`'s spelling beside the clean one, with values as in the reply.
+    /// Adds `redis_exporter`'s spelling, with values as in the reply. It replaces the clean one if
+    /// the two differ only by `_total`.
     #[must_use]
     pub const fn legacy_as_replied(self, name: &'static str, kind: Kind) -> Self {
         self.spelled(Legacy {
@@ -263,6 +265,14 @@ impl<const LABELS: usize> Family<LABELS> {
 
     const fn spelled(self, legacy: Legacy) -> Self {
         let Self { descriptor } = self;
+        let same_stem = same(
+            stem(descriptor.name).as_bytes(),
+            stem(legacy.name).as_bytes(),
+        );
+        let legacy = Legacy {
+            instead: legacy.instead || same_stem,
+            ..legacy
+        };
         Self {
             descriptor: Descriptor {
                 legacy: Some(legacy),
@@ -290,6 +300,19 @@ const fn ends_with(text: &str, suffix: &str) -> bool {
             matches!(text.split_at_checked(start), Some((_, tail)) if same(tail, suffix))
         }
         None => false,
+    }
+}
+
+/// A name without `_total`: what OpenMetrics takes for the name of a counter.
+#[must_use]
+pub const fn stem(name: &str) -> &str {
+    const SUFFIX: &str = "_total";
+    if !ends_with(name, SUFFIX) {
+        return name;
+    }
+    match name.split_at_checked(name.len() - SUFFIX.len()) {
+        Some((stem, _)) => stem,
+        None => name,
     }
 }
 
@@ -357,6 +380,8 @@ pub struct Edge {
     pub as_replied: &'static str,
     /// Its text in the base unit.
     pub in_base_unit: &'static str,
+    /// Whether it is written only if all series are wanted.
+    pub only_full: bool,
 }
 
 /// Percentiles with the count and the sum of all observations.
@@ -587,6 +612,26 @@ pub struct Names {
     pub prefix: Option<String>,
     /// Whether the page of all targets has the label `target`.
     pub target_label: bool,
+    /// Which series are served.
+    pub series: Series,
+}
+
+/// Which series are served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Series {
+    /// Those that every server needs: histograms have fewer edges, the same for every sample.
+    #[default]
+    Compact,
+    /// All of them.
+    Full,
+}
+
+impl Series {
+    /// Returns whether an edge is written.
+    #[must_use]
+    pub const fn has(self, edge: &Edge) -> bool {
+        !edge.only_full || matches!(self, Self::Full)
+    }
 }
 
 impl Default for Names {
@@ -595,6 +640,7 @@ impl Default for Names {
             legacy: true,
             prefix: None,
             target_label: true,
+            series: Series::Compact,
         }
     }
 }
@@ -683,6 +729,36 @@ mod tests {
         let kept = seen(&snapshot);
         assert_eq!(kept[0].1[0].len(), LABEL_VALUE_BYTES_MAX);
         assert!(kept[0].1[0].chars().all(|letter| letter == 'é'));
+    }
+
+    #[test]
+    fn a_legacy_name_replaces_one_of_the_same_stem() {
+        static TOTAL: Family<0> = Family::counter(
+            "redis_test_hits_total",
+            &[],
+            source("T", ""),
+            Unit::One,
+            "Hits.",
+        )
+        .legacy("redis_test_hits", Kind::Gauge);
+        static SOCKETS: Family<0> = Family::gauge(
+            "redis_test_sockets",
+            &[],
+            source("T", ""),
+            Unit::One,
+            "Sockets.",
+        )
+        .legacy("redis_test_sockets_total", Kind::Gauge);
+        static OTHER: Family<0> = Family::counter(
+            "redis_test_reads_total",
+            &[],
+            source("T", ""),
+            Unit::One,
+            "Reads.",
+        )
+        .legacy("redis_test_total_reads", Kind::Counter);
+        let replaces = |family: &Family<0>| family.descriptor.legacy.unwrap().instead;
+        assert!(replaces(&TOTAL) && replaces(&SOCKETS) && !replaces(&OTHER));
     }
 
     #[test]

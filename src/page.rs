@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use crate::encode::{Labelled, Page, encode};
+use crate::encode::{Format, Labelled, Page, encode_as, openmetrics};
 use crate::metric::Names;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
@@ -37,7 +37,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Name
         let all_polled = slots.iter().all(|slot| slot.latest().is_some());
         let names = names.borrow().clone();
         if took < LONG {
-            board.set_page(write(&board, &telemetry, &names));
+            write(&board, &telemetry, &names);
         } else {
             write_aside(&board, &telemetry, names).await;
         }
@@ -54,7 +54,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Name
 /// Writes on a thread where nothing waits.
 async fn write_aside(board: &Board, telemetry: &Telemetry, names: Names) {
     let (board, telemetry) = (board.clone(), telemetry.clone());
-    let written = spawn_blocking(move || board.set_page(write(&board, &telemetry, &names)));
+    let written = spawn_blocking(move || write(&board, &telemetry, &names));
     if let Err(broken) = written.await
         && let Ok(panic) = broken.try_into_panic()
     {
@@ -99,7 +99,7 @@ fn labelled<'a>(
 
 /// Writes the page of all targets, and has the pages ready of those that published since the last
 /// time.
-fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
+fn write(board: &Board, telemetry: &Telemetry, names: &Names) {
     let slots = board.slots();
     let mut names = names.clone();
     // While a reload goes on, the list of targets may be older or newer than the names: without
@@ -113,17 +113,22 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
             let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
             let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
             let names = names.clone();
-            seen.slot.set_page(move || {
+            seen.slot.set_page(move |format| {
                 let counted = telemetry.of_target(&name);
                 let mut alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
                 alone.push((None, &counted));
-                Page::new(encode(&alone, &names))
+                finished(encode_as(&alone, &names, format), format)
             });
         }
     }
+    let seen: Arc<[Seen]> = seen.into_iter().flatten().collect();
+    let telemetry = telemetry.clone();
+    board.set_page(move |format| page_of_all(&seen, &telemetry, &names, format));
+}
+
+fn page_of_all(seen: &[Seen], telemetry: &Telemetry, names: &Names, format: Format) -> Page {
     let all: Vec<_> = seen
         .iter()
-        .flatten()
         .flat_map(|seen| {
             labelled(
                 &seen.poll,
@@ -132,8 +137,16 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) -> Page {
             )
         })
         .collect();
-    let mut text = encode(&all, &names);
-    text.extend(encode(&[(None, &telemetry.snapshot())], &names));
-    telemetry.write(&mut text, &names);
+    let mut text = encode_as(&all, names, format);
+    let own = telemetry.snapshot();
+    text.extend(encode_as(&[(None, &own)], names, format));
+    telemetry.write(&mut text, names, format);
+    finished(text, format)
+}
+
+fn finished(mut text: Vec<u8>, format: Format) -> Page {
+    if format == Format::OpenMetrics {
+        openmetrics::end(&mut text);
+    }
     Page::new(text)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 
-use crate::encode::Page;
+use crate::encode::{Format, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
 
@@ -63,6 +63,72 @@ impl Drop for Poller {
 /// A page that is written when it is first read, or before.
 pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 
+/// The same samples in every format.
+#[derive(Debug)]
+pub struct Pages {
+    text: LatePage,
+    openmetrics: LatePage,
+}
+
+impl Pages {
+    /// Pages that `write` writes.
+    fn new(write: impl Fn(Format) -> Page + Clone + Send + 'static) -> Self {
+        let late = |format| {
+            let write = write.clone();
+            LatePage::new(Box::new(move || write(format)))
+        };
+        Self {
+            text: late(Format::Text),
+            openmetrics: late(Format::OpenMetrics),
+        }
+    }
+
+    const fn of(&self, format: Format) -> &LatePage {
+        match format {
+            Format::Text => &self.text,
+            Format::OpenMetrics => &self.openmetrics,
+        }
+    }
+}
+
+/// The formats in which a page was ever read: those are written ahead of scrapes.
+#[derive(Debug, Default)]
+struct Read {
+    text: AtomicBool,
+    openmetrics: AtomicBool,
+}
+
+impl Read {
+    const fn of(&self, format: Format) -> &AtomicBool {
+        match format {
+            Format::Text => &self.text,
+            Format::OpenMetrics => &self.openmetrics,
+        }
+    }
+
+    /// Returns the page in a format, which is written now if it was not before.
+    fn page(&self, pages: &Pages, format: Format) -> Page {
+        self.of(format).store(true, Ordering::Relaxed);
+        Page::clone(pages.of(format))
+    }
+
+    /// Writes what was read before.
+    fn write_ahead(&self, pages: &Pages) {
+        for format in [Format::Text, Format::OpenMetrics] {
+            if self.of(format).load(Ordering::Relaxed) {
+                LazyLock::force(pages.of(format));
+            }
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        let formats = [Format::Text, Format::OpenMetrics].iter();
+        !formats
+            .copied()
+            .any(|format| self.of(format).load(Ordering::Relaxed))
+    }
+}
+
 /// The place where the tasks of one target publish, and where its page stands.
 #[derive(Debug)]
 pub struct Slot {
@@ -72,11 +138,10 @@ pub struct Slot {
     pub address: String,
     latest: watch::Sender<Option<Arc<Publication>>>,
     namespaces: watch::Sender<Option<Arc<Snapshot>>>,
-    page: watch::Sender<Option<Arc<LatePage>>>,
     /// None where no poller was ever announced.
     pulse: watch::Sender<Option<Pulse>>,
-    /// Whether the page was ever read.
-    is_read: AtomicBool,
+    pages: watch::Sender<Option<Arc<Pages>>>,
+    read: Read,
     /// Whether something was published since the page was written.
     is_stale: AtomicBool,
     changed: Arc<Notify>,
@@ -156,20 +221,17 @@ impl Slot {
 
     /// The page of this target alone, without the `target` label; none before the first poll.
     #[must_use]
-    pub fn page(&self) -> Option<Page> {
-        let page = self.page.borrow().clone()?;
-        self.is_read.store(true, Ordering::Relaxed);
-        Some(Page::clone(&page))
+    pub fn page(&self, format: Format) -> Option<Page> {
+        let pages = self.pages.borrow().clone()?;
+        Some(self.read.page(&pages, format))
     }
 
-    /// Puts a page in the place of the one before. It is written at once where one was ever read:
-    /// many targets are only read on the page of all, and need no second one.
-    pub fn set_page(&self, write: impl FnOnce() -> Page + Send + 'static) {
-        let page: LatePage = LazyLock::new(Box::new(write));
-        if self.is_read.load(Ordering::Relaxed) {
-            LazyLock::force(&page);
-        }
-        self.page.send_replace(Some(Arc::new(page)));
+    /// Replaces the page. It is written at once in the formats in which one was ever read: many
+    /// targets are only read on the page of all, and need no second one.
+    pub fn set_page(&self, write: impl Fn(Format) -> Page + Clone + Send + 'static) {
+        let pages = Pages::new(write);
+        self.read.write_ahead(&pages);
+        self.pages.send_replace(Some(Arc::new(pages)));
     }
 
     /// Whether something was published since this was last asked.
@@ -183,9 +245,10 @@ impl Slot {
 #[derive(Clone, Debug)]
 pub struct Board {
     slots: watch::Sender<Arc<[Arc<Slot>]>>,
-    page: watch::Sender<Page>,
     /// When the page was written.
     written_at: watch::Sender<Instant>,
+    pages: watch::Sender<Option<Arc<Pages>>>,
+    read: Arc<Read>,
     /// The list of targets of which the page has a poll each.
     shown: watch::Sender<Arc<[Arc<Slot>]>>,
     changed: Arc<Notify>,
@@ -197,8 +260,9 @@ impl Default for Board {
         Self {
             shown: watch::Sender::new(Arc::clone(&slots)),
             slots: watch::Sender::new(slots),
-            page: watch::Sender::new(Page::default()),
             written_at: watch::Sender::new(Instant::now()),
+            pages: watch::Sender::new(None),
+            read: Arc::default(),
             changed: Arc::new(Notify::new()),
         }
     }
@@ -213,9 +277,9 @@ impl Board {
             address: address.to_owned(),
             latest: watch::Sender::new(None),
             namespaces: watch::Sender::new(None),
-            page: watch::Sender::new(None),
             pulse: watch::Sender::new(None),
-            is_read: AtomicBool::new(false),
+            pages: watch::Sender::new(None),
+            read: Read::default(),
             is_stale: AtomicBool::new(false),
             changed: Arc::clone(&self.changed),
         })
@@ -283,23 +347,31 @@ impl Board {
         self.shown.send_replace(slots);
     }
 
-    /// The page of all targets.
+    /// The page of all targets; empty before the first.
     #[must_use]
-    pub fn page(&self) -> Page {
-        self.page.borrow().clone()
+    pub fn page(&self, format: Format) -> Page {
+        let pages = self.pages.borrow().clone();
+        let page = pages.map(|pages| self.read.page(&pages, format));
+        page.unwrap_or_default()
     }
 
-    /// Puts a page in the place of the one before.
-    pub fn set_page(&self, page: Page) {
-        self.page.send_replace(page);
+    /// Replaces the page of all targets. It is written at once in the formats in which one was ever
+    /// read, and as text before the first scrape.
+    pub fn set_page(&self, write: impl Fn(Format) -> Page + Clone + Send + 'static) {
+        let pages = Pages::new(write);
+        if self.read.is_none() {
+            LazyLock::force(pages.of(Format::Text));
+        }
+        self.read.write_ahead(&pages);
+        self.pages.send_replace(Some(Arc::new(pages)));
         self.written_at.send_replace(Instant::now());
     }
 
     /// Takes all pages away: none is better than one that stays as it was.
     pub fn clear_pages(&self) {
-        self.page.send_replace(Page::default());
+        self.pages.send_replace(None);
         for slot in self.slots().iter() {
-            slot.page.send_replace(None);
+            slot.pages.send_replace(None);
         }
     }
 
@@ -364,7 +436,7 @@ mod tests {
         let long_ago = now.checked_sub(PAGE_MAX * 2);
         board.written_at.send_replace(long_ago.unwrap());
         assert!(board.health(now).unwrap_err().contains("page"));
-        board.set_page(Page::default());
+        board.set_page(|_| Page::default());
         assert!(board.health(now).is_ok());
     }
 }

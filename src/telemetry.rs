@@ -12,7 +12,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::encode::prefixed;
+use crate::encode::{Format, openmetrics, prefixed};
 use crate::failure::{Cause, Reason};
 use crate::metric::{Descriptor, Family, Names, Snapshot, Source, Summary, Unit, source};
 use crate::output;
@@ -462,7 +462,7 @@ impl Telemetry {
     }
 
     /// Appends everything else as exposition text.
-    pub fn write(&self, text: &mut Vec<u8>, names: &Names) {
+    pub fn write(&self, text: &mut Vec<u8>, names: &Names, format: Format) {
         let mut own = String::new();
         let mut families = self.registry.gather();
         let prefix = names.prefix.as_deref();
@@ -476,6 +476,7 @@ impl Telemetry {
             families.iter_mut().for_each(remove_target_label);
         }
         match TextEncoder::new().encode_utf8(&families, &mut own) {
+            Ok(()) if format == Format::OpenMetrics => openmetrics::append(text, &own),
             Ok(()) => text.extend_from_slice(own.as_bytes()),
             Err(error) => tracing::error!(%error, "the exporter's own metrics were not written"),
         }
@@ -505,7 +506,7 @@ mod tests {
         telemetry.failed("cache", Reason::Timeout);
         let page = |telemetry: &Telemetry| {
             let mut text = Vec::new();
-            telemetry.write(&mut text, &Names::default());
+            telemetry.write(&mut text, &Names::default(), Format::Text);
             String::from_utf8(text).unwrap()
         };
         let text = page(&telemetry);
@@ -560,7 +561,7 @@ mod tests {
         };
         let page = || {
             let mut text = Vec::new();
-            telemetry.write(&mut text, &names);
+            telemetry.write(&mut text, &names, Format::Text);
             String::from_utf8(text).unwrap()
         };
         telemetry.start_target("cache");
@@ -589,7 +590,7 @@ mod tests {
             };
             Telemetry::new(process_metrics)
                 .unwrap()
-                .write(&mut text, &names);
+                .write(&mut text, &names, Format::Text);
             String::from_utf8(text).unwrap()
         };
         assert!(text(true, None).contains("\nredis_exporter_build_info{"));
@@ -607,7 +608,7 @@ mod tests {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
         let mut text = crate::encode::encode(&[(None, &telemetry.snapshot())], &Names::default());
-        telemetry.write(&mut text, &Names::default());
+        telemetry.write(&mut text, &Names::default(), Format::Text);
         let text = String::from_utf8(text).unwrap();
         for family in families() {
             let header = format!("# TYPE {} {}\n", family.name, family.kind.as_str());

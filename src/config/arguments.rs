@@ -13,6 +13,7 @@ use super::problem::Refusal;
 use super::redis_exporter::{Flags, normalised};
 use super::secret::Secret;
 use super::{LogFormat, unit, url};
+use crate::metric::Series;
 
 /// The exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
@@ -106,6 +107,17 @@ pub struct Arguments {
         help = "text or json [env: REDIS_EXPORTER_LOG_FORMAT] [default: text]"
     )]
     pub log_format: Option<LogFormat>,
+
+    /// Which series are served.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHICH",
+        value_parser = unit::series,
+        help = "compact, or full: every edge of every histogram \
+                [env: REDIS_EXPORTER_SERIES] [default: compact]"
+    )]
+    pub series: Option<Series>,
 
     /// The flags of `redis_exporter`, which stand for settings of the file.
     #[command(flatten)]

@@ -59,7 +59,7 @@ pub use target::{CollectorChoice, Password, Target};
 pub use tls::{Identity, Tls};
 pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
-use crate::metric::Names;
+use crate::metric::{Names, Series};
 use document::Node;
 use problem::Refusal;
 use redis_exporter::{Given, Notice, Overlay};
@@ -73,6 +73,7 @@ const KEYS: &[&str] = &[
     "log",
     "legacy_names",
     "target_label",
+    "series",
     "metric_prefix",
     "telemetry_path",
     "scrape_endpoint",
@@ -349,7 +350,7 @@ fn read_config(
     );
     let poll = read_poll(root, arguments, given, context);
     let log = read_log(root, arguments, given, context);
-    let names = read_names(root, context);
+    let names = read_names(root, arguments, context);
     let paths = read_paths(root, context);
     let process_metrics = root.value("process_metrics", unit::switch, context);
     let set_client_name = root.value("set_client_name", unit::switch, context);
@@ -403,18 +404,31 @@ fn read_config(
     })
 }
 
-fn read_names(root: &Section<'_>, context: &mut Context<'_>) -> Option<Names> {
+fn read_names(
+    root: &Section<'_>,
+    arguments: &Arguments,
+    context: &mut Context<'_>,
+) -> Option<Names> {
     let legacy = root.value("legacy_names", unit::switch, context);
     let target_label = root.value("target_label", unit::switch, context);
     let prefix = root.text("metric_prefix", unit::metric_prefix, context);
     let legacy = or_default(legacy, true);
     // As `redis_exporter`, which has no such label, where this takes its place.
     let target_label = or_default(target_label, root.node("targets").is_some());
+    let series = root.value("series", unit::series, context);
+    let series = setting(
+        flag(arguments.series, "--series"),
+        "REDIS_EXPORTER_SERIES",
+        unit::series,
+        series,
+        context,
+    );
     let prefix = prefix.ok()?.map(|placed| placed.value);
     Some(Names {
         legacy: legacy?,
         target_label: target_label?,
         prefix: prefix.filter(|prefix| prefix != "redis"),
+        series: or_default(series, Series::default())?,
     })
 }
 

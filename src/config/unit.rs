@@ -8,6 +8,7 @@ use tracing::Level;
 
 use super::LogFormat;
 use super::problem::Refusal;
+use crate::metric::Series;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
@@ -221,6 +222,15 @@ pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
     }
 }
 
+/// Which series are served.
+pub(crate) fn series(text: &str) -> Result<Series, Refusal> {
+    match text {
+        "compact" => Ok(Series::Compact),
+        "full" => Ok(Series::Full),
+        _ => Err(Refusal::new("is not known", "write compact or full")),
+    }
+}
+
 /// How events are written. `txt` is the spelling of `redis_exporter`.
 pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
     match text {
@@ -362,6 +372,8 @@ mod tests {
         assert_eq!(log_format("txt").unwrap(), LogFormat::Text);
         assert_eq!(log_format("json").unwrap(), LogFormat::Json);
         assert!(log_format("xml").is_err());
+        assert_eq!(series("full").unwrap(), Series::Full);
+        assert!(series("all").is_err());
     }
 
     #[test]

@@ -1,7 +1,45 @@
-//! `Accept-Encoding` → whether the client takes gzip (RFC 9110, section 12.5.3). Pure.
+//! `Accept` → the format of a page, and `Accept-Encoding` → whether the client takes gzip (RFC 9110,
+//! section 12.5). Pure.
 
 use hyper::HeaderMap;
-use hyper::header::ACCEPT_ENCODING;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING};
+
+use crate::encode::Format;
+use crate::encode::openmetrics::MEDIA_TYPE;
+
+/// Returns the format that the client likes best; text if it does not name `OpenMetrics` in a
+/// version that we write.
+pub(super) fn format(headers: &HeaderMap) -> Format {
+    let values = headers.get_all(ACCEPT).iter();
+    let ranges = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let (mut text, mut openmetrics) = (0.0_f32, 0.0_f32);
+    for range in ranges {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let (mut weight, mut is_known) = (1.0_f32, true);
+        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+            match key.trim().to_ascii_lowercase().as_str() {
+                "q" => weight = value.trim().parse().unwrap_or(0.0),
+                "version" => is_known = matches!(value.trim().trim_matches('"'), "1.0.0" | "0.0.1"),
+                _ => {}
+            }
+        }
+        if name.eq_ignore_ascii_case(MEDIA_TYPE) {
+            if is_known {
+                openmetrics = weight.max(openmetrics);
+            }
+        } else if name.eq_ignore_ascii_case("text/plain") {
+            text = weight.max(text);
+        }
+    }
+    if openmetrics > 0.0 && openmetrics >= text {
+        Format::OpenMetrics
+    } else {
+        Format::Text
+    }
+}
 
 /// Whether the client takes gzip. What is not understood counts as not named.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
@@ -30,9 +68,44 @@ fn coding(element: &str) -> (&str, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::accepts_gzip;
+    use super::{accepts_gzip, format};
+    use crate::encode::Format;
     use hyper::HeaderMap;
-    use hyper::header::{ACCEPT_ENCODING, HeaderValue};
+    use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
+
+    fn format_of(accept: &'static str) -> Format {
+        let header = (ACCEPT, HeaderValue::from_static(accept));
+        format(&[header].into_iter().collect())
+    }
+
+    #[test]
+    fn openmetrics_is_served_to_those_who_name_it() {
+        for accept in [
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text; version=0.0.1",
+            "Application/OpenMetrics-Text",
+            "text/plain;q=0.5, application/openmetrics-text;version=\"1.0.0\";escaping=allow-utf-8;q=0.6",
+        ] {
+            assert_eq!(format_of(accept), Format::OpenMetrics, "{accept}");
+        }
+    }
+
+    #[test]
+    fn text_is_served_to_everyone_else() {
+        for accept in [
+            "",
+            "*/*",
+            "text/html,application/xhtml+xml,*/*;q=0.8",
+            "text/plain;version=0.0.4",
+            "text/plain, application/openmetrics-text;q=0.9",
+            "application/openmetrics-text;q=0",
+            "application/openmetrics-text;q=x",
+            "application/openmetrics-text;version=2.0.0",
+        ] {
+            assert_eq!(format_of(accept), Format::Text, "{accept}");
+        }
+        assert_eq!(format(&HeaderMap::new()), Format::Text);
+    }
 
     fn headers(values: &[&'static str]) -> HeaderMap {
         let pairs = values

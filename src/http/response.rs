@@ -9,13 +9,15 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::negotiation::accepts_gzip;
-use crate::encode::Page;
+use crate::encode::{Format, Page};
 
 /// A response whose whole body is at hand.
 pub(super) type Answer = Response<Full<Bytes>>;
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
@@ -28,14 +30,18 @@ const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
 );
 
 /// A page, compressed where the client takes that. Its bytes are shared, not copied.
-pub(super) fn page(page: Page, request: &HeaderMap) -> Answer {
+pub(super) fn page(page: Page, format: Format, request: &HeaderMap) -> Answer {
     // A page that nobody compressed yet is empty there.
     let compressed = accepts_gzip(request) && !page.gzip.is_empty();
     let body = if compressed { page.gzip } else { page.text };
     let mut response = Response::new(Full::new(body));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, EXPOSITION);
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    let content_type = match format {
+        Format::Text => EXPOSITION,
+        Format::OpenMetrics => OPENMETRICS,
+    };
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if compressed {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::access::Admission;
 use super::response::{self, Answer};
-use super::{ReloadRequest, Services, index, target};
+use super::{ReloadRequest, Services, index, negotiation, target};
 use crate::config::Paths;
 use crate::publish::Board;
 
@@ -86,7 +86,8 @@ fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMa
 
 fn metrics(services: &Services, headers: &HeaderMap) -> Answer {
     services.counters.scrapes.inc();
-    response::page(services.board.page(), headers)
+    let format = negotiation::format(headers);
+    response::page(services.board.page(format), format, headers)
 }
 
 fn probe(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {
@@ -107,8 +108,9 @@ fn target_page(services: &Services, query: Option<&str>, headers: &HeaderMap) ->
     let Some(slot) = target::find(&services.board, &wanted) else {
         return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
     };
-    match slot.page() {
-        Some(page) => response::page(page, headers),
+    let format = negotiation::format(headers);
+    match slot.page(format) {
+        Some(page) => response::page(page, format, headers),
         None => response::not_yet(NOT_POLLED),
     }
 }

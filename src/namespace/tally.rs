@@ -48,6 +48,7 @@ const fn edge(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> 
         at,
         as_replied,
         in_base_unit,
+        only_full: false,
     }
 }
 

@@ -35,6 +35,7 @@ mod namespaces_command;
 mod network;
 mod newer_servers;
 mod no_shift;
+mod openmetrics;
 mod outage;
 mod password_files;
 mod peer_keys;

@@ -56,7 +56,7 @@ fn words(value: &Value, key: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn rules() -> Vec<Value> {
+pub fn rules() -> Vec<Value> {
     let file = yaml("alerts/redis.rules.yml");
     let rules: Vec<Value> = list(&file, "groups")
         .iter()
@@ -66,7 +66,7 @@ fn rules() -> Vec<Value> {
     rules
 }
 
-fn expression(rule: &Value) -> String {
+pub fn expression(rule: &Value) -> String {
     let expression = word(rule, "expr").expect("every rule has an expression");
     expression.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -81,7 +81,7 @@ const UNITS: &[&str] = &[
 /// What adds servers up, besides `by (…)` without them.
 const OVER_SERVERS: &[&str] = &["sum(", "max(", "min(", "count(", "avg(", "quantile("];
 
-fn dashboards() -> BTreeMap<String, Value> {
+pub fn dashboards() -> BTreeMap<String, Value> {
     let folder = fs::read_dir(in_repository("grafana")).expect("there are dashboards");
     folder
         .map(|entry| entry.expect("an entry can be read").path())
@@ -127,7 +127,7 @@ fn panels(dashboard: &Value, rows: bool) -> Vec<&Value> {
 }
 
 /// Every expression, each with where it stands.
-fn expressions(dashboards: &BTreeMap<String, Value>) -> Vec<(String, &str)> {
+pub fn expressions(dashboards: &BTreeMap<String, Value>) -> Vec<(String, &str)> {
     let mut found = Vec::new();
     for (name, dashboard) in dashboards {
         for panel in panels(dashboard, false) {

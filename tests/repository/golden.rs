@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use crate::support;
+use crate::{openmetrics, support};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use redis_namespace_exporter::config::{
     ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Pattern,
 };
 use redis_namespace_exporter::connection::decode;
-use redis_namespace_exporter::encode::encode;
+use redis_namespace_exporter::encode::{self, Format, encode_as};
 use redis_namespace_exporter::info::Info;
-use redis_namespace_exporter::metric::{Names, Snapshot};
+use redis_namespace_exporter::metric::{Names, Series, Snapshot};
 use redis_namespace_exporter::namespace::keys::stream::{Limits, Stream};
 use redis_namespace_exporter::reply::Reply;
 
@@ -40,7 +40,8 @@ pub fn servers() -> Vec<PathBuf> {
     servers
 }
 
-fn recording(server: &Path, name: &str) -> Option<Reply> {
+/// A recorded reply of a server.
+pub fn recording(server: &Path, name: &str) -> Option<Reply> {
     let bytes = fs::read(server.join(format!("{name}.resp"))).ok()?;
     Some(decode(&bytes).expect("a recording is one whole reply"))
 }
@@ -223,7 +224,24 @@ fn page_of(
     for collector in &collectors {
         (collector.read)(&answers, &mut snapshot);
     }
-    let page = encode(&[(None, &snapshot.finish())], &Names::default());
+    written(snapshot)
+}
+
+/// The page of a snapshot as text. The same as `OpenMetrics` must be valid.
+fn written(snapshot: Snapshot) -> String {
+    let snapshot = snapshot.finish();
+    let labelled = [(None, &snapshot)];
+    for (legacy, series) in [(true, Series::Compact), (false, Series::Full)] {
+        let names = Names {
+            legacy,
+            series,
+            ..Names::default()
+        };
+        let mut page = encode_as(&labelled, &names, Format::OpenMetrics);
+        encode::openmetrics::end(&mut page);
+        openmetrics::assert_valid(&String::from_utf8(page).expect("a page is UTF-8"));
+    }
+    let page = encode_as(&labelled, &Names::default(), Format::Text);
     String::from_utf8(page).expect("a page is UTF-8")
 }
 
@@ -304,8 +322,7 @@ fn stream_page(server: &Path) -> String {
     stream.take_consumers(0, &reply("xinfo-consumers"));
     let mut snapshot = Snapshot::default();
     stream.push(&mut snapshot);
-    let page = encode(&[(None, &snapshot.finish())], &Names::default());
-    String::from_utf8(page).expect("a page is UTF-8")
+    written(snapshot)
 }
 
 #[test]

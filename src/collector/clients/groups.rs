@@ -131,6 +131,7 @@ const fn edge(at: u64, text: &'static str) -> Edge {
         at,
         as_replied: text,
         in_base_unit: text,
+        only_full: false,
     }
 }
 

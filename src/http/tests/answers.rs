@@ -1,7 +1,10 @@
 //! What each route answers.
 
-use super::{Server, ask, exchange, get, page, parse, publish, short_limits, start, start_at};
+use super::{
+    Server, always, ask, exchange, get, page, parse, publish, short_limits, start, start_at,
+};
 use crate::config::{Paths, Web};
+use crate::encode::Format;
 use crate::http::Gate;
 use crate::http::connections::Limits;
 use tokio::io::AsyncWriteExt;
@@ -13,8 +16,41 @@ async fn with_targets() -> Server {
     publish(&cache, page("up 1\n", "zipped"));
     let new = server.board.slot("new", "redis://new.example:6379");
     server.board.list(vec![cache, new]);
-    server.board.set_page(page("all 1\n", "all zipped"));
+    server.board.set_page(always(page("all 1\n", "all zipped")));
     server
+}
+
+#[tokio::test]
+async fn a_scraper_gets_the_format_that_it_names() {
+    let server = with_targets().await;
+    let written = |format| {
+        page(
+            if format == Format::Text {
+                "text\n"
+            } else {
+                "open\n"
+            },
+            "",
+        )
+    };
+    server.board.set_page(written);
+    let cache = server.board.find("cache").unwrap();
+    cache.set_page(written);
+    for path in ["/metrics", "/probe?target=cache"] {
+        for (accept, body, media_type) in [
+            (
+                "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+                "open\n",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            ("*/*", "text\n", "text/plain; version=0.0.4; charset=utf-8"),
+        ] {
+            let header = format!("Accept: {accept}\r\n");
+            let answer = ask(server.address, "GET", path, &header).await;
+            assert_eq!(answer.text(), body, "{path} {accept}");
+            assert_eq!(answer.header("content-type"), Some(media_type));
+        }
+    }
 }
 
 #[tokio::test]
@@ -26,7 +62,7 @@ async fn metrics_are_the_page_of_all_targets() {
         answer.header("content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
     assert_eq!(answer.header("content-length"), Some("6"));
     assert_eq!(answer.header("content-encoding"), None);
     assert_eq!(server.counters.scrapes.get(), 1);
@@ -44,7 +80,7 @@ async fn a_page_is_compressed_for_who_takes_gzip() {
     .await;
     assert_eq!((answer.status, answer.text()), (200, "all zipped"));
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
-    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
     let refused = ask(
         server.address,
         "GET",
@@ -56,7 +92,7 @@ async fn a_page_is_compressed_for_who_takes_gzip() {
         (refused.text(), refused.header("content-encoding")),
         ("all 1\n", None)
     );
-    server.board.set_page(page("plain only\n", ""));
+    server.board.set_page(always(page("plain only\n", "")));
     let plain = ask(
         server.address,
         "GET",
@@ -352,7 +388,7 @@ async fn the_paths_are_those_of_the_configuration() {
     };
     let gate = Gate::new(&Web::default()).unwrap();
     let server = start_at(Limits::default(), gate, paths).await;
-    server.board.set_page(page("redis_up 1\n", ""));
+    server.board.set_page(always(page("redis_up 1\n", "")));
     assert_eq!(get(server.address, "/m").await.status, 200);
     for path in ["/metrics", "/scrape?target=x", "/probe?target=x"] {
         assert_eq!(get(server.address, path).await.status, 404, "{path}");

@@ -16,7 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    PATIENCE, Server, ask, connect, exchange, get, page, parse, rest, short_limits, start_behind,
+    PATIENCE, Server, always, ask, connect, exchange, get, page, parse, rest, short_limits,
+    start_behind,
 };
 use crate::config::{BasicAuth, Identity, Secret, Web, WebPassword, WebTls};
 use crate::http::Gate;
@@ -64,7 +65,7 @@ fn authorization(credentials: &str) -> String {
 async fn server(limits: Limits, web: &Web) -> (Server, Gate) {
     let gate = Gate::new(web).unwrap();
     let server = start_behind(limits, gate.clone()).await;
-    server.board.set_page(page("all of it", ""));
+    server.board.set_page(always(page("all of it", "")));
     (server, gate)
 }
 
@@ -189,10 +190,10 @@ async fn a_client_that_does_not_read_over_tls_is_ended() {
     let identity = identity(&folder);
     let (server, _) = server(short_limits(), &encrypted(&identity)).await;
     let large = bytes::Bytes::from(vec![b'x'; 32 << 20]);
-    server.board.set_page(crate::encode::Page {
+    server.board.set_page(always(crate::encode::Page {
         text: large,
         gzip: bytes::Bytes::new(),
-    });
+    }));
     let mut stuck = shake(&server, &identity).await;
     stuck
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -19,7 +19,7 @@ use super::connections::Limits;
 use super::deadline::Times;
 use super::{Counters, Gate, ReloadRequest, Services, bind, serve_within};
 use crate::config::{Paths, Web};
-use crate::encode::Page;
+use crate::encode::{Format, Page};
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
 
@@ -96,8 +96,13 @@ fn page(text: &'static str, gzip: &'static str) -> Page {
     }
 }
 
+/// The same page in every format.
+fn always(page: Page) -> impl Fn(Format) -> Page + Clone + Send + 'static {
+    move |_| page.clone()
+}
+
 fn publish(slot: &Slot, page: Page) {
-    slot.set_page(move || page);
+    slot.set_page(always(page));
     slot.publish(Publication {
         snapshot: Snapshot::default(),
         failure: None,

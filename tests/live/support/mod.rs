@@ -10,6 +10,7 @@ pub mod page;
 pub mod peer;
 pub mod port;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod redis;
 pub mod server;

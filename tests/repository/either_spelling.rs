@@ -1,0 +1,81 @@
+//! Metrics that have one of two names, as `legacy_names` has it: a rule or a panel that names one of
+//! them must name the other as well, or it finds nothing under the other setting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use redis_namespace_exporter::catalogue;
+use regex::Regex;
+
+use crate::{alerts, dashboards, promql, support};
+
+/// Every expression of the rules and of the panels, with the queries of a panel in one.
+fn expressions() -> Vec<String> {
+    let dashboards = dashboards::dashboards();
+    let of_alerts = alerts::rules()
+        .into_iter()
+        .map(|rule| alerts::expression(&rule));
+    // A panel may have a query for each of the two, or a second panel the clean name.
+    let mut panels: BTreeMap<String, String> = BTreeMap::new();
+    for (place, expression) in dashboards::expressions(&dashboards) {
+        let panel = place.rsplit_once('/').map_or("", |(panel, _)| panel);
+        let panel = panel.trim_end_matches(" (clean names)").to_owned();
+        let queries = panels.entry(panel).or_default();
+        queries.push_str(expression);
+        queries.push('\n');
+    }
+    of_alerts.chain(panels.into_values()).collect()
+}
+
+/// The name of a family for each name that excludes it.
+fn other_names() -> BTreeMap<String, String> {
+    let mut others = BTreeMap::new();
+    for family in catalogue::families() {
+        let legacy = family.legacy.filter(|legacy| legacy.instead);
+        let Some(legacy) = legacy.filter(|legacy| legacy.name != family.name) else {
+            continue;
+        };
+        for suffix in ["", "_bucket", "_sum", "_count"] {
+            let [clean, legacy] = [family.name, legacy.name].map(|name| format!("{name}{suffix}"));
+            others.insert(clean.clone(), legacy.clone());
+            others.insert(legacy, clean);
+        }
+    }
+    others
+}
+
+#[test]
+fn expressions_work_with_and_without_legacy_names() {
+    let others = other_names();
+    let mut found = 0;
+    for expression in expressions() {
+        let named = promql::names(&expression).selectors.into_iter();
+        let named: BTreeSet<String> = named.map(|(metric, _)| metric).collect();
+        for other in named.iter().filter_map(|name| others.get(name)) {
+            assert!(named.contains(other), "{other} is missing in {expression}");
+            found += 1;
+        }
+    }
+    assert!(found > 10, "only {found} names");
+}
+
+#[test]
+fn edges_that_expressions_name_are_written_by_default() {
+    let page = support::in_repository("tests/golden/redis-7.0.15/standalone.prom");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let edge = Regex::new(r#"[{,]le="([^"]+)""#).expect("the pattern is right");
+    let mut found = BTreeSet::new();
+    for expression in expressions() {
+        for captures in edge.captures_iter(&expression) {
+            let edge = captures.get(1).expect("there is one group").as_str();
+            // Clean names have seconds.
+            let microseconds = edge.replace("0.00", "");
+            assert!(
+                page.contains(&format!(",le=\"{microseconds}\"}}")),
+                "{edge}"
+            );
+            found.insert(edge.to_owned());
+        }
+    }
+    assert!(found.contains("1056"), "{found:?}");
+}
