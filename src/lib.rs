@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod encode;
 pub mod failure;
 pub mod fleet;
+pub mod footprint;
 pub mod glob;
 pub mod http;
 pub mod info;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::collector::{Collector, Question};
 use crate::config::{Config, Target};
 use crate::failure::{Failure, Reason};
-use crate::namespace::sweep;
+use crate::namespace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Denial, Session, circumstances, collectors};
 use crate::reply::Refusal;
 
@@ -117,14 +117,14 @@ fn write_collectors(
     Ok(all_work)
 }
 
-/// Says whether the walk over the keyspace works, where it is on.
+/// Writes whether the sweep works, if it is on, and what it will cost.
 async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> {
     let name = "sweep";
     if !target.sweep.enabled {
         return Ok(true);
     }
-    let refused = match sweep::examine(target).await {
-        Ok(refused) => refused,
+    let SweepExamined { refused, forecast } = match sweep::examine(target).await {
+        Ok(examined) => examined,
         Err(failure) => {
             let remedy = match failure.reason {
                 Reason::Denied => "give the user +info +scan",
@@ -139,6 +139,9 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
     };
     if refused.is_empty() {
         writeln!(out, "  {name:<18} works")?;
+    }
+    if let Some(forecast) = forecast {
+        writeln!(out, "  {name:<18} cost: {forecast}")?;
     }
     for (probe, refusal) in &refused {
         let (code, permission) = (&refusal.code, probe.permission());

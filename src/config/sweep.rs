@@ -16,6 +16,7 @@ pub(crate) const KEYS: &[&str] = &[
     "enabled",
     "cpu_share",
     "keys_per_second",
+    "commands_per_second",
     "count",
     "first_keys",
     "min_pass_interval",
@@ -37,6 +38,9 @@ pub struct Sweep {
     pub cpu_share: Share,
     /// The most keys that it may look at in a second, where that is limited beside the share.
     pub keys_per_second: Option<u32>,
+    /// The most commands in a second; where it is not given, in proportion to the commands of other
+    /// clients.
+    pub commands_per_second: Option<u32>,
     /// The COUNT of a SCAN: about as many keys as one call looks at.
     pub count: u32,
     /// How many keys are looked at quickly, so that there is an estimate at the first scrape.
@@ -66,6 +70,7 @@ impl Default for Sweep {
             enabled: true,
             cpu_share: Share(10_000),
             keys_per_second: None,
+            commands_per_second: None,
             count: 100,
             first_keys: 10_000,
             min_pass_interval: Duration::from_mins(1),
@@ -120,6 +125,11 @@ pub(crate) fn read(
         |text| whole(text, 1, 10_000_000),
         context,
     );
+    let commands_per_second = section.value(
+        "commands_per_second",
+        |text| whole(text, 1, 10_000_000),
+        context,
+    );
     let count = section.value("count", |text| whole(text, 10, 1000), context);
     let first_keys = section.value("first_keys", |text| whole(text, 0, 1_000_000), context);
     let min_pass_interval = section.value("min_pass_interval", unit::duration, context);
@@ -135,6 +145,7 @@ pub(crate) fn read(
         enabled: or(enabled, defaults.enabled)?,
         cpu_share: or(cpu_share, defaults.cpu_share)?,
         keys_per_second: or_nothing(keys_per_second, defaults.keys_per_second).ok()?,
+        commands_per_second: or_nothing(commands_per_second, defaults.commands_per_second).ok()?,
         count: or(count, defaults.count)?,
         first_keys: or(first_keys, defaults.first_keys)?,
         min_pass_interval: or(min_pass_interval, defaults.min_pass_interval)?,

@@ -65,15 +65,15 @@ const CHEAPEST_MICROSECONDS: f64 = 0.1;
 /// Fewer calls say little about the price of one.
 const CALLS_MIN: f64 = 50.0;
 
-/// A SCAN should take about this on average, so that hardly any keeps the server from its other
-/// clients for more than 0.1 ms.
-const SCAN_MICROSECONDS_WANTED: f64 = 80.0;
+/// A SCAN should keep the server from its other clients for no longer than this.
+const SCAN_MICROSECONDS_MAX: f64 = 400.0;
 
-/// With a smaller COUNT a walk would be all round trips.
-const COUNT_MIN: u32 = 10;
+/// With a smaller COUNT the fixed price of a call makes each key dearer.
+const COUNT_MIN: u32 = 50;
 
-/// Where others have called SCAN so many times as often as the walk, the average is about theirs.
-const SCANS_OF_OTHERS_MAX: f64 = 1.5;
+/// While other clients send the same commands, the price of ours is unknown: their SCAN may have a
+/// larger COUNT. It then rises to at most so many times the usual one.
+const UNCERTAIN_TIMES_USUAL: f64 = 2.0;
 
 /// Microseconds of the server's time per key, by command.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,7 +126,7 @@ impl Costs {
         reason = "the cast stops at the ends of the type"
     )]
     pub fn count(&self, wanted: u32) -> u32 {
-        let count = (SCAN_MICROSECONDS_WANTED / self.scan) as u32;
+        let count = (SCAN_MICROSECONDS_MAX / self.scan) as u32;
         count.clamp(COUNT_MIN.min(wanted), wanted)
     }
 
@@ -140,45 +140,74 @@ impl Costs {
         }
     }
 
-    /// Takes over what the server spent on the commands between two readings of commandstats. The
-    /// commands of other clients are among them: what they cost is near enough. Only that of a SCAN
-    /// hangs on its COUNT, so that those of others must be few.
-    pub fn correct(&mut self, before: &Spent, after: &Spent, scanned: Scanned) {
+    /// Takes over what the server spent on the commands between two readings of commandstats.
+    /// While other clients sent them too, a price rises to a bound at most.
+    pub fn correct(&mut self, before: &Spent, after: &Spent, asked: &Asked) {
         for (probe, (before, after)) in Probe::ALL.into_iter().zip(before.0.iter().zip(&after.0)) {
             let (calls, microseconds) = (
                 after.calls - before.calls,
                 after.microseconds - before.microseconds,
             );
+            let ours = asked.of(probe);
             // A counter that went back was reset.
-            if calls < CALLS_MIN || microseconds < 0.0 {
+            if ours < CALLS_MIN || calls < ours || microseconds < 0.0 {
                 continue;
             }
             let per_call = microseconds / calls + OVERHEAD_MICROSECONDS;
-            if probe != Probe::Scan {
-                self.set(probe, per_call);
-            } else if calls <= scanned.calls * SCANS_OF_OTHERS_MAX {
-                let keys = (scanned.keys / scanned.calls).max(1.0);
+            let price = if probe == Probe::Scan {
+                let keys = (asked.keys / ours).max(1.0);
                 self.keys_per_scan = Some(keys);
-                self.set(probe, per_call / keys);
-            }
+                per_call / keys
+            } else {
+                per_call
+            };
+            let is_ours_alone = calls <= ours;
+            let most = if is_ours_alone {
+                DEAREST_MICROSECONDS
+            } else {
+                let bound = Self::default().of(probe) * UNCERTAIN_TIMES_USUAL;
+                bound.max(self.of(probe))
+            };
+            self.set(probe, price.min(most));
         }
     }
 }
 
-/// The SCANs of a walk between two readings of commandstats.
+/// What a sweep has asked between two readings of commandstats.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Scanned {
-    /// How many keys they gave.
-    pub keys: f64,
-    /// How many they were.
-    pub calls: f64,
+pub struct Asked {
+    /// Calls, in the order of [`Probe::ALL`].
+    calls: [f64; Probe::ALL.len()],
+    /// How many keys the SCANs returned.
+    keys: f64,
 }
 
-impl Scanned {
-    /// Whether they are enough to tell what one costs.
+impl Asked {
+    /// Adds calls of one command.
+    pub fn add(&mut self, probe: Probe, calls: f64) {
+        for (known, sum) in Probe::ALL.iter().zip(&mut self.calls) {
+            if *known == probe {
+                *sum += calls;
+            }
+        }
+    }
+
+    /// Adds one SCAN that returned so many keys.
+    pub fn add_scan(&mut self, keys: f64) {
+        self.add(Probe::Scan, 1.0);
+        self.keys += keys;
+    }
+
+    /// Whether they are enough to tell what a SCAN costs.
     #[must_use]
-    pub fn is_enough(self) -> bool {
-        self.calls >= CALLS_MIN
+    pub fn is_enough(&self) -> bool {
+        self.of(Probe::Scan) >= CALLS_MIN
+    }
+
+    fn of(&self, probe: Probe) -> f64 {
+        let calls = Probe::ALL.iter().zip(self.calls);
+        let mut calls = calls.filter(|(known, _)| **known == probe);
+        calls.next().map_or(0.0, |(_, calls)| calls)
     }
 }
 
@@ -214,24 +243,33 @@ impl Spent {
 mod tests {
     use super::*;
 
-    const HUNDRED_OF_HUNDRED: Scanned = Scanned {
-        keys: 10_000.0,
-        calls: 100.0,
-    };
+    /// A hundred calls of every command, of which the SCANs returned a hundred keys each.
+    fn hundred() -> Asked {
+        let mut asked = Asked::default();
+        for _ in 0..100 {
+            asked.add_scan(100.0);
+        }
+        for probe in [Probe::Memory, Probe::Expiry, Probe::Type] {
+            asked.add(probe, 100.0);
+        }
+        asked
+    }
 
     fn spent(text: &str) -> Spent {
         Spent::read(&Info::parse(text))
     }
 
-    #[test]
-    fn costs_follow_what_the_server_says() {
-        let before =
-            spent("cmdstat_scan:calls=100,usec=5000\ncmdstat_memory|usage:calls=0,usec=0\n");
-        let after = spent(
-            "cmdstat_scan:calls=200,usec=15000\ncmdstat_memory|usage:calls=10000,usec=25000\n",
-        );
+    fn corrected(text: &str) -> Costs {
         let mut costs = Costs::default();
-        costs.correct(&before, &after, HUNDRED_OF_HUNDRED);
+        costs.correct(&Spent::default(), &spent(text), &hundred());
+        costs
+    }
+
+    #[test]
+    fn costs_follow_what_the_server_reports() {
+        let costs = corrected(
+            "cmdstat_scan:calls=100,usec=10000\ncmdstat_memory|usage:calls=100,usec=250\n",
+        );
         assert!((costs.of(Probe::Scan) - 1.005).abs() < 1e-9);
         assert!((costs.of(Probe::Memory) - 3.0).abs() < 1e-9);
         assert!((costs.of(Probe::Expiry) - Costs::default().of(Probe::Expiry)).abs() < 1e-9);
@@ -241,48 +279,50 @@ mod tests {
     fn a_reset_of_the_statistics_changes_nothing() {
         let mut costs = Costs::default();
         let before = spent("cmdstat_scan:calls=100000,usec=5000000\n");
-        costs.correct(
-            &before,
-            &spent("cmdstat_scan:calls=3,usec=100\n"),
-            HUNDRED_OF_HUNDRED,
-        );
+        let after = spent("cmdstat_scan:calls=3,usec=100\n");
+        costs.correct(&before, &after, &hundred());
         assert_eq!(costs, Costs::default());
     }
 
     #[test]
-    fn the_scans_of_others_say_nothing_of_ours() {
-        let mut costs = Costs::default();
-        let before = spent("cmdstat_scan:calls=100,usec=5000\n");
-        let after = spent("cmdstat_scan:calls=400,usec=3000000\n");
-        costs.correct(&before, &after, HUNDRED_OF_HUNDRED);
-        assert_eq!(costs, Costs::default());
+    fn the_dear_scans_of_others_raise_the_price_to_a_bound() {
+        // Two scans of another client with COUNT 20000, of 15 ms each.
+        let costs = corrected("cmdstat_scan:calls=102,usec=36000\n");
+        assert!((costs.of(Probe::Scan) - 1.6).abs() < 1e-9, "{costs:?}");
+        let costs = corrected("cmdstat_scan:calls=300,usec=15000\n");
+        assert!(costs.of(Probe::Scan) < Costs::default().of(Probe::Scan));
     }
 
     #[test]
-    fn a_server_on_which_scan_is_dear_is_asked_for_fewer_keys_at_once() {
-        let mut costs = Costs::default();
-        assert_eq!(costs.count(100), 100);
-        assert_eq!(costs.count(10), 10);
-        let before = spent("cmdstat_scan:calls=0,usec=0\n");
-        let after = spent("cmdstat_scan:calls=100,usec=15950\n");
-        costs.correct(&before, &after, HUNDRED_OF_HUNDRED);
-        assert_eq!(costs.count(100), 50);
-        let after = spent("cmdstat_scan:calls=100,usec=9000000\n");
-        costs.correct(&before, &after, HUNDRED_OF_HUNDRED);
-        assert_eq!(costs.count(100), 10);
+    fn a_price_that_is_known_stays_while_others_scan() {
+        let mut costs = corrected("cmdstat_scan:calls=100,usec=49950\n");
+        assert!((costs.of(Probe::Scan) - 5.0).abs() < 1e-9);
+        let after = spent("cmdstat_scan:calls=102,usec=99950\n");
+        costs.correct(&Spent::default(), &after, &hundred());
+        assert!((costs.of(Probe::Scan) - 5.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_scan_that_gave_nothing_still_has_its_price() {
+    fn count_stays_where_a_key_is_cheap_on_a_slow_server_too() {
+        assert_eq!(Costs::default().count(100), 100);
+        assert_eq!(Costs::default().count(1_000), 500);
+        assert_eq!(Costs::default().count(10), 10);
+        let slow = corrected("cmdstat_scan:calls=100,usec=39950\n");
+        assert_eq!(slow.count(100), 100);
+        let stuck = corrected("cmdstat_scan:calls=100,usec=9000000\n");
+        assert_eq!(stuck.count(100), 50);
+    }
+
+    #[test]
+    fn a_scan_that_returned_nothing_still_has_its_price() {
         let mut costs = Costs::default();
         assert!((costs.of_scan(0.0, 100.0) - 80.0).abs() < 1e-9);
-        let before = spent("cmdstat_scan:calls=0,usec=0\n");
+        let mut asked = Asked::default();
+        for _ in 0..100 {
+            asked.add_scan(10.0);
+        }
         let after = spent("cmdstat_scan:calls=100,usec=5950\n");
-        let scanned = Scanned {
-            keys: 1_000.0,
-            calls: 100.0,
-        };
-        costs.correct(&before, &after, scanned);
+        costs.correct(&Spent::default(), &after, &asked);
         assert!((costs.of_scan(0.0, 100.0) - 60.0).abs() < 1e-9);
         assert!((costs.of_scan(20.0, 100.0) - 120.0).abs() < 1e-9);
     }

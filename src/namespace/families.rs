@@ -5,6 +5,7 @@
 use super::Group;
 use super::cost::Probe;
 use super::estimate::{Estimate, NamespaceEstimate};
+use super::pace::Limit;
 use super::tally::DataType;
 use crate::config::TtlPolicy;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
@@ -201,6 +202,38 @@ static SERVER_SECONDS: Family<0> = Family::counter(
     "Time of the server that the sweep's commands have taken.",
 );
 
+static SLOWDOWN: Family<0> = Family::gauge(
+    "redis_exporter_sweep_slowdown_ratio",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "How many times slower than its budgets allow the sweep goes while the server answers slowly; 1 while it does not.",
+);
+
+static LIMIT: Family<1> = Family::gauge(
+    "redis_exporter_sweep_limited",
+    &["reason"],
+    source("SCAN", ""),
+    Unit::One,
+    "What keeps the sweep from going faster (1): its share of a core, its budget of commands or keys, slow replies, or round trips.",
+);
+
+static COMMANDS_PER_SECOND: Family<0> = Family::gauge(
+    "redis_exporter_sweep_commands_per_second_max",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Most commands per second that the sweep sends; absent where they are not limited.",
+);
+
+static ROUND_TRIP: Family<0> = Family::gauge(
+    "redis_exporter_sweep_round_trip_min_seconds",
+    &[],
+    source("SCAN", ""),
+    Unit::Seconds,
+    "Shortest round trip of the sweep's commands in the last minutes; sweep.max_latency is added to it.",
+);
+
 static RANDOM_ORDER: Family<0> = Family::gauge(
     "redis_exporter_sweep_random_order",
     &[],
@@ -261,6 +294,10 @@ pub fn families() -> Vec<&'static Descriptor> {
         MIN_PASS_INTERVAL.descriptor(),
         INDUCED_LOOKUPS.descriptor(),
         SERVER_SECONDS.descriptor(),
+        SLOWDOWN.descriptor(),
+        LIMIT.descriptor(),
+        COMMANDS_PER_SECOND.descriptor(),
+        ROUND_TRIP.descriptor(),
         RANDOM_ORDER.descriptor(),
         SUCCESS.descriptor(),
         QUESTION_SUCCESS.descriptor(),
@@ -313,6 +350,14 @@ pub struct Progress {
     pub induced_misses: u64,
     /// Time of the server that it has taken, in seconds.
     pub server_seconds: f64,
+    /// How many times slower than its budgets allow it goes, to let others pass.
+    pub slowdown: f64,
+    /// What keeps it from going faster.
+    pub limit: Limit,
+    /// The most commands in a second that it sends.
+    pub commands_per_second: Option<f64>,
+    /// The shortest round trip of late, in seconds.
+    pub round_trip: Option<f64>,
     /// Whether it visits the parts of a database in random order.
     pub random_order: bool,
     /// Memory of all namespaces as a share of `used_memory_dataset`.
@@ -419,7 +464,13 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
         let success = f64::from(u8::from(!refuses));
         snapshot.push(&QUESTION_SUCCESS, [probe.as_str()], success);
     }
+    for limit in Limit::ALL {
+        let is_it = f64::from(u8::from(limit == progress.limit));
+        snapshot.push(&LIMIT, [limit.as_str()], is_it);
+    }
     let optional = [
+        (&COMMANDS_PER_SECOND, progress.commands_per_second),
+        (&ROUND_TRIP, progress.round_trip),
         (&MEMORY_SHARE, progress.memory_share),
         (&PASS_DURATION, progress.pass_duration),
         (&PASS_TIMESTAMP, progress.pass_timestamp),
@@ -428,6 +479,7 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
         (&KEYS_VISITED, float(progress.keys_visited)),
         (&KEYS_VANISHED, float(progress.keys_vanished)),
         (&PASSES, float(progress.passes)),
+        (&SLOWDOWN, progress.slowdown),
         (&MIN_PASS_INTERVAL, progress.min_pass_interval),
         (&DECLARED, f64::from(u8::from(progress.declared))),
         (&SERVER_SECONDS, progress.server_seconds),
@@ -619,6 +671,11 @@ mod tests {
             "redis_exporter_sweep_induced_lookups_total miss",
             "redis_exporter_sweep_keys_vanished_total",
             "redis_exporter_sweep_keys_visited_total",
+            "redis_exporter_sweep_limited commands_per_second",
+            "redis_exporter_sweep_limited cpu_share",
+            "redis_exporter_sweep_limited keys_per_second",
+            "redis_exporter_sweep_limited max_latency",
+            "redis_exporter_sweep_limited round_trips",
             "redis_exporter_sweep_min_pass_interval_seconds",
             "redis_exporter_sweep_passes_total",
             "redis_exporter_sweep_question_success memory",
@@ -627,6 +684,7 @@ mod tests {
             "redis_exporter_sweep_question_success type",
             "redis_exporter_sweep_random_order",
             "redis_exporter_sweep_server_seconds_total",
+            "redis_exporter_sweep_slowdown_ratio",
             "redis_exporter_sweep_success",
         ];
         assert_eq!(names, expected);
@@ -640,6 +698,8 @@ mod tests {
             pass_duration: Some(1.0),
             pass_timestamp: Some(1.0),
             memory_share: Some(1.0),
+            commands_per_second: Some(50.0),
+            round_trip: Some(0.02),
             ..Progress::default()
         };
         let database = DatabaseProgress {

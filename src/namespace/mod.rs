@@ -12,9 +12,11 @@ pub mod keys;
 pub mod largest;
 pub mod matcher;
 pub mod pace;
+pub mod round_trip;
 pub mod suggest;
 pub mod sweep;
 pub mod tally;
+pub mod traffic;
 pub mod walk;
 pub mod window;
 

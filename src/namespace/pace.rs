@@ -1,25 +1,55 @@
-//! How fast a walk goes: its budget of the server's time, and how it yields. Pure.
+//! How fast a sweep goes: its budgets of the server's time and of commands, and how it yields. Pure.
+
+mod forecast;
 
 use std::time::Duration;
 
+pub use forecast::Forecast;
+
 use super::cost::{Costs, Probe};
+use super::round_trip::RoundTrips;
 use crate::config::Sweep;
 
 /// The first keys come at this many times the share, so that the first scrape has an estimate.
 const START_FACTOR: f64 = 10.0;
 
-/// At the start a walk still leaves the server this much of its time.
+/// At the start a sweep still leaves the server this much of its time.
 const START_SHARE_MAX: f64 = 0.2;
 
-/// A walk that yields to a slow server becomes at most this many times slower.
+/// Keys whose memory is asked among the first ones: enough for an estimate.
+const START_DETAILS: f64 = 2_000.0;
+
+/// A sweep that yields to a slow server becomes at most this many times slower.
 const SLOWDOWN_MAX: f64 = 256.0;
 
-/// A pass should not take longer than this. Where the budget does not allow for that, details are
-/// asked only for a share of the keys.
+/// A pass should not take longer than this. Where the budget of time does not allow for that,
+/// details are asked only for a share of the keys.
 const PASS_WANTED: Duration = Duration::from_mins(10);
+
+/// The same for the budget of commands: names cost few commands, and details many.
+const PASS_WANTED_BY_COMMANDS: Duration = Duration::from_mins(2);
 
 /// Fewer details than for this share of the keys say too little about rare namespaces.
 const DETAIL_SHARE_MIN: f64 = 0.02;
+
+/// The default budget of commands, with the default share of a core: this share of the commands
+/// that others send to the server, and at least so many in a second.
+const COMMAND_SHARE: f64 = 0.1;
+const COMMANDS_MIN: f64 = 50.0;
+
+/// The share of a core for which [`COMMAND_SHARE`] is meant. A larger one asks for more commands.
+const CPU_SHARE_USUAL: f64 = 0.01;
+
+/// With this share of a core or more a sweep is meant to be fast: commands are not limited unless
+/// the configuration says so.
+pub const FAST_SHARE: f64 = 0.5;
+
+/// Commands in one pipeline where others must not feel it: about as long for the server as one
+/// SCAN.
+const SMALL_PIPELINE: usize = 75;
+
+/// The most commands in one pipeline: more would make other clients wait.
+const LARGE_PIPELINE: usize = 300;
 
 /// For which share of the keys details are asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,30 +60,119 @@ pub struct DetailShares {
     pub expiry: f64,
 }
 
-/// Shares with which a pass over so many keys takes the wanted time within the budget. Memory
+/// The most commands in a second; none where they are not limited. `others` is how many commands
+/// other clients send in a second, `keys` how many keys a pass has to visit.
+#[must_use]
+pub fn commands_per_second(sweep: &Sweep, others: f64, keys: f64) -> Option<f64> {
+    if let Some(most) = sweep.commands_per_second {
+        return Some(f64::from(most));
+    }
+    let share = sweep.cpu_share.as_f64();
+    if share >= FAST_SHARE {
+        return None;
+    }
+    // The names alone take so many commands in the time that a pass should take.
+    let names = keys / f64::from(sweep.count) / PASS_WANTED.as_secs_f64();
+    let least = COMMANDS_MIN.max(names);
+    Some((others * COMMAND_SHARE).max(least) * share / CPU_SHARE_USUAL)
+}
+
+/// Shares with which a pass over so many keys takes the wanted time within the budgets. Memory
 /// goes first: it is heavy-tailed, and asking for it counts as no lookup.
 #[must_use]
-pub fn detail_shares(keys: f64, costs: &Costs, sweep: &Sweep) -> DetailShares {
-    let budget = sweep.cpu_share.as_f64() * PASS_WANTED.as_secs_f64() * 1e6;
-    let per_key = budget / keys.max(1.0);
-    let memory_cost = costs.of(Probe::Memory);
-    let expiry_cost = costs.of(Probe::Expiry) + costs.of(Probe::Type);
-    let left = per_key - costs.of(Probe::Scan);
+pub fn detail_shares(
+    keys: f64,
+    costs: &Costs,
+    sweep: &Sweep,
+    commands: Option<f64>,
+) -> DetailShares {
+    let keys = keys.max(1.0);
+    let time = sweep.cpu_share.as_f64() * PASS_WANTED.as_secs_f64() * 1e6 / keys;
+    let time = divide(
+        time - costs.of(Probe::Scan),
+        costs.of(Probe::Memory),
+        costs.of(Probe::Expiry) + costs.of(Probe::Type),
+    );
+    let Some(commands) = commands else {
+        return time;
+    };
+    let commands = commands * PASS_WANTED_BY_COMMANDS.as_secs_f64() / keys;
+    let commands = divide(commands - 1.0 / f64::from(sweep.count), 1.0, 2.0);
+    DetailShares {
+        memory: time.memory.min(commands.memory),
+        expiry: time.expiry.min(commands.expiry),
+    }
+}
+
+/// Divides what is left for the details of one key.
+fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
     let memory = (left / memory_cost).clamp(DETAIL_SHARE_MIN, 1.0);
     let left = left - memory * memory_cost;
     let expiry = (left / expiry_cost).clamp(DETAIL_SHARE_MIN, 1.0);
     DetailShares { memory, expiry }
 }
 
-/// What one batch of a walk was.
+/// What one batch of a sweep was.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Batch {
-    /// Keys that it looked at.
+    /// Keys that it visited.
     pub keys: u32,
+    /// Commands that it sent.
+    pub commands: u32,
     /// The server's time that it took, in microseconds.
     pub microseconds: f64,
-    /// The longest of its round trips.
+    /// The longest of its round trips; zero where it took none.
     pub round_trip: Duration,
+    /// From its first command to its last reply.
+    pub took: Duration,
+}
+
+/// What a sweep goes no faster for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// Its share of a core of the server.
+    #[default]
+    CpuShare,
+    /// Its budget of commands.
+    Commands,
+    /// The configured number of keys in a second.
+    Keys,
+    /// The server or the network answers more slowly than usual.
+    Latency,
+    /// The round trips themselves: the budgets would allow for more.
+    RoundTrips,
+}
+
+impl Limit {
+    /// All limits.
+    pub const ALL: [Self; 5] = [
+        Self::CpuShare,
+        Self::Commands,
+        Self::Keys,
+        Self::Latency,
+        Self::RoundTrips,
+    ];
+
+    /// The value of the `reason` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CpuShare => "cpu_share",
+            Self::Commands => "commands_per_second",
+            Self::Keys => "keys_per_second",
+            Self::Latency => "max_latency",
+            Self::RoundTrips => "round_trips",
+        }
+    }
+}
+
+/// How the commands of the next batch are put into pipelines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The most commands in one pipeline.
+    pub commands: usize,
+    /// Whether the next SCAN goes out with the last details of the batch before.
+    pub scans_ahead: bool,
 }
 
 /// Turns batches into pauses.
@@ -61,10 +180,15 @@ pub struct Batch {
 pub struct Pace {
     share: f64,
     keys_per_second: Option<f64>,
+    commands_per_second: Option<f64>,
     max_latency: Duration,
     first_keys: u64,
     seen: u64,
+    trips: RoundTrips,
     slowdown: f64,
+    limit: Limit,
+    /// The time that the budgets give to the last batch.
+    period: Duration,
 }
 
 impl Pace {
@@ -74,150 +198,166 @@ impl Pace {
         Self {
             share: sweep.cpu_share.as_f64(),
             keys_per_second: sweep.keys_per_second.map(f64::from),
+            commands_per_second: commands_per_second(sweep, 0.0, 0.0),
             max_latency: sweep.max_latency,
             first_keys: u64::from(sweep.first_keys),
             seen: 0,
+            trips: RoundTrips::default(),
             slowdown: 1.0,
+            limit: Limit::default(),
+            period: Duration::ZERO,
         }
     }
 
-    /// Goes on where an earlier connection has ended: the first keys are looked at quickly once.
+    /// Goes on where an earlier connection has ended: the first keys are visited quickly once.
     pub const fn resume(&mut self, seen: u64) {
         self.seen = seen;
     }
 
-    /// Whether the first keys are still being looked at quickly.
+    /// Sets the most commands in a second.
+    pub const fn set_commands_per_second(&mut self, most: Option<f64>) {
+        self.commands_per_second = most;
+    }
+
+    /// Whether the first keys are still being visited quickly.
     #[must_use]
     pub const fn is_starting(&self) -> bool {
         self.seen < self.first_keys
     }
 
-    /// How many times slower than its budget allows the walk goes now, to let others pass.
+    /// For which shares of the keys details are asked now. Among the first keys fewer will do: the
+    /// estimate must come soon, and thousands of commands at once be spared.
+    #[must_use]
+    pub fn shares(&self, shares: DetailShares) -> DetailShares {
+        let Some(commands) = self.commands_per_second.filter(|_| self.is_starting()) else {
+            return shares;
+        };
+        let enough = START_DETAILS.max(commands) / to_float(self.first_keys);
+        let enough = enough.min(1.0);
+        DetailShares {
+            memory: enough,
+            expiry: enough,
+        }
+    }
+
+    /// How many times slower than its budget allows the sweep goes now, to let others pass.
     #[must_use]
     pub const fn slowdown(&self) -> f64 {
         self.slowdown
     }
 
-    /// How long to wait after a batch.
+    /// What the sweep goes no faster for.
+    #[must_use]
+    pub const fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// The least round trip of late; none before the first.
+    #[must_use]
+    pub fn least_round_trip(&self) -> Option<Duration> {
+        self.trips.least()
+    }
+
+    /// The most commands in a second; none where they are not limited.
+    #[must_use]
+    pub const fn most_commands(&self) -> Option<f64> {
+        self.commands_per_second
+    }
+
+    /// How the commands of the next batch go out. Small pipelines one after the other where there
+    /// is time for them; where round trips are long, as large ones as it takes to use the budget.
+    #[must_use]
+    pub fn shape(&self, commands: usize) -> Shape {
+        if self.share >= FAST_SHARE {
+            return Shape {
+                commands: LARGE_PIPELINE,
+                scans_ahead: true,
+            };
+        }
+        let trip = self.trips.least().unwrap_or_default().as_secs_f64();
+        let fitting = self.period.as_secs_f64() / trip.max(1e-9);
+        let small = commands.div_ceil(SMALL_PIPELINE);
+        // The SCAN takes a round trip of its own.
+        if to_float(small as u64) + 1.0 <= fitting {
+            return Shape {
+                commands: SMALL_PIPELINE,
+                scans_ahead: false,
+            };
+        }
+        let pipelines = (1..small)
+            .rev()
+            .find(|count| to_float(*count as u64) <= fitting);
+        let each = commands.div_ceil(pipelines.unwrap_or(1));
+        Shape {
+            commands: each.clamp(SMALL_PIPELINE, LARGE_PIPELINE),
+            scans_ahead: true,
+        }
+    }
+
+    /// How long to wait after a batch. The time that it took counts.
     pub fn pause(&mut self, batch: &Batch) -> Duration {
         let starting = self.is_starting();
         self.seen = self.seen.saturating_add(u64::from(batch.keys));
-        self.yield_to_others(batch.round_trip);
+        if !batch.round_trip.is_zero() {
+            self.yield_to_others(batch.round_trip);
+        }
+        let (period, limit) = self.budget(batch, starting);
+        self.period = Duration::from_secs_f64(period);
+        let wanted = Duration::from_secs_f64(period * self.slowdown);
+        self.limit = if self.slowdown > 1.0 {
+            Limit::Latency
+        } else if batch.took > wanted {
+            Limit::RoundTrips
+        } else {
+            limit
+        };
+        self.trips.pass(wanted.max(batch.took));
+        wanted.saturating_sub(batch.took)
+    }
+
+    /// The seconds that the budgets give to a batch, and which of them gives most.
+    fn budget(&self, batch: &Batch, starting: bool) -> (f64, Limit) {
         let share = if starting {
             (self.share * START_FACTOR).clamp(self.share, START_SHARE_MAX.max(self.share))
         } else {
             self.share
         };
-        let by_share = batch.microseconds / 1e6 * (1.0 / share - 1.0);
-        let by_keys = self.keys_per_second.filter(|_| !starting);
-        let by_keys = by_keys.map_or(0.0, |most| f64::from(batch.keys) / most);
-        Duration::from_secs_f64(by_share.max(by_keys) * self.slowdown)
+        let by_share = if share >= 1.0 {
+            0.0
+        } else {
+            batch.microseconds / 1e6 / share
+        };
+        let per = |count: u32, most: Option<f64>| {
+            let most = most.filter(|_| !starting);
+            most.map_or(0.0, |most| f64::from(count) / most)
+        };
+        let others = [
+            (
+                per(batch.commands, self.commands_per_second),
+                Limit::Commands,
+            ),
+            (per(batch.keys, self.keys_per_second), Limit::Keys),
+        ];
+        others
+            .into_iter()
+            .fold((by_share, Limit::CpuShare), |longest, other| {
+                if other.0 > longest.0 { other } else { longest }
+            })
     }
 
-    /// Halves the speed while round trips are too long, and comes back more slowly.
+    /// Halves the speed while round trips are longer than usual by too much, and comes back more
+    /// slowly.
     fn yield_to_others(&mut self, round_trip: Duration) {
-        let factor = if round_trip > self.max_latency {
-            2.0
-        } else {
-            0.8
-        };
+        let excess = self.trips.excess(round_trip);
+        let factor = if excess > self.max_latency { 2.0 } else { 0.8 };
         self.slowdown = (self.slowdown * factor).clamp(1.0, SLOWDOWN_MAX);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const QUICK: Duration = Duration::from_micros(300);
-
-    fn batch(microseconds: f64, round_trip: Duration) -> Batch {
-        Batch {
-            keys: 100,
-            microseconds,
-            round_trip,
-        }
-    }
-
-    fn sweep() -> Sweep {
-        Sweep {
-            first_keys: 0,
-            ..Sweep::default()
-        }
-    }
-
-    #[test]
-    fn the_share_of_the_server_is_kept() {
-        let mut pace = Pace::new(&sweep());
-        let pause = pace.pause(&batch(350.0, QUICK));
-        assert_eq!(pause, Duration::from_micros(34_650));
-    }
-
-    #[test]
-    fn the_first_keys_come_at_ten_times_the_share() {
-        let mut pace = Pace::new(&Sweep {
-            first_keys: 200,
-            ..Sweep::default()
-        });
-        let pauses: Vec<_> = (0..3).map(|_| pace.pause(&batch(350.0, QUICK))).collect();
-        let quick = Duration::from_micros(3_150);
-        assert_eq!(pauses, [quick, quick, Duration::from_micros(34_650)]);
-    }
-
-    #[test]
-    fn a_slow_server_is_left_alone_and_taken_up_again() {
-        let mut pace = Pace::new(&sweep());
-        let normal = pace.pause(&batch(350.0, QUICK));
-        let slow = Duration::from_millis(20);
-        for _ in 0..20 {
-            pace.pause(&batch(350.0, slow));
-        }
-        let yielding = pace.pause(&batch(350.0, slow));
-        assert!(yielding > normal * 200, "{yielding:?}");
-        for _ in 0..40 {
-            pace.pause(&batch(350.0, QUICK));
-        }
-        assert_eq!(pace.pause(&batch(350.0, QUICK)), normal);
-    }
-
-    #[test]
-    fn keys_per_second_is_a_limit_of_its_own() {
-        let mut pace = Pace::new(&Sweep {
-            keys_per_second: Some(1_000),
-            ..sweep()
-        });
-        assert_eq!(pace.pause(&batch(350.0, QUICK)), Duration::from_millis(100));
-    }
-
-    #[test]
-    fn a_whole_core_knows_no_pause() {
-        let mut pace = Pace::new(&Sweep {
-            cpu_share: crate::config::Share::WHOLE,
-            ..sweep()
-        });
-        assert_eq!(pace.pause(&batch(350.0, QUICK)), Duration::ZERO);
-    }
-
-    #[test]
-    fn details_are_asked_for_all_keys_of_a_small_keyspace_and_for_a_share_of_a_large_one() {
-        let costs = Costs::default();
-        let shares = |keys: f64| detail_shares(keys, &costs, &sweep());
-        assert_eq!(
-            shares(300_000.0),
-            DetailShares {
-                memory: 1.0,
-                expiry: 1.0
-            }
-        );
-        let large = shares(3_000_000.0);
-        assert!(large.memory > 0.8 && large.expiry <= 0.05, "{large:?}");
-        let huge = shares(1e9);
-        assert_eq!(
-            huge,
-            DetailShares {
-                memory: DETAIL_SHARE_MIN,
-                expiry: DETAIL_SHARE_MIN
-            }
-        );
-    }
+#[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]
+const fn to_float(count: u64) -> f64 {
+    count as f64
 }
+
+#[cfg(test)]
+mod tests;

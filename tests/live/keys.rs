@@ -269,7 +269,7 @@ fn asking_about_a_key_of_another_database_does_not_lead_the_walk_astray() {
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 500ms }}\n\
          targets:\n- url: '{}'\n  \
-         sweep: {{ enabled: true, first_keys: 0, keys_per_second: 2500 }}\n\
+         sweep: {{ enabled: true, first_keys: 0, keys_per_second: 2500, commands_per_second: 1000000 }}\n\
          keys: {{ check_single: [\"db3=x\"], count: [\"*\", \"db3=*\"] }}\n",
         server.url()
     ))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::keys::{self, FIVE_KINDS};
 use crate::support::sweep::{self, NAMESPACES, in_record, passes};
-use crate::support::{Exporter, RedisServer};
+use crate::support::{Exporter, Launch, RedisServer};
 
 const COMMANDS: [&str; 4] = ["scan", "memory|usage", "pttl", "type"];
 
@@ -123,7 +123,51 @@ fn the_lookups_that_a_walk_causes_are_all_counted() {
             &[("result", result)],
         )
     };
-    let by_server = |field: &str| server.info(field).unwrap().parse::<f64>().unwrap();
-    assert_eq!(by_server("keyspace_hits") - induced("hit"), 25.0);
-    assert_eq!(by_server("keyspace_misses") - induced("miss"), 25.0);
+    assert_eq!(number_of(&server, "keyspace_hits") - induced("hit"), 25.0);
+    assert_eq!(
+        number_of(&server, "keyspace_misses") - induced("miss"),
+        25.0
+    );
+}
+
+#[test]
+fn a_quiet_server_is_sent_few_commands_by_default() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 100_000, FIVE_KINDS);
+    let text = format!(
+        "poll: {{ interval: 5s, timeout: 5s }}\nsweep: {{ max_latency: 10s }}\n{NAMESPACES}\
+         targets: [{{ name: cache, url: '{}' }}]\n",
+        server.url()
+    );
+    let exporter = Launch::configured(&text).start();
+    exporter.until("the first estimate", |page| {
+        page.0.contains("redis_key_namespace_memory_bytes{")
+    });
+    let page = exporter.until("the first keys", |page| {
+        page.get("redis_exporter_sweep_keys_visited_total", &[])
+            .is_some_and(|visited| visited >= 10_000.0)
+    });
+    let at_the_start = page.value("redis_exporter_sweep_server_seconds_total", &[]);
+    assert!(at_the_start < 0.1, "{at_the_start} s of the server");
+    // Writing the keys was traffic.
+    let page = exporter.until("the budget of a quiet server", |page| {
+        page.get("redis_exporter_sweep_commands_per_second_max", &[]) <= Some(60.0)
+    });
+    let budget = page.value("redis_exporter_sweep_commands_per_second_max", &[]);
+    assert!(budget >= 50.0, "{budget}");
+    let processed = || number_of(&server, "total_commands_processed");
+    let (started, before) = (Instant::now(), processed());
+    std::thread::sleep(Duration::from_secs(6));
+    let rate = (processed() - before) / started.elapsed().as_secs_f64();
+    // The poll, and what the sweep asks about the server, come on top.
+    assert!(rate < budget * 1.6, "{rate} commands a second");
+    assert!(rate > budget * 0.3, "{rate} commands a second");
+    let limit = [("reason", "commands_per_second")];
+    exporter.until("the reason", |page| {
+        page.get("redis_exporter_sweep_limited", &limit) == Some(1.0)
+    });
+}
+
+fn number_of(server: &RedisServer, field: &str) -> f64 {
+    server.info(field).unwrap().parse().unwrap()
 }

@@ -3,22 +3,24 @@
 //! What to ask, how fast and what it amounts to is decided in the pure modules beside; here are
 //! the clock, the connection and the order of things. It never takes the poll down with it.
 
+mod batch;
 mod inspect;
 mod inspect_stream;
+mod load;
 mod prober;
 pub mod record;
 mod vitals;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
-use super::cost::Probe;
+use super::cost::{Costs, Probe};
 use super::history::Replaced;
-use super::pace::{Batch, DetailShares, Pace, detail_shares};
+use super::pace::{DetailShares, Forecast, Pace, detail_shares};
+use super::traffic::Traffic;
 use super::walk::{Segment, has_segments, has_table_per_slot, segments};
 use crate::collector::Server;
 use crate::config::{Namespace, Password, Sweep, Target};
@@ -26,6 +28,7 @@ use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::publish::Slot;
 use crate::reply::Refusal;
+use batch::Ahead;
 pub use prober::Found;
 use prober::{KEYS_PER_PIPELINE, Prober, Wanted};
 use record::Record;
@@ -38,13 +41,6 @@ const RETRY_MAX: Duration = Duration::from_mins(1);
 /// What was denied is asked again so seldom: each time counts as an error of the server, and people
 /// change permissions rarely.
 const RETRY_DENIED: Duration = Duration::from_hours(1);
-
-/// With this share of a core or more a walk is meant to be fast.
-const FAST_SHARE: f64 = 0.5;
-
-/// Keys whose details are asked at once where others must not feel it: about as long for the
-/// server as one SCAN.
-const KEYS_PER_SMALL_PIPELINE: usize = 25;
 
 /// The first estimate is published after this time, however few keys it stands on.
 const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
@@ -146,7 +142,9 @@ pub async fn once(
     record: &mut Record,
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {
-    let origin = origin(target);
+    let mut origin = origin(target);
+    // Somebody waits for it, and it ends.
+    origin.sweep.commands_per_second.get_or_insert(u32::MAX);
     let prober = Prober::open(&origin, Arc::new(|_| ())).await?;
     listener(Event::Opened(prober.server()));
     if !prober.server().holds_keys() {
@@ -162,24 +160,40 @@ pub async fn once(
     Ok(())
 }
 
-/// Asks each question of the walk about a few keys, and tells what the server refuses.
+/// What a sweep would meet.
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// The queries that the server refuses.
+    pub refused: Vec<(Probe, Refusal)>,
+    /// What a pass is expected to cost; none where there is nothing to sweep.
+    pub forecast: Option<Forecast>,
+}
+
+/// Asks each question of the walk about a few keys, and returns what the server refuses and what a
+/// pass will cost.
 ///
 /// # Errors
 ///
 /// The dial failed, or the server refused INFO or SCAN.
-pub async fn examine(target: &Target) -> Result<Vec<(Probe, Refusal)>, Failure> {
+pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     let mut prober = Prober::open(&origin(target), Arc::new(|_| ())).await?;
     if !prober.server().holds_keys() {
-        return Ok(Vec::new());
+        return Ok(Examined::default());
     }
+    let vitals = prober.vitals().await?;
     let (_, keys) = prober.scan(0, target.sweep.count).await?;
     let wanted = keys.iter().take(KEYS_PER_PIPELINE).map(|key| Wanted {
         key,
         memory: true,
         expiry: true,
+        data_type: true,
     });
-    prober.details(&wanted.collect::<Vec<_>>()).await?;
-    Ok(prober.refused().to_vec())
+    prober.details(&wanted.collect::<Vec<_>>(), None).await?;
+    let costs = Costs::default();
+    Ok(Examined {
+        refused: prober.refused().to_vec(),
+        forecast: Some(load::forecast(&target.sweep, &costs, &vitals)),
+    })
 }
 
 /// What is walked: the target, or what is given in its place, with credentials of its own.
@@ -208,8 +222,9 @@ async fn walk(
         return std::future::pending().await;
     }
     let (name, server) = (&target.name, prober.server().to_string());
-    info!(name, server, "walking the keyspace");
     let mut walker = Walker::start(prober, target, record, listener).await?;
+    let cost = load::forecast(walker.sweep, walker.record.costs(), &walker.vitals);
+    info!(name, server, %cost, "walking the keyspace");
     loop {
         walker.pass().await?;
     }
@@ -234,6 +249,8 @@ struct Walker<'a> {
     record: &'a mut Record,
     listener: &'a mut Listener<'a>,
     shares: DetailShares,
+    ahead: Option<Ahead>,
+    traffic: Traffic,
     vitals: Vitals,
     pass: PassSize,
     publish_every: Duration,
@@ -269,6 +286,8 @@ impl<'a> Walker<'a> {
                 memory: 1.0,
                 expiry: 1.0,
             },
+            ahead: None,
+            traffic: Traffic::default(),
             vitals: Vitals::default(),
             pass: PassSize::default(),
             publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
@@ -288,7 +307,7 @@ impl<'a> Walker<'a> {
         }
         self.publish().await?;
         let generation = self.record.generation();
-        let end = started + self.sweep.min_pass_interval.max(LOOK_AGAIN_AFTER);
+        let end = Instant::now() + load::rest(started.elapsed(), self.sweep.min_pass_interval);
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             sleep(left.min(CHECK_EVERY)).await;
             self.look_if_due().await?;
@@ -314,7 +333,12 @@ impl<'a> Walker<'a> {
             visited_before: self.record.keys_visited(),
         };
         self.record.start_pass();
-        self.shares = detail_shares(to_float(keys), self.record.costs(), self.sweep);
+        self.shares = detail_shares(
+            to_float(keys),
+            self.record.costs(),
+            self.sweep,
+            self.pace.most_commands(),
+        );
         for (database, keys) in databases {
             if !self.database(database, keys).await? {
                 return Ok(false);
@@ -326,19 +350,7 @@ impl<'a> Walker<'a> {
 
     /// The databases to walk, each with its number of keys.
     fn databases(&self) -> Vec<(u32, u64)> {
-        let wanted = |database: &u32| {
-            self.sweep
-                .databases
-                .as_ref()
-                .is_none_or(|wanted| wanted.contains(database))
-        };
-        let keys = self
-            .vitals
-            .keys
-            .iter()
-            .map(|(database, keys)| (*database, *keys));
-        keys.filter(|(database, keys)| wanted(database) && *keys > 0)
-            .collect()
+        load::databases(self.sweep, &self.vitals)
     }
 
     /// One database, segment by segment. False when its data were replaced meanwhile.
@@ -396,85 +408,6 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// One SCAN with the details of its keys, and the pause after it. Gives the next cursor.
-    async fn batch(
-        &mut self,
-        database: u32,
-        segment: Segment,
-        cursor: u64,
-    ) -> Result<u64, Failure> {
-        let (next, mut keys) = self.scan(cursor).await?;
-        let mut microseconds = self.cost_of_scan(keys.len());
-        if segment.is_overrun(next) {
-            // The keys beyond the end are those with which the next segment begins. They would
-            // count twice.
-            let (_, beyond) = self.scan(segment.end()).await?;
-            microseconds += self.cost_of_scan(beyond.len());
-            let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
-            keys.retain(|key| !beyond.contains(key));
-        }
-        for keys in keys.chunks(self.keys_per_pipeline()) {
-            let wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
-            let found = self.prober.details(&wanted).await?;
-            for (wanted, found) in wanted.iter().zip(&found) {
-                microseconds += self.cost(wanted);
-                self.record.see(database, wanted.key, found);
-                (self.listener)(Event::Key(wanted.key, found));
-            }
-        }
-        self.record.note_batch(keys.len(), microseconds);
-        (self.listener)(Event::Progress {
-            seen: self.record.keys_visited() - self.pass.visited_before,
-            keys: self.pass.keys,
-        });
-        let batch = Batch {
-            keys: u32::try_from(keys.len()).unwrap_or(u32::MAX),
-            microseconds,
-            round_trip: self.prober.take_round_trip(),
-        };
-        let pause = self.pace.pause(&batch);
-        if !pause.is_zero() {
-            sleep(pause).await;
-        }
-        Ok(next)
-    }
-
-    /// While a pipeline is answered nobody else is, so a walk that should not be felt asks in small
-    /// ones, and one that should be fast in large ones.
-    fn keys_per_pipeline(&self) -> usize {
-        if self.sweep.cpu_share.as_f64() < FAST_SHARE {
-            KEYS_PER_SMALL_PIPELINE
-        } else {
-            KEYS_PER_PIPELINE
-        }
-    }
-
-    /// Which details of a key are asked: of a uniform share of all keys.
-    fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
-        Wanted {
-            key,
-            memory: fastrand::f64() < self.shares.memory,
-            expiry: fastrand::f64() < self.shares.expiry,
-        }
-    }
-
-    async fn scan(&mut self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), Failure> {
-        let count = self.record.costs().count(self.sweep.count);
-        let (next, keys) = self.prober.scan(cursor, count).await?;
-        self.record.note_scan(keys.len());
-        Ok((next, keys))
-    }
-
-    fn cost_of_scan(&self, keys: usize) -> f64 {
-        let costs = self.record.costs();
-        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
-    }
-
-    fn cost(&self, wanted: &Wanted<'_>) -> f64 {
-        let asked = wanted.probes().filter(|probe| self.prober.asks(*probe));
-        asked.map(|probe| self.record.costs().of(probe)).sum()
-    }
-
     async fn publish_if_due(&mut self) -> Result<(), Failure> {
         let is_due = match self.published {
             Some(published) => published.elapsed() >= self.publish_every,
@@ -517,6 +450,7 @@ impl<'a> Walker<'a> {
             if let Some(replaced) = self.record.note_vitals(&self.vitals, now()) {
                 self.start_over(replaced);
             }
+            self.observe_traffic();
             let waits =
                 self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);
             if !waits {

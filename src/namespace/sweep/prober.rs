@@ -20,7 +20,10 @@ use crate::reply::{Refusal, Reply, TOO_LARGE};
 /// The name under which CLIENT LIST shows the connection.
 const CLIENT_NAME: &str = "redis-namespace-exporter-sweep";
 
-/// The most keys whose details are asked in one pipeline: more would make other clients wait.
+/// What a SCAN returns: the next cursor, and the keys that it passed.
+pub type Step = (u64, Vec<Vec<u8>>);
+
+/// The most keys that are asked about in one pipeline: more would make other clients wait.
 pub const KEYS_PER_PIPELINE: usize = 100;
 
 /// Bytes that a reply to SCAN is meant to have at most; COUNT is made smaller while names are long.
@@ -40,6 +43,9 @@ pub struct Prober {
     round_trip: Duration,
     /// Largest COUNT of SCAN, as long names allow.
     count_max: u32,
+    /// Commands that were sent since this was last taken, and over the whole connection.
+    sent: u32,
+    sent_in_all: u64,
     /// The selected database.
     selected: u32,
     /// What is not asked again about single keys.
@@ -55,8 +61,10 @@ pub struct Wanted<'a> {
     pub key: &'a [u8],
     /// Whether MEMORY USAGE is asked.
     pub memory: bool,
-    /// Whether PTTL and TYPE are asked.
+    /// Whether PTTL is asked.
     pub expiry: bool,
+    /// Whether TYPE is asked.
+    pub data_type: bool,
 }
 
 /// What came of a key's questions.
@@ -80,7 +88,7 @@ impl Wanted<'_> {
         let probes = [
             (is_whole && self.memory, Probe::Memory),
             (is_whole && self.expiry, Probe::Expiry),
-            (is_whole && self.expiry, Probe::Type),
+            (is_whole && self.data_type, Probe::Type),
         ];
         let wanted = probes.into_iter().filter(|(is_wanted, _)| *is_wanted);
         wanted.map(|(_, probe)| probe)
@@ -118,6 +126,8 @@ impl Prober {
             tried: Vec::new(),
             round_trip: Duration::ZERO,
             count_max: u32::MAX,
+            sent: 0,
+            sent_in_all: 0,
             selected: 0,
             refusals: Refusals::default(),
             sections: Sections::of(&server),
@@ -153,6 +163,17 @@ impl Prober {
         std::mem::take(&mut self.round_trip)
     }
 
+    /// How many commands were sent since this was last asked.
+    pub fn take_sent(&mut self) -> u32 {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// How many commands were sent over the connection.
+    #[must_use]
+    pub const fn sent_in_all(&self) -> u64 {
+        self.sent_in_all
+    }
+
     /// Asks what may be asked twice. Over another connection, if this one broke: with the same
     /// server and the same database selected, so that the walk goes on where it was.
     pub(super) async fn ask<Argument: AsRef<[u8]>>(
@@ -165,6 +186,9 @@ impl Prober {
             setup.to_mut().commands.push(select);
         }
         let started = Instant::now();
+        let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
+        self.sent = self.sent.saturating_add(sent);
+        self.sent_in_all += u64::from(sent);
         let deadline = started + self.timeout;
         let received = self.link.ask(commands, &setup, deadline).await?;
         if self.link.take_retries_refused() {
@@ -227,43 +251,59 @@ impl Prober {
     /// # Errors
     ///
     /// The connection failed, or the server refused SCAN.
-    pub async fn scan(&mut self, cursor: u64, count: u32) -> Result<(u64, Vec<Vec<u8>>), Failure> {
+    pub async fn scan(&mut self, cursor: u64, count: u32) -> Result<Step, Failure> {
         let cursor = cursor.to_string();
-        let reply = loop {
+        loop {
             let asked = count.min(self.count_max).max(1);
             let words = ["SCAN", &cursor, "COUNT", &asked.to_string()];
             let replies = self.ask(&[words]).await?;
-            let reply = replies.into_iter().next().unwrap_or(Reply::Nil);
-            self.count_max = count_max(self.count_max, asked, self.link.wire_bytes());
-            match reply.refusal() {
-                Some(refusal) if refusal.code == TOO_LARGE && asked > 1 => {
-                    self.count_max = self.count_max.min(asked / 2).max(1);
-                }
-                Some(refusal) => return Err(refused(refusal)),
-                None => break reply,
+            if let Some(step) = self.take_step(replies.into_iter().next(), asked)? {
+                return Ok(step);
             }
-        };
-        step(reply).ok_or_else(|| Failure::new(Reason::Protocol, "SCAN gave no cursor and keys"))
+        }
     }
 
-    /// Asks about keys, in one pipeline. A question that was not asked before goes ahead for one key
-    /// alone: where it is refused, that counts as one error of the server and not as hundreds.
+    /// What a reply to SCAN contains; none if it was too large, and a smaller COUNT is to be sent.
+    fn take_step(&mut self, reply: Option<Reply>, asked: u32) -> Result<Option<Step>, Failure> {
+        let reply = reply.unwrap_or(Reply::Nil);
+        self.count_max = count_max(self.count_max, asked, self.link.wire_bytes());
+        match reply.refusal() {
+            Some(refusal) if refusal.code == TOO_LARGE && asked > 1 => {
+                self.count_max = self.count_max.min(asked / 2).max(1);
+                Ok(None)
+            }
+            Some(refusal) => Err(refused(refusal)),
+            None => {
+                let detail = "SCAN gave no cursor and keys";
+                let step = step(reply).ok_or_else(|| Failure::new(Reason::Protocol, detail));
+                step.map(Some)
+            }
+        }
+    }
+
+    /// Asks about keys, in one pipeline, and at its end for the next keys where a cursor and a COUNT
+    /// are given. A question that was not asked before goes ahead for one key alone: where it is
+    /// refused, that counts as one error of the server and not as hundreds.
     ///
     /// # Errors
     ///
     /// The connection failed, or the server cannot answer now.
-    pub async fn details(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Found>, Failure> {
+    pub async fn details(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        scan: Option<(u64, u32)>,
+    ) -> Result<(Vec<Found>, Option<Step>), Failure> {
         let mut found = vec![Found::default(); wanted.len()];
         let first = self.first_tries(wanted);
         self.tried.extend(first.iter().map(|(_, probe)| *probe));
-        self.answer(wanted, &first, &mut found).await?;
+        self.answer(wanted, &first, None, &mut found).await?;
         let mut rest: Vec<(usize, Probe)> = Vec::new();
         for (at, wanted) in wanted.iter().enumerate() {
             let probes = wanted.probes().map(|probe| (at, probe));
             rest.extend(probes.filter(|asked| self.asks(asked.1) && !first.contains(asked)));
         }
-        self.answer(wanted, &rest, &mut found).await?;
-        Ok(found)
+        let step = self.answer(wanted, &rest, scan, &mut found).await?;
+        Ok((found, step))
     }
 
     /// The questions that were not asked before, each about one key: one that is plain text, if
@@ -290,20 +330,27 @@ impl Prober {
             .collect()
     }
 
-    /// Asks these questions about the keys at these places, and takes the answers in.
+    /// Asks these questions about the keys at these places, and records the replies. A SCAN goes
+    /// out last.
     async fn answer(
         &mut self,
         wanted: &[Wanted<'_>],
         asked: &[(usize, Probe)],
+        scan: Option<(u64, u32)>,
         found: &mut [Found],
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Step>, Failure> {
         let key = |at: usize| wanted.get(at).map_or(&[][..], |wanted| wanted.key);
-        let commands: Vec<_> = asked
-            .iter()
-            .map(|(at, probe)| words(*probe, key(*at)))
-            .collect();
+        let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
+        let scan = scan.zip(count);
+        let scan = scan.map(|((cursor, _), count)| [cursor.to_string(), count.to_string()]);
+        let details = asked.iter().map(|(at, probe)| words(*probe, key(*at)));
+        let scan = scan.iter().map(|[cursor, count]| {
+            let words: [&[u8]; 4] = [b"SCAN", cursor.as_bytes(), b"COUNT", count.as_bytes()];
+            words.to_vec()
+        });
+        let commands: Vec<_> = details.chain(scan).collect();
         if commands.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let replies = self.ask(&commands).await?;
         for ((at, probe), reply) in asked.iter().zip(&replies) {
@@ -318,7 +365,10 @@ impl Prober {
                 }
             }
         }
-        Ok(())
+        match (replies.into_iter().nth(asked.len()), count) {
+            (Some(reply), Some(count)) => self.take_step(Some(reply), count),
+            _ => Ok(None),
+        }
     }
 
     /// A question that is refused for good is not asked again: every refusal counts as an error
@@ -363,7 +413,7 @@ fn count_max(count_max: u32, asked: u32, bytes: usize) -> u32 {
 }
 
 /// The next cursor and the keys in a reply to SCAN.
-fn step(reply: Reply) -> Option<(u64, Vec<Vec<u8>>)> {
+fn step(reply: Reply) -> Option<Step> {
     let Reply::List(parts) = reply else {
         return None;
     };
@@ -444,6 +494,7 @@ mod tests {
             key,
             memory: true,
             expiry: true,
+            data_type: true,
         };
         assert_eq!(wanted(&long).probes().count(), 0);
         assert_eq!(wanted(&long[1..]).probes().count(), 3);

@@ -12,12 +12,13 @@ use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
 use crate::namespace::Group;
-use crate::namespace::cost::{Costs, Probe, Scanned, Spent};
+use crate::namespace::cost::{Asked, Costs, Probe, Spent};
 use crate::namespace::estimate::{Database, NamespaceEstimate, estimate};
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::namespace::history::{Changes, Identity, Replaced};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
+use crate::namespace::pace::Pace;
 use crate::namespace::walk::Segment;
 use crate::namespace::window::{Window, Windows};
 use crate::reply::Refusal;
@@ -73,8 +74,8 @@ pub struct Record {
     changes: Changes,
     costs: Costs,
     spent: Option<Spent>,
-    /// Keys and calls since the costs were last corrected.
-    scanned: Scanned,
+    /// What was asked since the costs were last corrected.
+    asked: Asked,
     can_walk_in_random_order: bool,
     is_uniform: bool,
     doubts: u32,
@@ -113,13 +114,14 @@ impl Record {
             changes: Changes::default(),
             costs: Costs::default(),
             spent: None,
-            scanned: Scanned::default(),
+            asked: Asked::default(),
             can_walk_in_random_order: false,
             is_uniform: true,
             doubts: 0,
             progress: Progress {
                 min_pass_interval: sweep.min_pass_interval.as_secs_f64(),
                 declared: !namespaces.is_empty() || keys.is_declared() || sweep.largest_keys > 0,
+                slowdown: 1.0,
                 ..Progress::default()
             },
             walks_the_target: true,
@@ -151,7 +153,7 @@ impl Record {
         self.can_walk_in_random_order = can_walk_in_random_order;
         self.is_uniform = is_uniform;
         self.spent = None;
-        self.scanned = Scanned::default();
+        self.asked = Asked::default();
     }
 
     /// Whether segments are walked in random order: the server counts cursors as Redis does, and
@@ -165,6 +167,12 @@ impl Record {
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Lookups of the target that the sweep has caused.
+    #[must_use]
+    pub const fn induced(&self) -> (u64, u64) {
+        (self.progress.induced_hits, self.progress.induced_misses)
     }
 
     /// Begins a pass over all databases.
@@ -244,8 +252,20 @@ impl Record {
 
     /// Takes note of one SCAN that gave so many keys.
     pub fn note_scan(&mut self, keys: usize) {
-        self.scanned.keys += to_float(keys as u64);
-        self.scanned.calls += 1.0;
+        self.asked.add_scan(to_float(keys as u64));
+    }
+
+    /// Records that a question about a key was asked.
+    pub fn note_asked(&mut self, probe: Probe) {
+        self.asked.add(probe, 1.0);
+    }
+
+    /// Records how fast the sweep goes, and why no faster.
+    pub fn note_pace(&mut self, pace: &Pace) {
+        self.progress.slowdown = pace.slowdown();
+        self.progress.limit = pace.limit();
+        self.progress.commands_per_second = pace.most_commands();
+        self.progress.round_trip = pace.least_round_trip().map(|trip| trip.as_secs_f64());
     }
 
     /// Takes note of keys with their details, and of what they cost.
@@ -272,10 +292,10 @@ impl Record {
         self.windows.observe(now, &self.keys, changes);
         self.ledger.observe(now, &self.keys, changes);
         // A slow walk makes few calls from one look to the next: they add up.
-        if self.spent.is_none() || self.scanned.is_enough() {
-            let scanned = std::mem::take(&mut self.scanned);
+        if self.spent.is_none() || self.asked.is_enough() {
+            let asked = std::mem::take(&mut self.asked);
             if let Some(before) = self.spent.replace(vitals.spent) {
-                self.costs.correct(&before, &vitals.spent, scanned);
+                self.costs.correct(&before, &vitals.spent, &asked);
             }
         }
         replaced

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::info::Info;
 use crate::namespace::cost::Spent;
 use crate::namespace::history::{Changes, Identity};
+use crate::namespace::traffic::Reading;
 use crate::reply::{Refusal, Reply};
 
 /// The sections of INFO that the sweep reads.
@@ -37,6 +38,8 @@ pub struct Vitals {
     pub dataset_bytes: Option<f64>,
     /// What it has spent on the commands of a sweep.
     pub spent: Spent,
+    /// What it has processed for all clients.
+    pub traffic: Reading,
     /// What identifies its data.
     pub identity: Identity,
     /// How often keys were changed.
@@ -54,6 +57,7 @@ impl Vitals {
             is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
             dataset_bytes: info.number("used_memory_dataset"),
             spent: Spent::read(info),
+            traffic: Reading::read(info),
             identity: Identity::read(info),
             changes: Changes::read(info),
         }

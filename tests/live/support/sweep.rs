@@ -21,16 +21,24 @@ pub fn launch(server: &RedisServer, sweep: &str, sections: &str) -> Launch {
 
 /// The text of that configuration.
 pub fn configuration(server: &RedisServer, sweep: &str, sections: &str) -> String {
+    configuration_of(&server.url(), sweep, sections)
+}
+
+/// The same for a server at this URL.
+pub fn configuration_of(url: &str, sweep: &str, sections: &str) -> String {
     // On a busy machine round trips are long though the server is idle.
-    let patience = if sweep.contains("max_latency") {
-        ""
-    } else {
-        "max_latency: 10s, "
-    };
+    let patience = "max_latency: 10s";
+    // A server under test has no traffic that commands could be in proportion to.
+    let commands = "commands_per_second: 1000000";
+    let unset = [patience, commands].into_iter().filter(|setting| {
+        let (name, _) = setting.split_once(':').unwrap();
+        !sweep.contains(name)
+    });
+    let unset: Vec<String> = unset.map(|setting| format!("{setting}, ")).collect();
+    let unset = unset.concat();
     format!(
-        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {patience}{sweep} }}\n{sections}\
-         targets: [{{ name: cache, url: '{}' }}]\n",
-        server.url()
+        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {unset}{sweep} }}\n{sections}\
+         targets: [{{ name: cache, url: '{url}' }}]\n"
     )
 }
 

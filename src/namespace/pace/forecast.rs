@@ -1,0 +1,85 @@
+//! What a sweep is expected to cost, before it starts.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Costs, Probe, Sweep, detail_shares};
+
+/// What a pass is expected to cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forecast {
+    /// Keys that it visits.
+    pub keys: f64,
+    /// How long it takes.
+    pub pass: Duration,
+    /// Commands in a second while it goes on.
+    pub commands_per_second: f64,
+    /// The share of a core of the server that it takes.
+    pub share: f64,
+}
+
+impl Forecast {
+    /// The forecast for so many keys, with at most so many commands in a second.
+    #[must_use]
+    pub fn new(keys: f64, costs: &Costs, sweep: &Sweep, most_commands: Option<f64>) -> Self {
+        let shares = detail_shares(keys, costs, sweep, most_commands);
+        let commands = 1.0 / f64::from(sweep.count) + shares.memory + 2.0 * shares.expiry;
+        let microseconds = costs.of(Probe::Scan)
+            + shares.memory * costs.of(Probe::Memory)
+            + shares.expiry * (costs.of(Probe::Expiry) + costs.of(Probe::Type));
+        let (commands, seconds) = (keys * commands, keys * microseconds / 1e6);
+        let limits = [
+            seconds / sweep.cpu_share.as_f64(),
+            most_commands.map_or(0.0, |most| commands / most),
+            sweep
+                .keys_per_second
+                .map_or(0.0, |most| keys / f64::from(most)),
+        ];
+        let pass = limits.into_iter().fold(f64::MIN_POSITIVE, f64::max);
+        Self {
+            keys,
+            pass: Duration::try_from_secs_f64(pass).unwrap_or(Duration::MAX),
+            commands_per_second: commands / pass,
+            share: seconds / pass,
+        }
+    }
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "about {:.0} commands/s and {:.2} % of one core of the server; a pass over {:.0} keys takes about {:.0} s",
+            self.commands_per_second,
+            self.share * 100.0,
+            self.keys,
+            self.pass.as_secs_f64().ceil(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_limit_decides() {
+        let costs = Costs::default();
+        let sweep = Sweep::default();
+        let by_commands = Forecast::new(100_000.0, &costs, &sweep, Some(50.0));
+        assert!((by_commands.commands_per_second - 50.0).abs() < 0.01);
+        assert!(by_commands.share < 0.01);
+        let text = "about 50 commands/s and 0.05 % of one core of the server; \
+                    a pass over 100000 keys takes about 200 s";
+        assert_eq!(by_commands.to_string(), text);
+        let by_share = Forecast::new(100_000.0, &costs, &sweep, None);
+        assert!((by_share.share - 0.01).abs() < 1e-9);
+        assert!(by_share.commands_per_second > 5_000.0);
+    }
+
+    #[test]
+    fn an_empty_server_costs_nothing() {
+        let forecast = Forecast::new(0.0, &Costs::default(), &Sweep::default(), Some(50.0));
+        assert!(forecast.commands_per_second < 1.0);
+    }
+}

@@ -1,0 +1,182 @@
+use super::*;
+use crate::config::Share;
+
+const QUICK: Duration = Duration::from_micros(300);
+
+fn batch(microseconds: f64, round_trip: Duration) -> Batch {
+    Batch {
+        keys: 100,
+        commands: 101,
+        microseconds,
+        round_trip,
+        took: Duration::ZERO,
+    }
+}
+
+fn sweep() -> Sweep {
+    Sweep {
+        first_keys: 0,
+        commands_per_second: Some(1_000_000),
+        ..Sweep::default()
+    }
+}
+
+#[test]
+fn the_share_of_the_server_is_kept() {
+    let mut pace = Pace::new(&sweep());
+    let pause = pace.pause(&batch(350.0, QUICK));
+    assert_eq!(pause, Duration::from_millis(35));
+    let took = Duration::from_millis(20);
+    let pause = pace.pause(&Batch {
+        took,
+        ..batch(350.0, QUICK)
+    });
+    assert_eq!(
+        pause,
+        Duration::from_millis(15),
+        "the network is not the server"
+    );
+}
+
+#[test]
+fn the_first_keys_come_at_ten_times_the_share() {
+    let mut pace = Pace::new(&Sweep {
+        first_keys: 200,
+        commands_per_second: None,
+        ..sweep()
+    });
+    let pauses: Vec<_> = (0..2).map(|_| pace.pause(&batch(350.0, QUICK))).collect();
+    let quick = Duration::from_micros(3_500);
+    assert_eq!(pauses, [quick, quick]);
+    assert!(pace.pause(&batch(350.0, QUICK)) > Duration::from_secs(1));
+}
+
+#[test]
+fn a_slow_server_is_left_alone_and_taken_up_again() {
+    let mut pace = Pace::new(&sweep());
+    let normal = pace.pause(&batch(350.0, QUICK));
+    let slow = Duration::from_millis(20);
+    for _ in 0..20 {
+        pace.pause(&batch(350.0, slow));
+    }
+    let yielding = pace.pause(&batch(350.0, slow));
+    assert!(yielding > normal * 200, "{yielding:?}");
+    assert_eq!(pace.limit(), Limit::Latency);
+    for _ in 0..40 {
+        pace.pause(&batch(350.0, QUICK));
+    }
+    assert_eq!(pace.pause(&batch(350.0, QUICK)), normal);
+    assert_eq!(pace.limit(), Limit::CpuShare);
+}
+
+#[test]
+fn long_round_trips_alone_are_no_reason_to_yield() {
+    let mut pace = Pace::new(&sweep());
+    let far = Duration::from_millis(20);
+    for _ in 0..20 {
+        pace.pause(&batch(350.0, far));
+    }
+    assert!((pace.slowdown() - 1.0).abs() < 1e-9);
+    pace.pause(&batch(350.0, far + Duration::from_millis(6)));
+    assert!(pace.slowdown() > 1.5);
+}
+
+#[test]
+fn a_longer_way_to_the_server_is_accepted_in_the_end() {
+    let mut pace = Pace::new(&sweep());
+    pace.pause(&batch(350.0, QUICK));
+    let far = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    while waited < Duration::from_mins(10) {
+        waited += pace.pause(&batch(350.0, far));
+    }
+    assert!(pace.slowdown() < 1.5, "{}", pace.slowdown());
+}
+
+#[test]
+fn keys_and_commands_per_second_are_limits_of_their_own() {
+    let mut pace = Pace::new(&Sweep {
+        keys_per_second: Some(1_000),
+        ..sweep()
+    });
+    assert_eq!(pace.pause(&batch(350.0, QUICK)), Duration::from_millis(100));
+    assert_eq!(pace.limit(), Limit::Keys);
+    pace.set_commands_per_second(Some(101.0));
+    assert_eq!(pace.pause(&batch(350.0, QUICK)), Duration::from_secs(1));
+    assert_eq!(pace.limit(), Limit::Commands);
+}
+
+#[test]
+fn a_whole_core_knows_no_pause() {
+    let mut pace = Pace::new(&Sweep {
+        cpu_share: Share::WHOLE,
+        commands_per_second: None,
+        ..sweep()
+    });
+    assert_eq!(pace.most_commands(), None);
+    assert_eq!(pace.pause(&batch(350.0, QUICK)), Duration::ZERO);
+}
+
+#[test]
+fn commands_are_in_proportion_to_those_of_others_with_a_floor() {
+    let sweep = Sweep::default();
+    let most = |others, keys| commands_per_second(&sweep, others, keys).unwrap();
+    assert!((most(92.0, 100_000.0) - 50.0).abs() < 1e-9);
+    assert!((most(10_000.0, 100_000.0) - 1_000.0).abs() < 1e-9);
+    let scans = most(0.0, 60_000_000.0) * PASS_WANTED.as_secs_f64();
+    assert!(
+        (scans - 600_000.0).abs() < 1.0,
+        "{scans} for the names alone"
+    );
+    let configured = Sweep {
+        commands_per_second: Some(7),
+        ..Sweep::default()
+    };
+    assert_eq!(commands_per_second(&configured, 10_000.0, 0.0), Some(7.0));
+}
+
+#[test]
+fn pipelines_grow_only_where_round_trips_take_the_time() {
+    let shape_at = |trip: Duration| {
+        let mut pace = Pace::new(&sweep());
+        pace.pause(&batch(350.0, trip));
+        pace.shape(300)
+    };
+    let near = shape_at(Duration::from_micros(200));
+    assert_eq!((near.commands, near.scans_ahead), (75, false));
+    let far = shape_at(Duration::from_millis(20));
+    assert_eq!((far.commands, far.scans_ahead), (300, true));
+    let between = shape_at(Duration::from_millis(10));
+    assert_eq!((between.commands, between.scans_ahead), (100, true));
+}
+
+#[test]
+fn details_are_asked_for_all_keys_of_a_small_keyspace_and_for_a_share_of_a_large_one() {
+    let costs = Costs::default();
+    let shares = |keys: f64| detail_shares(keys, &costs, &sweep(), None);
+    assert_eq!(
+        shares(300_000.0),
+        DetailShares {
+            memory: 1.0,
+            expiry: 1.0
+        }
+    );
+    let large = shares(3_000_000.0);
+    assert!(large.memory > 0.8 && large.expiry <= 0.05, "{large:?}");
+    let huge = shares(1e9);
+    assert_eq!(
+        huge,
+        DetailShares {
+            memory: DETAIL_SHARE_MIN,
+            expiry: DETAIL_SHARE_MIN
+        }
+    );
+}
+
+#[test]
+fn few_commands_make_details_a_sample() {
+    let shares = |keys| detail_shares(keys, &Costs::default(), &sweep(), Some(50.0));
+    assert!((shares(5_000.0).memory - 1.0).abs() < 1e-9);
+    let memory = shares(100_000.0).memory;
+    assert!((memory - 0.05).abs() < 0.001, "{memory}");
+}

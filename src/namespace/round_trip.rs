@@ -1,0 +1,69 @@
+//! The least round trip of late: what the network alone takes. Pure.
+
+use std::time::Duration;
+
+/// The least round trip is that of this much time at least, and of twice as much at most. A route
+/// that has become longer is accepted after that; a server that is busy has a quick moment in it.
+const REMEMBERED: Duration = Duration::from_mins(2);
+
+/// Round trips of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// The least one of the stretch of time before this one.
+    before: Option<Duration>,
+    /// The least one of this stretch.
+    now: Option<Duration>,
+    age: Duration,
+}
+
+impl RoundTrips {
+    /// Records a round trip. Returns by how much it was longer than the least one.
+    pub fn excess(&mut self, round_trip: Duration) -> Duration {
+        self.now = Some(self.now.map_or(round_trip, |least| least.min(round_trip)));
+        round_trip.saturating_sub(self.least().unwrap_or(round_trip))
+    }
+
+    /// The least round trip; none before the first.
+    #[must_use]
+    pub fn least(&self) -> Option<Duration> {
+        self.before.into_iter().chain(self.now).min()
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, time: Duration) {
+        self.age = self.age.saturating_add(time);
+        if self.age >= REMEMBERED {
+            self.before = self.now.take();
+            self.age = Duration::ZERO;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEAR: Duration = Duration::from_millis(1);
+    const FAR: Duration = Duration::from_millis(20);
+    const EXCESS: Duration = Duration::from_millis(19);
+
+    #[test]
+    fn the_excess_is_over_the_least_round_trip() {
+        let mut trips = RoundTrips::default();
+        assert_eq!(trips.least(), None);
+        assert_eq!(trips.excess(FAR), Duration::ZERO);
+        assert_eq!(trips.excess(NEAR), Duration::ZERO);
+        assert_eq!(trips.excess(FAR), EXCESS);
+        assert_eq!(trips.least(), Some(NEAR));
+    }
+
+    #[test]
+    fn a_least_round_trip_is_forgotten_after_a_while() {
+        let mut trips = RoundTrips::default();
+        trips.excess(NEAR);
+        trips.pass(REMEMBERED);
+        assert_eq!(trips.excess(FAR), EXCESS);
+        trips.pass(REMEMBERED);
+        assert_eq!(trips.excess(FAR), Duration::ZERO);
+    }
+}

@@ -1,0 +1,150 @@
+//! One batch of a sweep: a SCAN, the details of its keys, and the pause after it.
+
+use std::collections::HashSet;
+
+use tokio::time::{Instant, sleep};
+
+use super::prober::{Step, Wanted};
+use super::{Event, Walker, to_float};
+use crate::failure::Failure;
+use crate::namespace::pace::Batch;
+use crate::namespace::walk::Segment;
+
+/// A SCAN that went out with the batch before it.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    cursor: u64,
+    step: Step,
+}
+
+impl Walker<'_> {
+    /// One SCAN with the details of its keys, and the pause after it. Returns the next cursor.
+    pub(super) async fn batch(
+        &mut self,
+        database: u32,
+        segment: Segment,
+        cursor: u64,
+    ) -> Result<u64, Failure> {
+        let started = Instant::now();
+        let ahead = self.ahead.take();
+        let ahead = ahead.filter(|ahead| ahead.cursor == cursor && cursor != segment.start());
+        let (next, mut keys) = match ahead {
+            Some(ahead) => self.note_scan(ahead.step),
+            None => self.scan(cursor).await?,
+        };
+        let mut microseconds = self.cost_of_scan(keys.len());
+        if segment.is_overrun(next) {
+            // The keys beyond the end are those with which the next segment begins. They would
+            // count twice.
+            let (_, beyond) = self.scan(segment.end()).await?;
+            microseconds += self.cost_of_scan(beyond.len());
+            let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
+            keys.retain(|key| !beyond.contains(key));
+        }
+        let next_in_segment = segment.has_more(next).then_some(next);
+        microseconds += self.details(database, &keys, next_in_segment).await?;
+        self.record.note_batch(keys.len(), microseconds);
+        (self.listener)(Event::Progress {
+            seen: self.record.keys_visited() - self.pass.visited_before,
+            keys: self.pass.keys,
+        });
+        let batch = Batch {
+            keys: u32::try_from(keys.len()).unwrap_or(u32::MAX),
+            commands: self.prober.take_sent(),
+            microseconds,
+            round_trip: self.prober.take_round_trip(),
+            took: started.elapsed(),
+        };
+        let pause = self.pace.pause(&batch);
+        self.record.note_pace(&self.pace);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        Ok(next)
+    }
+
+    /// Asks about keys, and for the next keys with the last of them where that saves time. Returns
+    /// what it cost the server, in microseconds.
+    async fn details(
+        &mut self,
+        database: u32,
+        keys: &[Vec<u8>],
+        next: Option<u64>,
+    ) -> Result<f64, Failure> {
+        let mut microseconds = 0.0;
+        let wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
+        let shape = self.pace.shape(count(&wanted));
+        let count = self.record.costs().count(self.sweep.count);
+        let mut rest = wanted.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(keys_in(rest, shape.commands));
+            rest = later;
+            let is_last = later.is_empty() && shape.scans_ahead;
+            let next = next.filter(|_| is_last);
+            let scan = next.map(|cursor| (cursor, count));
+            let (found, step) = self.prober.details(now, scan).await?;
+            let ahead = next.zip(step);
+            self.ahead = ahead.map(|(cursor, step)| Ahead { cursor, step });
+            for (wanted, found) in now.iter().zip(&found) {
+                microseconds += self.cost(wanted);
+                self.record.see(database, wanted.key, found);
+                (self.listener)(Event::Key(wanted.key, found));
+            }
+        }
+        Ok(microseconds)
+    }
+
+    /// Which details of a key are asked: of a uniform share of all keys.
+    fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
+        let shares = self.pace.shares(self.shares);
+        let expiry = fastrand::f64() < shares.expiry;
+        Wanted {
+            key,
+            memory: fastrand::f64() < shares.memory,
+            expiry,
+            data_type: expiry,
+        }
+    }
+
+    async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {
+        let count = self.record.costs().count(self.sweep.count);
+        let step = self.prober.scan(cursor, count).await?;
+        Ok(self.note_scan(step))
+    }
+
+    fn note_scan(&mut self, (next, keys): Step) -> Step {
+        self.record.note_scan(keys.len());
+        (next, keys)
+    }
+
+    fn cost_of_scan(&self, keys: usize) -> f64 {
+        let costs = self.record.costs();
+        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
+    }
+
+    fn cost(&mut self, wanted: &Wanted<'_>) -> f64 {
+        let mut microseconds = 0.0;
+        for probe in wanted.probes().filter(|probe| self.prober.asks(*probe)) {
+            microseconds += self.record.costs().of(probe);
+            self.record.note_asked(probe);
+        }
+        microseconds
+    }
+}
+
+/// How many commands the details of some keys take.
+fn count(wanted: &[Wanted<'_>]) -> usize {
+    wanted.iter().map(|wanted| wanted.probes().count()).sum()
+}
+
+/// How many of the keys have room in a pipeline of so many commands: one at least.
+fn keys_in(wanted: &[Wanted<'_>], commands: usize) -> usize {
+    let mut left = commands;
+    let fits = |wanted: &&Wanted<'_>| {
+        let needed = wanted.probes().count();
+        let fits = needed <= left;
+        left = left.saturating_sub(needed);
+        fits
+    };
+    wanted.iter().take_while(fits).count().max(1)
+}

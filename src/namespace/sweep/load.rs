@@ -1,0 +1,74 @@
+//! What a sweep adds to a server's load: its budget of commands, and its rest.
+
+use std::time::Duration;
+
+use super::vitals::Vitals;
+use super::{LOOK_AGAIN_AFTER, Walker, to_float};
+use crate::config::Sweep;
+use crate::footprint::Caused;
+use crate::namespace::cost::Costs;
+use crate::namespace::pace::{Forecast, commands_per_second};
+use crate::namespace::traffic::Reading;
+
+/// The databases to sweep, each with its number of keys.
+pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
+    let is_wanted = |database: &u32| {
+        let wanted = sweep.databases.as_ref();
+        wanted.is_none_or(|wanted| wanted.contains(database))
+    };
+    let keys = vitals
+        .keys
+        .iter()
+        .map(|(database, keys)| (*database, *keys));
+    keys.filter(|(database, keys)| is_wanted(database) && *keys > 0)
+        .collect()
+}
+
+/// What a pass is expected to cost the server.
+pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals) -> Forecast {
+    let databases = databases(sweep, vitals).into_iter();
+    let keys = to_float(databases.map(|(_, keys)| keys).sum());
+    let others = vitals.traffic.commands_per_second;
+    let commands = commands_per_second(sweep, others, keys);
+    Forecast::new(keys, costs, sweep, commands)
+}
+
+/// How long the sweep rests after a pass: until `interval` after the start of the pass, and as long
+/// as the pass took at least, up to `interval`.
+pub(super) fn rest(pass: Duration, interval: Duration) -> Duration {
+    let interval = interval.max(LOOK_AGAIN_AFTER);
+    interval.saturating_sub(pass).max(pass.min(interval))
+}
+
+impl Walker<'_> {
+    /// Records what others ask of the server, and adapts the budget of commands to it.
+    pub(super) fn observe_traffic(&mut self) {
+        let (hits, misses) = self.record.induced();
+        let reading = Reading {
+            at: self.started.elapsed().as_secs_f64(),
+            ours: Caused {
+                commands: self.prober.sent_in_all(),
+                hits,
+                misses,
+            },
+            ..self.vitals.traffic
+        };
+        self.traffic.observe(reading);
+        let others = self.traffic.commands_per_second();
+        let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
+        let commands = commands_per_second(self.sweep, others, to_float(keys));
+        self.pace.set_commands_per_second(commands);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_rests_as_long_as_its_pass_took() {
+        let minute = Duration::from_mins(1);
+        let rest = |seconds| rest(Duration::from_secs(seconds), minute).as_secs();
+        assert_eq!([0, 10, 30, 40, 60, 600].map(rest), [60, 50, 30, 40, 60, 60]);
+    }
+}
