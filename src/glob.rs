@@ -72,6 +72,37 @@ impl Glob {
         &self.prefix
     }
 
+    /// Whether the pattern has no special character, and so matches one key only.
+    #[must_use]
+    pub const fn is_literal(&self) -> bool {
+        matches!(self.rest, Rest::Nothing)
+    }
+
+    /// Keys of every kind that the pattern matches, to try another pattern on.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Vec<u8>> {
+        let pieces: &[Piece] = match &self.rest {
+            Rest::Nothing => &[],
+            Rest::Anything => &[Piece::AnyRun],
+            Rest::Pieces(pieces) => pieces,
+        };
+        // What no pattern has as a literal, and what many have.
+        let runs: [&[u8]; 3] = [b"", b"\x01\xfe\x02", b"0:a/B-c.d"];
+        let sample = |run: &&[u8]| {
+            let mut key = self.prefix.to_vec();
+            for piece in pieces {
+                match piece {
+                    Piece::Literal(byte) => key.push(*byte),
+                    Piece::AnyByte => key.push(run.first().copied().unwrap_or(b'x')),
+                    Piece::Class(members) => key.extend(member(members)),
+                    Piece::AnyRun => key.extend_from_slice(run),
+                }
+            }
+            key
+        };
+        runs.iter().map(sample).collect()
+    }
+
     /// Whether the pattern covers the whole key. At worst the time grows with the length of the
     /// key times that of the pattern, whatever they are.
     #[must_use]
@@ -88,6 +119,12 @@ impl Glob {
             Rest::Pieces(pieces) => cover(pieces, tail),
         }
     }
+}
+
+/// The first byte of a class, if it has any.
+fn member(members: &[bool; 256]) -> Option<u8> {
+    let first = members.iter().position(|member| *member)?;
+    u8::try_from(first).ok()
 }
 
 /// The pattern that matches these bytes and nothing else.
@@ -204,6 +241,18 @@ mod tests {
         }
         for key in others {
             assert!(!glob.matches(key.as_bytes()), "{pattern} on {key:?}");
+        }
+    }
+
+    #[test]
+    fn samples_are_keys_of_their_pattern() {
+        for pattern in ["", "a", "a*", "*", "a?c", "a[b-d]e*f", "*:x:*", "a\\*b"] {
+            let glob = Glob::new(pattern);
+            for sample in glob.samples() {
+                let is_odd = sample.is_empty() && !pattern.is_empty() && pattern != "*";
+                assert!(glob.matches(&sample) || is_odd, "{pattern}: {sample:?}");
+            }
+            assert_eq!(glob.is_literal(), ["", "a", "a\\*b"].contains(&pattern));
         }
     }
 

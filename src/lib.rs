@@ -20,6 +20,7 @@ pub mod glob;
 pub mod http;
 pub mod info;
 pub mod label;
+pub mod logfmt;
 pub mod metric;
 pub mod namespace;
 pub mod outcome;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use redis_namespace_exporter::config::arguments::{Arguments, Command, Exit, parse};
 use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
+use redis_namespace_exporter::logfmt::Logfmt;
 use redis_namespace_exporter::output::{self, Plain, Stderr};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
 use tracing::{error, warn};
@@ -135,7 +136,7 @@ fn start_log(log: &Log) {
         .log_internal_errors(false);
     // Nobody else sets a subscriber.
     let _ = match log.format {
-        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
+        LogFormat::Text => builder.event_format(Logfmt).try_init(),
         LogFormat::Json => builder
             .json()
             .flatten_event(true)

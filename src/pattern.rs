@@ -85,6 +85,25 @@ impl Pattern {
         }
     }
 
+    /// Whether this pattern matches every name that another one does, as far as samples of such
+    /// names show. Of a regular expression there are no samples.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self == other || self.as_glob() == Some("*") {
+            return true;
+        }
+        match &other.test {
+            Test::Glob(glob) => glob.samples().iter().all(|name| self.matches(name)),
+            Test::Regex(_) => false,
+        }
+    }
+
+    /// Whether this is a glob without any special character, which matches one name only.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        matches!(&self.test, Test::Glob(glob) if glob.is_literal())
+    }
+
     /// Whether a name belongs to the group.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
@@ -104,6 +123,32 @@ mod tests {
         assert_eq!(Pattern::glob("a*"), Pattern::glob("a*"));
         assert_ne!(Pattern::glob("a*"), Pattern::glob("b*"));
         assert_ne!(Pattern::glob("a*"), Pattern::regex("a*").unwrap());
+    }
+
+    #[test]
+    fn pattern_covers_what_it_matches_all_of() {
+        let regex = |text| Pattern::regex(text).unwrap();
+        for (wide, narrow) in [
+            (Pattern::glob("*"), regex("^a")),
+            (Pattern::glob("api:*"), Pattern::glob("api:cache:*")),
+            (Pattern::glob("*:cache:*"), Pattern::glob("api:cache:*")),
+            (Pattern::glob("a?*"), Pattern::glob("a:*")),
+            (Pattern::glob("a*"), Pattern::glob("abc")),
+            (regex("^api:"), Pattern::glob("api:x*")),
+            (regex("^a"), regex("^a")),
+        ] {
+            assert!(wide.covers(&narrow), "{wide:?} {narrow:?}");
+        }
+        for (one, other) in [
+            (Pattern::glob("api:cache:*"), Pattern::glob("api:*")),
+            (Pattern::glob("a*b"), Pattern::glob("a*")),
+            (Pattern::glob("a"), Pattern::glob("a*")),
+            (Pattern::glob("*:cache:*"), Pattern::glob("api:*")),
+            (regex("[0-9]"), Pattern::glob("a:*")),
+            (Pattern::glob("a*"), regex("^a")),
+        ] {
+            assert!(!one.covers(&other), "{one:?} {other:?}");
+        }
     }
 
     #[test]

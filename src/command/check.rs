@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::collector::{Collector, Question};
-use crate::config::{Config, Target};
+use crate::config::{Config, Target, doubts};
 use crate::failure::{Failure, Reason};
 use crate::namespace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Denial, Session, circumstances, collectors};
@@ -19,6 +19,11 @@ use crate::reply::Refusal;
 /// The report could not be written.
 pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     writeln!(out, "configuration: good, {} targets", config.targets.len())?;
+    let channels = config.targets.first();
+    let channels = channels.map_or(&[][..], |target| &*target.options.channels);
+    for doubt in doubts(&config.namespaces, channels) {
+        writeln!(out, "  warning: {doubt}")?;
+    }
     let mut all_work = true;
     for target in &config.targets {
         writeln!(out, "{} ({})", target.name, target.address)?;

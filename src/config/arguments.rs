@@ -37,7 +37,7 @@ pub struct Arguments {
         long,
         global = true,
         value_name = "FILE",
-        help = "The YAML file to read [env: REDIS_EXPORTER_CONFIG]"
+        help = "The YAML file to read; - is standard input [env: REDIS_EXPORTER_CONFIG]"
     )]
     pub config: Option<PathBuf>,
 

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::Level;
@@ -46,7 +47,7 @@ pub use collector_options::CollectorOptions;
 pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
-pub use namespace::{ChannelGroup, Namespace, TtlPolicy};
+pub use namespace::{ChannelGroup, Namespace, TtlPolicy, doubts};
 pub use password_file::password_of;
 pub use poll::PollTimes;
 pub use problem::Problem;
@@ -179,7 +180,12 @@ pub fn load(
         None => None,
         Some(path) => {
             let place = shown(&path);
-            match read_file(&path) {
+            let text = if is_standard_input(&path) {
+                read_standard_input()
+            } else {
+                read_file(&path)
+            };
+            match text {
                 Ok(text) => Some((place, text)),
                 Err(refusal) => {
                     return Err(vec![Problem {
@@ -208,7 +214,8 @@ pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> S
     let read = |text: &str| unit::listen_address(text).ok();
     let variable = || read(&environment("REDIS_EXPORTER_WEB_LISTEN_ADDRESS")?);
     let file = || {
-        let text = read_file(&file_path(arguments, environment)?).ok()?;
+        let path = file_path(arguments, environment).filter(|path| !is_standard_input(path))?;
+        let text = read_file(&path).ok()?;
         let Ok(Node::Map(entries)) = document::read(&text) else {
             return None;
         };
@@ -222,6 +229,10 @@ pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> S
     found.unwrap_or(DEFAULT_LISTEN)
 }
 
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<PathBuf> {
     let variable = || environment("REDIS_EXPORTER_CONFIG").filter(|path| !path.is_empty());
     arguments
@@ -233,6 +244,9 @@ fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<Pat
 /// The path for problems. Who takes the flag for that of the server puts a URL with a password there.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
+    if text == "-" {
+        return "standard input".to_owned();
+    }
     if text.contains("://") {
         return "the file of --config".to_owned();
     }
@@ -240,13 +254,32 @@ fn shown(path: &Path) -> String {
 }
 
 fn read_file(path: &Path) -> Result<String, Refusal> {
-    String::from_utf8(read_bytes(path, LARGEST_FILE)?)
+    utf8(read_bytes(path, LARGEST_FILE)?)
+}
+
+fn read_standard_input() -> Result<String, Refusal> {
+    static WAS_READ: AtomicBool = AtomicBool::new(false);
+    if WAS_READ.swap(true, Ordering::Relaxed) {
+        return Err(Refusal::new(
+            "was read at the start and cannot be read again",
+            "restart with the new configuration, or name a file to reload it",
+        ));
+    }
+    utf8(read_bounded(std::io::stdin().lock(), LARGEST_FILE)?)
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, Refusal> {
+    String::from_utf8(bytes)
         .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
 }
 
 fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
+    read_bounded(open(path)?, most)
+}
+
+fn read_bounded(source: impl Read, most: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
-    open(path)?
+    source
         .take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(&error))?;

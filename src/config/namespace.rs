@@ -57,6 +57,66 @@ pub struct ChannelGroup {
     pub pattern: Pattern,
 }
 
+/// What may be a mistake in declared namespaces and channel groups, a sentence each. The order
+/// counts: the first match wins.
+#[must_use]
+pub fn doubts(namespaces: &[Namespace], channels: &[ChannelGroup]) -> Vec<String> {
+    let spaces = namespaces.iter().map(|space| Group {
+        name: &space.name,
+        pattern: &space.pattern,
+        database: space.database,
+    });
+    let channels = channels.iter().map(|channel| Group {
+        name: &channel.name,
+        pattern: &channel.pattern,
+        database: None,
+    });
+    let mut doubts = doubts_of("namespace", "keys", &spaces.collect::<Vec<_>>());
+    doubts.extend(doubts_of(
+        "channel group",
+        "channels",
+        &channels.collect::<Vec<_>>(),
+    ));
+    doubts
+}
+
+/// What decides on the members of a declared group.
+struct Group<'a> {
+    name: &'a str,
+    pattern: &'a Pattern,
+    database: Option<u32>,
+}
+
+impl Group<'_> {
+    fn covers(&self, other: &Self) -> bool {
+        let is_wide = self.database.is_none() || self.database == other.database;
+        is_wide && self.pattern.covers(other.pattern)
+    }
+}
+
+fn doubts_of(kind: &str, members: &str, groups: &[Group<'_>]) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for (at, group) in groups.iter().enumerate() {
+        let mut earlier = groups.iter().take(at);
+        if let Some(earlier) = earlier.find(|earlier| earlier.covers(group)) {
+            doubts.push(format!(
+                "{kind} {} stays empty: {} before it matches all of its {members}; move it up",
+                quoted(group.name),
+                quoted(earlier.name),
+            ));
+        }
+        if group.pattern.is_literal() {
+            let pattern = group.pattern.as_glob().unwrap_or_default();
+            doubts.push(format!(
+                "{kind} {} matches one name only; for all {members} that begin with it write {}",
+                quoted(group.name),
+                quoted(&format!("{pattern}*")),
+            ));
+        }
+    }
+    doubts
+}
+
 /// Reads the list `namespaces`.
 pub(crate) fn read_namespaces(root: &Section<'_>, context: &mut Context<'_>) -> Vec<Namespace> {
     read_named(root, "namespaces", read_namespace, context)

@@ -1081,6 +1081,27 @@ fn variables_for_the_one_target_that_are_not_used_are_named() {
 }
 
 #[test]
+fn namespaces_that_stay_empty_or_match_one_name_are_doubted() {
+    let text = "namespaces:\n- {name: api, match: 'api:*'}\n\
+                - {name: api-cache, match: 'api:cache:*'}\n\
+                - {name: one, match: 'session:', db: 1}\n\
+                - {name: two, match: 'a*', db: 0}\n- {name: three, match: 'a*', db: 1}\n\
+                - {name: four, match: 'ab*', db: 1}\n\
+                channels:\n- {name: all, match: '*'}\n- {name: prism, regex: '^prism:'}\n";
+    let config = file(text);
+    let doubts = doubts(&config.namespaces, &config.targets[0].options.channels);
+    let expected = [
+        "namespace `api-cache` stays empty: `api` before it matches all of its keys; move it up",
+        "namespace `one` matches one name only; for all keys that begin with it write `session:*`",
+        "namespace `four` stays empty: `three` before it matches all of its keys; move it up",
+        "channel group `prism` stays empty: `all` before it matches all of its channels; move it up",
+    ];
+    assert_eq!(doubts, expected);
+    let example = read(Some(EXAMPLE), &[], &[]).unwrap();
+    assert!(super::doubts(&example.namespaces, &example.targets[0].options.channels).is_empty());
+}
+
+#[test]
 fn target_label_is_off_for_the_one_target_of_flags_and_variables() {
     let one = "targets: [{url: a}]\n";
     let two = "targets: [{url: a}, {url: b}]\n";

@@ -65,6 +65,9 @@ pub struct Suggestion {
     pub ttl_required: bool,
     /// Where `ttl_required`: the longest TTL that was seen, rounded up.
     pub ttl_max: Option<Duration>,
+    /// Whether most keys expire and some do not, as if setting the TTL failed at times: then the
+    /// longest TTL, rounded up.
+    pub leaking_ttl_max: Option<Duration>,
 }
 
 /// The namespaces that a sample seems to have, the most specific first, so that the first match
@@ -135,6 +138,7 @@ fn describe(
 ) -> Suggestion {
     let required = ttl::all_expire(keys);
     let without = keys.iter().filter(|ttl| **ttl == ObservedTtl::Never);
+    let longest = ttl::round_up(ttl::longest(keys));
     Suggestion {
         name: unique(&found.words(), names),
         pattern: found.pattern(),
@@ -142,11 +146,8 @@ fn describe(
         share: ratio(keys.len(), sampled),
         keys_without_ttl: without.count(),
         ttl_required: required,
-        ttl_max: if required {
-            ttl::round_up(ttl::longest(keys))
-        } else {
-            None
-        },
+        ttl_max: longest.filter(|_| required),
+        leaking_ttl_max: longest.filter(|_| ttl::leaks(keys)),
     }
 }
 

@@ -52,6 +52,8 @@ struct Memory {
     reading: Option<JoinHandle<()>>,
     /// Whether the last poll succeeded; none before the first.
     state: Option<Result<(), Reason>>,
+    /// When polls began to fail; none while they succeed.
+    failing_since: Option<Instant>,
 }
 
 /// When the first two polls of a target come. All later ones follow at the interval.
@@ -295,12 +297,11 @@ fn publish(
     };
     let (snapshot, failure, refused) = match result {
         Ok((snapshot, success)) => {
-            if memory.state.replace(Ok(())) != Some(Ok(())) {
-                let (name, address) = (&target.name, target.address.to_string());
-                info!(name, address, server = memory.server, "the server answers");
-            }
-            memory.failures_in_a_row = 0;
+            note_success(target, memory);
             let snapshot = outcome::succeeded(snapshot, &success, times);
+            let samples = snapshot.samples().count();
+            let (name, seconds) = (&target.name, rounded(times.duration));
+            debug!(name, seconds, samples, "poll finished");
             (snapshot, None, success.refused())
         }
         Err(failure) => {
@@ -336,10 +337,36 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
     });
 }
 
+/// Logs that a server answers for the first time, or again after an outage.
+fn note_success(target: &Target, memory: &mut Memory) {
+    let (name, address) = (&target.name, target.address.to_string());
+    let server = &memory.server;
+    let failing_since = memory.failing_since.take();
+    let failed_polls = std::mem::take(&mut memory.failures_in_a_row);
+    let before = memory.state.replace(Ok(()));
+    match failing_since {
+        Some(since) => {
+            let outage_seconds = rounded(since.elapsed());
+            info!(
+                name,
+                address, server, outage_seconds, failed_polls, "the server answers again"
+            );
+        }
+        None if before.is_none() => info!(name, address, server, "the server answers"),
+        None => {}
+    }
+}
+
+/// Seconds with three digits after the point.
+fn rounded(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
+}
+
 /// After any failure the connection is dropped: a late reply must never meet another question.
 fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
     memory.session = None;
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
+    memory.failing_since.get_or_insert_with(Instant::now);
     telemetry.failed(&target.name, failure.reason);
     let (name, address) = (&target.name, target.address.to_string());
     if memory.state.replace(Err(failure.reason)) == Some(Err(failure.reason)) {

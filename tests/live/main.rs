@@ -30,6 +30,7 @@ mod footprint;
 mod hostile;
 mod keys;
 mod log_output;
+mod logs;
 mod more_collectors;
 mod namespaces_command;
 mod network;

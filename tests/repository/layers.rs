@@ -23,6 +23,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("glob", &[]),
     ("label", &[]),
+    ("logfmt", &[]),
     ("pattern", &["glob"]),
     ("config", &["glob", "metric", "pattern", "tls"]),
     (

@@ -226,6 +226,7 @@ mod tests {
             keys_without_ttl: 0,
             ttl_required: true,
             ttl_max: Some(Duration::from_mins(1)),
+            leaking_ttl_max: None,
         };
         let document = read(&document(&report(Vec::new()), Some(&[suggestion])));
         let suggestion = &document["suggestions"][0];

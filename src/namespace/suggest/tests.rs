@@ -379,3 +379,33 @@ proptest! {
         prop_assert_eq!(counted, promised);
     }
 }
+
+#[test]
+fn namespace_that_leaks_gets_a_commented_ttl() {
+    let mut sample = keys(95, seconds(50), |number| format!("ratelimit:{number}"));
+    sample.extend(keys(5, ObservedTtl::Never, |number| {
+        format!("ratelimit:9{number}9")
+    }));
+    sample.extend(keys(100, ObservedTtl::Never, |number| {
+        format!("session:{number}")
+    }));
+    let yaml = to_yaml(&suggestions(&sample));
+    assert!(
+        yaml.contains("    #ttl: { required: true, max: 1m }\n"),
+        "{yaml}"
+    );
+    assert_eq!(yaml.matches("ttl:").count(), 1, "{yaml}");
+    let uncommented = yaml.replace("#ttl", "ttl");
+    let namespaces = configured(&uncommented).namespaces;
+    let declared = namespaces.iter().filter(|space| space.ttl.required);
+    assert_eq!(
+        declared.map(|space| &*space.name).collect::<Vec<_>>(),
+        ["ratelimit"]
+    );
+    assert!(
+        configured(&yaml)
+            .namespaces
+            .iter()
+            .all(|space| !space.ttl.required)
+    );
+}

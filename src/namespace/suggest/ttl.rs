@@ -9,6 +9,9 @@ const FEWEST_KEYS: usize = 30;
 /// differs by less over that many keys.
 const CLEARLY_LONGER: u32 = 4;
 
+/// Keys without a TTL are a leak, not a rule, if they are at most one in this many.
+const LEAK_PART: usize = 5;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -59,6 +62,14 @@ pub enum ObservedTtl {
 /// Whether enough TTLs are known, and every known one ends.
 pub(super) fn all_expire(keys: &[ObservedTtl]) -> bool {
     known(keys) >= FEWEST_KEYS && !keys.contains(&ObservedTtl::Never)
+}
+
+/// Whether enough TTLs are known, and most of them end but not all.
+pub(super) fn leaks(keys: &[ObservedTtl]) -> bool {
+    let known = known(keys);
+    let never = keys.iter().filter(|ttl| **ttl == ObservedTtl::Never);
+    let never = never.count();
+    known >= FEWEST_KEYS && never > 0 && never * LEAK_PART <= known
 }
 
 fn known(keys: &[ObservedTtl]) -> usize {
@@ -122,6 +133,15 @@ mod tests {
         all.push(ObservedTtl::Never);
         assert!(!all_expire(&all));
         assert!(!all_expire(&keys(FEWEST_KEYS - 1, 10)));
+    }
+
+    #[test]
+    fn few_keys_without_a_ttl_among_many_are_a_leak() {
+        let with = |never: usize| [keys(40, 10), vec![ObservedTtl::Never; never]].concat();
+        assert!(!leaks(&with(0)));
+        assert!(leaks(&with(1)) && leaks(&with(10)));
+        assert!(!leaks(&with(11)));
+        assert!(!leaks(&[keys(20, 10), vec![ObservedTtl::Never]].concat()));
     }
 
     #[test]

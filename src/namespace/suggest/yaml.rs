@@ -28,6 +28,17 @@ fn item(text: &mut String, suggestion: &Suggestion) -> std::fmt::Result {
     writeln!(text)?;
     writeln!(text, "  - name: {}", quoted(&suggestion.name))?;
     writeln!(text, "    match: {}", quoted(&suggestion.pattern))?;
+    if let Some(max) = suggestion.leaking_ttl_max {
+        writeln!(
+            text,
+            "    # Most keys expire, so those without a TTL look like a leak. To have them counted:"
+        )?;
+        writeln!(
+            text,
+            "    #ttl: {{ required: true, max: {} }}",
+            ttl::text(max)
+        )?;
+    }
     match suggestion.ttl_max {
         _ if !suggestion.ttl_required => Ok(()),
         Some(max) => writeln!(

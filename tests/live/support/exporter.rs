@@ -85,6 +85,12 @@ impl Launch {
         self
     }
 
+    /// Gives it a text on standard input.
+    pub fn input(self, text: &str) -> Self {
+        fs::write(self.file("stdin"), text).unwrap();
+        self
+    }
+
     /// Leaves the port to the configuration.
     pub fn without_listen_flag(mut self) -> Self {
         self.arguments
@@ -133,7 +139,8 @@ impl Launch {
         command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(&self.arguments).stdin(Stdio::null());
+        let input = fs::File::open(self.file("stdin")).map_or_else(|_| Stdio::null(), Stdio::from);
+        command.args(&self.arguments).stdin(input);
         command
     }
 

@@ -1,0 +1,114 @@
+//! What the log says, and in what form.
+
+use std::time::Duration;
+
+use crate::support::{Exporter, Launch, Page, RedisServer, until, wait::LONG};
+
+/// Waits for a number of lines of the log with this text, and returns them.
+fn lines(exporter: &Exporter, text: &str, least: usize) -> Vec<String> {
+    let found = || -> Vec<String> {
+        let log = exporter.log();
+        let lines = log.lines().filter(|line| line.contains(text));
+        lines.map(ToOwned::to_owned).collect()
+    };
+    until(LONG, text, || (found().len() >= least).then_some(()));
+    found()
+}
+
+fn configured(server: &RedisServer, more: &str) -> Launch {
+    let url = server.url();
+    Launch::configured(&format!(
+        "poll: {{ interval: 300ms }}\ntargets: [{{ name: 'é cache', url: '{url}' }}]\n{more}"
+    ))
+}
+
+#[test]
+fn text_log_is_logfmt_in_ascii() {
+    let server = RedisServer::start(&[]);
+    let exporter = configured(&server, "sweep: { min_pass_interval: 200ms }\n")
+        .flag("--log-level=debug")
+        .start();
+    lines(&exporter, "msg=\"poll finished\"", 2);
+    let log = exporter.log();
+    for line in log.lines() {
+        assert!(line.starts_with("ts=2"), "{line}");
+        assert!(line.contains(" level=") && line.contains(" msg="), "{line}");
+        assert!(line.is_ascii(), "{line}");
+    }
+    assert!(log.contains(" name=\"\\u00e9 cache\" "), "{log}");
+}
+
+#[test]
+fn debug_log_has_a_line_for_each_poll() {
+    let server = RedisServer::start(&[]);
+    let exporter = configured(&server, "").flag("--log-level=debug").start();
+    exporter.polls(4);
+    let logged = lines(&exporter, "level=debug msg=\"poll finished\"", 5);
+    assert!(
+        logged[0].contains(" seconds=") && logged[0].contains(" samples="),
+        "{logged:?}"
+    );
+}
+
+#[test]
+fn end_of_an_outage_is_logged_with_its_length() {
+    let mut server = RedisServer::start(&[]);
+    let exporter = configured(&server, "").start();
+    server.kill();
+    exporter.until("an outage", |page| page.get("redis_up", &[]) == Some(0.0));
+    std::thread::sleep(Duration::from_millis(1200));
+    server.restart(&[]);
+    exporter.until("the end of the outage", Page::is_up);
+    let ended = lines(&exporter, "msg=\"the server answers again\"", 1);
+    lines(&exporter, "msg=\"the poll failed\"", 1);
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    let (_, seconds) = ended[0].split_once("outage_seconds=").unwrap();
+    let seconds: f64 = seconds.split(' ').next().unwrap().parse().unwrap();
+    assert!(seconds > 1.2, "{ended:?}");
+    assert!(ended[0].contains("failed_polls="), "{ended:?}");
+}
+
+#[test]
+fn configuration_is_read_from_standard_input_once() {
+    let server = RedisServer::start(&[]);
+    let text = format!(
+        "sweep: {{ enabled: false }}\ntargets: [{{ name: piped, url: '{}' }}]\n",
+        server.url()
+    );
+    let exporter = Launch::new().input(&text).flag("--config=-").start();
+    let up = |page: &Page| page.get("redis_up", &[("target", "piped")]) == Some(1.0);
+    assert!(up(&exporter.page()), "{}", exporter.log());
+    let response = exporter.reload();
+    assert_eq!(response.status, 500);
+    assert!(
+        response.text().contains("standard input"),
+        "{}",
+        response.text()
+    );
+    assert!(up(&exporter.page()));
+    let finished = Launch::new().input("listn: 1\n").flag("--config=-").run();
+    assert_eq!(finished.code(), 78);
+    assert!(
+        finished.stderr.starts_with("standard input: "),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn check_names_namespaces_that_may_be_a_mistake() {
+    let server = RedisServer::start(&[]);
+    let text = format!(
+        "targets: [{{ url: '{}' }}]\nnamespaces:\n- {{ name: api, match: 'api:*' }}\n\
+         - {{ name: api-cache, match: 'api:cache:*' }}\n- {{ name: session, match: 'session:' }}\n",
+        server.url()
+    );
+    let finished = Launch::configured(&text).flag("check").run();
+    assert_eq!(finished.code(), 0, "{}", finished.stdout);
+    for expected in [
+        "warning: namespace `api-cache` stays empty",
+        "warning: namespace `session` matches one name only",
+    ] {
+        assert!(finished.stdout.contains(expected), "{}", finished.stdout);
+    }
+}
