@@ -70,6 +70,13 @@ static COLLECTOR_DURATION: Family<1> = Family::gauge(
     Unit::Seconds,
     "How long the exporter took to read the replies of a collector.",
 );
+static FUNCTION_RUNNING: Family<1> = Family::gauge(
+    "redis_function_running_seconds",
+    &["function"],
+    source("FUNCTION STATS", "duration_ms"),
+    Unit::Milliseconds,
+    "How long a function has kept the server busy, so that it refuses everything else; absent otherwise.",
+);
 static DROPPED: Family<0> = Family::gauge(
     "redis_exporter_dropped_samples",
     &[],
@@ -91,6 +98,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         PING_TIME.descriptor(),
         COLLECTOR_SUCCESS.descriptor(),
         COLLECTOR_DURATION.descriptor(),
+        FUNCTION_RUNNING.descriptor(),
         DROPPED.descriptor(),
     ]
 }
@@ -171,11 +179,18 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Sna
     snapshot
 }
 
-/// The snapshot of a poll that failed: that it failed and why, and nothing of the target.
+/// A function that keeps the server busy: its name, and milliseconds since it began.
+pub type BusyWith<'a> = (&'a str, f64);
+
+/// The snapshot of a poll that failed: that it failed and why, which function keeps the server
+/// busy, and nothing else of the target.
 #[must_use]
-pub fn failed(reason: Reason, times: Times) -> Snapshot {
+pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: Times) -> Snapshot {
     let mut snapshot = Snapshot::default();
     push_common(&mut snapshot, Some(reason), times);
+    if let Some((function, milliseconds)) = busy_with {
+        snapshot.push(&FUNCTION_RUNNING, [function], milliseconds);
+    }
     snapshot.finish()
 }
 

@@ -108,8 +108,10 @@ fn totals(totals: &mut Option<Totals>) -> &mut Totals {
     totals.get_or_insert_default()
 }
 
+/// A number that a signed one can hold: some servers print negative sizes as unsigned numbers.
 fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let number = std::str::from_utf8(text).ok()?.parse().ok();
+    number.filter(|number| i64::try_from(*number).is_ok())
 }
 
 /// Bytes of a name as the text of a label: text as it is, as `redis_exporter` shows it.
@@ -239,6 +241,12 @@ mod tests {
             assert_eq!((found.name, found.user), (name, &b"a=b"[..]));
             assert_eq!((found.age, found.id), (Some(782), 11));
         }
+    }
+
+    #[test]
+    fn a_size_that_underflowed_is_unknown() {
+        let found = client(b"id=1 omem=18446744073709551615 tot-mem=7").unwrap();
+        assert_eq!((found.output_memory, found.memory), (None, Some(7)));
     }
 
     #[test]

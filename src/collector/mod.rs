@@ -14,6 +14,7 @@ mod commandlog;
 mod config;
 mod config_values;
 mod declared;
+pub mod function_stats;
 mod hotkeys;
 pub mod info;
 mod latency;

@@ -51,5 +51,5 @@ fn report(target: &Target, failure: &Failure) -> Snapshot {
         ended_at: poll::now(),
         interval: target.poll.interval,
     };
-    outcome::failed(failure.reason, times)
+    outcome::failed(failure.reason, None, times)
 }

@@ -193,7 +193,7 @@ fn advice_on_alert(alert: Alert, shows_certificate: bool) -> Option<String> {
         }
         Alert::HandshakeFailure | Alert::InsufficientSecurity => format!(
             "the server has no cipher suite or curve in common with us, or demands a client \
-             certificate; {OFFERED}; {of_certificate}"
+             certificate ({of_certificate}); {OFFERED}"
         ),
         Alert::BadCertificate if !shows_certificate => format!(
             "the server refuses the handshake; it may demand a client certificate; {of_certificate}"

@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::collector::function_stats::{self, Running};
 use crate::collector::{
     ALL, Answers, Circumstances, Collector, Remembered, is_on_by_default, rdb_file_size,
 };
@@ -50,6 +51,10 @@ struct Memory {
     failures_in_a_row: u32,
     /// The thread that reads large replies.
     reading: Option<JoinHandle<()>>,
+    /// Whether the server knows FUNCTION STATS, and has not refused it.
+    knows_function_stats: bool,
+    /// The function that kept the server busy at the last poll.
+    busy_with: Option<Running>,
     /// Whether the last poll succeeded; none before the first.
     state: Option<Result<(), Reason>>,
     /// When polls began to fail; none while they succeed.
@@ -159,7 +164,11 @@ async fn poll(
             .rests
             .begin(script, target.poll.interval, Instant::now());
     }
-    let round = round?;
+    let round = match round {
+        Ok(round) => round,
+        Err(failure) => return Err(with_function(failure, memory, target, deadline).await),
+    };
+    memory.knows_function_stats |= session.knows_function_stats();
     memory.rests.end(|script| round.has_answered(script));
     memory.server = session.server_text();
     if let Some(path) = rdb_file_path(&round, &circumstances) {
@@ -206,6 +215,43 @@ async fn read_beside(
         Ok(Ok(read)) => Ok(read),
         Ok(Err(_)) => Err(Failure::new(Reason::Other, "reading the replies broke off")),
         Err(_) => Err(late()),
+    }
+}
+
+/// Adds which function keeps the server busy to a failure. One refusal is enough: then it is not
+/// queried again.
+async fn with_function(
+    failure: Failure,
+    memory: &mut Memory,
+    target: &Target,
+    deadline: Instant,
+) -> Failure {
+    let Some(session) = memory
+        .session
+        .as_mut()
+        .filter(|_| memory.knows_function_stats)
+    else {
+        return failure;
+    };
+    match session.running_function(deadline).await {
+        Ok(running) => memory.busy_with = running,
+        Err(refusal) => {
+            memory.knows_function_stats = false;
+            let (name, code) = (&target.name, &refusal.code);
+            let permission = function_stats::PERMISSION;
+            info!(name, code, permission, "a question was refused");
+        }
+    }
+    match &memory.busy_with {
+        Some(Running { name, milliseconds }) => {
+            let seconds = milliseconds / 1e3;
+            let detail = format!(
+                "function {name} has been running for {seconds:.1} s: {}",
+                failure.detail
+            );
+            Failure::new(failure.reason, detail)
+        }
+        None => failure,
     }
 }
 
@@ -306,7 +352,11 @@ fn publish(
         }
         Err(failure) => {
             note_failure(target, telemetry, memory, &failure);
-            let snapshot = outcome::failed(failure.reason, times);
+            let busy_with = memory.busy_with.take();
+            let busy_with = busy_with
+                .as_ref()
+                .map(|running| (running.name.as_str(), running.milliseconds));
+            let snapshot = outcome::failed(failure.reason, busy_with, times);
             (snapshot, Some(failure.reason), Vec::new())
         }
     };
@@ -329,7 +379,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
         interval,
     };
     slot.publish_for_poller(Publication {
-        snapshot: outcome::failed(Reason::Other, times),
+        snapshot: outcome::failed(Reason::Other, None, times),
         failure: Some(Reason::Other),
         polled_at,
         server: String::new(),

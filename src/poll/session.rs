@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::plan::{Denial, Plan};
+use crate::collector::function_stats::{self, Running};
 use crate::collector::{Answers, Circumstances, Collector, FollowUp, INFO, Question, Server};
 use crate::config::Target;
 use crate::connection::{Link, OnReconnect, Setup, refused};
@@ -33,6 +34,8 @@ pub struct Session {
     /// PING was refused for now. It is asked again once INFO says that what stood in its way is
     /// over, for every refusal counts as an error at the server.
     ping_rests: bool,
+    /// Whether the server refused INFO because it is busy with a script.
+    is_busy: bool,
     /// The questions that broke the connection, or had no answer in time.
     broken_by: Vec<FollowUp>,
     /// The replies to the scripts of this poll. A poll that is repeated over a new connection must
@@ -113,6 +116,7 @@ impl Session {
             plan: Plan::default(),
             may_ping: true,
             ping_rests: false,
+            is_busy: false,
             broken_by: Vec::new(),
             script_replies: Vec::new(),
             wire_bytes: 0,
@@ -137,6 +141,35 @@ impl Session {
             .server()
             .map(Server::to_string)
             .unwrap_or_default()
+    }
+
+    /// Queries which function keeps the server busy, if it refused INFO for that. The error is the
+    /// refusal of this query, which is not to be sent again.
+    ///
+    /// # Errors
+    ///
+    /// The server refused it for good.
+    pub async fn running_function(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<Running>, Refusal> {
+        if !self.is_busy {
+            return Ok(None);
+        }
+        let replies = self.link.ask_once(&[function_stats::COMMAND], deadline);
+        let Ok(replies) = replies.await else {
+            return Ok(None);
+        };
+        match replies.first() {
+            Some(Reply::Error(refusal)) if !refusal.is_passing() => Err(refusal.clone()),
+            reply => Ok(reply.and_then(function_stats::running)),
+        }
+    }
+
+    /// Whether the server knows FUNCTION STATS.
+    #[must_use]
+    pub fn knows_function_stats(&self) -> bool {
+        self.plan.server().is_some_and(function_stats::applies)
     }
 
     /// What the server refused over this connection.
@@ -420,6 +453,7 @@ impl Session {
                 return Ok(());
             }
             if is_info {
+                self.is_busy = refusal.code == "BUSY";
                 return Err(refused(refusal));
             }
             let same = |(other, _): &&(&Question, Refusal)| other.permission == question.permission;

@@ -236,3 +236,48 @@ fn a_server_that_is_busy_with_a_script_is_down_and_back() {
     exporter.until("the server again", Page::is_up);
     assert!(script.join().unwrap().unwrap().is_err());
 }
+
+/// Reads the value of the running function.
+fn running(page: &Page) -> Option<f64> {
+    page.get("redis_function_running_seconds", &[("function", "endless")])
+}
+
+#[test]
+fn a_function_that_keeps_the_server_busy_is_named() {
+    let server = RedisServer::start(&["--busy-reply-threshold", "100"]);
+    let library = "#!lua name=lib\nredis.register_function{function_name='endless', \
+        callback=function() while true do end end, flags={'no-writes'}}";
+    server.ask(&["FUNCTION", "LOAD", library]);
+    let exporter = Exporter::of(&server);
+    exporter.until("the server", Page::is_up);
+    let mut caller = crate::support::redis::Client::connect(server.port).unwrap();
+    let call = std::thread::spawn(move || caller.try_ask(&["FCALL", "endless", "0"]));
+    let page = exporter.until("the function", |page| running(page).is_some());
+    assert_eq!(page.value("redis_up", &[]), 0.0);
+    let first = running(&page).unwrap();
+    assert!(first > 0.1, "{first}");
+    exporter.until("a longer time", |page| running(page) > Some(first));
+    assert!(exporter.log().contains("function endless has been running"));
+    server.ask(&["FUNCTION", "KILL"]);
+    call.join().unwrap().unwrap().unwrap_err();
+    let page = exporter.until("the server", Page::is_up);
+    assert_eq!(running(&page), None);
+}
+
+#[test]
+fn a_refused_function_stats_is_sent_once() {
+    let server = RedisServer::start(&["--busy-reply-threshold", "100"]);
+    let rules = ["on", ">secret", "~*", "&*", "+@all", "-function|stats"];
+    server.ask(&[&["ACL", "SETUSER", "exporter"], &rules[..]].concat());
+    let url = format!("redis://exporter:secret@{}", server.address());
+    let exporter = Launch::of(&url).start();
+    exporter.until("the server", Page::is_up);
+    let mut endless = crate::support::redis::Client::connect(server.port).unwrap();
+    let script = std::thread::spawn(move || endless.try_ask(&["EVAL", "while true do end", "0"]));
+    exporter.until_failed("other");
+    exporter.polls(4);
+    server.ask(&["SCRIPT", "KILL"]);
+    script.join().unwrap().unwrap().unwrap_err();
+    exporter.until("the server", Page::is_up);
+    assert_eq!(server.info("errorstat_NOPERM").as_deref(), Some("count=1"));
+}

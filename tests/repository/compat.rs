@@ -94,10 +94,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("redis_cached_keys_total", "KeyDB with a storage provider"),
     ("redis_client_biggest_input_buf", "a server before 5.0"),
     ("redis_client_longest_output_list", "a server before 5.0"),
-    (
-        "redis_commandlog_large_request_length",
-        "Valkey 8.1; of its logs this one was not recorded",
-    ),
     ("redis_json_", "Valkey with valkey-json"),
     (
         "redis_memory_max_fragmentation_reservation_",

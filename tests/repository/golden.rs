@@ -73,6 +73,7 @@ fn answer(server: &Path, question: &Question) -> Option<Reply> {
             Some(Reply::List(newest.into_iter().collect()))
         }
         ["CLUSTER", "INFO"] => recording(server, "clustermode-cluster-info"),
+        ["CLUSTER", "LINKS"] => recording(server, "clustermode-cluster-links"),
         ["CLUSTER", "SHARDS"] => recording(server, "clustermode-cluster-shards"),
         words => recording(server, &words.join("-").to_lowercase()),
     }
@@ -116,6 +117,10 @@ fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
     let words: Vec<&[u8]> = question.words.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
         [b"SLOWLOG", b"GET", _] => recording(server, "slowlog-get"),
+        [b"COMMANDLOG", b"GET", _, kind] => {
+            let kind = std::str::from_utf8(kind).ok()?;
+            recording(server, &format!("commandlog-{kind}"))
+        }
         [b"PUBSUB", b"CHANNELS"] => recording(server, "pubsub-channels"),
         [b"PUBSUB", b"SHARDCHANNELS"] => recording(server, "pubsub-shardchannels"),
         [b"PUBSUB", b"NUMSUB", ..] => recording(server, "pubsub-numsub"),
