@@ -1266,6 +1266,35 @@ fn collect_keys(node: &Node, section: &str, keys: &mut Vec<(String, String)>) {
     }
 }
 
+/// What has no flag: a list of maps.
+const FILE_ONLY: [&str; 2] = ["targets", "clients.groups"];
+
+/// An option of a section without a flag needs a row in `redis_exporter/own.rs`.
+#[test]
+fn every_option_outside_of_lists_has_a_flag() {
+    let rows = redis_exporter::OPTIONS.iter();
+    let rows = rows.chain(redis_exporter::OWN_OPTIONS);
+    let mut named: String = rows.map(|option| option.here() + "\n").collect();
+    named.push_str("`poll.interval` `series`");
+    let keys = keys_of_example();
+    let in_list = [
+        ".targets",
+        ".namespaces",
+        ".channels",
+        ".scripts",
+        ".clients.groups",
+    ];
+    for (section, key) in &keys {
+        let path = format!("{section}.{key}");
+        let has_keys = keys.iter().any(|(section, _)| *section == path);
+        let is_in_list = in_list.iter().any(|list| section.starts_with(list));
+        let path = path.trim_start_matches('.');
+        let is_named = named.contains(&format!("`{path}`"));
+        let is_left_out = FILE_ONLY.contains(&path) || has_keys || is_in_list;
+        assert!(is_named || is_left_out, "{path} has no flag");
+    }
+}
+
 #[test]
 fn the_example_has_every_known_key_exactly_once() {
     let keys = keys_of_example();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::support::{Exporter, Launch, Page, RedisServer, until, wait::LONG};
 
+const EVERY_PASS: &str = "sweep: { min_pass_interval: 200ms }\n";
+
 /// Waits for a number of lines of the log with this text, and returns them.
 fn lines(exporter: &Exporter, text: &str, least: usize) -> Vec<String> {
     let found = || -> Vec<String> {
@@ -25,7 +27,7 @@ fn configured(server: &RedisServer, more: &str) -> Launch {
 #[test]
 fn text_log_is_logfmt_in_ascii() {
     let server = RedisServer::start(&[]);
-    let exporter = configured(&server, "sweep: { min_pass_interval: 200ms }\n")
+    let exporter = configured(&server, EVERY_PASS)
         .flag("--log-level=debug")
         .start();
     lines(&exporter, "msg=\"poll finished\"", 2);
@@ -111,4 +113,33 @@ fn check_names_namespaces_that_may_be_a_mistake() {
     ] {
         assert!(finished.stdout.contains(expected), "{}", finished.stdout);
     }
+}
+
+#[test]
+fn first_pass_is_the_only_one_that_is_logged_by_default() {
+    let server = RedisServer::start(&[]);
+    server.ask(&["SET", "session:1", "x"]);
+    let exporter = configured(&server, EVERY_PASS).start();
+    exporter.until("three passes", |page| {
+        page.get("redis_exporter_sweep_passes_total", &[]) >= Some(3.0)
+    });
+    let passes = lines(&exporter, "pass finished", 1);
+    assert_eq!(passes.len(), 1, "{passes:?}");
+    assert!(
+        passes[0].contains("level=info msg=\"first pass finished\""),
+        "{passes:?}"
+    );
+    assert!(passes[0].contains(" keys=1 seconds="), "{passes:?}");
+    assert!(!exporter.log().contains("poll finished"));
+}
+
+#[test]
+fn debug_log_has_a_line_for_each_pass() {
+    let server = RedisServer::start(&[]);
+    server.ask(&["SET", "session:1", "x"]);
+    let exporter = configured(&server, EVERY_PASS)
+        .flag("--log-level=debug")
+        .start();
+    lines(&exporter, "level=debug msg=\"pass finished\"", 2);
+    assert_eq!(lines(&exporter, "msg=\"first pass finished\"", 1).len(), 1);
 }

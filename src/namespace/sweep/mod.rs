@@ -7,6 +7,7 @@ mod batch;
 mod inspect;
 mod inspect_stream;
 mod load;
+mod news;
 mod prober;
 pub mod record;
 mod vitals;
@@ -29,6 +30,7 @@ use crate::failure::{Failure, Reason};
 use crate::publish::Slot;
 use crate::reply::Refusal;
 use batch::Ahead;
+use news::Slowdowns;
 pub use prober::Found;
 use prober::{KEYS_PER_PIPELINE, Prober, Wanted};
 use record::Record;
@@ -258,6 +260,7 @@ struct Walker<'a> {
     published: Option<Instant>,
     /// When the server was last asked how it is.
     checked: Instant,
+    slowdowns: Slowdowns,
     started: Instant,
 }
 
@@ -293,6 +296,7 @@ impl<'a> Walker<'a> {
             publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
             published: None,
             checked: Instant::now(),
+            slowdowns: Slowdowns::default(),
             started: Instant::now(),
         };
         walker.look().await?;
@@ -305,6 +309,7 @@ impl<'a> Walker<'a> {
         if !self.round().await? {
             return Ok(());
         }
+        self.log_pass(started.elapsed());
         self.publish().await?;
         let generation = self.record.generation();
         let end = Instant::now() + load::rest(started.elapsed(), self.sweep.min_pass_interval);
@@ -451,6 +456,7 @@ impl<'a> Walker<'a> {
                 self.start_over(replaced);
             }
             self.observe_traffic();
+            self.log_slowdown();
             let waits =
                 self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);
             if !waits {

@@ -356,6 +356,12 @@ impl Record {
         trusted == self.walks_in_random_order()
     }
 
+    /// The number of complete passes.
+    #[must_use]
+    pub const fn passes(&self) -> u64 {
+        self.progress.passes
+    }
+
     /// Takes note of the end of a pass over all databases.
     pub fn end_pass(&mut self, duration: Duration, now: f64) {
         self.progress.passes += 1;
