@@ -164,7 +164,8 @@ fn advice(error: &rustls::Error, shows_certificate: bool) -> Option<String> {
 
 fn advice_on_certificate(error: &CertificateError) -> Option<&'static str> {
     let advice = match error {
-        CertificateError::UnknownIssuer => {
+        // The second is a self-signed certificate that is not trusted.
+        CertificateError::UnknownIssuer | CertificateError::Other(_) => {
             "name its authority, or the certificate itself, in tls.ca_file"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
