@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::keys::{self, FIVE_KINDS};
 use crate::support::sweep::{self, NAMESPACES, in_record, passes};
+use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, RedisServer};
 
 const COMMANDS: [&str; 4] = ["scan", "memory|usage", "pttl", "type"];
@@ -26,15 +27,27 @@ fn spent_over(server: &RedisServer, exporter: &Exporter, stretch: Duration) -> (
     let (calls, microseconds) = (scan("calls"), scan("usec"));
     std::thread::sleep(stretch);
     let share = (spent(server) - before) / started.elapsed().as_secs_f64();
-    assert_eq!(
-        passes(&exporter.page()),
-        0.0,
-        "the pass was too short for this test"
-    );
     (
         share,
         (scan("usec") - microseconds) / (scan("calls") - calls),
     )
+}
+
+/// Waits until the sweep uses much of the share that it may use. It never uses more. Returns how
+/// long the fastest of the SCANs took, in microseconds: a busy machine makes all of them slower.
+fn share_is_kept(server: &RedisServer, exporter: &Exporter, stretch: Duration, most: f64) -> f64 {
+    let mut fastest = f64::MAX;
+    let started = Instant::now();
+    loop {
+        let (share, scan) = spent_over(server, exporter, stretch);
+        let ratio = share / most;
+        fastest = fastest.min(scan);
+        assert!(ratio <= 1.5, "{ratio} of the share {most}");
+        if ratio >= 0.3 {
+            return fastest;
+        }
+        assert!(started.elapsed() < LONG, "{ratio} of the share {most}");
+    }
 }
 
 #[test]
@@ -42,11 +55,9 @@ fn the_share_of_a_core_is_kept() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 200_000, FIVE_KINDS);
     for (setting, wanted) in [("1%", 0.01), ("5%", 0.05)] {
-        let settings = format!("cpu_share: {setting}, count: 100");
+        let settings = format!("cpu_share: {setting}, count: 100, min_pass_interval: 1s");
         let exporter = sweep::launch(&server, &settings, NAMESPACES).start();
-        let (share, scan) = spent_over(&server, &exporter, Duration::from_secs(3));
-        let ratio = share / wanted;
-        assert!((0.3..=1.5).contains(&ratio), "{setting}: {ratio} of it");
+        let scan = share_is_kept(&server, &exporter, Duration::from_secs(3), wanted);
         // COUNT 1000 would take some 500 µs; 100 takes about 60 where nothing else runs.
         assert!(scan < 200.0, "a SCAN takes {scan} µs");
     }
@@ -63,10 +74,9 @@ fn a_sparse_table_is_walked_within_the_share_too() {
         260_000,
         "if i % 4 > 0 then call('DEL', 'session:' .. i) end",
     );
-    let exporter = sweep::launch(&server, "cpu_share: 2%", NAMESPACES).start();
-    let (share, _) = spent_over(&server, &exporter, Duration::from_secs(2));
-    let ratio = share / 0.02;
-    assert!((0.3..=1.5).contains(&ratio), "{ratio} of it");
+    let exporter =
+        sweep::launch(&server, "cpu_share: 2%, min_pass_interval: 1s", NAMESPACES).start();
+    share_is_kept(&server, &exporter, Duration::from_secs(2), 0.02);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::http::{self, Response};
-use super::page::Page;
+use super::page::{self, Page};
 use super::port;
 use super::process::Process;
 use super::redis::RedisServer;
@@ -247,6 +247,7 @@ impl Exporter {
 
     /// The same within a time that matters.
     pub fn within(&self, limit: Duration, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
+        page::forget_what_was_looked_up();
         let mut last = self.page();
         let started = std::time::Instant::now();
         loop {
@@ -256,7 +257,7 @@ impl Exporter {
             assert!(
                 started.elapsed() < limit,
                 "waited {limit:?} for: {what}\n{}\nlog:\n{}",
-                last.0,
+                last.excerpt(),
                 self.log()
             );
             std::thread::sleep(Duration::from_millis(10));

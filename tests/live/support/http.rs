@@ -2,7 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
+
+use super::wait::LONG;
 
 /// What came back.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub fn send(port: u16, method: &str, path: &str, headers: &str) -> io::Result<Re
 /// Sends these bytes and reads the whole response.
 fn exchange(port: u16, request: &str) -> io::Result<Response> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(LONG))?;
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

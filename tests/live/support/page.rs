@@ -1,5 +1,30 @@
 //! An exposition, read as far as tests need it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+thread_local! {
+    /// The names of metrics that this thread has looked up. A failing test prints their samples.
+    static LOOKED_UP: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Samples that explain most failures: why a poll failed, and how far the sweep is.
+const ALWAYS_SHOWN: [&str; 5] = [
+    "redis_up",
+    "redis_exporter_last_scrape_error",
+    "redis_exporter_sweep_passes_total",
+    "redis_exporter_sweep_success",
+    "redis_exporter_sweep_coverage_ratio",
+];
+
+/// The most samples of one metric that are printed.
+const SAMPLES_MAX: usize = 20;
+
+/// Forgets which metrics were looked up.
+pub fn forget_what_was_looked_up() {
+    LOOKED_UP.with_borrow_mut(BTreeSet::clear);
+}
+
 /// The text of a page.
 #[derive(Clone, Debug)]
 pub struct Page(pub String);
@@ -7,6 +32,7 @@ pub struct Page(pub String);
 impl Page {
     /// The values of all samples of this name that have all these labels.
     pub fn all(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
+        LOOKED_UP.with_borrow_mut(|names| names.insert(name.to_owned()));
         let wanted: Vec<String> = labels
             .iter()
             .map(|(label, value)| format!("{label}=\"{value}\""))
@@ -37,7 +63,31 @@ impl Page {
     /// The value of a sample that must be there.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.get(name, labels)
-            .unwrap_or_else(|| panic!("no {name} {labels:?} in\n{}", self.0))
+            .unwrap_or_else(|| panic!("no {name} {labels:?} in\n{}", self.excerpt()))
+    }
+
+    /// Returns the samples of the metrics that the test has looked up, for its message.
+    pub fn excerpt(&self) -> String {
+        let mut names = LOOKED_UP.with_borrow(Clone::clone);
+        names.extend(ALWAYS_SHOWN.map(str::to_owned));
+        let mut lines = Vec::new();
+        for name in names {
+            // There is a sample for each reason for which the last poll did not fail.
+            let is_noise = |line: &str| name.ends_with("_error") && line.ends_with("\"} 0");
+            let of_name = |line: &&str| {
+                let rest = line.strip_prefix(&name);
+                rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && !is_noise(line)
+            };
+            let found: Vec<&str> = self.0.lines().filter(of_name).collect();
+            if found.is_empty() {
+                lines.push(format!("{name}: no sample"));
+            }
+            lines.extend(found.iter().take(SAMPLES_MAX).map(ToString::to_string));
+            if found.len() > SAMPLES_MAX {
+                lines.push(format!("… and {} more", found.len() - SAMPLES_MAX));
+            }
+        }
+        lines.join("\n")
     }
 
     /// The values of a label over all samples of a name.
