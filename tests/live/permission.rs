@@ -1,6 +1,7 @@
 //! Users who may not do everything.
 
 use crate::support::server::Server;
+use crate::support::wait::slack;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// A server with a user who may do what the rules say, and an exporter that is this user.
@@ -145,7 +146,7 @@ fn a_user_without_ping_learns_of_a_frozen_server_within_one_interval_too() {
     let exporter = launch.flag("--poll.timeout=500ms").start();
     exporter.polls(1);
     server.freeze();
-    let limit = std::time::Duration::from_millis(2300);
+    let limit = std::time::Duration::from_secs(2) + slack();
     let page = exporter.within(limit, "the failure", |page| page.failure().is_some());
     assert_eq!(page.failure().as_deref(), Some("timeout"));
 }

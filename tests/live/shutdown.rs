@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::support::wait::{LONG, slack};
 use crate::support::{Exporter, Launch, RedisServer};
 
 /// What is promised.
@@ -11,7 +12,7 @@ const END: Duration = Duration::from_secs(5);
 
 fn ends_well(exporter: &mut Exporter, signal: &str) -> Duration {
     exporter.process.signal(signal);
-    let (status, took) = exporter.process.wait(END);
+    let (status, took) = exporter.process.wait(END + slack());
     assert_eq!(status.code(), Some(0), "{status}: {}", exporter.log());
     took
 }
@@ -22,7 +23,10 @@ fn both_signals_end_it_at_once_with_0() {
     for signal in ["TERM", "INT"] {
         let mut exporter = Exporter::of(&server);
         let took = ends_well(&mut exporter, signal);
-        assert!(took < Duration::from_secs(1), "{signal} took {took:?}");
+        assert!(
+            took < Duration::from_secs(1) + slack(),
+            "{signal} took {took:?}"
+        );
         assert!(server.exporter_connections().is_empty());
     }
 }
@@ -38,7 +42,7 @@ fn a_frozen_server_does_not_hold_it() {
     server.freeze();
     exporter.until_failed("timeout");
     let took = ends_well(&mut exporter, "TERM");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(1) + slack(), "{took:?}");
 }
 
 #[test]
@@ -60,7 +64,7 @@ fn a_password_file_that_hangs_holds_neither_the_polls_nor_the_end() {
     exporter.until_failed("timeout");
     exporter.polls(2);
     let took = ends_well(&mut exporter, "TERM");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(1) + slack(), "{took:?}");
 }
 
 #[test]
@@ -96,14 +100,14 @@ fn a_second_signal_ends_it_at_once() {
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
     exporter.page();
     exporter.process.signal("TERM");
-    crate::support::until(END, "the word that it ends", || {
+    crate::support::until(LONG, "the word that it ends", || {
         exporter
             .log()
             .contains("a second signal ends at once")
             .then_some(())
     });
     exporter.process.signal("TERM");
-    let (status, took) = exporter.process.wait(END);
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    let (status, took) = exporter.process.wait(END + slack());
+    assert!(took < Duration::from_millis(500) + slack(), "{took:?}");
     assert_eq!(status.code(), Some(1), "what was under way is lost");
 }

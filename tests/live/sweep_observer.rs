@@ -156,12 +156,12 @@ fn a_full_cache_hits_as_often_with_a_walk_as_without() {
         )
     };
     // The sweep rests now, and has published all when this is so.
-    let hits = warm[0] + f64::from(applications[0].hits);
-    let misses = missed + f64::from(applications[0].misses);
+    let own_hits = warm[0] + f64::from(applications[0].hits);
+    let own_misses = missed + f64::from(applications[0].misses);
     let page = exporter.until("the application's own hits and misses", |page| {
         page.is_up()
-            && number(&walked, "keyspace_hits") - induced(page, "hit") == hits
-            && number(&walked, "keyspace_misses") - induced(page, "miss") == misses
+            && number(&walked, "keyspace_hits") - induced(page, "hit") == own_hits
+            && number(&walked, "keyspace_misses") - induced(page, "miss") == own_misses
     });
     let lookups = induced(&page, "hit");
     assert!(lookups > 20_000.0, "{lookups} lookups are too few to tell");

@@ -1,10 +1,26 @@
 //! Waiting for a condition, never for a time.
 
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes on a slow machine that is busy.
 pub const LONG: Duration = Duration::from_mins(3);
+
+/// What an idle machine may add to a time that is promised.
+const LEAST_SLACK: Duration = Duration::from_millis(300);
+
+/// Returns what this machine may add to a time that is promised, as busy as it is now: many times
+/// what it takes to start a process.
+pub fn slack() -> Duration {
+    let start = || {
+        let started = Instant::now();
+        Command::new("true").status().unwrap();
+        started.elapsed()
+    };
+    let slowest = (0..5).map(|_| start()).max().unwrap_or_default();
+    LEAST_SLACK + 20 * slowest
+}
 
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
