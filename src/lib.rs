@@ -32,4 +32,5 @@ pub mod publish;
 pub mod reply;
 pub mod supervise;
 pub mod telemetry;
+pub mod threads;
 pub mod tls;

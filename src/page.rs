@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::encode::{Format, Labelled, Page, encode_as, openmetrics};
@@ -14,6 +13,10 @@ use crate::metric::Names;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
 use crate::telemetry::Telemetry;
+use crate::threads::{Lane, Lost};
+
+/// Nothing but pages is written there.
+static PAGES: Lane = Lane::new("pages", 1);
 
 /// After a page that took long to write, wait this many times as long: hundreds of targets that
 /// publish one after the other must not keep a core busy. One target's page takes a millisecond.
@@ -53,13 +56,13 @@ pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Name
 
 /// Writes on a thread where nothing waits.
 async fn write_aside(board: &Board, telemetry: &Telemetry, names: Names) {
-    let (board, telemetry) = (board.clone(), telemetry.clone());
-    let written = spawn_blocking(move || write(&board, &telemetry, &names));
-    if let Err(broken) = written.await
-        && let Ok(panic) = broken.try_into_panic()
-    {
+    let (to, counted, spelled) = (board.clone(), telemetry.clone(), names.clone());
+    match PAGES.run(move || write(&to, &counted, &spelled)).await {
+        Ok(()) => {}
+        // Late is better than never.
+        Err(Lost::NoThread) => write(board, telemetry, &names),
         // To be seen by whoever supervises this task, as if it had happened here.
-        std::panic::resume_unwind(panic);
+        Err(Lost::Panicked(panic)) => std::panic::resume_unwind(panic),
     }
 }
 

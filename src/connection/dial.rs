@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
+use super::resolve::resolve;
 use super::{tls, within};
 use crate::config::{Address, Tls};
 use crate::failure::{Failure, Reason};
@@ -71,11 +72,7 @@ async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
 
 /// Tries every address of the host in turn; the last failure is the one that is told.
 async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
-    let resolve = async {
-        let found = lookup_host((host, port)).await;
-        let found = found.map_err(|error| Failure::new(Reason::Dns, format!("{host}: {error}")))?;
-        Ok(found.collect::<Vec<_>>())
-    };
+    let resolve = resolve(host, port);
     let addresses = within(deadline, "the address of the host", resolve).await?;
     let mut last = Failure::new(Reason::Dns, format!("{host} has no address"));
     for (at, address) in addresses.iter().enumerate() {

@@ -2,13 +2,18 @@
 //!
 //! All replies to these commands are single lines.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
 use super::{Packed, decode, login, tls};
-use crate::config::{Password, Target, Tls, password_of};
+use crate::config::{Password, Secret, Target, Tls, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
+use crate::threads::Shared;
 
 /// Longest line that is read; an honest reply has far less.
 const LINE_BYTES_MAX: usize = 4096;
@@ -44,12 +49,13 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
         None => None,
         Some(Password::Given(secret)) => Some(secret.expose().to_owned()),
         Some(Password::File(path)) => {
-            let text = tokio::fs::read_to_string(path).await.map_err(|error| {
+            let text = read(path).await.map_err(|error| {
                 let detail = format!("password file {}: {error}", path.display());
                 Failure::new(Reason::Auth, detail)
             })?;
+            let text = text.expose();
             let username = target.username.as_deref();
-            let password = password_of(&text, &target.address, username).map_err(|fault| {
+            let password = password_of(text, &target.address, username).map_err(|fault| {
                 let detail = format!("password file {}: {fault}", path.display());
                 Failure::new(Reason::Auth, detail)
             })?;
@@ -72,6 +78,20 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
     }
     steps.extend(after_authentication(target, client_name));
     Ok(steps)
+}
+
+/// Reads a file on a thread of its own: on a mount that hangs it never comes back.
+async fn read(path: &Path) -> Result<Secret, Arc<str>> {
+    static FILES: Shared<Result<Secret, Arc<str>>> =
+        Shared::new("password", (8, 8), Duration::ZERO);
+    let file = path.to_owned();
+    let read = move || match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Secret::new(text)),
+        Err(error) => Err(error.to_string().into()),
+    };
+    let key = path.to_string_lossy();
+    let found = FILES.ask(&key, Result::is_ok, read).await;
+    found.unwrap_or_else(|| Err("no thread to read it could be started".into()))
 }
 
 fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {

@@ -10,6 +10,7 @@ mod handshake;
 mod link;
 mod login;
 mod pack;
+mod resolve;
 mod resp;
 mod tls;
 

@@ -12,7 +12,6 @@ use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tracing::warn;
@@ -20,6 +19,7 @@ use tracing::warn;
 use super::dial::Stream;
 use crate::config::Tls;
 use crate::failure::{Failure, Reason};
+use crate::threads::Shared;
 use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
 
 /// Settings that nobody dialled with for so long are those of an earlier configuration.
@@ -27,6 +27,11 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 
 /// Targets with the same files share what was read from them, and read it once at a time.
 static READ: LazyLock<StdMutex<HashMap<Tls, Entry>>> = LazyLock::new(StdMutex::default);
+
+/// On a mount that hangs, reading never comes back.
+static FILES: Shared<Result<Read, String>> = Shared::new("certificates", (4, 4), Duration::ZERO);
+
+const NO_THREAD: &str = "no thread to read the certificates could be started";
 
 struct Entry {
     place: Arc<Mutex<Option<Read>>>,
@@ -70,9 +75,9 @@ pub async fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>, Failure> {
     let place = place_of(&tls);
     let mut place = place.lock().await;
     let before = place.clone();
-    let reading = spawn_blocking(move || renewed(&tls, before));
-    let result = reading.await.map_err(|error| error.to_string());
-    let read = result.and_then(|read| read);
+    let key = format!("{tls:?}");
+    let reading = FILES.ask(&key, Result::is_ok, move || renewed(&tls, before));
+    let read = reading.await.unwrap_or_else(|| Err(NO_THREAD.to_owned()));
     let read = read.map_err(|text| Failure::new(Reason::Tls, text))?;
     Ok(Arc::clone(&place.insert(read).config))
 }

@@ -15,10 +15,13 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use ring::hmac::{self, HMAC_SHA256, Key, Tag};
 use ring::rand::SystemRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Secret;
+use crate::threads::Lane;
+
+/// A second hash may be begun while the first of an earlier configuration goes on.
+static HASHES: Lane = Lane::new("hash", 2);
 
 /// Longest wait for the turn of a hash; shorter than the time that a request may take.
 const TURN_TIME: Duration = Duration::from_secs(5);
@@ -152,7 +155,7 @@ fn granted(is_right: bool) -> Admission {
 /// The turn goes with the work, which goes on when the client hangs up, and rests where the
 /// password was wrong.
 async fn verify(password: Vec<u8>, hash: Secret, turn: OwnedSemaphorePermit) -> bool {
-    let work = spawn_blocking(move || {
+    let work = HASHES.run(move || {
         let begin = Instant::now();
         let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false);
         (is_right, begin.elapsed(), turn)

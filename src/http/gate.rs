@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::access::Access;
 use crate::config::{BasicAuth, Web, WebPassword, WebTls, trimmed};
+use crate::threads::Lane;
 use crate::tls::{self, Stamp};
+
+/// The files of `web`, which may be on a mount that hangs.
+static FILES: Lane = Lane::new("web files", 1);
 
 /// A changed file is in force within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -62,7 +65,7 @@ impl Gate {
             if before.web.files().next().is_none() {
                 continue;
             }
-            let looked = spawn_blocking(move || look(&before)).await;
+            let looked = FILES.run(move || look(&before)).await;
             let Ok(Some((web, stamp, built))) = looked else {
                 continue;
             };

@@ -4,8 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use crate::threads::Lane;
+
+/// Of all targets at once.
+static LOOKS: Lane = Lane::new("rdb file", 8);
 
 /// A file system that is slower than this, as one of a network that hangs, is not waited for.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
@@ -18,9 +23,12 @@ impl RdbFile {
     /// The size of the file in bytes; none where there is no such file, or no answer in time.
     pub async fn size(&mut self, path: PathBuf) -> Option<u64> {
         // One that hangs keeps its thread: it must come back before there is another.
-        let looking = self
-            .0
-            .get_or_insert_with(|| spawn_blocking(move || size(&path)));
+        let looking = self.0.get_or_insert_with(|| {
+            tokio::spawn(async move {
+                let looked = LOOKS.run(move || size(&path)).await;
+                looked.ok().flatten()
+            })
+        });
         let seen = timeout(LONGEST_WAIT, looking).await.ok()?;
         self.0 = None;
         seen.ok().flatten()

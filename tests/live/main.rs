@@ -27,6 +27,7 @@ mod clients;
 mod entrance;
 mod exposition;
 mod footprint;
+mod hanging;
 mod hostile;
 mod keys;
 mod log_output;

@@ -20,6 +20,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("output", &[]),
     ("supervise", &[]),
     ("footprint", &[]),
+    ("threads", &[]),
     ("tls", &[]),
     ("glob", &[]),
     ("label", &[]),
@@ -34,7 +35,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("outcome", &["failure", "metric"]),
     ("telemetry", &["encode", "failure", "metric", "output"]),
     ("publish", &["encode", "failure", "metric"]),
-    ("connection", &["config", "failure", "info", "reply", "tls"]),
+    (
+        "connection",
+        &["config", "failure", "info", "reply", "threads", "tls"],
+    ),
     (
         "namespace",
         &[
@@ -70,12 +74,18 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "publish",
             "reply",
             "telemetry",
+            "threads",
         ],
     ),
-    ("page", &["encode", "metric", "publish", "telemetry"]),
+    (
+        "page",
+        &["encode", "metric", "publish", "telemetry", "threads"],
+    ),
     (
         "http",
-        &["config", "encode", "failure", "metric", "publish", "tls"],
+        &[
+            "config", "encode", "failure", "metric", "publish", "threads", "tls",
+        ],
     ),
     (
         "fleet",

@@ -34,6 +34,7 @@ pub struct Launch {
     folder: TempDir,
     port: u16,
     stderr: Option<Stderr>,
+    resolver: Option<PathBuf>,
 }
 
 /// Where standard error leads, if not to a file that takes everything.
@@ -57,6 +58,7 @@ impl Launch {
             folder: tempfile::tempdir().unwrap(),
             port,
             stderr: None,
+            resolver: None,
         };
         let path = launch.file("without-sweep.yaml");
         fs::write(&path, WITHOUT_SWEEP).unwrap();
@@ -115,6 +117,14 @@ impl Launch {
         self
     }
 
+    /// Runs it where `/etc/resolv.conf` has this text. Needs the right to mount.
+    pub fn with_resolver(mut self, text: &str) -> Self {
+        let path = self.file("resolv.conf");
+        fs::write(&path, text).unwrap();
+        self.resolver = Some(path);
+        self
+    }
+
     /// A file in the folder of the exporter.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -126,11 +136,18 @@ impl Launch {
 
     fn command(&self) -> Command {
         const PROGRAM: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
-        let mut command = match self.stderr {
+        const MOUNT: &str = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+        let mut command = match (&self.stderr, &self.resolver) {
             // Only a shell can start a program with a closed descriptor.
-            Some(Stderr::Closed) => {
+            (Some(Stderr::Closed), _) => {
                 let mut command = Command::new("/bin/sh");
                 command.args(["-c", "exec \"$0\" \"$@\" 2>&-", PROGRAM]);
+                command
+            }
+            (_, Some(resolver)) => {
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "/bin/sh", "-c", MOUNT]);
+                command.arg(resolver).arg(PROGRAM);
                 command
             }
             _ => Command::new(PROGRAM),

@@ -1,0 +1,72 @@
+//! Names to addresses, with the system's resolver. It blocks, for half a minute where nobody answers.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::failure::{Failure, Reason};
+use crate::threads::Shared;
+
+/// The poll and the sweep of a target, and many targets with one name, share an answer.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Concurrent lookups of names that were found before, and of others.
+static LOOKUPS: Shared<Found> = Shared::new("lookup", (8, 16), FRESH);
+
+type Found = Result<Arc<[SocketAddr]>, Arc<str>>;
+
+/// Returns the addresses of a host. Concurrent lookups of one name are one, and whoever asks again
+/// within a second gets the same answer. An answer that comes after the caller has given up is for
+/// its next call.
+///
+/// # Errors
+///
+/// The name has no address, or the resolver says why it found none.
+pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let name = host.to_owned();
+    let found = LOOKUPS.ask(host, Result::is_ok, move || lookup(&name));
+    let failed = |why: &str| Failure::new(Reason::Dns, format!("{host}: {why}"));
+    match found.await {
+        Some(Ok(addresses)) => {
+            let mut addresses = addresses.to_vec();
+            for address in &mut addresses {
+                address.set_port(port);
+            }
+            Ok(addresses)
+        }
+        Some(Err(why)) => Err(failed(&why)),
+        None => Err(failed("no thread for the lookup could be started")),
+    }
+}
+
+fn lookup(host: &str) -> Found {
+    match (host, 0).to_socket_addrs() {
+        Ok(found) if found.len() == 0 => Err("it has no address".into()),
+        Ok(found) => Ok(found.collect()),
+        Err(error) => Err(error.to_string().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_are_not_looked_up_and_names_are() {
+        for (host, expected) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
+            let found = resolve(host, 7).await.unwrap();
+            assert_eq!(found, [expected.parse::<SocketAddr>().unwrap()]);
+        }
+        assert!(!resolve("localhost", 7).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_has_the_reason_dns() {
+        let failure = resolve("no such name", 7).await.unwrap_err();
+        assert_eq!(failure.reason, Reason::Dns);
+        assert!(failure.detail.starts_with("no such name: "), "{failure}");
+    }
+}

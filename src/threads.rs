@@ -1,0 +1,301 @@
+//! Blocking work that may never return: the lookup of a name, a file on a mount that hangs.
+//!
+//! Every kind of work has threads of its own and no more than it is allowed, so that no kind waits
+//! for another. The pool of the runtime would be shared by all of them, and without bound.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::Instant;
+
+/// An answer that came too late for those who asked is kept for this long for the next to ask.
+const KEPT: Duration = Duration::from_mins(1);
+
+/// What was not asked for this long is forgotten.
+const FORGET_AFTER: Duration = Duration::from_mins(15);
+
+/// A bounded number of threads for one kind of work.
+#[derive(Debug)]
+pub struct Lane {
+    name: &'static str,
+    free: Semaphore,
+}
+
+/// Why work came to nothing.
+pub enum Lost {
+    /// The system starts no thread.
+    NoThread,
+    /// The work panicked with this.
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl Lane {
+    /// A lane of this many threads at most. None runs without work.
+    #[must_use]
+    pub const fn new(name: &'static str, threads: usize) -> Self {
+        Self {
+            name,
+            free: Semaphore::const_new(threads),
+        }
+    }
+
+    /// Does the work on a thread as soon as one is free. The thread goes on when nobody waits any
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// There was no thread, or the work panicked.
+    pub async fn run<T: Send + 'static>(
+        &'static self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        // Never closed.
+        let Ok(permit) = self.free.acquire().await else {
+            return Err(Lost::NoThread);
+        };
+        let (sender, receiver) = oneshot::channel();
+        let thread = thread::Builder::new().name(self.name.to_owned());
+        let started = thread.spawn(move || {
+            let result = catch_unwind(AssertUnwindSafe(work));
+            drop(permit);
+            // Nobody may be waiting any more.
+            let _ = sender.send(result);
+        });
+        if started.is_err() {
+            return Err(Lost::NoThread);
+        }
+        match receiver.await {
+            Ok(result) => result.map_err(Lost::Panicked),
+            Err(_) => Err(Lost::NoThread),
+        }
+    }
+}
+
+/// Questions with the same key share one thread and its answer.
+///
+/// What was answered before has threads of its own: what hangs from the start does not take them.
+#[derive(Debug)]
+pub struct Shared<V: 'static> {
+    proven: Lane,
+    unproven: Lane,
+    fresh: Duration,
+    asked: Mutex<BTreeMap<String, Asked<V>>>,
+}
+
+#[derive(Debug)]
+struct Asked<V> {
+    answer: watch::Receiver<Option<Answered<V>>>,
+    /// Whether the answer reached anyone.
+    is_taken: bool,
+    is_proven: bool,
+    since: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Answered<V> {
+    value: V,
+    at: Instant,
+}
+
+impl<V: Clone + Send + Sync> Shared<V> {
+    /// At most this many threads each for what was answered well before and for the rest. An answer
+    /// is given to all who ask within `fresh`.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        (proven, unproven): (usize, usize),
+        fresh: Duration,
+    ) -> Self {
+        Self {
+            fresh,
+            proven: Lane::new(name, proven),
+            unproven: Lane::new(name, unproven),
+            asked: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Returns the answer to the question of this key, which `work` finds if nobody else is finding
+    /// it. Whoever stops waiting leaves the answer to the next to ask. None if the work was lost.
+    pub async fn ask(
+        &'static self,
+        key: &str,
+        is_good: fn(&V) -> bool,
+        work: impl FnOnce() -> V + Send + 'static,
+    ) -> Option<V> {
+        let mut answer = self.receiver(key, is_good, work);
+        let found = answer.wait_for(Option::is_some).await.ok()?.clone()?;
+        if let Some(asked) = self.asked().get_mut(key) {
+            asked.is_taken = true;
+        }
+        Some(found.value)
+    }
+
+    fn receiver(
+        &'static self,
+        key: &str,
+        is_good: fn(&V) -> bool,
+        work: impl FnOnce() -> V + Send + 'static,
+    ) -> watch::Receiver<Option<Answered<V>>> {
+        let now = Instant::now();
+        let mut all = self.asked();
+        all.retain(|_, asked| asked.is_running() || now - asked.since < FORGET_AFTER);
+        let before = all.get(key);
+        if let Some(asked) =
+            before.filter(|asked| asked.is_running() || asked.is_usable(now, self.fresh))
+        {
+            return asked.answer.clone();
+        }
+        let is_proven = before.is_some_and(|asked| asked.is_good(is_good));
+        let lane = if is_proven {
+            &self.proven
+        } else {
+            &self.unproven
+        };
+        let (sender, answer) = watch::channel(None);
+        tokio::spawn(async move {
+            if let Ok(value) = lane.run(work).await {
+                let at = Instant::now();
+                sender.send_replace(Some(Answered { value, at }));
+            }
+        });
+        let asked = Asked {
+            answer: answer.clone(),
+            is_taken: false,
+            is_proven,
+            since: now,
+        };
+        all.insert(key.to_owned(), asked);
+        answer
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Asked<V>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V> Asked<V> {
+    /// Whether a thread is at work or waited for.
+    fn is_running(&self) -> bool {
+        self.answer.has_changed().is_ok() && self.answer.borrow().is_none()
+    }
+
+    /// Whether the answer may be given to one more.
+    fn is_usable(&self, now: Instant, fresh: Duration) -> bool {
+        let kept = if self.is_taken { fresh } else { KEPT };
+        let answer = self.answer.borrow();
+        answer.as_ref().is_some_and(|answer| now - answer.at < kept)
+    }
+
+    fn is_good(&self, is_good: fn(&V) -> bool) -> bool {
+        let answer = self.answer.borrow();
+        answer
+            .as_ref()
+            .map_or(self.is_proven, |answer| is_good(&answer.value))
+    }
+}
+
+impl std::fmt::Debug for Lost {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::NoThread => "no thread could be started",
+            Self::Panicked(_) => "it panicked",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+    const FRESH: Duration = Duration::from_millis(200);
+    const SHORT: Duration = Duration::from_millis(100);
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "any answer is passed like this"
+    )]
+    fn good(_: &u32) -> bool {
+        true
+    }
+
+    #[tokio::test]
+    async fn work_that_hangs_takes_no_more_threads_than_its_lane_has() {
+        static LANE: Lane = Lane::new("test", 2);
+        static OTHER: Lane = Lane::new("test", 1);
+        let running = Arc::new(AtomicUsize::new(0));
+        let mut ends = Vec::new();
+        for _ in 0..10 {
+            let (end, wait) = mpsc::channel::<()>();
+            let running = Arc::clone(&running);
+            tokio::spawn(LANE.run(move || {
+                running.fetch_add(1, Ordering::Relaxed);
+                let _ = wait.recv();
+            }));
+            ends.push(end);
+        }
+        assert_eq!(timeout(SOON, OTHER.run(|| 5)).await.unwrap().unwrap(), 5);
+        assert!(timeout(SHORT, LANE.run(|| 5)).await.is_err());
+        assert_eq!(running.load(Ordering::Relaxed), 2);
+        ends.clear();
+        assert_eq!(timeout(SOON, LANE.run(|| 5)).await.unwrap().unwrap(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_the_work_only() {
+        static LANE: Lane = Lane::new("test", 1);
+        let lost = LANE.run(|| panic!("a defect")).await;
+        assert!(matches!(lost, Err(Lost::Panicked(_))));
+        assert_eq!(LANE.run(|| 5).await.unwrap(), 5);
+    }
+
+    #[tokio::test]
+    async fn one_key_is_asked_once_at_a_time_and_a_late_answer_is_kept() {
+        static SHARED: Shared<u32> = Shared::new("test", (1, 4), FRESH);
+        let (end, wait) = mpsc::channel::<()>();
+        let first = SHARED.ask("a", good, move || {
+            let _ = wait.recv();
+            1
+        });
+        assert!(timeout(SHORT, first).await.is_err());
+        let second = SHARED.ask("a", good, || 2);
+        assert!(timeout(SHORT, second).await.is_err());
+        assert_eq!(SHARED.ask("b", good, || 3).await, Some(3));
+        drop(end);
+        tokio::time::sleep(FRESH + SHORT).await;
+        assert_eq!(SHARED.ask("a", good, || 4).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn what_hangs_from_the_start_leaves_threads_to_what_was_answered_before() {
+        static SHARED: Shared<u32> = Shared::new("test", (1, 2), FRESH);
+        assert_eq!(SHARED.ask("good", good, || 1).await, Some(1));
+        let mut ends = Vec::new();
+        for at in 0..20 {
+            let (end, wait) = mpsc::channel::<()>();
+            let key = format!("hangs{at}");
+            tokio::spawn(async move {
+                let hang = move || {
+                    let _ = wait.recv();
+                    0
+                };
+                SHARED.ask(&key, good, hang).await
+            });
+            ends.push(end);
+        }
+        tokio::time::sleep(FRESH + SHORT).await;
+        let again = SHARED.ask("good", good, || 2);
+        assert_eq!(timeout(SOON, again).await.unwrap(), Some(2));
+    }
+}

@@ -1,0 +1,121 @@
+//! Resolvers and file systems that never answer, for many targets at once.
+
+use std::net::UdpSocket;
+use std::process::Command;
+
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// Names that hang.
+const NAMES: usize = 60;
+
+/// Password files that hang.
+const FILES: usize = 25;
+
+/// Threads that the exporter may have, whatever hangs.
+const THREADS_MAX: f64 = 40.0;
+
+fn is_up(page: &Page, name: &str) -> bool {
+    page.get("redis_up", &[("target", name)]) == Some(1.0)
+}
+
+fn polls_and_pages_go_on(exporter: &Exporter, healthy: &[&str], hanging: usize) {
+    for name in healthy {
+        exporter.until(name, |page| is_up(page, name));
+    }
+    let failures = |page: &Page| {
+        (0..hanging)
+            .filter(|at| {
+                let name = format!("hangs{at}");
+                page.get("redis_up", &[("target", &name)]) == Some(0.0)
+            })
+            .count()
+    };
+    exporter.until("failures of all that hangs", |page| {
+        failures(page) == hanging
+    });
+    for name in healthy {
+        let page = exporter.polls_of(name, 5);
+        assert!(is_up(&page, name), "{name}: {}", exporter.log());
+        let threads = page.value("process_threads", &[]);
+        assert!(threads <= THREADS_MAX, "{threads} threads");
+    }
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+}
+
+#[test]
+fn a_resolver_that_does_not_answer_holds_nobody_else() {
+    // A resolver is asked at port 53; that one is not taken on this address of loopback.
+    let Ok(resolver) = UdpSocket::bind("127.0.0.77:53") else {
+        eprintln!("left out: binding port 53 and mounting need root");
+        return;
+    };
+    let server = RedisServer::start(&[]);
+    let mut targets = vec![
+        format!("- {{ name: address, url: '{}' }}\n", server.url()),
+        format!(
+            "- {{ name: hosts, url: 'redis://localhost:{}' }}\n",
+            server.port
+        ),
+    ];
+    targets.extend(
+        (0..NAMES).map(|at| {
+            format!("- {{ name: hangs{at}, url: 'redis://host{at}.example.test:6379' }}\n")
+        }),
+    );
+    let targets = targets.concat();
+    let mut exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n{targets}"
+    ))
+    .with_resolver("nameserver 127.0.0.77\noptions timeout:2 attempts:1\n")
+    .start();
+    polls_and_pages_go_on(&exporter, &["address", "hosts"], NAMES);
+    let mut asked = [0; 512];
+    assert!(resolver.recv(&mut asked).unwrap() > 0, "nobody asked");
+    exporter.process.signal("TERM");
+    let (status, _) = exporter.process.wait(std::time::Duration::from_secs(5));
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn password_files_that_hang_hold_nobody_else() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let launch = Launch::new();
+    let good = launch.file("good");
+    std::fs::write(&good, "hunter2").unwrap();
+    let target = |name: &str, file: &std::path::Path| {
+        let (url, file) = (server.url(), file.display());
+        format!("- {{ name: {name}, url: '{url}', password_file: {file} }}\n")
+    };
+    let mut targets = vec![target("good", &good)];
+    let mut hanging = Vec::new();
+    for at in 0..FILES {
+        let path = launch.file(&format!("hangs{at}"));
+        std::fs::write(&path, "hunter2").unwrap();
+        targets.push(target(&format!("hangs{at}"), &path));
+        hanging.push(path);
+    }
+    let configuration = launch.file("targets.yaml");
+    let targets = targets.concat();
+    std::fs::write(
+        &configuration,
+        format!(
+            "sweep: {{ enabled: false }}\npoll: {{ interval: 1s, timeout: 1s }}\n\
+             targets:\n{targets}"
+        ),
+    )
+    .unwrap();
+    let exporter = launch
+        .flag(&format!("--config={}", configuration.display()))
+        .start();
+    exporter.until("all targets", |page| {
+        (0..FILES).all(|at| is_up(page, &format!("hangs{at}")))
+    });
+    // Opening a pipe that nobody writes to waits for ever, as a file on a dead mount does.
+    for path in &hanging {
+        std::fs::remove_file(path).unwrap();
+    }
+    let made = Command::new("mkfifo").args(&hanging).status();
+    assert!(made.unwrap().success());
+    server.ask_as("hunter2", &["CLIENT", "KILL", "TYPE", "normal"]);
+    polls_and_pages_go_on(&exporter, &["good"], FILES);
+}
