@@ -8,18 +8,27 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use crate::collector;
 use crate::config::redis_exporter::{Notice, Severity};
 use crate::config::{self, Arguments, Config, Problem, Target};
 use crate::fleet::{self, Fleet};
 use crate::http::{self, Counters, ReloadRequest};
 use crate::metric::Names;
+use crate::output;
 use crate::page;
 use crate::publish::Board;
 use crate::supervise::supervise;
 use crate::telemetry::Telemetry;
+use crate::threads::Lane;
 
 /// Everything has ended this long after the first signal, whatever hangs.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+/// Longest time for reading the files of a reload.
+const RELOAD_MAX: Duration = Duration::from_secs(30);
+
+/// Reads the files of a reload.
+static FILES: Lane = Lane::new("reload", 1);
 
 /// Runs until a signal ends it.
 ///
@@ -78,6 +87,8 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
             gate,
             paths,
             counters,
+            readers: http::Readers::default(),
+            reload_rate: http::Rate::default(),
         },
         shutdown,
     )
@@ -209,7 +220,7 @@ struct Reloader {
 impl Reloader {
     async fn run(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
         while let Some(reply) = requests.recv().await {
-            let result = self.reload();
+            let result = self.reload().await;
             self.telemetry.loaded(result.is_ok());
             match &result {
                 Ok(summary) => info!(summary, "the configuration was loaded"),
@@ -231,11 +242,12 @@ impl Reloader {
         self.telemetry.loaded(false);
     }
 
-    fn reload(&mut self) -> Result<String, String> {
-        let names = crate::collector::names();
-        let config = config::load(&self.arguments, &|name| std::env::var(name).ok(), &names)
-            .map_err(|problems| describe(&problems))?;
-        self.gate.apply(&config.web)?;
+    async fn reload(&mut self) -> Result<String, String> {
+        let arguments = self.arguments.clone();
+        let config = aside(move || load_again(&arguments)).await?;
+        refuse_losses(&self.config, &config)?;
+        let (gate, web) = (self.gate.clone(), config.web.clone());
+        aside(move || gate.apply(&web)).await?;
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
         config.notices.iter().filter(is_new).for_each(log_notice);
         warn_of_unverified(&config);
@@ -260,6 +272,48 @@ impl Reloader {
         };
         Ok(summary)
     }
+}
+
+fn load_again(arguments: &Arguments) -> Result<Config, String> {
+    let (environment, names) = (|name: &str| std::env::var(name).ok(), collector::names());
+    config::load_settled(arguments, &environment, &names).map_err(|problems| describe(&problems))
+}
+
+/// Reads files where nobody waits for a mount that hangs.
+async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::time::timeout(RELOAD_MAX, FILES.run(read)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(lost)) => Err(format!("the configuration cannot be read: {lost:?}")),
+        Err(_) => Err("the files of the configuration cannot be read in time".to_owned()),
+    }
+}
+
+/// Refuses a file that lost what nobody removes by mistake: one that is empty or cut looks like it.
+fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
+    let (was, is) = (old.file, new.file);
+    let losses = [
+        (was.has_content && !is.has_content, "is empty"),
+        (was.has_targets && !is.has_targets, "has no `targets`"),
+        (
+            old.web.basic_auth.is_some() && new.web.basic_auth.is_none(),
+            "has no `web.basic_auth`",
+        ),
+        (
+            old.web.tls.is_some() && new.web.tls.is_none(),
+            "has no `web.tls`",
+        ),
+    ];
+    let lost = losses.into_iter().filter(|(is_lost, _)| *is_lost);
+    let lost: Vec<_> = lost.map(|(_, loss)| loss).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
+        lost.join(" and ")
+    ))
 }
 
 /// The keys that are different and wait for the next start.
@@ -299,7 +353,7 @@ pub fn log_notice(notice: &Notice) {
 pub fn describe(problems: &[Problem]) -> String {
     problems
         .iter()
-        .map(ToString::to_string)
+        .map(|problem| output::plain(&problem.to_string()).into_owned())
         .collect::<Vec<_>>()
         .join("\n")
 }

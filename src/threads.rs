@@ -246,6 +246,12 @@ mod tests {
             ends.push(end);
         }
         assert_eq!(timeout(SOON, OTHER.run(|| 5)).await.unwrap().unwrap(), 5);
+        let two = async {
+            while running.load(Ordering::Relaxed) < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(SOON, two).await.unwrap();
         assert!(timeout(SHORT, LANE.run(|| 5)).await.is_err());
         assert_eq!(running.load(Ordering::Relaxed), 2);
         ends.clear();

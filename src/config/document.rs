@@ -15,6 +15,11 @@ const DEEPEST: usize = 32;
 /// More values than the largest accepted file can spell out: only repeated aliases exceed it.
 const MOST_VALUES: usize = 600_000;
 
+/// The byte order mark.
+const MARK: char = '\u{feff}';
+
+const TOO_MANY_VALUES: &str = "has too many values, through its aliases";
+
 /// The parser's time grows with the square of the brackets that are open at once.
 const MOST_OPEN_BRACKETS: usize = 1000;
 
@@ -64,6 +69,9 @@ pub(crate) enum Kind {
 
 /// Reads one YAML document. The refusal has line and column, and never repeats a value.
 pub(crate) fn read(text: &str) -> Result<Node, Refusal> {
+    // Editors of Windows begin a file with it.
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    check_marks(text)?;
     check_brackets(text)?;
     // The first reading ignores every value, so its errors are about syntax alone. An error of
     // the second may repeat a value, as of a wrong `!!int`, and so its text is never shown.
@@ -78,12 +86,25 @@ pub(crate) fn read(text: &str) -> Result<Node, Refusal> {
     };
     seed.deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| {
-            let what = limits
-                .broken
-                .get()
-                .unwrap_or("has a value that does not fit its tag");
+            let what = limits.broken.get().unwrap_or(if is_repetition(&error) {
+                TOO_MANY_VALUES
+            } else {
+                "has a value that does not fit its tag"
+            });
             Refusal::new(format!("{what}{}", location(&error)), "write it plainly")
         })
+}
+
+/// Refuses byte order marks within the text, as files put together have them: they would be part of
+/// a key, and nobody sees them.
+fn check_marks(text: &str) -> Result<(), Refusal> {
+    match text.lines().position(|line| line.contains(MARK)) {
+        None => Ok(()),
+        Some(line) => Err(Refusal::new(
+            format!("has a byte order mark (U+FEFF) at line {}", line + 1),
+            "remove it: no editor shows it",
+        )),
+    }
 }
 
 fn check_brackets(text: &str) -> Result<(), Refusal> {
@@ -110,11 +131,22 @@ fn check_syntax(text: &str) -> Result<(), Refusal> {
     IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(text))
         .map(|_| ())
         .map_err(|error| {
+            let text = error.to_string();
+            // A limit of the parser says nothing about the syntax.
+            if text.starts_with("recursion limit exceeded") {
+                let what = format!("is nested too deep{}", location(&error));
+                return Refusal::new(what, "write it plainly");
+            }
             Refusal::new(
-                format!("is not YAML: {error}"),
+                format!("is not YAML: {text}"),
                 "repair the syntax; inside { } and [ ], quote a value that contains ${NAME}",
             )
         })
+}
+
+/// Whether the parser gave up at the values that aliases repeat.
+fn is_repetition(error: &serde_yaml::Error) -> bool {
+    error.to_string().starts_with("repetition limit exceeded")
 }
 
 fn location(error: &serde_yaml::Error) -> String {
@@ -139,7 +171,7 @@ impl Limits {
         let values = self.values.get() + 1;
         self.values.set(values);
         if values > MOST_VALUES {
-            return Err(self.refuse("has too many values, through its aliases"));
+            return Err(self.refuse(TOO_MANY_VALUES));
         }
         Ok(())
     }
@@ -315,6 +347,27 @@ mod tests {
             let refusal = read(document).unwrap_err().to_string();
             assert!(!refusal.contains("hunter2"), "{document}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_start_and_named_elsewhere() {
+        assert_eq!(read("\u{feff}a: b"), read("a: b"));
+        for text in ["\u{feff}\u{feff}a: b", "x: 1\n\u{feff}a: b\n"] {
+            let refusal = read(text).unwrap_err();
+            assert!(refusal.what.contains("byte order mark"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_is_told_as_what_it_is() {
+        let mut text = "a0: &a0 [1,1,1,1,1,1,1,1,1]\n".to_owned();
+        for at in 1..12 {
+            let before = format!("*a{},", at - 1).repeat(9);
+            let line = format!("a{at}: &a{at} [{before}]\n");
+            text.push_str(&line);
+        }
+        let refusal = read(&text).unwrap_err();
+        assert!(refusal.what.contains("aliases"), "{refusal}");
     }
 
     #[test]

@@ -102,6 +102,12 @@ const LOG_KEYS: &[&str] = &["level", "format"];
 /// The largest file that is read, in bytes. Room for thousands of targets.
 const LARGEST_FILE: u64 = 1 << 20;
 
+/// Time between two readings of a file that may be being written.
+const SETTLE_TIME: Duration = Duration::from_millis(250);
+
+/// Readings until a file that keeps changing is refused: five seconds.
+const SETTLE_READINGS: u32 = 20;
+
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9121);
 
@@ -126,8 +132,32 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// The declared groups of keys; the first match wins.
     pub namespaces: Vec<Namespace>,
+    /// What the file holds of what a reload must not lose unnoticed.
+    pub file: FileContent,
     /// What is to be said at start about options that are not honoured as they stand.
     pub notices: Vec<Notice>,
+}
+
+/// What a configuration file holds of what a reload must not lose unnoticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileContent {
+    /// Whether it holds anything.
+    pub has_content: bool,
+    /// Whether it names targets.
+    pub has_targets: bool,
+}
+
+impl FileContent {
+    fn of(node: &Node) -> Self {
+        let has_targets = |entries: &[(String, Node)]| {
+            let mut keys = entries.iter().map(|(key, _)| key);
+            keys.any(|key| key == "targets")
+        };
+        Self {
+            has_content: *node != Node::Nothing,
+            has_targets: matches!(node, Node::Map(entries) if has_targets(entries)),
+        }
+    }
 }
 
 /// What is served, and where.
@@ -166,12 +196,35 @@ pub enum LogFormat {
     Json,
 }
 
-/// Reads file, environment and arguments into a configuration. Called again for a reload.
+/// Reads file, environment and arguments into a configuration.
 ///
 /// # Errors
 ///
 /// All problems that were found, in the order of the file. None of them holds a secret.
 pub fn load(
+    arguments: &Arguments,
+    environment: &Environment<'_>,
+    collector_names: &[&str],
+) -> Result<Config, Vec<Problem>> {
+    load_by(&read_file, arguments, environment, collector_names)
+}
+
+/// The same for a reload: a file that is being written is read when two readings in a row, 250 ms
+/// apart, are the same. Blocks.
+///
+/// # Errors
+///
+/// As [`load`]; also where the file still changes after five seconds.
+pub fn load_settled(
+    arguments: &Arguments,
+    environment: &Environment<'_>,
+    collector_names: &[&str],
+) -> Result<Config, Vec<Problem>> {
+    load_by(&read_settled, arguments, environment, collector_names)
+}
+
+fn load_by(
+    read_file: &dyn Fn(&Path) -> Result<String, Refusal>,
     arguments: &Arguments,
     environment: &Environment<'_>,
     collector_names: &[&str],
@@ -273,6 +326,22 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Refusal> {
         .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
 }
 
+fn read_settled(path: &Path) -> Result<String, Refusal> {
+    let mut before = read_file(path);
+    for _ in 0..SETTLE_READINGS {
+        std::thread::sleep(SETTLE_TIME);
+        let now = read_file(path);
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+    Err(Refusal::new(
+        "keeps changing",
+        "reload when it is written, or write another file and rename it",
+    ))
+}
+
 fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
     read_bounded(open(path)?, most)
 }
@@ -346,6 +415,7 @@ fn parse(
             }
         },
     };
+    let held = FileContent::of(&node);
     let given = Given::read(&arguments.peer, environment, &mut context.notices);
     if let Some((_, text)) = file {
         target::warn_of_unused(text, &node, &mut context);
@@ -357,7 +427,11 @@ fn parse(
     match config {
         Some(config) if context.problems.is_empty() => {
             let notices = context.notices;
-            Ok(Config { notices, ..config })
+            Ok(Config {
+                notices,
+                file: held,
+                ..config
+            })
         }
         _ => {
             overlay.replace_places(place, &mut context.problems);
@@ -392,8 +466,7 @@ fn read_config(
     let keys = keys::read(root, &Keys::default(), context).unwrap_or_default();
     let tls = tls::read(root, context)
         .and_then(|written| tls::complete(written, &Tls::default(), context));
-    let web = web::read(root, context)
-        .and_then(|(tls, basic_auth)| web::complete(tls, basic_auth, context));
+    let web = web::read(root, context).and_then(|written| web::complete(written, context));
     let options = CollectorOptions {
         channels: namespace::read_channels(root, context).into(),
         clients: clients::read(root, &Clients::default(), context).unwrap_or_default(),
@@ -433,6 +506,7 @@ fn read_config(
         process_metrics: or_default(process_metrics, true)?,
         targets,
         namespaces,
+        file: FileContent::default(),
         notices: Vec::new(),
     })
 }

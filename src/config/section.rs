@@ -8,6 +8,22 @@ use super::expand::{Environment, expand};
 use super::problem::{Problem, Refusal, listed, quoted};
 use super::redis_exporter::Notice;
 
+/// Keys beside or near a password whose values are any text: where one wrote the password there by
+/// mistake, no problem must show it.
+const MAY_HOLD_SECRET: &[&str] = &[
+    "db",
+    "listen",
+    "password_file",
+    "rdb_file",
+    "server_name",
+    "cert_file",
+    "key_file",
+    "ca_file",
+    "client_ca_file",
+    "telemetry_path",
+    "metric_prefix",
+];
+
 /// Keys are compared with the known ones up to this length only.
 const LONGEST_KEY: usize = 40;
 
@@ -172,13 +188,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The value of a key, parsed from its expanded text. A problem shows it as it is written.
+    /// The value of a key, parsed from its expanded text. A problem shows it as it is written, unless
+    /// a secret may have got there by mistake.
     pub(crate) fn value<T>(
         &self,
         key: &str,
         parse: impl Fn(&str) -> Result<T, Refusal>,
         context: &mut Context<'_>,
     ) -> Reading<T> {
+        if MAY_HOLD_SECRET.contains(&key) {
+            return self.parsed(key, parse, hide, context);
+        }
         self.parsed(key, parse, Refusal::of, context)
     }
 
@@ -201,7 +221,6 @@ impl<'a> Section<'a> {
         context: &mut Context<'_>,
     ) -> Reading<T> {
         self.check_text(key, context)?;
-        let hide = |refusal: Refusal, _: &str, place| refusal.hidden(place);
         self.parsed(key, parse, hide, context)
     }
 
@@ -261,6 +280,10 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+fn hide(refusal: Refusal, _: &str, place: String) -> Problem {
+    refusal.hidden(place)
 }
 
 fn check_keys(entries: &[(String, Node)], place: &str, known: &[&str], context: &mut Context<'_>) {

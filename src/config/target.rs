@@ -12,7 +12,6 @@ use super::keys::{self, Keys};
 use super::namespace::label_value;
 use super::password_file;
 use super::poll::{self, PollTimes};
-use super::problem::quoted;
 use super::redis_exporter::Given;
 use super::secret::{Secret, oddity, trimmed};
 use super::section::{Context, Invalid, Placed, Section};
@@ -149,7 +148,7 @@ fn claim(name: &str, place: &str, names: &mut Vec<String>, context: &mut Context
     if names.iter().any(|earlier| earlier == name) {
         context.report(
             place,
-            format!("{} is the name of an earlier target", quoted(name)),
+            "has the name of an earlier target",
             "give each a `name` of its own",
         );
     }
@@ -164,7 +163,7 @@ fn read_target(
     context: &mut Context<'_>,
 ) -> Option<Target> {
     let section = Section::open(node, place.to_owned(), KEYS, context)?;
-    let name = section.text("name", label_value, context);
+    let name = section.hidden("name", label_value, context);
     let url = section.hidden("url", url::parse, context);
     if url == Ok(None) {
         context.report(

@@ -429,7 +429,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "listen: here",
         "c.yaml: listen:",
-        "`here` is not an address",
+        "the value is not an address",
     ),
     ("poll: 5s", "c.yaml: poll:", "is a text, not a map"),
     (
@@ -503,7 +503,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "targets: [{url: h}, {url: \"h:6379/1\"}]",
         "c.yaml: targets[1]:",
-        "`h:6379` is the name of an earlier",
+        "has the name of an earlier target",
     ),
     (
         "targets: [{url: h, name: \"\"}]",
@@ -708,6 +708,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("a: {", "c.yaml:", "line 2 column"),
 ];
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    let problems = problems(
+        "listen: hunter2\ntelemetry_path: hunter2\nmetric_prefix: 'hunter2!'\n\
+         targets:\n\
+         - { url: h, db: hunter2, password_file: /missing/hunter2 }\n\
+         - { name: ' hunter2', url: h }\n\
+         - { name: hunter2, url: g }\n\
+         - { name: hunter2, url: i, tls: { ca_file: /missing/hunter2 } }\n",
+    );
+    assert!(problems.len() >= 6, "{problems:#?}");
+    for problem in problems {
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}
 
 #[test]
 fn each_mistake_is_one_problem_with_its_place_and_remedy() {
@@ -1553,7 +1569,7 @@ fn what_is_wrong_with_tls_is_told_at_once() {
         "c.yaml: tls: has an unknown key `key`;",
         "c.yaml: tls.ca_file: `/missing` cannot be read;",
         "c.yaml: tls.cert_file: has no `key_file` beside it;",
-        "c.yaml: targets[0].tls.server_name: `a:1` is no name that a certificate can have;",
+        "c.yaml: targets[0].tls.server_name: the value is no name that a certificate can have;",
         "c.yaml: targets[0].tls.insecure_skip_verify: `2` ",
         "c.yaml: targets[0].tls.key_file: has no `cert_file` beside it;",
         "c.yaml: targets[1].tls: is of no use, as the url has no TLS; write rediss://",

@@ -8,10 +8,11 @@ use super::problem::Refusal;
 use super::secret::Secret;
 use super::section::{Context, Invalid, Placed, Reading, Section, Wanted};
 use super::tls::{Identity, checked, identity, path};
+use super::unit;
 use crate::tls::Version;
 
 /// The keys of the `web` section.
-pub(crate) const KEYS: &[&str] = &["tls", "basic_auth"];
+pub(crate) const KEYS: &[&str] = &["tls", "basic_auth", "reload"];
 
 /// The keys of `web.tls`.
 pub(crate) const TLS_KEYS: &[&str] = &["cert_file", "key_file", "client_ca_file", "min_version"];
@@ -30,6 +31,8 @@ pub struct Web {
     pub tls: Option<WebTls>,
     /// The password, where one is demanded.
     pub basic_auth: Option<BasicAuth>,
+    /// Whether nobody may ask for a reload over HTTP.
+    pub refuses_reload: bool,
 }
 
 /// TLS of the HTTP side.
@@ -99,15 +102,25 @@ pub(crate) struct WrittenBasicAuth {
     pub(crate) place: Option<String>,
 }
 
+/// The `web` section as it was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    tls: WrittenTls,
+    basic_auth: WrittenBasicAuth,
+    reload: Reading<bool>,
+}
+
 /// Reads the `web` section.
-pub(crate) fn read(
-    root: &Section<'_>,
-    context: &mut Context<'_>,
-) -> Option<(WrittenTls, WrittenBasicAuth)> {
+pub(crate) fn read(root: &Section<'_>, context: &mut Context<'_>) -> Option<Written> {
     let web = root.section("web", KEYS, context)?;
     let tls = read_tls(&web, context);
     let basic_auth = read_basic_auth(&web, context);
-    tls.zip(basic_auth)
+    let reload = web.value("reload", unit::switch, context);
+    Some(Written {
+        tls: tls?,
+        basic_auth: basic_auth?,
+        reload,
+    })
 }
 
 fn read_tls(web: &Section<'_>, context: &mut Context<'_>) -> Option<WrittenTls> {
@@ -136,16 +149,14 @@ fn read_basic_auth(web: &Section<'_>, context: &mut Context<'_>) -> Option<Writt
 }
 
 /// What the settings mean together.
-pub(crate) fn complete(
-    tls: WrittenTls,
-    basic_auth: WrittenBasicAuth,
-    context: &mut Context<'_>,
-) -> Option<Web> {
-    let tls = complete_tls(tls, context);
-    let basic_auth = complete_basic_auth(basic_auth, context);
+pub(crate) fn complete(written: Written, context: &mut Context<'_>) -> Option<Web> {
+    let tls = complete_tls(written.tls, context);
+    let basic_auth = complete_basic_auth(written.basic_auth, context);
+    let reload = written.reload;
     Some(Web {
         tls: tls.ok()?,
         basic_auth: basic_auth.ok()?,
+        refuses_reload: !reload.ok()?.is_none_or(|placed| placed.value),
     })
 }
 

@@ -83,7 +83,7 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
 /// Reads a file on a thread of its own: on a mount that hangs it never comes back.
 async fn read(path: &Path) -> Result<Secret, Arc<str>> {
     static FILES: Shared<Result<Secret, Arc<str>>> =
-        Shared::new("password", (8, 8), Duration::ZERO);
+        Shared::new("password", (4, 8), Duration::ZERO);
     let file = path.to_owned();
     let read = move || match std::fs::read_to_string(file) {
         Ok(text) => Ok(Secret::new(text)),

@@ -29,7 +29,7 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 static READ: LazyLock<StdMutex<HashMap<Tls, Entry>>> = LazyLock::new(StdMutex::default);
 
 /// On a mount that hangs, reading never comes back.
-static FILES: Shared<Result<Read, String>> = Shared::new("certificates", (4, 4), Duration::ZERO);
+static FILES: Shared<Result<Read, String>> = Shared::new("certificates", (2, 4), Duration::ZERO);
 
 const NO_THREAD: &str = "no thread to read the certificates could be started";
 

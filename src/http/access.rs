@@ -2,10 +2,13 @@
 //!
 //! Credentials are compared by keyed digests under a key of this process: in constant time, and
 //! with nothing kept that could be sent again. A bcrypt hash takes a quarter of a second of a
-//! core, so what it has admitted is remembered as such a digest, one hash is worked on at a time,
-//! and a wrong password is followed by a rest: guessing costs a quarter of a core at the most.
+//! core, so what it has admitted or refused is remembered as such a digest, one hash is worked on at
+//! a time, and a wrong password is followed by a rest: guessing costs half a core at the most.
+//! A scraper sends the same credentials again and guesses differ, so those that come back have a turn
+//! of their own: it gets in at its second request, however many guess.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -20,14 +23,14 @@ use tokio::time::{sleep, timeout};
 use crate::config::Secret;
 use crate::threads::Lane;
 
-/// A second hash may be begun while the first of an earlier configuration goes on.
-static HASHES: Lane = Lane::new("hash", 2);
+/// One for each turn, and as many of an earlier configuration.
+static HASHES: Lane = Lane::new("hash", 4);
 
 /// Longest wait for the turn of a hash; shorter than the time that a request may take.
 const TURN_TIME: Duration = Duration::from_secs(5);
 
-/// How long no hash is worked on after a wrong password, in times of what that one took.
-const REST_FACTOR: u32 = 3;
+/// Credentials of which it is remembered that they came, or were wrong.
+const REMEMBERED: usize = 16 << 10;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -53,7 +56,7 @@ pub(super) struct Access {
 enum Expected {
     /// The digest of `user:password`.
     Known(Tag),
-    Hashed(Hashed),
+    Hashed(Box<Hashed>),
 }
 
 struct Hashed {
@@ -62,7 +65,37 @@ struct Hashed {
     hash: Secret,
     /// The digest of the `user:password` that was right last.
     right: Mutex<Option<Tag>>,
+    wrong: Mutex<Recent>,
+    seen: Mutex<Recent>,
     turn: Arc<Semaphore>,
+    /// The turn of credentials that came before.
+    second_turn: Arc<Semaphore>,
+}
+
+/// Digests of the last credentials of one kind. The oldest are forgotten.
+#[derive(Default)]
+struct Recent {
+    all: HashSet<Short>,
+    order: VecDeque<Short>,
+}
+
+/// As much of a digest as tells credentials apart.
+type Short = [u8; 16];
+
+impl Recent {
+    /// Whether it was new.
+    fn insert(&mut self, digest: Short) -> bool {
+        if !self.all.insert(digest) {
+            return false;
+        }
+        self.order.push_back(digest);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.all.remove(&oldest);
+        }
+        true
+    }
 }
 
 impl Access {
@@ -85,12 +118,15 @@ impl Access {
     /// The system has no random numbers.
     pub(super) fn hashed(username: &str, hash: &Secret) -> Result<Self, String> {
         let key = fresh_key()?;
-        let expected = Expected::Hashed(Hashed {
+        let expected = Expected::Hashed(Box::new(Hashed {
             username: hmac::sign(&key, username.as_bytes()),
             hash: hash.clone(),
             right: Mutex::new(None),
+            wrong: Mutex::default(),
+            seen: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
-        });
+            second_turn: Arc::new(Semaphore::new(1)),
+        }));
         Ok(Self { key, expected })
     }
 
@@ -109,7 +145,16 @@ impl Access {
         if self.was_right(hashed, sent) {
             return Admission::Granted;
         }
-        let turn = timeout(TURN_TIME, Arc::clone(&hashed.turn).acquire_owned()).await;
+        let digest = self.short(sent);
+        if locked(&hashed.wrong).all.contains(&digest) {
+            return Admission::Refused;
+        }
+        let turn = if locked(&hashed.seen).insert(digest) {
+            &hashed.turn
+        } else {
+            &hashed.second_turn
+        };
+        let turn = timeout(TURN_TIME, Arc::clone(turn).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Admission::Busy;
         };
@@ -121,22 +166,40 @@ impl Access {
         let is_name = self.is(name, &hashed.username);
         // The hash is worked on for a wrong name too: an answer's time tells no names.
         let is_password = verify(password.to_vec(), hashed.hash.clone(), turn).await;
-        if is_name && is_password {
-            let mut right = hashed.right.lock().unwrap_or_else(PoisonError::into_inner);
-            *right = Some(hmac::sign(&self.key, sent));
+        match is_password {
+            Some(true) if is_name => {
+                *locked(&hashed.right) = Some(hmac::sign(&self.key, sent));
+            }
+            Some(_) => {
+                locked(&hashed.wrong).insert(digest);
+            }
+            None => return Admission::Busy,
         }
-        granted(is_name && is_password)
+        granted(is_name && is_password == Some(true))
     }
 
     fn was_right(&self, hashed: &Hashed, sent: &[u8]) -> bool {
-        let right = *hashed.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let right = *locked(&hashed.right);
         right.is_some_and(|tag| self.is(sent, &tag))
+    }
+
+    fn short(&self, sent: &[u8]) -> Short {
+        let mut short = Short::default();
+        let tag = hmac::sign(&self.key, sent);
+        for (to, from) in short.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        short
     }
 
     /// In constant time.
     fn is(&self, text: &[u8], tag: &Tag) -> bool {
         hmac::verify(&self.key, text, tag.as_ref()).is_ok()
     }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn fresh_key() -> Result<Key, String> {
@@ -152,24 +215,24 @@ fn granted(is_right: bool) -> Admission {
     }
 }
 
-/// The turn goes with the work, which goes on when the client hangs up, and rests where the
-/// password was wrong.
-async fn verify(password: Vec<u8>, hash: Secret, turn: OwnedSemaphorePermit) -> bool {
+/// The turn goes with the work, which goes on when the client hangs up, and rests as long again
+/// where the password was wrong. None if the work was lost.
+async fn verify(password: Vec<u8>, hash: Secret, turn: OwnedSemaphorePermit) -> Option<bool> {
     let work = HASHES.run(move || {
         let begin = Instant::now();
         let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false);
         (is_right, begin.elapsed(), turn)
     });
     let Ok((is_right, took, turn)) = work.await else {
-        return false;
+        return None;
     };
     if !is_right {
         tokio::spawn(async move {
-            sleep(took * REST_FACTOR).await;
+            sleep(took).await;
             drop(turn);
         });
     }
-    is_right
+    Some(is_right)
 }
 
 /// The `user:password` that a request brings.
@@ -288,28 +351,78 @@ mod tests {
 
     #[tokio::test]
     async fn one_guess_is_worked_on_at_a_time_and_a_rest_follows() {
-        let access = hashed("right", 7);
-        let wrong = request("Basic", b"user:wrong");
+        let guess = |guess: &str| request("Basic", format!("user:{guess}").as_bytes());
         // A busy machine makes one check longer than it is; none is shorter than the work takes.
         let mut one = Duration::MAX;
         for _ in 0..5 {
             let access = hashed("right", 7);
             let begin = Instant::now();
-            assert_eq!(access.admit(&wrong).await, Admission::Refused);
+            assert_eq!(access.admit(&guess("a")).await, Admission::Refused);
             one = one.min(begin.elapsed());
         }
-        assert_eq!(access.admit(&wrong).await, Admission::Refused);
+        let access = hashed("right", 7);
+        assert_eq!(access.admit(&guess("a")).await, Admission::Refused);
         let begin = Instant::now();
-        let more = tokio::join!(
-            access.admit(&wrong),
-            access.admit(&wrong),
-            access.admit(&wrong)
-        );
+        let (b, c, d) = (guess("b"), guess("c"), guess("d"));
+        let more = tokio::join!(access.admit(&b), access.admit(&c), access.admit(&d));
         assert_eq!(
             more,
             (Admission::Refused, Admission::Refused, Admission::Refused)
         );
-        assert!(begin.elapsed() > one * 6, "{one:?} {:?}", begin.elapsed());
+        // Three times the work, and a rest before each.
+        assert!(
+            begin.elapsed() * 2 > one * 7,
+            "{one:?} {:?}",
+            begin.elapsed()
+        );
+    }
+
+    #[tokio::test]
+    async fn the_same_wrong_password_is_hashed_once() {
+        let access = hashed("right", 9);
+        let wrong = request("Basic", b"user:wrong");
+        let begin = Instant::now();
+        assert_eq!(access.admit(&wrong).await, Admission::Refused);
+        let first = begin.elapsed();
+        let begin = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(access.admit(&wrong).await, Admission::Refused);
+        }
+        assert!(begin.elapsed() < first / 2, "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test]
+    async fn the_right_password_gets_in_at_its_second_request_however_many_guess() {
+        let access = Arc::new(hashed("right", 10));
+        let guesses: Vec<_> = (0..200)
+            .map(|at| {
+                let access = Arc::clone(&access);
+                let wrong = request("Basic", format!("user:{at}").as_bytes());
+                tokio::spawn(async move { access.admit(&wrong).await })
+            })
+            .collect();
+        sleep(Duration::from_millis(1)).await;
+        let right = request("Basic", b"user:right");
+        // It stands behind all guesses, and the scraper gives up.
+        let first = timeout(Duration::from_millis(50), access.admit(&right)).await;
+        assert!(first.is_err(), "{first:?}");
+        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert!(guesses.iter().any(|guess| !guess.is_finished()));
+        assert_eq!(access.admit(&right).await, Admission::Granted);
+        guesses.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut recent = Recent::default();
+        for at in 0..(REMEMBERED as u64 + 10) {
+            let mut digest = Short::default();
+            digest[..8].copy_from_slice(&at.to_le_bytes());
+            assert!(recent.insert(digest));
+            assert!(!recent.insert(digest));
+        }
+        assert_eq!(recent.all.len(), REMEMBERED);
+        assert!(!recent.all.contains(&Short::default()));
     }
 
     proptest! {

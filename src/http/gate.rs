@@ -88,6 +88,11 @@ impl Gate {
         self.0.borrow().acceptor.clone()
     }
 
+    /// Whether nobody may ask for a reload over HTTP.
+    pub(super) fn refuses_reload(&self) -> bool {
+        self.0.borrow().web.refuses_reload
+    }
+
     /// The credentials that are asked for, where they are.
     pub(super) fn access(&self) -> Option<Arc<Access>> {
         self.0.borrow().access.clone()

@@ -12,6 +12,8 @@ mod gate;
 mod health;
 mod index;
 mod negotiation;
+mod readers;
+mod reload;
 mod response;
 mod routes;
 mod target;
@@ -30,6 +32,8 @@ use crate::publish::Board;
 
 pub use gate::Gate;
 pub use health::health;
+pub use readers::Readers;
+pub use reload::Rate;
 
 use connections::Limits;
 
@@ -38,7 +42,7 @@ use connections::Limits;
 pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
 
 /// What the routes need.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Services {
     /// The pages, and the targets that they came from.
     pub board: Board,
@@ -50,6 +54,10 @@ pub struct Services {
     pub paths: Paths,
     /// What is counted while serving.
     pub counters: Counters,
+    /// The pages that clients read now.
+    pub readers: Readers,
+    /// How often a reload may be asked for.
+    pub reload_rate: Rate,
 }
 
 /// Counters of the exporter about itself that belong to serving.

@@ -1,7 +1,6 @@
 //! The responses that routes give: headers and body. It knows no routes.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
     REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -9,10 +8,11 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::negotiation::accepts_gzip;
+use super::readers::{Content, Readers};
 use crate::encode::{Format, Page};
 
 /// A response whose whole body is at hand.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Content>;
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -30,11 +30,16 @@ const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
 );
 
 /// A page, compressed where the client takes that. Its bytes are shared, not copied.
-pub(super) fn page(page: Page, format: Format, request: &HeaderMap) -> Answer {
+pub(super) fn page(
+    page: Page,
+    format: Format,
+    request: &HeaderMap,
+    readers: &Readers,
+) -> Answer {
     // A page that nobody compressed yet is empty there.
     let compressed = accepts_gzip(request) && !page.gzip.is_empty();
     let body = if compressed { page.gzip } else { page.text };
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(readers.body(body));
     let headers = response.headers_mut();
     let content_type = match format {
         Format::Text => EXPOSITION,
@@ -54,7 +59,7 @@ pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> Answer {
     if !sentence.ends_with('\n') {
         sentence.push('\n');
     }
-    let mut response = Response::new(Full::new(Bytes::from(sentence)));
+    let mut response = Response::new(Content::own(Bytes::from(sentence)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, PLAIN);
     response
@@ -69,6 +74,13 @@ pub(super) fn not_yet(sentence: impl Into<String>) -> Answer {
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// Something that is asked for too often.
+pub(super) fn too_many(sentence: &str) -> Answer {
+    let mut response = not_yet(sentence);
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     response
 }
 
@@ -93,7 +105,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
 
 /// A document for people.
 pub(super) fn html(document: String) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::from(document)));
+    let mut response = Response::new(Content::own(Bytes::from(document)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HTML);
     headers.insert(CONTENT_SECURITY_POLICY, OWN_STYLE_ONLY);

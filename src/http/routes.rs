@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::access::Admission;
+use super::reload::is_cross_origin;
 use super::response::{self, Answer};
 use super::{ReloadRequest, Services, index, negotiation, target};
 use crate::config::Paths;
@@ -23,6 +24,9 @@ const MISSING_TARGET: &str = "The parameter `target` is missing. Name a configur
 const UNKNOWN_TARGET: &str = "This target is not configured, and only configured targets are \
     polled. Add it under `targets:` in the configuration file and reload (SIGHUP, or POST to \
     /-/reload); the page at / lists the targets there are.";
+const NO_RELOAD: &str = "Reloads over HTTP are switched off (`web.reload: false`). SIGHUP reloads.";
+const CROSS_ORIGIN: &str = "A page of another site may not ask for a reload.";
+const TOO_MANY_RELOADS: &str = "Too many reloads were asked for. Wait a few seconds.";
 const UNKNOWN_PATH: &str = "There is nothing here. The page at / lists all paths.";
 const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authentication). They \
     are those of `web.basic_auth` in the configuration file.";
@@ -41,7 +45,9 @@ pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> A
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
-        "/-/reload" if request.method() == Method::POST => reload(&services.reload).await,
+        "/-/reload" if request.method() == Method::POST => {
+            reload(&services, request.headers()).await
+        }
         "/-/reload" => response::method_not_allowed("POST"),
         path if is_read => read(&services, path, request.uri().query(), request.headers()),
         path if is_known(path, &services.paths) => response::method_not_allowed("GET, HEAD"),
@@ -87,7 +93,8 @@ fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMa
 fn metrics(services: &Services, headers: &HeaderMap) -> Answer {
     services.counters.scrapes.inc();
     let format = negotiation::format(headers);
-    response::page(services.board.page(format), format, headers)
+    let page = services.board.page(format);
+    response::page(page, format, headers, &services.readers)
 }
 
 fn probe(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {
@@ -110,7 +117,7 @@ fn target_page(services: &Services, query: Option<&str>, headers: &HeaderMap) ->
     };
     let format = negotiation::format(headers);
     match slot.page(format) {
-        Some(page) => response::page(page, format, headers),
+        Some(page) => response::page(page, format, headers, &services.readers),
         None => response::not_yet(NOT_POLLED),
     }
 }
@@ -141,8 +148,17 @@ fn ready(services: &Services) -> Answer {
     ))
 }
 
-async fn reload(sender: &mpsc::Sender<ReloadRequest>) -> Answer {
-    match timeout(RELOAD_TIME, ask_for_reload(sender)).await {
+async fn reload(services: &Services, headers: &HeaderMap) -> Answer {
+    if services.gate.refuses_reload() {
+        return response::text(StatusCode::FORBIDDEN, NO_RELOAD);
+    }
+    if is_cross_origin(headers) {
+        return response::text(StatusCode::FORBIDDEN, CROSS_ORIGIN);
+    }
+    if !services.reload_rate.allows(Instant::now()) {
+        return response::too_many(TOO_MANY_RELOADS);
+    }
+    match timeout(RELOAD_TIME, ask_for_reload(&services.reload)).await {
         Ok(Some(Ok(summary))) => response::text(StatusCode::OK, summary),
         // The request was right, the configuration is not: Prometheus answers the same.
         Ok(Some(Err(problems))) => response::text(StatusCode::INTERNAL_SERVER_ERROR, problems),

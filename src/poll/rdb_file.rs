@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::threads::Lane;
 
 /// Of all targets at once.
-static LOOKS: Lane = Lane::new("rdb file", 8);
+static LOOKS: Lane = Lane::new("rdb file", 4);
 
 /// A file system that is slower than this, as one of a network that hangs, is not waited for.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);

@@ -130,3 +130,92 @@ fn a_target_with_another_password_gets_another_connection() {
         },
     );
 }
+
+const PROTECTED: &str = "web: { basic_auth: { username: user, password: hunter2 } }\n";
+
+/// Asks for a reload as the user of [`PROTECTED`].
+fn reload_as_user(exporter: &Exporter) -> crate::support::http::Response {
+    let header = "Authorization: Basic dXNlcjpodW50ZXIy\r\n";
+    crate::support::http::send(exporter.port, "POST", "/-/reload", header).unwrap()
+}
+
+#[test]
+fn a_file_that_lost_targets_or_the_password_is_refused() {
+    let server = RedisServer::start(&[]);
+    let good = format!("{PROTECTED}{}", configuration(&[("cache", &server)]));
+    let mut exporter = Launch::configured(&good).start_without_waiting();
+    let path = exporter.configuration_path();
+    crate::support::until(crate::support::wait::LONG, "a ready exporter", || {
+        let ready = crate::support::http::get(exporter.port, "/-/ready").ok()?;
+        (ready.status == 200).then_some(())
+    });
+    let id = connection_id(&server, &exporter);
+    for (text, loss) in [
+        ("", "is empty"),
+        ("# cut\n", "is empty"),
+        (PROTECTED, "has no `targets`"),
+        (
+            good.strip_prefix(PROTECTED).unwrap(),
+            "has no `web.basic_auth`",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let response = reload_as_user(&exporter);
+        assert_eq!(response.status, 500, "{text:?}: {}", response.text());
+        assert!(response.text().contains(loss), "{}", response.text());
+        assert_eq!(exporter.get("/metrics").status, 401, "{text:?}");
+    }
+    assert_eq!(connection_id(&server, &exporter), id);
+    std::fs::write(&path, &good).unwrap();
+    let response = reload_as_user(&exporter);
+    assert_eq!(response.text().trim(), "0 targets started, 0 ended, 1 kept");
+    assert!(exporter.process.ended().is_none());
+}
+
+#[test]
+fn a_file_that_is_being_written_is_read_when_it_is_whole() {
+    let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
+    let [first, second] = &servers;
+    let exporter = Launch::configured(&configuration(&[("first", first)])).start();
+    let whole = configuration(&[("first", first), ("second", second)]);
+    let path = exporter.configuration_path();
+    let writer = std::thread::spawn(move || {
+        let mut file = std::fs::File::create(path).unwrap();
+        // Without waiting as long as the exporter does between two readings.
+        for part in whole.as_bytes().chunks(whole.len() / 12) {
+            std::io::Write::write_all(&mut file, part).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(80));
+        }
+    });
+    crate::support::until(crate::support::wait::LONG, "the first bytes", || {
+        let text = std::fs::read_to_string(exporter.configuration_path()).unwrap();
+        (!text.is_empty() && !text.contains("second")).then_some(())
+    });
+    let response = exporter.reload();
+    assert_eq!(response.text().trim(), "1 targets started, 0 ended, 1 kept");
+    writer.join().unwrap();
+    exporter.until("both", |page| is_up(page, "first") && is_up(page, "second"));
+}
+
+#[test]
+fn reloads_are_refused_to_other_sites_limited_and_can_be_switched_off() {
+    let server = RedisServer::start(&[]);
+    let good = configuration(&[("cache", &server)]);
+    let exporter = Launch::configured(&good).start();
+    let ask = |header: &str| {
+        crate::support::http::send(exporter.port, "POST", "/-/reload", header)
+            .unwrap()
+            .status
+    };
+    assert_eq!(ask("Origin: http://evil.example\r\n"), 403);
+    assert_eq!(ask("Sec-Fetch-Site: cross-site\r\n"), 403);
+    assert_eq!(ask("Origin: http://localhost\r\n"), 200);
+    crate::support::until(crate::support::wait::LONG, "the limit", || {
+        (ask("") == 429).then_some(())
+    });
+    exporter.reconfigure(&format!("web: {{ reload: false }}\n{good}"));
+    exporter.process.signal("HUP");
+    crate::support::until(crate::support::wait::LONG, "the end of reloads", || {
+        (ask("") == 403).then_some(())
+    });
+}

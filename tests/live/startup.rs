@@ -34,7 +34,7 @@ fn every_problem_of_a_file_is_told_at_once_and_nothing_is_bound() {
         "targets[0].memory_limit",
         "targets[0].password_file",
         "targets[1].url",
-        "targets[1]: `a` is the name",
+        "targets[1]: has the name of an earlier target",
         "targets[2]: has no `url`",
         "slowlgo",
         "UNSET_VARIABLE",

@@ -124,11 +124,13 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "fleet",
             "http",
             "metric",
+            "output",
             "page",
             "poll",
             "publish",
             "supervise",
             "telemetry",
+            "threads",
         ],
     ),
 ];

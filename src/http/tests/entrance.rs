@@ -46,6 +46,7 @@ fn encrypted(identity: &Identity) -> Web {
             min_version: Version::Tls12,
         }),
         basic_auth: None,
+        refuses_reload: false,
     }
 }
 
@@ -55,6 +56,7 @@ fn with_password(password: WebPassword) -> Web {
     Web {
         tls: None,
         basic_auth,
+        refuses_reload: false,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::connections::Limits;
 use super::deadline::Times;
-use super::{Counters, Gate, ReloadRequest, Services, bind, serve_within};
+use super::{Counters, Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
 use crate::config::{Paths, Web};
 use crate::encode::{Format, Page};
 use crate::metric::Snapshot;
@@ -73,6 +73,8 @@ async fn start_at(limits: Limits, gate: Gate, paths: Paths) -> Server {
         gate,
         paths,
         counters: counters.clone(),
+        readers: Readers::default(),
+        reload_rate: Rate::default(),
     };
     let (stop, stopped) = oneshot::channel();
     let shutdown = async {

@@ -311,6 +311,11 @@ impl Exporter {
         read("stdout") + &read("stderr")
     }
 
+    /// The file of the configuration.
+    pub fn configuration_path(&self) -> PathBuf {
+        self.launch.configuration_path()
+    }
+
     /// Writes another configuration; it is read at the next reload.
     pub fn reconfigure(&self, text: &str) {
         let path = self.launch.configuration_path();

@@ -1,0 +1,221 @@
+//! Pages that slow clients still read, within a bound: every version of a page that is held for a
+//! client is memory that nobody else needs any more.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+/// Bytes of pages that are held for clients at most, if pages are small.
+const HELD_MAX: usize = 32 << 20;
+
+/// Versions of a large page that are held for clients at most.
+const VERSIONS_MAX: usize = 3;
+
+/// A client that does not read holds a copy of this many bytes.
+const CHUNK: usize = 32 << 10;
+
+/// The pages that clients read now. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Readers(Arc<Mutex<Vec<Weak<Lease>>>>);
+
+/// A page that one client reads, until it has all of it or the page is taken away.
+#[derive(Debug)]
+struct Lease {
+    page: Mutex<Option<Bytes>>,
+    version: usize,
+    len: usize,
+}
+
+impl Readers {
+    /// Returns the body of a response with this page. Responses with the oldest versions break off
+    /// if too many bytes would be held.
+    pub(super) fn body(&self, page: Bytes) -> Content {
+        let lease = Arc::new(Lease {
+            version: page.as_ptr().addr(),
+            len: page.len(),
+            page: Mutex::new(Some(page)),
+        });
+        let mut leases = self.leases();
+        leases.retain(|held| held.strong_count() > 0);
+        make_room(&leases, &lease);
+        leases.push(Arc::downgrade(&lease));
+        Content {
+            len: lease.len,
+            source: Source::Page(lease),
+            sent: 0,
+        }
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Vec<Weak<Lease>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the oldest versions away until there is room for one more.
+fn make_room(leases: &[Weak<Lease>], new: &Lease) {
+    let others = leases.iter().filter_map(Weak::upgrade);
+    let others: Vec<_> = others
+        .filter(|lease| lease.version != new.version && lease.page().is_some())
+        .collect();
+    let versions: BTreeMap<usize, usize> = others
+        .iter()
+        .map(|lease| (lease.version, lease.len))
+        .collect();
+    let mut held = versions.values().sum::<usize>().saturating_add(new.len);
+    let limit = HELD_MAX.max(new.len.saturating_mul(VERSIONS_MAX));
+    for oldest in &others {
+        if held <= limit {
+            return;
+        }
+        if oldest.page().is_none() {
+            continue;
+        }
+        held = held.saturating_sub(oldest.len);
+        let same = others
+            .iter()
+            .filter(|other| other.version == oldest.version);
+        same.for_each(|lease| *lease.page() = None);
+    }
+}
+
+impl Lease {
+    fn page(&self) -> MutexGuard<'_, Option<Bytes>> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The body of a response.
+#[derive(Debug)]
+pub(super) struct Content {
+    source: Source,
+    len: usize,
+    sent: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Own(Bytes),
+    Page(Arc<Lease>),
+}
+
+impl Content {
+    /// A body that belongs to one response alone.
+    pub(super) fn own(bytes: Bytes) -> Self {
+        Self {
+            len: bytes.len(),
+            source: Source::Own(bytes),
+            sent: 0,
+        }
+    }
+
+    /// The next piece; none where the page was taken away.
+    fn next(&self) -> Option<Bytes> {
+        let end = self.sent.saturating_add(CHUNK).min(self.len);
+        match &self.source {
+            Source::Own(bytes) => Some(bytes.slice(self.sent..)),
+            Source::Page(lease) => {
+                let page = lease.page();
+                let piece = page.as_ref()?.get(self.sent..end)?;
+                // A piece that shares its bytes would keep all of the page.
+                Some(Bytes::copy_from_slice(piece))
+            }
+        }
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = self.get_mut();
+        if this.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        let piece = this.next().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client reads an old page too slowly",
+            )
+        });
+        Poll::Ready(Some(piece.map(|piece| {
+            this.sent = this.sent.saturating_add(piece.len());
+            Frame::data(piece)
+        })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.sent >= self.len
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len.saturating_sub(self.sent) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// Bytes that count themselves while they are held.
+    struct Counted(Vec<u8>, Arc<AtomicUsize>);
+
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn page(size: usize, alive: &Arc<AtomicUsize>) -> Bytes {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Bytes::from_owner(Counted(vec![b'x'; size], Arc::clone(alive)))
+    }
+
+    #[tokio::test]
+    async fn old_pages_are_bounded_and_the_newest_is_read_to_its_end() {
+        let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
+        let size = 8 << 20;
+        let mut slow = Vec::new();
+        for _ in 0..20 {
+            let mut body = readers.body(page(size, &alive));
+            // Each takes a first piece and then stops.
+            body.frame().await.unwrap().unwrap();
+            slow.push(body);
+        }
+        assert_eq!(alive.load(Ordering::Relaxed), HELD_MAX / size);
+        let oldest = slow.remove(0).collect().await;
+        assert!(oldest.is_err());
+        let newest = slow.pop().unwrap().collect().await.unwrap();
+        assert_eq!(newest.to_bytes().len(), size - CHUNK);
+        drop(slow);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn many_readers_of_one_version_are_no_reason_to_end_any() {
+        let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
+        let page = page(20 << 20, &alive);
+        let all: Vec<_> = (0..100).map(|_| readers.body(page.clone())).collect();
+        for body in all {
+            assert_eq!(body.collect().await.unwrap().to_bytes().len(), page.len());
+        }
+    }
+}
