@@ -11,7 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+/// Whoever waits this long for a free thread gets the last good answer instead, if there is one.
+const QUEUED_MAX: Duration = Duration::from_millis(200);
 
 /// An answer that came too late for those who asked is kept for this long for the next to ask.
 const KEPT: Duration = Duration::from_mins(1);
@@ -89,7 +92,9 @@ pub struct Shared<V: 'static> {
 
 #[derive(Debug)]
 struct Asked<V> {
-    answer: watch::Receiver<Option<Answered<V>>>,
+    state: watch::Receiver<State<V>>,
+    /// The last good answer before this one.
+    known: Option<V>,
     /// Whether the answer reached anyone.
     is_taken: bool,
     is_proven: bool,
@@ -97,9 +102,20 @@ struct Asked<V> {
 }
 
 #[derive(Clone, Debug)]
-struct Answered<V> {
-    value: V,
-    at: Instant,
+enum State<V> {
+    /// No thread is free.
+    Queued,
+    Running,
+    Answered(V, Instant),
+}
+
+impl<V> State<V> {
+    const fn answer(&self) -> Option<(&V, Instant)> {
+        match self {
+            Self::Answered(value, at) => Some((value, *at)),
+            Self::Queued | Self::Running => None,
+        }
+    }
 }
 
 impl<V: Clone + Send + Sync> Shared<V> {
@@ -120,19 +136,27 @@ impl<V: Clone + Send + Sync> Shared<V> {
     }
 
     /// Returns the answer to the question of this key, which `work` finds if nobody else is finding
-    /// it. Whoever stops waiting leaves the answer to the next to ask. None if the work was lost.
+    /// it. Whoever stops waiting leaves the answer to the next to ask. If no thread is free, it is the
+    /// last good answer. None if the work was lost.
     pub async fn ask(
         &'static self,
         key: &str,
         is_good: fn(&V) -> bool,
         work: impl FnOnce() -> V + Send + 'static,
     ) -> Option<V> {
-        let mut answer = self.receiver(key, is_good, work);
-        let found = answer.wait_for(Option::is_some).await.ok()?.clone()?;
+        let (mut state, known) = self.receiver(key, is_good, work);
+        if known.is_some() {
+            let begun = state.wait_for(|state| !matches!(state, State::Queued));
+            if timeout(QUEUED_MAX, begun).await.is_err() {
+                return known;
+            }
+        }
+        let found = state.wait_for(|state| state.answer().is_some());
+        let found = found.await.ok()?.answer()?.0.clone();
         if let Some(asked) = self.asked().get_mut(key) {
             asked.is_taken = true;
         }
-        Some(found.value)
+        Some(found)
     }
 
     fn receiver(
@@ -140,7 +164,7 @@ impl<V: Clone + Send + Sync> Shared<V> {
         key: &str,
         is_good: fn(&V) -> bool,
         work: impl FnOnce() -> V + Send + 'static,
-    ) -> watch::Receiver<Option<Answered<V>>> {
+    ) -> (watch::Receiver<State<V>>, Option<V>) {
         let now = Instant::now();
         let mut all = self.asked();
         all.retain(|_, asked| asked.is_running() || now - asked.since < FORGET_AFTER);
@@ -148,29 +172,35 @@ impl<V: Clone + Send + Sync> Shared<V> {
         if let Some(asked) =
             before.filter(|asked| asked.is_running() || asked.is_usable(now, self.fresh))
         {
-            return asked.answer.clone();
+            return (asked.state.clone(), asked.known.clone());
         }
+        let known = before.and_then(|asked| asked.last_good(is_good));
         let is_proven = before.is_some_and(|asked| asked.is_good(is_good));
         let lane = if is_proven {
             &self.proven
         } else {
             &self.unproven
         };
-        let (sender, answer) = watch::channel(None);
+        let (sender, state) = watch::channel(State::Queued);
+        let begun = sender.clone();
         tokio::spawn(async move {
+            let work = move || {
+                begun.send_replace(State::Running);
+                work()
+            };
             if let Ok(value) = lane.run(work).await {
-                let at = Instant::now();
-                sender.send_replace(Some(Answered { value, at }));
+                sender.send_replace(State::Answered(value, Instant::now()));
             }
         });
         let asked = Asked {
-            answer: answer.clone(),
+            state: state.clone(),
+            known: known.clone(),
             is_taken: false,
             is_proven,
             since: now,
         };
         all.insert(key.to_owned(), asked);
-        answer
+        (state, known)
     }
 
     fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Asked<V>>> {
@@ -178,24 +208,31 @@ impl<V: Clone + Send + Sync> Shared<V> {
     }
 }
 
-impl<V> Asked<V> {
+impl<V: Clone> Asked<V> {
     /// Whether a thread is at work or waited for.
     fn is_running(&self) -> bool {
-        self.answer.has_changed().is_ok() && self.answer.borrow().is_none()
+        self.state.has_changed().is_ok() && self.state.borrow().answer().is_none()
     }
 
     /// Whether the answer may be given to one more.
     fn is_usable(&self, now: Instant, fresh: Duration) -> bool {
         let kept = if self.is_taken { fresh } else { KEPT };
-        let answer = self.answer.borrow();
-        answer.as_ref().is_some_and(|answer| now - answer.at < kept)
+        let state = self.state.borrow();
+        state.answer().is_some_and(|(_, at)| now - at < kept)
     }
 
     fn is_good(&self, is_good: fn(&V) -> bool) -> bool {
-        let answer = self.answer.borrow();
-        answer
-            .as_ref()
-            .map_or(self.is_proven, |answer| is_good(&answer.value))
+        let state = self.state.borrow();
+        state
+            .answer()
+            .map_or(self.is_proven, |(value, _)| is_good(value))
+    }
+
+    fn last_good(&self, is_good: fn(&V) -> bool) -> Option<V> {
+        let state = self.state.borrow();
+        let answer = state.answer().map(|(value, _)| value);
+        let good = answer.filter(|value| is_good(value)).cloned();
+        good.or_else(|| self.known.clone())
     }
 }
 
@@ -213,8 +250,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
-
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -281,6 +316,28 @@ mod tests {
         drop(end);
         tokio::time::sleep(FRESH + SHORT).await;
         assert_eq!(SHARED.ask("a", good, || 4).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn without_a_free_thread_the_last_good_answer_is_given() {
+        static SHARED: Shared<u32> = Shared::new("test", (1, 1), Duration::ZERO);
+        let mut ends = Vec::new();
+        for key in ["a", "b", "c"] {
+            assert_eq!(SHARED.ask(key, good, || 1).await, Some(1));
+        }
+        for key in ["a", "b"] {
+            let (end, wait) = mpsc::channel::<()>();
+            let hang = move || {
+                let _ = wait.recv();
+                0
+            };
+            tokio::spawn(SHARED.ask(key, good, hang));
+            ends.push(end);
+        }
+        tokio::time::sleep(SHORT).await;
+        let known = SHARED.ask("c", good, || 2);
+        assert_eq!(timeout(SOON, known).await.unwrap(), Some(1));
+        ends.clear();
     }
 
     #[tokio::test]

@@ -523,7 +523,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "targets: [{url: h, db: x}]",
         "c.yaml: targets[0].db:",
-        "`x` is not the number",
+        "the value is not the number",
     ),
     (
         "targets: [{url: h/1, db: 2}]",

@@ -30,12 +30,7 @@ const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
 );
 
 /// A page, compressed where the client takes that. Its bytes are shared, not copied.
-pub(super) fn page(
-    page: Page,
-    format: Format,
-    request: &HeaderMap,
-    readers: &Readers,
-) -> Answer {
+pub(super) fn page(page: Page, format: Format, request: &HeaderMap, readers: &Readers) -> Answer {
     // A page that nobody compressed yet is empty there.
     let compressed = accepts_gzip(request) && !page.gzip.is_empty();
     let body = if compressed { page.gzip } else { page.text };

@@ -131,7 +131,8 @@ fn a_target_with_another_password_gets_another_connection() {
     );
 }
 
-const PROTECTED: &str = "web: { basic_auth: { username: user, password: hunter2 } }\n";
+const PROTECTED: &str =
+    "sweep: { enabled: false }\nweb: { basic_auth: { username: user, password: hunter2 } }\n";
 
 /// Asks for a reload as the user of [`PROTECTED`].
 fn reload_as_user(exporter: &Exporter) -> crate::support::http::Response {
@@ -178,6 +179,7 @@ fn a_file_that_is_being_written_is_read_when_it_is_whole() {
     let [first, second] = &servers;
     let exporter = Launch::configured(&configuration(&[("first", first)])).start();
     let whole = configuration(&[("first", first), ("second", second)]);
+    let whole = format!("sweep: {{ enabled: false }}\n{whole}");
     let path = exporter.configuration_path();
     let writer = std::thread::spawn(move || {
         let mut file = std::fs::File::create(path).unwrap();
