@@ -8,6 +8,7 @@ use tracing::error;
 
 use crate::config::{Namespace, Target};
 use crate::connection::OnReconnect;
+use crate::footprint::Footprint;
 use crate::namespace::sweep;
 use crate::poll::{self, Start};
 use crate::publish::{Board, Slot};
@@ -43,6 +44,7 @@ pub struct Fleet {
 struct Running {
     target: Target,
     slot: Arc<Slot>,
+    footprint: Arc<Footprint>,
     poll: AbortHandle,
     sweep: AbortHandle,
 }
@@ -118,7 +120,8 @@ impl Fleet {
     fn keep(&self, mut running: Running, regroup: bool) -> Running {
         if regroup {
             running.sweep.abort();
-            running.sweep = self.start_sweep(&running.target, &running.slot, Duration::ZERO);
+            let (target, slot) = (&running.target, &running.slot);
+            running.sweep = self.start_sweep(target, slot, &running.footprint, Duration::ZERO);
         }
         running
     }
@@ -126,17 +129,26 @@ impl Fleet {
     fn start(&self, target: Target, start: Start) -> Running {
         let slot = self.board.slot(&target.name, &target.address.to_string());
         self.telemetry.start_target(&target.name);
-        let sweep = self.start_sweep(&target, &slot, start.first);
-        let poll = self.start_poll(&target, &slot, start);
+        let footprint = Arc::default();
+        let sweep = self.start_sweep(&target, &slot, &footprint, start.first);
+        let poll = self.start_poll(&target, &slot, &footprint, start);
         Running {
             target,
             slot,
+            footprint,
             poll,
             sweep,
         }
     }
 
-    fn start_poll(&self, target: &Target, slot: &Arc<Slot>, start: Start) -> AbortHandle {
+    fn start_poll(
+        &self,
+        target: &Target,
+        slot: &Arc<Slot>,
+        footprint: &Arc<Footprint>,
+        start: Start,
+    ) -> AbortHandle {
+        let footprint = Arc::clone(footprint);
         let (place, interval) = (Arc::clone(slot), target.poll.interval);
         let due = due_within(target).saturating_add(start.first);
         let (target, slot) = (target.clone(), Arc::clone(slot));
@@ -147,7 +159,13 @@ impl Fleet {
                 second: 1.0,
             };
             let start = if is_restart { again } else { start };
-            poll::run(target.clone(), Arc::clone(&slot), telemetry.clone(), start)
+            poll::run(
+                target.clone(),
+                Arc::clone(&slot),
+                telemetry.clone(),
+                Arc::clone(&footprint),
+                start,
+            )
         };
         let (broken, telemetry, at) = (name.clone(), self.telemetry.clone(), Arc::clone(&place));
         let on_break = move || {
@@ -163,7 +181,14 @@ impl Fleet {
         tokio::spawn(supervised).abort_handle()
     }
 
-    fn start_sweep(&self, target: &Target, slot: &Arc<Slot>, first: Duration) -> AbortHandle {
+    fn start_sweep(
+        &self,
+        target: &Target,
+        slot: &Arc<Slot>,
+        footprint: &Arc<Footprint>,
+        first: Duration,
+    ) -> AbortHandle {
+        let footprint = Arc::clone(footprint);
         let (target, slot) = (target.clone(), Arc::clone(slot));
         let (name, namespaces) = (target.name.clone(), Arc::clone(&self.namespaces));
         let (counted, telemetry) = (name.clone(), self.telemetry.clone());
@@ -176,6 +201,7 @@ impl Fleet {
                 Arc::clone(&namespaces),
                 Arc::clone(&slot),
                 Arc::clone(&on_reconnect),
+                Arc::clone(&footprint),
                 delay,
             )
         };

@@ -39,6 +39,25 @@ impl Refusal {
             "LOADING" | "BUSY" | "BUSYKEY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MISCONF"
         )
     }
+
+    /// Whether the server refused the command before it executed it, so that it does not count as
+    /// processed.
+    #[must_use]
+    pub fn is_before_execution(&self) -> bool {
+        let is_code = matches!(
+            self.code.as_str(),
+            "NOPERM"
+                | "NOAUTH"
+                | "LOADING"
+                | "BUSY"
+                | "MASTERDOWN"
+                | "CLUSTERDOWN"
+                | "MOVED"
+                | "ASK"
+                | "TRYAGAIN"
+        );
+        is_code || self.message.starts_with("unknown") || self.message.starts_with("wrong number")
+    }
 }
 
 impl Reply {

@@ -8,8 +8,10 @@ use super::clients::groups::{self, ClientTotals};
 use super::clients::list::{self, KnownClients};
 use super::command_log::Counted;
 use super::commandlog::LargeCommands;
+use super::info::traffic::Traffic;
 use super::{Collector, Question, commandlog, info, slowlog};
 use crate::config::CollectorOptions;
+use crate::footprint::Caused;
 use crate::info::Info;
 use crate::reply::Reply;
 
@@ -35,6 +37,8 @@ pub struct Remembered {
     pub client_totals: ClientTotals,
     /// The clients that were shown.
     pub known_clients: KnownClients,
+    /// What others have asked.
+    pub traffic: Option<Traffic>,
 }
 
 impl Remembered {
@@ -58,6 +62,7 @@ impl Remembered {
             } else {
                 KnownClients::new()
             },
+            traffic: Traffic::after(answers),
         }
     }
 }
@@ -71,6 +76,9 @@ pub struct Circumstances {
     pub expect_full: bool,
     /// The time of the poll by the exporter's clock, in seconds since the epoch.
     pub polled_at: f64,
+    /// What the exporter had caused on the server before it was asked INFO; none where what it asks
+    /// is not followed from poll to poll, and the counters are shown as INFO reports them.
+    pub caused: Option<Caused>,
     /// The selected database.
     pub database: u32,
     /// What the configuration says to the collectors of the target.

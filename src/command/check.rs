@@ -69,7 +69,7 @@ impl Examined {
 
 async fn examine(target: &Target) -> Result<Examined, Failure> {
     let deadline = Instant::now() + target.poll.timeout;
-    let mut session = Session::open(target, Arc::new(|_| ()), deadline).await?;
+    let mut session = Session::open(target, Arc::new(|_| ()), Arc::default(), deadline).await?;
     let round = session
         .ask(target, &circumstances(target), deadline)
         .await?;

@@ -17,6 +17,8 @@ pub(crate) const KEYS: &[&str] = &[
     "cpu_share",
     "keys_per_second",
     "commands_per_second",
+    "lookup_share",
+    "lookups_per_minute",
     "count",
     "first_keys",
     "min_pass_interval",
@@ -41,6 +43,10 @@ pub struct Sweep {
     /// The most commands in a second; where it is not given, in proportion to the commands of other
     /// clients.
     pub commands_per_second: Option<u32>,
+    /// The most lookups of keys, as a share of those of other clients.
+    pub lookup_share: Option<Share>,
+    /// The lookups of keys in a minute that are always allowed.
+    pub lookups_per_minute: Option<u32>,
     /// The COUNT of a SCAN: about as many keys as one call looks at.
     pub count: u32,
     /// How many keys are looked at quickly, so that there is an estimate at the first scrape.
@@ -71,6 +77,8 @@ impl Default for Sweep {
             cpu_share: Share(10_000),
             keys_per_second: None,
             commands_per_second: None,
+            lookup_share: None,
+            lookups_per_minute: None,
             count: 100,
             first_keys: 10_000,
             min_pass_interval: Duration::from_mins(1),
@@ -130,6 +138,12 @@ pub(crate) fn read(
         |text| whole(text, 1, 10_000_000),
         context,
     );
+    let lookup_share = section.value("lookup_share", share_of_lookups, context);
+    let lookups_per_minute = section.value(
+        "lookups_per_minute",
+        |text| whole(text, 0, 1_000_000),
+        context,
+    );
     let count = section.value("count", |text| whole(text, 10, 1000), context);
     let first_keys = section.value("first_keys", |text| whole(text, 0, 1_000_000), context);
     let min_pass_interval = section.value("min_pass_interval", unit::duration, context);
@@ -146,6 +160,8 @@ pub(crate) fn read(
         cpu_share: or(cpu_share, defaults.cpu_share)?,
         keys_per_second: or_nothing(keys_per_second, defaults.keys_per_second).ok()?,
         commands_per_second: or_nothing(commands_per_second, defaults.commands_per_second).ok()?,
+        lookup_share: or_nothing(lookup_share, defaults.lookup_share).ok()?,
+        lookups_per_minute: or_nothing(lookups_per_minute, defaults.lookups_per_minute).ok()?,
         count: or(count, defaults.count)?,
         first_keys: or(first_keys, defaults.first_keys)?,
         min_pass_interval: or(min_pass_interval, defaults.min_pass_interval)?,
@@ -232,6 +248,26 @@ fn read_databases(
 }
 
 fn share(text: &str) -> Result<Share, Refusal> {
+    let share = read_share(text);
+    share.ok_or_else(|| {
+        Refusal::new(
+            "is not a share of a core",
+            "write a percentage up to 100 %, as in 1%",
+        )
+    })
+}
+
+fn share_of_lookups(text: &str) -> Result<Share, Refusal> {
+    let share = read_share(text);
+    share.ok_or_else(|| {
+        Refusal::new(
+            "is not a share of the lookups",
+            "write a percentage up to 100 %, which is no limit, such as 0.15%",
+        )
+    })
+}
+
+fn read_share(text: &str) -> Option<Share> {
     let number = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
         None => text.parse::<f64>(),
@@ -242,11 +278,8 @@ fn share(text: &str) -> Result<Share, Refusal> {
             clippy::cast_sign_loss,
             reason = "within 0 to a million, as just checked"
         )]
-        Ok(share) if (0.000_01..=1.0).contains(&share) => Ok(Share((share * 1e6).round() as u32)),
-        _ => Err(Refusal::new(
-            "is not a share of a core",
-            "write a percentage up to 100 %, as in 1%",
-        )),
+        Ok(share) if (0.000_01..=1.0).contains(&share) => Some(Share((share * 1e6).round() as u32)),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use tracing::debug;
 use super::{Connection, Packed, closed, refused};
 use crate::config::Target;
 use crate::failure::{Cause, Failure, Reason};
+use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::reply::Reply;
 
@@ -34,6 +35,7 @@ const RETRY_REFUSED_EVERY: Duration = Duration::from_mins(10);
 pub struct Link {
     target: Target,
     client_name: &'static str,
+    footprint: Arc<Footprint>,
     connection: Connection,
     connect_time: Duration,
     /// Whether the connection has had a reply. One that never had is not worth another dial.
@@ -63,7 +65,7 @@ pub struct Received {
 }
 
 impl Link {
-    /// Dials a target.
+    /// Dials a target. What the server executes is counted in `footprint`.
     ///
     /// # Errors
     ///
@@ -72,13 +74,16 @@ impl Link {
         target: &Target,
         client_name: &'static str,
         on_reconnect: OnReconnect,
+        footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let connection = Connection::dial(target, client_name, deadline).await?;
+        let counted = Arc::clone(&footprint);
+        let connection = Connection::dial(target, client_name, counted, deadline).await?;
         Ok(Self {
             target: target.clone(),
             client_name,
+            footprint,
             connection,
             connect_time: started.elapsed(),
             has_replied: false,
@@ -137,13 +142,14 @@ impl Link {
         let half = deadline.saturating_duration_since(Instant::now()) / 2;
         let patience = deadline.checked_sub(half).unwrap_or(deadline);
         let (target, client_name) = (&self.target, self.client_name);
+        let footprint = Arc::clone(&self.footprint);
         let may_redial = self.has_replied;
         let beside = async {
             sleep_until(patience).await;
             if !may_redial {
                 return Err(closed());
             }
-            let fresh = Fresh::dial(target, client_name, setup, deadline).await?;
+            let fresh = Fresh::dial(target, client_name, footprint, setup, deadline).await?;
             fresh.send(&packed, deadline).await
         };
         let outcome = tokio::select! {
@@ -181,13 +187,18 @@ impl Link {
         cause: Cause,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        let fresh = Fresh::dial(&self.target, self.client_name, setup, deadline).await?;
+        let fresh = self.dial_again(setup, deadline).await?;
         let (fresh, replies) = fresh.send(packed, deadline).await?;
         self.replace(fresh, cause);
         Ok(Received {
             replies,
             is_new: true,
         })
+    }
+
+    async fn dial_again(&mut self, setup: &Setup, deadline: Instant) -> Result<Fresh, Failure> {
+        let footprint = Arc::clone(&self.footprint);
+        Fresh::dial(&self.target, self.client_name, footprint, setup, deadline).await
     }
 
     /// Dials again. The present connection stays if that fails.
@@ -201,7 +212,7 @@ impl Link {
         cause: Cause,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let fresh = Fresh::dial(&self.target, self.client_name, setup, deadline).await?;
+        let fresh = self.dial_again(setup, deadline).await?;
         self.replace(fresh, cause);
         self.has_replied = false;
         Ok(())
@@ -247,11 +258,12 @@ impl Fresh {
     async fn dial(
         target: &Target,
         client_name: &str,
+        footprint: Arc<Footprint>,
         setup: &Setup,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let mut connection = Connection::dial(target, client_name, deadline).await?;
+        let mut connection = Connection::dial(target, client_name, footprint, deadline).await?;
         let connect_time = started.elapsed();
         prepare(&mut connection, setup, deadline).await?;
         Ok(Self {

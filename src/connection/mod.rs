@@ -19,6 +19,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
@@ -26,7 +27,8 @@ use tokio::time::Instant;
 
 use crate::config::Target;
 use crate::failure::{Cause, Failure, Reason};
-use crate::reply::Reply;
+use crate::footprint::{Caused, Footprint};
+use crate::reply::{Refusal, Reply};
 
 pub use budget::KEY_NAME_BYTES;
 use budget::PIPELINE_BYTES;
@@ -53,6 +55,8 @@ pub struct Connection {
     /// Bytes that the replies to the last pipeline had.
     wire_bytes: usize,
     broken: Option<Cause>,
+    /// Where commands are counted.
+    footprint: Arc<Footprint>,
 }
 
 impl fmt::Debug for Connection {
@@ -66,7 +70,7 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Dials a target, authenticates, selects its database and sets a name for CLIENT LIST, all
-    /// before `deadline`.
+    /// before `deadline`. What the server executes is counted in `footprint`.
     ///
     /// # Errors
     ///
@@ -74,6 +78,7 @@ impl Connection {
     pub async fn dial(
         target: &Target,
         client_name: &str,
+        footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let opened = dial::open(&target.address, &target.tls, deadline).await?;
@@ -83,6 +88,7 @@ impl Connection {
         let commands = within(deadline, "the password file", commands).await?;
         let shake = handshake::perform(&mut stream, &commands, &target.tls);
         within(deadline, "the handshake", shake).await?;
+        footprint.add(executed(commands.len()));
         Ok(Self {
             stream,
             peer,
@@ -90,6 +96,7 @@ impl Connection {
             is_in_step: true,
             wire_bytes: 0,
             broken: None,
+            footprint,
         })
     }
 
@@ -127,6 +134,9 @@ impl Connection {
         }
         let replies = within(deadline, "the reply", self.exchange(packed)).await?;
         self.is_in_step = true;
+        let refused = |reply: &&Reply| reply.refusal().is_some_and(Refusal::is_before_execution);
+        let refused = replies.iter().filter(refused).count();
+        self.footprint.add(executed(replies.len() - refused));
         Ok(replies)
     }
 
@@ -181,6 +191,13 @@ impl Connection {
             Some(Err(error)) => self.broken = Some(cause(&error)),
         }
         Ok(self.broken)
+    }
+}
+
+fn executed(commands: usize) -> Caused {
+    Caused {
+        commands: commands as u64,
+        ..Caused::default()
     }
 }
 

@@ -78,6 +78,24 @@ pub struct NamespaceEstimate {
 }
 
 impl NamespaceEstimate {
+    /// Bounds the keys that never expire by how many of the whole database do not, which the server
+    /// reports. No key has to be asked about for that.
+    #[must_use]
+    pub fn bounded_by_expires(self, keys: u64, expires: Option<u64>) -> Self {
+        let mut estimate = self;
+        let Some(expires) = expires else {
+            return estimate;
+        };
+        let without = keys.saturating_sub(expires);
+        let bound = |known: Option<u64>| match known {
+            None if without == 0 => Some(0),
+            known => known.map(|known| known.min(without)),
+        };
+        estimate.without_ttl = bound(estimate.without_ttl);
+        estimate.required_broken = bound(estimate.required_broken);
+        estimate
+    }
+
     /// The same without what stands on questions that the server refuses: the few keys that were
     /// asked about before it did so are no sample.
     #[must_use]

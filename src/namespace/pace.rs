@@ -228,11 +228,12 @@ impl Pace {
     /// For which shares of the keys details are asked now. Among the first keys fewer will do: the
     /// estimate must come soon, and thousands of commands at once be spared.
     #[must_use]
-    pub fn shares(&self, shares: DetailShares) -> DetailShares {
+    pub fn shares(&self, shares: DetailShares, keys: u64) -> DetailShares {
         let Some(commands) = self.commands_per_second.filter(|_| self.is_starting()) else {
             return shares;
         };
-        let enough = START_DETAILS.max(commands) / to_float(self.first_keys);
+        let first_keys = to_float(self.first_keys.min(keys).max(1));
+        let enough = START_DETAILS.max(commands) / first_keys;
         let enough = enough.min(1.0);
         DetailShares {
             memory: enough,

@@ -17,6 +17,8 @@ pub struct Reading {
     pub lookups: f64,
     /// Commands in a second just now, as the server measures it.
     pub commands_per_second: f64,
+    /// For how long the server has run, in seconds.
+    pub uptime: Option<f64>,
     /// What the exporter has caused before.
     pub ours: Caused,
 }
@@ -30,6 +32,7 @@ impl Reading {
             commands: number("total_commands_processed"),
             lookups: number("keyspace_hits") + number("keyspace_misses"),
             commands_per_second: number("instantaneous_ops_per_sec"),
+            uptime: info.number("uptime_in_seconds"),
             ..Self::default()
         }
     }
@@ -101,6 +104,7 @@ mod tests {
             commands,
             lookups,
             commands_per_second: 90.0,
+            uptime: None,
             ours: Caused {
                 commands: ours,
                 hits: ours,

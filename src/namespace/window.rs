@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use super::Group;
 use super::course::Course;
-use super::tally::Tally;
+use super::kept::Kept;
+use super::tally::{Details, Tally};
+use crate::config::TtlPolicy;
 
 /// Most segments that a pass may have.
 pub const SEGMENTS_MAX: u32 = 64;
@@ -77,6 +79,7 @@ pub struct Window {
     known: BTreeMap<Group, Vec<u64>>,
     /// How the database has changed meanwhile.
     course: Course,
+    kept: Kept,
 }
 
 impl Window {
@@ -88,6 +91,7 @@ impl Window {
             open: None,
             known: BTreeMap::new(),
             course: Course::default(),
+            kept: Kept::default(),
         };
         window.empty(segments);
         window
@@ -132,6 +136,11 @@ impl Window {
         Some(open.tallies.entry(group).or_default())
     }
 
+    /// Keeps the TTL and the type of a key beyond the pass.
+    pub fn keep(&mut self, group: Group, details: Details, policy: TtlPolicy) {
+        self.kept.keep(group, details, policy);
+    }
+
     /// Ends the walk of the open segment: its tallies replace the older ones.
     pub fn close(&mut self, now: f64) {
         let Some((place, mut open)) = self.open.take() else {
@@ -162,6 +171,7 @@ impl Window {
     pub fn forget(&mut self) {
         let open = self.open.take();
         self.known.clear();
+        self.kept.clear();
         self.empty(u32::try_from(self.segments.len()).unwrap_or(SEGMENTS_MAX));
         self.open = open.map(|(place, open)| {
             let rest = Segment {
@@ -274,6 +284,9 @@ impl Window {
         for (group, tally) in self.parts().flat_map(|part| &part.tallies) {
             totals.entry(*group).or_default().merge(tally);
         }
+        for (group, tally) in &mut totals {
+            self.kept.fill(*group, tally);
+        }
         totals
     }
 }
@@ -342,8 +355,6 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TtlPolicy;
-    use crate::namespace::tally::Details;
 
     const GROUP: Group = Group(0);
 

@@ -24,6 +24,7 @@ use crate::collector::{
 use crate::config::Target;
 use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
+use crate::footprint::Footprint;
 use crate::metric::Snapshot;
 use crate::outcome::{self, CollectorOutcome, Success, Times};
 use crate::publish::{Publication, Slot};
@@ -43,6 +44,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// What is remembered from poll to poll.
 #[derive(Debug, Default)]
 struct Memory {
+    /// What the exporter causes on the server; none for a single poll.
+    footprint: Option<Arc<Footprint>>,
     session: Option<Session>,
     remembered: Remembered,
     rdb_file: RdbFile,
@@ -72,8 +75,17 @@ pub struct Start {
 }
 
 /// Polls a target for ever.
-pub async fn run(target: Target, slot: Arc<Slot>, telemetry: Telemetry, start: Start) {
-    let mut memory = Memory::default();
+pub async fn run(
+    target: Target,
+    slot: Arc<Slot>,
+    telemetry: Telemetry,
+    footprint: Arc<Footprint>,
+    start: Start,
+) {
+    let mut memory = Memory {
+        footprint: Some(footprint),
+        ..Memory::default()
+    };
     let mut next = Instant::now() + start.first;
     let mut share = start.second;
     loop {
@@ -149,7 +161,8 @@ async fn poll(
         Some(session) => session,
         empty => {
             let counter = reconnect_counter(target, telemetry);
-            let opened = Session::open(target, counter, deadline).await?;
+            let footprint = memory.footprint.clone().unwrap_or_default();
+            let opened = Session::open(target, counter, footprint, deadline).await?;
             telemetry.connected(&target.name);
             empty.insert(opened)
         }
@@ -175,6 +188,7 @@ async fn poll(
         circumstances.rdb_file_size = memory.rdb_file.size(path).await;
     }
     circumstances.polled_at = now();
+    circumstances.caused = memory.footprint.is_some().then_some(round.caused);
     let (connect, ping) = (session.connect_time(), round.ping);
     let (snapshot, collectors, remembered) =
         read_beside(round, circumstances, &mut memory.reading, deadline).await?;
@@ -278,6 +292,7 @@ pub fn circumstances(target: &Target) -> Circumstances {
         declared_memory_limit: target.memory_limit,
         expect_full: target.expect_full,
         polled_at: now(),
+        caused: None,
         database: target.database.unwrap_or(0),
         options: Arc::clone(&target.options),
         rdb_file_size: None,

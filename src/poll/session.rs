@@ -1,6 +1,7 @@
 //! A connection together with what was learnt over it: which server it is, what it refuses.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::collector::{Answers, Circumstances, Collector, FollowUp, INFO, Questi
 use crate::config::Target;
 use crate::connection::{Link, OnReconnect, Setup, refused};
 use crate::failure::{Cause, Failure, Reason};
+use crate::footprint::{Caused, Footprint};
 use crate::info::Info;
 use crate::reply::{Refusal, Reply};
 
@@ -25,10 +27,15 @@ const LARGE_BYTES: usize = 512 << 10;
 /// and what follows from these.
 const FOLLOWING_ROUNDS: usize = 2;
 
+/// A poll waits for commands of the sweep that are under way for this part of its timeout at most.
+const HOLD_SHARE: u32 = 4;
+
 /// A connection together with what was learnt over it.
 #[derive(Debug)]
 pub struct Session {
     link: Link,
+    /// What the exporter causes on the server, the sweep included.
+    footprint: Arc<Footprint>,
     plan: Plan,
     may_ping: bool,
     /// PING was refused for now. It is asked again once INFO says that what stood in its way is
@@ -54,6 +61,8 @@ pub struct Round {
     pub collectors: Vec<&'static Collector>,
     /// The collectors that were refused for good what they ask after their first questions.
     pub refused: Vec<&'static str>,
+    /// What the exporter had caused when it asked INFO.
+    pub caused: Caused,
     replies: Vec<(&'static Question, Reply)>,
     follow_ups: Vec<(FollowUp, Reply)>,
     /// Bytes of all replies.
@@ -109,10 +118,13 @@ impl Session {
     pub async fn open(
         target: &Target,
         on_reconnect: OnReconnect,
+        footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
+        let counted = Arc::clone(&footprint);
         Ok(Self {
-            link: Link::dial(target, CLIENT_NAME, on_reconnect, deadline).await?,
+            link: Link::dial(target, CLIENT_NAME, on_reconnect, counted, deadline).await?,
+            footprint,
             plan: Plan::default(),
             may_ping: true,
             ping_rests: false,
@@ -296,6 +308,7 @@ impl Session {
         let was_answered = self.may_ping && !self.ping_rests;
         let on = super::collectors(target);
         let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
+        let mut caused = Caused::default();
         loop {
             let questions = self.plan.next(&on, &replies);
             if questions.is_empty() {
@@ -309,11 +322,21 @@ impl Session {
             if commands.is_empty() {
                 break;
             }
+            // No command of the sweep is under way while INFO is asked.
+            let asks_info = questions.iter().any(|question| **question == INFO);
+            let hold = if asks_info {
+                let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
+                caused = self.footprint.caused();
+                hold
+            } else {
+                None
+            };
             let asked = if ping.is_none() && replies.is_empty() {
                 self.ask_first(&commands, deadline).await?
             } else {
                 self.ask_next(&commands, deadline).await?
             };
+            drop(hold);
             for (question, reply) in questions.into_iter().zip(asked) {
                 self.take(target, question, reply, &mut replies)?;
             }
@@ -325,6 +348,7 @@ impl Session {
             ping: ping.filter(|_| was_answered),
             collectors: self.plan.applicable(&on),
             refused,
+            caused,
             replies,
             follow_ups,
             wire_bytes: self.wire_bytes,

@@ -142,8 +142,8 @@ fn no_type_of_key_provokes_an_error_and_lookups_are_counted() {
         };
         let info = |name| page.value(name, &[]);
         [
-            (of("hit"), info("redis_keyspace_hits_total")),
-            (of("miss"), info("redis_keyspace_misses_total")),
+            (of("hit"), info("redis_info_keyspace_hits_total")),
+            (of("miss"), info("redis_info_keyspace_misses_total")),
         ]
     };
     // The two are published at different times; between two steps they are equal.

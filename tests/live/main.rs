@@ -28,6 +28,7 @@ mod entrance;
 mod exposition;
 mod footprint;
 mod hanging;
+mod hit_ratio;
 mod hostile;
 mod keys;
 mod log_output;

@@ -29,7 +29,15 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["glob", "metric", "pattern", "tls"]),
     (
         "collector",
-        &["config", "glob", "info", "label", "metric", "reply"],
+        &[
+            "config",
+            "footprint",
+            "glob",
+            "info",
+            "label",
+            "metric",
+            "reply",
+        ],
     ),
     ("encode", &["metric"]),
     ("outcome", &["failure", "metric"]),
@@ -37,7 +45,15 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("publish", &["encode", "failure", "metric"]),
     (
         "connection",
-        &["config", "failure", "info", "reply", "threads", "tls"],
+        &[
+            "config",
+            "failure",
+            "footprint",
+            "info",
+            "reply",
+            "threads",
+            "tls",
+        ],
     ),
     (
         "namespace",
@@ -68,6 +84,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "connection",
             "encode",
             "failure",
+            "footprint",
             "info",
             "metric",
             "outcome",
@@ -92,6 +109,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         &[
             "config",
             "connection",
+            "footprint",
             "namespace",
             "poll",
             "publish",

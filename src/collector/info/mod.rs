@@ -31,6 +31,7 @@ mod states;
 mod stats;
 pub mod system_memory;
 pub mod threads;
+pub mod traffic;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -38,6 +39,7 @@ use std::sync::LazyLock;
 use super::{Collector, INFO, always};
 use crate::info::{Info, number, signed_number};
 use crate::metric::{Family, Snapshot, Unit};
+use traffic::Traffic;
 
 /// Reads every plain field of INFO that has a row.
 pub static COLLECTOR: Collector = Collector {
@@ -51,10 +53,14 @@ pub static COLLECTOR: Collector = Collector {
         rows()
             .map(Family::descriptor)
             .chain(states::families())
+            .chain(traffic::families())
             .collect()
     },
     read: |answers, snapshot| {
-        read_fields(&answers.info, snapshot);
+        let traffic = Traffic::after(answers);
+        let corrected = |field: &str| traffic.as_ref()?.of(field);
+        read_corrected(&answers.info, corrected, snapshot);
+        traffic::read(&answers.info, snapshot);
         states::read(&answers.info, snapshot);
     },
 };
@@ -101,6 +107,15 @@ pub fn has_row(field: &str) -> bool {
 /// Adds a sample for every field that has a row and a number. Also reads CLUSTER INFO, whose
 /// fields have the same form.
 pub fn read_fields(info: &Info<'_>, snapshot: &mut Snapshot) {
+    read_corrected(info, |_| None, snapshot);
+}
+
+/// The same with other values for the fields for which `corrected` has one.
+fn read_corrected(
+    info: &Info<'_>,
+    corrected: impl Fn(&str) -> Option<f64>,
+    snapshot: &mut Snapshot,
+) {
     let plain = info
         .fields()
         .iter()
@@ -117,7 +132,7 @@ pub fn read_fields(info: &Info<'_>, snapshot: &mut Snapshot) {
         };
         let value = read(field.value).filter(|value| is_possible(*value, row.descriptor().unit));
         if let Some(value) = value {
-            snapshot.push(row, [], value);
+            snapshot.push(row, [], corrected(field.name).unwrap_or(value));
         }
     }
 }

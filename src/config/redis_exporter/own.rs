@@ -58,6 +58,8 @@ pub static OWN_OPTIONS: &[PeerOption] = &[
     row(&["sweep.enabled"], "sweep.enabled", "REDIS_EXPORTER_SWEEP_ENABLED", Switch, "true", "Whether the keyspace is scanned for its namespaces"),
     row(&["sweep.cpu_share"], "sweep.cpu-share", "REDIS_EXPORTER_SWEEP_CPU_SHARE", Text, "1%", "Share of one core of the server that the sweep may use"),
     row(&["sweep.commands_per_second"], "sweep.commands-per-second", "REDIS_EXPORTER_SWEEP_COMMANDS_PER_SECOND", Text, "", "Most commands that the sweep sends in a second; in proportion to the server's traffic by default"),
+    row(&["sweep.lookup_share"], "sweep.lookup-share", "REDIS_EXPORTER_SWEEP_LOOKUP_SHARE", Text, "", "Most lookups of keys by the sweep, as a share of those of other clients; 0.15% by default"),
+    row(&["sweep.lookups_per_minute"], "sweep.lookups-per-minute", "REDIS_EXPORTER_SWEEP_LOOKUPS_PER_MINUTE", Text, "", "Lookups of keys in a minute that the sweep may always cause; 1 by default"),
     row(&["sweep.keys_per_second"], "sweep.keys-per-second", "REDIS_EXPORTER_SWEEP_KEYS_PER_SECOND", Text, "", "Most keys that the sweep scans in a second"),
     row(&["sweep.count"], "sweep.count", "REDIS_EXPORTER_SWEEP_COUNT", Text, "100", "COUNT of a SCAN, from 10 to 1000"),
     row(&["sweep.first_keys"], "sweep.first-keys", "REDIS_EXPORTER_SWEEP_FIRST_KEYS", Text, "10000", "Keys that are scanned quickly at the start"),

@@ -433,6 +433,34 @@ fn is_sound(estimate: Estimate, most: f64) -> bool {
     finite && 0.0 <= lower && lower <= value && value <= upper && upper <= most && error >= 0.0
 }
 
+#[test]
+fn where_every_key_has_a_ttl_no_policy_that_requires_one_is_broken() {
+    let unasked = NamespaceEstimate {
+        group: Group(1),
+        keys: Estimate::default(),
+        memory: None,
+        without_ttl: None,
+        ttl: None,
+        longest_ttl: None,
+        key_bytes: None,
+        types: None,
+        required_broken: None,
+        max_broken: None,
+        largest_key_bytes: None,
+        folded: 0,
+    };
+    let all = unasked.clone().bounded_by_expires(50, Some(50));
+    assert_eq!((all.without_ttl, all.required_broken), (Some(0), Some(0)));
+    assert_eq!(all.max_broken, None);
+    assert_eq!(unasked.clone().bounded_by_expires(50, Some(40)), unasked);
+    let sampled = NamespaceEstimate {
+        without_ttl: Some(30),
+        ..unasked
+    };
+    let bounded = sampled.bounded_by_expires(50, Some(40));
+    assert_eq!(bounded.without_ttl, Some(10));
+}
+
 proptest! {
     #[test]
     fn any_counts_give_sound_numbers(

@@ -174,6 +174,18 @@ fn details_are_asked_for_all_keys_of_a_small_keyspace_and_for_a_share_of_a_large
 }
 
 #[test]
+fn among_the_first_keys_of_many_a_sample_will_do() {
+    let pace = Pace::new(&Sweep::default());
+    let all = DetailShares {
+        memory: 1.0,
+        expiry: 1.0,
+    };
+    let memory = |keys| pace.shares(all, keys).memory;
+    assert!((memory(1_000_000) - 0.2).abs() < 1e-9);
+    assert!((memory(1_500) - 1.0).abs() < 1e-9);
+}
+
+#[test]
 fn few_commands_make_details_a_sample() {
     let shares = |keys| detail_shares(keys, &Costs::default(), &sweep(), Some(50.0));
     assert!((shares(5_000.0).memory - 1.0).abs() < 1e-9);

@@ -10,6 +10,13 @@ use crate::failure::Failure;
 use crate::namespace::pace::Batch;
 use crate::namespace::walk::Segment;
 
+/// The part of the lookups that goes to keys for whose TTL a policy was declared.
+const POLICY_SHARE: f64 = 0.75;
+
+/// For this part of the keys whose TTL is asked the type is asked too: it is mostly the same for a
+/// whole namespace.
+const TYPE_SHARE: f64 = 0.25;
+
 /// A SCAN that went out with the batch before it.
 #[derive(Debug)]
 pub(super) struct Ahead {
@@ -72,7 +79,10 @@ impl Walker<'_> {
         next: Option<u64>,
     ) -> Result<f64, Failure> {
         let mut microseconds = 0.0;
-        let wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
+        let mut wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
+        if self.allowance.is_limited() {
+            self.choose_lookups(database, &mut wanted);
+        }
         let shape = self.pace.shape(count(&wanted));
         let count = self.record.costs().count(self.sweep.count);
         let mut rest = wanted.as_slice();
@@ -94,15 +104,38 @@ impl Walker<'_> {
         Ok(microseconds)
     }
 
-    /// Which details of a key are asked: of a uniform share of all keys.
+    /// Which details of a key are asked: of a uniform share of all keys. Lookups are chosen apart
+    /// where they are limited.
     fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
-        let shares = self.pace.shares(self.shares);
-        let expiry = fastrand::f64() < shares.expiry;
+        let shares = self.pace.shares(self.shares, self.pass.keys);
+        let expiry = !self.allowance.is_limited() && fastrand::f64() < shares.expiry;
         Wanted {
             key,
             memory: fastrand::f64() < shares.memory,
             expiry,
             data_type: expiry,
+        }
+    }
+
+    /// Spends the lookups that are allowed: mostly on keys for whose TTL a policy was declared, and
+    /// on each other key of the batch with the same chance.
+    fn choose_lookups(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
+        if !self.pace.is_starting() {
+            self.allowance.end_start();
+        }
+        let mut rest: Vec<usize> = (0..wanted.len()).collect();
+        fastrand::shuffle(&mut rest);
+        while !rest.is_empty() && self.allowance.take() {
+            let declared = fastrand::f64() < POLICY_SHARE;
+            let deserving = rest.iter().position(|at| {
+                let key = wanted.get(*at).map_or(&[][..], |wanted| wanted.key);
+                declared && self.record.has_ttl_policy(database, key)
+            });
+            let chosen = rest.swap_remove(deserving.unwrap_or(0));
+            if let Some(wanted) = wanted.get_mut(chosen) {
+                wanted.expiry = true;
+                wanted.data_type = fastrand::f64() < TYPE_SHARE && self.allowance.take();
+            }
         }
     }
 

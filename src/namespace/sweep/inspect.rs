@@ -137,6 +137,11 @@ impl Prober {
         Ok(is_selected)
     }
 
+    /// Counts what was looked up between two sums.
+    pub(super) fn settle_since(&mut self, before: Lookups, after: Lookups) {
+        self.settle(after.hits - before.hits, after.misses - before.misses);
+    }
+
     async fn inspect_keys(
         &mut self,
         names: &BTreeSet<KeyName>,
@@ -209,7 +214,8 @@ impl Prober {
         if commands.is_empty() {
             return Ok(());
         }
-        let replies = self.ask(&commands).await?;
+        let before = inspection.lookups;
+        let replies = self.look_up(&commands).await?;
         for ((at, question), reply) in questions.into_iter().zip(&replies) {
             inspection.sizes += u64::from(question == Question::Memory);
             let Some(key) = keys.get_mut(at) else {
@@ -220,6 +226,7 @@ impl Prober {
                 Some(refusal) => self.refusals.note(refusal, question.command(), &key.name),
             }
         }
+        self.settle_since(before, inspection.lookups);
         Ok(())
     }
 }

@@ -70,7 +70,8 @@ impl Prober {
             if commands.is_empty() {
                 continue;
             }
-            let replies = self.ask(&commands).await?;
+            let before = inspection.lookups;
+            let replies = self.look_up(&commands).await?;
             for (name, reply) in names.iter().copied().zip(&replies) {
                 match reply {
                     Reply::Error(refusal) => self.refusals.note(refusal, TYPE, name),
@@ -86,6 +87,7 @@ impl Prober {
                     Reply::Nil | Reply::Integer(_) | Reply::List(_) => {}
                 }
             }
+            self.settle_since(before, inspection.lookups);
         }
         Ok(streams)
     }
@@ -142,7 +144,8 @@ impl Prober {
                 Some(stream.words(asked.question, asked.group))
             };
             let commands: Vec<Vec<&[u8]>> = asked.iter().filter_map(words).collect();
-            let replies = self.ask(&commands).await?;
+            let before = inspection.lookups;
+            let replies = self.look_up(&commands).await?;
             for (asked, reply) in asked.into_iter().zip(&replies) {
                 let Some(stream) = streams.get_mut(asked.stream) else {
                     continue;
@@ -162,6 +165,7 @@ impl Prober {
                     Question::Consumers => stream.take_consumers(asked.group, reply),
                 }
             }
+            self.settle_since(before, inspection.lookups);
         }
         Ok(())
     }

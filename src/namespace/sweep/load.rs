@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::vitals::Vitals;
 use super::{LOOK_AGAIN_AFTER, Walker, to_float};
 use crate::config::Sweep;
-use crate::footprint::Caused;
 use crate::namespace::cost::Costs;
 use crate::namespace::pace::{Forecast, commands_per_second};
 use crate::namespace::traffic::Reading;
@@ -43,17 +42,14 @@ pub(super) fn rest(pass: Duration, interval: Duration) -> Duration {
 impl Walker<'_> {
     /// Records what others ask of the server, and adapts the budget of commands to it.
     pub(super) fn observe_traffic(&mut self) {
-        let (hits, misses) = self.record.induced();
         let reading = Reading {
             at: self.started.elapsed().as_secs_f64(),
-            ours: Caused {
-                commands: self.prober.sent_in_all(),
-                hits,
-                misses,
-            },
+            ours: self.prober.caused(),
             ..self.vitals.traffic
         };
-        self.traffic.observe(reading);
+        if let Some(others) = self.traffic.observe(reading) {
+            self.allowance.observe(&others);
+        }
         let others = self.traffic.commands_per_second();
         let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
         let commands = commands_per_second(self.sweep, others, to_float(keys));

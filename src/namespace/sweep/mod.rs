@@ -20,13 +20,15 @@ use tracing::{debug, info, warn};
 
 use super::cost::{Costs, Probe};
 use super::history::Replaced;
+use super::lookups::Allowance;
 use super::pace::{DetailShares, Forecast, Pace, detail_shares};
 use super::traffic::Traffic;
 use super::walk::{Segment, has_segments, has_table_per_slot, segments};
 use crate::collector::Server;
-use crate::config::{Namespace, Password, Sweep, Target};
+use crate::config::{Namespace, Password, Share, Sweep, Target};
 use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
+use crate::footprint::Footprint;
 use crate::publish::Slot;
 use crate::reply::Refusal;
 use batch::Ahead;
@@ -88,6 +90,7 @@ pub async fn run(
     namespaces: Arc<[Namespace]>,
     slot: Arc<Slot>,
     on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
     delay: Duration,
 ) {
     if !target.sweep.enabled {
@@ -96,9 +99,12 @@ pub async fn run(
     sleep(delay).await;
     let origin = origin(&target);
     let mut record = Record::new(&namespaces, &target.sweep, &target.keys);
-    if origin.address != target.address {
+    let footprint = if origin.address == target.address {
+        footprint
+    } else {
         record.note_other_server();
-    }
+        Arc::default()
+    };
     let mut failures = 0;
     let mut reason = None;
     loop {
@@ -109,7 +115,8 @@ pub async fn run(
             }
         };
         let on_reconnect = Arc::clone(&on_reconnect);
-        let Err(failure) = walk(&origin, on_reconnect, &mut record, &mut publish).await;
+        let counted = Arc::clone(&footprint);
+        let Err(failure) = walk(&origin, on_reconnect, counted, &mut record, &mut publish).await;
         if record.keys_visited() > visited {
             failures = 0;
             reason = None;
@@ -147,7 +154,8 @@ pub async fn once(
     let mut origin = origin(target);
     // Somebody waits for it, and it ends.
     origin.sweep.commands_per_second.get_or_insert(u32::MAX);
-    let prober = Prober::open(&origin, Arc::new(|_| ())).await?;
+    origin.sweep.lookup_share.get_or_insert(Share::WHOLE);
+    let prober = Prober::open(&origin, Arc::new(|_| ()), Arc::default()).await?;
     listener(Event::Opened(prober.server()));
     if !prober.server().holds_keys() {
         return Ok(());
@@ -178,7 +186,7 @@ pub struct Examined {
 ///
 /// The dial failed, or the server refused INFO or SCAN.
 pub async fn examine(target: &Target) -> Result<Examined, Failure> {
-    let mut prober = Prober::open(&origin(target), Arc::new(|_| ())).await?;
+    let mut prober = Prober::open(&origin(target), Arc::new(|_| ()), Arc::default()).await?;
     if !prober.server().holds_keys() {
         return Ok(Examined::default());
     }
@@ -214,10 +222,11 @@ fn origin(target: &Target) -> Target {
 async fn walk(
     target: &Target,
     on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
     record: &mut Record,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
-    let prober = Prober::open(target, on_reconnect).await?;
+    let prober = Prober::open(target, on_reconnect, footprint).await?;
     if !prober.server().holds_keys() {
         // A sentinel: there is nothing to walk, now or later.
         drop(prober);
@@ -253,6 +262,7 @@ struct Walker<'a> {
     shares: DetailShares,
     ahead: Option<Ahead>,
     traffic: Traffic,
+    allowance: Allowance,
     vitals: Vitals,
     pass: PassSize,
     publish_every: Duration,
@@ -291,6 +301,7 @@ impl<'a> Walker<'a> {
             },
             ahead: None,
             traffic: Traffic::default(),
+            allowance: Allowance::new(&target.sweep),
             vitals: Vitals::default(),
             pass: PassSize::default(),
             publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
@@ -300,6 +311,10 @@ impl<'a> Walker<'a> {
             started: Instant::now(),
         };
         walker.look().await?;
+        if walker.record.keys_visited() == 0 {
+            let traffic = walker.vitals.traffic;
+            walker.allowance.start(traffic.lookups, traffic.uptime);
+        }
         Ok(walker)
     }
 

@@ -2,6 +2,7 @@
 //! module; what the answers amount to is decided elsewhere.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::collector::{Mode, Server};
 use crate::config::Target;
 use crate::connection::{KEY_NAME_BYTES, Link, OnReconnect, Setup, refused};
 use crate::failure::{Failure, Reason};
+use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
 use crate::namespace::tally::{DataType, Details, Expiry};
@@ -33,6 +35,9 @@ const SCAN_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Prober {
     link: Link,
+    footprint: Arc<Footprint>,
+    /// What keeps the poll from INFO while lookups are not counted yet.
+    passage: Option<Passage>,
     /// What a connection needs that takes the place of this one, but for the selected database.
     setup: Setup,
     server: Server,
@@ -43,9 +48,8 @@ pub struct Prober {
     round_trip: Duration,
     /// Largest COUNT of SCAN, as long names allow.
     count_max: u32,
-    /// Commands that were sent since this was last taken, and over the whole connection.
+    /// Commands that were sent since this was last taken.
     sent: u32,
-    sent_in_all: u64,
     /// The selected database.
     selected: u32,
     /// What is not asked again about single keys.
@@ -101,13 +105,20 @@ impl Prober {
     /// # Errors
     ///
     /// The dial failed, or the server refused INFO.
-    pub async fn open(target: &Target, on_reconnect: OnReconnect) -> Result<Self, Failure> {
+    pub async fn open(
+        target: &Target,
+        on_reconnect: OnReconnect,
+        footprint: Arc<Footprint>,
+    ) -> Result<Self, Failure> {
         let timeout = target.poll.timeout;
         let deadline = Instant::now() + timeout;
-        let mut link = Link::dial(target, CLIENT_NAME, on_reconnect, deadline).await?;
+        let counted = Arc::clone(&footprint);
+        let passage = footprint.enter().await;
+        let mut link = Link::dial(target, CLIENT_NAME, on_reconnect, counted, deadline).await?;
         let replies = link
             .ask_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
             .await?;
+        drop(passage);
         let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
         let texts = texts?.concat();
         let info = Info::parse(&texts);
@@ -119,6 +130,8 @@ impl Prober {
         };
         let mut prober = Self {
             link,
+            footprint,
+            passage: None,
             setup,
             server,
             timeout,
@@ -127,7 +140,6 @@ impl Prober {
             round_trip: Duration::ZERO,
             count_max: u32::MAX,
             sent: 0,
-            sent_in_all: 0,
             selected: 0,
             refusals: Refusals::default(),
             sections: Sections::of(&server),
@@ -168,10 +180,10 @@ impl Prober {
         std::mem::take(&mut self.sent)
     }
 
-    /// How many commands were sent over the connection.
+    /// What the exporter has caused on the server.
     #[must_use]
-    pub const fn sent_in_all(&self) -> u64 {
-        self.sent_in_all
+    pub fn caused(&self) -> Caused {
+        self.footprint.caused()
     }
 
     /// Asks what may be asked twice. Over another connection, if this one broke: with the same
@@ -180,6 +192,29 @@ impl Prober {
         &mut self,
         commands: &[impl AsRef<[Argument]>],
     ) -> Result<Vec<Reply>, Failure> {
+        let replies = self.look_up(commands).await?;
+        self.settle(0, 0);
+        Ok(replies)
+    }
+
+    /// Counts the lookups that the server has done for the last commands; the poll may go on.
+    pub(super) fn settle(&mut self, hits: u64, misses: u64) {
+        self.footprint.add(Caused {
+            commands: 0,
+            hits,
+            misses,
+        });
+        self.passage = None;
+    }
+
+    /// Asks what the server counts as lookups. They must be counted with [`Prober::settle`].
+    pub(super) async fn look_up<Argument: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Argument]>],
+    ) -> Result<Vec<Reply>, Failure> {
+        // What an error left must not wait for itself.
+        self.passage = None;
+        let passage = self.footprint.enter().await;
         let mut setup = Cow::Borrowed(&self.setup);
         if self.selected != 0 {
             let select = vec!["SELECT".to_owned(), self.selected.to_string()];
@@ -188,7 +223,6 @@ impl Prober {
         let started = Instant::now();
         let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
         self.sent = self.sent.saturating_add(sent);
-        self.sent_in_all += u64::from(sent);
         let deadline = started + self.timeout;
         let received = self.link.ask(commands, &setup, deadline).await?;
         if self.link.take_retries_refused() {
@@ -200,6 +234,7 @@ impl Prober {
         if !received.is_new {
             self.round_trip = self.round_trip.max(started.elapsed());
         }
+        self.passage = Some(passage);
         Ok(received.replies)
     }
 
@@ -352,11 +387,13 @@ impl Prober {
         if commands.is_empty() {
             return Ok(None);
         }
-        let replies = self.ask(&commands).await?;
+        let before = lookups(found);
+        let replies = self.look_up(&commands).await?;
+        let mut failure = None;
         for ((at, probe), reply) in asked.iter().zip(&replies) {
             match reply.refusal() {
                 // It holds for every key, and each further one would count as an error.
-                Some(refusal) if refusal.is_passing() => return Err(refused(refusal)),
+                Some(refusal) if refusal.is_passing() => failure = Some(refused(refusal)),
                 Some(refusal) => self.note_refusal(*probe, refusal),
                 None => {
                     if let Some(found) = found.get_mut(*at) {
@@ -364,6 +401,11 @@ impl Prober {
                     }
                 }
             }
+        }
+        let after = lookups(found);
+        self.settle(after.0 - before.0, after.1 - before.1);
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         match (replies.into_iter().nth(asked.len()), count) {
             (Some(reply), Some(count)) => self.take_step(Some(reply), count),
@@ -397,6 +439,16 @@ fn unobtrusive(server: &Server) -> Vec<Vec<String>> {
     }
     let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
     commands.into_iter().map(owned).collect()
+}
+
+/// The hits and misses of keys that were asked about.
+fn lookups(found: &[Found]) -> (u64, u64) {
+    found.iter().fold((0, 0), |(hits, misses), found| {
+        (
+            hits + u64::from(found.hits),
+            misses + u64::from(found.misses),
+        )
+    })
 }
 
 /// Returns the next largest COUNT of SCAN: small enough for replies of [`SCAN_BYTES`] after one

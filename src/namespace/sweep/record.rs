@@ -65,6 +65,8 @@ pub struct Record {
     segments: u32,
     /// Keys by database, as last asked.
     keys: BTreeMap<u32, u64>,
+    /// How many of them have a TTL.
+    expires: BTreeMap<u32, u64>,
     dataset_bytes: Option<f64>,
     /// What identified the data of the server, and when that was read.
     identity: Option<(Identity, f64)>,
@@ -108,6 +110,7 @@ impl Record {
             windows: Windows::default(),
             segments: 1,
             keys: BTreeMap::new(),
+            expires: BTreeMap::new(),
             dataset_bytes: None,
             identity: None,
             generation: 0,
@@ -169,12 +172,6 @@ impl Record {
         &self.ledger
     }
 
-    /// Lookups of the target that the sweep has caused.
-    #[must_use]
-    pub const fn induced(&self) -> (u64, u64) {
-        (self.progress.induced_hits, self.progress.induced_misses)
-    }
-
     /// Begins a pass over all databases.
     pub fn start_pass(&mut self) {
         self.ledger.start_pass();
@@ -230,7 +227,9 @@ impl Record {
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));
         self.progress.keys_vanished += u64::from(found.is_gone);
         self.ledger.see(database, key, found.details);
-        let Some(tally) = self.window(database).tally(group) else {
+        let window = self.window(database);
+        window.keep(group, found.details, policy);
+        let Some(tally) = window.tally(group) else {
             return;
         };
         if found.is_gone {
@@ -241,6 +240,16 @@ impl Record {
         if is_folded {
             tally.fold();
         }
+    }
+
+    /// Whether a policy for its TTL was declared for the namespace of a key.
+    pub fn has_ttl_policy(&mut self, database: u32, key: &[u8]) -> bool {
+        if self.policies.is_empty() {
+            return false;
+        }
+        let group = self.matcher.classify(database, key);
+        let policy = self.policies.get(&group);
+        policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
     }
 
     fn note_lookups(&mut self, hits: u64, misses: u64) {
@@ -286,6 +295,7 @@ impl Record {
             self.forget();
         }
         self.keys.clone_from(&vitals.keys);
+        self.expires.clone_from(&vitals.expires);
         self.dataset_bytes = vitals.dataset_bytes;
         let changes = self.changes.since(&vitals.changes);
         self.changes = vitals.changes;
@@ -462,6 +472,8 @@ impl Record {
         estimate(window, about, shown)
             .into_iter()
             .map(|estimate| {
+                let expires = self.expires.get(&database).copied();
+                let estimate = estimate.bounded_by_expires(about.keys, expires);
                 estimate.without_refused(|probe| self.refused().any(|refused| refused == probe))
             })
             .collect()

@@ -30,6 +30,8 @@ const SECTIONS: [&str; 7] = [
 pub struct Vitals {
     /// Keys by database.
     pub keys: BTreeMap<u32, u64>,
+    /// How many of them have a TTL, by database.
+    pub expires: BTreeMap<u32, u64>,
     /// Whether it is reading its data from disk.
     pub is_loading: bool,
     /// Whether a child is writing them to disk.
@@ -51,8 +53,13 @@ impl Vitals {
     #[must_use]
     pub fn read(info: &Info<'_>) -> Self {
         let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
+        let expires = info.section("Keyspace").filter_map(|field| {
+            let database = field.name.strip_prefix("db")?.parse().ok()?;
+            Some((database, field.in_record("expires")?.parse().ok()?))
+        });
         Self {
             keys: Listed::read(info).keys,
+            expires: expires.collect(),
             is_loading: is_on("loading") || is_on("async_loading"),
             is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
             dataset_bytes: info.number("used_memory_dataset"),

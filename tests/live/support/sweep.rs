@@ -30,7 +30,9 @@ pub fn configuration_of(url: &str, sweep: &str, sections: &str) -> String {
     let patience = "max_latency: 10s";
     // A server under test has no traffic that commands could be in proportion to.
     let commands = "commands_per_second: 1000000";
-    let unset = [patience, commands].into_iter().filter(|setting| {
+    // Passes are whole and exact.
+    let lookups = "lookup_share: 100%";
+    let unset = [patience, commands, lookups].into_iter().filter(|setting| {
         let (name, _) = setting.split_once(':').unwrap();
         !sweep.contains(name)
     });

@@ -1,0 +1,188 @@
+//! What other clients ask: INFO's counters of commands and lookups, without what the exporter has
+//! caused.
+//!
+//! The counters start at 0 with the exporter, as its own do. What earlier runs of it caused is
+//! unknown, and any other start would be wrong for `increase()`: a jump up looks like traffic, and
+//! after a jump down the whole new value does. INFO's own numbers have families of their own.
+
+use crate::collector::Answers;
+use crate::footprint::Caused;
+use crate::info::Info;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+
+/// How far the uptime of a server and the time between two polls may lie apart.
+const UPTIME_TOLERANCE_SECONDS: f64 = 2.0;
+
+static COMMANDS: Family<0> = Family::counter(
+    "redis_info_commands_processed_total",
+    &[],
+    source("INFO", "total_commands_processed"),
+    Unit::One,
+    "Commands that the server processed since it started, those of the exporter included.",
+);
+
+static HITS: Family<0> = Family::counter(
+    "redis_info_keyspace_hits_total",
+    &[],
+    source("INFO", "keyspace_hits"),
+    Unit::One,
+    "Lookups that found a key since the server started, those of the exporter included.",
+);
+
+static MISSES: Family<0> = Family::counter(
+    "redis_info_keyspace_misses_total",
+    &[],
+    source("INFO", "keyspace_misses"),
+    Unit::One,
+    "Lookups that found no key since the server started, those of the exporter included.",
+);
+
+/// The fields that are corrected, each with the family of what INFO reports.
+static CORRECTED: [(&str, &Family<0>); 3] = [
+    ("total_commands_processed", &COMMANDS),
+    ("keyspace_hits", &HITS),
+    ("keyspace_misses", &MISSES),
+];
+
+/// A counter that goes back with the others when the statistics are reset.
+const RESET_WITH_THEM: &str = "total_connections_received";
+
+/// The families of what INFO reports.
+pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
+    CORRECTED.iter().map(|(_, family)| family.descriptor())
+}
+
+/// What others have asked, as of one poll.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    run_id: Option<String>,
+    polled_at: f64,
+    connections: Option<f64>,
+    caused: Caused,
+    counters: [Counter; 3],
+}
+
+/// One of the corrected counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counter {
+    /// What INFO reported.
+    reported: Option<f64>,
+    /// What is left without what the exporter caused. It may go back where that was counted late.
+    level: f64,
+    /// What is shown, which never goes back.
+    shown: f64,
+}
+
+/// What happened to the counters of a server since the poll before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum History {
+    /// They went on.
+    Continued,
+    /// They began again at 0: the server was restarted, or its statistics reset.
+    Reset,
+    /// They are those of another server.
+    Replaced,
+}
+
+impl Traffic {
+    /// What others have asked as of this poll; none where it is not known what the exporter has
+    /// caused.
+    #[must_use]
+    pub fn after(answers: &Answers<'_>) -> Option<Self> {
+        let circumstances = answers.circumstances;
+        let caused = circumstances.caused?;
+        let before = circumstances.remembered.traffic.as_ref();
+        Some(Self::read(
+            &answers.info,
+            caused,
+            circumstances.polled_at,
+            before,
+        ))
+    }
+
+    fn read(info: &Info<'_>, caused: Caused, polled_at: f64, before: Option<&Self>) -> Self {
+        let mut now = Self {
+            run_id: info.get("run_id").map(str::to_owned),
+            polled_at,
+            connections: info.number(RESET_WITH_THEM),
+            caused,
+            counters: CORRECTED.map(|(field, _)| Counter {
+                reported: info.number(field),
+                ..Counter::default()
+            }),
+        };
+        let Some(before) = before else {
+            return now;
+        };
+        let history = now.history(before, info.number("uptime_in_seconds"));
+        let ours = each(caused.since(before.caused));
+        let both = now.counters.iter_mut().zip(&before.counters).zip(ours);
+        for ((counter, before), ours) in both {
+            counter.go_on(*before, ours, history);
+        }
+        now
+    }
+
+    fn history(&self, before: &Self, uptime: Option<f64>) -> History {
+        if self.run_id != before.run_id {
+            let since = self.polled_at - before.polled_at + UPTIME_TOLERANCE_SECONDS;
+            return match uptime {
+                Some(uptime) if uptime <= since => History::Reset,
+                _ => History::Replaced,
+            };
+        }
+        let went_back = |now: Option<f64>, before: Option<f64>| now < before && now.is_some();
+        let mut counters = self.counters.iter().zip(&before.counters);
+        let is_reset = went_back(self.connections, before.connections)
+            || counters.any(|(now, before)| went_back(now.reported, before.reported));
+        if is_reset {
+            History::Reset
+        } else {
+            History::Continued
+        }
+    }
+
+    /// The corrected value of a field.
+    #[must_use]
+    pub fn of(&self, field: &str) -> Option<f64> {
+        let mut counters = CORRECTED.iter().zip(&self.counters);
+        let (_, counter) = counters.find(|((name, _), _)| *name == field)?;
+        counter.reported.map(|_| counter.shown)
+    }
+}
+
+impl Counter {
+    fn go_on(&mut self, before: Self, ours: f64, history: History) {
+        let growth = match (self.reported, history) {
+            (Some(reported), History::Continued) => {
+                reported - before.reported.unwrap_or(reported) - ours
+            }
+            // Part of ours may be from before the reset.
+            (Some(reported), History::Reset) => (reported - ours).max(0.0),
+            (None, _) | (_, History::Replaced) => 0.0,
+        };
+        self.level = before.level + growth;
+        self.shown = before.shown.max(self.level);
+    }
+}
+
+/// Adds what INFO reports under our own names. The corrected values go under those of the rows.
+pub(super) fn read(info: &Info<'_>, snapshot: &mut Snapshot) {
+    for (field, family) in CORRECTED {
+        if let Some(value) = info.number(field) {
+            snapshot.push(family, [], value);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+const fn each(caused: Caused) -> [f64; 3] {
+    [
+        caused.commands as f64,
+        caused.hits as f64,
+        caused.misses as f64,
+    ]
+}
+
+#[cfg(test)]
+mod tests;
