@@ -50,7 +50,7 @@ impl Application {
         let started = Instant::now();
         let mut number = 0;
         while started.elapsed() < time {
-            number = (number + 1) % 10_000;
+            number = number % 10_000 + 1;
             self.get(number);
             std::thread::sleep(pause);
         }
