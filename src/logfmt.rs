@@ -4,6 +4,7 @@
 //! A line is printable ASCII whatever a server or a user puts into a value.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -67,6 +68,12 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
     }
+}
+
+/// A duration as the value of a field: seconds with three digits after the point.
+#[must_use]
+pub fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
 }
 
 /// The value as it is if it is plain, else in quotes. What is not printable ASCII is escaped as

@@ -25,6 +25,7 @@ use crate::config::Target;
 use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
+use crate::logfmt;
 use crate::metric::Snapshot;
 use crate::outcome::{self, CollectorOutcome, Success, Times};
 use crate::publish::{Publication, Slot};
@@ -361,7 +362,7 @@ fn publish(
             note_success(target, memory);
             let snapshot = outcome::succeeded(snapshot, &success, times);
             let samples = snapshot.samples().count();
-            let (name, seconds) = (&target.name, rounded(times.duration));
+            let (name, seconds) = (&target.name, logfmt::seconds(times.duration));
             debug!(name, seconds, samples, "poll finished");
             (snapshot, None, success.refused())
         }
@@ -411,7 +412,7 @@ fn note_success(target: &Target, memory: &mut Memory) {
     let before = memory.state.replace(Ok(()));
     match failing_since {
         Some(since) => {
-            let outage_seconds = rounded(since.elapsed());
+            let outage_seconds = logfmt::seconds(since.elapsed());
             info!(
                 name,
                 address, server, outage_seconds, failed_polls, "the server answers again"
@@ -420,11 +421,6 @@ fn note_success(target: &Target, memory: &mut Memory) {
         None if before.is_none() => info!(name, address, server, "the server answers"),
         None => {}
     }
-}
-
-/// Seconds with three digits after the point.
-fn rounded(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e3).round() / 1e3
 }
 
 /// After any failure the connection is dropped: a late reply must never meet another question.

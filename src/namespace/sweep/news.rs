@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::Walker;
+use crate::logfmt::seconds;
 
 /// A sweep that is this many times slower than its budgets allow is slowed down.
 const SLOW: f64 = 2.0;
@@ -58,7 +59,7 @@ impl Walker<'_> {
     /// Logs the first pass since the start of the exporter; at the level debug each other one.
     pub(super) fn log_pass(&self, took: Duration) {
         let keys = self.record.keys_visited() - self.pass.visited_before;
-        let (name, seconds) = (self.name, rounded(took));
+        let (name, seconds) = (self.name, seconds(took));
         if self.record.passes() == 1 {
             info!(name, keys, seconds, "first pass finished");
         } else {
@@ -69,7 +70,9 @@ impl Walker<'_> {
     /// Logs the start and the end of a slowdown.
     pub(super) fn log_slowdown(&mut self) {
         let (name, factor) = (self.name, self.pace.slowdown());
-        match self.slowdowns.observe(factor, Instant::now()) {
+        let change = self.slowdowns.observe(factor, Instant::now());
+        let factor = factor.round();
+        match change {
             Some(Change::Began) => {
                 let reason = self.pace.limit().as_str();
                 info!(
@@ -78,17 +81,12 @@ impl Walker<'_> {
                 );
             }
             Some(Change::Ended(after)) => {
-                let seconds = rounded(after);
+                let seconds = seconds(after);
                 info!(name, seconds, "the sweep is no longer slowed down");
             }
             None => {}
         }
     }
-}
-
-/// Seconds with three digits after the point.
-fn rounded(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e3).round() / 1e3
 }
 
 #[cfg(test)]
