@@ -76,6 +76,7 @@ pub static OWN_OPTIONS: &[PeerOption] = &[
     row(&["keys.max_streams"], "keys.max-streams", "REDIS_EXPORTER_KEYS_MAX_STREAMS", Text, "100", "Most streams that --check-streams shows"),
     row(&["keys.max_stream_groups"], "keys.max-stream-groups", "REDIS_EXPORTER_KEYS_MAX_STREAM_GROUPS", Text, "100", "Most groups of one stream that are shown"),
     row(&["keys.max_stream_consumers"], "keys.max-stream-consumers", "REDIS_EXPORTER_KEYS_MAX_STREAM_CONSUMERS", Text, "100", "Most consumers of one stream that are shown"),
+    row(&["web.reload"], "web.reload", "REDIS_EXPORTER_WEB_RELOAD", Switch, "true", "Whether a POST to `/-/reload` loads the configuration again"),
     row(&["clients.max"], "clients.max", "REDIS_EXPORTER_CLIENTS_MAX", Text, "500", "Most clients that are shown one by one"),
     row(&["slots.top"], "slots.top", "REDIS_EXPORTER_SLOTS_TOP", Text, "10", "How many slots of a cluster node are shown"),
     row(&["web.basic_auth.password_file"], "basic-auth-password-file", "REDIS_EXPORTER_BASIC_AUTH_PASSWORD_FILE", Text, "", "File that holds the password of --basic-auth-username"),
