@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
 /// Reloads that may follow each other at once.
-const BURST: u32 = 5;
+const BURST: u32 = 10;
 
 /// Time after which one more reload is allowed.
 const REFILL: Duration = Duration::from_secs(2);
