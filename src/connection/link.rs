@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::whereabouts::Whereabouts;
 use super::{Connection, Packed, closed, refused};
 use crate::config::Target;
 use crate::failure::{Cause, Failure, Reason};
@@ -21,8 +22,10 @@ pub type OnReconnect = Arc<dyn Fn(Cause) + Send + Sync>;
 /// What a connection needs before it can take the place of another.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Commands that are sent first. SELECT must succeed; refusals of others do not matter.
+    /// Commands that are sent first. Refusals of them do not matter.
     pub commands: Vec<Vec<String>>,
+    /// The database that must be selected.
+    pub database: u32,
     /// The `run_id` of the server that must answer; none if any server will do.
     pub run_id: Option<String>,
 }
@@ -38,6 +41,7 @@ pub struct Link {
     footprint: Arc<Footprint>,
     connection: Connection,
     connect_time: Duration,
+    whereabouts: Whereabouts,
     /// Whether the connection has had a reply. One that never had is not worth another dial.
     has_replied: bool,
     on_reconnect: OnReconnect,
@@ -86,6 +90,7 @@ impl Link {
             footprint,
             connection,
             connect_time: started.elapsed(),
+            whereabouts: Whereabouts::default(),
             has_replied: false,
             on_reconnect,
             retried_refused: None,
@@ -136,7 +141,8 @@ impl Link {
         deadline: Instant,
     ) -> Result<Received, Failure> {
         let packed = Packed::new(commands);
-        if let Some(cause) = self.connection.broken().await? {
+        let moved = self.has_moved().then_some(Cause::Moved);
+        if let Some(cause) = self.connection.broken().await?.or(moved) {
             return self.ask_anew(&packed, setup, cause, deadline).await;
         }
         let half = deadline.saturating_duration_since(Instant::now()) / 2;
@@ -153,6 +159,7 @@ impl Link {
             fresh.send(&packed, deadline).await
         };
         let outcome = tokio::select! {
+            biased;
             replies = self.connection.send(&packed, deadline) => Err(replies),
             Ok(fresh) = beside => Ok(fresh),
         };
@@ -230,7 +237,13 @@ impl Link {
         std::mem::replace(&mut self.retries_refused, false)
     }
 
+    fn has_moved(&mut self) -> bool {
+        let peer = self.connection.peer();
+        self.whereabouts.has_moved(&self.target.address, peer)
+    }
+
     fn replace(&mut self, fresh: Fresh, cause: Cause) {
+        self.whereabouts = Whereabouts::default();
         let retried = self.retried_refused;
         if retried.is_none_or(|retried| retried.elapsed() >= RETRY_REFUSED_EVERY) {
             self.retried_refused = Some(Instant::now());
@@ -289,6 +302,10 @@ async fn prepare(
     deadline: Instant,
 ) -> Result<(), Failure> {
     let mut packed = Packed::new(&setup.commands);
+    let database = setup.database.to_string();
+    if setup.database != 0 {
+        packed.push(&["SELECT", &database]);
+    }
     if setup.run_id.is_some() {
         packed.push(&["INFO", "server"]);
     }
@@ -296,11 +313,10 @@ async fn prepare(
         return Ok(());
     }
     let replies = connection.send(&packed, deadline).await?;
-    for (command, reply) in setup.commands.iter().zip(&replies) {
-        let must_succeed = command.first().is_some_and(|name| name == "SELECT");
-        if let Some(refusal) = reply.refusal().filter(|_| must_succeed) {
-            return Err(refused(refusal));
-        }
+    let selected = replies.get(setup.commands.len());
+    let refusal = selected.and_then(Reply::refusal);
+    if let Some(refusal) = refusal.filter(|_| setup.database != 0) {
+        return Err(refused(refusal));
     }
     let Some(run_id) = &setup.run_id else {
         return Ok(());

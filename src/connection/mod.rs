@@ -13,6 +13,7 @@ mod pack;
 mod resolve;
 mod resp;
 mod tls;
+mod whereabouts;
 
 use std::fmt;
 use std::future::poll_fn;

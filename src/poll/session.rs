@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::plan::{Denial, Plan};
 use crate::collector::function_stats::{self, Running};
@@ -45,11 +45,27 @@ pub struct Session {
     is_busy: bool,
     /// The questions that broke the connection, or had no answer in time.
     broken_by: Vec<FollowUp>,
+    role: Role,
     /// The replies to the scripts of this poll. A poll that is repeated over a new connection must
     /// not run them twice.
     script_replies: Vec<(FollowUp, Reply)>,
     /// Bytes of all replies of this poll so far.
     wire_bytes: usize,
+}
+
+/// The role of the server over one connection, such as `master`.
+#[derive(Debug, Default)]
+struct Role {
+    last: Option<String>,
+    has_changed: bool,
+}
+
+impl Role {
+    fn record(&mut self, role: Option<&str>) {
+        let Some(role) = role else { return };
+        let before = self.last.replace(role.to_owned());
+        self.has_changed |= before.is_some_and(|before| before != role);
+    }
 }
 
 /// The replies of one poll.
@@ -130,6 +146,7 @@ impl Session {
             ping_rests: false,
             is_busy: false,
             broken_by: Vec::new(),
+            role: Role::default(),
             script_replies: Vec::new(),
             wire_bytes: 0,
         })
@@ -257,7 +274,8 @@ impl Session {
     /// Asks everything that this server is asked, in one pipeline, and what follows from the
     /// replies in a second and a third one, scripts apart. The first time over a connection INFO
     /// goes ahead, because it tells what else the server understands. If the connection breaks, it
-    /// is dialed again and all but the scripts is asked again, once.
+    /// is dialed again and all but the scripts is asked again, once. The same if the server has
+    /// changed its role: behind a name or a virtual address another one may have its place.
     ///
     /// # Errors
     ///
@@ -271,6 +289,15 @@ impl Session {
     ) -> Result<Round, Failure> {
         self.script_replies.clear();
         let failure = match self.attempt(target, circumstances, deadline).await {
+            Ok(round) if std::mem::take(&mut self.role.has_changed) => {
+                let redialed = self.redial(Cause::RoleChanged, deadline).await;
+                if let Err(failure) = redialed {
+                    let name = &target.name;
+                    debug!(name, %failure, "the server changed its role; no other one answers");
+                    return Ok(round);
+                }
+                return self.attempt(target, circumstances, deadline).await;
+            }
             Ok(round) => return Ok(round),
             Err(failure) => failure,
         };
@@ -290,6 +317,7 @@ impl Session {
     fn connect_anew(&mut self) {
         let retries_refused = self.link.take_retries_refused();
         self.may_ping |= retries_refused;
+        self.role = Role::default();
         self.plan.connect_anew(retries_refused);
     }
 
@@ -501,6 +529,7 @@ impl Session {
                 ));
             }
             self.ping_rests &= answers_few_questions(&info);
+            self.role.record(info.get("role"));
             self.plan
                 .learn(Server::from_info(&info), info.get("run_id"));
         }

@@ -34,6 +34,7 @@ mod keys;
 mod log_output;
 mod logs;
 mod more_collectors;
+mod moved;
 mod namespaces_command;
 mod network;
 mod newer_servers;

@@ -11,10 +11,10 @@ use crate::support::{Exporter, Launch, Page, RedisServer, until};
 /// Enough for dozens of polls on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// An exporter that polls every two seconds, pings between polls, and sweeps once a second.
+/// An exporter that polls every four seconds, pings between polls, and sweeps once a second.
 fn launch(url: &str) -> Exporter {
     Launch::configured(&format!(
-        "poll: {{ interval: 2s, timeout: 1200ms }}\n\
+        "poll: {{ interval: 4s, timeout: 2500ms }}\n\
          sweep: {{ enabled: true, cpu_share: 50%, min_pass_interval: 1s }}\n{NAMESPACES}\
          targets:\n- {{ name: cache, url: '{url}' }}\n"
     ))
@@ -71,7 +71,7 @@ fn survives(end: End, causes: &[&str]) {
     keys::write(&server, 0, 500, FIVE_KINDS);
     // Another database than the first: a new connection must select it before it goes on.
     keys::write(&server, 3, 300, "call('SET', 'other:' .. i, 1)");
-    let cutter = Cutter::start(server.port, end, Duration::from_millis(300));
+    let cutter = Cutter::start(server.port, end, Duration::from_millis(600));
     let exporter = launch(&cutter.url());
     let page = stays_up(&exporter, causes, 12.0);
     assert!(cutter.ended() >= 12, "{}", cutter.ended());

@@ -1,7 +1,6 @@
 //! The questions of a walk: SCAN, MEMORY USAGE, PTTL, TYPE and a little INFO. The only I/O of the
 //! module; what the answers amount to is decided elsewhere.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
 use crate::connection::{KEY_NAME_BYTES, Link, OnReconnect, Setup, refused};
-use crate::failure::{Failure, Reason};
+use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
@@ -38,7 +37,7 @@ pub struct Prober {
     footprint: Arc<Footprint>,
     /// What keeps the poll from INFO while lookups are not counted yet.
     passage: Option<Passage>,
-    /// What a connection needs that takes the place of this one, but for the selected database.
+    /// What a connection needs that takes the place of this one.
     setup: Setup,
     server: Server,
     timeout: Duration,
@@ -46,12 +45,12 @@ pub struct Prober {
     /// The questions that were asked about some key.
     tried: Vec<Probe>,
     round_trip: Duration,
+    /// The role of the server, such as `master`.
+    role: Option<String>,
     /// Largest COUNT of SCAN, as long names allow.
     count_max: u32,
     /// Commands that were sent since this was last taken.
     sent: u32,
-    /// The selected database.
-    selected: u32,
     /// What is not asked again about single keys.
     pub(super) refusals: Refusals,
     /// How INFO is asked for.
@@ -125,6 +124,7 @@ impl Prober {
         let server = Server::from_info(&info);
         let setup = Setup {
             commands: unobtrusive(&server),
+            database: 0,
             // Cursors mean nothing to another server, nor to this one after a restart.
             run_id: info.get("run_id").map(str::to_owned),
         };
@@ -138,9 +138,9 @@ impl Prober {
             refused: Vec::new(),
             tried: Vec::new(),
             round_trip: Duration::ZERO,
+            role: None,
             count_max: u32::MAX,
             sent: 0,
-            selected: 0,
             refusals: Refusals::default(),
             sections: Sections::of(&server),
         };
@@ -215,16 +215,11 @@ impl Prober {
         // What an error left must not wait for itself.
         self.passage = None;
         let passage = self.footprint.enter().await;
-        let mut setup = Cow::Borrowed(&self.setup);
-        if self.selected != 0 {
-            let select = vec!["SELECT".to_owned(), self.selected.to_string()];
-            setup.to_mut().commands.push(select);
-        }
         let started = Instant::now();
         let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
         self.sent = self.sent.saturating_add(sent);
         let deadline = started + self.timeout;
-        let received = self.link.ask(commands, &setup, deadline).await?;
+        let received = self.link.ask(commands, &self.setup, deadline).await?;
         if self.link.take_retries_refused() {
             self.refused.clear();
             self.tried.clear();
@@ -236,6 +231,23 @@ impl Prober {
         }
         self.passage = Some(passage);
         Ok(received.replies)
+    }
+
+    /// Dials again if the server has changed its role: behind a name or a virtual address another
+    /// one may have its place.
+    ///
+    /// # Errors
+    ///
+    /// Another server answers, over whose keys the walk must begin again.
+    pub(super) async fn note_role(&mut self, role: Option<&str>) -> Result<(), Failure> {
+        let before = std::mem::replace(&mut self.role, role.map(str::to_owned));
+        if before.is_none() || before == self.role {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.timeout;
+        self.link
+            .redial(&self.setup, Cause::RoleChanged, deadline)
+            .await
     }
 
     /// Counts the keys of the selected database. For servers whose INFO does not report them.
@@ -263,20 +275,20 @@ impl Prober {
 
     /// The database that is selected.
     pub(super) const fn selected(&self) -> u32 {
-        self.selected
+        self.setup.database
     }
 
     /// Selects a database; gives the refusal where the server refuses it.
     pub(super) async fn try_select(&mut self, database: u32) -> Result<Option<Refusal>, Failure> {
         // The first is selected from the start, and nodes of older clusters know only that one.
-        if database == self.selected {
+        if database == self.setup.database {
             return Ok(None);
         }
         let number = database.to_string();
         let replies = self.ask(&[["SELECT", &number]]).await?;
         let refusal = replies.first().and_then(Reply::refusal).cloned();
         if refusal.is_none() {
-            self.selected = database;
+            self.setup.database = database;
         }
         Ok(refusal)
     }

@@ -143,6 +143,7 @@ impl Prober {
                 continue;
             }
             let info = Info::parse(&text);
+            self.note_role(info.get("role")).await?;
             let mut vitals = Vitals::read(&info);
             if !Listed::read(&info).reports(self.selected()) {
                 vitals.keys.insert(self.selected(), self.size().await?);

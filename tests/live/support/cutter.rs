@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub struct Cutter {
 struct Shared {
     end: End,
     after: Duration,
+    /// The port on 127.0.0.1 of the server.
+    server: AtomicU16,
     /// Connections that were ended.
     ended: AtomicU64,
     is_over: AtomicBool,
@@ -45,23 +47,38 @@ struct Shared {
 impl Cutter {
     /// Starts a proxy in front of a port on 127.0.0.1 that ends connections idle for `after`.
     pub fn start(server: u16, end: End, after: Duration) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::listen((Ipv4Addr::LOCALHOST, 0), server, end, after)
+    }
+
+    /// Starts a proxy at another address that ends no connection.
+    pub fn at(address: Ipv4Addr, port: u16, server: u16) -> Self {
+        Self::listen((address, port), server, End::Close, Duration::MAX)
+    }
+
+    fn listen(address: (Ipv4Addr, u16), server: u16, end: End, after: Duration) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             end,
             after,
+            server: AtomicU16::new(server),
             ended: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
-        thread::spawn(move || accept(&listener, server, &accepting));
+        thread::spawn(move || accept(&listener, &accepting));
         Self { port, shared }
     }
 
     /// Its URL without credentials.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Leads new connections to another server.
+    pub fn lead_to(&self, server: u16) {
+        self.shared.server.store(server, Ordering::Relaxed);
     }
 
     /// Connections that it ended so far.
@@ -76,12 +93,13 @@ impl Drop for Cutter {
     }
 }
 
-fn accept(listener: &TcpListener, server: u16, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     while !shared.is_over.load(Ordering::Relaxed) {
         let Ok((client, _)) = listener.accept() else {
             thread::sleep(ROUND);
             continue;
         };
+        let server = shared.server.load(Ordering::Relaxed);
         // A server that is down is a connection that ends at once.
         if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
             let shared = Arc::clone(shared);

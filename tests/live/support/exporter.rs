@@ -26,6 +26,9 @@ fn completed(text: &str) -> String {
     WITHOUT_SWEEP.to_owned() + text
 }
 
+/// The file of host names.
+const HOSTS: &str = "hosts";
+
 /// How an exporter is to be started.
 #[derive(Debug)]
 pub struct Launch {
@@ -34,7 +37,8 @@ pub struct Launch {
     folder: TempDir,
     port: u16,
     stderr: Option<Stderr>,
-    resolver: Option<PathBuf>,
+    /// The name of a file in `/etc` that it has its own version of, in its folder.
+    own_file: Option<&'static str>,
 }
 
 /// Where standard error leads, if not to a file that takes everything.
@@ -58,7 +62,7 @@ impl Launch {
             folder: tempfile::tempdir().unwrap(),
             port,
             stderr: None,
-            resolver: None,
+            own_file: None,
         };
         let path = launch.file("without-sweep.yaml");
         fs::write(&path, WITHOUT_SWEEP).unwrap();
@@ -118,10 +122,18 @@ impl Launch {
     }
 
     /// Runs it where `/etc/resolv.conf` has this text. Needs the right to mount.
-    pub fn with_resolver(mut self, text: &str) -> Self {
-        let path = self.file("resolv.conf");
-        fs::write(&path, text).unwrap();
-        self.resolver = Some(path);
+    pub fn with_resolver(self, text: &str) -> Self {
+        self.with_own_file("resolv.conf", text)
+    }
+
+    /// Runs it where `/etc/hosts` has this text. Needs the right to mount.
+    pub fn with_hosts(self, text: &str) -> Self {
+        self.with_own_file(HOSTS, text)
+    }
+
+    fn with_own_file(mut self, name: &'static str, text: &str) -> Self {
+        fs::write(self.file(name), text).unwrap();
+        self.own_file = Some(name);
         self
     }
 
@@ -136,18 +148,19 @@ impl Launch {
 
     fn command(&self) -> Command {
         const PROGRAM: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
-        const MOUNT: &str = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
-        let mut command = match (&self.stderr, &self.resolver) {
+        const MOUNT: &str = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
+        let mut command = match (&self.stderr, &self.own_file) {
             // Only a shell can start a program with a closed descriptor.
             (Some(Stderr::Closed), _) => {
                 let mut command = Command::new("/bin/sh");
                 command.args(["-c", "exec \"$0\" \"$@\" 2>&-", PROGRAM]);
                 command
             }
-            (_, Some(resolver)) => {
+            (_, Some(name)) => {
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "/bin/sh", "-c", MOUNT]);
-                command.arg(resolver).arg(PROGRAM);
+                command.arg(self.file(name)).arg(format!("/etc/{name}"));
+                command.arg(PROGRAM);
                 command
             }
             _ => Command::new(PROGRAM),
@@ -314,6 +327,11 @@ impl Exporter {
     /// The file of the configuration.
     pub fn configuration_path(&self) -> PathBuf {
         self.launch.configuration_path()
+    }
+
+    /// Changes its file of host names.
+    pub fn set_hosts(&self, text: &str) {
+        fs::write(self.launch.file(HOSTS), text).unwrap();
     }
 
     /// Writes another configuration; it is read at the next reload.
