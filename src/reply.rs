@@ -5,6 +5,10 @@
 /// The code of the refusal that takes the place of a reply with more than the exporter keeps.
 pub const TOO_LARGE: &str = "TOOLARGE";
 
+/// The code of the refusal that takes the place of a reply for which there is no room now, because
+/// of the replies of other targets.
+pub const NO_ROOM: &str = "NOROOM";
+
 /// One reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -36,7 +40,14 @@ impl Refusal {
     pub fn is_passing(&self) -> bool {
         matches!(
             self.code.as_str(),
-            "LOADING" | "BUSY" | "BUSYKEY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MISCONF"
+            NO_ROOM
+                | "LOADING"
+                | "BUSY"
+                | "BUSYKEY"
+                | "MASTERDOWN"
+                | "CLUSTERDOWN"
+                | "TRYAGAIN"
+                | "MISCONF"
         )
     }
 

@@ -2,7 +2,7 @@
 
 use super::resp::{Decoder, Limits};
 use crate::failure::{Failure, Reason};
-use crate::reply::{Refusal, Reply, TOO_LARGE};
+use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
 
 /// Decodes one reply as the server sends it, of any size.
 ///
@@ -33,6 +33,7 @@ pub fn refused(refusal: &Refusal) -> Failure {
         "NOPERM" | "DENIED" => Reason::Denied,
         "LOADING" => Reason::Loading,
         TOO_LARGE => Reason::Protocol,
+        NO_ROOM => Reason::Other,
         "ERR" if message.contains("max number of clients") => Reason::MaxClients,
         "ERR" if is_about_passwords(message) => Reason::Auth,
         _ => Reason::Other,

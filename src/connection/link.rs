@@ -110,6 +110,11 @@ impl Link {
         self.connection.wire_bytes()
     }
 
+    /// Records that all replies so far are dropped. See [`Connection::release`].
+    pub fn release(&mut self) {
+        self.connection.release();
+    }
+
     /// Sends commands once, over the present connection. See [`Connection::ask`].
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod handshake;
 mod link;
 mod login;
 mod pack;
+mod pool;
 mod resolve;
 mod resp;
 mod tls;
@@ -37,7 +38,8 @@ pub use decode::{decode, refused};
 use dial::Stream;
 pub use link::{Link, OnReconnect, Setup};
 use pack::Packed;
-use resp::Decoder;
+use pool::Share;
+use resp::{Decoder, no_room};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
@@ -51,6 +53,8 @@ pub struct Connection {
     /// The address at the other end.
     peer: Option<SocketAddr>,
     decoder: Decoder,
+    /// What the replies hold that were not released yet.
+    share: Share,
     /// Whether every reply so far was read to its end.
     is_in_step: bool,
     /// Bytes that the replies to the last pipeline had.
@@ -94,6 +98,7 @@ impl Connection {
             stream,
             peer,
             decoder: Decoder::new(budget::limits(b"", PIPELINE_BYTES)),
+            share: Share::default(),
             is_in_step: true,
             wire_bytes: 0,
             broken: None,
@@ -111,6 +116,11 @@ impl Connection {
     #[must_use]
     pub const fn wire_bytes(&self) -> usize {
         self.wire_bytes
+    }
+
+    /// Records that all replies so far are dropped.
+    pub fn release(&mut self) {
+        self.share.set(0);
     }
 
     /// Sends commands in one pipeline; the replies come in the same order, refusals among them. A
@@ -150,7 +160,13 @@ impl Connection {
             }
             Ok(())
         };
-        let read = read(reader, &mut self.decoder, packed, &mut self.wire_bytes);
+        let read = read(
+            reader,
+            &mut self.decoder,
+            packed,
+            &mut self.wire_bytes,
+            &mut self.share,
+        );
         let result = tokio::try_join!(write, read).map(|((), replies)| replies);
         result.map_err(|fault| match fault {
             Fault::Broken(cause) => {
@@ -214,10 +230,12 @@ async fn read(
     decoder: &mut Decoder,
     packed: &Packed,
     wire_bytes: &mut usize,
+    share: &mut Share,
 ) -> Result<Vec<Reply>, Fault> {
     let mut replies = Vec::with_capacity(packed.len());
     let mut buffer = vec![0; READ_BYTES];
     let mut left = PIPELINE_BYTES;
+    let mut held = share.held();
     let mut reads = 0;
     *wire_bytes = 0;
     decoder.set_limits(budget::limits(packed.name(0), left));
@@ -241,8 +259,13 @@ async fn read(
                 return Err(Fault::Failed(unasked()));
             }
             left = left.saturating_sub(decoder.spent());
-            replies.push(reply);
+            let has_room = share.set(held + decoder.spent());
+            held = share.held();
+            replies.push(if has_room { reply } else { no_room() });
             decoder.set_limits(budget::limits(packed.name(replies.len()), left));
+        }
+        if !decoder.is_between_replies() && !share.set(held + decoder.spent()) {
+            decoder.give_up();
         }
         reads += 1;
         if reads % READS_PER_TURN == 0 {

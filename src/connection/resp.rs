@@ -4,7 +4,7 @@
 //! them is read to its end without being kept, and becomes a refusal with the code
 //! [`TOO_LARGE`].
 
-use crate::reply::{Refusal, Reply, TOO_LARGE};
+use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
 
 /// Bytes of a line that are kept. Lines are error texts, short strings and numbers.
 const LINE_BYTES_KEPT: usize = 4096;
@@ -48,6 +48,8 @@ pub struct Decoder {
     /// Memory that the current reply is charged with.
     spent: usize,
     is_too_large: bool,
+    /// Whether it is too large only because of the replies of other targets.
+    has_no_room: bool,
 }
 
 /// Where in a reply the next byte belongs.
@@ -114,6 +116,7 @@ impl Decoder {
             open: Vec::new(),
             spent: 0,
             is_too_large: false,
+            has_no_room: false,
         }
     }
 
@@ -122,9 +125,15 @@ impl Decoder {
         self.limits = limits;
     }
 
-    /// Returns the memory that the last complete reply was charged with.
+    /// Returns the memory that the current reply is charged with, or the last one if it is complete.
     pub const fn spent(&self) -> usize {
         self.spent
+    }
+
+    /// Keeps nothing of the current reply: there is no room for it.
+    pub fn give_up(&mut self) {
+        self.has_no_room = true;
+        self.overflow();
     }
 
     /// Returns whether every reply so far is complete.
@@ -183,6 +192,7 @@ impl Decoder {
         if self.open.is_empty() {
             self.spent = 0;
             self.is_too_large = false;
+            self.has_no_room = false;
         }
     }
 
@@ -319,7 +329,9 @@ impl Decoder {
             }
             value = Reply::List(self.open.pop()?.items);
         }
-        if self.is_too_large {
+        if self.has_no_room {
+            value = no_room();
+        } else if self.is_too_large {
             value = Reply::Error(too_large());
         }
         Some(value)
@@ -332,14 +344,30 @@ impl Decoder {
         }
         self.spent = self.spent.saturating_add(bytes);
         if self.spent > self.limits.reply_bytes {
-            self.is_too_large = true;
-            self.spent = 0;
-            for array in &mut self.open {
-                array.items = Vec::new();
-            }
+            self.overflow();
         }
         !self.is_too_large
     }
+
+    fn overflow(&mut self) {
+        self.is_too_large = true;
+        self.spent = 0;
+        for array in &mut self.open {
+            array.items = Vec::new();
+        }
+        if let Place::String(text) = &mut self.place {
+            text.kept = Vec::new();
+            text.keep = 0;
+        }
+    }
+}
+
+/// What takes the place of a reply for which there is no room now.
+pub fn no_room() -> Reply {
+    Reply::Error(Refusal {
+        code: NO_ROOM.to_owned(),
+        message: "replies of other targets take the memory for large ones".to_owned(),
+    })
 }
 
 fn too_large() -> Refusal {
@@ -598,6 +626,20 @@ mod tests {
             let message = &replies[0].refusal().unwrap().message;
             assert!(message.len() < LINE_BYTES_KEPT, "{}", message.len());
             assert_eq!(replies[1], Reply::Integer(1));
+        }
+    }
+
+    #[test]
+    fn a_reply_without_room_is_refused_for_now_and_the_next_one_is_in_its_place() {
+        for mut start in [&b"*2\r\n$3\r\nabc\r\n$3\r\nd"[..], b"$6\r\nabcd"] {
+            let mut decoder = Decoder::new(WIDE);
+            assert_eq!(decoder.decode(&mut start), Ok(None));
+            decoder.give_up();
+            assert_eq!(decoder.spent(), 0);
+            let mut rest = &b"ef\r\n:1\r\n"[..];
+            let reply = decoder.decode(&mut rest).unwrap().unwrap();
+            assert!(reply.refusal().unwrap().is_passing(), "{reply:?}");
+            assert_eq!(decoder.decode(&mut rest), Ok(Some(Reply::Integer(1))));
         }
     }
 

@@ -193,6 +193,7 @@ async fn poll(
     let (connect, ping) = (session.connect_time(), round.ping);
     let (snapshot, collectors, remembered) =
         read_beside(round, circumstances, &mut memory.reading, deadline).await?;
+    session.release();
     memory.remembered = remembered;
     let success = Success {
         connect,

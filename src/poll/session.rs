@@ -158,6 +158,11 @@ impl Session {
         self.link.connect_time()
     }
 
+    /// Records that the replies of the last round are dropped.
+    pub fn release(&mut self) {
+        self.link.release();
+    }
+
     /// The questions that broke the connection, or had no answer in time, since this was asked last.
     pub fn take_broken_by(&mut self) -> Vec<FollowUp> {
         std::mem::take(&mut self.broken_by)

@@ -1,10 +1,12 @@
 //! Servers that send far too much. They cost memory within a limit, and nobody else notices.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::hostile::{Hostile, Payload};
 use crate::support::keys;
-use crate::support::{Exporter, Launch, Page, RedisServer};
+use crate::support::{Exporter, Launch, Page, RedisServer, until};
 
 /// Memory that one hostile server may take, in KiB.
 const MEMORY_MAX: u64 = 64 << 10;
@@ -44,9 +46,13 @@ fn samples(page: &Page) -> String {
 
 /// The most memory that a process has had, in KiB.
 fn peak(exporter: &Exporter) -> u64 {
+    memory(exporter, "VmHWM:")
+}
+
+fn memory(exporter: &Exporter, kind: &str) -> u64 {
     let path = format!("/proc/{}/status", exporter.process.id());
     let status = std::fs::read_to_string(path).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(kind));
     let number = line.unwrap().trim().trim_end_matches(" kB");
     number.parse().unwrap()
 }
@@ -228,6 +234,45 @@ fn no_reply_to_scan_takes_more_than_its_share() {
         ],
         "enabled: true, cpu_share: 100%, min_pass_interval: 1s",
     );
+}
+
+#[test]
+fn ten_hostile_servers_at_once_share_their_memory_and_give_it_back() {
+    let healthy = RedisServer::start(&[]);
+    let is_hostile = Arc::new(AtomicBool::new(true));
+    let hostile: Vec<Hostile> = (0..10)
+        .map(|_| {
+            let is_hostile = Arc::clone(&is_hostile);
+            Hostile::start(move |words: &[String]| {
+                let is_it = words[0] == "SLOWLOG" && is_hostile.load(Ordering::Relaxed);
+                is_it.then(|| Payload::array(b"*2\r\n$1\r\na\r\n:1\r\n", 30_000))
+            })
+        })
+        .collect();
+    let targets: Vec<String> = (0..hostile.len())
+        .map(|at| format!("- {{ name: t{at}, url: '{}' }}\n", hostile[at].url()))
+        .collect();
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 1s, timeout: 1s }}\ntargets:\n\
+         - {{ name: healthy, url: '{}' }}\n{}",
+        healthy.url(),
+        targets.concat()
+    ))
+    .start();
+    for at in 0..hostile.len() {
+        exporter.polls_of(&format!("t{at}"), 3);
+    }
+    let page = exporter.page();
+    let up = page.value("redis_up", &[("target", "healthy")]);
+    assert_eq!(up, 1.0, "{}", samples(&page));
+    let peak = peak(&exporter);
+    is_hostile.store(false, Ordering::Relaxed);
+    let rest = until(PATIENCE, "memory that is given back", || {
+        let rest = memory(&exporter, "VmRSS:");
+        (rest < MEMORY_MAX).then_some(rest)
+    });
+    println!("ten hostile servers: {peak} KiB, {rest} KiB afterwards");
+    assert!(peak < 2 * MEMORY_MAX, "{peak} KiB");
 }
 
 #[test]

@@ -109,6 +109,26 @@ fn a_plain_client_on_a_tls_port_fails_without_hanging() {
 }
 
 #[test]
+fn a_killed_connection_with_tls_is_no_outage() {
+    let encrypted = encrypted(&["localhost"]);
+    let exporter = encrypted.exporter("rediss", "localhost");
+    let reconnects = |page: &Page| -> f64 {
+        let all = page.all("redis_exporter_reconnects_total", &[]);
+        all.iter().sum()
+    };
+    for count in 1..=3 {
+        let killed = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
+        encrypted.server.ask(&killed);
+        let page = exporter.until("another connection", |page| {
+            assert!(page.is_up(), "{:?}: {}", page.failure(), exporter.log());
+            reconnects(page) >= f64::from(count)
+        });
+        let failures = page.all("redis_exporter_poll_failures_total", &[]);
+        assert_eq!(failures.iter().sum::<f64>(), 0.0, "{}", exporter.log());
+    }
+}
+
+#[test]
 fn a_server_behind_tls_that_freezes_is_noticed() {
     let tls = encrypted(&["localhost"]);
     let exporter = tls.exporter("rediss", "localhost");

@@ -215,6 +215,7 @@ impl Prober {
         // What an error left must not wait for itself.
         self.passage = None;
         let passage = self.footprint.enter().await;
+        self.link.release();
         let started = Instant::now();
         let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
         self.sent = self.sent.saturating_add(sent);

@@ -1,0 +1,73 @@
+//! Memory that the replies of all targets may hold together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Memory that the replies over one connection may hold in any case. Those of an ordinary poll
+/// hold less.
+const OWN_BYTES: usize = 512 << 10;
+
+/// Memory that all connections may hold beyond that.
+const SHARED_BYTES: usize = 48 << 20;
+
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// What the replies over one connection hold. Given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Share {
+    held: usize,
+    taken: usize,
+}
+
+impl Share {
+    /// Returns the memory that the replies hold.
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Records that the replies hold `bytes`. Returns false if there is no room for that; then they
+    /// must hold less.
+    pub fn set(&mut self, bytes: usize) -> bool {
+        let wanted = bytes.saturating_sub(OWN_BYTES);
+        if wanted > self.taken {
+            let more = wanted - self.taken;
+            let take = |taken: usize| Some(taken + more).filter(|taken| *taken <= SHARED_BYTES);
+            if TAKEN
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_err()
+            {
+                return false;
+            }
+        } else if wanted < self.taken {
+            TAKEN.fetch_sub(self.taken - wanted, Ordering::Relaxed);
+        }
+        (self.held, self.taken) = (bytes, wanted);
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_shares_together_are_bounded_and_what_is_given_back_is_there_again() {
+        // Other tests of this process may hold some of it.
+        let most = SHARED_BYTES / 2;
+        let mut first = Share::default();
+        assert!(first.set(OWN_BYTES + most));
+        let mut second = Share::default();
+        assert!(second.set(OWN_BYTES));
+        assert!(!second.set(OWN_BYTES + most + 1));
+        assert_eq!(second.held(), OWN_BYTES);
+        drop(first);
+        assert!(second.set(OWN_BYTES + most + 1));
+        second.set(0);
+        assert!(Share::default().set(OWN_BYTES + most));
+    }
+}
