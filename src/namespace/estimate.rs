@@ -8,6 +8,8 @@
 mod drift;
 mod living;
 mod memory;
+mod slots;
+mod unseen;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +18,8 @@ use super::cost::Probe;
 use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
 use super::window::{Tallies, Window};
 use crate::metric::{Edge, Histogram};
+pub use slots::from_slots;
+pub use unseen::{unexplained, widen};
 
 /// The 97.5 % quantile of the normal distribution: a 95 % interval has so many standard errors on
 /// each side.
@@ -75,6 +79,9 @@ pub struct NamespaceEstimate {
     pub largest_key_bytes: Option<u64>,
     /// Keys that would be a namespace of their own if there were not too many.
     pub folded: u64,
+    /// Whether its keys may take memory that was not measured: not all were asked about, or large
+    /// ones among them are aggregates, of which MEMORY USAGE samples a few elements.
+    pub may_hide_memory: bool,
 }
 
 impl NamespaceEstimate {
@@ -230,7 +237,18 @@ fn namespace(group: Group, tally: &Tally, now: Known, known: &[u64]) -> Namespac
         max_broken: scaled(expiry.max_broken, expiry.count),
         largest_key_bytes: tally.memory.largest().first().copied(),
         folded: scaled(tally.folded, tally.keys).unwrap_or(0),
+        may_hide_memory: may_hide_memory(tally, now),
     }
+}
+
+/// A giant among one key in twenty is outside of what an interval of 95 % promises.
+const MEASURED_ENOUGH: f64 = 0.95;
+
+fn may_hide_memory(tally: &Tally, now: Known) -> bool {
+    let measured = float(tally.memory.count) * now.survival;
+    let strings = tally.types.first().copied().unwrap_or(0);
+    let has_aggregates = strings < tally.typed() || tally.typed() == 0;
+    measured < MEASURED_ENOUGH * now.keys.value || has_aggregates
 }
 
 /// Divides the keys of a database in the proportion in which the namespaces were seen, so that they
@@ -378,18 +396,19 @@ fn histogram(
     }
 }
 
-/// The share of the data set that the memory of all namespaces makes up. `dataset` is
-/// `used_memory_dataset` in bytes; it is absent where that or all memory is unknown.
+/// The share of the server's memory that the memory of all namespaces makes up, at most 1. `used`
+/// is `used_memory` without that of an empty server, in bytes; the share is absent where that or all
+/// memory is unknown.
 #[must_use]
 pub fn explained_share<'a>(
     estimates: impl IntoIterator<Item = &'a NamespaceEstimate>,
-    dataset: u64,
+    used: f64,
 ) -> Option<f64> {
     let memory = estimates.into_iter().filter_map(|estimate| estimate.memory);
     let memory = memory
         .map(|memory| memory.value)
         .reduce(|sum, more| sum + more)?;
-    (dataset > 0).then(|| memory / float(dataset))
+    (used > 0.0).then(|| (memory / used).min(1.0))
 }
 
 fn ratio(part: u64, all: u64) -> f64 {

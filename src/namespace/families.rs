@@ -39,7 +39,7 @@ static MEMORY_ERROR: Family<2> = Family::gauge(
     &["db", "key_namespace"],
     source("MEMORY USAGE", ""),
     Unit::Bytes,
-    "How far the estimate of memory may be off, with 95 % confidence.",
+    "Half-width of the 95 % interval of the memory. It includes used memory that no namespace explains, if the keys may hide it.",
 );
 
 static WITHOUT_TTL: Family<2> = Family::gauge(
@@ -119,7 +119,7 @@ static MEMORY_SHARE: Family<0> = Family::gauge(
     &[],
     source("MEMORY USAGE", ""),
     Unit::One,
-    "Memory of all namespaces as a share of used_memory_dataset.",
+    "Memory of all namespaces as a share of the memory that Redis uses for its data: used_memory without used_memory_startup.",
 );
 
 static COVERAGE: Family<1> = Family::gauge(
@@ -360,7 +360,7 @@ pub struct Progress {
     pub round_trip: Option<f64>,
     /// Whether it visits the parts of a database in random order.
     pub random_order: bool,
-    /// Memory of all namespaces as a share of `used_memory_dataset`.
+    /// Memory of all namespaces as a share of the memory that the server uses for its data.
     pub memory_share: Option<f64>,
     /// Whether it goes on.
     pub success: bool,
@@ -551,6 +551,7 @@ mod tests {
             max_broken: Some(0),
             largest_key_bytes: Some(700),
             folded: 3,
+            may_hide_memory: false,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod lookups;
 pub mod matcher;
 pub mod pace;
 pub mod round_trip;
+pub mod slots;
 pub mod suggest;
 pub mod sweep;
 pub mod tally;

@@ -85,6 +85,40 @@ pub fn has_table_per_slot(server: &Server) -> bool {
     server.is_cluster_node() && server.version >= since
 }
 
+/// How many steps from the start of a walk prove of which kind the cursors are.
+pub const PROOF_STEPS: usize = 3;
+
+/// What a step of a walk may give more or fewer keys than its cursor tells, as factor and as number.
+const PROOF_FACTOR: f64 = 3.0;
+const PROOF_KEYS: f64 = 50.0;
+
+/// Whether a walk goes through a hash table with Redis's cursors: after each of the first steps the
+/// cursor, read as reversed bits, is the part of the table that was walked. So the keys until then
+/// are that part of all keys. Servers that pose as Redis return offsets or tokens, and often walk in
+/// the order of the keys.
+///
+/// `steps` has the cursor that each step returned, and its number of keys.
+#[must_use]
+pub fn proves_redis_cursors(steps: &[(u64, usize)], keys: u64) -> bool {
+    let (mut seen, mut walked) = (0.0, 0.0);
+    let is_plausible = |(cursor, found): &(u64, usize)| {
+        seen += to_float(*found as u64);
+        let part = to_float(cursor.reverse_bits()) / 2.0_f64.powi(64);
+        let expected = part * to_float(keys);
+        let grows = part > walked;
+        walked = part;
+        grows
+            && seen <= expected * PROOF_FACTOR + PROOF_KEYS
+            && expected <= seen * PROOF_FACTOR + PROOF_KEYS
+    };
+    steps.len() >= PROOF_STEPS && steps.iter().all(is_plausible)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio needs few digits")]
+const fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
 /// The segments of a table with so many keys, in a random order that `random` gives: a number
 /// below its argument. In order they would meet the keys as SCAN does; a walk in order leaves a
 /// wake that is free of expired keys, and the server's own search for these slows down in it.
@@ -157,6 +191,36 @@ mod tests {
                     prop_assert!(segment.is_overrun(next(after, table_bits)));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn cursors_of_redis_are_proved_by_a_few_steps() {
+        // A table of 2^18 buckets for 200,000 keys, in steps of 131 buckets with 100 keys.
+        let mut cursor = 0;
+        let mut steps = Vec::new();
+        for _ in 0..PROOF_STEPS {
+            for _ in 0..131 {
+                cursor = next(cursor, 18);
+            }
+            steps.push((cursor, 100));
+        }
+        assert!(proves_redis_cursors(&steps, 200_000));
+        assert!(!proves_redis_cursors(&steps, 20_000_000));
+        assert!(!proves_redis_cursors(&steps[..2], 200_000));
+    }
+
+    #[test]
+    fn offsets_and_tokens_are_no_cursors_of_redis() {
+        let offsets = [(100, 100), (200, 100), (300, 100)];
+        let tokens = [(1, 100), (2, 100), (3, 100)];
+        let large = [
+            (0xdead_beef_0123_4567, 100),
+            (0x0bad_cafe_7654_3210, 100),
+            (0x1234_5678_9abc_def0, 100),
+        ];
+        for steps in [offsets, tokens, large] {
+            assert!(!proves_redis_cursors(&steps, 100_000), "{steps:?}");
         }
     }
 

@@ -7,7 +7,7 @@
 //! | `failure` | why it failed, else null |
 //! | `seconds` | how long it took |
 //! | `keys_seen` | key names that were seen, duplicates of SCAN included |
-//! | `dataset_bytes`, `explained_share` | `used_memory_dataset`, and the part of it that the total is; or null |
+//! | `used_bytes`, `explained_share` | `used_memory` without `used_memory_startup`, and the part of it that the total is; or null |
 //! | `refused` | the questions that the server refuses: `scan`, `memory`, `ttl`, `type` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; the one with the most memory first |
@@ -52,7 +52,7 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "failure": failure,
         "seconds": report.duration.as_secs_f64(),
         "keys_seen": report.keys_seen,
-        "dataset_bytes": report.dataset_bytes.map(number),
+        "used_bytes": report.used_bytes.map(number),
         "explained_share": report.explained_share(),
         "refused": report.refused.iter().map(|probe| probe.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),

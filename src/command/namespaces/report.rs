@@ -64,7 +64,7 @@ pub struct Report {
     /// The databases that were to be walked.
     pub databases: Vec<Seen>,
     /// Memory of keys and values, as the server says; none where not all databases were walked.
-    pub dataset_bytes: Option<f64>,
+    pub used_bytes: Option<f64>,
     /// The questions that the server refuses.
     pub refused: Vec<Probe>,
     /// The namespaces, the one with the most memory first.
@@ -114,7 +114,7 @@ pub fn build(target: &Target, record: &Record, walked: Walked, is_declared: bool
                 coverage,
             })
             .collect(),
-        dataset_bytes: record.dataset_bytes().filter(|_| wanted.is_none()),
+        used_bytes: record.used_bytes().filter(|_| wanted.is_none()),
         refused: record.refused().collect(),
         rows: rows(record.findings(), is_declared),
     }
@@ -173,12 +173,12 @@ impl Report {
         }
     }
 
-    /// The share of the server's data set that the rows make up.
+    /// The share of the memory of the server's data that the rows make up.
     #[must_use]
     pub fn explained_share(&self) -> Option<f64> {
         let (bytes, _) = self.total().memory?;
-        let dataset = self.dataset_bytes.filter(|dataset| *dataset > 0.0)?;
-        Some(bytes / dataset)
+        let used = self.used_bytes.filter(|used| *used > 0.0)?;
+        Some((bytes / used).min(1.0))
     }
 }
 
@@ -277,6 +277,7 @@ pub(super) mod tests {
                 max_broken: Some(1),
                 largest_key_bytes: (keys > 0).then_some(2_048),
                 folded: 0,
+                may_hide_memory: false,
             },
         }
     }
@@ -294,7 +295,7 @@ pub(super) mod tests {
                 keys: 3_000,
                 coverage: 1.0,
             }],
-            dataset_bytes: None,
+            used_bytes: None,
             refused: Vec::new(),
             rows,
         }

@@ -197,7 +197,7 @@ fn notes(report: &Report) -> Vec<String> {
     if let Some(share) = report.explained_share() {
         let share = human::share(share);
         notes.push(format!(
-            "The memory is {share} of used_memory_dataset of the server."
+            "The memory is {share} of what the server uses for its data."
         ));
     }
     for seen in &report.databases {
@@ -242,7 +242,7 @@ mod tests {
         ];
         rows[0].ttl.required = true;
         let mut report = report(rows);
-        report.dataset_bytes = Some(7_315_456.0);
+        report.used_bytes = Some(7_315_456.0);
         let expected = "\
 cache (redis://127.0.0.1:6379), redis 7.0 standalone
 looked at 3,000 keys in 1.5 s
@@ -254,7 +254,7 @@ total      3,000  100.0 %    3.5 MiB  1.2 KiB   1,500                         1,
 
 TTLs are what is left of them. P50 is interpolated between the edges of a histogram \
 (1s 10s 1m 5m 15m 1h 6h 1d 7d 30d); MAX is the longest that was seen.
-The memory is 50.0 % of used_memory_dataset of the server.
+The memory is 50.0 % of what the server uses for its data.
 ";
         assert_eq!(text(&report), expected);
     }

@@ -355,12 +355,55 @@ fn a_single_size_is_as_uncertain_as_itself() {
 fn the_explained_share_is_of_all_namespaces() {
     let window = pass(&[(0, 10, sized(30)), (1, 10, sized(20))]);
     let estimates = of(&window, 20);
-    assert_eq!(explained_share(&estimates, 1_000), Some(0.5));
-    assert_eq!(explained_share(&estimates, 0), None);
+    assert_eq!(explained_share(&estimates, 1_000.0), Some(0.5));
+    assert_eq!(explained_share(&estimates, 0.0), None);
     assert_eq!(
-        explained_share(&of(&part(&[(0, 1, NOTHING)]), 9), 1_000),
+        explained_share(&of(&part(&[(0, 1, NOTHING)]), 9), 1_000.0),
         None
     );
+}
+
+fn widened(seen: &[(u32, u64, Details)], keys: u64, used: f64) -> Vec<NamespaceEstimate> {
+    let mut found = of(&part(seen), keys);
+    let unexplained = unexplained(found.iter(), used);
+    for found in &mut found {
+        widen(found, unexplained);
+    }
+    found
+}
+
+#[test]
+fn a_giant_that_was_not_seen_is_bounded_by_what_the_server_uses() {
+    let seen = [(0, 10_000, sized(100)), (1, 10_000, sized(100))];
+    let giant = 200e6;
+    for found in widened(&seen, 100_000, 10e6 + giant) {
+        let memory = found.memory.expect("it was asked");
+        assert!(memory.value < 6e6 && memory.upper >= memory.value + giant);
+        assert!(memory.error >= giant, "{memory:?}");
+    }
+    for found in widened(&seen, 100_000, 14e6) {
+        let memory = found.memory.expect("it was asked");
+        assert!(memory.error < 1e6, "{memory:?}");
+    }
+}
+
+#[test]
+fn strings_that_were_all_measured_hide_nothing() {
+    let string = Details {
+        data_type: Some(DataType::String),
+        ..sized(100)
+    };
+    let hash = Details {
+        data_type: Some(DataType::Hash),
+        ..sized(240_000)
+    };
+    let mut found = of(&pass(&[(0, 1_000, string), (1, 10, hash)]), 1_010);
+    let unexplained = unexplained(found.iter(), 30e6);
+    for found in &mut found {
+        widen(found, unexplained);
+    }
+    let error = |place: usize| found[place].memory.expect("it was asked").error;
+    assert!(close(error(0), 0.0) && error(1) > 20e6);
 }
 
 fn any_details() -> impl Strategy<Value = Details> {
@@ -436,6 +479,7 @@ fn is_sound(estimate: Estimate, most: f64) -> bool {
 #[test]
 fn where_every_key_has_a_ttl_no_policy_that_requires_one_is_broken() {
     let unasked = NamespaceEstimate {
+        may_hide_memory: false,
         group: Group(1),
         keys: Estimate::default(),
         memory: None,
@@ -484,8 +528,8 @@ proptest! {
                 prop_assert!(histogram.sum.is_finite());
             }
         }
-        if let Some(share) = explained_share(&found, 1) {
-            prop_assert!(share.is_finite());
+        if let Some(share) = explained_share(&found, 1.0) {
+            prop_assert!((0.0..=1.0).contains(&share));
         }
     }
 

@@ -92,7 +92,8 @@ impl Walker<'_> {
             let is_last = later.is_empty() && shape.scans_ahead;
             let next = next.filter(|_| is_last);
             let scan = next.map(|cursor| (cursor, count));
-            let (found, step) = self.prober.details(now, scan).await?;
+            let (mut found, step) = self.prober.details(now, scan).await?;
+            microseconds += self.measure_closely(now, &mut found).await?;
             let ahead = next.zip(step);
             self.ahead = ahead.map(|(cursor, step)| Ahead { cursor, step });
             for (wanted, found) in now.iter().zip(&found) {
@@ -106,7 +107,7 @@ impl Walker<'_> {
 
     /// Which details of a key are asked: of a uniform share of all keys. Lookups are chosen apart
     /// where they are limited.
-    fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
+    pub(super) fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
         let shares = self.pace.shares(self.shares, self.pass.keys);
         let expiry = !self.allowance.is_limited() && fastrand::f64() < shares.expiry;
         Wanted {
@@ -139,7 +140,7 @@ impl Walker<'_> {
         }
     }
 
-    async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {
+    pub(super) async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {
         let count = self.record.costs().count(self.sweep.count);
         let step = self.prober.scan(cursor, count).await?;
         Ok(self.note_scan(step))
@@ -150,12 +151,12 @@ impl Walker<'_> {
         (next, keys)
     }
 
-    fn cost_of_scan(&self, keys: usize) -> f64 {
+    pub(super) fn cost_of_scan(&self, keys: usize) -> f64 {
         let costs = self.record.costs();
         costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
     }
 
-    fn cost(&mut self, wanted: &Wanted<'_>) -> f64 {
+    pub(super) fn cost(&mut self, wanted: &Wanted<'_>) -> f64 {
         let mut microseconds = 0.0;
         for probe in wanted.probes().filter(|probe| self.prober.asks(*probe)) {
             microseconds += self.record.costs().of(probe);

@@ -10,8 +10,10 @@ mod load;
 mod news;
 mod prober;
 pub mod record;
+mod slots;
 mod vitals;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +25,9 @@ use super::history::Replaced;
 use super::lookups::Allowance;
 use super::pace::{DetailShares, Forecast, Pace, detail_shares};
 use super::traffic::Traffic;
-use super::walk::{Segment, has_segments, has_table_per_slot, segments};
+use super::walk::{
+    PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
+};
 use crate::collector::Server;
 use crate::config::{Namespace, Password, Share, Sweep, Target};
 use crate::connection::OnReconnect;
@@ -59,6 +63,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How often the server is asked at least whether its data are still the same.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// What MEMORY USAGE costs when it measures many elements, in microseconds.
+const MANY_ELEMENTS_MICROSECONDS: f64 = 200.0;
 
 /// How often a sweep that is done once starts again because the data were replaced meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
@@ -271,6 +278,10 @@ struct Walker<'a> {
     /// When the server was last asked how it is.
     checked: Instant,
     slowdowns: Slowdowns,
+    /// When slots of a cluster node were last drawn.
+    glimpsed: Option<Instant>,
+    /// The keys of each slot of a cluster node, when they were last counted.
+    slot_sizes: BTreeMap<u16, u64>,
     started: Instant,
 }
 
@@ -282,10 +293,7 @@ impl<'a> Walker<'a> {
         record: &'a mut Record,
         listener: &'a mut Listener<'_>,
     ) -> Result<Self, Failure> {
-        record.note_order(
-            has_segments(prober.server()),
-            !has_table_per_slot(prober.server()),
-        );
+        record.note_connection();
         let mut pace = Pace::new(&target.sweep);
         pace.resume(record.keys_visited());
         let mut walker = Self {
@@ -308,6 +316,8 @@ impl<'a> Walker<'a> {
             published: None,
             checked: Instant::now(),
             slowdowns: Slowdowns::default(),
+            glimpsed: None,
+            slot_sizes: BTreeMap::new(),
             started: Instant::now(),
         };
         walker.look().await?;
@@ -377,16 +387,26 @@ impl<'a> Walker<'a> {
     async fn database(&mut self, database: u32, keys: u64) -> Result<bool, Failure> {
         let generation = self.record.generation();
         self.prober.select(database).await?;
+        self.prove_cursors(keys).await?;
         let order = if self.record.walks_in_random_order() {
             segments(keys, |below| fastrand::usize(..below))
         } else {
             vec![Segment::WHOLE]
         };
         self.record.start_database(database, order.len());
+        self.glimpse_if_due().await?;
         for segment in order {
             self.record.open(database, segment, now());
-            if !self.segment(database, segment, generation).await? {
-                return Ok(false);
+            match self.segment(database, segment, generation).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                // A server that knows its own cursors only: walk again, in its order.
+                Err(failure) if failure.reason == Reason::Other && segment.start() != 0 => {
+                    warn!(name = self.name, %failure, "the server refused a cursor; from now on the walk goes in its order");
+                    self.record.note_refused_cursor();
+                    return Ok(false);
+                }
+                Err(failure) => return Err(failure),
             }
             self.record.close(database, now());
         }
@@ -438,6 +458,7 @@ impl<'a> Walker<'a> {
 
     /// Looks at the server, waits for it where that is wanted, and publishes what is known.
     async fn publish(&mut self) -> Result<(), Failure> {
+        self.glimpse_if_due().await?;
         self.look().await?;
         self.inspect().await?;
         self.record.note_success(self.prober.refused());
@@ -485,6 +506,51 @@ impl<'a> Walker<'a> {
 }
 
 impl Walker<'_> {
+    /// Takes the first steps of a walk to see whether the cursors are those of Redis, unless that is
+    /// known. Where every slot has a table of its own they say nothing.
+    async fn prove_cursors(&mut self, keys: u64) -> Result<(), Failure> {
+        let server = *self.prober.server();
+        if self.record.knows_cursors() || has_table_per_slot(&server) {
+            return Ok(());
+        }
+        let mut steps = Vec::new();
+        let mut cursor = 0;
+        while steps.len() < PROOF_STEPS {
+            let (next, found) = self.scan(cursor).await?;
+            let microseconds = self.cost_of_scan(found.len());
+            self.record.note_batch(0, microseconds);
+            if next == 0 {
+                return Ok(());
+            }
+            steps.push((next, found.len()));
+            cursor = next;
+        }
+        if proves_redis_cursors(&steps, keys) {
+            self.record.note_cursors(has_segments(&server));
+        }
+        Ok(())
+    }
+
+    /// Measures the largest aggregate of some keys by more of its elements, if the last pass left much
+    /// memory unexplained. Returns what that cost.
+    async fn measure_closely(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        found: &mut [Found],
+    ) -> Result<f64, Failure> {
+        if !self.record.misses_memory() {
+            return Ok(0.0);
+        }
+        let pairs = wanted.iter().zip(found);
+        let aggregates = pairs.filter(|(_, found)| found.may_be_large_aggregate());
+        let Some((wanted, found)) = aggregates.max_by_key(|(_, found)| found.details.memory) else {
+            return Ok(0.0);
+        };
+        let bytes = self.prober.memory_of_many_elements(wanted.key).await?;
+        found.details.memory = bytes.or(found.details.memory);
+        Ok(MANY_ELEMENTS_MICROSECONDS)
+    }
+
     /// Publishes at once that nothing is known any more, and the next estimate as soon as after a
     /// start.
     fn start_over(&mut self, replaced: Replaced) {
@@ -496,6 +562,9 @@ impl Walker<'_> {
         (self.listener)(Event::Estimate(self.record));
         let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
         self.published = Instant::now().checked_sub(wait);
+        self.glimpsed = None;
+        self.slot_sizes.clear();
+        self.ahead = None;
     }
 }
 

@@ -24,6 +24,13 @@ const CLIENT_NAME: &str = "redis-namespace-exporter-sweep";
 /// What a SCAN returns: the next cursor, and the keys that it passed.
 pub type Step = (u64, Vec<Vec<u8>>);
 
+/// How many elements of a large aggregate are measured: the most that takes a server about as long
+/// as one SCAN. By default MEMORY USAGE measures five.
+const ELEMENTS: &[u8] = b"4000";
+
+/// An aggregate is large from this many bytes on, in bytes.
+const LARGE_AGGREGATE: u64 = 16_384;
+
 /// The most keys that are asked about in one pipeline: more would make other clients wait.
 pub const KEYS_PER_PIPELINE: usize = 100;
 
@@ -354,6 +361,19 @@ impl Prober {
         Ok((found, step))
     }
 
+    /// Asks for the memory of a key by many of its elements; none if it is gone.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn memory_of_many_elements(&mut self, key: &[u8]) -> Result<Option<u64>, Failure> {
+        let words: [&[u8]; 5] = [b"MEMORY", b"USAGE", key, b"SAMPLES", ELEMENTS];
+        let replies = self.ask(&[words]).await?;
+        self.take_round_trip();
+        let bytes = replies.first().and_then(Reply::integer);
+        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
+    }
+
     /// The questions that were not asked before, each about one key: one that is plain text, if
     /// there is any. A server that does not know a command repeats the key in its error, and bytes
     /// that are no text would break the connection.
@@ -523,6 +543,15 @@ impl Found {
             }
             _ => {}
         }
+    }
+
+    /// Whether this may be an aggregate with many elements, of which only a few were measured.
+    pub(super) fn may_be_large_aggregate(&self) -> bool {
+        let is_large = self
+            .details
+            .memory
+            .is_some_and(|bytes| bytes >= LARGE_AGGREGATE);
+        is_large && self.details.data_type != Some(DataType::String)
     }
 
     const fn miss(&mut self) {

@@ -13,14 +13,17 @@ use crate::failure::Reason;
 use crate::metric::Snapshot;
 use crate::namespace::Group;
 use crate::namespace::cost::{Asked, Costs, Probe, Spent};
-use crate::namespace::estimate::{Database, NamespaceEstimate, estimate};
+use crate::namespace::estimate::{
+    Database, NamespaceEstimate, estimate, explained_share, from_slots, unexplained, widen,
+};
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::namespace::history::{Changes, Identity, Replaced};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
 use crate::namespace::pace::Pace;
+use crate::namespace::slots::{Glimpse, Glimpses};
 use crate::namespace::walk::Segment;
-use crate::namespace::window::{Window, Windows};
+use crate::namespace::window::{Tallies, Window, Windows};
 use crate::reply::Refusal;
 
 /// A walk in random order must have seen this share of the keys that a database had all the time,
@@ -61,13 +64,19 @@ pub struct Record {
     policies: BTreeMap<Group, (TtlPolicy, Option<u64>)>,
     max_groups: usize,
     windows: Windows,
+    /// Slots that were drawn of a cluster node, whose databases but the first are not drawn from.
+    glimpses: Glimpses,
     /// How many segments the database has that is being walked.
     segments: u32,
     /// Keys by database, as last asked.
     keys: BTreeMap<u32, u64>,
     /// How many of them have a TTL.
     expires: BTreeMap<u32, u64>,
-    dataset_bytes: Option<f64>,
+    /// Memory of the data with all overhead, and what of it is certainly no data.
+    used_bytes: Option<f64>,
+    buffer_bytes: f64,
+    /// Bytes that the last pass left unexplained.
+    unexplained_bytes: f64,
     /// What identified the data of the server, and when that was read.
     identity: Option<(Identity, f64)>,
     /// How often the data were replaced.
@@ -108,10 +117,13 @@ impl Record {
             policies,
             max_groups,
             windows: Windows::default(),
+            glimpses: Glimpses::default(),
             segments: 1,
             keys: BTreeMap::new(),
             expires: BTreeMap::new(),
-            dataset_bytes: None,
+            used_bytes: None,
+            buffer_bytes: 0.0,
+            unexplained_bytes: 0.0,
             identity: None,
             generation: 0,
             changes: Changes::default(),
@@ -119,7 +131,7 @@ impl Record {
             spent: None,
             asked: Asked::default(),
             can_walk_in_random_order: false,
-            is_uniform: true,
+            is_uniform: false,
             doubts: 0,
             progress: Progress {
                 min_pass_interval: sweep.min_pass_interval.as_secs_f64(),
@@ -150,13 +162,37 @@ impl Record {
         self.walks_the_target = false;
     }
 
-    /// Notes in which order a server can be walked, and whether a stretch of the walk is a uniform
-    /// sample of its keys.
-    pub fn note_order(&mut self, can_walk_in_random_order: bool, is_uniform: bool) {
-        self.can_walk_in_random_order = can_walk_in_random_order;
-        self.is_uniform = is_uniform;
+    /// Notes that a connection begins: its cursors are not known yet, so that the walk goes in the
+    /// order of the server, and a stretch of it is no sample.
+    pub fn note_connection(&mut self) {
+        self.can_walk_in_random_order = false;
+        self.is_uniform = false;
         self.spent = None;
         self.asked = Asked::default();
+    }
+
+    /// Notes that the server has Redis's cursors, and walks one table with them: a stretch of the
+    /// walk is a uniform sample. Whether it takes cursors of our own is another question.
+    pub fn note_cursors(&mut self, takes_own_cursors: bool) {
+        self.is_uniform = true;
+        self.can_walk_in_random_order = takes_own_cursors;
+    }
+
+    /// Whether the server is known to have Redis's cursors.
+    #[must_use]
+    pub const fn knows_cursors(&self) -> bool {
+        self.is_uniform
+    }
+
+    /// Notes that the server has refused a cursor that it did not give: from now on the walk goes
+    /// in its order.
+    pub fn note_refused_cursor(&mut self) {
+        self.can_walk_in_random_order = false;
+    }
+
+    /// Whether a part of a walk is a uniform sample: not after passes that missed keys.
+    const fn is_sample(&self) -> bool {
+        self.is_uniform && self.doubts < DOUBTS_MAX
     }
 
     /// Whether segments are walked in random order: the server counts cursors as Redis does, and
@@ -174,6 +210,7 @@ impl Record {
 
     /// Begins a pass over all databases.
     pub fn start_pass(&mut self) {
+        self.unexplained_bytes = self.unexplained(&self.estimates_as_found(&self.shown()));
         self.ledger.start_pass();
     }
 
@@ -252,6 +289,32 @@ impl Record {
         policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
     }
 
+    /// Takes in a key of a slot that was drawn: it counts for the draw only, as the walk will come to
+    /// it as well.
+    pub fn glimpse(&mut self, key: &[u8], found: &Found, draw: &mut Tallies) {
+        let group = self.matcher.classify(0, key);
+        let (policy, _) = self.policies.get(&group).copied().unwrap_or_default();
+        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        let tally = draw.entry(group).or_default();
+        if found.is_gone {
+            tally.see_vanished();
+        } else {
+            tally.see(found.details, policy);
+        }
+    }
+
+    /// Takes in the slots that were drawn.
+    pub fn note_glimpse(&mut self, glimpse: Glimpse) {
+        self.glimpses.push(glimpse);
+    }
+
+    /// Whether a pass over a database is complete.
+    #[must_use]
+    pub fn is_whole(&self, database: u32) -> bool {
+        let mut windows = self.windows.iter();
+        windows.any(|(known, window)| known == database && window.is_whole())
+    }
+
     fn note_lookups(&mut self, hits: u64, misses: u64) {
         if self.walks_the_target {
             self.progress.induced_hits += hits;
@@ -296,7 +359,8 @@ impl Record {
         }
         self.keys.clone_from(&vitals.keys);
         self.expires.clone_from(&vitals.expires);
-        self.dataset_bytes = vitals.dataset_bytes;
+        self.used_bytes = vitals.used_bytes;
+        self.buffer_bytes = vitals.buffer_bytes;
         let changes = self.changes.since(&vitals.changes);
         self.changes = vitals.changes;
         self.windows.observe(now, &self.keys, changes);
@@ -318,6 +382,7 @@ impl Record {
     /// Forgets what was seen of keys that are no more.
     fn forget(&mut self) {
         self.windows.forget();
+        self.glimpses.clear();
         self.ledger.forget();
         self.generation += 1;
     }
@@ -413,11 +478,10 @@ impl Record {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let shown = self.shown();
-        let databases = self.windows.iter().flat_map(|(database, window)| {
-            let estimates = self.estimates(database, window, &shown);
-            estimates
-                .into_iter()
-                .map(move |estimate| (database, estimate))
+        let databases = self.estimates(&shown).into_iter();
+        let databases = databases.flat_map(|(database, estimates)| {
+            let estimates = estimates.into_iter();
+            estimates.map(move |estimate| (database, estimate))
         });
         databases
             .map(|(database, estimate)| {
@@ -450,10 +514,10 @@ impl Record {
         .collect()
     }
 
-    /// Memory of the keys and values of all databases in bytes, where the server says so.
+    /// Memory of the data of all databases with all overhead in bytes, if the server reports it.
     #[must_use]
-    pub const fn dataset_bytes(&self) -> Option<f64> {
-        self.dataset_bytes
+    pub const fn used_bytes(&self) -> Option<f64> {
+        self.used_bytes
     }
 
     /// The questions that the server refuses.
@@ -464,12 +528,61 @@ impl Record {
             .map(|(probe, _)| probe)
     }
 
-    fn estimates(&self, database: u32, window: &Window, shown: &[Group]) -> Vec<NamespaceEstimate> {
+    /// The estimates of each database, widened by the memory that none explains.
+    fn estimates(&self, shown: &[Group]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
+        let mut databases = self.estimates_as_found(shown);
+        let unexplained = self.unexplained(&databases);
+        for (_, estimates) in &mut databases {
+            for estimate in estimates {
+                widen(estimate, unexplained);
+            }
+        }
+        databases
+    }
+
+    fn estimates_as_found(&self, shown: &[Group]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
+        let databases = self.windows.iter();
+        databases
+            .map(|(database, window)| (database, self.estimates_of(database, window, shown)))
+            .collect()
+    }
+
+    /// The bytes that no namespace explains; 0 if only some databases are swept, as the others
+    /// explain the rest.
+    fn unexplained(&self, databases: &[(u32, Vec<NamespaceEstimate>)]) -> f64 {
+        let is_swept = |database: &u32| databases.iter().any(|(swept, _)| swept == database);
+        let Some(used) = self.used_bytes else {
+            return 0.0;
+        };
+        if !self.keys.keys().all(is_swept) {
+            return 0.0;
+        }
+        let all = databases.iter().flat_map(|(_, estimates)| estimates);
+        unexplained(all, used - self.buffer_bytes)
+    }
+
+    /// Whether large aggregates should be measured by more of their elements.
+    #[must_use]
+    pub const fn misses_memory(&self) -> bool {
+        self.unexplained_bytes > 0.0
+    }
+
+    fn estimates_of(
+        &self,
+        database: u32,
+        window: &Window,
+        shown: &[Group],
+    ) -> Vec<NamespaceEstimate> {
         let about = Database {
             keys: self.keys.get(&database).copied().unwrap_or(0),
-            walk_is_uniform: self.is_uniform,
+            walk_is_uniform: self.is_sample(),
         };
-        estimate(window, about, shown)
+        let found = if database == 0 && !about.walk_is_uniform && !window.is_whole() {
+            from_slots(&self.glimpses, about.keys, shown)
+        } else {
+            estimate(window, about, shown)
+        };
+        found
             .into_iter()
             .map(|estimate| {
                 let expires = self.expires.get(&database).copied();
@@ -485,16 +598,12 @@ impl Record {
         let mut snapshot = Snapshot::default();
         let shown = self.shown();
         let mut databases = Vec::new();
-        let mut memory: Option<f64> = None;
+        let estimates = self.estimates(&shown);
+        for (database, estimates) in &estimates {
+            self.push(*database, estimates, &mut snapshot);
+        }
         for (database, window) in self.windows.iter() {
             let keys = self.keys.get(&database).copied().unwrap_or(0);
-            let estimates = self.estimates(database, window, &shown);
-            let sizes = estimates.iter().filter_map(|estimate| estimate.memory);
-            let sum: Option<f64> = sizes
-                .map(|memory| memory.value)
-                .reduce(|sum, next| sum + next);
-            memory = sum.map_or(memory, |sum| Some(memory.unwrap_or(0.0) + sum));
-            self.push(database, &estimates, &mut snapshot);
             databases.push(DatabaseProgress {
                 database,
                 coverage: window.coverage(keys),
@@ -503,12 +612,15 @@ impl Record {
         }
         let progress = Progress {
             random_order: self.walks_in_random_order(),
-            memory_share: share(memory, self.dataset_bytes),
+            memory_share: self.used_bytes.and_then(|used| {
+                let all = estimates.iter().flat_map(|(_, estimates)| estimates);
+                explained_share(all, used)
+            }),
             ..self.progress
         };
         let memory_is_refused = self.refused().any(|probe| probe == Probe::Memory);
         self.ledger
-            .push(self.is_uniform, memory_is_refused, &mut snapshot);
+            .push(self.is_sample(), memory_is_refused, &mut snapshot);
         families::push_progress(&progress, &databases, &mut snapshot);
         snapshot.finish()
     }
@@ -542,11 +654,6 @@ impl Record {
             *refuses |= is_scan && reason == Reason::Denied;
         }
     }
-}
-
-fn share(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
-    let (part, whole) = (part?, whole?);
-    (whole > 0.0).then(|| part / whole)
 }
 
 #[expect(

@@ -36,8 +36,10 @@ pub struct Vitals {
     pub is_loading: bool,
     /// Whether a child is writing them to disk.
     pub is_saving: bool,
-    /// `used_memory_dataset`, where it reports it.
-    pub dataset_bytes: Option<f64>,
+    /// Memory of its data with all overhead: `used_memory` without that of an empty server.
+    pub used_bytes: Option<f64>,
+    /// What of it is certainly no data: buffers of clients, replicas and the AOF.
+    pub buffer_bytes: f64,
     /// What it has spent on the commands of a sweep.
     pub spent: Spent,
     /// What it has processed for all clients.
@@ -62,13 +64,28 @@ impl Vitals {
             expires: expires.collect(),
             is_loading: is_on("loading") || is_on("async_loading"),
             is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
-            dataset_bytes: info.number("used_memory_dataset"),
+            used_bytes: used_bytes(info),
+            buffer_bytes: BUFFERS.iter().filter_map(|name| info.number(name)).sum(),
             spent: Spent::read(info),
             traffic: Reading::read(info),
             identity: Identity::read(info),
             changes: Changes::read(info),
         }
     }
+}
+
+/// Fields of INFO memory that hold no keys.
+const BUFFERS: [&str; 5] = [
+    "mem_clients_normal",
+    "mem_clients_slaves",
+    "mem_cluster_links",
+    "mem_aof_buffer",
+    "mem_replication_backlog",
+];
+
+fn used_bytes(info: &Info<'_>) -> Option<f64> {
+    let used = info.number("used_memory")? - info.number("used_memory_startup")?;
+    (used > 0.0).then_some(used)
 }
 
 /// How INFO is asked for over a connection.
@@ -179,7 +196,7 @@ mod tests {
     fn vitals_are_read_from_the_sections() {
         let info = Info::parse(
             "# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n\
-             # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory_dataset:99\r\n",
+             # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory:150\r\nused_memory_startup:51\r\nmem_aof_buffer:7\r\n",
         );
         let vitals = Vitals::read(&info);
         assert_eq!(
@@ -187,7 +204,8 @@ mod tests {
             [(0, 10), (3, 2)]
         );
         assert_eq!((vitals.is_loading, vitals.is_saving), (false, true));
-        assert_eq!(vitals.dataset_bytes, Some(99.0));
+        assert_eq!(vitals.used_bytes, Some(99.0));
+        assert_eq!(vitals.buffer_bytes.to_string(), "7");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod cutter;
 pub mod exporter;
+pub mod fake;
 pub mod hostile;
 pub mod http;
 pub mod keys;

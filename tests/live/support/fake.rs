@@ -1,0 +1,84 @@
+//! A server that speaks the protocol and answers as a test says: for relatives of Redis that cannot
+//! be had.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the server replies to the words of a command, as it goes over the wire.
+pub type Answer = dyn Fn(&[String]) -> String + Send + Sync;
+
+/// A server of one test; it ends with it.
+pub struct FakeServer {
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    done: Arc<AtomicBool>,
+}
+
+impl FakeServer {
+    /// Starts a server.
+    pub fn start(answer: impl Fn(&[String]) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let done = Arc::new(AtomicBool::new(false));
+        let (ends, answer) = (Arc::clone(&done), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                let answer = Arc::clone(&answer);
+                std::thread::spawn(move || serve(stream, &*answer));
+            }
+        });
+        Self { port, done }
+    }
+}
+
+impl Drop for FakeServer {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
+    }
+}
+
+/// A reply of this text.
+pub fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+/// A reply to SCAN.
+pub fn scanned(cursor: &str, keys: &[String]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| bulk(key)).collect();
+    format!("*2\r\n{}*{}\r\n{}", bulk(cursor), keys.len(), keys.concat())
+}
+
+fn serve(stream: TcpStream, answer: &Answer) {
+    let mut writer = stream.try_clone().unwrap();
+    let mut reader = BufReader::new(stream);
+    while let Some(words) = command(&mut reader) {
+        if writer.write_all(answer(&words).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn command(reader: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+    let count = number(reader, '*')?;
+    (0..count)
+        .map(|_| {
+            let length = number(reader, '$')?;
+            let mut bytes = vec![0; length + 2];
+            reader.read_exact(&mut bytes).ok()?;
+            bytes.truncate(length);
+            String::from_utf8(bytes).ok()
+        })
+        .collect()
+}
+
+fn number(reader: &mut BufReader<TcpStream>, sign: char) -> Option<usize> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    line.strip_prefix(sign)?.trim().parse().ok()
+}

@@ -1,0 +1,64 @@
+//! Memory that a sample of keys, or of elements, cannot see.
+
+use std::time::Duration;
+
+use crate::support::keys;
+use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
+use crate::support::{Page, RedisServer};
+
+const MEGABYTE: f64 = 1e6;
+
+fn memory(page: &Page, namespace: &str) -> (f64, f64) {
+    let memory = of(page, "memory_bytes", namespace);
+    (memory, of(page, "memory_error_bytes", namespace))
+}
+
+#[test]
+fn a_giant_that_was_not_seen_yet_is_inside_the_interval() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 100_000, "call('SET', 'session:' .. i, i)");
+    let giant = "call('SET', 'session:giant', string.rep('x', 60000000))";
+    keys::run(&server, 0, giant);
+    let slow = "cpu_share: 1%, first_keys: 0, min_pass_interval: 1s";
+    let exporter = sweep::launch(&server, slow, NAMESPACES).start();
+    let page = exporter.until("an estimate", |page| {
+        page.0.contains("redis_key_namespace_memory_bytes{")
+    });
+    assert_eq!(passes(&page), 0.0, "the pass is too short for this test");
+    let (bytes, error) = memory(&page, "session");
+    let truth = keys::count(&server, 0, "session:*").1;
+    println!("{bytes} ± {error}, {truth} is true");
+    assert!((bytes - truth).abs() <= error, "{bytes} ± {error}: {truth}");
+}
+
+#[test]
+fn a_hash_with_one_huge_field_is_measured_by_more_elements() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 10_000, "call('SET', 'session:' .. i, i)");
+    let hash = "for i = 1, 3000 do call('HSET', 'websocket:1', 'f' .. i, string.rep('x', 60)) end \
+        call('HSET', 'websocket:1', 'huge', string.rep('y', 20000000))";
+    keys::run(&server, 0, hash);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let holds = |page: &Page| {
+        let (bytes, error) = memory(page, "websocket");
+        bytes + error > 20.0 * MEGABYTE
+    };
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert!(holds(&page), "{:?}", memory(&page, "websocket"));
+    exporter.within(Duration::from_secs(40), "the huge field", |page| {
+        passes(page) >= 1.0 && memory(page, "websocket").0 > 20.0 * MEGABYTE
+    });
+}
+
+#[test]
+fn the_share_of_many_small_keys_is_a_share() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 100_000, "call('SET', 'session:' .. i, i)");
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    let share = page.value("redis_key_namespace_memory_share", &[]);
+    assert!((0.3..=1.0).contains(&share), "{share}");
+    // What tables and allocators take is no giant.
+    let (bytes, error) = memory(&page, "session");
+    assert!(error < 0.05 * bytes, "{bytes} ± {error}");
+}
