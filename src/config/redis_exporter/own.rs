@@ -79,6 +79,5 @@ pub static OWN_OPTIONS: &[PeerOption] = &[
     row(&["web.reload"], "web.reload", "REDIS_EXPORTER_WEB_RELOAD", Switch, "true", "Whether a POST to `/-/reload` loads the configuration again"),
     row(&["clients.max"], "clients.max", "REDIS_EXPORTER_CLIENTS_MAX", Text, "500", "Most clients that are shown one by one"),
     row(&["slots.top"], "slots.top", "REDIS_EXPORTER_SLOTS_TOP", Text, "10", "How many slots of a cluster node are shown"),
-    row(&["web.reload"], "web.reload", "REDIS_EXPORTER_WEB_RELOAD", Switch, "true", "Whether POST /-/reload is allowed"),
     row(&["web.basic_auth.password_file"], "basic-auth-password-file", "REDIS_EXPORTER_BASIC_AUTH_PASSWORD_FILE", Text, "", "File that holds the password of --basic-auth-username"),
 ];
