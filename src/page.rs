@@ -111,8 +111,10 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) {
     // Taken before looking, so that what is published meanwhile is written the next time.
     let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
     let seen: Vec<Option<Seen>> = slots.iter().map(Seen::of).collect();
+    let mut news = Vec::new();
     for (seen, is_stale) in seen.iter().zip(stale) {
         if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
+            news.push(Arc::clone(&seen.slot));
             let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
             let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
             let names = names.clone();
@@ -125,8 +127,18 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) {
         }
     }
     let seen: Arc<[Seen]> = seen.into_iter().flatten().collect();
+    let shown = seen
+        .iter()
+        .map(|seen| (Arc::clone(&seen.slot), seen.poll.polled_at))
+        .collect();
     let telemetry = telemetry.clone();
-    board.set_page(move |format| page_of_all(&seen, &telemetry, &names, format));
+    board.set_page(
+        move |format| page_of_all(&seen, &telemetry, &names, format),
+        shown,
+    );
+    for slot in &news {
+        slot.note_shown();
+    }
 }
 
 fn page_of_all(seen: &[Seen], telemetry: &Telemetry, names: &Names, format: Format) -> Page {

@@ -2,11 +2,15 @@
 //!
 //! No reader waits for a writer. Nothing here polls, encodes or serves.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
+
+mod scrapes;
+
+pub use scrapes::{Scrape, Scrapes};
 
 use crate::encode::{Format, Page};
 use crate::failure::Reason;
@@ -68,11 +72,16 @@ pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 pub struct Pages {
     text: LatePage,
     openmetrics: LatePage,
+    /// The targets that they show, each with the end of its poll.
+    shown: Vec<(Arc<Slot>, SystemTime)>,
 }
 
 impl Pages {
     /// Pages that `write` writes.
-    fn new(write: impl Fn(Format) -> Page + Clone + Send + 'static) -> Self {
+    fn new(
+        write: impl Fn(Format) -> Page + Clone + Send + 'static,
+        shown: Vec<(Arc<Slot>, SystemTime)>,
+    ) -> Self {
         let late = |format| {
             let write = write.clone();
             LatePage::new(Box::new(move || write(format)))
@@ -80,6 +89,7 @@ impl Pages {
         Self {
             text: late(Format::Text),
             openmetrics: late(Format::OpenMetrics),
+            shown,
         }
     }
 
@@ -142,6 +152,10 @@ pub struct Slot {
     pulse: watch::Sender<Option<Pulse>>,
     pages: watch::Sender<Option<Arc<Pages>>>,
     read: Read,
+    /// The scrapes that showed this target.
+    scrapes: Scrapes,
+    /// How long it took lately from a poll to a page that shows it, in microseconds.
+    page_lag: AtomicU64,
     /// Whether something was published since the page was written.
     is_stale: AtomicBool,
     changed: Arc<Notify>,
@@ -219,17 +233,47 @@ impl Slot {
         self.namespaces.borrow().clone()
     }
 
-    /// The page of this target alone, without the `target` label; none before the first poll.
+    /// The page of this target alone, without the `target` label; none before the first poll. It is
+    /// recorded as a scrape.
     #[must_use]
     pub fn page(&self, format: Format) -> Option<Page> {
+        let at = Instant::now();
         let pages = self.pages.borrow().clone()?;
+        if let Some(latest) = self.latest() {
+            let poll = latest.polled_at;
+            self.scrapes.record(Scrape { at, poll });
+        }
         Some(self.read.page(&pages, format))
+    }
+
+    /// The scrapes that showed this target.
+    #[must_use]
+    pub const fn scrapes(&self) -> &Scrapes {
+        &self.scrapes
+    }
+
+    /// Records that a page shows what was published last.
+    pub fn note_shown(&self) {
+        let Some(published) = self.published_at() else {
+            return;
+        };
+        let lag = u64::try_from(published.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // One slow page is forgotten slowly: the next may be as slow.
+        let before = self.page_lag.load(Ordering::Relaxed);
+        let lag = lag.max(before - before / 8);
+        self.page_lag.store(lag, Ordering::Relaxed);
+    }
+
+    /// Returns how long it takes from a poll to a page that shows it.
+    #[must_use]
+    pub fn page_lag(&self) -> Duration {
+        Duration::from_micros(self.page_lag.load(Ordering::Relaxed))
     }
 
     /// Replaces the page. It is written at once in the formats in which one was ever read: many
     /// targets are only read on the page of all, and need no second one.
     pub fn set_page(&self, write: impl Fn(Format) -> Page + Clone + Send + 'static) {
-        let pages = Pages::new(write);
+        let pages = Pages::new(write, Vec::new());
         self.read.write_ahead(&pages);
         self.pages.send_replace(Some(Arc::new(pages)));
     }
@@ -280,6 +324,8 @@ impl Board {
             pulse: watch::Sender::new(None),
             pages: watch::Sender::new(None),
             read: Read::default(),
+            scrapes: Scrapes::default(),
+            page_lag: AtomicU64::new(0),
             is_stale: AtomicBool::new(false),
             changed: Arc::clone(&self.changed),
         })
@@ -347,18 +393,27 @@ impl Board {
         self.shown.send_replace(slots);
     }
 
-    /// The page of all targets; empty before the first.
+    /// The page of all targets; empty before the first. It is recorded as a scrape of each.
     #[must_use]
     pub fn page(&self, format: Format) -> Page {
-        let pages = self.pages.borrow().clone();
-        let page = pages.map(|pages| self.read.page(&pages, format));
-        page.unwrap_or_default()
+        let at = Instant::now();
+        let Some(pages) = self.pages.borrow().clone() else {
+            return Page::default();
+        };
+        for (slot, poll) in &pages.shown {
+            slot.scrapes.record(Scrape { at, poll: *poll });
+        }
+        self.read.page(&pages, format)
     }
 
-    /// Replaces the page of all targets. It is written at once in the formats in which one was ever
+    /// Replaces the page of all targets, which shows these. It is written at once in the formats in which one was ever
     /// read, and as text before the first scrape.
-    pub fn set_page(&self, write: impl Fn(Format) -> Page + Clone + Send + 'static) {
-        let pages = Pages::new(write);
+    pub fn set_page(
+        &self,
+        write: impl Fn(Format) -> Page + Clone + Send + 'static,
+        shown: Vec<(Arc<Slot>, SystemTime)>,
+    ) {
+        let pages = Pages::new(write, shown);
         if self.read.is_none() {
             LazyLock::force(pages.of(Format::Text));
         }
@@ -436,7 +491,7 @@ mod tests {
         let long_ago = now.checked_sub(PAGE_MAX * 2);
         board.written_at.send_replace(long_ago.unwrap());
         assert!(board.health(now).unwrap_err().contains("page"));
-        board.set_page(|_| Page::default());
+        board.set_page(|_| Page::default(), Vec::new());
         assert!(board.health(now).is_ok());
     }
 }

@@ -78,6 +78,13 @@ static RECONNECTS: Family<2> = Family::counter(
     Unit::One,
     "Connections to a target that replaced an earlier one without a failed poll, by cause.",
 );
+static REPEATED: Family<1> = Family::counter(
+    "redis_exporter_repeated_scrapes_total",
+    &["target"],
+    SELF,
+    Unit::One,
+    "Scrapes at a steady interval that showed the same poll of the target as the scrape before.",
+);
 static PANICS: Family<1> = Family::counter(
     "redis_exporter_task_panics_total",
     &["target"],
@@ -131,6 +138,13 @@ static RECONNECTS_ALONE: Family<1> = Family::counter(
     SELF,
     Unit::One,
     RECONNECTS.descriptor().help,
+);
+static REPEATED_ALONE: Family<0> = Family::counter(
+    REPEATED.descriptor().name,
+    &[],
+    SELF,
+    Unit::One,
+    REPEATED.descriptor().help,
 );
 static PANICS_ALONE: Family<0> = Family::counter(
     PANICS.descriptor().name,
@@ -194,6 +208,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         SCRAPE_DURATION.descriptor(),
         CONNECTS.descriptor(),
         RECONNECTS.descriptor(),
+        REPEATED.descriptor(),
         PANICS.descriptor(),
         SERVICE_PANICS.descriptor(),
         LOG_LINES_LOST.descriptor(),
@@ -218,6 +233,7 @@ pub struct Telemetry {
     durations: Histogram,
     connects: IntCounterVec,
     reconnects: IntCounterVec,
+    repeated: IntCounterVec,
     panics: IntCounterVec,
     service_panics: IntCounterVec,
     targets: IntGauge,
@@ -257,6 +273,7 @@ impl Telemetry {
             )?,
             connects: IntCounterVec::new(opts(&CONNECTS), CONNECTS.descriptor().labels)?,
             reconnects: IntCounterVec::new(opts(&RECONNECTS), RECONNECTS.descriptor().labels)?,
+            repeated: IntCounterVec::new(opts(&REPEATED), REPEATED.descriptor().labels)?,
             panics: IntCounterVec::new(opts(&PANICS), PANICS.descriptor().labels)?,
             service_panics: IntCounterVec::new(
                 opts(&SERVICE_PANICS),
@@ -284,6 +301,7 @@ impl Telemetry {
         registry.register(Box::new(telemetry.durations.clone()))?;
         registry.register(Box::new(telemetry.connects.clone()))?;
         registry.register(Box::new(telemetry.reconnects.clone()))?;
+        registry.register(Box::new(telemetry.repeated.clone()))?;
         registry.register(Box::new(telemetry.panics.clone()))?;
         registry.register(Box::new(telemetry.service_panics.clone()))?;
         for service in SERVICES {
@@ -308,6 +326,7 @@ impl Telemetry {
         counted.insert(target.to_owned());
         self.polls.with_label_values(&[target]);
         self.connects.with_label_values(&[target]);
+        self.repeated.with_label_values(&[target]);
         self.panics.with_label_values(&[target]);
         for reason in Reason::ALL {
             self.failures.with_label_values(&[target, reason.as_str()]);
@@ -327,6 +346,7 @@ impl Telemetry {
         // An error says that there was nothing to forget.
         let _ = self.polls.remove_label_values(&[target]);
         let _ = self.connects.remove_label_values(&[target]);
+        let _ = self.repeated.remove_label_values(&[target]);
         let _ = self.panics.remove_label_values(&[target]);
         for reason in Reason::ALL {
             let _ = self
@@ -371,6 +391,11 @@ impl Telemetry {
         self.count(target, &self.reconnects, &[target, cause.as_str()]);
     }
 
+    /// Counts a scrape that showed the same poll as the one before.
+    pub fn repeated(&self, target: &str) {
+        self.count(target, &self.repeated, &[target]);
+    }
+
     /// Counts a task that broke off.
     pub fn panicked(&self, target: &str) {
         self.count(target, &self.panics, &[target]);
@@ -399,6 +424,7 @@ impl Telemetry {
             for (family, counter) in [
                 (&POLLS_ALONE, &self.polls),
                 (&CONNECTS_ALONE, &self.connects),
+                (&REPEATED_ALONE, &self.repeated),
                 (&PANICS_ALONE, &self.panics),
             ] {
                 snapshot.push(family, [], counted(counter, &[target]));

@@ -575,7 +575,11 @@ fn read_poll(
         context,
     );
     poll::complete(
-        poll::Written { interval, timeout },
+        poll::Written {
+            interval,
+            timeout,
+            follow_scrapes: file.follow_scrapes,
+        },
         PollTimes::default(),
         context,
     )

@@ -6,7 +6,7 @@ use super::section::{Context, Placed, Reading, Section};
 use super::unit;
 
 /// The keys of a `poll` section.
-pub(crate) const KEYS: &[&str] = &["interval", "timeout"];
+pub(crate) const KEYS: &[&str] = &["interval", "timeout", "follow_scrapes"];
 
 /// How often a target is polled and how long one poll may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct PollTimes {
     pub interval: Duration,
     /// The longest time for all of one poll. Never longer than the interval.
     pub timeout: Duration,
+    /// Whether a poll also comes shortly before each scrape that is expected.
+    pub follow_scrapes: bool,
 }
 
 impl Default for PollTimes {
@@ -22,14 +24,16 @@ impl Default for PollTimes {
         Self {
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(5),
+            follow_scrapes: true,
         }
     }
 }
 
-/// The two times as they are written somewhere.
+/// What is written somewhere.
 pub(crate) struct Written {
     pub(crate) interval: Reading<Duration>,
     pub(crate) timeout: Reading<Duration>,
+    pub(crate) follow_scrapes: Reading<bool>,
 }
 
 /// Reads the `poll` section below a map.
@@ -38,11 +42,13 @@ pub(crate) fn read(parent: &Section<'_>, context: &mut Context<'_>) -> Written {
         return Written {
             interval: Ok(None),
             timeout: Ok(None),
+            follow_scrapes: Ok(None),
         };
     };
     Written {
         interval: section.value("interval", unit::poll_interval, context),
         timeout: section.value("timeout", unit::duration, context),
+        follow_scrapes: section.value("follow_scrapes", unit::switch, context),
     }
 }
 
@@ -53,9 +59,12 @@ pub(crate) fn complete(
     defaults: PollTimes,
     context: &mut Context<'_>,
 ) -> PollTimes {
-    let (Ok(interval), Ok(timeout)) = (written.interval, written.timeout) else {
+    let (Ok(interval), Ok(timeout), Ok(follow)) =
+        (written.interval, written.timeout, written.follow_scrapes)
+    else {
         return defaults;
     };
+    let follow_scrapes = follow.map_or(defaults.follow_scrapes, |placed| placed.value);
     let interval = interval.map_or(defaults.interval, |placed| placed.value);
     let timeout = match timeout {
         None => defaults.timeout.min(interval / 2),
@@ -69,5 +78,9 @@ pub(crate) fn complete(
             interval
         }
     };
-    PollTimes { interval, timeout }
+    PollTimes {
+        interval,
+        timeout,
+        follow_scrapes,
+    }
 }

@@ -103,6 +103,7 @@ fn seconds(interval: u64, timeout: u64) -> PollTimes {
     PollTimes {
         interval: Duration::from_secs(interval),
         timeout: Duration::from_secs(timeout),
+        follow_scrapes: true,
     }
 }
 

@@ -3,9 +3,11 @@
 //! What to ask is decided in `plan`, what a reply means in `collector`; here are the clock, the
 //! connection and the order of things.
 
+mod pace;
 mod plan;
 mod rdb_file;
 mod rest;
+mod schedule;
 mod session;
 
 use std::path::PathBuf;
@@ -36,6 +38,7 @@ use rdb_file::RdbFile;
 pub use plan::Denial;
 pub use session::{Round, Session};
 
+use pace::Pace;
 use rest::Rests;
 
 /// The first retry after a failure comes within this time, the next within twice as much, up to
@@ -87,26 +90,58 @@ pub async fn run(
         footprint: Some(footprint),
         ..Memory::default()
     };
-    let mut next = Instant::now() + start.first;
+    let mut pace = Pace::new(&target, start.first);
     let mut share = start.second;
+    sleep(start.first).await;
     loop {
-        sleep_until(next).await;
         let started = Instant::now();
         let result = poll(&target, &mut memory, &telemetry).await;
         telemetry.polled(&target.name, started.elapsed());
         publish(&target, &slot, &telemetry, &mut memory, started, result);
+        pace.polled(started, Instant::now());
         // A failed poll may have used up its time: the pause before a retry starts at its end.
         let from = if memory.failures_in_a_row > 0 {
             Instant::now()
         } else {
             started
         };
-        next = from + delay(&target, memory.failures_in_a_row).mul_f64(share);
+        let regular = from + delay(&target, memory.failures_in_a_row).mul_f64(share);
         share = 1.0;
-        if let Err((failure, started)) = watch_until(&target, &mut memory, next).await {
-            let failed = Err(failure);
-            publish(&target, &slot, &telemetry, &mut memory, started, failed);
-            next = Instant::now() + delay(&target, memory.failures_in_a_row);
+        wait(&target, &slot, &telemetry, &mut memory, &mut pace, regular).await;
+    }
+}
+
+/// Waits until the next poll is due: at the regular time, or when the scrapes want it. Meanwhile it
+/// checks once whether the server still answers.
+async fn wait(
+    target: &Target,
+    slot: &Slot,
+    telemetry: &Telemetry,
+    memory: &mut Memory,
+    pace: &mut Pace,
+    mut regular: Instant,
+) {
+    let began = Instant::now();
+    let mut is_checked = false;
+    loop {
+        let scrapes = slot.scrapes().latest();
+        pace.count_repeats(&scrapes, target, telemetry);
+        let next = if memory.failures_in_a_row > 0 {
+            regular
+        } else {
+            pace.next(&scrapes, regular, slot.page_lag())
+        };
+        let check = check_at(target, memory, began, next).filter(|_| !is_checked);
+        tokio::select! {
+            () = sleep_until(next) => return,
+            () = sleep_until(check.unwrap_or(next)), if check.is_some() => {
+                is_checked = true;
+                if let Err((failure, started)) = check_session(memory, next).await {
+                    publish(target, slot, telemetry, memory, started, Err(failure));
+                    regular = Instant::now() + delay(target, memory.failures_in_a_row);
+                }
+            }
+            () = slot.scrapes().changed() => {}
         }
     }
 }
@@ -124,31 +159,25 @@ fn delay(target: &Target, failures_in_a_row: u32) -> Duration {
     longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
 }
 
-/// Between two polls, asks once whether the server still answers: late enough that a server which
-/// stopped right after the last poll is known to be down one interval after that poll.
-/// A failure comes with the time when that question was asked.
-async fn watch_until(
-    target: &Target,
-    memory: &mut Memory,
-    next: Instant,
-) -> Result<(), (Failure, Instant)> {
-    let Some(session) = &mut memory.session else {
-        return Ok(());
-    };
-    let timeout = target.poll.timeout;
-    let Some(spare) = next.checked_duration_since(Instant::now() + timeout) else {
-        return Ok(());
-    };
-    // At half the interval or sooner a check would say little that the poll did not.
-    if spare < target.poll.interval / 4 {
-        return Ok(());
-    }
-    sleep(spare).await;
+/// When to check between two polls whether the server still answers: late enough that a server
+/// which stopped right after the last poll is known to be down one interval after that poll. None
+/// where a check would report little that the poll did not.
+fn check_at(target: &Target, memory: &Memory, began: Instant, next: Instant) -> Option<Instant> {
+    memory.session.as_ref()?;
+    let at = next.checked_sub(target.poll.timeout)?;
+    (at >= began + target.poll.interval / 4 && at > Instant::now()).then_some(at)
+}
+
+/// Checks whether the server still answers. A failure comes with the time of the check.
+async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), (Failure, Instant)> {
     let started = Instant::now();
-    session
-        .check(next)
-        .await
-        .map_err(|failure| (failure, started))
+    match &mut memory.session {
+        Some(session) => {
+            let checked = session.check(deadline).await;
+            checked.map_err(|failure| (failure, started))
+        }
+        None => Ok(()),
+    }
 }
 
 /// One poll: connects where needed, asks, reads.

@@ -48,6 +48,7 @@ mod reconnect;
 mod redis_exporter_options;
 mod relative;
 mod reload;
+mod scrape_pace;
 mod secret;
 mod sentinel;
 mod shutdown;

@@ -16,7 +16,9 @@ async fn with_targets() -> Server {
     publish(&cache, page("up 1\n", "zipped"));
     let new = server.board.slot("new", "redis://new.example:6379");
     server.board.list(vec![cache, new]);
-    server.board.set_page(always(page("all 1\n", "all zipped")));
+    server
+        .board
+        .set_page(always(page("all 1\n", "all zipped")), Vec::new());
     server
 }
 
@@ -33,7 +35,7 @@ async fn a_scraper_gets_the_format_that_it_names() {
             "",
         )
     };
-    server.board.set_page(written);
+    server.board.set_page(written, Vec::new());
     let cache = server.board.find("cache").unwrap();
     cache.set_page(written);
     for path in ["/metrics", "/probe?target=cache"] {
@@ -92,7 +94,9 @@ async fn a_page_is_compressed_for_who_takes_gzip() {
         (refused.text(), refused.header("content-encoding")),
         ("all 1\n", None)
     );
-    server.board.set_page(always(page("plain only\n", "")));
+    server
+        .board
+        .set_page(always(page("plain only\n", "")), Vec::new());
     let plain = ask(
         server.address,
         "GET",
@@ -388,7 +392,9 @@ async fn the_paths_are_those_of_the_configuration() {
     };
     let gate = Gate::new(&Web::default()).unwrap();
     let server = start_at(Limits::default(), gate, paths).await;
-    server.board.set_page(always(page("redis_up 1\n", "")));
+    server
+        .board
+        .set_page(always(page("redis_up 1\n", "")), Vec::new());
     assert_eq!(get(server.address, "/m").await.status, 200);
     for path in ["/metrics", "/scrape?target=x", "/probe?target=x"] {
         assert_eq!(get(server.address, path).await.status, 404, "{path}");

@@ -67,7 +67,9 @@ fn authorization(credentials: &str) -> String {
 async fn server(limits: Limits, web: &Web) -> (Server, Gate) {
     let gate = Gate::new(web).unwrap();
     let server = start_behind(limits, gate.clone()).await;
-    server.board.set_page(always(page("all of it", "")));
+    server
+        .board
+        .set_page(always(page("all of it", "")), Vec::new());
     (server, gate)
 }
 
@@ -192,10 +194,13 @@ async fn a_client_that_does_not_read_over_tls_is_ended() {
     let identity = identity(&folder);
     let (server, _) = server(short_limits(), &encrypted(&identity)).await;
     let large = bytes::Bytes::from(vec![b'x'; 32 << 20]);
-    server.board.set_page(always(crate::encode::Page {
-        text: large,
-        gzip: bytes::Bytes::new(),
-    }));
+    server.board.set_page(
+        always(crate::encode::Page {
+            text: large,
+            gzip: bytes::Bytes::new(),
+        }),
+        Vec::new(),
+    );
     let mut stuck = shake(&server, &identity).await;
     stuck
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")

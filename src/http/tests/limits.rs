@@ -96,10 +96,13 @@ async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
     let server = start(short_limits()).await;
     // More than the buffers of both sockets hold.
     let large = Bytes::from(vec![b'x'; 32 << 20]);
-    server.board.set_page(always(Page {
-        text: large.clone(),
-        gzip: Bytes::new(),
-    }));
+    server.board.set_page(
+        always(Page {
+            text: large.clone(),
+            gzip: Bytes::new(),
+        }),
+        Vec::new(),
+    );
     let mut stuck = Vec::new();
     for _ in 0..8 {
         let mut stream = connect(server.address).await;
@@ -287,10 +290,13 @@ async fn shutdown_does_not_wait_for_stuck_clients() {
         ..Limits::default()
     };
     let server = start(limits).await;
-    server.board.set_page(always(Page {
-        text: Bytes::from(vec![b'x'; 32 << 20]),
-        gzip: Bytes::new(),
-    }));
+    server.board.set_page(
+        always(Page {
+            text: Bytes::from(vec![b'x'; 32 << 20]),
+            gzip: Bytes::new(),
+        }),
+        Vec::new(),
+    );
     let mut stuck = connect(server.address).await;
     stuck
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -319,11 +325,11 @@ async fn a_scrape_in_the_middle_of_publishing_gets_a_whole_page() {
     let board = server.board.clone();
     let slot = board.slot("a", "redis://a:1");
     board.list(vec![slot.clone()]);
-    board.set_page(always(page("old\n", "")));
+    board.set_page(always(page("old\n", "")), Vec::new());
     let publishing = tokio::spawn(async move {
         for number in 0..2000 {
             let text = if number % 2 == 0 { "old\n" } else { "newer\n" };
-            board.set_page(always(page(text, "")));
+            board.set_page(always(page(text, "")), Vec::new());
             publish(&slot, page(text, ""));
             tokio::task::yield_now().await;
         }
