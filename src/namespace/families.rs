@@ -114,6 +114,14 @@ static FOLDED_KEYS: Family<1> = Family::gauge(
     "Estimated keys that count as other because there are more namespaces than may be shown.",
 );
 
+static HIDDEN_GROUPS: Family<0> = Family::gauge(
+    "redis_exporter_sweep_hidden_groups",
+    &[],
+    source("SCAN", ""),
+    Unit::One,
+    "Groups of keys that count as other because each holds too few keys to be shown; 0 if namespaces are declared.",
+);
+
 static MEMORY_SHARE: Family<0> = Family::gauge(
     "redis_key_namespace_memory_share",
     &[],
@@ -298,6 +306,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         LIMIT.descriptor(),
         COMMANDS_PER_SECOND.descriptor(),
         ROUND_TRIP.descriptor(),
+        HIDDEN_GROUPS.descriptor(),
         RANDOM_ORDER.descriptor(),
         SUCCESS.descriptor(),
         QUESTION_SUCCESS.descriptor(),
@@ -362,6 +371,8 @@ pub struct Progress {
     pub random_order: bool,
     /// Memory of all namespaces as a share of the memory that the server uses for its data.
     pub memory_share: Option<f64>,
+    /// Groups without a series of their own.
+    pub hidden_groups: u64,
     /// Whether it goes on.
     pub success: bool,
     /// Whether the server refuses each question, in the order of [`Probe::ALL`].
@@ -479,6 +490,7 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
         (&KEYS_VISITED, float(progress.keys_visited)),
         (&KEYS_VANISHED, float(progress.keys_vanished)),
         (&PASSES, float(progress.passes)),
+        (&HIDDEN_GROUPS, float(progress.hidden_groups)),
         (&SLOWDOWN, progress.slowdown),
         (&MIN_PASS_INTERVAL, progress.min_pass_interval),
         (&DECLARED, f64::from(u8::from(progress.declared))),

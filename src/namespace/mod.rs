@@ -20,6 +20,7 @@ pub mod suggest;
 pub mod sweep;
 pub mod tally;
 pub mod traffic;
+pub mod visible;
 pub mod walk;
 pub mod window;
 

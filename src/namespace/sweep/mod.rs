@@ -462,6 +462,7 @@ impl<'a> Walker<'a> {
         self.look().await?;
         self.inspect().await?;
         self.record.note_success(self.prober.refused());
+        self.record.update_visible(now());
         (self.listener)(Event::Estimate(self.record));
         self.published = Some(Instant::now());
         Ok(())

@@ -20,6 +20,7 @@ use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::namespace::history::{Changes, Identity, Replaced};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
+use crate::namespace::visible::{Known, Visible};
 use crate::namespace::pace::Pace;
 use crate::namespace::slots::{Glimpse, Glimpses};
 use crate::namespace::walk::Segment;
@@ -63,6 +64,7 @@ pub struct Record {
     /// What was declared for a namespace, where anything was.
     policies: BTreeMap<Group, (TtlPolicy, Option<u64>)>,
     max_groups: usize,
+    visible: Visible,
     windows: Windows,
     /// Slots that were drawn of a cluster node, whose databases but the first are not drawn from.
     glimpses: Glimpses,
@@ -116,6 +118,7 @@ impl Record {
             matcher,
             policies,
             max_groups,
+            visible: Visible::new(max_groups),
             windows: Windows::default(),
             glimpses: Glimpses::default(),
             segments: 1,
@@ -444,8 +447,45 @@ impl Record {
         self.progress.pass_duration = Some(duration.as_secs_f64());
         self.progress.pass_timestamp = Some(now);
         let weights = self.weights();
-        let weight = |group| weights.get(&group).copied().unwrap_or(0.0);
+        self.choose_visible(&weights, now, Visible::end_pass);
+        let visible = &self.visible;
+        // What is shown keeps its name, also while it is empty.
+        let weight = |group| {
+            let keys = weights.get(&group).copied().unwrap_or(0.0);
+            if visible.has(group) { f64::MAX } else { keys }
+        };
         self.matcher.forget_small(&weight);
+    }
+
+    /// Shows the groups that were found to be large.
+    pub fn update_visible(&mut self, now: f64) {
+        let weights = self.weights();
+        self.choose_visible(&weights, now, Visible::update);
+    }
+
+    fn choose_visible(
+        &mut self,
+        keys: &BTreeMap<Group, f64>,
+        now: f64,
+        choose: impl Fn(&mut Visible, &Known<'_>),
+    ) {
+        if !self.policies.is_empty() {
+            return;
+        }
+        let matcher = &self.matcher;
+        let name = |group| matcher.name(group).to_owned();
+        let keys: BTreeMap<Group, f64> = keys
+            .iter()
+            .filter(|(group, _)| matcher.name(**group) != matcher.name(Group::OTHER))
+            .chain(keys.get_key_value(&Group::OTHER))
+            .map(|(group, keys)| (*group, *keys))
+            .collect();
+        let known = Known {
+            keys: &keys,
+            name: &name,
+            now,
+        };
+        choose(&mut self.visible, &known);
     }
 
     /// Keys seen of each group, over all databases.
@@ -459,8 +499,17 @@ impl Record {
         weights
     }
 
-    /// The groups that are shown: all declared ones, or the largest of those that were found.
+    /// The groups that have series: all declared ones, or those of the found ones that may.
     fn shown(&self) -> Vec<Group> {
+        if self.policies.is_empty() {
+            let visible = self.visible.groups();
+            return std::iter::once(Group::OTHER).chain(visible).collect();
+        }
+        self.matcher.groups().collect()
+    }
+
+    /// The groups that are listed once: all declared ones, or the largest of those that were found.
+    fn listed(&self) -> Vec<Group> {
         let known: Vec<Group> = self.matcher.groups().collect();
         if !self.policies.is_empty() || known.len() <= self.max_groups + 1 {
             return known;
@@ -477,7 +526,7 @@ impl Record {
     /// All that is known of namespaces, by database.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let shown = self.shown();
+        let shown = self.listed();
         let databases = self.estimates(&shown).into_iter();
         let databases = databases.flat_map(|(database, estimates)| {
             let estimates = estimates.into_iter();
@@ -616,6 +665,7 @@ impl Record {
                 let all = estimates.iter().flat_map(|(_, estimates)| estimates);
                 explained_share(all, used)
             }),
+            hidden_groups: self.visible.hidden() as u64,
             ..self.progress
         };
         let memory_is_refused = self.refused().any(|probe| probe == Probe::Memory);
