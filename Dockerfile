@@ -1,4 +1,5 @@
-# A static binary, the root certificates and nothing else.
+# A static binary, also under the name that it has in the image of redis_exporter, the root
+# certificates and nothing else.
 #
 #   docker build -t redis-namespace-exporter .
 #   docker run -p 9121:9121 -e REDIS_URL=redis://user:pass@host:6379/0 redis-namespace-exporter
@@ -29,6 +30,7 @@ RUN touch src/main.rs src/lib.rs \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-gnu" \
     && mkdir -p /image/etc/ssl/certs \
     && cp "target/$(uname -m)-unknown-linux-gnu/release/redis-namespace-exporter" /image/ \
+    && ln -s redis-namespace-exporter /image/redis_exporter \
     && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
 
 FROM scratch
@@ -36,5 +38,6 @@ COPY --from=build /image/ /
 # By number: there is no /etc/passwd in which a name could be looked up.
 USER 65534:65534
 EXPOSE 9121
+# It finds the exporter that runs in the container, whatever flags that was given.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["/redis-namespace-exporter", "health"]
 ENTRYPOINT ["/redis-namespace-exporter"]

@@ -50,7 +50,14 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
 fn start(arguments: Arguments) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     if arguments.command == Some(Command::Health) {
-        return match http::health(listen_address(&arguments, &environment)) {
+        let configured = listen_address(&arguments, &environment);
+        let is_told = arguments.listen.is_some() || arguments.config.is_some();
+        let address = if is_told {
+            configured
+        } else {
+            http::running_address(configured)
+        };
+        return match http::health(address) {
             Ok(()) => ExitCode::SUCCESS,
             Err(text) => fail(&text),
         };

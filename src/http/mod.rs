@@ -16,6 +16,7 @@ mod readers;
 mod reload;
 mod response;
 mod routes;
+mod running;
 mod target;
 
 use std::io;
@@ -34,6 +35,7 @@ pub use gate::Gate;
 pub use health::health;
 pub use readers::Readers;
 pub use reload::Rate;
+pub use running::address as running_address;
 
 use connections::Limits;
 

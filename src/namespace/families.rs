@@ -680,6 +680,7 @@ mod tests {
         let expected = [
             "redis_exporter_sweep_coverage_ratio db0",
             "redis_exporter_sweep_declared",
+            "redis_exporter_sweep_hidden_groups",
             "redis_exporter_sweep_induced_lookups_total hit",
             "redis_exporter_sweep_induced_lookups_total miss",
             "redis_exporter_sweep_keys_vanished_total",

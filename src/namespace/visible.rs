@@ -97,7 +97,11 @@ impl Visible {
     /// of a pass.
     pub fn end_pass(&mut self, known: &Known<'_>) {
         self.shown.retain(|group, empty| {
-            *empty = if known.of(*group) > 0.0 { 0 } else { *empty + 1 };
+            *empty = if known.of(*group) > 0.0 {
+                0
+            } else {
+                *empty + 1
+            };
             *empty < PASSES
         });
         let total: f64 = known.keys.values().sum();
@@ -260,7 +264,8 @@ mod tests {
         let words = named(&[("cache", 3_000.0), ("rare", 30.0), ("job", 200.0)]);
         for pass in 0..6 * 60 {
             // A third of the ids is new in each pass.
-            let ids = (0..900).map(|id| (format!("id-{}", id + 300 * pass), 1.0 + f64::from(id % 3)));
+            let ids =
+                (0..900).map(|id| (format!("id-{}", id + 300 * pass), 1.0 + f64::from(id % 3)));
             world.pass(&[words.clone(), ids.collect()].concat());
             let expected: &[&str] = if pass < 2 {
                 &["cache", "job"]
@@ -301,7 +306,10 @@ mod tests {
         for _ in 0..500 {
             let zipf = (1..=300_u32).map(|rank| {
                 let noise = random.f64().mul_add(0.4, 0.8);
-                (format!("word-{rank}"), (20_000.0 / f64::from(rank) * noise).round())
+                (
+                    format!("word-{rank}"),
+                    (20_000.0 / f64::from(rank) * noise).round(),
+                )
             });
             world.pass(&zipf.collect::<Vec<_>>());
         }

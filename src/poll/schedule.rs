@@ -351,9 +351,10 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn polls_are_neither_too_close_nor_too_far_apart(
-            scrapers in proptest::collection::vec((0_u64..20_000, 15_u64..40_000, 0_u64..50), 0..4),
+            scrapers in proptest::collection::vec((0_u64..20_000, 150_u64..40_000, 0_u64..50), 0..4),
             interval in 500_u64..30_000,
             takes in 1_u64..400,
             offset in 0_u64..5_000,

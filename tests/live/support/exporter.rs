@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::PipeWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub struct Launch {
     stderr: Option<Stderr>,
     /// The name of a file in `/etc` that it has its own version of, in its folder.
     own_file: Option<&'static str>,
+    program: PathBuf,
 }
 
 /// Where standard error leads, if not to a file that takes everything.
@@ -63,6 +64,7 @@ impl Launch {
             port,
             stderr: None,
             own_file: None,
+            program: PathBuf::from(env!("CARGO_BIN_EXE_redis-namespace-exporter")),
         };
         let path = launch.file("without-sweep.yaml");
         fs::write(&path, WITHOUT_SWEEP).unwrap();
@@ -94,6 +96,12 @@ impl Launch {
     /// Gives it a text on standard input.
     pub fn input(self, text: &str) -> Self {
         fs::write(self.file("stdin"), text).unwrap();
+        self
+    }
+
+    /// Runs this copy of the program.
+    pub fn program(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
         self
     }
 
@@ -147,23 +155,23 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        const PROGRAM: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
         const MOUNT: &str = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
         let mut command = match (&self.stderr, &self.own_file) {
             // Only a shell can start a program with a closed descriptor.
             (Some(Stderr::Closed), _) => {
                 let mut command = Command::new("/bin/sh");
-                command.args(["-c", "exec \"$0\" \"$@\" 2>&-", PROGRAM]);
+                command.args(["-c", "exec \"$0\" \"$@\" 2>&-"]);
+                command.arg(&self.program);
                 command
             }
             (_, Some(name)) => {
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "/bin/sh", "-c", MOUNT]);
                 command.arg(self.file(name)).arg(format!("/etc/{name}"));
-                command.arg(PROGRAM);
+                command.arg(&self.program);
                 command
             }
-            _ => Command::new(PROGRAM),
+            _ => Command::new(&self.program),
         };
         // Nothing of the surroundings may decide what a test sees.
         command
