@@ -1,9 +1,11 @@
 //! Polls follow the scrapes: each scrape shows a new poll, whatever interval is configured.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::prometheus::Prometheus;
+use crate::support::redis::Client;
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, RedisServer, until};
 
@@ -33,6 +35,21 @@ fn scrape(exporter: &Exporter, after: Duration, every: Duration, times: u32) -> 
     scrapes.collect()
 }
 
+/// Runs a test while an application sends commands: those of the exporter are not counted.
+fn under_load(server: &RedisServer, test: impl FnOnce()) {
+    let (end, ended) = mpsc::channel::<()>();
+    let port = server.port;
+    let load = thread::spawn(move || {
+        let mut client = Client::connect(port).unwrap();
+        while ended.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
+            client.ask(&["SET", "key", "value"]);
+        }
+    });
+    test();
+    drop(end);
+    load.join().unwrap();
+}
+
 /// How many of the scrapes showed a poll that the one before had not, of how many. The first ones
 /// teach the pace.
 fn new_polls(seen: &[Seen]) -> (usize, usize) {
@@ -51,9 +68,11 @@ fn with_default_interval(server: &RedisServer, more: &str) -> Exporter {
 fn each_scrape_shows_a_new_poll() {
     let server = RedisServer::start(&[]);
     let exporter = with_default_interval(&server, "");
-    let seen = scrape(&exporter, Duration::ZERO, Duration::from_secs(1), 16);
-    let (new, all) = new_polls(&seen);
-    assert!(new + 1 >= all, "{new} of {all} are new: {seen:#?}");
+    under_load(&server, || {
+        let seen = scrape(&exporter, Duration::ZERO, Duration::from_secs(1), 16);
+        let (new, all) = new_polls(&seen);
+        assert!(new + 1 >= all, "{new} of {all} are new: {seen:#?}");
+    });
     server.freeze();
     let frozen = scrape(&exporter, Duration::ZERO, Duration::from_secs(1), 4);
     let longest = frozen.iter().map(|seen| seen.took).max().unwrap();
@@ -65,18 +84,20 @@ fn each_scrape_of_a_pair_of_scrapers_shows_a_new_poll() {
     let server = RedisServer::start(&[]);
     let exporter = with_default_interval(&server, "");
     let every = Duration::from_secs(3);
-    thread::scope(|scope| {
-        let scrapers: Vec<_> = [0, 900]
-            .map(|phase| {
-                let exporter = &exporter;
-                scope.spawn(move || scrape(exporter, Duration::from_millis(phase), every, 10))
-            })
-            .into();
-        for scraper in scrapers {
-            let seen = scraper.join().unwrap();
-            let (new, all) = new_polls(&seen);
-            assert!(new + 1 >= all, "{new} of {all} are new: {seen:#?}");
-        }
+    under_load(&server, || {
+        thread::scope(|scope| {
+            let scrapers: Vec<_> = [0, 900]
+                .map(|phase| {
+                    let exporter = &exporter;
+                    scope.spawn(move || scrape(exporter, Duration::from_millis(phase), every, 10))
+                })
+                .into();
+            for scraper in scrapers {
+                let seen = scraper.join().unwrap();
+                let (new, all) = new_polls(&seen);
+                assert!(new + 1 >= all, "{new} of {all} are new: {seen:#?}");
+            }
+        });
     });
 }
 
