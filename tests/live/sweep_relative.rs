@@ -52,7 +52,8 @@ fn reply(words: &[String]) -> String {
 fn assert_right(server: &FakeServer) {
     let text = format!(
         "poll: {{ interval: 500ms, timeout: 500ms }}\n\
-         sweep: {{ max_latency: 10s, cpu_share: 5%, first_keys: 0, min_pass_interval: 1s }}\n\
+         sweep: {{ max_latency: 10s, cpu_share: 5%, commands_per_second: 5000, first_keys: 0, \
+          min_pass_interval: 1s }}\n\
          {NAMESPACES}targets: [{{ name: cache, url: 'redis://127.0.0.1:{}' }}]\n",
         server.port
     );

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -298,7 +299,7 @@ impl Exporter {
                 last.excerpt(),
                 self.log()
             );
-            std::thread::sleep(Duration::from_millis(10));
+            sleep(Duration::from_millis(10));
             last = self.page();
         }
     }
@@ -326,8 +327,22 @@ impl Exporter {
         self.until("polls", |page| count(page) >= wanted)
     }
 
-    /// All that it wrote to standard output and standard error.
+    /// All that it wrote to standard output and standard error. Lines are written in the
+    /// background, so this waits until no more arrive for a moment, or for a second.
     pub fn log(&self) -> String {
+        let mut before = self.written();
+        for _ in 0..20 {
+            sleep(Duration::from_millis(50));
+            let now = self.written();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        before
+    }
+
+    fn written(&self) -> String {
         let read = |name| fs::read_to_string(self.launch.file(name)).unwrap_or_default();
         read("stdout") + &read("stderr")
     }
