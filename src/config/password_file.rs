@@ -95,8 +95,7 @@ fn check_file(
             Ok(())
         }
         Err(refusal) => {
-            let path = path.display().to_string();
-            context.problems.push(refusal.of(&path, place.to_owned()));
+            context.problems.push(refusal.of_file(place.to_owned()));
             Err(Invalid)
         }
     }

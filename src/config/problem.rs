@@ -51,9 +51,18 @@ impl Refusal {
 
     /// The problem of a value that may hold a secret.
     pub(crate) fn hidden(self, place: String) -> Problem {
+        self.about("the value", place)
+    }
+
+    /// The problem of a file near a password, whose path may be that password by mistake.
+    pub(crate) fn of_file(self, place: String) -> Problem {
+        self.about("the file", place)
+    }
+
+    fn about(self, subject: &str, place: String) -> Problem {
         Problem {
             place,
-            what: format!("the value {}", self.what),
+            what: format!("{subject} {}", self.what),
             remedy: self.remedy,
         }
     }

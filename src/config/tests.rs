@@ -68,12 +68,16 @@ fn read(
     words: &[&str],
     variables: &[(&str, &str)],
 ) -> Result<Config, Vec<String>> {
-    let missing = |path: &Path, _: Wanted<'_>| match path.to_str() {
-        Some("/missing") => Err(Refusal::new("cannot be read", "check the path")),
-        _ => Ok(()),
+    let unreadable = || Refusal::new("cannot be read", "check the path");
+    let is_missing = |path: &Path| path.starts_with("/missing");
+    let missing = |path: &Path, _: Wanted<'_>| {
+        if is_missing(path) {
+            return Err(unreadable());
+        }
+        Ok(())
     };
     let scripts = |path: &Path, _| match path.to_str() {
-        Some("/missing") => Err(Refusal::new("cannot be read", "check the path")),
+        _ if is_missing(path) => Err(unreadable()),
         Some("/blank.lua") => Ok(b" \n".to_vec()),
         _ => Ok(b"return {}".to_vec()),
     };
@@ -554,7 +558,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "targets: [{url: h, password_file: /missing}]",
         "c.yaml: targets[0].password_file:",
-        "`/missing` cannot be read",
+        "the file cannot be read",
     ),
     ("sweep: {cpu_share: 200%}", "c.yaml: sweep.cpu_share:", "1%"),
     (
@@ -720,9 +724,55 @@ fn a_secret_in_the_wrong_place_is_not_shown() {
          - { name: hunter2, url: g }\n\
          - { name: hunter2, url: i, tls: { ca_file: /missing/hunter2 } }\n",
     );
-    assert!(problems.len() >= 6, "{problems:#?}");
+    assert!(problems.len() >= 8, "{problems:#?}");
     for problem in problems {
         assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}
+
+#[test]
+fn path_of_a_file_near_a_password_is_not_shown() {
+    let path = "/missing/hunter2";
+    let flag = |name: &str| format!("--{name}={path}");
+    for (words, variable, place) in [
+        (
+            vec![flag("redis.password-file")],
+            "",
+            "--redis.password-file",
+        ),
+        (vec![], "REDIS_PASSWORD_FILE", "REDIS_PASSWORD_FILE"),
+        (
+            vec![
+                flag("basic-auth-password-file"),
+                "--basic-auth-username=u".to_owned(),
+            ],
+            "",
+            "--basic-auth-password-file",
+        ),
+        (vec![flag("tls-ca-cert-file")], "", "--tls-ca-cert-file"),
+        (
+            vec![
+                "--tls-client-cert-file=/c".to_owned(),
+                flag("tls-client-key-file"),
+            ],
+            "",
+            "--tls-client-key-file",
+        ),
+        (
+            vec![
+                flag("tls-server-cert-file"),
+                "--tls-server-key-file=/k".to_owned(),
+            ],
+            "",
+            "--tls-server-cert-file",
+        ),
+    ] {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let problems = read(None, &words, &[(variable, path)]).unwrap_err();
+        assert_eq!(
+            problems,
+            [format!("{place}: the file cannot be read; check the path")]
+        );
     }
 }
 
@@ -783,7 +833,7 @@ fn mistakes_in_the_environment_name_their_variable() {
         (&[("REDIS_ADDR", "h:x")], "REDIS_ADDR: the value has a port"),
         (
             &[("REDIS_PASSWORD_FILE", "/missing")],
-            "REDIS_PASSWORD_FILE: `/missing` cannot",
+            "REDIS_PASSWORD_FILE: the file cannot",
         ),
         (
             &[("REDIS_EXPORTER_CHECK_KEYS", "db0=[a")],
@@ -1412,7 +1462,10 @@ fn files_are_read_and_what_cannot_be_read_is_a_problem() {
         ("binary.yaml", "binary.yaml: is not UTF-8"),
         ("large.yaml", "large.yaml: is larger than 1024 KiB"),
         (".", ": is not a regular file"),
-        (with_password("absent"), "absent` cannot be read ("),
+        (
+            with_password("absent"),
+            ".password_file: the file cannot be read (",
+        ),
     ] {
         let problems = load(name).unwrap_err();
         assert_eq!(problems.len(), 1);
@@ -1568,7 +1621,7 @@ fn what_is_wrong_with_tls_is_told_at_once() {
     );
     let expected = [
         "c.yaml: tls: has an unknown key `key`;",
-        "c.yaml: tls.ca_file: `/missing` cannot be read;",
+        "c.yaml: tls.ca_file: the file cannot be read;",
         "c.yaml: tls.cert_file: has no `key_file` beside it;",
         "c.yaml: targets[0].tls.server_name: the value is no name that a certificate can have;",
         "c.yaml: targets[0].tls.insecure_skip_verify: `2` ",
@@ -1636,7 +1689,7 @@ fn a_http_side_is_never_open_by_mistake() {
         ),
         (
             "tls: {cert_file: /c, key_file: /missing}",
-            "web.tls.key_file: `/missing` cannot",
+            "web.tls.key_file: the file cannot",
         ),
         (
             "tls: {cert_file: /c, key_file: /k, min_version: 1.1}",

@@ -128,8 +128,7 @@ pub(super) fn checked(
     match (context.check_file)(&value, wanted) {
         Ok(()) => Ok(Some(value)),
         Err(refusal) => {
-            let shown = value.display().to_string();
-            context.problems.push(refusal.of(&shown, place));
+            context.problems.push(refusal.of_file(place));
             Err(Invalid)
         }
     }
