@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
@@ -17,6 +18,16 @@ use crate::metric::Series;
 
 /// The exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
+
+/// Flags of which a message shows the wrong value: it is a time or one of a few words. Any other
+/// value may be a secret that got there by mistake.
+const SHOWN: [&str; 5] = [
+    "--poll.interval ",
+    "--poll.timeout ",
+    "--log-level ",
+    "--log-format ",
+    "--series ",
+];
 
 /// What the command line says.
 #[derive(Clone, Debug, Default, Parser)]
@@ -211,7 +222,7 @@ pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Argument
     let words = normalised(words);
     let arguments = Arguments::try_parse_from(&words).map_err(|error| Exit {
         status: if error.use_stderr() { WRONG_USAGE } else { 0 },
-        text: without_secrets(error.to_string(), &words),
+        text: without_secrets(without_value(error).to_string(), &words),
     })?;
     match arguments.redis_addr.as_ref().map(Secret::expose) {
         Some(text) => check_address(text).map(|()| arguments),
@@ -233,6 +244,20 @@ fn check_address(text: &str) -> Result<(), Exit> {
         status: WRONG_USAGE,
         text: format!("error: the value of --redis.addr {refusal}\n"),
     })
+}
+
+/// The error without the value that a flag does not take, unless it is one to show.
+fn without_value(mut error: clap::Error) -> clap::Error {
+    let is_shown = |flag: &str| SHOWN.iter().any(|shown| flag.starts_with(shown));
+    let is_hidden = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => !is_shown(flag),
+        _ => true,
+    };
+    if error.kind() == ErrorKind::ValueValidation && is_hidden {
+        let value = ContextValue::String("***".to_owned());
+        error.insert(ContextKind::InvalidValue, value);
+    }
+    error
 }
 
 /// The text without any word that may hold a URL with a password, or be a password, as one after
@@ -391,6 +416,24 @@ mod tests {
             assert_eq!(exit.status, 64, "{words:?}");
             assert!(!exit.text.contains("hunter2"), "{words:?}: {}", exit.text);
             assert!(!exit.text.contains("user7"), "{words:?}: {}", exit.text);
+        }
+        for words in [
+            &["--web.listen-address=hunter2"][..],
+            &["--web.listen-address", "hunter2"],
+            &["--debug=hunter2"],
+            &["-sweep.enabled=hunter2"],
+            &["--check-keys-batch-size=hunter2"],
+        ] {
+            let exit = parse(words).unwrap_err();
+            let flag = words[0].split('=').next().unwrap().trim_matches('-');
+            assert!(exit.text.contains(flag), "{words:?}: {}", exit.text);
+            assert!(exit.text.contains("'***'"), "{words:?}: {}", exit.text);
+            assert!(!exit.text.contains("hunter2"), "{words:?}: {}", exit.text);
+        }
+        for flag in SHOWN {
+            let word = format!("{}=loud", flag.trim_end());
+            let exit = parse(&[&word]).unwrap_err();
+            assert!(exit.text.contains("'loud'"), "{}", exit.text);
         }
         let arguments = parse(&["--redis.addr=redis://user7:hunter2@h"]).unwrap();
         assert!(!format!("{arguments:?}").contains("hunter2"));

@@ -108,6 +108,9 @@ const SETTLE_TIME: Duration = Duration::from_millis(250);
 /// Readings until a file that keeps changing is refused: five seconds.
 const SETTLE_READINGS: u32 = 20;
 
+/// Where the metrics are served, for one that is configured by variables alone.
+const LISTEN_VARIABLE: &str = "REDIS_EXPORTER_WEB_LISTEN_ADDRESS";
+
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9121);
 
@@ -265,7 +268,7 @@ fn load_by(
 #[must_use]
 pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> SocketAddr {
     let read = |text: &str| unit::listen_address(text).ok();
-    let variable = || read(&environment("REDIS_EXPORTER_WEB_LISTEN_ADDRESS")?);
+    let variable = || read(&environment(LISTEN_VARIABLE)?);
     let file = || {
         let path = file_path(arguments, environment).filter(|path| !is_standard_input(path))?;
         let text = read_file(&path).ok()?;
@@ -450,7 +453,7 @@ fn read_config(
     let listen = root.value("listen", unit::listen_address, context);
     let listen = setting(
         flag(arguments.listen, "--web.listen-address"),
-        "REDIS_EXPORTER_WEB_LISTEN_ADDRESS",
+        LISTEN_VARIABLE,
         unit::listen_address,
         listen,
         context,
@@ -700,7 +703,13 @@ fn setting<T>(
     match parse(&text) {
         Ok(value) => Ok(Some(Placed { value, place })),
         Err(refusal) => {
-            context.problems.push(refusal.of(&text, place));
+            // An address may be a URL with a password that got there by mistake.
+            let problem = if variable == LISTEN_VARIABLE {
+                refusal.hidden(place)
+            } else {
+                refusal.of(&text, place)
+            };
+            context.problems.push(problem);
             Err(section::Invalid)
         }
     }

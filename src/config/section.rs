@@ -13,6 +13,8 @@ use super::redis_exporter::Notice;
 const MAY_HOLD_SECRET: &[&str] = &[
     "db",
     "listen",
+    "memory_limit",
+    "expect_full",
     "password_file",
     "rdb_file",
     "server_name",

@@ -517,11 +517,10 @@ pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<
 
 fn implicit_memory_limit(given: &Given, context: &mut Context<'_>) -> Option<u64> {
     let given = given.get("redis.memory-limit")?;
-    let text = given.value.expose();
-    match unit::size(text) {
+    match unit::size(given.value.expose()) {
         Ok(limit) => Some(limit),
         Err(refusal) => {
-            context.problems.push(refusal.of(text, given.place.clone()));
+            context.problems.push(refusal.hidden(given.place.clone()));
             None
         }
     }

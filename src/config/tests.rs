@@ -719,13 +719,36 @@ fn a_secret_in_the_wrong_place_is_not_shown() {
     let problems = problems(
         "listen: hunter2\ntelemetry_path: hunter2\nmetric_prefix: 'hunter2!'\n\
          targets:\n\
-         - { url: h, db: hunter2, password_file: /missing/hunter2 }\n\
+         - { url: h, db: hunter2, password_file: /missing/hunter2, memory_limit: hunter2 }\n\
+         - { url: f, expect_full: hunter2 }\n\
          - { name: ' hunter2', url: h }\n\
          - { name: hunter2, url: g }\n\
          - { name: hunter2, url: i, tls: { ca_file: /missing/hunter2 } }\n",
     );
-    assert!(problems.len() >= 8, "{problems:#?}");
+    assert!(problems.len() >= 10, "{problems:#?}");
     for problem in problems {
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+    for (word, variable) in [
+        ("--redis.memory-limit=hunter2", ""),
+        ("--key-namespaces=a=a:*,hunter2", ""),
+        ("--channel-groups=hunter2", ""),
+        ("", "REDIS_MEMORY_LIMIT"),
+        ("", "REDIS_EXPORTER_WEB_LISTEN_ADDRESS"),
+        ("", "REDIS_EXPORTER_KEY_NAMESPACES"),
+        ("", "REDIS_EXPORTER_CHANNEL_GROUPS"),
+        ("", "REDIS_EXPORTER_SWEEP_ENABLED"),
+    ] {
+        let words: Vec<_> = [word].into_iter().filter(|word| !word.is_empty()).collect();
+        let problems = read(None, &words, &[(variable, "hunter2")]).unwrap_err();
+        let [problem] = &problems[..] else {
+            panic!("{word}{variable}: {problems:#?}");
+        };
+        let place = word.split('=').next().unwrap().to_owned() + variable;
+        assert!(
+            problem.starts_with(&format!("{place}: the value ")),
+            "{problem}"
+        );
         assert!(!problem.contains("hunter2"), "{problem}");
     }
 }

@@ -234,10 +234,10 @@ fn switches(text: &str, on: bool) -> Meaning {
 
 /// Pairs of a name and a glob: `session=session:*,cache=api:cache:*`.
 pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
-    let group = |item: &str| {
+    let group = |(at, item): (usize, &str)| {
         let (name, glob) = item.split_once('=').ok_or_else(|| {
             Refusal::new(
-                format!("has the item {} without a =", quoted(item)),
+                format!("has no = in item {}", at + 1),
                 "write name=glob, such as session=session:*",
             )
         })?;
@@ -245,7 +245,7 @@ pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
         let entries = entries.map(|(key, text)| (key.to_owned(), scalar(text.trim())));
         Ok(Node::Map(entries.into()))
     };
-    let groups: Result<_, Refusal> = items(text).map(group).collect();
+    let groups: Result<_, Refusal> = items(text).enumerate().map(group).collect();
     groups.map(|groups| Meaning::Is(Node::List(groups)))
 }
 
