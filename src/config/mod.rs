@@ -662,6 +662,7 @@ fn read_targets(
         "redis.password",
         "redis.password-file",
         "redis.memory-limit",
+        "redis.expect-full",
     ];
     // Variables may stand there for the file to refer to; a flag is meant for this program.
     let flags = of_one.iter().filter_map(|flag| given.get(flag));

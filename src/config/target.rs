@@ -12,7 +12,8 @@ use super::keys::{self, Keys};
 use super::namespace::label_value;
 use super::password_file;
 use super::poll::{self, PollTimes};
-use super::redis_exporter::Given;
+use super::problem::Refusal;
+use super::redis_exporter::{Given, parse_switch};
 use super::secret::{Secret, oddity, trimmed};
 use super::section::{Context, Invalid, Placed, Section};
 use super::sweep::{self, Sweep};
@@ -409,7 +410,8 @@ pub(crate) fn implicit(
         username: None,
         password: implicit_password(given).filter(|_| lacks_password),
     };
-    let memory_limit = implicit_memory_limit(given, context);
+    let memory_limit = of_one(given, "redis.memory-limit", unit::size, context);
+    let expect_full = of_one(given, "redis.expect-full", parse_switch, context);
     let Some(mut url) = url else {
         check_password_file(None, &keys, context);
         return None;
@@ -441,7 +443,7 @@ pub(crate) fn implicit(
         password: url.password.map(Password::Given).or(password),
         poll: defaults.poll,
         memory_limit,
-        expect_full: false,
+        expect_full: expect_full.unwrap_or_default(),
         collectors: defaults.collectors,
         set_client_name: defaults.set_client_name,
         sweep: defaults.sweep,
@@ -499,6 +501,7 @@ pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<
         "REDIS_PASSWORD",
         "REDIS_PASSWORD_FILE",
         "REDIS_MEMORY_LIMIT",
+        "REDIS_EXPECT_FULL",
     ];
     let is_unused = |name: &&str| {
         let is_referred_to = text.contains(&format!("${{{name}"));
@@ -515,10 +518,16 @@ pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<
     }
 }
 
-fn implicit_memory_limit(given: &Given, context: &mut Context<'_>) -> Option<u64> {
-    let given = given.get("redis.memory-limit")?;
-    match unit::size(given.value.expose()) {
-        Ok(limit) => Some(limit),
+/// The value of an option for the one target.
+fn of_one<T>(
+    given: &Given,
+    flag: &str,
+    parse: impl Fn(&str) -> Result<T, Refusal>,
+    context: &mut Context<'_>,
+) -> Option<T> {
+    let given = given.get(flag)?;
+    match parse(given.value.expose()) {
+        Ok(value) => Some(value),
         Err(refusal) => {
             context.problems.push(refusal.hidden(given.place.clone()));
             None

@@ -1246,6 +1246,7 @@ fn each_key_of_the_sweep_has_a_flag_and_a_variable() {
 fn options_of_our_own_reach_the_configuration() {
     let words = [
         "--redis.memory-limit=256MiB",
+        "--redis.expect-full",
         "--key-namespaces=session=session:*, cache=api:cache:*",
         "--channel-groups=prism=prism:*",
         "--collectors.enable=client_list,hotkeys",
@@ -1261,6 +1262,7 @@ fn options_of_our_own_reach_the_configuration() {
     let config = read(Some(text), &words, &[]).unwrap();
     let target = &config.targets[0];
     assert_eq!(target.memory_limit, Some(256 << 20));
+    assert!(target.expect_full);
     let names: Vec<_> = config.namespaces.iter().map(|space| &*space.name).collect();
     assert_eq!(names, ["session", "cache"]);
     assert_eq!(target.options.channels[0].name, "prism");
@@ -1272,6 +1274,27 @@ fn options_of_our_own_reach_the_configuration() {
     assert_eq!(target.sweep.count, 50);
     assert_eq!(target.sweep.databases, Some(vec![0, 3]));
     assert!(target.sweep.from.is_some());
+}
+
+#[test]
+fn one_target_is_meant_to_be_full_if_a_flag_or_a_variable_says_so() {
+    for (words, variable, expected) in [
+        (&[][..], "", false),
+        (&[], "true", true),
+        (&[], "0", false),
+        (&["--redis.expect-full"], "", true),
+        (&["--redis.expect-full=false"], "true", false),
+    ] {
+        let config = read(None, words, &[("REDIS_EXPECT_FULL", variable)]).unwrap();
+        let found = config.targets[0].expect_full;
+        assert_eq!(found, expected, "{words:?} {variable}");
+    }
+    let said = warnings(
+        Some("targets: [{url: h}]\n"),
+        &[],
+        &[("REDIS_EXPECT_FULL", "true")],
+    );
+    assert!(said.concat().starts_with("REDIS_EXPECT_FULL is not used"));
 }
 
 #[test]
@@ -1290,6 +1313,7 @@ fn an_option_of_our_own_that_is_wrong_is_a_problem_of_its_place() {
         ),
         ("--key-namespaces=session", ("", ""), "--key-namespaces: "),
         ("", ("REDIS_MEMORY_LIMIT", "much"), "REDIS_MEMORY_LIMIT: "),
+        ("", ("REDIS_EXPECT_FULL", "much"), "REDIS_EXPECT_FULL: "),
     ] {
         let words: Vec<_> = [word].into_iter().filter(|word| !word.is_empty()).collect();
         let problems = read(None, &words, &[variable]).unwrap_err();
@@ -1305,11 +1329,12 @@ fn flags_for_the_one_target_are_no_flags_for_several() {
         "-redis.password=hunter2",
         "-redis.password-file=/f",
         "--redis.memory-limit=1MiB",
+        "--redis.expect-full=true",
     ];
     let variables = [("REDIS_USER", "u"), ("REDIS_PASSWORD", "hunter2")];
     let text = "targets: [{url: a}]\n";
     let problems = read(Some(text), &words, &[]).unwrap_err();
-    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert_eq!(problems.len(), 5, "{problems:#?}");
     for problem in problems {
         assert!(problem.starts_with("--redis."), "{problem}");
         assert!(!problem.contains("hunter2"), "{problem}");

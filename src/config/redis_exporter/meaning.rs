@@ -55,7 +55,7 @@ fn numbered(number: u64) -> Node {
 }
 
 /// True or false as Go reads them.
-pub(super) fn parse_switch(text: &str) -> Result<bool, Refusal> {
+pub(in crate::config) fn parse_switch(text: &str) -> Result<bool, Refusal> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -16,7 +16,7 @@ mod words;
 
 pub use flags::Flags;
 pub(super) use given::Given;
-pub(super) use meaning::time_out;
+pub(super) use meaning::{parse_switch, time_out};
 pub use notice::{Notice, Severity};
 pub(super) use overlay::Overlay;
 pub use own::OWN_OPTIONS;
