@@ -13,7 +13,7 @@ use super::namespace::label_value;
 use super::password_file;
 use super::poll::{self, PollTimes};
 use super::problem::Refusal;
-use super::redis_exporter::{Given, parse_switch};
+use super::redis_exporter::{Given, Notice, parse_switch};
 use super::secret::{Secret, oddity, trimmed};
 use super::section::{Context, Invalid, Placed, Section};
 use super::sweep::{self, Sweep};
@@ -457,10 +457,10 @@ fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, St
     if let Some(flag) = flag {
         return (flag.expose().to_owned(), "--redis.addr".to_owned());
     }
-    let url = (context.environment)("REDIS_URL");
+    let url = variable("REDIS_URL", context);
     let addr = variable("REDIS_ADDR", context);
     match (url, addr) {
-        (Some(url), addr) if !url.is_empty() => {
+        (Some(url), addr) => {
             if addr.is_some_and(|addr| is_other_server(&url, &addr)) {
                 let text = "is not used, as REDIS_URL is set and names another server; \
                             keep one of the two, or use --redis.addr";
@@ -468,10 +468,10 @@ fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, St
             }
             (url, "REDIS_URL".to_owned())
         }
-        (url, addr) => {
-            if url.is_some() {
-                let instead = addr.as_ref().map_or(DEFAULT_URL, |_| "REDIS_ADDR");
-                context.warn("REDIS_URL", format!("is empty, so {instead} is polled"));
+        (None, addr) => {
+            let instead = addr.as_ref().map_or(DEFAULT_URL, |_| "REDIS_ADDR");
+            for name in empty_addresses(context) {
+                context.warn(name, format!("is empty, so {instead} is polled"));
             }
             match addr {
                 Some(addr) => (addr, "REDIS_ADDR".to_owned()),
@@ -479,6 +479,13 @@ fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, St
             }
         }
     }
+}
+
+/// The variables for the address that are set, but to nothing: a template may have lost it.
+fn empty_addresses(context: &Context<'_>) -> Vec<&'static str> {
+    let names = ["REDIS_URL", "REDIS_ADDR"].into_iter();
+    let is_empty = |name: &&str| (context.environment)(name).is_some_and(|text| text.is_empty());
+    names.filter(is_empty).collect()
 }
 
 fn is_other_server(left: &str, right: &str) -> bool {
@@ -503,10 +510,14 @@ pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<
         "REDIS_MEMORY_LIMIT",
         "REDIS_EXPECT_FULL",
     ];
-    let is_unused = |name: &&str| {
-        let is_referred_to = text.contains(&format!("${{{name}"));
-        !is_referred_to && variable(name, context).is_some()
-    };
+    let is_referred_to = |name: &str| text.contains(&format!("${{{name}"));
+    for name in empty_addresses(context) {
+        if !is_referred_to(name) {
+            let text = "is empty, and not used as the file has `targets`";
+            context.notices.push(Notice::info(name, text));
+        }
+    }
+    let is_unused = |name: &&str| !is_referred_to(name) && variable(name, context).is_some();
     let unused: Vec<&str> = names.into_iter().filter(is_unused).collect();
     let are = if unused.len() == 1 { "is" } else { "are" };
     if !unused.is_empty() {

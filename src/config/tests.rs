@@ -1132,6 +1132,32 @@ fn variables_for_the_one_target_that_are_not_used_are_named() {
             "REDIS_URL is empty, so REDIS_ADDR is polled",
         ),
         (None, &["--redis.addr=h"], &[("REDIS_URL", "")], ""),
+        (None, &["--redis.addr=h"], &[("REDIS_ADDR", "")], ""),
+        (
+            None,
+            &[],
+            &[("REDIS_ADDR", "")],
+            "REDIS_ADDR is empty, so redis://127.0.0.1:6379 is polled",
+        ),
+        (None, &[], &[("REDIS_URL", "a"), ("REDIS_ADDR", "")], ""),
+        (
+            Some(targets),
+            &[],
+            &[("REDIS_URL", "")],
+            "REDIS_URL is empty, and not used as the file has `targets`",
+        ),
+        (
+            Some(targets),
+            &[],
+            &[("REDIS_ADDR", "")],
+            "REDIS_ADDR is empty, and not used as the file has `targets`",
+        ),
+        (
+            Some(uses_it),
+            &[],
+            &[("REDIS_URL", "a"), ("REDIS_PASSWORD", "")],
+            "",
+        ),
         (
             None,
             &[],
