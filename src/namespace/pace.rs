@@ -20,7 +20,10 @@ const START_SHARE_MAX: f64 = 0.2;
 const START_DETAILS: f64 = 2_000.0;
 
 /// A sweep that yields to a slow server becomes at most this many times slower.
-const SLOWDOWN_MAX: f64 = 256.0;
+const SLOWDOWN_MAX: f64 = 32.0;
+
+/// A pause that its budgets make shorter is drawn out to at most this, to let others pass.
+const SLOWDOWN_PAUSE_MAX: f64 = 5.0;
 
 /// A pass should not take longer than this. Where the budget of time does not allow for that,
 /// details are asked only for a share of the keys.
@@ -185,6 +188,8 @@ pub struct Pace {
     first_keys: u64,
     seen: u64,
     trips: RoundTrips,
+    /// By how much the last round trips were too long.
+    excesses: [Duration; 3],
     slowdown: f64,
     limit: Limit,
     /// The time that the budgets give to the last batch.
@@ -203,6 +208,7 @@ impl Pace {
             first_keys: u64::from(sweep.first_keys),
             seen: 0,
             trips: RoundTrips::default(),
+            excesses: [Duration::ZERO; 3],
             slowdown: 1.0,
             limit: Limit::default(),
             period: Duration::ZERO,
@@ -304,7 +310,8 @@ impl Pace {
         }
         let (period, limit) = self.budget(batch, starting);
         self.period = Duration::from_secs_f64(period);
-        let wanted = Duration::from_secs_f64(period * self.slowdown);
+        let wanted =
+            Duration::from_secs_f64((period * self.slowdown).min(SLOWDOWN_PAUSE_MAX.max(period)));
         self.limit = if self.slowdown > 1.0 {
             Limit::Latency
         } else if batch.took > wanted {
@@ -347,10 +354,14 @@ impl Pace {
     }
 
     /// Halves the speed while round trips are longer than usual by too much, and comes back more
-    /// slowly.
+    /// slowly. One late reply is no reason: this machine may have been busy.
     fn yield_to_others(&mut self, round_trip: Duration) {
-        let excess = self.trips.excess(round_trip);
-        let factor = if excess > self.max_latency { 2.0 } else { 0.8 };
+        let [_, before, last] = self.excesses;
+        self.excesses = [before, last, self.trips.excess(round_trip)];
+        let mut sorted = self.excesses;
+        sorted.sort_unstable();
+        let [_, median, _] = sorted;
+        let factor = if median > self.max_latency { 2.0 } else { 0.8 };
         self.slowdown = (self.slowdown * factor).clamp(1.0, SLOWDOWN_MAX);
     }
 }

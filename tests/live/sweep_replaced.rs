@@ -89,6 +89,23 @@ fn a_flush_and_refill_at_once_is_noticed_in_mid_pass() {
 }
 
 #[test]
+fn a_flush_and_refill_at_once_is_noticed_in_a_long_pause() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, KEYS, SESSIONS);
+    // A pause of about 100 s after each SCAN but the first ones.
+    let paused = "keys_per_second: 1, first_keys: 500, min_pass_interval: 1s";
+    let exporter = sweep::launch(&server, paused, NAMESPACES).start();
+    exporter.until("an estimate", |page| {
+        found(page).is_some_and(|[sessions, sockets]| sessions.0 > sockets.0)
+    });
+    replace(&server, "call('FLUSHALL')");
+    exporter.within(SOON, "an estimate of the new keys", |page| {
+        found(page).is_some_and(|[sessions, sockets]| sessions.0 < sockets.0)
+    });
+    assert_eq!(passes(&exporter.page()), 0.0);
+}
+
+#[test]
 fn a_replica_that_follows_another_primary_forgets_the_first() {
     let primaries = [RedisServer::start(&[]), RedisServer::start(&[])];
     keys::write(&primaries[0], 0, KEYS, SESSIONS);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::prober::{Step, Wanted};
 use super::{Event, Walker, to_float};
@@ -64,9 +64,7 @@ impl Walker<'_> {
         };
         let pause = self.pace.pause(&batch);
         self.record.note_pace(&self.pace);
-        if !pause.is_zero() {
-            sleep(pause).await;
-        }
+        self.wait(pause).await?;
         Ok(next)
     }
 

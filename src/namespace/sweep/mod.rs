@@ -448,6 +448,35 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Waits, and keeps looking at the server and publishing. Ends early when the data were replaced.
+    async fn wait(&mut self, pause: Duration) -> Result<(), Failure> {
+        let generation = self.record.generation();
+        let end = Instant::now() + pause;
+        while let Some(left) = left(end) {
+            sleep(left.min(CHECK_EVERY)).await;
+            self.look_if_due().await?;
+            self.publish_if_due().await?;
+            if self.record.generation() != generation {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, and keeps looking at the server. Ends early when the data were replaced.
+    async fn wait_unpublished(&mut self, pause: Duration) -> Result<(), Failure> {
+        let generation = self.record.generation();
+        let end = Instant::now() + pause;
+        while let Some(left) = left(end) {
+            sleep(left.min(CHECK_EVERY)).await;
+            self.look_if_due().await?;
+            if self.record.generation() != generation {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn publish_if_due(&mut self) -> Result<(), Failure> {
         let is_due = match self.published {
             Some(published) => published.elapsed() >= self.publish_every,
@@ -567,6 +596,12 @@ impl Walker<'_> {
         self.slot_sizes.clear();
         self.ahead = None;
     }
+}
+
+/// The time that is left until `end`; none when it has come.
+fn left(end: Instant) -> Option<Duration> {
+    let left = end.checked_duration_since(Instant::now())?;
+    (!left.is_zero()).then_some(left)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use super::prober::Wanted;
 use super::{Walker, to_float};
 use crate::failure::Failure;
@@ -34,15 +32,23 @@ impl Walker<'_> {
         if is_recent || !is_wanted || self.prober.selected() != 0 {
             return Ok(());
         }
+        let generation = self.record.generation();
         // Counting all slots takes thousands of small commands: once is enough for a pass.
         if self.slot_sizes.is_empty() {
-            self.slot_sizes = self.count_slots().await?;
+            let sizes = self.count_slots().await?;
+            if self.record.generation() != generation {
+                return Ok(());
+            }
+            self.slot_sizes = sizes;
         }
         let drawn = draw(&self.slot_sizes, fastrand::f64());
         self.glimpsed = Some(tokio::time::Instant::now());
         let mut glimpse = Glimpse::default();
         for (slot, times) in drawn {
             self.draw(slot, times, &mut glimpse).await?;
+            if self.record.generation() != generation {
+                return Ok(());
+            }
         }
         self.record.note_glimpse(glimpse);
         Ok(())
@@ -70,7 +76,7 @@ impl Walker<'_> {
             }
             let count = slots.len();
             self.rest(0, to_float(count as u64) * COUNT_MICROSECONDS)
-                .await;
+                .await?;
         }
         Ok(sizes)
     }
@@ -94,7 +100,7 @@ impl Walker<'_> {
                 }
             }
             glimpse.add(&draw);
-            self.rest(keys.len(), microseconds).await;
+            self.rest(keys.len(), microseconds).await?;
             // The low bits of a cursor are its slot. A slot that is through is drawn again.
             let goes_on =
                 next != 0 && next & u64::from(crate::namespace::slots::SLOTS - 1) == start;
@@ -105,7 +111,7 @@ impl Walker<'_> {
 
     /// Pays for the server's time. The commands are not paid for: there are many of them, but only
     /// once, and they are what the first estimate stands on.
-    async fn rest(&mut self, keys: usize, microseconds: f64) {
+    async fn rest(&mut self, keys: usize, microseconds: f64) -> Result<(), Failure> {
         self.record.note_batch(0, microseconds);
         self.prober.take_sent();
         let batch = Batch {
@@ -116,8 +122,6 @@ impl Walker<'_> {
             took: Duration::ZERO,
         };
         let pause = self.pace.pause(&batch);
-        if !pause.is_zero() {
-            sleep(pause).await;
-        }
+        self.wait_unpublished(pause).await
     }
 }
