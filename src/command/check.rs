@@ -128,7 +128,11 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
     if !target.sweep.enabled {
         return Ok(true);
     }
-    let SweepExamined { refused, forecast } = match sweep::examine(target).await {
+    let SweepExamined {
+        refused,
+        slots,
+        forecast,
+    } = match sweep::examine(target).await {
         Ok(examined) => examined,
         Err(failure) => {
             let remedy = match failure.reason {
@@ -153,6 +157,14 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
         writeln!(
             out,
             "  {name:<18} refused ({code}): the user needs {permission}, and ~* for the keys"
+        )?;
+    }
+    if let Some(refused) = slots {
+        let code = refused.refusal.map(|refusal| refusal.code);
+        let (code, permission) = (code.unwrap_or_default(), refused.permission);
+        writeln!(
+            out,
+            "  {name:<18} refused ({code}): the user needs {permission} for an estimate before the first pass ends"
         )?;
     }
     Ok(refused.is_empty())

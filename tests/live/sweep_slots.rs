@@ -81,6 +81,33 @@ fn a_node_of_redis_has_an_honest_estimate_long_before_a_pass() {
 }
 
 #[test]
+fn what_a_node_refuses_of_its_slots_is_asked_once() {
+    let server = node(Server::NewestValkey);
+    for (denied, permission) in [
+        ("-cluster|countkeysinslot", "cluster|countkeysinslot"),
+        ("-cluster|nodes", "cluster|nodes"),
+    ] {
+        server.ask(&["ACL", "SETUSER", "default", denied]);
+        server.ask(&["CONFIG", "RESETSTAT"]);
+        let exporter = sweep::launch(&server, SLOW, NAMESPACES).start();
+        exporter.until("keys", |page| {
+            page.get("redis_exporter_sweep_keys_visited_total", &[])
+                .is_some_and(|visited| visited > 2_000.0)
+        });
+        exporter.polls(3);
+        let calls = server.ask(&["INFO", "commandstats"]);
+        let calls = calls
+            .lines()
+            .filter(|line| line.contains(&format!("cmdstat_{permission}:")))
+            .collect::<Vec<_>>();
+        assert!(
+            calls.iter().any(|line| line.contains("rejected_calls=1,")),
+            "{permission}: {calls:?}"
+        );
+    }
+}
+
+#[test]
 fn a_pass_of_a_node_by_slots_is_exact() {
     let server = node(Server::NewestValkey);
     let exporter = sweep::launch(&server, sweep::FULL_SPEED, NAMESPACES).start();

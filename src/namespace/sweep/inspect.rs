@@ -61,6 +61,13 @@ impl Refusals {
         self.tried.insert(command)
     }
 
+    /// Takes note of the refusal of a command about no key.
+    pub fn note_command(&mut self, refusal: &Refusal, command: &'static str) {
+        if !refusal.is_passing() {
+            self.commands.insert(command);
+        }
+    }
+
     /// Takes note of the refusal of a command about a key.
     pub fn note(&mut self, refusal: &Refusal, command: &'static str, name: &KeyName) {
         match question::refused(refusal) {

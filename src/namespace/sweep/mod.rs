@@ -10,7 +10,7 @@ mod load;
 mod news;
 mod prober;
 pub mod record;
-mod slots;
+pub mod slots;
 mod vitals;
 
 use std::collections::BTreeMap;
@@ -182,6 +182,8 @@ pub async fn once(
 pub struct Examined {
     /// The queries that the server refuses.
     pub refused: Vec<(Probe, Refusal)>,
+    /// What keeps slots of a cluster node from being drawn.
+    pub slots: Option<slots::Refused>,
     /// What a pass is expected to cost; none where there is nothing to sweep.
     pub forecast: Option<Forecast>,
 }
@@ -206,8 +208,14 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
         data_type: true,
     });
     prober.details(&wanted.collect::<Vec<_>>(), None).await?;
+    let slots = if has_table_per_slot(prober.server()) {
+        prober.slots().await?.err()
+    } else {
+        None
+    };
     let costs = Costs::default();
     Ok(Examined {
+        slots,
         refused: prober.refused().to_vec(),
         forecast: Some(load::forecast(&target.sweep, &costs, &vitals)),
     })

@@ -3,14 +3,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::prober::Wanted;
+use super::prober::{Prober, Wanted};
 use super::{Walker, to_float};
 use crate::failure::Failure;
 use crate::namespace::pace::Batch;
 use crate::namespace::slots::{Glimpse, KEYS_PER_DRAW, draw, owned, slot_of};
 use crate::namespace::walk::has_table_per_slot;
 use crate::namespace::window::Tallies;
-use crate::reply::Reply;
+use crate::reply::{Refusal, Reply};
+
+/// The permissions for drawing slots.
+const NODES: &str = "+cluster|nodes";
+const COUNT: &str = "+cluster|countkeysinslot";
+
+/// What the server refuses of the commands for drawing slots.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What the user needs.
+    pub permission: &'static str,
+    /// What the server said; none where it was not asked again.
+    pub refusal: Option<Refusal>,
+}
 
 /// The number of keys of so many slots is asked for in one pipeline.
 const SLOTS_PER_PIPELINE: usize = 100;
@@ -23,6 +36,49 @@ const GLIMPSE_EVERY: Duration = Duration::from_secs(30);
 
 /// Keys that are asked about in one pipeline.
 const KEYS_PER_PIPELINE: usize = 25;
+
+impl Prober {
+    /// The slots of the node, once the server lets them and their keys be counted; else the
+    /// permission that is missing. What it refuses is not asked again over this connection.
+    pub(super) async fn slots(&mut self) -> Result<Result<Vec<u16>, Refused>, Failure> {
+        let nodes = match self.ask_of_slots(NODES, &["CLUSTER", "NODES"]).await? {
+            Ok(reply) => reply.text().unwrap_or_default().into_owned(),
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let slots = owned(&nodes);
+        if let Some(slot) = slots.first() {
+            let words = ["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()];
+            if let Err(refused) = self.ask_of_slots(COUNT, &words).await? {
+                return Ok(Err(refused));
+            }
+        }
+        Ok(Ok(slots))
+    }
+
+    async fn ask_of_slots(
+        &mut self,
+        permission: &'static str,
+        words: &[&str],
+    ) -> Result<Result<Reply, Refused>, Failure> {
+        if !self.refusals.allow(permission) {
+            return Ok(Err(Refused {
+                permission,
+                refusal: None,
+            }));
+        }
+        let reply = self.ask(&[words]).await?.into_iter().next();
+        let reply = reply.unwrap_or(Reply::Nil);
+        let Some(refusal) = reply.refusal().cloned() else {
+            return Ok(Ok(reply));
+        };
+        self.refusals.note_command(&refusal, permission);
+        let refusal = Some(refusal);
+        Ok(Err(Refused {
+            permission,
+            refusal,
+        }))
+    }
+}
 
 impl Walker<'_> {
     /// Draws slots, where every slot has a table of its own and no pass is whole yet.
@@ -57,9 +113,10 @@ impl Walker<'_> {
     /// The keys of each slot of the node; none where the server does not tell.
     async fn count_slots(&mut self) -> Result<BTreeMap<u16, u64>, Failure> {
         let mut sizes = BTreeMap::new();
-        let replies = self.prober.ask(&[["CLUSTER", "NODES"]]).await?;
-        let nodes = replies.first().and_then(Reply::text).unwrap_or_default();
-        for slots in owned(&nodes).chunks(SLOTS_PER_PIPELINE) {
+        let Ok(slots) = self.prober.slots().await? else {
+            return Ok(sizes);
+        };
+        for slots in slots.chunks(SLOTS_PER_PIPELINE) {
             let slots: Vec<(u16, String)> =
                 slots.iter().map(|slot| (*slot, slot.to_string())).collect();
             let commands = slots.iter();
