@@ -191,6 +191,8 @@ pub struct Pace {
     /// By how much the last round trips were too long.
     excesses: [Duration; 3],
     slowdown: f64,
+    /// Commands beyond the budget that later pauses have to make up for.
+    owed: u32,
     limit: Limit,
     /// The time that the budgets give to the last batch.
     period: Duration,
@@ -210,6 +212,7 @@ impl Pace {
             trips: RoundTrips::default(),
             excesses: [Duration::ZERO; 3],
             slowdown: 1.0,
+            owed: 0,
             limit: Limit::default(),
             period: Duration::ZERO,
         }
@@ -223,6 +226,27 @@ impl Pace {
     /// Sets the most commands in a second.
     pub const fn set_commands_per_second(&mut self, most: Option<f64>) {
         self.commands_per_second = most;
+    }
+
+    /// Takes note of commands beyond the budget. Later pauses make up for them, at half the budget.
+    pub const fn owe(&mut self, commands: u32) {
+        self.owed = self.owed.saturating_add(commands);
+    }
+
+    /// Whether there are commands beyond the budget that were not made up for yet.
+    #[must_use]
+    pub const fn owes(&self) -> bool {
+        self.commands_per_second.is_some() && self.owed > 0
+    }
+
+    /// The part of what is owed that goes with a batch of so many commands.
+    fn settle(&mut self, commands: u32, starting: bool) -> u32 {
+        if starting {
+            return 0;
+        }
+        let settled = self.owed.min(commands);
+        self.owed -= settled;
+        settled
     }
 
     /// Whether the first keys are still being visited quickly.
@@ -308,7 +332,9 @@ impl Pace {
         if !batch.round_trip.is_zero() {
             self.yield_to_others(batch.round_trip);
         }
-        let (period, limit) = self.budget(batch, starting);
+        let settled = self.settle(batch.commands, starting);
+        let commands = batch.commands.saturating_add(settled);
+        let (period, limit) = self.budget(&Batch { commands, ..*batch }, starting);
         self.period = Duration::from_secs_f64(period);
         let wanted =
             Duration::from_secs_f64((period * self.slowdown).min(SLOWDOWN_PAUSE_MAX.max(period)));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Costs, Probe, Sweep, detail_shares};
 use crate::namespace::lookups::are_limited;
+use crate::namespace::slots::{DRAWS, KEYS_PER_DRAW, SLOTS};
 
 /// What a pass is expected to cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Forecast {
     pub commands_per_second: f64,
     /// The share of a core of the server that it takes.
     pub share: f64,
+    /// Commands that go out at once, for an estimate before the first pass ends.
+    pub at_once: f64,
 }
 
 impl Forecast {
@@ -45,7 +48,15 @@ impl Forecast {
             pass: Duration::try_from_secs_f64(pass).unwrap_or(Duration::MAX),
             commands_per_second: commands / pass,
             share: seconds / pass,
+            at_once: 0.0,
         }
+    }
+
+    /// The same for a node that is asked for the keys of each of its slots first.
+    #[must_use]
+    pub fn with_slots(mut self) -> Self {
+        self.at_once = f64::from(SLOTS) + f64::from(DRAWS) * f64::from(1 + KEYS_PER_DRAW);
+        self
     }
 }
 
@@ -58,7 +69,15 @@ impl fmt::Display for Forecast {
             self.share * 100.0,
             self.keys,
             self.pass.as_secs_f64().ceil(),
-        )
+        )?;
+        if self.at_once > 0.0 {
+            let at_once = self.at_once;
+            write!(
+                formatter,
+                "; up to {at_once:.0} commands more at the start, for a first estimate"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -82,6 +101,17 @@ mod tests {
         let by_share = Forecast::new(100_000.0, &costs, &sweep, None);
         assert!((by_share.share - 0.01).abs() < 1e-9);
         assert!(by_share.commands_per_second > 4_000.0);
+    }
+
+    #[test]
+    fn the_slots_of_a_cluster_node_are_announced() {
+        let forecast = Forecast::new(1e6, &Costs::default(), &Sweep::default(), Some(50.0));
+        assert!(!forecast.to_string().contains("more at the start"));
+        let text = forecast.with_slots().to_string();
+        assert!(
+            text.ends_with("; up to 19072 commands more at the start, for a first estimate"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -137,6 +137,22 @@ fn keys_and_commands_per_second_are_limits_of_their_own() {
 }
 
 #[test]
+fn commands_beyond_the_budget_are_made_up_for_once() {
+    let mut pace = Pace::new(&Sweep {
+        commands_per_second: Some(101),
+        ..sweep()
+    });
+    assert!(!pace.owes());
+    pace.owe(151);
+    let mut next = || {
+        let pause = pace.pause(&batch(350.0, QUICK));
+        (pause.as_millis(), pace.owes())
+    };
+    let pauses = [(); 3].map(|()| next());
+    assert_eq!(pauses, [(2_000, true), (1_495, false), (1_000, false)]);
+}
+
+#[test]
 fn a_whole_core_knows_no_pause() {
     let mut pace = Pace::new(&Sweep {
         cpu_share: Share::WHOLE,

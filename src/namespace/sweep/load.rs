@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::vitals::Vitals;
 use super::{LOOK_AGAIN_AFTER, Walker, to_float};
+use crate::collector::Server;
 use crate::config::Sweep;
 use crate::namespace::cost::Costs;
 use crate::namespace::pace::{Forecast, commands_per_second};
 use crate::namespace::traffic::Reading;
+use crate::namespace::walk::has_table_per_slot;
 
 /// The databases to sweep, each with its number of keys.
 pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
@@ -24,12 +26,17 @@ pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
 }
 
 /// What a pass is expected to cost the server.
-pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals) -> Forecast {
+pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals, server: &Server) -> Forecast {
     let databases = databases(sweep, vitals).into_iter();
     let keys = to_float(databases.map(|(_, keys)| keys).sum());
     let others = vitals.traffic.commands_per_second;
     let commands = commands_per_second(sweep, others, keys);
-    Forecast::new(keys, costs, sweep, commands)
+    let forecast = Forecast::new(keys, costs, sweep, commands);
+    if has_table_per_slot(server) {
+        forecast.with_slots()
+    } else {
+        forecast
+    }
 }
 
 /// How long the sweep rests after a pass: until `interval` after the start of the pass, and as long

@@ -217,7 +217,12 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     Ok(Examined {
         slots,
         refused: prober.refused().to_vec(),
-        forecast: Some(load::forecast(&target.sweep, &costs, &vitals)),
+        forecast: Some(load::forecast(
+            &target.sweep,
+            &costs,
+            &vitals,
+            prober.server(),
+        )),
     })
 }
 
@@ -249,7 +254,8 @@ async fn walk(
     }
     let (name, server) = (&target.name, prober.server().to_string());
     let mut walker = Walker::start(prober, target, record, listener).await?;
-    let cost = load::forecast(walker.sweep, walker.record.costs(), &walker.vitals);
+    let (costs, vitals) = (walker.record.costs(), &walker.vitals);
+    let cost = load::forecast(walker.sweep, costs, vitals, walker.prober.server());
     info!(name, server, %cost, "walking the keyspace");
     loop {
         walker.pass().await?;

@@ -31,7 +31,8 @@ const SLOTS_PER_PIPELINE: usize = 100;
 /// What COUNTKEYSINSLOT costs the server, in microseconds.
 const COUNT_MICROSECONDS: f64 = 1.0;
 
-/// A glimpse is taken this often until the first pass is whole.
+/// A glimpse is taken this often until the first pass is whole, once the commands of the one before
+/// are made up for.
 const GLIMPSE_EVERY: Duration = Duration::from_secs(30);
 
 /// Keys that are asked about in one pipeline.
@@ -85,7 +86,7 @@ impl Walker<'_> {
     pub(super) async fn glimpse_if_due(&mut self) -> Result<(), Failure> {
         let is_recent = self.glimpsed.is_some_and(|at| at.elapsed() < GLIMPSE_EVERY);
         let is_wanted = has_table_per_slot(self.prober.server()) && !self.record.is_whole(0);
-        if is_recent || !is_wanted || self.prober.selected() != 0 {
+        if is_recent || !is_wanted || self.pace.owes() || self.prober.selected() != 0 {
             return Ok(());
         }
         let generation = self.record.generation();
@@ -166,11 +167,12 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Pays for the server's time. The commands are not paid for: there are many of them, but only
-    /// once, and they are what the first estimate stands on.
+    /// Pays for the server's time. The commands are made up for later: there are many of them, and
+    /// the first estimate stands on them.
     async fn rest(&mut self, keys: usize, microseconds: f64) -> Result<(), Failure> {
         self.record.note_batch(0, microseconds);
-        self.prober.take_sent();
+        let sent = self.prober.take_sent();
+        self.pace.owe(sent);
         let batch = Batch {
             keys: u32::try_from(keys).unwrap_or(u32::MAX),
             commands: 0,
