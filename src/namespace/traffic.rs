@@ -36,6 +36,14 @@ impl Reading {
             ..Self::default()
         }
     }
+
+    /// Commands in a second as far as one reading tells: those of just now, but no more than the
+    /// average since the start. Just now the data may have been loaded.
+    #[must_use]
+    pub fn usual_commands_per_second(&self) -> f64 {
+        let average = self.uptime.map(|uptime| self.commands / uptime.max(1.0));
+        self.commands_per_second.min(average.unwrap_or(f64::MAX))
+    }
 }
 
 /// What others have asked between two readings.
@@ -61,7 +69,7 @@ impl Traffic {
     /// after the counters were reset.
     pub fn observe(&mut self, reading: Reading) -> Option<Others> {
         let Some(last) = self.last.replace(reading) else {
-            self.commands_per_second = reading.commands_per_second;
+            self.commands_per_second = reading.usual_commands_per_second();
             return None;
         };
         let ours = reading.ours.since(last.ours);
@@ -125,6 +133,24 @@ mod tests {
         assert!((others.lookups - 50.0).abs() < 1e-9);
         let rate = traffic.commands_per_second();
         assert!((90.0..95.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn one_moment_of_many_commands_is_not_the_usual_traffic() {
+        let loaded = Reading {
+            commands_per_second: 48_100.0,
+            uptime: Some(1_000.0),
+            ..reading(0.0, 30_000.0, 0.0, 0)
+        };
+        assert!((loaded.usual_commands_per_second() - 30.0).abs() < 1e-9);
+        let quiet = Reading {
+            commands_per_second: 2.0,
+            ..loaded
+        };
+        assert!((quiet.usual_commands_per_second() - 2.0).abs() < 1e-9);
+        let mut traffic = Traffic::default();
+        traffic.observe(loaded);
+        assert!((traffic.commands_per_second() - 30.0).abs() < 1e-9);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
 pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals, server: &Server) -> Forecast {
     let databases = databases(sweep, vitals).into_iter();
     let keys = to_float(databases.map(|(_, keys)| keys).sum());
-    let others = vitals.traffic.commands_per_second;
+    let others = vitals.traffic.usual_commands_per_second();
     let commands = commands_per_second(sweep, others, keys);
     let forecast = Forecast::new(keys, costs, sweep, commands);
     if has_table_per_slot(server) {
