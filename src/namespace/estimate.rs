@@ -19,7 +19,7 @@ use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
 use super::window::{Tallies, Window};
 use crate::metric::{Edge, Histogram};
 pub use slots::from_slots;
-pub use unseen::{unexplained, widen};
+pub use unseen::{unexplained, widen, widen_aggregates};
 
 /// The 97.5 % quantile of the normal distribution: a 95 % interval has so many standard errors on
 /// each side.

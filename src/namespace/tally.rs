@@ -11,6 +11,9 @@ use crate::metric::Edge;
 /// How many of the largest sizes a tally keeps one by one.
 pub const LARGEST_MAX: usize = 16;
 
+/// Size from which an aggregate is large, in bytes: MEMORY USAGE may have sampled its elements.
+pub const LARGE_AGGREGATE: u64 = 16_384;
+
 /// By how much a remaining TTL may exceed the maximum: clocks and the way of a command take time.
 const GRACE_MILLISECONDS: u128 = 1_000;
 

@@ -51,6 +51,34 @@ fn a_hash_with_one_huge_field_is_measured_by_more_elements() {
 }
 
 #[test]
+fn a_small_share_of_memory_does_not_hide_a_huge_field() {
+    let server = RedisServer::start(&[]);
+    let filler = "call('SET', 'session:' .. i, string.rep('x', 1000))";
+    keys::write(&server, 0, 120_000, filler);
+    let hash = "for i = 1, 3000 do call('HSET', 'websocket:1', 'f' .. i, string.rep('x', 60)) end \
+        call('HSET', 'websocket:1', 'huge', string.rep('y', 20000000)) \
+        return call('MEMORY', 'USAGE', 'websocket:1', 'SAMPLES', 0)";
+    let truth: f64 = keys::run(&server, 0, hash).parse().unwrap();
+    let sampled = keys::count(&server, 0, "websocket:*").1;
+    assert!(
+        sampled < MEGABYTE,
+        "five elements show the field: {sampled}"
+    );
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    let (bytes, error) = memory(&page, "websocket");
+    println!("{bytes} ± {error}, {truth} is true");
+    assert!(
+        bytes > 20.0 * MEGABYTE,
+        "{bytes} ± {error}, {truth} is true"
+    );
+    assert!(
+        (bytes - truth).abs() <= error,
+        "{bytes} ± {error}, {truth} is true"
+    );
+}
+
+#[test]
 fn the_share_of_many_small_keys_is_a_share() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, "call('SET', 'session:' .. i, i)");

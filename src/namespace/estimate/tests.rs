@@ -406,6 +406,25 @@ fn strings_that_were_all_measured_hide_nothing() {
     assert!(close(error(0), 0.0) && error(1) > 20e6);
 }
 
+#[test]
+fn sampled_aggregates_are_never_exact() {
+    let details = |data_type, bytes| Details {
+        data_type: Some(data_type),
+        ..sized(bytes)
+    };
+    let errors = |hash: Details| {
+        let string = details(DataType::String, 1_000);
+        let mut found = of(&pass(&[(0, 150_000, string), (1, 1, hash)]), 150_001);
+        widen_aggregates(found.iter_mut(), 173e6);
+        let error = |place: usize| found[place].memory.expect("it was measured").error;
+        [error(0), error(1)]
+    };
+    let [strings, hash] = errors(details(DataType::Hash, 300_000));
+    assert!(close(strings, 0.0) && hash > 20e6, "{strings} {hash}");
+    let [strings, hash] = errors(details(DataType::Hash, 300));
+    assert!(close(strings, 0.0) && close(hash, 0.0), "{strings} {hash}");
+}
+
 fn any_details() -> impl Strategy<Value = Details> {
     let expiry = prop_oneof![Just(Expiry::Never), any::<u64>().prop_map(Expiry::In)];
     let types = proptest::sample::select(DataType::ALL.to_vec());

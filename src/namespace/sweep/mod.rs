@@ -13,6 +13,7 @@ pub mod record;
 pub mod slots;
 mod vitals;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -66,6 +67,12 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// What MEMORY USAGE costs when it measures many elements, in microseconds.
 const MANY_ELEMENTS_MICROSECONDS: f64 = 200.0;
+
+/// The most aggregates of a pipeline of which many elements are measured, the largest first.
+const CLOSE_PER_PIPELINE: usize = 4;
+
+/// How many aggregates of a pass are measured that closely beyond the largest of each pipeline.
+const CLOSE_PER_PASS: u32 = 1_000;
 
 /// How often a sweep that is done once starts again because the data were replaced meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
@@ -286,6 +293,8 @@ struct Walker<'a> {
     allowance: Allowance,
     vitals: Vitals,
     pass: PassSize,
+    /// How many more aggregates of this pass may be measured by many elements.
+    close_left: u32,
     publish_every: Duration,
     /// When an estimate was last published over this connection.
     published: Option<Instant>,
@@ -326,6 +335,7 @@ impl<'a> Walker<'a> {
             allowance: Allowance::new(&target.sweep),
             vitals: Vitals::default(),
             pass: PassSize::default(),
+            close_left: CLOSE_PER_PASS,
             publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
             published: None,
             checked: Instant::now(),
@@ -376,6 +386,7 @@ impl<'a> Walker<'a> {
             keys,
             visited_before: self.record.keys_visited(),
         };
+        self.close_left = CLOSE_PER_PASS;
         self.record.start_pass();
         self.shares = detail_shares(
             to_float(keys),
@@ -575,24 +586,34 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Measures the largest aggregate of some keys by more of its elements, if the last pass left much
-    /// memory unexplained. Returns what that cost.
+    /// Measures the largest aggregates of a pipeline by more of their elements. Returns what that
+    /// cost the server, in microseconds.
     async fn measure_closely(
         &mut self,
         wanted: &[Wanted<'_>],
         found: &mut [Found],
     ) -> Result<f64, Failure> {
-        if !self.record.misses_memory() {
-            return Ok(0.0);
-        }
         let pairs = wanted.iter().zip(found);
-        let aggregates = pairs.filter(|(_, found)| found.may_be_large_aggregate());
-        let Some((wanted, found)) = aggregates.max_by_key(|(_, found)| found.details.memory) else {
-            return Ok(0.0);
-        };
-        let bytes = self.prober.memory_of_many_elements(wanted.key).await?;
-        found.details.memory = bytes.or(found.details.memory);
-        Ok(MANY_ELEMENTS_MICROSECONDS)
+        let large = pairs.filter(|(_, found)| found.may_be_large_aggregate());
+        let mut large: Vec<_> = large.collect();
+        large.sort_by_key(|(_, found)| Reverse(found.details.memory));
+        let mut microseconds = 0.0;
+        for (place, (wanted, found)) in large.into_iter().take(CLOSE_PER_PIPELINE).enumerate() {
+            if place > 0 {
+                let Some(left) = self.close_left.checked_sub(1) else {
+                    break;
+                };
+                self.close_left = left;
+            }
+            // One at a time: other clients get their turn in between.
+            let bytes = self.prober.memory_of_many_elements(wanted.key).await?;
+            if bytes.is_none() {
+                break;
+            }
+            found.details.memory = bytes;
+            microseconds += MANY_ELEMENTS_MICROSECONDS;
+        }
+        Ok(microseconds)
     }
 
     /// Publishes at once that nothing is known any more, and the next estimate as soon as after a

@@ -15,7 +15,7 @@ use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
-use crate::namespace::tally::{DataType, Details, Expiry};
+use crate::namespace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
 use crate::reply::{Refusal, Reply, TOO_LARGE};
 
 /// The name under which CLIENT LIST shows the connection.
@@ -27,9 +27,6 @@ pub type Step = (u64, Vec<Vec<u8>>);
 /// How many elements of a large aggregate are measured: the most that takes a server about as long
 /// as one SCAN. By default MEMORY USAGE measures five.
 const ELEMENTS: &[u8] = b"4000";
-
-/// An aggregate is large from this many bytes on, in bytes.
-const LARGE_AGGREGATE: u64 = 16_384;
 
 /// The most keys that are asked about in one pipeline: more would make other clients wait.
 pub const KEYS_PER_PIPELINE: usize = 100;
@@ -51,6 +48,8 @@ pub struct Prober {
     refused: Vec<(Probe, Refusal)>,
     /// The questions that were asked about some key.
     tried: Vec<Probe>,
+    /// Whether the server refuses SAMPLES of MEMORY USAGE.
+    refuses_samples: bool,
     round_trip: Duration,
     /// The role of the server, such as `master`.
     role: Option<String>,
@@ -144,6 +143,7 @@ impl Prober {
             timeout,
             refused: Vec::new(),
             tried: Vec::new(),
+            refuses_samples: false,
             round_trip: Duration::ZERO,
             role: None,
             count_max: u32::MAX,
@@ -231,6 +231,7 @@ impl Prober {
         if self.link.take_retries_refused() {
             self.refused.clear();
             self.tried.clear();
+            self.refuses_samples = false;
             self.refusals = Refusals::default();
         }
         // A dial says nothing of the server's load.
@@ -361,15 +362,23 @@ impl Prober {
         Ok((found, step))
     }
 
-    /// Asks for the memory of a key by many of its elements; none if it is gone.
+    /// Queries the memory of a key by many of its elements. Returns `None` if the key is gone, or
+    /// if the server refuses SAMPLES, which is then not sent again over this connection.
     ///
     /// # Errors
     ///
     /// The connection failed.
     pub async fn memory_of_many_elements(&mut self, key: &[u8]) -> Result<Option<u64>, Failure> {
+        if self.refuses_samples {
+            return Ok(None);
+        }
         let words: [&[u8]; 5] = [b"MEMORY", b"USAGE", key, b"SAMPLES", ELEMENTS];
         let replies = self.ask(&[words]).await?;
         self.take_round_trip();
+        let refusal = replies.first().and_then(Reply::refusal);
+        self.refuses_samples = refusal.is_some_and(|refusal| {
+            !refusal.is_passing() && !matches!(refusal.code.as_str(), "MOVED" | "ASK")
+        });
         let bytes = replies.first().and_then(Reply::integer);
         Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
     }

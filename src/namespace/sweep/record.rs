@@ -15,6 +15,7 @@ use crate::namespace::Group;
 use crate::namespace::cost::{Asked, Costs, Probe, Spent};
 use crate::namespace::estimate::{
     Database, NamespaceEstimate, estimate, explained_share, from_slots, unexplained, widen,
+    widen_aggregates,
 };
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::namespace::history::{Changes, Identity, Replaced};
@@ -77,8 +78,6 @@ pub struct Record {
     /// Memory of the data with all overhead, and what of it is certainly no data.
     used_bytes: Option<f64>,
     buffer_bytes: f64,
-    /// Bytes that the last pass left unexplained.
-    unexplained_bytes: f64,
     /// What identified the data of the server, and when that was read.
     identity: Option<(Identity, f64)>,
     /// How often the data were replaced.
@@ -126,7 +125,6 @@ impl Record {
             expires: BTreeMap::new(),
             used_bytes: None,
             buffer_bytes: 0.0,
-            unexplained_bytes: 0.0,
             identity: None,
             generation: 0,
             changes: Changes::default(),
@@ -213,7 +211,6 @@ impl Record {
 
     /// Begins a pass over all databases.
     pub fn start_pass(&mut self) {
-        self.unexplained_bytes = self.unexplained(&self.estimates_as_found(&self.shown()));
         self.ledger.start_pass();
     }
 
@@ -580,12 +577,18 @@ impl Record {
     /// The estimates of each database, widened by the memory that none explains.
     fn estimates(&self, shown: &[Group]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
         let mut databases = self.estimates_as_found(shown);
-        let unexplained = self.unexplained(&databases);
+        let Some(used) = self.used_by(&databases) else {
+            return databases;
+        };
+        let all = databases.iter().flat_map(|(_, estimates)| estimates);
+        let unexplained = unexplained(all, used);
         for (_, estimates) in &mut databases {
             for estimate in estimates {
                 widen(estimate, unexplained);
             }
         }
+        let all = databases.iter_mut().flat_map(|(_, estimates)| estimates);
+        widen_aggregates(all, used);
         databases
     }
 
@@ -596,24 +599,12 @@ impl Record {
             .collect()
     }
 
-    /// The bytes that no namespace explains; 0 if only some databases are swept, as the others
-    /// explain the rest.
-    fn unexplained(&self, databases: &[(u32, Vec<NamespaceEstimate>)]) -> f64 {
+    /// Returns the bytes that the keys of these databases take with all overhead; `None` if only
+    /// some databases are swept, because the others take an unknown part.
+    fn used_by(&self, databases: &[(u32, Vec<NamespaceEstimate>)]) -> Option<f64> {
         let is_swept = |database: &u32| databases.iter().any(|(swept, _)| swept == database);
-        let Some(used) = self.used_bytes else {
-            return 0.0;
-        };
-        if !self.keys.keys().all(is_swept) {
-            return 0.0;
-        }
-        let all = databases.iter().flat_map(|(_, estimates)| estimates);
-        unexplained(all, used - self.buffer_bytes)
-    }
-
-    /// Whether large aggregates should be measured by more of their elements.
-    #[must_use]
-    pub const fn misses_memory(&self) -> bool {
-        self.unexplained_bytes > 0.0
+        let used = self.used_bytes? - self.buffer_bytes;
+        self.keys.keys().all(is_swept).then_some(used)
     }
 
     fn estimates_of(
