@@ -127,15 +127,20 @@ impl Identity {
     }
 }
 
-/// Counters of what can have made keys come and go.
+/// Counters of what can have made keys come and go. Missing counters are `None`: they do not show
+/// that nothing has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Changes {
     /// `rdb_changes_since_last_save`: every write, set back when the data are saved.
-    writes: f64,
+    writes: Option<f64>,
+    /// `rdb_last_save_time`.
+    saved_at: Option<f64>,
     evicted: f64,
     expired: f64,
     /// Every command; more than writes, but never set back by saving.
-    commands: f64,
+    commands: Option<f64>,
+    /// Those of them that the exporter sent.
+    ours: u64,
 }
 
 impl Changes {
@@ -144,32 +149,60 @@ impl Changes {
     pub fn read(info: &Info<'_>) -> Self {
         let number = |name: &str| info.number(name).unwrap_or(0.0);
         Self {
-            writes: number("rdb_changes_since_last_save"),
+            writes: info.number("rdb_changes_since_last_save"),
+            saved_at: info.number("rdb_last_save_time"),
             evicted: number("evicted_keys"),
             expired: number("expired_keys"),
-            commands: number("total_commands_processed"),
+            commands: info.number("total_commands_processed"),
+            ours: 0,
         }
     }
 
-    /// How many keys came or went between this reading and a later one, at most.
+    /// Adds the number of commands that the exporter has sent before the reading.
     #[must_use]
-    pub fn since(&self, later: &Self) -> f64 {
-        // A counter that went back was reset, and counts from nothing.
-        let grown = |before: f64, after: f64| {
-            if after >= before {
-                after - before
-            } else {
-                after
-            }
-        };
-        let writes = if later.writes >= self.writes {
-            later.writes - self.writes
-        } else {
-            // What was written before the data were saved is not known.
-            later.writes.max(grown(self.commands, later.commands))
-        };
-        writes + grown(self.evicted, later.evicted) + grown(self.expired, later.expired)
+    pub const fn with_ours(self, commands: u64) -> Self {
+        Self {
+            ours: commands,
+            ..self
+        }
     }
+
+    /// Returns how many keys came or went between this reading and a later one, at most; `None` if
+    /// the server reports nothing that bounds them.
+    #[must_use]
+    pub fn since(&self, later: &Self) -> Option<f64> {
+        let writes = self.writes_since(later)?;
+        let expired = grown(self.expired, later.expired);
+        Some(writes + grown(self.evicted, later.evicted) + expired)
+    }
+
+    fn writes_since(&self, later: &Self) -> Option<f64> {
+        let was_saved = self.saved_at != later.saved_at;
+        match self.writes.zip(later.writes) {
+            Some((before, after)) if after >= before && !was_saved => Some(after - before),
+            // What was written before the data were saved is unknown.
+            _ => {
+                let (before, after) = self.commands.zip(later.commands)?;
+                let ours = float(later.ours.saturating_sub(self.ours));
+                let others = (grown(before, after) - ours).max(0.0);
+                Some(others.max(later.writes.unwrap_or(0.0)))
+            }
+        }
+    }
+}
+
+/// Returns by how much a counter grew. One that went back was reset, and counts from nothing.
+fn grown(before: f64, after: f64) -> f64 {
+    if after >= before {
+        after - before
+    } else {
+        after
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
+const fn float(number: u64) -> f64 {
+    number as f64
 }
 
 /// Whether both are known and differ.
@@ -305,10 +338,32 @@ mod tests {
              total_commands_processed:1040\n",
         );
         let changes = [&before, &later, &saved].map(|then| before.since(then));
-        assert_eq!(
-            changes.map(|changes| changes.to_string()),
-            ["0", "33", "40"]
+        assert_eq!(changes, [Some(0.0), Some(33.0), Some(40.0)]);
+    }
+
+    #[test]
+    fn missing_write_counter_is_replaced_by_commands_of_others() {
+        let read = |text| Changes::read(&Info::parse(text));
+        let before = read("expired_keys:7\ntotal_commands_processed:1000\n").with_ours(100);
+        let later = read("expired_keys:9\ntotal_commands_processed:1500\n").with_ours(150);
+        assert_eq!(before.since(&later), Some(452.0));
+        let silent = read("");
+        assert_eq!(silent.since(&silent), None);
+        assert_eq!(before.since(&silent), None);
+    }
+
+    #[test]
+    fn save_between_two_readings_hides_no_writes() {
+        let read = |text| Changes::read(&Info::parse(text));
+        let before = read(
+            "rdb_changes_since_last_save:10\nrdb_last_save_time:100\n\
+             total_commands_processed:1000\n",
         );
+        let later = read(
+            "rdb_changes_since_last_save:12\nrdb_last_save_time:101\n\
+             total_commands_processed:6000\n",
+        );
+        assert_eq!(before.since(&later), Some(5_000.0));
     }
 
     #[test]

@@ -362,6 +362,9 @@ impl Record {
         self.used_bytes = vitals.used_bytes;
         self.buffer_bytes = vitals.buffer_bytes;
         let changes = self.changes.since(&vitals.changes);
+        // Unknown changes: every key may have been replaced by another.
+        let all_replaced = || 2.0 * vitals.keys.values().copied().map(to_float).sum::<f64>();
+        let changes = changes.unwrap_or_else(all_replaced);
         self.changes = vitals.changes;
         self.windows.observe(now, &self.keys, changes);
         self.ledger.observe(now, &self.keys, changes);

@@ -162,6 +162,7 @@ impl Prober {
             let info = Info::parse(&text);
             self.note_role(info.get("role")).await?;
             let mut vitals = Vitals::read(&info);
+            vitals.changes = vitals.changes.with_ours(self.caused().commands);
             if !Listed::read(&info).reports(self.selected()) {
                 vitals.keys.insert(self.selected(), self.size().await?);
                 self.take_round_trip();
