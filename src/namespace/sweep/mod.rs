@@ -423,12 +423,19 @@ impl<'a> Walker<'a> {
         for segment in order {
             self.record.open(database, segment, now());
             match self.segment(database, segment, generation).await {
-                Ok(true) => {}
+                Ok(true) => {
+                    if segment.start() != 0 {
+                        self.record.note_accepted_cursor();
+                    }
+                }
                 Ok(false) => return Ok(false),
-                // A server that knows its own cursors only: walk again, in its order.
+                // A server that accepts only its own cursors, or the passing error of a proxy.
                 Err(failure) if failure.reason == Reason::Other && segment.start() != 0 => {
-                    warn!(name = self.name, %failure, "the server refused a cursor; from now on the walk goes in its order");
-                    self.record.note_refused_cursor();
+                    if self.record.note_refused_cursor() {
+                        warn!(name = self.name, %failure, "the server refused a cursor; from now on the walk goes in its order");
+                    } else {
+                        info!(name = self.name, %failure, "the server refused a cursor; the pass starts again");
+                    }
                     return Ok(false);
                 }
                 Err(failure) => return Err(failure),

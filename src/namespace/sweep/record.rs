@@ -43,6 +43,10 @@ const MOVED_AT_MOST: f64 = 0.2;
 /// count as Redis's do.
 const DOUBTS_MAX: u32 = 2;
 
+/// One refusal of a cursor can be a passing error. That many in a row are a server that accepts
+/// only its own cursors.
+const CURSOR_REFUSALS_MAX: u32 = 2;
+
 /// What is known of one namespace in one database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -91,6 +95,8 @@ pub struct Record {
     can_walk_in_random_order: bool,
     is_uniform: bool,
     doubts: u32,
+    /// How many cursors were refused in a row.
+    cursor_refusals: u32,
     progress: Progress,
     /// Whether the server that is walked is the target, and not one in its place.
     walks_the_target: bool,
@@ -134,6 +140,7 @@ impl Record {
             can_walk_in_random_order: false,
             is_uniform: false,
             doubts: 0,
+            cursor_refusals: 0,
             progress: Progress {
                 min_pass_interval: sweep.min_pass_interval.as_secs_f64(),
                 declared: !namespaces.is_empty() || keys.is_declared() || sweep.largest_keys > 0,
@@ -185,10 +192,19 @@ impl Record {
         self.is_uniform
     }
 
-    /// Notes that the server has refused a cursor that it did not give: from now on the walk goes
-    /// in its order.
-    pub fn note_refused_cursor(&mut self) {
-        self.can_walk_in_random_order = false;
+    /// Records that the server has refused a cursor that it did not return. Returns whether the
+    /// sweep goes in the server's order from now on, because it has refused several in a row.
+    pub fn note_refused_cursor(&mut self) -> bool {
+        self.cursor_refusals = self.cursor_refusals.saturating_add(1);
+        if self.cursor_refusals >= CURSOR_REFUSALS_MAX {
+            self.can_walk_in_random_order = false;
+        }
+        !self.can_walk_in_random_order
+    }
+
+    /// Records that the server has accepted a cursor that it did not return.
+    pub const fn note_accepted_cursor(&mut self) {
+        self.cursor_refusals = 0;
     }
 
     /// Whether a part of a walk is a uniform sample: not after passes that missed keys.
@@ -706,4 +722,19 @@ impl Record {
 )]
 const fn to_float(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_cursors_refused_in_a_row_end_random_order() {
+        let mut record = Record::new(&[], &Sweep::default(), &Keys::default());
+        record.note_cursors(true);
+        assert!(!record.note_refused_cursor() && record.walks_in_random_order());
+        record.note_accepted_cursor();
+        assert!(!record.note_refused_cursor() && record.walks_in_random_order());
+        assert!(record.note_refused_cursor() && !record.walks_in_random_order());
+    }
 }
