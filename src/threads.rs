@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use tokio::time::{Instant, timeout};
 
 /// Whoever waits this long for a free thread gets the last good answer instead, if there is one.
 const QUEUED_MAX: Duration = Duration::from_millis(200);
+
+/// What was never asked before has its own thread for this long. Then it goes on as a slow one.
+const SLOW_AFTER: Duration = Duration::from_millis(250);
 
 /// An answer that came too late for those who asked is kept for this long for the next to ask.
 const KEPT: Duration = Duration::from_mins(1);
@@ -61,31 +64,85 @@ impl Lane {
         let Ok(permit) = self.free.acquire().await else {
             return Err(Lost::NoThread);
         };
+        ended(self.start(permit, work)?.await)
+    }
+
+    /// As `run`, but work that takes long goes on as if it had begun in the lane of slow work, as
+    /// soon as that has room: its place here is for the next.
+    async fn run_until_slow<T: Send + 'static>(
+        &'static self,
+        slow: &'static Self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        let Ok(permit) = self.free.acquire().await else {
+            return Err(Lost::NoThread);
+        };
+        let permit = Arc::new(Mutex::new(permit));
+        let mut result = self.start(Arc::clone(&permit), work)?;
+        if let Ok(result) = timeout(SLOW_AFTER, &mut result).await {
+            return ended(result);
+        }
+        tokio::select! {
+            result = &mut result => return ended(result),
+            Ok(room) = slow.free.acquire() => {
+                *permit.lock().unwrap_or_else(PoisonError::into_inner) = room;
+            }
+        }
+        // The thread alone holds its place from here on.
+        drop(permit);
+        ended(result.await)
+    }
+
+    /// Begins the work, which holds `place` to its end.
+    fn start<T: Send + 'static>(
+        &self,
+        place: impl Send + 'static,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Outcome<T>, Lost> {
         let (sender, receiver) = oneshot::channel();
         let thread = thread::Builder::new().name(self.name.to_owned());
         let started = thread.spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
-            drop(permit);
+            drop(place);
             // Nobody may be waiting any more.
             let _ = sender.send(result);
         });
-        if started.is_err() {
-            return Err(Lost::NoThread);
-        }
-        match receiver.await {
-            Ok(result) => result.map_err(Lost::Panicked),
-            Err(_) => Err(Lost::NoThread),
-        }
+        started.map(|_| receiver).map_err(|_| Lost::NoThread)
     }
+}
+
+type Outcome<T> = oneshot::Receiver<thread::Result<T>>;
+
+fn ended<T>(result: Result<thread::Result<T>, oneshot::error::RecvError>) -> Result<T, Lost> {
+    match result {
+        Ok(result) => result.map_err(Lost::Panicked),
+        Err(_) => Err(Lost::NoThread),
+    }
+}
+
+/// How many threads each kind of question has at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// What was answered well the last time.
+    pub proven: usize,
+    /// What was not.
+    pub failed: usize,
+    /// What was never asked before, until it is slow.
+    pub new: usize,
+    /// What was never asked before and is slow.
+    pub slow: usize,
 }
 
 /// Questions with the same key share one thread and its answer.
 ///
 /// What was answered before has threads of its own: what hangs from the start does not take them.
+/// What was never asked has others: what hangs again and again does not take those.
 #[derive(Debug)]
 pub struct Shared<V: 'static> {
     proven: Lane,
-    unproven: Lane,
+    failed: Lane,
+    new: Lane,
+    slow: Lane,
     fresh: Duration,
     asked: Mutex<BTreeMap<String, Asked<V>>>,
 }
@@ -119,18 +176,15 @@ impl<V> State<V> {
 }
 
 impl<V: Clone + Send + Sync> Shared<V> {
-    /// At most this many threads each for what was answered well before and for the rest. An answer
-    /// is given to all who ask within `fresh`.
+    /// An answer is given to all who ask within `fresh`.
     #[must_use]
-    pub const fn new(
-        name: &'static str,
-        (proven, unproven): (usize, usize),
-        fresh: Duration,
-    ) -> Self {
+    pub const fn new(name: &'static str, threads: Threads, fresh: Duration) -> Self {
         Self {
             fresh,
-            proven: Lane::new(name, proven),
-            unproven: Lane::new(name, unproven),
+            proven: Lane::new(name, threads.proven),
+            failed: Lane::new(name, threads.failed),
+            new: Lane::new(name, threads.new),
+            slow: Lane::new(name, threads.slow),
             asked: Mutex::new(BTreeMap::new()),
         }
     }
@@ -176,11 +230,7 @@ impl<V: Clone + Send + Sync> Shared<V> {
         }
         let known = before.and_then(|asked| asked.last_good(is_good));
         let is_proven = before.is_some_and(|asked| asked.is_good(is_good));
-        let lane = if is_proven {
-            &self.proven
-        } else {
-            &self.unproven
-        };
+        let is_new = before.is_none();
         let (sender, state) = watch::channel(State::Queued);
         let begun = sender.clone();
         tokio::spawn(async move {
@@ -188,7 +238,14 @@ impl<V: Clone + Send + Sync> Shared<V> {
                 begun.send_replace(State::Running);
                 work()
             };
-            if let Ok(value) = lane.run(work).await {
+            let result = if is_new {
+                self.new.run_until_slow(&self.slow, work).await
+            } else if is_proven {
+                self.proven.run(work).await
+            } else {
+                self.failed.run(work).await
+            };
+            if let Ok(value) = result {
                 sender.send_replace(State::Answered(value, Instant::now()));
             }
         });
@@ -247,7 +304,6 @@ impl std::fmt::Debug for Lost {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
@@ -256,6 +312,15 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
     const FRESH: Duration = Duration::from_millis(200);
     const SHORT: Duration = Duration::from_millis(100);
+
+    const fn threads(proven: usize, others: usize) -> Threads {
+        Threads {
+            proven,
+            failed: others,
+            new: others,
+            slow: others,
+        }
+    }
 
     #[expect(
         clippy::trivially_copy_pass_by_ref,
@@ -303,7 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_key_is_asked_once_at_a_time_and_a_late_answer_is_kept() {
-        static SHARED: Shared<u32> = Shared::new("test", (1, 4), FRESH);
+        static SHARED: Shared<u32> = Shared::new("test", threads(1, 4), FRESH);
         let (end, wait) = mpsc::channel::<()>();
         let first = SHARED.ask("a", good, move || {
             let _ = wait.recv();
@@ -320,7 +385,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_free_thread_the_last_good_answer_is_given() {
-        static SHARED: Shared<u32> = Shared::new("test", (1, 1), Duration::ZERO);
+        static SHARED: Shared<u32> = Shared::new("test", threads(1, 1), Duration::ZERO);
         let mut ends = Vec::new();
         for key in ["a", "b", "c"] {
             assert_eq!(SHARED.ask(key, good, || 1).await, Some(1));
@@ -342,7 +407,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_hangs_from_the_start_leaves_threads_to_what_was_answered_before() {
-        static SHARED: Shared<u32> = Shared::new("test", (1, 2), FRESH);
+        static SHARED: Shared<u32> = Shared::new("test", threads(1, 2), FRESH);
         assert_eq!(SHARED.ask("good", good, || 1).await, Some(1));
         let mut ends = Vec::new();
         for at in 0..20 {
@@ -360,5 +425,50 @@ mod tests {
         tokio::time::sleep(FRESH + SHORT).await;
         let again = SHARED.ask("good", good, || 2);
         assert_eq!(timeout(SOON, again).await.unwrap(), Some(2));
+    }
+
+    #[tokio::test]
+    async fn what_hangs_leaves_threads_to_what_was_never_asked_before() {
+        const HANGING: usize = 6;
+        static SHARED: Shared<u32> = Shared::new(
+            "test",
+            Threads {
+                proven: 1,
+                failed: 1,
+                new: 1,
+                slow: HANGING,
+            },
+            Duration::ZERO,
+        );
+        let mut ends = Vec::new();
+        let mut hang = |key: String| {
+            let (end, wait) = mpsc::channel::<()>();
+            ends.push(end);
+            tokio::spawn(async move {
+                let hang = move || {
+                    let _ = wait.recv();
+                    0
+                };
+                SHARED.ask(&key, |answer| *answer > 0, hang).await
+            });
+        };
+        // As at a start: the healthy one is asked last.
+        for at in 0..HANGING {
+            hang(format!("hangs{at}"));
+        }
+        tokio::task::yield_now().await;
+        let healthy = SHARED.ask("healthy", |answer| *answer > 0, || 1);
+        assert_eq!(timeout(SOON, healthy).await.unwrap(), Some(1));
+        // As after a reload: what failed before hangs again.
+        for at in 0..HANGING {
+            let key = format!("fails{at}");
+            let failed = SHARED.ask(&key, |answer| *answer > 0, || 0);
+            assert_eq!(timeout(SOON, failed).await.unwrap(), Some(0));
+            hang(key);
+        }
+        tokio::task::yield_now().await;
+        let added = SHARED.ask("added", |answer| *answer > 0, || 1);
+        assert_eq!(timeout(SOON, added).await.unwrap(), Some(1));
+        ends.clear();
     }
 }

@@ -13,7 +13,7 @@ use super::{Packed, decode, login, tls};
 use crate::config::{Password, Secret, Target, Tls, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
-use crate::threads::Shared;
+use crate::threads::{Shared, Threads};
 
 /// Longest line that is read; an honest reply has far less.
 const LINE_BYTES_MAX: usize = 4096;
@@ -82,8 +82,16 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
 
 /// Reads a file on a thread of its own: on a mount that hangs it never comes back.
 async fn read(path: &Path) -> Result<Secret, Arc<str>> {
-    static FILES: Shared<Result<Secret, Arc<str>>> =
-        Shared::new("password", (4, 8), Duration::ZERO);
+    static FILES: Shared<Result<Secret, Arc<str>>> = Shared::new(
+        "password",
+        Threads {
+            proven: 4,
+            failed: 8,
+            new: 4,
+            slow: 8,
+        },
+        Duration::ZERO,
+    );
     let file = path.to_owned();
     let read = move || match std::fs::read_to_string(file) {
         Ok(text) => Ok(Secret::new(text)),

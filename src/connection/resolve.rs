@@ -5,13 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failure::{Failure, Reason};
-use crate::threads::Shared;
+use crate::threads::{Shared, Threads};
 
 /// The poll and the sweep of a target, and many targets with one name, share an answer.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Concurrent lookups of names that were found before, and of others.
-static LOOKUPS: Shared<Found> = Shared::new("lookup", (8, 16), FRESH);
+/// Concurrent lookups. A name is found within seconds of a start though dozens of others hang.
+static LOOKUPS: Shared<Found> = Shared::new(
+    "lookup",
+    Threads {
+        proven: 8,
+        failed: 16,
+        new: 8,
+        slow: 64,
+    },
+    FRESH,
+);
 
 type Found = Result<Arc<[SocketAddr]>, Arc<str>>;
 

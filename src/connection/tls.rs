@@ -19,7 +19,7 @@ use tracing::warn;
 use super::dial::Stream;
 use crate::config::Tls;
 use crate::failure::{Failure, Reason};
-use crate::threads::Shared;
+use crate::threads::{Shared, Threads};
 use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
 
 /// Settings that nobody dialled with for so long are those of an earlier configuration.
@@ -29,7 +29,16 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 static READ: LazyLock<StdMutex<HashMap<Tls, Entry>>> = LazyLock::new(StdMutex::default);
 
 /// On a mount that hangs, reading never comes back.
-static FILES: Shared<Result<Read, String>> = Shared::new("certificates", (2, 4), Duration::ZERO);
+static FILES: Shared<Result<Read, String>> = Shared::new(
+    "certificates",
+    Threads {
+        proven: 2,
+        failed: 4,
+        new: 2,
+        slow: 4,
+    },
+    Duration::ZERO,
+);
 
 const NO_THREAD: &str = "no thread to read the certificates could be started";
 
