@@ -393,17 +393,16 @@ impl Board {
         self.shown.send_replace(slots);
     }
 
-    /// The page of all targets; empty before the first. It is recorded as a scrape of each.
+    /// The page of all targets; none before the first, or once they were taken away. It is recorded
+    /// as a scrape of each.
     #[must_use]
-    pub fn page(&self, format: Format) -> Page {
+    pub fn page(&self, format: Format) -> Option<Page> {
         let at = Instant::now();
-        let Some(pages) = self.pages.borrow().clone() else {
-            return Page::default();
-        };
+        let pages = self.pages.borrow().clone()?;
         for (slot, poll) in &pages.shown {
             slot.scrapes.record(Scrape { at, poll: *poll });
         }
-        self.read.page(&pages, format)
+        Some(self.read.page(&pages, format))
     }
 
     /// Replaces the page of all targets, which shows these. It is written at once in the formats in which one was ever

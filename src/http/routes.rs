@@ -31,6 +31,7 @@ const UNKNOWN_PATH: &str = "There is nothing here. The page at / lists all paths
 const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authentication). They \
     are those of `web.basic_auth` in the configuration file.";
 const TOO_MANY_PASSWORDS: &str = "Too many passwords are being looked at.";
+const NO_PAGE: &str = "There is no page yet; the log says why if there is none for long.";
 const NOT_POLLED: &str = "This target was not polled yet. Its first poll ends within one interval.";
 
 /// Answers one request. The body of the request is never read.
@@ -93,8 +94,10 @@ fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMa
 fn metrics(services: &Services, headers: &HeaderMap) -> Answer {
     services.counters.scrapes.inc();
     let format = negotiation::format(headers);
-    let page = services.board.page(format);
-    response::page(page, format, headers, &services.readers)
+    match services.board.page(format) {
+        Some(page) => response::page(page, format, headers, &services.readers),
+        None => response::not_yet(NO_PAGE),
+    }
 }
 
 fn probe(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {

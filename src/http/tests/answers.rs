@@ -108,6 +108,9 @@ async fn a_page_is_compressed_for_who_takes_gzip() {
         (plain.text(), plain.header("content-encoding")),
         ("plain only\n", None)
     );
+    server.board.clear_pages();
+    let none = ask(server.address, "GET", "/metrics", "").await;
+    assert_eq!(none.status, 503, "no page is not an empty one");
 }
 
 #[tokio::test]
