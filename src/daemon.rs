@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::collector;
 use crate::config::redis_exporter::{Notice, Severity};
-use crate::config::{self, Arguments, Config, Problem, Target};
+use crate::config::{self, Arguments, Config, Problem, Target, Web};
 use crate::fleet::{self, Fleet};
 use crate::http::{self, Counters, ReloadRequest};
 use crate::metric::Names;
@@ -247,7 +247,9 @@ impl Reloader {
         let config = aside(move || load_again(&arguments)).await?;
         refuse_losses(&self.config, &config)?;
         let (gate, web) = (self.gate.clone(), config.web.clone());
-        aside(move || gate.apply(&web)).await?;
+        // In force only if it is built in time: a reload that failed changes nothing later.
+        let rules = aside(move || gate.prepare(&web)).await?;
+        self.gate.apply(rules);
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
         config.notices.iter().filter(is_new).for_each(log_notice);
         warn_of_unverified(&config);
@@ -304,6 +306,14 @@ fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
             old.web.tls.is_some() && new.web.tls.is_none(),
             "has no `web.tls`",
         ),
+        (
+            demands_certificates(&old.web) && !demands_certificates(&new.web),
+            "has no `web.tls.client_ca_file`",
+        ),
+        (
+            old.web.reload == Some(false) && new.web.reload.is_none(),
+            "has no `web.reload`",
+        ),
     ];
     let lost = losses.into_iter().filter(|(is_lost, _)| *is_lost);
     let lost: Vec<_> = lost.map(|(_, loss)| loss).collect();
@@ -314,6 +324,11 @@ fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
         "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
         lost.join(" and ")
     ))
+}
+
+fn demands_certificates(web: &Web) -> bool {
+    let tls = web.tls.as_ref();
+    tls.is_some_and(|tls| tls.client_ca_file.is_some())
 }
 
 /// The keys that are different and wait for the next start.

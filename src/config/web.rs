@@ -31,8 +31,8 @@ pub struct Web {
     pub tls: Option<WebTls>,
     /// The password, where one is demanded.
     pub basic_auth: Option<BasicAuth>,
-    /// Whether nobody may ask for a reload over HTTP.
-    pub refuses_reload: bool,
+    /// Whether anyone may ask for a reload over HTTP, where it is said.
+    pub reload: Option<bool>,
 }
 
 /// TLS of the HTTP side.
@@ -156,7 +156,7 @@ pub(crate) fn complete(written: Written, context: &mut Context<'_>) -> Option<We
     Some(Web {
         tls: tls.ok()?,
         basic_auth: basic_auth.ok()?,
-        refuses_reload: !reload.ok()?.is_none_or(|placed| placed.value),
+        reload: reload.ok()?.map(|placed| placed.value),
     })
 }
 

@@ -25,6 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Gate(Arc<watch::Sender<Rules>>);
 
+/// Settings that may hold next.
+pub struct Prepared(Rules);
+
 #[derive(Clone, Default)]
 struct Rules {
     web: Web,
@@ -45,16 +48,19 @@ impl Gate {
         Ok(Self(Arc::new(watch::Sender::new(rules))))
     }
 
-    /// Holds to other settings from now on. Connections that are open stay. Reads files: it
-    /// blocks.
+    /// Makes ready for other settings, and changes nothing yet. Reads files: it blocks.
     ///
     /// # Errors
     ///
-    /// A file is no good, and all stays as it was.
-    pub fn apply(&self, web: &Web) -> Result<(), String> {
+    /// A file is no good.
+    pub fn prepare(&self, web: &Web) -> Result<Prepared, String> {
         let before = self.0.borrow().clone();
-        self.0.send_replace(build(web, &before)?);
-        Ok(())
+        build(web, &before).map(Prepared)
+    }
+
+    /// Holds to the other settings from now on. Connections that are open stay.
+    pub fn apply(&self, prepared: Prepared) {
+        self.0.send_replace(prepared.0);
     }
 
     /// Looks for changed files for ever. While they are no good, what was read before holds.
@@ -90,7 +96,7 @@ impl Gate {
 
     /// Whether nobody may ask for a reload over HTTP.
     pub(super) fn refuses_reload(&self) -> bool {
-        self.0.borrow().web.refuses_reload
+        self.0.borrow().web.reload == Some(false)
     }
 
     /// The credentials that are asked for, where they are.
@@ -102,6 +108,12 @@ impl Gate {
 impl std::fmt::Debug for Gate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Gate")
+    }
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Prepared")
     }
 }
 

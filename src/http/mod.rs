@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Paths;
 use crate::publish::Board;
 
-pub use gate::Gate;
+pub use gate::{Gate, Prepared};
 pub use health::health;
 pub use readers::Readers;
 pub use reload::Rate;

@@ -97,6 +97,27 @@ fn clients_need_a_certificate_where_an_authority_is_named_and_the_version_holds_
 }
 
 #[test]
+fn a_reload_that_lost_the_authority_of_clients_is_refused() {
+    let authority = Authority::new();
+    let pair = authority.sign("localhost");
+    let exporter = exporter(&serving(
+        &pair,
+        &format!(", client_ca_file: {}", authority.file),
+    ));
+    exporter.reconfigure(&format!(
+        "web: {{{}}}\ntargets: [{{url: 'redis://127.0.0.1:1'}}]\n",
+        serving(&pair, "")
+    ));
+    exporter.process.signal("HUP");
+    until(PATIENCE, "the refusal", || {
+        let refusal = "has no `web.tls.client_ca_file`";
+        exporter.log().contains(refusal).then_some(())
+    });
+    let trusting = ["--cacert", &authority.file];
+    assert!(curl(&trusting, &page_of(&exporter)).0.is_err());
+}
+
+#[test]
 fn the_health_command_needs_neither_certificate_nor_password() {
     let authority = Authority::new();
     let more = format!(", client_ca_file: {}", authority.file);

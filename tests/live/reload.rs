@@ -220,4 +220,15 @@ fn reloads_are_refused_to_other_sites_limited_and_can_be_switched_off() {
     crate::support::until(crate::support::wait::LONG, "the end of reloads", || {
         (ask("") == 403).then_some(())
     });
+    exporter.reconfigure(&good);
+    exporter.process.signal("HUP");
+    crate::support::until(crate::support::wait::LONG, "the refusal", || {
+        exporter.log().contains("has no `web.reload`").then_some(())
+    });
+    assert_eq!(ask(""), 403);
+    exporter.reconfigure(&format!("web: {{ reload: true }}\n{good}"));
+    exporter.process.signal("HUP");
+    crate::support::until(crate::support::wait::LONG, "reloads again", || {
+        (ask("") != 403).then_some(())
+    });
 }

@@ -46,7 +46,7 @@ fn encrypted(identity: &Identity) -> Web {
             min_version: Version::Tls12,
         }),
         basic_auth: None,
-        refuses_reload: false,
+        reload: None,
     }
 }
 
@@ -56,7 +56,7 @@ fn with_password(password: WebPassword) -> Web {
     Web {
         tls: None,
         basic_auth,
-        refuses_reload: false,
+        reload: None,
     }
 }
 
@@ -129,13 +129,17 @@ async fn everything_but_health_needs_the_password() {
 async fn a_new_password_holds_after_a_reload() {
     let given = |text: &str| with_password(WebPassword::Given(Secret::new(text)));
     let (server, gate) = server(short_limits(), &given("old")).await;
-    gate.apply(&given("new")).unwrap();
+    let prepared = gate.prepare(&given("new")).unwrap();
+    let sent = authorization("scraper:old");
+    let answer = ask(server.address, "GET", "/metrics", &sent).await;
+    assert_eq!(answer.status, 200, "nothing changes before it is applied");
+    gate.apply(prepared);
     for (credentials, status) in [("scraper:old", 401), ("scraper:new", 200)] {
         let sent = authorization(credentials);
         let answer = ask(server.address, "GET", "/metrics", &sent).await;
         assert_eq!(answer.status, status, "{credentials}");
     }
-    gate.apply(&Web::default()).unwrap();
+    gate.apply(gate.prepare(&Web::default()).unwrap());
     assert_eq!(get(server.address, "/metrics").await.status, 200);
 }
 
@@ -239,7 +243,7 @@ async fn a_certificate_that_changed_to_nonsense_leaves_the_old_one() {
     let web = encrypted(&identity);
     let (server, gate) = server(short_limits(), &web).await;
     fs::write(&identity.cert_file, "nonsense").unwrap();
-    let problem = gate.apply(&web).unwrap_err();
+    let problem = gate.prepare(&web).unwrap_err();
     assert!(problem.contains("holds no certificate"), "{problem}");
     let old = Identity {
         cert_file: copy,
