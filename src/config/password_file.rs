@@ -137,7 +137,7 @@ fn read(text: &str) -> Result<Content, Refusal> {
     if text.contains("://") {
         return refuse("holds an address, and is not a JSON map from addresses to passwords");
     }
-    if is_yaml_pair(text) {
+    if is_braced(text) || is_yaml_pair(text) || is_assignment(text) || is_list(text) {
         return refuse("holds a name with a value, and is not a JSON map");
     }
     Ok(Content::Password(Secret::new(text)))
@@ -147,23 +147,54 @@ fn looks_like_map(text: &str) -> bool {
     text.contains("://") || text.contains(':') && text.contains(['"', '\''])
 }
 
-/// Whether the line is `host:6379: password` or `password: value`.
+/// Whether the line is a map of YAML in braces.
+fn is_braced(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('{') && text.ends_with('}') && text.contains(": ")
+}
+
+/// Whether the line is `name: value`, its name one word or in quotes.
 fn is_yaml_pair(text: &str) -> bool {
     let Some((name, value)) = text.split_once(": ") else {
         return false;
     };
-    let name = name
-        .trim_matches(['"', '\'', '-', ' '])
-        .to_ascii_lowercase();
-    let is_label = [
-        "password",
-        "pass",
-        "secret",
-        "requirepass",
-        "redis_password",
-    ];
-    let is_host = name.contains([':', '.']) && !name.contains(char::is_whitespace);
-    !value.trim().is_empty() && (is_host || is_label.contains(&name.as_str()))
+    let name = name.trim();
+    let name = name.strip_prefix("- ").unwrap_or(name).trim();
+    let is_quoted = ['"', '\''].iter().any(|quote| {
+        let inner = name.strip_prefix(*quote);
+        inner.is_some_and(|inner| inner.ends_with(*quote))
+    });
+    let is_word = !name.is_empty() && !name.contains(char::is_whitespace);
+    !value.trim().is_empty() && (is_quoted || is_word)
+}
+
+/// Whether the line is `NAME=value`, as in a file of variables. Shorter names are left to
+/// passwords of random characters.
+fn is_assignment(text: &str) -> bool {
+    let text = text.trim();
+    let text = text.strip_prefix("export ").unwrap_or(text);
+    let is_of_name =
+        |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+    pair(text).is_some_and(|name| {
+        let letters = name.chars().filter(char::is_ascii_uppercase).count();
+        letters >= 4 && name.chars().all(is_of_name)
+    })
+}
+
+/// Whether the line has several `name=value`, separated by commas.
+fn is_list(text: &str) -> bool {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || "_.:-".contains(letter);
+    let parts = text.split(',').filter_map(|part| pair(part.trim()));
+    let named = parts.filter(|name| !name.is_empty() && name.chars().all(is_of_name));
+    named.count() > 1
+}
+
+/// The name in front of a value. The padding at the end of base64 is no value.
+fn pair(text: &str) -> Option<&str> {
+    let (name, value) = text.split_once('=')?;
+    value
+        .contains(|letter| letter != '=')
+        .then_some(name.trim_end())
 }
 
 fn entry<'a>(
@@ -234,8 +265,14 @@ fn difference(url: &Url, address: &Address, username: Option<&str>) -> Option<(u
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
 
     use super::*;
+
+    /// Passwords of all printable characters may look like names with values by chance: one in
+    /// so many may be refused. It can still be written into a map.
+    const REFUSED_ONE_IN: usize = 300;
 
     const MAP: &str = r#"{
         "redis://cache:6379": "of-cache",
@@ -316,7 +353,12 @@ mod tests {
             ("hunter2\r\n\n", "hunter2"),
             ("\u{feff}hunter2", "hunter2"),
             (" a ", " a "),
-            ("a: b", "a: b"),
+            ("a b: c", "a b: c"),
+            ("a:b, c:d", "a:b, c:d"),
+            ("aGVsbG8gd29ybGQ=", "aGVsbG8gd29ybGQ="),
+            ("QUJDRA==", "QUJDRA=="),
+            ("PW=x", "PW=x"),
+            ("a,b=c", "a,b=c"),
             ("\"a\"", "\"a\""),
             ("12", "12"),
             ("{x}9", "{x}9"),
@@ -346,6 +388,19 @@ mod tests {
             "redis://:hunter2@h",
             "cache:6379: hunter2",
             "password: hunter2",
+            "{cache-a: hunter2, cache-b: hunter3}",
+            "{ cache a: hunter2 }",
+            "cache-a=hunter2,cache-b=hunter3",
+            "cache-a = hunter2, cache-b = hunter3",
+            "cache.example:6380,password=hunter2=,ssl=True",
+            "cache-a: hunter2",
+            "cache-a: hunter2 # x",
+            "cache-a: hunter2, cache-b: hunter3",
+            "- cache-a: hunter2",
+            "'cache-a': 'hunter2'",
+            "\"cache a\": hunter2",
+            "REDIS_PASSWORD=hunter2",
+            "export REDIS_PASSWORD=hunter2",
             "// redis passwords\n{\n  \"redis://h:1\": \"hunter2\"\n}\n",
             "# the password\nhunter2\n",
             "hunter2\nhunter3\n",
@@ -363,10 +418,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn passwords_of_random_punctuation_are_hardly_ever_refused() {
+        let mut runner = TestRunner::deterministic();
+        let drawn = 20 * REFUSED_ONE_IN;
+        let mut refused = Vec::new();
+        let any = proptest::collection::vec(b'!'..=b'~', 12..40);
+        for _ in 0..drawn {
+            let text = String::from_utf8(any.new_tree(&mut runner).unwrap().current()).unwrap();
+            if of(&text, "redis://h:1").is_err() {
+                refused.push(text);
+            }
+        }
+        assert!(refused.len() * REFUSED_ONE_IN < drawn, "{refused:?}");
+        println!("refused {} of {drawn}", refused.len());
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,40}|\\{\\PC{0,40}") {
             let _ = of(&text, "redis://h");
+        }
+
+        #[test]
+        fn encoded_random_bytes_are_a_password(
+            text in "[A-Za-z0-9+/]{8,64}={0,2}|[A-Za-z0-9_-]{8,64}={0,2}|[0-9a-fA-F]{8,64}",
+        ) {
+            let found = of(&text, "redis://h:1");
+            prop_assert_eq!(found, Ok(Some(Secret::new(text))));
         }
 
         #[test]

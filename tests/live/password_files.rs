@@ -9,13 +9,17 @@ use std::thread;
 use crate::support::{Launch, Page, RedisServer};
 
 /// Files that may hold the secrets of several servers, in forms that are not read.
-const SEVERAL: [&str; 6] = [
+const SEVERAL: [&str; 10] = [
     "\u{feff}{\n  \"redis://127.0.0.1:1\": \"hunter2\",\n}\n",
     "// redis passwords\n{\n  \"redis://127.0.0.1:1\": \"hunter2\"\n}\n",
     "redis://127.0.0.1:1: hunter2\nredis://other:6379: hunter3\n",
     "redis://127.0.0.1:1: hunter2\n",
     "# first line\nhunter2\n",
     "[{\"host\": \"h\", \"password\": \"hunter2\"}]\n",
+    "{cache-a: hunter2, cache-b: hunter3}\n",
+    "cache-a=hunter2,cache-b=hunter3\n",
+    "'cache-a': 'hunter2'\n",
+    "REDIS_PASSWORD=hunter2\n",
 ];
 
 /// Something that records what is sent to it and hangs up.
