@@ -6,11 +6,16 @@ use ring::digest::{SHA256, digest};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-/// Certificates that are trusted: as issuers of others, and themselves. The second is how a
-/// self-signed certificate is trusted, or a single certificate is pinned.
+use super::x509::Certificate;
+
+/// Certificates that are trusted: those of authorities as issuers of others, and all of them
+/// themselves. The second is how a self-signed certificate is trusted, or a single one is pinned.
 #[derive(Clone, Debug)]
 pub struct Authorities {
+    /// Those of authorities.
     pub(super) roots: RootCertStore,
+    /// The others: their keys sign for nobody else.
+    leaves: RootCertStore,
     /// SHA-256 of each certificate.
     digests: HashSet<Vec<u8>>,
     /// How many certificates could not be read and were skipped.
@@ -21,6 +26,7 @@ impl Default for Authorities {
     fn default() -> Self {
         Self {
             roots: RootCertStore::empty(),
+            leaves: RootCertStore::empty(),
             digests: HashSet::new(),
             skipped: 0,
         }
@@ -31,7 +37,13 @@ impl Authorities {
     /// Adds a certificate, or counts it as skipped.
     pub(super) fn add(&mut self, certificate: &CertificateDer<'_>) {
         let digest = digest_of(certificate);
-        if self.roots.add(certificate.clone()).is_ok() {
+        let read = Certificate::read(certificate);
+        let store = if read.is_none_or(|read| read.is_authority) {
+            &mut self.roots
+        } else {
+            &mut self.leaves
+        };
+        if store.add(certificate.clone()).is_ok() {
             self.digests.insert(digest);
         } else {
             self.skipped += 1;
@@ -39,7 +51,15 @@ impl Authorities {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        self.digests.is_empty()
+    }
+
+    /// All of them as roots: webpki verifies a client's certificate only against roots, also one
+    /// that is trusted itself.
+    pub(super) fn into_roots(self) -> RootCertStore {
+        let mut roots = self.roots;
+        roots.roots.extend(self.leaves.roots);
+        roots
     }
 
     /// Whether a certificate is one of these, byte for byte.

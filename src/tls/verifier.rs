@@ -24,23 +24,29 @@ use super::x509::{Certificate, PublicKey};
 #[derive(Debug)]
 pub(super) struct Known {
     authorities: Authorities,
-    chains: Arc<WebPkiServerVerifier>,
+    /// None where all certificates are trusted only themselves.
+    chains: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Known {
     /// # Errors
     ///
-    /// There is no authority.
+    /// There is no certificate.
     pub(super) fn new(
         authorities: Authorities,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<Self>, String> {
         let roots = Arc::new(authorities.roots.clone());
-        let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
+        let chains = if roots.is_empty() && !authorities.is_empty() {
+            None
+        } else {
+            let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
+            Some(chains.build().map_err(|error| error.to_string())?)
+        };
         Ok(Arc::new(Self {
             authorities,
-            chains: chains.build().map_err(|error| error.to_string())?,
+            chains,
             algorithms: provider.signature_verification_algorithms,
         }))
     }
@@ -90,7 +96,8 @@ impl ServerCertVerifier for Known {
         let is_trusted_itself = self.authorities.contains(end_entity);
         let read = Certificate::read(end_entity);
         let Some(certificate) = read.filter(|read| is_trusted_itself || read.is_v1) else {
-            let chains = &self.chains;
+            let chains = self.chains.as_ref();
+            let chains = chains.ok_or(CertificateError::UnknownIssuer)?;
             return chains.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         };
         verify_time(&certificate, now)?;
@@ -146,7 +153,7 @@ fn verify_time(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Error
 }
 
 /// Compares with the alternative names or, as OpenSSL does, with the common name if there are
-/// none. A certificate of version 1 cannot have any.
+/// none. A certificate of version 1 cannot have any. A common name is never an IP address.
 fn verify_name(
     der: &CertificateDer<'_>,
     certificate: &Certificate<'_>,
@@ -157,7 +164,8 @@ fn verify_name(
     }
     let presented: Vec<String> = certificate.common_names().map(ToOwned::to_owned).collect();
     let wanted = name.to_str();
-    if presented.iter().any(|pattern| is_name(pattern, &wanted)) {
+    let is_host = matches!(name, ServerName::DnsName(_));
+    if is_host && presented.iter().any(|pattern| is_name(pattern, &wanted)) {
         return Ok(());
     }
     let error = CertificateError::NotValidForNameContext {
@@ -294,7 +302,29 @@ fn verify_with_key(
 
 #[cfg(test)]
 mod tests {
-    use super::is_name;
+    use rcgen::{CertificateParams, DnType, KeyPair};
+    use rustls::pki_types::ServerName;
+
+    use super::{Certificate, is_name, verify_name};
+
+    #[test]
+    fn a_common_name_is_never_an_address() {
+        for (name, is_valid) in [
+            ("redis.internal", true),
+            ("127.0.0.1", false),
+            ("::1", false),
+        ] {
+            let mut parameters = CertificateParams::default();
+            let subject = &mut parameters.distinguished_name;
+            subject.push(DnType::CommonName, name);
+            let key = KeyPair::generate().unwrap();
+            let made = parameters.self_signed(&key).unwrap();
+            let read = Certificate::read(made.der()).unwrap();
+            let wanted = ServerName::try_from(name).unwrap();
+            let verified = verify_name(made.der(), &read, &wanted);
+            assert_eq!(verified.is_ok(), is_valid, "{name}");
+        }
+    }
 
     #[test]
     fn a_common_name_may_be_a_wildcard_of_one_label() {

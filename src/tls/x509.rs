@@ -6,6 +6,7 @@
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -18,6 +19,9 @@ const EXTENSIONS: u8 = 0xa3;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// The object identifier of subject alternative names, 2.5.29.17.
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+
+/// The object identifier of basic constraints, 2.5.29.19.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 /// A certificate. Names and algorithms are the content of their SEQUENCE.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,8 @@ pub(super) struct Certificate<'a> {
     pub(super) key: PublicKey<'a>,
     /// Whether it has subject alternative names.
     pub(super) has_alternative_names: bool,
+    /// Whether it may issue others: it says so or, in version 1, is its own issuer.
+    pub(super) is_authority: bool,
 }
 
 /// A public key with its algorithm.
@@ -71,16 +77,22 @@ impl<'a> Certificate<'a> {
         let is_v1 = inner.optional(VERSION).is_none();
         inner.expect(INTEGER)?;
         inner.expect(SEQUENCE)?;
+        let issuer = inner.expect(SEQUENCE)?;
+        let validity = validity(inner.expect(SEQUENCE)?)?;
+        let subject = inner.expect(SEQUENCE)?;
+        let key = PublicKey::of(inner.expect(SEQUENCE)?)?;
+        let constraints = extension(inner.clone(), BASIC_CONSTRAINTS);
         Some(Self {
             is_v1,
             signed: signed.whole,
             signature_algorithm,
             signature,
-            issuer: inner.expect(SEQUENCE)?,
-            validity: validity(inner.expect(SEQUENCE)?)?,
-            subject: inner.expect(SEQUENCE)?,
-            key: PublicKey::of(inner.expect(SEQUENCE)?)?,
-            has_alternative_names: has_alternative_names(inner),
+            issuer,
+            subject,
+            validity,
+            key,
+            has_alternative_names: extension(inner, ALTERNATIVE_NAMES).is_some(),
+            is_authority: constraints.is_some_and(is_of_authority) || is_v1 && issuer == subject,
         })
     }
 
@@ -96,20 +108,28 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// Reads the unique identifiers and the extensions, which come last.
-fn has_alternative_names(rest: Reader<'_>) -> bool {
+/// Finds an extension after the unique identifiers. Returns its value.
+fn extension<'a>(rest: Reader<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     let extensions = rest.filter_map(|element| element.content_of(EXTENSIONS));
     let lists = extensions.flat_map(Reader);
     let each = lists
         .filter_map(|list| list.content_of(SEQUENCE))
         .flat_map(Reader);
-    let mut names = each.filter_map(|extension| {
+    let mut found = each.filter_map(|extension| {
         let mut extension = Reader(extension.content_of(SEQUENCE)?);
-        let name = extension.expect(OBJECT_IDENTIFIER)?;
+        let is_it = extension.expect(OBJECT_IDENTIFIER)? == wanted;
         let _is_critical = extension.optional(BOOLEAN);
-        Some(name)
+        let value = extension.expect(OCTET_STRING)?;
+        is_it.then_some(value)
     });
-    names.any(|name| name == ALTERNATIVE_NAMES)
+    found.next()
+}
+
+/// Whether basic constraints are those of an authority.
+fn is_of_authority(constraints: &[u8]) -> bool {
+    let content = Reader(constraints).expect(SEQUENCE).unwrap_or_default();
+    let is_it = Reader(content).optional(BOOLEAN).unwrap_or_default();
+    is_it.iter().any(|byte| *byte != 0)
 }
 
 fn validity(content: &[u8]) -> Option<(u64, u64)> {
@@ -233,7 +253,7 @@ impl<'a> Iterator for Reader<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};
 
     fn made(names: &[&str]) -> Vec<u8> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -259,6 +279,23 @@ mod tests {
         assert!(names.contains(&"redis.internal"), "{names:?}");
         assert_eq!(certificate.key.bits.len(), 65);
         assert!(!Certificate::read(&made(&[])).unwrap().has_alternative_names);
+    }
+
+    #[test]
+    fn an_authority_is_told_by_its_basic_constraints() {
+        for (kind, expected) in [
+            (IsCa::NoCa, false),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::Ca(BasicConstraints::Unconstrained), true),
+            (IsCa::Ca(BasicConstraints::Constrained(0)), true),
+        ] {
+            let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            parameters.is_ca = kind;
+            let key = KeyPair::generate().unwrap();
+            let made = parameters.self_signed(&key).unwrap();
+            let read = Certificate::read(made.der()).unwrap();
+            assert_eq!(read.is_authority, expected, "{kind:?}");
+        }
     }
 
     #[test]

@@ -222,6 +222,25 @@ fn a_single_certificate_is_a_pin() {
 }
 
 #[test]
+fn a_pinned_certificate_is_not_an_authority() {
+    let workshop = Workshop::new();
+    let authority = workshop.authority("authority", P256);
+    let names = "subjectAltName=DNS:localhost";
+    let explicit = format!("basicConstraints=CA:FALSE\n{names}");
+    for (kind, extensions) in [("explicit", &*explicit), ("silent", names), ("v1", "")] {
+        let pinned = workshop.signed(&authority, kind, P256, extensions);
+        let forged = workshop.signed(&pinned, &format!("{kind}-forged"), P256, names);
+        let forged_v1 = workshop.signed_v1(&pinned, &format!("{kind}-forged-v1"));
+        for shown in [forged, forged_v1] {
+            let tls = Encrypted::start(&shown, &authority.certificate, NO_CLIENT_CERTIFICATE);
+            fails(&tls.exporter(&ca(&pinned)), "UnknownIssuer");
+        }
+        let tls = Encrypted::start(&pinned, &authority.certificate, NO_CLIENT_CERTIFICATE);
+        tls.exporter(&ca(&pinned)).until("the server", Page::is_up);
+    }
+}
+
+#[test]
 fn keys_of_the_curve_p521_are_used_on_both_sides() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P521);
