@@ -45,6 +45,7 @@ pub fn limits(command: &[u8], left: usize) -> Limits {
     Limits {
         reply_bytes: reply_bytes.min(left),
         string_bytes,
+        wire_limit: wire_bytes(command),
     }
 }
 
@@ -58,6 +59,8 @@ mod tests {
         assert_eq!(limits(b"SCAN", usize::MAX).string_bytes, KEY_NAME_BYTES);
         assert_eq!(limits(b"CLIENT", usize::MAX).reply_bytes, CLIENT_BYTES);
         assert_eq!(limits(b"CONFIG", usize::MAX).reply_bytes, PIPELINE_BYTES);
+        assert_eq!(limits(b"scan", 7).wire_limit, SCAN_WIRE_BYTES);
+        assert_eq!(limits(b"INFO", 7).wire_limit, WIRE_BYTES);
         assert_eq!(limits(b"INFO", 7).reply_bytes, 7);
     }
 }

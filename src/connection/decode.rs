@@ -13,6 +13,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<Reply, Failure> {
     let limits = Limits {
         reply_bytes: usize::MAX,
         string_bytes: usize::MAX,
+        wire_limit: usize::MAX,
     };
     match Decoder::new(limits).decode(&mut bytes) {
         Ok(Some(reply)) if bytes.is_empty() => Ok(reply),

@@ -16,6 +16,9 @@ const DEPTH_MAX: usize = 100;
 /// that it needs.
 const ELEMENT_BYTES: usize = 2 * size_of::<Reply>();
 
+/// Bytes that an element of an array has on the wire at least, such as `_` with its line end.
+const ELEMENT_WIRE_BYTES: u64 = 3;
+
 /// Memory that a string is charged with beside its bytes, for the allocator.
 const STRING_BYTES: usize = 32;
 
@@ -32,6 +35,8 @@ pub struct Limits {
     pub reply_bytes: usize,
     /// Bytes of each string that are kept. The rest of a longer one is left out.
     pub string_bytes: usize,
+    /// Bytes that it may have on the wire. What announces more is not read.
+    pub wire_limit: usize,
 }
 
 /// The bytes are not the Redis protocol.
@@ -239,6 +244,7 @@ impl Decoder {
         let Some(length) = length_of(length)? else {
             return Ok(Some(Reply::Nil));
         };
+        self.announced(length)?;
         let whole = usize::try_from(length).unwrap_or(usize::MAX);
         let mut keep = whole.min(self.limits.string_bytes);
         if kind == b'!' {
@@ -259,6 +265,12 @@ impl Decoder {
             Place::String(text)
         };
         Ok(None)
+    }
+
+    /// Refuses what is announced to have more bytes than are ever read.
+    fn announced(&self, bytes: u64) -> Result<(), NotTheProtocol> {
+        let is_read = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.limits.wire_limit);
+        if is_read { Ok(()) } else { Err(NotTheProtocol) }
     }
 
     fn in_string(&mut self, mut text: Text, bytes: &mut &[u8]) {
@@ -297,6 +309,7 @@ impl Decoder {
             return Ok(Some(Reply::Nil));
         };
         let left = length.checked_mul(group).ok_or(NotTheProtocol)?;
+        self.announced(left.saturating_mul(ELEMENT_WIRE_BYTES))?;
         if left == 0 {
             return Ok(Some(Reply::List(Vec::new())));
         }
@@ -442,6 +455,7 @@ mod tests {
     const WIDE: Limits = Limits {
         reply_bytes: 1 << 20,
         string_bytes: 1 << 20,
+        wire_limit: 1 << 30,
     };
 
     /// Decodes all replies in parts of these sizes.
@@ -558,7 +572,7 @@ mod tests {
             let mut encoded = Vec::new();
             encode(&reply, &mut encoded);
             encoded.extend(b":7\r\n");
-            let limits = Limits { reply_bytes, string_bytes };
+            let limits = Limits { reply_bytes, string_bytes, ..WIDE };
             let replies = decode_in_parts(limits, &encoded, &sizes).unwrap();
             prop_assert_eq!(replies.len(), 2);
             prop_assert_eq!(&replies[1], &Reply::Integer(7));
@@ -618,6 +632,26 @@ mod tests {
     }
 
     #[test]
+    fn what_announces_more_than_is_read_is_refused_at_once() {
+        let limits = Limits {
+            wire_limit: 3_000,
+            ..WIDE
+        };
+        for (start, is_read) in [
+            (&b"$3000\r\n"[..], true),
+            (b"$3001\r\n", false),
+            (b"=3001\r\n", false),
+            (b"*1000\r\n", true),
+            (b"*1001\r\n", false),
+            (b"%501\r\n", false),
+            (b"*2\r\n$9999999999999\r\n", false),
+        ] {
+            let decoded = Decoder::new(limits).decode(&mut &*start);
+            assert_eq!(decoded.is_ok(), is_read, "{start:?}");
+        }
+    }
+
+    #[test]
     fn a_long_line_is_cut_and_ends_where_it_ends() {
         let long = [&b"-ERR "[..], &b"x\ry\n".repeat(4_000), b"\r\n:1\r\n"].concat();
         for sizes in [&[usize::MAX][..], &[1], &[LINE_BYTES_KEPT], &[4_095, 3]] {
@@ -648,6 +682,7 @@ mod tests {
         let limits = Limits {
             reply_bytes: 4_000,
             string_bytes: 10,
+            ..WIDE
         };
         let encoded = |reply: &Reply| {
             let mut out = Vec::new();

@@ -313,11 +313,13 @@ fn key_names_of_a_megabyte_are_counted_within_the_limit() {
 }
 
 #[test]
-fn more_replies_than_queries_are_a_protocol_failure() {
+fn replies_that_nobody_asked_for_or_can_read_are_a_protocol_failure() {
     let healthy = RedisServer::start(&[]);
     for (command, twice) in [
         ("PING", "+PONG\r\n+PONG\r\n"),
         ("SLOWLOG LEN", ":7\r\n:8\r\n"),
+        // More than is ever read, of which nothing comes.
+        ("INFO", "$9999999999999\r\n"),
     ] {
         let hostile = Hostile::start(move |words: &[String]| {
             let is_it = words.join(" ").starts_with(command);
