@@ -16,9 +16,12 @@ const LOOK_UP_EVERY: Duration = Duration::from_secs(15);
 /// Time to the next lookup once it does not.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// An address is gone once this many answers in a row lack it: some names resolve to another part
-/// of many addresses each time.
-const GONE_AFTER: u32 = 2;
+/// An address is gone once all answers of this time lack it: some names resolve to another part of
+/// many addresses each time.
+const GONE_AFTER: Duration = Duration::from_secs(30);
+
+/// How many answers that are at least: on a machine that stood still, time alone says nothing.
+const ANSWERS_WITHOUT: u32 = 2;
 
 /// What is known of a connected address.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub struct Whereabouts {
     looked_up: Option<Instant>,
     /// Answers in a row that lack the address.
     missing: u32,
+    /// When the first of them came.
+    missing_since: Option<Instant>,
 }
 
 impl Whereabouts {
@@ -41,7 +46,7 @@ impl Whereabouts {
             return false;
         }
         if let Some(Ok(found)) = self.lookup.try_join_next() {
-            self.take(&found, peer.ip());
+            self.take(&found, peer.ip(), Instant::now());
         }
         let pause = match self.missing {
             0 => LOOK_UP_EVERY,
@@ -59,15 +64,22 @@ impl Whereabouts {
                 found.iter().map(SocketAddr::ip).collect()
             });
         }
-        self.missing >= GONE_AFTER
+        self.is_gone(Instant::now())
     }
 
-    fn take(&mut self, found: &[IpAddr], peer: IpAddr) {
+    fn is_gone(&self, now: Instant) -> bool {
+        let is_long = |since| now.saturating_duration_since(since) >= GONE_AFTER;
+        self.missing >= ANSWERS_WITHOUT && self.missing_since.is_some_and(is_long)
+    }
+
+    fn take(&mut self, found: &[IpAddr], peer: IpAddr, now: Instant) {
         let is_peer = |address: &IpAddr| address.to_canonical() == peer.to_canonical();
         if found.iter().any(is_peer) {
             self.missing = 0;
+            self.missing_since = None;
         } else if !found.is_empty() {
             self.missing += 1;
+            self.missing_since.get_or_insert(now);
         }
     }
 }
@@ -76,20 +88,39 @@ impl Whereabouts {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_address_is_gone_after_two_answers_in_a_row_without_it() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let peer = ip("::ffff:10.0.0.1");
+    /// Takes in one answer a second. Returns after how many the address is gone.
+    fn gone_after(answers: &[&[&str]]) -> Option<usize> {
+        let ip = |text: &&str| text.parse::<IpAddr>().unwrap();
+        let peer = ip(&"::ffff:10.0.0.1");
+        let start = Instant::now();
         let mut whereabouts = Whereabouts::default();
-        let mut missing = |found: &[&str]| {
-            let found: Vec<_> = found.iter().map(|text| ip(text)).collect();
-            whereabouts.take(&found, peer);
-            whereabouts.missing
-        };
-        assert_eq!(missing(&["10.0.0.2"]), 1);
-        assert_eq!(missing(&[]), 1);
-        assert_eq!(missing(&["10.0.0.2", "10.0.0.1"]), 0);
-        assert_eq!(missing(&["10.0.0.2"]), 1);
-        assert_eq!(missing(&["10.0.0.3"]), GONE_AFTER);
+        let mut now = start;
+        answers.iter().position(|found| {
+            let found: Vec<_> = found.iter().map(ip).collect();
+            whereabouts.take(&found, peer, now);
+            now += Duration::from_secs(1);
+            whereabouts.is_gone(now)
+        })
+    }
+
+    #[test]
+    fn an_address_is_gone_once_all_answers_lack_it_for_a_while() {
+        assert_eq!(gone_after(&moved_for(60)), Some(29));
+        let unresolved: Vec<&[&str]> = vec![&[]; 60];
+        assert_eq!(gone_after(&unresolved), None);
+        assert_eq!(gone_after(&[&["10.0.0.2"], &[]]), None);
+    }
+
+    #[test]
+    fn an_address_that_is_answered_in_turn_with_others_is_not_gone() {
+        let in_turn: [&[&str]; 4] = [&["10.0.0.2"], &["10.0.0.3"], &["10.0.0.4"], &["10.0.0.1"]];
+        assert_eq!(gone_after(&in_turn.repeat(50)), None);
+        let mut seldom = moved_for(25);
+        seldom.push(&["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(gone_after(&seldom.repeat(10)), None);
+    }
+
+    fn moved_for(answers: usize) -> Vec<&'static [&'static str]> {
+        vec![&["10.0.0.2"]; answers]
     }
 }
