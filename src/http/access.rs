@@ -4,10 +4,12 @@
 //! with nothing kept that could be sent again. A bcrypt hash takes a quarter of a second of a
 //! core, so what it has admitted or refused is remembered as such a digest, one hash is worked on at
 //! a time, and a wrong password is followed by a rest: guessing costs half a core at the most.
-//! A scraper sends the same credentials again and guesses differ, so those that come back have a turn
-//! of their own: it gets in at its second request, however many guess.
+//! Peers have turns alike, so that guesses from elsewhere hold no scraper back. Of one peer, what
+//! comes back is ahead of what is new, and what came earlier of what came later: a right password
+//! waits for those before it, and never for the next guesses.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,14 +19,15 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use ring::hmac::{self, HMAC_SHA256, Key, Tag};
 use ring::rand::SystemRandom;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::turns::{Rank, Turn, Turns};
 use crate::config::Secret;
 use crate::threads::Lane;
 
-/// One for each turn, and as many of an earlier configuration.
-static HASHES: Lane = Lane::new("hash", 4);
+/// One, and one of an earlier configuration.
+static HASHES: Lane = Lane::new("hash", 2);
 
 /// Longest wait for the turn of a hash; shorter than the time that a request may take.
 const TURN_TIME: Duration = Duration::from_secs(5);
@@ -56,7 +59,7 @@ pub(super) struct Access {
 enum Expected {
     /// The digest of `user:password`.
     Known(Tag),
-    Hashed(Box<Hashed>),
+    Hashed(Arc<Hashed>),
 }
 
 struct Hashed {
@@ -67,34 +70,37 @@ struct Hashed {
     right: Mutex<Option<Tag>>,
     wrong: Mutex<Recent>,
     seen: Mutex<Recent>,
-    turn: Arc<Semaphore>,
-    /// The turn of credentials that came before.
-    second_turn: Arc<Semaphore>,
+    turns: Turns,
 }
 
 /// Digests of the last credentials of one kind. The oldest are forgotten.
 #[derive(Default)]
 struct Recent {
-    all: HashSet<Short>,
+    /// Each with how many came before it.
+    all: HashMap<Short, u64>,
     order: VecDeque<Short>,
+    count: u64,
 }
 
 /// As much of a digest as tells credentials apart.
 type Short = [u8; 16];
 
 impl Recent {
-    /// Whether it was new.
-    fn insert(&mut self, digest: Short) -> bool {
-        if !self.all.insert(digest) {
-            return false;
+    /// Whether it was new, and how many came before it.
+    fn insert(&mut self, digest: Short) -> Rank {
+        if let Some(before) = self.all.get(&digest) {
+            return (false, *before);
         }
+        let before = self.count;
+        self.count += 1;
+        self.all.insert(digest, before);
         self.order.push_back(digest);
         if self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
             self.all.remove(&oldest);
         }
-        true
+        (true, before)
     }
 }
 
@@ -118,44 +124,39 @@ impl Access {
     /// The system has no random numbers.
     pub(super) fn hashed(username: &str, hash: &Secret) -> Result<Self, String> {
         let key = fresh_key()?;
-        let expected = Expected::Hashed(Box::new(Hashed {
+        let expected = Expected::Hashed(Arc::new(Hashed {
             username: hmac::sign(&key, username.as_bytes()),
             hash: hash.clone(),
             right: Mutex::new(None),
             wrong: Mutex::default(),
             seen: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
-            second_turn: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
         }));
         Ok(Self { key, expected })
     }
 
-    /// Looks at the credentials of a request.
-    pub(super) async fn admit(&self, headers: &HeaderMap) -> Admission {
+    /// Looks at the credentials of a request of this peer.
+    pub(super) async fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Admission {
         let Some(sent) = credentials(headers) else {
             return Admission::Refused;
         };
         match &self.expected {
             Expected::Known(tag) => granted(self.is(&sent, tag)),
-            Expected::Hashed(hashed) => self.admit_hashed(hashed, &sent).await,
+            Expected::Hashed(hashed) => self.admit_hashed(hashed, peer, &sent).await,
         }
     }
 
-    async fn admit_hashed(&self, hashed: &Hashed, sent: &[u8]) -> Admission {
+    async fn admit_hashed(&self, hashed: &Arc<Hashed>, peer: IpAddr, sent: &[u8]) -> Admission {
         if self.was_right(hashed, sent) {
             return Admission::Granted;
         }
         let digest = self.short(sent);
-        if locked(&hashed.wrong).all.contains(&digest) {
+        if locked(&hashed.wrong).all.contains_key(&digest) {
             return Admission::Refused;
         }
-        let turn = if locked(&hashed.seen).insert(digest) {
-            &hashed.turn
-        } else {
-            &hashed.second_turn
-        };
-        let turn = timeout(TURN_TIME, Arc::clone(turn).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
+        let rank = locked(&hashed.seen).insert(digest);
+        let turn = timeout(TURN_TIME, hashed.turns.wait(peer, rank)).await;
+        let Ok(Some(turn)) = turn else {
             return Admission::Busy;
         };
         // Many scrapes come at once after a start, and the first of them has said it for all.
@@ -165,17 +166,12 @@ impl Access {
         let (name, password) = split(sent);
         let is_name = self.is(name, &hashed.username);
         // The hash is worked on for a wrong name too: an answer's time tells no names.
-        let is_password = verify(password.to_vec(), hashed.hash.clone(), turn).await;
-        match is_password {
-            Some(true) if is_name => {
-                *locked(&hashed.right) = Some(hmac::sign(&self.key, sent));
-            }
-            Some(_) => {
-                locked(&hashed.wrong).insert(digest);
-            }
-            None => return Admission::Busy,
+        let right = is_name.then(|| hmac::sign(&self.key, sent));
+        let hashed = Arc::clone(hashed);
+        match verify(password.to_vec(), hashed, right, digest, turn).await {
+            Some(is_right) => granted(is_right),
+            None => Admission::Busy,
         }
-        granted(is_name && is_password == Some(true))
     }
 
     fn was_right(&self, hashed: &Hashed, sent: &[u8]) -> bool {
@@ -215,24 +211,41 @@ fn granted(is_right: bool) -> Admission {
     }
 }
 
-/// The turn goes with the work, which goes on when the client hangs up, and rests as long again
-/// where the password was wrong. None if the work was lost.
-async fn verify(password: Vec<u8>, hash: Secret, turn: OwnedSemaphorePermit) -> Option<bool> {
+/// The turn goes with the work, which goes on when the client hangs up and is remembered even then,
+/// and rests as long again where the password was wrong. `right` is remembered if it is the right
+/// one; there is none where the name is wrong. None if the work was lost.
+async fn verify(
+    password: Vec<u8>,
+    hashed: Arc<Hashed>,
+    right: Option<Tag>,
+    digest: Short,
+    turn: Turn,
+) -> Option<bool> {
+    let (sender, receiver) = oneshot::channel();
     let work = HASHES.run(move || {
         let begin = Instant::now();
-        let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false);
-        (is_right, begin.elapsed(), turn)
+        let is_password = bcrypt::verify(password, hashed.hash.expose()).unwrap_or(false);
+        let right = right.filter(|_| is_password);
+        match right {
+            Some(_) => *locked(&hashed.right) = right,
+            None => {
+                locked(&hashed.wrong).insert(digest);
+            }
+        }
+        (right.is_some(), begin.elapsed())
     });
-    let Ok((is_right, took, turn)) = work.await else {
-        return None;
-    };
-    if !is_right {
-        tokio::spawn(async move {
+    tokio::spawn(async move {
+        let Ok((is_right, took)) = work.await else {
+            return;
+        };
+        // Nobody may be waiting any more.
+        let _ = sender.send(is_right);
+        if !is_right {
             sleep(took).await;
-            drop(turn);
-        });
-    }
-    Some(is_right)
+        }
+        drop(turn);
+    });
+    receiver.await.ok()
 }
 
 /// The `user:password` that a request brings.
@@ -260,6 +273,10 @@ mod tests {
     use super::*;
     use hyper::header::HeaderValue;
     use proptest::prelude::*;
+    use std::net::Ipv4Addr;
+    use tokio::task::JoinSet;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     fn request(scheme: &str, sent: &[u8]) -> HeaderMap {
         let value = format!("{scheme} {}", BASE64.encode(sent));
@@ -291,14 +308,17 @@ mod tests {
                     (b"", Admission::Refused),
                     (b"\xff\x00:\xff", Admission::Refused),
                 ] {
-                    assert_eq!(access.admit(&request("Basic", sent)).await, expected);
+                    assert_eq!(access.admit(PEER, &request("Basic", sent)).await, expected);
                 }
             }
             let lower = request("bAsIc", b"user:pass:word");
-            assert_eq!(access.admit(&lower).await, Admission::Granted);
+            assert_eq!(access.admit(PEER, &lower).await, Admission::Granted);
             let other = request("Bearer", b"user:pass:word");
-            assert_eq!(access.admit(&other).await, Admission::Refused);
-            assert_eq!(access.admit(&HeaderMap::new()).await, Admission::Refused);
+            assert_eq!(access.admit(PEER, &other).await, Admission::Refused);
+            assert_eq!(
+                access.admit(PEER, &HeaderMap::new()).await,
+                Admission::Refused
+            );
         }
     }
 
@@ -312,7 +332,11 @@ mod tests {
         ] {
             let access = Access::hashed("user", &Secret::new(hash)).unwrap();
             let right = request("Basic", b"user:hunter2");
-            assert_eq!(access.admit(&right).await, Admission::Granted, "{hash}");
+            assert_eq!(
+                access.admit(PEER, &right).await,
+                Admission::Granted,
+                "{hash}"
+            );
         }
     }
 
@@ -321,11 +345,11 @@ mod tests {
         let access = hashed("right", 9);
         let right = request("Basic", b"user:right");
         let first = Instant::now();
-        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
         let first = first.elapsed();
         let later = Instant::now();
         for _ in 0..10 {
-            assert_eq!(access.admit(&right).await, Admission::Granted);
+            assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
         }
         assert!(later.elapsed() < first / 2, "{:?}", later.elapsed());
     }
@@ -334,17 +358,17 @@ mod tests {
     async fn who_was_right_once_does_not_wait_for_those_who_guess() {
         let access = Arc::new(hashed("right", 8));
         let right = request("Basic", b"user:right");
-        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
         let guesses: Vec<_> = (0..20)
             .map(|at| {
                 let access = Arc::clone(&access);
                 let wrong = request("Basic", format!("user:{at}").as_bytes());
-                tokio::spawn(async move { access.admit(&wrong).await })
+                tokio::spawn(async move { access.admit(PEER, &wrong).await })
             })
             .collect();
         sleep(Duration::from_millis(1)).await;
         let begin = Instant::now();
-        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
         assert!(begin.elapsed() < Duration::from_millis(500));
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
     }
@@ -357,14 +381,18 @@ mod tests {
         for _ in 0..5 {
             let access = hashed("right", 7);
             let begin = Instant::now();
-            assert_eq!(access.admit(&guess("a")).await, Admission::Refused);
+            assert_eq!(access.admit(PEER, &guess("a")).await, Admission::Refused);
             one = one.min(begin.elapsed());
         }
         let access = hashed("right", 7);
-        assert_eq!(access.admit(&guess("a")).await, Admission::Refused);
+        assert_eq!(access.admit(PEER, &guess("a")).await, Admission::Refused);
         let begin = Instant::now();
         let (b, c, d) = (guess("b"), guess("c"), guess("d"));
-        let more = tokio::join!(access.admit(&b), access.admit(&c), access.admit(&d));
+        let more = tokio::join!(
+            access.admit(PEER, &b),
+            access.admit(PEER, &c),
+            access.admit(PEER, &d)
+        );
         assert_eq!(
             more,
             (Admission::Refused, Admission::Refused, Admission::Refused)
@@ -382,34 +410,74 @@ mod tests {
         let access = hashed("right", 9);
         let wrong = request("Basic", b"user:wrong");
         let begin = Instant::now();
-        assert_eq!(access.admit(&wrong).await, Admission::Refused);
+        assert_eq!(access.admit(PEER, &wrong).await, Admission::Refused);
         let first = begin.elapsed();
         let begin = Instant::now();
         for _ in 0..10 {
-            assert_eq!(access.admit(&wrong).await, Admission::Refused);
+            assert_eq!(access.admit(PEER, &wrong).await, Admission::Refused);
         }
         assert!(begin.elapsed() < first / 2, "{:?}", begin.elapsed());
     }
 
     #[tokio::test]
     async fn the_right_password_gets_in_at_its_second_request_however_many_guess() {
-        let access = Arc::new(hashed("right", 10));
+        let access = Arc::new(hashed("right", 8));
         let guesses: Vec<_> = (0..200)
             .map(|at| {
                 let access = Arc::clone(&access);
                 let wrong = request("Basic", format!("user:{at}").as_bytes());
-                tokio::spawn(async move { access.admit(&wrong).await })
+                tokio::spawn(async move { access.admit(PEER, &wrong).await })
             })
             .collect();
         sleep(Duration::from_millis(1)).await;
         let right = request("Basic", b"user:right");
         // It stands behind all guesses, and the scraper gives up.
-        let first = timeout(Duration::from_millis(50), access.admit(&right)).await;
+        let first = timeout(Duration::from_millis(50), access.admit(PEER, &right)).await;
         assert!(first.is_err(), "{first:?}");
-        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
         assert!(guesses.iter().any(|guess| !guess.is_finished()));
-        assert_eq!(access.admit(&right).await, Admission::Granted);
+        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    /// Tasks of one peer that try one guess after the other. Each repeats one until it is looked at,
+    /// with less patience than a turn takes.
+    fn guess_and_repeat(access: &Arc<Access>, peer: IpAddr, tasks: usize) -> JoinSet<()> {
+        let mut guesses = JoinSet::new();
+        for task in 0..tasks {
+            let access = Arc::clone(access);
+            guesses.spawn(async move {
+                for at in 0.. {
+                    let wrong = request("Basic", format!("user:{task} {at}").as_bytes());
+                    let patience = Duration::from_millis(20);
+                    while timeout(patience, access.admit(peer, &wrong)).await.is_err() {}
+                }
+            });
+        }
+        guesses
+    }
+
+    #[tokio::test]
+    async fn guesses_that_are_repeated_elsewhere_hold_no_peer_back() {
+        let access = Arc::new(hashed("right", 10));
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+        let _guesses = guess_and_repeat(&access, elsewhere, 200);
+        sleep(Duration::from_millis(100)).await;
+        let right = request("Basic", b"user:right");
+        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+    }
+
+    #[tokio::test]
+    async fn guesses_of_the_same_peer_that_come_later_hold_nobody_back() {
+        let access = Arc::new(hashed("right", 6));
+        let _guesses = guess_and_repeat(&access, PEER, 40);
+        sleep(Duration::from_millis(50)).await;
+        let right = request("Basic", b"user:right");
+        let patience = Duration::from_millis(20);
+        let granted = async {
+            while timeout(patience, access.admit(PEER, &right)).await != Ok(Admission::Granted) {}
+        };
+        assert!(timeout(Duration::from_mins(1), granted).await.is_ok());
     }
 
     #[test]
@@ -418,11 +486,11 @@ mod tests {
         for at in 0..(REMEMBERED as u64 + 10) {
             let mut digest = Short::default();
             digest[..8].copy_from_slice(&at.to_le_bytes());
-            assert!(recent.insert(digest));
-            assert!(!recent.insert(digest));
+            assert_eq!(recent.insert(digest), (true, at));
+            assert_eq!(recent.insert(digest), (false, at));
         }
         assert_eq!(recent.all.len(), REMEMBERED);
-        assert!(!recent.all.contains(&Short::default()));
+        assert!(!recent.all.contains_key(&Short::default()));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -84,9 +85,9 @@ pub(super) async fn run<H, F, P, G>(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 make_room(&mut tasks, limits.connections);
-                let (handle, watcher) = (handle.clone(), graceful.watcher());
+                let (handle, watcher) = (of_peer(peer, handle.clone()), graceful.watcher());
                 // Without it a response would still arrive, later.
                 let _ = stream.set_nodelay(true);
                 let task = match gate.acceptor() {
@@ -114,6 +115,17 @@ pub(super) async fn run<H, F, P, G>(
     drop(listener);
     drop(closing);
     drain(graceful, tasks, limits.drain).await;
+}
+
+/// Answers requests, each with the address of who asks as an extension.
+fn of_peer<F>(
+    peer: SocketAddr,
+    handle: impl Fn(Request<Incoming>) -> F + Clone,
+) -> impl Fn(Request<Incoming>) -> F + Clone {
+    move |mut request| {
+        request.extensions_mut().insert(peer);
+        handle(request)
+    }
 }
 
 /// Ends the oldest connections until there is room for one more. A new scraper always gets in,

@@ -18,6 +18,7 @@ mod response;
 mod routes;
 mod running;
 mod target;
+mod turns;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

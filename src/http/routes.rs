@@ -1,6 +1,7 @@
 //! Request → response. Nothing here waits, but for the answer to a reload and for the hash of a
 //! password that was not seen before.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -39,7 +40,7 @@ pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> A
     let path = request.uri().path();
     if !is_open(path)
         && let Some(access) = services.gate.access()
-        && let Some(refusal) = refusal(access.admit(request.headers()).await)
+        && let Some(refusal) = refusal(access.admit(peer(&request), request.headers()).await)
     {
         services.counters.unauthorized_requests.inc();
         return refusal;
@@ -54,6 +55,12 @@ pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> A
         path if is_known(path, &services.paths) => response::method_not_allowed("GET, HEAD"),
         _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
     }
+}
+
+/// Who asks. Requests without an address count as of one peer.
+fn peer<B>(request: &Request<B>) -> IpAddr {
+    let peer = request.extensions().get::<SocketAddr>();
+    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)
 }
 
 /// Whether a path needs no password: those who ask there have none, and learn nothing.

@@ -1,0 +1,210 @@
+//! One turn at a time. It goes to the peer that had the fewest, then to who came first.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// Peers whose turns are counted. The oldest is forgotten.
+const PEERS_MAX: usize = 4096;
+
+/// Bits of an IPv6 address that tell one network from another.
+const NETWORK: u128 = !0 << 64;
+
+/// Who came earlier goes first, of one peer: the smaller.
+pub(super) type Rank = (bool, u64);
+
+/// Hands out one turn at a time. Clones hand out the same.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<Queue>>);
+
+/// The next is on when this is dropped.
+pub(super) struct Turn(Turns);
+
+#[derive(Default)]
+struct Queue {
+    is_taken: bool,
+    /// No more than there are open requests.
+    waiting: Vec<Waiting>,
+    had: Had,
+}
+
+struct Waiting {
+    peer: IpAddr,
+    rank: Rank,
+    sender: oneshot::Sender<Turn>,
+}
+
+/// How many turns a peer had.
+#[derive(Default)]
+struct Had {
+    counts: HashMap<IpAddr, u64>,
+    order: VecDeque<IpAddr>,
+}
+
+impl Turns {
+    /// Waits for the turn. None is never seen while anyone holds these.
+    pub(super) async fn wait(&self, peer: IpAddr, rank: Rank) -> Option<Turn> {
+        let (sender, receiver) = oneshot::channel();
+        let peer = network(peer);
+        {
+            let mut queue = self.queue();
+            queue.waiting.retain(|waiting| !waiting.sender.is_closed());
+            queue.waiting.push(Waiting { peer, rank, sender });
+        }
+        self.hand_out();
+        receiver.await.ok()
+    }
+
+    fn hand_out(&self) {
+        let next = self.queue().next();
+        if let Some(sender) = next {
+            // Whoever stopped waiting just now drops it, and the next is on.
+            let _ = sender.send(Turn(self.clone()));
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        if self.is_taken {
+            return None;
+        }
+        self.waiting.retain(|waiting| !waiting.sender.is_closed());
+        let all = self.waiting.iter().enumerate();
+        let first = all.min_by_key(|(_, waiting)| (self.had.count(waiting.peer), waiting.rank));
+        let at = first.map(|(at, _)| at)?;
+        let waiting = self.waiting.swap_remove(at);
+        self.is_taken = true;
+        self.had.add(waiting.peer);
+        Some(waiting.sender)
+    }
+}
+
+impl Had {
+    fn count(&self, peer: IpAddr) -> u64 {
+        self.counts.get(&peer).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, peer: IpAddr) {
+        let count = self.counts.entry(peer).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            return;
+        }
+        self.order.push_back(peer);
+        if self.order.len() > PEERS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.counts.remove(&oldest);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.queue().is_taken = false;
+        self.0.hand_out();
+    }
+}
+
+/// Whoever has one address of an IPv6 network has all of them.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who gets the turn in which order, of those who wait at once.
+    async fn order(turns: &Turns, waiting: &[(&'static str, &str, Rank)]) -> Vec<&'static str> {
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let held = turns.wait("192.0.2.99".parse().unwrap(), (false, 0)).await;
+        let mut tasks = Vec::new();
+        for (name, peer, rank) in waiting {
+            let (turns, got) = (turns.clone(), Arc::clone(&got));
+            let (peer, rank, name) = (peer.parse().unwrap(), *rank, *name);
+            tasks.push(tokio::spawn(async move {
+                let turn = turns.wait(peer, rank).await;
+                got.lock().unwrap().push(name);
+                drop(turn);
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let got = got.lock().unwrap();
+        got.clone()
+    }
+
+    #[tokio::test]
+    async fn of_one_peer_who_came_back_is_first_and_then_who_came_earlier() {
+        let peer = "192.0.2.1";
+        let waiting = [
+            ("new", peer, (true, 1)),
+            ("late", peer, (false, 3)),
+            ("early", peer, (false, 2)),
+        ];
+        let got = order(&Turns::default(), &waiting).await;
+        assert_eq!(got, ["early", "late", "new"]);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_had_fewer_turns_goes_first() {
+        let turns = Turns::default();
+        let many = [
+            ("first", "192.0.2.1", (false, 0)),
+            ("second", "192.0.2.1", (false, 1)),
+            ("third", "192.0.2.1", (false, 2)),
+            ("scraper", "192.0.2.2", (true, 9)),
+        ];
+        let got = order(&turns, &many).await;
+        assert_eq!(got, ["first", "scraper", "second", "third"]);
+        // Another address of a network is no other peer.
+        let networks = [
+            ("one", "2001:db8::1", (false, 0)),
+            ("other", "2001:db8::2", (false, 1)),
+            ("far", "2001:db8:0:1::1", (true, 2)),
+            ("mapped", "::ffff:192.0.2.2", (true, 3)),
+        ];
+        let got = order(&turns, &networks).await;
+        assert_eq!(got, ["one", "far", "other", "mapped"]);
+    }
+
+    #[tokio::test]
+    async fn who_stopped_waiting_is_passed_over() {
+        let turns = Turns::default();
+        let peer = "192.0.2.1".parse().unwrap();
+        let held = turns.wait(peer, (false, 0)).await;
+        let gone = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.wait(peer, (false, 0)).await }
+        });
+        tokio::task::yield_now().await;
+        gone.abort();
+        assert!(gone.await.is_err());
+        drop(held);
+        assert!(turns.wait(peer, (false, 0)).await.is_some());
+    }
+
+    #[test]
+    fn counted_peers_are_bounded() {
+        let mut had = Had::default();
+        for at in 0..PEERS_MAX + 10 {
+            let address = u32::try_from(at).unwrap();
+            had.add(std::net::Ipv4Addr::from_bits(address).into());
+        }
+        assert_eq!((had.counts.len(), had.order.len()), (PEERS_MAX, PEERS_MAX));
+    }
+}
