@@ -64,17 +64,21 @@ fn a_sweep_is_as_fast_over_a_real_network() {
     let launch = |url: &str| Launch::configured(&configuration_of(url, settings, NAMESPACES));
     let near = launch(&servers[0].url()).start();
     let far = launch(&proxy.url()).start();
-    let [near_speed, far_speed] = speeds([&near, &far]);
-    let page = far.page();
-    let samples: Vec<&str> = page
-        .0
-        .lines()
-        .filter(|line| line.contains("_sweep_"))
-        .collect();
-    assert!(
-        far_speed >= near_speed * 0.6,
-        "{far_speed} keys a second instead of {near_speed}: {samples:#?}"
-    );
+    // Pipelines take a while to grow, and the two share a machine that may be busy.
+    let started = Instant::now();
+    loop {
+        let [near_speed, far_speed] = speeds([&near, &far]);
+        if far_speed >= near_speed * 0.6 {
+            break;
+        }
+        let page = far.page();
+        let is_of_sweep = |line: &&str| line.contains("_sweep_") && !line.starts_with('#');
+        let samples: Vec<&str> = page.0.lines().filter(is_of_sweep).collect();
+        assert!(
+            started.elapsed() < Duration::from_mins(1),
+            "{far_speed} keys a second instead of {near_speed}: {samples:#?}"
+        );
+    }
 }
 
 #[test]
