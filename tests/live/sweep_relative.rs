@@ -23,7 +23,8 @@ fn keys(from: usize, count: usize) -> Vec<String> {
 }
 
 const INFO: &str = "# Server\r\nredis_version:7.2.4\r\nredis_mode:standalone\r\nrun_id:a\r\n\
-    # Persistence\r\nloading:0\r\n# Keyspace\r\ndb0:keys=20000,expires=0,avg_ttl=0\r\n";
+    # Persistence\r\nloading:0\r\n\
+    rdb_changes_since_last_save:0\r\n# Keyspace\r\ndb0:keys=20000,expires=0,avg_ttl=0\r\n";
 
 /// What such a server replies to everything but SCAN.
 fn reply(words: &[String]) -> String {
