@@ -21,7 +21,7 @@ pub struct Caused {
 }
 
 impl Caused {
-    /// What was caused since an earlier time.
+    /// Returns the commands and lookups since an earlier time.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self {

@@ -123,13 +123,13 @@ fn ended<T>(result: Result<thread::Result<T>, oneshot::error::RecvError>) -> Res
 /// How many threads each kind of question has at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
-    /// What was answered well the last time.
+    /// For what was answered well the last time.
     pub proven: usize,
-    /// What was not.
+    /// For what was not.
     pub failed: usize,
-    /// What was never asked before, until it is slow.
+    /// For first lookups, until they turn out to be slow.
     pub new: usize,
-    /// What was never asked before and is slow.
+    /// For first lookups that turned out to be slow.
     pub slow: usize,
 }
 

@@ -103,7 +103,7 @@ impl Log {
         is_restart.then_some(0)
     }
 
-    /// What the polls before counted, and what this one adds.
+    /// Counts of earlier polls and of this one.
     pub(super) fn counted(&self, answers: &Answers<'_>) -> Counted {
         let mut counted = (self.counted_before)(&answers.circumstances.remembered).clone();
         counted.next = self.first_new(answers);

@@ -127,7 +127,7 @@ pub struct LargeCommands {
     replies: Counted,
 }
 
-/// What the polls before counted, and what this one adds.
+/// Counts of earlier polls and of this one.
 pub(super) fn counted(answers: &Answers<'_>) -> LargeCommands {
     LargeCommands {
         requests: REQUESTS.log.counted(answers),

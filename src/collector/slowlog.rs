@@ -92,7 +92,7 @@ fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
     LOG.new_entries(answers).into_iter().collect()
 }
 
-/// What the polls before counted, and what this one adds.
+/// Counts of earlier polls and of this one.
 pub(super) fn counted(answers: &Answers<'_>) -> Counted {
     LOG.counted(answers)
 }

@@ -52,7 +52,7 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// A file is no good.
+    /// A file cannot be used.
     pub fn prepare(&self, web: &Web) -> Result<Prepared, String> {
         let before = self.0.borrow().clone();
         build(web, &before).map(Prepared)

@@ -192,7 +192,7 @@ impl Asked {
         }
     }
 
-    /// Adds one SCAN that returned so many keys.
+    /// Records one SCAN and the number of keys it returned.
     pub fn add_scan(&mut self, keys: f64) {
         self.add(Probe::Scan, 1.0);
         self.keys += keys;

@@ -47,7 +47,7 @@ pub struct Identity {
     /// `rdb_last_load_keys_loaded` and `…_expired`.
     loaded: [Option<f64>; 2],
     is_loading: bool,
-    /// What is known of the primary, where this is a replica.
+    /// State of the primary, for a replica.
     upstream: Option<Upstream>,
     replication_id: Option<String>,
     previous_replication_id: Option<String>,

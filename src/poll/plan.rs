@@ -24,7 +24,7 @@ pub struct Plan {
 pub struct Denial {
     /// The name of the collector.
     pub collector: &'static str,
-    /// What the user needs.
+    /// Permissions that the user needs.
     pub permission: &'static str,
     /// What the server said.
     pub refusal: Refusal,

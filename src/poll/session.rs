@@ -77,7 +77,7 @@ pub struct Round {
     pub collectors: Vec<&'static Collector>,
     /// The collectors that were refused for good what they ask after their first questions.
     pub refused: Vec<&'static str>,
-    /// What the exporter had caused when it asked INFO.
+    /// Commands and lookups of the exporter up to that INFO.
     pub caused: Caused,
     replies: Vec<(&'static Question, Reply)>,
     follow_ups: Vec<(FollowUp, Reply)>,

@@ -69,7 +69,7 @@ struct Counter {
     reported: Option<f64>,
     /// What is left without what the exporter caused. It may go back where that was counted late.
     level: f64,
-    /// What is shown, which never goes back.
+    /// The published value, which never decreases.
     shown: f64,
 }
 

@@ -168,7 +168,7 @@ impl Query {
         Ok(())
     }
 
-    /// What is ignored. Only names that have a row are repeated.
+    /// Ignored parameters. Only names that have a row are repeated.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.ignored.is_empty() {

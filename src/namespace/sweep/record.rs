@@ -90,7 +90,7 @@ pub struct Record {
     changes: Changes,
     costs: Costs,
     spent: Option<Spent>,
-    /// What was asked since the costs were last corrected.
+    /// Commands sent since the costs were last corrected.
     asked: Asked,
     can_walk_in_random_order: bool,
     is_uniform: bool,

@@ -19,7 +19,7 @@ const COUNT: &str = "+cluster|countkeysinslot";
 /// What the server refuses of the commands for drawing slots.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// What the user needs.
+    /// Permissions that the user needs.
     pub permission: &'static str,
     /// What the server said; none where it was not asked again.
     pub refusal: Option<Refusal>,

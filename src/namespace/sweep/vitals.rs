@@ -40,9 +40,9 @@ pub struct Vitals {
     pub used_bytes: Option<f64>,
     /// What of it is certainly no data: buffers of clients, replicas and the AOF.
     pub buffer_bytes: f64,
-    /// What it has spent on the commands of a sweep.
+    /// Time spent on the commands of a sweep.
     pub spent: Spent,
-    /// What it has processed for all clients.
+    /// Commands processed for all clients.
     pub traffic: Reading,
     /// What identifies its data.
     pub identity: Identity,

@@ -9,7 +9,7 @@ struct World {
     started: f64,
     hits: u64,
     connections: u64,
-    /// What the exporter has caused since it started.
+    /// Commands and lookups of the exporter since it started.
     caused: Caused,
     remembered: Option<Traffic>,
     /// Hits of the application, by its own count.
