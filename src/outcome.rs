@@ -7,99 +7,38 @@ use std::time::Duration;
 use crate::failure::Reason;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
-static UP: Family<0> = Family::gauge(
-    "redis_up",
-    &[],
-    source("the poll", ""),
-    Unit::One,
-    "Whether the last poll of the server succeeded (1) or not (0).",
-);
-static LAST_ERROR: Family<1> = Family::gauge(
-    "redis_exporter_last_scrape_error",
-    &["err"],
-    source("the poll", ""),
-    Unit::One,
-    "Whether the last poll failed (1), with the reason; err is empty after a success.",
-);
-static LAST_DURATION: Family<0> = Family::gauge(
-    "redis_exporter_last_scrape_duration_seconds",
-    &[],
-    source("the poll", ""),
-    Unit::Seconds,
-    "How long the last poll took, from the first question to the last sample.",
-);
-static LAST_POLL: Family<0> = Family::gauge(
-    "redis_exporter_last_poll_timestamp_seconds",
-    &[],
-    source("the poll", ""),
-    Unit::Seconds,
-    "When the last poll ended: the age of all values of the target.",
-);
-static POLL_INTERVAL: Family<0> = Family::gauge(
-    "redis_exporter_poll_interval_seconds",
-    &[],
-    source("the poll", ""),
-    Unit::Seconds,
-    "How long it is from one poll to the next, as configured.",
-);
-static CONNECT_TIME: Family<0> = Family::gauge(
-    "redis_exporter_last_scrape_connect_time_seconds",
-    &[],
-    source("the poll", ""),
-    Unit::Seconds,
-    "How long it took to open and authenticate the connection that is in use.",
-);
-static PING_TIME: Family<0> = Family::gauge(
-    "redis_exporter_last_scrape_ping_time_seconds",
-    &[],
-    source("PING", ""),
-    Unit::Seconds,
-    "How long a PING took, there and back.",
-);
-static COLLECTOR_SUCCESS: Family<1> = Family::gauge(
-    "redis_exporter_collector_success",
-    &["collector"],
-    source("the poll", ""),
-    Unit::One,
-    "Whether the server answered every question of a collector (1) or refused one (0).",
-);
-static COLLECTOR_DURATION: Family<1> = Family::gauge(
-    "redis_exporter_collector_duration_seconds",
-    &["collector"],
-    source("the poll", ""),
-    Unit::Seconds,
-    "How long the exporter took to read the replies of a collector.",
-);
-static FUNCTION_RUNNING: Family<1> = Family::gauge(
-    "redis_function_running_seconds",
-    &["function"],
-    source("FUNCTION STATS", "duration_ms"),
-    Unit::Milliseconds,
-    "How long a function has kept the server busy, so that it refuses everything else; absent otherwise.",
-);
-static DROPPED: Family<0> = Family::gauge(
-    "redis_exporter_dropped_samples",
-    &[],
-    source("the poll", ""),
-    Unit::One,
-    "Samples of the last poll that were left out because their family had too many.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static UP: Family<0> = Family::gauge("redis_up", &[], source("the poll", ""), Unit::One, "Whether the last poll of the server succeeded (1) or not (0).");
+    pub(super) static LAST_ERROR: Family<1> = Family::gauge("redis_exporter_last_scrape_error", &["err"], source("the poll", ""), Unit::One, "Whether the last poll failed (1), with the reason; err is empty after a success.");
+    pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_exporter_last_scrape_duration_seconds", &[], source("the poll", ""), Unit::Seconds, "How long the last poll took, from the first question to the last sample.");
+    pub(super) static LAST_POLL: Family<0> = Family::gauge("redis_exporter_last_poll_timestamp_seconds", &[], source("the poll", ""), Unit::Seconds, "When the last poll ended: the age of all values of the target.");
+    pub(super) static POLL_INTERVAL: Family<0> = Family::gauge("redis_exporter_poll_interval_seconds", &[], source("the poll", ""), Unit::Seconds, "How long it is from one poll to the next, as configured.");
+    pub(super) static CONNECT_TIME: Family<0> = Family::gauge("redis_exporter_last_scrape_connect_time_seconds", &[], source("the poll", ""), Unit::Seconds, "How long it took to open and authenticate the connection that is in use.");
+    pub(super) static PING_TIME: Family<0> = Family::gauge("redis_exporter_last_scrape_ping_time_seconds", &[], source("PING", ""), Unit::Seconds, "How long a PING took, there and back.");
+    pub(super) static COLLECTOR_SUCCESS: Family<1> = Family::gauge("redis_exporter_collector_success", &["collector"], source("the poll", ""), Unit::One, "Whether the server answered every question of a collector (1) or refused one (0).");
+    pub(super) static COLLECTOR_DURATION: Family<1> = Family::gauge("redis_exporter_collector_duration_seconds", &["collector"], source("the poll", ""), Unit::Seconds, "How long the exporter took to read the replies of a collector.");
+    pub(super) static FUNCTION_RUNNING: Family<1> = Family::gauge("redis_function_running_seconds", &["function"], source("FUNCTION STATS", "duration_ms"), Unit::Milliseconds, "How long a function has kept the server busy, so that it refuses everything else; absent otherwise.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_samples", &[], source("the poll", ""), Unit::One, "Samples of the last poll that were left out because their family had too many.");
+}
 
 /// Every family that a poll adds of its own.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
-        UP.descriptor(),
-        LAST_ERROR.descriptor(),
-        LAST_DURATION.descriptor(),
-        LAST_POLL.descriptor(),
-        POLL_INTERVAL.descriptor(),
-        CONNECT_TIME.descriptor(),
-        PING_TIME.descriptor(),
-        COLLECTOR_SUCCESS.descriptor(),
-        COLLECTOR_DURATION.descriptor(),
-        FUNCTION_RUNNING.descriptor(),
-        DROPPED.descriptor(),
+        rows::UP.descriptor(),
+        rows::LAST_ERROR.descriptor(),
+        rows::LAST_DURATION.descriptor(),
+        rows::LAST_POLL.descriptor(),
+        rows::POLL_INTERVAL.descriptor(),
+        rows::CONNECT_TIME.descriptor(),
+        rows::PING_TIME.descriptor(),
+        rows::COLLECTOR_SUCCESS.descriptor(),
+        rows::COLLECTOR_DURATION.descriptor(),
+        rows::FUNCTION_RUNNING.descriptor(),
+        rows::DROPPED.descriptor(),
     ]
 }
 
@@ -149,18 +88,18 @@ impl Success {
 #[must_use]
 pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Snapshot {
     push_common(&mut snapshot, None, times);
-    snapshot.push(&CONNECT_TIME, [], success.connect.as_secs_f64());
+    snapshot.push(&rows::CONNECT_TIME, [], success.connect.as_secs_f64());
     if let Some(ping) = success.ping {
-        snapshot.push(&PING_TIME, [], ping.as_secs_f64());
+        snapshot.push(&rows::PING_TIME, [], ping.as_secs_f64());
     }
     for collector in &success.collectors {
         snapshot.push(
-            &COLLECTOR_SUCCESS,
+            &rows::COLLECTOR_SUCCESS,
             [collector.name],
             f64::from(collector.success),
         );
         snapshot.push(
-            &COLLECTOR_DURATION,
+            &rows::COLLECTOR_DURATION,
             [collector.name],
             collector.duration.as_secs_f64(),
         );
@@ -170,7 +109,7 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Sna
     if dropped > 0 {
         // Rare enough for sorting twice; a sample that is always 0 would cost every target one.
         snapshot.push(
-            &DROPPED,
+            &rows::DROPPED,
             [],
             f64::from(u32::try_from(dropped).unwrap_or(u32::MAX)),
         );
@@ -189,16 +128,16 @@ pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: Times) -> 
     let mut snapshot = Snapshot::default();
     push_common(&mut snapshot, Some(reason), times);
     if let Some((function, milliseconds)) = busy_with {
-        snapshot.push(&FUNCTION_RUNNING, [function], milliseconds);
+        snapshot.push(&rows::FUNCTION_RUNNING, [function], milliseconds);
     }
     snapshot.finish()
 }
 
 fn push_common(snapshot: &mut Snapshot, failure: Option<Reason>, times: Times) {
-    snapshot.push(&UP, [], f64::from(failure.is_none()));
+    snapshot.push(&rows::UP, [], f64::from(failure.is_none()));
     let reason = failure.map(Reason::as_str).unwrap_or_default();
-    snapshot.push(&LAST_ERROR, [reason], f64::from(failure.is_some()));
-    snapshot.push(&LAST_DURATION, [], times.duration.as_secs_f64());
-    snapshot.push(&LAST_POLL, [], times.ended_at);
-    snapshot.push(&POLL_INTERVAL, [], times.interval.as_secs_f64());
+    snapshot.push(&rows::LAST_ERROR, [reason], f64::from(failure.is_some()));
+    snapshot.push(&rows::LAST_DURATION, [], times.duration.as_secs_f64());
+    snapshot.push(&rows::LAST_POLL, [], times.ended_at);
+    snapshot.push(&rows::POLL_INTERVAL, [], times.interval.as_secs_f64());
 }

@@ -22,202 +22,62 @@ const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.
 
 const SELF: Source = source("the exporter", "");
 
-static BUILD_INFO: Family<3> = Family::gauge(
-    "redis_exporter_build_info",
-    &["version", "commit_sha", "build_date"],
-    SELF,
-    Unit::One,
-    "The version of the exporter; always 1.",
-);
-static TARGETS: Family<0> = Family::gauge(
-    "redis_exporter_targets",
-    &[],
-    SELF,
-    Unit::One,
-    "Targets that the configuration names.",
-);
-static POLLS: Family<1> = Family::counter(
-    "redis_exporter_polls_total",
-    &["target"],
-    SELF,
-    Unit::One,
-    "Polls of a target that ended, well or not.",
-);
-static POLL_FAILURES: Family<2> = Family::counter(
-    "redis_exporter_poll_failures_total",
-    &["target", "reason"],
-    SELF,
-    Unit::One,
-    "Polls and checks between polls that failed, by reason.",
-);
-static POLL_DURATION: Family<0> = Family::histogram(
-    "redis_exporter_poll_duration_seconds",
-    &[],
-    SELF,
-    Unit::Seconds,
-    "How long polls took, over all targets.",
-);
-static SCRAPE_DURATION: Family<0> = Family::summary(
-    "redis_exporter_scrape_duration_seconds",
-    &[],
-    SELF,
-    Unit::Seconds,
-    "How long polls took, over all targets, in the form of redis_exporter.",
-);
-static CONNECTS: Family<1> = Family::counter(
-    "redis_exporter_connects_total",
-    &["target"],
-    SELF,
-    Unit::One,
-    "Connections to a target that were opened and authenticated.",
-);
-static RECONNECTS: Family<2> = Family::counter(
-    "redis_exporter_reconnects_total",
-    &["target", "cause"],
-    SELF,
-    Unit::One,
-    "Connections to a target that replaced an earlier one without a failed poll, by cause.",
-);
-static REPEATED: Family<1> = Family::counter(
-    "redis_exporter_repeated_scrapes_total",
-    &["target"],
-    SELF,
-    Unit::One,
-    "Scrapes at a steady interval that showed the same poll of the target as the scrape before.",
-);
-static PANICS: Family<1> = Family::counter(
-    "redis_exporter_task_panics_total",
-    &["target"],
-    SELF,
-    Unit::One,
-    "Times that the task of a target broke off by a defect and was started again.",
-);
-static SERVICE_PANICS: Family<1> = Family::counter(
-    "redis_exporter_service_panics_total",
-    &["task"],
-    SELF,
-    Unit::One,
-    "Times that a task of the exporter itself broke off by a defect and was started again.",
-);
-static LOG_LINES_LOST: Family<0> = Family::counter(
-    "redis_exporter_log_lines_lost_total",
-    &[],
-    SELF,
-    Unit::One,
-    "Log lines that could not be written to standard error, or not fast enough.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, SELF};
+
+    pub(super) static BUILD_INFO: Family<3> = Family::gauge("redis_exporter_build_info", &["version", "commit_sha", "build_date"], SELF, Unit::One, "The version of the exporter; always 1.");
+    pub(super) static TARGETS: Family<0> = Family::gauge("redis_exporter_targets", &[], SELF, Unit::One, "Targets that the configuration names.");
+    pub(super) static POLLS: Family<1> = Family::counter("redis_exporter_polls_total", &["target"], SELF, Unit::One, "Polls of a target that ended, well or not.");
+    pub(super) static POLL_FAILURES: Family<2> = Family::counter("redis_exporter_poll_failures_total", &["target", "reason"], SELF, Unit::One, "Polls and checks between polls that failed, by reason.");
+    pub(super) static POLL_DURATION: Family<0> = Family::histogram("redis_exporter_poll_duration_seconds", &[], SELF, Unit::Seconds, "How long polls took, over all targets.");
+    pub(super) static SCRAPE_DURATION: Family<0> = Family::summary("redis_exporter_scrape_duration_seconds", &[], SELF, Unit::Seconds, "How long polls took, over all targets, in the form of redis_exporter.");
+    pub(super) static CONNECTS: Family<1> = Family::counter("redis_exporter_connects_total", &["target"], SELF, Unit::One, "Connections to a target that were opened and authenticated.");
+    pub(super) static RECONNECTS: Family<2> = Family::counter("redis_exporter_reconnects_total", &["target", "cause"], SELF, Unit::One, "Connections to a target that replaced an earlier one without a failed poll, by cause.");
+    pub(super) static REPEATED: Family<1> = Family::counter("redis_exporter_repeated_scrapes_total", &["target"], SELF, Unit::One, "Scrapes at a steady interval that showed the same poll of the target as the scrape before.");
+    pub(super) static PANICS: Family<1> = Family::counter("redis_exporter_task_panics_total", &["target"], SELF, Unit::One, "Times that the task of a target broke off by a defect and was started again.");
+    pub(super) static SERVICE_PANICS: Family<1> = Family::counter("redis_exporter_service_panics_total", &["task"], SELF, Unit::One, "Times that a task of the exporter itself broke off by a defect and was started again.");
+    pub(super) static LOG_LINES_LOST: Family<0> = Family::counter("redis_exporter_log_lines_lost_total", &[], SELF, Unit::One, "Log lines that could not be written to standard error, or not fast enough.");
+    // On the page of one target the same without its name, as with all that stands there.
+    pub(super) static POLLS_ALONE: Family<0> = Family::counter(POLLS.descriptor().name, &[], SELF, Unit::One, POLLS.descriptor().help);
+    pub(super) static POLL_FAILURES_ALONE: Family<1> = Family::counter(POLL_FAILURES.descriptor().name, &["reason"], SELF, Unit::One, POLL_FAILURES.descriptor().help);
+    pub(super) static CONNECTS_ALONE: Family<0> = Family::counter(CONNECTS.descriptor().name, &[], SELF, Unit::One, CONNECTS.descriptor().help);
+    pub(super) static RECONNECTS_ALONE: Family<1> = Family::counter(RECONNECTS.descriptor().name, &["cause"], SELF, Unit::One, RECONNECTS.descriptor().help);
+    pub(super) static REPEATED_ALONE: Family<0> = Family::counter(REPEATED.descriptor().name, &[], SELF, Unit::One, REPEATED.descriptor().help);
+    pub(super) static PANICS_ALONE: Family<0> = Family::counter(PANICS.descriptor().name, &[], SELF, Unit::One, PANICS.descriptor().help);
+    pub(super) static SCRAPES: Family<0> = Family::counter("redis_exporter_scrapes_total", &[], SELF, Unit::One, "Scrapes that were answered with samples.");
+    pub(super) static SCRAPE_REQUEST_ERRORS: Family<0> = Family::counter("redis_target_scrape_request_errors_total", &[], SELF, Unit::One, "Requests for one target that named none, or one that is not configured.");
+    pub(super) static UNAUTHORIZED_REQUESTS: Family<0> = Family::counter("redis_exporter_unauthorized_requests_total", &[], SELF, Unit::One, "Requests that came without the right name and password, or whose password had no turn to be looked at.");
+    pub(super) static RELOAD_SUCCESSFUL: Family<0> = Family::gauge("redis_exporter_config_last_reload_successful", &[], SELF, Unit::One, "Whether the configuration was good when it was last loaded (1) or not (0).");
+    pub(super) static RELOAD_TIMESTAMP: Family<0> = Family::gauge("redis_exporter_config_last_reload_success_timestamp_seconds", &[], SELF, Unit::Seconds, "When a good configuration was last loaded.");
+    pub(super) static PAGE_DURATION: Family<0> = Family::gauge("redis_exporter_page_duration_seconds", &[], SELF, Unit::Seconds, "How long it took to write and compress the page of all targets the last time.");
+}
 
 /// The tasks that are counted in [`Telemetry::service_panicked`].
 const SERVICES: [&str; 4] = ["pages", "files", "reloads", "watch"];
-
-// On the page of one target the same without its name, as with all that stands there.
-static POLLS_ALONE: Family<0> = Family::counter(
-    POLLS.descriptor().name,
-    &[],
-    SELF,
-    Unit::One,
-    POLLS.descriptor().help,
-);
-static POLL_FAILURES_ALONE: Family<1> = Family::counter(
-    POLL_FAILURES.descriptor().name,
-    &["reason"],
-    SELF,
-    Unit::One,
-    POLL_FAILURES.descriptor().help,
-);
-static CONNECTS_ALONE: Family<0> = Family::counter(
-    CONNECTS.descriptor().name,
-    &[],
-    SELF,
-    Unit::One,
-    CONNECTS.descriptor().help,
-);
-static RECONNECTS_ALONE: Family<1> = Family::counter(
-    RECONNECTS.descriptor().name,
-    &["cause"],
-    SELF,
-    Unit::One,
-    RECONNECTS.descriptor().help,
-);
-static REPEATED_ALONE: Family<0> = Family::counter(
-    REPEATED.descriptor().name,
-    &[],
-    SELF,
-    Unit::One,
-    REPEATED.descriptor().help,
-);
-static PANICS_ALONE: Family<0> = Family::counter(
-    PANICS.descriptor().name,
-    &[],
-    SELF,
-    Unit::One,
-    PANICS.descriptor().help,
-);
-static SCRAPES: Family<0> = Family::counter(
-    "redis_exporter_scrapes_total",
-    &[],
-    SELF,
-    Unit::One,
-    "Scrapes that were answered with samples.",
-);
-static SCRAPE_REQUEST_ERRORS: Family<0> = Family::counter(
-    "redis_target_scrape_request_errors_total",
-    &[],
-    SELF,
-    Unit::One,
-    "Requests for one target that named none, or one that is not configured.",
-);
-static UNAUTHORIZED_REQUESTS: Family<0> = Family::counter(
-    "redis_exporter_unauthorized_requests_total",
-    &[],
-    SELF,
-    Unit::One,
-    "Requests that came without the right name and password, or whose password had no turn to be looked at.",
-);
-static RELOAD_SUCCESSFUL: Family<0> = Family::gauge(
-    "redis_exporter_config_last_reload_successful",
-    &[],
-    SELF,
-    Unit::One,
-    "Whether the configuration was good when it was last loaded (1) or not (0).",
-);
-static RELOAD_TIMESTAMP: Family<0> = Family::gauge(
-    "redis_exporter_config_last_reload_success_timestamp_seconds",
-    &[],
-    SELF,
-    Unit::Seconds,
-    "When a good configuration was last loaded.",
-);
-static PAGE_DURATION: Family<0> = Family::gauge(
-    "redis_exporter_page_duration_seconds",
-    &[],
-    SELF,
-    Unit::Seconds,
-    "How long it took to write and compress the page of all targets the last time.",
-);
 
 /// Every family that the exporter has about itself, process metrics aside.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
-        BUILD_INFO.descriptor(),
-        TARGETS.descriptor(),
-        POLLS.descriptor(),
-        POLL_FAILURES.descriptor(),
-        POLL_DURATION.descriptor(),
-        SCRAPE_DURATION.descriptor(),
-        CONNECTS.descriptor(),
-        RECONNECTS.descriptor(),
-        REPEATED.descriptor(),
-        PANICS.descriptor(),
-        SERVICE_PANICS.descriptor(),
-        LOG_LINES_LOST.descriptor(),
-        SCRAPES.descriptor(),
-        SCRAPE_REQUEST_ERRORS.descriptor(),
-        UNAUTHORIZED_REQUESTS.descriptor(),
-        RELOAD_SUCCESSFUL.descriptor(),
-        RELOAD_TIMESTAMP.descriptor(),
-        PAGE_DURATION.descriptor(),
+        rows::BUILD_INFO.descriptor(),
+        rows::TARGETS.descriptor(),
+        rows::POLLS.descriptor(),
+        rows::POLL_FAILURES.descriptor(),
+        rows::POLL_DURATION.descriptor(),
+        rows::SCRAPE_DURATION.descriptor(),
+        rows::CONNECTS.descriptor(),
+        rows::RECONNECTS.descriptor(),
+        rows::REPEATED.descriptor(),
+        rows::PANICS.descriptor(),
+        rows::SERVICE_PANICS.descriptor(),
+        rows::LOG_LINES_LOST.descriptor(),
+        rows::SCRAPES.descriptor(),
+        rows::SCRAPE_REQUEST_ERRORS.descriptor(),
+        rows::UNAUTHORIZED_REQUESTS.descriptor(),
+        rows::RELOAD_SUCCESSFUL.descriptor(),
+        rows::RELOAD_TIMESTAMP.descriptor(),
+        rows::PAGE_DURATION.descriptor(),
     ]
 }
 
@@ -258,7 +118,10 @@ impl Telemetry {
     /// Without `process_metrics`, neither the process nor the version is shown.
     pub fn new(process_metrics: bool) -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let build = IntGaugeVec::new(opts(&BUILD_INFO), BUILD_INFO.descriptor().labels)?;
+        let build = IntGaugeVec::new(
+            opts(&rows::BUILD_INFO),
+            rows::BUILD_INFO.descriptor().labels,
+        )?;
         let commit = option_env!("EXPORTER_COMMIT").unwrap_or("unknown");
         let date = option_env!("EXPORTER_BUILD_DATE").unwrap_or("unknown");
         build
@@ -266,26 +129,38 @@ impl Telemetry {
             .set(1);
         let telemetry = Self {
             targets_counted: Arc::default(),
-            polls: IntCounterVec::new(opts(&POLLS), POLLS.descriptor().labels)?,
-            failures: IntCounterVec::new(opts(&POLL_FAILURES), POLL_FAILURES.descriptor().labels)?,
+            polls: IntCounterVec::new(opts(&rows::POLLS), rows::POLLS.descriptor().labels)?,
+            failures: IntCounterVec::new(
+                opts(&rows::POLL_FAILURES),
+                rows::POLL_FAILURES.descriptor().labels,
+            )?,
             durations: Histogram::with_opts(
-                HistogramOpts::from(opts(&POLL_DURATION)).buckets(POLL_SECONDS.to_vec()),
+                HistogramOpts::from(opts(&rows::POLL_DURATION)).buckets(POLL_SECONDS.to_vec()),
             )?,
-            connects: IntCounterVec::new(opts(&CONNECTS), CONNECTS.descriptor().labels)?,
-            reconnects: IntCounterVec::new(opts(&RECONNECTS), RECONNECTS.descriptor().labels)?,
-            repeated: IntCounterVec::new(opts(&REPEATED), REPEATED.descriptor().labels)?,
-            panics: IntCounterVec::new(opts(&PANICS), PANICS.descriptor().labels)?,
+            connects: IntCounterVec::new(
+                opts(&rows::CONNECTS),
+                rows::CONNECTS.descriptor().labels,
+            )?,
+            reconnects: IntCounterVec::new(
+                opts(&rows::RECONNECTS),
+                rows::RECONNECTS.descriptor().labels,
+            )?,
+            repeated: IntCounterVec::new(
+                opts(&rows::REPEATED),
+                rows::REPEATED.descriptor().labels,
+            )?,
+            panics: IntCounterVec::new(opts(&rows::PANICS), rows::PANICS.descriptor().labels)?,
             service_panics: IntCounterVec::new(
-                opts(&SERVICE_PANICS),
-                SERVICE_PANICS.descriptor().labels,
+                opts(&rows::SERVICE_PANICS),
+                rows::SERVICE_PANICS.descriptor().labels,
             )?,
-            targets: IntGauge::with_opts(opts(&TARGETS))?,
-            reload_successful: IntGauge::with_opts(opts(&RELOAD_SUCCESSFUL))?,
-            reload_timestamp: IntGauge::with_opts(opts(&RELOAD_TIMESTAMP))?,
-            page_duration: Gauge::with_opts(opts(&PAGE_DURATION))?,
-            scrapes: IntCounter::with_opts(opts(&SCRAPES))?,
-            scrape_request_errors: IntCounter::with_opts(opts(&SCRAPE_REQUEST_ERRORS))?,
-            unauthorized_requests: IntCounter::with_opts(opts(&UNAUTHORIZED_REQUESTS))?,
+            targets: IntGauge::with_opts(opts(&rows::TARGETS))?,
+            reload_successful: IntGauge::with_opts(opts(&rows::RELOAD_SUCCESSFUL))?,
+            reload_timestamp: IntGauge::with_opts(opts(&rows::RELOAD_TIMESTAMP))?,
+            page_duration: Gauge::with_opts(opts(&rows::PAGE_DURATION))?,
+            scrapes: IntCounter::with_opts(opts(&rows::SCRAPES))?,
+            scrape_request_errors: IntCounter::with_opts(opts(&rows::SCRAPE_REQUEST_ERRORS))?,
+            unauthorized_requests: IntCounter::with_opts(opts(&rows::UNAUTHORIZED_REQUESTS))?,
             registry,
         };
         let registry = &telemetry.registry;
@@ -422,22 +297,22 @@ impl Telemetry {
                 value
             };
             for (family, counter) in [
-                (&POLLS_ALONE, &self.polls),
-                (&CONNECTS_ALONE, &self.connects),
-                (&REPEATED_ALONE, &self.repeated),
-                (&PANICS_ALONE, &self.panics),
+                (&rows::POLLS_ALONE, &self.polls),
+                (&rows::CONNECTS_ALONE, &self.connects),
+                (&rows::REPEATED_ALONE, &self.repeated),
+                (&rows::PANICS_ALONE, &self.panics),
             ] {
                 snapshot.push(family, [], counted(counter, &[target]));
             }
             for reason in Reason::ALL {
                 let reason = reason.as_str();
                 let failures = counted(&self.failures, &[target, reason]);
-                snapshot.push(&POLL_FAILURES_ALONE, [reason], failures);
+                snapshot.push(&rows::POLL_FAILURES_ALONE, [reason], failures);
             }
             for cause in Cause::ALL {
                 let cause = cause.as_str();
                 let reconnects = counted(&self.reconnects, &[target, cause]);
-                snapshot.push(&RECONNECTS_ALONE, [cause], reconnects);
+                snapshot.push(&rows::RECONNECTS_ALONE, [cause], reconnects);
             }
         }
         snapshot.finish()
@@ -480,10 +355,10 @@ impl Telemetry {
             count: self.durations.get_sample_count(),
             sum: self.durations.get_sample_sum(),
         };
-        snapshot.push_summary(&SCRAPE_DURATION, [], summary);
+        snapshot.push_summary(&rows::SCRAPE_DURATION, [], summary);
         #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
         let lost = output::stderr().lost() as f64;
-        snapshot.push(&LOG_LINES_LOST, [], lost);
+        snapshot.push(&rows::LOG_LINES_LOST, [], lost);
         snapshot.finish()
     }
 

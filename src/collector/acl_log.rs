@@ -13,21 +13,13 @@ pub static NEWEST: Question = Question {
     permission: "+acl|log",
 };
 
-static ENTRIES: Family<0> = Family::gauge(
-    "redis_acl_log_entries",
-    &[],
-    source("ACL LOG", ""),
-    Unit::One,
-    "Entries of the ACL log that were read: the newest, at most 128.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static DENIALS: Family<2> = Family::gauge(
-    "redis_acl_log_denials",
-    &["reason", "context"],
-    source("ACL LOG", "count"),
-    Unit::One,
-    "Denied commands, keys, channels and logins that the ACL log holds at the moment.",
-);
+    pub(super) static ENTRIES: Family<0> = Family::gauge("redis_acl_log_entries", &[], source("ACL LOG", ""), Unit::One, "Entries of the ACL log that were read: the newest, at most 128.");
+    pub(super) static DENIALS: Family<2> = Family::gauge("redis_acl_log_denials", &["reason", "context"], source("ACL LOG", "count"), Unit::One, "Denied commands, keys, channels and logins that the ACL log holds at the moment.");
+}
 
 /// The reasons that servers name.
 const REASONS: &[&str] = &["auth", "command", "key", "channel", "database", "tls-cert"];
@@ -46,7 +38,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&NEWEST],
     follow_ups: None,
     applies: Server::has_acl_log,
-    families: || vec![ENTRIES.descriptor(), DENIALS.descriptor()],
+    families: || vec![rows::ENTRIES.descriptor(), rows::DENIALS.descriptor()],
     read,
 };
 
@@ -55,7 +47,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         return;
     };
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    snapshot.push(&ENTRIES, [], f64::from(count));
+    snapshot.push(&rows::ENTRIES, [], f64::from(count));
     let mut denials: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for entry in entries {
         if let Some(count) = entry.value_of("count").and_then(Reply::number) {
@@ -65,7 +57,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         }
     }
     for ((reason, context), count) in denials {
-        snapshot.push(&DENIALS, [reason, context], count);
+        snapshot.push(&rows::DENIALS, [reason, context], count);
     }
 }
 

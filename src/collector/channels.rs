@@ -11,53 +11,17 @@ use crate::config::{ChannelGroup, Pattern};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-static CHANNELS: Family<1> = Family::gauge(
-    "redis_channel_group_channels",
-    &["channel_group"],
-    source("PUBSUB CHANNELS", ""),
-    Unit::One,
-    "Channels of the group that have subscribers; those that only patterns are subscribed to do not count.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static SUBSCRIBERS: Family<1> = Family::gauge(
-    "redis_channel_group_subscribers",
-    &["channel_group"],
-    source("PUBSUB NUMSUB", ""),
-    Unit::One,
-    "Subscriptions to the channels of the group by name; those by pattern (PSUBSCRIBE) do not count.",
-);
-
-static DROPPED: Family<0> = Family::gauge(
-    "redis_channel_group_dropped_channels",
-    &[],
-    source("PUBSUB CHANNELS", ""),
-    Unit::One,
-    "Channels whose subscribers are not counted because there are too many channels.",
-);
-
-static SHARD_CHANNELS: Family<1> = Family::gauge(
-    "redis_channel_group_shard_channels",
-    &["channel_group"],
-    source("PUBSUB SHARDCHANNELS", ""),
-    Unit::One,
-    "Shard channels of the group that have subscribers.",
-);
-
-static SHARD_SUBSCRIBERS: Family<1> = Family::gauge(
-    "redis_channel_group_shard_subscribers",
-    &["channel_group"],
-    source("PUBSUB SHARDNUMSUB", ""),
-    Unit::One,
-    "Subscriptions to the shard channels of the group.",
-);
-
-static SHARD_DROPPED: Family<0> = Family::gauge(
-    "redis_channel_group_dropped_shard_channels",
-    &[],
-    source("PUBSUB SHARDCHANNELS", ""),
-    Unit::One,
-    "Shard channels whose subscribers are not counted because there are too many of them.",
-);
+    pub(super) static CHANNELS: Family<1> = Family::gauge("redis_channel_group_channels", &["channel_group"], source("PUBSUB CHANNELS", ""), Unit::One, "Channels of the group that have subscribers; those that only patterns are subscribed to do not count.");
+    pub(super) static SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_subscribers", &["channel_group"], source("PUBSUB NUMSUB", ""), Unit::One, "Subscriptions to the channels of the group by name; those by pattern (PSUBSCRIBE) do not count.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_channels", &[], source("PUBSUB CHANNELS", ""), Unit::One, "Channels whose subscribers are not counted because there are too many channels.");
+    pub(super) static SHARD_CHANNELS: Family<1> = Family::gauge("redis_channel_group_shard_channels", &["channel_group"], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels of the group that have subscribers.");
+    pub(super) static SHARD_SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_shard_subscribers", &["channel_group"], source("PUBSUB SHARDNUMSUB", ""), Unit::One, "Subscriptions to the shard channels of the group.");
+    pub(super) static SHARD_DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_shard_channels", &[], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels whose subscribers are not counted because there are too many of them.");
+}
 
 /// Up to so many channels the server lists all of them, in about 0.6 ms.
 const MOST_LISTED: f64 = 10_000.0;
@@ -86,9 +50,14 @@ pub static COLLECTOR: Collector = Collector {
     follow_ups: Some(follow_ups),
     applies: Server::holds_keys,
     families: || {
-        let by_group = [&CHANNELS, &SUBSCRIBERS, &SHARD_CHANNELS, &SHARD_SUBSCRIBERS];
+        let by_group = [
+            &rows::CHANNELS,
+            &rows::SUBSCRIBERS,
+            &rows::SHARD_CHANNELS,
+            &rows::SHARD_SUBSCRIBERS,
+        ];
         let by_group = by_group.map(Family::descriptor);
-        let plain = [&DROPPED, &SHARD_DROPPED].map(Family::descriptor);
+        let plain = [&rows::DROPPED, &rows::SHARD_DROPPED].map(Family::descriptor);
         by_group.into_iter().chain(plain).collect()
     },
     read,
@@ -114,9 +83,9 @@ static KINDS: [Kind; 2] = [
         list_permission: "+pubsub|channels",
         count: "NUMSUB",
         count_permission: "+pubsub|numsub",
-        channels: &CHANNELS,
-        subscribers: &SUBSCRIBERS,
-        dropped: &DROPPED,
+        channels: &rows::CHANNELS,
+        subscribers: &rows::SUBSCRIBERS,
+        dropped: &rows::DROPPED,
     },
     Kind {
         total: "pubsubshard_channels",
@@ -124,9 +93,9 @@ static KINDS: [Kind; 2] = [
         list_permission: "+pubsub|shardchannels",
         count: "SHARDNUMSUB",
         count_permission: "+pubsub|shardnumsub",
-        channels: &SHARD_CHANNELS,
-        subscribers: &SHARD_SUBSCRIBERS,
-        dropped: &SHARD_DROPPED,
+        channels: &rows::SHARD_CHANNELS,
+        subscribers: &rows::SHARD_SUBSCRIBERS,
+        dropped: &rows::SHARD_DROPPED,
     },
 ];
 

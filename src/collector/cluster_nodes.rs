@@ -21,55 +21,19 @@ pub static LINKS: Question = Question {
 /// The most nodes that are shown, and twice as many links.
 const NODES_MAX: usize = 256;
 
-static HEALTH: Family<4> = Family::gauge(
-    "redis_cluster_node_health",
-    &["node", "address", "primary", "health"],
-    source("CLUSTER SHARDS", "health"),
-    Unit::One,
-    "State of a node as this node sees it, always 1: online, loading, fail or other.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static OFFSET: Family<3> = Family::gauge(
-    "redis_cluster_node_replication_offset_bytes",
-    &["node", "address", "primary"],
-    source("CLUSTER SHARDS", "replication-offset"),
-    Unit::Bytes,
-    "Replication offset of a node as this node knows it; compare it with the one of its primary.",
-);
+    pub(super) static HEALTH: Family<4> = Family::gauge("redis_cluster_node_health", &["node", "address", "primary", "health"], source("CLUSTER SHARDS", "health"), Unit::One, "State of a node as this node sees it, always 1: online, loading, fail or other.");
+    pub(super) static OFFSET: Family<3> = Family::gauge("redis_cluster_node_replication_offset_bytes", &["node", "address", "primary"], source("CLUSTER SHARDS", "replication-offset"), Unit::Bytes, "Replication offset of a node as this node knows it; compare it with the one of its primary.");
+    pub(super) static BUFFER: Family<2> = Family::gauge("redis_cluster_link_send_buffer_bytes", &["node", "direction"], source("CLUSTER LINKS", "send-buffer-allocated"), Unit::Bytes, "Memory of the buffer of messages that wait on the link to a node.");
+    pub(super) static BUFFER_USED: Family<2> = Family::gauge("redis_cluster_link_send_buffer_used_bytes", &["node", "direction"], source("CLUSTER LINKS", "send-buffer-used"), Unit::Bytes, "Bytes that wait in the buffer of the link to a node.");
+    pub(super) static CREATED: Family<2> = Family::gauge("redis_cluster_link_created_timestamp_seconds", &["node", "direction"], source("CLUSTER LINKS", "create-time"), Unit::Milliseconds, "When the link to a node was made, in seconds since the epoch.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_cluster_nodes_dropped", &[], source("CLUSTER SHARDS", ""), Unit::One, "Nodes of the cluster that are not shown because there are too many.");
+}
 
-static BUFFER: Family<2> = Family::gauge(
-    "redis_cluster_link_send_buffer_bytes",
-    &["node", "direction"],
-    source("CLUSTER LINKS", "send-buffer-allocated"),
-    Unit::Bytes,
-    "Memory of the buffer of messages that wait on the link to a node.",
-);
-
-static BUFFER_USED: Family<2> = Family::gauge(
-    "redis_cluster_link_send_buffer_used_bytes",
-    &["node", "direction"],
-    source("CLUSTER LINKS", "send-buffer-used"),
-    Unit::Bytes,
-    "Bytes that wait in the buffer of the link to a node.",
-);
-
-static CREATED: Family<2> = Family::gauge(
-    "redis_cluster_link_created_timestamp_seconds",
-    &["node", "direction"],
-    source("CLUSTER LINKS", "create-time"),
-    Unit::Milliseconds,
-    "When the link to a node was made, in seconds since the epoch.",
-);
-
-static DROPPED: Family<0> = Family::gauge(
-    "redis_cluster_nodes_dropped",
-    &[],
-    source("CLUSTER SHARDS", ""),
-    Unit::One,
-    "Nodes of the cluster that are not shown because there are too many.",
-);
-
-static OF_LINK: &[&Family<2>] = &[&BUFFER, &BUFFER_USED, &CREATED];
+static OF_LINK: &[&Family<2>] = &[&rows::BUFFER, &rows::BUFFER_USED, &rows::CREATED];
 
 /// The states that servers name; every other one is `other`.
 const STATES: &[&str] = &["online", "loading", "fail"];
@@ -98,9 +62,9 @@ fn applies(server: &Server) -> bool {
 fn families() -> Vec<&'static Descriptor> {
     let of_link = OF_LINK.iter().map(|family| family.descriptor());
     [
-        HEALTH.descriptor(),
-        OFFSET.descriptor(),
-        DROPPED.descriptor(),
+        rows::HEALTH.descriptor(),
+        rows::OFFSET.descriptor(),
+        rows::DROPPED.descriptor(),
     ]
     .into_iter()
     .chain(of_link)
@@ -136,7 +100,7 @@ fn read_shards(shards: &[Reply], snapshot: &mut Snapshot) {
         }
     }
     let dropped = count.saturating_sub(NODES_MAX);
-    snapshot.push(&DROPPED, [], float(dropped as u64));
+    snapshot.push(&rows::DROPPED, [], float(dropped as u64));
 }
 
 fn read_node(node: &Reply, primary: &str, snapshot: &mut Snapshot) {
@@ -146,9 +110,9 @@ fn read_node(node: &Reply, primary: &str, snapshot: &mut Snapshot) {
     let health = health.trim_end_matches("ed");
     let known = STATES.iter().find(|state| **state == health);
     let health = known.copied().unwrap_or("other");
-    snapshot.push(&HEALTH, [&id, &address, primary, health], 1.0);
+    snapshot.push(&rows::HEALTH, [&id, &address, primary, health], 1.0);
     if let Some(offset) = node.value_of("replication-offset").and_then(Reply::number) {
-        snapshot.push(&OFFSET, [&id, &address, primary], offset);
+        snapshot.push(&rows::OFFSET, [&id, &address, primary], offset);
     }
 }
 

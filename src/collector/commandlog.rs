@@ -26,21 +26,20 @@ const fn length(commands: &'static [&'static [&'static str]]) -> Question {
     }
 }
 
-static SLOW_LENGTH: Family<0> = entries(
-    "redis_commandlog_slow_length",
-    "slow",
-    "Entries in the log of commands that took long.",
-);
-static LARGE_REQUEST_LENGTH: Family<0> = entries(
-    "redis_commandlog_large_request_length",
-    "large-request",
-    "Entries in the log of commands with a large request.",
-);
-static LARGE_REPLY_LENGTH: Family<0> = entries(
-    "redis_commandlog_large_reply_length",
-    "large-reply",
-    "Entries in the log of commands with a large reply.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, entries, parameter};
+
+    pub(super) static SLOW_LENGTH: Family<0> = entries("redis_commandlog_slow_length", "slow", "Entries in the log of commands that took long.");
+    pub(super) static LARGE_REQUEST_LENGTH: Family<0> = entries("redis_commandlog_large_request_length", "large-request", "Entries in the log of commands with a large request.");
+    pub(super) static LARGE_REPLY_LENGTH: Family<0> = entries("redis_commandlog_large_reply_length", "large-reply", "Entries in the log of commands with a large reply.");
+    pub(super) static SLOWER_THAN: Family<0> = parameter("redis_commandlog_execution_slower_than", "commandlog-execution-slower-than", "Microseconds from which on a command counts as slow; negative means that none is logged.");
+    pub(super) static REQUEST_LARGER_THAN: Family<0> = parameter("redis_commandlog_request_larger_than", "commandlog-request-larger-than", "Bytes from which on a request counts as large; negative means that none is logged.");
+    pub(super) static REPLY_LARGER_THAN: Family<0> = parameter("redis_commandlog_reply_larger_than", "commandlog-reply-larger-than", "Bytes from which on a reply counts as large; negative means that none is logged.");
+    pub(super) static SLOW_MOST: Family<0> = parameter("redis_commandlog_slow_execution_max_len", "commandlog-slow-execution-max-len", "The most entries that the log of slow commands keeps.");
+    pub(super) static LARGE_REQUEST_MOST: Family<0> = parameter("redis_commandlog_large_request_max_len", "commandlog-large-request-max-len", "The most entries that the log of large requests keeps.");
+    pub(super) static LARGE_REPLY_MOST: Family<0> = parameter("redis_commandlog_large_reply_max_len", "commandlog-large-reply-max-len", "The most entries that the log of large replies keeps.");
+}
 
 /// One log of large commands: the query for its length, the log itself, and its counters.
 struct Large {
@@ -149,49 +148,18 @@ fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
 }
 
 static LENGTHS: &[(&Question, &Family<0>)] = &[
-    (&SLOW, &SLOW_LENGTH),
-    (&LARGE_REQUEST, &LARGE_REQUEST_LENGTH),
-    (&LARGE_REPLY, &LARGE_REPLY_LENGTH),
+    (&SLOW, &rows::SLOW_LENGTH),
+    (&LARGE_REQUEST, &rows::LARGE_REQUEST_LENGTH),
+    (&LARGE_REPLY, &rows::LARGE_REPLY_LENGTH),
 ];
 
-static SLOWER_THAN: Family<0> = parameter(
-    "redis_commandlog_execution_slower_than",
-    "commandlog-execution-slower-than",
-    "Microseconds from which on a command counts as slow; negative means that none is logged.",
-);
-static REQUEST_LARGER_THAN: Family<0> = parameter(
-    "redis_commandlog_request_larger_than",
-    "commandlog-request-larger-than",
-    "Bytes from which on a request counts as large; negative means that none is logged.",
-);
-static REPLY_LARGER_THAN: Family<0> = parameter(
-    "redis_commandlog_reply_larger_than",
-    "commandlog-reply-larger-than",
-    "Bytes from which on a reply counts as large; negative means that none is logged.",
-);
-static SLOW_MOST: Family<0> = parameter(
-    "redis_commandlog_slow_execution_max_len",
-    "commandlog-slow-execution-max-len",
-    "The most entries that the log of slow commands keeps.",
-);
-static LARGE_REQUEST_MOST: Family<0> = parameter(
-    "redis_commandlog_large_request_max_len",
-    "commandlog-large-request-max-len",
-    "The most entries that the log of large requests keeps.",
-);
-static LARGE_REPLY_MOST: Family<0> = parameter(
-    "redis_commandlog_large_reply_max_len",
-    "commandlog-large-reply-max-len",
-    "The most entries that the log of large replies keeps.",
-);
-
 static NUMBERS: &[&Family<0>] = &[
-    &SLOWER_THAN,
-    &REQUEST_LARGER_THAN,
-    &REPLY_LARGER_THAN,
-    &SLOW_MOST,
-    &LARGE_REQUEST_MOST,
-    &LARGE_REPLY_MOST,
+    &rows::SLOWER_THAN,
+    &rows::REQUEST_LARGER_THAN,
+    &rows::REPLY_LARGER_THAN,
+    &rows::SLOW_MOST,
+    &rows::LARGE_REQUEST_MOST,
+    &rows::LARGE_REPLY_MOST,
 ];
 
 const fn entries(name: &'static str, log: &'static str, help: &'static str) -> Family<0> {

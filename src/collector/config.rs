@@ -28,68 +28,25 @@ const fn parameter(commands: &'static [&'static [&'static str]]) -> Question {
     }
 }
 
-static IO_THREADS_SET: Family<0> = Family::gauge(
-    "redis_config_io_threads",
-    &[],
-    source("CONFIG GET", "io-threads"),
-    Unit::One,
-    "Threads that read from and write to clients, the main thread included.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static MAXCLIENTS_SET: Family<0> = Family::gauge(
-    "redis_config_maxclients",
-    &[],
-    source("CONFIG GET", "maxclients"),
-    Unit::One,
-    "Clients that may be connected at the same time.",
-);
-
-static MAXMEMORY_SET: Family<0> = Family::gauge(
-    "redis_config_maxmemory",
-    &[],
-    source("CONFIG GET", "maxmemory"),
-    Unit::Bytes,
-    "Memory that the server may use, in bytes; 0 means no limit.",
-);
-
-static REPL_BACKLOG_SIZE_SET: Family<0> = Family::gauge(
-    "redis_config_repl_backlog_size",
-    &[],
-    source("CONFIG GET", "repl-backlog-size"),
-    Unit::Bytes,
-    "Size of the replication backlog, in bytes.",
-);
-
-static SAVE_POINTS: Family<0> = Family::gauge(
-    "redis_config_save_points",
-    &[],
-    source("CONFIG GET", "save"),
-    Unit::One,
-    "Rules by which the server saves an RDB by itself; 0 means that it never does.",
-);
-
-static OUTPUT_BUFFER_LIMIT: Family<2> = Family::gauge(
-    "redis_config_client_output_buffer_limit_bytes",
-    &["class", "limit"],
-    source("CONFIG GET", "client-output-buffer-limit"),
-    Unit::Bytes,
-    "Size of the output buffer above which a client of the class is disconnected; 0 means no limit.",
-);
-
-static OUTPUT_BUFFER_LIMIT_OVERCOME: Family<2> = Family::gauge(
-    "redis_config_client_output_buffer_limit_overcome_seconds",
-    &["class", "limit"],
-    source("CONFIG GET", "client-output-buffer-limit"),
-    Unit::Seconds,
-    "For how long a client of the class may stay above its soft limit.",
-);
+    pub(super) static IO_THREADS_SET: Family<0> = Family::gauge("redis_config_io_threads", &[], source("CONFIG GET", "io-threads"), Unit::One, "Threads that read from and write to clients, the main thread included.");
+    pub(super) static MAXCLIENTS_SET: Family<0> = Family::gauge("redis_config_maxclients", &[], source("CONFIG GET", "maxclients"), Unit::One, "Clients that may be connected at the same time.");
+    pub(super) static MAXMEMORY_SET: Family<0> = Family::gauge("redis_config_maxmemory", &[], source("CONFIG GET", "maxmemory"), Unit::Bytes, "Memory that the server may use, in bytes; 0 means no limit.");
+    pub(super) static REPL_BACKLOG_SIZE_SET: Family<0> = Family::gauge("redis_config_repl_backlog_size", &[], source("CONFIG GET", "repl-backlog-size"), Unit::Bytes, "Size of the replication backlog, in bytes.");
+    pub(super) static SAVE_POINTS: Family<0> = Family::gauge("redis_config_save_points", &[], source("CONFIG GET", "save"), Unit::One, "Rules by which the server saves an RDB by itself; 0 means that it never does.");
+    pub(super) static OUTPUT_BUFFER_LIMIT: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_bytes", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Bytes, "Size of the output buffer above which a client of the class is disconnected; 0 means no limit.");
+    pub(super) static OUTPUT_BUFFER_LIMIT_OVERCOME: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_overcome_seconds", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Seconds, "For how long a client of the class may stay above its soft limit.");
+}
 
 /// Parameters whose value is one number.
 static NUMBERS: &[(&Question, &Family<0>)] = &[
-    (&IO_THREADS, &IO_THREADS_SET),
-    (&MAXCLIENTS, &MAXCLIENTS_SET),
-    (&MAXMEMORY, &MAXMEMORY_SET),
-    (&REPL_BACKLOG_SIZE, &REPL_BACKLOG_SIZE_SET),
+    (&IO_THREADS, &rows::IO_THREADS_SET),
+    (&MAXCLIENTS, &rows::MAXCLIENTS_SET),
+    (&MAXMEMORY, &rows::MAXMEMORY_SET),
+    (&REPL_BACKLOG_SIZE, &rows::REPL_BACKLOG_SIZE_SET),
 ];
 
 /// Reads the parameters. What is said about `databases` is used by the collector `keyspace`.
@@ -116,9 +73,9 @@ fn families() -> Vec<&'static Descriptor> {
     let numbers = NUMBERS.iter().map(|(_, family)| family.descriptor());
     numbers
         .chain([
-            SAVE_POINTS.descriptor(),
-            OUTPUT_BUFFER_LIMIT.descriptor(),
-            OUTPUT_BUFFER_LIMIT_OVERCOME.descriptor(),
+            rows::SAVE_POINTS.descriptor(),
+            rows::OUTPUT_BUFFER_LIMIT.descriptor(),
+            rows::OUTPUT_BUFFER_LIMIT_OVERCOME.descriptor(),
         ])
         .collect()
 }
@@ -137,7 +94,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(points) = answers.parameter(&SAVE)
         && let Some(points) = save_points(&points)
     {
-        snapshot.push(&SAVE_POINTS, [], points);
+        snapshot.push(&rows::SAVE_POINTS, [], points);
     }
     if let Some(limits) = answers.parameter(&OUTPUT_BUFFER_LIMITS) {
         read_output_buffer_limits(&limits, snapshot);
@@ -167,9 +124,9 @@ fn read_output_buffer_limits(limits: &str, snapshot: &mut Snapshot) {
             return;
         };
         let values = [
-            (&OUTPUT_BUFFER_LIMIT, "hard", hard),
-            (&OUTPUT_BUFFER_LIMIT, "soft", soft),
-            (&OUTPUT_BUFFER_LIMIT_OVERCOME, "soft", seconds),
+            (&rows::OUTPUT_BUFFER_LIMIT, "hard", hard),
+            (&rows::OUTPUT_BUFFER_LIMIT, "soft", soft),
+            (&rows::OUTPUT_BUFFER_LIMIT_OVERCOME, "soft", seconds),
         ];
         for (family, limit, value) in values {
             if let Some(value) = info::number(value) {

@@ -10,21 +10,13 @@ pub static ALL_PARAMETERS: Question = Question {
     permission: "+config|get",
 };
 
-static NUMBER: Family<1> = Family::gauge(
-    "redis_config_value",
-    &["key"],
-    source("CONFIG GET", "*"),
-    Unit::One,
-    "Value of a parameter that is a number, as the server says it.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static TEXT: Family<2> = Family::gauge(
-    "redis_config_key_value",
-    &["key", "value"],
-    source("CONFIG GET", "*"),
-    Unit::One,
-    "Always 1; the label has the value of a parameter, and *** where it may be a secret.",
-);
+    pub(super) static NUMBER: Family<1> = Family::gauge("redis_config_value", &["key"], source("CONFIG GET", "*"), Unit::One, "Value of a parameter that is a number, as the server says it.");
+    pub(super) static TEXT: Family<2> = Family::gauge("redis_config_key_value", &["key", "value"], source("CONFIG GET", "*"), Unit::One, "Always 1; the label has the value of a parameter, and *** where it may be a secret.");
+}
 
 /// What is shown of a value that may be a secret.
 pub(super) const HIDDEN: &str = "***";
@@ -62,7 +54,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&ALL_PARAMETERS],
     follow_ups: None,
     applies: Server::holds_keys,
-    families: || vec![NUMBER.descriptor(), TEXT.descriptor()],
+    families: || vec![rows::NUMBER.descriptor(), rows::TEXT.descriptor()],
     read,
 };
 
@@ -74,12 +66,12 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             continue;
         };
         if is_secret(&name, &text) {
-            snapshot.push(&TEXT, [&name, HIDDEN], 1.0);
+            snapshot.push(&rows::TEXT, [&name, HIDDEN], 1.0);
             continue;
         }
-        snapshot.push(&TEXT, [&name, &text], 1.0);
+        snapshot.push(&rows::TEXT, [&name, &text], 1.0);
         if let Some(number) = value.number() {
-            snapshot.push(&NUMBER, [&name], number);
+            snapshot.push(&rows::NUMBER, [&name], number);
         }
     }
 }

@@ -16,37 +16,17 @@ pub static HOTKEYS: Question = Question {
 /// The most keys of each list that are shown. A session may be told to keep this many.
 const MOST_KEYS: usize = 64;
 
-static SAMPLE_RATIO: Family<0> = Family::gauge(
-    "redis_hotkeys_sample_ratio",
-    &[],
-    source("HOTKEYS GET", "sample-ratio"),
-    Unit::One,
-    "Of how many commands the running session looks at one.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static DURATION: Family<0> = Family::gauge(
-    "redis_hotkeys_tracking_seconds",
-    &[],
-    source("HOTKEYS GET", "collection-duration-ms"),
-    Unit::Milliseconds,
-    "For how long the running session has been tracking.",
-);
-
-static ALL_CPU: Family<0> = Family::gauge(
-    "redis_hotkeys_commands_cpu_seconds",
-    &[],
-    source("HOTKEYS GET", "all-commands-all-slots-us"),
-    Unit::Microseconds,
-    "CPU time of all commands since the running session began.",
-);
-
-static ALL_NETWORK: Family<0> = Family::gauge(
-    "redis_hotkeys_commands_network_bytes",
-    &[],
-    source("HOTKEYS GET", "net-bytes-all-commands-all-slots"),
-    Unit::Bytes,
-    "Network traffic of all commands since the running session began.",
-);
+    pub(super) static SAMPLE_RATIO: Family<0> = Family::gauge("redis_hotkeys_sample_ratio", &[], source("HOTKEYS GET", "sample-ratio"), Unit::One, "Of how many commands the running session looks at one.");
+    pub(super) static DURATION: Family<0> = Family::gauge("redis_hotkeys_tracking_seconds", &[], source("HOTKEYS GET", "collection-duration-ms"), Unit::Milliseconds, "For how long the running session has been tracking.");
+    pub(super) static ALL_CPU: Family<0> = Family::gauge("redis_hotkeys_commands_cpu_seconds", &[], source("HOTKEYS GET", "all-commands-all-slots-us"), Unit::Microseconds, "CPU time of all commands since the running session began.");
+    pub(super) static ALL_NETWORK: Family<0> = Family::gauge("redis_hotkeys_commands_network_bytes", &[], source("HOTKEYS GET", "net-bytes-all-commands-all-slots"), Unit::Bytes, "Network traffic of all commands since the running session began.");
+    pub(super) static CPU: Family<1> = Family::gauge("redis_hotkey_cpu_seconds", &["key"], source("HOTKEYS GET", "by-cpu-time-us"), Unit::Microseconds, "CPU time of commands on the key since the running session began.");
+    pub(super) static NETWORK: Family<1> = Family::gauge("redis_hotkey_network_bytes", &["key"], source("HOTKEYS GET", "by-net-bytes"), Unit::Bytes, "Network traffic of commands on the key since the running session began.");
+}
 
 /// A number of the running session.
 const fn of_session(
@@ -70,25 +50,14 @@ static TOTALS: &[Family<0>] = &[
     of_session("redis_hotkeys_selected_slots_sampled_network_bytes", "net-bytes-sampled-commands-selected-slots", Unit::Bytes, "Network traffic of the sampled commands on the slots of the running session; absent if it samples all commands."),
 ];
 
-static CPU: Family<1> = Family::gauge(
-    "redis_hotkey_cpu_seconds",
-    &["key"],
-    source("HOTKEYS GET", "by-cpu-time-us"),
-    Unit::Microseconds,
-    "CPU time of commands on the key since the running session began.",
-);
+static FIELDS: &[&Family<0>] = &[
+    &rows::SAMPLE_RATIO,
+    &rows::DURATION,
+    &rows::ALL_CPU,
+    &rows::ALL_NETWORK,
+];
 
-static NETWORK: Family<1> = Family::gauge(
-    "redis_hotkey_network_bytes",
-    &["key"],
-    source("HOTKEYS GET", "by-net-bytes"),
-    Unit::Bytes,
-    "Network traffic of commands on the key since the running session began.",
-);
-
-static FIELDS: &[&Family<0>] = &[&SAMPLE_RATIO, &DURATION, &ALL_CPU, &ALL_NETWORK];
-
-static LISTS: &[&Family<1>] = &[&CPU, &NETWORK];
+static LISTS: &[&Family<1>] = &[&rows::CPU, &rows::NETWORK];
 
 /// Reads what a running session has found. Off by default, as names of keys can be private.
 pub static COLLECTOR: Collector = Collector {

@@ -11,48 +11,25 @@ pub static LATEST: Question = Question {
     permission: "+latency|latest",
 };
 
-static LAST: Family<1> = Family::gauge(
-    "redis_latency_spike_last",
-    &["event_name"],
-    source("LATENCY LATEST", "timestamp"),
-    Unit::Seconds,
-    "When the latest spike of the event happened, in seconds since the epoch.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static DURATION: Family<1> = Family::gauge(
-    "redis_latency_spike_duration_seconds",
-    &["event_name"],
-    source("LATENCY LATEST", "latest"),
-    Unit::Milliseconds,
-    "How long the latest spike of the event took.",
-);
-
-static MAX: Family<1> = Family::gauge(
-    "redis_latency_spike_max_seconds",
-    &["event_name"],
-    source("LATENCY LATEST", "maximum"),
-    Unit::Milliseconds,
-    "How long the longest spike of the event took, since the server forgot earlier ones.",
-);
-
-static COUNT: Family<1> = Family::counter(
-    "redis_latency_spikes_total",
-    &["event_name"],
-    source("LATENCY LATEST", "count"),
-    Unit::One,
-    "Spikes of the event since the server forgot earlier ones (Valkey 8.1 and later).",
-);
-
-static SUM: Family<1> = Family::counter(
-    "redis_latency_spikes_duration_seconds_total",
-    &["event_name"],
-    source("LATENCY LATEST", "sum"),
-    Unit::Milliseconds,
-    "Time that these spikes took together.",
-);
+    pub(super) static LAST: Family<1> = Family::gauge("redis_latency_spike_last", &["event_name"], source("LATENCY LATEST", "timestamp"), Unit::Seconds, "When the latest spike of the event happened, in seconds since the epoch.");
+    pub(super) static DURATION: Family<1> = Family::gauge("redis_latency_spike_duration_seconds", &["event_name"], source("LATENCY LATEST", "latest"), Unit::Milliseconds, "How long the latest spike of the event took.");
+    pub(super) static MAX: Family<1> = Family::gauge("redis_latency_spike_max_seconds", &["event_name"], source("LATENCY LATEST", "maximum"), Unit::Milliseconds, "How long the longest spike of the event took, since the server forgot earlier ones.");
+    pub(super) static COUNT: Family<1> = Family::counter("redis_latency_spikes_total", &["event_name"], source("LATENCY LATEST", "count"), Unit::One, "Spikes of the event since the server forgot earlier ones (Valkey 8.1 and later).");
+    pub(super) static SUM: Family<1> = Family::counter("redis_latency_spikes_duration_seconds_total", &["event_name"], source("LATENCY LATEST", "sum"), Unit::Milliseconds, "Time that these spikes took together.");
+}
 
 /// The numbers of an event, in the order of the reply. The last two are of Valkey.
-static NUMBERS: [&Family<1>; 5] = [&LAST, &DURATION, &MAX, &SUM, &COUNT];
+static NUMBERS: [&Family<1>; 5] = [
+    &rows::LAST,
+    &rows::DURATION,
+    &rows::MAX,
+    &rows::SUM,
+    &rows::COUNT,
+];
 
 /// Reads the spikes.
 pub static COLLECTOR: Collector = Collector {

@@ -61,14 +61,12 @@ const fn only_full(at: u64, as_replied: &'static str, in_base_unit: &'static str
     }
 }
 
-static LATENCIES: Family<1> = Family::histogram(
-    "redis_commands_latencies_seconds",
-    &["cmd"],
-    source("LATENCY HISTOGRAM", "histogram_usec"),
-    Unit::Microseconds,
-    "How long calls of the command took.",
-)
-.legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Kind, Unit, source};
+
+    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "How long calls of the command took.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
+}
 
 /// Reads the histograms. Their sums come from the statistics of commands in INFO; a command that
 /// has none there yet is left out.
@@ -79,7 +77,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&HISTOGRAM],
     follow_ups: None,
     applies: Server::has_latency_histogram,
-    families: || vec![LATENCIES.descriptor()],
+    families: || vec![rows::LATENCIES.descriptor()],
     read,
 };
 
@@ -97,7 +95,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             continue;
         };
         if let Some(histogram) = histogram(body, microseconds(&usage, &command)) {
-            snapshot.push_histogram(&LATENCIES, [&command], histogram);
+            snapshot.push_histogram(&rows::LATENCIES, [&command], histogram);
         }
     }
 }

@@ -5,22 +5,14 @@
 use super::{Answers, Collector, INFO, Server, config};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-/// Absent instead of 0, so that targets that declare nothing have no further series.
-static EXPECT_FULL: Family<0> = Family::gauge(
-    "redis_memory_expect_full",
-    &[],
-    source("INFO", "maxmemory"),
-    Unit::One,
-    "1 if the configuration declares that the server is a cache that is meant to be full; absent otherwise.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static LIMIT: Family<0> = Family::gauge(
-    "redis_memory_limit_bytes",
-    &[],
-    source("INFO", "maxmemory"),
-    Unit::Bytes,
-    "Memory that the server may use, as it says itself or else as declared; absent without a limit.",
-);
+    /// Absent instead of 0, so that targets that declare nothing have no further series.
+    pub(super) static EXPECT_FULL: Family<0> = Family::gauge("redis_memory_expect_full", &[], source("INFO", "maxmemory"), Unit::One, "1 if the configuration declares that the server is a cache that is meant to be full; absent otherwise.");
+    pub(super) static LIMIT: Family<0> = Family::gauge("redis_memory_limit_bytes", &[], source("INFO", "maxmemory"), Unit::Bytes, "Memory that the server may use, as it says itself or else as declared; absent without a limit.");
+}
 
 /// Reads the limit. It asks for no permission beyond INFO: the reply to `CONFIG GET maxmemory` is
 /// read where the collector `config` has asked for it.
@@ -31,16 +23,16 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: Server::holds_keys,
-    families: || vec![LIMIT.descriptor(), EXPECT_FULL.descriptor()],
+    families: || vec![rows::LIMIT.descriptor(), rows::EXPECT_FULL.descriptor()],
     read,
 };
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(limit) = limit(answers) {
-        snapshot.push(&LIMIT, [], limit);
+        snapshot.push(&rows::LIMIT, [], limit);
     }
     if answers.circumstances.expect_full {
-        snapshot.push(&EXPECT_FULL, [], 1.0);
+        snapshot.push(&rows::EXPECT_FULL, [], 1.0);
     }
 }
 

@@ -13,41 +13,19 @@ pub static STATS: Question = Question {
 /// The most databases that are read.
 const DATABASES_MAX: usize = 64;
 
-static MAIN: Family<1> = Family::gauge(
-    "redis_db_overhead_main_bytes",
-    &["db"],
-    source("MEMORY STATS", "overhead.hashtable.main"),
-    Unit::Bytes,
-    "Memory of the table that finds the keys of the database.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static EXPIRES: Family<1> = Family::gauge(
-    "redis_db_overhead_expires_bytes",
-    &["db"],
-    source("MEMORY STATS", "overhead.hashtable.expires"),
-    Unit::Bytes,
-    "Memory of the table that holds the expiry times of the database.",
-);
+    pub(super) static MAIN: Family<1> = Family::gauge("redis_db_overhead_main_bytes", &["db"], source("MEMORY STATS", "overhead.hashtable.main"), Unit::Bytes, "Memory of the table that finds the keys of the database.");
+    pub(super) static EXPIRES: Family<1> = Family::gauge("redis_db_overhead_expires_bytes", &["db"], source("MEMORY STATS", "overhead.hashtable.expires"), Unit::Bytes, "Memory of the table that holds the expiry times of the database.");
+    pub(super) static LOOKUP_TABLES: Family<0> = Family::gauge("redis_memory_overhead_lookup_tables_bytes", &[], source("MEMORY STATS", "overhead.db.hashtable.lut"), Unit::Bytes, "Memory of the buckets of all tables of databases.");
+    pub(super) static PER_KEY: Family<0> = Family::gauge("redis_memory_bytes_per_key", &[], source("MEMORY STATS", "keys.bytes-per-key"), Unit::Bytes, "Memory that was allocated since startup, per key.");
+}
 
-static LOOKUP_TABLES: Family<0> = Family::gauge(
-    "redis_memory_overhead_lookup_tables_bytes",
-    &[],
-    source("MEMORY STATS", "overhead.db.hashtable.lut"),
-    Unit::Bytes,
-    "Memory of the buckets of all tables of databases.",
-);
+static NUMBERS: &[&Family<0>] = &[&rows::LOOKUP_TABLES, &rows::PER_KEY];
 
-static PER_KEY: Family<0> = Family::gauge(
-    "redis_memory_bytes_per_key",
-    &[],
-    source("MEMORY STATS", "keys.bytes-per-key"),
-    Unit::Bytes,
-    "Memory that was allocated since startup, per key.",
-);
-
-static NUMBERS: &[&Family<0>] = &[&LOOKUP_TABLES, &PER_KEY];
-
-static OF_DATABASE: &[&Family<1>] = &[&MAIN, &EXPIRES];
+static OF_DATABASE: &[&Family<1>] = &[&rows::MAIN, &rows::EXPIRES];
 
 /// Reads the reply.
 pub static COLLECTOR: Collector = Collector {

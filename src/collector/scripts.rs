@@ -5,29 +5,14 @@ use crate::config::Script;
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-static RESULT: Family<1> = Family::gauge(
-    "redis_script_result",
-    &["filename"],
-    source("EVAL", ""),
-    Unit::One,
-    "How the script fared: 0 it failed or returned something else than names and numbers, 1 it returned some, 2 it returned nothing.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static VALUES: Family<2> = Family::gauge(
-    "redis_script_values",
-    &["key", "filename"],
-    source("EVAL", ""),
-    Unit::One,
-    "Number that the script returned under a name.",
-);
-
-static DROPPED: Family<1> = Family::gauge(
-    "redis_exporter_dropped_script_values",
-    &["filename"],
-    source("EVAL", ""),
-    Unit::One,
-    "Numbers that the script returned beyond the 200 that are shown.",
-);
+    pub(super) static RESULT: Family<1> = Family::gauge("redis_script_result", &["filename"], source("EVAL", ""), Unit::One, "How the script fared: 0 it failed or returned something else than names and numbers, 1 it returned some, 2 it returned nothing.");
+    pub(super) static VALUES: Family<2> = Family::gauge("redis_script_values", &["key", "filename"], source("EVAL", ""), Unit::One, "Number that the script returned under a name.");
+    pub(super) static DROPPED: Family<1> = Family::gauge("redis_exporter_dropped_script_values", &["filename"], source("EVAL", ""), Unit::One, "Numbers that the script returned beyond the 200 that are shown.");
+}
 
 /// The most numbers of one script that are shown.
 const MOST_VALUES: usize = 200;
@@ -41,8 +26,11 @@ pub static COLLECTOR: Collector = Collector {
     follow_ups: Some(follow_ups),
     applies: Server::holds_keys,
     families: || {
-        let by_script = [&RESULT, &DROPPED].map(Family::descriptor);
-        by_script.into_iter().chain([VALUES.descriptor()]).collect()
+        let by_script = [&rows::RESULT, &rows::DROPPED].map(Family::descriptor);
+        by_script
+            .into_iter()
+            .chain([rows::VALUES.descriptor()])
+            .collect()
     },
     read,
 };
@@ -85,7 +73,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         // an answer it fails.
         let reply = answers.follow_up(&question(script, &server));
         let result = reply.map_or(0.0, |reply| read_values(&script.name, reply, snapshot));
-        snapshot.push(&RESULT, [&script.name], result);
+        snapshot.push(&rows::RESULT, [&script.name], result);
     }
 }
 
@@ -102,12 +90,12 @@ fn read_values(script: &str, reply: &Reply, snapshot: &mut Snapshot) -> f64 {
     let mut result = 1.0;
     for pair in pairs.take(MOST_VALUES) {
         match name_and_number(pair) {
-            Some((name, number)) => snapshot.push(&VALUES, [&name, script], number),
+            Some((name, number)) => snapshot.push(&rows::VALUES, [&name, script], number),
             None => result = 0.0,
         }
     }
     let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
-    snapshot.push(&DROPPED, [script], f64::from(dropped));
+    snapshot.push(&rows::DROPPED, [script], f64::from(dropped));
     result
 }
 

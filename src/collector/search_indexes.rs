@@ -15,13 +15,12 @@ const PERMISSION: &str = "+ft._list +ft.info";
 /// The most indexes of a server that are shown: each is a question.
 const MOST_INDEXES: usize = 100;
 
-static DROPPED: Family<0> = Family::gauge(
-    "redis_exporter_dropped_search_indexes",
-    &[],
-    source("FT._LIST", ""),
-    Unit::One,
-    "Search indexes that match and are not shown, because there are more than 100.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_search_indexes", &[], source("FT._LIST", ""), Unit::One, "Search indexes that match and are not shown, because there are more than 100.");
+}
 
 const fn gauge(
     field: &'static str,
@@ -194,7 +193,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn families() -> Vec<&'static Descriptor> {
     let rows = ROWS.iter().map(Family::descriptor);
-    rows.chain([DROPPED.descriptor()]).collect()
+    rows.chain([rows::DROPPED.descriptor()]).collect()
 }
 
 /// The names of the indexes that match, in order, so that the same ones are shown at each poll.
@@ -227,7 +226,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let names = matching(answers);
     let dropped = names.len().saturating_sub(MOST_INDEXES);
     let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
-    snapshot.push(&DROPPED, [], f64::from(dropped));
+    snapshot.push(&rows::DROPPED, [], f64::from(dropped));
     for name in names {
         let Some(index) = answers.follow_up(&question(name)) else {
             continue;

@@ -14,53 +14,24 @@ pub static ENABLED: Question = Question {
     permission: "+config|get",
 };
 
-static KEYS: Family<1> = Family::gauge(
-    "redis_cluster_slot_keys",
-    &["slot"],
-    source("CLUSTER SLOT-STATS", "key-count"),
-    Unit::One,
-    "Keys in the slot.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static CPU: Family<1> = Family::counter(
-    "redis_cluster_slot_cpu_seconds_total",
-    &["slot"],
-    source("CLUSTER SLOT-STATS", "cpu-usec"),
-    Unit::Microseconds,
-    "CPU time of commands on the slot, where the node counts it.",
-);
-
-static RECEIVED: Family<1> = Family::counter(
-    "redis_cluster_slot_network_received_bytes_total",
-    &["slot"],
-    source("CLUSTER SLOT-STATS", "network-bytes-in"),
-    Unit::Bytes,
-    "Bytes of commands on the slot that came in, where the node counts them.",
-);
-
-static SENT: Family<1> = Family::counter(
-    "redis_cluster_slot_network_sent_bytes_total",
-    &["slot"],
-    source("CLUSTER SLOT-STATS", "network-bytes-out"),
-    Unit::Bytes,
-    "Bytes of commands on the slot that went out, where the node counts them.",
-);
-
-static MEMORY: Family<1> = Family::gauge(
-    "redis_cluster_slot_memory_bytes",
-    &["slot"],
-    source("CLUSTER SLOT-STATS", "memory-bytes"),
-    Unit::Bytes,
-    "Memory of the keys in the slot, where the node counts it (Redis 8.4 and later).",
-);
+    pub(super) static KEYS: Family<1> = Family::gauge("redis_cluster_slot_keys", &["slot"], source("CLUSTER SLOT-STATS", "key-count"), Unit::One, "Keys in the slot.");
+    pub(super) static CPU: Family<1> = Family::counter("redis_cluster_slot_cpu_seconds_total", &["slot"], source("CLUSTER SLOT-STATS", "cpu-usec"), Unit::Microseconds, "CPU time of commands on the slot, where the node counts it.");
+    pub(super) static RECEIVED: Family<1> = Family::counter("redis_cluster_slot_network_received_bytes_total", &["slot"], source("CLUSTER SLOT-STATS", "network-bytes-in"), Unit::Bytes, "Bytes of commands on the slot that came in, where the node counts them.");
+    pub(super) static SENT: Family<1> = Family::counter("redis_cluster_slot_network_sent_bytes_total", &["slot"], source("CLUSTER SLOT-STATS", "network-bytes-out"), Unit::Bytes, "Bytes of commands on the slot that went out, where the node counts them.");
+    pub(super) static MEMORY: Family<1> = Family::gauge("redis_cluster_slot_memory_bytes", &["slot"], source("CLUSTER SLOT-STATS", "memory-bytes"), Unit::Bytes, "Memory of the keys in the slot, where the node counts it (Redis 8.4 and later).");
+}
 
 /// Each with the words of `cluster-slot-stats-enabled` with which the node counts it. Keys are
 /// counted always. Ordering by what is not counted would be an error at every poll.
 static STATISTICS: &[(&Family<1>, &[&str])] = &[
-    (&KEYS, &[]),
-    (&CPU, &["yes", "cpu"]),
-    (&RECEIVED, &["yes", "net"]),
-    (&SENT, &["yes", "net"]),
+    (&rows::KEYS, &[]),
+    (&rows::CPU, &["yes", "cpu"]),
+    (&rows::RECEIVED, &["yes", "net"]),
+    (&rows::SENT, &["yes", "net"]),
 ];
 
 /// Reads the statistics of the top slots.
@@ -77,7 +48,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn rows() -> impl Iterator<Item = &'static Family<1>> {
     let counted = STATISTICS.iter().map(|(family, _)| *family);
-    counted.chain([&MEMORY])
+    counted.chain([&rows::MEMORY])
 }
 
 /// Nodes know CLUSTER SLOT-STATS since Valkey 8.0 and Redis 8.2.
@@ -105,10 +76,13 @@ fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
     let mut slots = replies.flat_map(Reply::items).map(Reply::items);
     let counts_memory = |slot: &[Reply]| {
         let statistics = slot.get(1);
-        statistics.is_some_and(|all| all.value_of(MEMORY.descriptor().source.field).is_some())
+        statistics.is_some_and(|all| {
+            all.value_of(rows::MEMORY.descriptor().source.field)
+                .is_some()
+        })
     };
     if slots.any(counts_memory) {
-        queries.push(top_slots(answers, &MEMORY));
+        queries.push(top_slots(answers, &rows::MEMORY));
     }
     queries
 }

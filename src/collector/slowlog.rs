@@ -17,53 +17,17 @@ pub static NEWEST: Question = Question {
     permission: "+slowlog|get",
 };
 
-static ENTRIES: Family<0> = Family::gauge(
-    "redis_slowlog_length",
-    &[],
-    source("SLOWLOG LEN", ""),
-    Unit::One,
-    "Entries in the log of slow commands.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static LAST_ID: Family<0> = Family::gauge(
-    "redis_slowlog_last_id",
-    &[],
-    source("SLOWLOG GET", "id"),
-    Unit::One,
-    "Number of the newest entry in the log of slow commands, counted from 0; absent without entries.",
-);
-
-static LAST_DURATION: Family<0> = Family::gauge(
-    "redis_last_slow_execution_duration_seconds",
-    &[],
-    source("SLOWLOG GET", "duration"),
-    Unit::Microseconds,
-    "Time that the newest command in the log of slow commands took; absent without entries.",
-);
-
-static COUNT: Family<1> = Family::counter(
-    "redis_slow_commands_total",
-    &["cmd"],
-    source("SLOWLOG GET", "command"),
-    Unit::One,
-    "Commands that entered the log of slow commands since the exporter first saw it.",
-);
-
-static TIME: Family<1> = Family::counter(
-    "redis_slow_commands_duration_seconds_total",
-    &["cmd"],
-    source("SLOWLOG GET", "duration"),
-    Unit::Microseconds,
-    "Time that these commands took.",
-);
-
-static UNSEEN: Family<0> = Family::counter(
-    "redis_slow_commands_unseen_total",
-    &[],
-    source("SLOWLOG GET", "id"),
-    Unit::One,
-    "Commands that entered the log of slow commands and left it again before they were read.",
-);
+    pub(super) static ENTRIES: Family<0> = Family::gauge("redis_slowlog_length", &[], source("SLOWLOG LEN", ""), Unit::One, "Entries in the log of slow commands.");
+    pub(super) static LAST_ID: Family<0> = Family::gauge("redis_slowlog_last_id", &[], source("SLOWLOG GET", "id"), Unit::One, "Number of the newest entry in the log of slow commands, counted from 0; absent without entries.");
+    pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_last_slow_execution_duration_seconds", &[], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Time that the newest command in the log of slow commands took; absent without entries.");
+    pub(super) static COUNT: Family<1> = Family::counter("redis_slow_commands_total", &["cmd"], source("SLOWLOG GET", "command"), Unit::One, "Commands that entered the log of slow commands since the exporter first saw it.");
+    pub(super) static TIME: Family<1> = Family::counter("redis_slow_commands_duration_seconds_total", &["cmd"], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Time that these commands took.");
+    pub(super) static UNSEEN: Family<0> = Family::counter("redis_slow_commands_unseen_total", &[], source("SLOWLOG GET", "id"), Unit::One, "Commands that entered the log of slow commands and left it again before they were read.");
+}
 
 /// The log of slow commands.
 static LOG: Log = Log {
@@ -81,8 +45,14 @@ pub static COLLECTOR: Collector = Collector {
     follow_ups: Some(follow_ups),
     applies: Server::holds_keys,
     families: || {
-        let plain = [&ENTRIES, &LAST_ID, &LAST_DURATION, &UNSEEN].map(Family::descriptor);
-        let by_command = [&COUNT, &TIME].map(Family::descriptor);
+        let plain = [
+            &rows::ENTRIES,
+            &rows::LAST_ID,
+            &rows::LAST_DURATION,
+            &rows::UNSEEN,
+        ]
+        .map(Family::descriptor);
+        let by_command = [&rows::COUNT, &rows::TIME].map(Family::descriptor);
         plain.into_iter().chain(by_command).collect()
     },
     read,
@@ -101,12 +71,12 @@ pub(super) fn counted(answers: &Answers<'_>) -> Counted {
 /// the ids go on after SLOWLOG RESET, and no command takes no time.
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(length) = answers.reply(&LENGTH).and_then(Reply::integer) {
-        snapshot.push(&ENTRIES, [], signed(length));
+        snapshot.push(&rows::ENTRIES, [], signed(length));
     }
     // Id, time, duration in microseconds, words.
     let newest = answers.reply(&NEWEST).and_then(|log| log.items().first());
     if let Some([id, _, duration, ..]) = newest.map(Reply::items) {
-        for (family, reply) in [(&LAST_ID, id), (&LAST_DURATION, duration)] {
+        for (family, reply) in [(&rows::LAST_ID, id), (&rows::LAST_DURATION, duration)] {
             if let Some(value) = reply.integer() {
                 snapshot.push(family, [], signed(value));
             }
@@ -114,13 +84,13 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
     let counted = counted(answers);
     if counted.is_known() {
-        snapshot.push(&UNSEEN, [], float(counted.unseen));
+        snapshot.push(&rows::UNSEEN, [], float(counted.unseen));
     }
     let shown = &answers.circumstances.options.commands;
     let by_command = counted.by_command.iter();
     for (command, (count, microseconds)) in by_command.filter(|(command, _)| shown.has(command)) {
-        snapshot.push(&COUNT, [command], float(*count));
-        snapshot.push(&TIME, [command], float(*microseconds));
+        snapshot.push(&rows::COUNT, [command], float(*count));
+        snapshot.push(&rows::TIME, [command], float(*microseconds));
     }
 }
 

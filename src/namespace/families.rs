@@ -10,307 +10,82 @@ use super::tally::DataType;
 use crate::config::TtlPolicy;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
-static KEYS: Family<2> = Family::gauge(
-    "redis_key_namespace_keys",
-    &["db", "key_namespace"],
-    source("SCAN", ""),
-    Unit::One,
-    "Keys of the namespace, estimated from the latest pass of the sweep.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static KEYS_ERROR: Family<2> = Family::gauge(
-    "redis_key_namespace_keys_error",
-    &["db", "key_namespace"],
-    source("SCAN", ""),
-    Unit::One,
-    "Half-width of the 95 % interval of the keys; 0 only if all keys were seen and nothing has changed since.",
-);
-
-static MEMORY: Family<2> = Family::gauge(
-    "redis_key_namespace_memory_bytes",
-    &["db", "key_namespace"],
-    source("MEMORY USAGE", ""),
-    Unit::Bytes,
-    "Memory of the keys of the namespace, estimated from the latest pass of the sweep.",
-);
-
-static MEMORY_ERROR: Family<2> = Family::gauge(
-    "redis_key_namespace_memory_error_bytes",
-    &["db", "key_namespace"],
-    source("MEMORY USAGE", ""),
-    Unit::Bytes,
-    "Half-width of the 95 % interval of the memory. It includes used memory that no namespace explains, if the keys may hide it.",
-);
-
-static WITHOUT_TTL: Family<2> = Family::gauge(
-    "redis_key_namespace_keys_without_ttl",
-    &["db", "key_namespace"],
-    source("PTTL", ""),
-    Unit::One,
-    "Estimated keys of the namespace that never expire.",
-);
-
-static TTL: Family<2> = Family::histogram(
-    "redis_key_namespace_ttl_seconds",
-    &["db", "key_namespace"],
-    source("PTTL", ""),
-    Unit::Milliseconds,
-    "Remaining TTLs of the keys that have one, as they are now: not a rate.",
-);
-
-static KEY_BYTES: Family<2> = Family::histogram(
-    "redis_key_namespace_key_bytes",
-    &["db", "key_namespace"],
-    source("MEMORY USAGE", ""),
-    Unit::Bytes,
-    "Memory of each key, as it is now: not a rate.",
-);
-
-static TYPE_KEYS: Family<3> = Family::gauge(
-    "redis_key_namespace_type_keys",
-    &["db", "key_namespace", "type"],
-    source("TYPE", ""),
-    Unit::One,
-    "Estimated keys of the namespace by data type; types that were not seen are absent.",
-);
-
-static POLICY_VIOLATIONS: Family<3> = Family::gauge(
-    "redis_key_namespace_policy_violations",
-    &["db", "key_namespace", "policy"],
-    source("PTTL", ""),
-    Unit::One,
-    "Estimated keys that break the policy: no TTL (ttl_required), or one that is too long (ttl_max).",
-);
-
-static TTL_MAX: Family<2> = Family::gauge(
-    "redis_key_namespace_ttl_max_seconds",
-    &["db", "key_namespace"],
-    source("config", "ttl.max"),
-    Unit::Seconds,
-    "Longest TTL that the policy of the namespace allows.",
-);
-
-static MEMORY_QUOTA: Family<2> = Family::gauge(
-    "redis_key_namespace_memory_quota_bytes",
-    &["db", "key_namespace"],
-    source("config", "memory_quota"),
-    Unit::Bytes,
-    "Most memory that the policy of the namespace allows.",
-);
-
-static LARGEST_KEY: Family<2> = Family::gauge(
-    "redis_key_namespace_largest_key_bytes",
-    &["db", "key_namespace"],
-    source("MEMORY USAGE", ""),
-    Unit::Bytes,
-    "Memory of the largest key that the latest pass has seen.",
-);
-
-static FOLDED_KEYS: Family<1> = Family::gauge(
-    "redis_key_namespace_folded_keys",
-    &["db"],
-    source("SCAN", ""),
-    Unit::One,
-    "Estimated keys that count as other because there are more namespaces than may be shown.",
-);
-
-static HIDDEN_GROUPS: Family<0> = Family::gauge(
-    "redis_exporter_sweep_hidden_groups",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Groups of keys that count as other because each holds too few keys to be shown; 0 if namespaces are declared.",
-);
-
-static MEMORY_SHARE: Family<0> = Family::gauge(
-    "redis_key_namespace_memory_share",
-    &[],
-    source("MEMORY USAGE", ""),
-    Unit::One,
-    "Memory of all namespaces as a share of the memory that Redis uses for its data: used_memory without used_memory_startup.",
-);
-
-static COVERAGE: Family<1> = Family::gauge(
-    "redis_exporter_sweep_coverage_ratio",
-    &["db"],
-    source("SCAN", ""),
-    Unit::One,
-    "Share of the keys that the estimates stand on; 1 once a pass is complete.",
-);
-
-static ESTIMATE_AGE: Family<1> = Family::gauge(
-    "redis_exporter_sweep_estimate_age_seconds",
-    &["db"],
-    source("SCAN", ""),
-    Unit::Seconds,
-    "How long ago the oldest part was walked that the estimates stand on.",
-);
-
-static KEYS_VISITED: Family<0> = Family::counter(
-    "redis_exporter_sweep_keys_visited_total",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Key names that the sweep has seen.",
-);
-
-static KEYS_VANISHED: Family<0> = Family::counter(
-    "redis_exporter_sweep_keys_vanished_total",
-    &[],
-    source("PTTL", ""),
-    Unit::One,
-    "Keys that were gone before the sweep asked for their details.",
-);
-
-static PASSES: Family<0> = Family::counter(
-    "redis_exporter_sweep_passes_total",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Complete passes over all databases.",
-);
-
-static PASS_DURATION: Family<0> = Family::gauge(
-    "redis_exporter_sweep_pass_duration_seconds",
-    &[],
-    source("SCAN", ""),
-    Unit::Seconds,
-    "How long the last complete pass took.",
-);
-
-static PASS_TIMESTAMP: Family<0> = Family::gauge(
-    "redis_exporter_sweep_last_pass_timestamp_seconds",
-    &[],
-    source("SCAN", ""),
-    Unit::Seconds,
-    "When the last complete pass ended, as Unix time.",
-);
-
-static MIN_PASS_INTERVAL: Family<0> = Family::gauge(
-    "redis_exporter_sweep_min_pass_interval_seconds",
-    &[],
-    source("SCAN", ""),
-    Unit::Seconds,
-    "How long it is from the start of one pass to the start of the next at least, as configured.",
-);
-
-static INDUCED_LOOKUPS: Family<1> = Family::counter(
-    "redis_exporter_sweep_induced_lookups_total",
-    &["result"],
-    source("PTTL", ""),
-    Unit::One,
-    "Keyspace hits and misses in INFO of the target that the sweep has caused; none where it walks a server in the target's place.",
-);
-
-static SERVER_SECONDS: Family<0> = Family::counter(
-    "redis_exporter_sweep_server_seconds_total",
-    &[],
-    source("INFO", "cmdstat_*:usec"),
-    Unit::Seconds,
-    "Time of the server that the sweep's commands have taken.",
-);
-
-static SLOWDOWN: Family<0> = Family::gauge(
-    "redis_exporter_sweep_slowdown_ratio",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "How many times slower than its budgets allow the sweep goes while the server answers slowly; 1 while it does not.",
-);
-
-static LIMIT: Family<1> = Family::gauge(
-    "redis_exporter_sweep_limited",
-    &["reason"],
-    source("SCAN", ""),
-    Unit::One,
-    "What keeps the sweep from going faster (1): its share of a core, its budget of commands or keys, slow replies, or round trips.",
-);
-
-static COMMANDS_PER_SECOND: Family<0> = Family::gauge(
-    "redis_exporter_sweep_commands_per_second_max",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Most commands per second that the sweep sends; absent where they are not limited.",
-);
-
-static ROUND_TRIP: Family<0> = Family::gauge(
-    "redis_exporter_sweep_round_trip_min_seconds",
-    &[],
-    source("SCAN", ""),
-    Unit::Seconds,
-    "Shortest round trip of the sweep's commands in the last minutes; sweep.max_latency is added to it.",
-);
-
-static RANDOM_ORDER: Family<0> = Family::gauge(
-    "redis_exporter_sweep_random_order",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Whether the sweep visits the parts of a database in random order (1) or one after the other (0).",
-);
-
-static SUCCESS: Family<0> = Family::gauge(
-    "redis_exporter_sweep_success",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Whether the sweep goes on (1), or has broken off and will be tried again (0).",
-);
-
-static QUESTION_SUCCESS: Family<1> = Family::gauge(
-    "redis_exporter_sweep_question_success",
-    &["question"],
-    source("SCAN", ""),
-    Unit::One,
-    "Whether the server answers a question of the sweep (1) or refuses it (0).",
-);
-
-static DECLARED: Family<0> = Family::gauge(
-    "redis_exporter_sweep_declared",
-    &[],
-    source("SCAN", ""),
-    Unit::One,
-    "Whether the configuration declares namespaces or keys that need the sweep (1), or it runs by default (0).",
-);
+    pub(super) static KEYS: Family<2> = Family::gauge("redis_key_namespace_keys", &["db", "key_namespace"], source("SCAN", ""), Unit::One, "Keys of the namespace, estimated from the latest pass of the sweep.");
+    pub(super) static KEYS_ERROR: Family<2> = Family::gauge("redis_key_namespace_keys_error", &["db", "key_namespace"], source("SCAN", ""), Unit::One, "Half-width of the 95 % interval of the keys; 0 only if all keys were seen and nothing has changed since.");
+    pub(super) static MEMORY: Family<2> = Family::gauge("redis_key_namespace_memory_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of the keys of the namespace, estimated from the latest pass of the sweep.");
+    pub(super) static MEMORY_ERROR: Family<2> = Family::gauge("redis_key_namespace_memory_error_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Half-width of the 95 % interval of the memory. It includes used memory that no namespace explains, if the keys may hide it.");
+    pub(super) static WITHOUT_TTL: Family<2> = Family::gauge("redis_key_namespace_keys_without_ttl", &["db", "key_namespace"], source("PTTL", ""), Unit::One, "Estimated keys of the namespace that never expire.");
+    pub(super) static TTL: Family<2> = Family::histogram("redis_key_namespace_ttl_seconds", &["db", "key_namespace"], source("PTTL", ""), Unit::Milliseconds, "Remaining TTLs of the keys that have one, as they are now: not a rate.");
+    pub(super) static KEY_BYTES: Family<2> = Family::histogram("redis_key_namespace_key_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of each key, as it is now: not a rate.");
+    pub(super) static TYPE_KEYS: Family<3> = Family::gauge("redis_key_namespace_type_keys", &["db", "key_namespace", "type"], source("TYPE", ""), Unit::One, "Estimated keys of the namespace by data type; types that were not seen are absent.");
+    pub(super) static POLICY_VIOLATIONS: Family<3> = Family::gauge("redis_key_namespace_policy_violations", &["db", "key_namespace", "policy"], source("PTTL", ""), Unit::One, "Estimated keys that break the policy: no TTL (ttl_required), or one that is too long (ttl_max).");
+    pub(super) static TTL_MAX: Family<2> = Family::gauge("redis_key_namespace_ttl_max_seconds", &["db", "key_namespace"], source("config", "ttl.max"), Unit::Seconds, "Longest TTL that the policy of the namespace allows.");
+    pub(super) static MEMORY_QUOTA: Family<2> = Family::gauge("redis_key_namespace_memory_quota_bytes", &["db", "key_namespace"], source("config", "memory_quota"), Unit::Bytes, "Most memory that the policy of the namespace allows.");
+    pub(super) static LARGEST_KEY: Family<2> = Family::gauge("redis_key_namespace_largest_key_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of the largest key that the latest pass has seen.");
+    pub(super) static FOLDED_KEYS: Family<1> = Family::gauge("redis_key_namespace_folded_keys", &["db"], source("SCAN", ""), Unit::One, "Estimated keys that count as other because there are more namespaces than may be shown.");
+    pub(super) static HIDDEN_GROUPS: Family<0> = Family::gauge("redis_exporter_sweep_hidden_groups", &[], source("SCAN", ""), Unit::One, "Groups of keys that count as other because each holds too few keys to be shown; 0 if namespaces are declared.");
+    pub(super) static MEMORY_SHARE: Family<0> = Family::gauge("redis_key_namespace_memory_share", &[], source("MEMORY USAGE", ""), Unit::One, "Memory of all namespaces as a share of the memory that Redis uses for its data: used_memory without used_memory_startup.");
+    pub(super) static COVERAGE: Family<1> = Family::gauge("redis_exporter_sweep_coverage_ratio", &["db"], source("SCAN", ""), Unit::One, "Share of the keys that the estimates stand on; 1 once a pass is complete.");
+    pub(super) static ESTIMATE_AGE: Family<1> = Family::gauge("redis_exporter_sweep_estimate_age_seconds", &["db"], source("SCAN", ""), Unit::Seconds, "How long ago the oldest part was walked that the estimates stand on.");
+    pub(super) static KEYS_VISITED: Family<0> = Family::counter("redis_exporter_sweep_keys_visited_total", &[], source("SCAN", ""), Unit::One, "Key names that the sweep has seen.");
+    pub(super) static KEYS_VANISHED: Family<0> = Family::counter("redis_exporter_sweep_keys_vanished_total", &[], source("PTTL", ""), Unit::One, "Keys that were gone before the sweep asked for their details.");
+    pub(super) static PASSES: Family<0> = Family::counter("redis_exporter_sweep_passes_total", &[], source("SCAN", ""), Unit::One, "Complete passes over all databases.");
+    pub(super) static PASS_DURATION: Family<0> = Family::gauge("redis_exporter_sweep_pass_duration_seconds", &[], source("SCAN", ""), Unit::Seconds, "How long the last complete pass took.");
+    pub(super) static PASS_TIMESTAMP: Family<0> = Family::gauge("redis_exporter_sweep_last_pass_timestamp_seconds", &[], source("SCAN", ""), Unit::Seconds, "When the last complete pass ended, as Unix time.");
+    pub(super) static MIN_PASS_INTERVAL: Family<0> = Family::gauge("redis_exporter_sweep_min_pass_interval_seconds", &[], source("SCAN", ""), Unit::Seconds, "How long it is from the start of one pass to the start of the next at least, as configured.");
+    pub(super) static INDUCED_LOOKUPS: Family<1> = Family::counter("redis_exporter_sweep_induced_lookups_total", &["result"], source("PTTL", ""), Unit::One, "Keyspace hits and misses in INFO of the target that the sweep has caused; none where it walks a server in the target's place.");
+    pub(super) static SERVER_SECONDS: Family<0> = Family::counter("redis_exporter_sweep_server_seconds_total", &[], source("INFO", "cmdstat_*:usec"), Unit::Seconds, "Time of the server that the sweep's commands have taken.");
+    pub(super) static SLOWDOWN: Family<0> = Family::gauge("redis_exporter_sweep_slowdown_ratio", &[], source("SCAN", ""), Unit::One, "How many times slower than its budgets allow the sweep goes while the server answers slowly; 1 while it does not.");
+    pub(super) static LIMIT: Family<1> = Family::gauge("redis_exporter_sweep_limited", &["reason"], source("SCAN", ""), Unit::One, "What keeps the sweep from going faster (1): its share of a core, its budget of commands or keys, slow replies, or round trips.");
+    pub(super) static COMMANDS_PER_SECOND: Family<0> = Family::gauge("redis_exporter_sweep_commands_per_second_max", &[], source("SCAN", ""), Unit::One, "Most commands per second that the sweep sends; absent where they are not limited.");
+    pub(super) static ROUND_TRIP: Family<0> = Family::gauge("redis_exporter_sweep_round_trip_min_seconds", &[], source("SCAN", ""), Unit::Seconds, "Shortest round trip of the sweep's commands in the last minutes; sweep.max_latency is added to it.");
+    pub(super) static RANDOM_ORDER: Family<0> = Family::gauge("redis_exporter_sweep_random_order", &[], source("SCAN", ""), Unit::One, "Whether the sweep visits the parts of a database in random order (1) or one after the other (0).");
+    pub(super) static SUCCESS: Family<0> = Family::gauge("redis_exporter_sweep_success", &[], source("SCAN", ""), Unit::One, "Whether the sweep goes on (1), or has broken off and will be tried again (0).");
+    pub(super) static QUESTION_SUCCESS: Family<1> = Family::gauge("redis_exporter_sweep_question_success", &["question"], source("SCAN", ""), Unit::One, "Whether the server answers a question of the sweep (1) or refuses it (0).");
+    pub(super) static DECLARED: Family<0> = Family::gauge("redis_exporter_sweep_declared", &[], source("SCAN", ""), Unit::One, "Whether the configuration declares namespaces or keys that need the sweep (1), or it runs by default (0).");
+}
 
 /// All families of this module.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
-        KEYS.descriptor(),
-        KEYS_ERROR.descriptor(),
-        MEMORY.descriptor(),
-        MEMORY_ERROR.descriptor(),
-        WITHOUT_TTL.descriptor(),
-        TTL.descriptor(),
-        KEY_BYTES.descriptor(),
-        TYPE_KEYS.descriptor(),
-        POLICY_VIOLATIONS.descriptor(),
-        TTL_MAX.descriptor(),
-        MEMORY_QUOTA.descriptor(),
-        LARGEST_KEY.descriptor(),
-        FOLDED_KEYS.descriptor(),
-        MEMORY_SHARE.descriptor(),
-        COVERAGE.descriptor(),
-        ESTIMATE_AGE.descriptor(),
-        KEYS_VISITED.descriptor(),
-        KEYS_VANISHED.descriptor(),
-        PASSES.descriptor(),
-        PASS_DURATION.descriptor(),
-        PASS_TIMESTAMP.descriptor(),
-        MIN_PASS_INTERVAL.descriptor(),
-        INDUCED_LOOKUPS.descriptor(),
-        SERVER_SECONDS.descriptor(),
-        SLOWDOWN.descriptor(),
-        LIMIT.descriptor(),
-        COMMANDS_PER_SECOND.descriptor(),
-        ROUND_TRIP.descriptor(),
-        HIDDEN_GROUPS.descriptor(),
-        RANDOM_ORDER.descriptor(),
-        SUCCESS.descriptor(),
-        QUESTION_SUCCESS.descriptor(),
-        DECLARED.descriptor(),
+        rows::KEYS.descriptor(),
+        rows::KEYS_ERROR.descriptor(),
+        rows::MEMORY.descriptor(),
+        rows::MEMORY_ERROR.descriptor(),
+        rows::WITHOUT_TTL.descriptor(),
+        rows::TTL.descriptor(),
+        rows::KEY_BYTES.descriptor(),
+        rows::TYPE_KEYS.descriptor(),
+        rows::POLICY_VIOLATIONS.descriptor(),
+        rows::TTL_MAX.descriptor(),
+        rows::MEMORY_QUOTA.descriptor(),
+        rows::LARGEST_KEY.descriptor(),
+        rows::FOLDED_KEYS.descriptor(),
+        rows::MEMORY_SHARE.descriptor(),
+        rows::COVERAGE.descriptor(),
+        rows::ESTIMATE_AGE.descriptor(),
+        rows::KEYS_VISITED.descriptor(),
+        rows::KEYS_VANISHED.descriptor(),
+        rows::PASSES.descriptor(),
+        rows::PASS_DURATION.descriptor(),
+        rows::PASS_TIMESTAMP.descriptor(),
+        rows::MIN_PASS_INTERVAL.descriptor(),
+        rows::INDUCED_LOOKUPS.descriptor(),
+        rows::SERVER_SECONDS.descriptor(),
+        rows::SLOWDOWN.descriptor(),
+        rows::LIMIT.descriptor(),
+        rows::COMMANDS_PER_SECOND.descriptor(),
+        rows::ROUND_TRIP.descriptor(),
+        rows::HIDDEN_GROUPS.descriptor(),
+        rows::RANDOM_ORDER.descriptor(),
+        rows::SUCCESS.descriptor(),
+        rows::QUESTION_SUCCESS.descriptor(),
+        rows::DECLARED.descriptor(),
     ]
 }
 
@@ -394,7 +169,7 @@ pub fn push<'a>(
     }
     let folded = estimates.iter().map(|estimate| estimate.folded);
     if let Some(folded) = folded.reduce(u64::saturating_add) {
-        snapshot.push(&FOLDED_KEYS, [&database], float(folded));
+        snapshot.push(&rows::FOLDED_KEYS, [&database], float(folded));
     }
 }
 
@@ -412,19 +187,22 @@ fn push_namespace(
     };
     let value_of = |estimate: Estimate| estimate.value;
     let error_of = |estimate: Estimate| estimate.error;
-    push(&KEYS, Some(estimate.keys.value));
-    push(&KEYS_ERROR, Some(estimate.keys.error));
-    push(&MEMORY, estimate.memory.map(value_of));
-    push(&MEMORY_ERROR, estimate.memory.map(error_of));
-    push(&WITHOUT_TTL, estimate.without_ttl.map(float));
-    push(&LARGEST_KEY, estimate.largest_key_bytes.map(float));
-    push(&MEMORY_QUOTA, declared.memory_quota.map(float));
-    push(&TTL_MAX, declared.ttl.max.map(|max| max.as_secs_f64()));
+    push(&rows::KEYS, Some(estimate.keys.value));
+    push(&rows::KEYS_ERROR, Some(estimate.keys.error));
+    push(&rows::MEMORY, estimate.memory.map(value_of));
+    push(&rows::MEMORY_ERROR, estimate.memory.map(error_of));
+    push(&rows::WITHOUT_TTL, estimate.without_ttl.map(float));
+    push(&rows::LARGEST_KEY, estimate.largest_key_bytes.map(float));
+    push(&rows::MEMORY_QUOTA, declared.memory_quota.map(float));
+    push(
+        &rows::TTL_MAX,
+        declared.ttl.max.map(|max| max.as_secs_f64()),
+    );
     if let Some(ttl) = &estimate.ttl {
-        snapshot.push_histogram(&TTL, labels, ttl.clone());
+        snapshot.push_histogram(&rows::TTL, labels, ttl.clone());
     }
     if let Some(key_bytes) = &estimate.key_bytes {
-        snapshot.push_histogram(&KEY_BYTES, labels, key_bytes.clone());
+        snapshot.push_histogram(&rows::KEY_BYTES, labels, key_bytes.clone());
     }
     push_types(labels, estimate, snapshot);
     push_violations(labels, estimate, declared.ttl, snapshot);
@@ -436,7 +214,7 @@ fn push_types([database, name]: [&str; 2], estimate: &NamespaceEstimate, snapsho
         // In a sample, a type that was not seen is not known to be absent.
         if keys > 0 {
             let labels = [database, name, data_type.as_str()];
-            snapshot.push(&TYPE_KEYS, labels, float(keys));
+            snapshot.push(&rows::TYPE_KEYS, labels, float(keys));
         }
     }
 }
@@ -451,7 +229,11 @@ fn push_violations(
     let max = estimate.max_broken.filter(|_| policy.max.is_some());
     for (label, keys) in [("ttl_required", required), ("ttl_max", max)] {
         if let Some(keys) = keys {
-            snapshot.push(&POLICY_VIOLATIONS, [database, name, label], float(keys));
+            snapshot.push(
+                &rows::POLICY_VIOLATIONS,
+                [database, name, label],
+                float(keys),
+            );
         }
     }
 }
@@ -460,43 +242,46 @@ fn push_violations(
 pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapshot: &mut Snapshot) {
     for database in databases {
         let name = format!("db{}", database.database);
-        snapshot.push(&COVERAGE, [&name], database.coverage);
+        snapshot.push(&rows::COVERAGE, [&name], database.coverage);
         if let Some(age) = database.age {
-            snapshot.push(&ESTIMATE_AGE, [&name], age);
+            snapshot.push(&rows::ESTIMATE_AGE, [&name], age);
         }
     }
     for (result, lookups) in [
         ("hit", progress.induced_hits),
         ("miss", progress.induced_misses),
     ] {
-        snapshot.push(&INDUCED_LOOKUPS, [result], float(lookups));
+        snapshot.push(&rows::INDUCED_LOOKUPS, [result], float(lookups));
     }
     for (probe, refuses) in Probe::ALL.iter().zip(progress.refuses) {
         let success = f64::from(u8::from(!refuses));
-        snapshot.push(&QUESTION_SUCCESS, [probe.as_str()], success);
+        snapshot.push(&rows::QUESTION_SUCCESS, [probe.as_str()], success);
     }
     for limit in Limit::ALL {
         let is_it = f64::from(u8::from(limit == progress.limit));
-        snapshot.push(&LIMIT, [limit.as_str()], is_it);
+        snapshot.push(&rows::LIMIT, [limit.as_str()], is_it);
     }
     let optional = [
-        (&COMMANDS_PER_SECOND, progress.commands_per_second),
-        (&ROUND_TRIP, progress.round_trip),
-        (&MEMORY_SHARE, progress.memory_share),
-        (&PASS_DURATION, progress.pass_duration),
-        (&PASS_TIMESTAMP, progress.pass_timestamp),
+        (&rows::COMMANDS_PER_SECOND, progress.commands_per_second),
+        (&rows::ROUND_TRIP, progress.round_trip),
+        (&rows::MEMORY_SHARE, progress.memory_share),
+        (&rows::PASS_DURATION, progress.pass_duration),
+        (&rows::PASS_TIMESTAMP, progress.pass_timestamp),
     ];
     let always = [
-        (&KEYS_VISITED, float(progress.keys_visited)),
-        (&KEYS_VANISHED, float(progress.keys_vanished)),
-        (&PASSES, float(progress.passes)),
-        (&HIDDEN_GROUPS, float(progress.hidden_groups)),
-        (&SLOWDOWN, progress.slowdown),
-        (&MIN_PASS_INTERVAL, progress.min_pass_interval),
-        (&DECLARED, f64::from(u8::from(progress.declared))),
-        (&SERVER_SECONDS, progress.server_seconds),
-        (&RANDOM_ORDER, f64::from(u8::from(progress.random_order))),
-        (&SUCCESS, f64::from(u8::from(progress.success))),
+        (&rows::KEYS_VISITED, float(progress.keys_visited)),
+        (&rows::KEYS_VANISHED, float(progress.keys_vanished)),
+        (&rows::PASSES, float(progress.passes)),
+        (&rows::HIDDEN_GROUPS, float(progress.hidden_groups)),
+        (&rows::SLOWDOWN, progress.slowdown),
+        (&rows::MIN_PASS_INTERVAL, progress.min_pass_interval),
+        (&rows::DECLARED, f64::from(u8::from(progress.declared))),
+        (&rows::SERVER_SECONDS, progress.server_seconds),
+        (
+            &rows::RANDOM_ORDER,
+            f64::from(u8::from(progress.random_order)),
+        ),
+        (&rows::SUCCESS, f64::from(u8::from(progress.success))),
     ];
     let optional = optional
         .into_iter()

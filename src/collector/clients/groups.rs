@@ -10,74 +10,23 @@ use crate::collector::float;
 use crate::config::{ClientGroup, ClientMatch, Pattern};
 use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
 
-static CONNECTIONS: Family<1> = Family::gauge(
-    "redis_client_group_connections",
-    &["client_group"],
-    source("CLIENT LIST", ""),
-    Unit::One,
-    "Connections of the clients of a group.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source, total};
 
-static POOL_MAX: Family<1> = Family::gauge(
-    "redis_client_group_pool_max",
-    &["client_group"],
-    source("config", "pool_max"),
-    Unit::One,
-    "Most connections that the pools of the group may have together, as declared.",
-);
-
-static IN_STATE: Family<2> = Family::gauge(
-    "redis_client_group_state_connections",
-    &["client_group", "state"],
-    source("CLIENT LIST", "flags"),
-    Unit::One,
-    "Connections that wait in a blocking command (blocked), are subscribed to channels (pubsub), or are in a transaction (multi).",
-);
-
-static IDLE: Family<1> = Family::histogram(
-    "redis_client_group_idle_seconds",
-    &["client_group"],
-    source("CLIENT LIST", "idle"),
-    Unit::Seconds,
-    "How long ago each connection sent its last command, as it is now: not a rate.",
-);
-
-static MEMORY: Family<1> = Family::gauge(
-    "redis_client_group_memory_bytes",
-    &["client_group"],
-    source("CLIENT LIST", "tot-mem"),
-    Unit::Bytes,
-    "Memory of all buffers of the connections.",
-);
-
-static OUTPUT_MEMORY: Family<1> = Family::gauge(
-    "redis_client_group_output_buffer_memory_bytes",
-    &["client_group"],
-    source("CLIENT LIST", "omem"),
-    Unit::Bytes,
-    "Memory of the replies that wait for the clients.",
-);
-
-static RECEIVED: Family<1> = total(
-    "redis_client_group_network_received_bytes_total",
-    "tot-net-in",
-    Unit::Bytes,
-    "Bytes that the server received from the clients of a group since the exporter first saw them.",
-);
-
-static SENT: Family<1> = total(
-    "redis_client_group_network_sent_bytes_total",
-    "tot-net-out",
-    Unit::Bytes,
-    "Bytes that the server sent to the clients of a group since the exporter first saw them.",
-);
-
-static COMMANDS: Family<1> = total(
-    "redis_client_group_commands_total",
-    "tot-cmds",
-    Unit::One,
-    "Commands of the clients of a group since the exporter first saw them.",
-);
+    pub(super) static CONNECTIONS: Family<1> = Family::gauge("redis_client_group_connections", &["client_group"], source("CLIENT LIST", ""), Unit::One, "Connections of the clients of a group.");
+    pub(super) static POOL_MAX: Family<1> = Family::gauge("redis_client_group_pool_max", &["client_group"], source("config", "pool_max"), Unit::One, "Most connections that the pools of the group may have together, as declared.");
+    pub(super) static IN_STATE: Family<2> = Family::gauge("redis_client_group_state_connections", &["client_group", "state"], source("CLIENT LIST", "flags"), Unit::One, "Connections that wait in a blocking command (blocked), are subscribed to channels (pubsub), or are in a transaction (multi).");
+    pub(super) static IDLE: Family<1> = Family::histogram("redis_client_group_idle_seconds", &["client_group"], source("CLIENT LIST", "idle"), Unit::Seconds, "How long ago each connection sent its last command, as it is now: not a rate.");
+    pub(super) static MEMORY: Family<1> = Family::gauge("redis_client_group_memory_bytes", &["client_group"], source("CLIENT LIST", "tot-mem"), Unit::Bytes, "Memory of all buffers of the connections.");
+    pub(super) static OUTPUT_MEMORY: Family<1> = Family::gauge("redis_client_group_output_buffer_memory_bytes", &["client_group"], source("CLIENT LIST", "omem"), Unit::Bytes, "Memory of the replies that wait for the clients.");
+    pub(super) static RECEIVED: Family<1> = total("redis_client_group_network_received_bytes_total", "tot-net-in", Unit::Bytes, "Bytes that the server received from the clients of a group since the exporter first saw them.");
+    pub(super) static SENT: Family<1> = total("redis_client_group_network_sent_bytes_total", "tot-net-out", Unit::Bytes, "Bytes that the server sent to the clients of a group since the exporter first saw them.");
+    pub(super) static COMMANDS: Family<1> = total("redis_client_group_commands_total", "tot-cmds", Unit::One, "Commands of the clients of a group since the exporter first saw them.");
+    pub(super) static BY_LIBRARY: Family<2> = Family::gauge("redis_clients_by_library", &["lib_name", "lib_ver"], source("CLIENT LIST", "lib-name"), Unit::One, "Connections by the library that the client named; other is the sum of those that have no room.");
+    pub(super) static BY_COMMAND: Family<1> = Family::gauge("redis_clients_by_last_command", &["cmd"], source("CLIENT LIST", "cmd"), Unit::One, "Connections by their last command; other is the sum of those that have no room.");
+    pub(super) static BY_USER: Family<1> = Family::gauge("redis_clients_by_user", &["user"], source("CLIENT LIST", "user"), Unit::One, "Connections by ACL user; other is the sum of those that have no room.");
+}
 
 /// A total of a group.
 const fn total(
@@ -89,30 +38,6 @@ const fn total(
     let source = source("CLIENT LIST", field);
     Family::counter(name, &["client_group"], source, unit, help)
 }
-
-static BY_LIBRARY: Family<2> = Family::gauge(
-    "redis_clients_by_library",
-    &["lib_name", "lib_ver"],
-    source("CLIENT LIST", "lib-name"),
-    Unit::One,
-    "Connections by the library that the client named; other is the sum of those that have no room.",
-);
-
-static BY_COMMAND: Family<1> = Family::gauge(
-    "redis_clients_by_last_command",
-    &["cmd"],
-    source("CLIENT LIST", "cmd"),
-    Unit::One,
-    "Connections by their last command; other is the sum of those that have no room.",
-);
-
-static BY_USER: Family<1> = Family::gauge(
-    "redis_clients_by_user",
-    &["user"],
-    source("CLIENT LIST", "user"),
-    Unit::One,
-    "Connections by ACL user; other is the sum of those that have no room.",
-);
 
 /// Upper edges of the histogram of idle times, in seconds.
 static IDLE_EDGES: [Edge; 8] = [
@@ -147,12 +72,18 @@ pub static COLLECTOR: Collector = Collector {
     follow_ups: None,
     applies: always,
     families: || {
-        let mut families: Vec<_> = [&CONNECTIONS, &POOL_MAX, &IDLE, &MEMORY, &OUTPUT_MEMORY]
-            .map(Family::descriptor)
-            .into();
-        families.extend([&IN_STATE, &BY_LIBRARY].map(Family::descriptor));
-        families.extend([&BY_COMMAND, &BY_USER].map(Family::descriptor));
-        families.extend([&RECEIVED, &SENT, &COMMANDS].map(Family::descriptor));
+        let mut families: Vec<_> = [
+            &rows::CONNECTIONS,
+            &rows::POOL_MAX,
+            &rows::IDLE,
+            &rows::MEMORY,
+            &rows::OUTPUT_MEMORY,
+        ]
+        .map(Family::descriptor)
+        .into();
+        families.extend([&rows::IN_STATE, &rows::BY_LIBRARY].map(Family::descriptor));
+        families.extend([&rows::BY_COMMAND, &rows::BY_USER].map(Family::descriptor));
+        families.extend([&rows::RECEIVED, &rows::SENT, &rows::COMMANDS].map(Family::descriptor));
         families
     },
     read,
@@ -267,9 +198,9 @@ fn push_totals(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let names = groups.iter().map(|group| group.name.as_str());
     for name in names.chain([OTHER]) {
         let of_group = totals.by_group.get(name).copied().unwrap_or_default();
-        snapshot.push(&RECEIVED, [name], float(of_group.received));
-        snapshot.push(&SENT, [name], float(of_group.sent));
-        snapshot.push(&COMMANDS, [name], float(of_group.commands));
+        snapshot.push(&rows::RECEIVED, [name], float(of_group.received));
+        snapshot.push(&rows::SENT, [name], float(of_group.sent));
+        snapshot.push(&rows::COMMANDS, [name], float(of_group.commands));
     }
 }
 
@@ -323,25 +254,25 @@ fn push_groups(groups: &[ClientGroup], clients: &[Client<'_>], snapshot: &mut Sn
     }
     for group in groups {
         if let Some(most) = group.pool_max {
-            snapshot.push(&POOL_MAX, [&group.name], f64::from(most));
+            snapshot.push(&rows::POOL_MAX, [&group.name], f64::from(most));
         }
     }
 }
 
 fn push_tally(name: &str, tally: &Tally, says_memory: bool, snapshot: &mut Snapshot) {
-    snapshot.push(&CONNECTIONS, [name], float(tally.connections));
+    snapshot.push(&rows::CONNECTIONS, [name], float(tally.connections));
     for (state, count) in [
         ("blocked", tally.blocked),
         ("pubsub", tally.subscribed),
         ("multi", tally.in_transaction),
     ] {
-        snapshot.push(&IN_STATE, [name, state], float(count));
+        snapshot.push(&rows::IN_STATE, [name, state], float(count));
     }
-    snapshot.push_histogram(&IDLE, [name], tally.idle_times());
+    snapshot.push_histogram(&rows::IDLE, [name], tally.idle_times());
     if says_memory {
-        snapshot.push(&MEMORY, [name], float(tally.memory));
+        snapshot.push(&rows::MEMORY, [name], float(tally.memory));
     }
-    snapshot.push(&OUTPUT_MEMORY, [name], float(tally.output_memory));
+    snapshot.push(&rows::OUTPUT_MEMORY, [name], float(tally.output_memory));
 }
 
 fn push_names(clients: &[Client<'_>], snapshot: &mut Snapshot) {
@@ -352,15 +283,19 @@ fn push_names(clients: &[Client<'_>], snapshot: &mut Snapshot) {
             rest += count;
             continue;
         }
-        snapshot.push(&BY_LIBRARY, [&label(name), &label(version)], float(count));
+        snapshot.push(
+            &rows::BY_LIBRARY,
+            [&label(name), &label(version)],
+            float(count),
+        );
     }
     if rest > 0 {
-        snapshot.push(&BY_LIBRARY, [OTHER, ""], float(rest));
+        snapshot.push(&rows::BY_LIBRARY, [OTHER, ""], float(rest));
     }
     let commands = clients.iter().map(|client| client.command);
-    push_by_name(&BY_COMMAND, commands, snapshot);
+    push_by_name(&rows::BY_COMMAND, commands, snapshot);
     let users = clients.iter().map(|client| client.user);
-    push_by_name(&BY_USER, users, snapshot);
+    push_by_name(&rows::BY_USER, users, snapshot);
 }
 
 /// An empty name is one that the server does not say.

@@ -7,29 +7,15 @@ use super::super::{Answers, Collector, always};
 use super::{Client, LIST, clients, label};
 use crate::metric::{Family, Kind, Snapshot, Unit, source};
 
-static INFO: Family<8> = Family::gauge(
-    "redis_connected_client_info",
-    &["id", "name", "flags", "db", "host", "port", "user", "resp"],
-    source("CLIENT LIST", ""),
-    Unit::One,
-    "What the server says of the connection that is no number; always 1.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static CREATED: Family<2> = Family::gauge(
-    "redis_connected_client_created_at_timestamp",
-    &["id", "name"],
-    source("CLIENT LIST", "age"),
-    Unit::Seconds,
-    "When the client connected, in seconds since the epoch.",
-);
-
-static IDLE_SINCE: Family<2> = Family::gauge(
-    "redis_connected_client_idle_since_timestamp",
-    &["id", "name"],
-    source("CLIENT LIST", "idle"),
-    Unit::Seconds,
-    "When the client sent its last command, in seconds since the epoch.",
-);
+    pub(super) static INFO: Family<8> = Family::gauge("redis_connected_client_info", &["id", "name", "flags", "db", "host", "port", "user", "resp"], source("CLIENT LIST", ""), Unit::One, "What the server says of the connection that is no number; always 1.");
+    pub(super) static CREATED: Family<2> = Family::gauge("redis_connected_client_created_at_timestamp", &["id", "name"], source("CLIENT LIST", "age"), Unit::Seconds, "When the client connected, in seconds since the epoch.");
+    pub(super) static IDLE_SINCE: Family<2> = Family::gauge("redis_connected_client_idle_since_timestamp", &["id", "name"], source("CLIENT LIST", "idle"), Unit::Seconds, "When the client sent its last command, in seconds since the epoch.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_connected_client_dropped", &[], source("CLIENT LIST", ""), Unit::One, "Connected clients that are not shown one by one because there are more than may be shown.");
+}
 
 /// A number of a connection, under the name of its field.
 const fn number(
@@ -64,14 +50,6 @@ static NUMBERS: [Family<2>; 10] = [
     number("redis_connected_client_total_memory_consumed_bytes", "tot-mem", Unit::Bytes, "Memory of all buffers of the client."),
 ];
 
-static DROPPED: Family<0> = Family::gauge(
-    "redis_connected_client_dropped",
-    &[],
-    source("CLIENT LIST", ""),
-    Unit::One,
-    "Connected clients that are not shown one by one because there are more than may be shown.",
-);
-
 /// How far what was found for a client at an earlier poll may be from what a whole number of
 /// seconds says now, before or after it.
 const TOLERANCE_SECONDS: f64 = 1.0;
@@ -86,8 +64,8 @@ pub static COLLECTOR: Collector = Collector {
     applies: always,
     families: || {
         let numbers = NUMBERS.iter().map(Family::descriptor);
-        let mut families = vec![INFO.descriptor(), DROPPED.descriptor()];
-        families.extend([&CREATED, &IDLE_SINCE].map(Family::descriptor));
+        let mut families = vec![rows::INFO.descriptor(), rows::DROPPED.descriptor()];
+        families.extend([&rows::CREATED, &rows::IDLE_SINCE].map(Family::descriptor));
         families.extend(numbers);
         families
     },
@@ -151,14 +129,17 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let Some((shown, dropped)) = shown(answers) else {
         return;
     };
-    snapshot.push(&DROPPED, [], float(dropped as u64));
+    snapshot.push(&rows::DROPPED, [], float(dropped as u64));
     let with_port = answers.circumstances.options.clients.port;
     for client in &shown {
         let id = client.id.to_string();
         let name = label(client.name);
         push_info(client, [&id, &name], with_port, snapshot);
         let times = times(client, answers);
-        for (family, time) in [(&CREATED, times.created), (&IDLE_SINCE, times.idle_since)] {
+        for (family, time) in [
+            (&rows::CREATED, times.created),
+            (&rows::IDLE_SINCE, times.idle_since),
+        ] {
             if let Some(time) = time {
                 snapshot.push(family, [&id, &name], time);
             }
@@ -184,7 +165,7 @@ fn push_info(client: &Client<'_>, [id, name]: [&str; 2], with_port: bool, snapsh
     ];
     let [flags, database, host, port, user, protocol] = texts.map(label);
     let labels = [id, name, &flags, &database, &host, &port, &user, &protocol];
-    snapshot.push(&INFO, labels, 1.0);
+    snapshot.push(&rows::INFO, labels, 1.0);
 }
 
 #[cfg(test)]

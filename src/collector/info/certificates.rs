@@ -3,13 +3,12 @@
 use crate::collector::{Answers, Collector, INFO, always};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-static EXPIRY: Family<1> = Family::gauge(
-    "redis_tls_certificate_expiry_timestamp_seconds",
-    &["certificate"],
-    source("INFO", "tls_<certificate>_cert_expires_in_seconds"),
-    Unit::Seconds,
-    "When a certificate of the server expires, in seconds since the epoch, on Valkey.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static EXPIRY: Family<1> = Family::gauge("redis_tls_certificate_expiry_timestamp_seconds", &["certificate"], source("INFO", "tls_<certificate>_cert_expires_in_seconds"), Unit::Seconds, "When a certificate of the server expires, in seconds since the epoch, on Valkey.");
+}
 
 /// The certificate, its serial number, and the seconds that are left.
 const CERTIFICATES: &[(&str, &str, &str)] = &[
@@ -34,7 +33,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![EXPIRY.descriptor()],
+    families: || vec![rows::EXPIRY.descriptor()],
     read,
 };
 
@@ -51,7 +50,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         // Without a certificate 0 seconds are left, as of an expired one; only the serial tells.
         let is_loaded = info.get(serial).is_some_and(|serial| serial != "none");
         if let Some(left) = info.number(left).filter(|_| is_loaded) {
-            snapshot.push(&EXPIRY, [certificate], now + left);
+            snapshot.push(&rows::EXPIRY, [certificate], now + left);
         }
     }
 }

@@ -7,44 +7,22 @@ use crate::collector::{Answers, Collector, INFO, always};
 use crate::info::{Field, Info, number};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-static CALLS: Family<1> = Family::counter(
-    "redis_commands_total",
-    &["cmd"],
-    source("INFO", "cmdstat_<cmd>:calls"),
-    Unit::One,
-    "Calls of the command.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static DURATION: Family<1> = Family::counter(
-    "redis_commands_duration_seconds_total",
-    &["cmd"],
-    source("INFO", "cmdstat_<cmd>:usec"),
-    Unit::Microseconds,
-    "Time that the server spent executing the command.",
-);
-
-static REJECTED: Family<1> = Family::counter(
-    "redis_commands_rejected_calls_total",
-    &["cmd"],
-    source("INFO", "cmdstat_<cmd>:rejected_calls"),
-    Unit::One,
-    "Calls of the command that were refused before it was executed.",
-);
-
-static FAILED: Family<1> = Family::counter(
-    "redis_commands_failed_calls_total",
-    &["cmd"],
-    source("INFO", "cmdstat_<cmd>:failed_calls"),
-    Unit::One,
-    "Calls of the command that failed while it was executed.",
-);
+    pub(super) static CALLS: Family<1> = Family::counter("redis_commands_total", &["cmd"], source("INFO", "cmdstat_<cmd>:calls"), Unit::One, "Calls of the command.");
+    pub(super) static DURATION: Family<1> = Family::counter("redis_commands_duration_seconds_total", &["cmd"], source("INFO", "cmdstat_<cmd>:usec"), Unit::Microseconds, "Time that the server spent executing the command.");
+    pub(super) static REJECTED: Family<1> = Family::counter("redis_commands_rejected_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:rejected_calls"), Unit::One, "Calls of the command that were refused before it was executed.");
+    pub(super) static FAILED: Family<1> = Family::counter("redis_commands_failed_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:failed_calls"), Unit::One, "Calls of the command that failed while it was executed.");
+}
 
 /// Each family with the name of its value in a record.
 static VALUES: &[(&Family<1>, &str)] = &[
-    (&CALLS, "calls"),
-    (&DURATION, "usec"),
-    (&REJECTED, "rejected_calls"),
-    (&FAILED, "failed_calls"),
+    (&rows::CALLS, "calls"),
+    (&rows::DURATION, "usec"),
+    (&rows::REJECTED, "rejected_calls"),
+    (&rows::FAILED, "failed_calls"),
 ];
 
 /// Reads the statistics of commands.

@@ -31,13 +31,12 @@ const WELL_KNOWN_WITH_KEYS: &[&str] = &[
 /// Codes of cluster nodes.
 const WELL_KNOWN_IN_CLUSTERS: &[&str] = &["ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"];
 
-static ERRORS: Family<1> = Family::counter(
-    "redis_errors_total",
-    &["err"],
-    source("INFO", "errorstat_<err>:count"),
-    Unit::One,
-    "Error replies by their code.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static ERRORS: Family<1> = Family::counter("redis_errors_total", &["err"], source("INFO", "errorstat_<err>:count"), Unit::One, "Error replies by their code.");
+}
 
 /// Reads the statistics of error replies.
 ///
@@ -51,7 +50,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![ERRORS.descriptor()],
+    families: || vec![rows::ERRORS.descriptor()],
     read,
 };
 
@@ -68,7 +67,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             .then_with(|| code.cmp(other_code))
     });
     for (code, count) in counted.into_iter().take(CODES_MAX) {
-        snapshot.push(&ERRORS, [code], count);
+        snapshot.push(&rows::ERRORS, [code], count);
     }
     // Only servers with this field have statistics of errors.
     if info.get("total_error_replies").is_some() {
@@ -90,7 +89,7 @@ fn start_at_zero(server: &Server, snapshot: &mut Snapshot) {
         &[]
     };
     for code in WELL_KNOWN.iter().chain(with_keys).chain(in_clusters) {
-        snapshot.push(&ERRORS, [code], 0.0);
+        snapshot.push(&rows::ERRORS, [code], 0.0);
     }
 }
 

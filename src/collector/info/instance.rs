@@ -35,21 +35,13 @@ static INSTANCE_INFO: Family<12> = Family::gauge(
     "What the server is, in the labels; always 1.",
 );
 
-static REPLICA_INFO: Family<3> = Family::gauge(
-    "redis_slave_info",
-    &["master_host", "master_port", "read_only"],
-    source("INFO", "master_host"),
-    Unit::One,
-    "The primary of a replica, and whether the replica is read-only, in the labels; always 1.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static START_TIME: Family<0> = Family::gauge(
-    "redis_start_time_seconds",
-    &[],
-    source("INFO", "uptime_in_seconds"),
-    Unit::Seconds,
-    "When the server started, in seconds since the epoch.",
-);
+    pub(super) static REPLICA_INFO: Family<3> = Family::gauge("redis_slave_info", &["master_host", "master_port", "read_only"], source("INFO", "master_host"), Unit::One, "The primary of a replica, and whether the replica is read-only, in the labels; always 1.");
+    pub(super) static START_TIME: Family<0> = Family::gauge("redis_start_time_seconds", &[], source("INFO", "uptime_in_seconds"), Unit::Seconds, "When the server started, in seconds since the epoch.");
+}
 
 /// Reads what the server is.
 pub static COLLECTOR: Collector = Collector {
@@ -62,8 +54,8 @@ pub static COLLECTOR: Collector = Collector {
     families: || {
         vec![
             INSTANCE_INFO.descriptor(),
-            REPLICA_INFO.descriptor(),
-            START_TIME.descriptor(),
+            rows::REPLICA_INFO.descriptor(),
+            rows::START_TIME.descriptor(),
         ]
     },
     read,
@@ -81,10 +73,14 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     );
     let read_only = info.get("slave_read_only").unwrap_or_default();
     for primary in primaries(info) {
-        snapshot.push(&REPLICA_INFO, [primary.host, primary.port, read_only], 1.0);
+        snapshot.push(
+            &rows::REPLICA_INFO,
+            [primary.host, primary.port, read_only],
+            1.0,
+        );
     }
     if let Some(start) = start_time(info, answers.circumstances) {
-        snapshot.push(&START_TIME, [], start);
+        snapshot.push(&rows::START_TIME, [], start);
     }
 }
 

@@ -9,21 +9,13 @@ use crate::collector::{Answers, Collector, INFO, always};
 use crate::info::Field;
 use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
 
-static SIZES: Family<2> = Family::histogram(
-    "redis_db_key_size_bytes",
-    &["db", "type"],
-    source("INFO", "db<n>_distrib_<type>_sizes"),
-    Unit::Bytes,
-    "Keys by size: the length of strings, the memory of other types; a snapshot, not a rate, and without a sum.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static ITEMS: Family<2> = Family::histogram(
-    "redis_db_key_items",
-    &["db", "type"],
-    source("INFO", "db<n>_distrib_<type>_items"),
-    Unit::One,
-    "Keys by how many items they hold; a snapshot, not a rate, and without a sum.",
-);
+    pub(super) static SIZES: Family<2> = Family::histogram("redis_db_key_size_bytes", &["db", "type"], source("INFO", "db<n>_distrib_<type>_sizes"), Unit::Bytes, "Keys by size: the length of strings, the memory of other types; a snapshot, not a rate, and without a sum.");
+    pub(super) static ITEMS: Family<2> = Family::histogram("redis_db_key_items", &["db", "type"], source("INFO", "db<n>_distrib_<type>_items"), Unit::One, "Keys by how many items they hold; a snapshot, not a rate, and without a sum.");
+}
 
 /// Types as INFO calls them and as TYPE does.
 const TYPES: &[(&str, &str)] = &[
@@ -80,7 +72,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![SIZES.descriptor(), ITEMS.descriptor()],
+    families: || vec![rows::SIZES.descriptor(), rows::ITEMS.descriptor()],
     read,
 };
 
@@ -102,8 +94,8 @@ fn meaning(name: &str) -> Option<(&str, &'static str, &'static Family<2>)> {
     let (types, what) = rest.rsplit_once('_')?;
     let (_, kind) = TYPES.iter().find(|(said, _)| *said == types)?;
     let family = match what {
-        "sizes" => &SIZES,
-        "items" => &ITEMS,
+        "sizes" => &rows::SIZES,
+        "items" => &rows::ITEMS,
         _ => return None,
     };
     Some((db, kind, family))

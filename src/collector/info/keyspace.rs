@@ -14,54 +14,25 @@ use crate::reply::Reply;
 /// Most databases that get a 0 although INFO does not list them.
 const DATABASES_MAX: u32 = 1_024;
 
-static KEYS: Family<1> = Family::gauge(
-    "redis_db_keys",
-    &["db"],
-    source("INFO", "db<n>:keys"),
-    Unit::One,
-    "Keys in the database.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static EXPIRING: Family<1> = Family::gauge(
-    "redis_db_keys_expiring",
-    &["db"],
-    source("INFO", "db<n>:expires"),
-    Unit::One,
-    "Keys in the database that have a TTL.",
-);
-
-static AVERAGE_TTL: Family<1> = Family::gauge(
-    "redis_db_avg_ttl_seconds",
-    &["db"],
-    source("INFO", "db<n>:avg_ttl"),
-    Unit::Milliseconds,
-    "Average remaining TTL as the server estimates it; 0 where it has no estimate.",
-);
-
-static CACHED: Family<1> = Family::gauge(
-    "redis_db_keys_cached",
-    &["db"],
-    source("INFO", "db<n>:cached_keys"),
-    Unit::One,
-    "Keys of the database that KeyDB holds in memory.",
-);
-
-static WITH_EXPIRING_ITEMS: Family<1> = Family::gauge(
-    "redis_db_keys_with_expiring_items",
-    &["db"],
-    source("INFO", "db<n>:subexpiry"),
-    Unit::One,
-    "Keys of the database of which single items, such as the fields of a hash, have a TTL.",
-);
+    pub(super) static KEYS: Family<1> = Family::gauge("redis_db_keys", &["db"], source("INFO", "db<n>:keys"), Unit::One, "Keys in the database.");
+    pub(super) static EXPIRING: Family<1> = Family::gauge("redis_db_keys_expiring", &["db"], source("INFO", "db<n>:expires"), Unit::One, "Keys in the database that have a TTL.");
+    pub(super) static AVERAGE_TTL: Family<1> = Family::gauge("redis_db_avg_ttl_seconds", &["db"], source("INFO", "db<n>:avg_ttl"), Unit::Milliseconds, "Average remaining TTL as the server estimates it; 0 where it has no estimate.");
+    pub(super) static CACHED: Family<1> = Family::gauge("redis_db_keys_cached", &["db"], source("INFO", "db<n>:cached_keys"), Unit::One, "Keys of the database that KeyDB holds in memory.");
+    pub(super) static WITH_EXPIRING_ITEMS: Family<1> = Family::gauge("redis_db_keys_with_expiring_items", &["db"], source("INFO", "db<n>:subexpiry"), Unit::One, "Keys of the database of which single items, such as the fields of a hash, have a TTL.");
+}
 
 /// Each family with the names that its value has in a record: the later ones are of relatives.
 static VALUES: &[(&Family<1>, &[&str])] = &[
-    (&KEYS, &["keys"]),
-    (&EXPIRING, &["expires"]),
-    (&AVERAGE_TTL, &["avg_ttl"]),
-    (&CACHED, &["cached_keys"]),
+    (&rows::KEYS, &["keys"]),
+    (&rows::EXPIRING, &["expires"]),
+    (&rows::AVERAGE_TTL, &["avg_ttl"]),
+    (&rows::CACHED, &["cached_keys"]),
     (
-        &WITH_EXPIRING_ITEMS,
+        &rows::WITH_EXPIRING_ITEMS,
         &["subexpiry", "keys_with_volatile_items"],
     ),
 ];
@@ -161,7 +132,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
     if let Some(size) = answers.follow_up(&size_query()).and_then(Reply::number) {
         let name = format!("db{}", answers.circumstances.database);
-        snapshot.push(&KEYS, [&name], size);
+        snapshot.push(&rows::KEYS, [&name], size);
     }
     if !answers.circumstances.options.empty_databases {
         return;
@@ -169,8 +140,8 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let listed = Listed::read(&answers.info);
     for database in (0..databases(answers)).filter(|database| listed.is_empty(*database)) {
         let name = format!("db{database}");
-        snapshot.push(&KEYS, [&name], 0.0);
-        snapshot.push(&EXPIRING, [&name], 0.0);
+        snapshot.push(&rows::KEYS, [&name], 0.0);
+        snapshot.push(&rows::EXPIRING, [&name], 0.0);
     }
 }
 

@@ -6,14 +6,12 @@ use crate::collector::{Answers, Collector, INFO, always};
 use crate::info::{Field, number};
 use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
 
-static PERCENTILES: Family<1> = Family::summary(
-    "redis_latency_percentiles_seconds",
-    &["cmd"],
-    source("INFO", "latency_percentiles_usec_<cmd>"),
-    Unit::Microseconds,
-    "Percentiles of the time that the command took, over all calls since the statistics began.",
-)
-.legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Kind, Unit, source};
+
+    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the time that the command took, over all calls since the statistics began.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
+}
 
 /// Reads the percentiles. The count and the sum come from the statistics of commands; a command
 /// that has none there is left out.
@@ -24,7 +22,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![PERCENTILES.descriptor()],
+    families: || vec![rows::PERCENTILES.descriptor()],
     read,
 };
 
@@ -36,7 +34,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         let command = command.filter(|command| shown.has(command));
         let used = command.and_then(|command| usage.get(command));
         if let (Some(command), Some(used)) = (command, used) {
-            snapshot.push_summary(&PERCENTILES, [command], summary(field, *used));
+            snapshot.push_summary(&rows::PERCENTILES, [command], summary(field, *used));
         }
     }
 }

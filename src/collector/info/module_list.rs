@@ -9,13 +9,12 @@ use crate::metric::{Family, Snapshot, Unit, source};
 /// Each is named like its part of the record.
 const LABELS: &[&str; 6] = &["name", "ver", "api", "filters", "usedby", "using"];
 
-static MODULE_INFO: Family<6> = Family::gauge(
-    "redis_module_info",
-    LABELS,
-    source("INFO", "module"),
-    Unit::One,
-    "A module that is loaded, in the labels; always 1.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, LABELS, source};
+
+    pub(super) static MODULE_INFO: Family<6> = Family::gauge("redis_module_info", LABELS, source("INFO", "module"), Unit::One, "A module that is loaded, in the labels; always 1.");
+}
 
 /// Reads which modules are loaded.
 pub static COLLECTOR: Collector = Collector {
@@ -25,7 +24,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![MODULE_INFO.descriptor()],
+    families: || vec![rows::MODULE_INFO.descriptor()],
     read,
 };
 
@@ -34,7 +33,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     for module in fields.filter(|field| field.name == "module") {
         if module.in_record("name").is_some() {
             let labels = LABELS.map(|label| module.in_record(label).unwrap_or_default());
-            snapshot.push(&MODULE_INFO, labels, 1.0);
+            snapshot.push(&rows::MODULE_INFO, labels, 1.0);
         }
     }
 }

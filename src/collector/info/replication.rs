@@ -13,29 +13,14 @@ use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
 const REPLICA_LABELS: &[&str; 3] = &["slave_ip", "slave_port", "slave_state"];
 
-static REPLICA_OFFSET: Family<3> = Family::gauge(
-    "redis_connected_slave_offset_bytes",
-    REPLICA_LABELS,
-    source("INFO", "slave<n>:offset"),
-    Bytes,
-    "Replication offset that the replica has acknowledged.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Bytes, Family, Seconds, REPLICA_LABELS, source};
 
-static REPLICA_LAG: Family<3> = Family::gauge(
-    "redis_connected_slave_lag_seconds",
-    REPLICA_LABELS,
-    source("INFO", "slave<n>:lag"),
-    Seconds,
-    "Time since the replica last acknowledged.",
-);
-
-static REPLICA_LAG_BYTES: Family<3> = Family::gauge(
-    "redis_connected_slave_lag_bytes",
-    REPLICA_LABELS,
-    source("INFO", "slave<n>:offset"),
-    Bytes,
-    "Bytes of the replication stream that the replica has not yet acknowledged; absent before it acknowledges any.",
-);
+    pub(super) static REPLICA_OFFSET: Family<3> = Family::gauge("redis_connected_slave_offset_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Replication offset that the replica has acknowledged.");
+    pub(super) static REPLICA_LAG: Family<3> = Family::gauge("redis_connected_slave_lag_seconds", REPLICA_LABELS, source("INFO", "slave<n>:lag"), Seconds, "Time since the replica last acknowledged.");
+    pub(super) static REPLICA_LAG_BYTES: Family<3> = Family::gauge("redis_connected_slave_lag_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Bytes of the replication stream that the replica has not yet acknowledged; absent before it acknowledges any.");
+}
 
 /// What a replica says of a primary.
 #[rustfmt::skip] // One metric, one line.
@@ -82,11 +67,15 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn families() -> Vec<&'static Descriptor> {
-    [&REPLICA_OFFSET, &REPLICA_LAG, &REPLICA_LAG_BYTES]
-        .map(Family::descriptor)
-        .into_iter()
-        .chain(OF_PRIMARY.iter().map(Family::descriptor))
-        .collect()
+    [
+        &rows::REPLICA_OFFSET,
+        &rows::REPLICA_LAG,
+        &rows::REPLICA_LAG_BYTES,
+    ]
+    .map(Family::descriptor)
+    .into_iter()
+    .chain(OF_PRIMARY.iter().map(Family::descriptor))
+    .collect()
 }
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
@@ -160,9 +149,9 @@ impl Replica {
 
     fn show(self, labels: Labels<'_>, snapshot: &mut Snapshot) {
         let values = [
-            (&REPLICA_OFFSET, self.offset),
-            (&REPLICA_LAG, self.lag),
-            (&REPLICA_LAG_BYTES, self.lag_bytes),
+            (&rows::REPLICA_OFFSET, self.offset),
+            (&rows::REPLICA_LAG, self.lag),
+            (&rows::REPLICA_LAG_BYTES, self.lag_bytes),
         ];
         for (family, value) in values {
             if let Some(value) = value {

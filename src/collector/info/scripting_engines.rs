@@ -5,21 +5,13 @@ use super::numbered;
 use crate::collector::{Answers, Collector, INFO, always};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-static USED_MEMORY: Family<1> = Family::gauge(
-    "redis_scripting_engine_memory_used_bytes",
-    &["engine"],
-    source("INFO", "engine_<n>:used_memory"),
-    Unit::Bytes,
-    "Memory that the scripting engine uses.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static OVERHEAD: Family<1> = Family::gauge(
-    "redis_scripting_engine_memory_overhead_bytes",
-    &["engine"],
-    source("INFO", "engine_<n>:memory_overhead"),
-    Unit::Bytes,
-    "Memory that the server needs to keep the scripting engine registered.",
-);
+    pub(super) static USED_MEMORY: Family<1> = Family::gauge("redis_scripting_engine_memory_used_bytes", &["engine"], source("INFO", "engine_<n>:used_memory"), Unit::Bytes, "Memory that the scripting engine uses.");
+    pub(super) static OVERHEAD: Family<1> = Family::gauge("redis_scripting_engine_memory_overhead_bytes", &["engine"], source("INFO", "engine_<n>:memory_overhead"), Unit::Bytes, "Memory that the server needs to keep the scripting engine registered.");
+}
 
 /// Reads the memory of scripting engines.
 pub static COLLECTOR: Collector = Collector {
@@ -29,7 +21,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![USED_MEMORY.descriptor(), OVERHEAD.descriptor()],
+    families: || vec![rows::USED_MEMORY.descriptor(), rows::OVERHEAD.descriptor()],
     read,
 };
 
@@ -40,8 +32,8 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             continue;
         };
         for (family, name) in [
-            (&USED_MEMORY, "used_memory"),
-            (&OVERHEAD, "memory_overhead"),
+            (&rows::USED_MEMORY, "used_memory"),
+            (&rows::OVERHEAD, "memory_overhead"),
         ] {
             if let Some(value) = field.number_in_record(name) {
                 snapshot.push(family, [engine], value);

@@ -6,94 +6,30 @@ use crate::collector::{Answers, Collector, INFO, Server};
 use crate::info::Field;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
-static PRIMARIES: Family<0> = Family::gauge(
-    "redis_sentinel_masters",
-    &[],
-    source("INFO", "sentinel_masters"),
-    Unit::One,
-    "Primaries that the sentinel watches.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static TILT: Family<0> = Family::gauge(
-    "redis_sentinel_tilt",
-    &[],
-    source("INFO", "sentinel_tilt"),
-    Unit::One,
-    "Whether the sentinel distrusts its clock and only watches.",
-);
-
-static TILT_SINCE: Family<0> = Family::gauge(
-    "redis_sentinel_tilt_since_seconds",
-    &[],
-    source("INFO", "sentinel_tilt_since_seconds"),
-    Unit::Seconds,
-    "For how long the sentinel has distrusted its clock; absent while it trusts it.",
-);
-
-static TILTS: Family<0> = Family::counter(
-    "redis_sentinel_tilts_total",
-    &[],
-    source("INFO", "sentinel_total_tilt"),
-    Unit::One,
-    "How often the sentinel began to distrust its clock.",
-);
-
-static RUNNING_SCRIPTS: Family<0> = Family::gauge(
-    "redis_sentinel_running_scripts",
-    &[],
-    source("INFO", "sentinel_running_scripts"),
-    Unit::One,
-    "Scripts of the sentinel that are running.",
-);
-
-static SCRIPTS_QUEUE: Family<0> = Family::gauge(
-    "redis_sentinel_scripts_queue_length",
-    &[],
-    source("INFO", "sentinel_scripts_queue_length"),
-    Unit::One,
-    "Scripts of the sentinel that wait or run.",
-);
-
-static SIMULATED_FAILURES: Family<0> = Family::gauge(
-    "redis_sentinel_simulate_failure_flags",
-    &[],
-    source("INFO", "sentinel_simulate_failure_flags"),
-    Unit::One,
-    "Failures that the sentinel was told to simulate, as a sum of flags.",
-);
-
-static STATUS: Family<3> = Family::gauge(
-    "redis_sentinel_master_status",
-    &["master_name", "master_address", "master_status"],
-    source("INFO", "master<n>:status"),
-    Unit::One,
-    "Whether the sentinel finds the watched primary well, with its state in a label.",
-);
-
-static REPLICAS: Family<2> = Family::gauge(
-    "redis_sentinel_master_slaves",
-    &["master_name", "master_address"],
-    source("INFO", "master<n>:slaves"),
-    Unit::One,
-    "Replicas of the watched primary.",
-);
-
-static SENTINELS: Family<2> = Family::gauge(
-    "redis_sentinel_master_sentinels",
-    &["master_name", "master_address"],
-    source("INFO", "master<n>:sentinels"),
-    Unit::One,
-    "Sentinels that watch the primary, this one included.",
-);
+    pub(super) static PRIMARIES: Family<0> = Family::gauge("redis_sentinel_masters", &[], source("INFO", "sentinel_masters"), Unit::One, "Primaries that the sentinel watches.");
+    pub(super) static TILT: Family<0> = Family::gauge("redis_sentinel_tilt", &[], source("INFO", "sentinel_tilt"), Unit::One, "Whether the sentinel distrusts its clock and only watches.");
+    pub(super) static TILT_SINCE: Family<0> = Family::gauge("redis_sentinel_tilt_since_seconds", &[], source("INFO", "sentinel_tilt_since_seconds"), Unit::Seconds, "For how long the sentinel has distrusted its clock; absent while it trusts it.");
+    pub(super) static TILTS: Family<0> = Family::counter("redis_sentinel_tilts_total", &[], source("INFO", "sentinel_total_tilt"), Unit::One, "How often the sentinel began to distrust its clock.");
+    pub(super) static RUNNING_SCRIPTS: Family<0> = Family::gauge("redis_sentinel_running_scripts", &[], source("INFO", "sentinel_running_scripts"), Unit::One, "Scripts of the sentinel that are running.");
+    pub(super) static SCRIPTS_QUEUE: Family<0> = Family::gauge("redis_sentinel_scripts_queue_length", &[], source("INFO", "sentinel_scripts_queue_length"), Unit::One, "Scripts of the sentinel that wait or run.");
+    pub(super) static SIMULATED_FAILURES: Family<0> = Family::gauge("redis_sentinel_simulate_failure_flags", &[], source("INFO", "sentinel_simulate_failure_flags"), Unit::One, "Failures that the sentinel was told to simulate, as a sum of flags.");
+    pub(super) static STATUS: Family<3> = Family::gauge("redis_sentinel_master_status", &["master_name", "master_address", "master_status"], source("INFO", "master<n>:status"), Unit::One, "Whether the sentinel finds the watched primary well, with its state in a label.");
+    pub(super) static REPLICAS: Family<2> = Family::gauge("redis_sentinel_master_slaves", &["master_name", "master_address"], source("INFO", "master<n>:slaves"), Unit::One, "Replicas of the watched primary.");
+    pub(super) static SENTINELS: Family<2> = Family::gauge("redis_sentinel_master_sentinels", &["master_name", "master_address"], source("INFO", "master<n>:sentinels"), Unit::One, "Sentinels that watch the primary, this one included.");
+}
 
 static FIELDS: &[&Family<0>] = &[
-    &PRIMARIES,
-    &TILT,
-    &TILT_SINCE,
-    &TILTS,
-    &RUNNING_SCRIPTS,
-    &SCRIPTS_QUEUE,
-    &SIMULATED_FAILURES,
+    &rows::PRIMARIES,
+    &rows::TILT,
+    &rows::TILT_SINCE,
+    &rows::TILTS,
+    &rows::RUNNING_SCRIPTS,
+    &rows::SCRIPTS_QUEUE,
+    &rows::SIMULATED_FAILURES,
 ];
 
 /// Reads what a sentinel says about itself and about the primaries that it watches.
@@ -112,9 +48,9 @@ fn families() -> Vec<&'static Descriptor> {
     let plain = FIELDS.iter().map(|family| family.descriptor());
     plain
         .chain([
-            STATUS.descriptor(),
-            REPLICAS.descriptor(),
-            SENTINELS.descriptor(),
+            rows::STATUS.descriptor(),
+            rows::REPLICAS.descriptor(),
+            rows::SENTINELS.descriptor(),
         ])
         .collect()
 }
@@ -146,9 +82,9 @@ fn read_primary(field: &Field<'_>, snapshot: &mut Snapshot) {
     };
     if let Some(status) = field.in_record("status") {
         let is_ok = f64::from(u8::from(status == "ok"));
-        snapshot.push(&STATUS, [name, address, status], is_ok);
+        snapshot.push(&rows::STATUS, [name, address, status], is_ok);
     }
-    for (family, of) in [(&REPLICAS, "slaves"), (&SENTINELS, "sentinels")] {
+    for (family, of) in [(&rows::REPLICAS, "slaves"), (&rows::SENTINELS, "sentinels")] {
         if let Some(value) = field.number_in_record(of) {
             snapshot.push(family, [name, address], value);
         }

@@ -4,21 +4,13 @@
 use crate::collector::{Answers, Collector, INFO, always};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-static TOTAL: Family<0> = Family::gauge(
-    "redis_total_system_memory_bytes",
-    &[],
-    source("INFO", "total_system_memory"),
-    Unit::Bytes,
-    "Memory of the machine that the server runs on.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static AVAILABLE: Family<0> = Family::gauge(
-    "redis_available_system_memory_bytes",
-    &[],
-    source("INFO", "available_system_memory"),
-    Unit::Bytes,
-    "Memory of the machine that is available, on KeyDB.",
-);
+    pub(super) static TOTAL: Family<0> = Family::gauge("redis_total_system_memory_bytes", &[], source("INFO", "total_system_memory"), Unit::Bytes, "Memory of the machine that the server runs on.");
+    pub(super) static AVAILABLE: Family<0> = Family::gauge("redis_available_system_memory_bytes", &[], source("INFO", "available_system_memory"), Unit::Bytes, "Memory of the machine that is available, on KeyDB.");
+}
 
 /// Reads the memory of the machine.
 pub static COLLECTOR: Collector = Collector {
@@ -28,12 +20,12 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&INFO],
     follow_ups: None,
     applies: always,
-    families: || vec![TOTAL.descriptor(), AVAILABLE.descriptor()],
+    families: || vec![rows::TOTAL.descriptor(), rows::AVAILABLE.descriptor()],
     read,
 };
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for family in [&TOTAL, &AVAILABLE] {
+    for family in [&rows::TOTAL, &rows::AVAILABLE] {
         if let Some(value) = answers.info.number(family.descriptor().source.field) {
             snapshot.push(family, [], value);
         }

@@ -6,45 +6,16 @@ use crate::collector::{Answers, Collector, INFO, always};
 use crate::info::{Field, number};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-static CLIENTS: Family<1> = Family::gauge(
-    "redis_thread_clients",
-    &["thread"],
-    source("INFO", "thread_<n>_clients"),
-    Unit::One,
-    "Clients that the server thread of KeyDB serves.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static IO_CLIENTS: Family<1> = Family::gauge(
-    "redis_io_thread_clients",
-    &["thread"],
-    source("INFO", "io_thread_<n>:clients"),
-    Unit::One,
-    "Clients that the I/O thread serves; thread 0 is the main thread.",
-);
-
-static IO_READS: Family<1> = Family::counter(
-    "redis_io_thread_reads_total",
-    &["thread"],
-    source("INFO", "io_thread_<n>:reads"),
-    Unit::One,
-    "Reads from clients by the I/O thread; thread 0 is the main thread.",
-);
-
-static IO_WRITES: Family<1> = Family::counter(
-    "redis_io_thread_writes_total",
-    &["thread"],
-    source("INFO", "io_thread_<n>:writes"),
-    Unit::One,
-    "Writes to clients by the I/O thread; thread 0 is the main thread.",
-);
-
-static IO_ACTIVE_TIME: Family<1> = Family::counter(
-    "redis_active_time_io_thread_seconds_total",
-    &["thread"],
-    source("INFO", "used_active_time_io_thread_<n>"),
-    Unit::Seconds,
-    "Time that the I/O thread was busy.",
-);
+    pub(super) static CLIENTS: Family<1> = Family::gauge("redis_thread_clients", &["thread"], source("INFO", "thread_<n>_clients"), Unit::One, "Clients that the server thread of KeyDB serves.");
+    pub(super) static IO_CLIENTS: Family<1> = Family::gauge("redis_io_thread_clients", &["thread"], source("INFO", "io_thread_<n>:clients"), Unit::One, "Clients that the I/O thread serves; thread 0 is the main thread.");
+    pub(super) static IO_READS: Family<1> = Family::counter("redis_io_thread_reads_total", &["thread"], source("INFO", "io_thread_<n>:reads"), Unit::One, "Reads from clients by the I/O thread; thread 0 is the main thread.");
+    pub(super) static IO_WRITES: Family<1> = Family::counter("redis_io_thread_writes_total", &["thread"], source("INFO", "io_thread_<n>:writes"), Unit::One, "Writes to clients by the I/O thread; thread 0 is the main thread.");
+    pub(super) static IO_ACTIVE_TIME: Family<1> = Family::counter("redis_active_time_io_thread_seconds_total", &["thread"], source("INFO", "used_active_time_io_thread_<n>"), Unit::Seconds, "Time that the I/O thread was busy.");
+}
 
 /// Reads what is said per thread.
 pub static COLLECTOR: Collector = Collector {
@@ -56,11 +27,11 @@ pub static COLLECTOR: Collector = Collector {
     applies: always,
     families: || {
         [
-            &CLIENTS,
-            &IO_CLIENTS,
-            &IO_READS,
-            &IO_WRITES,
-            &IO_ACTIVE_TIME,
+            &rows::CLIENTS,
+            &rows::IO_CLIENTS,
+            &rows::IO_READS,
+            &rows::IO_WRITES,
+            &rows::IO_ACTIVE_TIME,
         ]
         .map(Family::descriptor)
         .to_vec()
@@ -72,11 +43,11 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     for field in answers.info.fields() {
         let of_keydb = field.name.strip_suffix("_clients");
         if let Some(thread) = of_keydb.and_then(|name| numbered(name, "thread_")) {
-            push(snapshot, &CLIENTS, thread, number(field.value));
+            push(snapshot, &rows::CLIENTS, thread, number(field.value));
         } else if let Some(thread) = numbered(field.name, "io_thread_") {
             read_io_thread(thread, field, snapshot);
         } else if let Some(thread) = numbered(field.name, "used_active_time_io_thread_") {
-            push(snapshot, &IO_ACTIVE_TIME, thread, number(field.value));
+            push(snapshot, &rows::IO_ACTIVE_TIME, thread, number(field.value));
         }
     }
 }
@@ -84,9 +55,9 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 /// Reads `io_thread_0:clients=4,reads=3925,writes=35`.
 fn read_io_thread(thread: &str, field: &Field<'_>, snapshot: &mut Snapshot) {
     for (family, name) in [
-        (&IO_CLIENTS, "clients"),
-        (&IO_READS, "reads"),
-        (&IO_WRITES, "writes"),
+        (&rows::IO_CLIENTS, "clients"),
+        (&rows::IO_READS, "reads"),
+        (&rows::IO_WRITES, "writes"),
     ] {
         push(snapshot, family, thread, field.number_in_record(name));
     }

@@ -13,35 +13,20 @@ use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 /// How far the uptime of a server and the time between two polls may lie apart.
 const UPTIME_TOLERANCE_SECONDS: f64 = 2.0;
 
-static COMMANDS: Family<0> = Family::counter(
-    "redis_info_commands_processed_total",
-    &[],
-    source("INFO", "total_commands_processed"),
-    Unit::One,
-    "Commands that the server processed since it started, those of the exporter included.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static HITS: Family<0> = Family::counter(
-    "redis_info_keyspace_hits_total",
-    &[],
-    source("INFO", "keyspace_hits"),
-    Unit::One,
-    "Lookups that found a key since the server started, those of the exporter included.",
-);
-
-static MISSES: Family<0> = Family::counter(
-    "redis_info_keyspace_misses_total",
-    &[],
-    source("INFO", "keyspace_misses"),
-    Unit::One,
-    "Lookups that found no key since the server started, those of the exporter included.",
-);
+    pub(super) static COMMANDS: Family<0> = Family::counter("redis_info_commands_processed_total", &[], source("INFO", "total_commands_processed"), Unit::One, "Commands that the server processed since it started, those of the exporter included.");
+    pub(super) static HITS: Family<0> = Family::counter("redis_info_keyspace_hits_total", &[], source("INFO", "keyspace_hits"), Unit::One, "Lookups that found a key since the server started, those of the exporter included.");
+    pub(super) static MISSES: Family<0> = Family::counter("redis_info_keyspace_misses_total", &[], source("INFO", "keyspace_misses"), Unit::One, "Lookups that found no key since the server started, those of the exporter included.");
+}
 
 /// The fields that are corrected, each with the family of what INFO reports.
 static CORRECTED: [(&str, &Family<0>); 3] = [
-    ("total_commands_processed", &COMMANDS),
-    ("keyspace_hits", &HITS),
-    ("keyspace_misses", &MISSES),
+    ("total_commands_processed", &rows::COMMANDS),
+    ("keyspace_hits", &rows::HITS),
+    ("keyspace_misses", &rows::MISSES),
 ];
 
 /// A counter that goes back with the others when the statistics are reset.

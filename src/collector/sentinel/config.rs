@@ -13,21 +13,13 @@ pub static SETTINGS: Question = Question {
     permission: "+sentinel|config",
 };
 
-static VALUE: Family<1> = Family::gauge(
-    "redis_sentinel_config_value",
-    &["key"],
-    source("SENTINEL CONFIG GET", ""),
-    Unit::One,
-    "A setting of the sentinel that is a number.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
 
-static TEXT: Family<2> = Family::gauge(
-    "redis_sentinel_config_key_value",
-    &["key", "value"],
-    source("SENTINEL CONFIG GET", ""),
-    Unit::One,
-    "A setting of the sentinel, in labels; always 1. What may be a secret is hidden.",
-);
+    pub(super) static VALUE: Family<1> = Family::gauge("redis_sentinel_config_value", &["key"], source("SENTINEL CONFIG GET", ""), Unit::One, "A setting of the sentinel that is a number.");
+    pub(super) static TEXT: Family<2> = Family::gauge("redis_sentinel_config_key_value", &["key", "value"], source("SENTINEL CONFIG GET", ""), Unit::One, "A setting of the sentinel, in labels; always 1. What may be a secret is hidden.");
+}
 
 /// Reads the settings of a sentinel.
 pub static COLLECTOR: Collector = Collector {
@@ -37,7 +29,7 @@ pub static COLLECTOR: Collector = Collector {
     questions: &[&SETTINGS],
     follow_ups: None,
     applies: |server| server.is_sentinel() && has_config(server),
-    families: || vec![VALUE.descriptor(), TEXT.descriptor()],
+    families: || vec![rows::VALUE.descriptor(), rows::TEXT.descriptor()],
     read,
 };
 
@@ -53,13 +45,13 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             continue;
         };
         if is_secret(&name, &value) || name.to_ascii_lowercase().contains("key") {
-            snapshot.push(&TEXT, [&name, HIDDEN], 1.0);
+            snapshot.push(&rows::TEXT, [&name, HIDDEN], 1.0);
             continue;
         }
         if let Ok(number) = value.parse() {
-            snapshot.push(&VALUE, [&name], number);
+            snapshot.push(&rows::VALUE, [&name], number);
         }
-        snapshot.push(&TEXT, [&name, &value], 1.0);
+        snapshot.push(&rows::TEXT, [&name, &value], 1.0);
     }
 }
 

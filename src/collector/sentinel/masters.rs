@@ -5,101 +5,29 @@ use super::{Instance, MASTERS, Master, asked_about, masters};
 use crate::collector::{Answers, Collector, FollowUp, Server};
 use crate::metric::{Descriptor, Family, Kind, Snapshot, Unit, source};
 
-static OK_SENTINELS: Family<2> = Family::gauge(
-    "redis_sentinel_master_ok_sentinels",
-    &["master_name", "master_address"],
-    source("SENTINEL SENTINELS", "flags"),
-    Unit::One,
-    "Sentinels of the primary that are neither down nor disconnected, this one included.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Kind, Unit, source};
 
-static OK_REPLICAS: Family<2> = Family::gauge(
-    "redis_sentinel_master_ok_slaves",
-    &["master_name", "master_address"],
-    source("SENTINEL REPLICAS", "flags"),
-    Unit::One,
-    "Replicas of the primary that are neither down nor disconnected.",
-);
-
-static QUORUM: Family<2> = Family::gauge(
-    "redis_sentinel_master_ckquorum_status",
-    &["master_name", "message"],
-    source("SENTINEL SENTINELS", "flags"),
-    Unit::One,
-    "Whether enough sentinels are usable for quorum and majority, with what SENTINEL CKQUORUM says then in a label.",
-);
-
-static SETTING_QUORUM: Family<2> = Family::gauge(
-    "redis_sentinel_master_setting_ckquorum",
-    &["master_name", "master_address"],
-    source("SENTINEL MASTERS", "quorum"),
-    Unit::One,
-    "Sentinels that must agree that the primary is down.",
-);
-
-static FAILOVER_TIMEOUT: Family<2> = Family::gauge(
-    "redis_sentinel_master_setting_failover_timeout_seconds",
-    &["master_name", "master_address"],
-    source("SENTINEL MASTERS", "failover-timeout"),
-    Unit::Milliseconds,
-    "After which time a failover counts as failed.",
-)
-.legacy_as_replied(
-    "redis_sentinel_master_setting_failover_timeout",
-    Kind::Gauge,
-);
-
-static PARALLEL_SYNCS: Family<2> = Family::gauge(
-    "redis_sentinel_master_setting_parallel_syncs",
-    &["master_name", "master_address"],
-    source("SENTINEL MASTERS", "parallel-syncs"),
-    Unit::One,
-    "Replicas that copy from a new primary at the same time.",
-);
-
-static DOWN_AFTER: Family<2> = Family::gauge(
-    "redis_sentinel_master_setting_down_after_seconds",
-    &["master_name", "master_address"],
-    source("SENTINEL MASTERS", "down-after-milliseconds"),
-    Unit::Milliseconds,
-    "After which time without a valid reply the primary counts as down.",
-)
-.legacy_as_replied(
-    "redis_sentinel_master_setting_down_after_milliseconds",
-    Kind::Gauge,
-);
-
-static CONFIG_EPOCH: Family<2> = Family::gauge(
-    "redis_sentinel_master_config_epoch",
-    &["master_name", "master_address"],
-    source("SENTINEL MASTERS", "config-epoch"),
-    Unit::One,
-    "Version of what the sentinel knows about the primary; each failover raises it.",
-);
-
-static LAST_OK_PING: Family<2> = Family::gauge(
-    "redis_sentinel_master_last_ok_ping_reply_seconds",
-    &["master_name", "master_address"],
-    source("SENTINEL MASTERS", "last-ok-ping-reply"),
-    Unit::Milliseconds,
-    "Time since the primary last gave a valid reply to PING.",
-);
-
-static UNASKED: Family<0> = Family::gauge(
-    "redis_sentinel_masters_unasked",
-    &[],
-    source("SENTINEL MASTERS", ""),
-    Unit::One,
-    "Primaries beyond the first 500, whose sentinels and replicas are not asked for.",
-);
+    pub(super) static OK_SENTINELS: Family<2> = Family::gauge("redis_sentinel_master_ok_sentinels", &["master_name", "master_address"], source("SENTINEL SENTINELS", "flags"), Unit::One, "Sentinels of the primary that are neither down nor disconnected, this one included.");
+    pub(super) static OK_REPLICAS: Family<2> = Family::gauge("redis_sentinel_master_ok_slaves", &["master_name", "master_address"], source("SENTINEL REPLICAS", "flags"), Unit::One, "Replicas of the primary that are neither down nor disconnected.");
+    pub(super) static QUORUM: Family<2> = Family::gauge("redis_sentinel_master_ckquorum_status", &["master_name", "message"], source("SENTINEL SENTINELS", "flags"), Unit::One, "Whether enough sentinels are usable for quorum and majority, with what SENTINEL CKQUORUM says then in a label.");
+    pub(super) static SETTING_QUORUM: Family<2> = Family::gauge("redis_sentinel_master_setting_ckquorum", &["master_name", "master_address"], source("SENTINEL MASTERS", "quorum"), Unit::One, "Sentinels that must agree that the primary is down.");
+    pub(super) static FAILOVER_TIMEOUT: Family<2> = Family::gauge("redis_sentinel_master_setting_failover_timeout_seconds", &["master_name", "master_address"], source("SENTINEL MASTERS", "failover-timeout"), Unit::Milliseconds, "After which time a failover counts as failed.").legacy_as_replied("redis_sentinel_master_setting_failover_timeout", Kind::Gauge);
+    pub(super) static PARALLEL_SYNCS: Family<2> = Family::gauge("redis_sentinel_master_setting_parallel_syncs", &["master_name", "master_address"], source("SENTINEL MASTERS", "parallel-syncs"), Unit::One, "Replicas that copy from a new primary at the same time.");
+    pub(super) static DOWN_AFTER: Family<2> = Family::gauge("redis_sentinel_master_setting_down_after_seconds", &["master_name", "master_address"], source("SENTINEL MASTERS", "down-after-milliseconds"), Unit::Milliseconds, "After which time without a valid reply the primary counts as down.").legacy_as_replied("redis_sentinel_master_setting_down_after_milliseconds", Kind::Gauge);
+    pub(super) static CONFIG_EPOCH: Family<2> = Family::gauge("redis_sentinel_master_config_epoch", &["master_name", "master_address"], source("SENTINEL MASTERS", "config-epoch"), Unit::One, "Version of what the sentinel knows about the primary; each failover raises it.");
+    pub(super) static LAST_OK_PING: Family<2> = Family::gauge("redis_sentinel_master_last_ok_ping_reply_seconds", &["master_name", "master_address"], source("SENTINEL MASTERS", "last-ok-ping-reply"), Unit::Milliseconds, "Time since the primary last gave a valid reply to PING.");
+    pub(super) static UNASKED: Family<0> = Family::gauge("redis_sentinel_masters_unasked", &[], source("SENTINEL MASTERS", ""), Unit::One, "Primaries beyond the first 500, whose sentinels and replicas are not asked for.");
+}
 
 static FIELDS: &[&Family<2>] = &[
-    &SETTING_QUORUM,
-    &FAILOVER_TIMEOUT,
-    &PARALLEL_SYNCS,
-    &DOWN_AFTER,
-    &CONFIG_EPOCH,
-    &LAST_OK_PING,
+    &rows::SETTING_QUORUM,
+    &rows::FAILOVER_TIMEOUT,
+    &rows::PARALLEL_SYNCS,
+    &rows::DOWN_AFTER,
+    &rows::CONFIG_EPOCH,
+    &rows::LAST_OK_PING,
 ];
 
 /// Reads what a sentinel knows about each primary.
@@ -115,10 +43,10 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn families() -> Vec<&'static Descriptor> {
-    let read_first = [&QUORUM, &OK_SENTINELS, &OK_REPLICAS];
+    let read_first = [&rows::QUORUM, &rows::OK_SENTINELS, &rows::OK_REPLICAS];
     let all = read_first.into_iter().chain(FIELDS.iter().copied());
     all.map(Family::descriptor)
-        .chain([UNASKED.descriptor()])
+        .chain([rows::UNASKED.descriptor()])
         .collect()
 }
 
@@ -140,7 +68,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         read_others(master, answers, snapshot);
     }
     if answers.reply(&MASTERS).is_some() {
-        snapshot.push(&UNASKED, [], count(masters.len() - asked.len()));
+        snapshot.push(&rows::UNASKED, [], count(masters.len() - asked.len()));
     }
 }
 
@@ -156,15 +84,15 @@ fn read_others(master: &Master<'_>, answers: &Answers<'_>, snapshot: &mut Snapsh
     let labels = [master.name.as_str(), master.address.as_str()];
     if let Some(sentinels) = master.sentinels(answers) {
         // This one is not in its own list.
-        snapshot.push(&OK_SENTINELS, labels, count(1 + ok(&sentinels)));
+        snapshot.push(&rows::OK_SENTINELS, labels, count(1 + ok(&sentinels)));
         if let Some(quorum) = master.fields.number("quorum") {
             let quorum = Quorum::of(&sentinels, quorum);
             let is_there = f64::from(u8::from(quorum.is_there()));
-            snapshot.push(&QUORUM, [&master.name, &quorum.message()], is_there);
+            snapshot.push(&rows::QUORUM, [&master.name, &quorum.message()], is_there);
         }
     }
     if let Some(replicas) = master.replicas(answers) {
-        snapshot.push(&OK_REPLICAS, labels, count(ok(&replicas)));
+        snapshot.push(&rows::OK_REPLICAS, labels, count(ok(&replicas)));
     }
 }
 

@@ -4,21 +4,12 @@ use super::{Instance, MASTERS, Master, asked_about};
 use crate::collector::{Answers, Collector, FollowUp, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-static PEER: Family<7> = Family::gauge(
-    "redis_sentinel_peer_info",
-    &[
-        "master_name",
-        "master_address",
-        "name",
-        "ip",
-        "port",
-        "runid",
-        "flags",
-    ],
-    source("SENTINEL SENTINELS", ""),
-    Unit::One,
-    "Another sentinel that watches the primary, in labels; always 1.",
-);
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static PEER: Family<7> = Family::gauge("redis_sentinel_peer_info", &["master_name", "master_address", "name", "ip", "port", "runid", "flags"], source("SENTINEL SENTINELS", ""), Unit::One, "Another sentinel that watches the primary, in labels; always 1.");
+}
 
 /// Reads who else watches each primary.
 pub static COLLECTOR: Collector = Collector {
@@ -34,7 +25,7 @@ pub static COLLECTOR: Collector = Collector {
             .collect::<Vec<FollowUp>>()
     }),
     applies: Server::is_sentinel,
-    families: || vec![PEER.descriptor()],
+    families: || vec![rows::PEER.descriptor()],
     read,
 };
 
@@ -54,7 +45,7 @@ fn read_peer(master: &Master<'_>, peer: Instance<'_>, snapshot: &mut Snapshot) {
     }
     let (primary, address) = (&*master.name, &*master.address);
     let labels = [primary, address, &name, &ip, &port, &runid, &flags];
-    snapshot.push(&PEER, labels, 1.0);
+    snapshot.push(&rows::PEER, labels, 1.0);
 }
 
 #[cfg(test)]
