@@ -16,13 +16,17 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 
 # The dependencies first, with an empty program: this layer lasts until Cargo.lock changes.
 # The benches are never built here, but Cargo wants to see what its manifest names.
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches ./benches
 RUN mkdir src \
     && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-gnu" \
     && rm -r src
+
+# What redis_exporter_build_info shows; the repository itself is not in the build context.
+ARG EXPORTER_COMMIT
+ARG EXPORTER_BUILD_DATE
 
 COPY src ./src
 # Cargo goes by file times, and the copies may be older than the empty program.

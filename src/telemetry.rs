@@ -122,10 +122,15 @@ impl Telemetry {
             opts(&rows::BUILD_INFO),
             rows::BUILD_INFO.descriptor().labels,
         )?;
-        let commit = option_env!("EXPORTER_COMMIT").unwrap_or("unknown");
-        let date = option_env!("EXPORTER_BUILD_DATE").unwrap_or("unknown");
+        let known = |value: Option<&'static str>| {
+            let value = value.filter(|value| !value.is_empty());
+            value.unwrap_or("unknown")
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        let commit = known(option_env!("EXPORTER_COMMIT"));
+        let date = known(option_env!("EXPORTER_BUILD_DATE"));
         build
-            .get_metric_with_label_values(&[env!("CARGO_PKG_VERSION"), commit, date])?
+            .get_metric_with_label_values(&[version, commit, date])?
             .set(1);
         let telemetry = Self {
             targets_counted: Arc::default(),
