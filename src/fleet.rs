@@ -18,9 +18,6 @@ use crate::telemetry::Telemetry;
 /// Time between the first polls of two targets: enough to not dial hundreds at once.
 const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
 
-/// How long a task that broke off waits before it starts again.
-const RESTART_AFTER: Duration = Duration::from_secs(1);
-
 /// A poll ends within its timeout, and the next one starts within an interval. Whatever takes this
 /// many intervals and not less than [`OVERDUE_MIN`] is a defect.
 const OVERDUE_INTERVALS: u32 = 3;
@@ -155,7 +152,7 @@ impl Fleet {
         let (name, telemetry) = (target.name.clone(), self.telemetry.clone());
         let task = move |is_restart: bool| {
             let again = Start {
-                first: RESTART_AFTER,
+                first: Duration::ZERO,
                 second: 1.0,
             };
             let start = if is_restart { again } else { start };
@@ -195,7 +192,7 @@ impl Fleet {
         let on_reconnect: OnReconnect =
             Arc::new(move |cause| telemetry.reconnected(&counted, cause));
         let task = move |is_restart: bool| {
-            let delay = if is_restart { RESTART_AFTER } else { first };
+            let delay = if is_restart { Duration::ZERO } else { first };
             sweep::run(
                 target.clone(),
                 Arc::clone(&namespaces),
