@@ -257,7 +257,7 @@ impl Reloader {
         let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
         self.board.mark_stale();
         let mut summary = format!(
-            "{} targets started, {} ended, {} kept",
+            "targets: {} started, {} ended, {} kept",
             change.started, change.ended, change.kept
         );
         let changed = changed_at_start_only(&config, &self.config);

@@ -18,7 +18,9 @@ use crate::reply::Refusal;
 ///
 /// The report could not be written.
 pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
-    writeln!(out, "configuration: good, {} targets", config.targets.len())?;
+    let count = config.targets.len();
+    let targets = if count == 1 { "target" } else { "targets" };
+    writeln!(out, "configuration: good, {count} {targets}")?;
     let channels = config.targets.first();
     let channels = channels.map_or(&[][..], |target| &*target.options.channels);
     for doubt in doubts(&config.namespaces, channels) {

@@ -245,7 +245,7 @@ fn legacy_names_are_switched_off_by_a_reload() {
     exporter.reconfigure(&with(false));
     assert_eq!(
         exporter.reload().text().trim(),
-        "0 targets started, 0 ended, 1 kept"
+        "targets: 0 started, 0 ended, 1 kept"
     );
     let page = exporter.until("clean names alone", |page| {
         page.get("redis_total_error_replies", &[]).is_none() && page.is_up()

@@ -61,7 +61,10 @@ fn a_reload_over_http_adds_removes_and_keeps() {
     adds_removes_and_keeps(|exporter| {
         let response = exporter.reload();
         assert_eq!(response.status, 200);
-        assert_eq!(response.text().trim(), "1 targets started, 1 ended, 1 kept");
+        assert_eq!(
+            response.text().trim(),
+            "targets: 1 started, 1 ended, 1 kept"
+        );
     });
 }
 
@@ -119,7 +122,7 @@ fn a_target_with_another_password_gets_another_connection() {
     exporter.reconfigure(&with("second"));
     assert_eq!(
         exporter.reload().text().trim(),
-        "1 targets started, 1 ended, 0 kept"
+        "targets: 1 started, 1 ended, 0 kept"
     );
     crate::support::until(
         crate::support::wait::LONG,
@@ -169,7 +172,10 @@ fn a_file_that_lost_targets_or_the_password_is_refused() {
     assert_eq!(connection_id(&server, &exporter), id);
     std::fs::write(&path, &good).unwrap();
     let response = reload_as_user(&exporter);
-    assert_eq!(response.text().trim(), "0 targets started, 0 ended, 1 kept");
+    assert_eq!(
+        response.text().trim(),
+        "targets: 0 started, 0 ended, 1 kept"
+    );
     assert!(exporter.process.ended().is_none());
 }
 
@@ -194,7 +200,10 @@ fn a_file_that_is_being_written_is_read_when_it_is_whole() {
         (!text.is_empty() && !text.contains("second")).then_some(())
     });
     let response = exporter.reload();
-    assert_eq!(response.text().trim(), "1 targets started, 0 ended, 1 kept");
+    assert_eq!(
+        response.text().trim(),
+        "targets: 1 started, 0 ended, 1 kept"
+    );
     writer.join().unwrap();
     exporter.until("both", |page| is_up(page, "first") && is_up(page, "second"));
 }

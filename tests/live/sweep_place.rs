@@ -124,7 +124,7 @@ fn other_namespaces_restart_the_walk_and_keep_the_poll() {
     exporter.reconfigure(&sweep::configuration(&server, FULL_SPEED, sections));
     assert_eq!(
         exporter.reload().text().trim(),
-        "0 targets started, 0 ended, 1 kept"
+        "targets: 0 started, 0 ended, 1 kept"
     );
     exporter.until("the new namespace", |page| {
         page.get("redis_key_namespace_keys", &[("key_namespace", "sockets")]) == Some(200.0)
