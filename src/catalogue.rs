@@ -1,6 +1,6 @@
-//! Every metric that the exporter can show → METRICS.md. Pure.
+//! Generates METRICS.md from the rows of all metrics. Pure.
 //!
-//! A reader of the rows, not a second list: what is not a row is not here.
+//! It reads the rows and adds nothing: a metric without a row does not appear.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::namespace::keys::families as keys;
 use crate::namespace::keys::stream::families as streams;
 use crate::{outcome, telemetry};
 
-/// Every family: of all collectors, of the poll, and of the exporter itself.
+/// Returns all families: of the collectors, of the poll, and of the exporter itself.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     let mut families: Vec<_> = collector::ALL
@@ -28,18 +28,18 @@ pub fn families() -> Vec<&'static Descriptor> {
     families
 }
 
-/// What recordings of servers tell about the rows.
+/// Facts about the rows, taken from recordings of servers.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Which servers are recorded, in words.
+    /// The recorded servers, in words.
     pub servers: String,
-    /// On which of them each family was seen, by the name of the family.
+    /// The servers that have each family, by the family's name.
     pub seen_on: BTreeMap<&'static str, String>,
-    /// How many series each of them has, as a table.
+    /// A table of the number of series per server.
     pub series: String,
 }
 
-/// The text of METRICS.md.
+/// Returns the text of METRICS.md.
 #[must_use]
 pub fn markdown(recorded: &Recorded) -> String {
     let mut page = INTRODUCTION.replace("SERVERS", &recorded.servers);

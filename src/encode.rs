@@ -1,7 +1,8 @@
-//! Snapshots → exposition text (Prometheus text format 0.0.4, or `OpenMetrics` 1.0), and its gzip. Pure.
+//! Encodes snapshots as exposition text (Prometheus text format 0.0.4 or `OpenMetrics` 1.0) and
+//! compresses it. Pure.
 //!
-//! Writes bytes directly: what a scrape costs is decided here. It gives no value a meaning; units
-//! and spellings come from the family.
+//! Writes bytes directly, because this code dominates the cost of a page. Units and names come from
+//! the family; values are not interpreted.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -16,31 +17,31 @@ use openmetrics::{Declared, declared, header_name};
 
 pub mod openmetrics;
 
-/// How a page is written.
+/// The format of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// The text format of Prometheus, version 0.0.4.
+    /// Prometheus's text format, version 0.0.4.
     #[default]
     Text,
-    /// `OpenMetrics` 1.0. Its last line is missing until [`openmetrics::end`] adds it.
+    /// `OpenMetrics` 1.0, without the last line, which [`openmetrics::end`] adds.
     OpenMetrics,
 }
 
-/// A page ready to be served: the text, and the same compressed.
+/// A page ready to be served, plain and compressed.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The exposition text.
     pub text: Bytes,
-    /// The same as gzip.
+    /// The exposition text, compressed with gzip.
     pub gzip: Bytes,
 }
 
 impl Page {
-    /// Compresses a text, once, for all scrapes of it.
+    /// Compresses a text once, for all scrapes.
     #[must_use]
     pub fn new(mut text: Vec<u8>) -> Self {
         let mut gzip = gzip(&text);
-        // A page is kept until the next one: what room is left over would be kept as well.
+        // A page is kept until the next one; so would be its spare capacity.
         text.shrink_to_fit();
         gzip.shrink_to_fit();
         Self {
@@ -51,28 +52,41 @@ impl Page {
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
-    // Exposition text shrinks by about 90 %; level 1 costs a sixth of level 6 for nearly that.
+    // Exposition text shrinks by about 90 %. Level 1 costs a sixth of level 6 and compresses nearly
+    // as well.
     let room = Vec::with_capacity(text.len() / 6);
     let mut encoder = GzEncoder::new(room, Compression::fast());
-    // Writing into memory cannot fail; an empty body would still be told from a full one.
+    // Writing to memory cannot fail, and an empty body would be noticed.
     let written = encoder.write_all(text);
     written.and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
-/// A snapshot, and the value of the `target` label that its samples get, if any and if the label
-/// is on.
+/// A snapshot with the value of its `target` label, if it gets one.
 pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
 
-/// Writes snapshots as one page in the text format.
+/// Encodes snapshots as one page in the text format.
+///
+/// ```
+/// use redis_namespace_exporter::encode::encode;
+/// use redis_namespace_exporter::metric::{Family, Names, Snapshot, Unit, source};
+///
+/// static KEYS: Family<1> =
+///     Family::gauge("redis_db_keys", &["db"], source("INFO", "keys"), Unit::One, "Keys.");
+///
+/// let mut snapshot = Snapshot::default();
+/// snapshot.push(&KEYS, ["db0"], 3.0);
+/// let page = encode(&[(Some("cache"), &snapshot.finish())], &Names::default());
+/// assert!(page.ends_with(b"\nredis_db_keys{target=\"cache\",db=\"db0\"} 3\n"));
+/// ```
 #[must_use]
 pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
     encode_as(snapshots, names, Format::Text)
 }
 
-/// Writes snapshots as one page: every family once, with the samples of all targets.
+/// Encodes snapshots as one page. Each family appears once, with the samples of all targets.
 ///
-/// With legacy names, the spellings of `redis_exporter` that break Prometheus's naming stand
-/// beside the clean ones, except those that differ only by `_total`.
+/// With legacy names, `redis_exporter`'s names that break Prometheus's naming rules are written
+/// next to the clean ones, except those that differ only by `_total`.
 #[must_use]
 pub fn encode_as(snapshots: &[Labelled<'_>], names: &Names, format: Format) -> Vec<u8> {
     let samples = snapshots
@@ -110,10 +124,10 @@ pub fn encode_as(snapshots: &[Labelled<'_>], names: &Names, format: Format) -> V
     text
 }
 
-/// A little more than a line has in the mean, headers included.
+/// Slightly more than the mean length of a line, headers included.
 const LINE_BYTES: usize = 112;
 
-/// How many lines a value takes.
+/// Returns the number of lines of a value.
 fn lines(value: &Value) -> usize {
     match value {
         Value::Number(_) => 1,
@@ -122,7 +136,7 @@ fn lines(value: &Value) -> usize {
     }
 }
 
-/// The family with the smallest name among the next samples of all targets.
+/// Returns the family with the smallest name among the next samples of all targets.
 fn next_family<'a>(
     targets: &mut [(Option<&str>, Peekable<impl Iterator<Item = Sample<'a>>>)],
 ) -> Option<&'static Descriptor> {
@@ -135,18 +149,18 @@ fn next_family<'a>(
     })
 }
 
-/// A name under which a family is written.
+/// One of the names under which a family is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spelling {
     /// The full metric name.
     pub name: &'static str,
-    /// The type that goes with it.
+    /// Its type.
     pub kind: Kind,
-    /// Whether values stand as in the reply instead of in the base unit.
+    /// Whether values keep the unit of the reply instead of the base unit.
     pub as_replied: bool,
 }
 
-/// The names under which a family is written, one or two.
+/// Returns the one or two names under which a family is written.
 pub fn spellings(family: &Descriptor, legacy_names: bool) -> impl Iterator<Item = Spelling> {
     let legacy = family.legacy.filter(|_| legacy_names);
     let clean = Spelling {
@@ -163,7 +177,7 @@ pub fn spellings(family: &Descriptor, legacy_names: bool) -> impl Iterator<Item 
     clean.into_iter().chain(legacy)
 }
 
-/// The name with another word in the place of its first, `redis`; most often it stays.
+/// Returns the name with its first word, `redis`, replaced by the configured prefix, if any.
 #[must_use]
 pub fn prefixed<'a>(name: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
     let rest = prefix.and_then(|prefix| Some((prefix, name.strip_prefix("redis")?)));
@@ -173,7 +187,7 @@ pub fn prefixed<'a>(name: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
     }
 }
 
-/// The lines of a sample that have one name.
+/// The part of a sample that has one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// The number, the buckets or the quantiles.
@@ -185,7 +199,7 @@ enum Part {
 }
 
 impl Part {
-    /// The parts of a sample, in order.
+    /// Returns the parts of a sample, in order.
     const fn of(kind: Kind) -> &'static [Self] {
         match kind {
             Kind::Counter | Kind::Gauge => &[Self::Body],
@@ -193,7 +207,7 @@ impl Part {
         }
     }
 
-    /// What follows the name of the family.
+    /// Returns the suffix of the family's name.
     const fn suffix(self, kind: Kind) -> &'static str {
         match (self, kind) {
             (Self::Body, Kind::Histogram) => "_bucket",
@@ -204,12 +218,12 @@ impl Part {
     }
 }
 
-/// A family under one of its names.
+/// A family with one of its names.
 #[derive(Clone, Copy)]
 struct Written<'a> {
     family: &'a Descriptor,
     spelling: &'a Spelling,
-    /// The name with the prefix that is wanted.
+    /// The name, with the configured prefix.
     name: &'a str,
     series: Series,
 }
@@ -286,10 +300,10 @@ fn write_header(
     }
 }
 
-/// What the lines of one sample have in common.
+/// The properties that all lines of a sample share.
 struct Line<'a> {
     spelling: &'a Spelling,
-    /// The name with the prefix that is wanted.
+    /// The name, with the configured prefix.
     name: &'a str,
     unit: Unit,
     target: Option<&'a str>,
@@ -305,13 +319,14 @@ impl Line<'_> {
         }
     }
 
-    /// Writes one line. Labels with an empty value are left out: to Prometheus it is the same.
+    /// Writes one line. Labels with an empty value are left out; to Prometheus they are equivalent.
     fn write(&self, text: &mut Vec<u8>, suffix: &str, extra: Option<(&str, &str)>, number: f64) {
         let opened = self.write_start(text, suffix);
         Self::write_end(text, opened, extra, number);
     }
 
-    /// Writes the name and the labels that all lines of the sample share; true where there are any.
+    /// Writes the name and the labels that all lines of the sample share. Returns whether there are
+    /// any labels.
     fn write_start(&self, text: &mut Vec<u8>, suffix: &str) -> bool {
         text.extend_from_slice(self.name.as_bytes());
         text.extend_from_slice(suffix.as_bytes());
@@ -373,7 +388,7 @@ fn write_buckets(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram, ser
             edge.in_base_unit
         }
     };
-    // Buckets are most of a page, and only their ends differ.
+    // Buckets are most of a page, and their lines differ only at the end.
     let mut start = Vec::with_capacity(128);
     let opened = line.write_start(&mut start, "_bucket");
     let mut write_bucket = |edge: &str, count: u64| {
@@ -412,7 +427,7 @@ fn write_quantiles(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
     }
 }
 
-/// A percentile as a share of 1, without the tail that dividing 99.9 by 100 leaves.
+/// Returns a percentile as a ratio, without the rounding error of dividing 99.9 by 100.
 fn share(percentile: f64) -> f64 {
     (percentile * 1e8).round() / 1e10
 }
@@ -432,10 +447,10 @@ fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
     text.push(b'"');
 }
 
-/// Escapes backslash and line feed, and in labels the quote.
+/// Escapes backslashes and line feeds, and quotes in label values.
 fn write_escaped(text: &mut Vec<u8>, value: &str, quote: bool) {
     let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'"');
-    // Nearly every text is plain, and goes out as it is.
+    // Most texts contain nothing to escape.
     if !value.as_bytes().iter().any(is_special) {
         text.extend_from_slice(value.as_bytes());
         return;
@@ -450,9 +465,9 @@ fn write_escaped(text: &mut Vec<u8>, value: &str, quote: bool) {
     }
 }
 
-/// Writes a number as short as it can be read back: whole numbers without a point.
+/// Writes the shortest text that parses back to the number. Whole numbers have no decimal point.
 fn write_number(text: &mut Vec<u8>, number: f64) {
-    /// Up to here every whole number is exact, and shorter without an exponent.
+    /// Whole numbers up to this one are exact, and shorter without an exponent.
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
         #[expect(
@@ -790,7 +805,7 @@ mod tests {
         assert!(page.gzip.len() < page.text.len() / 5);
     }
 
-    /// Undoes the escapes of a label value and ends at its quote.
+    /// Unescapes a label value and stops at its closing quote.
     fn unescape(escaped: &str) -> String {
         let mut value = String::new();
         let mut letters = escaped.chars();

@@ -1,20 +1,21 @@
-//! Globs as Redis understands them, over bytes and case-sensitive. Not those of a shell: `*` also
-//! crosses delimiters, and nothing is special about a dot or a slash.
+//! Redis-style globs, case-sensitive and over bytes. Unlike a shell's, `*` also matches delimiters,
+//! and dots and slashes have no special meaning.
 //!
-//! The reference is `stringmatchlen` of Redis 7. What it does with half-written patterns holds
-//! here too: a class without its end reaches to the end of the pattern, `[]` matches nothing,
+//! The reference is `stringmatchlen` of Redis 7, including incomplete patterns: an unclosed class
+//! extends to the end of the pattern, `[]` matches nothing, `[^]` matches any byte, and a trailing
+//! backslash matches itself.
 //! `[^]` any byte, and a last backslash is itself.
 
-/// A compiled pattern, which matches whole keys.
+/// A compiled pattern. It matches whole keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
-    /// What every matching key starts with.
+    /// The literal prefix of every matching key.
     prefix: Box<[u8]>,
     rest: Rest,
     matches_empty: bool,
 }
 
-/// What follows the literal prefix. The first two need no search.
+/// The part after the literal prefix. The first two variants need no search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rest {
     Nothing,
@@ -42,7 +43,13 @@ impl Piece {
 }
 
 impl Glob {
-    /// Compiles a pattern. Every sequence of bytes is one.
+    /// Compiles a pattern. Any sequence of bytes is a valid pattern.
+    ///
+    /// ```
+    /// use redis_namespace_exporter::glob::Glob;
+    ///
+    /// let sessions = Glob::new("session:*"); assert!(sessions.matches(b"session:42:cart"));
+    /// assert!(!sessions.matches(b"old:session:42")); ```
     #[must_use]
     pub fn new(pattern: impl AsRef<[u8]>) -> Self {
         let pattern = pattern.as_ref();
@@ -60,25 +67,26 @@ impl Glob {
         Self {
             prefix,
             rest,
-            // The server answers a lone `*` without looking, and otherwise gives up on an empty
-            // key before it reads the pattern, so that `**` does not match it.
+            // Redis accepts a lone `*` without reading the key. For any other pattern it rejects an
+            // empty key before reading the pattern, so `**` does not match it.
             matches_empty: pattern.is_empty() || pattern == b"*",
         }
     }
 
-    /// The bytes that every matching key starts with, up to the first special one.
+    /// Returns the bytes before the first special character. Every matching key starts with them.
     #[must_use]
     pub fn prefix(&self) -> &[u8] {
         &self.prefix
     }
 
-    /// Whether the pattern has no special character, and so matches one key only.
+    /// Returns whether the pattern has no special character and therefore matches exactly one key.
     #[must_use]
     pub const fn is_literal(&self) -> bool {
         matches!(self.rest, Rest::Nothing)
     }
 
-    /// Keys of every kind that the pattern matches, to try another pattern on.
+    /// Returns keys that match the pattern, at least one for each of its alternatives. Used to
+    /// compare two patterns.
     #[must_use]
     pub fn samples(&self) -> Vec<Vec<u8>> {
         let pieces: &[Piece] = match &self.rest {
@@ -86,7 +94,7 @@ impl Glob {
             Rest::Anything => &[Piece::AnyRun],
             Rest::Pieces(pieces) => pieces,
         };
-        // What no pattern has as a literal, and what many have.
+        // A byte that patterns do not contain, and one that many do.
         let runs: [&[u8]; 3] = [b"", b"\x01\xfe\x02", b"0:a/B-c.d"];
         let sample = |run: &&[u8]| {
             let mut key = self.prefix.to_vec();
@@ -103,8 +111,8 @@ impl Glob {
         runs.iter().map(sample).collect()
     }
 
-    /// Whether the pattern covers the whole key. At worst the time grows with the length of the
-    /// key times that of the pattern, whatever they are.
+    /// Returns whether the pattern matches the whole key. The worst-case time is proportional to
+    /// the length of the key times the length of the pattern.
     #[must_use]
     pub fn matches(&self, key: &[u8]) -> bool {
         if key.is_empty() {
@@ -121,13 +129,13 @@ impl Glob {
     }
 }
 
-/// The first byte of a class, if it has any.
+/// Returns the first byte of a class, if it has one.
 fn member(members: &[bool; 256]) -> Option<u8> {
     let first = members.iter().position(|member| *member)?;
     u8::try_from(first).ok()
 }
 
-/// The pattern that matches these bytes and nothing else.
+/// Returns the pattern that matches exactly these bytes.
 #[must_use]
 pub fn escape(literal: &[u8]) -> Vec<u8> {
     let mut pattern = Vec::with_capacity(literal.len());
@@ -140,8 +148,8 @@ pub fn escape(literal: &[u8]) -> Vec<u8> {
     pattern
 }
 
-/// Only the last `*` is ever tried again: what an earlier one covers may stay as short as it is,
-/// because the later one can take any bytes in between.
+/// Backtracks to the last `*` only. An earlier one can keep its shortest match, because the later
+/// one can match any bytes in between.
 fn cover(pieces: &[Piece], key: &[u8]) -> bool {
     let mut retry: Option<(&[Piece], &[u8])> = None;
     let (mut pieces, mut key) = (pieces, key);
@@ -188,7 +196,7 @@ fn pieces(pattern: &[u8]) -> Vec<Piece> {
     }
 }
 
-/// The class that starts after its `[`, and what follows it.
+/// Parses the class that starts after its `[`. Returns it with the rest of the pattern.
 fn class(pattern: &[u8]) -> (Piece, &[u8]) {
     let (negated, mut rest) = match pattern {
         [b'^', rest @ ..] => (true, rest),
@@ -215,7 +223,7 @@ fn class(pattern: &[u8]) -> (Piece, &[u8]) {
     (Piece::Class(members), rest)
 }
 
-/// Adds a range, in either order. Bytes compare as signed, as `char` does on x86-64.
+/// Adds a range; its ends may be in either order. Bytes compare as signed, like `char` on x86-64.
 fn include(members: &mut [bool; 256], first: u8, last: u8) {
     let (first, last) = (first.cast_signed(), last.cast_signed());
     for byte in first.min(last)..=first.max(last) {
@@ -346,7 +354,7 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(2));
     }
 
-    /// The textbook definition, without its shortcuts.
+    /// The textbook definition, without shortcuts.
     fn slow(pieces: &[Piece], key: &[u8]) -> bool {
         match (pieces, key) {
             ([], key) => key.is_empty(),

@@ -1,19 +1,19 @@
-//! INFO text → fields and records. Pure; it gives no field a meaning.
+//! Parses the text of INFO into fields and records. It does not interpret fields. Pure.
 
-/// One `name:value` line of INFO, with the section that it stands in.
+/// A `name:value` line of INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
-    /// The title of the section, as `Memory`; empty before the first title.
+    /// The title of its section, such as `Memory`; empty before the first title.
     pub section: &'a str,
-    /// What stands before the first colon.
+    /// The text before the first colon.
     pub name: &'a str,
-    /// What stands after it.
+    /// The text after the first colon.
     pub value: &'a str,
 }
 
 impl<'a> Field<'a> {
-    /// The value as a record, `a=1,b=2`: pairs in the order in which they stand, without blanks
-    /// around them. Parts without an equals sign are left out.
+    /// Parses the value as a record, such as `a=1,b=2`. Yields its pairs in order, with surrounding
+    /// blanks removed. Parts without an equals sign are skipped.
     pub fn record(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.value.split(',').filter_map(|part| {
             let (name, value) = part.split_once('=')?;
@@ -21,7 +21,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The value of one name in the record.
+    /// Returns the value of a name in the record.
     #[must_use]
     pub fn in_record(&self, name: &str) -> Option<&'a str> {
         self.record()
@@ -29,28 +29,28 @@ impl<'a> Field<'a> {
             .map(|(_, value)| value)
     }
 
-    /// The number of one name in the record.
+    /// Returns the value of a name in the record, as a number.
     #[must_use]
     pub fn number_in_record(&self, name: &str) -> Option<f64> {
         self.in_record(name).and_then(number)
     }
 }
 
-/// The fields of an INFO reply, in the order in which they stand.
+/// The fields of an INFO reply, in the order of the reply.
 #[derive(Clone, Debug, Default)]
 pub struct Info<'a> {
     fields: Vec<Field<'a>>,
-    /// Titles of sections, with or without fields.
+    /// Titles of all sections, including those without fields.
     titles: Vec<&'a str>,
-    /// Sections that contain a line which is neither a field nor a comment.
+    /// Sections with a line that is neither a field nor a comment.
     unreadable: Vec<&'a str>,
 }
 
-/// Prefixes of names that end in the name of a command or in an error code. Both can contain a
-/// colon; their values cannot.
+/// Prefixes of field names that end in a command name or an error code. Both may contain a colon;
+/// their values never do.
 const NAMED_BY_USERS: &[&str] = &["cmdstat_", "errorstat_", "latency_percentiles_usec_"];
 
-/// Splits a line into name and value.
+/// Splits a line into a name and a value.
 fn name_and_value(line: &str) -> Option<(&str, &str)> {
     let is_named_by_users = NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix));
     let (name, value) = if is_named_by_users {
@@ -61,13 +61,20 @@ fn name_and_value(line: &str) -> Option<(&str, &str)> {
     Some((name.trim_end(), value.trim_start()))
 }
 
-/// Fields that are read. A server with a thousand commands and databases has fewer than 10,000.
+/// Maximum number of fields. A server with a thousand commands and databases has fewer than 10,000.
 const FIELDS_MAX: usize = 20_000;
 
 impl<'a> Info<'a> {
-    /// Reads the text of INFO or of CLUSTER INFO. Lines end in CR, LF or both. Blanks around
-    /// names and values are dropped. A line that begins with `#` is the title of a section, or a
-    /// comment if it contains a colon.
+    /// Parses the text of INFO or CLUSTER INFO. Lines end in CR, LF, or both. Blanks around names
+    /// and values are removed. A line that begins with `#` is the title of a section, or a comment
+    /// if it contains a colon.
+    ///
+    /// ```
+    /// use redis_namespace_exporter::info::Info;
+    ///
+    /// let info = Info::parse("# Keyspace\r\ndb0:keys=3,expires=1\r\n");
+    /// assert_eq!(info.get("db0"), Some("keys=3,expires=1"));
+    /// assert!(info.has_section("Keyspace")); ```
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         let mut section = "";
@@ -95,20 +102,20 @@ impl<'a> Info<'a> {
         info
     }
 
-    /// All fields.
+    /// Returns all fields.
     #[must_use]
     pub fn fields(&self) -> &[Field<'a>] {
         &self.fields
     }
 
-    /// The fields of one section.
+    /// Yields the fields of a section.
     pub fn section<'s>(&'s self, title: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
         self.fields
             .iter()
             .filter(move |field| field.section.eq_ignore_ascii_case(title))
     }
 
-    /// The value of the first field of that name.
+    /// Returns the value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.fields
@@ -117,20 +124,20 @@ impl<'a> Info<'a> {
             .map(|field| field.value)
     }
 
-    /// The number of the first field of that name.
+    /// Returns the value of the first field with this name, as a number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<f64> {
         self.get(name).and_then(number)
     }
 
-    /// Whether there is a section of that title, with or without fields.
+    /// Returns whether there is a section with this title, even one without fields.
     #[must_use]
     pub fn has_section(&self, title: &str) -> bool {
         let mut titles = self.titles.iter();
         titles.any(|known| known.eq_ignore_ascii_case(title))
     }
 
-    /// Whether a section contains a line that is neither a field nor a comment.
+    /// Returns whether a section has a line that is neither a field nor a comment.
     #[must_use]
     pub fn is_unreadable_in(&self, title: &str) -> bool {
         let mut sections = self.unreadable.iter();
@@ -138,12 +145,12 @@ impl<'a> Info<'a> {
     }
 }
 
-/// The least value that a 64-bit signed number cannot have, 2^63.
+/// 2^63, the smallest value that does not fit a signed 64-bit integer.
 const UNDERFLOW_FROM: u64 = 1 << 63;
 
-/// Reads a value of INFO as a number: a plain number, a percentage, or one of the words by which
-/// Redis reports good (1) and bad (0). Returns none for everything else. That includes NaN, and
-/// negative numbers that the server prints as unsigned ones, such as 18446744073709551615.
+/// Parses a value of INFO as a number: a plain number, a percentage, or one of the words that Redis
+/// uses for good (1) and bad (0). Returns `None` for anything else, including NaN and negative
+/// numbers that the server prints as unsigned, such as 18446744073709551615.
 #[must_use]
 pub fn number(value: &str) -> Option<f64> {
     match value {
@@ -152,7 +159,7 @@ pub fn number(value: &str) -> Option<f64> {
         _ if underflowed(value).is_some() => None,
         _ => {
             let digits = value.strip_suffix('%').unwrap_or(value);
-            // `parse` also takes the words inf and nan, which are no values of INFO.
+            // `parse` also accepts `inf` and `nan`, which INFO never contains.
             digits
                 .parse::<f64>()
                 .ok()
@@ -161,17 +168,18 @@ pub fn number(value: &str) -> Option<f64> {
     }
 }
 
-/// Reads a value that may be negative, also if the server prints it as an unsigned number.
+/// Parses a value that may be negative, even if the server prints it as an unsigned number.
 #[must_use]
 pub fn signed_number(value: &str) -> Option<f64> {
     underflowed(value).or_else(|| number(value))
 }
 
-/// The negative number behind an unsigned one that is too large for a signed one.
+/// Returns the negative number that a server printed as a large unsigned one.
 #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
 fn underflowed(value: &str) -> Option<f64> {
     let unsigned: u64 = value.parse().ok()?;
-    // Two's complement: the distance to 2^64 is exact, the number itself is not a 64-bit float.
+    // Two's complement: a 64-bit float holds the distance to 2^64 exactly, but not the number
+    // itself.
     let below_zero = unsigned.wrapping_neg();
     (unsigned >= UNDERFLOW_FROM).then_some(-(below_zero as f64))
 }

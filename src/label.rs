@@ -1,16 +1,22 @@
-//! Bytes of keys as the text of a label value. Not the escaping of the exposition format.
+//! Converts the bytes of key names into the text of label values. Escaping for the exposition
+//! format happens elsewhere.
 
 use std::fmt::Write;
 
-/// UTF-8 as it is; a backslash and every byte that is no UTF-8 as `\xNN`, in lower-case
-/// hexadecimal. Different bytes give different texts.
+/// Returns the bytes as text. Valid UTF-8 is kept. A backslash and every invalid byte become `\xNN`
+/// in lower-case hexadecimal, so different bytes always give different texts.
+///
+/// ```
+/// use redis_namespace_exporter::label::label_text;
+///
+/// assert_eq!(label_text(b"cart:\xff"), r"cart:\xff"); ```
 #[must_use]
 pub fn label_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
-                // Else the text `\xff` would be the same as the byte.
+                // Otherwise the text `\xff` would equal the escaped byte.
                 '\\' => text.push_str("\\x5c"),
                 letter => text.push(letter),
             }

@@ -1,7 +1,7 @@
-//! Log events as logfmt: `ts=… level=warn msg="the poll failed" name=cache`. Where they are
-//! written is not decided here.
+//! Formats log events as logfmt, such as `ts=… level=warn msg="the poll failed" name=cache`. Where
+//! they are written is decided elsewhere.
 //!
-//! A line is printable ASCII whatever a server or a user puts into a value.
+//! Every line is printable ASCII, regardless of the values that servers and users provide.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// The fields of an event as text: the message, and ` name=value` for each other.
+/// The fields of an event as text: the message, then ` name=value` for each other field.
 #[derive(Debug, Default)]
 struct Fields {
     message: String,
@@ -70,14 +70,14 @@ impl Visit for Fields {
     }
 }
 
-/// A duration as the value of a field: seconds with three digits after the point.
+/// Formats a duration as seconds with three decimal digits.
 #[must_use]
 pub fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e3).round() / 1e3
 }
 
-/// The value as it is if it is plain, else in quotes. What is not printable ASCII is escaped as
-/// in JSON.
+/// Returns a plain value unchanged and quotes any other. Characters that are not printable ASCII
+/// are escaped like in JSON.
 fn quoted(value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte);
     if !value.is_empty() && value.bytes().all(is_plain) {

@@ -1,6 +1,6 @@
-//! The wiring: arguments → configuration → daemon or subcommand → exit status.
+//! Maps arguments to a configuration, runs the daemon or a subcommand, and returns the exit status.
 
-// They panic where the output cannot be written.
+// `print!` and its relatives panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 use std::io::{self, Write as _};
@@ -15,14 +15,14 @@ use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
 use tracing::{error, warn};
 use tracing_subscriber::filter::LevelFilter;
 
-/// The configuration is wrong (`EX_CONFIG` of sysexits).
+/// The configuration is invalid (`EX_CONFIG` in sysexits.h).
 const EXIT_CONFIGURATION: u8 = 78;
 
-/// Two threads answer scrapes while the page of hundreds of targets is written; more only cost
+/// Two threads serve scrapes while the page of hundreds of targets is written. More would only use
 /// memory.
 const THREADS: usize = 2;
 
-/// Open files beside those of targets: 512 HTTP connections, files, the runtime's own.
+/// Open files besides those of targets: 512 HTTP connections, files, and the runtime's own.
 const FILES_BESIDE_TARGETS: u64 = 550;
 
 fn main() -> ExitCode {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     status
 }
 
-/// The standard hook writes to standard error itself: it waits where nobody reads.
+/// The default hook writes to standard error directly, and blocks if nobody reads it.
 fn report_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or_default();
     let location = panic.location().map(ToString::to_string);
@@ -71,7 +71,7 @@ fn start(arguments: Arguments) -> ExitCode {
     };
     start_log(&config.log);
     config.notices.iter().for_each(daemon::log_notice);
-    // Exactly one crypto provider, installed before anything could ask for one.
+    // Installs the only crypto provider, before anything uses it.
     if rustls::crypto::ring::default_provider()
         .install_default()
         .is_err()
@@ -84,7 +84,7 @@ fn start(arguments: Arguments) -> ExitCode {
         .build();
     let ended = runtime.map(|runtime| {
         let ended = runtime.block_on(run(config, arguments));
-        // Does not wait for what blocks: the resolver of a name, a file on a dead mount.
+        // Does not wait for blocked threads, such as a resolver or a file on a dead mount.
         runtime.shutdown_background();
         ended
     });
@@ -96,7 +96,7 @@ fn start(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// True when everything was as it should be.
+/// Returns whether everything was in order.
 async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
     let written = |error: io::Error| format!("cannot write to standard output: {error}");
     match arguments.command {
@@ -117,12 +117,12 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
         Some(Command::Namespaces(look)) => {
             command::namespaces::run(&config, &look, &mut Plain(io::stdout())).await
         }
-        // Answered before there was a configuration.
+        // Handled before the configuration is read.
         Some(Command::Health) => Ok(true),
     }
 }
 
-/// Each target has two connections, and the HTTP side must never be left without a descriptor.
+/// Each target has two connections, and the HTTP server must never run out of descriptors.
 fn raise_file_limit(targets: usize) {
     let needed = 2 * targets as u64 + FILES_BESIDE_TARGETS;
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -139,9 +139,10 @@ fn start_log(log: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from_level(log.level))
         .with_writer(|| Stderr)
-        // It writes such errors to standard error itself, and panics where it cannot.
+        // By default the subscriber writes such errors to standard error itself and panics if it
+        // cannot.
         .log_internal_errors(false);
-    // Nobody else sets a subscriber.
+    // No other code sets a subscriber.
     let _ = match log.format {
         LogFormat::Text => builder.event_format(Logfmt).try_init(),
         LogFormat::Json => builder
@@ -154,7 +155,7 @@ fn start_log(log: &Log) {
 
 fn end(exit: &Exit) -> ExitCode {
     if exit.status == 0 {
-        // Nowhere is left to complain when the output is closed.
+        // There is nowhere left to report a closed output.
         let _ = io::stdout().write_all(exit.text.as_bytes());
     } else {
         output::complain(exit.text.trim_end());

@@ -1,33 +1,34 @@
-//! What a metric is: families, units, samples, and the snapshot that holds the samples of one poll.
+//! Defines metrics: families, units, samples, and the snapshot that holds the samples of one poll.
 //!
-//! Depends on nothing. It does not know where values come from or how they are written as text.
+//! Depends on no other module. It does not know where values come from or how they are written as
+//! text.
 
 use std::ops::Range;
 
-/// Longest label value that is kept, in bytes; longer ones are cut at a character boundary.
+/// Maximum length of a label value, in bytes. Longer values are cut at a character boundary.
 pub const LABEL_VALUE_BYTES_MAX: usize = 512;
 
-/// Most samples that are held before a snapshot is sealed: fifty families that have all they may.
+/// Maximum number of samples in a snapshot before it is sealed: fifty families at their limit.
 const SAMPLES_MAX: usize = 50 * SAMPLES_PER_FAMILY_MAX;
 
-/// Most samples that one family may have in one snapshot; the rest is dropped and counted.
+/// Maximum number of samples per family in a snapshot. Excess samples are dropped and counted.
 pub const SAMPLES_PER_FAMILY_MAX: usize = 2_000;
 
-/// The type of a metric, as Prometheus knows it.
+/// The Prometheus type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only goes up, starts again at 0 with the server.
+    /// A value that only increases, and restarts at 0 with the server.
     Counter,
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Counts by bucket, with a sum.
+    /// Counts per bucket, with a sum.
     Histogram,
     /// Quantiles, with a sum and a count.
     Summary,
 }
 
 impl Kind {
-    /// The word in a `# TYPE` line.
+    /// Returns the word for the `# TYPE` line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,36 +40,36 @@ impl Kind {
     }
 }
 
-/// The unit in which a reply gives a value. Pages show base units.
+/// The unit of a value in a reply. Pages use base units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A count, a flag, a ratio: nothing to convert.
+    /// A count, a flag, or a ratio: needs no conversion.
     One,
     /// Bytes.
     Bytes,
-    /// Kibibytes, shown as bytes.
+    /// Kibibytes, converted to bytes.
     Kibibytes,
-    /// Mebibytes, shown as bytes.
+    /// Mebibytes, converted to bytes.
     Mebibytes,
     /// Seconds.
     Seconds,
-    /// Milliseconds, shown as seconds.
+    /// Milliseconds, converted to seconds.
     Milliseconds,
-    /// Microseconds, shown as seconds.
+    /// Microseconds, converted to seconds.
     Microseconds,
-    /// Percent, shown as a ratio from 0 to 1.
+    /// Percent, converted to a ratio from 0 to 1.
     Percent,
 }
 
 impl Unit {
-    /// Converts a value as replied into the base unit.
+    /// Converts a value from the unit of the reply to the base unit.
     #[must_use]
     pub fn to_base(self, replied: f64) -> f64 {
         match self {
             Self::One | Self::Bytes | Self::Seconds => replied,
             Self::Kibibytes => replied * 1024.0,
             Self::Mebibytes => replied * 1_048_576.0,
-            // Division, unlike multiplication by 0.001, gives the nearest number.
+            // Division yields the nearest float; multiplication by 0.001 does not.
             Self::Milliseconds => replied / 1e3,
             Self::Microseconds => replied / 1e6,
             Self::Percent => replied / 100.0,
@@ -76,66 +77,68 @@ impl Unit {
     }
 }
 
-/// The question and the part of its reply that a value comes from, as `INFO` and `used_memory`.
+/// The command that a value comes from, and the field of its reply, such as `INFO` and
+/// `used_memory`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The Redis command, or `poll` for what the exporter measured itself.
+    /// The Redis command, or `the poll` for values that the exporter measures.
     pub command: &'static str,
-    /// The field of its reply; empty where the whole reply is meant.
+    /// The field of the reply; empty if the whole reply is meant.
     pub field: &'static str,
 }
 
-/// Names the command and the field that a family is read from.
+/// Returns the source of a family: a command and a field of its reply.
 #[must_use]
 pub const fn source(command: &'static str, field: &'static str) -> Source {
     Source { command, field }
 }
 
-/// A second spelling of a family: that of `redis_exporter`, where it breaks Prometheus's naming.
+/// A second name of a family: `redis_exporter`'s, which breaks Prometheus's naming rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Legacy {
     /// The full metric name.
     pub name: &'static str,
-    /// The type that goes with it.
+    /// Its type.
     pub kind: Kind,
-    /// Whether values stand in the unit of the reply instead of the base unit.
+    /// Whether values keep the unit of the reply instead of the base unit.
     pub as_replied: bool,
-    /// Whether it replaces the clean spelling: both would cost too many series, or differ only by
+    /// Whether it replaces the clean name: both would add too many series, or they differ only by
+    /// `_total`, which OpenMetrics and Datadog treat as one metric.
     /// `_total`, which OpenMetrics and Datadog take for one metric.
     pub instead: bool,
 }
 
-/// One metric family: the row that everything about a metric derives from.
+/// A metric family. Everything about a metric derives from this row.
 #[derive(Debug, PartialEq)]
 pub struct Descriptor {
-    /// The full metric name, clean by Prometheus's naming rules.
+    /// The full metric name, which follows Prometheus's naming rules.
     pub name: &'static str,
-    /// The type.
+    /// The Prometheus type.
     pub kind: Kind,
     /// The unit of recorded values.
     pub unit: Unit,
-    /// Label names, without `target`.
+    /// Label names, except `target`.
     pub labels: &'static [&'static str],
-    /// One plain sentence.
+    /// The HELP text: one sentence.
     pub help: &'static str,
-    /// Where the value comes from.
+    /// The source of the value.
     pub source: Source,
-    /// The other spelling, if there is one.
+    /// The second name, if there is one.
     pub legacy: Option<Legacy>,
 }
 
-/// A family whose number of labels is part of its type, so that a sample cannot have too few.
+/// A family whose number of labels is part of its type, so that every sample has all of them.
 #[derive(Debug)]
 pub struct Family<const LABELS: usize> {
     descriptor: Descriptor,
 }
 
 impl<const LABELS: usize> Family<LABELS> {
-    /// A gauge. A name with a counter's suffix does not compile.
+    /// Defines a gauge. A name that ends in `_total` does not compile.
     ///
     /// # Panics
     ///
-    /// At compile time, where the name breaks the rules: rows are statics.
+    /// At compile time, if the name breaks the rules: rows are statics.
     #[must_use]
     pub const fn gauge(
         name: &'static str,
@@ -148,11 +151,11 @@ impl<const LABELS: usize> Family<LABELS> {
         Self::new(name, Kind::Gauge, labels, source, unit, help)
     }
 
-    /// A counter. A name without `_total` does not compile.
+    /// Defines a counter. A name that does not end in `_total` does not compile.
     ///
     /// # Panics
     ///
-    /// At compile time, where the name breaks the rules: rows are statics.
+    /// At compile time, if the name breaks the rules: rows are statics.
     #[must_use]
     pub const fn counter(
         name: &'static str,
@@ -165,7 +168,7 @@ impl<const LABELS: usize> Family<LABELS> {
         Self::new(name, Kind::Counter, labels, source, unit, help)
     }
 
-    /// A histogram.
+    /// Defines a histogram.
     #[must_use]
     pub const fn histogram(
         name: &'static str,
@@ -177,7 +180,7 @@ impl<const LABELS: usize> Family<LABELS> {
         Self::new(name, Kind::Histogram, labels, source, unit, help)
     }
 
-    /// A summary.
+    /// Defines a summary.
     #[must_use]
     pub const fn summary(
         name: &'static str,
@@ -215,7 +218,7 @@ impl<const LABELS: usize> Family<LABELS> {
         }
     }
 
-    /// Adds `redis_exporter`'s spelling, with values in the base unit. It replaces the clean one if
+    /// Adds `redis_exporter`'s name, with values in the base unit. It replaces the clean name if
     /// the two differ only by `_total`.
     #[must_use]
     pub const fn legacy(self, name: &'static str, kind: Kind) -> Self {
@@ -227,8 +230,8 @@ impl<const LABELS: usize> Family<LABELS> {
         })
     }
 
-    /// Adds `redis_exporter`'s spelling, with values as in the reply. It replaces the clean one if
-    /// the two differ only by `_total`.
+    /// Adds `redis_exporter`'s name, with values in the unit of the reply. It replaces the clean
+    /// name if the two differ only by `_total`.
     #[must_use]
     pub const fn legacy_as_replied(self, name: &'static str, kind: Kind) -> Self {
         self.spelled(Legacy {
@@ -239,8 +242,8 @@ impl<const LABELS: usize> Family<LABELS> {
         })
     }
 
-    /// Puts `redis_exporter`'s spelling in the place of the clean one, with values as in the
-    /// reply, while legacy names are on. For families with many series.
+    /// Replaces the clean name with `redis_exporter`'s, with values in the unit of the reply, if
+    /// legacy names are on. For families with many series.
     #[must_use]
     pub const fn legacy_instead(self, name: &'static str, kind: Kind) -> Self {
         self.spelled(Legacy {
@@ -251,7 +254,7 @@ impl<const LABELS: usize> Family<LABELS> {
         })
     }
 
-    /// Keeps the name but has `redis_exporter`'s type while legacy names are on.
+    /// Keeps the name but uses `redis_exporter`'s type if legacy names are on.
     #[must_use]
     pub const fn legacy_kind(self, kind: Kind) -> Self {
         let name = self.descriptor.name;
@@ -281,7 +284,7 @@ impl<const LABELS: usize> Family<LABELS> {
         }
     }
 
-    /// The family without its number of labels.
+    /// Returns the family without its number of labels.
     #[must_use]
     pub const fn descriptor(&self) -> &Descriptor {
         &self.descriptor
@@ -303,7 +306,7 @@ const fn ends_with(text: &str, suffix: &str) -> bool {
     }
 }
 
-/// A name without `_total`: what OpenMetrics takes for the name of a counter.
+/// Returns a name without `_total`: the name of the counter in OpenMetrics.
 #[must_use]
 pub const fn stem(name: &str) -> &str {
     const SUFFIX: &str = "_total";
@@ -334,7 +337,7 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
     true
 }
 
-/// Values that are converted must say so in their name; else a reader takes them as replied.
+/// Converted values must name their unit, or readers would assume that of Redis.
 const fn unit_suffix_fits(name: &str, unit: Unit) -> bool {
     match unit {
         Unit::One | Unit::Seconds | Unit::Bytes => true,
@@ -358,47 +361,47 @@ const fn contains(text: &str, part: &str) -> bool {
     }
 }
 
-/// The counts of a histogram: one per edge, cumulative, in the order of the edges.
+/// The counts of a histogram: cumulative, one per edge, in the order of the edges.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// The upper edges that the counts belong to; the same for all samples of a family.
+    /// The upper edges of the buckets; the same for all samples of a family.
     pub edges: &'static [Edge],
-    /// How many observations are at or below each edge.
+    /// Number of observations at or below each edge.
     pub counts: Vec<u64>,
-    /// How many observations there are.
+    /// Number of observations.
     pub count: u64,
-    /// Their sum, in the unit of the family; NaN where it is unknown, and then not written.
+    /// Sum of the observations, in the unit of the family. NaN if unknown; it is then left out.
     pub sum: f64,
 }
 
-/// An upper edge of a histogram's bucket, with the texts that stand in the `le` label.
+/// An upper edge of a bucket, with its texts for the `le` label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Edge {
-    /// The edge in the unit of the reply.
+    /// The edge, in the unit of the reply.
     pub at: u64,
-    /// Its text in the unit of the reply.
+    /// Its text, in the unit of the reply.
     pub as_replied: &'static str,
-    /// Its text in the base unit.
+    /// Its text, in the base unit.
     pub in_base_unit: &'static str,
-    /// Whether it is written only if all series are wanted.
+    /// Whether it is written only when all series are enabled.
     pub only_full: bool,
 }
 
-/// Percentiles with the count and the sum of all observations.
+/// Percentiles, with the count and the sum of all observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Pairs of percentile (from 0 to 100) and value, in the unit of the family.
+    /// Pairs of a percentile (0 to 100) and its value, in the unit of the family.
     pub percentiles: Vec<(f64, f64)>,
-    /// How many observations there are.
+    /// Number of observations.
     pub count: u64,
-    /// Their sum, in the unit of the family.
+    /// Sum of the observations, in the unit of the family.
     pub sum: f64,
 }
 
-/// What a sample holds, in the unit of its family's reply.
+/// The value of a sample, in the unit of its family's reply.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A counter's or a gauge's value; never NaN.
+    /// The value of a counter or a gauge; never NaN.
     Number(f64),
     /// A histogram.
     Histogram(Box<Histogram>),
@@ -413,29 +416,29 @@ struct Stored {
     value: Value,
 }
 
-/// All samples of one poll of one target. Collectors fill it; [`Snapshot::finish`] seals it.
+/// All samples of one poll of one target. Collectors fill it and [`Snapshot::finish`] seals it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     samples: Vec<Stored>,
-    /// The ends, in `text`, of all label values; each starts where the one before ends.
+    /// The ends of all label values in `text`. Each value starts where the previous one ends.
     label_ends: Vec<u32>,
     text: String,
     dropped: u64,
 }
 
-/// One sample as a reader of a snapshot sees it.
+/// A sample as seen by readers of a snapshot.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// The family that it belongs to.
+    /// The family.
     pub family: &'static Descriptor,
-    /// Its value, in the unit of the family's reply.
+    /// The value, in the unit of the family's reply.
     pub value: &'a Value,
     snapshot: &'a Snapshot,
     labels: &'a Range<u32>,
 }
 
 impl<'a> Sample<'a> {
-    /// The label values, in the order of the family's label names.
+    /// Yields the label values, in the order of the family's label names.
     pub fn label_values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let snapshot = self.snapshot;
         self.labels
@@ -445,7 +448,7 @@ impl<'a> Sample<'a> {
 }
 
 impl Snapshot {
-    /// Adds a number. One that is not finite is left out: what is unknown is absent.
+    /// Adds a number. Infinity and NaN are left out: unknown values are absent.
     pub fn push<const LABELS: usize>(
         &mut self,
         family: &'static Family<LABELS>,
@@ -493,7 +496,7 @@ impl Snapshot {
         let first = self.label_ends.len();
         for label in labels {
             self.text.push_str(cut(label));
-            // A snapshot never reaches 4 GiB of label text: every value is cut short.
+            // A snapshot never reaches 4 GiB of label text: every value is cut.
             self.label_ends
                 .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         }
@@ -517,8 +520,8 @@ impl Snapshot {
         stored.labels.clone().map(|label| self.label_value(label))
     }
 
-    /// Seals the snapshot: samples stand in the order of family names and labels; of samples with
-    /// the same labels the first stays; families are cut at [`SAMPLES_PER_FAMILY_MAX`].
+    /// Seals the snapshot. Samples are sorted by family name and labels, only the first of samples
+    /// with equal labels is kept, and families are cut at [`SAMPLES_PER_FAMILY_MAX`].
     #[must_use]
     pub fn finish(mut self) -> Self {
         let mut samples = std::mem::take(&mut self.samples);
@@ -545,7 +548,7 @@ impl Snapshot {
             place < SAMPLES_PER_FAMILY_MAX
         });
         self.dropped += (found - samples.len()) as u64;
-        // A snapshot is kept until the next poll.
+        // The snapshot is kept until the next poll.
         samples.shrink_to_fit();
         self.label_ends.shrink_to_fit();
         self.text.shrink_to_fit();
@@ -553,13 +556,13 @@ impl Snapshot {
         self
     }
 
-    /// How many samples [`Snapshot::finish`] dropped because their family had too many.
+    /// Returns how many samples [`Snapshot::finish`] dropped because their family had too many.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// All samples, in order.
+    /// Yields all samples, in order.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
         self.samples.iter().map(|stored| Sample {
             family: stored.family,
@@ -569,7 +572,7 @@ impl Snapshot {
         })
     }
 
-    /// The value of the first sample of a family without labels, in the unit of the reply.
+    /// Returns the value of the first sample of a family without labels, in the unit of the reply.
     #[must_use]
     pub fn number(&self, family: &'static Family<0>) -> Option<f64> {
         self.samples
@@ -581,20 +584,20 @@ impl Snapshot {
             })
     }
 
-    /// How many samples there are.
+    /// Returns the number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
         self.samples.len()
     }
 
-    /// Whether there is no sample at all.
+    /// Returns whether there are no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }
 }
 
-/// The longest start of a label value that is within [`LABEL_VALUE_BYTES_MAX`].
+/// Returns the longest prefix of a label value within [`LABEL_VALUE_BYTES_MAX`].
 fn cut(value: &str) -> &str {
     let mut end = value.len().min(LABEL_VALUE_BYTES_MAX);
     while !value.is_char_boundary(end) {
@@ -603,26 +606,26 @@ fn cut(value: &str) -> &str {
     value.get(..end).unwrap_or_default()
 }
 
-/// The names and labels under which metrics are served.
+/// The names and labels of the served metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// Whether the names of `redis_exporter` that break Prometheus naming are served too.
+    /// Whether `redis_exporter`'s names that break Prometheus's naming rules are served too.
     pub legacy: bool,
-    /// What stands in the place of `redis` at the start of each name, where that is another word.
+    /// The prefix that replaces `redis` in each name, if another one is configured.
     pub prefix: Option<String>,
-    /// Whether the page of all targets has the label `target`.
+    /// Whether the page of all targets has a `target` label.
     pub target_label: bool,
-    /// Which series are served.
+    /// The served series.
     pub series: Series,
 }
 
-/// Which series are served.
+/// The served series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Series {
-    /// Those that every server needs: histograms have fewer edges, the same for every sample.
+    /// The default series: histograms have fewer edges, the same for every sample.
     #[default]
     Compact,
-    /// All of them.
+    /// All series.
     Full,
 }
 

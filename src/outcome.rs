@@ -1,6 +1,6 @@
-//! What the exporter itself knows of one poll of one target → samples. Pure.
+//! Turns the exporter's own knowledge of a poll into samples. Pure.
 //!
-//! These stand in the snapshot beside what Redis said, because they are as old as it.
+//! These samples are part of the target's snapshot because they have the same age.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ mod rows {
     pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_samples", &[], source("the poll", ""), Unit::One, "Samples of the last poll that were left out because their family had too many.");
 }
 
-/// Every family that a poll adds of its own.
+/// Returns the families that describe a poll.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
@@ -42,41 +42,41 @@ pub fn families() -> Vec<&'static Descriptor> {
     ]
 }
 
-/// How one collector fared in one poll.
+/// The outcome of one collector in one poll.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CollectorOutcome {
-    /// The collector's name.
+    /// The name of the collector.
     pub name: &'static str,
-    /// Whether every question of it was answered.
+    /// Whether all its queries were answered.
     pub success: bool,
-    /// How long reading took.
+    /// Time spent reading its replies.
     pub duration: Duration,
 }
 
 /// The times of a poll.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Times {
-    /// From the first question to the last sample.
+    /// From the first query to the last sample.
     pub duration: Duration,
     /// The end of the poll, in seconds since the epoch.
     pub ended_at: f64,
-    /// From the start of one poll to the start of the next, as configured.
+    /// The configured poll interval.
     pub interval: Duration,
 }
 
-/// What a successful poll knows beside its samples.
+/// The outcome of a successful poll, besides its samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Success {
-    /// How long dialling took when the connection was opened.
+    /// Time it took to open the connection.
     pub connect: Duration,
-    /// How long a PING took; none where the user may not ask it.
+    /// Round trip of a PING; `None` if the user has no permission for it.
     pub ping: Option<Duration>,
-    /// The collectors that were asked.
+    /// The collectors that ran.
     pub collectors: Vec<CollectorOutcome>,
 }
 
 impl Success {
-    /// The collectors of which the server refused a question.
+    /// The collectors with a rejected query.
     #[must_use]
     pub fn refused(&self) -> Vec<&'static str> {
         let refused = self.collectors.iter().filter(|outcome| !outcome.success);
@@ -84,7 +84,7 @@ impl Success {
     }
 }
 
-/// Adds the samples of a poll that succeeded, and seals the snapshot.
+/// Adds the samples of a successful poll and seals the snapshot.
 #[must_use]
 pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Snapshot {
     push_common(&mut snapshot, None, times);
@@ -107,7 +107,7 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Sna
     let mut snapshot = snapshot.finish();
     let dropped = snapshot.dropped();
     if dropped > 0 {
-        // Rare enough for sorting twice; a sample that is always 0 would cost every target one.
+        // Rare enough to sort twice; a sample that is always 0 would cost every target a series.
         snapshot.push(
             &rows::DROPPED,
             [],
@@ -118,11 +118,11 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Sna
     snapshot
 }
 
-/// A function that keeps the server busy: its name, and milliseconds since it began.
+/// The function that keeps the server busy: its name, and milliseconds since it started.
 pub type BusyWith<'a> = (&'a str, f64);
 
-/// The snapshot of a poll that failed: that it failed and why, which function keeps the server
-/// busy, and nothing else of the target.
+/// Returns the snapshot of a failed poll: the failure with its reason, and the function that keeps
+/// the server busy, if any. Nothing else of the target.
 #[must_use]
 pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: Times) -> Snapshot {
     let mut snapshot = Snapshot::default();

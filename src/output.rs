@@ -1,8 +1,8 @@
-//! Standard error, written by a thread of its own.
+//! Writes standard error from a dedicated thread.
 //!
-//! Nobody waits for it: a line that cannot be written is lost and counted. A full disk, a closed
-//! terminal, a dead pipe or one that nobody reads costs lines, never a poll, a scrape or the end of
-//! the process.
+//! Nothing waits for it. A line that cannot be written is lost and counted, so a full disk, a
+//! closed terminal, a dead pipe, or a pipe without a reader never delays a poll, a scrape, or the
+//! shutdown.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -14,21 +14,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that wait to be written at most.
+/// Maximum number of bytes that wait to be written.
 const BYTES_MAX: usize = 256 << 10;
 
-/// Delay before a descriptor that takes nothing for now is written to again.
+/// Delay before retrying a descriptor that would block.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// Longest wait at the end of the process for what was not written yet.
+/// Maximum wait at exit for unwritten lines.
 const FLUSH_TIME: Duration = Duration::from_millis(300);
 
 static STDERR: OnceLock<Lines> = OnceLock::new();
 
-/// The lines for standard error.
+/// The queue of lines for standard error.
 pub fn stderr() -> &'static Lines {
     STDERR.get_or_init(|| {
-        // A descriptor of its own: the lock of `io::stderr` would be held while a write hangs.
+        // Uses its own descriptor: `io::stderr` would hold its lock during a write that hangs.
         match io::stderr().as_fd().try_clone_to_owned() {
             Ok(descriptor) => Lines::start(File::from(descriptor)),
             Err(_) => Lines::start(Closed),
@@ -36,19 +36,19 @@ pub fn stderr() -> &'static Lines {
     })
 }
 
-/// Writes a message to standard error and waits a bounded time until it is written.
+/// Writes a message to standard error and waits until it is written, for a limited time.
 pub fn complain(text: &str) {
     let lines = stderr();
     lines.push(format!("{}\n", plain(text)).as_bytes());
     lines.flush();
 }
 
-/// Waits a bounded time until standard error took all lines.
+/// Waits until standard error has accepted all lines, for a limited time.
 pub fn flush() {
     stderr().flush();
 }
 
-/// Lines that a thread writes. Clones share them.
+/// A queue of lines with a thread that writes them. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Lines(Arc<Shared>);
 
@@ -79,7 +79,7 @@ impl Lines {
         lines
     }
 
-    /// Adds one line, with its line end. Returns at once.
+    /// Queues a line, including its line end. Returns at once.
     pub fn push(&self, line: &[u8]) {
         let mut queue = self.0.queue();
         if queue.is_broken || queue.bytes.saturating_add(line.len()) > BYTES_MAX {
@@ -91,13 +91,13 @@ impl Lines {
         self.0.changed.notify_all();
     }
 
-    /// The number of lines that were not written.
+    /// Returns the number of lost lines.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits a bounded time until all lines are written or lost.
+    /// Waits until all lines are written or lost, for a limited time.
     pub fn flush(&self) {
         let deadline = Instant::now() + FLUSH_TIME;
         let mut queue = self.0.queue();
@@ -149,7 +149,7 @@ fn write_line(sink: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => line = line.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Another process that shares the descriptor made it non-blocking.
+            // Another process that shares the descriptor has made it non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY_AFTER),
             Err(error) => return Err(error),
         }
@@ -157,7 +157,7 @@ fn write_line(sink: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// A sink that takes nothing.
+/// A sink that accepts nothing.
 struct Closed;
 
 impl Write for Closed {
@@ -170,7 +170,7 @@ impl Write for Closed {
     }
 }
 
-/// Takes whole lines for standard error; never fails and never blocks.
+/// Accepts whole lines for standard error. It never fails and never blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Stderr;
 
@@ -188,8 +188,9 @@ impl Write for Stderr {
     }
 }
 
-/// Replaces what would change how a terminal shows the rest of the text by `\u202e` and the like:
-/// control characters but line ends and tabs, and characters that change the direction of writing.
+/// Escapes characters that would change how a terminal displays the rest of the text, such as
+/// `\u202e`: control characters except line ends and tabs, and characters that change the writing
+/// direction.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
     use std::fmt::Write as _;
@@ -199,8 +200,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + 8);
     for letter in text.chars() {
         if is_control(letter) {
-            // As JSON writes them too.
-            // Writing to a string cannot fail.
+            // The escapes of JSON.
             let _ = write!(shown, "\\u{:04x}", u32::from(letter));
         } else {
             shown.push(letter);
@@ -221,7 +221,7 @@ fn is_control(letter: char) -> bool {
     }
 }
 
-/// Writes text to a terminal without characters that would change how it shows the rest.
+/// Writes text to a terminal, without characters that would change how it displays the rest.
 #[derive(Debug)]
 pub struct Plain<W>(pub W);
 
@@ -229,7 +229,7 @@ impl<W: Write> Write for Plain<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.0.write_all(plain(text).as_bytes())?,
-            // A piece of a letter: it is shown once it is whole.
+            // Part of a character: it is written once it is complete.
             Err(_) => self.0.write_all(bytes)?,
         }
         Ok(bytes.len())
@@ -246,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    /// A sink that hands over what it gets, and waits while nobody takes it.
+    /// A sink that passes on what it receives, and blocks until someone takes it.
     struct Handing(mpsc::SyncSender<Vec<u8>>);
 
     impl Write for Handing {

@@ -1,14 +1,14 @@
-//! A pattern for names over bytes, compiled once: a glob of Redis or a regular expression. Not
-//! what a match means.
+//! Patterns for names: a Redis glob or a regular expression, compiled once. What a match means is
+//! up to the caller.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::glob::Glob;
 
-/// In bytes of its compiled form, so that no pattern takes the memory of the process.
+/// Maximum size of a compiled regular expression, in bytes.
 const LARGEST_REGEX: usize = 1 << 20;
 
-/// Which names belong to a group. Two patterns are equal where they were written alike.
+/// A compiled pattern. Two patterns are equal if their sources are.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     source: String,
@@ -38,18 +38,18 @@ impl From<Regex> for Pattern {
     }
 }
 
-/// A regular expression over bytes, of bounded size.
+/// Compiles a regular expression over bytes, of bounded size.
 ///
 /// # Errors
 ///
-/// It does not compile, or would take more than a mebibyte.
+/// It does not compile, or its compiled form exceeds one mebibyte.
 pub fn bounded(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(LARGEST_REGEX).build()
 }
 
 impl Pattern {
-    /// A glob as Redis understands it: `*`, `?`, `[a-z]`, `[^a]`, and `\` before a special
-    /// character. It covers the whole name.
+    /// Compiles a Redis glob: `*`, `?`, `[a-z]`, `[^a]`, and `\` before a special character. It
+    /// matches whole names.
     #[must_use]
     pub fn glob(text: &str) -> Self {
         Self {
@@ -58,16 +58,16 @@ impl Pattern {
         }
     }
 
-    /// A regular expression over bytes. It may match anywhere in the name.
+    /// Compiles a regular expression over bytes. It may match anywhere in a name.
     ///
     /// # Errors
     ///
-    /// It does not compile, or would take more than a mebibyte.
+    /// It does not compile, or its compiled form exceeds one mebibyte.
     pub fn regex(text: &str) -> Result<Self, regex::Error> {
         bounded(text).map(Self::from)
     }
 
-    /// The text of a glob; none of a regular expression.
+    /// Returns the source of a glob; `None` for a regular expression.
     #[must_use]
     pub fn as_glob(&self) -> Option<&str> {
         match self.test {
@@ -76,7 +76,7 @@ impl Pattern {
         }
     }
 
-    /// The byte that every matching name starts with, where there is one.
+    /// Returns the byte that every matching name starts with, if there is one.
     #[must_use]
     pub fn first_byte(&self) -> Option<u8> {
         match &self.test {
@@ -85,8 +85,8 @@ impl Pattern {
         }
     }
 
-    /// Whether this pattern matches every name that another one does, as far as samples of such
-    /// names show. Of a regular expression there are no samples.
+    /// Returns whether this pattern matches every name that another one matches, judged by sample
+    /// names. A regular expression has no samples.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         if self == other || self.as_glob() == Some("*") {
@@ -98,13 +98,13 @@ impl Pattern {
         }
     }
 
-    /// Whether this is a glob without any special character, which matches one name only.
+    /// Returns whether this is a glob without special characters, which matches exactly one name.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         matches!(&self.test, Test::Glob(glob) if glob.is_literal())
     }
 
-    /// Whether a name belongs to the group.
+    /// Returns whether a name matches.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
         match &self.test {

@@ -1,6 +1,6 @@
-//! Runs a task that must never end, and starts it again should it ever break off.
+//! Runs a task that must never end, and restarts it if it panics.
 //!
-//! Breaking off is a defect, so it is logged and counted; it knows nothing of what the task does.
+//! A panic is a defect, so it is logged and counted. This module does not know what the task does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::error;
 
-/// Delay before a panicked task is restarted: one that panics at once must not keep a core busy.
+/// Delay before a panicked task is restarted, so that one that panics at once does not keep a core
+/// busy.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs what `task` makes until it ends by itself. When it panics, it is restarted after a second,
-/// then `on_break` is called; `task` is told whether this is such a restart.
+/// Runs the future that `task` returns until it completes. After a panic, restarts it with a delay
+/// of one second, then calls `on_break`. The argument of `task` is true for a restart.
 pub async fn supervise<Task>(
     name: String,
     on_break: impl Fn(),
@@ -22,7 +23,7 @@ pub async fn supervise<Task>(
     Task: Future<Output = ()> + Send + 'static,
 {
     let task = Arc::new(task);
-    // A set ends its task when it is dropped, and so when this supervision is ended.
+    // Dropping the set aborts the task, so aborting the supervision does too.
     let mut running = JoinSet::new();
     let first = Arc::clone(&task);
     running.spawn(async move { first(false).await });
@@ -32,7 +33,7 @@ pub async fn supervise<Task>(
             tokio::time::sleep(PAUSE).await;
             again(true).await;
         });
-        // After the restart, and apart from it: whatever a report does, the task goes on.
+        // After the restart, and isolated from it: the task continues even if the report panics.
         let report = || {
             on_break();
             error!(name, %broken, "a task broke off; it starts again");

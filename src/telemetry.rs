@@ -1,6 +1,7 @@
-//! The exporter about itself, with the `prometheus` crate. It shares no family with snapshots.
+//! The exporter's own metrics, kept with the `prometheus` crate. They share no family with
+//! snapshots.
 //!
-//! Each metric is a row here too, so that METRICS.md knows it.
+//! Each metric is a row too, so that METRICS.md lists it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,7 +18,7 @@ use crate::failure::{Cause, Reason};
 use crate::metric::{Descriptor, Family, Names, Snapshot, Source, Summary, Unit, source};
 use crate::output;
 
-/// Upper edges for poll durations, in seconds: from a local poll to the longest sane time-out.
+/// Upper edges for poll durations, in seconds: from a local poll to the longest sensible timeout.
 const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 10.0];
 
 const SELF: Source = source("the exporter", "");
@@ -38,7 +39,7 @@ mod rows {
     pub(super) static PANICS: Family<1> = Family::counter("redis_exporter_task_panics_total", &["target"], SELF, Unit::One, "Times that the task of a target broke off by a defect and was started again.");
     pub(super) static SERVICE_PANICS: Family<1> = Family::counter("redis_exporter_service_panics_total", &["task"], SELF, Unit::One, "Times that a task of the exporter itself broke off by a defect and was started again.");
     pub(super) static LOG_LINES_LOST: Family<0> = Family::counter("redis_exporter_log_lines_lost_total", &[], SELF, Unit::One, "Log lines that could not be written to standard error, or not fast enough.");
-    // On the page of one target the same without its name, as with all that stands there.
+    // The same families without the target's name, for the page of one target.
     pub(super) static POLLS_ALONE: Family<0> = Family::counter(POLLS.descriptor().name, &[], SELF, Unit::One, POLLS.descriptor().help);
     pub(super) static POLL_FAILURES_ALONE: Family<1> = Family::counter(POLL_FAILURES.descriptor().name, &["reason"], SELF, Unit::One, POLL_FAILURES.descriptor().help);
     pub(super) static CONNECTS_ALONE: Family<0> = Family::counter(CONNECTS.descriptor().name, &[], SELF, Unit::One, CONNECTS.descriptor().help);
@@ -53,10 +54,10 @@ mod rows {
     pub(super) static PAGE_DURATION: Family<0> = Family::gauge("redis_exporter_page_duration_seconds", &[], SELF, Unit::Seconds, "How long it took to write and compress the page of all targets the last time.");
 }
 
-/// The tasks that are counted in [`Telemetry::service_panicked`].
+/// The tasks counted by [`Telemetry::service_panicked`].
 const SERVICES: [&str; 4] = ["pages", "files", "reloads", "watch"];
 
-/// Every family that the exporter has about itself, process metrics aside.
+/// Returns the families of the exporter's own metrics, except process metrics.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
@@ -84,8 +85,8 @@ pub fn families() -> Vec<&'static Descriptor> {
 /// The exporter's own metrics. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    /// The targets that are counted. A task that was told to end may still be in the middle of a
-    /// poll, and must not bring the counters of its target back.
+    /// The current targets. An aborted task may still be in the middle of a poll, and must not
+    /// bring the counters of its target back.
     targets_counted: Arc<RwLock<HashSet<String>>>,
     registry: Registry,
     polls: IntCounterVec,
@@ -100,22 +101,21 @@ pub struct Telemetry {
     reload_successful: IntGauge,
     reload_timestamp: IntGauge,
     page_duration: Gauge,
-    /// Scrapes that were answered with samples.
+    /// Scrapes answered with samples.
     pub scrapes: IntCounter,
-    /// Requests for one target that named none, or one that is not configured.
+    /// Requests for one target that named no target, or one that is not configured.
     pub scrape_request_errors: IntCounter,
-    /// Requests that came without the right name and password.
+    /// Requests without the right user name and password.
     pub unauthorized_requests: IntCounter,
 }
 
 impl Telemetry {
-    /// Registers everything.
+    /// Registers all metrics. Without `process_metrics`, the process metrics and the version are
+    /// left out.
     ///
     /// # Errors
     ///
-    /// Two rows have one name, or a name is not one for Prometheus.
-    ///
-    /// Without `process_metrics`, neither the process nor the version is shown.
+    /// Two rows have the same name, or a name is invalid.
     pub fn new(process_metrics: bool) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let build = IntGaugeVec::new(
@@ -197,7 +197,7 @@ impl Telemetry {
         Ok(telemetry)
     }
 
-    /// Starts the counters of a target at 0, so that their first increase is seen.
+    /// Starts the counters of a target at 0, so that rates include their first increase.
     pub fn start_target(&self, target: &str) {
         let mut counted = self
             .targets_counted
@@ -216,14 +216,14 @@ impl Telemetry {
         }
     }
 
-    /// Forgets a target that is not configured any more.
+    /// Removes the counters of a target that is no longer configured.
     pub fn end_target(&self, target: &str) {
         let mut counted = self
             .targets_counted
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         counted.remove(target);
-        // An error says that there was nothing to forget.
+        // An error means that there was nothing to remove.
         let _ = self.polls.remove_label_values(&[target]);
         let _ = self.connects.remove_label_values(&[target]);
         let _ = self.repeated.remove_label_values(&[target]);
@@ -239,7 +239,8 @@ impl Telemetry {
         }
     }
 
-    /// Counts something of a target, unless it has ended. No target ends meanwhile.
+    /// Increments a counter of a target, unless the target has been removed. The lock prevents its
+    /// removal in the meantime.
     fn count(&self, target: &str, counter: &IntCounterVec, labels: &[&str]) {
         let targets = self
             .targets_counted
@@ -250,13 +251,13 @@ impl Telemetry {
         }
     }
 
-    /// Counts a poll that ended after `duration`.
+    /// Counts a poll and its duration.
     pub fn polled(&self, target: &str, duration: Duration) {
         self.count(target, &self.polls, &[target]);
         self.durations.observe(duration.as_secs_f64());
     }
 
-    /// Counts a failure of a poll, or of the check between two.
+    /// Counts a failed poll, or a failed check between two polls.
     pub fn failed(&self, target: &str, reason: Reason) {
         self.count(target, &self.failures, &[target, reason.as_str()]);
     }
@@ -266,27 +267,27 @@ impl Telemetry {
         self.count(target, &self.connects, &[target]);
     }
 
-    /// Counts a connection that took the place of another.
+    /// Counts a connection that replaced an earlier one.
     pub fn reconnected(&self, target: &str, cause: Cause) {
         self.count(target, &self.reconnects, &[target, cause.as_str()]);
     }
 
-    /// Counts a scrape that showed the same poll as the one before.
+    /// Counts a scrape that returned the same poll as the previous one.
     pub fn repeated(&self, target: &str) {
         self.count(target, &self.repeated, &[target]);
     }
 
-    /// Counts a task that broke off.
+    /// Counts a panic of a target's task.
     pub fn panicked(&self, target: &str) {
         self.count(target, &self.panics, &[target]);
     }
 
-    /// Counts a task that serves all targets and broke off.
+    /// Counts a panic of a task that serves all targets.
     pub fn service_panicked(&self, service: &str) {
         self.service_panics.with_label_values(&[service]).inc();
     }
 
-    /// What is counted of one target, without its name; nothing once the target has ended.
+    /// Returns the counters of one target without its name; empty if the target has been removed.
     #[must_use]
     pub fn of_target(&self, target: &str) -> Snapshot {
         let mut snapshot = Snapshot::default();
@@ -323,18 +324,18 @@ impl Telemetry {
         snapshot.finish()
     }
 
-    /// Whether the counters of at most one target are kept. During a reload there may be more.
+    /// Returns whether there is at most one target. During a reload there may be more.
     fn counts_one_target(&self) -> bool {
         let targets = self.targets_counted.read();
         targets.unwrap_or_else(PoisonError::into_inner).len() <= 1
     }
 
-    /// Notes how many targets there are.
+    /// Records the number of targets.
     pub fn set_targets(&self, targets: usize) {
         self.targets.set(i64::try_from(targets).unwrap_or(i64::MAX));
     }
 
-    /// Notes whether a load of the configuration was good.
+    /// Records whether loading the configuration succeeded.
     pub fn loaded(&self, good: bool) {
         self.reload_successful.set(i64::from(good));
         if good {
@@ -346,12 +347,12 @@ impl Telemetry {
         }
     }
 
-    /// Notes how long the last page took.
+    /// Records how long writing the last page took.
     pub fn wrote_page(&self, duration: Duration) {
         self.page_duration.set(duration.as_secs_f64());
     }
 
-    /// What the `prometheus` crate has no type for.
+    /// Returns the metrics for which the `prometheus` crate has no type.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
@@ -367,7 +368,7 @@ impl Telemetry {
         snapshot.finish()
     }
 
-    /// Appends everything else as exposition text.
+    /// Appends all other metrics as exposition text.
     pub fn write(&self, text: &mut Vec<u8>, names: &Names, format: Format) {
         let mut own = String::new();
         let mut families = self.registry.gather();

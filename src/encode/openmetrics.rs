@@ -1,25 +1,25 @@
-//! What `OpenMetrics` 1.0 wants otherwise than the text format of Prometheus. Pure.
+//! Differences between `OpenMetrics` 1.0 and Prometheus's text format. Pure.
 //!
-//! Only headers differ: every series has the same name, labels and value in both formats, so that a
-//! scraper that changes the format continues the series it has.
+//! Only headers differ: every series has the same name, labels, and value in both formats, so a
+//! scraper that changes the format continues its series.
 
 use crate::metric::{Kind, Sample, Value, stem};
 
 use super::Spelling;
 
-/// The media type of the format, as it is negotiated.
+/// The media type for content negotiation.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text";
 
 /// The last line of a page.
 pub(super) const END: &str = "# EOF\n";
 
-/// How the format declares a family.
+/// How a family is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Declared {
-    /// Under one header, with this type.
+    /// With one header and this type.
     Whole(&'static str),
-    /// Each name of its samples under a header of its own, without a type: the format has no type
-    /// for a counter without `_total`, for a histogram without a sum, and for percentiles.
+    /// With one header per sample name and no type. The format has no type for a counter without
+    /// `_total`, a histogram without a sum, or percentiles.
     ByName,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn declared<'a>(
     }
 }
 
-/// The name in the header of a family: that of a counter has no `_total`.
+/// Returns the name in a family's header. A counter's has no `_total`.
 pub(super) fn header_name(name: &str, kind: Kind) -> &str {
     match kind {
         Kind::Counter => stem(name),
@@ -53,8 +53,8 @@ pub(super) fn header_name(name: &str, kind: Kind) -> &str {
     }
 }
 
-/// Appends a page of the text format with its headers rewritten. It must have no summary with
-/// percentiles and no histogram without a sum.
+/// Appends a page of the text format, with its headers rewritten. The page must not contain
+/// summaries with percentiles or histograms without a sum.
 pub fn append(page: &mut Vec<u8>, text: &str) {
     let mut help = None;
     for line in text.lines() {
