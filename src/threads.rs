@@ -1,7 +1,8 @@
-//! Blocking work that may never return: the lookup of a name, a file on a mount that hangs.
+//! Runs blocking work that may never return, such as resolving a name or reading a file on a mount
+//! that hangs.
 //!
-//! Every kind of work has threads of its own and no more than it is allowed, so that no kind waits
-//! for another. The pool of the runtime would be shared by all of them, and without bound.
+//! Each kind of work has its own bounded set of threads, so that no kind waits for another. The
+//! runtime's pool would be shared by all of them and unbounded.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -13,35 +14,35 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-/// Whoever waits this long for a free thread gets the last good answer instead, if there is one.
+/// Maximum wait for a free thread. After that the last good answer is used, if there is one.
 const QUEUED_MAX: Duration = Duration::from_millis(200);
 
-/// What was never asked before has its own thread for this long. Then it goes on as a slow one.
+/// Time that a first request may keep its thread. After that it continues as slow work.
 const SLOW_AFTER: Duration = Duration::from_millis(250);
 
-/// An answer that came too late for those who asked is kept for this long for the next to ask.
+/// Time for which an answer that arrived too late is kept for the next request.
 const KEPT: Duration = Duration::from_mins(1);
 
-/// What was not asked for this long is forgotten.
+/// Time after which an unused answer is forgotten.
 const FORGET_AFTER: Duration = Duration::from_mins(15);
 
-/// A bounded number of threads for one kind of work.
+/// A bounded set of threads for one kind of work.
 #[derive(Debug)]
 pub struct Lane {
     name: &'static str,
     free: Semaphore,
 }
 
-/// Why work came to nothing.
+/// Why work produced no result.
 pub enum Lost {
-    /// The system starts no thread.
+    /// The system could not start a thread.
     NoThread,
-    /// The work panicked with this.
+    /// The work panicked, with this payload.
     Panicked(Box<dyn Any + Send>),
 }
 
 impl Lane {
-    /// A lane of this many threads at most. None runs without work.
+    /// Creates a lane with at most this many threads. Threads exist only while there is work.
     #[must_use]
     pub const fn new(name: &'static str, threads: usize) -> Self {
         Self {
@@ -50,8 +51,8 @@ impl Lane {
         }
     }
 
-    /// Does the work on a thread as soon as one is free. The thread goes on when nobody waits any
-    /// more.
+    /// Runs the work on a thread as soon as one is free. The thread continues even if nobody waits
+    /// for the result anymore.
     ///
     /// # Errors
     ///
@@ -60,15 +61,15 @@ impl Lane {
         &'static self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
-        // Never closed.
+        // The semaphore is never closed.
         let Ok(permit) = self.free.acquire().await else {
             return Err(Lost::NoThread);
         };
         ended(self.start(permit, work)?.await)
     }
 
-    /// As `run`, but work that takes long goes on as if it had begun in the lane of slow work, as
-    /// soon as that has room: its place here is for the next.
+    /// Like `run`, but work that takes long moves to the lane for slow work as soon as that has
+    /// room, which frees its place here.
     async fn run_until_slow<T: Send + 'static>(
         &'static self,
         slow: &'static Self,
@@ -88,12 +89,12 @@ impl Lane {
                 *permit.lock().unwrap_or_else(PoisonError::into_inner) = room;
             }
         }
-        // The thread alone holds its place from here on.
+        // From here on, only the thread holds its place.
         drop(permit);
         ended(result.await)
     }
 
-    /// Begins the work, which holds `place` to its end.
+    /// Starts the work, which holds `place` until it ends.
     fn start<T: Send + 'static>(
         &self,
         place: impl Send + 'static,
@@ -104,7 +105,7 @@ impl Lane {
         let started = thread.spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
             drop(place);
-            // Nobody may be waiting any more.
+            // Nobody may be waiting anymore.
             let _ = sender.send(result);
         });
         started.map(|_| receiver).map_err(|_| Lost::NoThread)
@@ -120,23 +121,24 @@ fn ended<T>(result: Result<thread::Result<T>, oneshot::error::RecvError>) -> Res
     }
 }
 
-/// How many threads each kind of question has at most.
+/// Maximum number of threads for each kind of request.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
-    /// For what was answered well the last time.
+    /// For requests whose last answer was good.
     pub proven: usize,
-    /// For what was not.
+    /// For requests whose last answer was bad.
     pub failed: usize,
-    /// For first lookups, until they turn out to be slow.
+    /// For first requests, until they turn out to be slow.
     pub new: usize,
-    /// For first lookups that turned out to be slow.
+    /// For first requests that turned out to be slow.
     pub slow: usize,
 }
 
-/// Questions with the same key share one thread and its answer.
+/// Requests with the same key share one thread and its answer.
 ///
-/// What was answered before has threads of its own: what hangs from the start does not take them.
-/// What was never asked has others: what hangs again and again does not take those.
+/// Requests that were answered before have their own threads, so that requests that hang from the
+/// start do not take them. First requests have their own threads too, so that requests that hang
+/// repeatedly do not take those.
 #[derive(Debug)]
 pub struct Shared<V: 'static> {
     proven: Lane,
@@ -150,9 +152,9 @@ pub struct Shared<V: 'static> {
 #[derive(Debug)]
 struct Asked<V> {
     state: watch::Receiver<State<V>>,
-    /// The last good answer before this one.
+    /// The last good answer before the current one.
     known: Option<V>,
-    /// Whether the answer reached anyone.
+    /// Whether anyone received the answer.
     is_taken: bool,
     is_proven: bool,
     since: Instant,
@@ -176,7 +178,7 @@ impl<V> State<V> {
 }
 
 impl<V: Clone + Send + Sync> Shared<V> {
-    /// An answer is given to all who ask within `fresh`.
+    /// Creates a set of requests whose answers are shared for the duration `fresh`.
     #[must_use]
     pub const fn new(name: &'static str, threads: Threads, fresh: Duration) -> Self {
         Self {
@@ -189,9 +191,9 @@ impl<V: Clone + Send + Sync> Shared<V> {
         }
     }
 
-    /// Returns the answer to the question of this key, which `work` finds if nobody else is finding
-    /// it. Whoever stops waiting leaves the answer to the next to ask. If no thread is free, it is the
-    /// last good answer. None if the work was lost.
+    /// Returns the answer for a key. `work` finds it unless a thread is already doing so. A caller
+    /// that stops waiting leaves the answer to the next one. If no thread is free, returns the last
+    /// good answer. Returns `None` if the work was lost.
     pub async fn ask(
         &'static self,
         key: &str,
@@ -266,12 +268,12 @@ impl<V: Clone + Send + Sync> Shared<V> {
 }
 
 impl<V: Clone> Asked<V> {
-    /// Whether a thread is at work or waited for.
+    /// Returns whether a thread is working or awaited.
     fn is_running(&self) -> bool {
         self.state.has_changed().is_ok() && self.state.borrow().answer().is_none()
     }
 
-    /// Whether the answer may be given to one more.
+    /// Returns whether the answer may be given to one more caller.
     fn is_usable(&self, now: Instant, fresh: Duration) -> bool {
         let kept = if self.is_taken { fresh } else { KEPT };
         let state = self.state.borrow();

@@ -1,4 +1,4 @@
-//! The certificates that a client trusts. Pure.
+//! Trusted certificates. Pure.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,17 @@ use rustls::pki_types::CertificateDer;
 
 use super::x509::Certificate;
 
-/// Certificates that are trusted: those of authorities as issuers of others, and all of them
-/// themselves. The second is how a self-signed certificate is trusted, or a single one is pinned.
+/// Trusted certificates. Those of authorities are trusted to issue others, and every certificate is
+/// trusted itself: a self-signed certificate, or a pinned one.
 #[derive(Clone, Debug)]
 pub struct Authorities {
-    /// Those of authorities.
+    /// The certificates of authorities.
     pub(super) roots: RootCertStore,
-    /// The others: their keys sign for nobody else.
+    /// The other certificates. Their keys sign for nobody else.
     leaves: RootCertStore,
-    /// SHA-256 of each certificate.
+    /// The SHA-256 digest of each certificate.
     digests: HashSet<Vec<u8>>,
-    /// How many certificates could not be read and were skipped.
+    /// Number of certificates that could not be read and were skipped.
     pub skipped: usize,
 }
 
@@ -54,15 +54,15 @@ impl Authorities {
         self.digests.is_empty()
     }
 
-    /// All of them as roots: webpki verifies a client's certificate only against roots, also one
-    /// that is trusted itself.
+    /// Returns all certificates as roots. webpki verifies a client's certificate only against
+    /// roots, even one that is trusted itself.
     pub(super) fn into_roots(self) -> RootCertStore {
         let mut roots = self.roots;
         roots.roots.extend(self.leaves.roots);
         roots
     }
 
-    /// Whether a certificate is one of these, byte for byte.
+    /// Returns whether a certificate is one of these, byte for byte.
     pub(super) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
         self.digests.contains(&digest_of(certificate))
     }

@@ -1,4 +1,4 @@
-//! The configuration of a TLS client: whom it trusts, who it is.
+//! Builds the configuration of a TLS client: whom it trusts, and its own certificate.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use super::pem::Identity;
 use super::provider::provider;
 use super::verifier::{Everyone, Known};
 
-/// Which servers a client takes for what they say.
+/// The servers that a client trusts.
 #[derive(Debug)]
 pub enum Trust {
-    /// Those with a certificate that leads to one of these, or is one of them.
+    /// Servers whose certificate chains to one of these, or is one of them.
     Authorities(Authorities),
-    /// All of them.
+    /// All servers.
     Everyone,
 }
 
-/// The roots of the system. Reading them blocks for milliseconds.
+/// Reads the root certificates of the system. Blocks for milliseconds.
 ///
 /// # Errors
 ///
-/// There are none.
+/// The system has none.
 pub fn system_roots() -> Result<Authorities, String> {
     let mut roots = Authorities::default();
     for certificate in rustls_native_certs::load_native_certs().certs {
@@ -37,7 +37,7 @@ pub fn system_roots() -> Result<Authorities, String> {
     Ok(roots)
 }
 
-/// TLS 1.2 and 1.3, with this certificate where there is one.
+/// Returns a configuration for TLS 1.2 and 1.3, with a client certificate if one is given.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Reads certificates and keys, and sees when their files change. All of it blocks.
+//! Reads certificates and keys from files, and detects changes. All functions block.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -10,10 +10,10 @@ use super::Fault;
 use super::authorities::Authorities;
 use super::pem::{self, Identity};
 
-/// The largest file that is read, in bytes. A system's whole list of roots has a quarter of it.
+/// Maximum size of a file, in bytes. The complete list of system roots is a quarter of it.
 const LARGEST: u64 = 1 << 20;
 
-/// What files were like at one moment. Equal stamps mean that there is nothing new to read.
+/// The state of files at one moment. Equal stamps mean that no file has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp(Vec<Option<Mark>>);
 
@@ -21,12 +21,12 @@ pub struct Stamp(Vec<Option<Mark>>);
 struct Mark {
     modified: Option<SystemTime>,
     bytes: u64,
-    // A file that was moved into the place of another can be older than it.
+    // A file that replaces another one can be older.
     inode: u64,
 }
 
 impl Stamp {
-    /// Looks at the files, through symbolic links: Kubernetes replaces those.
+    /// Reads the state of the files. Follows symbolic links, because Kubernetes replaces those.
     #[must_use]
     pub fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let mark = |path: &Path| {
@@ -41,43 +41,44 @@ impl Stamp {
     }
 }
 
-/// The certificates that are trusted.
+/// Reads trusted certificates.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or holds none.
+/// The file cannot be read, or contains none.
 pub fn authorities(path: &Path) -> Result<Authorities, Fault> {
     pem::authorities(&read(path)?)
 }
 
-/// Sees that there is a certificate.
+/// Checks that the file contains a certificate.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or holds none.
+/// The file cannot be read, or contains none.
 pub fn certificates(path: &Path) -> Result<(), Fault> {
     pem::certificates(&read(path)?).map(drop)
 }
 
-/// Sees that there is a key, and that it is the certificate's where that one can be read.
+/// Checks that the file contains a key and, if the certificate can be read, that the two belong
+/// together.
 ///
 /// # Errors
 ///
-/// The file cannot be read, holds no key, or that of another certificate.
+/// The file cannot be read, contains no key, or contains the key of another certificate.
 pub fn key(path: &Path, certificate: &Path) -> Result<(), Fault> {
     let key = pem::key(&read(path)?)?;
     match read(certificate).and_then(|text| pem::certificates(&text)) {
         Ok(chain) => pem::identity(chain, key).map(drop),
-        // That is the certificate's fault.
+        // The fault is the certificate's.
         Err(_) => Ok(()),
     }
 }
 
-/// A certificate with its key.
+/// Reads a certificate and its key.
 ///
 /// # Errors
 ///
-/// One of the files is no good: the whole sentence, with its path.
+/// One of the files is unusable. The message is a whole sentence with its path.
 pub fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
     let chain = read(certificate).and_then(|text| pem::certificates(&text));
     let chain = chain.map_err(|fault| fault.of(certificate))?;
@@ -93,7 +94,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
             "check the path and its permissions",
         )
     };
-    // Opening a pipe could wait for ever.
+    // Opening a pipe could block forever.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(Fault::new("is not a regular file", "name a file"));
     }

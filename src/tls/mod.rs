@@ -1,6 +1,8 @@
-//! Certificates and keys in files → configurations of rustls, for both sides. It opens no stream.
+//! Turns certificate and key files into rustls configurations for clients and servers. Opens no
+//! connections.
 //!
-//! Only `file` and the roots of the system are read; all else is pure. Every function takes the crypto provider of
+//! Only `file` and the system's roots involve I/O; everything else is pure. Every function uses the
+//! crypto provider of `provider`, so nothing depends on a process-wide default.
 //! `provider`, so that nothing depends on one that was installed for the process.
 
 mod authorities;
@@ -22,12 +24,12 @@ pub use file::{Stamp, authorities, certificates, identity, key};
 pub use pem::Identity;
 pub use server::{Version, server};
 
-/// Why a file is no good. It never holds what is in the file.
+/// Why a file is unusable. Never contains any of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The rest of a sentence whose subject is the file, as in "holds no certificate".
+    /// The rest of a sentence whose subject is the file, such as "holds no certificate".
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: &'static str,
 }
 
@@ -37,7 +39,7 @@ impl Fault {
         Self { what, remedy }
     }
 
-    /// The whole sentence, for a log.
+    /// Returns the whole sentence, for a log.
     #[must_use]
     pub fn of(&self, path: &Path) -> String {
         format!("{} {self}", path.display())

@@ -1,6 +1,6 @@
-//! The curve P-521, which ring does not have: signatures of certificates and of handshakes, keys
-//! of our own, and key exchange. In TLS 1.2 a server refuses to show a certificate with a curve
-//! over which the client does not exchange keys.
+//! Implements P-521, which ring lacks: signatures of certificates and handshakes, private keys, and
+//! key exchange. With TLS 1.2 a server does not present a certificate for a curve that the client
+//! does not support for key exchange.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use rustls::pki_types::{
 use rustls::sign::{Signer, public_key_to_spki};
 use rustls::{Error, NamedGroup, PeerMisbehaved, SignatureAlgorithm, SignatureScheme};
 
-/// The bytes of a number of the field.
+/// Length of a field element, in bytes.
 const FIELD_BYTES: usize = 66;
 
 /// `ecPublicKey` with `secp521r1`.
@@ -39,7 +39,7 @@ const WITH_SHA256: &[u8] = &ecdsa_with([2]);
 const WITH_SHA384: &[u8] = &ecdsa_with([3]);
 const WITH_SHA512: &[u8] = &ecdsa_with([4]);
 
-/// Signatures with SHA-256, as `openssl` makes them if it is not told otherwise.
+/// Signatures with SHA-256, the default of `openssl`.
 pub(super) static P521_SHA256: &dyn SignatureVerificationAlgorithm = &Ecdsa {
     hash: &SHA256,
     signature: AlgorithmIdentifier::from_slice(WITH_SHA256),
@@ -49,7 +49,7 @@ pub(super) static P521_SHA384: &dyn SignatureVerificationAlgorithm = &Ecdsa {
     hash: &SHA384,
     signature: AlgorithmIdentifier::from_slice(WITH_SHA384),
 };
-/// Signatures with SHA-512, the only ones of TLS 1.3.
+/// Signatures with SHA-512, the only ones in TLS 1.3.
 pub(super) static P521_SHA512: &dyn SignatureVerificationAlgorithm = &Ecdsa {
     hash: &SHA512,
     signature: AlgorithmIdentifier::from_slice(WITH_SHA512),
@@ -84,7 +84,8 @@ impl SignatureVerificationAlgorithm for Ecdsa {
     }
 }
 
-/// The hash as a number of the field. The library refuses hashes of less than half of it.
+/// Pads a hash to the length of a field element. The library rejects hashes of less than half of
+/// it.
 fn padded(hash: &[u8]) -> [u8; FIELD_BYTES] {
     let mut padded = [0; FIELD_BYTES];
     for (place, byte) in padded.iter_mut().rev().zip(hash.iter().rev()) {
@@ -93,7 +94,7 @@ fn padded(hash: &[u8]) -> [u8; FIELD_BYTES] {
     padded
 }
 
-/// Reads a private key of this curve; none if it is of another kind.
+/// Parses a private key of this curve; `None` if it is of another kind.
 pub(super) fn key(der: &PrivateKeyDer<'_>) -> Option<Arc<dyn rustls::sign::SigningKey>> {
     let secret = match der {
         PrivateKeyDer::Pkcs8(der) => {
@@ -143,7 +144,7 @@ impl Signer for Key {
     }
 }
 
-/// Exchanges keys over the curve.
+/// Key exchange over the curve.
 pub(super) static KEY_EXCHANGE: &dyn SupportedKxGroup = &Exchange;
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! PEM text → certificates and keys that belong together. Pure.
+//! Parses PEM text into certificates and matching keys. Pure.
 
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,11 +9,11 @@ use super::authorities::Authorities;
 use super::provider::provider;
 use super::x509::{Certificate, PublicKey};
 
-/// A certificate with those that lead to its issuer, and its key.
+/// A certificate with its chain and its key.
 #[derive(Debug)]
 pub struct Identity(pub(super) CertifiedKey);
 
-/// All certificates of a text, at least one.
+/// Returns all certificates of a text, at least one.
 pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let found: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(text).collect();
     let found = found.map_err(|error| damaged(&error))?;
@@ -23,8 +23,8 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
-/// The certificates of a text as those that are trusted. A bundle may contain some that cannot be
-/// read, as long as there are others.
+/// Returns the certificates of a text as trusted ones. Unreadable certificates are skipped as long
+/// as there are others.
 pub(super) fn authorities(text: &[u8]) -> Result<Authorities, Fault> {
     let mut authorities = Authorities::default();
     let mut first_error = None;
@@ -55,11 +55,11 @@ fn without_certificates() -> Fault {
     )
 }
 
-/// The first key of a text.
+/// Returns the first private key of a text.
 pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
     match PrivateKeyDer::from_pem_slice(text) {
         Ok(key) => Ok(key),
-        // Its own kind of section, which no reader of keys looks at.
+        // A section of its own kind, which key readers ignore.
         Err(_) if is_encrypted(text) => Err(Fault::new(
             "holds a key that has a password",
             "write the key without one, as `openssl pkey` does",
@@ -77,14 +77,14 @@ fn is_encrypted(text: &[u8]) -> bool {
     has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
-/// Checks that the key is that of the first certificate.
+/// Checks that the key belongs to the first certificate.
 pub(super) fn identity(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Identity, Fault> {
     let key = provider().key_provider.load_private_key(key);
     let key = key.map_err(|error| unusable(&error.to_string()))?;
-    // rustls compares only with certificates of version 3.
+    // rustls only compares keys with version 3 certificates.
     let certificate = chain.first().and_then(|der| Certificate::read(der));
     let certificate = certificate.ok_or_else(|| unusable("the certificate is not X.509"))?;
     let public = key.public_key();
@@ -107,7 +107,7 @@ fn unusable(why: &str) -> Fault {
     )
 }
 
-/// The error can hold pieces of the file.
+/// The error may contain pieces of the file.
 fn damaged(error: &Error) -> Fault {
     let what = match error {
         Error::MissingSectionEnd { .. } => "breaks off",

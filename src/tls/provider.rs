@@ -1,4 +1,4 @@
-//! The one crypto provider: ring, with the curve P-521 added. Pure.
+//! The crypto provider: ring, with P-521 added. Pure.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,14 +21,14 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     })
 });
 
-/// The provider.
+/// Returns the provider.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// Adds P-521. In TLS 1.2 a scheme names a hash and says nothing of the curve, so P-521 is tried
-/// with all of them. In TLS 1.3 only the first algorithm of a scheme is used. The lists are static
-/// to rustls; there is one of each in a process.
+/// Adds P-521. In TLS 1.2 a scheme names a hash but no curve, so P-521 is tried with all hashes. In
+/// TLS 1.3 only the first algorithm of a scheme is used. rustls requires static lists, so each
+/// exists once per process.
 fn with_p521(ring: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     let p521 = [p521::P521_SHA256, p521::P521_SHA384, p521::P521_SHA512];
     let all: Vec<_> = ring.all.iter().copied().chain(p521).collect();
@@ -56,7 +56,7 @@ fn leaked(algorithms: Vec<&'static dyn SignatureVerificationAlgorithm>) -> Algor
     Vec::leak(algorithms)
 }
 
-/// Loads private keys of the kinds that ring has, and of P-521.
+/// Loads private keys of all kinds that ring supports, and of P-521.
 #[derive(Debug)]
 struct Keys;
 

@@ -1,4 +1,4 @@
-//! The configuration of a TLS server for HTTP/1.1.
+//! Builds the configuration of a TLS server for HTTP/1.1.
 
 use std::sync::Arc;
 
@@ -11,20 +11,21 @@ use super::authorities::Authorities;
 use super::pem::Identity;
 use super::provider::provider;
 
-/// The oldest version of TLS that is spoken.
+/// The minimum TLS version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
-    /// 1.2 and 1.3.
+    /// TLS 1.2 and 1.3.
     #[default]
     Tls12,
-    /// Only 1.3.
+    /// Only TLS 1.3.
     Tls13,
 }
 
 const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 const FROM_13: &[&SupportedProtocolVersion] = &[&TLS13];
 
-/// Shows this certificate, and demands one of these authorities from clients where they are given.
+/// Returns a configuration with this certificate. If authorities are given, clients must present a
+/// certificate from one of them.
 ///
 /// # Errors
 ///
@@ -52,7 +53,7 @@ pub fn server(
     };
     let Identity(certified) = identity;
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    // Clients that offer HTTP/2 first learn that there is none.
+    // Clients that prefer HTTP/2 are told that only HTTP/1.1 is available.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -1,7 +1,7 @@
-//! The verifiers of a client: whether it takes a server's certificate. Pure.
+//! Verifies server certificates for clients. Pure.
 //!
-//! webpki verifies chains of certificates of version 3. OpenSSL and Go accept more, and so do
-//! these: certificates that are trusted themselves, and certificates of version 1.
+//! webpki only verifies chains of version 3 certificates. OpenSSL and Go accept more, and so do
+//! these verifiers: certificates that are trusted themselves, and version 1 certificates.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use super::authorities::Authorities;
 use super::x509::{Certificate, PublicKey};
 
-/// Takes certificates that lead to one of the authorities, or are one of them.
+/// Accepts certificates that chain to one of the authorities, or are one of them.
 #[derive(Debug)]
 pub(super) struct Known {
     authorities: Authorities,
-    /// None where all certificates are trusted only themselves.
+    /// `None` if all certificates are only trusted themselves.
     chains: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -32,7 +32,7 @@ pub(super) struct Known {
 impl Known {
     /// # Errors
     ///
-    /// There is no certificate.
+    /// There are no certificates.
     pub(super) fn new(
         authorities: Authorities,
         provider: &Arc<CryptoProvider>,
@@ -51,7 +51,7 @@ impl Known {
         }))
     }
 
-    /// A certificate of version 1 has no extensions, so the issuer must be an authority itself.
+    /// A version 1 certificate has no extensions, so its issuer must itself be an authority.
     fn verify_issuer(&self, certificate: &Certificate<'_>) -> Result<(), Error> {
         let anchors = self.authorities.roots.roots.iter();
         let mut issuers = anchors.filter(|anchor| anchor.subject.as_ref() == certificate.issuer);
@@ -152,8 +152,9 @@ fn verify_time(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Error
     Ok(())
 }
 
-/// Compares with the alternative names or, as OpenSSL does, with the common name if there are
-/// none. A certificate of version 1 cannot have any. A common name is never an IP address.
+/// Compares the name with the alternative names or, like OpenSSL, with the common name if there are
+/// none. A version 1 certificate has no alternative names. A common name never matches an IP
+/// address.
 fn verify_name(
     der: &CertificateDer<'_>,
     certificate: &Certificate<'_>,
@@ -175,7 +176,7 @@ fn verify_name(
     Err(error.into())
 }
 
-/// Whether a common name, whose first label may be `*`, is this name.
+/// Returns whether a common name, whose first label may be `*`, matches a name.
 fn is_name(pattern: &str, name: &str) -> bool {
     let is_same = pattern.eq_ignore_ascii_case(name);
     let behind = |text: &str| {
@@ -186,7 +187,7 @@ fn is_name(pattern: &str, name: &str) -> bool {
     is_same || (covers && behind(pattern) == behind(name))
 }
 
-/// Takes every certificate, and checks only that the server holds its key.
+/// Accepts every certificate, and only checks that the server has its key.
 #[derive(Debug)]
 pub(super) struct Everyone(Arc<CryptoProvider>);
 
@@ -252,7 +253,7 @@ fn verify_tls13(
     known: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
     match Certificate::read(der).filter(|certificate| certificate.is_v1) {
-        // As in webpki, the scheme names the curve, and the first algorithm is the one of it.
+        // As in webpki: the scheme determines the curve, and its first algorithm is the one for it.
         Some(certificate) if is_of_tls13(signed.scheme) => {
             verify_with_key(message, certificate.key, signed, known, 1)
         }
@@ -261,7 +262,7 @@ fn verify_tls13(
     }
 }
 
-/// The schemes with SHA-1 or PKCS #1 v1.5 are not of TLS 1.3.
+/// Schemes with SHA-1 or PKCS #1 v1.5 are not part of TLS 1.3.
 fn is_of_tls13(scheme: SignatureScheme) -> bool {
     matches!(
         scheme,
@@ -275,7 +276,7 @@ fn is_of_tls13(scheme: SignatureScheme) -> bool {
     )
 }
 
-/// Verifies a signature of a handshake with the first `most` algorithms of its scheme.
+/// Verifies a handshake signature with the first `most` algorithms of its scheme.
 fn verify_with_key(
     message: &[u8],
     key: PublicKey<'_>,

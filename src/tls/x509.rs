@@ -1,7 +1,7 @@
-//! The parts of an X.509 certificate of any version that a verifier needs. Pure.
+//! Parses the parts of an X.509 certificate, of any version, that a verifier needs. Pure.
 //!
-//! webpki reads certificates of version 3 only. This reader checks the structure as far as it
-//! reads it, and verifies nothing.
+//! webpki only parses version 3 certificates. This parser checks the structure of the parts it
+//! reads, and verifies nothing.
 
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
@@ -23,23 +23,24 @@ const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 /// The object identifier of basic constraints, 2.5.29.19.
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
-/// A certificate. Names and algorithms are the content of their SEQUENCE.
+/// A certificate. Names and algorithms are the contents of their SEQUENCE.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Certificate<'a> {
-    /// Whether it has no version field, which means version 1.
+    /// Whether it has no version field, and is therefore version 1.
     pub(super) is_v1: bool,
-    /// The part that the issuer signed.
+    /// The signed part.
     pub(super) signed: &'a [u8],
     pub(super) signature_algorithm: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
-    /// Seconds since the epoch, both included.
+    /// The period of validity, in seconds since the epoch, inclusive.
     pub(super) validity: (u64, u64),
     pub(super) key: PublicKey<'a>,
     /// Whether it has subject alternative names.
     pub(super) has_alternative_names: bool,
-    /// Whether it may issue others: it says so or, in version 1, is its own issuer.
+    /// Whether it may issue others: it has the extension for it or, in version 1, is its own
+    /// issuer.
     pub(super) is_authority: bool,
 }
 
@@ -51,12 +52,12 @@ pub(super) struct PublicKey<'a> {
 }
 
 impl<'a> PublicKey<'a> {
-    /// Reads a `SubjectPublicKeyInfo` with its outer SEQUENCE.
+    /// Parses a `SubjectPublicKeyInfo`, with its outer SEQUENCE.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         Self::of(Reader(der).expect(SEQUENCE)?)
     }
 
-    /// Reads the content of a `SubjectPublicKeyInfo`.
+    /// Parses the contents of a `SubjectPublicKeyInfo`.
     pub(super) fn of(content: &'a [u8]) -> Option<Self> {
         let mut reader = Reader(content);
         Some(Self {
@@ -67,7 +68,7 @@ impl<'a> PublicKey<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads a certificate in DER.
+    /// Parses a certificate in DER.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let mut outer = Reader(Reader(der).expect(SEQUENCE)?);
         let signed = outer.next()?;
@@ -96,7 +97,7 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// The common names of the subject.
+    /// Returns the common names of the subject.
     pub(super) fn common_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let sets = Reader(self.subject).filter_map(|set| set.content_of(SET));
         sets.flat_map(Reader).filter_map(|attribute| {
@@ -108,7 +109,7 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// Finds an extension after the unique identifiers. Returns its value.
+/// Finds an extension, after the unique identifiers, and returns its value.
 fn extension<'a>(rest: Reader<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     let extensions = rest.filter_map(|element| element.content_of(EXTENSIONS));
     let lists = extensions.flat_map(Reader);
@@ -125,7 +126,7 @@ fn extension<'a>(rest: Reader<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     found.next()
 }
 
-/// Whether basic constraints are those of an authority.
+/// Returns whether basic constraints are those of an authority.
 fn is_of_authority(constraints: &[u8]) -> bool {
     let content = Reader(constraints).expect(SEQUENCE).unwrap_or_default();
     let is_it = Reader(content).optional(BOOLEAN).unwrap_or_default();
@@ -137,7 +138,7 @@ fn validity(content: &[u8]) -> Option<(u64, u64)> {
     Some((time(reader.next()?)?, time(reader.next()?)?))
 }
 
-/// Reads `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`. What is before 1970 becomes 0.
+/// Parses `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`. Times before 1970 become 0.
 fn time(element: Element<'_>) -> Option<u64> {
     let text = std::str::from_utf8(element.content)
         .ok()?
@@ -172,7 +173,7 @@ fn digits(text: &str) -> Option<i64> {
     is_number.then(|| text.parse().ok())?
 }
 
-/// Counts days of the Gregorian calendar, with years that begin in March.
+/// Counts days in the Gregorian calendar, with years that begin in March.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_date = (1..=12).contains(&month) && (1..=31).contains(&day);
     let (year, month) = if month > 2 {
@@ -185,7 +186,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
     is_date.then_some(year * 365 + leap_days + of_year - 719_468)
 }
 
-/// One element of DER.
+/// An element of DER.
 #[derive(Clone, Copy, Debug)]
 struct Element<'a> {
     tag: u8,
@@ -199,7 +200,7 @@ impl<'a> Element<'a> {
     }
 }
 
-/// Reads elements one after the other, and ends at the first that is broken.
+/// Iterates over elements, up to the first malformed one.
 #[derive(Clone, Debug)]
 struct Reader<'a>(&'a [u8]);
 
@@ -213,7 +214,7 @@ impl<'a> Reader<'a> {
         if is_there { self.expect(tag) } else { None }
     }
 
-    /// A bit string of whole bytes.
+    /// Parses a bit string of whole bytes.
     fn bits(&mut self) -> Option<&'a [u8]> {
         match self.expect(BIT_STRING)?.split_first()? {
             (0, bytes) => Some(bytes),
@@ -230,7 +231,7 @@ impl<'a> Iterator for Reader<'a> {
         let (&first, rest) = rest.split_first()?;
         let (length, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
-            // A certificate has less than 16 MiB.
+            // Certificates are smaller than 16 MiB.
             0x81..=0x83 => {
                 let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
                 let add = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
