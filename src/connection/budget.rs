@@ -1,28 +1,27 @@
-//! How much of the server's replies is kept, by command. Pure.
+//! Limits for the replies to each command. Pure.
 
 use super::resp::Limits;
 
-/// Bytes that the replies to one pipeline may have on the wire. The largest honest ones have a
-/// few MiB.
+/// Maximum bytes of the replies to one pipeline. The largest legitimate ones have a few MiB.
 const WIRE_BYTES: usize = 64 << 20;
 
-/// The same for SCAN, which returns hundreds of keys, of which a few may have names of megabytes.
+/// The same for SCAN, which returns hundreds of keys, a few of which may have names of megabytes.
 /// Only a new cursor leads past them, so the reply is read to its end.
 const SCAN_WIRE_BYTES: usize = 1 << 30;
 
-/// Memory that the replies to one pipeline may take together.
+/// Maximum memory of the replies to one pipeline.
 pub const PIPELINE_BYTES: usize = 12 << 20;
 
-/// INFO of a server with a thousand commands and databases has less than 1 MiB.
+/// The limit for INFO. A server with a thousand commands and databases sends less than 1 MiB.
 const INFO_BYTES: usize = 2 << 20;
 
-/// CLIENT LIST of 20,000 clients.
+/// The limit for CLIENT LIST: enough for 20,000 clients.
 const CLIENT_BYTES: usize = 8 << 20;
 
-/// Longest key name that SCAN returns whole. It is sent back for each query about the key.
+/// Maximum length of a key name that SCAN returns whole. Each query about the key sends it back.
 pub const KEY_NAME_BYTES: usize = 16 << 10;
 
-/// Returns how many bytes the replies to a pipeline with this first command may have on the wire.
+/// Returns the maximum size on the wire of the replies to a pipeline with this first command.
 pub const fn wire_bytes(command: &[u8]) -> usize {
     if command.eq_ignore_ascii_case(b"SCAN") {
         SCAN_WIRE_BYTES
@@ -31,7 +30,7 @@ pub const fn wire_bytes(command: &[u8]) -> usize {
     }
 }
 
-/// Returns what the reply to a command may hold when the pipeline has `left` bytes left.
+/// Returns the limits for the reply to a command if the pipeline has `left` bytes left.
 pub fn limits(command: &[u8], left: usize) -> Limits {
     let (reply_bytes, string_bytes) = if command.eq_ignore_ascii_case(b"INFO") {
         (INFO_BYTES, usize::MAX)

@@ -1,14 +1,14 @@
-//! Recorded bytes → a reply, and refusals → failures. Pure.
+//! Decodes recorded bytes into a reply, and maps error replies to failures. Pure.
 
 use super::resp::{Decoder, Limits};
 use crate::failure::{Failure, Reason};
 use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
 
-/// Decodes one reply as the server sends it, of any size.
+/// Decodes one reply of any size.
 ///
 /// # Errors
 ///
-/// The bytes are not one whole reply.
+/// The bytes are not exactly one reply.
 pub fn decode(mut bytes: &[u8]) -> Result<Reply, Failure> {
     let limits = Limits {
         reply_bytes: usize::MAX,
@@ -25,7 +25,7 @@ pub(super) fn not_the_protocol() -> Failure {
     Failure::new(Reason::Protocol, "the reply is not the Redis protocol")
 }
 
-/// Returns the failure that a refusal means if the caller cannot do without the reply.
+/// Returns the failure for an error reply to a query that the caller cannot do without.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Failure {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
@@ -42,7 +42,7 @@ pub fn refused(refusal: &Refusal) -> Failure {
     Failure::new(reason, format!("{code} {message}"))
 }
 
-/// Servers before 6.0 report with a plain ERR what later ones report with a code of its own.
+/// Servers before 6.0 use plain ERR for errors that later ones report with their own code.
 fn is_about_passwords(message: &str) -> bool {
     ["invalid password", "AUTH", "invalid username-password"]
         .iter()

@@ -1,4 +1,4 @@
-//! Opening a stream: names, TCP, Unix sockets, TLS. Says nothing over it.
+//! Opens streams: names, TCP, Unix sockets, TLS. Sends no commands.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,19 +15,19 @@ use super::{tls, within};
 use crate::config::{Address, Tls};
 use crate::failure::{Failure, Reason};
 
-/// A peer that vanished without a word is noticed within this time plus three probes.
+/// A peer that vanished is detected within this time plus three probes.
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
-/// Any stream that the protocol can be spoken over.
+/// A stream that can carry the protocol.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
-/// An open stream of whatever kind.
+/// An open stream of any kind.
 pub type Stream = Box<dyn Duplex>;
 
-/// Opens a stream to an address, with TLS like this where the address says so.
+/// Opens a stream to an address, with TLS if the address requires it.
 pub async fn open(
     address: &Address,
     tls: &Tls,
@@ -49,7 +49,7 @@ pub async fn open(
             port,
             tls: true,
         } => {
-            // First, so that a server does not see a connection which then has to wait for a file.
+            // First, so that the server does not see a connection that then waits for a file.
             let config = tls::configuration(tls);
             let config = within(deadline, "the files of the certificates", config).await?;
             let stream = open_tcp(host, *port, deadline).await?;
@@ -70,14 +70,15 @@ async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
     Ok(Box::new(within(deadline, "the connection", connect).await?))
 }
 
-/// Tries every address of the host in turn; the last failure is the one that is told.
+/// Tries each address of the host in turn. Returns the last failure.
 async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
     let resolve = resolve(host, port);
     let addresses = within(deadline, "the address of the host", resolve).await?;
     let mut last = Failure::new(Reason::Dns, format!("{host} has no address"));
     for (at, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        // A share of the time each, so that a silent first address leaves room for the second.
+        // Each gets a share of the time, so that a first address that does not respond leaves room
+        // for the second.
         let share = deadline.saturating_duration_since(Instant::now()) / left;
         let connect = async {
             TcpStream::connect(address)
@@ -95,7 +96,7 @@ async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream,
     Err(last)
 }
 
-/// Small questions must not wait for more to come, and a vanished peer must be noticed.
+/// Small queries must not be delayed, and a vanished peer must be detected.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()

@@ -1,9 +1,9 @@
-//! Why a server refused AUTH, in words that say what to change. Pure.
+//! Explains why a server rejected AUTH and what to change. Pure.
 
 use crate::reply::Refusal;
 
-/// Parts of error texts, in lower case, with what they mean. The first match counts. `{user}` is
-/// the case with a username.
+/// Fragments of error texts, in lower case, with their explanation. The first match wins. `{user}`
+/// applies if there is a user name.
 const KNOWN: &[(&str, Meaning)] = &[
     ("no password is set", Meaning::NoPassword),
     ("without any password configured", Meaning::NoPassword),
@@ -24,8 +24,8 @@ enum Meaning {
     MaxClients,
 }
 
-/// Returns one sentence on a refused AUTH. The server's own text stays out of it, as it may repeat
-/// the password.
+/// Returns one sentence about a rejected AUTH. It leaves out the server's own text, which may
+/// repeat the password.
 pub fn explain(refusal: &Refusal, has_username: bool) -> String {
     let message = refusal.message.to_ascii_lowercase();
     let known = KNOWN.iter().find(|(part, _)| message.contains(part));
@@ -53,7 +53,7 @@ pub fn explain(refusal: &Refusal, has_username: bool) -> String {
     }
 }
 
-/// Whether this is an error code and not the start of some text.
+/// Returns whether this is an error code and not the start of some text.
 fn is_code(word: &str) -> bool {
     (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }

@@ -1,15 +1,15 @@
-//! Commands → the bytes of a pipeline. Pure.
+//! Encodes commands as the bytes of a pipeline. Pure.
 
-/// Commands as they are sent.
+/// An encoded pipeline.
 #[derive(Clone, Debug, Default)]
 pub struct Packed {
     bytes: Vec<u8>,
-    /// Where the name of each command is in `bytes`.
+    /// The position of each command's name in `bytes`.
     names: Vec<std::ops::Range<usize>>,
 }
 
 impl Packed {
-    /// Packs commands, each a list of words.
+    /// Encodes commands, each a list of words.
     pub fn new<Word: AsRef<[u8]>>(commands: &[impl AsRef<[Word]>]) -> Self {
         let mut packed = Self::default();
         for words in commands {
@@ -41,7 +41,7 @@ impl Packed {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// Returns what is sent.
+    /// Returns the encoded bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -51,12 +51,12 @@ impl Packed {
         self.names.len()
     }
 
-    /// Returns whether there is no command.
+    /// Returns whether there are no commands.
     pub const fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Returns the first word of a command; nothing if there is no such command.
+    /// Returns the first word of a command; empty if there is no such command.
     pub fn name(&self, at: usize) -> &[u8] {
         let name = self.names.get(at);
         name.and_then(|name| self.bytes.get(name.clone()))

@@ -1,17 +1,16 @@
-//! Memory that the replies of all targets may hold together.
+//! Limits the memory of all targets' replies together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Memory that the replies over one connection may hold in any case. Those of an ordinary poll
-/// hold less.
+/// Memory that the replies of one connection may always use. Those of an ordinary poll use less.
 const OWN_BYTES: usize = 512 << 10;
 
-/// Memory that all connections may hold beyond that.
+/// Memory that all connections together may use beyond that.
 const SHARED_BYTES: usize = 48 << 20;
 
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// What the replies over one connection hold. Given back when it is dropped.
+/// The memory of one connection's replies. Dropping it releases the memory.
 #[derive(Debug, Default)]
 pub struct Share {
     held: usize,
@@ -19,13 +18,13 @@ pub struct Share {
 }
 
 impl Share {
-    /// Returns the memory that the replies hold.
+    /// Returns the memory that the replies use.
     pub const fn held(&self) -> usize {
         self.held
     }
 
-    /// Records that the replies hold `bytes`. Returns false if there is no room for that; then they
-    /// must hold less.
+    /// Records that the replies use `bytes`. Returns false if there is no room; the replies must
+    /// then use less.
     pub fn set(&mut self, bytes: usize) -> bool {
         let wanted = bytes.saturating_sub(OWN_BYTES);
         if wanted > self.taken {

@@ -1,4 +1,5 @@
-//! Names to addresses, with the system's resolver. It blocks, for half a minute where nobody answers.
+//! Resolves host names with the system's resolver, which blocks for up to half a minute if no name
+//! server responds.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -7,10 +8,12 @@ use std::time::Duration;
 use crate::failure::{Failure, Reason};
 use crate::threads::{Shared, Threads};
 
-/// The poll and the sweep of a target, and many targets with one name, share an answer.
+/// Time for which an answer is shared: by the poll and the sweep of a target, and by targets with
+/// the same name.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Concurrent lookups. A name is found within seconds of a start though dozens of others hang.
+/// Maximum number of concurrent lookups. Names are resolved within seconds of the start even if
+/// dozens of others hang.
 static LOOKUPS: Shared<Found> = Shared::new(
     "lookup",
     Threads {
@@ -24,13 +27,13 @@ static LOOKUPS: Shared<Found> = Shared::new(
 
 type Found = Result<Arc<[SocketAddr]>, Arc<str>>;
 
-/// Returns the addresses of a host. Concurrent lookups of one name are one, and whoever asks again
-/// within a second gets the same answer. An answer that comes after the caller has given up is for
-/// its next call.
+/// Returns the addresses of a host. Concurrent lookups of a name are combined, and a second lookup
+/// within a second gets the same answer. An answer that arrives after the caller has given up is
+/// kept for its next call.
 ///
 /// # Errors
 ///
-/// The name has no address, or the resolver says why it found none.
+/// The name has no address, or the resolver's error.
 pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);

@@ -1,41 +1,40 @@
-//! Decodes replies while their bytes arrive, within limits on what is kept. Pure.
+//! Decodes replies incrementally, with limits on the memory they use. Pure.
 //!
-//! Whatever a server sends, a decoder never keeps more than its [`Limits`] allow: a reply beyond
-//! them is read to its end without being kept, and becomes a refusal with the code
+//! A decoder never keeps more than its [`Limits`] allow, regardless of what the server sends. A
+//! larger reply is read to its end without being kept, and becomes an error with the code
 //! [`TOO_LARGE`].
 
 use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
 
-/// Bytes of a line that are kept. Lines are error texts, short strings and numbers.
+/// Maximum bytes kept of a line. Lines are error texts, short strings, and numbers.
 const LINE_BYTES_KEPT: usize = 4096;
 
-/// Deepest nesting of arrays. Real replies have fewer than ten levels.
+/// Maximum nesting of arrays. Real replies have fewer than ten levels.
 const DEPTH_MAX: usize = 100;
 
-/// Memory that one element of an array is charged with. A growing vector may have twice the room
-/// that it needs.
+/// Memory charged per array element. A growing vector may have twice the capacity it needs.
 const ELEMENT_BYTES: usize = 2 * size_of::<Reply>();
 
-/// Bytes that an element of an array has on the wire at least, such as `_` with its line end.
+/// Minimum size of an array element on the wire, such as `_` with its line end.
 const ELEMENT_WIRE_BYTES: u64 = 3;
 
-/// Memory that a string is charged with beside its bytes, for the allocator.
+/// Memory charged per string besides its bytes, for the allocator.
 const STRING_BYTES: usize = 32;
 
-/// Room that is reserved for a string on the server's word; more is taken as bytes arrive.
+/// Maximum capacity reserved for a string before its bytes arrive.
 const RESERVED_BYTES: usize = 64 << 10;
 
-/// Room that is reserved for an array on the server's word.
+/// Maximum capacity reserved for an array before its elements arrive.
 const RESERVED_ELEMENTS: usize = 64;
 
-/// What one reply may hold.
+/// The limits for one reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory of the whole reply, its elements included.
+    /// Memory of the whole reply, including its elements.
     pub reply_bytes: usize,
-    /// Bytes of each string that are kept. The rest of a longer one is left out.
+    /// Maximum bytes kept of each string. The rest is dropped.
     pub string_bytes: usize,
-    /// Bytes that it may have on the wire. What announces more is not read.
+    /// Maximum size on the wire. Larger replies are not read.
     pub wire_limit: usize,
 }
 
@@ -43,35 +42,35 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotTheProtocol;
 
-/// A decoder of one reply after the other.
+/// Decodes one reply after another.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     place: Place,
-    /// The arrays that are not complete yet, outermost first.
+    /// The incomplete arrays, outermost first.
     open: Vec<Open>,
-    /// Memory that the current reply is charged with.
+    /// Memory charged to the current reply.
     spent: usize,
     is_too_large: bool,
-    /// Whether it is too large only because of the replies of other targets.
+    /// Whether the reply exceeds its limit only because of other targets' replies.
     has_no_room: bool,
 }
 
-/// Where in a reply the next byte belongs.
+/// The position of the next byte within a reply.
 #[derive(Debug)]
 enum Place {
     /// In a line.
     Line(Line),
     /// In a string.
     String(Text),
-    /// In the line end after a string; whether its first byte was there.
+    /// In the line end after a string. The field says whether its first byte has arrived.
     StringEnd(Text, bool),
 }
 
-/// A line that is being read.
+/// A partial line.
 #[derive(Debug)]
 struct Line {
-    /// Its bytes so far, or as many of them as are kept.
+    /// Its bytes so far, up to the limit.
     kept: Vec<u8>,
     is_new: bool,
     /// Whether its last byte so far is a carriage return.
@@ -94,18 +93,18 @@ impl Line {
     }
 }
 
-/// A string that is being read.
+/// A partial string.
 #[derive(Debug)]
 struct Text {
     kind: u8,
     kept: Vec<u8>,
-    /// Bytes that are still to come.
+    /// Bytes still to arrive.
     left: u64,
-    /// Bytes that are still to be kept.
+    /// Bytes still to be kept.
     keep: usize,
 }
 
-/// An array that is being read.
+/// A partial array.
 #[derive(Debug)]
 struct Open {
     items: Vec<Reply>,
@@ -113,7 +112,7 @@ struct Open {
 }
 
 impl Decoder {
-    /// Returns a decoder that is at the start of a reply.
+    /// Returns a decoder at the start of a reply.
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -125,17 +124,17 @@ impl Decoder {
         }
     }
 
-    /// Sets the limits of the replies that have not begun.
+    /// Sets the limits for replies that have not started yet.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Returns the memory that the current reply is charged with, or the last one if it is complete.
+    /// Returns the memory charged to the current reply, or to the last one if it is complete.
     pub const fn spent(&self) -> usize {
         self.spent
     }
 
-    /// Keeps nothing of the current reply: there is no room for it.
+    /// Drops the current reply, because there is no room for it.
     pub fn give_up(&mut self) {
         self.has_no_room = true;
         self.overflow();
@@ -146,8 +145,8 @@ impl Decoder {
         self.open.is_empty() && matches!(&self.place, Place::Line(line) if line.is_new)
     }
 
-    /// Takes bytes from the front of `bytes` until a reply is complete, which it returns, or until
-    /// none are left.
+    /// Consumes bytes from the front of `bytes` until a reply is complete or no bytes are left.
+    /// Returns the complete reply.
     pub fn decode(&mut self, bytes: &mut &[u8]) -> Result<Option<Reply>, NotTheProtocol> {
         while !bytes.is_empty() {
             let value = match std::mem::replace(&mut self.place, Place::Line(Line::NEW)) {
@@ -180,7 +179,7 @@ impl Decoder {
         }
         let end = line_end(line.has_return, bytes);
         let part = take(bytes, end.unwrap_or(bytes.len()));
-        // The common case: the whole line is there, so it needs no copy.
+        // The common case: the whole line has arrived and needs no copy.
         if line.is_new && end.is_some() && part.len() <= LINE_BYTES_KEPT {
             return self.line(part.strip_suffix(b"\r\n").unwrap_or(part));
         }
@@ -192,7 +191,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Forgets the reply before, if there was one.
+    /// Resets the state for the next reply.
     const fn begin(&mut self) {
         if self.open.is_empty() {
             self.spent = 0;
@@ -217,7 +216,7 @@ impl Decoder {
         Ok(Some(value))
     }
 
-    /// A string that stands in its line.
+    /// Handles a string within its line.
     fn text(&mut self, text: &[u8]) -> Reply {
         if self.charge(text.len() + STRING_BYTES) {
             let kept = text.get(..self.limits.string_bytes).unwrap_or(text);
@@ -239,7 +238,7 @@ impl Decoder {
         }
     }
 
-    /// The start of a string with a length.
+    /// Handles the header of a string with a length.
     fn string(&mut self, kind: u8, length: &[u8]) -> Result<Option<Reply>, NotTheProtocol> {
         let Some(length) = length_of(length)? else {
             return Ok(Some(Reply::Nil));
@@ -267,7 +266,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Refuses what is announced to have more bytes than are ever read.
+    /// Rejects a reply whose announced length exceeds the size limit.
     fn announced(&self, bytes: u64) -> Result<(), NotTheProtocol> {
         let is_read = usize::try_from(bytes).is_ok_and(|bytes| bytes <= self.limits.wire_limit);
         if is_read { Ok(()) } else { Err(NotTheProtocol) }
@@ -303,7 +302,7 @@ impl Decoder {
         }
     }
 
-    /// The start of an array of so many groups of elements.
+    /// Handles the header of an array with `count` groups of elements.
     fn array(&mut self, length: &[u8], group: u64) -> Result<Option<Reply>, NotTheProtocol> {
         let Some(length) = length_of(length)? else {
             return Ok(Some(Reply::Nil));
@@ -325,7 +324,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Puts a value into the array it belongs to. Returns the whole reply once that is complete.
+    /// Adds a value to its array. Returns the whole reply once it is complete.
     fn complete(&mut self, mut value: Reply) -> Option<Reply> {
         loop {
             if self.open.is_empty() {
@@ -350,7 +349,7 @@ impl Decoder {
         Some(value)
     }
 
-    /// Charges the reply with memory. Returns false once it is too large; what it kept is freed.
+    /// Charges memory to the reply. Once the reply is too large, frees it and returns false.
     fn charge(&mut self, bytes: usize) -> bool {
         if self.is_too_large {
             return false;
@@ -375,7 +374,7 @@ impl Decoder {
     }
 }
 
-/// What takes the place of a reply for which there is no room now.
+/// Returns the error that replaces a reply for which there is currently no room.
 pub fn no_room() -> Reply {
     Reply::Error(Refusal {
         code: NO_ROOM.to_owned(),
@@ -402,7 +401,7 @@ fn finished(text: Text) -> Reply {
             })
         }
         b'=' => {
-            // A verbatim string begins with its format, such as `txt:`.
+            // A verbatim string starts with its format, such as `txt:`.
             kept.drain(..kept.len().min(4));
             Reply::Bytes(kept)
         }
@@ -410,7 +409,7 @@ fn finished(text: Text) -> Reply {
     }
 }
 
-/// How many bytes belong to the line, its end included, if its end is among them.
+/// Returns the length of the line including its end, if its end has arrived.
 fn line_end(has_return: bool, bytes: &[u8]) -> Option<usize> {
     if has_return && bytes.first() == Some(&b'\n') {
         return Some(1);
@@ -439,7 +438,7 @@ fn number(digits: &[u8]) -> Result<i64, NotTheProtocol> {
     digits.parse().map_err(|_| NotTheProtocol)
 }
 
-/// A length; none where it is that of nothing.
+/// Parses a length; `None` for the length of null.
 fn length_of(digits: &[u8]) -> Result<Option<u64>, NotTheProtocol> {
     match number(digits)? {
         -1 => Ok(None),

@@ -1,5 +1,5 @@
-//! TLS over an open stream. One client configuration for each set of files, read again when a
-//! file changed.
+//! Starts TLS over an open stream. There is one client configuration per set of files; it is read
+//! again when a file changes.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,13 +22,13 @@ use crate::failure::{Failure, Reason};
 use crate::threads::{Shared, Threads};
 use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
 
-/// Settings that nobody dialled with for so long are those of an earlier configuration.
+/// Time after which unused settings are dropped: they belong to an earlier configuration.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
 
-/// Targets with the same files share what was read from them, and read it once at a time.
+/// Targets with the same files share what was read, and only one reads at a time.
 static READ: LazyLock<StdMutex<HashMap<Tls, Entry>>> = LazyLock::new(StdMutex::default);
 
-/// On a mount that hangs, reading never comes back.
+/// Reading from a mount that hangs never returns.
 static FILES: Shared<Result<Read, String>> = Shared::new(
     "certificates",
     Threads {
@@ -53,14 +53,15 @@ struct Read {
     config: Arc<ClientConfig>,
 }
 
-/// Shakes hands as a client that expects a certificate for `host`, or for the name in `tls`.
+/// Performs the handshake as a client that expects a certificate for `host`, or for the name in
+/// `tls`.
 pub async fn wrap(
     host: &str,
     tls: &Tls,
     config: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<Stream, Failure> {
-    // The zone of an IPv6 address is known on this machine only.
+    // The zone of an IPv6 address is only known on this machine.
     let host = host.split('%').next().unwrap_or(host);
     let name = tls.server_name.as_deref().unwrap_or(host);
     let server = ServerName::try_from(name.to_owned()).map_err(|_| {
@@ -75,7 +76,7 @@ pub async fn wrap(
     })?))
 }
 
-/// The configuration for these settings. A file that changed since is read now.
+/// Returns the configuration for these settings. Reads files that have changed.
 pub async fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>, Failure> {
     let tls = Tls {
         server_name: None,
@@ -103,9 +104,9 @@ fn place_of(tls: &Tls) -> Arc<Mutex<Option<Read>>> {
     Arc::clone(&entry.place)
 }
 
-/// What was read before where no file changed. Blocks.
+/// Returns the previous configuration if no file has changed. Blocks.
 fn renewed(tls: &Tls, before: Option<Read>) -> Result<Read, String> {
-    // Before reading: a change in between is then seen at the next connect.
+    // Stamped before reading, so that the next connect notices a change in between.
     let stamp = Stamp::of(files(tls));
     match before {
         Some(read) if read.stamp == stamp => Ok(read),
@@ -145,8 +146,8 @@ fn read_authorities(path: &Path) -> Result<Authorities, String> {
     Ok(authorities)
 }
 
-/// The failure behind an error of TLS. With TLS 1.3 a server refuses our certificate, or that
-/// there is none, only after the handshake.
+/// Returns the failure behind a TLS error. With TLS 1.3 a server rejects a client certificate, or
+/// its absence, only after the handshake.
 pub fn refused(error: &io::Error, tls: &Tls) -> Option<Failure> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let detail = match advice(error, tls.identity.is_some()) {
@@ -156,11 +157,11 @@ pub fn refused(error: &io::Error, tls: &Tls) -> Option<Failure> {
     Some(Failure::new(Reason::Tls, detail))
 }
 
-/// The cipher suites, curves and versions that we offer.
+/// The cipher suites, curves, and versions that the exporter offers.
 const OFFERED: &str = "we offer TLS 1.2 and 1.3, ECDHE over X25519, P-256, P-384 and P-521, and \
                        AES-GCM and ChaCha20-Poly1305";
 
-/// What is likely wrong, and what to do about it.
+/// Returns the likely cause and its remedy.
 fn advice(error: &rustls::Error, shows_certificate: bool) -> Option<String> {
     let text = match error {
         rustls::Error::AlertReceived(alert) => return advice_on_alert(*alert, shows_certificate),

@@ -1,5 +1,5 @@
-//! Whether a host name still resolves to the connected address. Looked up beside the queries, which
-//! never wait for it.
+//! Tracks whether a host name still resolves to the connected address. Lookups run next to the
+//! queries, which never wait for them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use tokio::time::Instant;
 use super::resolve::resolve;
 use crate::config::Address;
 
-/// Time between two lookups while the name resolves to the connected address.
+/// Interval between lookups while the name resolves to the connected address.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(15);
 
-/// Time to the next lookup once it does not.
+/// Delay before the next lookup once it does not.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// An address is gone once all answers of this time lack it: some names resolve to another part of
-/// many addresses each time.
+/// An address is gone once no answer during this time contains it: some names resolve to a
+/// different subset of many addresses each time.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
-/// How many answers that are at least: on a machine that stood still, time alone says nothing.
+/// Minimum number of such answers: after a suspended machine resumes, time alone proves nothing.
 const ANSWERS_WITHOUT: u32 = 2;
 
-/// What is known of a connected address.
+/// The state of a connected address.
 #[derive(Debug, Default)]
 pub struct Whereabouts {
-    /// The lookup that is under way; ended with this.
+    /// The running lookup; dropped with this.
     lookup: JoinSet<Vec<IpAddr>>,
     looked_up: Option<Instant>,
-    /// Answers in a row that lack the address.
+    /// Consecutive answers without the address.
     missing: u32,
-    /// When the first of them came.
+    /// The time of the first of them.
     missing_since: Option<Instant>,
 }
 
 impl Whereabouts {
-    /// Takes in a lookup that has ended, starts the next one when it is due, and returns whether
-    /// the connected address is gone from the name.
+    /// Processes a completed lookup, starts the next one if it is due, and returns whether the
+    /// connected address no longer belongs to the name.
     pub fn has_moved(&mut self, address: &Address, peer: Option<SocketAddr>) -> bool {
         let (Address::Tcp { host, port, .. }, Some(peer)) = (address, peer) else {
             return false;
@@ -59,7 +59,7 @@ impl Whereabouts {
             self.looked_up = Some(Instant::now());
             let (host, port) = (host.clone(), *port);
             self.lookup.spawn(async move {
-                // A resolver that does not answer is no reason to leave a connection that works.
+                // A resolver that does not respond is no reason to leave a working connection.
                 let found = resolve(&host, port).await.unwrap_or_default();
                 found.iter().map(SocketAddr::ip).collect()
             });
