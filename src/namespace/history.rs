@@ -2,21 +2,27 @@
 //!
 //! Pure. It compares two readings of INFO.
 
+use std::collections::BTreeMap;
+
 use crate::info::Info;
 
-/// Commands that replace a whole keyspace, as INFO commandstats names them.
-const REPLACING: [&str; 4] = [
-    "cmdstat_flushall",
-    "cmdstat_flushdb",
-    "cmdstat_swapdb",
-    "cmdstat_cluster|flushslot",
+/// Commands that replace keys as a whole, as INFO commandstats names them, and what they replace.
+const REPLACING: [(&str, Replaced); 4] = [
+    ("cmdstat_flushall", Replaced::Flushed),
+    ("cmdstat_cluster|flushslot", Replaced::Flushed),
+    ("cmdstat_flushdb", Replaced::Emptied),
+    ("cmdstat_swapdb", Replaced::Swapped),
 ];
 
 /// Why what was seen of a server's keys says nothing about those that it has now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaced {
-    /// FLUSHALL, FLUSHDB or SWAPDB was called.
+    /// FLUSHALL or CLUSTER FLUSHSLOT was called, or several kinds of commands.
     Flushed,
+    /// FLUSHDB was called.
+    Emptied,
+    /// SWAPDB was called.
+    Swapped,
     /// Another process answers.
     Restarted,
     /// It loads, or has loaded, a data set.
@@ -31,10 +37,74 @@ impl Replaced {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Flushed => "FLUSHALL, FLUSHDB or SWAPDB was called",
+            Self::Emptied => "FLUSHDB was called",
+            Self::Swapped => "SWAPDB was called",
             Self::Restarted => "the server was restarted or replaced",
             Self::Loaded => "the server loaded a data set",
             Self::Resynchronized => "the replica synchronized with its primary again",
         }
+    }
+
+    /// Returns whether a database may have other keys than before. True if that is unknown.
+    #[must_use]
+    pub fn may_concern(self, database: u32, sizes: &Sizes<'_>) -> bool {
+        let Some(changes) = sizes.changes else {
+            return true;
+        };
+        let (before, after) = sizes.of(database);
+        match self {
+            // Its keys were removed, and all that it has now were written since. What others lost
+            // or gained took the rest of the changes.
+            Self::Emptied => changes - sizes.moved_elsewhere(database) >= before + after,
+            // It has the keys that another had, but for the changes. That may be an empty one.
+            Self::Swapped => {
+                let others = sizes.before.keys().filter(|other| **other != database);
+                let mut others = others.map(|other| sizes.of(*other).0).chain([0.0]);
+                others.any(|other| (after - other).abs() <= changes)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The numbers of keys by database at two readings.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes<'a> {
+    /// At the earlier reading.
+    pub before: &'a BTreeMap<u32, u64>,
+    /// At the later reading.
+    pub after: &'a BTreeMap<u32, u64>,
+    /// How many keys came or went in between at most; `None` if the server reports no exact count.
+    pub changes: Option<f64>,
+}
+
+impl Sizes<'_> {
+    /// The keys of a database, before and after. INFO lists no empty database.
+    fn of(&self, database: u32) -> (f64, f64) {
+        let keys = |sizes: &BTreeMap<u32, u64>| float(sizes.get(&database).copied().unwrap_or(0));
+        (keys(self.before), keys(self.after))
+    }
+
+    /// How many changes other databases took at least. MOVE takes a key from one and gives it to
+    /// another in one change.
+    fn moved_elsewhere(&self, database: u32) -> f64 {
+        let gone = self
+            .before
+            .keys()
+            .filter(|other| !self.after.contains_key(other));
+        let others = self
+            .after
+            .keys()
+            .chain(gone)
+            .filter(|other| **other != database);
+        let (lost, gained) = others.fold((0.0, 0.0), |(lost, gained), other| {
+            let (before, after) = self.of(*other);
+            (
+                lost + (before - after).max(0.0),
+                gained + (after - before).max(0.0),
+            )
+        });
+        f64::max(lost, gained)
     }
 }
 
@@ -43,7 +113,8 @@ impl Replaced {
 pub struct Identity {
     run_id: Option<String>,
     uptime: Option<f64>,
-    flushes: f64,
+    /// Calls that replaced keys, in the order of [`REPLACING`].
+    flushes: [f64; REPLACING.len()],
     /// `rdb_last_load_keys_loaded` and `…_expired`.
     loaded: [Option<f64>; 2],
     is_loading: bool,
@@ -97,12 +168,18 @@ impl Identity {
         if self.is_loading || self.loaded != before.loaded {
             return Some(Replaced::Loaded);
         }
-        // CONFIG RESETSTAT sets the count back: what is counted since then is new.
-        if self.flushes > before.flushes || (self.flushes < before.flushes && self.flushes > 0.0) {
-            return Some(Replaced::Flushed);
-        }
-        self.resynchronized_since(before, seconds)
-            .then_some(Replaced::Resynchronized)
+        self.flushed_since(before).or_else(|| {
+            self.resynchronized_since(before, seconds)
+                .then_some(Replaced::Resynchronized)
+        })
+    }
+
+    /// Which calls grew. CONFIG RESETSTAT sets a count back: what is counted since then is new.
+    fn flushed_since(&self, before: &Self) -> Option<Replaced> {
+        let pairs = self.flushes.iter().zip(before.flushes).zip(REPLACING);
+        let grew = pairs.filter(|((now, then), _)| **now > *then || (**now < *then && **now > 0.0));
+        grew.map(|(_, (_, replaced))| replaced)
+            .reduce(|one, other| if one == other { one } else { Replaced::Flushed })
     }
 
     /// A replica gets all data anew when it cannot go on where it was. Whether it could is not
@@ -167,6 +244,15 @@ impl Changes {
         }
     }
 
+    /// Returns how many keys came or went between this reading and a later one at most, if the server
+    /// has counted all of them. A count that did not move proves nothing: relatives of Redis report
+    /// a constant.
+    #[must_use]
+    pub fn exactly_since(&self, later: &Self) -> Option<f64> {
+        let writes = self.writes_counted_since(later)?;
+        (writes > 0.0).then(|| self.since(later))?
+    }
+
     /// Returns how many keys came or went between this reading and a later one, at most; `None` if
     /// the server reports nothing that bounds them.
     #[must_use]
@@ -177,17 +263,18 @@ impl Changes {
     }
 
     fn writes_since(&self, later: &Self) -> Option<f64> {
-        let was_saved = self.saved_at != later.saved_at;
-        match self.writes.zip(later.writes) {
-            Some((before, after)) if after >= before && !was_saved => Some(after - before),
-            // What was written before the data were saved is unknown.
-            _ => {
-                let (before, after) = self.commands.zip(later.commands)?;
-                let ours = float(later.ours.saturating_sub(self.ours));
-                let others = (grown(before, after) - ours).max(0.0);
-                Some(others.max(later.writes.unwrap_or(0.0)))
-            }
-        }
+        self.writes_counted_since(later).or_else(|| {
+            let (before, after) = self.commands.zip(later.commands)?;
+            let ours = float(later.ours.saturating_sub(self.ours));
+            let others = (grown(before, after) - ours).max(0.0);
+            Some(others.max(later.writes.unwrap_or(0.0)))
+        })
+    }
+
+    /// What was written before the data were saved is unknown.
+    fn writes_counted_since(&self, later: &Self) -> Option<f64> {
+        let (before, after) = self.writes.zip(later.writes)?;
+        (after >= before && self.saved_at == later.saved_at).then_some(after - before)
     }
 }
 
@@ -214,15 +301,17 @@ fn is_on(info: &Info<'_>, name: &str) -> bool {
     info.number(name).is_some_and(|value| value > 0.0)
 }
 
-/// How often keyspaces were flushed or swapped. Calls that failed have replaced nothing.
-fn flushes(info: &Info<'_>) -> f64 {
-    let fields = info.fields().iter();
-    let replacing = fields.filter(|field| REPLACING.contains(&field.name));
-    let succeeded = replacing.map(|field| {
-        let number = |name| field.number_in_record(name).unwrap_or(0.0);
-        number("calls") - number("failed_calls")
-    });
-    succeeded.sum()
+/// How often each command replaced keys. Calls that failed have replaced nothing.
+fn flushes(info: &Info<'_>) -> [f64; REPLACING.len()] {
+    REPLACING.map(|(command, _)| {
+        let mut fields = info.fields().iter();
+        fields
+            .find(|field| field.name == command)
+            .map_or(0.0, |field| {
+                let number = |name| field.number_in_record(name).unwrap_or(0.0);
+                number("calls") - number("failed_calls")
+            })
+    })
 }
 
 #[cfg(test)]
@@ -253,11 +342,79 @@ mod tests {
         assert_eq!(replaced(PRIMARY, ""), None);
     }
 
+    /// Databases that may have other keys, of all that are listed before or after.
+    fn concerned(
+        replaced: Replaced,
+        before: &[(u32, u64)],
+        after: &[(u32, u64)],
+        changes: Option<f64>,
+    ) -> Vec<u32> {
+        let [before, after] = [before, after].map(|sizes| sizes.iter().copied().collect());
+        let sizes = Sizes {
+            before: &before,
+            after: &after,
+            changes,
+        };
+        let listed = before.keys().chain(after.keys()).copied();
+        let listed: std::collections::BTreeSet<u32> = listed.collect();
+        let mut listed: Vec<u32> = listed.into_iter().collect();
+        listed.retain(|database| replaced.may_concern(*database, &sizes));
+        listed
+    }
+
+    #[test]
+    fn flushdb_concerns_only_databases_that_enough_changes_can_have_refilled() {
+        let before = [(0, 1_000), (1, 50), (2, 50)];
+        let of = |after: &[(u32, u64)], changes| {
+            concerned(Replaced::Emptied, &before, after, Some(changes))
+        };
+        // Database 1 is empty now: that took all changes.
+        assert_eq!(of(&[(0, 1_000), (2, 50)], 60.0), [1]);
+        // Refilled, by itself or by the other of its size.
+        assert_eq!(of(&before, 100.0), [1, 2]);
+        // The large one was flushed and has 40 others; the small ones may have been as well.
+        assert_eq!(of(&[(0, 40), (1, 50), (2, 50)], 1_040.0), [0]);
+        assert_eq!(of(&[(0, 40), (1, 50), (2, 50)], 1_060.0), [0, 1, 2]);
+        assert_eq!(
+            concerned(Replaced::Emptied, &before, &before, None),
+            [0, 1, 2]
+        );
+    }
+
+    #[test]
+    fn swapdb_concerns_only_databases_that_can_have_the_keys_of_another() {
+        let before = [(0, 1_000), (1, 500), (2, 70)];
+        let of = |after: &[(u32, u64)], changes| {
+            concerned(Replaced::Swapped, &before, after, Some(changes))
+        };
+        assert_eq!(of(&[(0, 501), (1, 1_001), (2, 70)], 3.0), [0, 1]);
+        // It may have swapped with one that is not listed, or with one of the same size.
+        assert_eq!(of(&[(0, 1_000), (1, 500), (2, 70)], 80.0), [2]);
+        assert_eq!(of(&[(0, 1_000), (1, 500), (3, 70)], 1.0), [2, 3]);
+        let equal = [(0, 70), (1, 70), (2, 900)];
+        assert_eq!(
+            concerned(Replaced::Swapped, &equal, &equal, Some(1.0)),
+            [0, 1]
+        );
+    }
+
+    #[test]
+    fn all_databases_are_concerned_by_what_replaces_all() {
+        let sizes = [(0, 1_000), (1, 50)];
+        for replaced in [Replaced::Flushed, Replaced::Restarted, Replaced::Loaded] {
+            assert_eq!(concerned(replaced, &sizes, &sizes, Some(1.0)), [0, 1]);
+        }
+        let both =
+            format!("{PRIMARY}cmdstat_flushdb:calls=1,usec=9\ncmdstat_swapdb:calls=1,usec=9\n");
+        assert_eq!(replaced(PRIMARY, &both), Some(Replaced::Flushed));
+    }
+
     #[test]
     fn each_command_that_replaces_a_keyspace_is_noticed() {
-        for command in ["flushall", "flushdb", "swapdb", "cluster|flushslot"] {
-            let after = format!("{PRIMARY}cmdstat_{command}:calls=5,usec=9\n");
-            assert_eq!(replaced(PRIMARY, &after), Some(Replaced::Flushed));
+        for (command, expected) in REPLACING {
+            let others = PRIMARY.replace(&format!("{command}:"), "x:");
+            let after = format!("{others}{command}:calls=5,usec=9\n");
+            assert_eq!(replaced(PRIMARY, &after), Some(expected));
         }
     }
 

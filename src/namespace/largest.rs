@@ -64,10 +64,12 @@ impl Largest {
         self.current.clear();
     }
 
-    /// Forgets all keys, because the server has others now.
-    pub fn forget(&mut self) {
-        self.current.clear();
-        self.last = None;
+    /// Forgets the keys of some databases, because those have others now.
+    pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
+        self.current.retain(|key| !is_forgotten(key.database));
+        if let Some(last) = &mut self.last {
+            last.retain(|key| !is_forgotten(key.database));
+        }
     }
 
     /// Ends a pass: its list takes the place of the one before.

@@ -339,9 +339,9 @@ impl Windows {
         })
     }
 
-    /// Forgets all that was walked.
-    pub fn forget(&mut self) {
-        self.windows.clear();
+    /// Forgets what was walked of some databases.
+    pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
+        self.windows.retain(|database, _| !is_forgotten(*database));
     }
 
     /// The windows that there are, in the order of their databases.

@@ -74,6 +74,35 @@ fn a_swap_of_databases_is_noticed_in_the_rest_after_a_pass() {
 }
 
 #[test]
+fn a_flush_of_one_database_keeps_the_namespaces_of_the_others() {
+    const FEW: u32 = 4_000;
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, KEYS, SESSIONS);
+    keys::write(&server, 1, FEW, SESSIONS);
+    let exporter = sweep::launch(&server, RESTING, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    let keys_of = |page: &Page, db: &str, name: &str| {
+        page.get(
+            "redis_key_namespace_keys",
+            &[("db", db), ("key_namespace", name)],
+        )
+    };
+    // Noticed is what is published at once: without the old keys, before there are new ones.
+    let body = format!("call('FLUSHDB') for i = 1, {FEW} do {SOCKETS} end");
+    keys::run(&server, 1, &body);
+    exporter.within(SOON, "the new keys of the flushed database", |page| {
+        let kept = keys_of(page, "db0", "session");
+        assert_eq!(
+            kept,
+            Some(f64::from(KEYS)),
+            "the other database is forgotten"
+        );
+        keys_of(page, "db1", "websocket") == Some(f64::from(FEW))
+            && keys_of(page, "db1", "session") == Some(0.0)
+    });
+}
+
+#[test]
 fn a_flush_and_refill_at_once_is_noticed_in_mid_pass() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, SESSIONS);

@@ -158,16 +158,18 @@ impl Ledger {
         self.sizes = Some(sizes.clone());
     }
 
-    /// Forgets what was counted, because the server has other keys now. Keys that are shown by name
-    /// stay: they are looked up again before they are shown.
-    pub fn forget(&mut self) {
+    /// Forgets what was counted in some databases, because those have other keys now. Keys that are
+    /// shown by name stay: they are looked up again before they are shown.
+    pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         for count in &mut self.counts {
-            count.forget();
+            if is_forgotten(count.pattern().database) {
+                count.forget();
+            }
         }
         if let Some(groups) = &mut self.groups {
-            groups.windows.forget();
+            groups.windows.forget(is_forgotten);
         }
-        self.largest.forget();
+        self.largest.forget(is_forgotten);
     }
 
     /// Ends a pass over all databases.

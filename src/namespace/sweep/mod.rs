@@ -550,8 +550,12 @@ impl<'a> Walker<'a> {
         loop {
             self.vitals = self.prober.vitals().await?;
             self.checked = Instant::now();
+            let generation = self.record.generation();
             if let Some(replaced) = self.record.note_vitals(&self.vitals, now()) {
-                self.start_over(replaced);
+                self.tell(replaced);
+                if self.record.generation() != generation {
+                    self.start_over();
+                }
             }
             self.observe_traffic();
             self.log_slowdown();
@@ -623,15 +627,18 @@ impl Walker<'_> {
         Ok(microseconds)
     }
 
-    /// Publishes at once that nothing is known any more, and the next estimate as soon as after a
-    /// start.
-    fn start_over(&mut self, replaced: Replaced) {
+    /// Publishes at once what is no longer known.
+    fn tell(&mut self, replaced: Replaced) {
         let reason = replaced.as_str();
         info!(
             name = self.name,
             reason, "forgetting the namespaces: the data were replaced"
         );
         (self.listener)(Event::Estimate(self.record));
+    }
+
+    /// Publishes the next estimate as soon as after a start.
+    fn start_over(&mut self) {
         let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
         self.published = Instant::now().checked_sub(wait);
         self.glimpsed = None;

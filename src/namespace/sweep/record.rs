@@ -18,7 +18,7 @@ use crate::namespace::estimate::{
     widen_aggregates,
 };
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
-use crate::namespace::history::{Changes, Identity, Replaced};
+use crate::namespace::history::{Changes, Identity, Replaced, Sizes};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
 use crate::namespace::pace::Pace;
@@ -73,7 +73,8 @@ pub struct Record {
     windows: Windows,
     /// Slots that were drawn of a cluster node, whose databases but the first are not drawn from.
     glimpses: Glimpses,
-    /// How many segments the database has that is being walked.
+    /// The database that is being walked, and how many segments it has.
+    walked: u32,
     segments: u32,
     /// Keys by database, as last asked.
     keys: BTreeMap<u32, u64>,
@@ -84,7 +85,7 @@ pub struct Record {
     buffer_bytes: f64,
     /// What identified the data of the server, and when that was read.
     identity: Option<(Identity, f64)>,
-    /// How often the data were replaced.
+    /// How often the data that were being walked were replaced.
     generation: u64,
     /// The server's counters of changes, as last read.
     changes: Changes,
@@ -126,6 +127,7 @@ impl Record {
             visible: Visible::new(max_groups),
             windows: Windows::default(),
             glimpses: Glimpses::default(),
+            walked: 0,
             segments: 1,
             keys: BTreeMap::new(),
             expires: BTreeMap::new(),
@@ -233,6 +235,7 @@ impl Record {
     /// Begins a pass over a database that is walked in so many segments.
     pub fn start_database(&mut self, database: u32, segments: usize) {
         let segments = u32::try_from(segments).unwrap_or(u32::MAX);
+        self.walked = database;
         self.segments = segments;
         let window = self.windows.window(database, segments);
         if window.segments() != segments as usize {
@@ -363,15 +366,20 @@ impl Record {
     }
 
     /// Records what the server reports of itself: sizes of databases, and what it spent. Forgets
-    /// all namespaces when its data were replaced since, and returns how.
+    /// the namespaces of databases whose data may have been replaced since, and returns how.
     pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
         let before = self.identity.replace((vitals.identity.clone(), now));
         let replaced = before.and_then(|(identity, then)| {
             let replaced = vitals.identity.replaced_since(&identity, now - then);
             replaced.filter(|_| self.has_seen_keys())
         });
-        if replaced.is_some() {
-            self.forget();
+        if let Some(replaced) = replaced {
+            let sizes = Sizes {
+                before: &self.keys.clone(),
+                after: &vitals.keys,
+                changes: self.changes.exactly_since(&vitals.changes),
+            };
+            self.forget(&|database| replaced.may_concern(database, &sizes));
         }
         self.keys.clone_from(&vitals.keys);
         self.expires.clone_from(&vitals.expires);
@@ -399,15 +407,17 @@ impl Record {
     }
 
     /// Forgets what was seen of keys that are no more.
-    fn forget(&mut self) {
-        self.windows.forget();
-        self.glimpses.clear();
-        self.ledger.forget();
-        self.generation += 1;
+    fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
+        self.windows.forget(is_forgotten);
+        if is_forgotten(0) {
+            self.glimpses.clear();
+        }
+        self.ledger.forget(is_forgotten);
+        self.generation += u64::from(is_forgotten(self.walked));
     }
 
-    /// How often the data of the server were replaced: a pass that began with another number is
-    /// about other keys.
+    /// How often the data that are being walked were replaced: a pass that began with another number
+    /// is about other keys.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
