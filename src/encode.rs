@@ -106,9 +106,12 @@ pub fn encode_as(snapshots: &[Labelled<'_>], names: &Names, format: Format) -> V
         run.clear();
         for (target, samples) in &mut targets {
             let of_family = |sample: &Sample<'_>| std::ptr::eq(sample.family, family);
-            run.extend(
-                std::iter::from_fn(|| samples.next_if(of_family)).map(|next| (*target, next)),
-            );
+            let next = std::iter::from_fn(|| samples.next_if(of_family));
+            let shown = next.filter(|sample| names.series.shows(sample.value));
+            run.extend(shown.map(|sample| (*target, sample)));
+        }
+        if run.is_empty() {
+            continue;
         }
         for spelling in spellings(family, names.legacy) {
             let name = prefixed(spelling.name, names.prefix.as_deref());
@@ -519,20 +522,7 @@ mod tests {
         "Percentiles.",
     )
     .legacy_instead("redis_test_quantiles_usec", Kind::Summary);
-    static EDGES: [Edge; 2] = [
-        Edge {
-            at: 1,
-            as_replied: "1",
-            in_base_unit: "1e-06",
-            only_full: true,
-        },
-        Edge {
-            at: 2,
-            as_replied: "2",
-            in_base_unit: "2e-06",
-            only_full: false,
-        },
-    ];
+    static EDGES: [Edge; 2] = [Edge::only_full(1, "1", "1e-06"), Edge::new(2, "2", "2e-06")];
 
     fn written(snapshot: Snapshot, names: &Names, format: Format) -> String {
         let page = encode_as(&[(None, &snapshot.finish())], names, format);
@@ -618,6 +608,7 @@ mod tests {
             counts: vec![3, 4],
             count: 5,
             sum: 1500.0,
+            only_full: false,
         };
         snapshot.push_histogram(&LATENCY, ["get"], histogram);
         let legacy = text(snapshot.clone(), true);
@@ -652,6 +643,7 @@ mod tests {
                 counts,
                 count,
                 sum,
+                only_full: false,
             };
             snapshot.push_histogram(&LATENCY, [command], histogram);
         }
@@ -704,6 +696,7 @@ mod tests {
                 counts: vec![1, 2],
                 count: 2,
                 sum,
+                only_full: false,
             };
             let mut snapshot = snapshot.clone();
             snapshot.push_histogram(&LATENCY, ["get"], histogram);
@@ -746,6 +739,28 @@ mod tests {
     }
 
     #[test]
+    fn a_histogram_for_full_leaves_nothing_behind_by_default() {
+        let page = |series| {
+            let mut snapshot = Snapshot::default();
+            let histogram = Histogram {
+                edges: &EDGES,
+                counts: vec![0, 1],
+                count: 1,
+                sum: 2.0,
+                only_full: true,
+            };
+            snapshot.push_histogram(&LATENCY, ["info"], histogram);
+            let names = Names {
+                series,
+                ..Names::default()
+            };
+            written(snapshot, &names, Format::Text)
+        };
+        assert_eq!(page(Series::Compact), "");
+        assert!(page(Series::Full).contains("_count{cmd=\"info\"} 1\n"));
+    }
+
+    #[test]
     fn a_sum_that_is_unknown_is_not_written() {
         let mut snapshot = Snapshot::default();
         let histogram = Histogram {
@@ -753,6 +768,7 @@ mod tests {
             counts: vec![0, 1],
             count: 1,
             sum: f64::NAN,
+            only_full: false,
         };
         snapshot.push_histogram(&LATENCY, ["get"], histogram);
         let page = text(snapshot, true);

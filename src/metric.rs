@@ -372,6 +372,8 @@ pub struct Histogram {
     pub count: u64,
     /// Sum of the observations, in the unit of the family. NaN if unknown; it is then left out.
     pub sum: f64,
+    /// Whether it is written only when all series are enabled.
+    pub only_full: bool,
 }
 
 /// An upper edge of a bucket, with its texts for the `le` label.
@@ -385,6 +387,28 @@ pub struct Edge {
     pub in_base_unit: &'static str,
     /// Whether it is written only when all series are enabled.
     pub only_full: bool,
+}
+
+impl Edge {
+    /// An edge that is always written.
+    #[must_use]
+    pub const fn new(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Self {
+        Self {
+            at,
+            as_replied,
+            in_base_unit,
+            only_full: false,
+        }
+    }
+
+    /// An edge that is written only when all series are enabled.
+    #[must_use]
+    pub const fn only_full(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Self {
+        Self {
+            only_full: true,
+            ..Self::new(at, as_replied, in_base_unit)
+        }
+    }
 }
 
 /// Percentiles, with the count and the sum of all observations.
@@ -622,7 +646,7 @@ pub struct Names {
 /// The served series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Series {
-    /// The default series: histograms have fewer edges, the same for every sample.
+    /// The default series: fewer histograms, with fewer edges, the same for every sample.
     #[default]
     Compact,
     /// All series.
@@ -634,6 +658,15 @@ impl Series {
     #[must_use]
     pub const fn has(self, edge: &Edge) -> bool {
         !edge.only_full || matches!(self, Self::Full)
+    }
+
+    /// Returns whether a value is written.
+    #[must_use]
+    pub const fn shows(self, value: &Value) -> bool {
+        match value {
+            Value::Histogram(histogram) => !histogram.only_full || matches!(self, Self::Full),
+            Value::Number(_) | Value::Summary(_) => true,
+        }
     }
 }
 

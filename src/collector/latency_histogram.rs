@@ -19,46 +19,53 @@ pub static HISTOGRAM: Question = Question {
 /// Every edge that a server can list, in microseconds. The texts are as Go prints the numbers, so
 /// that the series stay the same for those who come from `redis_exporter`.
 ///
-/// Ten of them are written unless all series are wanted: close to each other from 0.25 to 4 ms, where
-/// objectives for latency are set, and further apart below and above.
+/// Eight of them are written unless all series are wanted. Each is four times the one before, and
+/// eight times above 17 ms.
 static EDGES: &[Edge] = &[
-    only_full(1, "1", "1e-06"),
-    only_full(2, "2", "2e-06"),
-    only_full(4, "4", "4e-06"),
-    only_full(8, "8", "8e-06"),
-    edge(16, "16", "1.6e-05"),
-    only_full(33, "33", "3.3e-05"),
-    edge(66, "66", "6.6e-05"),
-    only_full(132, "132", "0.000132"),
-    edge(264, "264", "0.000264"),
-    edge(528, "528", "0.000528"),
-    edge(1_056, "1056", "0.001056"),
-    edge(2_113, "2113", "0.002113"),
-    edge(4_227, "4227", "0.004227"),
-    only_full(8_454, "8454", "0.008454"),
-    edge(16_908, "16908", "0.016908"),
-    only_full(33_816, "33816", "0.033816"),
-    only_full(67_633, "67633", "0.067633"),
-    edge(135_266, "135266", "0.135266"),
-    only_full(270_532, "270532", "0.270532"),
-    only_full(541_065, "541065", "0.541065"),
-    edge(1_073_741, "1.073741e+06", "1.073741"),
+    Edge::only_full(1, "1", "1e-06"),
+    Edge::only_full(2, "2", "2e-06"),
+    Edge::only_full(4, "4", "4e-06"),
+    Edge::only_full(8, "8", "8e-06"),
+    Edge::new(16, "16", "1.6e-05"),
+    Edge::only_full(33, "33", "3.3e-05"),
+    Edge::new(66, "66", "6.6e-05"),
+    Edge::only_full(132, "132", "0.000132"),
+    Edge::new(264, "264", "0.000264"),
+    Edge::only_full(528, "528", "0.000528"),
+    Edge::new(1_056, "1056", "0.001056"),
+    Edge::only_full(2_113, "2113", "0.002113"),
+    Edge::new(4_227, "4227", "0.004227"),
+    Edge::only_full(8_454, "8454", "0.008454"),
+    Edge::new(16_908, "16908", "0.016908"),
+    Edge::only_full(33_816, "33816", "0.033816"),
+    Edge::only_full(67_633, "67633", "0.067633"),
+    Edge::new(135_266, "135266", "0.135266"),
+    Edge::only_full(270_532, "270532", "0.270532"),
+    Edge::only_full(541_065, "541065", "0.541065"),
+    Edge::new(1_073_741, "1.073741e+06", "1.073741"),
 ];
 
-const fn edge(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Edge {
-    Edge {
-        at,
-        as_replied,
-        in_base_unit,
-        only_full: false,
-    }
-}
+/// Commands that monitoring sends, with their sub-commands. On a quiet server they are most of all
+/// commands, so their histograms are written only if all series are wanted.
+const OF_MONITORING: &[&str] = &[
+    "acl",
+    "client",
+    "command",
+    "commandlog",
+    "config|get",
+    "info",
+    "latency",
+    "memory",
+    "module|list",
+    "slowlog",
+];
 
-const fn only_full(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Edge {
-    Edge {
-        only_full: true,
-        ..edge(at, as_replied, in_base_unit)
-    }
+/// Whether a command, such as `get` or `config|get`, is one that monitoring sends.
+fn is_of_monitoring(command: &str) -> bool {
+    let container = command.split('|').next().unwrap_or_default();
+    [command, container]
+        .iter()
+        .any(|name| OF_MONITORING.contains(name))
 }
 
 #[rustfmt::skip] // One metric, one line.
@@ -94,7 +101,8 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
         let Some(command) = name.text().filter(|name| shown.has(name)) else {
             continue;
         };
-        if let Some(histogram) = histogram(body, microseconds(&usage, &command)) {
+        if let Some(mut histogram) = histogram(body, microseconds(&usage, &command)) {
+            histogram.only_full = is_of_monitoring(&command);
             snapshot.push_histogram(&rows::LATENCIES, [&command], histogram);
         }
     }
@@ -131,6 +139,7 @@ fn histogram(body: &Reply, sum: Option<f64>) -> Option<Histogram> {
         counts,
         count: calls.unwrap_or(0).max(most),
         sum: sum?,
+        only_full: false,
     })
 }
 
@@ -250,6 +259,49 @@ mod tests {
             sums,
             [("config".to_owned(), 19.0), ("config|get".to_owned(), 10.0)]
         );
+    }
+
+    #[test]
+    fn only_histograms_of_monitoring_commands_are_left_out_by_default() {
+        let names = [
+            "info",
+            "config|get",
+            "config|set",
+            "client|list",
+            "clients",
+            "get",
+            "scan",
+        ];
+        assert_eq!(
+            names.map(is_of_monitoring),
+            [true, true, false, true, false, false, false]
+        );
+        let reply = Reply::List(vec![
+            bytes("config|get"),
+            body(2, &[8, 2]),
+            bytes("get"),
+            body(3, &[8, 3]),
+        ]);
+        let left_out: Vec<_> = seen(&reply)
+            .iter()
+            .map(|(_, histogram)| histogram.only_full)
+            .collect();
+        assert_eq!(left_out, [true, false]);
+    }
+
+    #[test]
+    fn the_page_of_metrics_lists_the_edges_and_monitoring_commands() {
+        let page = include_str!("../../METRICS.md");
+        let edges = EDGES.iter().filter(|edge| !edge.only_full);
+        let edges: Vec<_> = edges.map(|edge| edge.at.to_string()).collect();
+        let (last, first) = edges.split_last().unwrap();
+        assert!(page.contains(&format!("{} and {last} microseconds", first.join(", "))));
+        let line = page
+            .lines()
+            .find(|line| line.contains("Commands that monitoring sends"));
+        for command in OF_MONITORING {
+            assert!(line.unwrap().contains(&format!("`{command}`")), "{command}");
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use namespace::{ChannelGroup, Namespace, TtlPolicy, doubts};
-pub use password_file::password_of;
+pub use password_file::{missing_entry, password_of};
 pub use poll::PollTimes;
 pub use problem::Problem;
 pub use script::Script;

@@ -40,18 +40,24 @@ pub fn password_of(
     }
 }
 
+/// Returns which entry for a server a map of passwords lacks, as the rest of a sentence about the
+/// file; `None` if the file is no map or has the entry.
+pub fn missing_entry(text: &str, address: &Address, username: Option<&str>) -> Option<String> {
+    match read(text).ok()? {
+        Content::Map(map) if entry(&map, address, username).is_none() => {
+            Some(missing(&map, address, username))
+        }
+        Content::Map(_) | Content::Password(_) => None,
+    }
+}
+
 /// Refuses what [`password_of`] refuses. Returns what is odd about a good file, as the rest of a
 /// sentence about it.
 fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<String>, Refusal> {
-    match (read(text)?, server) {
-        (Content::Password(password), _) => Ok(oddity(password.expose()).map(str::to_owned)),
-        (Content::Map(map), Some((address, username)))
-            if entry(&map, address, username).is_none() =>
-        {
-            Ok(Some(missing(&map, address, username)))
-        }
-        (Content::Map(_), _) => Ok(None),
+    if let Content::Password(password) = read(text)? {
+        return Ok(oddity(password.expose()).map(str::to_owned));
     }
+    Ok(server.and_then(|(address, username)| missing_entry(text, address, username)))
 }
 
 /// Checks a password file as the configuration is loaded, for the server if it is known. Reports

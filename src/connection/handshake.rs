@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
 use super::{Packed, decode, login, tls};
-use crate::config::{Password, Secret, Target, Tls, password_of};
+use crate::config::{Password, Secret, Target, Tls, missing_entry, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 use crate::threads::{Shared, Threads};
@@ -26,6 +26,8 @@ pub struct Step {
     arguments: Vec<String>,
     /// Whether the connection is of use without it.
     needed: bool,
+    /// Why no password was sent before, if one may be missing.
+    no_password: Option<String>,
 }
 
 impl Step {
@@ -62,7 +64,13 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
             match password {
                 Some(password) => Some(password.expose().to_owned()),
                 // A server without an entry in the map has no password.
-                None => return Ok(after_authentication(target, client_name)),
+                None => {
+                    let note = missing_entry(text, &target.address, username)
+                        .map(|note| format!("password file {} {note}", path.display()));
+                    let mut steps: Vec<_> = note.map(without_password).into_iter().collect();
+                    steps.extend(after_authentication(target, client_name));
+                    return Ok(steps);
+                }
             }
         }
     };
@@ -74,10 +82,20 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
         steps.push(Step {
             arguments,
             needed: true,
+            no_password: None,
         });
     }
     steps.extend(after_authentication(target, client_name));
     Ok(steps)
+}
+
+/// A command that shows whether the server wants a password. Every server knows it.
+fn without_password(note: String) -> Step {
+    Step {
+        arguments: vec!["PING".to_owned()],
+        needed: false,
+        no_password: Some(note),
+    }
 }
 
 /// Reads a file on a thread of its own: on a mount that hangs it never comes back.
@@ -110,6 +128,7 @@ fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {
         steps.push(Step {
             arguments,
             needed: true,
+            no_password: None,
         });
     }
     if target.set_client_name {
@@ -119,6 +138,7 @@ fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {
         steps.push(Step {
             arguments,
             needed: false,
+            no_password: None,
         });
     }
     steps
@@ -168,6 +188,10 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
     if step.is_secret() && !ends_it {
         // A server that does not know AUTH repeats its arguments, and so the password.
         failure = Failure::new(Reason::Auth, login::explain(&refusal, step.has_username()));
+    }
+    if let Some(note) = step.no_password.as_ref().filter(|_| code == "NOAUTH") {
+        let detail = format!("the server wants a password (NOAUTH); {note}");
+        return Err(Failure::new(Reason::Auth, detail));
     }
     if step.needed || ends_it {
         Err(failure)

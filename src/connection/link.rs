@@ -248,7 +248,10 @@ impl Link {
     }
 
     fn replace(&mut self, fresh: Fresh, cause: Cause) {
-        self.whereabouts = Whereabouts::default();
+        // The name had another address then, and has to prove again that it is gone.
+        if cause == Cause::Moved {
+            self.whereabouts = Whereabouts::default();
+        }
         let retried = self.retried_refused;
         if retried.is_none_or(|retried| retried.elapsed() >= RETRY_REFUSED_EVERY) {
             self.retried_refused = Some(Instant::now());

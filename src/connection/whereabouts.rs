@@ -23,9 +23,12 @@ const GONE_AFTER: Duration = Duration::from_secs(30);
 /// Minimum number of such answers: after a suspended machine resumes, time alone proves nothing.
 const ANSWERS_WITHOUT: u32 = 2;
 
-/// The state of a connected address.
+/// The state of a connected address. It outlives a connection: the next one may have the same
+/// address.
 #[derive(Debug, Default)]
 pub struct Whereabouts {
+    /// The address.
+    peer: Option<IpAddr>,
     /// The running lookup; dropped with this.
     lookup: JoinSet<Vec<IpAddr>>,
     looked_up: Option<Instant>,
@@ -45,6 +48,7 @@ impl Whereabouts {
         if host.parse::<IpAddr>().is_ok() {
             return false;
         }
+        self.follow(peer.ip());
         if let Some(Ok(found)) = self.lookup.try_join_next() {
             self.take(&found, peer.ip(), Instant::now());
         }
@@ -65,6 +69,16 @@ impl Whereabouts {
             });
         }
         self.is_gone(Instant::now())
+    }
+
+    /// Forgets what is known of another address.
+    fn follow(&mut self, peer: IpAddr) {
+        if self.peer != Some(peer) {
+            *self = Self {
+                peer: Some(peer),
+                ..Self::default()
+            };
+        }
     }
 
     fn is_gone(&self, now: Instant) -> bool {
@@ -118,6 +132,21 @@ mod tests {
         let mut seldom = moved_for(25);
         seldom.push(&["10.0.0.1", "10.0.0.2"]);
         assert_eq!(gone_after(&seldom.repeat(10)), None);
+    }
+
+    #[test]
+    fn answers_count_on_over_connections_to_the_same_address() {
+        let [old, new] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
+        let mut whereabouts = Whereabouts::default();
+        let mut now = Instant::now();
+        for _ in 0..4 {
+            whereabouts.follow(old);
+            whereabouts.take(&[new], old, now);
+            now += Duration::from_secs(10);
+        }
+        assert!(whereabouts.is_gone(now));
+        whereabouts.follow(new);
+        assert!(!whereabouts.is_gone(now));
     }
 
     fn moved_for(answers: usize) -> Vec<&'static [&'static str]> {

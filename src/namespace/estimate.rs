@@ -393,6 +393,7 @@ fn histogram(
         counts,
         count,
         sum,
+        only_full: count == 0,
     }
 }
 

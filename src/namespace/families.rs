@@ -302,7 +302,7 @@ fn float(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Histogram, Sample, Value};
+    use crate::metric::{Histogram, Sample, Series, Value};
     use crate::namespace::tally::{SIZE_EDGES, TTL_EDGES};
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
@@ -334,6 +334,7 @@ mod tests {
             counts: vec![5; buckets],
             count: 9,
             sum: 1_000.0,
+            only_full: false,
         };
         NamespaceEstimate {
             group: Group(group),
@@ -415,6 +416,46 @@ mod tests {
             ("folded_keys db2", 3.0),
         ];
         assert_eq!(shown_of(estimate(0), HOUR), expected(&lines));
+    }
+
+    /// How many series an estimate without a policy has.
+    fn count_of(estimate: &NamespaceEstimate, series: Series) -> usize {
+        let mut snapshot = Snapshot::default();
+        let declared = Declared {
+            name: "session",
+            ttl: TtlPolicy::default(),
+            memory_quota: None,
+        };
+        push_namespace("db0", estimate, declared, &mut snapshot);
+        let count = |sample: Sample<'_>| match sample.value {
+            value if !series.shows(value) => 0,
+            // The last bucket, the sum and the count.
+            Value::Histogram(histogram) => {
+                let edges = histogram.edges.iter();
+                edges.filter(|edge| series.has(edge)).count() + 3
+            }
+            Value::Number(_) | Value::Summary(_) => 1,
+        };
+        snapshot.finish().samples().map(count).sum()
+    }
+
+    #[test]
+    fn a_namespace_has_as_many_series_as_the_page_of_metrics_states() {
+        let mut estimate = estimate(0);
+        estimate.types = Some([10, 0, 0, 0, 0, 0, 0]);
+        let counts = |estimate: &NamespaceEstimate| {
+            [Series::Compact, Series::Full].map(|series| count_of(estimate, series))
+        };
+        assert_eq!(counts(&estimate), [21, 34]);
+        estimate.ttl = estimate.ttl.map(|ttl| Histogram {
+            only_full: true,
+            ..ttl
+        });
+        assert_eq!(counts(&estimate), [14, 34]);
+        let page = include_str!("../../METRICS.md");
+        for text in ["adds 21 series", "it adds 14", "34 for every namespace"] {
+            assert!(page.contains(text), "{text}");
+        }
     }
 
     #[test]

@@ -17,43 +17,36 @@ pub const LARGE_AGGREGATE: u64 = 16_384;
 /// By how much a remaining TTL may exceed the maximum: clocks and the way of a command take time.
 const GRACE_MILLISECONDS: u128 = 1_000;
 
-/// Upper edges of the histogram of remaining TTLs, in milliseconds.
+/// Upper edges of the histogram of remaining TTLs, in milliseconds. A minute, an hour, a day and a
+/// week are written unless all series are wanted.
 pub static TTL_EDGES: [Edge; 10] = [
-    edge(1_000, "1000", "1"),
-    edge(10_000, "10000", "10"),
-    edge(60_000, "60000", "60"),
-    edge(300_000, "300000", "300"),
-    edge(900_000, "900000", "900"),
-    edge(3_600_000, "3600000", "3600"),
-    edge(21_600_000, "21600000", "21600"),
-    edge(86_400_000, "86400000", "86400"),
-    edge(604_800_000, "604800000", "604800"),
-    edge(2_592_000_000, "2592000000", "2592000"),
+    Edge::only_full(1_000, "1000", "1"),
+    Edge::only_full(10_000, "10000", "10"),
+    Edge::new(60_000, "60000", "60"),
+    Edge::only_full(300_000, "300000", "300"),
+    Edge::only_full(900_000, "900000", "900"),
+    Edge::new(3_600_000, "3600000", "3600"),
+    Edge::only_full(21_600_000, "21600000", "21600"),
+    Edge::new(86_400_000, "86400000", "86400"),
+    Edge::new(604_800_000, "604800000", "604800"),
+    Edge::only_full(2_592_000_000, "2592000000", "2592000"),
 ];
 
-/// Upper edges of the histogram of memory per key, in bytes.
+/// Upper edges of the histogram of memory per key, in bytes. Every second one from 256 bytes to
+/// 1 MiB is written unless all series are wanted.
 pub static SIZE_EDGES: [Edge; 11] = [
-    edge(64, "64", "64"),
-    edge(256, "256", "256"),
-    edge(1_024, "1024", "1024"),
-    edge(4_096, "4096", "4096"),
-    edge(16_384, "16384", "16384"),
-    edge(65_536, "65536", "65536"),
-    edge(262_144, "262144", "262144"),
-    edge(1_048_576, "1048576", "1048576"),
-    edge(4_194_304, "4194304", "4194304"),
-    edge(16_777_216, "16777216", "16777216"),
-    edge(67_108_864, "67108864", "67108864"),
+    Edge::only_full(64, "64", "64"),
+    Edge::new(256, "256", "256"),
+    Edge::only_full(1_024, "1024", "1024"),
+    Edge::new(4_096, "4096", "4096"),
+    Edge::only_full(16_384, "16384", "16384"),
+    Edge::new(65_536, "65536", "65536"),
+    Edge::only_full(262_144, "262144", "262144"),
+    Edge::new(1_048_576, "1048576", "1048576"),
+    Edge::only_full(4_194_304, "4194304", "4194304"),
+    Edge::only_full(16_777_216, "16777216", "16777216"),
+    Edge::only_full(67_108_864, "67108864", "67108864"),
 ];
-
-const fn edge(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Edge {
-    Edge {
-        at,
-        as_replied,
-        in_base_unit,
-        only_full: false,
-    }
-}
 
 /// When a key expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

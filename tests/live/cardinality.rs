@@ -101,9 +101,64 @@ fn names_of_redis_exporter_have_no_more_series_than_there() {
     assert!(here > 250, "only {here} series under the same names");
 }
 
+/// How many series `redis_exporter` has of a server, and the exporter by default and in full. Both
+/// have then asked all details of the namespaces.
+fn series_of(server: &RedisServer, namespaces: usize) -> [usize; 3] {
+    let start = |series: &str| {
+        Launch::configured(&format!(
+            "poll: {{ interval: 500ms }}\nseries: {series}\n\
+             sweep: {{ min_pass_interval: 1s, lookups_per_minute: 100000 }}\n\
+             targets: [{{ name: cache, url: '{}' }}]\n",
+            server.url()
+        ))
+        .start()
+    };
+    let peer = Peer::of(server, &[]);
+    let exporters = [start("compact"), start("full")];
+    let [compact, full] = exporters.map(|exporter| {
+        let page = exporter.until("all details of the namespaces", |page| {
+            let details = ["largest_key_bytes", "keys_without_ttl", "type_keys"];
+            let mut details = details
+                .map(|name| format!("redis_key_namespace_{name}"))
+                .into_iter();
+            details.all(|name| page.all(&name, &[]).len() >= namespaces)
+        });
+        page.0.lines().filter(|line| !line.starts_with('#')).count()
+    });
+    [peer.exposition().samples.len(), compact, full]
+}
+
+#[test]
+fn default_settings_halve_what_full_adds_to_redis_exporter() {
+    let quiet = RedisServer::start(&[]);
+    for key in 0..200 {
+        let key = key.to_string();
+        quiet.ask(&["SET", &format!("user:{key}"), "x"]);
+        quiet.ask(&["SET", &format!("session:{key}"), "x", "EX", "3600"]);
+    }
+    let busy = RedisServer::start(&[]);
+    use_commands(&busy);
+    for namespace in ["user", "cart", "feed", "job", "session", "page"] {
+        for key in 0..100 {
+            let key = format!("{namespace}:{key}");
+            busy.ask(&["SET", &key, "x", "EX", "3600"]);
+            if namespace < "g" {
+                busy.ask(&["PERSIST", &key]);
+            }
+        }
+    }
+    for (server, namespaces) in [(quiet, 2), (busy, 6)] {
+        let [theirs, compact, full] = series_of(&server, namespaces);
+        let measured = format!("{theirs} there, {compact} by default, {full} in full");
+        assert!(2 * (compact - theirs) <= full - theirs, "{measured}");
+        println!("{measured}");
+    }
+}
+
 #[test]
 fn commands_that_are_excluded_have_no_series_and_are_not_counted_as_dropped() {
     let server = RedisServer::start(&["--slowlog-log-slower-than", "0"]);
+    server.ask(&["FLUSHALL"]);
     use_commands(&server);
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 200ms }}\n\
@@ -130,6 +185,9 @@ fn commands_that_are_excluded_have_no_series_and_are_not_counted_as_dropped() {
         assert_eq!(is_shown("few", command), command == "set", "{command}");
     }
     assert!(is_shown("few", "get"));
+    // Rules look for it.
+    let flushes = [("target", "few"), ("cmd", "flushall")];
+    assert_eq!(page.get("redis_commands_total", &flushes), Some(1.0));
     // It is absent where nothing was dropped.
     assert_eq!(page.get("redis_exporter_dropped_samples", &[]), None);
 }

@@ -117,6 +117,35 @@ fn map_without_the_server_names_the_key_that_is_missing() {
 }
 
 #[test]
+fn entry_that_a_map_lost_is_named_when_the_server_wants_a_password() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let launch = Launch::new();
+    let file = launch.file("passwords.json");
+    let map = format!("{{\"{}\": \"hunter2\"}}", server.url());
+    fs::write(&file, map).unwrap();
+    let exporter = launch
+        .variable("REDIS_URL", &server.url())
+        .variable("REDIS_PASSWORD_FILE", file.to_str().unwrap())
+        .flag("--poll.interval=300ms")
+        .start();
+    exporter.until("the server is up", Page::is_up);
+    fs::write(&file, "{\"redis://127.0.0.1:1\": \"hunter3\"}").unwrap();
+    server.ask_as("hunter2", &["CLIENT", "KILL", "TYPE", "normal"]);
+    exporter.until_failed("auth");
+    let log = exporter.log();
+    let key = format!("has no entry for {}", server.url());
+    assert!(
+        log.contains("the server wants a password (NOAUTH)"),
+        "{log}"
+    );
+    assert!(
+        log.contains(&key) && log.contains("for another port"),
+        "{log}"
+    );
+    assert!(!log.contains("hunter"), "{log}");
+}
+
+#[test]
 fn password_in_quotes_is_sent_as_it_is_with_a_hint() {
     let server = RedisServer::start(&[]);
     server.ask(&["CONFIG", "SET", "requirepass", "'hunter2'"]);

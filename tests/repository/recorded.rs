@@ -241,7 +241,7 @@ fn names_of_redis_exporter() -> BTreeSet<String> {
 }
 
 #[test]
-fn default_series_are_at_most_half_as_many_again_as_those_of_redis_exporter() {
+fn default_series_are_at_most_a_quarter_more_than_those_of_redis_exporter() {
     for count in counts() {
         let Count {
             server,
@@ -249,7 +249,7 @@ fn default_series_are_at_most_half_as_many_again_as_those_of_redis_exporter() {
             theirs,
             ..
         } = count;
-        assert!(2 * all <= 3 * theirs, "{server:?}: {all} against {theirs}");
+        assert!(4 * all <= 5 * theirs, "{server:?}: {all} against {theirs}");
     }
 }
 

@@ -41,24 +41,15 @@ const fn total(
 
 /// Upper edges of the histogram of idle times, in seconds.
 static IDLE_EDGES: [Edge; 8] = [
-    edge(1, "1"),
-    edge(10, "10"),
-    edge(60, "60"),
-    edge(300, "300"),
-    edge(900, "900"),
-    edge(3_600, "3600"),
-    edge(21_600, "21600"),
-    edge(86_400, "86400"),
+    Edge::new(1, "1", "1"),
+    Edge::new(10, "10", "10"),
+    Edge::new(60, "60", "60"),
+    Edge::new(300, "300", "300"),
+    Edge::new(900, "900", "900"),
+    Edge::new(3_600, "3600", "3600"),
+    Edge::new(21_600, "21600", "21600"),
+    Edge::new(86_400, "86400", "86400"),
 ];
-
-const fn edge(at: u64, text: &'static str) -> Edge {
-    Edge {
-        at,
-        as_replied: text,
-        in_base_unit: text,
-        only_full: false,
-    }
-}
 
 /// The most libraries with their versions, commands and users that are told apart, each.
 const MOST_NAMES: usize = 50;
@@ -121,6 +112,7 @@ impl Tally {
             counts: IDLE_EDGES.iter().map(up_to).collect(),
             count: self.idle.len() as u64,
             sum: self.idle.iter().map(|idle| float(*idle)).sum(),
+            only_full: false,
         }
     }
 }

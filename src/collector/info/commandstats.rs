@@ -25,6 +25,19 @@ static VALUES: &[(&Family<1>, &str)] = &[
     (&rows::FAILED, "failed_calls"),
 ];
 
+static ONLY_CALLS: &[(&Family<1>, &str)] = &[(&rows::CALLS, "calls")];
+
+/// Commands whose calls are always shown, whatever `commands` leaves out: rules look for them.
+const RULES_READ: &[&str] = &[
+    "cluster|migrateslots",
+    "cluster|migration",
+    "cluster|setslot",
+    "flushall",
+    "flushdb",
+    "migrate",
+    "swapdb",
+];
+
 /// Reads the statistics of commands.
 pub static COLLECTOR: Collector = Collector {
     name: "commandstats",
@@ -44,9 +57,16 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let shown = &answers.circumstances.options.commands;
-    for (command, field) in records(&answers.info).filter(|(command, _)| shown.has(command)) {
+    for (command, field) in records(&answers.info) {
+        let values = if shown.has(command) {
+            VALUES
+        } else if RULES_READ.contains(&command) {
+            ONLY_CALLS
+        } else {
+            continue;
+        };
         for (name, value) in field.record() {
-            let row = VALUES.iter().find(|(_, wanted)| *wanted == name);
+            let row = values.iter().find(|(_, wanted)| *wanted == name);
             if let (Some((family, _)), Some(value)) = (row, number(value)) {
                 snapshot.push(family, [command], value);
             }
@@ -93,7 +113,9 @@ pub(in crate::collector) fn usage<'a>(info: &Info<'a>) -> HashMap<&'a str, Usage
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::reading;
+    use crate::collector::{Circumstances, reading};
+    use crate::config::{CollectorOptions, Commands};
+    use std::sync::Arc;
 
     #[test]
     fn every_value_is_read_by_its_name() {
@@ -116,6 +138,44 @@ mod tests {
             "redis_commands_total{set} 22351",
         ];
         assert_eq!(reading::of_info(&COLLECTOR, redis_5), expected);
+    }
+
+    #[test]
+    fn calls_that_rules_read_are_shown_though_commands_leaves_them_out() {
+        let circumstances = Circumstances {
+            options: Arc::new(CollectorOptions {
+                commands: Commands::new(Some(Vec::new()), Vec::new()),
+                ..CollectorOptions::default()
+            }),
+            ..Circumstances::default()
+        };
+        let seen = reading::of(
+            &COLLECTOR,
+            "cmdstat_flushdb:calls=2,usec=10\r\ncmdstat_get:calls=3,usec=9\r\n",
+            circumstances,
+            &[],
+        );
+        assert_eq!(seen, ["redis_commands_total{flushdb} 2"]);
+    }
+
+    #[test]
+    fn every_command_that_a_rule_selects_is_always_shown() {
+        let rules = include_str!("../../../alerts/redis.rules.yml");
+        let matchers = rules.split("{cmd=~\"").skip(1);
+        let matchers: Vec<_> = matchers.filter_map(|rest| rest.split('"').next()).collect();
+        assert!(!matchers.is_empty());
+        for matcher in &matchers {
+            // A matcher without a command in the list would find nothing.
+            let pattern = regex::Regex::new(&format!("^(?:{matcher})$")).unwrap();
+            let shown = RULES_READ.iter().filter(|name| pattern.is_match(name));
+            assert_eq!(shown.count(), words(matcher), "{matcher}");
+        }
+    }
+
+    /// How many commands a matcher selects: its alternatives, but for what they share.
+    fn words(matcher: &str) -> usize {
+        let alternatives = matcher.replace("[|]", "/");
+        alternatives.split('|').count()
     }
 
     #[test]

@@ -30,39 +30,23 @@ const TYPES: &[(&str, &str)] = &[
 /// Every second upper end of the server's ranges: all of them would double the series. Every fourth
 /// is written unless all series are wanted.
 static EDGES: &[Edge] = &[
-    only_full(0, "0"),
-    edge(1, "1"),
-    only_full(3, "3"),
-    edge(15, "15"),
-    only_full(63, "63"),
-    edge(255, "255"),
-    only_full(1023, "1023"),
-    edge(4095, "4095"),
-    only_full(16383, "16383"),
-    edge(65535, "65535"),
-    only_full(262_143, "262143"),
-    edge(1_048_575, "1048575"),
-    only_full(4_194_303, "4194303"),
-    edge(16_777_215, "16777215"),
-    only_full(67_108_863, "67108863"),
-    edge(268_435_455, "268435455"),
+    Edge::only_full(0, "0", "0"),
+    Edge::new(1, "1", "1"),
+    Edge::only_full(3, "3", "3"),
+    Edge::new(15, "15", "15"),
+    Edge::only_full(63, "63", "63"),
+    Edge::new(255, "255", "255"),
+    Edge::only_full(1023, "1023", "1023"),
+    Edge::new(4095, "4095", "4095"),
+    Edge::only_full(16383, "16383", "16383"),
+    Edge::new(65535, "65535", "65535"),
+    Edge::only_full(262_143, "262143", "262143"),
+    Edge::new(1_048_575, "1048575", "1048575"),
+    Edge::only_full(4_194_303, "4194303", "4194303"),
+    Edge::new(16_777_215, "16777215", "16777215"),
+    Edge::only_full(67_108_863, "67108863", "67108863"),
+    Edge::new(268_435_455, "268435455", "268435455"),
 ];
-
-const fn edge(at: u64, text: &'static str) -> Edge {
-    Edge {
-        at,
-        as_replied: text,
-        in_base_unit: text,
-        only_full: false,
-    }
-}
-
-const fn only_full(at: u64, text: &'static str) -> Edge {
-    Edge {
-        only_full: true,
-        ..edge(at, text)
-    }
-}
 
 /// Reads how keys are distributed over sizes.
 pub static COLLECTOR: Collector = Collector {
@@ -123,6 +107,7 @@ fn histogram(field: &Field<'_>) -> Option<Histogram> {
         counts,
         count,
         sum: f64::NAN,
+        only_full: false,
     })
 }
 

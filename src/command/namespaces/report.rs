@@ -269,6 +269,7 @@ pub(super) mod tests {
                     counts: counts.collect(),
                     count: keys / 2,
                     sum: 0.0,
+                    only_full: false,
                 }),
                 longest_ttl: (keys > 1).then_some(3_600_000),
                 key_bytes: None,
@@ -369,6 +370,7 @@ pub(super) mod tests {
             counts: counts.to_vec(),
             count,
             sum: 0.0,
+            only_full: false,
         };
         let none = histogram([0; 10], 0);
         assert_eq!(median(&none, 0), None);
