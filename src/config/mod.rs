@@ -525,12 +525,13 @@ fn read_names(
     let legacy = or_default(legacy, true);
     // As `redis_exporter`, which has no such label, where this takes its place.
     let target_label = or_default(target_label, root.node("targets").is_some());
-    let series = root.value("series", unit::series, context);
-    let series = setting(
-        flag(arguments.series, "--series"),
+    let series = flag(arguments.series, "--series");
+    let series = setting_of(
+        root,
+        "series",
+        series,
         "REDIS_EXPORTER_SERIES",
         unit::series,
-        series,
         context,
     );
     let prefix = prefix.ok()?.map(|placed| placed.value);
@@ -619,20 +620,22 @@ fn read_log(
     context: &mut Context<'_>,
 ) -> Option<Log> {
     let section = root.section("log", LOG_KEYS, context)?;
-    let level = section.value("level", unit::log_level, context);
-    let level = setting(
-        flag(arguments.log_level, "--log-level"),
+    let level = flag(arguments.log_level, "--log-level");
+    let level = setting_of(
+        &section,
+        "level",
+        level,
         "REDIS_EXPORTER_LOG_LEVEL",
         unit::log_level,
-        level,
         context,
     );
-    let format = section.value("format", unit::log_format, context);
-    let format = setting(
-        flag(arguments.log_format, "--log-format"),
+    let format = flag(arguments.log_format, "--log-format");
+    let format = setting_of(
+        &section,
+        "format",
+        format,
         "REDIS_EXPORTER_LOG_FORMAT",
         unit::log_format,
-        format,
         context,
     );
     let level = or_default(level, Level::INFO);
@@ -684,6 +687,19 @@ fn read_targets(
 fn flag<T>(value: Option<T>, name: &str) -> Option<Placed<T>> {
     let place = name.to_owned();
     value.map(|value| Placed { value, place })
+}
+
+/// The same as [`setting`] for a value that the file has under a key of a section.
+fn setting_of<T>(
+    section: &Section<'_>,
+    key: &str,
+    flag: Option<Placed<T>>,
+    variable: &str,
+    parse: impl Fn(&str) -> Result<T, Refusal> + Copy,
+    context: &mut Context<'_>,
+) -> Reading<T> {
+    let file = section.value(key, parse, context);
+    setting(flag, variable, parse, file, context)
 }
 
 /// The value of the flag, else of the environment variable, else of the file.

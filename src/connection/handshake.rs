@@ -190,7 +190,7 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
         failure = Failure::new(Reason::Auth, login::explain(&refusal, step.has_username()));
     }
     if let Some(note) = step.no_password.as_ref().filter(|_| code == "NOAUTH") {
-        let detail = format!("the server wants a password (NOAUTH); {note}");
+        let detail = format!("the server wants a password; {note}");
         return Err(Failure::new(Reason::Auth, detail));
     }
     if step.needed || ends_it {

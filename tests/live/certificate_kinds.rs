@@ -11,6 +11,9 @@ use crate::support::{Page, Pair};
 const P256: &str = "P-256";
 const P521: &str = "P-521";
 
+/// The extension that names the server.
+const NAMES: &str = "subjectAltName=DNS:localhost";
+
 const NO_CLIENT_CERTIFICATE: &[&str] = &["--tls-auth-clients", "no"];
 
 /// A folder in which certificates are made.
@@ -44,54 +47,37 @@ impl Workshop {
         String::from_utf8_lossy(&command.stdout).into_owned()
     }
 
+    /// Makes a key, and what `openssl req` makes of it with further arguments.
+    fn request(&self, pair: &Pair, curve: &str, subject: &str, further: &[&str]) {
+        let curve = format!("ec_paramgen_curve:{curve}");
+        let common = [
+            "req", "-nodes", "-newkey", "ec", "-pkeyopt", &curve, "-subj", subject, "-keyout",
+            &pair.key,
+        ];
+        self.openssl(&[&common[..], further].concat());
+    }
+
     /// Makes a self-signed certificate, which openssl marks as that of an authority.
     fn self_signed(&self, name: &str, curve: &str) -> Pair {
         let pair = self.pair(name);
-        let curve = format!("ec_paramgen_curve:{curve}");
-        self.openssl(&[
-            "req",
+        let out = [
             "-x509",
-            "-nodes",
             "-days",
             "10",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            &curve,
-            "-subj",
-            "/CN=localhost",
             "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            &pair.key,
+            NAMES,
             "-out",
             &pair.certificate,
-        ]);
+        ];
+        self.request(&pair, curve, "/CN=localhost", &out);
         pair
     }
 
     /// Makes an authority.
     fn authority(&self, name: &str, curve: &str) -> Pair {
         let pair = self.pair(name);
-        let curve = format!("ec_paramgen_curve:{curve}");
-        let subject = format!("/CN={name}");
-        self.openssl(&[
-            "req",
-            "-x509",
-            "-nodes",
-            "-days",
-            "10",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            &curve,
-            "-subj",
-            &subject,
-            "-keyout",
-            &pair.key,
-            "-out",
-            &pair.certificate,
-        ]);
+        let out = ["-x509", "-days", "10", "-out", &pair.certificate];
+        self.request(&pair, curve, &format!("/CN={name}"), &out);
         pair
     }
 
@@ -99,25 +85,9 @@ impl Workshop {
     /// has version 1.
     fn signed(&self, authority: &Pair, name: &str, curve: &str, extensions: &str) -> Pair {
         let pair = self.pair(name);
-        let (request, curve) = (
-            self.path(&format!("{name}.csr")),
-            format!("ec_paramgen_curve:{curve}"),
-        );
-        self.openssl(&[
-            "req",
-            "-new",
-            "-nodes",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            &curve,
-            "-subj",
-            "/CN=localhost",
-            "-keyout",
-            &pair.key,
-            "-out",
-            &request,
-        ]);
+        let request = self.path(&format!("{name}.csr"));
+        self.request(&pair, curve, "/CN=localhost", &["-new", "-out", &request]);
+        let Pair { certificate, key } = authority;
         let mut sign = vec![
             "x509",
             "-req",
@@ -126,9 +96,9 @@ impl Workshop {
             "-in",
             &request,
             "-CA",
-            &authority.certificate,
+            certificate,
             "-CAkey",
-            &authority.key,
+            key,
             "-CAcreateserial",
             "-out",
             &pair.certificate,
@@ -153,6 +123,23 @@ impl Workshop {
 
 fn ca(pair: &Pair) -> String {
     format!("ca_file: {}", pair.certificate)
+}
+
+/// Starts servers that want a client certificate, one for each version of TLS. The exporter reaches
+/// each with this one.
+fn reaches_with(client: &Pair, authority: &Pair, shown: &Pair) -> Vec<Encrypted> {
+    let Pair { certificate, key } = client;
+    let section = format!(
+        "{}, cert_file: {certificate}, key_file: {key}",
+        ca(authority)
+    );
+    let reached = ["TLSv1.2", "TLSv1.3"].map(|version| {
+        let settings = ["--tls-auth-clients", "yes", "--tls-protocols", version];
+        let tls = Encrypted::start(shown, &authority.certificate, &settings);
+        tls.exporter(&section).until("the server", Page::is_up);
+        tls
+    });
+    reached.into()
 }
 
 #[test]
@@ -181,17 +168,9 @@ fn a_certificate_of_version_1_is_accepted() {
 fn a_client_certificate_of_version_1_is_shown() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
-    let shown = workshop.signed(&authority, "server", P256, "subjectAltName=DNS:localhost");
-    let Pair { certificate, key } = workshop.signed_v1(&authority, "client");
-    for version in ["TLSv1.2", "TLSv1.3"] {
-        let settings = ["--tls-auth-clients", "yes", "--tls-protocols", version];
-        let tls = Encrypted::start(&shown, &authority.certificate, &settings);
-        let section = format!(
-            "{}, cert_file: {certificate}, key_file: {key}",
-            ca(&authority)
-        );
-        tls.exporter(&section).until("the server", Page::is_up);
-    }
+    let shown = workshop.signed(&authority, "server", P256, NAMES);
+    let client = workshop.signed_v1(&authority, "client");
+    reaches_with(&client, &authority, &shown);
 }
 
 #[test]
@@ -213,9 +192,8 @@ fn a_self_signed_certificate_is_trusted_by_itself() {
 fn a_single_certificate_is_a_pin() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
-    let names = "subjectAltName=DNS:localhost";
-    let shown = workshop.signed(&authority, "server", P256, names);
-    let next = workshop.signed(&authority, "next", P256, names);
+    let shown = workshop.signed(&authority, "server", P256, NAMES);
+    let next = workshop.signed(&authority, "next", P256, NAMES);
     let tls = Encrypted::start(&shown, &authority.certificate, NO_CLIENT_CERTIFICATE);
     tls.exporter(&ca(&shown)).until("the server", Page::is_up);
     fails(&tls.exporter(&ca(&next)), "UnknownIssuer");
@@ -225,11 +203,10 @@ fn a_single_certificate_is_a_pin() {
 fn a_pinned_certificate_is_not_an_authority() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
-    let names = "subjectAltName=DNS:localhost";
-    let explicit = format!("basicConstraints=CA:FALSE\n{names}");
-    for (kind, extensions) in [("explicit", &*explicit), ("silent", names), ("v1", "")] {
+    let explicit = format!("basicConstraints=CA:FALSE\n{NAMES}");
+    for (kind, extensions) in [("explicit", &*explicit), ("silent", NAMES), ("v1", "")] {
         let pinned = workshop.signed(&authority, kind, P256, extensions);
-        let forged = workshop.signed(&pinned, &format!("{kind}-forged"), P256, names);
+        let forged = workshop.signed(&pinned, &format!("{kind}-forged"), P256, NAMES);
         let forged_v1 = workshop.signed_v1(&pinned, &format!("{kind}-forged-v1"));
         for shown in [forged, forged_v1] {
             let tls = Encrypted::start(&shown, &authority.certificate, NO_CLIENT_CERTIFICATE);
@@ -244,17 +221,9 @@ fn a_pinned_certificate_is_not_an_authority() {
 fn keys_of_the_curve_p521_are_used_on_both_sides() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P521);
-    let names = "subjectAltName=DNS:localhost";
-    let shown = workshop.signed(&authority, "server", P521, names);
-    let Pair { certificate, key } = workshop.signed(&authority, "client", P521, names);
-    for version in ["TLSv1.2", "TLSv1.3"] {
-        let settings = ["--tls-auth-clients", "yes", "--tls-protocols", version];
-        let tls = Encrypted::start(&shown, &authority.certificate, &settings);
-        let section = format!(
-            "{}, cert_file: {certificate}, key_file: {key}",
-            ca(&authority)
-        );
-        tls.exporter(&section).until("the server", Page::is_up);
+    let shown = workshop.signed(&authority, "server", P521, NAMES);
+    let client = workshop.signed(&authority, "client", P521, NAMES);
+    for tls in reaches_with(&client, &authority, &shown) {
         fails(&tls.exporter(&ca(&authority)), "a client certificate");
     }
 }
@@ -263,8 +232,7 @@ fn keys_of_the_curve_p521_are_used_on_both_sides() {
 fn one_broken_certificate_in_a_bundle_is_skipped() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
-    let names = "subjectAltName=DNS:localhost";
-    let shown = workshop.signed(&authority, "server", P256, names);
+    let shown = workshop.signed(&authority, "server", P256, NAMES);
     let good = fs::read_to_string(&authority.certificate).unwrap();
     let of =
         |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
