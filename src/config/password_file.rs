@@ -42,6 +42,7 @@ pub fn password_of(
 
 /// Returns which entry for a server a map of passwords lacks, as the rest of a sentence about the
 /// file; `None` if the file is no map or has the entry.
+#[must_use]
 pub fn missing_entry(text: &str, address: &Address, username: Option<&str>) -> Option<String> {
     match read(text).ok()? {
         Content::Map(map) if entry(&map, address, username).is_none() => {

@@ -61,17 +61,15 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
                 let detail = format!("password file {}: {fault}", path.display());
                 Failure::new(Reason::Auth, detail)
             })?;
-            match password {
-                Some(password) => Some(password.expose().to_owned()),
+            let Some(password) = password else {
                 // A server without an entry in the map has no password.
-                None => {
-                    let note = missing_entry(text, &target.address, username)
-                        .map(|note| format!("password file {} {note}", path.display()));
-                    let mut steps: Vec<_> = note.map(without_password).into_iter().collect();
-                    steps.extend(after_authentication(target, client_name));
-                    return Ok(steps);
-                }
-            }
+                let note = missing_entry(text, &target.address, username)
+                    .map(|note| format!("password file {} {note}", path.display()));
+                let mut steps: Vec<_> = note.map(without_password).into_iter().collect();
+                steps.extend(after_authentication(target, client_name));
+                return Ok(steps);
+            };
+            Some(password.expose().to_owned())
         }
     };
     let mut steps = Vec::new();
