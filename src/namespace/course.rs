@@ -18,6 +18,14 @@ pub struct Point {
     pub pairs: f64,
 }
 
+impl Point {
+    /// Keys by which the size changed, up or down.
+    #[must_use]
+    pub fn net(&self) -> f64 {
+        self.events - 2.0 * self.pairs
+    }
+}
+
 /// The points of a database that were observed, the oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Course(Vec<Point>);

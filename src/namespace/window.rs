@@ -18,10 +18,6 @@ pub const SEGMENTS_MAX: u32 = 64;
 /// A size is known as big after a pass when it is so many times the mean of its namespace.
 const KNOWN_TIMES_MEAN: u128 = 10;
 
-/// When less than one in so many of the seen keys can still exist, the window is about a database
-/// that is gone.
-const SHRUNK: u64 = 2;
-
 /// Tallies by namespace.
 pub type Tallies = BTreeMap<Group, Tally>;
 
@@ -157,11 +153,12 @@ impl Window {
     }
 
     /// Records how many keys the database has now, and how many keys came or went at most since
-    /// this was last called. When it has shrunk under the window, as after FLUSHALL, what was seen
-    /// is forgotten.
+    /// this was last called. What was seen of a database that is empty now is forgotten. One that
+    /// has lost most of its keys, as after a mass expiry, still has namespaces, with intervals that
+    /// are as wide as that leaves them open.
     pub fn observe(&mut self, now: f64, keys: u64, events: f64) {
         self.course.observe(now, keys, events);
-        if keys < self.seen().div_ceil(SHRUNK) {
+        if keys == 0 {
             self.forget();
         }
     }
@@ -449,12 +446,12 @@ mod tests {
     }
 
     #[test]
-    fn a_database_may_shrink_by_half_before_its_window_is_forgotten() {
+    fn only_an_empty_database_forgets_its_window() {
         let mut window = Window::new(1);
         walk(&mut window, 0, 1.0, 10);
-        window.observe(0.0, 5, 0.0);
-        assert_eq!(window.seen(), 10);
-        window.observe(0.0, 4, 0.0);
+        window.observe(2.0, 1, 0.0);
+        assert_eq!((window.seen(), window.is_whole()), (10, true));
+        window.observe(3.0, 0, 0.0);
         assert_eq!(window.seen(), 0);
     }
 

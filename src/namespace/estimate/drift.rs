@@ -6,6 +6,16 @@
 //! measured by the differences between two visits of a segment, and bounded by the server's own
 //! counters before there are any. The mean is fitted by weighted least squares, as two visits of a
 //! segment are correlated, with prior knowledge of what a key that comes or goes can do at most.
+//!
+//! Keys also come and go in batches, of one namespace now and of another one later. So the mean may
+//! depart from its smooth course, by at most what the counters report for the time since a visit.
+//! `course` has the line of that departure, `fit` how much of it the data and the counters allow.
+
+mod course;
+mod fit;
+
+use course::Path;
+use fit::{Detail, Fit};
 
 /// How much the prior knowledge of the turnover counts, in visited segments.
 const PRIOR_SEGMENTS: f64 = 1.0;
@@ -14,10 +24,11 @@ const PRIOR_SEGMENTS: f64 = 1.0;
 const ROWS_MIN: usize = 8;
 
 /// How often the fit is made: variances and the turnover depend on what is fitted.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 2;
 
-/// How many unknowns are fitted: the level, what follows the size, what follows replacements.
-const UNKNOWNS: usize = 3;
+/// How many unknowns of the smooth course are fitted: the level, what follows the size, what
+/// follows replacements. Those of the departure come after them.
+const SMOOTH: usize = 3;
 
 /// A database between a visit and now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,6 +39,22 @@ pub(super) struct Position {
     pub(super) pairs: f64,
     /// How many keys came or went since, at most.
     pub(super) events: f64,
+    /// How many of them changed the number of keys.
+    pub(super) net: f64,
+    /// Seconds since.
+    pub(super) age: f64,
+}
+
+impl Position {
+    /// Keys that came in place of others since, at most.
+    fn replaced(&self) -> f64 {
+        (self.events - self.net).max(0.0) / 2.0
+    }
+
+    /// How many keys one namespace alone can have gained or lost since.
+    fn reach(&self) -> f64 {
+        self.net + self.replaced()
+    }
 }
 
 /// What a visit of a segment has counted.
@@ -63,69 +90,211 @@ pub(super) struct Frame {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Prediction {
     pub(super) keys: f64,
+    /// By the chance with which keys are spread over segments, and the smooth course.
     pub(super) variance: f64,
+    /// By batches, beyond that.
+    pub(super) batches: f64,
     /// Which part of what was seen is still there, from 0 to 1.
     pub(super) survival: f64,
 }
 
-type Vector = [f64; UNKNOWNS];
-type Matrix = [Vector; UNKNOWNS];
+/// Unknowns that a visit depends on: those of the smooth course, and two knots.
+const VISIT: usize = SMOOTH + 2;
+
+/// The unknowns of one visit or two, each with its factor.
+type Factors = [(usize, f64); 2 * VISIT];
 
 /// One equation of the fit: `factors` times the unknowns is `value`, give or take.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    factors: Vector,
+    factors: Factors,
     value: f64,
     variance: f64,
 }
 
 /// Predicts the keys of a namespace.
 pub(super) fn predict(tracks: &[Track], frame: Frame) -> Prediction {
-    let mean_now = frame.keys * frame.share / frame.segments;
-    let mut unknowns = [mean_now, mean_now, 0.0];
-    let mut covariance = Matrix::default();
-    let mut scale = 1.0;
-    let mut rate = 0.0;
-    for _ in 0..ROUNDS {
-        rate = hazard(tracks, frame, unknowns);
-        let rows = rows(tracks, rate, unknowns, mean_now);
-        let prior = Prior::of(frame);
-        let Some(inverse) = inverse(&normal_matrix(&rows, &prior)) else {
+    let model = Model {
+        tracks,
+        frame,
+        path: Path::through(tracks),
+    };
+    let mean = frame.keys * frame.share / frame.segments;
+    let mut unknowns = vec![mean, mean, 0.0];
+    unknowns.resize(SMOOTH + model.path.len(), 0.0);
+    let mut prediction = Prediction::default();
+    for round in 1..=ROUNDS {
+        // Sudden batches hardly change the variances that the other rounds are for.
+        let detail = if round == ROUNDS {
+            Detail::Full
+        } else {
+            Detail::Rough
+        };
+        let rate = model.hazard(&unknowns);
+        let rows = model.rows(rate, &unknowns);
+        let sum = model.sum_up(rate, &unknowns);
+        let Some(fit) = Fit::of(&rows, &sum.factors, (&model.path, frame), detail) else {
             break;
         };
-        unknowns = times(&inverse, normal_vector(&rows, &prior));
-        covariance = inverse;
-        scale = misfit(&rows, unknowns);
+        let scale = misfit(&rows, &fit.unknowns);
+        let range = fit.range(sum.variance, scale);
+        prediction = Prediction {
+            keys: (sum.keys + range.mean).clamp(0.0, frame.keys),
+            survival: sum.survival,
+            variance: range.smooth,
+            batches: range.batches,
+        };
+        unknowns = fit.unknowns;
     }
-    sum_up(tracks, frame, rate, unknowns, &covariance, scale)
+    prediction
 }
 
-/// What is known of the unknowns before anything was seen: a mean, and how precise it is.
-struct Prior {
-    mean: Vector,
-    precision: Vector,
+/// What a prediction is made from.
+struct Model<'a> {
+    tracks: &'a [Track],
+    frame: Frame,
+    path: Path,
 }
 
-impl Prior {
-    /// A key that comes or goes belongs to the namespace with the probability of its share: that is
-    /// as far as it is likely to be from the mean.
-    fn of(frame: Frame) -> Self {
-        let each = frame.keys / frame.segments;
-        let variance = (frame.share * (1.0 - frame.share) * each * each).max(1e-9);
-        let mean = each * frame.share;
-        Self {
-            mean: [mean, mean, 0.0],
-            precision: [0.0, 1.0 / variance, 1.0 / variance],
+/// How the keys follow from the unknowns.
+struct Sum {
+    /// Keys that do not depend on the unknowns.
+    keys: f64,
+    /// Each unknown's factor.
+    factors: Vec<f64>,
+    variance: f64,
+    survival: f64,
+}
+
+impl Model<'_> {
+    fn factors(&self, visit: &Visit) -> Factors {
+        let [newer, older] = self.path.places(&visit.at);
+        let on_path = |(place, weight): (usize, f64)| (SMOOTH + place, visit.part * weight);
+        [
+            (0, visit.part),
+            (1, visit.part * visit.at.more),
+            (2, visit.part * relaxation(visit.at.pairs)),
+            on_path(newer),
+            on_path(older),
+            (0, 0.0),
+            (0, 0.0),
+            (0, 0.0),
+            (0, 0.0),
+            (0, 0.0),
+        ]
+    }
+
+    fn usual(&self) -> f64 {
+        self.frame.keys * self.frame.share / self.frame.segments
+    }
+
+    /// The mean of a segment at a visit. It is never far from nothing, as variances depend on it.
+    fn mean(&self, visit: &Visit, unknowns: &[f64]) -> f64 {
+        let least = 0.01 * visit.part * self.usual();
+        let least = least.max(0.1 * visit.keys);
+        dot(&self.factors(visit), unknowns).max(least).max(1e-3)
+    }
+
+    /// The rate at which a key of the namespace goes, per event of the database.
+    fn hazard(&self, unknowns: &[f64]) -> f64 {
+        // All events may be in this namespace; half of them are keys that went.
+        let highest = 0.5 / (self.frame.share * self.frame.keys).max(1.0);
+        let visits = self.tracks.iter().filter_map(|track| {
+            let before = track.before?;
+            Some((track.last, before))
+        });
+        let (mut count, mut events, mut keys) = (0.0, 0.0, 0.0);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for (last, before) in visits {
+            let at = |visit: &Visit| dot(&self.factors(visit), unknowns);
+            let difference = last.keys - before.keys - (at(&last) - at(&before));
+            count += 1.0;
+            events += before.at.events - last.at.events;
+            keys += last.keys + before.keys;
+            sum += difference;
+            squares += difference * difference;
+        }
+        if count < 2.0 || events <= 0.0 {
+            return highest;
+        }
+        let events = events / count;
+        let usual = 1.0 - (-highest * events).exp();
+        let spread = (squares - sum * sum / count).max(0.0) * count / (count - 1.0);
+        let measured = spread / keys.max(1.0);
+        let gone = (usual * PRIOR_SEGMENTS + measured * count) / (PRIOR_SEGMENTS + count);
+        -(1.0 - gone).max(1e-6).ln() / events
+    }
+
+    /// The equations of all visits. The second visit of a segment is seen as what it adds to the
+    /// first.
+    fn rows(&self, hazard: f64, unknowns: &[f64]) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(self.tracks.len() * 2);
+        for track in self.tracks {
+            let last = &track.last;
+            let mean_last = self.mean(last, unknowns);
+            let Some(before) = &track.before else {
+                rows.push(Row {
+                    factors: self.factors(last),
+                    value: last.keys,
+                    variance: mean_last,
+                });
+                continue;
+            };
+            let mean_before = self.mean(before, unknowns);
+            let events = (before.at.events - last.at.events).max(0.0);
+            let survival = survival(hazard, events, mean_before, mean_last);
+            // An old visit of which nothing is left tells only how it was then.
+            rows.push(Row {
+                factors: self.factors(before),
+                value: before.keys,
+                variance: mean_before / (survival * survival).max(1e-9),
+            });
+            rows.push(Row {
+                factors: less(self.factors(last), survival, self.factors(before)),
+                value: last.keys - survival * before.keys,
+                variance: innovation(mean_before, mean_last, survival),
+            });
+        }
+        rows
+    }
+
+    fn sum_up(&self, hazard: f64, unknowns: &[f64]) -> Sum {
+        let level = unknowns.first().copied().unwrap_or(0.0);
+        let now = level.max(0.01 * self.usual()).max(1e-3);
+        let mut factors = vec![0.0; unknowns.len()];
+        let mut keys = 0.0;
+        let mut variance = (self.frame.segments - float(self.tracks.len())).max(0.0) * now;
+        let (mut survivors, mut seen) = (0.0, 0.0);
+        if let Some(level) = factors.first_mut() {
+            *level = self.frame.segments;
+        }
+        for track in self.tracks {
+            let visit = &track.last;
+            let mean = self.mean(visit, unknowns);
+            let survival = survival(hazard, visit.at.events.max(0.0), mean, now * visit.part);
+            for (place, factor) in self.factors(visit) {
+                if let Some(sum) = factors.get_mut(place) {
+                    *sum -= survival * factor;
+                }
+            }
+            keys += survival * visit.keys;
+            variance += innovation(mean, now, survival);
+            survivors += survival * visit.part;
+            seen += visit.part;
+        }
+        Sum {
+            keys,
+            factors,
+            variance,
+            survival: if seen > 0.0 { survivors / seen } else { 0.0 },
         }
     }
 }
 
-fn factors(visit: &Visit) -> Vector {
-    [
-        visit.part,
-        visit.part * visit.at.more,
-        visit.part * relaxation(visit.at.pairs),
-    ]
+/// Which part of a segment's keys is still there after some events. Where the mean has fallen, at
+/// least that many keys went.
+fn survival(hazard: f64, events: f64, before: f64, after: f64) -> f64 {
+    (-hazard * events).exp().min(after / before)
 }
 
 /// How far a namespace was from where it is now, in units that the fit finds. Where keys are
@@ -140,77 +309,6 @@ fn relaxation(pairs: f64) -> f64 {
     }
 }
 
-/// The mean of a segment at a visit. It is never far from nothing, as variances depend on it.
-fn mean(visit: &Visit, unknowns: Vector, usual: f64) -> f64 {
-    let usual = visit.part * usual;
-    dot(factors(visit), unknowns).max(0.1 * usual).max(1e-3)
-}
-
-/// The rate at which a key of the namespace goes, per event of the database.
-fn hazard(tracks: &[Track], frame: Frame, unknowns: Vector) -> f64 {
-    // All events may be in this namespace; half of them are keys that went.
-    let highest = 0.5 / (frame.share * frame.keys).max(1.0);
-    let visits = tracks.iter().filter_map(|track| {
-        let before = track.before?;
-        Some((track.last, before))
-    });
-    let (mut count, mut events, mut keys) = (0.0, 0.0, 0.0);
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for (last, before) in visits {
-        let drift = dot(factors(&last), unknowns) - dot(factors(&before), unknowns);
-        let difference = last.keys - before.keys - drift;
-        count += 1.0;
-        events += before.at.events - last.at.events;
-        keys += last.keys + before.keys;
-        sum += difference;
-        squares += difference * difference;
-    }
-    if count < 2.0 || events <= 0.0 {
-        return highest;
-    }
-    let events = events / count;
-    let usual = 1.0 - (-highest * events).exp();
-    let spread = (squares - sum * sum / count).max(0.0) * count / (count - 1.0);
-    let measured = spread / keys.max(1.0);
-    let gone = (usual * PRIOR_SEGMENTS + measured * count) / (PRIOR_SEGMENTS + count);
-    -(1.0 - gone).max(1e-6).ln() / events
-}
-
-/// The equations of all visits. The second visit of a segment is seen as what it adds to the first.
-fn rows(tracks: &[Track], hazard: f64, unknowns: Vector, usual: f64) -> Vec<Row> {
-    let mut rows = Vec::with_capacity(tracks.len() * 2);
-    for track in tracks {
-        let last = &track.last;
-        let mean_last = mean(last, unknowns, usual);
-        let Some(before) = &track.before else {
-            rows.push(Row {
-                factors: factors(last),
-                value: last.keys,
-                variance: mean_last,
-            });
-            continue;
-        };
-        let survival = (-hazard * (before.at.events - last.at.events).max(0.0)).exp();
-        let mean_before = mean(before, unknowns, usual);
-        // An old visit of which nothing is left tells only how it was then.
-        rows.push(Row {
-            factors: factors(before),
-            value: before.keys,
-            variance: mean_before / (survival * survival).max(1e-9),
-        });
-        let (new, old) = (factors(last), factors(before));
-        rows.push(Row {
-            factors: std::array::from_fn(|place| {
-                let at = |vector: Vector| vector.get(place).copied().unwrap_or(0.0);
-                at(new) - survival * at(old)
-            }),
-            value: last.keys - survival * before.keys,
-            variance: innovation(mean_before, mean_last, survival),
-        });
-    }
-    rows
-}
-
 /// The variance of a count given an earlier one: keys that may have gone, and keys that came.
 fn innovation(before: f64, after: f64, survival: f64) -> f64 {
     let gone = before * survival * (1.0 - survival);
@@ -218,103 +316,34 @@ fn innovation(before: f64, after: f64, survival: f64) -> f64 {
     (gone + came).max(1e-6 * after).max(1e-9)
 }
 
-fn normal_matrix(rows: &[Row], prior: &Prior) -> Matrix {
-    let mut matrix = Matrix::default();
-    for (place, (line, precision)) in matrix.iter_mut().zip(prior.precision).enumerate() {
-        for (other, cell) in line.iter_mut().enumerate() {
-            let products = rows.iter().map(|row| {
-                let at = |place: usize| row.factors.get(place).copied().unwrap_or(0.0);
-                at(place) * at(other) / row.variance
-            });
-            *cell = products.sum::<f64>() + if place == other { precision } else { 0.0 };
-        }
-    }
-    matrix
-}
-
-fn normal_vector(rows: &[Row], prior: &Prior) -> Vector {
-    std::array::from_fn(|place| {
-        let at = |vector: &Vector| vector.get(place).copied().unwrap_or(0.0);
-        let products = rows
-            .iter()
-            .map(|row| at(&row.factors) * row.value / row.variance);
-        products.sum::<f64>() + at(&prior.mean) * at(&prior.precision)
-    })
-}
-
 /// How many times the variance is what it should be by chance alone; at least once.
-fn misfit(rows: &[Row], unknowns: Vector) -> f64 {
+fn misfit(rows: &[Row], unknowns: &[f64]) -> f64 {
     if rows.len() < ROWS_MIN {
         return 1.0;
     }
     let squares = rows.iter().map(|row| {
-        let off = row.value - dot(row.factors, unknowns);
+        let off = row.value - dot(&row.factors, unknowns);
         off * off / row.variance
     });
-    let freedom = rows.len().saturating_sub(UNKNOWNS);
+    let freedom = rows.len().saturating_sub(SMOOTH);
     (squares.sum::<f64>() / float(freedom)).max(1.0)
 }
 
-fn sum_up(
-    tracks: &[Track],
-    frame: Frame,
-    hazard: f64,
-    unknowns: Vector,
-    covariance: &Matrix,
-    scale: f64,
-) -> Prediction {
-    let usual = frame.keys * frame.share / frame.segments;
-    let [level, ..] = unknowns;
-    let now = level.max(0.0).max(1e-3 * usual);
-    let mut keys = frame.segments * level;
-    let mut factor = [frame.segments, 0.0, 0.0];
-    let mut variance = (frame.segments - float(tracks.len())).max(0.0) * now;
-    let (mut survivors, mut seen) = (0.0, 0.0);
-    for track in tracks {
-        let visit = &track.last;
-        let survival = (-hazard * visit.at.events.max(0.0)).exp();
-        let at_visit = factors(visit);
-        keys += survival * (visit.keys - dot(at_visit, unknowns));
-        for (factor, part) in factor.iter_mut().zip(at_visit) {
-            *factor -= survival * part;
-        }
-        variance += innovation(mean(visit, unknowns, usual), now, survival);
-        survivors += survival * visit.part;
-        seen += visit.part;
+/// The factors of a visit less a part of those of the visit before it.
+fn less(new: Factors, part: f64, old: Factors) -> Factors {
+    let mut factors = new;
+    let free = factors.iter_mut().skip(VISIT);
+    for (free, (place, factor)) in free.zip(old) {
+        *free = (place, -part * factor);
     }
-    let fitted: f64 = dot(factor, times(covariance, factor));
-    Prediction {
-        keys: keys.clamp(0.0, frame.keys),
-        variance: scale * (variance + fitted.max(0.0)),
-        survival: if seen > 0.0 { survivors / seen } else { 0.0 },
-    }
+    factors
 }
 
-fn dot(left: Vector, right: Vector) -> f64 {
-    left.iter()
-        .zip(right)
-        .map(|(left, right)| left * right)
-        .sum()
-}
-
-fn times(matrix: &Matrix, vector: Vector) -> Vector {
-    matrix.map(|line| dot(line, vector))
-}
-
-/// The inverse of a symmetric matrix; none where it has none.
-#[expect(clippy::many_single_char_names, reason = "cells of a matrix")]
-fn inverse(matrix: &Matrix) -> Option<Matrix> {
-    let [[a, b, c], [_, d, e], [_, _, f]] = *matrix;
-    let (first, second, third) = (d * f - e * e, c * e - b * f, b * e - c * d);
-    let determinant = a * first + b * second + c * third;
-    let inverse = [
-        [first, second, third],
-        [second, a * f - c * c, b * c - a * e],
-        [third, b * c - a * e, a * d - b * b],
-    ];
-    let inverse = inverse.map(|line| line.map(|cell| cell / determinant));
-    let is_sound = inverse.iter().flatten().all(|cell| cell.is_finite());
-    (determinant > 0.0 && is_sound).then_some(inverse)
+fn dot(factors: &Factors, unknowns: &[f64]) -> f64 {
+    let products = factors
+        .iter()
+        .map(|(place, factor)| factor * unknowns.get(*place).copied().unwrap_or(0.0));
+    products.sum()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of rows")]

@@ -2,7 +2,7 @@
 
 use super::drift::{Frame, Position, Prediction, Track, Visit, predict};
 use super::{
-    Estimate, Group, Known, Sample, Tally, UNSEEN_TIMES, apportion, around, float, rounded,
+    Estimate, Group, Known, Sample, Tally, UNSEEN_TIMES, Z, apportion, around, float, rounded,
     wilson_of,
 };
 use crate::namespace::course::Point;
@@ -83,6 +83,8 @@ fn track(window: &Window, now: &Point, visits: &Visits, of: &dyn Fn(&Counted) ->
                 more: (then.keys - now.keys) / now.keys,
                 pairs: (then.pairs - now.pairs) / now.keys,
                 events: (now.events - then.events).max(0.0),
+                net: (now.net() - then.net()).max(0.0),
+                age: (now.time - then.time).max(0.0),
             },
         }
     };
@@ -100,10 +102,11 @@ fn agree(each: &mut [(Prediction, bool, f64)], keys: f64) {
             prediction.keys = 0.0;
         }
     }
+    let total = |prediction: &Prediction| prediction.variance + prediction.batches;
     let seen = |each: &[(Prediction, bool, f64)]| {
         let seen = each.iter().filter(|(_, is_unseen, _)| !is_unseen);
         seen.fold((0.0, 0.0), |(keys, variance), (prediction, _, _)| {
-            (keys + prediction.keys, variance + prediction.variance)
+            (keys + prediction.keys, variance + total(prediction))
         })
     };
     let (sum, variance) = seen(each);
@@ -114,13 +117,14 @@ fn agree(each: &mut [(Prediction, bool, f64)], keys: f64) {
     let times = missing * missing / (variance * MISSED_AT_MOST * MISSED_AT_MOST);
     let times = times.max(1.0);
     for (prediction, is_unseen, _) in each {
-        let own = prediction.variance;
-        prediction.variance *= times;
-        if !*is_unseen {
-            let part = own / variance;
-            prediction.keys = (prediction.keys + part * missing).max(0.0);
-            prediction.variance *= 1.0 - part;
-        }
+        let part = if *is_unseen {
+            0.0
+        } else {
+            total(prediction) / variance
+        };
+        prediction.keys = (prediction.keys + part * missing).max(0.0);
+        prediction.variance *= times * (1.0 - part);
+        prediction.batches *= times * (1.0 - part);
     }
 }
 
@@ -147,6 +151,10 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: Sample) -> Vec<Known> {
         } else {
             wilson_of(value / population, effective, population)
         };
+        // Chance gives a rare namespace a lopsided interval, a batch does not.
+        let batches = Z * prediction.batches.sqrt();
+        let lower = value - (value - lower).hypot(batches);
+        let upper = value + (upper - value).hypot(batches);
         Known {
             keys: sound(around(value, lower, upper, population)),
             survival: prediction.survival,

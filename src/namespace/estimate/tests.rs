@@ -177,6 +177,51 @@ fn a_database_that_shrank_below_a_part_of_a_pass_is_never_exact() {
     }
 }
 
+/// Two passes over 16 segments while nothing changes: 16,000 keys of one namespace, 8,000 of
+/// another.
+fn two_passes() -> Window {
+    let mut window = Window::new(16);
+    window.observe(0.0, 24_000, 0.0);
+    for (time, segment) in (0..32).map(|visit| (f64::from(visit), visit % 16)) {
+        window.open(segment, time);
+        see(&mut window, 0, 1_000, NOTHING);
+        see(&mut window, 1, 500, NOTHING);
+        window.close(time + 1.0);
+        window.observe(time + 1.0, 24_000, 0.0);
+    }
+    window
+}
+
+#[test]
+fn a_batch_that_no_segment_has_shown_may_be_of_any_namespace() {
+    let mut window = two_passes();
+    assert_exact(of(&window, 24_000)[0].keys, 16_000.0);
+    window.observe(33.0, 44_000, 20_000.0);
+    let groups = [Group(0), Group(1), Group(2)];
+    let database = Database {
+        keys: 44_000,
+        walk_is_uniform: true,
+    };
+    let found = estimate(&window, database, &groups);
+    for (estimate, before) in found.iter().zip([16_000.0, 8_000.0, 0.0]) {
+        let keys = estimate.keys;
+        assert!(keys.error > 5_000.0, "{keys:?}");
+        assert!(keys.upper <= before + 25_000.0, "{keys:?}");
+    }
+}
+
+#[test]
+fn most_keys_going_at_once_leaves_wide_intervals() {
+    let mut window = two_passes();
+    window.observe(33.0, 6_000, 18_000.0);
+    let found = of(&window, 6_000);
+    for (estimate, value) in found.iter().zip([4_000.0, 2_000.0]) {
+        let keys = estimate.keys;
+        assert!((keys.value - value).abs() < 1.0, "{keys:?}");
+        assert!(keys.error >= 1_900.0 && keys.upper <= 6_000.0, "{keys:?}");
+    }
+}
+
 #[test]
 fn an_empty_database_has_none_of_any_namespace() {
     for window in [Window::new(4), part(&[(0, 9, sized(9))])] {
