@@ -66,6 +66,10 @@ fn checks(page: &Page, truth: [f64; 5]) -> impl Iterator<Item = Check> {
         })
 }
 
+fn is_polled(page: &Page) -> bool {
+    page.get("redis_up", &[]) == Some(1.0)
+}
+
 /// A page whose estimates were made after this was called: the first new ones may have been made
 /// before it.
 fn page_of_now(exporter: &Exporter) -> Page {
@@ -76,10 +80,11 @@ fn page_of_now(exporter: &Exporter) -> Page {
             &[("db", "db0")],
         );
         let mut ages = ages.borrow_mut();
-        if ages.last() != Some(&age) {
+        if age.is_some() && ages.last() != Some(&age) {
             ages.push(age);
         }
-        ages.len() > 2
+        // A busy machine may have cost a poll.
+        ages.len() > 2 && is_polled(page)
     })
 }
 
@@ -234,7 +239,8 @@ fn namespaces_stay_visible_while_most_keys_expire_at_once() {
             let labels = [("db", "db0"), ("key_namespace", *kind)];
             page.get("redis_key_namespace_keys", &labels).is_none()
         });
-        assert!(missing.is_none(), "{missing:?} vanished:\n{}", page.0);
+        let is_sound = missing.is_none() || !is_polled(page);
+        assert!(is_sound, "{missing:?} vanished:\n{}", page.0);
         *shown.borrow_mut() += 1;
         server.ask(&["DBSIZE"]).parse::<u32>().unwrap() < 24_000
     };

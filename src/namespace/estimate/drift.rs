@@ -122,7 +122,12 @@ pub(super) fn predict(tracks: &[Track], frame: Frame) -> Prediction {
     let mean = frame.keys * frame.share / frame.segments;
     let mut unknowns = vec![mean, mean, 0.0];
     unknowns.resize(SMOOTH + model.path.len(), 0.0);
-    let mut prediction = Prediction::default();
+    // Without a fit anything is possible.
+    let mut prediction = Prediction {
+        keys: frame.keys * frame.share,
+        batches: frame.keys * frame.keys,
+        ..Prediction::default()
+    };
     for round in 1..=ROUNDS {
         // Sudden batches hardly change the variances that the other rounds are for.
         let detail = if round == ROUNDS {

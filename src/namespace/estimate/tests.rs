@@ -210,6 +210,27 @@ fn a_batch_that_no_segment_has_shown_may_be_of_any_namespace() {
     }
 }
 
+proptest! {
+    #[test]
+    fn any_course_gives_sound_intervals(
+        visits in prop::collection::vec((0_u64..2_000, 0_u64..50, 1_u64..1_000_000, 0_u32..100_000), 1..40),
+    ) {
+        let mut window = Window::new(16);
+        window.observe(0.0, 20_000, 0.0);
+        for ((first, second, size, events), visit) in visits.into_iter().zip(0_u32..) {
+            let time = f64::from(visit);
+            window.open(visit * 7 % 16, time);
+            see(&mut window, 0, first, NOTHING);
+            see(&mut window, 1, second, NOTHING);
+            window.close(time + 1.0);
+            window.observe(time + 1.0, size, f64::from(events));
+            for found in of(&window, size) {
+                prop_assert!(is_sound(found.keys, float(size)), "{:?}", found.keys);
+            }
+        }
+    }
+}
+
 #[test]
 fn most_keys_going_at_once_leaves_wide_intervals() {
     let mut window = two_passes();
