@@ -11,7 +11,7 @@ const SEGMENTS: usize = 64;
 
 const REPETITIONS: u32 = 12;
 
-/// How often an estimate is held against the truth, per second.
+/// How often an estimate is compared with the truth, per second.
 const LOOKS: f64 = 0.06;
 
 /// Average half-width of each group's interval during the first pass, at most, as a percentage of
@@ -355,7 +355,7 @@ fn run(scenario: &Scenario, scores: &mut Scores, random: &mut Rng) {
     }
 }
 
-/// Holds each group's intervals in a scenario to 93 % and to its width.
+/// Requires that each group's intervals contain the truth at least 93 % of the time, and bounds their width.
 fn assert_honest(scenario: &Scenario) {
     let mut random = Rng::with_seed(11);
     let mut scores = Scores::default();
