@@ -1,13 +1,16 @@
 //! What the exporter itself causes on one server: commands and lookups of keys.
 //!
 //! The poll reads INFO while no command of the sweep is under way, so that what was caused before
-//! that INFO is known exactly. Neither waits for the other for longer than a bound.
+//! that INFO is known exactly. Neither waits for the other for longer than a bound. Beyond it, and
+//! for pipelines that were never answered, INFO's own counts of calls show what was executed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::timeout;
+
+use crate::info::Info;
 
 /// What was caused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,13 +33,175 @@ impl Caused {
             misses: self.misses.saturating_sub(earlier.misses),
         }
     }
+
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            commands: self.commands.saturating_add(other.commands),
+            hits: self.hits.saturating_add(other.hits),
+            misses: self.misses.saturating_add(other.misses),
+        }
+    }
+}
+
+/// The commands of the sweep whose calls are followed one by one: SCAN, and what the server counts
+/// as lookups.
+const FOLLOWED: [&str; 12] = [
+    "scan", "pttl", "type", "strlen", "llen", "scard", "zcard", "hlen", "xlen", "arcount",
+    "getrange", "xinfo",
+];
+
+/// The place of the one that is no lookup.
+const SCAN: usize = 0;
+
+/// Pipelines without an answer may still be executed before so many polls have passed.
+const LOST_POLLS: u32 = 3;
+
+/// Calls of each of [`FOLLOWED`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls([u64; FOLLOWED.len()]);
+
+impl Calls {
+    /// The calls of a pipeline, by the names of its commands.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut calls = Self::default();
+        for name in names {
+            let known = |followed: &&str| followed.as_bytes().eq_ignore_ascii_case(name);
+            let place = FOLLOWED.iter().position(known);
+            if let Some(count) = place.and_then(|place| calls.0.get_mut(place)) {
+                *count += 1;
+            }
+        }
+        calls
+    }
+
+    /// All calls since the server started, by INFO commandstats; none where it is missing.
+    fn read(info: &Info<'_>) -> Option<Self> {
+        let mut calls = Self::default();
+        let mut is_there = false;
+        for field in info.section("Commandstats") {
+            let Some(name) = field.name.strip_prefix("cmdstat_") else {
+                continue;
+            };
+            is_there = true;
+            let name = name.split_once('|').map_or(name, |(name, _)| name);
+            let place = FOLLOWED.iter().position(|followed| *followed == name);
+            let count = field
+                .in_record("calls")
+                .and_then(|count| count.parse().ok());
+            if let Some((sum, count)) = place
+                .and_then(|place| calls.0.get_mut(place))
+                .zip::<u64>(count)
+            {
+                *sum = sum.saturating_add(count);
+            }
+        }
+        is_there.then_some(calls)
+    }
+
+    fn zip(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        let mut joined = self;
+        for (mine, its) in joined.0.iter_mut().zip(other.0) {
+            *mine = join(*mine, its);
+        }
+        joined
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self.zip(other, u64::saturating_add)
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self.zip(other, u64::saturating_sub)
+    }
+
+    fn at_most(self, other: Self) -> Self {
+        self.zip(other, u64::min)
+    }
+
+    /// The calls, and the lookups among them. They count as hits: a key that SCAN returned is
+    /// rarely gone.
+    fn caused(self) -> Caused {
+        let commands = self.0.iter().sum();
+        Caused {
+            commands,
+            hits: commands - self.0.get(SCAN).copied().unwrap_or(0),
+            misses: 0,
+        }
+    }
 }
 
 /// What the tasks of one target cause together.
 #[derive(Debug, Default)]
 pub struct Footprint {
     gate: Arc<RwLock<()>>,
-    caused: Mutex<Caused>,
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    /// Everything that was answered.
+    caused: Caused,
+    /// Lookups that were answered and are not yet in `caused`.
+    due: u64,
+    /// Calls that were answered or are known to have been executed.
+    executed: Calls,
+    /// Calls of pipelines that are under way.
+    open: Calls,
+    /// Calls of pipelines that were never answered.
+    lost: Calls,
+    polls_since_loss: u32,
+    /// What INFO counted at the last poll, and how much of it was caused here.
+    last: Option<(Calls, Calls)>,
+}
+
+/// What was caused at a moment, as far as it was answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answered {
+    caused: Caused,
+    calls: Calls,
+}
+
+/// A pipeline that is under way. One that ends without an answer may have been executed.
+#[derive(Debug)]
+pub struct Pipeline {
+    footprint: Arc<Footprint>,
+    calls: Calls,
+}
+
+impl Pipeline {
+    /// Begins a pipeline.
+    #[must_use]
+    pub fn begin(footprint: &Arc<Footprint>, calls: Calls) -> Self {
+        let mut ledger = footprint.ledger();
+        ledger.open = ledger.open.plus(calls);
+        drop(ledger);
+        Self {
+            footprint: Arc::clone(footprint),
+            calls,
+        }
+    }
+
+    /// Ends it: so many commands were executed, among them these calls.
+    pub fn end(mut self, commands: u64, executed: Calls) {
+        let mut ledger = self.footprint.ledger();
+        ledger.open = ledger.open.minus(self.calls);
+        ledger.executed = ledger.executed.plus(executed);
+        ledger.caused.commands = ledger.caused.commands.saturating_add(commands);
+        ledger.due = ledger.due.saturating_add(executed.caused().hits);
+        drop(ledger);
+        self.calls = Calls::default();
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        if self.calls != Calls::default() {
+            let mut ledger = self.footprint.ledger();
+            ledger.open = ledger.open.minus(self.calls);
+            ledger.lost = ledger.lost.plus(self.calls);
+            ledger.polls_since_loss = 0;
+        }
+    }
 }
 
 /// Permission to send commands; they are counted before it is dropped.
@@ -60,18 +225,71 @@ impl Footprint {
         timeout(longest, gate).await.ok().map(Hold)
     }
 
-    /// Counts what was caused.
-    pub fn add(&self, more: Caused) {
-        let mut caused = self.caused.lock().unwrap_or_else(PoisonError::into_inner);
-        caused.commands = caused.commands.saturating_add(more.commands);
-        caused.hits = caused.hits.saturating_add(more.hits);
-        caused.misses = caused.misses.saturating_add(more.misses);
+    /// Counts commands.
+    pub fn add(&self, commands: u64) {
+        let mut ledger = self.ledger();
+        ledger.caused.commands = ledger.caused.commands.saturating_add(commands);
+    }
+
+    /// Counts the lookups of the pipelines that were answered.
+    pub fn settle(&self, hits: u64, misses: u64) {
+        let mut ledger = self.ledger();
+        ledger.caused.hits = ledger.caused.hits.saturating_add(hits);
+        ledger.caused.misses = ledger.caused.misses.saturating_add(misses);
+        ledger.due = 0;
     }
 
     /// All that was caused and counted.
     #[must_use]
     pub fn caused(&self) -> Caused {
-        *self.caused.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger().caused
+    }
+
+    /// All that was answered, right before INFO is asked.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        let ledger = self.ledger();
+        let mut caused = ledger.caused;
+        caused.hits = caused.hits.saturating_add(ledger.due);
+        Answered {
+            caused,
+            calls: ledger.executed,
+        }
+    }
+
+    /// All that was caused as of an INFO, `before` which this much was answered. What was under way
+    /// meanwhile, or was never answered, was executed as far as INFO counts calls that are nobody
+    /// else's.
+    #[must_use]
+    pub fn as_of(&self, before: Answered, info: &Info<'_>) -> Caused {
+        let mut ledger = self.ledger();
+        let counted = Calls::read(info);
+        let unknown = ledger.executed.minus(before.calls).plus(ledger.open);
+        let most = unknown.plus(ledger.lost);
+        let executed = match (counted, ledger.last) {
+            (Some(now), Some((then, ours))) => {
+                // A count that went back was reset.
+                let growth = now.zip(then, |now, then| now.checked_sub(then).unwrap_or(now));
+                ours.plus(growth).minus(before.calls).at_most(most)
+            }
+            // Without counts, what was sent was executed.
+            _ => most,
+        };
+        ledger.last = counted.map(|now| (now, before.calls.plus(executed)));
+        let caused = before.caused.plus(executed.caused());
+        if ledger.lost != Calls::default() && unknown == Calls::default() {
+            ledger.polls_since_loss += 1;
+            if ledger.polls_since_loss >= LOST_POLLS {
+                ledger.lost = Calls::default();
+                ledger.executed = ledger.executed.plus(executed);
+                ledger.caused = ledger.caused.plus(executed.caused());
+            }
+        }
+        caused
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,16 +325,100 @@ mod tests {
         assert!(hold.await.unwrap().is_some());
     }
 
+    const PIPELINE: [&[u8]; 4] = [b"PTTL", b"TYPE", b"MEMORY", b"SCAN"];
+
+    fn begin(footprint: &Arc<Footprint>) -> Pipeline {
+        Pipeline::begin(footprint, Calls::of(PIPELINE))
+    }
+
+    fn answer(footprint: &Arc<Footprint>) {
+        begin(footprint).end(4, Calls::of(PIPELINE));
+        footprint.settle(1, 1);
+    }
+
+    /// What was caused as of an INFO that counts so many calls of PTTL, TYPE and SCAN each.
+    fn as_of(footprint: &Footprint, before: Answered, calls: u64) -> (u64, u64, u64) {
+        let lines = ["pttl", "type", "scan"].map(|name| format!("cmdstat_{name}:calls={calls}\n"));
+        let text = format!("# Commandstats\n{}", lines.concat());
+        let caused = footprint.as_of(before, &Info::parse(&text));
+        (caused.commands, caused.hits, caused.misses)
+    }
+
+    fn poll(footprint: &Footprint, calls: u64) -> (u64, u64, u64) {
+        as_of(footprint, footprint.answered(), calls)
+    }
+
     #[test]
     fn what_is_caused_adds_up() {
-        let footprint = Footprint::default();
-        let first = Caused {
-            commands: 3,
-            hits: 2,
-            misses: 1,
-        };
-        footprint.add(first);
-        footprint.add(first);
-        assert_eq!(footprint.caused().since(first), first);
+        let footprint = Arc::default();
+        answer(&footprint);
+        footprint.add(3);
+        answer(&footprint);
+        assert_eq!(poll(&footprint, 70), (11, 2, 2));
+        assert_eq!(
+            footprint.caused().since(footprint.caused()),
+            Caused::default()
+        );
+    }
+
+    #[test]
+    fn a_pipeline_under_way_counts_as_far_as_it_was_executed() {
+        let footprint = Arc::default();
+        assert_eq!(poll(&footprint, 70), (0, 0, 0));
+        let pipeline = begin(&footprint);
+        assert_eq!(poll(&footprint, 70), (0, 0, 0));
+        assert_eq!(poll(&footprint, 71), (3, 2, 0));
+        pipeline.end(4, Calls::of(PIPELINE));
+        footprint.settle(1, 1);
+        assert_eq!(poll(&footprint, 71), (4, 1, 1));
+    }
+
+    #[test]
+    fn an_answer_that_overtakes_info_counts_as_far_as_it_was_executed() {
+        let footprint = Arc::default();
+        assert_eq!(poll(&footprint, 70), (0, 0, 0));
+        let before = footprint.answered();
+        answer(&footprint);
+        assert_eq!(as_of(&footprint, before, 70), (0, 0, 0));
+        assert_eq!(poll(&footprint, 71), (4, 1, 1));
+    }
+
+    #[test]
+    fn a_lost_pipeline_counts_once_it_was_executed() {
+        let footprint = Arc::default();
+        assert_eq!(poll(&footprint, 70), (0, 0, 0));
+        drop(begin(&footprint));
+        assert_eq!(poll(&footprint, 70), (0, 0, 0));
+        assert_eq!(poll(&footprint, 71), (3, 2, 0));
+        for _ in 0..LOST_POLLS {
+            assert_eq!(poll(&footprint, 71), (3, 2, 0));
+        }
+        // Calls of others from now on.
+        assert_eq!(poll(&footprint, 90), (3, 2, 0));
+        answer(&footprint);
+        assert_eq!(poll(&footprint, 91), (7, 3, 1));
+    }
+
+    #[test]
+    fn a_lost_pipeline_that_was_never_executed_counts_nothing() {
+        let footprint = Arc::default();
+        for _ in 0..3 {
+            assert_eq!(poll(&footprint, 70), (0, 0, 0));
+            drop(begin(&footprint));
+            for _ in 0..LOST_POLLS {
+                assert_eq!(poll(&footprint, 70), (0, 0, 0));
+            }
+            assert_eq!(poll(&footprint, 75), (0, 0, 0));
+            // CONFIG RESETSTAT
+            assert_eq!(poll(&footprint, 0), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn calls_of_others_explain_no_more_than_was_sent() {
+        let footprint = Arc::default();
+        assert_eq!(poll(&footprint, 70), (0, 0, 0));
+        drop(begin(&footprint));
+        assert_eq!(poll(&footprint, 900), (3, 2, 0));
     }
 }

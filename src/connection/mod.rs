@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use crate::config::Target;
 use crate::failure::{Cause, Failure, Reason};
-use crate::footprint::{Caused, Footprint};
+use crate::footprint::{Calls, Footprint, Pipeline};
 use crate::reply::{Refusal, Reply};
 
 pub use budget::KEY_NAME_BYTES;
@@ -93,7 +93,7 @@ impl Connection {
         let commands = within(deadline, "the password file", commands).await?;
         let shake = handshake::perform(&mut stream, &commands, &target.tls);
         within(deadline, "the handshake", shake).await?;
-        footprint.add(executed(commands.len()));
+        footprint.add(commands.len() as u64);
         Ok(Self {
             stream,
             peer,
@@ -143,11 +143,16 @@ impl Connection {
         if !std::mem::replace(&mut self.is_in_step, false) {
             return Err(Failure::new(Reason::Closed, "the connection has failed"));
         }
+        let names = |at| packed.name(at);
+        let calls = Calls::of((0..packed.len()).map(names));
+        let pipeline = Pipeline::begin(&self.footprint, calls);
         let replies = within(deadline, "the reply", self.exchange(packed)).await?;
         self.is_in_step = true;
-        let refused = |reply: &&Reply| reply.refusal().is_some_and(Refusal::is_before_execution);
-        let refused = replies.iter().filter(refused).count();
-        self.footprint.add(executed(replies.len() - refused));
+        let refused = |reply: &Reply| reply.refusal().is_some_and(Refusal::is_before_execution);
+        let executed = replies.iter().enumerate();
+        let executed = executed.filter(|(_, reply)| !refused(reply));
+        let executed: Vec<&[u8]> = executed.map(|(at, _)| packed.name(at)).collect();
+        pipeline.end(executed.len() as u64, Calls::of(executed));
         Ok(replies)
     }
 
@@ -208,13 +213,6 @@ impl Connection {
             Some(Err(error)) => self.broken = Some(cause(&error)),
         }
         Ok(self.broken)
-    }
-}
-
-fn executed(commands: usize) -> Caused {
-    Caused {
-        commands: commands as u64,
-        ..Caused::default()
     }
 }
 

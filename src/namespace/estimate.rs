@@ -6,6 +6,7 @@
 //! counts anything. Pure.
 
 mod drift;
+mod expires;
 mod living;
 mod memory;
 mod slots;
@@ -18,6 +19,7 @@ use super::cost::Probe;
 use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
 use super::window::{Tallies, Window};
 use crate::metric::{Edge, Histogram};
+pub use expires::{bound_by_expires, fewest_violations};
 pub use slots::from_slots;
 pub use unseen::{unexplained, widen, widen_aggregates};
 
@@ -61,8 +63,8 @@ pub struct NamespaceEstimate {
     pub keys: Estimate,
     /// Memory in bytes.
     pub memory: Option<Estimate>,
-    /// Keys that never expire.
-    pub without_ttl: Option<u64>,
+    /// Keys that never expire. They break a policy that requires a TTL.
+    pub without_ttl: Option<Estimate>,
     /// Remaining TTLs of the other keys, in milliseconds.
     pub ttl: Option<Histogram>,
     /// The longest remaining TTL that was seen, in milliseconds.
@@ -71,10 +73,8 @@ pub struct NamespaceEstimate {
     pub key_bytes: Option<Histogram>,
     /// Keys by type, in the order of [`super::tally::DataType::ALL`].
     pub types: Option<[u64; 7]>,
-    /// Keys without the TTL that their policy requires.
-    pub required_broken: Option<u64>,
     /// Keys whose TTL exceeds the maximum of their policy.
-    pub max_broken: Option<u64>,
+    pub max_broken: Option<Estimate>,
     /// Memory of the largest key that was seen, in bytes.
     pub largest_key_bytes: Option<u64>,
     /// Keys that would be a namespace of their own if there were not too many.
@@ -85,24 +85,6 @@ pub struct NamespaceEstimate {
 }
 
 impl NamespaceEstimate {
-    /// Bounds the keys that never expire by how many of the whole database do not, which the server
-    /// reports. No key has to be asked about for that.
-    #[must_use]
-    pub fn bounded_by_expires(self, keys: u64, expires: Option<u64>) -> Self {
-        let mut estimate = self;
-        let Some(expires) = expires else {
-            return estimate;
-        };
-        let without = keys.saturating_sub(expires);
-        let bound = |known: Option<u64>| match known {
-            None if without == 0 => Some(0),
-            known => known.map(|known| known.min(without)),
-        };
-        estimate.without_ttl = bound(estimate.without_ttl);
-        estimate.required_broken = bound(estimate.required_broken);
-        estimate
-    }
-
     /// The same without what stands on questions that the server refuses: the few keys that were
     /// asked about before it did so are no sample.
     #[must_use]
@@ -116,7 +98,6 @@ impl NamespaceEstimate {
         if refused(Probe::Expiry) {
             estimate.without_ttl = None;
             estimate.ttl = None;
-            estimate.required_broken = None;
             estimate.max_broken = None;
         }
         if refused(Probe::Type) {
@@ -228,17 +209,31 @@ fn namespace(group: Group, tally: &Tally, now: Known, known: &[u64]) -> Namespac
         group,
         keys: interval,
         memory,
-        without_ttl: scaled(expiry.without_ttl, expiry.count),
+        without_ttl: part(expiry.without_ttl, expiry.count, now),
         ttl: ttl_histogram(expiry, keys),
         longest_ttl: expiry.longest,
         key_bytes: memory.and_then(|memory| size_histogram(&tally.memory, keys, memory.value)),
         types: types(tally, keys),
-        required_broken: scaled(expiry.required_broken, expiry.count),
-        max_broken: scaled(expiry.max_broken, expiry.count),
+        max_broken: part(expiry.max_broken, expiry.count, now),
         largest_key_bytes: tally.memory.largest().first().copied(),
         folded: scaled(tally.folded, tally.keys).unwrap_or(0),
         may_hide_memory: may_hide_memory(tally, now),
     }
+}
+
+/// The keys of a namespace that `part` of `count` sampled ones stand for.
+fn part(part: u64, count: u64, now: Known) -> Option<Estimate> {
+    let keys = now.keys;
+    let value = float(scale(part, count, rounded(keys.value), now.none)?);
+    let unseen = 1.0 - now.survival * float(count) / keys.value.max(1.0);
+    let (lower, upper) = if now.none || unseen <= 0.0 {
+        let share = value / keys.value.max(1.0);
+        (share, share)
+    } else {
+        wilson_of(ratio(part, count), float(count) / unseen, 1.0)
+    };
+    let (lower, upper) = (lower.max(0.0) * keys.lower, upper.min(1.0) * keys.upper);
+    Some(around(value, lower, upper, keys.upper.max(value)))
 }
 
 /// A giant among one key in twenty is outside of what an interval of 95 % promises.

@@ -19,10 +19,13 @@ mod rows {
     pub(super) static MEMORY: Family<2> = Family::gauge("redis_key_namespace_memory_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of the keys of the namespace, estimated from the latest pass of the sweep.");
     pub(super) static MEMORY_ERROR: Family<2> = Family::gauge("redis_key_namespace_memory_error_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Half-width of the 95 % interval of the memory. It includes used memory that no namespace explains, if the keys may hide it.");
     pub(super) static WITHOUT_TTL: Family<2> = Family::gauge("redis_key_namespace_keys_without_ttl", &["db", "key_namespace"], source("PTTL", ""), Unit::One, "Estimated keys of the namespace that never expire.");
+    pub(super) static WITHOUT_TTL_ERROR: Family<2> = Family::gauge("redis_key_namespace_keys_without_ttl_error", &["db", "key_namespace"], source("PTTL", ""), Unit::One, "Half-width of the 95 % interval of the keys that never expire; 0 if they are known exactly.");
     pub(super) static TTL: Family<2> = Family::histogram("redis_key_namespace_ttl_seconds", &["db", "key_namespace"], source("PTTL", ""), Unit::Milliseconds, "Remaining TTLs of the keys that have one, as they are now: not a rate.");
     pub(super) static KEY_BYTES: Family<2> = Family::histogram("redis_key_namespace_key_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of each key, as it is now: not a rate.");
     pub(super) static TYPE_KEYS: Family<3> = Family::gauge("redis_key_namespace_type_keys", &["db", "key_namespace", "type"], source("TYPE", ""), Unit::One, "Estimated keys of the namespace by data type; types that were not seen are absent.");
     pub(super) static POLICY_VIOLATIONS: Family<3> = Family::gauge("redis_key_namespace_policy_violations", &["db", "key_namespace", "policy"], source("PTTL", ""), Unit::One, "Estimated keys that break the policy: no TTL (ttl_required), or one that is too long (ttl_max).");
+    pub(super) static POLICY_VIOLATIONS_ERROR: Family<3> = Family::gauge("redis_key_namespace_policy_violations_error", &["db", "key_namespace", "policy"], source("PTTL", ""), Unit::One, "Half-width of the 95 % interval of the keys that break the policy; 0 if they are known exactly.");
+    pub(super) static POLICY_VIOLATIONS_MIN: Family<2> = Family::gauge("redis_key_namespace_policy_violations_min", &["db", "policy"], source("INFO", "db*:expires"), Unit::One, "Fewest keys of the database that break the policy: keys without a TTL beyond those in namespaces that allow it.");
     pub(super) static TTL_MAX: Family<2> = Family::gauge("redis_key_namespace_ttl_max_seconds", &["db", "key_namespace"], source("config", "ttl.max"), Unit::Seconds, "Longest TTL that the policy of the namespace allows.");
     pub(super) static MEMORY_QUOTA: Family<2> = Family::gauge("redis_key_namespace_memory_quota_bytes", &["db", "key_namespace"], source("config", "memory_quota"), Unit::Bytes, "Most memory that the policy of the namespace allows.");
     pub(super) static LARGEST_KEY: Family<2> = Family::gauge("redis_key_namespace_largest_key_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of the largest key that the latest pass has seen.");
@@ -45,9 +48,12 @@ mod rows {
     pub(super) static ROUND_TRIP: Family<0> = Family::gauge("redis_exporter_sweep_round_trip_min_seconds", &[], source("SCAN", ""), Unit::Seconds, "Shortest round trip of the sweep's commands in the last minutes; sweep.max_latency is added to it.");
     pub(super) static RANDOM_ORDER: Family<0> = Family::gauge("redis_exporter_sweep_random_order", &[], source("SCAN", ""), Unit::One, "Whether the sweep visits the parts of a database in random order (1) or one after the other (0).");
     pub(super) static SUCCESS: Family<0> = Family::gauge("redis_exporter_sweep_success", &[], source("SCAN", ""), Unit::One, "Whether the sweep goes on (1), or has broken off and will be tried again (0).");
-    pub(super) static QUESTION_SUCCESS: Family<1> = Family::gauge("redis_exporter_sweep_question_success", &["question"], source("SCAN", ""), Unit::One, "Whether the server answers a question of the sweep (1) or refuses it (0).");
+    pub(super) static QUESTION_SUCCESS: Family<1> = Family::gauge("redis_exporter_sweep_question_success", &["question"], source("SCAN", ""), Unit::One, "Whether the server replies to a query of the sweep (1) or refuses it (0); absent if it was never sent.");
     pub(super) static DECLARED: Family<0> = Family::gauge("redis_exporter_sweep_declared", &[], source("SCAN", ""), Unit::One, "Whether the configuration declares namespaces or keys that need the sweep (1), or it runs by default (0).");
 }
+
+/// The value of the `policy` label for keys that must have a TTL.
+const TTL_REQUIRED: &str = "ttl_required";
 
 /// All families of this module.
 #[must_use]
@@ -58,10 +64,13 @@ pub fn families() -> Vec<&'static Descriptor> {
         rows::MEMORY.descriptor(),
         rows::MEMORY_ERROR.descriptor(),
         rows::WITHOUT_TTL.descriptor(),
+        rows::WITHOUT_TTL_ERROR.descriptor(),
         rows::TTL.descriptor(),
         rows::KEY_BYTES.descriptor(),
         rows::TYPE_KEYS.descriptor(),
         rows::POLICY_VIOLATIONS.descriptor(),
+        rows::POLICY_VIOLATIONS_ERROR.descriptor(),
+        rows::POLICY_VIOLATIONS_MIN.descriptor(),
         rows::TTL_MAX.descriptor(),
         rows::MEMORY_QUOTA.descriptor(),
         rows::LARGEST_KEY.descriptor(),
@@ -150,8 +159,9 @@ pub struct Progress {
     pub hidden_groups: u64,
     /// Whether it goes on.
     pub success: bool,
-    /// Whether the server refuses each question, in the order of [`Probe::ALL`].
-    pub refuses: [bool; Probe::ALL.len()],
+    /// Whether the server replies to each question, in the order of [`Probe::ALL`]; none where it
+    /// was never sent.
+    pub replies: [Option<bool>; Probe::ALL.len()],
 }
 
 /// Adds the estimates of one database. A namespace that `declared` does not know is left out.
@@ -191,7 +201,8 @@ fn push_namespace(
     push(&rows::KEYS_ERROR, Some(estimate.keys.error));
     push(&rows::MEMORY, estimate.memory.map(value_of));
     push(&rows::MEMORY_ERROR, estimate.memory.map(error_of));
-    push(&rows::WITHOUT_TTL, estimate.without_ttl.map(float));
+    push(&rows::WITHOUT_TTL, estimate.without_ttl.map(value_of));
+    push(&rows::WITHOUT_TTL_ERROR, estimate.without_ttl.map(error_of));
     push(&rows::LARGEST_KEY, estimate.largest_key_bytes.map(float));
     push(&rows::MEMORY_QUOTA, declared.memory_quota.map(float));
     push(
@@ -225,17 +236,25 @@ fn push_violations(
     policy: TtlPolicy,
     snapshot: &mut Snapshot,
 ) {
-    let required = estimate.required_broken.filter(|_| policy.required);
+    let required = estimate.without_ttl.filter(|_| policy.required);
     let max = estimate.max_broken.filter(|_| policy.max.is_some());
-    for (label, keys) in [("ttl_required", required), ("ttl_max", max)] {
+    for (label, keys) in [(TTL_REQUIRED, required), ("ttl_max", max)] {
         if let Some(keys) = keys {
-            snapshot.push(
-                &rows::POLICY_VIOLATIONS,
-                [database, name, label],
-                float(keys),
-            );
+            let labels = [database, name, label];
+            snapshot.push(&rows::POLICY_VIOLATIONS, labels, keys.value);
+            snapshot.push(&rows::POLICY_VIOLATIONS_ERROR, labels, keys.error);
         }
     }
+}
+
+/// Adds the fewest keys of a database without the TTL that their namespace requires.
+pub fn push_fewest_violations(database: u32, fewest: f64, snapshot: &mut Snapshot) {
+    let database = format!("db{database}");
+    snapshot.push(
+        &rows::POLICY_VIOLATIONS_MIN,
+        [&database, TTL_REQUIRED],
+        fewest,
+    );
 }
 
 /// Adds what the sweep says of itself.
@@ -253,9 +272,11 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
     ] {
         snapshot.push(&rows::INDUCED_LOOKUPS, [result], float(lookups));
     }
-    for (probe, refuses) in Probe::ALL.iter().zip(progress.refuses) {
-        let success = f64::from(u8::from(!refuses));
-        snapshot.push(&rows::QUESTION_SUCCESS, [probe.as_str()], success);
+    for (probe, replies) in Probe::ALL.iter().zip(progress.replies) {
+        if let Some(replies) = replies {
+            let success = f64::from(u8::from(replies));
+            snapshot.push(&rows::QUESTION_SUCCESS, [probe.as_str()], success);
+        }
     }
     for limit in Limit::ALL {
         let is_it = f64::from(u8::from(limit == progress.limit));
@@ -340,13 +361,12 @@ mod tests {
             group: Group(group),
             keys: counted(10.0),
             memory: Some(counted(2_000.0)),
-            without_ttl: Some(1),
+            without_ttl: Some(counted(1.0)),
             ttl: Some(histogram(&TTL_EDGES, TTL_EDGES.len())),
             longest_ttl: Some(60_000),
             key_bytes: Some(histogram(&SIZE_EDGES, SIZE_EDGES.len())),
             types: Some([9, 0, 0, 1, 0, 0, 0]),
-            required_broken: Some(1),
-            max_broken: Some(0),
+            max_broken: Some(counted(0.0)),
             largest_key_bytes: Some(700),
             folded: 3,
             may_hide_memory: false,
@@ -361,7 +381,6 @@ mod tests {
             longest_ttl: None,
             key_bytes: None,
             types: None,
-            required_broken: None,
             max_broken: None,
             largest_key_bytes: None,
             ..estimate(group)
@@ -404,12 +423,15 @@ mod tests {
             ("memory_bytes db2 session", 2_000.0),
             ("memory_error_bytes db2 session", 1.0),
             ("keys_without_ttl db2 session", 1.0),
+            ("keys_without_ttl_error db2 session", 1.0),
             ("ttl_seconds db2 session", 9.0),
             ("key_bytes db2 session", 9.0),
             ("type_keys db2 session string", 9.0),
             ("type_keys db2 session zset", 1.0),
             ("policy_violations db2 session ttl_required", 1.0),
             ("policy_violations db2 session ttl_max", 0.0),
+            ("policy_violations_error db2 session ttl_required", 1.0),
+            ("policy_violations_error db2 session ttl_max", 1.0),
             ("ttl_max_seconds db2 session", 3_600.0),
             ("memory_quota_bytes db2 session", 1_024.0),
             ("largest_key_bytes db2 session", 700.0),
@@ -518,10 +540,6 @@ mod tests {
             "redis_exporter_sweep_limited round_trips",
             "redis_exporter_sweep_min_pass_interval_seconds",
             "redis_exporter_sweep_passes_total",
-            "redis_exporter_sweep_question_success memory",
-            "redis_exporter_sweep_question_success scan",
-            "redis_exporter_sweep_question_success ttl",
-            "redis_exporter_sweep_question_success type",
             "redis_exporter_sweep_random_order",
             "redis_exporter_sweep_server_seconds_total",
             "redis_exporter_sweep_slowdown_ratio",
@@ -534,12 +552,14 @@ mod tests {
     fn every_family_that_is_pushed_stands_in_the_list_once() {
         let mut snapshot = Snapshot::default();
         push(0, &[estimate(0)], declared(HOUR), &mut snapshot);
+        push_fewest_violations(0, 1.0, &mut snapshot);
         let progress = Progress {
             pass_duration: Some(1.0),
             pass_timestamp: Some(1.0),
             memory_share: Some(1.0),
             commands_per_second: Some(50.0),
             round_trip: Some(0.02),
+            replies: [Some(true), Some(false), None, None],
             ..Progress::default()
         };
         let database = DatabaseProgress {

@@ -12,6 +12,9 @@ use crate::config::TtlPolicy;
 /// Keys that are kept of each namespace.
 const KEPT_MAX: usize = 256;
 
+/// The same for a namespace with a policy for its TTLs, which a few keys may break.
+const KEPT_FOR_POLICY_MAX: usize = 1_024;
+
 /// The last lookups of each namespace of one database.
 #[derive(Clone, Debug, Default)]
 pub struct Kept(BTreeMap<Group, Lookups>);
@@ -30,7 +33,12 @@ impl Kept {
         }
         let kept = self.0.entry(group).or_default();
         kept.policy = policy;
-        if kept.details.len() >= KEPT_MAX {
+        let most = if policy.required || policy.max.is_some() {
+            KEPT_FOR_POLICY_MAX
+        } else {
+            KEPT_MAX
+        };
+        if kept.details.len() >= most {
             kept.details.pop_front();
         }
         kept.details.push_back(Details {

@@ -15,21 +15,21 @@ const SHARE: f64 = 0.0015;
 /// The default of the lookups in a minute that are always allowed.
 const PER_MINUTE: u32 = 1;
 
-/// A server is quiet when others have looked nothing up for so long.
+/// A server is quiet when others have looked nothing up for so long. A minute with lookups of others
+/// then contains none of those that a quiet server allows for.
 const QUIET_AFTER_SECONDS: f64 = 60.0;
 
-/// A quiet server allows for this many lookups at once, every so often.
-const QUIET_LOOKUPS: f64 = 100.0;
-const QUIET_EVERY_SECONDS: f64 = 600.0;
+/// So many seconds without lookups of others are enough at the start.
+const QUIET_AT_START_SECONDS: f64 = 10.0;
 
-/// The same at the start, while the first keys are visited.
-const START_LOOKUPS: f64 = 1_000.0;
+/// A quiet server allows for this many times the lookups that are always allowed.
+const QUIET_TIMES: f64 = 10.0;
 
-/// At the start a server is quiet when others have done at most so many lookups in a second since
-/// it started.
-const QUIET_PER_SECOND: f64 = 0.1;
+/// Parts that add up to a lookup may be less than one by this much.
+const ROUNDING: f64 = 1e-6;
 
-/// The lookups that are allowed now.
+/// The lookups that are allowed now. They are earned by what others look up from one reading of INFO
+/// to the next, never by an average since the server started.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowance {
     /// None where lookups are not limited.
@@ -39,9 +39,8 @@ pub struct Allowance {
     left: f64,
     /// For how long others have looked nothing up, in seconds.
     quiet: f64,
-    /// How long ago lookups were allowed because of that.
-    granted: f64,
-    is_at_start: bool,
+    /// Whether two readings were compared.
+    is_rate_known: bool,
 }
 
 /// Whether lookups are limited. They are not where a sweep is meant to be fast, unless the
@@ -64,9 +63,8 @@ impl Allowance {
             share: are_limited(sweep).then_some(share),
             per_second: f64::from(per_minute) / 60.0,
             left: 0.0,
-            quiet: 0.0,
-            granted: 0.0,
-            is_at_start: true,
+            quiet: QUIET_AFTER_SECONDS - QUIET_AT_START_SECONDS,
+            is_rate_known: false,
         }
     }
 
@@ -76,45 +74,40 @@ impl Allowance {
         self.share.is_some()
     }
 
-    /// Begins with a server that has done so many lookups since it started.
-    pub fn start(&mut self, lookups: f64, uptime: Option<f64>) {
-        let uptime = uptime.unwrap_or(0.0).max(1.0);
-        if lookups / uptime <= QUIET_PER_SECOND {
-            self.left = START_LOOKUPS;
-        }
+    /// Goes on where an earlier connection has ended: the first lookup was made then.
+    pub const fn resume(&mut self) {
+        self.is_rate_known = true;
     }
 
-    /// The first keys were visited. What was allowed for them is over.
-    pub fn end_start(&mut self) {
-        if std::mem::replace(&mut self.is_at_start, false) {
-            self.left = self.left.min(1.0);
-        }
-    }
-
-    /// Takes in what others have asked.
+    /// Takes in what others have asked. The first lookup is allowed as soon as their rate is known.
     pub fn observe(&mut self, others: &Others) {
         let Some(share) = self.share else {
             return;
         };
-        let earned = (others.lookups * share).max(others.seconds * self.per_second);
-        let most = earned.max(1.0);
-        self.granted += others.seconds;
         if others.lookups > 0.0 {
             self.quiet = 0.0;
-            self.left = (self.left + earned).min(most);
-            return;
+        } else {
+            self.quiet += others.seconds;
         }
-        self.quiet += others.seconds;
-        self.left = (self.left + earned).min(most.max(self.left));
-        if self.quiet >= QUIET_AFTER_SECONDS && self.granted >= QUIET_EVERY_SECONDS {
-            self.granted = 0.0;
-            self.left += QUIET_LOOKUPS;
+        let is_quiet = self.quiet >= QUIET_AFTER_SECONDS;
+        let times = if is_quiet { QUIET_TIMES } else { 1.0 };
+        let always = others.seconds * self.per_second * times;
+        let earned = (others.lookups * share).max(always);
+        if !std::mem::replace(&mut self.is_rate_known, true) {
+            self.left = (self.per_second * 60.0).min(1.0);
         }
+        self.left = (self.left + earned).min(earned.max(1.0));
+    }
+
+    /// Whether a lookup is left.
+    #[must_use]
+    pub fn has_some(&self) -> bool {
+        self.share.is_none() || self.left >= 1.0 - ROUNDING
     }
 
     /// Takes one lookup, if one is left.
     pub fn take(&mut self) -> bool {
-        let is_allowed = self.share.is_none() || self.left >= 1.0;
+        let is_allowed = self.has_some();
         if is_allowed {
             self.left = (self.left - 1.0).max(0.0);
         }
@@ -134,30 +127,72 @@ mod tests {
         }
     }
 
-    /// The most lookups in any minute of an hour, taken as soon as they are allowed.
-    fn most_in_a_minute(allowance: &mut Allowance, per_second: f64) -> f64 {
-        let mut taken = Vec::new();
-        for _ in 0..3_600 {
-            allowance.observe(&others(per_second));
-            let mut now = 0.0;
-            while allowance.take() {
-                now += 1.0;
-            }
-            taken.push(now);
+    fn take_all(allowance: &mut Allowance) -> f64 {
+        let mut taken = 0.0;
+        while allowance.take() {
+            taken += 1.0;
         }
-        let minutes = taken.windows(60).map(|minute| minute.iter().sum());
+        taken
+    }
+
+    /// What others and the sweep look up in each second. All that is allowed is taken at once.
+    fn run(allowance: &mut Allowance, rates: &[f64]) -> Vec<(f64, f64)> {
+        let seconds = rates.iter().map(|rate| {
+            allowance.observe(&others(*rate));
+            (*rate, take_all(allowance))
+        });
+        seconds.collect()
+    }
+
+    /// How far the ratio of any minute with ten lookups per second and more is off, in points, if
+    /// every lookup of others is a miss and every one of the sweep a hit.
+    fn worst_points(seconds: &[(f64, f64)]) -> f64 {
+        let minutes = seconds.windows(60).map(|minute| {
+            let others: f64 = minute.iter().map(|(others, _)| others).sum();
+            let induced: f64 = minute.iter().map(|(_, induced)| induced).sum();
+            let points = induced / (induced + others) * 100.0;
+            if others >= 600.0 { points } else { 0.0 }
+        });
         minutes.fold(0.0, f64::max)
+    }
+
+    fn induced(seconds: &[(f64, f64)]) -> f64 {
+        seconds.iter().map(|(_, induced)| induced).sum()
     }
 
     #[test]
     fn the_ratio_that_others_read_stays_within_three_tenths_of_a_point() {
         for per_second in [10.0, 50.0, 100.0, 1_000.0, 10_000.0] {
             let mut allowance = Allowance::new(&Sweep::default());
-            let induced = most_in_a_minute(&mut allowance, per_second);
-            // Every lookup of others is a miss, and every one of ours a hit.
-            let points = induced / (induced + per_second * 60.0) * 100.0;
+            let seconds = run(&mut allowance, &vec![per_second; 3_600]);
+            let points = worst_points(&seconds);
             assert!(points <= 0.3, "{points} points at {per_second}/s");
-            assert!(induced >= 1.0, "nothing is known at {per_second}/s");
+            let first: f64 = induced(&seconds[..2]);
+            assert!(first >= 1.0, "nothing is known at {per_second}/s");
+        }
+    }
+
+    #[test]
+    fn the_ratio_stays_right_when_traffic_stops() {
+        for per_second in [10.0, 100.0, 1_000.0, 10_000.0] {
+            let mut allowance = Allowance::new(&Sweep::default());
+            let rates = [[per_second; 120], [0.0; 120]].concat();
+            let points = worst_points(&run(&mut allowance, &rates));
+            assert!(points <= 0.3, "{points} points at {per_second}/s");
+        }
+    }
+
+    #[test]
+    fn the_ratio_is_right_in_the_first_minute_of_traffic() {
+        for per_second in [10.0, 100.0, 1_000.0, 10_000.0] {
+            let mut allowance = Allowance::new(&Sweep::default());
+            run(&mut allowance, &[0.0; 599]);
+            // What was left goes to the first second of traffic.
+            let left = take_all(&mut allowance);
+            let mut seconds = run(&mut allowance, &[per_second; 600]);
+            seconds[0].1 += left;
+            let points = worst_points(&seconds);
+            assert!(points <= 0.3, "{points} points at {per_second}/s");
         }
     }
 
@@ -167,40 +202,35 @@ mod tests {
         for _ in 0..600 {
             allowance.observe(&others(10.0));
         }
-        assert!(allowance.take());
+        assert!(take_all(&mut allowance) <= 1.0);
+    }
+
+    #[test]
+    fn nothing_is_allowed_before_the_rate_is_known() {
+        let mut allowance = Allowance::new(&Sweep::default());
         assert!(!allowance.take());
-    }
-
-    #[test]
-    fn a_quiet_server_allows_for_a_sample_at_the_start_and_now_and_then() {
-        let mut allowance = Allowance::new(&Sweep::default());
-        allowance.start(30.0, Some(3_600.0));
-        let count =
-            |allowance: &mut Allowance| (0..100_000).take_while(|_| allowance.take()).count();
-        assert_eq!(count(&mut allowance), 1_000);
-        allowance.end_start();
-        for _ in 0..599 {
-            allowance.observe(&others(0.0));
-        }
-        assert!(count(&mut allowance) <= 1);
-        allowance.observe(&others(0.0));
-        assert!(count(&mut allowance) >= 100);
-    }
-
-    #[test]
-    fn what_a_quiet_server_allowed_is_over_when_others_read() {
-        let mut allowance = Allowance::new(&Sweep::default());
-        allowance.start(0.0, None);
         allowance.observe(&others(10.0));
         assert!(allowance.take());
-        assert!(!allowance.take());
+        let mut resumed = Allowance::new(&Sweep::default());
+        resumed.resume();
+        resumed.observe(&others(10.0));
+        assert!(!resumed.take());
     }
 
     #[test]
-    fn a_busy_server_allows_for_nothing_at_the_start() {
+    fn a_quiet_server_allows_for_ten_lookups_in_a_minute() {
         let mut allowance = Allowance::new(&Sweep::default());
-        allowance.start(3_600_000.0, Some(3_600.0));
-        assert!(!allowance.take());
+        let first = run(&mut allowance, &[0.0; 70]);
+        assert!((9.0..=12.0).contains(&induced(&first)), "{first:?}");
+        let later = run(&mut allowance, &[0.0; 600]);
+        let later = induced(&later);
+        assert!((98.0..=101.0).contains(&later), "{later}");
+        let never = Sweep {
+            lookups_per_minute: Some(0),
+            ..Sweep::default()
+        };
+        let seconds = run(&mut Allowance::new(&never), &[0.0; 600]);
+        assert!(induced(&seconds) < 1.0);
     }
 
     #[test]

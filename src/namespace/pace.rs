@@ -349,10 +349,15 @@ impl Pace {
         wanted.saturating_sub(batch.took)
     }
 
+    /// The share of a core with which the first keys are visited.
+    fn start_share(&self) -> f64 {
+        (self.share * START_FACTOR).clamp(self.share, START_SHARE_MAX.max(self.share))
+    }
+
     /// The seconds that the budgets give to a batch, and which of them gives most.
     fn budget(&self, batch: &Batch, starting: bool) -> (f64, Limit) {
         let share = if starting {
-            (self.share * START_FACTOR).clamp(self.share, START_SHARE_MAX.max(self.share))
+            self.start_share()
         } else {
             self.share
         };

@@ -167,8 +167,6 @@ pub struct Expiries {
     pub longest: Option<u64>,
     /// How many fall into each bucket of [`TTL_EDGES`], not cumulative; longer ones into none.
     pub buckets: [u64; TTL_EDGES.len()],
-    /// Keys without the TTL that their policy requires.
-    pub required_broken: u64,
     /// Keys whose remaining TTL exceeds the maximum of their policy.
     pub max_broken: u64,
 }
@@ -275,8 +273,6 @@ impl Expiries {
         match expiry {
             Expiry::Never => {
                 self.without_ttl = self.without_ttl.saturating_add(1);
-                let broken = u64::from(policy.required);
-                self.required_broken = self.required_broken.saturating_add(broken);
             }
             Expiry::In(milliseconds) => {
                 self.sum = self.sum.saturating_add(u128::from(milliseconds));
@@ -293,7 +289,6 @@ impl Expiries {
         self.without_ttl = self.without_ttl.saturating_add(other.without_ttl);
         self.sum = self.sum.saturating_add(other.sum);
         self.longest = self.longest.max(other.longest);
-        self.required_broken = self.required_broken.saturating_add(other.required_broken);
         self.max_broken = self.max_broken.saturating_add(other.max_broken);
         add_each(&mut self.buckets, &other.buckets);
     }
@@ -345,10 +340,10 @@ mod tests {
         }
     }
 
-    fn broken(expiry: Expiry, policy: TtlPolicy) -> (u64, u64) {
+    fn too_long(expiry: Expiry, policy: TtlPolicy) -> u64 {
         let mut tally = Tally::default();
         tally.see(expiring(expiry), policy);
-        (tally.expiry.required_broken, tally.expiry.max_broken)
+        tally.expiry.max_broken
     }
 
     #[test]
@@ -387,15 +382,14 @@ mod tests {
     #[test]
     fn a_ttl_may_exceed_the_maximum_by_a_second() {
         let hour = policy(false, Some(3_600));
-        assert_eq!(broken(Expiry::In(3_601_000), hour), (0, 0));
-        assert_eq!(broken(Expiry::In(3_601_001), hour), (0, 1));
+        assert_eq!(too_long(Expiry::In(3_601_000), hour), 0);
+        assert_eq!(too_long(Expiry::In(3_601_001), hour), 1);
     }
 
     #[test]
-    fn a_key_without_ttl_breaks_only_the_policy_that_requires_one() {
-        assert_eq!(broken(Expiry::Never, policy(true, Some(60))), (1, 0));
-        assert_eq!(broken(Expiry::Never, policy(false, Some(60))), (0, 0));
-        assert_eq!(broken(Expiry::Never, policy(false, None)), (0, 0));
+    fn a_key_without_ttl_has_none_that_is_too_long() {
+        assert_eq!(too_long(Expiry::Never, policy(true, Some(60))), 0);
+        assert_eq!(too_long(Expiry::Never, policy(false, Some(60))), 0);
     }
 
     #[test]

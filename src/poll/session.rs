@@ -13,7 +13,7 @@ use crate::collector::{Answers, Circumstances, Collector, FollowUp, INFO, Questi
 use crate::config::Target;
 use crate::connection::{Link, OnReconnect, Setup, refused};
 use crate::failure::{Cause, Failure, Reason};
-use crate::footprint::{Caused, Footprint};
+use crate::footprint::{Answered, Caused, Footprint};
 use crate::info::Info;
 use crate::reply::{Refusal, Reply};
 
@@ -342,6 +342,7 @@ impl Session {
         let on = super::collectors(target);
         let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
         let mut caused = Caused::default();
+        let mut answered = Answered::default();
         loop {
             let questions = self.plan.next(&on, &replies);
             if questions.is_empty() {
@@ -359,7 +360,7 @@ impl Session {
             let asks_info = questions.iter().any(|question| **question == INFO);
             let hold = if asks_info {
                 let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
-                caused = self.footprint.caused();
+                answered = self.footprint.answered();
                 hold
             } else {
                 None
@@ -369,6 +370,12 @@ impl Session {
             } else {
                 self.ask_next(&commands, deadline).await?
             };
+            for (question, reply) in questions.iter().zip(&asked) {
+                if **question == INFO && reply.refusal().is_none() {
+                    let text = reply.text().unwrap_or_default();
+                    caused = self.footprint.as_of(answered, &Info::parse(&text));
+                }
+            }
             drop(hold);
             for (question, reply) in questions.into_iter().zip(asked) {
                 self.take(target, question, reply, &mut replies)?;

@@ -29,6 +29,7 @@ mod exposition;
 mod footprint;
 mod hanging;
 mod hit_ratio;
+mod hit_ratio_rates;
 mod hostile;
 mod keys;
 mod log_output;

@@ -8,13 +8,17 @@ use crate::support::wait::throughout;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 fn walked_by(rules: &[&str]) -> (RedisServer, Exporter) {
+    walked_with(FULL_SPEED, rules)
+}
+
+fn walked_with(settings: &str, rules: &[&str]) -> (RedisServer, Exporter) {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let mut words = vec!["ACL", "SETUSER", "watcher", "reset", "on", ">secret"];
     words.extend(rules);
     server.ask(&words);
     let exporter = Launch::configured(&format!(
-        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {FULL_SPEED} }}\n{NAMESPACES}\
+        "poll: {{ interval: 500ms, timeout: 500ms }}\nsweep: {{ {settings} }}\n{NAMESPACES}\
          targets: [{{ name: cache, url: 'redis://watcher:secret@{}' }}]\n",
         server.address()
     ))
@@ -70,6 +74,21 @@ fn without_pttl_and_type_the_rest_stays() {
     );
     assert!(page.all("redis_key_namespace_type_keys", &[]).is_empty());
     assert!(of(&page, "memory_bytes", "session") > 0.0);
+}
+
+#[test]
+fn a_query_that_was_never_sent_neither_succeeds_nor_fails() {
+    let never = "commands_per_second: 100000, lookups_per_minute: 0, min_pass_interval: 1s";
+    let (_server, exporter) = walked_with(never, &["~*", "+@all", "-pttl", "-type"]);
+    let page = exporter.until("two passes", |page| passes(page) >= 2.0);
+    let shown = ["scan", "memory", "ttl", "type"].map(|question| answers(&page, question));
+    assert_eq!(shown, [Some(1.0), Some(1.0), None, None]);
+    let few = "commands_per_second: 100000, lookups_per_minute: 60, min_pass_interval: 1s";
+    let (server, exporter) = walked_with(few, &["~*", "+@all", "-pttl", "-type"]);
+    exporter.until("the refusals", |page| {
+        answers(page, "ttl") == Some(0.0) && answers(page, "type") == Some(0.0)
+    });
+    assert_eq!(denials(&server), 2.0, "each query is refused once");
 }
 
 #[test]

@@ -48,6 +48,31 @@ fn a_counter_that_lost_its_ttl_and_a_ttl_that_is_too_long_are_found() {
 }
 
 #[test]
+fn keys_without_a_ttl_are_found_without_a_lookup() {
+    let server = RedisServer::start(&[]);
+    keys::write(
+        &server,
+        0,
+        2_000,
+        "call('SET', 'session:' .. i, 'x', 'EX', 3600)",
+    );
+    let none = "lookup_share: 0.001%, lookups_per_minute: 0, min_pass_interval: 1s";
+    let exporter = sweep::launch(&server, none, POLICIES).start();
+    let page = exporter.until("a pass", |page| passes(page) >= 1.0);
+    assert_eq!(violations(&page, "session", "ttl_required"), Some(0.0));
+    let error = "redis_key_namespace_policy_violations_error";
+    let labels = [("key_namespace", "session"), ("policy", "ttl_required")];
+    assert_eq!(page.value(error, &labels), 0.0);
+    let fewest = |page: &Page| page.get("redis_key_namespace_policy_violations_min", &[]);
+    assert_eq!(fewest(&page), Some(0.0));
+    keys::write(&server, 0, 20, "call('PERSIST', 'session:' .. i)");
+    keys::write(&server, 0, 5, "call('SET', 'websocket:' .. i, 1)");
+    exporter.until("keys that never expire", |page| fewest(page) == Some(20.0));
+    let hits = server.info("keyspace_hits");
+    assert_eq!(hits.as_deref(), Some("0"), "no lookup");
+}
+
+#[test]
 fn the_first_namespace_that_matches_wins_and_the_rest_is_other() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 1_000, FIVE_KINDS);

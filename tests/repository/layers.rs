@@ -19,7 +19,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("failure", &[]),
     ("output", &[]),
     ("supervise", &[]),
-    ("footprint", &[]),
+    ("footprint", &["info"]),
     ("threads", &[]),
     ("tls", &[]),
     ("glob", &[]),

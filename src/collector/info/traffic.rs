@@ -100,10 +100,10 @@ impl Traffic {
             return now;
         };
         let history = now.history(before, info.number("uptime_in_seconds"));
-        let ours = each(caused.since(before.caused));
+        let ours = each(caused).into_iter().zip(each(before.caused));
         let both = now.counters.iter_mut().zip(&before.counters).zip(ours);
-        for ((counter, before), ours) in both {
-            counter.go_on(*before, ours, history);
+        for ((counter, before), (ours, ours_before)) in both {
+            counter.go_on(*before, ours - ours_before, history);
         }
         now
     }

@@ -25,7 +25,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::report::{End, Report, mean, median};
+use super::report::{End, Report, mean, median, whole};
 use crate::metric::Histogram;
 use crate::namespace::estimate::Estimate;
 use crate::namespace::suggest::{Suggestion, to_yaml};
@@ -91,12 +91,12 @@ fn namespace(row: &Finding, all: f64) -> Value {
         "share": number(if all > 0.0 { keys / all } else { 0.0 }),
         "memory_bytes": estimate.memory.map(interval),
         "mean_bytes": mean.map(number),
-        "keys_without_ttl": estimate.without_ttl,
+        "keys_without_ttl": estimate.without_ttl.map(whole),
         "ttl_seconds": estimate.ttl.as_ref().map(|ttl| times(ttl, estimate.longest_ttl)),
         "types": types,
         "violations": {
-            "ttl_required": estimate.required_broken.filter(|_| row.ttl.required),
-            "ttl_max": estimate.max_broken.filter(|_| row.ttl.max.is_some()),
+            "ttl_required": estimate.without_ttl.filter(|_| row.ttl.required).map(whole),
+            "ttl_max": estimate.max_broken.filter(|_| row.ttl.max.is_some()).map(whole),
         },
         "declared": {
             "ttl_required": row.ttl.required,

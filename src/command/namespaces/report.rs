@@ -167,7 +167,7 @@ impl Report {
             keys_error: together(self.rows.iter().map(|row| row.estimate.keys.error)),
             memory: (!memory.is_empty())
                 .then(|| (bytes, together(memory.iter().map(|memory| memory.error)))),
-            without_ttl: sum(&|row| row.estimate.without_ttl),
+            without_ttl: sum(&|row| row.estimate.without_ttl.map(whole)),
             violations: sum(&violations),
             largest_key_bytes: largest.flatten().max(),
         }
@@ -186,11 +186,23 @@ fn together(errors: impl Iterator<Item = f64>) -> f64 {
     errors.map(|error| error * error).sum::<f64>().sqrt()
 }
 
+/// An estimate as a number of keys.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast stops at the ends of the type"
+)]
+pub fn whole(estimate: Estimate) -> u64 {
+    estimate.value.round() as u64
+}
+
 /// Keys that break a policy of their namespace; none where it has no policy.
 #[must_use]
 pub fn violations(row: &Finding) -> Option<u64> {
-    let required = row.estimate.required_broken.filter(|_| row.ttl.required);
+    let required = row.estimate.without_ttl.filter(|_| row.ttl.required);
     let max = row.estimate.max_broken.filter(|_| row.ttl.max.is_some());
+    let (required, max) = (required.map(whole), max.map(whole));
     match (required, max) {
         (None, None) => None,
         (required, max) => Some(required.unwrap_or(0).saturating_add(max.unwrap_or(0))),
@@ -263,7 +275,7 @@ pub(super) mod tests {
                 group: Group::OTHER,
                 keys: exactly(f64::from(u32::try_from(keys).unwrap())),
                 memory: Some(exactly(bytes)),
-                without_ttl: Some(keys / 2),
+                without_ttl: Some(exactly(f64::from(u32::try_from(keys / 2).unwrap()))),
                 ttl: Some(Histogram {
                     edges: &TTL_EDGES,
                     counts: counts.collect(),
@@ -274,8 +286,7 @@ pub(super) mod tests {
                 longest_ttl: (keys > 1).then_some(3_600_000),
                 key_bytes: None,
                 types: Some([keys, 0, 0, 0, 0, 0, 0]),
-                required_broken: Some(keys / 2),
-                max_broken: Some(1),
+                max_broken: Some(exactly(1.0)),
                 largest_key_bytes: (keys > 0).then_some(2_048),
                 folded: 0,
                 may_hide_memory: false,

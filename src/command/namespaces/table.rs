@@ -112,7 +112,9 @@ fn line(row: &Finding, all: f64) -> Line {
             .memory
             .map_or_else(nothing, |memory| sized(memory.value, memory.error)),
         size(estimate.memory.and_then(|memory| mean(memory.value, keys))),
-        estimate.without_ttl.map_or_else(nothing, human::count),
+        estimate
+            .without_ttl
+            .map_or_else(nothing, |without| counted(without.value, without.error)),
         middle.map_or_else(nothing, human::duration),
         longest.map_or_else(nothing, human::duration),
         violations(row).map_or_else(nothing, human::count),

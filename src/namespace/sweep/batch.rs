@@ -7,15 +7,15 @@ use tokio::time::Instant;
 use super::prober::{Step, Wanted};
 use super::{Event, Walker, to_float};
 use crate::failure::Failure;
+use crate::namespace::cost::Probe;
 use crate::namespace::pace::Batch;
 use crate::namespace::walk::Segment;
 
 /// The part of the lookups that goes to keys for whose TTL a policy was declared.
 const POLICY_SHARE: f64 = 0.75;
 
-/// For this part of the keys whose TTL is asked the type is asked too: it is mostly the same for a
-/// whole namespace.
-const TYPE_SHARE: f64 = 0.25;
+/// The part of the lookups that asks for the type: it is mostly the same for a whole namespace.
+const TYPE_SHARE: f64 = 0.2;
 
 /// A SCAN that went out with the batch before it.
 #[derive(Debug)]
@@ -118,13 +118,14 @@ impl Walker<'_> {
 
     /// Spends the lookups that are allowed: mostly on keys for whose TTL a policy was declared, and
     /// on each other key of the batch with the same chance.
-    fn choose_lookups(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
-        if !self.pace.is_starting() {
-            self.allowance.end_start();
-        }
+    pub(super) fn choose_lookups(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
         let mut rest: Vec<usize> = (0..wanted.len()).collect();
         fastrand::shuffle(&mut rest);
-        while !rest.is_empty() && self.allowance.take() {
+        while !rest.is_empty() && self.allowance.has_some() {
+            let Some(probe) = self.next_lookup(wanted) else {
+                return;
+            };
+            self.allowance.take();
             let declared = fastrand::f64() < POLICY_SHARE;
             let deserving = rest.iter().position(|at| {
                 let key = wanted.get(*at).map_or(&[][..], |wanted| wanted.key);
@@ -132,10 +133,27 @@ impl Walker<'_> {
             });
             let chosen = rest.swap_remove(deserving.unwrap_or(0));
             if let Some(wanted) = wanted.get_mut(chosen) {
-                wanted.expiry = true;
-                wanted.data_type = fastrand::f64() < TYPE_SHARE && self.allowance.take();
+                wanted.expiry = probe == Probe::Expiry;
+                wanted.data_type = probe == Probe::Type;
             }
         }
+    }
+
+    /// What the next lookup asks for: each once before one is asked twice; none where the server
+    /// refuses both.
+    fn next_lookup(&self, wanted: &[Wanted<'_>]) -> Option<Probe> {
+        let is_untried = |probe: Probe| {
+            let mut probes = wanted.iter().flat_map(|wanted| wanted.probes());
+            !self.prober.has_tried(probe) && probes.all(|other| other != probe)
+        };
+        let is_type =
+            !is_untried(Probe::Expiry) && (is_untried(Probe::Type) || fastrand::f64() < TYPE_SHARE);
+        let order = if is_type {
+            [Probe::Type, Probe::Expiry]
+        } else {
+            [Probe::Expiry, Probe::Type]
+        };
+        order.into_iter().find(|probe| self.prober.asks(*probe))
     }
 
     pub(super) async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {

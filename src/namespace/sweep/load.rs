@@ -28,9 +28,9 @@ pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
 /// What a pass is expected to cost the server.
 pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals, server: &Server) -> Forecast {
     let databases = databases(sweep, vitals).into_iter();
-    let keys = to_float(databases.map(|(_, keys)| keys).sum());
+    let keys: u64 = databases.map(|(_, keys)| keys).sum();
     let others = vitals.traffic.usual_commands_per_second();
-    let commands = commands_per_second(sweep, others, keys);
+    let commands = commands_per_second(sweep, others, to_float(keys));
     let forecast = Forecast::new(keys, costs, sweep, commands);
     if has_table_per_slot(server) {
         forecast.with_slots()

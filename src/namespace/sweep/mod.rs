@@ -11,6 +11,7 @@ mod news;
 mod prober;
 pub mod record;
 pub mod slots;
+mod visit;
 mod vitals;
 
 use std::cmp::Reverse;
@@ -180,7 +181,8 @@ pub async fn once(
             break;
         }
     }
-    walker.record.note_success(walker.prober.refused());
+    let prober = &walker.prober;
+    walker.record.note_success(|probe| prober.replies_to(probe));
     Ok(())
 }
 
@@ -263,6 +265,11 @@ async fn walk(
     let mut walker = Walker::start(prober, target, record, listener).await?;
     let (costs, vitals) = (walker.record.costs(), &walker.vitals);
     let cost = load::forecast(walker.sweep, costs, vitals, walker.prober.server());
+    let cost = if walker.pace.is_starting() {
+        cost
+    } else {
+        cost.resumed()
+    };
     info!(name, server, %cost, "walking the keyspace");
     loop {
         walker.pass().await?;
@@ -291,6 +298,8 @@ struct Walker<'a> {
     ahead: Option<Ahead>,
     traffic: Traffic,
     allowance: Allowance,
+    /// Where the next visit between two passes begins, and in which database.
+    visited: (u32, u64),
     vitals: Vitals,
     pass: PassSize,
     /// How many more aggregates of this pass may be measured by many elements.
@@ -333,6 +342,7 @@ impl<'a> Walker<'a> {
             ahead: None,
             traffic: Traffic::default(),
             allowance: Allowance::new(&target.sweep),
+            visited: (0, 0),
             vitals: Vitals::default(),
             pass: PassSize::default(),
             close_left: CLOSE_PER_PASS,
@@ -345,9 +355,8 @@ impl<'a> Walker<'a> {
             started: Instant::now(),
         };
         walker.look().await?;
-        if walker.record.keys_visited() == 0 {
-            let traffic = walker.vitals.traffic;
-            walker.allowance.start(traffic.lookups, traffic.uptime);
+        if walker.record.keys_visited() > 0 {
+            walker.allowance.resume();
         }
         Ok(walker)
     }
@@ -365,6 +374,7 @@ impl<'a> Walker<'a> {
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             sleep(left.min(CHECK_EVERY)).await;
             self.look_if_due().await?;
+            self.visit().await?;
             self.publish_if_due().await?;
             if self.record.generation() != generation {
                 return Ok(());
@@ -522,7 +532,8 @@ impl<'a> Walker<'a> {
         self.glimpse_if_due().await?;
         self.look().await?;
         self.inspect().await?;
-        self.record.note_success(self.prober.refused());
+        let prober = &self.prober;
+        self.record.note_success(|probe| prober.replies_to(probe));
         self.record.update_visible(now());
         (self.listener)(Event::Estimate(self.record));
         self.published = Some(Instant::now());

@@ -48,6 +48,8 @@ pub struct Prober {
     refused: Vec<(Probe, Refusal)>,
     /// The questions that were asked about some key.
     tried: Vec<Probe>,
+    /// The questions that were answered for some key.
+    answered: Vec<Probe>,
     /// Whether the server refuses SAMPLES of MEMORY USAGE.
     refuses_samples: bool,
     round_trip: Duration,
@@ -143,6 +145,7 @@ impl Prober {
             timeout,
             refused: Vec::new(),
             tried: Vec::new(),
+            answered: Vec::new(),
             refuses_samples: false,
             round_trip: Duration::ZERO,
             role: None,
@@ -177,6 +180,22 @@ impl Prober {
         !self.refused.iter().any(|(refused, _)| *refused == probe)
     }
 
+    /// Whether the server replies to a query, as far as it was sent over this connection.
+    #[must_use]
+    pub fn replies_to(&self, probe: Probe) -> Option<bool> {
+        if self.asks(probe) {
+            self.answered.contains(&probe).then_some(true)
+        } else {
+            Some(false)
+        }
+    }
+
+    /// Whether a question was asked about some key over this connection.
+    #[must_use]
+    pub fn has_tried(&self, probe: Probe) -> bool {
+        self.tried.contains(&probe)
+    }
+
     /// The longest round trip since this was last asked.
     pub fn take_round_trip(&mut self) -> Duration {
         std::mem::take(&mut self.round_trip)
@@ -206,11 +225,7 @@ impl Prober {
 
     /// Counts the lookups that the server has done for the last commands; the poll may go on.
     pub(super) fn settle(&mut self, hits: u64, misses: u64) {
-        self.footprint.add(Caused {
-            commands: 0,
-            hits,
-            misses,
-        });
+        self.footprint.settle(hits, misses);
         self.passage = None;
     }
 
@@ -231,6 +246,7 @@ impl Prober {
         if self.link.take_retries_refused() {
             self.refused.clear();
             self.tried.clear();
+            self.answered.clear();
             self.refuses_samples = false;
             self.refusals = Refusals::default();
         }
@@ -331,6 +347,7 @@ impl Prober {
             Some(refusal) => Err(refused(refusal)),
             None => {
                 let detail = "SCAN gave no cursor and keys";
+                self.note_answered(Probe::Scan);
                 let step = step(reply).ok_or_else(|| Failure::new(Reason::Protocol, detail));
                 step.map(Some)
             }
@@ -438,6 +455,7 @@ impl Prober {
                 Some(refusal) if refusal.is_passing() => failure = Some(refused(refusal)),
                 Some(refusal) => self.note_refusal(*probe, refusal),
                 None => {
+                    self.note_answered(*probe);
                     if let Some(found) = found.get_mut(*at) {
                         found.take(*probe, reply);
                     }
@@ -452,6 +470,12 @@ impl Prober {
         match (replies.into_iter().nth(asked.len()), count) {
             (Some(reply), Some(count)) => self.take_step(Some(reply), count),
             _ => Ok(None),
+        }
+    }
+
+    fn note_answered(&mut self, probe: Probe) {
+        if !self.answered.contains(&probe) {
+            self.answered.push(probe);
         }
     }
 

@@ -14,8 +14,8 @@ use crate::metric::Snapshot;
 use crate::namespace::Group;
 use crate::namespace::cost::{Asked, Costs, Probe, Spent};
 use crate::namespace::estimate::{
-    Database, NamespaceEstimate, estimate, explained_share, from_slots, unexplained, widen,
-    widen_aggregates,
+    Database, NamespaceEstimate, bound_by_expires, estimate, explained_share, fewest_violations,
+    from_slots, unexplained, widen, widen_aggregates,
 };
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::namespace::history::{Changes, Identity, Replaced, Sizes};
@@ -26,7 +26,6 @@ use crate::namespace::slots::{Glimpse, Glimpses};
 use crate::namespace::visible::{Known, Visible};
 use crate::namespace::walk::Segment;
 use crate::namespace::window::{Tallies, Window, Windows};
-use crate::reply::Refusal;
 
 /// A walk in random order must have seen this share of the keys that a database had all the time,
 /// and not more than this many times the keys that it ever had: else it is not to be trusted.
@@ -296,6 +295,14 @@ impl Record {
         if is_folded {
             tally.fold();
         }
+    }
+
+    /// Takes in what lookups between two passes say of a key, which the passes count.
+    pub fn learn(&mut self, database: u32, key: &[u8], found: &Found) {
+        let group = self.matcher.classify(database, key);
+        let (policy, _) = self.policies.get(&group).copied().unwrap_or_default();
+        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.window(database).keep(group, found.details, policy);
     }
 
     /// Whether a policy for its TTL was declared for the namespace of a key.
@@ -597,9 +604,9 @@ impl Record {
 
     /// The questions that the server refuses.
     pub fn refused(&self) -> impl Iterator<Item = Probe> {
-        let probes = Probe::ALL.into_iter().zip(self.progress.refuses);
+        let probes = Probe::ALL.into_iter().zip(self.progress.replies);
         probes
-            .filter(|(_, refuses)| *refuses)
+            .filter(|(_, replies)| *replies == Some(false))
             .map(|(probe, _)| probe)
     }
 
@@ -651,14 +658,14 @@ impl Record {
         } else {
             estimate(window, about, shown)
         };
+        let refuses = |probe| self.refused().any(|refused| refused == probe);
+        let found = found.into_iter();
+        let mut found: Vec<_> = found
+            .map(|estimate| estimate.without_refused(refuses))
+            .collect();
+        let expires = self.expires.get(&database).copied();
+        bound_by_expires(&mut found, about.keys, expires);
         found
-            .into_iter()
-            .map(|estimate| {
-                let expires = self.expires.get(&database).copied();
-                let estimate = estimate.bounded_by_expires(about.keys, expires);
-                estimate.without_refused(|probe| self.refused().any(|refused| refused == probe))
-            })
-            .collect()
     }
 
     /// All that is known, as samples.
@@ -706,22 +713,37 @@ impl Record {
             })
         };
         families::push(database, estimates, declared, snapshot);
+        let requires_ttl = |estimate: &NamespaceEstimate| {
+            let policy = self.policies.get(&estimate.group);
+            policy.is_some_and(|(ttl, _)| ttl.required)
+        };
+        let sizes = self.keys.get(&database).zip(self.expires.get(&database));
+        let fewest = sizes.and_then(|(keys, expires)| {
+            fewest_violations(estimates, *keys, *expires, requires_ttl)
+        });
+        if let Some(fewest) = fewest {
+            families::push_fewest_violations(database, fewest, snapshot);
+        }
     }
 
-    /// Takes note that the walk goes on, and of the questions that the server refuses.
-    pub fn note_success(&mut self, refused: &[(Probe, Refusal)]) {
+    /// Records that the sweep goes on, and whether the server replies to each query; one that was
+    /// not sent over this connection keeps what is known of it.
+    pub fn note_success(&mut self, replies: impl Fn(Probe) -> Option<bool>) {
         self.progress.success = true;
-        self.progress.refuses =
-            Probe::ALL.map(|probe| refused.iter().any(|(unanswered, _)| *unanswered == probe));
+        for (probe, known) in Probe::ALL.into_iter().zip(&mut self.progress.replies) {
+            *known = replies(probe).or(*known);
+        }
     }
 
-    /// Takes note that the walk has broken off.
+    /// Records that the sweep has broken off.
     pub fn note_break(&mut self, reason: Reason) {
         self.progress.success = false;
         self.ledger.note_break();
-        let is_scan = Probe::ALL.map(|probe| probe == Probe::Scan);
-        for (refuses, is_scan) in self.progress.refuses.iter_mut().zip(is_scan) {
-            *refuses |= is_scan && reason == Reason::Denied;
+        let known = Probe::ALL.into_iter().zip(&mut self.progress.replies);
+        for (_, replies) in known.filter(|(probe, _)| *probe == Probe::Scan) {
+            if reason == Reason::Denied {
+                *replies = Some(false);
+            }
         }
     }
 }
