@@ -218,7 +218,7 @@ async fn poll(
         circumstances.rdb_file_size = memory.rdb_file.size(path).await;
     }
     circumstances.polled_at = now();
-    circumstances.caused = memory.footprint.is_some().then_some(round.caused);
+    circumstances.caused = round.caused.filter(|_| memory.footprint.is_some());
     let (connect, ping) = (session.connect_time(), round.ping);
     let (snapshot, collectors, remembered) =
         read_beside(round, circumstances, &mut memory.reading, deadline).await?;

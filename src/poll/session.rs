@@ -30,12 +30,18 @@ const FOLLOWING_ROUNDS: usize = 2;
 /// A poll waits for commands of the sweep that are under way for this part of its timeout at most.
 const HOLD_SHARE: u32 = 4;
 
+/// For so many polls in a row, but not the first, it may be unknown what the exporter has caused,
+/// because commands of the sweep were under way. Then INFO's counts of calls must do.
+const UNHELD_POLLS: u32 = 3;
+
 /// A connection together with what was learnt over it.
 #[derive(Debug)]
 pub struct Session {
     link: Link,
     /// What the exporter causes on the server, the sweep included.
     footprint: Arc<Footprint>,
+    /// Polls in a row in which commands of the sweep were under way while INFO was asked.
+    unheld: u32,
     plan: Plan,
     may_ping: bool,
     /// PING was refused for now. It is asked again once INFO says that what stood in its way is
@@ -77,8 +83,9 @@ pub struct Round {
     pub collectors: Vec<&'static Collector>,
     /// The collectors that were refused for good what they ask after their first questions.
     pub refused: Vec<&'static str>,
-    /// Commands and lookups of the exporter up to that INFO.
-    pub caused: Caused,
+    /// Commands and lookups of the exporter up to that INFO; none if commands of the sweep were under
+    /// way.
+    pub caused: Option<Caused>,
     replies: Vec<(&'static Question, Reply)>,
     follow_ups: Vec<(FollowUp, Reply)>,
     /// Bytes of all replies.
@@ -141,6 +148,7 @@ impl Session {
         Ok(Self {
             link: Link::dial(target, CLIENT_NAME, on_reconnect, counted, deadline).await?,
             footprint,
+            unheld: 0,
             plan: Plan::default(),
             may_ping: true,
             ping_rests: false,
@@ -341,7 +349,7 @@ impl Session {
         let was_answered = self.may_ping && !self.ping_rests;
         let on = super::collectors(target);
         let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
-        let mut caused = Caused::default();
+        let mut caused = None;
         let mut answered = Answered::default();
         loop {
             let questions = self.plan.next(&on, &replies);
@@ -361,6 +369,7 @@ impl Session {
             let hold = if asks_info {
                 let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
                 answered = self.footprint.answered();
+                self.unheld = hold.as_ref().map_or(self.unheld.saturating_add(1), |_| 0);
                 hold
             } else {
                 None
@@ -373,7 +382,10 @@ impl Session {
             for (question, reply) in questions.iter().zip(&asked) {
                 if **question == INFO && reply.refusal().is_none() {
                     let text = reply.text().unwrap_or_default();
-                    caused = self.footprint.as_of(answered, &Info::parse(&text));
+                    let as_of = self.footprint.as_of(answered, &Info::parse(&text));
+                    let must_do = circumstances.remembered.traffic.is_none();
+                    let is_held = !(1..=UNHELD_POLLS).contains(&self.unheld);
+                    caused = (is_held || must_do).then_some(as_of);
                 }
             }
             drop(hold);

@@ -70,13 +70,15 @@ enum History {
 }
 
 impl Traffic {
-    /// What others have asked as of this poll; none where it is not known what the exporter has
-    /// caused.
+    /// What others have asked as of this poll. If it is unknown what the exporter has caused, as of
+    /// the last poll in which that was known.
     #[must_use]
     pub fn after(answers: &Answers<'_>) -> Option<Self> {
         let circumstances = answers.circumstances;
-        let caused = circumstances.caused?;
         let before = circumstances.remembered.traffic.as_ref();
+        let Some(caused) = circumstances.caused else {
+            return before.cloned();
+        };
         Some(Self::read(
             &answers.info,
             caused,
