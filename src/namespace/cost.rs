@@ -72,7 +72,8 @@ const SCAN_MICROSECONDS_MAX: f64 = 400.0;
 const COUNT_MIN: u32 = 50;
 
 /// While other clients send the same commands, the price of ours is unknown: their SCAN may have a
-/// larger COUNT. It then rises to at most so many times the usual one.
+/// larger COUNT. It then rises to what the server is slower than usual at our other commands; to this
+/// many times the usual price if others send these too.
 const UNCERTAIN_TIMES_USUAL: f64 = 2.0;
 
 /// Microseconds of the server's time per key, by command.
@@ -143,32 +144,34 @@ impl Costs {
     /// Takes over what the server spent on the commands between two readings of commandstats.
     /// While other clients sent them too, a price rises to a bound at most.
     pub fn correct(&mut self, before: &Spent, after: &Spent, asked: &Asked) {
-        for (probe, (before, after)) in Probe::ALL.into_iter().zip(before.0.iter().zip(&after.0)) {
+        let readings = Probe::ALL.into_iter().zip(before.0.iter().zip(&after.0));
+        let readings = readings.filter_map(|(probe, (before, after))| {
             let (calls, microseconds) = (
                 after.calls - before.calls,
                 after.microseconds - before.microseconds,
             );
             let ours = asked.of(probe);
             // A counter that went back was reset.
-            if ours < CALLS_MIN || calls < ours || microseconds < 0.0 {
-                continue;
-            }
-            let per_call = microseconds / calls + OVERHEAD_MICROSECONDS;
-            let price = if probe == Probe::Scan {
-                let keys = (asked.keys / ours).max(1.0);
+            let is_known = ours >= CALLS_MIN && calls >= ours && microseconds >= 0.0;
+            let price = microseconds / calls + OVERHEAD_MICROSECONDS;
+            is_known.then_some((probe, price, calls <= ours))
+        });
+        let mut readings: Vec<(Probe, f64, bool)> = readings.collect();
+        for (probe, price, _) in &mut readings {
+            if *probe == Probe::Scan {
+                let keys = (asked.keys / asked.of(Probe::Scan)).max(1.0);
                 self.keys_per_scan = Some(keys);
-                per_call / keys
-            } else {
-                per_call
-            };
-            let is_ours_alone = calls <= ours;
-            let most = if is_ours_alone {
-                DEAREST_MICROSECONDS
-            } else {
-                let bound = Self::default().of(probe) * UNCERTAIN_TIMES_USUAL;
-                bound.max(self.of(probe))
-            };
-            self.set(probe, price.min(most));
+                *price /= keys;
+            }
+        }
+        let usual = Self::default();
+        let certain = readings.iter().filter(|(_, _, is_certain)| *is_certain);
+        let slowness = certain.map(|(probe, price, _)| price / usual.of(*probe));
+        let slowness = slowness.reduce(f64::min);
+        let slowness = slowness.map_or(UNCERTAIN_TIMES_USUAL, |times| times.max(1.0));
+        for (probe, price, is_certain) in readings {
+            let bound = (usual.of(probe) * slowness).max(self.of(probe));
+            self.set(probe, if is_certain { price } else { price.min(bound) });
         }
     }
 }
@@ -291,6 +294,21 @@ mod tests {
         assert!((costs.of(Probe::Scan) - 1.6).abs() < 1e-9, "{costs:?}");
         let costs = corrected("cmdstat_scan:calls=300,usec=15000\n");
         assert!(costs.of(Probe::Scan) < Costs::default().of(Probe::Scan));
+    }
+
+    #[test]
+    fn other_commands_show_how_slow_a_server_is_while_others_scan() {
+        let with = |details: &str| {
+            corrected(&format!(
+                "cmdstat_scan:calls=102,usec=36000\ncmdstat_memory|usage:calls=100,usec=250\n{details}"
+            ))
+            .of(Probe::Scan)
+        };
+        let scan = Costs::default().of(Probe::Scan);
+        let quick = with("cmdstat_pttl:calls=100,usec=30\n");
+        assert!((quick - scan).abs() < 1e-9, "{quick}");
+        let slow = with("cmdstat_pttl:calls=100,usec=150\n");
+        assert!((slow - scan * 2.0).abs() < 1e-9, "{slow}");
     }
 
     #[test]
