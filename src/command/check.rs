@@ -132,7 +132,7 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
     }
     let SweepExamined {
         refused,
-        slots,
+        random_keys,
         forecast,
     } = match sweep::examine(target).await {
         Ok(examined) => examined,
@@ -161,12 +161,10 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
             "  {name:<18} refused ({code}): the user needs {permission}, and ~* for the keys"
         )?;
     }
-    if let Some(refused) = slots {
-        let code = refused.refusal.map(|refusal| refusal.code);
-        let (code, permission) = (code.unwrap_or_default(), refused.permission);
+    if let Some(Refusal { code, .. }) = random_keys {
         writeln!(
             out,
-            "  {name:<18} refused ({code}): the user needs {permission} for an estimate before the first pass ends"
+            "  {name:<18} refused ({code}): the user needs +randomkey for an estimate before the first pass ends"
         )?;
     }
     Ok(refused.is_empty())

@@ -18,7 +18,8 @@ const INFO_BYTES: usize = 2 << 20;
 /// The limit for CLIENT LIST: enough for 20,000 clients.
 const CLIENT_BYTES: usize = 8 << 20;
 
-/// Maximum length of a key name that SCAN returns whole. Each query about the key sends it back.
+/// Maximum length of a key name that SCAN and RANDOMKEY return whole. Each query about the key sends
+/// it back.
 pub const KEY_NAME_BYTES: usize = 16 << 10;
 
 /// Returns the maximum size on the wire of the replies to a pipeline with this first command.
@@ -36,7 +37,7 @@ pub fn limits(command: &[u8], left: usize) -> Limits {
         (INFO_BYTES, usize::MAX)
     } else if command.eq_ignore_ascii_case(b"CLIENT") {
         (CLIENT_BYTES, usize::MAX)
-    } else if command.eq_ignore_ascii_case(b"SCAN") {
+    } else if returns_key_names(command) {
         (PIPELINE_BYTES, KEY_NAME_BYTES)
     } else {
         (PIPELINE_BYTES, usize::MAX)
@@ -48,6 +49,10 @@ pub fn limits(command: &[u8], left: usize) -> Limits {
     }
 }
 
+const fn returns_key_names(command: &[u8]) -> bool {
+    command.eq_ignore_ascii_case(b"SCAN") || command.eq_ignore_ascii_case(b"RANDOMKEY")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +61,7 @@ mod tests {
     fn commands_have_limits_of_their_own_within_what_is_left() {
         assert_eq!(limits(b"info", usize::MAX).reply_bytes, INFO_BYTES);
         assert_eq!(limits(b"SCAN", usize::MAX).string_bytes, KEY_NAME_BYTES);
+        assert_eq!(limits(b"RANDOMKEY", 7).string_bytes, KEY_NAME_BYTES);
         assert_eq!(limits(b"CLIENT", usize::MAX).reply_bytes, CLIENT_BYTES);
         assert_eq!(limits(b"CONFIG", usize::MAX).reply_bytes, PIPELINE_BYTES);
         assert_eq!(limits(b"scan", 7).wire_limit, SCAN_WIRE_BYTES);

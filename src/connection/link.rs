@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::whereabouts::Whereabouts;
-use super::{Connection, Packed, closed, refused};
+use super::{Connection, Packed, Spacing, closed, refused};
 use crate::config::Target;
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::Footprint;
@@ -110,6 +110,12 @@ impl Link {
         self.connection.wire_bytes()
     }
 
+    /// Returns the time between the first and the last part of the last pipeline.
+    #[must_use]
+    pub const fn spread(&self) -> Duration {
+        self.connection.spread()
+    }
+
     /// Records that all replies so far are dropped. See [`Connection::release`].
     pub fn release(&mut self) {
         self.connection.release();
@@ -145,7 +151,23 @@ impl Link {
         setup: &Setup,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        let packed = Packed::new(commands);
+        self.ask_spaced(commands, Spacing::NONE, setup, deadline)
+            .await
+    }
+
+    /// The same; the pipeline goes out in parts.
+    ///
+    /// # Errors
+    ///
+    /// See [`Link::ask`].
+    pub async fn ask_spaced<Word: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Word]>],
+        spacing: Spacing,
+        setup: &Setup,
+        deadline: Instant,
+    ) -> Result<Received, Failure> {
+        let packed = Packed::new(commands).spaced(spacing);
         let moved = self.has_moved().then_some(Cause::Moved);
         if let Some(cause) = self.connection.broken().await?.or(moved) {
             return self.ask_anew(&packed, setup, cause, deadline).await;

@@ -23,9 +23,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::Target;
 use crate::failure::{Cause, Failure, Reason};
@@ -38,6 +39,7 @@ pub use decode::{decode, refused};
 use dial::Stream;
 pub use link::{Link, OnReconnect, Setup};
 use pack::Packed;
+pub use pack::Spacing;
 use pool::Share;
 use resp::{Decoder, no_room};
 
@@ -59,6 +61,8 @@ pub struct Connection {
     is_in_step: bool,
     /// Bytes that the replies to the last pipeline had.
     wire_bytes: usize,
+    /// How long the parts of the last pipeline took to go out.
+    spread: Duration,
     broken: Option<Cause>,
     /// Where commands are counted.
     footprint: Arc<Footprint>,
@@ -101,6 +105,7 @@ impl Connection {
             share: Share::default(),
             is_in_step: true,
             wire_bytes: 0,
+            spread: Duration::ZERO,
             broken: None,
             footprint,
         })
@@ -116,6 +121,12 @@ impl Connection {
     #[must_use]
     pub const fn wire_bytes(&self) -> usize {
         self.wire_bytes
+    }
+
+    /// Returns the time between the first and the last part of the last pipeline.
+    #[must_use]
+    pub const fn spread(&self) -> Duration {
+        self.spread
     }
 
     /// Records that all replies so far are dropped.
@@ -158,10 +169,21 @@ impl Connection {
 
     async fn exchange(&mut self, packed: &Packed) -> Result<Vec<Reply>, Failure> {
         let (reader, mut writer) = tokio::io::split(&mut self.stream);
+        let spread = &mut self.spread;
         let write = async {
-            // If it fails, reading says why; what a server sent before it closed is read first.
-            if writer.write_all(packed.bytes()).await.is_ok() {
-                let _ = writer.flush().await;
+            let started = Instant::now();
+            let mut due = started;
+            *spread = Duration::ZERO;
+            for part in packed.parts() {
+                if due > started {
+                    sleep_until(due).await;
+                    *spread = started.elapsed();
+                }
+                // If it fails, reading says why; what a server sent before it closed is read first.
+                if writer.write_all(part).await.is_err() || writer.flush().await.is_err() {
+                    break;
+                }
+                due += packed.gap();
             }
             Ok(())
         };

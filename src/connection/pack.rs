@@ -1,9 +1,36 @@
 //! Encodes commands as the bytes of a pipeline. Pure.
 
+use std::time::Duration;
+
+/// How a pipeline goes out. A server executes what has arrived before it serves other clients; in
+/// parts, a large pipeline takes one round trip and still lets others pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spacing {
+    /// About how many commands a part has.
+    pub commands: usize,
+    /// The time from the start of one part to the start of the next.
+    pub gap: Duration,
+}
+
+impl Spacing {
+    /// All commands at once.
+    pub const NONE: Self = Self {
+        commands: usize::MAX,
+        gap: Duration::ZERO,
+    };
+}
+
+impl Default for Spacing {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// An encoded pipeline.
 #[derive(Clone, Debug, Default)]
 pub struct Packed {
     bytes: Vec<u8>,
+    spacing: Spacing,
     /// The position of each command's name in `bytes`.
     names: Vec<std::ops::Range<usize>>,
 }
@@ -16,6 +43,23 @@ impl Packed {
             packed.push(words.as_ref());
         }
         packed
+    }
+
+    /// The same commands, which go out in parts.
+    pub const fn spaced(mut self, spacing: Spacing) -> Self {
+        self.spacing = spacing;
+        self
+    }
+
+    /// Returns the time between two parts.
+    pub const fn gap(&self) -> Duration {
+        self.spacing.gap
+    }
+
+    /// Returns the parts in which it is sent. A command may be cut between two of them.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let parts = self.len().div_ceil(self.spacing.commands.max(1)).max(1);
+        self.bytes.chunks(self.bytes.len().div_ceil(parts).max(1))
     }
 
     /// Adds a command.
@@ -78,5 +122,20 @@ mod tests {
         assert_eq!(packed.len(), 2);
         assert_eq!(packed.name(1), b"PING");
         assert_eq!(packed.name(2), b"");
+    }
+
+    #[test]
+    fn a_spaced_pipeline_goes_out_in_even_parts() {
+        let packed = Packed::new(&vec![["PING"]; 200]);
+        assert_eq!(packed.parts().count(), 1);
+        let spacing = Spacing {
+            commands: 75,
+            gap: Duration::from_millis(3),
+        };
+        let spaced = packed.clone().spaced(spacing);
+        let parts: Vec<&[u8]> = spaced.parts().collect();
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts.concat(), packed.bytes());
+        assert_eq!(spaced.gap(), spacing.gap);
     }
 }

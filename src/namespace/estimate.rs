@@ -9,7 +9,6 @@ mod drift;
 mod expires;
 mod living;
 mod memory;
-mod slots;
 mod unseen;
 
 use std::collections::BTreeSet;
@@ -20,7 +19,6 @@ use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
 use super::window::{Tallies, Window};
 use crate::metric::{Edge, Histogram};
 pub use expires::{bound_by_expires, fewest_violations};
-pub use slots::from_slots;
 pub use unseen::{unexplained, widen, widen_aggregates};
 
 /// The 97.5 % quantile of the normal distribution: a 95 % interval has so many standard errors on

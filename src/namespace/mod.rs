@@ -15,7 +15,6 @@ pub mod lookups;
 pub mod matcher;
 pub mod pace;
 pub mod round_trip;
-pub mod slots;
 pub mod suggest;
 pub mod sweep;
 pub mod tally;

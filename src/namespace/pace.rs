@@ -9,6 +9,7 @@ pub use forecast::Forecast;
 use super::cost::{Costs, Probe};
 use super::round_trip::RoundTrips;
 use crate::config::Sweep;
+use crate::connection::Spacing;
 
 /// The first keys come at this many times the share, so that the first scrape has an estimate.
 const START_FACTOR: f64 = 10.0;
@@ -51,8 +52,28 @@ pub const FAST_SHARE: f64 = 0.5;
 /// SCAN.
 const SMALL_PIPELINE: usize = 75;
 
-/// The most commands in one pipeline: more would make other clients wait.
+/// The most commands that go out at once: more would make other clients wait.
 const LARGE_PIPELINE: usize = 300;
+
+/// From this round trip on a batch is one pipeline, and its parts go out one after the other without
+/// waiting for replies. What takes less is not the network.
+const FAR: Duration = Duration::from_millis(2);
+
+/// The part of its time that a batch is meant to take. The rest is for the round trips between the
+/// batches, such as those for INFO and for the ends of segments.
+const BUSY_SHARE: f64 = 0.7;
+
+/// How a large pipeline goes out where others must not feel it.
+pub const SMALL_PARTS: Spacing = Spacing {
+    commands: SMALL_PIPELINE,
+    gap: Duration::from_millis(1),
+};
+
+/// COUNT grows at most this many times where round trips are too long for the budget.
+const COUNT_GROWTH_MAX: f64 = 5.0;
+
+/// A sweep that is behind its budget makes up for at most this much time, at twice the speed at most.
+const BEHIND_MAX: Duration = Duration::from_millis(500);
 
 /// For which share of the keys details are asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +128,20 @@ pub fn detail_shares(
     }
 }
 
+/// How many random keys are drawn at once on a node of a cluster with so many keys, for an estimate
+/// before the first pass is whole. They must stay a small part of all, as none may count twice: a
+/// small keyspace is soon walked, and drawn from once only.
+#[must_use]
+pub fn glimpse_keys(keys: u64, has_earlier: bool) -> usize {
+    let is_small = keys < GLIMPSE_KEYS * 32;
+    let most = if has_earlier && is_small {
+        0
+    } else {
+        GLIMPSE_KEYS
+    };
+    usize::try_from(most.min(keys / 8)).unwrap_or(usize::MAX)
+}
+
 /// Divides what is left for the details of one key.
 fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
     let memory = (left / memory_cost).clamp(DETAIL_SHARE_MIN, 1.0);
@@ -114,6 +149,9 @@ fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
     let expiry = (left / expiry_cost).clamp(DETAIL_SHARE_MIN, 1.0);
     DetailShares { memory, expiry }
 }
+
+/// Random keys that are drawn at once: shares are then known to three percentage points.
+const GLIMPSE_KEYS: u64 = 1_024;
 
 /// What one batch of a sweep was.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,7 +164,7 @@ pub struct Batch {
     pub microseconds: f64,
     /// The longest of its round trips; zero where it took none.
     pub round_trip: Duration,
-    /// From its first command to its last reply.
+    /// From the end of the pause before it to its last reply.
     pub took: Duration,
 }
 
@@ -176,6 +214,8 @@ pub struct Shape {
     pub commands: usize,
     /// Whether the next SCAN goes out with the last details of the batch before.
     pub scans_ahead: bool,
+    /// How the pipeline goes out.
+    pub spacing: Spacing,
 }
 
 /// Turns batches into pauses.
@@ -196,6 +236,10 @@ pub struct Pace {
     limit: Limit,
     /// The time that the budgets give to the last batch.
     period: Duration,
+    /// The same for each key of it, in seconds.
+    key_period: f64,
+    /// How far the sweep is behind its budgets.
+    behind: Duration,
 }
 
 impl Pace {
@@ -215,6 +259,8 @@ impl Pace {
             owed: 0,
             limit: Limit::default(),
             period: Duration::ZERO,
+            key_period: f64::MAX,
+            behind: Duration::ZERO,
         }
     }
 
@@ -299,30 +345,59 @@ impl Pace {
     /// is time for them; where round trips are long, as large ones as it takes to use the budget.
     #[must_use]
     pub fn shape(&self, commands: usize) -> Shape {
+        let is_far = self.trip() >= FAR;
+        let all_at_once = |commands| Shape {
+            commands,
+            scans_ahead: true,
+            spacing: Spacing::NONE,
+        };
         if self.share >= FAST_SHARE {
-            return Shape {
-                commands: LARGE_PIPELINE,
-                scans_ahead: true,
-            };
+            // The server itself reads no more of a pipeline at once than is good for its clients.
+            return all_at_once(if is_far { usize::MAX } else { LARGE_PIPELINE });
         }
-        let trip = self.trips.least().unwrap_or_default().as_secs_f64();
-        let fitting = self.period.as_secs_f64() / trip.max(1e-9);
+        let fitting = self.period.as_secs_f64() * BUSY_SHARE / self.trip().as_secs_f64().max(1e-9);
         let small = commands.div_ceil(SMALL_PIPELINE);
         // The SCAN takes a round trip of its own.
         if to_float(small as u64) + 1.0 <= fitting {
             return Shape {
                 commands: SMALL_PIPELINE,
                 scans_ahead: false,
+                spacing: Spacing::NONE,
+            };
+        }
+        if is_far {
+            return Shape {
+                spacing: SMALL_PARTS,
+                ..all_at_once(usize::MAX)
             };
         }
         let pipelines = (1..small)
             .rev()
             .find(|count| to_float(*count as u64) <= fitting);
         let each = commands.div_ceil(pipelines.unwrap_or(1));
-        Shape {
-            commands: each.clamp(SMALL_PIPELINE, LARGE_PIPELINE),
-            scans_ahead: true,
+        all_at_once(each.clamp(SMALL_PIPELINE, LARGE_PIPELINE))
+    }
+
+    /// COUNT of the next SCAN: more than configured where the keys of one round trip would otherwise
+    /// be fewer than the budgets allow for.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast stops at the ends of the type"
+    )]
+    pub fn count(&self, configured: u32) -> u32 {
+        if self.trip() < FAR {
+            return configured;
         }
+        let keys = self.trip().as_secs_f64() / BUSY_SHARE / self.key_period.max(1e-9);
+        let times = (keys / f64::from(configured)).ceil();
+        (f64::from(configured) * times.clamp(1.0, COUNT_GROWTH_MAX)) as u32
+    }
+
+    /// What the network alone takes.
+    fn trip(&self) -> Duration {
+        self.trips.least().unwrap_or_default()
     }
 
     /// How long to wait after a batch. The time that it took counts.
@@ -335,18 +410,35 @@ impl Pace {
         let settled = self.settle(batch.commands, starting);
         let commands = batch.commands.saturating_add(settled);
         let (period, limit) = self.budget(&Batch { commands, ..*batch }, starting);
-        self.period = Duration::from_secs_f64(period);
+        if batch.keys > 0 {
+            self.period = Duration::from_secs_f64(period);
+            self.key_period = period / f64::from(batch.keys);
+        }
         let wanted =
             Duration::from_secs_f64((period * self.slowdown).min(SLOWDOWN_PAUSE_MAX.max(period)));
+        let pause = self.catch_up(wanted, batch.took);
         self.limit = if self.slowdown > 1.0 {
             Limit::Latency
-        } else if batch.took > wanted {
+        } else if self.behind == BEHIND_MAX {
             Limit::RoundTrips
         } else {
             limit
         };
-        self.trips.pass(wanted.max(batch.took));
-        wanted.saturating_sub(batch.took)
+        self.trips.pass(pause + batch.took);
+        pause
+    }
+
+    /// The pause after a batch that was meant to take `wanted` and has taken `took`. What earlier
+    /// batches took too long is made up for.
+    fn catch_up(&mut self, wanted: Duration, took: Duration) -> Duration {
+        if self.slowdown > 1.0 {
+            self.behind = Duration::ZERO;
+        }
+        let behind = self.behind + took;
+        let least = (wanted / 2).saturating_sub(took);
+        let pause = wanted.saturating_sub(behind).max(least);
+        self.behind = (behind + pause).saturating_sub(wanted).min(BEHIND_MAX);
+        pause
     }
 
     /// The share of a core with which the first keys are visited.

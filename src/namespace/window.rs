@@ -107,10 +107,7 @@ impl Window {
     /// Begins to walk a segment. One that is open and was not closed stays as a part of a segment,
     /// unless there is a complete one in its place.
     pub fn open(&mut self, segment: u32, now: f64) {
-        if let Some((_, open)) = &mut self.open {
-            open.complete = false;
-        }
-        self.close(now);
+        self.close_part(now);
         let place = segment as usize % self.segments.len().max(1);
         // The new walk sees again whatever an unfinished one has seen.
         if let Some(older) = self.segments.get_mut(place) {
@@ -150,6 +147,14 @@ impl Window {
             open.before = complete.map(|older| older.counted(now));
             *older = Some(open);
         }
+    }
+
+    /// Ends the walk of the open segment before its end: it stays as a part of a segment.
+    pub fn close_part(&mut self, now: f64) {
+        if let Some((_, open)) = &mut self.open {
+            open.complete = false;
+        }
+        self.close(now);
     }
 
     /// Records how many keys the database has now, and how many keys came or went at most since

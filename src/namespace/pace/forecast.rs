@@ -3,9 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Costs, DetailShares, Pace, Probe, Sweep, detail_shares};
+use super::{Costs, DetailShares, Pace, Probe, Sweep, detail_shares, glimpse_keys, to_float};
 use crate::namespace::lookups::are_limited;
-use crate::namespace::slots::{DRAWS, KEYS_PER_DRAW, SLOTS};
 
 /// What a pass is expected to cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +60,7 @@ impl Forecast {
     pub fn new(keys: u64, costs: &Costs, sweep: &Sweep, most_commands: Option<f64>) -> Self {
         let mut pace = Pace::new(sweep);
         pace.set_commands_per_second(most_commands);
-        let all = super::to_float(keys);
+        let all = to_float(keys);
         let shares = detail_shares(all, costs, sweep, most_commands);
         let whole = Cost::new(all, costs, sweep, shares);
         let limits = [
@@ -92,10 +91,11 @@ impl Forecast {
         self
     }
 
-    /// The same for a node that is asked for the keys of each of its slots first.
+    /// The same for a node of a cluster of which random keys are drawn first.
     #[must_use]
-    pub fn with_slots(mut self) -> Self {
-        self.at_once = f64::from(SLOTS) + f64::from(DRAWS) * f64::from(1 + KEYS_PER_DRAW);
+    pub fn with_random_keys(mut self, keys: u64, sweep: &Sweep) -> Self {
+        let commands = if are_limited(sweep) { 2 } else { 4 };
+        self.at_once = to_float(glimpse_keys(keys, false) as u64 * commands);
         self
     }
 }
@@ -160,12 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn the_slots_of_a_cluster_node_are_announced() {
-        let forecast = Forecast::new(1_000_000, &Costs::default(), &Sweep::default(), Some(50.0));
+    fn the_random_keys_of_a_cluster_node_are_announced() {
+        let sweep = Sweep::default();
+        let forecast = Forecast::new(1_000_000, &Costs::default(), &sweep, Some(50.0));
         assert!(!forecast.to_string().contains("more at the start"));
-        let text = forecast.with_slots().to_string();
+        let text = forecast.with_random_keys(1_000_000, &sweep).to_string();
         assert!(
-            text.ends_with("; up to 19072 commands more at the start, for a first estimate"),
+            text.ends_with("; up to 2048 commands more at the start, for a first estimate"),
             "{text}"
         );
     }

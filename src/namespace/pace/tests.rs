@@ -181,19 +181,65 @@ fn commands_are_in_proportion_to_those_of_others_with_a_floor() {
     assert_eq!(commands_per_second(&configured, 10_000.0, 0.0), Some(7.0));
 }
 
+/// The pace of a sweep whose round trips take so long.
+fn over(trip: Duration) -> Pace {
+    let mut pace = Pace::new(&sweep());
+    pace.pause(&batch(350.0, trip));
+    pace
+}
+
 #[test]
 fn pipelines_grow_only_where_round_trips_take_the_time() {
-    let shape_at = |trip: Duration| {
-        let mut pace = Pace::new(&sweep());
-        pace.pause(&batch(350.0, trip));
-        pace.shape(300)
-    };
-    let near = shape_at(Duration::from_micros(200));
+    let near = over(Duration::from_micros(200)).shape(300);
     assert_eq!((near.commands, near.scans_ahead), (75, false));
-    let far = shape_at(Duration::from_millis(20));
-    assert_eq!((far.commands, far.scans_ahead), (300, true));
-    let between = shape_at(Duration::from_millis(10));
-    assert_eq!((between.commands, between.scans_ahead), (100, true));
+    assert_eq!(near.spacing, Spacing::NONE);
+    let between = over(Duration::from_micros(3_500)).shape(300);
+    assert_eq!((between.commands, between.scans_ahead), (75, false));
+    let far = over(Duration::from_millis(20)).shape(300);
+    assert!(far.commands >= 300 && far.scans_ahead, "{far:?}");
+    assert_eq!(far.spacing, SMALL_PARTS);
+}
+
+#[test]
+fn a_sweep_without_limits_sends_a_batch_at_once_where_round_trips_are_long() {
+    let shape_at = |trip| {
+        let mut pace = Pace::new(&Sweep {
+            cpu_share: Share::WHOLE,
+            ..sweep()
+        });
+        pace.pause(&batch(350.0, trip));
+        (pace.shape(900), pace.count(100))
+    };
+    let (near, count) = shape_at(QUICK);
+    assert_eq!((near.commands, count), (LARGE_PIPELINE, 100));
+    let (far, count) = shape_at(Duration::from_millis(20));
+    assert_eq!((far.commands, count), (usize::MAX, 500));
+    assert_eq!(far.spacing, Spacing::NONE);
+}
+
+#[test]
+fn count_grows_only_where_a_round_trip_takes_longer_than_its_keys_may() {
+    let count_at = |milliseconds| over(Duration::from_millis(milliseconds)).count(100);
+    assert_eq!([1, 20, 50, 100].map(count_at), [100, 100, 300, 500]);
+}
+
+#[test]
+fn what_round_trips_took_too_long_is_made_up_for_at_twice_the_speed() {
+    let mut pace = Pace::new(&sweep());
+    let mut pause = |milliseconds| {
+        let took = Duration::from_millis(milliseconds);
+        let batch = Batch {
+            took,
+            ..batch(350.0, QUICK)
+        };
+        (pace.pause(&batch).as_micros(), pace.limit())
+    };
+    assert_eq!(pause(45), (0, Limit::CpuShare), "ten late");
+    assert_eq!(pause(20).0, 5_000, "as much earlier");
+    assert_eq!(pause(20).0, 15_000);
+    assert_eq!(pause(60_000), (0, Limit::RoundTrips));
+    let late: Vec<_> = (0..40).map(|_| pause(10).0).collect();
+    assert_eq!((late[0], late[27], late[30]), (7_500, 7_500, 25_000));
 }
 
 #[test]
@@ -237,4 +283,13 @@ fn few_commands_make_details_a_sample() {
     assert!((shares(5_000.0).memory - 1.0).abs() < 1e-9);
     let memory = shares(100_000.0).memory;
     assert!((memory - 0.05).abs() < 0.001, "{memory}");
+}
+
+#[test]
+fn random_keys_stay_a_small_part_of_all() {
+    let drawn = |keys| [false, true].map(|has_earlier| glimpse_keys(keys, has_earlier));
+    assert_eq!(drawn(0), [0, 0]);
+    assert_eq!(drawn(800), [100, 0]);
+    assert_eq!(drawn(20_000), [1_024, 0]);
+    assert_eq!(drawn(10_000_000), [1_024, 1_024]);
 }

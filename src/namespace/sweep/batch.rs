@@ -32,7 +32,6 @@ impl Walker<'_> {
         segment: Segment,
         cursor: u64,
     ) -> Result<u64, Failure> {
-        let started = Instant::now();
         let ahead = self.ahead.take();
         let ahead = ahead.filter(|ahead| ahead.cursor == cursor && cursor != segment.start());
         let (next, mut keys) = match ahead {
@@ -60,9 +59,10 @@ impl Walker<'_> {
             commands: self.prober.take_sent(),
             microseconds,
             round_trip: self.prober.take_round_trip(),
-            took: started.elapsed(),
+            took: self.paused.elapsed(),
         };
         let pause = self.pace.pause(&batch);
+        self.paused = Instant::now() + pause;
         self.record.note_pace(&self.pace);
         self.wait(pause).await?;
         Ok(next)
@@ -82,7 +82,7 @@ impl Walker<'_> {
             self.choose_lookups(database, &mut wanted);
         }
         let shape = self.pace.shape(count(&wanted));
-        let count = self.record.costs().count(self.sweep.count);
+        let count = self.count();
         let mut rest = wanted.as_slice();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(keys_in(rest, shape.commands));
@@ -90,7 +90,7 @@ impl Walker<'_> {
             let is_last = later.is_empty() && shape.scans_ahead;
             let next = next.filter(|_| is_last);
             let scan = next.map(|cursor| (cursor, count));
-            let (mut found, step) = self.prober.details(now, scan).await?;
+            let (mut found, step) = self.prober.details(now, scan, shape.spacing).await?;
             microseconds += self.measure_closely(now, &mut found).await?;
             let ahead = next.zip(step);
             self.ahead = ahead.map(|(cursor, step)| Ahead { cursor, step });
@@ -157,9 +157,14 @@ impl Walker<'_> {
     }
 
     pub(super) async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {
-        let count = self.record.costs().count(self.sweep.count);
-        let step = self.prober.scan(cursor, count).await?;
+        let step = self.prober.scan(cursor, self.count()).await?;
         Ok(self.note_scan(step))
+    }
+
+    /// COUNT of the next SCAN.
+    fn count(&self) -> u32 {
+        let wanted = self.pace.count(self.sweep.count);
+        self.record.costs().count(wanted)
     }
 
     fn note_scan(&mut self, (next, keys): Step) -> Step {

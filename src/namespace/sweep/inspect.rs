@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::prober::{KEYS_PER_PIPELINE, Prober};
 use crate::config::{KeyName, ShownValues};
+use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::namespace::keys::Inquiry;
 use crate::namespace::keys::question::{self, Inspected, Lookups, Question, Refused};
@@ -222,7 +223,7 @@ impl Prober {
             return Ok(());
         }
         let before = inspection.lookups;
-        let replies = self.look_up(&commands).await?;
+        let replies = self.look_up(&commands, Spacing::NONE).await?;
         for ((at, question), reply) in questions.into_iter().zip(&replies) {
             inspection.sizes += u64::from(question == Question::Memory);
             let Some(key) = keys.get_mut(at) else {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::inspect::Inspection;
 use super::prober::Prober;
 use crate::config::KeyName;
+use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::namespace::keys::stream::{Limits, Question, Stream};
 use crate::namespace::tally::DataType;
@@ -71,7 +72,7 @@ impl Prober {
                 continue;
             }
             let before = inspection.lookups;
-            let replies = self.look_up(&commands).await?;
+            let replies = self.look_up(&commands, Spacing::NONE).await?;
             for (name, reply) in names.iter().copied().zip(&replies) {
                 match reply {
                     Reply::Error(refusal) => self.refusals.note(refusal, TYPE, name),
@@ -145,7 +146,7 @@ impl Prober {
             };
             let commands: Vec<Vec<&[u8]>> = asked.iter().filter_map(words).collect();
             let before = inspection.lookups;
-            let replies = self.look_up(&commands).await?;
+            let replies = self.look_up(&commands, Spacing::NONE).await?;
             for (asked, reply) in asked.into_iter().zip(&replies) {
                 let Some(stream) = streams.get_mut(asked.stream) else {
                     continue;

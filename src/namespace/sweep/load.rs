@@ -33,7 +33,7 @@ pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals, server: &S
     let commands = commands_per_second(sweep, others, to_float(keys));
     let forecast = Forecast::new(keys, costs, sweep, commands);
     if has_table_per_slot(server) {
-        forecast.with_slots()
+        forecast.with_random_keys(keys, sweep)
     } else {
         forecast
     }

@@ -4,18 +4,17 @@
 //! the clock, the connection and the order of things. It never takes the poll down with it.
 
 mod batch;
+mod glimpse;
 mod inspect;
 mod inspect_stream;
 mod load;
 mod news;
 mod prober;
 pub mod record;
-pub mod slots;
 mod visit;
 mod vitals;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,7 +31,7 @@ use super::walk::{
 };
 use crate::collector::Server;
 use crate::config::{Namespace, Password, Share, Sweep, Target};
-use crate::connection::OnReconnect;
+use crate::connection::{OnReconnect, Spacing};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::publish::Slot;
@@ -191,8 +190,8 @@ pub async fn once(
 pub struct Examined {
     /// The queries that the server refuses.
     pub refused: Vec<(Probe, Refusal)>,
-    /// What keeps slots of a cluster node from being drawn.
-    pub slots: Option<slots::Refused>,
+    /// Why no random keys of a cluster node are drawn.
+    pub random_keys: Option<Refusal>,
     /// What a pass is expected to cost; none where there is nothing to sweep.
     pub forecast: Option<Forecast>,
 }
@@ -216,15 +215,16 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
         expiry: true,
         data_type: true,
     });
-    prober.details(&wanted.collect::<Vec<_>>(), None).await?;
-    let slots = if has_table_per_slot(prober.server()) {
-        prober.slots().await?.err()
+    let wanted: Vec<_> = wanted.collect();
+    prober.details(&wanted, None, Spacing::NONE).await?;
+    let random_keys = if has_table_per_slot(prober.server()) {
+        prober.random_keys(1).await?.err()
     } else {
         None
     };
     let costs = Costs::default();
     Ok(Examined {
-        slots,
+        random_keys,
         refused: prober.refused().to_vec(),
         forecast: Some(load::forecast(
             &target.sweep,
@@ -310,10 +310,10 @@ struct Walker<'a> {
     /// When the server was last asked how it is.
     checked: Instant,
     slowdowns: Slowdowns,
-    /// When slots of a cluster node were last drawn.
+    /// When random keys of a cluster node were last drawn.
     glimpsed: Option<Instant>,
-    /// The keys of each slot of a cluster node, when they were last counted.
-    slot_sizes: BTreeMap<u16, u64>,
+    /// When the pause after the last batch ends.
+    paused: Instant,
     started: Instant,
 }
 
@@ -351,7 +351,7 @@ impl<'a> Walker<'a> {
             checked: Instant::now(),
             slowdowns: Slowdowns::default(),
             glimpsed: None,
-            slot_sizes: BTreeMap::new(),
+            paused: Instant::now(),
             started: Instant::now(),
         };
         walker.look().await?;
@@ -397,6 +397,7 @@ impl<'a> Walker<'a> {
             visited_before: self.record.keys_visited(),
         };
         self.close_left = CLOSE_PER_PASS;
+        self.paused = started;
         self.record.start_pass();
         self.shares = detail_shares(
             to_float(keys),
@@ -429,7 +430,10 @@ impl<'a> Walker<'a> {
             vec![Segment::WHOLE]
         };
         self.record.start_database(database, order.len());
-        self.glimpse_if_due().await?;
+        if self.glimpse_is_due() {
+            // The first estimate need not wait for the walk.
+            self.publish().await?;
+        }
         for segment in order {
             self.record.open(database, segment, now());
             match self.segment(database, segment, generation).await {
@@ -529,7 +533,7 @@ impl<'a> Walker<'a> {
 
     /// Looks at the server, waits for it where that is wanted, and publishes what is known.
     async fn publish(&mut self) -> Result<(), Failure> {
-        self.glimpse_if_due().await?;
+        let debt = self.glimpse_if_due().await?;
         self.look().await?;
         self.inspect().await?;
         let prober = &self.prober;
@@ -537,7 +541,10 @@ impl<'a> Walker<'a> {
         self.record.update_visible(now());
         (self.listener)(Event::Estimate(self.record));
         self.published = Some(Instant::now());
-        Ok(())
+        match debt {
+            Some(debt) => self.pay(debt).await,
+            None => Ok(()),
+        }
     }
 
     /// Asks about the keys and streams that are shown by name.
@@ -653,7 +660,6 @@ impl Walker<'_> {
         let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
         self.published = Instant::now().checked_sub(wait);
         self.glimpsed = None;
-        self.slot_sizes.clear();
         self.ahead = None;
     }
 }

@@ -10,7 +10,7 @@ use super::inspect::Refusals;
 use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
-use crate::connection::{KEY_NAME_BYTES, Link, OnReconnect, Setup, refused};
+use crate::connection::{KEY_NAME_BYTES, Link, OnReconnect, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
@@ -218,7 +218,7 @@ impl Prober {
         &mut self,
         commands: &[impl AsRef<[Argument]>],
     ) -> Result<Vec<Reply>, Failure> {
-        let replies = self.look_up(commands).await?;
+        let replies = self.look_up(commands, Spacing::NONE).await?;
         self.settle(0, 0);
         Ok(replies)
     }
@@ -233,6 +233,7 @@ impl Prober {
     pub(super) async fn look_up<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
+        spacing: Spacing,
     ) -> Result<Vec<Reply>, Failure> {
         // What an error left must not wait for itself.
         self.passage = None;
@@ -242,7 +243,10 @@ impl Prober {
         let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
         self.sent = self.sent.saturating_add(sent);
         let deadline = started + self.timeout;
-        let received = self.link.ask(commands, &self.setup, deadline).await?;
+        let received = self
+            .link
+            .ask_spaced(commands, spacing, &self.setup, deadline);
+        let received = received.await?;
         if self.link.take_retries_refused() {
             self.refused.clear();
             self.tried.clear();
@@ -252,7 +256,8 @@ impl Prober {
         }
         // A dial says nothing of the server's load.
         if !received.is_new {
-            self.round_trip = self.round_trip.max(started.elapsed());
+            let round_trip = started.elapsed().saturating_sub(self.link.spread());
+            self.round_trip = self.round_trip.max(round_trip);
         }
         self.passage = Some(passage);
         Ok(received.replies)
@@ -365,17 +370,21 @@ impl Prober {
         &mut self,
         wanted: &[Wanted<'_>],
         scan: Option<(u64, u32)>,
+        spacing: Spacing,
     ) -> Result<(Vec<Found>, Option<Step>), Failure> {
         let mut found = vec![Found::default(); wanted.len()];
         let first = self.first_tries(wanted);
         self.tried.extend(first.iter().map(|(_, probe)| *probe));
-        self.answer(wanted, &first, None, &mut found).await?;
+        self.answer(wanted, &first, None, Spacing::NONE, &mut found)
+            .await?;
         let mut rest: Vec<(usize, Probe)> = Vec::new();
         for (at, wanted) in wanted.iter().enumerate() {
             let probes = wanted.probes().map(|probe| (at, probe));
             rest.extend(probes.filter(|asked| self.asks(asked.1) && !first.contains(asked)));
         }
-        let step = self.answer(wanted, &rest, scan, &mut found).await?;
+        let step = self
+            .answer(wanted, &rest, scan, spacing, &mut found)
+            .await?;
         Ok((found, step))
     }
 
@@ -431,6 +440,7 @@ impl Prober {
         wanted: &[Wanted<'_>],
         asked: &[(usize, Probe)],
         scan: Option<(u64, u32)>,
+        spacing: Spacing,
         found: &mut [Found],
     ) -> Result<Option<Step>, Failure> {
         let key = |at: usize| wanted.get(at).map_or(&[][..], |wanted| wanted.key);
@@ -447,7 +457,7 @@ impl Prober {
             return Ok(None);
         }
         let before = lookups(found);
-        let replies = self.look_up(&commands).await?;
+        let replies = self.look_up(&commands, spacing).await?;
         let mut failure = None;
         for ((at, probe), reply) in asked.iter().zip(&replies) {
             match reply.refusal() {

@@ -15,17 +15,16 @@ use crate::namespace::Group;
 use crate::namespace::cost::{Asked, Costs, Probe, Spent};
 use crate::namespace::estimate::{
     Database, NamespaceEstimate, bound_by_expires, estimate, explained_share, fewest_violations,
-    from_slots, unexplained, widen, widen_aggregates,
+    unexplained, widen, widen_aggregates,
 };
 use crate::namespace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::namespace::history::{Changes, Identity, Replaced, Sizes};
 use crate::namespace::keys::Ledger;
 use crate::namespace::matcher::{Grouping, Matcher, largest};
 use crate::namespace::pace::Pace;
-use crate::namespace::slots::{Glimpse, Glimpses};
 use crate::namespace::visible::{Known, Visible};
 use crate::namespace::walk::Segment;
-use crate::namespace::window::{Tallies, Window, Windows};
+use crate::namespace::window::{Window, Windows};
 
 /// A walk in random order must have seen this share of the keys that a database had all the time,
 /// and not more than this many times the keys that it ever had: else it is not to be trusted.
@@ -45,6 +44,9 @@ const DOUBTS_MAX: u32 = 2;
 /// One refusal of a cursor can be a passing error. That many in a row are a server that accepts
 /// only its own cursors.
 const CURSOR_REFUSALS_MAX: u32 = 2;
+
+/// How many glimpses of random keys count together.
+const GLIMPSES: u32 = 4;
 
 /// What is known of one namespace in one database.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,8 +72,11 @@ pub struct Record {
     max_groups: usize,
     visible: Visible,
     windows: Windows,
-    /// Slots that were drawn of a cluster node, whose databases but the first are not drawn from.
-    glimpses: Glimpses,
+    /// Random keys of database 0 of a cluster node. Each glimpse is a segment of which a part was
+    /// walked: a sample as good as that.
+    glimpses: Window,
+    /// How many glimpses there were.
+    glimpsed: u32,
     /// The database that is being walked, and how many segments it has.
     walked: u32,
     segments: u32,
@@ -125,7 +130,8 @@ impl Record {
             max_groups,
             visible: Visible::new(max_groups),
             windows: Windows::default(),
-            glimpses: Glimpses::default(),
+            glimpses: Window::new(GLIMPSES),
+            glimpsed: 0,
             walked: 0,
             segments: 1,
             keys: BTreeMap::new(),
@@ -315,13 +321,20 @@ impl Record {
         policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
     }
 
-    /// Takes in a key of a slot that was drawn: it counts for the draw only, as the walk will come to
-    /// it as well.
-    pub fn glimpse(&mut self, key: &[u8], found: &Found, draw: &mut Tallies) {
+    /// Begins a glimpse of random keys.
+    pub fn open_glimpse(&mut self, now: f64) {
+        self.glimpses.open(self.glimpsed % GLIMPSES, now);
+        self.glimpsed = self.glimpsed.wrapping_add(1);
+    }
+
+    /// Takes in a random key: it counts for the glimpse only, as the walk will come to it as well.
+    pub fn glimpse(&mut self, key: &[u8], found: &Found) {
         let group = self.matcher.classify(0, key);
         let (policy, _) = self.policies.get(&group).copied().unwrap_or_default();
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));
-        let tally = draw.entry(group).or_default();
+        let Some(tally) = self.glimpses.tally(group) else {
+            return;
+        };
         if found.is_gone {
             tally.see_vanished();
         } else {
@@ -329,9 +342,15 @@ impl Record {
         }
     }
 
-    /// Takes in the slots that were drawn.
-    pub fn note_glimpse(&mut self, glimpse: Glimpse) {
-        self.glimpses.push(glimpse);
+    /// Ends a glimpse.
+    pub fn close_glimpse(&mut self, now: f64) {
+        self.glimpses.close_part(now);
+    }
+
+    /// Whether there are glimpses.
+    #[must_use]
+    pub fn has_glimpses(&self) -> bool {
+        !self.glimpses.is_empty()
     }
 
     /// Whether a pass over a database is complete.
@@ -398,6 +417,8 @@ impl Record {
         let changes = changes.unwrap_or_else(all_replaced);
         self.changes = vitals.changes;
         self.windows.observe(now, &self.keys, changes);
+        let keys = self.keys.get(&0).copied().unwrap_or(0);
+        self.glimpses.observe(now, keys, changes);
         self.ledger.observe(now, &self.keys, changes);
         // A slow walk makes few calls from one look to the next: they add up.
         if self.spent.is_none() || self.asked.is_enough() {
@@ -410,14 +431,14 @@ impl Record {
     }
 
     fn has_seen_keys(&self) -> bool {
-        self.windows.iter().any(|(_, window)| !window.is_empty())
+        self.has_glimpses() || self.windows.iter().any(|(_, window)| !window.is_empty())
     }
 
     /// Forgets what was seen of keys that are no more.
     fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         self.windows.forget(is_forgotten);
         if is_forgotten(0) {
-            self.glimpses.clear();
+            self.glimpses.forget();
         }
         self.ledger.forget(is_forgotten);
         self.generation += u64::from(is_forgotten(self.walked));
@@ -524,8 +545,9 @@ impl Record {
     /// Keys seen of each group, over all databases.
     fn weights(&self) -> BTreeMap<Group, f64> {
         let mut weights = BTreeMap::new();
-        for (_, window) in self.windows.iter() {
-            for (group, tally) in window.totals() {
+        for (database, window) in self.windows.iter() {
+            let (sample, _) = self.sample(database, window);
+            for (group, tally) in sample.totals() {
                 *weights.entry(group).or_default() += to_float(tally.keys);
             }
         }
@@ -643,23 +665,30 @@ impl Record {
         self.keys.keys().all(is_swept).then_some(used)
     }
 
+    /// What tells of a database, and whether a part of that is a uniform sample: its walk, or the
+    /// glimpses where there are only these.
+    fn sample<'w>(&'w self, database: u32, window: &'w Window) -> (&'w Window, bool) {
+        let is_uniform = self.is_sample();
+        if database == 0 && !is_uniform && !window.is_whole() && self.has_glimpses() {
+            (&self.glimpses, true)
+        } else {
+            (window, is_uniform)
+        }
+    }
+
     fn estimates_of(
         &self,
         database: u32,
         window: &Window,
         shown: &[Group],
     ) -> Vec<NamespaceEstimate> {
+        let (sample, is_uniform) = self.sample(database, window);
         let about = Database {
             keys: self.keys.get(&database).copied().unwrap_or(0),
-            walk_is_uniform: self.is_sample(),
-        };
-        let found = if database == 0 && !about.walk_is_uniform && !window.is_whole() {
-            from_slots(&self.glimpses, about.keys, shown)
-        } else {
-            estimate(window, about, shown)
+            walk_is_uniform: is_uniform,
         };
         let refuses = |probe| self.refused().any(|refused| refused == probe);
-        let found = found.into_iter();
+        let found = estimate(sample, about, shown).into_iter();
         let mut found: Vec<_> = found
             .map(|estimate| estimate.without_refused(refuses))
             .collect();
@@ -683,7 +712,7 @@ impl Record {
             databases.push(DatabaseProgress {
                 database,
                 coverage: window.coverage(keys),
-                age: window.age(now),
+                age: self.sample(database, window).0.age(now),
             });
         }
         let progress = Progress {

@@ -3,6 +3,7 @@
 
 use super::Walker;
 use super::prober::Wanted;
+use crate::connection::Spacing;
 use crate::failure::Failure;
 
 impl Walker<'_> {
@@ -34,7 +35,7 @@ impl Walker<'_> {
         let mut wanted: Vec<_> = keys.iter().map(|key| unwanted(key)).collect();
         self.choose_lookups(database, &mut wanted);
         wanted.retain(|wanted| wanted.probes().next().is_some());
-        let (found, _) = self.prober.details(&wanted, None).await?;
+        let (found, _) = self.prober.details(&wanted, None, Spacing::NONE).await?;
         for (wanted, found) in wanted.iter().zip(&found) {
             microseconds += self.cost(wanted);
             self.record.learn(database, wanted.key, found);

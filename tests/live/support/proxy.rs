@@ -27,6 +27,7 @@ struct Shared {
     /// Delay of each direction, in microseconds.
     delay: AtomicU64,
     accepted: AtomicU64,
+    bytes: AtomicU64,
     refuses: AtomicBool,
     is_over: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
@@ -69,6 +70,11 @@ impl Proxy {
     /// Whether new connections are closed at once.
     pub fn refuse(&self, refuses: bool) {
         self.shared.refuses.store(refuses, Ordering::Relaxed);
+    }
+
+    /// Bytes passed on so far, in both directions.
+    pub fn bytes(&self) -> u64 {
+        self.shared.bytes.load(Ordering::Relaxed)
     }
 
     /// Connections accepted so far.
@@ -122,6 +128,7 @@ fn join(client: &TcpStream, server: &TcpStream, shared: &Arc<Shared>) {
 fn read(mut from: TcpStream, sender: &Sender<Piece>, shared: &Shared) {
     let mut buffer = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
+        shared.bytes.fetch_add(length as u64, Ordering::Relaxed);
         let delay = Duration::from_micros(shared.delay.load(Ordering::Relaxed));
         let piece = (Instant::now() + delay, buffer[..length].to_vec());
         if sender.send(piece).is_err() {
