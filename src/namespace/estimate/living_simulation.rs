@@ -402,3 +402,62 @@ fn intervals_hold_while_many_keys_expire_at_once() {
 fn intervals_hold_while_batches_of_a_namespace_come_and_go() {
     BATCHES.iter().for_each(assert_honest);
 }
+
+/// A glimpse of random keys every 30 s, as long as no pass over a cluster node is whole.
+fn run_glimpses(scenario: &Scenario, random: &mut Rng) -> [Score; GROUPS] {
+    let mut scores = [Score::default(); GROUPS];
+    let mut world = World::new(scenario.keys, random);
+    let mut window = Window::new(4);
+    window.observe(0.0, world.total(), 0.0);
+    for second in 0..240_u32 {
+        if second % 30 == 0 {
+            window.open(second / 30 % 4, world.time);
+            let (mut left, mut rest) = (1_024, world.total());
+            for (group, keys) in (0..).zip(world.truth()) {
+                let drawn = binomial(left, (keys / float(rest.max(1))).min(1.0), random);
+                if let Some(tally) = window.tally(Group(group)) {
+                    tally.keys = drawn;
+                }
+                (left, rest) = (left - drawn, rest - rounded(keys));
+            }
+            window.close_part(world.time);
+        }
+        let before = world.events;
+        world.step(scenario, 1.0, random);
+        window.observe(world.time, world.total(), world.events - before);
+        if second % 7 == 3 {
+            let groups: Vec<Group> = (0..5).map(Group).collect();
+            let database = Database {
+                keys: world.total(),
+                walk_is_uniform: true,
+            };
+            let found = estimate(&window, database, &groups);
+            for ((score, found), truth) in scores.iter_mut().zip(found).zip(world.truth()) {
+                score.add(found.keys, truth);
+            }
+        }
+    }
+    scores
+}
+
+#[test]
+fn random_keys_hold_the_truth_while_keys_come_and_go() {
+    for scenario in SMOOTH.iter().chain(&EXPIRY) {
+        let mut random = Rng::with_seed(13);
+        let mut scores = [Score::default(); GROUPS];
+        for _ in 0..REPETITIONS * 3 {
+            let more = run_glimpses(scenario, &mut random);
+            for (score, more) in scores.iter_mut().zip(more) {
+                score.merge(more);
+            }
+        }
+        let percent = scores.map(Score::percent);
+        println!("{}: held and width in percent {percent:.1?}", scenario.name);
+        let mut all = Score::default();
+        for score in scores {
+            all.merge(score);
+        }
+        let (held, _) = all.percent();
+        assert!(held >= 93.0, "{}: {held}", scenario.name);
+    }
+}
