@@ -92,9 +92,11 @@ impl Walker<'_> {
         self.glimpsed = Some(started);
         let all = self.vitals.keys.get(&0).copied().unwrap_or(0);
         let most = glimpse_keys(all, self.record.has_glimpses());
-        let Ok(keys) = self.prober.random_keys(most).await? else {
+        let keys = self.prober.random_keys(most).await?.unwrap_or_default();
+        if keys.is_empty() {
+            // Refused, or drawn from before. An empty glimpse must not replace one with keys.
             return Ok(None);
-        };
+        }
         let wanted: Vec<Wanted<'_>> = keys.iter().map(|key| self.wanted(key)).collect();
         let details = self.prober.details(&wanted, None, SMALL_PARTS).await?;
         self.record.open_glimpse(time);
