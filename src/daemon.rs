@@ -1,8 +1,11 @@
 //! The wiring of the daemon: pollers, page, server, signals, reload.
 
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -16,6 +19,7 @@ use crate::http::{self, Counters, ReloadRequest};
 use crate::metric::Names;
 use crate::output;
 use crate::page;
+use crate::poll;
 use crate::publish::Board;
 use crate::supervise::supervise;
 use crate::telemetry::Telemetry;
@@ -26,6 +30,9 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
 /// Longest time for reading the files of a reload.
 const RELOAD_MAX: Duration = Duration::from_secs(30);
+
+/// Wishes for a reload that wait. All of them are fulfilled at once.
+const RELOADS_WAITING: usize = 64;
 
 /// Reads the files of a reload.
 static FILES: Lane = Lane::new("reload", 1);
@@ -52,6 +59,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         targets = config.targets.len(),
         "serving"
     );
+    log_pace(&config.targets);
     warn_of_unverified(&config);
     let board = Board::default();
     let (names_sender, names) = watch::channel(config.names.clone());
@@ -65,7 +73,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         scrape_request_errors: telemetry.scrape_request_errors.clone(),
         unauthorized_requests: telemetry.unauthorized_requests.clone(),
     };
-    let (reload, requests) = mpsc::channel(1);
+    let (reload, requests) = mpsc::channel(RELOADS_WAITING);
     let reloader = Reloader {
         board: board.clone(),
         arguments,
@@ -78,27 +86,60 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
     let reloads = start_reloads(reloader, requests);
     let watches = watch_pollers(&board, &telemetry);
     let follows = follow_files(&gate, &telemetry);
-    let shutdown = signals.shutdown(reload.clone());
-    http::serve(
-        listener,
-        http::Services {
-            board,
-            reload,
-            gate,
-            paths,
-            counters,
-            readers: http::Readers::default(),
-            reload_rate: http::Rate::default(),
-        },
-        shutdown,
-    )
-    .await;
+    let services = http::Services {
+        board,
+        reload: reload.clone(),
+        gate,
+        paths,
+        counters,
+        readers: http::Readers::default(),
+        reload_rate: http::Rate::default(),
+    };
+    let served = serve_aside(listener, services, signals.shutdown(reload)).await;
     pages.abort();
     follows.abort();
     reloads.abort();
     watches.abort();
     info!("ended");
-    Ok(())
+    served
+}
+
+/// Serves on a thread of its own until `shutdown` is done: no scrape waits while replies are decoded
+/// or read.
+async fn serve_aside(
+    listener: TcpListener,
+    services: http::Services,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), String> {
+    let fail = |error: io::Error| format!("cannot serve: {error}");
+    let listener = listener.into_std().map_err(fail)?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().map_err(fail)?;
+    let (end, ended) = oneshot::channel::<()>();
+    let (finish, mut finished) = oneshot::channel();
+    let serve = move || {
+        let served = runtime.block_on(async {
+            let listener = TcpListener::from_std(listener)?;
+            // An end that nobody can ask for any more has come.
+            let ended = async { drop(ended.await) };
+            http::serve(listener, services, ended).await;
+            Ok(())
+        });
+        // The resolver of a name or a file on a dead mount may hold a thread.
+        runtime.shutdown_background();
+        let _ = finish.send(served);
+    };
+    let thread = thread::Builder::new().name("serve".to_owned());
+    thread.spawn(serve).map_err(fail)?;
+    let served = tokio::select! {
+        () = shutdown => {
+            drop(end);
+            finished.await
+        }
+        broken = &mut finished => broken,
+    };
+    let broken = |_| "serving broke off; this is a defect".to_owned();
+    served.map_err(broken)?.map_err(fail)
 }
 
 /// Writes pages for ever. Should that ever break off, no page is better than one that stays.
@@ -151,6 +192,19 @@ fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) ->
     tokio::spawn(supervise("reloads".to_owned(), on_break, task))
 }
 
+/// Logs how often targets are polled: one line for each way of deciding it.
+fn log_pace(targets: &[Target]) {
+    for follows in [true, false] {
+        let same = targets.iter();
+        let mut same = same.filter(|target| target.poll.follows_faster_scrapes() == follows);
+        if let Some(first) = same.next() {
+            let (name, count) = (&first.name, 1 + same.count());
+            let pace = poll::describe_pace(first.poll);
+            info!(first = name, count, pace, "targets are polled");
+        }
+    }
+}
+
 /// Says for which servers anyone could stand in.
 fn warn_of_unverified(config: &Config) {
     let is_unverified = |target: &&Target| target.speaks_tls() && target.tls.insecure_skip_verify;
@@ -172,7 +226,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -219,15 +273,22 @@ struct Reloader {
 
 impl Reloader {
     async fn run(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
-        while let Some(reply) = requests.recv().await {
+        while let Some(first) = requests.recv().await {
+            // One reload answers all that wait: the files are read after they were asked for.
+            let mut waiting = vec![first];
+            while let Ok(next) = requests.try_recv() {
+                waiting.push(next);
+            }
             let result = self.reload().await;
             self.telemetry.loaded(result.is_ok());
             match &result {
                 Ok(summary) => info!(summary, "the configuration was loaded"),
                 Err(problems) => error!(problems, "the configuration stays as it was"),
             }
-            // Whoever asked by signal does not wait for the answer.
-            let _ = reply.send(result);
+            for reply in waiting {
+                // Whoever asked by signal does not wait for the answer.
+                let _ = reply.send(result.clone());
+            }
         }
     }
 

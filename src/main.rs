@@ -18,8 +18,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// The configuration is invalid (`EX_CONFIG` in sysexits.h).
 const EXIT_CONFIGURATION: u8 = 78;
 
-/// Two threads serve scrapes while the page of hundreds of targets is written. More would only use
-/// memory.
+/// Two threads poll and sweep. More would only use memory. Scrapes have their own thread.
 const THREADS: usize = 2;
 
 /// Open files besides those of targets: 512 HTTP connections, files, and the runtime's own.

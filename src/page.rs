@@ -26,35 +26,26 @@ const PAUSE_PER_WORK: u32 = 9;
 /// targets, writing takes long, and a target that fails must be seen soon all the same.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A page that takes this long is written on a thread of its own: polls and scrapes that share its
-/// thread would wait for it.
-const LONG: Duration = Duration::from_millis(5);
-
 /// Writes pages until it is dropped.
 pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Names>) {
-    let mut took = Duration::ZERO;
     loop {
         let started = Instant::now();
         let slots = board.slots();
         // Looked at before writing: what is published meanwhile may be missing in the page.
         let all_polled = slots.iter().all(|slot| slot.latest().is_some());
         let names = names.borrow().clone();
-        if took < LONG {
-            write(&board, &telemetry, &names);
-        } else {
-            write_aside(&board, &telemetry, names).await;
-        }
+        write_aside(&board, &telemetry, names).await;
         if all_polled {
             board.set_shown(slots);
         }
-        took = started.elapsed();
+        let took = started.elapsed();
         telemetry.wrote_page(took);
         tokio::time::sleep(pause(took)).await;
         board.changed().await;
     }
 }
 
-/// Writes on a thread where nothing waits.
+/// Writes on a thread where nothing waits: with many targets it takes long.
 async fn write_aside(board: &Board, telemetry: &Telemetry, names: Names) {
     let (to, counted, spelled) = (board.clone(), telemetry.clone(), names.clone());
     match PAGES.run(move || write(&to, &counted, &spelled)).await {

@@ -101,6 +101,30 @@ impl Pages {
     }
 }
 
+/// A page for somebody who reads it.
+#[derive(Debug)]
+pub enum Served {
+    /// It is at hand.
+    Written(Page),
+    /// It was not read in this format before.
+    Unwritten(Unwritten),
+}
+
+/// A page that has to be written.
+#[derive(Debug)]
+pub struct Unwritten {
+    pages: Arc<Pages>,
+    format: Format,
+}
+
+impl Unwritten {
+    /// Writes the page, unless somebody else does. It blocks: with many targets for long.
+    #[must_use]
+    pub fn write(self) -> Page {
+        Page::clone(self.pages.of(self.format))
+    }
+}
+
 /// The formats in which a page was ever read: those are written ahead of scrapes.
 #[derive(Debug, Default)]
 struct Read {
@@ -116,10 +140,13 @@ impl Read {
         }
     }
 
-    /// Returns the page in a format, which is written now if it was not before.
-    fn page(&self, pages: &Pages, format: Format) -> Page {
+    /// Returns the page in a format.
+    fn page(&self, pages: Arc<Pages>, format: Format) -> Served {
         self.of(format).store(true, Ordering::Relaxed);
-        Page::clone(pages.of(format))
+        match LazyLock::get(pages.of(format)) {
+            Some(page) => Served::Written(page.clone()),
+            None => Served::Unwritten(Unwritten { pages, format }),
+        }
     }
 
     /// Writes what was read before.
@@ -234,16 +261,16 @@ impl Slot {
     }
 
     /// The page of this target alone, without the `target` label; none before the first poll. It is
-    /// recorded as a scrape.
+    /// recorded as a scrape of this client.
     #[must_use]
-    pub fn page(&self, format: Format) -> Option<Page> {
+    pub fn page(&self, format: Format, client: u64) -> Option<Served> {
         let at = Instant::now();
         let pages = self.pages.borrow().clone()?;
         if let Some(latest) = self.latest() {
             let poll = latest.polled_at;
-            self.scrapes.record(Scrape { at, poll });
+            self.scrapes.record(Scrape { at, poll, client });
         }
-        Some(self.read.page(&pages, format))
+        Some(self.read.page(pages, format))
     }
 
     /// The scrapes that showed this target.
@@ -394,15 +421,16 @@ impl Board {
     }
 
     /// The page of all targets; none before the first, or once they were taken away. It is recorded
-    /// as a scrape of each.
+    /// as a scrape of each by this client.
     #[must_use]
-    pub fn page(&self, format: Format) -> Option<Page> {
+    pub fn page(&self, format: Format, client: u64) -> Option<Served> {
         let at = Instant::now();
         let pages = self.pages.borrow().clone()?;
         for (slot, poll) in &pages.shown {
-            slot.scrapes.record(Scrape { at, poll: *poll });
+            let poll = *poll;
+            slot.scrapes.record(Scrape { at, poll, client });
         }
-        Some(self.read.page(&pages, format))
+        Some(self.read.page(pages, format))
     }
 
     /// Replaces the page of all targets, which shows these. It is written at once in the formats in which one was ever

@@ -9,7 +9,7 @@ use crate::collector::{Collector, Question};
 use crate::config::{Config, Target, doubts};
 use crate::failure::{Failure, Reason};
 use crate::namespace::sweep::{self, Examined as SweepExamined};
-use crate::poll::{Denial, Session, circumstances, collectors};
+use crate::poll::{Denial, Session, circumstances, collectors, describe_pace};
 use crate::reply::Refusal;
 
 /// Writes one block for every target. True when everything that is on will work.
@@ -29,6 +29,7 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let mut all_work = true;
     for target in &config.targets {
         writeln!(out, "{} ({})", target.name, target.address)?;
+        writeln!(out, "  {:<18} {}", "polls", describe_pace(target.poll))?;
         match examine(target).await {
             Ok(examined) => {
                 all_work &= write_collectors(out, target, &examined)?;

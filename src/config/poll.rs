@@ -15,8 +15,18 @@ pub struct PollTimes {
     pub interval: Duration,
     /// The longest time for all of one poll. Never longer than the interval.
     pub timeout: Duration,
-    /// Whether a poll also comes shortly before each scrape that is expected.
+    /// Whether a poll comes shortly before each scrape that is expected.
     pub follow_scrapes: bool,
+    /// Whether somebody set the interval: then it is kept to.
+    pub is_set: bool,
+}
+
+impl PollTimes {
+    /// Whether polls come more often than the interval if scrapes do.
+    #[must_use]
+    pub const fn follows_faster_scrapes(&self) -> bool {
+        self.follow_scrapes && !self.is_set
+    }
 }
 
 impl Default for PollTimes {
@@ -25,6 +35,7 @@ impl Default for PollTimes {
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(5),
             follow_scrapes: true,
+            is_set: false,
         }
     }
 }
@@ -65,6 +76,7 @@ pub(crate) fn complete(
         return defaults;
     };
     let follow_scrapes = follow.map_or(defaults.follow_scrapes, |placed| placed.value);
+    let is_set = defaults.is_set || interval.is_some();
     let interval = interval.map_or(defaults.interval, |placed| placed.value);
     let timeout = match timeout {
         None => defaults.timeout.min(interval / 2),
@@ -82,5 +94,6 @@ pub(crate) fn complete(
         interval,
         timeout,
         follow_scrapes,
+        is_set,
     }
 }

@@ -108,14 +108,36 @@ fn seconds(interval: u64, timeout: u64) -> PollTimes {
         interval: Duration::from_secs(interval),
         timeout: Duration::from_secs(timeout),
         follow_scrapes: true,
+        is_set: true,
     }
+}
+
+#[test]
+fn polls_follow_faster_scrapes_unless_an_interval_is_set() {
+    let follows = |text: &str, flags: &[&str], variables: &[(&str, &str)]| {
+        let config = read(Some(text), flags, variables).unwrap();
+        let targets = config.targets.iter();
+        targets
+            .map(|target| target.poll.follows_faster_scrapes())
+            .collect::<Vec<_>>()
+    };
+    let two = "targets: [{url: a}, {url: b, poll: {interval: 15s}}]\n";
+    assert_eq!(follows(two, &[], &[]), [true, false]);
+    let set = format!("poll: {{interval: 15s}}\n{two}");
+    assert_eq!(follows(&set, &[], &[]), [false, false]);
+    assert_eq!(follows(two, &["--poll.interval=15s"], &[]), [false, false]);
+    let variable = ("REDIS_EXPORTER_POLL_INTERVAL", "15s");
+    assert_eq!(follows(two, &[], &[variable]), [false, false]);
+    let off = format!("poll: {{follow_scrapes: false}}\n{two}");
+    assert_eq!(follows(&off, &[], &[]), [false, false]);
 }
 
 #[test]
 fn without_anything_there_is_one_local_target() {
     let config = read(None, &[], &[]).unwrap();
     assert_eq!(config.listen.to_string(), "[::]:9121");
-    assert_eq!(config.poll, seconds(15, 5));
+    assert_eq!(config.poll, PollTimes::default());
+    assert!(config.poll.follows_faster_scrapes());
     assert_eq!(config.log.level, Level::INFO);
     assert_eq!(config.log.format, LogFormat::Text);
     assert!(config.names.legacy);
@@ -937,7 +959,7 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
     let target = &config.targets[0];
     assert_eq!(target.username.as_deref(), Some("of-flag"));
     assert_eq!(target.password, Some(given("p")));
-    assert_eq!(config.poll, seconds(15, 15));
+    assert_eq!(config.poll.timeout, Duration::from_secs(15));
     assert_eq!(target.poll, config.poll);
     assert_eq!(config.log.level, Level::DEBUG);
     assert_eq!(target.keys.values, ShownValues::Text);
@@ -1480,7 +1502,10 @@ fn the_example_loads_and_shows_the_defaults() {
     let config = file(EXAMPLE);
     let defaults = read(None, &[], &[]).unwrap();
     assert_eq!(config.listen, defaults.listen);
-    assert_eq!(config.poll, defaults.poll);
+    // The same interval, but one that is set.
+    assert_eq!(config.poll, seconds(15, 5));
+    assert_eq!(config.poll.interval, defaults.poll.interval);
+    assert_eq!(config.poll.timeout, defaults.poll.timeout);
     assert_eq!(config.log, defaults.log);
     assert_eq!(config.names.legacy, defaults.names.legacy);
     assert_eq!(config.targets[0].sweep, defaults.targets[0].sweep);

@@ -1,15 +1,22 @@
 //! Who may ask for a reload, and how often. It reloads nothing.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
-/// Reloads that may follow each other at once.
+use super::turns::network;
+
+/// Reloads of one client that may follow each other at once.
 const BURST: u32 = 10;
 
-/// Time after which one more reload is allowed.
+/// Time after which a client may ask for one more reload.
 const REFILL: Duration = Duration::from_secs(2);
+
+/// Clients whose reloads are counted. Beyond that, the one that was quiet for longest is forgotten.
+const CLIENTS_MAX: usize = 1024;
 
 /// Whether a request comes from a page of another site, which a browser sends with the rights of
 /// its user.
@@ -30,9 +37,9 @@ pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Counts reloads against their limit.
+/// Counts the reloads of each client against its limit: nobody uses up those of another.
 #[derive(Debug, Default)]
-pub struct Rate(Mutex<Option<Bucket>>);
+pub struct Rate(Mutex<HashMap<IpAddr, Bucket>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -41,27 +48,36 @@ struct Bucket {
 }
 
 impl Rate {
-    /// Whether one more reload is allowed now; counts it then.
-    pub(super) fn allows(&self, now: Instant) -> bool {
-        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = Bucket {
+    /// Whether a client may ask for one more reload now; counts it then.
+    pub(super) fn allows(&self, client: IpAddr, now: Instant) -> bool {
+        let client = network(client);
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() == CLIENTS_MAX && !clients.contains_key(&client) {
+            let quiet = clients.iter().min_by_key(|(_, bucket)| bucket.since);
+            if let Some(quiet) = quiet.map(|(client, _)| *client) {
+                clients.remove(&quiet);
+            }
+        }
+        let bucket = clients.entry(client).or_insert(Bucket {
             left: BURST,
             since: now,
-        };
-        let Bucket { left, since } = bucket.unwrap_or(full);
-        let refills = now.saturating_duration_since(since).as_secs() / REFILL.as_secs();
+        });
+        bucket.take(now)
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant) -> bool {
+        let refills = now.saturating_duration_since(self.since).as_secs() / REFILL.as_secs();
         let refills = u32::try_from(refills).unwrap_or(u32::MAX);
-        let left = left.saturating_add(refills).min(BURST);
-        let since = if left == BURST {
+        let left = self.left.saturating_add(refills).min(BURST);
+        self.since = if left == BURST {
             now
         } else {
-            since + REFILL.saturating_mul(refills)
+            self.since + REFILL.saturating_mul(refills)
         };
         let allowed = left.checked_sub(1);
-        *bucket = Some(Bucket {
-            left: allowed.unwrap_or(0),
-            since,
-        });
+        self.left = allowed.unwrap_or(0);
         allowed.is_some()
     }
 }
@@ -105,14 +121,32 @@ mod tests {
     #[test]
     fn reloads_are_limited_and_allowed_again() {
         let (rate, start) = (Rate::default(), Instant::now());
+        let client = "192.0.2.1".parse().unwrap();
         for _ in 0..BURST {
-            assert!(rate.allows(start));
+            assert!(rate.allows(client, start));
         }
-        assert!(!rate.allows(start));
-        assert!(rate.allows(start + REFILL));
-        assert!(!rate.allows(start + REFILL));
+        assert!(!rate.allows(client, start));
+        assert!(rate.allows(client, start + REFILL));
+        assert!(!rate.allows(client, start + REFILL));
         let later = start + REFILL * 100;
-        let allowed = (0..20).filter(|_| rate.allows(later)).count();
+        let allowed = (0..20).filter(|_| rate.allows(client, later)).count();
+        assert_eq!(allowed, BURST as usize);
+    }
+
+    #[test]
+    fn a_client_uses_up_no_reloads_of_another() {
+        let (rate, start) = (Rate::default(), Instant::now());
+        for number in 0..2_000_u32 {
+            let client = std::net::Ipv4Addr::from_bits(number).into();
+            let allowed = (0..20).filter(|_| rate.allows(client, start)).count();
+            assert_eq!(allowed, BURST as usize);
+        }
+        assert!(rate.allows("192.0.2.1".parse().unwrap(), start));
+        assert_eq!(rate.0.lock().unwrap().len(), CLIENTS_MAX);
+        // Another address of the same network is the same client.
+        let addresses = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().unwrap());
+        let asked = addresses.iter().cycle().take(20);
+        let allowed = asked.filter(|client| rate.allows(**client, start)).count();
         assert_eq!(allowed, BURST as usize);
     }
 }

@@ -1,10 +1,12 @@
-//! Request → response. Nothing here waits, but for the answer to a reload and for the hash of a
-//! password that was not seen before.
+//! Request → response. Nothing here waits, but for the answer to a reload, for the hash of a
+//! password that was not seen before, and for a page that nobody read before.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use hyper::header::USER_AGENT;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -14,7 +16,12 @@ use super::reload::is_cross_origin;
 use super::response::{self, Answer};
 use super::{ReloadRequest, Services, index, negotiation, target};
 use crate::config::Paths;
-use crate::publish::Board;
+use crate::encode::Page;
+use crate::publish::{Board, Served};
+use crate::threads::Lane;
+
+/// Writes pages in a format in which nobody read them before.
+static FIRST_PAGES: Lane = Lane::new("first pages", 2);
 
 /// Longest wait for the answer to a reload; shorter than the time that a request may take to come
 /// in, as the connection's clock runs until the response begins.
@@ -48,10 +55,14 @@ pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> A
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
         "/-/reload" if request.method() == Method::POST => {
-            reload(&services, request.headers()).await
+            reload(&services, peer(&request), request.headers()).await
         }
         "/-/reload" => response::method_not_allowed("POST"),
-        path if is_read => read(&services, path, request.uri().query(), request.headers()),
+        path if is_read => {
+            let client = client(&request);
+            let (query, headers) = (request.uri().query(), request.headers());
+            read(&services, path, query, headers, client).await
+        }
         path if is_known(path, &services.paths) => response::method_not_allowed("GET, HEAD"),
         _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
     }
@@ -61,6 +72,14 @@ pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> A
 fn peer<B>(request: &Request<B>) -> IpAddr {
     let peer = request.extensions().get::<SocketAddr>();
     peer.map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)
+}
+
+/// Tells clients apart whose scrapes have a pace each: by address and program.
+fn client<B>(request: &Request<B>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    peer(request).hash(&mut hasher);
+    request.headers().get(USER_AGENT).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether a path needs no password: those who ask there have none, and learn nothing.
@@ -84,10 +103,18 @@ fn is_known(path: &str, paths: &Paths) -> bool {
     }
 }
 
-fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
+async fn read(
+    services: &Services,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    client: u64,
+) -> Answer {
     match path {
-        path if path == services.paths.telemetry => metrics(services, headers),
-        "/probe" | "/scrape" if services.paths.has_scrape => probe(services, query, headers),
+        path if path == services.paths.telemetry => metrics(services, headers, client).await,
+        "/probe" | "/scrape" if services.paths.has_scrape => {
+            probe(services, query, headers, client).await
+        }
         "/health" | "/-/healthy" => healthy(&services.board),
         "/-/ready" => ready(services),
         "/" => {
@@ -98,17 +125,30 @@ fn read(services: &Services, path: &str, query: Option<&str>, headers: &HeaderMa
     }
 }
 
-fn metrics(services: &Services, headers: &HeaderMap) -> Answer {
+async fn metrics(services: &Services, headers: &HeaderMap, client: u64) -> Answer {
     services.counters.scrapes.inc();
     let format = negotiation::format(headers);
-    match services.board.page(format) {
+    match written(services.board.page(format, client)).await {
         Some(page) => response::page(page, format, headers, &services.readers),
         None => response::not_yet(NO_PAGE),
     }
 }
 
-fn probe(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {
-    let response = target_page(services, query, headers);
+/// Returns a page. If it has to be written first, that is done where no other request waits for it.
+async fn written(page: Option<Served>) -> Option<Page> {
+    match page? {
+        Served::Written(page) => Some(page),
+        Served::Unwritten(page) => FIRST_PAGES.run(move || page.write()).await.ok(),
+    }
+}
+
+async fn probe(
+    services: &Services,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    client: u64,
+) -> Answer {
+    let response = target_page(services, query, headers, client).await;
     if response.status() == StatusCode::OK {
         services.counters.scrapes.inc();
     } else {
@@ -117,7 +157,12 @@ fn probe(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answe
     response
 }
 
-fn target_page(services: &Services, query: Option<&str>, headers: &HeaderMap) -> Answer {
+async fn target_page(
+    services: &Services,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    client: u64,
+) -> Answer {
     // What was sent is never repeated: it may hold a password.
     let Some(wanted) = target::parameter(query) else {
         return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
@@ -126,7 +171,7 @@ fn target_page(services: &Services, query: Option<&str>, headers: &HeaderMap) ->
         return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
     };
     let format = negotiation::format(headers);
-    match slot.page(format) {
+    match written(slot.page(format, client)).await {
         Some(page) => response::page(page, format, headers, &services.readers),
         None => response::not_yet(NOT_POLLED),
     }
@@ -158,14 +203,14 @@ fn ready(services: &Services) -> Answer {
     ))
 }
 
-async fn reload(services: &Services, headers: &HeaderMap) -> Answer {
+async fn reload(services: &Services, peer: IpAddr, headers: &HeaderMap) -> Answer {
     if services.gate.refuses_reload() {
         return response::text(StatusCode::FORBIDDEN, NO_RELOAD);
     }
     if is_cross_origin(headers) {
         return response::text(StatusCode::FORBIDDEN, CROSS_ORIGIN);
     }
-    if !services.reload_rate.allows(Instant::now()) {
+    if !services.reload_rate.allows(peer, Instant::now()) {
         return response::too_many(TOO_MANY_RELOADS);
     }
     match timeout(RELOAD_TIME, ask_for_reload(&services.reload)).await {

@@ -8,6 +8,7 @@ mod plan;
 mod rdb_file;
 mod rest;
 mod schedule;
+mod scrapers;
 mod session;
 
 use std::path::PathBuf;
@@ -36,10 +37,12 @@ use crate::telemetry::Telemetry;
 use rdb_file::RdbFile;
 
 pub use plan::Denial;
+pub use schedule::describe as describe_pace;
 pub use session::{Round, Session};
 
 use pace::Pace;
 use rest::Rests;
+use schedule::Check;
 
 /// The first retry after a failure comes within this time, the next within twice as much, up to
 /// the poll interval.
@@ -90,7 +93,7 @@ pub async fn run(
         footprint: Some(footprint),
         ..Memory::default()
     };
-    let mut pace = Pace::new(&target, start.first);
+    let mut pace = Pace::new(target.poll, start.first);
     let mut share = start.second;
     sleep(start.first).await;
     loop {
@@ -107,39 +110,40 @@ pub async fn run(
         };
         let regular = from + delay(&target, memory.failures_in_a_row).mul_f64(share);
         share = 1.0;
-        wait(&target, &slot, &telemetry, &mut memory, &mut pace, regular).await;
+        let due = (started, regular);
+        wait(&target, &slot, &telemetry, &mut memory, &mut pace, due).await;
     }
 }
 
 /// Waits until the next poll is due: at the regular time, or when the scrapes want it. Meanwhile it
-/// checks once whether the server still answers.
+/// checks whether the server still answers.
 async fn wait(
     target: &Target,
     slot: &Slot,
     telemetry: &Telemetry,
     memory: &mut Memory,
     pace: &mut Pace,
-    mut regular: Instant,
+    (polled, mut regular): (Instant, Instant),
 ) {
-    let began = Instant::now();
-    let mut is_checked = false;
+    let mut check = check_after(target, memory, polled);
     loop {
-        let scrapes = slot.scrapes().latest();
-        pace.count_repeats(&scrapes, target, telemetry);
+        pace.scraped(slot.scrapes().take(), &target.name, telemetry);
         let next = if memory.failures_in_a_row > 0 {
             regular
         } else {
-            pace.next(&scrapes, regular, slot.page_lag())
+            pace.next(regular, slot.page_lag())
         };
-        let check = check_at(target, memory, began, next).filter(|_| !is_checked);
         tokio::select! {
             () = sleep_until(next) => return,
-            () = sleep_until(check.unwrap_or(next)), if check.is_some() => {
-                is_checked = true;
-                if let Err((failure, started)) = check_session(memory, next).await {
+            // Disabled without a check, whatever its time.
+            () = sleep_until(check.map_or(next, |check| check.at.into())), if check.is_some() => {
+                let started = Instant::now();
+                let deadline = check.map_or(next, |check| check.deadline.into());
+                if let Err(failure) = check_session(memory, deadline).await {
                     publish(target, slot, telemetry, memory, started, Err(failure));
                     regular = Instant::now() + delay(target, memory.failures_in_a_row);
                 }
+                check = check_after(target, memory, started);
             }
             () = slot.scrapes().changed() => {}
         }
@@ -159,23 +163,18 @@ fn delay(target: &Target, failures_in_a_row: u32) -> Duration {
     longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
 }
 
-/// When to check between two polls whether the server still answers: late enough that a server
-/// which stopped right after the last poll is known to be down one interval after that poll. None
-/// where a check would report little that the poll did not.
-fn check_at(target: &Target, memory: &Memory, began: Instant, next: Instant) -> Option<Instant> {
+/// Returns the check after a poll or check that started then. None without a connection, or if its
+/// time is over.
+fn check_after(target: &Target, memory: &Memory, answered: Instant) -> Option<Check> {
     memory.session.as_ref()?;
-    let at = next.checked_sub(target.poll.timeout)?;
-    (at >= began + target.poll.interval / 4 && at > Instant::now()).then_some(at)
+    let check = schedule::check(answered.into_std(), target.poll)?;
+    (check.at > Instant::now().into_std()).then_some(check)
 }
 
-/// Checks whether the server still answers. A failure comes with the time of the check.
-async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), (Failure, Instant)> {
-    let started = Instant::now();
+/// Checks whether the server still answers.
+async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), Failure> {
     match &mut memory.session {
-        Some(session) => {
-            let checked = session.check(deadline).await;
-            checked.map_err(|failure| (failure, started))
-        }
+        Some(session) => session.check(deadline).await,
         None => Ok(()),
     }
 }

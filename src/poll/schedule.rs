@@ -1,25 +1,38 @@
-//! When to poll so that each scrape shows a new poll. Pure: times come in, a time goes out.
+//! When to poll so that each scrape shows a new poll, and when to check in between. Pure: times come
+//! in, a time goes out.
 //!
-//! A scraper comes at a fixed interval. Its pace is known once three scrapes are equally far apart,
-//! whatever other scrapers do in between; from then on a poll is due shortly before each of its
-//! scrapes. No scrape waits for a poll.
+//! From the time on when the pace of a scraper is known, a poll is due shortly before each of its
+//! scrapes, as far as the interval allows it. No scrape waits for a poll.
 
 use std::time::{Duration, Instant};
 
+use super::scrapers::{Scraper, Scrapers, tolerance};
+use crate::config::PollTimes;
 use crate::publish::Scrape;
 
 /// The least time between the starts of two polls, however fast the scrapes come.
-pub const SHORTEST: Duration = Duration::from_millis(500);
+const SHORTEST: Duration = Duration::from_millis(500);
 
-/// A scraper that missed this many scrapes is not expected any more.
-const MISSES: u32 = 3;
-
-/// Requests closer to each other than this are a loop, not a scraper.
-const LOOP: Duration = Duration::from_millis(100);
-
-/// How far a scrape may be from the pace of its scraper.
-fn tolerance(interval: Duration) -> Duration {
-    (interval / 10).min(Duration::from_millis(50) + interval / 100)
+/// Describes how often a target is polled.
+#[must_use]
+pub fn describe(times: PollTimes) -> String {
+    let PollTimes {
+        interval,
+        follow_scrapes,
+        ..
+    } = times;
+    if times.follows_faster_scrapes() {
+        return format!(
+            "every {interval:?}, or before each scrape if scrapes are more frequent (at most every \
+             {SHORTEST:?}; set poll.interval to keep to an interval)"
+        );
+    }
+    let phase = if follow_scrapes {
+        ", in the phase of the scrapes"
+    } else {
+        ""
+    };
+    format!("every {interval:?}{phase}, however often scrapes come")
 }
 
 /// What is known when the next poll is planned.
@@ -29,127 +42,122 @@ pub struct Times {
     pub now: Instant,
     /// The start of the last poll.
     pub polled: Instant,
+    /// The earliest start of the next poll.
+    pub earliest: Instant,
     /// The start of the next poll if nobody scraped.
     pub regular: Instant,
     /// The configured interval of polls.
     pub interval: Duration,
+    /// Whether polls are never more often than that.
+    pub keeps_interval: bool,
     /// How long before a scrape a poll starts: twice the time until a page shows it.
     pub lead: Duration,
     /// How much earlier this target is polled than others, so that many are not polled at once.
     pub offset: Duration,
 }
 
-/// A scrape that is to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Expected {
-    at: Instant,
-    interval: Duration,
+/// How often a target may be polled.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    times: PollTimes,
+    /// When the next poll would be due if all polls had kept to the interval.
+    due: Instant,
 }
 
-/// Returns the interval of the scraper that made a scrape, and the index of its scrape before.
-fn pace(scrapes: &[Scrape], at: usize) -> Option<(Duration, usize)> {
-    let (scrape, earlier) = (scrapes.get(at)?, scrapes.get(..at)?);
-    let candidates = earlier.iter().enumerate().rev();
-    let mut found = candidates.filter_map(|(index, before)| {
-        let interval = scrape.at.saturating_duration_since(before.at);
-        let wanted = before.at.checked_sub(interval)?;
-        let tolerance = tolerance(interval);
-        let place = earlier.partition_point(|other| other.at + tolerance < wanted);
-        let first = earlier.get(..index)?.get(place)?;
-        (first.at <= wanted + tolerance).then_some((interval, index))
-    });
-    found.next()
-}
-
-/// Returns the next scrape of each scraper, soonest first.
-fn expected(scrapes: &[Scrape], now: Instant) -> Vec<Expected> {
-    let mut expected: Vec<Expected> = Vec::new();
-    for (index, scrape) in scrapes.iter().enumerate().rev() {
-        let Some((interval, _)) = pace(scrapes, index) else {
-            continue;
-        };
-        if interval < SHORTEST {
-            continue;
-        }
-        let mut steps = (1..=MISSES + 1).map(|step| scrape.at + interval * step);
-        let tolerance = tolerance(interval);
-        let Some(at) = steps.find(|at| *at + tolerance > now) else {
-            continue;
-        };
-        let same = |other: &&mut Expected| distance(other.at, at) <= tolerance;
-        match expected.iter_mut().find(same) {
-            Some(known) => known.at = known.at.min(at),
-            None => expected.push(Expected { at, interval }),
-        }
+impl Limit {
+    /// The limit of a target that was not polled yet.
+    pub const fn new(times: PollTimes, now: Instant) -> Self {
+        Self { times, due: now }
     }
-    expected.sort_unstable_by_key(|expected| expected.at);
-    expected
+
+    /// Records a poll. Returns the earliest start of the next one: polls follow faster scrapes, but
+    /// an interval that somebody set is kept to. Then a poll may be a little early, so that it stays
+    /// shortly before a scrape, but polls are never more often than that for long.
+    pub fn polled(&mut self, started: Instant) -> Instant {
+        let PollTimes { interval, .. } = self.times;
+        if self.times.follows_faster_scrapes() {
+            return started + SHORTEST;
+        }
+        self.due = self.due.max(started) + interval;
+        self.due.checked_sub(tolerance(interval)).unwrap_or(started)
+    }
 }
 
-fn distance(one: Instant, other: Instant) -> Duration {
-    let later = one.max(other);
-    later.saturating_duration_since(one.min(other))
+/// A check between two polls whether the server still answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// When to send it.
+    pub at: Instant,
+    /// When a server that has not answered is down.
+    pub deadline: Instant,
+}
+
+/// Returns the check that is due unless a poll comes before: a server that stops is known to be down
+/// within one interval after the start of the last poll or check that it answered, whenever scrapes
+/// move the next poll to. None if the timeout is so long that a check would report little that the
+/// poll did not.
+pub fn check(answered: Instant, times: PollTimes) -> Option<Check> {
+    let PollTimes {
+        interval, timeout, ..
+    } = times;
+    let wait = interval.checked_sub(timeout)?;
+    (wait >= interval / 4).then(|| Check {
+        at: answered + wait,
+        deadline: answered + interval,
+    })
 }
 
 /// Returns when to start the next poll. It is never more than a quarter of the interval later than
-/// the regular time, and never sooner than [`SHORTEST`] after the last start.
-pub fn next(scrapes: &[Scrape], times: Times) -> Instant {
-    let earliest = times.polled + SHORTEST;
-    let regular = if is_irregular(scrapes, times) {
-        earliest.min(times.regular)
-    } else {
-        times.regular
-    };
-    for Expected { at, interval } in expected(scrapes, times.now) {
-        let ahead = (times.lead + times.offset.min(interval / 2)).min(interval * 3 / 4);
-        let Some(ideal) = at.checked_sub(ahead) else {
-            continue;
-        };
-        let is_served = times.polled + tolerance(interval) >= ideal;
-        let start = ideal.max(earliest).max(times.now);
-        if is_served || start + times.lead / 2 > at {
-            continue;
-        }
-        if start <= regular + times.interval / 4 {
-            return start;
-        }
-        break;
+/// the regular time.
+pub(super) fn next(scrapers: &Scrapers, times: Times) -> Instant {
+    let expected = scrapers.expected(times.now);
+    let starts = expected.filter_map(|scraper| start(scraper, times));
+    let at_once = is_irregular(scrapers, times).then(|| times.earliest.min(times.regular));
+    starts.chain(at_once).min().unwrap_or(times.regular)
+}
+
+/// Returns when to poll for the next scrape of a scraper that a poll can still reach. None if that
+/// is too late for other reasons to poll.
+fn start(scraper: &Scraper, times: Times) -> Option<Instant> {
+    let interval = scraper.interval;
+    let ahead = (times.lead + times.offset.min(interval / 2)).min(interval * 3 / 4);
+    let least = times.lead / 2;
+    if interval < SHORTEST || ahead < least {
+        return None;
     }
-    regular
+    let (now, tolerance) = (times.now, tolerance(interval));
+    let earliest = times.earliest.max(now);
+    // Later than what the last poll was for, and than what no poll can be ready for.
+    let after = (times.polled + tolerance + ahead).max(earliest + least);
+    let after = after.max(now.checked_sub(tolerance).unwrap_or(now));
+    let wait = after.saturating_duration_since(scraper.last.at);
+    let steps = wait.as_nanos() / interval.as_nanos().max(1) + 1;
+    let at = scraper.last.at + interval.checked_mul(u32::try_from(steps).ok()?)?;
+    let start = at.checked_sub(ahead)?.max(earliest);
+    let latest = times.regular + times.interval / 4;
+    if !times.keeps_interval {
+        return (start <= latest).then_some(start);
+    }
+    // As many polls as before, each a little later until they come shortly before scrapes.
+    let between = start.saturating_duration_since(earliest).as_nanos();
+    let polls = u32::try_from(between / times.interval.as_nanos().max(1)).ok()?;
+    let start = start.checked_sub(times.interval.checked_mul(polls)?)?;
+    Some(start.min(latest))
 }
 
 /// Returns whether somebody scrapes without a pace, but more often than the target is polled, and
 /// has seen the last poll: the next scrape shows a new one only if that poll comes at once.
-fn is_irregular(scrapes: &[Scrape], times: Times) -> bool {
-    let [.., first, second, third, last] = scrapes else {
+fn is_irregular(scrapers: &Scrapers, times: Times) -> bool {
+    let Some(four) = scrapers.irregular() else {
         return false;
     };
-    if pace(scrapes, scrapes.len() - 1).is_some() {
-        return false;
-    }
-    let gaps = [(first, second), (second, third), (third, last)];
-    let is_slow = |(one, other): &(&Scrape, &Scrape)| {
+    let [.., last] = four;
+    let gaps = four.iter().zip(four.iter().skip(1));
+    let is_slow = |(one, other): (&Scrape, &Scrape)| {
         let gap = other.at.saturating_duration_since(one.at);
         gap >= SHORTEST && gap <= times.interval
     };
-    last.at > times.polled && gaps.iter().all(is_slow)
-}
-
-/// Returns, for each scrape since a time, when it came and whether it showed the same poll as the
-/// scrape before of the same scraper. Scrapes without a pace are left out.
-pub fn repeats(
-    scrapes: &[Scrape],
-    since: Option<Instant>,
-) -> impl Iterator<Item = (Instant, bool)> + '_ {
-    let new = move |scrape: &Scrape| since.is_none_or(|since| scrape.at > since);
-    let indexed = scrapes.iter().enumerate();
-    indexed
-        .filter(move |(_, scrape)| new(scrape))
-        .filter_map(|(index, scrape)| {
-            let (interval, before) = pace(scrapes, index)?;
-            let before = scrapes.get(before)?;
-            (interval >= LOOP).then_some((scrape.at, before.poll == scrape.poll))
-        })
+    last.at > times.polled && gaps.into_iter().all(is_slow)
 }
 
 #[cfg(test)]
@@ -162,9 +170,13 @@ mod tests {
     use super::*;
 
     /// Scrapers by phase, interval and jitter, in milliseconds.
+    #[derive(Clone)]
     struct World {
         scrapers: Vec<(u64, u64, u64)>,
         interval: u64,
+        timeout: u64,
+        /// Whether somebody set the interval.
+        is_set: bool,
         /// From the start of a poll until a page shows it.
         takes: u64,
         offset: u64,
@@ -175,17 +187,51 @@ mod tests {
         polls: Vec<Instant>,
         /// Scrapes by scraper: whether each showed a new poll, and the age of the poll.
         shown: Vec<Vec<(bool, Duration)>>,
+        /// The longest time from the start of a poll or check that was answered until it would be
+        /// known that the next one is not.
+        blind: Duration,
+    }
+
+    impl World {
+        /// One target whose interval nobody set.
+        fn of(scrapers: Vec<(u64, u64, u64)>) -> Self {
+            Self {
+                scrapers,
+                interval: 15_000,
+                timeout: 5_000,
+                is_set: false,
+                takes: 20,
+                offset: 0,
+            }
+        }
+
+        fn set_to(self, interval: u64) -> Self {
+            Self {
+                interval,
+                timeout: interval / 2,
+                is_set: true,
+                ..self
+            }
+        }
+
+        fn times(&self) -> PollTimes {
+            PollTimes {
+                interval: ms(self.interval),
+                timeout: ms(self.timeout),
+                follow_scrapes: true,
+                is_set: self.is_set,
+            }
+        }
     }
 
     const fn ms(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
     }
 
-    fn simulate(world: &World, seconds: u64) -> Run {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        let start = *START + Duration::from_hours(1);
+    /// When scrapes come, and whose they are.
+    fn arrivals(world: &World, start: Instant, seconds: u64) -> Vec<(Instant, usize)> {
         let mut random = fastrand::Rng::with_seed(1);
-        let mut arrivals: Vec<(Instant, usize)> = Vec::new();
+        let mut arrivals = Vec::new();
         for (scraper, (phase, interval, jitter)) in world.scrapers.iter().enumerate() {
             let count = (seconds * 1000).saturating_sub(*phase) / interval;
             arrivals.extend((0..count).map(|number| {
@@ -194,45 +240,62 @@ mod tests {
             }));
         }
         arrivals.sort_unstable();
-        let mut log: Vec<Scrape> = Vec::new();
+        arrivals
+    }
+
+    fn simulate(world: &World, seconds: u64) -> Run {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let start = *START + Duration::from_hours(1);
+        let (interval, timeout) = (ms(world.interval), ms(world.timeout));
+        let mut scrapers = Scrapers::default();
         let mut run = Run {
             polls: vec![start],
             shown: world.scrapers.iter().map(|_| Vec::new()).collect(),
+            blind: Duration::ZERO,
         };
         let mut seen: Vec<Option<Instant>> = vec![None; world.scrapers.len()];
-        let epoch = SystemTime::UNIX_EPOCH;
-        let mut due = start + ms(world.interval);
-        for (at, scraper) in arrivals {
-            let plan = |now: Instant, polled: Instant, log: &[Scrape]| {
-                next(
-                    log,
-                    Times {
-                        now,
-                        polled,
-                        regular: polled + ms(world.interval),
-                        interval: ms(world.interval),
-                        lead: ms(2 * world.takes + 50),
-                        offset: ms(world.offset),
-                    },
-                )
+        let mut limit = Limit::new(world.times(), start);
+        let (mut earliest, mut answered) = (limit.polled(start), start);
+        let mut arrivals = arrivals(world, start, seconds).into_iter().peekable();
+        let mut now = start + ms(world.takes);
+        while let Some((at, scraper)) = arrivals.peek().copied() {
+            let polled = *run.polls.last().unwrap();
+            let times = Times {
+                now,
+                polled,
+                earliest,
+                regular: polled + interval,
+                interval,
+                keeps_interval: world.is_set,
+                lead: ms(2 * world.takes + 50),
+                offset: ms(world.offset),
             };
-            while due < at {
+            let due = next(&scrapers, times).max(now);
+            let check = check(answered, world.times()).filter(|check| check.at >= now);
+            if let Some(check) = check.filter(|check| check.at < due.min(at)) {
+                run.blind = run.blind.max(check.deadline - answered);
+                (answered, now) = (check.at, check.at);
+            } else if due < at {
+                run.blind = run.blind.max(due + timeout - answered);
                 run.polls.push(due);
-                due = plan(due + ms(world.takes), due, &log);
+                (answered, now) = (due, due + ms(world.takes));
+                earliest = limit.polled(due);
+            } else {
+                arrivals.next();
+                now = now.max(at);
+                let ready = |poll: &&Instant| **poll + ms(world.takes) <= at;
+                let Some(poll) = run.polls.iter().rev().find(ready).copied() else {
+                    continue;
+                };
+                let is_new = seen[scraper].replace(poll) != Some(poll);
+                run.shown[scraper].push((is_new, at - poll));
+                let poll = SystemTime::UNIX_EPOCH + (poll - start);
+                scrapers.record(Scrape {
+                    at,
+                    poll,
+                    client: 0,
+                });
             }
-            let ready = |poll: &&Instant| **poll + ms(world.takes) <= at;
-            let Some(poll) = run.polls.iter().rev().find(ready).copied() else {
-                continue;
-            };
-            let is_new = seen[scraper] != Some(poll);
-            seen[scraper] = Some(poll);
-            run.shown[scraper].push((is_new, at - poll));
-            if log.len() == 64 {
-                log.remove(0);
-            }
-            let poll = epoch + (poll - start);
-            log.push(Scrape { at, poll });
-            due = plan(at, *run.polls.last().unwrap(), &log);
         }
         run
     }
@@ -255,12 +318,7 @@ mod tests {
             vec![(4_000, 15_000, 5), (4_300, 15_000, 5)],
             vec![(4_000, 10_000, 5), (4_700, 30_000, 5)],
         ] {
-            let world = World {
-                scrapers: scrapers.clone(),
-                interval: 15_000,
-                takes: 20,
-                offset: 0,
-            };
+            let world = World::of(scrapers.clone());
             let run = simulate(&world, 900);
             assert!(all_new(&run, 4), "{scrapers:?}");
             for (shown, scraper) in run.shown.iter().zip(&scrapers) {
@@ -274,12 +332,7 @@ mod tests {
     #[test]
     fn polls_come_at_the_pace_of_the_scrapes_and_not_more_often() {
         for (interval, polls) in [(1_000, 880..=910), (15_000, 58..=66), (60_000, 52..=62)] {
-            let world = World {
-                scrapers: vec![(300, interval, 5)],
-                interval: 15_000,
-                takes: 20,
-                offset: 0,
-            };
+            let world = World::of(vec![(300, interval, 5)]);
             let run = simulate(&world, 900);
             assert!(polls.contains(&run.polls.len()), "{}", run.polls.len());
         }
@@ -287,12 +340,7 @@ mod tests {
 
     #[test]
     fn scrapes_without_a_pace_show_a_new_poll_each() {
-        let world = World {
-            scrapers: vec![(300, 5_000, 3_000)],
-            interval: 15_000,
-            takes: 20,
-            offset: 0,
-        };
+        let world = World::of(vec![(300, 5_000, 3_000)]);
         let run = simulate(&world, 900);
         let shown = run.shown[0].iter().skip(5);
         let (new, all) = (shown.clone().filter(|(new, _)| *new).count(), shown.count());
@@ -301,53 +349,74 @@ mod tests {
 
     #[test]
     fn a_loop_of_requests_changes_nothing() {
-        let world = World {
-            scrapers: vec![(0, 20, 3)],
-            interval: 15_000,
-            takes: 20,
-            offset: 0,
-        };
+        let world = World::of(vec![(0, 20, 3)]);
         assert!(simulate(&world, 60).polls.len() <= 5);
+    }
+
+    #[test]
+    fn an_interval_that_was_set_is_never_undercut() {
+        for scrapers in [
+            vec![(300, 1_000, 5)],
+            vec![(300, 2_000, 20)],
+            vec![(300, 1_900, 20)],
+            vec![(300, 700, 20), (100, 15_000, 20)],
+            vec![(300, 5_000, 3_000)],
+            vec![(0, 20, 3)],
+        ] {
+            for interval in [500, 2_000, 15_000] {
+                let world = World::of(scrapers.clone()).set_to(interval);
+                let run = simulate(&world, 900);
+                let most = 900_000 / interval + 2;
+                let polls = run.polls.len() as u64;
+                assert!(polls <= most, "{scrapers:?}, {interval}: {polls}");
+                assert!(polls * 10 >= most * 7, "{scrapers:?}, {interval}: {polls}");
+                let gaps = run.polls.windows(2).map(|pair| pair[1] - pair[0]);
+                let shortest = gaps.min().unwrap();
+                assert!(shortest + tolerance(ms(interval)) >= ms(interval));
+            }
+        }
+    }
+
+    #[test]
+    fn polls_of_an_interval_that_was_set_come_shortly_before_scrapes() {
+        for (interval, scraper) in [
+            (2_000, (300, 2_000, 5)),
+            (15_000, (4_000, 15_000, 40)),
+            (15_000, (300, 5_000, 20)),
+        ] {
+            let world = World::of(vec![scraper]).set_to(interval);
+            let run = simulate(&world, 900);
+            let shown = run.shown[0].iter().skip(20);
+            let fresh = shown.clone().filter(|(new, age)| *new && *age < ms(300));
+            let wanted = shown.count() as u64 * scraper.1 / interval;
+            let fresh = fresh.count() as u64;
+            assert!(fresh * 10 >= wanted * 9, "{scraper:?}: {fresh} of {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_check_comes_one_timeout_before_the_interval_is_over() {
+        let (start, mut times) = (Instant::now(), World::of(Vec::new()).times());
+        let expected = Check {
+            at: start + ms(10_000),
+            deadline: start + ms(15_000),
+        };
+        assert_eq!(check(start, times), Some(expected));
+        times.timeout = ms(14_000);
+        assert_eq!(check(start, times), None);
     }
 
     #[test]
     fn many_targets_are_polled_at_different_times() {
         let world = |offset| World {
-            scrapers: vec![(4_000, 15_000, 0)],
-            interval: 15_000,
-            takes: 20,
             offset,
+            ..World::of(vec![(4_000, 15_000, 0)])
         };
         let (one, other) = (simulate(&world(0), 300), simulate(&world(2_500), 300));
-        let apart = distance(*one.polls.last().unwrap(), *other.polls.last().unwrap());
+        let (one, last) = (one.polls.last().unwrap(), other.polls.last().unwrap());
+        let apart = one.saturating_duration_since(*last) + last.saturating_duration_since(*one);
         assert_eq!(apart, ms(2_500));
         assert!(all_new(&other, 4));
-    }
-
-    #[test]
-    fn the_same_poll_twice_is_a_repeat_for_its_scraper_alone() {
-        let start = Instant::now();
-        let poll = |number| SystemTime::UNIX_EPOCH + Duration::from_secs(number);
-        // Two scrapers, of which each sees every poll once: the second what the first one saw.
-        let scrapes: Vec<_> = (0..10)
-            .flat_map(|number| {
-                [0, 3_000].map(|phase| Scrape {
-                    at: start + ms(number * 15_000 + phase),
-                    poll: poll(number),
-                })
-            })
-            .collect();
-        assert_eq!(repeats(&scrapes, None).filter(|(_, same)| *same).count(), 0);
-        let stuck: Vec<_> = scrapes
-            .iter()
-            .map(|scrape| Scrape {
-                poll: poll(0),
-                ..*scrape
-            })
-            .collect();
-        let found: Vec<_> = repeats(&stuck, Some(stuck[9].at)).collect();
-        assert_eq!(found.len(), 10);
-        assert!(found.iter().all(|(_, same)| *same));
     }
 
     proptest! {
@@ -356,14 +425,21 @@ mod tests {
         fn polls_are_neither_too_close_nor_too_far_apart(
             scrapers in proptest::collection::vec((0_u64..20_000, 150_u64..40_000, 0_u64..50), 0..4),
             interval in 500_u64..30_000,
-            takes in 1_u64..400,
+            takes in 1_u64..100,
             offset in 0_u64..5_000,
+            timeout in 1_u64..=70,
+            is_set: bool,
         ) {
-            let world = World { scrapers, interval, takes, offset };
+            let timeout = interval * timeout / 100;
+            let world = World { scrapers, interval, timeout, is_set, takes, offset };
             let run = simulate(&world, 120);
+            // A server that stops is known to be down within one interval, whatever the scrapers do.
+            prop_assert!(run.blind <= ms(interval), "{:?}", run.blind);
             for pair in run.polls.windows(2) {
                 let gap = pair[1] - pair[0];
-                prop_assert!(gap >= SHORTEST.min(ms(interval)), "{gap:?}");
+                let early = if is_set { tolerance(ms(interval)) } else { Duration::ZERO };
+                let least = if is_set { ms(interval) } else { SHORTEST.min(ms(interval)) };
+                prop_assert!(gap + early >= least, "{gap:?}");
                 prop_assert!(gap <= ms(interval + interval / 4 + takes + 1), "{gap:?}");
             }
         }

@@ -1,17 +1,21 @@
-//! When a target was scraped, and which poll each scrape showed. The poller learns the pace of the
-//! scrapers from it; nothing is decided here.
+//! When a target was scraped, by whom, and which poll each scrape showed. The poller learns the
+//! pace of the scrapers from it; nothing is decided here.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
-/// Scrapes that are kept: enough to know the pace of ten scrapers.
-const KEPT: usize = 64;
+/// Scrapes that wait for the poller at most. One poll of five seconds leaves room for several
+/// scrapers, each once a second.
+const PENDING_MAX: usize = 64;
 
-/// A scrape that follows another one this soon is not recorded, which bounds the work of a flood.
+/// A scrape that follows another one of the same client this soon is not recorded, which bounds the
+/// work of a flood.
 const APART: Duration = Duration::from_millis(10);
+
+/// Scrapes within that time that are recorded, however many clients there are.
+const AT_ONCE_MAX: usize = 4;
 
 /// One scrape of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,36 +24,45 @@ pub struct Scrape {
     pub at: Instant,
     /// When the poll that it showed ended, which tells polls apart.
     pub poll: SystemTime,
+    /// Tells clients apart, as far as their requests do.
+    pub client: u64,
 }
 
-/// The latest scrapes of a target, oldest first.
+/// The scrapes of a target that its poller has not seen yet.
 #[derive(Debug, Default)]
 pub struct Scrapes {
-    latest: Mutex<VecDeque<Scrape>>,
+    state: Mutex<State>,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: Vec<Scrape>,
+    /// The last ones, taken or not.
+    recent: Vec<Scrape>,
 }
 
 impl Scrapes {
     /// Records a scrape.
     pub fn record(&self, scrape: Scrape) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_flood = |last: &Scrape| scrape.at.saturating_duration_since(last.at) < APART;
-        if latest.back().is_some_and(is_flood) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { pending, recent } = &mut *state;
+        recent.retain(|other| scrape.at.saturating_duration_since(other.at) < APART);
+        let is_flood = recent.iter().any(|other| other.client == scrape.client);
+        if is_flood || recent.len() >= AT_ONCE_MAX || !make_room(pending, scrape.client) {
             return;
         }
-        if latest.len() == KEPT {
-            latest.pop_front();
-        }
-        latest.push_back(scrape);
-        drop(latest);
+        recent.push(scrape);
+        pending.push(scrape);
+        drop(state);
         self.changed.notify_one();
     }
 
-    /// Returns the latest scrapes, oldest first.
+    /// Takes the scrapes since the last call, oldest first.
     #[must_use]
-    pub fn latest(&self) -> Vec<Scrape> {
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.iter().copied().collect()
+    pub fn take(&self) -> Vec<Scrape> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.pending)
     }
 
     /// Waits for a scrape since the last call. One task at a time may wait.
@@ -58,23 +71,58 @@ impl Scrapes {
     }
 }
 
+/// Whether a scrape of this client may be added. A client with many of them loses its oldest, so
+/// that one that comes without end leaves room for others.
+fn make_room(pending: &mut Vec<Scrape>, client: u64) -> bool {
+    let is_same = |scrape: &Scrape| scrape.client == client;
+    let own = pending.iter().filter(|scrape| is_same(scrape)).count();
+    if own >= PENDING_MAX / 4
+        && let Some(oldest) = pending.iter().position(is_same)
+    {
+        pending.remove(oldest);
+    }
+    pending.len() < PENDING_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_flood_leaves_few_scrapes_and_old_ones_go() {
-        let scrapes = Scrapes::default();
-        let start = Instant::now();
+    fn flood(scrapes: &Scrapes, start: Instant, client: impl Fn(u64) -> u64) {
         let poll = SystemTime::now();
         for millisecond in 0..2_000 {
-            let at = start + Duration::from_millis(millisecond);
-            scrapes.record(Scrape { at, poll });
+            scrapes.record(Scrape {
+                at: start + Duration::from_millis(millisecond),
+                poll,
+                client: client(millisecond),
+            });
         }
-        let latest = scrapes.latest();
-        assert_eq!(latest.len(), KEPT);
-        assert!(latest.is_sorted_by_key(|scrape| scrape.at));
-        let last = latest.last().unwrap();
+    }
+
+    #[test]
+    fn a_flood_leaves_few_scrapes_and_hides_no_other_client() {
+        let scrapes = Scrapes::default();
+        let start = Instant::now();
+        let other = Scrape {
+            at: start,
+            poll: SystemTime::now(),
+            client: 2,
+        };
+        scrapes.record(other);
+        flood(&scrapes, start, |_| 1);
+        let taken = scrapes.take();
+        assert_eq!(taken.len(), 1 + PENDING_MAX / 4);
+        assert!(taken.contains(&other));
+        assert!(taken.is_sorted_by_key(|scrape| scrape.at));
+        let last = taken.last().unwrap();
         assert_eq!(last.at, start + Duration::from_millis(1_990));
+        assert!(scrapes.take().is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_many_clients_is_bounded() {
+        let scrapes = Scrapes::default();
+        flood(&scrapes, Instant::now(), |number| number);
+        assert_eq!(scrapes.take().len(), PENDING_MAX);
     }
 }

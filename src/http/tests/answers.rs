@@ -1,12 +1,14 @@
 //! What each route answers.
 
 use super::{
-    Server, always, ask, exchange, get, page, parse, publish, short_limits, start, start_at,
+    PATIENCE, Server, always, ask, exchange, get, page, parse, publish, short_limits, start,
+    start_at,
 };
 use crate::config::{Paths, Web};
 use crate::encode::Format;
 use crate::http::Gate;
 use crate::http::connections::Limits;
+use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 /// One target that was polled, one that was not.
@@ -302,6 +304,33 @@ async fn head_answers_as_get_without_a_body() {
             Some(whole.body.len().to_string().as_str())
         );
         assert!(head.body.is_empty() && !whole.body.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_still_written_delays_no_other_scrape() {
+    const OPENMETRICS: &str = "Accept: application/openmetrics-text\r\n";
+    let server = with_targets().await;
+    let address = server.address;
+    let (go, wait) = std::sync::mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    // This test has one thread: if a page were written there, nothing would let it go on.
+    let write = move |format| {
+        if format == Format::OpenMetrics {
+            wait.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        }
+        page("# EOF\n", "")
+    };
+    server.board.slots()[0].set_page(write.clone());
+    server.board.set_page(write, Vec::new());
+    let first = format!("/probe?target={}", server.board.slots()[0].name);
+    for path in ["/metrics".to_owned(), first] {
+        let slow = path.clone();
+        let slow = tokio::spawn(async move { ask(address, "GET", &slow, OPENMETRICS).await });
+        tokio::task::yield_now().await;
+        assert_eq!(get(address, &path).await.status, 200);
+        go.send(()).unwrap();
+        assert_eq!(slow.await.unwrap().status, 200, "{path}");
     }
 }
 

@@ -1,0 +1,389 @@
+//! Who scrapes a target, and how often. Pure: scrapes come in, scrapers with a pace go out.
+//!
+//! A scraper comes at a fixed interval. It is known once three scrapes of one client are equally
+//! far apart, whatever comes in between, unless so much does that any distance would fit.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::publish::Scrape;
+
+/// A scraper that missed this many scrapes is not expected any more.
+const MISSES: u32 = 3;
+
+/// Requests closer to each other than this are a loop, not a scraper.
+const LOOP: Duration = Duration::from_millis(100);
+
+/// Scrapers that are known at most.
+const KNOWN_MAX: usize = 16;
+
+/// Scrapes that are kept: of one client, and of all.
+const KEPT_OF_ONE: usize = 64;
+const KEPT_MAX: usize = 128;
+
+/// An interval that fits by chance this often is none.
+const CHANCE_MAX: f64 = 0.25;
+
+/// An interval among other scrapes is sure once this many more scrapes have followed it.
+const CONFIRMATIONS: u32 = 2;
+
+/// The scrapes of a scraper are no strays among others once this many have followed each other.
+const ESTABLISHED: u32 = 6;
+
+/// Repeats are judged over this many scrapes ...
+const JUDGED_SCRAPES: u32 = 10;
+
+/// ... and this time. They are reported if they are more than a quarter.
+const JUDGED_TIME: Duration = Duration::from_mins(1);
+
+/// How far a scrape may be from the pace of its scraper.
+pub(super) fn tolerance(interval: Duration) -> Duration {
+    (interval / 10).min(Duration::from_millis(50) + interval / 100)
+}
+
+/// The scrapers of one target, and the scrapes that may belong to others.
+#[derive(Debug, Default)]
+pub(super) struct Scrapers {
+    known: Vec<Scraper>,
+    kept: VecDeque<Kept>,
+    found: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    scrape: Scrape,
+    /// The scraper to which it belongs, if any.
+    owner: Option<u64>,
+}
+
+/// Somebody who scrapes at a fixed interval.
+#[derive(Clone, Debug)]
+pub(super) struct Scraper {
+    id: u64,
+    pub(super) interval: Duration,
+    /// The last scrape.
+    pub(super) last: Scrape,
+    /// Scrapes that have yet to follow before it is sure.
+    doubts: u32,
+    /// Scrapes that followed each other.
+    in_a_row: u32,
+    repeats: Repeats,
+}
+
+/// A scrape of a known scraper.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Noted {
+    /// Whether it showed the same poll as the scrape before.
+    pub(super) is_repeat: bool,
+    /// The interval of a scraper that sees the same poll again and again, once.
+    pub(super) report: Option<Duration>,
+}
+
+impl Scrapers {
+    /// Records a scrape.
+    pub(super) fn record(&mut self, scrape: Scrape) -> Option<Noted> {
+        self.known.retain(|scraper| !scraper.is_gone(scrape.at));
+        let fits = self.known.iter_mut().filter_map(|scraper| {
+            let (steps, deviation) = scraper.fit(&scrape)?;
+            Some((deviation, steps, scraper))
+        });
+        let best = fits.min_by(|(one, ..), (other, ..)| one.total_cmp(other));
+        if let Some((_, steps, scraper)) = best {
+            let noted = scraper.follow(scrape, steps);
+            let (id, is_established) = (scraper.id, scraper.in_a_row >= ESTABLISHED);
+            if is_established {
+                self.kept.retain(|kept| kept.owner != Some(id));
+            } else {
+                self.keep(scrape, Some(id));
+            }
+            return Some(noted);
+        }
+        let Some((scraper, before)) = self.discover(&scrape) else {
+            self.keep(scrape, None);
+            return None;
+        };
+        self.keep(scrape, Some(scraper.id));
+        self.know(scraper);
+        Some(Noted {
+            is_repeat: before.poll == scrape.poll,
+            report: None,
+        })
+    }
+
+    fn know(&mut self, scraper: Scraper) {
+        self.found += 1;
+        if self.known.len() == KNOWN_MAX {
+            let known = self.known.iter().enumerate();
+            let oldest = known.min_by_key(|(_, scraper)| scraper.last.at);
+            let at = oldest.map_or(0, |(at, _)| at);
+            self.known.swap_remove(at);
+        }
+        self.known.push(scraper);
+    }
+
+    /// Returns the scrapers that are expected to come again.
+    pub(super) fn expected(&self, now: Instant) -> impl Iterator<Item = &Scraper> {
+        let known = self.known.iter();
+        known.filter(move |scraper| scraper.doubts == 0 && !scraper.is_gone(now))
+    }
+
+    /// Returns the last four scrapes of the client that scraped last, unless the last one was
+    /// expected.
+    pub(super) fn irregular(&self) -> Option<[Scrape; 4]> {
+        let last = self.kept.back()?;
+        let is_expected = |known: &Scraper| {
+            known.last.at > last.scrape.at || (last.owner == Some(known.id) && known.in_a_row > 0)
+        };
+        if self.known.iter().any(is_expected) {
+            return None;
+        }
+        let mut own = self.of(last.scrape.client).rev().map(|kept| kept.scrape);
+        let mut before = || own.next();
+        let (fourth, third, second, first) = (before()?, before()?, before()?, before()?);
+        Some([first, second, third, fourth])
+    }
+
+    fn of(&self, client: u64) -> impl DoubleEndedIterator<Item = &Kept> {
+        let kept = self.kept.iter();
+        kept.filter(move |kept| kept.scrape.client == client)
+    }
+
+    fn keep(&mut self, scrape: Scrape, owner: Option<u64>) {
+        let is_same = |kept: &Kept| kept.scrape.client == scrape.client;
+        if self.of(scrape.client).count() >= KEPT_OF_ONE
+            && let Some(oldest) = self.kept.iter().position(is_same)
+        {
+            self.kept.remove(oldest);
+        }
+        if self.kept.len() == KEPT_MAX {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Kept { scrape, owner });
+    }
+
+    /// Finds a scraper with the shortest interval that fits, and its scrape before this one. Both
+    /// scrapes before belong to it from now on.
+    fn discover(&mut self, scrape: &Scrape) -> Option<(Scraper, Scrape)> {
+        let earlier: Vec<Kept> = self.of(scrape.client).copied().collect();
+        let free = earlier.iter().enumerate();
+        let free = free.filter(|(_, kept)| kept.owner.is_none()).rev();
+        let mut found = free.filter_map(|(index, before)| {
+            let before = before.scrape;
+            let interval = scrape.at.saturating_duration_since(before.at);
+            if interval < LOOP {
+                return None;
+            }
+            let wanted = before.at.checked_sub(interval)?;
+            let tolerance = tolerance(interval);
+            let place = earlier.partition_point(|kept| kept.scrape.at + tolerance < wanted);
+            let fits = |kept: &&Kept| kept.scrape.at <= wanted + tolerance;
+            let mut first = earlier.get(place..index)?.iter().take_while(fits);
+            let first = first.find(|kept| kept.owner.is_none())?.scrape;
+            let strays = u32::try_from(earlier.len() - place - 2).unwrap_or(u32::MAX);
+            let chance = f64::from(strays) * tolerance.div_duration_f64(interval);
+            (chance < CHANCE_MAX).then_some((interval, strays, first, before))
+        });
+        let (interval, strays, first, before) = found.next()?;
+        let id = self.found;
+        let members = self.kept.iter_mut();
+        for member in members.filter(|kept| [first, before].contains(&kept.scrape)) {
+            member.owner = Some(id);
+        }
+        let scraper = Scraper {
+            id,
+            interval,
+            last: *scrape,
+            doubts: if strays == 0 { 0 } else { CONFIRMATIONS },
+            in_a_row: 0,
+            repeats: Repeats::default(),
+        };
+        Some((scraper, before))
+    }
+}
+
+impl Scraper {
+    /// Returns how many intervals after the last scrape this one comes, and how far it is from
+    /// that as a share of what is tolerated. None if it is too far.
+    fn fit(&self, scrape: &Scrape) -> Option<(u32, f64)> {
+        let gap = scrape.at.saturating_duration_since(self.last.at);
+        let steps = (1..=MISSES + 1).min_by_key(|steps| gap.abs_diff(self.interval * *steps))?;
+        let deviation = gap.abs_diff(self.interval * steps);
+        let share = deviation.div_duration_f64(tolerance(self.interval));
+        let is_own = self.last.client == scrape.client && share <= 1.0;
+        is_own.then_some((steps, share))
+    }
+
+    fn follow(&mut self, scrape: Scrape, steps: u32) -> Noted {
+        let gap = scrape.at.saturating_duration_since(self.last.at);
+        self.interval = (3 * self.interval + gap / steps) / 4;
+        if steps == 1 {
+            self.doubts = self.doubts.saturating_sub(1);
+            self.in_a_row += 1;
+        } else {
+            self.in_a_row = 0;
+        }
+        let is_repeat = self.last.poll == scrape.poll;
+        self.last = scrape;
+        let report = self.repeats.note(scrape.at, is_repeat);
+        Noted {
+            is_repeat,
+            report: report.then_some(self.interval),
+        }
+    }
+
+    fn is_gone(&self, now: Instant) -> bool {
+        let waited = now.saturating_duration_since(self.last.at);
+        waited > self.interval * (MISSES + 1) + tolerance(self.interval)
+    }
+}
+
+/// The scrapes of one scraper that showed the same poll as the one before, since some time.
+#[derive(Clone, Debug, Default)]
+struct Repeats {
+    since: Option<Instant>,
+    scrapes: u32,
+    same: u32,
+    is_reported: bool,
+}
+
+impl Repeats {
+    /// Records a scrape. Returns true if it is time for a report, once until repeats are rare.
+    fn note(&mut self, at: Instant, is_repeat: bool) -> bool {
+        let since = *self.since.get_or_insert(at);
+        self.scrapes += 1;
+        self.same += u32::from(is_repeat);
+        let is_long = at.saturating_duration_since(since) >= JUDGED_TIME;
+        if self.scrapes < JUDGED_SCRAPES || !is_long {
+            return false;
+        }
+        let is_often = self.same * 4 > self.scrapes;
+        let is_due = is_often && !self.is_reported;
+        *self = Self {
+            is_reported: is_often,
+            ..Self::default()
+        };
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    /// Records scrapes by time, client and number of the poll, and returns what came of them.
+    fn recorded(
+        start: Instant,
+        mut arrivals: Vec<(u64, u64, u64)>,
+    ) -> (Scrapers, Vec<(u64, Noted)>) {
+        arrivals.sort_unstable();
+        let mut scrapers = Scrapers::default();
+        let mut noted = Vec::new();
+        for (at, client, poll) in arrivals {
+            let scrape = Scrape {
+                at: start + ms(at),
+                poll: SystemTime::UNIX_EPOCH + Duration::from_secs(poll),
+                client,
+            };
+            noted.extend(scrapers.record(scrape).map(|noted| (at, noted)));
+        }
+        (scrapers, noted)
+    }
+
+    fn intervals(scrapers: &Scrapers, now: Instant) -> Vec<Duration> {
+        let mut intervals: Vec<_> = scrapers
+            .expected(now)
+            .map(|scraper| scraper.interval)
+            .collect();
+        intervals.sort_unstable();
+        intervals
+    }
+
+    #[test]
+    fn each_scraper_of_a_pair_is_warned_of_its_own_repeats() {
+        let start = Instant::now();
+        // One scraper sees a new poll each time, the other one, of the same client, every second.
+        let new = (0..40).map(|number| (number * 5_000, 1, number));
+        let stuck = (0..40).map(|number| (2_000 + number * 5_000, 1, number / 2));
+        let (_, noted) = recorded(start, new.chain(stuck).collect());
+        let repeats = noted.iter().filter(|(_, noted)| noted.is_repeat);
+        assert!(repeats.clone().count() >= 17);
+        assert!(repeats.clone().all(|(at, _)| at % 5_000 == 2_000));
+        let reports = noted.iter().filter_map(|(_, noted)| noted.report);
+        assert_eq!(reports.collect::<Vec<_>>(), [ms(5_000)]);
+    }
+
+    #[test]
+    fn repeats_are_reported_once_until_they_are_rare() {
+        let start = Instant::now();
+        let mut repeats = Repeats::default();
+        let mut reports = Vec::new();
+        for second in 0..400 {
+            let is_repeat = !(150..280).contains(&second) && second % 15 != 0;
+            if repeats.note(start + Duration::from_secs(second), is_repeat) {
+                reports.push(second);
+            }
+        }
+        assert_eq!(reports, [60, 304]);
+    }
+
+    #[test]
+    fn a_fast_client_hides_no_slow_scraper() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for (client, jitter) in [(1, 5), (1, 15), (2, 200)] {
+            let fast = (0..300).map(|number| (number * 400 + random.u64(0..=jitter), client, 0));
+            let slow = (0..8).map(|number| (140 + number * 15_000, 1, number));
+            let start = Instant::now();
+            let (scrapers, _) = recorded(start, fast.chain(slow).collect());
+            let intervals = intervals(&scrapers, start + ms(110_000));
+            let is_slow = |interval: &Duration| interval.abs_diff(ms(15_000)) < ms(50);
+            assert!(intervals.iter().any(is_slow), "{intervals:?}");
+            let made_up = intervals.iter().filter(|interval| **interval > ms(500));
+            assert!(made_up.count() == 1 || jitter == 200, "{intervals:?}");
+        }
+    }
+
+    #[test]
+    fn a_dense_loop_has_no_pace() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for gaps in [10..=11, 10..=30, 20..=120, 50..=300] {
+            let mut at = 0;
+            let all = (0..2_000).map(|_| {
+                at += random.u64(gaps.clone());
+                (at, 1, 0)
+            });
+            let all: Vec<_> = all.collect();
+            let start = Instant::now();
+            for end in [50, 300, 1_000, 2_000] {
+                let some = all.iter().take(end).copied().collect();
+                let (scrapers, _) = recorded(start, some);
+                let now = start + ms(all[end - 1].0);
+                let intervals = intervals(&scrapers, now);
+                let is_slow = |interval: &Duration| *interval >= ms(500);
+                assert!(!intervals.iter().any(is_slow), "{gaps:?}: {intervals:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_scraper_is_known_beside_the_dense_loop_of_another_client() {
+        let dense = (0..3_000).map(|number| (number * 15, 1, 0));
+        let slow = (0..3).map(|number| (7 + number * 15_000, 2, number));
+        let start = Instant::now();
+        let (scrapers, _) = recorded(start, dense.chain(slow).collect());
+        assert_eq!(intervals(&scrapers, start + ms(45_000)), [ms(15_000)]);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_flood_is_bounded() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let flood = (0..5_000).map(|number| (number * 20, random.u64(..), 0));
+        let (scrapers, _) = recorded(Instant::now(), flood.collect());
+        assert!(scrapers.kept.len() <= KEPT_MAX && scrapers.known.len() <= KNOWN_MAX);
+    }
+}
