@@ -1,15 +1,17 @@
 //! Where an exporter that runs on this machine listens, as Linux reports it. It asks nobody.
 //!
 //! A container's health check does not know the flags of the container: it finds the process of
-//! the same program and the ports that this process listens on.
+//! the same program and the ports that this process listens on. Containers that share their processes
+//! and their network still have files of their own, which tells their exporters apart.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Returns where to ask for health: at the configured address if a process of this program listens
-/// on its port or none is found, else at the address of the process with the lowest id.
+/// on its port or none is found, else at the address of the process with the lowest id. Processes of
+/// another container or service count only if there is none of the own one.
 #[must_use]
 pub fn address(configured: SocketAddr) -> SocketAddr {
     chosen(configured, &listening(Path::new("/proc")))
@@ -38,7 +40,35 @@ fn listening(proc: &Path) -> Vec<SocketAddr> {
     processes.sort_unstable();
     let paths = processes.iter().map(|id| proc.join(id.to_string()));
     let same = paths.filter(|process| program(process) == Some(own));
-    same.flat_map(|process| of_process(&process)).collect()
+    let surroundings = |process: &Path| {
+        let files = fs::read_link(process.join("ns/mnt")).ok();
+        (files, fs::read_to_string(process.join("cgroup")).ok())
+    };
+    let own = surroundings(&proc.join("self"));
+    let all = same.map(|process| (surroundings(&process), of_process(&process)));
+    nearest(&own, all.collect())
+}
+
+/// What tells containers and services apart: their view of the files, and their control group.
+type Surroundings = (Option<PathBuf>, Option<String>);
+
+/// The addresses of processes of the same container and service, else of the same container, else
+/// of all.
+fn nearest(own: &Surroundings, all: Vec<(Surroundings, Vec<SocketAddr>)>) -> Vec<SocketAddr> {
+    let all: Vec<_> = all
+        .into_iter()
+        .filter(|(_, listen)| !listen.is_empty())
+        .collect();
+    let nearness = |other: &Surroundings| match own.0.is_some() && own.0 == other.0 {
+        true if own.1 == other.1 => 2,
+        true => 1,
+        false => 0,
+    };
+    let nearest = all.iter().map(|(other, _)| nearness(other)).max();
+    let same = all
+        .iter()
+        .filter(|(other, _)| Some(nearness(other)) == nearest);
+    same.flat_map(|(_, listen)| listen.clone()).collect()
 }
 
 /// The addresses on which one process listens.
@@ -123,6 +153,33 @@ mod tests {
         assert_eq!(chosen(configured, &[other]), other);
         let running = [other, address("0.0.0.0:9121")];
         assert_eq!(chosen(configured, &running), configured);
+    }
+
+    #[test]
+    fn the_exporter_of_the_own_container_is_chosen_beside_another() {
+        let of = |files: &str, group: &str| -> Surroundings {
+            (Some(files.into()), Some(group.to_owned()))
+        };
+        let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
+        let (first, second) = (address("[::]:9121"), address("127.0.0.1:9200"));
+        let all = vec![
+            (of("mnt:[1]", "0::/a"), vec![first]),
+            (of("mnt:[2]", "0::/b"), vec![second]),
+            (of("mnt:[2]", "0::/c"), Vec::new()),
+        ];
+        for (own, expected) in [
+            (of("mnt:[2]", "0::/b"), vec![second]),
+            (of("mnt:[2]", "0::/d"), vec![second]),
+            (of("mnt:[2]", "0::/c"), vec![second]),
+            (of("mnt:[1]", "0::/a"), vec![first]),
+            (of("mnt:[3]", "0::/a"), vec![first, second]),
+            ((None, None), vec![first, second]),
+        ] {
+            assert_eq!(nearest(&own, all.clone()), expected, "{own:?}");
+        }
+        // The default address is that of the other container.
+        let running = nearest(&of("mnt:[2]", "0::/b"), all);
+        assert_eq!(chosen(first, &running), second);
     }
 
     #[test]
