@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use super::problem::Refusal;
@@ -257,6 +257,21 @@ fn without_value(mut error: clap::Error) -> clap::Error {
         let value = ContextValue::String("***".to_owned());
         error.insert(ContextKind::InvalidValue, value);
     }
+    // What is neither a flag nor a command may be meant for another place.
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        let is_command = |word: &str| Arguments::command().find_subcommand(word).is_some();
+        let is_stray = |word: &str| !word.starts_with('-') && !is_command(word);
+        let is_unknown = matches!(
+            error.kind(),
+            ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand
+        );
+        if let Some(ContextValue::String(word)) = error.get(kind)
+            && is_unknown
+            && is_stray(word)
+        {
+            error.insert(kind, ContextValue::String("***".to_owned()));
+        }
+    }
     error
 }
 
@@ -411,6 +426,9 @@ mod tests {
             &["-redis.passwrd", "hunter2"],
             &["-basic-auth-password=hunter2", "-debug=maybe"],
             &["--config=a", "--config=redis://user7:hunter2@h", "--x"],
+            &["hunter2"],
+            &["check", "hunter2"],
+            &["--colour", "hunter2"],
         ] {
             let exit = parse(words).unwrap_err();
             assert_eq!(exit.status, 64, "{words:?}");

@@ -297,13 +297,19 @@ fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<Pat
         .or_else(|| variable().map(PathBuf::from))
 }
 
-/// The path for problems. Who takes the flag for that of the server puts a URL with a password there.
+/// Endings of a configuration file.
+const ENDINGS: &[&str] = &["yaml", "yml", "json", "conf", "cfg", "txt"];
+
+/// The path for problems, if it looks like one. Whoever takes the flag for another one puts a URL
+/// with a password there, or a password.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text == "-" {
         return "standard input".to_owned();
     }
-    if text.contains("://") {
+    let ending = path.extension().and_then(std::ffi::OsStr::to_str);
+    let is_path = text.contains('/') || ending.is_some_and(|ending| ENDINGS.contains(&ending));
+    if text.contains("://") || text.contains('@') || !is_path {
         return "the file of --config".to_owned();
     }
     text
@@ -368,6 +374,7 @@ fn read_bounded(source: impl Read, most: u64) -> Result<Vec<u8>, Refusal> {
 fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
     let good = match wanted {
         Wanted::Authorities => crate::tls::authorities(path).map(drop),
+        Wanted::ClientAuthorities => crate::tls::client_authorities(path).map(drop),
         Wanted::Certificates => crate::tls::certificates(path),
         Wanted::Key { certificate } => crate::tls::key(path, certificate),
     };

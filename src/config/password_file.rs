@@ -175,14 +175,32 @@ fn is_yaml_pair(text: &str) -> bool {
     !value.trim().is_empty() && (is_quoted || is_word)
 }
 
-/// Whether the line is `NAME=value`, as in a file of variables. Shorter names are left to
-/// passwords of random characters.
+/// Names of secrets. No password of random characters begins with one by chance.
+const SECRET_NAMES: &[&str] = &[
+    "auth",
+    "pass",
+    "passwd",
+    "password",
+    "passphrase",
+    "pw",
+    "pwd",
+    "secret",
+    "token",
+];
+
+/// Whether the line is `NAME=value`, as in a file of variables, or names a secret. Other short names
+/// are left to passwords of random characters.
 fn is_assignment(text: &str) -> bool {
     let text = text.trim();
     let text = text.strip_prefix("export ").unwrap_or(text);
     let is_of_name =
         |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
     pair(text).is_some_and(|name| {
+        let mut words = name.rsplit(|letter: char| !letter.is_ascii_alphanumeric());
+        let last = words.next().unwrap_or_default().to_ascii_lowercase();
+        if SECRET_NAMES.contains(&last.as_str()) {
+            return true;
+        }
         let letters = name.chars().filter(char::is_ascii_uppercase).count();
         letters >= 4 && name.chars().all(is_of_name)
     })
@@ -364,7 +382,8 @@ mod tests {
             ("a:b, c:d", "a:b, c:d"),
             ("aGVsbG8gd29ybGQ=", "aGVsbG8gd29ybGQ="),
             ("QUJDRA==", "QUJDRA=="),
-            ("PW=x", "PW=x"),
+            ("K2=x", "K2=x"),
+            ("9pw=x", "9pw=x"),
             ("a,b=c", "a,b=c"),
             ("\"a\"", "\"a\""),
             ("12", "12"),
@@ -400,6 +419,10 @@ mod tests {
             "cache-a=hunter2,cache-b=hunter3",
             "cache-a = hunter2, cache-b = hunter3",
             "cache.example:6380,password=hunter2=,ssl=True",
+            "PW=hunter2",
+            "pass = hunter2",
+            "export pwd=hunter2",
+            "redis.password=hunter2",
             "cache-a: hunter2",
             "cache-a: hunter2 # x",
             "cache-a: hunter2, cache-b: hunter3",

@@ -38,6 +38,8 @@ pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal>
 pub(crate) enum Wanted<'a> {
     /// Certificates to trust, in PEM format.
     Authorities,
+    /// Certificates that those of clients must be issued by, in PEM format.
+    ClientAuthorities,
     /// Certificates in PEM format.
     Certificates,
     /// The private key of the first certificate in that file.

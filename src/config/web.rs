@@ -164,7 +164,7 @@ fn complete_tls(written: WrittenTls, context: &mut Context<'_>) -> Result<Option
     let identity = identity(written.cert_file, written.key_file, context);
     let client_ca = written.client_ca_file;
     let client_ca_place = place(&client_ca);
-    let client_ca_file = checked(client_ca, Wanted::Authorities, context);
+    let client_ca_file = checked(client_ca, Wanted::ClientAuthorities, context);
     let min_version = written.min_version;
     let place = client_ca_place.or_else(|| place(&min_version));
     match (identity?, place) {

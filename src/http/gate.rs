@@ -162,7 +162,7 @@ fn is_the_same(auth: &BasicAuth, before: &Web) -> bool {
 fn acceptor(web: &WebTls) -> Result<TlsAcceptor, String> {
     let identity = tls::identity(&web.identity.cert_file, &web.identity.key_file)?;
     let authorities = web.client_ca_file.as_deref().map(|path| {
-        let authorities = tls::authorities(path);
+        let authorities = tls::client_authorities(path);
         authorities.map_err(|fault| fault.of(path))
     });
     let config = tls::server(identity, authorities.transpose()?, web.min_version)?;

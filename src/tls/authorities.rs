@@ -54,12 +54,9 @@ impl Authorities {
         self.digests.is_empty()
     }
 
-    /// Returns all certificates as roots. webpki verifies a client's certificate only against
-    /// roots, even one that is trusted itself.
-    pub(super) fn into_roots(self) -> RootCertStore {
-        let mut roots = self.roots;
-        roots.roots.extend(self.leaves.roots);
-        roots
+    /// Returns whether there is a certificate that must not issue others.
+    pub(super) fn has_leaves(&self) -> bool {
+        !self.leaves.is_empty()
     }
 
     /// Returns whether a certificate is one of these, byte for byte.

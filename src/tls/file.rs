@@ -50,6 +50,23 @@ pub fn authorities(path: &Path) -> Result<Authorities, Fault> {
     pem::authorities(&read(path)?)
 }
 
+/// Reads the certificates of authorities that issue client certificates.
+///
+/// # Errors
+///
+/// The file cannot be read, contains no certificate, or contains one that is not an authority's. Used
+/// as one, its key could issue certificates for others.
+pub fn client_authorities(path: &Path) -> Result<Authorities, Fault> {
+    let authorities = authorities(path)?;
+    if authorities.has_leaves() {
+        return Err(Fault::new(
+            "holds a certificate that may not issue others",
+            "name the certificate of the authority that issues those of clients (CA:TRUE)",
+        ));
+    }
+    Ok(authorities)
+}
+
 /// Checks that the file contains a certificate.
 ///
 /// # Errors

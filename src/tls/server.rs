@@ -46,7 +46,7 @@ pub fn server(
     let builder = match client_authorities {
         None => builder.with_no_client_auth(),
         Some(authorities) => {
-            let roots = Arc::new(authorities.into_roots());
+            let roots = Arc::new(authorities.roots);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
         }

@@ -3,10 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, IsCa, KeyPair, generate_simple_self_signed,
+};
 use tempfile::TempDir;
 
-use super::{Stamp, Trust, Version, authorities, certificates, client, identity, key, server};
+use super::{
+    Stamp, Trust, Version, authorities, certificates, client, client_authorities, identity, key,
+    server,
+};
 
 fn made() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
@@ -41,10 +46,18 @@ fn a_pair_serves_both_sides() {
     for trust in [Trust::Authorities(roots()), Trust::Everyone] {
         client(trust, Some(ours())).unwrap();
     }
+    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = parameters.self_signed(&KeyPair::generate().unwrap());
+    let authority = file(&folder, "authority.pem", authority.unwrap().pem());
     for oldest in [Version::Tls12, Version::Tls13] {
-        server(ours(), Some(roots()), oldest).unwrap();
+        let roots = client_authorities(&authority).unwrap();
+        server(ours(), Some(roots), oldest).unwrap();
         server(ours(), None, oldest).unwrap();
     }
+    // Its key could issue certificates for any client.
+    let fault = client_authorities(&certificate).unwrap_err();
+    assert!(fault.what.contains("may not issue others"), "{fault}");
 }
 
 #[test]
