@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::keys;
 use crate::support::redis::Client;
 use crate::support::sweep::{self, NAMESPACES, passes};
+use crate::support::wait::LONG;
 use crate::support::{Exporter, Page, RedisServer};
 
 /// As many lookups as possible, again and again.
@@ -99,7 +100,7 @@ fn until_exact(exporter: &Exporter, base: [f64; 3], counted: [f64; 3]) {
             assert!(shown <= counted, "{name}: {shown} instead of {counted}");
         }
         assert!(
-            started.elapsed() < Duration::from_secs(20),
+            started.elapsed() < LONG,
             "{COUNTERS:?}: {shown:?} instead of {counted:?}"
         );
         std::thread::sleep(Duration::from_millis(50));

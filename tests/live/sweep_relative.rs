@@ -1,8 +1,6 @@
 //! Servers that pose as Redis: with sorted walks, with cursors of another kind, without some
 //! sections of INFO.
 
-use std::time::Duration;
-
 use crate::support::Launch;
 use crate::support::fake::{FakeServer, bulk, scanned};
 use crate::support::page::Page;
@@ -66,7 +64,7 @@ fn assert_right(server: &FakeServer) {
         })
     };
     let all = f64::from(u32::try_from(KEYS).unwrap());
-    exporter.within(Duration::from_mins(1), "all keys", |page| {
+    exporter.until("all keys", |page| {
         let found = shown(page);
         for (keys, error) in found.into_iter().flatten() {
             assert!((keys - all).abs() <= error, "{keys} ± {error} is not {all}");

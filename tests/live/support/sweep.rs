@@ -89,3 +89,11 @@ pub fn in_record(server: &RedisServer, field: &str, name: &str) -> f64 {
         .filter(|(key, _)| *key == name);
     values.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }
+
+/// How many connections the walk of the only target has had at most: dialed for it, or in place of
+/// another one. It is one, unless a busy machine breaks it; what is refused is asked once over each.
+pub fn connections_so_far(exporter: &Exporter) -> f64 {
+    let replaced = exporter.page().all("redis_exporter_reconnects_total", &[]);
+    let dialed = exporter.log().matches("walking the keyspace").count();
+    f64::from(u32::try_from(dialed).unwrap()) + replaced.iter().sum::<f64>()
+}
