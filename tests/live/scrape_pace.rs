@@ -58,14 +58,23 @@ fn under_load(server: &RedisServer, test: impl FnOnce()) {
     load.join().unwrap();
 }
 
-/// How many of the punctual scrapes showed a poll that the one before had not, of how many. The
-/// first ones teach the pace.
-fn new_polls(seen: &[Seen]) -> (usize, usize) {
+/// Checks that scrapes show polls that the ones before did not: punctual ones all but one, where the
+/// machine had time for all of them, else two thirds. The first ones teach the pace. Polls at the
+/// default interval would be new for one in five at most.
+fn assert_new(seen: &[Seen]) {
+    let is_quiet = seen
+        .iter()
+        .all(|seen| seen.is_punctual && seen.took < PUNCTUAL);
     let is_punctual = |pair: &&[Seen]| pair.iter().all(|seen| seen.is_punctual);
     let pairs = seen.windows(2).skip(4).filter(is_punctual);
     let is_new =
         |pair: &&[Seen]| pair[0].poll < pair[1].poll && pair[0].commands < pair[1].commands;
-    (pairs.clone().filter(is_new).count(), pairs.count())
+    let (new, all) = (pairs.clone().filter(is_new).count(), pairs.count());
+    let missed = if is_quiet { 1 } else { all.div_ceil(3) };
+    assert!(
+        all >= 2 && new + missed >= all,
+        "{new} of {all} are new: {seen:#?}"
+    );
 }
 
 /// Nothing about polls is configured: the interval is 15 seconds.
@@ -79,11 +88,7 @@ fn each_scrape_shows_a_new_poll() {
     let exporter = with_default_interval(&server, "");
     under_load(&server, || {
         let seen = scrape(&exporter, Duration::ZERO, Duration::from_secs(1), 24);
-        let (new, all) = new_polls(&seen);
-        assert!(
-            all >= 4 && new + 1 >= all,
-            "{new} of {all} are new: {seen:#?}"
-        );
+        assert_new(&seen);
     });
     server.freeze();
     let frozen = scrape(&exporter, Duration::ZERO, Duration::from_secs(1), 4);
@@ -106,11 +111,7 @@ fn each_scrape_of_a_pair_of_scrapers_shows_a_new_poll() {
                 .into();
             for scraper in scrapers {
                 let seen = scraper.join().unwrap();
-                let (new, all) = new_polls(&seen);
-                assert!(
-                    all >= 2 && new + 1 >= all,
-                    "{new} of {all} are new: {seen:#?}"
-                );
+                assert_new(&seen);
             }
         });
     });
@@ -145,7 +146,8 @@ fn an_interval_that_was_set_is_kept_to_however_often_scrapes_come() {
     let (polls, took) = polls_while(&default, || {
         drop(scrape(&default, Duration::ZERO, second, 15));
     });
-    assert!(polls >= 8.0, "{polls} polls in {took:?}");
+    // At the interval of 15 s there would be two at most.
+    assert!(polls >= 4.0, "{polls} polls in {took:?}");
 }
 
 #[test]
@@ -163,11 +165,7 @@ fn a_loop_of_requests_hides_no_scraper_of_another_program() {
     let every = Duration::from_secs(2);
     under_load(&server, || {
         let seen = scrape(&exporter, Duration::ZERO, every, 12);
-        let (new, all) = new_polls(&seen);
-        assert!(
-            all >= 2 && new + 1 >= all,
-            "{new} of {all} are new: {seen:#?}"
-        );
+        assert_new(&seen);
     });
     drop(end);
     noise.join().unwrap();
