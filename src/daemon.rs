@@ -31,7 +31,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 /// Longest time for reading the files of a reload.
 const RELOAD_MAX: Duration = Duration::from_secs(30);
 
-/// Wishes for a reload that wait. All of them are fulfilled at once.
+/// Requests for a reload that may wait. One reload answers all of them.
 const RELOADS_WAITING: usize = 64;
 
 /// Reads the files of a reload.
@@ -120,7 +120,7 @@ async fn serve_aside(
     let serve = move || {
         let served = runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;
-            // An end that nobody can ask for any more has come.
+            // Also if the sender is gone.
             let ended = async { drop(ended.await) };
             http::serve(listener, services, ended).await;
             Ok(())
@@ -286,7 +286,7 @@ impl Reloader {
                 Err(problems) => error!(problems, "the configuration stays as it was"),
             }
             for reply in waiting {
-                // Whoever asked by signal does not wait for the answer.
+                // Nobody waits for the reply to a signal.
                 let _ = reply.send(result.clone());
             }
         }

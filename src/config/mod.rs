@@ -300,8 +300,8 @@ fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<Pat
 /// Endings of a configuration file.
 const ENDINGS: &[&str] = &["yaml", "yml", "json", "conf", "cfg", "txt"];
 
-/// The path for problems, if it looks like one. Whoever takes the flag for another one puts a URL
-/// with a password there, or a password.
+/// Returns the path for problems, if it looks like one. Otherwise it may be a password, or a URL with
+/// one, that was given with the wrong flag.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text == "-" {

@@ -188,7 +188,7 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
-/// Whether the line is `NAME=value`, as in a file of variables, or names a secret. Other short names
+/// Whether the line is `NAME=value`, such as in a file of variables, or names a secret. Other short names
 /// are left to passwords of random characters.
 fn is_assignment(text: &str) -> bool {
     let text = text.trim();

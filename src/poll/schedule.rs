@@ -78,8 +78,10 @@ impl Limit {
         if self.times.follows_faster_scrapes() {
             return started + SHORTEST;
         }
-        self.due = self.due.max(started) + interval;
-        self.due.checked_sub(tolerance(interval)).unwrap_or(started)
+        let early = tolerance(interval);
+        // Retries after failures come sooner, and are not made up for.
+        self.due = self.due.clamp(started, started + early) + interval;
+        self.due.checked_sub(early).unwrap_or(started)
     }
 }
 
@@ -374,6 +376,17 @@ mod tests {
                 let shortest = gaps.min().unwrap();
                 assert!(shortest + tolerance(ms(interval)) >= ms(interval));
             }
+        }
+    }
+
+    #[test]
+    fn retries_put_no_later_poll_off() {
+        let times = World::of(Vec::new()).set_to(15_000).times();
+        let start = Instant::now();
+        let mut limit = Limit::new(times, start);
+        for number in 0..100 {
+            let retry = start + ms(number * 1_000);
+            assert!(limit.polled(retry) <= retry + times.interval);
         }
     }
 
