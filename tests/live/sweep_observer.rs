@@ -169,25 +169,29 @@ fn a_full_cache_hits_as_often_with_a_walk_as_without() {
 }
 
 /// Writes keys of which half stay, while the others run out bit by bit within nine seconds. Returns
-/// after how long the last one was gone, and how much of the server was expired keys until then,
-/// in percent.
+/// after how long few expired ones were left, in seconds, and how much of the server they were over
+/// twenty seconds, in percent. Redis itself leaves a tenth to be found later, which takes minutes.
 fn expire(server: &RedisServer) -> [f64; 2] {
-    const STAYING: f64 = 50_000.0;
+    const FEW_LEFT: f64 = 60_000.0;
+    const WATCHED: Duration = Duration::from_secs(20);
     let each = "call('SET', 'session:' .. i, 'x', 'PX', i % 2 == 0 and 9000000 or 1000 + i % 7919)";
     // The script has one time, which is that of its start.
-    let written = Instant::now();
+    let begun = Instant::now();
     keys::write(server, 0, 100_000, each);
-    let (mut stale, mut samples) = (0.0, 0.0);
-    while server.ask(&["DBSIZE"]).parse() != Ok(STAYING) {
-        stale += number(server, "expired_stale_perc");
-        samples += 1.0;
-        assert!(written.elapsed() < LONG, "expired keys stay");
+    let (mut stale, mut samples, mut took) = (0.0, 0.0, None);
+    while took.is_none() || begun.elapsed() < WATCHED {
+        let keys: f64 = server.ask(&["DBSIZE"]).parse().unwrap();
+        if keys <= FEW_LEFT {
+            took.get_or_insert(begun.elapsed());
+        }
+        if samples == 0.0 || begun.elapsed() < WATCHED {
+            stale += number(server, "expired_stale_perc");
+            samples += 1.0;
+        }
+        assert!(begun.elapsed() < LONG, "{keys} keys stay");
         std::thread::sleep(Duration::from_millis(100));
     }
-    [
-        written.elapsed().as_secs_f64(),
-        stale / f64::max(samples, 1.0),
-    ]
+    [took.unwrap().as_secs_f64(), stale / samples]
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn expired_keys_do_not_pile_up_because_of_a_walk() {
     println!("seconds and percent stale: {walked:?} with a walk, {quiet:?} without");
     assert!(
         walked[0] <= quiet[0] * 1.5 + 2.0,
-        "the last key was gone after {} s with a walk, {} s without",
+        "few expired keys were left after {} s with a walk, {} s without",
         walked[0],
         quiet[0]
     );
