@@ -50,7 +50,9 @@ impl Pace {
     /// Records a poll.
     pub(super) fn polled(&mut self, started: Instant, ended: Instant) {
         self.polled = started.into_std();
-        self.earliest = self.limit.polled(self.polled);
+        // A slow server rests as long as it was busy.
+        let rested = (ended + (ended - started)).into_std();
+        self.earliest = self.limit.polled(self.polled).max(rested);
         if self.durations.len() == REMEMBERED {
             self.durations.pop_front();
         }

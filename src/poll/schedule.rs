@@ -122,11 +122,14 @@ pub(super) fn next(scrapers: &Scrapers, times: Times) -> Instant {
 /// is too late for other reasons to poll.
 fn start(scraper: &Scraper, times: Times) -> Option<Instant> {
     let interval = scraper.interval;
-    let ahead = (times.lead + times.offset.min(interval / 2)).min(interval * 3 / 4);
-    let least = times.lead / 2;
-    if interval < SHORTEST || ahead < least {
+    if interval < SHORTEST {
         return None;
     }
+    // A poll that takes longer than that is in time for a later scrape.
+    let longest = interval * 3 / 4;
+    let lead = times.lead.min(longest);
+    let ahead = (lead + times.offset.min(interval / 2)).min(longest);
+    let least = lead / 2;
     let (now, tolerance) = (times.now, tolerance(interval));
     let earliest = times.earliest.max(now);
     // Later than what the last poll was for, and than what no poll can be ready for.
@@ -377,6 +380,16 @@ mod tests {
                 assert!(shortest + tolerance(ms(interval)) >= ms(interval));
             }
         }
+    }
+
+    #[test]
+    fn polls_that_take_longer_than_the_scrapes_are_apart_follow_them_too() {
+        let world = World {
+            takes: 900,
+            ..World::of(vec![(300, 1_000, 5)])
+        };
+        let polls = simulate(&world, 900).polls.len();
+        assert!((400..=910).contains(&polls), "{polls}");
     }
 
     #[test]

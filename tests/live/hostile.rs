@@ -29,10 +29,12 @@ const PATIENCE: Duration = LONG;
 const COLLECTORS: &str = "clients: { list: true }\n\
     collectors: { client_list: true, config_values: true, acl_log: true, modules: true }\n";
 
+/// The healthy server has more time, so that it is not down because the machine is busy.
 fn launch(hostile: &Hostile, healthy: &RedisServer, sweep: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 1s, timeout: 1s }}\nsweep: {{ {sweep} }}\n{COLLECTORS}targets:\n\
-         - {{ name: hostile, url: '{}' }}\n- {{ name: healthy, url: '{}' }}\n",
+         - {{ name: hostile, url: '{}' }}\n\
+         - {{ name: healthy, url: '{}', poll: {{ interval: 3s, timeout: 3s }} }}\n",
         hostile.url(),
         healthy.url()
     ))
