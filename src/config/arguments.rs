@@ -257,7 +257,10 @@ fn without_value(mut error: clap::Error) -> clap::Error {
         let value = ContextValue::String("***".to_owned());
         error.insert(ContextKind::InvalidValue, value);
     }
-    // What is neither a flag nor a command may be meant for another place.
+    // What is neither a flag nor a command, nor like one, may be meant for another place.
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return error;
+    }
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let is_command = |word: &str| Arguments::command().find_subcommand(word).is_some();
         let is_stray = |word: &str| !word.starts_with('-') && !is_command(word);
