@@ -111,8 +111,8 @@ const SERIES: &str = "
 How many series the recorded servers have, standalone, with the default settings, without key namespaces. *Own* are those under names that `redis_exporter` does not have: what it leaves out, and clean spellings next to its own. *redis_exporter* is how many it shows of the same server.
 The number grows with the commands that were called. Each adds 20 series: 4 of `commandstats`, 5 of `latencystats` and 11 of `latency_histogram`. Commands that monitoring sends add 9, because they have no histogram: `info`, `config|get`, `module|list`, and all of `acl`, `client`, `command`, `commandlog`, `latency`, `memory` and `slowlog`. `commands: { include, exclude }` selects the commands that are shown.
 `redis_exporter` writes only those buckets of a histogram that the server lists. This exporter writes the same eight edges for every command, so that `rate()` finds each: 16, 66, 264, 1056, 4227, 16908, 135266 and 1073741 microseconds.
-Each key namespace adds 21 series in each database: 6 of keys and memory, 1 for each data type, 7 of sizes, and 7 of TTLs if any key has one. Without TTLs it adds 14. Declared policies and quotas add up to 4.
-`series: full` (or `--series=full`) writes all 21 edges and 33 series for every command, and 34 for every namespace.
+Each key namespace adds 22 series in each database: 7 of keys and memory, 1 for each data type, 7 of sizes, and 7 of TTLs if any key has one. Without TTLs it adds 15. Declared policies and quotas add up to 4.
+`series: full` (or `--series=full`) writes all 21 edges and 33 series for every command, and 35 for every namespace.
 
 ";
 
