@@ -6,6 +6,7 @@
 // `print!` and its relatives panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod bounded_file;
 pub mod catalogue;
 pub mod collector;
 pub mod command;

@@ -50,7 +50,7 @@ fn start(arguments: Arguments) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     if arguments.command == Some(Command::Health) {
         let configured = listen_address(&arguments, &environment);
-        let is_told = arguments.listen.is_some() || arguments.config.is_some();
+        let is_told = arguments.listen().is_some() || arguments.config.is_some();
         let address = if is_told {
             configured
         } else {

@@ -18,7 +18,7 @@ pub struct Pattern {
 #[derive(Clone, Debug)]
 enum Test {
     Glob(Glob),
-    Regex(Regex),
+    Regex(Expression),
 }
 
 impl PartialEq for Pattern {
@@ -29,22 +29,58 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-impl From<Regex> for Pattern {
-    fn from(regex: Regex) -> Self {
+impl From<Expression> for Pattern {
+    fn from(expression: Expression) -> Self {
         Self {
-            source: regex.as_str().to_owned(),
-            test: Test::Regex(regex),
+            source: expression.0.as_str().to_owned(),
+            test: Test::Regex(expression),
         }
     }
 }
 
-/// Compiles a regular expression over bytes, of bounded size.
-///
-/// # Errors
-///
-/// It does not compile, or its compiled form exceeds one mebibyte.
-pub fn bounded(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text).size_limit(LARGEST_REGEX).build()
+/// A regular expression over bytes, of bounded size. It may match anywhere in a name. Two are equal
+/// if they were written alike.
+#[derive(Clone, Debug)]
+pub struct Expression(Regex);
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Expression {}
+
+impl Expression {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    ///
+    /// It does not compile, or would take more than a mebibyte.
+    pub fn new(text: &str) -> Result<Self, regex::Error> {
+        let regex = RegexBuilder::new(text).size_limit(LARGEST_REGEX).build();
+        regex.map(Self)
+    }
+
+    /// Returns whether it captures anything.
+    #[must_use]
+    pub fn has_groups(&self) -> bool {
+        self.0.captures_len() > 1
+    }
+
+    /// Returns whether a name matches.
+    #[must_use]
+    pub fn is_match(&self, name: &[u8]) -> bool {
+        self.0.is_match(name)
+    }
+
+    /// Returns what its groups capture of a name, joined; nothing if the name does not match.
+    #[must_use]
+    pub fn captured(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let captures = self.0.captures(name)?;
+        let parts = captures.iter().skip(1).flatten();
+        Some(parts.flat_map(|part| part.as_bytes()).copied().collect())
+    }
 }
 
 impl Pattern {
@@ -64,7 +100,7 @@ impl Pattern {
     ///
     /// It does not compile, or its compiled form exceeds one mebibyte.
     pub fn regex(text: &str) -> Result<Self, regex::Error> {
-        bounded(text).map(Self::from)
+        Expression::new(text).map(Self::from)
     }
 
     /// Returns the source of a glob; `None` for a regular expression.

@@ -203,7 +203,7 @@ fn matching<'a>(answers: &Answers<'a>) -> Vec<&'a [u8]> {
     let mut names: Vec<&[u8]> = listed
         .iter()
         .filter_map(Reply::bytes)
-        .filter(|name| wanted.has(name))
+        .filter(|name| wanted.as_ref().is_none_or(|wanted| wanted.is_match(name)))
         .collect();
     names.sort_unstable();
     names.dedup();

@@ -2,32 +2,19 @@
 //! file, so that their mistakes are reported together.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tracing::Level;
 
 use super::problem::Refusal;
 use super::redis_exporter::{Flags, normalised};
+use super::rows::ROWS;
 use super::secret::Secret;
-use super::{LogFormat, unit, url};
-use crate::metric::Series;
+use super::url;
 
 /// The exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
-
-/// Flags of which a message shows the wrong value: it is a time or one of a few words. Any other
-/// value may be a secret that got there by mistake.
-const SHOWN: [&str; 5] = [
-    "--poll.interval ",
-    "--poll.timeout ",
-    "--log-level ",
-    "--log-format ",
-    "--series ",
-];
 
 /// What the command line says.
 #[derive(Clone, Debug, Default, Parser)]
@@ -63,76 +50,17 @@ pub struct Arguments {
     )]
     pub redis_addr: Option<Secret>,
 
-    /// Where to serve the metrics.
-    #[arg(
-        long = "web.listen-address",
-        overrides_with = "listen",
-        global = true,
-        value_name = "ADDRESS",
-        value_parser = unit::listen_address,
-        help = "Where to serve /metrics [env: REDIS_EXPORTER_WEB_LISTEN_ADDRESS] \
-                [default: :9121]"
-    )]
-    pub listen: Option<SocketAddr>,
-
-    /// The time from the start of one poll to the start of the next.
-    #[arg(
-        long = "poll.interval",
-        global = true,
-        value_name = "DURATION",
-        value_parser = unit::poll_interval,
-        help = "The time from one poll to the next [env: REDIS_EXPORTER_POLL_INTERVAL] \
-                [default: 15s]"
-    )]
-    pub poll_interval: Option<Duration>,
-
-    /// The longest time for one poll.
-    #[arg(
-        long = "poll.timeout",
-        global = true,
-        value_name = "DURATION",
-        value_parser = unit::duration,
-        help = "The longest time for one poll, at most the interval \
-                [env: REDIS_EXPORTER_POLL_TIMEOUT] [default: 5s]"
-    )]
-    pub poll_timeout: Option<Duration>,
-
-    /// The least severe events that are logged.
-    #[arg(
-        long,
-        overrides_with = "log_level",
-        global = true,
-        value_name = "LEVEL",
-        value_parser = unit::log_level,
-        help = "error, warn, info, debug or trace [env: REDIS_EXPORTER_LOG_LEVEL] [default: info]"
-    )]
-    pub log_level: Option<Level>,
-
-    /// How log events are written.
-    #[arg(
-        long,
-        overrides_with = "log_format",
-        global = true,
-        value_name = "FORMAT",
-        value_parser = unit::log_format,
-        help = "text or json [env: REDIS_EXPORTER_LOG_FORMAT] [default: text]"
-    )]
-    pub log_format: Option<LogFormat>,
-
-    /// Which series are served.
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHICH",
-        value_parser = unit::series,
-        help = "compact, or full: every edge of every histogram \
-                [env: REDIS_EXPORTER_SERIES] [default: compact]"
-    )]
-    pub series: Option<Series>,
-
-    /// The flags of `redis_exporter`, which stand for settings of the file.
+    /// All other flags: those of the options of the file, and those of `redis_exporter`.
     #[command(flatten)]
-    pub peer: Flags,
+    pub options: Flags,
+}
+
+impl Arguments {
+    /// Returns where to listen, if a flag says so.
+    #[must_use]
+    pub fn listen(&self) -> Option<&str> {
+        self.options.get("web.listen-address").map(Secret::expose)
+    }
 }
 
 /// What to do instead of running the exporter.
@@ -246,9 +174,10 @@ fn check_address(text: &str) -> Result<(), Exit> {
     })
 }
 
-/// The error without the value that a flag does not take, unless it is one to show.
+/// The error without the value that a flag does not take, unless it is one to show: a time or one of
+/// a few words. Any other value may be a secret that got there by mistake.
 fn without_value(mut error: clap::Error) -> clap::Error {
-    let is_shown = |flag: &str| SHOWN.iter().any(|shown| flag.starts_with(shown));
+    let is_shown = |flag: &str| shown_flags().any(|shown| flag.starts_with(&format!("--{shown} ")));
     let is_hidden = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) => !is_shown(flag),
         _ => true,
@@ -276,6 +205,11 @@ fn without_value(mut error: clap::Error) -> clap::Error {
         }
     }
     error
+}
+
+fn shown_flags() -> impl Iterator<Item = &'static str> {
+    let rows = ROWS.iter().filter(|row| row.is_strict && !row.is_hidden);
+    rows.map(|row| row.flag)
 }
 
 /// The text without any word that may hold a URL with a password, or be a password, as one after
@@ -306,6 +240,10 @@ mod tests {
         parse_from(program.chain(words.iter().copied()).map(OsString::from))
     }
 
+    fn of<'a>(arguments: &'a Arguments, flag: &str) -> &'a str {
+        arguments.options.get(flag).unwrap().expose()
+    }
+
     #[test]
     fn flags_may_stand_before_and_after_the_command() {
         for words in [
@@ -314,8 +252,8 @@ mod tests {
         ] {
             let arguments = parse(&words).unwrap();
             assert_eq!(arguments.command, Some(Command::Once));
-            assert_eq!(arguments.poll_interval, Some(Duration::from_secs(2)));
-            assert_eq!(arguments.log_format, Some(LogFormat::Json));
+            assert_eq!(of(&arguments, "poll.interval"), "2s");
+            assert_eq!(of(&arguments, "log-format"), "json");
         }
         assert_eq!(parse(&[]).unwrap().command, None);
         // A list of arguments in YAML that became empty.
@@ -339,10 +277,10 @@ mod tests {
         .unwrap();
         assert_eq!(arguments.config, Some(PathBuf::from("/etc/exporter.yaml")));
         assert_eq!(arguments.redis_addr, Some(Secret::new("rediss://h:1")));
-        assert_eq!(arguments.listen.unwrap().to_string(), "[::]:9122");
-        assert_eq!(arguments.poll_timeout, Some(Duration::from_secs(3)));
-        assert_eq!(arguments.log_level, Some(Level::DEBUG));
-        assert_eq!(arguments.log_format, Some(LogFormat::Text));
+        assert_eq!(arguments.listen(), Some(":9122"));
+        assert_eq!(of(&arguments, "poll.timeout"), "3s");
+        assert_eq!(of(&arguments, "log-level"), "DEBUG");
+        assert_eq!(of(&arguments, "log-format"), "txt");
         assert_eq!(arguments.command, Some(Command::Check));
     }
 
@@ -451,8 +389,8 @@ mod tests {
             assert!(exit.text.contains("'***'"), "{words:?}: {}", exit.text);
             assert!(!exit.text.contains("hunter2"), "{words:?}: {}", exit.text);
         }
-        for flag in SHOWN {
-            let word = format!("{}=loud", flag.trim_end());
+        for flag in shown_flags() {
+            let word = format!("--{flag}=loud");
             let exit = parse(&[&word]).unwrap_err();
             assert!(exit.text.contains("'loud'"), "{}", exit.text);
         }
@@ -491,7 +429,7 @@ mod tests {
             let arguments = parse(words).unwrap();
             assert_eq!(arguments.redis_addr, Some(Secret::new("redis://h:1")));
             assert_eq!(arguments.command, Some(Command::Once));
-            let given = Given::read(&arguments.peer, &|_| None, &mut Vec::new());
+            let given = Given::read(&arguments.options, &|_| None, &mut Vec::new());
             assert!(given.is_on("debug"), "{words:?}");
             let check_keys = given.get("check-keys").unwrap();
             assert_eq!(check_keys.value, Secret::new("a"));

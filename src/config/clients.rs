@@ -2,25 +2,10 @@
 
 use std::sync::Arc;
 
-use super::document::Node;
-use super::keys::or;
-use super::namespace::{glob, read_name, read_named};
-use super::section::{Context, Placed, Section};
-use super::sweep::whole;
-use super::unit;
+use super::draft::Draft;
+use super::namespace::unique_name;
+use super::reader::{Context, Written};
 use crate::pattern::Pattern;
-
-/// The keys of a `clients` section.
-pub(crate) const KEYS: &[&str] = &["list", "port", "max", "groups"];
-
-/// The keys of an item of `clients.groups`.
-pub(crate) const GROUP_KEYS: &[&str] = &["name", "match", "pool_max"];
-
-/// The keys of the `match` of a group.
-pub(crate) const MATCH_KEYS: &[&str] = &["name", "user", "lib", "address", "cmd"];
-
-/// A page has room for so many clients.
-const MOST_CLIENTS: u32 = 2000;
 
 /// What is shown of the clients of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +22,17 @@ pub struct Clients {
 
 impl Default for Clients {
     fn default() -> Self {
+        Draft::new().options().clients.clone()
+    }
+}
+
+impl Clients {
+    /// Nothing is set yet, not even a default.
+    pub(crate) fn blank() -> Self {
         Self {
             list: false,
             port: false,
-            max: 500,
+            max: 0,
             groups: Arc::default(),
         }
     }
@@ -72,93 +64,49 @@ pub struct ClientMatch {
     pub command: Option<Pattern>,
 }
 
-/// Reads the `clients` section below a map; what is not written is as in `defaults`.
-pub(crate) fn read(
-    parent: &Section<'_>,
-    defaults: &Clients,
-    context: &mut Context<'_>,
-) -> Option<Clients> {
-    let section = parent.section("clients", KEYS, context)?;
-    let list = section.value("list", unit::switch, context);
-    let port = section.value("port", unit::switch, context);
-    let max = section.value("max", |text| whole(text, 1, MOST_CLIENTS), context);
-    let groups = if section.node("groups").is_some() {
-        read_named(&section, "groups", read_group, context).into()
-    } else {
-        Arc::clone(&defaults.groups)
-    };
-    Some(Clients {
-        list: or(list, defaults.list)?,
-        port: or(port, defaults.port)?,
-        max: or(max, defaults.max)?,
-        groups,
-    })
-}
-
-fn read_group(
-    node: &Node,
-    place: String,
-    context: &mut Context<'_>,
-) -> Option<(Placed<String>, ClientGroup)> {
-    let section = Section::open(node, place, GROUP_KEYS, context)?;
-    let name = read_name(&section, context);
-    let matching = read_match(&section, context);
-    let pool_max = section.value("pool_max", |text| whole(text, 1, u32::MAX), context);
-    let name = name?;
-    let group = ClientGroup {
-        name: name.value.clone(),
-        matching: matching?,
-        pool_max: pool_max.ok()?.map(|placed| placed.value),
-    };
-    Some((name, group))
-}
-
-fn read_match(parent: &Section<'_>, context: &mut Context<'_>) -> Option<ClientMatch> {
-    let section = parent.section("match", MATCH_KEYS, context)?;
-    let mut pattern = |key: &str| {
-        let read = section.text(key, glob, context).ok()?;
-        Some(read.map(|placed| placed.value))
-    };
-    let (name, user, library) = (pattern("name"), pattern("user"), pattern("lib"));
-    let (address, command) = (pattern("address"), pattern("cmd"));
-    let matching = ClientMatch {
-        name: name?,
-        user: user?,
-        library: library?,
-        address: address?,
-        command: command?,
-    };
-    if matching == ClientMatch::default() {
-        context.report(
-            &parent.place,
-            "has no pattern",
-            "add one, as in match: { name: \"web-*\" }",
-        );
-        return None;
+/// Adds the group that was read.
+pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+    let groups = &mut draft.each.client_groups;
+    let names = groups.iter().map(|group| &*group.name);
+    let name = unique_name(draft.item.name.take(), names, written, context);
+    let matching = std::mem::take(&mut draft.item.clients);
+    if matching == ClientMatch::default() && !written.is_wrong("match") {
+        let remedy = "add one, as in match: { name: \"web-*\" }";
+        context.report(&written.place, "has no pattern", remedy);
     }
-    Some(matching)
+    groups.extend(name.map(|name| ClientGroup {
+        name,
+        matching,
+        pool_max: draft.item.pool_max,
+    }));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::document;
-    use super::super::problem::Problem;
+    use super::super::problem::{Place, Problem};
+    use super::super::reader::Reader;
+    use super::super::{complete_level, document};
     use super::*;
 
-    fn reading(text: &str, defaults: &Clients) -> (Option<Clients>, Vec<String>) {
+    fn reading(text: &str, defaults: &Clients) -> (Clients, Vec<String>) {
         let mut context = Context {
+            file: "c.yaml",
             environment: &|_| None,
             check_file: &|_, _| Ok(()),
             read_file: &|_, _| Ok(Vec::new()),
             collector_names: &[],
+            masked: Vec::new(),
             problems: Vec::new(),
             notices: Vec::new(),
         };
         let node = document::read(text).unwrap();
-        let root = Section::root(&node, "c.yaml", &["clients"], &mut context).unwrap();
-        let clients = read(&root, defaults, &mut context);
+        let mut draft = Draft::new();
+        draft.options().clients = defaults.clone();
+        let place = Place::new(node.source.clone());
+        let written = Reader::new("", place, &mut draft, &mut context).read(&node);
+        complete_level(&mut draft, &written, &mut context);
         let problems = context.problems.iter().map(Problem::to_string).collect();
-        (clients, problems)
+        (draft.options().clients.clone(), problems)
     }
 
     fn group(name: &str) -> ClientGroup {
@@ -183,7 +131,7 @@ mod tests {
             ..Clients::default()
         };
         let (clients, problems) = reading(text, &Clients::default());
-        assert_eq!((clients, problems), (Some(expected), Vec::new()));
+        assert_eq!((clients, problems), (expected, Vec::new()));
     }
 
     #[test]
@@ -194,11 +142,10 @@ mod tests {
             ..Clients::default()
         };
         let (clients, _) = reading("clients: {max: 7}", &defaults);
-        let clients = clients.unwrap();
         assert_eq!((clients.max, clients.list), (7, true));
         assert_eq!(clients.groups, defaults.groups);
         let (clients, _) = reading("clients: {groups: []}", &defaults);
-        assert!(clients.unwrap().groups.is_empty());
+        assert!(clients.groups.is_empty());
     }
 
     #[test]

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::clients::{self, Clients};
-use super::commands::{self, Commands};
+use super::clients::Clients;
+use super::commands::Commands;
+use super::draft::Draft;
 use super::namespace::ChannelGroup;
-use super::script::{self, Script};
-use super::search::{self, SearchIndexes};
-use super::section::{Context, Section};
-use super::slots::Slots;
-use super::unit;
+use super::script::Script;
+use crate::pattern::Expression;
 
 /// What the collectors of a target are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,54 +23,39 @@ pub struct CollectorOptions {
     pub slots: Slots,
     /// The scripts that are run at each poll.
     pub scripts: Vec<Script>,
-    /// Which search indexes are shown.
-    pub search_indexes: SearchIndexes,
+    /// The search indexes that are shown: those whose name matches, or all.
+    pub search_indexes: Option<Expression>,
     /// Where the exporter sees the RDB file of the server, if it was said.
     pub rdb_file: Option<PathBuf>,
     /// The commands that are shown one by one.
     pub commands: Commands,
 }
 
-/// Reads the options of one target; what is not written is as in `defaults`.
-pub(crate) fn read(
-    target: &Section<'_>,
-    defaults: &Arc<CollectorOptions>,
-    context: &mut Context<'_>,
-) -> Option<Arc<CollectorOptions>> {
-    let commands = commands::read(target, &defaults.commands, context);
-    let clients = clients::read(target, &defaults.clients, context);
-    let scripts = script::read(target, &defaults.scripts, context);
-    let search_indexes = search::read(target, &defaults.search_indexes, context);
-    let rdb_file = target.text("rdb_file", unit::absolute_path, context).ok()?;
-    let options = CollectorOptions {
-        empty_databases: defaults.empty_databases,
-        channels: Arc::clone(&defaults.channels),
-        clients: clients?,
-        slots: defaults.slots,
-        commands: commands?,
-        scripts,
-        search_indexes: search_indexes?,
-        rdb_file: rdb_file.map(|placed| placed.value),
-    };
-    // Hundreds of targets without options of their own share one copy.
-    Some(if options == **defaults {
-        Arc::clone(defaults)
-    } else {
-        Arc::new(options)
-    })
-}
-
 impl Default for CollectorOptions {
     fn default() -> Self {
+        Arc::unwrap_or_clone(Draft::new().each.options)
+    }
+}
+
+impl CollectorOptions {
+    /// Nothing is set yet, not even a default.
+    pub(crate) fn blank() -> Self {
         Self {
-            empty_databases: true,
+            empty_databases: false,
             channels: Arc::default(),
-            clients: Clients::default(),
-            slots: Slots::default(),
+            clients: Clients::blank(),
+            slots: Slots { top: 0 },
             scripts: Vec::new(),
-            search_indexes: SearchIndexes::default(),
+            search_indexes: None,
             rdb_file: None,
             commands: Commands::default(),
         }
     }
+}
+
+/// How many slots of a node are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// The slots with the most keys, and as many with the most of each other statistic.
+    pub top: u32,
 }

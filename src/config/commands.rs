@@ -1,23 +1,16 @@
 //! Which commands are shown one by one. Not what is shown of them.
 
-use super::keys::items;
 use super::problem::Refusal;
-use super::section::{Context, Section};
+use super::rows::FromText;
 use crate::glob::Glob;
-
-/// The keys of the section.
-pub(crate) const KEYS: &[&str] = &["include", "exclude"];
-
-/// The most globs of a list: each command is held against all of them.
-const MOST_GLOBS: usize = 100;
 
 /// The commands that are shown one by one, by their names in the server's statistics, as `get` or
 /// `config|get`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commands {
     /// None stands for all of them.
-    include: Option<Vec<Glob>>,
-    exclude: Vec<Glob>,
+    pub(crate) include: Option<Vec<Glob>>,
+    pub(crate) exclude: Vec<Glob>,
 }
 
 impl Commands {
@@ -35,30 +28,17 @@ impl Commands {
     }
 }
 
-/// Reads `commands` below a map; what is not there is as in `defaults`.
-pub(crate) fn read(
-    parent: &Section<'_>,
-    defaults: &Commands,
-    context: &mut Context<'_>,
-) -> Option<Commands> {
-    let section = parent.section("commands", KEYS, context)?;
-    let include = items(&section, "include", MOST_GLOBS, glob, context);
-    let exclude = items(&section, "exclude", MOST_GLOBS, glob, context);
-    Some(Commands::new(
-        include.ok()?.or_else(|| defaults.include.clone()),
-        exclude.ok()?.unwrap_or_else(|| defaults.exclude.clone()),
-    ))
-}
-
 /// Servers write the names of commands in small letters.
-fn glob(text: &str) -> Result<Glob, Refusal> {
-    if text.is_empty() {
-        return Err(Refusal::new(
-            "matches no command",
-            "remove it, or write * for all of them",
-        ));
+impl FromText for Glob {
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() {
+            return Err(Refusal::new(
+                "matches no command",
+                "remove it, or write * for all of them",
+            ));
+        }
+        Ok(Self::new(text.to_ascii_lowercase()))
     }
-    Ok(Glob::new(text.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -66,7 +46,12 @@ mod tests {
     use super::*;
 
     fn commands(include: Option<&[&str]>, exclude: &[&str]) -> Commands {
-        let globs = |texts: &[&str]| texts.iter().map(|text| glob(text).unwrap()).collect();
+        let globs = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Glob::from_text(text).unwrap())
+                .collect()
+        };
         Commands::new(include.map(globs), globs(exclude))
     }
 

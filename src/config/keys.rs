@@ -1,38 +1,12 @@
 //! The keys that are counted, checked and grouped by name, and the streams: patterns and single
 //! keys. Not the matching of keys, and not the asking.
 
-use regex::bytes::Regex;
-
-use super::document::{Kind, Node};
-use super::expand::expand;
-use super::namespace::{glob, regex};
+use super::draft::Draft;
+use super::namespace::{compiled, glob};
 use super::problem::Refusal;
-use super::section::{Context, Invalid, Reading, Section};
-use super::sweep::whole;
+use super::rows::FromText;
 use super::unit;
-
-/// The keys of a `keys` section.
-pub(crate) const KEYS: &[&str] = &[
-    "count",
-    "check",
-    "check_single",
-    "max_checked",
-    "values",
-    "groups",
-    "max_groups",
-    "streams",
-    "single_streams",
-    "max_streams",
-    "stream_consumers",
-    "max_stream_groups",
-    "max_stream_consumers",
-];
-
-/// Every key of a keyspace is held against every pattern.
-const MOST_PATTERNS: usize = 100;
-
-/// A page has room for so many keys.
-const MOST_KEYS: u32 = 1000;
+use crate::pattern::{Expression, Pattern};
 
 /// What is shown of keys that are named, one by one or by patterns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +21,9 @@ pub struct Keys {
     pub max_checked: u32,
     /// What is shown of the values of strings.
     pub values: ShownValues,
-    /// Regular expressions that compile and capture something: what they capture of a key is the
-    /// name of its group. The first match wins.
-    pub groups: Vec<String>,
+    /// Regular expressions that capture something: what they capture of a key is the name of its
+    /// group. The first match wins.
+    pub groups: Vec<Expression>,
     /// The most groups of a database that are shown.
     pub max_groups: u32,
     /// The streams that are shown with their groups and consumers.
@@ -75,20 +49,30 @@ pub struct Streams {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self {
-            count: Vec::new(),
-            check: Vec::new(),
-            check_single: Vec::new(),
-            max_checked: 500,
-            values: ShownValues::Off,
-            groups: Vec::new(),
-            max_groups: 100,
-            streams: Streams::default(),
-        }
+        Draft::new().each.keys
     }
 }
 
 impl Keys {
+    /// Nothing is set yet, not even a default.
+    pub(crate) const BLANK: Self = Self {
+        count: Vec::new(),
+        check: Vec::new(),
+        check_single: Vec::new(),
+        max_checked: 0,
+        values: ShownValues::Off,
+        groups: Vec::new(),
+        max_groups: 0,
+        streams: Streams {
+            patterns: Vec::new(),
+            singles: Vec::new(),
+            max: 0,
+            consumers: false,
+            max_groups: 0,
+            max_consumers: 0,
+        },
+    };
+
     /// Returns whether anything is declared that the sweep must find.
     #[must_use]
     pub const fn is_declared(&self) -> bool {
@@ -101,26 +85,13 @@ impl Keys {
     }
 }
 
-impl Default for Streams {
-    fn default() -> Self {
-        Self {
-            patterns: Vec::new(),
-            singles: Vec::new(),
-            max: 100,
-            consumers: true,
-            max_groups: 100,
-            max_consumers: 100,
-        }
-    }
-}
-
 /// A glob for the keys of one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPattern {
     /// The database.
     pub database: u32,
     /// The glob, as Redis understands it.
-    pub glob: String,
+    pub pattern: Pattern,
 }
 
 /// One key of one database.
@@ -141,126 +112,6 @@ pub enum ShownValues {
     Number,
     /// All that are not long: numbers as numbers, the others as the text of a label.
     Text,
-}
-
-/// Reads the `keys` section below a map; what is not written is as in `defaults`.
-pub(crate) fn read(
-    parent: &Section<'_>,
-    defaults: &Keys,
-    context: &mut Context<'_>,
-) -> Option<Keys> {
-    let section = parent.section("keys", KEYS, context)?;
-    let count = items(&section, "count", MOST_PATTERNS, pattern, context);
-    let check = items(&section, "check", MOST_PATTERNS, pattern, context);
-    let singles = items(
-        &section,
-        "check_single",
-        MOST_KEYS as usize,
-        key_name,
-        context,
-    );
-    let max_checked = section.value("max_checked", |text| whole(text, 1, MOST_KEYS), context);
-    let values = section.text("values", shown_values, context);
-    let groups = items(&section, "groups", MOST_PATTERNS, group, context);
-    let max_groups = section.value("max_groups", |text| whole(text, 1, MOST_KEYS), context);
-    let streams = read_streams(&section, &defaults.streams, context);
-    Some(Keys {
-        count: count.ok()?.unwrap_or_else(|| defaults.count.clone()),
-        check: check.ok()?.unwrap_or_else(|| defaults.check.clone()),
-        check_single: singles
-            .ok()?
-            .unwrap_or_else(|| defaults.check_single.clone()),
-        max_checked: or(max_checked, defaults.max_checked)?,
-        values: or(values, defaults.values)?,
-        groups: groups.ok()?.unwrap_or_else(|| defaults.groups.clone()),
-        max_groups: or(max_groups, defaults.max_groups)?,
-        streams: streams?,
-    })
-}
-
-fn read_streams(
-    section: &Section<'_>,
-    defaults: &Streams,
-    context: &mut Context<'_>,
-) -> Option<Streams> {
-    let most = |text: &str| whole(text, 1, MOST_KEYS);
-    let patterns = items(section, "streams", MOST_PATTERNS, pattern, context);
-    let singles = items(
-        section,
-        "single_streams",
-        MOST_KEYS as usize,
-        key_name,
-        context,
-    );
-    let max = section.value("max_streams", most, context);
-    let consumers = section.value("stream_consumers", unit::switch, context);
-    let max_groups = section.value("max_stream_groups", most, context);
-    let max_consumers = section.value("max_stream_consumers", most, context);
-    Some(Streams {
-        patterns: patterns.ok()?.unwrap_or_else(|| defaults.patterns.clone()),
-        singles: singles.ok()?.unwrap_or_else(|| defaults.singles.clone()),
-        max: or(max, defaults.max)?,
-        consumers: or(consumers, defaults.consumers)?,
-        max_groups: or(max_groups, defaults.max_groups)?,
-        max_consumers: or(max_consumers, defaults.max_consumers)?,
-    })
-}
-
-/// What was written, else the default; none where it is already reported.
-pub(super) fn or<T>(written: Reading<T>, default: T) -> Option<T> {
-    let written = written.ok()?;
-    Some(written.map_or(default, |placed| placed.value))
-}
-
-/// A list of texts, each parsed; none where the key is not there. All problems are reported.
-pub(crate) fn items<T>(
-    section: &Section<'_>,
-    key: &str,
-    most: usize,
-    parse: impl Fn(&str) -> Result<T, Refusal>,
-    context: &mut Context<'_>,
-) -> Result<Option<Vec<T>>, Invalid> {
-    if section.node(key).is_none() {
-        return Ok(None);
-    }
-    let list = section.list(key, context).ok_or(Invalid)?;
-    let count = list.len();
-    if count > most {
-        let what = format!("has {count} items");
-        context.report(&section.place_of(key), what, format!("keep {most} at most"));
-        return Err(Invalid);
-    }
-    let read: Vec<T> = list
-        .into_iter()
-        .filter_map(|(node, place)| item(node, place, &parse, context))
-        .collect();
-    // A reported item is missing.
-    (read.len() == count).then_some(Some(read)).ok_or(Invalid)
-}
-
-fn item<T>(
-    node: &Node,
-    place: String,
-    parse: impl Fn(&str) -> Result<T, Refusal>,
-    context: &mut Context<'_>,
-) -> Option<T> {
-    let Node::Scalar(scalar) = node else {
-        let what = format!("is {}, not a text", node.kind());
-        context.report(&place, what, "put it in quotes");
-        return None;
-    };
-    if scalar.kind != Kind::Text {
-        let what = format!("is {}, not a text", node.kind());
-        context.report(&place, what, "put it in quotes");
-        return None;
-    }
-    match expand(&scalar.text, context.environment).and_then(|text| parse(&text)) {
-        Ok(value) => Some(value),
-        Err(refusal) => {
-            context.problems.push(refusal.of(&scalar.text, place));
-            None
-        }
-    }
 }
 
 /// Takes `db3=` or `3=` from the front. Without it the database is 0, and a `=` is a part of the
@@ -287,21 +138,34 @@ fn in_database(text: &str) -> Result<(u32, &str), Refusal> {
     Ok((database, rest))
 }
 
-fn pattern(text: &str) -> Result<KeyPattern, Refusal> {
-    let (database, rest) = in_database(text)?;
-    glob(rest)?;
-    Ok(KeyPattern {
-        database,
-        glob: rest.to_owned(),
-    })
+impl FromText for KeyPattern {
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let (database, rest) = in_database(text)?;
+        let pattern = glob(rest)?;
+        Ok(Self { database, pattern })
+    }
 }
 
-fn key_name(text: &str) -> Result<KeyName, Refusal> {
-    let (database, rest) = in_database(text)?;
-    Ok(KeyName {
-        database,
-        key: unescaped(rest),
-    })
+impl FromText for KeyName {
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let (database, rest) = in_database(text)?;
+        let key = unescaped(rest);
+        Ok(Self { database, key })
+    }
+}
+
+/// An expression that names the group of a key.
+impl FromText for Expression {
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let expression = compiled(text)?;
+        if !expression.has_groups() {
+            return Err(Refusal::new(
+                "captures nothing",
+                "put ( ) around what names the group, as in ^(user|session):",
+            ));
+        }
+        Ok(expression)
+    }
 }
 
 /// The bytes of a key that is written as labels show it: `\xff` is a byte, and so `\x5c` a
@@ -326,7 +190,7 @@ fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn shown_values(text: &str) -> Result<ShownValues, Refusal> {
+pub(crate) fn shown_values(text: &str) -> Result<ShownValues, Refusal> {
     match text {
         "off" => Ok(ShownValues::Off),
         "number" => Ok(ShownValues::Number),
@@ -336,19 +200,6 @@ fn shown_values(text: &str) -> Result<ShownValues, Refusal> {
             "write off, number or text",
         )),
     }
-}
-
-fn group(text: &str) -> Result<String, Refusal> {
-    regex(text)?;
-    // It compiles, as was just seen.
-    let groups = Regex::new(text).map_or(0, |regex| regex.captures_len());
-    if groups < 2 {
-        return Err(Refusal::new(
-            "captures nothing",
-            "put ( ) around what names the group, as in ^(user|session):",
-        ));
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -376,16 +227,25 @@ mod tests {
 
     #[test]
     fn what_does_not_name_a_group_is_refused() {
-        assert!(group("^(user|session):").is_ok());
-        assert!(group("^user:").unwrap_err().what.contains("captures"));
-        assert!(group("(?:user):").is_err());
-        assert!(group("(user").is_err());
+        assert!(Expression::from_text("^(user|session):").is_ok());
+        assert!(
+            Expression::from_text("^user:")
+                .unwrap_err()
+                .what
+                .contains("captures")
+        );
+        assert!(Expression::from_text("(?:user):").is_err());
+        assert!(Expression::from_text("(user").is_err());
     }
 
     #[test]
     fn a_pattern_must_be_a_glob() {
-        assert_eq!(pattern("db2=a[b]*").unwrap().glob, "a[b]*");
-        assert!(pattern("db2=a[b").is_err());
+        let found = KeyPattern::from_text("db2=a[b]*").unwrap();
+        assert_eq!(
+            (found.database, found.pattern.as_glob()),
+            (2, Some("a[b]*"))
+        );
+        assert!(KeyPattern::from_text("db2=a[b").is_err());
     }
 
     proptest! {
@@ -395,13 +255,13 @@ mod tests {
         ) {
             let written: Vec<_> = key.iter().map(|byte| format!("\\x{byte:02x}")).collect();
             let written = format!("db0={}", written.concat());
-            prop_assert_eq!(key_name(&written).unwrap().key, key);
+            prop_assert_eq!(KeyName::from_text(&written).unwrap().key, key);
         }
 
         #[test]
         fn a_text_without_escapes_is_the_key_itself(text in "[a-zé:\\\\]{1,20}") {
             prop_assume!(!text.contains("\\x"));
-            prop_assert_eq!(key_name(&format!("0={text}")).unwrap().key, text.into_bytes());
+            prop_assert_eq!(KeyName::from_text(&format!("0={text}")).unwrap().key, text.into_bytes());
         }
     }
 }

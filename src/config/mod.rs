@@ -4,11 +4,8 @@
 //! A flag goes before its environment variable, that before the file, that before the default.
 //! All problems are found at once.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -20,18 +17,18 @@ mod clients;
 mod collector_options;
 mod commands;
 mod document;
+mod draft;
 mod expand;
 mod keys;
 mod namespace;
 mod password_file;
 mod poll;
 mod problem;
+mod reader;
 pub mod redis_exporter;
+pub mod rows;
 mod script;
-mod search;
 mod secret;
-mod section;
-mod slots;
 mod sweep;
 mod target;
 mod tls;
@@ -43,7 +40,7 @@ pub use crate::pattern::Pattern;
 pub use address::Address;
 pub use arguments::Arguments;
 pub use clients::{ClientGroup, ClientMatch, Clients};
-pub use collector_options::CollectorOptions;
+pub use collector_options::{CollectorOptions, Slots};
 pub use commands::Commands;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
@@ -52,52 +49,19 @@ pub use password_file::{missing_entry, password_of};
 pub use poll::PollTimes;
 pub use problem::Problem;
 pub use script::Script;
-pub use search::SearchIndexes;
 pub use secret::{Secret, trimmed};
-pub use slots::Slots;
 pub use sweep::{Origin, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
 pub use tls::{Identity, Tls};
 pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
-use crate::metric::{Names, Series};
-use document::Node;
-use problem::Refusal;
+use crate::bounded_file;
+use crate::metric::Names;
+use document::{Node, Value};
+use draft::Draft;
+use problem::{Place, Refusal, Source};
+use reader::{CheckFile, Context, ReadFile, Reader, Wanted, Written};
 use redis_exporter::{Given, Notice, Overlay};
-use section::{CheckFile, Context, Placed, ReadFile, Reading, Section, Wanted};
-use target::Defaults;
-
-/// The keys of the file's top level.
-const KEYS: &[&str] = &[
-    "listen",
-    "poll",
-    "log",
-    "legacy_names",
-    "target_label",
-    "series",
-    "metric_prefix",
-    "telemetry_path",
-    "scrape_endpoint",
-    "process_metrics",
-    "set_client_name",
-    "empty_databases",
-    "collectors",
-    "targets",
-    "sweep",
-    "keys",
-    "tls",
-    "web",
-    "namespaces",
-    "channels",
-    "clients",
-    "slots",
-    "scripts",
-    "search_indexes",
-    "commands",
-];
-
-/// The keys of the `log` section.
-const LOG_KEYS: &[&str] = &["level", "format"];
 
 /// The largest file that is read, in bytes. Room for thousands of targets.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -110,9 +74,6 @@ const SETTLE_READINGS: u32 = 20;
 
 /// Where the metrics are served, for one that is configured by variables alone.
 const LISTEN_VARIABLE: &str = "REDIS_EXPORTER_WEB_LISTEN_ADDRESS";
-
-const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9121);
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,13 +113,9 @@ pub struct FileContent {
 
 impl FileContent {
     fn of(node: &Node) -> Self {
-        let has_targets = |entries: &[(String, Node)]| {
-            let mut keys = entries.iter().map(|(key, _)| key);
-            keys.any(|key| key == "targets")
-        };
         Self {
-            has_content: *node != Node::Nothing,
-            has_targets: matches!(node, Node::Map(entries) if has_targets(entries)),
+            has_content: node.value != Value::Nothing,
+            has_targets: node.get("targets").is_some(),
         }
     }
 }
@@ -174,10 +131,7 @@ pub struct Paths {
 
 impl Default for Paths {
     fn default() -> Self {
-        Self {
-            telemetry: "/metrics".to_owned(),
-            has_scrape: true,
-        }
+        Draft::new().top.paths
     }
 }
 
@@ -244,11 +198,7 @@ fn load_by(
             match text {
                 Ok(text) => Some((place, text)),
                 Err(refusal) => {
-                    return Err(vec![Problem {
-                        place,
-                        what: refusal.what,
-                        remedy: refusal.remedy,
-                    }]);
+                    return Err(vec![Place::option(&place).problem("", refusal)]);
                 }
             }
         }
@@ -272,17 +222,15 @@ pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> S
     let file = || {
         let path = file_path(arguments, environment).filter(|path| !is_standard_input(path))?;
         let text = read_file(&path).ok()?;
-        let Ok(Node::Map(entries)) = document::read(&text) else {
-            return None;
-        };
-        let (_, node) = entries.iter().find(|(key, _)| key == "listen")?;
-        let Node::Scalar(scalar) = node else {
-            return None;
-        };
-        read(&expand::expand(&scalar.text, environment).ok()?)
+        let document = document::read(&text).ok()?;
+        match &document.get("listen")?.node.value {
+            Value::Scalar(scalar) => read(&expand::expand(&scalar.text, environment).ok()?),
+            _ => None,
+        }
     };
-    let found = arguments.listen.or_else(variable).or_else(file);
-    found.unwrap_or(DEFAULT_LISTEN)
+    let flag = arguments.listen().and_then(read);
+    let found = flag.or_else(variable).or_else(file);
+    found.unwrap_or_else(|| Draft::new().top.listen)
 }
 
 fn is_standard_input(path: &Path) -> bool {
@@ -327,7 +275,10 @@ fn read_standard_input() -> Result<String, Refusal> {
             "restart with the new configuration, or name a file to reload it",
         ));
     }
-    utf8(read_bounded(std::io::stdin().lock(), LARGEST_FILE)?)
+    utf8(bounded_file::read_all(
+        std::io::stdin().lock(),
+        LARGEST_FILE,
+    )?)
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, Refusal> {
@@ -352,23 +303,7 @@ fn read_settled(path: &Path) -> Result<String, Refusal> {
 }
 
 fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
-    read_bounded(open(path)?, most)
-}
-
-fn read_bounded(source: impl Read, most: u64) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
-    source
-        .take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(&error))?;
-    if bytes.len() as u64 > most {
-        let most = most >> 10;
-        return Err(Refusal::new(
-            format!("is larger than {most} KiB"),
-            "make it smaller",
-        ));
-    }
-    Ok(bytes)
+    bounded_file::read(path, most).map_err(Refusal::from)
 }
 
 fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
@@ -379,22 +314,6 @@ fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
         Wanted::Key { certificate } => crate::tls::key(path, certificate),
     };
     good.map_err(|fault| Refusal::new(fault.what, fault.remedy))
-}
-
-/// Opens a regular file. Opening a pipe could wait for ever.
-fn open(path: &Path) -> Result<File, Refusal> {
-    let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
-    if !metadata.is_file() {
-        return Err(Refusal::new("is not a regular file", "name a file"));
-    }
-    File::open(path).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &std::io::Error) -> Refusal {
-    Refusal::new(
-        format!("cannot be read ({error})"),
-        "check the path and its permissions",
-    )
 }
 
 /// The pure part of `load`. The file is its place in problems and its text.
@@ -408,343 +327,148 @@ fn parse(
     // Editors and shells add line ends, also to what becomes a variable.
     let environment = &|name: &str| environment(name).map(|text| trimmed(&text).to_owned());
     let mut context = Context {
+        file: file.map_or("", |(name, _)| name),
         environment,
         check_file,
         read_file,
         collector_names,
+        masked: Vec::new(),
         problems: Vec::new(),
         notices: Vec::new(),
     };
-    let (place, node) = match file {
-        None => ("", Node::Nothing),
-        Some((place, text)) => match document::read(text) {
-            Ok(node) => (place, node),
-            Err(Refusal { what, remedy }) => {
-                context.report(place, what, remedy);
-                return Err(context.problems);
+    let (text, node) = match file {
+        None => ("", Node::from(Value::Nothing)),
+        Some((name, text)) => match document::read(text) {
+            Ok(node) => (text, node),
+            Err((position, refusal)) => {
+                let place = Place::new(Source::File(position));
+                return Err(vec![place.problem(name, refusal)]);
             }
         },
     };
-    let held = FileContent::of(&node);
-    let given = Given::read(&arguments.peer, environment, &mut context.notices);
-    if let Some((_, text)) = file {
-        target::warn_of_unused(text, &node, &mut context);
+    let given = Given::read(&arguments.options, environment, &mut context.notices);
+    target::warn_of_unused(text, &node, &mut context);
+    let config = read_config(&node, arguments, &given, &mut context);
+    let Context {
+        mut problems,
+        notices,
+        ..
+    } = context;
+    if problems.is_empty() {
+        return Ok(Config { notices, ..config });
     }
-    let overlay = Overlay::of(&given, &mut context.notices, &mut context.problems);
-    let node = overlay.onto(node);
-    let config = Section::root(&node, place, KEYS, &mut context)
-        .and_then(|root| read_config(&root, arguments, &given, &mut context));
-    match config {
-        Some(config) if context.problems.is_empty() => {
-            let notices = context.notices;
-            Ok(Config {
-                notices,
-                file: held,
-                ..config
-            })
-        }
-        _ => {
-            overlay.replace_places(place, &mut context.problems);
-            Err(context.problems)
-        }
-    }
+    problem::sort(&mut problems);
+    Err(problems)
 }
 
-/// Nothing, or a configuration that only counts when no problem was reported.
+/// A configuration that only counts when no problem was reported.
 fn read_config(
-    root: &Section<'_>,
+    node: &Node,
     arguments: &Arguments,
     given: &Given,
     context: &mut Context<'_>,
-) -> Option<Config> {
-    let listen = root.value("listen", unit::listen_address, context);
-    let listen = setting(
-        flag(arguments.listen, "--web.listen-address"),
-        LISTEN_VARIABLE,
-        unit::listen_address,
+) -> Config {
+    let overlay = Overlay::of(given, &mut context.notices, &mut context.problems);
+    context.masked = overlay.masked();
+    let mut draft = Draft::new();
+    let place = Place::new(node.source.clone());
+    let mut reader = Reader::new("", place.clone(), &mut draft, context);
+    reader.map(node, &place, "");
+    overlay.apply(&mut reader);
+    let mut written = reader.written;
+    override_top(&mut draft, &mut written, given, context);
+    complete_level(&mut draft, &written, context);
+    let channels = std::mem::take(&mut draft.top.channels);
+    draft.options().channels = channels.into();
+    let web = web::complete(std::mem::take(&mut draft.top.web), &written, context);
+    let poll = draft.each.poll;
+    let address = arguments.redis_addr.as_ref();
+    let list = node.get("targets").map(|entry| &entry.node);
+    let targets = if let (Some(list), Some(place)) = (list, written.place_of("targets")) {
+        target::refuse_flags(address, given, context);
+        target::read_targets(list, place, &mut draft, context)
+    } else {
+        let target = target::implicit(address, (given, &overlay), &mut draft, context);
+        target.into_iter().collect()
+    };
+    let names = complete_names(&draft, &written, targets.len(), context);
+    let draft::Top {
         listen,
-        context,
-    );
-    let poll = read_poll(root, arguments, given, context);
-    let log = read_log(root, arguments, given, context);
-    let names = read_names(root, arguments, context);
-    let paths = read_paths(root, context);
-    let process_metrics = root.value("process_metrics", unit::switch, context);
-    let set_client_name = root.value("set_client_name", unit::switch, context);
-    let empty_databases = root.value("empty_databases", unit::switch, context);
-    let sweep = sweep::read(root, &Sweep::default(), context).unwrap_or_default();
-    let keys = keys::read(root, &Keys::default(), context).unwrap_or_default();
-    let tls = tls::read(root, context)
-        .and_then(|written| tls::complete(written, &Tls::default(), context));
-    let web = web::read(root, context).and_then(|written| web::complete(written, context));
-    let options = CollectorOptions {
-        channels: namespace::read_channels(root, context).into(),
-        clients: clients::read(root, &Clients::default(), context).unwrap_or_default(),
-        slots: slots::read(root, context).unwrap_or_default(),
-        // What is wrong is reported; all problems are told at once.
-        empty_databases: or_default(empty_databases, true).unwrap_or(true),
-        scripts: script::read(root, &[], context),
-        search_indexes: search::read(root, &SearchIndexes::default(), context).unwrap_or_default(),
-        rdb_file: None,
-        commands: commands::read(root, &Commands::default(), context).unwrap_or_default(),
-    };
-    let defaults = Defaults {
+        log,
+        paths,
+        process_metrics,
+        namespaces,
+        ..
+    } = draft.top;
+    Config {
+        listen,
+        web,
         poll,
-        sweep,
-        keys,
-        options: Arc::new(options),
-        tls: tls.unwrap_or_default(),
-        collectors: target::read_collectors(root, &CollectorChoice::default(), context),
-        set_client_name: or_default(set_client_name, true).unwrap_or(true),
-    };
-    let targets = read_targets(root, arguments, given, defaults, context);
-    if names.as_ref().is_some_and(|names| !names.target_label) && targets.len() > 1 {
-        context.report(
-            &root.place_of("target_label"),
-            "is false, but there is more than one target",
-            "remove it: without the label their samples would be the same series",
-        );
-    }
-    let namespaces = namespace::read_namespaces(root, context);
-    Some(Config {
-        listen: or_default(listen, DEFAULT_LISTEN)?,
-        web: web?,
-        poll,
-        log: log?,
-        names: names?,
-        paths: paths?,
-        process_metrics: or_default(process_metrics, true)?,
+        log,
+        names,
+        paths,
+        process_metrics,
         targets,
         namespaces,
-        file: FileContent::default(),
+        file: FileContent::of(node),
         notices: Vec::new(),
-    })
+    }
 }
 
-fn read_names(
-    root: &Section<'_>,
-    arguments: &Arguments,
+/// Takes the options of `redis_exporter` that are not the same as a key.
+fn override_top(
+    draft: &mut Draft,
+    written: &mut Written,
+    given: &Given,
     context: &mut Context<'_>,
-) -> Option<Names> {
-    let legacy = root.value("legacy_names", unit::switch, context);
-    let target_label = root.value("target_label", unit::switch, context);
-    let prefix = root.text("metric_prefix", unit::metric_prefix, context);
-    let legacy = or_default(legacy, true);
+) {
+    if given.is_on("debug") {
+        draft.top.log.level = Level::DEBUG;
+    }
+    // It holds for one connection there, and its default is longer than the polls here may take, so
+    // what is too long is cut.
+    if let (Some(option), None) = (given.get("connection-timeout"), given.get("poll.timeout")) {
+        let place = Place::option(&option.place);
+        let interval = draft.each.poll.interval;
+        match redis_exporter::time_out(option.value.expose()) {
+            Ok(timeout) => {
+                let timeout = timeout.map_or(interval, |timeout| timeout.min(interval));
+                draft.each.timeout = Some(timeout);
+                written.add("poll.timeout", place);
+            }
+            Err(refusal) => context.refuse(&place, refusal.hidden()),
+        }
+    }
+}
+
+/// Checks what the settings of the top level, or of a target, mean together.
+fn complete_level(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+    poll::complete(&mut draft.each, written, context);
+    sweep::complete(&mut draft.each, written, context);
+    tls::complete(&mut draft.each, written, context);
+    if written.has("clients.groups") {
+        let groups = std::mem::take(&mut draft.each.client_groups);
+        draft.options().clients.groups = groups.into();
+    }
+}
+
+fn complete_names(
+    draft: &Draft,
+    written: &Written,
+    targets: usize,
+    context: &mut Context<'_>,
+) -> Names {
     // As `redis_exporter`, which has no such label, where this takes its place.
-    let target_label = or_default(target_label, root.node("targets").is_some());
-    let series = flag(arguments.series, "--series");
-    let series = setting_of(
-        root,
-        "series",
-        series,
-        "REDIS_EXPORTER_SERIES",
-        unit::series,
-        context,
-    );
-    let prefix = prefix.ok()?.map(|placed| placed.value);
-    Some(Names {
-        legacy: legacy?,
-        target_label: target_label?,
-        prefix: prefix.filter(|prefix| prefix != "redis"),
-        series: or_default(series, Series::default())?,
-    })
-}
-
-fn read_paths(root: &Section<'_>, context: &mut Context<'_>) -> Option<Paths> {
-    let defaults = Paths::default();
-    let telemetry = root.text("telemetry_path", unit::path, context);
-    let has_scrape = root.value("scrape_endpoint", unit::switch, context);
-    let telemetry = or_default(telemetry, defaults.telemetry);
-    Some(Paths {
-        has_scrape: or_default(has_scrape, defaults.has_scrape)?,
-        telemetry: telemetry?,
-    })
-}
-
-fn read_poll(
-    root: &Section<'_>,
-    arguments: &Arguments,
-    given: &Given,
-    context: &mut Context<'_>,
-) -> PollTimes {
-    let file = poll::read(root, context);
-    let interval = setting(
-        flag(arguments.poll_interval, "--poll.interval"),
-        "REDIS_EXPORTER_POLL_INTERVAL",
-        unit::poll_interval,
-        file.interval,
-        context,
-    );
-    let longest = interval.as_ref().map_or(None, Option::as_ref);
-    let longest = longest.map_or(PollTimes::default().interval, |placed| placed.value);
-    let timeout = connection_timeout(given, longest, file.timeout, context);
-    let timeout = setting(
-        flag(arguments.poll_timeout, "--poll.timeout"),
-        "REDIS_EXPORTER_POLL_TIMEOUT",
-        unit::duration,
-        timeout,
-        context,
-    );
-    poll::complete(
-        poll::Written {
-            interval,
-            timeout,
-            follow_scrapes: file.follow_scrapes,
-        },
-        PollTimes::default(),
-        context,
-    )
-}
-
-/// The timeout of `redis_exporter`, which holds for one connection there, else that of the file.
-/// Its default is longer than the polls here may take, so what is too long is cut.
-fn connection_timeout(
-    given: &Given,
-    longest: Duration,
-    file: Reading<Duration>,
-    context: &mut Context<'_>,
-) -> Reading<Duration> {
-    let Some(given) = given.get("connection-timeout") else {
-        return file;
-    };
-    let place = given.place.clone();
-    match redis_exporter::time_out(given.value.expose()) {
-        Ok(value) => {
-            let value = value.map_or(longest, |value| value.min(longest));
-            Ok(Some(Placed { value, place }))
-        }
-        Err(refusal) => {
-            context.problems.push(refusal.hidden(place));
-            Err(section::Invalid)
-        }
+    let label = draft.top.target_label.unwrap_or(written.has("targets"));
+    if let (false, true, Some(place)) = (label, targets > 1, written.place_of("target_label")) {
+        let what = "is false, but there is more than one target";
+        let remedy = "remove it: without the label their samples would be the same series";
+        context.report(place, what, remedy);
     }
-}
-
-fn read_log(
-    root: &Section<'_>,
-    arguments: &Arguments,
-    given: &Given,
-    context: &mut Context<'_>,
-) -> Option<Log> {
-    let section = root.section("log", LOG_KEYS, context)?;
-    let level = flag(arguments.log_level, "--log-level");
-    let level = setting_of(
-        &section,
-        "level",
-        level,
-        "REDIS_EXPORTER_LOG_LEVEL",
-        unit::log_level,
-        context,
-    );
-    let format = flag(arguments.log_format, "--log-format");
-    let format = setting_of(
-        &section,
-        "format",
-        format,
-        "REDIS_EXPORTER_LOG_FORMAT",
-        unit::log_format,
-        context,
-    );
-    let level = or_default(level, Level::INFO);
-    Some(Log {
-        level: if given.is_on("debug") {
-            Level::DEBUG
-        } else {
-            level?
-        },
-        format: or_default(format, LogFormat::Text)?,
-    })
-}
-
-fn read_targets(
-    root: &Section<'_>,
-    arguments: &Arguments,
-    given: &Given,
-    defaults: Defaults,
-    context: &mut Context<'_>,
-) -> Vec<Target> {
-    if root.node("targets").is_none() {
-        let target = target::implicit(arguments.redis_addr.as_ref(), given, defaults, context);
-        return target.into_iter().collect();
-    }
-    let of_one = [
-        "redis.user",
-        "redis.password",
-        "redis.password-file",
-        "redis.memory-limit",
-        "redis.expect-full",
-    ];
-    // Variables may stand there for the file to refer to; a flag is meant for this program.
-    let flags = of_one.iter().filter_map(|flag| given.get(flag));
-    let flags = flags.map(|given| given.place.as_str());
-    let addr = arguments.redis_addr.as_ref().map(|_| "--redis.addr");
-    for place in addr
-        .into_iter()
-        .chain(flags.filter(|place| place.starts_with('-')))
-    {
-        context.report(
-            place,
-            "is given although the file has `targets`",
-            "remove the flag, and say it in the file",
-        );
-    }
-    target::read_targets(root, &defaults, context)
-}
-
-fn flag<T>(value: Option<T>, name: &str) -> Option<Placed<T>> {
-    let place = name.to_owned();
-    value.map(|value| Placed { value, place })
-}
-
-/// The same as [`setting`] for a value that the file has under a key of a section.
-fn setting_of<T>(
-    section: &Section<'_>,
-    key: &str,
-    flag: Option<Placed<T>>,
-    variable: &str,
-    parse: impl Fn(&str) -> Result<T, Refusal> + Copy,
-    context: &mut Context<'_>,
-) -> Reading<T> {
-    let file = section.value(key, parse, context);
-    setting(flag, variable, parse, file, context)
-}
-
-/// The value of the flag, else of the environment variable, else of the file.
-fn setting<T>(
-    flag: Option<Placed<T>>,
-    variable: &str,
-    parse: impl Fn(&str) -> Result<T, Refusal>,
-    file: Reading<T>,
-    context: &mut Context<'_>,
-) -> Reading<T> {
-    if flag.is_some() {
-        return Ok(flag);
-    }
-    let Some(text) = target::variable(variable, context) else {
-        return file;
-    };
-    let place = variable.to_owned();
-    match parse(&text) {
-        Ok(value) => Ok(Some(Placed { value, place })),
-        Err(refusal) => {
-            // An address may be a URL with a password that got there by mistake.
-            let problem = if variable == LISTEN_VARIABLE {
-                refusal.hidden(place)
-            } else {
-                refusal.of(&text, place)
-            };
-            context.problems.push(problem);
-            Err(section::Invalid)
-        }
-    }
-}
-
-fn or_default<T>(reading: Reading<T>, default: T) -> Option<T> {
-    match reading {
-        Ok(Some(placed)) => Some(placed.value),
-        Ok(None) => Some(default),
-        Err(section::Invalid) => None,
-    }
+    let mut names = draft.top.names.clone();
+    names.prefix = names.prefix.filter(|prefix| prefix != "redis");
+    names.target_label = label;
+    names
 }
 
 #[cfg(test)]

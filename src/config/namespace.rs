@@ -2,22 +2,10 @@
 
 use std::time::Duration;
 
-use regex::bytes::Regex;
-
-use super::document::Node;
+use super::draft::{Draft, Item};
 use super::problem::{Refusal, quoted};
-use super::section::{Context, Placed, Section};
-use super::unit;
-use crate::pattern::{Pattern, bounded};
-
-/// The keys of an item of `namespaces`.
-pub(crate) const KEYS: &[&str] = &["name", "match", "regex", "db", "ttl", "memory_quota"];
-
-/// The keys of a `ttl` section.
-pub(crate) const TTL_KEYS: &[&str] = &["required", "max"];
-
-/// The keys of an item of `channels`.
-pub(crate) const CHANNEL_KEYS: &[&str] = &["name", "match", "regex"];
+use super::reader::{Context, Written};
+use crate::pattern::{Expression, Pattern};
 
 /// The name of what no pattern matches.
 const REST: &str = "other";
@@ -117,102 +105,67 @@ fn doubts_of(kind: &str, members: &str, groups: &[Group<'_>]) -> Vec<String> {
     doubts
 }
 
-/// Reads the list `namespaces`.
-pub(crate) fn read_namespaces(root: &Section<'_>, context: &mut Context<'_>) -> Vec<Namespace> {
-    read_named(root, "namespaces", read_namespace, context)
-}
-
-/// Reads the list `channels`.
-pub(crate) fn read_channels(root: &Section<'_>, context: &mut Context<'_>) -> Vec<ChannelGroup> {
-    read_named(root, "channels", read_channel, context)
-}
-
-/// Reads a list whose items have a unique name, reported where it is not.
-pub(super) fn read_named<T>(
-    root: &Section<'_>,
-    key: &str,
-    read: impl Fn(&Node, String, &mut Context<'_>) -> Option<(Placed<String>, T)>,
-    context: &mut Context<'_>,
-) -> Vec<T> {
-    let mut names: Vec<String> = Vec::new();
-    let mut groups = Vec::new();
-    for (node, place) in root.list(key, context).unwrap_or_default() {
-        let Some((name, group)) = read(node, place, context) else {
-            continue;
-        };
-        if names.contains(&name.value) {
-            context.report(
-                &name.place,
-                format!("{} is the name of an earlier item", quoted(&name.value)),
-                "give each a name of its own",
-            );
-        }
-        names.push(name.value);
-        groups.push(group);
-    }
-    groups
-}
-
-fn read_namespace(
-    node: &Node,
-    place: String,
-    context: &mut Context<'_>,
-) -> Option<(Placed<String>, Namespace)> {
-    let section = Section::open(node, place, KEYS, context)?;
-    let name = read_name(&section, context);
-    let pattern = read_pattern(&section, context);
-    let database = section.value("db", unit::database, context);
-    let ttl = read_ttl(&section, context);
-    let quota = section.value("memory_quota", unit::size, context);
-    let name = name?;
-    let namespace = Namespace {
-        name: name.value.clone(),
-        pattern: pattern?,
-        database: database.ok()?.map(|placed| placed.value),
-        ttl: ttl?,
-        memory_quota: quota.ok()?.map(|placed| placed.value),
-    };
-    Some((name, namespace))
-}
-
-fn read_channel(
-    node: &Node,
-    place: String,
-    context: &mut Context<'_>,
-) -> Option<(Placed<String>, ChannelGroup)> {
-    let section = Section::open(node, place, CHANNEL_KEYS, context)?;
-    let name = read_name(&section, context);
-    let pattern = read_pattern(&section, context)?;
-    let name = name?;
-    let group = ChannelGroup {
-        name: name.value.clone(),
+/// Adds the namespace that was read.
+pub(crate) fn finish_namespace(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+    let (namespaces, item) = (&mut draft.top.namespaces, &mut draft.item);
+    let names = namespaces.iter().map(|namespace| &*namespace.name);
+    let name = unique_name(item.name.take(), names, written, context);
+    let pattern = pattern(item, written, context);
+    namespaces.extend(name.zip(pattern).map(|(name, pattern)| Namespace {
+        name,
         pattern,
-    };
-    Some((name, group))
+        database: item.database,
+        ttl: item.ttl,
+        memory_quota: item.memory_quota,
+    }));
 }
 
-fn read_ttl(parent: &Section<'_>, context: &mut Context<'_>) -> Option<TtlPolicy> {
-    let section = parent.section("ttl", TTL_KEYS, context)?;
-    let required = section.value("required", unit::switch, context);
-    let max = section.value("max", unit::duration, context);
-    Some(TtlPolicy {
-        required: required.ok()?.is_some_and(|placed| placed.value),
-        max: max.ok()?.map(|placed| placed.value),
-    })
+/// Adds the group of channels that was read.
+pub(crate) fn finish_channel(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+    let (channels, item) = (&mut draft.top.channels, &mut draft.item);
+    let names = channels.iter().map(|channel| &*channel.name);
+    let name = unique_name(item.name.take(), names, written, context);
+    let pattern = pattern(item, written, context);
+    channels.extend(
+        name.zip(pattern)
+            .map(|(name, pattern)| ChannelGroup { name, pattern }),
+    );
 }
 
-pub(super) fn read_name(
-    section: &Section<'_>,
+/// The name of an item, which no earlier one has.
+pub(crate) fn unique_name<'a>(
+    name: Option<String>,
+    mut earlier: impl Iterator<Item = &'a str>,
+    written: &Written,
     context: &mut Context<'_>,
-) -> Option<Placed<String>> {
-    let name = section.text("name", group_name, context).ok()?;
-    if name.is_none() {
-        context.report(&section.place, "has no `name`", "give it one");
+) -> Option<String> {
+    match (&name, written.place_of("name")) {
+        (Some(name), Some(place)) if earlier.any(|earlier| earlier == name) => {
+            let what = format!("{} is the name of an earlier item", quoted(name));
+            context.report(place, what, "give each a name of its own");
+        }
+        (None, None) => context.report(&written.place, "has no `name`", "give it one"),
+        _ => {}
     }
     name
 }
 
-fn group_name(text: &str) -> Result<String, Refusal> {
+fn pattern(item: &mut Item, written: &Written, context: &mut Context<'_>) -> Option<Pattern> {
+    let regex_place = written.place_of("regex");
+    match (written.has("match"), regex_place) {
+        (true, Some(place)) if !written.is_wrong("match") && !written.is_wrong("regex") => {
+            context.report(place, "stands beside `match`", "keep one of the two");
+        }
+        (false, None) => {
+            let remedy = "add `match: \"prefix:*\"`, or `regex`";
+            context.report(&written.place, "has no pattern", remedy);
+        }
+        _ => {}
+    }
+    item.glob.take().or(item.regex.take())
+}
+
+pub(crate) fn group_name(text: &str) -> Result<String, Refusal> {
     let name = label_value(text)?;
     if name == REST {
         return Err(Refusal::new(
@@ -235,27 +188,6 @@ pub(crate) fn label_value(text: &str) -> Result<String, Refusal> {
         ));
     }
     Ok(text.to_owned())
-}
-
-fn read_pattern(section: &Section<'_>, context: &mut Context<'_>) -> Option<Pattern> {
-    let glob = section.text("match", glob, context);
-    let regex = section.text("regex", regex, context);
-    match (glob.ok()?, regex.ok()?) {
-        (Some(glob), None) => Some(glob.value),
-        (None, Some(regex)) => Some(regex.value),
-        (Some(_), Some(regex)) => {
-            context.report(&regex.place, "stands beside `match`", "keep one of the two");
-            None
-        }
-        (None, None) => {
-            context.report(
-                &section.place,
-                "has no pattern",
-                "add `match: \"prefix:*\"`, or `regex`",
-            );
-            None
-        }
-    }
 }
 
 pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
@@ -291,12 +223,12 @@ pub(super) fn regex(text: &str) -> Result<Pattern, Refusal> {
 }
 
 /// A regular expression over bytes, of bounded size.
-pub(super) fn compiled(text: &str) -> Result<Regex, Refusal> {
+pub(super) fn compiled(text: &str) -> Result<Expression, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new("is empty", "write a regular expression"));
     }
-    match bounded(text) {
-        Ok(regex) => Ok(regex),
+    match Expression::new(text) {
+        Ok(expression) => Ok(expression),
         Err(regex::Error::CompiledTooBig(_)) => Err(Refusal::new(
             "is too large once compiled",
             "use smaller counts in { }",

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::address::Address;
-use super::problem::Refusal;
+use super::problem::{Place, Refusal};
+use super::reader::Context;
 use super::secret::{Secret, oddity, trimmed};
-use super::section::{Context, Invalid};
 use super::url::{self, Url};
 
 /// The largest file that is read, in bytes: room for a map of thousands of servers.
@@ -66,18 +66,14 @@ fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<
 pub(super) fn check_for(
     server: Option<(&Address, Option<&str>)>,
     path: &Path,
-    place: &str,
+    place: &Place,
     context: &mut Context<'_>,
-) -> Result<(), Invalid> {
-    check_file(path, place, context, |text| check(text, server))
+) {
+    check_file(path, place, context, |text| check(text, server));
 }
 
-/// The same for a file whose password is sent to nobody.
-pub(super) fn check_readable(
-    path: &Path,
-    place: &str,
-    context: &mut Context<'_>,
-) -> Result<(), Invalid> {
+/// The same for a file whose password is sent to nobody. Returns whether it is good.
+pub(super) fn check_readable(path: &Path, place: &Place, context: &mut Context<'_>) -> bool {
     check_file(path, place, context, |text| match trimmed(text) {
         "" => Err(empty()),
         password => Ok(oddity(password).map(str::to_owned)),
@@ -86,10 +82,10 @@ pub(super) fn check_readable(
 
 fn check_file(
     path: &Path,
-    place: &str,
+    place: &Place,
     context: &mut Context<'_>,
     check: impl Fn(&str) -> Result<Option<String>, Refusal>,
-) -> Result<(), Invalid> {
+) -> bool {
     let text = (context.read_file)(path, LARGEST_FILE).and_then(|bytes| {
         String::from_utf8(bytes)
             .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
@@ -99,11 +95,11 @@ fn check_file(
             if let Some(note) = note {
                 context.warn(place, note);
             }
-            Ok(())
+            true
         }
         Err(refusal) => {
-            context.problems.push(refusal.of_file(place.to_owned()));
-            Err(Invalid)
+            context.refuse(place, refusal.of_file());
+            false
         }
     }
 }

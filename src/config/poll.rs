@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::section::{Context, Placed, Reading, Section};
-use super::unit;
-
-/// The keys of a `poll` section.
-pub(crate) const KEYS: &[&str] = &["interval", "timeout", "follow_scrapes"];
+use super::draft::{Draft, Each};
+use super::reader::{Context, Written};
 
 /// How often a target is polled and how long one poll may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,69 +28,35 @@ impl PollTimes {
 
 impl Default for PollTimes {
     fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(15),
-            timeout: Duration::from_secs(5),
-            follow_scrapes: true,
-            is_set: false,
-        }
+        Draft::new().each.poll
     }
 }
 
-/// What is written somewhere.
-pub(crate) struct Written {
-    pub(crate) interval: Reading<Duration>,
-    pub(crate) timeout: Reading<Duration>,
-    pub(crate) follow_scrapes: Reading<bool>,
+impl PollTimes {
+    /// Nothing is set yet, not even a default.
+    pub(crate) const BLANK: Self = Self {
+        interval: Duration::ZERO,
+        timeout: Duration::ZERO,
+        follow_scrapes: false,
+        is_set: false,
+    };
 }
 
-/// Reads the `poll` section below a map.
-pub(crate) fn read(parent: &Section<'_>, context: &mut Context<'_>) -> Written {
-    let Some(section) = parent.section("poll", KEYS, context) else {
-        return Written {
-            interval: Ok(None),
-            timeout: Ok(None),
-            follow_scrapes: Ok(None),
-        };
-    };
-    Written {
-        interval: section.value("interval", unit::poll_interval, context),
-        timeout: section.value("timeout", unit::duration, context),
-        follow_scrapes: section.value("follow_scrapes", unit::switch, context),
+/// Sets the timeout. One that is not written is at most half the interval: that leaves room for the
+/// question between two polls.
+pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
+    let (timeout, interval) = (each.timeout.take(), each.poll.interval);
+    each.poll.is_set |= written.has("poll.interval");
+    if written.is_wrong("poll") {
+        return;
     }
-}
-
-/// Fills in what is not written. A timeout that is not written is at most half the interval: that
-/// leaves room for the question between two polls.
-pub(crate) fn complete(
-    written: Written,
-    defaults: PollTimes,
-    context: &mut Context<'_>,
-) -> PollTimes {
-    let (Ok(interval), Ok(timeout), Ok(follow)) =
-        (written.interval, written.timeout, written.follow_scrapes)
-    else {
-        return defaults;
-    };
-    let follow_scrapes = follow.map_or(defaults.follow_scrapes, |placed| placed.value);
-    let is_set = defaults.is_set || interval.is_some();
-    let interval = interval.map_or(defaults.interval, |placed| placed.value);
-    let timeout = match timeout {
-        None => defaults.timeout.min(interval / 2),
-        Some(Placed { value, .. }) if value <= interval => value,
-        Some(Placed { value, place }) => {
-            context.report(
-                &place,
-                format!("{value:?} is longer than the poll interval, {interval:?}"),
-                "make the timeout at most the interval",
-            );
+    each.poll.timeout = match (timeout, written.place_of("poll.timeout")) {
+        (Some(timeout), Some(place)) if timeout > interval => {
+            let what = format!("{timeout:?} is longer than the poll interval, {interval:?}");
+            context.report(place, what, "make the timeout at most the interval");
             interval
         }
+        (Some(timeout), _) => timeout,
+        (None, _) => each.poll.timeout.min(interval / 2),
     };
-    PollTimes {
-        interval,
-        timeout,
-        follow_scrapes,
-        is_set,
-    }
 }

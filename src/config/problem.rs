@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and where. Not how it is reported: that is the caller's.
 
 use std::fmt;
+use std::rc::Rc;
 
 /// The longest piece of a value or key that a problem repeats, in characters.
 const LONGEST_QUOTE: usize = 60;
@@ -8,18 +9,119 @@ const LONGEST_QUOTE: usize = 60;
 /// One thing to repair in the configuration. It never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file and the path in it (`config.yaml: targets[1].poll.interval`), the flag, or the
+    /// File, line, column and path (`config.yaml:5:13: targets[1].poll.interval`), the flag, or the
     /// environment variable.
     pub place: String,
     /// What is wrong there.
     pub what: String,
     /// What to write instead.
     pub remedy: String,
+    /// Its position, for problems of the file.
+    pub(crate) position: Option<Position>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}; {}", self.place, self.what, self.remedy)
+    }
+}
+
+/// Puts the problems of the file first, in its order.
+pub(crate) fn sort(problems: &mut [Problem]) {
+    problems.sort_by_key(|problem| (problem.position.is_none(), problem.position));
+}
+
+/// A line and a column of the file, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl Position {
+    pub(crate) const START: Self = Self::new(1, 1);
+
+    pub(crate) const fn new(line: usize, column: usize) -> Self {
+        Self { line, column }
+    }
+}
+
+/// Where something is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    File(Position),
+    /// A flag or an environment variable.
+    Option(Rc<str>),
+    /// Where the value around it is written, if anywhere.
+    Around,
+}
+
+/// Where a value is written, with its path of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) source: Source,
+    path: String,
+}
+
+impl Place {
+    /// The place of a whole document, flag or variable.
+    pub(crate) fn new(source: Source) -> Self {
+        let path = String::new();
+        Self { source, path }
+    }
+
+    /// The place of a flag or a variable.
+    pub(crate) fn option(name: &str) -> Self {
+        Self::new(Source::Option(name.into()))
+    }
+
+    /// The same path at another position.
+    pub(crate) fn at(&self, source: &Source) -> Self {
+        self.with(source, self.path.clone())
+    }
+
+    /// The place of a key of this map.
+    pub(crate) fn key(&self, source: &Source, key: &str) -> Self {
+        let separator = if self.path.is_empty() { "" } else { "." };
+        self.with(source, format!("{}{separator}{key}", self.path))
+    }
+
+    /// The place of an item of this list.
+    pub(crate) fn item(&self, source: &Source, index: usize) -> Self {
+        self.with(source, format!("{}[{index}]", self.path))
+    }
+
+    fn with(&self, source: &Source, path: String) -> Self {
+        let source = match source {
+            Source::Around => self.source.clone(),
+            source => source.clone(),
+        };
+        Self { source, path }
+    }
+
+    /// The place for people.
+    pub(crate) fn shown(&self, file: &str) -> String {
+        let path = &self.path;
+        match &self.source {
+            Source::Option(name) => name.to_string(),
+            Source::File(Position { line, column }) if path.is_empty() => {
+                format!("{file}:{line}:{column}")
+            }
+            Source::File(Position { line, column }) => format!("{file}:{line}:{column}: {path}"),
+            Source::Around => path.clone(),
+        }
+    }
+
+    pub(crate) fn problem(&self, file: &str, refusal: Refusal) -> Problem {
+        Problem {
+            place: self.shown(file),
+            what: refusal.what,
+            remedy: refusal.remedy,
+            position: match self.source {
+                Source::File(position) => Some(position),
+                _ => None,
+            },
+        }
     }
 }
 
@@ -40,31 +142,29 @@ impl Refusal {
         }
     }
 
-    /// The problem of a value that may be shown.
-    pub(crate) fn of(self, value: &str, place: String) -> Problem {
-        Problem {
-            place,
-            what: format!("{} {}", quoted(value), self.what),
-            remedy: self.remedy,
-        }
+    /// The whole sentence about a value that may be shown.
+    pub(crate) fn of(self, value: &str) -> Self {
+        self.about(&quoted(value))
     }
 
-    /// The problem of a value that may hold a secret.
-    pub(crate) fn hidden(self, place: String) -> Problem {
-        self.about("the value", place)
+    /// The whole sentence about a value that may hold a secret.
+    pub(crate) fn hidden(self) -> Self {
+        self.about("the value")
     }
 
-    /// The problem of a file near a password, whose path may be that password by mistake.
-    pub(crate) fn of_file(self, place: String) -> Problem {
-        self.about("the file", place)
+    /// The whole sentence about a file near a password, whose path may be that password by mistake.
+    pub(crate) fn of_file(self) -> Self {
+        self.about("the file")
     }
 
-    fn about(self, subject: &str, place: String) -> Problem {
-        Problem {
-            place,
-            what: format!("{subject} {}", self.what),
-            remedy: self.remedy,
-        }
+    fn about(self, subject: &str) -> Self {
+        Self::new(format!("{subject} {}", self.what), self.remedy)
+    }
+}
+
+impl From<(String, &'static str)> for Refusal {
+    fn from((what, remedy): (String, &'static str)) -> Self {
+        Self::new(what, remedy)
     }
 }
 
@@ -93,11 +193,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_one_line_with_place_and_remedy() {
-        let problem = Refusal::new("has no unit", "write 15s").of("1\n5", "c.yaml: poll".into());
+    fn problem_is_one_line_with_place_and_remedy() {
+        let place = Place::new(Source::File(Position::new(3, 9))).key(&Source::Around, "poll");
+        let problem = place.problem(
+            "c.yaml",
+            Refusal::new("has no unit", "write 15s").of("1\n5"),
+        );
         assert_eq!(
             problem.to_string(),
-            "c.yaml: poll: `1\\n5` has no unit; write 15s"
+            "c.yaml:3:9: poll: `1\\n5` has no unit; write 15s"
         );
     }
 

@@ -3,20 +3,15 @@
 
 use std::path::Path;
 
-use super::document::Node;
-use super::namespace::label_value;
+use super::draft::Draft;
 use super::problem::{Refusal, quoted};
-use super::section::{Context, ReadFile, Section};
-use super::unit;
-
-/// The keys of an item of `scripts`.
-pub(crate) const KEYS: &[&str] = &["name", "file", "read_only"];
+use super::reader::{Context, ReadFile, Written};
 
 /// The largest script, in bytes: its text goes to the server at each poll.
 const LARGEST_SCRIPT: u64 = 64 << 10;
 
 /// Each script holds up the server while it runs.
-const MOST_SCRIPTS: usize = 20;
+pub(crate) const MOST_SCRIPTS: usize = 20;
 
 /// A Lua script that the server runs at each poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +26,7 @@ pub struct Script {
 
 impl Script {
     /// Reads a script. Its name is its path as it is written, as with `redis_exporter`.
-    pub(crate) fn read(
-        path: &str,
-        read_only: bool,
-        read_file: &ReadFile<'_>,
-    ) -> Result<Self, Refusal> {
+    pub(crate) fn read(path: &str, read_file: &ReadFile<'_>) -> Result<Self, Refusal> {
         let text = read_file(Path::new(path), LARGEST_SCRIPT)?;
         if text.iter().all(u8::is_ascii_whitespace) {
             return Err(Refusal::new("is an empty file", "write the script into it"));
@@ -43,64 +34,31 @@ impl Script {
         Ok(Self {
             name: path.to_owned(),
             text,
-            read_only,
+            read_only: true,
         })
     }
 }
 
-/// Reads the list `scripts`; as in `defaults` where it is not there.
-pub(crate) fn read(
-    parent: &Section<'_>,
-    defaults: &[Script],
-    context: &mut Context<'_>,
-) -> Vec<Script> {
-    if parent.node("scripts").is_none() {
-        return defaults.to_vec();
+/// Adds the script that was read.
+pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+    if !written.has("file") {
+        let remedy = "name the file that holds the script, as in file: /etc/queue.lua";
+        context.report(&written.place, "has no `file`", remedy);
     }
-    let items = parent.list("scripts", context).unwrap_or_default();
-    if items.len() > MOST_SCRIPTS {
-        context.report(
-            &parent.place_of("scripts"),
-            format!("has {} scripts", items.len()),
-            format!("keep at most {MOST_SCRIPTS}"),
-        );
+    let (name, read_only) = (draft.item.name.take(), draft.item.read_only);
+    let Some(script) = draft.item.script.take() else {
+        return;
+    };
+    let name = name.unwrap_or(script.name);
+    let scripts = &mut draft.options().scripts;
+    if scripts.iter().any(|earlier| earlier.name == name) {
+        let what = format!("{} is the name of an earlier script", quoted(&name));
+        context.report(&written.place, what, "give each a `name` of its own");
     }
-    let mut scripts: Vec<Script> = Vec::new();
-    for (node, place) in items {
-        let Some(script) = read_script(node, &place, context) else {
-            continue;
-        };
-        if scripts.iter().any(|earlier| earlier.name == script.name) {
-            context.report(
-                &place,
-                format!("{} is the name of an earlier script", quoted(&script.name)),
-                "give each a `name` of its own",
-            );
-        }
-        scripts.push(script);
-    }
-    scripts
-}
-
-fn read_script(node: &Node, place: &str, context: &mut Context<'_>) -> Option<Script> {
-    let section = Section::open(node, place.to_owned(), KEYS, context)?;
-    let name = section.text("name", label_value, context);
-    let read_only = section.value("read_only", unit::switch, context);
-    let read_file = context.read_file;
-    let parse = |path: &str| Script::read(path, true, read_file);
-    let file = section.text("file", parse, context);
-    if file == Ok(None) {
-        context.report(
-            place,
-            "has no `file`",
-            "name the file that holds the script, as in file: /etc/queue.lua",
-        );
-    }
-    let name = name.ok()?.map(|placed| placed.value);
-    let script = file.ok()??.value;
-    Some(Script {
-        name: name.unwrap_or(script.name),
-        text: script.text,
-        read_only: read_only.ok()?.is_none_or(|placed| placed.value),
-    })
+    let text = script.text;
+    scripts.push(Script {
+        name,
+        text,
+        read_only,
+    });
 }

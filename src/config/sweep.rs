@@ -3,33 +3,11 @@
 use std::time::Duration;
 
 use super::address::Address;
-use super::document::Node;
-use super::expand::expand;
+use super::draft::{Draft, Each};
 use super::problem::Refusal;
+use super::reader::{Context, Written};
 use super::secret::Secret;
-use super::section::{Context, Invalid, Placed, Reading, Section};
-use super::unit;
-use super::url::{self, Url};
-
-/// The keys of a `sweep` section.
-pub(crate) const KEYS: &[&str] = &[
-    "enabled",
-    "cpu_share",
-    "keys_per_second",
-    "commands_per_second",
-    "lookup_share",
-    "lookups_per_minute",
-    "count",
-    "first_keys",
-    "min_pass_interval",
-    "max_latency",
-    "while_saving",
-    "databases",
-    "from",
-    "delimiter",
-    "max_groups",
-    "largest_keys",
-];
+use super::url;
 
 /// How the walk over a target's keyspace goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,25 +50,30 @@ pub struct Sweep {
 
 impl Default for Sweep {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            cpu_share: Share(10_000),
-            keys_per_second: None,
-            commands_per_second: None,
-            lookup_share: None,
-            lookups_per_minute: None,
-            count: 100,
-            first_keys: 10_000,
-            min_pass_interval: Duration::from_mins(1),
-            max_latency: Duration::from_millis(5),
-            while_saving: true,
-            databases: None,
-            from: None,
-            delimiter: ":".to_owned(),
-            max_groups: 100,
-            largest_keys: 0,
-        }
+        Draft::new().each.sweep
     }
+}
+
+impl Sweep {
+    /// Nothing is set yet, not even a default.
+    pub(crate) const BLANK: Self = Self {
+        enabled: false,
+        cpu_share: Share(0),
+        keys_per_second: None,
+        commands_per_second: None,
+        lookup_share: None,
+        lookups_per_minute: None,
+        count: 0,
+        first_keys: 0,
+        min_pass_interval: Duration::ZERO,
+        max_latency: Duration::ZERO,
+        while_saving: false,
+        databases: None,
+        from: None,
+        delimiter: String::new(),
+        max_groups: 0,
+        largest_keys: 0,
+    };
 }
 
 /// A share of a whole, in millionths.
@@ -119,88 +102,25 @@ pub struct Origin {
     pub password: Option<Secret>,
 }
 
-/// Reads the `sweep` section below a map; what is not written is as in `defaults`.
-pub(crate) fn read(
-    parent: &Section<'_>,
-    defaults: &Sweep,
-    context: &mut Context<'_>,
-) -> Option<Sweep> {
-    let section = parent.section("sweep", KEYS, context)?;
-    let enabled = section.value("enabled", unit::switch, context);
-    let cpu_share = section.value("cpu_share", share, context);
-    let keys_per_second = section.value(
-        "keys_per_second",
-        |text| whole(text, 1, 10_000_000),
-        context,
-    );
-    let commands_per_second = section.value(
-        "commands_per_second",
-        |text| whole(text, 1, 10_000_000),
-        context,
-    );
-    let lookup_share = section.value("lookup_share", share_of_lookups, context);
-    let lookups_per_minute = section.value(
-        "lookups_per_minute",
-        |text| whole(text, 0, 1_000_000),
-        context,
-    );
-    let count = section.value("count", |text| whole(text, 10, 1000), context);
-    let first_keys = section.value("first_keys", |text| whole(text, 0, 1_000_000), context);
-    let min_pass_interval = section.value("min_pass_interval", unit::duration, context);
-    let max_latency = section.value("max_latency", unit::duration, context);
-    let while_saving = section.value("while_saving", unit::switch, context);
-    let databases = read_databases(&section, context);
-    let from = read_origin(&section, context);
-    let delimiter = section.text("delimiter", delimiter, context);
-    let max_groups = section.value("max_groups", |text| whole(text, 1, 1000), context);
-    let largest_keys = section.value("largest_keys", |text| whole(text, 0, 1000), context);
-    let defaults = defaults.clone();
-    Some(Sweep {
-        enabled: or(enabled, defaults.enabled)?,
-        cpu_share: or(cpu_share, defaults.cpu_share)?,
-        keys_per_second: or_nothing(keys_per_second, defaults.keys_per_second).ok()?,
-        commands_per_second: or_nothing(commands_per_second, defaults.commands_per_second).ok()?,
-        lookup_share: or_nothing(lookup_share, defaults.lookup_share).ok()?,
-        lookups_per_minute: or_nothing(lookups_per_minute, defaults.lookups_per_minute).ok()?,
-        count: or(count, defaults.count)?,
-        first_keys: or(first_keys, defaults.first_keys)?,
-        min_pass_interval: or(min_pass_interval, defaults.min_pass_interval)?,
-        max_latency: or(max_latency, defaults.max_latency)?,
-        while_saving: or(while_saving, defaults.while_saving)?,
-        databases: databases.ok()?.or(defaults.databases),
-        from: or_nothing(from, defaults.from).ok()?,
-        delimiter: or(delimiter, defaults.delimiter)?,
-        max_groups: or(max_groups, defaults.max_groups)?,
-        largest_keys: or(largest_keys, defaults.largest_keys)?,
-    })
-}
-
-fn or<T>(written: Reading<T>, default: T) -> Option<T> {
-    let written = written.ok()?;
-    Some(written.map_or(default, |placed| placed.value))
-}
-
-/// The same for a key whose default may be that there is nothing.
-fn or_nothing<T>(written: Reading<T>, default: Option<T>) -> Result<Option<T>, Invalid> {
-    Ok(written?.map(|placed| placed.value).or(default))
-}
-
-fn read_origin(section: &Section<'_>, context: &mut Context<'_>) -> Reading<Origin> {
-    let Some(Placed { value: url, place }) = section.hidden("from", origin, context)? else {
-        return Ok(None);
-    };
-    for note in url.notes {
-        context.warn(&place, note);
+/// Checks what the settings mean together.
+pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
+    let notes = std::mem::take(&mut each.origin_notes);
+    if let Some(place) = written.place_of("sweep.from") {
+        for note in notes {
+            context.warn(place, note);
+        }
     }
-    let value = Origin {
-        address: url.address,
-        username: url.username,
-        password: url.password,
-    };
-    Ok(Some(Placed { value, place }))
+    let databases = each.sweep.databases.as_deref();
+    if let (Some(place), Some([])) = (written.place_of("sweep.databases"), databases)
+        && !written.is_wrong("sweep.databases")
+    {
+        let remedy = "name a database, or set `enabled` to false";
+        context.report(place, "is empty", remedy);
+    }
 }
 
-fn origin(text: &str) -> Result<Url, Refusal> {
+/// Reads the URL of a server to walk.
+pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     let mut url = url::parse(text)?;
     if url.database.is_some() {
         return Err(Refusal::new(
@@ -209,45 +129,17 @@ fn origin(text: &str) -> Result<Url, Refusal> {
         ));
     }
     url.take_user_as_password();
-    Ok(url)
+    draft.each.origin_notes = url.notes;
+    let origin = Origin {
+        address: url.address,
+        username: url.username,
+        password: url.password,
+    };
+    draft.each.sweep.from = Some(origin);
+    Ok(())
 }
 
-/// A list of numbers of databases; none where the key is not there.
-fn read_databases(
-    section: &Section<'_>,
-    context: &mut Context<'_>,
-) -> Result<Option<Vec<u32>>, Invalid> {
-    if section.node("databases").is_none() {
-        return Ok(None);
-    }
-    let mut databases = Vec::new();
-    for (node, place) in section.list("databases", context).ok_or(Invalid)? {
-        let number = match node {
-            Node::Scalar(scalar) => {
-                expand(&scalar.text, context.environment).and_then(|text| unit::database(&text))
-            }
-            _ => unit::database(""),
-        };
-        match number {
-            Ok(database) => databases.push(database),
-            Err(Refusal { what, remedy }) => {
-                context.report(&place, what, remedy);
-                return Err(Invalid);
-            }
-        }
-    }
-    if databases.is_empty() {
-        context.report(
-            &section.place_of("databases"),
-            "is empty",
-            "name a database, or set `enabled` to false",
-        );
-        return Err(Invalid);
-    }
-    Ok(Some(databases))
-}
-
-fn share(text: &str) -> Result<Share, Refusal> {
+pub(crate) fn share(text: &str) -> Result<Share, Refusal> {
     let share = read_share(text);
     share.ok_or_else(|| {
         Refusal::new(
@@ -257,7 +149,7 @@ fn share(text: &str) -> Result<Share, Refusal> {
     })
 }
 
-fn share_of_lookups(text: &str) -> Result<Share, Refusal> {
+pub(crate) fn share_of_lookups(text: &str) -> Result<Share, Refusal> {
     let share = read_share(text);
     share.ok_or_else(|| {
         Refusal::new(
@@ -283,20 +175,7 @@ fn read_share(text: &str) -> Option<Share> {
     }
 }
 
-pub(super) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| {
-        Refusal::new(
-            "is not a number that fits here",
-            format!("write a whole number from {least} to {most}"),
-        )
-    })
-}
-
-fn delimiter(text: &str) -> Result<String, Refusal> {
+pub(crate) fn delimiter(text: &str) -> Result<String, Refusal> {
     if text.is_empty() || text.len() > 8 {
         return Err(Refusal::new(
             "is no delimiter",

@@ -1,47 +1,26 @@
 //! The servers to poll: those of the file, or the one of flags and environment. Not a
 //! connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::Address;
-use super::collector_options::{self, CollectorOptions};
-use super::document::Node;
-use super::keys::{self, Keys};
-use super::namespace::label_value;
+use super::collector_options::CollectorOptions;
+use super::complete_level;
+use super::document::{Node, Value};
+use super::draft::{Draft, Each};
+use super::keys::Keys;
 use super::password_file;
-use super::poll::{self, PollTimes};
-use super::problem::Refusal;
-use super::redis_exporter::{Given, Notice, parse_switch};
-use super::secret::{Secret, oddity, trimmed};
-use super::section::{Context, Invalid, Placed, Section};
-use super::sweep::{self, Sweep};
-use super::tls::{self, Tls};
-use super::unit;
+use super::poll::PollTimes;
+use super::problem::Place;
+use super::reader::{Context, Reader, Written};
+use super::redis_exporter::{Given, Notice, OPTIONS, Overlay, PeerOption, own_options};
+use super::rows::TARGETS;
+use super::secret::{Secret, oddity};
+use super::sweep::Sweep;
+use super::tls::Tls;
 use super::url::{self, Url};
-
-/// The keys of an item of `targets`.
-pub(crate) const KEYS: &[&str] = &[
-    "name",
-    "url",
-    "username",
-    "password",
-    "password_file",
-    "db",
-    "memory_limit",
-    "expect_full",
-    "poll",
-    "collectors",
-    "sweep",
-    "keys",
-    "clients",
-    "scripts",
-    "search_indexes",
-    "rdb_file",
-    "tls",
-    "commands",
-];
 
 const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
 
@@ -87,18 +66,6 @@ impl Target {
     }
 }
 
-/// What the top level says for every target that does not say otherwise.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Defaults {
-    pub(crate) poll: PollTimes,
-    pub(crate) sweep: Sweep,
-    pub(crate) keys: Keys,
-    pub(crate) options: Arc<CollectorOptions>,
-    pub(crate) collectors: CollectorChoice,
-    pub(crate) set_client_name: bool,
-    pub(crate) tls: Tls,
-}
-
 /// Where a target's password comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
@@ -119,118 +86,177 @@ impl CollectorChoice {
     pub fn is_on(&self, name: &str, default: bool) -> bool {
         self.0.get(name).copied().unwrap_or(default)
     }
+
+    /// Switches a collector on or off.
+    pub(crate) fn choose(&mut self, name: &str, on: bool) {
+        self.0.insert(name.to_owned(), on);
+    }
 }
 
-/// Reads the list `targets`. The caller knows that the key is there.
+/// Reads the list `targets`.
 pub(crate) fn read_targets(
-    root: &Section<'_>,
-    defaults: &Defaults,
+    node: &Node,
+    place: &Place,
+    draft: &mut Draft,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
-    let Some(items) = root.list("targets", context) else {
-        return Vec::new();
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Nothing => &[],
+        other => {
+            let what = format!("is {}, not a list", other.kind());
+            context.report(place, what, "start each item with `- `");
+            return Vec::new();
+        }
     };
     if items.is_empty() {
-        context.report(
-            &root.place_of("targets"),
-            "is empty",
-            "add a target, or remove the key to poll the one of the environment",
-        );
+        let remedy = "add a target, or remove the key to poll the one of the environment";
+        context.report(place, "is empty", remedy);
     }
-    let mut names = Vec::new();
-    items
-        .into_iter()
-        .filter_map(|(node, place)| read_target(node, &place, defaults, &mut names, context))
-        .collect()
+    let mut names = BTreeSet::new();
+    let defaults = draft.each.clone();
+    let items = items.iter().enumerate();
+    let targets = items.filter_map(|(index, item)| {
+        draft.each = defaults.clone();
+        let place = place.item(&item.source, index);
+        let reader = Reader::new(TARGETS, place, draft, context);
+        let written = reader.read(item);
+        if !matches!(item.value, Value::Map(_) | Value::Nothing) {
+            return None;
+        }
+        complete_level(draft, &written, context);
+        complete_target(draft, &written, &mut names, context)
+    });
+    targets.collect()
+}
+
+fn complete_target(
+    draft: &mut Draft,
+    written: &Written,
+    names: &mut BTreeSet<String>,
+    context: &mut Context<'_>,
+) -> Option<Target> {
+    if !written.has("url") {
+        let remedy = "add one, as in url: redis://host:6379";
+        context.report(&written.place, "has no `url`", remedy);
+    }
+    let password = password(draft, written, context);
+    let (each, one) = (&mut draft.each, &mut draft.one);
+    let url = one.url.take();
+    let name = one.name.take().or_else(|| {
+        let address = &url.as_ref()?.address;
+        (!written.has("name")).then(|| address.default_name())
+    });
+    claim(name.as_deref(), written, names, context);
+    let user = one.username.take();
+    let Some(mut url) = url else {
+        check_password_file(None, user.as_deref(), password.as_ref(), context);
+        return None;
+    };
+    check_tls(&url.address, &each.sweep, written, context);
+    if user.is_none() && password.is_none() {
+        url.take_user_as_password();
+    }
+    with_url(&mut each.tls, &mut url);
+    if let Some(place) = written.place_of("url") {
+        url.notes.iter().for_each(|note| context.warn(place, note));
+    }
+    check_password_file(Some(&url), user.as_deref(), password.as_ref(), context);
+    let in_url = url.password.take().map(Password::Given);
+    let given = password.as_ref().map(|(password, _)| password);
+    let place = password.as_ref().map(|(_, place)| place);
+    agree("password", place, given, in_url.as_ref(), context);
+    let place = written.place_of("username");
+    agree(
+        "username",
+        place,
+        user.as_ref(),
+        url.username.as_ref(),
+        context,
+    );
+    let place = written.place_of("db");
+    agree(
+        "db",
+        place,
+        one.database.as_ref(),
+        url.database.as_ref(),
+        context,
+    );
+    url.username = user.or(url.username);
+    url.database = one.database.or(url.database);
+    let password = password.map(|(password, _)| password).or(in_url);
+    name.map(|name| target(draft, name, url, password))
 }
 
 /// Takes a name for a target. Also one with other problems, so that all are told at once.
-fn claim(name: &str, place: &str, names: &mut Vec<String>, context: &mut Context<'_>) {
-    if names.iter().any(|earlier| earlier == name) {
-        context.report(
-            place,
-            "has the name of an earlier target",
-            "give each a `name` of its own",
-        );
+fn claim(
+    name: Option<&str>,
+    written: &Written,
+    names: &mut BTreeSet<String>,
+    context: &mut Context<'_>,
+) {
+    let is_taken = name.is_some_and(|name| !names.insert(name.to_owned()));
+    if is_taken {
+        let remedy = "give each a `name` of its own";
+        context.report(&written.place, "has the name of an earlier target", remedy);
     }
-    names.push(name.to_owned());
 }
 
-fn read_target(
-    node: &Node,
-    place: &str,
-    defaults: &Defaults,
-    names: &mut Vec<String>,
-    context: &mut Context<'_>,
-) -> Option<Target> {
-    let section = Section::open(node, place.to_owned(), KEYS, context)?;
-    let name = section.hidden("name", label_value, context);
-    let url = section.hidden("url", url::parse, context);
-    if url == Ok(None) {
-        context.report(
-            place,
-            "has no `url`",
-            "add one, as in url: redis://host:6379",
-        );
+/// A section that nothing comes of is a mistake: its author believes the connection encrypted.
+fn check_tls(address: &Address, sweep: &Sweep, written: &Written, context: &mut Context<'_>) {
+    if let Some(place) = written.section("tls")
+        && !use_tls(address, sweep)
+    {
+        let remedy = "write rediss:// in the url, or remove the section";
+        context.report(place, "is of no use, as the url has no TLS", remedy);
     }
-    let keys = read_credentials(&section, context);
-    let database = section.value("db", unit::database, context);
-    let memory_limit = section.value("memory_limit", unit::size, context);
-    let expect_full = section.value("expect_full", unit::switch, context);
-    let poll = poll::read(&section, context);
-    let poll = poll::complete(poll, defaults.poll, context);
-    let collectors = read_collectors(&section, &defaults.collectors, context);
-    let sweep = sweep::read(&section, &defaults.sweep, context);
-    let watched = keys::read(&section, &defaults.keys, context);
-    let options = collector_options::read(&section, &defaults.options, context);
-    let tls = tls::read(&section, context)
-        .and_then(|written| tls::complete(written, &defaults.tls, context));
+}
 
-    let url = url.ok().flatten().map(|placed| placed.value);
-    let name = match name {
-        Ok(Some(name)) => Some(name.value),
-        Ok(None) => url.as_ref().map(|url| url.address.default_name()),
-        Err(Invalid) => None,
-    };
-    if let Some(name) = &name {
-        claim(name, place, names, context);
+/// Reports a key that differs from the URL, without their values.
+fn agree<T: PartialEq>(
+    key: &str,
+    place: Option<&Place>,
+    written: Option<&T>,
+    in_url: Option<&T>,
+    context: &mut Context<'_>,
+) {
+    if let (Some(place), Some(written), Some(in_url)) = (place, written, in_url)
+        && written != in_url
+    {
+        let what = format!("differs from the {key} in the url");
+        context.report(place, what, "keep one of the two");
     }
-    let Some(mut url) = url else {
-        check_password_file(None, &keys.ok()?, context);
-        return None;
-    };
-    if let Some(sweep) = &sweep {
-        check_tls(&section, &url.address, sweep, context);
-    }
-    let keys = keys.ok()?;
-    if keys.username.is_none() && keys.password.is_none() {
-        url.take_user_as_password();
-    }
-    let tls = tls.map(|tls| with_url(tls, &mut url));
-    let url_place = section.place_of("url");
-    for note in &url.notes {
-        context.warn(&url_place, note);
-    }
-    check_password_file(Some(&url), &keys, context);
-    let username = agree("username", keys.username, url.username, context);
-    let password = agree_on_password(keys.password, url.password, context);
-    let database = agree("db", database.ok()?, url.database, context);
-    Some(Target {
-        name: name?,
+}
+
+/// The target of what was read.
+fn target(draft: &Draft, name: String, url: Url, password: Option<Password>) -> Target {
+    let (each, one) = (draft.each.clone(), &draft.one);
+    let Each {
+        poll,
+        sweep,
+        keys,
+        tls,
+        collectors,
+        set_client_name,
+        options,
+        ..
+    } = each;
+    Target {
+        name,
         address: url.address,
-        database,
-        username,
+        database: url.database,
+        username: url.username,
         password,
         poll,
-        memory_limit: memory_limit.ok()?.map(|placed| placed.value),
-        expect_full: expect_full.ok()?.is_some_and(|placed| placed.value),
+        memory_limit: one.memory_limit,
+        expect_full: one.expect_full,
         collectors,
-        set_client_name: defaults.set_client_name,
-        sweep: sweep?,
-        keys: watched?,
-        options: options?,
-        tls: tls?,
-    })
+        set_client_name,
+        sweep,
+        keys,
+        options,
+        tls,
+    }
 }
 
 fn use_tls(address: &Address, sweep: &Sweep) -> bool {
@@ -238,24 +264,13 @@ fn use_tls(address: &Address, sweep: &Sweep) -> bool {
     address.has_tls() || origin.is_some_and(Address::has_tls)
 }
 
-/// A section that nothing comes of is a mistake: its author believes the connection encrypted.
-fn check_tls(section: &Section<'_>, address: &Address, sweep: &Sweep, context: &mut Context<'_>) {
-    if !use_tls(address, sweep) && tls::is_written(section) {
-        context.report(
-            &section.place_of("tls"),
-            "is of no use, as the url has no TLS",
-            "write rediss:// in the url, or remove the section",
-        );
-    }
-}
-
 /// The settings of TLS with those of the URL. They give way to what is configured.
-fn with_url(mut tls: Tls, url: &mut Url) -> Tls {
+fn with_url(tls: &mut Tls, url: &mut Url) {
     if let Some(name) = url.server_name.take() {
         tls.server_name.get_or_insert(name);
     }
     if !url.skip_verify {
-        return tls;
+        return;
     }
     let note = if tls.ca_file.is_none() {
         tls.insecure_skip_verify = true;
@@ -264,198 +279,122 @@ fn with_url(mut tls: Tls, url: &mut Url) -> Tls {
         "asks for TLS without verification, which is ignored as there is a ca_file"
     };
     url.notes.push(note.to_owned());
-    tls
 }
 
 /// Checks the password file of a target, for the address and user that its password is for.
-fn check_password_file(url: Option<&Url>, keys: &Credentials, context: &mut Context<'_>) {
-    let Some(Placed {
-        value: Password::File(path),
-        place,
-    }) = &keys.password
-    else {
-        return;
-    };
-    let server = url.map(|url| {
-        let username = keys.username.as_ref().map(|placed| placed.value.as_str());
-        (&url.address, username.or(url.username.as_deref()))
-    });
-    // What is wrong is reported.
-    let _ = password_file::check_for(server, path, place, context);
+fn check_password_file(
+    url: Option<&Url>,
+    user: Option<&str>,
+    password: Option<&(Password, Place)>,
+    context: &mut Context<'_>,
+) {
+    if let Some((Password::File(path), place)) = password {
+        let server = url.map(|url| (&url.address, user.or(url.username.as_deref())));
+        password_file::check_for(server, path, place, context);
+    }
 }
 
 /// Warns of what may be a mistake in a secret that is written at a place.
-fn warn_of_oddity(secret: &str, place: &str, context: &mut Context<'_>) {
+fn warn_of_oddity(secret: &str, place: &Place, context: &mut Context<'_>) {
     if let Some(oddity) = oddity(secret) {
         context.warn(place, oddity);
     }
 }
 
-/// Credentials that stand in keys of their own.
-struct Credentials {
-    username: Option<Placed<String>>,
-    password: Option<Placed<Password>>,
-}
-
-fn read_credentials(
-    section: &Section<'_>,
+/// The password that stands in a key of its own, with its place.
+fn password(
+    draft: &mut Draft,
+    written: &Written,
     context: &mut Context<'_>,
-) -> Result<Credentials, Invalid> {
-    let accept = |text: &str| Ok(trimmed(text).to_owned());
-    let username = section.hidden("username", accept, context);
-    let password = section.hidden("password", accept, context);
-    let file = read_password_file(section, context);
-    // Empty is absent, so that `${REDIS_PASSWORD:-}` can be left unset.
-    let username = username?.filter(|placed| !placed.value.is_empty());
-    let password = password?.filter(|placed| !placed.value.is_empty());
-    let password = match (password, file?) {
-        (Some(_), Some(file)) => {
-            context.report(
-                &file.place,
-                "stands beside `password`",
-                "keep one of the two",
-            );
-            return Err(Invalid);
+) -> Option<(Password, Place)> {
+    let (given, file) = (draft.one.password.take(), draft.one.password_file.take());
+    let file_place = written.place_of("password_file").cloned();
+    match (given, file.zip(file_place)) {
+        (Some(_), Some((_, place))) => {
+            context.report(&place, "stands beside `password`", "keep one of the two");
+            None
         }
-        (Some(password), None) => {
-            warn_of_oddity(&password.value, &password.place, context);
-            Some(Placed {
-                value: Password::Given(Secret::new(password.value)),
-                place: password.place,
-            })
+        (Some(given), None) => {
+            let place = written.place_of("password")?;
+            warn_of_oddity(&given, place, context);
+            Some((Password::Given(Secret::new(given)), place.clone()))
         }
-        (None, Some(file)) => Some(Placed {
-            value: Password::File(file.value),
-            place: file.place,
-        }),
-        (None, None) => None,
-    };
-    Ok(Credentials { username, password })
-}
-
-/// The path of a password file; empty is absent.
-fn read_password_file(
-    section: &Section<'_>,
-    context: &mut Context<'_>,
-) -> Result<Option<Placed<PathBuf>>, Invalid> {
-    let file = section.text("password_file", |text| Ok(PathBuf::from(text)), context)?;
-    Ok(file.filter(|placed| !placed.value.as_os_str().is_empty()))
-}
-
-/// What a key and the URL say together; reported where they differ, without their values.
-fn agree<T: PartialEq>(
-    key: &str,
-    written: Option<Placed<T>>,
-    in_url: Option<T>,
-    context: &mut Context<'_>,
-) -> Option<T> {
-    let Some(written) = written else {
-        return in_url;
-    };
-    if in_url.is_some_and(|in_url| in_url != written.value) {
-        context.report(
-            &written.place,
-            format!("differs from the {key} in the url"),
-            "keep one of the two",
-        );
+        (None, file) => file.map(|(path, place)| (Password::File(path), place)),
     }
-    Some(written.value)
-}
-
-fn agree_on_password(
-    written: Option<Placed<Password>>,
-    in_url: Option<Secret>,
-    context: &mut Context<'_>,
-) -> Option<Password> {
-    agree("password", written, in_url.map(Password::Given), context)
-}
-
-/// Reads the `collectors` section below a map; what is not written is as in `defaults`.
-pub(crate) fn read_collectors(
-    parent: &Section<'_>,
-    defaults: &CollectorChoice,
-    context: &mut Context<'_>,
-) -> CollectorChoice {
-    let names = context.collector_names;
-    let mut choice = defaults.clone();
-    let Some(section) = parent.section("collectors", names, context) else {
-        return choice;
-    };
-    for name in names {
-        if let Ok(Some(on)) = section.value(name, unit::switch, context) {
-            choice.0.insert((*name).to_owned(), on.value);
-        }
-    }
-    choice
 }
 
 /// The target of flags and environment, for a configuration without `targets`.
 pub(crate) fn implicit(
     flag: Option<&Secret>,
-    given: &Given,
-    defaults: Defaults,
+    (given, overlay): (&Given, &Overlay),
+    draft: &mut Draft,
     context: &mut Context<'_>,
 ) -> Option<Target> {
     let (text, place) = implicit_url(flag, context);
+    let place = Place::option(place);
     let url = match url::parse(&text) {
         Ok(url) => Some(url),
         Err(refusal) => {
-            context.problems.push(refusal.hidden(place.clone()));
+            context.refuse(&place, refusal.hidden());
             None
         }
     };
+    let mut reader = Reader::new(TARGETS, place.clone(), draft, context);
+    overlay.apply_to_target(&mut reader);
     let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
-    let user = given.get("redis.user");
-    let keys = Credentials {
-        username: None,
-        password: implicit_password(given).filter(|_| lacks_password),
-    };
-    let memory_limit = of_one(given, "redis.memory-limit", unit::size, context);
-    let expect_full = of_one(given, "redis.expect-full", parse_switch, context);
+    let password = implicit_password(given).filter(|_| lacks_password);
     let Some(mut url) = url else {
-        check_password_file(None, &keys, context);
+        check_password_file(None, None, password.as_ref(), context);
         return None;
     };
-    if keys.password.is_none() {
+    if password.is_none() {
         url.take_user_as_password();
     }
-    let tls = with_url(defaults.tls, &mut url);
-    for note in &url.notes {
-        context.warn(&place, note);
-    }
+    with_url(&mut draft.each.tls, &mut url);
+    url.notes.iter().for_each(|note| context.warn(&place, note));
     if url.username.is_none() {
+        let user = given.get("redis.user");
         url.username = user.map(|user| user.value.expose().to_owned());
     }
-    check_password_file(Some(&url), &keys, context);
-    if let Some(Placed {
-        value: Password::Given(secret),
-        place,
-    }) = &keys.password
-    {
+    check_password_file(Some(&url), None, password.as_ref(), context);
+    if let Some((Password::Given(secret), place)) = &password {
         warn_of_oddity(secret.expose(), place, context);
     }
-    let password = keys.password.map(|placed| placed.value);
-    Some(Target {
-        name: url.address.default_name(),
-        address: url.address,
-        database: url.database,
-        username: url.username,
-        password: url.password.map(Password::Given).or(password),
-        poll: defaults.poll,
-        memory_limit,
-        expect_full: expect_full.unwrap_or_default(),
-        collectors: defaults.collectors,
-        set_client_name: defaults.set_client_name,
-        sweep: defaults.sweep,
-        keys: defaults.keys,
-        options: defaults.options,
-        tls,
-    })
+    let password = password.map(|(password, _)| password);
+    let password = url.password.take().map(Password::Given).or(password);
+    Some(target(draft, url.address.default_name(), url, password))
 }
 
-fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, String) {
+/// Reports flags for the one target beside `targets`. Variables may stand there for the file to
+/// refer to; a flag is meant for this program.
+pub(crate) fn refuse_flags(flag: Option<&Secret>, given: &Given, context: &mut Context<'_>) {
+    let given = options_of_one().filter_map(|option| given.get(option.flag));
+    let flags = given
+        .map(|given| given.place.as_str())
+        .filter(|place| place.starts_with('-'));
+    for place in flag.map(|_| "--redis.addr").into_iter().chain(flags) {
+        let what = "is given although the file has `targets`";
+        context.report(
+            &Place::option(place),
+            what,
+            "remove the flag, and say it in the file",
+        );
+    }
+}
+
+/// The options for the one target, but its address.
+fn options_of_one() -> impl Iterator<Item = PeerOption> {
+    let credentials = ["redis.user", "redis.password", "redis.password-file"];
+    let theirs = OPTIONS
+        .iter()
+        .filter(move |option| credentials.contains(&option.flag));
+    let is_of_one = |option: &PeerOption| option.keys().iter().any(|key| key.starts_with(TARGETS));
+    theirs.copied().chain(own_options().filter(is_of_one))
+}
+
+fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, &'static str) {
     if let Some(flag) = flag {
-        return (flag.expose().to_owned(), "--redis.addr".to_owned());
+        return (flag.expose().to_owned(), "--redis.addr");
     }
     let url = variable("REDIS_URL", context);
     let addr = variable("REDIS_ADDR", context);
@@ -464,18 +403,19 @@ fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, St
             if addr.is_some_and(|addr| is_other_server(&url, &addr)) {
                 let text = "is not used, as REDIS_URL is set and names another server; \
                             keep one of the two, or use --redis.addr";
-                context.warn("REDIS_ADDR", text);
+                context.warn(&Place::option("REDIS_ADDR"), text);
             }
-            (url, "REDIS_URL".to_owned())
+            (url, "REDIS_URL")
         }
         (None, addr) => {
             let instead = addr.as_ref().map_or(DEFAULT_URL, |_| "REDIS_ADDR");
             for name in empty_addresses(context) {
-                context.warn(name, format!("is empty, so {instead} is polled"));
+                let text = format!("is empty, so {instead} is polled");
+                context.warn(&Place::option(name), text);
             }
             match addr {
-                Some(addr) => (addr, "REDIS_ADDR".to_owned()),
-                None => (DEFAULT_URL.to_owned(), String::new()),
+                Some(addr) => (addr, "REDIS_ADDR"),
+                None => (DEFAULT_URL.to_owned(), ""),
             }
         }
     }
@@ -497,19 +437,9 @@ fn is_other_server(left: &str, right: &str) -> bool {
 
 /// Warns of variables for the one target that a file with `targets` does not refer to.
 pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
-    let Node::Map(entries) = document else { return };
-    if !entries.iter().any(|(key, _)| key == "targets") {
+    if document.get("targets").is_none() {
         return;
     }
-    let names = [
-        "REDIS_URL",
-        "REDIS_ADDR",
-        "REDIS_USER",
-        "REDIS_PASSWORD",
-        "REDIS_PASSWORD_FILE",
-        "REDIS_MEMORY_LIMIT",
-        "REDIS_EXPECT_FULL",
-    ];
     let is_referred_to = |name: &str| text.contains(&format!("${{{name}"));
     for name in empty_addresses(context) {
         if !is_referred_to(name) {
@@ -517,48 +447,28 @@ pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<
             context.notices.push(Notice::info(name, text));
         }
     }
+    let options = options_of_one().map(|option| option.variable);
+    let names = ["REDIS_URL", "REDIS_ADDR"].into_iter().chain(options);
     let is_unused = |name: &&str| !is_referred_to(name) && variable(name, context).is_some();
-    let unused: Vec<&str> = names.into_iter().filter(is_unused).collect();
+    let unused: Vec<&str> = names.filter(is_unused).collect();
     let are = if unused.len() == 1 { "is" } else { "are" };
-    if !unused.is_empty() {
+    if let Some(first) = unused.first() {
         let text = format!(
-            "{are} not used, as the file has `targets`; refer to one there, such as ${{{}}}",
-            unused.first().copied().unwrap_or_default()
+            "{are} not used, as the file has `targets`; refer to one there, such as ${{{first}}}"
         );
-        context.warn(&unused.join(", "), text);
-    }
-}
-
-/// The value of an option for the one target.
-fn of_one<T>(
-    given: &Given,
-    flag: &str,
-    parse: impl Fn(&str) -> Result<T, Refusal>,
-    context: &mut Context<'_>,
-) -> Option<T> {
-    let given = given.get(flag)?;
-    match parse(given.value.expose()) {
-        Ok(value) => Some(value),
-        Err(refusal) => {
-            context.problems.push(refusal.hidden(given.place.clone()));
-            None
-        }
+        context.warn(&Place::option(&unused.join(", ")), text);
     }
 }
 
 /// The password goes before the file, as with `redis_exporter`.
-fn implicit_password(given: &Given) -> Option<Placed<Password>> {
+fn implicit_password(given: &Given) -> Option<(Password, Place)> {
     if let Some(password) = given.get("redis.password") {
-        return Some(Placed {
-            value: Password::Given(password.value.clone()),
-            place: password.place.clone(),
-        });
+        let place = Place::option(&password.place);
+        return Some((Password::Given(password.value.clone()), place));
     }
     let file = given.get("redis.password-file")?;
-    Some(Placed {
-        value: Password::File(PathBuf::from(file.value.expose())),
-        place: file.place.clone(),
-    })
+    let path = PathBuf::from(file.value.expose());
+    Some((Password::File(path), Place::option(&file.place)))
 }
 
 /// An environment variable; empty is unset.

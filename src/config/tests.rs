@@ -1,12 +1,15 @@
 //! Whole configurations: precedence, problems with their places, the example.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::pattern::Expression;
+use rows::ROWS;
 
 /// Those that the example names. The program brings its own list.
 const COLLECTORS: [&str; 37] = [
@@ -97,6 +100,19 @@ fn file(text: &str) -> Config {
 
 fn problems(text: &str) -> Vec<String> {
     read(Some(text), &[], &[]).unwrap_err()
+}
+
+/// A problem of the file without its line and column, which must be there.
+fn without_position(problem: &str) -> String {
+    let Some(rest) = problem.strip_prefix("c.yaml:") else {
+        return problem.to_owned();
+    };
+    let mut parts = rest.splitn(3, ':');
+    for _ in 0..2 {
+        let number: usize = parts.next().unwrap().parse().expect(problem);
+        assert!(number > 0, "{problem}");
+    }
+    format!("c.yaml:{}", parts.next().unwrap())
 }
 
 fn given(password: &str) -> Password {
@@ -318,8 +334,11 @@ fn streams_of_a_target_stand_on_those_of_all() {
     );
     assert_eq!(second.patterns, first.patterns);
     assert_eq!(
-        (second.patterns[0].database, &*second.patterns[0].glob),
-        (2, "a:*")
+        (
+            second.patterns[0].database,
+            second.patterns[0].pattern.as_glob()
+        ),
+        (2, Some("a:*"))
     );
     assert_eq!(
         (first.singles.len(), &*second.singles[0].key),
@@ -350,9 +369,10 @@ fn a_target_has_its_own_scripts_search_indexes_and_rdb_file_or_those_of_all() {
     assert_eq!(names(2), ["/c.lua"]);
     assert_eq!(options(0).rdb_file, None);
     assert_eq!(options(1).rdb_file, Some(PathBuf::from("/d/x.rdb")));
-    assert!(options(1).search_indexes.has(b"ab") && !options(1).search_indexes.has(b"ba"));
-    assert!(!options(2).search_indexes.has(b"ab") && options(2).search_indexes.has(b"ba"));
-    assert!(file("").targets[0].options.search_indexes.has(b"any"));
+    let expression = |text| Some(Expression::new(text).unwrap());
+    assert_eq!(options(1).search_indexes, expression("^a"));
+    assert_eq!(options(2).search_indexes, expression("^b"));
+    assert_eq!(file("").targets[0].options.search_indexes, None);
 }
 
 #[test]
@@ -733,7 +753,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "c.yaml: channels[0]:",
         "unknown key `ttl`",
     ),
-    ("a: {", "c.yaml:", "line 2 column"),
+    ("a: {", "c.yaml:", "is not YAML: "),
 ];
 
 #[test]
@@ -828,7 +848,10 @@ fn each_mistake_is_one_problem_with_its_place_and_remedy() {
         let [problem] = &problems[..] else {
             panic!("{text}: {problems:#?}");
         };
-        assert!(problem.starts_with(place), "{text}: {problem}");
+        assert!(
+            without_position(problem).starts_with(place),
+            "{text}: {problem}"
+        );
         assert!(problem.contains(said), "{text}: {problem}");
         assert!(problem.contains("; "), "{text}: {problem}");
         assert!(!problem.contains('\n'), "{text}: {problem}");
@@ -846,9 +869,9 @@ fn all_problems_are_reported_at_once() {
         &[("REDIS_EXPORTER_LOG_LEVEL", "loud")],
     )
     .unwrap_err();
-    let places: Vec<&str> = problems
+    let places: Vec<String> = problems
         .iter()
-        .map(|problem| problem.rsplit_once(';').unwrap().0)
+        .map(|problem| without_position(problem))
         .collect();
     for place in [
         "c.yaml: has an unknown key `listn`",
@@ -968,7 +991,8 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
         key: b"a".to_vec(),
     };
     assert_eq!(target.keys.check_single, [key]);
-    assert_eq!(target.keys.groups, ["(?s-u)^([A-Za-z]+):"]);
+    let group = Expression::new("(?s-u)^([A-Za-z]+):").unwrap();
+    assert_eq!(target.keys.groups, [group]);
     assert!(!target.keys.streams.consumers);
     assert!(!target.collectors.is_on("config", true));
     assert!(!target.options.empty_databases);
@@ -977,13 +1001,98 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
 }
 
 #[test]
+fn file_keeps_what_no_option_of_redis_exporter_says() {
+    let pairs = [
+        ("REDIS_EXPORTER_CHECK_KEYS", "a"),
+        ("REDIS_EXPORTER_NAMESPACE", "x"),
+    ];
+    let text = "keys: {check: [b], values: number, max_groups: 3}\n\
+                sweep: {enabled: false, count: 50}\n";
+    let config = read(Some(text), &[], &pairs).unwrap();
+    let Target { keys, sweep, .. } = &config.targets[0];
+    assert_eq!(keys.check.len(), 1);
+    assert_eq!(keys.check[0].pattern.as_glob(), Some("a"));
+    assert_eq!((keys.values, keys.max_groups), (ShownValues::Number, 3));
+    // Keys are looked for by the sweep, which the file has switched off.
+    assert_eq!((sweep.enabled, sweep.count), (true, 50));
+    assert_eq!(config.names.prefix.as_deref(), Some("x"));
+    let broken = read(Some("keys: [a]"), &[], &pairs).unwrap_err();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert!(broken[0].starts_with("c.yaml:1:1: keys: is a list, not a map"));
+    let off = [
+        pairs[0],
+        ("REDIS_EXPORTER_DISABLE_EXPORTING_KEY_VALUES", "true"),
+    ];
+    let config = read(None, &[], &off).unwrap();
+    assert_eq!(config.targets[0].keys.values, ShownValues::Off);
+}
+
+#[test]
+fn all_scripts_are_read_only_if_that_is_asked_for() {
+    let pairs = [
+        ("REDIS_EXPORTER_LUA_SCRIPT_READ_ONLY", "true"),
+        ("REDIS_EXPORTER_SCRIPT", "/a,/b"),
+    ];
+    let read_only = |text, pairs| {
+        let config = read(text, &[], pairs).unwrap();
+        let scripts = config.targets[0].options.scripts.iter();
+        scripts.map(|script| script.read_only).collect::<Vec<_>>()
+    };
+    assert_eq!(read_only(None, &pairs[1..]), [false, false]);
+    assert_eq!(read_only(None, &pairs), [true, true]);
+    let text = Some("scripts: [{file: /c, read_only: false}]");
+    assert_eq!(read_only(text, &[]), [false]);
+    assert_eq!(read_only(text, &pairs[..1]), [true]);
+}
+
+#[test]
+fn value_of_the_file_that_an_option_overrides_is_not_read() {
+    let text = "clients: {max: 0}\ncollectors: {tile38: 5, slowlog: false}\n";
+    let words = ["--clients.max=7", "-is-tile38"];
+    let config = read(Some(text), &words, &[]).unwrap();
+    let target = &config.targets[0];
+    assert_eq!(target.options.clients.max, 7);
+    assert!(target.collectors.is_on("tile38", false));
+    assert!(!target.collectors.is_on("slowlog", true));
+    // Values that are also checked on the command line are.
+    let problems = read(Some("poll: {interval: 5}"), &["--poll.interval=7s"], &[]).unwrap_err();
+    assert!(problems[0].starts_with("c.yaml:1:18: poll.interval: `5` has no unit"));
+}
+
+#[test]
+fn problems_are_in_the_order_of_the_file() {
+    let text = "sweep: {count: 1}\ntargets:\n- url: h\n  sweep: {count: 2}\n  \
+                poll: {timeout: 1m}\n  colour: 1\n- {}\nlisten: x\n\
+                namespaces: [{name: a, match: a}, {name: a, match: b}]\n";
+    let problems = read(Some(text), &["--redis.addr=h"], &[]).unwrap_err();
+    let places: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.split(": ").next().unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "c.yaml:1:16",
+            "c.yaml:4:18",
+            "c.yaml:5:19",
+            "c.yaml:6:3",
+            "c.yaml:7:3",
+            "c.yaml:8:9",
+            "c.yaml:9:42",
+            "--redis.addr",
+        ],
+        "{problems:#?}"
+    );
+}
+
+#[test]
 fn every_option_of_redis_exporter_sets_keys_that_there_are() {
-    let options = redis_exporter::OPTIONS.iter();
-    for option in options.chain(redis_exporter::OWN_OPTIONS) {
+    let options = redis_exporter::OPTIONS.iter().copied();
+    for option in options.chain(redis_exporter::own_options()) {
         let value = match option.takes {
-            redis_exporter::Takes::Switch if option.default == "true" => "false",
-            redis_exporter::Takes::Switch => "true",
-            redis_exporter::Takes::Number => "50",
+            rows::Takes::Switch if option.default == "true" => "false",
+            rows::Takes::Switch => "true",
+            rows::Takes::Number => "50",
             _ => "a",
         };
         if option.flag.starts_with("collectors.") {
@@ -1013,7 +1122,7 @@ fn what_is_ignored_of_a_url_is_said_once() {
     let text = "targets: [{url: 'redis://h?family=0&timeout=5&pool_size=3', password: p}]\n";
     let said = warnings(Some(text), &[], &[]);
     assert_eq!(said.len(), 1, "{said:#?}");
-    assert!(said[0].starts_with("c.yaml: targets[0].url has parameters that are ignored"));
+    assert!(said[0].starts_with("c.yaml:1:17: targets[0].url has parameters that are ignored"));
     let said = warnings(None, &[], &[("REDIS_URL", "rediss://h?ssl_cert_reqs=none")]);
     assert_eq!(said.len(), 1, "{said:#?}");
     assert!(said[0].starts_with("REDIS_URL asks for TLS without verification: any"));
@@ -1123,7 +1232,7 @@ fn odd_secrets_are_warned_of_without_their_text() {
         ),
         (
             warnings(Some(text), &[], &[]),
-            "c.yaml: targets[0].password ",
+            "c.yaml:1:30: targets[0].password ",
             "white space",
         ),
     ] {
@@ -1276,21 +1385,6 @@ fn target_label_is_off_for_the_one_target_of_flags_and_variables() {
 }
 
 #[test]
-fn each_key_of_the_sweep_has_a_flag_and_a_variable() {
-    for key in sweep::KEYS {
-        let flag = format!("sweep.{}", key.replace('_', "-"));
-        let variable = format!("REDIS_EXPORTER_SWEEP_{}", key.to_uppercase());
-        let mut options = redis_exporter::OWN_OPTIONS.iter();
-        let option = options.find(|option| option.flag == flag);
-        assert_eq!(
-            option.map(|option| option.variable),
-            Some(&*variable),
-            "{flag}"
-        );
-    }
-}
-
-#[test]
 fn options_of_our_own_reach_the_configuration() {
     let words = [
         "--redis.memory-limit=256MiB",
@@ -1395,7 +1489,7 @@ fn flags_for_the_one_target_are_no_flags_for_several() {
 }
 
 /// Each key of each section of the example, with the options that are commented out.
-fn keys_of_example() -> Vec<(String, String)> {
+fn keys_of_example() -> Vec<String> {
     let uncommented: String = EXAMPLE
         .lines()
         .map(|line| match line.trim_start().strip_prefix('#') {
@@ -1412,89 +1506,73 @@ fn keys_of_example() -> Vec<(String, String)> {
 }
 
 /// Only the first item of a list documents its keys.
-fn collect_keys(node: &Node, section: &str, keys: &mut Vec<(String, String)>) {
-    match node {
-        Node::Map(entries) => {
-            for (key, value) in entries {
-                keys.push((section.to_owned(), key.clone()));
-                collect_keys(value, &format!("{section}.{key}"), keys);
+fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for entry in entries {
+                let path = format!("{section}{}", entry.key);
+                keys.push(path.clone());
+                collect_keys(&entry.node, &format!("{path}."), keys);
             }
         }
-        Node::List(items) => {
+        Value::List(items) => {
             if let Some(first) = items.first() {
-                collect_keys(first, section, keys);
+                let list = section.trim_end_matches('.');
+                collect_keys(first, &format!("{list}[]."), keys);
             }
         }
-        Node::Nothing | Node::Scalar(_) => {}
+        Value::Nothing | Value::Scalar(_) => {}
     }
 }
 
 /// What has no flag: a list of maps.
 const FILE_ONLY: [&str; 2] = ["targets", "clients.groups"];
 
-/// An option of a section without a flag needs a row in `redis_exporter/own.rs`.
+/// An option of a section needs a flag of its own, or one of `redis_exporter`.
 #[test]
 fn every_option_outside_of_lists_has_a_flag() {
-    let rows = redis_exporter::OPTIONS.iter();
-    let rows = rows.chain(redis_exporter::OWN_OPTIONS);
-    let mut named: String = rows.map(|option| option.here() + "\n").collect();
-    named.push_str("`poll.interval` `series`");
-    let keys = keys_of_example();
-    let in_list = [
-        ".targets",
-        ".namespaces",
-        ".channels",
-        ".scripts",
-        ".clients.groups",
-    ];
-    for (section, key) in &keys {
-        let path = format!("{section}.{key}");
-        let has_keys = keys.iter().any(|(section, _)| *section == path);
-        let is_in_list = in_list.iter().any(|list| section.starts_with(list));
-        let path = path.trim_start_matches('.');
-        let is_named = named.contains(&format!("`{path}`"));
-        let is_left_out = FILE_ONLY.contains(&path) || has_keys || is_in_list;
-        assert!(is_named || is_left_out, "{path} has no flag");
+    let theirs = redis_exporter::OPTIONS.iter();
+    let theirs: String = theirs.map(|option| option.here() + "\n").collect();
+    for row in ROWS.iter().filter(|row| !row.key.contains("[]")) {
+        let has_flag = !row.flag.is_empty() || theirs.contains(&format!("`{}`", row.key));
+        let is_left_out = FILE_ONLY.contains(&row.key) || row.key == "collectors.*";
+        assert!(has_flag || is_left_out, "{} has no flag", row.key);
     }
 }
 
 #[test]
 fn the_example_has_every_known_key_exactly_once() {
-    let keys = keys_of_example();
-    let mut known = 0;
-    for (section, names) in [
-        ("", KEYS),
-        (".poll", poll::KEYS),
-        (".log", LOG_KEYS),
-        (".collectors", &[]),
-        (".sweep", sweep::KEYS),
-        (".keys", keys::KEYS),
-        (".tls", tls::KEYS),
-        (".web", web::KEYS),
-        (".web.tls", web::TLS_KEYS),
-        (".web.basic_auth", web::BASIC_AUTH_KEYS),
-        (".targets", target::KEYS),
-        (".targets.poll", poll::KEYS),
-        (".targets.collectors", &COLLECTORS[..]),
-        (".namespaces", namespace::KEYS),
-        (".namespaces.ttl", namespace::TTL_KEYS),
-        (".channels", namespace::CHANNEL_KEYS),
-        (".clients", clients::KEYS),
-        (".clients.groups", clients::GROUP_KEYS),
-        (".clients.groups.match", clients::MATCH_KEYS),
-        (".slots", slots::KEYS),
-        (".scripts", script::KEYS),
-        (".commands", commands::KEYS),
-    ] {
-        for name in names {
-            let found = keys
-                .iter()
-                .filter(|(place, key)| place == section && key == name);
-            assert_eq!(found.count(), 1, "{section}.{name}");
-            known += 1;
+    let found = keys_of_example();
+    let in_target = |key: &str| {
+        let key = key.split('.').next().unwrap_or_default();
+        format!("targets[].{key}")
+    };
+    let mut expected: BTreeSet<String> = BTreeSet::new();
+    for row in ROWS {
+        let is_collector = row.key == "collectors.*";
+        if !is_collector && !row.key.starts_with("scripts[]") {
+            let ends = row.key.match_indices('.').map(|(at, _)| at);
+            let sections = ends.map(|at| row.key[..at].to_owned());
+            expected.extend(sections.filter(|section| !section.ends_with("[]")));
+            expected.insert(row.key.to_owned());
+        }
+        if row.is_of_each && !row.key.contains("[]") {
+            expected.insert(in_target(row.key));
         }
     }
-    assert_eq!(keys.len(), known, "{keys:?}");
+    // What a target shows in full, and what stands in one line.
+    let polls = ROWS.iter().filter(|row| row.key.starts_with("poll."));
+    expected.extend(polls.map(|row| format!("targets[].{}", row.key)));
+    expected.extend(COLLECTORS.map(|name| format!("targets[].collectors.{name}")));
+    expected.insert("collectors".to_owned());
+    let scripts = ROWS.iter().filter(|row| row.key.starts_with("scripts[]"));
+    expected.extend(scripts.map(|row| row.key.to_owned()));
+    for key in &expected {
+        let count = found.iter().filter(|found| *found == key).count();
+        assert_eq!(count, 1, "{key}");
+    }
+    let unknown = found.iter().filter(|key| !expected.contains(*key));
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[test]
@@ -1603,7 +1681,7 @@ fn too_many_scripts_are_a_problem() {
     let problems = problems(&format!("scripts: [{}]", items.join(", ")));
     assert_eq!(
         problems,
-        ["c.yaml: scripts: has 21 scripts; keep at most 20"]
+        ["c.yaml:1:1: scripts: has 21 items; keep 20 at most"]
     );
 }
 
@@ -1719,16 +1797,17 @@ fn what_is_wrong_with_tls_is_told_at_once() {
          - {url: 'redis://c', tls: {ca_file: /ca}, sweep: {from: 'rediss://d'}}\n",
     );
     let expected = [
-        "c.yaml: tls: has an unknown key `key`;",
         "c.yaml: tls.ca_file: the file cannot be read;",
         "c.yaml: tls.cert_file: has no `key_file` beside it;",
+        "c.yaml: tls: has an unknown key `key`;",
+        "c.yaml: targets[0].tls.key_file: has no `cert_file` beside it;",
         "c.yaml: targets[0].tls.server_name: the value is no name that a certificate can have;",
         "c.yaml: targets[0].tls.insecure_skip_verify: `2` ",
-        "c.yaml: targets[0].tls.key_file: has no `cert_file` beside it;",
         "c.yaml: targets[1].tls: is of no use, as the url has no TLS; write rediss://",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
+        let problem = without_position(problem);
         assert!(problem.starts_with(expected), "{problem} / {expected}");
     }
 }

@@ -1,20 +1,10 @@
 //! TLS to the servers: whom we trust, who we are. Not the handshake.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::document::Node;
-use super::problem::Refusal;
-use super::section::{Context, Invalid, Placed, Reading, Section, Wanted};
-use super::unit;
-
-/// The keys of a `tls` section.
-pub(crate) const KEYS: &[&str] = &[
-    "ca_file",
-    "cert_file",
-    "key_file",
-    "server_name",
-    "insecure_skip_verify",
-];
+use super::draft::{Each, TlsFiles};
+use super::problem::{Place, Refusal};
+use super::reader::{Context, Wanted, Written};
 
 /// How we shake hands with a server whose URL has TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,109 +29,67 @@ pub struct Identity {
     pub key_file: PathBuf,
 }
 
-/// Settings as they were written, each with its place.
-#[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) ca_file: Reading<PathBuf>,
-    pub(crate) cert_file: Reading<PathBuf>,
-    pub(crate) key_file: Reading<PathBuf>,
-    pub(crate) server_name: Reading<String>,
-    pub(crate) insecure_skip_verify: Reading<bool>,
-}
-
-/// Reads the `tls` section below a map.
-pub(crate) fn read(parent: &Section<'_>, context: &mut Context<'_>) -> Option<Written> {
-    let section = parent.section("tls", KEYS, context)?;
-    Some(Written {
-        ca_file: path(&section, "ca_file", context),
-        cert_file: path(&section, "cert_file", context),
-        key_file: path(&section, "key_file", context),
-        server_name: section.text("server_name", server_name, context),
-        insecure_skip_verify: section.value("insecure_skip_verify", unit::switch, context),
-    })
-}
-
-/// Whether a `tls` section says anything.
-pub(crate) fn is_written(parent: &Section<'_>) -> bool {
-    matches!(parent.node("tls"), Some(Node::Map(entries)) if !entries.is_empty())
-}
-
-/// Fills up from the defaults, and sees that the files are good. A certificate and its key are
-/// filled up together.
-pub(crate) fn complete(written: Written, defaults: &Tls, context: &mut Context<'_>) -> Option<Tls> {
-    let ca_file = checked(written.ca_file, Wanted::Authorities, context);
-    let identity = identity(written.cert_file, written.key_file, context);
-    let defaults = defaults.clone();
-    let server_name = written.server_name.ok()?;
-    let insecure = written.insecure_skip_verify.ok()?;
-    Some(Tls {
-        ca_file: ca_file.ok()?.or(defaults.ca_file),
-        identity: identity.ok()?.or(defaults.identity),
-        server_name: server_name
-            .map(|placed| placed.value)
-            .or(defaults.server_name),
-        insecure_skip_verify: insecure.map_or(defaults.insecure_skip_verify, |placed| placed.value),
-    })
+/// Checks the files that a level names, and takes them in place of those of the level above. A
+/// certificate and its key are replaced together.
+pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
+    let files = std::mem::take(&mut each.tls_files);
+    let identity = identity(&files, "tls", written, context);
+    each.tls.identity = identity.or(each.tls.identity.take());
+    if let Some(path) = &files.authorities {
+        check(
+            path,
+            Wanted::Authorities,
+            written.place_of("tls.ca_file"),
+            context,
+        );
+        each.tls.ca_file = files.authorities;
+    }
 }
 
 /// Both files or none.
 pub(super) fn identity(
-    certificate: Reading<PathBuf>,
-    key: Reading<PathBuf>,
+    files: &TlsFiles,
+    section: &str,
+    written: &Written,
     context: &mut Context<'_>,
-) -> Result<Option<Identity>, Invalid> {
-    let (certificate, key) = (certificate?, key?);
-    let (certificate, key) = match (certificate, key) {
-        (None, None) => return Ok(None),
-        (Some(certificate), Some(key)) => (certificate, key),
-        (Some(Placed { place, .. }), None) => {
-            context.report(&place, "has no `key_file` beside it", "name its key too");
-            return Err(Invalid);
+) -> Option<Identity> {
+    let place = |key: &str| written.place_of(&format!("{section}.{key}"));
+    let (certificate, key) = (place("cert_file"), place("key_file"));
+    match (&files.certificate, &files.key) {
+        (Some(cert_file), Some(key_file)) => {
+            let wanted = Wanted::Key {
+                certificate: cert_file,
+            };
+            check(key_file, wanted, key, context);
+            check(cert_file, Wanted::Certificates, certificate, context);
+            return Some(Identity {
+                cert_file: cert_file.clone(),
+                key_file: key_file.clone(),
+            });
         }
-        (None, Some(Placed { place, .. })) => {
-            let remedy = "name its certificate too";
-            context.report(&place, "has no `cert_file` beside it", remedy);
-            return Err(Invalid);
-        }
-    };
-    let wanted = Wanted::Key {
-        certificate: &certificate.value,
-    };
-    let key_file = checked(Ok(Some(key)), wanted, context);
-    let cert_file = checked(Ok(Some(certificate)), Wanted::Certificates, context);
-    let pair = cert_file?.zip(key_file?);
-    Ok(pair.map(|(cert_file, key_file)| Identity {
-        cert_file,
-        key_file,
-    }))
+        (Some(_), None) => report(certificate, "key_file", "name its key too", context),
+        (None, Some(_)) => report(key, "cert_file", "name its certificate too", context),
+        (None, None) => {}
+    }
+    None
 }
 
-/// The path of a file that holds what is wanted.
-pub(super) fn checked(
-    file: Reading<PathBuf>,
-    wanted: Wanted<'_>,
-    context: &mut Context<'_>,
-) -> Result<Option<PathBuf>, Invalid> {
-    let Some(Placed { value, place }) = file? else {
-        return Ok(None);
-    };
-    match (context.check_file)(&value, wanted) {
-        Ok(()) => Ok(Some(value)),
-        Err(refusal) => {
-            context.problems.push(refusal.of_file(place));
-            Err(Invalid)
-        }
+fn report(place: Option<&Place>, other: &str, remedy: &str, context: &mut Context<'_>) {
+    if let Some(place) = place {
+        context.report(place, format!("has no `{other}` beside it"), remedy);
     }
 }
 
-/// A path; empty is absent, so that a variable in it can be left unset.
-pub(super) fn path(
-    section: &Section<'_>,
-    key: &str,
+/// Reports a file that does not hold what is wanted.
+pub(super) fn check(
+    path: &Path,
+    wanted: Wanted<'_>,
+    place: Option<&Place>,
     context: &mut Context<'_>,
-) -> Reading<PathBuf> {
-    let text = section.text(key, |text| Ok(PathBuf::from(text)), context)?;
-    Ok(text.filter(|placed| !placed.value.as_os_str().is_empty()))
+) {
+    if let (Err(refusal), Some(place)) = ((context.check_file)(path, wanted), place) {
+        context.refuse(place, refusal.of_file());
+    }
 }
 
 /// A name that a certificate can have.

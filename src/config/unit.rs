@@ -133,6 +133,20 @@ pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
     })
 }
 
+/// A whole number within bounds.
+pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| {
+        Refusal::new(
+            "is not a number that fits here",
+            format!("write a whole number from {least} to {most}"),
+        )
+    })
+}
+
 /// `true` or `false`.
 pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
     text.parse()

@@ -3,23 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use super::draft::TlsFiles;
 use super::password_file;
 use super::problem::Refusal;
+use super::reader::{Context, Wanted, Written};
 use super::secret::Secret;
-use super::section::{Context, Invalid, Placed, Reading, Section, Wanted};
-use super::tls::{Identity, checked, identity, path};
-use super::unit;
+use super::tls::{Identity, check, identity};
 use crate::tls::Version;
-
-/// The keys of the `web` section.
-pub(crate) const KEYS: &[&str] = &["tls", "basic_auth", "reload"];
-
-/// The keys of `web.tls`.
-pub(crate) const TLS_KEYS: &[&str] = &["cert_file", "key_file", "client_ca_file", "min_version"];
-
-/// The keys of `web.basic_auth`.
-pub(crate) const BASIC_AUTH_KEYS: &[&str] =
-    &["username", "password", "password_file", "password_hash"];
 
 /// The most rounds of bcrypt, as a power of two: about two seconds, and a request has ten.
 const MOST_ROUNDS: u32 = 15;
@@ -81,168 +71,93 @@ impl Web {
     }
 }
 
-/// Settings of `web.tls` as they were written.
-#[derive(Debug)]
-pub(crate) struct WrittenTls {
-    pub(crate) cert_file: Reading<PathBuf>,
-    pub(crate) key_file: Reading<PathBuf>,
-    pub(crate) client_ca_file: Reading<PathBuf>,
-    pub(crate) min_version: Reading<Version>,
-}
-
-/// Settings of `web.basic_auth` as they were written.
-#[derive(Debug)]
-pub(crate) struct WrittenBasicAuth {
-    pub(crate) username: Reading<String>,
-    pub(crate) password: Reading<Secret>,
-    pub(crate) password_file: Reading<PathBuf>,
-    pub(crate) password_hash: Reading<Secret>,
-    /// The place of the section, where it says anything: then a password is demanded, even
-    /// where all that it says is an unset variable.
-    pub(crate) place: Option<String>,
-}
-
 /// The `web` section as it was written.
-#[derive(Debug)]
-pub(crate) struct Written {
-    tls: WrittenTls,
-    basic_auth: WrittenBasicAuth,
-    reload: Reading<bool>,
-}
-
-/// Reads the `web` section.
-pub(crate) fn read(root: &Section<'_>, context: &mut Context<'_>) -> Option<Written> {
-    let web = root.section("web", KEYS, context)?;
-    let tls = read_tls(&web, context);
-    let basic_auth = read_basic_auth(&web, context);
-    let reload = web.value("reload", unit::switch, context);
-    Some(Written {
-        tls: tls?,
-        basic_auth: basic_auth?,
-        reload,
-    })
-}
-
-fn read_tls(web: &Section<'_>, context: &mut Context<'_>) -> Option<WrittenTls> {
-    let section = web.section("tls", TLS_KEYS, context)?;
-    Some(WrittenTls {
-        cert_file: path(&section, "cert_file", context),
-        key_file: path(&section, "key_file", context),
-        client_ca_file: path(&section, "client_ca_file", context),
-        min_version: section.value("min_version", version, context),
-    })
-}
-
-fn read_basic_auth(web: &Section<'_>, context: &mut Context<'_>) -> Option<WrittenBasicAuth> {
-    let section = web.section("basic_auth", BASIC_AUTH_KEYS, context)?;
-    let secret = |text: &str| Ok(Secret::new(text));
-    Some(WrittenBasicAuth {
-        username: section.hidden("username", username, context),
-        password: section.hidden("password", secret, context),
-        password_file: path(&section, "password_file", context),
-        password_hash: section.hidden("password_hash", password_hash, context),
-        place: BASIC_AUTH_KEYS
-            .iter()
-            .any(|key| section.node(key).is_some())
-            .then(|| section.place.clone()),
-    })
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WrittenWeb {
+    pub(crate) files: TlsFiles,
+    pub(crate) min_version: Version,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) password_hash: Option<Secret>,
+    pub(crate) reload: Option<bool>,
 }
 
 /// What the settings mean together.
-pub(crate) fn complete(written: Written, context: &mut Context<'_>) -> Option<Web> {
-    let tls = complete_tls(written.tls, context);
-    let basic_auth = complete_basic_auth(written.basic_auth, context);
-    let reload = written.reload;
-    Some(Web {
-        tls: tls.ok()?,
-        basic_auth: basic_auth.ok()?,
-        reload: reload.ok()?.map(|placed| placed.value),
-    })
+pub(crate) fn complete(web: WrittenWeb, written: &Written, context: &mut Context<'_>) -> Web {
+    Web {
+        reload: web.reload,
+        tls: complete_tls(&web, written, context),
+        basic_auth: complete_basic_auth(web, written, context),
+    }
 }
 
-fn complete_tls(written: WrittenTls, context: &mut Context<'_>) -> Result<Option<WebTls>, Invalid> {
-    let identity = identity(written.cert_file, written.key_file, context);
-    let client_ca = written.client_ca_file;
-    let client_ca_place = place(&client_ca);
-    let client_ca_file = checked(client_ca, Wanted::ClientAuthorities, context);
-    let min_version = written.min_version;
-    let place = client_ca_place.or_else(|| place(&min_version));
-    match (identity?, place) {
-        (Some(identity), _) => Ok(Some(WebTls {
+fn complete_tls(web: &WrittenWeb, written: &Written, context: &mut Context<'_>) -> Option<WebTls> {
+    let identity = identity(&web.files, "web.tls", written, context);
+    let authorities = written.place_of("web.tls.client_ca_file");
+    let client_ca_file = web.files.authorities.clone();
+    if let Some(path) = &client_ca_file {
+        check(path, Wanted::ClientAuthorities, authorities, context);
+    }
+    let place = authorities.filter(|_| client_ca_file.is_some());
+    let place = place.or(written.place_of("web.tls.min_version"));
+    match (identity, place) {
+        (Some(identity), _) => Some(WebTls {
             identity,
-            client_ca_file: client_ca_file?,
-            min_version: min_version?.map(|placed| placed.value).unwrap_or_default(),
-        })),
+            client_ca_file,
+            min_version: web.min_version,
+        }),
         // Whoever demands certificates of clients must not serve everyone without TLS.
-        (None, Some(place)) => {
-            context.report(
-                &place,
-                "stands without a certificate to show",
-                "add `cert_file` and `key_file`",
-            );
-            Err(Invalid)
+        (None, Some(place)) if !written.is_wrong("web.tls") && web.files.is_without_pair() => {
+            let remedy = "add `cert_file` and `key_file`";
+            context.report(place, "stands without a certificate to show", remedy);
+            None
         }
-        (None, None) => Ok(None),
+        _ => None,
     }
 }
 
-fn checked_password_file(
-    file: Reading<PathBuf>,
-    context: &mut Context<'_>,
-) -> Result<Option<PathBuf>, Invalid> {
-    let Some(Placed { value, place }) = file? else {
-        return Ok(None);
-    };
-    password_file::check_readable(&value, &place, context)?;
-    Ok(Some(value))
-}
-
-fn place<T>(reading: &Reading<T>) -> Option<String> {
-    let placed = reading.as_ref().ok()?.as_ref();
-    placed.map(|placed| placed.place.clone())
-}
-
+/// A password is demanded where the section says anything, even where all that it says is an unset
+/// variable.
 fn complete_basic_auth(
-    written: WrittenBasicAuth,
+    web: WrittenWeb,
+    written: &Written,
     context: &mut Context<'_>,
-) -> Result<Option<BasicAuth>, Invalid> {
-    let username = written.username?;
-    let file = checked_password_file(written.password_file, context)?;
-    let given = written
-        .password?
-        .filter(|placed| !placed.value.expose().is_empty());
-    let hash = written
-        .password_hash?
-        .filter(|placed| !placed.value.expose().is_empty());
-    let Some(place) = written.place else {
-        return Ok(None);
-    };
-    let mut passwords: Vec<WebPassword> = Vec::new();
-    passwords.extend(given.map(|placed| WebPassword::Given(placed.value)));
-    passwords.extend(file.map(WebPassword::File));
-    passwords.extend(hash.map(|placed| WebPassword::Hash(placed.value)));
-    let several = passwords.len() > 1;
-    let username = username.filter(|placed| !placed.value.is_empty());
-    match (username, passwords.pop()) {
-        (Some(username), Some(password)) if !several => Ok(Some(BasicAuth {
-            username: username.value,
-            password,
-        })),
-        (_, None) => {
-            let remedy = "add one of password, password_file and password_hash";
-            context.report(&place, "has no password", remedy);
-            Err(Invalid)
-        }
-        (_, Some(_)) if several => {
-            let remedy = "keep one of password, password_file and password_hash";
-            context.report(&place, "has more than one password", remedy);
-            Err(Invalid)
-        }
-        (_, Some(_)) => {
-            context.report(&place, "has no `username`", "add one");
-            Err(Invalid)
-        }
+) -> Option<BasicAuth> {
+    let place = written.section("web.basic_auth")?;
+    if let (Some(path), Some(place)) = (
+        &web.password_file,
+        written.place_of("web.basic_auth.password_file"),
+    ) && !password_file::check_readable(path, place, context)
+    {
+        return None;
     }
+    if written.is_wrong("web.basic_auth") {
+        return None;
+    }
+    let given = |secret: Option<Secret>| secret.filter(|secret| !secret.expose().is_empty());
+    let mut passwords: Vec<WebPassword> = Vec::new();
+    passwords.extend(given(web.password).map(WebPassword::Given));
+    passwords.extend(web.password_file.map(WebPassword::File));
+    passwords.extend(given(web.password_hash).map(WebPassword::Hash));
+    let several = passwords.len() > 1;
+    let username = web.username.filter(|username| !username.is_empty());
+    let (what, remedy) = match (username, passwords.pop()) {
+        (Some(username), Some(password)) if !several => {
+            return Some(BasicAuth { username, password });
+        }
+        (_, None) => (
+            "has no password",
+            "add one of password, password_file and password_hash",
+        ),
+        (_, Some(_)) if several => (
+            "has more than one password",
+            "keep one of password, password_file and password_hash",
+        ),
+        (_, Some(_)) => ("has no `username`", "add one"),
+    };
+    context.report(place, what, remedy);
+    None
 }
 
 /// A user's name, as far as it can be sent.

@@ -1,7 +1,6 @@
 //! Reads certificates and keys from files, and detects changes. All functions block.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
@@ -9,6 +8,7 @@ use std::time::SystemTime;
 use super::Fault;
 use super::authorities::Authorities;
 use super::pem::{self, Identity};
+use crate::bounded_file;
 
 /// Maximum size of a file, in bytes. The complete list of system roots is a quarter of it.
 const LARGEST: u64 = 1 << 20;
@@ -105,23 +105,5 @@ pub fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let unreadable = |error: io::Error| {
-        Fault::new(
-            format!("cannot be read ({error})"),
-            "check the path and its permissions",
-        )
-    };
-    // Opening a pipe could block forever.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(Fault::new("is not a regular file", "name a file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(Fault::new("is larger than 1 MiB", "make it smaller"));
-    }
-    Ok(bytes)
+    bounded_file::read(path, LARGEST).map_err(|(what, remedy)| Fault::new(what, remedy))
 }

@@ -99,7 +99,7 @@ fn a_file_that_is_no_good_says_why() {
         (&junk, "holds no certificate"),
         (&no_certificate, "cannot be understood"),
         (&key_file, "holds no certificate"),
-        (&large, "is larger than 1 MiB"),
+        (&large, "is larger than 1024 KiB"),
         (&folder.path().to_owned(), "is not a regular file"),
         (&PathBuf::from("/missing"), "cannot be read"),
     ] {

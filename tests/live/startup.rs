@@ -46,11 +46,19 @@ fn every_problem_of_a_file_is_told_at_once_and_nothing_is_bound() {
             finished.stderr
         );
     }
+    let position = |line: &str| {
+        let (_, place) = line.split_once("config.yaml:")?;
+        let mut numbers = place.split(':').map(str::parse::<u32>);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    let positions: Vec<_> = finished.stderr.lines().map(position).collect();
+    assert!(
+        positions.iter().all(Option::is_some) && positions.is_sorted(),
+        "not in the order of the file: {}",
+        finished.stderr
+    );
     for line in finished.stderr.lines() {
-        assert!(
-            line.contains("config.yaml: ") && line.contains("; "),
-            "no place or remedy: {line}"
-        );
+        assert!(line.contains("; "), "no remedy: {line}");
     }
     assert!(finished.stdout.is_empty(), "{}", finished.stdout);
     assert!(nothing_listens(finished.port));

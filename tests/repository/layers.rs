@@ -21,12 +21,16 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("supervise", &[]),
     ("footprint", &["info"]),
     ("threads", &[]),
-    ("tls", &[]),
+    ("bounded_file", &[]),
+    ("tls", &["bounded_file"]),
     ("glob", &[]),
     ("label", &[]),
     ("logfmt", &[]),
     ("pattern", &["glob"]),
-    ("config", &["glob", "metric", "pattern", "tls"]),
+    (
+        "config",
+        &["bounded_file", "glob", "metric", "pattern", "tls"],
+    ),
     (
         "collector",
         &[

@@ -3,8 +3,9 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::meaning::{parse_number, parse_switch};
-use super::{Fate, OPTIONS, OWN_OPTIONS, PeerOption, Takes};
+use super::{Fate, OPTIONS, PeerOption, own_options, their_options};
 use crate::config::problem::Refusal;
+use crate::config::rows::{ROWS, Row, Takes};
 use crate::config::secret::Secret;
 
 /// The flags that were given, by name. Any may hold a secret.
@@ -13,58 +14,69 @@ pub struct Flags(Vec<(&'static str, Secret)>);
 
 impl Flags {
     /// The value of a flag, where it was given.
-    pub(super) fn get(&self, flag: &str) -> Option<&Secret> {
+    pub(crate) fn get(&self, flag: &str) -> Option<&Secret> {
         let found = self.0.iter().find(|(name, _)| *name == flag);
         found.map(|(_, value)| value)
     }
 }
 
-/// Those of `redis_exporter` that are not declared elsewhere as flags of this program.
-fn of_redis_exporter() -> impl Iterator<Item = &'static PeerOption> {
-    let is_own = |option: &&PeerOption| matches!(option.fate, Fate::Own(_));
-    OPTIONS.iter().filter(move |option| !is_own(option))
-}
-
-fn declared() -> impl Iterator<Item = &'static PeerOption> {
-    of_redis_exporter().chain(OWN_OPTIONS)
-}
-
-fn argument(option: &'static PeerOption) -> Arg {
+fn argument(option: PeerOption) -> Arg {
     let argument = Arg::new(option.flag)
         .long(option.flag)
         .global(true)
         .action(ArgAction::Set)
-        // As with Go, the last one counts.
-        .overrides_with(option.flag)
         // The README lists them all; help shows those whose setting is not in the file.
         .hide(!matches!(option.fate, Fate::Same(_)))
-        .help(help(option));
+        .help(help(&option));
+    let argument = argument.value_name(option.takes.word());
     match option.takes {
-        Takes::Text => argument.value_name("TEXT"),
-        Takes::Secret => argument.value_name("SECRET"),
-        Takes::Number => argument.value_name("NUMBER").value_parser(number),
         Takes::Switch => argument
-            .value_name("BOOL")
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")
             .value_parser(switch),
+        _ => argument,
     }
 }
 
-fn own_argument(option: &'static PeerOption) -> Arg {
-    let mut help = help(option);
+fn their_argument(option: PeerOption) -> Arg {
+    let argument = repeatable(argument(option));
+    match option.takes {
+        Takes::Number => argument.value_parser(number),
+        _ => argument,
+    }
+}
+
+fn own_argument(option: PeerOption) -> Arg {
+    let mut help = help(&option);
     if !option.default.is_empty() {
         help = format!("{help} [default: {}]", option.default);
     }
-    argument(option).hide(false).help(help)
+    let argument = argument(option).hide(false).help(help);
+    let Some(row) = strict(&option) else {
+        return repeatable(argument);
+    };
+    let argument = argument.value_parser(|text: &str| row.check(text).map(|()| text.to_owned()));
+    if OPTIONS.iter().any(|theirs| theirs.flag == option.flag) {
+        return repeatable(argument);
+    }
+    argument
+}
+
+/// As with Go, the last one counts.
+fn repeatable(argument: Arg) -> Arg {
+    let flag = argument.get_id().clone();
+    argument.overrides_with(flag)
+}
+
+/// The row of a flag whose wrong value is a wrong usage.
+fn strict(option: &PeerOption) -> Option<&'static Row> {
+    let mut rows = ROWS.iter().filter(|row| row.is_strict);
+    rows.find(|row| row.flag == option.flag)
 }
 
 fn help(option: &PeerOption) -> String {
-    let PeerOption {
-        remark, variable, ..
-    } = option;
-    format!("{remark} [env: {variable}]")
+    format!("{} [env: {}]", option.remark, option.variable)
 }
 
 fn switch(text: &str) -> Result<String, Refusal> {
@@ -77,7 +89,8 @@ fn number(text: &str) -> Result<String, Refusal> {
 
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let given = declared().filter_map(|option| {
+        let declared = their_options().chain(own_options());
+        let given = declared.filter_map(|option| {
             let value = matches.get_one::<String>(option.flag)?;
             Some((option.flag, Secret::new(value.as_str())))
         });
@@ -92,9 +105,12 @@ impl FromArgMatches for Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
+        let (first, last): (Vec<_>, Vec<_>) =
+            own_options().partition(|option| strict(option).is_some());
         command
-            .args(of_redis_exporter().map(argument))
-            .args(OWN_OPTIONS.iter().map(own_argument))
+            .args(first.into_iter().map(own_argument))
+            .args(their_options().map(their_argument))
+            .args(last.into_iter().map(own_argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -2,9 +2,10 @@
 
 use super::meaning::{parse_number, parse_switch};
 use super::notice::Notice;
-use super::{Fate, Flags, OPTIONS, OWN_OPTIONS, PeerOption, Takes};
+use super::{Flags, PeerOption, own_options, their_options};
 use crate::config::expand::Environment;
 use crate::config::problem::Refusal;
+use crate::config::rows::Takes;
 use crate::config::secret::Secret;
 
 /// The options that are set.
@@ -14,7 +15,7 @@ pub(in crate::config) struct Given(Vec<GivenOption>);
 /// An option that is set.
 #[derive(Debug)]
 pub(in crate::config) struct GivenOption {
-    pub(in crate::config) option: &'static PeerOption,
+    pub(in crate::config) option: PeerOption,
     pub(in crate::config) value: Secret,
     /// The flag or the variable.
     pub(in crate::config) place: String,
@@ -28,15 +29,13 @@ impl Given {
         environment: &Environment<'_>,
         notices: &mut Vec<Notice>,
     ) -> Self {
-        let is_own = |option: &&PeerOption| matches!(option.fate, Fate::Own(_));
-        let options = OPTIONS.iter().filter(|option| !is_own(option));
-        let theirs = options.filter_map(|option| {
+        let theirs = their_options().filter_map(|option| {
             let found = of_flag(option, flags);
             let variable = || checked(of_variable(option, environment)?, notices);
             found.or_else(variable)
         });
         let mut given: Vec<_> = theirs.collect();
-        let own = OWN_OPTIONS.iter().filter_map(|option| {
+        let own = own_options().filter_map(|option| {
             let found = of_flag(option, flags);
             found.or_else(|| of_variable(option, environment))
         });
@@ -70,12 +69,12 @@ impl GivenOption {
         match self.option.takes {
             Takes::Switch => parse_switch(value) == parse_switch(default),
             Takes::Number => parse_number(value) == parse_number(default),
-            Takes::Text | Takes::Secret => value == default,
+            _ => value == default,
         }
     }
 }
 
-fn of_flag(option: &'static PeerOption, flags: &Flags) -> Option<GivenOption> {
+fn of_flag(option: PeerOption, flags: &Flags) -> Option<GivenOption> {
     let value = flags.get(option.flag)?.clone();
     let place = format!("--{}", option.flag);
     Some(GivenOption {
@@ -85,7 +84,7 @@ fn of_flag(option: &'static PeerOption, flags: &Flags) -> Option<GivenOption> {
     })
 }
 
-fn of_variable(option: &'static PeerOption, environment: &Environment<'_>) -> Option<GivenOption> {
+fn of_variable(option: PeerOption, environment: &Environment<'_>) -> Option<GivenOption> {
     if option.variable.is_empty() {
         return None;
     }
@@ -103,7 +102,7 @@ fn checked(given: GivenOption, notices: &mut Vec<Notice>) -> Option<GivenOption>
     let checked = match given.option.takes {
         Takes::Switch => parse_switch(text).map(|_| ()),
         Takes::Number => parse_number(text).map(|_| ()),
-        Takes::Text | Takes::Secret => Ok(()),
+        _ => Ok(()),
     };
     match checked {
         Ok(()) => Some(given),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::list::{self, KeyOfDatabase};
 use super::lua_pattern::translated;
-use crate::config::document::{Kind, Node, Scalar};
+use crate::config::document::{Entry, Kind, Node, Scalar, Value};
 use crate::config::problem::{Refusal, quoted};
 
 /// The most that `sweep.count` and the least that `sweep.count` may be.
@@ -33,25 +33,29 @@ pub(super) type Read = fn(&str) -> Result<Meaning, Refusal>;
 
 /// A text for a key, safe from being taken for a reference to a variable.
 pub(super) fn scalar(text: &str) -> Node {
-    Node::Scalar(Scalar {
-        text: text.replace("${", "$${"),
-        kind: Kind::Text,
-    })
+    single(text.replace("${", "$${"), Kind::Text)
 }
 
 /// A switch for a key.
 pub(super) fn switched(on: bool) -> Node {
-    Node::Scalar(Scalar {
-        text: on.to_string(),
-        kind: Kind::Switch,
-    })
+    single(on.to_string(), Kind::Switch)
 }
 
 fn numbered(number: u64) -> Node {
-    Node::Scalar(Scalar {
-        text: number.to_string(),
-        kind: Kind::Number,
-    })
+    single(number.to_string(), Kind::Number)
+}
+
+fn single(text: String, kind: Kind) -> Node {
+    Value::Scalar(Scalar { text, kind }).into()
+}
+
+fn list(nodes: impl IntoIterator<Item = Node>) -> Meaning {
+    Meaning::Is(Value::List(nodes.into_iter().collect()).into())
+}
+
+fn map<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Node)>) -> Node {
+    let entries = pairs.into_iter().map(|(key, node)| Entry::new(key, node));
+    Value::Map(entries.collect()).into()
 }
 
 /// True or false as Go reads them.
@@ -212,7 +216,7 @@ fn seconds_of(unit: &str) -> Option<f64> {
 /// Names or globs, separated by commas.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn names(text: &str) -> Result<Meaning, Refusal> {
-    Ok(Meaning::Is(Node::List(items(text).map(scalar).collect())))
+    Ok(list(items(text).map(scalar)))
 }
 
 /// Names of switches to turn on.
@@ -228,8 +232,7 @@ pub(super) fn switched_off(text: &str) -> Result<Meaning, Refusal> {
 }
 
 fn switches(text: &str, on: bool) -> Meaning {
-    let entries = items(text).map(|name| (name.to_owned(), switched(on)));
-    Meaning::Is(Node::Map(entries.collect()))
+    Meaning::Is(map(items(text).map(|name| (name, switched(on)))))
 }
 
 /// Pairs of a name and a glob: `session=session:*,cache=api:cache:*`.
@@ -242,11 +245,10 @@ pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
             )
         })?;
         let entries = [("name", name), ("match", glob)];
-        let entries = entries.map(|(key, text)| (key.to_owned(), scalar(text.trim())));
-        Ok(Node::Map(entries.into()))
+        Ok(map(entries.map(|(key, text)| (key, scalar(text.trim())))))
     };
-    let groups: Result<_, Refusal> = items(text).enumerate().map(group).collect();
-    groups.map(|groups| Meaning::Is(Node::List(groups)))
+    let groups: Result<Vec<_>, Refusal> = items(text).enumerate().map(group).collect();
+    groups.map(list)
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {
@@ -258,16 +260,8 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 /// Paths of Lua scripts, which may write where nothing else is said.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn scripts(text: &str) -> Result<Meaning, Refusal> {
-    let script = |path| {
-        let (file, read_only) = (scalar(path), switched(false));
-        let entries = vec![
-            ("file".to_owned(), file),
-            ("read_only".to_owned(), read_only),
-        ];
-        Node::Map(entries)
-    };
-    let scripts = text.split(',').map(script);
-    Ok(Meaning::Is(Node::List(scripts.collect())))
+    let script = |path| map([("file", scalar(path)), ("read_only", switched(false))]);
+    Ok(list(text.split(',').map(script)))
 }
 
 /// Globs over keys.
@@ -281,9 +275,8 @@ pub(super) fn patterns(text: &str) -> Result<Meaning, Refusal> {
         })?;
         Ok(scalar(&format!("db{}={pattern}", pair.database)))
     };
-    let pairs = list::keys(text)?;
-    let nodes: Result<_, Refusal> = pairs.into_iter().map(written).collect();
-    nodes.map(|nodes| Meaning::Is(Node::List(nodes)))
+    let nodes: Result<Vec<_>, Refusal> = list::keys(text)?.into_iter().map(written).collect();
+    nodes.map(list)
 }
 
 /// Names of keys, each byte that is not plain as `\xff`.
@@ -292,10 +285,7 @@ pub(super) fn singles(text: &str) -> Result<Meaning, Refusal> {
         let name: String = pair.key.iter().map(|byte| spelled(*byte)).collect();
         scalar(&format!("db{}={name}", pair.database))
     };
-    let pairs = list::keys(text)?;
-    Ok(Meaning::Is(Node::List(
-        pairs.into_iter().map(written).collect(),
-    )))
+    Ok(list(list::keys(text)?.into_iter().map(written)))
 }
 
 fn spelled(byte: u8) -> String {
@@ -319,5 +309,5 @@ pub(super) fn groups(text: &str) -> Result<Meaning, Refusal> {
             Ok(scalar(&expression))
         })
         .collect();
-    expressions.map(|nodes| Meaning::Is(Node::List(nodes)))
+    expressions.map(list)
 }

@@ -1,7 +1,7 @@
 //! The flags and environment variables of `redis_exporter`: how each is read, and what becomes of
 //! it here. The table is in `table`; parsing, start notices and the README derive from it. What
-//! the settings do is not known here. Options of the file get flags and variables of our own in
-//! the same way; their table is in `own`.
+//! the settings do is not known here. Flags and variables of our own, which the rows of the file's
+//! options name, are read in the same way.
 
 mod flags;
 mod given;
@@ -10,18 +10,19 @@ mod lua_pattern;
 mod meaning;
 mod notice;
 mod overlay;
-mod own;
 mod table;
 mod words;
 
 pub use flags::Flags;
 pub(super) use given::Given;
-pub(super) use meaning::{parse_switch, time_out};
+pub(super) use meaning::time_out;
 pub use notice::{Notice, Severity};
 pub(super) use overlay::Overlay;
-pub use own::OWN_OPTIONS;
+use table::COLLECTORS;
 pub use table::OPTIONS;
 pub(super) use words::normalised;
+
+use super::rows::{ROWS, Row, Takes};
 
 /// One option of `redis_exporter`, or of our own.
 #[derive(Clone, Copy, Debug)]
@@ -39,19 +40,6 @@ pub struct PeerOption {
     /// For people: what is different here, why it is not needed, or what to do in its place. Part
     /// of a sentence, without a full stop.
     pub remark: &'static str,
-}
-
-/// What the value of an option looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// Any text.
-    Text,
-    /// A text that no message may show.
-    Secret,
-    /// True or false; the flag alone is true.
-    Switch,
-    /// A whole number.
-    Number,
 }
 
 /// What becomes of an option.
@@ -77,6 +65,15 @@ pub struct Setting {
 }
 
 impl PeerOption {
+    /// The keys of the file that it sets, or does the same as.
+    #[must_use]
+    pub fn keys(&self) -> &'static [&'static str] {
+        match &self.fate {
+            Fate::Sets(setting) => setting.keys,
+            _ => &[],
+        }
+    }
+
     /// What becomes of the option here, for the README.
     #[must_use]
     pub fn here(&self) -> String {
@@ -95,6 +92,38 @@ impl PeerOption {
             ("", remark) => remark.to_owned(),
             (what, remark) => format!("{what}: {remark}"),
         }
+    }
+}
+
+/// Options of `redis_exporter` that are not also flags of our own.
+fn their_options() -> impl Iterator<Item = PeerOption> {
+    let options = OPTIONS.iter().copied();
+    options.filter(|option| !matches!(option.fate, Fate::Own(_)))
+}
+
+/// The flags and variables of our own: those of the rows, in the form of those of `redis_exporter`.
+pub fn own_options() -> impl Iterator<Item = PeerOption> {
+    let rows = ROWS.iter().filter(|row| !row.flag.is_empty());
+    rows.map(of_row).chain(COLLECTORS.iter().copied())
+}
+
+fn of_row(row: &'static Row) -> PeerOption {
+    let read = match row.takes {
+        Takes::Switch => meaning::switch,
+        Takes::Texts | Takes::Numbers => meaning::names,
+        Takes::Maps => meaning::names_and_globs,
+        _ => meaning::text,
+    };
+    PeerOption {
+        flag: row.flag,
+        variable: row.variable,
+        default: row.default,
+        takes: row.takes,
+        fate: Fate::Sets(Setting {
+            keys: std::slice::from_ref(&row.key),
+            read,
+        }),
+        remark: row.meaning,
     }
 }
 

@@ -1,11 +1,13 @@
-//! What is set by options of `redis_exporter`, as keys over those of the file. Pure.
+//! What is set by flags and variables, as keys over those of the file. Pure.
 
+use super::Fate;
 use super::given::{Given, GivenOption};
-use super::meaning::{Meaning, scalar, switched};
+use super::meaning::{Meaning, Read, scalar, switched};
 use super::notice::Notice;
-use super::{Fate, Setting};
-use crate::config::document::Node;
-use crate::config::problem::Problem;
+use crate::config::document::{Node, Value};
+use crate::config::problem::{Place, Problem};
+use crate::config::reader::Reader;
+use crate::config::rows::{ROWS, TARGETS};
 
 /// The options for which the keyspace is walked.
 const OF_THE_WALK: [&str; 6] = [
@@ -20,18 +22,18 @@ const OF_THE_WALK: [&str; 6] = [
 /// Keys that go before the file.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Overlay {
-    settings: Vec<Placed>,
+    settings: Vec<Setting>,
     /// Whether values are shown where nothing says otherwise, as `redis_exporter` does.
     shows_values: bool,
 }
 
 #[derive(Debug)]
-struct Placed {
-    /// The path of the key, as in `keys.check`.
+struct Setting {
+    /// The path of the key, such as `keys.check`.
     key: &'static str,
     node: Node,
     /// The flag or the variable.
-    place: String,
+    place: Place,
 }
 
 impl Overlay {
@@ -49,8 +51,8 @@ impl Overlay {
         };
         notices.extend(unread_password_file(given));
         for item in given.all() {
-            if let Fate::Sets(setting) = item.option.fate {
-                overlay.add(item, setting, notices, problems);
+            if let Fate::Sets(super::Setting { keys, read }) = item.option.fate {
+                overlay.add(item, (keys, read), notices, problems);
             } else {
                 notices.extend(notice_of(item));
             }
@@ -65,10 +67,10 @@ impl Overlay {
             return;
         }
         if let Some(item) = OF_THE_WALK.iter().find_map(|flag| given.get(flag)) {
-            self.settings.push(Placed {
+            self.settings.push(Setting {
                 key: "sweep.enabled",
                 node: switched(true),
-                place: item.place.clone(),
+                place: Place::option(&item.place),
             });
         }
     }
@@ -76,14 +78,14 @@ impl Overlay {
     fn add(
         &mut self,
         item: &GivenOption,
-        setting: Setting,
+        (keys, read): (&'static [&'static str], Read),
         notices: &mut Vec<Notice>,
         problems: &mut Vec<Problem>,
     ) {
         if item.value.expose().is_empty() {
             return;
         }
-        let node = match (setting.read)(item.value.expose()) {
+        let node = match read(item.value.expose()) {
             Ok(Meaning::Is(node)) => node,
             Ok(Meaning::Instead(node, why)) => {
                 notices.push(Notice::warning(&item.place, why));
@@ -94,46 +96,67 @@ impl Overlay {
             }
             Ok(Meaning::Nothing) => return,
             Err(refusal) => {
-                problems.push(refusal.hidden(item.place.clone()));
+                problems.push(Place::option(&item.place).problem("", refusal.hidden()));
                 return;
             }
         };
-        for key in setting.keys {
-            self.settings.push(Placed {
+        for key in keys {
+            self.settings.push(Setting {
                 key,
                 node: node.clone(),
-                place: item.place.clone(),
+                place: Place::option(&item.place),
             });
         }
     }
 
-    /// The document with these keys in it.
-    pub(in crate::config) fn onto(&self, mut document: Node) -> Node {
-        for Placed { key, node, .. } in &self.settings {
-            put(&mut document, key, node, true);
-        }
-        if self.shows_values {
-            put(&mut document, "keys.values", &scalar("text"), false);
-        }
-        document
+    /// The keys whose values in the file are not read. A map is merged, and what is wrong on the
+    /// command line is also wrong in a file.
+    pub(in crate::config) fn masked(&self) -> Vec<&'static str> {
+        let is_strict = |key| ROWS.iter().any(|row| row.is_strict && row.key == key);
+        let is_map = |node: &Node| matches!(node.value, Value::Map(_));
+        let settings = self.settings.iter();
+        let masked = settings.filter(|setting| !is_map(&setting.node) && !is_strict(setting.key));
+        masked.map(|setting| setting.key).collect()
     }
 
-    /// Names the option in the place of the key that it set. `file` is the place of the document.
-    pub(in crate::config) fn replace_places(&self, file: &str, problems: &mut [Problem]) {
-        for problem in problems {
-            let Some(key) = problem.place.strip_prefix(file) else {
-                continue;
-            };
-            let Some(key) = key.strip_prefix(": ") else {
-                continue;
-            };
-            let mut settings = self.settings.iter();
-            let setting = settings.find(|setting| {
-                // Without a file, a whole section is the options' too.
-                is_within(key, setting.key) || (file.is_empty() && is_within(setting.key, key))
-            });
-            if let Some(setting) = setting {
-                problem.place.clone_from(&setting.place);
+    /// The keys with their values.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> Vec<crate::config::document::Entry> {
+        let settings = self.settings.iter();
+        let values = self.shows_values.then(|| ("keys.values", scalar("text")));
+        let settings = settings.map(|setting| (setting.key, setting.node.clone()));
+        let entry = |(key, node)| crate::config::document::Entry::new(key, node);
+        settings.chain(values).map(entry).collect()
+    }
+
+    /// Sets the options of the top level, over what the file has set.
+    pub(in crate::config) fn apply(&self, reader: &mut Reader<'_, '_>) {
+        for Setting { key, node, place } in &self.settings {
+            match *key {
+                key if key.starts_with(TARGETS) => {}
+                "scripts[].read_only" => {
+                    let is_on = *node == switched(true);
+                    for script in &mut reader.draft.options().scripts {
+                        script.read_only = is_on;
+                    }
+                }
+                key => reader.set(key, node, place),
+            }
+        }
+        if self.shows_values && !reader.written.has("keys.values") {
+            reader.set(
+                "keys.values",
+                &scalar("text"),
+                &Place::option("--check-keys"),
+            );
+        }
+    }
+
+    /// Sets the options of the one target.
+    pub(in crate::config) fn apply_to_target(&self, reader: &mut Reader<'_, '_>) {
+        for Setting { key, node, place } in &self.settings {
+            if let Some(key) = key.strip_prefix(TARGETS) {
+                reader.set(key, node, place);
             }
         }
     }
@@ -157,66 +180,5 @@ fn notice_of(item: &GivenOption) -> Option<Notice> {
         Fate::Own(_) | Fate::Same(_) | Fate::Sets(_) => None,
         Fate::NotNeeded => Some(Notice::info(place, format!("is not needed: {remark}"))),
         Fate::NotHonoured => Some(Notice::warning(place, format!("is not honoured: {remark}"))),
-    }
-}
-
-/// Whether the key is this one, or one below it.
-fn is_within(key: &str, whole: &str) -> bool {
-    let rest = key.strip_prefix(whole);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-fn put_in_each(list: &mut Node, path: &str, value: &Node) {
-    if let Node::List(items) = list {
-        for item in items {
-            put(item, path, value, true);
-        }
-    }
-}
-
-/// Puts a value at a path; `[]` in it is each item of a list. Where the document has something
-/// else than a map on the way, it stays as it is, for its reader to report.
-fn put(document: &mut Node, path: &str, value: &Node, replace: bool) {
-    if *document == Node::Nothing {
-        *document = Node::Map(Vec::new());
-    }
-    let Node::Map(entries) = document else {
-        return;
-    };
-    let (key, rest) = path.split_once('.').unwrap_or((path, ""));
-    if let Some(key) = key.strip_suffix("[]") {
-        let lists = entries.iter_mut().filter(|(name, _)| name == key);
-        for (_, list) in lists {
-            put_in_each(list, rest, value);
-        }
-        return;
-    }
-    let known = entries.iter().position(|(name, _)| name == key);
-    if rest.is_empty() && known.is_some() && !replace {
-        return;
-    }
-    if known.is_none() {
-        entries.push((key.to_owned(), Node::Nothing));
-    }
-    let at = known.unwrap_or(entries.len() - 1);
-    let Some((_, node)) = entries.get_mut(at) else {
-        return;
-    };
-    if rest.is_empty() {
-        set(node, value);
-    } else {
-        put(node, rest, value, replace);
-    }
-}
-
-/// Replaces a value; a map is merged into one that is there.
-fn set(node: &mut Node, value: &Node) {
-    let (Node::Map(known), Node::Map(entries)) = (&mut *node, value) else {
-        *node = value.clone();
-        return;
-    };
-    for (key, value) in entries {
-        known.retain(|(name, _)| name != key);
-        known.push((key.clone(), value.clone()));
     }
 }

@@ -2,9 +2,10 @@
 
 use super::meaning::{
     Read, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
-    patterns, scripts, singles, switch, text,
+    patterns, scripts, singles, switch, switched_off, switched_on, text,
 };
-use super::{Fate, PeerOption, Setting, Takes};
+use super::{Fate, PeerOption, Setting};
+use crate::config::rows::Takes;
 
 const fn option(
     flag: &'static str,
@@ -102,4 +103,11 @@ pub static OPTIONS: &[PeerOption] = &[
     option("disable-scrape-endpoint", "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", OFF, sets(&["scrape_endpoint"], negated), "`/probe` goes with it"),
     option("include-metrics-for-empty-databases", "REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES", ON, sets(&["empty_databases"], switch), ""),
     option("append-instance-role-label", "REDIS_EXPORTER_APPEND_INSTANCE_ROLE_LABEL", OFF, Fate::NotHonoured, "join with `redis_instance_info`, which has the label `role`"),
+];
+
+/// Lists of collectors of our own, each a map of switches in the file.
+#[rustfmt::skip]
+pub(super) static COLLECTORS: &[PeerOption] = &[
+    option("collectors.enable", "REDIS_EXPORTER_COLLECTORS_ENABLE", NOTHING, sets(&["collectors"], switched_on), "Collectors to enable, such as client_list,hotkeys"),
+    option("collectors.disable", "REDIS_EXPORTER_COLLECTORS_DISABLE", NOTHING, sets(&["collectors"], switched_off), "Collectors to disable, such as slowlog"),
 ];

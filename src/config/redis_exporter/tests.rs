@@ -1,17 +1,18 @@
 //! Each option alone: what it sets, what is said about it, what is refused.
 
 use super::*;
-use crate::config::document::{self, Node};
+use crate::config::document::{self, Node, Value};
 use crate::config::problem::Problem;
 
 /// What one option leads to.
 struct Outcome {
-    document: Node,
+    /// The keys that it sets, by their paths.
+    keys: Node,
     notices: Vec<Notice>,
     problems: Vec<Problem>,
 }
 
-fn of_variables(pairs: &[(&str, &str)], file: &str) -> Outcome {
+fn of_variables(pairs: &[(&str, &str)]) -> Outcome {
     let environment = |name: &str| {
         let found = pairs.iter().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| (*value).to_owned())
@@ -20,7 +21,7 @@ fn of_variables(pairs: &[(&str, &str)], file: &str) -> Outcome {
     let given = Given::read(&Flags::default(), &environment, &mut notices);
     let overlay = Overlay::of(&given, &mut notices, &mut problems);
     Outcome {
-        document: overlay.onto(document::read(file).unwrap()),
+        keys: Value::Map(overlay.entries()).into(),
         notices,
         problems,
     }
@@ -28,17 +29,21 @@ fn of_variables(pairs: &[(&str, &str)], file: &str) -> Outcome {
 
 fn of(flag: &str, value: &str) -> Outcome {
     let option = OPTIONS.iter().find(|option| option.flag == flag).unwrap();
-    of_variables(&[(option.variable, value)], "")
+    of_variables(&[(option.variable, value)])
 }
 
 fn sets(rows: &[(&str, &str, &str)]) {
     for (flag, value, expected) in rows.iter().copied() {
         let Outcome {
-            document: found,
+            keys,
             notices,
             problems,
         } = of(flag, value);
-        assert_eq!(found, document::read(expected).unwrap(), "{flag} {value}");
+        let expected = match expected {
+            "" => Value::Map(Vec::new()).into(),
+            expected => document::read(expected).unwrap(),
+        };
+        assert_eq!(keys, expected, "{flag} {value}");
         assert!(notices.is_empty(), "{flag}: {notices:?}");
         assert!(problems.is_empty(), "{flag}: {problems:?}");
     }
@@ -51,56 +56,53 @@ fn options_set_the_keys_that_do_the_same() {
         (
             "check-keys",
             "db1=a*,b",
-            "keys: {check: [db1=a*, db0=b], values: text}\nsweep: {enabled: true}",
+            "keys.check: [db1=a*, db0=b]\nsweep.enabled: true\nkeys.values: text",
         ),
         (
             "check-single-keys",
             "a b",
-            "keys: {check_single: ['db0=a\\x20b'], values: text}\nsweep: {enabled: true}",
+            "keys.check_single: ['db0=a\\x20b']\nsweep.enabled: true\nkeys.values: text",
         ),
         (
             "count-keys",
             "db0=session:*",
-            "keys: {count: ['db0=session:*']}\nsweep: {enabled: true}",
+            "keys.count: ['db0=session:*']\nsweep.enabled: true",
         ),
         (
             "count-keys",
             "$${x}",
-            "keys: {count: ['db0=$$${x}']}\nsweep: {enabled: true}",
+            "keys.count: ['db0=$$${x}']\nsweep.enabled: true",
         ),
         (
             "check-streams",
             "s*",
-            "keys: {streams: [db0=s*]}\nsweep: {enabled: true}",
+            "keys.streams: [db0=s*]\nsweep.enabled: true",
         ),
         (
             "check-single-streams",
             "s",
-            "keys: {single_streams: [db0=s]}\nsweep: {enabled: true}",
+            "keys.single_streams: [db0=s]\nsweep.enabled: true",
         ),
         (
             "streams-exclude-consumer-metrics",
             "1",
-            "keys: {stream_consumers: false}",
+            "keys.stream_consumers: false",
         ),
         (
             "check-key-groups",
             "^(.*):",
-            "keys: {groups: ['(?s-u)^(.*):']}\nsweep: {enabled: true}",
+            "keys.groups: ['(?s-u)^(.*):']\nsweep.enabled: true",
         ),
-        ("check-keys-batch-size", "500", "sweep: {count: 500}"),
-        ("max-distinct-key-groups", "7", "keys: {max_groups: 7}"),
-        (
-            "disable-exporting-key-values",
-            "true",
-            "keys: {values: 'off'}",
-        ),
+        ("check-keys-batch-size", "500", "sweep.count: 500"),
+        ("max-distinct-key-groups", "7", "keys.max_groups: 7"),
+        ("disable-exporting-key-values", "true", "keys.values: 'off'"),
         ("disable-exporting-key-values", "false", ""),
         ("web.telemetry-path", "/m", "telemetry_path: /m"),
         (
             "config-command",
             "-",
-            "collectors: {config: false, commandlog: false, config_values: false, rdb_file_size: false}",
+            "{collectors.config: false, collectors.commandlog: false, collectors.config_values: false, \
+             collectors.rdb_file_size: false}",
         ),
         ("config-command", "config", ""),
         ("set-client-name", "F", "set_client_name: false"),
@@ -109,16 +111,20 @@ fn options_set_the_keys_that_do_the_same() {
             "/a,b.lua",
             "scripts: [{file: /a, read_only: false}, {file: b.lua, read_only: false}]",
         ),
-        ("lua-script-read-only", "true", "{}"),
+        (
+            "lua-script-read-only",
+            "true",
+            "'scripts[].read_only': true",
+        ),
         ("check-search-indexes", "^a", "search_indexes: ^a"),
-        ("export-client-list", "true", "clients: {list: true}"),
-        ("export-client-port", "true", "clients: {port: true}"),
+        ("export-client-list", "true", "clients.list: true"),
+        ("export-client-port", "true", "clients.port: true"),
         (
             "include-config-metrics",
             "true",
-            "collectors: {config_values: true}",
+            "collectors.config_values: true",
         ),
-        ("is-tile38", "T", "collectors: {tile38: true}"),
+        ("is-tile38", "T", "collectors.tile38: true"),
         ("redis-only-metrics", "true", "process_metrics: false"),
         ("disable-scrape-endpoint", "true", "scrape_endpoint: false"),
         (
@@ -129,7 +135,7 @@ fn options_set_the_keys_that_do_the_same() {
         (
             "exclude-latency-histogram-metrics",
             "true",
-            "collectors: {latency_histogram: false, latency: false}",
+            "{collectors.latency_histogram: false, collectors.latency: false}",
         ),
     ]);
 }
@@ -137,70 +143,22 @@ fn options_set_the_keys_that_do_the_same() {
 #[test]
 fn certificates_and_passwords_are_keys_of_their_sections() {
     sets(&[
-        ("tls-ca-cert-file", "/a", "tls: {ca_file: /a}"),
-        ("tls-server-name", "h", "tls: {server_name: h}"),
+        ("tls-ca-cert-file", "/a", "tls.ca_file: /a"),
+        ("tls-server-name", "h", "tls.server_name: h"),
         (
             "skip-tls-verification",
             "true",
-            "tls: {insecure_skip_verify: true}",
+            "tls.insecure_skip_verify: true",
         ),
-        ("tls-server-cert-file", "/a", "web: {tls: {cert_file: /a}}"),
+        ("tls-server-cert-file", "/a", "web.tls.cert_file: /a"),
         (
             "tls-server-min-version",
             "TLS1.3",
-            "web: {tls: {min_version: '1.3'}}",
+            "web.tls.min_version: '1.3'",
         ),
         ("tls-server-min-version", "TLS1.2", ""),
-        (
-            "basic-auth-password",
-            "x",
-            "web: {basic_auth: {password: x}}",
-        ),
+        ("basic-auth-password", "x", "web.basic_auth.password: x"),
     ]);
-}
-
-#[test]
-fn a_file_keeps_what_no_option_says() {
-    let pairs = [
-        ("REDIS_EXPORTER_CHECK_KEYS", "a"),
-        ("REDIS_EXPORTER_NAMESPACE", "x"),
-    ];
-    let found = of_variables(&pairs, "keys: {check: [b], values: number, max_groups: 3}");
-    let expected = "keys: {check: [db0=a], values: number, max_groups: 3}\n\
-                    metric_prefix: x\nsweep: {enabled: true}";
-    assert_eq!(found.document, document::read(expected).unwrap());
-    let broken = of_variables(&pairs, "keys: [a]").document;
-    assert_eq!(
-        broken,
-        document::read("keys: [a]\nmetric_prefix: x\nsweep: {enabled: true}").unwrap()
-    );
-}
-
-#[test]
-fn all_scripts_are_read_only_where_that_is_asked_for() {
-    let pairs = [
-        ("REDIS_EXPORTER_LUA_SCRIPT_READ_ONLY", "true"),
-        ("REDIS_EXPORTER_SCRIPT", "/a,/b"),
-    ];
-    let expected = "scripts: [{file: /a, read_only: true}, {file: /b, read_only: true}]";
-    let found = of_variables(&pairs, "").document;
-    assert_eq!(found, document::read(expected).unwrap());
-    let found = of_variables(&pairs[..1], "scripts: [{file: /c}]").document;
-    let expected = "scripts: [{file: /c, read_only: true}]";
-    assert_eq!(found, document::read(expected).unwrap());
-}
-
-#[test]
-fn values_are_not_shown_where_that_is_switched_off() {
-    let pairs = [
-        ("REDIS_EXPORTER_CHECK_KEYS", "a"),
-        ("REDIS_EXPORTER_DISABLE_EXPORTING_KEY_VALUES", "true"),
-    ];
-    let expected = "keys: {check: [db0=a], values: 'off'}\nsweep: {enabled: true}";
-    assert_eq!(
-        of_variables(&pairs, "").document,
-        document::read(expected).unwrap()
-    );
 }
 
 #[test]
@@ -268,7 +226,7 @@ fn what_is_not_honoured_is_said_without_its_value() {
 fn an_option_at_its_default_changes_nothing() {
     for option in OPTIONS.iter().filter(|option| !option.variable.is_empty()) {
         let pairs = [(option.variable, option.default)];
-        let outcome = of_variables(&pairs, "");
+        let outcome = of_variables(&pairs);
         assert!(outcome.notices.is_empty(), "{}", option.flag);
         assert!(outcome.problems.is_empty(), "{}", option.flag);
     }
@@ -323,21 +281,8 @@ fn durations_are_those_of_go() {
 }
 
 #[test]
-fn keys_are_walked_for_even_where_the_file_has_no_walk() {
-    let outcome = of_variables(
-        &[("REDIS_EXPORTER_COUNT_KEYS", "a*")],
-        "sweep: {enabled: false, count: 50}",
-    );
-    let expected = "sweep: {enabled: true, count: 50}\nkeys: {count: [db0=a*]}";
-    assert_eq!(outcome.document, document::read(expected).unwrap());
-}
-
-#[test]
 fn a_password_file_that_is_not_read_is_named() {
-    let outcome = of_variables(
-        &[("REDIS_PASSWORD", "hunter2"), ("REDIS_PASSWORD_FILE", "/f")],
-        "",
-    );
+    let outcome = of_variables(&[("REDIS_PASSWORD", "hunter2"), ("REDIS_PASSWORD_FILE", "/f")]);
     let [notice] = &*outcome.notices else {
         panic!("{:?}", outcome.notices);
     };

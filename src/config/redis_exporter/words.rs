@@ -2,8 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::OPTIONS;
 use super::meaning::parse_switch;
-use super::{OPTIONS, Takes};
+use crate::config::rows::Takes;
 
 /// The words of a command line, with two dashes before each long flag. A flag that takes a value
 /// keeps it in one word, so that a value may start with a dash. Empty words are left out.

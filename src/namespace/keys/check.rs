@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::config::{KeyName, KeyPattern};
-use crate::glob::Glob;
 
 /// In bytes. Longer keys are not kept; a label would show an eighth of them.
 const LONGEST_KEY: usize = 4096;
@@ -11,7 +10,7 @@ const LONGEST_KEY: usize = 4096;
 /// Patterns with the keys that they found.
 #[derive(Debug)]
 pub struct Check {
-    patterns: Vec<(u32, Glob)>,
+    patterns: Vec<KeyPattern>,
     max: usize,
     current: Found,
     last: Found,
@@ -27,11 +26,8 @@ impl Check {
     /// Nothing is found yet. At most `max` keys are kept.
     #[must_use]
     pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
-        let globs = patterns
-            .iter()
-            .map(|pattern| (pattern.database, Glob::new(&pattern.glob)));
         Self {
-            patterns: globs.collect(),
+            patterns: patterns.to_vec(),
             max,
             current: Found::default(),
             last: Found::default(),
@@ -41,8 +37,8 @@ impl Check {
     /// Whether a key matches a pattern of its database.
     #[must_use]
     pub fn matches(&self, database: u32, key: &[u8]) -> bool {
-        let matches = |(only, glob): &(u32, Glob)| *only == database && glob.matches(key);
-        self.patterns.iter().any(matches)
+        let mut patterns = self.patterns.iter();
+        patterns.any(|only| only.database == database && only.pattern.matches(key))
     }
 
     /// Takes in a key if it matches. Where there are too many the first by name are kept: these
@@ -98,11 +94,12 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::Pattern;
 
     fn check(glob: &str, max: usize) -> Check {
         let pattern = KeyPattern {
             database: 0,
-            glob: glob.to_owned(),
+            pattern: Pattern::glob(glob),
         };
         Check::new(&[pattern], max)
     }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use crate::config::{KeyPattern, TtlPolicy};
-use crate::glob::Glob;
 use crate::namespace::Group;
 use crate::namespace::estimate::{Database, Estimate, estimate};
 use crate::namespace::tally::Details;
@@ -19,7 +18,6 @@ const MATCHING: Group = Group(1);
 #[derive(Debug)]
 pub struct Count {
     pattern: KeyPattern,
-    glob: Glob,
     window: Window,
 }
 
@@ -28,7 +26,6 @@ impl Count {
     #[must_use]
     pub fn new(pattern: &KeyPattern) -> Self {
         Self {
-            glob: Glob::new(&pattern.glob),
             pattern: pattern.clone(),
             window: Window::new(1),
         }
@@ -50,7 +47,7 @@ impl Count {
         if database != self.pattern.database {
             return;
         }
-        let group = if self.glob.matches(key) {
+        let group = if self.pattern.pattern.matches(key) {
             MATCHING
         } else {
             Group::OTHER
@@ -90,11 +87,12 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::Pattern;
 
     fn count(glob: &str) -> Count {
         Count::new(&KeyPattern {
             database: 2,
-            glob: glob.to_owned(),
+            pattern: Pattern::glob(glob),
         })
     }
 

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use regex::bytes::Regex;
-
 use crate::config::TtlPolicy;
 use crate::label::label_text;
 use crate::namespace::Group;
@@ -11,6 +9,7 @@ use crate::namespace::estimate::{Database, Estimate, estimate};
 use crate::namespace::matcher::largest;
 use crate::namespace::tally::Details;
 use crate::namespace::window::{Tallies, Windows};
+use crate::pattern::Expression;
 
 /// The group of keys that no expression matches.
 const UNCLASSIFIED: Group = Group(1);
@@ -30,7 +29,7 @@ const LONGEST_NAME: usize = 128;
 /// is capped, and the hashing is the seeded one of the standard library.
 #[derive(Debug)]
 pub struct Groups {
-    expressions: Vec<Regex>,
+    expressions: Vec<Expression>,
     max: usize,
     numbers: HashMap<Box<[u8]>, Group>,
     names: BTreeMap<Group, String>,
@@ -62,12 +61,11 @@ pub struct DatabaseGroups {
 }
 
 impl Groups {
-    /// Nothing is seen yet. An expression that does not compile matches nothing.
+    /// Nothing is seen yet.
     #[must_use]
-    pub fn new(expressions: &[String], max: usize) -> Self {
-        let expressions = expressions.iter().map(|text| Regex::new(text));
+    pub fn new(expressions: &[Expression], max: usize) -> Self {
         Self {
-            expressions: expressions.filter_map(Result::ok).collect(),
+            expressions: expressions.to_vec(),
             max,
             numbers: HashMap::new(),
             names: BTreeMap::new(),
@@ -113,12 +111,8 @@ impl Groups {
 
     /// What the first expression that matches has captured, all of it in one piece.
     fn captured(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let captures = self
-            .expressions
-            .iter()
-            .find_map(|expression| expression.captures(key))?;
-        let parts = captures.iter().skip(1).flatten();
-        Some(parts.flat_map(|part| part.as_bytes()).copied().collect())
+        let mut expressions = self.expressions.iter();
+        expressions.find_map(|expression| expression.captured(key))
     }
 
     const fn candidates_max(&self) -> usize {
@@ -246,7 +240,10 @@ mod tests {
     use super::*;
 
     fn walked(expressions: &[&str], max: usize, keys: &[(&str, u64)]) -> Groups {
-        let expressions: Vec<String> = expressions.iter().map(ToString::to_string).collect();
+        let expressions = expressions
+            .iter()
+            .map(|text| Expression::new(text).unwrap());
+        let expressions: Vec<_> = expressions.collect();
         let mut groups = Groups::new(&expressions, max);
         walk(&mut groups, keys);
         groups

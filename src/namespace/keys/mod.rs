@@ -280,7 +280,14 @@ impl Ledger {
                 continue;
             };
             let database = format!("db{}", count.pattern().database);
-            let pattern = label_text(count.pattern().glob.as_bytes());
+            let pattern = label_text(
+                count
+                    .pattern()
+                    .pattern
+                    .as_glob()
+                    .unwrap_or_default()
+                    .as_bytes(),
+            );
             let labels = [database.as_str(), &pattern];
             snapshot.push(&families::COUNT, labels, keys.value);
             snapshot.push(&families::COUNT_ERROR, labels, keys.error);

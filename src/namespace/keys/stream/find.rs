@@ -82,11 +82,12 @@ impl Find {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::Pattern;
 
     fn find(max: usize) -> Find {
         let pattern = KeyPattern {
             database: 0,
-            glob: "a*".to_owned(),
+            pattern: Pattern::glob("a*"),
         };
         Find::new(&[pattern], max)
     }

@@ -1,0 +1,70 @@
+//! The bytes of a file, up to a size. Not what they mean.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Why a file is not read: the rest of a sentence about it, and what to do.
+pub type Refused = (String, &'static str);
+
+/// Reads a regular file. Opening a pipe could wait for ever.
+///
+/// # Errors
+///
+/// It cannot be read, is no regular file, or has more bytes than `most`.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
+    if !fs::metadata(path)
+        .map_err(|error| unreadable(&error))?
+        .is_file()
+    {
+        return Err(("is not a regular file".to_owned(), "name a file"));
+    }
+    read_all(File::open(path).map_err(|error| unreadable(&error))?, most)
+}
+
+/// Reads all that an open source has.
+///
+/// # Errors
+///
+/// It cannot be read, or has more bytes than `most`.
+pub fn read_all(source: impl Read, most: u64) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
+    let mut source = source.take(most + 1);
+    source
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > most {
+        return Err((
+            format!("is larger than {} KiB", most >> 10),
+            "make it smaller",
+        ));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(error: &io::Error) -> Refused {
+    (
+        format!("cannot be read ({error})"),
+        "check the path and its permissions",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_up_to_their_largest_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, [b'x'; 2048]).unwrap();
+        assert_eq!(read(&path, 2048).unwrap().len(), 2048);
+        assert_eq!(read(&path, 2047).unwrap_err().0, "is larger than 1 KiB");
+        assert_eq!(
+            read(folder.path(), 9).unwrap_err().0,
+            "is not a regular file"
+        );
+        let absent = read(&folder.path().join("b"), 9).unwrap_err().0;
+        assert!(absent.starts_with("cannot be read ("), "{absent}");
+    }
+}

@@ -1,0 +1,208 @@
+//! What the rows set: first by their defaults, then from the file, variables and flags, and in the
+//! end, for each target, from its own map. Not what the settings mean together.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::problem::Refusal;
+use super::rows::{ROWS, Set, TARGETS};
+use super::url::Url;
+use super::web::WrittenWeb;
+use super::{
+    ChannelGroup, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions, Keys, Log,
+    LogFormat, Namespace, Paths, Pattern, PollTimes, Script, Sweep, Tls, TtlPolicy,
+};
+use crate::metric::Names;
+
+/// All settings while they are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) top: Top,
+    /// What holds for every target that does not say otherwise.
+    pub(crate) each: Each,
+    /// The target that is read.
+    pub(crate) one: One,
+    /// The item of another list that is read.
+    pub(crate) item: Item,
+}
+
+/// Settings that only the top level has.
+#[derive(Clone, Debug)]
+pub(crate) struct Top {
+    pub(crate) listen: SocketAddr,
+    pub(crate) log: Log,
+    pub(crate) names: Names,
+    /// Whether samples have the label `target`, if that is said.
+    pub(crate) target_label: Option<bool>,
+    pub(crate) paths: Paths,
+    pub(crate) process_metrics: bool,
+    pub(crate) namespaces: Vec<Namespace>,
+    pub(crate) channels: Vec<ChannelGroup>,
+    pub(crate) web: WrittenWeb,
+}
+
+/// Settings that the top level and each target have.
+#[derive(Clone, Debug)]
+pub(crate) struct Each {
+    pub(crate) poll: PollTimes,
+    /// The timeout that this level sets.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) sweep: Sweep,
+    /// What is ignored of the URL in `sweep.from`.
+    pub(crate) origin_notes: Vec<String>,
+    pub(crate) keys: Keys,
+    pub(crate) tls: Tls,
+    /// The files that this level names.
+    pub(crate) tls_files: TlsFiles,
+    pub(crate) collectors: CollectorChoice,
+    pub(crate) set_client_name: bool,
+    /// The groups of clients that this level declares.
+    pub(crate) client_groups: Vec<ClientGroup>,
+    /// Shared by the targets that have none of their own.
+    pub(crate) options: Arc<CollectorOptions>,
+}
+
+/// Files of certificates that one level names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TlsFiles {
+    pub(crate) authorities: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// Returns whether there is neither a certificate nor a key.
+    pub(crate) const fn is_without_pair(&self) -> bool {
+        self.certificate.is_none() && self.key.is_none()
+    }
+}
+
+/// Settings that only a target has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct One {
+    pub(crate) name: Option<String>,
+    pub(crate) url: Option<Url>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) database: Option<u32>,
+    pub(crate) memory_limit: Option<u64>,
+    pub(crate) expect_full: bool,
+}
+
+/// Settings of an item of a list that is not the one of targets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Item {
+    pub(crate) name: Option<String>,
+    pub(crate) glob: Option<Pattern>,
+    pub(crate) regex: Option<Pattern>,
+    pub(crate) database: Option<u32>,
+    pub(crate) ttl: TtlPolicy,
+    pub(crate) memory_quota: Option<u64>,
+    pub(crate) clients: ClientMatch,
+    pub(crate) pool_max: Option<u32>,
+    pub(crate) script: Option<Script>,
+    pub(crate) read_only: bool,
+}
+
+impl Draft {
+    /// The defaults of all rows.
+    pub(crate) fn new() -> Self {
+        let mut draft = Self {
+            top: Top {
+                listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+                log: Log {
+                    level: Level::INFO,
+                    format: LogFormat::Text,
+                },
+                names: Names::default(),
+                target_label: None,
+                paths: Paths {
+                    telemetry: String::new(),
+                    has_scrape: false,
+                },
+                process_metrics: false,
+                namespaces: Vec::new(),
+                channels: Vec::new(),
+                web: WrittenWeb::default(),
+            },
+            each: Each {
+                poll: PollTimes::BLANK,
+                timeout: None,
+                sweep: Sweep::BLANK,
+                origin_notes: Vec::new(),
+                keys: Keys::BLANK,
+                tls: Tls::default(),
+                tls_files: TlsFiles::default(),
+                collectors: CollectorChoice::default(),
+                set_client_name: false,
+                client_groups: Vec::new(),
+                options: Arc::new(CollectorOptions::blank()),
+            },
+            one: One::default(),
+            item: Item::default(),
+        };
+        draft.set_defaults("");
+        draft.each.poll.timeout = draft.each.timeout.take().unwrap_or_default();
+        // No word about reloads is not the same as a word for them.
+        draft.top.web.reload = None;
+        draft
+    }
+
+    /// Forgets what the last item of a level has set.
+    pub(crate) fn start(&mut self, level: &'static str) {
+        match level {
+            "" => return,
+            TARGETS => {
+                self.one = One::default();
+                self.each.tls_files = TlsFiles::default();
+            }
+            _ => self.item = Item::default(),
+        }
+        self.set_defaults(level);
+    }
+
+    fn set_defaults(&mut self, level: &str) {
+        for row in ROWS {
+            let key = row
+                .key
+                .strip_prefix(level)
+                .filter(|key| !key.contains("[]"));
+            if let (Some(_), Set::Value(set), false) = (key, row.set, row.default.is_empty()) {
+                // A test holds that every default is a good value.
+                let _ = set(self, row.default);
+            }
+        }
+    }
+
+    /// The options of collectors, to be changed for this level only.
+    pub(crate) fn options(&mut self) -> &mut CollectorOptions {
+        Arc::make_mut(&mut self.each.options)
+    }
+}
+
+/// Sets a value that is good.
+pub(crate) fn put<T>(slot: &mut T, value: Result<T, Refusal>) -> Result<(), Refusal> {
+    value.map(|value| *slot = value)
+}
+
+/// Sets a value that may be absent.
+pub(crate) fn give<T>(slot: &mut Option<T>, value: Result<T, Refusal>) -> Result<(), Refusal> {
+    value.map(|value| *slot = Some(value))
+}
+
+/// Sets a text; empty is absent, so that a variable in it can be left unset.
+#[expect(clippy::unnecessary_wraps, reason = "one of the setters of rows")]
+pub(crate) fn give_text<T: for<'a> From<&'a str>>(
+    slot: &mut Option<T>,
+    text: &str,
+) -> Result<(), Refusal> {
+    if !text.is_empty() {
+        *slot = Some(T::from(text));
+    }
+    Ok(())
+}

@@ -1,0 +1,548 @@
+//! Reads maps and lists of the document by the table of options and collects every problem on the
+//! way. What an option means is in its row.
+
+use std::path::Path;
+
+use super::document::{Kind, Node, Value};
+use super::draft::Draft;
+use super::expand::{Environment, expand};
+use super::problem::{Place, Problem, Refusal, Source, listed, quoted};
+use super::redis_exporter::Notice;
+use super::rows::{Items, List, ROWS, Row, Set};
+
+/// Keys are compared with the known ones up to this length only.
+const LONGEST_KEY: usize = 40;
+
+/// Unknown keys of one map that are reported.
+const MOST_UNKNOWN: usize = 50;
+
+/// Whether a file holds what is wanted. This and [`ReadFile`] are all that reading a configuration
+/// asks of the file system.
+pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal> + 'a;
+
+/// What a file is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// Certificates to trust, in PEM format.
+    Authorities,
+    /// Certificates that those of clients must be issued by, in PEM format.
+    ClientAuthorities,
+    /// Certificates in PEM format.
+    Certificates,
+    /// The private key of the first certificate in that file.
+    Key { certificate: &'a Path },
+}
+
+/// The bytes of a file that has at most so many.
+pub(crate) type ReadFile<'a> = dyn Fn(&Path, u64) -> Result<Vec<u8>, Refusal> + 'a;
+
+/// What reading needs besides the document, and what it finds wrong.
+pub(crate) struct Context<'a> {
+    /// The name of the file, for problems.
+    pub(crate) file: &'a str,
+    pub(crate) environment: &'a Environment<'a>,
+    pub(crate) check_file: &'a CheckFile<'a>,
+    pub(crate) read_file: &'a ReadFile<'a>,
+    pub(crate) collector_names: &'a [&'a str],
+    /// Keys of the top level that a flag or a variable overrides.
+    pub(crate) masked: Vec<&'static str>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Context<'_> {
+    pub(crate) fn refuse(&mut self, place: &Place, refusal: Refusal) {
+        self.problems.push(place.problem(self.file, refusal));
+    }
+
+    pub(crate) fn report(
+        &mut self,
+        place: &Place,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.refuse(place, Refusal::new(what, remedy));
+    }
+
+    /// Adds a warning that the configuration is used all the same.
+    pub(crate) fn warn(&mut self, place: &Place, text: impl Into<String>) {
+        let notice = Notice::warning(&place.shown(self.file), text);
+        self.notices.push(notice);
+    }
+}
+
+/// The keys that were written in one map, with those of the maps in it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The place of the map.
+    pub(crate) place: Place,
+    keys: Vec<WrittenKey>,
+}
+
+#[derive(Debug)]
+struct WrittenKey {
+    path: &'static str,
+    place: Place,
+    is_good: bool,
+}
+
+impl Written {
+    fn key(&self, path: &str) -> Option<&WrittenKey> {
+        // A later one overrides an earlier one.
+        self.keys.iter().rev().find(|key| key.path == path)
+    }
+
+    /// Returns where a key was written, with a good value or a wrong one.
+    pub(crate) fn place_of(&self, path: &str) -> Option<&Place> {
+        self.key(path).map(|key| &key.place)
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.key(path).is_some()
+    }
+
+    /// Returns whether a key, or one below it, had a wrong value, which is reported.
+    pub(crate) fn is_wrong(&self, path: &str) -> bool {
+        let mut keys = self.keys.iter();
+        keys.any(|key| !key.is_good && is_within(key.path, path))
+    }
+
+    /// Returns the place of a section in which a key was written.
+    pub(crate) fn section(&self, section: &str) -> Option<&Place> {
+        let mut keys = self.keys.iter();
+        let inside = keys.find(|key| key.path != section && is_within(key.path, section))?;
+        Some(self.place_of(section).unwrap_or(&inside.place))
+    }
+
+    /// Records a key that a flag or a variable has set.
+    pub(crate) fn add(&mut self, path: &'static str, place: Place) {
+        self.keys.push(WrittenKey {
+            path,
+            place,
+            is_good: true,
+        });
+    }
+}
+
+/// Reads the maps of one level: the top one, or an item of a list.
+pub(crate) struct Reader<'r, 'c> {
+    pub(crate) draft: &'r mut Draft,
+    pub(crate) context: &'r mut Context<'c>,
+    /// What the keys of the rows begin with.
+    level: &'static str,
+    pub(crate) written: Written,
+}
+
+/// What a path leads to.
+enum Found {
+    Option(&'static Row),
+    Section(&'static str),
+}
+
+impl<'r, 'c> Reader<'r, 'c> {
+    pub(crate) fn new(
+        level: &'static str,
+        place: Place,
+        draft: &'r mut Draft,
+        context: &'r mut Context<'c>,
+    ) -> Self {
+        draft.start(level);
+        let keys = Vec::new();
+        Self {
+            draft,
+            context,
+            level,
+            written: Written { place, keys },
+        }
+    }
+
+    /// Reads all of a map. Unknown and duplicate keys are reported.
+    pub(crate) fn read(mut self, node: &Node) -> Written {
+        self.map(node, &self.written.place.clone(), "");
+        self.written
+    }
+
+    pub(crate) fn map(&mut self, node: &Node, place: &Place, prefix: &str) {
+        let entries = match &node.value {
+            Value::Map(entries) => entries,
+            Value::Nothing => return,
+            other => {
+                let known = listed(&self.known(prefix));
+                let remedy = format!("write `key: value` pairs; known keys: {known}");
+                let what = format!("is {}, not a map", other.kind());
+                return self.context.report(place, what, remedy);
+            }
+        };
+        let (mut seen, mut unknown): (Vec<&str>, usize) = (Vec::new(), 0);
+        for entry in entries {
+            let path = format!("{prefix}{}", entry.key);
+            let here = place.at(&entry.source);
+            // A path in one key is no path.
+            let is_plain = !entry.key.contains(['.', '*']);
+            let found = self.find(&path).filter(|_| is_plain);
+            let Some(found) = found else {
+                unknown += 1;
+                if unknown <= MOST_UNKNOWN {
+                    let remedy = suggestion(&entry.key, &self.known(prefix));
+                    self.context.report(&here, unknown_key(&entry.key), remedy);
+                }
+                continue;
+            };
+            if seen.contains(&&*entry.key) {
+                let what = format!("has the key `{}` twice", entry.key);
+                self.context.report(&here, what, "keep one of them");
+                continue;
+            }
+            seen.push(&entry.key);
+            let place = place.key(entry.place(), &entry.key);
+            match found {
+                Found::Option(row) => self.option(row, &path, &entry.node, place),
+                Found::Section(path) => {
+                    let problems = self.context.problems.len();
+                    self.map(&entry.node, &place, &format!("{path}."));
+                    let is_good = self.context.problems.len() == problems;
+                    self.written.keys.push(WrittenKey {
+                        path,
+                        place,
+                        is_good,
+                    });
+                }
+            }
+        }
+    }
+
+    fn find(&self, path: &str) -> Option<Found> {
+        let mut section = None;
+        for row in ROWS {
+            let Some(key) = row.key_at(self.level) else {
+                continue;
+            };
+            let is_named = || {
+                let name = path.strip_prefix(key.strip_suffix('*')?)?;
+                self.context.collector_names.contains(&name).then_some(())
+            };
+            match key.strip_prefix(path) {
+                Some("") => return Some(Found::Option(row)),
+                None if is_named().is_some() => return Some(Found::Option(row)),
+                Some(rest) if rest.starts_with('.') => section = key.get(..path.len()),
+                _ => {}
+            }
+        }
+        section.map(Found::Section)
+    }
+
+    /// The keys of a map, in the order of the rows.
+    fn known(&self, prefix: &str) -> Vec<&'c str> {
+        let mut known = Vec::new();
+        for row in ROWS {
+            let key = row
+                .key_at(self.level)
+                .and_then(|key| key.strip_prefix(prefix));
+            match key.and_then(|key| key.split('.').next()) {
+                Some("*") => known.extend(self.context.collector_names),
+                Some(key) if !known.contains(&key) => known.push(key),
+                _ => {}
+            }
+        }
+        known
+    }
+
+    /// Reads the value of an option that a flag or a variable has set.
+    pub(crate) fn set(&mut self, key: &str, node: &Node, place: &Place) {
+        match self.find(key) {
+            Some(Found::Option(row)) => self.option(row, key, node, place.clone()),
+            Some(Found::Section(_)) => self.map(node, place, &format!("{key}.")),
+            None => self.context.report(place, unknown_key(key), "remove it"),
+        }
+    }
+
+    fn option(&mut self, row: &'static Row, full_path: &str, node: &Node, place: Place) {
+        let Some(path) = row.key_at(self.level) else {
+            return;
+        };
+        let is_overridden = matches!(place.source, Source::File(_))
+            && self.level.is_empty()
+            && self.context.masked.contains(&full_path);
+        if is_overridden {
+            return;
+        }
+        let problems = self.context.problems.len();
+        match row.set {
+            Set::Value(set) => self.value(row, node, &place, |draft, text, _| set(draft, text)),
+            Set::File(set) => self.value(row, node, &place, |draft, text, context| {
+                set(draft, text, context.read_file)
+            }),
+            Set::List(most, list) => self.list(row, (most, list), node, &place),
+            Set::Items(items) => self.items(&items, node, &place),
+            Set::Named(set) => {
+                let name = full_path.rsplit('.').next().unwrap_or_default();
+                self.value(row, node, &place, |draft, text, _| set(draft, name, text));
+            }
+            Set::Targets => {}
+        }
+        self.written.keys.push(WrittenKey {
+            path,
+            place,
+            is_good: self.context.problems.len() == problems,
+        });
+    }
+
+    /// Sets an option from the expanded text of a single value. A problem shows the value as it is
+    /// written, unless a secret may have got there by mistake.
+    fn value(
+        &mut self,
+        row: &Row,
+        node: &Node,
+        place: &Place,
+        set: impl FnOnce(&mut Draft, &str, &Context<'_>) -> Result<(), Refusal>,
+    ) {
+        let scalar = match &node.value {
+            Value::Scalar(scalar) => scalar,
+            Value::Nothing => {
+                let remedy = "give one, or leave the key out";
+                return self.context.report(place, "has no value", remedy);
+            }
+            other => {
+                let what = format!("is {}, not a single value", other.kind());
+                let remedy = "write one value; put it in quotes if it starts with [ or {";
+                return self.context.report(place, what, remedy);
+            }
+        };
+        if row.takes.is_text() && scalar.kind != Kind::Text {
+            return self.no_text(&node.value, place);
+        }
+        let expanded = expand(&scalar.text, self.context.environment);
+        let done = expanded.and_then(|text| set(self.draft, &text, self.context));
+        if let Err(refusal) = done {
+            let refusal = if row.is_hidden {
+                refusal.hidden()
+            } else {
+                refusal.of(&scalar.text)
+            };
+            self.context.refuse(place, refusal);
+        }
+    }
+
+    fn no_text(&mut self, value: &Value, place: &Place) {
+        let what = format!("is {}, not a text", value.kind());
+        self.context.report(place, what, "put it in quotes");
+    }
+
+    fn nodes<'n>(&mut self, node: &'n Node, most: usize, place: &Place) -> &'n [Node] {
+        match &node.value {
+            Value::Nothing => &[],
+            Value::List(items) if items.len() > most => {
+                let what = format!("has {} items", items.len());
+                self.context
+                    .report(place, what, format!("keep {most} at most"));
+                &[]
+            }
+            Value::List(items) => items,
+            other => {
+                let what = format!("is {}, not a list", other.kind());
+                self.context
+                    .report(place, what, "start each item with `- `");
+                &[]
+            }
+        }
+    }
+
+    /// Replaces a list of single values.
+    fn list(
+        &mut self,
+        row: &Row,
+        (most, list): (usize, fn(&mut Draft) -> &mut dyn List),
+        node: &Node,
+        place: &Place,
+    ) {
+        list(self.draft).clear();
+        for (index, item) in self.nodes(node, most, place).iter().enumerate() {
+            let place = place.item(&item.source, index);
+            match &item.value {
+                Value::Scalar(scalar) if scalar.kind == Kind::Text || !row.takes.is_text() => {
+                    let expanded = expand(&scalar.text, self.context.environment);
+                    let done = expanded.and_then(|text| list(self.draft).push(&text));
+                    if let Err(refusal) = done {
+                        self.context.refuse(&place, refusal.of(&scalar.text));
+                    }
+                }
+                other => self.no_text(other, &place),
+            }
+        }
+    }
+
+    /// Replaces a list of maps.
+    fn items(&mut self, items: &Items, node: &Node, place: &Place) {
+        (items.clear)(self.draft);
+        for (index, item) in self.nodes(node, items.most, place).iter().enumerate() {
+            let place = place.item(&item.source, index);
+            let written = Reader::new(items.level, place, self.draft, self.context).read(item);
+            if matches!(item.value, Value::Map(_) | Value::Nothing) {
+                (items.finish)(self.draft, &written, self.context);
+            }
+        }
+    }
+}
+
+/// Returns whether a path is this one, or below it.
+fn is_within(path: &str, section: &str) -> bool {
+    let rest = path.strip_prefix(section);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A key that does not look like one is not shown: `{password:x}`, without the space, is a key.
+fn unknown_key(key: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if key.len() <= LONGEST_KEY && key.bytes().all(plain) {
+        format!("has an unknown key {}", quoted(key))
+    } else {
+        "has a key that is not the name of an option".to_owned()
+    }
+}
+
+/// The remedy for an unknown name: the nearest known one, or all of them.
+fn suggestion(name: &str, known: &[&str]) -> String {
+    match nearest(name, known) {
+        Some(nearest) => format!("did you mean `{nearest}`? Known: {}", listed(known)),
+        None => format!("remove it; known: {}", listed(known)),
+    }
+}
+
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > LONGEST_KEY {
+        return None;
+    }
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    known
+        .iter()
+        .map(|candidate| (strsim::levenshtein(&name, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3).min(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut context = Context {
+            file: "c.yaml",
+            environment: &|name| (name == "SET").then(|| "hunter2".to_owned()),
+            check_file: &|_, _| Ok(()),
+            read_file: &|_, _| Ok(Vec::new()),
+            collector_names: &["slowlog", "latency"],
+            masked: Vec::new(),
+            problems: Vec::new(),
+            notices: Vec::new(),
+        };
+        let node = document::read(text).unwrap();
+        let place = Place::new(node.source.clone());
+        Reader::new("", place, &mut Draft::new(), &mut context).read(&node);
+        context.problems.iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn unknown_key_gets_the_nearest_known_one() {
+        for (text, expected) in [
+            ("lissten: 1", "did you mean `listen`?"),
+            ("telemetry-path: 1", "did you mean `telemetry_path`?"),
+            ("Series: 1", "did you mean `series`?"),
+            ("<<: 1", "not the name of an option"),
+            ("colour: 1", "remove it; known: listen, poll, log, "),
+            (
+                "poll: {time_out: 1s}",
+                "did you mean `timeout`? Known: interval, timeout, follow_scrapes",
+            ),
+            (
+                "collectors: {slow_log: true}",
+                "did you mean `slowlog`? Known: slowlog, latency",
+            ),
+            (
+                "scripts: [{fil: /a}]",
+                "did you mean `file`? Known: name, file, read_only",
+            ),
+        ] {
+            let problems = problems(text);
+            assert!(problems[0].contains(expected), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn path_in_one_key_is_unknown() {
+        for text in [
+            "poll.interval: 1s",
+            "collectors.slowlog: true",
+            "collectors: {'*': true}",
+            "'targets[].url': h",
+            "'': 1",
+        ] {
+            let problems = problems(text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(problems[0].contains("has a"), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn key_that_may_hold_a_secret_is_not_shown() {
+        let problems = problems("{ password:hunter2, a b hunter2: 1 }");
+        assert_eq!(problems.len(), 2);
+        assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+    }
+
+    #[test]
+    fn each_repetition_of_a_key_is_one_problem() {
+        let problems = problems("listen: :1\npoll: {}\nlisten: :2\nlisten: :3\n");
+        assert_eq!(
+            problems,
+            [3, 4].map(|line| format!(
+                "c.yaml:{line}:1: has the key `listen` twice; keep one of them"
+            ))
+        );
+    }
+
+    #[test]
+    fn problem_shows_the_value_as_it_is_written() {
+        let problems = problems("poll: {interval: '${SET}'}\nlisten: ${SET}\nmetric_prefix: 5\n");
+        let expected = [
+            "c.yaml:1:18: poll.interval: `${SET}` is not a duration; ",
+            "c.yaml:2:9: listen: the value is not an address to listen at; ",
+            "c.yaml:3:16: metric_prefix: is a number, not a text; put it in quotes",
+        ];
+        assert_eq!(problems.len(), expected.len(), "{problems:?}");
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn wrong_type_is_named() {
+        for (text, expected) in [
+            ("listen: [1]", "listen: is a list, not a single value;"),
+            ("listen: {a: 1}", "listen: is a map, not a single value;"),
+            ("listen:", "listen: has no value;"),
+            (
+                "[]",
+                "is a list, not a map; write `key: value` pairs; known keys: listen, ",
+            ),
+            (
+                "collectors: 5",
+                "collectors: is a number, not a map; write `key: value` pairs; known keys: slowlog",
+            ),
+            (
+                "sweep: {databases: 5}",
+                "sweep.databases: is a number, not a list;",
+            ),
+        ] {
+            let problems = problems(text);
+            assert!(problems[0].contains(expected), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_of_a_map_are_reported_up_to_a_limit() {
+        let keys: Vec<String> = (0..100_000).map(|at| format!("x{at}: 1\n")).collect();
+        assert_eq!(problems(&keys.concat()).len(), MOST_UNKNOWN);
+    }
+}

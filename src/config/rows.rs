@@ -1,0 +1,576 @@
+//! Every option of the file, a row each: its key, its type, its default, what it means, where else it
+//! may stand, its flag and environment variable, and what it sets.
+//!
+//! Reading, unknown keys, defaults, `--help`, the flags and variables of our own, the reference and
+//! the check of `config.example.yaml` derive from here. The options of `redis_exporter` have a table
+//! of their own, in `redis_exporter/table.rs`, which names keys of this one.
+
+use std::fmt::Write as _;
+
+use super::draft::{Draft, give, give_text, put};
+use super::keys::shown_values;
+use super::namespace::{
+    compiled, finish_channel, finish_namespace, glob, group_name, label_value, regex,
+};
+use super::problem::Refusal;
+use super::reader::{Context, ReadFile, Written};
+use super::redis_exporter::OPTIONS;
+use super::script::Script;
+use super::secret::{Secret, trimmed};
+use super::sweep::{delimiter, from, share, share_of_lookups};
+use super::unit::{
+    absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix, path,
+    poll_interval, series, size, switch, whole,
+};
+use super::{clients, script, tls, url, web};
+
+/// What the keys of targets begin with.
+pub(crate) const TARGETS: &str = "targets[].";
+
+/// One option of the file.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Its path in the file. `[]` is each item of a list, and `*` the name of each collector.
+    pub key: &'static str,
+    /// What its value is.
+    pub takes: Takes,
+    /// The value without one, if that can be written down; else the meaning tells it.
+    pub default: &'static str,
+    /// What it means, as one sentence without a full stop.
+    pub meaning: &'static str,
+    /// Whether a target may have its own, in place of that of the top level.
+    pub is_of_each: bool,
+    /// The flag that overrides the file, without dashes; empty if there is none.
+    pub flag: &'static str,
+    /// The environment variable that overrides the file; empty if there is none.
+    pub variable: &'static str,
+    /// Whether a wrong value of the flag is a wrong usage, which no configuration is read for.
+    pub(crate) is_strict: bool,
+    /// Whether a secret may get here by mistake, so that no message shows the value.
+    pub(crate) is_hidden: bool,
+    pub(crate) set: Set,
+}
+
+/// What the value of an option is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// True or false.
+    Switch,
+    /// A whole number.
+    Number,
+    /// A number with a unit of time.
+    Duration,
+    /// A number of bytes, with a unit or without.
+    Size,
+    /// A percentage.
+    Share,
+    /// An IP address and a port.
+    Address,
+    /// One of a few words.
+    Word,
+    /// Any text.
+    Text,
+    /// A text that may be a secret.
+    Secret,
+    /// A path of a file.
+    Path,
+    /// A glob of Redis.
+    Glob,
+    /// A regular expression.
+    Regex,
+    /// A list of texts.
+    Texts,
+    /// A list of numbers.
+    Numbers,
+    /// A list of maps.
+    Maps,
+}
+
+impl Takes {
+    /// Returns whether the value must be text for YAML too.
+    pub(crate) const fn is_text(self) -> bool {
+        use Takes::{Glob, Path, Regex, Secret, Text, Texts};
+        matches!(self, Glob | Path | Regex | Secret | Text | Texts)
+    }
+
+    /// Returns the word for it in `--help`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Switch => "BOOL",
+            Self::Number => "NUMBER",
+            Self::Duration => "DURATION",
+            Self::Size => "SIZE",
+            Self::Share => "PERCENTAGE",
+            Self::Address => "ADDRESS",
+            Self::Word => "WORD",
+            Self::Text => "TEXT",
+            Self::Secret => "SECRET",
+            Self::Path => "PATH",
+            Self::Glob => "GLOB",
+            Self::Regex => "REGEX",
+            Self::Texts | Self::Numbers | Self::Maps => "LIST",
+        }
+    }
+}
+
+/// How a value is taken in. Each function gets text in which variables are replaced.
+#[derive(Clone, Copy)]
+pub(crate) enum Set {
+    Value(fn(&mut Draft, &str) -> Result<(), Refusal>),
+    /// A file, which is read with the configuration.
+    File(fn(&mut Draft, &str, &ReadFile<'_>) -> Result<(), Refusal>),
+    /// A switch with the name of a collector.
+    Named(fn(&mut Draft, &str, &str) -> Result<(), Refusal>),
+    /// A list of single values, of at most so many.
+    List(usize, fn(&mut Draft) -> &mut dyn List),
+    Items(Items),
+    /// The list of targets, which is read after everything else.
+    Targets,
+}
+
+/// A list of maps.
+#[derive(Clone, Copy)]
+pub(crate) struct Items {
+    /// What the keys of an item begin with.
+    pub(crate) level: &'static str,
+    pub(crate) most: usize,
+    pub(crate) clear: fn(&mut Draft),
+    /// Adds the item that was read, if it has no problem.
+    pub(crate) finish: fn(&mut Draft, &Written, &mut Context<'_>),
+}
+
+/// A list of values that are read from texts.
+pub(crate) trait List {
+    fn clear(&mut self);
+    fn push(&mut self, text: &str) -> Result<(), Refusal>;
+}
+
+/// A value that is read from a text.
+pub(crate) trait FromText: Sized {
+    fn from_text(text: &str) -> Result<Self, Refusal>;
+}
+
+impl<T: FromText> List for Vec<T> {
+    fn clear(&mut self) {
+        Vec::clear(self);
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), Refusal> {
+        T::from_text(text).map(|value| Vec::push(self, value))
+    }
+}
+
+impl FromText for u32 {
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        database(text)
+    }
+}
+
+const fn row(
+    key: &'static str,
+    takes: Takes,
+    default: &'static str,
+    meaning: &'static str,
+    set: Set,
+) -> Row {
+    Row {
+        key,
+        takes,
+        default,
+        meaning,
+        is_of_each: false,
+        flag: "",
+        variable: "",
+        is_strict: false,
+        is_hidden: false,
+        set,
+    }
+}
+
+const fn items(
+    level: &'static str,
+    most: usize,
+    clear: fn(&mut Draft),
+    finish: fn(&mut Draft, &Written, &mut Context<'_>),
+) -> Set {
+    Set::Items(Items {
+        level,
+        most,
+        clear,
+        finish,
+    })
+}
+
+impl Row {
+    const fn flag(mut self, flag: &'static str, variable: &'static str) -> Self {
+        self.flag = flag;
+        self.variable = variable;
+        self
+    }
+
+    const fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
+    const fn hidden(mut self) -> Self {
+        self.is_hidden = true;
+        self
+    }
+
+    const fn each(mut self) -> Self {
+        self.is_of_each = true;
+        self
+    }
+
+    /// Returns the path from the maps of this level, if the option may stand there.
+    pub(crate) fn key_at(&self, level: &str) -> Option<&'static str> {
+        let key = match self.key.strip_prefix(level) {
+            Some(key) => key,
+            None if self.is_of_each && level == TARGETS => self.key,
+            None => return None,
+        };
+        (!key.contains("[]")).then_some(key)
+    }
+
+    /// Checks a text as the value of this option.
+    pub(crate) fn check(&self, text: &str) -> Result<(), Refusal> {
+        match self.set {
+            Value(set) => set(&mut Draft::new(), text),
+            _ => Ok(()),
+        }
+    }
+}
+
+use Set::{File, List as Lists, Named, Targets, Value};
+use Takes::Secret as Hidden;
+use Takes::{
+    Address, Duration, Glob, Maps, Number, Numbers, Path, Regex, Share, Size, Switch, Text, Texts,
+    Word,
+};
+
+/// No limit but the size of the file.
+const ANY: usize = usize::MAX;
+
+/// Every key of a keyspace is held against every pattern.
+const MOST_PATTERNS: usize = 100;
+
+/// A page has room for so many keys.
+const MOST_KEYS: u32 = 1000;
+
+/// A page has room for so many clients.
+const MOST_CLIENTS: u32 = 2000;
+
+/// Every option of the file.
+#[rustfmt::skip]
+pub static ROWS: &[Row] = &[
+    row("listen", Address, ":9121", "IP address and port to serve at; without an address, all addresses",
+        Value(|d, v| put(&mut d.top.listen, listen_address(v)))).flag("web.listen-address", "REDIS_EXPORTER_WEB_LISTEN_ADDRESS").strict().hidden(),
+    row("poll.interval", Duration, "15s", "Time between the starts of two polls",
+        Value(|d, v| put(&mut d.each.poll.interval, poll_interval(v)))).each().flag("poll.interval", "REDIS_EXPORTER_POLL_INTERVAL").strict(),
+    row("poll.timeout", Duration, "5s", "Timeout of a poll, including the connection; at most the interval",
+        Value(|d, v| give(&mut d.each.timeout, duration(v)))).each().flag("poll.timeout", "REDIS_EXPORTER_POLL_TIMEOUT").strict(),
+    row("poll.follow_scrapes", Switch, "true", "Whether to poll shortly before each expected scrape too",
+        Value(|d, v| put(&mut d.each.poll.follow_scrapes, switch(v)))).each().flag("poll.follow-scrapes", "REDIS_EXPORTER_POLL_FOLLOW_SCRAPES"),
+    row("log.level", Word, "info", "Log level: error, warn, info, debug or trace",
+        Value(|d, v| put(&mut d.top.log.level, log_level(v)))).flag("log-level", "REDIS_EXPORTER_LOG_LEVEL").strict(),
+    row("log.format", Word, "text", "Log format: text (logfmt) or json, to standard error",
+        Value(|d, v| put(&mut d.top.log.format, log_format(v)))).flag("log-format", "REDIS_EXPORTER_LOG_FORMAT").strict(),
+    row("legacy_names", Switch, "true", "Whether to serve redis_exporter names that break Prometheus naming conventions too",
+        Value(|d, v| put(&mut d.top.names.legacy, switch(v)))).flag("legacy-names", "REDIS_EXPORTER_LEGACY_NAMES"),
+    row("target_label", Switch, "", "Whether samples on `/metrics` have the label `target`; by default, if the file has `targets`",
+        Value(|d, v| give(&mut d.top.target_label, switch(v)))).flag("target-label", "REDIS_EXPORTER_TARGET_LABEL"),
+    row("series", Word, "compact", "Series to serve: compact, or full for every bucket of every histogram",
+        Value(|d, v| put(&mut d.top.names.series, series(v)))).flag("series", "REDIS_EXPORTER_SERIES").strict(),
+    row("metric_prefix", Text, "redis", "The first word of the names of metrics; the bundled alerts and dashboards expect redis",
+        Value(|d, v| give(&mut d.top.names.prefix, metric_prefix(v)))).hidden(),
+    row("telemetry_path", Text, "/metrics", "The path of the page of all targets",
+        Value(|d, v| put(&mut d.top.paths.telemetry, path(v)))).hidden(),
+    row("scrape_endpoint", Switch, "true", "Whether single targets are served at /scrape and /probe",
+        Value(|d, v| put(&mut d.top.paths.has_scrape, switch(v)))),
+    row("process_metrics", Switch, "true", "Whether the exporter shows its own process and its version",
+        Value(|d, v| put(&mut d.top.process_metrics, switch(v)))),
+    row("set_client_name", Switch, "true", "Whether connections tell Redis their name, to be seen in CLIENT LIST",
+        Value(|d, v| put(&mut d.each.set_client_name, switch(v)))),
+    row("empty_databases", Switch, "true", "Whether databases without keys are shown with 0 keys",
+        Value(|d, v| put(&mut d.options().empty_databases, switch(v)))),
+    row("collectors.*", Switch, "", "Whether this collector is on; METRICS.md lists them with their defaults",
+        Named(|d, name, v| switch(v).map(|on| d.each.collectors.choose(name, on)))).each(),
+
+    row("targets", Maps, "", "The servers to poll; without it the one of --redis.addr, REDIS_URL or REDIS_ADDR", Targets),
+    row("targets[].name", Text, "", "The value of the label `target`, unique; host:port or the path of the socket by default",
+        Value(|d, v| give(&mut d.one.name, label_value(v)))).hidden(),
+    row("targets[].url", Hidden, "", "Where the server is: redis://, rediss:// with TLS, unix://, or a bare host:port; required",
+        Value(|d, v| give(&mut d.one.url, url::parse(v)))).hidden(),
+    row("targets[].username", Hidden, "", "The ACL user; that of the URL by default",
+        Value(|d, v| give_text(&mut d.one.username, trimmed(v)))).hidden(),
+    row("targets[].password", Hidden, "", "The password; that of the URL by default",
+        Value(|d, v| give_text(&mut d.one.password, trimmed(v)))).hidden(),
+    row("targets[].password_file", Path, "", "A file that holds the password, or a JSON map from addresses to passwords; read at each connect",
+        Value(|d, v| give_text(&mut d.one.password_file, v))).hidden(),
+    row("targets[].db", Number, "", "The database to select; that of the URL by default",
+        Value(|d, v| give(&mut d.one.database, database(v)))).hidden(),
+    row("targets[].memory_limit", Size, "", "Memory limit of the single target, such as 256MiB, if the server hides maxmemory",
+        Value(|d, v| give(&mut d.one.memory_limit, size(v)))).flag("redis.memory-limit", "REDIS_MEMORY_LIMIT").hidden(),
+    row("targets[].expect_full", Switch, "false", "Whether the single target is a cache that is meant to be full",
+        Value(|d, v| put(&mut d.one.expect_full, switch(v)))).flag("redis.expect-full", "REDIS_EXPECT_FULL").hidden(),
+    row("targets[].rdb_file", Path, "", "Where the exporter sees the RDB file of the server; where the server has it by default",
+        Value(|d, v| give(&mut d.options().rdb_file, absolute_path(v)))).hidden(),
+
+    row("namespaces", Maps, "", "Key namespaces in order of precedence, such as `session=session:*,cache=api:cache:*`",
+        items("namespaces[].", ANY, |d| d.top.namespaces.clear(), finish_namespace)).flag("key-namespaces", "REDIS_EXPORTER_KEY_NAMESPACES"),
+    row("namespaces[].name", Text, "", "The value of the label `key_namespace`, unique; required",
+        Value(|d, v| give(&mut d.item.name, group_name(v)))),
+    row("namespaces[].match", Glob, "", "Which keys: a glob of Redis over the whole key",
+        Value(|d, v| give(&mut d.item.glob, glob(v)))),
+    row("namespaces[].regex", Regex, "", "Which keys: a regular expression, anywhere in the key",
+        Value(|d, v| give(&mut d.item.regex, regex(v)))),
+    row("namespaces[].db", Number, "", "The only database in which the keys are looked for; all of them by default",
+        Value(|d, v| give(&mut d.item.database, database(v)))).hidden(),
+    row("namespaces[].ttl.required", Switch, "false", "Whether every key must have a TTL",
+        Value(|d, v| put(&mut d.item.ttl.required, switch(v)))),
+    row("namespaces[].ttl.max", Duration, "", "The longest TTL that a key may have; any by default",
+        Value(|d, v| give(&mut d.item.ttl.max, duration(v)))),
+    row("namespaces[].memory_quota", Size, "", "The most memory that the keys may take together; any by default",
+        Value(|d, v| give(&mut d.item.memory_quota, size(v)))),
+
+    row("channels", Maps, "", "Pub/sub channel groups in order of precedence, such as `prism=prism:*`",
+        items("channels[].", ANY, |d| d.top.channels.clear(), finish_channel)).flag("channel-groups", "REDIS_EXPORTER_CHANNEL_GROUPS"),
+    row("channels[].name", Text, "", "The value of the label `channel_group`, unique; required",
+        Value(|d, v| give(&mut d.item.name, group_name(v)))),
+    row("channels[].match", Glob, "", "Which channels: a glob of Redis over the whole name",
+        Value(|d, v| give(&mut d.item.glob, glob(v)))),
+    row("channels[].regex", Regex, "", "Which channels: a regular expression, anywhere in the name",
+        Value(|d, v| give(&mut d.item.regex, regex(v)))),
+
+    row("commands.include", Texts, "", "Globs of commands that get their own series, such as `get,set,*del`",
+        Lists(MOST_PATTERNS, |d| d.options().commands.include.get_or_insert_default())).each().flag("commands.include", "REDIS_EXPORTER_COMMANDS_INCLUDE"),
+    row("commands.exclude", Texts, "", "Globs of commands that get no series",
+        Lists(MOST_PATTERNS, |d| &mut d.options().commands.exclude)).each().flag("commands.exclude", "REDIS_EXPORTER_COMMANDS_EXCLUDE"),
+
+    row("sweep.enabled", Switch, "true", "Whether to scan the keyspace for namespaces",
+        Value(|d, v| put(&mut d.each.sweep.enabled, switch(v)))).each().flag("sweep.enabled", "REDIS_EXPORTER_SWEEP_ENABLED"),
+    row("sweep.cpu_share", Share, "1%", "Maximum share of one core of the server for the sweep",
+        Value(|d, v| put(&mut d.each.sweep.cpu_share, share(v)))).each().flag("sweep.cpu-share", "REDIS_EXPORTER_SWEEP_CPU_SHARE"),
+    row("sweep.commands_per_second", Number, "", "Maximum commands per second of the sweep; by default in proportion to the traffic of the server",
+        Value(|d, v| give(&mut d.each.sweep.commands_per_second, whole(v, 1, 10_000_000)))).each().flag("sweep.commands-per-second", "REDIS_EXPORTER_SWEEP_COMMANDS_PER_SECOND"),
+    row("sweep.lookup_share", Share, "", "Maximum key lookups of the sweep, as a share of the lookups of other clients; by default 0.15%",
+        Value(|d, v| give(&mut d.each.sweep.lookup_share, share_of_lookups(v)))).each().flag("sweep.lookup-share", "REDIS_EXPORTER_SWEEP_LOOKUP_SHARE"),
+    row("sweep.lookups_per_minute", Number, "", "Key lookups per minute that are always allowed; by default 1",
+        Value(|d, v| give(&mut d.each.sweep.lookups_per_minute, whole(v, 0, 1_000_000)))).each().flag("sweep.lookups-per-minute", "REDIS_EXPORTER_SWEEP_LOOKUPS_PER_MINUTE"),
+    row("sweep.keys_per_second", Number, "", "Maximum keys per second that the sweep scans",
+        Value(|d, v| give(&mut d.each.sweep.keys_per_second, whole(v, 1, 10_000_000)))).each().flag("sweep.keys-per-second", "REDIS_EXPORTER_SWEEP_KEYS_PER_SECOND"),
+    row("sweep.count", Number, "100", "COUNT of each SCAN, from 10 to 1000",
+        Value(|d, v| put(&mut d.each.sweep.count, whole(v, 10, 1000)))).each().flag("sweep.count", "REDIS_EXPORTER_SWEEP_COUNT"),
+    row("sweep.first_keys", Number, "10000", "Number of keys to scan quickly at startup",
+        Value(|d, v| put(&mut d.each.sweep.first_keys, whole(v, 0, 1_000_000)))).each().flag("sweep.first-keys", "REDIS_EXPORTER_SWEEP_FIRST_KEYS"),
+    row("sweep.min_pass_interval", Duration, "1m", "Minimum time between the starts of two passes",
+        Value(|d, v| put(&mut d.each.sweep.min_pass_interval, duration(v)))).each().flag("sweep.min-pass-interval", "REDIS_EXPORTER_SWEEP_MIN_PASS_INTERVAL"),
+    row("sweep.max_latency", Duration, "5ms", "Additional latency of its queries above which the sweep slows down",
+        Value(|d, v| put(&mut d.each.sweep.max_latency, duration(v)))).each().flag("sweep.max-latency", "REDIS_EXPORTER_SWEEP_MAX_LATENCY"),
+    row("sweep.while_saving", Switch, "true", "Whether the sweep continues while the server saves",
+        Value(|d, v| put(&mut d.each.sweep.while_saving, switch(v)))).each().flag("sweep.while-saving", "REDIS_EXPORTER_SWEEP_WHILE_SAVING"),
+    row("sweep.databases", Numbers, "", "Databases to scan, such as 0,3; by default all",
+        Lists(ANY, |d| d.each.sweep.databases.get_or_insert_default())).each().flag("sweep.databases", "REDIS_EXPORTER_SWEEP_DATABASES"),
+    row("sweep.from", Hidden, "", "URL of a replica to scan instead of the target",
+        Value(from)).each().flag("sweep.from", "REDIS_EXPORTER_SWEEP_FROM").hidden(),
+    row("sweep.delimiter", Text, ":", "Delimiter after the first part of a key; that part is its group if no namespaces are declared",
+        Value(|d, v| put(&mut d.each.sweep.delimiter, delimiter(v)))).each().flag("sweep.delimiter", "REDIS_EXPORTER_SWEEP_DELIMITER"),
+    row("sweep.max_groups", Number, "100", "Maximum number of exported groups if no namespaces are declared",
+        Value(|d, v| put(&mut d.each.sweep.max_groups, whole(v, 1, 1000)))).each().flag("sweep.max-groups", "REDIS_EXPORTER_SWEEP_MAX_GROUPS"),
+    row("sweep.largest_keys", Number, "0", "Number of largest keys to export by name",
+        Value(|d, v| put(&mut d.each.sweep.largest_keys, whole(v, 0, 1000)))).each().flag("sweep.largest-keys", "REDIS_EXPORTER_SWEEP_LARGEST_KEYS"),
+
+    row("keys.values", Text, "off", "Values of checked keys to export: off, number or text",
+        Value(|d, v| put(&mut d.each.keys.values, shown_values(v)))).each().flag("keys.values", "REDIS_EXPORTER_KEYS_VALUES"),
+    row("keys.count", Texts, "", "Globs whose keys are counted, such as db0=session:*; up to 100",
+        Lists(MOST_PATTERNS, |d| &mut d.each.keys.count)).each(),
+    row("keys.check", Texts, "", "Globs whose keys are shown one by one; up to 100",
+        Lists(MOST_PATTERNS, |d| &mut d.each.keys.check)).each(),
+    row("keys.check_single", Texts, "", "Keys that are shown one by one, such as db3=config:version; up to 1000",
+        Lists(MOST_KEYS as usize, |d| &mut d.each.keys.check_single)).each(),
+    row("keys.max_checked", Number, "500", "Maximum number of keys that --check-keys exports",
+        Value(|d, v| put(&mut d.each.keys.max_checked, whole(v, 1, MOST_KEYS)))).each().flag("keys.max-checked", "REDIS_EXPORTER_KEYS_MAX_CHECKED"),
+    row("keys.groups", Texts, "", "Regular expressions whose ( ) capture the group of a key; the first that matches counts; up to 100",
+        Lists(MOST_PATTERNS, |d| &mut d.each.keys.groups)).each(),
+    row("keys.max_groups", Number, "100", "Most groups of a database that are shown, the largest by memory",
+        Value(|d, v| put(&mut d.each.keys.max_groups, whole(v, 1, MOST_KEYS)))).each(),
+    row("keys.streams", Texts, "", "Globs whose streams are shown with their groups and consumers; up to 100",
+        Lists(MOST_PATTERNS, |d| &mut d.each.keys.streams.patterns)).each(),
+    row("keys.single_streams", Texts, "", "Streams that are shown one by one; up to 1000",
+        Lists(MOST_KEYS as usize, |d| &mut d.each.keys.streams.singles)).each(),
+    row("keys.max_streams", Number, "100", "Maximum number of streams that --check-streams exports",
+        Value(|d, v| put(&mut d.each.keys.streams.max, whole(v, 1, MOST_KEYS)))).each().flag("keys.max-streams", "REDIS_EXPORTER_KEYS_MAX_STREAMS"),
+    row("keys.stream_consumers", Switch, "true", "Whether the consumers of groups are shown one by one",
+        Value(|d, v| put(&mut d.each.keys.streams.consumers, switch(v)))).each(),
+    row("keys.max_stream_groups", Number, "100", "Maximum number of exported groups of one stream",
+        Value(|d, v| put(&mut d.each.keys.streams.max_groups, whole(v, 1, MOST_KEYS)))).each().flag("keys.max-stream-groups", "REDIS_EXPORTER_KEYS_MAX_STREAM_GROUPS"),
+    row("keys.max_stream_consumers", Number, "100", "Maximum number of exported consumers of one stream",
+        Value(|d, v| put(&mut d.each.keys.streams.max_consumers, whole(v, 1, MOST_KEYS)))).each().flag("keys.max-stream-consumers", "REDIS_EXPORTER_KEYS_MAX_STREAM_CONSUMERS"),
+
+    row("tls.ca_file", Path, "", "Certificates of the authorities to trust; the system's roots by default",
+        Value(|d, v| give_text(&mut d.each.tls_files.authorities, v))).each().hidden(),
+    row("tls.cert_file", Path, "", "The certificate to show to servers that demand one",
+        Value(|d, v| give_text(&mut d.each.tls_files.certificate, v))).each().hidden(),
+    row("tls.key_file", Path, "", "Its private key, without a password; required beside cert_file",
+        Value(|d, v| give_text(&mut d.each.tls_files.key, v))).each().hidden(),
+    row("tls.server_name", Text, "", "The name that the server's certificate must have; the host of the URL by default",
+        Value(|d, v| give(&mut d.each.tls.server_name, tls::server_name(v)))).each().hidden(),
+    row("tls.insecure_skip_verify", Switch, "false", "Whether any certificate will do; then anyone between can read the password",
+        Value(|d, v| put(&mut d.each.tls.insecure_skip_verify, switch(v)))).each(),
+
+    row("web.reload", Switch, "true", "Whether a POST to `/-/reload` reloads the configuration",
+        Value(|d, v| give(&mut d.top.web.reload, switch(v)))).flag("web.reload", "REDIS_EXPORTER_WEB_RELOAD"),
+    row("web.tls.cert_file", Path, "", "The certificate to show to clients; with it, the exporter serves HTTPS",
+        Value(|d, v| give_text(&mut d.top.web.files.certificate, v))).hidden(),
+    row("web.tls.key_file", Path, "", "Its private key, without a password; required beside cert_file",
+        Value(|d, v| give_text(&mut d.top.web.files.key, v))).hidden(),
+    row("web.tls.client_ca_file", Path, "", "Authorities: then clients must show a certificate of one of them",
+        Value(|d, v| give_text(&mut d.top.web.files.authorities, v))).hidden(),
+    row("web.tls.min_version", Word, "1.2", "The oldest version of TLS: 1.2 or 1.3",
+        Value(|d, v| put(&mut d.top.web.min_version, web::version(v)))),
+    row("web.basic_auth.username", Hidden, "", "The name that clients need, without a colon; required beside a password",
+        Value(|d, v| give(&mut d.top.web.username, web::username(v)))).hidden(),
+    row("web.basic_auth.password", Hidden, "", "The password that clients need",
+        Value(|d, v| give(&mut d.top.web.password, Ok(Secret::new(v))))).hidden(),
+    row("web.basic_auth.password_file", Path, "", "File with the password of --basic-auth-username",
+        Value(|d, v| give_text(&mut d.top.web.password_file, v))).flag("basic-auth-password-file", "REDIS_EXPORTER_BASIC_AUTH_PASSWORD_FILE").hidden(),
+    row("web.basic_auth.password_hash", Hidden, "", "Its bcrypt hash, as `htpasswd -nB` writes it, with a cost up to 15",
+        Value(|d, v| give(&mut d.top.web.password_hash, web::password_hash(v)))).hidden(),
+
+    row("clients.list", Switch, "false", "Whether clients are shown one by one: several series for each",
+        Value(|d, v| put(&mut d.options().clients.list, switch(v)))).each(),
+    row("clients.port", Switch, "false", "Whether the port of each client is shown",
+        Value(|d, v| put(&mut d.options().clients.port, switch(v)))).each(),
+    row("clients.max", Number, "500", "Maximum number of clients to export individually",
+        Value(|d, v| put(&mut d.options().clients.max, whole(v, 1, MOST_CLIENTS)))).each().flag("clients.max", "REDIS_EXPORTER_CLIENTS_MAX"),
+    row("clients.groups", Maps, "", "Groups of clients, in order; the first that matches wins",
+        items("clients.groups[].", ANY, |d| d.each.client_groups.clear(), clients::finish)).each(),
+    row("clients.groups[].name", Text, "", "The value of the label `client_group`, unique; required",
+        Value(|d, v| give(&mut d.item.name, group_name(v)))),
+    row("clients.groups[].match.name", Glob, "", "The name that CLIENT SETNAME gave; of the patterns, all that are written must match",
+        Value(|d, v| give(&mut d.item.clients.name, glob(v)))),
+    row("clients.groups[].match.user", Glob, "", "The ACL user",
+        Value(|d, v| give(&mut d.item.clients.user, glob(v)))),
+    row("clients.groups[].match.lib", Glob, "", "The name of the library",
+        Value(|d, v| give(&mut d.item.clients.library, glob(v)))),
+    row("clients.groups[].match.address", Glob, "", "The address without its port",
+        Value(|d, v| give(&mut d.item.clients.address, glob(v)))),
+    row("clients.groups[].match.cmd", Glob, "", "The last command, as in CLIENT LIST",
+        Value(|d, v| give(&mut d.item.clients.command, glob(v)))),
+    row("clients.groups[].pool_max", Number, "", "The most connections that its pools may have together; any by default",
+        Value(|d, v| give(&mut d.item.pool_max, whole(v, 1, u32::MAX)))),
+
+    row("slots.top", Number, "10", "Number of slots of a cluster node to export",
+        Value(|d, v| put(&mut d.options().slots.top, whole(v, 1, 100)))).flag("slots.top", "REDIS_EXPORTER_SLOTS_TOP"),
+    row("search_indexes", Regex, "", "The search indexes that are shown, by a regular expression anywhere in the name; all by default",
+        Value(|d, v| give(&mut d.options().search_indexes, compiled(v)))).each(),
+    row("scripts", Maps, "", "Lua scripts that are run at each poll; up to 20",
+        items("scripts[].", script::MOST_SCRIPTS, |d| d.options().scripts.clear(), script::finish)).each(),
+    row("scripts[].name", Text, "", "The value of the label `filename`, unique; the path as it is written by default",
+        Value(|d, v| give(&mut d.item.name, label_value(v)))),
+    row("scripts[].file", Path, "", "The file that holds the script, up to 64 KiB; required",
+        File(|d, v, read_file| give(&mut d.item.script, Script::read(v, read_file)))),
+    row("scripts[].read_only", Switch, "true", "Whether the script is run with EVAL_RO, so that the server refuses writes",
+        Value(|d, v| put(&mut d.item.read_only, switch(v)))),
+];
+
+/// The reference of all options, as a table in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let code = |text: &str| match text {
+        "" => String::new(),
+        text => format!("`{text}`"),
+    };
+    let mut table =
+        "| key | type | default | meaning | flag | environment variable | redis_exporter |\n\
+                     | --- | --- | --- | --- | --- | --- | --- |\n"
+            .to_owned();
+    for row in ROWS {
+        let theirs = OPTIONS
+            .iter()
+            .filter(|option| option.keys().contains(&row.key));
+        let theirs: Vec<_> = theirs.map(|option| code(option.flag)).collect();
+        let each = if row.is_of_each {
+            "; also for each target"
+        } else {
+            ""
+        };
+        let flag = if row.flag.is_empty() {
+            String::new()
+        } else {
+            code(&format!("--{}", row.flag))
+        };
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {}{each} | {flag} | {} | {} |",
+            code(row.key),
+            row.takes.word().to_ascii_lowercase(),
+            code(row.default),
+            row.meaning,
+            code(row.variable),
+            theirs.join(", "),
+        );
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_good_value() {
+        for row in ROWS.iter().filter(|row| !row.default.is_empty()) {
+            assert!(matches!(row.set, Value(_)), "{}", row.key);
+            assert_eq!(row.check(row.default), Ok(()), "{}", row.key);
+        }
+    }
+
+    #[test]
+    fn rows_are_complete_and_unique() {
+        let unique = |names: Vec<&str>| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+        assert!(unique(ROWS.iter().map(|row| row.key).collect()));
+        let flags = || ROWS.iter().filter(|row| !row.flag.is_empty());
+        assert!(unique(flags().map(|row| row.flag).collect()));
+        assert!(unique(flags().map(|row| row.variable).collect()));
+        for row in ROWS {
+            assert_eq!(row.flag.is_empty(), row.variable.is_empty(), "{}", row.key);
+            assert!(
+                !row.meaning.is_empty() && !row.meaning.ends_with('.'),
+                "{}",
+                row.key
+            );
+            assert!(row.is_hidden || row.takes != Takes::Secret, "{}", row.key);
+            if let Set::Items(items) = row.set {
+                assert_eq!(items.level, format!("{}[].", row.key));
+            }
+        }
+    }
+
+    #[test]
+    fn reference_has_each_option_with_its_spellings() {
+        let reference = reference();
+        assert_eq!(reference.lines().count(), ROWS.len() + 2);
+        for (key, before, after) in [
+            (
+                "sweep.count",
+                "number | `100`",
+                "; also for each target | `--sweep.count` | `REDIS_EXPORTER_SWEEP_COUNT` | \
+                 `check-keys-batch-size` |",
+            ),
+            (
+                "targets[].memory_limit",
+                "size | ",
+                " | `--redis.memory-limit` | `REDIS_MEMORY_LIMIT` |  |",
+            ),
+        ] {
+            let row = ROWS.iter().find(|row| row.key == key).unwrap();
+            let line = format!("| `{key}` | {before} | {}{after}", row.meaning);
+            assert!(reference.contains(&line), "{line}\n{reference}");
+        }
+    }
+}
