@@ -1,4 +1,4 @@
-//! The wiring of the daemon: pollers, page, server, signals, reload.
+//! Wires the daemon: pollers, pages, HTTP server, signals, and reload.
 
 use std::io;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::supervise::supervise;
 use crate::telemetry::Telemetry;
 use crate::threads::Lane;
 
-/// Everything has ended this long after the first signal, whatever hangs.
+/// Maximum time from the first signal to the end of the process, even if tasks hang.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// Longest time for reading the files of a reload.
+/// Timeout for reading the files of a reload.
 const RELOAD_MAX: Duration = Duration::from_secs(30);
 
 /// Requests for a reload that may wait. One reload answers all of them.
@@ -41,9 +41,9 @@ static FILES: Lane = Lane::new("reload", 1);
 ///
 /// # Errors
 ///
-/// It could not start: one sentence that names the place and the remedy.
+/// The daemon could not start: one sentence with the place and the remedy.
 pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
-    // Before anything listens: without its certificate it must not.
+    // Before anything listens: it must not serve without its certificate.
     let gate = http::Gate::new(&config.web)?;
     let listener = http::bind(config.listen).await.map_err(|error| {
         format!(
@@ -142,7 +142,7 @@ async fn serve_aside(
     served.map_err(broken)?.map_err(fail)
 }
 
-/// Writes pages for ever. Should that ever break off, no page is better than one that stays.
+/// Writes pages forever. If that panics, no page is served rather than an old one.
 fn start_pages(
     board: &Board,
     telemetry: &Telemetry,
@@ -158,7 +158,7 @@ fn start_pages(
     tokio::spawn(supervise("pages".to_owned(), on_break, task))
 }
 
-/// Takes up certificates and passwords of the HTTP side that changed.
+/// Applies changed certificates and passwords of the HTTP server.
 fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
     let (gate, counted) = (gate.clone(), telemetry.clone());
     let on_break = move || counted.service_panicked("files");
@@ -166,7 +166,7 @@ fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
     tokio::spawn(supervise("files".to_owned(), on_break, task))
 }
 
-/// Publishes the failure of pollers that do not publish.
+/// Publishes failures for pollers that no longer publish.
 fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
     let (board, counted) = (board.clone(), telemetry.clone());
     let on_break = move || counted.service_panicked("watch");
@@ -174,7 +174,7 @@ fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
     tokio::spawn(supervise("watch".to_owned(), on_break, task))
 }
 
-/// Reloads when it is asked to. A reload that breaks off leaves the targets as they were before.
+/// Reloads on request. A reload that panics leaves the targets unchanged.
 fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) -> JoinHandle<()> {
     let counted = reloader.telemetry.clone();
     let on_break = move || counted.service_panicked("reloads");
@@ -205,7 +205,7 @@ fn log_pace(targets: &[Target]) {
     }
 }
 
-/// Says for which servers anyone could stand in.
+/// Logs the servers whose identity is not verified.
 fn warn_of_unverified(config: &Config) {
     let is_unverified = |target: &&Target| target.speaks_tls() && target.tls.insecure_skip_verify;
     let unverified: Vec<_> = config.targets.iter().filter(is_unverified).collect();
@@ -234,8 +234,8 @@ impl Signals {
         })
     }
 
-    /// Done at the first SIGTERM or SIGINT; a second one, or the time being up, ends the process
-    /// at once. SIGHUP asks for a reload.
+    /// Completes at the first SIGTERM or SIGINT. A second one, or the timeout, ends the process at
+    /// once. SIGHUP requests a reload.
     async fn shutdown(mut self, reload: mpsc::Sender<ReloadRequest>) {
         loop {
             tokio::select! {
@@ -243,7 +243,7 @@ impl Signals {
                 _ = self.interrupt.recv() => break,
                 _ = self.hangup.recv() => {
                     let (reply, _) = oneshot::channel();
-                    // A reload that is waiting already will read what this one would.
+                    // A pending reload will read the same files.
                     let _ = reload.try_send(reply);
                 }
             }
@@ -260,7 +260,7 @@ impl Signals {
     }
 }
 
-/// Reads the configuration again when it is asked to. It alone changes the fleet.
+/// Reads the configuration on request. Only this task changes the fleet.
 struct Reloader {
     board: Board,
     arguments: Arguments,
@@ -292,7 +292,7 @@ impl Reloader {
         }
     }
 
-    /// Starts what a reload that broke off may have left ended.
+    /// Starts tasks that a panicked reload may have left ended.
     fn restore(&mut self) {
         let Config {
             targets,
@@ -308,7 +308,7 @@ impl Reloader {
         let config = aside(move || load_again(&arguments)).await?;
         refuse_losses(&self.config, &config)?;
         let (gate, web) = (self.gate.clone(), config.web.clone());
-        // In force only if it is built in time: a reload that failed changes nothing later.
+        // Takes effect only if it is built in time: a failed reload must not change anything later.
         let rules = aside(move || gate.prepare(&web)).await?;
         self.gate.apply(rules);
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
@@ -342,7 +342,7 @@ fn load_again(arguments: &Arguments) -> Result<Config, String> {
     config::load_settled(arguments, &environment, &names).map_err(|problems| describe(&problems))
 }
 
-/// Reads files where nobody waits for a mount that hangs.
+/// Reads files on a thread that nothing else waits for, because the mount may hang.
 async fn aside<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
@@ -353,7 +353,8 @@ async fn aside<T: Send + 'static>(
     }
 }
 
-/// Refuses a file that lost what nobody removes by mistake: one that is empty or cut looks like it.
+/// Rejects a file that has lost settings nobody removes by mistake, such as an empty or truncated
+/// file.
 fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
     let (was, is) = (old.file, new.file);
     let losses = [
@@ -392,7 +393,7 @@ fn demands_certificates(web: &Web) -> bool {
     tls.is_some_and(|tls| tls.client_ca_file.is_some())
 }
 
-/// The keys that are different and wait for the next start.
+/// Returns the changed keys that take effect at the next start.
 fn changed_at_start_only(new: &Config, old: &Config) -> Vec<&'static str> {
     let changes = [
         ("listen", new.listen != old.listen),
@@ -411,7 +412,7 @@ fn changed_at_start_only(new: &Config, old: &Config) -> Vec<&'static str> {
     different.map(|(key, _)| key).collect()
 }
 
-/// Logs a setting that is ignored, or read differently than it is written.
+/// Logs a setting that is ignored or interpreted in an unusual way.
 pub fn log_notice(notice: &Notice) {
     let Notice {
         severity,
@@ -424,7 +425,7 @@ pub fn log_notice(notice: &Notice) {
     }
 }
 
-/// All problems of a configuration, a line each.
+/// Returns all problems of a configuration, one per line.
 #[must_use]
 pub fn describe(problems: &[Problem]) -> String {
     problems

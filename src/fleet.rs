@@ -1,4 +1,4 @@
-//! The tasks of all targets: starts, supervises and ends them as the configuration says.
+//! Starts, supervises, and ends the tasks of all targets as configured.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,20 +15,20 @@ use crate::publish::{Board, Slot};
 use crate::supervise::supervise;
 use crate::telemetry::Telemetry;
 
-/// Time between the first polls of two targets: enough to not dial hundreds at once.
+/// Interval between the first polls of two targets, so that hundreds are not dialed at once.
 const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
 
-/// A poll ends within its timeout, and the next one starts within an interval. Whatever takes this
-/// many intervals and not less than [`OVERDUE_MIN`] is a defect.
+/// A poll ends within its timeout, and the next one starts within an interval. A target without a
+/// publication for this many intervals, and at least [`OVERDUE_MIN`], is overdue.
 const OVERDUE_INTERVALS: u32 = 3;
 
-/// A busy machine may have no time for a poll for that long.
+/// Minimum time before a target is overdue, for busy machines.
 const OVERDUE_MIN: Duration = Duration::from_secs(10);
 
-/// Time between two checks for pollers that do not publish.
+/// Interval between checks for overdue pollers.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
-/// All targets that are polled.
+/// The polled targets.
 #[derive(Debug)]
 pub struct Fleet {
     board: Board,
@@ -53,19 +53,19 @@ impl Drop for Running {
     }
 }
 
-/// What applying a configuration changed.
+/// The effect of applying a configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Targets that were not there, or not like this.
+    /// Targets that are new or have changed.
     pub started: usize,
-    /// Targets that are gone, or were different.
+    /// Targets that were removed or have changed.
     pub ended: usize,
-    /// Targets that stay as they are, with their connection.
+    /// Unchanged targets, which keep their connections.
     pub kept: usize,
 }
 
 impl Fleet {
-    /// A fleet without targets.
+    /// Returns a fleet without targets.
     #[must_use]
     pub fn new(board: Board, telemetry: Telemetry) -> Self {
         Self {
@@ -76,9 +76,9 @@ impl Fleet {
         }
     }
 
-    /// Polls and walks these targets and no others. One that is the same as before keeps its tasks
-    /// and its connections, but for a walk whose namespaces are others now. All are listed in the
-    /// order given.
+    /// Polls and sweeps exactly these targets. Unchanged targets keep their tasks and connections,
+    /// except that the sweep restarts if its namespaces have changed. Targets are listed in the
+    /// given order.
     pub fn apply(&mut self, targets: Vec<Target>, namespaces: &[Namespace]) -> Change {
         let regroup = *self.namespaces != *namespaces;
         self.namespaces = namespaces.into();
@@ -91,7 +91,7 @@ impl Fleet {
             ended: gone.len(),
             kept: kept.len(),
         };
-        // First, so that a target that only changed never has two connections.
+        // First, so that a changed target never has two connections.
         self.end(&gone, &targets);
         let mut started = 0;
         for target in targets {
@@ -167,7 +167,7 @@ impl Fleet {
         let (broken, telemetry, at) = (name.clone(), self.telemetry.clone(), Arc::clone(&place));
         let on_break = move || {
             telemetry.panicked(&broken);
-            // What the broken task published must not look fresh.
+            // The last publication of the panicked task must not look fresh.
             poll::publish_break(&at, interval);
         };
         let poller = place.start_poller(interval, due);
@@ -219,14 +219,15 @@ impl Fleet {
     }
 }
 
-/// Publishes for ever that a target is down whose poller does not publish any more: what it
-/// published last must not look fresh.
+/// Marks targets as down whose poller no longer publishes, so that old publications do not look
+/// fresh. Never returns.
 pub async fn watch(board: Board) {
     let mut before: Vec<Arc<Slot>> = Vec::new();
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
         let overdue = overdue(&board);
-        // Twice in a row: all are overdue for a moment when the process was stopped and goes on.
+        // Requires two checks in a row: after a suspended process resumes, all targets are overdue
+        // for a moment.
         for slot in overdue.iter().filter(|slot| contains(&before, slot)) {
             if slot.latest().is_none_or(|poll| poll.failure.is_none()) {
                 poll::publish_break(slot, slot.poll_interval().unwrap_or_default());
@@ -248,14 +249,14 @@ fn contains(slots: &[Arc<Slot>], wanted: &Arc<Slot>) -> bool {
     slots.iter().any(|slot| Arc::ptr_eq(slot, wanted))
 }
 
-/// Longest honest time from one publication of a target to the next.
+/// Returns the maximum time between two publications of a healthy target.
 fn due_within(target: &Target) -> Duration {
     let times = target.poll;
     let intervals = times.interval.saturating_mul(OVERDUE_INTERVALS);
     intervals.max(OVERDUE_MIN).saturating_add(times.timeout)
 }
 
-/// When the `at`-th of `count` new targets is polled first and second.
+/// Returns when the `at`-th of `count` new targets is polled first and second.
 fn start_of(at: usize, count: usize) -> Start {
     let place = u32::try_from(at).unwrap_or(u32::MAX);
     let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);

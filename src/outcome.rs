@@ -13,15 +13,15 @@ mod rows {
 
     pub(super) static UP: Family<0> = Family::gauge("redis_up", &[], source("the poll", ""), Unit::One, "Whether the last poll of the server succeeded (1) or not (0).");
     pub(super) static LAST_ERROR: Family<1> = Family::gauge("redis_exporter_last_scrape_error", &["err"], source("the poll", ""), Unit::One, "Whether the last poll failed (1), with the reason; err is empty after a success.");
-    pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_exporter_last_scrape_duration_seconds", &[], source("the poll", ""), Unit::Seconds, "How long the last poll took, from the first question to the last sample.");
-    pub(super) static LAST_POLL: Family<0> = Family::gauge("redis_exporter_last_poll_timestamp_seconds", &[], source("the poll", ""), Unit::Seconds, "When the last poll ended: the age of all values of the target.");
-    pub(super) static POLL_INTERVAL: Family<0> = Family::gauge("redis_exporter_poll_interval_seconds", &[], source("the poll", ""), Unit::Seconds, "How long it is from one poll to the next, as configured.");
-    pub(super) static CONNECT_TIME: Family<0> = Family::gauge("redis_exporter_last_scrape_connect_time_seconds", &[], source("the poll", ""), Unit::Seconds, "How long it took to open and authenticate the connection that is in use.");
-    pub(super) static PING_TIME: Family<0> = Family::gauge("redis_exporter_last_scrape_ping_time_seconds", &[], source("PING", ""), Unit::Seconds, "How long a PING took, there and back.");
-    pub(super) static COLLECTOR_SUCCESS: Family<1> = Family::gauge("redis_exporter_collector_success", &["collector"], source("the poll", ""), Unit::One, "Whether the server answered every question of a collector (1) or refused one (0).");
-    pub(super) static COLLECTOR_DURATION: Family<1> = Family::gauge("redis_exporter_collector_duration_seconds", &["collector"], source("the poll", ""), Unit::Seconds, "How long the exporter took to read the replies of a collector.");
-    pub(super) static FUNCTION_RUNNING: Family<1> = Family::gauge("redis_function_running_seconds", &["function"], source("FUNCTION STATS", "duration_ms"), Unit::Milliseconds, "How long a function has kept the server busy, so that it refuses everything else; absent otherwise.");
-    pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_samples", &[], source("the poll", ""), Unit::One, "Samples of the last poll that were left out because their family had too many.");
+    pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_exporter_last_scrape_duration_seconds", &[], source("the poll", ""), Unit::Seconds, "Duration of the last poll, from the first query to the last sample, in seconds.");
+    pub(super) static LAST_POLL: Family<0> = Family::gauge("redis_exporter_last_poll_timestamp_seconds", &[], source("the poll", ""), Unit::Seconds, "End time of the last poll, in seconds since the epoch; all values of the target are from this time.");
+    pub(super) static POLL_INTERVAL: Family<0> = Family::gauge("redis_exporter_poll_interval_seconds", &[], source("the poll", ""), Unit::Seconds, "Configured poll interval, in seconds.");
+    pub(super) static CONNECT_TIME: Family<0> = Family::gauge("redis_exporter_last_scrape_connect_time_seconds", &[], source("the poll", ""), Unit::Seconds, "Time to open and authenticate the current connection, in seconds.");
+    pub(super) static PING_TIME: Family<0> = Family::gauge("redis_exporter_last_scrape_ping_time_seconds", &[], source("PING", ""), Unit::Seconds, "Round-trip time of a PING, in seconds.");
+    pub(super) static COLLECTOR_SUCCESS: Family<1> = Family::gauge("redis_exporter_collector_success", &["collector"], source("the poll", ""), Unit::One, "Whether the server accepted all queries of a collector (1) or rejected one (0).");
+    pub(super) static COLLECTOR_DURATION: Family<1> = Family::gauge("redis_exporter_collector_duration_seconds", &["collector"], source("the poll", ""), Unit::Seconds, "Time to read the replies of a collector, in seconds.");
+    pub(super) static FUNCTION_RUNNING: Family<1> = Family::gauge("redis_function_running_seconds", &["function"], source("FUNCTION STATS", "duration_ms"), Unit::Milliseconds, "Time for which a running function has blocked the server, in seconds; absent otherwise.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_samples", &[], source("the poll", ""), Unit::One, "Samples of the last poll that were dropped because their metric had too many.");
 }
 
 /// Returns the families that describe a poll.

@@ -1,7 +1,7 @@
 //! The exporter's own metrics, kept with the `prometheus` crate. They share no family with
 //! snapshots.
 //!
-//! Each metric is a row too, so that METRICS.md lists it.
+//! Each metric is a row too, so that the metric pages lists it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,17 +27,17 @@ const SELF: Source = source("the exporter", "");
 mod rows {
     use super::{Family, Unit, SELF};
 
-    pub(super) static BUILD_INFO: Family<3> = Family::gauge("redis_exporter_build_info", &["version", "commit_sha", "build_date"], SELF, Unit::One, "The version of the exporter; always 1.");
-    pub(super) static TARGETS: Family<0> = Family::gauge("redis_exporter_targets", &[], SELF, Unit::One, "Targets that the configuration names.");
-    pub(super) static POLLS: Family<1> = Family::counter("redis_exporter_polls_total", &["target"], SELF, Unit::One, "Polls of a target that ended, well or not.");
-    pub(super) static POLL_FAILURES: Family<2> = Family::counter("redis_exporter_poll_failures_total", &["target", "reason"], SELF, Unit::One, "Polls and checks between polls that failed, by reason.");
-    pub(super) static POLL_DURATION: Family<0> = Family::histogram("redis_exporter_poll_duration_seconds", &[], SELF, Unit::Seconds, "How long polls took, over all targets.");
-    pub(super) static SCRAPE_DURATION: Family<0> = Family::summary("redis_exporter_scrape_duration_seconds", &[], SELF, Unit::Seconds, "How long polls took, over all targets, in the form of redis_exporter.");
-    pub(super) static CONNECTS: Family<1> = Family::counter("redis_exporter_connects_total", &["target"], SELF, Unit::One, "Connections to a target that were opened and authenticated.");
+    pub(super) static BUILD_INFO: Family<3> = Family::gauge("redis_exporter_build_info", &["version", "commit_sha", "build_date"], SELF, Unit::One, "Version of the exporter; always 1.");
+    pub(super) static TARGETS: Family<0> = Family::gauge("redis_exporter_targets", &[], SELF, Unit::One, "Number of configured targets.");
+    pub(super) static POLLS: Family<1> = Family::counter("redis_exporter_polls_total", &["target"], SELF, Unit::One, "Finished polls of a target, successful or not.");
+    pub(super) static POLL_FAILURES: Family<2> = Family::counter("redis_exporter_poll_failures_total", &["target", "reason"], SELF, Unit::One, "Failed polls, and failed checks between polls, by reason.");
+    pub(super) static POLL_DURATION: Family<0> = Family::histogram("redis_exporter_poll_duration_seconds", &[], SELF, Unit::Seconds, "Duration of polls of all targets, in seconds.");
+    pub(super) static SCRAPE_DURATION: Family<0> = Family::summary("redis_exporter_scrape_duration_seconds", &[], SELF, Unit::Seconds, "Duration of polls of all targets in seconds, with the name and type of redis_exporter.");
+    pub(super) static CONNECTS: Family<1> = Family::counter("redis_exporter_connects_total", &["target"], SELF, Unit::One, "Opened and authenticated connections to a target.");
     pub(super) static RECONNECTS: Family<2> = Family::counter("redis_exporter_reconnects_total", &["target", "cause"], SELF, Unit::One, "Connections to a target that replaced an earlier one without a failed poll, by cause.");
-    pub(super) static REPEATED: Family<1> = Family::counter("redis_exporter_repeated_scrapes_total", &["target"], SELF, Unit::One, "Scrapes at a steady interval that showed the same poll of the target as the scrape before.");
-    pub(super) static PANICS: Family<1> = Family::counter("redis_exporter_task_panics_total", &["target"], SELF, Unit::One, "Times that the task of a target broke off by a defect and was started again.");
-    pub(super) static SERVICE_PANICS: Family<1> = Family::counter("redis_exporter_service_panics_total", &["task"], SELF, Unit::One, "Times that a task of the exporter itself broke off by a defect and was started again.");
+    pub(super) static REPEATED: Family<1> = Family::counter("redis_exporter_repeated_scrapes_total", &["target"], SELF, Unit::One, "Scrapes at a regular interval that returned the same poll of the target as the previous scrape.");
+    pub(super) static PANICS: Family<1> = Family::counter("redis_exporter_task_panics_total", &["target"], SELF, Unit::One, "Panics of the task of a target; the task is restarted.");
+    pub(super) static SERVICE_PANICS: Family<1> = Family::counter("redis_exporter_service_panics_total", &["task"], SELF, Unit::One, "Panics of tasks that serve all targets; the task is restarted.");
     pub(super) static LOG_LINES_LOST: Family<0> = Family::counter("redis_exporter_log_lines_lost_total", &[], SELF, Unit::One, "Log lines that could not be written to standard error, or not fast enough.");
     // The same families without the target's name, for the page of one target.
     pub(super) static POLLS_ALONE: Family<0> = Family::counter(POLLS.descriptor().name, &[], SELF, Unit::One, POLLS.descriptor().help);
@@ -46,12 +46,12 @@ mod rows {
     pub(super) static RECONNECTS_ALONE: Family<1> = Family::counter(RECONNECTS.descriptor().name, &["cause"], SELF, Unit::One, RECONNECTS.descriptor().help);
     pub(super) static REPEATED_ALONE: Family<0> = Family::counter(REPEATED.descriptor().name, &[], SELF, Unit::One, REPEATED.descriptor().help);
     pub(super) static PANICS_ALONE: Family<0> = Family::counter(PANICS.descriptor().name, &[], SELF, Unit::One, PANICS.descriptor().help);
-    pub(super) static SCRAPES: Family<0> = Family::counter("redis_exporter_scrapes_total", &[], SELF, Unit::One, "Scrapes that were answered with samples.");
-    pub(super) static SCRAPE_REQUEST_ERRORS: Family<0> = Family::counter("redis_target_scrape_request_errors_total", &[], SELF, Unit::One, "Requests for one target that named none, or one that is not configured.");
-    pub(super) static UNAUTHORIZED_REQUESTS: Family<0> = Family::counter("redis_exporter_unauthorized_requests_total", &[], SELF, Unit::One, "Requests that came without the right name and password, or whose password had no turn to be looked at.");
-    pub(super) static RELOAD_SUCCESSFUL: Family<0> = Family::gauge("redis_exporter_config_last_reload_successful", &[], SELF, Unit::One, "Whether the configuration was good when it was last loaded (1) or not (0).");
-    pub(super) static RELOAD_TIMESTAMP: Family<0> = Family::gauge("redis_exporter_config_last_reload_success_timestamp_seconds", &[], SELF, Unit::Seconds, "When a good configuration was last loaded.");
-    pub(super) static PAGE_DURATION: Family<0> = Family::gauge("redis_exporter_page_duration_seconds", &[], SELF, Unit::Seconds, "How long it took to write and compress the page of all targets the last time.");
+    pub(super) static SCRAPES: Family<0> = Family::counter("redis_exporter_scrapes_total", &[], SELF, Unit::One, "Scrapes with a successful response.");
+    pub(super) static SCRAPE_REQUEST_ERRORS: Family<0> = Family::counter("redis_target_scrape_request_errors_total", &[], SELF, Unit::One, "Requests for a single target with a missing or unknown target name.");
+    pub(super) static UNAUTHORIZED_REQUESTS: Family<0> = Family::counter("redis_exporter_unauthorized_requests_total", &[], SELF, Unit::One, "Requests rejected because of missing or wrong credentials, or because too many passwords were waiting to be verified.");
+    pub(super) static RELOAD_SUCCESSFUL: Family<0> = Family::gauge("redis_exporter_config_last_reload_successful", &[], SELF, Unit::One, "Whether the last load of the configuration succeeded (1) or failed (0).");
+    pub(super) static RELOAD_TIMESTAMP: Family<0> = Family::gauge("redis_exporter_config_last_reload_success_timestamp_seconds", &[], SELF, Unit::Seconds, "Time of the last successful load of the configuration, in seconds since the epoch.");
+    pub(super) static PAGE_DURATION: Family<0> = Family::gauge("redis_exporter_page_duration_seconds", &[], SELF, Unit::Seconds, "Time to write and compress the page of all targets the last time, in seconds.");
 }
 
 /// The tasks counted by [`Telemetry::service_panicked`].

@@ -17,8 +17,8 @@ pub static NEWEST: Question = Question {
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static ENTRIES: Family<0> = Family::gauge("redis_acl_log_entries", &[], source("ACL LOG", ""), Unit::One, "Entries of the ACL log that were read: the newest, at most 128.");
-    pub(super) static DENIALS: Family<2> = Family::gauge("redis_acl_log_denials", &["reason", "context"], source("ACL LOG", "count"), Unit::One, "Denied commands, keys, channels and logins that the ACL log holds at the moment.");
+    pub(super) static ENTRIES: Family<0> = Family::gauge("redis_acl_log_entries", &[], source("ACL LOG", ""), Unit::One, "Number of ACL log entries that were read: the newest, at most 128.");
+    pub(super) static DENIALS: Family<2> = Family::gauge("redis_acl_log_denials", &["reason", "context"], source("ACL LOG", "count"), Unit::One, "Denied commands, keys, channels and logins in the current ACL log.");
 }
 
 /// The reasons that servers name.
@@ -33,7 +33,7 @@ const OTHER: &str = "other";
 /// Reads the log.
 pub static COLLECTOR: Collector = Collector {
     name: "acl_log",
-    about: "What the ACL log holds, by reason; without users, keys and addresses. ACL LOG is a command for administrators.",
+    about: "Entries of the ACL log by reason, without users, keys and addresses. ACL LOG is a command for administrators.",
     on_by_default: false,
     questions: &[&NEWEST],
     follow_ups: None,

@@ -15,12 +15,12 @@ use crate::reply::Reply;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static CHANNELS: Family<1> = Family::gauge("redis_channel_group_channels", &["channel_group"], source("PUBSUB CHANNELS", ""), Unit::One, "Channels of the group that have subscribers; those that only patterns are subscribed to do not count.");
-    pub(super) static SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_subscribers", &["channel_group"], source("PUBSUB NUMSUB", ""), Unit::One, "Subscriptions to the channels of the group by name; those by pattern (PSUBSCRIBE) do not count.");
+    pub(super) static CHANNELS: Family<1> = Family::gauge("redis_channel_group_channels", &["channel_group"], source("PUBSUB CHANNELS", ""), Unit::One, "Channels of the group with subscribers by name; channels with pattern subscriptions only do not count.");
+    pub(super) static SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_subscribers", &["channel_group"], source("PUBSUB NUMSUB", ""), Unit::One, "Subscriptions to the channels of the group by name; pattern subscriptions (PSUBSCRIBE) do not count.");
     pub(super) static DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_channels", &[], source("PUBSUB CHANNELS", ""), Unit::One, "Channels whose subscribers are not counted because there are too many channels.");
     pub(super) static SHARD_CHANNELS: Family<1> = Family::gauge("redis_channel_group_shard_channels", &["channel_group"], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels of the group that have subscribers.");
     pub(super) static SHARD_SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_shard_subscribers", &["channel_group"], source("PUBSUB SHARDNUMSUB", ""), Unit::One, "Subscriptions to the shard channels of the group.");
-    pub(super) static SHARD_DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_shard_channels", &[], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels whose subscribers are not counted because there are too many of them.");
+    pub(super) static SHARD_DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_shard_channels", &[], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels whose subscribers are not counted because there are too many shard channels.");
 }
 
 /// Up to so many channels the server lists all of them, in about 0.6 ms.
@@ -44,7 +44,7 @@ const OTHER: &str = "other";
 /// Counts channels and subscribers.
 pub static COLLECTOR: Collector = Collector {
     name: "channels",
-    about: "Pub/sub channels and their subscribers by group (`channels`); on where groups are declared.",
+    about: "Pub/sub channels and their subscribers by group (option `channels`). On if groups are declared.",
     on_by_default: false,
     questions: &[],
     follow_ups: Some(follow_ups),

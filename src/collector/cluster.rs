@@ -16,7 +16,7 @@ pub static CLUSTER_INFO: Question = Question {
 /// Reads the state of the cluster. Its families are those of the collector `info`.
 pub static COLLECTOR: Collector = Collector {
     name: "cluster",
-    about: "Every plain field of CLUSTER INFO, on nodes of a cluster.",
+    about: "Plain fields of CLUSTER INFO, on cluster nodes.",
     on_by_default: true,
     questions: &[&CLUSTER_INFO],
     follow_ups: None,

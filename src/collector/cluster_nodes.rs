@@ -25,12 +25,12 @@ const NODES_MAX: usize = 256;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static HEALTH: Family<4> = Family::gauge("redis_cluster_node_health", &["node", "address", "primary", "health"], source("CLUSTER SHARDS", "health"), Unit::One, "State of a node as this node sees it, always 1: online, loading, fail or other.");
-    pub(super) static OFFSET: Family<3> = Family::gauge("redis_cluster_node_replication_offset_bytes", &["node", "address", "primary"], source("CLUSTER SHARDS", "replication-offset"), Unit::Bytes, "Replication offset of a node as this node knows it; compare it with the one of its primary.");
-    pub(super) static BUFFER: Family<2> = Family::gauge("redis_cluster_link_send_buffer_bytes", &["node", "direction"], source("CLUSTER LINKS", "send-buffer-allocated"), Unit::Bytes, "Memory of the buffer of messages that wait on the link to a node.");
-    pub(super) static BUFFER_USED: Family<2> = Family::gauge("redis_cluster_link_send_buffer_used_bytes", &["node", "direction"], source("CLUSTER LINKS", "send-buffer-used"), Unit::Bytes, "Bytes that wait in the buffer of the link to a node.");
-    pub(super) static CREATED: Family<2> = Family::gauge("redis_cluster_link_created_timestamp_seconds", &["node", "direction"], source("CLUSTER LINKS", "create-time"), Unit::Milliseconds, "When the link to a node was made, in seconds since the epoch.");
-    pub(super) static DROPPED: Family<0> = Family::gauge("redis_cluster_nodes_dropped", &[], source("CLUSTER SHARDS", ""), Unit::One, "Nodes of the cluster that are not shown because there are too many.");
+    pub(super) static HEALTH: Family<4> = Family::gauge("redis_cluster_node_health", &["node", "address", "primary", "health"], source("CLUSTER SHARDS", "health"), Unit::One, "State of a node from the view of this node: online, loading, fail or other; always 1.");
+    pub(super) static OFFSET: Family<3> = Family::gauge("redis_cluster_node_replication_offset_bytes", &["node", "address", "primary"], source("CLUSTER SHARDS", "replication-offset"), Unit::Bytes, "Replication offset of a node, from the view of this node; compare it with the offset of its primary.");
+    pub(super) static BUFFER: Family<2> = Family::gauge("redis_cluster_link_send_buffer_bytes", &["node", "direction"], source("CLUSTER LINKS", "send-buffer-allocated"), Unit::Bytes, "Memory of the send buffer of the link to a node.");
+    pub(super) static BUFFER_USED: Family<2> = Family::gauge("redis_cluster_link_send_buffer_used_bytes", &["node", "direction"], source("CLUSTER LINKS", "send-buffer-used"), Unit::Bytes, "Bytes in the send buffer of the link to a node.");
+    pub(super) static CREATED: Family<2> = Family::gauge("redis_cluster_link_created_timestamp_seconds", &["node", "direction"], source("CLUSTER LINKS", "create-time"), Unit::Milliseconds, "Time at which the link to a node was created, in seconds since the epoch.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_cluster_nodes_dropped", &[], source("CLUSTER SHARDS", ""), Unit::One, "Cluster nodes that are not exported because of the limit.");
 }
 
 static OF_LINK: &[&Family<2>] = &[&rows::BUFFER, &rows::BUFFER_USED, &rows::CREATED];
@@ -41,7 +41,7 @@ const STATES: &[&str] = &["online", "loading", "fail"];
 /// Reads the nodes and the links. In a cluster of n nodes this is 8 series for each pair of them.
 pub static COLLECTOR: Collector = Collector {
     name: "cluster_nodes",
-    about: "Health, replication offset and links of each node of the cluster, as this node sees them (Redis 7.0 and later); 21 µs of Redis per poll in a cluster of six nodes.",
+    about: "Health, replication offset and links of each node of the cluster, as this node sees them (Redis 7.0 and later). A poll takes 21 µs of server time in a cluster of six nodes.",
     on_by_default: false,
     questions: &[&SHARDS, &LINKS],
     follow_ups: None,

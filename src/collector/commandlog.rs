@@ -30,15 +30,15 @@ const fn length(commands: &'static [&'static [&'static str]]) -> Question {
 mod rows {
     use super::{Family, entries, parameter};
 
-    pub(super) static SLOW_LENGTH: Family<0> = entries("redis_commandlog_slow_length", "slow", "Entries in the log of commands that took long.");
+    pub(super) static SLOW_LENGTH: Family<0> = entries("redis_commandlog_slow_length", "slow", "Entries in the slowlog.");
     pub(super) static LARGE_REQUEST_LENGTH: Family<0> = entries("redis_commandlog_large_request_length", "large-request", "Entries in the log of commands with a large request.");
     pub(super) static LARGE_REPLY_LENGTH: Family<0> = entries("redis_commandlog_large_reply_length", "large-reply", "Entries in the log of commands with a large reply.");
-    pub(super) static SLOWER_THAN: Family<0> = parameter("redis_commandlog_execution_slower_than", "commandlog-execution-slower-than", "Microseconds from which on a command counts as slow; negative means that none is logged.");
-    pub(super) static REQUEST_LARGER_THAN: Family<0> = parameter("redis_commandlog_request_larger_than", "commandlog-request-larger-than", "Bytes from which on a request counts as large; negative means that none is logged.");
-    pub(super) static REPLY_LARGER_THAN: Family<0> = parameter("redis_commandlog_reply_larger_than", "commandlog-reply-larger-than", "Bytes from which on a reply counts as large; negative means that none is logged.");
-    pub(super) static SLOW_MOST: Family<0> = parameter("redis_commandlog_slow_execution_max_len", "commandlog-slow-execution-max-len", "The most entries that the log of slow commands keeps.");
-    pub(super) static LARGE_REQUEST_MOST: Family<0> = parameter("redis_commandlog_large_request_max_len", "commandlog-large-request-max-len", "The most entries that the log of large requests keeps.");
-    pub(super) static LARGE_REPLY_MOST: Family<0> = parameter("redis_commandlog_large_reply_max_len", "commandlog-large-reply-max-len", "The most entries that the log of large replies keeps.");
+    pub(super) static SLOWER_THAN: Family<0> = parameter("redis_commandlog_execution_slower_than", "commandlog-execution-slower-than", "Minimum duration of a slow command in microseconds; a negative value disables the log.");
+    pub(super) static REQUEST_LARGER_THAN: Family<0> = parameter("redis_commandlog_request_larger_than", "commandlog-request-larger-than", "Minimum size of a large request in bytes; a negative value disables the log.");
+    pub(super) static REPLY_LARGER_THAN: Family<0> = parameter("redis_commandlog_reply_larger_than", "commandlog-reply-larger-than", "Minimum size of a large reply in bytes; a negative value disables the log.");
+    pub(super) static SLOW_MOST: Family<0> = parameter("redis_commandlog_slow_execution_max_len", "commandlog-slow-execution-max-len", "Maximum number of entries in the log of slow commands.");
+    pub(super) static LARGE_REQUEST_MOST: Family<0> = parameter("redis_commandlog_large_request_max_len", "commandlog-large-request-max-len", "Maximum number of entries in the log of large requests.");
+    pub(super) static LARGE_REPLY_MOST: Family<0> = parameter("redis_commandlog_large_reply_max_len", "commandlog-large-reply-max-len", "Maximum number of entries in the log of large replies.");
 }
 
 /// One log of large commands: the query for its length, the log itself, and its counters.
@@ -59,15 +59,15 @@ static REQUESTS: Large = Large {
     },
     count: by_command(
         "redis_commandlog_large_requests_total",
-        "Commands that entered the log of large requests since the exporter first saw it.",
+        "Commands added to the log of large requests since the exporter first read it.",
     ),
     bytes: by_command(
         "redis_commandlog_large_request_bytes_total",
-        "Bytes of these requests.",
+        "Bytes of requests added to the log of large requests.",
     ),
     unseen: unseen(
         "redis_commandlog_large_requests_unseen_total",
-        "Commands that entered the log of large requests and left it before they were read.",
+        "Commands that were removed from the log of large requests before the exporter read them.",
     ),
 };
 
@@ -80,15 +80,15 @@ static REPLIES: Large = Large {
     },
     count: by_command(
         "redis_commandlog_large_replies_total",
-        "Commands that entered the log of large replies since the exporter first saw it.",
+        "Commands added to the log of large replies since the exporter first read it.",
     ),
     bytes: by_command(
         "redis_commandlog_large_reply_bytes_total",
-        "Bytes of these replies.",
+        "Bytes of replies added to the log of large replies.",
     ),
     unseen: unseen(
         "redis_commandlog_large_replies_unseen_total",
-        "Commands that entered the log of large replies and left it before they were read.",
+        "Commands that were removed from the log of large replies before the exporter read them.",
     ),
 };
 
@@ -173,7 +173,7 @@ const fn parameter(name: &'static str, field: &'static str, help: &'static str) 
 /// Reads the lengths of the three logs and their parameters.
 pub static COLLECTOR: Collector = Collector {
     name: "commandlog",
-    about: "Lengths and limits of the logs of slow and large commands, and how often each command was large (Valkey 8.1 and later), never arguments; reading 128 new entries takes 26 µs of Valkey.",
+    about: "Lengths and limits of the logs of slow and large commands, and the number of large requests and replies by command (Valkey 8.1 and later). Arguments are never exported. Reading 128 new entries takes 26 µs of server time.",
     on_by_default: true,
     questions: &[&SLOW, &LARGE_REQUEST, &LARGE_REPLY, &PARAMETERS],
     follow_ups: Some(follow_ups),

@@ -32,13 +32,13 @@ const fn parameter(commands: &'static [&'static [&'static str]]) -> Question {
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static IO_THREADS_SET: Family<0> = Family::gauge("redis_config_io_threads", &[], source("CONFIG GET", "io-threads"), Unit::One, "Threads that read from and write to clients, the main thread included.");
-    pub(super) static MAXCLIENTS_SET: Family<0> = Family::gauge("redis_config_maxclients", &[], source("CONFIG GET", "maxclients"), Unit::One, "Clients that may be connected at the same time.");
-    pub(super) static MAXMEMORY_SET: Family<0> = Family::gauge("redis_config_maxmemory", &[], source("CONFIG GET", "maxmemory"), Unit::Bytes, "Memory that the server may use, in bytes; 0 means no limit.");
+    pub(super) static IO_THREADS_SET: Family<0> = Family::gauge("redis_config_io_threads", &[], source("CONFIG GET", "io-threads"), Unit::One, "Threads that read from and write to clients, including the main thread.");
+    pub(super) static MAXCLIENTS_SET: Family<0> = Family::gauge("redis_config_maxclients", &[], source("CONFIG GET", "maxclients"), Unit::One, "Maximum number of connected clients.");
+    pub(super) static MAXMEMORY_SET: Family<0> = Family::gauge("redis_config_maxmemory", &[], source("CONFIG GET", "maxmemory"), Unit::Bytes, "Memory limit of the server in bytes; 0 means no limit.");
     pub(super) static REPL_BACKLOG_SIZE_SET: Family<0> = Family::gauge("redis_config_repl_backlog_size", &[], source("CONFIG GET", "repl-backlog-size"), Unit::Bytes, "Size of the replication backlog, in bytes.");
-    pub(super) static SAVE_POINTS: Family<0> = Family::gauge("redis_config_save_points", &[], source("CONFIG GET", "save"), Unit::One, "Rules by which the server saves an RDB by itself; 0 means that it never does.");
-    pub(super) static OUTPUT_BUFFER_LIMIT: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_bytes", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Bytes, "Size of the output buffer above which a client of the class is disconnected; 0 means no limit.");
-    pub(super) static OUTPUT_BUFFER_LIMIT_OVERCOME: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_overcome_seconds", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Seconds, "For how long a client of the class may stay above its soft limit.");
+    pub(super) static SAVE_POINTS: Family<0> = Family::gauge("redis_config_save_points", &[], source("CONFIG GET", "save"), Unit::One, "Number of rules for automatic RDB saves; 0 means no automatic saves.");
+    pub(super) static OUTPUT_BUFFER_LIMIT: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_bytes", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Bytes, "Output buffer limit for clients of the class, in bytes; 0 means no limit.");
+    pub(super) static OUTPUT_BUFFER_LIMIT_OVERCOME: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_overcome_seconds", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Seconds, "Time for which clients of the class may exceed the soft limit, in seconds.");
 }
 
 /// Parameters whose value is one number.
@@ -52,7 +52,7 @@ static NUMBERS: &[(&Question, &Family<0>)] = &[
 /// Reads the parameters. What is said about `databases` is used by the collector `keyspace`.
 pub static COLLECTOR: Collector = Collector {
     name: "config",
-    about: "The few parameters of CONFIG that other metrics are compared with.",
+    about: "CONFIG parameters that other metrics are compared with.",
     on_by_default: true,
     questions: &[
         &IO_THREADS,

@@ -14,8 +14,8 @@ pub static ALL_PARAMETERS: Question = Question {
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static NUMBER: Family<1> = Family::gauge("redis_config_value", &["key"], source("CONFIG GET", "*"), Unit::One, "Value of a parameter that is a number, as the server says it.");
-    pub(super) static TEXT: Family<2> = Family::gauge("redis_config_key_value", &["key", "value"], source("CONFIG GET", "*"), Unit::One, "Always 1; the label has the value of a parameter, and *** where it may be a secret.");
+    pub(super) static NUMBER: Family<1> = Family::gauge("redis_config_value", &["key"], source("CONFIG GET", "*"), Unit::One, "Value of a numeric parameter, in the unit of the server.");
+    pub(super) static TEXT: Family<2> = Family::gauge("redis_config_key_value", &["key", "value"], source("CONFIG GET", "*"), Unit::One, "Value of a parameter in a label, *** if it may be a secret; always 1.");
 }
 
 /// What is shown of a value that may be a secret.
@@ -49,7 +49,7 @@ const NOT_SECRET: &[&str] = &[
 /// Reads the parameters.
 pub static COLLECTOR: Collector = Collector {
     name: "config_values",
-    about: "Every parameter of CONFIG, one series each; what may be a secret is hidden, always.",
+    about: "Every parameter of CONFIG, one series each. Possible secrets are always hidden.",
     on_by_default: false,
     questions: &[&ALL_PARAMETERS],
     follow_ups: None,

@@ -20,12 +20,12 @@ const MOST_KEYS: usize = 64;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static SAMPLE_RATIO: Family<0> = Family::gauge("redis_hotkeys_sample_ratio", &[], source("HOTKEYS GET", "sample-ratio"), Unit::One, "Of how many commands the running session looks at one.");
-    pub(super) static DURATION: Family<0> = Family::gauge("redis_hotkeys_tracking_seconds", &[], source("HOTKEYS GET", "collection-duration-ms"), Unit::Milliseconds, "For how long the running session has been tracking.");
-    pub(super) static ALL_CPU: Family<0> = Family::gauge("redis_hotkeys_commands_cpu_seconds", &[], source("HOTKEYS GET", "all-commands-all-slots-us"), Unit::Microseconds, "CPU time of all commands since the running session began.");
-    pub(super) static ALL_NETWORK: Family<0> = Family::gauge("redis_hotkeys_commands_network_bytes", &[], source("HOTKEYS GET", "net-bytes-all-commands-all-slots"), Unit::Bytes, "Network traffic of all commands since the running session began.");
-    pub(super) static CPU: Family<1> = Family::gauge("redis_hotkey_cpu_seconds", &["key"], source("HOTKEYS GET", "by-cpu-time-us"), Unit::Microseconds, "CPU time of commands on the key since the running session began.");
-    pub(super) static NETWORK: Family<1> = Family::gauge("redis_hotkey_network_bytes", &["key"], source("HOTKEYS GET", "by-net-bytes"), Unit::Bytes, "Network traffic of commands on the key since the running session began.");
+    pub(super) static SAMPLE_RATIO: Family<0> = Family::gauge("redis_hotkeys_sample_ratio", &[], source("HOTKEYS GET", "sample-ratio"), Unit::One, "Sampling ratio of the running session: it samples one of this many commands.");
+    pub(super) static DURATION: Family<0> = Family::gauge("redis_hotkeys_tracking_seconds", &[], source("HOTKEYS GET", "collection-duration-ms"), Unit::Milliseconds, "Duration of the running session, in seconds.");
+    pub(super) static ALL_CPU: Family<0> = Family::gauge("redis_hotkeys_commands_cpu_seconds", &[], source("HOTKEYS GET", "all-commands-all-slots-us"), Unit::Microseconds, "CPU time of all commands since the start of the running session, in seconds.");
+    pub(super) static ALL_NETWORK: Family<0> = Family::gauge("redis_hotkeys_commands_network_bytes", &[], source("HOTKEYS GET", "net-bytes-all-commands-all-slots"), Unit::Bytes, "Network traffic of all commands since the start of the running session, in bytes.");
+    pub(super) static CPU: Family<1> = Family::gauge("redis_hotkey_cpu_seconds", &["key"], source("HOTKEYS GET", "by-cpu-time-us"), Unit::Microseconds, "CPU time of commands on the key since the start of the running session, in seconds.");
+    pub(super) static NETWORK: Family<1> = Family::gauge("redis_hotkey_network_bytes", &["key"], source("HOTKEYS GET", "by-net-bytes"), Unit::Bytes, "Network traffic of commands on the key since the start of the running session, in bytes.");
 }
 
 /// A number of the running session.
@@ -40,10 +40,10 @@ const fn of_session(
 
 #[rustfmt::skip] // One metric, one line.
 static TOTALS: &[Family<0>] = &[
-    of_session("redis_hotkeys_start_timestamp_seconds", "collection-start-time-unix-ms", Unit::Milliseconds, "When the running session began, in seconds since the epoch."),
-    of_session("redis_hotkeys_process_cpu_user_seconds", "total-cpu-time-user-ms", Unit::Milliseconds, "CPU time that the server spent in user mode since the running session began."),
-    of_session("redis_hotkeys_process_cpu_system_seconds", "total-cpu-time-sys-ms", Unit::Milliseconds, "CPU time that the server spent in the kernel since the running session began."),
-    of_session("redis_hotkeys_network_bytes", "total-net-bytes", Unit::Bytes, "Network traffic of all keys that the running session has sampled."),
+    of_session("redis_hotkeys_start_timestamp_seconds", "collection-start-time-unix-ms", Unit::Milliseconds, "Start time of the running session, in seconds since the epoch."),
+    of_session("redis_hotkeys_process_cpu_user_seconds", "total-cpu-time-user-ms", Unit::Milliseconds, "CPU time of the server in user mode since the start of the running session, in seconds."),
+    of_session("redis_hotkeys_process_cpu_system_seconds", "total-cpu-time-sys-ms", Unit::Milliseconds, "CPU time of the server in the kernel since the start of the running session, in seconds."),
+    of_session("redis_hotkeys_network_bytes", "total-net-bytes", Unit::Bytes, "Network traffic of all keys that the running session has sampled, in bytes."),
     of_session("redis_hotkeys_selected_slots_cpu_seconds", "all-commands-selected-slots-us", Unit::Microseconds, "CPU time of all commands on the slots of the running session; absent if it covers all slots."),
     of_session("redis_hotkeys_selected_slots_sampled_cpu_seconds", "sampled-commands-selected-slots-us", Unit::Microseconds, "CPU time of the sampled commands on the slots of the running session; absent if it samples all commands."),
     of_session("redis_hotkeys_selected_slots_network_bytes", "net-bytes-all-commands-selected-slots", Unit::Bytes, "Network traffic of all commands on the slots of the running session; absent if it covers all slots."),
@@ -62,7 +62,7 @@ static LISTS: &[&Family<1>] = &[&rows::CPU, &rows::NETWORK];
 /// Reads what a running session has found. Off by default, as names of keys can be private.
 pub static COLLECTOR: Collector = Collector {
     name: "hotkeys",
-    about: "The hottest keys by name, and totals of the session, while HOTKEYS START is running (Redis 8.6 and later).",
+    about: "Hottest keys by name, and totals of the session, while a HOTKEYS session is running (Redis 8.6 and later).",
     on_by_default: false,
     questions: &[&HOTKEYS],
     follow_ups: None,

@@ -15,11 +15,11 @@ pub static LATEST: Question = Question {
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static LAST: Family<1> = Family::gauge("redis_latency_spike_last", &["event_name"], source("LATENCY LATEST", "timestamp"), Unit::Seconds, "When the latest spike of the event happened, in seconds since the epoch.");
-    pub(super) static DURATION: Family<1> = Family::gauge("redis_latency_spike_duration_seconds", &["event_name"], source("LATENCY LATEST", "latest"), Unit::Milliseconds, "How long the latest spike of the event took.");
-    pub(super) static MAX: Family<1> = Family::gauge("redis_latency_spike_max_seconds", &["event_name"], source("LATENCY LATEST", "maximum"), Unit::Milliseconds, "How long the longest spike of the event took, since the server forgot earlier ones.");
-    pub(super) static COUNT: Family<1> = Family::counter("redis_latency_spikes_total", &["event_name"], source("LATENCY LATEST", "count"), Unit::One, "Spikes of the event since the server forgot earlier ones (Valkey 8.1 and later).");
-    pub(super) static SUM: Family<1> = Family::counter("redis_latency_spikes_duration_seconds_total", &["event_name"], source("LATENCY LATEST", "sum"), Unit::Milliseconds, "Time that these spikes took together.");
+    pub(super) static LAST: Family<1> = Family::gauge("redis_latency_spike_last", &["event_name"], source("LATENCY LATEST", "timestamp"), Unit::Seconds, "Time of the latest spike of the event, in seconds since the epoch.");
+    pub(super) static DURATION: Family<1> = Family::gauge("redis_latency_spike_duration_seconds", &["event_name"], source("LATENCY LATEST", "latest"), Unit::Milliseconds, "Duration of the latest spike of the event, in seconds.");
+    pub(super) static MAX: Family<1> = Family::gauge("redis_latency_spike_max_seconds", &["event_name"], source("LATENCY LATEST", "maximum"), Unit::Milliseconds, "Duration of the longest spike of the event since the last LATENCY RESET, in seconds.");
+    pub(super) static COUNT: Family<1> = Family::counter("redis_latency_spikes_total", &["event_name"], source("LATENCY LATEST", "count"), Unit::One, "Spikes of the event since the last LATENCY RESET (Valkey 8.1 and later).");
+    pub(super) static SUM: Family<1> = Family::counter("redis_latency_spikes_duration_seconds_total", &["event_name"], source("LATENCY LATEST", "sum"), Unit::Milliseconds, "Total duration of the spikes of the event, in seconds.");
 }
 
 /// The numbers of an event, in the order of the reply. The last two are of Valkey.
@@ -34,7 +34,7 @@ static NUMBERS: [&Family<1>; 5] = [
 /// Reads the spikes.
 pub static COLLECTOR: Collector = Collector {
     name: "latency",
-    about: "The latest and the longest latency spike per event.",
+    about: "Latest and longest latency spike for each event.",
     on_by_default: true,
     questions: &[&LATEST],
     follow_ups: None,

@@ -72,14 +72,14 @@ fn is_of_monitoring(command: &str) -> bool {
 mod rows {
     use super::{Family, Kind, Unit, source};
 
-    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "How long calls of the command took.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
+    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "Duration of calls of the command.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
 }
 
 /// Reads the histograms. Their sums come from the statistics of commands in INFO; a command that
 /// has none there yet is left out.
 pub static COLLECTOR: Collector = Collector {
     name: "latency_histogram",
-    about: "Histograms of latency per command.",
+    about: "Latency histograms for each command.",
     on_by_default: true,
     questions: &[&HISTOGRAM],
     follow_ups: None,
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_page_of_metrics_lists_the_edges_and_monitoring_commands() {
-        let page = include_str!("../../METRICS.md");
+        let page = include_str!("../../docs/reference/metrics/series.md");
         let edges = EDGES.iter().filter(|edge| !edge.only_full);
         let edges: Vec<_> = edges.map(|edge| edge.at.to_string()).collect();
         let (last, first) = edges.split_last().unwrap();

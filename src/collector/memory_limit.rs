@@ -10,15 +10,15 @@ mod rows {
     use super::{Family, Unit, source};
 
     /// Absent instead of 0, so that targets that declare nothing have no further series.
-    pub(super) static EXPECT_FULL: Family<0> = Family::gauge("redis_memory_expect_full", &[], source("INFO", "maxmemory"), Unit::One, "1 if the configuration declares that the server is a cache that is meant to be full; absent otherwise.");
-    pub(super) static LIMIT: Family<0> = Family::gauge("redis_memory_limit_bytes", &[], source("INFO", "maxmemory"), Unit::Bytes, "Memory that the server may use, as it says itself or else as declared; absent without a limit.");
+    pub(super) static EXPECT_FULL: Family<0> = Family::gauge("redis_memory_expect_full", &[], source("INFO", "maxmemory"), Unit::One, "Whether the server is declared as a cache that is meant to be full (1); absent otherwise.");
+    pub(super) static LIMIT: Family<0> = Family::gauge("redis_memory_limit_bytes", &[], source("INFO", "maxmemory"), Unit::Bytes, "Memory limit of the server: maxmemory, otherwise the declared limit; absent without a limit.");
 }
 
 /// Reads the limit. It asks for no permission beyond INFO: the reply to `CONFIG GET maxmemory` is
 /// read where the collector `config` has asked for it.
 pub static COLLECTOR: Collector = Collector {
     name: "memory_limit",
-    about: "The memory limit of the server, or the declared one.",
+    about: "Memory limit of the server, or the declared one.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

@@ -17,10 +17,10 @@ const DATABASES_MAX: usize = 64;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static MAIN: Family<1> = Family::gauge("redis_db_overhead_main_bytes", &["db"], source("MEMORY STATS", "overhead.hashtable.main"), Unit::Bytes, "Memory of the table that finds the keys of the database.");
-    pub(super) static EXPIRES: Family<1> = Family::gauge("redis_db_overhead_expires_bytes", &["db"], source("MEMORY STATS", "overhead.hashtable.expires"), Unit::Bytes, "Memory of the table that holds the expiry times of the database.");
+    pub(super) static MAIN: Family<1> = Family::gauge("redis_db_overhead_main_bytes", &["db"], source("MEMORY STATS", "overhead.hashtable.main"), Unit::Bytes, "Memory of the main hash table of the database.");
+    pub(super) static EXPIRES: Family<1> = Family::gauge("redis_db_overhead_expires_bytes", &["db"], source("MEMORY STATS", "overhead.hashtable.expires"), Unit::Bytes, "Memory of the table of expiry times of the database.");
     pub(super) static LOOKUP_TABLES: Family<0> = Family::gauge("redis_memory_overhead_lookup_tables_bytes", &[], source("MEMORY STATS", "overhead.db.hashtable.lut"), Unit::Bytes, "Memory of the buckets of all tables of databases.");
-    pub(super) static PER_KEY: Family<0> = Family::gauge("redis_memory_bytes_per_key", &[], source("MEMORY STATS", "keys.bytes-per-key"), Unit::Bytes, "Memory that was allocated since startup, per key.");
+    pub(super) static PER_KEY: Family<0> = Family::gauge("redis_memory_bytes_per_key", &[], source("MEMORY STATS", "keys.bytes-per-key"), Unit::Bytes, "Memory allocated since startup, per key.");
 }
 
 static NUMBERS: &[&Family<0>] = &[&rows::LOOKUP_TABLES, &rows::PER_KEY];
@@ -30,7 +30,7 @@ static OF_DATABASE: &[&Family<1>] = &[&rows::MAIN, &rows::EXPIRES];
 /// Reads the reply.
 pub static COLLECTOR: Collector = Collector {
     name: "memory_stats",
-    about: "Memory overhead of each database, and memory per key; 4 µs of Redis 7.0 per poll.",
+    about: "Memory overhead of each database, and memory per key. A poll takes 4 µs of server time on Redis 7.0.",
     on_by_default: false,
     questions: &[&STATS],
     follow_ups: None,

@@ -11,13 +11,13 @@ use crate::metric::{Family, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static SIZE: Family<0> = Family::gauge("redis_rdb_current_size_bytes", &[], source("the file", ""), Unit::Bytes, "Size of the RDB file on the machine of the exporter; absent where it sees no such file.");
+    pub(super) static SIZE: Family<0> = Family::gauge("redis_rdb_current_size_bytes", &[], source("the file", ""), Unit::Bytes, "Size of the RDB file on the machine of the exporter, in bytes; absent if there is no such file.");
 }
 
 /// Asks where the file is, unless the configuration says it.
 pub static COLLECTOR: Collector = Collector {
     name: NAME,
-    about: "The size of the RDB file, for exporters that see the file system of the server. Where the option `rdb_file` does not name the file it needs `+config|get`.",
+    about: "Size of the RDB file, if the exporter can access the file system of the server. Needs `+config|get` unless the option `rdb_file` names the file.",
     on_by_default: false,
     questions: &[],
     follow_ups: Some(follow_ups),

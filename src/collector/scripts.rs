@@ -9,9 +9,9 @@ use crate::reply::Reply;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static RESULT: Family<1> = Family::gauge("redis_script_result", &["filename"], source("EVAL", ""), Unit::One, "How the script fared: 0 it failed or returned something else than names and numbers, 1 it returned some, 2 it returned nothing.");
-    pub(super) static VALUES: Family<2> = Family::gauge("redis_script_values", &["key", "filename"], source("EVAL", ""), Unit::One, "Number that the script returned under a name.");
-    pub(super) static DROPPED: Family<1> = Family::gauge("redis_exporter_dropped_script_values", &["filename"], source("EVAL", ""), Unit::One, "Numbers that the script returned beyond the 200 that are shown.");
+    pub(super) static RESULT: Family<1> = Family::gauge("redis_script_result", &["filename"], source("EVAL", ""), Unit::One, "Result of the script: 0 if it failed or returned something other than names and numbers, 1 if it returned some, 2 if it returned nothing.");
+    pub(super) static VALUES: Family<2> = Family::gauge("redis_script_values", &["key", "filename"], source("EVAL", ""), Unit::One, "Number that the script returned for a name.");
+    pub(super) static DROPPED: Family<1> = Family::gauge("redis_exporter_dropped_script_values", &["filename"], source("EVAL", ""), Unit::One, "Numbers of the script beyond the limit of 200.");
 }
 
 /// The most numbers of one script that are shown.
@@ -20,7 +20,7 @@ const MOST_VALUES: usize = 200;
 /// Runs the scripts.
 pub static COLLECTOR: Collector = Collector {
     name: "scripts",
-    about: "What the Lua scripts of the option `scripts` return; without scripts it asks nothing. They need `+eval_ro`, or `+eval` where they may write or the server does not know EVAL_RO, and what they do themselves.",
+    about: "Results of the Lua scripts of the option `scripts`. Sends nothing if there are no scripts. Scripts need `+eval_ro` and the commands that they run. Scripts that may write, and servers without EVAL_RO, need `+eval` instead.",
     on_by_default: true,
     questions: &[],
     follow_ups: Some(follow_ups),

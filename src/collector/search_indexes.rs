@@ -19,7 +19,7 @@ const MOST_INDEXES: usize = 100;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_search_indexes", &[], source("FT._LIST", ""), Unit::One, "Search indexes that match and are not shown, because there are more than 100.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_search_indexes", &[], source("FT._LIST", ""), Unit::One, "Matching search indexes that are not exported because of the limit of 100.");
 }
 
 const fn gauge(
@@ -42,7 +42,7 @@ static ROWS: &[Family<1>] = &[
         "max_doc_id",
         Unit::One,
         "redis_search_index_max_doc_id",
-        "The highest number that the index has given to a document.",
+        "Highest document ID in the index.",
     ),
     gauge(
         "num_terms",
@@ -90,7 +90,7 @@ static ROWS: &[Family<1>] = &[
         "sortable_values_size_mb",
         Unit::Mebibytes,
         "redis_search_index_sortable_values_size_bytes",
-        "Memory of values that results can be sorted by.",
+        "Memory of sortable values.",
     ),
     gauge(
         "key_table_size_mb",
@@ -102,13 +102,13 @@ static ROWS: &[Family<1>] = &[
         "tag_overhead_sz_mb",
         Unit::Mebibytes,
         "redis_search_index_tag_overhead_size_bytes",
-        "Memory that indexes of tags need beside the tags.",
+        "Memory overhead of tag indexes.",
     ),
     gauge(
         "text_overhead_sz_mb",
         Unit::Mebibytes,
         "redis_search_index_text_overhead_size_bytes",
-        "Memory that indexes of text need beside the text.",
+        "Memory overhead of text indexes.",
     ),
     gauge(
         "total_index_memory_sz_mb",
@@ -156,7 +156,7 @@ static ROWS: &[Family<1>] = &[
         "percent_indexed",
         Unit::One,
         "redis_search_index_percent_indexed",
-        "Share of the documents that is indexed, from 0 to 1.",
+        "Share of the documents that are indexed, from 0 to 1.",
     ),
     gauge(
         "hash_indexing_failures",
@@ -169,7 +169,7 @@ static ROWS: &[Family<1>] = &[
         &["index_name"],
         source("FT.INFO", "number_of_uses"),
         Unit::One,
-        "Times that the index was used.",
+        "Number of times that the index was used.",
     ),
     gauge(
         "cleaning",
@@ -182,7 +182,7 @@ static ROWS: &[Family<1>] = &[
 /// Reads the indexes.
 pub static COLLECTOR: Collector = Collector {
     name: "search_indexes",
-    about: "Size and content of each search index whose name matches the option `search_indexes`, at most 100. For servers with a search module; others refuse it.",
+    about: "Size and contents of each search index that the option `search_indexes` matches, at most 100. Requires a server with a search module.",
     on_by_default: false,
     questions: &[&LIST],
     follow_ups: Some(follow_ups),

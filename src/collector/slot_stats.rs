@@ -19,10 +19,10 @@ mod rows {
     use super::{Family, Unit, source};
 
     pub(super) static KEYS: Family<1> = Family::gauge("redis_cluster_slot_keys", &["slot"], source("CLUSTER SLOT-STATS", "key-count"), Unit::One, "Keys in the slot.");
-    pub(super) static CPU: Family<1> = Family::counter("redis_cluster_slot_cpu_seconds_total", &["slot"], source("CLUSTER SLOT-STATS", "cpu-usec"), Unit::Microseconds, "CPU time of commands on the slot, where the node counts it.");
-    pub(super) static RECEIVED: Family<1> = Family::counter("redis_cluster_slot_network_received_bytes_total", &["slot"], source("CLUSTER SLOT-STATS", "network-bytes-in"), Unit::Bytes, "Bytes of commands on the slot that came in, where the node counts them.");
-    pub(super) static SENT: Family<1> = Family::counter("redis_cluster_slot_network_sent_bytes_total", &["slot"], source("CLUSTER SLOT-STATS", "network-bytes-out"), Unit::Bytes, "Bytes of commands on the slot that went out, where the node counts them.");
-    pub(super) static MEMORY: Family<1> = Family::gauge("redis_cluster_slot_memory_bytes", &["slot"], source("CLUSTER SLOT-STATS", "memory-bytes"), Unit::Bytes, "Memory of the keys in the slot, where the node counts it (Redis 8.4 and later).");
+    pub(super) static CPU: Family<1> = Family::counter("redis_cluster_slot_cpu_seconds_total", &["slot"], source("CLUSTER SLOT-STATS", "cpu-usec"), Unit::Microseconds, "CPU time of commands on the slot in seconds, if the node tracks it.");
+    pub(super) static RECEIVED: Family<1> = Family::counter("redis_cluster_slot_network_received_bytes_total", &["slot"], source("CLUSTER SLOT-STATS", "network-bytes-in"), Unit::Bytes, "Bytes received by commands on the slot, if the node tracks them.");
+    pub(super) static SENT: Family<1> = Family::counter("redis_cluster_slot_network_sent_bytes_total", &["slot"], source("CLUSTER SLOT-STATS", "network-bytes-out"), Unit::Bytes, "Bytes sent by commands on the slot, if the node tracks them.");
+    pub(super) static MEMORY: Family<1> = Family::gauge("redis_cluster_slot_memory_bytes", &["slot"], source("CLUSTER SLOT-STATS", "memory-bytes"), Unit::Bytes, "Memory of the keys in the slot, if the node tracks it (Redis 8.4 and later).");
 }
 
 /// Each with the words of `cluster-slot-stats-enabled` with which the node counts it. Keys are
@@ -37,7 +37,7 @@ static STATISTICS: &[(&Family<1>, &[&str])] = &[
 /// Reads the statistics of the top slots.
 pub static COLLECTOR: Collector = Collector {
     name: "slot_stats",
-    about: "The slots of a node with the most keys, CPU time, network traffic and memory.",
+    about: "Slots of a cluster node with the most keys, CPU time, network traffic and memory.",
     on_by_default: false,
     questions: &[&ENABLED],
     follow_ups: Some(follow_ups),

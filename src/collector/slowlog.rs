@@ -21,12 +21,12 @@ pub static NEWEST: Question = Question {
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static ENTRIES: Family<0> = Family::gauge("redis_slowlog_length", &[], source("SLOWLOG LEN", ""), Unit::One, "Entries in the log of slow commands.");
-    pub(super) static LAST_ID: Family<0> = Family::gauge("redis_slowlog_last_id", &[], source("SLOWLOG GET", "id"), Unit::One, "Number of the newest entry in the log of slow commands, counted from 0; absent without entries.");
-    pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_last_slow_execution_duration_seconds", &[], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Time that the newest command in the log of slow commands took; absent without entries.");
-    pub(super) static COUNT: Family<1> = Family::counter("redis_slow_commands_total", &["cmd"], source("SLOWLOG GET", "command"), Unit::One, "Commands that entered the log of slow commands since the exporter first saw it.");
-    pub(super) static TIME: Family<1> = Family::counter("redis_slow_commands_duration_seconds_total", &["cmd"], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Time that these commands took.");
-    pub(super) static UNSEEN: Family<0> = Family::counter("redis_slow_commands_unseen_total", &[], source("SLOWLOG GET", "id"), Unit::One, "Commands that entered the log of slow commands and left it again before they were read.");
+    pub(super) static ENTRIES: Family<0> = Family::gauge("redis_slowlog_length", &[], source("SLOWLOG LEN", ""), Unit::One, "Entries in the slowlog.");
+    pub(super) static LAST_ID: Family<0> = Family::gauge("redis_slowlog_last_id", &[], source("SLOWLOG GET", "id"), Unit::One, "ID of the newest slowlog entry, starting at 0; absent if the slowlog is empty.");
+    pub(super) static LAST_DURATION: Family<0> = Family::gauge("redis_last_slow_execution_duration_seconds", &[], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Duration of the command in the newest slowlog entry, in seconds; absent if the slowlog is empty.");
+    pub(super) static COUNT: Family<1> = Family::counter("redis_slow_commands_total", &["cmd"], source("SLOWLOG GET", "command"), Unit::One, "Slowlog entries added since the exporter first read the slowlog, by command.");
+    pub(super) static TIME: Family<1> = Family::counter("redis_slow_commands_duration_seconds_total", &["cmd"], source("SLOWLOG GET", "duration"), Unit::Microseconds, "Total duration of commands in slowlog entries, in seconds.");
+    pub(super) static UNSEEN: Family<0> = Family::counter("redis_slow_commands_unseen_total", &[], source("SLOWLOG GET", "id"), Unit::One, "Slowlog entries that were removed before the exporter read them.");
 }
 
 /// The log of slow commands.
@@ -39,7 +39,7 @@ static LOG: Log = Log {
 /// Reads the log of slow commands.
 pub static COLLECTOR: Collector = Collector {
     name: "slowlog",
-    about: "Length and newest entry of the log of slow commands, and how often each command entered it; never arguments.",
+    about: "Length and newest entry of the slowlog, and the number of entries for each command. Arguments are never exported.",
     on_by_default: true,
     questions: &[&LENGTH, &NEWEST],
     follow_ups: Some(follow_ups),

@@ -20,10 +20,10 @@ const WRONG_USAGE: u8 = 64;
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     version,
-    about = "A Prometheus exporter for Redis and its relatives that knows key namespaces",
-    after_help = "A flag goes before its environment variable, that before the file, that before \
-                  the default.\nAll other flags and variables of redis_exporter are taken too, \
-                  with one dash or two: README.md lists what becomes of each."
+    about = "A Prometheus exporter for Redis and Valkey that reports on key namespaces",
+    after_help = "Precedence, highest first: flag, environment variable, configuration file, \
+                  default.\nAll other flags and variables of redis_exporter are accepted too, \
+                  with one dash or two: docs/migrate.md lists them."
 )]
 pub struct Arguments {
     /// What to do instead of running the exporter.
@@ -35,7 +35,7 @@ pub struct Arguments {
         long,
         global = true,
         value_name = "FILE",
-        help = "The YAML file to read; - is standard input [env: REDIS_EXPORTER_CONFIG]"
+        help = "YAML configuration file; - is standard input [env: REDIS_EXPORTER_CONFIG]"
     )]
     pub config: Option<PathBuf>,
 
@@ -45,7 +45,7 @@ pub struct Arguments {
         overrides_with = "redis_addr",
         global = true,
         value_name = "URL",
-        help = "The Redis to poll when the file names no targets [env: REDIS_URL, REDIS_ADDR] \
+        help = "URL of the single target, if the file has no targets [env: REDIS_URL, REDIS_ADDR] \
                 [default: redis://127.0.0.1:6379]"
     )]
     pub redis_addr: Option<Secret>,
@@ -66,13 +66,13 @@ impl Arguments {
 /// What to do instead of running the exporter.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Validate the configuration and dial every target
+    /// Validate the configuration and connect to every target
     Check,
     /// Poll every target once and print the metrics
     Once,
-    /// Ask a running exporter whether it is healthy
+    /// Check whether a running exporter is healthy
     Health,
-    /// Look at all keys of a target once and print what its namespaces hold
+    /// Scan the keys of a target once and print its namespaces
     Namespaces(Look),
 }
 
@@ -82,15 +82,15 @@ pub struct Look {
     /// The name of a configured target.
     #[arg(
         value_name = "TARGET",
-        help = "The name of a configured target [default: the first]"
+        help = "Name of a configured target [default: the first]"
     )]
     pub target: Option<String>,
 
     /// Whether namespaces are suggested.
     #[arg(
         long,
-        help = "Print a namespaces block for the configuration, guessed from the keys; a table \
-                goes to standard error then"
+        help = "Print a namespaces block for the configuration, based on the keys; the table \
+                goes to standard error"
     )]
     pub suggest: bool,
 
@@ -100,14 +100,14 @@ pub struct Look {
         value_enum,
         value_name = "OUTPUT",
         default_value_t,
-        help = "How the result is written"
+        help = "Output format"
     )]
     pub output: Output,
 
     /// Whether the configured limits of speed are left aside.
     #[arg(
         long,
-        help = "Take as much of the server as one connection can, not sweep.cpu_share and \
+        help = "Use as much of the server as one connection can; ignore sweep.cpu_share and \
                 sweep.keys_per_second"
     )]
     pub full_speed: bool,

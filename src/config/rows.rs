@@ -295,7 +295,7 @@ pub static ROWS: &[Row] = &[
         Value(|d, v| put(&mut d.each.set_client_name, switch(v)))),
     row("empty_databases", Switch, "true", "Whether databases without keys are shown with 0 keys",
         Value(|d, v| put(&mut d.options().empty_databases, switch(v)))),
-    row("collectors.*", Switch, "", "Whether this collector is on; METRICS.md lists them with their defaults",
+    row("collectors.*", Switch, "", "Whether this collector is on; the metrics reference lists them with their defaults",
         Named(|d, name, v| switch(v).map(|on| d.each.collectors.choose(name, on)))).each(),
 
     row("targets", Maps, "", "The servers to poll; without it the one of --redis.addr, REDIS_URL or REDIS_ADDR", Targets),

@@ -44,7 +44,7 @@ pub struct Sweep {
     pub delimiter: String,
     /// The most groups that are shown where no namespaces are declared.
     pub max_groups: u32,
-    /// How many of the largest keys are shown by name.
+    /// Number of largest keys to export by name.
     pub largest_keys: u32,
 }
 

@@ -79,7 +79,7 @@ fn a_user_without_config_slowlog_and_latency_misses_exactly_those() {
 
 #[test]
 fn the_documented_rules_are_enough_for_every_collector() {
-    // What README.md names.
+    // The rules in docs/guides/permissions.md.
     let mut rules = vec![
         "+ping",
         "+info",

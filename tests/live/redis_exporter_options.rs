@@ -81,7 +81,7 @@ fn flags_in_the_spelling_of_go_do_what_they_say() {
     assert_eq!(exporter.get("/metrics").status, 404);
     assert!(exporter.get("/").text().contains("href=\"m\""));
     let log = exporter.log();
-    assert!(log.contains("--is-cluster is not honoured"), "{log}");
+    assert!(log.contains("--is-cluster is not supported"), "{log}");
     assert_eq!(log.matches(" level=warn ").count(), 1, "{log}");
     assert!(!log.contains("hunter2"), "{log}");
 }

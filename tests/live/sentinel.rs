@@ -168,9 +168,8 @@ fn a_primary_that_is_down_has_the_status_0() {
 
 #[test]
 fn the_line_of_permissions_is_enough_for_a_sentinel() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let line = readme
+    let page = include_str!("../../docs/guides/permissions.md");
+    let line = page
         .lines()
         .find(|line| line.starts_with("ACL SETUSER watcher "))
         .unwrap();

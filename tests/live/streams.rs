@@ -295,8 +295,8 @@ fn the_documented_permissions_are_enough() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "s");
-    let readme = include_str!("../../README.md");
-    let lines = readme
+    let page = include_str!("../../docs/guides/permissions.md");
+    let lines = page
         .lines()
         .filter(|line| line.starts_with("ACL SETUSER exporter "));
     for line in lines {

@@ -163,14 +163,14 @@ fn tests_are_about_alerts_that_exist() {
 #[test]
 fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
     let names: BTreeSet<String> = alerts().into_iter().map(|alert| alert.name).collect();
-    let runbooks: BTreeSet<String> = fs::read_dir(in_repository("alerts/runbooks"))
+    let runbooks: BTreeSet<String> = fs::read_dir(in_repository("docs/operate/runbooks"))
         .expect("there are runbooks")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter_map(|file| file.strip_suffix(".md").map(str::to_owned))
         .collect();
     assert_eq!(names, runbooks);
     for name in &names {
-        let page = text(&format!("alerts/runbooks/{name}.md"));
+        let page = text(&format!("docs/operate/runbooks/{name}.md"));
         // A comment in a command begins like a heading.
         let headings: Vec<_> = page
             .lines()
@@ -197,7 +197,7 @@ fn commands_of_runbooks_block_no_server_and_change_no_data() {
         "HGETALL",
     ];
     for Alert { name, .. } in alerts() {
-        let page = text(&format!("alerts/runbooks/{name}.md"));
+        let page = text(&format!("docs/operate/runbooks/{name}.md"));
         let commands = page.split("```sh\n").skip(1);
         let commands = commands.filter_map(|rest| rest.split("```").next());
         let lines = commands.flat_map(str::lines);
@@ -254,7 +254,7 @@ fn labels_and_annotations_have_one_form() {
         );
         assert_eq!(
             *annotation("runbook_url"),
-            format!("alerts/runbooks/{name}.md")
+            format!("docs/operate/runbooks/{name}.md")
         );
         assert!(annotation("dashboard_url").starts_with("/d/redis-"));
     }
@@ -329,8 +329,8 @@ struct Row {
 }
 
 fn table() -> Vec<Row> {
-    let readme = text("alerts/README.md");
-    let header = "| alert | severity | threshold | for | keep | stands on |";
+    let readme = text("docs/operate/alerts.md");
+    let header = "| alert | severity | fires when | threshold | for | keep |";
     let (_, rest) = readme
         .split_once(header)
         .expect("there is a table of thresholds");
@@ -339,11 +339,12 @@ fn table() -> Vec<Row> {
         .take_while(|line| line.starts_with('|'))
         .map(|line| {
             let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-            let [alert, severity, threshold, pending, keep, _] = cells[..] else {
+            let [alert, severity, words, threshold, pending, keep] = cells[..] else {
                 panic!("{line} has not six cells")
             };
             let name = alert.trim_start_matches('[').split(']').next();
             let name = name.expect("a row names its alert").to_owned();
+            assert!(words.ends_with('.'), "{name} has no words: {words}");
             assert_eq!(alert, format!("[{name}](runbooks/{name}.md)"));
             let quoted = threshold.split('`').skip(1).step_by(2);
             Row {

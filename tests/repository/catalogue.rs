@@ -1,18 +1,9 @@
-//! The pages of the repository against the rows: METRICS.md is fresh, names are sound.
+//! The rows of metrics: names, types and units follow Prometheus conventions.
 
-use crate::{recorded, support};
 use std::collections::HashSet;
 
 use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::metric::{Kind, Unit};
-
-#[test]
-fn metrics_md_is_what_the_rows_say() {
-    support::assert_golden(
-        &support::in_repository("METRICS.md"),
-        &catalogue::markdown(&recorded::recorded()),
-    );
-}
 
 #[test]
 fn every_spelling_is_used_once() {

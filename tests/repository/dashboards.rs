@@ -619,7 +619,7 @@ fn panels_lead_to_the_runbooks_of_the_alerts_that_they_name() {
         for panel in panels(&dashboard, false) {
             let place = format!("{name}/{}", text(panel, "/title"));
             let named: BTreeSet<String> = named_alerts(text(panel, "/description"))
-                .map(|alert| format!("alerts/runbooks/{alert}.md"))
+                .map(|alert| format!("docs/operate/runbooks/{alert}.md"))
                 .collect();
             let links: BTreeSet<String> = list(panel, "/links")
                 .iter()

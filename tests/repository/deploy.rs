@@ -137,8 +137,8 @@ fn what_is_said_of_a_target_is_scraped_once_where_targets_are_probed() {
     let itself = endpoints("deploy/kubernetes/probe.yaml", "ServiceMonitor");
     let drop = "- sourceLabels:\n    - target\n    regex: .+\n    action: drop\n";
     assert!(itself.contains(drop), "{itself}");
-    let readme = fs::read_to_string(in_repository("README.md")).unwrap();
-    let probed = readme
+    let page = fs::read_to_string(in_repository("docs/guides/prometheus.md")).unwrap();
+    let probed = page
         .split("```yaml")
         .filter_map(|block| block.split("```").next())
         .find(|block| block.contains("metrics_path: /probe"));

@@ -7,62 +7,23 @@
 )]
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use clap::CommandFactory as _;
-use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::collector;
 use redis_namespace_exporter::config::redis_exporter::OPTIONS;
 use redis_namespace_exporter::config::{Arguments, load};
 
+use crate::documents::{ARCHITECTURE, COMMAND_LINE, PERMISSIONS, document, quoted, table};
 use crate::layers::LAYERS;
 use crate::support::{assert_golden, in_repository};
-
-/// Documents written by hand.
-const DOCUMENTS: &[&str] = &[
-    "README.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-];
 
 /// Permissions that no question needs, but the connection.
 const CONNECTION_PERMISSIONS: &[&str] = &["+ping", "+client|setname", "+select"];
 
 /// Permissions that only servers which know the command take: a line with them fails elsewhere.
 const SOME_SERVERS_PERMISSIONS: &[&str] = &["+commandlog|len", "+commandlog|get"];
-
-fn document(name: &str) -> String {
-    fs::read_to_string(in_repository(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// The texts between single backticks, code blocks aside.
-fn quoted(text: &str) -> Vec<&str> {
-    let mut in_block = false;
-    let prose = text.lines().filter(|line| {
-        let fence = line.trim_start().starts_with("```");
-        in_block ^= fence;
-        !in_block && !fence
-    });
-    prose
-        .flat_map(|line| line.split('`').skip(1).step_by(2))
-        .collect()
-}
-
-/// The cells of each row of the table that starts with this header.
-fn table<'a>(text: &'a str, header: &str) -> Vec<Vec<&'a str>> {
-    let (_, rest) = text
-        .split_once(header)
-        .unwrap_or_else(|| panic!("no table starts with {header}"));
-    rest.lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect()
-}
 
 /// What stands after `[name: ` in the help of a flag.
 fn note<'a>(help: &'a str, name: &str) -> Vec<&'a str> {
@@ -74,49 +35,73 @@ fn note<'a>(help: &'a str, name: &str) -> Vec<&'a str> {
     found.unwrap_or_default()
 }
 
-fn flag_rows(readme: &str) -> Vec<Vec<&str>> {
-    table(readme, "| flag | environment | default |")
+/// A flag of the command line.
+struct Flag {
+    name: String,
+    variables: Vec<String>,
+    default: Vec<String>,
+    meaning: String,
 }
 
-#[test]
-fn the_table_of_flags_is_what_the_program_takes() {
-    let readme = document("README.md");
-    let mut rows: BTreeMap<String, (Vec<&str>, Vec<&str>)> = flag_rows(&readme)
-        .into_iter()
-        .filter_map(|row| {
-            let [flag, variables, default, ..] = row[..] else {
-                panic!("{row:?} has too few cells")
-            };
-            let flag = flag.strip_prefix("`--")?.strip_suffix('`')?;
-            Some((flag.to_owned(), (quoted(variables), quoted(default))))
-        })
-        .collect();
+/// Flags that `--help` lists. The options of `redis_exporter` have a table of their own.
+fn flags() -> Vec<Flag> {
     let command = Arguments::command();
-    // Those that are hidden are in the table of redis_exporter's options.
-    for argument in command
-        .get_arguments()
-        .filter(|argument| !argument.is_hide_set())
-    {
-        let flag = argument.get_long().expect("every flag has a long name");
-        let help = argument.get_help().map(ToString::to_string);
-        let help = help.unwrap_or_else(|| panic!("--{flag} has no help"));
-        let (variables, default) = rows
-            .remove(flag)
-            .unwrap_or_else(|| panic!("README.md has no --{flag}"));
-        assert_eq!(variables, note(&help, "env"), "environment of --{flag}");
-        assert_eq!(default, note(&help, "default"), "default of --{flag}");
+    let arguments = command.get_arguments();
+    let shown = arguments.filter(|argument| !argument.is_hide_set());
+    shown
+        .map(|argument| {
+            let name = argument.get_long().expect("every flag has a long name");
+            let help = argument.get_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("--{name} has no help"));
+            let meaning = help.split(" [").next().unwrap_or_default();
+            let owned = |words: Vec<&str>| words.into_iter().map(ToOwned::to_owned).collect();
+            Flag {
+                name: name.to_owned(),
+                variables: owned(note(&help, "env")),
+                default: owned(note(&help, "default")),
+                meaning: meaning.replace('|', "\\|"),
+            }
+        })
+        .collect()
+}
+
+/// The lines around the table of flags.
+const FLAGS_BEGIN: &str =
+    "<!-- flags: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
+const FLAGS_END: &str = "<!-- end of flags -->\n";
+
+#[test]
+fn command_line_page_lists_every_flag() {
+    let text = document(COMMAND_LINE);
+    let (before, rest) = text.split_once(FLAGS_BEGIN).expect("the table begins");
+    let (_, after) = rest.split_once(FLAGS_END).expect("the table ends");
+    let code = |words: &[String]| {
+        let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+        words.join(", ")
+    };
+    let mut rows = String::new();
+    for flag in flags() {
+        let _ = writeln!(
+            rows,
+            "| `--{}` | {} | {} | {} |",
+            flag.name,
+            code(&flag.variables),
+            code(&flag.default),
+            flag.meaning
+        );
     }
-    assert!(rows.is_empty(), "no such flags: {:?}", rows.keys());
+    let fresh = format!(
+        "{before}{FLAGS_BEGIN}\n| flag | environment | default | description |\n\
+         | --- | --- | --- | --- |\n{rows}{FLAGS_END}{after}"
+    );
+    assert_golden(&in_repository(COMMAND_LINE), &fresh);
 }
 
 #[test]
-fn the_program_reads_the_variables_of_the_table_and_no_others() {
-    let readme = document("README.md");
-    let rows = flag_rows(&readme);
-    let named: BTreeSet<String> = rows
-        .iter()
-        .flat_map(|row| row.get(1).copied().map(quoted).unwrap_or_default())
-        .map(str::to_owned)
+fn the_program_reads_the_documented_variables_and_no_others() {
+    let named: BTreeSet<String> = flags()
+        .into_iter()
+        .flat_map(|flag| flag.variables)
         .chain(OPTIONS.iter().map(|option| option.variable.to_owned()))
         .filter(|variable| !variable.is_empty())
         .collect();
@@ -132,7 +117,7 @@ fn the_program_reads_the_variables_of_the_table_and_no_others() {
 
 #[test]
 fn the_subcommands_of_the_readme_are_the_real_ones() {
-    let readme = document("README.md");
+    let readme = document(COMMAND_LINE);
     let rows = table(&readme, "| command |");
     let named: BTreeSet<&str> = rows
         .iter()
@@ -148,8 +133,8 @@ fn the_subcommands_of_the_readme_are_the_real_ones() {
 
 #[test]
 fn the_arguments_of_namespaces_are_those_of_its_table() {
-    let readme = document("README.md");
-    let named: BTreeSet<&str> = table(&readme, "| argument | meaning |")
+    let readme = document(COMMAND_LINE);
+    let named: BTreeSet<&str> = table(&readme, "| argument | description |")
         .iter()
         .flat_map(|row| row.first().copied().map(quoted).unwrap_or_default())
         .collect();
@@ -167,11 +152,11 @@ fn the_arguments_of_namespaces_are_those_of_its_table() {
     assert_eq!(named, real.iter().map(String::as_str).collect());
 }
 
-/// What a line of README.md grants.
+/// The permissions that the line with this start grants.
 fn granted(start: &str) -> BTreeSet<String> {
-    let readme = document("README.md");
+    let readme = document(PERMISSIONS);
     let line = readme.lines().find(|line| line.starts_with(start));
-    let line = line.unwrap_or_else(|| panic!("README.md has no line {start}"));
+    let line = line.unwrap_or_else(|| panic!("{PERMISSIONS} has no line {start}"));
     line.split_ascii_whitespace()
         .map(|word| word.trim_matches('\''))
         .filter(|word| word.starts_with('+'))
@@ -217,7 +202,7 @@ fn the_line_of_a_sentinel_grants_what_it_is_asked_and_no_more() {
 
 #[test]
 fn every_permission_is_named_in_the_readme() {
-    let readme = document("README.md");
+    let readme = document(PERMISSIONS);
     let mut named: BTreeSet<String> = quoted(&readme)
         .iter()
         .map(|text| text.replace("\\|", "|"))
@@ -228,7 +213,7 @@ fn every_permission_is_named_in_the_readme() {
         for permission in needed(is_on, is_sentinel) {
             assert!(
                 named.contains(&permission),
-                "{permission} is not in README.md"
+                "{permission} is not in {PERMISSIONS}"
             );
         }
     }
@@ -253,103 +238,8 @@ fn the_example_loads_and_names_every_collector_with_its_default() {
 }
 
 #[test]
-fn every_metric_that_a_document_names_exists() {
-    let mut known = BTreeSet::new();
-    for family in catalogue::families() {
-        known.insert(family.name);
-        known.extend(family.legacy.map(|legacy| legacy.name));
-        known.extend(family.labels);
-    }
-    // The program that this one stands in for.
-    known.insert("redis_exporter");
-    for name in DOCUMENTS {
-        let text = document(name);
-        for word in quoted(&text) {
-            let metric = word.split('{').next().unwrap_or_default();
-            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-            if metric.starts_with("redis_") && metric.chars().all(is_name) {
-                assert!(known.contains(metric), "{name} names {metric}");
-            }
-        }
-    }
-}
-
-/// Where a link in a Markdown text may lead, as GitHub makes it of a heading.
-fn anchors(text: &str) -> BTreeSet<String> {
-    let heading = |line: &str| {
-        let title = line.trim_start_matches('#').trim().to_lowercase();
-        let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
-        title.chars().filter(kept).collect::<String>()
-    };
-    text.lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| heading(line).replace(' ', "-"))
-        .collect()
-}
-
-#[test]
-fn every_relative_link_leads_somewhere() {
-    for name in DOCUMENTS.iter().chain(&["METRICS.md"]) {
-        let text = document(name);
-        for link in text.split("](").skip(1) {
-            let (link, _) = link.split_once(')').expect("a link is closed");
-            if link.contains("://") {
-                continue;
-            }
-            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let path = if path.is_empty() { name } else { path };
-            assert!(in_repository(path).exists(), "{name} links to {path}");
-            if !anchor.is_empty() {
-                let there = anchors(&document(path)).contains(anchor);
-                assert!(there, "{name} links to {link}");
-            }
-        }
-    }
-}
-
-fn sources(path: &Path, text: &mut String) {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).expect("a folder can be read") {
-            sources(&entry.expect("an entry can be read").path(), text);
-        }
-    } else if path.extension().is_some_and(|end| end == "rs") {
-        text.push_str(&fs::read_to_string(path).expect("a source can be read"));
-    }
-}
-
-#[test]
-fn every_file_and_every_test_that_a_document_names_exists() {
-    let mut code = String::new();
-    sources(&in_repository("src"), &mut code);
-    sources(&in_repository("tests"), &mut code);
-    let mut tests = 0;
-    for name in DOCUMENTS {
-        let text = document(name);
-        for word in quoted(&text) {
-            let is_path = ["src/", "tests/", "scripts/", "examples/", ".ci/"]
-                .iter()
-                .any(|folder| word.starts_with(folder));
-            if is_path && !word.contains(['<', '*', ' ']) {
-                assert!(in_repository(word).exists(), "{name} names {word}");
-            }
-            // Names of tests are sentences; nothing else that is quoted has so many words.
-            let is_test = word.matches('_').count() >= 4
-                && !word.starts_with("redis_")
-                && word
-                    .chars()
-                    .all(|letter| letter.is_ascii_lowercase() || letter == '_');
-            if is_test {
-                assert!(code.contains(&format!("fn {word}(")), "{name} names {word}");
-                tests += 1;
-            }
-        }
-    }
-    assert!(tests > 10, "only {tests} tests are named");
-}
-
-#[test]
 fn the_map_of_the_code_has_every_module() {
-    let map = document("ARCHITECTURE.md");
+    let map = document(ARCHITECTURE);
     for (module, _) in LAYERS {
         let is_there = map.contains(&format!("`src/{module}.rs`"))
             || map.contains(&format!("`src/{module}/`"));
@@ -357,14 +247,14 @@ fn the_map_of_the_code_has_every_module() {
     }
 }
 
-/// Where the table of layers stands in ARCHITECTURE.md.
+/// The lines around the table of layers.
 const LAYERS_BEGIN: &str =
     "<!-- layers: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
 const LAYERS_END: &str = "<!-- end of layers -->\n";
 
 #[test]
 fn the_table_of_layers_is_the_one_that_is_held() {
-    let text = document("ARCHITECTURE.md");
+    let text = document(ARCHITECTURE);
     let (before, rest) = text.split_once(LAYERS_BEGIN).expect("the table begins");
     let (_, after) = rest.split_once(LAYERS_END).expect("the table ends");
     let mut rows = String::new();
@@ -375,7 +265,7 @@ fn the_table_of_layers_is_the_one_that_is_held() {
     let fresh = format!(
         "{before}{LAYERS_BEGIN}| module | may use |\n| --- | --- |\n{rows}{LAYERS_END}{after}"
     );
-    assert_golden(&in_repository("ARCHITECTURE.md"), &fresh);
+    assert_golden(&in_repository(ARCHITECTURE), &fresh);
 }
 
 #[test]
@@ -383,7 +273,7 @@ fn documents_tell_how_many_series_a_command_has() {
     let page = document("tests/golden/redis-7.0.15/standalone.prom");
     let series = page.lines().filter(|line| line.contains("{cmd=\"get\""));
     let told = format!("{} series each", series.count());
-    for name in ["README.md", "config.example.yaml"] {
+    for name in ["docs/reference/limits.md", "config.example.yaml"] {
         assert!(document(name).contains(&told), "{name}: not {told}");
     }
 }

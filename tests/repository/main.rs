@@ -3,19 +3,23 @@
 
 mod alert_targets;
 mod alerts;
+mod book;
 mod catalogue;
 mod compat;
 mod dashboards;
 mod deploy;
 mod documentation;
+mod documents;
 mod either_spelling;
 mod golden;
 mod info_fields;
 mod layers;
+mod metric_pages;
 mod openmetrics;
 mod options;
 mod promql;
 mod purity;
 mod recorded;
 mod selectors;
+mod style;
 mod support;

@@ -1,4 +1,4 @@
-//! The options of `redis_exporter`: its own list, our table, and the README must agree.
+//! The options of `redis_exporter`: its own list, our table, and the migration guide must agree.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,9 +6,10 @@ use std::fs;
 use redis_namespace_exporter::collector;
 use redis_namespace_exporter::config::redis_exporter::OPTIONS;
 
+use crate::documents::MIGRATE;
 use crate::support::{assert_golden, in_repository};
 
-/// Where the table stands in the README.
+/// The lines around the table in the migration guide.
 const BEGIN: &str = "<!-- options: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
 const END: &str = "<!-- end of options -->\n";
 
@@ -36,9 +37,9 @@ fn every_option_of_redis_exporter_has_its_row() {
 }
 
 #[test]
-fn the_table_of_options_in_the_readme_is_the_one_that_is_held() {
-    let readme = fs::read_to_string(in_repository("README.md")).expect("there is a README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the table begins");
+fn migration_guide_lists_every_option_of_redis_exporter() {
+    let page = fs::read_to_string(in_repository(MIGRATE)).expect("the guide is there");
+    let (before, rest) = page.split_once(BEGIN).expect("the table begins");
     let (_, after) = rest.split_once(END).expect("the table ends");
     let mut rows = String::new();
     for option in OPTIONS {
@@ -53,7 +54,7 @@ fn the_table_of_options_in_the_readme_is_the_one_that_is_held() {
     let fresh = format!(
         "{before}{BEGIN}| flag | environment | here |\n| --- | --- | --- |\n{rows}{END}{after}"
     );
-    assert_golden(&in_repository("README.md"), &fresh);
+    assert_golden(&in_repository(MIGRATE), &fresh);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use redis_namespace_exporter::catalogue::{self, Recorded};
+use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::encode::spellings;
 
 use crate::golden;
@@ -27,7 +27,17 @@ struct Server {
     version: (u32, u32),
 }
 
-/// What METRICS.md says of the recordings.
+/// What the metric pages report about the recordings.
+pub struct Recorded {
+    /// The recorded servers, in words.
+    pub servers: String,
+    /// The servers that show each family, by the name of the family.
+    pub seen_on: BTreeMap<&'static str, String>,
+    /// The number of series of each server, as a table.
+    pub series: String,
+}
+
+/// Reads the recordings.
 pub fn recorded() -> Recorded {
     let pages: Vec<_> = golden::pages()
         .iter()

@@ -15,17 +15,17 @@ mod rows {
     use super::{Family, Unit, source, total};
 
     pub(super) static CONNECTIONS: Family<1> = Family::gauge("redis_client_group_connections", &["client_group"], source("CLIENT LIST", ""), Unit::One, "Connections of the clients of a group.");
-    pub(super) static POOL_MAX: Family<1> = Family::gauge("redis_client_group_pool_max", &["client_group"], source("config", "pool_max"), Unit::One, "Most connections that the pools of the group may have together, as declared.");
+    pub(super) static POOL_MAX: Family<1> = Family::gauge("redis_client_group_pool_max", &["client_group"], source("config", "pool_max"), Unit::One, "Declared maximum number of connections of all pools of the group.");
     pub(super) static IN_STATE: Family<2> = Family::gauge("redis_client_group_state_connections", &["client_group", "state"], source("CLIENT LIST", "flags"), Unit::One, "Connections that wait in a blocking command (blocked), are subscribed to channels (pubsub), or are in a transaction (multi).");
-    pub(super) static IDLE: Family<1> = Family::histogram("redis_client_group_idle_seconds", &["client_group"], source("CLIENT LIST", "idle"), Unit::Seconds, "How long ago each connection sent its last command, as it is now: not a rate.");
+    pub(super) static IDLE: Family<1> = Family::histogram("redis_client_group_idle_seconds", &["client_group"], source("CLIENT LIST", "idle"), Unit::Seconds, "Time since the last command of each connection in seconds; shows the current state, so rate() does not apply.");
     pub(super) static MEMORY: Family<1> = Family::gauge("redis_client_group_memory_bytes", &["client_group"], source("CLIENT LIST", "tot-mem"), Unit::Bytes, "Memory of all buffers of the connections.");
-    pub(super) static OUTPUT_MEMORY: Family<1> = Family::gauge("redis_client_group_output_buffer_memory_bytes", &["client_group"], source("CLIENT LIST", "omem"), Unit::Bytes, "Memory of the replies that wait for the clients.");
+    pub(super) static OUTPUT_MEMORY: Family<1> = Family::gauge("redis_client_group_output_buffer_memory_bytes", &["client_group"], source("CLIENT LIST", "omem"), Unit::Bytes, "Memory of pending replies to the clients.");
     pub(super) static RECEIVED: Family<1> = total("redis_client_group_network_received_bytes_total", "tot-net-in", Unit::Bytes, "Bytes that the server received from the clients of a group since the exporter first saw them.");
     pub(super) static SENT: Family<1> = total("redis_client_group_network_sent_bytes_total", "tot-net-out", Unit::Bytes, "Bytes that the server sent to the clients of a group since the exporter first saw them.");
     pub(super) static COMMANDS: Family<1> = total("redis_client_group_commands_total", "tot-cmds", Unit::One, "Commands of the clients of a group since the exporter first saw them.");
-    pub(super) static BY_LIBRARY: Family<2> = Family::gauge("redis_clients_by_library", &["lib_name", "lib_ver"], source("CLIENT LIST", "lib-name"), Unit::One, "Connections by the library that the client named; other is the sum of those that have no room.");
-    pub(super) static BY_COMMAND: Family<1> = Family::gauge("redis_clients_by_last_command", &["cmd"], source("CLIENT LIST", "cmd"), Unit::One, "Connections by their last command; other is the sum of those that have no room.");
-    pub(super) static BY_USER: Family<1> = Family::gauge("redis_clients_by_user", &["user"], source("CLIENT LIST", "user"), Unit::One, "Connections by ACL user; other is the sum of those that have no room.");
+    pub(super) static BY_LIBRARY: Family<2> = Family::gauge("redis_clients_by_library", &["lib_name", "lib_ver"], source("CLIENT LIST", "lib-name"), Unit::One, "Connections by the library that the client named; other is the sum of values beyond the limit.");
+    pub(super) static BY_COMMAND: Family<1> = Family::gauge("redis_clients_by_last_command", &["cmd"], source("CLIENT LIST", "cmd"), Unit::One, "Connections by their last command; other is the sum of values beyond the limit.");
+    pub(super) static BY_USER: Family<1> = Family::gauge("redis_clients_by_user", &["user"], source("CLIENT LIST", "user"), Unit::One, "Connections by ACL user; other is the sum of values beyond the limit.");
 }
 
 /// A total of a group.
@@ -57,7 +57,7 @@ const MOST_NAMES: usize = 50;
 /// Counts connections.
 pub static COLLECTOR: Collector = Collector {
     name: "client_groups",
-    about: "Connected clients by group (`clients.groups`), library, last command and user; on where groups are declared.",
+    about: "Connected clients by group (`clients.groups`), library, last command and user. On if groups are declared.",
     on_by_default: false,
     questions: &[&LIST],
     follow_ups: None,

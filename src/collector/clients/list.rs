@@ -11,10 +11,10 @@ use crate::metric::{Family, Kind, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static INFO: Family<8> = Family::gauge("redis_connected_client_info", &["id", "name", "flags", "db", "host", "port", "user", "resp"], source("CLIENT LIST", ""), Unit::One, "What the server says of the connection that is no number; always 1.");
-    pub(super) static CREATED: Family<2> = Family::gauge("redis_connected_client_created_at_timestamp", &["id", "name"], source("CLIENT LIST", "age"), Unit::Seconds, "When the client connected, in seconds since the epoch.");
-    pub(super) static IDLE_SINCE: Family<2> = Family::gauge("redis_connected_client_idle_since_timestamp", &["id", "name"], source("CLIENT LIST", "idle"), Unit::Seconds, "When the client sent its last command, in seconds since the epoch.");
-    pub(super) static DROPPED: Family<0> = Family::gauge("redis_connected_client_dropped", &[], source("CLIENT LIST", ""), Unit::One, "Connected clients that are not shown one by one because there are more than may be shown.");
+    pub(super) static INFO: Family<8> = Family::gauge("redis_connected_client_info", &["id", "name", "flags", "db", "host", "port", "user", "resp"], source("CLIENT LIST", ""), Unit::One, "Text properties of the connection in labels; always 1.");
+    pub(super) static CREATED: Family<2> = Family::gauge("redis_connected_client_created_at_timestamp", &["id", "name"], source("CLIENT LIST", "age"), Unit::Seconds, "Time at which the client connected, in seconds since the epoch.");
+    pub(super) static IDLE_SINCE: Family<2> = Family::gauge("redis_connected_client_idle_since_timestamp", &["id", "name"], source("CLIENT LIST", "idle"), Unit::Seconds, "Time of the last command of the client, in seconds since the epoch.");
+    pub(super) static DROPPED: Family<0> = Family::gauge("redis_connected_client_dropped", &[], source("CLIENT LIST", ""), Unit::One, "Connected clients that are not exported individually because of the limit.");
 }
 
 /// A number of a connection, under the name of its field.
@@ -45,8 +45,8 @@ static NUMBERS: [Family<2>; 10] = [
     number("redis_connected_client_query_buffer_length_bytes", "qbuf", Unit::Bytes, "Bytes in the query buffer of the client."),
     number("redis_connected_client_query_buffer_free_space_bytes", "qbuf-free", Unit::Bytes, "Free bytes in the query buffer of the client."),
     number("redis_connected_client_output_buffer_length_bytes", "obl", Unit::Bytes, "Bytes in the fixed output buffer of the client."),
-    number("redis_connected_client_output_list_length", "oll", Unit::One, "Replies that wait for the client because its output buffer is full."),
-    number("redis_connected_client_output_buffer_memory_usage_bytes", "omem", Unit::Bytes, "Memory of the replies that wait for the client."),
+    number("redis_connected_client_output_list_length", "oll", Unit::One, "Pending replies to the client beyond its fixed output buffer."),
+    number("redis_connected_client_output_buffer_memory_usage_bytes", "omem", Unit::Bytes, "Memory of pending replies to the client."),
     number("redis_connected_client_total_memory_consumed_bytes", "tot-mem", Unit::Bytes, "Memory of all buffers of the client."),
 ];
 
@@ -57,7 +57,7 @@ const TOLERANCE_SECONDS: f64 = 1.0;
 /// Shows connections one by one.
 pub static COLLECTOR: Collector = Collector {
     name: "client_list",
-    about: "Connected clients one by one, the oldest connections first, up to `clients.max`.",
+    about: "Single clients, the oldest connections first, up to `clients.max`.",
     on_by_default: false,
     questions: &[&LIST],
     follow_ups: None,

@@ -7,7 +7,7 @@ use crate::metric::{Family, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static EXPIRY: Family<1> = Family::gauge("redis_tls_certificate_expiry_timestamp_seconds", &["certificate"], source("INFO", "tls_<certificate>_cert_expires_in_seconds"), Unit::Seconds, "When a certificate of the server expires, in seconds since the epoch, on Valkey.");
+    pub(super) static EXPIRY: Family<1> = Family::gauge("redis_tls_certificate_expiry_timestamp_seconds", &["certificate"], source("INFO", "tls_<certificate>_cert_expires_in_seconds"), Unit::Seconds, "Expiry time of a certificate of the server in seconds since the epoch, on Valkey.");
 }
 
 /// The certificate, its serial number, and the seconds that are left.
@@ -28,7 +28,7 @@ const CERTIFICATES: &[(&str, &str, &str)] = &[
 /// Reads when certificates expire.
 pub static COLLECTOR: Collector = Collector {
     name: "certificates",
-    about: "When the certificates of a Valkey server expire.",
+    about: "Expiry of the certificates of a Valkey server.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

@@ -12,9 +12,9 @@ mod rows {
     use super::{Family, Unit, source};
 
     pub(super) static CALLS: Family<1> = Family::counter("redis_commands_total", &["cmd"], source("INFO", "cmdstat_<cmd>:calls"), Unit::One, "Calls of the command.");
-    pub(super) static DURATION: Family<1> = Family::counter("redis_commands_duration_seconds_total", &["cmd"], source("INFO", "cmdstat_<cmd>:usec"), Unit::Microseconds, "Time that the server spent executing the command.");
-    pub(super) static REJECTED: Family<1> = Family::counter("redis_commands_rejected_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:rejected_calls"), Unit::One, "Calls of the command that were refused before it was executed.");
-    pub(super) static FAILED: Family<1> = Family::counter("redis_commands_failed_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:failed_calls"), Unit::One, "Calls of the command that failed while it was executed.");
+    pub(super) static DURATION: Family<1> = Family::counter("redis_commands_duration_seconds_total", &["cmd"], source("INFO", "cmdstat_<cmd>:usec"), Unit::Microseconds, "Time spent executing the command, in seconds.");
+    pub(super) static REJECTED: Family<1> = Family::counter("redis_commands_rejected_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:rejected_calls"), Unit::One, "Calls of the command that were rejected before execution.");
+    pub(super) static FAILED: Family<1> = Family::counter("redis_commands_failed_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:failed_calls"), Unit::One, "Calls of the command that failed during execution.");
 }
 
 /// Each family with the name of its value in a record.
@@ -41,7 +41,7 @@ const RULES_READ: &[&str] = &[
 /// Reads the statistics of commands.
 pub static COLLECTOR: Collector = Collector {
     name: "commandstats",
-    about: "Calls, time and failures per command.",
+    about: "Calls, time and failures of each command.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

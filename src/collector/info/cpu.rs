@@ -12,5 +12,5 @@ pub(super) static ROWS: &[Family<0>] = &[
     counter("used_cpu_user_children", Seconds, "redis_cpu_user_children_seconds_total", "CPU time of child processes in user space."),
     counter("used_cpu_sys_main_thread", Seconds, "redis_cpu_sys_main_thread_seconds_total", "CPU time of the main thread in the kernel."),
     counter("used_cpu_user_main_thread", Seconds, "redis_cpu_user_main_thread_seconds_total", "CPU time of the main thread in user space."),
-    counter("used_active_time_main_thread", Seconds, "redis_active_time_main_thread_seconds_total", "Time for which the main thread was at work instead of waiting."),
+    counter("used_active_time_main_thread", Seconds, "redis_active_time_main_thread_seconds_total", "Time during which the main thread was active, in seconds."),
 ];

@@ -35,7 +35,7 @@ const WELL_KNOWN_IN_CLUSTERS: &[&str] = &["ASK", "CLUSTERDOWN", "CROSSSLOT", "MO
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static ERRORS: Family<1> = Family::counter("redis_errors_total", &["err"], source("INFO", "errorstat_<err>:count"), Unit::One, "Error replies by their code.");
+    pub(super) static ERRORS: Family<1> = Family::counter("redis_errors_total", &["err"], source("INFO", "errorstat_<err>:count"), Unit::One, "Error replies by code.");
 }
 
 /// Reads the statistics of error replies.
@@ -45,7 +45,7 @@ mod rows {
 /// The total of all error replies is a metric anyway.
 pub static COLLECTOR: Collector = Collector {
     name: "errorstats",
-    about: "Error replies per code.",
+    about: "Error replies by code.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

@@ -32,15 +32,15 @@ static INSTANCE_INFO: Family<12> = Family::gauge(
     INSTANCE_LABELS,
     source("INFO", ""),
     Unit::One,
-    "What the server is, in the labels; always 1.",
+    "Version, role and configuration of the server in labels; always 1.",
 );
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static REPLICA_INFO: Family<3> = Family::gauge("redis_slave_info", &["master_host", "master_port", "read_only"], source("INFO", "master_host"), Unit::One, "The primary of a replica, and whether the replica is read-only, in the labels; always 1.");
-    pub(super) static START_TIME: Family<0> = Family::gauge("redis_start_time_seconds", &[], source("INFO", "uptime_in_seconds"), Unit::Seconds, "When the server started, in seconds since the epoch.");
+    pub(super) static REPLICA_INFO: Family<3> = Family::gauge("redis_slave_info", &["master_host", "master_port", "read_only"], source("INFO", "master_host"), Unit::One, "Primary of a replica, and whether the replica is read-only, in labels; always 1.");
+    pub(super) static START_TIME: Family<0> = Family::gauge("redis_start_time_seconds", &[], source("INFO", "uptime_in_seconds"), Unit::Seconds, "Start time of the server, in seconds since the epoch.");
 }
 
 /// Reads what the server is.
@@ -103,7 +103,7 @@ fn label_value<'a>(info: &Info<'a>, label: &str) -> &'a str {
     info.get(label).or_else(renamed).unwrap_or_default()
 }
 
-/// When the server started, in seconds since the epoch.
+/// Start time of the server, in seconds since the epoch.
 ///
 /// A server that says its own time says it of the same moment as its uptime, so the difference
 /// never moves. Without it the exporter's clock has to do, and what an earlier poll found for the

@@ -13,8 +13,8 @@ use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static SIZES: Family<2> = Family::histogram("redis_db_key_size_bytes", &["db", "type"], source("INFO", "db<n>_distrib_<type>_sizes"), Unit::Bytes, "Keys by size: the length of strings, the memory of other types; a snapshot, not a rate, and without a sum.");
-    pub(super) static ITEMS: Family<2> = Family::histogram("redis_db_key_items", &["db", "type"], source("INFO", "db<n>_distrib_<type>_items"), Unit::One, "Keys by how many items they hold; a snapshot, not a rate, and without a sum.");
+    pub(super) static SIZES: Family<2> = Family::histogram("redis_db_key_size_bytes", &["db", "type"], source("INFO", "db<n>_distrib_<type>_sizes"), Unit::Bytes, "Keys by size: length of strings, memory of other types; shows the current state, so rate() does not apply, and there is no sum.");
+    pub(super) static ITEMS: Family<2> = Family::histogram("redis_db_key_items", &["db", "type"], source("INFO", "db<n>_distrib_<type>_items"), Unit::One, "Keys by number of elements; shows the current state, so rate() does not apply, and there is no sum.");
 }
 
 /// Types as INFO calls them and as TYPE does.
@@ -51,7 +51,7 @@ static EDGES: &[Edge] = &[
 /// Reads how keys are distributed over sizes.
 pub static COLLECTOR: Collector = Collector {
     name: "keysizes",
-    about: "Distribution of sizes and items of keys, on Redis 8.",
+    about: "Distribution of key sizes and numbers of elements, on Redis 8.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

@@ -19,10 +19,10 @@ mod rows {
     use super::{Family, Unit, source};
 
     pub(super) static KEYS: Family<1> = Family::gauge("redis_db_keys", &["db"], source("INFO", "db<n>:keys"), Unit::One, "Keys in the database.");
-    pub(super) static EXPIRING: Family<1> = Family::gauge("redis_db_keys_expiring", &["db"], source("INFO", "db<n>:expires"), Unit::One, "Keys in the database that have a TTL.");
-    pub(super) static AVERAGE_TTL: Family<1> = Family::gauge("redis_db_avg_ttl_seconds", &["db"], source("INFO", "db<n>:avg_ttl"), Unit::Milliseconds, "Average remaining TTL as the server estimates it; 0 where it has no estimate.");
-    pub(super) static CACHED: Family<1> = Family::gauge("redis_db_keys_cached", &["db"], source("INFO", "db<n>:cached_keys"), Unit::One, "Keys of the database that KeyDB holds in memory.");
-    pub(super) static WITH_EXPIRING_ITEMS: Family<1> = Family::gauge("redis_db_keys_with_expiring_items", &["db"], source("INFO", "db<n>:subexpiry"), Unit::One, "Keys of the database of which single items, such as the fields of a hash, have a TTL.");
+    pub(super) static EXPIRING: Family<1> = Family::gauge("redis_db_keys_expiring", &["db"], source("INFO", "db<n>:expires"), Unit::One, "Keys in the database with a TTL.");
+    pub(super) static AVERAGE_TTL: Family<1> = Family::gauge("redis_db_avg_ttl_seconds", &["db"], source("INFO", "db<n>:avg_ttl"), Unit::Milliseconds, "Average remaining TTL in seconds, estimated by the server; 0 if it has no estimate.");
+    pub(super) static CACHED: Family<1> = Family::gauge("redis_db_keys_cached", &["db"], source("INFO", "db<n>:cached_keys"), Unit::One, "Keys of the database that KeyDB keeps in memory.");
+    pub(super) static WITH_EXPIRING_ITEMS: Family<1> = Family::gauge("redis_db_keys_with_expiring_items", &["db"], source("INFO", "db<n>:subexpiry"), Unit::One, "Keys of the database with elements that have a TTL, such as fields of a hash.");
 }
 
 /// Each family with the names that its value has in a record: the later ones are of relatives.
@@ -44,7 +44,7 @@ pub(in crate::collector) const DBSIZE_PERMISSION: &str = "+dbsize";
 /// sent that query. DBSIZE is sent only if INFO does not report the selected database.
 pub static COLLECTOR: Collector = Collector {
     name: "keyspace",
-    about: "Keys per database.",
+    about: "Keys of each database.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: Some(follow_ups),

@@ -10,14 +10,14 @@ use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
 mod rows {
     use super::{Family, Kind, Unit, source};
 
-    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the time that the command took, over all calls since the statistics began.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
+    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the duration of the command, over all calls since the last reset of the statistics.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
 }
 
 /// Reads the percentiles. The count and the sum come from the statistics of commands; a command
 /// that has none there is left out.
 pub static COLLECTOR: Collector = Collector {
     name: "latencystats",
-    about: "Percentiles of latency per command.",
+    about: "Latency percentiles of each command.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

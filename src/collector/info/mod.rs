@@ -44,7 +44,7 @@ use traffic::Traffic;
 /// Reads every plain field of INFO that has a row.
 pub static COLLECTOR: Collector = Collector {
     name: "info",
-    about: "Every plain field of INFO.",
+    about: "Plain fields of INFO.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

@@ -13,13 +13,13 @@ const LABELS: &[&str; 6] = &["name", "ver", "api", "filters", "usedby", "using"]
 mod rows {
     use super::{Family, Unit, LABELS, source};
 
-    pub(super) static MODULE_INFO: Family<6> = Family::gauge("redis_module_info", LABELS, source("INFO", "module"), Unit::One, "A module that is loaded, in the labels; always 1.");
+    pub(super) static MODULE_INFO: Family<6> = Family::gauge("redis_module_info", LABELS, source("INFO", "module"), Unit::One, "Loaded module in labels; always 1.");
 }
 
 /// Reads which modules are loaded.
 pub static COLLECTOR: Collector = Collector {
     name: "modules",
-    about: "The modules that are loaded.",
+    about: "Loaded modules.",
     on_by_default: false,
     questions: &[&INFO],
     follow_ups: None,

@@ -17,26 +17,26 @@ const REPLICA_LABELS: &[&str; 3] = &["slave_ip", "slave_port", "slave_state"];
 mod rows {
     use super::{Bytes, Family, Seconds, REPLICA_LABELS, source};
 
-    pub(super) static REPLICA_OFFSET: Family<3> = Family::gauge("redis_connected_slave_offset_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Replication offset that the replica has acknowledged.");
-    pub(super) static REPLICA_LAG: Family<3> = Family::gauge("redis_connected_slave_lag_seconds", REPLICA_LABELS, source("INFO", "slave<n>:lag"), Seconds, "Time since the replica last acknowledged.");
-    pub(super) static REPLICA_LAG_BYTES: Family<3> = Family::gauge("redis_connected_slave_lag_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Bytes of the replication stream that the replica has not yet acknowledged; absent before it acknowledges any.");
+    pub(super) static REPLICA_OFFSET: Family<3> = Family::gauge("redis_connected_slave_offset_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Acknowledged replication offset of the replica.");
+    pub(super) static REPLICA_LAG: Family<3> = Family::gauge("redis_connected_slave_lag_seconds", REPLICA_LABELS, source("INFO", "slave<n>:lag"), Seconds, "Time since the last acknowledgment of the replica, in seconds.");
+    pub(super) static REPLICA_LAG_BYTES: Family<3> = Family::gauge("redis_connected_slave_lag_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Bytes of the replication stream that the replica has not acknowledged; absent before its first acknowledgment.");
 }
 
 /// What a replica says of a primary.
 #[rustfmt::skip] // One metric, one line.
 static OF_PRIMARY: &[Family<2>] = &[
     of_primary("master_link_status", One, "redis_master_link_up", "Whether the link to the primary is up."),
-    of_primary("master_link_up_since_seconds", Seconds, "redis_master_link_up_since_seconds", "Time since the link to the primary came up; absent while it is down."),
-    of_primary("master_link_down_since_seconds", Seconds, "redis_master_link_down_since_seconds", "Time since the link to the primary went down; absent while it is up or was never up."),
-    of_primary("master_last_io_seconds_ago", Seconds, "redis_master_last_io_seconds_ago", "Time since something came from the primary; absent while the link is down."),
+    of_primary("master_link_up_since_seconds", Seconds, "redis_master_link_up_since_seconds", "Time since the link to the primary came up, in seconds; absent while it is down."),
+    of_primary("master_link_down_since_seconds", Seconds, "redis_master_link_down_since_seconds", "Time since the link to the primary went down, in seconds; absent while it is up, and if it was never up."),
+    of_primary("master_last_io_seconds_ago", Seconds, "redis_master_last_io_seconds_ago", "Time since the last data from the primary, in seconds; absent while the link is down."),
     of_primary("master_sync_in_progress", One, "redis_master_sync_in_progress", "Whether the primary is sending a full copy of its data."),
-    of_primary("master_sync_total_bytes", Bytes, "redis_master_sync_total_bytes", "Bytes that the synchronisation under way will transfer; 0 when that is unknown."),
-    of_primary("master_sync_read_bytes", Bytes, "redis_master_sync_read_bytes", "Bytes that the synchronisation under way has transferred."),
-    of_primary("master_sync_left_bytes", Bytes, "redis_master_sync_left_bytes", "Bytes that the synchronisation under way has still to transfer; absent when that is unknown."),
-    of_primary("master_sync_perc", Percent, "redis_master_sync_ratio", "Share of the synchronisation under way that is transferred."),
-    of_primary("master_sync_last_io_seconds_ago", Seconds, "redis_master_sync_last_io_seconds_ago", "Time since the synchronisation under way last transferred data."),
-    of_primary("slave_read_repl_offset", Bytes, "redis_slave_read_repl_offset", "Replication offset up to which the replica has read what the primary sent, in bytes."),
-    of_primary("slave_repl_offset", Bytes, "redis_slave_repl_offset", "Replication offset up to which the replica has applied what the primary sent, in bytes."),
+    of_primary("master_sync_total_bytes", Bytes, "redis_master_sync_total_bytes", "Total bytes of the current synchronization; 0 if unknown."),
+    of_primary("master_sync_read_bytes", Bytes, "redis_master_sync_read_bytes", "Transferred bytes of the current synchronization."),
+    of_primary("master_sync_left_bytes", Bytes, "redis_master_sync_left_bytes", "Remaining bytes of the current synchronization; absent if unknown."),
+    of_primary("master_sync_perc", Percent, "redis_master_sync_ratio", "Progress of the current synchronization, from 0 to 1."),
+    of_primary("master_sync_last_io_seconds_ago", Seconds, "redis_master_sync_last_io_seconds_ago", "Time since the last data of the current synchronization, in seconds."),
+    of_primary("slave_read_repl_offset", Bytes, "redis_slave_read_repl_offset", "Replication offset up to which the replica has read the stream, in bytes."),
+    of_primary("slave_repl_offset", Bytes, "redis_slave_repl_offset", "Replication offset up to which the replica has applied the stream, in bytes."),
 ];
 
 const fn of_primary(
@@ -57,7 +57,7 @@ const fn of_primary(
 /// Reads both ends of replication.
 pub static COLLECTOR: Collector = Collector {
     name: "replication",
-    about: "The replicas of a primary and the primary of a replica.",
+    about: "Replicas of a primary, and the primary of a replica.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

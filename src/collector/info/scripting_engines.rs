@@ -9,14 +9,14 @@ use crate::metric::{Family, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static USED_MEMORY: Family<1> = Family::gauge("redis_scripting_engine_memory_used_bytes", &["engine"], source("INFO", "engine_<n>:used_memory"), Unit::Bytes, "Memory that the scripting engine uses.");
-    pub(super) static OVERHEAD: Family<1> = Family::gauge("redis_scripting_engine_memory_overhead_bytes", &["engine"], source("INFO", "engine_<n>:memory_overhead"), Unit::Bytes, "Memory that the server needs to keep the scripting engine registered.");
+    pub(super) static USED_MEMORY: Family<1> = Family::gauge("redis_scripting_engine_memory_used_bytes", &["engine"], source("INFO", "engine_<n>:used_memory"), Unit::Bytes, "Memory of the scripting engine.");
+    pub(super) static OVERHEAD: Family<1> = Family::gauge("redis_scripting_engine_memory_overhead_bytes", &["engine"], source("INFO", "engine_<n>:memory_overhead"), Unit::Bytes, "Memory overhead of the scripting engine.");
 }
 
 /// Reads the memory of scripting engines.
 pub static COLLECTOR: Collector = Collector {
     name: "scripting_engines",
-    about: "Memory per scripting engine of Valkey.",
+    about: "Memory of each scripting engine of Valkey.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

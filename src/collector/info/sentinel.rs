@@ -11,15 +11,15 @@ mod rows {
     use super::{Family, Unit, source};
 
     pub(super) static PRIMARIES: Family<0> = Family::gauge("redis_sentinel_masters", &[], source("INFO", "sentinel_masters"), Unit::One, "Primaries that the sentinel watches.");
-    pub(super) static TILT: Family<0> = Family::gauge("redis_sentinel_tilt", &[], source("INFO", "sentinel_tilt"), Unit::One, "Whether the sentinel distrusts its clock and only watches.");
-    pub(super) static TILT_SINCE: Family<0> = Family::gauge("redis_sentinel_tilt_since_seconds", &[], source("INFO", "sentinel_tilt_since_seconds"), Unit::Seconds, "For how long the sentinel has distrusted its clock; absent while it trusts it.");
-    pub(super) static TILTS: Family<0> = Family::counter("redis_sentinel_tilts_total", &[], source("INFO", "sentinel_total_tilt"), Unit::One, "How often the sentinel began to distrust its clock.");
-    pub(super) static RUNNING_SCRIPTS: Family<0> = Family::gauge("redis_sentinel_running_scripts", &[], source("INFO", "sentinel_running_scripts"), Unit::One, "Scripts of the sentinel that are running.");
-    pub(super) static SCRIPTS_QUEUE: Family<0> = Family::gauge("redis_sentinel_scripts_queue_length", &[], source("INFO", "sentinel_scripts_queue_length"), Unit::One, "Scripts of the sentinel that wait or run.");
-    pub(super) static SIMULATED_FAILURES: Family<0> = Family::gauge("redis_sentinel_simulate_failure_flags", &[], source("INFO", "sentinel_simulate_failure_flags"), Unit::One, "Failures that the sentinel was told to simulate, as a sum of flags.");
-    pub(super) static STATUS: Family<3> = Family::gauge("redis_sentinel_master_status", &["master_name", "master_address", "master_status"], source("INFO", "master<n>:status"), Unit::One, "Whether the sentinel finds the watched primary well, with its state in a label.");
+    pub(super) static TILT: Family<0> = Family::gauge("redis_sentinel_tilt", &[], source("INFO", "sentinel_tilt"), Unit::One, "Whether the sentinel is in TILT mode, in which it only monitors.");
+    pub(super) static TILT_SINCE: Family<0> = Family::gauge("redis_sentinel_tilt_since_seconds", &[], source("INFO", "sentinel_tilt_since_seconds"), Unit::Seconds, "Time since the sentinel entered TILT mode, in seconds; absent if it is not in TILT mode.");
+    pub(super) static TILTS: Family<0> = Family::counter("redis_sentinel_tilts_total", &[], source("INFO", "sentinel_total_tilt"), Unit::One, "Number of times that the sentinel entered TILT mode.");
+    pub(super) static RUNNING_SCRIPTS: Family<0> = Family::gauge("redis_sentinel_running_scripts", &[], source("INFO", "sentinel_running_scripts"), Unit::One, "Running scripts of the sentinel.");
+    pub(super) static SCRIPTS_QUEUE: Family<0> = Family::gauge("redis_sentinel_scripts_queue_length", &[], source("INFO", "sentinel_scripts_queue_length"), Unit::One, "Running and waiting scripts of the sentinel.");
+    pub(super) static SIMULATED_FAILURES: Family<0> = Family::gauge("redis_sentinel_simulate_failure_flags", &[], source("INFO", "sentinel_simulate_failure_flags"), Unit::One, "Failures that the sentinel is configured to simulate, encoded as flags.");
+    pub(super) static STATUS: Family<3> = Family::gauge("redis_sentinel_master_status", &["master_name", "master_address", "master_status"], source("INFO", "master<n>:status"), Unit::One, "Whether the watched primary is healthy from the view of the sentinel, with its state in a label.");
     pub(super) static REPLICAS: Family<2> = Family::gauge("redis_sentinel_master_slaves", &["master_name", "master_address"], source("INFO", "master<n>:slaves"), Unit::One, "Replicas of the watched primary.");
-    pub(super) static SENTINELS: Family<2> = Family::gauge("redis_sentinel_master_sentinels", &["master_name", "master_address"], source("INFO", "master<n>:sentinels"), Unit::One, "Sentinels that watch the primary, this one included.");
+    pub(super) static SENTINELS: Family<2> = Family::gauge("redis_sentinel_master_sentinels", &["master_name", "master_address"], source("INFO", "master<n>:sentinels"), Unit::One, "Sentinels that watch the primary, including this one.");
 }
 
 static FIELDS: &[&Family<0>] = &[
@@ -35,7 +35,7 @@ static FIELDS: &[&Family<0>] = &[
 /// Reads what a sentinel says about itself and about the primaries that it watches.
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel",
-    about: "The sentinel itself and the primaries that it watches, as INFO says them.",
+    about: "The sentinel itself and the primaries that it watches, from INFO.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

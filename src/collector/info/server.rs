@@ -10,8 +10,8 @@ pub(super) static ROWS: &[Family<0>] = &[
     gauge("server_time_usec", Microseconds, "redis_server_time_seconds", "Time by the server's own clock, in seconds since the epoch."),
     gauge("process_id", One, "redis_process_id", "Process ID of the server."),
     gauge("io_threads_active", One, "redis_io_threads_active", "Whether the I/O threads are in use."),
-    gauge("hz", One, "redis_hz", "How often per second the server runs its background tasks now."),
-    gauge("configured_hz", One, "redis_configured_hz", "How often per second the server is configured to run its background tasks."),
-    gauge("clients_hz", One, "redis_clients_hz", "How often per second the server looks after its clients."),
-    gauge("shutdown_in_milliseconds", Milliseconds, "redis_shutdown_in_seconds", "Most seconds for which a shutdown that is under way still waits for its replicas."),
+    gauge("hz", One, "redis_hz", "Current rate of the background tasks of the server, per second."),
+    gauge("configured_hz", One, "redis_configured_hz", "Configured rate of the background tasks of the server, per second."),
+    gauge("clients_hz", One, "redis_clients_hz", "Rate at which the server runs its client tasks, per second."),
+    gauge("shutdown_in_milliseconds", Milliseconds, "redis_shutdown_in_seconds", "Maximum remaining time that the current shutdown waits for replicas, in seconds."),
 ];

@@ -17,7 +17,7 @@ static STATES: &[State] = &[
             &["state"],
             source("INFO", "master_failover_state"),
             Unit::One,
-            "Whether a failover that FAILOVER began is in this state.",
+            "Whether a failover started by FAILOVER is in this state.",
         ),
         words: &["no-failover", "failover-in-progress", "waiting-for-sync"],
     },

@@ -8,14 +8,14 @@ use crate::metric::{Family, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static TOTAL: Family<0> = Family::gauge("redis_total_system_memory_bytes", &[], source("INFO", "total_system_memory"), Unit::Bytes, "Memory of the machine that the server runs on.");
-    pub(super) static AVAILABLE: Family<0> = Family::gauge("redis_available_system_memory_bytes", &[], source("INFO", "available_system_memory"), Unit::Bytes, "Memory of the machine that is available, on KeyDB.");
+    pub(super) static TOTAL: Family<0> = Family::gauge("redis_total_system_memory_bytes", &[], source("INFO", "total_system_memory"), Unit::Bytes, "Memory of the machine of the server.");
+    pub(super) static AVAILABLE: Family<0> = Family::gauge("redis_available_system_memory_bytes", &[], source("INFO", "available_system_memory"), Unit::Bytes, "Available memory of the machine, on KeyDB.");
 }
 
 /// Reads the memory of the machine.
 pub static COLLECTOR: Collector = Collector {
     name: "system_memory",
-    about: "Memory of the machine that the server runs on.",
+    about: "Memory of the machine of the server.",
     on_by_default: false,
     questions: &[&INFO],
     follow_ups: None,

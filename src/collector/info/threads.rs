@@ -10,17 +10,17 @@ use crate::metric::{Family, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static CLIENTS: Family<1> = Family::gauge("redis_thread_clients", &["thread"], source("INFO", "thread_<n>_clients"), Unit::One, "Clients that the server thread of KeyDB serves.");
-    pub(super) static IO_CLIENTS: Family<1> = Family::gauge("redis_io_thread_clients", &["thread"], source("INFO", "io_thread_<n>:clients"), Unit::One, "Clients that the I/O thread serves; thread 0 is the main thread.");
+    pub(super) static CLIENTS: Family<1> = Family::gauge("redis_thread_clients", &["thread"], source("INFO", "thread_<n>_clients"), Unit::One, "Clients of the server thread, on KeyDB.");
+    pub(super) static IO_CLIENTS: Family<1> = Family::gauge("redis_io_thread_clients", &["thread"], source("INFO", "io_thread_<n>:clients"), Unit::One, "Clients of the I/O thread; thread 0 is the main thread.");
     pub(super) static IO_READS: Family<1> = Family::counter("redis_io_thread_reads_total", &["thread"], source("INFO", "io_thread_<n>:reads"), Unit::One, "Reads from clients by the I/O thread; thread 0 is the main thread.");
     pub(super) static IO_WRITES: Family<1> = Family::counter("redis_io_thread_writes_total", &["thread"], source("INFO", "io_thread_<n>:writes"), Unit::One, "Writes to clients by the I/O thread; thread 0 is the main thread.");
-    pub(super) static IO_ACTIVE_TIME: Family<1> = Family::counter("redis_active_time_io_thread_seconds_total", &["thread"], source("INFO", "used_active_time_io_thread_<n>"), Unit::Seconds, "Time that the I/O thread was busy.");
+    pub(super) static IO_ACTIVE_TIME: Family<1> = Family::counter("redis_active_time_io_thread_seconds_total", &["thread"], source("INFO", "used_active_time_io_thread_<n>"), Unit::Seconds, "Time during which the I/O thread was busy, in seconds.");
 }
 
 /// Reads what is said per thread.
 pub static COLLECTOR: Collector = Collector {
     name: "threads",
-    about: "Clients and work per thread.",
+    about: "Clients and work of each thread.",
     on_by_default: true,
     questions: &[&INFO],
     follow_ups: None,

@@ -17,9 +17,9 @@ const UPTIME_TOLERANCE_SECONDS: f64 = 2.0;
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static COMMANDS: Family<0> = Family::counter("redis_info_commands_processed_total", &[], source("INFO", "total_commands_processed"), Unit::One, "Commands that the server processed since it started, those of the exporter included.");
-    pub(super) static HITS: Family<0> = Family::counter("redis_info_keyspace_hits_total", &[], source("INFO", "keyspace_hits"), Unit::One, "Lookups that found a key since the server started, those of the exporter included.");
-    pub(super) static MISSES: Family<0> = Family::counter("redis_info_keyspace_misses_total", &[], source("INFO", "keyspace_misses"), Unit::One, "Lookups that found no key since the server started, those of the exporter included.");
+    pub(super) static COMMANDS: Family<0> = Family::counter("redis_info_commands_processed_total", &[], source("INFO", "total_commands_processed"), Unit::One, "Commands processed since the server started, including those of the exporter.");
+    pub(super) static HITS: Family<0> = Family::counter("redis_info_keyspace_hits_total", &[], source("INFO", "keyspace_hits"), Unit::One, "Key lookups that found a key since the server started, including those of the exporter.");
+    pub(super) static MISSES: Family<0> = Family::counter("redis_info_keyspace_misses_total", &[], source("INFO", "keyspace_misses"), Unit::One, "Key lookups that found no key since the server started, including those of the exporter.");
 }
 
 /// The fields that are corrected, each with the family of what INFO reports.

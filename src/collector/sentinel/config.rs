@@ -17,14 +17,14 @@ pub static SETTINGS: Question = Question {
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static VALUE: Family<1> = Family::gauge("redis_sentinel_config_value", &["key"], source("SENTINEL CONFIG GET", ""), Unit::One, "A setting of the sentinel that is a number.");
-    pub(super) static TEXT: Family<2> = Family::gauge("redis_sentinel_config_key_value", &["key", "value"], source("SENTINEL CONFIG GET", ""), Unit::One, "A setting of the sentinel, in labels; always 1. What may be a secret is hidden.");
+    pub(super) static VALUE: Family<1> = Family::gauge("redis_sentinel_config_value", &["key"], source("SENTINEL CONFIG GET", ""), Unit::One, "Numeric setting of the sentinel.");
+    pub(super) static TEXT: Family<2> = Family::gauge("redis_sentinel_config_key_value", &["key", "value"], source("SENTINEL CONFIG GET", ""), Unit::One, "Setting of the sentinel in labels, *** if it may be a secret; always 1.");
 }
 
 /// Reads the settings of a sentinel.
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_config",
-    about: "Settings of the sentinel itself; what may be a secret is hidden, always.",
+    about: "Settings of the sentinel itself. Possible secrets are always hidden.",
     on_by_default: false,
     questions: &[&SETTINGS],
     follow_ups: None,

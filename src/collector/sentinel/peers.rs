@@ -8,13 +8,13 @@ use crate::metric::{Family, Snapshot, Unit, source};
 mod rows {
     use super::{Family, Unit, source};
 
-    pub(super) static PEER: Family<7> = Family::gauge("redis_sentinel_peer_info", &["master_name", "master_address", "name", "ip", "port", "runid", "flags"], source("SENTINEL SENTINELS", ""), Unit::One, "Another sentinel that watches the primary, in labels; always 1.");
+    pub(super) static PEER: Family<7> = Family::gauge("redis_sentinel_peer_info", &["master_name", "master_address", "name", "ip", "port", "runid", "flags"], source("SENTINEL SENTINELS", ""), Unit::One, "Other sentinel that watches the primary, in labels; always 1.");
 }
 
 /// Reads who else watches each primary.
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_peers",
-    about: "Every other sentinel of each primary that a sentinel watches.",
+    about: "Other sentinels of each primary that a sentinel watches.",
     on_by_default: false,
     questions: &[&MASTERS],
     follow_ups: Some(|answers| {

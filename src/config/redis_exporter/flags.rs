@@ -25,7 +25,7 @@ fn argument(option: PeerOption) -> Arg {
         .long(option.flag)
         .global(true)
         .action(ArgAction::Set)
-        // The README lists them all; help shows those whose setting is not in the file.
+        // The migration guide lists them all. Help shows those whose setting is not in the file.
         .hide(!matches!(option.fate, Fate::Same(_)))
         .help(help(&option));
     let argument = argument.value_name(option.takes.word());

@@ -128,7 +128,7 @@ pub(super) fn config_command(text: &str) -> Result<Meaning, Refusal> {
         text if text.eq_ignore_ascii_case("CONFIG") => Meaning::Nothing,
         _ => Meaning::Instead(
             Some(switched(false)),
-            "is not honoured: a renamed CONFIG is not asked, and the collector is off; declare \
+            "is not supported: a renamed CONFIG is not sent, and the collector is off; declare \
              memory_limit in the file where the limit is needed"
                 .to_owned(),
         ),
@@ -154,7 +154,7 @@ pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
         "TLS1.3" => Ok(Meaning::Is(scalar("1.3"))),
         "TLS1.0" | "TLS1.1" => Ok(Meaning::Instead(
             None,
-            "is not honoured: the oldest version that is spoken is 1.2".to_owned(),
+            "is not supported: the oldest supported version is 1.2".to_owned(),
         )),
         _ => Err(Refusal::new(
             "is not a version of TLS",

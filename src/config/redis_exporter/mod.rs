@@ -1,7 +1,8 @@
-//! The flags and environment variables of `redis_exporter`: how each is read, and what becomes of
-//! it here. The table is in `table`; parsing, start notices and the README derive from it. What
-//! the settings do is not known here. Flags and variables of our own, which the rows of the file's
-//! options name, are read in the same way.
+//! The flags and environment variables of `redis_exporter`: how each is read, and its effect.
+//!
+//! The table is in `table`. Parsing, startup notices and the migration guide derive from it. The
+//! effects of the settings are not known here. The rows of the file's options name flags and
+//! variables of our own, which are read in the same way.
 
 mod flags;
 mod given;
@@ -74,7 +75,7 @@ impl PeerOption {
         }
     }
 
-    /// What becomes of the option here, for the README.
+    /// Returns the effect of the option, for the migration guide.
     #[must_use]
     pub fn here(&self) -> String {
         let what = match self.fate {
@@ -85,7 +86,7 @@ impl PeerOption {
                 keys.collect::<Vec<_>>().join(", ")
             }
             Fate::NotNeeded => "not needed".to_owned(),
-            Fate::NotHonoured => "not honoured".to_owned(),
+            Fate::NotHonoured => "not supported".to_owned(),
         };
         match (what.as_str(), self.remark) {
             (_, "") => what,

@@ -179,6 +179,9 @@ fn notice_of(item: &GivenOption) -> Option<Notice> {
     match item.option.fate {
         Fate::Own(_) | Fate::Same(_) | Fate::Sets(_) => None,
         Fate::NotNeeded => Some(Notice::info(place, format!("is not needed: {remark}"))),
-        Fate::NotHonoured => Some(Notice::warning(place, format!("is not honoured: {remark}"))),
+        Fate::NotHonoured => Some(Notice::warning(
+            place,
+            format!("is not supported: {remark}"),
+        )),
     }
 }

@@ -9,29 +9,29 @@ mod rows {
     use super::{Family, Kind, Unit, source};
 
     /// Memory of a key that is shown by name.
-    pub static MEMORY: Family<2> = Family::gauge("redis_key_memory_usage_bytes", &["db", "key"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of a key: of those under keys.check and keys.check_single, and of the largest of the last pass.");
+    pub static MEMORY: Family<2> = Family::gauge("redis_key_memory_usage_bytes", &["db", "key"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of a key: keys of keys.check and keys.check_single, and the largest keys of the last pass.");
     /// Size of a key that is shown by name.
-    pub static SIZE: Family<2> = Family::gauge("redis_key_size", &["db", "key"], source("STRLEN, LLEN, SCARD, ZCARD, HLEN, XLEN, ARCOUNT", ""), Unit::One, "Bytes of a string (also of a HyperLogLog), or elements of any other key; absent where there is no such key.");
+    pub static SIZE: Family<2> = Family::gauge("redis_key_size", &["db", "key"], source("STRLEN, LLEN, SCARD, ZCARD, HLEN, XLEN, ARCOUNT", ""), Unit::One, "Bytes of a string or HyperLogLog, or elements of any other key; absent if the key does not exist.");
     /// A value that is a number.
-    pub static VALUE: Family<2> = Family::gauge("redis_key_value", &["db", "key"], source("GETRANGE", ""), Unit::One, "Value of a string that is a number, where keys.values wants it.");
+    pub static VALUE: Family<2> = Family::gauge("redis_key_value", &["db", "key"], source("GETRANGE", ""), Unit::One, "Value of a numeric string, if keys.values enables it.");
     /// A value that is no number.
-    pub static VALUE_AS_STRING: Family<3> = Family::gauge("redis_key_value_as_string", &["db", "key", "val"], source("GETRANGE", ""), Unit::One, "Always 1; the label holds the value of a string that is no number, where keys.values wants it.");
+    pub static VALUE_AS_STRING: Family<3> = Family::gauge("redis_key_value_as_string", &["db", "key", "val"], source("GETRANGE", ""), Unit::One, "Value of a non-numeric string in a label, if keys.values enables it; always 1.");
     /// Keys that match a pattern.
     pub static COUNT: Family<2> = Family::gauge("redis_key_pattern_keys", &["db", "key"], source("SCAN", ""), Unit::One, "Keys that match a pattern of keys.count, estimated from the latest pass of the sweep.").legacy("redis_keys_count", Kind::Gauge);
     /// How far that may be off.
-    pub static COUNT_ERROR: Family<2> = Family::gauge("redis_key_pattern_keys_error", &["db", "key"], source("SCAN", ""), Unit::One, "How far the estimate may be off, with 95 % confidence; 0 where all keys were seen.");
+    pub static COUNT_ERROR: Family<2> = Family::gauge("redis_key_pattern_keys_error", &["db", "key"], source("SCAN", ""), Unit::One, "Half the width of the 95% confidence interval of the estimate; 0 if all keys were scanned.");
     /// Keys of a group.
-    pub static GROUP_KEYS: Family<2> = Family::gauge("redis_key_group_keys", &["db", "key_group"], source("SCAN", ""), Unit::One, "Keys of which keys.groups captures this, estimated from the latest pass of the sweep.").legacy_instead("redis_key_group_count", Kind::Gauge);
+    pub static GROUP_KEYS: Family<2> = Family::gauge("redis_key_group_keys", &["db", "key_group"], source("SCAN", ""), Unit::One, "Keys of the group that keys.groups captures, estimated from the latest pass of the sweep.").legacy_instead("redis_key_group_count", Kind::Gauge);
     /// How far that may be off.
-    pub static GROUP_KEYS_ERROR: Family<2> = Family::gauge("redis_key_group_keys_error", &["db", "key_group"], source("SCAN", ""), Unit::One, "How far the estimate of keys may be off, with 95 % confidence; 0 where all keys were seen.");
+    pub static GROUP_KEYS_ERROR: Family<2> = Family::gauge("redis_key_group_keys_error", &["db", "key_group"], source("SCAN", ""), Unit::One, "Half the width of the 95% confidence interval of the keys; 0 if all keys were scanned.");
     /// Memory of a group.
     pub static GROUP_MEMORY: Family<2> = Family::gauge("redis_key_group_memory_usage_bytes", &["db", "key_group"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of the keys of the group, estimated from the latest pass of the sweep.");
     /// How many groups there are.
-    pub static GROUPS: Family<1> = Family::gauge("redis_number_of_distinct_key_groups", &["db"], source("SCAN", ""), Unit::One, "Groups that were seen; more than four times keys.max_groups are not told apart.");
+    pub static GROUPS: Family<1> = Family::gauge("redis_number_of_distinct_key_groups", &["db"], source("SCAN", ""), Unit::One, "Number of distinct groups; beyond four times keys.max_groups, groups are not distinguished.");
     /// How long it took to see all keys.
-    pub static GROUPS_DURATION: Family<0> = Family::gauge("redis_last_key_groups_scrape_duration_seconds", &[], source("SCAN", ""), Unit::Milliseconds, "How long the last complete pass took, in which the groups were counted.").legacy_as_replied("redis_last_key_groups_scrape_duration_milliseconds", Kind::Gauge);
+    pub static GROUPS_DURATION: Family<0> = Family::gauge("redis_last_key_groups_scrape_duration_seconds", &[], source("SCAN", ""), Unit::Milliseconds, "Duration of the last complete pass, which counted the groups, in seconds.").legacy_as_replied("redis_last_key_groups_scrape_duration_milliseconds", Kind::Gauge);
     /// Keys that are not shown as was asked.
-    pub static DROPPED: Family<1> = Family::gauge("redis_exporter_sweep_dropped_keys", &["reason"], source("SCAN", ""), Unit::One, "Keys that are not shown as configured: beyond keys.max_checked (max_checked) or keys.max_streams (max_streams), in groups that are not told apart (max_groups), refused by the server (denied); and of streams the groups (max_stream_groups) and consumers (max_stream_consumers) beyond the limits of that name.");
+    pub static DROPPED: Family<1> = Family::gauge("redis_exporter_sweep_dropped_keys", &["reason"], source("SCAN", ""), Unit::One, "Keys, groups and consumers that are not exported, by reason: the limit of keys.* with that name (max_checked, max_streams, max_groups, max_stream_groups, max_stream_consumers), or rejected by the server (denied).");
 }
 
 pub use rows::{

@@ -62,28 +62,28 @@ mod rows {
     use super::{Family, Unit, CONSUMERS, STREAM, of_consumer, of_group, of_stream, source, total_of_stream};
 
     pub(super) static LENGTH: Family<2> = of_stream("redis_stream_length", "length", "Entries of the stream.");
-    pub(super) static RADIX_TREE_KEYS: Family<2> = of_stream("redis_stream_radix_tree_keys", "radix-tree-keys", "Keys of the radix tree that holds the stream.");
-    pub(super) static RADIX_TREE_NODES: Family<2> = of_stream("redis_stream_radix_tree_nodes", "radix-tree-nodes", "Nodes of the radix tree that holds the stream.");
-    pub(super) static LAST_GENERATED_ID: Family<2> = of_stream("redis_stream_last_generated_id", "last-generated-id", "Milliseconds in the largest id that was ever added; 0 where nothing was.");
-    pub(super) static PRODUCERS: Family<2> = of_stream("redis_stream_idempotent_producers", "pids-tracked", "Producers whose entries the stream adds only once (Redis 8.6 and later).");
-    pub(super) static IDEMPOTENT_IDS: Family<2> = of_stream("redis_stream_idempotent_ids", "iids-tracked", "Ids of producers that the stream remembers to tell duplicates.");
-    pub(super) static IDEMPOTENT_ADDED: Family<2> = total_of_stream("redis_stream_idempotent_ids_added_total", "iids-added", "Entries that were added with an id of a producer.");
-    pub(super) static DUPLICATES: Family<2> = total_of_stream("redis_stream_idempotent_duplicates_total", "iids-duplicates", "Entries that were not added because the id of the producer was known.");
+    pub(super) static RADIX_TREE_KEYS: Family<2> = of_stream("redis_stream_radix_tree_keys", "radix-tree-keys", "Keys in the radix tree of the stream.");
+    pub(super) static RADIX_TREE_NODES: Family<2> = of_stream("redis_stream_radix_tree_nodes", "radix-tree-nodes", "Nodes in the radix tree of the stream.");
+    pub(super) static LAST_GENERATED_ID: Family<2> = of_stream("redis_stream_last_generated_id", "last-generated-id", "Milliseconds of the largest ID ever added; 0 if none was added.");
+    pub(super) static PRODUCERS: Family<2> = of_stream("redis_stream_idempotent_producers", "pids-tracked", "Idempotent producers of the stream (Redis 8.6 and later).");
+    pub(super) static IDEMPOTENT_IDS: Family<2> = of_stream("redis_stream_idempotent_ids", "iids-tracked", "Producer IDs that the stream remembers to detect duplicates.");
+    pub(super) static IDEMPOTENT_ADDED: Family<2> = total_of_stream("redis_stream_idempotent_ids_added_total", "iids-added", "Entries added with a producer ID.");
+    pub(super) static DUPLICATES: Family<2> = total_of_stream("redis_stream_idempotent_duplicates_total", "iids-duplicates", "Entries not added because their producer ID was a duplicate.");
     /// How many groups there are.
     pub static GROUPS_OF_STREAM: Family<2> = of_stream("redis_stream_groups", "groups", "Groups of the stream.");
-    pub(super) static MAX_DELETED_ENTRY_ID: Family<2> = of_stream("redis_stream_max_deleted_entry_id", "max-deleted-entry-id", "Milliseconds in the largest id that was deleted by XDEL; 0 where nothing was.");
-    pub(super) static FIRST_ENTRY_ID: Family<2> = of_stream("redis_stream_first_entry_id", "first-entry", "Milliseconds in the id of the first entry; absent where the stream is empty.");
-    pub(super) static LAST_ENTRY_ID: Family<2> = of_stream("redis_stream_last_entry_id", "last-entry", "Milliseconds in the id of the last entry; absent where the stream is empty.");
-    pub(super) static ENTRIES_ADDED: Family<2> = Family::counter("redis_stream_entries_added_total", &["db", "stream"], source(STREAM, "entries-added"), Unit::One, "Entries that were ever added to the stream.");
+    pub(super) static MAX_DELETED_ENTRY_ID: Family<2> = of_stream("redis_stream_max_deleted_entry_id", "max-deleted-entry-id", "Milliseconds of the largest ID deleted by XDEL; 0 if none was deleted.");
+    pub(super) static FIRST_ENTRY_ID: Family<2> = of_stream("redis_stream_first_entry_id", "first-entry", "Milliseconds of the ID of the first entry; absent if the stream is empty.");
+    pub(super) static LAST_ENTRY_ID: Family<2> = of_stream("redis_stream_last_entry_id", "last-entry", "Milliseconds of the ID of the last entry; absent if the stream is empty.");
+    pub(super) static ENTRIES_ADDED: Family<2> = Family::counter("redis_stream_entries_added_total", &["db", "stream"], source(STREAM, "entries-added"), Unit::One, "Entries ever added to the stream.");
     /// How many consumers a group has.
     pub static CONSUMERS_OF_GROUP: Family<3> = of_group("redis_stream_group_consumers", "consumers", "Consumers of the group.");
-    pub(super) static GROUP_PENDING: Family<3> = of_group("redis_stream_group_messages_pending", "pending", "Entries that were delivered to consumers of the group and not acknowledged.");
-    pub(super) static GROUP_LAST_DELIVERED_ID: Family<3> = of_group("redis_stream_group_last_delivered_id", "last-delivered-id", "Milliseconds in the id that was last delivered to the group; 0 where nothing was.");
-    pub(super) static GROUP_ENTRIES_READ: Family<3> = of_group("redis_stream_group_entries_read", "entries-read", "Entries up to the one that was last delivered to the group; absent where the server has lost count.");
-    pub(super) static GROUP_LAG: Family<3> = of_group("redis_stream_group_lag", "lag", "Entries that are not delivered to the group yet; absent where the server cannot say, as after XDEL.");
-    pub(super) static CONSUMER_PENDING: Family<4> = of_consumer("redis_stream_group_consumer_messages_pending", source(CONSUMERS, "pending"), Unit::One, "Entries that were delivered to the consumer and not acknowledged.");
-    pub(super) static CONSUMER_IDLE: Family<4> = of_consumer("redis_stream_group_consumer_idle_seconds", source(CONSUMERS, "idle"), Unit::Milliseconds, "Time since the consumer last tried to read or claim something.");
-    pub(super) static CONSUMER_INACTIVE: Family<4> = of_consumer("redis_stream_group_consumer_inactive_seconds", source(CONSUMERS, "inactive"), Unit::Milliseconds, "Time since the consumer last got something; absent where it never did.");
+    pub(super) static GROUP_PENDING: Family<3> = of_group("redis_stream_group_messages_pending", "pending", "Entries delivered to consumers of the group but not acknowledged.");
+    pub(super) static GROUP_LAST_DELIVERED_ID: Family<3> = of_group("redis_stream_group_last_delivered_id", "last-delivered-id", "Milliseconds of the last ID delivered to the group; 0 if none was delivered.");
+    pub(super) static GROUP_ENTRIES_READ: Family<3> = of_group("redis_stream_group_entries_read", "entries-read", "Number of entries up to the last one delivered to the group; absent if the server cannot determine it.");
+    pub(super) static GROUP_LAG: Family<3> = of_group("redis_stream_group_lag", "lag", "Entries not yet delivered to the group; absent if the server cannot determine it, for example after XDEL.");
+    pub(super) static CONSUMER_PENDING: Family<4> = of_consumer("redis_stream_group_consumer_messages_pending", source(CONSUMERS, "pending"), Unit::One, "Entries delivered to the consumer but not acknowledged.");
+    pub(super) static CONSUMER_IDLE: Family<4> = of_consumer("redis_stream_group_consumer_idle_seconds", source(CONSUMERS, "idle"), Unit::Milliseconds, "Time since the consumer last tried to read or claim entries, in seconds.");
+    pub(super) static CONSUMER_INACTIVE: Family<4> = of_consumer("redis_stream_group_consumer_inactive_seconds", source(CONSUMERS, "inactive"), Unit::Milliseconds, "Time since the consumer last received an entry, in seconds; absent if it never did.");
 }
 
 pub use rows::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM};
