@@ -13,7 +13,7 @@ use std::path::{Component, Path};
 
 use clap::CommandFactory as _;
 use redis_namespace_exporter::catalogue;
-use redis_namespace_exporter::config::Arguments;
+use redis_namespace_exporter::config::{Arguments, rows};
 use serde_yaml::Value;
 
 use crate::documents::{self, BOOK, blocks, document, quoted};
@@ -28,6 +28,9 @@ const RUNBOOKS: &str = "- [Runbooks](operate/runbooks.md)\n";
 
 /// The page that contains the example configuration.
 const CONFIGURATION: &str = "docs/reference/configuration.md";
+const OPTIONS_BEGIN: &str =
+    "<!-- options: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
+const OPTIONS_END: &str = "<!-- end of options -->\n";
 const EXAMPLE_BEGIN: &str =
     "<!-- example: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
 
@@ -129,8 +132,12 @@ fn runbook_index_is_fresh() {
 }
 
 #[test]
-fn configuration_page_contains_the_example() {
+fn configuration_page_lists_every_option() {
     let text = document(CONFIGURATION);
+    let (before, rest) = text.split_once(OPTIONS_BEGIN).expect("the table begins");
+    let (_, after) = rest.split_once(OPTIONS_END).expect("the table ends");
+    let options = rows::reference();
+    let text = format!("{before}{OPTIONS_BEGIN}\n{options}{OPTIONS_END}{after}");
     let (before, _) = text.split_once(EXAMPLE_BEGIN).expect("the example begins");
     let example = document("config.example.yaml");
     let fresh = format!("{before}{EXAMPLE_BEGIN}\n```yaml\n{example}```\n");
