@@ -159,7 +159,9 @@ fn it_is_not_ready_before_the_first_poll_has_ended() {
     let first = crate::support::until(crate::support::wait::LONG, "an answer", ready);
     assert_eq!(first.status, 503);
     assert_eq!(exporter.get("/-/healthy").status, 200);
-    assert_eq!(exporter.get("/metrics").status, 200);
+    crate::support::until(crate::support::wait::LONG, "a page", || {
+        (exporter.get("/metrics").status == 200).then_some(())
+    });
     server.thaw();
     crate::support::until(crate::support::wait::LONG, "readiness", || {
         (exporter.get("/-/ready").status == 200).then_some(())

@@ -1,6 +1,7 @@
 //! Waiting for a condition, never for a time.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,5 +52,14 @@ pub fn throughout(stretch: Duration, mut hold: impl FnMut()) {
     while started.elapsed() < stretch {
         hold();
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Sets a flag when it is dropped, so that a thread that runs until then ends even if a test fails.
+pub struct End<'a>(pub &'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
