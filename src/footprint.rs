@@ -75,7 +75,7 @@ impl Calls {
     }
 
     /// All calls since the server started, by INFO commandstats; none where it is missing.
-    fn read(info: &Info<'_>) -> Option<Self> {
+    fn read(info: &Info) -> Option<Self> {
         let mut calls = Self::default();
         let mut is_there = false;
         for field in info.section("Commandstats") {
@@ -261,7 +261,7 @@ impl Footprint {
     /// meanwhile, or was never answered, was executed as far as INFO counts calls that are nobody
     /// else's.
     #[must_use]
-    pub fn as_of(&self, before: Answered, info: &Info<'_>) -> Caused {
+    pub fn as_of(&self, before: Answered, info: &Info) -> Caused {
         let mut ledger = self.ledger();
         let counted = Calls::read(info);
         let unknown = ledger.executed.minus(before.calls).plus(ledger.open);

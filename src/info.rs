@@ -1,5 +1,7 @@
 //! Parses the text of INFO into fields and records. It does not interpret fields. Pure.
 
+use std::ops::Range;
+
 /// A `name:value` line of INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -36,14 +38,26 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of an INFO reply, in the order of the reply.
+/// The text of an INFO reply and its fields, in the order of the reply.
 #[derive(Clone, Debug, Default)]
-pub struct Info<'a> {
-    fields: Vec<Field<'a>>,
+pub struct Info {
+    text: String,
+    fields: Vec<Line>,
     /// Titles of all sections, including those without fields.
-    titles: Vec<&'a str>,
+    titles: Vec<Span>,
     /// Sections with a line that is neither a field nor a comment.
-    unreadable: Vec<&'a str>,
+    unreadable: Vec<Span>,
+}
+
+/// Bytes of the text.
+type Span = Range<usize>;
+
+/// Where the parts of a field are.
+#[derive(Clone, Debug)]
+struct Line {
+    section: Span,
+    name: Span,
+    value: Span,
 }
 
 /// Prefixes of field names that end in a command name or an error code. Both may contain a colon;
@@ -64,7 +78,7 @@ fn name_and_value(line: &str) -> Option<(&str, &str)> {
 /// Maximum number of fields. A server with a thousand commands and databases has fewer than 10,000.
 const FIELDS_MAX: usize = 20_000;
 
-impl<'a> Info<'a> {
+impl Info {
     /// Parses the text of INFO or CLUSTER INFO. Lines end in CR, LF, or both. Blanks around names
     /// and values are removed. A line that begins with `#` is the title of a section, or a comment
     /// if it contains a colon.
@@ -74,52 +88,72 @@ impl<'a> Info<'a> {
     ///
     /// let info = Info::parse("# Keyspace\r\ndb0:keys=3,expires=1\r\n");
     /// assert_eq!(info.get("db0"), Some("keys=3,expires=1"));
-    /// assert!(info.has_section("Keyspace")); ```
+    /// assert!(info.has_section("Keyspace"));
+    /// ```
     #[must_use]
-    pub fn parse(text: &'a str) -> Self {
-        let mut section = "";
-        let mut info = Self::default();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    pub fn parse(text: impl Into<String>) -> Self {
+        let mut info = Self {
+            text: text.into(),
+            ..Self::default()
+        };
+        let mut section = 0..0;
+        let text = info.text.strip_prefix('\u{feff}').unwrap_or(&info.text);
+        let span = |part: &str| {
+            let start = part.as_ptr().addr() - info.text.as_ptr().addr();
+            start..start + part.len()
+        };
         for line in text.split(['\r', '\n']).map(str::trim) {
             if info.fields.len() + info.titles.len() + info.unreadable.len() >= FIELDS_MAX {
                 break;
             }
             if let Some(title) = line.strip_prefix('#') {
                 if !title.contains(':') {
-                    section = title.trim();
-                    info.titles.push(section);
+                    section = span(title.trim());
+                    info.titles.push(section.clone());
                 }
             } else if let Some((name, value)) = name_and_value(line) {
-                info.fields.push(Field {
-                    section,
-                    name,
-                    value,
+                info.fields.push(Line {
+                    section: section.clone(),
+                    name: span(name),
+                    value: span(value),
                 });
             } else if !line.is_empty() && info.unreadable.last() != Some(&section) {
-                info.unreadable.push(section);
+                info.unreadable.push(section.clone());
             }
         }
         info
     }
 
-    /// Returns all fields.
+    fn part(&self, span: &Span) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// Returns whether there is no field.
     #[must_use]
-    pub fn fields(&self) -> &[Field<'a>] {
-        &self.fields
+    pub const fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Yields all fields.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        self.fields.iter().map(|line| Field {
+            section: self.part(&line.section),
+            name: self.part(&line.name),
+            value: self.part(&line.value),
+        })
     }
 
     /// Yields the fields of a section.
-    pub fn section<'s>(&'s self, title: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
-        self.fields
-            .iter()
+    pub fn section<'s>(&'s self, title: &'s str) -> impl Iterator<Item = Field<'s>> {
+        self.fields()
             .filter(move |field| field.section.eq_ignore_ascii_case(title))
     }
 
     /// Returns the value of the first field with this name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.fields
-            .iter()
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields();
+        fields
             .find(|field| field.name == name)
             .map(|field| field.value)
     }
@@ -134,14 +168,14 @@ impl<'a> Info<'a> {
     #[must_use]
     pub fn has_section(&self, title: &str) -> bool {
         let mut titles = self.titles.iter();
-        titles.any(|known| known.eq_ignore_ascii_case(title))
+        titles.any(|known| self.part(known).eq_ignore_ascii_case(title))
     }
 
     /// Returns whether a section has a line that is neither a field nor a comment.
     #[must_use]
     pub fn is_unreadable_in(&self, title: &str) -> bool {
         let mut sections = self.unreadable.iter();
-        sections.any(|section| section.eq_ignore_ascii_case(title))
+        sections.any(|section| self.part(section).eq_ignore_ascii_case(title))
     }
 }
 
@@ -211,19 +245,22 @@ mod tests {
         assert_eq!(info.section("Memory").next().unwrap().value, "10");
         assert!(info.has_section("Server"));
         let db0 = Info::parse("db0: keys=10, expires = 2 ,avg_ttl=1\n");
-        assert_eq!(db0.fields()[0].number_in_record("keys"), Some(10.0));
-        assert_eq!(db0.fields()[0].number_in_record("expires"), Some(2.0));
+        assert_eq!(
+            db0.fields().next().unwrap().number_in_record("keys"),
+            Some(10.0)
+        );
+        assert_eq!(
+            db0.fields().next().unwrap().number_in_record("expires"),
+            Some(2.0)
+        );
     }
 
     #[test]
     fn names_of_commands_and_codes_keep_their_colons() {
         let text = "cmdstat_host::calls=4,usec=40\nerrorstat_@a:b::count=3\n\
                     latency_percentiles_usec_post::p50=1.0\nslave0:ip=2001:db8::12,port=6379\n";
-        let names: Vec<_> = Info::parse(text)
-            .fields()
-            .iter()
-            .map(|field| field.name)
-            .collect();
+        let info = Info::parse(text);
+        let names: Vec<_> = info.fields().map(|field| field.name).collect();
         let expected = [
             "cmdstat_host:",
             "errorstat_@a:b:",
@@ -289,7 +326,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "(\\PC|[\\r\\n:=,#%])*") {
-            for field in Info::parse(&text).fields() {
+            for field in Info::parse(text.as_str()).fields() {
                 let _ = number(field.value);
                 let _ = field.record().count();
                 prop_assert!(text.contains(field.name));

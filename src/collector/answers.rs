@@ -136,7 +136,7 @@ impl FollowUp {
 #[derive(Clone, Debug)]
 pub struct Answers<'a> {
     /// The reply to [`INFO`](super::INFO).
-    pub info: Arc<Info<'a>>,
+    pub info: Arc<Info>,
     /// What is known beside the replies.
     pub circumstances: &'a Circumstances,
     replies: Vec<(&'static Question, &'a Reply)>,

@@ -27,7 +27,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     if let Some(text) = answers.reply(&CLUSTER_INFO).and_then(Reply::text) {
-        info::read_fields(&Info::parse(&text), snapshot);
+        info::read_fields(&Info::parse(text), snapshot);
     }
 }
 

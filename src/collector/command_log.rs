@@ -132,7 +132,7 @@ impl Log {
 
 /// A log has the words of clients. Only a name that the server itself gives to a command is shown.
 fn named(entry: Entry, answers: &Answers<'_>) -> Entry {
-    let is_known = answers.info.fields().iter().any(|field| {
+    let is_known = answers.info.fields().any(|field| {
         let name = field.name.strip_prefix("cmdstat_").unwrap_or_default();
         name.split('|').next() == Some(&entry.command)
     });

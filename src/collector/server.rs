@@ -42,7 +42,7 @@ pub struct Server {
 impl Server {
     /// Reads `valkey_version`, `redis_version`, `redis_mode` and their like.
     #[must_use]
-    pub fn from_info(info: &Info<'_>) -> Self {
+    pub fn from_info(info: &Info) -> Self {
         let valkey = info.get("valkey_version");
         let flavour = if valkey.is_some() {
             Flavour::Valkey
@@ -167,7 +167,7 @@ impl fmt::Display for Server {
 
 /// Tile38 says its own version; older ones only as that of Redis, which left 1 behind long before
 /// it had modes.
-fn is_tile38(info: &Info<'_>) -> bool {
+fn is_tile38(info: &Info) -> bool {
     let said_as_redis = || {
         let version = info.get("redis_version").unwrap_or_default();
         version.starts_with("1.") && info.get("redis_mode").is_none()

@@ -352,7 +352,7 @@ async fn prepare(
         return Ok(());
     };
     let text = replies.last().and_then(Reply::text).unwrap_or_default();
-    if Info::parse(&text).get("run_id") == Some(run_id) {
+    if Info::parse(text).get("run_id") == Some(run_id) {
         Ok(())
     } else {
         let detail = "the server was restarted or another one answers";

@@ -227,11 +227,11 @@ struct Calls {
 impl Spent {
     /// Reads INFO commandstats.
     #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
+    pub fn read(info: &Info) -> Self {
         Self(Probe::ALL.map(|probe| {
             let names = probe.fields().iter();
             let mut fields =
-                names.filter_map(|name| info.fields().iter().find(|field| field.name == *name));
+                names.filter_map(|name| info.fields().find(|field| field.name == *name));
             let field = fields.next();
             let number = |name: &str| field.and_then(|field| field.number_in_record(name));
             Calls {

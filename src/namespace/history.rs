@@ -134,7 +134,7 @@ struct Upstream {
 impl Identity {
     /// Reads the sections `server`, `persistence`, `replication` and `commandstats`.
     #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
+    pub fn read(info: &Info) -> Self {
         let text = |name: &str| info.get(name).map(ToOwned::to_owned);
         let is_replica = info.get("role") == Some("slave");
         Self {
@@ -223,7 +223,7 @@ pub struct Changes {
 impl Changes {
     /// Reads the sections `persistence` and `stats`.
     #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
+    pub fn read(info: &Info) -> Self {
         let number = |name: &str| info.number(name).unwrap_or(0.0);
         Self {
             writes: info.number("rdb_changes_since_last_save"),
@@ -297,14 +297,14 @@ fn differ(left: Option<&String>, right: Option<&String>) -> bool {
     left.zip(right).is_some_and(|(left, right)| left != right)
 }
 
-fn is_on(info: &Info<'_>, name: &str) -> bool {
+fn is_on(info: &Info, name: &str) -> bool {
     info.number(name).is_some_and(|value| value > 0.0)
 }
 
 /// How often each command replaced keys. Calls that failed have replaced nothing.
-fn flushes(info: &Info<'_>) -> [f64; REPLACING.len()] {
+fn flushes(info: &Info) -> [f64; REPLACING.len()] {
     REPLACING.map(|(command, _)| {
-        let mut fields = info.fields().iter();
+        let mut fields = info.fields();
         fields
             .find(|field| field.name == command)
             .map_or(0.0, |field| {

@@ -26,7 +26,7 @@ pub struct Reading {
 impl Reading {
     /// Reads INFO stats. The time and what the exporter has caused are not known there.
     #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
+    pub fn read(info: &Info) -> Self {
         let number = |name: &str| info.number(name).unwrap_or(0.0);
         Self {
             commands: number("total_commands_processed"),

@@ -382,7 +382,7 @@ impl Session {
             for (question, reply) in questions.iter().zip(&asked) {
                 if **question == INFO && reply.refusal().is_none() {
                     let text = reply.text().unwrap_or_default();
-                    let as_of = self.footprint.as_of(answered, &Info::parse(&text));
+                    let as_of = self.footprint.as_of(answered, &Info::parse(text.as_ref()));
                     let must_do = circumstances.remembered.traffic.is_none();
                     let is_held = !(1..=UNHELD_POLLS).contains(&self.unheld);
                     caused = (is_held || must_do).then_some(as_of);
@@ -546,7 +546,7 @@ impl Session {
         } else if is_info {
             let text = reply.text().unwrap_or_default();
             let info = Info::parse(beginning(&text));
-            if info.fields().is_empty() {
+            if info.is_empty() {
                 return Err(Failure::new(
                     Reason::Protocol,
                     "the reply to INFO holds no field",
@@ -570,6 +570,6 @@ fn beginning(info: &str) -> &str {
 }
 
 /// Whether the server says that it is loading its data, or is a replica without its primary.
-fn answers_few_questions(info: &Info<'_>) -> bool {
+fn answers_few_questions(info: &Info) -> bool {
     info.get("loading") == Some("1") || info.get("master_link_status") == Some("down")
 }

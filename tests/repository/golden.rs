@@ -193,7 +193,7 @@ fn page_of(
     is_on: fn(&Collector) -> bool,
 ) -> String {
     let text = info.text().expect("INFO is text");
-    let kind = Server::from_info(&Info::parse(&text));
+    let kind = Server::from_info(&Info::parse(text.as_ref()));
     let collectors: Vec<&Collector> = ALL
         .iter()
         .copied()

@@ -78,10 +78,9 @@ fn recordings() -> Vec<String> {
 fn numeric_fields() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for text in recordings() {
-        let info = Info::parse(&text);
+        let info = Info::parse(text);
         let plain = info
             .fields()
-            .iter()
             .filter(|field| !RECORD_SECTIONS.contains(&field.section));
         let numeric = plain.filter(|field| number(field.value).is_some());
         names.extend(numeric.map(|field| field.name.to_owned()));

@@ -74,8 +74,8 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
 }
 
-fn records<'a, 'i>(info: &'i Info<'a>) -> impl Iterator<Item = (&'a str, &'i Field<'a>)> {
-    info.fields().iter().filter_map(|field| {
+fn records<'a, 'i>(info: &'a Info) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+    info.fields().filter_map(|field| {
         field
             .name
             .strip_prefix("cmdstat_")
@@ -94,7 +94,7 @@ pub(in crate::collector) struct Usage {
 
 /// The usage of every command that has been called, by its name in the statistics: a sub-command
 /// stands as `config|get`.
-pub(in crate::collector) fn usage<'a>(info: &Info<'a>) -> HashMap<&'a str, Usage> {
+pub(in crate::collector) fn usage<'a>(info: &'a Info) -> HashMap<&'a str, Usage> {
     records(info)
         .filter_map(|(command, field)| {
             let calls = field.in_record("calls")?.parse().ok()?;

@@ -56,7 +56,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let info = &answers.info;
-    let counted = info.fields().iter().filter_map(|field| {
+    let counted = info.fields().filter_map(|field| {
         let code = field.name.strip_prefix("errorstat_")?;
         Some((code, field.number_in_record("count")?))
     });

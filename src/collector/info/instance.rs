@@ -63,7 +63,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let info = &answers.info;
-    if info.fields().is_empty() {
+    if info.is_empty() {
         return;
     }
     snapshot.push(
@@ -92,7 +92,7 @@ pub fn known_start(answers: &Answers<'_>) -> Option<KnownStart> {
     Some(KnownStart { run_id, seconds })
 }
 
-fn label_value<'a>(info: &Info<'a>, label: &str) -> &'a str {
+fn label_value<'a>(info: &'a Info, label: &str) -> &'a str {
     let renamed = || {
         if label == "redis_mode" {
             info.get("server_mode")
@@ -108,7 +108,7 @@ fn label_value<'a>(info: &Info<'a>, label: &str) -> &'a str {
 /// A server that says its own time says it of the same moment as its uptime, so the difference
 /// never moves. Without it the exporter's clock has to do, and what an earlier poll found for the
 /// same run stays: a start time that moves by a second looks like a restart.
-fn start_time(info: &Info<'_>, circumstances: &Circumstances) -> Option<f64> {
+fn start_time(info: &Info, circumstances: &Circumstances) -> Option<f64> {
     let uptime = info.number("uptime_in_seconds")?;
     if let Some(microseconds) = info.number("server_time_usec") {
         return Some((microseconds / 1e6).floor() - uptime);

@@ -87,7 +87,7 @@ fn meaning(name: &str) -> Option<(&str, &'static str, &'static Family<2>)> {
 
 /// None where any part makes no sense: Redis 8.0 was seen to count below 0, which shows as a huge
 /// number, and to lose a comma. Nothing in such a line can be relied on.
-fn histogram(field: &Field<'_>) -> Option<Histogram> {
+fn histogram(field: Field<'_>) -> Option<Histogram> {
     let mut counts = vec![0_u64; EDGES.len()];
     let mut count = 0_u64;
     for part in field.value.split(',') {
@@ -135,7 +135,7 @@ mod tests {
     /// The counts at all edges, and the count of all keys.
     fn counted(line: &str) -> Option<(Vec<u64>, u64)> {
         let info = Info::parse(line);
-        let histogram = histogram(info.fields().first()?)?;
+        let histogram = histogram(info.fields().next()?)?;
         Some((histogram.counts, histogram.count))
     }
 

@@ -73,7 +73,7 @@ impl Listed {
     /// Reads the databases from INFO. The list is complete if there is a Keyspace section that
     /// contains records of databases and nothing else, as Redis writes it.
     #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
+    pub fn read(info: &Info) -> Self {
         let mut listed = Self {
             is_complete: info.has_section("Keyspace") && !info.is_unreadable_in("Keyspace"),
             ..Self::default()
@@ -114,7 +114,7 @@ impl Listed {
 fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
     let info = &answers.info;
     let is_needed = !Listed::read(info).reports(answers.circumstances.database);
-    let is_readable = !info.fields().is_empty();
+    let is_readable = !info.is_empty();
     Vec::from_iter((is_needed && is_readable).then(size_query))
 }
 
@@ -124,10 +124,7 @@ fn size_query() -> FollowUp {
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let fields = answers.info.fields();
-    for field in fields
-        .iter()
-        .filter(|field| numbered(field.name, "db").is_some())
-    {
+    for field in fields.filter(|field| numbered(field.name, "db").is_some()) {
         read_database(field, snapshot);
     }
     if let Some(size) = answers.follow_up(&size_query()).and_then(Reply::number) {
@@ -145,7 +142,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
 }
 
-fn read_database(field: &Field<'_>, snapshot: &mut Snapshot) {
+fn read_database(field: Field<'_>, snapshot: &mut Snapshot) {
     for (family, names) in VALUES {
         let value = names.iter().find_map(|name| field.number_in_record(name));
         // Some servers report -1 for what they do not know.

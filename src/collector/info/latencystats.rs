@@ -39,7 +39,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
 }
 
-fn summary(field: &Field<'_>, used: Usage) -> Summary {
+fn summary(field: Field<'_>, used: Usage) -> Summary {
     let mut percentiles: Vec<(f64, f64)> = field
         .record()
         .filter_map(|(name, value)| Some((number(name.strip_prefix('p')?)?, number(value)?)))

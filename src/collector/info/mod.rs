@@ -106,19 +106,14 @@ pub fn has_row(field: &str) -> bool {
 
 /// Adds a sample for every field that has a row and a number. Also reads CLUSTER INFO, whose
 /// fields have the same form.
-pub fn read_fields(info: &Info<'_>, snapshot: &mut Snapshot) {
+pub fn read_fields(info: &Info, snapshot: &mut Snapshot) {
     read_corrected(info, |_| None, snapshot);
 }
 
 /// The same with other values for the fields for which `corrected` has one.
-fn read_corrected(
-    info: &Info<'_>,
-    corrected: impl Fn(&str) -> Option<f64>,
-    snapshot: &mut Snapshot,
-) {
+fn read_corrected(info: &Info, corrected: impl Fn(&str) -> Option<f64>, snapshot: &mut Snapshot) {
     let plain = info
         .fields()
-        .iter()
         .filter(|field| !RECORD_SECTIONS.contains(&field.section));
     for field in plain {
         let Some(row) = ROWS.get(field.name) else {

@@ -81,7 +81,7 @@ fn families() -> Vec<&'static Descriptor> {
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     let info = &answers.info;
     let sent = info.number("master_repl_offset");
-    let replicas = info.fields().iter();
+    let replicas = info.fields();
     let replicas = replicas.filter(|field| numbered(field.name, "slave").is_some());
     for (labels, replica) in by_address(replicas, sent) {
         replica.show(labels, snapshot);
@@ -107,7 +107,7 @@ struct Replica {
 /// Reads all replicas. Several at one address, such as behind a proxy, share one series: the worst
 /// values of all of them.
 fn by_address<'a>(
-    fields: impl Iterator<Item = &'a Field<'a>>,
+    fields: impl Iterator<Item = Field<'a>>,
     sent: Option<f64>,
 ) -> BTreeMap<Labels<'a>, Replica> {
     let mut found: BTreeMap<Labels<'a>, Replica> = BTreeMap::new();
@@ -127,7 +127,7 @@ fn by_address<'a>(
 impl Replica {
     /// Reads `ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`. `sent` is the length of the
     /// replication stream so far.
-    fn read(field: &Field<'_>, [_, _, state]: Labels<'_>, sent: Option<f64>) -> Self {
+    fn read(field: Field<'_>, [_, _, state]: Labels<'_>, sent: Option<f64>) -> Self {
         let offset = field.number_in_record("offset");
         // A replica that is still being copied to has not acknowledged anything: its offset is 0.
         let acknowledged = offset.filter(|offset| *offset > 0.0 || state == "online");
@@ -181,7 +181,7 @@ pub(super) struct Primary<'a> {
 ///
 /// A host opens a group, and the fields up to the next host belong to it: `KeyDB` numbers the
 /// names of further groups (`master_1_host`), but not of every field in them.
-pub(super) fn primaries<'a>(info: &Info<'a>) -> Vec<Primary<'a>> {
+pub(super) fn primaries<'a>(info: &'a Info) -> Vec<Primary<'a>> {
     let mut found = Vec::new();
     for field in info.fields() {
         let name = without_number(field.name);
@@ -197,7 +197,7 @@ pub(super) fn primaries<'a>(info: &Info<'a>) -> Vec<Primary<'a>> {
     found
 }
 
-fn fill<'a>(primary: &mut Primary<'a>, name: Option<&str>, field: &Field<'a>) {
+fn fill<'a>(primary: &mut Primary<'a>, name: Option<&str>, field: Field<'a>) {
     if name == Some("port") {
         primary.port = field.value;
         return;

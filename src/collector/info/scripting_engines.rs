@@ -26,7 +26,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let fields = answers.info.fields().iter();
+    let fields = answers.info.fields();
     for field in fields.filter(|field| numbered(field.name, "engine_").is_some()) {
         let Some(engine) = field.in_record("name") else {
             continue;

@@ -68,7 +68,6 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
     for field in info
         .fields()
-        .iter()
         .filter(|field| numbered(field.name, "master").is_some())
     {
         read_primary(field, snapshot);
@@ -76,7 +75,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 }
 
 /// Reads `master0:name=cache,status=ok,address=127.0.0.1:6379,slaves=1,sentinels=3`.
-fn read_primary(field: &Field<'_>, snapshot: &mut Snapshot) {
+fn read_primary(field: Field<'_>, snapshot: &mut Snapshot) {
     let (Some(name), Some(address)) = (field.in_record("name"), field.in_record("address")) else {
         return;
     };

@@ -39,7 +39,7 @@ pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
 }
 
 /// Adds the samples of every state that INFO says.
-pub(super) fn read(info: &Info<'_>, snapshot: &mut Snapshot) {
+pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for state in STATES {
         let said = info.get(state.family.descriptor().source.field);
         let Some(said) = said.filter(|said| state.words.contains(said)) else {

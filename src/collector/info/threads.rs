@@ -53,7 +53,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
 }
 
 /// Reads `io_thread_0:clients=4,reads=3925,writes=35`.
-fn read_io_thread(thread: &str, field: &Field<'_>, snapshot: &mut Snapshot) {
+fn read_io_thread(thread: &str, field: Field<'_>, snapshot: &mut Snapshot) {
     for (family, name) in [
         (&rows::IO_CLIENTS, "clients"),
         (&rows::IO_READS, "reads"),

@@ -87,7 +87,7 @@ impl Traffic {
         ))
     }
 
-    fn read(info: &Info<'_>, caused: Caused, polled_at: f64, before: Option<&Self>) -> Self {
+    fn read(info: &Info, caused: Caused, polled_at: f64, before: Option<&Self>) -> Self {
         let mut now = Self {
             run_id: info.get("run_id").map(str::to_owned),
             polled_at,
@@ -154,7 +154,7 @@ impl Counter {
 }
 
 /// Adds what INFO reports under our own names. The corrected values go under those of the rows.
-pub(super) fn read(info: &Info<'_>, snapshot: &mut Snapshot) {
+pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for (field, family) in CORRECTED {
         if let Some(value) = info.number(field) {
             snapshot.push(family, [], value);

@@ -128,7 +128,7 @@ impl Prober {
         drop(passage);
         let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
         let texts = texts?.concat();
-        let info = Info::parse(&texts);
+        let info = Info::parse(texts);
         let server = Server::from_info(&info);
         let setup = Setup {
             commands: unobtrusive(&server),

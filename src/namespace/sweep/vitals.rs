@@ -53,7 +53,7 @@ pub struct Vitals {
 impl Vitals {
     /// Reads the sections that the sweep asks for.
     #[must_use]
-    pub fn read(info: &Info<'_>) -> Self {
+    pub fn read(info: &Info) -> Self {
         let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
         let expires = info.section("Keyspace").filter_map(|field| {
             let database = field.name.strip_prefix("db")?.parse().ok()?;
@@ -83,7 +83,7 @@ const BUFFERS: [&str; 5] = [
     "mem_replication_backlog",
 ];
 
-fn used_bytes(info: &Info<'_>) -> Option<f64> {
+fn used_bytes(info: &Info) -> Option<f64> {
     let used = info.number("used_memory")? - info.number("used_memory_startup")?;
     (used > 0.0).then_some(used)
 }
