@@ -30,6 +30,7 @@ pub mod page;
 pub mod pattern;
 pub mod poll;
 pub mod publish;
+pub mod query;
 pub mod reply;
 pub mod supervise;
 pub mod telemetry;

@@ -33,40 +33,60 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// What an error reply means for the queries that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The user may not run the command, or not on this key or channel.
+    Permission,
+    /// The server does not know the command or subcommand.
+    UnknownCommand,
+    /// The server cannot reply now: it is loading, busy or without a primary.
+    Passing,
+    /// Another node of the cluster has the key.
+    Redirect,
+    /// The reply is larger than the exporter keeps.
+    TooLarge,
+    /// Anything else, such as the error of a script.
+    Other,
+}
+
 impl Refusal {
-    /// Whether the server may answer otherwise the next time: it is loading, busy or without a
-    /// primary. Everything else (unknown command, no permission) stays as it is.
+    /// Classifies the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self.code.as_str() {
+            "NOPERM" => ErrorKind::Permission,
+            "MOVED" | "ASK" => ErrorKind::Redirect,
+            TOO_LARGE => ErrorKind::TooLarge,
+            NO_ROOM | "LOADING" | "BUSY" | "BUSYKEY" | "MASTERDOWN" | "CLUSTERDOWN"
+            | "TRYAGAIN" | "MISCONF" => ErrorKind::Passing,
+            _ => {
+                let message = self.message.to_ascii_lowercase();
+                let mut unknown = ["unknown command", "unknown subcommand"].into_iter();
+                if unknown.any(|start| message.starts_with(start)) {
+                    ErrorKind::UnknownCommand
+                } else {
+                    ErrorKind::Other
+                }
+            }
+        }
+    }
+
+    /// Whether the server may answer otherwise the next time.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            NO_ROOM
-                | "LOADING"
-                | "BUSY"
-                | "BUSYKEY"
-                | "MASTERDOWN"
-                | "CLUSTERDOWN"
-                | "TRYAGAIN"
-                | "MISCONF"
-        )
+        self.kind() == ErrorKind::Passing
     }
 
     /// Whether the server refused the command before it executed it, so that it does not count as
     /// processed.
     #[must_use]
     pub fn is_before_execution(&self) -> bool {
-        let is_code = matches!(
-            self.code.as_str(),
-            "NOPERM"
-                | "NOAUTH"
-                | "LOADING"
-                | "BUSY"
-                | "MASTERDOWN"
-                | "CLUSTERDOWN"
-                | "MOVED"
-                | "ASK"
-                | "TRYAGAIN"
-        );
+        let is_code = match self.kind() {
+            ErrorKind::Permission | ErrorKind::Redirect => true,
+            ErrorKind::Passing => !matches!(self.code.as_str(), NO_ROOM | "BUSYKEY" | "MISCONF"),
+            _ => self.code == "NOAUTH",
+        };
         is_code || self.message.starts_with("unknown") || self.message.starts_with("wrong number")
     }
 }

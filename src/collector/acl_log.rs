@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answers, Collector, Question, Server};
+use super::{Collector, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for the newest entries: as many as a server keeps where its `acllog-max-len` was not
 /// changed.
-pub static NEWEST: Question = Question {
-    commands: &[&["ACL", "LOG", "128"]],
-    permission: "+acl|log",
-};
+pub static NEWEST: Query = Query::new(&[&["ACL", "LOG", "128"]], "+acl|log");
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -34,16 +31,15 @@ const OTHER: &str = "other";
 pub static COLLECTOR: Collector = Collector {
     name: "acl_log",
     about: "Entries of the ACL log by reason, without users, keys and addresses. ACL LOG is a command for administrators.",
-    on_by_default: false,
-    questions: &[&NEWEST],
-    follow_ups: None,
+    queries: &[&NEWEST],
     applies: Server::has_acl_log,
     families: || vec![rows::ENTRIES.descriptor(), rows::DENIALS.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let Some(entries) = answers.reply(&NEWEST).map(Reply::items) else {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let Some(entries) = replies.reply(&NEWEST).map(Reply::items) else {
         return;
     };
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);

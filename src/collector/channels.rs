@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::iter::zip;
 
-use super::{Answers, Collector, FollowUp, Server};
+use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::config::{ChannelGroup, Pattern};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
@@ -41,13 +41,19 @@ const MOST_IN_COMMAND: usize = 1_000;
 
 const OTHER: &str = "other";
 
+static LIST: Query = Query::new(&[&["PUBSUB", "CHANNELS"]], "+pubsub|channels");
+static COUNT: Query = Query::new(&[&["PUBSUB", "NUMSUB"]], "+pubsub|numsub");
+// Known since Redis 7.0, and unknown to `KeyDB`.
+static SHARD_LIST: Query = Query::new(&[&["PUBSUB", "SHARDCHANNELS"]], "+pubsub|shardchannels");
+static SHARD_COUNT: Query = Query::new(&[&["PUBSUB", "SHARDNUMSUB"]], "+pubsub|shardnumsub");
+
 /// Counts channels and subscribers.
 pub static COLLECTOR: Collector = Collector {
     name: "channels",
     about: "Pub/sub channels and their subscribers by group (option `channels`). On if groups are declared.",
-    on_by_default: false,
-    questions: &[],
-    follow_ups: Some(follow_ups),
+    default: |options| !options.channels.is_empty(),
+    further_queries: &[&LIST, &COUNT, &SHARD_LIST, &SHARD_COUNT],
+    further,
     applies: Server::holds_keys,
     families: || {
         let by_group = [
@@ -60,17 +66,16 @@ pub static COLLECTOR: Collector = Collector {
         let plain = [&rows::DROPPED, &rows::SHARD_DROPPED].map(Family::descriptor);
         by_group.into_iter().chain(plain).collect()
     },
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-/// One of the two kinds of channels, which have the same questions.
+/// One of the two kinds of channels, which have the same queries.
 struct Kind {
     /// The field of INFO with the number of channels; servers without such channels have none.
     total: &'static str,
-    list: &'static str,
-    list_permission: &'static str,
-    count: &'static str,
-    count_permission: &'static str,
+    list: &'static Query,
+    count: &'static Query,
     channels: &'static Family<1>,
     subscribers: &'static Family<1>,
     dropped: &'static Family<0>,
@@ -79,82 +84,67 @@ struct Kind {
 static KINDS: [Kind; 2] = [
     Kind {
         total: "pubsub_channels",
-        list: "CHANNELS",
-        list_permission: "+pubsub|channels",
-        count: "NUMSUB",
-        count_permission: "+pubsub|numsub",
+        list: &LIST,
+        count: &COUNT,
         channels: &rows::CHANNELS,
         subscribers: &rows::SUBSCRIBERS,
         dropped: &rows::DROPPED,
     },
     Kind {
         total: "pubsubshard_channels",
-        list: "SHARDCHANNELS",
-        list_permission: "+pubsub|shardchannels",
-        count: "SHARDNUMSUB",
-        count_permission: "+pubsub|shardnumsub",
+        list: &SHARD_LIST,
+        count: &SHARD_COUNT,
         channels: &rows::SHARD_CHANNELS,
         subscribers: &rows::SHARD_SUBSCRIBERS,
         dropped: &rows::SHARD_DROPPED,
     },
 ];
 
-/// What an ACL user needs. The last two are known since Redis 7.0, and unknown to `KeyDB`.
-pub const PERMISSIONS: [&str; 4] = [
-    "+pubsub|channels",
-    "+pubsub|numsub",
-    "+pubsub|shardchannels",
-    "+pubsub|shardnumsub",
-];
-
 /// The channels of each group, `other` last; none of groups that were not listed.
 type Listed<'a> = Vec<Option<Vec<&'a [u8]>>>;
 
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+fn further(replies: &Replies) -> Vec<Command<'_>> {
     let of_kind = |kind| {
-        let asked = asked(&listed(kind, answers));
-        let counts = chunks(&asked).map(|names| count(kind, names));
-        let lists = lists(kind, answers).into_iter().map(|(_, list)| list);
+        let queried = queried(&listed(kind, replies));
+        let counts = queried.chunks(MOST_IN_COMMAND).enumerate();
+        let counts =
+            counts.map(|(at, names)| kind.count.with(at, names.iter().map(|(_, name)| *name)));
+        let lists = lists(kind, replies).into_iter().map(|(_, list)| list);
         lists.chain(counts).collect::<Vec<_>>()
     };
     KINDS.iter().flat_map(of_kind).collect()
 }
 
-fn groups<'a>(answers: &Answers<'a>) -> &'a [ChannelGroup] {
-    &answers.circumstances.options.channels
+fn groups(replies: &Replies) -> &[ChannelGroup] {
+    &replies.circumstances.options.channels
 }
 
-/// What is asked for the names of channels: all of them, or those of one group each.
-fn lists(kind: &Kind, answers: &Answers<'_>) -> Vec<(Option<usize>, FollowUp)> {
-    let Some(total) = answers.info.number(kind.total) else {
+/// What is sent for the names of channels: one query for all of them, or one for each group.
+fn lists<'a>(kind: &Kind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'a>)> {
+    let Some(total) = replies.info.number(kind.total) else {
         return Vec::new();
     };
-    let list = |glob: Option<&str>| {
-        let words = ["PUBSUB", kind.list].into_iter().chain(glob);
-        FollowUp::new(kind.list_permission, words)
-    };
     if total <= MOST_LISTED {
-        return vec![(None, list(None))];
+        return vec![(None, kind.list.into())];
     }
     if total > MOST_SEARCHED {
         return Vec::new();
     }
-    let globs = groups(answers).iter().map(|group| group.pattern.as_glob());
-    let searches = globs.enumerate().filter(|(_, glob)| glob.is_some());
-    searches
-        .take(MOST_SEARCHES)
-        .map(|(place, glob)| (Some(place), list(glob)))
-        .collect()
+    let groups = groups(replies).iter().enumerate();
+    let searches = groups.filter_map(|(place, group)| {
+        let glob = group.pattern.as_glob()?;
+        Some((Some(place), kind.list.with(place + 1, [glob.as_bytes()])))
+    });
+    searches.take(MOST_SEARCHES).collect()
 }
 
 /// Sorts what the server listed into groups.
-fn listed<'a>(kind: &Kind, answers: &Answers<'a>) -> Listed<'a> {
-    let groups = groups(answers);
+fn listed<'a>(kind: &Kind, replies: &'a Replies) -> Listed<'a> {
+    let groups = groups(replies);
     let mut listed: Listed<'a> = vec![None; groups.len() + 1];
     let mut names = HashSet::new();
-    for (place, question) in lists(kind, answers) {
-        let reply = answers.follow_up(&question);
-        let Some(reply) = reply.filter(|reply| reply.refusal().is_none()) else {
+    for (place, list) in lists(kind, replies) {
+        let Some(reply) = replies.reply(list.ticket) else {
             continue;
         };
         let known = match place {
@@ -184,40 +174,30 @@ fn group_of(groups: &[ChannelGroup], name: &[u8]) -> usize {
 
 /// The channels whose subscribers are asked for: those of whole groups, for the sum of a part of
 /// a group would be a wrong number.
-fn asked<'a>(listed: &Listed<'a>) -> Vec<(usize, &'a [u8])> {
-    let mut asked = Vec::new();
+fn queried<'a>(listed: &Listed<'a>) -> Vec<(usize, &'a [u8])> {
+    let mut queried = Vec::new();
     for (place, names) in listed.iter().enumerate() {
         let names = names.as_deref().unwrap_or_default();
-        if asked.len() + names.len() <= MOST_ASKED {
-            asked.extend(names.iter().map(|name| (place, *name)));
+        if queried.len() + names.len() <= MOST_ASKED {
+            queried.extend(names.iter().map(|name| (place, *name)));
         }
     }
-    asked
+    queried
 }
 
-fn chunks<'a, 'b>(asked: &'b [(usize, &'a [u8])]) -> impl Iterator<Item = &'b [(usize, &'a [u8])]> {
-    asked.chunks(MOST_IN_COMMAND)
-}
-
-fn count(kind: &Kind, names: &[(usize, &[u8])]) -> FollowUp {
-    let command = [b"PUBSUB", kind.count.as_bytes()];
-    let names = names.iter().map(|(_, name)| *name);
-    FollowUp::new(kind.count_permission, command.into_iter().chain(names))
-}
-
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for kind in &KINDS {
-        if let Some(total) = answers.info.number(kind.total) {
-            read_kind(kind, total, answers, snapshot);
+        if let Some(total) = replies.info.number(kind.total) {
+            read_kind(kind, total, replies, snapshot);
         }
     }
 }
 
-fn read_kind(kind: &Kind, total: f64, answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let listed = listed(kind, answers);
-    let asked = asked(&listed);
-    let subscribers = subscribers(kind, &listed, &asked, answers);
-    let names = groups(answers).iter().map(|group| group.name.as_str());
+fn read_kind(kind: &Kind, total: f64, replies: &Replies, snapshot: &mut Snapshot) {
+    let listed = listed(kind, replies);
+    let queried = queried(&listed);
+    let subscribers = subscribers(kind, &listed, &queried, replies);
+    let names = groups(replies).iter().map(|group| group.name.as_str());
     for ((name, channels), subscribers) in zip(zip(names.chain([OTHER]), &listed), subscribers) {
         if let Some(channels) = channels {
             snapshot.push(kind.channels, [name], float(channels.len()));
@@ -226,17 +206,20 @@ fn read_kind(kind: &Kind, total: f64, answers: &Answers<'_>, snapshot: &mut Snap
             snapshot.push(kind.subscribers, [name], subscribers);
         }
     }
-    let is_answered = |(_, question): &(_, FollowUp)| {
-        let reply = answers.follow_up(question);
-        reply.is_some_and(|reply| reply.refusal().is_none())
-    };
-    if lists(kind, answers).iter().all(is_answered) {
-        push_rest(kind, total, &listed, asked.len(), snapshot);
+    let is_answered = |(_, list): &(_, Command<'_>)| replies.reply(list.ticket).is_some();
+    if lists(kind, replies).iter().all(is_answered) {
+        push_rest(kind, total, &listed, queried.len(), snapshot);
     }
 }
 
 /// What was not asked for is known as a number: INFO tells all.
-fn push_rest(kind: &Kind, total: f64, listed: &Listed<'_>, asked: usize, snapshot: &mut Snapshot) {
+fn push_rest(
+    kind: &Kind,
+    total: f64,
+    listed: &Listed<'_>,
+    queried: usize,
+    snapshot: &mut Snapshot,
+) {
     let found = float(listed.iter().flatten().map(Vec::len).sum());
     let (other, declared) = match listed.split_last() {
         Some((other, declared)) => (other.is_some(), declared.iter().all(Option::is_some)),
@@ -247,26 +230,26 @@ fn push_rest(kind: &Kind, total: f64, listed: &Listed<'_>, asked: usize, snapsho
     }
     // Where all are listed, their number in INFO may be one of a moment before.
     let there = if other { found } else { total };
-    snapshot.push(kind.dropped, [], (there - float(asked)).max(0.0));
+    snapshot.push(kind.dropped, [], (there - float(queried)).max(0.0));
 }
 
 /// The subscribers of each group; none where they are not known.
 fn subscribers(
     kind: &Kind,
     listed: &Listed<'_>,
-    asked: &[(usize, &[u8])],
-    answers: &Answers<'_>,
+    queried: &[(usize, &[u8])],
+    replies: &Replies,
 ) -> Vec<Option<f64>> {
     let mut counted = vec![0; listed.len()];
     let mut sums = vec![0.0; listed.len()];
-    for names in chunks(asked) {
-        let reply = answers.follow_up(&count(kind, names));
+    for (at, names) in queried.chunks(MOST_IN_COMMAND).enumerate() {
+        let reply = replies.reply(kind.count.ticket(at));
         let pairs = reply.map(Reply::items).unwrap_or_default().chunks_exact(2);
         for ((place, name), pair) in zip(names, pairs) {
-            let [replied, number] = pair else { continue };
+            let [found, number] = pair else { continue };
             let slots = (counted.get_mut(*place), sums.get_mut(*place));
             if let (Some(number), (Some(counted), Some(sum))) = (number.integer(), slots)
-                && replied.bytes() == Some(name)
+                && found.bytes() == Some(name)
             {
                 *counted += 1;
                 *sum += subscriptions(number);
@@ -332,17 +315,12 @@ mod tests {
         channels: &[String],
     ) -> (Vec<String>, Vec<String>) {
         let (asked, all_asked) = std::sync::mpsc::channel();
-        let answer = |question: &FollowUp| {
-            let words: Vec<&str> = question
-                .words
-                .iter()
-                .map(|word| std::str::from_utf8(word).unwrap())
-                .collect();
-            let start: Vec<&str> = words.iter().take(3).copied().collect();
-            asked.send(start.join(" ")).unwrap();
-            let glob = Pattern::glob(words.get(2).unwrap_or(&"*"));
+        let answer = |command: &Command<'_>| {
+            let words = reading::words(command);
+            asked.send(words[..words.len().min(3)].join(" ")).unwrap();
+            let glob = Pattern::glob(words.get(2).map_or("*", String::as_str));
             let matching = channels.iter().filter(|name| glob.matches(name.as_bytes()));
-            Some(match words[1] {
+            Some(match &*words[1] {
                 "CHANNELS" => Reply::List(matching.map(|name| reading::bytes(name)).collect()),
                 "NUMSUB" => {
                     let counts = words[2..].iter();
@@ -352,7 +330,7 @@ mod tests {
                 _ => Reply::List(Vec::new()),
             })
         };
-        let seen = reading::of_two_rounds(&COLLECTOR, info, circumstances, &[], &answer);
+        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &answer);
         (all_asked.try_iter().collect(), seen)
     }
 
@@ -431,18 +409,18 @@ mod tests {
 
     #[test]
     fn what_the_server_refuses_is_absent() {
-        let refuse = |question: &FollowUp| {
+        let refuse = |command: &Command<'_>| {
             let refusal = crate::reply::Refusal {
                 code: "NOPERM".to_owned(),
                 message: String::new(),
             };
-            Some(match &*question.words[1] {
-                b"CHANNELS" => Reply::List(vec![reading::bytes("prism:1")]),
+            Some(match &*reading::words(command)[1] {
+                "CHANNELS" => Reply::List(vec![reading::bytes("prism:1")]),
                 _ => Reply::Error(refusal),
             })
         };
         let info = "pubsub_channels:1\r\npubsubshard_channels:1\r\n";
-        let seen = reading::of_two_rounds(&COLLECTOR, info, prism(), &[], &refuse);
+        let seen = reading::of_further(&COLLECTOR, info, prism(), &[], &refuse);
         let expected = [
             "redis_channel_group_channels{admin} 0",
             "redis_channel_group_channels{other} 0",

@@ -4,14 +4,11 @@ pub mod by_name;
 pub mod groups;
 pub mod list;
 
-use super::{Answers, Question};
+use super::{Query, Replies};
 use crate::label::label_text;
 
 /// Asks for all connections. The server writes a line for each: 0.8 µs at Redis 7.0.
-pub static LIST: Question = Question {
-    commands: &[&["CLIENT", "LIST"]],
-    permission: "+client|list",
-};
+pub static LIST: Query = Query::new(&[&["CLIENT", "LIST"]], "+client|list");
 
 /// What ends a free text: the fields that follow one. No server lets a name have spaces, but
 /// those that pose as one might.
@@ -123,8 +120,8 @@ fn label(bytes: &[u8]) -> String {
 const CLIENTS_MAX: usize = 30_000;
 
 /// All connections of a reply, in its order; none where it was not asked or was refused.
-pub(super) fn clients<'a>(answers: &Answers<'a>) -> Option<Vec<Client<'a>>> {
-    let text = answers.reply(&LIST)?.bytes()?;
+pub(super) fn clients(replies: &Replies) -> Option<Vec<Client<'_>>> {
+    let text = replies.reply(&LIST)?.bytes()?;
     Some(
         text.split(|byte| *byte == b'\n')
             .filter_map(client)

@@ -2,31 +2,26 @@
 //!
 //! Its fields have the form of INFO's, and their rows stand with INFO's.
 
-use super::{Answers, Collector, Question, Server, info};
+use super::{Collector, Query, Read, Replies, Server, info};
 use crate::info::Info;
 use crate::metric::Snapshot;
 use crate::reply::Reply;
 
 /// Asks a node for its view of the cluster.
-pub static CLUSTER_INFO: Question = Question {
-    commands: &[&["CLUSTER", "INFO"]],
-    permission: "+cluster|info",
-};
+pub static CLUSTER_INFO: Query = Query::new(&[&["CLUSTER", "INFO"]], "+cluster|info");
 
 /// Reads the state of the cluster. Its families are those of the collector `info`.
 pub static COLLECTOR: Collector = Collector {
     name: "cluster",
     about: "Plain fields of CLUSTER INFO, on cluster nodes.",
-    on_by_default: true,
-    questions: &[&CLUSTER_INFO],
-    follow_ups: None,
+    queries: &[&CLUSTER_INFO],
     applies: Server::is_cluster_node,
-    families: Vec::new,
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if let Some(text) = answers.reply(&CLUSTER_INFO).and_then(Reply::text) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    if let Some(text) = replies.reply(&CLUSTER_INFO).and_then(Reply::text) {
         info::read_fields(&Info::parse(text), snapshot);
     }
 }

@@ -1,22 +1,16 @@
 //! CLUSTER SHARDS and CLUSTER LINKS: the state of each node of a cluster as this node sees it, and
 //! the buffers of its links to the others.
 
-use super::{Answers, Collector, Flavour, Question, Server, float};
+use super::{Collector, Flavour, Query, Read, Replies, Server, float};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 use std::borrow::Cow;
 
 /// Queries the shards with their nodes.
-pub static SHARDS: Question = Question {
-    commands: &[&["CLUSTER", "SHARDS"]],
-    permission: "+cluster|shards",
-};
+pub static SHARDS: Query = Query::new(&[&["CLUSTER", "SHARDS"]], "+cluster|shards");
 
 /// Queries the links to other nodes.
-pub static LINKS: Question = Question {
-    commands: &[&["CLUSTER", "LINKS"]],
-    permission: "+cluster|links",
-};
+pub static LINKS: Query = Query::new(&[&["CLUSTER", "LINKS"]], "+cluster|links");
 
 /// The most nodes that are shown, and twice as many links.
 const NODES_MAX: usize = 256;
@@ -42,12 +36,11 @@ const STATES: &[&str] = &["online", "loading", "fail"];
 pub static COLLECTOR: Collector = Collector {
     name: "cluster_nodes",
     about: "Health, replication offset and links of each node of the cluster, as this node sees them (Redis 7.0 and later). A poll takes 21 µs of server time in a cluster of six nodes.",
-    on_by_default: false,
-    questions: &[&SHARDS, &LINKS],
-    follow_ups: None,
+    queries: &[&SHARDS, &LINKS],
     applies,
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
 fn applies(server: &Server) -> bool {
@@ -71,11 +64,11 @@ fn families() -> Vec<&'static Descriptor> {
     .collect()
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if let Some(shards) = answers.reply(&SHARDS) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    if let Some(shards) = replies.reply(&SHARDS) {
         read_shards(shards.items(), snapshot);
     }
-    let links = answers.reply(&LINKS).map(Reply::items).unwrap_or_default();
+    let links = replies.reply(&LINKS).map(Reply::items).unwrap_or_default();
     for link in links.iter().take(2 * NODES_MAX) {
         read_link(link, snapshot);
     }

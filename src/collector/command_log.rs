@@ -1,9 +1,10 @@
 //! Logs of commands with numbered entries, such as SLOWLOG and COMMANDLOG: how often each command
 //! entered the log. Pure. It never keeps the arguments of a command.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Answers, FollowUp, Remembered};
+use super::{Command, Query, Remembered, Replies};
 use crate::reply::Reply;
 
 /// The most new entries that one poll reads. It bounds the reply to about half a megabyte.
@@ -23,12 +24,16 @@ const MOST_COMMANDS: usize = 1024;
 /// One of the logs of a server.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// The query for this many of the newest entries.
-    pub(super) query: fn(count: &str) -> FollowUp,
-    /// The newest entry or none; nothing if that is unknown.
-    pub(super) newest: for<'a> fn(&Answers<'a>) -> Option<&'a [Reply]>,
+    /// Queries new entries.
+    pub(super) entries: &'static Query,
+    /// Tells this log apart from others with the same query.
+    pub(super) at: usize,
+    /// The word after the number of entries, if the query needs one.
+    pub(super) kind: Option<&'static str>,
+    /// Returns the newest entry or none; `None` if that is unknown.
+    pub(super) newest: fn(&Replies) -> Option<&[Reply]>,
     /// What earlier polls counted.
-    pub(super) counted_before: fn(&Remembered) -> &Counted,
+    pub(super) counted_before: fn(&Remembered) -> Option<&Counted>,
 }
 
 /// What was counted of a log.
@@ -39,6 +44,8 @@ pub struct Counted {
     /// Whether the log was seen empty, and nothing before. Resetting a log keeps the numbers, so
     /// that of the entry that comes next is not known.
     was_empty: bool,
+    /// The run of the server that has the log, if the server reports it.
+    run_id: Option<String>,
     /// When the log was last seen, in seconds since the epoch.
     seen_at: f64,
     /// How often each command entered the log, and the sum of what the entries measure.
@@ -73,52 +80,58 @@ fn entry(reply: &Reply) -> Option<Entry> {
 
 impl Log {
     /// The query for the entries that came since the last poll; the first time for all.
-    pub(super) fn new_entries(&self, answers: &Answers<'_>) -> Option<FollowUp> {
-        let newest = (self.newest)(answers)?.first().and_then(entry)?;
-        let count = match self.first_new(answers) {
+    pub(super) fn new_entries<'a>(&self, replies: &'a Replies) -> Option<Command<'a>> {
+        let newest = (self.newest)(replies)?.first().and_then(entry)?;
+        let count = match self.first_new(replies) {
             Some(next) if next <= newest.id + 1 => newest.id + 1 - next,
             _ => newest.id + 1,
         };
-        let requested = (count + MARGIN).min(MOST_NEW_ENTRIES).to_string();
-        (count > 0).then(|| (self.query)(&requested))
+        let requested = (count + MARGIN).min(MOST_NEW_ENTRIES);
+        (count > 0).then(|| self.latest(self.entries, requested))
+    }
+
+    /// Queries this many of the newest entries.
+    pub(super) fn latest<'a>(&self, query: &'static Query, count: u64) -> Command<'a> {
+        let count = count.to_string().into_bytes();
+        let kind = self.kind.map(|kind| kind.as_bytes().into());
+        query.with::<Cow<'a, [u8]>>(self.at, [count.into()].into_iter().chain(kind))
     }
 
     /// The number of the first entry that was not counted yet; none if the log was never seen.
     /// After a restart the server counts from 0 again.
-    fn first_new(&self, answers: &Answers<'_>) -> Option<u64> {
-        let remembered = &answers.circumstances.remembered;
-        let before = (self.counted_before)(remembered);
+    fn first_new(&self, replies: &Replies) -> Option<u64> {
+        let before = (self.counted_before)(&replies.circumstances.remembered)?;
         let next = before.next?;
-        let known = remembered.known_start.as_ref();
-        let is_same_run =
-            known.is_none_or(|known| answers.info.get("run_id") == Some(&known.run_id));
+        let known = before.run_id.as_ref();
+        let is_same_run = known.is_none_or(|known| replies.info.get("run_id") == Some(known));
         if is_same_run {
             return Some(next);
         }
         // Another run is a restart, with a log of its own, or another server behind the same
         // address, with a log from before.
-        let since = answers.circumstances.polled_at - before.seen_at;
-        let uptime = answers.info.number("uptime_in_seconds");
+        let since = replies.circumstances.polled_at - before.seen_at;
+        let uptime = replies.info.number("uptime_in_seconds");
         let is_restart = uptime.is_none_or(|uptime| uptime <= since + 1.0);
         is_restart.then_some(0)
     }
 
     /// Counts of earlier polls and of this one.
-    pub(super) fn counted(&self, answers: &Answers<'_>) -> Counted {
-        let mut counted = (self.counted_before)(&answers.circumstances.remembered).clone();
-        counted.next = self.first_new(answers);
-        let Some(log) = (self.newest)(answers) else {
+    pub(super) fn counted(&self, replies: &Replies) -> Counted {
+        let before = (self.counted_before)(&replies.circumstances.remembered);
+        let mut counted = before.cloned().unwrap_or_default();
+        counted.next = self.first_new(replies);
+        counted.run_id = replies.info.get("run_id").map(str::to_owned);
+        let Some(log) = (self.newest)(replies) else {
             return counted;
         };
-        counted.seen_at = answers.circumstances.polled_at;
-        let reply = self.new_entries(answers);
-        let reply = reply.and_then(|query| answers.follow_up(&query));
+        counted.seen_at = replies.circumstances.polled_at;
+        let reply = replies.reply(self.entries.ticket(self.at));
         let entries: Vec<Entry> = reply
             .map(Reply::items)
             .unwrap_or_default()
             .iter()
             .filter_map(entry)
-            .map(|entry| named(entry, answers))
+            .map(|entry| named(entry, replies))
             .collect();
         match entries.iter().map(|entry| entry.id).max() {
             Some(newest) => counted.add(&entries, newest),
@@ -131,8 +144,8 @@ impl Log {
 }
 
 /// A log has the words of clients. Only a name that the server itself gives to a command is shown.
-fn named(entry: Entry, answers: &Answers<'_>) -> Entry {
-    let is_known = answers.info.fields().any(|field| {
+fn named(entry: Entry, replies: &Replies) -> Entry {
+    let is_known = replies.info.fields().any(|field| {
         let name = field.name.strip_prefix("cmdstat_").unwrap_or_default();
         name.split('|').next() == Some(&entry.command)
     });

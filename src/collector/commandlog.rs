@@ -2,29 +2,28 @@
 //! which commands had large requests and replies. Never arguments. SLOWLOG reports the slow ones.
 
 use super::command_log::{Counted, Log};
-use super::{Answers, Collector, FollowUp, Question, Server, float};
+use super::{Collector, Command, Memo, Query, Read, Replies, Server, float};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for the number of slow commands.
-pub static SLOW: Question = length(&[&["COMMANDLOG", "LEN", "slow"]]);
+pub static SLOW: Query = length(&[&["COMMANDLOG", "LEN", "slow"]]);
 /// Asks for the number of commands with a large request.
-pub static LARGE_REQUEST: Question = length(&[&["COMMANDLOG", "LEN", "large-request"]]);
+pub static LARGE_REQUEST: Query = length(&[&["COMMANDLOG", "LEN", "large-request"]]);
 /// Asks for the number of commands with a large reply.
-pub static LARGE_REPLY: Question = length(&[&["COMMANDLOG", "LEN", "large-reply"]]);
+pub static LARGE_REPLY: Query = length(&[&["COMMANDLOG", "LEN", "large-reply"]]);
 
 /// Asks for the parameters of the log.
-pub static PARAMETERS: Question = Question {
-    commands: &[&["CONFIG", "GET", "commandlog-*"]],
-    permission: "+config|get",
-};
+pub static PARAMETERS: Query = Query::new(&[&["CONFIG", "GET", "commandlog-*"]], "+config|get");
 
-const fn length(commands: &'static [&'static [&'static str]]) -> Question {
-    Question {
-        commands,
-        permission: "+commandlog|len",
-    }
+const fn length(commands: &'static [&'static [&'static str]]) -> Query {
+    Query::new(commands, "+commandlog|len")
 }
+
+/// Queries the newest entry of a log.
+static NEWEST: Query = Query::new(&[&["COMMANDLOG", "GET"]], "+commandlog|get");
+/// Queries new entries of a log.
+static ENTRIES: Query = Query::new(&[&["COMMANDLOG", "GET"]], "+commandlog|get");
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -43,7 +42,7 @@ mod rows {
 
 /// One log of large commands: the query for its length, the log itself, and its counters.
 struct Large {
-    length: &'static Question,
+    length: &'static Query,
     log: Log,
     count: Family<1>,
     bytes: Family<1>,
@@ -53,9 +52,11 @@ struct Large {
 static REQUESTS: Large = Large {
     length: &LARGE_REQUEST,
     log: Log {
-        query: |count| entries_query(count, "large-request"),
-        newest: |answers| newest(answers, &REQUESTS),
-        counted_before: |remembered| &remembered.large_commands.requests,
+        entries: &ENTRIES,
+        at: 0,
+        kind: Some("large-request"),
+        newest: |replies| newest(replies, &REQUESTS),
+        counted_before: |remembered| Some(&remembered.get::<LargeCommands>()?.requests),
     },
     count: by_command(
         "redis_commandlog_large_requests_total",
@@ -74,9 +75,11 @@ static REQUESTS: Large = Large {
 static REPLIES: Large = Large {
     length: &LARGE_REPLY,
     log: Log {
-        query: |count| entries_query(count, "large-reply"),
-        newest: |answers| newest(answers, &REPLIES),
-        counted_before: |remembered| &remembered.large_commands.replies,
+        entries: &ENTRIES,
+        at: 1,
+        kind: Some("large-reply"),
+        newest: |replies| newest(replies, &REPLIES),
+        counted_before: |remembered| Some(&remembered.get::<LargeCommands>()?.replies),
     },
     count: by_command(
         "redis_commandlog_large_replies_total",
@@ -94,20 +97,12 @@ static REPLIES: Large = Large {
 
 static LARGE: [&Large; 2] = [&REQUESTS, &REPLIES];
 
-/// The permission for entries of the log.
-pub(super) const ENTRIES_PERMISSION: &str = "+commandlog|get";
-
-fn entries_query(count: &str, kind: &str) -> FollowUp {
-    FollowUp::new(ENTRIES_PERMISSION, ["COMMANDLOG", "GET", count, kind])
-}
-
 /// The newest entry. It is queried only if the log has any.
-fn newest<'a>(answers: &Answers<'a>, large: &Large) -> Option<&'a [Reply]> {
-    if answers.reply(large.length)?.integer()? == 0 {
+fn newest<'a>(replies: &'a Replies, large: &Large) -> Option<&'a [Reply]> {
+    if replies.reply(large.length)?.integer()? == 0 {
         return Some(&[]);
     }
-    let reply = answers.follow_up(&(large.log.query)("1"))?;
-    reply.refusal().is_none().then(|| reply.items())
+    replies.reply(NEWEST.ticket(large.log.at)).map(Reply::items)
 }
 
 const fn by_command(name: &'static str, help: &'static str) -> Family<1> {
@@ -126,28 +121,20 @@ pub struct LargeCommands {
     replies: Counted,
 }
 
-/// Counts of earlier polls and of this one.
-pub(super) fn counted(answers: &Answers<'_>) -> LargeCommands {
-    LargeCommands {
-        requests: REQUESTS.log.counted(answers),
-        replies: REPLIES.log.counted(answers),
-    }
-}
-
 /// Queries the newest entry of each log that has any, and then the new ones.
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
+fn further(replies: &Replies) -> Vec<Command<'_>> {
     let mut queries = Vec::new();
     for large in LARGE {
-        let length = answers.reply(large.length).and_then(Reply::integer);
+        let length = replies.reply(large.length).and_then(Reply::integer);
         if length.is_some_and(|length| length > 0) {
-            queries.push((large.log.query)("1"));
+            queries.push(large.log.latest(&NEWEST, 1));
         }
-        queries.extend(large.log.new_entries(answers));
+        queries.extend(large.log.new_entries(replies));
     }
     queries
 }
 
-static LENGTHS: &[(&Question, &Family<0>)] = &[
+static LENGTHS: &[(&Query, &Family<0>)] = &[
     (&SLOW, &rows::SLOW_LENGTH),
     (&LARGE_REQUEST, &rows::LARGE_REQUEST_LENGTH),
     (&LARGE_REPLY, &rows::LARGE_REPLY_LENGTH),
@@ -174,12 +161,13 @@ const fn parameter(name: &'static str, field: &'static str, help: &'static str) 
 pub static COLLECTOR: Collector = Collector {
     name: "commandlog",
     about: "Lengths and limits of the logs of slow and large commands, and the number of large requests and replies by command (Valkey 8.1 and later). Arguments are never exported. Reading 128 new entries takes 26 µs of server time.",
-    on_by_default: true,
-    questions: &[&SLOW, &LARGE_REQUEST, &LARGE_REPLY, &PARAMETERS],
-    follow_ups: Some(follow_ups),
+    queries: &[&SLOW, &LARGE_REQUEST, &LARGE_REPLY, &PARAMETERS],
+    further_queries: &[&NEWEST, &ENTRIES],
+    further,
     applies: Server::has_commandlog,
     families,
-    read,
+    read: Read::Remembering(|replies, snapshot| Some(read(replies, snapshot))),
+    ..Collector::ON
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -192,37 +180,37 @@ fn families() -> Vec<&'static Descriptor> {
     lengths.chain(numbers).chain(large).collect()
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for (question, family) in LENGTHS {
-        if let Some(length) = answers.reply(question).and_then(Reply::number) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
+    for (query, family) in LENGTHS {
+        if let Some(length) = replies.reply(*query).and_then(Reply::number) {
             snapshot.push(family, [], length);
         }
     }
-    for large in LARGE {
-        read_large(large, answers, snapshot);
-    }
-    let Some(parameters) = answers.reply(&PARAMETERS) else {
-        return;
-    };
+    let counted = LARGE.map(|large| read_large(large, replies, snapshot));
+    let parameters = replies.reply(&PARAMETERS);
     for family in NUMBERS {
-        let value = parameters.value_of(family.descriptor().source.field);
+        let field = family.descriptor().source.field;
+        let value = parameters.and_then(|parameters| parameters.value_of(field));
         if let Some(value) = value.and_then(Reply::number) {
             snapshot.push(family, [], value);
         }
     }
+    let [requests, replies] = counted;
+    Memo::new(LargeCommands { requests, replies })
 }
 
-fn read_large(large: &'static Large, answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let counted = large.log.counted(answers);
+fn read_large(large: &'static Large, replies: &Replies, snapshot: &mut Snapshot) -> Counted {
+    let counted = large.log.counted(replies);
     if counted.is_known() {
         snapshot.push(&large.unseen, [], float(counted.unseen));
     }
-    let shown = &answers.circumstances.options.commands;
+    let shown = &replies.circumstances.options.commands;
     let by_command = counted.by_command.iter();
     for (command, (count, bytes)) in by_command.filter(|(command, _)| shown.has(command)) {
         snapshot.push(&large.count, [command], float(*count));
         snapshot.push(&large.bytes, [command], float(*bytes));
     }
+    counted
 }
 
 #[cfg(test)]
@@ -249,29 +237,15 @@ mod tests {
         };
         let length = Reply::Integer(i64::try_from(log.len()).unwrap());
         let info = "cmdstat_mget:calls=1\r\n";
-        let answer = |query: &FollowUp| {
-            let count: usize = std::str::from_utf8(&query.words[2])
-                .unwrap()
-                .parse()
-                .unwrap();
+        let answer = |command: &Command<'_>| {
+            let count = reading::words(command)[2].parse().unwrap();
             Some(Reply::List(log.iter().take(count).cloned().collect()))
         };
-        let replies = [(&LARGE_REPLY, length.clone())];
-        let shown =
-            reading::of_two_rounds(&COLLECTOR, info, circumstances.clone(), &replies, &answer);
-        let answers = Answers::new(info, &circumstances, vec![(&LARGE_REPLY, &length)]);
-        let (newest, entries) = (entries_query("1", "large-reply"), answer);
-        let newest = (newest.clone(), entries(&newest).unwrap());
-        let answers = answers.with_follow_ups([(&newest.0, &newest.1)]);
-        let new = REPLIES.log.new_entries(&answers);
-        let new = new.map(|query| (query.clone(), entries(&query).unwrap()));
-        let both = [Some(&newest), new.as_ref()].into_iter().flatten();
-        let answers = answers.with_follow_ups(both.map(|(query, reply)| (query, reply)));
-        let remembered = Remembered {
-            large_commands: counted(&answers),
-            ..Remembered::default()
-        };
-        (shown, remembered)
+        let (lengths, before) = ([(&LARGE_REPLY, length)], circumstances.clone());
+        let shown = reading::of_further(&COLLECTOR, info, circumstances, &lengths, &answer);
+        let replies = reading::received(&COLLECTOR, info, before, &lengths, &answer);
+        let memo = read(&replies, &mut Snapshot::default());
+        (shown, [memo].into_iter().collect())
     }
 
     #[test]
@@ -295,10 +269,9 @@ mod tests {
 
     #[test]
     fn an_empty_log_is_not_read() {
-        let circumstances = Circumstances::default();
         let empty = Reply::Integer(0);
-        let replies = vec![(&LARGE_REPLY, &empty), (&LARGE_REQUEST, &empty)];
-        assert!(follow_ups(&Answers::new("", &circumstances, replies)).is_empty());
+        let replies = Replies::new("", Circumstances::default()).with(&LARGE_REPLY, &empty);
+        assert!(further(&replies.with(&LARGE_REQUEST, &empty)).is_empty());
     }
 
     #[test]

@@ -1,31 +1,28 @@
 //! CONFIG GET of single parameters. CONFIG GET of everything would carry passwords, and several
 //! parameters in one command are known only to Redis 7 and later.
 
-use super::{Answers, Collector, Question, Server};
+use super::{Collector, Query, Read, Replies, Server};
 use crate::info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
 /// Asks how many threads do I/O.
-pub static IO_THREADS: Question = parameter(&[&["CONFIG", "GET", "io-threads"]]);
+pub static IO_THREADS: Query = parameter(&[&["CONFIG", "GET", "io-threads"]]);
 /// Asks how many clients may be connected.
-pub static MAXCLIENTS: Question = parameter(&[&["CONFIG", "GET", "maxclients"]]);
+pub static MAXCLIENTS: Query = parameter(&[&["CONFIG", "GET", "maxclients"]]);
 /// Asks for the memory limit.
-pub static MAXMEMORY: Question = parameter(&[&["CONFIG", "GET", "maxmemory"]]);
+pub static MAXMEMORY: Query = parameter(&[&["CONFIG", "GET", "maxmemory"]]);
 /// Asks for the size of the replication backlog.
-pub static REPL_BACKLOG_SIZE: Question = parameter(&[&["CONFIG", "GET", "repl-backlog-size"]]);
+pub static REPL_BACKLOG_SIZE: Query = parameter(&[&["CONFIG", "GET", "repl-backlog-size"]]);
 /// Asks after how many seconds and changes the server saves by itself.
-pub static SAVE: Question = parameter(&[&["CONFIG", "GET", "save"]]);
+pub static SAVE: Query = parameter(&[&["CONFIG", "GET", "save"]]);
 /// Asks how many databases there are.
-pub static DATABASES: Question = parameter(&[&["CONFIG", "GET", "databases"]]);
+pub static DATABASES: Query = parameter(&[&["CONFIG", "GET", "databases"]]);
 /// Asks for the limits of output buffers, per class of clients.
-pub static OUTPUT_BUFFER_LIMITS: Question =
+pub static OUTPUT_BUFFER_LIMITS: Query =
     parameter(&[&["CONFIG", "GET", "client-output-buffer-limit"]]);
 
-const fn parameter(commands: &'static [&'static [&'static str]]) -> Question {
-    Question {
-        commands,
-        permission: "+config|get",
-    }
+const fn parameter(commands: &'static [&'static [&'static str]]) -> Query {
+    Query::new(commands, "+config|get")
 }
 
 #[rustfmt::skip] // One metric, one line.
@@ -42,7 +39,7 @@ mod rows {
 }
 
 /// Parameters whose value is one number.
-static NUMBERS: &[(&Question, &Family<0>)] = &[
+static NUMBERS: &[(&Query, &Family<0>)] = &[
     (&IO_THREADS, &rows::IO_THREADS_SET),
     (&MAXCLIENTS, &rows::MAXCLIENTS_SET),
     (&MAXMEMORY, &rows::MAXMEMORY_SET),
@@ -53,8 +50,7 @@ static NUMBERS: &[(&Question, &Family<0>)] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "config",
     about: "CONFIG parameters that other metrics are compared with.",
-    on_by_default: true,
-    questions: &[
+    queries: &[
         &IO_THREADS,
         &MAXCLIENTS,
         &MAXMEMORY,
@@ -63,10 +59,10 @@ pub static COLLECTOR: Collector = Collector {
         &DATABASES,
         &OUTPUT_BUFFER_LIMITS,
     ],
-    follow_ups: None,
     applies: Server::holds_keys,
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -81,22 +77,22 @@ fn families() -> Vec<&'static Descriptor> {
 }
 
 /// The number that a parameter is set to.
-pub(super) fn number(answers: &Answers<'_>, question: &'static Question) -> Option<f64> {
-    info::number(&answers.parameter(question)?)
+pub(super) fn number(replies: &Replies, query: &'static Query) -> Option<f64> {
+    info::number(&replies.parameter(query)?)
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for (question, family) in NUMBERS {
-        if let Some(value) = number(answers, question) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    for (query, family) in NUMBERS {
+        if let Some(value) = number(replies, query) {
             snapshot.push(family, [], value);
         }
     }
-    if let Some(points) = answers.parameter(&SAVE)
+    if let Some(points) = replies.parameter(&SAVE)
         && let Some(points) = save_points(&points)
     {
         snapshot.push(&rows::SAVE_POINTS, [], points);
     }
-    if let Some(limits) = answers.parameter(&OUTPUT_BUFFER_LIMITS) {
+    if let Some(limits) = replies.parameter(&OUTPUT_BUFFER_LIMITS) {
         read_output_buffer_limits(&limits, snapshot);
     }
 }
@@ -143,7 +139,7 @@ mod tests {
     use crate::reply::Reply;
     use proptest::prelude::*;
 
-    fn seen(replies: &[(&'static Question, Reply)]) -> Vec<String> {
+    fn seen(replies: &[(&'static Query, Reply)]) -> Vec<String> {
         reading::of(&COLLECTOR, "", Circumstances::default(), replies)
     }
 

@@ -1,14 +1,11 @@
 //! CONFIG GET of everything: each parameter with its value, secrets aside.
 
-use super::{Answers, Collector, Question, Server};
+use super::{Collector, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for all parameters.
-pub static ALL_PARAMETERS: Question = Question {
-    commands: &[&["CONFIG", "GET", "*"]],
-    permission: "+config|get",
-};
+pub static ALL_PARAMETERS: Query = Query::new(&[&["CONFIG", "GET", "*"]], "+config|get");
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -50,16 +47,15 @@ const NOT_SECRET: &[&str] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "config_values",
     about: "Every parameter of CONFIG, one series each. Possible secrets are always hidden.",
-    on_by_default: false,
-    questions: &[&ALL_PARAMETERS],
-    follow_ups: None,
+    queries: &[&ALL_PARAMETERS],
     applies: Server::holds_keys,
     families: || vec![rows::NUMBER.descriptor(), rows::TEXT.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let pairs = answers.reply(&ALL_PARAMETERS).map(Reply::items);
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let pairs = replies.reply(&ALL_PARAMETERS).map(Reply::items);
     for pair in pairs.unwrap_or_default().chunks(2) {
         let [name, value] = pair else { continue };
         let (Some(name), Some(text)) = (name.text(), value.text()) else {

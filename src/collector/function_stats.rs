@@ -2,15 +2,12 @@
 //! refuses INFO, so this is queried only after such a refusal, and is not part of a poll that
 //! succeeds: then no function is running.
 
-use super::{Server, signed};
+use super::{Query, Server, signed};
 use crate::label::label_text;
 use crate::reply::Reply;
 
-/// The words of the query.
-pub const COMMAND: [&str; 2] = ["FUNCTION", "STATS"];
-
-/// What an ACL user needs for it.
-pub const PERMISSION: &str = "+function|stats";
+/// Queries the function that is running.
+pub static QUERY: Query = Query::new(&[&["FUNCTION", "STATS"]], "+function|stats");
 
 /// A function that is running.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,16 +2,13 @@
 //! network traffic. It never starts a session: that is for people to decide.
 
 use super::signed;
-use super::{Answers, Collector, Flavour, Question};
+use super::{Collector, Flavour, Query, Read, Replies};
 use crate::label::label_text;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for what the session found. Nil where there was none.
-pub static HOTKEYS: Question = Question {
-    commands: &[&["HOTKEYS", "GET"]],
-    permission: "+hotkeys|get",
-};
+pub static HOTKEYS: Query = Query::new(&[&["HOTKEYS", "GET"]], "+hotkeys|get");
 
 /// The most keys of each list that are shown. A session may be told to keep this many.
 const MOST_KEYS: usize = 64;
@@ -63,14 +60,13 @@ static LISTS: &[&Family<1>] = &[&rows::CPU, &rows::NETWORK];
 pub static COLLECTOR: Collector = Collector {
     name: "hotkeys",
     about: "Hottest keys by name, and totals of the session, while a HOTKEYS session is running (Redis 8.6 and later).",
-    on_by_default: false,
-    questions: &[&HOTKEYS],
-    follow_ups: None,
+    queries: &[&HOTKEYS],
     applies: |server| {
         server.flavour == Flavour::Redis && server.version >= (8, 6) && server.holds_keys()
     },
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -84,8 +80,8 @@ fn numbers() -> impl Iterator<Item = &'static Family<0>> {
 
 /// The server keeps what a session found until it is reset. A session that is over shows nothing;
 /// that it is over is a field of INFO.
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let Some(session) = answers.reply(&HOTKEYS).map(fields) else {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let Some(session) = replies.reply(&HOTKEYS).map(fields) else {
         return;
     };
     let is_active = value_of(session, "tracking-active").and_then(Reply::integer);

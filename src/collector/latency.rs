@@ -1,15 +1,12 @@
 //! LATENCY LATEST: the latest and the worst spike of each kind of event. Empty unless the server
 //! has `latency-monitor-threshold` set.
 
-use super::{Answers, Collector, Question, Server, signed};
+use super::{Collector, Query, Read, Replies, Server, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for the latest spikes.
-pub static LATEST: Question = Question {
-    commands: &[&["LATENCY", "LATEST"]],
-    permission: "+latency|latest",
-};
+pub static LATEST: Query = Query::new(&[&["LATENCY", "LATEST"]], "+latency|latest");
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -35,16 +32,15 @@ static NUMBERS: [&Family<1>; 5] = [
 pub static COLLECTOR: Collector = Collector {
     name: "latency",
     about: "Latest and longest latency spike for each event.",
-    on_by_default: true,
-    questions: &[&LATEST],
-    follow_ups: None,
+    queries: &[&LATEST],
     applies: Server::holds_keys,
     families: || NUMBERS.map(Family::descriptor).to_vec(),
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for event in answers.reply(&LATEST).map(Reply::items).unwrap_or_default() {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    for event in replies.reply(&LATEST).map(Reply::items).unwrap_or_default() {
         let Some((name, numbers)) = event.items().split_first() else {
             continue;
         };

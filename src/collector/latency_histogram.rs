@@ -6,15 +6,12 @@
 use std::collections::HashMap;
 
 use super::info::commandstats::{Usage, usage};
-use super::{Answers, Collector, Question, Server};
+use super::{Collector, Query, Read, Replies, Server};
 use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for the histograms of all commands.
-pub static HISTOGRAM: Question = Question {
-    commands: &[&["LATENCY", "HISTOGRAM"]],
-    permission: "+latency|histogram",
-};
+pub static HISTOGRAM: Query = Query::new(&[&["LATENCY", "HISTOGRAM"]], "+latency|histogram");
 
 /// Every edge that a server can list, in microseconds. The texts are as Go prints the numbers, so
 /// that the series stay the same for those who come from `redis_exporter`.
@@ -80,18 +77,17 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "latency_histogram",
     about: "Latency histograms for each command.",
-    on_by_default: true,
-    questions: &[&HISTOGRAM],
-    follow_ups: None,
+    queries: &[&HISTOGRAM],
     applies: Server::has_latency_histogram,
     families: || vec![rows::LATENCIES.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let usage = usage(&answers.info);
-    let shown = &answers.circumstances.options.commands;
-    for pair in answers
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let usage = usage(&replies.info);
+    let shown = &replies.circumstances.options.commands;
+    for pair in replies
         .reply(&HISTOGRAM)
         .map(Reply::items)
         .unwrap_or_default()
@@ -203,11 +199,8 @@ mod tests {
 
     fn seen(reply: &Reply) -> Vec<(String, Histogram)> {
         let mut snapshot = Snapshot::default();
-        let replies = vec![(&HISTOGRAM, reply)];
-        read(
-            &Answers::new(COMMANDS, &Circumstances::default(), replies),
-            &mut snapshot,
-        );
+        let replies = Replies::new(COMMANDS, Circumstances::default());
+        read(&replies.with(&HISTOGRAM, reply), &mut snapshot);
         let snapshot = snapshot.finish();
         let named = snapshot.samples().map(|sample| match sample.value {
             Value::Histogram(histogram) => (

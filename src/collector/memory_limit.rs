@@ -2,7 +2,7 @@
 //!
 //! Managed services often hide `maxmemory` or leave it 0, though there is a limit.
 
-use super::{Answers, Collector, INFO, Server, config};
+use super::{Collector, INFO, Read, Replies, Server, config};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -19,30 +19,29 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "memory_limit",
     about: "Memory limit of the server, or the declared one.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
+    queries: &[&INFO],
     applies: Server::holds_keys,
     families: || vec![rows::LIMIT.descriptor(), rows::EXPECT_FULL.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if let Some(limit) = limit(answers) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    if let Some(limit) = limit(replies) {
         snapshot.push(&rows::LIMIT, [], limit);
     }
-    if answers.circumstances.expect_full {
+    if replies.circumstances.expect_full {
         snapshot.push(&rows::EXPECT_FULL, [], 1.0);
     }
 }
 
 /// The first limit that is one: 0 means that there is none.
-fn limit(answers: &Answers<'_>) -> Option<f64> {
+fn limit(replies: &Replies) -> Option<f64> {
     let positive = |limit: &f64| *limit > 0.0;
-    let said = answers.info.number("maxmemory").filter(positive);
-    said.or_else(|| config::number(answers, &config::MAXMEMORY).filter(positive))
+    let said = replies.info.number("maxmemory").filter(positive);
+    said.or_else(|| config::number(replies, &config::MAXMEMORY).filter(positive))
         .or_else(|| {
-            answers
+            replies
                 .circumstances
                 .declared_memory_limit
                 .map(in_bytes)

@@ -1,14 +1,11 @@
 //! MEMORY STATS: what the tables of each database cost. INFO reports the rest of the reply.
 
-use super::{Answers, Collector, Question, Server};
+use super::{Collector, Query, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Queries where the memory goes. Costs about as much as the Memory section of INFO.
-pub static STATS: Question = Question {
-    commands: &[&["MEMORY", "STATS"]],
-    permission: "+memory|stats",
-};
+pub static STATS: Query = Query::new(&[&["MEMORY", "STATS"]], "+memory|stats");
 
 /// The most databases that are read.
 const DATABASES_MAX: usize = 64;
@@ -31,12 +28,11 @@ static OF_DATABASE: &[&Family<1>] = &[&rows::MAIN, &rows::EXPIRES];
 pub static COLLECTOR: Collector = Collector {
     name: "memory_stats",
     about: "Memory overhead of each database, and memory per key. A poll takes 4 µs of server time on Redis 7.0.",
-    on_by_default: false,
-    questions: &[&STATS],
-    follow_ups: None,
+    queries: &[&STATS],
     applies: Server::holds_keys,
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -45,8 +41,8 @@ fn families() -> Vec<&'static Descriptor> {
     numbers.chain(of_database).collect()
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let Some(stats) = answers.reply(&STATS) else {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let Some(stats) = replies.reply(&STATS) else {
         return;
     };
     for family in NUMBERS {

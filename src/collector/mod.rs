@@ -1,10 +1,9 @@
-//! Collectors: each is one question to Redis and the reading of its reply. Pure.
+//! Collectors: each is a few queries to Redis and the reading of their replies. Pure.
 //!
 //! A collector does no I/O, reads no clock and keeps no state: it is a function from the replies
 //! of one poll to samples. To add one, write its file and add it to [`ALL`].
 
 mod acl_log;
-mod answers;
 mod channels;
 mod clients;
 mod cluster;
@@ -13,7 +12,6 @@ mod command_log;
 mod commandlog;
 mod config;
 mod config_values;
-mod declared;
 pub mod function_stats;
 mod hotkeys;
 pub mod info;
@@ -24,6 +22,8 @@ mod memory_stats;
 pub mod rdb_file_size;
 #[cfg(test)]
 mod reading;
+mod remembered;
+mod replies;
 mod scripts;
 mod search_indexes;
 mod sentinel;
@@ -32,53 +32,104 @@ mod slot_stats;
 mod slowlog;
 mod tile38;
 
-use crate::metric::{Descriptor, Snapshot};
+use std::path::PathBuf;
 
-pub use answers::{Answers, Circumstances, FollowUp, KnownStart, Remembered};
-pub use declared::is_on_by_default;
+use crate::config::CollectorOptions;
+use crate::metric::{Descriptor, Snapshot};
+use crate::query::{Command, Query};
+
+pub use remembered::{Memo, Remembered};
+pub use replies::{Circumstances, Replies};
 pub use server::{Flavour, Mode, Server};
 
-/// One question to Redis. Collectors that share a question share its reply.
-#[derive(Debug)]
-pub struct Question {
-    /// The spellings of the command, best first. The next one is tried where a server does not
-    /// know one or answers it with nothing.
-    pub commands: &'static [&'static [&'static str]],
-    /// What an ACL user needs for it, as `+slowlog|len`; empty where the server has no ACL.
-    pub permission: &'static str,
-}
-
-impl PartialEq for Question {
-    /// Questions are told apart by their best spelling.
-    fn eq(&self, other: &Self) -> bool {
-        self.commands.first() == other.commands.first()
-    }
-}
-
-impl Eq for Question {}
-
-/// One question to Redis and the reading of its reply.
+/// A few queries to Redis and the reading of their replies. The row of a collector is all that the
+/// rest of the program knows about it.
 #[derive(Debug)]
 pub struct Collector {
     /// The name in the configuration and in the `collector` label.
     pub name: &'static str,
     /// One plain sentence.
     pub about: &'static str,
-    /// Whether it is on where the configuration does not say.
-    pub on_by_default: bool,
-    /// The questions that it needs. It may also read replies that other collectors asked for, and
-    /// does without them where they are missing.
-    pub questions: &'static [&'static Question],
-    /// What is to be asked once `questions` are answered: questions that hang on those replies,
-    /// on the configuration, or on what earlier polls saw. All of them go out in one pipeline; what
-    /// follows from their replies, in one more.
-    pub follow_ups: Option<fn(&Answers<'_>) -> Vec<FollowUp>>,
-    /// Whether a server of this kind understands the questions.
+    /// Whether it is on if the configuration does not switch it by name.
+    pub default: fn(&CollectorOptions) -> bool,
+    /// The queries that it needs. It may also read replies to queries of other collectors, and
+    /// does without them if they are missing.
+    pub queries: &'static [&'static Query],
+    /// The queries that `further` chooses from.
+    pub further_queries: &'static [&'static Query],
+    /// Returns what to send once there are replies: queries that depend on these, on the
+    /// configuration, or on earlier polls. It is called twice: after the replies to `queries`, and
+    /// after the replies to its first choice. Replies that it has already are not requested again.
+    pub further: fn(&Replies) -> Vec<Command<'_>>,
+    /// Returns the file whose size the poller is to look up before the replies are read.
+    pub file: fn(&Replies) -> Option<PathBuf>,
+    /// Whether a server of this kind understands the queries.
     pub applies: fn(&Server) -> bool,
     /// Every family that it can produce.
     pub families: fn() -> Vec<&'static Descriptor>,
     /// Reads the replies. What is not understood is left out.
-    pub read: fn(&Answers<'_>, &mut Snapshot),
+    pub read: Read,
+}
+
+/// How a collector reads.
+#[derive(Debug)]
+pub enum Read {
+    /// It adds samples.
+    Samples(fn(&Replies, &mut Snapshot)),
+    /// It adds samples, and returns what it wants to remember until the next poll.
+    Remembering(fn(&Replies, &mut Snapshot) -> Option<Memo>),
+}
+
+impl Collector {
+    /// A collector that is on by default and does nothing; what rows leave out is as here.
+    const ON: Self = Self {
+        name: "",
+        about: "",
+        default: |_| true,
+        queries: &[],
+        further_queries: &[],
+        further: |_| Vec::new(),
+        file: |_| None,
+        applies: |_| true,
+        families: Vec::new,
+        read: Read::Samples(|_, _| ()),
+    };
+
+    /// The same, off by default.
+    const OFF: Self = Self {
+        default: |_| false,
+        ..Self::ON
+    };
+
+    /// Returns whether it is on if nothing is configured.
+    #[must_use]
+    pub fn is_on_by_default(&self) -> bool {
+        (self.default)(&CollectorOptions::default())
+    }
+
+    /// Returns the ACL permissions that it needs, such as `+slowlog|len`.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<&'static str> {
+        let mut permissions = Vec::new();
+        for query in self.queries.iter().chain(self.further_queries) {
+            // Tile38 has no ACL.
+            if !query.permission.is_empty() && !permissions.contains(&query.permission) {
+                permissions.push(query.permission);
+            }
+        }
+        permissions
+    }
+
+    /// Reads the replies. Returns what to remember until the next poll.
+    pub fn read(&self, replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+        match self.read {
+            Read::Samples(read) => {
+                read(replies, snapshot);
+                None
+            }
+            Read::Remembering(read) => read(replies, snapshot),
+        }
+    }
 }
 
 /// Every collector, in the order in which they read.
@@ -122,39 +173,17 @@ pub static ALL: &[&Collector] = &[
     &channels::COLLECTOR,
 ];
 
-/// Permissions for what collectors send after their first queries, by the name of the collector.
-/// DBSIZE is not among them: only servers without a Keyspace section are sent it.
-static PERMISSIONS_LATER: &[(&str, &[&str])] = &[
-    ("channels", &channels::PERMISSIONS),
-    ("commandlog", &[commandlog::ENTRIES_PERMISSION]),
-    ("slot_stats", &["+cluster|slot-stats"]),
-];
-
-/// What an ACL user needs for a collector, as `+slowlog|len`; also for what it asks later.
-#[must_use]
-pub fn permissions(collector: &Collector) -> Vec<&'static str> {
-    let questions = collector.questions.iter();
-    let mut permissions: Vec<_> = questions.map(|question| question.permission).collect();
-    let later = PERMISSIONS_LATER.iter();
-    let later = later.filter(|(name, _)| *name == collector.name);
-    permissions.extend(later.flat_map(|(_, permissions)| *permissions));
-    // Tile38 has no ACL.
-    permissions.retain(|permission| !permission.is_empty());
-    permissions.dedup();
-    permissions
-}
-
 /// The names of all collectors, for the configuration.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|collector| collector.name).collect()
 }
 
-/// What is asked first on every connection: everything else depends on its reply.
-pub static INFO: Question = Question {
-    commands: &[&["INFO", "everything"], &["INFO", "all"], &["INFO"]],
-    permission: "+info",
-};
+/// What is sent first on every connection: everything else depends on its reply.
+pub static INFO: Query = Query::new(
+    &[&["INFO", "everything"], &["INFO", "all"], &["INFO"]],
+    "+info",
+);
 
 /// A count as the value of a sample.
 #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
@@ -166,11 +195,6 @@ const fn float(count: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
 const fn signed(number: i64) -> f64 {
     number as f64
-}
-
-/// Applies to every server.
-const fn always(_: &Server) -> bool {
-    true
 }
 
 #[cfg(test)]
@@ -273,22 +297,23 @@ mod tests {
             replies in proptest::collection::vec(any_reply(), 1..16),
             polled_at in any::<f64>(),
         ) {
-            let questions = ALL.iter().flat_map(|collector| collector.questions.iter().copied());
-            let answered = questions.zip(replies.iter().cycle()).collect();
             let scripts = vec![Script { name: "a".to_owned(), text: Vec::new(), read_only: true }];
             let options = CollectorOptions { scripts, ..CollectorOptions::default() };
             let options = Arc::new(options);
             let circumstances = Circumstances { polled_at, options, ..Circumstances::default() };
-            let answers = Answers::new(&info, &circumstances, answered);
-            let following: Vec<FollowUp> = ALL
-                .iter()
-                .filter_map(|collector| collector.follow_ups)
-                .flat_map(|follow_ups| follow_ups(&answers))
-                .collect();
-            let answers = answers.with_follow_ups(following.iter().zip(replies.iter().cycle()));
+            let mut read = Replies::new(&info, circumstances);
+            let mut replies = replies.iter().cycle();
+            for query in ALL.iter().flat_map(|collector| collector.queries) {
+                read = read.with(*query, replies.next().unwrap());
+            }
+            let further = ALL.iter().flat_map(|collector| (collector.further)(&read));
+            let further: Vec<_> = further.map(|command| command.ticket).collect();
+            for ticket in further {
+                read.record(ticket, replies.next().unwrap().clone());
+            }
             let mut snapshot = Snapshot::default();
             for collector in ALL {
-                (collector.read)(&answers, &mut snapshot);
+                let _ = collector.read(&read, &mut snapshot);
             }
             let declared: HashSet<&str> = ALL
                 .iter()
@@ -327,11 +352,11 @@ mod tests {
             ..Circumstances::default()
         };
         let histograms = Reply::List(histograms);
-        let replies = vec![(&latency_histogram::HISTOGRAM, &histograms)];
-        let answers = Answers::new(info, &circumstances, replies);
+        let replies = Replies::new(info, circumstances);
+        let replies = replies.with(&latency_histogram::HISTOGRAM, &histograms);
         let mut snapshot = Snapshot::default();
         for collector in ALL {
-            (collector.read)(&answers, &mut snapshot);
+            let _ = collector.read(&replies, &mut snapshot);
         }
         let snapshot = snapshot.finish();
         assert_eq!(snapshot.dropped(), 0);

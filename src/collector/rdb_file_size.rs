@@ -4,7 +4,7 @@
 use super::float;
 use std::path::{Path, PathBuf};
 
-use super::{Answers, Collector, FollowUp, Server};
+use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -16,46 +16,41 @@ mod rows {
 
 /// Asks where the file is, unless the configuration says it.
 pub static COLLECTOR: Collector = Collector {
-    name: NAME,
+    name: "rdb_file_size",
     about: "Size of the RDB file, if the exporter can access the file system of the server. Needs `+config|get` unless the option `rdb_file` names the file.",
-    on_by_default: false,
-    questions: &[],
-    follow_ups: Some(follow_ups),
+    further_queries: &[&FOLDER, &FILE],
+    further,
+    file: path,
     applies: Server::holds_keys,
     families: || vec![rows::SIZE.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
-/// The name of the collector.
-pub const NAME: &str = "rdb_file_size";
+static FOLDER: Query = Query::new(&[&["CONFIG", "GET", "dir"]], "+config|get");
+static FILE: Query = Query::new(&[&["CONFIG", "GET", "dbfilename"]], "+config|get");
 
-fn parameter(name: &str) -> FollowUp {
-    FollowUp::new("+config|get", ["CONFIG", "GET", name])
-}
-
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    if answers.circumstances.options.rdb_file.is_some() {
+fn further(replies: &Replies) -> Vec<Command<'_>> {
+    if replies.circumstances.options.rdb_file.is_some() {
         return Vec::new();
     }
-    ["dir", "dbfilename"].map(parameter).to_vec()
+    [&FOLDER, &FILE].map(Command::from).to_vec()
 }
 
 /// Where the file is: as the configuration says, else as the server says.
-#[must_use]
-pub fn path(answers: &Answers<'_>) -> Option<PathBuf> {
-    if let Some(path) = &answers.circumstances.options.rdb_file {
+fn path(replies: &Replies) -> Option<PathBuf> {
+    if let Some(path) = &replies.circumstances.options.rdb_file {
         return Some(path.clone());
     }
-    let value = |name| Some(answers.follow_up(&parameter(name))?.value_of(name)?.text());
-    let (folder, name) = (value("dir")??, value("dbfilename")??);
+    let (folder, name) = (replies.parameter(&FOLDER)?, replies.parameter(&FILE)?);
     let folder = Path::new(&*folder);
     // What the server names is only ever a file in its folder.
     let is_bare = Path::new(&*name).file_name() == Some((*name).as_ref());
     (folder.is_absolute() && is_bare).then(|| folder.join(&*name))
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if let Some(size) = answers.circumstances.rdb_file_size {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    if let Some(size) = replies.circumstances.file_size {
         snapshot.push(&rows::SIZE, [], float(size));
     }
 }
@@ -65,18 +60,12 @@ mod tests {
     use super::*;
     use crate::collector::{Circumstances, reading};
     use crate::config::CollectorOptions;
-    use crate::reply::Reply;
     use std::sync::Arc;
 
     fn path_of(folder: &str, file: &str) -> Option<PathBuf> {
-        let circumstances = Circumstances::default();
-        let answers = Answers::new("", &circumstances, Vec::new());
-        let asked = follow_ups(&answers);
-        let replies: Vec<Reply> = vec![
-            reading::parameter("dir", folder),
-            reading::parameter("dbfilename", file),
-        ];
-        path(&answers.with_follow_ups(asked.iter().zip(&replies)))
+        let replies = Replies::new("", Circumstances::default());
+        let replies = replies.with(&FOLDER, &reading::parameter("dir", folder));
+        path(&replies.with(&FILE, &reading::parameter("dbfilename", file)))
     }
 
     #[test]
@@ -100,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_configuration_needs_no_question() {
+    fn a_file_of_the_configuration_needs_no_query() {
         let options = CollectorOptions {
             rdb_file: Some(PathBuf::from("/x")),
             ..CollectorOptions::default()
@@ -109,16 +98,16 @@ mod tests {
             options: Arc::new(options),
             ..Circumstances::default()
         };
-        let answers = Answers::new("", &circumstances, Vec::new());
-        assert_eq!(follow_ups(&answers), []);
-        assert_eq!(path(&answers), Some(PathBuf::from("/x")));
+        let replies = Replies::new("", circumstances);
+        assert_eq!(further(&replies), []);
+        assert_eq!(path(&replies), Some(PathBuf::from("/x")));
     }
 
     #[test]
     fn without_a_file_there_is_no_size() {
-        let seen = |rdb_file_size| {
+        let seen = |file_size| {
             let circumstances = Circumstances {
-                rdb_file_size,
+                file_size,
                 ..Circumstances::default()
             };
             reading::of(&COLLECTOR, "", circumstances, &[])

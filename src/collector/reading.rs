@@ -1,7 +1,8 @@
 //! What a collector reads, as lines of text. For tests only.
 
-use super::{Answers, Circumstances, Collector, FollowUp, Question};
+use super::{Circumstances, Collector, Replies};
 use crate::metric::{Snapshot, Value};
+use crate::query::{Command, Query};
 use crate::reply::Reply;
 
 /// Reads INFO alone.
@@ -14,50 +15,57 @@ pub(super) fn of(
     collector: &Collector,
     info: &str,
     circumstances: Circumstances,
-    replies: &[(&'static Question, Reply)],
+    replies: &[(&'static Query, Reply)],
 ) -> Vec<String> {
-    let none = |_: &FollowUp| None;
-    of_two_rounds(collector, info, circumstances, replies, &none)
+    of_further(collector, info, circumstances, replies, &|_| None)
 }
 
-/// Reads a whole poll in which what follows from replies is answered too, twice.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "tests make it where they call"
-)]
-pub(super) fn of_two_rounds(
+/// Reads a whole poll in which further queries are answered too, twice.
+pub(super) fn of_further(
     collector: &Collector,
     info: &str,
     circumstances: Circumstances,
-    replies: &[(&'static Question, Reply)],
-    answer: &dyn Fn(&FollowUp) -> Option<Reply>,
+    replies: &[(&'static Query, Reply)],
+    answer: &dyn Fn(&Command<'_>) -> Option<Reply>,
 ) -> Vec<String> {
-    let replies = replies
-        .iter()
-        .map(|(question, reply)| (*question, reply))
-        .collect();
-    let answers = Answers::new(info, &circumstances, replies);
-    let first = following(collector, &answers, answer);
-    let answers = answers.with_follow_ups(first.iter().map(|(asked, reply)| (asked, reply)));
-    let second = following(collector, &answers, answer);
-    let both = first.iter().chain(&second);
-    let answers = answers.with_follow_ups(both.map(|(asked, reply)| (asked, reply)));
+    let replies = received(collector, info, circumstances, replies, answer);
     let mut snapshot = Snapshot::default();
-    (collector.read)(&answers, &mut snapshot);
+    let _ = collector.read(&replies, &mut snapshot);
     lines(&snapshot.finish())
 }
 
-/// What follows from the replies and is not answered yet.
-fn following(
+/// The replies of a whole poll in which further queries are answered too, twice.
+pub(super) fn received(
     collector: &Collector,
-    answers: &Answers<'_>,
-    answer: &dyn Fn(&FollowUp) -> Option<Reply>,
-) -> Vec<(FollowUp, Reply)> {
-    let asked = collector.follow_ups.map(|follow_ups| follow_ups(answers));
-    let new = asked.into_iter().flatten();
-    new.filter(|question| answers.follow_up(question).is_none())
-        .filter_map(|question| answer(&question).map(|reply| (question, reply)))
-        .collect()
+    info: &str,
+    circumstances: Circumstances,
+    replies: &[(&'static Query, Reply)],
+    answer: &dyn Fn(&Command<'_>) -> Option<Reply>,
+) -> Replies {
+    let mut all = Replies::new(info, circumstances);
+    for (query, reply) in replies {
+        all.record(*query, reply.clone());
+    }
+    for _ in 0..2 {
+        let further = (collector.further)(&all).into_iter();
+        let new = further.filter(|command| all.received(command.ticket).is_none());
+        let new: Vec<_> = new
+            .filter_map(|command| Some((command.ticket, answer(&command)?)))
+            .collect();
+        for (ticket, reply) in new {
+            all.record(ticket, reply);
+        }
+    }
+    all
+}
+
+/// The words of a command, as text.
+pub(super) fn words(command: &Command<'_>) -> Vec<String> {
+    let spelled = command.ticket.query.commands.first().unwrap();
+    let first = spelled.iter().map(ToString::to_string);
+    let further = command.words.iter();
+    let further = further.map(|word| String::from_utf8_lossy(word).into_owned());
+    first.chain(further).collect()
 }
 
 fn lines(snapshot: &Snapshot) -> Vec<String> {

@@ -1,8 +1,9 @@
 //! Lua scripts of the configuration: what they return, and whether they ran.
 
-use super::{Answers, Collector, FollowUp, Server};
+use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::config::Script;
 use crate::metric::{Family, Snapshot, Unit, source};
+use crate::query::Ticket;
 use crate::reply::Reply;
 
 #[rustfmt::skip] // One metric, one line.
@@ -17,13 +18,24 @@ mod rows {
 /// The most numbers of one script that are shown.
 const MOST_VALUES: usize = 200;
 
+/// Runs a script that only reads. What a script returns says nothing about others.
+static READ_ONLY: Query = Query {
+    stands_alone: true,
+    ..Query::new(&[&["EVAL_RO"]], "+eval_ro")
+};
+
+/// Runs a script that may write, or on a server without `EVAL_RO`.
+static ANY: Query = Query {
+    stands_alone: true,
+    ..Query::new(&[&["EVAL"]], "+eval")
+};
+
 /// Runs the scripts.
 pub static COLLECTOR: Collector = Collector {
     name: "scripts",
     about: "Results of the Lua scripts of the option `scripts`. Sends nothing if there are no scripts. Scripts need `+eval_ro` and the commands that they run. Scripts that may write, and servers without EVAL_RO, need `+eval` instead.",
-    on_by_default: true,
-    questions: &[],
-    follow_ups: Some(follow_ups),
+    further_queries: &[&READ_ONLY, &ANY],
+    further,
     applies: Server::holds_keys,
     families: || {
         let by_script = [&rows::RESULT, &rows::DROPPED].map(Family::descriptor);
@@ -32,46 +44,48 @@ pub static COLLECTOR: Collector = Collector {
             .chain([rows::VALUES.descriptor()])
             .collect()
     },
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    if is_loading(answers) {
+fn further(replies: &Replies) -> Vec<Command<'_>> {
+    if is_loading(replies) {
         return Vec::new();
     }
-    let server = Server::from_info(&answers.info);
-    let scripts = answers.circumstances.options.scripts.iter();
-    let resting = &answers.circumstances.resting;
-    scripts
-        .map(|script| question(script, &server))
-        .filter(|question| !resting.contains(question))
+    let resting = &replies.circumstances.resting;
+    scripts(replies)
+        .filter(|(ticket, _)| !resting.contains(ticket))
+        .map(|(ticket, script)| {
+            // Without keys and arguments.
+            let words: [&[u8]; 2] = [&script.text, b"0"];
+            ticket.with(words)
+        })
         .collect()
 }
 
+/// The scripts with their tickets.
+fn scripts(replies: &Replies) -> impl Iterator<Item = (Ticket, &Script)> {
+    let knows_eval_ro = replies.server().knows_eval_ro();
+    let scripts = replies.circumstances.options.scripts.iter().enumerate();
+    scripts.map(move |(at, script)| {
+        let is_read_only = script.read_only && knows_eval_ro;
+        let query = if is_read_only { &READ_ONLY } else { &ANY };
+        (query.ticket(at), script)
+    })
+}
+
 /// A server that loads its data refuses every script, and counts each refusal as an error.
-fn is_loading(answers: &Answers<'_>) -> bool {
-    answers.info.get("loading") == Some("1")
+fn is_loading(replies: &Replies) -> bool {
+    replies.info.get("loading") == Some("1")
 }
 
-/// The script, without keys and arguments.
-fn question(script: &Script, server: &Server) -> FollowUp {
-    let (command, permission) = if script.read_only && server.knows_eval_ro() {
-        ("EVAL_RO", "+eval_ro")
-    } else {
-        ("EVAL", "+eval")
-    };
-    FollowUp::alone(permission, [command.as_bytes(), &script.text, b"0"])
-}
-
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if is_loading(answers) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    if is_loading(replies) {
         return;
     }
-    let server = Server::from_info(&answers.info);
-    for script in &answers.circumstances.options.scripts {
-        // One that was refused for good is not asked again, and none is while it rests: without
-        // an answer it fails.
-        let reply = answers.follow_up(&question(script, &server));
+    for (ticket, script) in scripts(replies) {
+        // A script that is denied or rests is not sent: without a reply it has failed.
+        let reply = replies.reply(ticket);
         let result = reply.map_or(0.0, |reply| read_values(&script.name, reply, snapshot));
         snapshot.push(&rows::RESULT, [&script.name], result);
     }
@@ -135,25 +149,25 @@ mod tests {
         }
     }
 
-    fn seen(scripts: Vec<Script>, answer: &dyn Fn(&FollowUp) -> Option<Reply>) -> Vec<String> {
+    fn seen(scripts: Vec<Script>, answer: &dyn Fn(&Command<'_>) -> Option<Reply>) -> Vec<String> {
         let info = "redis_version:7.0.15\r\n";
-        reading::of_two_rounds(&COLLECTOR, info, circumstances(scripts), &[], answer)
+        reading::of_further(&COLLECTOR, info, circumstances(scripts), &[], answer)
     }
 
     /// What a script that returns this shows.
     fn seen_of(reply: &Reply) -> Vec<String> {
-        let answer = |_: &FollowUp| Some(reply.clone());
+        let answer = |_: &Command<'_>| Some(reply.clone());
         seen(vec![script("a", "x", true)], &answer)
     }
 
     fn commands(version: &str, read_only: bool) -> Vec<String> {
         let circumstances = circumstances(vec![script("a", "x", read_only)]);
-        let answers = Answers::new(version, &circumstances, Vec::new());
-        let word = |question: &FollowUp| {
-            let words = question.words.first().cloned().unwrap_or_default();
-            String::from_utf8(words).unwrap_or_default()
-        };
-        follow_ups(&answers).iter().map(word).collect()
+        let replies = Replies::new(version, circumstances);
+        let commands = further(&replies);
+        commands
+            .iter()
+            .map(|command| reading::words(command)[0].clone())
+            .collect()
     }
 
     #[test]
@@ -197,16 +211,15 @@ mod tests {
     fn a_script_that_rests_is_not_run_and_has_failed() {
         let info = "redis_version:7.0.15\r\n";
         let scripts = vec![script("a", "x", true), script("b", "y", true)];
-        let resting = vec![FollowUp::alone("+eval_ro", ["EVAL_RO", "x", "0"])];
         let circumstances = Circumstances {
-            resting,
+            resting: vec![READ_ONLY.ticket(0)],
             ..circumstances(scripts)
         };
-        let answers = Answers::new(info, &circumstances, Vec::new());
-        let b = FollowUp::alone("+eval_ro", ["EVAL_RO", "y", "0"]);
-        assert_eq!(follow_ups(&answers), [b]);
-        let answer = |_: &FollowUp| Some(Reply::Nil);
-        let seen = reading::of_two_rounds(&COLLECTOR, info, circumstances.clone(), &[], &answer);
+        let replies = Replies::new(info, circumstances.clone());
+        let b: [&[u8]; 2] = [b"y", b"0"];
+        assert_eq!(further(&replies), [READ_ONLY.with(1, b)]);
+        let answer = |_: &Command<'_>| Some(Reply::Nil);
+        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &answer);
         let expected = ["redis_script_result{a} 0", "redis_script_result{b} 2"];
         assert_eq!(seen, expected);
     }
@@ -215,9 +228,8 @@ mod tests {
     fn scripts_are_not_run_while_the_server_loads() {
         let info = "redis_version:7.0.15\r\nloading:1\r\n";
         let circumstances = circumstances(vec![script("a", "x", true)]);
-        let answers = Answers::new(info, &circumstances, Vec::new());
-        assert_eq!(follow_ups(&answers), []);
-        let seen = reading::of(&COLLECTOR, info, circumstances.clone(), &[]);
+        assert_eq!(further(&Replies::new(info, circumstances.clone())), []);
+        let seen = reading::of(&COLLECTOR, info, circumstances, &[]);
         assert!(seen.is_empty(), "{seen:?}");
     }
 
@@ -235,7 +247,7 @@ mod tests {
             script("gone", "z", true),
             script("good", "y", true),
         ];
-        let answer = |question: &FollowUp| match question.words.get(1)?.as_slice() {
+        let answer = |command: &Command<'_>| match &**command.words.first()? {
             b"error()" => Some(Reply::Error(Refusal {
                 code: "ERR".to_owned(),
                 message: "user_script:1".to_owned(),

@@ -1,18 +1,18 @@
 //! FT.INFO: how large each search index is and what it holds. For servers with a search module.
 
-use super::{Answers, Collector, FollowUp, Question, Server};
+use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for the names of all indexes.
-pub static LIST: Question = Question {
-    commands: &[&["FT._LIST"]],
-    permission: PERMISSION,
-};
+pub static LIST: Query = Query::new(&[&["FT._LIST"]], PERMISSION);
+
+/// Queries one index.
+static INDEX: Query = Query::new(&[&["FT.INFO"]], PERMISSION);
 
 const PERMISSION: &str = "+ft._list +ft.info";
 
-/// The most indexes of a server that are shown: each is a question.
+/// The most indexes of a server that are shown: each is a query.
 const MOST_INDEXES: usize = 100;
 
 #[rustfmt::skip] // One metric, one line.
@@ -183,12 +183,13 @@ static ROWS: &[Family<1>] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "search_indexes",
     about: "Size and contents of each search index that the option `search_indexes` matches, at most 100. Requires a server with a search module.",
-    on_by_default: false,
-    questions: &[&LIST],
-    follow_ups: Some(follow_ups),
+    queries: &[&LIST],
+    further_queries: &[&INDEX],
+    further,
     applies: Server::holds_keys,
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -197,9 +198,9 @@ fn families() -> Vec<&'static Descriptor> {
 }
 
 /// The names of the indexes that match, in order, so that the same ones are shown at each poll.
-fn matching<'a>(answers: &Answers<'a>) -> Vec<&'a [u8]> {
-    let wanted = &answers.circumstances.options.search_indexes;
-    let listed = answers.reply(&LIST).map(Reply::items).unwrap_or_default();
+fn matching(replies: &Replies) -> Vec<&[u8]> {
+    let wanted = &replies.circumstances.options.search_indexes;
+    let listed = replies.reply(&LIST).map(Reply::items).unwrap_or_default();
     let mut names: Vec<&[u8]> = listed
         .iter()
         .filter_map(Reply::bytes)
@@ -210,25 +211,22 @@ fn matching<'a>(answers: &Answers<'a>) -> Vec<&'a [u8]> {
     names
 }
 
-fn question(name: &[u8]) -> FollowUp {
-    FollowUp::new(PERMISSION, [b"FT.INFO", name])
+fn further(replies: &Replies) -> Vec<Command<'_>> {
+    let names = matching(replies).into_iter().take(MOST_INDEXES);
+    let commands = names.enumerate();
+    commands.map(|(at, name)| INDEX.with(at, [name])).collect()
 }
 
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    let names = matching(answers).into_iter().take(MOST_INDEXES);
-    names.map(question).collect()
-}
-
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if answers.reply(&LIST).is_none() {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    if replies.reply(&LIST).is_none() {
         return;
     }
-    let names = matching(answers);
+    let names = matching(replies);
     let dropped = names.len().saturating_sub(MOST_INDEXES);
     let dropped = u32::try_from(dropped).unwrap_or(u32::MAX);
     snapshot.push(&rows::DROPPED, [], f64::from(dropped));
-    for name in names {
-        let Some(index) = answers.follow_up(&question(name)) else {
+    for (at, name) in names.into_iter().enumerate() {
+        let Some(index) = replies.reply(INDEX.ticket(at)) else {
             continue;
         };
         let name = String::from_utf8_lossy(name);
@@ -273,10 +271,10 @@ mod tests {
         Reply::List(items)
     }
 
-    fn seen(names: &[&str], answer: &dyn Fn(&FollowUp) -> Option<Reply>) -> Vec<String> {
+    fn seen(names: &[&str], answer: &dyn Fn(&Command<'_>) -> Option<Reply>) -> Vec<String> {
         let replies = [(&LIST, list(names))];
         let circumstances = Circumstances::default();
-        reading::of_two_rounds(&COLLECTOR, "", circumstances, &replies, answer)
+        reading::of_further(&COLLECTOR, "", circumstances, &replies, answer)
     }
 
     #[test]
@@ -307,8 +305,8 @@ mod tests {
 
     #[test]
     fn an_index_that_went_away_does_not_take_others_with_it() {
-        let answer = |question: &FollowUp| {
-            let is_gone = question.words.get(1).is_some_and(|name| name == b"a");
+        let answer = |command: &Command<'_>| {
+            let is_gone = command.words.iter().any(|name| **name == *b"a");
             let refusal = crate::reply::Refusal {
                 code: "Unknown".to_owned(),
                 message: "index name".to_owned(),

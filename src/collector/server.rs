@@ -1,4 +1,4 @@
-//! What kind of server answers: flavour, version and mode, as INFO says them. Pure.
+//! What kind of server replies: flavour, version and mode, as INFO says them. Pure.
 
 use std::fmt;
 

@@ -2,17 +2,24 @@
 //! all slots: a node can have thousands.
 
 use super::signed;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Answers, Collector, Flavour, FollowUp, Question, Server};
+use super::{Collector, Command, Flavour, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks whether the node counts CPU time and network traffic per slot.
-pub static ENABLED: Question = Question {
-    commands: &[&["CONFIG", "GET", "cluster-slot-stats-enabled"]],
-    permission: "+config|get",
-};
+pub static ENABLED: Query = Query::new(
+    &[&["CONFIG", "GET", "cluster-slot-stats-enabled"]],
+    "+config|get",
+);
+
+/// Queries the top slots by one statistic.
+static TOP: Query = Query::new(
+    &[&["CLUSTER", "SLOT-STATS", "ORDERBY"]],
+    "+cluster|slot-stats",
+);
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -38,12 +45,13 @@ static STATISTICS: &[(&Family<1>, &[&str])] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "slot_stats",
     about: "Slots of a cluster node with the most keys, CPU time, network traffic and memory.",
-    on_by_default: false,
-    questions: &[&ENABLED],
-    follow_ups: Some(follow_ups),
+    queries: &[&ENABLED],
+    further_queries: &[&TOP],
+    further,
     applies,
     families: || rows().map(Family::descriptor).collect(),
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
 fn rows() -> impl Iterator<Item = &'static Family<1>> {
@@ -63,56 +71,53 @@ fn applies(server: &Server) -> bool {
 
 /// Requests the top slots by each statistic. By memory only once a reply shows that the node counts
 /// it: that cannot be switched on while the node runs, whatever the parameter says.
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    let enabled = answers.parameter(&ENABLED).unwrap_or_default();
+fn further(replies: &Replies) -> Vec<Command<'_>> {
+    let enabled = replies.parameter(&ENABLED).unwrap_or_default();
     let enabled: Vec<&str> = enabled.split_ascii_whitespace().collect();
-    let counted = STATISTICS
-        .iter()
-        .filter(|(_, words)| words.is_empty() || enabled.iter().any(|word| words.contains(word)));
-    let mut queries: Vec<FollowUp> = counted
-        .map(|(family, _)| top_slots(answers, family))
+    let counted = STATISTICS.iter().enumerate();
+    let counted = counted.filter(|(_, (_, words))| {
+        words.is_empty() || enabled.iter().any(|word| words.contains(word))
+    });
+    let mut queries: Vec<Command<'_>> = counted
+        .map(|(at, (family, _))| top_slots(replies, at, family))
         .collect();
-    let replies = queries.iter().filter_map(|query| answers.follow_up(query));
-    let mut slots = replies.flat_map(Reply::items).map(Reply::items);
-    let counts_memory = |slot: &[Reply]| {
-        let statistics = slot.get(1);
-        statistics.is_some_and(|all| {
-            all.value_of(rows::MEMORY.descriptor().source.field)
-                .is_some()
-        })
+    let counts_memory = |slot: &Reply| {
+        let statistics = slot.items().get(1);
+        let memory = rows::MEMORY.descriptor().source.field;
+        statistics.is_some_and(|all| all.value_of(memory).is_some())
     };
-    if slots.any(counts_memory) {
-        queries.push(top_slots(answers, &rows::MEMORY));
+    if slots(replies).any(counts_memory) {
+        queries.push(top_slots(replies, STATISTICS.len(), &rows::MEMORY));
     }
     queries
 }
 
-fn top_slots(answers: &Answers<'_>, family: &Family<1>) -> FollowUp {
-    let top = answers.circumstances.options.slots.top.to_string();
-    let metric = family.descriptor().source.field;
+fn top_slots(replies: &Replies, at: usize, family: &Family<1>) -> Command<'static> {
+    let top = replies.circumstances.options.slots.top.to_string();
+    let metric = family.descriptor().source.field.as_bytes();
     let words = [
-        "CLUSTER",
-        "SLOT-STATS",
-        "ORDERBY",
-        metric,
-        "LIMIT",
-        &top,
-        "DESC",
+        metric.into(),
+        b"LIMIT".into(),
+        top.into_bytes().into(),
+        b"DESC".into(),
     ];
-    FollowUp::new("+cluster|slot-stats", words)
+    TOP.with::<Cow<'_, [u8]>>(at, words)
+}
+
+/// The slots of all replies; a slot can be in several.
+fn slots(replies: &Replies) -> impl Iterator<Item = &Reply> {
+    let received = (0..=STATISTICS.len()).filter_map(|at| replies.reply(TOP.ticket(at)));
+    received.flat_map(Reply::items)
 }
 
 /// Each reply has all statistics of its slots, so what is known of a slot is shown whole.
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let mut slots: BTreeMap<i64, &[Reply]> = BTreeMap::new();
-    for question in follow_ups(answers) {
-        let reply = answers.follow_up(&question).map(Reply::items);
-        for slot in reply.unwrap_or_default() {
-            if let [number, statistics, ..] = slot.items()
-                && let Some(number) = number.integer()
-            {
-                slots.insert(number, statistics.items());
-            }
+    for slot in self::slots(replies) {
+        if let [number, statistics, ..] = slot.items()
+            && let Some(number) = number.integer()
+        {
+            slots.insert(number, statistics.items());
         }
     }
     for (slot, statistics) in slots {
@@ -149,18 +154,15 @@ mod tests {
     fn answered(enabled: &str, answer: &Reply) -> (Vec<String>, Vec<String>) {
         let parameter = reading::parameter("cluster-slot-stats-enabled", enabled);
         let circumstances = Circumstances::default();
-        let asked = follow_ups(&Answers::new(
-            "",
-            &circumstances,
-            vec![(&ENABLED, &parameter)],
-        ));
+        let received = Replies::new("", circumstances.clone()).with(&ENABLED, &parameter);
+        let asked = further(&received);
         let asked = asked
             .iter()
-            .map(|question| String::from_utf8(question.words.join(&b' ')).unwrap())
+            .map(|command| reading::words(command).join(" "))
             .collect();
         let replies = [(&ENABLED, parameter)];
-        let answer = |_: &FollowUp| Some(answer.clone());
-        let shown = reading::of_two_rounds(&COLLECTOR, "", circumstances, &replies, &answer);
+        let answer = |_: &Command<'_>| Some(answer.clone());
+        let shown = reading::of_further(&COLLECTOR, "", circumstances, &replies, &answer);
         (asked, shown)
     }
 
@@ -185,19 +187,19 @@ mod tests {
     #[test]
     fn top_slots_by_memory_are_requested_of_nodes_that_count_it() {
         let parameter = reading::parameter("cluster-slot-stats-enabled", "yes");
-        let circumstances = Circumstances::default();
-        let answers = Answers::new("", &circumstances, vec![(&ENABLED, &parameter)]);
-        let first = follow_ups(&answers);
+        let mut replies = Replies::new("", Circumstances::default()).with(&ENABLED, &parameter);
+        let first: Vec<_> = further(&replies)
+            .iter()
+            .map(|command| command.ticket)
+            .collect();
         let reply = Reply::List(vec![slot(28, &[("key-count", 7), ("memory-bytes", 900)])]);
-        let answers = answers.with_follow_ups(first.iter().map(|query| (query, &reply)));
-        let second = follow_ups(&answers);
+        for ticket in &first {
+            replies.record(*ticket, reply.clone());
+        }
+        let second = further(&replies);
         assert_eq!(second.len(), first.len() + 1);
-        let words = second.last().unwrap().words.join(&b' ');
-        assert!(
-            String::from_utf8(words)
-                .unwrap()
-                .contains("ORDERBY memory-bytes")
-        );
+        let words = reading::words(second.last().unwrap()).join(" ");
+        assert!(words.contains("ORDERBY memory-bytes"));
         let (_, shown) = answered("yes", &reply);
         let expected = [
             "redis_cluster_slot_keys{28} 7",

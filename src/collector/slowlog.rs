@@ -1,21 +1,15 @@
 //! SLOWLOG: how many slow commands are logged, and the newest of them. Never its arguments.
 
 use super::command_log::{Counted, Log};
-use super::{Answers, Collector, FollowUp, Question, Server, float, signed};
+use super::{Collector, Command, Memo, Query, Read, Replies, Server, float, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for the number of entries.
-pub static LENGTH: Question = Question {
-    commands: &[&["SLOWLOG", "LEN"]],
-    permission: "+slowlog|len",
-};
+pub static LENGTH: Query = Query::new(&[&["SLOWLOG", "LEN"]], "+slowlog|len");
 
 /// Asks for the newest entry.
-pub static NEWEST: Question = Question {
-    commands: &[&["SLOWLOG", "GET", "1"]],
-    permission: "+slowlog|get",
-};
+pub static NEWEST: Query = Query::new(&[&["SLOWLOG", "GET", "1"]], "+slowlog|get");
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -29,20 +23,29 @@ mod rows {
     pub(super) static UNSEEN: Family<0> = Family::counter("redis_slow_commands_unseen_total", &[], source("SLOWLOG GET", "id"), Unit::One, "Slowlog entries that were removed before the exporter read them.");
 }
 
+/// Queries new entries.
+static ENTRIES: Query = Query::new(&[&["SLOWLOG", "GET"]], "+slowlog|get");
+
 /// The log of slow commands.
 static LOG: Log = Log {
-    query: |count| FollowUp::new("+slowlog|get", ["SLOWLOG", "GET", count]),
-    newest: |answers| answers.reply(&NEWEST).map(Reply::items),
-    counted_before: |remembered| &remembered.slow_commands,
+    entries: &ENTRIES,
+    at: 0,
+    kind: None,
+    newest: |replies| replies.reply(&NEWEST).map(Reply::items),
+    counted_before: |remembered| remembered.get::<SlowCommands>().map(|slow| &slow.0),
 };
+
+/// What was counted of the log of slow commands.
+#[derive(Debug)]
+struct SlowCommands(Counted);
 
 /// Reads the log of slow commands.
 pub static COLLECTOR: Collector = Collector {
     name: "slowlog",
     about: "Length and newest entry of the slowlog, and the number of entries for each command. Arguments are never exported.",
-    on_by_default: true,
-    questions: &[&LENGTH, &NEWEST],
-    follow_ups: Some(follow_ups),
+    queries: &[&LENGTH, &NEWEST],
+    further_queries: &[&ENTRIES],
+    further,
     applies: Server::holds_keys,
     families: || {
         let plain = [
@@ -55,26 +58,22 @@ pub static COLLECTOR: Collector = Collector {
         let by_command = [&rows::COUNT, &rows::TIME].map(Family::descriptor);
         plain.into_iter().chain(by_command).collect()
     },
-    read,
+    read: Read::Remembering(|replies, snapshot| Some(read(replies, snapshot))),
+    ..Collector::ON
 };
 
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    LOG.new_entries(answers).into_iter().collect()
-}
-
-/// Counts of earlier polls and of this one.
-pub(super) fn counted(answers: &Answers<'_>) -> Counted {
-    LOG.counted(answers)
+fn further(replies: &Replies) -> Vec<Command<'_>> {
+    LOG.new_entries(replies).into_iter().collect()
 }
 
 /// An empty log shows neither id nor duration. A 0 would be a lie: 0 is the id of the first entry,
 /// the ids go on after SLOWLOG RESET, and no command takes no time.
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    if let Some(length) = answers.reply(&LENGTH).and_then(Reply::integer) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
+    if let Some(length) = replies.reply(&LENGTH).and_then(Reply::integer) {
         snapshot.push(&rows::ENTRIES, [], signed(length));
     }
     // Id, time, duration in microseconds, words.
-    let newest = answers.reply(&NEWEST).and_then(|log| log.items().first());
+    let newest = replies.reply(&NEWEST).and_then(|log| log.items().first());
     if let Some([id, _, duration, ..]) = newest.map(Reply::items) {
         for (family, reply) in [(&rows::LAST_ID, id), (&rows::LAST_DURATION, duration)] {
             if let Some(value) = reply.integer() {
@@ -82,24 +81,24 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             }
         }
     }
-    let counted = counted(answers);
+    let counted = LOG.counted(replies);
     if counted.is_known() {
         snapshot.push(&rows::UNSEEN, [], float(counted.unseen));
     }
-    let shown = &answers.circumstances.options.commands;
+    let shown = &replies.circumstances.options.commands;
     let by_command = counted.by_command.iter();
     for (command, (count, microseconds)) in by_command.filter(|(command, _)| shown.has(command)) {
         snapshot.push(&rows::COUNT, [command], float(*count));
         snapshot.push(&rows::TIME, [command], float(*microseconds));
     }
+    Memo::new(SlowCommands(counted))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collector::command_log::OTHER;
-    use crate::collector::{Circumstances, KnownStart, Remembered, reading};
-    use crate::info::Info;
+    use crate::collector::{Circumstances, Remembered, reading};
 
     fn entry(id: i64, command: &str, microseconds: i64) -> Reply {
         Reply::List(vec![
@@ -128,34 +127,20 @@ mod tests {
         let mut remembered = Remembered::default();
         for (run_id, log) in polls {
             let info = format!("run_id:{run_id}\r\n{COMMANDS}");
-            let newest = Reply::List(log.iter().take(1).cloned().collect());
             let circumstances = Circumstances {
                 remembered: remembered.clone(),
                 ..Circumstances::default()
             };
-            let answers = Answers::new(&info, &circumstances, vec![(&NEWEST, &newest)]);
-            let asked = follow_ups(&answers);
-            let replies: Vec<Reply> = asked
-                .iter()
-                .map(|question| {
-                    let count = std::str::from_utf8(&question.words[2]).unwrap();
-                    let count = count.parse().unwrap();
-                    Reply::List(log.iter().take(count).cloned().collect())
-                })
-                .collect();
-            let answers = answers.with_follow_ups(asked.iter().zip(&replies));
-            let slow_commands = counted(&answers);
-            let known_start = Info::parse(&info).get("run_id").map(|run_id| KnownStart {
-                run_id: run_id.to_owned(),
-                seconds: 0.0,
-            });
-            remembered = Remembered {
-                known_start,
-                slow_commands,
-                ..Remembered::default()
+            let first = |count| Reply::List(log.iter().take(count).cloned().collect());
+            let answer = |command: &Command<'_>| {
+                let count = reading::words(command)[2].parse().unwrap();
+                Some(first(count))
             };
+            let newest = [(&NEWEST, first(1))];
+            let replies = reading::received(&COLLECTOR, &info, circumstances, &newest, &answer);
+            remembered.record(read(&replies, &mut Snapshot::default()));
         }
-        remembered.slow_commands
+        remembered.get::<SlowCommands>().unwrap().0.clone()
     }
 
     fn of(counted: &Counted, command: &str) -> Option<(u64, u64)> {
@@ -280,11 +265,9 @@ mod tests {
 
     #[test]
     fn arguments_are_never_shown() {
-        let circumstances = Circumstances::default();
         let log = Reply::List(vec![entry(0, "AUTH", 1)]);
-        let answers = Answers::new("", &circumstances, vec![(&NEWEST, &log)]);
-        let asked = follow_ups(&answers);
-        let answers = answers.with_follow_ups(asked.iter().map(|question| (question, &log)));
-        assert!(!format!("{:?}", counted(&answers)).contains("secret"));
+        let replies = Replies::new("", Circumstances::default()).with(&NEWEST, &log);
+        let replies = replies.with(&ENTRIES, &log);
+        assert!(!format!("{:?}", LOG.counted(&replies)).contains("secret"));
     }
 }

@@ -1,16 +1,13 @@
 //! SERVER EXT of Tile38: pairs of a name and a value.
 
-use super::{Answers, Collector, Question, Server};
+use super::{Collector, Query, Read, Replies, Server};
 use crate::info::number;
 use crate::metric::Kind::Gauge;
 use crate::metric::Unit::{Bytes, One, Seconds};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 /// Asks Tile38 about itself.
-pub static SERVER_EXT: Question = Question {
-    commands: &[&["SERVER", "EXT"]],
-    permission: "",
-};
+pub static SERVER_EXT: Query = Query::new(&[&["SERVER", "EXT"]], "");
 
 const fn gauge(
     field: &'static str,
@@ -48,16 +45,15 @@ static ROWS: &[Family<0>] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "tile38",
     about: "Statistics of Tile38.",
-    on_by_default: true,
-    questions: &[&SERVER_EXT],
-    follow_ups: None,
+    queries: &[&SERVER_EXT],
     applies: Server::is_tile38,
     families: || ROWS.iter().map(Family::descriptor).collect(),
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let Some(reply) = answers.reply(&SERVER_EXT) else {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let Some(reply) = replies.reply(&SERVER_EXT) else {
         return;
     };
     for pair in reply.items().chunks_exact(2) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::collector::{Collector, Question};
+use crate::collector::Collector;
 use crate::config::{Config, Target, doubts};
 use crate::failure::{Failure, Reason};
 use crate::namespace::sweep::{self, Examined as SweepExamined};
-use crate::poll::{Denial, Session, circumstances, collectors, describe_pace};
-use crate::reply::Refusal;
+use crate::poll::{Poller, circumstances, collectors, describe_pace};
+use crate::query::Rejected;
+use crate::reply::{ErrorKind, Refusal};
 
 /// Writes one block for every target. True when everything that is on will work.
 ///
@@ -51,36 +52,30 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
 /// What one poll of a target showed.
 struct Examined {
     server: String,
-    asked: Vec<&'static Collector>,
-    refusals: Vec<(&'static Question, Refusal)>,
-    refused_follow_ups: Vec<Denial>,
+    applicable: Vec<&'static Collector>,
+    rejected: Vec<Rejected>,
 }
 
 impl Examined {
-    /// What a collector was refused, each with the permission that it needs.
-    fn refused(&self, collector: &Collector) -> Vec<(&'static str, &Refusal)> {
-        let first = self.refusals.iter();
-        let first = first.filter(|(question, _)| collector.questions.contains(question));
-        let following = self.refused_follow_ups.iter();
-        let following = following.filter(|denial| denial.collector == collector.name);
-        first
-            .map(|(question, refusal)| (question.permission, refusal))
-            .chain(following.map(|denial| (denial.permission, &denial.refusal)))
-            .collect()
+    /// What a collector was denied.
+    fn rejected(&self, collector: &Collector) -> impl Iterator<Item = &Rejected> {
+        let queries = collector.queries.iter().chain(collector.further_queries);
+        let queries: Vec<_> = queries.copied().collect();
+        let rejected = self.rejected.iter();
+        rejected.filter(move |rejected| queries.contains(&rejected.query))
     }
 }
 
 async fn examine(target: &Target) -> Result<Examined, Failure> {
     let deadline = Instant::now() + target.poll.timeout;
-    let mut session = Session::open(target, Arc::new(|_| ()), Arc::default(), deadline).await?;
-    let round = session
-        .ask(target, &circumstances(target), deadline)
+    let mut poller = Poller::open(target, Arc::new(|_| ()), Arc::default(), deadline).await?;
+    let round = poller
+        .poll(target, &circumstances(target), deadline)
         .await?;
     Ok(Examined {
-        server: session.server_text(),
-        asked: round.collectors,
-        refusals: session.refusals().to_vec(),
-        refused_follow_ups: session.refused_follow_ups().to_vec(),
+        server: poller.server_text(),
+        applicable: round.collectors,
+        rejected: poller.rejected().to_vec(),
     })
 }
 
@@ -93,27 +88,23 @@ fn write_collectors(
     let mut all_work = true;
     for collector in collectors(target) {
         let name = collector.name;
-        if !examined.asked.iter().any(|asked| asked.name == name) {
+        if !examined.applicable.iter().any(|one| one.name == name) {
             writeln!(
                 out,
                 "  {name:<18} left out: this kind of server has no such thing"
             )?;
             continue;
         }
-        let refused = examined.refused(collector);
-        if refused.is_empty() {
-            writeln!(out, "  {name:<18} works")?;
-        }
-        all_work &= refused.is_empty();
         let mut said = Vec::new();
-        for (permission, refusal) in refused {
-            let line = match refusal.code.as_str() {
-                "NOPERM" => format!(
-                    "denied: the user needs {permission}; or set collectors.{name} to false"
+        for Rejected { query, refusal, .. } in examined.rejected(collector) {
+            let line = match refusal.kind() {
+                ErrorKind::Permission => format!(
+                    "denied: the user needs {}; or set collectors.{name} to false",
+                    query.permission
                 ),
-                code => format!(
-                    "refused ({code} {}); set collectors.{name} to false",
-                    refusal.message
+                _ => format!(
+                    "refused ({} {}); set collectors.{name} to false",
+                    refusal.code, refusal.message
                 ),
             };
             if !said.contains(&line) {
@@ -121,6 +112,10 @@ fn write_collectors(
                 said.push(line);
             }
         }
+        if said.is_empty() {
+            writeln!(out, "  {name:<18} works")?;
+        }
+        all_work &= said.is_empty();
     }
     Ok(all_work)
 }

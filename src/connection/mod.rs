@@ -13,6 +13,7 @@ mod pack;
 mod pool;
 mod resolve;
 mod resp;
+mod session;
 mod tls;
 mod whereabouts;
 
@@ -42,6 +43,7 @@ use pack::Packed;
 pub use pack::Spacing;
 use pool::Share;
 use resp::{Decoder, no_room};
+pub use session::{Answered, Session};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;

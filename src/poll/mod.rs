@@ -5,13 +5,12 @@
 
 mod pace;
 mod plan;
+mod poller;
 mod rdb_file;
 mod rest;
 mod schedule;
 mod scrapers;
-mod session;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,10 +19,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::collector::function_stats::{self, Running};
-use crate::collector::{
-    ALL, Answers, Circumstances, Collector, Remembered, is_on_by_default, rdb_file_size,
-};
+use crate::collector::function_stats::Running;
+use crate::collector::{ALL, Circumstances, Collector, Memo, Remembered};
 use crate::config::Target;
 use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
@@ -36,9 +33,8 @@ use crate::telemetry::Telemetry;
 
 use rdb_file::RdbFile;
 
-pub use plan::Denial;
+pub use poller::{Poller, Round};
 pub use schedule::describe as describe_pace;
-pub use session::{Round, Session};
 
 use pace::Pace;
 use rest::Rests;
@@ -53,7 +49,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 struct Memory {
     /// What the exporter causes on the server; none for a single poll.
     footprint: Option<Arc<Footprint>>,
-    session: Option<Session>,
+    poller: Option<Poller>,
     remembered: Remembered,
     rdb_file: RdbFile,
     rests: Rests,
@@ -166,15 +162,15 @@ fn delay(target: &Target, failures_in_a_row: u32) -> Duration {
 /// Returns the check after a poll or check that started then. None without a connection, or if its
 /// time is over.
 fn check_after(target: &Target, memory: &Memory, answered: Instant) -> Option<Check> {
-    memory.session.as_ref()?;
+    memory.poller.as_ref()?;
     let check = schedule::check(answered.into_std(), target.poll)?;
     (check.at > Instant::now().into_std()).then_some(check)
 }
 
 /// Checks whether the server still answers.
 async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), Failure> {
-    match &mut memory.session {
-        Some(session) => session.check(deadline).await,
+    match &mut memory.poller {
+        Some(poller) => poller.check(deadline).await,
         None => Ok(()),
     }
 }
@@ -186,12 +182,12 @@ async fn poll(
     telemetry: &Telemetry,
 ) -> Result<(Snapshot, Success), Failure> {
     let deadline = Instant::now() + target.poll.timeout;
-    let session = match &mut memory.session {
-        Some(session) => session,
+    let poller = match &mut memory.poller {
+        Some(poller) => poller,
         empty => {
             let counter = reconnect_counter(target, telemetry);
             let footprint = memory.footprint.clone().unwrap_or_default();
-            let opened = Session::open(target, counter, footprint, deadline).await?;
+            let opened = Poller::open(target, counter, footprint, deadline).await?;
             telemetry.connected(&target.name);
             empty.insert(opened)
         }
@@ -199,48 +195,53 @@ async fn poll(
     let mut circumstances = circumstances(target);
     circumstances.remembered = memory.remembered.clone();
     circumstances.resting = memory.rests.resting(Instant::now());
-    let round = session.ask(target, &circumstances, deadline).await;
-    let now_resting = session.take_broken_by();
+    let round = poller.poll(target, &circumstances, deadline).await;
+    let now_resting = poller.take_broken_by();
     for script in now_resting {
         memory
             .rests
             .begin(script, target.poll.interval, Instant::now());
     }
-    let round = match round {
+    let mut round = match round {
         Ok(round) => round,
-        Err(failure) => return Err(with_function(failure, memory, target, deadline).await),
+        Err(failure) => return Err(with_function(failure, memory, deadline).await),
     };
-    memory.knows_function_stats |= session.knows_function_stats();
-    memory.rests.end(|script| round.has_answered(script));
-    memory.server = session.server_text();
-    if let Some(path) = rdb_file_path(&round, &circumstances) {
-        circumstances.rdb_file_size = memory.rdb_file.size(path).await;
+    memory.knows_function_stats |= poller.knows_function_stats();
+    memory
+        .rests
+        .end(|script| round.replies.received(script).is_some());
+    memory.server = poller.server_text();
+    let mut on = round.collectors.iter();
+    let file = on.find_map(|collector| (collector.file)(&round.replies));
+    let circumstances = &mut round.replies.circumstances;
+    if let Some(path) = file {
+        circumstances.file_size = memory.rdb_file.size(path).await;
     }
     circumstances.polled_at = now();
     circumstances.caused = round.caused.filter(|_| memory.footprint.is_some());
-    let (connect, ping) = (session.connect_time(), round.ping);
-    let (snapshot, collectors, remembered) =
-        read_beside(round, circumstances, &mut memory.reading, deadline).await?;
-    session.release();
-    memory.remembered = remembered;
+    let (connect, ping) = (poller.connect_time(), round.ping);
+    let read = read_beside(round, &mut memory.reading, deadline).await?;
+    poller.release();
+    for memo in read.memos {
+        memory.remembered.record(memo);
+    }
     let success = Success {
         connect,
         ping,
-        collectors,
+        collectors: read.outcomes,
     };
-    Ok((snapshot, success))
+    Ok((read.snapshot, success))
 }
 
 /// Lets the collectors read a round: large replies on a thread of their own, so that neither
 /// scrapes nor other targets wait.
 async fn read_beside(
     round: Round,
-    circumstances: Circumstances,
     reading: &mut Option<JoinHandle<()>>,
     deadline: Instant,
-) -> Result<(Snapshot, Vec<CollectorOutcome>, Remembered), Failure> {
+) -> Result<Reading, Failure> {
     if !round.is_large() {
-        return Ok(read(&round, &circumstances));
+        return Ok(read(&round));
     }
     let late = || Failure::new(Reason::Timeout, "the replies could not be read in time");
     // One that is late keeps its thread: it must come back before there is another.
@@ -253,7 +254,7 @@ async fn read_beside(
     let (sender, receiver) = oneshot::channel();
     *reading = Some(spawn_blocking(move || {
         // Nobody waits any more once the deadline is over.
-        let _ = sender.send(read(&round, &circumstances));
+        let _ = sender.send(read(&round));
     }));
     match tokio::time::timeout_at(deadline, receiver).await {
         Ok(Ok(read)) => Ok(read),
@@ -264,27 +265,14 @@ async fn read_beside(
 
 /// Adds which function keeps the server busy to a failure. One refusal is enough: then it is not
 /// queried again.
-async fn with_function(
-    failure: Failure,
-    memory: &mut Memory,
-    target: &Target,
-    deadline: Instant,
-) -> Failure {
-    let Some(session) = memory
-        .session
-        .as_mut()
-        .filter(|_| memory.knows_function_stats)
-    else {
+async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant) -> Failure {
+    let poller = memory.poller.as_mut();
+    let Some(poller) = poller.filter(|_| memory.knows_function_stats) else {
         return failure;
     };
-    match session.running_function(deadline).await {
+    match poller.running_function(deadline).await {
         Ok(running) => memory.busy_with = running,
-        Err(refusal) => {
-            memory.knows_function_stats = false;
-            let (name, code) = (&target.name, &refusal.code);
-            let permission = function_stats::PERMISSION;
-            info!(name, code, permission, "a question was refused");
-        }
+        Err(_) => memory.knows_function_stats = false,
     }
     match &memory.busy_with {
         Some(Running { name, milliseconds }) => {
@@ -308,13 +296,6 @@ fn reconnect_counter(target: &Target, telemetry: &Telemetry) -> OnReconnect {
     })
 }
 
-/// Where the RDB file is, where its size is wanted.
-fn rdb_file_path(round: &Round, circumstances: &Circumstances) -> Option<PathBuf> {
-    let mut on = round.collectors.iter();
-    on.find(|collector| collector.name == rdb_file_size::NAME)?;
-    rdb_file_size::path(&round.answers(&round.info_text(), circumstances))
-}
-
 /// What is known of a target before its first poll.
 #[must_use]
 pub fn circumstances(target: &Target) -> Circumstances {
@@ -325,50 +306,40 @@ pub fn circumstances(target: &Target) -> Circumstances {
         caused: None,
         database: target.database.unwrap_or(0),
         options: Arc::clone(&target.options),
-        rdb_file_size: None,
+        file_size: None,
         resting: Vec::new(),
         remembered: Remembered::default(),
     }
 }
 
-/// Lets every collector of a round read its replies.
-#[must_use]
-pub fn read(
-    round: &Round,
-    circumstances: &Circumstances,
-) -> (Snapshot, Vec<CollectorOutcome>, Remembered) {
-    let info = round.info_text();
-    let answers = round.answers(&info, circumstances);
-    let mut snapshot = Snapshot::default();
-    let outcomes = round
-        .collectors
-        .iter()
-        .map(|collector| {
-            let mut outcome = read_one(collector, &answers, &mut snapshot);
-            outcome.success &= !round.refused.contains(&collector.name);
-            outcome
-        })
-        .collect();
-    let remembered = Remembered::after(&answers, &round.collectors);
-    (snapshot, outcomes, remembered)
+/// What the collectors read from the replies of one poll.
+struct Reading {
+    snapshot: Snapshot,
+    outcomes: Vec<CollectorOutcome>,
+    /// What they want to remember.
+    memos: Vec<Memo>,
 }
 
-fn read_one(
-    collector: &'static Collector,
-    answers: &Answers<'_>,
-    snapshot: &mut Snapshot,
-) -> CollectorOutcome {
-    let started = Instant::now();
-    (collector.read)(answers, snapshot);
-    let success = collector
-        .questions
-        .iter()
-        .all(|question| answers.reply(question).is_some());
-    CollectorOutcome {
-        name: collector.name,
-        success,
-        duration: started.elapsed(),
+/// Lets every collector of a round read its replies.
+fn read(round: &Round) -> Reading {
+    let mut reading = Reading {
+        snapshot: Snapshot::default(),
+        outcomes: Vec::new(),
+        memos: Vec::new(),
+    };
+    for collector in &round.collectors {
+        let started = Instant::now();
+        let memo = collector.read(&round.replies, &mut reading.snapshot);
+        let mut queries = collector.queries.iter();
+        let is_refused = round.refused.contains(&collector.name);
+        reading.outcomes.push(CollectorOutcome {
+            name: collector.name,
+            success: !is_refused && queries.all(|query| round.replies.reply(*query).is_some()),
+            duration: started.elapsed(),
+        });
+        reading.memos.extend(memo);
     }
+    reading
 }
 
 /// Publishes what a poll left, and says so in the log where it is news.
@@ -452,9 +423,9 @@ fn note_success(target: &Target, memory: &mut Memory) {
     }
 }
 
-/// After any failure the connection is dropped: a late reply must never meet another question.
+/// After any failure the connection is dropped: a late reply must never meet another query.
 fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
-    memory.session = None;
+    memory.poller = None;
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
     memory.failing_since.get_or_insert_with(Instant::now);
     telemetry.failed(&target.name, failure.reason);
@@ -482,7 +453,7 @@ fn seconds_since_epoch(time: SystemTime) -> f64 {
 #[must_use]
 pub fn collectors(target: &Target) -> Vec<&'static Collector> {
     let on = |collector: &&Collector| {
-        let default = is_on_by_default(collector, &target.options);
+        let default = (collector.default)(&target.options);
         target.collectors.is_on(collector.name, default)
     };
     ALL.iter().copied().filter(on).collect()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::collector::FollowUp;
+use crate::query::Ticket;
 
 /// So many polls do without a script that made one fail: a script that takes longer than a poll may
 /// would hold up the server again and again.
@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// The scripts that failed so, and how long each rests. One that fails again rests for twice as
 /// long; one that answers is forgotten.
 #[derive(Debug, Default)]
-pub struct Rests(HashMap<FollowUp, Rest>);
+pub struct Rests(HashMap<Ticket, Rest>);
 
 #[derive(Debug)]
 struct Rest {
@@ -28,13 +28,13 @@ struct Rest {
 
 impl Rests {
     /// The scripts that rest at this time.
-    pub fn resting(&self, now: Instant) -> Vec<FollowUp> {
+    pub fn resting(&self, now: Instant) -> Vec<Ticket> {
         let resting = self.0.iter().filter(|(_, rest)| now < rest.until);
-        resting.map(|(script, _)| script.clone()).collect()
+        resting.map(|(script, _)| *script).collect()
     }
 
     /// Takes note of a script that failed so, on a target that is polled at this interval.
-    pub fn begin(&mut self, script: FollowUp, interval: Duration, now: Instant) {
+    pub fn begin(&mut self, script: Ticket, interval: Duration, now: Instant) {
         let known = self
             .0
             .get(&script)
@@ -46,31 +46,34 @@ impl Rests {
     }
 
     /// Forgets what has answered.
-    pub fn end(&mut self, answered: impl Fn(&FollowUp) -> bool) {
-        self.0.retain(|script, _| !answered(script));
+    pub fn end(&mut self, answered: impl Fn(Ticket) -> bool) {
+        self.0.retain(|script, _| !answered(*script));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::Query;
 
     const INTERVAL: Duration = Duration::from_secs(15);
 
-    fn script(text: &str) -> FollowUp {
-        FollowUp::alone("+eval_ro", ["EVAL_RO", text, "0"])
+    static EVAL: Query = Query::new(&[&["EVAL"]], "+eval");
+
+    const fn script(at: usize) -> Ticket {
+        EVAL.ticket(at)
     }
 
     #[test]
     fn one_that_fails_again_rests_for_twice_as_long() {
         let now = Instant::now();
         let mut rests = Rests::default();
-        rests.begin(script("a"), INTERVAL, now);
-        assert_eq!(rests.resting(now + INTERVAL * 9), [script("a")]);
+        rests.begin(script(0), INTERVAL, now);
+        assert_eq!(rests.resting(now + INTERVAL * 9), [script(0)]);
         let later = now + INTERVAL * 11;
         assert!(rests.resting(later).is_empty());
-        rests.begin(script("a"), INTERVAL, later);
-        assert_eq!(rests.resting(later + INTERVAL * 19), [script("a")]);
+        rests.begin(script(0), INTERVAL, later);
+        assert_eq!(rests.resting(later + INTERVAL * 19), [script(0)]);
         assert!(rests.resting(later + INTERVAL * 21).is_empty());
     }
 
@@ -78,10 +81,10 @@ mod tests {
     fn one_that_answers_is_forgotten() {
         let now = Instant::now();
         let mut rests = Rests::default();
-        rests.begin(script("a"), INTERVAL, now);
-        rests.begin(script("b"), INTERVAL, now);
-        rests.end(|answered| *answered == script("a"));
-        assert_eq!(rests.resting(now), [script("b")]);
+        rests.begin(script(0), INTERVAL, now);
+        rests.begin(script(1), INTERVAL, now);
+        rests.end(|answered| answered == script(0));
+        assert_eq!(rests.resting(now), [script(1)]);
     }
 
     #[test]
@@ -89,7 +92,7 @@ mod tests {
         let now = Instant::now();
         let mut rests = Rests::default();
         for _ in 0..40 {
-            rests.begin(script("a"), INTERVAL, now);
+            rests.begin(script(0), INTERVAL, now);
         }
         assert!(rests.resting(now + LONGEST).is_empty());
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use redis_namespace_exporter::catalogue;
-use redis_namespace_exporter::collector::{ALL, Answers, Circumstances, FollowUp};
+use redis_namespace_exporter::collector::{ALL, Circumstances, Replies};
 use redis_namespace_exporter::encode::{encode, spellings};
 use redis_namespace_exporter::metric::Names;
 use redis_namespace_exporter::metric::{Descriptor, Snapshot};
@@ -238,18 +238,20 @@ fn what_is_listed_as_shown_live_is_shown_there_alone() {
 /// The page of a server that has one field in INFO, and answers everything else with this.
 fn page_of(field: &str, answer: &Reply) -> String {
     let info = format!("redis_version:7.0.15\r\n{field}:1\r\n");
-    let questions = ALL.iter().flat_map(|collector| collector.questions);
-    let replies = questions.map(|question| (*question, answer)).collect();
-    let circumstances = Circumstances::default();
-    let answers = Answers::new(&info, &circumstances, replies);
-    let following = ALL.iter().filter_map(|collector| collector.follow_ups);
-    let following: Vec<FollowUp> = following
-        .flat_map(|follow_ups| follow_ups(&answers))
-        .collect();
-    let answers = answers.with_follow_ups(following.iter().map(|question| (question, answer)));
+    let mut replies = Replies::new(&info, Circumstances::default());
+    for query in ALL.iter().flat_map(|collector| collector.queries) {
+        replies.record(*query, answer.clone());
+    }
+    let further = ALL
+        .iter()
+        .flat_map(|collector| (collector.further)(&replies));
+    let further: Vec<_> = further.map(|command| command.ticket).collect();
+    for ticket in further {
+        replies.record(ticket, answer.clone());
+    }
     let mut snapshot = Snapshot::default();
     for collector in ALL {
-        (collector.read)(&answers, &mut snapshot);
+        let _ = collector.read(&replies, &mut snapshot);
     }
     let page = encode(&[(None, &snapshot.finish())], &Names::default());
     String::from_utf8(page).expect("a page is UTF-8")

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use clap::CommandFactory as _;
 use redis_namespace_exporter::collector;
 use redis_namespace_exporter::config::redis_exporter::OPTIONS;
-use redis_namespace_exporter::config::{Arguments, load};
+use redis_namespace_exporter::config::{Arguments, CollectorOptions, load};
 
 use crate::documents::{ARCHITECTURE, COMMAND_LINE, PERMISSIONS, document, quoted, table};
 use crate::layers::LAYERS;
@@ -22,8 +22,15 @@ use crate::support::{assert_golden, in_repository};
 /// Permissions that no question needs, but the connection.
 const CONNECTION_PERMISSIONS: &[&str] = &["+ping", "+client|setname", "+select"];
 
-/// Permissions that only servers which know the command take: a line with them fails elsewhere.
-const SOME_SERVERS_PERMISSIONS: &[&str] = &["+commandlog|len", "+commandlog|get"];
+/// Permissions that only some servers need, or only with some options. A line with a command that
+/// a server does not know fails.
+const SOME_SERVERS_PERMISSIONS: &[&str] = &[
+    "+commandlog|len",
+    "+commandlog|get",
+    "+dbsize",
+    "+eval",
+    "+eval_ro",
+];
 
 /// What stands after `[name: ` in the help of a flag.
 fn note<'a>(help: &'a str, name: &str) -> Vec<&'a str> {
@@ -164,13 +171,13 @@ fn granted(start: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What the questions of these collectors need, on a sentinel or on all other servers.
+/// What the queries of these collectors need, on a sentinel or on all other servers.
 fn needed(is_on: bool, is_sentinel: bool) -> BTreeSet<String> {
     let collectors = collector::ALL
         .iter()
-        .filter(|collector| collector.on_by_default == is_on);
+        .filter(|collector| collector.is_on_by_default() == is_on);
     collectors
-        .flat_map(|collector| collector::permissions(collector))
+        .flat_map(|collector| collector.permissions())
         .map(ToOwned::to_owned)
         .filter(|permission| permission.starts_with("+sentinel") == is_sentinel)
         .collect()
@@ -181,7 +188,7 @@ fn owned(words: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_line_of_permissions_grants_what_the_questions_need_and_no_more() {
+fn the_line_of_permissions_grants_what_the_queries_need() {
     let needed = &needed(true, false) | &owned(CONNECTION_PERMISSIONS);
     let needed = &needed - &owned(SOME_SERVERS_PERMISSIONS);
     assert_eq!(granted("ACL SETUSER exporter on "), needed);
@@ -189,13 +196,7 @@ fn the_line_of_permissions_grants_what_the_questions_need_and_no_more() {
 
 #[test]
 fn the_line_of_a_sentinel_grants_what_it_is_asked_and_no_more() {
-    let further = owned(&[
-        "+ping",
-        "+info",
-        "+client|setname",
-        "+sentinel|sentinels",
-        "+sentinel|replicas",
-    ]);
+    let further = owned(&["+ping", "+info", "+client|setname"]);
     let needed = &needed(true, true) | &further;
     assert_eq!(granted("ACL SETUSER watcher on "), needed);
 }
@@ -219,22 +220,32 @@ fn every_permission_is_named_in_the_readme() {
     }
 }
 
+/// The example with the list of collectors as their rows have it.
+fn example_with_collectors(options: &CollectorOptions) -> String {
+    let example = document("config.example.yaml");
+    let start = "\n    collectors:\n";
+    let (before, rest) = example.split_once(start).expect("it has the list");
+    let is_of_list = |line: &&str| line.starts_with("      ");
+    let after = rest.split_inclusive('\n').skip_while(is_of_list);
+    let rows = collector::ALL.iter().map(|collector| {
+        let is_on = (collector.default)(options);
+        format!("      {}: {is_on}\n", collector.name)
+    });
+    let rows: String = rows.collect();
+    format!("{before}{start}{rows}{}", after.collect::<String>())
+}
+
 #[test]
-fn the_example_loads_and_names_every_collector_with_its_default() {
+fn the_example_loads_and_lists_every_collector() {
+    let path = in_repository("config.example.yaml");
     let arguments = Arguments {
-        config: Some(in_repository("config.example.yaml")),
+        config: Some(path.clone()),
         ..Arguments::default()
     };
     let config = load(&arguments, &|_| None, &collector::names());
     let config = config.unwrap_or_else(|problems| panic!("{problems:#?}"));
     let target = config.targets.first().expect("the example has a target");
-    for collector in collector::ALL {
-        let name = collector.name;
-        let default = collector::is_on_by_default(collector, &target.options);
-        // Were the name missing, the opposite default would come back.
-        let written = target.collectors.is_on(name, !default);
-        assert_eq!(written, default, "collectors.{name}");
-    }
+    assert_golden(&path, &example_with_collectors(&target.options));
 }
 
 #[test]

@@ -11,17 +11,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redis_namespace_exporter::collector::{
-    ALL, Answers, Circumstances, Collector, FollowUp, Question, Server,
-};
+use redis_namespace_exporter::collector::{ALL, Circumstances, Collector, Replies};
 use redis_namespace_exporter::config::{
     ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Pattern,
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::{self, Format, encode_as};
-use redis_namespace_exporter::info::Info;
 use redis_namespace_exporter::metric::{Names, Series, Snapshot};
 use redis_namespace_exporter::namespace::keys::stream::{Limits, Stream};
+use redis_namespace_exporter::query::{Command, Query};
 use redis_namespace_exporter::reply::Reply;
 
 /// The time at which servers that do not say their own are taken to be polled.
@@ -55,10 +53,10 @@ fn info(server: &Path, spellings: &[&str]) -> Reply {
         .expect("a server answers INFO")
 }
 
-/// What the server answered to a question: `CONFIG GET` of one parameter is cut out of the
+/// What the server replied to a query: `CONFIG GET` of one parameter is cut out of the
 /// recorded reply to all of them.
-fn answer(server: &Path, question: &Question) -> Option<Reply> {
-    match question.commands.first()? {
+fn answer(server: &Path, query: &Query) -> Option<Reply> {
+    match query.commands.first()? {
         ["CONFIG", "GET", pattern] => parameters(server, pattern),
         // Only its entries were recorded.
         ["COMMANDLOG", "LEN", "slow"] => {
@@ -94,27 +92,13 @@ fn parameters(server: &Path, pattern: &str) -> Option<Reply> {
     Some(Reply::List(found.flatten().cloned().collect()))
 }
 
-/// What the server answered to what follows from its other replies.
-fn follow_ups(
-    server: &Path,
-    collectors: &[&Collector],
-    answers: &Answers<'_>,
-) -> Vec<(FollowUp, Reply)> {
-    let asking = collectors
-        .iter()
-        .filter_map(|collector| collector.follow_ups);
-    let asked = asking.flat_map(|follow_ups| follow_ups(answers));
-    asked
-        .filter(|question| answers.follow_up(question).is_none())
-        .filter_map(|question| {
-            let reply = following_answer(server, &question)?;
-            Some((question, reply))
-        })
-        .collect()
-}
-
-fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
-    let words: Vec<&[u8]> = question.words.iter().map(Vec::as_slice).collect();
+/// What the server replied to a query that depends on its other replies.
+fn further_answer(server: &Path, command: &Command<'_>) -> Option<Reply> {
+    let spelled = command.ticket.query.commands.first()?.iter();
+    let spelled = spelled.map(|word| word.as_bytes());
+    let words: Vec<&[u8]> = spelled
+        .chain(command.words.iter().map(|word| &**word))
+        .collect();
     match words.as_slice() {
         [b"SLOWLOG", b"GET", _] => recording(server, "slowlog-get"),
         [b"COMMANDLOG", b"GET", _, kind] => {
@@ -137,7 +121,9 @@ fn following_answer(server: &Path, question: &FollowUp) -> Option<Reply> {
 /// The page of a standalone server with the collectors that are on by default.
 pub fn default_page(server: &Path) -> String {
     let info = info(server, &["info-everything", "info-all", "info-default"]);
-    page_of(server, &info, true, |collector| collector.on_by_default)
+    page_of(server, &info, true, |collector| {
+        collector.is_on_by_default()
+    })
 }
 
 /// The page of a recorded mode: of it INFO was recorded, and what is asked of that mode alone.
@@ -189,45 +175,44 @@ fn options() -> CollectorOptions {
 fn page_of(
     server: &Path,
     info: &Reply,
-    with_other_questions: bool,
+    with_other_queries: bool,
     is_on: fn(&Collector) -> bool,
 ) -> String {
     let text = info.text().expect("INFO is text");
-    let kind = Server::from_info(&Info::parse(text.as_ref()));
-    let collectors: Vec<&Collector> = ALL
-        .iter()
-        .copied()
-        .filter(|collector| is_on(collector) && (collector.applies)(&kind))
-        .collect();
-    let mut replies: Vec<(&'static Question, Reply)> = Vec::new();
-    for collector in &collectors {
-        for question in collector.questions {
-            let is_of_mode = ["cluster", "sentinel"]
-                .iter()
-                .any(|mode| question.permission.contains(mode));
-            if with_other_questions || is_of_mode {
-                replies.extend(answer(server, question).map(|reply| (*question, reply)));
-            }
-        }
-    }
     let circumstances = Circumstances {
         polled_at: POLLED_AT,
         options: Arc::new(options()),
         ..Circumstances::default()
     };
-    let borrowed = replies
+    let mut replies = Replies::new(&text, circumstances);
+    let collectors: Vec<&Collector> = ALL
         .iter()
-        .map(|(question, reply)| (*question, reply))
+        .copied()
+        .filter(|collector| is_on(collector) && (collector.applies)(&replies.server()))
         .collect();
-    let answers = Answers::new(&text, &circumstances, borrowed);
-    let first = follow_ups(server, &collectors, &answers);
-    let answers = answers.with_follow_ups(first.iter().map(|(asked, reply)| (asked, reply)));
-    let second = follow_ups(server, &collectors, &answers);
-    let both = first.iter().chain(&second);
-    let answers = answers.with_follow_ups(both.map(|(asked, reply)| (asked, reply)));
+    for query in collectors.iter().flat_map(|collector| collector.queries) {
+        let mut modes = ["cluster", "sentinel"].iter();
+        let is_of_mode = modes.any(|mode| query.permission.contains(mode));
+        let answer = answer(server, query).filter(|_| with_other_queries || is_of_mode);
+        if let Some(reply) = answer {
+            replies.record(*query, reply);
+        }
+    }
+    for _ in 0..2 {
+        let further = collectors
+            .iter()
+            .flat_map(|collector| (collector.further)(&replies));
+        let new = further.filter(|command| replies.received(command.ticket).is_none());
+        let new: Vec<_> = new
+            .filter_map(|command| Some((command.ticket, further_answer(server, &command)?)))
+            .collect();
+        for (ticket, reply) in new {
+            replies.record(ticket, reply);
+        }
+    }
     let mut snapshot = Snapshot::default();
     for collector in &collectors {
-        (collector.read)(&answers, &mut snapshot);
+        let _ = collector.read(&replies, &mut snapshot);
     }
     written(snapshot)
 }
@@ -281,7 +266,7 @@ fn optional_pages() -> Vec<Page> {
 fn optional_page(server: &Path) -> String {
     let info = info(server, &["info-everything", "info-all", "info-default"]);
     page_of(server, &info, true, |collector| {
-        !collector.on_by_default && !OF_CLIENTS_PAGE.contains(&collector.name)
+        !collector.is_on_by_default() && !OF_CLIENTS_PAGE.contains(&collector.name)
     })
 }
 

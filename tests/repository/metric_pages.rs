@@ -106,14 +106,19 @@ fn pages(recorded: &Recorded) -> Vec<Page> {
 fn of_collector(collector: &'static Collector, recorded: &Recorded) -> Page {
     let Collector { name, about, .. } = collector;
     let families = (collector.families)();
-    let state = if collector.on_by_default { "On" } else { "Off" };
-    let permissions: Vec<_> = collector::permissions(collector)
+    let state = if collector.is_on_by_default() {
+        "On"
+    } else {
+        "Off"
+    };
+    let permissions: Vec<_> = collector
+        .permissions()
         .iter()
         .map(|permission| format!("`{permission}`"))
         .collect();
-    // The permissions of dependent queries are part of `about`.
+    // `about` names those that depend on the configuration.
     let needs = match permissions[..] {
-        _ if collector.questions.is_empty() => String::new(),
+        _ if collector.queries.is_empty() => String::new(),
         [] => " Needs no permission.".to_owned(),
         _ => format!(" Needs {}.", permissions.join(", ")),
     };

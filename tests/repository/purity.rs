@@ -8,6 +8,7 @@ const PURE: &[&str] = &[
     "pattern",
     "metric",
     "reply",
+    "query",
     "info",
     "failure",
     "collector",

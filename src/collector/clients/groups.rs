@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::{Answers, Collector, always};
+use super::super::{Collector, Memo, Read, Replies};
 use super::by_name::{OTHER, most_frequent};
 use super::{Client, LIST, Totals, clients, label};
 use crate::collector::float;
@@ -58,10 +58,8 @@ const MOST_NAMES: usize = 50;
 pub static COLLECTOR: Collector = Collector {
     name: "client_groups",
     about: "Connected clients by group (`clients.groups`), library, last command and user. On if groups are declared.",
-    on_by_default: false,
-    questions: &[&LIST],
-    follow_ups: None,
-    applies: always,
+    default: |options| !options.clients.groups.is_empty(),
+    queries: &[&LIST],
     families: || {
         let mut families: Vec<_> = [
             &rows::CONNECTIONS,
@@ -77,7 +75,8 @@ pub static COLLECTOR: Collector = Collector {
         families.extend([&rows::RECEIVED, &rows::SENT, &rows::COMMANDS].map(Family::descriptor));
         families
     },
-    read,
+    read: Read::Remembering(read),
+    ..Collector::ON
 };
 
 /// What is counted of a group.
@@ -161,19 +160,17 @@ impl ClientTotals {
 }
 
 /// The totals that the polls before left, and what this one adds.
-pub(in super::super) fn totals(answers: &Answers<'_>) -> ClientTotals {
-    let before = &answers.circumstances.remembered.client_totals;
-    let Some(clients) = clients(answers) else {
-        return before.clone();
-    };
-    let polled_at = answers.circumstances.polled_at;
+fn totals(clients: &[Client<'_>], replies: &Replies) -> ClientTotals {
+    let first = ClientTotals::default();
+    let before = replies.circumstances.remembered.get().unwrap_or(&first);
+    let polled_at = replies.circumstances.polled_at;
     let mut totals = ClientTotals {
         seen_at: Some(polled_at),
         by_group: before.by_group.clone(),
         ..ClientTotals::default()
     };
-    let groups = &answers.circumstances.options.clients.groups;
-    for client in &clients {
+    let groups = &replies.circumstances.options.clients.groups;
+    for client in clients {
         let group = groups.iter().find(|group| is_in(group, client));
         let name = group.map_or(OTHER, |group| &group.name);
         totals.add(name, client, before, polled_at);
@@ -181,12 +178,10 @@ pub(in super::super) fn totals(answers: &Answers<'_>) -> ClientTotals {
     totals
 }
 
-fn push_totals(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let totals = totals(answers);
+fn push_totals(totals: &ClientTotals, groups: &[ClientGroup], snapshot: &mut Snapshot) {
     if totals.by_connection.is_empty() && totals.by_group.is_empty() {
         return;
     }
-    let groups = &answers.circumstances.options.clients.groups;
     let names = groups.iter().map(|group| group.name.as_str());
     for name in names.chain([OTHER]) {
         let of_group = totals.by_group.get(name).copied().unwrap_or_default();
@@ -215,17 +210,14 @@ fn is_in(group: &ClientGroup, client: &Client<'_>) -> bool {
         && fits(command, client.command)
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let Some(clients) = clients(answers) else {
-        return;
-    };
-    push_groups(
-        &answers.circumstances.options.clients.groups,
-        &clients,
-        snapshot,
-    );
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+    let clients = clients(replies)?;
+    let groups = &replies.circumstances.options.clients.groups;
+    push_groups(groups, &clients, snapshot);
     push_names(&clients, snapshot);
-    push_totals(answers, snapshot);
+    let totals = totals(&clients, replies);
+    push_totals(&totals, groups, snapshot);
+    Some(Memo::new(totals))
 }
 
 fn push_groups(groups: &[ClientGroup], clients: &[Client<'_>], snapshot: &mut Snapshot) {
@@ -311,7 +303,7 @@ fn push_by_name<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Circumstances, Remembered};
+    use super::super::super::Circumstances;
     use super::*;
     use crate::reply::Reply;
 
@@ -325,13 +317,11 @@ mod tests {
         let reply = Reply::Bytes(text.into_bytes());
         let circumstances = Circumstances {
             polled_at: at,
-            remembered: Remembered {
-                client_totals: before,
-                ..Remembered::default()
-            },
+            remembered: [Memo::new(before)].into_iter().collect(),
             ..Circumstances::default()
         };
-        totals(&Answers::new("", &circumstances, vec![(&LIST, &reply)]))
+        let replies = Replies::new("", circumstances).with(&LIST, &reply);
+        totals(&clients(&replies).unwrap(), &replies)
     }
 
     fn commands(totals: &ClientTotals) -> u64 {
@@ -360,10 +350,10 @@ mod tests {
     #[test]
     fn a_server_without_totals_has_none() {
         let reply = Reply::Bytes(b"id=1 age=3 cmd=get\n".to_vec());
-        let circumstances = Circumstances::default();
-        let answers = Answers::new("", &circumstances, vec![(&LIST, &reply)]);
+        let replies = Replies::new("", Circumstances::default()).with(&LIST, &reply);
+        let totals = totals(&clients(&replies).unwrap(), &replies);
         let mut snapshot = Snapshot::default();
-        push_totals(&answers, &mut snapshot);
+        push_totals(&totals, &[], &mut snapshot);
         assert!(snapshot.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use crate::collector::float;
 use std::collections::HashMap;
 
-use super::super::{Answers, Collector, always};
+use super::super::{Collector, Memo, Read, Replies};
 use super::{Client, LIST, clients, label};
 use crate::metric::{Family, Kind, Snapshot, Unit, source};
 
@@ -58,10 +58,8 @@ const TOLERANCE_SECONDS: f64 = 1.0;
 pub static COLLECTOR: Collector = Collector {
     name: "client_list",
     about: "Single clients, the oldest connections first, up to `clients.max`.",
-    on_by_default: false,
-    questions: &[&LIST],
-    follow_ups: None,
-    applies: always,
+    default: |options| options.clients.list,
+    queries: &[&LIST],
     families: || {
         let numbers = NUMBERS.iter().map(Family::descriptor);
         let mut families = vec![rows::INFO.descriptor(), rows::DROPPED.descriptor()];
@@ -69,7 +67,8 @@ pub static COLLECTOR: Collector = Collector {
         families.extend(numbers);
         families
     },
-    read,
+    read: Read::Remembering(read),
+    ..Collector::ON
 };
 
 /// When a client connected and when it sent its last command, in seconds since the epoch.
@@ -83,30 +82,20 @@ pub struct ClientTimes {
 pub type KnownClients = HashMap<u64, ClientTimes>;
 
 /// The clients that are shown: the oldest connections. How many are left out is the second.
-fn shown<'a>(answers: &Answers<'a>) -> Option<(Vec<Client<'a>>, usize)> {
-    let mut all = clients(answers)?;
+fn shown(replies: &Replies) -> Option<(Vec<Client<'_>>, usize)> {
+    let mut all = clients(replies)?;
     all.sort_unstable_by_key(|client| client.id);
-    let most = answers.circumstances.options.clients.max as usize;
+    let most = replies.circumstances.options.clients.max as usize;
     let dropped = all.len().saturating_sub(most);
     all.truncate(most);
     Some((all, dropped))
 }
 
-/// The times to remember, so that they stay where they are at the next poll.
-pub(in super::super) fn known_clients(answers: &Answers<'_>) -> KnownClients {
-    let shown = shown(answers).map(|(shown, _)| shown).unwrap_or_default();
-    let times = shown
-        .iter()
-        .map(|client| (client.id, times(client, answers)));
-    times.collect()
-}
-
 /// The server counts whole seconds, and its clock is read a little apart from them: the difference
 /// moves by a second from poll to poll. What an earlier poll found stays while it fits.
-fn times(client: &Client<'_>, answers: &Answers<'_>) -> ClientTimes {
-    let known = &answers.circumstances.remembered.known_clients;
-    let known = known.get(&client.id).copied().unwrap_or_default();
-    let now = now(answers);
+fn times(client: &Client<'_>, known: Option<&KnownClients>, now: f64) -> ClientTimes {
+    let known = known.and_then(|known| known.get(&client.id));
+    let known = known.copied().unwrap_or_default();
     let since = |seconds: Option<u64>, known: Option<f64>| {
         let computed = now - float(seconds?);
         let fits = |known: &f64| (known - computed).abs() <= TOLERANCE_SECONDS;
@@ -119,23 +108,24 @@ fn times(client: &Client<'_>, answers: &Answers<'_>) -> ClientTimes {
 }
 
 /// The time of the server where it says it, in whole seconds since the epoch.
-fn now(answers: &Answers<'_>) -> f64 {
-    let said = answers.info.number("server_time_usec");
-    said.map_or(answers.circumstances.polled_at, |time| time / 1e6)
+fn now(replies: &Replies) -> f64 {
+    let said = replies.info.number("server_time_usec");
+    said.map_or(replies.circumstances.polled_at, |time| time / 1e6)
         .floor()
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let Some((shown, dropped)) = shown(answers) else {
-        return;
-    };
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+    let (shown, dropped) = shown(replies)?;
+    let (before, now) = (replies.circumstances.remembered.get(), now(replies));
+    let mut known = KnownClients::new();
     snapshot.push(&rows::DROPPED, [], float(dropped as u64));
-    let with_port = answers.circumstances.options.clients.port;
+    let with_port = replies.circumstances.options.clients.port;
     for client in &shown {
         let id = client.id.to_string();
         let name = label(client.name);
         push_info(client, [&id, &name], with_port, snapshot);
-        let times = times(client, answers);
+        let times = times(client, before, now);
+        known.insert(client.id, times);
         for (family, time) in [
             (&rows::CREATED, times.created),
             (&rows::IDLE_SINCE, times.idle_since),
@@ -150,6 +140,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             }
         }
     }
+    Some(Memo::new(known))
 }
 
 fn push_info(client: &Client<'_>, [id, name]: [&str; 2], with_port: bool, snapshot: &mut Snapshot) {
@@ -251,9 +242,9 @@ mod tests {
         for (reply, polled_at) in polls {
             let reply = reading::bytes(reply);
             let circumstances = circumstances(Clients::default(), remembered.clone(), *polled_at);
-            let answers = Answers::new("", &circumstances, vec![(&LIST, &reply)]);
-            remembered.known_clients = known_clients(&answers);
-            let times = remembered.known_clients[&7];
+            let replies = Replies::new("", circumstances).with(&LIST, &reply);
+            remembered.record(read(&replies, &mut Snapshot::default()).unwrap());
+            let times = remembered.get::<KnownClients>().unwrap()[&7];
             seen.push((times.created.unwrap(), times.idle_since.unwrap()));
         }
         seen

@@ -9,7 +9,7 @@ use crate::info::Info;
 fn samples(info: &str) -> HashMap<String, f64> {
     let server = Server::from_info(&Info::parse(info));
     let readers = ALL.iter().filter(|collector| {
-        let reads_info_alone = collector.questions.iter().all(|query| **query == INFO);
+        let reads_info_alone = collector.queries.iter().all(|query| *query == &INFO);
         reads_info_alone && (collector.applies)(&server)
     });
     let lines = readers.flat_map(|collector| reading::of_info(collector, info));

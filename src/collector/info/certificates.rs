@@ -1,6 +1,6 @@
 //! The certificates that a server has loaded, from the TLS section of INFO on Valkey 9.1.
 
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -29,16 +29,14 @@ const CERTIFICATES: &[(&str, &str, &str)] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "certificates",
     about: "Expiry of the certificates of a Valkey server.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::EXPIRY.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let info = &answers.info;
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let info = &replies.info;
     // Both in whole seconds, else the time of expiry would move from poll to poll.
     let Some(now) = info
         .number("server_time_usec")

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::info::{Field, Info, number};
 use crate::metric::{Family, Snapshot, Unit, source};
 
@@ -42,22 +42,20 @@ const RULES_READ: &[&str] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "commandstats",
     about: "Calls, time and failures of each command.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || {
         VALUES
             .iter()
             .map(|(family, _)| family.descriptor())
             .collect()
     },
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let shown = &answers.circumstances.options.commands;
-    for (command, field) in records(&answers.info) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let shown = &replies.circumstances.options.commands;
+    for (command, field) in records(&replies.info) {
         let values = if shown.has(command) {
             VALUES
         } else if RULES_READ.contains(&command) {
@@ -74,7 +72,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
 }
 
-fn records<'a, 'i>(info: &'a Info) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+fn records(info: &Info) -> impl Iterator<Item = (&str, Field<'_>)> {
     info.fields().filter_map(|field| {
         field
             .name
@@ -94,7 +92,7 @@ pub(in crate::collector) struct Usage {
 
 /// The usage of every command that has been called, by its name in the statistics: a sub-command
 /// stands as `config|get`.
-pub(in crate::collector) fn usage<'a>(info: &'a Info) -> HashMap<&'a str, Usage> {
+pub(in crate::collector) fn usage(info: &Info) -> HashMap<&str, Usage> {
     records(info)
         .filter_map(|(command, field)| {
             let calls = field.in_record("calls")?.parse().ok()?;

@@ -1,6 +1,6 @@
 //! The Errorstats section of INFO: one record per error code, `errorstat_ERR:count=3`.
 
-use crate::collector::{Answers, Collector, INFO, Server, always};
+use crate::collector::{Collector, INFO, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 /// Most codes that are read. Scripts and modules can make codes up, and a name per failure would
@@ -46,16 +46,14 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "errorstats",
     about: "Error replies by code.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::ERRORS.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let info = &answers.info;
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let info = &replies.info;
     let counted = info.fields().filter_map(|field| {
         let code = field.name.strip_prefix("errorstat_")?;
         Some((code, field.number_in_record("count")?))
@@ -71,7 +69,7 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
     }
     // Only servers with this field have statistics of errors.
     if info.get("total_error_replies").is_some() {
-        start_at_zero(&Server::from_info(info), snapshot);
+        start_at_zero(&replies.server(), snapshot);
     }
 }
 

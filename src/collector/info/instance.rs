@@ -2,7 +2,7 @@
 //! start time.
 
 use super::replication::primaries;
-use crate::collector::{Answers, Circumstances, Collector, INFO, KnownStart, always};
+use crate::collector::{Circumstances, Collector, INFO, Memo, Read, Replies};
 use crate::info::Info;
 use crate::metric::{Family, Snapshot, Unit, source};
 
@@ -43,14 +43,20 @@ mod rows {
     pub(super) static START_TIME: Family<0> = Family::gauge("redis_start_time_seconds", &[], source("INFO", "uptime_in_seconds"), Unit::Seconds, "Start time of the server, in seconds since the epoch.");
 }
 
+/// When a server that does not report its own time was first seen to start.
+#[derive(Debug)]
+struct KnownStart {
+    /// The run that it belongs to.
+    run_id: String,
+    /// Seconds since the epoch.
+    seconds: f64,
+}
+
 /// Reads what the server is.
 pub static COLLECTOR: Collector = Collector {
     name: "instance",
     about: "Version, role and mode of the server, its primary, and its start time.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || {
         vec![
             INSTANCE_INFO.descriptor(),
@@ -58,13 +64,14 @@ pub static COLLECTOR: Collector = Collector {
             rows::START_TIME.descriptor(),
         ]
     },
-    read,
+    read: Read::Remembering(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let info = &answers.info;
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+    let info = &replies.info;
     if info.is_empty() {
-        return;
+        return None;
     }
     snapshot.push(
         &INSTANCE_INFO,
@@ -79,17 +86,10 @@ fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
             1.0,
         );
     }
-    if let Some(start) = start_time(info, answers.circumstances) {
-        snapshot.push(&rows::START_TIME, [], start);
-    }
-}
-
-/// The start time that this poll found, for the poller to bring along to the next one.
-#[must_use]
-pub fn known_start(answers: &Answers<'_>) -> Option<KnownStart> {
-    let run_id = answers.info.get("run_id")?.to_owned();
-    let seconds = start_time(&answers.info, answers.circumstances)?;
-    Some(KnownStart { run_id, seconds })
+    let seconds = start_time(info, &replies.circumstances)?;
+    snapshot.push(&rows::START_TIME, [], seconds);
+    let run_id = info.get("run_id")?.to_owned();
+    Some(Memo::new(KnownStart { run_id, seconds }))
 }
 
 fn label_value<'a>(info: &'a Info, label: &str) -> &'a str {
@@ -114,21 +114,18 @@ fn start_time(info: &Info, circumstances: &Circumstances) -> Option<f64> {
         return Some((microseconds / 1e6).floor() - uptime);
     }
     let computed = circumstances.polled_at.floor() - uptime;
-    let known = circumstances
-        .remembered
-        .known_start
-        .as_ref()
-        .filter(|known| {
-            info.get("run_id") == Some(known.run_id.as_str())
-                && (known.seconds - computed).abs() <= START_TOLERANCE_SECONDS
-        });
+    let known = circumstances.remembered.get::<KnownStart>();
+    let known = known.filter(|known| {
+        info.get("run_id") == Some(known.run_id.as_str())
+            && (known.seconds - computed).abs() <= START_TOLERANCE_SECONDS
+    });
     Some(known.map_or(computed, |known| known.seconds))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::{Remembered, reading};
+    use crate::collector::reading;
 
     const VALKEY_REPLICA: &str = "\
         # Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n\
@@ -165,18 +162,15 @@ mod tests {
     fn start_of_redis_5(polled_at: f64, known: Option<(&str, f64)>) -> Option<f64> {
         let info =
             Info::parse("redis_version:5.0.14\r\nrun_id:27334c9e\r\nuptime_in_seconds:100\r\n");
-        let known_start = known.map(|(run_id, seconds)| KnownStart {
-            run_id: run_id.to_owned(),
-            seconds,
+        let known = known.map(|(run_id, seconds)| {
+            let run_id = run_id.to_owned();
+            Memo::new(KnownStart { run_id, seconds })
         });
         start_time(
             &info,
             &Circumstances {
                 polled_at,
-                remembered: Remembered {
-                    known_start,
-                    ..Remembered::default()
-                },
+                remembered: known.into_iter().collect(),
                 ..Circumstances::default()
             },
         )

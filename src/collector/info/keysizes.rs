@@ -5,7 +5,7 @@
 //! up to 32,767. The server says no sum, so there is none.
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::info::Field;
 use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
 
@@ -52,16 +52,14 @@ static EDGES: &[Edge] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "keysizes",
     about: "Distribution of key sizes and numbers of elements, on Redis 8.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::SIZES.descriptor(), rows::ITEMS.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for field in answers.info.section("Keysizes") {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    for field in replies.info.section("Keysizes") {
         let Some((db, kind, family)) = meaning(field.name) else {
             continue;
         };

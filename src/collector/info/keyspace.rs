@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::numbered;
-use crate::collector::{Answers, Collector, FollowUp, INFO, Server, config};
+use crate::collector::{Collector, Command, INFO, Query, Read, Replies, Server, config};
 use crate::info::{Field, Info};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
@@ -37,17 +37,17 @@ static VALUES: &[(&Family<1>, &[&str])] = &[
     ),
 ];
 
-/// The permission for DBSIZE.
-pub(in crate::collector) const DBSIZE_PERMISSION: &str = "+dbsize";
+/// Counts the keys of the selected database.
+static SIZE: Query = Query::new(&[&["DBSIZE"]], "+dbsize");
 
 /// Reads the databases. The reply to `CONFIG GET databases` is read if the collector `config` has
 /// sent that query. DBSIZE is sent only if INFO does not report the selected database.
 pub static COLLECTOR: Collector = Collector {
     name: "keyspace",
     about: "Keys of each database.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: Some(follow_ups),
+    queries: &[&INFO],
+    further_queries: &[&SIZE],
+    further,
     applies: Server::holds_keys,
     families: || {
         VALUES
@@ -55,7 +55,8 @@ pub static COLLECTOR: Collector = Collector {
             .map(|(family, _)| family.descriptor())
             .collect()
     },
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
 /// The databases that INFO lists.
@@ -111,31 +112,27 @@ impl Listed {
 }
 
 /// Counts the keys of the selected database if INFO does not report them.
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    let info = &answers.info;
-    let is_needed = !Listed::read(info).reports(answers.circumstances.database);
+fn further(replies: &Replies) -> Vec<Command<'_>> {
+    let info = &replies.info;
+    let is_needed = !Listed::read(info).reports(replies.circumstances.database);
     let is_readable = !info.is_empty();
-    Vec::from_iter((is_needed && is_readable).then(size_query))
+    Vec::from_iter((is_needed && is_readable).then(|| Command::from(&SIZE)))
 }
 
-fn size_query() -> FollowUp {
-    FollowUp::new(DBSIZE_PERMISSION, ["DBSIZE"])
-}
-
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let fields = answers.info.fields();
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let fields = replies.info.fields();
     for field in fields.filter(|field| numbered(field.name, "db").is_some()) {
         read_database(field, snapshot);
     }
-    if let Some(size) = answers.follow_up(&size_query()).and_then(Reply::number) {
-        let name = format!("db{}", answers.circumstances.database);
+    if let Some(size) = replies.reply(&SIZE).and_then(Reply::number) {
+        let name = format!("db{}", replies.circumstances.database);
         snapshot.push(&rows::KEYS, [&name], size);
     }
-    if !answers.circumstances.options.empty_databases {
+    if !replies.circumstances.options.empty_databases {
         return;
     }
-    let listed = Listed::read(&answers.info);
-    for database in (0..databases(answers)).filter(|database| listed.is_empty(*database)) {
+    let listed = Listed::read(&replies.info);
+    for database in (0..databases(replies)).filter(|database| listed.is_empty(*database)) {
         let name = format!("db{database}");
         snapshot.push(&rows::KEYS, [&name], 0.0);
         snapshot.push(&rows::EXPIRING, [&name], 0.0);
@@ -154,11 +151,11 @@ fn read_database(field: Field<'_>, snapshot: &mut Snapshot) {
 
 /// How many databases there are for certain. A node of a cluster has one, whatever `databases`
 /// says.
-fn databases(answers: &Answers<'_>) -> u32 {
-    if Server::from_info(&answers.info).is_cluster_node() {
+fn databases(replies: &Replies) -> u32 {
+    if replies.server().is_cluster_node() {
         return 1;
     }
-    let configured = answers
+    let configured = replies
         .parameter(&config::DATABASES)
         .and_then(|count| count.parse().ok());
     configured.unwrap_or(1).min(DATABASES_MAX)
@@ -256,9 +253,9 @@ mod tests {
             database: 3,
             ..Circumstances::default()
         };
-        let is_sent = !follow_ups(&Answers::new(info, &circumstances, Vec::new())).is_empty();
-        let size = |_: &FollowUp| Some(Reply::Integer(7));
-        let seen = reading::of_two_rounds(&COLLECTOR, info, circumstances, &[], &size);
+        let is_sent = !further(&Replies::new(info, circumstances.clone())).is_empty();
+        let size = |_: &Command<'_>| Some(Reply::Integer(7));
+        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &size);
         (is_sent, seen)
     }
 

@@ -2,7 +2,7 @@
 //! `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007`.
 
 use super::commandstats::{Usage, usage};
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::info::{Field, number};
 use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
 
@@ -18,18 +18,16 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "latencystats",
     about: "Latency percentiles of each command.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::PERCENTILES.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let usage = usage(&answers.info);
-    let shown = &answers.circumstances.options.commands;
-    for field in answers.info.fields() {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let usage = usage(&replies.info);
+    let shown = &replies.circumstances.options.commands;
+    for field in replies.info.fields() {
         let command = field.name.strip_prefix("latency_percentiles_usec_");
         let command = command.filter(|command| shown.has(command));
         let used = command.and_then(|command| usage.get(command));

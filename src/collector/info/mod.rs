@@ -36,7 +36,7 @@ pub mod traffic;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{Collector, INFO, always};
+use super::{Collector, INFO, Memo, Read};
 use crate::info::{Info, number, signed_number};
 use crate::metric::{Family, Snapshot, Unit};
 use traffic::Traffic;
@@ -45,10 +45,7 @@ use traffic::Traffic;
 pub static COLLECTOR: Collector = Collector {
     name: "info",
     about: "Plain fields of INFO.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || {
         rows()
             .map(Family::descriptor)
@@ -56,13 +53,15 @@ pub static COLLECTOR: Collector = Collector {
             .chain(traffic::families())
             .collect()
     },
-    read: |answers, snapshot| {
-        let traffic = Traffic::after(answers);
+    read: Read::Remembering(|replies, snapshot| {
+        let traffic = Traffic::after(replies);
         let corrected = |field: &str| traffic.as_ref()?.of(field);
-        read_corrected(&answers.info, corrected, snapshot);
-        traffic::read(&answers.info, snapshot);
-        states::read(&answers.info, snapshot);
-    },
+        read_corrected(&replies.info, corrected, snapshot);
+        traffic::read(&replies.info, snapshot);
+        states::read(&replies.info, snapshot);
+        traffic.map(Memo::new)
+    }),
+    ..Collector::ON
 };
 
 /// Sections whose fields are records or named by users: none of them has a row.

@@ -3,7 +3,7 @@
 //!
 //! What modules say of themselves, in sections of their own, are plain fields and not here.
 
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 /// Each is named like its part of the record.
@@ -20,16 +20,14 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "modules",
     about: "Loaded modules.",
-    on_by_default: false,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::MODULE_INFO.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let fields = answers.info.section("Modules");
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let fields = replies.info.section("Modules");
     for module in fields.filter(|field| field.name == "module") {
         if module.in_record("name").is_some() {
             let labels = LABELS.map(|label| module.in_record(label).unwrap_or_default());

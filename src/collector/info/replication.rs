@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::info::{Field, Info, number};
 use crate::metric::Unit::{Bytes, One, Percent, Seconds};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
@@ -58,12 +58,10 @@ const fn of_primary(
 pub static COLLECTOR: Collector = Collector {
     name: "replication",
     about: "Replicas of a primary, and the primary of a replica.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -78,8 +76,8 @@ fn families() -> Vec<&'static Descriptor> {
     .collect()
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let info = &answers.info;
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let info = &replies.info;
     let sent = info.number("master_repl_offset");
     let replicas = info.fields();
     let replicas = replicas.filter(|field| numbered(field.name, "slave").is_some());
@@ -181,7 +179,7 @@ pub(super) struct Primary<'a> {
 ///
 /// A host opens a group, and the fields up to the next host belong to it: `KeyDB` numbers the
 /// names of further groups (`master_1_host`), but not of every field in them.
-pub(super) fn primaries<'a>(info: &'a Info) -> Vec<Primary<'a>> {
+pub(super) fn primaries(info: &Info) -> Vec<Primary<'_>> {
     let mut found = Vec::new();
     for field in info.fields() {
         let name = without_number(field.name);

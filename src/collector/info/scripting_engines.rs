@@ -2,7 +2,7 @@
 //! `engine_0:name=LUA,module=lua,abi_version=4,used_memory=70656,memory_overhead=56`.
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -17,16 +17,14 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "scripting_engines",
     about: "Memory of each scripting engine of Valkey.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::USED_MEMORY.descriptor(), rows::OVERHEAD.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let fields = answers.info.fields();
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let fields = replies.info.fields();
     for field in fields.filter(|field| numbered(field.name, "engine_").is_some()) {
         let Some(engine) = field.in_record("name") else {
             continue;

@@ -2,7 +2,7 @@
 //! watched primary. What SENTINEL commands say does not stand here.
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO, Server};
+use crate::collector::{Collector, INFO, Read, Replies, Server};
 use crate::info::Field;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
@@ -36,12 +36,11 @@ static FIELDS: &[&Family<0>] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel",
     about: "The sentinel itself and the primaries that it watches, from INFO.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
+    queries: &[&INFO],
     applies: Server::is_sentinel,
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -55,8 +54,8 @@ fn families() -> Vec<&'static Descriptor> {
         .collect()
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let info = &answers.info;
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let info = &replies.info;
     for family in FIELDS {
         // -1 stands for never.
         let value = info

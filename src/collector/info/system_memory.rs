@@ -1,7 +1,7 @@
 //! The memory of the machine that a server runs on. Beside the server's own memory it misleads
 //! where a container has less, so it is asked for by name.
 
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -16,17 +16,15 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "system_memory",
     about: "Memory of the machine of the server.",
-    on_by_default: false,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || vec![rows::TOTAL.descriptor(), rows::AVAILABLE.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for family in [&rows::TOTAL, &rows::AVAILABLE] {
-        if let Some(value) = answers.info.number(family.descriptor().source.field) {
+        if let Some(value) = replies.info.number(family.descriptor().source.field) {
             snapshot.push(family, [], value);
         }
     }

@@ -2,7 +2,7 @@
 //! Valkey 9.1's `used_active_time_io_thread_1`.
 
 use super::numbered;
-use crate::collector::{Answers, Collector, INFO, always};
+use crate::collector::{Collector, INFO, Read, Replies};
 use crate::info::{Field, number};
 use crate::metric::{Family, Snapshot, Unit, source};
 
@@ -21,10 +21,7 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "threads",
     about: "Clients and work of each thread.",
-    on_by_default: true,
-    questions: &[&INFO],
-    follow_ups: None,
-    applies: always,
+    queries: &[&INFO],
     families: || {
         [
             &rows::CLIENTS,
@@ -36,11 +33,12 @@ pub static COLLECTOR: Collector = Collector {
         .map(Family::descriptor)
         .to_vec()
     },
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for field in answers.info.fields() {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    for field in replies.info.fields() {
         let of_keydb = field.name.strip_suffix("_clients");
         if let Some(thread) = of_keydb.and_then(|name| numbered(name, "thread_")) {
             push(snapshot, &rows::CLIENTS, thread, number(field.value));

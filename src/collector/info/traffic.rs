@@ -5,7 +5,7 @@
 //! unknown, and any other start would be wrong for `increase()`: a jump up looks like traffic, and
 //! after a jump down the whole new value does. INFO's own numbers have families of their own.
 
-use crate::collector::Answers;
+use crate::collector::Replies;
 use crate::footprint::Caused;
 use crate::info::Info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
@@ -73,14 +73,14 @@ impl Traffic {
     /// What others have asked as of this poll. If it is unknown what the exporter has caused, as of
     /// the last poll in which that was known.
     #[must_use]
-    pub fn after(answers: &Answers<'_>) -> Option<Self> {
-        let circumstances = answers.circumstances;
-        let before = circumstances.remembered.traffic.as_ref();
+    pub fn after(replies: &Replies) -> Option<Self> {
+        let circumstances = &replies.circumstances;
+        let before = circumstances.remembered.get();
         let Some(caused) = circumstances.caused else {
             return before.cloned();
         };
         Some(Self::read(
-            &answers.info,
+            &replies.info,
             caused,
             circumstances.polled_at,
             before,

@@ -3,15 +3,12 @@
 use std::borrow::Cow;
 
 use crate::collector::config_values::{HIDDEN, is_secret};
-use crate::collector::{Answers, Collector, Flavour, Question, Server};
+use crate::collector::{Collector, Flavour, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
 /// Asks for all settings of the sentinel. There is no way to ask for all but the password.
-pub static SETTINGS: Question = Question {
-    commands: &[&["SENTINEL", "CONFIG", "GET", "*"]],
-    permission: "+sentinel|config",
-};
+pub static SETTINGS: Query = Query::new(&[&["SENTINEL", "CONFIG", "GET", "*"]], "+sentinel|config");
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -25,12 +22,11 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_config",
     about: "Settings of the sentinel itself. Possible secrets are always hidden.",
-    on_by_default: false,
-    questions: &[&SETTINGS],
-    follow_ups: None,
+    queries: &[&SETTINGS],
     applies: |server| server.is_sentinel() && has_config(server),
     families: || vec![rows::VALUE.descriptor(), rows::TEXT.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
 /// Sentinels have SENTINEL CONFIG since Redis 6.2.
@@ -38,8 +34,8 @@ fn has_config(server: &Server) -> bool {
     server.flavour != Flavour::Redis || server.version >= (6, 2)
 }
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let settings = answers.reply(&SETTINGS).map(Reply::items);
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let settings = replies.reply(&SETTINGS).map(Reply::items);
     for pair in settings.unwrap_or_default().chunks_exact(2) {
         let [Some(name), Some(value)] = [pair.first(), pair.get(1)].map(text) else {
             continue;

@@ -1,8 +1,8 @@
 //! SENTINEL MASTERS, and for each primary SENTINEL SENTINELS and SENTINEL REPLICAS: the settings,
 //! who could take part in a failover, and whether the quorum is there.
 
-use super::{Instance, MASTERS, Master, asked_about, masters};
-use crate::collector::{Answers, Collector, FollowUp, Server};
+use super::{Instance, MASTERS, Master, REPLICAS, SENTINELS, asked_about, further, masters};
+use crate::collector::{Collector, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Kind, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -34,12 +34,13 @@ static FIELDS: &[&Family<2>] = &[
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_masters",
     about: "Settings, quorum, usable sentinels and replicas of each primary that a sentinel watches.",
-    on_by_default: true,
-    questions: &[&MASTERS],
-    follow_ups: Some(follow_ups),
+    queries: &[&MASTERS],
+    further_queries: &[&SENTINELS, &REPLICAS],
+    further: |replies| further(replies, &[&SENTINELS, &REPLICAS]),
     applies: Server::is_sentinel,
     families,
-    read,
+    read: Read::Samples(read),
+    ..Collector::ON
 };
 
 fn families() -> Vec<&'static Descriptor> {
@@ -50,24 +51,16 @@ fn families() -> Vec<&'static Descriptor> {
         .collect()
 }
 
-fn follow_ups(answers: &Answers<'_>) -> Vec<FollowUp> {
-    let asked = asked_about(answers);
-    let questions = asked
-        .iter()
-        .flat_map(|master| [master.sentinels_question(), master.replicas_question()]);
-    questions.collect()
-}
-
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    let masters = masters(answers);
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    let masters = masters(replies);
     for master in &masters {
         read_settings(master, snapshot);
     }
-    let asked = asked_about(answers);
+    let asked = asked_about(replies);
     for master in &asked {
-        read_others(master, answers, snapshot);
+        read_others(master, replies, snapshot);
     }
-    if answers.reply(&MASTERS).is_some() {
+    if replies.reply(&MASTERS).is_some() {
         snapshot.push(&rows::UNASKED, [], count(masters.len() - asked.len()));
     }
 }
@@ -80,9 +73,9 @@ fn read_settings(master: &Master<'_>, snapshot: &mut Snapshot) {
     }
 }
 
-fn read_others(master: &Master<'_>, answers: &Answers<'_>, snapshot: &mut Snapshot) {
+fn read_others(master: &Master<'_>, replies: &Replies, snapshot: &mut Snapshot) {
     let labels = [master.name.as_str(), master.address.as_str()];
-    if let Some(sentinels) = master.sentinels(answers) {
+    if let Some(sentinels) = master.sentinels(replies) {
         // This one is not in its own list.
         snapshot.push(&rows::OK_SENTINELS, labels, count(1 + ok(&sentinels)));
         if let Some(quorum) = master.fields.number("quorum") {
@@ -91,7 +84,7 @@ fn read_others(master: &Master<'_>, answers: &Answers<'_>, snapshot: &mut Snapsh
             snapshot.push(&rows::QUORUM, [&master.name, &quorum.message()], is_there);
         }
     }
-    if let Some(replicas) = master.replicas(answers) {
+    if let Some(replicas) = master.replicas(replies) {
         snapshot.push(&rows::OK_REPLICAS, labels, count(ok(&replicas)));
     }
 }

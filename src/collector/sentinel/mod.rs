@@ -5,17 +5,21 @@ pub(super) mod config;
 pub(super) mod masters;
 pub(super) mod peers;
 
-use super::{Answers, FollowUp, Question};
+use super::{Command, Query, Replies};
 use crate::info;
+use crate::query::Ticket;
 use crate::reply::Reply;
 
 /// Asks for the primaries that the sentinel watches, and how each is to be watched.
-pub static MASTERS: Question = Question {
-    commands: &[&["SENTINEL", "MASTERS"]],
-    permission: "+sentinel|masters",
-};
+pub static MASTERS: Query = Query::new(&[&["SENTINEL", "MASTERS"]], "+sentinel|masters");
 
-/// The most primaries whose sentinels and replicas are asked for. Two questions each.
+/// Queries the other sentinels of a primary.
+static SENTINELS: Query = Query::new(&[&["SENTINEL", "SENTINELS"]], "+sentinel|sentinels");
+
+/// Queries the replicas of a primary.
+static REPLICAS: Query = Query::new(&[&["SENTINEL", "REPLICAS"]], "+sentinel|replicas");
+
+/// The most primaries whose sentinels and replicas are queried. Two queries each.
 const MOST_MASTERS: usize = 500;
 
 /// A flat list of names and values: a primary, a replica or another sentinel.
@@ -62,64 +66,64 @@ impl<'a> Instance<'a> {
 /// A watched primary with the labels that all its metrics have.
 #[derive(Clone, Debug)]
 struct Master<'a> {
+    /// The place in the list.
+    at: usize,
     fields: Instance<'a>,
     name: String,
     address: String,
 }
 
 impl<'a> Master<'a> {
-    fn read(reply: &'a Reply) -> Option<Self> {
+    fn read((at, reply): (usize, &'a Reply)) -> Option<Self> {
         let fields = Instance(reply.items());
         let (ip, port) = (fields.text("ip")?, fields.text("port")?);
         Some(Self {
+            at,
             fields,
             name: fields.text("name")?,
             address: format!("{ip}:{port}"),
         })
     }
 
-    /// The name as the server spells it, to ask about it.
-    fn name_bytes(&self) -> &'a [u8] {
-        self.fields.bytes("name").unwrap_or_default()
+    /// The other sentinels that watch it; none if they were not queried or are denied.
+    fn sentinels(&self, replies: &'a Replies) -> Option<Vec<Instance<'a>>> {
+        instances(replies, SENTINELS.ticket(self.at))
     }
 
-    fn sentinels_question(&self) -> FollowUp {
-        let words: [&[u8]; 3] = [b"SENTINEL", b"SENTINELS", self.name_bytes()];
-        FollowUp::new("+sentinel|sentinels", words)
-    }
-
-    fn replicas_question(&self) -> FollowUp {
-        let words: [&[u8]; 3] = [b"SENTINEL", b"REPLICAS", self.name_bytes()];
-        FollowUp::new("+sentinel|replicas", words)
-    }
-
-    /// The other sentinels that watch it; none where they were not asked for or refused.
-    fn sentinels(&self, answers: &Answers<'a>) -> Option<Vec<Instance<'a>>> {
-        instances(answers, &self.sentinels_question())
-    }
-
-    fn replicas(&self, answers: &Answers<'a>) -> Option<Vec<Instance<'a>>> {
-        instances(answers, &self.replicas_question())
+    fn replicas(&self, replies: &'a Replies) -> Option<Vec<Instance<'a>>> {
+        instances(replies, REPLICAS.ticket(self.at))
     }
 }
 
-fn instances<'a>(answers: &Answers<'a>, question: &FollowUp) -> Option<Vec<Instance<'a>>> {
-    let Reply::List(items) = answers.follow_up(question)? else {
+fn instances(replies: &Replies, ticket: Ticket) -> Option<Vec<Instance<'_>>> {
+    let Reply::List(items) = replies.reply(ticket)? else {
         return None;
     };
     Some(items.iter().map(|item| Instance(item.items())).collect())
 }
 
-fn masters<'a>(answers: &Answers<'a>) -> Vec<Master<'a>> {
-    let reply = answers.reply(&MASTERS).map(Reply::items);
+/// Sends queries about each primary. `masters` and `peers` share them, and their replies.
+fn further<'a>(replies: &'a Replies, queries: &[&'static Query]) -> Vec<Command<'a>> {
+    let masters = asked_about(replies).into_iter();
+    let commands = masters.flat_map(|master| {
+        let name = master.fields.bytes("name").unwrap_or_default();
+        queries
+            .iter()
+            .map(move |query| query.with(master.at, [name]))
+    });
+    commands.collect()
+}
+
+fn masters(replies: &Replies) -> Vec<Master<'_>> {
+    let reply = replies.reply(&MASTERS).map(Reply::items);
     let items = reply.unwrap_or_default().iter();
-    items.filter_map(Master::read).collect()
+    items.enumerate().filter_map(Master::read).collect()
 }
 
 /// The primaries that are asked about further. A sentinel names them in the order of a hash table,
 /// which stays while none comes or goes.
-fn asked_about<'a>(answers: &Answers<'a>) -> Vec<Master<'a>> {
-    let mut masters = masters(answers);
+fn asked_about(replies: &Replies) -> Vec<Master<'_>> {
+    let mut masters = masters(replies);
     masters.truncate(MOST_MASTERS);
     masters
 }
@@ -127,7 +131,7 @@ fn asked_about<'a>(answers: &Answers<'a>) -> Vec<Master<'a>> {
 /// Replies of a sentinel, for the tests of this folder.
 #[cfg(test)]
 mod replies {
-    use super::super::{Circumstances, Collector, FollowUp, reading};
+    use super::super::{Circumstances, Collector, Command, reading};
     use super::MASTERS;
     use crate::reply::{Refusal, Reply};
 
@@ -164,12 +168,12 @@ mod replies {
         sentinels: &Reply,
         replicas: &Reply,
     ) -> Vec<String> {
-        let answer = |question: &FollowUp| match question.words[1].as_slice() {
-            b"SENTINELS" => Some(sentinels.clone()),
-            b"REPLICAS" => Some(replicas.clone()),
+        let answer = |command: &Command<'_>| match &*reading::words(command)[1] {
+            "SENTINELS" => Some(sentinels.clone()),
+            "REPLICAS" => Some(replicas.clone()),
             _ => None,
         };
         let replies = [(&MASTERS, Reply::List(masters))];
-        reading::of_two_rounds(collector, "", Circumstances::default(), &replies, &answer)
+        reading::of_further(collector, "", Circumstances::default(), &replies, &answer)
     }
 }

@@ -1,7 +1,7 @@
 //! SENTINEL SENTINELS: one sample for each other sentinel of each primary.
 
-use super::{Instance, MASTERS, Master, asked_about};
-use crate::collector::{Answers, Collector, FollowUp, Server};
+use super::{Instance, MASTERS, Master, SENTINELS, asked_about, further};
+use crate::collector::{Collector, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -15,23 +15,18 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_peers",
     about: "Other sentinels of each primary that a sentinel watches.",
-    on_by_default: false,
-    questions: &[&MASTERS],
-    follow_ups: Some(|answers| {
-        let asked = asked_about(answers);
-        asked
-            .iter()
-            .map(Master::sentinels_question)
-            .collect::<Vec<FollowUp>>()
-    }),
+    queries: &[&MASTERS],
+    further_queries: &[&SENTINELS],
+    further: |replies| further(replies, &[&SENTINELS]),
     applies: Server::is_sentinel,
     families: || vec![rows::PEER.descriptor()],
-    read,
+    read: Read::Samples(read),
+    ..Collector::OFF
 };
 
-fn read(answers: &Answers<'_>, snapshot: &mut Snapshot) {
-    for master in asked_about(answers) {
-        for peer in master.sentinels(answers).into_iter().flatten() {
+fn read(replies: &Replies, snapshot: &mut Snapshot) {
+    for master in asked_about(replies) {
+        for peer in master.sentinels(replies).into_iter().flatten() {
             read_peer(&master, peer, snapshot);
         }
     }

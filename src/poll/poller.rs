@@ -1,0 +1,469 @@
+//! One poll after the other over one session: what is sent, in which order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::plan::{self, Plan};
+use crate::collector::function_stats::{self, Running};
+use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
+use crate::config::Target;
+use crate::connection::{OnReconnect, Session, Setup, refused};
+use crate::failure::{Cause, Failure, Reason};
+use crate::footprint::{Answered, Caused, Footprint};
+use crate::info::Info;
+use crate::query::{Command, Query, Rejected, Ticket};
+use crate::reply::{Refusal, Reply};
+
+/// The name under which CLIENT LIST shows the connection.
+const CLIENT_NAME: &str = "redis-namespace-exporter";
+
+/// Replies of an ordinary poll have 30 to 200 KB, which are read in a few milliseconds.
+const LARGE_BYTES: usize = 512 << 10;
+
+/// Further queries are sent in this many pipelines: what depends on the first replies, and what
+/// depends on the replies to that.
+const FURTHER_ROUNDS: usize = 2;
+
+/// A poll waits for commands of the sweep that are under way for this part of its timeout at most.
+const HOLD_SHARE: u32 = 4;
+
+/// For so many polls in a row, but not the first, it may be unknown what the exporter has caused,
+/// because commands of the sweep were under way. Then INFO's counts of calls must do.
+const UNHELD_POLLS: u32 = 3;
+
+static PING: Query = Query::new(&[&["PING"]], "+ping");
+
+/// Polls one server over one session.
+#[derive(Debug)]
+pub struct Poller {
+    session: Session,
+    /// What the exporter causes on the server, the sweep included.
+    footprint: Arc<Footprint>,
+    /// Polls in a row in which commands of the sweep were under way while INFO was sent.
+    unheld: u32,
+    plan: Plan,
+    /// PING was rejected for now. It is sent again once INFO reports that the cause is over, for
+    /// every rejection counts as an error at the server.
+    ping_rests: bool,
+    /// Whether the server rejected INFO because it is busy with a script.
+    is_busy: bool,
+    /// The scripts that broke the connection, or had no reply in time.
+    broken_by: Vec<Ticket>,
+    role: Role,
+    /// The replies to the scripts of this poll. A poll that is repeated over a new connection must
+    /// not run them twice.
+    script_replies: Vec<(Ticket, Reply)>,
+    /// Bytes of all replies of this poll so far.
+    wire_bytes: usize,
+}
+
+/// The role of the server over one connection, such as `master`.
+#[derive(Debug, Default)]
+struct Role {
+    last: Option<String>,
+    has_changed: bool,
+}
+
+impl Role {
+    fn record(&mut self, role: Option<&str>) {
+        let Some(role) = role else { return };
+        let before = self.last.replace(role.to_owned());
+        self.has_changed |= before.is_some_and(|before| before != role);
+    }
+}
+
+/// The replies of one poll.
+#[derive(Debug)]
+pub struct Round {
+    /// How long a PING took; none if the user may not send it.
+    pub ping: Option<Duration>,
+    /// The collectors whose queries were sent or are known to be rejected.
+    pub collectors: Vec<&'static Collector>,
+    /// The collectors that need further queries which are rejected.
+    pub refused: Vec<&'static str>,
+    /// Commands and lookups of the exporter up to that INFO; none if commands of the sweep were under
+    /// way.
+    pub caused: Option<Caused>,
+    /// The replies.
+    pub replies: Replies,
+    /// Bytes of all replies.
+    wire_bytes: usize,
+}
+
+impl Round {
+    /// Whether reading the replies takes so long that nobody else may wait for it.
+    #[must_use]
+    pub const fn is_large(&self) -> bool {
+        self.wire_bytes > LARGE_BYTES
+    }
+}
+
+impl Poller {
+    /// Dials a target. `on_reconnect` is told of each later connection.
+    ///
+    /// # Errors
+    ///
+    /// See [`Session::open`].
+    pub async fn open(
+        target: &Target,
+        on_reconnect: OnReconnect,
+        footprint: Arc<Footprint>,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let counted = Arc::clone(&footprint);
+        Ok(Self {
+            session: Session::open(target, CLIENT_NAME, on_reconnect, counted, deadline).await?,
+            footprint,
+            unheld: 0,
+            plan: Plan::default(),
+            ping_rests: false,
+            is_busy: false,
+            broken_by: Vec::new(),
+            role: Role::default(),
+            script_replies: Vec::new(),
+            wire_bytes: 0,
+        })
+    }
+
+    /// Returns how long dialing took.
+    pub const fn connect_time(&mut self) -> Duration {
+        self.session.link().connect_time()
+    }
+
+    /// Records that the replies of the last round are dropped.
+    pub fn release(&mut self) {
+        self.session.link().release();
+    }
+
+    /// Returns the scripts that broke the connection, or had no reply in time, since this was last
+    /// called.
+    pub fn take_broken_by(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.broken_by)
+    }
+
+    /// Returns what answers, such as `redis 7.0 standalone`; empty if that is not known yet.
+    #[must_use]
+    pub fn server_text(&self) -> String {
+        let server = self.plan.server();
+        server.map(Server::to_string).unwrap_or_default()
+    }
+
+    /// Queries which function keeps the server busy, if it rejected INFO for that. The error is the
+    /// rejection of this query, which is not to be sent again.
+    ///
+    /// # Errors
+    ///
+    /// The server rejected it for good.
+    pub async fn running_function(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<Running>, Refusal> {
+        if !self.is_busy {
+            return Ok(None);
+        }
+        let commands = vec![(&function_stats::QUERY).into()];
+        let Ok(answered) = self.session.query(commands, deadline).await else {
+            return Ok(None);
+        };
+        match answered.first().map(|(_, reply)| reply) {
+            Some(Reply::Error(refusal)) if !refusal.is_passing() => Err(refusal.clone()),
+            reply => Ok(reply.and_then(function_stats::running)),
+        }
+    }
+
+    /// Whether the server knows FUNCTION STATS.
+    #[must_use]
+    pub fn knows_function_stats(&self) -> bool {
+        self.plan.server().is_some_and(function_stats::applies)
+    }
+
+    /// Returns what the server rejected for good over this session.
+    #[must_use]
+    pub fn rejected(&self) -> &[Rejected] {
+        self.session.rejections().all()
+    }
+
+    /// Checks whether the server still answers. Any reply will do.
+    ///
+    /// # Errors
+    ///
+    /// None came before the deadline.
+    pub async fn check(&mut self, deadline: Instant) -> Result<(), Failure> {
+        if self.may_ping() {
+            return self.ping(deadline).await.map(drop);
+        }
+        // Every user that can be polled may send INFO, and one section of it costs little.
+        let (commands, setup) = ([["INFO", "server"]], Setup::default());
+        let received = self.session.link().ask(&commands, &setup, deadline);
+        if received.await?.is_new {
+            self.connect_anew();
+        }
+        Ok(())
+    }
+
+    fn may_ping(&self) -> bool {
+        !self.ping_rests && !self.session.rejections().covers((&PING).into())
+    }
+
+    /// Sends what comes first after a pause, in which the connection may have broken.
+    async fn query_first(
+        &mut self,
+        commands: &[Command<'_>],
+        deadline: Instant,
+    ) -> Result<Vec<(Ticket, Reply)>, Failure> {
+        let (answered, is_new) = self.session.query_first(commands, deadline).await?;
+        self.wire_bytes += self.session.link().wire_bytes();
+        if is_new {
+            self.connect_anew();
+        }
+        Ok(answered)
+    }
+
+    async fn query(
+        &mut self,
+        commands: Vec<Command<'_>>,
+        deadline: Instant,
+    ) -> Result<Vec<(Ticket, Reply)>, Failure> {
+        let answered = self.session.query(commands, deadline).await;
+        self.wire_bytes += self.session.link().wire_bytes();
+        answered
+    }
+
+    async fn ping(&mut self, deadline: Instant) -> Result<Duration, Failure> {
+        let started = Instant::now();
+        let answered = self.query_first(&[(&PING).into()], deadline).await?;
+        let took = started.elapsed();
+        let reply = answered.first().map(|(_, reply)| reply);
+        if let Some(refusal) = reply.and_then(Reply::refusal) {
+            let failure = refused(refusal);
+            if failure.reason == Reason::Auth {
+                return Err(failure);
+            }
+            self.ping_rests = refusal.is_passing();
+        }
+        Ok(took)
+    }
+
+    /// Sends everything that this server is queried, in one pipeline, and further queries in a
+    /// second and a third one, scripts apart. The first time over a connection INFO goes ahead,
+    /// because it tells what else the server understands. If the connection breaks, it is dialed
+    /// again and all but the scripts is sent again, once. The same if the server has changed its
+    /// role: behind a name or a virtual address another one may have its place.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke twice or could not be dialed again, time ran out, or the server rejected
+    /// INFO.
+    pub async fn poll(
+        &mut self,
+        target: &Target,
+        circumstances: &Circumstances,
+        deadline: Instant,
+    ) -> Result<Round, Failure> {
+        self.script_replies.clear();
+        let failure = match self.attempt(target, circumstances, deadline).await {
+            Ok(round) if std::mem::take(&mut self.role.has_changed) => {
+                if let Err(failure) = self.redial(Cause::RoleChanged, deadline).await {
+                    let name = &target.name;
+                    debug!(name, %failure, "the server changed its role; no other one answers");
+                    return Ok(round);
+                }
+                return self.attempt(target, circumstances, deadline).await;
+            }
+            Ok(round) => return Ok(round),
+            Err(failure) => failure,
+        };
+        let Some(cause) = self.session.link().broken().await else {
+            return Err(failure);
+        };
+        self.redial(cause, deadline).await?;
+        self.attempt(target, circumstances, deadline).await
+    }
+
+    async fn redial(&mut self, cause: Cause, deadline: Instant) -> Result<(), Failure> {
+        self.session.redial(cause, deadline).await?;
+        self.connect_anew();
+        Ok(())
+    }
+
+    fn connect_anew(&mut self) {
+        self.role = Role::default();
+        self.plan.connect_anew();
+    }
+
+    async fn attempt(
+        &mut self,
+        target: &Target,
+        circumstances: &Circumstances,
+        deadline: Instant,
+    ) -> Result<Round, Failure> {
+        self.wire_bytes = 0;
+        let ping = if self.may_ping() {
+            Some(self.ping(deadline).await?)
+        } else {
+            None
+        };
+        let was_answered = self.may_ping();
+        let on = super::collectors(target);
+        let mut replies = Replies::new("", circumstances.clone());
+        let mut caused = None;
+        let mut before = Answered::default();
+        let mut is_first = ping.is_none();
+        loop {
+            let queries = self.plan.next(&on, &replies, self.session.rejections());
+            let commands: Vec<Command<'_>> = queries.into_iter().map(Command::from).collect();
+            if commands.is_empty() {
+                break;
+            }
+            // No command of the sweep is under way while INFO is sent.
+            let asks_info = commands.contains(&(&INFO).into());
+            let hold = if asks_info {
+                let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
+                before = self.footprint.answered();
+                self.unheld = hold.as_ref().map_or(self.unheld.saturating_add(1), |_| 0);
+                hold
+            } else {
+                None
+            };
+            let answered = if std::mem::take(&mut is_first) {
+                self.query_first(&commands, deadline).await?
+            } else {
+                self.query(commands, deadline).await?
+            };
+            self.record(answered, &mut replies).await?;
+            if asks_info && replies.received(&INFO).is_some() {
+                let as_of = self.footprint.as_of(before, &replies.info);
+                let must_do = circumstances.remembered.is_empty();
+                let is_held = !(1..=UNHELD_POLLS).contains(&self.unheld);
+                caused = (is_held || must_do).then_some(as_of);
+            }
+            drop(hold);
+        }
+        let refused = self
+            .query_further(target, &on, &mut replies, deadline)
+            .await?;
+        Ok(Round {
+            ping: ping.filter(|_| was_answered),
+            collectors: self.plan.applicable(&on),
+            refused,
+            caused,
+            replies,
+            wire_bytes: self.wire_bytes,
+        })
+    }
+
+    async fn record(
+        &mut self,
+        answered: Vec<(Ticket, Reply)>,
+        replies: &mut Replies,
+    ) -> Result<(), Failure> {
+        for (ticket, reply) in answered {
+            if ticket.query == &INFO {
+                if reply.is_empty() && self.session.try_next_spelling(&INFO) {
+                    continue;
+                }
+                replies.info = self.read_info(&reply).await?;
+            }
+            replies.record(ticket, reply);
+        }
+        Ok(())
+    }
+
+    async fn read_info(&mut self, reply: &Reply) -> Result<Info, Failure> {
+        if let Some(refusal) = reply.refusal() {
+            self.is_busy = refusal.code == "BUSY";
+            return Err(refused(refusal));
+        }
+        let text = reply.text().unwrap_or_default().into_owned();
+        let info = if text.len() > LARGE_BYTES {
+            // A text without end must not keep other targets waiting.
+            let parsed = spawn_blocking(|| Info::parse(text)).await;
+            parsed
+                .map_err(|_| Failure::new(Reason::Other, "reading the reply to INFO broke off"))?
+        } else {
+            Info::parse(text)
+        };
+        if info.is_empty() {
+            let detail = "the reply to INFO holds no field";
+            return Err(Failure::new(Reason::Protocol, detail));
+        }
+        self.ping_rests &= answers_few_queries(&info);
+        self.role.record(info.get("role"));
+        if self
+            .plan
+            .learn(Server::from_info(&info), info.get("run_id"))
+        {
+            self.session.forget_rejections();
+        }
+        Ok(info)
+    }
+
+    /// Sends what collectors need once there are replies. Returns the names of those that were
+    /// rejected some of it.
+    async fn query_further(
+        &mut self,
+        target: &Target,
+        on: &[&'static Collector],
+        replies: &mut Replies,
+        deadline: Instant,
+    ) -> Result<Vec<&'static str>, Failure> {
+        let mut needed = Vec::new();
+        for _ in 0..FURTHER_ROUNDS {
+            let further = self.plan.further(on, replies);
+            needed.extend(further.needed);
+            // A script that broke the connection in the round before is not sent again.
+            let commands = further.commands.into_iter();
+            let commands = commands.filter(|command| !self.broken_by.contains(&command.ticket));
+            let (alone, commands): (Vec<_>, Vec<_>) =
+                commands.partition(|command| command.ticket.query.stands_alone);
+            if alone.is_empty() && commands.is_empty() {
+                break;
+            }
+            let mut answered = self.query(commands, deadline).await?;
+            for command in alone {
+                answered.extend(self.query_alone(target, command, deadline).await?);
+            }
+            for (ticket, reply) in answered {
+                replies.record(ticket, reply);
+            }
+        }
+        Ok(plan::refused(&needed, replies, self.session.rejections()))
+    }
+
+    /// Sends one command in a pipeline of its own. If it breaks the connection, another one takes
+    /// its place and there is no reply, so that the other commands have theirs.
+    async fn query_alone(
+        &mut self,
+        target: &Target,
+        command: Command<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<(Ticket, Reply)>, Failure> {
+        let ticket = command.ticket;
+        let mut known = self.script_replies.iter();
+        if let Some(known) = known.find(|(script, _)| *script == ticket) {
+            return Ok(vec![known.clone()]);
+        }
+        match self.query(vec![command], deadline).await {
+            Ok(answered) => {
+                self.script_replies.extend(answered.iter().cloned());
+                Ok(answered)
+            }
+            Err(failure) => {
+                let name = &target.name;
+                warn!(name, %failure, "a script broke the connection or took too long, and rests");
+                self.broken_by.push(ticket);
+                self.redial(Cause::Script, deadline).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// Whether the server reports that it is loading its data, or is a replica without its primary.
+fn answers_few_queries(info: &Info) -> bool {
+    info.get("loading") == Some("1") || info.get("master_link_status") == Some("down")
+}
