@@ -207,7 +207,8 @@ fn log_pace(targets: &[Target]) {
 
 /// Logs the servers whose identity is not verified.
 fn warn_of_unverified(config: &Config) {
-    let is_unverified = |target: &&Target| target.speaks_tls() && target.tls.insecure_skip_verify;
+    let is_unverified =
+        |target: &&Target| target.speaks_tls() && target.endpoint.tls.insecure_skip_verify;
     let unverified: Vec<_> = config.targets.iter().filter(is_unverified).collect();
     if let Some(first) = unverified.first() {
         warn!(

@@ -124,7 +124,9 @@ impl Fleet {
     }
 
     fn start(&self, target: Target, start: Start) -> Running {
-        let slot = self.board.slot(&target.name, &target.address.to_string());
+        let slot = self
+            .board
+            .slot(&target.name, &target.endpoint.address.to_string());
         self.telemetry.start_target(&target.name);
         let footprint = Arc::default();
         let sweep = self.start_sweep(&target, &slot, &footprint, start.first);

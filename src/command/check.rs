@@ -29,7 +29,7 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     }
     let mut all_work = true;
     for target in &config.targets {
-        writeln!(out, "{} ({})", target.name, target.address)?;
+        writeln!(out, "{} ({})", target.name, target.endpoint.address)?;
         writeln!(out, "  {:<18} {}", "polls", describe_pace(target.poll))?;
         match examine(target).await {
             Ok(examined) => {

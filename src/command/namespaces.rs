@@ -132,7 +132,7 @@ fn describe(target: &Target, failure: &Failure) -> String {
         .sweep
         .from
         .as_ref()
-        .map_or(&target.address, |from| &from.address);
+        .map_or(&target.endpoint.address, |from| &from.address);
     format!("{} ({address}) failed: {failure}; {remedy}", target.name)
 }
 

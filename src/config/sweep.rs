@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::address::Address;
 use super::draft::{Draft, Each};
+use super::endpoint::Endpoint;
 use super::problem::Refusal;
 use super::reader::{Context, Written};
-use super::secret::Secret;
+use super::target::Password;
+use super::tls::Tls;
 use super::url;
 
 /// How the walk over a target's keyspace goes.
@@ -38,7 +39,7 @@ pub struct Sweep {
     /// The databases to walk; all that have keys where there is no list.
     pub databases: Option<Vec<u32>>,
     /// The server that is walked in the place of the target, as a replica of it.
-    pub from: Option<Origin>,
+    pub from: Option<Endpoint>,
     /// What ends the first part of a key, by which keys are grouped where no namespaces are
     /// declared.
     pub delimiter: String,
@@ -91,17 +92,6 @@ impl Share {
     }
 }
 
-/// A server to walk, with credentials of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// Where it listens.
-    pub address: Address,
-    /// The ACL user, where one was named.
-    pub username: Option<String>,
-    /// The password, where one was given.
-    pub password: Option<Secret>,
-}
-
 /// Checks what the settings mean together.
 pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
     let notes = std::mem::take(&mut each.origin_notes);
@@ -130,13 +120,26 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     }
     url.take_user_as_password();
     draft.each.origin_notes = url.notes;
-    let origin = Origin {
+    draft.each.sweep.from = Some(Endpoint {
         address: url.address,
+        tls: Tls::default(),
         username: url.username,
-        password: url.password,
-    };
-    draft.each.sweep.from = Some(origin);
+        password: url.password.map(Password::Given),
+        database: None,
+        client_name: None,
+    });
     Ok(())
+}
+
+impl Sweep {
+    /// Has `from` reached as the target beside it is: with its TLS, and named or not.
+    pub(crate) fn beside(mut self, target: &Endpoint) -> Self {
+        if let Some(from) = &mut self.from {
+            from.tls = target.tls.clone();
+            from.client_name = target.client_name;
+        }
+        self
+    }
 }
 
 pub(crate) fn share(text: &str) -> Result<Share, Refusal> {

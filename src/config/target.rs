@@ -10,6 +10,7 @@ use super::collector_options::CollectorOptions;
 use super::complete_level;
 use super::document::{Node, Value};
 use super::draft::{Draft, Each};
+use super::endpoint::{Endpoint, POLL_NAME};
 use super::keys::Keys;
 use super::password_file;
 use super::poll::PollTimes;
@@ -29,14 +30,8 @@ const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
 pub struct Target {
     /// The value of the label `target`. Unique.
     pub name: String,
-    /// Where it listens.
-    pub address: Address,
-    /// The database to select, where one was named.
-    pub database: Option<u32>,
-    /// The ACL user, where one was named.
-    pub username: Option<String>,
-    /// The password, where one was given.
-    pub password: Option<Password>,
+    /// How it is reached.
+    pub endpoint: Endpoint,
     /// How often it is polled.
     pub poll: PollTimes,
     /// The memory that the server may use, in bytes, for servers that do not say so.
@@ -45,24 +40,26 @@ pub struct Target {
     pub expect_full: bool,
     /// Which collectors are on.
     pub collectors: CollectorChoice,
-    /// Whether a connection tells the server its name.
-    pub set_client_name: bool,
     /// How its keyspace is walked.
     pub sweep: Sweep,
     /// Which keys are shown by name.
     pub keys: Keys,
     /// What the collectors are told.
     pub options: Arc<CollectorOptions>,
-    /// How TLS is spoken, with it and with the server that is walked in its place, where their
-    /// addresses say so.
-    pub tls: Tls,
 }
 
 impl Target {
     /// Whether one of its connections has TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {
-        use_tls(&self.address, &self.sweep)
+        use_tls(&self.endpoint.address, &self.sweep)
+    }
+
+    /// Returns how the server is reached whose keyspace is swept.
+    #[must_use]
+    pub fn sweep_endpoint(&self) -> Endpoint {
+        let endpoint = self.sweep.from.as_ref().unwrap_or(&self.endpoint);
+        endpoint.clone().for_sweep()
     }
 }
 
@@ -241,21 +238,24 @@ fn target(draft: &Draft, name: String, url: Url, password: Option<Password>) -> 
         options,
         ..
     } = each;
-    Target {
-        name,
+    let endpoint = Endpoint {
         address: url.address,
-        database: url.database,
+        tls,
         username: url.username,
         password,
+        database: url.database,
+        client_name: set_client_name.then_some(POLL_NAME),
+    };
+    Target {
+        name,
+        sweep: sweep.beside(&endpoint),
+        endpoint,
         poll,
         memory_limit: one.memory_limit,
         expect_full: one.expect_full,
         collectors,
-        set_client_name,
-        sweep,
         keys,
         options,
-        tls,
     }
 }
 

@@ -227,15 +227,19 @@ fn environment_credentials_fill_what_the_url_lacks() {
     ] {
         let config = read(None, &[], &variables(url)).unwrap();
         assert_eq!(
-            config.targets[0].username.as_deref(),
+            config.targets[0].endpoint.username.as_deref(),
             Some(username),
             "{url}"
         );
-        assert_eq!(config.targets[0].password, Some(given(password)), "{url}");
+        assert_eq!(
+            config.targets[0].endpoint.password,
+            Some(given(password)),
+            "{url}"
+        );
     }
     let config = read(None, &[], &[("REDIS_PASSWORD_FILE", "/secret")]).unwrap();
     let expected = Some(Password::File("/secret".into()));
-    assert_eq!(config.targets[0].password, expected);
+    assert_eq!(config.targets[0].endpoint.password, expected);
 }
 
 #[test]
@@ -248,8 +252,8 @@ fn environment_credentials_are_not_for_the_targets_of_a_file() {
     let config = read(Some("targets: [{url: h}]"), &[], &variables).unwrap();
     assert_eq!(config.targets.len(), 1);
     assert_eq!(config.targets[0].name, "h:6379");
-    assert_eq!(config.targets[0].username, None);
-    assert_eq!(config.targets[0].password, None);
+    assert_eq!(config.targets[0].endpoint.username, None);
+    assert_eq!(config.targets[0].endpoint.password, None);
 }
 
 #[test]
@@ -270,10 +274,10 @@ fn a_target_is_read_with_all_its_keys() {
         panic!("{config:?}");
     };
     assert_eq!(first.name, "cache");
-    assert_eq!(first.address.to_string(), "rediss://h:7000");
-    assert_eq!(first.username.as_deref(), Some("u"));
-    assert_eq!(first.password, Some(given("a: [b")));
-    assert_eq!(first.database, Some(3));
+    assert_eq!(first.endpoint.address.to_string(), "rediss://h:7000");
+    assert_eq!(first.endpoint.username.as_deref(), Some("u"));
+    assert_eq!(first.endpoint.password, Some(given("a: [b")));
+    assert_eq!(first.endpoint.database, Some(3));
     assert_eq!(first.memory_limit, Some(256 << 20));
     assert_eq!(first.poll, seconds(2, 1));
     assert!(!first.collectors.is_on("slowlog", true));
@@ -281,7 +285,10 @@ fn a_target_is_read_with_all_its_keys() {
     assert!(first.collectors.is_on("config", true));
     assert!(!first.collectors.is_on("config", false));
     assert_eq!(second.name, "/run/s");
-    assert_eq!(second.password, Some(Password::File("/secret".into())));
+    assert_eq!(
+        second.endpoint.password,
+        Some(Password::File("/secret".into()))
+    );
     assert_eq!(second.poll, seconds(30, 1));
 }
 
@@ -346,10 +353,10 @@ fn a_target_has_its_own_scripts_search_indexes_and_rdb_file_or_those_of_all() {
 #[test]
 fn keys_and_url_may_say_the_same() {
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: u, password: p, db: 1}]");
-    assert_eq!(config.targets[0].password, Some(given("p")));
+    assert_eq!(config.targets[0].endpoint.password, Some(given("p")));
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: \"\", password: \"\"}]");
-    assert_eq!(config.targets[0].username.as_deref(), Some("u"));
-    assert_eq!(config.targets[0].password, Some(given("p")));
+    assert_eq!(config.targets[0].endpoint.username.as_deref(), Some("u"));
+    assert_eq!(config.targets[0].endpoint.password, Some(given("p")));
 }
 
 #[test]
@@ -922,7 +929,7 @@ fn options_of_redis_exporter_go_before_the_file_but_not_before_a_target() {
             target.keys.max_groups,
             is_on("latency"),
             is_on("latency_histogram"),
-            target.set_client_name,
+            target.endpoint.client_name.is_some(),
         )
     };
     assert_eq!(of(0), (4, false, false, false));
@@ -948,8 +955,8 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
     let words = ["-redis.user=of-flag", "-connection-timeout=1m30s"];
     let config = read(None, &words, &variables).unwrap();
     let target = &config.targets[0];
-    assert_eq!(target.username.as_deref(), Some("of-flag"));
-    assert_eq!(target.password, Some(given("p")));
+    assert_eq!(target.endpoint.username.as_deref(), Some("of-flag"));
+    assert_eq!(target.endpoint.password, Some(given("p")));
     assert_eq!(config.poll.timeout, Duration::from_secs(15));
     assert_eq!(target.poll, config.poll);
     assert_eq!(config.log.level, Level::DEBUG);
@@ -1103,14 +1110,17 @@ fn parameters_of_a_url_reach_the_target_unless_the_file_is_stricter() {
         .unwrap()
         .targets[0];
     assert_eq!(
-        (target.database, &target.password),
+        (target.endpoint.database, &target.endpoint.password),
         (Some(3), &Some(given("p")))
     );
-    assert!(target.tls.insecure_skip_verify);
-    assert_eq!(target.tls.server_name.as_deref(), Some("redis.example"));
+    assert!(target.endpoint.tls.insecure_skip_verify);
+    assert_eq!(
+        target.endpoint.tls.server_name.as_deref(),
+        Some("redis.example")
+    );
     let text = format!("tls: {{ca_file: /ca.pem}}\ntargets: [{{url: '{url}'}}]\n");
     let config = file(&text);
-    assert!(!config.targets[0].tls.insecure_skip_verify);
+    assert!(!config.targets[0].endpoint.tls.insecure_skip_verify);
     assert!(
         config.notices[0]
             .text
@@ -1143,12 +1153,12 @@ fn user_without_a_password_is_taken_as_the_password_if_there_is_none() {
         let target = &config.targets[0];
         let (username, password) = expected;
         assert_eq!(
-            target.username.as_deref(),
+            target.endpoint.username.as_deref(),
             username,
             "{words:?} {variables:?}"
         );
         assert_eq!(
-            target.password,
+            target.endpoint.password,
             password.map(given),
             "{words:?} {variables:?}"
         );
@@ -1163,12 +1173,12 @@ fn user_without_a_password_is_taken_as_the_password_if_there_is_none() {
     }
     let text = "sweep: {from: 'redis://hunter2@r'}\ntargets: [{url: 'redis://hunter2@h'}]\n";
     let config = file(text);
-    assert_eq!(config.targets[0].password, Some(given("hunter2")));
+    assert_eq!(config.targets[0].endpoint.password, Some(given("hunter2")));
     assert_eq!(config.notices.len(), 2, "{:?}", config.notices);
     let from = config.targets[0].sweep.from.as_ref().unwrap();
     assert_eq!(
         (&from.username, &from.password),
-        (&None, &Some(Secret::new("hunter2")))
+        (&None, &Some(given("hunter2")))
     );
 }
 
@@ -1180,12 +1190,12 @@ fn line_ends_of_variables_are_no_part_of_them() {
         ("REDIS_EXPORTER_POLL_INTERVAL", "20s\n"),
     ];
     let config = read(None, &[], &variables).unwrap();
-    assert_eq!(config.targets[0].password, Some(given("hunter2")));
+    assert_eq!(config.targets[0].endpoint.password, Some(given("hunter2")));
     assert_eq!(config.poll.interval, Duration::from_secs(20));
     assert!(config.notices.is_empty(), "{:?}", config.notices);
     let text = "targets: [{url: '${REDIS_URL}', password: \"${REDIS_PASSWORD}\\n\"}]\n";
     let config = read(Some(text), &[], &variables).unwrap();
-    assert_eq!(config.targets[0].password, Some(given("hunter2")));
+    assert_eq!(config.targets[0].endpoint.password, Some(given("hunter2")));
 }
 
 #[test]
@@ -1451,7 +1461,10 @@ fn flags_for_the_one_target_are_no_flags_for_several() {
     }
     let config = read(Some(text), &[], &variables).unwrap();
     assert_eq!(
-        (&config.targets[0].username, &config.targets[0].password),
+        (
+            &config.targets[0].endpoint.username,
+            &config.targets[0].endpoint.password
+        ),
         (&None, &None)
     );
 }
@@ -1560,20 +1573,29 @@ fn the_example_loads_and_shows_the_defaults() {
     assert_eq!(config.names.legacy, defaults.names.legacy);
     assert_eq!(config.targets[0].sweep, defaults.targets[0].sweep);
     assert_eq!(config.targets[0].keys, defaults.targets[0].keys);
-    assert_eq!(config.targets[0].tls, defaults.targets[0].tls);
+    assert_eq!(
+        config.targets[0].endpoint.tls,
+        defaults.targets[0].endpoint.tls
+    );
     assert_eq!(
         config.targets[0].options.commands,
         defaults.targets[0].options.commands
     );
     assert_eq!(config.web, defaults.web);
-    assert_eq!(config.targets[0].address, defaults.targets[0].address);
-    assert_eq!(config.targets[0].password, None);
+    assert_eq!(
+        config.targets[0].endpoint.address,
+        defaults.targets[0].endpoint.address
+    );
+    assert_eq!(config.targets[0].endpoint.password, None);
     assert_eq!(config.namespaces.len(), 4);
 
     let variables = [("REDIS_URL", "rediss://u:p@h"), ("REDIS_PASSWORD", "p")];
     let config = read(Some(EXAMPLE), &[], &variables).unwrap();
-    assert_eq!(config.targets[0].address.to_string(), "rediss://h:6379");
-    assert_eq!(config.targets[0].password, Some(given("p")));
+    assert_eq!(
+        config.targets[0].endpoint.address.to_string(),
+        "rediss://h:6379"
+    );
+    assert_eq!(config.targets[0].endpoint.password, Some(given("p")));
 }
 
 #[test]
@@ -1605,7 +1627,10 @@ fn files_are_read_and_what_cannot_be_read_is_a_problem() {
 
     assert!(load("full.yaml").is_ok());
     let config = load(with_password("secret")).unwrap();
-    assert_eq!(config.targets[0].password, Some(Password::File(secret)));
+    assert_eq!(
+        config.targets[0].endpoint.password,
+        Some(Password::File(secret))
+    );
     for (name, expected) in [
         ("absent.yaml", "absent.yaml: cannot be read ("),
         ("binary.yaml", "binary.yaml: is not UTF-8"),
@@ -1736,7 +1761,7 @@ fn a_target_takes_the_tls_of_the_top_level_where_it_says_nothing() {
             key_file: key_file.into(),
         })
     };
-    let tls = |target: &str| file(&with_tls(top, target)).targets[0].tls.clone();
+    let tls = |target: &str| file(&with_tls(top, target)).targets[0].endpoint.tls.clone();
     let above = Tls {
         ca_file: Some("/ca".into()),
         identity: pair("/c", "/k"),
@@ -1755,7 +1780,7 @@ fn a_target_takes_the_tls_of_the_top_level_where_it_says_nothing() {
     );
     // A variable that is not set says nothing.
     assert_eq!(tls("{ca_file: '${UNSET:-}'}").ca_file, own.ca_file);
-    assert_eq!(file("").targets[0].tls, Tls::default());
+    assert_eq!(file("").targets[0].endpoint.tls, Tls::default());
 }
 
 #[test]

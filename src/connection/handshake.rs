@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
 use super::{Packed, decode, login, tls};
-use crate::config::{Password, Secret, Target, Tls, missing_entry, password_of};
+use crate::config::{Endpoint, Password, Secret, Tls, missing_entry, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 use crate::threads::{Shared, Threads};
@@ -44,10 +44,10 @@ impl Step {
     }
 }
 
-/// What must be said to this target. A password file is read now, so that a changed password is
+/// What must be said to this endpoint. A password file is read now, so that a changed password is
 /// taken up at the next connect.
-pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, Failure> {
-    let password = match &target.password {
+pub async fn commands(endpoint: &Endpoint) -> Result<Vec<Step>, Failure> {
+    let password = match &endpoint.password {
         None => None,
         Some(Password::Given(secret)) => Some(secret.expose().to_owned()),
         Some(Password::File(path)) => {
@@ -56,26 +56,26 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
                 Failure::new(Reason::Auth, detail)
             })?;
             let text = text.expose();
-            let username = target.username.as_deref();
-            let password = password_of(text, &target.address, username).map_err(|fault| {
+            let username = endpoint.username.as_deref();
+            let password = password_of(text, &endpoint.address, username).map_err(|fault| {
                 let detail = format!("password file {}: {fault}", path.display());
                 Failure::new(Reason::Auth, detail)
             })?;
             let Some(password) = password else {
                 // A server without an entry in the map has no password.
-                let note = missing_entry(text, &target.address, username)
+                let note = missing_entry(text, &endpoint.address, username)
                     .map(|note| format!("password file {} {note}", path.display()));
                 let mut steps: Vec<_> = note.map(without_password).into_iter().collect();
-                steps.extend(after_authentication(target, client_name));
+                steps.extend(after_authentication(endpoint));
                 return Ok(steps);
             };
             Some(password.expose().to_owned())
         }
     };
     let mut steps = Vec::new();
-    if target.username.is_some() || password.is_some() {
+    if endpoint.username.is_some() || password.is_some() {
         let mut arguments = vec!["AUTH".to_owned()];
-        arguments.extend(target.username.clone());
+        arguments.extend(endpoint.username.clone());
         arguments.push(password.unwrap_or_default());
         steps.push(Step {
             arguments,
@@ -83,7 +83,7 @@ pub async fn commands(target: &Target, client_name: &str) -> Result<Vec<Step>, F
             no_password: None,
         });
     }
-    steps.extend(after_authentication(target, client_name));
+    steps.extend(after_authentication(endpoint));
     Ok(steps)
 }
 
@@ -118,10 +118,10 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
     found.unwrap_or_else(|| Err("no thread to read it could be started".into()))
 }
 
-fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {
+fn after_authentication(endpoint: &Endpoint) -> Vec<Step> {
     let mut steps = Vec::new();
     // Sentinels know no SELECT, and database 0 is selected anyway.
-    if let Some(database) = target.database.filter(|database| *database != 0) {
+    if let Some(database) = endpoint.database.filter(|database| *database != 0) {
         let arguments = vec!["SELECT".to_owned(), database.to_string()];
         steps.push(Step {
             arguments,
@@ -129,10 +129,8 @@ fn after_authentication(target: &Target, client_name: &str) -> Vec<Step> {
             no_password: None,
         });
     }
-    if target.set_client_name {
-        let arguments = ["CLIENT", "SETNAME", client_name]
-            .map(str::to_owned)
-            .to_vec();
+    if let Some(name) = endpoint.client_name {
+        let arguments = ["CLIENT", "SETNAME", name].map(str::to_owned).to_vec();
         steps.push(Step {
             arguments,
             needed: false,

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::whereabouts::Whereabouts;
 use super::{Connection, Packed, Spacing, closed, refused};
-use crate::config::Target;
+use crate::config::Endpoint;
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
@@ -36,8 +36,7 @@ const RETRY_REFUSED_EVERY: Duration = Duration::from_mins(10);
 
 /// A connection to one target, and what it takes to dial it again.
 pub struct Link {
-    target: Target,
-    client_name: &'static str,
+    endpoint: Endpoint,
     footprint: Arc<Footprint>,
     connection: Connection,
     connect_time: Duration,
@@ -75,18 +74,16 @@ impl Link {
     ///
     /// See [`Connection::dial`].
     pub async fn dial(
-        target: &Target,
-        client_name: &'static str,
+        endpoint: &Endpoint,
         on_reconnect: OnReconnect,
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let connection = Connection::dial(target, client_name, counted, deadline).await?;
+        let connection = Connection::dial(endpoint, counted, deadline).await?;
         Ok(Self {
-            target: target.clone(),
-            client_name,
+            endpoint: endpoint.clone(),
             footprint,
             connection,
             connect_time: started.elapsed(),
@@ -174,7 +171,7 @@ impl Link {
         }
         let half = deadline.saturating_duration_since(Instant::now()) / 2;
         let patience = deadline.checked_sub(half).unwrap_or(deadline);
-        let (target, client_name) = (&self.target, self.client_name);
+        let endpoint = &self.endpoint;
         let footprint = Arc::clone(&self.footprint);
         let may_redial = self.has_replied;
         let beside = async {
@@ -182,7 +179,7 @@ impl Link {
             if !may_redial {
                 return Err(closed());
             }
-            let fresh = Fresh::dial(target, client_name, footprint, setup, deadline).await?;
+            let fresh = Fresh::dial(endpoint, footprint, setup, deadline).await?;
             fresh.send(&packed, deadline).await
         };
         let outcome = tokio::select! {
@@ -232,7 +229,7 @@ impl Link {
 
     async fn dial_again(&mut self, setup: &Setup, deadline: Instant) -> Result<Fresh, Failure> {
         let footprint = Arc::clone(&self.footprint);
-        Fresh::dial(&self.target, self.client_name, footprint, setup, deadline).await
+        Fresh::dial(&self.endpoint, footprint, setup, deadline).await
     }
 
     /// Dials again. The present connection stays if that fails.
@@ -266,7 +263,7 @@ impl Link {
 
     fn has_moved(&mut self) -> bool {
         let peer = self.connection.peer();
-        self.whereabouts.has_moved(&self.target.address, peer)
+        self.whereabouts.has_moved(&self.endpoint.address, peer)
     }
 
     fn replace(&mut self, fresh: Fresh, cause: Cause) {
@@ -279,11 +276,8 @@ impl Link {
             self.retried_refused = Some(Instant::now());
             self.retries_refused = true;
         }
-        debug!(
-            name = self.target.name,
-            cause = cause.as_str(),
-            "reconnected"
-        );
+        let (address, cause_text) = (self.endpoint.address.to_string(), cause.as_str());
+        debug!(address, cause = cause_text, "reconnected");
         self.connection = fresh.connection;
         self.connect_time = fresh.connect_time;
         self.has_replied = true;
@@ -299,14 +293,13 @@ struct Fresh {
 
 impl Fresh {
     async fn dial(
-        target: &Target,
-        client_name: &str,
+        endpoint: &Endpoint,
         footprint: Arc<Footprint>,
         setup: &Setup,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let mut connection = Connection::dial(target, client_name, footprint, deadline).await?;
+        let mut connection = Connection::dial(endpoint, footprint, deadline).await?;
         let connect_time = started.elapsed();
         prepare(&mut connection, setup, deadline).await?;
         Ok(Self {

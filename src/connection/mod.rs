@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::Target;
+use crate::config::Endpoint;
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Calls, Footprint, Pipeline};
 use crate::reply::{Refusal, Reply};
@@ -87,17 +87,16 @@ impl Connection {
     ///
     /// The step that failed, with one of the closed set of reasons.
     pub async fn dial(
-        target: &Target,
-        client_name: &str,
+        endpoint: &Endpoint,
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
-        let opened = dial::open(&target.address, &target.tls, deadline).await?;
+        let opened = dial::open(&endpoint.address, &endpoint.tls, deadline).await?;
         let (mut stream, peer) = opened;
         // A file on a file system that hangs must not hold up the target.
-        let commands = handshake::commands(target, client_name);
+        let commands = handshake::commands(endpoint);
         let commands = within(deadline, "the password file", commands).await?;
-        let shake = handshake::perform(&mut stream, &commands, &target.tls);
+        let shake = handshake::perform(&mut stream, &commands, &endpoint.tls);
         within(deadline, "the handshake", shake).await?;
         footprint.add(commands.len() as u64);
         Ok(Self {

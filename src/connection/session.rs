@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{Link, OnReconnect, Setup};
-use crate::config::Target;
+use crate::config::Endpoint;
 use crate::failure::{Cause, Failure};
 use crate::footprint::Footprint;
 use crate::query::{Command, Query, Rejections, Ticket, Verdict};
@@ -37,21 +37,21 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Dials a target. See [`Link::dial`].
+    /// Dials an endpoint of the target with this name. See [`Link::dial`].
     ///
     /// # Errors
     ///
     /// See [`Link::dial`].
     pub async fn open(
-        target: &Target,
-        client_name: &'static str,
+        name: &str,
+        endpoint: &Endpoint,
         on_reconnect: OnReconnect,
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            name: target.name.clone(),
-            link: Link::dial(target, client_name, on_reconnect, footprint, deadline).await?,
+            name: name.to_owned(),
+            link: Link::dial(endpoint, on_reconnect, footprint, deadline).await?,
             rejections: Rejections::default(),
             is_forgotten: false,
         })

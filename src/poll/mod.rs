@@ -304,7 +304,7 @@ pub fn circumstances(target: &Target) -> Circumstances {
         expect_full: target.expect_full,
         polled_at: now(),
         caused: None,
-        database: target.database.unwrap_or(0),
+        database: target.endpoint.database.unwrap_or(0),
         options: Arc::clone(&target.options),
         file_size: None,
         resting: Vec::new(),
@@ -405,7 +405,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
 
 /// Logs that a server answers for the first time, or again after an outage.
 fn note_success(target: &Target, memory: &mut Memory) {
-    let (name, address) = (&target.name, target.address.to_string());
+    let (name, address) = (&target.name, target.endpoint.address.to_string());
     let server = &memory.server;
     let failing_since = memory.failing_since.take();
     let failed_polls = std::mem::take(&mut memory.failures_in_a_row);
@@ -429,7 +429,7 @@ fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, fai
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
     memory.failing_since.get_or_insert_with(Instant::now);
     telemetry.failed(&target.name, failure.reason);
-    let (name, address) = (&target.name, target.address.to_string());
+    let (name, address) = (&target.name, target.endpoint.address.to_string());
     if memory.state.replace(Err(failure.reason)) == Some(Err(failure.reason)) {
         debug!(name, address, %failure, "the poll failed again");
     } else {

@@ -32,9 +32,8 @@ impl Plan {
     /// restarted.
     pub fn learn(&mut self, server: Server, run_id: Option<&str>) -> bool {
         self.server = Some(server);
-        let is_another = self.run_id.as_deref() != run_id;
-        self.run_id = run_id.map(str::to_owned);
-        is_another
+        let before = std::mem::replace(&mut self.run_id, run_id.map(str::to_owned));
+        before.is_some() && before != self.run_id
     }
 
     /// Has INFO sent first again: another server may reply over the new connection.

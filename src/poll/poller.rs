@@ -18,9 +18,6 @@ use crate::info::Info;
 use crate::query::{Command, Query, Rejected, Ticket};
 use crate::reply::{Refusal, Reply};
 
-/// The name under which CLIENT LIST shows the connection.
-const CLIENT_NAME: &str = "redis-namespace-exporter";
-
 /// Replies of an ordinary poll have 30 to 200 KB, which are read in a few milliseconds.
 const LARGE_BYTES: usize = 512 << 10;
 
@@ -114,9 +111,9 @@ impl Poller {
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
-        let counted = Arc::clone(&footprint);
+        let (counted, endpoint) = (Arc::clone(&footprint), &target.endpoint);
         Ok(Self {
-            session: Session::open(target, CLIENT_NAME, on_reconnect, counted, deadline).await?,
+            session: Session::open(&target.name, endpoint, on_reconnect, counted, deadline).await?,
             footprint,
             unheld: 0,
             plan: Plan::default(),

@@ -101,7 +101,7 @@ pub fn build(target: &Target, record: &Record, walked: Walked, is_declared: bool
     Report {
         target: target.name.clone(),
         address: address
-            .map_or(&target.address, |from| &from.address)
+            .map_or(&target.endpoint.address, |from| &from.address)
             .to_string(),
         server: walked.server,
         end: walked.end,

@@ -30,7 +30,7 @@ use super::walk::{
     PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
 };
 use crate::collector::Server;
-use crate::config::{Namespace, Password, Share, Sweep, Target};
+use crate::config::{Namespace, Share, Sweep, Target};
 use crate::connection::{OnReconnect, Spacing};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
@@ -113,7 +113,7 @@ pub async fn run(
     sleep(delay).await;
     let origin = origin(&target);
     let mut record = Record::new(&namespaces, &target.sweep, &target.keys);
-    let footprint = if origin.address == target.address {
+    let footprint = if origin.endpoint.address == target.endpoint.address {
         footprint
     } else {
         record.note_other_server();
@@ -135,7 +135,7 @@ pub async fn run(
             failures = 0;
             reason = None;
         }
-        let (name, address) = (&target.name, origin.address.to_string());
+        let (name, address) = (&target.name, origin.endpoint.address.to_string());
         if reason.replace(failure.reason) == Some(failure.reason) {
             debug!(name, address, %failure, "the walk over the keyspace broke off again");
         } else {
@@ -238,12 +238,7 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
 /// What is walked: the target, or what is given in its place, with credentials of its own.
 fn origin(target: &Target) -> Target {
     let mut origin = target.clone();
-    origin.database = None;
-    if let Some(from) = &target.sweep.from {
-        origin.address = from.address.clone();
-        origin.username.clone_from(&from.username);
-        origin.password = from.password.clone().map(Password::Given);
-    }
+    origin.endpoint = target.sweep_endpoint();
     origin
 }
 

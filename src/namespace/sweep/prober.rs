@@ -18,9 +18,6 @@ use crate::namespace::cost::Probe;
 use crate::namespace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
 use crate::reply::{Refusal, Reply, TOO_LARGE};
 
-/// The name under which CLIENT LIST shows the connection.
-const CLIENT_NAME: &str = "redis-namespace-exporter-sweep";
-
 /// What a SCAN returns: the next cursor, and the keys that it passed.
 pub type Step = (u64, Vec<Vec<u8>>);
 
@@ -121,7 +118,7 @@ impl Prober {
         let deadline = Instant::now() + timeout;
         let counted = Arc::clone(&footprint);
         let passage = footprint.enter().await;
-        let mut link = Link::dial(target, CLIENT_NAME, on_reconnect, counted, deadline).await?;
+        let mut link = Link::dial(&target.endpoint, on_reconnect, counted, deadline).await?;
         let replies = link
             .ask_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
             .await?;
