@@ -2,7 +2,7 @@
 
 use super::resp::{Decoder, Limits};
 use crate::failure::{Failure, Reason};
-use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// Decodes one reply of any size.
 ///
@@ -30,11 +30,11 @@ pub(super) fn not_the_protocol() -> Failure {
 pub fn refused(refusal: &Refusal) -> Failure {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
     let reason = match code {
+        _ if refusal.kind() == ErrorKind::Permission => Reason::Denied,
+        _ if refusal.kind() == ErrorKind::TooLarge => Reason::Protocol,
         "NOAUTH" | "WRONGPASS" => Reason::Auth,
-        "NOPERM" | "DENIED" => Reason::Denied,
+        "DENIED" => Reason::Denied,
         "LOADING" => Reason::Loading,
-        TOO_LARGE => Reason::Protocol,
-        NO_ROOM => Reason::Other,
         "ERR" if message.contains("max number of clients") => Reason::MaxClients,
         "ERR" if is_about_passwords(message) => Reason::Auth,
         _ => Reason::Other,

@@ -185,3 +185,35 @@ fn the_line_of_permissions_is_enough_for_a_sentinel() {
     page.value("redis_sentinel_master_ok_slaves", &[]);
     assert_all_collectors_work(&page);
 }
+
+#[test]
+fn a_denial_about_many_primaries_costs_one_error() {
+    let watched = RedisServer::start(&[]);
+    let monitor = |name| format!("sentinel monitor {name} 127.0.0.1 {} 1\n", watched.port);
+    let sentinel = RedisServer::sentinel(&["a", "b", "c"].map(monitor).concat());
+    let allowed = "+ping +info +client|setname +sentinel|masters +sentinel|replicas";
+    let mut words = vec!["ACL", "SETUSER", "watcher", "reset", "on", ">secret"];
+    words.extend(allowed.split(' '));
+    sentinel.ask(&words);
+    let url = format!("redis://watcher:secret@{}", sentinel.address());
+    let exporter = Launch::of(&url).start();
+    exporter.until("a poll", Page::is_up);
+    let page = exporter.polls(3);
+    let success = page.value(
+        "redis_exporter_collector_success",
+        &[("collector", "sentinel_masters")],
+    );
+    assert_eq!(success, 0.0);
+    assert_eq!(page.all("redis_sentinel_master_ok_slaves", &[]).len(), 3);
+    let errors: f64 = sentinel
+        .info("total_error_replies")
+        .unwrap()
+        .parse()
+        .unwrap();
+    // A new connection may try again.
+    let connects = page.value("redis_exporter_connects_total", &[]);
+    assert!(
+        (1.0..=connects).contains(&errors),
+        "{errors} errors, {connects} connections"
+    );
+}

@@ -5,7 +5,7 @@
 
 use crate::config::{KeyName, ShownValues};
 use crate::label::label_text;
-use crate::reply::{Refusal, Reply};
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// The longest value that is read, in bytes.
 pub const LONGEST_VALUE: u64 = 4096;
@@ -202,13 +202,13 @@ pub enum Refused {
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Refused {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
-    match code {
-        "MOVED" => Refused::Elsewhere,
-        "ASK" | "WRONGTYPE" | "NOGROUP" => Refused::Now,
-        "ERR" if message.starts_with("no such key") => Refused::Now,
-        _ if refusal.is_passing() => Refused::Now,
+    match refusal.kind() {
+        ErrorKind::Redirect if code == "MOVED" => Refused::Elsewhere,
+        ErrorKind::Redirect | ErrorKind::Passing => Refused::Now,
         // "… has no permissions to run the 'type' command"; of a key it says "access".
-        "NOPERM" if message.contains("access") => Refused::Key,
+        ErrorKind::Permission if message.contains("access") => Refused::Key,
+        _ if matches!(code, "WRONGTYPE" | "NOGROUP") => Refused::Now,
+        _ if code == "ERR" && message.starts_with("no such key") => Refused::Now,
         _ => Refused::Command,
     }
 }

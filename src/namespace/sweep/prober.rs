@@ -16,7 +16,7 @@ use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
 use crate::namespace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
-use crate::reply::{Refusal, Reply, TOO_LARGE};
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// What a SCAN returns: the next cursor, and the keys that it passed.
 pub type Step = (u64, Vec<Vec<u8>>);
@@ -342,7 +342,7 @@ impl Prober {
         let reply = reply.unwrap_or(Reply::Nil);
         self.count_max = count_max(self.count_max, asked, self.link.wire_bytes());
         match reply.refusal() {
-            Some(refusal) if refusal.code == TOO_LARGE && asked > 1 => {
+            Some(refusal) if refusal.kind() == ErrorKind::TooLarge && asked > 1 => {
                 self.count_max = self.count_max.min(asked / 2).max(1);
                 Ok(None)
             }
@@ -400,7 +400,7 @@ impl Prober {
         self.take_round_trip();
         let refusal = replies.first().and_then(Reply::refusal);
         self.refuses_samples = refusal.is_some_and(|refusal| {
-            !refusal.is_passing() && !matches!(refusal.code.as_str(), "MOVED" | "ASK")
+            !matches!(refusal.kind(), ErrorKind::Passing | ErrorKind::Redirect)
         });
         let bytes = replies.first().and_then(Reply::integer);
         Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
@@ -489,7 +489,7 @@ impl Prober {
     /// A question that is refused for good is not asked again: every refusal counts as an error
     /// of the server. What is said of a key that moves to another node is no refusal.
     fn note_refusal(&mut self, probe: Probe, refusal: &Refusal) {
-        let is_about_the_key = matches!(refusal.code.as_str(), "MOVED" | "ASK");
+        let is_about_the_key = refusal.kind() == ErrorKind::Redirect;
         if !is_about_the_key && self.asks(probe) {
             self.refused.push((probe, refusal.clone()));
         }
