@@ -16,9 +16,18 @@ pub struct Query {
     pub commands: &'static [&'static [&'static str]],
     /// The ACL permission that it needs, such as `+slowlog|len`; empty for servers without ACL.
     pub permission: &'static str,
-    /// Whether the rejection of one command says nothing about the others: a script can pass on
-    /// the rejection of what it does itself.
-    pub stands_alone: bool,
+    scope: Scope,
+}
+
+/// What the rejection of one command of a query is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All commands of the query.
+    Query,
+    /// That command alone.
+    Command,
+    /// Nothing that lasts.
+    Nothing,
 }
 
 impl PartialEq for Query {
@@ -45,8 +54,33 @@ impl Query {
         Self {
             commands,
             permission,
-            stands_alone: false,
+            scope: Scope::Query,
         }
+    }
+
+    /// Has the rejection of one command say nothing about the others: a script can pass on the
+    /// rejection of what it does itself.
+    #[must_use]
+    pub const fn alone(self) -> Self {
+        Self {
+            scope: Scope::Command,
+            ..self
+        }
+    }
+
+    /// Has the query sent again although it was rejected.
+    #[must_use]
+    pub const fn retried(self) -> Self {
+        Self {
+            scope: Scope::Nothing,
+            ..self
+        }
+    }
+
+    /// Returns whether the rejection of one command says nothing about the others.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        self.scope == Scope::Command
     }
 
     /// Returns the ticket of one of the commands that this query is sent as.
@@ -73,7 +107,8 @@ impl Query {
 pub struct Ticket {
     /// The query.
     pub query: &'static Query,
-    at: usize,
+    /// Tells the commands of the query apart.
+    pub at: usize,
 }
 
 impl Ticket {
@@ -101,10 +136,10 @@ pub struct Command<'a> {
     pub words: Vec<Cow<'a, [u8]>>,
 }
 
-impl From<&'static Query> for Command<'_> {
-    fn from(query: &'static Query) -> Self {
+impl<T: Into<Ticket>> From<T> for Command<'_> {
+    fn from(ticket: T) -> Self {
         Self {
-            ticket: query.into(),
+            ticket: ticket.into(),
             words: Vec::new(),
         }
     }
@@ -158,6 +193,12 @@ impl Rejections {
         self.all.iter().any(covers)
     }
 
+    /// Returns whether a query was sent.
+    #[must_use]
+    pub fn has_tried(&self, query: &'static Query) -> bool {
+        self.tried.contains(query)
+    }
+
     /// Forgets everything but the spellings: another server may answer otherwise.
     pub fn forget(&mut self) {
         self.all.clear();
@@ -185,22 +226,32 @@ impl Rejections {
     }
 
     /// Takes one command of each query that was never sent and has several: it is sent alone, so
-    /// that a denial costs one error and not hundreds.
+    /// that a denial costs one error and not hundreds. One of plain text is preferred: a server that
+    /// does not know a command repeats its words, and other bytes would not be the protocol.
     pub fn take_first<'a>(&mut self, commands: &mut Vec<Command<'a>>) -> Vec<Command<'a>> {
-        let mut counts: HashMap<&'static Query, usize> = HashMap::new();
+        let mut first: HashMap<&'static Query, (Ticket, bool, bool)> = HashMap::new();
         for command in commands.iter() {
-            *counts.entry(command.ticket.query).or_default() += 1;
-        }
-        let mut first = Vec::new();
-        commands.retain(|command| {
             let query = command.ticket.query;
-            let is_first = self.tried.insert(query) && counts.get(query).is_some_and(|n| *n > 1);
-            if is_first {
-                first.push(command.clone());
+            if self.tried.contains(query) {
+                continue;
             }
-            !is_first
-        });
-        first
+            let is_text = command.words.iter().all(|word| word.is_ascii());
+            first
+                .entry(query)
+                .and_modify(|(ticket, was_text, has_several)| {
+                    *has_several = true;
+                    if is_text && !*was_text {
+                        (*ticket, *was_text) = (command.ticket, true);
+                    }
+                })
+                .or_insert((command.ticket, is_text, false));
+        }
+        self.tried.extend(first.keys());
+        let is_first = |command: &mut Command<'a>| {
+            let found = first.get(command.ticket.query);
+            found.is_some_and(|(ticket, _, has_several)| *has_several && *ticket == command.ticket)
+        };
+        commands.extract_if(.., is_first).collect()
     }
 
     /// Records an error reply. `has_words` is whether the command has words of its own: an error
@@ -210,22 +261,27 @@ impl Rejections {
         let is_for_good = match refusal.kind() {
             ErrorKind::Passing => false,
             ErrorKind::Permission | ErrorKind::UnknownCommand | ErrorKind::TooLarge => true,
-            ErrorKind::Redirect | ErrorKind::Other => !has_words,
+            ErrorKind::KeyPermission | ErrorKind::Redirect | ErrorKind::Other => !has_words,
         };
-        if !is_for_good {
+        if !is_for_good || query.scope == Scope::Nothing {
             return Verdict::Open;
         }
         if refusal.code == "ERR" && self.try_next_spelling(query) {
             return Verdict::Respelled;
         }
+        self.reject(ticket, refusal);
+        Verdict::Rejected
+    }
+
+    /// Records an error reply as one that will not change, for callers that know what it is about.
+    pub fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
         if !self.covers(ticket) {
             self.all.push(Rejected {
-                query,
+                query: ticket.query,
                 refusal: refusal.clone(),
-                only: query.stands_alone.then_some(ticket),
+                only: ticket.query.stands_alone().then_some(ticket),
             });
         }
-        Verdict::Rejected
     }
 }
 
@@ -235,10 +291,7 @@ mod tests {
 
     static KEYS: Query = Query::new(&[&["KEYS"]], "+keys");
     static OTHER: Query = Query::new(&[&["OTHER", "1"], &["OTHER"]], "+other");
-    static SCRIPT: Query = Query {
-        stands_alone: true,
-        ..Query::new(&[&["EVAL"]], "+eval")
-    };
+    static SCRIPT: Query = Query::new(&[&["EVAL"]], "+eval").alone();
 
     fn refusal(code: &str, message: &str) -> Refusal {
         Refusal {

@@ -36,8 +36,10 @@ pub struct Refusal {
 /// What an error reply means for the queries that come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The user may not run the command, or not on this key or channel.
+    /// The user may not run the command.
     Permission,
+    /// The user may not run the command on this key.
+    KeyPermission,
     /// The server does not know the command or subcommand.
     UnknownCommand,
     /// The server cannot reply now: it is loading, busy or without a primary.
@@ -55,6 +57,8 @@ impl Refusal {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self.code.as_str() {
+            // "… has no permissions to run the 'type' command"; of a key it says "access".
+            "NOPERM" if self.message.contains("access") => ErrorKind::KeyPermission,
             "NOPERM" => ErrorKind::Permission,
             "MOVED" | "ASK" => ErrorKind::Redirect,
             TOO_LARGE => ErrorKind::TooLarge,
@@ -83,7 +87,7 @@ impl Refusal {
     #[must_use]
     pub fn is_before_execution(&self) -> bool {
         let is_code = match self.kind() {
-            ErrorKind::Permission | ErrorKind::Redirect => true,
+            ErrorKind::Permission | ErrorKind::KeyPermission | ErrorKind::Redirect => true,
             ErrorKind::Passing => !matches!(self.code.as_str(), NO_ROOM | "BUSYKEY" | "MISCONF"),
             _ => self.code == "NOAUTH",
         };

@@ -19,16 +19,10 @@ mod rows {
 const MOST_VALUES: usize = 200;
 
 /// Runs a script that only reads. What a script returns says nothing about others.
-static READ_ONLY: Query = Query {
-    stands_alone: true,
-    ..Query::new(&[&["EVAL_RO"]], "+eval_ro")
-};
+static READ_ONLY: Query = Query::new(&[&["EVAL_RO"]], "+eval_ro").alone();
 
 /// Runs a script that may write, or on a server without `EVAL_RO`.
-static ANY: Query = Query {
-    stands_alone: true,
-    ..Query::new(&[&["EVAL"]], "+eval")
-};
+static ANY: Query = Query::new(&[&["EVAL"]], "+eval").alone();
 
 /// Runs the scripts.
 pub static COLLECTOR: Collector = Collector {

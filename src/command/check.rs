@@ -151,7 +151,7 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
         writeln!(out, "  {name:<18} cost: {forecast}")?;
     }
     for (probe, refusal) in &refused {
-        let (code, permission) = (&refusal.code, probe.permission());
+        let (code, permission) = (&refusal.code, probe.query().permission);
         writeln!(
             out,
             "  {name:<18} refused ({code}): the user needs {permission}, and ~* for the keys"

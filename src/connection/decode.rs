@@ -30,10 +30,9 @@ pub(super) fn not_the_protocol() -> Failure {
 pub fn refused(refusal: &Refusal) -> Failure {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
     let reason = match code {
-        _ if refusal.kind() == ErrorKind::Permission => Reason::Denied,
         _ if refusal.kind() == ErrorKind::TooLarge => Reason::Protocol,
         "NOAUTH" | "WRONGPASS" => Reason::Auth,
-        "DENIED" => Reason::Denied,
+        "NOPERM" | "DENIED" => Reason::Denied,
         "LOADING" => Reason::Loading,
         "ERR" if message.contains("max number of clients") => Reason::MaxClients,
         "ERR" if is_about_passwords(message) => Reason::Auth,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Link, OnReconnect, Setup};
+use super::{Link, OnReconnect, Setup, Spacing};
 use crate::config::Endpoint;
 use crate::failure::{Cause, Failure};
 use crate::footprint::Footprint;
@@ -68,6 +68,11 @@ impl Session {
         &self.rejections
     }
 
+    /// Returns what the server rejected for good, to add to it.
+    pub const fn rejections_mut(&mut self) -> &mut Rejections {
+        &mut self.rejections
+    }
+
     /// Has everything sent again that was rejected: another server answers.
     pub fn forget_rejections(&mut self) {
         self.rejections.forget();
@@ -118,18 +123,23 @@ impl Session {
     }
 
     /// Sends what comes first after a pause, in which the connection may have broken. Then it is
-    /// sent over another one, and the second part is true. See [`Link::ask`].
+    /// sent over another one, and the second part is true. See [`Link::ask_spaced`].
     ///
     /// # Errors
     ///
-    /// See [`Link::ask`].
+    /// See [`Link::ask_spaced`].
     pub async fn query_first(
         &mut self,
         commands: &[Command<'_>],
+        spacing: Spacing,
+        setup: &Setup,
         deadline: Instant,
     ) -> Result<(Answered, bool), Failure> {
         let (commands, words) = spelled(&self.rejections, commands);
-        let received = self.link.ask(&words, &Setup::default(), deadline).await?;
+        let received = self
+            .link
+            .ask_spaced(&words, spacing, setup, deadline)
+            .await?;
         if received.is_new {
             self.forget_if_due();
         }
@@ -141,13 +151,19 @@ impl Session {
     /// # Errors
     ///
     /// See [`Link::redial`].
-    pub async fn redial(&mut self, cause: Cause, deadline: Instant) -> Result<(), Failure> {
-        self.link.redial(&Setup::default(), cause, deadline).await?;
+    pub async fn redial(
+        &mut self,
+        setup: &Setup,
+        cause: Cause,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        self.link.redial(setup, cause, deadline).await?;
         self.forget_if_due();
         Ok(())
     }
 
-    fn forget_if_due(&mut self) {
+    /// Forgets what was rejected, once after a reconnect.
+    pub fn forget_if_due(&mut self) {
         if self.link.take_retries_refused() {
             self.forget_rejections();
         }
@@ -168,7 +184,7 @@ impl Session {
         let refusal = reply.refusal()?;
         let (ticket, permission) = (command.ticket, command.ticket.query.permission);
         let mut known = self.rejections.all().iter();
-        let is_known = !ticket.query.stands_alone
+        let is_known = !ticket.query.stands_alone()
             && known.any(|rejected| rejected.query.permission == permission);
         let verdict = self
             .rejections

@@ -2,7 +2,9 @@
 //!
 //! Known from measurement, and corrected by what the server says of the same commands.
 
+use super::queries;
 use crate::info::Info;
+use crate::query::Query;
 
 /// The commands of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +34,21 @@ impl Probe {
         }
     }
 
-    /// What an ACL user needs for it.
+    /// Returns the query that is sent.
     #[must_use]
-    pub const fn permission(self) -> &'static str {
+    pub fn query(self) -> &'static Query {
         match self {
-            Self::Scan => "+scan",
-            Self::Memory => "+memory|usage",
-            Self::Expiry => "+pttl",
-            Self::Type => "+type",
+            Self::Scan => &queries::SCAN,
+            Self::Memory => &queries::MEMORY,
+            Self::Expiry => &queries::EXPIRY,
+            Self::Type => &queries::TYPE,
         }
+    }
+
+    /// Returns the command of a walk that is sent as this query.
+    #[must_use]
+    pub fn of(query: &'static Query) -> Option<Self> {
+        Self::ALL.into_iter().find(|probe| probe.query() == query)
     }
 
     /// How INFO commandstats names it. Servers before 7.0 know no sub-commands there.

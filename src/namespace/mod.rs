@@ -14,6 +14,7 @@ pub mod largest;
 pub mod lookups;
 pub mod matcher;
 pub mod pace;
+pub mod queries;
 pub mod round_trip;
 pub mod suggest;
 pub mod sweep;

@@ -11,7 +11,7 @@ use super::plan::{self, Plan};
 use crate::collector::function_stats::{self, Running};
 use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
 use crate::config::Target;
-use crate::connection::{OnReconnect, Session, Setup, refused};
+use crate::connection::{OnReconnect, Session, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Answered, Caused, Footprint};
 use crate::info::Info;
@@ -212,7 +212,10 @@ impl Poller {
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Vec<(Ticket, Reply)>, Failure> {
-        let (answered, is_new) = self.session.query_first(commands, deadline).await?;
+        let (answered, is_new) = self
+            .session
+            .query_first(commands, Spacing::NONE, &Setup::default(), deadline)
+            .await?;
         self.wire_bytes += self.session.link().wire_bytes();
         if is_new {
             self.connect_anew();
@@ -282,7 +285,9 @@ impl Poller {
     }
 
     async fn redial(&mut self, cause: Cause, deadline: Instant) -> Result<(), Failure> {
-        self.session.redial(cause, deadline).await?;
+        self.session
+            .redial(&Setup::default(), cause, deadline)
+            .await?;
         self.connect_anew();
         Ok(())
     }
@@ -416,7 +421,7 @@ impl Poller {
             let commands = further.commands.into_iter();
             let commands = commands.filter(|command| !self.broken_by.contains(&command.ticket));
             let (alone, commands): (Vec<_>, Vec<_>) =
-                commands.partition(|command| command.ticket.query.stands_alone);
+                commands.partition(|command| command.ticket.query.stands_alone());
             if alone.is_empty() && commands.is_empty() {
                 break;
             }

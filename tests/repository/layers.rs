@@ -77,6 +77,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "metric",
             "pattern",
             "publish",
+            "query",
             "reply",
         ],
     ),

@@ -223,7 +223,7 @@ fn refusal(probe: Probe) -> String {
         Probe::Expiry => "PTTL",
         Probe::Type => "TYPE",
     };
-    let permission = probe.permission();
+    let permission = probe.query().permission;
     format!(
         "The server refuses {command}, so what it would tell is missing; give the user \
          {permission} and read access to the keys."

@@ -5,6 +5,8 @@
 
 use crate::config::{KeyName, ShownValues};
 use crate::label::label_text;
+use crate::namespace::queries::{KEY_MEMORY, KEY_TYPE, SIZES, VALUE};
+use crate::query::Query;
 use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// The longest value that is read, in bytes.
@@ -15,56 +17,6 @@ const LAST_BYTE: &[u8] = b"4096";
 
 /// A value that starts so is a `HyperLogLog`: no text for people.
 const HYPERLOGLOG: &[u8] = b"HYLL";
-
-/// The commands that tell the size, by the word that TYPE replies. PFCOUNT is not among them: it
-/// is an error for a plain string, and writes into a `HyperLogLog`, whose size is so that of the
-/// string it is.
-const SIZES: [(&[u8], Question); 7] = [
-    (b"string", Question::Size("STRLEN")),
-    (b"list", Question::Size("LLEN")),
-    (b"set", Question::Size("SCARD")),
-    (b"zset", Question::Size("ZCARD")),
-    (b"hash", Question::Size("HLEN")),
-    (b"stream", Question::Size("XLEN")),
-    (b"array", Question::Size("ARCOUNT")),
-];
-
-/// A question about one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Its type.
-    Type,
-    /// Its memory.
-    Memory,
-    /// Its size, by this command.
-    Size(&'static str),
-    /// The value of a string.
-    Value,
-}
-
-impl Question {
-    /// The command, with its sub-command where it has one.
-    #[must_use]
-    pub const fn command(self) -> &'static str {
-        match self {
-            Self::Type => "TYPE",
-            Self::Memory => "MEMORY USAGE",
-            Self::Size(command) => command,
-            Self::Value => "GETRANGE",
-        }
-    }
-
-    /// The words of the command.
-    #[must_use]
-    pub fn words(self, key: &[u8]) -> Vec<&[u8]> {
-        match self {
-            Self::Type => vec![b"TYPE", key],
-            Self::Memory => vec![b"MEMORY", b"USAGE", key],
-            Self::Size(command) => vec![command.as_bytes(), key],
-            Self::Value => vec![b"GETRANGE", key, b"0", LAST_BYTE],
-        }
-    }
-}
 
 /// What a string holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +38,7 @@ pub struct Inspected {
     pub size: Option<u64>,
     /// What it holds, where that is wanted.
     pub value: Option<Value>,
-    size_question: Option<Question>,
+    size_query: Option<&'static Query>,
 }
 
 /// How often questions were lookups of a key for the server.
@@ -98,6 +50,32 @@ pub struct Lookups {
     pub misses: u64,
 }
 
+impl Lookups {
+    /// Returns what came after an earlier sum.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            hits: self.hits - before.hits,
+            misses: self.misses - before.misses,
+        }
+    }
+
+    /// Adds further ones.
+    pub const fn add(&mut self, more: Self) {
+        self.hits += more.hits;
+        self.misses += more.misses;
+    }
+
+    /// Counts one lookup.
+    pub const fn count(&mut self, is_there: bool) {
+        if is_there {
+            self.hits += 1;
+        } else {
+            self.misses += 1;
+        }
+    }
+}
+
 impl Inspected {
     /// A key of which nothing is known yet.
     #[must_use]
@@ -107,65 +85,71 @@ impl Inspected {
             memory: None,
             size: None,
             value: None,
-            size_question: None,
+            size_query: None,
         }
     }
 
-    /// The questions of the first round.
+    /// Returns the query for its size, once its type is known.
     #[must_use]
-    pub const fn first() -> [Question; 2] {
-        [Question::Type, Question::Memory]
+    pub const fn size_query(&self) -> Option<&'static Query> {
+        self.size_query
     }
 
-    /// The question about its size, once its type is known.
+    /// Returns the query for its value, once its size is known: of a string that is not long.
     #[must_use]
-    pub const fn size_question(&self) -> Option<Question> {
-        self.size_question
-    }
-
-    /// The question about its value, once its size is known: of a string that is not long.
-    #[must_use]
-    pub fn value_question(&self) -> Option<Question> {
-        let is_string = self.size_question == Some(Question::Size("STRLEN"));
+    pub fn value_query(&self) -> Option<&'static Query> {
+        let is_string = self.size_query == size_query(b"string");
         let is_short = self
             .size
             .is_some_and(|size| (1..=LONGEST_VALUE).contains(&size));
-        (is_string && is_short).then_some(Question::Value)
+        (is_string && is_short).then_some(&VALUE)
     }
 
     /// Takes in an answer. What is refused, or is not understood, says nothing.
     pub fn take(
         &mut self,
-        question: Question,
+        query: &'static Query,
         reply: &Reply,
         shown: ShownValues,
         lookups: &mut Lookups,
     ) {
-        match (question, reply) {
-            (Question::Type, Reply::Bytes(kind)) if kind == b"none" => lookups.misses += 1,
-            (Question::Type, Reply::Bytes(kind)) => {
-                lookups.hits += 1;
-                self.size_question = SIZES
-                    .iter()
-                    .find_map(|(name, size)| (name == kind).then_some(*size));
+        match reply {
+            Reply::Bytes(kind) if query == &KEY_TYPE => {
+                lookups.count(kind != b"none");
+                self.size_query = size_query(kind);
             }
-            (Question::Memory, Reply::Integer(bytes)) => self.memory = u64::try_from(*bytes).ok(),
-            (Question::Size(command), Reply::Integer(size)) => {
+            Reply::Integer(bytes) if query == &KEY_MEMORY => {
+                self.memory = u64::try_from(*bytes).ok();
+            }
+            Reply::Integer(size) if Some(query) == self.size_query => {
                 // Only strings and streams can be empty: any other key is gone.
-                if *size == 0 && !matches!(command, "STRLEN" | "XLEN") {
-                    lookups.misses += 1;
-                } else {
-                    lookups.hits += 1;
-                    self.size = u64::try_from(*size).ok();
-                }
+                let may_be_empty = ["+strlen", "+xlen"].contains(&query.permission);
+                let is_there = *size != 0 || may_be_empty;
+                lookups.count(is_there);
+                self.size = u64::try_from(*size).ok().filter(|_| is_there);
             }
-            (Question::Value, Reply::Bytes(value)) => {
+            Reply::Bytes(value) if query == &VALUE => {
                 lookups.hits += 1;
                 self.value = read_value(value, shown);
             }
             _ => {}
         }
     }
+}
+
+/// The words after the command that ask about a key.
+#[must_use]
+pub fn words<'a>(query: &'static Query, key: &'a [u8]) -> Vec<&'a [u8]> {
+    if query == &VALUE {
+        vec![key, b"0", LAST_BYTE]
+    } else {
+        vec![key]
+    }
+}
+
+fn size_query(kind: &[u8]) -> Option<&'static Query> {
+    let found = SIZES.iter().find(|(name, _)| *name == kind);
+    found.map(|(_, query)| query)
 }
 
 fn read_value(value: &[u8], shown: ShownValues) -> Option<Value> {
@@ -205,8 +189,7 @@ pub fn refused(refusal: &Refusal) -> Refused {
     match refusal.kind() {
         ErrorKind::Redirect if code == "MOVED" => Refused::Elsewhere,
         ErrorKind::Redirect | ErrorKind::Passing => Refused::Now,
-        // "… has no permissions to run the 'type' command"; of a key it says "access".
-        ErrorKind::Permission if message.contains("access") => Refused::Key,
+        ErrorKind::KeyPermission => Refused::Key,
         _ if matches!(code, "WRONGTYPE" | "NOGROUP") => Refused::Now,
         _ if code == "ERR" && message.starts_with("no such key") => Refused::Now,
         _ => Refused::Command,
@@ -234,17 +217,18 @@ mod tests {
             let mut key = inspected();
             let mut lookups = Lookups::default();
             let reply = bytes(kind.as_bytes());
-            key.take(Question::Type, &reply, ShownValues::Off, &mut lookups);
-            assert_eq!(key.size_question(), Some(Question::Size(command)));
+            key.take(&KEY_TYPE, &reply, ShownValues::Off, &mut lookups);
+            let first = key.size_query().unwrap().commands[0];
+            assert_eq!(first, [command]);
             assert_eq!((lookups.hits, lookups.misses), (1, 0));
         }
         let mut key = inspected();
         let mut lookups = Lookups::default();
         let off = ShownValues::Off;
-        key.take(Question::Type, &bytes(b"ReJSON-RL"), off, &mut lookups);
-        assert_eq!(key.size_question(), None);
-        key.take(Question::Type, &bytes(b"none"), off, &mut lookups);
-        assert_eq!(key.size_question(), None);
+        key.take(&KEY_TYPE, &bytes(b"ReJSON-RL"), off, &mut lookups);
+        assert_eq!(key.size_query(), None);
+        key.take(&KEY_TYPE, &bytes(b"none"), off, &mut lookups);
+        assert_eq!(key.size_query(), None);
         assert_eq!((lookups.hits, lookups.misses), (1, 1));
     }
 
@@ -260,10 +244,10 @@ mod tests {
             let mut key = inspected();
             let mut lookups = Lookups::default();
             let shown = ShownValues::Text;
-            key.take(Question::Type, &bytes(kind.as_bytes()), shown, &mut lookups);
-            let question = key.size_question().unwrap();
-            key.take(question, &Reply::Integer(size), shown, &mut lookups);
-            assert_eq!(key.value_question().is_some(), expected, "{kind} {size}");
+            key.take(&KEY_TYPE, &bytes(kind.as_bytes()), shown, &mut lookups);
+            let query = key.size_query().unwrap();
+            key.take(query, &Reply::Integer(size), shown, &mut lookups);
+            assert_eq!(key.value_query().is_some(), expected, "{kind} {size}");
         }
     }
 
@@ -272,8 +256,11 @@ mod tests {
         for (command, expected) in [("LLEN", None), ("STRLEN", Some(0)), ("XLEN", Some(0))] {
             let mut key = inspected();
             let mut lookups = Lookups::default();
-            let question = Question::Size(command);
-            key.take(question, &Reply::Integer(0), ShownValues::Off, &mut lookups);
+            let is_it = |(_, query): &&(_, Query)| query.commands[0] == [command];
+            let (kind, query) = SIZES.iter().find(is_it).unwrap();
+            let off = ShownValues::Off;
+            key.take(&KEY_TYPE, &bytes(kind), off, &mut Lookups::default());
+            key.take(query, &Reply::Integer(0), ShownValues::Off, &mut lookups);
             assert_eq!(key.size, expected, "{command}");
             assert_eq!(lookups.misses, u64::from(expected.is_none()));
         }

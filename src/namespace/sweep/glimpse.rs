@@ -14,10 +14,10 @@ use super::{Walker, now, to_float};
 use crate::connection::{Spacing, refused};
 use crate::failure::Failure;
 use crate::namespace::pace::{Batch, SMALL_PARTS, glimpse_keys};
+use crate::namespace::queries::RANDOM_KEY;
 use crate::namespace::walk::has_table_per_slot;
-use crate::reply::{Refusal, Reply, TOO_LARGE};
-
-const RANDOM_KEY: &str = "RANDOMKEY";
+use crate::query::Command;
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// What RANDOMKEY costs the server, in microseconds, as measured on Redis 8.10 and Valkey 9.1.
 const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
@@ -40,28 +40,32 @@ impl Prober {
         most: usize,
     ) -> Result<Result<BTreeSet<Vec<u8>>, Refusal>, Failure> {
         let mut keys = BTreeSet::new();
-        let mut left = most;
-        while left > 0 && self.refusals.allow(RANDOM_KEY) {
-            // Where it is refused, that is one error of the server and not a thousand.
-            let is_first = self.refusals.is_first(RANDOM_KEY);
-            let commands = vec![[RANDOM_KEY]; if is_first { 1 } else { left }];
-            let replies = self.look_up(&commands, RANDOM_KEYS_SPACING).await?;
+        let mut commands: Vec<Command<'_>> =
+            (0..most).map(|at| RANDOM_KEY.ticket(at).into()).collect();
+        let first = self.session.rejections_mut().take_first(&mut commands);
+        for mut commands in [first, commands] {
+            self.retain_open(&mut commands);
+            if commands.is_empty() {
+                continue;
+            }
+            let answered = self.send(&commands, RANDOM_KEYS_SPACING).await?;
             self.settle(0, 0);
-            for reply in replies {
+            for (ticket, reply) in answered {
                 match reply {
-                    Reply::Error(refusal) if refusal.code == TOO_LARGE => {}
-                    Reply::Error(refusal) if refusal.is_passing() => return Err(refused(&refusal)),
-                    Reply::Error(refusal) => {
-                        self.refusals.note_command(&refusal, RANDOM_KEY);
-                        return Ok(Err(refusal));
-                    }
+                    Reply::Error(refusal) => match refusal.kind() {
+                        ErrorKind::TooLarge => {}
+                        ErrorKind::Passing => return Err(refused(&refusal)),
+                        _ => {
+                            self.session.rejections_mut().reject(ticket, &refusal);
+                            return Ok(Err(refusal));
+                        }
+                    },
                     Reply::Bytes(key) => {
                         keys.insert(key);
                     }
                     Reply::Nil | Reply::Integer(_) | Reply::List(_) => {}
                 }
             }
-            left -= commands.len();
         }
         Ok(Ok(keys))
     }

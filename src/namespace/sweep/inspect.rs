@@ -12,19 +12,20 @@ use crate::config::{KeyName, ShownValues};
 use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::namespace::keys::Inquiry;
-use crate::namespace::keys::question::{self, Inspected, Lookups, Question, Refused};
+use crate::namespace::keys::question::{self, Inspected, Lookups, Refused, words};
 use crate::namespace::keys::stream::Stream;
-use crate::reply::Refusal;
+use crate::namespace::queries::{KEY_MEMORY, KEY_TYPE};
+use crate::query::{Command, Query, Ticket};
+use crate::reply::{Refusal, Reply};
 
 /// A key of another node of the cluster is asked about so seldom: slots move, but each time counts
 /// as an error of the server.
 const ASK_ELSEWHERE_AGAIN: Duration = Duration::from_mins(10);
 
-/// What is not asked again over a connection: every refusal counts as an error of the server.
+/// The keys and databases that are not queried again over a connection: every rejection counts as an
+/// error of the server.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    tried: BTreeSet<&'static str>,
-    commands: BTreeSet<&'static str>,
     keys: BTreeSet<KeyName>,
     /// The keys of other nodes, and when the server said so.
     elsewhere: BTreeMap<KeyName, Instant>,
@@ -51,40 +52,6 @@ pub struct Inspection {
 }
 
 impl Refusals {
-    /// Whether a command is to be asked at all.
-    pub fn allow(&self, command: &str) -> bool {
-        !self.commands.contains(command)
-    }
-
-    /// Whether a command is asked for the first time. It goes ahead for one key alone then: where it
-    /// is refused, that counts as one error of the server and not as hundreds.
-    pub fn is_first(&mut self, command: &'static str) -> bool {
-        self.tried.insert(command)
-    }
-
-    /// Takes note of the refusal of a command about no key.
-    pub fn note_command(&mut self, refusal: &Refusal, command: &'static str) {
-        if !refusal.is_passing() {
-            self.commands.insert(command);
-        }
-    }
-
-    /// Takes note of the refusal of a command about a key.
-    pub fn note(&mut self, refusal: &Refusal, command: &'static str, name: &KeyName) {
-        match question::refused(refusal) {
-            Refused::Now => {}
-            Refused::Elsewhere => {
-                self.elsewhere.insert(name.clone(), Instant::now());
-            }
-            Refused::Command => {
-                self.commands.insert(command);
-            }
-            Refused::Key => {
-                self.keys.insert(name.clone());
-            }
-        }
-    }
-
     /// Whether a key is not to be asked about.
     pub fn leaves_out(&self, name: &KeyName) -> bool {
         let told = self.elsewhere.get(name);
@@ -145,11 +112,6 @@ impl Prober {
         Ok(is_selected)
     }
 
-    /// Counts what was looked up between two sums.
-    pub(super) fn settle_since(&mut self, before: Lookups, after: Lookups) {
-        self.settle(after.hits - before.hits, after.misses - before.misses);
-    }
-
     async fn inspect_keys(
         &mut self,
         names: &BTreeSet<KeyName>,
@@ -165,87 +127,92 @@ impl Prober {
         Ok(())
     }
 
-    /// Asks about the keys of one pipeline: each round of questions needs the answers before it.
+    /// Queries the keys of one pipeline: each round of queries needs the replies before it.
     async fn inspect_together(
         &mut self,
         keys: &mut [Inspected],
         shown: ShownValues,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        let first = Inspected::first();
-        let all = (0..keys.len()).flat_map(|at| first.map(|question| (at, question)));
-        let all: Vec<_> = all.collect();
-        self.round(&all, keys, shown, inspection).await?;
-        let sizes = collect(keys, Inspected::size_question);
-        self.round(&sizes, keys, shown, inspection).await?;
+        self.round(keys, |_| vec![&KEY_TYPE, &KEY_MEMORY], shown, inspection)
+            .await?;
+        let size = |key: &Inspected| key.size_query().into_iter().collect();
+        self.round(keys, size, shown, inspection).await?;
         if shown != ShownValues::Off {
-            let values = collect(keys, Inspected::value_question);
-            self.round(&values, keys, shown, inspection).await?;
+            let value = |key: &Inspected| key.value_query().into_iter().collect();
+            self.round(keys, value, shown, inspection).await?;
         }
         Ok(())
     }
 
-    /// The questions that were never asked before, each about one key, and then the others.
     async fn round(
         &mut self,
-        questions: &[(usize, Question)],
         keys: &mut [Inspected],
+        queries: impl Fn(&Inspected) -> Vec<&'static Query>,
         shown: ShownValues,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        let refusals = &mut self.refusals;
-        let (first, rest): (Vec<_>, Vec<_>) = questions
-            .iter()
-            .partition(|(_, question)| refusals.is_first(question.command()));
-        self.answer_keys(&first, keys, shown, inspection).await?;
-        self.answer_keys(&rest, keys, shown, inspection).await
+        let names: Vec<KeyName> = keys.iter().map(|key| key.name.clone()).collect();
+        let mut commands = Vec::new();
+        for (at, (key, name)) in keys.iter().zip(&names).enumerate() {
+            let queries = queries(key).into_iter();
+            commands.extend(queries.map(|query| query.with(at, words(query, &name.key))));
+        }
+        let lookups = &mut inspection.lookups;
+        let sizes = &mut inspection.sizes;
+        let take = |ticket: Ticket, reply: Reply| {
+            *sizes += u64::from(ticket.query == &KEY_MEMORY);
+            let before = *lookups;
+            if let Some(key) = keys.get_mut(ticket.at) {
+                key.take(ticket.query, &reply, shown, lookups);
+            }
+            lookups.since(before)
+        };
+        self.query_keys(commands, |at| names.get(at), take).await
     }
 
-    /// One pipeline. Every command has exactly one reply, so an answer belongs to the question in
-    /// its place, whatever the others came to.
-    async fn answer_keys(
+    /// Sends commands about keys: of each query that was never sent one goes ahead alone. `take`
+    /// receives the replies, and returns the lookups that the server counted for each.
+    pub(super) async fn query_keys<'a>(
         &mut self,
-        questions: &[(usize, Question)],
-        keys: &mut [Inspected],
-        shown: ShownValues,
-        inspection: &mut Inspection,
+        mut commands: Vec<Command<'a>>,
+        name: impl Fn(usize) -> Option<&'a KeyName>,
+        mut take: impl FnMut(Ticket, Reply) -> Lookups,
     ) -> Result<(), Failure> {
-        let refusals = &self.refusals;
-        let questions = questions.iter().copied();
-        let questions: Vec<_> = questions
-            .filter(|(_, question)| refusals.allow(question.command()))
-            .collect();
-        let commands: Vec<Vec<&[u8]>> = questions
-            .iter()
-            .filter_map(|(at, question)| Some(question.words(&keys.get(*at)?.name.key)))
-            .collect();
-        if commands.is_empty() {
-            return Ok(());
-        }
-        let before = inspection.lookups;
-        let replies = self.look_up(&commands, Spacing::NONE).await?;
-        for ((at, question), reply) in questions.into_iter().zip(&replies) {
-            inspection.sizes += u64::from(question == Question::Memory);
-            let Some(key) = keys.get_mut(at) else {
+        self.retain_open(&mut commands);
+        let first = self.session.rejections_mut().take_first(&mut commands);
+        for mut commands in [first, commands] {
+            self.retain_open(&mut commands);
+            commands.retain(|command| {
+                let name = name(command.ticket.at);
+                name.is_none_or(|name| !self.refusals.leaves_out(name))
+            });
+            if commands.is_empty() {
                 continue;
-            };
-            match reply.refusal() {
-                None => key.take(question, reply, shown, &mut inspection.lookups),
-                Some(refusal) => self.refusals.note(refusal, question.command(), &key.name),
             }
+            let mut lookups = Lookups::default();
+            for (ticket, reply) in self.send(&commands, Spacing::NONE).await? {
+                match (reply.refusal(), name(ticket.at)) {
+                    (Some(refusal), Some(name)) => self.note(refusal, ticket, name),
+                    _ => lookups.add(take(ticket, reply)),
+                }
+            }
+            self.settle(lookups.hits, lookups.misses);
         }
-        self.settle_since(before, inspection.lookups);
         Ok(())
     }
-}
 
-/// The questions of a round, each with the place of its key.
-fn collect(
-    keys: &[Inspected],
-    question: impl Fn(&Inspected) -> Option<Question>,
-) -> Vec<(usize, Question)> {
-    let questions = keys.iter().enumerate();
-    questions
-        .filter_map(|(at, key)| Some((at, question(key)?)))
-        .collect()
+    /// Records the rejection of a command about a key.
+    fn note(&mut self, refusal: &Refusal, ticket: Ticket, name: &KeyName) {
+        match question::refused(refusal) {
+            Refused::Now => {}
+            Refused::Elsewhere => {
+                self.refusals.elsewhere.insert(name.clone(), Instant::now());
+            }
+            Refused::Command => self.session.rejections_mut().reject(ticket, refusal),
+            Refused::Key => {
+                self.refusals.keys.insert(name.clone());
+            }
+        }
+    }
 }

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use super::inspect::Inspection;
 use super::prober::Prober;
 use crate::config::KeyName;
-use crate::connection::Spacing;
 use crate::failure::Failure;
-use crate::namespace::keys::stream::{Limits, Question, Stream};
+use crate::namespace::keys::question::Lookups;
+use crate::namespace::keys::stream::{Limits, Stream};
+use crate::namespace::queries::{CONSUMERS, GROUPS, KEY_TYPE, STREAM};
 use crate::namespace::tally::DataType;
+use crate::query::{Query, Ticket};
 use crate::reply::Reply;
 
 /// Streams that are asked about in one pipeline. A reply holds two whole entries of its stream, so
@@ -20,15 +22,13 @@ const STREAMS_PER_PIPELINE: usize = 10;
 /// Groups whose consumers are asked for in one pipeline.
 const GROUPS_PER_PIPELINE: usize = 25;
 
-const TYPE: &str = "TYPE";
-
-/// A question, and where its answer belongs.
+/// A query, and where its reply belongs.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
-    question: Question,
+    query: &'static Query,
     /// The place of the stream.
     stream: usize,
-    /// The place of the group, where the question is about one.
+    /// The place of the group, if the query is about one.
     group: usize,
 }
 
@@ -50,63 +50,55 @@ impl Prober {
         Ok(())
     }
 
-    /// Asks for the types of keys.
+    /// Queries the types of keys.
     async fn streams_among(
         &mut self,
         names: &[&KeyName],
         inspection: &mut Inspection,
     ) -> Result<Vec<Stream>, Failure> {
-        let ahead = usize::from(self.refusals.is_first(TYPE)).min(names.len());
-        let (first, rest) = names.split_at(ahead);
+        let commands = names.iter().enumerate();
+        let commands = commands
+            .map(|(at, name)| KEY_TYPE.with(at, [&*name.key]))
+            .collect();
         let mut streams = Vec::new();
-        for names in [first, rest] {
-            if !self.refusals.allow(TYPE) {
-                inspection.denied.extend(names.iter().copied().cloned());
-                continue;
-            }
-            let commands: Vec<[&[u8]; 2]> = names
-                .iter()
-                .map(|name| [TYPE.as_bytes(), &name.key])
-                .collect();
-            if commands.is_empty() {
-                continue;
-            }
-            let before = inspection.lookups;
-            let replies = self.look_up(&commands, Spacing::NONE).await?;
-            for (name, reply) in names.iter().copied().zip(&replies) {
-                match reply {
-                    Reply::Error(refusal) => self.refusals.note(refusal, TYPE, name),
-                    Reply::Bytes(kind) if kind == b"none" => inspection.lookups.misses += 1,
-                    Reply::Bytes(kind) => {
-                        inspection.lookups.hits += 1;
-                        if DataType::from_reply(kind) == DataType::Stream {
-                            streams.push(Stream::new(name.clone()));
-                        } else {
-                            inspection.others.push(name.clone());
-                        }
-                    }
-                    Reply::Nil | Reply::Integer(_) | Reply::List(_) => {}
+        let Inspection {
+            lookups, others, ..
+        } = inspection;
+        let take = |ticket: Ticket, reply: Reply| {
+            let mut counted = Lookups::default();
+            if let (Some(name), Some(kind)) = (names.get(ticket.at), reply.bytes()) {
+                counted.count(kind != b"none");
+                if DataType::from_reply(kind) == DataType::Stream {
+                    streams.push(Stream::new((*name).clone()));
+                } else if kind != b"none" {
+                    others.push((*name).clone());
                 }
             }
-            self.settle_since(before, inspection.lookups);
+            lookups.add(counted);
+            counted
+        };
+        self.query_keys(commands, |at| names.get(at).copied(), take)
+            .await?;
+        if self.session.rejections().covers((&KEY_TYPE).into()) {
+            inspection.denied.extend(names.iter().copied().cloned());
         }
         Ok(streams)
     }
 
-    /// Asks all questions about keys that are streams: each round needs the answers before it.
+    /// Sends all queries about keys that are streams: each round needs the replies before it.
     async fn ask_streams(
         &mut self,
         streams: &mut [Stream],
         limits: Limits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        let all = of_each(streams, Question::Stream, |_| true);
+        let all = of_each(streams, &STREAM, |_| true);
         self.ask_about(&all, streams, limits, inspection).await?;
-        if !self.refusals.allow(Question::Stream.command()) {
+        if self.session.rejections().covers((&STREAM).into()) {
             let names = streams.iter().map(|stream| stream.name.clone());
             inspection.denied.extend(names);
         }
-        let groups = of_each(streams, Question::Groups, Stream::asks_for_groups);
+        let groups = of_each(streams, &GROUPS, Stream::asks_for_groups);
         self.ask_about(&groups, streams, limits, inspection).await?;
         let consumers = of_each_group(streams);
         for consumers in consumers.chunks(GROUPS_PER_PIPELINE) {
@@ -116,8 +108,7 @@ impl Prober {
         Ok(())
     }
 
-    /// One pipeline, of one kind of question. Where that was never asked before, it goes ahead for
-    /// the first alone.
+    /// One pipeline, of one query.
     async fn ask_about(
         &mut self,
         asked: &[Asked],
@@ -125,77 +116,66 @@ impl Prober {
         limits: Limits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        let Some(first) = asked.first() else {
-            return Ok(());
+        let key_and_group = |asked: &Asked| {
+            let stream = streams.get(asked.stream)?;
+            Some((stream.name.clone(), stream.group_name(asked.group).to_vec()))
         };
-        let command = first.question.command();
-        let ahead = usize::from(self.refusals.is_first(command));
-        let (first, rest) = asked.split_at(ahead);
-        for asked in [first, rest] {
-            let is_refused = |asked: &&Asked| {
-                let stream = streams.get(asked.stream);
-                stream.is_none_or(|stream| self.refusals.leaves_out(&stream.name))
-            };
-            let asked: Vec<&Asked> = asked.iter().filter(|asked| !is_refused(asked)).collect();
-            if asked.is_empty() || !self.refusals.allow(command) {
-                continue;
-            }
-            let words = |asked: &&Asked| {
-                let stream = streams.get(asked.stream)?;
-                Some(stream.words(asked.question, asked.group))
-            };
-            let commands: Vec<Vec<&[u8]>> = asked.iter().filter_map(words).collect();
-            let before = inspection.lookups;
-            let replies = self.look_up(&commands, Spacing::NONE).await?;
-            for (asked, reply) in asked.into_iter().zip(&replies) {
-                let Some(stream) = streams.get_mut(asked.stream) else {
-                    continue;
-                };
-                if let Some(refusal) = reply.refusal() {
-                    self.refusals.note(refusal, command, &stream.name);
-                    continue;
-                }
-                inspection.lookups.hits += 1;
-                inspection.items += match asked.question {
-                    Question::Stream => 0,
-                    Question::Groups | Question::Consumers => reply.items().len() as u64,
-                };
-                match asked.question {
-                    Question::Stream => stream.take_stream(reply),
-                    Question::Groups => stream.take_groups(reply, limits),
-                    Question::Consumers => stream.take_consumers(asked.group, reply),
+        let names: Vec<_> = asked.iter().filter_map(key_and_group).collect();
+        let command = |(at, (asked, (name, group))): (usize, (&Asked, &'_ (KeyName, Vec<u8>)))| {
+            let is_of_group = asked.query == &CONSUMERS;
+            let words = [name.key.clone()].into_iter();
+            let group = is_of_group.then(|| group.clone());
+            asked.query.with(at, words.chain(group))
+        };
+        let commands = asked.iter().zip(&names).enumerate().map(command).collect();
+        let (lookups, items) = (&mut inspection.lookups, &mut inspection.items);
+        let take = |ticket: Ticket, reply: Reply| {
+            let place = asked.get(ticket.at);
+            let stream = place.and_then(|asked| streams.get_mut(asked.stream));
+            if let (Some(asked), Some(stream)) = (place, stream) {
+                lookups.hits += 1;
+                if asked.query == &STREAM {
+                    stream.take_stream(&reply);
+                } else {
+                    *items += reply.items().len() as u64;
+                    if asked.query == &GROUPS {
+                        stream.take_groups(&reply, limits);
+                    } else {
+                        stream.take_consumers(asked.group, &reply);
+                    }
                 }
             }
-            self.settle_since(before, inspection.lookups);
-        }
-        Ok(())
+            Lookups { hits: 1, misses: 0 }
+        };
+        let name = |at: usize| names.get(at).map(|(name, _)| name);
+        self.query_keys(commands, name, take).await
     }
 }
 
-/// A question about each stream that it is to be asked of.
+/// A query about each stream that it is to be sent for.
 fn of_each(
     streams: &[Stream],
-    question: Question,
+    query: &'static Query,
     is_asked: impl Fn(&Stream) -> bool,
 ) -> Vec<Asked> {
     let streams = streams.iter().enumerate();
     streams
         .filter(|(_, stream)| is_asked(stream))
         .map(|(stream, _)| Asked {
-            question,
+            query,
             stream,
             group: 0,
         })
         .collect()
 }
 
-/// The question about the consumers of each group that it is to be asked of.
+/// The query about the consumers of each group that it is to be sent for.
 fn of_each_group(streams: &[Stream]) -> Vec<Asked> {
     let streams = streams.iter().enumerate();
     streams
         .flat_map(|(stream, about)| {
             about.asks_for_consumers().map(move |group| Asked {
-                question: Question::Consumers,
+                query: &CONSUMERS,
                 stream,
                 group,
             })

@@ -225,7 +225,7 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     let costs = Costs::default();
     Ok(Examined {
         random_keys,
-        refused: prober.refused().to_vec(),
+        refused: prober.refused(),
         forecast: Some(load::forecast(
             &target.sweep,
             &costs,

@@ -10,12 +10,14 @@ use super::inspect::Refusals;
 use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
-use crate::connection::{KEY_NAME_BYTES, Link, OnReconnect, Setup, Spacing, refused};
+use crate::connection::{Answered, KEY_NAME_BYTES, OnReconnect, Session, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::namespace::cost::Probe;
+use crate::namespace::queries::{SAMPLED_MEMORY, SCAN};
 use crate::namespace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
+use crate::query::{Command, Ticket};
 use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// What a SCAN returns: the next cursor, and the keys that it passed.
@@ -34,7 +36,7 @@ const SCAN_BYTES: usize = 1 << 20;
 /// A connection for walking, with what the server refuses over it.
 #[derive(Debug)]
 pub struct Prober {
-    link: Link,
+    pub(super) session: Session,
     footprint: Arc<Footprint>,
     /// What keeps the poll from INFO while lookups are not counted yet.
     passage: Option<Passage>,
@@ -42,13 +44,8 @@ pub struct Prober {
     setup: Setup,
     server: Server,
     timeout: Duration,
-    refused: Vec<(Probe, Refusal)>,
-    /// The questions that were asked about some key.
-    tried: Vec<Probe>,
-    /// The questions that were answered for some key.
+    /// The queries that were answered for some key.
     answered: Vec<Probe>,
-    /// Whether the server refuses SAMPLES of MEMORY USAGE.
-    refuses_samples: bool,
     round_trip: Duration,
     /// The role of the server, such as `master`.
     role: Option<String>,
@@ -118,8 +115,10 @@ impl Prober {
         let deadline = Instant::now() + timeout;
         let counted = Arc::clone(&footprint);
         let passage = footprint.enter().await;
-        let mut link = Link::dial(&target.endpoint, on_reconnect, counted, deadline).await?;
-        let replies = link
+        let (name, endpoint) = (&target.name, &target.endpoint);
+        let mut session = Session::open(name, endpoint, on_reconnect, counted, deadline).await?;
+        let replies = session
+            .link()
             .ask_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
             .await?;
         drop(passage);
@@ -134,16 +133,13 @@ impl Prober {
             run_id: info.get("run_id").map(str::to_owned),
         };
         let mut prober = Self {
-            link,
+            session,
             footprint,
             passage: None,
             setup,
             server,
             timeout,
-            refused: Vec::new(),
-            tried: Vec::new(),
             answered: Vec::new(),
-            refuses_samples: false,
             round_trip: Duration::ZERO,
             role: None,
             count_max: u32::MAX,
@@ -167,14 +163,17 @@ impl Prober {
 
     /// What the server refused over this connection.
     #[must_use]
-    pub fn refused(&self) -> &[(Probe, Refusal)] {
-        &self.refused
+    pub fn refused(&self) -> Vec<(Probe, Refusal)> {
+        let refused = self.session.rejections().all().iter();
+        let of_walk = refused
+            .filter_map(|rejected| Some((Probe::of(rejected.query)?, rejected.refusal.clone())));
+        of_walk.collect()
     }
 
     /// Whether a question is still asked over this connection.
     #[must_use]
     pub fn asks(&self, probe: Probe) -> bool {
-        !self.refused.iter().any(|(refused, _)| *refused == probe)
+        !self.session.rejections().covers(probe.query().into())
     }
 
     /// Whether the server replies to a query, as far as it was sent over this connection.
@@ -190,7 +189,7 @@ impl Prober {
     /// Whether a question was asked about some key over this connection.
     #[must_use]
     pub fn has_tried(&self, probe: Probe) -> bool {
-        self.tried.contains(&probe)
+        self.session.rejections().has_tried(probe.query())
     }
 
     /// The longest round trip since this was last asked.
@@ -232,32 +231,62 @@ impl Prober {
         commands: &[impl AsRef<[Argument]>],
         spacing: Spacing,
     ) -> Result<Vec<Reply>, Failure> {
+        let (passage, started) = self.begin(commands.len()).await;
+        let deadline = started + self.timeout;
+        let link = self.session.link();
+        let received = link
+            .ask_spaced(commands, spacing, &self.setup, deadline)
+            .await?;
+        self.session.forget_if_due();
+        self.end(passage, started, received.is_new);
+        Ok(received.replies)
+    }
+
+    /// Sends commands in one pipeline. What the server counts as lookups must be counted with
+    /// [`Prober::settle`].
+    pub(super) async fn send(
+        &mut self,
+        commands: &[Command<'_>],
+        spacing: Spacing,
+    ) -> Result<Answered, Failure> {
+        let (passage, started) = self.begin(commands.len()).await;
+        let deadline = started + self.timeout;
+        let sent = self
+            .session
+            .query_first(commands, spacing, &self.setup, deadline);
+        let (answered, is_new) = sent.await?;
+        self.end(passage, started, is_new);
+        Ok(answered)
+    }
+
+    async fn begin(&mut self, commands: usize) -> (Passage, Instant) {
         // What an error left must not wait for itself.
         self.passage = None;
         let passage = self.footprint.enter().await;
-        self.link.release();
-        let started = Instant::now();
-        let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
+        self.session.link().release();
+        let sent = u32::try_from(commands).unwrap_or(u32::MAX);
         self.sent = self.sent.saturating_add(sent);
-        let deadline = started + self.timeout;
-        let received = self
-            .link
-            .ask_spaced(commands, spacing, &self.setup, deadline);
-        let received = received.await?;
-        if self.link.take_retries_refused() {
-            self.refused.clear();
-            self.tried.clear();
+        (passage, Instant::now())
+    }
+
+    fn end(&mut self, passage: Passage, started: Instant, is_new: bool) {
+        if self.session.take_is_forgotten() {
             self.answered.clear();
-            self.refuses_samples = false;
             self.refusals = Refusals::default();
         }
         // A dial says nothing of the server's load.
-        if !received.is_new {
-            let round_trip = started.elapsed().saturating_sub(self.link.spread());
+        if !is_new {
+            let round_trip = started
+                .elapsed()
+                .saturating_sub(self.session.link().spread());
             self.round_trip = self.round_trip.max(round_trip);
         }
         self.passage = Some(passage);
-        Ok(received.replies)
+    }
+
+    /// Leaves out the commands that the server rejects.
+    pub(super) fn retain_open(&self, commands: &mut Vec<Command<'_>>) {
+        commands.retain(|command| !self.session.rejections().covers(command.ticket));
     }
 
     /// Dials again if the server has changed its role: behind a name or a virtual address another
@@ -272,9 +301,8 @@ impl Prober {
             return Ok(());
         }
         let deadline = Instant::now() + self.timeout;
-        self.link
-            .redial(&self.setup, Cause::RoleChanged, deadline)
-            .await
+        let cause = Cause::RoleChanged;
+        self.session.redial(&self.setup, cause, deadline).await
     }
 
     /// Counts the keys of the selected database. For servers whose INFO does not report them.
@@ -340,7 +368,7 @@ impl Prober {
     /// What a reply to SCAN contains; none if it was too large, and a smaller COUNT is to be sent.
     fn take_step(&mut self, reply: Option<Reply>, asked: u32) -> Result<Option<Step>, Failure> {
         let reply = reply.unwrap_or(Reply::Nil);
-        self.count_max = count_max(self.count_max, asked, self.link.wire_bytes());
+        self.count_max = count_max(self.count_max, asked, self.session.link().wire_bytes());
         match reply.refusal() {
             Some(refusal) if refusal.kind() == ErrorKind::TooLarge && asked > 1 => {
                 self.count_max = self.count_max.min(asked / 2).max(1);
@@ -370,19 +398,25 @@ impl Prober {
         spacing: Spacing,
     ) -> Result<(Vec<Found>, Option<Step>), Failure> {
         let mut found = vec![Found::default(); wanted.len()];
-        let first = self.first_tries(wanted);
-        self.tried.extend(first.iter().map(|(_, probe)| *probe));
-        self.answer(wanted, &first, None, Spacing::NONE, &mut found)
-            .await?;
-        let mut rest: Vec<(usize, Probe)> = Vec::new();
+        let mut commands: Vec<Command<'_>> = Vec::new();
         for (at, wanted) in wanted.iter().enumerate() {
-            let probes = wanted.probes().map(|probe| (at, probe));
-            rest.extend(probes.filter(|asked| self.asks(asked.1) && !first.contains(asked)));
+            let probes = wanted.probes();
+            commands.extend(probes.map(|probe| probe.query().with(at, [wanted.key])));
         }
-        let step = self
-            .answer(wanted, &rest, scan, spacing, &mut found)
-            .await?;
-        Ok((found, step))
+        self.retain_open(&mut commands);
+        let first = self.session.rejections_mut().take_first(&mut commands);
+        self.answer(&first, Spacing::NONE, &mut found).await?;
+        self.retain_open(&mut commands);
+        let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
+        if let Some(((cursor, _), count)) = scan.zip(count) {
+            let [cursor, count] = [cursor.to_string(), count.to_string()].map(String::into_bytes);
+            commands.push(SCAN.with(0, [cursor, b"COUNT".to_vec(), count]));
+        }
+        let scanned = self.answer(&commands, spacing, &mut found).await?;
+        match (scanned, count) {
+            (Some(reply), Some(count)) => Ok((found, self.take_step(Some(reply), count)?)),
+            _ => Ok((found, None)),
+        }
     }
 
     /// Queries the memory of a key by many of its elements. Returns `None` if the key is gone, or
@@ -392,92 +426,52 @@ impl Prober {
     ///
     /// The connection failed.
     pub async fn memory_of_many_elements(&mut self, key: &[u8]) -> Result<Option<u64>, Failure> {
-        if self.refuses_samples {
+        let mut commands = vec![SAMPLED_MEMORY.with(0, [key, b"SAMPLES", ELEMENTS])];
+        self.retain_open(&mut commands);
+        if commands.is_empty() {
             return Ok(None);
         }
-        let words: [&[u8]; 5] = [b"MEMORY", b"USAGE", key, b"SAMPLES", ELEMENTS];
-        let replies = self.ask(&[words]).await?;
+        let answered = self.send(&commands, Spacing::NONE).await?;
+        self.settle(0, 0);
         self.take_round_trip();
-        let refusal = replies.first().and_then(Reply::refusal);
-        self.refuses_samples = refusal.is_some_and(|refusal| {
-            !matches!(refusal.kind(), ErrorKind::Passing | ErrorKind::Redirect)
-        });
-        let bytes = replies.first().and_then(Reply::integer);
+        let reply = answered.first().map(|(_, reply)| reply);
+        if let Some(refusal) = reply.and_then(Reply::refusal) {
+            self.reject(SAMPLED_MEMORY.ticket(0), refusal);
+        }
+        let bytes = reply.and_then(Reply::integer);
         Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
     }
 
-    /// The questions that were not asked before, each about one key: one that is plain text, if
-    /// there is any. A server that does not know a command repeats the key in its error, and bytes
-    /// that are no text would break the connection.
-    fn first_tries(&self, wanted: &[Wanted<'_>]) -> Vec<(usize, Probe)> {
-        let place = |probe: Probe| {
-            let mut any = None;
-            for (at, wanted) in wanted.iter().enumerate() {
-                if wanted.probes().any(|asked| asked == probe) {
-                    if wanted.key.is_ascii() {
-                        return Some(at);
-                    }
-                    any = any.or(Some(at));
-                }
-            }
-            any
-        };
-        let untried = Probe::ALL
-            .into_iter()
-            .filter(|probe| !self.tried.contains(probe));
-        untried
-            .filter_map(|probe| Some((place(probe)?, probe)))
-            .collect()
-    }
-
-    /// Asks these questions about the keys at these places, and records the replies. A SCAN goes
-    /// out last.
+    /// Sends commands about keys, and records the replies. Returns the reply to a SCAN among them.
     async fn answer(
         &mut self,
-        wanted: &[Wanted<'_>],
-        asked: &[(usize, Probe)],
-        scan: Option<(u64, u32)>,
+        commands: &[Command<'_>],
         spacing: Spacing,
         found: &mut [Found],
-    ) -> Result<Option<Step>, Failure> {
-        let key = |at: usize| wanted.get(at).map_or(&[][..], |wanted| wanted.key);
-        let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
-        let scan = scan.zip(count);
-        let scan = scan.map(|((cursor, _), count)| [cursor.to_string(), count.to_string()]);
-        let details = asked.iter().map(|(at, probe)| words(*probe, key(*at)));
-        let scan = scan.iter().map(|[cursor, count]| {
-            let words: [&[u8]; 4] = [b"SCAN", cursor.as_bytes(), b"COUNT", count.as_bytes()];
-            words.to_vec()
-        });
-        let commands: Vec<_> = details.chain(scan).collect();
+    ) -> Result<Option<Reply>, Failure> {
         if commands.is_empty() {
             return Ok(None);
         }
         let before = lookups(found);
-        let replies = self.look_up(&commands, spacing).await?;
-        let mut failure = None;
-        for ((at, probe), reply) in asked.iter().zip(&replies) {
-            match reply.refusal() {
+        let (mut failure, mut scanned) = (None, None);
+        for (ticket, reply) in self.send(commands, spacing).await? {
+            match (Probe::of(ticket.query), reply.refusal()) {
+                (Some(Probe::Scan), _) => scanned = Some(reply),
                 // It holds for every key, and each further one would count as an error.
-                Some(refusal) if refusal.is_passing() => failure = Some(refused(refusal)),
-                Some(refusal) => self.note_refusal(*probe, refusal),
-                None => {
-                    self.note_answered(*probe);
-                    if let Some(found) = found.get_mut(*at) {
-                        found.take(*probe, reply);
+                (_, Some(refusal)) if refusal.is_passing() => failure = Some(refused(refusal)),
+                (_, Some(refusal)) => self.reject(ticket, refusal),
+                (Some(probe), None) => {
+                    self.note_answered(probe);
+                    if let Some(found) = found.get_mut(ticket.at) {
+                        found.take(probe, &reply);
                     }
                 }
+                (None, None) => {}
             }
         }
         let after = lookups(found);
         self.settle(after.0 - before.0, after.1 - before.1);
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        match (replies.into_iter().nth(asked.len()), count) {
-            (Some(reply), Some(count)) => self.take_step(Some(reply), count),
-            _ => Ok(None),
-        }
+        failure.map_or(Ok(scanned), Err)
     }
 
     fn note_answered(&mut self, probe: Probe) {
@@ -486,12 +480,11 @@ impl Prober {
         }
     }
 
-    /// A question that is refused for good is not asked again: every refusal counts as an error
-    /// of the server. What is said of a key that moves to another node is no refusal.
-    fn note_refusal(&mut self, probe: Probe, refusal: &Refusal) {
-        let is_about_the_key = refusal.kind() == ErrorKind::Redirect;
-        if !is_about_the_key && self.asks(probe) {
-            self.refused.push((probe, refusal.clone()));
+    /// A query that is refused for good is not sent again: every refusal counts as an error of the
+    /// server. What is said of a key that moves to another node is no refusal.
+    fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
+        if !matches!(refusal.kind(), ErrorKind::Passing | ErrorKind::Redirect) {
+            self.session.rejections_mut().reject(ticket, refusal);
         }
     }
 }
@@ -552,15 +545,6 @@ fn step(reply: Reply) -> Option<Step> {
         Reply::Nil | Reply::Integer(_) | Reply::List(_) | Reply::Error(_) => None,
     });
     Some((cursor, names.collect()))
-}
-
-fn words(probe: Probe, key: &[u8]) -> Vec<&[u8]> {
-    match probe {
-        Probe::Memory => vec![b"MEMORY", b"USAGE", key],
-        Probe::Expiry => vec![b"PTTL", key],
-        Probe::Type => vec![b"TYPE", key],
-        Probe::Scan => Vec::new(),
-    }
 }
 
 impl Found {

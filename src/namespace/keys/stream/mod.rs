@@ -15,29 +15,6 @@ use families::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM, OF_CONSUMER, OF_GROUP, OF_S
 /// would keep the server from its other clients for too long.
 const ASKED_MOST: u64 = 1_000;
 
-/// A question about one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// XINFO STREAM.
-    Stream,
-    /// XINFO GROUPS.
-    Groups,
-    /// XINFO CONSUMERS of one group.
-    Consumers,
-}
-
-impl Question {
-    /// The command, with its sub-command.
-    #[must_use]
-    pub const fn command(self) -> &'static str {
-        match self {
-            Self::Stream => "XINFO STREAM",
-            Self::Groups => "XINFO GROUPS",
-            Self::Consumers => "XINFO CONSUMERS",
-        }
-    }
-}
-
 /// How much of one stream is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -93,16 +70,10 @@ impl Stream {
         }
     }
 
-    /// The words of a question, where it is about a group with the name of the one in this place.
+    /// Returns the name of the group in this place.
     #[must_use]
-    pub fn words(&self, question: Question, group: usize) -> Vec<&[u8]> {
-        let mut words: Vec<&[u8]> = question.command().split(' ').map(str::as_bytes).collect();
-        words.push(&self.name.key);
-        if question == Question::Consumers {
-            let group = self.groups.get(group);
-            words.push(group.map_or(&[], |group| &group.name));
-        }
-        words
+    pub fn group_name(&self, group: usize) -> &[u8] {
+        self.groups.get(group).map_or(&[], |group| &group.name)
     }
 
     /// Takes in the reply to XINFO STREAM.
