@@ -205,7 +205,7 @@ impl Rejections {
         self.tried.clear();
     }
 
-    /// Returns the words to send for a command; `None` if no spelling is left.
+    /// Returns the words to send for a command; `None` if its query has no spelling.
     #[must_use]
     pub fn words<'a>(&self, command: &'a Command<'_>) -> Option<Vec<&'a [u8]>> {
         let spelling = self.spellings.get(command.ticket.query).unwrap_or(&0);
@@ -221,8 +221,9 @@ impl Rejections {
     /// Chooses the next spelling of a query. Returns whether there is one.
     pub fn try_next_spelling(&mut self, query: &'static Query) -> bool {
         let spelling = self.spellings.entry(query).or_default();
-        *spelling = (*spelling + 1).min(query.commands.len());
-        *spelling < query.commands.len()
+        let has_next = *spelling + 1 < query.commands.len();
+        *spelling += usize::from(has_next);
+        has_next
     }
 
     /// Takes one command of each query that was never sent and has several: it is sent alone, so
@@ -358,6 +359,7 @@ mod tests {
             [record(), record()],
             [Verdict::Respelled, Verdict::Rejected]
         );
-        assert_eq!(spelled(&rejections), None);
+        assert_eq!(spelled(&rejections), Some(1));
+        assert!(rejections.covers((&OTHER).into()));
     }
 }

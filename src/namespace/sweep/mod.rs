@@ -111,9 +111,9 @@ pub async fn run(
         return;
     }
     sleep(delay).await;
-    let origin = origin(&target);
+    let address = target.sweep_endpoint().address;
     let mut record = Record::new(&namespaces, &target.sweep, &target.keys);
-    let footprint = if origin.endpoint.address == target.endpoint.address {
+    let footprint = if address == target.endpoint.address {
         footprint
     } else {
         record.note_other_server();
@@ -130,12 +130,12 @@ pub async fn run(
         };
         let on_reconnect = Arc::clone(&on_reconnect);
         let counted = Arc::clone(&footprint);
-        let Err(failure) = walk(&origin, on_reconnect, counted, &mut record, &mut publish).await;
+        let Err(failure) = walk(&target, on_reconnect, counted, &mut record, &mut publish).await;
         if record.keys_visited() > visited {
             failures = 0;
             reason = None;
         }
-        let (name, address) = (&target.name, origin.endpoint.address.to_string());
+        let (name, address) = (&target.name, address.to_string());
         if reason.replace(failure.reason) == Some(failure.reason) {
             debug!(name, address, %failure, "the walk over the keyspace broke off again");
         } else {
@@ -165,16 +165,16 @@ pub async fn once(
     record: &mut Record,
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {
-    let mut origin = origin(target);
+    let mut target = target.clone();
     // Somebody waits for it, and it ends.
-    origin.sweep.commands_per_second.get_or_insert(u32::MAX);
-    origin.sweep.lookup_share.get_or_insert(Share::WHOLE);
-    let prober = Prober::open(&origin, Arc::new(|_| ()), Arc::default()).await?;
+    target.sweep.commands_per_second.get_or_insert(u32::MAX);
+    target.sweep.lookup_share.get_or_insert(Share::WHOLE);
+    let prober = Prober::open(&target, Arc::new(|_| ()), Arc::default()).await?;
     listener(Event::Opened(prober.server()));
     if !prober.server().holds_keys() {
         return Ok(());
     }
-    let mut walker = Walker::start(prober, &origin, record, listener).await?;
+    let mut walker = Walker::start(prober, &target, record, listener).await?;
     for _ in 0..ATTEMPTS_MAX {
         if walker.round().await? {
             break;
@@ -203,7 +203,7 @@ pub struct Examined {
 ///
 /// The dial failed, or the server refused INFO or SCAN.
 pub async fn examine(target: &Target) -> Result<Examined, Failure> {
-    let mut prober = Prober::open(&origin(target), Arc::new(|_| ()), Arc::default()).await?;
+    let mut prober = Prober::open(target, Arc::new(|_| ()), Arc::default()).await?;
     if !prober.server().holds_keys() {
         return Ok(Examined::default());
     }
@@ -233,13 +233,6 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
             prober.server(),
         )),
     })
-}
-
-/// What is walked: the target, or what is given in its place, with credentials of its own.
-fn origin(target: &Target) -> Target {
-    let mut origin = target.clone();
-    origin.endpoint = target.sweep_endpoint();
-    origin
 }
 
 /// One connection's walk: pass after pass, until something fails.

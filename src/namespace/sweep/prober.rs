@@ -101,7 +101,7 @@ impl Wanted<'_> {
 }
 
 impl Prober {
-    /// Dials, and asks what kind of server answers.
+    /// Dials the server whose keyspace is swept, and queries what kind it is.
     ///
     /// # Errors
     ///
@@ -115,8 +115,8 @@ impl Prober {
         let deadline = Instant::now() + timeout;
         let counted = Arc::clone(&footprint);
         let passage = footprint.enter().await;
-        let (name, endpoint) = (&target.name, &target.endpoint);
-        let mut session = Session::open(name, endpoint, on_reconnect, counted, deadline).await?;
+        let (name, endpoint) = (&target.name, target.sweep_endpoint());
+        let mut session = Session::open(name, &endpoint, on_reconnect, counted, deadline).await?;
         let replies = session
             .link()
             .ask_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
