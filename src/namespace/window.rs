@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Group;
-use super::course::Course;
+use super::course::{Course, Point};
 use super::kept::Kept;
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
@@ -220,12 +220,17 @@ impl Window {
         &self.course
     }
 
+    /// Returns the database when the oldest part was begun, or before that.
+    #[must_use]
+    pub fn begun(&self) -> Option<Point> {
+        let oldest = self.parts().map(|part| part.started).reduce(f64::min);
+        oldest.and_then(|oldest| self.course.before(oldest))
+    }
+
     /// Whether no key came or went since the oldest part was begun, by the counters of the server.
     #[must_use]
     pub fn is_still(&self) -> bool {
-        let oldest = self.parts().map(|part| part.started).reduce(f64::min);
-        let then = oldest.and_then(|oldest| self.course.before(oldest));
-        match (then, self.course.last()) {
+        match (self.begun(), self.course.last()) {
             (Some(then), Some(now)) => now.events <= then.events,
             _ => true,
         }

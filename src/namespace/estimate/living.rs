@@ -44,7 +44,41 @@ pub(super) fn keys(window: &Window, sample: Sample, tallies: &[(Group, &Tally)])
     });
     let mut each: Vec<(Prediction, bool, f64)> = each.collect();
     agree(&mut each, now.keys);
-    intervals(&each, sample)
+    let mut keys = intervals(&each, sample);
+    if let Some(turnover) = Turnover::since_begun(window, &now) {
+        for (known, (_, tally)) in keys.iter_mut().zip(tallies) {
+            known.keys = turnover.clip(known.keys, float(tally.keys));
+        }
+    }
+    keys
+}
+
+/// Keys that came and keys that went since a pass was begun, at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Turnover {
+    came: f64,
+    went: f64,
+}
+
+impl Turnover {
+    /// Returns the turnover of a whole pass; `None` if some segment was not seen.
+    fn since_begun(window: &Window, now: &Point) -> Option<Self> {
+        let then = window.begun().filter(|_| window.is_whole())?;
+        let grown = now.keys - then.keys;
+        // RENAME is one event: a key goes and another comes.
+        let events = (now.events - then.events).max(grown.abs());
+        Some(Self {
+            came: events.min(events + grown),
+            went: events.min(events - grown),
+        })
+    }
+
+    /// Clips the interval of a namespace that the pass has counted.
+    fn clip(self, keys: Estimate, counted: f64) -> Estimate {
+        let lower = keys.lower.max(counted - self.went);
+        let upper = keys.upper.min(counted + self.came);
+        sound(around(keys.value, lower, upper, keys.upper))
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most 64")]
@@ -169,5 +203,56 @@ fn sound(estimate: Estimate) -> Estimate {
     Estimate {
         error: estimate.error.ceil(),
         ..estimate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A whole pass over a database of 1,000 keys, and how it has changed since.
+    fn turnover(keys: u64, events: f64) -> Option<Turnover> {
+        let mut window = Window::new(1);
+        window.observe(0.0, 1_000, 0.0);
+        window.open(0, 0.0);
+        window.close(1.0);
+        window.observe(2.0, keys, events);
+        Turnover::since_begun(&window, &window.course().last()?)
+    }
+
+    #[test]
+    fn counters_bound_what_came_and_what_went() {
+        let bounds = |came, went| Some(Turnover { came, went });
+        assert_eq!(turnover(1_300, 300.0), bounds(300.0, 0.0));
+        assert_eq!(turnover(700, 300.0), bounds(0.0, 300.0));
+        assert_eq!(turnover(1_100, 500.0), bounds(500.0, 400.0));
+        assert_eq!(turnover(1_000, 10.0), bounds(10.0, 10.0));
+    }
+
+    #[test]
+    fn part_of_a_pass_bounds_nothing() {
+        let mut window = Window::new(2);
+        window.observe(0.0, 1_000, 0.0);
+        window.open(0, 0.0);
+        window.close(1.0);
+        let now = window.course().last().unwrap();
+        assert_eq!(Turnover::since_begun(&window, &now), None);
+    }
+
+    #[test]
+    fn clipped_interval_keeps_its_value() {
+        let turnover = Turnover {
+            came: 100.0,
+            went: 20.0,
+        };
+        let wide = around(500.0, 100.0, 900.0, 1_000.0);
+        assert_eq!(
+            turnover.clip(wide, 450.0),
+            around(500.0, 430.0, 550.0, 1_000.0)
+        );
+        assert_eq!(
+            turnover.clip(wide, 380.0),
+            around(500.0, 360.0, 500.0, 1_000.0)
+        );
     }
 }

@@ -48,10 +48,20 @@ pub(super) enum Detail {
     Full,
 }
 
+/// What batches may have done: a weight, and the variance of each step of the path.
+struct Assumption {
+    weight: f64,
+    /// Whether batches do nothing usually.
+    is_calm: bool,
+    steps: Vec<f64>,
+}
+
 /// A normal distribution with a weight.
 #[derive(Clone, Copy, Debug)]
 struct Normal {
     weight: f64,
+    /// Whether it is of a calm assumption.
+    is_calm: bool,
     mean: f64,
     variance: f64,
 }
@@ -82,22 +92,25 @@ impl Fit {
         let data = Normals::of(rows, SMOOTH + path.len());
         let mut best: Option<(f64, Vec<f64>)> = None;
         let mut sums = Vec::new();
-        for (weight, steps) in assumptions(path, frame, detail) {
-            let Some(solved) = data.solve(&steps, sum, frame) else {
+        for assumption in assumptions(path, frame, detail) {
+            let Some(solved) = data.solve(&assumption.steps, sum, frame) else {
                 continue;
             };
-            let evidence = solved.evidence + weight.ln();
-            sums.push((evidence, solved.mean, solved.variance));
+            let evidence = solved.evidence + assumption.weight.ln();
+            sums.push((evidence, assumption.is_calm, solved.mean, solved.variance));
             if best.as_ref().is_none_or(|(most, _)| evidence > *most) {
                 best = Some((evidence, solved.unknowns()));
             }
         }
         let (most, unknowns) = best?;
-        let sums = sums.into_iter().map(|(evidence, mean, variance)| Normal {
-            weight: (evidence - most).exp(),
-            mean,
-            variance,
-        });
+        let sums = sums
+            .into_iter()
+            .map(|(evidence, is_calm, mean, variance)| Normal {
+                weight: (evidence - most).exp(),
+                is_calm,
+                mean,
+                variance,
+            });
         Some(Self {
             unknowns,
             sums: sums.collect(),
@@ -110,14 +123,14 @@ impl Fit {
         let all: f64 = self.sums.iter().map(|sum| sum.weight).sum();
         let sums = self.sums.iter().map(|sum| Normal {
             weight: sum.weight / all,
-            mean: sum.mean,
             variance: scale * (sum.variance + variance),
+            ..*sum
         });
         let sums: Vec<Normal> = sums.collect();
         let mean = sums.iter().map(|sum| sum.weight * sum.mean).sum();
-        let without_batches = sums.iter().take(SUDDEN.len());
-        let without_batches: f64 = without_batches.map(|sum| sum.weight).sum();
-        let coarse = 1.0 + COARSE * (1.0 - without_batches);
+        let calm = sums.iter().filter(|sum| sum.is_calm);
+        let calm: f64 = calm.map(|sum| sum.weight).sum();
+        let coarse = 1.0 + COARSE * (1.0 - calm);
         let total = coarse * (half_width(&sums, mean) / Z).powi(2);
         let smooth = sums.first().map_or(total, |sum| sum.variance.min(total));
         Range {
@@ -128,11 +141,10 @@ impl Fit {
     }
 }
 
-/// The assumptions with their weights: the variance of each step of the path. The first is that
-/// there are no batches.
-fn assumptions(path: &Path, frame: Frame, detail: Detail) -> impl Iterator<Item = (f64, Vec<f64>)> {
+/// The assumptions. The first is that there are no batches. Those of equal steps are one.
+fn assumptions(path: &Path, frame: Frame, detail: Detail) -> Vec<Assumption> {
     let floor = FLOOR * frame.keys * frame.share / frame.segments;
-    let variance = move |parts: Changes, changes: Changes| {
+    let variance = |parts: Changes, changes: Changes| {
         let keys = (parts.net * changes.net).hypot(parts.replaced * changes.replaced);
         (keys / frame.segments).powi(2)
     };
@@ -140,9 +152,9 @@ fn assumptions(path: &Path, frame: Frame, detail: Detail) -> impl Iterator<Item 
         Detail::Rough => 1,
         Detail::Full => SUDDEN.len(),
     };
-    USUAL.iter().flat_map(move |(weight, usual)| {
-        let sudden = SUDDEN.iter().take(sudden);
-        sudden.map(move |(times, knots, all, unusual)| {
+    let mut assumptions: Vec<Assumption> = Vec::with_capacity(USUAL.len() * sudden);
+    for (place, (weight, usual)) in USUAL.iter().enumerate() {
+        for (times, knots, all, unusual) in SUDDEN.iter().take(sudden) {
             let steps = path.spans().enumerate().map(|(place, span)| {
                 let usual = variance(*usual, span.all).max(floor);
                 if place >= *knots {
@@ -151,9 +163,19 @@ fn assumptions(path: &Path, frame: Frame, detail: Detail) -> impl Iterator<Item 
                 let sudden = variance(*all, span.all) + variance(*unusual, span.unusual);
                 usual.max(sudden)
             });
-            (weight * times, steps.collect())
-        })
-    })
+            let (weight, is_calm, steps) = (weight * times, place == 0, steps.collect());
+            let mut known = assumptions.iter_mut().rev();
+            match known.find(|known| known.is_calm == is_calm && known.steps == steps) {
+                Some(known) => known.weight += weight,
+                None => assumptions.push(Assumption {
+                    weight,
+                    is_calm,
+                    steps,
+                }),
+            }
+        }
+    }
+    assumptions
 }
 
 /// The normal equations of the rows alone.
@@ -339,6 +361,7 @@ mod tests {
     fn normal(weight: f64, mean: f64, variance: f64) -> Normal {
         Normal {
             weight,
+            is_calm: false,
             mean,
             variance,
         }
