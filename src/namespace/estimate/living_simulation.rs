@@ -28,6 +28,8 @@ type Rates = ([f64; GROUPS], [f64; GROUPS]);
 #[derive(Clone, Copy)]
 struct Scenario {
     name: &'static str,
+    /// More where coverage is nearer to its bound.
+    repetitions: u32,
     /// Keys at the start.
     keys: f64,
     /// The rates at a time in seconds, when each group has that many keys.
@@ -76,6 +78,7 @@ fn expiry(groups: &[usize], time: f64, (mut deaths, births): Rates) -> Rates {
 const SMOOTH: [Scenario; 7] = [
     Scenario {
         name: "overwrites only",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |_, _| STILL,
         overwrites: 4_000.0,
@@ -83,6 +86,7 @@ const SMOOTH: [Scenario; 7] = [
     },
     Scenario {
         name: "churn of 0.1 % per second",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |_, _| churn(0.001),
         overwrites: 0.0,
@@ -90,6 +94,7 @@ const SMOOTH: [Scenario; 7] = [
     },
     Scenario {
         name: "churn of 1 % per second",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |_, _| churn(0.01),
         overwrites: 0.0,
@@ -97,6 +102,7 @@ const SMOOTH: [Scenario; 7] = [
     },
     Scenario {
         name: "churn of 10 % per second",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |_, _| churn(0.1),
         overwrites: 0.0,
@@ -104,6 +110,7 @@ const SMOOTH: [Scenario; 7] = [
     },
     Scenario {
         name: "churn of one namespace",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |_, _| ([0.0, 0.0, 0.05, 0.0, 0.0], [0.0, 0.0, 1_650.0, 0.0, 0.0]),
         overwrites: 500.0,
@@ -111,6 +118,7 @@ const SMOOTH: [Scenario; 7] = [
     },
     Scenario {
         name: "steady eviction by one namespace",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |_, keys| {
             let all: f64 = keys.iter().sum();
@@ -121,6 +129,7 @@ const SMOOTH: [Scenario; 7] = [
     },
     Scenario {
         name: "growth to ten times",
+        repetitions: REPETITIONS,
         keys: 30_000.0,
         rates: |time, _| {
             let rate = if time < 128.0 { 2_110.0 } else { 0.0 };
@@ -137,6 +146,7 @@ const SMOOTH: [Scenario; 7] = [
 const EXPIRY: [Scenario; 3] = [
     Scenario {
         name: "mass expiry of one namespace",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |time, _| expiry(&[1], time, STILL),
         overwrites: 0.0,
@@ -144,6 +154,7 @@ const EXPIRY: [Scenario; 3] = [
     },
     Scenario {
         name: "mass expiry amid churn",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |time, _| expiry(&[1], time, churn(0.002)),
         overwrites: 1_000.0,
@@ -151,6 +162,7 @@ const EXPIRY: [Scenario; 3] = [
     },
     Scenario {
         name: "expiry of most keys at once",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |time, _| expiry(&[0, 1], time, churn(0.001)),
         overwrites: 100.0,
@@ -161,6 +173,7 @@ const EXPIRY: [Scenario; 3] = [
 const BATCHES: [Scenario; 4] = [
     Scenario {
         name: "batches of one namespace and another",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |time, keys| batches(time, keys, STILL),
         overwrites: 0.0,
@@ -168,6 +181,7 @@ const BATCHES: [Scenario; 4] = [
     },
     Scenario {
         name: "batches amid churn",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |time, keys| batches(time, keys, churn(0.002)),
         overwrites: 1_000.0,
@@ -175,6 +189,7 @@ const BATCHES: [Scenario; 4] = [
     },
     Scenario {
         name: "two namespaces trade places",
+        repetitions: 3 * REPETITIONS,
         keys: 165_000.0,
         rates: |time, keys| trade(time, keys, 20.0),
         overwrites: 0.0,
@@ -182,6 +197,7 @@ const BATCHES: [Scenario; 4] = [
     },
     Scenario {
         name: "two namespaces trade places quickly amid writes",
+        repetitions: REPETITIONS,
         keys: 165_000.0,
         rates: |time, keys| trade(time, keys, 5.0),
         overwrites: 1_000.0,
@@ -359,7 +375,7 @@ fn run(scenario: &Scenario, scores: &mut Scores, random: &mut Rng) {
 fn assert_honest(scenario: &Scenario) {
     let mut random = Rng::with_seed(11);
     let mut scores = Scores::default();
-    for _ in 0..REPETITIONS {
+    for _ in 0..scenario.repetitions {
         run(scenario, &mut scores, &mut random);
     }
     let name = scenario.name;

@@ -34,7 +34,7 @@ const fn parts(net: f64, replaced: f64) -> Changes {
 }
 
 /// By how much the variance is larger after batches, as a line through knots follows them coarsely.
-const COARSE: f64 = 1.3;
+const COARSE: f64 = 1.8;
 
 /// A departure is never known better than this part of the variance of a segment.
 const FLOOR: f64 = 1e-6;
