@@ -122,9 +122,20 @@ const fn to_float(count: u64) -> f64 {
 /// The segments of a table with so many keys, in a random order that `random` gives: a number
 /// below its argument. In order they would meet the keys as SCAN does; a walk in order leaves a
 /// wake that is free of expired keys, and the server's own search for these slows down in it.
+///
+/// `earlier` is the number of segments of a pass whose tallies are in use. It is kept within a
+/// factor of four, because tallies of other segments are lost.
 #[must_use]
-pub fn segments(keys: u64, mut random: impl FnMut(usize) -> usize) -> Vec<Segment> {
-    let bits = bits(keys);
+pub fn segments(
+    keys: u64,
+    earlier: Option<usize>,
+    mut random: impl FnMut(usize) -> usize,
+) -> Vec<Segment> {
+    let wanted = bits(keys);
+    let earlier = earlier.and_then(usize::checked_ilog2);
+    let bits = earlier
+        .filter(|earlier| earlier.abs_diff(wanted) <= 2)
+        .unwrap_or(wanted);
     let mut segments: Vec<_> = (0..1_u32 << bits)
         .map(|low| Segment { bits, low })
         .collect();
@@ -166,11 +177,22 @@ mod tests {
         visited
     }
 
+    #[test]
+    fn segments_stay_while_a_database_grows_a_little() {
+        let count = |keys, earlier| segments(keys, earlier, |_| 0).len();
+        assert_eq!(count(50_000, None), 32);
+        assert_eq!(count(70_000, None), 64);
+        assert_eq!(count(70_000, Some(32)), 32);
+        assert_eq!(count(20_000, Some(64)), 64);
+        assert_eq!(count(500_000, Some(8)), 64);
+        assert_eq!(count(500, Some(64)), 1);
+    }
+
     proptest! {
         #[test]
         fn segments_cover_every_bucket_once(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {
             let mut visited = Vec::new();
-            for segment in segments(keys, |below| below / 2) {
+            for segment in segments(keys, None, |below| below / 2) {
                 visited.extend(buckets(segment, table_bits));
             }
             let distinct: BTreeSet<u64> = visited.iter().copied().collect();
@@ -182,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_cursor_after_the_last_bucket_is_the_end(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {
-            for segment in segments(keys, |below| below / 2) {
+            for segment in segments(keys, None, |below| below / 2) {
                 let last = buckets(segment, table_bits).pop().unwrap();
                 let after = next(last, table_bits);
                 prop_assert_eq!(after, segment.end());
@@ -226,10 +248,10 @@ mod tests {
 
     #[test]
     fn a_small_table_is_one_segment_and_a_large_one_has_the_most() {
-        assert_eq!(segments(0, |_| 0), [Segment::WHOLE]);
-        assert_eq!(segments(1_999, |_| 0).len(), 1);
-        assert_eq!(segments(4_000, |_| 0).len(), 4);
-        assert_eq!(segments(100_000_000, |_| 0).len(), SEGMENTS_MAX);
+        assert_eq!(segments(0, None, |_| 0), [Segment::WHOLE]);
+        assert_eq!(segments(1_999, None, |_| 0).len(), 1);
+        assert_eq!(segments(4_000, None, |_| 0).len(), 4);
+        assert_eq!(segments(100_000_000, None, |_| 0).len(), SEGMENTS_MAX);
     }
 
     #[test]

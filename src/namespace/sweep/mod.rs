@@ -413,7 +413,8 @@ impl<'a> Walker<'a> {
         self.prober.select(database).await?;
         self.prove_cursors(keys).await?;
         let order = if self.record.walks_in_random_order() {
-            segments(keys, |below| fastrand::usize(..below))
+            let in_use = self.record.segments_in_use(database);
+            segments(keys, in_use, |below| fastrand::usize(..below))
         } else {
             vec![Segment::WHOLE]
         };

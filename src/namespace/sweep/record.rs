@@ -237,6 +237,14 @@ impl Record {
         self.ledger.start_pass();
     }
 
+    /// Returns the number of segments of a database whose tallies are in use.
+    #[must_use]
+    pub fn segments_in_use(&self, database: u32) -> Option<usize> {
+        let mut windows = self.windows.iter();
+        let (_, window) = windows.find(|(known, _)| *known == database)?;
+        (!window.is_empty()).then(|| window.segments())
+    }
+
     /// Begins a pass over a database that is walked in so many segments.
     pub fn start_database(&mut self, database: u32, segments: usize) {
         let segments = u32::try_from(segments).unwrap_or(u32::MAX);
