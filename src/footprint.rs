@@ -56,7 +56,7 @@ const SCAN: usize = 0;
 /// Pipelines without an answer may still be executed before so many polls have passed.
 const LOST_POLLS: u32 = 3;
 
-/// Calls of each of [`FOLLOWED`].
+/// Calls of each of the followed commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls([u64; FOLLOWED.len()]);
 

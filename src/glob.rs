@@ -48,8 +48,10 @@ impl Glob {
     /// ```
     /// use redis_namespace_exporter::glob::Glob;
     ///
-    /// let sessions = Glob::new("session:*"); assert!(sessions.matches(b"session:42:cart"));
-    /// assert!(!sessions.matches(b"old:session:42")); ```
+    /// let sessions = Glob::new("session:*");
+    /// assert!(sessions.matches(b"session:42:cart"));
+    /// assert!(!sessions.matches(b"old:session:42"));
+    /// ```
     #[must_use]
     pub fn new(pattern: impl AsRef<[u8]>) -> Self {
         let pattern = pattern.as_ref();

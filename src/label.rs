@@ -9,7 +9,8 @@ use std::fmt::Write;
 /// ```
 /// use redis_namespace_exporter::label::label_text;
 ///
-/// assert_eq!(label_text(b"cart:\xff"), r"cart:\xff"); ```
+/// assert_eq!(label_text(b"cart:\xff"), r"cart:\xff");
+/// ```
 #[must_use]
 pub fn label_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
