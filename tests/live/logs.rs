@@ -91,7 +91,7 @@ fn configuration_is_read_from_standard_input_once() {
     let finished = Launch::new().input("listn: 1\n").flag("--config=-").run();
     assert_eq!(finished.code(), 78);
     assert!(
-        finished.stderr.starts_with("standard input: "),
+        finished.stderr.starts_with("standard input:1:1: "),
         "{}",
         finished.stderr
     );
