@@ -43,8 +43,13 @@ pub(super) fn keys(window: &Window, sample: Sample, tallies: &[(Group, &Tally)])
         (predict(&tracks, frame), tally.keys == 0, frame.share)
     });
     let mut each: Vec<(Prediction, bool, f64)> = each.collect();
-    agree(&mut each, now.keys);
-    let mut keys = intervals(&each, sample);
+    let newest = visits.iter().map(|visits| visits.last.time);
+    let newest = newest
+        .reduce(f64::max)
+        .and_then(|time| window.course().at(time));
+    let grown = newest.map_or(0.0, |then| (now.keys - then.keys).max(0.0));
+    agree(&mut each, now.keys, grown);
+    let mut keys = intervals(&each, sample, grown);
     if let Some(turnover) = Turnover::since_begun(window, &now) {
         for (known, (_, tally)) in keys.iter_mut().zip(tallies) {
             known.keys = turnover.clip(known.keys, float(tally.keys));
@@ -128,9 +133,16 @@ fn track(window: &Window, now: &Point, visits: &Visits, of: &dyn Fn(&Counted) ->
     }
 }
 
-/// All predictions have to add up to the keys that there are: each takes its part of what is
-/// missing, in proportion to how uncertain it is.
-fn agree(each: &mut [(Prediction, bool, f64)], keys: f64) {
+/// Makes the predictions add up to the number of keys: each takes its part of the difference, in
+/// proportion to its uncertainty.
+///
+/// A namespace that was not seen may have a part too. Without it, a namespace that is alone would be
+/// certain to have all keys. `grown` is the growth since the newest part of the walk, all of which
+/// may be of a new namespace.
+fn agree(each: &mut [(Prediction, bool, f64)], keys: f64, grown: f64) {
+    let unseen = each.iter().filter(|(_, is_unseen, _)| *is_unseen);
+    let unseen = unseen.map(|(prediction, _, share)| most_unseen(prediction, *share, keys) / Z);
+    let unseen = unseen.fold(0.0, f64::max).hypot(grown);
     for (prediction, is_unseen, _) in &mut *each {
         if *is_unseen {
             prediction.keys = 0.0;
@@ -144,6 +156,7 @@ fn agree(each: &mut [(Prediction, bool, f64)], keys: f64) {
         })
     };
     let (sum, variance) = seen(each);
+    let variance = variance + unseen * unseen;
     let missing = keys - sum;
     if variance <= 0.0 {
         return;
@@ -162,7 +175,20 @@ fn agree(each: &mut [(Prediction, bool, f64)], keys: f64) {
     }
 }
 
-fn intervals(each: &[(Prediction, bool, f64)], sample: Sample) -> Vec<Known> {
+/// The sample size that a prediction's variance is worth, for a share of the keys.
+fn effective(prediction: &Prediction, share: f64, population: f64) -> f64 {
+    let share = share.clamp(0.5 / population.max(1.0), 1.0 - 0.5 / population.max(1.0));
+    let effective = share * (1.0 - share) * population * population / prediction.variance;
+    effective.clamp(f64::MIN_POSITIVE, f64::MAX)
+}
+
+/// The most keys of a namespace of which none was seen.
+fn most_unseen(prediction: &Prediction, share: f64, population: f64) -> f64 {
+    let most = population * UNSEEN_TIMES / effective(prediction, share, population);
+    most.min(population)
+}
+
+fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Vec<Known> {
     let population = float(sample.population);
     let parts: Vec<u64> = each
         .iter()
@@ -177,12 +203,10 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: Sample) -> Vec<Known> {
         } else {
             value / population
         };
-        let share = share.clamp(0.5 / population.max(1.0), 1.0 - 0.5 / population.max(1.0));
-        let effective = share * (1.0 - share) * population * population / prediction.variance;
-        let effective = effective.clamp(f64::MIN_POSITIVE, f64::MAX);
         let (lower, upper) = if *is_unseen {
-            (0.0, population * UNSEEN_TIMES / effective)
+            (0.0, most_unseen(prediction, share, population) + grown)
         } else {
+            let effective = effective(prediction, share, population);
             wilson_of(value / population, effective, population)
         };
         // Chance gives a rare namespace a lopsided interval, a batch does not.

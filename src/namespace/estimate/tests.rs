@@ -192,6 +192,25 @@ fn two_passes() -> Window {
 }
 
 #[test]
+fn keys_that_came_after_a_pass_may_be_of_an_unseen_namespace() {
+    let mut window = Window::new(1);
+    window.observe(0.0, 1_000, 0.0);
+    window.open(0, 0.0);
+    see(&mut window, 0, 1_000, NOTHING);
+    window.close(1.0);
+    window.observe(1.0, 1_000, 0.0);
+    window.observe(30.0, 30_000, 29_000.0);
+    let database = Database {
+        keys: 30_000,
+        walk_is_uniform: true,
+    };
+    let found = estimate(&window, database, &[Group(0), Group(1)]);
+    let [seen, unseen] = [&found[0], &found[1]].map(|found| found.keys);
+    assert!(seen.lower <= 2_000.0 && seen.upper >= 29_000.0, "{seen:?}");
+    assert!(unseen.upper >= 29_000.0, "{unseen:?}");
+}
+
+#[test]
 fn a_batch_that_no_segment_has_shown_may_be_of_any_namespace() {
     let mut window = two_passes();
     assert_exact(of(&window, 24_000)[0].keys, 16_000.0);
