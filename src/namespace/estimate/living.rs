@@ -137,7 +137,7 @@ fn track(window: &Window, now: &Point, visits: &Visits, of: &dyn Fn(&Counted) ->
 /// proportion to its uncertainty.
 ///
 /// A namespace that was not seen may have a part too. Without it, a namespace that is alone would be
-/// certain to have all keys. `grown` is the growth since the newest part of the walk, all of which
+/// certain to have all keys. `grown` is the growth since the newest part of the sweep, all of which
 /// may be of a new namespace.
 fn agree(each: &mut [(Prediction, bool, f64)], keys: f64, grown: f64) {
     let unseen = each.iter().filter(|(_, is_unseen, _)| *is_unseen);
