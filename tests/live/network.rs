@@ -136,8 +136,12 @@ fn a_sweep_is_as_fast_over_a_real_network() {
     let cost = ratio(&windows, |window| window.microseconds);
     let waits = ratio(&windows, |window| window.waits);
     println!("speed {speed:.2}, cost per key {cost:.2}, others' p99 {waits:.2}");
-    // The budget is of the server's time. What a key costs differs on a busy machine.
-    assert!(speed * cost >= 0.8, "{speed} at {cost}: {windows:#?}");
+    // The budget is of the server's time. If a key costs more on the far server, as on a busy
+    // machine, the speed is lower at the same budget.
+    assert!(
+        speed * cost.max(1.0) >= 0.8,
+        "{speed} at {cost}: {windows:#?}"
+    );
     assert!(cost <= 1.5, "{cost}: {windows:#?}");
     assert!(waits <= 1.5, "{waits}: {windows:#?}");
 }

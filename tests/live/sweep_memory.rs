@@ -53,15 +53,19 @@ fn a_small_share_of_memory_does_not_hide_a_huge_field() {
     let server = RedisServer::start(&[]);
     let filler = "call('SET', 'session:' .. i, string.rep('x', 1000))";
     keys::write(&server, 0, 120_000, filler);
-    let hash = "for i = 1, 3000 do call('HSET', 'websocket:1', 'f' .. i, string.rep('x', 60)) end \
-        call('HSET', 'websocket:1', 'huge', string.rep('y', 20000000)) \
-        return call('MEMORY', 'USAGE', 'websocket:1', 'SAMPLES', 0)";
-    let truth: f64 = keys::run(&server, 0, hash).parse().unwrap();
-    let sampled = keys::count(&server, 0, "websocket:*").1;
-    assert!(
-        sampled < MEGABYTE,
-        "five elements show the field: {sampled}"
-    );
+    // Now and then the huge field is one of the five that MEMORY USAGE measures.
+    let truth = (0..10).find_map(|attempt| {
+        let hash = format!(
+            "call('DEL', 'websocket:1') \
+             for i = 1, 3000 do call('HSET', 'websocket:1', 'f' .. i, string.rep('x', 60)) end \
+             call('HSET', 'websocket:1', 'huge{attempt}', string.rep('y', 20000000)) \
+             return call('MEMORY', 'USAGE', 'websocket:1', 'SAMPLES', 0)"
+        );
+        let truth: f64 = keys::run(&server, 0, &hash).parse().unwrap();
+        let sampled = keys::count(&server, 0, "websocket:*").1;
+        (sampled < MEGABYTE).then_some(truth)
+    });
+    let truth = truth.expect("five elements hide the field");
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
     let (bytes, error) = memory(&page, "websocket");
