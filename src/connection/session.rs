@@ -1,7 +1,6 @@
 //! A session: queries over one link, and the memory of what the server rejected. What a reply means
 //! is not known here.
 
-use std::fmt;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -18,6 +17,7 @@ use crate::reply::Reply;
 pub type Answered = Vec<(Ticket, Reply)>;
 
 /// A link to one server, and what the server rejected over it.
+#[derive(Debug)]
 pub struct Session {
     /// The name of the target, for the log.
     name: String,
@@ -25,15 +25,6 @@ pub struct Session {
     rejections: Rejections,
     /// Whether what was rejected was forgotten since this was last taken.
     is_forgotten: bool,
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Session")
-            .field("link", &self.link)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Session {

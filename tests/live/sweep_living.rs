@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::keys::{self, FIVE_KINDS};
 use crate::support::redis::Client;
 use crate::support::sweep::{self, NAMESPACES, of, passes};
+use crate::support::wait::End;
 use crate::support::{Exporter, Page, RedisServer};
 
 /// A pass takes several seconds.
@@ -86,15 +87,6 @@ fn page_of_now(exporter: &Exporter) -> Page {
         // A busy machine may have cost a poll.
         ages.len() > 2 && is_polled(page)
     })
-}
-
-/// Ends the writer also when the test fails.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Runs `change` every 50 ms while an exporter sweeps, with the number of the run, and compares
