@@ -119,7 +119,7 @@ fn groups(replies: &Replies) -> &[ChannelGroup] {
     &replies.circumstances.options.channels
 }
 
-/// What is sent for the names of channels: one query for all of them, or one for each group.
+/// Queries for the names of channels: one for all of them, or one for each group.
 fn lists<'a>(kind: &Kind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'a>)> {
     let Some(total) = replies.info.number(kind.total) else {
         return Vec::new();

@@ -179,7 +179,7 @@ pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|collector| collector.name).collect()
 }
 
-/// What is sent first on every connection: everything else depends on its reply.
+/// The first query on every connection. All others depend on its reply.
 pub static INFO: Query = Query::new(
     &[&["INFO", "everything"], &["INFO", "all"], &["INFO"]],
     "+info",

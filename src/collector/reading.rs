@@ -59,7 +59,7 @@ pub(super) fn received(
     all
 }
 
-/// The words of a command, as text.
+/// Returns the words of a command as text.
 pub(super) fn words(command: &Command<'_>) -> Vec<String> {
     let spelled = command.ticket.query.commands.first().unwrap();
     let first = spelled.iter().map(ToString::to_string);

@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(seen(info, "4"), expected);
     }
 
-    /// What is sent to a server with the database 3 selected, and what comes of a DBSIZE of 7.
+    /// Commands sent to a server with database 3 selected, and the samples if DBSIZE returns 7.
     fn counted(info: &str) -> (bool, Vec<String>) {
         let circumstances = Circumstances {
             database: 3,
