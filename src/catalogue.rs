@@ -3,10 +3,10 @@
 //! Reads the rows of the collectors. It is not a second list.
 
 use crate::collector;
+use crate::keyspace::families as namespaces;
+use crate::keyspace::keys::families as keys;
+use crate::keyspace::keys::stream::families as streams;
 use crate::metric::Descriptor;
-use crate::namespace::families as namespaces;
-use crate::namespace::keys::families as keys;
-use crate::namespace::keys::stream::families as streams;
 use crate::{outcome, telemetry};
 
 /// Returns every family: of all collectors, of the poll, and of the exporter itself.

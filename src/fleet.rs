@@ -9,7 +9,7 @@ use tracing::error;
 use crate::config::{Namespace, Target};
 use crate::connection::OnReconnect;
 use crate::footprint::Footprint;
-use crate::namespace::sweep;
+use crate::keyspace::sweep;
 use crate::poll::{self, Start};
 use crate::publish::{Board, Slot};
 use crate::supervise::supervise;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::collector::Collector;
 use crate::config::{Config, Target, doubts};
 use crate::failure::{Failure, Reason};
-use crate::namespace::sweep::{self, Examined as SweepExamined};
+use crate::keyspace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
 use crate::query::Rejected;
 use crate::reply::{ErrorKind, Refusal};
@@ -150,8 +150,8 @@ async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> 
     if let Some(forecast) = forecast {
         writeln!(out, "  {name:<18} cost: {forecast}")?;
     }
-    for (probe, refusal) in &refused {
-        let (code, permission) = (&refusal.code, probe.query().permission);
+    for (query, refusal) in &refused {
+        let (code, permission) = (&refusal.code, query.query().permission);
         writeln!(
             out,
             "  {name:<18} refused ({code}): the user needs {permission}, and ~* for the keys"

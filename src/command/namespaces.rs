@@ -21,9 +21,9 @@ use super::check;
 use crate::config::arguments::{Look, Output};
 use crate::config::{Config, Keys, Share, Target};
 use crate::failure::{Failure, Reason};
-use crate::namespace::suggest::{Options, Suggestion, suggest, to_yaml};
-use crate::namespace::sweep::record::Record;
-use crate::namespace::sweep::{Event, once};
+use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
+use crate::keyspace::sweep::census::Census;
+use crate::keyspace::sweep::{Event, once};
 use crate::output::Plain;
 use progress::Progress;
 use report::{End, Report, Walked};
@@ -38,19 +38,19 @@ use sample::Sample;
 pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, String> {
     let target = find(&config.targets, look.target.as_deref())?;
     let target = at_speed(target, look.full_speed);
-    let mut record = Record::new(&config.namespaces, &target.sweep, &Keys::default());
+    let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
     let mut sample = look.suggest.then(Sample::default);
-    let walked = walk(&target, &mut record, sample.as_mut()).await?;
+    let walked = walk(&target, &mut census, sample.as_mut()).await?;
     let complaint = match &walked.end {
         End::Failed(failure) => Some(describe(&target, failure)),
         End::Complete | End::Interrupted => None,
     };
     if let Some(complaint) = &complaint
-        && record.keys_visited() == 0
+        && census.keys_visited() == 0
     {
         return Err(complaint.clone());
     }
-    let report = report::build(&target, &record, walked, !config.namespaces.is_empty());
+    let report = report::build(&target, &census, walked, !config.namespaces.is_empty());
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
     print(&report, suggestions.as_ref(), look.output, out)
         .map_err(|error| format!("cannot write the result: {error}"))?;
@@ -84,7 +84,7 @@ fn at_speed(target: &Target, full: bool) -> Target {
 /// Walks until the pass is complete, a signal comes, or the target fails.
 async fn walk(
     target: &Target,
-    record: &mut Record,
+    census: &mut Census,
     mut sample: Option<&mut Sample>,
 ) -> Result<Walked, String> {
     let listening = |error: io::Error| format!("cannot wait for signals: {error}");
@@ -104,7 +104,7 @@ async fn walk(
         Event::Estimate(_) => {}
     };
     let end = tokio::select! {
-        walked = once(target, record, &mut listener) => match walked {
+        walked = once(target, census, &mut listener) => match walked {
             Ok(()) => End::Complete,
             Err(failure) => End::Failed(failure),
         },

@@ -17,8 +17,8 @@ use redis_namespace_exporter::config::{
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::{self, Format, encode_as};
+use redis_namespace_exporter::keyspace::keys::stream::{Limits, Stream};
 use redis_namespace_exporter::metric::{Names, Series, Snapshot};
-use redis_namespace_exporter::namespace::keys::stream::{Limits, Stream};
 use redis_namespace_exporter::query::{Command, Query};
 use redis_namespace_exporter::reply::Reply;
 

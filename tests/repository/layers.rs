@@ -63,7 +63,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "namespace",
+        "keyspace",
         &[
             "collector",
             "config",
@@ -83,7 +83,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "catalogue",
-        &["collector", "metric", "namespace", "outcome", "telemetry"],
+        &["collector", "metric", "keyspace", "outcome", "telemetry"],
     ),
     (
         "poll",
@@ -121,7 +121,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "connection",
             "footprint",
-            "namespace",
+            "keyspace",
             "poll",
             "publish",
             "supervise",
@@ -136,7 +136,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "encode",
             "failure",
             "metric",
-            "namespace",
+            "keyspace",
             "outcome",
             "output",
             "poll",

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use redis_namespace_exporter::collector::info::left_out::LEFT_OUT;
 use redis_namespace_exporter::collector::{self, Collector};
+use redis_namespace_exporter::keyspace::families as namespaces;
+use redis_namespace_exporter::keyspace::keys::families as keys;
+use redis_namespace_exporter::keyspace::keys::stream::families as streams;
 use redis_namespace_exporter::metric::Descriptor;
-use redis_namespace_exporter::namespace::families as namespaces;
-use redis_namespace_exporter::namespace::keys::families as keys;
-use redis_namespace_exporter::namespace::keys::stream::families as streams;
 use redis_namespace_exporter::{outcome, telemetry};
 
 use crate::recorded::{Recorded, recorded};

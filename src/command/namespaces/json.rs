@@ -26,11 +26,11 @@
 use serde_json::{Map, Value, json};
 
 use super::report::{End, Report, mean, median, whole};
+use crate::keyspace::estimate::Estimate;
+use crate::keyspace::suggest::{Suggestion, to_yaml};
+use crate::keyspace::sweep::census::Finding;
+use crate::keyspace::tally::DataType;
 use crate::metric::Histogram;
-use crate::namespace::estimate::Estimate;
-use crate::namespace::suggest::{Suggestion, to_yaml};
-use crate::namespace::sweep::record::Finding;
-use crate::namespace::tally::DataType;
 
 /// The document, with a line break at its end.
 #[must_use]
@@ -54,7 +54,7 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "keys_seen": report.keys_seen,
         "used_bytes": report.used_bytes.map(number),
         "explained_share": report.explained_share(),
-        "refused": report.refused.iter().map(|probe| probe.as_str()).collect::<Vec<_>>(),
+        "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
         "namespaces": report.rows.iter().map(|row| namespace(row, total.keys)).collect::<Vec<_>>(),
         "total": {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::config::Target;
 use crate::failure::Failure;
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::estimate::Estimate;
+use crate::keyspace::sweep::census::{Census, Finding};
 use crate::metric::Histogram;
-use crate::namespace::cost::Probe;
-use crate::namespace::estimate::Estimate;
-use crate::namespace::sweep::record::{Finding, Record};
 
 /// The name of the keys without a namespace of their own.
 const OTHER: &str = "other";
@@ -66,7 +66,7 @@ pub struct Report {
     /// Memory of keys and values, as the server says; none where not all databases were walked.
     pub used_bytes: Option<f64>,
     /// The questions that the server refuses.
-    pub refused: Vec<Probe>,
+    pub refused: Vec<SweepQuery>,
     /// The namespaces, the one with the most memory first.
     pub rows: Vec<Finding>,
 }
@@ -92,10 +92,10 @@ pub struct Total {
 /// Puts together what is known after a pass. `is_declared` says that there are namespaces in the
 /// configuration; they are shown also where they have no keys.
 #[must_use]
-pub fn build(target: &Target, record: &Record, walked: Walked, is_declared: bool) -> Report {
+pub fn build(target: &Target, census: &Census, walked: Walked, is_declared: bool) -> Report {
     let wanted = target.sweep.databases.as_ref();
     let is_wanted = |database: u32| wanted.is_none_or(|wanted| wanted.contains(&database));
-    let databases = record.databases().into_iter();
+    let databases = census.databases().into_iter();
     let databases = databases.filter(|(database, _, _)| is_wanted(*database));
     let address = target.sweep.from.as_ref();
     Report {
@@ -106,7 +106,7 @@ pub fn build(target: &Target, record: &Record, walked: Walked, is_declared: bool
         server: walked.server,
         end: walked.end,
         duration: walked.duration,
-        keys_seen: record.keys_visited(),
+        keys_seen: census.keys_visited(),
         databases: databases
             .map(|(database, keys, coverage)| Seen {
                 database,
@@ -114,9 +114,9 @@ pub fn build(target: &Target, record: &Record, walked: Walked, is_declared: bool
                 coverage,
             })
             .collect(),
-        used_bytes: record.used_bytes().filter(|_| wanted.is_none()),
-        refused: record.refused().collect(),
-        rows: rows(record.findings(), is_declared),
+        used_bytes: census.used_bytes().filter(|_| wanted.is_none()),
+        refused: census.refused().collect(),
+        rows: rows(census.findings(), is_declared),
     }
 }
 
@@ -248,9 +248,9 @@ pub fn median(histogram: &Histogram, longest: u64) -> Option<u64> {
 pub(super) mod tests {
     use super::*;
     use crate::config::TtlPolicy;
-    use crate::namespace::Group;
-    use crate::namespace::estimate::NamespaceEstimate;
-    use crate::namespace::tally::TTL_EDGES;
+    use crate::keyspace::NamespaceId;
+    use crate::keyspace::estimate::NamespaceEstimate;
+    use crate::keyspace::tally::TTL_EDGES;
 
     fn exactly(value: f64) -> Estimate {
         Estimate {
@@ -272,7 +272,7 @@ pub(super) mod tests {
             ttl: TtlPolicy::default(),
             memory_quota: None,
             estimate: NamespaceEstimate {
-                group: Group::OTHER,
+                namespace: NamespaceId::OTHER,
                 keys: exactly(f64::from(u32::try_from(keys).unwrap())),
                 memory: Some(exactly(bytes)),
                 without_ttl: Some(exactly(f64::from(u32::try_from(keys / 2).unwrap()))),

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use crate::namespace::suggest::{ObservedTtl, SampledKey};
-use crate::namespace::sweep::Found;
-use crate::namespace::tally::Expiry;
+use crate::keyspace::suggest::{ObservedTtl, SampledKey};
+use crate::keyspace::sweep::Found;
+use crate::keyspace::tally::Expiry;
 
 /// The most names.
 pub const NAMES_MAX: usize = 200_000;

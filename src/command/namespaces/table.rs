@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::human;
 use super::report::{End, Report, mean, median, violations};
-use crate::namespace::cost::Probe;
-use crate::namespace::sweep::record::Finding;
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::sweep::census::Finding;
 
 /// The longest name of a namespace, in characters.
 const NAME_MAX: usize = 40;
@@ -211,19 +211,19 @@ fn notes(report: &Report) -> Vec<String> {
             ));
         }
     }
-    notes.extend(report.refused.iter().map(|probe| refusal(*probe)));
+    notes.extend(report.refused.iter().map(|query| refusal(*query)));
     notes
 }
 
 /// What is missing without an answer, and the remedy.
-fn refusal(probe: Probe) -> String {
-    let command = match probe {
-        Probe::Scan => "SCAN",
-        Probe::Memory => "MEMORY USAGE",
-        Probe::Expiry => "PTTL",
-        Probe::Type => "TYPE",
+fn refusal(query: SweepQuery) -> String {
+    let command = match query {
+        SweepQuery::Scan => "SCAN",
+        SweepQuery::Memory => "MEMORY USAGE",
+        SweepQuery::Expiry => "PTTL",
+        SweepQuery::Type => "TYPE",
     };
-    let permission = probe.query().permission;
+    let permission = query.query().permission;
     format!(
         "The server refuses {command}, so what it would tell is missing; give the user \
          {permission} and read access to the keys."
@@ -310,7 +310,7 @@ The memory is 50.0 % of what the server uses for its data.
         rows[0].estimate.memory = None;
         rows[0].estimate.largest_key_bytes = None;
         let mut report = report(rows);
-        report.refused = vec![Probe::Memory];
+        report.refused = vec![SweepQuery::Memory];
         let text = text(&report);
         assert!(text.contains("+memory|usage"), "{text}");
         assert!(text.contains("  100.0 %       -     -   1,000"), "{text}");

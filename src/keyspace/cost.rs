@@ -1,0 +1,359 @@
+//! What the questions of a walk cost the server, in its own time. Pure.
+//!
+//! Known from measurement, and corrected by what the server says of the same commands.
+
+use super::queries;
+use crate::info::Info;
+use crate::query::Query;
+
+/// The commands of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepQuery {
+    /// SCAN, per key that it returns.
+    Scan,
+    /// MEMORY USAGE of one key.
+    Memory,
+    /// PTTL of one key.
+    Expiry,
+    /// TYPE of one key.
+    Type,
+}
+
+impl SweepQuery {
+    /// Every command of a walk.
+    pub const ALL: [Self; 4] = [Self::Scan, Self::Memory, Self::Expiry, Self::Type];
+
+    /// The value of the `question` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Memory => "memory",
+            Self::Expiry => "ttl",
+            Self::Type => "type",
+        }
+    }
+
+    /// Returns the query that is sent.
+    #[must_use]
+    pub fn query(self) -> &'static Query {
+        match self {
+            Self::Scan => &queries::SCAN,
+            Self::Memory => &queries::MEMORY,
+            Self::Expiry => &queries::EXPIRY,
+            Self::Type => &queries::TYPE,
+        }
+    }
+
+    /// Returns the command of a walk that is sent as this query.
+    #[must_use]
+    pub fn of(query: &'static Query) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.query() == query)
+    }
+
+    /// How INFO commandstats names it. Servers before 7.0 know no sub-commands there.
+    const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Scan => &["cmdstat_scan"],
+            Self::Memory => &["cmdstat_memory|usage", "cmdstat_memory"],
+            Self::Expiry => &["cmdstat_pttl"],
+            Self::Type => &["cmdstat_type"],
+        }
+    }
+}
+
+/// Beside its execution a command costs reading it, looking it up and writing the reply, which
+/// commandstats does not count. In microseconds, within a pipeline.
+const OVERHEAD_MICROSECONDS: f64 = 0.5;
+
+/// A correction beyond these is a server that stood still, not a price.
+const DEAREST_MICROSECONDS: f64 = 1_000.0;
+const CHEAPEST_MICROSECONDS: f64 = 0.1;
+
+/// Fewer calls say little about the price of one.
+const CALLS_MIN: f64 = 50.0;
+
+/// A SCAN should keep the server from its other clients for no longer than this.
+const SCAN_MICROSECONDS_MAX: f64 = 400.0;
+
+/// With a smaller COUNT the fixed price of a call makes each key dearer.
+const COUNT_MIN: u32 = 50;
+
+/// While other clients send the same commands, the price of ours is unknown: their SCAN may have a
+/// larger COUNT. It then rises to what the server is slower than usual at our other commands; to this
+/// many times the usual price if others send these too.
+const UNCERTAIN_TIMES_USUAL: f64 = 2.0;
+
+/// Microseconds of the server's time per key, by command.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Costs {
+    scan: f64,
+    memory: f64,
+    expiry: f64,
+    kind: f64,
+    /// How many keys the SCANs gave on which the price per key stands.
+    keys_per_scan: Option<f64>,
+}
+
+impl Default for Costs {
+    /// As measured on Redis 7.0, rounded up.
+    fn default() -> Self {
+        Self {
+            scan: 0.8,
+            memory: 1.3,
+            expiry: 1.0,
+            kind: 1.0,
+            keys_per_scan: None,
+        }
+    }
+}
+
+impl Costs {
+    /// Microseconds per key of one command.
+    #[must_use]
+    pub const fn of(&self, query: SweepQuery) -> f64 {
+        match query {
+            SweepQuery::Scan => self.scan,
+            SweepQuery::Memory => self.memory,
+            SweepQuery::Expiry => self.expiry,
+            SweepQuery::Type => self.kind,
+        }
+    }
+
+    /// Microseconds of one SCAN that gave so many keys. One that gave few has looked at as many
+    /// buckets as the others.
+    #[must_use]
+    pub fn of_scan(&self, keys: f64, count: f64) -> f64 {
+        self.scan * keys.max(self.keys_per_scan.unwrap_or(count))
+    }
+
+    /// The COUNT with which a SCAN takes no longer than it should: at most what is wanted.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast stops at the ends of the type"
+    )]
+    pub fn count(&self, wanted: u32) -> u32 {
+        let count = (SCAN_MICROSECONDS_MAX / self.scan) as u32;
+        count.clamp(COUNT_MIN.min(wanted), wanted)
+    }
+
+    fn set(&mut self, query: SweepQuery, microseconds: f64) {
+        let cost = microseconds.clamp(CHEAPEST_MICROSECONDS, DEAREST_MICROSECONDS);
+        match query {
+            SweepQuery::Scan => self.scan = cost,
+            SweepQuery::Memory => self.memory = cost,
+            SweepQuery::Expiry => self.expiry = cost,
+            SweepQuery::Type => self.kind = cost,
+        }
+    }
+
+    /// Takes over what the server spent on the commands between two readings of commandstats.
+    /// While other clients sent them too, a price rises to a bound at most.
+    pub fn correct(&mut self, before: &Spent, after: &Spent, asked: &QueriesSent) {
+        let readings = SweepQuery::ALL
+            .into_iter()
+            .zip(before.0.iter().zip(&after.0));
+        let readings = readings.filter_map(|(query, (before, after))| {
+            let (calls, microseconds) = (
+                after.calls - before.calls,
+                after.microseconds - before.microseconds,
+            );
+            let ours = asked.of(query);
+            // A counter that went back was reset.
+            let is_known = ours >= CALLS_MIN && calls >= ours && microseconds >= 0.0;
+            let price = microseconds / calls + OVERHEAD_MICROSECONDS;
+            is_known.then_some((query, price, calls <= ours))
+        });
+        let mut readings: Vec<(SweepQuery, f64, bool)> = readings.collect();
+        for (query, price, _) in &mut readings {
+            if *query == SweepQuery::Scan {
+                let keys = (asked.keys / asked.of(SweepQuery::Scan)).max(1.0);
+                self.keys_per_scan = Some(keys);
+                *price /= keys;
+            }
+        }
+        let usual = Self::default();
+        let certain = readings.iter().filter(|(_, _, is_certain)| *is_certain);
+        let slowness = certain.map(|(query, price, _)| price / usual.of(*query));
+        let slowness = slowness.reduce(f64::min);
+        let slowness = slowness.map_or(UNCERTAIN_TIMES_USUAL, |times| times.max(1.0));
+        for (query, price, is_certain) in readings {
+            let bound = (usual.of(query) * slowness).max(self.of(query));
+            self.set(query, if is_certain { price } else { price.min(bound) });
+        }
+    }
+}
+
+/// What a sweep has asked between two readings of commandstats.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QueriesSent {
+    /// Calls, in the order of [`SweepQuery::ALL`].
+    calls: [f64; SweepQuery::ALL.len()],
+    /// How many keys the SCANs returned.
+    keys: f64,
+}
+
+impl QueriesSent {
+    /// Adds calls of one command.
+    pub fn add(&mut self, query: SweepQuery, calls: f64) {
+        for (known, sum) in SweepQuery::ALL.iter().zip(&mut self.calls) {
+            if *known == query {
+                *sum += calls;
+            }
+        }
+    }
+
+    /// Records one SCAN and the number of keys it returned.
+    pub fn add_scan(&mut self, keys: f64) {
+        self.add(SweepQuery::Scan, 1.0);
+        self.keys += keys;
+    }
+
+    /// Whether they are enough to tell what a SCAN costs.
+    #[must_use]
+    pub fn is_enough(&self) -> bool {
+        self.of(SweepQuery::Scan) >= CALLS_MIN
+    }
+
+    fn of(&self, query: SweepQuery) -> f64 {
+        let calls = SweepQuery::ALL.iter().zip(self.calls);
+        let mut calls = calls.filter(|(known, _)| **known == query);
+        calls.next().map_or(0.0, |(_, calls)| calls)
+    }
+}
+
+/// What the server has spent on the commands of a walk since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent([Calls; 4]);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Calls {
+    calls: f64,
+    microseconds: f64,
+}
+
+impl Spent {
+    /// Reads INFO commandstats.
+    #[must_use]
+    pub fn read(info: &Info) -> Self {
+        Self(SweepQuery::ALL.map(|query| {
+            let names = query.fields().iter();
+            let mut fields =
+                names.filter_map(|name| info.fields().find(|field| field.name == *name));
+            let field = fields.next();
+            let number = |name: &str| field.and_then(|field| field.number_in_record(name));
+            Calls {
+                calls: number("calls").unwrap_or(0.0),
+                microseconds: number("usec").unwrap_or(0.0),
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hundred calls of every command, of which the SCANs returned a hundred keys each.
+    fn hundred() -> QueriesSent {
+        let mut asked = QueriesSent::default();
+        for _ in 0..100 {
+            asked.add_scan(100.0);
+        }
+        for query in [SweepQuery::Memory, SweepQuery::Expiry, SweepQuery::Type] {
+            asked.add(query, 100.0);
+        }
+        asked
+    }
+
+    fn spent(text: &str) -> Spent {
+        Spent::read(&Info::parse(text))
+    }
+
+    fn corrected(text: &str) -> Costs {
+        let mut costs = Costs::default();
+        costs.correct(&Spent::default(), &spent(text), &hundred());
+        costs
+    }
+
+    #[test]
+    fn costs_follow_what_the_server_reports() {
+        let costs = corrected(
+            "cmdstat_scan:calls=100,usec=10000\ncmdstat_memory|usage:calls=100,usec=250\n",
+        );
+        assert!((costs.of(SweepQuery::Scan) - 1.005).abs() < 1e-9);
+        assert!((costs.of(SweepQuery::Memory) - 3.0).abs() < 1e-9);
+        assert!(
+            (costs.of(SweepQuery::Expiry) - Costs::default().of(SweepQuery::Expiry)).abs() < 1e-9
+        );
+    }
+
+    #[test]
+    fn a_reset_of_the_statistics_changes_nothing() {
+        let mut costs = Costs::default();
+        let before = spent("cmdstat_scan:calls=100000,usec=5000000\n");
+        let after = spent("cmdstat_scan:calls=3,usec=100\n");
+        costs.correct(&before, &after, &hundred());
+        assert_eq!(costs, Costs::default());
+    }
+
+    #[test]
+    fn the_dear_scans_of_others_raise_the_price_to_a_bound() {
+        // Two scans of another client with COUNT 20000, of 15 ms each.
+        let costs = corrected("cmdstat_scan:calls=102,usec=36000\n");
+        assert!((costs.of(SweepQuery::Scan) - 1.6).abs() < 1e-9, "{costs:?}");
+        let costs = corrected("cmdstat_scan:calls=300,usec=15000\n");
+        assert!(costs.of(SweepQuery::Scan) < Costs::default().of(SweepQuery::Scan));
+    }
+
+    #[test]
+    fn other_commands_show_how_slow_a_server_is_while_others_scan() {
+        let with = |details: &str| {
+            corrected(&format!(
+                "cmdstat_scan:calls=102,usec=36000\ncmdstat_memory|usage:calls=100,usec=250\n{details}"
+            ))
+            .of(SweepQuery::Scan)
+        };
+        let scan = Costs::default().of(SweepQuery::Scan);
+        let quick = with("cmdstat_pttl:calls=100,usec=30\n");
+        assert!((quick - scan).abs() < 1e-9, "{quick}");
+        let slow = with("cmdstat_pttl:calls=100,usec=150\n");
+        assert!((slow - scan * 2.0).abs() < 1e-9, "{slow}");
+    }
+
+    #[test]
+    fn a_price_that_is_known_stays_while_others_scan() {
+        let mut costs = corrected("cmdstat_scan:calls=100,usec=49950\n");
+        assert!((costs.of(SweepQuery::Scan) - 5.0).abs() < 1e-9);
+        let after = spent("cmdstat_scan:calls=102,usec=99950\n");
+        costs.correct(&Spent::default(), &after, &hundred());
+        assert!((costs.of(SweepQuery::Scan) - 5.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn count_stays_where_a_key_is_cheap_on_a_slow_server_too() {
+        assert_eq!(Costs::default().count(100), 100);
+        assert_eq!(Costs::default().count(1_000), 500);
+        assert_eq!(Costs::default().count(10), 10);
+        let slow = corrected("cmdstat_scan:calls=100,usec=39950\n");
+        assert_eq!(slow.count(100), 100);
+        let stuck = corrected("cmdstat_scan:calls=100,usec=9000000\n");
+        assert_eq!(stuck.count(100), 50);
+    }
+
+    #[test]
+    fn a_scan_that_returned_nothing_still_has_its_price() {
+        let mut costs = Costs::default();
+        assert!((costs.of_scan(0.0, 100.0) - 80.0).abs() < 1e-9);
+        let mut asked = QueriesSent::default();
+        for _ in 0..100 {
+            asked.add_scan(10.0);
+        }
+        let after = spent("cmdstat_scan:calls=100,usec=5950\n");
+        costs.correct(&Spent::default(), &after, &asked);
+        assert!((costs.of_scan(0.0, 100.0) - 60.0).abs() < 1e-9);
+        assert!((costs.of_scan(20.0, 100.0) - 120.0).abs() < 1e-9);
+    }
+}

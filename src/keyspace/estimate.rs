@@ -1,0 +1,456 @@
+//! From what was seen of a database to what is in it: keys and memory with their errors, and the
+//! rest scaled to the keys.
+//!
+//! The keys of a stretch of a walk are a uniform random sample, as a hash table is in random order.
+//! How many keys there are in all is known, so only shares are estimated. It neither asks nor
+//! counts anything. Pure.
+
+mod drift;
+mod expires;
+mod living;
+mod memory;
+mod unseen;
+
+use std::collections::BTreeSet;
+
+use super::NamespaceId;
+use super::cost::SweepQuery;
+use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
+use super::window::{Tallies, Window};
+use crate::metric::{Edge, Histogram};
+pub use expires::{bound_by_expires, fewest_violations};
+pub use unseen::{unexplained, widen, widen_aggregates};
+
+/// The 97.5 % quantile of the normal distribution: a 95 % interval has so many standard errors on
+/// each side.
+const Z: f64 = 1.959_964;
+
+/// What was not seen among n keys makes up less than this many n-ths of them, with 95 %
+/// confidence: the "rule of three".
+const UNSEEN_TIMES: f64 = 3.0;
+
+/// A database whose window is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// How many keys it has, as DBSIZE says.
+    pub keys: u64,
+    /// Whether a part of a walk is a uniform sample of the keys. It is not on cluster nodes since
+    /// Redis 7.4 and Valkey 8, where the walk goes slot by slot and hash tags put keys together.
+    pub sweep_is_uniform: bool,
+}
+
+/// A number with the 95 % interval around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// How far the interval reaches from the estimate, to the side where it reaches further.
+    pub error: f64,
+    /// The lower end of the interval.
+    pub lower: f64,
+    /// The upper end of the interval.
+    pub upper: f64,
+}
+
+/// What is estimated of one namespace in one database. What no key was asked about is `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamespaceEstimate {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// Keys; the value is a whole number.
+    pub keys: Estimate,
+    /// Memory in bytes.
+    pub memory: Option<Estimate>,
+    /// Keys that never expire. They break a policy that requires a TTL.
+    pub without_ttl: Option<Estimate>,
+    /// Remaining TTLs of the other keys, in milliseconds.
+    pub ttl: Option<Histogram>,
+    /// The longest remaining TTL that was seen, in milliseconds.
+    pub longest_ttl: Option<u64>,
+    /// Memory per key, in bytes.
+    pub key_bytes: Option<Histogram>,
+    /// Keys by type, in the order of [`super::tally::DataType::ALL`].
+    pub types: Option<[u64; 7]>,
+    /// Keys whose TTL exceeds the maximum of their policy.
+    pub max_broken: Option<Estimate>,
+    /// Memory of the largest key that was seen, in bytes.
+    pub largest_key_bytes: Option<u64>,
+    /// Keys that would be a namespace of their own if there were not too many.
+    pub folded: u64,
+    /// Whether its keys may take memory that was not measured: not all were asked about, or large
+    /// ones among them are aggregates, of which MEMORY USAGE samples a few elements.
+    pub may_hide_memory: bool,
+}
+
+impl NamespaceEstimate {
+    /// The same without what stands on questions that the server refuses: the few keys that were
+    /// asked about before it did so are no sample.
+    #[must_use]
+    pub fn without_refused(self, refused: impl Fn(SweepQuery) -> bool) -> Self {
+        let mut estimate = self;
+        if refused(SweepQuery::Memory) {
+            estimate.memory = None;
+            estimate.key_bytes = None;
+            estimate.largest_key_bytes = None;
+        }
+        if refused(SweepQuery::Expiry) {
+            estimate.without_ttl = None;
+            estimate.ttl = None;
+            estimate.max_broken = None;
+        }
+        if refused(SweepQuery::Type) {
+            estimate.types = None;
+        }
+        estimate
+    }
+}
+
+/// How a window and its database compare.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    seen: u64,
+    population: u64,
+    whole: bool,
+}
+
+impl Sample {
+    /// Whether every key of the database was seen and no other.
+    const fn is_exact(self) -> bool {
+        self.population == 0 || (self.whole && self.seen == self.population)
+    }
+
+    /// The share of the keys that was not seen, which an error shrinks with. A part of a pass that
+    /// has seen more keys than there are has seen some that are gone: nothing shrinks then.
+    fn unseen_share(self) -> f64 {
+        if self.seen >= self.population {
+            return 1.0;
+        }
+        1.0 - ratio(self.seen, self.population)
+    }
+}
+
+/// Estimates every one of `namespaces`, in the order of their numbers. What was seen of any other is
+/// folded into [`NamespaceId::OTHER`], as there is no room for it. It is empty while nothing can be said: nothing was seen yet, or the walk is not uniform and no
+/// pass is complete. The keys of all add up to those of the database.
+#[must_use]
+pub fn estimate(
+    window: &Window,
+    database: Database,
+    namespaces: &[NamespaceId],
+) -> Vec<NamespaceEstimate> {
+    let totals = window.totals();
+    let sample = Sample {
+        seen: window.seen(),
+        population: database.keys,
+        whole: window.is_whole(),
+    };
+    let may_tell = sample.whole || (database.sweep_is_uniform && sample.seen > 0);
+    if sample.population > 0 && !may_tell {
+        return Vec::new();
+    }
+    let namespaces: BTreeSet<NamespaceId> = namespaces.iter().copied().collect();
+    let totals = fold(totals, &namespaces);
+    let namespaces: BTreeSet<NamespaceId> =
+        namespaces.iter().chain(totals.keys()).copied().collect();
+    let unseen = Tally::default();
+    let tallies: Vec<(NamespaceId, &Tally)> = namespaces
+        .into_iter()
+        .map(|namespace| (namespace, totals.get(&namespace).unwrap_or(&unseen)))
+        .collect();
+    let seen: Vec<u64> = tallies.iter().map(|(_, tally)| tally.keys).collect();
+    let keys = apportion(sample.population, &seen);
+    let now = living::keys(window, sample, &tallies);
+    let each = tallies.into_iter().enumerate();
+    each.map(|(place, (namespace, tally))| {
+        let counted = keys.get(place).copied().unwrap_or(0);
+        let keys = match now.get(place) {
+            Some(now) => *now,
+            None => Known {
+                keys: keys_interval(tally.keys, counted, sample),
+                survival: 1.0,
+                // Of what is certainly not there, everything is known.
+                none: counted == 0 && sample.is_exact(),
+            },
+        };
+        estimate_namespace(namespace, tally, keys, window.known(namespace))
+    })
+    .collect()
+}
+
+/// What is known of the number of keys of a namespace.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    keys: Estimate,
+    /// Which part of the keys that were seen is still there.
+    survival: f64,
+    /// Whether there is certainly no key.
+    none: bool,
+}
+
+/// Adds what has no room of its own to the keys without a namespace.
+fn fold(totals: Tallies, namespaces: &BTreeSet<NamespaceId>) -> Tallies {
+    let mut kept = Tallies::new();
+    for (namespace, mut tally) in totals {
+        let place = if namespace == NamespaceId::OTHER || namespaces.contains(&namespace) {
+            namespace
+        } else {
+            tally.folded = tally.keys;
+            NamespaceId::OTHER
+        };
+        kept.entry(place).or_default().merge(&tally);
+    }
+    kept
+}
+
+fn estimate_namespace(
+    namespace: NamespaceId,
+    tally: &Tally,
+    now: Known,
+    known: &[u64],
+) -> NamespaceEstimate {
+    let interval = now.keys;
+    let keys = rounded(interval.value);
+    let scaled = |part: u64, count: u64| scale(part, count, keys, now.none);
+    let memory = memory::estimate(&tally.memory, now, known);
+    let expiry = &tally.expiry;
+    NamespaceEstimate {
+        namespace,
+        keys: interval,
+        memory,
+        without_ttl: part(expiry.without_ttl, expiry.count, now),
+        ttl: ttl_histogram(expiry, keys),
+        longest_ttl: expiry.longest,
+        key_bytes: memory.and_then(|memory| size_histogram(&tally.memory, keys, memory.value)),
+        types: types(tally, keys),
+        max_broken: part(expiry.max_broken, expiry.count, now),
+        largest_key_bytes: tally.memory.largest().first().copied(),
+        folded: scaled(tally.folded, tally.keys).unwrap_or(0),
+        may_hide_memory: may_hide_memory(tally, now),
+    }
+}
+
+/// The keys of a namespace that `part` of `count` sampled ones stand for.
+fn part(part: u64, count: u64, now: Known) -> Option<Estimate> {
+    let keys = now.keys;
+    let value = float(scale(part, count, rounded(keys.value), now.none)?);
+    let unseen = 1.0 - now.survival * float(count) / keys.value.max(1.0);
+    let (lower, upper) = if now.none || unseen <= 0.0 {
+        let share = value / keys.value.max(1.0);
+        (share, share)
+    } else {
+        wilson_of(ratio(part, count), float(count) / unseen, 1.0)
+    };
+    let (lower, upper) = (lower.max(0.0) * keys.lower, upper.min(1.0) * keys.upper);
+    Some(around(value, lower, upper, keys.upper.max(value)))
+}
+
+/// A giant among one key in twenty is outside of what an interval of 95 % promises.
+const MEASURED_ENOUGH: f64 = 0.95;
+
+fn may_hide_memory(tally: &Tally, now: Known) -> bool {
+    let measured = float(tally.memory.count) * now.survival;
+    let strings = tally.types.first().copied().unwrap_or(0);
+    let has_aggregates = strings < tally.typed() || tally.typed() == 0;
+    measured < MEASURED_ENOUGH * now.keys.value || has_aggregates
+}
+
+/// Divides the keys of a database in the proportion in which the namespaces were seen, so that they
+/// add up: each gets its whole part, and who lost most by that gets one more.
+fn apportion(population: u64, seen: &[u64]) -> Vec<u64> {
+    let sum: u128 = seen.iter().copied().map(u128::from).sum();
+    if sum == 0 {
+        return vec![0; seen.len()];
+    }
+    let product = |seen: &u64| u128::from(population) * u128::from(*seen);
+    let mut keys: Vec<u64> = seen.iter().map(|seen| whole(product(seen) / sum)).collect();
+    let given = keys
+        .iter()
+        .fold(0_u64, |given, keys| given.saturating_add(*keys));
+    let mut rests: Vec<(u128, usize)> = seen
+        .iter()
+        .enumerate()
+        .map(|(place, seen)| (product(seen) % sum, place))
+        .collect();
+    rests.sort_by_key(|(rest, place)| (std::cmp::Reverse(*rest), *place));
+    let left = usize::try_from(population.saturating_sub(given)).unwrap_or(usize::MAX);
+    for (_, place) in rests.into_iter().take(left) {
+        if let Some(keys) = keys.get_mut(place) {
+            *keys = keys.saturating_add(1);
+        }
+    }
+    keys
+}
+
+fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
+    let population = float(sample.population);
+    let (lower, upper) = if sample.is_exact() {
+        (float(keys), float(keys))
+    } else if sample.seen == 0 {
+        (0.0, population)
+    } else if sample.whole {
+        // Keys came and went during the pass, or a rehash showed some twice. The truth may be what
+        // was counted as well as what the size of the database makes of it.
+        let scaled = population * ratio(seen, sample.seen);
+        let seen = float(seen);
+        // Whatever came since may all belong here, and so may whatever went.
+        let came = (population - float(sample.seen)).max(0.0);
+        let went = (float(sample.seen) - population).max(0.0);
+        (scaled.min(seen - went), scaled.max(seen + came))
+    } else if seen == 0 {
+        (0.0, population * UNSEEN_TIMES / float(sample.seen))
+    } else {
+        wilson(seen, sample)
+    };
+    around(float(keys), lower, upper, population)
+}
+
+/// The Wilson interval of a share, times the population. That the population is finite counts as
+/// more keys seen, which narrows the interval by the square root of the unseen share.
+fn wilson(seen: u64, sample: Sample) -> (f64, f64) {
+    let share = ratio(seen, sample.seen);
+    let effective = float(sample.seen) / sample.unseen_share();
+    wilson_of(share, effective, float(sample.population))
+}
+
+/// The Wilson interval of a share that stands on so many keys, times the population.
+fn wilson_of(share: f64, effective: f64, population: f64) -> (f64, f64) {
+    let square = Z * Z / effective;
+    let centre = (share + square / 2.0) / (1.0 + square);
+    let spread = (share * (1.0 - share) / effective + square / (4.0 * effective)).max(0.0);
+    let half = Z / (1.0 + square) * spread.sqrt();
+    (population * (centre - half), population * (centre + half))
+}
+
+fn around(value: f64, lower: f64, upper: f64, most: f64) -> Estimate {
+    let lower = lower.clamp(0.0, most).min(value);
+    let upper = upper.clamp(0.0, most).max(value);
+    Estimate {
+        value,
+        error: (value - lower).max(upper - value),
+        lower,
+        upper,
+    }
+}
+
+/// What `part` of `count` keys makes of all `keys`, to the nearest whole number.
+fn scale(part: u64, count: u64, keys: u64, none: bool) -> Option<u64> {
+    if none {
+        return Some(0);
+    }
+    let (part, count) = (u128::from(part), u128::from(count));
+    let product = u128::from(keys) * part + count / 2;
+    product.checked_div(count).map(whole)
+}
+
+fn types(tally: &Tally, keys: u64) -> Option<[u64; 7]> {
+    if tally.typed() == 0 {
+        return None;
+    }
+    apportion(keys, &tally.types).try_into().ok()
+}
+
+fn ttl_histogram(expiry: &Expiries, keys: u64) -> Option<Histogram> {
+    let without = scale(expiry.without_ttl, expiry.count, keys, false)?;
+    let sum = wide(expiry.sum) / float(expiry.count) * float(keys);
+    let count = keys.saturating_sub(without);
+    Some(histogram(
+        &TTL_EDGES,
+        &expiry.buckets,
+        (expiry.count, keys),
+        count,
+        sum,
+    ))
+}
+
+fn size_histogram(sizes: &Sizes, keys: u64, sum: f64) -> Option<Histogram> {
+    if sizes.count == 0 {
+        return None;
+    }
+    Some(histogram(
+        &SIZE_EDGES,
+        &sizes.buckets,
+        (sizes.count, keys),
+        keys,
+        sum,
+    ))
+}
+
+/// Scales the cumulative counts, not each bucket, so that rounding does not add up.
+fn histogram(
+    edges: &'static [Edge],
+    buckets: &[u64],
+    (seen, keys): (u64, u64),
+    count: u64,
+    sum: f64,
+) -> Histogram {
+    let mut below = 0_u64;
+    let counts = buckets
+        .iter()
+        .map(|bucket| {
+            below = below.saturating_add(*bucket);
+            scale(below, seen, keys, false).unwrap_or(0).min(count)
+        })
+        .collect();
+    Histogram {
+        edges,
+        counts,
+        count,
+        sum,
+        only_full: count == 0,
+    }
+}
+
+/// The share of the server's memory that the memory of all namespaces makes up, at most 1. `used`
+/// is `used_memory` without that of an empty server, in bytes; the share is absent where that or all
+/// memory is unknown.
+#[must_use]
+pub fn explained_share<'a>(
+    estimates: impl IntoIterator<Item = &'a NamespaceEstimate>,
+    used: f64,
+) -> Option<f64> {
+    let memory = estimates.into_iter().filter_map(|estimate| estimate.memory);
+    let memory = memory
+        .map(|memory| memory.value)
+        .reduce(|sum, more| sum + more)?;
+    (used > 0.0).then(|| (memory / used).min(1.0))
+}
+
+fn ratio(part: u64, all: u64) -> f64 {
+    float(part) / float(all)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of keys; the cast stops at the ends of the type"
+)]
+const fn rounded(number: f64) -> u64 {
+    number.round() as u64
+}
+
+fn whole(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a float, exact up to 2^53"
+)]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a float, exact up to 2^53"
+)]
+fn wide(number: u128) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod living_simulation;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! The keys of all namespaces of a database that does not hold still. Pure.
+
+use super::drift::{Frame, Position, Prediction, Track, Visit, predict};
+use super::{
+    Estimate, Known, NamespaceId, Sample, Tally, UNSEEN_TIMES, Z, apportion, around, float,
+    rounded, wilson_of,
+};
+use crate::keyspace::course::Point;
+use crate::keyspace::window::{Counted, Visits, Window};
+
+/// Whole parts of a key that are told apart when keys are divided.
+const PARTS_OF_A_KEY: f64 = 256.0;
+
+/// The predictions of all namespaces may miss the number of keys by this many standard errors
+/// before they are not believed.
+const MISSED_AT_MOST: f64 = 2.0;
+
+/// The keys of each namespace; empty where nothing has changed since the walk began, so that what
+/// was counted is as good as new.
+pub(super) fn keys(
+    window: &Window,
+    sample: Sample,
+    tallies: &[(NamespaceId, &Tally)],
+) -> Vec<Known> {
+    let Some(now) = window.course().last() else {
+        return Vec::new();
+    };
+    if sample.population == 0 || sample.seen == 0 || window.is_still() {
+        return Vec::new();
+    }
+    let now = Point {
+        keys: float(sample.population),
+        ..now
+    };
+    let visits: Vec<Visits> = window.visits(now.time).collect();
+    let shown: Vec<NamespaceId> = tallies.iter().map(|(namespace, _)| *namespace).collect();
+    let each = tallies.iter().map(|(namespace, tally)| {
+        let frame = Frame {
+            keys: now.keys,
+            segments: segments(window),
+            share: (float(tally.keys) + 0.5) / (float(sample.seen) + 1.0),
+        };
+        let tracks: Vec<Track> = visits
+            .iter()
+            .map(|visits| {
+                track(window, &now, visits, &|counted| {
+                    of(counted, *namespace, &shown)
+                })
+            })
+            .collect();
+        (predict(&tracks, frame), tally.keys == 0, frame.share)
+    });
+    let mut each: Vec<(Prediction, bool, f64)> = each.collect();
+    let newest = visits.iter().map(|visits| visits.last.time);
+    let newest = newest
+        .reduce(f64::max)
+        .and_then(|time| window.course().at(time));
+    let grown = newest.map_or(0.0, |then| (now.keys - then.keys).max(0.0));
+    agree(&mut each, now.keys, grown);
+    let mut keys = intervals(&each, sample, grown);
+    if let Some(turnover) = Turnover::since_begun(window, &now) {
+        for (known, (_, tally)) in keys.iter_mut().zip(tallies) {
+            known.keys = turnover.clip(known.keys, float(tally.keys));
+        }
+    }
+    keys
+}
+
+/// Keys that came and keys that went since a pass was begun, at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Turnover {
+    came: f64,
+    went: f64,
+}
+
+impl Turnover {
+    /// Returns the turnover of a whole pass; `None` if some segment was not seen.
+    fn since_begun(window: &Window, now: &Point) -> Option<Self> {
+        let then = window.begun().filter(|_| window.is_whole())?;
+        let grown = now.keys - then.keys;
+        // RENAME is one event: a key goes and another comes.
+        let events = (now.events - then.events).max(grown.abs());
+        Some(Self {
+            came: events.min(events + grown),
+            went: events.min(events - grown),
+        })
+    }
+
+    /// Clips the interval of a namespace that the pass has counted.
+    fn clip(self, keys: Estimate, counted: f64) -> Estimate {
+        let lower = keys.lower.max(counted - self.went);
+        let upper = keys.upper.min(counted + self.came);
+        sound(around(keys.value, lower, upper, keys.upper))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 64")]
+fn segments(window: &Window) -> f64 {
+    window.segments() as f64
+}
+
+/// The keys of a namespace in a segment. What is not shown counts as without a namespace.
+fn of(counted: &Counted, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
+    let own = counted.keys.get(&namespace).copied().unwrap_or(0);
+    if namespace != NamespaceId::OTHER {
+        return float(own);
+    }
+    let others = counted.keys.iter();
+    let folded = others.filter(|(namespace, _)| shown.binary_search(namespace).is_err());
+    folded.fold(float(own), |sum, (_, keys)| sum + float(*keys))
+}
+
+fn track(window: &Window, now: &Point, visits: &Visits, of: &dyn Fn(&Counted) -> f64) -> Track {
+    let visit = |counted: &Counted, complete: bool| {
+        let then = window.course().at(counted.time).unwrap_or(*now);
+        let all = counted
+            .keys
+            .values()
+            .fold(0.0, |sum, keys| sum + float(*keys));
+        let expected = then.keys / segments(window);
+        let part = if complete {
+            1.0
+        } else {
+            (all / expected.max(1.0)).clamp(0.0, 1.0)
+        };
+        Visit {
+            keys: of(counted),
+            part,
+            at: Position {
+                more: (then.keys - now.keys) / now.keys,
+                pairs: (then.pairs - now.pairs) / now.keys,
+                events: (now.events - then.events).max(0.0),
+                net: (now.net() - then.net()).max(0.0),
+                age: (now.time - then.time).max(0.0),
+            },
+        }
+    };
+    Track {
+        last: visit(&visits.last, visits.complete),
+        before: visits.before.as_ref().map(|before| visit(before, true)),
+    }
+}
+
+/// Makes the predictions add up to the number of keys: each takes its part of the difference, in
+/// proportion to its uncertainty.
+///
+/// A namespace that was not seen may have a part too. Without it, a namespace that is alone would be
+/// certain to have all keys. `grown` is the growth since the newest part of the sweep, all of which
+/// may be of a new namespace.
+fn agree(each: &mut [(Prediction, bool, f64)], keys: f64, grown: f64) {
+    let unseen = each.iter().filter(|(_, is_unseen, _)| *is_unseen);
+    let unseen = unseen.map(|(prediction, _, share)| most_unseen(prediction, *share, keys) / Z);
+    let unseen = unseen.fold(0.0, f64::max).hypot(grown);
+    for (prediction, is_unseen, _) in &mut *each {
+        if *is_unseen {
+            prediction.keys = 0.0;
+        }
+    }
+    let total = |prediction: &Prediction| prediction.variance + prediction.batches;
+    let seen = |each: &[(Prediction, bool, f64)]| {
+        let seen = each.iter().filter(|(_, is_unseen, _)| !is_unseen);
+        seen.fold((0.0, 0.0), |(keys, variance), (prediction, _, _)| {
+            (keys + prediction.keys, variance + total(prediction))
+        })
+    };
+    let (sum, variance) = seen(each);
+    let variance = variance + unseen * unseen;
+    let missing = keys - sum;
+    if variance <= 0.0 {
+        return;
+    }
+    let times = missing * missing / (variance * MISSED_AT_MOST * MISSED_AT_MOST);
+    let times = times.max(1.0);
+    for (prediction, is_unseen, _) in each {
+        let part = if *is_unseen {
+            0.0
+        } else {
+            total(prediction) / variance
+        };
+        prediction.keys = (prediction.keys + part * missing).max(0.0);
+        prediction.variance *= times * (1.0 - part);
+        prediction.batches *= times * (1.0 - part);
+    }
+}
+
+/// The sample size that a prediction's variance is worth, for a share of the keys.
+fn effective(prediction: &Prediction, share: f64, population: f64) -> f64 {
+    let share = share.clamp(0.5 / population.max(1.0), 1.0 - 0.5 / population.max(1.0));
+    let effective = share * (1.0 - share) * population * population / prediction.variance;
+    effective.clamp(f64::MIN_POSITIVE, f64::MAX)
+}
+
+/// The most keys of a namespace of which none was seen.
+fn most_unseen(prediction: &Prediction, share: f64, population: f64) -> f64 {
+    let most = population * UNSEEN_TIMES / effective(prediction, share, population);
+    most.min(population)
+}
+
+fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Vec<Known> {
+    let population = float(sample.population);
+    let parts: Vec<u64> = each
+        .iter()
+        .map(|(prediction, _, _)| rounded(prediction.keys * PARTS_OF_A_KEY))
+        .collect();
+    let keys = apportion(sample.population, &parts);
+    let each = each.iter().zip(keys);
+    each.map(|((prediction, is_unseen, share), keys)| {
+        let value = float(keys);
+        let share = if *is_unseen {
+            *share
+        } else {
+            value / population
+        };
+        let (lower, upper) = if *is_unseen {
+            (0.0, most_unseen(prediction, share, population) + grown)
+        } else {
+            let effective = effective(prediction, share, population);
+            wilson_of(value / population, effective, population)
+        };
+        // Chance gives a rare namespace a lopsided interval, a batch does not.
+        let batches = Z * prediction.batches.sqrt();
+        let lower = value - (value - lower).hypot(batches);
+        let upper = value + (upper - value).hypot(batches);
+        Known {
+            keys: sound(around(value, lower, upper, population)),
+            survival: prediction.survival,
+            none: false,
+        }
+    })
+    .collect()
+}
+
+/// Rounds the error up to whole keys: half a key is no more certain than one.
+fn sound(estimate: Estimate) -> Estimate {
+    Estimate {
+        error: estimate.error.ceil(),
+        ..estimate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A whole pass over a database of 1,000 keys, and how it has changed since.
+    fn turnover(keys: u64, events: f64) -> Option<Turnover> {
+        let mut window = Window::new(1);
+        window.observe(0.0, 1_000, 0.0);
+        window.open(0, 0.0);
+        window.close(1.0);
+        window.observe(2.0, keys, events);
+        Turnover::since_begun(&window, &window.course().last()?)
+    }
+
+    #[test]
+    fn counters_bound_what_came_and_what_went() {
+        let bounds = |came, went| Some(Turnover { came, went });
+        assert_eq!(turnover(1_300, 300.0), bounds(300.0, 0.0));
+        assert_eq!(turnover(700, 300.0), bounds(0.0, 300.0));
+        assert_eq!(turnover(1_100, 500.0), bounds(500.0, 400.0));
+        assert_eq!(turnover(1_000, 10.0), bounds(10.0, 10.0));
+    }
+
+    #[test]
+    fn part_of_a_pass_bounds_nothing() {
+        let mut window = Window::new(2);
+        window.observe(0.0, 1_000, 0.0);
+        window.open(0, 0.0);
+        window.close(1.0);
+        let now = window.course().last().unwrap();
+        assert_eq!(Turnover::since_begun(&window, &now), None);
+    }
+
+    #[test]
+    fn clipped_interval_keeps_its_value() {
+        let turnover = Turnover {
+            came: 100.0,
+            went: 20.0,
+        };
+        let wide = around(500.0, 100.0, 900.0, 1_000.0);
+        assert_eq!(
+            turnover.clip(wide, 450.0),
+            around(500.0, 430.0, 550.0, 1_000.0)
+        );
+        assert_eq!(
+            turnover.clip(wide, 380.0),
+            around(500.0, 360.0, 500.0, 1_000.0)
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! The TTLs and types of the keys that were asked about last, over passes. Pure.
+//!
+//! Lookups are few, so the ones of one pass say little. They stay a sample as long as the namespace
+//! keeps its habits, and are forgotten with the database.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::NamespaceId;
+use super::tally::{Details, Tally};
+use crate::config::TtlPolicy;
+
+/// Keys that are kept of each namespace.
+const KEPT_MAX: usize = 256;
+
+/// The same for a namespace with a policy for its TTLs, which a few keys may break.
+const KEPT_FOR_POLICY_MAX: usize = 1_024;
+
+/// The last lookups of each namespace of one database.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(BTreeMap<NamespaceId, Lookups>);
+
+#[derive(Clone, Debug, Default)]
+struct Lookups {
+    policy: TtlPolicy,
+    details: VecDeque<Details>,
+}
+
+impl Kept {
+    /// Keeps what a lookup has returned.
+    pub fn keep(&mut self, namespace: NamespaceId, details: Details, policy: TtlPolicy) {
+        if details.expiry.is_none() && details.data_type.is_none() {
+            return;
+        }
+        let kept = self.0.entry(namespace).or_default();
+        kept.policy = policy;
+        let most = if policy.required || policy.max.is_some() {
+            KEPT_FOR_POLICY_MAX
+        } else {
+            KEPT_MAX
+        };
+        if kept.details.len() >= most {
+            kept.details.pop_front();
+        }
+        kept.details.push_back(Details {
+            memory: None,
+            ..details
+        });
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Puts the kept TTLs and types into a tally that stands on fewer, unless all of its keys were
+    /// asked about.
+    pub fn fill(&self, namespace: NamespaceId, tally: &mut Tally) {
+        let Some(kept) = self.0.get(&namespace) else {
+            return;
+        };
+        let present = tally.keys.saturating_sub(tally.vanished);
+        let mut known = Tally::default();
+        for details in &kept.details {
+            known.learn(*details, kept.policy);
+        }
+        if tally.expiry.count < known.expiry.count.min(present) {
+            tally.expiry = known.expiry.clone();
+        }
+        if tally.typed() < known.typed().min(present) {
+            tally.types = known.types;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::tally::{DataType, Expiry};
+
+    const NAMESPACE: NamespaceId = NamespaceId(1);
+
+    fn details(expiry: Expiry) -> Details {
+        Details {
+            memory: Some(50),
+            expiry: Some(expiry),
+            data_type: Some(DataType::Hash),
+        }
+    }
+
+    #[test]
+    fn lookups_of_earlier_passes_fill_a_tally_without_any() {
+        let mut kept = Kept::default();
+        for at in 0..1_000 {
+            let expiry = if at % 4 == 0 {
+                Expiry::Never
+            } else {
+                Expiry::In(9)
+            };
+            kept.keep(NAMESPACE, details(expiry), TtlPolicy::default());
+        }
+        let mut tally = Tally {
+            keys: 5_000,
+            ..Tally::default()
+        };
+        kept.fill(NAMESPACE, &mut tally);
+        assert_eq!(tally.expiry.count, 256);
+        assert_eq!(tally.expiry.without_ttl, 64);
+        assert_eq!((tally.typed(), tally.memory.count), (256, 0));
+        kept.clear();
+        let mut tally = Tally::default();
+        kept.fill(NAMESPACE, &mut tally);
+        assert_eq!(tally, Tally::default());
+    }
+
+    #[test]
+    fn a_tally_that_knows_all_of_its_keys_stays_as_it_is() {
+        let mut kept = Kept::default();
+        for _ in 0..10 {
+            kept.keep(NAMESPACE, details(Expiry::Never), TtlPolicy::default());
+        }
+        let mut tally = Tally::default();
+        tally.see(details(Expiry::In(7)), TtlPolicy::default());
+        let before = tally.clone();
+        kept.fill(NAMESPACE, &mut tally);
+        assert_eq!(tally, before);
+    }
+}

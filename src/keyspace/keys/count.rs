@@ -1,0 +1,137 @@
+//! How many keys match a pattern, estimated from the walk. Pure.
+//!
+//! Patterns may overlap, so each has a window of its own with two groups: what matches and the
+//! rest.
+
+use std::collections::BTreeMap;
+
+use crate::config::{KeyPattern, TtlPolicy};
+use crate::keyspace::NamespaceId;
+use crate::keyspace::estimate::{Database, Estimate, estimate};
+use crate::keyspace::tally::Details;
+use crate::keyspace::window::Window;
+
+/// The keys that match.
+const MATCHING: NamespaceId = NamespaceId(1);
+
+/// A pattern with what was seen of its database.
+#[derive(Debug)]
+pub struct Count {
+    pattern: KeyPattern,
+    window: Window,
+}
+
+impl Count {
+    /// Nothing is seen yet.
+    #[must_use]
+    pub fn new(pattern: &KeyPattern) -> Self {
+        Self {
+            pattern: pattern.clone(),
+            window: Window::new(1),
+        }
+    }
+
+    /// The pattern.
+    #[must_use]
+    pub const fn pattern(&self) -> &KeyPattern {
+        &self.pattern
+    }
+
+    /// Where its keys are counted, if that is this database.
+    pub fn window(&mut self, database: u32) -> Option<&mut Window> {
+        (database == self.pattern.database).then_some(&mut self.window)
+    }
+
+    /// Counts a key of a database.
+    pub fn see(&mut self, database: u32, key: &[u8]) {
+        if database != self.pattern.database {
+            return;
+        }
+        let group = if self.pattern.pattern.matches(key) {
+            MATCHING
+        } else {
+            NamespaceId::OTHER
+        };
+        if let Some(tally) = self.window.tally(group) {
+            tally.see(Details::default(), TtlPolicy::default());
+        }
+    }
+
+    /// Records how many keys there are in each database, and how many keys came or went at most
+    /// since this was last called.
+    pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
+        let keys = sizes.get(&self.pattern.database).copied().unwrap_or(0);
+        self.window.observe(now, keys, events);
+    }
+
+    /// Forgets what was counted.
+    pub fn forget(&mut self) {
+        self.window = Window::new(1);
+    }
+
+    /// How many keys match. In a database that is not listed there is none; where nothing was
+    /// walked nothing is known.
+    #[must_use]
+    pub fn estimate(&self, sizes: &BTreeMap<u32, u64>, sweep_is_uniform: bool) -> Option<Estimate> {
+        let about = Database {
+            keys: sizes.get(&self.pattern.database).copied().unwrap_or(0),
+            sweep_is_uniform,
+        };
+        estimate(&self.window, about, &[NamespaceId::OTHER, MATCHING])
+            .into_iter()
+            .find(|estimate| estimate.namespace == MATCHING)
+            .map(|estimate| estimate.keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::Pattern;
+
+    fn count(glob: &str) -> Count {
+        Count::new(&KeyPattern {
+            database: 2,
+            pattern: Pattern::glob(glob),
+        })
+    }
+
+    fn walk(count: &mut Count, keys: &[&str]) {
+        count.window(2).unwrap().open(0, 0.0);
+        for key in keys {
+            count.see(2, key.as_bytes());
+            count.see(0, key.as_bytes());
+        }
+        count.window(2).unwrap().close(0.0);
+    }
+
+    #[test]
+    fn a_whole_pass_counts_exactly_the_keys_of_its_database() {
+        let mut count = count("a:*");
+        let sizes = BTreeMap::from([(0, 3), (2, 3)]);
+        assert_eq!(count.estimate(&sizes, true), None);
+        walk(&mut count, &["a:1", "a:2", "b:1"]);
+        let keys = count.estimate(&sizes, true).unwrap();
+        assert_eq!((keys.value, keys.error), (2.0, 0.0));
+    }
+
+    #[test]
+    fn a_database_that_is_not_listed_holds_no_key() {
+        let mut count = count("*");
+        walk(&mut count, &["a"]);
+        let sizes = BTreeMap::from([(0, 5)]);
+        count.observe(0.0, &sizes, 0.0);
+        let keys = count.estimate(&sizes, true).unwrap();
+        assert_eq!((keys.value, keys.error), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_part_of_a_pass_is_scaled_and_has_an_error() {
+        let mut count = count("a*");
+        count.window(2).unwrap().divide(2);
+        walk(&mut count, &["a1", "a2", "b1", "b2"]);
+        let keys = count.estimate(&BTreeMap::from([(2, 8)]), true).unwrap();
+        assert!((keys.value - 4.0).abs() < 1e-9 && keys.error > 0.0);
+        assert_eq!(count.estimate(&BTreeMap::from([(2, 8)]), false), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! The names of streams that match patterns, found during the walk. Their number is bounded. Pure.
+//!
+//! The walk tells the type of most keys. Of the others it is asked before anything else, and what
+//! turns out to be no stream gives its place away.
+
+use std::collections::BTreeSet;
+
+use crate::config::{KeyName, KeyPattern};
+use crate::keyspace::keys::check::Check;
+use crate::keyspace::tally::DataType;
+
+/// So many keys that are no streams are remembered; with more, some are asked about again.
+const OTHERS_MAX: usize = 10_000;
+
+/// Patterns with the streams that they found.
+#[derive(Debug)]
+pub struct Find {
+    check: Check,
+    /// Keys that match and are no streams, though the walk did not say so.
+    others: BTreeSet<KeyName>,
+}
+
+impl Find {
+    /// Nothing is found yet. At most `max` streams are kept.
+    #[must_use]
+    pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
+        Self {
+            check: Check::new(patterns, max),
+            others: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in a key if it matches and is a stream, or may be one.
+    pub fn see(&mut self, database: u32, key: &[u8], data_type: Option<DataType>) {
+        let may_be = data_type.is_none_or(|data_type| data_type == DataType::Stream);
+        if !may_be || !self.check.matches(database, key) {
+            return;
+        }
+        let is_other = || {
+            let key = key.to_vec();
+            self.others.contains(&KeyName { database, key })
+        };
+        if data_type.is_none() && !self.others.is_empty() && is_other() {
+            return;
+        }
+        self.check.see(database, key);
+    }
+
+    /// Takes note that a key is no stream.
+    pub fn note_other(&mut self, name: &KeyName) {
+        if !self.check.forget(name) {
+            return;
+        }
+        if self.others.len() >= OTHERS_MAX {
+            self.others.clear();
+        }
+        self.others.insert(name.clone());
+    }
+
+    /// Begins a pass.
+    pub fn start_pass(&mut self) {
+        self.check.start_pass();
+    }
+
+    /// Ends a pass.
+    pub fn end_pass(&mut self) {
+        self.check.end_pass();
+    }
+
+    /// The streams of the last pass and those that the pass that goes on has found.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyName> {
+        self.check.keys()
+    }
+
+    /// Streams that are not kept as there are too many.
+    #[must_use]
+    pub fn without_place(&self) -> u64 {
+        self.check.without_place()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::Pattern;
+
+    fn find(max: usize) -> Find {
+        let pattern = KeyPattern {
+            database: 0,
+            pattern: Pattern::glob("a*"),
+        };
+        Find::new(&[pattern], max)
+    }
+
+    fn names(find: &Find) -> Vec<&[u8]> {
+        find.keys().map(|name| name.key.as_slice()).collect()
+    }
+
+    fn name(key: &[u8]) -> KeyName {
+        KeyName {
+            database: 0,
+            key: key.to_vec(),
+        }
+    }
+
+    #[test]
+    fn other_types_take_no_place() {
+        let mut find = find(1);
+        find.see(0, b"a1", Some(DataType::String));
+        find.see(0, b"a2", Some(DataType::Stream));
+        find.see(0, b"b1", Some(DataType::Stream));
+        assert_eq!((names(&find), find.without_place()), (vec![&b"a2"[..]], 0));
+    }
+
+    #[test]
+    fn what_turns_out_to_be_no_stream_gives_its_place_away() {
+        let mut find = find(1);
+        for pass in 0..2 {
+            find.start_pass();
+            find.see(0, b"a1", None);
+            find.see(0, b"a2", None);
+            assert_eq!(names(&find), [[&b"a1"[..], b"a2"][pass]]);
+            find.note_other(&name(b"a1"));
+            find.end_pass();
+        }
+        assert_eq!(names(&find), [b"a2"]);
+    }
+
+    #[test]
+    fn a_key_that_has_become_a_stream_is_found() {
+        let mut find = find(1);
+        find.see(0, b"a1", None);
+        find.note_other(&name(b"a1"));
+        find.see(0, b"a1", None);
+        assert!(names(&find).is_empty());
+        find.see(0, b"a1", Some(DataType::Stream));
+        assert_eq!(names(&find), [b"a1"]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut find = find(1);
+        for number in 0..=OTHERS_MAX {
+            let key = format!("a{number}");
+            find.see(0, key.as_bytes(), None);
+            find.note_other(&name(key.as_bytes()));
+        }
+        assert_eq!(find.others.len(), 1);
+    }
+}

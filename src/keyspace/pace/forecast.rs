@@ -1,0 +1,180 @@
+//! What a sweep is expected to cost, before it starts.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Costs, DetailShares, Pace, Sweep, SweepQuery, detail_shares, glimpse_keys, to_float};
+use crate::keyspace::lookups::are_limited;
+
+/// What a pass is expected to cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forecast {
+    /// Keys that it visits.
+    pub keys: u64,
+    /// How long it takes.
+    pub pass: Duration,
+    /// Commands in a second while it goes on.
+    pub commands_per_second: f64,
+    /// The share of a core of the server that it takes.
+    pub share: f64,
+    /// What the first keys cost, with the seconds in which they are visited; none where that was
+    /// done before.
+    pub start: Option<Cost>,
+    /// Commands that go out at once, for an estimate before the first pass ends.
+    pub at_once: f64,
+}
+
+/// What some keys cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// How many keys there are.
+    pub keys: f64,
+    /// Commands.
+    pub commands: f64,
+    /// Time of the server, in seconds.
+    pub seconds: f64,
+}
+
+impl Cost {
+    fn new(keys: f64, costs: &Costs, sweep: &Sweep, shares: DetailShares) -> Self {
+        let expiry = if are_limited(sweep) {
+            0.0
+        } else {
+            shares.expiry
+        };
+        let commands = 1.0 / f64::from(sweep.count) + shares.memory + 2.0 * expiry;
+        let microseconds = costs.of(SweepQuery::Scan)
+            + shares.memory * costs.of(SweepQuery::Memory)
+            + expiry * (costs.of(SweepQuery::Expiry) + costs.of(SweepQuery::Type));
+        Self {
+            keys,
+            commands: keys * commands,
+            seconds: keys * microseconds / 1e6,
+        }
+    }
+}
+
+impl Forecast {
+    /// The forecast for so many keys, with at most so many commands in a second.
+    #[must_use]
+    pub fn new(keys: u64, costs: &Costs, sweep: &Sweep, most_commands: Option<f64>) -> Self {
+        let mut pace = Pace::new(sweep);
+        pace.set_commands_per_second(most_commands);
+        let all = to_float(keys);
+        let shares = detail_shares(all, costs, sweep, most_commands);
+        let whole = Cost::new(all, costs, sweep, shares);
+        let limits = [
+            whole.seconds / sweep.cpu_share.as_f64(),
+            most_commands.map_or(0.0, |most| whole.commands / most),
+            sweep
+                .keys_per_second
+                .map_or(0.0, |most| all / f64::from(most)),
+        ];
+        let pass = limits.into_iter().fold(f64::MIN_POSITIVE, f64::max);
+        let first = all.min(f64::from(sweep.first_keys));
+        let start = Cost::new(first, costs, sweep, pace.shares(shares, keys));
+        let seconds = start.seconds / pace.start_share();
+        Self {
+            keys,
+            pass: Duration::try_from_secs_f64(pass).unwrap_or(Duration::MAX),
+            commands_per_second: whole.commands / pass,
+            share: whole.seconds / pass,
+            start: (first > 0.0).then_some(Cost { seconds, ..start }),
+            at_once: 0.0,
+        }
+    }
+
+    /// The same for a sweep that goes on where an earlier connection has ended.
+    #[must_use]
+    pub const fn resumed(mut self) -> Self {
+        self.start = None;
+        self
+    }
+
+    /// The same for a node of a cluster of which random keys are drawn first.
+    #[must_use]
+    pub fn with_random_keys(mut self, keys: u64, sweep: &Sweep) -> Self {
+        let commands = if are_limited(sweep) { 2 } else { 4 };
+        self.at_once = to_float(glimpse_keys(keys, false) as u64 * commands);
+        self
+    }
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "about {:.0} commands/s and {:.2} % of one core of the server; a pass over {} keys takes about {:.0} s",
+            self.commands_per_second,
+            self.share * 100.0,
+            self.keys,
+            self.pass.as_secs_f64().ceil(),
+        )?;
+        if let Some(start) = self.start {
+            write!(
+                formatter,
+                "; the first {:.0} keys take about {:.0} commands in {:.1} s",
+                start.keys, start.commands, start.seconds
+            )?;
+        }
+        if self.at_once > 0.0 {
+            let at_once = self.at_once;
+            write!(
+                formatter,
+                "; up to {at_once:.0} commands more at the start, for a first estimate"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_limit_decides() {
+        let costs = Costs::default();
+        let sweep = Sweep::default();
+        let by_commands = Forecast::new(100_000, &costs, &sweep, Some(50.0));
+        assert!((by_commands.commands_per_second - 50.0).abs() < 0.01);
+        assert!(by_commands.share < 0.01);
+        let text = by_commands.to_string();
+        assert!(text.starts_with("about 50 commands/s and 0.0"), "{text}");
+        assert!(
+            text.contains("a pass over 100000 keys takes about 120 s"),
+            "{text}"
+        );
+        let by_share = Forecast::new(100_000, &costs, &sweep, None);
+        assert!((by_share.share - 0.01).abs() < 1e-9);
+        assert!(by_share.commands_per_second > 4_000.0);
+    }
+
+    #[test]
+    fn the_quick_start_is_announced() {
+        let forecast = Forecast::new(100_000, &Costs::default(), &Sweep::default(), Some(50.0));
+        let text = forecast.to_string();
+        let start = "; the first 10000 keys take about 2100 commands in 0.1 s";
+        assert!(text.ends_with(start), "{text}");
+        assert!(!forecast.resumed().to_string().contains("first"));
+    }
+
+    #[test]
+    fn the_random_keys_of_a_cluster_node_are_announced() {
+        let sweep = Sweep::default();
+        let forecast = Forecast::new(1_000_000, &Costs::default(), &sweep, Some(50.0));
+        assert!(!forecast.to_string().contains("more at the start"));
+        let text = forecast.with_random_keys(1_000_000, &sweep).to_string();
+        assert!(
+            text.ends_with("; up to 2048 commands more at the start, for a first estimate"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_empty_server_costs_nothing() {
+        let forecast = Forecast::new(0, &Costs::default(), &Sweep::default(), Some(50.0));
+        assert!(forecast.commands_per_second < 1.0);
+        assert_eq!(forecast.start, None);
+    }
+}

@@ -1,0 +1,205 @@
+//! One batch of a sweep: a SCAN, the details of its keys, and the pause after it.
+
+use std::collections::HashSet;
+
+use tokio::time::Instant;
+
+use super::key_reader::{Step, Wanted};
+use super::{Event, Sweeper, to_float};
+use crate::failure::Failure;
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::pace::Batch;
+use crate::keyspace::segment::Segment;
+
+/// The part of the lookups that goes to keys for whose TTL a policy was declared.
+const POLICY_SHARE: f64 = 0.75;
+
+/// The part of the lookups that asks for the type: it is mostly the same for a whole namespace.
+const TYPE_SHARE: f64 = 0.2;
+
+/// A SCAN that went out with the batch before it.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    cursor: u64,
+    step: Step,
+}
+
+impl Sweeper<'_> {
+    /// One SCAN with the details of its keys, and the pause after it. Returns the next cursor.
+    pub(super) async fn batch(
+        &mut self,
+        database: u32,
+        segment: Segment,
+        cursor: u64,
+    ) -> Result<u64, Failure> {
+        let ahead = self.ahead.take();
+        let ahead = ahead.filter(|ahead| ahead.cursor == cursor && cursor != segment.start());
+        let (next, mut keys) = match ahead {
+            Some(ahead) => self.note_scan(ahead.step),
+            None => self.scan(cursor).await?,
+        };
+        let mut microseconds = self.cost_of_scan(keys.len());
+        if segment.is_overrun(next) {
+            // The keys beyond the end are those with which the next segment begins. They would
+            // count twice.
+            let (_, beyond) = self.scan(segment.end()).await?;
+            microseconds += self.cost_of_scan(beyond.len());
+            let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
+            keys.retain(|key| !beyond.contains(key));
+        }
+        let next_in_segment = segment.has_more(next).then_some(next);
+        microseconds += self.details(database, &keys, next_in_segment).await?;
+        self.census.note_batch(keys.len(), microseconds);
+        (self.listener)(Event::Progress {
+            seen: self.census.keys_visited() - self.pass.visited_before,
+            keys: self.pass.keys,
+        });
+        let batch = Batch {
+            keys: u32::try_from(keys.len()).unwrap_or(u32::MAX),
+            commands: self.reader.take_sent(),
+            microseconds,
+            round_trip: self.reader.take_round_trip(),
+            took: self.paused.elapsed(),
+        };
+        let pause = self.pace.pause(&batch);
+        self.paused = Instant::now() + pause;
+        self.census.note_pace(&self.pace);
+        self.wait(pause).await?;
+        Ok(next)
+    }
+
+    /// Asks about keys, and for the next keys with the last of them where that saves time. Returns
+    /// what it cost the server, in microseconds.
+    async fn details(
+        &mut self,
+        database: u32,
+        keys: &[Vec<u8>],
+        next: Option<u64>,
+    ) -> Result<f64, Failure> {
+        let mut microseconds = 0.0;
+        let mut wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
+        if self.allowance.is_limited() {
+            self.choose_lookups(database, &mut wanted);
+        }
+        let shape = self.pace.shape(count(&wanted));
+        let count = self.count();
+        let mut rest = wanted.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(keys_in(rest, shape.commands));
+            rest = later;
+            let is_last = later.is_empty() && shape.scans_ahead;
+            let next = next.filter(|_| is_last);
+            let scan = next.map(|cursor| (cursor, count));
+            let (mut found, step) = self.reader.details(now, scan, shape.spacing).await?;
+            microseconds += self.measure_closely(now, &mut found).await?;
+            let ahead = next.zip(step);
+            self.ahead = ahead.map(|(cursor, step)| Ahead { cursor, step });
+            for (wanted, found) in now.iter().zip(&found) {
+                microseconds += self.cost(wanted);
+                self.census.see(database, wanted.key, found);
+                (self.listener)(Event::Key(wanted.key, found));
+            }
+        }
+        Ok(microseconds)
+    }
+
+    /// Which details of a key are asked: of a uniform share of all keys. Lookups are chosen apart
+    /// where they are limited.
+    pub(super) fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
+        let shares = self.pace.shares(self.shares, self.pass.keys);
+        let expiry = !self.allowance.is_limited() && fastrand::f64() < shares.expiry;
+        Wanted {
+            key,
+            memory: fastrand::f64() < shares.memory,
+            expiry,
+            data_type: expiry,
+        }
+    }
+
+    /// Spends the lookups that are allowed: mostly on keys for whose TTL a policy was declared, and
+    /// on each other key of the batch with the same chance.
+    pub(super) fn choose_lookups(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
+        let mut rest: Vec<usize> = (0..wanted.len()).collect();
+        fastrand::shuffle(&mut rest);
+        while !rest.is_empty() && self.allowance.has_some() {
+            let Some(query) = self.next_lookup(wanted) else {
+                return;
+            };
+            self.allowance.take();
+            let declared = fastrand::f64() < POLICY_SHARE;
+            let deserving = rest.iter().position(|at| {
+                let key = wanted.get(*at).map_or(&[][..], |wanted| wanted.key);
+                declared && self.census.has_ttl_policy(database, key)
+            });
+            let chosen = rest.swap_remove(deserving.unwrap_or(0));
+            if let Some(wanted) = wanted.get_mut(chosen) {
+                wanted.expiry = query == SweepQuery::Expiry;
+                wanted.data_type = query == SweepQuery::Type;
+            }
+        }
+    }
+
+    /// What the next lookup asks for: each once before one is asked twice; none where the server
+    /// refuses both.
+    fn next_lookup(&self, wanted: &[Wanted<'_>]) -> Option<SweepQuery> {
+        let is_untried = |query: SweepQuery| {
+            let mut queries = wanted.iter().flat_map(|wanted| wanted.queries());
+            !self.reader.has_tried(query) && queries.all(|other| other != query)
+        };
+        let is_type = !is_untried(SweepQuery::Expiry)
+            && (is_untried(SweepQuery::Type) || fastrand::f64() < TYPE_SHARE);
+        let order = if is_type {
+            [SweepQuery::Type, SweepQuery::Expiry]
+        } else {
+            [SweepQuery::Expiry, SweepQuery::Type]
+        };
+        order.into_iter().find(|query| self.reader.asks(*query))
+    }
+
+    pub(super) async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {
+        let step = self.reader.scan(cursor, self.count()).await?;
+        Ok(self.note_scan(step))
+    }
+
+    /// COUNT of the next SCAN.
+    fn count(&self) -> u32 {
+        let wanted = self.pace.count(self.sweep.count);
+        self.census.costs().count(wanted)
+    }
+
+    fn note_scan(&mut self, (next, keys): Step) -> Step {
+        self.census.note_scan(keys.len());
+        (next, keys)
+    }
+
+    pub(super) fn cost_of_scan(&self, keys: usize) -> f64 {
+        let costs = self.census.costs();
+        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
+    }
+
+    pub(super) fn cost(&mut self, wanted: &Wanted<'_>) -> f64 {
+        let mut microseconds = 0.0;
+        for query in wanted.queries().filter(|query| self.reader.asks(*query)) {
+            microseconds += self.census.costs().of(query);
+            self.census.note_asked(query);
+        }
+        microseconds
+    }
+}
+
+/// How many commands the details of some keys take.
+fn count(wanted: &[Wanted<'_>]) -> usize {
+    wanted.iter().map(|wanted| wanted.queries().count()).sum()
+}
+
+/// How many of the keys have room in a pipeline of so many commands: one at least.
+fn keys_in(wanted: &[Wanted<'_>], commands: usize) -> usize {
+    let mut left = commands;
+    let fits = |wanted: &&Wanted<'_>| {
+        let needed = wanted.queries().count();
+        let fits = needed <= left;
+        left = left.saturating_sub(needed);
+        fits
+    };
+    wanted.iter().take_while(fits).count().max(1)
+}

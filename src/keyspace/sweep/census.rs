@@ -1,0 +1,815 @@
+//! What a walk has found so far, and what it says of itself → a snapshot. Pure.
+//!
+//! It outlives connections: what was seen before a failure is still known after it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::inspect::Inspection;
+use super::key_reader::Found;
+use super::vitals::Vitals;
+use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
+use crate::failure::Reason;
+use crate::keyspace::NamespaceId;
+use crate::keyspace::cost::{Costs, QueriesSent, Spent, SweepQuery};
+use crate::keyspace::estimate::{
+    Database, NamespaceEstimate, bound_by_expires, estimate, explained_share, fewest_violations,
+    unexplained, widen, widen_aggregates,
+};
+use crate::keyspace::families::{self, DatabaseProgress, Declared, Progress};
+use crate::keyspace::history::{Changes, Identity, Replaced, Sizes};
+use crate::keyspace::keys::Ledger;
+use crate::keyspace::matcher::{Grouping, Matcher, largest};
+use crate::keyspace::pace::Pace;
+use crate::keyspace::segment::Segment;
+use crate::keyspace::visible::{Known, Visible};
+use crate::keyspace::window::{Window, Windows};
+use crate::metric::Snapshot;
+
+/// A walk in random order must have seen this share of the keys that a database had all the time,
+/// and not more than this many times the keys that it ever had: else it is not to be trusted.
+const SEEN_AT_LEAST: f64 = 0.9;
+const SEEN_AT_MOST: f64 = 1.1;
+
+/// What one namespace or consumer in a reply costs the server, as measured on Redis 7.0.
+const ITEM_MICROSECONDS: f64 = 0.4;
+
+/// A database whose keys differ from those seen by more than this share is walked again at once.
+const MOVED_AT_MOST: f64 = 0.2;
+
+/// One such pass can be chance: keys come and go. Two in a row are a server whose cursors do not
+/// count as Redis's do.
+const DOUBTS_MAX: u32 = 2;
+
+/// One refusal of a cursor can be a passing error. That many in a row are a server that accepts
+/// only its own cursors.
+const CURSOR_REFUSALS_MAX: u32 = 2;
+
+/// How many glimpses of random keys count together.
+const GLIMPSES: u32 = 4;
+
+/// What is known of one namespace in one database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The database.
+    pub database: u32,
+    /// The name of the namespace, fit for a label.
+    pub name: String,
+    /// What was declared for the TTLs of its keys.
+    pub ttl: TtlPolicy,
+    /// What was declared for its memory, in bytes.
+    pub memory_quota: Option<u64>,
+    /// What its keys are estimated to be.
+    pub estimate: NamespaceEstimate,
+}
+
+/// What a walk has found so far.
+#[derive(Debug)]
+pub struct Census {
+    matcher: Matcher,
+    /// What was declared for a namespace, where anything was.
+    policies: BTreeMap<NamespaceId, (TtlPolicy, Option<u64>)>,
+    max_groups: usize,
+    visible: Visible,
+    windows: Windows,
+    /// Random keys of database 0 of a cluster node. Each glimpse is a segment of which a part was
+    /// walked: a sample as good as that.
+    glimpses: Window,
+    /// How many glimpses there were.
+    glimpsed: u32,
+    /// The database that is being walked, and how many segments it has.
+    walked: u32,
+    segments: u32,
+    /// Keys by database, as last asked.
+    keys: BTreeMap<u32, u64>,
+    /// How many of them have a TTL.
+    expires: BTreeMap<u32, u64>,
+    /// Memory of the data with all overhead, and what of it is certainly no data.
+    used_bytes: Option<f64>,
+    buffer_bytes: f64,
+    /// What identified the data of the server, and when that was read.
+    identity: Option<(Identity, f64)>,
+    /// How often the data that were being walked were replaced.
+    generation: u64,
+    /// The server's counters of changes, as last read.
+    changes: Changes,
+    costs: Costs,
+    spent: Option<Spent>,
+    /// Commands sent since the costs were last corrected.
+    asked: QueriesSent,
+    can_sweep_in_random_order: bool,
+    is_uniform: bool,
+    doubts: u32,
+    /// How many cursors were refused in a row.
+    cursor_refusals: u32,
+    progress: Progress,
+    /// Whether the server that is walked is the target, and not one in its place.
+    sweeps_the_target: bool,
+    /// What `keys` asks for.
+    ledger: Ledger,
+}
+
+impl Census {
+    /// An empty census.
+    #[must_use]
+    pub fn new(namespaces: &[Namespace], sweep: &Sweep, keys: &Keys) -> Self {
+        let max_groups = sweep.max_groups as usize;
+        let grouping = Grouping {
+            delimiter: sweep.delimiter.clone().into_bytes(),
+            namespaces_max: max_groups,
+        };
+        let matcher = Matcher::new(namespaces, grouping);
+        let declared = matcher
+            .namespaces()
+            .filter(|namespace| *namespace != NamespaceId::OTHER);
+        let policies = declared
+            .zip(namespaces)
+            .map(|(id, namespace)| (id, (namespace.ttl, namespace.memory_quota)))
+            .collect();
+        Self {
+            matcher,
+            policies,
+            max_groups,
+            visible: Visible::new(max_groups),
+            windows: Windows::default(),
+            glimpses: Window::new(GLIMPSES),
+            glimpsed: 0,
+            walked: 0,
+            segments: 1,
+            keys: BTreeMap::new(),
+            expires: BTreeMap::new(),
+            used_bytes: None,
+            buffer_bytes: 0.0,
+            identity: None,
+            generation: 0,
+            changes: Changes::default(),
+            costs: Costs::default(),
+            spent: None,
+            asked: QueriesSent::default(),
+            can_sweep_in_random_order: false,
+            is_uniform: false,
+            doubts: 0,
+            cursor_refusals: 0,
+            progress: Progress {
+                min_pass_interval: sweep.min_pass_interval.as_secs_f64(),
+                declared: !namespaces.is_empty() || keys.is_declared() || sweep.largest_keys > 0,
+                slowdown: 1.0,
+                ..Progress::default()
+            },
+            sweeps_the_target: true,
+            ledger: Ledger::new(keys, sweep.largest_keys),
+        }
+    }
+
+    /// What the questions of the walk cost.
+    #[must_use]
+    pub const fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    /// Key names seen since the census began.
+    #[must_use]
+    pub const fn keys_visited(&self) -> u64 {
+        self.progress.keys_visited
+    }
+
+    /// Notes that another server is walked in the target's place: lookups there are none of the
+    /// target's.
+    pub fn note_other_server(&mut self) {
+        self.sweeps_the_target = false;
+    }
+
+    /// Notes that a connection begins: its cursors are not known yet, so that the walk goes in the
+    /// order of the server, and a stretch of it is no sample.
+    pub fn note_connection(&mut self) {
+        self.can_sweep_in_random_order = false;
+        self.is_uniform = false;
+        self.spent = None;
+        self.asked = QueriesSent::default();
+    }
+
+    /// Notes that the server has Redis's cursors, and walks one table with them: a stretch of the
+    /// walk is a uniform sample. Whether it takes cursors of our own is another question.
+    pub fn note_cursors(&mut self, takes_own_cursors: bool) {
+        self.is_uniform = true;
+        self.can_sweep_in_random_order = takes_own_cursors;
+    }
+
+    /// Whether the server is known to have Redis's cursors.
+    #[must_use]
+    pub const fn knows_cursors(&self) -> bool {
+        self.is_uniform
+    }
+
+    /// Records that the server has refused a cursor that it did not return. Returns whether the
+    /// sweep goes in the server's order from now on, because it has refused several in a row.
+    pub fn note_refused_cursor(&mut self) -> bool {
+        self.cursor_refusals = self.cursor_refusals.saturating_add(1);
+        if self.cursor_refusals >= CURSOR_REFUSALS_MAX {
+            self.can_sweep_in_random_order = false;
+        }
+        !self.can_sweep_in_random_order
+    }
+
+    /// Records that the server has accepted a cursor that it did not return.
+    pub const fn note_accepted_cursor(&mut self) {
+        self.cursor_refusals = 0;
+    }
+
+    /// Whether a part of a walk is a uniform sample: not after passes that missed keys.
+    const fn is_sample(&self) -> bool {
+        self.is_uniform && self.doubts < DOUBTS_MAX
+    }
+
+    /// Whether segments are walked in random order: the server counts cursors as Redis does, and
+    /// earlier passes have shown nothing else.
+    #[must_use]
+    pub const fn sweeps_in_random_order(&self) -> bool {
+        self.can_sweep_in_random_order && self.doubts < DOUBTS_MAX
+    }
+
+    /// What was found of the keys that are shown by name, counted or grouped.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Begins a pass over all databases.
+    pub fn start_pass(&mut self) {
+        self.ledger.start_pass();
+    }
+
+    /// Returns the number of segments of a database whose tallies are in use.
+    #[must_use]
+    pub fn segments_in_use(&self, database: u32) -> Option<usize> {
+        let mut windows = self.windows.iter();
+        let (_, window) = windows.find(|(known, _)| *known == database)?;
+        (!window.is_empty()).then(|| window.segments())
+    }
+
+    /// Begins a pass over a database that is walked in so many segments.
+    pub fn start_database(&mut self, database: u32, segments: usize) {
+        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
+        self.walked = database;
+        self.segments = segments;
+        let window = self.windows.window(database, segments);
+        if window.segments() != segments as usize {
+            window.divide(segments);
+        }
+        self.ledger.start_database(database, segments);
+    }
+
+    /// Begins a segment.
+    pub fn open(&mut self, database: u32, segment: Segment, now: f64) {
+        self.window(database).open(segment.number(), now);
+        self.ledger.open(database, segment.number(), now);
+    }
+
+    /// Ends the open segment of a database.
+    pub fn close(&mut self, database: u32, now: f64) {
+        self.window(database).close(now);
+        self.ledger.close(database, now);
+    }
+
+    /// The window of the database that is being walked. It may have been forgotten in the middle of
+    /// a pass, as after FLUSHALL, and then begins anew with as many segments as the pass has.
+    fn window(&mut self, database: u32) -> &mut Window {
+        self.windows.window(database, self.segments)
+    }
+
+    /// Whether what was walked of a database still tells of it: not where it was empty, or has
+    /// grown or shrunk by much since. Then the walk need not rest.
+    #[must_use]
+    pub fn still_fits(&self, database: u32, keys: u64) -> bool {
+        let mut windows = self.windows.iter();
+        let window = windows.find(|(known, _)| *known == database);
+        window.is_some_and(|(_, window)| {
+            let moved = to_float(keys.abs_diff(window.seen()));
+            window.age(0.0).is_some() && moved <= to_float(keys) * MOVED_AT_MOST
+        })
+    }
+
+    /// Takes in a key with what is known of it.
+    pub fn see(&mut self, database: u32, key: &[u8], found: &Found) {
+        let folded_before = self.matcher.folded_keys();
+        let namespace = self.matcher.classify(database, key);
+        let is_folded = self.matcher.folded_keys() > folded_before;
+        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
+        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.progress.keys_vanished += u64::from(found.is_gone);
+        self.ledger.see(database, key, found.details);
+        let window = self.window(database);
+        window.keep(namespace, found.details, policy);
+        let Some(tally) = window.tally(namespace) else {
+            return;
+        };
+        if found.is_gone {
+            tally.see_vanished();
+        } else {
+            tally.see(found.details, policy);
+        }
+        if is_folded {
+            tally.fold();
+        }
+    }
+
+    /// Takes in what lookups between two passes say of a key, which the passes count.
+    pub fn learn(&mut self, database: u32, key: &[u8], found: &Found) {
+        let namespace = self.matcher.classify(database, key);
+        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
+        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.window(database).keep(namespace, found.details, policy);
+    }
+
+    /// Whether a policy for its TTL was declared for the namespace of a key.
+    pub fn has_ttl_policy(&mut self, database: u32, key: &[u8]) -> bool {
+        if self.policies.is_empty() {
+            return false;
+        }
+        let namespace = self.matcher.classify(database, key);
+        let policy = self.policies.get(&namespace);
+        policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
+    }
+
+    /// Begins a glimpse of random keys.
+    pub fn open_glimpse(&mut self, now: f64) {
+        self.glimpses.open(self.glimpsed % GLIMPSES, now);
+        self.glimpsed = self.glimpsed.wrapping_add(1);
+    }
+
+    /// Takes in a random key: it counts for the glimpse only, as the walk will come to it as well.
+    pub fn glimpse(&mut self, key: &[u8], found: &Found) {
+        let namespace = self.matcher.classify(0, key);
+        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
+        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        let Some(tally) = self.glimpses.tally(namespace) else {
+            return;
+        };
+        if found.is_gone {
+            tally.see_vanished();
+        } else {
+            tally.see(found.details, policy);
+        }
+    }
+
+    /// Ends a glimpse.
+    pub fn close_glimpse(&mut self, now: f64) {
+        self.glimpses.close_part(now);
+    }
+
+    /// Whether there are glimpses.
+    #[must_use]
+    pub fn has_glimpses(&self) -> bool {
+        !self.glimpses.is_empty()
+    }
+
+    /// Whether a pass over a database is complete.
+    #[must_use]
+    pub fn is_whole(&self, database: u32) -> bool {
+        let mut windows = self.windows.iter();
+        windows.any(|(known, window)| known == database && window.is_whole())
+    }
+
+    fn note_lookups(&mut self, hits: u64, misses: u64) {
+        if self.sweeps_the_target {
+            self.progress.induced_hits += hits;
+            self.progress.induced_misses += misses;
+        }
+    }
+
+    /// Takes note of one SCAN that gave so many keys.
+    pub fn note_scan(&mut self, keys: usize) {
+        self.asked.add_scan(to_float(keys as u64));
+    }
+
+    /// Records that a question about a key was asked.
+    pub fn note_asked(&mut self, query: SweepQuery) {
+        self.asked.add(query, 1.0);
+    }
+
+    /// Records how fast the sweep goes, and why no faster.
+    pub fn note_pace(&mut self, pace: &Pace) {
+        self.progress.slowdown = pace.slowdown();
+        self.progress.limit = pace.limit();
+        self.progress.commands_per_second = pace.most_commands();
+        self.progress.round_trip = pace.least_round_trip().map(|trip| trip.as_secs_f64());
+    }
+
+    /// Takes note of keys with their details, and of what they cost.
+    pub fn note_batch(&mut self, keys: usize, microseconds: f64) {
+        self.progress.keys_visited += keys as u64;
+        self.progress.server_seconds += microseconds / 1e6;
+    }
+
+    /// Records what the server reports of itself: sizes of databases, and what it spent. Forgets
+    /// the namespaces of databases whose data may have been replaced since, and returns how.
+    pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
+        let before = self.identity.replace((vitals.identity.clone(), now));
+        let replaced = before.and_then(|(identity, then)| {
+            let replaced = vitals.identity.replaced_since(&identity, now - then);
+            replaced.filter(|_| self.has_seen_keys())
+        });
+        if let Some(replaced) = replaced {
+            let sizes = Sizes {
+                before: &self.keys.clone(),
+                after: &vitals.keys,
+                changes: self.changes.exactly_since(&vitals.changes),
+            };
+            self.forget(&|database| replaced.may_concern(database, &sizes));
+        }
+        self.keys.clone_from(&vitals.keys);
+        self.expires.clone_from(&vitals.expires);
+        self.used_bytes = vitals.used_bytes;
+        self.buffer_bytes = vitals.buffer_bytes;
+        let changes = self.changes.since(&vitals.changes);
+        // Unknown changes: every key may have been replaced by another.
+        let all_replaced = || 2.0 * vitals.keys.values().copied().map(to_float).sum::<f64>();
+        let changes = changes.unwrap_or_else(all_replaced);
+        self.changes = vitals.changes;
+        self.windows.observe(now, &self.keys, changes);
+        let keys = self.keys.get(&0).copied().unwrap_or(0);
+        self.glimpses.observe(now, keys, changes);
+        self.ledger.observe(now, &self.keys, changes);
+        // A slow walk makes few calls from one look to the next: they add up.
+        if self.spent.is_none() || self.asked.is_enough() {
+            let asked = std::mem::take(&mut self.asked);
+            if let Some(before) = self.spent.replace(vitals.spent) {
+                self.costs.correct(&before, &vitals.spent, &asked);
+            }
+        }
+        replaced
+    }
+
+    fn has_seen_keys(&self) -> bool {
+        self.has_glimpses() || self.windows.iter().any(|(_, window)| !window.is_empty())
+    }
+
+    /// Forgets what was seen of keys that are no more.
+    fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
+        self.windows.forget(is_forgotten);
+        if is_forgotten(0) {
+            self.glimpses.forget();
+        }
+        self.ledger.forget(is_forgotten);
+        self.generation += u64::from(is_forgotten(self.walked));
+    }
+
+    /// How often the data that are being walked were replaced: a pass that began with another number
+    /// is about other keys.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Takes in what is known of the keys and streams that are shown by name.
+    pub fn note_inspection(&mut self, inspection: Inspection) {
+        let Inspection {
+            keys,
+            streams,
+            others,
+            denied,
+            lookups,
+            sizes,
+            items,
+        } = inspection;
+        self.note_lookups(lookups.hits, lookups.misses);
+        let lookup = self.costs.of(SweepQuery::Type);
+        let microseconds = to_float(lookups.hits + lookups.misses) * lookup
+            + to_float(sizes) * self.costs.of(SweepQuery::Memory)
+            + to_float(items) * ITEM_MICROSECONDS;
+        self.progress.server_seconds += microseconds / 1e6;
+        self.ledger.note_inspected(keys, denied.len());
+        self.ledger.note_streams(streams, &others);
+    }
+
+    /// Holds a pass over a database against the fewest and the most keys that it had meanwhile.
+    /// False where this is the pass after which segments are no longer walked in random order.
+    pub fn check_pass(&mut self, database: u32, fewest: u64, most: u64) -> bool {
+        let trusted = self.sweeps_in_random_order();
+        let window = self.window(database);
+        let seen = to_float(window.seen());
+        let enough = seen >= to_float(fewest) * SEEN_AT_LEAST;
+        let not_too_many = seen <= to_float(most) * SEEN_AT_MOST;
+        if window.segments() == 1 || (enough && not_too_many) {
+            self.doubts = 0;
+        } else {
+            self.doubts += 1;
+        }
+        trusted == self.sweeps_in_random_order()
+    }
+
+    /// The number of complete passes.
+    #[must_use]
+    pub const fn passes(&self) -> u64 {
+        self.progress.passes
+    }
+
+    /// Takes note of the end of a pass over all databases.
+    pub fn end_pass(&mut self, duration: Duration, now: f64) {
+        self.progress.passes += 1;
+        self.ledger.end_pass(duration);
+        self.progress.pass_duration = Some(duration.as_secs_f64());
+        self.progress.pass_timestamp = Some(now);
+        let weights = self.weights();
+        self.choose_visible(&weights, now, Visible::end_pass);
+        let visible = &self.visible;
+        // What is shown keeps its name, also while it is empty.
+        let weight = |namespace| {
+            let keys = weights.get(&namespace).copied().unwrap_or(0.0);
+            if visible.has(namespace) {
+                f64::MAX
+            } else {
+                keys
+            }
+        };
+        self.matcher.forget_small(&weight);
+    }
+
+    /// Shows the namespaces that were found to be large.
+    pub fn update_visible(&mut self, now: f64) {
+        let weights = self.weights();
+        self.choose_visible(&weights, now, Visible::update);
+    }
+
+    fn choose_visible(
+        &mut self,
+        keys: &BTreeMap<NamespaceId, f64>,
+        now: f64,
+        choose: impl Fn(&mut Visible, &Known<'_>),
+    ) {
+        if !self.policies.is_empty() {
+            return;
+        }
+        let matcher = &self.matcher;
+        let name = |namespace| matcher.name(namespace).to_owned();
+        let keys: BTreeMap<NamespaceId, f64> = keys
+            .iter()
+            .filter(|(namespace, _)| matcher.name(**namespace) != matcher.name(NamespaceId::OTHER))
+            .chain(keys.get_key_value(&NamespaceId::OTHER))
+            .map(|(namespace, keys)| (*namespace, *keys))
+            .collect();
+        let known = Known {
+            keys: &keys,
+            name: &name,
+            now,
+        };
+        choose(&mut self.visible, &known);
+    }
+
+    /// Keys seen of each namespace, over all databases.
+    fn weights(&self) -> BTreeMap<NamespaceId, f64> {
+        let mut weights = BTreeMap::new();
+        for (database, window) in self.windows.iter() {
+            let (sample, _) = self.sample(database, window);
+            for (namespace, tally) in sample.totals() {
+                *weights.entry(namespace).or_default() += to_float(tally.keys);
+            }
+        }
+        weights
+    }
+
+    /// The namespaces that have series: all declared ones, or those of the found ones that may.
+    fn shown(&self) -> Vec<NamespaceId> {
+        if self.policies.is_empty() {
+            let visible = self.visible.namespaces();
+            return std::iter::once(NamespaceId::OTHER).chain(visible).collect();
+        }
+        self.matcher.namespaces().collect()
+    }
+
+    /// The namespaces that are listed once: all declared ones, or the largest of those that were found.
+    fn listed(&self) -> Vec<NamespaceId> {
+        let known: Vec<NamespaceId> = self.matcher.namespaces().collect();
+        if !self.policies.is_empty() || known.len() <= self.max_groups + 1 {
+            return known;
+        }
+        let weights = self.weights();
+        let known: Vec<_> = known
+            .into_iter()
+            .map(|namespace| (namespace, weights.get(&namespace).copied().unwrap_or(0.0)))
+            .collect();
+        let largest = largest(&known, self.max_groups);
+        std::iter::once(NamespaceId::OTHER).chain(largest).collect()
+    }
+
+    /// All that is known of namespaces, by database.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let shown = self.listed();
+        let databases = self.estimates(&shown).into_iter();
+        let databases = databases.flat_map(|(database, estimates)| {
+            let estimates = estimates.into_iter();
+            estimates.map(move |estimate| (database, estimate))
+        });
+        databases
+            .map(|(database, estimate)| {
+                let (ttl, memory_quota) = self
+                    .policies
+                    .get(&estimate.namespace)
+                    .copied()
+                    .unwrap_or_default();
+                Finding {
+                    database,
+                    name: self.matcher.name(estimate.namespace).to_owned(),
+                    ttl,
+                    memory_quota,
+                    estimate,
+                }
+            })
+            .collect()
+    }
+
+    /// The databases that the server has, each with its keys and the share of them that was seen.
+    #[must_use]
+    pub fn databases(&self) -> Vec<(u32, u64, f64)> {
+        let seen: BTreeMap<u32, &Window> = self.windows.iter().collect();
+        let keys = self.keys.iter().map(|(database, keys)| (*database, *keys));
+        keys.map(|(database, keys)| {
+            let window = seen.get(&database);
+            let coverage = window.map_or(0.0, |window| window.coverage(keys));
+            (database, keys, coverage)
+        })
+        .collect()
+    }
+
+    /// Memory of the data of all databases with all overhead in bytes, if the server reports it.
+    #[must_use]
+    pub const fn used_bytes(&self) -> Option<f64> {
+        self.used_bytes
+    }
+
+    /// The questions that the server refuses.
+    pub fn refused(&self) -> impl Iterator<Item = SweepQuery> {
+        let queries = SweepQuery::ALL.into_iter().zip(self.progress.replies);
+        queries
+            .filter(|(_, replies)| *replies == Some(false))
+            .map(|(query, _)| query)
+    }
+
+    /// The estimates of each database, widened by the memory that none explains.
+    fn estimates(&self, shown: &[NamespaceId]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
+        let mut databases = self.estimates_as_found(shown);
+        let Some(used) = self.used_by(&databases) else {
+            return databases;
+        };
+        let all = databases.iter().flat_map(|(_, estimates)| estimates);
+        let unexplained = unexplained(all, used);
+        for (_, estimates) in &mut databases {
+            for estimate in estimates {
+                widen(estimate, unexplained);
+            }
+        }
+        let all = databases.iter_mut().flat_map(|(_, estimates)| estimates);
+        widen_aggregates(all, used);
+        databases
+    }
+
+    fn estimates_as_found(&self, shown: &[NamespaceId]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
+        let databases = self.windows.iter();
+        databases
+            .map(|(database, window)| (database, self.estimates_of(database, window, shown)))
+            .collect()
+    }
+
+    /// Returns the bytes that the keys of these databases take with all overhead; `None` if only
+    /// some databases are swept, because the others take an unknown part.
+    fn used_by(&self, databases: &[(u32, Vec<NamespaceEstimate>)]) -> Option<f64> {
+        let is_swept = |database: &u32| databases.iter().any(|(swept, _)| swept == database);
+        let used = self.used_bytes? - self.buffer_bytes;
+        self.keys.keys().all(is_swept).then_some(used)
+    }
+
+    /// What tells of a database, and whether a part of that is a uniform sample: its walk, or the
+    /// glimpses where there are only these.
+    fn sample<'w>(&'w self, database: u32, window: &'w Window) -> (&'w Window, bool) {
+        let is_uniform = self.is_sample();
+        if database == 0 && !is_uniform && !window.is_whole() && self.has_glimpses() {
+            (&self.glimpses, true)
+        } else {
+            (window, is_uniform)
+        }
+    }
+
+    fn estimates_of(
+        &self,
+        database: u32,
+        window: &Window,
+        shown: &[NamespaceId],
+    ) -> Vec<NamespaceEstimate> {
+        let (sample, is_uniform) = self.sample(database, window);
+        let about = Database {
+            keys: self.keys.get(&database).copied().unwrap_or(0),
+            sweep_is_uniform: is_uniform,
+        };
+        let refuses = |query| self.refused().any(|refused| refused == query);
+        let found = estimate(sample, about, shown).into_iter();
+        let mut found: Vec<_> = found
+            .map(|estimate| estimate.without_refused(refuses))
+            .collect();
+        let expires = self.expires.get(&database).copied();
+        bound_by_expires(&mut found, about.keys, expires);
+        found
+    }
+
+    /// All that is known, as samples.
+    #[must_use]
+    pub fn snapshot(&self, now: f64) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let shown = self.shown();
+        let mut databases = Vec::new();
+        let estimates = self.estimates(&shown);
+        for (database, estimates) in &estimates {
+            self.push(*database, estimates, &mut snapshot);
+        }
+        for (database, window) in self.windows.iter() {
+            let keys = self.keys.get(&database).copied().unwrap_or(0);
+            databases.push(DatabaseProgress {
+                database,
+                coverage: window.coverage(keys),
+                age: self.sample(database, window).0.age(now),
+            });
+        }
+        let progress = Progress {
+            random_order: self.sweeps_in_random_order(),
+            memory_share: self.used_bytes.and_then(|used| {
+                let all = estimates.iter().flat_map(|(_, estimates)| estimates);
+                explained_share(all, used)
+            }),
+            hidden_namespaces: self.visible.hidden() as u64,
+            ..self.progress
+        };
+        let memory_is_refused = self.refused().any(|query| query == SweepQuery::Memory);
+        self.ledger
+            .push(self.is_sample(), memory_is_refused, &mut snapshot);
+        families::push_progress(&progress, &databases, &mut snapshot);
+        snapshot.finish()
+    }
+
+    fn push(&self, database: u32, estimates: &[NamespaceEstimate], snapshot: &mut Snapshot) {
+        let declared = |namespace| {
+            let (ttl, memory_quota) = self.policies.get(&namespace).copied().unwrap_or_default();
+            let name = self.matcher.name(namespace);
+            Some(Declared {
+                name,
+                ttl,
+                memory_quota,
+            })
+        };
+        families::push(database, estimates, declared, snapshot);
+        let requires_ttl = |estimate: &NamespaceEstimate| {
+            let policy = self.policies.get(&estimate.namespace);
+            policy.is_some_and(|(ttl, _)| ttl.required)
+        };
+        let sizes = self.keys.get(&database).zip(self.expires.get(&database));
+        let fewest = sizes.and_then(|(keys, expires)| {
+            fewest_violations(estimates, *keys, *expires, requires_ttl)
+        });
+        if let Some(fewest) = fewest {
+            families::push_fewest_violations(database, fewest, snapshot);
+        }
+    }
+
+    /// Records that the sweep goes on, and whether the server replies to each query; one that was
+    /// not sent over this connection keeps what is known of it.
+    pub fn note_success(&mut self, replies: impl Fn(SweepQuery) -> Option<bool>) {
+        self.progress.success = true;
+        for (query, known) in SweepQuery::ALL.into_iter().zip(&mut self.progress.replies) {
+            *known = replies(query).or(*known);
+        }
+    }
+
+    /// Records that the sweep has broken off.
+    pub fn note_break(&mut self, reason: Reason) {
+        self.progress.success = false;
+        self.ledger.note_break();
+        let known = SweepQuery::ALL.into_iter().zip(&mut self.progress.replies);
+        for (_, replies) in known.filter(|(query, _)| *query == SweepQuery::Scan) {
+            if reason == Reason::Denied {
+                *replies = Some(false);
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shares and sums of counts need few digits"
+)]
+const fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_cursors_refused_in_a_row_end_random_order() {
+        let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
+        census.note_cursors(true);
+        assert!(!census.note_refused_cursor() && census.sweeps_in_random_order());
+        census.note_accepted_cursor();
+        assert!(!census.note_refused_cursor() && census.sweeps_in_random_order());
+        assert!(census.note_refused_cursor() && !census.sweeps_in_random_order());
+    }
+}

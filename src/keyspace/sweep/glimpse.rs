@@ -1,0 +1,136 @@
+//! Random keys of a cluster node, so that there is an estimate long before a pass is whole.
+//!
+//! Where every slot has a table of its own, SCAN goes slot by slot, and hash tags put related keys
+//! into one slot: a stretch of the walk is no sample. RANDOMKEY draws a slot in proportion to its
+//! keys and a key of it at random, so that each key has the same chance.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::key_reader::{KeyReader, Wanted};
+use super::{Sweeper, now, to_float};
+use crate::connection::{Spacing, refused};
+use crate::failure::Failure;
+use crate::keyspace::pace::{Batch, SMALL_PARTS, glimpse_keys};
+use crate::keyspace::queries::RANDOM_KEY;
+use crate::keyspace::segment::has_table_per_slot;
+use crate::query::Command;
+use crate::reply::{ErrorKind, Refusal, Reply};
+
+/// What RANDOMKEY costs the server, in microseconds, as measured on Redis 8.10 and Valkey 9.1.
+const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
+
+/// A tenth of the server's time at most, in parts that are as short as a SCAN.
+const RANDOM_KEYS_SPACING: Spacing = Spacing {
+    commands: 40,
+    gap: Duration::from_millis(2),
+};
+
+/// Time between two glimpses before the first pass is whole, once the commands of the last one are
+/// made up for.
+const GLIMPSE_EVERY: Duration = Duration::from_secs(30);
+
+impl KeyReader {
+    /// Random keys of the selected database, each once; else why the server refuses that. What it
+    /// refuses is not sent again over this connection.
+    pub(super) async fn random_keys(
+        &mut self,
+        most: usize,
+    ) -> Result<Result<BTreeSet<Vec<u8>>, Refusal>, Failure> {
+        let mut keys = BTreeSet::new();
+        let mut commands: Vec<Command<'_>> =
+            (0..most).map(|at| RANDOM_KEY.ticket(at).into()).collect();
+        let first = self.session.rejections_mut().take_first(&mut commands);
+        for mut commands in [first, commands] {
+            self.retain_open(&mut commands);
+            if commands.is_empty() {
+                continue;
+            }
+            let answered = self.send(&commands, RANDOM_KEYS_SPACING).await?;
+            self.settle(0, 0);
+            for (ticket, reply) in answered {
+                match reply {
+                    Reply::Error(refusal) => match refusal.kind() {
+                        ErrorKind::TooLarge => {}
+                        ErrorKind::Passing => return Err(refused(&refusal)),
+                        _ => {
+                            self.session.rejections_mut().reject(ticket, &refusal);
+                            return Ok(Err(refusal));
+                        }
+                    },
+                    Reply::Bytes(key) => {
+                        keys.insert(key);
+                    }
+                    Reply::Nil | Reply::Integer(_) | Reply::List(_) => {}
+                }
+            }
+        }
+        Ok(Ok(keys))
+    }
+}
+
+/// What a glimpse has taken of the server's time, which is paid for once its estimate is published.
+#[derive(Debug)]
+pub(super) struct Debt {
+    started: Instant,
+    microseconds: f64,
+}
+
+impl Sweeper<'_> {
+    /// Whether it is time to draw random keys: a stretch of the walk is no sample, and no pass is
+    /// whole yet.
+    pub(super) fn glimpse_is_due(&self) -> bool {
+        let is_recent = self.glimpsed.is_some_and(|at| at.elapsed() < GLIMPSE_EVERY);
+        let is_wanted = has_table_per_slot(self.reader.server()) && !self.census.is_whole(0);
+        is_wanted && !is_recent && !self.pace.owes() && self.reader.selected() == 0
+    }
+
+    /// Draws random keys if it is time to.
+    pub(super) async fn glimpse_if_due(&mut self) -> Result<Option<Debt>, Failure> {
+        if !self.glimpse_is_due() {
+            return Ok(None);
+        }
+        let (started, time) = (Instant::now(), now());
+        self.glimpsed = Some(started);
+        let all = self.vitals.keys.get(&0).copied().unwrap_or(0);
+        let most = glimpse_keys(all, self.census.has_glimpses());
+        let keys = self.reader.random_keys(most).await?.unwrap_or_default();
+        if keys.is_empty() {
+            // Refused, or drawn from before. An empty glimpse must not replace one with keys.
+            return Ok(None);
+        }
+        let wanted: Vec<Wanted<'_>> = keys.iter().map(|key| self.wanted(key)).collect();
+        let details = self.reader.details(&wanted, None, SMALL_PARTS).await?;
+        self.census.open_glimpse(time);
+        let mut microseconds = RANDOM_KEY_MICROSECONDS * to_float(keys.len() as u64);
+        for (wanted, found) in wanted.iter().zip(&details.0) {
+            microseconds += self.cost(wanted);
+            self.census.glimpse(wanted.key, found);
+        }
+        self.census.close_glimpse(now());
+        Ok(Some(Debt {
+            started,
+            microseconds,
+        }))
+    }
+
+    /// Pays for the server's time. The commands are made up for later: there are many of them, and
+    /// the first estimate depends on them.
+    pub(super) async fn pay(&mut self, debt: Debt) -> Result<(), Failure> {
+        let microseconds = debt.microseconds;
+        self.census.note_batch(0, microseconds);
+        let sent = self.reader.take_sent();
+        self.pace.owe(sent);
+        let pause = self.pace.pause(&Batch {
+            keys: 0,
+            commands: 0,
+            microseconds,
+            round_trip: self.reader.take_round_trip(),
+            took: debt.started.elapsed(),
+        });
+        self.paused = Instant::now() + pause;
+        self.wait_unpublished(pause).await
+    }
+}

@@ -1,0 +1,218 @@
+//! Asking about single keys: type and memory, then the size by the command of the type, then the
+//! value. What is asked and what it says is decided in `keys::question`. Streams are asked about in
+//! `inspect_stream`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::key_reader::{KEYS_PER_PIPELINE, KeyReader};
+use crate::config::{KeyName, ShownValues};
+use crate::connection::Spacing;
+use crate::failure::Failure;
+use crate::keyspace::keys::Inquiry;
+use crate::keyspace::keys::question::{self, Inspected, Lookups, Refused, words};
+use crate::keyspace::keys::stream::Stream;
+use crate::keyspace::queries::{KEY_MEMORY, KEY_TYPE};
+use crate::query::{Command, Query, Ticket};
+use crate::reply::{Refusal, Reply};
+
+/// A key of another node of the cluster is asked about so seldom: slots move, but each time counts
+/// as an error of the server.
+const ASK_ELSEWHERE_AGAIN: Duration = Duration::from_mins(10);
+
+/// The keys and databases that are not queried again over a connection: every rejection counts as an
+/// error of the server.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    keys: BTreeSet<KeyName>,
+    /// The keys of other nodes, and when the server said so.
+    elsewhere: BTreeMap<KeyName, Instant>,
+    databases: BTreeSet<u32>,
+}
+
+/// What came of asking.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// What is known of the keys.
+    pub keys: Vec<Inspected>,
+    /// What is known of the streams.
+    pub streams: Vec<Stream>,
+    /// Keys that were to be shown if they are streams, and are none.
+    pub others: Vec<KeyName>,
+    /// The keys that are not asked about, as they were refused.
+    pub denied: BTreeSet<KeyName>,
+    /// How often that were lookups of a key for the server.
+    pub lookups: Lookups,
+    /// How often MEMORY USAGE was asked, which is no lookup.
+    pub sizes: u64,
+    /// Groups and consumers of streams that were listed.
+    pub items: u64,
+}
+
+impl Refusals {
+    /// Whether a key is not to be asked about.
+    pub fn leaves_out(&self, name: &KeyName) -> bool {
+        let told = self.elsewhere.get(name);
+        let is_elsewhere = told.is_some_and(|told| told.elapsed() < ASK_ELSEWHERE_AGAIN);
+        self.denies(name) || is_elsewhere
+    }
+
+    /// Whether a key was denied.
+    fn denies(&self, name: &KeyName) -> bool {
+        self.keys.contains(name)
+    }
+}
+
+impl KeyReader {
+    /// Asks about keys, database by database, and selects again the database that was selected.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or it did not find its way back to the database of the walk.
+    pub async fn inspect(&mut self, inquiry: Inquiry) -> Result<Inspection, Failure> {
+        let Inquiry {
+            mut keys,
+            shown_values,
+            mut streams,
+            stream_limits,
+        } = inquiry;
+        let mut inspection = Inspection::default();
+        let home = self.selected();
+        let databases: BTreeSet<u32> = keys.keys().chain(streams.keys()).copied().collect();
+        for database in databases {
+            let keys = keys.remove(&database).unwrap_or_default();
+            let streams = streams.remove(&database).unwrap_or_default();
+            if !self.can_select(database).await? {
+                inspection.denied.extend(keys.into_iter().chain(streams));
+                continue;
+            }
+            self.inspect_keys(&keys, shown_values, &mut inspection)
+                .await?;
+            self.inspect_streams(&streams, stream_limits, &mut inspection)
+                .await?;
+            let refused = keys.into_iter().chain(streams);
+            let refused = refused.filter(|name| self.refusals.denies(name));
+            inspection.denied.extend(refused);
+        }
+        self.select(home).await?;
+        Ok(inspection)
+    }
+
+    /// Selects a database unless the server has refused that before.
+    async fn can_select(&mut self, database: u32) -> Result<bool, Failure> {
+        if self.refusals.databases.contains(&database) {
+            return Ok(false);
+        }
+        let is_selected = self.try_select(database).await?.is_none();
+        if !is_selected {
+            self.refusals.databases.insert(database);
+        }
+        Ok(is_selected)
+    }
+
+    async fn inspect_keys(
+        &mut self,
+        names: &BTreeSet<KeyName>,
+        shown: ShownValues,
+        inspection: &mut Inspection,
+    ) -> Result<(), Failure> {
+        let names = names.iter().filter(|name| !self.refusals.leaves_out(name));
+        let mut keys: Vec<_> = names.cloned().map(Inspected::new).collect();
+        for keys in keys.chunks_mut(KEYS_PER_PIPELINE) {
+            self.inspect_together(keys, shown, inspection).await?;
+        }
+        inspection.keys.append(&mut keys);
+        Ok(())
+    }
+
+    /// Queries the keys of one pipeline: each round of queries needs the replies before it.
+    async fn inspect_together(
+        &mut self,
+        keys: &mut [Inspected],
+        shown: ShownValues,
+        inspection: &mut Inspection,
+    ) -> Result<(), Failure> {
+        self.round(keys, |_| vec![&KEY_TYPE, &KEY_MEMORY], shown, inspection)
+            .await?;
+        let size = |key: &Inspected| key.size_query().into_iter().collect();
+        self.round(keys, size, shown, inspection).await?;
+        if shown != ShownValues::Off {
+            let value = |key: &Inspected| key.value_query().into_iter().collect();
+            self.round(keys, value, shown, inspection).await?;
+        }
+        Ok(())
+    }
+
+    async fn round(
+        &mut self,
+        keys: &mut [Inspected],
+        queries: impl Fn(&Inspected) -> Vec<&'static Query>,
+        shown: ShownValues,
+        inspection: &mut Inspection,
+    ) -> Result<(), Failure> {
+        let names: Vec<KeyName> = keys.iter().map(|key| key.name.clone()).collect();
+        let mut commands = Vec::new();
+        for (at, (key, name)) in keys.iter().zip(&names).enumerate() {
+            let queries = queries(key).into_iter();
+            commands.extend(queries.map(|query| query.with(at, words(query, &name.key))));
+        }
+        let lookups = &mut inspection.lookups;
+        let sizes = &mut inspection.sizes;
+        let take = |ticket: Ticket, reply: Reply| {
+            *sizes += u64::from(ticket.query == &KEY_MEMORY);
+            let before = *lookups;
+            if let Some(key) = keys.get_mut(ticket.at) {
+                key.take(ticket.query, &reply, shown, lookups);
+            }
+            lookups.since(before)
+        };
+        self.query_keys(commands, |at| names.get(at), take).await
+    }
+
+    /// Sends commands about keys: of each query that was never sent one goes ahead alone. `take`
+    /// receives the replies, and returns the lookups that the server counted for each.
+    pub(super) async fn query_keys<'a>(
+        &mut self,
+        mut commands: Vec<Command<'a>>,
+        name: impl Fn(usize) -> Option<&'a KeyName>,
+        mut take: impl FnMut(Ticket, Reply) -> Lookups,
+    ) -> Result<(), Failure> {
+        self.retain_open(&mut commands);
+        let first = self.session.rejections_mut().take_first(&mut commands);
+        for mut commands in [first, commands] {
+            self.retain_open(&mut commands);
+            commands.retain(|command| {
+                let name = name(command.ticket.at);
+                name.is_none_or(|name| !self.refusals.leaves_out(name))
+            });
+            if commands.is_empty() {
+                continue;
+            }
+            let mut lookups = Lookups::default();
+            for (ticket, reply) in self.send(&commands, Spacing::NONE).await? {
+                match (reply.refusal(), name(ticket.at)) {
+                    (Some(refusal), Some(name)) => self.note(refusal, ticket, name),
+                    _ => lookups.add(take(ticket, reply)),
+                }
+            }
+            self.settle(lookups.hits, lookups.misses);
+        }
+        Ok(())
+    }
+
+    /// Records the rejection of a command about a key.
+    fn note(&mut self, refusal: &Refusal, ticket: Ticket, name: &KeyName) {
+        match question::refused(refusal) {
+            Refused::Now => {}
+            Refused::Elsewhere => {
+                self.refusals.elsewhere.insert(name.clone(), Instant::now());
+            }
+            Refused::Command => self.session.rejections_mut().reject(ticket, refusal),
+            Refused::Key => {
+                self.refusals.keys.insert(name.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Asking about streams: the type, so that no key of another type is asked what would be an error
+//! for it; then the stream, its groups, and the consumers of each group. What the replies say is
+//! read in `keys::stream`.
+
+use std::collections::BTreeSet;
+
+use super::inspect::Inspection;
+use super::key_reader::KeyReader;
+use crate::config::KeyName;
+use crate::failure::Failure;
+use crate::keyspace::keys::question::Lookups;
+use crate::keyspace::keys::stream::{Limits, Stream};
+use crate::keyspace::queries::{CONSUMERS, GROUPS, KEY_TYPE, STREAM};
+use crate::keyspace::tally::DataType;
+use crate::query::{Query, Ticket};
+use crate::reply::Reply;
+
+/// Streams that are asked about in one pipeline. A reply holds two whole entries of its stream, so
+/// there are not many.
+const STREAMS_PER_PIPELINE: usize = 10;
+
+/// Groups whose consumers are asked for in one pipeline.
+const GROUPS_PER_PIPELINE: usize = 25;
+
+/// A query, and where its reply belongs.
+#[derive(Clone, Copy, Debug)]
+struct QueriesSent {
+    query: &'static Query,
+    /// The place of the stream.
+    stream: usize,
+    /// The place of the group, if the query is about one.
+    group: usize,
+}
+
+impl KeyReader {
+    /// Asks about those of the keys that are streams.
+    pub(super) async fn inspect_streams(
+        &mut self,
+        names: &BTreeSet<KeyName>,
+        limits: Limits,
+        inspection: &mut Inspection,
+    ) -> Result<(), Failure> {
+        let names = names.iter().filter(|name| !self.refusals.leaves_out(name));
+        let names: Vec<_> = names.collect();
+        for names in names.chunks(STREAMS_PER_PIPELINE) {
+            let mut streams = self.streams_among(names, inspection).await?;
+            self.ask_streams(&mut streams, limits, inspection).await?;
+            inspection.streams.append(&mut streams);
+        }
+        Ok(())
+    }
+
+    /// Queries the types of keys.
+    async fn streams_among(
+        &mut self,
+        names: &[&KeyName],
+        inspection: &mut Inspection,
+    ) -> Result<Vec<Stream>, Failure> {
+        let commands = names.iter().enumerate();
+        let commands = commands
+            .map(|(at, name)| KEY_TYPE.with(at, [&*name.key]))
+            .collect();
+        let mut streams = Vec::new();
+        let Inspection {
+            lookups, others, ..
+        } = inspection;
+        let take = |ticket: Ticket, reply: Reply| {
+            let mut counted = Lookups::default();
+            if let (Some(name), Some(kind)) = (names.get(ticket.at), reply.bytes()) {
+                counted.count(kind != b"none");
+                if DataType::from_reply(kind) == DataType::Stream {
+                    streams.push(Stream::new((*name).clone()));
+                } else if kind != b"none" {
+                    others.push((*name).clone());
+                }
+            }
+            lookups.add(counted);
+            counted
+        };
+        self.query_keys(commands, |at| names.get(at).copied(), take)
+            .await?;
+        if self.session.rejections().covers((&KEY_TYPE).into()) {
+            inspection.denied.extend(names.iter().copied().cloned());
+        }
+        Ok(streams)
+    }
+
+    /// Sends all queries about keys that are streams: each round needs the replies before it.
+    async fn ask_streams(
+        &mut self,
+        streams: &mut [Stream],
+        limits: Limits,
+        inspection: &mut Inspection,
+    ) -> Result<(), Failure> {
+        let all = of_each(streams, &STREAM, |_| true);
+        self.ask_about(&all, streams, limits, inspection).await?;
+        if self.session.rejections().covers((&STREAM).into()) {
+            let names = streams.iter().map(|stream| stream.name.clone());
+            inspection.denied.extend(names);
+        }
+        let groups = of_each(streams, &GROUPS, Stream::asks_for_groups);
+        self.ask_about(&groups, streams, limits, inspection).await?;
+        let consumers = of_each_group(streams);
+        for consumers in consumers.chunks(GROUPS_PER_PIPELINE) {
+            self.ask_about(consumers, streams, limits, inspection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// One pipeline, of one query.
+    async fn ask_about(
+        &mut self,
+        asked: &[QueriesSent],
+        streams: &mut [Stream],
+        limits: Limits,
+        inspection: &mut Inspection,
+    ) -> Result<(), Failure> {
+        let key_and_group = |asked: &QueriesSent| {
+            let stream = streams.get(asked.stream)?;
+            Some((stream.name.clone(), stream.group_name(asked.group).to_vec()))
+        };
+        let names: Vec<_> = asked.iter().filter_map(key_and_group).collect();
+        let command =
+            |(at, (asked, (name, group))): (usize, (&QueriesSent, &'_ (KeyName, Vec<u8>)))| {
+                let is_of_group = asked.query == &CONSUMERS;
+                let words = [name.key.clone()].into_iter();
+                let group = is_of_group.then(|| group.clone());
+                asked.query.with(at, words.chain(group))
+            };
+        let commands = asked.iter().zip(&names).enumerate().map(command).collect();
+        let (lookups, items) = (&mut inspection.lookups, &mut inspection.items);
+        let take = |ticket: Ticket, reply: Reply| {
+            let place = asked.get(ticket.at);
+            let stream = place.and_then(|asked| streams.get_mut(asked.stream));
+            if let (Some(asked), Some(stream)) = (place, stream) {
+                lookups.hits += 1;
+                if asked.query == &STREAM {
+                    stream.take_stream(&reply);
+                } else {
+                    *items += reply.items().len() as u64;
+                    if asked.query == &GROUPS {
+                        stream.take_groups(&reply, limits);
+                    } else {
+                        stream.take_consumers(asked.group, &reply);
+                    }
+                }
+            }
+            Lookups { hits: 1, misses: 0 }
+        };
+        let name = |at: usize| names.get(at).map(|(name, _)| name);
+        self.query_keys(commands, name, take).await
+    }
+}
+
+/// A query about each stream that it is to be sent for.
+fn of_each(
+    streams: &[Stream],
+    query: &'static Query,
+    is_asked: impl Fn(&Stream) -> bool,
+) -> Vec<QueriesSent> {
+    let streams = streams.iter().enumerate();
+    streams
+        .filter(|(_, stream)| is_asked(stream))
+        .map(|(stream, _)| QueriesSent {
+            query,
+            stream,
+            group: 0,
+        })
+        .collect()
+}
+
+/// The query about the consumers of each group that it is to be sent for.
+fn of_each_group(streams: &[Stream]) -> Vec<QueriesSent> {
+    let streams = streams.iter().enumerate();
+    streams
+        .flat_map(|(stream, about)| {
+            about.asks_for_consumers().map(move |group| QueriesSent {
+                query: &CONSUMERS,
+                stream,
+                group,
+            })
+        })
+        .collect()
+}

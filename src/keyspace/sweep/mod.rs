@@ -1,0 +1,676 @@
+//! The walk over a target's keyspace: its own connection, its own pace, without end.
+//!
+//! What to ask, how fast and what it amounts to is decided in the pure modules beside; here are
+//! the clock, the connection and the order of things. It never takes the poll down with it.
+
+mod batch;
+pub mod census;
+mod glimpse;
+mod inspect;
+mod inspect_stream;
+mod key_reader;
+mod load;
+mod news;
+mod visit;
+mod vitals;
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+
+use super::cost::{Costs, SweepQuery};
+use super::history::Replaced;
+use super::lookups::Allowance;
+use super::pace::{DetailShares, Forecast, Pace, detail_shares};
+use super::segment::{
+    PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
+};
+use super::traffic::Traffic;
+use crate::collector::Server;
+use crate::config::{Namespace, Share, Sweep, Target};
+use crate::connection::{OnReconnect, Spacing};
+use crate::failure::{Failure, Reason};
+use crate::footprint::Footprint;
+use crate::publish::Slot;
+use crate::reply::Refusal;
+use batch::Ahead;
+use census::Census;
+pub use key_reader::Found;
+use key_reader::{KEYS_PER_PIPELINE, KeyReader, Wanted};
+use news::Slowdowns;
+use vitals::Vitals;
+
+/// After a failure the walk waits this long, then twice as long, up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_mins(1);
+
+/// What was denied is asked again so seldom: each time counts as an error of the server, and people
+/// change permissions rarely.
+const RETRY_DENIED: Duration = Duration::from_hours(1);
+
+/// The first estimate is published after this time, however few keys it stands on.
+const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
+
+/// How often estimates are published, at the least and at the most.
+const PUBLISH_LEAST: Duration = Duration::from_secs(1);
+const PUBLISH_MOST: Duration = Duration::from_secs(15);
+
+/// How long the walk waits before it looks again whether the server has finished what it waits
+/// for, or whether there is anything to walk.
+const CHECK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the server is asked at least whether its data are still the same.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// What MEMORY USAGE costs when it measures many elements, in microseconds.
+const MANY_ELEMENTS_MICROSECONDS: f64 = 200.0;
+
+/// The most aggregates of a pipeline of which many elements are measured, the largest first.
+const CLOSE_PER_PIPELINE: usize = 4;
+
+/// How many aggregates of a pass are measured that closely beyond the largest of each pipeline.
+const CLOSE_PER_PASS: u32 = 1_000;
+
+/// How often a sweep that is done once starts again because the data were replaced meanwhile.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// What a walk tells the one who started it, while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A walk that is done once is connected to this server.
+    Opened(&'a Server),
+    /// It has met a key, and this came of the key's questions.
+    Key(&'a [u8], &'a Found),
+    /// After each SCAN.
+    Progress {
+        /// Key names seen in this pass.
+        seen: u64,
+        /// The keys that there were when the pass began.
+        keys: u64,
+    },
+    /// It is time to publish what is known.
+    Estimate(&'a Census),
+}
+
+/// Who is told of a walk.
+type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
+
+/// Walks a target's keyspace for ever, after `delay`.
+pub async fn run(
+    target: Target,
+    namespaces: Arc<[Namespace]>,
+    slot: Arc<Slot>,
+    on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
+    delay: Duration,
+) {
+    if !target.sweep.enabled {
+        return;
+    }
+    sleep(delay).await;
+    let address = target.sweep_endpoint().address;
+    let mut census = Census::new(&namespaces, &target.sweep, &target.keys);
+    let footprint = if address == target.endpoint.address {
+        footprint
+    } else {
+        census.note_other_server();
+        Arc::default()
+    };
+    let mut failures = 0;
+    let mut reason = None;
+    loop {
+        let visited = census.keys_visited();
+        let mut publish = |event: Event<'_>| {
+            if let Event::Estimate(census) = event {
+                slot.publish_namespaces(census.snapshot(now()));
+            }
+        };
+        let on_reconnect = Arc::clone(&on_reconnect);
+        let counted = Arc::clone(&footprint);
+        let Err(failure) =
+            sweep_until_failure(&target, on_reconnect, counted, &mut census, &mut publish).await;
+        if census.keys_visited() > visited {
+            failures = 0;
+            reason = None;
+        }
+        let (name, address) = (&target.name, address.to_string());
+        if reason.replace(failure.reason) == Some(failure.reason) {
+            debug!(name, address, %failure, "the walk over the keyspace broke off again");
+        } else {
+            warn!(name, address, %failure, "the walk over the keyspace broke off");
+        }
+        census.note_break(failure.reason);
+        slot.publish_namespaces(census.snapshot(now()));
+        let longest = match failure.reason {
+            Reason::Denied => RETRY_DENIED,
+            _ => RETRY_FIRST
+                .saturating_mul(2_u32.saturating_pow(failures))
+                .min(RETRY_MAX),
+        };
+        failures += 1;
+        sleep(longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
+    }
+}
+
+/// Walks a target's keyspace once, whether walks of it are enabled or not. What was found is in
+/// `census`, also when this fails or is given up.
+///
+/// # Errors
+///
+/// The connection failed, or the server refused SCAN or INFO.
+pub async fn once(
+    target: &Target,
+    census: &mut Census,
+    listener: &mut Listener<'_>,
+) -> Result<(), Failure> {
+    let mut target = target.clone();
+    // Somebody waits for it, and it ends.
+    target.sweep.commands_per_second.get_or_insert(u32::MAX);
+    target.sweep.lookup_share.get_or_insert(Share::WHOLE);
+    let reader = KeyReader::open(&target, Arc::new(|_| ()), Arc::default()).await?;
+    listener(Event::Opened(reader.server()));
+    if !reader.server().holds_keys() {
+        return Ok(());
+    }
+    let mut sweeper = Sweeper::start(reader, &target, census, listener).await?;
+    for _ in 0..ATTEMPTS_MAX {
+        if sweeper.sweep_once().await? {
+            break;
+        }
+    }
+    let reader = &sweeper.reader;
+    sweeper
+        .census
+        .note_success(|query| reader.replies_to(query));
+    Ok(())
+}
+
+/// What a sweep would meet.
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// The queries that the server refuses.
+    pub refused: Vec<(SweepQuery, Refusal)>,
+    /// Why no random keys of a cluster node are drawn.
+    pub random_keys: Option<Refusal>,
+    /// What a pass is expected to cost; none where there is nothing to sweep.
+    pub forecast: Option<Forecast>,
+}
+
+/// Asks each question of the walk about a few keys, and returns what the server refuses and what a
+/// pass will cost.
+///
+/// # Errors
+///
+/// The dial failed, or the server refused INFO or SCAN.
+pub async fn examine(target: &Target) -> Result<Examined, Failure> {
+    let mut reader = KeyReader::open(target, Arc::new(|_| ()), Arc::default()).await?;
+    if !reader.server().holds_keys() {
+        return Ok(Examined::default());
+    }
+    let vitals = reader.vitals().await?;
+    let (_, keys) = reader.scan(0, target.sweep.count).await?;
+    let wanted = keys.iter().take(KEYS_PER_PIPELINE).map(|key| Wanted {
+        key,
+        memory: true,
+        expiry: true,
+        data_type: true,
+    });
+    let wanted: Vec<_> = wanted.collect();
+    reader.details(&wanted, None, Spacing::NONE).await?;
+    let random_keys = if has_table_per_slot(reader.server()) {
+        reader.random_keys(1).await?.err()
+    } else {
+        None
+    };
+    let costs = Costs::default();
+    Ok(Examined {
+        random_keys,
+        refused: reader.refused(),
+        forecast: Some(load::forecast(
+            &target.sweep,
+            &costs,
+            &vitals,
+            reader.server(),
+        )),
+    })
+}
+
+/// One connection's walk: pass after pass, until something fails.
+async fn sweep_until_failure(
+    target: &Target,
+    on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
+    census: &mut Census,
+    listener: &mut Listener<'_>,
+) -> Result<std::convert::Infallible, Failure> {
+    let reader = KeyReader::open(target, on_reconnect, footprint).await?;
+    if !reader.server().holds_keys() {
+        // A sentinel: there is nothing to walk, now or later.
+        drop(reader);
+        return std::future::pending().await;
+    }
+    let (name, server) = (&target.name, reader.server().to_string());
+    let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
+    let (costs, vitals) = (sweeper.census.costs(), &sweeper.vitals);
+    let cost = load::forecast(sweeper.sweep, costs, vitals, sweeper.reader.server());
+    let cost = if sweeper.pace.is_starting() {
+        cost
+    } else {
+        cost.resumed()
+    };
+    info!(name, server, %cost, "walking the keyspace");
+    loop {
+        sweeper.pass().await?;
+    }
+}
+
+/// By what the progress of a pass is measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct PassSize {
+    /// Keys when it began.
+    keys: u64,
+    /// Key names that were seen before it.
+    visited_before: u64,
+}
+
+/// A walk with everything that it needs.
+struct Sweeper<'a> {
+    /// The name of the target.
+    name: &'a str,
+    reader: KeyReader,
+    sweep: &'a Sweep,
+    pace: Pace,
+    census: &'a mut Census,
+    listener: &'a mut Listener<'a>,
+    shares: DetailShares,
+    ahead: Option<Ahead>,
+    traffic: Traffic,
+    allowance: Allowance,
+    /// Where the next visit between two passes begins, and in which database.
+    visited: (u32, u64),
+    vitals: Vitals,
+    pass: PassSize,
+    /// How many more aggregates of this pass may be measured by many elements.
+    close_left: u32,
+    publish_every: Duration,
+    /// When an estimate was last published over this connection.
+    published: Option<Instant>,
+    /// When the server was last asked how it is.
+    checked: Instant,
+    slowdowns: Slowdowns,
+    /// When random keys of a cluster node were last drawn.
+    glimpsed: Option<Instant>,
+    /// When the pause after the last batch ends.
+    paused: Instant,
+    started: Instant,
+}
+
+impl<'a> Sweeper<'a> {
+    /// Makes ready for a walk, and looks at the server once.
+    async fn start(
+        reader: KeyReader,
+        target: &'a Target,
+        census: &'a mut Census,
+        listener: &'a mut Listener<'_>,
+    ) -> Result<Self, Failure> {
+        census.note_connection();
+        let mut pace = Pace::new(&target.sweep);
+        pace.resume(census.keys_visited());
+        let mut sweeper = Self {
+            name: &target.name,
+            reader,
+            sweep: &target.sweep,
+            pace,
+            census,
+            listener,
+            shares: DetailShares {
+                memory: 1.0,
+                expiry: 1.0,
+            },
+            ahead: None,
+            traffic: Traffic::default(),
+            allowance: Allowance::new(&target.sweep),
+            visited: (0, 0),
+            vitals: Vitals::default(),
+            pass: PassSize::default(),
+            close_left: CLOSE_PER_PASS,
+            publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
+            published: None,
+            checked: Instant::now(),
+            slowdowns: Slowdowns::default(),
+            glimpsed: None,
+            paused: Instant::now(),
+            started: Instant::now(),
+        };
+        sweeper.check().await?;
+        if sweeper.census.keys_visited() > 0 {
+            sweeper.allowance.resume();
+        }
+        Ok(sweeper)
+    }
+
+    /// One round through all databases, and the rest after it.
+    async fn pass(&mut self) -> Result<(), Failure> {
+        let started = Instant::now();
+        if !self.sweep_once().await? {
+            return Ok(());
+        }
+        self.log_pass(started.elapsed());
+        self.publish().await?;
+        let generation = self.census.generation();
+        let end = Instant::now() + load::rest(started.elapsed(), self.sweep.min_pass_interval);
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            sleep(left.min(CHECK_EVERY)).await;
+            self.check_if_due().await?;
+            self.visit().await?;
+            self.publish_if_due().await?;
+            if self.census.generation() != generation {
+                return Ok(());
+            }
+            let mut databases = self.databases().into_iter();
+            if databases.any(|(database, keys)| !self.census.still_fits(database, keys)) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// One round through all databases. False when it ended early because the data were replaced.
+    async fn sweep_once(&mut self) -> Result<bool, Failure> {
+        let started = Instant::now();
+        let databases = self.databases();
+        let keys: u64 = databases.iter().map(|(_, keys)| keys).sum();
+        self.pass = PassSize {
+            keys,
+            visited_before: self.census.keys_visited(),
+        };
+        self.close_left = CLOSE_PER_PASS;
+        self.paused = started;
+        self.census.start_pass();
+        self.shares = detail_shares(
+            to_float(keys),
+            self.census.costs(),
+            self.sweep,
+            self.pace.most_commands(),
+        );
+        for (database, keys) in databases {
+            if !self.database(database, keys).await? {
+                return Ok(false);
+            }
+        }
+        self.census.end_pass(started.elapsed(), now());
+        Ok(true)
+    }
+
+    /// The databases to walk, each with its number of keys.
+    fn databases(&self) -> Vec<(u32, u64)> {
+        load::databases(self.sweep, &self.vitals)
+    }
+
+    /// One database, segment by segment. False when its data were replaced meanwhile.
+    async fn database(&mut self, database: u32, keys: u64) -> Result<bool, Failure> {
+        let generation = self.census.generation();
+        self.reader.select(database).await?;
+        self.prove_cursors(keys).await?;
+        let order = if self.census.sweeps_in_random_order() {
+            let in_use = self.census.segments_in_use(database);
+            segments(keys, in_use, |below| fastrand::usize(..below))
+        } else {
+            vec![Segment::WHOLE]
+        };
+        self.census.start_database(database, order.len());
+        if self.glimpse_is_due() {
+            // The first estimate need not wait for the walk.
+            self.publish().await?;
+        }
+        for segment in order {
+            self.census.open(database, segment, now());
+            match self.segment(database, segment, generation).await {
+                Ok(true) => {
+                    if segment.start() != 0 {
+                        self.census.note_accepted_cursor();
+                    }
+                }
+                Ok(false) => return Ok(false),
+                // A server that accepts only its own cursors, or the passing error of a proxy.
+                Err(failure) if failure.reason == Reason::Other && segment.start() != 0 => {
+                    if self.census.note_refused_cursor() {
+                        warn!(name = self.name, %failure, "the server refused a cursor; from now on the walk goes in its order");
+                    } else {
+                        info!(name = self.name, %failure, "the server refused a cursor; the pass starts again");
+                    }
+                    return Ok(false);
+                }
+                Err(failure) => return Err(failure),
+            }
+            self.census.close(database, now());
+        }
+        self.check().await?;
+        if self.census.generation() != generation {
+            return Ok(false);
+        }
+        let keys_now = self.vitals.keys.get(&database).copied().unwrap_or(0);
+        if !self
+            .census
+            .check_pass(database, keys.min(keys_now), keys.max(keys_now))
+        {
+            warn!(
+                database,
+                "a walk in random order missed keys; from now on it goes in order"
+            );
+        }
+        Ok(true)
+    }
+
+    /// One segment, batch by batch. False when the data were replaced since `generation`.
+    async fn segment(
+        &mut self,
+        database: u32,
+        segment: Segment,
+        generation: u64,
+    ) -> Result<bool, Failure> {
+        let mut cursor = segment.start();
+        loop {
+            cursor = self.batch(database, segment, cursor).await?;
+            self.check_if_due().await?;
+            self.publish_if_due().await?;
+            if self.census.generation() != generation {
+                return Ok(false);
+            }
+            if !segment.has_more(cursor) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Waits, and keeps looking at the server and publishing. Ends early when the data were replaced.
+    async fn wait(&mut self, pause: Duration) -> Result<(), Failure> {
+        let generation = self.census.generation();
+        let end = Instant::now() + pause;
+        while let Some(left) = left(end) {
+            sleep(left.min(CHECK_EVERY)).await;
+            self.check_if_due().await?;
+            self.publish_if_due().await?;
+            if self.census.generation() != generation {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, and keeps looking at the server. Ends early when the data were replaced.
+    async fn wait_unpublished(&mut self, pause: Duration) -> Result<(), Failure> {
+        let generation = self.census.generation();
+        let end = Instant::now() + pause;
+        while let Some(left) = left(end) {
+            sleep(left.min(CHECK_EVERY)).await;
+            self.check_if_due().await?;
+            if self.census.generation() != generation {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish_if_due(&mut self) -> Result<(), Failure> {
+        let is_due = match self.published {
+            Some(published) => published.elapsed() >= self.publish_every,
+            None => !self.pace.is_starting() || self.started.elapsed() >= FIRST_ESTIMATE_AFTER,
+        };
+        if is_due { self.publish().await } else { Ok(()) }
+    }
+
+    /// Looks at the server, waits for it where that is wanted, and publishes what is known.
+    async fn publish(&mut self) -> Result<(), Failure> {
+        let debt = self.glimpse_if_due().await?;
+        self.check().await?;
+        self.inspect().await?;
+        let reader = &self.reader;
+        self.census.note_success(|query| reader.replies_to(query));
+        self.census.update_visible(now());
+        (self.listener)(Event::Estimate(self.census));
+        self.published = Some(Instant::now());
+        match debt {
+            Some(debt) => self.pay(debt).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks about the keys and streams that are shown by name.
+    async fn inspect(&mut self) -> Result<(), Failure> {
+        let inquiry = self.census.ledger().inquiry();
+        let inspection = self.reader.inspect(inquiry).await?;
+        self.census.note_inspection(inspection);
+        Ok(())
+    }
+
+    /// Asks the server how it is, if that was not done for a second.
+    async fn check_if_due(&mut self) -> Result<(), Failure> {
+        if self.checked.elapsed() < CHECK_EVERY {
+            return Ok(());
+        }
+        self.check().await
+    }
+
+    /// Asks the server how it is, as long as it is busy with what the walk must not add to.
+    async fn check(&mut self) -> Result<(), Failure> {
+        loop {
+            self.vitals = self.reader.vitals().await?;
+            self.checked = Instant::now();
+            let generation = self.census.generation();
+            if let Some(replaced) = self.census.note_vitals(&self.vitals, now()) {
+                self.tell(replaced);
+                if self.census.generation() != generation {
+                    self.start_over();
+                }
+            }
+            self.observe_traffic();
+            self.log_slowdown();
+            let waits =
+                self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);
+            if !waits {
+                return Ok(());
+            }
+            // What is known grows older meanwhile, and must say so.
+            (self.listener)(Event::Estimate(self.census));
+            sleep(CHECK_AGAIN_AFTER).await;
+        }
+    }
+}
+
+impl Sweeper<'_> {
+    /// Takes the first steps of a walk to see whether the cursors are those of Redis, unless that is
+    /// known. Where every slot has a table of its own they say nothing.
+    async fn prove_cursors(&mut self, keys: u64) -> Result<(), Failure> {
+        let server = *self.reader.server();
+        if self.census.knows_cursors() || has_table_per_slot(&server) {
+            return Ok(());
+        }
+        let mut steps = Vec::new();
+        let mut cursor = 0;
+        while steps.len() < PROOF_STEPS {
+            let (next, found) = self.scan(cursor).await?;
+            let microseconds = self.cost_of_scan(found.len());
+            self.census.note_batch(0, microseconds);
+            if next == 0 {
+                return Ok(());
+            }
+            steps.push((next, found.len()));
+            cursor = next;
+        }
+        if proves_redis_cursors(&steps, keys) {
+            self.census.note_cursors(has_segments(&server));
+        }
+        Ok(())
+    }
+
+    /// Measures the largest aggregates of a pipeline by more of their elements. Returns what that
+    /// cost the server, in microseconds.
+    async fn measure_closely(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        found: &mut [Found],
+    ) -> Result<f64, Failure> {
+        let pairs = wanted.iter().zip(found);
+        let large = pairs.filter(|(_, found)| found.may_be_large_aggregate());
+        let mut large: Vec<_> = large.collect();
+        large.sort_by_key(|(_, found)| Reverse(found.details.memory));
+        let mut microseconds = 0.0;
+        for (place, (wanted, found)) in large.into_iter().take(CLOSE_PER_PIPELINE).enumerate() {
+            if place > 0 {
+                let Some(left) = self.close_left.checked_sub(1) else {
+                    break;
+                };
+                self.close_left = left;
+            }
+            // One at a time: other clients get their turn in between.
+            let bytes = self.reader.memory_of_many_elements(wanted.key).await?;
+            if bytes.is_none() {
+                break;
+            }
+            found.details.memory = bytes;
+            microseconds += MANY_ELEMENTS_MICROSECONDS;
+        }
+        Ok(microseconds)
+    }
+
+    /// Publishes at once what is no longer known.
+    fn tell(&mut self, replaced: Replaced) {
+        let reason = replaced.as_str();
+        info!(
+            name = self.name,
+            reason, "forgetting the namespaces: the data were replaced"
+        );
+        (self.listener)(Event::Estimate(self.census));
+    }
+
+    /// Publishes the next estimate as soon as after a start.
+    fn start_over(&mut self) {
+        let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
+        self.published = Instant::now().checked_sub(wait);
+        self.glimpsed = None;
+        self.ahead = None;
+    }
+}
+
+/// The time that is left until `end`; none when it has come.
+fn left(end: Instant) -> Option<Duration> {
+    let left = end.checked_duration_since(Instant::now())?;
+    (!left.is_zero()).then_some(left)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]
+const fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
+/// The time by this machine's clock, in seconds since the epoch.
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}

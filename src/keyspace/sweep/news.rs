@@ -1,0 +1,119 @@
+//! What a sweep logs: its passes, and when the server slows it down.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use super::Sweeper;
+use crate::logfmt::seconds;
+
+/// A sweep that is this many times slower than its budgets allow is slowed down.
+const SLOW: f64 = 2.0;
+
+/// Below this factor a slowdown is over.
+const NORMAL: f64 = 1.1;
+
+/// Shortest time between the starts of two slowdowns that are logged.
+const LOG_EVERY: Duration = Duration::from_mins(1);
+
+/// The slowdowns of a sweep, as far as they are news.
+#[derive(Debug, Default)]
+pub(super) struct Slowdowns {
+    since: Option<Instant>,
+    /// When the start of one was logged last.
+    logged: Option<Instant>,
+}
+
+/// What is new about a slowdown.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    Began,
+    /// It is over after this time.
+    Ended(Duration),
+}
+
+impl Slowdowns {
+    /// Records how slow the sweep is, and returns what is worth a line.
+    fn observe(&mut self, factor: f64, now: Instant) -> Option<Change> {
+        match self.since {
+            None if factor >= SLOW => {
+                let is_due = |logged: Instant| now.duration_since(logged) >= LOG_EVERY;
+                if !self.logged.is_none_or(is_due) {
+                    return None;
+                }
+                self.since = Some(now);
+                self.logged = Some(now);
+                Some(Change::Began)
+            }
+            Some(since) if factor < NORMAL => {
+                self.since = None;
+                Some(Change::Ended(now.duration_since(since)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Sweeper<'_> {
+    /// Logs the first pass since the start of the exporter; at the level debug each other one.
+    pub(super) fn log_pass(&self, took: Duration) {
+        let keys = self.census.keys_visited() - self.pass.visited_before;
+        let (name, seconds) = (self.name, seconds(took));
+        if self.census.passes() == 1 {
+            info!(name, keys, seconds, "first pass finished");
+        } else {
+            debug!(name, keys, seconds, "pass finished");
+        }
+    }
+
+    /// Logs the start and the end of a slowdown.
+    pub(super) fn log_slowdown(&mut self) {
+        let (name, factor) = (self.name, self.pace.slowdown());
+        let change = self.slowdowns.observe(factor, Instant::now());
+        let factor = factor.round();
+        match change {
+            Some(Change::Began) => {
+                let reason = self.pace.limit().as_str();
+                info!(
+                    name,
+                    reason, factor, "the sweep slows down to let others pass"
+                );
+            }
+            Some(Change::Ended(after)) => {
+                let seconds = seconds(after);
+                info!(name, seconds, "the sweep is no longer slowed down");
+            }
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slowdown_is_two_lines_and_at_most_one_in_a_minute() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut slowdowns = Slowdowns::default();
+        let ended = |seconds| Some(Change::Ended(Duration::from_secs(seconds)));
+        for (factor, seconds, expected) in [
+            (1.0, 0, None),
+            (1.9, 1, None),
+            (2.0, 2, Some(Change::Began)),
+            (16.0, 3, None),
+            (1.5, 4, None),
+            (1.0, 5, ended(3)),
+            (8.0, 6, None),
+            (1.0, 7, None),
+            (8.0, 62, Some(Change::Began)),
+            (8.0, 200, None),
+            (1.0, 201, ended(139)),
+        ] {
+            let found = slowdowns.observe(factor, at(seconds));
+            assert_eq!(found, expected, "{factor} at {seconds}");
+        }
+    }
+}

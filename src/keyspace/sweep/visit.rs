@@ -1,0 +1,61 @@
+//! Lookups between two passes: a pass over few keys is over before it is known how many lookups are
+//! allowed, and a sample of TTLs grows by what is allowed in every second.
+
+use super::Sweeper;
+use super::key_reader::Wanted;
+use crate::connection::Spacing;
+use crate::failure::Failure;
+
+impl Sweeper<'_> {
+    /// Spends the lookups that are allowed on keys at a random place.
+    pub(super) async fn visit(&mut self) -> Result<(), Failure> {
+        if !self.allowance.is_limited() || !self.allowance.has_some() {
+            return Ok(());
+        }
+        let Some((database, keys)) = self.choose_database() else {
+            return Ok(());
+        };
+        self.reader.select(database).await?;
+        let cursor = if self.census.sweeps_in_random_order() {
+            fastrand::u64(..keys.checked_next_power_of_two().unwrap_or(u64::MAX))
+        } else if self.visited.0 == database {
+            self.visited.1
+        } else {
+            0
+        };
+        let (next, keys) = self.scan(cursor).await?;
+        self.visited = (database, next);
+        let mut microseconds = self.cost_of_scan(keys.len());
+        let unwanted = |key| Wanted {
+            key,
+            memory: false,
+            expiry: false,
+            data_type: false,
+        };
+        let mut wanted: Vec<_> = keys.iter().map(|key| unwanted(key)).collect();
+        self.choose_lookups(database, &mut wanted);
+        wanted.retain(|wanted| wanted.queries().next().is_some());
+        let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;
+        for (wanted, found) in wanted.iter().zip(&found) {
+            microseconds += self.cost(wanted);
+            self.census.learn(database, wanted.key, found);
+        }
+        self.census.note_batch(0, microseconds);
+        self.reader.take_round_trip();
+        let sent = self.reader.take_sent();
+        self.pace.owe(sent);
+        Ok(())
+    }
+
+    /// A database with its keys, each with the chance of its share of all keys.
+    fn choose_database(&self) -> Option<(u32, u64)> {
+        let databases = self.databases();
+        let all: u64 = databases.iter().map(|(_, keys)| keys).sum();
+        let mut place = if all > 0 { fastrand::u64(..all) } else { 0 };
+        databases.into_iter().find(|(_, keys)| {
+            let is_here = place < *keys;
+            place = place.saturating_sub(*keys);
+            is_here
+        })
+    }
+}

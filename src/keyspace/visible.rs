@@ -1,0 +1,378 @@
+//! Which namespaces of keys have series of their own if no namespace is declared. Pure.
+//!
+//! A prefix may be an id, such as that of a user: then each pass finds new ones, and a series for
+//! each would never end. A namespace is shown once it holds a large share of the keys, or a small share
+//! for several passes; it stays shown until it is empty, and the names of one day are bounded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::NamespaceId;
+
+/// A namespace with this share of all keys is shown at once.
+pub const LARGE_SHARE: f64 = 0.01;
+
+/// A namespace with this share of all keys is shown after [`PASSES`] passes.
+pub const SMALL_SHARE: f64 = 0.001;
+
+/// Fewer keys say nothing about a share.
+pub const KEYS_MIN: f64 = 10.0;
+
+/// With at most this many namespaces, each that holds a large share is shown after one pass.
+pub const FEW: usize = 20;
+
+/// Passes in a row that a small namespace must be seen in to be shown, and missed in to be hidden.
+pub const PASSES: u32 = 3;
+
+/// Different names that are shown in a day, for each namespace that may be shown at a time.
+pub const NAMES_PER_NAMESPACE: usize = 2;
+
+/// Seconds for which a name counts.
+const DAY: f64 = 86_400.0;
+
+/// The namespaces that are shown.
+#[derive(Debug)]
+pub struct Visible {
+    most: usize,
+    /// Each with the passes in a row in which it was empty.
+    shown: BTreeMap<NamespaceId, u32>,
+    /// Passes in a row in which a hidden namespace had a small share.
+    seen: BTreeMap<NamespaceId, u32>,
+    /// When each name was last shown.
+    names: HashMap<String, f64>,
+    hidden: usize,
+}
+
+/// What is known when the namespaces are chosen.
+pub struct Known<'a> {
+    /// Keys of each namespace, [`NamespaceId::OTHER`] included.
+    pub keys: &'a BTreeMap<NamespaceId, f64>,
+    /// The name of a namespace.
+    pub name: &'a dyn Fn(NamespaceId) -> String,
+    /// The time in seconds.
+    pub now: f64,
+}
+
+impl Known<'_> {
+    fn of(&self, namespace: NamespaceId) -> f64 {
+        self.keys.get(&namespace).copied().unwrap_or(0.0)
+    }
+}
+
+impl Visible {
+    /// Shows at most this many namespaces at a time.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            shown: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            names: HashMap::new(),
+            hidden: 0,
+        }
+    }
+
+    /// Returns whether a namespace is shown.
+    #[must_use]
+    pub fn has(&self, namespace: NamespaceId) -> bool {
+        self.shown.contains_key(&namespace)
+    }
+
+    /// Returns the namespaces that are shown.
+    pub fn namespaces(&self) -> impl Iterator<Item = NamespaceId> {
+        self.shown.keys().copied()
+    }
+
+    /// Returns how many namespaces with keys are not shown.
+    #[must_use]
+    pub const fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// Shows the namespaces that hold a large share. Called at any time.
+    pub fn update(&mut self, known: &Known<'_>) {
+        self.choose(known, |_| false);
+    }
+
+    /// Shows what survived several passes, and hides what was empty for as long. Called at the end
+    /// of a pass.
+    pub fn end_pass(&mut self, known: &Known<'_>) {
+        self.shown.retain(|namespace, empty| {
+            *empty = if known.of(*namespace) > 0.0 {
+                0
+            } else {
+                *empty + 1
+            };
+            *empty < PASSES
+        });
+        let total: f64 = known.keys.values().sum();
+        let is_seen = |keys: f64| {
+            keys >= total * LARGE_SHARE || (keys >= KEYS_MIN && keys >= total * SMALL_SHARE)
+        };
+        let before = std::mem::take(&mut self.seen);
+        let hidden = known
+            .keys
+            .iter()
+            .filter(|(namespace, _)| !self.has(**namespace));
+        let seen = hidden.filter(|(_, keys)| **keys > 0.0 && is_seen(**keys));
+        let seen: BTreeMap<NamespaceId, u32> = seen
+            .map(|(namespace, _)| (*namespace, before.get(namespace).copied().unwrap_or(0) + 1))
+            .collect();
+        let namespaces = known.keys.iter().filter(|(_, keys)| **keys > 0.0).count();
+        let are_few = namespaces <= FEW;
+        self.choose(known, |namespace| {
+            let passes = seen.get(&namespace).copied().unwrap_or(0);
+            passes >= PASSES || (are_few && known.of(namespace) >= total * LARGE_SHARE)
+        });
+        self.seen = seen;
+    }
+
+    fn choose(&mut self, known: &Known<'_>, has_survived: impl Fn(NamespaceId) -> bool) {
+        self.names.retain(|_, shown| known.now - *shown < DAY);
+        let total: f64 = known.keys.values().sum();
+        let is_large = |keys: f64| keys >= KEYS_MIN && keys >= total * LARGE_SHARE;
+        let mut candidates: Vec<(NamespaceId, f64)> = known
+            .keys
+            .iter()
+            .map(|(namespace, keys)| (*namespace, *keys))
+            .filter(|(namespace, keys)| {
+                *namespace != NamespaceId::OTHER && !self.has(*namespace) && *keys > 0.0
+            })
+            .collect();
+        let found = candidates.len();
+        candidates.retain(|(namespace, keys)| is_large(*keys) || has_survived(*namespace));
+        candidates.sort_by(|(namespace, keys), (other, others)| {
+            others.total_cmp(keys).then(namespace.cmp(other))
+        });
+        let mut added = 0;
+        for (namespace, keys) in candidates {
+            let name = (known.name)(namespace);
+            if self.may_name(&name) && self.has_room(known, keys, total) {
+                self.shown.insert(namespace, 0);
+                self.names.insert(name, known.now);
+                added += 1;
+            }
+        }
+        self.hidden = found - added;
+        for namespace in self.shown.keys() {
+            self.names.insert((known.name)(*namespace), known.now);
+        }
+    }
+
+    /// Returns whether the day has room for a name.
+    fn may_name(&self, name: &str) -> bool {
+        let most = self.most.saturating_mul(NAMES_PER_NAMESPACE);
+        self.names.contains_key(name) || self.names.len() < most
+    }
+
+    /// Returns whether there is room for a namespace with these keys. A large namespace takes the place of
+    /// the smallest, if that holds no large share and less than half as much.
+    fn has_room(&mut self, known: &Known<'_>, keys: f64, total: f64) -> bool {
+        if self.shown.len() < self.most {
+            return true;
+        }
+        let sizes = self
+            .shown
+            .keys()
+            .map(|namespace| (*namespace, known.of(*namespace)));
+        let smallest = sizes.min_by(|(_, one), (_, other)| one.total_cmp(other));
+        let goes =
+            |(_, size): &(NamespaceId, f64)| *size < total * LARGE_SHARE && *size * 2.0 < keys;
+        match smallest.filter(goes) {
+            Some((namespace, _)) => self.shown.remove(&namespace).is_some(),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One pass takes this many seconds.
+    const PASS: f64 = 60.0;
+
+    /// What a simulation shows, by name.
+    struct World {
+        visible: Visible,
+        numbers: HashMap<String, u32>,
+        now: f64,
+        ever: BTreeSet<String>,
+        /// How often a name came or went.
+        changes: usize,
+    }
+
+    impl World {
+        fn new(most: usize) -> Self {
+            Self {
+                visible: Visible::new(most),
+                numbers: HashMap::new(),
+                now: 0.0,
+                ever: BTreeSet::new(),
+                changes: 0,
+            }
+        }
+
+        fn shown(&self) -> BTreeSet<String> {
+            let names = self.numbers.iter();
+            names
+                .filter(|(_, number)| self.visible.has(NamespaceId(**number)))
+                .map(|(name, _)| name.clone())
+                .collect()
+        }
+
+        /// One pass over keys of these names; half of it is seen before its end.
+        fn pass(&mut self, keys: &[(String, f64)]) {
+            let before = self.shown();
+            let mut counts = BTreeMap::new();
+            for (name, keys) in keys {
+                let next = u32::try_from(self.numbers.len() + 1).unwrap();
+                let number = *self.numbers.entry(name.clone()).or_insert(next);
+                counts.insert(NamespaceId(number), *keys);
+            }
+            let names: BTreeMap<u32, String> = self
+                .numbers
+                .iter()
+                .map(|(name, number)| (*number, name.clone()))
+                .collect();
+            let name = |namespace: NamespaceId| names[&namespace.0].clone();
+            let half = counts
+                .iter()
+                .map(|(namespace, keys)| (*namespace, *keys / 2.0));
+            let half: BTreeMap<NamespaceId, f64> = half.collect();
+            self.now += PASS / 2.0;
+            let now = self.now;
+            self.visible.update(&Known {
+                keys: &half,
+                name: &name,
+                now,
+            });
+            self.now += PASS / 2.0;
+            let now = self.now;
+            self.visible.end_pass(&Known {
+                keys: &counts,
+                name: &name,
+                now,
+            });
+            let after = self.shown();
+            self.changes += before.symmetric_difference(&after).count();
+            self.ever.extend(after);
+        }
+    }
+
+    fn named(keys: &[(&str, f64)]) -> Vec<(String, f64)> {
+        keys.iter()
+            .map(|(name, keys)| ((*name).to_owned(), *keys))
+            .collect()
+    }
+
+    #[test]
+    fn ids_are_never_shown_and_words_are_at_once() {
+        let mut world = World::new(100);
+        let words = named(&[("cache", 3_000.0), ("rare", 30.0), ("job", 200.0)]);
+        for pass in 0..6 * 60 {
+            // A third of the ids is new in each pass.
+            let ids =
+                (0..900).map(|id| (format!("id-{}", id + 300 * pass), 1.0 + f64::from(id % 3)));
+            world.pass(&[words.clone(), ids.collect()].concat());
+            let expected: &[&str] = if pass < 2 {
+                &["cache", "job"]
+            } else {
+                &["cache", "job", "rare"]
+            };
+            assert!(world.shown().iter().eq(expected), "{:?}", world.shown());
+            assert!(world.visible.hidden() >= 900);
+        }
+        assert_eq!(world.changes, 3);
+    }
+
+    #[test]
+    fn ids_that_stay_are_shown_without_churn_if_they_are_few() {
+        let mut world = World::new(10);
+        for _ in 0..200 {
+            let users = (0..40).map(|user| (format!("user-{user}"), 1.0));
+            world.pass(&users.collect::<Vec<_>>());
+        }
+        assert_eq!((world.shown().len(), world.changes), (10, 10));
+    }
+
+    #[test]
+    fn names_of_a_small_keyspace_that_come_and_go_are_bounded_by_day() {
+        let mut world = World::new(10);
+        // Each lives for four passes, so each could be shown.
+        for pass in 0..1440 {
+            let users = (0..40).map(|user| (format!("user-{}", user + 10 * pass), 1.0));
+            world.pass(&users.collect::<Vec<_>>());
+        }
+        assert!(world.ever.len() <= 2 * 10, "{}", world.ever.len());
+    }
+
+    #[test]
+    fn noise_hides_nothing_and_adds_only_what_is_there() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut world = World::new(100);
+        for _ in 0..500 {
+            let zipf = (1..=300_u32).map(|rank| {
+                let noise = random.f64().mul_add(0.4, 0.8);
+                (
+                    format!("word-{rank}"),
+                    (20_000.0 / f64::from(rank) * noise).round(),
+                )
+            });
+            world.pass(&zipf.collect::<Vec<_>>());
+        }
+        assert_eq!(world.changes, world.ever.len(), "a name went");
+        assert!(world.ever.contains("word-1") && world.ever.contains("word-50"));
+    }
+
+    #[test]
+    fn a_renamed_prefix_is_shown_at_once_and_the_old_one_goes() {
+        let mut world = World::new(100);
+        for _ in 0..20 {
+            world.pass(&named(&[("old", 5_000.0), ("cache", 5_000.0)]));
+        }
+        world.pass(&named(&[("new", 5_000.0), ("cache", 5_000.0)]));
+        assert!(world.shown().iter().eq(["cache", "new", "old"]));
+        for _ in 0..2 {
+            world.pass(&named(&[("new", 5_000.0), ("cache", 5_000.0)]));
+        }
+        assert!(world.shown().iter().eq(["cache", "new"]));
+        assert_eq!(world.changes, 4);
+    }
+
+    #[test]
+    fn a_large_group_takes_the_place_of_a_small_one() {
+        let mut world = World::new(2);
+        let small = [("a", 5_000.0), ("b", 20.0), ("c", 19.0)];
+        for _ in 0..5 {
+            world.pass(&named(&small));
+        }
+        assert!(world.shown().iter().eq(["a", "b"]));
+        world.pass(&named(&[small[0], small[1], small[2], ("d", 900.0)]));
+        assert!(world.shown().iter().eq(["a", "d"]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_bounded_at_any_time_and_by_day(
+            most in 1_usize..6,
+            passes in proptest::collection::vec(
+                proptest::collection::vec((0_u32..40, 0_u32..500), 0..12), 1..60),
+        ) {
+            let mut world = World::new(most);
+            for pass in passes {
+                let keys: BTreeMap<String, f64> = pass
+                    .iter()
+                    .map(|(name, keys)| (name.to_string(), f64::from(*keys)))
+                    .collect();
+                world.pass(&keys.into_iter().collect::<Vec<_>>());
+                prop_assert!(world.shown().len() <= most);
+                prop_assert!(!world.visible.has(NamespaceId::OTHER));
+            }
+            prop_assert!(world.ever.len() <= most * NAMES_PER_NAMESPACE);
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! The tallies of the most recent segments of a walk, up to one whole pass.
+//!
+//! A segment is a fixed part of a database's hash table; a pass visits all of them. Of each segment
+//! the newest tally counts, so no key counts twice however long the walk goes on. It has no clock:
+//! times come from the caller, in seconds of whatever clock that uses. Pure.
+
+use std::collections::BTreeMap;
+
+use super::NamespaceId;
+use super::course::{Course, Point};
+use super::kept::Kept;
+use super::tally::{Details, Tally};
+use crate::config::TtlPolicy;
+
+/// Most segments that a pass may have.
+pub const SEGMENTS_MAX: u32 = 64;
+
+/// A size is known as big after a pass when it is so many times the mean of its namespace.
+const KNOWN_TIMES_MEAN: u128 = 10;
+
+/// Tallies by namespace.
+pub type Tallies = BTreeMap<NamespaceId, Tally>;
+
+#[derive(Clone, Debug)]
+struct Segment {
+    started: f64,
+    /// When its walk ended; none while it goes on.
+    ended: Option<f64>,
+    /// Whether its walk began at its start and reached its end.
+    complete: bool,
+    tallies: Tallies,
+    /// What the walk before has counted, if that was complete.
+    before: Option<Counted>,
+}
+
+/// The keys of a segment by namespace, and in the middle of which time they were counted.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// When, in seconds.
+    pub time: f64,
+    /// Keys by namespace.
+    pub keys: BTreeMap<NamespaceId, u64>,
+}
+
+/// The visits of one segment: the last one, and the one before it.
+#[derive(Clone, Debug)]
+pub struct Visits {
+    /// Whether the last visit is complete.
+    pub complete: bool,
+    /// The last visit.
+    pub last: Counted,
+    /// The visit before it, if both are complete.
+    pub before: Option<Counted>,
+}
+
+impl Segment {
+    fn counted(&self, now: f64) -> Counted {
+        let keys = self
+            .tallies
+            .iter()
+            .map(|(namespace, tally)| (*namespace, tally.keys));
+        Counted {
+            time: f64::midpoint(self.started, self.ended.unwrap_or(now)),
+            keys: keys.collect(),
+        }
+    }
+}
+
+/// What is known of one database.
+#[derive(Clone, Debug)]
+pub struct Window {
+    segments: Vec<Option<Segment>>,
+    /// The segment that is being walked, and its place.
+    open: Option<(usize, Segment)>,
+    known: BTreeMap<NamespaceId, Vec<u64>>,
+    /// How the database has changed meanwhile.
+    course: Course,
+    kept: Kept,
+}
+
+impl Window {
+    /// An empty window of so many segments, at least 1 and at most [`SEGMENTS_MAX`].
+    #[must_use]
+    pub fn new(segments: u32) -> Self {
+        let mut window = Self {
+            segments: Vec::new(),
+            open: None,
+            known: BTreeMap::new(),
+            course: Course::default(),
+            kept: Kept::default(),
+        };
+        window.empty(segments);
+        window
+    }
+
+    fn empty(&mut self, segments: u32) {
+        self.open = None;
+        self.segments = (0..segments.clamp(1, SEGMENTS_MAX)).map(|_| None).collect();
+    }
+
+    /// How many segments a pass has.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Begins to walk a segment. One that is open and was not closed stays as a part of a segment,
+    /// unless there is a complete one in its place.
+    pub fn open(&mut self, segment: u32, now: f64) {
+        self.close_part(now);
+        let place = segment as usize % self.segments.len().max(1);
+        // The new walk sees again whatever an unfinished one has seen.
+        if let Some(older) = self.segments.get_mut(place) {
+            older.take_if(|older| !older.complete);
+        }
+        let segment = Segment {
+            started: now,
+            ended: None,
+            complete: true,
+            tallies: Tallies::new(),
+            before: None,
+        };
+        self.open = Some((place, segment));
+    }
+
+    /// The tally of a namespace in the open segment; none where no segment is open.
+    pub fn tally(&mut self, namespace: NamespaceId) -> Option<&mut Tally> {
+        let (_, open) = self.open.as_mut()?;
+        Some(open.tallies.entry(namespace).or_default())
+    }
+
+    /// Keeps the TTL and the type of a key beyond the pass.
+    pub fn keep(&mut self, namespace: NamespaceId, details: Details, policy: TtlPolicy) {
+        self.kept.keep(namespace, details, policy);
+    }
+
+    /// Ends the walk of the open segment: its tallies replace the older ones.
+    pub fn close(&mut self, now: f64) {
+        let Some((place, mut open)) = self.open.take() else {
+            return;
+        };
+        open.ended = Some(now);
+        if let Some(older) = self.segments.get_mut(place)
+            && (open.complete || older.is_none())
+        {
+            let complete = older.take_if(|older| older.complete);
+            open.before = complete.map(|older| older.counted(now));
+            *older = Some(open);
+        }
+    }
+
+    /// Ends the walk of the open segment before its end: it stays as a part of a segment.
+    pub fn close_part(&mut self, now: f64) {
+        if let Some((_, open)) = &mut self.open {
+            open.complete = false;
+        }
+        self.close(now);
+    }
+
+    /// Records how many keys the database has now, and how many keys came or went at most since
+    /// this was last called. What was seen of a database that is empty now is forgotten. One that
+    /// has lost most of its keys, as after a mass expiry, still has namespaces, with intervals that
+    /// are as wide as that leaves them open.
+    pub fn observe(&mut self, now: f64, keys: u64, events: f64) {
+        self.course.observe(now, keys, events);
+        if keys == 0 {
+            self.forget();
+        }
+    }
+
+    /// Forgets all that was seen. An open segment stays open, as a part of a segment: what was
+    /// walked of it no longer counts.
+    pub fn forget(&mut self) {
+        let open = self.open.take();
+        self.known.clear();
+        self.kept.clear();
+        self.empty(u32::try_from(self.segments.len()).unwrap_or(SEGMENTS_MAX));
+        self.open = open.map(|(place, open)| {
+            let rest = Segment {
+                complete: false,
+                tallies: Tallies::new(),
+                ..open
+            };
+            (place, rest)
+        });
+    }
+
+    /// Begins anew with another number of segments, as for a database that has grown. The big keys
+    /// of the last pass stay known.
+    pub fn divide(&mut self, segments: u32) {
+        if self.is_whole() {
+            self.known = self.totals().iter().filter_map(big_keys).collect();
+        }
+        self.empty(segments);
+    }
+
+    /// Sizes of the big keys of a namespace that an earlier pass has found, the largest first, for
+    /// as long as the window is no whole pass.
+    #[must_use]
+    pub fn known(&self, namespace: NamespaceId) -> &[u64] {
+        match self.known.get(&namespace) {
+            Some(known) if !self.is_whole() => known,
+            _ => &[],
+        }
+    }
+
+    /// The parts that count: of each segment one at most.
+    fn parts(&self) -> impl Iterator<Item = &Segment> {
+        let open = self
+            .open
+            .iter()
+            .filter(|(place, _)| self.segments.get(*place).is_some_and(Option::is_none))
+            .map(|(_, open)| open);
+        self.segments.iter().flatten().chain(open)
+    }
+
+    /// How the database has changed.
+    #[must_use]
+    pub const fn course(&self) -> &Course {
+        &self.course
+    }
+
+    /// Returns the database when the oldest part was begun, or before that.
+    #[must_use]
+    pub fn begun(&self) -> Option<Point> {
+        let oldest = self.parts().map(|part| part.started).reduce(f64::min);
+        oldest.and_then(|oldest| self.course.before(oldest))
+    }
+
+    /// Whether no key came or went since the oldest part was begun, by the counters of the server.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        match (self.begun(), self.course.last()) {
+            (Some(then), Some(now)) => now.events <= then.events,
+            _ => true,
+        }
+    }
+
+    /// The visits of each segment that counts.
+    pub fn visits(&self, now: f64) -> impl Iterator<Item = Visits> {
+        self.parts().map(move |part| Visits {
+            complete: part.complete && part.ended.is_some(),
+            last: part.counted(now),
+            before: part.before.clone(),
+        })
+    }
+
+    /// Whether nothing was walked yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts().next().is_none()
+    }
+
+    /// How many keys were seen.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.parts()
+            .flat_map(|part| part.tallies.values())
+            .fold(0, |sum, tally| sum.saturating_add(tally.keys))
+    }
+
+    /// Whether every segment was walked from its start to its end.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.segments
+            .iter()
+            .all(|segment| segment.as_ref().is_some_and(|segment| segment.complete))
+    }
+
+    /// Which share of the database's keys was seen, from 0 to 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs few digits")]
+    pub fn coverage(&self, keys: u64) -> f64 {
+        if self.is_whole() || keys == 0 {
+            return 1.0;
+        }
+        (self.seen() as f64 / keys as f64).min(1.0)
+    }
+
+    /// How long ago the oldest part was begun, in seconds; none where nothing was walked.
+    #[must_use]
+    pub fn age(&self, now: f64) -> Option<f64> {
+        let oldest = self.parts().map(|part| part.started).reduce(f64::min)?;
+        Some((now - oldest).max(0.0))
+    }
+
+    /// The tallies of all parts together.
+    #[must_use]
+    pub fn totals(&self) -> Tallies {
+        let mut totals = Tallies::new();
+        for (namespace, tally) in self.parts().flat_map(|part| &part.tallies) {
+            totals.entry(*namespace).or_default().merge(tally);
+        }
+        for (namespace, tally) in &mut totals {
+            self.kept.fill(*namespace, tally);
+        }
+        totals
+    }
+}
+
+/// The big keys of a namespace, if the memory of all its keys was asked: else some are missing.
+fn big_keys((namespace, tally): (&NamespaceId, &Tally)) -> Option<(NamespaceId, Vec<u64>)> {
+    let sizes = &tally.memory;
+    if sizes.count.saturating_add(tally.vanished) < tally.keys {
+        return None;
+    }
+    let is_big = |bytes: &u64| {
+        u128::from(*bytes).saturating_mul(u128::from(sizes.count))
+            > sizes.sum.saturating_mul(KNOWN_TIMES_MEAN)
+    };
+    let big: Vec<u64> = sizes.largest().iter().copied().take_while(is_big).collect();
+    Some((*namespace, big))
+}
+
+/// The windows of all databases of a target.
+#[derive(Clone, Debug, Default)]
+pub struct Windows {
+    windows: BTreeMap<u32, Window>,
+    /// The databases when they were last observed, and when that was.
+    observed: Option<(f64, BTreeMap<u32, u64>)>,
+}
+
+impl Windows {
+    /// Records the databases that there are, each with its number of keys, and how many keys came or
+    /// went at most since this was last called: databases that are gone are forgotten.
+    pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
+        self.windows
+            .retain(|database, _| sizes.contains_key(database));
+        for (database, window) in &mut self.windows {
+            let keys = sizes.get(database).copied().unwrap_or(0);
+            window.observe(now, keys, events);
+        }
+        self.observed = Some((now, sizes.clone()));
+    }
+
+    /// The window of a database, made with so many segments where there is none yet.
+    pub fn window(&mut self, database: u32, segments: u32) -> &mut Window {
+        let observed = &self.observed;
+        self.windows.entry(database).or_insert_with(|| {
+            let mut window = Window::new(segments);
+            if let Some((time, sizes)) = observed {
+                let keys = sizes.get(&database).copied().unwrap_or(0);
+                window.course.observe(*time, keys, 0.0);
+            }
+            window
+        })
+    }
+
+    /// Forgets what was walked of some databases.
+    pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
+        self.windows.retain(|database, _| !is_forgotten(*database));
+    }
+
+    /// The windows that there are, in the order of their databases.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Window)> {
+        self.windows
+            .iter()
+            .map(|(database, window)| (*database, window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACE: NamespaceId = NamespaceId(0);
+
+    fn see(window: &mut Window, keys: u64) {
+        for _ in 0..keys {
+            see_sized(window, None);
+        }
+    }
+
+    fn see_sized(window: &mut Window, memory: Option<u64>) {
+        let details = Details {
+            memory,
+            ..Details::default()
+        };
+        let tally = window.tally(NAMESPACE).expect("a segment is open");
+        tally.see(details, TtlPolicy::default());
+    }
+
+    fn walk(window: &mut Window, segment: u32, now: f64, keys: u64) {
+        window.open(segment, now);
+        see(window, keys);
+        window.close(now);
+    }
+
+    #[test]
+    fn a_walk_without_end_never_counts_more_than_one_pass() {
+        let mut window = Window::new(4);
+        for round in 0..10_u32 {
+            for segment in [2, 0, 3, 1] {
+                walk(&mut window, segment, f64::from(round), 5);
+            }
+            assert_eq!(window.seen(), 20);
+            assert!(window.is_whole());
+        }
+    }
+
+    #[test]
+    fn a_new_tally_replaces_the_older_of_its_segment_when_it_is_complete() {
+        let mut window = Window::new(2);
+        walk(&mut window, 0, 1.0, 5);
+        walk(&mut window, 1, 2.0, 7);
+        window.open(0, 3.0);
+        see(&mut window, 2);
+        assert_eq!((window.seen(), window.age(4.0)), (12, Some(3.0)));
+        window.close(0.0);
+        assert_eq!((window.seen(), window.age(4.0)), (9, Some(2.0)));
+    }
+
+    #[test]
+    fn an_open_segment_counts_in_the_first_pass() {
+        let mut window = Window::new(4);
+        window.open(3, 1.0);
+        see(&mut window, 3);
+        assert_eq!(window.seen(), 3);
+        assert!(!window.is_whole());
+        assert!((window.coverage(12) - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_segment_left_half_way_counts_but_makes_no_pass_whole() {
+        let mut window = Window::new(2);
+        window.open(0, 1.0);
+        see(&mut window, 3);
+        walk(&mut window, 1, 2.0, 6);
+        assert_eq!((window.seen(), window.is_whole()), (9, false));
+        walk(&mut window, 0, 3.0, 5);
+        assert_eq!((window.seen(), window.is_whole()), (11, true));
+    }
+
+    #[test]
+    fn a_segment_left_half_way_does_not_replace_a_complete_one() {
+        let mut window = Window::new(1);
+        walk(&mut window, 0, 1.0, 5);
+        window.open(0, 2.0);
+        see(&mut window, 1);
+        window.open(0, 3.0);
+        assert_eq!((window.seen(), window.is_whole()), (5, true));
+    }
+
+    #[test]
+    fn a_flush_in_mid_pass_forgets_what_was_seen_and_is_no_whole_pass() {
+        let mut window = Window::new(1);
+        window.open(0, 1.0);
+        see(&mut window, 10);
+        window.observe(0.0, 0, 0.0);
+        assert_eq!(window.seen(), 0);
+        see(&mut window, 2);
+        window.close(0.0);
+        assert_eq!((window.seen(), window.is_whole()), (2, false));
+        walk(&mut window, 0, 2.0, 4);
+        assert_eq!((window.seen(), window.is_whole()), (4, true));
+    }
+
+    #[test]
+    fn only_an_empty_database_forgets_its_window() {
+        let mut window = Window::new(1);
+        walk(&mut window, 0, 1.0, 10);
+        window.observe(2.0, 1, 0.0);
+        assert_eq!((window.seen(), window.is_whole()), (10, true));
+        window.observe(3.0, 0, 0.0);
+        assert_eq!(window.seen(), 0);
+    }
+
+    #[test]
+    fn an_empty_database_is_whole_after_an_empty_walk() {
+        let mut window = Window::new(1);
+        assert_eq!(window.age(9.0), None);
+        window.observe(0.0, 0, 0.0);
+        walk(&mut window, 0, 1.0, 0);
+        assert!(window.is_whole());
+        assert_eq!((window.seen(), window.totals().len()), (0, 0));
+        assert!((window.coverage(0) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nothing_is_counted_while_no_segment_is_open() {
+        let mut window = Window::new(1);
+        assert!(window.tally(NAMESPACE).is_none());
+        walk(&mut window, 0, 1.0, 1);
+        assert!(window.tally(NAMESPACE).is_none());
+    }
+
+    #[test]
+    fn the_number_of_segments_is_bounded() {
+        assert_eq!(Window::new(0).segments(), 1);
+        assert_eq!(Window::new(1_000).segments(), 64);
+        let mut window = Window::new(2);
+        walk(&mut window, 5, 1.0, 3);
+        assert_eq!(window.seen(), 3);
+    }
+
+    #[test]
+    fn big_keys_of_a_pass_stay_known_when_the_database_is_divided_anew() {
+        let mut window = Window::new(1);
+        window.open(0, 1.0);
+        for _ in 0..100 {
+            see_sized(&mut window, Some(10));
+        }
+        see_sized(&mut window, Some(100_000));
+        window.close(0.0);
+        assert_eq!(window.known(NAMESPACE), &[] as &[u64]);
+        window.divide(4);
+        assert_eq!(window.known(NAMESPACE), &[100_000]);
+        assert_eq!((window.segments(), window.seen()), (4, 0));
+        for segment in 0..4 {
+            walk(&mut window, segment, 2.0, 1);
+        }
+        assert_eq!(window.known(NAMESPACE), &[] as &[u64]);
+    }
+
+    #[test]
+    fn big_keys_are_known_only_where_all_keys_were_asked() {
+        let mut window = Window::new(1);
+        window.open(0, 1.0);
+        for _ in 0..100 {
+            see_sized(&mut window, Some(10));
+        }
+        see_sized(&mut window, Some(100_000));
+        see_sized(&mut window, None);
+        window.close(0.0);
+        window.divide(4);
+        assert_eq!(window.known(NAMESPACE), &[] as &[u64]);
+    }
+
+    #[test]
+    fn databases_come_and_go() {
+        let mut windows = Windows::default();
+        walk(windows.window(0, 1), 0, 1.0, 4);
+        walk(windows.window(7, 4), 0, 1.0, 4);
+        windows.observe(0.0, &BTreeMap::from([(0, 4), (3, 9)]), 0.0);
+        let left: Vec<_> = windows
+            .iter()
+            .map(|(database, window)| (database, window.seen()))
+            .collect();
+        assert_eq!(left, [(0, 4)]);
+        windows.observe(0.0, &BTreeMap::new(), 0.0);
+        assert_eq!(windows.iter().count(), 0);
+    }
+}
