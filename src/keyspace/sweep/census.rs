@@ -63,6 +63,18 @@ pub struct Finding {
     pub estimate: NamespaceEstimate,
 }
 
+/// What is known of the cursors of the server.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursors {
+    /// Part of a sweep is a uniform sample. This outlives connections to the same server, so that
+    /// the estimates do.
+    is_uniform: bool,
+    /// That was proved over this connection.
+    is_proved: bool,
+    /// The server accepts cursors that it did not return.
+    accepts_ours: bool,
+}
+
 /// What a walk has found so far.
 #[derive(Debug)]
 pub struct Census {
@@ -97,8 +109,7 @@ pub struct Census {
     spent: Option<Spent>,
     /// Commands sent since the costs were last corrected.
     asked: QueriesSent,
-    can_sweep_in_random_order: bool,
-    is_uniform: bool,
+    cursors: Cursors,
     doubts: u32,
     /// How many cursors were refused in a row.
     cursor_refusals: u32,
@@ -146,8 +157,7 @@ impl Census {
             costs: Costs::default(),
             spent: None,
             asked: QueriesSent::default(),
-            can_sweep_in_random_order: false,
-            is_uniform: false,
+            cursors: Cursors::default(),
             doubts: 0,
             cursor_refusals: 0,
             progress: Progress {
@@ -179,26 +189,33 @@ impl Census {
         self.sweeps_the_target = false;
     }
 
-    /// Notes that a connection begins: its cursors are not known yet, so that the walk goes in the
-    /// order of the server, and a stretch of it is no sample.
+    /// Records a new connection. The sweep goes in the order of the server until the cursors are
+    /// proved again.
     pub fn note_connection(&mut self) {
-        self.can_sweep_in_random_order = false;
-        self.is_uniform = false;
+        self.cursors.accepts_ours = false;
+        self.cursors.is_proved = false;
         self.spent = None;
         self.asked = QueriesSent::default();
     }
 
-    /// Notes that the server has Redis's cursors, and walks one table with them: a stretch of the
-    /// walk is a uniform sample. Whether it takes cursors of our own is another question.
-    pub fn note_cursors(&mut self, takes_own_cursors: bool) {
-        self.is_uniform = true;
-        self.can_sweep_in_random_order = takes_own_cursors;
+    /// Records that the server has Redis's cursors and scans one table with them, so that part of a
+    /// sweep is a uniform sample. `takes_own_cursors` is whether it also accepts cursors that it did
+    /// not return.
+    pub const fn note_cursors(&mut self, takes_own_cursors: bool) {
+        self.cursors.is_uniform = true;
+        self.cursors.is_proved = true;
+        self.cursors.accepts_ours = takes_own_cursors;
     }
 
-    /// Whether the server is known to have Redis's cursors.
+    /// Records that the cursors are not those of Redis.
+    pub const fn note_other_cursors(&mut self) {
+        self.cursors.is_uniform = false;
+    }
+
+    /// Returns whether Redis's cursors were proved over this connection.
     #[must_use]
     pub const fn knows_cursors(&self) -> bool {
-        self.is_uniform
+        self.cursors.is_proved
     }
 
     /// Records that the server has refused a cursor that it did not return. Returns whether the
@@ -206,9 +223,9 @@ impl Census {
     pub fn note_refused_cursor(&mut self) -> bool {
         self.cursor_refusals = self.cursor_refusals.saturating_add(1);
         if self.cursor_refusals >= CURSOR_REFUSALS_MAX {
-            self.can_sweep_in_random_order = false;
+            self.cursors.accepts_ours = false;
         }
-        !self.can_sweep_in_random_order
+        !self.cursors.accepts_ours
     }
 
     /// Records that the server has accepted a cursor that it did not return.
@@ -218,14 +235,14 @@ impl Census {
 
     /// Whether a part of a walk is a uniform sample: not after passes that missed keys.
     const fn is_sample(&self) -> bool {
-        self.is_uniform && self.doubts < DOUBTS_MAX
+        self.cursors.is_uniform && self.doubts < DOUBTS_MAX
     }
 
     /// Whether segments are walked in random order: the server counts cursors as Redis does, and
     /// earlier passes have shown nothing else.
     #[must_use]
     pub const fn sweeps_in_random_order(&self) -> bool {
-        self.can_sweep_in_random_order && self.doubts < DOUBTS_MAX
+        self.cursors.accepts_ours && self.doubts < DOUBTS_MAX
     }
 
     /// What was found of the keys that are shown by name, counted or grouped.
@@ -405,10 +422,12 @@ impl Census {
     /// the namespaces of databases whose data may have been replaced since, and returns how.
     pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
         let before = self.identity.replace((vitals.identity.clone(), now));
-        let replaced = before.and_then(|(identity, then)| {
-            let replaced = vitals.identity.replaced_since(&identity, now - then);
-            replaced.filter(|_| self.has_seen_keys())
-        });
+        let replaced = before
+            .and_then(|(identity, then)| vitals.identity.replaced_since(&identity, now - then));
+        if replaced == Some(Replaced::Restarted) {
+            self.cursors.is_uniform = self.cursors.is_proved;
+        }
+        let replaced = replaced.filter(|_| self.has_seen_keys());
         if let Some(replaced) = replaced {
             let sizes = Sizes {
                 before: &self.keys.clone(),
@@ -802,6 +821,29 @@ const fn to_float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::info::Info;
+
+    #[test]
+    fn a_sample_outlives_a_connection_to_the_same_server() {
+        let vitals = |id: &str| {
+            let text = format!("run_id:{id}\r\ndb0:keys=10,expires=0,avg_ttl=0\r\n");
+            Vitals::read(&Info::parse(&text))
+        };
+        let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
+        census.note_vitals(&vitals("a"), 0.0);
+        census.note_cursors(true);
+        census.start_database(0, 2);
+        census.open(0, Segment::WHOLE, 0.0);
+        census.see(0, b"session:1", &Found::default());
+        census.close(0, 1.0);
+        let shown = |census: &Census| !census.findings().is_empty();
+        assert!(shown(&census));
+        census.note_connection();
+        census.note_vitals(&vitals("a"), 2.0);
+        assert!(shown(&census) && !census.knows_cursors());
+        census.note_other_cursors();
+        assert!(!shown(&census));
+    }
 
     #[test]
     fn two_cursors_refused_in_a_row_end_random_order() {

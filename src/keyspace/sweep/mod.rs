@@ -603,6 +603,8 @@ impl Sweeper<'_> {
         }
         if proves_redis_cursors(&steps, keys) {
             self.census.note_cursors(has_segments(&server));
+        } else {
+            self.census.note_other_cursors();
         }
         Ok(())
     }
