@@ -75,6 +75,25 @@ impl Course {
         self.0.get(after.saturating_sub(1)).copied()
     }
 
+    /// Returns the fewest and the most keys that the database can have had since `time`. Between two
+    /// points every event may have removed a key, or added one, before the others made up for it.
+    #[must_use]
+    pub fn extremes(&self, time: f64) -> Option<(f64, f64)> {
+        let first = self.0.partition_point(|point| point.time <= time);
+        let points = self.0.get(first.saturating_sub(1)..)?;
+        let last = points.last()?;
+        let between = points.iter().zip(points.iter().skip(1));
+        let bounds = between.map(|(before, after)| {
+            let middle = f64::midpoint(before.keys, after.keys);
+            let events = (after.events - before.events) / 2.0;
+            (middle - events, middle + events)
+        });
+        let widest = |(fewest, most): (f64, f64), (fewer, more): (f64, f64)| {
+            (fewest.min(fewer), most.max(more))
+        };
+        Some(bounds.fold((last.keys, last.keys), widest))
+    }
+
     /// The database at some time, between the points on either side.
     #[must_use]
     pub fn at(&self, time: f64) -> Option<Point> {
@@ -128,6 +147,20 @@ mod tests {
         assert_eq!(keys, [Some(100.0), Some(150.0), Some(200.0)]);
         let events = course.before(15.0).map(|point| point.events);
         assert_eq!(events, Some(0.0));
+    }
+
+    #[test]
+    fn extremes_include_what_no_point_shows() {
+        let mut course = Course::default();
+        assert_eq!(course.extremes(0.0), None);
+        course.observe(0.0, 500, 0.0);
+        course.observe(10.0, 100, 0.0);
+        assert_eq!(course.extremes(10.0), Some((100.0, 100.0)));
+        course.observe(20.0, 120, 60.0);
+        course.observe(30.0, 100, 20.0);
+        assert_eq!(course.extremes(10.0), Some((80.0, 140.0)));
+        assert_eq!(course.extremes(20.0), Some((100.0, 120.0)));
+        assert_eq!(course.extremes(0.0), Some((80.0, 500.0)));
     }
 
     #[test]

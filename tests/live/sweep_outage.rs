@@ -87,6 +87,40 @@ fn a_frozen_replica_stops_the_walk_and_not_the_poll() {
     );
 }
 
+/// Kills the connection of the sweep and waits for the next one. Checks something meanwhile.
+fn kill_the_sweep(server: &RedisServer, check: impl Fn()) {
+    let line = until(LONG, "the connection of the sweep", || {
+        sweep::connections(server).pop()
+    });
+    let id = line.split(' ').next().and_then(|id| id.strip_prefix("id="));
+    let id = id.expect("CLIENT LIST begins with the id");
+    server.ask(&["CLIENT", "KILL", "ID", id]);
+    until(LONG, "another connection", || {
+        check();
+        let lines = sweep::connections(server);
+        (lines.len() == 1 && !lines[0].starts_with(&format!("id={id} "))).then_some(())
+    });
+}
+
+#[test]
+fn estimates_outlive_a_connection_in_the_first_pass() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 200_000, FIVE_KINDS);
+    let slow = "cpu_share: 1%, first_keys: 0, min_pass_interval: 1s";
+    let exporter = sweep::launch(&server, slow, NAMESPACES).start();
+    let is_shown = |page: &Page| page.0.contains("redis_key_namespace_keys{");
+    exporter.until("an estimate", is_shown);
+    let check = || {
+        let page = exporter.page();
+        assert!(is_shown(&page), "the namespaces vanished:\n{}", page.0);
+        assert_eq!(passes(&page), 0.0, "the pass is too short for this test");
+    };
+    for _ in 0..3 {
+        kill_the_sweep(&server, check);
+        throughout(Duration::from_millis(1_500), check);
+    }
+}
+
 #[test]
 fn a_walk_whose_connection_is_killed_does_not_disturb_the_poll() {
     let server = RedisServer::start(&[]);
@@ -94,22 +128,7 @@ fn a_walk_whose_connection_is_killed_does_not_disturb_the_poll() {
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
     exporter.until("a pass", |page| passes(page) >= 1.0);
     for _ in 0..3 {
-        let line = until(LONG, "the walk's connection", || {
-            sweep::connections(&server).pop()
-        });
-        let id = line
-            .split(' ')
-            .next()
-            .unwrap()
-            .strip_prefix("id=")
-            .unwrap()
-            .to_owned();
-        server.ask(&["CLIENT", "KILL", "ID", &id]);
-        until(LONG, "another connection", || {
-            assert!(exporter.page().is_up());
-            let lines = sweep::connections(&server);
-            (lines.len() == 1 && !lines[0].starts_with(&format!("id={id} "))).then_some(())
-        });
+        kill_the_sweep(&server, || assert!(exporter.page().is_up()));
     }
     let page = sweep::more_passes(&exporter, 1.0);
     assert_eq!(page.value("redis_exporter_connects_total", &[]), 1.0);

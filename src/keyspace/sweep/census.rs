@@ -26,8 +26,8 @@ use crate::keyspace::visible::{Known, Visible};
 use crate::keyspace::window::{Window, Windows};
 use crate::metric::Snapshot;
 
-/// A walk in random order must have seen this share of the keys that a database had all the time,
-/// and not more than this many times the keys that it ever had: else it is not to be trusted.
+/// A pass in random order must have seen at least this share of the fewest keys that the database
+/// can have had meanwhile, and at most this multiple of the most. Otherwise it is not trusted.
 const SEEN_AT_LEAST: f64 = 0.9;
 const SEEN_AT_MOST: f64 = 1.1;
 
@@ -501,15 +501,20 @@ impl Census {
         self.ledger.note_streams(streams, &others);
     }
 
-    /// Holds a pass over a database against the fewest and the most keys that it had meanwhile.
-    /// False where this is the pass after which segments are no longer walked in random order.
-    pub fn check_pass(&mut self, database: u32, fewest: u64, most: u64) -> bool {
+    /// Compares what a pass over a database has seen with the fewest and the most keys that it can
+    /// have had meanwhile. Returns false if segments are no longer swept in random order after it.
+    pub fn check_pass(&mut self, database: u32) -> bool {
         let trusted = self.sweeps_in_random_order();
         let window = self.window(database);
         let seen = to_float(window.seen());
-        let enough = seen >= to_float(fewest) * SEEN_AT_LEAST;
-        let not_too_many = seen <= to_float(most) * SEEN_AT_MOST;
-        if window.segments() == 1 || (enough && not_too_many) {
+        let begun = window.begun().map_or(0.0, |point| point.time);
+        let is_plausible = window
+            .course()
+            .extremes(begun)
+            .is_none_or(|(fewest, most)| {
+                (fewest * SEEN_AT_LEAST..=most * SEEN_AT_MOST).contains(&seen)
+            });
+        if window.segments() == 1 || is_plausible {
             self.doubts = 0;
         } else {
             self.doubts += 1;
@@ -823,14 +828,19 @@ mod tests {
     use super::*;
     use crate::info::Info;
 
+    /// What a server reports that has `keys` keys after `writes` writes.
+    fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
+        let text = format!(
+            "run_id:{run_id}\r\nrdb_changes_since_last_save:{writes}\r\nrdb_last_save_time:1\r\n\
+             db0:keys={keys},expires=0,avg_ttl=0\r\n"
+        );
+        Vitals::read(&Info::parse(&text))
+    }
+
     #[test]
     fn a_sample_outlives_a_connection_to_the_same_server() {
-        let vitals = |id: &str| {
-            let text = format!("run_id:{id}\r\ndb0:keys=10,expires=0,avg_ttl=0\r\n");
-            Vitals::read(&Info::parse(&text))
-        };
         let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-        census.note_vitals(&vitals("a"), 0.0);
+        census.note_vitals(&vitals("a", 10, 0), 0.0);
         census.note_cursors(true);
         census.start_database(0, 2);
         census.open(0, Segment::WHOLE, 0.0);
@@ -839,10 +849,48 @@ mod tests {
         let shown = |census: &Census| !census.findings().is_empty();
         assert!(shown(&census));
         census.note_connection();
-        census.note_vitals(&vitals("a"), 2.0);
+        census.note_vitals(&vitals("a", 10, 0), 2.0);
         assert!(shown(&census) && !census.knows_cursors());
         census.note_other_cursors();
         assert!(!shown(&census));
+    }
+
+    #[test]
+    fn a_batch_that_comes_and_goes_within_a_pass_raises_no_doubts() {
+        let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
+        census.note_vitals(&vitals("a", 100, 0), 0.0);
+        census.note_cursors(true);
+        let pass = |number: u32| {
+            let (start, writes) = (f64::from(10 * number), u64::from(1_000 * number));
+            census.start_database(0, 2);
+            census.open(0, Segment::WHOLE, start + 1.0);
+            census.note_vitals(&vitals("a", 200, writes + 200), start + 5.0);
+            for _ in 0..200 {
+                census.see(0, b"session:1", &Found::default());
+            }
+            census.close(0, start + 6.0);
+            census.note_vitals(&vitals("a", 100, writes + 400), start + 9.0);
+            census.check_pass(0) && census.sweeps_in_random_order()
+        };
+        assert!((1..6).all(pass));
+    }
+
+    #[test]
+    fn passes_that_see_keys_twice_end_random_order() {
+        let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
+        census.note_vitals(&vitals("a", 100, 0), 0.0);
+        census.note_cursors(true);
+        let mut pass = || {
+            census.start_database(0, 2);
+            census.open(0, Segment::WHOLE, 1.0);
+            for _ in 0..200 {
+                census.see(0, b"session:1", &Found::default());
+            }
+            census.close(0, 2.0);
+            census.check_pass(0)
+        };
+        assert!(pass());
+        assert!(!pass());
     }
 
     #[test]
