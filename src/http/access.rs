@@ -1,12 +1,15 @@
-//! Whether the credentials of a request are the right ones. It knows no routes.
+//! Checks the credentials of requests.
 //!
-//! Credentials are compared by keyed digests under a key of this process: in constant time, and
-//! with nothing kept that could be sent again. A bcrypt hash takes a quarter of a second of a
-//! core, so what it has admitted or refused is remembered as such a digest, one hash is worked on at
-//! a time, and a wrong password is followed by a rest: guessing costs half a core at the most.
-//! Peers have turns alike, so that guesses from elsewhere hold no scraper back. Of one peer, what
-//! comes back is ahead of what is new, and what came earlier of what came later: a right password
-//! waits for those before it, and never for the next guesses.
+//! Credentials are compared by keyed digests in constant time. The key belongs to this process, and
+//! nothing is kept that could be sent again.
+//!
+//! A bcrypt hash takes a quarter of a second of a core. Therefore:
+//! - The result of each hash is remembered as a digest.
+//! - One hash is computed at a time.
+//! - A pause follows a wrong password, so guessing costs at most half a core.
+//! - Clients take equal turns, so guesses from elsewhere do not delay a scraper.
+//! - For one client, repeated credentials come before new ones, and earlier ones before later ones.
+//!   A right password waits for those before it, never for later guesses.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -26,13 +29,13 @@ use super::turns::{Rank, Turn, Turns};
 use crate::config::Secret;
 use crate::threads::Lane;
 
-/// One, and one of an earlier configuration.
+/// One thread for the current configuration, one for the previous one.
 static HASHES: Lane = Lane::new("hash", 2);
 
-/// Longest wait for the turn of a hash; shorter than the time that a request may take.
+/// Longest wait for the turn of a hash. It is shorter than the time limit of a request.
 const TURN_TIME: Duration = Duration::from_secs(5);
 
-/// Credentials of which it is remembered that they came, or were wrong.
+/// Number of remembered credentials of each kind (seen, wrong).
 const REMEMBERED: usize = 16 << 10;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -40,53 +43,53 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What became of a request's credentials.
+/// The decision about the credentials of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Granted,
-    /// They are missing or wrong.
+    /// The credentials are missing or wrong.
     Refused,
-    /// Too many others are being looked at.
+    /// Too many other credentials are waiting for a check.
     Busy,
 }
 
-/// The credentials that are asked for. There is no Debug: nothing of them may be printed.
+/// The expected credentials. `Debug` is missing on purpose: they must never be printed.
 pub(super) struct Access {
     key: Key,
     expected: Expected,
 }
 
 enum Expected {
-    /// The digest of `user:password`.
+    /// Digest of `user:password`.
     Known(Tag),
     Hashed(Arc<Hashed>),
 }
 
 struct Hashed {
-    /// The digest of the user's name.
+    /// Digest of the user name.
     username: Tag,
     hash: Secret,
-    /// The digest of the `user:password` that was right last.
+    /// Digest of the `user:password` that was accepted last.
     right: Mutex<Option<Tag>>,
     wrong: Mutex<Recent>,
     seen: Mutex<Recent>,
     turns: Turns,
 }
 
-/// Digests of the last credentials of one kind. The oldest are forgotten.
+/// Digests of the most recent credentials of one kind. The oldest are dropped.
 #[derive(Default)]
 struct Recent {
-    /// Each with how many came before it.
+    /// Each digest with the number of digests that came before it.
     all: HashMap<Short, u64>,
     order: VecDeque<Short>,
     count: u64,
 }
 
-/// As much of a digest as tells credentials apart.
+/// The part of a digest that is enough to distinguish credentials.
 type Short = [u8; 16];
 
 impl Recent {
-    /// Whether it was new, and how many came before it.
+    /// Returns whether the digest is new, and how many came before it.
     fn insert(&mut self, digest: Short) -> Rank {
         if let Some(before) = self.all.get(&digest) {
             return (false, *before);
@@ -105,7 +108,7 @@ impl Recent {
 }
 
 impl Access {
-    /// Asks for this password.
+    /// Expects this password.
     ///
     /// # Errors
     ///
@@ -117,7 +120,7 @@ impl Access {
         Ok(Self { key, expected })
     }
 
-    /// Asks for the password of this bcrypt hash.
+    /// Expects the password of this bcrypt hash.
     ///
     /// # Errors
     ///
@@ -135,18 +138,18 @@ impl Access {
         Ok(Self { key, expected })
     }
 
-    /// Looks at the credentials of a request of this peer.
-    pub(super) async fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Admission {
+    /// Checks the credentials of a request.
+    pub(super) async fn admit(&self, client: IpAddr, headers: &HeaderMap) -> Admission {
         let Some(sent) = credentials(headers) else {
             return Admission::Refused;
         };
         match &self.expected {
             Expected::Known(tag) => granted(self.is(&sent, tag)),
-            Expected::Hashed(hashed) => self.admit_hashed(hashed, peer, &sent).await,
+            Expected::Hashed(hashed) => self.admit_hashed(hashed, client, &sent).await,
         }
     }
 
-    async fn admit_hashed(&self, hashed: &Arc<Hashed>, peer: IpAddr, sent: &[u8]) -> Admission {
+    async fn admit_hashed(&self, hashed: &Arc<Hashed>, client: IpAddr, sent: &[u8]) -> Admission {
         if self.was_right(hashed, sent) {
             return Admission::Granted;
         }
@@ -155,17 +158,18 @@ impl Access {
             return Admission::Refused;
         }
         let rank = locked(&hashed.seen).insert(digest);
-        let turn = timeout(TURN_TIME, hashed.turns.wait(peer, rank)).await;
+        let turn = timeout(TURN_TIME, hashed.turns.wait(client, rank)).await;
         let Ok(Some(turn)) = turn else {
             return Admission::Busy;
         };
-        // Many scrapes come at once after a start, and the first of them has said it for all.
+        // Many scrapes arrive at once after a start. The first one has settled it for all.
         if self.was_right(hashed, sent) {
             return Admission::Granted;
         }
         let (name, password) = split(sent);
         let is_name = self.is(name, &hashed.username);
-        // The hash is worked on for a wrong name too: an answer's time tells no names.
+        // The hash is computed for a wrong name too, so that the response time does not reveal
+        // names.
         let right = is_name.then(|| hmac::sign(&self.key, sent));
         let hashed = Arc::clone(hashed);
         match verify(password.to_vec(), hashed, right, digest, turn).await {
@@ -188,7 +192,7 @@ impl Access {
         short
     }
 
-    /// In constant time.
+    /// Compares in constant time.
     fn is(&self, text: &[u8], tag: &Tag) -> bool {
         hmac::verify(&self.key, text, tag.as_ref()).is_ok()
     }
@@ -211,9 +215,11 @@ fn granted(is_right: bool) -> Admission {
     }
 }
 
-/// The turn goes with the work, which goes on when the client hangs up and is remembered even then,
-/// and rests as long again where the password was wrong. `right` is remembered if it is the right
-/// one; there is none where the name is wrong. None if the work was lost.
+/// Verifies a password against the hash. Returns `None` if the work was lost.
+///
+/// The work continues and its result is remembered even if the client disconnects. It keeps the
+/// turn, and after a wrong password pauses for as long as the hash took. `right` is the digest to
+/// remember if the password is right, `None` if the user name is wrong.
 async fn verify(
     password: Vec<u8>,
     hashed: Arc<Hashed>,
@@ -238,7 +244,7 @@ async fn verify(
         let Ok((is_right, took)) = work.await else {
             return;
         };
-        // Nobody may be waiting any more.
+        // The client may have disconnected.
         let _ = sender.send(is_right);
         if !is_right {
             sleep(took).await;
@@ -248,7 +254,7 @@ async fn verify(
     receiver.await.ok()
 }
 
-/// The `user:password` that a request brings.
+/// Returns the `user:password` of a request.
 fn credentials(headers: &HeaderMap) -> Option<Vec<u8>> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
     let end = value.iter().position(|byte| *byte == b' ')?;
@@ -259,7 +265,7 @@ fn credentials(headers: &HeaderMap) -> Option<Vec<u8>> {
     BASE64.decode(encoded.trim_ascii()).ok()
 }
 
-/// The name of the user and the password, which may hold colons.
+/// Splits at the first colon: a password may contain colons.
 fn split(sent: &[u8]) -> (&[u8], &[u8]) {
     let mut parts = sent.splitn(2, |byte| *byte == b':');
     (
@@ -276,7 +282,7 @@ mod tests {
     use std::net::Ipv4Addr;
     use tokio::task::JoinSet;
 
-    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     fn request(scheme: &str, sent: &[u8]) -> HeaderMap {
         let value = format!("{scheme} {}", BASE64.encode(sent));
@@ -295,7 +301,7 @@ mod tests {
             Access::known("user", "pass:word").unwrap(),
             hashed("pass:word", 4),
         ] {
-            // The second time round a digest answers for the hash.
+            // The second time, the remembered digest is used.
             for _ in 0..2 {
                 for (sent, expected) in [
                     (&b"user:pass:word"[..], Admission::Granted),
@@ -308,21 +314,24 @@ mod tests {
                     (b"", Admission::Refused),
                     (b"\xff\x00:\xff", Admission::Refused),
                 ] {
-                    assert_eq!(access.admit(PEER, &request("Basic", sent)).await, expected);
+                    assert_eq!(
+                        access.admit(CLIENT, &request("Basic", sent)).await,
+                        expected
+                    );
                 }
             }
             let lower = request("bAsIc", b"user:pass:word");
-            assert_eq!(access.admit(PEER, &lower).await, Admission::Granted);
+            assert_eq!(access.admit(CLIENT, &lower).await, Admission::Granted);
             let other = request("Bearer", b"user:pass:word");
-            assert_eq!(access.admit(PEER, &other).await, Admission::Refused);
+            assert_eq!(access.admit(CLIENT, &other).await, Admission::Refused);
             assert_eq!(
-                access.admit(PEER, &HeaderMap::new()).await,
+                access.admit(CLIENT, &HeaderMap::new()).await,
                 Admission::Refused
             );
         }
     }
 
-    /// As crypt(3) of libxcrypt makes them.
+    /// Hashes as crypt(3) of libxcrypt writes them.
     #[tokio::test]
     async fn hashes_of_other_programs_are_understood() {
         for hash in [
@@ -333,7 +342,7 @@ mod tests {
             let access = Access::hashed("user", &Secret::new(hash)).unwrap();
             let right = request("Basic", b"user:hunter2");
             assert_eq!(
-                access.admit(PEER, &right).await,
+                access.admit(CLIENT, &right).await,
                 Admission::Granted,
                 "{hash}"
             );
@@ -345,11 +354,11 @@ mod tests {
         let access = hashed("right", 9);
         let right = request("Basic", b"user:right");
         let first = Instant::now();
-        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+        assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
         let first = first.elapsed();
         let later = Instant::now();
         for _ in 0..10 {
-            assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+            assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
         }
         assert!(later.elapsed() < first / 2, "{:?}", later.elapsed());
     }
@@ -358,17 +367,17 @@ mod tests {
     async fn who_was_right_once_does_not_wait_for_those_who_guess() {
         let access = Arc::new(hashed("right", 8));
         let right = request("Basic", b"user:right");
-        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+        assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
         let guesses: Vec<_> = (0..20)
             .map(|at| {
                 let access = Arc::clone(&access);
                 let wrong = request("Basic", format!("user:{at}").as_bytes());
-                tokio::spawn(async move { access.admit(PEER, &wrong).await })
+                tokio::spawn(async move { access.admit(CLIENT, &wrong).await })
             })
             .collect();
         sleep(Duration::from_millis(1)).await;
         let begin = Instant::now();
-        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+        assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
         assert!(begin.elapsed() < Duration::from_millis(500));
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
     }
@@ -376,28 +385,28 @@ mod tests {
     #[tokio::test]
     async fn one_guess_is_worked_on_at_a_time_and_a_rest_follows() {
         let guess = |guess: &str| request("Basic", format!("user:{guess}").as_bytes());
-        // A busy machine makes one check longer than it is; none is shorter than the work takes.
+        // On a busy machine, one check may take longer than the hash, but never less.
         let mut one = Duration::MAX;
         for _ in 0..5 {
             let access = hashed("right", 7);
             let begin = Instant::now();
-            assert_eq!(access.admit(PEER, &guess("a")).await, Admission::Refused);
+            assert_eq!(access.admit(CLIENT, &guess("a")).await, Admission::Refused);
             one = one.min(begin.elapsed());
         }
         let access = hashed("right", 7);
-        assert_eq!(access.admit(PEER, &guess("a")).await, Admission::Refused);
+        assert_eq!(access.admit(CLIENT, &guess("a")).await, Admission::Refused);
         let begin = Instant::now();
         let (b, c, d) = (guess("b"), guess("c"), guess("d"));
         let more = tokio::join!(
-            access.admit(PEER, &b),
-            access.admit(PEER, &c),
-            access.admit(PEER, &d)
+            access.admit(CLIENT, &b),
+            access.admit(CLIENT, &c),
+            access.admit(CLIENT, &d)
         );
         assert_eq!(
             more,
             (Admission::Refused, Admission::Refused, Admission::Refused)
         );
-        // Three times the work, and a rest before each.
+        // Three times the work, with a pause before each.
         assert!(
             begin.elapsed() * 2 > one * 7,
             "{one:?} {:?}",
@@ -410,11 +419,11 @@ mod tests {
         let access = hashed("right", 9);
         let wrong = request("Basic", b"user:wrong");
         let begin = Instant::now();
-        assert_eq!(access.admit(PEER, &wrong).await, Admission::Refused);
+        assert_eq!(access.admit(CLIENT, &wrong).await, Admission::Refused);
         let first = begin.elapsed();
         let begin = Instant::now();
         for _ in 0..10 {
-            assert_eq!(access.admit(PEER, &wrong).await, Admission::Refused);
+            assert_eq!(access.admit(CLIENT, &wrong).await, Admission::Refused);
         }
         assert!(begin.elapsed() < first / 2, "{:?}", begin.elapsed());
     }
@@ -426,23 +435,23 @@ mod tests {
             .map(|at| {
                 let access = Arc::clone(&access);
                 let wrong = request("Basic", format!("user:{at}").as_bytes());
-                tokio::spawn(async move { access.admit(PEER, &wrong).await })
+                tokio::spawn(async move { access.admit(CLIENT, &wrong).await })
             })
             .collect();
         sleep(Duration::from_millis(1)).await;
         let right = request("Basic", b"user:right");
-        // It stands behind all guesses, and the scraper gives up.
-        let first = timeout(Duration::from_millis(50), access.admit(PEER, &right)).await;
+        // It waits behind all guesses, and the scraper gives up.
+        let first = timeout(Duration::from_millis(50), access.admit(CLIENT, &right)).await;
         assert!(first.is_err(), "{first:?}");
-        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+        assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
         assert!(guesses.iter().any(|guess| !guess.is_finished()));
-        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+        assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
-    /// Tasks of one peer that try one guess after the other. Each repeats one until it is looked at,
-    /// with less patience than a turn takes.
-    fn guess_and_repeat(access: &Arc<Access>, peer: IpAddr, tasks: usize) -> JoinSet<()> {
+    /// Starts tasks of one client that try one guess after the other. Each task repeats a guess
+    /// until it is checked, with a timeout shorter than a turn.
+    fn guess_and_repeat(access: &Arc<Access>, client: IpAddr, tasks: usize) -> JoinSet<()> {
         let mut guesses = JoinSet::new();
         for task in 0..tasks {
             let access = Arc::clone(access);
@@ -450,7 +459,10 @@ mod tests {
                 for at in 0.. {
                     let wrong = request("Basic", format!("user:{task} {at}").as_bytes());
                     let patience = Duration::from_millis(20);
-                    while timeout(patience, access.admit(peer, &wrong)).await.is_err() {}
+                    while timeout(patience, access.admit(client, &wrong))
+                        .await
+                        .is_err()
+                    {}
                 }
             });
         }
@@ -464,18 +476,18 @@ mod tests {
         let _guesses = guess_and_repeat(&access, elsewhere, 200);
         sleep(Duration::from_millis(100)).await;
         let right = request("Basic", b"user:right");
-        assert_eq!(access.admit(PEER, &right).await, Admission::Granted);
+        assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
     }
 
     #[tokio::test]
     async fn guesses_of_the_same_peer_that_come_later_hold_nobody_back() {
         let access = Arc::new(hashed("right", 6));
-        let _guesses = guess_and_repeat(&access, PEER, 40);
+        let _guesses = guess_and_repeat(&access, CLIENT, 40);
         sleep(Duration::from_millis(50)).await;
         let right = request("Basic", b"user:right");
         let patience = Duration::from_millis(20);
         let granted = async {
-            while timeout(patience, access.admit(PEER, &right)).await != Ok(Admission::Granted) {}
+            while timeout(patience, access.admit(CLIENT, &right)).await != Ok(Admission::Granted) {}
         };
         assert!(timeout(Duration::from_mins(1), granted).await.is_ok());
     }

@@ -1,4 +1,4 @@
-//! Accepts connections and holds them within limits. It knows no routes.
+//! Accepts connections within limits.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,18 +22,18 @@ use tokio::time::{Instant, sleep, timeout};
 use super::deadline::{Deadline, Times};
 use super::encryption::{self, Spoken};
 use super::gate::Gate;
-use super::response::Answer;
+use super::response::HttpResponse;
 
-/// What clients may take.
+/// Limits for all clients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Connections at once. When one more comes the oldest is ended.
+    /// Maximum number of connections. A new one closes the oldest.
     pub(super) connections: usize,
-    /// Bytes of a request's head.
+    /// Maximum size of a request head, in bytes.
     pub(super) head_bytes: usize,
-    /// How long things may last.
+    /// Timeouts of each phase of a connection.
     pub(super) times: Times,
-    /// How long requests may go on after shutdown began.
+    /// Longest time for open requests to finish after shutdown began.
     pub(super) drain: Duration,
 }
 
@@ -43,7 +43,7 @@ impl Default for Limits {
             connections: 512,
             head_bytes: 16 * 1024,
             times: Times {
-                // Prometheus scrapes every 15 to 60 seconds, some do so every few minutes.
+                // Prometheus scrapes every 15 to 60 seconds, sometimes every few minutes.
                 idle: Duration::from_mins(5),
                 request: Duration::from_secs(10),
                 response: Duration::from_secs(30),
@@ -54,14 +54,14 @@ impl Default for Limits {
     }
 }
 
-/// Pause after a failed accept, in which connections that were ended give back what they held.
+/// Pause after a failed accept. Closed connections release their resources in this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Shortest time between two log lines on failed accepts.
+/// Shortest time between two log lines about failed accepts.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Serves until `shutdown` is done, then drains. `handle_plain` answers requests without TLS at a
-/// port that speaks TLS.
+/// Serves until `shutdown` completes, then drains. `handle_plain` handles requests without TLS on a
+/// port with TLS.
 pub(super) async fn run<H, F, P, G>(
     listener: TcpListener,
     limits: Limits,
@@ -70,9 +70,9 @@ pub(super) async fn run<H, F, P, G>(
     shutdown: impl Future<Output = ()>,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
     P: Fn(Request<Incoming>) -> G + Clone + Send + Sync + 'static,
-    G: Future<Output = Answer> + Send + 'static,
+    G: Future<Output = HttpResponse> + Send + 'static,
 {
     let mut shutdown = pin!(shutdown);
     let graceful = GracefulShutdown::new();
@@ -85,10 +85,10 @@ pub(super) async fn run<H, F, P, G>(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, client)) => {
                 make_room(&mut tasks, limits.connections);
-                let (handle, watcher) = (of_peer(peer, handle.clone()), graceful.watcher());
-                // Without it a response would still arrive, later.
+                let (handle, watcher) = (with_client(client, handle.clone()), graceful.watcher());
+                // The connection works without it, only with more delay.
                 let _ = stream.set_nodelay(true);
                 let task = match gate.acceptor() {
                     None => tokio::spawn(connection(stream, limits, handle, watcher)),
@@ -104,8 +104,8 @@ pub(super) async fn run<H, F, P, G>(
             Err(error) if concerns_one_client(&error) => {}
             Err(error) => {
                 warn_at_times(&mut warned_at, &error);
-                // The system is out of something, mostly of file descriptors. Redis needs them
-                // more than an old connection does.
+                // The system lacks a resource, usually file descriptors. Connections to Redis need
+                // them more than old clients do.
                 let fewer = tasks.len() * 3 / 4;
                 make_room(&mut tasks, fewer);
                 sleep(ACCEPT_PAUSE).await;
@@ -117,19 +117,19 @@ pub(super) async fn run<H, F, P, G>(
     drain(graceful, tasks, limits.drain).await;
 }
 
-/// Answers requests, each with the address of who asks as an extension.
-fn of_peer<F>(
-    peer: SocketAddr,
+/// Handles requests and adds the address of the client to each as an extension.
+fn with_client<F>(
+    client: SocketAddr,
     handle: impl Fn(Request<Incoming>) -> F + Clone,
 ) -> impl Fn(Request<Incoming>) -> F + Clone {
     move |mut request| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(client);
         handle(request)
     }
 }
 
-/// Ends the oldest connections until there is room for one more. A new scraper always gets in,
-/// and one that was ended by mistake simply connects again.
+/// Closes the oldest connections until there is room for one more. A new scraper always gets in,
+/// and one that was closed by mistake reconnects.
 fn make_room(tasks: &mut VecDeque<AbortHandle>, limit: usize) {
     tasks.retain(|task| !task.is_finished());
     while tasks.len() >= limit.max(1) {
@@ -144,12 +144,12 @@ fn warn_at_times(warned_at: &mut Option<Instant>, error: &io::Error) {
         *warned_at = Some(Instant::now());
         tracing::warn!(
             %error,
-            "cannot accept a connection, so the oldest ones are ended; raise the limit of open files"
+            "cannot accept a connection, so the oldest ones are closed; raise the limit of open files"
         );
     }
 }
 
-/// Such errors say nothing about the next connection.
+/// Returns whether an error concerns one connection only.
 fn concerns_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -158,7 +158,8 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// The handshake, unless shutdown begins before its end: nobody waits for an answer yet.
+/// Runs the handshake. It is canceled when shutdown begins: no request is waiting for a response
+/// yet.
 async fn before(
     mut open: watch::Receiver<()>,
     shake: impl Future<Output = io::Result<Spoken>>,
@@ -176,16 +177,16 @@ async fn encrypted<H, F, P, G>(
     watcher: Watcher,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
     P: Fn(Request<Incoming>) -> G + Clone + Send + Sync + 'static,
-    G: Future<Output = Answer> + Send + 'static,
+    G: Future<Output = HttpResponse> + Send + 'static,
 {
     match handshake.await {
         Ok(Spoken::Tls(stream)) => connection(stream, limits, handle, watcher).await,
         Ok(Spoken::Plain(stream)) => {
             connection(stream, limits, handle_plain, watcher).await;
         }
-        Err(error) => tracing::debug!(%error, "a client did not get through the TLS handshake"),
+        Err(error) => tracing::debug!(%error, "the TLS handshake with a client failed"),
     }
 }
 
@@ -193,17 +194,17 @@ async fn connection<S, H, F>(stream: S, limits: Limits, handle: H, watcher: Watc
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let answer = handle(request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let response = handle(request);
+        async move { Ok::<_, Infallible>(response.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Deadline` limits the time instead.
         .header_read_timeout(None)
-        // A client that sends its request and ends its side still wants the answer.
+        // A client may close its side after sending the request and still expect the response.
         .half_close(true)
         .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(Deadline::new(stream, limits.times)), service);
@@ -212,7 +213,7 @@ where
     }
 }
 
-/// Lets requests finish, then ends what is left.
+/// Lets requests finish, then closes the remaining connections.
 async fn drain(graceful: GracefulShutdown, tasks: VecDeque<AbortHandle>, time: Duration) {
     if timeout(time, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time");

@@ -1,8 +1,8 @@
-//! A stream that fails when its client takes too long. It knows bytes, not HTTP.
+//! A stream with timeouts for slow clients. It handles bytes, not HTTP.
 //!
-//! hyper's own time limit for headers runs while a connection is idle, too. It would have to be
-//! longer than the longest scrape interval, and then it stops no slow client. Here the time for a
-//! request counts from its first byte, and idle connections have a limit of their own.
+//! hyper's own header timeout also runs while a connection is idle. It would have to exceed the
+//! longest scrape interval, and would then stop no slow client. Here the request timeout starts at
+//! the first byte, and idle connections have their own timeout.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long each phase of a connection may last.
+/// Longest duration of each phase of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// Between two requests.
+    /// Time between two requests.
     pub(super) idle: Duration,
-    /// From the first byte of a request to the first byte of its response.
+    /// Time from the first byte of a request to the first byte of its response.
     pub(super) request: Duration,
-    /// Until the client has taken all of the response.
+    /// Time until the client has read the whole response.
     pub(super) response: Duration,
-    /// At the end, for the client to hang up: closing at once could lose the response.
+    /// Time at the end for the client to disconnect. Closing at once could lose the response.
     pub(super) hang_up: Duration,
 }
 
@@ -33,7 +33,7 @@ enum Phase {
     HangUp,
 }
 
-/// A stream with a deadline for the phase it is in.
+/// A stream with a deadline for its current phase.
 #[derive(Debug)]
 pub(super) struct Deadline<S> {
     stream: S,
@@ -70,9 +70,9 @@ impl<S> Deadline<S> {
             };
     }
 
-    /// To be asked when the stream has to wait: ready when it has waited long enough.
+    /// Polls the timer while the stream waits. It is ready when the deadline has passed.
     ///
-    /// The timer is set only here, as most requests and responses need no waiting.
+    /// The timer is only set here because most requests and responses do not wait.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.sleep.deadline() != self.ends_at {
             self.sleep.as_mut().reset(self.ends_at);
@@ -80,7 +80,7 @@ impl<S> Deadline<S> {
         self.sleep.as_mut().poll(context)
     }
 
-    /// What a write, or the flush of one, that came to this result means.
+    /// Updates the phase after a write or a flush with this result.
     fn written<T>(
         &mut self,
         result: Poll<io::Result<T>>,
@@ -144,10 +144,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes when a response is written to its end: the connection is idle then.
+    /// hyper flushes at the end of a response. The connection is idle from then on.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // A stream that encrypts holds bytes back until the client takes them.
+        // A TLS stream buffers bytes until the client accepts them.
         let result = Pin::new(&mut this.stream).poll_flush(context);
         ready!(this.written(result, context))?;
         if this.phase == Phase::Response {
@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends our side, then waits for the client's end and throws away what still comes.
+    /// Closes our side, then discards input until the client closes its side.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.phase != Phase::HangUp {

@@ -1,4 +1,4 @@
-//! The TLS handshake of a client, and what one gets that does not speak TLS.
+//! The TLS handshake, and the response to clients that do not use TLS.
 
 use std::io;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::response::{self, Answer};
+use super::response::{self, HttpResponse};
 use super::routes;
 use crate::publish::Board;
 
-/// The first byte of a TLS handshake.
+/// First byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
 
 const NOT_ENCRYPTED: &str = "This port speaks TLS: write https:// instead of http://.";
 
-/// What a client turned out to speak.
+/// The protocol that a client uses.
 pub(super) enum Spoken {
     Tls(Box<TlsStream<TcpStream>>),
-    /// Something without TLS, of which nothing was read yet.
+    /// A stream without TLS, of which nothing was read yet.
     Plain(TcpStream),
 }
 
-/// Waits for the first byte and shakes hands, all within one time limit.
+/// Waits for the first byte and completes the handshake, with one timeout for both.
 pub(super) async fn accept(
     acceptor: TlsAcceptor,
     stream: TcpStream,
@@ -46,9 +46,9 @@ pub(super) async fn accept(
     shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Answers a request that came without TLS. It learns that the exporter runs and nothing else: the
-/// health check of a container has no certificate to show.
-pub(super) fn answer_plain<B>(board: &Board, request: &Request<B>) -> Answer {
+/// Responds to a request without TLS. Only the health checks are served: the health check of a
+/// container has no client certificate.
+pub(super) fn respond_without_tls<B>(board: &Board, request: &Request<B>) -> HttpResponse {
     match request.uri().path() {
         "/health" | "/-/healthy" => routes::healthy(board),
         _ => response::text(StatusCode::BAD_REQUEST, NOT_ENCRYPTED),

@@ -1,5 +1,7 @@
-//! What clients must pass: TLS, a password. Built from the configuration, and again when one of
-//! its files changes; connections and requests look at what holds now.
+//! Access rules for clients: TLS and a password.
+//!
+//! They are built from the configuration and rebuilt when one of its files changes. Connections and
+//! requests always use the current rules.
 
 use std::io;
 use std::sync::Arc;
@@ -15,68 +17,68 @@ use crate::config::{BasicAuth, Web, WebPassword, WebTls, trimmed};
 use crate::threads::Lane;
 use crate::tls::{self, Stamp};
 
-/// The files of `web`, which may be on a mount that hangs.
+/// Reads the files of `web`, which may be on a mount that hangs.
 static FILES: Lane = Lane::new("web files", 1);
 
-/// A changed file is in force within this time.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Interval between checks for changed files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What clients must pass. Clones are the same gate.
+/// The current access rules. Clones share them.
 #[derive(Clone)]
 pub struct Gate(Arc<watch::Sender<Rules>>);
 
-/// Settings that may hold next.
+/// Rules that are ready to be applied.
 pub struct Prepared(Rules);
 
 #[derive(Clone, Default)]
 struct Rules {
     web: Web,
-    /// The files as they were when they were read last, with or without success.
+    /// State of the files when they were last read, successfully or not.
     stamp: Stamp,
     acceptor: Option<TlsAcceptor>,
     access: Option<Arc<Access>>,
 }
 
 impl Gate {
-    /// A gate for these settings. Reads files: it blocks.
+    /// Builds the rules of these settings. Blocks to read files.
     ///
     /// # Errors
     ///
-    /// A file is no good: the whole sentence, with its path.
+    /// A file is invalid. The message contains its path.
     pub fn new(web: &Web) -> Result<Self, String> {
         let rules = build(web, &Rules::default())?;
         Ok(Self(Arc::new(watch::Sender::new(rules))))
     }
 
-    /// Makes ready for other settings, and changes nothing yet. Reads files: it blocks.
+    /// Builds the rules of other settings without applying them. Blocks to read files.
     ///
     /// # Errors
     ///
-    /// A file cannot be used.
+    /// A file is invalid.
     pub fn prepare(&self, web: &Web) -> Result<Prepared, String> {
         let before = self.0.borrow().clone();
         build(web, &before).map(Prepared)
     }
 
-    /// Holds to the other settings from now on. Connections that are open stay.
+    /// Applies prepared rules. Open connections are kept.
     pub fn apply(&self, prepared: Prepared) {
         self.0.send_replace(prepared.0);
     }
 
-    /// Looks for changed files for ever. While they are no good, what was read before holds.
+    /// Checks for changed files forever. If they are invalid, the previous rules stay in effect.
     pub async fn follow(self) {
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_INTERVAL).await;
             let before = self.0.borrow().clone();
             if before.web.files().next().is_none() {
                 continue;
             }
-            let looked = FILES.run(move || look(&before)).await;
-            let Ok(Some((web, stamp, built))) = looked else {
+            let checked = FILES.run(move || check_files(&before)).await;
+            let Ok(Some((web, stamp, built))) = checked else {
                 continue;
             };
             self.0.send_if_modified(|rules| {
-                // A reload that came in between has read newer ones.
+                // A reload in between has read newer files.
                 if rules.web != web {
                     return false;
                 }
@@ -89,17 +91,17 @@ impl Gate {
         }
     }
 
-    /// How TLS is spoken, where it is.
+    /// Returns the TLS acceptor, or `None` without TLS.
     pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
         self.0.borrow().acceptor.clone()
     }
 
-    /// Whether nobody may ask for a reload over HTTP.
+    /// Returns whether reloads over HTTP are disabled.
     pub(super) fn refuses_reload(&self) -> bool {
         self.0.borrow().web.reload == Some(false)
     }
 
-    /// The credentials that are asked for, where they are.
+    /// Returns the expected credentials, or `None` if there are none.
     pub(super) fn access(&self) -> Option<Arc<Access>> {
         self.0.borrow().access.clone()
     }
@@ -117,32 +119,33 @@ impl std::fmt::Debug for Prepared {
     }
 }
 
-type Looked = (Web, Stamp, Result<Rules, String>);
+type Checked = (Web, Stamp, Result<Rules, String>);
 
-/// What the files say now; nothing where they did not change. Says in the log how it went.
-fn look(before: &Rules) -> Option<Looked> {
+/// Rebuilds the rules if the files have changed, and logs the result. Returns `None` if they have
+/// not.
+fn check_files(before: &Rules) -> Option<Checked> {
     let stamp = Stamp::of(before.web.files());
     if stamp == before.stamp {
         return None;
     }
     let built = build(&before.web, before);
     match &built {
-        Ok(_) => info!("the changed files of `web` are in force"),
+        Ok(_) => info!("applied the changed files of `web`"),
         Err(problem) => warn!(
             problem,
-            "the changed files of `web` are no good, so the old ones hold"
+            "the changed files of `web` are invalid; the previous ones stay in effect"
         ),
     }
     Some((before.web.clone(), stamp, built))
 }
 
 fn build(web: &Web, before: &Rules) -> Result<Rules, String> {
-    // Before reading: a change in between is then seen at the next look.
+    // Taken before reading, so that the next check sees a change in between.
     let stamp = Stamp::of(web.files());
     let acceptor = web.tls.as_ref().map(acceptor).transpose()?;
     let access = match &web.basic_auth {
         None => None,
-        // What it has admitted so far need not be hashed again.
+        // Keeps the accepted credentials, so that they are not hashed again.
         Some(auth) if is_the_same(auth, &before.web) => before.access.clone(),
         Some(auth) => Some(Arc::new(access(auth)?)),
     };

@@ -1,6 +1,4 @@
-//! The client side of the health check: asks the exporter on this machine whether it runs.
-//!
-//! It is for container images that hold nothing but the binary.
+//! The client side of the health check, for container images that contain only the binary.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -8,45 +6,45 @@ use std::time::{Duration, Instant};
 
 const TIME: Duration = Duration::from_secs(2);
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-/// What a response starts with when all is well.
-const ANSWER: &[u8] = b"HTTP/1.1 200 ";
+/// First bytes of a healthy response.
+const HEALTHY: &[u8] = b"HTTP/1.1 200 ";
 
-/// Asks the exporter that listens at this address, for 2 seconds at most. Blocks.
+/// Checks the health of the exporter at this address. Blocks, for 2 seconds at most.
 ///
 /// # Errors
 ///
-/// One sentence that says what came in the place of a healthy answer.
+/// A sentence with the address and the response that came instead of a healthy one.
 pub fn health(listen: SocketAddr) -> Result<(), String> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
-    let begin = ask(address, Instant::now() + TIME)
-        .map_err(|error| format!("no healthy answer from http://{address}/-/healthy: {error}"))?;
-    if begin == ANSWER {
+    let begin = first_bytes(address, Instant::now() + TIME)
+        .map_err(|error| format!("no healthy response from http://{address}/-/healthy: {error}"))?;
+    if begin == HEALTHY {
         return Ok(());
     }
     let begin = String::from_utf8_lossy(&begin);
     Err(format!(
-        "http://{address}/-/healthy answered {begin:?} instead of status 200"
+        "http://{address}/-/healthy responded with {begin:?} instead of status 200"
     ))
 }
 
-/// An address that means every interface is none to connect to.
+/// Maps an unspecified address (all interfaces) to loopback.
 fn reachable(listen: IpAddr) -> IpAddr {
     match listen {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        // It takes IPv4 too, and is only that where the machine has no IPv6.
+        // An IPv6 socket accepts IPv4 too. Without IPv6 on the machine it is IPv4 only.
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     }
 }
 
-/// The first bytes of the response.
-fn ask(address: SocketAddr, deadline: Instant) -> io::Result<Vec<u8>> {
+/// Returns the first bytes of the response.
+fn first_bytes(address: SocketAddr, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     stream.write_all(REQUEST)?;
     let mut begin = Vec::new();
     let mut byte = [0];
-    while begin.len() < ANSWER.len() {
+    while begin.len() < HEALTHY.len() {
         stream.set_read_timeout(Some(left(deadline)?))?;
         match stream.read(&mut byte) {
             Ok(0) => break,
@@ -79,14 +77,14 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    /// A server that answers one request with these bytes.
-    fn server(answer: &'static [u8]) -> SocketAddr {
+    /// Starts a server that sends these bytes in response to one request.
+    fn server(response: &'static [u8]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(answer);
+            let _ = stream.write_all(response);
         });
         address
     }
@@ -119,12 +117,12 @@ mod tests {
 
     #[test]
     fn every_interface_is_asked_over_loopback() {
-        for (listen, asked) in [
+        for (listen, expected) in [
             ("0.0.0.0", "127.0.0.1"),
             ("::", "127.0.0.1"),
             ("10.0.0.1", "10.0.0.1"),
         ] {
-            assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
         }
     }
 }

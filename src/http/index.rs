@@ -1,4 +1,4 @@
-//! The page for people: version, targets with their state, links. Pure.
+//! The page at `/`: version, targets with their state, and links. Pure.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -22,13 +22,13 @@ small{display:block;white-space:normal;color:CanvasText;font-weight:400}\
 @media(max-width:48rem){thead{display:none}tr,td{display:block;white-space:normal}\
 tr{padding:.6rem 0}td{padding:0}td:last-child:not(:empty)::before{content:\"polled \"}}";
 
-/// The whole document. Everything that comes from outside is escaped.
+/// Returns the HTML document. All outside text is escaped.
 pub(super) fn document(slots: &[Arc<Slot>], paths: &Paths, now: SystemTime) -> String {
     let name = env!("CARGO_PKG_NAME");
     let version = env!("CARGO_PKG_VERSION");
     let rows: String = slots.iter().map(|slot| row(slot, paths, now)).collect();
     let path = escaped(&paths.telemetry);
-    // Relative, for a proxy that serves this page under a path of its own.
+    // Relative, so that it works behind a proxy that adds a path prefix.
     let link = path.strip_prefix('/').unwrap_or(&path);
     let scrape = if paths.has_scrape {
         "<li>/probe?target=NAME, /scrape?target=NAME: one target, by name or address</li>\n"
@@ -41,16 +41,16 @@ pub(super) fn document(slots: &[Arc<Slot>], paths: &Paths, now: SystemTime) -> S
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>{name} {version}</h1>\n\
-         <p>What the last polls saw, as <a href=\"{link}\">metrics</a> of all targets.</p>\n\
+         <p>The results of the latest polls. <a href=\"{link}\">Metrics of all targets</a>.</p>\n\
          <h2>Targets ({count})</h2>\n\
          <table>\n<thead><tr><th>Target</th><th>Address</th><th>State</th><th>Server</th>\
          <th>Last poll</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n\
          <h2>Paths</h2>\n<ul>\n\
          <li><a href=\"{link}\">{path}</a>: all targets</li>\n\
          {scrape}<li><a href=\"-/healthy\">/-/healthy</a>, <a href=\"health\">/health</a>: \
-         the exporter runs</li>\n\
-         <li><a href=\"-/ready\">/-/ready</a>: every target was polled once</li>\n\
-         <li>/-/reload (POST): reads the configuration again</li>\n\
+         whether the exporter is running</li>\n\
+         <li><a href=\"-/ready\">/-/ready</a>: whether every target has been polled</li>\n\
+         <li>/-/reload (POST): reloads the configuration</li>\n\
          </ul>\n</body>\n</html>\n"
     )
 }
@@ -77,7 +77,7 @@ fn row(slot: &Slot, paths: &Paths, now: SystemTime) -> String {
     )
 }
 
-/// The cell that says whether the target is up, and what else there is to know of that.
+/// Returns the table cell with the state of a target and its details.
 fn state(latest: Option<&Publication>) -> String {
     let Some(publication) = latest else {
         return "<td>not polled yet</td>".to_owned();
@@ -89,24 +89,24 @@ fn state(latest: Option<&Publication>) -> String {
     if publication.refused.is_empty() {
         return "<td class=\"up\">up</td>".to_owned();
     }
-    // The names are the collectors' own, so there is nothing to escape.
+    // Names of collectors are constants and need no escaping.
     let refused = publication.refused.join(", ");
-    format!("<td class=\"part\">up<small>the server refuses: {refused}</small></td>")
+    format!("<td class=\"part\">up<small>rejected by the server: {refused}</small></td>")
 }
 
 const fn meaning(reason: Reason) -> &'static str {
     match reason {
         Reason::Dns => "the host name could not be resolved",
-        Reason::Refused => "nothing listens at the address",
-        Reason::Timeout => "no answer in time",
-        Reason::Tls => "no agreement on TLS",
-        Reason::Auth => "user or password not accepted",
-        Reason::Denied => "the user is not permitted to",
+        Reason::Refused => "nothing listens on the address",
+        Reason::Timeout => "no reply before the timeout",
+        Reason::Tls => "the TLS handshake failed",
+        Reason::Auth => "the user or password is wrong",
+        Reason::Denied => "the user lacks a permission",
         Reason::Loading => "the server is loading its data",
-        Reason::MaxClients => "the server has as many clients as it allows",
-        Reason::Protocol => "the answer is none of Redis",
+        Reason::MaxClients => "the server has reached maxclients",
+        Reason::Protocol => "the server does not speak the Redis protocol",
         Reason::Closed => "the connection was closed",
-        Reason::Other => "the log says more",
+        Reason::Other => "see the log",
     }
 }
 
@@ -114,14 +114,14 @@ fn age(latest: Option<&Publication>, now: SystemTime) -> String {
     let Some(publication) = latest else {
         return String::new();
     };
-    // The clock may have been set back since.
+    // The clock may have been set back since then.
     let age = now
         .duration_since(publication.polled_at)
         .unwrap_or_default();
     format!("{} s ago", age.as_secs())
 }
 
-/// Text that is safe within an element and within a quoted attribute.
+/// Escapes text for HTML elements and quoted attributes.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -180,7 +180,7 @@ mod tests {
             "<a href=\"probe?target=cache\">cache</a></td><td>redis://a:1</td>\
              <td class=\"up\">up</td><td>redis 7.0 standalone</td><td>7 s ago</td>",
             "<td>redis://b:2</td><td class=\"down\">down: refused\
-             <small>nothing listens at the address</small></td><td></td><td>7 s ago</td>",
+             <small>nothing listens on the address</small></td><td></td><td>7 s ago</td>",
             "<td>redis://c:3</td><td>not polled yet</td><td></td><td></td>",
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
@@ -198,7 +198,8 @@ mod tests {
         });
         board.list(vec![slot]);
         let page = shown(&board);
-        let cell = "<td class=\"part\">up<small>the server refuses: config, slowlog</small></td>";
+        let cell =
+            "<td class=\"part\">up<small>rejected by the server: config, slowlog</small></td>";
         assert!(page.contains(cell), "{page}");
     }
 

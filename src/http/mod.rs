@@ -1,8 +1,8 @@
-//! Serves what was polled last, and asks for a reload.
+//! Serves the latest pages, and accepts requests for a reload.
 //!
-//! It never asks Redis anything and never waits for a poll: a scrape hands out bytes that are
-//! ready. `routes` answers requests, `connections` and `deadline` keep clients within limits,
-//! `gate` holds what they must pass: `encryption` and `access`.
+//! It never queries Redis and never waits for a poll: a scrape returns bytes that are ready.
+//! `routes` handles requests. `connections` and `deadline` enforce limits on clients. `gate` has
+//! the access rules: `encryption` and `access`.
 
 mod access;
 mod connections;
@@ -40,54 +40,56 @@ pub use running::address as running_address;
 
 use connections::Limits;
 
-/// A wish to read the configuration again. The answer goes back through it: what changed, or the
-/// problems for which the configuration before stays in force. Neither may hold a secret.
+/// A request to reload the configuration.
+///
+/// The result is sent back through it: a summary of the changes, or the problems because of which
+/// the previous configuration stays in effect. Neither may contain a secret.
 pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
 
-/// What the routes need.
+/// The state that the routes use.
 #[derive(Debug)]
 pub struct Services {
-    /// The pages, and the targets that they came from.
+    /// The pages, and the targets that they come from.
     pub board: Board,
-    /// Where reloads are asked for.
+    /// The channel for reload requests.
     pub reload: mpsc::Sender<ReloadRequest>,
-    /// What clients must pass.
+    /// Access rules for clients.
     pub gate: Gate,
-    /// What is served, and where.
+    /// The configured paths.
     pub paths: Paths,
-    /// What is counted while serving.
+    /// Counters of served requests.
     pub counters: Counters,
-    /// The pages that clients read now.
+    /// The pages that clients are reading.
     pub readers: Readers,
-    /// How often a reload may be asked for.
+    /// The rate limit of reload requests.
     pub reload_rate: Rate,
 }
 
-/// Counters of the exporter about itself that belong to serving.
+/// The exporter's own counters for HTTP requests.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    /// Pages handed out at `/metrics`, `/probe` and `/scrape`.
+    /// Pages served at `/metrics`, `/probe` and `/scrape`.
     pub scrapes: IntCounter,
-    /// Requests at `/probe` and `/scrape` that got an error in the place of a page.
+    /// Requests at `/probe` and `/scrape` that got an error instead of a page.
     pub scrape_request_errors: IntCounter,
-    /// Requests that came without the right name and password.
+    /// Requests without the right user name and password.
     pub unauthorized_requests: IntCounter,
 }
 
-/// Connections that the system keeps until they are accepted, as tokio has it.
+/// Connections that the system queues until they are accepted; the default of tokio.
 const BACKLOG: i32 = 1024;
 
 /// Listens at an address.
 ///
 /// # Errors
 ///
-/// What the system says, as that the address is in use.
+/// The error of the system, such as an address that is in use.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         return TcpListener::bind(address).await;
     }
     match bind_everywhere(address) {
-        // A machine without IPv6 still has every IPv4 address.
+        // Without IPv6, listen at all IPv4 addresses.
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
             TcpListener::bind(fallback).await.map_err(|_| error)
@@ -96,7 +98,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-/// Listens at every address of IPv6 and IPv4, whatever the system does of its own accord.
+/// Listens at all IPv6 and IPv4 addresses, regardless of the system's default.
 fn bind_everywhere(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
     socket.set_only_v6(false)?;
@@ -107,8 +109,7 @@ fn bind_everywhere(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until `shutdown` is done, then lets requests that are under way finish, for 4 seconds at
-/// most.
+/// Serves until `shutdown` completes, then lets open requests finish, for 4 seconds at most.
 pub async fn serve(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
     serve_within(Limits::default(), listener, services, shutdown).await;
 }
@@ -121,10 +122,10 @@ async fn serve_within(
 ) {
     let (gate, board) = (services.gate.clone(), services.board.clone());
     let services = Arc::new(services);
-    let handle = move |request| routes::answer(Arc::clone(&services), request);
+    let handle = move |request| routes::respond(Arc::clone(&services), request);
     let handle_plain = move |request| {
-        let answer = encryption::answer_plain(&board, &request);
-        async { answer }
+        let response = encryption::respond_without_tls(&board, &request);
+        async { response }
     };
     connections::run(listener, limits, &gate, (handle, handle_plain), shutdown).await;
 }

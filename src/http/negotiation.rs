@@ -1,5 +1,6 @@
-//! `Accept` → the format of a page, and `Accept-Encoding` → whether the client takes gzip (RFC 9110,
-//! section 12.5). Pure.
+//! Content negotiation (RFC 9110, section 12.5). Pure.
+//!
+//! `Accept` selects the format of a page, and `Accept-Encoding` whether it is compressed with gzip.
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING};
@@ -7,8 +8,8 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING};
 use crate::encode::Format;
 use crate::encode::openmetrics::MEDIA_TYPE;
 
-/// Returns the format that the client likes best; text if it does not name `OpenMetrics` in a
-/// version that we write.
+/// Returns the format that the client prefers. The default is text, also for unsupported versions
+/// of `OpenMetrics`.
 pub(super) fn format(headers: &HeaderMap) -> Format {
     let values = headers.get_all(ACCEPT).iter();
     let ranges = values
@@ -41,7 +42,7 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
     }
 }
 
-/// Whether the client takes gzip. What is not understood counts as not named.
+/// Returns whether the client accepts gzip. Codings that cannot be parsed are ignored.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers
         .get_all(ACCEPT_ENCODING)
@@ -57,7 +58,7 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     by_wildcard
 }
 
-/// The name of a coding, and whether its weight is above 0.
+/// Returns the name of a coding, and whether its weight is above 0.
 fn coding(element: &str) -> (&str, bool) {
     let mut parts = element.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();

@@ -1,5 +1,6 @@
-//! Pages that slow clients still read, within a bound: every version of a page that is held for a
-//! client is memory that nobody else needs any more.
+//! Limits the memory of pages that slow clients are still reading.
+//!
+//! An old version of a page is only kept in memory for such clients.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,20 +11,20 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// Bytes of pages that are held for clients at most, if pages are small.
+/// Maximum bytes of pages that are kept for clients, if pages are small.
 const HELD_MAX: usize = 32 << 20;
 
-/// Versions of a large page that are held for clients at most.
+/// Maximum number of versions of a large page that are kept for clients.
 const VERSIONS_MAX: usize = 3;
 
-/// A client that does not read holds a copy of this many bytes.
+/// Bytes that are copied at a time for a client.
 const CHUNK: usize = 32 << 10;
 
-/// The pages that clients read now. Clones share them.
+/// The pages that clients are reading. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Readers(Arc<Mutex<Vec<Weak<Lease>>>>);
 
-/// A page that one client reads, until it has all of it or the page is taken away.
+/// A page in use by one client, until the client has read it or the page is revoked.
 #[derive(Debug)]
 struct Lease {
     page: Mutex<Option<Bytes>>,
@@ -32,8 +33,8 @@ struct Lease {
 }
 
 impl Readers {
-    /// Returns the body of a response with this page. Responses with the oldest versions break off
-    /// if too many bytes would be held.
+    /// Returns a response body with this page. If too many bytes would be kept, responses with the
+    /// oldest versions are aborted.
     pub(super) fn body(&self, page: Bytes) -> Content {
         let lease = Arc::new(Lease {
             version: page.as_ptr().addr(),
@@ -56,7 +57,7 @@ impl Readers {
     }
 }
 
-/// Takes the oldest versions away until there is room for one more.
+/// Revokes the oldest versions until there is room for a new one.
 fn make_room(leases: &[Weak<Lease>], new: &Lease) {
     let others = leases.iter().filter_map(Weak::upgrade);
     let others: Vec<_> = others
@@ -89,7 +90,7 @@ impl Lease {
     }
 }
 
-/// The body of a response.
+/// A response body.
 #[derive(Debug)]
 pub(super) struct Content {
     source: Source,
@@ -104,7 +105,7 @@ enum Source {
 }
 
 impl Content {
-    /// A body that belongs to one response alone.
+    /// Creates a body that no other response shares.
     pub(super) fn own(bytes: Bytes) -> Self {
         Self {
             len: bytes.len(),
@@ -113,7 +114,7 @@ impl Content {
         }
     }
 
-    /// The next piece; none where the page was taken away.
+    /// Returns the next chunk, or `None` if the page was revoked.
     fn next(&self) -> Option<Bytes> {
         let end = self.sent.saturating_add(CHUNK).min(self.len);
         match &self.source {
@@ -121,7 +122,7 @@ impl Content {
             Source::Page(lease) => {
                 let page = lease.page();
                 let piece = page.as_ref()?.get(self.sent..end)?;
-                // A piece that shares its bytes would keep all of the page.
+                // A chunk that shares its bytes would keep the whole page in memory.
                 Some(Bytes::copy_from_slice(piece))
             }
         }
@@ -169,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes that count themselves while they are held.
+    /// Bytes that are counted while they are in memory.
     struct Counted(Vec<u8>, Arc<AtomicUsize>);
 
     impl AsRef<[u8]> for Counted {
@@ -196,7 +197,7 @@ mod tests {
         let mut slow = Vec::new();
         for _ in 0..20 {
             let mut body = readers.body(page(size, &alive));
-            // Each takes a first piece and then stops.
+            // Each client reads one chunk and then stops.
             body.frame().await.unwrap().unwrap();
             slow.push(body);
         }

@@ -1,4 +1,4 @@
-//! Who may ask for a reload, and how often. It reloads nothing.
+//! Decides who may request a reload, and how often. It does not reload.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,17 +9,17 @@ use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
 use super::turns::network;
 
-/// Reloads of one client that may follow each other at once.
+/// Maximum number of reloads of one client in immediate succession.
 const BURST: u32 = 10;
 
-/// Time after which a client may ask for one more reload.
+/// Time after which a client may request one more reload.
 const REFILL: Duration = Duration::from_secs(2);
 
-/// Clients whose reloads are counted. Beyond that, the one that was quiet for longest is forgotten.
+/// Maximum number of tracked clients. Beyond it, the client that was idle for longest is dropped.
 const CLIENTS_MAX: usize = 1024;
 
-/// Whether a request comes from a page of another site, which a browser sends with the rights of
-/// its user.
+/// Returns whether a page of another site sent the request. A browser sends it with the permissions
+/// of its user.
 pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
@@ -37,7 +37,7 @@ pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Counts the reloads of each client against its limit: nobody uses up those of another.
+/// Rate limits of reloads, one for each client.
 #[derive(Debug, Default)]
 pub struct Rate(Mutex<HashMap<IpAddr, Bucket>>);
 
@@ -48,7 +48,7 @@ struct Bucket {
 }
 
 impl Rate {
-    /// Whether a client may ask for one more reload now; counts it then.
+    /// Returns whether a client may request a reload now, and counts the request.
     pub(super) fn allows(&self, client: IpAddr, now: Instant) -> bool {
         let client = network(client);
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,10 +143,12 @@ mod tests {
         }
         assert!(rate.allows("192.0.2.1".parse().unwrap(), start));
         assert_eq!(rate.0.lock().unwrap().len(), CLIENTS_MAX);
-        // Another address of the same network is the same client.
+        // Another address of the same network counts as the same client.
         let addresses = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse().unwrap());
-        let asked = addresses.iter().cycle().take(20);
-        let allowed = asked.filter(|client| rate.allows(**client, start)).count();
+        let requests = addresses.iter().cycle().take(20);
+        let allowed = requests
+            .filter(|client| rate.allows(**client, start))
+            .count();
         assert_eq!(allowed, BURST as usize);
     }
 }

@@ -1,4 +1,4 @@
-//! The responses that routes give: headers and body. It knows no routes.
+//! Builds HTTP responses: headers and body.
 
 use bytes::Bytes;
 use hyper::header::{
@@ -11,8 +11,8 @@ use super::negotiation::accepts_gzip;
 use super::readers::{Content, Readers};
 use crate::encode::{Format, Page};
 
-/// A response whose whole body is at hand.
-pub(super) type Answer = Response<Content>;
+/// A response with a complete body.
+pub(super) type HttpResponse = Response<Content>;
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -23,15 +23,20 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const BASIC: HeaderValue =
     HeaderValue::from_static("Basic realm=\"redis-namespace-exporter\", charset=\"UTF-8\"");
-/// Nothing is loaded, run or framed: the page brings its style along.
+/// The page contains its own style. Nothing else may be loaded, run or framed.
 const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; \
      form-action 'none'",
 );
 
-/// A page, compressed where the client takes that. Its bytes are shared, not copied.
-pub(super) fn page(page: Page, format: Format, request: &HeaderMap, readers: &Readers) -> Answer {
-    // A page that nobody compressed yet is empty there.
+/// Returns a page, compressed if the client accepts that. Its bytes are shared, not copied.
+pub(super) fn page(
+    page: Page,
+    format: Format,
+    request: &HeaderMap,
+    readers: &Readers,
+) -> HttpResponse {
+    // The gzip version is empty until it is written.
     let compressed = accepts_gzip(request) && !page.gzip.is_empty();
     let body = if compressed { page.gzip } else { page.text };
     let mut response = Response::new(readers.body(body));
@@ -48,8 +53,8 @@ pub(super) fn page(page: Page, format: Format, request: &HeaderMap, readers: &Re
     response
 }
 
-/// A sentence in plain text.
-pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> Answer {
+/// Returns a sentence as plain text.
+pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> HttpResponse {
     let mut sentence = sentence.into();
     if !sentence.ends_with('\n') {
         sentence.push('\n');
@@ -63,8 +68,8 @@ pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> Answer {
     response
 }
 
-/// Something that will be there soon.
-pub(super) fn not_yet(sentence: impl Into<String>) -> Answer {
+/// Returns a response for a resource that will be available soon.
+pub(super) fn not_yet(sentence: impl Into<String>) -> HttpResponse {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
     response
         .headers_mut()
@@ -72,22 +77,22 @@ pub(super) fn not_yet(sentence: impl Into<String>) -> Answer {
     response
 }
 
-/// Something that is asked for too often.
-pub(super) fn too_many(sentence: &str) -> Answer {
+/// Returns a response for a client that exceeds the rate limit.
+pub(super) fn too_many(sentence: &str) -> HttpResponse {
     let mut response = not_yet(sentence);
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     response
 }
 
-/// A request without the right credentials.
-pub(super) fn unauthorized(sentence: &str) -> Answer {
+/// Returns a response for a request without the right credentials.
+pub(super) fn unauthorized(sentence: &str) -> HttpResponse {
     let mut response = text(StatusCode::UNAUTHORIZED, sentence);
     response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
     response
 }
 
-/// A path that exists, asked for with a method that it does not take.
-pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
+/// Returns a response for an existing path with a method that it does not accept.
+pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
     let mut response = text(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("Only {allowed} is allowed here."),
@@ -98,8 +103,8 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
     response
 }
 
-/// A document for people.
-pub(super) fn html(document: String) -> Answer {
+/// Returns an HTML document.
+pub(super) fn html(document: String) -> HttpResponse {
     let mut response = Response::new(Content::own(Bytes::from(document)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HTML);

@@ -1,5 +1,7 @@
-//! Request → response. Nothing here waits, but for the answer to a reload, for the hash of a
-//! password that was not seen before, and for a page that nobody read before.
+//! Maps requests to responses.
+//!
+//! Only three things wait: a reload, a password hash that is not remembered, and a page in a format
+//! that was not requested before.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,18 +15,18 @@ use tokio::time::timeout;
 
 use super::access::Admission;
 use super::reload::is_cross_origin;
-use super::response::{self, Answer};
+use super::response::{self, HttpResponse};
 use super::{ReloadRequest, Services, index, negotiation, target};
 use crate::config::Paths;
 use crate::encode::Page;
 use crate::publish::{Board, Served};
 use crate::threads::Lane;
 
-/// Writes pages in a format in which nobody read them before.
+/// Writes pages in a format that was not requested before.
 static FIRST_PAGES: Lane = Lane::new("first pages", 2);
 
-/// Longest wait for the answer to a reload; shorter than the time that a request may take to come
-/// in, as the connection's clock runs until the response begins.
+/// Longest wait for a reload. It is shorter than the request timeout, which runs until the response
+/// begins.
 const RELOAD_TIME: Duration = Duration::from_secs(8);
 
 const MISSING_TARGET: &str = "The parameter `target` is missing. Name a configured target or its \
@@ -33,61 +35,62 @@ const UNKNOWN_TARGET: &str = "This target is not configured, and only configured
     polled. Add it under `targets:` in the configuration file and reload (SIGHUP, or POST to \
     /-/reload); the page at / lists the targets there are.";
 const NO_RELOAD: &str = "Reloads over HTTP are switched off (`web.reload: false`). SIGHUP reloads.";
-const CROSS_ORIGIN: &str = "A page of another site may not ask for a reload.";
-const TOO_MANY_RELOADS: &str = "Too many reloads were asked for. Wait a few seconds.";
+const CROSS_ORIGIN: &str = "A page of another site may not request a reload.";
+const TOO_MANY_RELOADS: &str = "Too many reload requests. Wait a few seconds.";
 const UNKNOWN_PATH: &str = "There is nothing here. The page at / lists all paths.";
 const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authentication). They \
     are those of `web.basic_auth` in the configuration file.";
-const TOO_MANY_PASSWORDS: &str = "Too many passwords are being looked at.";
-const NO_PAGE: &str = "There is no page yet; the log says why if there is none for long.";
-const NOT_POLLED: &str = "This target was not polled yet. Its first poll ends within one interval.";
+const TOO_MANY_PASSWORDS: &str = "Too many passwords are being checked.";
+const NO_PAGE: &str = "There is no page yet. If this lasts, the log contains the reason.";
+const NOT_POLLED: &str =
+    "This target has not been polled yet. Its first poll ends within one interval.";
 
-/// Answers one request. The body of the request is never read.
-pub(super) async fn answer<B>(services: Arc<Services>, request: Request<B>) -> Answer {
+/// Handles one request. Its body is never read.
+pub(super) async fn respond<B>(services: Arc<Services>, request: Request<B>) -> HttpResponse {
     let path = request.uri().path();
     if !is_open(path)
         && let Some(access) = services.gate.access()
-        && let Some(refusal) = refusal(access.admit(peer(&request), request.headers()).await)
+        && let Some(rejection) = rejection(access.admit(client(&request), request.headers()).await)
     {
         services.counters.unauthorized_requests.inc();
-        return refusal;
+        return rejection;
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
         "/-/reload" if request.method() == Method::POST => {
-            reload(&services, peer(&request), request.headers()).await
+            reload(&services, client(&request), request.headers()).await
         }
         "/-/reload" => response::method_not_allowed("POST"),
         path if is_read => {
-            let client = client(&request);
+            let scraper = scraper(&request);
             let (query, headers) = (request.uri().query(), request.headers());
-            read(&services, path, query, headers, client).await
+            read(&services, path, query, headers, scraper).await
         }
         path if is_known(path, &services.paths) => response::method_not_allowed("GET, HEAD"),
         _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
     }
 }
 
-/// Who asks. Requests without an address count as of one peer.
-fn peer<B>(request: &Request<B>) -> IpAddr {
-    let peer = request.extensions().get::<SocketAddr>();
-    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)
+/// Returns the address of the client. All requests without an address count as one client.
+fn client<B>(request: &Request<B>) -> IpAddr {
+    let client = request.extensions().get::<SocketAddr>();
+    client.map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)
 }
 
-/// Tells clients apart whose scrapes have a pace each: by address and program.
-fn client<B>(request: &Request<B>) -> u64 {
+/// Returns an ID of the scraper, which has its own pace: a hash of address and program.
+fn scraper<B>(request: &Request<B>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    peer(request).hash(&mut hasher);
+    client(request).hash(&mut hasher);
     request.headers().get(USER_AGENT).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Whether a path needs no password: those who ask there have none, and learn nothing.
+/// Returns whether a path needs no password. Its responses reveal nothing.
 fn is_open(path: &str) -> bool {
     matches!(path, "/health" | "/-/healthy" | "/-/ready")
 }
 
-fn refusal(admission: Admission) -> Option<Answer> {
+fn rejection(admission: Admission) -> Option<HttpResponse> {
     match admission {
         Admission::Granted => None,
         Admission::Refused => Some(response::unauthorized(NO_ENTRANCE)),
@@ -108,12 +111,12 @@ async fn read(
     path: &str,
     query: Option<&str>,
     headers: &HeaderMap,
-    client: u64,
-) -> Answer {
+    scraper: u64,
+) -> HttpResponse {
     match path {
-        path if path == services.paths.telemetry => metrics(services, headers, client).await,
+        path if path == services.paths.telemetry => metrics(services, headers, scraper).await,
         "/probe" | "/scrape" if services.paths.has_scrape => {
-            probe(services, query, headers, client).await
+            probe(services, query, headers, scraper).await
         }
         "/health" | "/-/healthy" => healthy(&services.board),
         "/-/ready" => ready(services),
@@ -125,16 +128,16 @@ async fn read(
     }
 }
 
-async fn metrics(services: &Services, headers: &HeaderMap, client: u64) -> Answer {
+async fn metrics(services: &Services, headers: &HeaderMap, scraper: u64) -> HttpResponse {
     services.counters.scrapes.inc();
     let format = negotiation::format(headers);
-    match written(services.board.page(format, client)).await {
+    match written(services.board.page(format, scraper)).await {
         Some(page) => response::page(page, format, headers, &services.readers),
         None => response::not_yet(NO_PAGE),
     }
 }
 
-/// Returns a page. If it has to be written first, that is done where no other request waits for it.
+/// Returns a page. If it has to be written first, that does not delay other requests.
 async fn written(page: Option<Served>) -> Option<Page> {
     match page? {
         Served::Written(page) => Some(page),
@@ -146,9 +149,9 @@ async fn probe(
     services: &Services,
     query: Option<&str>,
     headers: &HeaderMap,
-    client: u64,
-) -> Answer {
-    let response = target_page(services, query, headers, client).await;
+    scraper: u64,
+) -> HttpResponse {
+    let response = target_page(services, query, headers, scraper).await;
     if response.status() == StatusCode::OK {
         services.counters.scrapes.inc();
     } else {
@@ -161,9 +164,9 @@ async fn target_page(
     services: &Services,
     query: Option<&str>,
     headers: &HeaderMap,
-    client: u64,
-) -> Answer {
-    // What was sent is never repeated: it may hold a password.
+    scraper: u64,
+) -> HttpResponse {
+    // The request is never repeated in the response: it may contain a password.
     let Some(wanted) = target::parameter(query) else {
         return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
     };
@@ -171,21 +174,21 @@ async fn target_page(
         return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
     };
     let format = negotiation::format(headers);
-    match written(slot.page(format, client)).await {
+    match written(slot.page(format, scraper)).await {
         Some(page) => response::page(page, format, headers, &services.readers),
         None => response::not_yet(NOT_POLLED),
     }
 }
 
-/// Whether targets are polled and pages are written, whatever the polls say.
-pub(super) fn healthy(board: &Board) -> Answer {
+/// Reports whether targets are polled and pages are written, regardless of the results of polls.
+pub(super) fn healthy(board: &Board) -> HttpResponse {
     match board.health(Instant::now()) {
         Ok(()) => response::text(StatusCode::OK, "ok"),
         Err(problem) => response::not_yet(format!("not healthy: {problem}")),
     }
 }
 
-fn ready(services: &Services) -> Answer {
+fn ready(services: &Services) -> HttpResponse {
     if let Err(problem) = services.board.health(Instant::now()) {
         return response::not_yet(format!("not ready: {problem}"));
     }
@@ -203,30 +206,30 @@ fn ready(services: &Services) -> Answer {
     ))
 }
 
-async fn reload(services: &Services, peer: IpAddr, headers: &HeaderMap) -> Answer {
+async fn reload(services: &Services, client: IpAddr, headers: &HeaderMap) -> HttpResponse {
     if services.gate.refuses_reload() {
         return response::text(StatusCode::FORBIDDEN, NO_RELOAD);
     }
     if is_cross_origin(headers) {
         return response::text(StatusCode::FORBIDDEN, CROSS_ORIGIN);
     }
-    if !services.reload_rate.allows(peer, Instant::now()) {
+    if !services.reload_rate.allows(client, Instant::now()) {
         return response::too_many(TOO_MANY_RELOADS);
     }
-    match timeout(RELOAD_TIME, ask_for_reload(&services.reload)).await {
+    match timeout(RELOAD_TIME, request_reload(&services.reload)).await {
         Ok(Some(Ok(summary))) => response::text(StatusCode::OK, summary),
-        // The request was right, the configuration is not: Prometheus answers the same.
+        // Prometheus responds with the same status to an invalid configuration.
         Ok(Some(Err(problems))) => response::text(StatusCode::INTERNAL_SERVER_ERROR, problems),
-        Ok(None) => {
-            response::not_yet("No reload now: the exporter is stopping, or the log says why.")
-        }
-        Err(_) => response::not_yet("The reload takes long; the log says how it ends."),
+        Ok(None) => response::not_yet(
+            "No reload now: the exporter is stopping, or the log contains the reason.",
+        ),
+        Err(_) => response::not_yet("The reload takes too long. The log will contain the result."),
     }
 }
 
-/// None where nobody takes the wish or answers it.
-async fn ask_for_reload(sender: &mpsc::Sender<ReloadRequest>) -> Option<Result<String, String>> {
-    let (reply, answer) = oneshot::channel();
+/// Requests a reload. Returns `None` if nobody accepts the request or responds to it.
+async fn request_reload(sender: &mpsc::Sender<ReloadRequest>) -> Option<Result<String, String>> {
+    let (reply, result) = oneshot::channel();
     sender.send(reply).await.ok()?;
-    answer.await.ok()
+    result.await.ok()
 }

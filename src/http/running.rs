@@ -1,17 +1,19 @@
-//! Where an exporter that runs on this machine listens, as Linux reports it. It asks nobody.
+//! Finds the addresses of exporters on this machine, as Linux reports them.
 //!
-//! A container's health check does not know the flags of the container: it finds the process of
-//! the same program and the ports that this process listens on. Containers that share their processes
-//! and their network still have files of their own, which tells their exporters apart.
+//! The health check of a container does not know the flags of the container. It finds the process
+//! of the same program and its listening ports. Containers that share processes and network still
+//! have separate file systems, which distinguishes their exporters.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Returns where to ask for health: at the configured address if a process of this program listens
-/// on its port or none is found, else at the address of the process with the lowest id. Processes of
-/// another container or service count only if there is none of the own one.
+/// Returns the address for the health check.
+///
+/// It is the configured address if a process of this program listens on its port, or if none is
+/// found. Otherwise it is the address of the process with the lowest ID. Processes of other
+/// containers or services count only if there is none in our own.
 #[must_use]
 pub fn address(configured: SocketAddr) -> SocketAddr {
     chosen(configured, &listening(Path::new("/proc")))
@@ -25,7 +27,7 @@ fn chosen(configured: SocketAddr, running: &[SocketAddr]) -> SocketAddr {
     }
 }
 
-/// The addresses on which other processes of this program listen, by process id.
+/// Returns the addresses on which other processes of this program listen, by process ID.
 fn listening(proc: &Path) -> Vec<SocketAddr> {
     let program = |process: &Path| {
         let program = fs::metadata(process.join("exe")).ok()?;
@@ -49,11 +51,11 @@ fn listening(proc: &Path) -> Vec<SocketAddr> {
     nearest(&own, all.collect())
 }
 
-/// What tells containers and services apart: their view of the files, and their control group.
+/// The mount namespace and control group of a process, which distinguish containers and services.
 type Surroundings = (Option<PathBuf>, Option<String>);
 
-/// The addresses of processes of the same container and service, else of the same container, else
-/// of all.
+/// Returns the addresses of processes in the same container and service, else in the same
+/// container, else all.
 fn nearest(own: &Surroundings, all: Vec<(Surroundings, Vec<SocketAddr>)>) -> Vec<SocketAddr> {
     let all: Vec<_> = all
         .into_iter()
@@ -71,7 +73,7 @@ fn nearest(own: &Surroundings, all: Vec<(Surroundings, Vec<SocketAddr>)>) -> Vec
     same.flat_map(|(_, listen)| listen.clone()).collect()
 }
 
-/// The addresses on which one process listens.
+/// Returns the addresses on which one process listens.
 fn of_process(process: &Path) -> Vec<SocketAddr> {
     let files = fs::read_dir(process.join("fd")).into_iter().flatten();
     let sockets: Vec<u64> = files
@@ -85,7 +87,7 @@ fn of_process(process: &Path) -> Vec<SocketAddr> {
     own.map(|(address, _)| address).collect()
 }
 
-/// `socket:[1234]` → 1234.
+/// Parses the inode: `socket:[1234]` → 1234.
 fn socket(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?
         .strip_suffix(']')?
@@ -93,7 +95,7 @@ fn socket(link: &str) -> Option<u64> {
         .ok()
 }
 
-/// A line of `/proc/net/tcp` → the address and the socket, if it listens.
+/// Parses a line of `/proc/net/tcp`. Returns the address and inode of a listening socket.
 fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     const LISTENS: &str = "0A";
     let mut fields = line.split_ascii_whitespace();
@@ -107,7 +109,7 @@ fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     Some((SocketAddr::new(ip_address(ip)?, port), socket))
 }
 
-/// Hexadecimal words in the byte order of the machine.
+/// Parses hexadecimal words in the byte order of the machine.
 fn ip_address(words: &str) -> Option<IpAddr> {
     let mut bytes = Vec::new();
     for word in words.as_bytes().chunks(8) {

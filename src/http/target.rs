@@ -1,7 +1,7 @@
-//! The `target` parameter of a request → the configured target that it means. Dials nothing.
+//! Maps the `target` parameter of a request to a configured target. Opens no connection.
 //!
-//! Users of `redis_exporter` send addresses here, at times with credentials. Those are dropped:
-//! the configuration alone says what a target is asked with.
+//! Users of `redis_exporter` send addresses here, sometimes with credentials. Those are dropped:
+//! only the configuration decides how a target is queried.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::publish::{Board, Slot};
 
 const DEFAULT_PORT: &str = "6379";
 
-/// The decoded `target` parameter; none where it is missing or empty.
+/// Returns the decoded `target` parameter, or `None` if it is missing or empty.
 pub(super) fn parameter(query: Option<&str>) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let value = pairs
@@ -20,7 +20,7 @@ pub(super) fn parameter(query: Option<&str>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-/// The target of that name, or else of that address.
+/// Returns the target with that name, else the one with that address.
 pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
     let address = without_credentials(wanted);
     let host = without_path(&address);
@@ -31,28 +31,28 @@ pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
         .or_else(|| board.find(&format!("{host}:{DEFAULT_PORT}")))
 }
 
-/// The link to one target's page, relative so that it holds behind a proxy's path as well.
+/// Returns a link to the page of one target. It is relative, so that it works behind a path prefix.
 pub(super) fn probe_link(name: &str) -> String {
     let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
     format!("probe?target={name}")
 }
 
-/// `redis://user:password@host:6379/0` → `redis://host:6379/0`.
+/// Removes credentials: `redis://user:password@host:6379/0` → `redis://host:6379/0`.
 fn without_credentials(address: &str) -> String {
     let (scheme, rest) = split_scheme(address);
-    // A password may hold slashes and more: what the last sign separates is the host.
+    // A password may contain `@` and slashes. The host follows the last `@`.
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     format!("{scheme}{host}")
 }
 
-/// `redis://host:6379/0` → `redis://host:6379`.
+/// Removes the path: `redis://host:6379/0` → `redis://host:6379`.
 fn without_path(address: &str) -> String {
     let (scheme, rest) = split_scheme(address);
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     format!("{scheme}{host}")
 }
 
-/// The scheme with what separates it from the rest; empty where there is none.
+/// Splits off the scheme with its separator. The scheme is empty if there is none.
 fn split_scheme(address: &str) -> (&str, &str) {
     let end = address.find("://").map_or(0, |at| at + "://".len());
     address.split_at_checked(end).unwrap_or(("", address))

@@ -1,4 +1,6 @@
-//! One turn at a time. It goes to the peer that had the fewest, then to who came first.
+//! Grants one turn at a time.
+//!
+//! The client with the fewest turns comes first, then the one that came first.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,37 +8,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Peers whose turns are counted. The oldest is forgotten.
-const PEERS_MAX: usize = 4096;
+/// Maximum number of clients whose turns are counted. The oldest is dropped.
+const CLIENTS_MAX: usize = 4096;
 
-/// Bits of an IPv6 address that tell one network from another.
+/// Network bits of an IPv6 address.
 const NETWORK: u128 = !0 << 64;
 
-/// Who came earlier goes first, of one peer: the smaller.
+/// Order among the requests of one client; the smallest comes first.
 pub(super) type Rank = (bool, u64);
 
-/// Hands out one turn at a time. Clones hand out the same.
+/// A queue for turns. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Turns(Arc<Mutex<Queue>>);
 
-/// The next is on when this is dropped.
+/// The permission to work. Dropping it grants the next turn.
 pub(super) struct Turn(Turns);
 
 #[derive(Default)]
 struct Queue {
     is_taken: bool,
-    /// No more than there are open requests.
+    /// At most one for each open request.
     waiting: Vec<Waiting>,
     had: Had,
 }
 
 struct Waiting {
-    peer: IpAddr,
+    client: IpAddr,
     rank: Rank,
     sender: oneshot::Sender<Turn>,
 }
 
-/// How many turns a peer had.
+/// The number of turns that each client had.
 #[derive(Default)]
 struct Had {
     counts: HashMap<IpAddr, u64>,
@@ -44,14 +46,18 @@ struct Had {
 }
 
 impl Turns {
-    /// Waits for the turn. None is never seen while anyone holds these.
-    pub(super) async fn wait(&self, peer: IpAddr, rank: Rank) -> Option<Turn> {
+    /// Waits for a turn. Never returns `None` while a clone of the queue exists.
+    pub(super) async fn wait(&self, client: IpAddr, rank: Rank) -> Option<Turn> {
         let (sender, receiver) = oneshot::channel();
-        let peer = network(peer);
+        let client = network(client);
         {
             let mut queue = self.queue();
             queue.waiting.retain(|waiting| !waiting.sender.is_closed());
-            queue.waiting.push(Waiting { peer, rank, sender });
+            queue.waiting.push(Waiting {
+                client,
+                rank,
+                sender,
+            });
         }
         self.hand_out();
         receiver.await.ok()
@@ -60,7 +66,7 @@ impl Turns {
     fn hand_out(&self) {
         let next = self.queue().next();
         if let Some(sender) = next {
-            // Whoever stopped waiting just now drops it, and the next is on.
+            // If the receiver was just dropped, so is the turn, and the next one is granted.
             let _ = sender.send(Turn(self.clone()));
         }
     }
@@ -77,28 +83,28 @@ impl Queue {
         }
         self.waiting.retain(|waiting| !waiting.sender.is_closed());
         let all = self.waiting.iter().enumerate();
-        let first = all.min_by_key(|(_, waiting)| (self.had.count(waiting.peer), waiting.rank));
+        let first = all.min_by_key(|(_, waiting)| (self.had.count(waiting.client), waiting.rank));
         let at = first.map(|(at, _)| at)?;
         let waiting = self.waiting.swap_remove(at);
         self.is_taken = true;
-        self.had.add(waiting.peer);
+        self.had.add(waiting.client);
         Some(waiting.sender)
     }
 }
 
 impl Had {
-    fn count(&self, peer: IpAddr) -> u64 {
-        self.counts.get(&peer).copied().unwrap_or(0)
+    fn count(&self, client: IpAddr) -> u64 {
+        self.counts.get(&client).copied().unwrap_or(0)
     }
 
-    fn add(&mut self, peer: IpAddr) {
-        let count = self.counts.entry(peer).or_insert(0);
+    fn add(&mut self, client: IpAddr) {
+        let count = self.counts.entry(client).or_insert(0);
         *count += 1;
         if *count > 1 {
             return;
         }
-        self.order.push_back(peer);
-        if self.order.len() > PEERS_MAX
+        self.order.push_back(client);
+        if self.order.len() > CLIENTS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.counts.remove(&oldest);
@@ -113,9 +119,10 @@ impl Drop for Turn {
     }
 }
 
-/// Whoever has one address of an IPv6 network has all of them.
-pub(super) fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
+/// Returns the network of an address. A client with one IPv6 address usually controls its whole
+/// network.
+pub(super) fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
         address @ IpAddr::V4(_) => address,
     }
@@ -125,16 +132,16 @@ pub(super) fn network(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    /// Who gets the turn in which order, of those who wait at once.
+    /// Returns the order in which simultaneous requests get their turns.
     async fn order(turns: &Turns, waiting: &[(&'static str, &str, Rank)]) -> Vec<&'static str> {
         let got = Arc::new(Mutex::new(Vec::new()));
         let held = turns.wait("192.0.2.99".parse().unwrap(), (false, 0)).await;
         let mut tasks = Vec::new();
-        for (name, peer, rank) in waiting {
+        for (name, client, rank) in waiting {
             let (turns, got) = (turns.clone(), Arc::clone(&got));
-            let (peer, rank, name) = (peer.parse().unwrap(), *rank, *name);
+            let (client, rank, name) = (client.parse().unwrap(), *rank, *name);
             tasks.push(tokio::spawn(async move {
-                let turn = turns.wait(peer, rank).await;
+                let turn = turns.wait(client, rank).await;
                 got.lock().unwrap().push(name);
                 drop(turn);
             }));
@@ -150,11 +157,11 @@ mod tests {
 
     #[tokio::test]
     async fn of_one_peer_who_came_back_is_first_and_then_who_came_earlier() {
-        let peer = "192.0.2.1";
+        let client = "192.0.2.1";
         let waiting = [
-            ("new", peer, (true, 1)),
-            ("late", peer, (false, 3)),
-            ("early", peer, (false, 2)),
+            ("new", client, (true, 1)),
+            ("late", client, (false, 3)),
+            ("early", client, (false, 2)),
         ];
         let got = order(&Turns::default(), &waiting).await;
         assert_eq!(got, ["early", "late", "new"]);
@@ -171,7 +178,7 @@ mod tests {
         ];
         let got = order(&turns, &many).await;
         assert_eq!(got, ["first", "scraper", "second", "third"]);
-        // Another address of a network is no other peer.
+        // Another address of the same network counts as the same client.
         let networks = [
             ("one", "2001:db8::1", (false, 0)),
             ("other", "2001:db8::2", (false, 1)),
@@ -185,26 +192,29 @@ mod tests {
     #[tokio::test]
     async fn who_stopped_waiting_is_passed_over() {
         let turns = Turns::default();
-        let peer = "192.0.2.1".parse().unwrap();
-        let held = turns.wait(peer, (false, 0)).await;
+        let client = "192.0.2.1".parse().unwrap();
+        let held = turns.wait(client, (false, 0)).await;
         let gone = tokio::spawn({
             let turns = turns.clone();
-            async move { turns.wait(peer, (false, 0)).await }
+            async move { turns.wait(client, (false, 0)).await }
         });
         tokio::task::yield_now().await;
         gone.abort();
         assert!(gone.await.is_err());
         drop(held);
-        assert!(turns.wait(peer, (false, 0)).await.is_some());
+        assert!(turns.wait(client, (false, 0)).await.is_some());
     }
 
     #[test]
     fn counted_peers_are_bounded() {
         let mut had = Had::default();
-        for at in 0..PEERS_MAX + 10 {
+        for at in 0..CLIENTS_MAX + 10 {
             let address = u32::try_from(at).unwrap();
             had.add(std::net::Ipv4Addr::from_bits(address).into());
         }
-        assert_eq!((had.counts.len(), had.order.len()), (PEERS_MAX, PEERS_MAX));
+        assert_eq!(
+            (had.counts.len(), had.order.len()),
+            (CLIENTS_MAX, CLIENTS_MAX)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! TLS and passwords of the HTTP side, with clients of rustls and raw bytes.
+//! TLS and passwords, tested with rustls clients and raw bytes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    PATIENCE, Server, always, ask, connect, exchange, get, page, parse, rest, short_limits,
+    PATIENCE, Server, always, connect, exchange, get, page, parse, request, rest, short_limits,
     start_behind,
 };
 use crate::config::{BasicAuth, Identity, Secret, Web, WebPassword, WebTls};
@@ -24,7 +24,7 @@ use crate::http::Gate;
 use crate::http::connections::Limits;
 use crate::tls::{self, Trust, Version};
 
-/// A certificate for localhost with its key, in files.
+/// Creates files with a certificate for localhost and its key.
 fn identity(folder: &TempDir) -> Identity {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let file = |name: &str, text: String| -> PathBuf {
@@ -73,7 +73,7 @@ async fn server(limits: Limits, web: &Web) -> (Server, Gate) {
     (server, gate)
 }
 
-/// Shakes hands and trusts what is in the certificate's file.
+/// Completes a TLS handshake. The client trusts the certificate in the file.
 async fn shake(server: &Server, identity: &Identity) -> TlsStream<TcpStream> {
     let roots = tls::authorities(&identity.cert_file).unwrap();
     let config = tls::client(Trust::Authorities(roots), None).unwrap();
@@ -108,7 +108,9 @@ async fn everything_but_health_needs_the_password() {
             assert!(scheme.starts_with("Basic realm="), "{scheme}");
         }
         assert_eq!(
-            ask(server.address, "POST", "/-/reload", "").await.status,
+            request(server.address, "POST", "/-/reload", "")
+                .await
+                .status,
             401
         );
         for (credentials, status) in [
@@ -117,9 +119,9 @@ async fn everything_but_health_needs_the_password() {
             ("other:hunter2", 401),
         ] {
             let sent = authorization(credentials);
-            let answer = ask(server.address, "GET", "/metrics", &sent).await;
-            assert_eq!(answer.status, status, "{credentials}");
-            assert_eq!(answer.text().contains("all of it"), status == 200);
+            let response = request(server.address, "GET", "/metrics", &sent).await;
+            assert_eq!(response.status, status, "{credentials}");
+            assert_eq!(response.text().contains("all of it"), status == 200);
         }
         assert_eq!(server.counters.unauthorized_requests.get(), 9);
     }
@@ -131,13 +133,13 @@ async fn a_new_password_holds_after_a_reload() {
     let (server, gate) = server(short_limits(), &given("old")).await;
     let prepared = gate.prepare(&given("new")).unwrap();
     let sent = authorization("scraper:old");
-    let answer = ask(server.address, "GET", "/metrics", &sent).await;
-    assert_eq!(answer.status, 200, "nothing changes before it is applied");
+    let response = request(server.address, "GET", "/metrics", &sent).await;
+    assert_eq!(response.status, 200, "nothing changes before it is applied");
     gate.apply(prepared);
     for (credentials, status) in [("scraper:old", 401), ("scraper:new", 200)] {
         let sent = authorization(credentials);
-        let answer = ask(server.address, "GET", "/metrics", &sent).await;
-        assert_eq!(answer.status, status, "{credentials}");
+        let response = request(server.address, "GET", "/metrics", &sent).await;
+        assert_eq!(response.status, status, "{credentials}");
     }
     gate.apply(gate.prepare(&Web::default()).unwrap());
     assert_eq!(get(server.address, "/metrics").await.status, 200);
@@ -154,8 +156,8 @@ async fn a_page_is_served_over_tls_on_a_connection_that_stays() {
         stream.write_all(request).await.unwrap();
         let mut bytes = [0; 4096];
         let count = timeout(PATIENCE, stream.read(&mut bytes)).await.unwrap();
-        let answer = parse(&bytes[..count.unwrap()]);
-        assert_eq!((answer.status, answer.text()), (200, "all of it"));
+        let response = parse(&bytes[..count.unwrap()]);
+        assert_eq!((response.status, response.text()), (200, "all of it"));
     }
 }
 
@@ -211,7 +213,7 @@ async fn a_client_that_does_not_read_over_tls_is_ended() {
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // It had 0.3 s: what the sockets hold still comes, and no more.
+    // The client had 0.3 s. Only what the sockets buffered still arrives.
     let mut bytes = Vec::new();
     let end = timeout(PATIENCE, stuck.read_to_end(&mut bytes)).await;
     assert!(end.unwrap().is_err());

@@ -1,4 +1,4 @@
-//! Clients that are slow, stuck, too many or broken harm nobody else.
+//! Clients that are slow, stuck, too many or broken do not harm others.
 
 use super::{
     PATIENCE, always, connect, exchange, get, get_and_keep, page, parse, publish, rest,
@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Writes until the server has hung up.
+/// Writes until the server closes the connection.
 async fn drip(stream: &mut TcpStream, every: Duration) -> Duration {
     let start = Instant::now();
     while stream.write_all(b"x").await.is_ok() {
@@ -94,7 +94,7 @@ async fn an_idle_connection_ends_at_last() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
     let server = start(short_limits()).await;
-    // More than the buffers of both sockets hold.
+    // More than the buffers of both sockets can store.
     let large = Bytes::from(vec![b'x'; 32 << 20]);
     server.board.set_page(
         always(Page {
@@ -122,7 +122,7 @@ async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
     for mut stream in stuck {
         drip(&mut stream, Duration::from_millis(10)).await;
     }
-    // On a busy machine a client that reads all the time may be slow, too.
+    // On a busy machine, a client that reads all the time may be slow too.
     let mut read = 0;
     for _ in 0..50 {
         read = get(server.address, "/metrics").await.body.len();
@@ -172,7 +172,7 @@ async fn connections_that_ended_take_no_room() {
     let mut kept = connect(server.address).await;
     get_and_keep(&mut kept, "/health").await;
     for _ in 0..20 {
-        // The answer has an end only when the server has closed, too.
+        // The response only ends once the server has closed the connection.
         assert_eq!(get(server.address, "/health").await.status, 200);
         sleep(Duration::from_millis(5)).await;
     }
@@ -265,7 +265,7 @@ async fn shutdown_ends_idle_connections_and_lets_requests_finish() {
     let mut fresh = connect(address).await;
     let mut idle = connect(address).await;
     get_and_keep(&mut idle, "/health").await;
-    let asking = tokio::spawn(exchange(
+    let requesting = tokio::spawn(exchange(
         address,
         b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n",
     ));
@@ -276,7 +276,7 @@ async fn shutdown_ends_idle_connections_and_lets_requests_finish() {
     assert!(TcpStream::connect(address).await.is_err());
     assert!(!server.task.is_finished());
     reload.send(Ok("finished".to_owned())).unwrap();
-    assert_eq!(parse(&asking.await.unwrap()).text(), "finished\n");
+    assert_eq!(parse(&requesting.await.unwrap()).text(), "finished\n");
     timeout(Duration::from_secs(3), server.task)
         .await
         .expect("drained")
@@ -335,17 +335,20 @@ async fn a_scrape_in_the_middle_of_publishing_gets_a_whole_page() {
         }
     });
     for _ in 0..50 {
-        let answer = get(server.address, "/metrics").await;
-        assert!(matches!(answer.text(), "old\n" | "newer\n"), "{answer:?}");
+        let response = get(server.address, "/metrics").await;
+        assert!(
+            matches!(response.text(), "old\n" | "newer\n"),
+            "{response:?}"
+        );
         assert_eq!(
-            answer.header("content-length").unwrap(),
-            answer.body.len().to_string()
+            response.header("content-length").unwrap(),
+            response.body.len().to_string()
         );
     }
     publishing.await.unwrap();
 }
 
-/// Bytes that are no request, nearly one, or one with odd parts.
+/// Bytes that are invalid requests, nearly valid ones, or valid ones with odd parts.
 fn request_bytes() -> impl Strategy<Value = Vec<u8>> {
     let noise = prop::collection::vec(any::<u8>(), 0..400);
     let odd = (
@@ -377,8 +380,8 @@ fn whatever_bytes_come_the_server_still_answers() {
             let mut stream = connect(server.address).await;
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
-            let answer = rest(&mut stream).await;
-            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{answer:?}");
+            let response = rest(&mut stream).await;
+            assert!(response.is_empty() || response.starts_with(b"HTTP/1."), "{response:?}");
             get(server.address, "/health").await
         });
         prop_assert_eq!(health.status, 200);

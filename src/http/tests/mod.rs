@@ -1,8 +1,8 @@
 //! The server on real sockets, with clients that write raw bytes.
 
-mod answers;
 mod entrance;
 mod limits;
+mod responses;
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -23,10 +23,10 @@ use crate::encode::{Format, Page};
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
 
-/// Longer than anything here takes.
+/// Longer than any test takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Limits that a test can wait for.
+/// Limits that are short enough for tests.
 fn short_limits() -> Limits {
     Limits {
         times: Times {
@@ -98,7 +98,7 @@ fn page(text: &'static str, gzip: &'static str) -> Page {
     }
 }
 
-/// The same page in every format.
+/// Returns the same page in every format.
 fn always(page: Page) -> impl Fn(Format) -> Page + Clone + Send + 'static {
     move |_| page.clone()
 }
@@ -114,7 +114,7 @@ fn publish(slot: &Slot, page: Page) {
     });
 }
 
-/// One response, taken apart.
+/// A parsed response.
 #[derive(Debug)]
 struct Received {
     status: u16,
@@ -154,35 +154,35 @@ async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// All that comes until the server closes.
+/// Reads until the server closes the connection.
 async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // A reset ends a connection as well as a proper close does.
+    // A reset ends the connection too.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes))
         .await
         .expect("an end in time");
     bytes
 }
 
-/// Sends bytes on a connection of their own and takes all that comes back.
+/// Sends bytes on a new connection and returns everything that comes back.
 async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = connect(address).await;
     let _ = stream.write_all(request).await;
     rest(&mut stream).await
 }
 
-/// One request with extra header lines, each with its line end.
-async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Received {
+/// Sends one request with extra header lines, each with its line end.
+async fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> Received {
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
     parse(&exchange(address, request.as_bytes()).await)
 }
 
 async fn get(address: SocketAddr, path: &str) -> Received {
-    ask(address, "GET", path, "").await
+    request(address, "GET", path, "").await
 }
 
-/// One request on a connection that stays open; bodies here are short.
+/// Sends one request on a connection that stays open. Bodies here are short.
 async fn get_and_keep(stream: &mut TcpStream, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -1,7 +1,7 @@
-//! What each route answers.
+//! The response of each route.
 
 use super::{
-    PATIENCE, Server, always, ask, exchange, get, page, parse, publish, short_limits, start,
+    PATIENCE, Server, always, exchange, get, page, parse, publish, request, short_limits, start,
     start_at,
 };
 use crate::config::{Paths, Web};
@@ -11,7 +11,7 @@ use crate::http::connections::Limits;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
-/// One target that was polled, one that was not.
+/// Starts a server with two targets, one of which was polled.
 async fn with_targets() -> Server {
     let server = start(Limits::default()).await;
     let cache = server.board.slot("cache", "redis://cache.example:6379");
@@ -50,9 +50,9 @@ async fn a_scraper_gets_the_format_that_it_names() {
             ("*/*", "text\n", "text/plain; version=0.0.4; charset=utf-8"),
         ] {
             let header = format!("Accept: {accept}\r\n");
-            let answer = ask(server.address, "GET", path, &header).await;
-            assert_eq!(answer.text(), body, "{path} {accept}");
-            assert_eq!(answer.header("content-type"), Some(media_type));
+            let response = request(server.address, "GET", path, &header).await;
+            assert_eq!(response.text(), body, "{path} {accept}");
+            assert_eq!(response.header("content-type"), Some(media_type));
         }
     }
 }
@@ -60,32 +60,32 @@ async fn a_scraper_gets_the_format_that_it_names() {
 #[tokio::test]
 async fn metrics_are_the_page_of_all_targets() {
     let server = with_targets().await;
-    let answer = get(server.address, "/metrics").await;
-    assert_eq!((answer.status, answer.text()), (200, "all 1\n"));
+    let response = get(server.address, "/metrics").await;
+    assert_eq!((response.status, response.text()), (200, "all 1\n"));
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
-    assert_eq!(answer.header("content-length"), Some("6"));
-    assert_eq!(answer.header("content-encoding"), None);
+    assert_eq!(response.header("vary"), Some("Accept, Accept-Encoding"));
+    assert_eq!(response.header("content-length"), Some("6"));
+    assert_eq!(response.header("content-encoding"), None);
     assert_eq!(server.counters.scrapes.get(), 1);
 }
 
 #[tokio::test]
 async fn a_page_is_compressed_for_who_takes_gzip() {
     let server = with_targets().await;
-    let answer = ask(
+    let response = request(
         server.address,
         "GET",
         "/metrics",
         "Accept-Encoding: gzip\r\n",
     )
     .await;
-    assert_eq!((answer.status, answer.text()), (200, "all zipped"));
-    assert_eq!(answer.header("content-encoding"), Some("gzip"));
-    assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
-    let refused = ask(
+    assert_eq!((response.status, response.text()), (200, "all zipped"));
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
+    assert_eq!(response.header("vary"), Some("Accept, Accept-Encoding"));
+    let refused = request(
         server.address,
         "GET",
         "/metrics",
@@ -99,7 +99,7 @@ async fn a_page_is_compressed_for_who_takes_gzip() {
     server
         .board
         .set_page(always(page("plain only\n", "")), Vec::new());
-    let plain = ask(
+    let plain = request(
         server.address,
         "GET",
         "/metrics",
@@ -111,7 +111,7 @@ async fn a_page_is_compressed_for_who_takes_gzip() {
         ("plain only\n", None)
     );
     server.board.clear_pages();
-    let none = ask(server.address, "GET", "/metrics", "").await;
+    let none = request(server.address, "GET", "/metrics", "").await;
     assert_eq!(none.status, 503, "no page is not an empty one");
 }
 
@@ -126,11 +126,15 @@ async fn one_target_is_served_by_name_and_by_address() {
         "/scrape?target=cache.example:6379",
         "/scrape?target=redis://user:hunter2@cache.example:6379",
     ] {
-        let answer = get(server.address, path).await;
-        assert_eq!((answer.status, answer.text()), (200, "up 1\n"), "{path}");
-        assert!(!answer.head.contains("hunter2"));
+        let response = get(server.address, path).await;
+        assert_eq!(
+            (response.status, response.text()),
+            (200, "up 1\n"),
+            "{path}"
+        );
+        assert!(!response.head.contains("hunter2"));
     }
-    let zipped = ask(
+    let zipped = request(
         server.address,
         "GET",
         "/probe?target=cache",
@@ -158,14 +162,18 @@ async fn a_probe_without_a_page_says_why_and_is_counted() {
             404,
             "Add it under `targets:`",
         ),
-        ("/probe?target=new", 503, "not polled yet"),
+        ("/probe?target=new", 503, "not been polled yet"),
     ] {
-        let answer = get(server.address, path).await;
-        assert_eq!(answer.status, status, "{path}");
-        assert!(answer.text().contains(words), "{path}: {}", answer.text());
-        assert!(!format!("{answer:?}").contains("hunter2"), "{answer:?}");
+        let response = get(server.address, path).await;
+        assert_eq!(response.status, status, "{path}");
+        assert!(
+            response.text().contains(words),
+            "{path}: {}",
+            response.text()
+        );
+        assert!(!format!("{response:?}").contains("hunter2"), "{response:?}");
         assert_eq!(
-            answer.header("retry-after").is_some(),
+            response.header("retry-after").is_some(),
             status == 503,
             "{path}"
         );
@@ -195,8 +203,8 @@ async fn ready_means_that_every_target_was_polled() {
 async fn health_does_not_depend_on_targets() {
     let server = with_targets().await;
     for path in ["/-/healthy", "/health"] {
-        let answer = get(server.address, path).await;
-        assert_eq!((answer.status, answer.text()), (200, "ok\n"));
+        let response = get(server.address, path).await;
+        assert_eq!((response.status, response.text()), (200, "ok\n"));
     }
     let address = server.address;
     let asked = tokio::task::spawn_blocking(move || crate::http::health(address)).await;
@@ -206,22 +214,22 @@ async fn health_does_not_depend_on_targets() {
 #[tokio::test]
 async fn the_page_for_people_lists_targets_and_loads_nothing() {
     let server = with_targets().await;
-    let answer = get(server.address, "/").await;
-    assert_eq!(answer.status, 200);
+    let response = get(server.address, "/").await;
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("text/html; charset=utf-8")
     );
-    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     assert!(
-        answer
+        response
             .header("content-security-policy")
             .unwrap()
             .starts_with("default-src 'none'")
     );
-    assert!(answer.text().contains("cache.example:6379"));
+    assert!(response.text().contains("cache.example:6379"));
     for loaded in ["<script", "src=", "http://", "https://", "@import", "url("] {
-        assert!(!answer.text().contains(loaded), "{loaded}");
+        assert!(!response.text().contains(loaded), "{loaded}");
     }
 }
 
@@ -239,15 +247,18 @@ async fn unknown_paths_are_not_found() {
     ] {
         assert_eq!(get(server.address, path).await.status, 404, "{path}");
     }
-    assert_eq!(ask(server.address, "OPTIONS", "*", "").await.status, 404);
     assert_eq!(
-        ask(server.address, "CONNECT", "example.com:443", "")
+        request(server.address, "OPTIONS", "*", "").await.status,
+        404
+    );
+    assert_eq!(
+        request(server.address, "CONNECT", "example.com:443", "")
             .await
             .status,
         404
     );
     assert_eq!(
-        ask(server.address, "POST", "/nowhere", "").await.status,
+        request(server.address, "POST", "/nowhere", "").await.status,
         404
     );
 }
@@ -265,18 +276,18 @@ async fn only_reading_is_allowed_but_for_reload() {
         "/-/ready",
     ] {
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
-            let answer = ask(server.address, method, path, "").await;
+            let response = request(server.address, method, path, "").await;
             assert_eq!(
-                (answer.status, answer.header("allow")),
+                (response.status, response.header("allow")),
                 (405, Some("GET, HEAD")),
                 "{path}"
             );
         }
     }
     for method in ["GET", "HEAD", "PUT"] {
-        let answer = ask(server.address, method, "/-/reload", "").await;
+        let response = request(server.address, method, "/-/reload", "").await;
         assert_eq!(
-            (answer.status, answer.header("allow")),
+            (response.status, response.header("allow")),
             (405, Some("POST")),
             "{method}"
         );
@@ -297,7 +308,7 @@ async fn head_answers_as_get_without_a_body() {
         "/x",
     ] {
         let whole = get(server.address, path).await;
-        let head = ask(server.address, "HEAD", path, "").await;
+        let head = request(server.address, "HEAD", path, "").await;
         assert_eq!(head.status, whole.status, "{path}");
         assert_eq!(
             head.header("content-length"),
@@ -314,7 +325,7 @@ async fn a_page_that_is_still_written_delays_no_other_scrape() {
     let address = server.address;
     let (go, wait) = std::sync::mpsc::channel();
     let wait = Arc::new(Mutex::new(wait));
-    // This test has one thread: if a page were written there, nothing would let it go on.
+    // This test has one thread. Writing a page on it would block the test forever.
     let write = move |format| {
         if format == Format::OpenMetrics {
             wait.lock().unwrap().recv_timeout(PATIENCE).unwrap();
@@ -326,7 +337,7 @@ async fn a_page_that_is_still_written_delays_no_other_scrape() {
     let first = format!("/probe?target={}", server.board.slots()[0].name);
     for path in ["/metrics".to_owned(), first] {
         let slow = path.clone();
-        let slow = tokio::spawn(async move { ask(address, "GET", &slow, OPENMETRICS).await });
+        let slow = tokio::spawn(async move { request(address, "GET", &slow, OPENMETRICS).await });
         tokio::task::yield_now().await;
         assert_eq!(get(address, &path).await.status, 200);
         go.send(()).unwrap();
@@ -346,23 +357,24 @@ async fn reload_passes_on_the_summary_or_the_problems() {
             "line 3: no such key\n",
         ),
     ] {
-        let asking = tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await });
+        let requesting =
+            tokio::spawn(async move { request(address, "POST", "/-/reload", "").await });
         server.reloads.recv().await.unwrap().send(outcome).unwrap();
-        let answer = asking.await.unwrap();
-        assert_eq!((answer.status, answer.text()), (status, words));
+        let response = requesting.await.unwrap();
+        assert_eq!((response.status, response.text()), (status, words));
     }
-    let asking = tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await });
+    let requesting = tokio::spawn(async move { request(address, "POST", "/-/reload", "").await });
     drop(server.reloads.recv().await.unwrap());
-    assert_eq!(asking.await.unwrap().status, 503);
+    assert_eq!(requesting.await.unwrap().status, 503);
     drop(server.reloads);
-    assert_eq!(ask(address, "POST", "/-/reload", "").await.status, 503);
+    assert_eq!(request(address, "POST", "/-/reload", "").await.status, 503);
 }
 
 #[tokio::test]
 async fn a_body_is_not_read_however_long() {
     let mut server = start(short_limits()).await;
     let address = server.address;
-    let answering = tokio::spawn(async move {
+    let responding = tokio::spawn(async move {
         while let Some(reply) = server.reloads.recv().await {
             reply.send(Ok("done".to_owned())).unwrap();
         }
@@ -375,14 +387,18 @@ async fn a_body_is_not_read_however_long() {
         let mut request = head.into_bytes();
         request.extend_from_slice(b"100000\r\n");
         request.resize(1_000_000, b'x');
-        let answer = parse(&exchange(address, &request).await);
-        assert_eq!((answer.status, answer.text()), (200, "done\n"), "{framing}");
+        let response = parse(&exchange(address, &request).await);
+        assert_eq!(
+            (response.status, response.text()),
+            (200, "done\n"),
+            "{framing}"
+        );
     }
     let tiny =
         b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\
         Connection: close\r\n\r\n{}";
     assert_eq!(parse(&exchange(address, tiny).await).status, 200);
-    answering.abort();
+    responding.abort();
 }
 
 #[tokio::test]
@@ -408,7 +424,7 @@ async fn a_client_that_ends_its_side_first_still_gets_its_answer() {
         .unwrap();
     stream.shutdown().await.unwrap();
     let reload = server.reloads.recv().await.unwrap();
-    // Other requests show that the server had the time to see the end.
+    // The responses to other requests show that the server had time to see the end.
     for _ in 0..3 {
         get(server.address, "/health").await;
     }
@@ -431,6 +447,9 @@ async fn the_paths_are_those_of_the_configuration() {
     for path in ["/metrics", "/scrape?target=x", "/probe?target=x"] {
         assert_eq!(get(server.address, path).await.status, 404, "{path}");
     }
-    assert_eq!(ask(server.address, "POST", "/m", "").await.status, 405);
-    assert_eq!(ask(server.address, "POST", "/scrape", "").await.status, 404);
+    assert_eq!(request(server.address, "POST", "/m", "").await.status, 405);
+    assert_eq!(
+        request(server.address, "POST", "/scrape", "").await.status,
+        404
+    );
 }
