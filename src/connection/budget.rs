@@ -5,8 +5,8 @@ use super::resp::Limits;
 /// Maximum bytes of the replies to one pipeline. The largest legitimate ones have a few MiB.
 const WIRE_BYTES: usize = 64 << 20;
 
-/// The same for SCAN, which returns hundreds of keys, a few of which may have names of megabytes.
-/// Only a new cursor leads past them, so the reply is read to its end.
+/// The same for SCAN, which returns hundreds of keys. A few of them may have names of megabytes.
+/// Only a new cursor leads past them, so the reply must be read to its end.
 const SCAN_WIRE_BYTES: usize = 1 << 30;
 
 /// Maximum memory of the replies to one pipeline.
@@ -18,8 +18,8 @@ const INFO_BYTES: usize = 2 << 20;
 /// The limit for CLIENT LIST: enough for 20,000 clients.
 const CLIENT_BYTES: usize = 8 << 20;
 
-/// Maximum length of a key name that SCAN and RANDOMKEY return whole. Each query about the key sends
-/// it back.
+/// Maximum length of a key name that SCAN and RANDOMKEY return. Each query about the key sends it
+/// back.
 pub const KEY_NAME_BYTES: usize = 16 << 10;
 
 /// Returns the maximum size on the wire of the replies to a pipeline with this first command.

@@ -25,7 +25,7 @@ pub(super) fn not_the_protocol() -> Failure {
     Failure::new(Reason::Protocol, "the reply is not the Redis protocol")
 }
 
-/// Returns the failure for an error reply to a query that the caller cannot do without.
+/// Returns the failure for an error reply to a required query.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Failure {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());

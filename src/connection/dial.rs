@@ -1,4 +1,4 @@
-//! Opens streams: names, TCP, Unix sockets, TLS. Sends no commands.
+//! Opens streams: name resolution, TCP, Unix sockets, TLS. Sends no commands.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,9 +15,10 @@ use super::{tls, within};
 use crate::config::{Address, Tls};
 use crate::failure::{Failure, Reason};
 
-/// A peer that vanished is detected within this time plus three probes.
+/// Idle time before the first keepalive probe. A vanished server is detected after three more
+/// probes.
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A stream that can carry the protocol.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -49,7 +50,7 @@ pub async fn open(
             port,
             tls: true,
         } => {
-            // First, so that the server does not see a connection that then waits for a file.
+            // Read first, so that the server does not see a connection that waits for a file.
             let config = tls::configuration(tls);
             let config = within(deadline, "the files of the certificates", config).await?;
             let stream = open_tcp(host, *port, deadline).await?;
@@ -77,8 +78,8 @@ async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream,
     let mut last = Failure::new(Reason::Dns, format!("{host} has no address"));
     for (at, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        // Each gets a share of the time, so that a first address that does not respond leaves room
-        // for the second.
+        // Each address gets a share of the time, so that an unresponsive one leaves time for the
+        // next.
         let share = deadline.saturating_duration_since(Instant::now()) / left;
         let connect = async {
             TcpStream::connect(address)
@@ -96,12 +97,13 @@ async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream,
     Err(last)
 }
 
-/// Small queries must not be delayed, and a vanished peer must be detected.
+/// Disables Nagle's algorithm, which delays small queries, and enables keepalive, which detects a
+/// vanished server.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY);
+        .with_interval(KEEPALIVE_INTERVAL);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 

@@ -1,4 +1,4 @@
-//! The first words on a stream: AUTH, SELECT, CLIENT SETNAME.
+//! The first commands on a stream: AUTH, SELECT, CLIENT SETNAME.
 //!
 //! All replies to these commands are single lines.
 
@@ -15,18 +15,18 @@ use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 use crate::threads::{Shared, Threads};
 
-/// Longest line that is read; an honest reply has far less.
+/// Maximum length of a line. A genuine reply is far shorter.
 const LINE_BYTES_MAX: usize = 4096;
 
-/// The first byte of a TLS alert.
+/// First byte of a TLS alert.
 const TLS_ALERT: u8 = 0x15;
 
-/// A command of the handshake. Its arguments may be secret: there is no Debug.
+/// A command of the handshake. `Debug` is missing on purpose: its arguments may be secret.
 pub struct Step {
     arguments: Vec<String>,
-    /// Whether the connection is of use without it.
+    /// Whether the connection is unusable without it.
     needed: bool,
-    /// Why no password was sent before, if one may be missing.
+    /// The reason why no password was sent before, if one may be missing.
     no_password: Option<String>,
 }
 
@@ -44,8 +44,9 @@ impl Step {
     }
 }
 
-/// What must be said to this endpoint. A password file is read now, so that a changed password is
-/// taken up at the next connect.
+/// Returns the commands for this endpoint.
+///
+/// A password file is read each time, so that a changed password is used at the next connect.
 pub async fn commands(endpoint: &Endpoint) -> Result<Vec<Step>, Failure> {
     let password = match &endpoint.password {
         None => None,
@@ -87,7 +88,7 @@ pub async fn commands(endpoint: &Endpoint) -> Result<Vec<Step>, Failure> {
     Ok(steps)
 }
 
-/// A command that shows whether the server wants a password. Every server knows it.
+/// Returns a command that shows whether the server requires a password. All servers support it.
 fn without_password(note: String) -> Step {
     Step {
         arguments: vec!["PING".to_owned()],
@@ -96,7 +97,7 @@ fn without_password(note: String) -> Step {
     }
 }
 
-/// Reads a file on a thread of its own: on a mount that hangs it never comes back.
+/// Reads a file on its own thread, because reading from a mount that hangs never returns.
 async fn read(path: &Path) -> Result<Secret, Arc<str>> {
     static FILES: Shared<Result<Secret, Arc<str>>> = Shared::new(
         "password",
@@ -120,7 +121,7 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
 
 fn after_authentication(endpoint: &Endpoint) -> Vec<Step> {
     let mut steps = Vec::new();
-    // Sentinels know no SELECT, and database 0 is selected anyway.
+    // Sentinels do not support SELECT, and database 0 is selected anyway.
     if let Some(database) = endpoint.database.filter(|database| *database != 0) {
         let arguments = vec!["SELECT".to_owned(), database.to_string()];
         steps.push(Step {
@@ -146,8 +147,8 @@ pub async fn perform(stream: &mut Stream, steps: &[Step], tls: &Tls) -> Result<(
     for step in steps {
         packed.push(&step.arguments);
     }
-    // A server that refuses the client has said why before it reads: its words are read even if
-    // ours do not get through.
+    // A server that rejects the client sends the reason before it reads. Therefore its reply is
+    // read even if our commands cannot be sent.
     let written = stream.write_all(packed.bytes()).await;
     let flushed = stream.flush().await;
     let mut unread = Vec::new();
@@ -171,7 +172,7 @@ pub async fn perform(stream: &mut Stream, steps: &[Step], tls: &Tls) -> Result<(
     }
 }
 
-/// Returns a failure if the step is needed, or if the server ends the connection.
+/// Returns a failure if the step is needed, or if the server is closing the connection.
 fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
     let text = String::from_utf8_lossy(text);
     let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
@@ -182,7 +183,7 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
     let mut failure = decode::refused(&refusal);
     let ends_it = failure.reason == Reason::MaxClients || code == "DENIED";
     if step.is_secret() && !ends_it {
-        // A server that does not know AUTH repeats its arguments, and so the password.
+        // A server without AUTH repeats its arguments in the error, and thus the password.
         failure = Failure::new(Reason::Auth, login::explain(&refusal, step.has_username()));
     }
     if let Some(note) = step.no_password.as_ref().filter(|_| code == "NOAUTH") {
@@ -196,7 +197,7 @@ fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Reads up to the next line end; what came after it stays in `unread`. None if the server closed
+/// Reads up to the next line end. Later bytes stay in `unread`. Returns `None` if the server closed
 /// the connection.
 async fn read_line(
     stream: &mut Stream,
@@ -214,7 +215,7 @@ async fn read_line(
             return Err(not_redis(unread));
         }
         match stream.read_buf(unread).await {
-            // A TLS server answers what it does not understand with an alert, without a line end.
+            // A TLS server responds to unknown bytes with an alert, which has no line end.
             Ok(0) if unread.first() == Some(&TLS_ALERT) => return Err(not_redis(unread)),
             Ok(0) => return Ok(None),
             Err(error) => return tls::refused(&error, tls).map_or(Ok(None), Err),
@@ -223,8 +224,9 @@ async fn read_line(
     }
 }
 
-/// The server closed the connection instead of a reply to a step. Only a server that has not said
-/// anything yet may be one that expects TLS.
+/// Returns the failure for a connection that the server closed instead of replying to a step.
+///
+/// Only a server that has sent nothing yet may be one that expects TLS.
 fn closed(replies: usize, step: &Step) -> Failure {
     let name = step.name();
     let detail = match (replies, name) {

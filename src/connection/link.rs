@@ -1,5 +1,4 @@
-//! A connection that is dialled again when it broke while it was idle. Only a failed redial is a
-//! failure.
+//! A connection that reconnects if it broke while idle. Only a failed reconnect is a failure.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,35 +15,35 @@ use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::reply::Reply;
 
-/// Told of each connection that took the place of another.
+/// Called for each connection that replaced another one.
 pub type OnReconnect = Arc<dyn Fn(Cause) + Send + Sync>;
 
-/// What a connection needs before it can take the place of another.
+/// The state to restore on a new connection before it replaces another one.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Commands that are sent first. Refusals of them do not matter.
+    /// Commands to send first. Error replies are ignored.
     pub commands: Vec<Vec<String>>,
-    /// The database that must be selected.
+    /// The database to select.
     pub database: u32,
-    /// The `run_id` of the server that must answer; none if any server will do.
+    /// The `run_id` that the server must have, or `None` if any server will do.
     pub run_id: Option<String>,
 }
 
-/// What was refused may be asked again over a new connection, but not more often than this: a
-/// connection that is closed whenever it is idle must not add an error each time.
+/// Minimum time between retries of rejected queries over new connections. A connection that is
+/// closed whenever it is idle must not cause an error each time.
 const RETRY_REFUSED_EVERY: Duration = Duration::from_mins(10);
 
-/// A connection to one target, and what it takes to dial it again.
+/// A connection to one target, with everything that is needed to reconnect.
 pub struct Link {
     endpoint: Endpoint,
     footprint: Arc<Footprint>,
     connection: Connection,
     connect_time: Duration,
     whereabouts: Whereabouts,
-    /// Whether the connection has had a reply. One that never had is not worth another dial.
+    /// Whether a reply has arrived over the connection. If none ever has, a reconnect is pointless.
     has_replied: bool,
     on_reconnect: OnReconnect,
-    /// When refused queries were last allowed again.
+    /// The time when rejected queries were last retried.
     retried_refused: Option<Instant>,
     retries_refused: bool,
 }
@@ -63,12 +62,12 @@ impl fmt::Debug for Link {
 pub struct Received {
     /// One reply for each command.
     pub replies: Vec<Reply>,
-    /// Whether they came over a new connection.
+    /// Whether they arrived over a new connection.
     pub is_new: bool,
 }
 
 impl Link {
-    /// Dials a target. What the server executes is counted in `footprint`.
+    /// Connects to a target. Executed commands are counted in `footprint`.
     ///
     /// # Errors
     ///
@@ -95,13 +94,13 @@ impl Link {
         })
     }
 
-    /// Returns how long dialing the present connection took.
+    /// Returns the time that it took to establish the current connection.
     #[must_use]
     pub const fn connect_time(&self) -> Duration {
         self.connect_time
     }
 
-    /// Returns how many bytes the replies to the last pipeline had.
+    /// Returns the size of the replies to the last pipeline, in bytes.
     #[must_use]
     pub const fn wire_bytes(&self) -> usize {
         self.connection.wire_bytes()
@@ -118,11 +117,12 @@ impl Link {
         self.connection.release();
     }
 
-    /// Sends commands once, over the present connection. See [`Connection::ask`].
+    /// Sends commands once, over the current connection. See [`Connection::ask`].
     ///
     /// # Errors
     ///
-    /// The connection broke, no reply came before `deadline`, or what came is not the protocol.
+    /// The connection broke, no reply came before `deadline`, or the server does not speak the
+    /// protocol.
     pub async fn ask_once<Word: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Word]>],
@@ -133,15 +133,16 @@ impl Link {
         Ok(replies)
     }
 
-    /// Sends commands that may run twice. If the connection turns out to be broken, dials again
-    /// and sends them again. If nothing comes back for half of the time, a new connection is tried
-    /// beside the present one: packets of an idle connection may vanish without a word, and a
-    /// server that is only slow must not be cut off.
+    /// Sends commands that may run twice.
+    ///
+    /// If the connection is broken, reconnects and sends them again. If there is no reply for half
+    /// of the time, a second connection is tried in parallel. Packets of an idle connection may be
+    /// dropped silently, but a server that is only slow must not be disconnected.
     ///
     /// # Errors
     ///
-    /// The new connection failed too, no reply came before `deadline`, or what came is not the
-    /// protocol.
+    /// The new connection failed too, no reply came before `deadline`, or the server does not speak
+    /// the protocol.
     pub async fn ask<Word: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Word]>],
@@ -152,7 +153,7 @@ impl Link {
             .await
     }
 
-    /// The same; the pipeline goes out in parts.
+    /// Does the same with a pipeline that is sent in parts.
     ///
     /// # Errors
     ///
@@ -167,7 +168,7 @@ impl Link {
         let packed = Packed::new(commands).spaced(spacing);
         let moved = self.has_moved().then_some(Cause::Moved);
         if let Some(cause) = self.connection.broken().await?.or(moved) {
-            return self.ask_anew(&packed, setup, cause, deadline).await;
+            return self.resend(&packed, setup, cause, deadline).await;
         }
         let half = deadline.saturating_duration_since(Instant::now()) / 2;
         let patience = deadline.checked_sub(half).unwrap_or(deadline);
@@ -204,21 +205,21 @@ impl Link {
             }
             Err(Err(failure)) => match self.connection.broken().await? {
                 Some(cause) if self.has_replied => {
-                    self.ask_anew(&packed, setup, cause, deadline).await
+                    self.resend(&packed, setup, cause, deadline).await
                 }
                 _ => Err(failure),
             },
         }
     }
 
-    async fn ask_anew(
+    async fn resend(
         &mut self,
         packed: &Packed,
         setup: &Setup,
         cause: Cause,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        let fresh = self.dial_again(setup, deadline).await?;
+        let fresh = self.dial_fresh(setup, deadline).await?;
         let (fresh, replies) = fresh.send(packed, deadline).await?;
         self.replace(fresh, cause);
         Ok(Received {
@@ -227,12 +228,12 @@ impl Link {
         })
     }
 
-    async fn dial_again(&mut self, setup: &Setup, deadline: Instant) -> Result<Fresh, Failure> {
+    async fn dial_fresh(&mut self, setup: &Setup, deadline: Instant) -> Result<Fresh, Failure> {
         let footprint = Arc::clone(&self.footprint);
         Fresh::dial(&self.endpoint, footprint, setup, deadline).await
     }
 
-    /// Dials again. The present connection stays if that fails.
+    /// Reconnects. Keeps the current connection if that fails.
     ///
     /// # Errors
     ///
@@ -243,20 +244,19 @@ impl Link {
         cause: Cause,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let fresh = self.dial_again(setup, deadline).await?;
+        let fresh = self.dial_fresh(setup, deadline).await?;
         self.replace(fresh, cause);
         self.has_replied = false;
         Ok(())
     }
 
-    /// Returns why the present connection cannot be used any more, if another one may be dialed
-    /// instead.
+    /// Returns why the current connection can no longer be used, if another one may replace it.
     pub async fn broken(&mut self) -> Option<Cause> {
         let cause = self.connection.broken().await.ok().flatten();
         cause.filter(|_| self.has_replied)
     }
 
-    /// Returns whether queries that were refused are to be sent again, once after a reconnect.
+    /// Returns whether rejected queries are to be retried, once after a reconnect.
     pub const fn take_retries_refused(&mut self) -> bool {
         std::mem::replace(&mut self.retries_refused, false)
     }
@@ -267,7 +267,7 @@ impl Link {
     }
 
     fn replace(&mut self, fresh: Fresh, cause: Cause) {
-        // The name had another address then, and has to prove again that it is gone.
+        // The old address belongs to the name again only if lookups prove it.
         if cause == Cause::Moved {
             self.whereabouts = Whereabouts::default();
         }
@@ -285,7 +285,7 @@ impl Link {
     }
 }
 
-/// A connection that may take the place of another.
+/// A new connection that may replace another one.
 struct Fresh {
     connection: Connection,
     connect_time: Duration,
@@ -318,7 +318,7 @@ impl Fresh {
     }
 }
 
-/// Brings a new connection to the state of the one before.
+/// Brings a new connection to the state of the previous one.
 async fn prepare(
     connection: &mut Connection,
     setup: &Setup,
@@ -348,7 +348,7 @@ async fn prepare(
     if Info::parse(text).get("run_id") == Some(run_id) {
         Ok(())
     } else {
-        let detail = "the server was restarted or another one answers";
+        let detail = "the server was restarted, or another server responded";
         Err(Failure::new(Reason::Closed, detail))
     }
 }

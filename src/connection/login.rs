@@ -2,8 +2,8 @@
 
 use crate::reply::Refusal;
 
-/// Fragments of error texts, in lower case, with their explanation. The first match wins. `{user}`
-/// applies if there is a user name.
+/// Parts of error texts, in lower case, with their meaning. The first match wins. `{user}` applies
+/// if there is a user name.
 const KNOWN: &[(&str, Meaning)] = &[
     ("no password is set", Meaning::NoPassword),
     ("without any password configured", Meaning::NoPassword),
@@ -24,8 +24,8 @@ enum Meaning {
     MaxClients,
 }
 
-/// Returns one sentence about a rejected AUTH. It leaves out the server's own text, which may
-/// repeat the password.
+/// Explains a rejected AUTH in one sentence. It omits the server's own text, which may repeat the
+/// password.
 pub fn explain(refusal: &Refusal, has_username: bool) -> String {
     let message = refusal.message.to_ascii_lowercase();
     let known = KNOWN.iter().find(|(part, _)| message.contains(part));
@@ -38,7 +38,7 @@ pub fn explain(refusal: &Refusal, has_username: bool) -> String {
              remove the username"
         }
         (Some(Meaning::Arguments), false) => {
-            "the server wants other arguments than one password: it may need a username"
+            "the server expects other arguments than one password: it may need a username"
         }
         (Some(Meaning::Unknown), _) => "the server does not know AUTH: remove the password",
         (Some(Meaning::Wrong), true) => "the username or the password is wrong, or the user is off",
@@ -53,7 +53,7 @@ pub fn explain(refusal: &Refusal, has_username: bool) -> String {
     }
 }
 
-/// Returns whether this is an error code and not the start of some text.
+/// Returns whether this is an error code rather than the start of a text.
 fn is_code(word: &str) -> bool {
     (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }

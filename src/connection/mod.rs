@@ -1,7 +1,7 @@
-//! A connection to one target: dial, handshake, ask.
+//! A connection to one target: connect, handshake, queries.
 //!
-//! A [`Connection`] is used until its first failure and then dropped. A [`Link`] dials again when
-//! its connection broke while it was idle. What a reply means is not known here.
+//! A [`Connection`] is used until its first failure and then dropped. A [`Link`] reconnects if its
+//! connection broke while idle. This module does not interpret replies.
 
 mod budget;
 mod decode;
@@ -45,28 +45,28 @@ use pool::Share;
 use resp::{Decoder, no_room};
 pub use session::{Answered, Session};
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const READ_BYTES: usize = 16 << 10;
 
-/// Reads after which others have their turn, so that a reply without end holds up nobody.
+/// Reads before the task yields, so that an endless reply does not block other tasks.
 const READS_PER_TURN: u32 = 16;
 
 /// An open, authenticated connection. Dropping it closes it.
 pub struct Connection {
     stream: Stream,
-    /// The address at the other end.
+    /// The remote address.
     peer: Option<SocketAddr>,
     decoder: Decoder,
-    /// What the replies hold that were not released yet.
+    /// The memory of replies that were not released yet.
     share: Share,
     /// Whether every reply so far was read to its end.
     is_in_step: bool,
-    /// Bytes that the replies to the last pipeline had.
+    /// Size of the replies to the last pipeline, in bytes.
     wire_bytes: usize,
-    /// How long the parts of the last pipeline took to go out.
+    /// Time it took to send the parts of the last pipeline.
     spread: Duration,
     broken: Option<Cause>,
-    /// Where commands are counted.
+    /// The counter of executed commands.
     footprint: Arc<Footprint>,
 }
 
@@ -80,12 +80,13 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Dials a target, authenticates, selects its database and sets a name for CLIENT LIST, all
-    /// before `deadline`. What the server executes is counted in `footprint`.
+    /// Connects to a target, authenticates, selects its database, and sets a name for CLIENT LIST.
+    ///
+    /// All of it must complete before `deadline`. Executed commands are counted in `footprint`.
     ///
     /// # Errors
     ///
-    /// The step that failed, with one of the closed set of reasons.
+    /// The step that failed, with its [`Reason`].
     pub async fn dial(
         endpoint: &Endpoint,
         footprint: Arc<Footprint>,
@@ -93,7 +94,7 @@ impl Connection {
     ) -> Result<Self, Failure> {
         let opened = dial::open(&endpoint.address, &endpoint.tls, deadline).await?;
         let (mut stream, peer) = opened;
-        // A file on a file system that hangs must not hold up the target.
+        // A file on a file system that hangs must not block the target.
         let commands = handshake::commands(endpoint);
         let commands = within(deadline, "the password file", commands).await?;
         let shake = handshake::perform(&mut stream, &commands, &endpoint.tls);
@@ -112,13 +113,13 @@ impl Connection {
         })
     }
 
-    /// Returns the address at the other end; none for Unix sockets.
+    /// Returns the remote address, or `None` for Unix sockets.
     #[must_use]
     pub const fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// Returns how many bytes the replies to the last pipeline had.
+    /// Returns the size of the replies to the last pipeline, in bytes.
     #[must_use]
     pub const fn wire_bytes(&self) -> usize {
         self.wire_bytes
@@ -135,13 +136,16 @@ impl Connection {
         self.share.set(0);
     }
 
-    /// Sends commands in one pipeline; the replies come in the same order, refusals among them. A
-    /// reply that is larger than its command may have is a refusal too.
+    /// Sends commands in one pipeline.
+    ///
+    /// The replies, including error replies, are in the same order. A reply that exceeds the limit
+    /// of its command becomes an error reply.
     ///
     /// # Errors
     ///
-    /// The connection broke, no reply came before `deadline`, or what came is not the protocol.
-    /// The connection must not be used again then: late replies would go to the wrong queries.
+    /// The connection broke, no reply came before `deadline`, or the server does not speak the
+    /// protocol. The connection must not be used again then: late replies would be paired with the
+    /// wrong queries.
     pub async fn ask<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
@@ -150,7 +154,7 @@ impl Connection {
         self.send(&Packed::new(commands), deadline).await
     }
 
-    /// The same with commands that are packed already.
+    /// Sends commands that are already encoded.
     async fn send(&mut self, packed: &Packed, deadline: Instant) -> Result<Vec<Reply>, Failure> {
         if !std::mem::replace(&mut self.is_in_step, false) {
             return Err(Failure::new(Reason::Closed, "the connection has failed"));
@@ -180,7 +184,8 @@ impl Connection {
                     sleep_until(due).await;
                     *spread = started.elapsed();
                 }
-                // If it fails, reading says why; what a server sent before it closed is read first.
+                // If this fails, reading returns the reason. Anything that the server sent before
+                // closing is read first.
                 if writer.write_all(part).await.is_err() || writer.flush().await.is_err() {
                     break;
                 }
@@ -205,12 +210,11 @@ impl Connection {
         })
     }
 
-    /// Returns what happened to the connection while nothing was asked, or in the last pipeline,
-    /// if it cannot be used any more.
+    /// Returns why the connection can no longer be used, or `None` if it can.
     ///
     /// # Errors
     ///
-    /// The server sent what it was not asked for.
+    /// The server sent a reply to no query.
     async fn broken(&mut self) -> Result<Option<Cause>, Failure> {
         if self.broken.is_some() || !self.is_in_step {
             return Ok(self.broken);
@@ -218,7 +222,7 @@ impl Connection {
         let mut bytes = [0; 64];
         let mut buffer = ReadBuf::new(&mut bytes);
         let read = poll_fn(|context| {
-            // Whether there is something to read now; this does not wait for it.
+            // Reads only what is already there, without waiting.
             Poll::Ready(
                 match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
                     Poll::Pending => None,
@@ -231,7 +235,7 @@ impl Connection {
             Some(Ok(())) => match buffer.filled().first() {
                 // Some proxies send an error before they close an idle connection.
                 None | Some(b'-') => self.broken = Some(Cause::Closed),
-                Some(_) => return Err(unasked()),
+                Some(_) => return Err(unrequested()),
             },
             Some(Err(error)) => self.broken = Some(cause(&error)),
         }
@@ -239,7 +243,7 @@ impl Connection {
     }
 }
 
-/// What ends the reading of replies.
+/// The reason for not reading further replies.
 enum Fault {
     Broken(Cause),
     Failed(Failure),
@@ -277,7 +281,7 @@ async fn read(
             let reply = reply.map_err(|_| Fault::Failed(decode::not_the_protocol()))?;
             let Some(reply) = reply else { continue };
             if replies.len() == packed.len() {
-                return Err(Fault::Failed(unasked()));
+                return Err(Fault::Failed(unrequested()));
             }
             left = left.saturating_sub(decoder.spent());
             let has_room = share.set(held + decoder.spent());
@@ -296,14 +300,14 @@ async fn read(
     if decoder.is_between_replies() {
         Ok(replies)
     } else {
-        Err(Fault::Failed(unasked()))
+        Err(Fault::Failed(unrequested()))
     }
 }
 
-fn unasked() -> Failure {
+fn unrequested() -> Failure {
     Failure::new(
         Reason::Protocol,
-        "the server sent more replies than it was asked for",
+        "the server sent more replies than there were queries",
     )
 }
 
@@ -313,7 +317,7 @@ fn closed() -> Failure {
 
 fn cause(error: &io::Error) -> Cause {
     match error.kind() {
-        // TLS without a word of farewell.
+        // The server closed the connection without a TLS close_notify.
         io::ErrorKind::UnexpectedEof => Cause::Closed,
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Cause::Unanswered,
         _ => Cause::Reset,
@@ -330,7 +334,7 @@ async fn within<T>(
         Ok(result) => result,
         Err(_) => Err(Failure::new(
             Reason::Timeout,
-            format!("{step} did not come in time"),
+            format!("timed out waiting for {step}"),
         )),
     }
 }

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-/// How a pipeline goes out. A server executes what has arrived before it serves other clients; in
-/// parts, a large pipeline takes one round trip and still lets others pass.
+/// How a pipeline is sent.
+///
+/// A server executes all received commands before it serves other clients. A large pipeline in
+/// parts still takes one round trip, and other clients are served in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spacing {
-    /// About how many commands a part has.
+    /// Approximate number of commands in a part.
     pub commands: usize,
-    /// The time from the start of one part to the start of the next.
+    /// Time from the start of one part to the start of the next.
     pub gap: Duration,
 }
 
 impl Spacing {
-    /// All commands at once.
+    /// Sends all commands at once.
     pub const NONE: Self = Self {
         commands: usize::MAX,
         gap: Duration::ZERO,
@@ -31,7 +33,7 @@ impl Default for Spacing {
 pub struct Packed {
     bytes: Vec<u8>,
     spacing: Spacing,
-    /// The position of each command's name in `bytes`.
+    /// Positions of the command names in `bytes`.
     names: Vec<std::ops::Range<usize>>,
 }
 
@@ -45,7 +47,7 @@ impl Packed {
         packed
     }
 
-    /// The same commands, which go out in parts.
+    /// Returns the same commands, to be sent in parts.
     pub const fn spaced(mut self, spacing: Spacing) -> Self {
         self.spacing = spacing;
         self
@@ -56,7 +58,7 @@ impl Packed {
         self.spacing.gap
     }
 
-    /// Returns the parts in which it is sent. A command may be cut between two of them.
+    /// Returns the parts to send. A command may be split between two of them.
     pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let parts = self.len().div_ceil(self.spacing.commands.max(1)).max(1);
         self.bytes.chunks(self.bytes.len().div_ceil(parts).max(1))
@@ -100,7 +102,7 @@ impl Packed {
         self.names.is_empty()
     }
 
-    /// Returns the first word of a command; empty if there is no such command.
+    /// Returns the first word of a command, or nothing if there is no such command.
     pub fn name(&self, at: usize) -> &[u8] {
         let name = self.names.get(at);
         name.and_then(|name| self.bytes.get(name.clone()))

@@ -1,8 +1,8 @@
-//! Limits the memory of all targets' replies together.
+//! Limits the total memory of the replies of all targets.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Memory that the replies of one connection may always use. Those of an ordinary poll use less.
+/// Memory that the replies of one connection may always use. An ordinary poll uses less.
 const OWN_BYTES: usize = 512 << 10;
 
 /// Memory that all connections together may use beyond that.
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn all_shares_together_are_bounded_and_what_is_given_back_is_there_again() {
-        // Other tests of this process may hold some of it.
+        // Other tests of this process may use some of it.
         let most = SHARED_BYTES / 2;
         let mut first = Share::default();
         assert!(first.set(OWN_BYTES + most));

@@ -1,4 +1,4 @@
-//! Resolves host names with the system's resolver, which blocks for up to half a minute if no name
+//! Resolves host names with the system's resolver. It blocks for up to half a minute if no name
 //! server responds.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::failure::{Failure, Reason};
 use crate::threads::{Shared, Threads};
 
-/// Time for which an answer is shared: by the poll and the sweep of a target, and by targets with
-/// the same name.
+/// Time for which a result is shared, by the poll and the sweep of a target and by targets with the
+/// same name.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Maximum number of concurrent lookups. Names are resolved within seconds of the start even if
-/// dozens of others hang.
+/// Maximum number of concurrent lookups. With it, names are resolved within seconds of the start
+/// even if dozens of others hang.
 static LOOKUPS: Shared<Found> = Shared::new(
     "lookup",
     Threads {
@@ -27,9 +27,10 @@ static LOOKUPS: Shared<Found> = Shared::new(
 
 type Found = Result<Arc<[SocketAddr]>, Arc<str>>;
 
-/// Returns the addresses of a host. Concurrent lookups of a name are combined, and a second lookup
-/// within a second gets the same answer. An answer that arrives after the caller has given up is
-/// kept for its next call.
+/// Returns the addresses of a host.
+///
+/// Concurrent lookups of a name are combined, and a second lookup within a second gets the same
+/// result. A result that arrives after the caller has given up is kept for its next call.
 ///
 /// # Errors
 ///

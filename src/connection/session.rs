@@ -1,5 +1,5 @@
-//! A session: queries over one link, and the memory of what the server rejected. What a reply means
-//! is not known here.
+//! A session: queries over one link, and the memory of rejected queries. It does not interpret
+//! replies.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::footprint::Footprint;
 use crate::query::{Command, Query, Rejections, Ticket, Verdict};
 use crate::reply::Reply;
 
-/// Replies with the tickets of their queries, error replies among them.
+/// Replies, including error replies, with the tickets of their queries.
 pub type Answered = Vec<(Ticket, Reply)>;
 
-/// A link to one server, and what the server rejected over it.
+/// A link to one server, and the queries that the server rejected.
 #[derive(Debug)]
 pub struct Session {
-    /// The name of the target, for the log.
+    /// The name of the target, for log lines.
     name: String,
     link: Link,
     rejections: Rejections,
-    /// Whether what was rejected was forgotten since this was last taken.
+    /// Whether rejections were forgotten since this was last taken.
     is_forgotten: bool,
 }
 
 impl Session {
-    /// Dials an endpoint of the target with this name. See [`Link::dial`].
+    /// Connects to an endpoint of the target with this name. See [`Link::dial`].
     ///
     /// # Errors
     ///
@@ -53,36 +53,38 @@ impl Session {
         &mut self.link
     }
 
-    /// Returns what the server rejected for good.
+    /// Returns the permanently rejected queries.
     #[must_use]
     pub const fn rejections(&self) -> &Rejections {
         &self.rejections
     }
 
-    /// Returns what the server rejected for good, to add to it.
+    /// Returns the permanently rejected queries, mutable.
     pub const fn rejections_mut(&mut self) -> &mut Rejections {
         &mut self.rejections
     }
 
-    /// Has everything sent again that was rejected: another server answers.
+    /// Forgets all rejections, because another server responds now.
     pub fn forget_rejections(&mut self) {
         self.rejections.forget();
         self.is_forgotten = true;
     }
 
-    /// Returns whether what was rejected was forgotten since this was last called.
+    /// Returns whether rejections were forgotten since the last call.
     pub const fn take_is_forgotten(&mut self) -> bool {
         std::mem::replace(&mut self.is_forgotten, false)
     }
 
-    /// Chooses the next spelling of a query, whose reply was empty. Returns whether there is one.
+    /// Selects the next spelling of a query whose reply was empty. Returns whether there is one.
     pub fn try_next_spelling(&mut self, query: &'static Query) -> bool {
         self.rejections.try_next_spelling(query)
     }
 
-    /// Sends commands over the connection that has just replied, in one pipeline. Rejected ones are
-    /// left out. A query that was never sent and has several commands goes ahead with one of them. A
-    /// reply is missing if its query is to be sent again in another spelling.
+    /// Sends commands in one pipeline, over the connection that has just replied.
+    ///
+    /// Rejected queries are left out. If a query with several commands was never sent before, one
+    /// of its commands is sent first. A reply is missing if its query will be sent again with
+    /// another spelling.
     ///
     /// # Errors
     ///
@@ -113,8 +115,10 @@ impl Session {
         Ok(self.record(&commands, replies))
     }
 
-    /// Sends what comes first after a pause, in which the connection may have broken. Then it is
-    /// sent over another one, and the second part is true. See [`Link::ask_spaced`].
+    /// Sends the first commands after a pause, during which the connection may have broken.
+    ///
+    /// Returns true as the second value if they were sent over a new connection. See
+    /// [`Link::ask_spaced`].
     ///
     /// # Errors
     ///
@@ -137,7 +141,7 @@ impl Session {
         Ok((self.record(&commands, received.replies), received.is_new))
     }
 
-    /// Dials again. See [`Link::redial`].
+    /// Reconnects. See [`Link::redial`].
     ///
     /// # Errors
     ///
@@ -153,7 +157,7 @@ impl Session {
         Ok(())
     }
 
-    /// Forgets what was rejected, once after a reconnect.
+    /// Forgets rejections, once after a reconnect.
     pub fn forget_if_due(&mut self) {
         if self.link.take_retries_refused() {
             self.forget_rejections();
@@ -188,7 +192,7 @@ impl Session {
     }
 }
 
-/// The commands that have a spelling, and their words.
+/// Returns the commands that have a spelling, with their words.
 fn spelled<'a, 'c>(
     rejections: &Rejections,
     commands: &'a [Command<'c>],

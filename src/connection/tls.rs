@@ -1,5 +1,6 @@
-//! Starts TLS over an open stream. There is one client configuration per set of files; it is read
-//! again when a file changes.
+//! Starts TLS over an open stream.
+//!
+//! There is one client configuration for each set of files. It is read again when a file changes.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,13 +23,13 @@ use crate::failure::{Failure, Reason};
 use crate::threads::{Shared, Threads};
 use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
 
-/// Time after which unused settings are dropped: they belong to an earlier configuration.
+/// Time after which unused settings are dropped. They belong to a previous configuration.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
 
-/// Targets with the same files share what was read, and only one reads at a time.
+/// Configurations that targets with the same files share. Only one task reads them at a time.
 static READ: LazyLock<StdMutex<HashMap<Tls, Entry>>> = LazyLock::new(StdMutex::default);
 
-/// Reading from a mount that hangs never returns.
+/// Reads files on threads, because reading from a mount that hangs never returns.
 static FILES: Shared<Result<Read, String>> = Shared::new(
     "certificates",
     Threads {
@@ -61,13 +62,13 @@ pub async fn wrap(
     config: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<Stream, Failure> {
-    // The zone of an IPv6 address is only known on this machine.
+    // The zone of an IPv6 address only has a meaning on this machine.
     let host = host.split('%').next().unwrap_or(host);
     let name = tls.server_name.as_deref().unwrap_or(host);
     let server = ServerName::try_from(name.to_owned()).map_err(|_| {
         Failure::new(
             Reason::Tls,
-            format!("{name} is no name a certificate can have"),
+            format!("{name} is not a name that a certificate can have"),
         )
     })?;
     let stream = TlsConnector::from(config).connect(server, stream).await;
@@ -106,7 +107,7 @@ fn place_of(tls: &Tls) -> Arc<Mutex<Option<Read>>> {
 
 /// Returns the previous configuration if no file has changed. Blocks.
 fn renewed(tls: &Tls, before: Option<Read>) -> Result<Read, String> {
-    // Stamped before reading, so that the next connect notices a change in between.
+    // The stamp is taken before reading, so that the next connect notices a change in between.
     let stamp = Stamp::of(files(tls));
     match before {
         Some(read) if read.stamp == stamp => Ok(read),
@@ -179,7 +180,7 @@ fn advice(error: &rustls::Error, shows_certificate: bool) -> Option<String> {
 
 fn advice_on_certificate(error: &CertificateError) -> Option<&'static str> {
     let advice = match error {
-        // The second is a self-signed certificate that is not trusted.
+        // The second kind is a self-signed certificate that is not trusted.
         CertificateError::UnknownIssuer | CertificateError::Other(_) => {
             "name its authority, or the certificate itself, in tls.ca_file"
         }
@@ -199,7 +200,7 @@ fn advice_on_alert(alert: Alert, shows_certificate: bool) -> Option<String> {
     let of_certificate = "see tls.cert_file and tls.key_file";
     let text = match alert {
         Alert::CertificateRequired => {
-            format!("the server demands a client certificate; {of_certificate}")
+            format!("the server requires a client certificate; {of_certificate}")
         }
         Alert::ProtocolVersion => {
             format!("the server has no TLS version in common with us; {OFFERED}")
@@ -255,7 +256,7 @@ mod tests {
             ),
             (
                 alert(Alert::CertificateRequired),
-                "demands a client certificate",
+                "requires a client certificate",
             ),
             (
                 incompatible.into(),

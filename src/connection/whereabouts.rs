@@ -1,4 +1,4 @@
-//! Tracks whether a host name still resolves to the connected address. Lookups run next to the
+//! Tracks whether a host name still resolves to the connected address. Lookups run in parallel with
 //! queries, which never wait for them.
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,36 +11,37 @@ use super::resolve::resolve;
 use crate::config::Address;
 
 /// Interval between lookups while the name resolves to the connected address.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(15);
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Delay before the next lookup once it does not.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Delay before the next lookup once it no longer does.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// An address is gone once no answer during this time contains it: some names resolve to a
+/// Time after which an address is considered gone if no lookup returns it. Some names resolve to a
 /// different subset of many addresses each time.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
-/// Minimum number of such answers: after a suspended machine resumes, time alone proves nothing.
-const ANSWERS_WITHOUT: u32 = 2;
+/// Minimum number of such lookups. After a suspended machine resumes, time alone proves nothing.
+const MISSING_LOOKUPS: u32 = 2;
 
-/// The state of a connected address. It outlives a connection: the next one may have the same
-/// address.
+/// The state of a connected address. It is kept across connections, because the next one may have
+/// the same address.
 #[derive(Debug, Default)]
 pub struct Whereabouts {
     /// The address.
     peer: Option<IpAddr>,
-    /// The running lookup; dropped with this.
+    /// The running lookup, which is canceled when this is dropped.
     lookup: JoinSet<Vec<IpAddr>>,
     looked_up: Option<Instant>,
-    /// Consecutive answers without the address.
+    /// Number of consecutive lookups without the address.
     missing: u32,
     /// The time of the first of them.
     missing_since: Option<Instant>,
 }
 
 impl Whereabouts {
-    /// Processes a completed lookup, starts the next one if it is due, and returns whether the
-    /// connected address no longer belongs to the name.
+    /// Returns whether the connected address no longer belongs to the name.
+    ///
+    /// Processes a completed lookup, and starts the next one if it is due.
     pub fn has_moved(&mut self, address: &Address, peer: Option<SocketAddr>) -> bool {
         let (Address::Tcp { host, port, .. }, Some(peer)) = (address, peer) else {
             return false;
@@ -53,8 +54,8 @@ impl Whereabouts {
             self.take(&found, peer.ip(), Instant::now());
         }
         let pause = match self.missing {
-            0 => LOOK_UP_EVERY,
-            _ => LOOK_AGAIN_AFTER,
+            0 => LOOKUP_INTERVAL,
+            _ => RETRY_DELAY,
         };
         let is_due = self
             .looked_up
@@ -63,7 +64,7 @@ impl Whereabouts {
             self.looked_up = Some(Instant::now());
             let (host, port) = (host.clone(), *port);
             self.lookup.spawn(async move {
-                // A resolver that does not respond is no reason to leave a working connection.
+                // A working connection is not closed because a resolver does not respond.
                 let found = resolve(&host, port).await.unwrap_or_default();
                 found.iter().map(SocketAddr::ip).collect()
             });
@@ -71,7 +72,7 @@ impl Whereabouts {
         self.is_gone(Instant::now())
     }
 
-    /// Forgets what is known of another address.
+    /// Resets the state if the address has changed.
     fn follow(&mut self, peer: IpAddr) {
         if self.peer != Some(peer) {
             *self = Self {
@@ -83,7 +84,7 @@ impl Whereabouts {
 
     fn is_gone(&self, now: Instant) -> bool {
         let is_long = |since| now.saturating_duration_since(since) >= GONE_AFTER;
-        self.missing >= ANSWERS_WITHOUT && self.missing_since.is_some_and(is_long)
+        self.missing >= MISSING_LOOKUPS && self.missing_since.is_some_and(is_long)
     }
 
     fn take(&mut self, found: &[IpAddr], peer: IpAddr, now: Instant) {
@@ -102,14 +103,15 @@ impl Whereabouts {
 mod tests {
     use super::*;
 
-    /// Takes in one answer a second. Returns after how many the address is gone.
-    fn gone_after(answers: &[&[&str]]) -> Option<usize> {
+    /// Processes one lookup per second. Returns the number of lookups after which the address is
+    /// gone.
+    fn gone_after(lookups: &[&[&str]]) -> Option<usize> {
         let ip = |text: &&str| text.parse::<IpAddr>().unwrap();
         let peer = ip(&"::ffff:10.0.0.1");
         let start = Instant::now();
         let mut whereabouts = Whereabouts::default();
         let mut now = start;
-        answers.iter().position(|found| {
+        lookups.iter().position(|found| {
             let found: Vec<_> = found.iter().map(ip).collect();
             whereabouts.take(&found, peer, now);
             now += Duration::from_secs(1);
@@ -149,7 +151,7 @@ mod tests {
         assert!(!whereabouts.is_gone(now));
     }
 
-    fn moved_for(answers: usize) -> Vec<&'static [&'static str]> {
-        vec![&["10.0.0.2"]; answers]
+    fn moved_for(lookups: usize) -> Vec<&'static [&'static str]> {
+        vec![&["10.0.0.2"]; lookups]
     }
 }

@@ -86,7 +86,7 @@ pub fn key(path: &Path, certificate: &Path) -> Result<(), Fault> {
     let key = pem::key(&read(path)?)?;
     match read(certificate).and_then(|text| pem::certificates(&text)) {
         Ok(chain) => pem::identity(chain, key).map(drop),
-        // The fault is the certificate's.
+        // The certificate is at fault, not the key.
         Err(_) => Ok(()),
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! Only `file` and the system's roots involve I/O; everything else is pure. Every function uses the
 //! crypto provider of `provider`, so nothing depends on a process-wide default.
-//! `provider`, so that nothing depends on one that was installed for the process.
 
 mod authorities;
 mod client;

@@ -1,6 +1,7 @@
-//! Implements P-521, which ring lacks: signatures of certificates and handshakes, private keys, and
-//! key exchange. With TLS 1.2 a server does not present a certificate for a curve that the client
-//! does not support for key exchange.
+//! Implements P-521, which ring lacks: signatures, private keys, and key exchange.
+//!
+//! Signatures are those of certificates and handshakes. Key exchange is needed because with TLS 1.2
+//! a server only presents a certificate for a curve that the client supports for key exchange.
 
 use std::fmt;
 use std::sync::Arc;

@@ -26,9 +26,11 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// Adds P-521. In TLS 1.2 a scheme names a hash but no curve, so P-521 is tried with all hashes. In
-/// TLS 1.3 only the first algorithm of a scheme is used. rustls requires static lists, so each
-/// exists once per process.
+/// Adds P-521.
+///
+/// In TLS 1.2 a scheme names a hash but no curve, so P-521 is tried with all hashes. In TLS 1.3
+/// only the first algorithm of a scheme is used. rustls requires static lists, so each exists once
+/// per process.
 fn with_p521(ring: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     let p521 = [p521::P521_SHA256, p521::P521_SHA384, p521::P521_SHA512];
     let all: Vec<_> = ring.all.iter().copied().chain(p521).collect();

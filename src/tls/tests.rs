@@ -1,4 +1,4 @@
-//! Files as they come: good, swapped, broken.
+//! Valid, mismatched and broken files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ fn a_file_that_is_no_good_says_why() {
         let fault = key(path, &certificate).unwrap_err();
         assert!(fault.what.contains(expected), "{path:?}: {fault}");
     }
-    // The certificate's fault is not told of the key.
+    // A fault of the certificate is not reported for the key.
     assert_eq!(key(&key_file, &half), Ok(()));
 }
 
@@ -129,7 +129,7 @@ fn a_stamp_changes_with_each_file() {
     file(&folder, "two", "2");
     let second = stamp();
     assert_ne!(first, second);
-    // As it is rotated: another file of the same length takes the place.
+    // Rotation: another file of the same length replaces the first.
     let next = file(&folder, "next", "3");
     fs::rename(next, &one).unwrap();
     assert_ne!(second, stamp());

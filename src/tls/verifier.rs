@@ -1,7 +1,7 @@
 //! Verifies server certificates for clients. Pure.
 //!
 //! webpki only verifies chains of version 3 certificates. OpenSSL and Go accept more, and so do
-//! these verifiers: certificates that are trusted themselves, and version 1 certificates.
+//! these verifiers: certificates that are themselves trusted, and version 1 certificates.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use super::x509::{Certificate, PublicKey};
 #[derive(Debug)]
 pub(super) struct Known {
     authorities: Authorities,
-    /// `None` if all certificates are only trusted themselves.
+    /// `None` if all certificates are leaves, which are only trusted themselves.
     chains: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -153,8 +153,9 @@ fn verify_time(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Error
 }
 
 /// Compares the name with the alternative names or, like OpenSSL, with the common name if there are
-/// none. A version 1 certificate has no alternative names. A common name never matches an IP
-/// address.
+/// none.
+///
+/// A version 1 certificate has no alternative names. A common name never matches an IP address.
 fn verify_name(
     der: &CertificateDer<'_>,
     certificate: &Certificate<'_>,
