@@ -1,18 +1,18 @@
-//! Where a target listens. How it is written is in `url`.
+//! The address of a target. URLs are parsed in `url`.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a target listens.
+/// The address of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A TCP port.
     Tcp {
-        /// A name or an IP address; an IPv6 address is without brackets, and may have a zone.
+        /// A host name or an IP address. An IPv6 address has no brackets, and may have a zone.
         host: String,
-        /// From 1 to 65535.
+        /// The port, from 1 to 65535.
         port: u16,
-        /// Whether TLS is spoken there.
+        /// Whether to use TLS.
         tls: bool,
     },
     /// The absolute path of a Unix socket.
@@ -20,7 +20,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// The name of a target that was given none: `host:port`, or the path of the socket.
+    /// Returns the default name of a target: `host:port`, or the path of the socket.
     #[must_use]
     pub fn default_name(&self) -> String {
         match self {
@@ -29,14 +29,14 @@ impl Address {
         }
     }
 
-    /// Whether TLS is spoken there.
+    /// Returns whether the connection uses TLS.
     #[must_use]
     pub fn has_tls(&self) -> bool {
         matches!(self, Self::Tcp { tls: true, .. })
     }
 }
 
-/// The address as a URL, without credentials.
+/// Writes the address as a URL, without credentials.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self {

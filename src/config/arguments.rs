@@ -1,5 +1,7 @@
-//! The command line. The environment variables that stand beside the flags are read with the
-//! file, so that their mistakes are reported together.
+//! The command line.
+//!
+//! The corresponding environment variables are read with the file, so that all mistakes are
+//! reported together.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,10 +15,10 @@ use super::rows::ROWS;
 use super::secret::Secret;
 use super::url;
 
-/// The exit status for wrong flags: `EX_USAGE` of sysexits.
+/// Exit status for wrong flags: `EX_USAGE` of sysexits.
 const WRONG_USAGE: u8 = 64;
 
-/// What the command line says.
+/// The parsed command line.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     version,
@@ -26,11 +28,11 @@ const WRONG_USAGE: u8 = 64;
                   with one dash or two: docs/migrate.md lists them."
 )]
 pub struct Arguments {
-    /// What to do instead of running the exporter.
+    /// The command to run instead of the exporter.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The YAML file to read.
+    /// The YAML configuration file.
     #[arg(
         long,
         global = true,
@@ -39,7 +41,7 @@ pub struct Arguments {
     )]
     pub config: Option<PathBuf>,
 
-    /// The Redis to poll when the file names no targets.
+    /// The server to poll if the file has no `targets`.
     #[arg(
         long = "redis.addr",
         overrides_with = "redis_addr",
@@ -50,20 +52,20 @@ pub struct Arguments {
     )]
     pub redis_addr: Option<Secret>,
 
-    /// All other flags: those of the options of the file, and those of `redis_exporter`.
+    /// All other flags: those of the file's options, and those of `redis_exporter`.
     #[command(flatten)]
     pub options: Flags,
 }
 
 impl Arguments {
-    /// Returns where to listen, if a flag says so.
+    /// Returns the listen address, if a flag sets it.
     #[must_use]
     pub fn listen(&self) -> Option<&str> {
         self.options.get("web.listen-address").map(Secret::expose)
     }
 }
 
-/// What to do instead of running the exporter.
+/// The command to run instead of the exporter.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Validate the configuration and connect to every target
@@ -76,7 +78,7 @@ pub enum Command {
     Namespaces(Look),
 }
 
-/// What `namespaces` looks at, how fast, and what it prints.
+/// Arguments of the command `namespaces`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Look {
     /// The name of a configured target.
@@ -86,7 +88,7 @@ pub struct Look {
     )]
     pub target: Option<String>,
 
-    /// Whether namespaces are suggested.
+    /// Whether to suggest namespaces.
     #[arg(
         long,
         help = "Print a namespaces block for the configuration, based on the keys; the table \
@@ -94,7 +96,7 @@ pub struct Look {
     )]
     pub suggest: bool,
 
-    /// How the result is written.
+    /// The output format.
     #[arg(
         long,
         value_enum,
@@ -104,7 +106,7 @@ pub struct Look {
     )]
     pub output: Output,
 
-    /// Whether the configured limits of speed are left aside.
+    /// Whether to ignore the configured speed limits.
     #[arg(
         long,
         help = "Use as much of the server as one connection can; ignore sweep.cpu_share and \
@@ -113,39 +115,39 @@ pub struct Look {
     pub full_speed: bool,
 }
 
-/// How the result of `namespaces` is written.
+/// The output format of the command `namespaces`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// A table, for people.
+    /// A table.
     #[default]
     Table,
-    /// One JSON document, for machines.
+    /// A JSON document.
     Json,
 }
 
-/// Why the program ends before it starts: to print help, or because a flag is wrong.
+/// The reason to exit right away: to print help, or because of a wrong flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     /// The exit status: 0 for help and version, 64 for wrong flags.
     pub status: u8,
-    /// What to print, to standard output when the status is 0, else to standard error.
+    /// The text to print: to standard output if the status is 0, otherwise to standard error.
     pub text: String,
 }
 
-/// Reads the process's command line.
+/// Parses the command line of the process.
 ///
 /// # Errors
 ///
-/// When help or version is asked for, or a flag is wrong.
+/// Help or the version is requested, or a flag is wrong.
 pub fn parse() -> Result<Arguments, Exit> {
     parse_from(std::env::args_os())
 }
 
-/// Reads a command line that starts with the program's name.
+/// Parses a command line that starts with the name of the program.
 ///
 /// # Errors
 ///
-/// When help or version is asked for, or a flag is wrong.
+/// Help or the version is requested, or a flag is wrong.
 pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Arguments, Exit> {
     let words = normalised(words);
     let arguments = Arguments::try_parse_from(&words).map_err(|error| Exit {
@@ -161,7 +163,7 @@ pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Argument
 fn check_address(text: &str) -> Result<(), Exit> {
     let refusal = match url::parse(text) {
         Ok(_) => return Ok(()),
-        // With `redis_exporter`, nothing is polled then but what /scrape names.
+        // With `redis_exporter`, an empty address means that only targets of /scrape are polled.
         Err(_) if text.trim().is_empty() => Refusal::new(
             "is empty",
             "list the servers that /scrape?target= may name under `targets` in the file of --config",
@@ -174,8 +176,10 @@ fn check_address(text: &str) -> Result<(), Exit> {
     })
 }
 
-/// The error without the value that a flag does not take, unless it is one to show: a time or one of
-/// a few words. Any other value may be a secret that got there by mistake.
+/// Removes the value of a flag from an error, unless its type is harmless: a duration, or one of a
+/// few words.
+///
+/// Any other value may be a secret that was passed to the wrong flag.
 fn without_value(mut error: clap::Error) -> clap::Error {
     let is_shown = |flag: &str| shown_flags().any(|shown| flag.starts_with(&format!("--{shown} ")));
     let is_hidden = match error.get(ContextKind::InvalidArg) {
@@ -186,7 +190,7 @@ fn without_value(mut error: clap::Error) -> clap::Error {
         let value = ContextValue::String("***".to_owned());
         error.insert(ContextKind::InvalidValue, value);
     }
-    // What is neither a flag nor a command, nor like one, may be meant for another place.
+    // An unknown word that resembles no flag and no command may be a misplaced value.
     if error.get(ContextKind::SuggestedSubcommand).is_some() {
         return error;
     }
@@ -212,8 +216,7 @@ fn shown_flags() -> impl Iterator<Item = &'static str> {
     rows.map(|row| row.flag)
 }
 
-/// The text without any word that may hold a URL with a password, or be a password, as one after
-/// a misspelt flag.
+/// Removes words that may contain a password: URLs, and words after a misspelled flag.
 fn without_secrets(mut text: String, words: &[OsString]) -> String {
     let mut names_secret = false;
     for word in words.iter().skip(1) {
@@ -256,7 +259,7 @@ mod tests {
             assert_eq!(of(&arguments, "log-format"), "json");
         }
         assert_eq!(parse(&[]).unwrap().command, None);
-        // A list of arguments in YAML that became empty.
+        // An argument list in YAML with an empty item.
         assert_eq!(parse(&[""]).unwrap().command, None);
         let arguments = parse(&["", "--debug", "", "once"]).unwrap();
         assert_eq!(arguments.command, Some(Command::Once));

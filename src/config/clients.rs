@@ -1,4 +1,5 @@
-//! What is shown of the clients of a server, and the declared groups of them. Not the matching.
+//! Which clients of a server to export, and the declared client groups. Clients are matched
+//! elsewhere.
 
 use std::sync::Arc;
 
@@ -7,16 +8,16 @@ use super::namespace::unique_name;
 use super::reader::{Context, Written};
 use crate::pattern::Pattern;
 
-/// What is shown of the clients of a server.
+/// Which clients of a server to export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {
-    /// Whether clients are shown one by one where the collector is not switched by name.
+    /// Whether to export clients individually, if the collector is not set by name.
     pub list: bool,
-    /// Whether the port of each is shown.
+    /// Whether to export the port of each client.
     pub port: bool,
-    /// The most that are shown one by one.
+    /// Maximum number of individually exported clients.
     pub max: u32,
-    /// The declared groups; the first match wins.
+    /// The declared groups. The first match wins.
     pub groups: Arc<[ClientGroup]>,
 }
 
@@ -27,7 +28,7 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// Nothing is set yet, not even a default.
+    /// The value before any setting is read, defaults included.
     pub(crate) fn blank() -> Self {
         Self {
             list: false,
@@ -41,22 +42,22 @@ impl Clients {
 /// A named group of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientGroup {
-    /// Unique; never `other`.
+    /// The name. It is unique and never `other`.
     pub name: String,
-    /// Which clients belong to it.
+    /// The conditions for its clients.
     pub matching: ClientMatch,
-    /// The most connections that its pools may have together.
+    /// Maximum number of connections of all its pools together.
     pub pool_max: Option<u32>,
 }
 
-/// Which clients belong to a group: those that match all that is there.
+/// Conditions for clients. A client must match all that are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientMatch {
-    /// The name that CLIENT SETNAME gave.
+    /// The name that the client set with CLIENT SETNAME.
     pub name: Option<Pattern>,
     /// The ACL user.
     pub user: Option<Pattern>,
-    /// The name of the library.
+    /// The name of the client library.
     pub library: Option<Pattern>,
     /// The address without its port.
     pub address: Option<Pattern>,
@@ -64,7 +65,7 @@ pub struct ClientMatch {
     pub command: Option<Pattern>,
 }
 
-/// Adds the group that was read.
+/// Adds the parsed group.
 pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
     let groups = &mut draft.each.client_groups;
     let names = groups.iter().map(|group| &*group.name);

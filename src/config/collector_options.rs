@@ -1,4 +1,4 @@
-//! What collectors are told beside being on or off. Not which of them are on.
+//! Options of collectors, except whether they are on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use super::namespace::ChannelGroup;
 use super::script::Script;
 use crate::pattern::Expression;
 
-/// What the collectors of a target are told.
+/// Options of the collectors of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorOptions {
-    /// Whether databases without keys are shown.
+    /// Whether to export databases without keys.
     pub empty_databases: bool,
-    /// The declared groups of channels; the first match wins.
+    /// The declared channel groups. The first match wins.
     pub channels: Arc<[ChannelGroup]>,
-    /// What is shown of the clients.
+    /// The clients to export.
     pub clients: Clients,
-    /// How many slots of a cluster are shown.
+    /// The slots of a cluster node to export.
     pub slots: Slots,
-    /// The scripts that are run at each poll.
+    /// The scripts to run at each poll.
     pub scripts: Vec<Script>,
-    /// The search indexes that are shown: those whose name matches, or all.
+    /// A pattern for the names of search indexes to export, or `None` for all.
     pub search_indexes: Option<Expression>,
-    /// Where the exporter sees the RDB file of the server, if it was said.
+    /// The path of the server's RDB file on the exporter's machine, if it is set.
     pub rdb_file: Option<PathBuf>,
-    /// The commands that are shown one by one.
+    /// The commands to export individually.
     pub commands: Commands,
 }
 
@@ -38,7 +38,7 @@ impl Default for CollectorOptions {
 }
 
 impl CollectorOptions {
-    /// Nothing is set yet, not even a default.
+    /// The value before any setting is read, defaults included.
     pub(crate) fn blank() -> Self {
         Self {
             empty_databases: false,
@@ -53,9 +53,9 @@ impl CollectorOptions {
     }
 }
 
-/// How many slots of a node are shown.
+/// Limits of exported slots of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
-    /// The slots with the most keys, and as many with the most of each other statistic.
+    /// Number of slots to export, by keys and by each other statistic.
     pub top: u32,
 }

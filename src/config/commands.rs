@@ -1,26 +1,27 @@
-//! Which commands are shown one by one. Not what is shown of them.
+//! Selects the commands that are exported individually.
 
 use super::problem::Refusal;
 use super::rows::FromText;
 use crate::glob::Glob;
 
-/// The commands that are shown one by one, by their names in the server's statistics, as `get` or
-/// `config|get`.
+/// The commands that are exported individually. Names are those in the server's statistics, such as
+/// `get` or `config|get`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commands {
-    /// None stands for all of them.
+    /// `None` includes all commands.
     pub(crate) include: Option<Vec<Glob>>,
     pub(crate) exclude: Vec<Glob>,
 }
 
 impl Commands {
-    /// Those that a glob of `include` matches, or all without it, and none of `exclude`.
+    /// Selects commands that match `include`, or all if it is `None`, except those that match
+    /// `exclude`.
     #[must_use]
     pub const fn new(include: Option<Vec<Glob>>, exclude: Vec<Glob>) -> Self {
         Self { include, exclude }
     }
 
-    /// Whether a command is shown.
+    /// Returns whether a command is exported.
     #[must_use]
     pub fn has(&self, command: &str) -> bool {
         let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(command.as_bytes()));
@@ -28,7 +29,7 @@ impl Commands {
     }
 }
 
-/// Servers write the names of commands in small letters.
+/// Servers write command names in lower case.
 impl FromText for Glob {
     fn from_text(text: &str) -> Result<Self, Refusal> {
         if text.is_empty() {

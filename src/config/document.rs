@@ -1,5 +1,5 @@
-//! YAML text to a tree of nodes that keeps every pair of a map, also the duplicates, with the place
-//! of each. It knows nothing of what the keys mean.
+//! Parses YAML text into a tree of nodes. It keeps every pair of a map, including duplicates, with
+//! its position. Keys are not interpreted.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,22 +8,22 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::problem::{Position, Refusal, Source};
 
-/// Deeper than any configuration, far from the end of the stack.
+/// Maximum nesting depth. Deeper than any configuration, and far from a stack overflow.
 const DEEPEST: usize = 32;
 
-/// More values than the largest accepted file can spell out: only repeated aliases exceed it.
+/// Maximum number of values. Only repeated aliases can exceed it, given the maximum file size.
 const MOST_VALUES: usize = 600_000;
 
-/// Bytes of text that count as much as a value.
+/// Length of text that counts as one more value, in bytes.
 const BYTES_PER_VALUE: usize = 64;
 
 /// The byte order mark.
 const MARK: char = '\u{feff}';
 
-/// The handle of the tags that YAML itself defines, as in `!!str`.
+/// The handle of the tags that YAML defines, such as `!!str`.
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// A value and where it is written. Two are equal if their values are.
+/// A value with its position. Equality ignores the position.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) source: Source,
@@ -36,7 +36,7 @@ impl PartialEq for Node {
     }
 }
 
-/// A value that a flag or a variable sets.
+/// Values that a flag or a variable sets.
 impl From<Value> for Node {
     fn from(value: Value) -> Self {
         let source = Source::Around;
@@ -57,7 +57,7 @@ pub(crate) enum Value {
     Map(Vec<Entry>),
 }
 
-/// A key with its value. Two are equal wherever they are written.
+/// A key with its value. Equality ignores the positions.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: String,
@@ -72,13 +72,13 @@ impl PartialEq for Entry {
 }
 
 impl Entry {
-    /// A pair that a flag or a variable sets.
+    /// Creates a pair that a flag or a variable sets.
     pub(crate) fn new(key: impl Into<String>, node: Node) -> Self {
         let (key, source) = (key.into(), Source::Around);
         Self { key, source, node }
     }
 
-    /// Where a problem with the value is: at a single value, else at the key.
+    /// Returns where a problem with the value is reported: at a single value, otherwise at the key.
     pub(crate) fn place(&self) -> &Source {
         match self.node.value {
             Value::Scalar(_) => &self.node.source,
@@ -88,7 +88,7 @@ impl Entry {
 }
 
 impl Node {
-    /// The value of a key of the map, if it is one.
+    /// Returns the entry with this key, if the value is a map.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
@@ -98,7 +98,7 @@ impl Node {
 }
 
 impl Value {
-    /// What it is, for a problem.
+    /// Returns the type as a phrase, for problems.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -113,7 +113,7 @@ impl Value {
     }
 }
 
-/// A scalar as text, with the type that YAML sees in it.
+/// A scalar as text, with its YAML type.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scalar {
     pub(crate) text: String,
@@ -128,12 +128,12 @@ pub(crate) enum Kind {
     Switch,
 }
 
-/// Why a text is not read, and where.
+/// A reason for rejecting a text, with its position.
 pub(crate) type Fault = (Position, Refusal);
 
-/// Reads one YAML document. The refusal never repeats a value.
+/// Parses one YAML document. Errors never repeat a value.
 pub(crate) fn read(text: &str) -> Result<Node, Fault> {
-    // Editors of Windows begin a file with it.
+    // Windows editors put one at the start of a file.
     let text = text.strip_prefix(MARK).unwrap_or(text);
     check_letters(text)?;
     let mut reader = Reader {
@@ -160,8 +160,8 @@ pub(crate) fn read(text: &str) -> Result<Node, Fault> {
     }))
 }
 
-/// Refuses what nobody sees: byte order marks within the text, as files put together have them, and
-/// control characters. They would be part of a key or a value.
+/// Rejects invisible characters: control characters, and byte order marks within the text, as in
+/// concatenated files. They would become part of a key or a value.
 fn check_letters(text: &str) -> Result<(), Fault> {
     let is_unseen = |letter: char| match letter {
         '\t' | '\r' | '\u{85}' => false,
@@ -188,10 +188,10 @@ fn check_letters(text: &str) -> Result<(), Fault> {
 
 struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
-    /// The values that aliases may repeat, each complete.
+    /// Values that aliases refer to.
     anchors: HashMap<usize, Rc<Node>>,
     values: usize,
-    /// Where the latest event is.
+    /// Position of the latest event.
     at: Position,
 }
 
@@ -293,7 +293,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The copy of a value, within the same limits as if it were written out.
+    /// Copies a value. The copy counts toward the limits as if it were written out.
     fn copy(&mut self, node: &Node, depth: usize) -> Result<Node, Fault> {
         self.charge(node, depth)?;
         Ok(node.clone())
@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
 
 fn syntax(error: &ScanError) -> Fault {
     let at = Position::new(error.marker().line(), error.marker().col() + 1);
-    // A limit of the parser says nothing about the syntax.
+    // An exceeded limit of the parser is not a syntax error.
     if error.info().starts_with("recursion limit exceeded") {
         return too_deep(at);
     }
@@ -350,8 +350,8 @@ fn wrong_tag(tag: &Tag) -> &'static str {
     }
 }
 
-/// The value of a scalar: of the type that its tag demands, else of the one that a plain text looks
-/// like.
+/// Returns the value of a scalar. Its type is that of the tag, or without one, that of a plain
+/// text.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'static str> {
     let of_text = || {
         Value::Scalar(Scalar {
@@ -380,7 +380,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'
     if fits { Ok(value) } else { Err(wrong_tag(tag)) }
 }
 
-/// The value of a text without quotes, as YAML's core schema has it.
+/// Returns the value of a text without quotes, according to YAML's core schema.
 fn plain(text: &str) -> Value {
     let (text, kind) = match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Nothing,
@@ -391,7 +391,7 @@ fn plain(text: &str) -> Value {
     Value::Scalar(Scalar { text, kind })
 }
 
-/// A number in its shortest form. Digits after a zero are a text.
+/// Returns a number in its shortest form. Digits with a leading zero are text.
 fn number(text: &str) -> Option<String> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

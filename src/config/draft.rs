@@ -1,5 +1,7 @@
-//! What the rows set: first by their defaults, then from the file, variables and flags, and in the
-//! end, for each target, from its own map. Not what the settings mean together.
+//! The settings while they are read.
+//!
+//! Rows set the defaults first, then the values from the file, variables and flags, and finally
+//! those in the map of each target. Settings that depend on each other are validated elsewhere.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,11 +24,11 @@ use crate::metric::Names;
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) top: Top,
-    /// What holds for every target that does not say otherwise.
+    /// The settings of each target that does not override them.
     pub(crate) each: Each,
-    /// The target that is read.
+    /// The target that is being read.
     pub(crate) one: One,
-    /// The item of another list that is read.
+    /// The item of another list that is being read.
     pub(crate) item: Item,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct Top {
     pub(crate) listen: SocketAddr,
     pub(crate) log: Log,
     pub(crate) names: Names,
-    /// Whether samples have the label `target`, if that is said.
+    /// Whether samples have the label `target`, if that is set.
     pub(crate) target_label: Option<bool>,
     pub(crate) paths: Paths,
     pub(crate) process_metrics: bool,
@@ -52,21 +54,21 @@ pub(crate) struct Each {
     /// The timeout that this level sets.
     pub(crate) timeout: Option<Duration>,
     pub(crate) sweep: Sweep,
-    /// What is ignored of the URL in `sweep.from`.
+    /// Notes on ignored parts of the URL in `sweep.from`.
     pub(crate) origin_notes: Vec<String>,
     pub(crate) keys: Keys,
     pub(crate) tls: Tls,
-    /// The files that this level names.
+    /// The certificate files that this level sets.
     pub(crate) tls_files: TlsFiles,
     pub(crate) collectors: CollectorChoice,
     pub(crate) set_client_name: bool,
-    /// The groups of clients that this level declares.
+    /// The client groups that this level declares.
     pub(crate) client_groups: Vec<ClientGroup>,
-    /// Shared by the targets that have none of their own.
+    /// Options of collectors, shared by the targets that do not override them.
     pub(crate) options: Arc<CollectorOptions>,
 }
 
-/// Files of certificates that one level names.
+/// Certificate files that one level sets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsFiles {
     pub(crate) authorities: Option<PathBuf>,
@@ -94,7 +96,7 @@ pub(crate) struct One {
     pub(crate) expect_full: bool,
 }
 
-/// Settings of an item of a list that is not the one of targets.
+/// Settings of an item of a list other than `targets`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Item {
     pub(crate) name: Option<String>,
@@ -110,7 +112,7 @@ pub(crate) struct Item {
 }
 
 impl Draft {
-    /// The defaults of all rows.
+    /// Creates a draft with the defaults of all rows.
     pub(crate) fn new() -> Self {
         let mut draft = Self {
             top: Top {
@@ -148,12 +150,12 @@ impl Draft {
         };
         draft.set_defaults("");
         draft.each.poll.timeout = draft.each.timeout.take().unwrap_or_default();
-        // No word about reloads is not the same as a word for them.
+        // An unset `web.reload` is not the same as true.
         draft.top.web.reload = None;
         draft
     }
 
-    /// Forgets what the last item of a level has set.
+    /// Resets the settings of the previous item of a level.
     pub(crate) fn start(&mut self, level: &'static str) {
         match level {
             "" => return,
@@ -173,29 +175,29 @@ impl Draft {
                 .strip_prefix(level)
                 .filter(|key| !key.contains("[]"));
             if let (Some(_), Set::Value(set), false) = (key, row.set, row.default.is_empty()) {
-                // A test holds that every default is a good value.
+                // A test ensures that every default is valid.
                 let _ = set(self, row.default);
             }
         }
     }
 
-    /// The options of collectors, to be changed for this level only.
+    /// Returns the options of collectors, to be changed for this level only.
     pub(crate) fn options(&mut self) -> &mut CollectorOptions {
         Arc::make_mut(&mut self.each.options)
     }
 }
 
-/// Sets a value that is good.
+/// Sets a value if it is valid.
 pub(crate) fn put<T>(slot: &mut T, value: Result<T, Refusal>) -> Result<(), Refusal> {
     value.map(|value| *slot = value)
 }
 
-/// Sets a value that may be absent.
+/// Sets an optional value if it is valid.
 pub(crate) fn give<T>(slot: &mut Option<T>, value: Result<T, Refusal>) -> Result<(), Refusal> {
     value.map(|value| *slot = Some(value))
 }
 
-/// Sets a text; empty is absent, so that a variable in it can be left unset.
+/// Sets a text. An empty text is absent, so that a variable in it may be unset.
 #[expect(clippy::unnecessary_wraps, reason = "one of the setters of rows")]
 pub(crate) fn give_text<T: for<'a> From<&'a str>>(
     slot: &mut Option<T>,

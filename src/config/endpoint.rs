@@ -1,21 +1,21 @@
-//! What a connection is opened with. Not which server is polled, nor how often.
+//! How to connect to a server.
 
 use super::address::Address;
 use super::target::Password;
 use super::tls::Tls;
 
-/// The name under which CLIENT LIST shows a connection that polls.
+/// The name of poll connections in CLIENT LIST.
 pub(super) const POLL_NAME: &str = "redis-namespace-exporter";
 
-/// The same for one that sweeps.
+/// The name of sweep connections in CLIENT LIST.
 const SWEEP_NAME: &str = "redis-namespace-exporter-sweep";
 
-/// How to reach one server.
+/// How to connect to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Where it listens.
+    /// The address.
     pub address: Address,
-    /// How TLS is spoken, if the address has it.
+    /// The TLS settings. They are used if the address requires TLS.
     pub tls: Tls,
     /// The ACL user, if one is configured.
     pub username: Option<String>,
@@ -23,12 +23,12 @@ pub struct Endpoint {
     pub password: Option<Password>,
     /// The database to select, if one is configured.
     pub database: Option<u32>,
-    /// The name that the connection gives itself; none if it sends no CLIENT SETNAME.
+    /// The name of the connection, or `None` to send no CLIENT SETNAME.
     pub client_name: Option<&'static str>,
 }
 
 impl Endpoint {
-    /// Returns the endpoint for a sweep, which selects databases itself.
+    /// Returns the endpoint of a sweep, which selects databases itself.
     #[must_use]
     pub fn for_sweep(mut self) -> Self {
         self.database = None;

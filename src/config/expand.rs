@@ -1,15 +1,15 @@
-//! `${NAME}` and `${NAME:-default}` inside one scalar. Not a shell: no nesting, no `$NAME`.
+//! Expands `${NAME}` and `${NAME:-default}` within a scalar. Nesting and `$NAME` are not supported.
 //!
-//! It works on scalars that are already parsed, so a variable cannot add keys or lists.
+//! It works on parsed scalars, so a variable cannot add keys or lists.
 
 use super::problem::Refusal;
 
-/// Looks up an environment variable; `None` when it is not set.
+/// Looks up an environment variable. Returns `None` if it is not set.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// The text with its references replaced. `$${` stands for a literal `${`.
+/// Returns the text with its references replaced. `$${` is a literal `${`.
 ///
-/// A default also replaces a variable that is set to nothing, as in a shell.
+/// As in a shell, the default also replaces an empty variable.
 pub(crate) fn expand(text: &str, environment: &Environment<'_>) -> Result<String, Refusal> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
@@ -40,7 +40,7 @@ fn look_up(reference: &str, environment: &Environment<'_>) -> Result<String, Ref
         None => (reference, None),
     };
     if !is_variable_name(name) {
-        // The text is not shown: it may be a piece of a password.
+        // The text is not shown because it may be part of a password.
         return Err(Refusal::new(
             "has a `${…}` that names no environment variable",
             "write ${NAME} or ${NAME:-default}, or $${ for a literal ${",

@@ -1,5 +1,5 @@
-//! The keys that are counted, checked and grouped by name, and the streams: patterns and single
-//! keys. Not the matching of keys, and not the asking.
+//! The keys and streams to count, check and group: patterns and single keys. Keys are matched
+//! elsewhere.
 
 use super::draft::Draft;
 use super::namespace::{compiled, glob};
@@ -8,42 +8,41 @@ use super::rows::FromText;
 use super::unit;
 use crate::pattern::{Expression, Pattern};
 
-/// What is shown of keys that are named, one by one or by patterns.
+/// Which keys to export individually or to count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     /// Patterns whose keys are counted.
     pub count: Vec<KeyPattern>,
-    /// Patterns whose keys are shown one by one.
+    /// Patterns whose keys are exported individually.
     pub check: Vec<KeyPattern>,
-    /// Keys that are shown one by one.
+    /// Keys that are exported individually.
     pub check_single: Vec<KeyName>,
-    /// The most keys of `check` that are shown.
+    /// Maximum number of exported keys of `check`.
     pub max_checked: u32,
-    /// What is shown of the values of strings.
+    /// Which values of strings to export.
     pub values: ShownValues,
-    /// Regular expressions that capture something: what they capture of a key is the name of its
-    /// group. The first match wins.
+    /// Regular expressions whose captures are the name of a key's group. The first match wins.
     pub groups: Vec<Expression>,
-    /// The most groups of a database that are shown.
+    /// Maximum number of exported groups of a database.
     pub max_groups: u32,
-    /// The streams that are shown with their groups and consumers.
+    /// The streams to export, with their groups and consumers.
     pub streams: Streams,
 }
 
-/// Which streams are shown, and how much of each.
+/// The streams to export, and limits for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Streams {
-    /// Patterns: what matches and is a stream is shown.
+    /// Patterns whose streams are exported.
     pub patterns: Vec<KeyPattern>,
-    /// Streams that are shown whatever matches.
+    /// Streams that are exported individually.
     pub singles: Vec<KeyName>,
-    /// The most streams of the patterns that are shown.
+    /// Maximum number of exported streams of the patterns.
     pub max: u32,
-    /// Whether the consumers of groups are shown.
+    /// Whether to export the consumers of groups.
     pub consumers: bool,
-    /// The most groups of one stream that are shown.
+    /// Maximum number of exported groups of one stream.
     pub max_groups: u32,
-    /// The most consumers of one stream that are shown, of all its groups together.
+    /// Maximum number of exported consumers of one stream, of all its groups together.
     pub max_consumers: u32,
 }
 
@@ -54,7 +53,7 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// Nothing is set yet, not even a default.
+    /// The value before any setting is read, defaults included.
     pub(crate) const BLANK: Self = Self {
         count: Vec::new(),
         check: Vec::new(),
@@ -73,7 +72,7 @@ impl Keys {
         },
     };
 
-    /// Returns whether anything is declared that the sweep must find.
+    /// Returns whether the sweep must find any keys.
     #[must_use]
     pub const fn is_declared(&self) -> bool {
         !(self.count.is_empty()
@@ -88,33 +87,33 @@ impl Keys {
 /// A glob for the keys of one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPattern {
-    /// The database.
+    /// The database number.
     pub database: u32,
-    /// The glob, as Redis understands it.
+    /// The glob, with the syntax of Redis.
     pub pattern: Pattern,
 }
 
-/// One key of one database.
+/// A key in a database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyName {
-    /// The database.
+    /// The database number.
     pub database: u32,
-    /// Its bytes.
+    /// The bytes of the name.
     pub key: Vec<u8>,
 }
 
-/// What is shown of the values of strings.
+/// Which values of strings to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShownValues {
-    /// Nothing.
+    /// No values.
     Off,
-    /// Those that are numbers.
+    /// Values that are numbers.
     Number,
-    /// All that are not long: numbers as numbers, the others as the text of a label.
+    /// All values up to a maximum length: numbers as numbers, others as the text of a label.
     Text,
 }
 
-/// Takes `db3=` or `3=` from the front. Without it the database is 0, and a `=` is a part of the
+/// Splits off the database, such as `db3=` or `3=`. Without one it is 0, and a `=` is part of the
 /// rest.
 fn in_database(text: &str) -> Result<(u32, &str), Refusal> {
     let (database, rest) = match text.split_once('=') {
@@ -154,7 +153,7 @@ impl FromText for KeyName {
     }
 }
 
-/// An expression that names the group of a key.
+/// Parses an expression that names the group of a key.
 impl FromText for Expression {
     fn from_text(text: &str) -> Result<Self, Refusal> {
         let expression = compiled(text)?;
@@ -168,8 +167,8 @@ impl FromText for Expression {
     }
 }
 
-/// The bytes of a key that is written as labels show it: `\xff` is a byte, and so `\x5c` a
-/// backslash. A backslash before anything else is itself.
+/// Returns the bytes of a key that is written like a label value. `\xff` is a byte, so a backslash
+/// is `\x5c`. A backslash before anything else is literal.
 fn unescaped(text: &str) -> Vec<u8> {
     let mut parts = text.split("\\x");
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

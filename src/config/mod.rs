@@ -1,8 +1,10 @@
-//! File, flags and environment to one `Config`, which is valid once it exists. It dials nobody;
-//! its only I/O is reading the file and seeing that the files it names are good.
+//! Reads file, flags and environment into a valid `Config`.
 //!
-//! A flag goes before its environment variable, that before the file, that before the default.
-//! All problems are found at once.
+//! It opens no connections. Its only I/O is reading the configuration file and validating the files
+//! that it names.
+//!
+//! Precedence, highest first: flag, environment variable, configuration file, default. All problems
+//! are reported at once.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -65,51 +67,51 @@ use problem::{Place, Refusal, Source};
 use reader::{CheckFile, Context, ReadFile, Reader, Wanted, Written};
 use redis_exporter::{Given, Notice, Overlay};
 
-/// The largest file that is read, in bytes. Room for thousands of targets.
+/// Maximum size of the file, in bytes. It has room for thousands of targets.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// Time between two readings of a file that may be being written.
+/// Time between two reads of a file that may still be written to.
 const SETTLE_TIME: Duration = Duration::from_millis(250);
 
-/// Readings until a file that keeps changing is refused: five seconds.
+/// Maximum number of reads of a file that keeps changing: five seconds.
 const SETTLE_READINGS: u32 = 20;
 
-/// Where the metrics are served, for one that is configured by variables alone.
+/// The variable of the listen address.
 const LISTEN_VARIABLE: &str = "REDIS_EXPORTER_WEB_LISTEN_ADDRESS";
 
-/// All that can be configured.
+/// The complete configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where the metrics are served.
+    /// The address to serve metrics at.
     pub listen: SocketAddr,
-    /// What clients need to get in there.
+    /// Access rules for HTTP clients.
     pub web: Web,
-    /// The times of every target that does not set its own.
+    /// The poll settings of targets that do not override them.
     pub poll: PollTimes,
     /// What is logged, and how.
     pub log: Log,
-    /// Under which names metrics are served.
+    /// The spelling of metric names.
     pub names: Names,
     /// What is served, and where.
     pub paths: Paths,
-    /// Whether the exporter shows its own process and version.
+    /// Whether to export metrics about the exporter's process and version.
     pub process_metrics: bool,
     /// The servers to poll, at least one, with unique names.
     pub targets: Vec<Target>,
-    /// The declared groups of keys; the first match wins.
+    /// The declared namespaces. The first match wins.
     pub namespaces: Vec<Namespace>,
-    /// What the file holds of what a reload must not lose unnoticed.
+    /// The parts of the file that a reload must not lose silently.
     pub file: FileContent,
-    /// What is to be said at start about options that are not honoured as they stand.
+    /// Notices for startup, about options that are not fully supported.
     pub notices: Vec<Notice>,
 }
 
-/// What a configuration file holds of what a reload must not lose unnoticed.
+/// The parts of a configuration file that a reload must not lose silently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileContent {
-    /// Whether it holds anything.
+    /// Whether it is not empty.
     pub has_content: bool,
-    /// Whether it names targets.
+    /// Whether it has targets.
     pub has_targets: bool,
 }
 
@@ -122,12 +124,12 @@ impl FileContent {
     }
 }
 
-/// What is served, and where.
+/// The served paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// The path of the page of all targets.
     pub telemetry: String,
-    /// Whether there are pages of single targets.
+    /// Whether pages of single targets are served.
     pub has_scrape: bool,
 }
 
@@ -137,21 +139,21 @@ impl Default for Paths {
     }
 }
 
-/// What is logged, and how.
+/// Log settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least severe events that are logged.
+    /// The minimum level of logged events.
     pub level: Level,
-    /// How they are written.
+    /// The log format.
     pub format: LogFormat,
 }
 
-/// How log events are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text in logfmt.
     Text,
-    /// One JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 
@@ -159,7 +161,7 @@ pub enum LogFormat {
 ///
 /// # Errors
 ///
-/// All problems that were found, in the order of the file. None of them holds a secret.
+/// All problems, in the order of the file. They never contain a secret.
 pub fn load(
     arguments: &Arguments,
     environment: &Environment<'_>,
@@ -168,12 +170,14 @@ pub fn load(
     load_by(&read_file, arguments, environment, collector_names)
 }
 
-/// The same for a reload: a file that is being written is read when two readings in a row, 250 ms
-/// apart, are the same. Blocks.
+/// Does the same for a reload. Blocks.
+///
+/// A file that is being written is read repeatedly, until two reads in a row, 250 ms apart, are the
+/// same.
 ///
 /// # Errors
 ///
-/// As [`load`]; also where the file still changes after five seconds.
+/// As [`load`], or the file still changes after five seconds.
 pub fn load_settled(
     arguments: &Arguments,
     environment: &Environment<'_>,
@@ -215,8 +219,10 @@ fn load_by(
     )
 }
 
-/// Where an exporter with these arguments listens. Unlike [`load`] it gets by without a good
-/// configuration: whoever asks for health must not fail for a file that the exporter has refused.
+/// Returns the address at which an exporter with these arguments listens.
+///
+/// Unlike [`load`] it does not require a valid configuration: a health check must not fail because
+/// of a file that the running exporter has rejected.
 #[must_use]
 pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> SocketAddr {
     let read = |text: &str| unit::listen_address(text).ok();
@@ -247,11 +253,11 @@ fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<Pat
         .or_else(|| variable().map(PathBuf::from))
 }
 
-/// Endings of a configuration file.
+/// Extensions of configuration files.
 const ENDINGS: &[&str] = &["yaml", "yml", "json", "conf", "cfg", "txt"];
 
-/// Returns the path for problems, if it looks like one. Otherwise it may be a password, or a URL with
-/// one, that was given with the wrong flag.
+/// Returns the path for problems, if it looks like one. Otherwise it may be a password, or a URL
+/// with one, that was passed to the wrong flag.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text == "-" {
@@ -326,7 +332,7 @@ fn parse(
     (check_file, read_file): (&CheckFile<'_>, &ReadFile<'_>),
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
-    // Editors and shells add line ends, also to what becomes a variable.
+    // Editors and shells add line ends, also to values of variables.
     let environment = &|name: &str| environment(name).map(|text| trimmed(&text).to_owned());
     let mut context = Context {
         file: file.map_or("", |(name, _)| name),
@@ -363,7 +369,7 @@ fn parse(
     Err(problems)
 }
 
-/// A configuration that only counts when no problem was reported.
+/// Reads a configuration. It is only valid if no problem was reported.
 fn read_config(
     node: &Node,
     arguments: &Arguments,
@@ -417,7 +423,7 @@ fn read_config(
     }
 }
 
-/// Takes the options of `redis_exporter` that are not the same as a key.
+/// Applies the options of `redis_exporter` that are not equivalent to a key.
 fn override_top(
     draft: &mut Draft,
     written: &mut Written,
@@ -427,8 +433,8 @@ fn override_top(
     if given.is_on("debug") {
         draft.top.log.level = Level::DEBUG;
     }
-    // It holds for one connection there, and its default is longer than the polls here may take, so
-    // what is too long is cut.
+    // In redis_exporter it applies to one connection, and its default exceeds the maximum here.
+    // Therefore longer values are reduced to the maximum.
     if let (Some(option), None) = (given.get("connection-timeout"), given.get("poll.timeout")) {
         let place = Place::option(&option.place);
         let interval = draft.each.poll.interval;
@@ -443,7 +449,7 @@ fn override_top(
     }
 }
 
-/// Checks what the settings of the top level, or of a target, mean together.
+/// Validates settings of the top level, or of a target, that depend on each other.
 fn complete_level(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
     poll::complete(&mut draft.each, written, context);
     sweep::complete(&mut draft.each, written, context);
@@ -460,7 +466,8 @@ fn complete_names(
     targets: usize,
     context: &mut Context<'_>,
 ) -> Names {
-    // As `redis_exporter`, which has no such label, where this takes its place.
+    // By default, as in `redis_exporter`, a single target from flags or variables has no such
+    // label.
     let label = draft.top.target_label.unwrap_or(written.has("targets"));
     if let (false, true, Some(place)) = (label, targets > 1, written.place_of("target_label")) {
         let what = "is false, but there is more than one target";

@@ -1,4 +1,4 @@
-//! Declared groups of keys and of channels, and their policies. Not the matching of names.
+//! Declared namespaces and channel groups, and their policies. Names are matched elsewhere.
 
 use std::time::Duration;
 
@@ -7,46 +7,47 @@ use super::problem::{Refusal, quoted};
 use super::reader::{Context, Written};
 use crate::pattern::{Expression, Pattern};
 
-/// The name of what no pattern matches.
+/// The name of the group for everything that matches no pattern.
 const REST: &str = "other";
 
 const LONGEST_NAME: usize = 100;
 
-/// A named group of keys and what was declared for it.
+/// A declared namespace: a named set of keys with its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// Unique; never `other`, the name of what nothing matches.
+    /// The name. It is unique and never `other`, which is for keys that match nothing.
     pub name: String,
-    /// Which keys belong to it.
+    /// The pattern of its keys.
     pub pattern: Pattern,
-    /// The only database in which it is looked for; all of them when absent.
+    /// The only database of the namespace, or `None` for all databases.
     pub database: Option<u32>,
-    /// What holds for the TTLs of its keys.
+    /// The policy for the TTLs of its keys.
     pub ttl: TtlPolicy,
-    /// The most memory its keys may take, in bytes.
+    /// Maximum memory of its keys, in bytes.
     pub memory_quota: Option<u64>,
 }
 
-/// What holds for the TTLs of a namespace's keys.
+/// The policy for the TTLs of a namespace's keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TtlPolicy {
     /// Whether every key must have a TTL.
     pub required: bool,
-    /// The longest TTL that a key may have.
+    /// Longest allowed TTL.
     pub max: Option<Duration>,
 }
 
 /// A named group of pub/sub channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelGroup {
-    /// Unique; never `other`.
+    /// The name. It is unique and never `other`.
     pub name: String,
-    /// Which channels belong to it.
+    /// The pattern of its channels.
     pub pattern: Pattern,
 }
 
-/// What may be a mistake in declared namespaces and channel groups, a sentence each. The order
-/// counts: the first match wins.
+/// Returns warnings about probable mistakes in namespaces and channel groups, one sentence each.
+///
+/// The order matters, because the first match wins.
 #[must_use]
 pub fn doubts(namespaces: &[Namespace], channels: &[ChannelGroup]) -> Vec<String> {
     let spaces = namespaces.iter().map(|space| Group {
@@ -68,7 +69,7 @@ pub fn doubts(namespaces: &[Namespace], channels: &[ChannelGroup]) -> Vec<String
     doubts
 }
 
-/// What decides on the members of a declared group.
+/// The parts of a declared group that decide which names belong to it.
 struct Group<'a> {
     name: &'a str,
     pattern: &'a Pattern,
@@ -105,7 +106,7 @@ fn doubts_of(kind: &str, members: &str, groups: &[Group<'_>]) -> Vec<String> {
     doubts
 }
 
-/// Adds the namespace that was read.
+/// Adds the parsed namespace.
 pub(crate) fn finish_namespace(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
     let (namespaces, item) = (&mut draft.top.namespaces, &mut draft.item);
     let names = namespaces.iter().map(|namespace| &*namespace.name);
@@ -120,7 +121,7 @@ pub(crate) fn finish_namespace(draft: &mut Draft, written: &Written, context: &m
     }));
 }
 
-/// Adds the group of channels that was read.
+/// Adds the parsed channel group.
 pub(crate) fn finish_channel(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
     let (channels, item) = (&mut draft.top.channels, &mut draft.item);
     let names = channels.iter().map(|channel| &*channel.name);
@@ -132,7 +133,7 @@ pub(crate) fn finish_channel(draft: &mut Draft, written: &Written, context: &mut
     );
 }
 
-/// The name of an item, which no earlier one has.
+/// Returns the name of an item. A name that an earlier item has is reported.
 pub(crate) fn unique_name<'a>(
     name: Option<String>,
     mut earlier: impl Iterator<Item = &'a str>,
@@ -176,7 +177,7 @@ pub(crate) fn group_name(text: &str) -> Result<String, Refusal> {
     Ok(name)
 }
 
-/// A name that becomes the value of a label.
+/// Checks a name that becomes the value of a label.
 pub(crate) fn label_value(text: &str) -> Result<String, Refusal> {
     if text.trim().is_empty() {
         return Err(Refusal::new("is an empty name", "write a name"));
@@ -222,7 +223,7 @@ pub(super) fn regex(text: &str) -> Result<Pattern, Refusal> {
     compiled(text).map(Pattern::from)
 }
 
-/// A regular expression over bytes, of bounded size.
+/// Compiles a regular expression over bytes, with a size limit.
 pub(super) fn compiled(text: &str) -> Result<Expression, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new("is empty", "write a regular expression"));
@@ -234,7 +235,7 @@ pub(super) fn compiled(text: &str) -> Result<Expression, Refusal> {
             "use smaller counts in { }",
         )),
         Err(error) => {
-            // The last line says why; those before it draw the pattern.
+            // The last line has the reason. Those before it draw the pattern.
             let error = error.to_string();
             let reason = error.lines().last().unwrap_or_default();
             let reason = reason.trim_start_matches("error: ");

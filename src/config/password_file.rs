@@ -1,4 +1,4 @@
-//! The text of a password file to the password of one server. Whoever asks reads the file.
+//! Finds the password of a server in the text of a password file. Callers read the file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,23 +9,25 @@ use super::reader::Context;
 use super::secret::{Secret, oddity, trimmed};
 use super::url::{self, Url};
 
-/// The largest file that is read, in bytes: room for a map of thousands of servers.
+/// Maximum size of the file, in bytes: room for a map of thousands of servers.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// What a password file holds.
+/// The content of a password file.
 enum Content {
     Password(Secret),
-    /// A JSON map from addresses to passwords, as `redis_exporter` takes it.
+    /// A JSON map from addresses to passwords, as `redis_exporter` uses.
     Map(BTreeMap<String, String>),
 }
 
-/// The password that a file holds for a server: all of it without line ends, or the entry of this
-/// address and user in a JSON map. Nothing if the map has no such entry, or an empty one.
+/// Returns the password that a file contains for a server.
+///
+/// It is the whole text without line ends, or the entry of this address and user in a JSON map.
+/// Returns `None` if the entry is missing or empty.
 ///
 /// # Errors
 ///
-/// The text is in no form that is read, or may hold several secrets: sent as a password, it would
-/// show one server those of all. The error repeats nothing of it.
+/// The format is unknown, or the text may contain several secrets. Sending it as a password would
+/// reveal all of them to one server. The error never repeats any of it.
 pub fn password_of(
     text: &str,
     address: &Address,
@@ -40,8 +42,10 @@ pub fn password_of(
     }
 }
 
-/// Returns which entry for a server a map of passwords lacks, as the rest of a sentence about the
-/// file; `None` if the file is no map or has the entry.
+/// Returns which entry for a server is missing in a map of passwords, as the rest of a sentence
+/// about the file.
+///
+/// Returns `None` if the file is not a map or has the entry.
 #[must_use]
 pub fn missing_entry(text: &str, address: &Address, username: Option<&str>) -> Option<String> {
     match read(text).ok()? {
@@ -52,7 +56,7 @@ pub fn missing_entry(text: &str, address: &Address, username: Option<&str>) -> O
     }
 }
 
-/// Refuses what [`password_of`] refuses. Returns what is odd about a good file, as the rest of a
+/// Rejects what [`password_of`] rejects. Returns a warning about a valid file, as the rest of a
 /// sentence about it.
 fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<String>, Refusal> {
     if let Content::Password(password) = read(text)? {
@@ -61,8 +65,9 @@ fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<
     Ok(server.and_then(|(address, username)| missing_entry(text, address, username)))
 }
 
-/// Checks a password file as the configuration is loaded, for the server if it is known. Reports
-/// what makes it unusable, and warns of what may be a mistake.
+/// Checks a password file while the configuration is loaded, for the server if it is known.
+///
+/// Reports problems, and warns about probable mistakes.
 pub(super) fn check_for(
     server: Option<(&Address, Option<&str>)>,
     path: &Path,
@@ -72,7 +77,7 @@ pub(super) fn check_for(
     check_file(path, place, context, |text| check(text, server));
 }
 
-/// The same for a file whose password is sent to nobody. Returns whether it is good.
+/// Does the same for a file whose password is not sent anywhere. Returns whether it is valid.
 pub(super) fn check_readable(path: &Path, place: &Place, context: &mut Context<'_>) -> bool {
     check_file(path, place, context, |text| match trimmed(text) {
         "" => Err(empty()),
@@ -150,13 +155,13 @@ fn looks_like_map(text: &str) -> bool {
     text.contains("://") || text.contains(':') && text.contains(['"', '\''])
 }
 
-/// Whether the line is a map of YAML in braces.
+/// Returns whether the line is a map of YAML in braces.
 fn is_braced(text: &str) -> bool {
     let text = text.trim();
     text.starts_with('{') && text.ends_with('}') && text.contains(": ")
 }
 
-/// Whether the line is `name: value`, its name one word or in quotes.
+/// Returns whether the line is `name: value`, with a name of one word or in quotes.
 fn is_yaml_pair(text: &str) -> bool {
     let Some((name, value)) = text.split_once(": ") else {
         return false;
@@ -171,7 +176,7 @@ fn is_yaml_pair(text: &str) -> bool {
     !value.trim().is_empty() && (is_quoted || is_word)
 }
 
-/// Names of secrets. No password of random characters begins with one by chance.
+/// Names of secrets. A random password is unlikely to start with one.
 const SECRET_NAMES: &[&str] = &[
     "auth",
     "pass",
@@ -184,8 +189,9 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
-/// Whether the line is `NAME=value`, such as in a file of variables, or names a secret. Other short names
-/// are left to passwords of random characters.
+/// Returns whether the line is `NAME=value`, as in a file of variables, or names a secret.
+///
+/// Other short names may be part of a random password.
 fn is_assignment(text: &str) -> bool {
     let text = text.trim();
     let text = text.strip_prefix("export ").unwrap_or(text);
@@ -202,7 +208,7 @@ fn is_assignment(text: &str) -> bool {
     })
 }
 
-/// Whether the line has several `name=value`, separated by commas.
+/// Returns whether the line has several `name=value`, separated by commas.
 fn is_list(text: &str) -> bool {
     let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || "_.:-".contains(letter);
     let parts = text.split(',').filter_map(|part| pair(part.trim()));
@@ -210,7 +216,7 @@ fn is_list(text: &str) -> bool {
     named.count() > 1
 }
 
-/// The name in front of a value. The padding at the end of base64 is no value.
+/// Returns the name before a value. The padding at the end of base64 is not a value.
 fn pair(text: &str) -> Option<&str> {
     let (name, value) = text.split_once('=')?;
     value
@@ -232,12 +238,12 @@ fn entry<'a>(
     first.or_else(|| matching.next())
 }
 
-/// Says that a map has no entry for a server, and which key one would have.
+/// Describes the missing entry of a map, and the key that it would have.
 fn missing(map: &BTreeMap<String, String>, address: &Address, username: Option<&str>) -> String {
     let shown = address.to_string();
     let key = match username {
         None => shown.clone(),
-        // A user may be a misplaced password.
+        // The user may be a misplaced password.
         Some(_) => shown.replacen("://", "://USER@", 1),
     };
     let near = map.keys().filter_map(|key| {
@@ -252,7 +258,8 @@ fn missing(map: &BTreeMap<String, String>, address: &Address, username: Option<&
     )
 }
 
-/// In what an entry of the same host differs from what is looked for; the nearest are least.
+/// Returns how an entry for the same host differs from the wanted one. Nearer ones have lower
+/// numbers.
 fn difference(url: &Url, address: &Address, username: Option<&str>) -> Option<(u8, &'static str)> {
     if url.address == *address {
         let difference = match (username, &url.username) {
@@ -291,8 +298,8 @@ mod tests {
 
     use super::*;
 
-    /// Passwords of all printable characters may look like names with values by chance: one in
-    /// so many may be refused. It can still be written into a map.
+    /// One in this many random passwords of all printable characters may be rejected, because it
+    /// looks like a name with a value. It can still be written into a map.
     const REFUSED_ONE_IN: usize = 300;
 
     const MAP: &str = r#"{

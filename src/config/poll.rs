@@ -1,25 +1,25 @@
-//! How often a target is polled and how long a poll may take. Not the poller.
+//! Interval and timeout of polls.
 
 use std::time::Duration;
 
 use super::draft::{Draft, Each};
 use super::reader::{Context, Written};
 
-/// How often a target is polled and how long one poll may take.
+/// Interval and timeout of the polls of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollTimes {
-    /// From the start of one poll to the start of the next.
+    /// Time between the starts of two polls.
     pub interval: Duration,
-    /// The longest time for all of one poll. Never longer than the interval.
+    /// Timeout of a poll, including the connection. It never exceeds the interval.
     pub timeout: Duration,
-    /// Whether a poll comes shortly before each scrape that is expected.
+    /// Whether to poll shortly before each expected scrape too.
     pub follow_scrapes: bool,
-    /// Whether somebody set the interval: then it is kept to.
+    /// Whether the interval was set explicitly, and is therefore fixed.
     pub is_set: bool,
 }
 
 impl PollTimes {
-    /// Whether polls come more often than the interval if scrapes do.
+    /// Returns whether polls become more frequent than the interval if scrapes are.
     #[must_use]
     pub const fn follows_faster_scrapes(&self) -> bool {
         self.follow_scrapes && !self.is_set
@@ -33,7 +33,7 @@ impl Default for PollTimes {
 }
 
 impl PollTimes {
-    /// Nothing is set yet, not even a default.
+    /// The value before any setting is read, defaults included.
     pub(crate) const BLANK: Self = Self {
         interval: Duration::ZERO,
         timeout: Duration::ZERO,
@@ -42,8 +42,9 @@ impl PollTimes {
     };
 }
 
-/// Sets the timeout. One that is not written is at most half the interval: that leaves room for the
-/// question between two polls.
+/// Sets the timeout.
+///
+/// The default is at most half the interval, which leaves time for the PING between two polls.
 pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
     let (timeout, interval) = (each.timeout.take(), each.poll.interval);
     each.poll.is_set |= written.has("poll.interval");

@@ -1,22 +1,22 @@
-//! What is wrong with a configuration, and where. Not how it is reported: that is the caller's.
+//! Problems of a configuration, with their places. Callers report them.
 
 use std::fmt;
 use std::rc::Rc;
 
-/// The longest piece of a value or key that a problem repeats, in characters.
+/// Maximum length of a value or key in a problem, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// One thing to repair in the configuration. It never holds a secret.
+/// A problem in the configuration. It never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// File, line, column and path (`config.yaml:5:13: targets[1].poll.interval`), the flag, or the
     /// environment variable.
     pub place: String,
-    /// What is wrong there.
+    /// What is wrong.
     pub what: String,
     /// What to write instead.
     pub remedy: String,
-    /// Its position, for problems of the file.
+    /// The position, for problems of the file.
     pub(crate) position: Option<Position>,
 }
 
@@ -26,12 +26,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Puts the problems of the file first, in its order.
+/// Sorts the problems of the file first, in its order.
 pub(crate) fn sort(problems: &mut [Problem]) {
     problems.sort_by_key(|problem| (problem.position.is_none(), problem.position));
 }
 
-/// A line and a column of the file, both from 1.
+/// A line and a column of the file. Both start at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     line: usize,
@@ -46,13 +46,13 @@ impl Position {
     }
 }
 
-/// Where something is written.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     File(Position),
     /// A flag or an environment variable.
     Option(Rc<str>),
-    /// Where the value around it is written, if anywhere.
+    /// The source of the surrounding value, if any.
     Around,
 }
 
@@ -64,29 +64,29 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of a whole document, flag or variable.
+    /// Creates the place of a whole document, flag or variable.
     pub(crate) fn new(source: Source) -> Self {
         let path = String::new();
         Self { source, path }
     }
 
-    /// The place of a flag or a variable.
+    /// Creates the place of a flag or a variable.
     pub(crate) fn option(name: &str) -> Self {
         Self::new(Source::Option(name.into()))
     }
 
-    /// The same path at another position.
+    /// Returns the same path at another position.
     pub(crate) fn at(&self, source: &Source) -> Self {
         self.with(source, self.path.clone())
     }
 
-    /// The place of a key of this map.
+    /// Returns the place of a key of this map.
     pub(crate) fn key(&self, source: &Source, key: &str) -> Self {
         let separator = if self.path.is_empty() { "" } else { "." };
         self.with(source, format!("{}{separator}{key}", self.path))
     }
 
-    /// The place of an item of this list.
+    /// Returns the place of an item of this list.
     pub(crate) fn item(&self, source: &Source, index: usize) -> Self {
         self.with(source, format!("{}[{index}]", self.path))
     }
@@ -99,7 +99,7 @@ impl Place {
         Self { source, path }
     }
 
-    /// The place for people.
+    /// Returns the place as text.
     pub(crate) fn shown(&self, file: &str) -> String {
         let path = &self.path;
         match &self.source {
@@ -125,10 +125,10 @@ impl Place {
     }
 }
 
-/// Why a value is not accepted, without the value and without its place.
+/// Why a value is invalid, without the value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The rest of a sentence whose subject is the value, as in "has no unit".
+    /// The rest of a sentence whose subject is the value, such as "has no unit".
     pub(crate) what: String,
     /// What to write instead.
     pub(crate) remedy: String,
@@ -142,17 +142,17 @@ impl Refusal {
         }
     }
 
-    /// The whole sentence about a value that may be shown.
+    /// Completes the sentence with a value that may be shown.
     pub(crate) fn of(self, value: &str) -> Self {
         self.about(&quoted(value))
     }
 
-    /// The whole sentence about a value that may hold a secret.
+    /// Completes the sentence for a value that may be a secret.
     pub(crate) fn hidden(self) -> Self {
         self.about("the value")
     }
 
-    /// The whole sentence about a file near a password, whose path may be that password by mistake.
+    /// Completes the sentence for a file near a password. Its path may be a misplaced password.
     pub(crate) fn of_file(self) -> Self {
         self.about("the file")
     }
@@ -176,14 +176,14 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A piece of the user's text in backticks: one line, of bounded length.
+/// Quotes user text in backticks: on one line, with a maximum length.
 pub(crate) fn quoted(text: &str) -> String {
     let shown: String = text.chars().take(LONGEST_QUOTE).collect();
     let rest = if shown.len() < text.len() { "…" } else { "" };
     format!("`{}{rest}`", shown.escape_debug())
 }
 
-/// A list of names for a remedy: `a, b, c`.
+/// Joins names for a remedy: `a, b, c`.
 pub(crate) fn listed(names: &[&str]) -> String {
     names.join(", ")
 }

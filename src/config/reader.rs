@@ -1,5 +1,6 @@
-//! Reads maps and lists of the document by the table of options and collects every problem on the
-//! way. What an option means is in its row.
+//! Reads maps and lists of the document by the rows of options, and collects all problems.
+//!
+//! The meaning of an option is in its row.
 
 use std::path::Path;
 
@@ -10,22 +11,21 @@ use super::problem::{Place, Problem, Refusal, Source, listed, quoted};
 use super::redis_exporter::Notice;
 use super::rows::{Items, List, ROWS, Row, Set};
 
-/// Keys are compared with the known ones up to this length only.
+/// Maximum length of a key that is compared with known ones.
 const LONGEST_KEY: usize = 40;
 
-/// Unknown keys of one map that are reported.
+/// Maximum number of reported unknown keys of one map.
 const MOST_UNKNOWN: usize = 50;
 
-/// Whether a file holds what is wanted. This and [`ReadFile`] are all that reading a configuration
-/// asks of the file system.
+/// Checks the content of a file. This and [`ReadFile`] are the only file accesses of the parser.
 pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal> + 'a;
 
-/// What a file is wanted for.
+/// The expected content of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted<'a> {
-    /// Certificates to trust, in PEM format.
+    /// Trusted certificates, in PEM format.
     Authorities,
-    /// Certificates that those of clients must be issued by, in PEM format.
+    /// Certificates of the authorities that issue client certificates, in PEM format.
     ClientAuthorities,
     /// Certificates in PEM format.
     Certificates,
@@ -33,10 +33,10 @@ pub(crate) enum Wanted<'a> {
     Key { certificate: &'a Path },
 }
 
-/// The bytes of a file that has at most so many.
+/// Reads a file of at most this many bytes.
 pub(crate) type ReadFile<'a> = dyn Fn(&Path, u64) -> Result<Vec<u8>, Refusal> + 'a;
 
-/// What reading needs besides the document, and what it finds wrong.
+/// The environment of the reader, and the problems that it finds.
 pub(crate) struct Context<'a> {
     /// The name of the file, for problems.
     pub(crate) file: &'a str,
@@ -44,7 +44,7 @@ pub(crate) struct Context<'a> {
     pub(crate) check_file: &'a CheckFile<'a>,
     pub(crate) read_file: &'a ReadFile<'a>,
     pub(crate) collector_names: &'a [&'a str],
-    /// Keys of the top level that a flag or a variable overrides.
+    /// Top-level keys that a flag or a variable overrides.
     pub(crate) masked: Vec<&'static str>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notices: Vec<Notice>,
@@ -64,14 +64,14 @@ impl Context<'_> {
         self.refuse(place, Refusal::new(what, remedy));
     }
 
-    /// Adds a warning that the configuration is used all the same.
+    /// Adds a warning. The configuration is still used.
     pub(crate) fn warn(&mut self, place: &Place, text: impl Into<String>) {
         let notice = Notice::warning(&place.shown(self.file), text);
         self.notices.push(notice);
     }
 }
 
-/// The keys that were written in one map, with those of the maps in it.
+/// The keys that are written in a map, including those of nested maps.
 #[derive(Debug)]
 pub(crate) struct Written {
     /// The place of the map.
@@ -88,11 +88,11 @@ struct WrittenKey {
 
 impl Written {
     fn key(&self, path: &str) -> Option<&WrittenKey> {
-        // A later one overrides an earlier one.
+        // A later key overrides an earlier one.
         self.keys.iter().rev().find(|key| key.path == path)
     }
 
-    /// Returns where a key was written, with a good value or a wrong one.
+    /// Returns where a key is written, whether its value is valid or not.
     pub(crate) fn place_of(&self, path: &str) -> Option<&Place> {
         self.key(path).map(|key| &key.place)
     }
@@ -101,13 +101,13 @@ impl Written {
         self.key(path).is_some()
     }
 
-    /// Returns whether a key, or one below it, had a wrong value, which is reported.
+    /// Returns whether a key, or one below it, has an invalid value. It was reported.
     pub(crate) fn is_wrong(&self, path: &str) -> bool {
         let mut keys = self.keys.iter();
         keys.any(|key| !key.is_good && is_within(key.path, path))
     }
 
-    /// Returns the place of a section in which a key was written.
+    /// Returns the place of a section in which a key is written.
     pub(crate) fn section(&self, section: &str) -> Option<&Place> {
         let mut keys = self.keys.iter();
         let inside = keys.find(|key| key.path != section && is_within(key.path, section))?;
@@ -124,16 +124,16 @@ impl Written {
     }
 }
 
-/// Reads the maps of one level: the top one, or an item of a list.
+/// Reads the maps of one level: the top level, or an item of a list.
 pub(crate) struct Reader<'r, 'c> {
     pub(crate) draft: &'r mut Draft,
     pub(crate) context: &'r mut Context<'c>,
-    /// What the keys of the rows begin with.
+    /// The prefix of the keys of the rows.
     level: &'static str,
     pub(crate) written: Written,
 }
 
-/// What a path leads to.
+/// The result of looking up a path.
 enum Found {
     Option(&'static Row),
     Section(&'static str),
@@ -156,7 +156,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         }
     }
 
-    /// Reads all of a map. Unknown and duplicate keys are reported.
+    /// Reads a map. Unknown and duplicate keys are reported.
     pub(crate) fn read(mut self, node: &Node) -> Written {
         self.map(node, &self.written.place.clone(), "");
         self.written
@@ -177,7 +177,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         for entry in entries {
             let path = format!("{prefix}{}", entry.key);
             let here = place.at(&entry.source);
-            // A path in one key is no path.
+            // A dot in a key does not separate sections.
             let is_plain = !entry.key.contains(['.', '*']);
             let found = self.find(&path).filter(|_| is_plain);
             let Some(found) = found else {
@@ -231,7 +231,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         section.map(Found::Section)
     }
 
-    /// The keys of a map, in the order of the rows.
+    /// Returns the keys of a map, in the order of the rows.
     fn known(&self, prefix: &str) -> Vec<&'c str> {
         let mut known = Vec::new();
         for row in ROWS {
@@ -287,8 +287,9 @@ impl<'r, 'c> Reader<'r, 'c> {
         });
     }
 
-    /// Sets an option from the expanded text of a single value. A problem shows the value as it is
-    /// written, unless a secret may have got there by mistake.
+    /// Sets an option from the expanded text of a single value.
+    ///
+    /// A problem shows the value as written, unless it may be a misplaced secret.
     fn value(
         &mut self,
         row: &Row,
@@ -384,13 +385,14 @@ impl<'r, 'c> Reader<'r, 'c> {
     }
 }
 
-/// Returns whether a path is this one, or below it.
+/// Returns whether a path equals a section or is below it.
 fn is_within(path: &str, section: &str) -> bool {
     let rest = path.strip_prefix(section);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A key that does not look like one is not shown: `{password:x}`, without the space, is a key.
+/// Describes an unknown key. Unusual keys are not shown: `{password:x}`, without the space, is a
+/// key.
 fn unknown_key(key: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if key.len() <= LONGEST_KEY && key.bytes().all(plain) {
@@ -400,7 +402,7 @@ fn unknown_key(key: &str) -> String {
     }
 }
 
-/// The remedy for an unknown name: the nearest known one, or all of them.
+/// Returns the remedy for an unknown name: the nearest known one, or all of them.
 fn suggestion(name: &str, known: &[&str]) -> String {
     match nearest(name, known) {
         Some(nearest) => format!("did you mean `{nearest}`? Known: {}", listed(known)),

@@ -1,9 +1,11 @@
-//! Every option of the file, a row each: its key, its type, its default, what it means, where else it
-//! may stand, its flag and environment variable, and what it sets.
+//! All options of the file, one row each.
 //!
-//! Reading, unknown keys, defaults, `--help`, the flags and variables of our own, the reference and
-//! the check of `config.example.yaml` derive from here. The options of `redis_exporter` have a table
-//! of their own, in `redis_exporter/table.rs`, which names keys of this one.
+//! A row has the key, type, default, meaning, flag and environment variable of an option, whether
+//! targets may have it, and what it sets.
+//!
+//! Parsing, unknown keys, defaults, `--help`, our own flags and variables, the reference and the
+//! check of `config.example.yaml` derive from these rows. The options of `redis_exporter` have
+//! their own table, in `redis_exporter/table.rs`, which refers to keys of this one.
 
 use std::fmt::Write as _;
 
@@ -24,34 +26,35 @@ use super::unit::{
 };
 use super::{clients, script, tls, url, web};
 
-/// What the keys of targets begin with.
+/// The prefix of the keys of targets.
 pub(crate) const TARGETS: &str = "targets[].";
 
-/// One option of the file.
+/// An option of the file.
 #[derive(Clone, Copy)]
 pub struct Row {
-    /// Its path in the file. `[]` is each item of a list, and `*` the name of each collector.
+    /// The path in the file. `[]` is each item of a list, and `*` the name of each collector.
     pub key: &'static str,
-    /// What its value is.
+    /// The type of its value.
     pub takes: Takes,
-    /// The value without one, if that can be written down; else the meaning tells it.
+    /// The default, if it can be written as a value. Otherwise the meaning describes it.
     pub default: &'static str,
-    /// What it means, as one sentence without a full stop.
+    /// A sentence that describes it, without a full stop.
     pub meaning: &'static str,
-    /// Whether a target may have its own, in place of that of the top level.
+    /// Whether a target may override it.
     pub is_of_each: bool,
-    /// The flag that overrides the file, without dashes; empty if there is none.
+    /// The flag that overrides the file, without dashes, or an empty text.
     pub flag: &'static str,
-    /// The environment variable that overrides the file; empty if there is none.
+    /// The environment variable that overrides the file, or an empty text.
     pub variable: &'static str,
-    /// Whether a wrong value of the flag is a wrong usage, which no configuration is read for.
+    /// Whether a wrong value of the flag is a usage error, reported before the configuration is
+    /// read.
     pub(crate) is_strict: bool,
-    /// Whether a secret may get here by mistake, so that no message shows the value.
+    /// Whether the value may be a misplaced secret, which messages must not show.
     pub(crate) is_hidden: bool,
     pub(crate) set: Set,
 }
 
-/// What the value of an option is.
+/// The type of an option's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
     /// True or false.
@@ -87,13 +90,13 @@ pub enum Takes {
 }
 
 impl Takes {
-    /// Returns whether the value must be text for YAML too.
+    /// Returns whether the value must be text in YAML too.
     pub(crate) const fn is_text(self) -> bool {
         use Takes::{Glob, Path, Regex, Secret, Text, Texts};
         matches!(self, Glob | Path | Regex | Secret | Text | Texts)
     }
 
-    /// Returns the word for it in `--help`.
+    /// Returns the word for the type in `--help`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -114,7 +117,7 @@ impl Takes {
     }
 }
 
-/// How a value is taken in. Each function gets text in which variables are replaced.
+/// How to set an option. Each function gets text in which variables are already replaced.
 #[derive(Clone, Copy)]
 pub(crate) enum Set {
     Value(fn(&mut Draft, &str) -> Result<(), Refusal>),
@@ -122,7 +125,7 @@ pub(crate) enum Set {
     File(fn(&mut Draft, &str, &ReadFile<'_>) -> Result<(), Refusal>),
     /// A switch with the name of a collector.
     Named(fn(&mut Draft, &str, &str) -> Result<(), Refusal>),
-    /// A list of single values, of at most so many.
+    /// A list of single values, with the maximum number of items.
     List(usize, fn(&mut Draft) -> &mut dyn List),
     Items(Items),
     /// The list of targets, which is read after everything else.
@@ -132,21 +135,21 @@ pub(crate) enum Set {
 /// A list of maps.
 #[derive(Clone, Copy)]
 pub(crate) struct Items {
-    /// What the keys of an item begin with.
+    /// The prefix of the keys of an item.
     pub(crate) level: &'static str,
     pub(crate) most: usize,
     pub(crate) clear: fn(&mut Draft),
-    /// Adds the item that was read, if it has no problem.
+    /// Adds the parsed item if it has no problem.
     pub(crate) finish: fn(&mut Draft, &Written, &mut Context<'_>),
 }
 
-/// A list of values that are read from texts.
+/// A list of values that are parsed from text.
 pub(crate) trait List {
     fn clear(&mut self);
     fn push(&mut self, text: &str) -> Result<(), Refusal>;
 }
 
-/// A value that is read from a text.
+/// A value that is parsed from text.
 pub(crate) trait FromText: Sized {
     fn from_text(text: &str) -> Result<Self, Refusal>;
 }
@@ -224,7 +227,7 @@ impl Row {
         self
     }
 
-    /// Returns the path from the maps of this level, if the option may stand there.
+    /// Returns the path relative to the maps of this level, if the option is allowed there.
     pub(crate) fn key_at(&self, level: &str) -> Option<&'static str> {
         let key = match self.key.strip_prefix(level) {
             Some(key) => key,
@@ -234,7 +237,7 @@ impl Row {
         (!key.contains("[]")).then_some(key)
     }
 
-    /// Checks a text as the value of this option.
+    /// Validates a text as the value of this option.
     pub(crate) fn check(&self, text: &str) -> Result<(), Refusal> {
         match self.set {
             Value(set) => set(&mut Draft::new(), text),
@@ -250,19 +253,19 @@ use Takes::{
     Word,
 };
 
-/// No limit but the size of the file.
+/// Only limited by the size of the file.
 const ANY: usize = usize::MAX;
 
-/// Every key of a keyspace is held against every pattern.
+/// Limited because each key of a keyspace is matched against all patterns.
 const MOST_PATTERNS: usize = 100;
 
-/// A page has room for so many keys.
+/// Limited because of the size of the page.
 const MOST_KEYS: u32 = 1000;
 
-/// A page has room for so many clients.
+/// Limited because of the size of the page.
 const MOST_CLIENTS: u32 = 2000;
 
-/// Every option of the file.
+/// All options of the file.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
     row("listen", Address, ":9121", "IP address and port to serve at; without an address, all addresses",
@@ -476,7 +479,7 @@ pub static ROWS: &[Row] = &[
         Value(|d, v| put(&mut d.item.read_only, switch(v)))),
 ];
 
-/// The reference of all options, as a table in Markdown.
+/// Returns the reference of all options, as a table in Markdown.
 #[must_use]
 pub fn reference() -> String {
     let code = |text: &str| match text {

@@ -1,5 +1,4 @@
-//! Lua scripts whose results are shown: their text, read when the configuration is. Not the
-//! asking.
+//! Lua scripts whose results are exported. Their text is read with the configuration.
 
 use std::path::Path;
 
@@ -7,25 +6,25 @@ use super::draft::Draft;
 use super::problem::{Refusal, quoted};
 use super::reader::{Context, ReadFile, Written};
 
-/// The largest script, in bytes: its text goes to the server at each poll.
+/// Maximum size of a script, in bytes. Its text is sent at each poll.
 const LARGEST_SCRIPT: u64 = 64 << 10;
 
-/// Each script holds up the server while it runs.
+/// Maximum number of scripts. Each blocks the server while it runs.
 pub(crate) const MOST_SCRIPTS: usize = 20;
 
 /// A Lua script that the server runs at each poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// The value of the label `filename`. Unique.
+    /// The value of the label `filename`. It is unique.
     pub name: String,
-    /// Its text, not empty.
+    /// The source text. It is not empty.
     pub text: Vec<u8>,
-    /// Whether the server is told, where it can be, to refuse writes.
+    /// Whether to use `EVAL_RO`, if the server supports it, so that the server rejects writes.
     pub read_only: bool,
 }
 
 impl Script {
-    /// Reads a script. Its name is its path as it is written, as with `redis_exporter`.
+    /// Reads a script. As in `redis_exporter`, its name is the path as written.
     pub(crate) fn read(path: &str, read_file: &ReadFile<'_>) -> Result<Self, Refusal> {
         let text = read_file(Path::new(path), LARGEST_SCRIPT)?;
         if text.iter().all(u8::is_ascii_whitespace) {
@@ -39,7 +38,7 @@ impl Script {
     }
 }
 
-/// Adds the script that was read.
+/// Adds the parsed script.
 pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
     if !written.has("file") {
         let remedy = "name the file that holds the script, as in file: /etc/queue.lua";

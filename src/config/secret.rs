@@ -1,18 +1,18 @@
-//! Text that must not be printed. Not a defence against reading the process's memory.
+//! Text that must not be printed. It does not protect the memory of the process.
 
 use std::fmt;
 
-/// A password, or text that may hold one. `Debug` prints `***`; there is no `Display`.
+/// A password, or a text that may contain one. `Debug` prints `***`; there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text in.
+    /// Creates a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that sends it.
+    /// Returns the text, for the code that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -31,15 +31,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The text of a variable or a file without what editors and shells add: a byte order mark before
-/// it, line ends after it.
+/// Removes what editors and shells add to a file or variable: a leading byte order mark, and
+/// trailing line ends.
 #[must_use]
 pub fn trimmed(text: &str) -> &str {
     text.trim_start_matches('\u{feff}')
         .trim_end_matches(['\r', '\n'])
 }
 
-/// What may be a mistake in a secret that is taken as it is, as the rest of a sentence about it.
+/// Returns a probable mistake in a secret, which completes a sentence about it. The secret is used
+/// as is.
 pub(crate) fn oddity(secret: &str) -> Option<&'static str> {
     if secret.starts_with(char::is_whitespace) || secret.ends_with(char::is_whitespace) {
         return Some("starts or ends with white space, which is taken as part of the secret");

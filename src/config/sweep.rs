@@ -1,4 +1,4 @@
-//! How the walk over the keyspace goes: its budget, its pace, where it runs. Not the walk.
+//! Settings of the sweep: its budget, its pace, and the server that it reads from.
 
 use std::time::Duration;
 
@@ -10,40 +10,40 @@ use super::target::Password;
 use super::tls::Tls;
 use super::url;
 
-/// How the walk over a target's keyspace goes.
+/// Settings of the sweep over a target's keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
-    /// Whether there is a walk at all.
+    /// Whether to sweep at all.
     pub enabled: bool,
-    /// The share of one core of the server that it may use.
+    /// Maximum share of one core of the server.
     pub cpu_share: Share,
-    /// The most keys that it may look at in a second, where that is limited beside the share.
+    /// Maximum number of scanned keys per second. It applies in addition to the share.
     pub keys_per_second: Option<u32>,
-    /// The most commands in a second; where it is not given, in proportion to the commands of other
-    /// clients.
+    /// Maximum number of commands per second. By default it is proportional to the commands of
+    /// other clients.
     pub commands_per_second: Option<u32>,
-    /// The most lookups of keys, as a share of those of other clients.
+    /// Maximum key lookups, as a share of those of other clients.
     pub lookup_share: Option<Share>,
-    /// The lookups of keys in a minute that are always allowed.
+    /// Key lookups per minute that are always allowed.
     pub lookups_per_minute: Option<u32>,
-    /// The COUNT of a SCAN: about as many keys as one call looks at.
+    /// COUNT of each SCAN, which is about the number of keys that one call scans.
     pub count: u32,
-    /// How many keys are looked at quickly, so that there is an estimate at the first scrape.
+    /// Number of keys to scan quickly, so that the first scrape already has an estimate.
     pub first_keys: u32,
-    /// The time from the start of one pass to the start of the next, at the least.
+    /// Minimum time between the starts of two passes.
     pub min_pass_interval: Duration,
-    /// The walk slows down while its own questions take longer than this.
+    /// Additional latency of its queries above which the sweep slows down.
     pub max_latency: Duration,
-    /// Whether the walk goes on while the server saves.
+    /// Whether the sweep continues while the server saves.
     pub while_saving: bool,
-    /// The databases to walk; all that have keys where there is no list.
+    /// Databases to sweep. By default, all that have keys.
     pub databases: Option<Vec<u32>>,
-    /// The server that is walked in the place of the target, as a replica of it.
+    /// The server to sweep instead of the target, such as one of its replicas.
     pub from: Option<Endpoint>,
-    /// What ends the first part of a key, by which keys are grouped where no namespaces are
-    /// declared.
+    /// Delimiter after the first part of a key. If no namespaces are declared, that part is the
+    /// group of the key.
     pub delimiter: String,
-    /// The most groups that are shown where no namespaces are declared.
+    /// Maximum number of exported groups if no namespaces are declared.
     pub max_groups: u32,
     /// Number of largest keys to export by name.
     pub largest_keys: u32,
@@ -56,7 +56,7 @@ impl Default for Sweep {
 }
 
 impl Sweep {
-    /// Nothing is set yet, not even a default.
+    /// The value before any setting is read, defaults included.
     pub(crate) const BLANK: Self = Self {
         enabled: false,
         cpu_share: Share(0),
@@ -77,22 +77,22 @@ impl Sweep {
     };
 }
 
-/// A share of a whole, in millionths.
+/// A share, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share(u32);
 
 impl Share {
-    /// All of it.
+    /// The whole.
     pub const WHOLE: Self = Self(1_000_000);
 
-    /// The share as a number from 0 to 1.
+    /// Returns the share as a number from 0 to 1.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         f64::from(self.0) / 1e6
     }
 }
 
-/// Checks what the settings mean together.
+/// Validates settings that depend on each other.
 pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
     let notes = std::mem::take(&mut each.origin_notes);
     if let Some(place) = written.place_of("sweep.from") {
@@ -109,7 +109,7 @@ pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context
     }
 }
 
-/// Reads the URL of a server to walk.
+/// Parses the URL of a server to sweep.
 pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     let mut url = url::parse(text)?;
     if url.database.is_some() {
@@ -132,7 +132,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
 }
 
 impl Sweep {
-    /// Has `from` reached as the target beside it is: with its TLS, and named or not.
+    /// Applies the TLS settings and the client name of the target to `from`.
     pub(crate) fn beside(mut self, target: &Endpoint) -> Self {
         if let Some(from) = &mut self.from {
             from.tls = target.tls.clone();

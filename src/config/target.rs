@@ -1,5 +1,4 @@
-//! The servers to poll: those of the file, or the one of flags and environment. Not a
-//! connection.
+//! The servers to poll: those of the file, or the one of flags and environment variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,37 +24,37 @@ use super::url::{self, Url};
 
 const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
 
-/// A server that is polled.
+/// A server to poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The value of the label `target`. Unique.
+    /// The value of the label `target`. It is unique.
     pub name: String,
-    /// How it is reached.
+    /// How to connect to it.
     pub endpoint: Endpoint,
-    /// How often it is polled.
+    /// Interval and timeout of its polls.
     pub poll: PollTimes,
-    /// The memory that the server may use, in bytes, for servers that do not say so.
+    /// The memory limit in bytes, for servers that do not report one.
     pub memory_limit: Option<u64>,
-    /// Whether the server is a cache whose memory is meant to be full.
+    /// Whether the server is a cache that is meant to be full.
     pub expect_full: bool,
     /// Which collectors are on.
     pub collectors: CollectorChoice,
-    /// How its keyspace is walked.
+    /// Settings of the sweep over its keyspace.
     pub sweep: Sweep,
-    /// Which keys are shown by name.
+    /// The keys to export individually.
     pub keys: Keys,
-    /// What the collectors are told.
+    /// Options of the collectors.
     pub options: Arc<CollectorOptions>,
 }
 
 impl Target {
-    /// Whether one of its connections has TLS.
+    /// Returns whether one of its connections uses TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {
         use_tls(&self.endpoint.address, &self.sweep)
     }
 
-    /// Returns how the server is reached whose keyspace is swept.
+    /// Returns how to connect to the server that is swept.
     #[must_use]
     pub fn sweep_endpoint(&self) -> Endpoint {
         let endpoint = self.sweep.from.as_ref().unwrap_or(&self.endpoint);
@@ -63,22 +62,22 @@ impl Target {
     }
 }
 
-/// Where a target's password comes from.
+/// The source of a target's password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
-    /// The password itself.
+    /// The password.
     Given(Secret),
-    /// A file that holds it, to be read at each connect. It was readable when the configuration
-    /// was loaded.
+    /// A file with the password, read at each connect. It was readable when the configuration was
+    /// loaded.
     File(PathBuf),
 }
 
-/// The collectors that were switched on or off by name.
+/// The collectors that are switched on or off by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectorChoice(BTreeMap<String, bool>);
 
 impl CollectorChoice {
-    /// Whether the collector runs: as it was written, else as it is by default.
+    /// Returns whether a collector is on, which is the default if it is not set.
     #[must_use]
     pub fn is_on(&self, name: &str, default: bool) -> bool {
         self.0.get(name).copied().unwrap_or(default)
@@ -185,7 +184,8 @@ fn complete_target(
     name.map(|name| target(draft, name, url, password))
 }
 
-/// Takes a name for a target. Also one with other problems, so that all are told at once.
+/// Reserves a name, also for a target with other problems, so that all problems are reported at
+/// once.
 fn claim(
     name: Option<&str>,
     written: &Written,
@@ -199,7 +199,8 @@ fn claim(
     }
 }
 
-/// A section that nothing comes of is a mistake: its author believes the connection encrypted.
+/// Reports a TLS section without effect. Its author probably believes that the connection is
+/// encrypted.
 fn check_tls(address: &Address, sweep: &Sweep, written: &Written, context: &mut Context<'_>) {
     if let Some(place) = written.section("tls")
         && !use_tls(address, sweep)
@@ -209,7 +210,7 @@ fn check_tls(address: &Address, sweep: &Sweep, written: &Written, context: &mut 
     }
 }
 
-/// Reports a key that differs from the URL, without their values.
+/// Reports a key that contradicts the URL, without their values.
 fn agree<T: PartialEq>(
     key: &str,
     place: Option<&Place>,
@@ -225,7 +226,7 @@ fn agree<T: PartialEq>(
     }
 }
 
-/// The target of what was read.
+/// Creates a target from the draft.
 fn target(draft: &Draft, name: String, url: Url, password: Option<Password>) -> Target {
     let (each, one) = (draft.each.clone(), &draft.one);
     let Each {
@@ -264,7 +265,7 @@ fn use_tls(address: &Address, sweep: &Sweep) -> bool {
     address.has_tls() || origin.is_some_and(Address::has_tls)
 }
 
-/// The settings of TLS with those of the URL. They give way to what is configured.
+/// Adds the TLS settings of the URL. Those of the configuration take precedence.
 fn with_url(tls: &mut Tls, url: &mut Url) {
     if let Some(name) = url.server_name.take() {
         tls.server_name.get_or_insert(name);
@@ -281,7 +282,7 @@ fn with_url(tls: &mut Tls, url: &mut Url) {
     url.notes.push(note.to_owned());
 }
 
-/// Checks the password file of a target, for the address and user that its password is for.
+/// Checks the password file of a target, for the address and user of the target.
 fn check_password_file(
     url: Option<&Url>,
     user: Option<&str>,
@@ -294,14 +295,14 @@ fn check_password_file(
     }
 }
 
-/// Warns of what may be a mistake in a secret that is written at a place.
+/// Warns about a probable mistake in a secret.
 fn warn_of_oddity(secret: &str, place: &Place, context: &mut Context<'_>) {
     if let Some(oddity) = oddity(secret) {
         context.warn(place, oddity);
     }
 }
 
-/// The password that stands in a key of its own, with its place.
+/// Returns the password of the keys for it, with its place.
 fn password(
     draft: &mut Draft,
     written: &Written,
@@ -323,7 +324,7 @@ fn password(
     }
 }
 
-/// The target of flags and environment, for a configuration without `targets`.
+/// Creates the target of flags and environment variables, for a configuration without `targets`.
 pub(crate) fn implicit(
     flag: Option<&Secret>,
     (given, overlay): (&Given, &Overlay),
@@ -365,8 +366,8 @@ pub(crate) fn implicit(
     Some(target(draft, url.address.default_name(), url, password))
 }
 
-/// Reports flags for the one target beside `targets`. Variables may stand there for the file to
-/// refer to; a flag is meant for this program.
+/// Reports flags of the implicit target if the file has `targets`. Variables are allowed because
+/// the file may refer to them.
 pub(crate) fn refuse_flags(flag: Option<&Secret>, given: &Given, context: &mut Context<'_>) {
     let given = options_of_one().filter_map(|option| given.get(option.flag));
     let flags = given
@@ -382,7 +383,7 @@ pub(crate) fn refuse_flags(flag: Option<&Secret>, given: &Given, context: &mut C
     }
 }
 
-/// The options for the one target, but its address.
+/// Returns the options of the implicit target, except its address.
 fn options_of_one() -> impl Iterator<Item = PeerOption> {
     let credentials = ["redis.user", "redis.password", "redis.password-file"];
     let theirs = OPTIONS
@@ -421,7 +422,7 @@ fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, &'
     }
 }
 
-/// The variables for the address that are set, but to nothing: a template may have lost it.
+/// Returns the address variables that are set but empty: a template may have lost the value.
 fn empty_addresses(context: &Context<'_>) -> Vec<&'static str> {
     let names = ["REDIS_URL", "REDIS_ADDR"].into_iter();
     let is_empty = |name: &&str| (context.environment)(name).is_some_and(|text| text.is_empty());
@@ -435,7 +436,7 @@ fn is_other_server(left: &str, right: &str) -> bool {
     }
 }
 
-/// Warns of variables for the one target that a file with `targets` does not refer to.
+/// Warns about variables of the implicit target that a file with `targets` does not refer to.
 pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
     if document.get("targets").is_none() {
         return;
@@ -460,7 +461,7 @@ pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<
     }
 }
 
-/// The password goes before the file, as with `redis_exporter`.
+/// Returns the password of flags and variables. As in `redis_exporter`, it overrides the file.
 fn implicit_password(given: &Given) -> Option<(Password, Place)> {
     if let Some(password) = given.get("redis.password") {
         let place = Place::option(&password.place);
@@ -471,7 +472,7 @@ fn implicit_password(given: &Given) -> Option<(Password, Place)> {
     Some((Password::File(path), Place::option(&file.place)))
 }
 
-/// An environment variable; empty is unset.
+/// Returns an environment variable. An empty one counts as unset.
 pub(crate) fn variable(name: &str, context: &Context<'_>) -> Option<String> {
     (context.environment)(name).filter(|value| !value.is_empty())
 }

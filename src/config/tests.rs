@@ -1,4 +1,4 @@
-//! Whole configurations: precedence, problems with their places, the example.
+//! Whole configurations: precedence, problems with their places, and the example.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::*;
 use crate::pattern::Expression;
 use rows::ROWS;
 
-/// The names of the collectors, as the example lists them. The program brings its own list.
+/// The names of the collectors in the example. At run time, the list comes from the collectors.
 static COLLECTORS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let (_, list) = EXAMPLE.split_once("\n    collectors:\n").unwrap();
     let rows = list.lines().map_while(|line| line.strip_prefix("      "));
@@ -70,7 +70,7 @@ fn problems(text: &str) -> Vec<String> {
     read(Some(text), &[], &[]).unwrap_err()
 }
 
-/// A problem of the file without its line and column, which must be there.
+/// Removes the line and column of a problem, which must be there.
 fn without_position(problem: &str) -> String {
     let Some(rest) = problem.strip_prefix("c.yaml:") else {
         return problem.to_owned();
@@ -404,7 +404,7 @@ fn namespaces_and_channels_are_read_in_order() {
     );
 }
 
-/// Text, the place of its one problem, and a piece of what is said.
+/// A text, the place of its only problem, and part of the message.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("- a", "c.yaml:", "is a list, not a map"),
     ("lissten: x", "c.yaml:", "did you mean `listen`?"),
@@ -988,7 +988,7 @@ fn file_keeps_what_no_option_of_redis_exporter_says() {
     assert_eq!(keys.check.len(), 1);
     assert_eq!(keys.check[0].pattern.as_glob(), Some("a"));
     assert_eq!((keys.values, keys.max_groups), (ShownValues::Number, 3));
-    // Keys are looked for by the sweep, which the file has switched off.
+    // Checking keys requires the sweep, which the file has disabled.
     assert_eq!((sweep.enabled, sweep.count), (true, 50));
     assert_eq!(config.names.prefix.as_deref(), Some("x"));
     let broken = read(Some("keys: [a]"), &[], &pairs).unwrap_err();
@@ -1029,7 +1029,7 @@ fn value_of_the_file_that_an_option_overrides_is_not_read() {
     assert_eq!(target.options.clients.max, 7);
     assert!(target.collectors.is_on("tile38", false));
     assert!(!target.collectors.is_on("slowlog", true));
-    // Values that are also checked on the command line are.
+    // Values that are also checked on the command line are still read.
     let problems = read(Some("poll: {interval: 5}"), &["--poll.interval=7s"], &[]).unwrap_err();
     assert!(problems[0].starts_with("c.yaml:1:18: poll.interval: `5` has no unit"));
 }
@@ -1073,7 +1073,7 @@ fn every_option_of_redis_exporter_sets_keys_that_there_are() {
         if option.flag.starts_with("collectors.") {
             continue;
         }
-        // Many values are wrong; no key may be.
+        // Many values are wrong, but no key may be.
         let problems = read(None, &[], &[(option.variable, value)]).err();
         let problems = problems.unwrap_or_default().join("\n");
         assert!(
@@ -1469,7 +1469,7 @@ fn flags_for_the_one_target_are_no_flags_for_several() {
     );
 }
 
-/// Each key of each section of the example, with the options that are commented out.
+/// Returns the keys of each section of the example, including commented options.
 fn keys_of_example() -> Vec<String> {
     let uncommented: String = EXAMPLE
         .lines()
@@ -1486,7 +1486,7 @@ fn keys_of_example() -> Vec<String> {
     keys
 }
 
-/// Only the first item of a list documents its keys.
+/// Collects keys. Only the first item of a list documents them.
 fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
     match &node.value {
         Value::Map(entries) => {
@@ -1506,7 +1506,7 @@ fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
     }
 }
 
-/// What has no flag: a list of maps.
+/// Options without a flag: lists of maps.
 const FILE_ONLY: [&str; 2] = ["targets", "clients.groups"];
 
 /// An option of a section needs a flag of its own, or one of `redis_exporter`.
@@ -1541,7 +1541,7 @@ fn the_example_has_every_known_key_exactly_once() {
             expected.insert(in_target(row.key));
         }
     }
-    // What a target shows in full, and what stands in one line.
+    // Options that a target shows in full, and those on one line.
     let polls = ROWS.iter().filter(|row| row.key.starts_with("poll."));
     expected.extend(polls.map(|row| format!("targets[].{}", row.key)));
     expected.extend(
@@ -1565,7 +1565,7 @@ fn the_example_loads_and_shows_the_defaults() {
     let config = file(EXAMPLE);
     let defaults = read(None, &[], &[]).unwrap();
     assert_eq!(config.listen, defaults.listen);
-    // The same interval, but one that is set.
+    // The same interval, but set explicitly.
     assert_eq!(config.poll, seconds(15, 5));
     assert_eq!(config.poll.interval, defaults.poll.interval);
     assert_eq!(config.poll.timeout, defaults.poll.timeout);
@@ -1733,7 +1733,7 @@ proptest! {
         wrong in "[a-z0-9:/?#@ -]{0,6}",
     ) {
         let password = format!("{before}hunter2{after}");
-        // The name in a reference is no secret: it is shown when it is not set.
+        // The name in a reference is not a secret. It is shown if the variable is unset.
         prop_assume!(!password.contains("${"));
         let url = format!("redis://u:{password}@h{wrong}");
         let text = format!(
@@ -1747,7 +1747,7 @@ proptest! {
     }
 }
 
-/// A configuration whose targets have TLS.
+/// Returns a configuration whose targets use TLS.
 fn with_tls(top: &str, target: &str) -> String {
     format!("tls: {top}\ntargets:\n  - {{url: 'rediss://h', tls: {target}}}\n")
 }
@@ -1778,7 +1778,7 @@ fn a_target_takes_the_tls_of_the_top_level_where_it_says_nothing() {
         tls("{cert_file: /own, key_file: /own.key, insecure_skip_verify: true}"),
         own
     );
-    // A variable that is not set says nothing.
+    // A variable that is not set has no effect.
     assert_eq!(tls("{ca_file: '${UNSET:-}'}").ca_file, own.ca_file);
     assert_eq!(file("").targets[0].endpoint.tls, Tls::default());
 }

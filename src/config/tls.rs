@@ -1,4 +1,4 @@
-//! TLS to the servers: whom we trust, who we are. Not the handshake.
+//! TLS settings for connections to servers.
 
 use std::path::{Path, PathBuf};
 
@@ -6,31 +6,32 @@ use super::draft::{Each, TlsFiles};
 use super::problem::{Place, Refusal};
 use super::reader::{Context, Wanted, Written};
 
-/// How we shake hands with a server whose URL has TLS.
+/// TLS settings for a server whose URL requires TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
-    /// The certificates to trust in the place of the system's roots.
+    /// The certificates to trust instead of the system's roots.
     pub ca_file: Option<PathBuf>,
-    /// The certificate to show, where the server demands one.
+    /// The client certificate, for servers that require one.
     pub identity: Option<Identity>,
-    /// The name that the server's certificate must have, where it is not the host of the URL.
+    /// The name that the certificate of the server must have. The default is the host of the URL.
     pub server_name: Option<String>,
-    /// Whether any certificate will do.
+    /// Whether to accept any certificate.
     pub insecure_skip_verify: bool,
 }
 
-/// A certificate with its key. They were good when the configuration was loaded, and are read
+/// A certificate with its key. They were valid when the configuration was loaded, and are read
 /// again when they change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
-    /// The certificate, with those that lead to its issuer.
+    /// The certificate, followed by intermediate ones.
     pub cert_file: PathBuf,
-    /// Its private key.
+    /// The private key.
     pub key_file: PathBuf,
 }
 
-/// Checks the files that a level names, and takes them in place of those of the level above. A
-/// certificate and its key are replaced together.
+/// Validates the files that a level sets, and uses them instead of those of the level above.
+///
+/// A certificate and its key are replaced together.
 pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
     let files = std::mem::take(&mut each.tls_files);
     let identity = identity(&files, "tls", written, context);
@@ -46,7 +47,7 @@ pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context
     }
 }
 
-/// Both files or none.
+/// Returns the certificate and the key, which must be given together.
 pub(super) fn identity(
     files: &TlsFiles,
     section: &str,
@@ -80,7 +81,7 @@ fn report(place: Option<&Place>, other: &str, remedy: &str, context: &mut Contex
     }
 }
 
-/// Reports a file that does not hold what is wanted.
+/// Reports a file with unexpected content.
 pub(super) fn check(
     path: &Path,
     wanted: Wanted<'_>,
@@ -92,7 +93,7 @@ pub(super) fn check(
     }
 }
 
-/// A name that a certificate can have.
+/// Parses a name that a certificate can have.
 pub(crate) fn server_name(text: &str) -> Result<String, Refusal> {
     match rustls::pki_types::ServerName::try_from(text) {
         Ok(_) => Ok(text.to_owned()),

@@ -1,4 +1,4 @@
-//! Text to durations, sizes and the other single values. Not their place in a file.
+//! Parses single values: durations, sizes and the like.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,7 +12,8 @@ use crate::metric::Series;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
-/// Longest first; in milliseconds. A compound as `1h30m` names each at most once, in this order.
+/// Units in milliseconds, longest first. A compound such as `1h30m` has each at most once, in this
+/// order.
 const DURATION_UNITS: [(&str, u64); 5] = [
     ("d", DAY),
     ("h", 60 * 60 * 1000),
@@ -21,7 +22,7 @@ const DURATION_UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
-/// A hundred years, so that sums with a clock never overflow.
+/// A hundred years, so that adding it to a time never overflows.
 const LONGEST_DURATION: u64 = 36_500 * DAY;
 
 const SIZE_UNITS: [(&str, u64); 7] = [
@@ -34,7 +35,7 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
 ];
 
-/// The paths beside that of the metrics.
+/// Paths that are already in use.
 const TAKEN_PATHS: [&str; 7] = [
     "/",
     "/probe",
@@ -45,11 +46,11 @@ const TAKEN_PATHS: [&str; 7] = [
     "/-/reload",
 ];
 
-/// Below this the polls themselves would be the load.
+/// Below this interval, the polls themselves would be a significant load.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(DAY);
 
-/// A duration with its unit: `500ms`, `15s`, `1h30m`, `7d`. Not zero.
+/// Parses a duration with a unit: `500ms`, `15s`, `1h30m`, `7d`. Zero is invalid.
 pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
     let remedy = "write a whole number with ms, s, m, h or d, as in 500ms, 15s or 1h30m";
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -84,7 +85,7 @@ fn milliseconds(text: &str) -> Option<u64> {
     }
 }
 
-/// The digits at the start, as a number, and what follows them.
+/// Splits off the digits at the start, as a number.
 fn split_number(text: &str) -> Option<(u64, &str)> {
     let end = text
         .find(|letter: char| !letter.is_ascii_digit())
@@ -93,7 +94,7 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
     Some((digits.parse().ok()?, rest))
 }
 
-/// The time from one poll to the next, within bounds.
+/// Parses a poll interval, within bounds.
 pub(crate) fn poll_interval(text: &str) -> Result<Duration, Refusal> {
     let interval = duration(text)?;
     if interval < SHORTEST_INTERVAL {
@@ -105,7 +106,7 @@ pub(crate) fn poll_interval(text: &str) -> Result<Duration, Refusal> {
     Ok(interval)
 }
 
-/// A number of bytes: plain, or with a unit as in `256MiB`. Not zero.
+/// Parses a number of bytes, with or without a unit such as `256MiB`. Zero is invalid.
 pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
     let remedy = "write bytes, or a whole number with B, KB, KiB, MB, MiB, GB or GiB, as in 256MiB";
     let bytes = split_number(text).and_then(|(count, unit)| {
@@ -123,7 +124,7 @@ pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
     }
 }
 
-/// The number of a Redis database.
+/// Parses the number of a Redis database.
 pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
     text.parse().map_err(|_| {
         Refusal::new(
@@ -133,7 +134,7 @@ pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
     })
 }
 
-/// A whole number within bounds.
+/// Parses an integer within bounds.
 pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
     let number = text
         .parse()
@@ -147,13 +148,13 @@ pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
     })
 }
 
-/// `true` or `false`.
+/// Parses `true` or `false`.
 pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
     text.parse()
         .map_err(|_| Refusal::new("is neither true nor false", "write true or false"))
 }
 
-/// A path that means the same wherever the exporter is started.
+/// Parses an absolute path, which does not depend on the working directory.
 pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
     let path = PathBuf::from(text);
     if path.is_absolute() {
@@ -166,7 +167,7 @@ pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// Where to listen: an IP address and a port. Go's `:9121` means every address of IPv6 and IPv4.
+/// Parses an IP address and a port. As in Go, `:9121` means all IPv6 and IPv4 addresses.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
     let address = match text.strip_prefix(':') {
         Some(port) => port
@@ -189,7 +190,7 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
     })
 }
 
-/// The first word of metric names, as `redis`.
+/// Parses the first word of metric names, such as `redis`.
 pub(crate) fn metric_prefix(text: &str) -> Result<String, Refusal> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     if !text.starts_with(|first: char| first.is_ascii_alphabetic()) || !text.chars().all(is_part) {
@@ -201,7 +202,7 @@ pub(crate) fn metric_prefix(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-/// The path of a URL, without a query.
+/// Parses the path of a URL, without a query.
 pub(crate) fn path(text: &str) -> Result<String, Refusal> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#%\"<>\\^`{|}".contains(&byte);
     let is_path = text.starts_with('/') && !text.starts_with("//");
@@ -220,10 +221,10 @@ pub(crate) fn path(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-/// The least severe events that are logged.
+/// Parses the minimum level of logged events.
 pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
     match text.to_ascii_lowercase().as_str() {
-        // The last two are worse than an error to redis_exporter.
+        // In redis_exporter, the last two are more severe than an error.
         "error" | "fatal" | "panic" => Ok(Level::ERROR),
         "warn" | "warning" => Ok(Level::WARN),
         "info" => Ok(Level::INFO),
@@ -236,7 +237,7 @@ pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
     }
 }
 
-/// Which series are served.
+/// Parses the selection of series to serve.
 pub(crate) fn series(text: &str) -> Result<Series, Refusal> {
     match text {
         "compact" => Ok(Series::Compact),
@@ -245,7 +246,7 @@ pub(crate) fn series(text: &str) -> Result<Series, Refusal> {
     }
 }
 
-/// How events are written. `txt` is the spelling of `redis_exporter`.
+/// Parses the log format. `txt` is the spelling of `redis_exporter`.
 pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
     match text {
         "text" | "txt" => Ok(LogFormat::Text),

@@ -1,8 +1,8 @@
-//! The URL of a target, as applications write it. Not a connection.
+//! Parses the URL of a target, in all the forms that applications use.
 //!
-//! Client libraries differ in what they accept. What can be understood is taken, what has no
-//! meaning for an exporter is ignored with a note. No refusal and no note repeats a piece of the
-//! text: any piece may belong to a password with a character that was not encoded.
+//! Client libraries accept different URLs. Parts without a meaning for an exporter are ignored with
+//! a note. Errors and notes never repeat any of the text, because any part may belong to a password
+//! with unencoded characters.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -26,19 +26,20 @@ pub(crate) struct Url {
     pub(crate) database: Option<u32>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
-    /// Whether there is a user without a colon, which may be meant as a password.
+    /// Whether there is a user without a colon, which may be intended as a password.
     pub(crate) lacks_colon: bool,
     /// Whether any certificate is accepted.
     pub(crate) skip_verify: bool,
-    /// The name that the server's certificate must have.
+    /// The name that the certificate of the server must have.
     pub(crate) server_name: Option<String>,
-    /// What is ignored or read differently. Each is the rest of a sentence about the URL.
+    /// Parts that are ignored or read differently. Each note completes a sentence about the URL.
     pub(crate) notes: Vec<String>,
 }
 
 impl Url {
-    /// Takes a user without a colon as the password, for a target that has no other. Some
-    /// libraries write it so, and a server that refuses a user logs its name.
+    /// Uses a user without a colon as the password, for a target without another password.
+    ///
+    /// Some libraries write passwords that way, and a server that rejects a user logs the name.
     pub(crate) fn take_user_as_password(&mut self) {
         if self.lacks_colon {
             self.password = self.username.take().map(Secret::new);
@@ -53,7 +54,7 @@ impl Url {
     }
 }
 
-/// Reads a URL, a bare `host:port` or `host`, or a connection string of `StackExchange.Redis`.
+/// Parses a URL, a bare `host:port` or `host`, or a connection string of `StackExchange.Redis`.
 pub(crate) fn parse(text: &str) -> Result<Url, Refusal> {
     let text = trimmed(text).trim();
     let (text, is_quoted) = match unquoted(text) {
@@ -75,7 +76,7 @@ pub(crate) fn parse(text: &str) -> Result<Url, Refusal> {
     Ok(url)
 }
 
-/// The text between a pair of quotes.
+/// Returns the text between a pair of quotes.
 pub(super) fn unquoted(text: &str) -> Option<&str> {
     ['"', '\'']
         .into_iter()
@@ -113,7 +114,7 @@ fn parse_url(text: &str) -> Result<Url, Refusal> {
 struct Parts<'a> {
     user_info: Option<&'a str>,
     authority: &'a str,
-    /// Without the slashes around it.
+    /// The path without surrounding slashes.
     path: &'a str,
     query: &'a str,
     is_insecure: bool,
@@ -124,7 +125,7 @@ fn split(rest: &str) -> Result<Parts<'_>, Refusal> {
     let (authority, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let (tail, fragment) = tail.split_once('#').unwrap_or((tail, ""));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-    // Behind a parameter that is known, an @ is part of its value.
+    // After a known parameter, an @ is part of its value.
     let is_open = |pair: &str| pair.contains('@') && !query::is_known(pair);
     if path.contains('@') || fragment.contains('@') || query.split('&').any(is_open) {
         return Err(Refusal::new(
@@ -153,7 +154,7 @@ fn split(rest: &str) -> Result<Parts<'_>, Refusal> {
 
 fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Refusal> {
     let parts = split(rest)?;
-    // Without a host, as some libraries write the path of a Unix socket.
+    // Some libraries write the path of a Unix socket as a URL without a host.
     let first = parts.path.chars().next();
     if parts.authority.is_empty() && first.is_some_and(|first| !first.is_ascii_digit()) {
         return parse_unix(&parts);
@@ -214,7 +215,7 @@ fn assemble(
     })
 }
 
-/// What two spellings of the same thing say together.
+/// Merges two spellings of the same setting, which must agree.
 fn same<T: PartialEq>(
     first: Option<T>,
     second: Option<T>,
@@ -265,7 +266,7 @@ fn parse_host(authority: &str) -> Result<(String, Option<u16>), Refusal> {
     Ok((host.to_owned(), port))
 }
 
-/// An IPv6 address, with its zone after `%` or `%25` if it has one.
+/// Parses an IPv6 address, with an optional zone after `%` or `%25`.
 fn parse_ipv6(text: &str) -> Result<String, Refusal> {
     let (address, zone) = match text.split_once('%') {
         Some((address, zone)) => (address, Some(zone.strip_prefix("25").unwrap_or(zone))),
@@ -319,7 +320,7 @@ fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), Refus
     ))
 }
 
-/// Percent-decodes to text. A `%` that is not followed by two digits is one, as in browsers and
+/// Percent-decodes a text. A `%` without two hexadecimal digits is literal, as in browsers and
 /// Python.
 fn decode(text: &str) -> Result<String, Refusal> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -348,7 +349,8 @@ fn decode(text: &str) -> Result<String, Refusal> {
     })
 }
 
-/// The bytes of a text with `%41` and the like; none where a `%` is not followed by two digits.
+/// Percent-decodes a text to bytes. Returns `None` if a `%` is not followed by two hexadecimal
+/// digits.
 pub(crate) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

@@ -1,4 +1,4 @@
-//! How clients reach the HTTP side: over TLS, with a password. Not the server.
+//! Access of HTTP clients: TLS and a password.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -11,53 +11,53 @@ use super::secret::Secret;
 use super::tls::{Identity, check, identity};
 use crate::tls::Version;
 
-/// The most rounds of bcrypt, as a power of two: about two seconds, and a request has ten.
+/// Maximum cost of bcrypt, as a power of two. It takes about two seconds, and a request has ten.
 const MOST_ROUNDS: u32 = 15;
 
-/// What clients of the HTTP side need. Nothing by default.
+/// Access rules for HTTP clients. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Web {
-    /// The certificate, where TLS is spoken.
+    /// The certificate, or `None` without TLS.
     pub tls: Option<WebTls>,
-    /// The password, where one is demanded.
+    /// The credentials, or `None` if clients need none.
     pub basic_auth: Option<BasicAuth>,
-    /// Whether anyone may ask for a reload over HTTP, where it is said.
+    /// Whether reloads over HTTP are allowed, if it is set.
     pub reload: Option<bool>,
 }
 
-/// TLS of the HTTP side.
+/// TLS of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebTls {
-    /// The certificate that is shown.
+    /// The certificate of the exporter.
     pub identity: Identity,
-    /// The authorities of clients' certificates, where those are demanded.
+    /// The authorities that issue client certificates. If set, clients must present one.
     pub client_ca_file: Option<PathBuf>,
-    /// The oldest version that is spoken.
+    /// The minimum version.
     pub min_version: Version,
 }
 
-/// What a client must know.
+/// The credentials that clients must send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BasicAuth {
-    /// The name of the user.
+    /// The user name.
     pub username: String,
     /// The password.
     pub password: WebPassword,
 }
 
-/// How the password of the HTTP side is known.
+/// The source of the password for HTTP clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebPassword {
-    /// The password itself.
+    /// The password.
     Given(Secret),
-    /// A file that holds it, read again when it changes.
+    /// A file with the password, read again when it changes.
     File(PathBuf),
-    /// Its bcrypt hash.
+    /// A bcrypt hash of the password.
     Hash(Secret),
 }
 
 impl Web {
-    /// Every file that is named.
+    /// Returns all files that are named.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let tls = self.tls.iter().flat_map(|tls| {
             let pair = [&*tls.identity.cert_file, &*tls.identity.key_file];
@@ -71,7 +71,7 @@ impl Web {
     }
 }
 
-/// The `web` section as it was written.
+/// The `web` section as written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WrittenWeb {
     pub(crate) files: TlsFiles,
@@ -83,7 +83,7 @@ pub(crate) struct WrittenWeb {
     pub(crate) reload: Option<bool>,
 }
 
-/// What the settings mean together.
+/// Validates settings that depend on each other.
 pub(crate) fn complete(web: WrittenWeb, written: &Written, context: &mut Context<'_>) -> Web {
     Web {
         reload: web.reload,
@@ -107,7 +107,7 @@ fn complete_tls(web: &WrittenWeb, written: &Written, context: &mut Context<'_>) 
             client_ca_file,
             min_version: web.min_version,
         }),
-        // Whoever demands certificates of clients must not serve everyone without TLS.
+        // With required client certificates, serving everyone without TLS would be a mistake.
         (None, Some(place)) if !written.is_wrong("web.tls") && web.files.is_without_pair() => {
             let remedy = "add `cert_file` and `key_file`";
             context.report(place, "stands without a certificate to show", remedy);
@@ -117,8 +117,7 @@ fn complete_tls(web: &WrittenWeb, written: &Written, context: &mut Context<'_>) 
     }
 }
 
-/// A password is demanded where the section says anything, even where all that it says is an unset
-/// variable.
+/// A password is required if the section has any key, even one whose variable is unset.
 fn complete_basic_auth(
     web: WrittenWeb,
     written: &Written,
@@ -160,7 +159,7 @@ fn complete_basic_auth(
     None
 }
 
-/// A user's name, as far as it can be sent.
+/// Parses a user name. HTTP does not allow a colon in it.
 pub(crate) fn username(text: &str) -> Result<String, Refusal> {
     if text.contains(':') {
         return Err(Refusal::new(
@@ -171,7 +170,7 @@ pub(crate) fn username(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-/// A bcrypt hash; empty is absent.
+/// Parses a bcrypt hash. Empty is absent.
 pub(crate) fn password_hash(text: &str) -> Result<Secret, Refusal> {
     if text.is_empty() {
         return Ok(Secret::new(text));
@@ -194,7 +193,7 @@ pub(crate) fn password_hash(text: &str) -> Result<Secret, Refusal> {
     Ok(Secret::new(text))
 }
 
-/// A version of TLS, also in the spelling of `redis_exporter`.
+/// Parses a version of TLS, also with the spelling of `redis_exporter`.
 pub(crate) fn version(text: &str) -> Result<Version, Refusal> {
     match text.strip_prefix("TLS").unwrap_or(text) {
         "1.2" => Ok(Version::Tls12),

@@ -1,4 +1,4 @@
-//! The flags of `redis_exporter` on the command line. Not their meaning.
+//! The flags of `redis_exporter` on the command line.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
@@ -8,12 +8,12 @@ use crate::config::problem::Refusal;
 use crate::config::rows::{ROWS, Row, Takes};
 use crate::config::secret::Secret;
 
-/// The flags that were given, by name. Any may hold a secret.
+/// The given flags, by name. Any value may be a secret.
 #[derive(Clone, Debug, Default)]
 pub struct Flags(Vec<(&'static str, Secret)>);
 
 impl Flags {
-    /// The value of a flag, where it was given.
+    /// Returns the value of a flag, if it was given.
     pub(crate) fn get(&self, flag: &str) -> Option<&Secret> {
         let found = self.0.iter().find(|(name, _)| *name == flag);
         found.map(|(_, value)| value)
@@ -25,7 +25,7 @@ fn argument(option: PeerOption) -> Arg {
         .long(option.flag)
         .global(true)
         .action(ArgAction::Set)
-        // The migration guide lists them all. Help shows those whose setting is not in the file.
+        // The migration guide lists all flags. `--help` only has those without a key in the file.
         .hide(!matches!(option.fate, Fate::Same(_)))
         .help(help(&option));
     let argument = argument.value_name(option.takes.word());
@@ -63,13 +63,13 @@ fn own_argument(option: PeerOption) -> Arg {
     argument
 }
 
-/// As with Go, the last one counts.
+/// Lets the last occurrence of a flag win, as in Go.
 fn repeatable(argument: Arg) -> Arg {
     let flag = argument.get_id().clone();
     argument.overrides_with(flag)
 }
 
-/// The row of a flag whose wrong value is a wrong usage.
+/// Returns the row of a flag for which a wrong value is a usage error.
 fn strict(option: &PeerOption) -> Option<&'static Row> {
     let mut rows = ROWS.iter().filter(|row| row.is_strict);
     rows.find(|row| row.flag == option.flag)

@@ -1,4 +1,4 @@
-//! The options of `redis_exporter`, and those like them, that are set, by a flag or a variable. Not their meaning.
+//! Options that are set by a flag or a variable: those of `redis_exporter` and our own.
 
 use super::meaning::{parse_number, parse_switch};
 use super::notice::Notice;
@@ -22,8 +22,10 @@ pub(in crate::config) struct GivenOption {
 }
 
 impl Given {
-    /// A flag goes before its variable. A variable of `redis_exporter` that is not what it should be
-    /// is left out, as there, which is said; one of our own is a problem.
+    /// Reads flags and variables. A flag overrides its variable.
+    ///
+    /// An invalid variable of `redis_exporter` is ignored with a notice, as `redis_exporter` does.
+    /// An invalid variable of our own is a problem.
     pub(in crate::config) fn read(
         flags: &Flags,
         environment: &Environment<'_>,
@@ -43,13 +45,13 @@ impl Given {
         Self(given)
     }
 
-    /// The option of this flag, where it is set to something.
+    /// Returns the option of this flag, if it is set.
     pub(in crate::config) fn get(&self, flag: &str) -> Option<&GivenOption> {
         let mut all = self.0.iter();
         all.find(|given| given.option.flag == flag && !given.value.expose().is_empty())
     }
 
-    /// Whether a switch is on.
+    /// Returns whether a switch is on.
     pub(in crate::config) fn is_on(&self, flag: &str) -> bool {
         let given = self
             .get(flag)
@@ -63,7 +65,7 @@ impl Given {
 }
 
 impl GivenOption {
-    /// Whether this is what holds without it.
+    /// Returns whether the value is the default.
     pub(super) fn is_default(&self) -> bool {
         let (value, default) = (self.value.expose(), self.option.default);
         match self.option.takes {
@@ -96,7 +98,7 @@ fn of_variable(option: PeerOption, environment: &Environment<'_>) -> Option<Give
     })
 }
 
-/// The variable, unless it is not what it should be.
+/// Returns the variable, unless it is invalid.
 fn checked(given: GivenOption, notices: &mut Vec<Notice>) -> Option<GivenOption> {
     let text = given.value.expose();
     let checked = match given.option.takes {

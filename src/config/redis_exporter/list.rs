@@ -1,4 +1,5 @@
-//! The lists of `redis_exporter`: `db0=session:*,db3=a%20b`, and comma separated values. Pure.
+//! Parses the lists of `redis_exporter`: `db0=session:*,db3=a%20b`, and comma-separated values.
+//! Pure.
 
 use crate::config::problem::{Refusal, quoted};
 use crate::config::url::percent_decoded;
@@ -10,7 +11,7 @@ pub(super) struct KeyOfDatabase {
     pub(super) key: Vec<u8>,
 }
 
-/// Reads a list of keys. Without a database it is 0; what is empty is left out.
+/// Parses a list of keys. The default database is 0, and empty items are left out.
 pub(super) fn keys(text: &str) -> Result<Vec<KeyOfDatabase>, Refusal> {
     text.split(',')
         .filter(|item| !item.is_empty())
@@ -50,12 +51,12 @@ fn key(item: &str) -> Result<Option<KeyOfDatabase>, Refusal> {
     Ok(Some(KeyOfDatabase { database, key }))
 }
 
-/// As in the query of a URL, where + is a space.
+/// Decodes as in the query of a URL, in which + is a space.
 fn query_decoded(text: &str) -> Option<Vec<u8>> {
     percent_decoded(&text.replace('+', " "))
 }
 
-/// The fields of one line of comma separated values, trimmed; what is empty is left out.
+/// Returns the trimmed fields of one line of comma-separated values, without the empty ones.
 pub(super) fn fields(text: &str) -> Result<Vec<String>, Refusal> {
     let mut fields = Vec::new();
     let mut rest = text.lines().next().unwrap_or_default();
@@ -77,7 +78,8 @@ pub(super) fn fields(text: &str) -> Result<Vec<String>, Refusal> {
     Ok(fields)
 }
 
-/// What stands up to the closing quote, and what follows it. Two quotes are one of the field.
+/// Returns the text up to the closing quote, and the rest. Two quotes in a row are one literal
+/// quote.
 fn quoted_field(text: &str) -> Result<(String, &str), Refusal> {
     let unbalanced = || {
         Refusal::new(

@@ -1,16 +1,19 @@
-//! Lua patterns to regular expressions over bytes. Pure.
+//! Translates Lua patterns to regular expressions over bytes. Pure.
 //!
-//! What has no exact counterpart is refused: a group must hold the same keys under both programs.
+//! Patterns without an exact counterpart are rejected: a group must contain the same keys under
+//! both programs.
 
 use std::fmt::Write as _;
 
 use crate::config::problem::Refusal;
 
-/// Single bytes, no Unicode; a dot is any byte.
+/// Single bytes instead of Unicode; a dot matches any byte.
 const FLAGS: &str = "(?s-u)";
 
-/// The regular expression that finds the same, with the same captures. A pattern without captures
-/// gets one of nothing: to `redis_exporter` it is a group without a name.
+/// Returns the equivalent regular expression, with the same captures.
+///
+/// A pattern without captures gets an empty one: `redis_exporter` treats it as a group without a
+/// name.
 pub(super) fn translated(pattern: &str) -> Result<String, Refusal> {
     let mut reader = Reader {
         bytes: pattern.as_bytes(),
@@ -84,7 +87,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One byte of a key, and how often.
+    /// Translates one byte of a key with its repetition.
     fn single(&mut self, byte: u8) -> Result<(), Refusal> {
         match byte {
             b'.' => self.expression.push('.'),
@@ -123,7 +126,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A class on its own; of an upper-case letter all that it does not hold.
+    /// Writes a class outside a set. An upper-case letter negates it.
     fn write_class(&mut self, class: &str, letter: u8) {
         let negated = if letter.is_ascii_uppercase() { "^" } else { "" };
         self.expression.push('[');
@@ -132,7 +135,7 @@ impl Reader<'_> {
         self.expression.push(']');
     }
 
-    /// What follows a `[`. The first byte is a member, even if it is a `]`.
+    /// Translates a set after its `[`. The first byte is a member, even if it is a `]`.
     fn set(&mut self) -> Result<(), Refusal> {
         let negated = if self.take(b'^') { "^" } else { "" };
         let mut members = String::new();
@@ -146,7 +149,7 @@ impl Reader<'_> {
             self.member(byte, &mut members)?;
         }
         if members.is_empty() {
-            // Only ranges that hold nothing.
+            // The set only has empty ranges.
             members.push_str(r"\x00&&\x01");
         }
         let _ = write!(self.expression, "[{negated}{members}]");
@@ -187,7 +190,7 @@ impl Reader<'_> {
     }
 }
 
-/// The members of a class, by its letter in either case.
+/// Returns the members of a class, by its letter in either case.
 fn class(letter: u8) -> Option<&'static str> {
     Some(match letter.to_ascii_lowercase() {
         b'a' => "A-Za-z",
@@ -204,7 +207,7 @@ fn class(letter: u8) -> Option<&'static str> {
     })
 }
 
-/// A byte as itself, within a set and outside.
+/// Writes a literal byte, within a set or outside.
 fn write_byte(expression: &mut String, byte: u8) {
     if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'/' | b',') {
         expression.push(char::from(byte));
@@ -220,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// What the pattern captures of a key, together.
+    /// Returns all captures of a key, concatenated.
     fn captured(pattern: &str, key: &[u8]) -> Option<String> {
         let regex = Regex::new(&translated(pattern).unwrap()).unwrap();
         let captures = regex.captures(key)?;
@@ -235,7 +238,7 @@ mod tests {
 
     #[test]
     fn patterns_capture_what_lua_captures() {
-        // The last column is what Lua 5.1 says.
+        // The last column is the result of Lua 5.1.
         for (pattern, key, expected) in [
             ("^(.*)_[^_]+$", "a_b_c", Some("a_b")),
             ("^(user):", "user:1", Some("user")),

@@ -1,4 +1,4 @@
-//! What the value of an option means in terms of the file: a value for its keys. Pure.
+//! Translates values of `redis_exporter`'s options to values of our keys. Pure.
 
 use std::time::Duration;
 
@@ -7,36 +7,36 @@ use super::lua_pattern::translated;
 use crate::config::document::{Entry, Kind, Node, Scalar, Value};
 use crate::config::problem::{Refusal, quoted};
 
-/// The most that `sweep.count` and the least that `sweep.count` may be.
+/// Bounds of `sweep.count`.
 const BATCH: (u64, u64) = (10, 1000);
 
-/// The same for `keys.max_groups`.
+/// Bounds of `keys.max_groups`.
 const GROUPS: (u64, u64) = (1, 1000);
 
-/// As `poll.timeout` in the file.
+/// Minimum of `poll.timeout` in the file.
 const SHORTEST_DURATION: Duration = Duration::from_millis(1);
 
-/// What the value of an option means.
+/// The effect of an option's value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Meaning {
-    /// The keys have this value.
+    /// Sets the keys to this value.
     Is(Node),
-    /// The keys have this value, or keep the one they have, which is not what was asked for. Says
-    /// why, as the rest of a sentence whose subject is the option.
+    /// Sets the keys to a different value than requested, or leaves them unchanged. The text has
+    /// the reason, and completes a sentence about the option.
     Instead(Option<Node>, String),
-    /// Nothing but the default.
+    /// Has no effect, because it is the default.
     Nothing,
 }
 
-/// Reads the value of an option.
+/// Parses the value of an option.
 pub(super) type Read = fn(&str) -> Result<Meaning, Refusal>;
 
-/// A text for a key, safe from being taken for a reference to a variable.
+/// Returns a text as a node. `${` is escaped, so that it is not a reference to a variable.
 pub(super) fn scalar(text: &str) -> Node {
     single(text.replace("${", "$${"), Kind::Text)
 }
 
-/// A switch for a key.
+/// Returns a switch as a node.
 pub(super) fn switched(on: bool) -> Node {
     single(on.to_string(), Kind::Switch)
 }
@@ -58,7 +58,7 @@ fn map<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Node)>) -> Node {
     Value::Map(entries.collect()).into()
 }
 
-/// True or false as Go reads them.
+/// Parses true or false, with the spellings of Go.
 pub(in crate::config) fn parse_switch(text: &str) -> Result<bool, Refusal> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -70,7 +70,7 @@ pub(in crate::config) fn parse_switch(text: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// A whole number as Go reads them; what is below zero is zero.
+/// Parses an integer with the spellings of Go. Negative numbers become zero.
 pub(super) fn parse_number(text: &str) -> Result<u64, Refusal> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -85,28 +85,28 @@ pub(super) fn parse_number(text: &str) -> Result<u64, Refusal> {
     Ok(digits.parse().unwrap_or(u64::MAX))
 }
 
-/// The text itself.
+/// Reads a text.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn text(text: &str) -> Result<Meaning, Refusal> {
     Ok(Meaning::Is(scalar(text)))
 }
 
-/// True or false.
+/// Reads a switch.
 pub(super) fn switch(text: &str) -> Result<Meaning, Refusal> {
     parse_switch(text).map(|on| Meaning::Is(switched(on)))
 }
 
-/// The opposite of what is said.
+/// Reads a switch and negates it.
 pub(super) fn negated(text: &str) -> Result<Meaning, Refusal> {
     parse_switch(text).map(|on| Meaning::Is(switched(!on)))
 }
 
-/// The COUNT of a SCAN.
+/// Reads the COUNT of a SCAN.
 pub(super) fn batch_size(text: &str) -> Result<Meaning, Refusal> {
     parse_number(text).map(|number| within(number, BATCH))
 }
 
-/// The most groups.
+/// Reads the maximum number of groups.
 pub(super) fn most_groups(text: &str) -> Result<Meaning, Refusal> {
     parse_number(text).map(|number| within(number, GROUPS))
 }
@@ -120,7 +120,7 @@ fn within(number: u64, (least, most): (u64, u64)) -> Meaning {
     Meaning::Instead(Some(numbered(nearest)), why)
 }
 
-/// Whether CONFIG is asked.
+/// Reads whether to send CONFIG.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn config_command(text: &str) -> Result<Meaning, Refusal> {
     Ok(match text {
@@ -135,7 +135,7 @@ pub(super) fn config_command(text: &str) -> Result<Meaning, Refusal> {
     })
 }
 
-/// True is that no values are shown; false is what holds anyway.
+/// Reads whether to hide values. False is the default.
 pub(super) fn no_values(text: &str) -> Result<Meaning, Refusal> {
     parse_switch(text).map(|on| {
         if on {
@@ -146,7 +146,7 @@ pub(super) fn no_values(text: &str) -> Result<Meaning, Refusal> {
     })
 }
 
-/// The oldest version of TLS. The default needs no saying, so that it may stand without a
+/// Reads the minimum version of TLS. The default sets nothing, so that it does not require a
 /// certificate.
 pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
     match text {
@@ -163,7 +163,7 @@ pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
     }
 }
 
-/// A time-out as Go writes it; 0 is none.
+/// Parses a timeout with the spellings of Go. Zero means no timeout.
 pub(in crate::config) fn time_out(text: &str) -> Result<Option<Duration>, Refusal> {
     let zero = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     if zero.parse() == Ok(0.0) {
@@ -172,7 +172,7 @@ pub(in crate::config) fn time_out(text: &str) -> Result<Option<Duration>, Refusa
     duration(text).map(Some)
 }
 
-/// A duration as Go writes it: `15s`, `1m30s`, `1.5h`, `250ms`.
+/// Parses a duration with the spellings of Go: `15s`, `1m30s`, `1.5h`, `250ms`.
 fn duration(text: &str) -> Result<Duration, Refusal> {
     let refusal = || {
         Refusal::new(
@@ -213,19 +213,19 @@ fn seconds_of(unit: &str) -> Option<f64> {
     })
 }
 
-/// Names or globs, separated by commas.
+/// Reads comma-separated names or globs.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn names(text: &str) -> Result<Meaning, Refusal> {
     Ok(list(items(text).map(scalar)))
 }
 
-/// Names of switches to turn on.
+/// Reads names of switches to turn on.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn switched_on(text: &str) -> Result<Meaning, Refusal> {
     Ok(switches(text, true))
 }
 
-/// Names of switches to turn off.
+/// Reads names of switches to turn off.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn switched_off(text: &str) -> Result<Meaning, Refusal> {
     Ok(switches(text, false))
@@ -235,7 +235,7 @@ fn switches(text: &str, on: bool) -> Meaning {
     Meaning::Is(map(items(text).map(|name| (name, switched(on)))))
 }
 
-/// Pairs of a name and a glob: `session=session:*,cache=api:cache:*`.
+/// Reads pairs of a name and a glob: `session=session:*,cache=api:cache:*`.
 pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
     let group = |(at, item): (usize, &str)| {
         let (name, glob) = item.split_once('=').ok_or_else(|| {
@@ -257,14 +257,14 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// Paths of Lua scripts, which may write where nothing else is said.
+/// Reads paths of Lua scripts. They may write by default.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
 pub(super) fn scripts(text: &str) -> Result<Meaning, Refusal> {
     let script = |path| map([("file", scalar(path)), ("read_only", switched(false))]);
     Ok(list(text.split(',').map(script)))
 }
 
-/// Globs over keys.
+/// Reads globs of keys.
 pub(super) fn patterns(text: &str) -> Result<Meaning, Refusal> {
     let written = |pair: KeyOfDatabase| {
         let pattern = String::from_utf8(pair.key).map_err(|_| {
@@ -279,7 +279,7 @@ pub(super) fn patterns(text: &str) -> Result<Meaning, Refusal> {
     nodes.map(list)
 }
 
-/// Names of keys, each byte that is not plain as `\xff`.
+/// Reads key names. Bytes that are not plain are written as `\xff`.
 pub(super) fn singles(text: &str) -> Result<Meaning, Refusal> {
     let written = |pair: KeyOfDatabase| {
         let name: String = pair.key.iter().map(|byte| spelled(*byte)).collect();
@@ -296,7 +296,7 @@ fn spelled(byte: u8) -> String {
     }
 }
 
-/// Lua patterns as regular expressions.
+/// Reads Lua patterns and translates them to regular expressions.
 pub(super) fn groups(text: &str) -> Result<Meaning, Refusal> {
     let fields = list::fields(text)?;
     let expressions: Result<Vec<Node>, Refusal> = fields

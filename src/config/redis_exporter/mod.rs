@@ -1,7 +1,7 @@
-//! The flags and environment variables of `redis_exporter`: how each is read, and its effect.
+//! The flags and environment variables of `redis_exporter`.
 //!
-//! The table is in `table`. Parsing, startup notices and the migration guide derive from it. The
-//! effects of the settings are not known here. The rows of the file's options name flags and
+//! The table is in `table`. Parsing, startup notices and the migration guide derive from it. Our
+//! own flags and variables come from the rows of the file's options, and are read in the same way.
 //! variables of our own, which are read in the same way.
 
 mod flags;
@@ -25,40 +25,40 @@ pub(super) use words::normalised;
 
 use super::rows::{ROWS, Row, Takes};
 
-/// One option of `redis_exporter`, or of our own.
+/// An option of `redis_exporter`, or of our own.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerOption {
     /// The name of the flag, without dashes.
     pub flag: &'static str,
-    /// The environment variable; empty where there is none.
+    /// The environment variable, or an empty text if there is none.
     pub variable: &'static str,
-    /// The value that `redis_exporter` takes where none is given.
+    /// The default of `redis_exporter`.
     pub default: &'static str,
-    /// What a value looks like.
+    /// The type of its values.
     pub takes: Takes,
-    /// What becomes of it here.
+    /// The way it is handled.
     pub fate: Fate,
-    /// For people: what is different here, why it is not needed, or what to do in its place. Part
-    /// of a sentence, without a full stop.
+    /// A remark for people: the difference, why it is not needed, or what to do instead. Part of a
+    /// sentence, without a full stop.
     pub remark: &'static str,
 }
 
-/// What becomes of an option.
+/// The way an option of `redis_exporter` is handled.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
-    /// A flag that this program has anyway. Names the setting in the file, where there is one.
+    /// A flag that this program also has, with the equivalent key in the file, if any.
     Own(&'static str),
-    /// It is read where its setting is read. Names the setting.
+    /// Read where its key is read. Contains the key.
     Same(&'static str),
-    /// It is a spelling of keys of the file.
+    /// Sets keys of the file.
     Sets(Setting),
-    /// It is accepted; nothing needs to be done for it.
+    /// Accepted without any effect.
     NotNeeded,
-    /// It cannot be honoured, which is said at start.
+    /// Not supported. A notice at startup reports it.
     NotHonoured,
 }
 
-/// The keys of the file that an option stands for.
+/// The keys of the file that an option sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     keys: &'static [&'static str],
@@ -66,7 +66,7 @@ pub struct Setting {
 }
 
 impl PeerOption {
-    /// The keys of the file that it sets, or does the same as.
+    /// Returns the keys of the file that it sets or is equivalent to.
     #[must_use]
     pub fn keys(&self) -> &'static [&'static str] {
         match &self.fate {
@@ -96,13 +96,14 @@ impl PeerOption {
     }
 }
 
-/// Options of `redis_exporter` that are not also flags of our own.
+/// Returns the options of `redis_exporter` that are not also our own flags.
 fn their_options() -> impl Iterator<Item = PeerOption> {
     let options = OPTIONS.iter().copied();
     options.filter(|option| !matches!(option.fate, Fate::Own(_)))
 }
 
-/// The flags and variables of our own: those of the rows, in the form of those of `redis_exporter`.
+/// Returns our own flags and variables, from the rows, in the same form as those of
+/// `redis_exporter`.
 pub fn own_options() -> impl Iterator<Item = PeerOption> {
     let rows = ROWS.iter().filter(|row| !row.flag.is_empty());
     rows.map(of_row).chain(COLLECTORS.iter().copied())

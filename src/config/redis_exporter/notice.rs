@@ -1,17 +1,17 @@
-//! What is said at start about settings that do nothing here, or not what they say. Not the log.
+//! Notices at startup about settings that have no effect, or a different one.
 
-/// One line to say at start. It never holds the value of an option.
+/// A notice at startup. It never contains the value of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// How bad it is.
+    /// Whether anything is missing.
     pub severity: Severity,
     /// The flag, the environment variable, or the place in the file.
     pub place: String,
-    /// What becomes of it, and what to do.
+    /// The effect, and what to do.
     pub text: String,
 }
 
-/// How bad it is that an option is not honoured.
+/// The severity of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Nothing is missing.

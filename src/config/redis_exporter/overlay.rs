@@ -1,4 +1,4 @@
-//! What is set by flags and variables, as keys over those of the file. Pure.
+//! Keys that flags and variables set, on top of those of the file. Pure.
 
 use super::Fate;
 use super::given::{Given, GivenOption};
@@ -9,7 +9,7 @@ use crate::config::problem::{Place, Problem};
 use crate::config::reader::Reader;
 use crate::config::rows::{ROWS, TARGETS};
 
-/// The options for which the keyspace is walked.
+/// Options that require the sweep.
 const OF_THE_WALK: [&str; 6] = [
     "check-keys",
     "check-single-keys",
@@ -19,11 +19,11 @@ const OF_THE_WALK: [&str; 6] = [
     "count-keys",
 ];
 
-/// Keys that go before the file.
+/// Keys that override the file.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Overlay {
     settings: Vec<Setting>,
-    /// Whether values are shown where nothing says otherwise, as `redis_exporter` does.
+    /// Whether values are exported by default, as in `redis_exporter`.
     shows_values: bool,
 }
 
@@ -37,7 +37,7 @@ struct Setting {
 }
 
 impl Overlay {
-    /// What the options mean. Those that cannot be honoured are said, and mistakes reported.
+    /// Translates the options. Unsupported ones become notices, and mistakes become problems.
     pub(in crate::config) fn of(
         given: &Given,
         notices: &mut Vec<Notice>,
@@ -61,7 +61,7 @@ impl Overlay {
         overlay
     }
 
-    /// Keys are looked at by the walk, which the file may have switched off.
+    /// Enables the sweep for options that require it, because the file may have disabled it.
     fn walk_for_keys(&mut self, given: &Given) {
         if given.get("sweep.enabled").is_some() {
             return;
@@ -109,8 +109,9 @@ impl Overlay {
         }
     }
 
-    /// The keys whose values in the file are not read. A map is merged, and what is wrong on the
-    /// command line is also wrong in a file.
+    /// Returns the keys whose values in the file are not read.
+    ///
+    /// Maps are merged and therefore read. So are keys for which a wrong flag is a usage error.
     pub(in crate::config) fn masked(&self) -> Vec<&'static str> {
         let is_strict = |key| ROWS.iter().any(|row| row.is_strict && row.key == key);
         let is_map = |node: &Node| matches!(node.value, Value::Map(_));
@@ -119,7 +120,7 @@ impl Overlay {
         masked.map(|setting| setting.key).collect()
     }
 
-    /// The keys with their values.
+    /// Returns the keys with their values.
     #[cfg(test)]
     pub(super) fn entries(&self) -> Vec<crate::config::document::Entry> {
         let settings = self.settings.iter();
@@ -129,7 +130,7 @@ impl Overlay {
         settings.chain(values).map(entry).collect()
     }
 
-    /// Sets the options of the top level, over what the file has set.
+    /// Sets the options of the top level, overriding the file.
     pub(in crate::config) fn apply(&self, reader: &mut Reader<'_, '_>) {
         for Setting { key, node, place } in &self.settings {
             match *key {
@@ -152,7 +153,7 @@ impl Overlay {
         }
     }
 
-    /// Sets the options of the one target.
+    /// Sets the options of the implicit target.
     pub(in crate::config) fn apply_to_target(&self, reader: &mut Reader<'_, '_>) {
         for Setting { key, node, place } in &self.settings {
             if let Some(key) = key.strip_prefix(TARGETS) {
@@ -162,7 +163,7 @@ impl Overlay {
     }
 }
 
-/// As with `redis_exporter`, the password goes before the file.
+/// As in `redis_exporter`, the password overrides the file.
 fn unread_password_file(given: &Given) -> Option<Notice> {
     given.get("redis.password")?;
     let file = given.get("redis.password-file")?;
@@ -170,7 +171,7 @@ fn unread_password_file(given: &Given) -> Option<Notice> {
     Some(Notice::info(&file.place, text))
 }
 
-/// What is to be said about an option that sets nothing, where it is not at its default.
+/// Returns the notice about an option that sets nothing and is not at its default.
 fn notice_of(item: &GivenOption) -> Option<Notice> {
     if item.is_default() {
         return None;

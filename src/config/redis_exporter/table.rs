@@ -1,4 +1,4 @@
-//! Every option of `redis_exporter`, in its own order, with what becomes of it here.
+//! All options of `redis_exporter`, in its order, with their equivalents.
 
 use super::meaning::{
     Read, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
@@ -41,7 +41,7 @@ const fn sets(keys: &'static [&'static str], read: Read) -> Fate {
     Fate::Sets(Setting { keys, read })
 }
 
-/// Every option of `redis_exporter`.
+/// All options of `redis_exporter`.
 #[rustfmt::skip]
 pub static OPTIONS: &[PeerOption] = &[
     option("redis.addr", "REDIS_ADDR", any("redis://localhost:6379"), Fate::Own("targets[].url"), "`REDIS_URL` takes precedence over the variable. An empty address, or an address in addition to `targets` in the file, is an error: list the servers of `/scrape` under `targets`"),
@@ -105,7 +105,7 @@ pub static OPTIONS: &[PeerOption] = &[
     option("append-instance-role-label", "REDIS_EXPORTER_APPEND_INSTANCE_ROLE_LABEL", OFF, Fate::NotHonoured, "join with `redis_instance_info`, which has the label `role`"),
 ];
 
-/// Lists of collectors of our own, each a map of switches in the file.
+/// Lists of collectors of our own. In the file, each is a map of switches.
 #[rustfmt::skip]
 pub(super) static COLLECTORS: &[PeerOption] = &[
     option("collectors.enable", "REDIS_EXPORTER_COLLECTORS_ENABLE", NOTHING, sets(&["collectors"], switched_on), "Collectors to enable, such as client_list,hotkeys"),

@@ -1,10 +1,10 @@
-//! Each option alone: what it sets, what is said about it, what is refused.
+//! Tests each option alone: its keys, its notices, and its errors.
 
 use super::*;
 use crate::config::document::{self, Node, Value};
 use crate::config::problem::Problem;
 
-/// What one option leads to.
+/// The result of one option.
 struct Outcome {
     /// The keys that it sets, by their paths.
     keys: Node,

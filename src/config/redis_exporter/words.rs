@@ -1,4 +1,4 @@
-//! The spellings of Go's flags to ours: `-flag value`, `-flag=value`. Pure.
+//! Translates Go's spellings of flags, `-flag value` and `-flag=value`, to ours. Pure.
 
 use std::ffi::{OsStr, OsString};
 
@@ -6,8 +6,10 @@ use super::OPTIONS;
 use super::meaning::parse_switch;
 use crate::config::rows::Takes;
 
-/// The words of a command line, with two dashes before each long flag. A flag that takes a value
-/// keeps it in one word, so that a value may start with a dash. Empty words are left out.
+/// Returns the words of a command line, with two dashes before each long flag.
+///
+/// A flag and its value become one word, so that the value may start with a dash. Empty words are
+/// left out.
 pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words = words.into_iter();
     let mut normalised: Vec<OsString> = words.next().into_iter().collect();
@@ -42,7 +44,8 @@ pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -
     normalised
 }
 
-/// The flag without its dashes; none of what is no flag, or one of a single letter as `-h`.
+/// Returns a flag without its dashes, or `None` for other words and for single letters such as
+/// `-h`.
 fn long_flag(word: &str) -> Option<&str> {
     let after_one = word.strip_prefix('-')?;
     match after_one.strip_prefix('-') {

@@ -1,21 +1,21 @@
-//! The connection strings of `StackExchange.Redis`: `host:6379,password=secret,ssl=true`. Pure.
+//! Parses connection strings of `StackExchange.Redis`: `host:6379,password=secret,ssl=true`. Pure.
 
 use super::query::Query;
 use super::{DEFAULT_PORT, Url, parse_host};
 use crate::config::address::Address;
 use crate::config::problem::Refusal;
 
-/// The port that the library takes for TLS if none is written.
+/// The default port of the library with TLS.
 const DEFAULT_TLS_PORT: u16 = 6380;
 
-/// Whether the text is a host with options after commas.
+/// Returns whether the text is a host followed by comma-separated options.
 pub(super) fn is_one(text: &str) -> bool {
     let mut items = text.split(',');
     let host = items.next().unwrap_or_default();
     !host.contains(['@', '/', '?', '=']) && items.any(|item| item.contains('='))
 }
 
-/// Reads such a string.
+/// Parses a connection string.
 pub(super) fn parse(text: &str) -> Result<Url, Refusal> {
     let mut items = text.split(',').map(str::trim);
     let (host, port) = parse_host(items.next().unwrap_or_default())?;

@@ -1,24 +1,24 @@
-//! The parameters after the `?` of a URL: spellings of client libraries to their meaning. Pure.
+//! Parses the query of a URL, in the spellings of many client libraries. Pure.
 
 use super::{decode, parse_database, same};
 use crate::config::problem::Refusal;
 use crate::config::secret::Secret;
 use crate::config::tls::server_name;
 
-/// What a parameter means for an exporter.
+/// The meaning of a parameter for an exporter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Database,
     User,
     Password,
-    /// TLS is on or off.
+    /// Whether to use TLS.
     Tls,
-    /// A true value accepts any certificate.
+    /// Accepts any certificate if the value is true.
     SkipVerify,
-    /// A value such as `none` or `false` accepts any certificate.
+    /// Accepts any certificate if the value is, for example, `none` or `false`.
     Verify,
     ServerName,
-    /// Nothing; the option that does the same here, if any.
+    /// Ignored. Contains the equivalent option, if there is one.
     Ignored(&'static str),
 }
 
@@ -92,7 +92,7 @@ const PARAMETERS: &[(&str, Meaning)] = &[
     ("preheat", Ignored("")), ("asyncpipeline", Ignored("")), ("idlecheck", Ignored("")),
 ];
 
-/// What the parameters of a URL say.
+/// The settings from the query of a URL.
 #[derive(Default)]
 pub(super) struct Query {
     pub(super) database: Option<u32>,
@@ -102,12 +102,12 @@ pub(super) struct Query {
     pub(super) skip_verify: bool,
     pub(super) server_name: Option<String>,
     ignored: Vec<&'static str>,
-    /// The options that do here what ignored parameters do elsewhere.
+    /// Options that are equivalent to ignored parameters.
     options: Vec<&'static str>,
     unknown: usize,
 }
 
-/// Reads `name=value` pairs that are joined by `&`.
+/// Parses `name=value` pairs that are joined by `&`.
 pub(super) fn parse(text: &str) -> Result<Query, Refusal> {
     let mut query = Query::default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -117,7 +117,7 @@ pub(super) fn parse(text: &str) -> Result<Query, Refusal> {
     Ok(query)
 }
 
-/// Whether the pair begins with the name of a parameter that has a row.
+/// Returns whether the pair starts with the name of a known parameter.
 pub(super) fn is_known(pair: &str) -> bool {
     pair.split_once('=')
         .is_some_and(|(name, _)| meaning(name).is_some())
@@ -131,7 +131,7 @@ fn meaning(name: &str) -> Option<&'static (&'static str, Meaning)> {
 }
 
 impl Query {
-    /// Takes one parameter with its decoded value. An empty value says nothing.
+    /// Applies one parameter with its decoded value. An empty value is ignored.
     pub(super) fn take(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
         let Some((name, meaning)) = meaning(name) else {
             self.unknown += 1;
@@ -168,7 +168,7 @@ impl Query {
         Ok(())
     }
 
-    /// Ignored parameters. Only names that have a row are repeated.
+    /// Returns notes on ignored parameters. Only known names are repeated.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.ignored.is_empty() {

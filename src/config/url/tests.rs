@@ -1,4 +1,4 @@
-//! URLs as people write them.
+//! URLs in the forms that people write.
 
 use proptest::prelude::*;
 
