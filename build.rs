@@ -1,8 +1,8 @@
-//! Tells a release build which commit it is of: `redis_exporter_build_info` shows it.
+//! Sets the commit and date of a release build, which `redis_exporter_build_info` shows.
 //!
 //! `EXPORTER_COMMIT` and `EXPORTER_BUILD_DATE` take precedence over git, for builds without a
-//! repository. The date is the commit's, so that two builds of one commit are equal. Debug builds
-//! leave both out: each commit would have the library compiled again.
+//! repository. The date is that of the commit, so that builds are reproducible. Debug builds have
+//! neither, because each commit would recompile the library.
 
 use std::env;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn main() {
     if env::var("PROFILE").as_deref() != Ok("release") {
         return;
     }
-    // A copy of the sources inside another repository is of none of its commits.
+    // A copy of the sources inside another repository does not belong to its commits.
     if git(&["rev-parse", "--show-prefix"]).is_some() {
         return;
     }
@@ -36,7 +36,7 @@ fn set(variable: &str, arguments: &[&str]) {
     }
 }
 
-/// Returns what git prints; none without git or outside a repository.
+/// Returns the output of git, or `None` without git or a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

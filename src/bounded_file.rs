@@ -1,17 +1,17 @@
-//! The bytes of a file, up to a size. Not what they mean.
+//! Reads files up to a maximum size. Their content is not interpreted.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Why a file is not read: the rest of a sentence about it, and what to do.
+/// The reason why a file is not read, as the rest of a sentence about it, with the remedy.
 pub type Refused = (String, &'static str);
 
-/// Reads a regular file. Opening a pipe could wait for ever.
+/// Reads a regular file. Opening a pipe could block forever.
 ///
 /// # Errors
 ///
-/// It cannot be read, is no regular file, or has more bytes than `most`.
+/// The file cannot be read, is not a regular file, or has more than `most` bytes.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
     if !fs::metadata(path)
         .map_err(|error| unreadable(&error))?
@@ -22,11 +22,11 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
     read_all(File::open(path).map_err(|error| unreadable(&error))?, most)
 }
 
-/// Reads all that an open source has.
+/// Reads an open source to its end.
 ///
 /// # Errors
 ///
-/// It cannot be read, or has more bytes than `most`.
+/// It cannot be read, or has more than `most` bytes.
 pub fn read_all(source: impl Read, most: u64) -> Result<Vec<u8>, Refused> {
     let mut bytes = Vec::new();
     let mut source = source.take(most + 1);

@@ -1,27 +1,27 @@
-//! Why a poll failed: a closed set of reasons, and the text for the log. Pure.
+//! The reasons why a poll fails, and the text for the log. Pure.
 
 use std::fmt;
 
-/// The reasons for which a poll can fail. They are label values, so there is no other.
+/// The reasons for which a poll can fail. They are label values, so the set is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The host name could not be resolved.
     Dns,
-    /// Nothing listens at the address.
+    /// Nothing listens on the address.
     Refused,
-    /// No answer in time.
+    /// There was no reply before the timeout.
     Timeout,
     /// The TLS handshake failed.
     Tls,
-    /// The server does not accept the user or the password.
+    /// The user or the password is wrong.
     Auth,
-    /// The user may not run a command that a poll cannot do without.
+    /// The user has no permission for a command that every poll needs.
     Denied,
-    /// The server is loading its data and answers nothing yet.
+    /// The server is loading its data and rejects commands.
     Loading,
-    /// The server has as many clients as it allows.
+    /// The server has reached `maxclients`.
     MaxClients,
-    /// What came is not the Redis protocol, or not what was asked for.
+    /// The server does not speak the Redis protocol, or sent more replies than there were queries.
     Protocol,
     /// The connection was closed.
     Closed,
@@ -45,7 +45,7 @@ impl Reason {
         Self::Other,
     ];
 
-    /// The label value.
+    /// Returns the label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,20 +64,20 @@ impl Reason {
     }
 }
 
-/// Why a connection was replaced by another. The causes are label values, so there is no other.
+/// The reasons for which a connection is replaced. They are label values, so the set is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The other side closed it, as a server or a load balancer does with idle connections.
+    /// The other side closed it, as servers and load balancers do with idle connections.
     Closed,
     /// The other side reset it, or the network did.
     Reset,
-    /// Nothing came back over it, but a new connection had a reply in time.
+    /// There was no reply over it, but one in time over a new connection.
     Unanswered,
     /// The host name no longer resolves to the connected address.
     Moved,
-    /// The server changed its role, as after a failover.
+    /// The server changed its role, for example after a failover.
     RoleChanged,
-    /// A script broke it or had no reply in time.
+    /// A script broke it, or timed out.
     Script,
 }
 
@@ -92,7 +92,7 @@ impl Cause {
         Self::Script,
     ];
 
-    /// The label value.
+    /// Returns the label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -106,17 +106,17 @@ impl Cause {
     }
 }
 
-/// A failed dial, handshake or poll.
+/// A failed connect, handshake or poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The reason, for metrics.
     pub reason: Reason,
-    /// What happened, for the log: never a secret, never a whole reply.
+    /// The details for the log. They never contain a secret or a whole reply.
     pub detail: String,
 }
 
 impl Failure {
-    /// A failure with its detail, cut to a line of sane length.
+    /// Creates a failure. The detail is cut to a reasonable length.
     #[must_use]
     pub fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         let detail = detail.to_string();

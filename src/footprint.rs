@@ -1,8 +1,8 @@
-//! What the exporter itself causes on one server: commands and lookups of keys.
+//! Counts the commands and key lookups that the exporter causes on one server.
 //!
-//! The poll reads INFO while no command of the sweep is under way, so that what was caused before
-//! that INFO is known exactly. Neither waits for the other for longer than a bound. Beyond it, and
-//! for pipelines that were never answered, INFO's own counts of calls show what was executed.
+//! The poll reads INFO while the sweep has no command in flight, so the counts as of that INFO are
+//! exact. Neither waits for the other beyond a limit. Beyond the limit, and for pipelines without a
+//! reply, INFO's own counts of calls show what was executed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use tokio::time::timeout;
 
 use crate::info::Info;
 
-/// What was caused.
+/// Commands and lookups that the exporter caused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caused {
     /// Commands that the server executed.
     pub commands: u64,
     /// Lookups that found a key.
     pub hits: u64,
-    /// Lookups that found none.
+    /// Lookups that found no key.
     pub misses: u64,
 }
 
@@ -43,25 +43,25 @@ impl Caused {
     }
 }
 
-/// The commands of the sweep whose calls are followed one by one: SCAN, and what the server counts
-/// as lookups.
+/// Commands of the sweep whose calls are tracked by name: SCAN, and those that the server counts as
+/// lookups.
 const FOLLOWED: [&str; 12] = [
     "scan", "pttl", "type", "strlen", "llen", "scard", "zcard", "hlen", "xlen", "arcount",
     "getrange", "xinfo",
 ];
 
-/// The place of the one that is no lookup.
+/// Index of SCAN, which is not a lookup.
 const SCAN: usize = 0;
 
-/// Pipelines without an answer may still be executed before so many polls have passed.
+/// Number of polls within which a pipeline without a reply may still be executed.
 const LOST_POLLS: u32 = 3;
 
-/// Calls of each of the followed commands.
+/// The number of calls of each tracked command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls([u64; FOLLOWED.len()]);
 
 impl Calls {
-    /// The calls of a pipeline, by the names of its commands.
+    /// Returns the calls of a pipeline, by the names of its commands.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut calls = Self::default();
         for name in names {
@@ -74,7 +74,8 @@ impl Calls {
         calls
     }
 
-    /// All calls since the server started, by INFO commandstats; none where it is missing.
+    /// Returns all calls since the server started, from INFO commandstats, or `None` if it is
+    /// missing.
     fn read(info: &Info) -> Option<Self> {
         let mut calls = Self::default();
         let mut is_there = false;
@@ -118,8 +119,9 @@ impl Calls {
         self.zip(other, u64::min)
     }
 
-    /// The calls, and the lookups among them. They count as hits: a key that SCAN returned is
-    /// rarely gone.
+    /// Returns the calls, and the lookups among them.
+    ///
+    /// Lookups count as hits, because a key that SCAN returned rarely disappears.
     fn caused(self) -> Caused {
         let commands = self.0.iter().sum();
         Caused {
@@ -130,7 +132,7 @@ impl Calls {
     }
 }
 
-/// What the tasks of one target cause together.
+/// The commands and lookups of all tasks of one target.
 #[derive(Debug, Default)]
 pub struct Footprint {
     gate: Arc<RwLock<()>>,
@@ -139,29 +141,29 @@ pub struct Footprint {
 
 #[derive(Debug, Default)]
 struct Ledger {
-    /// Everything that was answered.
+    /// Everything with a reply.
     caused: Caused,
-    /// Lookups that were answered and are not yet in `caused`.
+    /// Lookups with a reply that are not yet in `caused`.
     due: u64,
-    /// Calls that were answered or are known to have been executed.
+    /// Calls with a reply, or that are known to have been executed.
     executed: Calls,
-    /// Calls of pipelines that are under way.
+    /// Calls of pipelines in flight.
     open: Calls,
-    /// Calls of pipelines that were never answered.
+    /// Calls of pipelines that never got a reply.
     lost: Calls,
     polls_since_loss: u32,
-    /// What INFO counted at the last poll, and how much of it was caused here.
+    /// The counts of INFO at the last poll, and our part of them.
     last: Option<(Calls, Calls)>,
 }
 
-/// What was caused at a moment, as far as it was answered.
+/// Commands, lookups and calls with a reply at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answered {
     caused: Caused,
     calls: Calls,
 }
 
-/// A pipeline that is under way. One that ends without an answer may have been executed.
+/// A pipeline in flight. If it ends without a reply, it may still have been executed.
 #[derive(Debug)]
 pub struct Pipeline {
     footprint: Arc<Footprint>,
@@ -169,7 +171,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Begins a pipeline.
+    /// Starts a pipeline.
     #[must_use]
     pub fn begin(footprint: &Arc<Footprint>, calls: Calls) -> Self {
         let mut ledger = footprint.ledger();
@@ -181,7 +183,8 @@ impl Pipeline {
         }
     }
 
-    /// Ends it: so many commands were executed, among them these calls.
+    /// Ends the pipeline. The server has executed `commands` commands, including the calls
+    /// `executed`.
     pub fn end(mut self, commands: u64, executed: Calls) {
         let mut ledger = self.footprint.ledger();
         ledger.open = ledger.open.minus(self.calls);
@@ -204,34 +207,35 @@ impl Drop for Pipeline {
     }
 }
 
-/// Permission to send commands; they are counted before it is dropped.
+/// Permission to send commands. They are counted before it is dropped.
 #[derive(Debug)]
 pub struct Passage(#[expect(dead_code, reason = "held, not read")] OwnedRwLockReadGuard<()>);
 
-/// While it exists, nobody else sends commands.
+/// The exclusive right to send commands.
 #[derive(Debug)]
 pub struct Hold(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>);
 
 impl Footprint {
-    /// Waits until the poll does not hold the gate.
+    /// Waits until no poll has the exclusive right.
     pub async fn enter(&self) -> Passage {
         Passage(Arc::clone(&self.gate).read_owned().await)
     }
 
-    /// Waits until all commands of others are counted and holds up new ones; none when that takes
-    /// longer than `longest`, as with a server that hangs.
+    /// Waits until the commands of all others are counted, and blocks new ones.
+    ///
+    /// Returns `None` if that takes longer than `longest`, for example because the server hangs.
     pub async fn hold(&self, longest: Duration) -> Option<Hold> {
         let gate = Arc::clone(&self.gate).write_owned();
         timeout(longest, gate).await.ok().map(Hold)
     }
 
-    /// Counts commands.
+    /// Adds commands.
     pub fn add(&self, commands: u64) {
         let mut ledger = self.ledger();
         ledger.caused.commands = ledger.caused.commands.saturating_add(commands);
     }
 
-    /// Counts the lookups of the pipelines that were answered.
+    /// Counts the lookups of pipelines with a reply.
     pub fn settle(&self, hits: u64, misses: u64) {
         let mut ledger = self.ledger();
         ledger.caused.hits = ledger.caused.hits.saturating_add(hits);
@@ -239,13 +243,13 @@ impl Footprint {
         ledger.due = 0;
     }
 
-    /// All that was caused and counted.
+    /// Returns everything that is counted.
     #[must_use]
     pub fn caused(&self) -> Caused {
         self.ledger().caused
     }
 
-    /// All that was answered, right before INFO is asked.
+    /// Returns everything with a reply, right before INFO is sent.
     #[must_use]
     pub fn answered(&self) -> Answered {
         let ledger = self.ledger();
@@ -257,9 +261,10 @@ impl Footprint {
         }
     }
 
-    /// All that was caused as of an INFO, `before` which this much was answered. What was under way
-    /// meanwhile, or was never answered, was executed as far as INFO counts calls that are nobody
-    /// else's.
+    /// Returns everything that the exporter caused as of an INFO.
+    ///
+    /// `before` is what had a reply before INFO was sent. Pipelines in flight, and those without a
+    /// reply, count as far as INFO has calls that nobody else can have made.
     #[must_use]
     pub fn as_of(&self, before: Answered, info: &Info) -> Caused {
         let mut ledger = self.ledger();
@@ -268,11 +273,11 @@ impl Footprint {
         let most = unknown.plus(ledger.lost);
         let executed = match (counted, ledger.last) {
             (Some(now), Some((then, ours))) => {
-                // A count that went back was reset.
+                // A count that has decreased was reset.
                 let growth = now.zip(then, |now, then| now.checked_sub(then).unwrap_or(now));
                 ours.plus(growth).minus(before.calls).at_most(most)
             }
-            // Without counts, what was sent was executed.
+            // Without counts, everything that was sent counts as executed.
             _ => most,
         };
         ledger.last = counted.map(|now| (now, before.calls.plus(executed)));
@@ -336,7 +341,7 @@ mod tests {
         footprint.settle(1, 1);
     }
 
-    /// What was caused as of an INFO that counts so many calls of PTTL, TYPE and SCAN each.
+    /// Returns the counts as of an INFO with this number of calls of PTTL, TYPE and SCAN each.
     fn as_of(footprint: &Footprint, before: Answered, calls: u64) -> (u64, u64, u64) {
         let lines = ["pttl", "type", "scan"].map(|name| format!("cmdstat_{name}:calls={calls}\n"));
         let text = format!("# Commandstats\n{}", lines.concat());
@@ -393,7 +398,7 @@ mod tests {
         for _ in 0..LOST_POLLS {
             assert_eq!(poll(&footprint, 71), (3, 2, 0));
         }
-        // Calls of others from now on.
+        // From here on, the calls are those of other clients.
         assert_eq!(poll(&footprint, 90), (3, 2, 0));
         answer(&footprint);
         assert_eq!(poll(&footprint, 91), (7, 3, 1));
@@ -409,7 +414,7 @@ mod tests {
                 assert_eq!(poll(&footprint, 70), (0, 0, 0));
             }
             assert_eq!(poll(&footprint, 75), (0, 0, 0));
-            // CONFIG RESETSTAT
+            // After CONFIG RESETSTAT.
             assert_eq!(poll(&footprint, 0), (0, 0, 0));
         }
     }

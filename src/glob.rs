@@ -4,7 +4,6 @@
 //! The reference is `stringmatchlen` of Redis 7, including incomplete patterns: an unclosed class
 //! extends to the end of the pattern, `[]` matches nothing, `[^]` matches any byte, and a trailing
 //! backslash matches itself.
-//! `[^]` any byte, and a last backslash is itself.
 
 /// A compiled pattern. It matches whole keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -356,7 +355,7 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(2));
     }
 
-    /// The textbook definition, without shortcuts.
+    /// Matches by the textbook definition, without shortcuts.
     fn slow(pieces: &[Piece], key: &[u8]) -> bool {
         match (pieces, key) {
             ([], key) => key.is_empty(),

@@ -47,7 +47,7 @@ pub fn families() -> Vec<&'static Descriptor> {
 pub struct CollectorOutcome {
     /// The name of the collector.
     pub name: &'static str,
-    /// Whether all its queries were answered.
+    /// Whether the server accepted all its queries.
     pub success: bool,
     /// Time spent reading its replies.
     pub duration: Duration,
@@ -76,7 +76,7 @@ pub struct Success {
 }
 
 impl Success {
-    /// The collectors with a rejected query.
+    /// Returns the collectors with a rejected query.
     #[must_use]
     pub fn refused(&self) -> Vec<&'static str> {
         let refused = self.collectors.iter().filter(|outcome| !outcome.success);
@@ -107,7 +107,8 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Sna
     let mut snapshot = snapshot.finish();
     let dropped = snapshot.dropped();
     if dropped > 0 {
-        // Rare enough to sort twice; a sample that is always 0 would cost every target a series.
+        // Sorting twice is acceptable because this is rare. A sample that is always 0 would cost
+        // every target a series.
         snapshot.push(
             &rows::DROPPED,
             [],
@@ -118,11 +119,12 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Sna
     snapshot
 }
 
-/// The function that keeps the server busy: its name, and milliseconds since it started.
+/// The function that keeps the server busy: its name, and its duration so far in milliseconds.
 pub type BusyWith<'a> = (&'a str, f64);
 
-/// Returns the snapshot of a failed poll: the failure with its reason, and the function that keeps
-/// the server busy, if any. Nothing else of the target.
+/// Returns the snapshot of a failed poll.
+///
+/// It contains the failure with its reason, and the function that keeps the server busy, if any.
 #[must_use]
 pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: Times) -> Snapshot {
     let mut snapshot = Snapshot::default();

@@ -38,8 +38,8 @@ impl From<Expression> for Pattern {
     }
 }
 
-/// A regular expression over bytes, of bounded size. It may match anywhere in a name. Two are equal
-/// if they were written alike.
+/// A regular expression over bytes, of limited size. It may match anywhere in a name. Two are equal
+/// if their sources are.
 #[derive(Clone, Debug)]
 pub struct Expression(Regex);
 
@@ -56,13 +56,13 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// It does not compile, or would take more than a mebibyte.
+    /// It does not compile, or its compiled form exceeds one mebibyte.
     pub fn new(text: &str) -> Result<Self, regex::Error> {
         let regex = RegexBuilder::new(text).size_limit(LARGEST_REGEX).build();
         regex.map(Self)
     }
 
-    /// Returns whether it captures anything.
+    /// Returns whether it has a capture group.
     #[must_use]
     pub fn has_groups(&self) -> bool {
         self.0.captures_len() > 1
@@ -74,7 +74,7 @@ impl Expression {
         self.0.is_match(name)
     }
 
-    /// Returns what its groups capture of a name, joined; nothing if the name does not match.
+    /// Returns the concatenated captures of a name, or `None` if the name does not match.
     #[must_use]
     pub fn captured(&self, name: &[u8]) -> Option<Vec<u8>> {
         let captures = self.0.captures(name)?;

@@ -1,5 +1,4 @@
-//! Queries to Redis, and the memory of what one server rejected. Pure; `connection::Session` sends
-//! them.
+//! Queries to Redis, and the memory of rejected ones. Pure; `connection::Session` sends them.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,26 +6,27 @@ use std::hash::{Hash, Hasher};
 
 use crate::reply::{ErrorKind, Refusal};
 
-/// A command that the exporter sends, with or without further words. Every query is a `static`:
-/// two of them are the same if they are at the same place in memory.
+/// A command that the exporter sends, optionally with further words.
+///
+/// Every query is a `static`. Two queries are equal if they have the same address in memory.
 #[derive(Debug)]
 pub struct Query {
     /// The spellings of the command, best first. The next one is tried if the server does not know
-    /// one or returns nothing for it.
+    /// one, or returns nothing for it.
     pub commands: &'static [&'static [&'static str]],
-    /// The ACL permission that it needs, such as `+slowlog|len`; empty for servers without ACL.
+    /// The required ACL permission, such as `+slowlog|len`. Empty for servers without ACL.
     pub permission: &'static str,
     scope: Scope,
 }
 
-/// What the rejection of one command of a query is about.
+/// The commands of a query that a rejection affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     /// All commands of the query.
     Query,
-    /// That command alone.
+    /// Only the rejected command.
     Command,
-    /// Nothing that lasts.
+    /// None. The query is sent again.
     Nothing,
 }
 
@@ -58,8 +58,8 @@ impl Query {
         }
     }
 
-    /// Has the rejection of one command say nothing about the others: a script can pass on the
-    /// rejection of what it does itself.
+    /// Limits a rejection to the rejected command. For example, a script can return the rejection
+    /// of one of its own commands.
     #[must_use]
     pub const fn alone(self) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Query {
         }
     }
 
-    /// Has the query sent again although it was rejected.
+    /// Sends the query again even if it was rejected.
     #[must_use]
     pub const fn retried(self) -> Self {
         Self {
@@ -77,19 +77,20 @@ impl Query {
         }
     }
 
-    /// Returns whether the rejection of one command says nothing about the others.
+    /// Returns whether a rejection only affects the rejected command.
     #[must_use]
     pub fn stands_alone(&self) -> bool {
         self.scope == Scope::Command
     }
 
-    /// Returns the ticket of one of the commands that this query is sent as.
+    /// Returns the ticket of one of the commands of this query.
     #[must_use]
     pub const fn ticket(&'static self, at: usize) -> Ticket {
         Ticket { query: self, at }
     }
 
-    /// Returns the query with further words. `at` tells its commands apart, and finds the reply.
+    /// Returns the query with further words. `at` distinguishes its commands and pairs them with
+    /// replies.
     pub fn with<'a, Word: Into<Cow<'a, [u8]>>>(
         &'static self,
         at: usize,
@@ -107,7 +108,7 @@ impl Query {
 pub struct Ticket {
     /// The query.
     pub query: &'static Query,
-    /// Tells the commands of the query apart.
+    /// Distinguishes the commands of the query.
     pub at: usize,
 }
 
@@ -127,10 +128,10 @@ impl From<&'static Query> for Ticket {
     }
 }
 
-/// A query as it is sent once.
+/// A command to send: a query with its further words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
-    /// What the reply is found by.
+    /// The ticket that pairs it with its reply.
     pub ticket: Ticket,
     /// The words after those of the query.
     pub words: Vec<Cow<'a, [u8]>>,
@@ -145,46 +146,48 @@ impl<T: Into<Ticket>> From<T> for Command<'_> {
     }
 }
 
-/// A rejection that will not change over this connection.
+/// A rejection that is permanent for this connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// The query.
     pub query: &'static Query,
-    /// What the server replied.
+    /// The error reply of the server.
     pub refusal: Refusal,
-    /// The only command that is meant; `None` if all commands of the query are.
+    /// The only affected command; `None` if all commands of the query are.
     only: Option<Ticket>,
 }
 
-/// What a rejection means for the query.
+/// The consequence of an error reply for the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is to be sent again in another spelling.
+    /// The query is sent again with another spelling.
     Respelled,
-    /// It is not sent again over this connection.
+    /// The query is not sent again over this connection.
     Rejected,
-    /// It may be sent again: the server cannot reply now, or the error is about its words.
+    /// The query may be sent again: the server cannot reply now, or the error is about its words.
     Open,
 }
 
-/// What one server rejected for good, which commands it was sent, and in which spelling. Every
-/// rejection counts as an error of the server, so nothing is sent again that was rejected.
+/// The permanently rejected queries of one server, the queries that were sent, and their spellings.
+///
+/// Every rejection counts as an error in the server's statistics. Therefore rejected queries are
+/// not sent again.
 #[derive(Debug, Default)]
 pub struct Rejections {
     all: Vec<Rejected>,
     tried: HashSet<&'static Query>,
-    /// Queries whose best spelling did not do, with the number of the one in use.
+    /// The spelling in use for queries whose best spelling was rejected, as an index.
     spellings: HashMap<&'static Query, usize>,
 }
 
 impl Rejections {
-    /// Everything that was rejected for good.
+    /// Returns all permanent rejections.
     #[must_use]
     pub fn all(&self) -> &[Rejected] {
         &self.all
     }
 
-    /// Returns whether a command is not to be sent.
+    /// Returns whether a command must not be sent.
     #[must_use]
     pub fn covers(&self, ticket: Ticket) -> bool {
         let covers = |rejected: &Rejected| {
@@ -193,19 +196,20 @@ impl Rejections {
         self.all.iter().any(covers)
     }
 
-    /// Returns whether a query was sent.
+    /// Returns whether a query was sent before.
     #[must_use]
     pub fn has_tried(&self, query: &'static Query) -> bool {
         self.tried.contains(query)
     }
 
-    /// Forgets everything but the spellings: another server may answer otherwise.
+    /// Forgets everything except the spellings: another server may accept the queries.
     pub fn forget(&mut self) {
         self.all.clear();
         self.tried.clear();
     }
 
-    /// Returns the words to send for a command; `None` if its query has no spelling.
+    /// Returns the words to send for a command, or `None` if the spellings of its query are
+    /// exhausted.
     #[must_use]
     pub fn words<'a>(&self, command: &'a Command<'_>) -> Option<Vec<&'a [u8]>> {
         let spelling = self.spellings.get(command.ticket.query).unwrap_or(&0);
@@ -218,7 +222,7 @@ impl Rejections {
         )
     }
 
-    /// Chooses the next spelling of a query. Returns whether there is one.
+    /// Selects the next spelling of a query. Returns whether there is one.
     pub fn try_next_spelling(&mut self, query: &'static Query) -> bool {
         let spelling = self.spellings.entry(query).or_default();
         let has_next = *spelling + 1 < query.commands.len();
@@ -226,9 +230,11 @@ impl Rejections {
         has_next
     }
 
-    /// Takes one command of each query that was never sent and has several: it is sent alone, so
-    /// that a denial costs one error and not hundreds. One of plain text is preferred: a server that
-    /// does not know a command repeats its words, and other bytes would not be the protocol.
+    /// Removes one command of each new query with several commands, and returns them.
+    ///
+    /// They are sent first, so that a denial costs one error instead of hundreds. Plain text is
+    /// preferred: a server that does not know a command repeats its words in the error, and other
+    /// bytes would break the protocol.
     pub fn take_first<'a>(&mut self, commands: &mut Vec<Command<'a>>) -> Vec<Command<'a>> {
         let mut first: HashMap<&'static Query, (Ticket, bool, bool)> = HashMap::new();
         for command in commands.iter() {
@@ -255,8 +261,10 @@ impl Rejections {
         commands.extract_if(.., is_first).collect()
     }
 
-    /// Records an error reply. `has_words` is whether the command has words of its own: an error
-    /// of an unknown kind may be about these.
+    /// Records an error reply.
+    ///
+    /// `has_words` tells whether the command has further words, because an unclassified error may
+    /// be about those.
     pub fn record(&mut self, ticket: Ticket, has_words: bool, refusal: &Refusal) -> Verdict {
         let query = ticket.query;
         let is_for_good = match refusal.kind() {
@@ -274,7 +282,7 @@ impl Rejections {
         Verdict::Rejected
     }
 
-    /// Records an error reply as one that will not change, for callers that know what it is about.
+    /// Records an error reply as permanent, for callers that know its cause.
     pub fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
         if !self.covers(ticket) {
             self.all.push(Rejected {

@@ -1,39 +1,39 @@
-//! What Redis answers, raw, in a type of our own.
+//! Replies of Redis, without interpretation.
 //!
-//! Decoding the protocol is `connection`'s work; reading meaning into a reply is `collector`'s.
+//! `connection` decodes the protocol. Collectors interpret the replies.
 
-/// The code of the refusal that takes the place of a reply with more than the exporter keeps.
+/// Error code that replaces a reply above the size limit.
 pub const TOO_LARGE: &str = "TOOLARGE";
 
-/// The code of the refusal that takes the place of a reply for which there is no room now, because
-/// of the replies of other targets.
+/// Error code that replaces a reply for which there is no memory now, because of the replies of
+/// other targets.
 pub const NO_ROOM: &str = "NOROOM";
 
 /// One reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// Nothing: a null bulk string or array.
+    /// A null bulk string or array.
     Nil,
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A bulk or simple string: any bytes.
+    /// A bulk or simple string, which may contain any bytes.
     Bytes(Vec<u8>),
     /// An array.
     List(Vec<Reply>),
-    /// The server refused the command.
+    /// An error reply.
     Error(Refusal),
 }
 
-/// An error reply: the code in front, as `NOPERM`, and the whole text.
+/// An error reply, split into its code and the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The first word, as `ERR`, `NOPERM`, `LOADING`.
+    /// The first word, such as `ERR`, `NOPERM` or `LOADING`.
     pub code: String,
     /// The text after the code.
     pub message: String,
 }
 
-/// What an error reply means for the queries that come.
+/// The classification of an error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The user may not run the command.
@@ -42,11 +42,11 @@ pub enum ErrorKind {
     KeyPermission,
     /// The server does not know the command or subcommand.
     UnknownCommand,
-    /// The server cannot reply now: it is loading, busy or without a primary.
+    /// The server cannot reply now: it is loading, busy, or has no primary.
     Passing,
     /// Another node of the cluster has the key.
     Redirect,
-    /// The reply is larger than the exporter keeps.
+    /// The reply exceeds the size limit.
     TooLarge,
     /// Anything else, such as the error of a script.
     Other,
@@ -57,7 +57,8 @@ impl Refusal {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self.code.as_str() {
-            // "… has no permissions to run the 'type' command"; of a key it says "access".
+            // "… has no permissions to run the 'type' command"; for a key the text contains
+            // "access".
             "NOPERM" if self.message.contains("access") => ErrorKind::KeyPermission,
             "NOPERM" => ErrorKind::Permission,
             "MOVED" | "ASK" => ErrorKind::Redirect,
@@ -76,14 +77,14 @@ impl Refusal {
         }
     }
 
-    /// Whether the server may answer otherwise the next time.
+    /// Returns whether the server may reply differently next time.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         self.kind() == ErrorKind::Passing
     }
 
-    /// Whether the server refused the command before it executed it, so that it does not count as
-    /// processed.
+    /// Returns whether the server rejected the command before executing it, so that it does not
+    /// count as processed.
     #[must_use]
     pub fn is_before_execution(&self) -> bool {
         let is_code = match self.kind() {
@@ -96,7 +97,7 @@ impl Refusal {
 }
 
 impl Reply {
-    /// The text of a string reply; bytes that are not UTF-8 become U+FFFD.
+    /// Returns the text of a string reply. Bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {
@@ -105,7 +106,7 @@ impl Reply {
         }
     }
 
-    /// The bytes of a string reply.
+    /// Returns the bytes of a string reply.
     #[must_use]
     pub fn bytes(&self) -> Option<&[u8]> {
         match self {
@@ -114,7 +115,7 @@ impl Reply {
         }
     }
 
-    /// The number of an integer reply.
+    /// Returns the number of an integer reply.
     #[must_use]
     pub fn integer(&self) -> Option<i64> {
         match self {
@@ -123,7 +124,7 @@ impl Reply {
         }
     }
 
-    /// The items of an array reply; empty for every other reply.
+    /// Returns the items of an array reply. Other replies have none.
     #[must_use]
     pub fn items(&self) -> &[Reply] {
         match self {
@@ -132,7 +133,7 @@ impl Reply {
         }
     }
 
-    /// What stands after a name in an array of names and values.
+    /// Returns the value after a name in an array of names and values.
     #[must_use]
     pub fn value_of(&self, name: &str) -> Option<&Reply> {
         self.items().chunks(2).find_map(|pair| match pair {
@@ -141,7 +142,7 @@ impl Reply {
         })
     }
 
-    /// The number that the reply is, or that its text says; none where it is not finite.
+    /// Returns the reply as a number, also if it is text. Returns `None` if it is not finite.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
         match self {
@@ -154,7 +155,7 @@ impl Reply {
         }
     }
 
-    /// Whether the reply says nothing: nil, an empty string or an empty array.
+    /// Returns whether the reply is empty: nil, an empty string or an empty array.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
@@ -165,7 +166,7 @@ impl Reply {
         }
     }
 
-    /// The refusal, if it is one.
+    /// Returns the error, if the reply is one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {

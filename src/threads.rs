@@ -14,16 +14,16 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-/// Maximum wait for a free thread. After that the last good answer is used, if there is one.
+/// Maximum wait for a free thread. After it the last good result is used, if there is one.
 const QUEUED_MAX: Duration = Duration::from_millis(200);
 
-/// Time that a first request may keep its thread. After that it continues as slow work.
+/// Time for which a first request may use its thread. Then it continues as slow work.
 const SLOW_AFTER: Duration = Duration::from_millis(250);
 
-/// Time for which an answer that arrived too late is kept for the next request.
+/// Time for which a result that arrived too late is kept for the next request.
 const KEPT: Duration = Duration::from_mins(1);
 
-/// Time after which an unused answer is forgotten.
+/// Time after which an unused result is dropped.
 const FORGET_AFTER: Duration = Duration::from_mins(15);
 
 /// A bounded set of threads for one kind of work.
@@ -94,7 +94,7 @@ impl Lane {
         ended(result.await)
     }
 
-    /// Starts the work, which holds `place` until it ends.
+    /// Starts the work, which keeps `place` until it ends.
     fn start<T: Send + 'static>(
         &self,
         place: impl Send + 'static,
@@ -124,9 +124,9 @@ fn ended<T>(result: Result<thread::Result<T>, oneshot::error::RecvError>) -> Res
 /// Maximum number of threads for each kind of request.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
-    /// For requests whose last answer was good.
+    /// For requests whose last result was good.
     pub proven: usize,
-    /// For requests whose last answer was bad.
+    /// For requests whose last result was bad.
     pub failed: usize,
     /// For first requests, until they turn out to be slow.
     pub new: usize,
@@ -134,11 +134,11 @@ pub struct Threads {
     pub slow: usize,
 }
 
-/// Requests with the same key share one thread and its answer.
+/// Runs requests. Those with the same key share one thread and its result.
 ///
-/// Requests that were answered before have their own threads, so that requests that hang from the
-/// start do not take them. First requests have their own threads too, so that requests that hang
-/// repeatedly do not take those.
+/// Requests that have succeeded before have their own threads, so that requests that hang from the
+/// start cannot use them up. First requests have their own threads too, so that requests that hang
+/// repeatedly cannot use those up.
 #[derive(Debug)]
 pub struct Shared<V: 'static> {
     proven: Lane,
@@ -152,9 +152,9 @@ pub struct Shared<V: 'static> {
 #[derive(Debug)]
 struct Asked<V> {
     state: watch::Receiver<State<V>>,
-    /// The last good answer before the current one.
+    /// The last good result before the current one.
     known: Option<V>,
-    /// Whether anyone received the answer.
+    /// Whether anyone received the result.
     is_taken: bool,
     is_proven: bool,
     since: Instant,
@@ -178,7 +178,7 @@ impl<V> State<V> {
 }
 
 impl<V: Clone + Send + Sync> Shared<V> {
-    /// Creates a set of requests whose answers are shared for the duration `fresh`.
+    /// Creates a set of requests whose results are shared for the duration `fresh`.
     #[must_use]
     pub const fn new(name: &'static str, threads: Threads, fresh: Duration) -> Self {
         Self {
@@ -191,9 +191,11 @@ impl<V: Clone + Send + Sync> Shared<V> {
         }
     }
 
-    /// Returns the answer for a key. `work` finds it unless a thread is already doing so. A caller
-    /// that stops waiting leaves the answer to the next one. If no thread is free, returns the last
-    /// good answer. Returns `None` if the work was lost.
+    /// Returns the result for a key.
+    ///
+    /// `work` computes it unless a thread is already doing so. If a caller stops waiting, the next
+    /// one gets the result. If no thread is free, returns the last good result. Returns `None` if
+    /// the work was lost.
     pub async fn ask(
         &'static self,
         key: &str,
@@ -268,12 +270,12 @@ impl<V: Clone + Send + Sync> Shared<V> {
 }
 
 impl<V: Clone> Asked<V> {
-    /// Returns whether a thread is working or awaited.
+    /// Returns whether the work is running, or waiting for a thread.
     fn is_running(&self) -> bool {
         self.state.has_changed().is_ok() && self.state.borrow().answer().is_none()
     }
 
-    /// Returns whether the answer may be given to one more caller.
+    /// Returns whether one more caller may get the result.
     fn is_usable(&self, now: Instant, fresh: Duration) -> bool {
         let kept = if self.is_taken { fresh } else { KEPT };
         let state = self.state.borrow();
@@ -454,14 +456,14 @@ mod tests {
                 SHARED.ask(&key, |answer| *answer > 0, hang).await
             });
         };
-        // As at a start: the healthy one is asked last.
+        // As at startup, with the healthy request last.
         for at in 0..HANGING {
             hang(format!("hangs{at}"));
         }
         tokio::task::yield_now().await;
         let healthy = SHARED.ask("healthy", |answer| *answer > 0, || 1);
         assert_eq!(timeout(SOON, healthy).await.unwrap(), Some(1));
-        // As after a reload: what failed before hangs again.
+        // As after a reload: requests that failed before hang again.
         for at in 0..HANGING {
             let key = format!("fails{at}");
             let failed = SHARED.ask(&key, |answer| *answer > 0, || 0);
