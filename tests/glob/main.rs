@@ -1,4 +1,4 @@
-//! Our globs against a real server's own matching, on random patterns. Needs `redis-server`.
+//! Compares our globs with the matching of a real server, on random patterns. Needs `redis-server`.
 
 mod server;
 
@@ -8,10 +8,10 @@ use redis_namespace_exporter::glob::Glob;
 
 use server::Server;
 
-/// What the patterns and the keys are made of: few letters, so that matches are frequent.
+/// Letters of patterns and keys. There are few of them, so that matches are frequent.
 const LETTERS: &[u8] = b"aabbc";
 const SPECIAL: &[u8] = b"**??[]^-\\:";
-/// Above 0x7f the order of `char` depends on the machine of the server.
+/// Above 0x7f, the order of `char` depends on the architecture of the server.
 const HIGH: &[u8] = if cfg!(target_arch = "x86_64") {
     b"\x80\xc3\xa9\xff\0\n"
 } else {
@@ -34,7 +34,7 @@ fn random_bytes(random: &mut fastrand::Rng, longest: usize, special: u8) -> Vec<
     bytes
 }
 
-/// A pattern without rhyme, or one made of whole pieces, which matches more often.
+/// Returns a random pattern, or one of whole pieces, which matches more often.
 fn random_pattern(random: &mut fastrand::Rng) -> Vec<u8> {
     if random.bool() {
         return random_bytes(random, 12, 60);
@@ -95,6 +95,6 @@ fn globs_match_what_the_server_matches() {
             matches += theirs.len();
         }
     }
-    // Patterns that match nothing would prove little.
+    // A test without matches would prove little.
     assert!(matches > PATTERNS, "only {matches} matches");
 }

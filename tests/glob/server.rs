@@ -1,4 +1,4 @@
-//! A `redis-server` of its own on a Unix socket in a temporary folder, which ends with its value.
+//! A `redis-server` on a Unix socket in a temporary folder. Dropping the value ends it.
 
 #![expect(
     clippy::expect_used,
@@ -17,12 +17,12 @@ use tempfile::TempDir;
 pub struct Server {
     process: Child,
     client: Client,
-    /// Removed after the process has ended.
+    /// The folder, which is removed after the process has ended.
     _folder: TempDir,
 }
 
 impl Server {
-    /// Starts it and waits until it answers.
+    /// Starts the server and waits until it responds.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let socket = folder.path().join("socket");
@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Gives every key a value.
+    /// Sets all keys.
     pub fn set(&self, keys: &BTreeSet<Vec<u8>>) {
         let mut pipe = redis::pipe();
         for key in keys {
@@ -66,7 +66,7 @@ impl Server {
         let () = pipe.query(&mut connection).expect("the keys can be set");
     }
 
-    /// The keys that each pattern matches, in the order of the patterns.
+    /// Returns the keys that each pattern matches, in the order of the patterns.
     pub fn matching(&self, patterns: &[Vec<u8>]) -> Vec<BTreeSet<Vec<u8>>> {
         let mut pipe = redis::pipe();
         for pattern in patterns {

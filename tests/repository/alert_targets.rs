@@ -1,6 +1,8 @@
-//! The tests of the rules once more, with all servers of a group as targets of one exporter: a join
-//! that forgets `target` takes one server for another. The file is generated, and held here; that
-//! the rules pass it is `scripts/check-alerts`'s.
+//! Generates a second set of rule tests, in which all servers of a group are targets of one
+//! exporter.
+//!
+//! A join that ignores `target` would mix up servers. This test compares the generated file.
+//! `scripts/check-alerts` runs it.
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
@@ -20,7 +22,7 @@ evaluation_interval: 1m
 tests:
 ";
 
-/// What Prometheus scrapes: all that had its own `instance` before.
+/// The instance that Prometheus scrapes: it replaces all instances of servers.
 const INSTANCE: &str = "one-exporter";
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -33,7 +35,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     list.map(Vec::as_slice).unwrap_or_default()
 }
 
-/// A series whose instance has become its target, unless it has one.
+/// Returns a series with its instance turned into its target, unless it has one.
 fn as_target(series: &str) -> String {
     if series.contains("target=\"") {
         return series.to_owned();
@@ -42,7 +44,7 @@ fn as_target(series: &str) -> String {
     series.replacen("instance=\"", &target, 1)
 }
 
-/// The sample of an alert that fires, with the labels that are expected of it.
+/// Returns the sample of a firing alert with the expected labels.
 fn sample(alert: &str, labels: &Value) -> String {
     let labels = labels.as_mapping().into_iter().flatten();
     let labels = labels.map(|(name, value)| match (name.as_str(), value.as_str()) {

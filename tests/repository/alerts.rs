@@ -1,5 +1,6 @@
-//! The alerts against themselves and the rows: tests, runbooks, thresholds, names of metrics and
-//! labels. Whether the rules are right is promtool's to say, in `scripts/check-alerts`.
+//! Compares the alerts with their tests, runbooks, thresholds, and the names of metrics and labels.
+//!
+//! promtool tests the rules themselves, in `scripts/check-alerts`.
 
 #![expect(
     clippy::expect_used,
@@ -18,7 +19,7 @@ use serde_yaml::Value;
 use crate::promql;
 use crate::support::in_repository;
 
-/// Labels that Prometheus or its configuration adds, and the target's name.
+/// Labels from Prometheus or its configuration, and the label of the target.
 const EVERYWHERE: &[&str] = &["cluster", "job", "instance", "target"];
 
 struct Alert {
@@ -90,7 +91,7 @@ fn alerts() -> Vec<Alert> {
         .collect()
 }
 
-/// What one group of tests says about an alert.
+/// The tests of one alert.
 #[derive(Default)]
 struct Cases {
     severities: BTreeSet<String>,
@@ -171,7 +172,7 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
     assert_eq!(names, runbooks);
     for name in &names {
         let page = text(&format!("docs/operate/runbooks/{name}.md"));
-        // A comment in a command begins like a heading.
+        // A comment in a command starts like a heading.
         let headings: Vec<_> = page
             .lines()
             .enumerate()
@@ -260,7 +261,7 @@ fn labels_and_annotations_have_one_form() {
     }
 }
 
-/// Every name that can stand in an expression, with its labels.
+/// Returns all names that may occur in an expression, with their labels.
 fn known() -> BTreeMap<String, BTreeSet<String>> {
     let mut known = BTreeMap::new();
     known.insert("up".to_owned(), BTreeSet::new());

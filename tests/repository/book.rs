@@ -39,10 +39,10 @@ const RUNBOOK_INDEX: &str = "docs/operate/runbooks.md";
 const RUNBOOK_INDEX_BEGIN: &str =
     "<!-- runbooks: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
 
-/// Flags of other programs, and of scripts of the repository, that documents name.
+/// Flags of other programs and of scripts that documents mention.
 const FOREIGN_FLAGS: &[&str] = &["--help", "--leak", "--pressure", "--version"];
 
-/// Names that start like a metric of the exporter and are none.
+/// Names that look like a metric of the exporter but are not.
 const FOREIGN_NAMES: &[&str] = &["redis_exporter", "redis_targets"];
 
 /// The names of all runbooks.
@@ -150,7 +150,7 @@ fn readme_is_at_most_150_lines() {
     assert!(lines <= 150, "README.md has {lines} lines");
 }
 
-/// The targets of the links in a text, those in code blocks aside.
+/// Returns the targets of the links in a text, except those in code blocks.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     documents::prose(text).flat_map(|line| {
         let links = line.split("](").skip(1);
@@ -231,7 +231,7 @@ fn every_metric_that_a_document_names_exists() {
             let metric = word.split('{').next().unwrap_or_default();
             let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
             if metric.starts_with("redis_") && metric.chars().all(is_name) {
-                // Fields of INFO that begin like a metric.
+                // INFO fields whose names look like metrics.
                 let is_field = name.ends_with("metrics/left-out.md") || name.contains("/metrics/");
                 assert!(is_field || known.contains(metric), "{name} names {metric}");
                 seen += 1;
@@ -345,7 +345,7 @@ fn every_option_that_a_document_names_exists() {
     assert!(seen > 100, "only {seen} options are named");
 }
 
-/// Checks the keys of a YAML block if it is a piece of the configuration.
+/// Checks the keys of a YAML block if it is part of a configuration.
 fn check_block(
     name: &str,
     block: &str,
@@ -414,7 +414,7 @@ fn sources(path: &Path, text: &mut String) {
     }
 }
 
-/// Folders of the repository, whose files documents name in backticks.
+/// Folders whose files documents name in backticks.
 const FOLDERS: &[&str] = &[
     "src/",
     "tests/",
@@ -441,7 +441,7 @@ fn every_file_and_test_that_a_document_names_exists() {
             if is_path && !word.contains(['<', '*', ' ']) {
                 assert!(in_repository(word).exists(), "{name} names {word}");
             }
-            // Names of tests have many words; other quoted names have fewer.
+            // Test names have many words. Other quoted names have fewer.
             let is_test = word.matches('_').count() >= 4
                 && !word.starts_with("redis_")
                 && !name.contains("/metrics/")
@@ -457,7 +457,7 @@ fn every_file_and_test_that_a_document_names_exists() {
     assert!(tests > 10, "only {tests} tests are named");
 }
 
-/// Texts of the program, its rules and its examples that name pages of the book or documents.
+/// The program, its rules and its examples name pages of the book and documents.
 #[test]
 fn pages_that_other_files_name_exist() {
     let mut seen = 0;

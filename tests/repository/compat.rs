@@ -1,6 +1,7 @@
-//! The metrics of `redis_exporter`, all of them, held against the rows: name, type and labels; and
-//! that each is seen on a page of a real server. What no server here can show is listed by name.
-//! Whether the values are right is the golden pages' and the live tests' part.
+//! Compares all metrics of `redis_exporter` with the rows: name, type and labels.
+//!
+//! Each must also occur on a page of a real server. Exceptions are listed by name. Golden pages and
+//! live tests check the values.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -16,16 +17,16 @@ use redis_namespace_exporter::reply::Reply;
 
 use crate::support;
 
-/// No name, but a form of names.
+/// A pattern of names instead of a name.
 const NO_NAME: &str = "redis_cluster_*";
 
-/// Labels of ours that differ, and why.
+/// Our labels that differ, with the reason.
 const OTHER_LABELS: &[(&str, &str)] = &[(
     "redis_exporter_build_info",
     "there is no Go version; an absent label is an empty one",
 )];
 
-/// What a live test shows: where, and the names.
+/// Names that a live test shows, with its file.
 const SHOWN_LIVE: &[(&str, &[&str])] = &[
     (
         "side_by_side.rs",
@@ -79,7 +80,7 @@ const SHOWN_LIVE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What no server here shows, by the start of the name, and what it needs. All of them are plain
+/// Names that no server here produces, by their start, with the reason. All of them are plain
 /// fields of a reply.
 const NOT_HERE: &[(&str, &str)] = &[
     (
@@ -133,7 +134,7 @@ fn table() -> Vec<Line> {
     lines
 }
 
-/// Every spelling with its row.
+/// Returns all spellings with their rows.
 fn rows() -> BTreeMap<&'static str, (&'static str, &'static Descriptor)> {
     let families = catalogue::families().into_iter();
     let spelled = families.flat_map(|family| {
@@ -143,7 +144,7 @@ fn rows() -> BTreeMap<&'static str, (&'static str, &'static Descriptor)> {
     spelled.collect()
 }
 
-/// Every family on a golden page.
+/// Returns all families on golden pages.
 fn on_golden_pages() -> BTreeSet<String> {
     let folder = support::in_repository("tests/golden");
     let servers = fs::read_dir(folder).expect("the recordings are there");
@@ -235,7 +236,7 @@ fn what_is_listed_as_shown_live_is_shown_there_alone() {
     }
 }
 
-/// The page of a server that has one field in INFO, and answers everything else with this.
+/// Returns the page of a server with one field in INFO, and this reply to everything else.
 fn page_of(field: &str, answer: &Reply) -> String {
     let info = format!("redis_version:7.0.15\r\n{field}:1\r\n");
     let mut replies = Replies::new(&info, Circumstances::default());

@@ -1,5 +1,6 @@
-//! The dashboards against the rows and against our rules for dashboards. Whether their queries
-//! find data is not checked here: `scripts/check-dashboards` runs them.
+//! Compares the dashboards with the rows and with our rules for dashboards.
+//!
+//! `scripts/check-dashboards` checks that their queries find data.
 
 #![expect(
     clippy::expect_used,
@@ -17,11 +18,11 @@ use serde_json::Value;
 use crate::selectors;
 use crate::support::in_repository;
 
-/// What the file format of dashboards is called in Grafana 10.4; newer ones read it as well.
+/// Schema version of dashboards in Grafana 10.4. Newer versions read it too.
 const SCHEMA_VERSION: u64 = 39;
 
-/// The variables that every dashboard begins with, and what "All" stands for. `.*` also matches
-/// where there is no such label.
+/// The variables that every dashboard starts with, and the value of "All". `.*` also matches a
+/// missing label.
 const VARIABLES: &[(&str, &str)] = &[
     ("cluster", ".*"),
     ("job", ".+"),
@@ -29,7 +30,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("target", ".*"),
 ];
 
-/// Panels of the form that Grafana 10.4 and newer have.
+/// Types of panels that Grafana 10.4 and newer have.
 const PANELS: &[&str] = &[
     "bargauge",
     "heatmap",
@@ -39,7 +40,7 @@ const PANELS: &[&str] = &[
     "timeseries",
 ];
 
-/// Metrics of Prometheus, and of every process.
+/// Metrics of Prometheus itself, and of every process.
 const NOT_OURS: &[&str] = &["ALERTS", "up"];
 const NOT_OURS_BEGIN: &[&str] = &["process_", "scrape_"];
 
@@ -47,13 +48,13 @@ const NOT_OURS_BEGIN: &[&str] = &["process_", "scrape_"];
 const COMMON_LABELS: &[&str] = &["cluster", "job", "instance", "target", "le"];
 const ALERT_LABELS: &[&str] = &["alertname", "alertstate", "component", "severity"];
 
-/// Functions that make something of a counter.
+/// Functions over counters.
 const OF_COUNTERS: &[&str] = &["changes", "increase", "rate", "resets"];
 
-/// Ranges: Grafana's own.
+/// Ranges that Grafana sets.
 const RANGES: &[&str] = &["$__rate_interval", "$__range"];
 
-/// Panels and annotations whose ranges are those of an alert, or of an objective.
+/// Panels and annotations that use the range of an alert or an objective.
 const FIXED_RANGES: &[(&str, &str)] = &[
     ("redis-instance/Memory in 24 hours/A", "6h"),
     ("redis-instance/Memory in 24 hours/B", "1h"),
@@ -65,7 +66,7 @@ const FIXED_RANGES: &[(&str, &str)] = &[
     ("redis-overview/Restarts", "2m"),
 ];
 
-/// Units that are shown: of bytes and seconds, and shares as a share of one.
+/// Allowed units: bytes, seconds, and ratios from 0 to 1.
 const UNITS: &[&str] = &[
     "Bps",
     "bytes",
@@ -78,7 +79,7 @@ const UNITS: &[&str] = &[
     "short",
 ];
 
-/// What adds servers up, besides `by (…)` without them.
+/// Aggregations over servers, unless they have `by (…)`.
 const OVER_SERVERS: &[&str] = &["sum(", "max(", "min(", "count(", "avg(", "quantile("];
 
 pub fn dashboards() -> BTreeMap<String, Value> {
@@ -117,7 +118,7 @@ fn number(value: &Value, pointer: &str) -> u64 {
     number.unwrap_or_else(|| panic!("no number at {pointer} of {}", text(value, "/title")))
 }
 
-/// All panels, those in rows as well; the rows themselves only if asked for.
+/// Returns all panels, including those in rows. The rows themselves are only included on request.
 fn panels(dashboard: &Value, rows: bool) -> Vec<&Value> {
     list(dashboard, "/panels")
         .iter()
@@ -126,7 +127,7 @@ fn panels(dashboard: &Value, rows: bool) -> Vec<&Value> {
         .collect()
 }
 
-/// Every expression, each with where it stands.
+/// Returns all expressions with their places.
 pub fn expressions(dashboards: &BTreeMap<String, Value>) -> Vec<(String, &str)> {
     let mut found = Vec::new();
     for (name, dashboard) in dashboards {
@@ -152,14 +153,14 @@ fn is_ours(metric: &str) -> bool {
     !NOT_OURS.contains(&metric) && !NOT_OURS_BEGIN.iter().any(|begin| metric.starts_with(begin))
 }
 
-/// What a name of a sample means.
+/// The properties of a sample name.
 struct Series {
     labels: Vec<&'static str>,
     only_grows: bool,
     has_target: bool,
 }
 
-/// Every name that a sample can have.
+/// Returns all possible sample names.
 fn series() -> BTreeMap<String, Series> {
     let exporter: BTreeSet<_> = telemetry::families()
         .iter()
@@ -169,7 +170,7 @@ fn series() -> BTreeMap<String, Series> {
     for family in catalogue::families() {
         let legacy = family.legacy.map(|legacy| (legacy.name, legacy.kind));
         for (name, kind) in std::iter::once((family.name, family.kind)).chain(legacy) {
-            // The histograms of namespaces are counts of now, not of all that ever was.
+            // The histograms of namespaces are current counts, not totals.
             let is_snapshot = name.starts_with("redis_key_namespace_");
             let mut insert = |name: String, only_grows| {
                 let labels = family.labels.to_vec();
@@ -269,7 +270,7 @@ fn panels_have_their_own_number_title_and_place() {
     }
 }
 
-/// Left, top, right and bottom edge.
+/// Returns the left, top, right and bottom edge.
 fn edges(panel: &Value) -> [u64; 4] {
     let [x, y, w, h] = ["x", "y", "w", "h"].map(|edge| number(panel, &format!("/gridPos/{edge}")));
     assert!(w > 0 && h > 0 && x + w <= 24, "{}", text(panel, "/title"));
@@ -395,12 +396,12 @@ fn every_selector_takes_the_chosen_servers() {
                     "{place}: {metric} {name}"
                 );
             }
-            // What an exporter says of itself has no target.
+            // The exporter's own metrics have no target.
             let has_target = series.get(metric).is_some_and(|series| series.has_target);
             let chosen = selector.matchers.contains("target=~\"$target\"");
             assert_eq!(chosen, has_target, "{place}: {metric} and its target");
         }
-        // `All` takes every job, so what every process has is kept to the exporters.
+        // `All` selects every job. Metrics that every process has must be limited to exporters.
         let foreign = selectors::selectors(expression)
             .iter()
             .any(|selector| !is_ours(selector.metric) && selector.metric != "ALERTS");
@@ -430,7 +431,7 @@ fn counters_are_shown_as_rates_and_snapshots_are_not() {
     }
 }
 
-/// Whether the samples of an expression are of one server each.
+/// Returns whether each sample of an expression belongs to one server.
 fn tells_servers_apart(expression: &str) -> bool {
     let rest = selectors::without_selectors(expression);
     let is_sum = |function: &&str| {
@@ -460,7 +461,8 @@ fn legends_say_which_server_where_there_may_be_many() {
                     continue;
                 }
                 seen += 1;
-                // Probed servers have no target, and the target tells those of one exporter apart.
+                // Probed servers have no target. Among the targets of one exporter, the target
+                // distinguishes servers.
                 let server = if expression.contains("target=~") {
                     "{{target}} {{instance}}"
                 } else {
@@ -503,7 +505,7 @@ fn units_are_those_of_the_metrics() {
     assert!(seen > 20, "only {seen} queries of bytes were found");
 }
 
-/// The alerts that descriptions name: words that begin as all alerts do.
+/// Returns the alerts that a description names: words that start like alerts.
 fn named_alerts(description: &str) -> impl Iterator<Item = &str> {
     let words = description.split(|letter: char| !letter.is_ascii_alphanumeric());
     words.filter(|word| {
@@ -512,7 +514,7 @@ fn named_alerts(description: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The expressions of the alerts of each name.
+/// Returns the expressions of the alerts of each name.
 fn alerts() -> BTreeMap<String, Vec<String>> {
     let rules = fs::read_to_string(in_repository("alerts/redis.rules.yml"));
     let rules = rules.unwrap_or_else(|error| panic!("alerts/redis.rules.yml: {error}"));
@@ -535,7 +537,7 @@ fn alerts() -> BTreeMap<String, Vec<String>> {
     alerts
 }
 
-/// The numbers that stand in an expression, and the products of those that stand as one.
+/// Returns the numbers in an expression, and the values of products.
 fn numbers(expression: &str) -> Vec<f64> {
     let mut numbers = Vec::new();
     let mut product: Option<f64> = None;
@@ -559,7 +561,7 @@ fn numbers_of_an_expression_are_also_multiplied() {
     );
 }
 
-/// What colours a panel that names no alert.
+/// Panels with thresholds that name no alert.
 const THRESHOLDS_OF_NO_ALERT: &[&str] = &[
     "redis-overview/Firing alerts",
     "redis-overview/Latency budget left",
@@ -587,8 +589,8 @@ fn thresholds_of_panels_are_those_of_the_alerts_that_they_name() {
                     continue;
                 }
                 seen += 1;
-                // Above none and at a half or one is the same for what is counted, and what is
-                // either 0 or 1; a share of the good is what is missing to a share of the bad.
+                // For counts and states, thresholds between 0.5 and 1 are equivalent. The threshold
+                // of a good ratio is one minus that of the bad one.
                 let is_state = unit != "percentunit"
                     && (0.5..=1.0).contains(&step)
                     && (numbers.contains(&0.0) || kind == "state-timeline");
@@ -606,7 +608,7 @@ fn thresholds_of_panels_are_those_of_the_alerts_that_they_name() {
     assert!(seen > 50, "only {seen} thresholds were found");
 }
 
-/// Whether an alert compares with another metric: at 1 of the share of both.
+/// Returns whether an alert compares two metrics. A panel with their ratio has the threshold 1.
 fn is_metric(expression: &str) -> bool {
     ["> redis_", "> on ("]
         .iter()

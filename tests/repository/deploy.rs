@@ -1,5 +1,6 @@
-//! The examples of deployment against the program and the rules: their configurations load, their
-//! copies are copies. Whether Kubernetes, systemd and Compose take the rest is not checked here.
+//! Checks the deployment examples: their configurations load, and their copies are up to date.
+//!
+//! Whether Kubernetes, systemd and Compose accept the rest is not checked here.
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
@@ -37,7 +38,7 @@ fn yaml(path: &str) -> Value {
 
 const PROMETHEUS_RULE: &str = "deploy/kubernetes/prometheusrule.yaml";
 
-/// What stands before the groups.
+/// The lines before the groups.
 const HEAD: &str = "\
 # The alerts for the Prometheus operator: alerts/redis.rules.yml, word for word. Change that file, then
 # UPDATE_GOLDEN=1 cargo test --test repository deploy
@@ -84,7 +85,7 @@ fn the_kustomization_names_files_that_exist() {
     }
 }
 
-/// The documents of a file of several.
+/// Returns the documents of a YAML file.
 fn documents(path: &str) -> Vec<Value> {
     let text = fs::read_to_string(in_repository(path));
     let text = text.unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -95,7 +96,7 @@ fn documents(path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The endpoints of a monitor, as text.
+/// Returns the endpoints of a monitor, as text.
 fn endpoints(path: &str, kind: &str) -> String {
     let monitor = documents(path)
         .into_iter()

@@ -1,4 +1,4 @@
-//! The documents for people against the program: flags, permissions, names, links, the example.
+//! Compares the documents with the program: flags, permissions, names, links, and the example.
 
 #![expect(
     clippy::expect_used,
@@ -19,11 +19,11 @@ use crate::documents::{ARCHITECTURE, COMMAND_LINE, PERMISSIONS, document, quoted
 use crate::layers::LAYERS;
 use crate::support::{assert_golden, in_repository};
 
-/// Permissions that no question needs, but the connection.
+/// Permissions that connections need, not queries.
 const CONNECTION_PERMISSIONS: &[&str] = &["+ping", "+client|setname", "+select"];
 
-/// Permissions that only some servers need, or only with some options. A line with a command that
-/// a server does not know fails.
+/// Permissions that only some servers, or some options, need. A rule with a command that a server
+/// does not know fails.
 const SOME_SERVERS_PERMISSIONS: &[&str] = &[
     "+commandlog|len",
     "+commandlog|get",
@@ -32,7 +32,7 @@ const SOME_SERVERS_PERMISSIONS: &[&str] = &[
     "+eval_ro",
 ];
 
-/// What stands after `[name: ` in the help of a flag.
+/// Returns the text after `[name: ` in the help of a flag.
 fn note<'a>(help: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!("[{name}: ");
     let found = help.split_once(&start).and_then(|(_, rest)| {
@@ -50,7 +50,7 @@ struct Flag {
     meaning: String,
 }
 
-/// Flags that `--help` lists. The options of `redis_exporter` have a table of their own.
+/// Returns the flags that `--help` lists. The options of `redis_exporter` have their own table.
 fn flags() -> Vec<Flag> {
     let command = Arguments::command();
     let arguments = command.get_arguments();
@@ -159,7 +159,7 @@ fn the_arguments_of_namespaces_are_those_of_its_table() {
     assert_eq!(named, real.iter().map(String::as_str).collect());
 }
 
-/// The permissions that the line with this start grants.
+/// Returns the permissions that the line with this start grants.
 fn granted(start: &str) -> BTreeSet<String> {
     let readme = document(PERMISSIONS);
     let line = readme.lines().find(|line| line.starts_with(start));
@@ -171,7 +171,8 @@ fn granted(start: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What the queries of these collectors need, on a sentinel or on all other servers.
+/// Returns the permissions for the queries of these collectors, on a sentinel or on all other
+/// servers.
 fn needed(is_on: bool, is_sentinel: bool) -> BTreeSet<String> {
     let collectors = collector::ALL
         .iter()
@@ -220,7 +221,7 @@ fn every_permission_is_named_in_the_readme() {
     }
 }
 
-/// The example with the list of collectors as their rows have it.
+/// Returns the example with its list of collectors replaced by that of the rows.
 fn example_with_collectors(options: &CollectorOptions) -> String {
     let example = document("config.example.yaml");
     let start = "\n    collectors:\n";

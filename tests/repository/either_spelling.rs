@@ -1,5 +1,7 @@
-//! Metrics that have one of two names, as `legacy_names` has it: a rule or a panel that names one of
-//! them must name the other as well, or it finds nothing under the other setting.
+//! Checks metrics that have one of two names, depending on `legacy_names`.
+//!
+//! An expression that uses one of the two names must also use the other. Otherwise it finds nothing
+//! with the other setting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,13 +11,13 @@ use regex::Regex;
 
 use crate::{alerts, dashboards, promql, support};
 
-/// Every expression of the rules and of the panels, with the queries of a panel in one.
+/// Returns all expressions of rules and panels. The queries of a panel are joined.
 fn expressions() -> Vec<String> {
     let dashboards = dashboards::dashboards();
     let of_alerts = alerts::rules()
         .into_iter()
         .map(|rule| alerts::expression(&rule));
-    // A panel may have a query for each of the two, or a second panel the clean name.
+    // A panel may have one query for each name, or a second panel may have the clean name.
     let mut panels: BTreeMap<String, String> = BTreeMap::new();
     for (place, expression) in dashboards::expressions(&dashboards) {
         let panel = place.rsplit_once('/').map_or("", |(panel, _)| panel);
@@ -27,7 +29,7 @@ fn expressions() -> Vec<String> {
     of_alerts.chain(panels.into_values()).collect()
 }
 
-/// The name of a family for each name that excludes it.
+/// Returns the alternative name of each metric that has one.
 fn other_names() -> BTreeMap<String, String> {
     let mut others = BTreeMap::new();
     for family in catalogue::families() {
@@ -68,7 +70,7 @@ fn edges_that_expressions_name_are_written_by_default() {
     for expression in expressions() {
         for captures in edge.captures_iter(&expression) {
             let edge = captures.get(1).expect("there is one group").as_str();
-            // Clean names have seconds.
+            // Clean names use seconds.
             let microseconds = edge.replace("0.00", "");
             assert!(
                 page.contains(&format!(",le=\"{microseconds}\"}}")),

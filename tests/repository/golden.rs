@@ -1,4 +1,5 @@
-//! Recorded replies of ten real servers → the exact page. `UPDATE_GOLDEN=1` writes the pages anew.
+//! Turns recorded replies of ten real servers into pages, and compares them. `UPDATE_GOLDEN=1`
+//! rewrites the pages.
 
 #![expect(
     clippy::expect_used,
@@ -22,10 +23,10 @@ use redis_namespace_exporter::metric::{Names, Series, Snapshot};
 use redis_namespace_exporter::query::{Command, Query};
 use redis_namespace_exporter::reply::Reply;
 
-/// The time at which servers that do not say their own are taken to be polled.
+/// Time of the poll, for servers that do not report their own time.
 const POLLED_AT: f64 = 1_795_442_100.0;
 
-/// The folders of the recorded servers.
+/// Returns the folders of the recorded servers.
 pub fn servers() -> Vec<PathBuf> {
     let folder = support::in_repository("tests/golden");
     let entries = fs::read_dir(folder).expect("the recordings are there");
@@ -38,13 +39,13 @@ pub fn servers() -> Vec<PathBuf> {
     servers
 }
 
-/// A recorded reply of a server.
+/// Returns a recorded reply of a server.
 pub fn recording(server: &Path, name: &str) -> Option<Reply> {
     let bytes = fs::read(server.join(format!("{name}.resp"))).ok()?;
     Some(decode(&bytes).expect("a recording is one whole reply"))
 }
 
-/// The reply to INFO, in the first spelling that the server answers with something.
+/// Returns the first INFO reply of these spellings that is not empty.
 fn info(server: &Path, spellings: &[&str]) -> Reply {
     spellings
         .iter()
@@ -53,12 +54,12 @@ fn info(server: &Path, spellings: &[&str]) -> Reply {
         .expect("a server answers INFO")
 }
 
-/// What the server replied to a query: `CONFIG GET` of one parameter is cut out of the
-/// recorded reply to all of them.
+/// Returns the reply of a server to a query. `CONFIG GET` of one parameter is taken from the
+/// recorded reply with all of them.
 fn answer(server: &Path, query: &Query) -> Option<Reply> {
     match query.commands.first()? {
         ["CONFIG", "GET", pattern] => parameters(server, pattern),
-        // Only its entries were recorded.
+        // Only the entries were recorded.
         ["COMMANDLOG", "LEN", "slow"] => {
             let entries = recording(server, "commandlog-slow")?.items().len();
             Some(Reply::Integer(
@@ -77,7 +78,7 @@ fn answer(server: &Path, query: &Query) -> Option<Reply> {
     }
 }
 
-/// The recorded parameters whose name is this, or starts with what is before a `*`.
+/// Returns the recorded parameters with this name, or with this prefix before a `*`.
 fn parameters(server: &Path, pattern: &str) -> Option<Reply> {
     let all = recording(server, "config-get")?;
     let fits = |name: &str| match pattern.strip_suffix('*') {
@@ -92,7 +93,7 @@ fn parameters(server: &Path, pattern: &str) -> Option<Reply> {
     Some(Reply::List(found.flatten().cloned().collect()))
 }
 
-/// What the server replied to a query that depends on its other replies.
+/// Returns the reply of a server to a query that depends on its other replies.
 fn further_answer(server: &Path, command: &Command<'_>) -> Option<Reply> {
     let spelled = command.ticket.query.commands.first()?.iter();
     let spelled = spelled.map(|word| word.as_bytes());
@@ -108,7 +109,7 @@ fn further_answer(server: &Path, command: &Command<'_>) -> Option<Reply> {
         [b"PUBSUB", b"CHANNELS"] => recording(server, "pubsub-channels"),
         [b"PUBSUB", b"SHARDCHANNELS"] => recording(server, "pubsub-shardchannels"),
         [b"PUBSUB", b"NUMSUB", ..] => recording(server, "pubsub-numsub"),
-        // It was not recorded.
+        // Not recorded.
         [b"PUBSUB", b"SHARDNUMSUB", ..] => None,
         [b"CLUSTER", b"SLOT-STATS", ..] => recording(server, "clustermode-cluster-slot-stats"),
         [b"SENTINEL", b"SENTINELS", _] => recording(server, "sentinel-sentinels"),
@@ -118,7 +119,7 @@ fn further_answer(server: &Path, command: &Command<'_>) -> Option<Reply> {
     }
 }
 
-/// The page of a standalone server with the collectors that are on by default.
+/// Returns the page of a standalone server with the default collectors.
 pub fn default_page(server: &Path) -> String {
     let info = info(server, &["info-everything", "info-all", "info-default"]);
     page_of(server, &info, true, |collector| {
@@ -126,14 +127,15 @@ pub fn default_page(server: &Path) -> String {
     })
 }
 
-/// The page of a recorded mode: of it INFO was recorded, and what is asked of that mode alone.
+/// Returns the page of a recorded mode, for which only INFO and the queries of that mode were
+/// recorded.
 fn page(server: &Path, info: &Reply) -> String {
     page_of(server, info, false, |collector| {
         !OF_CLIENTS_PAGE.contains(&collector.name)
     })
 }
 
-/// The collectors with a page of their own, which have many samples for each client.
+/// Collectors with their own page, which have many samples for each client.
 const OF_CLIENTS_PAGE: [&str; 3] = ["client_list", "client_groups", "channels"];
 
 fn clients_page(server: &Path) -> String {
@@ -143,7 +145,7 @@ fn clients_page(server: &Path) -> String {
     })
 }
 
-/// The groups that the pages of clients and channels show.
+/// The groups on the pages of clients and channels.
 fn options() -> CollectorOptions {
     let group = |name: &str, pattern: &str, pool_max| ClientGroup {
         name: name.to_owned(),
@@ -217,7 +219,7 @@ fn page_of(
     written(snapshot)
 }
 
-/// The page of a snapshot as text. The same as `OpenMetrics` must be valid.
+/// Returns the page of a snapshot as text. Its `OpenMetrics` form must be valid too.
 fn written(snapshot: Snapshot) -> String {
     let snapshot = snapshot.finish();
     let labelled = [(None, &snapshot)];
@@ -235,10 +237,10 @@ fn written(snapshot: Snapshot) -> String {
     String::from_utf8(page).expect("a page is UTF-8")
 }
 
-/// A page and where it is kept.
+/// A page with the path of its file.
 pub type Page = (PathBuf, String);
 
-/// Every page of every recorded server.
+/// Returns all pages of all recorded servers.
 pub fn pages() -> Vec<Page> {
     let clients_page_of = |server: PathBuf| (server.join("clients.prom"), clients_page(&server));
     let clients_pages = servers().into_iter().map(clients_page_of).collect();
@@ -257,7 +259,7 @@ fn standalone_pages() -> Vec<Page> {
     servers().into_iter().map(page_of).collect()
 }
 
-/// What the collectors add that are off by default.
+/// Returns the pages of collectors that are off by default.
 fn optional_pages() -> Vec<Page> {
     let page_of = |server: PathBuf| (server.join("optional.prom"), optional_page(&server));
     servers().into_iter().map(page_of).collect()
@@ -278,7 +280,7 @@ fn pages_of_other_modes() -> Vec<Page> {
             ("replica-info-everything", "replica.prom"),
             ("sentinel-info-everything", "sentinel.prom"),
         ] {
-            // Some servers answer this spelling with nothing, and no other was recorded.
+            // Some servers return nothing for this spelling, and no other was recorded.
             let mut info = recording(&server, recorded).expect("every mode was recorded");
             if info.is_empty() && name == "sentinel.prom" {
                 info = Reply::Bytes(b"redis_mode:sentinel\r\n".to_vec());

@@ -1,6 +1,7 @@
-//! Holds that nothing in INFO is forgotten: recorded replies of ten servers against the rows.
+//! Checks that all INFO fields in the recorded replies of ten servers have a row or a reason to
+//! have none.
 //!
-//! It checks which fields have rows and what these are called, not the exposition.
+//! The exposition is tested elsewhere.
 
 #![expect(
     clippy::expect_used,
@@ -17,7 +18,7 @@ use redis_namespace_exporter::collector::info::{COLLECTOR, has_row, left_out};
 use redis_namespace_exporter::info::{Info, number};
 use redis_namespace_exporter::metric::{Descriptor, Kind, Unit};
 
-/// Sections whose fields are records or have names of the user's making.
+/// Sections whose fields are records, or have names that users choose.
 const RECORD_SECTIONS: &[&str] = &[
     "Commandstats",
     "Errorstats",
@@ -27,7 +28,7 @@ const RECORD_SECTIONS: &[&str] = &[
     "Modules",
 ];
 
-/// The recordings that have the form of INFO.
+/// Recordings in the format of INFO.
 const RECORDINGS: &[&str] = &[
     "info-everything",
     "info-all",
@@ -44,7 +45,7 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The text of a RESP bulk string.
+/// Returns the text of a RESP bulk string.
 fn bulk_string(bytes: &[u8]) -> String {
     let reply = std::str::from_utf8(bytes).expect("a recording is UTF-8");
     let (length, rest) = reply
@@ -57,7 +58,7 @@ fn bulk_string(bytes: &[u8]) -> String {
         .to_owned()
 }
 
-/// The texts of all recordings that have the form of INFO.
+/// Returns the texts of all recordings in the format of INFO.
 fn recordings() -> Vec<String> {
     let servers = fs::read_dir(golden()).expect("the recordings are there");
     let servers = servers.map(|entry| entry.expect("a folder can be read").path());
@@ -74,7 +75,7 @@ fn recordings() -> Vec<String> {
         .collect()
 }
 
-/// The names of all plain fields with a number that occur in a recording.
+/// Returns the names of all plain numeric fields in the recordings.
 fn numeric_fields() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for text in recordings() {
@@ -93,15 +94,15 @@ fn numeric_fields() -> BTreeSet<String> {
     names
 }
 
-/// One spelling under which the values of a field are shown.
+/// One spelling of the metric of a field.
 struct Spelling {
     name: &'static str,
     kind: Kind,
-    /// Whether values stand as the server said them, up to the factor 1.
+    /// Whether values are exported as the server reported them, without conversion.
     as_replied: bool,
 }
 
-/// All spellings of a row, clean first.
+/// Returns all spellings of a row, the clean one first.
 fn spellings(row: &Descriptor) -> Vec<Spelling> {
     let unconverted = matches!(row.unit, Unit::One | Unit::Bytes | Unit::Seconds);
     let clean = Spelling {
@@ -117,8 +118,9 @@ fn spellings(row: &Descriptor) -> Vec<Spelling> {
     [clean].into_iter().chain(legacy).collect()
 }
 
-/// The spellings by field, of every collector. Fields of Tile38 all begin with its name here: in
-/// its replies only some of them do.
+/// Returns the spellings by field, of all collectors.
+///
+/// All Tile38 fields get a common prefix here, which only some of them have in replies.
 fn spellings_by_field() -> BTreeMap<String, Vec<Spelling>> {
     let mut by_field: BTreeMap<String, Vec<Spelling>> = BTreeMap::new();
     for row in ALL.iter().flat_map(|collector| (collector.families)()) {
@@ -151,7 +153,8 @@ fn every_recorded_numeric_field_has_a_row_or_a_reason_for_having_none() {
     );
 }
 
-/// Fields of states in which no server was recorded: under load, while saving, or without a primary.
+/// Fields that occur only in states that were not recorded: under load, while saving, or without a
+/// primary.
 const NOT_RECORDED: &[&str] = &[
     "aof_pending_rewrite",
     "loading_start_time",
@@ -207,7 +210,7 @@ fn every_metric_of_redis_exporter_for_a_plain_field_has_its_name_type_and_unit()
         let last = spellings.iter().rfind(|spelling| spelling.name == name);
         let last = last.expect("one was found");
         assert_eq!(last.kind, kind(word), "{name} has another type");
-        // It converts this one field.
+        // The only field that is converted.
         if name != "redis_latest_fork_seconds" {
             assert!(spelling.as_replied, "{name} has another unit");
         }

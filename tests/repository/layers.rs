@@ -1,4 +1,4 @@
-//! The layers: which module may use which. Dependencies point one way.
+//! The layers: which module may use which others. Dependencies have one direction.
 
 #![expect(
     clippy::expect_used,
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Every module with the modules that it may use. A module stands below all that use it.
+/// All modules with the modules that they may use. A module comes before all that use it.
 pub const LAYERS: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("reply", &[]),
@@ -184,7 +184,8 @@ pub fn source_of(module: &str) -> String {
         .collect()
 }
 
-/// The modules of the crate that a text names, by `crate::name` or in `use crate::{name, …}`.
+/// Returns the modules of the crate that a text uses, by `crate::name` or in `use crate::{name,
+/// …}`.
 fn used(source: &str) -> BTreeSet<String> {
     let word = |text: &str| {
         let letters = text.trim_start().chars();

@@ -14,10 +14,10 @@ use redis_namespace_exporter::{outcome, telemetry};
 use crate::recorded::{Recorded, recorded};
 use crate::support::{assert_golden, files, in_repository};
 
-/// The folder of the pages.
+/// Folder of the pages.
 pub const FOLDER: &str = "docs/reference/metrics";
 
-/// The page that introduces the others.
+/// The page that links to the others.
 const INDEX: &str = "docs/reference/metrics.md";
 
 /// A generated page.
@@ -26,12 +26,12 @@ struct Page {
     name: &'static str,
     title: String,
     about: String,
-    /// Empty for pages without a table of metrics.
+    /// The families in the table, if the page has one.
     families: Vec<&'static Descriptor>,
     text: String,
 }
 
-/// The titles of the pages and their file names, in the order of the book.
+/// Returns the titles and file names of the pages, in the order of the book.
 pub fn titles() -> Vec<(String, &'static str)> {
     let pages = pages(&recorded());
     pages
@@ -116,13 +116,13 @@ fn of_collector(collector: &'static Collector, recorded: &Recorded) -> Page {
         .iter()
         .map(|permission| format!("`{permission}`"))
         .collect();
-    // `about` names those that depend on the configuration.
+    // `about` has the permissions that depend on the configuration.
     let needs = match permissions[..] {
         _ if collector.queries.is_empty() => String::new(),
         [] => " Needs no permission.".to_owned(),
         _ => format!(" Needs {}.", permissions.join(", ")),
     };
-    // The rows of CLUSTER INFO are among those of INFO.
+    // The rows of CLUSTER INFO are part of those of INFO.
     let metrics = if families.is_empty() {
         "\nIts metrics are in the table of [`info`](info.md).\n".to_owned()
     } else {

@@ -1,5 +1,5 @@
-//! What makes a page valid `OpenMetrics`, beside its syntax: no two families may share a name, and
-//! every sample belongs to the family above it.
+//! Checks that a page is valid `OpenMetrics`: syntax, unique names, and samples below their own
+//! family.
 
 #![expect(
     clippy::expect_used,
@@ -13,7 +13,7 @@ use redis_namespace_exporter::catalogue;
 use redis_namespace_exporter::encode::{Spelling, spellings};
 use redis_namespace_exporter::metric::{Kind, stem};
 
-/// What may follow the name of a family of this type.
+/// Returns the suffixes that the samples of a family of this type may have.
 fn suffixes(kind: &str) -> &'static [&'static str] {
     match kind {
         "counter" => &["_total", "_created"],
@@ -24,7 +24,7 @@ fn suffixes(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// Claims all names of a family, or panics.
+/// Reserves all names of a family. Panics if one is taken.
 fn claim(taken: &mut BTreeMap<String, String>, name: &str, kind: &str) {
     let names: BTreeSet<&str> = suffixes(kind).iter().copied().chain([""]).collect();
     for suffix in names {
@@ -83,7 +83,7 @@ fn assert_complete(name: &str, kind: &str, samples: &BTreeMap<&str, usize>) {
     }
 }
 
-/// The names and types that a spelling has if all its samples have all their parts.
+/// Returns the names and types of a spelling, if all its samples are complete.
 fn declared(spelling: &Spelling) -> Vec<(String, &'static str)> {
     let name = spelling.name.to_owned();
     let apart = |parts: [&str; 3]| {

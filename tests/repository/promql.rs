@@ -1,14 +1,15 @@
-//! Which metrics and labels an expression of `PromQL` names. It is no parser: an expression that
-//! promtool accepts is taken apart into words, nothing more.
+//! Finds the metrics and labels in a `PromQL` expression.
+//!
+//! It is not a parser: it splits expressions that promtool accepts into words.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use regex::Regex;
 
-/// What an expression names.
+/// The names in an expression.
 #[derive(Debug, Default, PartialEq)]
 pub struct Names {
-    /// Every selector: the metric, and the labels that it matches on.
+    /// The selectors: metric, and labels of its matchers.
     pub selectors: Vec<(String, Vec<String>)>,
     /// The labels in `by`, `without`, `on` and `group_left`.
     pub grouping: Vec<String>,
@@ -24,7 +25,7 @@ const GROUPING: &[&str] = &[
 ];
 const OPERATORS: &[&str] = &["and", "or", "unless", "offset", "bool"];
 
-/// Takes an expression apart.
+/// Returns the names in an expression.
 pub fn names(expression: &str) -> Names {
     let word = Regex::new(r#""[^"]*"|[A-Za-z_:][\w:]*|[0-9][\w.]*|[{}()\[\]]"#)
         .expect("the pattern is right");
@@ -58,7 +59,7 @@ fn is_identifier(word: &str) -> bool {
     word.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
 }
 
-/// The identifiers up to a closing bracket, behind which `at` then stands.
+/// Returns the identifiers up to a closing bracket, and moves `at` behind it.
 fn identifiers(words: &[&str], at: &mut usize, end: &str) -> Vec<String> {
     let rest = words.get(*at..).unwrap_or_default();
     let inside = rest.iter().take_while(|word| **word != end);

@@ -1,8 +1,8 @@
-//! The pure modules: no clock, no I/O, no state that lasts from one call to the next.
+//! Pure modules have no clock, no I/O, and no state that outlives a call.
 
 use crate::layers::source_of;
 
-/// Modules that only make values of values.
+/// Modules that only compute values from values.
 const PURE: &[&str] = &[
     "label",
     "pattern",
@@ -16,7 +16,7 @@ const PURE: &[&str] = &[
     "outcome",
 ];
 
-/// What reaches outside a call: clocks, files, sockets, tasks, and state that can change.
+/// Names of clocks, files, sockets, tasks, and mutable state.
 const IMPURE: &[&str] = &[
     "Instant",
     "SystemTime",

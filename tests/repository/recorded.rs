@@ -1,4 +1,4 @@
-//! What the recordings tell about the rows: which server shows which metric, and how many series.
+//! Derives from the recordings which servers have which metrics, and how many series.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -13,25 +13,25 @@ use redis_namespace_exporter::encode::spellings;
 use crate::golden;
 use crate::support;
 
-/// The modes that a page is named after; every other page is of a standalone server.
+/// Modes that name a page. All other pages are of standalone servers.
 const MODES: &[&str] = &["cluster", "replica", "sentinel"];
 const STANDALONE: &str = "standalone";
 
-/// Flavours in the order in which they are named.
+/// Kinds of servers, in the order of the pages.
 const FLAVOURS: &[(&str, &str)] = &[("redis", "Redis"), ("valkey", "Valkey"), ("keydb", "KeyDB")];
 
-/// A recorded server: its flavour and its version as major and minor.
+/// A recorded server: its kind, and its major and minor version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Server {
     flavour: String,
     version: (u32, u32),
 }
 
-/// What the metric pages report about the recordings.
+/// Facts about the recordings for the metric pages.
 pub struct Recorded {
     /// The recorded servers, in words.
     pub servers: String,
-    /// The servers that show each family, by the name of the family.
+    /// The servers that have each family, by the name of the family.
     pub seen_on: BTreeMap<&'static str, String>,
     /// The number of series of each server, as a table.
     pub series: String,
@@ -70,7 +70,7 @@ pub fn recorded() -> Recorded {
     }
 }
 
-/// The server and the mode of a page.
+/// Returns the server and the mode of a page.
 fn place(path: &Path) -> (Server, &'static str) {
     let mode = path.file_stem().expect("a page has a name");
     let mode = MODES.iter().find(|name| mode == **name);
@@ -92,7 +92,7 @@ fn server_of(folder: &Path) -> Server {
     }
 }
 
-/// The names of the families on a page.
+/// Returns the names of the families on a page.
 fn names(page: &str) -> BTreeSet<String> {
     page.lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))
@@ -101,7 +101,7 @@ fn names(page: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The servers and modes that show a family, in words.
+/// Returns the servers and modes that have a family, as text.
 fn said(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>) -> String {
     let modes: BTreeSet<&str> = places.iter().map(|(_, mode)| *mode).collect();
     let servers: BTreeSet<&Server> = places.iter().map(|(server, _)| *server).collect();
@@ -119,7 +119,7 @@ fn said(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>) -> 
     said
 }
 
-/// As `Redis ≥ 7.0, Valkey, KeyDB`.
+/// Returns text such as `Redis ≥ 7.0, Valkey, KeyDB`.
 fn by_flavour(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> String {
     let versions = |of: &BTreeSet<&Server>, flavour: &str| {
         let same = of.iter().filter(|server| server.flavour == flavour);
@@ -132,8 +132,8 @@ fn by_flavour(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> Stri
     said.collect::<Vec<_>>().join(", ")
 }
 
-/// Some of the possible versions, in words: empty where they are all, none where there is none.
-/// Both are in order.
+/// Returns some of the possible versions as text: empty for all of them, `None` for none. Both
+/// lists are sorted.
 fn range(some: &[(u32, u32)], possible: &[(u32, u32)]) -> Option<String> {
     let (first, last) = (some.first()?, some.last()?);
     let text = |(major, minor): &(u32, u32)| format!("{major}.{minor}");
@@ -148,7 +148,7 @@ fn range(some: &[(u32, u32)], possible: &[(u32, u32)]) -> Option<String> {
     })
 }
 
-/// As `Redis 5.0, 6.2; Valkey 7.2`.
+/// Returns text such as `Redis 5.0, 6.2; Valkey 7.2`.
 fn listed(servers: &BTreeSet<&Server>) -> String {
     let of = |(flavour, name): &(&str, &str)| {
         let same = servers.iter().filter(|server| server.flavour == *flavour);
@@ -161,15 +161,14 @@ fn listed(servers: &BTreeSet<&Server>) -> String {
     FLAVOURS.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
-/// The table of series per server with the default collectors.
-/// How many series a standalone server has with default settings.
+/// Number of series of a standalone server with default settings.
 struct Count {
     server: Server,
     commands: usize,
     all: usize,
-    /// Those under names that `redis_exporter` does not have.
+    /// Series whose names `redis_exporter` does not have.
     own: usize,
-    /// How many `redis_exporter` shows of them, with only those edges that the server lists.
+    /// Series that `redis_exporter` has too, with only the buckets that the server reports.
     theirs: usize,
 }
 
@@ -201,7 +200,7 @@ fn counts() -> Vec<Count> {
     golden::servers().iter().map(count).collect()
 }
 
-/// How many buckets of latencies a server lists, and one more for each command.
+/// Returns the number of latency buckets that a server reports, plus one for each command.
 fn buckets(folder: &Path) -> usize {
     let reply = golden::recording(folder, "latency-histogram");
     let commands = reply.iter().flat_map(|reply| reply.items().chunks(2));
@@ -239,7 +238,7 @@ fn series() -> String {
     table
 }
 
-/// The names that `redis_exporter` has for what it shows by default.
+/// Returns the names of the metrics that `redis_exporter` exports by default.
 fn names_of_redis_exporter() -> BTreeSet<String> {
     let table = support::in_repository("tests/golden/redis_exporter-metrics.tsv");
     let table = fs::read_to_string(table).expect("the table is there");

@@ -1,14 +1,15 @@
-//! What a PromQL expression names: its selectors, labels and ranges. It is no parser: it knows
-//! only the form in which the repository's expressions are written.
+//! Finds selectors, labels and ranges in a PromQL expression.
+//!
+//! It is not a parser: it only supports the style of the repository's expressions.
 
-/// One `metric{labels}` of an expression.
+/// A `metric{labels}` of an expression.
 #[derive(Debug, PartialEq)]
 pub struct Selector<'a> {
-    /// The function that the selector is the direct argument of; empty when there is none.
+    /// The function whose direct argument the selector is, or empty.
     pub function: &'a str,
     /// The name of the metric.
     pub metric: &'a str,
-    /// What stands between the braces.
+    /// The text between the braces.
     pub matchers: &'a str,
 }
 
@@ -16,13 +17,13 @@ fn is_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-/// The name at the end of a text.
+/// Returns the name at the end of a text.
 fn last_name(text: &str) -> &str {
     let start = text.trim_end_matches(is_name).len();
     text.get(start..).unwrap_or_default()
 }
 
-/// All selectors, in order. Braces stand only around matchers, and none inside of quotes.
+/// Returns all selectors, in order. Braces only surround matchers, and quoted text has none.
 pub fn selectors(expression: &str) -> Vec<Selector<'_>> {
     let mut found = Vec::new();
     let mut rest = expression;
@@ -41,7 +42,7 @@ pub fn selectors(expression: &str) -> Vec<Selector<'_>> {
     found
 }
 
-/// The expression without its selectors and quoted texts: what must name no metric.
+/// Returns the expression without selectors and quoted text. The rest must not name a metric.
 pub fn without_selectors(expression: &str) -> String {
     let mut text = expression.to_owned();
     for selector in selectors(expression) {
@@ -51,7 +52,7 @@ pub fn without_selectors(expression: &str) -> String {
     text.split('"').step_by(2).collect()
 }
 
-/// The label names of matchers.
+/// Returns the label names of matchers.
 pub fn matched_labels(matchers: &str) -> Vec<&str> {
     let outside = matchers.split('"').step_by(2);
     outside
@@ -63,7 +64,7 @@ pub fn matched_labels(matchers: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The label names in `by (…)`, `on (…)` and their like.
+/// Returns the label names in `by (…)`, `on (…)` and similar clauses.
 pub fn grouped_labels(expression: &str) -> Vec<&str> {
     let words = [
         "by (",
@@ -82,7 +83,7 @@ pub fn grouped_labels(expression: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What stands in square brackets.
+/// Returns the texts in square brackets.
 pub fn ranges(expression: &str) -> Vec<&str> {
     expression
         .split('[')

@@ -77,10 +77,10 @@ const AFTER_AS: &[&str] = &[
     "well", "you",
 ];
 
-/// A text with the place where it is.
+/// A text with its place.
 type Text = (String, String);
 
-/// Returns the idioms of a text, each as place, idiom and what to write instead.
+/// Returns the idioms in texts, each with its place and the replacement.
 fn idioms(texts: &[Text]) -> Vec<String> {
     let patterns: Vec<(Regex, &str)> = IDIOMS
         .iter()
@@ -112,14 +112,14 @@ fn idioms(texts: &[Text]) -> Vec<String> {
     found
 }
 
-/// Replaces code in backticks by a word that no idiom contains.
+/// Replaces code in backticks by a placeholder.
 fn without_code(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(at, part)| if at % 2 == 0 { part } else { "CODE" });
     parts.collect()
 }
 
-/// The prose of a document by line. Headings may be questions.
+/// Returns the prose of a document by line. Headings may be questions.
 fn lines_of(name: &str) -> Vec<Text> {
     let text = document(name);
     let is_link = |line: &&str| !line.starts_with("<!--");
@@ -129,7 +129,7 @@ fn lines_of(name: &str) -> Vec<Text> {
         .collect()
 }
 
-/// The comments of a file, by line.
+/// Returns the comments of a file, by line.
 fn comments(path: &str, marks: &[&str]) -> Vec<Text> {
     let text = document(path);
     let lines = text.lines().zip(1..).filter_map(|(line, number)| {
@@ -140,7 +140,7 @@ fn comments(path: &str, marks: &[&str]) -> Vec<Text> {
     lines.collect()
 }
 
-/// The values of these keys in a YAML or JSON file, by line.
+/// Returns the values of these keys in a YAML or JSON file, by line.
 fn values(path: &str, keys: &[&str]) -> Vec<Text> {
     let text = document(path);
     let lines = text.lines().zip(1..).filter_map(|(line, number)| {
@@ -152,7 +152,7 @@ fn values(path: &str, keys: &[&str]) -> Vec<Text> {
     lines.collect()
 }
 
-/// Every kind of text that people read.
+/// Returns all texts by kind.
 fn kinds() -> BTreeMap<&'static str, Vec<Text>> {
     let mut kinds: BTreeMap<&str, Vec<Text>> = BTreeMap::new();
     for name in documents::all() {

@@ -1,16 +1,16 @@
-//! Files in the repository that tests hold the program against.
+//! Access to files of the repository, for tests that compare them with the program.
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A path in the repository.
+/// Returns a path in the repository.
 pub fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The files below a folder of the repository that have this extension, as paths in the repository.
+/// Returns the files with this extension below a folder, as paths in the repository.
 pub fn files(folder: &str, extension: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![in_repository(folder)];
@@ -33,7 +33,7 @@ pub fn files(folder: &str, extension: &str) -> Vec<String> {
     found
 }
 
-/// Holds a text against a file. With `UPDATE_GOLDEN=1` the file is written instead.
+/// Compares a text with a file. With `UPDATE_GOLDEN=1` the file is written instead.
 pub fn assert_golden(path: &Path, text: &str) {
     let place = path.display();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
