@@ -1,4 +1,4 @@
-//! A certificate authority of one test, and the certificates that it signs.
+//! A certificate authority for tests, and the certificates that it signs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// An authority with a folder for the files.
+/// An authority with a folder for its files.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
-    /// The file of its own certificate.
+    /// The file with its own certificate.
     pub file: String,
 }
 
@@ -22,17 +22,17 @@ pub struct Authority {
 pub struct Pair {
     /// The certificate.
     pub certificate: String,
-    /// Its key.
+    /// The key.
     pub key: String,
 }
 
 impl Authority {
-    /// A new authority that nobody knows.
+    /// Creates an authority that nobody trusts.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Two authorities of one name are confused with each other.
+        // Authorities with the same name are confused with each other.
         let name = folder.path().display().to_string();
         parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
@@ -46,12 +46,12 @@ impl Authority {
         }
     }
 
-    /// Signs a certificate for one name, into files of that name.
+    /// Signs a certificate for a name. The files have the same name.
     pub fn sign(&self, name: &str) -> Pair {
         self.sign_with(name, name, |_| {})
     }
 
-    /// The same for a certificate that ran out long ago.
+    /// Signs an expired certificate.
     pub fn sign_expired(&self, name: &str) -> Pair {
         self.sign_with(name, "expired", |parameters| {
             parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
@@ -71,7 +71,7 @@ impl Authority {
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
         let write = |ending: &str, text: String| {
             let path: PathBuf = self.folder.path().join(format!("{file}.{ending}"));
-            // A rotation replaces files as a whole.
+            // A rotation replaces whole files.
             let new = path.with_extension("new");
             fs::write(&new, text).unwrap();
             fs::rename(&new, &path).unwrap();

@@ -1,4 +1,4 @@
-//! A TCP proxy that does to idle connections what servers, load balancers and firewalls do.
+//! A TCP proxy that treats idle connections as servers, load balancers and firewalls do.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-/// Time between two rounds of one connection.
+/// Interval between two checks of a connection.
 const ROUND: Duration = Duration::from_millis(1);
 
-/// What happens to a connection that was idle for some time.
+/// The fate of a connection that was idle for some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Both sides are closed.
     Close,
     /// Both sides are reset.
     Reset,
-    /// Nothing at first; the next packet is answered with a reset.
+    /// Nothing happens at first. The next packet causes a reset.
     ResetLater,
-    /// Nothing at first; all further packets vanish.
+    /// Nothing happens at first. All further packets are dropped.
     Vanish,
 }
 
-/// A proxy of one test; all its connections end with it.
+/// A proxy. Dropping it closes all its connections.
 #[derive(Debug)]
 pub struct Cutter {
-    /// Where it listens on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
     shared: Arc<Shared>,
 }
@@ -37,20 +37,20 @@ pub struct Cutter {
 struct Shared {
     end: End,
     after: Duration,
-    /// The port on 127.0.0.1 of the server.
+    /// The server's port on 127.0.0.1.
     server: AtomicU16,
-    /// Connections that were ended.
+    /// Number of connections that were ended.
     ended: AtomicU64,
     is_over: AtomicBool,
 }
 
 impl Cutter {
-    /// Starts a proxy in front of a port on 127.0.0.1 that ends connections idle for `after`.
+    /// Starts a proxy for a port on 127.0.0.1, which ends connections that are idle for `after`.
     pub fn start(server: u16, end: End, after: Duration) -> Self {
         Self::listen((Ipv4Addr::LOCALHOST, 0), server, end, after)
     }
 
-    /// Starts a proxy at another address that ends no connection.
+    /// Starts a proxy at another address, which ends no connections.
     pub fn at(address: Ipv4Addr, port: u16, server: u16) -> Self {
         Self::listen((address, port), server, End::Close, Duration::MAX)
     }
@@ -71,17 +71,17 @@ impl Cutter {
         Self { port, shared }
     }
 
-    /// Its URL without credentials.
+    /// Returns its URL without credentials.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Leads new connections to another server.
+    /// Directs new connections to another server.
     pub fn lead_to(&self, server: u16) {
         self.shared.server.store(server, Ordering::Relaxed);
     }
 
-    /// Connections that it ended so far.
+    /// Returns the number of connections that it has ended.
     pub fn ended(&self) -> u64 {
         self.shared.ended.load(Ordering::Relaxed)
     }
@@ -100,16 +100,16 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             continue;
         };
         let server = shared.server.load(Ordering::Relaxed);
-        // A server that is down is a connection that ends at once.
+        // If the server is down, the connection ends immediately.
         if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
             let shared = Arc::clone(shared);
-            // The connection is over when this ends, whatever the error.
+            // The connection ends when this returns, whatever the error.
             thread::spawn(move || carry(&client, &server, &shared));
         }
     }
 }
 
-/// Passes bytes on until either side closes or the connection is ended.
+/// Forwards bytes until either side closes or the connection is ended.
 fn carry(client: &TcpStream, server: &TcpStream, shared: &Shared) -> io::Result<()> {
     for stream in [client, server] {
         stream.set_nonblocking(true)?;
@@ -143,12 +143,12 @@ fn carry(client: &TcpStream, server: &TcpStream, shared: &Shared) -> io::Result<
     Ok(())
 }
 
-/// Has the stream reset instead of closed once it is dropped.
+/// Makes dropping the stream reset it instead of closing it.
 fn reset(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_linger(Some(Duration::ZERO))
 }
 
-/// What came; none if nothing did.
+/// Returns the received bytes, or `None` if there are none.
 fn received(mut from: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = vec![0; 64 << 10];
     match from.read(&mut buffer) {

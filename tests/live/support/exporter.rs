@@ -1,4 +1,4 @@
-//! The real binary: started, asked, signalled, or run to its end.
+//! Runs the real binary: starts it, sends requests and signals, or runs it to completion.
 
 use std::fs;
 use std::io::PipeWriter;
@@ -16,10 +16,10 @@ use super::process::Process;
 use super::redis::RedisServer;
 use super::wait::{LONG, until};
 
-/// The walk over the keyspace has a connection and a pace of its own; tests of polls do without it.
+/// The sweep has its own connection and pace. Tests of polls disable it.
 const WITHOUT_SWEEP: &str = "sweep: { enabled: false }\n";
 
-/// A configuration that has no walk where it does not speak of one.
+/// Disables the sweep in a configuration that does not mention it.
 fn completed(text: &str) -> String {
     if text.lines().any(|line| line.starts_with("sweep:")) {
         return text.to_owned();
@@ -30,7 +30,7 @@ fn completed(text: &str) -> String {
 /// The file of host names.
 const HOSTS: &str = "hosts";
 
-/// How an exporter is to be started.
+/// Settings for starting an exporter.
 #[derive(Debug)]
 pub struct Launch {
     arguments: Vec<String>,
@@ -38,24 +38,24 @@ pub struct Launch {
     folder: TempDir,
     port: u16,
     stderr: Option<Stderr>,
-    /// The name of a file in `/etc` that it has its own version of, in its folder.
+    /// The name of the file in `/etc` that is replaced by one in its folder.
     own_file: Option<&'static str>,
     program: PathBuf,
 }
 
-/// Where standard error leads, if not to a file that takes everything.
+/// Redirection of standard error, if not to an ordinary file.
 #[derive(Debug)]
 pub enum Stderr {
     /// A file by its path, such as `/dev/full`.
     File(&'static str),
-    /// Nowhere: the descriptor is closed.
+    /// A closed descriptor.
     Closed,
     /// The writing end of a pipe.
     Pipe(PipeWriter),
 }
 
 impl Launch {
-    /// Without any argument but the port, and without the walk over the keyspace.
+    /// Creates a launch without flags except the port, and without the sweep.
     pub fn new() -> Self {
         let port = port::free();
         let launch = Self {
@@ -72,7 +72,7 @@ impl Launch {
         launch.variable("REDIS_EXPORTER_CONFIG", path.to_str().unwrap())
     }
 
-    /// Polls one address often, and gives it ample time.
+    /// Creates a launch that polls one address often, with a long timeout.
     pub fn of(url: &str) -> Self {
         Self::new()
             .flag(&format!("--redis.addr={url}"))
@@ -80,7 +80,7 @@ impl Launch {
             .flag("--poll.timeout=500ms")
     }
 
-    /// Reads this configuration from a file.
+    /// Creates a launch with this configuration file.
     pub fn configured(text: &str) -> Self {
         let launch = Self::new();
         let path = launch.configuration_path();
@@ -88,13 +88,13 @@ impl Launch {
         launch.flag(&format!("--config={}", path.display()))
     }
 
-    /// Adds a flag or a subcommand; a later one does not replace an earlier one.
+    /// Adds a flag or a command. A later one does not replace an earlier one.
     pub fn flag(mut self, flag: &str) -> Self {
         self.arguments.push(flag.to_owned());
         self
     }
 
-    /// Gives it a text on standard input.
+    /// Provides a text on standard input.
     pub fn input(self, text: &str) -> Self {
         fs::write(self.file("stdin"), text).unwrap();
         self
@@ -113,7 +113,7 @@ impl Launch {
         self
     }
 
-    /// The port on 127.0.0.1 that it is to serve at.
+    /// Returns its port on 127.0.0.1.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -124,18 +124,18 @@ impl Launch {
         self
     }
 
-    /// Leads standard error elsewhere.
+    /// Redirects standard error.
     pub fn with_stderr(mut self, stderr: Stderr) -> Self {
         self.stderr = Some(stderr);
         self
     }
 
-    /// Runs it where `/etc/resolv.conf` has this text. Needs the right to mount.
+    /// Replaces the text of `/etc/resolv.conf`. Requires permission to mount.
     pub fn with_resolver(self, text: &str) -> Self {
         self.with_own_file("resolv.conf", text)
     }
 
-    /// Runs it where `/etc/hosts` has this text. Needs the right to mount.
+    /// Replaces the text of `/etc/hosts`. Requires permission to mount.
     pub fn with_hosts(self, text: &str) -> Self {
         self.with_own_file(HOSTS, text)
     }
@@ -146,7 +146,7 @@ impl Launch {
         self
     }
 
-    /// A file in the folder of the exporter.
+    /// Returns the path of a file in the exporter's folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -174,7 +174,7 @@ impl Launch {
             }
             _ => Command::new(&self.program),
         };
-        // Nothing of the surroundings may decide what a test sees.
+        // The environment must not influence tests.
         command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -183,7 +183,7 @@ impl Launch {
         command
     }
 
-    /// Starts the daemon and waits until every target was polled once.
+    /// Starts the daemon and waits until every target has been polled.
     pub fn start(self) -> Exporter {
         let mut exporter = self.start_without_waiting();
         until(LONG, "a ready exporter", || {
@@ -216,7 +216,7 @@ impl Launch {
         }
     }
 
-    /// Runs it to its end, which must come soon.
+    /// Runs it until it exits, which must be soon.
     pub fn run(self) -> Finished {
         let port = self.port;
         let mut exporter = self.start_without_waiting();
@@ -231,60 +231,60 @@ impl Launch {
     }
 }
 
-/// What a run left.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it printed.
+    /// Standard output.
     pub stdout: String,
-    /// What it logged and complained of.
+    /// Standard error.
     pub stderr: String,
-    /// Where it would have listened.
+    /// The port at which it would have listened.
     pub port: u16,
 }
 
 impl Finished {
-    /// The exit status.
+    /// Returns the exit code.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap()
     }
 }
 
-/// A running exporter; ended with the test.
+/// A running exporter. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Exporter {
     /// The daemon.
     pub process: Process,
-    /// Where it serves on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
     launch: Launch,
 }
 
 impl Exporter {
-    /// Polls one server that needs no password.
+    /// Starts an exporter that polls one server without a password.
     pub fn of(server: &RedisServer) -> Self {
         Launch::of(&server.url()).start()
     }
 
-    /// GET of a path; any status.
+    /// Sends a GET request. The response may have any status.
     pub fn get(&self, path: &str) -> Response {
         http::get(self.port, path).unwrap()
     }
 
-    /// The page of all targets as it is now.
+    /// Returns the current page of all targets.
     pub fn page(&self) -> Page {
         let response = self.get("/metrics");
         assert_eq!(response.status, 200);
         Page(response.text())
     }
 
-    /// Waits for a page of which something holds, and returns it.
+    /// Waits for a page that meets a condition, and returns it.
     pub fn until(&self, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
         self.within(LONG, what, holds)
     }
 
-    /// The same within a time that matters.
+    /// Does the same with a time limit that is part of the test.
     pub fn within(&self, limit: Duration, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
         page::forget_what_was_looked_up();
         let mut last = self.page();
@@ -304,19 +304,19 @@ impl Exporter {
         }
     }
 
-    /// Waits for a failure of the only target, with that reason.
+    /// Waits until the only target fails with this reason.
     pub fn until_failed(&self, reason: &str) -> Page {
         let page = self.until(reason, |page| page.failure().as_deref() == Some(reason));
         assert_eq!(page.value("redis_up", &[]), 0.0);
         page
     }
 
-    /// Waits until the only target was polled so many times more.
+    /// Waits until the only target was polled this many more times.
     pub fn polls(&self, more: u32) -> Page {
         self.polls_with(&[], more)
     }
 
-    /// Waits until a target was polled so many times more.
+    /// Waits until a target was polled this many more times.
     pub fn polls_of(&self, target: &str, more: u32) -> Page {
         self.polls_with(&[("target", target)], more)
     }
@@ -327,8 +327,10 @@ impl Exporter {
         self.until("polls", |page| count(page) >= wanted)
     }
 
-    /// All that it wrote to standard output and standard error. Lines are written in the
-    /// background, so this waits until no more arrive for a moment, or for a second.
+    /// Returns everything that it wrote to standard output and standard error.
+    ///
+    /// Lines are written in the background. Therefore this waits, at most a second, until no more
+    /// arrive.
     pub fn log(&self) -> String {
         let mut before = self.written();
         for _ in 0..20 {
@@ -347,7 +349,7 @@ impl Exporter {
         read("stdout") + &read("stderr")
     }
 
-    /// The file of the configuration.
+    /// Returns the path of the configuration file.
     pub fn configuration_path(&self) -> PathBuf {
         self.launch.configuration_path()
     }
@@ -357,13 +359,13 @@ impl Exporter {
         fs::write(self.launch.file(HOSTS), text).unwrap();
     }
 
-    /// Writes another configuration; it is read at the next reload.
+    /// Writes another configuration, which the next reload reads.
     pub fn reconfigure(&self, text: &str) {
         let path = self.launch.configuration_path();
         fs::write(path, completed(text)).unwrap();
     }
 
-    /// Asks for a reload over HTTP.
+    /// Requests a reload over HTTP.
     pub fn reload(&self) -> Response {
         http::send(self.port, "POST", "/-/reload", "").unwrap()
     }

@@ -1,17 +1,17 @@
-//! A server that speaks the protocol and answers as a test says: for relatives of Redis that cannot
-//! be had.
+//! A server that speaks the protocol with replies that the test provides. It is used instead of
+//! relatives of Redis that cannot be installed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the server replies to the words of a command, as it goes over the wire.
+/// Returns the reply to the words of a command, in wire format.
 pub type Answer = dyn Fn(&[String]) -> String + Send + Sync;
 
-/// A server of one test; it ends with it.
+/// A server. Dropping it ends it.
 pub struct FakeServer {
-    /// Where it listens on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
     done: Arc<AtomicBool>,
 }
@@ -43,12 +43,12 @@ impl Drop for FakeServer {
     }
 }
 
-/// A reply of this text.
+/// Returns a reply with this text.
 pub fn bulk(text: &str) -> String {
     format!("${}\r\n{text}\r\n", text.len())
 }
 
-/// A reply to SCAN.
+/// Returns a reply to SCAN.
 pub fn scanned(cursor: &str, keys: &[String]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| bulk(key)).collect();
     format!("*2\r\n{}*{}\r\n{}", bulk(cursor), keys.len(), keys.concat())

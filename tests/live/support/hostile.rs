@@ -1,5 +1,5 @@
-//! A server that replies to some command with whatever a test wants. It speaks the protocol well
-//! enough to be taken for Redis otherwise.
+//! A server whose replies to some commands are provided by the test. To all other commands it
+//! replies like Redis.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -12,26 +12,26 @@ use std::time::Duration;
 const INFO: &str = "# Server\r\nredis_version:7.4.0\r\nredis_mode:standalone\r\nrun_id:abc\r\n\
     # Replication\r\nrole:master\r\n# Keyspace\r\ndb0:keys=1000,expires=0,avg_ttl=0\r\n";
 
-/// A reply: its start, and what follows again and again.
+/// A reply: a start, a part that is repeated, and an end.
 #[derive(Clone, Debug)]
 pub struct Payload {
-    /// Sent once.
+    /// The start.
     pub head: Vec<u8>,
-    /// Sent `times` times.
+    /// The repeated part.
     pub unit: Vec<u8>,
-    /// How often.
+    /// Number of repetitions.
     pub times: u64,
-    /// Sent once at the end.
+    /// The end.
     pub tail: Vec<u8>,
 }
 
 impl Payload {
-    /// A reply of these bytes.
+    /// Creates a reply with these bytes.
     pub fn plain(bytes: &[u8]) -> Self {
         Self::repeated(bytes, b"", 0)
     }
 
-    /// A start, and a part again and again.
+    /// Creates a reply with a start and a repeated part.
     pub fn repeated(head: &[u8], unit: &[u8], times: u64) -> Self {
         Self {
             head: head.to_vec(),
@@ -41,12 +41,12 @@ impl Payload {
         }
     }
 
-    /// An array of this many copies of an element.
+    /// Creates an array of this many copies of an element.
     pub fn array(element: &[u8], count: u64) -> Self {
         Self::repeated(format!("*{count}\r\n").as_bytes(), element, count)
     }
 
-    /// A string that repeats a part and has about this many bytes, after a start of its own.
+    /// Creates a string with a start and a repeated part, of about this many bytes.
     pub fn string(start: &[u8], unit: &[u8], bytes: usize) -> Self {
         let times = bytes / unit.len();
         let length = start.len() + times * unit.len();
@@ -56,7 +56,7 @@ impl Payload {
         payload
     }
 
-    /// INFO of an ordinary server, followed by a part again and again.
+    /// Creates INFO of an ordinary server, followed by a repeated part.
     pub fn info(unit: &[u8], bytes: usize) -> Self {
         Self::string(INFO.as_bytes(), unit, bytes)
     }
@@ -75,12 +75,12 @@ impl Payload {
     }
 }
 
-/// Which reply a command has; none if it has the ordinary one.
+/// Returns the reply to a command, or `None` for the ordinary reply.
 pub type Replies = dyn Fn(&[String]) -> Option<Payload> + Send + Sync;
 
-/// A server of one test.
+/// A server. Dropping it ends it.
 pub struct Hostile {
-    /// Where it listens on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
     is_over: Arc<AtomicBool>,
 }
@@ -102,14 +102,14 @@ impl Hostile {
                 };
                 stream.set_nonblocking(false).unwrap();
                 let replies = Arc::clone(&replies);
-                // The client ends the connection at some time.
+                // The client ends the connection at some point.
                 thread::spawn(move || serve(stream, &*replies));
             }
         });
         Self { port, is_over }
     }
 
-    /// Its URL.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -153,7 +153,7 @@ fn command(reader: &mut impl BufRead) -> io::Result<Vec<String>> {
     Ok(words)
 }
 
-/// The number in a line such as `*3`.
+/// Returns the number in a line such as `*3`.
 fn number(reader: &mut impl BufRead) -> io::Result<usize> {
     let mut line = String::new();
     reader.read_line(&mut line)?;

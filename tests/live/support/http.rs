@@ -1,29 +1,29 @@
-//! HTTP by hand, so that a test sees every byte.
+//! A minimal HTTP client with which tests see every byte.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
 use super::wait::LONG;
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Response {
-    /// The status, as 200.
+    /// The status, such as 200.
     pub status: u16,
     /// The status line and the headers.
     pub head: String,
-    /// All after it.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 }
 
-/// Sends a request over a connection of its own and reads the whole response.
+/// Sends a request over a new connection and reads the whole response.
 pub fn send(port: u16, method: &str, path: &str, headers: &str) -> io::Result<Response> {
     exchange(
         port,
@@ -54,12 +54,12 @@ fn exchange(port: u16, request: &str) -> io::Result<Response> {
     })
 }
 
-/// GET without further headers.
+/// Sends a GET request without further headers.
 pub fn get(port: u16, path: &str) -> io::Result<Response> {
     send(port, "GET", path, "")
 }
 
-/// GET as of HTTP 1.0, which is never answered in chunks.
+/// Sends a GET request with HTTP 1.0, so that the response is not chunked.
 pub fn get_unchunked(port: u16, path: &str) -> io::Result<Response> {
     exchange(port, &format!("GET {path} HTTP/1.0\r\n\r\n"))
 }

@@ -1,4 +1,4 @@
-//! Keys of a server under test: written by the server itself, which is fast, and counted by it.
+//! Keys of a server under test. The server itself writes and counts them, which is fast.
 
 use super::redis::RedisServer;
 
@@ -18,7 +18,8 @@ pub fn run(server: &RedisServer, database: u32, body: &str) -> String {
     server.ask(&["EVAL", &script, "0"])
 }
 
-/// How many keys a pattern matches in a database, and the sum of their MEMORY USAGE.
+/// Returns the number of keys that match a pattern in a database, and the sum of their MEMORY
+/// USAGE.
 pub fn count(server: &RedisServer, database: u32, pattern: &str) -> (f64, f64) {
     let body = format!(
         "local keys = call('KEYS', '{pattern}') local sum = 0 \
@@ -30,7 +31,7 @@ pub fn count(server: &RedisServer, database: u32, pattern: &str) -> (f64, f64) {
     (keys.parse().unwrap(), bytes.parse().unwrap())
 }
 
-/// A fifth of so many keys in each of four namespaces, and a fifth outside of them.
+/// Writes a fifth of the keys in each of four namespaces, and a fifth outside of them.
 pub const FIVE_KINDS: &str = "\
     local kind = i % 5 \
     if kind == 0 then call('SET', 'session:' .. i, string.rep('s', 40), 'PX', 3000000) \

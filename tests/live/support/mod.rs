@@ -1,4 +1,4 @@
-//! What the live tests stand on: servers, the exporter, HTTP, waiting. No test is here.
+//! Helpers of the live tests: servers, the exporter, HTTP, waiting. It contains no tests.
 
 pub mod authority;
 pub mod cutter;

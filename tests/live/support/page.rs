@@ -1,14 +1,14 @@
-//! An exposition, read as far as tests need it.
+//! A minimal parser of expositions.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 thread_local! {
-    /// The names of metrics that this thread has looked up. A failing test prints their samples.
+    /// Metric names that this thread has looked up. A failing test prints their samples.
     static LOOKED_UP: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Samples that explain most failures: why a poll failed, and how far the sweep is.
+/// Samples that explain most failures: why a poll failed, and the state of the sweep.
 const ALWAYS_SHOWN: [&str; 5] = [
     "redis_up",
     "redis_exporter_last_scrape_error",
@@ -17,7 +17,7 @@ const ALWAYS_SHOWN: [&str; 5] = [
     "redis_exporter_sweep_coverage_ratio",
 ];
 
-/// The most samples of one metric that are printed.
+/// Maximum number of printed samples of one metric.
 const SAMPLES_MAX: usize = 20;
 
 /// Forgets which metrics were looked up.
@@ -30,7 +30,7 @@ pub fn forget_what_was_looked_up() {
 pub struct Page(pub String);
 
 impl Page {
-    /// The values of all samples of this name that have all these labels.
+    /// Returns the values of all samples with this name and these labels.
     pub fn all(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
         LOOKED_UP.with_borrow_mut(|names| names.insert(name.to_owned()));
         let wanted: Vec<String> = labels
@@ -53,14 +53,14 @@ impl Page {
             .collect()
     }
 
-    /// The value of the one sample of this name with these labels, if it is there.
+    /// Returns the value of the only sample with this name and these labels, if it exists.
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let all = self.all(name, labels);
         assert!(all.len() < 2, "{} samples of {name} {labels:?}", all.len());
         all.first().copied()
     }
 
-    /// The value of a sample that must be there.
+    /// Returns the value of a sample that must exist.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.get(name, labels)
             .unwrap_or_else(|| panic!("no {name} {labels:?} in\n{}", self.excerpt()))
@@ -72,7 +72,7 @@ impl Page {
         names.extend(ALWAYS_SHOWN.map(str::to_owned));
         let mut lines = Vec::new();
         for name in names {
-            // There is a sample for each reason for which the last poll did not fail.
+            // Each reason for which the last poll did not fail has a sample.
             let is_noise = |line: &str| name.ends_with("_error") && line.ends_with("\"} 0");
             let of_name = |line: &&str| {
                 let rest = line.strip_prefix(&name);
@@ -90,7 +90,7 @@ impl Page {
         lines.join("\n")
     }
 
-    /// The values of a label over all samples of a name.
+    /// Returns the values of a label over all samples of a name.
     pub fn label_values(&self, name: &str, label: &str, value: f64) -> Vec<String> {
         let start = format!("{name}{{");
         let found = self
@@ -108,12 +108,12 @@ impl Page {
         found.collect()
     }
 
-    /// Whether a single target is up.
+    /// Returns whether the single target is up.
     pub fn is_up(&self) -> bool {
         self.get("redis_up", &[]).is_some_and(|up| up > 0.5)
     }
 
-    /// Why the poll of a single target failed; none when it is up or was not polled.
+    /// Returns why the poll of the single target failed, or `None` if it is up or was not polled.
     pub fn failure(&self) -> Option<String> {
         self.label_values("redis_exporter_last_scrape_error", "err", 1.0)
             .pop()

@@ -1,4 +1,4 @@
-//! `redis_exporter`, as the distribution packages it, to compare with.
+//! Runs `redis_exporter`, as packaged by the distribution, for comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use super::wait::{LONG, until};
 const MISSING: &str = "prometheus-redis-exporter is missing: run scripts/test, or \
                        apt-get install prometheus-redis-exporter";
 
-/// A running `redis_exporter`; ended with the test.
+/// A running `redis_exporter`. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Peer {
     _process: Process,
@@ -20,7 +20,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts one for a server, and waits until it answers.
+    /// Starts it for a server, and waits until it responds.
     pub fn of(server: &RedisServer, flags: &[&str]) -> Self {
         let port = port::free();
         let mut command = Command::new("prometheus-redis-exporter");
@@ -42,7 +42,7 @@ impl Peer {
         peer
     }
 
-    /// Its page.
+    /// Returns its page.
     pub fn exposition(&self) -> Exposition {
         Exposition::parse(&http::get_unchunked(self.port, "/metrics").unwrap().text())
     }
@@ -51,7 +51,7 @@ impl Peer {
 /// A sample without its value: the name, and the labels in any order.
 pub type Series = (String, BTreeSet<String>);
 
-/// A page, to be compared with that of another program. Label values have no comma in them.
+/// A page to compare with that of another program. Label values must not contain commas.
 #[derive(Debug)]
 pub struct Exposition {
     /// The type of each family.
@@ -61,7 +61,7 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Reads a page.
+    /// Parses a page.
     pub fn parse(text: &str) -> Self {
         let mut kinds = BTreeMap::new();
         let mut samples = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Free ports on loopback, outside the range from which the system takes those of clients.
+//! Free ports on loopback, outside of the range of client ports.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 2_500;
 
-/// Test processes that run at the same time start at different places.
+/// Test processes that run in parallel start at different ports.
 static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(0..COUNT)));
 
-/// A port that nobody listens on. Each call returns another one.
+/// Returns a port that nobody listens on. Each call returns a different one.
 ///
 /// # Panics
 ///
-/// When all are taken.
+/// All ports are in use.
 pub fn free() -> u16 {
     (0..COUNT)
         .map(|_| FIRST + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT)

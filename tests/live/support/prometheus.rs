@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes what a test gives it.
+//! Runs a real Prometheus with the scrape jobs of a test.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it with these jobs, each a name, a port and a path, scraped at this interval.
+    /// Starts it with these jobs (name, port, path) and this scrape interval.
     pub fn start(interval: &str, jobs: &[(&str, u16, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let jobs = jobs.iter().map(|(name, port, path)| {
@@ -64,7 +64,7 @@ impl Prometheus {
         started
     }
 
-    /// What the API returns under `data`. JSON is read as the YAML that it is.
+    /// Returns the `data` of an API response. JSON is parsed as YAML, of which it is a subset.
     pub fn api(&self, path: &str) -> Value {
         let response = http::get(self.port, &format!("/api/v1/{path}")).unwrap();
         let value: Value = serde_yaml::from_str(&response.text()).unwrap();
@@ -74,7 +74,7 @@ impl Prometheus {
             .unwrap_or_else(|| panic!("{path}: {value:?}; log: {}", self.log()))
     }
 
-    /// The value of the one sample that an expression gives; none if it gives none.
+    /// Returns the value of the only sample of an expression, or `None` if there is no sample.
     pub fn query(&self, expression: &str) -> Option<f64> {
         let encoded: String = url::form_urlencoded::byte_serialize(expression.as_bytes()).collect();
         let data = self.api(&format!("query?query={encoded}"));
@@ -84,7 +84,7 @@ impl Prometheus {
         value.as_str()?.parse().ok()
     }
 
-    /// What it logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }

@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a server: it delays what passes, and cuts connections.
+//! A TCP proxy that delays traffic and closes connections.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -8,23 +8,23 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often an idle proxy checks whether it has to end.
+/// Interval at which an idle proxy checks whether it must end.
 const CHECK_EVERY: Duration = Duration::from_millis(5);
 
-/// Bytes that are passed on in one piece.
+/// Maximum number of bytes that are forwarded at a time.
 const CHUNK: usize = 64 << 10;
 
-/// A proxy of one test; all its connections end with it.
+/// A proxy. Dropping it closes all its connections.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Delay of each direction, in microseconds.
+    /// Delay in each direction, in microseconds.
     delay: AtomicU64,
     accepted: AtomicU64,
     bytes: AtomicU64,
@@ -33,11 +33,11 @@ struct Shared {
     open: Mutex<Vec<TcpStream>>,
 }
 
-/// Bytes and the time at which they are passed on.
+/// Bytes, and the time at which to forward them.
 type Piece = (Instant, Vec<u8>);
 
 impl Proxy {
-    /// Starts a proxy in front of a port on 127.0.0.1, without delay.
+    /// Starts a proxy for a port on 127.0.0.1, without delay.
     pub fn to(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -48,36 +48,36 @@ impl Proxy {
         Self { port, shared }
     }
 
-    /// Its URL without credentials.
+    /// Returns its URL without credentials.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Adds this much to every round trip from now on, half of it in each direction.
+    /// Delays every round trip from now on, half of it in each direction.
     pub fn delay(&self, round_trip: Duration) {
         let each_way = u64::try_from(round_trip.as_micros() / 2).unwrap();
         self.shared.delay.store(each_way, Ordering::Relaxed);
     }
 
-    /// Closes every open connection, as a load balancer does with idle ones.
+    /// Closes all open connections, as a load balancer does with idle ones.
     pub fn cut(&self) {
         for stream in self.shared.open.lock().unwrap().drain(..) {
-            // An error says that it is closed already.
+            // It fails if the stream is already closed.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// Whether new connections are closed at once.
+    /// Sets whether new connections are closed immediately.
     pub fn refuse(&self, refuses: bool) {
         self.shared.refuses.store(refuses, Ordering::Relaxed);
     }
 
-    /// Bytes passed on so far, in both directions.
+    /// Returns the number of forwarded bytes, in both directions.
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::Relaxed)
     }
 
-    /// Connections accepted so far.
+    /// Returns the number of accepted connections.
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::Relaxed)
     }
@@ -100,7 +100,7 @@ fn accept(listener: &TcpListener, server: u16, shared: &Arc<Shared>) {
         if shared.refuses.load(Ordering::Relaxed) {
             continue;
         }
-        // A server that is down is a connection that ends at once.
+        // If the server is down, the connection ends immediately.
         if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
             client.set_nonblocking(false).unwrap();
             join(&client, &server, shared);
@@ -108,10 +108,10 @@ fn accept(listener: &TcpListener, server: u16, shared: &Arc<Shared>) {
     }
 }
 
-/// Passes bytes on in both directions until either side closes.
+/// Forwards bytes in both directions until either side closes.
 fn join(client: &TcpStream, server: &TcpStream, shared: &Arc<Shared>) {
     for stream in [client, server] {
-        // It fails where the other side is gone already, which reading then finds.
+        // It fails if the other side is gone, which reading detects too.
         let _ = stream.set_nodelay(true);
         let handle = stream.try_clone().unwrap();
         shared.open.lock().unwrap().push(handle);

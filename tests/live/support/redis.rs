@@ -1,4 +1,4 @@
-//! A real Redis or Valkey and a client for it that adds nothing of its own to the statistics.
+//! Runs a real Redis or Valkey, with a client that does not add to its statistics.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,24 +13,24 @@ use super::process::Process;
 use super::server::Server;
 use super::wait::{LONG, until};
 
-/// A server of one test, in a folder of its own.
+/// A server with its own folder.
 #[derive(Debug)]
 pub struct RedisServer {
     program: Server,
     process: Process,
     folder: TempDir,
     arguments: Vec<String>,
-    /// Where it listens on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
 }
 
 impl RedisServer {
-    /// Starts the selected server with further arguments, and waits until it answers.
+    /// Starts the selected server with further arguments, and waits until it responds.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_as(Server::selected(), arguments)
     }
 
-    /// Starts this server with further arguments, and waits until it answers.
+    /// Starts this server with further arguments, and waits until it responds.
     pub fn start_as(program: Server, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = port::free();
@@ -66,7 +66,7 @@ impl RedisServer {
         server
     }
 
-    /// Waits for any answer, also that of a server that is loading or wants a password.
+    /// Waits for any reply, including an error while it is loading or without a password.
     fn wait_until_it_answers(&mut self) {
         until(LONG, "an answer of redis-server", || {
             if let Some(status) = self.process.ended() {
@@ -77,39 +77,39 @@ impl RedisServer {
         });
     }
 
-    /// What it wrote to its log.
+    /// Returns its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("output")).unwrap_or_default()
     }
 
-    /// A file in its folder.
+    /// Returns the path of a file in its folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Its address, as `127.0.0.1:6379`.
+    /// Returns its address, such as `127.0.0.1:6379`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Its URL without credentials.
+    /// Returns its URL without credentials.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
 
-    /// Asks over a connection of its own.
+    /// Sends a command over a new connection.
     pub fn ask(&self, words: &[&str]) -> String {
         Client::connect(self.port).unwrap().ask(words)
     }
 
-    /// Asks over a connection of its own with this password.
+    /// Sends a command over a new connection, with this password.
     pub fn ask_as(&self, password: &str, words: &[&str]) -> String {
         let mut client = Client::connect(self.port).unwrap();
         client.ask(&["AUTH", password]);
         client.ask(words)
     }
 
-    /// The value of a field of INFO; nothing where there is no such field.
+    /// Returns the value of a field of INFO, or `None` if there is no such field.
     pub fn info(&self, field: &str) -> Option<String> {
         let info = self.ask(&["INFO", "everything"]);
         let value = info
@@ -118,7 +118,7 @@ impl RedisServer {
         value.map(ToOwned::to_owned)
     }
 
-    /// The lines of CLIENT LIST that are connections of an exporter.
+    /// Returns the lines of CLIENT LIST that are connections of an exporter.
     pub fn exporter_connections(&self) -> Vec<String> {
         let clients = self.ask(&["CLIENT", "LIST"]);
         let is_ours = |line: &&str| line.contains(" name=redis-namespace-exporter ");
@@ -129,22 +129,22 @@ impl RedisServer {
             .collect()
     }
 
-    /// Stops it where it stands; connections stay open.
+    /// Stops the process. Connections stay open.
     pub fn freeze(&self) {
         self.process.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn thaw(&self) {
         self.process.signal("CONT");
     }
 
-    /// Ends it as `kill -9` does.
+    /// Kills it, like `kill -9`.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same port, and waits until it answers.
+    /// Restarts it on the same port, and waits until it responds.
     pub fn restart(&mut self, further: &[&str]) {
         self.kill();
         self.arguments
@@ -169,25 +169,25 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(ToOwned::to_owned).collect()
 }
 
-/// A connection that sends what it is told, and nothing else.
+/// A connection that only sends the commands of the test.
 #[derive(Debug)]
 pub struct Client(BufReader<TcpStream>);
 
 impl Client {
-    /// Connects; the server may not have taken the connection yet.
+    /// Connects. The server may not have accepted the connection yet.
     pub fn connect(port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(LONG))?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Asks; an error reply is a failed test.
+    /// Sends a command. An error reply fails the test.
     pub fn ask(&mut self, words: &[&str]) -> String {
         let reply = self.try_ask(words).unwrap();
         reply.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// Asks; lists come as lines, errors as `Err`.
+    /// Sends a command. Lists are returned as lines, errors as `Err`.
     pub fn try_ask(&mut self, words: &[&str]) -> io::Result<Result<String, String>> {
         let mut request = vec![format!("*{}\r\n", words.len())];
         request.extend(
@@ -199,7 +199,7 @@ impl Client {
         self.reply()
     }
 
-    /// The next reply, whatever it answers.
+    /// Returns the next reply of any kind.
     pub fn reply(&mut self) -> io::Result<Result<String, String>> {
         let mut line = String::new();
         if self.0.read_line(&mut line)? == 0 {

@@ -1,15 +1,15 @@
-//! Which server program a test runs against, and where that program is.
+//! Selects the server program of a test, and finds it.
 
 use std::env;
 use std::path::PathBuf;
 
-/// The variable that selects the server of all tests that do not name one.
+/// The variable that selects the server of all tests that do not specify one.
 const SELECT: &str = "LIVE_SERVER";
 
 /// A server program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Server {
-    /// The one of the distribution: Redis 7.0 on Debian 12.
+    /// The one of the distribution, which is Redis 7.0 on Debian 12.
     Distribution,
     /// The newest Redis.
     NewestRedis,

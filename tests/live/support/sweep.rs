@@ -1,36 +1,36 @@
-//! An exporter whose walk over the keyspace is what matters.
+//! Runs exporters with a sweep.
 
 use super::exporter::{Exporter, Launch};
 use super::page::Page;
 use super::redis::RedisServer;
 
-/// As fast as it gets, again and again.
+/// Maximum speed, with frequent passes.
 pub const FULL_SPEED: &str = "cpu_share: 100%, min_pass_interval: 1s";
 
-/// The namespaces of which [`super::keys::FIVE_KINDS`] writes keys.
+/// Namespaces for the keys of [`super::keys::FIVE_KINDS`].
 pub const NAMESPACES: &str = "namespaces:\n\
     - { name: session, match: 'session:*' }\n\
     - { name: api-cache, match: 'api:cache:*' }\n\
     - { name: ratelimit, match: 'ratelimit:*' }\n\
     - { name: websocket, match: 'websocket:*' }\n";
 
-/// One target with these settings of the walk, and these further sections.
+/// Creates a launch with one target, these settings of the sweep, and further sections.
 pub fn launch(server: &RedisServer, sweep: &str, sections: &str) -> Launch {
     Launch::configured(&configuration(server, sweep, sections))
 }
 
-/// The text of that configuration.
+/// Returns the text of that configuration.
 pub fn configuration(server: &RedisServer, sweep: &str, sections: &str) -> String {
     configuration_of(&server.url(), sweep, sections)
 }
 
-/// The same for a server at this URL.
+/// Returns the configuration for a server at this URL.
 pub fn configuration_of(url: &str, sweep: &str, sections: &str) -> String {
-    // On a busy machine round trips are long though the server is idle.
+    // On a busy machine, round trips are long although the server is idle.
     let patience = "max_latency: 10s";
-    // A server under test has no traffic that commands could be in proportion to.
+    // A server under test has no traffic to derive a number of commands from.
     let commands = "commands_per_second: 1000000";
-    // Passes are whole and exact.
+    // Passes are complete and exact.
     let lookups = "lookup_share: 100%";
     let unset = [patience, commands, lookups].into_iter().filter(|setting| {
         let (name, _) = setting.split_once(':').unwrap();
@@ -44,7 +44,7 @@ pub fn configuration_of(url: &str, sweep: &str, sections: &str) -> String {
     )
 }
 
-/// The value of a metric of one namespace in database 0.
+/// Returns the value of a metric of one namespace in database 0.
 pub fn of(page: &Page, metric: &str, namespace: &str) -> f64 {
     page.value(
         &format!("redis_key_namespace_{metric}"),
@@ -52,24 +52,24 @@ pub fn of(page: &Page, metric: &str, namespace: &str) -> f64 {
     )
 }
 
-/// How many passes are complete.
+/// Returns the number of complete passes.
 pub fn passes(page: &Page) -> f64 {
     page.get("redis_exporter_sweep_passes_total", &[])
         .unwrap_or(0.0)
 }
 
-/// Whether the walk goes on.
+/// Returns whether the sweep is running.
 pub fn goes_on(page: &Page) -> bool {
     page.get("redis_exporter_sweep_success", &[]) == Some(1.0)
 }
 
-/// Waits until so many more passes are complete than now.
+/// Waits until this many more passes are complete.
 pub fn more_passes(exporter: &Exporter, more: f64) -> Page {
     let wanted = passes(&exporter.page()) + more;
     exporter.until("complete passes", |page| passes(page) >= wanted)
 }
 
-/// The lines of CLIENT LIST that are walks of an exporter.
+/// Returns the lines of CLIENT LIST that are sweeps of an exporter.
 pub fn connections(server: &RedisServer) -> Vec<String> {
     let clients = server.ask(&["CLIENT", "LIST"]);
     let is_ours = |line: &&str| line.contains(" name=redis-namespace-exporter-sweep ");
@@ -80,7 +80,8 @@ pub fn connections(server: &RedisServer) -> Vec<String> {
         .collect()
 }
 
-/// A number in a record of INFO, as `calls` of `cmdstat_scan`; 0 where it is not there.
+/// Returns a number in a record of INFO, such as `calls` of `cmdstat_scan`. It is 0 if it is
+/// missing.
 pub fn in_record(server: &RedisServer, field: &str, name: &str) -> f64 {
     let record = server.info(field).unwrap_or_default();
     let values = record
@@ -90,8 +91,10 @@ pub fn in_record(server: &RedisServer, field: &str, name: &str) -> f64 {
     values.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }
 
-/// How many connections the walk of the only target has had at most: dialed for it, or in place of
-/// another one. It is one, unless a busy machine breaks it; what is refused is asked once over each.
+/// Returns the maximum number of connections that the sweep of the only target has opened,
+/// including reconnects.
+///
+/// It is one, unless a busy machine breaks a connection. Rejected queries are sent once over each.
 pub fn connections_so_far(exporter: &Exporter) -> f64 {
     let replaced = exporter.page().all("redis_exporter_reconnects_total", &[]);
     let dialed = exporter.log().matches("walking the keyspace").count();

@@ -1,18 +1,18 @@
-//! Waiting for a condition, never for a time.
+//! Waiting for conditions, never for a fixed time.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a slow machine that is busy.
+/// Longer than anything takes on a slow and busy machine.
 pub const LONG: Duration = Duration::from_mins(3);
 
-/// What an idle machine may add to a time that is promised.
+/// Tolerance for promised times on an idle machine.
 const LEAST_SLACK: Duration = Duration::from_millis(300);
 
-/// Returns what this machine may add to a time that is promised, as busy as it is now: many times
-/// what it takes to start a process.
+/// Returns the tolerance for promised times under the current load: a multiple of the time to start
+/// a process.
 pub fn slack() -> Duration {
     let start = || {
         let started = Instant::now();
@@ -23,14 +23,14 @@ pub fn slack() -> Duration {
     LEAST_SLACK + 20 * slowest
 }
 
-/// Between two looks at a condition.
+/// Interval between two checks of a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Looks until there is something to see, and returns it.
+/// Checks until there is a result, and returns it.
 ///
 /// # Panics
 ///
-/// When `limit` is over; the message says what was waited for.
+/// After `limit`. The message contains `what`.
 pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -42,11 +42,11 @@ pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>
     }
 }
 
-/// Holds a condition over a stretch of time.
+/// Checks a condition during a period of time.
 ///
 /// # Panics
 ///
-/// When it does not hold.
+/// The condition is not met.
 pub fn throughout(stretch: Duration, mut hold: impl FnMut()) {
     let started = Instant::now();
     while started.elapsed() < stretch {
@@ -55,7 +55,7 @@ pub fn throughout(stretch: Duration, mut hold: impl FnMut()) {
     }
 }
 
-/// Sets a flag when it is dropped, so that a thread that runs until then ends even if a test fails.
+/// Sets a flag when dropped, so that a thread that waits for it ends even if a test fails.
 pub struct End<'a>(pub &'a AtomicBool);
 
 impl Drop for End<'_> {
