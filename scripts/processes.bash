@@ -2,8 +2,8 @@
 #
 #   . scripts/processes.bash
 #
-# Logs and data are in $dir, which is made by make_dir. When the script ends, whatever the reason,
-# nothing is left that was started here.
+# Logs and data are in $dir, which make_dir creates. When the script ends, for whatever reason, it
+# ends everything that it has started.
 
 me=$(basename "$0")
 say() { echo "$me: $*"; }
@@ -17,25 +17,25 @@ make_dir() {
   dir=$(mktemp -d "${TMPDIR:-/tmp}/redis-namespace-exporter-$me.XXXXXX")
 }
 
-# What was started, in its order, and the process ids.
+# Names of started processes in order, and their process IDs.
 started=()
 declare -A process=()
 
-# Starts a command in a session of its own: Ctrl-C then reaches only the script, which ends the
-# rest in order. The name is that of its log.
+# Starts a command in its own session, so that Ctrl-C only reaches the script, which ends the others
+# in order. The name is that of the log.
 start() {
   local name=$1
   shift
   setsid "$@" >>"$dir/$name.log" 2>&1 &
   started+=("$name")
   process[$name]=$!
-  # Bash is not to tell of its end.
+  # Bash must not report its end.
   disown
 }
 
 runs() { kill -0 "${process[$1]}" 2>/dev/null; }
 
-# From here on it may end by itself: its number may be another process by then.
+# From here on it may end by itself, and its process ID may be reused.
 forget() {
   local name=$1 kept=() other
   for other in "${started[@]}"; do
@@ -45,7 +45,7 @@ forget() {
   unset "process[$name]"
 }
 
-# Ends one with a signal, by its process id, and waits for it.
+# Ends a process with a signal, by its process ID, and waits for it.
 stop() {
   local name=$1 signal=${2:-TERM} pid=${process[$1]}
   forget "$name"
@@ -74,7 +74,7 @@ show_log() {
   tail -n 15 "$dir/$1.log" >&2
 }
 
-# Fails when something that was started has ended by itself.
+# Fails if a started process has ended by itself.
 check_running() {
   local name
   for name in "${started[@]}"; do
@@ -85,10 +85,10 @@ check_running() {
   done
 }
 
-# For a script to say more about what it waited for in vain.
+# Scripts override this to explain a timeout.
 explain() { :; }
 
-# Waits until a command succeeds, at most so many seconds.
+# Waits until a command succeeds, for at most this many seconds.
 wait_for() {
   local what=$1 limit=$2
   shift 2
@@ -105,8 +105,8 @@ wait_for() {
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Below the ports that the kernel hands out, and so low that a cluster's bus port (10,000
-# higher) is below them as well.
+# Below the range of ports that the kernel assigns. A cluster's bus port, which is 10,000 higher, is
+# below it too.
 next_port=$((12000 + RANDOM % 8000))
 port=
 take_port() {
@@ -117,7 +117,7 @@ take_port() {
 cli() { redis-cli -h 127.0.0.1 -p "$@"; }
 answers() { [ "$(cli "$1" ping 2>/dev/null)" = PONG ]; }
 
-# Starts a Redis: its name, its port, more arguments.
+# Starts a Redis. Arguments: name, port, further arguments.
 start_redis() {
   local name=$1 at=$2
   shift 2
@@ -126,12 +126,13 @@ start_redis() {
   wait_for "$name answers" 10 answers "$at"
 }
 
-# Where the distribution puts Prometheus and Alertmanager; not all have /usr/sbin in the path.
+# The distribution installs Prometheus and Alertmanager here. Not all users have /usr/sbin in their
+# path.
 PATH=$PATH:/usr/sbin:/sbin
 
 is_ready() { curl --fail --silent --max-time 2 "$1/-/ready"; }
 
-# Starts a Prometheus with $dir/prometheus.yml: its port, more arguments.
+# Starts a Prometheus with $dir/prometheus.yml. Arguments: port, further arguments.
 start_prometheus_at() {
   local at=$1
   shift
@@ -140,7 +141,7 @@ start_prometheus_at() {
   wait_for "Prometheus is ready" 30 is_ready "http://127.0.0.1:$at"
 }
 
-# Starts an Alertmanager with a configuration, alone: the file, its port.
+# Starts a single Alertmanager. Arguments: configuration file, port.
 start_alertmanager_at() {
   start alertmanager prometheus-alertmanager --config.file "$1" --storage.path "$dir/alertmanager" \
     --cluster.listen-address= --web.listen-address "127.0.0.1:$2"

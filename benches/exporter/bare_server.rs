@@ -1,4 +1,4 @@
-//! The least that an HTTP server can do: hyper hands out bytes. Runs in a process of its own.
+//! A minimal HTTP server, for comparison: hyper returns fixed bytes. It runs in its own process.
 
 use std::convert::Infallible;
 use std::fs;
@@ -16,10 +16,10 @@ use tokio::net::TcpListener;
 
 use crate::Outcome;
 
-/// The argument that makes this program the server; the path of the page follows.
+/// The argument that selects the server. The path of the page follows.
 pub const ROLE: &str = "bare-server";
 
-/// The environment variable with the address to listen at.
+/// The environment variable with the listen address.
 pub const ADDRESS: &str = "BARE_SERVER_ADDRESS";
 
 struct Bodies {
@@ -27,13 +27,13 @@ struct Bodies {
     gzip: Bytes,
 }
 
-/// Serves the text of a file, and the file beside it that ends in `.gz`.
+/// Serves the text of a file, and that of the file with the extension `.gz`.
 pub fn run(page: &str) -> Outcome<()> {
     let bodies = Arc::new(Bodies {
         text: fs::read(page)?.into(),
         gzip: fs::read(format!("{page}.gz"))?.into(),
     });
-    // As many threads as the exporter has.
+    // The same number of threads as the exporter.
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -51,12 +51,12 @@ async fn serve(bodies: Arc<Bodies>) -> Outcome<()> {
             let response = respond(&bodies, &request);
             async move { Ok::<_, Infallible>(response) }
         });
-        // A connection that breaks is the client's affair.
+        // Broken connections are ignored.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-/// The same headers as the exporter's.
+/// Returns a response with the same headers as the exporter's.
 fn respond(bodies: &Bodies, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let asked = request.headers().get(ACCEPT_ENCODING);
     let compressed = asked.is_some_and(|value| value == "gzip");

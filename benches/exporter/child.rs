@@ -1,4 +1,4 @@
-//! The processes that are measured. Each ends with the value that stands for it.
+//! The measured processes. Dropping a value ends its process.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,23 +16,23 @@ use crate::running::{Running, free_address};
 
 const EXPORTER: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
 
-/// The exporter of the distribution that ours is compared to.
+/// The exporter of the distribution, for comparison.
 pub const PEER: &str = "prometheus-redis-exporter";
 
-/// Longest wait for a process to answer.
+/// Maximum wait until a process responds.
 const START_MAX: Duration = Duration::from_secs(10);
 
-/// A `redis-server` in a folder of its own.
+/// A `redis-server` with its own folder.
 #[derive(Debug)]
 pub struct Redis {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     _process: Running,
     _folder: TempDir,
 }
 
 impl Redis {
-    /// Starts one and waits until it answers.
+    /// Starts a server and waits until it responds.
     pub fn start() -> Outcome<Self> {
         let (address, folder) = (free_address()?, tempfile::tempdir()?);
         let port = address.port().to_string();
@@ -54,7 +54,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// A connection for asking it something.
+    /// Returns a new connection.
     pub fn connect(&self) -> Outcome<redis::Connection> {
         Ok(redis::Client::open(self.url())?.get_connection()?)
     }
@@ -67,7 +67,7 @@ impl Redis {
 /// A server of `/metrics`.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     /// The process.
     pub process: Running,
@@ -89,13 +89,13 @@ impl Server {
         Ok(Self { address, process })
     }
 
-    /// A connection for scrapes.
+    /// Returns a connection for scrapes.
     pub fn client(&self, encoding: Encoding) -> Outcome<Client> {
         Client::connect(self.address, encoding)
     }
 }
 
-/// The exporter with one target.
+/// Starts the exporter with one target.
 pub fn exporter(redis: &Redis, interval: &str) -> Outcome<Server> {
     let address = free_address()?;
     let mut command = exporter_command(address);
@@ -105,7 +105,7 @@ pub fn exporter(redis: &Redis, interval: &str) -> Outcome<Server> {
     Server::start(address, &mut command)
 }
 
-/// The exporter with a configuration file.
+/// Starts the exporter with a configuration file.
 pub fn exporter_of(config: &Path) -> Outcome<Server> {
     let address = free_address()?;
     let mut command = exporter_command(address);
@@ -121,7 +121,7 @@ fn exporter_command(address: SocketAddr) -> Command {
     command
 }
 
-/// This program as a server that gives out a page.
+/// Starts this program as a server of a page.
 pub fn bare_server(page: &Path) -> Outcome<Server> {
     let address = free_address()?;
     let page = page.to_string_lossy();
@@ -132,7 +132,7 @@ pub fn bare_server(page: &Path) -> Outcome<Server> {
     Server::start(address, &mut command)
 }
 
-/// The peer, with its default flags.
+/// `redis_exporter` with its default flags.
 #[derive(Debug)]
 pub struct Peer(pub Server);
 
@@ -161,7 +161,7 @@ fn until(name: &str, attempt: impl Fn() -> Outcome<()>) -> Outcome<()> {
     }
 }
 
-/// Whether a program of that name is to be found, and where.
+/// Returns the version of a program, if it is installed.
 pub fn version(program: &str) -> String {
     let output = Command::new(program).arg("--version").output();
     let text = output.map_or_else(
@@ -174,7 +174,7 @@ pub fn version(program: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The text of a file of the system; empty where it is not there.
+/// Returns the text of a system file, or nothing if it does not exist.
 pub fn system_file(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A keep-alive HTTP client over one plain socket: as cheap as can be, and the same for all servers.
+//! A minimal HTTP client with keep-alive, the same for all servers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
-/// What a scrape asks for.
+/// The encoding that a scrape requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As Prometheus asks.
+    /// gzip, as Prometheus requests.
     Gzip,
     /// Plain text.
     Identity,
 }
 
 impl Encoding {
-    /// The value of `Accept-Encoding`.
+    /// Returns the value of `Accept-Encoding`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -54,7 +54,7 @@ impl Client {
         })
     }
 
-    /// Scrapes once: the time from sending the request to the last byte of the response.
+    /// Scrapes once. Returns the time from sending the request to the last byte of the response.
     pub fn scrape(&mut self) -> Outcome<Duration> {
         let started = Instant::now();
         self.reader.get_mut().write_all(self.request.as_bytes())?;
@@ -67,7 +67,7 @@ impl Client {
         Ok(started.elapsed())
     }
 
-    /// The text of the last response.
+    /// Returns the text of the last response.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
@@ -80,7 +80,7 @@ impl Client {
         Ok(self.line.trim_end())
     }
 
-    /// The length of the body; none where it comes in chunks.
+    /// Returns the length of the body, or `None` if it is chunked.
     fn read_head(&mut self) -> Outcome<Option<usize>> {
         let status = self.read_line()?;
         if !status.contains(" 200 ") {

@@ -1,4 +1,4 @@
-//! Writing a page: our encoder against that of the `prometheus` crate, on the same samples.
+//! Compares our encoder with that of the `prometheus` crate, on the same samples.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::Outcome;
 use crate::quantile;
 use crate::table::{Aim, Table};
 
-/// Samples of one family of one target.
+/// Number of samples of a family of one target.
 const PER_FAMILY: u32 = 240;
 
 static FAMILIES: [Family<1>; 8] = [

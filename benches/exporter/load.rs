@@ -1,11 +1,11 @@
-//! Makes a Redis see many distinct commands, as one that was long in use has.
+//! Sends many distinct commands to a Redis, so that it resembles one that was used for a long time.
 
 use redis::Value;
 
 use crate::Outcome;
 use crate::child::Redis;
 
-/// What any server of an application sees.
+/// Commands that every application sends.
 const COMMON: &[&str] = &[
     "PING",
     "SET session:1 a EX 3600",
@@ -34,7 +34,7 @@ const COMMON: &[&str] = &[
     "SCAN 0",
 ];
 
-/// Nearly everything else that answers at once and does no harm.
+/// Nearly all other commands that return immediately and do no harm.
 const RARE: &[&str] = &[
     "APPEND text abc",
     "STRLEN text",
@@ -177,19 +177,20 @@ const RARE: &[&str] = &[
     "EVAL_RO return(1) 0",
     "SCRIPT EXISTS abc",
     "LOLWUT VERSION 1",
-    // Refused: wrong type, no such group. Errors are counted by their code.
+    // Rejected commands: wrong type, missing group. Errors are counted by their code.
     "INCR list",
     "LPUSH set 1",
     "XREADGROUP GROUP nobody me STREAMS stream >",
 ];
 
-/// Sends all commands; how many distinct ones the server has seen then, sub-commands apart.
+/// Sends all commands. Returns the number of distinct ones that the server has seen, counting
+/// subcommands.
 pub fn drive(redis: &Redis) -> Outcome<usize> {
     send(redis, COMMON)?;
     send(redis, RARE)
 }
 
-/// Sends what any server sees.
+/// Sends the common commands.
 pub fn drive_common(redis: &Redis) -> Outcome<usize> {
     send(redis, COMMON)
 }
@@ -202,7 +203,7 @@ fn send(redis: &Redis, lines: &[&str]) -> Outcome<usize> {
         for word in words {
             command.arg(word);
         }
-        // Some are meant to be refused.
+        // Some are rejected on purpose.
         match command.query::<Value>(&mut connection) {
             Err(error) if error.is_io_error() => return Err(error.into()),
             Ok(_) | Err(_) => {}

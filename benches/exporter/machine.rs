@@ -1,15 +1,15 @@
-//! What the figures were measured on.
+//! Describes the machine.
 
 use crate::child::{PEER, system_file, version};
 
-/// The load averages of the machine now.
+/// Returns the current load averages.
 pub fn load_average() -> String {
     let text = system_file("/proc/loadavg");
     let words: Vec<_> = text.split_whitespace().take(3).collect();
     words.join(" ")
 }
 
-/// One paragraph: cores, versions, load.
+/// Returns a paragraph with cores, versions and load.
 pub fn describe(commands_seen: usize, load_before: &str) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let information = system_file("/proc/cpuinfo");

@@ -1,8 +1,8 @@
-//! What the exporter costs, measured side by side with what it is compared to.
+//! Measures what the exporter costs, side by side with other programs.
 //!
-//! `cargo bench --bench exporter` prints one Markdown table. Real processes on the loopback; what
-//! is compared takes turns, so that the noise of the machine hits both. It is no micro-benchmark
-//! of parts, and it draws no conclusions from figures of different runs.
+//! `cargo bench --bench exporter` prints a Markdown table. Real processes communicate over
+//! loopback. Compared programs take turns, so that noise of the machine affects both equally. It
+//! does not measure single functions, and never compares results of different runs.
 
 mod bare_server;
 mod child;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        // This program is also the server that the exporter is compared to.
+        // This program is also the server to compare with.
         [bare_server::ROLE, page] => bare_server::run(page),
         words => run(words),
     };
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the parts that are named, all of them where none is.
+/// Runs the named parts, or all of them.
 fn run(words: &[&str]) -> Outcome<()> {
     let named: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let wanted = |part: &str| named.is_empty() || named.iter().any(|word| **word == part);
@@ -70,7 +70,7 @@ fn run(words: &[&str]) -> Outcome<()> {
     Ok(())
 }
 
-/// First on a Redis as most are, then on the one that has seen nearly everything.
+/// Measures a typical Redis first, then one that has seen nearly all commands.
 fn compare_to_peer(redis: &Redis, seen: usize, table: &mut Table) -> Outcome<()> {
     let usual = Redis::start()?;
     let seen_by_usual = load::drive_common(&usual)?;

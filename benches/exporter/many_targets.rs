@@ -1,4 +1,4 @@
-//! Hundreds of targets in one process: CPU, memory, how regular polls are, and the scrape.
+//! Hundreds of targets in one process: CPU, memory, regularity of polls, and scrapes.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ fn run(servers: &[Redis], text: &str, interval: Duration, table: &mut Table) -> 
     let path = folder.path().join("config.yaml");
     fs::write(&path, config(servers, text)?)?;
     let exporter = exporter_of(&path)?;
-    // The first polls come close together, the second ones spread over the interval.
+    // First polls follow each other closely. Second polls are spread over the interval.
     sleep(Duration::from_secs(6) + interval);
     let id = exporter.process.id();
     let before = process::cpu(id)?;
@@ -65,7 +65,7 @@ fn config(servers: &[Redis], interval: &str) -> Outcome<String> {
     Ok(text)
 }
 
-/// How far the time between two polls of a target is from the interval.
+/// Measures how much the time between two polls of a target differs from the interval.
 fn irregularity(
     exporter: &Server,
     interval: Duration,

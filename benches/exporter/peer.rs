@@ -1,4 +1,4 @@
-//! A scrape against the peer on the same Redis.
+//! Compares scrapes with `redis_exporter` on the same Redis.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::table::{Aim, Table};
 const SCRAPES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Scrapes both in turns.
+/// Scrapes both alternately.
 pub fn measure(redis: &Redis, peer: &Peer, poll: &PollCost, table: &mut Table) -> Outcome<()> {
-    // No poll falls into the measurement; its cost is added as a figure of its own.
+    // No poll falls into the measurement. The cost of a poll is added separately.
     let ours = exporter(redis, "1h")?;
     let (here, there) = (ours.process.id(), peer.0.process.id());
     let mut clients = (ours.client(Encoding::Gzip)?, peer.0.client(Encoding::Gzip)?);
     let mut taken = (Vec::new(), Vec::new());
     let before = (process::cpu(here)?, process::cpu(there)?);
     for _ in 0..SCRAPES {
-        // What one still does after its response must not fall into the other's time.
+        // Work that one program does after its response must not affect the other.
         sleep(PAUSE);
         taken.0.push(clients.0.scrape()?);
         sleep(PAUSE);

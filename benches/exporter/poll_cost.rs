@@ -1,4 +1,5 @@
-//! What one poll costs: CPU of the exporter, and time in Redis against that of the peer.
+//! Measures the cost of a poll: CPU of the exporter, and time in Redis, compared to
+//! `redis_exporter`.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::table::{Aim, Table};
 const ROUNDS: u32 = 4;
 const POLLING_FOR: Duration = Duration::from_secs(3);
 const SCRAPES_PER_ROUND: u32 = 20;
-/// As far apart as the polls: what comes in quick succession finds warm caches.
+/// As far apart as polls. Scrapes in quick succession would benefit from warm caches.
 const SCRAPES_APART: Duration = Duration::from_millis(100);
 
 /// The cost of one poll of the exporter.
@@ -24,8 +25,9 @@ pub struct PollCost {
     pub resident: f64,
 }
 
-/// Lets the exporter poll and the peer scrape in turns, each for some seconds, on a Redis that
-/// has seen so many distinct commands.
+/// Lets the exporter poll and `redis_exporter` scrape alternately, for some seconds each.
+///
+/// `seen` is the number of distinct commands that the Redis has seen.
 pub fn measure(redis: &Redis, peer: &Peer, seen: usize, table: &mut Table) -> Outcome<PollCost> {
     let (mut here, mut there) = (ServerTime::default(), ServerTime::default());
     let (mut cpu, mut resident) = (Duration::ZERO, 0.0_f64);
@@ -105,7 +107,7 @@ impl ServerTime {
     }
 }
 
-/// The time that commands take in Redis while some work is done, without what asking for it takes.
+/// Returns the time that commands take in Redis during some work, without that of the measurement.
 fn spent_in_redis(redis: &Redis, work: impl FnOnce() -> Outcome<()>) -> Outcome<Spent> {
     let mut connection = redis.connect()?;
     let first = spent_so_far(&mut connection)?;
@@ -119,7 +121,7 @@ fn spent_in_redis(redis: &Redis, work: impl FnOnce() -> Outcome<()>) -> Outcome<
     })
 }
 
-/// Over all commands. Sub-commands stand in the statistics once, their parents not at all.
+/// Returns the sum over all commands. The statistics list subcommands instead of their parents.
 fn spent_so_far(connection: &mut redis::Connection) -> Outcome<Spent> {
     let text: String = redis::cmd("INFO").arg("commandstats").query(connection)?;
     let mut spent = Spent::default();

@@ -1,14 +1,14 @@
-//! CPU time and memory of a process, as Linux counts them.
+//! CPU time and memory of a process, as reported by Linux.
 
 use std::fs;
 use std::time::Duration;
 
 use crate::Outcome;
 
-/// CPU time of all threads so far, in user space and in the kernel.
+/// Returns the CPU time of all threads, in user space and in the kernel.
 pub fn cpu(process: u32) -> Outcome<Duration> {
     let mut nanoseconds = 0;
-    // The scheduler's own account is exact; `stat` counts in ticks of 10 ms.
+    // The scheduler's statistics are exact, while `stat` counts in ticks of 10 ms.
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
         // A thread may end while the list is read.
         let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
@@ -20,7 +20,7 @@ pub fn cpu(process: u32) -> Outcome<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Resident memory, in megabytes of 1,000,000 bytes.
+/// Returns the resident memory, in megabytes of 1,000,000 bytes.
 pub fn resident_megabytes(process: u32) -> Outcome<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

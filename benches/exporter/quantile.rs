@@ -11,7 +11,7 @@ pub struct Quantiles {
     pub p99: f64,
 }
 
-/// The quantiles of some durations; 0 where there are none.
+/// Returns the quantiles of durations, or 0 if there are none.
 pub fn of(durations: &[Duration]) -> Quantiles {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();
@@ -26,7 +26,7 @@ pub fn of(durations: &[Duration]) -> Quantiles {
     }
 }
 
-/// The median of each quantile over several blocks of measurements.
+/// Returns the median of each quantile over several blocks of measurements.
 pub fn median(blocks: &[Quantiles]) -> Quantiles {
     let middle = |of: fn(&Quantiles) -> f64| {
         let mut sorted: Vec<f64> = blocks.iter().map(of).collect();

@@ -1,4 +1,4 @@
-//! A scrape against a bare hyper server that hands out the same bytes.
+//! Compares scrapes with a minimal hyper server that returns the same bytes.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use crate::client::{Client, Encoding};
 use crate::quantile::{self, Quantiles};
 use crate::table::{Aim, Table};
 
-/// On which core the threads of a connection come to run decides half of its latency: many
-/// connections, and the median of them.
+/// The core on which the threads of a connection run decides half of its latency. Therefore the
+/// result is the median over many connections.
 const BLOCKS: usize = 31;
 const SCRAPES: usize = 600;
 const WARM_UP: usize = 50;
@@ -18,7 +18,7 @@ const WARM_UP: usize = 50;
 pub fn measure(redis: &Redis, table: &mut Table) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let page = folder.path().join("page");
-    // Polls as by default, so that they take their part of the time.
+    // Default polls, so that their cost is included.
     let exporter = exporter(redis, "15s")?;
     for (encoding, path) in [
         (Encoding::Identity, page.clone()),
@@ -52,11 +52,11 @@ pub fn measure(redis: &Redis, table: &mut Table) -> Outcome<()> {
     Ok(())
 }
 
-/// Scrapes both in turns.
+/// Scrapes both alternately.
 fn block(here: &mut Client, there: &mut Client) -> Outcome<(Quantiles, Quantiles)> {
     let mut taken = (Vec::new(), Vec::new());
     for round in 0..SCRAPES + WARM_UP {
-        // Now one goes first, now the other: neither always finds the other's leftovers.
+        // The order alternates, so that neither always runs after the other.
         let pair = if round % 2 == 0 {
             let first = here.scrape()?;
             (first, there.scrape()?)

@@ -1,15 +1,15 @@
-//! The Markdown table of all figures. It measures nothing.
+//! The Markdown table of all results.
 
 use std::fmt;
 
-/// What is hoped for.
+/// The aim for a result.
 #[derive(Clone, Copy, Debug)]
 pub enum Aim {
-    /// The ratio or figure is at most this.
+    /// The value is at most this.
     AtMost(f64),
-    /// The ratio is at least this.
+    /// The value is at least this.
     AtLeast(f64),
-    /// Only told, no aim.
+    /// No aim.
     None,
 }
 
@@ -22,14 +22,14 @@ struct Row {
     aim: String,
 }
 
-/// Rows of figures, in the order in which they were measured.
+/// Rows of results, in the order of measurement.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Row>,
 }
 
 impl Table {
-    /// Adds a comparison; the ratio says how much the exporter takes of what the other takes.
+    /// Adds a comparison. The ratio is the exporter's value relative to the other.
     pub fn compare(&mut self, what: &str, unit: &str, here: f64, there: f64, aim: Aim) {
         let ratio = here / there;
         self.rows.push(Row {
@@ -41,7 +41,7 @@ impl Table {
         });
     }
 
-    /// Adds a comparison; the ratio says how many times the exporter is faster than the other.
+    /// Adds a comparison. The ratio is the factor by which the exporter is faster.
     pub fn faster(&mut self, what: &str, unit: &str, here: f64, there: f64, aim: Aim) {
         let ratio = there / here;
         self.rows.push(Row {
@@ -53,7 +53,7 @@ impl Table {
         });
     }
 
-    /// Adds a figure that stands alone.
+    /// Adds a single value.
     pub fn figure(&mut self, what: &str, unit: &str, here: f64, aim: Aim) {
         self.rows.push(Row {
             what: what.to_owned(),
@@ -74,7 +74,7 @@ fn judged(aim: Aim, value: f64) -> String {
     if met { text } else { format!("{text}, missed") }
 }
 
-/// Three digits that count.
+/// Formats a value with three significant digits.
 fn short(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 100.0 => 0,

@@ -1,4 +1,4 @@
-//! A client that sends the commands of a walk and throws the replies away.
+//! A client that sends the commands of a sweep and discards the replies.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::Outcome;
 use crate::server::Server;
 use crate::wire::Reply;
 
-/// Walks all keys once; gives how many it saw in a second.
+/// Scans all keys once. Returns the number of keys per second.
 pub fn walk(server: &Server) -> Outcome<f64> {
     let mut wire = server.connect()?;
     let (started, mut seen, mut cursor) = (Instant::now(), 0_u32, "0".to_owned());

@@ -1,4 +1,4 @@
-//! Another client of the same server, which only wants quick answers.
+//! Another client of the same server that measures its latency.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
@@ -9,17 +9,17 @@ use crate::server::Server;
 
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How long its PINGs took, in microseconds.
+/// Round trips of its PINGs, in microseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Pings(Vec<f64>);
 
 impl Pings {
-    /// Takes those of another stretch in.
+    /// Adds other measurements.
     pub fn add(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// The quantile of them.
+    /// Returns a quantile.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -33,7 +33,7 @@ impl Pings {
         sorted.get(place).copied().unwrap_or(f64::NAN)
     }
 
-    /// 99 % and the worst, for a table.
+    /// Returns p50, p99 and maximum, for a table.
     pub fn describe(&self) -> String {
         format!(
             "p50 {:.0}, p99 {:.0}, worst {:.0} µs",
@@ -44,7 +44,7 @@ impl Pings {
     }
 }
 
-/// Sends PINGs while something else is done.
+/// Sends PINGs during some work.
 pub fn during<T>(server: &Server, work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, Pings)> {
     let mut wire = server.connect()?;
     let done = AtomicBool::new(false);

@@ -1,8 +1,8 @@
-//! What is known of the namespaces, how soon, and at what cost to Redis.
+//! Measures how exact the namespaces are, how soon, and at what cost to Redis.
 //!
-//! `cargo bench --bench namespaces` prints one Markdown table: a million keys, real processes on
-//! the loopback. `cargo bench --bench namespaces -- large` walks ten million. It draws no
-//! conclusions from figures of different runs.
+//! `cargo bench --bench namespaces` prints a Markdown table for a million keys, with real processes
+//! over loopback. `cargo bench --bench namespaces -- large` scans ten million. It never compares
+//! results of different runs.
 
 mod bare;
 mod bystander;
@@ -36,7 +36,7 @@ const SHARES: [(&str, &str, f64); 5] = [
     ("feature", "feature:*", 5.0),
 ];
 
-/// The values of `api:cache:*` are Pareto-distributed with 1.3: most memory is in few of them.
+/// The values of `api:cache:*` are Pareto-distributed with 1.3: few of them use most of the memory.
 const EACH: &str = "local part, call = i % 1000, redis.call \
     if part < 450 then call('SET', 'session:' .. i, string.rep('s', 60), 'EX', 3000) \
     elseif part < 750 then local size = math.floor(50 * (1 - math.random()) ^ (-1 / 1.3)) \
@@ -86,7 +86,7 @@ fn has_estimate(page: &Page) -> bool {
     page.0.contains("redis_key_namespace_keys{")
 }
 
-/// Starts over and over, and holds each first estimate against the truth.
+/// Starts the exporter repeatedly, and compares each first estimate with the true value.
 fn first_estimates(server: &Server) -> Outcome<()> {
     let mut taken = Vec::new();
     let mut errors = SHARES.map(|_| Vec::new());
@@ -133,7 +133,7 @@ fn first_estimates(server: &Server) -> Outcome<()> {
     Ok(())
 }
 
-/// A minute at default settings, and other clients meanwhile.
+/// Measures a minute with default settings, together with other clients.
 fn steady(server: &Server) -> Outcome<()> {
     let stretch = Duration::from_secs(5);
     let rest = || {
@@ -197,7 +197,7 @@ fn steady(server: &Server) -> Outcome<()> {
     Ok(())
 }
 
-/// One pass without limit against the server's own count.
+/// Compares one pass without limits with the server's own count.
 fn exactness(server: &Server) -> Outcome<()> {
     let exporter = Exporter::ours(server, "cpu_share: 100%, min_pass_interval: 1h")?;
     let page = exporter.pass()?;
@@ -214,7 +214,7 @@ fn exactness(server: &Server) -> Outcome<()> {
     Ok(())
 }
 
-/// Without limit, in turns with a client that throws all away.
+/// Compares the speed without limits with a client that discards all replies.
 fn full_speed(server: &Server) -> Outcome<()> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..3 {
@@ -237,7 +237,7 @@ fn full_speed(server: &Server) -> Outcome<()> {
     Ok(())
 }
 
-/// The same questions to the peer.
+/// Runs `redis_exporter` with the same patterns.
 fn peer(server: &Server) -> Outcome<()> {
     let ways: [(&str, &[&str], &str); 2] = [
         (
@@ -284,7 +284,8 @@ fn peer(server: &Server) -> Outcome<()> {
     Ok(())
 }
 
-/// Ten million small keys: only that the memory does not grow with them, and how soon they are known.
+/// Scans ten million small keys, to show that memory does not grow with them and how soon estimates
+/// exist.
 fn large() -> Outcome<()> {
     let server = Server::start()?;
     server.write(10_000_000, "redis.call('SET', 'session:' .. i, 1)")?;

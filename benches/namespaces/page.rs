@@ -1,4 +1,4 @@
-//! Scrapes of one exporter, ours or the peer's.
+//! Runs and scrapes an exporter: ours, or `redis_exporter`.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -25,14 +25,14 @@ const NAMESPACES: &str = "namespaces:\n\
 pub struct Exporter {
     /// The process.
     pub process: Running,
-    /// When it was started.
+    /// The time of the start.
     pub started: Instant,
     address: SocketAddr,
     _folder: TempDir,
 }
 
 impl Exporter {
-    /// Ours, with these settings of the walk.
+    /// Starts our exporter with these settings of the sweep.
     pub fn ours(server: &Server, sweep: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("config.yaml");
@@ -46,7 +46,7 @@ impl Exporter {
         Self::start(command, folder, "--web.listen-address")
     }
 
-    /// The peer, with these flags.
+    /// Starts `redis_exporter` with these flags.
     pub fn peer(server: &Server, flags: &[&str]) -> Outcome<Self> {
         let mut command = Command::new("prometheus-redis-exporter");
         let url = format!("redis://{}", server.address);
@@ -65,7 +65,7 @@ impl Exporter {
         })
     }
 
-    /// One scrape.
+    /// Scrapes once.
     pub fn page(&self) -> Outcome<Page> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_mins(2)))?;
@@ -75,7 +75,7 @@ impl Exporter {
         Ok(Page(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Scrapes until something holds.
+    /// Scrapes until a condition is met.
     pub fn until(&self, limit: Duration, holds: impl Fn(&Page) -> bool) -> Outcome<Page> {
         let started = Instant::now();
         loop {
@@ -91,14 +91,14 @@ impl Exporter {
         }
     }
 
-    /// Scrapes until a first pass is complete.
+    /// Scrapes until the first pass is complete.
     pub fn pass(&self) -> Outcome<Page> {
         self.until(Duration::from_mins(3), |page| {
             page.value("redis_exporter_sweep_passes_total", "") >= Some(1.0)
         })
     }
 
-    /// Resident memory, in megabytes of 1,000,000 bytes.
+    /// Returns the resident memory, in megabytes of 1,000,000 bytes.
     pub fn resident(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -112,7 +112,7 @@ impl Exporter {
 pub struct Page(pub String);
 
 impl Page {
-    /// The first sample of a name whose line has this text.
+    /// Returns the first sample of a name whose line contains this text.
     pub fn value(&self, name: &str, part: &str) -> Option<f64> {
         let line = self.0.lines().find(|line| {
             let rest = line.strip_prefix(name).unwrap_or_default();
@@ -121,7 +121,7 @@ impl Page {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    /// A metric of one namespace.
+    /// Returns a metric of one namespace.
     pub fn of(&self, metric: &str, namespace: &str) -> Outcome<f64> {
         let name = format!("redis_key_namespace_{metric}");
         let part = format!("key_namespace=\"{namespace}\"");

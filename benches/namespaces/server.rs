@@ -1,4 +1,4 @@
-//! A `redis-server` with known keys, and what it says of itself.
+//! A `redis-server` with known keys, and its statistics.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -11,20 +11,20 @@ use crate::Outcome;
 use crate::running::{Running, free_address};
 use crate::wire::Wire;
 
-/// A server in a folder of its own.
+/// A server with its own folder.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     _process: Running,
     _folder: TempDir,
 }
 
-/// How many keys one call of the server writes: a longer call would run into time-outs.
+/// Number of keys that one call writes. A longer call would time out.
 const KEYS_PER_CALL: u32 = 200_000;
 
 impl Server {
-    /// Starts one and waits until it answers.
+    /// Starts a server and waits until it responds.
     pub fn start() -> Outcome<Self> {
         let (address, folder) = (free_address()?, tempfile::tempdir()?);
         let port = address.port().to_string();
@@ -52,7 +52,7 @@ impl Server {
         })
     }
 
-    /// A connection to it.
+    /// Returns a new connection.
     pub fn connect(&self) -> Outcome<Wire> {
         Wire::connect(self.address)
     }
@@ -65,7 +65,7 @@ impl Server {
             let script = format!("math.randomseed({first}) for i = {first}, {last} do {each} end");
             wire.text(&["EVAL", &script, "0"])?;
         }
-        // The table finds its size before anything is measured.
+        // Waits until the hash table has its final size.
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(5) {
             let stats = wire.text(&["DEBUG", "HTSTATS", "0"]).unwrap_or_default();
@@ -77,7 +77,7 @@ impl Server {
         Ok(())
     }
 
-    /// How many keys a pattern matches, and the sum of their MEMORY USAGE.
+    /// Returns the number of keys that match a pattern, and the sum of their MEMORY USAGE.
     pub fn count(&self, pattern: &str) -> Outcome<(f64, f64)> {
         let script = format!(
             "local keys = redis.call('KEYS', '{pattern}') local sum = 0 for _, key in ipairs(keys) \
@@ -89,7 +89,7 @@ impl Server {
         Ok((keys.parse()?, bytes.parse()?))
     }
 
-    /// CPU time that it has used, in seconds.
+    /// Returns the CPU time of the server, in seconds.
     pub fn cpu(&self) -> Outcome<f64> {
         let info = self.connect()?.text(&["INFO", "cpu"])?;
         let number = |name: &str| -> Outcome<f64> {

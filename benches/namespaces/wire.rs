@@ -1,4 +1,4 @@
-//! The Redis protocol, no more of it than a bare client needs.
+//! The parts of the Redis protocol that a minimal client needs.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::Outcome;
 
-/// A connection that sends what it is told.
+/// A connection.
 #[derive(Debug)]
 pub struct Wire {
     stream: BufReader<TcpStream>,
     out: Vec<u8>,
 }
 
-/// A reply, as far as it is looked at.
+/// A reply, with only the types that are needed.
 #[derive(Debug)]
 pub enum Reply {
     /// A number.
@@ -36,7 +36,7 @@ impl Wire {
         })
     }
 
-    /// Adds a command to those that go out next.
+    /// Queues a command.
     pub fn add(&mut self, words: &[&[u8]]) {
         self.out
             .extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
@@ -48,7 +48,7 @@ impl Wire {
         }
     }
 
-    /// Sends all that was added.
+    /// Sends all queued commands.
     pub fn flush(&mut self) -> Outcome<()> {
         self.stream.get_mut().write_all(&self.out)?;
         self.out.clear();
@@ -63,7 +63,7 @@ impl Wire {
         self.reply()
     }
 
-    /// The text of the reply to one command; an error reply is an error.
+    /// Returns the text of the reply to one command. An error reply is an error.
     pub fn text(&mut self, words: &[&str]) -> Outcome<String> {
         match self.ask(words)? {
             Reply::Text(text) => Ok(String::from_utf8_lossy(&text).into_owned()),

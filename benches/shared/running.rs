@@ -1,16 +1,16 @@
-//! A process that a benchmark starts, and where it may listen. Not what runs in it.
+//! Processes of benchmarks, and free addresses.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
 use crate::Outcome;
 
-/// A process that ends when it is dropped.
+/// A process that is killed when dropped.
 #[derive(Debug)]
 pub struct Running(Child);
 
 impl Running {
-    /// Starts a program that says nothing.
+    /// Starts a program without output.
     pub fn start(command: &mut Command) -> Outcome<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -21,7 +21,7 @@ impl Running {
         Ok(Self(child))
     }
 
-    /// The process's number.
+    /// Returns the process ID.
     pub fn id(&self) -> u32 {
         self.0.id()
     }
@@ -29,13 +29,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // It fails if the process has already exited.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// An address that nobody listens on.
+/// Returns an address that nobody listens on.
 pub fn free_address() -> Outcome<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

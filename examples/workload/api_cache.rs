@@ -1,8 +1,8 @@
 //! `api:cache:{endpoint}:{params_hash}`: cached JSON responses of 0.2 to 20 KB, TTL 300 to 3600 s.
 //!
-//! Popular requests come again and again (Zipf's law) and are nearly always found; one-off
-//! requests never are. Their shares make the hit rate, near 80 % once the popular ones are
-//! cached and while the server does not evict them.
+//! Popular requests are repeated (Zipf's law) and nearly always hit. One-off requests never do.
+//! Their shares result in a hit rate near 80 %, once the popular responses are cached and unless
+//! the server evicts them.
 
 use fastrand::Rng;
 use redis::aio::MultiplexedConnection;
@@ -11,7 +11,7 @@ use redis::{Cmd, Pipeline, RedisResult, cmd};
 use crate::counts::Counts;
 use crate::{json, popularity};
 
-/// Share of look-ups for something that nobody asked for before.
+/// Share of lookups for responses that nobody requested before.
 const ONE_OFF_SHARE: f64 = 0.19;
 const SHORTEST: f64 = 200.0;
 const LONGEST: f64 = 20_000.0;
@@ -19,7 +19,7 @@ const ENDPOINTS: [&str; 10] = [
     "products", "search", "users", "orders", "prices", "reviews", "stock", "feed", "teams", "geo",
 ];
 
-/// Looks a response up and, when it is not there, computes and stores it.
+/// Looks up a response. If it is missing, computes and stores it.
 pub async fn look_up(
     connection: &mut MultiplexedConnection,
     random: &mut Rng,
@@ -57,7 +57,7 @@ pub fn seed(pipeline: &mut Pipeline, random: &mut Rng, index: u64, popular: u64)
         .ignore();
 }
 
-/// A response of the greatest length that nobody will ask for again.
+/// Adds a response of the maximum length that nobody requests again.
 pub fn seed_largest(pipeline: &mut Pipeline, random: &mut Rng) -> usize {
     let request = one_off(random);
     let ttl = ttl(random);
@@ -68,7 +68,7 @@ pub fn seed_largest(pipeline: &mut Pipeline, random: &mut Rng) -> usize {
     length
 }
 
-/// A request number that no popular request has.
+/// Returns the number of a request that is not popular.
 fn one_off(random: &mut Rng) -> u64 {
     random.u64(1 << 40..)
 }
@@ -85,7 +85,8 @@ fn key(request: u64) -> String {
     format!("api:cache:{}:{hash:016x}", endpoint.unwrap_or(&"other"))
 }
 
-/// The same request always has the same length; short responses are much more frequent.
+/// Returns the length of a response. It is always the same for a request, and short responses are
+/// more frequent.
 fn length(request: u64) -> usize {
     let position = Rng::with_seed(request).f64();
     whole_number(SHORTEST * (LONGEST / SHORTEST).powf(position * position))
@@ -110,7 +111,7 @@ fn write(request: u64, ttl: u64, length: usize, random: &mut Rng) -> Cmd {
     command
 }
 
-/// Scatters numbers over all 64 bits, each to its own (the finalizer of `SplitMix64`).
+/// Maps numbers one-to-one to all 64-bit numbers (the finalizer of `SplitMix64`).
 fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

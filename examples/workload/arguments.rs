@@ -1,8 +1,8 @@
-//! The flags. Not what they mean to each namespace: the namespaces' files say that.
+//! The command-line flags.
 
 use clap::Parser;
 
-/// Writes a Redis as a web application does, at a steady rate, until stopped.
+/// Writes to Redis like a web application, at a steady rate, until it is stopped.
 #[derive(Debug, Parser)]
 #[command(name = "workload", version)]
 pub struct Arguments {
@@ -17,19 +17,19 @@ pub struct Arguments {
     /// Operations per second in total, evenly spaced. One operation is one or two commands.
     #[arg(long, default_value = "500", value_parser = positive)]
     pub rate: f64,
-    /// Writes about this many keys at once before the steady load starts.
+    /// Writes about this many keys before the steady load starts.
     #[arg(long, default_value_t = 0)]
     pub seed_keys: u64,
     /// Share of rate limit keys, from 0 to 1, that never get their EXPIRE.
     #[arg(long, default_value = "0.001", value_parser = share)]
     pub forget_expire: f64,
-    /// Fills the server up to its maxmemory and keeps it there, so that it evicts keys.
+    /// Fills the server to its maxmemory and keeps it full, so that it evicts keys.
     #[arg(long)]
     pub pressure: bool,
-    /// Seconds of steady load; without it, until SIGINT or SIGTERM.
+    /// Seconds of steady load; by default until SIGINT or SIGTERM.
     #[arg(long, value_parser = positive)]
     pub duration: Option<f64>,
-    /// Makes the same choices again on each run with the same number.
+    /// Seed of the random choices; the same number repeats them.
     #[arg(long)]
     pub random_seed: Option<u64>,
     /// Exits after seeding.
@@ -37,7 +37,7 @@ pub struct Arguments {
     pub seed_only: bool,
 }
 
-/// The greatest rate and duration: far beyond use, and still a valid `Duration`.
+/// Maximum rate and duration: beyond any use, and still a valid `Duration`.
 const GREATEST: f64 = 1e9;
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -1,4 +1,4 @@
-//! Dialling, again and again while the server is away. Not what is then said on the connection.
+//! Connects, and retries while the server is unavailable.
 
 use std::time::Duration;
 
@@ -11,43 +11,44 @@ use tokio::time::sleep;
 use crate::stop::Stop;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Long enough for a server that is busy saving; short enough to notice a frozen one.
+/// Long enough for a server that is busy saving, and short enough to detect a frozen one.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Reads the URL.
+/// Parses the URL.
 ///
 /// # Errors
-/// Names the problem without the URL, which may hold a password.
+/// Describes the problem without the URL, which may contain a password.
 pub fn client(url: &str) -> Result<Client, String> {
     quiet(url).map_err(|_| {
         "--url (REDIS_URL) is not a Redis URL; write redis://user:password@host:port/0".to_owned()
     })
 }
 
-/// Without the library's CLIENT SETINFO, which servers before 7.2 count as an error.
+/// Omits the library's CLIENT SETINFO, which servers before 7.2 count as an error.
 fn quiet(url: &str) -> RedisResult<Client> {
     let info = url.into_connection_info()?;
     let settings = info.redis_settings().clone().set_skip_set_lib_name();
     Client::open(info.set_redis_settings(settings))
 }
 
-/// The settings that all connections share.
+/// Returns the settings of all connections.
 pub fn settings() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
 }
 
-/// Dials once.
+/// Connects once.
 pub async fn dial(client: &Client) -> RedisResult<MultiplexedConnection> {
     client
         .get_multiplexed_async_connection_with_config(&settings())
         .await
 }
 
-/// Dials until it succeeds or the stop comes (`None`). Each new reason of failure is told once.
+/// Connects, and retries until it succeeds. Returns `None` if the program is stopped first. Each
+/// new error is printed once.
 pub async fn dial_patiently(client: &Client, stop: &Stop) -> Option<MultiplexedConnection> {
     let mut told = String::new();
     let mut pause = FIRST_PAUSE;
@@ -71,9 +72,9 @@ pub async fn dial_patiently(client: &Client, stop: &Stop) -> Option<MultiplexedC
     }
 }
 
-/// Whether the connection is of no more use after this error.
+/// Returns whether the connection is unusable after this error.
 ///
-/// An error that the server answered with (out of memory, loading) leaves the connection sound.
+/// It is still usable after an error reply of the server (out of memory, loading).
 pub fn is_lost(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()

@@ -1,25 +1,25 @@
-//! What was done so far. Counters only: no I/O, no rates.
+//! Counters of completed work.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Totals since the start, shared by all tasks.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Operations that ended, whatever came of them.
+    /// Completed operations, successful or not.
     pub operations: Count,
-    /// Operations that the server refused or that the connection lost.
+    /// Operations that the server rejected, or that failed with the connection.
     pub failures: Count,
-    /// API cache look-ups that found their key.
+    /// Lookups in the API cache that found their key.
     pub cache_hits: Count,
-    /// API cache look-ups that did not.
+    /// Lookups in the API cache that did not.
     pub cache_misses: Count,
     /// Session reads that found their key.
     pub session_hits: Count,
-    /// Session reads that did not, followed by a new login.
+    /// Session reads that did not. A login follows.
     pub session_misses: Count,
     /// Messages that the subscribers received.
     pub messages: Count,
-    /// Bytes of values written only to fill the server.
+    /// Bytes of values that were only written to fill the server.
     pub pressure_bytes: Count,
 }
 
@@ -33,7 +33,7 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// The total so far.
+    /// Returns the total.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,11 +1,12 @@
-//! JSON values of a wanted length. Not a JSON library: it only ever writes flat objects.
+//! Writes flat JSON objects of a given length.
 
 use std::fmt::Write;
 
 use fastrand::Rng;
 
-/// `head` (an object without its closing brace), filled up with a `data` field to `length` bytes;
-/// longer when `head` leaves no room.
+/// Pads `head`, an object without its closing brace, to `length` bytes with a `data` field.
+///
+/// The result is longer if `head` leaves no room.
 pub fn padded(mut head: String, length: usize, random: &mut Rng) -> String {
     head.push_str(",\"data\":\"");
     let end = length.saturating_sub(2).max(head.len());

@@ -1,4 +1,4 @@
-//! The steady load: some workers share one connection and take turns. Not what an operation does.
+//! The steady load: workers take turns on a shared connection.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use crate::population::Population;
 use crate::stop::Stop;
 use crate::{api_cache, connect, pub_sub, rate_limit, session, websocket};
 
-/// Operations in flight at most. One at a time could not keep a rate with a distant server.
+/// Maximum number of operations in flight. With one at a time, a distant server would limit the
+/// rate.
 const WORKERS: u32 = 16;
 
-/// Runs the load until the stop; dials again whenever the connection was lost.
+/// Runs the load until it is stopped. Reconnects if the connection is lost.
 pub async fn run(
     arguments: &Arguments,
     client: &Client,
@@ -49,8 +50,9 @@ pub async fn run(
     }
 }
 
-/// The error that cost the connection; the other workers end with the set. `None` when all
-/// workers ended because of the stop.
+/// Returns the error that ended the connection. Dropping the set ends the other workers.
+///
+/// Returns `None` if all workers ended because the program is stopped.
 async fn first_loss(workers: &mut JoinSet<Result<(), RedisError>>) -> Option<RedisError> {
     while let Some(ended) = workers.join_next().await {
         if let Ok(Err(error)) = ended {
@@ -84,7 +86,7 @@ async fn work(mut worker: Worker, stop: Stop) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// One operation. The shares are those of a web application that reads most of the time.
+/// Runs one operation. The shares are those of a web application that mostly reads.
 async fn operation(worker: &mut Worker) -> RedisResult<()> {
     let Worker {
         connection,

@@ -1,7 +1,7 @@
-//! A workload generator: writes a managed cache as a web application does, at a steady rate.
+//! A workload generator: uses a cache like a web application, at a steady rate.
 //!
-//! Sessions, an API cache, rate limits, websocket connections and pub/sub, each in its own file.
-//! It is not a benchmark: it never sends faster than it was told to, and measures no latency.
+//! Sessions, an API cache, rate limits, websocket connections and pub/sub each have their own file.
+//! It is not a benchmark: it never exceeds its rate, and does not measure latency.
 
 mod api_cache;
 mod arguments;
@@ -32,7 +32,7 @@ use crate::counts::Counts;
 use crate::population::Population;
 use crate::stop::Stop;
 
-/// One thread is enough for the rates that a small cache sees, and leaves the cores to the server.
+/// One thread is enough for the rates of a small cache, and leaves the cores to the server.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
@@ -65,7 +65,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs everything that goes on until the stop: the load, and what accompanies it.
+/// Runs the load and the tasks around it until the program is stopped.
 async fn steady(
     arguments: &Arguments,
     client: &Client,

@@ -1,4 +1,4 @@
-//! Evenly spaced turns: the steady rate. Not what is done in a turn.
+//! Evenly spaced turns, for a steady rate.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::stop::Stop;
 
-/// How far behind its schedule a worker may be and still catch up. Beyond that the missed turns
-/// are dropped: a server that comes back after a pause must not meet a burst.
+/// Maximum delay that a worker catches up with. Beyond it, missed turns are dropped, so that a
+/// server that comes back after a pause does not get a burst.
 const CATCH_UP: Duration = Duration::from_millis(250);
 
 /// The schedule of one worker.
@@ -18,8 +18,9 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The schedule of worker `index` of `workers` that together take `rate` turns a second.
-    /// Their turns interleave.
+    /// Creates the schedule of worker `index` of `workers`.
+    ///
+    /// Together they take `rate` turns per second, and their turns interleave.
     pub fn new(rate: f64, index: u32, workers: u32) -> Self {
         let spacing = Duration::from_secs_f64(1.0 / rate);
         Self {
@@ -28,7 +29,7 @@ impl Pace {
         }
     }
 
-    /// Waits for the next turn; `false` when the stop came first.
+    /// Waits for the next turn. Returns `false` if the program is stopped first.
     pub async fn turn(&mut self, stop: &Stop) -> bool {
         if stop.is_set() {
             return false;

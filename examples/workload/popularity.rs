@@ -1,15 +1,16 @@
-//! Which of many things is asked for next. Pure; not what the things are.
+//! Chooses which of many things is requested next. Pure.
 
 use fastrand::Rng;
 
-/// A rank below `population`, where rank `i` comes up in proportion to `1 / (i + 1)` (Zipf's law).
+/// Returns a rank below `population`. Rank `i` has a probability proportional to `1 / (i + 1)`
+/// (Zipf's law).
 pub fn zipf(random: &mut Rng, population: u64) -> u64 {
-    // The inverse of the logarithm, which is the sum of 1/i to within a fraction.
+    // The inverse of the logarithm, which approximates the sum of 1/i.
     scaled(|all| (all + 1.0).powf(random.f64()) - 1.0, population)
 }
 
-/// A rank below `population` with a mild preference for low ones: the busiest quarter of the
-/// users makes half of the visits.
+/// Returns a rank below `population`, with a mild preference for low ones: a quarter of the users
+/// makes half of the visits.
 pub fn mild(random: &mut Rng, population: u64) -> u64 {
     scaled(|all| all * random.f64().powi(2), population)
 }

@@ -1,30 +1,30 @@
-//! How many users, responses, clients and connections there are. Pure.
+//! Numbers of users, responses, clients and connections. Pure.
 //!
-//! The numbers follow from the rate, so that the hit rate and the share of live connections are
+//! They are proportional to the rate, so that the hit rate and the share of live connections are
 //! the same at any rate.
 
-/// Distinct things that the load names.
+/// Numbers of distinct things in the load.
 #[derive(Clone, Copy, Debug)]
 pub struct Population {
-    /// Users that have or can have a session.
+    /// Users that may have a session.
     pub users: u64,
-    /// API responses that are asked for again and again.
+    /// API responses that are requested repeatedly.
     pub popular_responses: u64,
-    /// Addresses that send requests.
+    /// Client addresses.
     pub clients: u64,
-    /// Websocket connections that are open at a time.
+    /// Open websocket connections.
     pub connections: u64,
 }
 
-/// Popular API responses per operation and second: few enough that each is asked for often
-/// compared with its TTL.
+/// Popular API responses for each operation per second. There are few enough that each is requested
+/// often compared to its TTL.
 const POPULAR_RESPONSES: f64 = 6.0;
-/// Websocket connections per operation and second: few enough that each heartbeat comes before
-/// the shortest TTL ends.
+/// Websocket connections for each operation per second. There are few enough that each heartbeat
+/// comes before the shortest TTL ends.
 const CONNECTIONS: f64 = 8.0;
 
 impl Population {
-    /// The population for a load of `rate` operations a second after seeding `keys` keys.
+    /// Creates the population for `rate` operations per second after seeding `keys` keys.
     pub fn new(rate: f64, keys: u64) -> Self {
         Self {
             users: crate::session::seeded(keys).max(20_000),

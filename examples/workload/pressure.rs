@@ -1,7 +1,7 @@
-//! Drives the server to its memory limit and keeps it there, so that it evicts keys.
+//! Fills the server to its memory limit and keeps it full, so that it evicts keys.
 //!
-//! It fills fast up to the limit and goes on slowly there: the point is a server that evicts all
-//! the time, not one that is busy with nothing else. The other operations' rate is not touched.
+//! It is fast below the limit and slow at it, so that the server evicts continuously but is not
+//! fully busy with it. The rate of the other operations is not affected.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use crate::counts::Counts;
 use crate::stop::Stop;
 use crate::{api_cache, connect};
 
-/// One step is a tenth of a second.
+/// A tenth of a second.
 const STEP: Duration = Duration::from_millis(100);
-/// Values of 20 KB per step below the limit: 20 MB a second.
+/// Values of 20 KB for each step below the limit: 20 MB per second.
 const FAST: u32 = 100;
-/// The same at the limit: 400 KB a second, so that what is in use stays.
+/// Values for each step at the limit: 400 KB per second, so that keys in use are kept.
 const SLOW: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Fills until the stop comes; dials again whenever the connection was lost.
+/// Fills the server until the program is stopped. Reconnects if the connection is lost.
 pub async fn keep_full(client: Client, mut random: Rng, counts: Arc<Counts>, stop: Stop) {
     let filling = async {
         loop {
@@ -86,7 +86,7 @@ async fn room(connection: &mut MultiplexedConnection) -> RedisResult<Room> {
     ))
 }
 
-/// At 98 % the next values reach the limit: more speed would only make a burst of evictions.
+/// At 98 %, the next values reach the limit. A higher speed would cause a burst of evictions.
 fn room_of(used: Option<u64>, limit: Option<u64>) -> Room {
     match (used, limit) {
         (Some(used), Some(limit)) if limit > 0 => {

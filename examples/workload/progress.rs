@@ -1,4 +1,4 @@
-//! One status line every ten seconds. It reads the counters and changes nothing.
+//! Prints a status line every ten seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::stop::Stop;
 
 const EVERY: Duration = Duration::from_secs(10);
 
-/// What the last line said, to tell rates and shares of the time since.
+/// The counters at the last line, for rates and shares since then.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     at: Instant,
@@ -20,7 +20,7 @@ struct Seen {
     cache: (u64, u64),
 }
 
-/// Writes lines until the stop, and one more then.
+/// Prints lines until the program is stopped, and one more at the end.
 pub async fn report(client: Client, counts: Arc<Counts>, stop: Stop) {
     let mut before = seen(&counts);
     while !stop.is_set() {
@@ -68,7 +68,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-/// A connection of its own each time: a status line must not depend on the load's.
+/// Uses a new connection each time, so that a status line does not depend on that of the load.
 async fn keys(client: &Client) -> String {
     let Ok(mut connection) = connect::dial(client).await else {
         return "keys unknown".to_owned();

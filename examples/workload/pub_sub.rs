@@ -15,11 +15,11 @@ use crate::{connect, json};
 
 const EVENTS: &str = "prism:events";
 const PRESENCE: &str = "prism:presence";
-/// One subscriber, with a connection of its own, per entry.
+/// Channels of the subscribers. Each subscriber has its own connection.
 pub const SUBSCRIPTIONS: [&str; 5] = [EVENTS, EVENTS, EVENTS, PRESENCE, PRESENCE];
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Publishes one message: two of three are events, the rest is presence.
+/// Publishes one message: two of three are events, the others are presence.
 pub async fn publish(connection: &mut MultiplexedConnection, random: &mut Rng) -> RedisResult<()> {
     let user = random.u32(0..100_000);
     let (channel, message) = if random.u8(0..3) < 2 {
@@ -38,11 +38,11 @@ pub async fn publish(connection: &mut MultiplexedConnection, random: &mut Rng) -
         .await
 }
 
-/// Counts what arrives on a channel, and subscribes again whenever the connection was lost.
+/// Counts the messages on a channel. Subscribes again if the connection is lost.
 pub async fn subscribe(client: Client, channel: &'static str, counts: Arc<Counts>, stop: Stop) {
     let listening = async {
         loop {
-            // The load tells of a server that is away; five more voices would add nothing.
+            // The load already reports an unavailable server.
             let _ = listen(&client, channel, &counts).await;
             sleep(PAUSE).await;
         }
@@ -69,7 +69,7 @@ async fn listen(client: &Client, channel: &str, counts: &Counts) -> RedisResult<
     Ok(())
 }
 
-/// The same server, spoken to in RESP3: in RESP2 a multiplexed connection cannot subscribe.
+/// Returns a client with RESP3. With RESP2, a multiplexed connection cannot subscribe.
 fn push_client(client: &Client) -> RedisResult<Client> {
     let info = client.get_connection_info().clone();
     let settings = info

@@ -1,7 +1,7 @@
 //! `ratelimit:{ip}:{endpoint}`: INCR, then EXPIRE 60 when the count is 1.
 //!
-//! A chosen share of the keys never gets its EXPIRE, as when a client dies between the two
-//! commands. Such a key counts up for ever.
+//! A configured share of the keys never gets its EXPIRE, as if a client crashed between the two
+//! commands. Such a key exists forever.
 
 use fastrand::Rng;
 use redis::aio::MultiplexedConnection;
@@ -13,7 +13,7 @@ use crate::popularity;
 const WINDOW: u64 = 60;
 const ENDPOINTS: [&str; 4] = ["login", "search", "upload", "api"];
 
-/// Counts one request of some client.
+/// Counts one request of a client.
 pub async fn hit(
     connection: &mut MultiplexedConnection,
     random: &mut Rng,
@@ -33,7 +33,7 @@ pub async fn hit(
     Ok(())
 }
 
-/// Adds the counter of one client and endpoint, with what is left of its minute.
+/// Adds the counter of one client and endpoint, with the rest of its minute.
 pub fn seed(pipeline: &mut Pipeline, random: &mut Rng, index: u64, forget_expire: f64) {
     let mut command = cmd("SET");
     command.arg(key(index / 4, index)).arg(random.u64(1..100));

@@ -1,5 +1,4 @@
-//! Fills the server with keys at once, as an application would have left them over the last hour.
-//! Not paced: it goes as fast as the server takes it.
+//! Writes the keys that an application would have written in the last hour, as fast as possible.
 
 use std::time::Instant;
 
@@ -16,7 +15,7 @@ const BATCH: u64 = 500;
 /// Writes `keys` keys: of 20, 9 are sessions, 6 API responses, 3 rate limits, 2 connections.
 ///
 /// # Errors
-/// When the server refuses a write or goes away.
+/// The server rejects a write or becomes unavailable.
 pub async fn seed(
     client: &Client,
     random: &mut Rng,

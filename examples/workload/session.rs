@@ -1,4 +1,4 @@
-//! `session:{user_id}`: JSON of 200 to 800 bytes that lives an hour after the last write.
+//! `session:{user_id}`: JSON of 200 to 800 bytes that expires an hour after the last write.
 
 use fastrand::Rng;
 use redis::aio::MultiplexedConnection;
@@ -9,15 +9,15 @@ use crate::{json, popularity};
 
 /// Seconds.
 const TTL: u64 = 3600;
-/// Of 100 visits, those that change the session. All others read it.
+/// Percentage of visits that write the session. All others read it.
 const WRITES_PERCENT: u8 = 12;
 
-/// How many of `keys` seeded keys are sessions.
+/// Returns the number of sessions among `keys` seeded keys.
 pub fn seeded(keys: u64) -> u64 {
     keys * 9 / 20
 }
 
-/// One visit of a user: reads the session, or writes it. A user whose session is gone logs in.
+/// Makes one visit of a user: reads or writes the session. A user without a session logs in.
 pub async fn visit(
     connection: &mut MultiplexedConnection,
     random: &mut Rng,
@@ -36,7 +36,7 @@ pub async fn visit(
     write(user, TTL, random).exec_async(connection).await
 }
 
-/// Adds the session of a user who logged in some time within the last hour.
+/// Adds the session of a user who logged in within the last hour.
 pub fn seed(pipeline: &mut Pipeline, random: &mut Rng, user: u64) {
     let remaining = random.u64(1..=TTL);
     pipeline

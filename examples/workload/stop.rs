@@ -1,7 +1,7 @@
-//! The one signal on which every task ends. It does not end them: they look for it themselves.
+//! The signal that ends all tasks. Tasks check it themselves.
 //!
-//! An operation in flight is finished first, so that a clean stop never drops the EXPIRE that
-//! belongs to an INCR.
+//! An operation in flight is completed first, so that stopping never loses the EXPIRE that follows
+//! an INCR.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// Set once, seen by all clones.
+/// A flag that is set once. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
-    /// Whether it is time to end.
+    /// Returns whether the program is stopped.
     pub fn is_set(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Returns when it is time to end.
+    /// Waits until the program is stopped.
     pub async fn wait(&self) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|set| *set).await;
     }
 
-    /// Sets it after a while.
+    /// Stops the program after a delay.
     pub fn set_after(&self, delay: Duration) {
         let stop = self.clone();
         tokio::spawn(async move {
@@ -35,10 +35,10 @@ impl Stop {
     }
 }
 
-/// A stop that SIGINT and SIGTERM set. A second signal ends the process at once.
+/// Returns a stop that SIGINT and SIGTERM set. A second signal ends the process immediately.
 ///
 /// # Errors
-/// When the signals cannot be watched.
+/// The signals cannot be watched.
 pub fn on_signal() -> Result<Stop, String> {
     let watch = |kind| signal(kind).map_err(|error| format!("cannot watch signals: {error}"));
     let mut interrupt = watch(SignalKind::interrupt())?;

@@ -1,7 +1,7 @@
-//! `websocket:{connection_id}`: a hash per open connection, kept alive by heartbeats.
+//! `websocket:{connection_id}`: a hash for each open connection, kept alive by heartbeats.
 //!
-//! The TTL depends on what the client promised; a connection ends by DEL, or by its TTL when
-//! the client vanished.
+//! The TTL depends on the client's heartbeat interval. A connection ends with DEL, or with its TTL
+//! if the client has vanished.
 
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use fastrand::Rng;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, cmd, pipe};
 
-/// Seconds without a heartbeat after which a connection counts as gone.
+/// Seconds without a heartbeat after which a connection is considered gone.
 const TTLS: [u64; 4] = [180, 300, 600, 900];
 const REGIONS: [&str; 3] = ["eu", "us", "ap"];
 
@@ -21,8 +21,10 @@ pub struct Open {
     ttl: u64,
 }
 
-/// One event of some connection: a connect while fewer than `wanted` are open, else a heartbeat of
-/// the one that waited longest or, at times, its end.
+/// Runs one event of a connection.
+///
+/// If fewer than `wanted` are open, it is a connect. Otherwise, the connection that has waited
+/// longest sends a heartbeat or, sometimes, ends.
 pub async fn event(
     connection: &mut MultiplexedConnection,
     random: &mut Rng,
@@ -37,7 +39,7 @@ pub async fn event(
     };
     match random.u8(0..100) {
         0..8 => cmd("DEL").arg(key(oldest.id)).exec_async(connection).await,
-        // The client vanished: nobody says so, the TTL will.
+        // The client has vanished. Only the TTL ends the connection.
         8..10 => Ok(()),
         _ => heartbeat(connection, open, oldest).await,
     }
@@ -60,7 +62,7 @@ async fn connect(
     Ok(())
 }
 
-/// Refreshes the TTL first: a hash that is gone must not come back without one.
+/// Refreshes the TTL first: a hash that has expired must not come back without one.
 async fn heartbeat(
     connection: &mut MultiplexedConnection,
     open: &mut VecDeque<Open>,
@@ -84,7 +86,7 @@ async fn heartbeat(
     Ok(())
 }
 
-/// Adds a connection that had its last heartbeat some time ago.
+/// Adds a connection whose last heartbeat was some time ago.
 pub fn seed(pipeline: &mut Pipeline, random: &mut Rng) {
     let open = Open {
         id: random.u64(..),
@@ -124,7 +126,7 @@ fn ttl(random: &mut Rng) -> u64 {
     random.choice(TTLS).unwrap_or(300)
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
