@@ -1,5 +1,5 @@
-//! Formats log events as logfmt, such as `ts=… level=warn msg="the poll failed" name=cache`. Where
-//! they are written is decided elsewhere.
+//! Formats log events as logfmt, such as `ts=… level=warn msg="the poll failed" name=cache`.
+//! Other modules write them.
 //!
 //! Every line is printable ASCII, regardless of the values that servers and users provide.
 
@@ -148,13 +148,13 @@ mod tests {
     #[test]
     fn event_is_one_line_of_pairs_with_the_message_first() {
         let text = lines(|| {
-            let failure = "auth: AUTH was refused (WRONGPASS)";
+            let failure = "auth: the server rejected AUTH (WRONGPASS)";
             tracing::warn!(name = "cache", %failure, polls = 3, is_up = false, "the poll failed");
         });
         let (time, rest) = text.split_once(' ').unwrap();
         assert!(time.starts_with("ts=2") && time.ends_with('Z'), "{time}");
         let expected = "level=warn msg=\"the poll failed\" name=cache \
-                        failure=\"auth: AUTH was refused (WRONGPASS)\" polls=3 is_up=false\n";
+                        failure=\"auth: the server rejected AUTH (WRONGPASS)\" polls=3 is_up=false\n";
         assert_eq!(rest, expected);
     }
 

@@ -1,5 +1,5 @@
-//! Patterns for names: a Redis glob or a regular expression, compiled once. What a match means is
-//! up to the caller.
+//! Patterns for names: a Redis glob or a regular expression, compiled once.
+//! Callers decide what a match means.
 
 use regex::bytes::{Regex, RegexBuilder};
 

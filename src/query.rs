@@ -263,7 +263,7 @@ impl Rejections {
 
     /// Records an error reply.
     ///
-    /// `has_words` tells whether the command has further words, because an unclassified error may
+    /// `has_words` is whether the command has further words: an unclassified error may
     /// be about those.
     pub fn record(&mut self, ticket: Ticket, has_words: bool, refusal: &Refusal) -> Verdict {
         let query = ticket.query;

@@ -72,7 +72,7 @@ pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context
     let name = unique_name(draft.item.name.take(), names, written, context);
     let matching = std::mem::take(&mut draft.item.clients);
     if matching == ClientMatch::default() && !written.is_wrong("match") {
-        let remedy = "add one, as in match: { name: \"web-*\" }";
+        let remedy = "add one, such as match: { name: \"web-*\" }";
         context.report(&written.place, "has no pattern", remedy);
     }
     groups.extend(name.map(|name| ClientGroup {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn each_mistake_has_its_place_and_remedy() {
         for (text, expected) in [
-            ("{max: 0}", "clients.max: `0` is not a number that fits"),
+            ("{max: 0}", "clients.max: `0` is not a valid number"),
             ("{groups: [{match: {name: a}}]}", "groups[0]: has no `name`"),
             (
                 "{groups: [{name: a}]}",
@@ -164,7 +164,7 @@ mod tests {
             ),
             (
                 "{groups: [{name: other, match: {name: a}}]}",
-                "nothing matches",
+                "match no pattern",
             ),
             (
                 "{groups: [{name: a, match: {name: \"[\"}}]}",

@@ -344,7 +344,7 @@ fn too_deep(at: Position) -> Fault {
 
 fn wrong_tag(tag: &Tag) -> &'static str {
     if tag.handle == CORE {
-        "has a value that does not fit its tag"
+        "has a value that contradicts its tag"
     } else {
         "has a tag as `!name`"
     }

@@ -131,7 +131,7 @@ fn in_database(text: &str) -> Result<(u32, &str), Refusal> {
     if rest.is_empty() {
         return Err(Refusal::new(
             "names no key",
-            "write a key after the database, as in db0=session:*",
+            "write a key after the database, such as db0=session:*",
         ));
     }
     Ok((database, rest))
@@ -160,7 +160,7 @@ impl FromText for Expression {
         if !expression.has_groups() {
             return Err(Refusal::new(
                 "captures nothing",
-                "put ( ) around what names the group, as in ^(user|session):",
+                "put ( ) around the part that names the group, such as ^(user|session):",
             ));
         }
         Ok(expression)
@@ -195,7 +195,7 @@ pub(crate) fn shown_values(text: &str) -> Result<ShownValues, Refusal> {
         "number" => Ok(ShownValues::Number),
         "text" => Ok(ShownValues::Text),
         _ => Err(Refusal::new(
-            "is not a way to show values",
+            "is not a known setting",
             "write off, number or text",
         )),
     }

@@ -88,11 +88,11 @@ pub struct Config {
     pub web: Web,
     /// The poll settings of targets that do not override them.
     pub poll: PollTimes,
-    /// What is logged, and how.
+    /// Log settings.
     pub log: Log,
     /// The spelling of metric names.
     pub names: Names,
-    /// What is served, and where.
+    /// The served paths.
     pub paths: Paths,
     /// Whether to export metrics about the exporter's process and version.
     pub process_metrics: bool,

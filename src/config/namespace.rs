@@ -143,9 +143,9 @@ pub(crate) fn unique_name<'a>(
     match (&name, written.place_of("name")) {
         (Some(name), Some(place)) if earlier.any(|earlier| earlier == name) => {
             let what = format!("{} is the name of an earlier item", quoted(name));
-            context.report(place, what, "give each a name of its own");
+            context.report(place, what, "names must be unique");
         }
-        (None, None) => context.report(&written.place, "has no `name`", "give it one"),
+        (None, None) => context.report(&written.place, "has no `name`", "add one"),
         _ => {}
     }
     name
@@ -155,7 +155,7 @@ fn pattern(item: &mut Item, written: &Written, context: &mut Context<'_>) -> Opt
     let regex_place = written.place_of("regex");
     match (written.has("match"), regex_place) {
         (true, Some(place)) if !written.is_wrong("match") && !written.is_wrong("regex") => {
-            context.report(place, "stands beside `match`", "keep one of the two");
+            context.report(place, "conflicts with `match`", "keep one of the two");
         }
         (false, None) => {
             let remedy = "add `match: \"prefix:*\"`, or `regex`";
@@ -170,7 +170,7 @@ pub(crate) fn group_name(text: &str) -> Result<String, Refusal> {
     let name = label_value(text)?;
     if name == REST {
         return Err(Refusal::new(
-            "is the name of what nothing matches",
+            "is reserved for names that match no pattern",
             "use another name",
         ));
     }
@@ -184,7 +184,7 @@ pub(crate) fn label_value(text: &str) -> Result<String, Refusal> {
     }
     if text.chars().any(char::is_control) || text.chars().count() > LONGEST_NAME {
         return Err(Refusal::new(
-            "is not fit for a name",
+            "cannot be a name",
             "use at most 100 characters and no control characters",
         ));
     }
@@ -195,7 +195,7 @@ pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new(
             "matches no name",
-            "write a glob, as in session:*",
+            "write a glob, such as session:*",
         ));
     }
     let mut in_class = false;

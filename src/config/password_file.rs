@@ -143,10 +143,10 @@ fn read(text: &str) -> Result<Content, Refusal> {
         return refuse("has more than one line, and is not a JSON map from addresses to passwords");
     }
     if text.contains("://") {
-        return refuse("holds an address, and is not a JSON map from addresses to passwords");
+        return refuse("contains an address, and is not a JSON map from addresses to passwords");
     }
     if is_braced(text) || is_yaml_pair(text) || is_assignment(text) || is_list(text) {
-        return refuse("holds a name with a value, and is not a JSON map");
+        return refuse("contains a name with a value, and is not a JSON map");
     }
     Ok(Content::Password(Secret::new(text)))
 }

@@ -56,7 +56,7 @@ pub(crate) enum Source {
     Around,
 }
 
-/// Where a value is written, with its path of keys.
+/// The place of a value, with its path of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) source: Source,

@@ -300,7 +300,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         let scalar = match &node.value {
             Value::Scalar(scalar) => scalar,
             Value::Nothing => {
-                let remedy = "give one, or leave the key out";
+                let remedy = "write a value, or remove the key";
                 return self.context.report(place, "has no value", remedy);
             }
             other => {

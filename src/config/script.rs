@@ -41,7 +41,7 @@ impl Script {
 /// Adds the parsed script.
 pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
     if !written.has("file") {
-        let remedy = "name the file that holds the script, as in file: /etc/queue.lua";
+        let remedy = "set the path of the script, such as file: /etc/queue.lua";
         context.report(&written.place, "has no `file`", remedy);
     }
     let (name, read_only) = (draft.item.name.take(), draft.item.read_only);
@@ -52,7 +52,7 @@ pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context
     let scripts = &mut draft.options().scripts;
     if scripts.iter().any(|earlier| earlier.name == name) {
         let what = format!("{} is the name of an earlier script", quoted(&name));
-        context.report(&written.place, what, "give each a `name` of its own");
+        context.report(&written.place, what, "names must be unique: set `name`");
     }
     let text = script.text;
     scripts.push(Script {

@@ -115,7 +115,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     if url.database.is_some() {
         return Err(Refusal::new(
             "names a database",
-            "leave it out: all databases are walked, or those of `databases`",
+            "remove it: the sweep scans all databases, or those in `databases`",
         ));
     }
     url.take_user_as_password();
@@ -147,7 +147,7 @@ pub(crate) fn share(text: &str) -> Result<Share, Refusal> {
     share.ok_or_else(|| {
         Refusal::new(
             "is not a share of a core",
-            "write a percentage up to 100 %, as in 1%",
+            "write a percentage up to 100 %, such as 1%",
         )
     })
 }
@@ -157,7 +157,7 @@ pub(crate) fn share_of_lookups(text: &str) -> Result<Share, Refusal> {
     share.ok_or_else(|| {
         Refusal::new(
             "is not a share of the lookups",
-            "write a percentage up to 100 %, which is no limit, such as 0.15%",
+            "write a percentage such as 0.15%; 100 % means no limit",
         )
     })
 }
@@ -181,8 +181,8 @@ fn read_share(text: &str) -> Option<Share> {
 pub(crate) fn delimiter(text: &str) -> Result<String, Refusal> {
     if text.is_empty() || text.len() > 8 {
         return Err(Refusal::new(
-            "is no delimiter",
-            "write one to eight characters, as in \":\"",
+            "is not a delimiter",
+            "write one to eight characters, such as \":\"",
         ));
     }
     Ok(text.to_owned())

@@ -133,7 +133,7 @@ fn complete_target(
     context: &mut Context<'_>,
 ) -> Option<Target> {
     if !written.has("url") {
-        let remedy = "add one, as in url: redis://host:6379";
+        let remedy = "add one, such as url: redis://host:6379";
         context.report(&written.place, "has no `url`", remedy);
     }
     let password = password(draft, written, context);
@@ -194,7 +194,7 @@ fn claim(
 ) {
     let is_taken = name.is_some_and(|name| !names.insert(name.to_owned()));
     if is_taken {
-        let remedy = "give each a `name` of its own";
+        let remedy = "names must be unique: set `name`";
         context.report(&written.place, "has the name of an earlier target", remedy);
     }
 }
@@ -206,7 +206,7 @@ fn check_tls(address: &Address, sweep: &Sweep, written: &Written, context: &mut 
         && !use_tls(address, sweep)
     {
         let remedy = "write rediss:// in the url, or remove the section";
-        context.report(place, "is of no use, as the url has no TLS", remedy);
+        context.report(place, "has no effect because the url has no TLS", remedy);
     }
 }
 
@@ -275,9 +275,9 @@ fn with_url(tls: &mut Tls, url: &mut Url) {
     }
     let note = if tls.ca_file.is_none() {
         tls.insecure_skip_verify = true;
-        "asks for TLS without verification: any certificate of the server is accepted"
+        "disables TLS verification: any certificate of the server is accepted"
     } else {
-        "asks for TLS without verification, which is ignored as there is a ca_file"
+        "disables TLS verification, which is ignored because ca_file is set"
     };
     url.notes.push(note.to_owned());
 }
@@ -312,7 +312,7 @@ fn password(
     let file_place = written.place_of("password_file").cloned();
     match (given, file.zip(file_place)) {
         (Some(_), Some((_, place))) => {
-            context.report(&place, "stands beside `password`", "keep one of the two");
+            context.report(&place, "conflicts with `password`", "keep one of the two");
             None
         }
         (Some(given), None) => {
@@ -378,7 +378,7 @@ pub(crate) fn refuse_flags(flag: Option<&Secret>, given: &Given, context: &mut C
         context.report(
             &Place::option(place),
             what,
-            "remove the flag, and say it in the file",
+            "remove the flag, and set it in the file",
         );
     }
 }

@@ -570,7 +570,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "targets: [{url: h, password: c, password_file: /c}]",
         "c.yaml: targets[0].password_file:",
-        "stands beside",
+        "conflicts with",
     ),
     (
         "targets: [{url: h, password_file: /missing}]",
@@ -586,7 +586,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "sweep: {databases: [0, x]}",
         "c.yaml: sweep.databases[1]:",
-        "as in 0",
+        "such as 0",
     ),
     (
         "sweep: {from: \"ftp://h\"}",
@@ -686,7 +686,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "namespaces: [{name: other, match: a}]",
         "c.yaml: namespaces[0].name:",
-        "what nothing matches",
+        "match no pattern",
     ),
     (
         "namespaces: [{name: a, match: b}, {name: a, match: c}]",
@@ -696,7 +696,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "namespaces: [{name: a, match: b, regex: c}]",
         "c.yaml: namespaces[0].regex:",
-        "stands beside",
+        "conflicts with",
     ),
     (
         "namespaces: [{name: a, regex: (}]",
@@ -711,12 +711,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "namespaces: [{name: a, match: b, ttl: {max: 0s}}]",
         "c.yaml: namespaces[0].ttl.max:",
-        "no time",
+        "greater than zero",
     ),
     (
         "namespaces: [{name: a, match: b, memory_quota: 0}]",
         "c.yaml: namespaces[0].memory_quota:",
-        "no size",
+        "greater than zero",
     ),
     (
         "slots: {top: 0}",
@@ -1100,7 +1100,7 @@ fn what_is_ignored_of_a_url_is_said_once() {
     assert!(said[0].starts_with("c.yaml:1:17: targets[0].url has parameters that are ignored"));
     let said = warnings(None, &[], &[("REDIS_URL", "rediss://h?ssl_cert_reqs=none")]);
     assert_eq!(said.len(), 1, "{said:#?}");
-    assert!(said[0].starts_with("REDIS_URL asks for TLS without verification: any"));
+    assert!(said[0].starts_with("REDIS_URL disables TLS verification: any"));
 }
 
 #[test]
@@ -1124,7 +1124,7 @@ fn parameters_of_a_url_reach_the_target_unless_the_file_is_stricter() {
     assert!(
         config.notices[0]
             .text
-            .contains("ignored as there is a ca_file")
+            .contains("ignored because ca_file is set")
     );
 }
 
@@ -1795,12 +1795,12 @@ fn what_is_wrong_with_tls_is_told_at_once() {
     );
     let expected = [
         "c.yaml: tls.ca_file: the file cannot be read;",
-        "c.yaml: tls.cert_file: has no `key_file` beside it;",
+        "c.yaml: tls.cert_file: is set without `key_file`;",
         "c.yaml: tls: has an unknown key `key`;",
-        "c.yaml: targets[0].tls.key_file: has no `cert_file` beside it;",
-        "c.yaml: targets[0].tls.server_name: the value is no name that a certificate can have;",
+        "c.yaml: targets[0].tls.key_file: is set without `cert_file`;",
+        "c.yaml: targets[0].tls.server_name: the value is not a name that a certificate can have;",
         "c.yaml: targets[0].tls.insecure_skip_verify: `2` ",
-        "c.yaml: targets[1].tls: is of no use, as the url has no TLS; write rediss://",
+        "c.yaml: targets[1].tls: has no effect because the url has no TLS; write rediss://",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -1852,15 +1852,15 @@ fn a_http_side_is_never_open_by_mistake() {
     for (web, expected) in [
         (
             "tls: {client_ca_file: /ca}",
-            "web.tls.client_ca_file: stands without a certificate",
+            "web.tls.client_ca_file: requires a certificate",
         ),
         (
             "tls: {min_version: '1.3'}",
-            "web.tls.min_version: stands without a certificate",
+            "web.tls.min_version: requires a certificate",
         ),
         (
             "tls: {cert_file: /c}",
-            "web.tls.cert_file: has no `key_file`",
+            "web.tls.cert_file: is set without `key_file`",
         ),
         (
             "tls: {cert_file: /c, key_file: /missing}",
@@ -1868,7 +1868,7 @@ fn a_http_side_is_never_open_by_mistake() {
         ),
         (
             "tls: {cert_file: /c, key_file: /k, min_version: 1.1}",
-            "web.tls.min_version: `1.1` is a version that is not safe",
+            "web.tls.min_version: `1.1` is a version that is no longer safe",
         ),
         (
             "basic_auth: {username: me}",
@@ -1896,15 +1896,15 @@ fn a_http_side_is_never_open_by_mistake() {
         ),
         (
             "basic_auth: {username: 'a:b', password: hunter2}",
-            "web.basic_auth.username: the value holds a colon",
+            "web.basic_auth.username: the value contains a colon",
         ),
         (
             "basic_auth: {username: me, password_hash: hunter2}",
-            "web.basic_auth.password_hash: the value is no bcrypt hash",
+            "web.basic_auth.password_hash: the value is not a bcrypt hash",
         ),
         (
             &format!("basic_auth: {{username: me, password_hash: '{costly}'}}"),
-            "web.basic_auth.password_hash: the value takes longer than a request may",
+            "web.basic_auth.password_hash: the value takes longer to verify than a request may",
         ),
     ] {
         let problems = problems(&format!("web: {{{web}}}\n"));

@@ -68,8 +68,8 @@ pub(super) fn identity(
                 key_file: key_file.clone(),
             });
         }
-        (Some(_), None) => report(certificate, "key_file", "name its key too", context),
-        (None, Some(_)) => report(key, "cert_file", "name its certificate too", context),
+        (Some(_), None) => report(certificate, "key_file", "add the path of its key", context),
+        (None, Some(_)) => report(key, "cert_file", "add the path of its certificate", context),
         (None, None) => {}
     }
     None
@@ -77,7 +77,7 @@ pub(super) fn identity(
 
 fn report(place: Option<&Place>, other: &str, remedy: &str, context: &mut Context<'_>) {
     if let Some(place) = place {
-        context.report(place, format!("has no `{other}` beside it"), remedy);
+        context.report(place, format!("is set without `{other}`"), remedy);
     }
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn server_name(text: &str) -> Result<String, Refusal> {
     match rustls::pki_types::ServerName::try_from(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(Refusal::new(
-            "is no name that a certificate can have",
+            "is not a name that a certificate can have",
             "write a host name or an IP address, without a port",
         )),
     }

@@ -52,13 +52,13 @@ const LONGEST_INTERVAL: Duration = Duration::from_millis(DAY);
 
 /// Parses a duration with a unit: `500ms`, `15s`, `1h30m`, `7d`. Zero is invalid.
 pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
-    let remedy = "write a whole number with ms, s, m, h or d, as in 500ms, 15s or 1h30m";
+    let remedy = "write a whole number with ms, s, m, h or d, such as 500ms, 15s or 1h30m";
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::new("has no unit", remedy));
     }
     match milliseconds(text) {
         None => Err(Refusal::new("is not a duration", remedy)),
-        Some(0) => Err(Refusal::new("is no time at all", "write at least 1ms")),
+        Some(0) => Err(Refusal::new("must be greater than zero", "write at least 1ms")),
         Some(total) if total > LONGEST_DURATION => {
             Err(Refusal::new("is too long", "write at most 36500d"))
         }
@@ -108,7 +108,7 @@ pub(crate) fn poll_interval(text: &str) -> Result<Duration, Refusal> {
 
 /// Parses a number of bytes, with or without a unit such as `256MiB`. Zero is invalid.
 pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
-    let remedy = "write bytes, or a whole number with B, KB, KiB, MB, MiB, GB or GiB, as in 256MiB";
+    let remedy = "write bytes, or a whole number with B, KB, KiB, MB, MiB, GB or GiB, such as 256MiB";
     let bytes = split_number(text).and_then(|(count, unit)| {
         let unit = if unit.is_empty() { "B" } else { unit };
         let (_, bytes) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
@@ -117,8 +117,8 @@ pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
     match bytes {
         None => Err(Refusal::new("is not a size", remedy)),
         Some(0) => Err(Refusal::new(
-            "is no size",
-            "leave the key out where there is no limit",
+            "must be greater than zero",
+            "remove the key for no limit",
         )),
         Some(bytes) => Ok(bytes),
     }
@@ -129,7 +129,7 @@ pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
     text.parse().map_err(|_| {
         Refusal::new(
             "is not the number of a database",
-            "write a whole number, as in 0",
+            "write a whole number, such as 0",
         )
     })
 }
@@ -142,7 +142,7 @@ pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
         .filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| {
         Refusal::new(
-            "is not a number that fits here",
+            "is not a valid number",
             format!("write a whole number from {least} to {most}"),
         )
     })
@@ -162,7 +162,7 @@ pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
     } else {
         Err(Refusal::new(
             "is not an absolute path",
-            "start it with /, as in /var/lib/redis/dump.rdb",
+            "start it with /, such as /var/lib/redis/dump.rdb",
         ))
     }
 }
@@ -185,7 +185,7 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
     address.ok_or_else(|| {
         Refusal::new(
             "is not an address to listen at",
-            "write an IP address and a port, as in 0.0.0.0:9121, [::]:9121 or :9121",
+            "write an IP address and a port, such as 0.0.0.0:9121, [::]:9121 or :9121",
         )
     })
 }
@@ -196,7 +196,7 @@ pub(crate) fn metric_prefix(text: &str) -> Result<String, Refusal> {
     if !text.starts_with(|first: char| first.is_ascii_alphabetic()) || !text.chars().all(is_part) {
         return Err(Refusal::new(
             "cannot start the name of a metric",
-            "write letters, digits and _, a letter first, as in redis",
+            "write letters, digits and _, a letter first, such as redis",
         ));
     }
     Ok(text.to_owned())
@@ -209,13 +209,13 @@ pub(crate) fn path(text: &str) -> Result<String, Refusal> {
     if !is_path || !text.bytes().all(is_plain) {
         return Err(Refusal::new(
             "is not a path to serve",
-            "start it with / and write letters, digits, / . - and _, as in /metrics",
+            "start it with / and write letters, digits, / . - and _, such as /metrics",
         ));
     }
     if TAKEN_PATHS.contains(&text) {
         return Err(Refusal::new(
-            "serves something else",
-            "write another path, as in /metrics",
+            "is already in use",
+            "write another path, such as /metrics",
         ));
     }
     Ok(text.to_owned())

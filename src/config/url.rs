@@ -135,7 +135,7 @@ fn split(rest: &str) -> Result<Parts<'_>, Refusal> {
     }
     if !fragment.is_empty() && fragment != "insecure" {
         return Err(Refusal::new(
-            "has a part after #, which means nothing here",
+            "has a part after #, which has no meaning here",
             "remove it; percent-encode a # of a password as %23",
         ));
     }
@@ -182,7 +182,7 @@ fn parse_unix(parts: &Parts<'_>) -> Result<Url, Refusal> {
     if !parts.authority.is_empty() || path.is_empty() || path.contains('\0') {
         return Err(Refusal::new(
             "is not the absolute path of a Unix socket",
-            "write three slashes, as in unix:///run/redis/redis.sock",
+            "write three slashes, such as unix:///run/redis/redis.sock",
         ));
     }
     let address = Address::Unix(PathBuf::from(format!("/{path}")));
@@ -296,7 +296,7 @@ fn parse_port(text: &str) -> Result<u16, Refusal> {
         Ok(port) if digits && port > 0 => Ok(port),
         _ => Err(Refusal::new(
             "has a port that is not a number from 1 to 65535",
-            "write redis://host:6379; if the password is meant, percent-encode what is special",
+            "write redis://host:6379; if the password is meant, percent-encode special characters",
         )),
     }
 }
@@ -305,7 +305,7 @@ fn parse_database(text: &str) -> Result<u32, Refusal> {
     unit::database(text).map_err(|_| {
         Refusal::new(
             "has a database that is not a number",
-            "write the database as /0 or ?db=0, or remove what stands after the host",
+            "write the database as /0 or ?db=0, or remove the path",
         )
     })
 }

@@ -110,7 +110,7 @@ fn complete_tls(web: &WrittenWeb, written: &Written, context: &mut Context<'_>) 
         // With required client certificates, serving everyone without TLS would be a mistake.
         (None, Some(place)) if !written.is_wrong("web.tls") && web.files.is_without_pair() => {
             let remedy = "add `cert_file` and `key_file`";
-            context.report(place, "stands without a certificate to show", remedy);
+            context.report(place, "requires a certificate", remedy);
             None
         }
         _ => None,
@@ -163,7 +163,7 @@ fn complete_basic_auth(
 pub(crate) fn username(text: &str) -> Result<String, Refusal> {
     if text.contains(':') {
         return Err(Refusal::new(
-            "holds a colon, which ends a name in HTTP",
+            "contains a colon, which ends a name in HTTP",
             "choose a name without one",
         ));
     }
@@ -177,14 +177,14 @@ pub(crate) fn password_hash(text: &str) -> Result<Secret, Refusal> {
     }
     let parts = bcrypt::HashParts::from_str(text).map_err(|_| {
         Refusal::new(
-            "is no bcrypt hash",
+            "is not a bcrypt hash",
             "make one with `htpasswd -nB user`, and put it in single quotes",
         )
     })?;
     if parts.get_cost() > MOST_ROUNDS {
         return Err(Refusal::new(
             format!(
-                "takes longer than a request may: its cost is {}",
+                "takes longer to verify than a request may: its cost is {}",
                 parts.get_cost()
             ),
             format!("make one with a cost up to {MOST_ROUNDS}"),
@@ -199,11 +199,11 @@ pub(crate) fn version(text: &str) -> Result<Version, Refusal> {
         "1.2" => Ok(Version::Tls12),
         "1.3" => Ok(Version::Tls13),
         "1.0" | "1.1" => Err(Refusal::new(
-            "is a version that is not safe any more",
+            "is a version that is no longer safe",
             "write \"1.2\" or \"1.3\"",
         )),
         _ => Err(Refusal::new(
-            "is no version of TLS",
+            "is not a version of TLS",
             "write \"1.2\" or \"1.3\"",
         )),
     }

@@ -44,7 +44,7 @@ pub fn explain(refusal: &Refusal, has_username: bool) -> String {
         (Some(Meaning::Wrong), true) => "the username or the password is wrong, or the user is off",
         (Some(Meaning::Wrong), false) => "the password is wrong, or the default user is off",
         (Some(Meaning::MaxClients), _) => "the server has reached maxclients",
-        (None, _) => "AUTH was refused",
+        (None, _) => "the server rejected AUTH",
     };
     if is_code(&refusal.code) {
         format!("{sentence} ({})", refusal.code)
@@ -107,7 +107,7 @@ mod tests {
                 false,
                 "not know AUTH",
             ),
-            ("hunter2 hunter2", false, "AUTH was refused"),
+            ("hunter2 hunter2", false, "the server rejected AUTH"),
         ] {
             let explained = explained(text, has_username);
             assert!(explained.contains(part), "{text}: {explained}");

@@ -171,7 +171,7 @@ fn advice(error: &rustls::Error, shows_certificate: bool) -> Option<String> {
         }
         rustls::Error::InvalidCertificate(error) => advice_on_certificate(error)?.to_owned(),
         rustls::Error::InvalidMessage(_) => {
-            "the server does not speak TLS at this port; use redis:// if it has none".to_owned()
+            "the server does not speak TLS on this port; use redis:// for a server without TLS".to_owned()
         }
         _ => return None,
     };

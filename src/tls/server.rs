@@ -53,7 +53,7 @@ pub fn server(
     };
     let Identity(certified) = identity;
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    // Clients that prefer HTTP/2 are told that only HTTP/1.1 is available.
+    // Clients that prefer HTTP/2 learn that only HTTP/1.1 is available.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -44,7 +44,7 @@ fn key(item: &str) -> Result<Option<KeyOfDatabase>, Refusal> {
     }
     let database = database.parse().map_err(|_| {
         Refusal::new(
-            format!("has the item {} without a good database", quoted(item)),
+            format!("has the item {} with an invalid database", quoted(item)),
             "write db0=name, and = within a name as %3D",
         )
     })?;

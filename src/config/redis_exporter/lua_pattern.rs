@@ -116,7 +116,7 @@ impl Reader<'_> {
     fn escaped(&mut self) -> Result<u8, Refusal> {
         match self.next() {
             None => Err(refusal("ends in a %")),
-            Some(b'b') => Err(refusal("has %b, which no regular expression can say")),
+            Some(b'b') => Err(refusal("has %b, which has no equivalent in regular expressions")),
             Some(b'f') => Err(refusal("has %f, which is not translated")),
             Some(b'0'..=b'9') => Err(refusal("refers to a capture")),
             Some(byte) if byte.is_ascii_alphabetic() && class(byte).is_none() => {

@@ -76,7 +76,7 @@ pub(super) fn parse_number(text: &str) -> Result<u64, Refusal> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::new(
             "is not a whole number",
-            "write digits, as in 100",
+            "write digits, such as 100",
         ));
     }
     if text.starts_with('-') {
@@ -116,7 +116,7 @@ fn within(number: u64, (least, most): (u64, u64)) -> Meaning {
     if nearest == number {
         return Meaning::Is(numbered(number));
     }
-    let why = format!("is not from {least} to {most}: {nearest} holds");
+    let why = format!("is not from {least} to {most}: using {nearest}");
     Meaning::Instead(Some(numbered(nearest)), why)
 }
 
@@ -177,7 +177,7 @@ fn duration(text: &str) -> Result<Duration, Refusal> {
     let refusal = || {
         Refusal::new(
             "is not a duration above zero",
-            "write a number with ms, s, m or h, as in 500ms, 15s or 1m30s",
+            "write a number with ms, s, m or h, such as 500ms, 15s or 1m30s",
         )
     };
     let mut rest = text.strip_prefix('+').unwrap_or(text);
@@ -270,7 +270,7 @@ pub(super) fn patterns(text: &str) -> Result<Meaning, Refusal> {
         let pattern = String::from_utf8(pair.key).map_err(|_| {
             Refusal::new(
                 "has a pattern that is not UTF-8",
-                "put a ? in the place of each such byte",
+                "write ? for each such byte",
             )
         })?;
         Ok(scalar(&format!("db{}={pattern}", pair.database)))

@@ -200,7 +200,7 @@ fn what_is_not_honoured_is_said_without_its_value() {
             "check-keys-batch-size",
             "100000",
             Severity::Warning,
-            "1000 holds",
+            "using 1000",
         ),
         (
             "check-keys-batch-size",
