@@ -140,7 +140,7 @@ pub struct Threads {
 /// start cannot use them up. First requests have their own threads too, so that requests that hang
 /// repeatedly cannot use those up.
 #[derive(Debug)]
-pub struct Shared<V: 'static> {
+pub struct SharedWork<V: 'static> {
     proven: Lane,
     failed: Lane,
     new: Lane,
@@ -177,7 +177,7 @@ impl<V> State<V> {
     }
 }
 
-impl<V: Clone + Send + Sync> Shared<V> {
+impl<V: Clone + Send + Sync> SharedWork<V> {
     /// Creates a set of requests whose results are shared for the duration `fresh`.
     #[must_use]
     pub const fn new(name: &'static str, threads: Threads, fresh: Duration) -> Self {
@@ -372,7 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_key_is_asked_once_at_a_time_and_a_late_answer_is_kept() {
-        static SHARED: Shared<u32> = Shared::new("test", threads(1, 4), FRESH);
+        static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 4), FRESH);
         let (end, wait) = mpsc::channel::<()>();
         let first = SHARED.ask("a", good, move || {
             let _ = wait.recv();
@@ -389,7 +389,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_free_thread_the_last_good_answer_is_given() {
-        static SHARED: Shared<u32> = Shared::new("test", threads(1, 1), Duration::ZERO);
+        static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 1), Duration::ZERO);
         let mut ends = Vec::new();
         for key in ["a", "b", "c"] {
             assert_eq!(SHARED.ask(key, good, || 1).await, Some(1));
@@ -411,7 +411,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_hangs_from_the_start_leaves_threads_to_what_was_answered_before() {
-        static SHARED: Shared<u32> = Shared::new("test", threads(1, 2), FRESH);
+        static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 2), FRESH);
         assert_eq!(SHARED.ask("good", good, || 1).await, Some(1));
         let mut ends = Vec::new();
         for at in 0..20 {
@@ -434,7 +434,7 @@ mod tests {
     #[tokio::test]
     async fn what_hangs_leaves_threads_to_what_was_never_asked_before() {
         const HANGING: usize = 6;
-        static SHARED: Shared<u32> = Shared::new(
+        static SHARED: SharedWork<u32> = SharedWork::new(
             "test",
             Threads {
                 proven: 1,

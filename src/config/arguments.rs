@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use super::problem::Refusal;
-use super::redis_exporter::{Flags, normalised};
+use super::problem::Invalid;
+use super::redis_exporter::{Flags, normalized};
 use super::rows::ROWS;
 use super::secret::Secret;
 use super::url;
@@ -149,7 +149,7 @@ pub fn parse() -> Result<Arguments, Exit> {
 ///
 /// Help or the version is requested, or a flag is wrong.
 pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Arguments, Exit> {
-    let words = normalised(words);
+    let words = normalized(words);
     let arguments = Arguments::try_parse_from(&words).map_err(|error| Exit {
         status: if error.use_stderr() { WRONG_USAGE } else { 0 },
         text: without_secrets(without_value(error).to_string(), &words),
@@ -161,18 +161,18 @@ pub fn parse_from<I: IntoIterator<Item = OsString>>(words: I) -> Result<Argument
 }
 
 fn check_address(text: &str) -> Result<(), Exit> {
-    let refusal = match url::parse(text) {
+    let invalid = match url::parse(text) {
         Ok(_) => return Ok(()),
         // With `redis_exporter`, an empty address means that only targets of /scrape are polled.
-        Err(_) if text.trim().is_empty() => Refusal::new(
+        Err(_) if text.trim().is_empty() => Invalid::new(
             "is empty",
             "list the servers that /scrape?target= may name under `targets` in the file of --config",
         ),
-        Err(refusal) => refusal,
+        Err(invalid) => invalid,
     };
     Err(Exit {
         status: WRONG_USAGE,
-        text: format!("error: the value of --redis.addr {refusal}\n"),
+        text: format!("error: the value of --redis.addr {invalid}\n"),
     })
 }
 

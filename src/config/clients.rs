@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::namespace::unique_name;
-use super::reader::{Context, Written};
+use super::reader::{Context, WrittenKeys};
 use crate::pattern::Pattern;
 
 /// Which clients of a server to export.
@@ -66,7 +66,7 @@ pub struct ClientMatch {
 }
 
 /// Adds the parsed group.
-pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn finish(draft: &mut Draft, written: &WrittenKeys, context: &mut Context<'_>) {
     let groups = &mut draft.each.client_groups;
     let names = groups.iter().map(|group| &*group.name);
     let name = unique_name(draft.item.name.take(), names, written, context);

@@ -1,6 +1,6 @@
 //! Selects the commands that are exported individually.
 
-use super::problem::Refusal;
+use super::problem::Invalid;
 use super::rows::FromText;
 use crate::glob::Glob;
 
@@ -31,9 +31,9 @@ impl Commands {
 
 /// Servers write command names in lower case.
 impl FromText for Glob {
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {
-            return Err(Refusal::new(
+            return Err(Invalid::new(
                 "matches no command",
                 "remove it, or write * for all of them",
             ));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::problem::{Position, Refusal, Source};
+use super::problem::{Invalid, Position, Source};
 
 /// Maximum nesting depth. Deeper than any configuration, and far from a stack overflow.
 const DEEPEST: usize = 32;
@@ -54,24 +54,24 @@ pub(crate) enum Value {
     /// A sequence.
     List(Vec<Node>),
     /// A mapping in the order of the file, duplicate keys included.
-    Map(Vec<Entry>),
+    Map(Vec<MapEntry>),
 }
 
 /// A key with its value. Equality ignores the positions.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct MapEntry {
     pub(crate) key: String,
     pub(crate) source: Source,
     pub(crate) node: Node,
 }
 
-impl PartialEq for Entry {
+impl PartialEq for MapEntry {
     fn eq(&self, other: &Self) -> bool {
         (&self.key, &self.node) == (&other.key, &other.node)
     }
 }
 
-impl Entry {
+impl MapEntry {
     /// Creates a pair that a flag or a variable sets.
     pub(crate) fn new(key: impl Into<String>, node: Node) -> Self {
         let (key, source) = (key.into(), Source::Around);
@@ -89,7 +89,7 @@ impl Entry {
 
 impl Node {
     /// Returns the entry with this key, if the value is a map.
-    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn get(&self, key: &str) -> Option<&MapEntry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -103,9 +103,9 @@ impl Value {
         match self {
             Self::Nothing => "nothing",
             Self::Scalar(scalar) => match scalar.kind {
-                Kind::Text => "a text",
-                Kind::Number => "a number",
-                Kind::Switch => "true or false",
+                ScalarKind::Text => "a text",
+                ScalarKind::Number => "a number",
+                ScalarKind::Switch => "true or false",
             },
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
@@ -117,26 +117,26 @@ impl Value {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scalar {
     pub(crate) text: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ScalarKind,
 }
 
 /// The types of scalars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ScalarKind {
     Text,
     Number,
     Switch,
 }
 
 /// A reason for rejecting a text, with its position.
-pub(crate) type Fault = (Position, Refusal);
+pub(crate) type DocumentError = (Position, Invalid);
 
 /// Parses one YAML document. Errors never repeat a value.
-pub(crate) fn read(text: &str) -> Result<Node, Fault> {
+pub(crate) fn read(text: &str) -> Result<Node, DocumentError> {
     // Windows editors put one at the start of a file.
     let text = text.strip_prefix(MARK).unwrap_or(text);
     check_letters(text)?;
-    let mut reader = Reader {
+    let mut reader = DocumentReader {
         events: Parser::new_from_str(text),
         anchors: HashMap::new(),
         values: 0,
@@ -148,7 +148,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Fault> {
             (Event::StreamEnd, _) => break,
             (Event::DocumentStart(_), _) if document.is_some() => {
                 let what = "has a second document";
-                return Err(reader.refuse(what, "keep one, and remove the `---` before the other"));
+                return Err(reader.reject(what, "keep one, and remove the `---` before the other"));
             }
             (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd, _) => {}
             event => document = Some(reader.node(event, 0)?),
@@ -162,7 +162,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Fault> {
 
 /// Rejects invisible characters: control characters, and byte order marks within the text, as in
 /// concatenated files. They would become part of a key or a value.
-fn check_letters(text: &str) -> Result<(), Fault> {
+fn check_letters(text: &str) -> Result<(), DocumentError> {
     let is_unseen = |letter: char| match letter {
         '\t' | '\r' | '\u{85}' => false,
         MARK | '\u{fffe}' | '\u{ffff}' => true,
@@ -180,13 +180,13 @@ fn check_letters(text: &str) -> Result<(), Fault> {
                 ),
             };
             let what = format!("has a {name} (U+{:04X})", u32::from(letter));
-            return Err((at, Refusal::new(what, remedy)));
+            return Err((at, Invalid::new(what, remedy)));
         }
     }
     Ok(())
 }
 
-struct Reader<'a> {
+struct DocumentReader<'a> {
     events: Parser<'a, StrInput<'a>>,
     /// Values that aliases refer to.
     anchors: HashMap<usize, Rc<Node>>,
@@ -197,8 +197,8 @@ struct Reader<'a> {
 
 type Spanned<'a> = (Event<'a>, Span);
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<Spanned<'a>, Fault> {
+impl<'a> DocumentReader<'a> {
+    fn next(&mut self) -> Result<Spanned<'a>, DocumentError> {
         match self.events.next_event() {
             Some(Ok((event, span))) => {
                 self.at = Position::new(span.start.line(), span.start.col() + 1);
@@ -209,15 +209,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn refuse(&self, what: &str, remedy: &str) -> Fault {
-        (self.at, Refusal::new(what, remedy))
+    fn reject(&self, what: &str, remedy: &str) -> DocumentError {
+        (self.at, Invalid::new(what, remedy))
     }
 
-    fn count(&mut self, text: &str, depth: usize) -> Result<(), Fault> {
+    fn count(&mut self, text: &str, depth: usize) -> Result<(), DocumentError> {
         self.values += 1 + text.len() / BYTES_PER_VALUE;
         if self.values > MOST_VALUES {
             let what = "has too many values, through its aliases";
-            return Err(self.refuse(what, "write it plainly"));
+            return Err(self.reject(what, "write it plainly"));
         }
         if depth > DEEPEST {
             return Err(too_deep(self.at));
@@ -225,13 +225,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn node(&mut self, (event, _): Spanned<'a>, depth: usize) -> Result<Node, Fault> {
+    fn node(&mut self, (event, _): Spanned<'a>, depth: usize) -> Result<Node, DocumentError> {
         let source = Source::File(self.at);
         let (value, anchor) = match event {
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
                     return Err(
-                        self.refuse("has an alias within its own value", "write it plainly")
+                        self.reject("has an alias within its own value", "write it plainly")
                     );
                 };
                 (self.copy(&node, depth)?.value, 0)
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(&text, depth)?;
                 let value = scalar(&text, style, tag.as_deref());
-                let value = value.map_err(|what| self.refuse(what, "write it plainly"))?;
+                let value = value.map_err(|what| self.reject(what, "write it plainly"))?;
                 (value, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -252,7 +252,7 @@ impl<'a> Reader<'a> {
                 self.count("", depth + 1)?;
                 (self.map(depth + 1)?, anchor)
             }
-            _ => return Err(self.refuse("ends too early", "repair the syntax")),
+            _ => return Err(self.reject("ends too early", "repair the syntax")),
         };
         let node = Node { source, value };
         if anchor != 0 {
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn list(&mut self, depth: usize) -> Result<Value, DocumentError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn map(&mut self, depth: usize) -> Result<Value, DocumentError> {
         let mut entries = Vec::new();
         loop {
             let event = self.next()?;
@@ -284,22 +284,22 @@ impl<'a> Reader<'a> {
                 Value::Scalar(scalar) => scalar.text,
                 Value::Nothing => "null".to_owned(),
                 Value::List(_) | Value::Map(_) => {
-                    return Err(self.refuse("has a key that is not a text", "write it plainly"));
+                    return Err(self.reject("has a key that is not a text", "write it plainly"));
                 }
             };
             let event = self.next()?;
             let node = self.node(event, depth)?;
-            entries.push(Entry { key, source, node });
+            entries.push(MapEntry { key, source, node });
         }
     }
 
     /// Copies a value. The copy counts toward the limits as if it were written out.
-    fn copy(&mut self, node: &Node, depth: usize) -> Result<Node, Fault> {
+    fn copy(&mut self, node: &Node, depth: usize) -> Result<Node, DocumentError> {
         self.charge(node, depth)?;
         Ok(node.clone())
     }
 
-    fn charge(&mut self, node: &Node, depth: usize) -> Result<(), Fault> {
+    fn charge(&mut self, node: &Node, depth: usize) -> Result<(), DocumentError> {
         match &node.value {
             Value::Nothing => self.count("", depth),
             Value::Scalar(scalar) => self.count(&scalar.text, depth),
@@ -318,16 +318,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn check_tag(&self, tag: Option<&Tag>, expected: &str) -> Result<(), Fault> {
+    fn check_tag(&self, tag: Option<&Tag>, expected: &str) -> Result<(), DocumentError> {
         match tag {
             None => Ok(()),
             Some(tag) if tag.handle == CORE && tag.suffix == expected => Ok(()),
-            Some(tag) => Err(self.refuse(wrong_tag(tag), "write it plainly")),
+            Some(tag) => Err(self.reject(wrong_tag(tag), "write it plainly")),
         }
     }
 }
 
-fn syntax(error: &ScanError) -> Fault {
+fn syntax(error: &ScanError) -> DocumentError {
     let at = Position::new(error.marker().line(), error.marker().col() + 1);
     // An exceeded limit of the parser is not a syntax error.
     if error.info().starts_with("recursion limit exceeded") {
@@ -335,11 +335,11 @@ fn syntax(error: &ScanError) -> Fault {
     }
     let what = format!("is not YAML: {}", error.info());
     let remedy = "repair the syntax; inside { } and [ ], quote a value that contains ${NAME}";
-    (at, Refusal::new(what, remedy))
+    (at, Invalid::new(what, remedy))
 }
 
-fn too_deep(at: Position) -> Fault {
-    (at, Refusal::new("is nested too deep", "write it plainly"))
+fn too_deep(at: Position) -> DocumentError {
+    (at, Invalid::new("is nested too deep", "write it plainly"))
 }
 
 fn wrong_tag(tag: &Tag) -> &'static str {
@@ -356,7 +356,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'
     let of_text = || {
         Value::Scalar(Scalar {
             text: text.to_owned(),
-            kind: Kind::Text,
+            kind: ScalarKind::Text,
         })
     };
     let Some(tag) = tag else {
@@ -373,8 +373,8 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'
     let fits = match (&*tag.suffix, &value) {
         ("str", _) => return Ok(of_text()),
         ("null", Value::Nothing) => true,
-        ("bool", Value::Scalar(scalar)) => scalar.kind == Kind::Switch,
-        ("int" | "float", Value::Scalar(scalar)) => scalar.kind == Kind::Number,
+        ("bool", Value::Scalar(scalar)) => scalar.kind == ScalarKind::Switch,
+        ("int" | "float", Value::Scalar(scalar)) => scalar.kind == ScalarKind::Number,
         _ => false,
     };
     if fits { Ok(value) } else { Err(wrong_tag(tag)) }
@@ -384,9 +384,11 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'
 fn plain(text: &str) -> Value {
     let (text, kind) = match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Nothing,
-        "true" | "True" | "TRUE" => ("true".to_owned(), Kind::Switch),
-        "false" | "False" | "FALSE" => ("false".to_owned(), Kind::Switch),
-        _ => number(text).map_or((text.to_owned(), Kind::Text), |text| (text, Kind::Number)),
+        "true" | "True" | "TRUE" => ("true".to_owned(), ScalarKind::Switch),
+        "false" | "False" | "FALSE" => ("false".to_owned(), ScalarKind::Switch),
+        _ => number(text).map_or((text.to_owned(), ScalarKind::Text), |text| {
+            (text, ScalarKind::Number)
+        }),
     };
     Value::Scalar(Scalar { text, kind })
 }
@@ -429,12 +431,12 @@ mod tests {
 
     use super::*;
 
-    fn single(text: &str, kind: Kind) -> Node {
+    fn single(text: &str, kind: ScalarKind) -> Node {
         let text = text.to_owned();
         Value::Scalar(Scalar { text, kind }).into()
     }
 
-    fn refusal(text: &str) -> Refusal {
+    fn invalid(text: &str) -> Invalid {
         read(text).unwrap_err().1
     }
 
@@ -446,14 +448,14 @@ mod tests {
     fn every_pair_is_kept_in_order() {
         let node = read("b: x\na: [1, -2, ~]\nb: \"5\"\n").unwrap();
         let list = Value::List(vec![
-            single("1", Kind::Number),
-            single("-2", Kind::Number),
+            single("1", ScalarKind::Number),
+            single("-2", ScalarKind::Number),
             Value::Nothing.into(),
         ]);
         let map = Value::Map(vec![
-            Entry::new("b", single("x", Kind::Text)),
-            Entry::new("a", list.into()),
-            Entry::new("b", single("5", Kind::Text)),
+            MapEntry::new("b", single("x", ScalarKind::Text)),
+            MapEntry::new("a", list.into()),
+            MapEntry::new("b", single("5", ScalarKind::Text)),
         ]);
         assert_eq!(node.value, map);
     }
@@ -481,24 +483,24 @@ mod tests {
     #[test]
     fn plain_scalars_are_those_of_the_core_schema() {
         for (text, expected, kind) in [
-            ("0x1F", "31", Kind::Number),
-            ("-0o17", "-15", Kind::Number),
-            ("0b101", "5", Kind::Number),
-            ("+5", "5", Kind::Number),
-            ("1e3", "1000", Kind::Number),
-            ("1.30", "1.3", Kind::Number),
-            ("-.5", "-0.5", Kind::Number),
-            (".inf", ".inf", Kind::Number),
-            ("012", "012", Kind::Text),
-            ("1.2.3", "1.2.3", Kind::Text),
-            ("15s", "15s", Kind::Text),
-            ("inf", "inf", Kind::Text),
-            ("--1", "--1", Kind::Text),
-            ("True", "true", Kind::Switch),
-            ("yes", "yes", Kind::Text),
-            ("'true'", "true", Kind::Text),
-            ("!!str 5", "5", Kind::Text),
-            ("!!int '5'", "5", Kind::Number),
+            ("0x1F", "31", ScalarKind::Number),
+            ("-0o17", "-15", ScalarKind::Number),
+            ("0b101", "5", ScalarKind::Number),
+            ("+5", "5", ScalarKind::Number),
+            ("1e3", "1000", ScalarKind::Number),
+            ("1.30", "1.3", ScalarKind::Number),
+            ("-.5", "-0.5", ScalarKind::Number),
+            (".inf", ".inf", ScalarKind::Number),
+            ("012", "012", ScalarKind::Text),
+            ("1.2.3", "1.2.3", ScalarKind::Text),
+            ("15s", "15s", ScalarKind::Text),
+            ("inf", "inf", ScalarKind::Text),
+            ("--1", "--1", ScalarKind::Text),
+            ("True", "true", ScalarKind::Switch),
+            ("yes", "yes", ScalarKind::Text),
+            ("'true'", "true", ScalarKind::Text),
+            ("!!str 5", "5", ScalarKind::Text),
+            ("!!int '5'", "5", ScalarKind::Number),
         ] {
             assert_eq!(read(text), Ok(single(expected, kind)), "{text}");
         }
@@ -541,8 +543,8 @@ mod tests {
             "password: @hunter2",
             "a: hunter2\u{7}",
         ] {
-            let refusal = refusal(document).to_string();
-            assert!(!refusal.contains("hunter2"), "{document}: {refusal}");
+            let invalid = invalid(document).to_string();
+            assert!(!invalid.contains("hunter2"), "{document}: {invalid}");
         }
     }
 
@@ -550,8 +552,8 @@ mod tests {
     fn a_byte_order_mark_is_skipped_at_the_start_and_named_elsewhere() {
         assert_eq!(read("\u{feff}a: b"), read("a: b"));
         for text in ["\u{feff}\u{feff}a: b", "x: 1\n\u{feff}a: b\n"] {
-            let refusal = refusal(text);
-            assert!(refusal.what.contains("byte order mark"), "{refusal}");
+            let invalid = invalid(text);
+            assert!(invalid.what.contains("byte order mark"), "{invalid}");
         }
     }
 
@@ -563,8 +565,8 @@ mod tests {
             let line = format!("a{at}: &a{at} [{before}]\n");
             text.push_str(&line);
         }
-        let refusal = refusal(&text);
-        assert!(refusal.what.contains("aliases"), "{refusal}");
+        let invalid = invalid(&text);
+        assert!(invalid.what.contains("aliases"), "{invalid}");
     }
 
     #[test]
@@ -572,13 +574,13 @@ mod tests {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(DEEPEST)).is_ok());
         for depth in [DEEPEST + 1, 1000, 100_000] {
-            assert_eq!(refusal(&nested(depth)).what, "is nested too deep");
+            assert_eq!(invalid(&nested(depth)).what, "is nested too deep");
         }
         let aliases: Vec<String> = (1..40)
             .map(|at| format!("a{at}: &a{at} [*a{}]\n", at - 1))
             .collect();
-        let refusal = refusal(&format!("a0: &a0 x\n{}", aliases.concat()));
-        assert_eq!(refusal.what, "is nested too deep");
+        let invalid = invalid(&format!("a0: &a0 x\n{}", aliases.concat()));
+        assert_eq!(invalid.what, "is nested too deep");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::problem::Refusal;
+use super::problem::Invalid;
 use super::rows::{ROWS, Set, TARGETS};
 use super::url::Url;
 use super::web::WrittenWeb;
@@ -188,12 +188,12 @@ impl Draft {
 }
 
 /// Sets a value if it is valid.
-pub(crate) fn put<T>(slot: &mut T, value: Result<T, Refusal>) -> Result<(), Refusal> {
+pub(crate) fn put<T>(slot: &mut T, value: Result<T, Invalid>) -> Result<(), Invalid> {
     value.map(|value| *slot = value)
 }
 
 /// Sets an optional value if it is valid.
-pub(crate) fn give<T>(slot: &mut Option<T>, value: Result<T, Refusal>) -> Result<(), Refusal> {
+pub(crate) fn give<T>(slot: &mut Option<T>, value: Result<T, Invalid>) -> Result<(), Invalid> {
     value.map(|value| *slot = Some(value))
 }
 
@@ -202,7 +202,7 @@ pub(crate) fn give<T>(slot: &mut Option<T>, value: Result<T, Refusal>) -> Result
 pub(crate) fn give_text<T: for<'a> From<&'a str>>(
     slot: &mut Option<T>,
     text: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), Invalid> {
     if !text.is_empty() {
         *slot = Some(T::from(text));
     }

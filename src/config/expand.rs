@@ -2,7 +2,7 @@
 //!
 //! It works on parsed scalars, so a variable cannot add keys or lists.
 
-use super::problem::Refusal;
+use super::problem::Invalid;
 
 /// Looks up an environment variable. Returns `None` if it is not set.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -10,7 +10,7 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// Returns the text with its references replaced. `$${` is a literal `${`.
 ///
 /// As in a shell, the default also replaces an empty variable.
-pub(crate) fn expand(text: &str, environment: &Environment<'_>) -> Result<String, Refusal> {
+pub(crate) fn expand(text: &str, environment: &Environment<'_>) -> Result<String, Invalid> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -21,7 +21,7 @@ pub(crate) fn expand(text: &str, environment: &Environment<'_>) -> Result<String
             continue;
         }
         let Some((reference, after)) = after.split_once('}') else {
-            return Err(Refusal::new(
+            return Err(Invalid::new(
                 "has a `${` without `}`",
                 "close it, or write $${ for a literal ${",
             ));
@@ -34,14 +34,14 @@ pub(crate) fn expand(text: &str, environment: &Environment<'_>) -> Result<String
     Ok(expanded)
 }
 
-fn look_up(reference: &str, environment: &Environment<'_>) -> Result<String, Refusal> {
+fn look_up(reference: &str, environment: &Environment<'_>) -> Result<String, Invalid> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
     if !is_variable_name(name) {
         // The text is not shown because it may be part of a password.
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "has a `${…}` that names no environment variable",
             "write ${NAME} or ${NAME:-default}, or $${ for a literal ${",
         ));
@@ -50,7 +50,7 @@ fn look_up(reference: &str, environment: &Environment<'_>) -> Result<String, Ref
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(Refusal::new(
+        (None, None) => Err(Invalid::new(
             format!("refers to the environment variable {name}, which is not set"),
             format!("set it, or write ${{{name}:-default}}"),
         )),
@@ -99,16 +99,16 @@ mod tests {
 
     #[test]
     fn an_unset_variable_is_named() {
-        let refusal = expand("a ${UNSET} b", &environment).unwrap_err();
-        assert!(refusal.what.contains("variable UNSET"), "{refusal}");
-        assert!(refusal.remedy.contains("${UNSET:-default}"), "{refusal}");
+        let invalid = expand("a ${UNSET} b", &environment).unwrap_err();
+        assert!(invalid.what.contains("variable UNSET"), "{invalid}");
+        assert!(invalid.remedy.contains("${UNSET:-default}"), "{invalid}");
     }
 
     #[test]
     fn a_malformed_reference_is_refused_without_its_text() {
         for text in ["${HOST", "${}", "${1A}", "${hunter-2}", "${a b:-c}"] {
-            let refusal = expand(text, &environment).unwrap_err().to_string();
-            assert!(!refusal.contains("hunter"), "{refusal}");
+            let invalid = expand(text, &environment).unwrap_err().to_string();
+            assert!(!invalid.contains("hunter"), "{invalid}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::namespace::{compiled, glob};
-use super::problem::Refusal;
+use super::problem::Invalid;
 use super::rows::FromText;
 use super::unit;
 use crate::pattern::{Expression, Pattern};
@@ -115,7 +115,7 @@ pub enum ShownValues {
 
 /// Splits off the database, such as `db3=` or `3=`. Without one it is 0, and a `=` is part of the
 /// rest.
-fn in_database(text: &str) -> Result<(u32, &str), Refusal> {
+fn in_database(text: &str) -> Result<(u32, &str), Invalid> {
     let (database, rest) = match text.split_once('=') {
         Some((front, rest)) => {
             let number = front.strip_prefix("db").unwrap_or(front);
@@ -129,7 +129,7 @@ fn in_database(text: &str) -> Result<(u32, &str), Refusal> {
         None => (0, text),
     };
     if rest.is_empty() {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "names no key",
             "write a key after the database, such as db0=session:*",
         ));
@@ -138,7 +138,7 @@ fn in_database(text: &str) -> Result<(u32, &str), Refusal> {
 }
 
 impl FromText for KeyPattern {
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
         let (database, rest) = in_database(text)?;
         let pattern = glob(rest)?;
         Ok(Self { database, pattern })
@@ -146,7 +146,7 @@ impl FromText for KeyPattern {
 }
 
 impl FromText for KeyName {
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
         let (database, rest) = in_database(text)?;
         let key = unescaped(rest);
         Ok(Self { database, key })
@@ -155,10 +155,10 @@ impl FromText for KeyName {
 
 /// Parses an expression that names the group of a key.
 impl FromText for Expression {
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
         let expression = compiled(text)?;
         if !expression.has_groups() {
-            return Err(Refusal::new(
+            return Err(Invalid::new(
                 "captures nothing",
                 "put ( ) around the part that names the group, such as ^(user|session):",
             ));
@@ -189,12 +189,12 @@ fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn shown_values(text: &str) -> Result<ShownValues, Refusal> {
+pub(crate) fn shown_values(text: &str) -> Result<ShownValues, Invalid> {
     match text {
         "off" => Ok(ShownValues::Off),
         "number" => Ok(ShownValues::Number),
         "text" => Ok(ShownValues::Text),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "is not a known setting",
             "write off, number or text",
         )),

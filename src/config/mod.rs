@@ -63,8 +63,8 @@ use crate::bounded_file;
 use crate::metric::Names;
 use document::{Node, Value};
 use draft::Draft;
-use problem::{Place, Refusal, Source};
-use reader::{CheckFile, Context, ReadFile, Reader, Wanted, Written};
+use problem::{Invalid, Place, Source};
+use reader::{CheckFile, Context, ReadFile, Reader, Wanted, WrittenKeys};
 use redis_exporter::{Given, Notice, Overlay};
 
 /// Maximum size of the file, in bytes. It has room for thousands of targets.
@@ -187,7 +187,7 @@ pub fn load_settled(
 }
 
 fn load_by(
-    read_file: &dyn Fn(&Path) -> Result<String, Refusal>,
+    read_file: &dyn Fn(&Path) -> Result<String, Invalid>,
     arguments: &Arguments,
     environment: &Environment<'_>,
     collector_names: &[&str],
@@ -203,8 +203,8 @@ fn load_by(
             };
             match text {
                 Ok(text) => Some((place, text)),
-                Err(refusal) => {
-                    return Err(vec![Place::option(&place).problem("", refusal)]);
+                Err(invalid) => {
+                    return Err(vec![Place::option(&place).problem("", invalid)]);
                 }
             }
         }
@@ -271,14 +271,14 @@ fn shown(path: &Path) -> String {
     text
 }
 
-fn read_file(path: &Path) -> Result<String, Refusal> {
+fn read_file(path: &Path) -> Result<String, Invalid> {
     utf8(read_bytes(path, LARGEST_FILE)?)
 }
 
-fn read_standard_input() -> Result<String, Refusal> {
+fn read_standard_input() -> Result<String, Invalid> {
     static WAS_READ: AtomicBool = AtomicBool::new(false);
     if WAS_READ.swap(true, Ordering::Relaxed) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "was read at the start and cannot be read again",
             "restart with the new configuration, or name a file to reload it",
         ));
@@ -289,12 +289,12 @@ fn read_standard_input() -> Result<String, Refusal> {
     )?)
 }
 
-fn utf8(bytes: Vec<u8>) -> Result<String, Refusal> {
+fn utf8(bytes: Vec<u8>) -> Result<String, Invalid> {
     String::from_utf8(bytes)
-        .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
+        .map_err(|_| Invalid::new("is not UTF-8 text", "save it with that encoding"))
 }
 
-fn read_settled(path: &Path) -> Result<String, Refusal> {
+fn read_settled(path: &Path) -> Result<String, Invalid> {
     let mut before = read_file(path);
     for _ in 0..SETTLE_READINGS {
         std::thread::sleep(SETTLE_TIME);
@@ -304,24 +304,24 @@ fn read_settled(path: &Path) -> Result<String, Refusal> {
         }
         before = now;
     }
-    Err(Refusal::new(
+    Err(Invalid::new(
         "keeps changing",
         "reload when it is written, or write another file and rename it",
     ))
 }
 
-fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
-    bounded_file::read(path, most).map_err(Refusal::from)
+fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Invalid> {
+    bounded_file::read(path, most).map_err(Invalid::from)
 }
 
-fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Refusal> {
+fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Invalid> {
     let good = match wanted {
         Wanted::Authorities => crate::tls::authorities(path).map(drop),
         Wanted::ClientAuthorities => crate::tls::client_authorities(path).map(drop),
         Wanted::Certificates => crate::tls::certificates(path),
         Wanted::Key { certificate } => crate::tls::key(path, certificate),
     };
-    good.map_err(|fault| Refusal::new(fault.what, fault.remedy))
+    good.map_err(|fault| Invalid::new(fault.what, fault.remedy))
 }
 
 /// The pure part of `load`. The file is its place in problems and its text.
@@ -348,9 +348,9 @@ fn parse(
         None => ("", Node::from(Value::Nothing)),
         Some((name, text)) => match document::read(text) {
             Ok(node) => (text, node),
-            Err((position, refusal)) => {
+            Err((position, invalid)) => {
                 let place = Place::new(Source::File(position));
-                return Err(vec![place.problem(name, refusal)]);
+                return Err(vec![place.problem(name, invalid)]);
             }
         },
     };
@@ -426,7 +426,7 @@ fn read_config(
 /// Applies the options of `redis_exporter` that are not equivalent to a key.
 fn override_top(
     draft: &mut Draft,
-    written: &mut Written,
+    written: &mut WrittenKeys,
     given: &Given,
     context: &mut Context<'_>,
 ) {
@@ -444,13 +444,13 @@ fn override_top(
                 draft.each.timeout = Some(timeout);
                 written.add("poll.timeout", place);
             }
-            Err(refusal) => context.refuse(&place, refusal.hidden()),
+            Err(invalid) => context.reject(&place, invalid.hidden()),
         }
     }
 }
 
 /// Validates settings of the top level, or of a target, that depend on each other.
-fn complete_level(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+fn complete_level(draft: &mut Draft, written: &WrittenKeys, context: &mut Context<'_>) {
     poll::complete(&mut draft.each, written, context);
     sweep::complete(&mut draft.each, written, context);
     tls::complete(&mut draft.each, written, context);
@@ -462,7 +462,7 @@ fn complete_level(draft: &mut Draft, written: &Written, context: &mut Context<'_
 
 fn complete_names(
     draft: &Draft,
-    written: &Written,
+    written: &WrittenKeys,
     targets: usize,
     context: &mut Context<'_>,
 ) -> Names {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::draft::{Draft, Item};
-use super::problem::{Refusal, quoted};
-use super::reader::{Context, Written};
+use super::problem::{Invalid, quoted};
+use super::reader::{Context, WrittenKeys};
 use crate::pattern::{Expression, Pattern};
 
 /// The name of the group for everything that matches no pattern.
@@ -50,12 +50,12 @@ pub struct ChannelGroup {
 /// The order matters, because the first match wins.
 #[must_use]
 pub fn doubts(namespaces: &[Namespace], channels: &[ChannelGroup]) -> Vec<String> {
-    let spaces = namespaces.iter().map(|space| Group {
+    let spaces = namespaces.iter().map(|space| DeclaredGroup {
         name: &space.name,
         pattern: &space.pattern,
         database: space.database,
     });
-    let channels = channels.iter().map(|channel| Group {
+    let channels = channels.iter().map(|channel| DeclaredGroup {
         name: &channel.name,
         pattern: &channel.pattern,
         database: None,
@@ -70,20 +70,20 @@ pub fn doubts(namespaces: &[Namespace], channels: &[ChannelGroup]) -> Vec<String
 }
 
 /// The parts of a declared group that decide which names belong to it.
-struct Group<'a> {
+struct DeclaredGroup<'a> {
     name: &'a str,
     pattern: &'a Pattern,
     database: Option<u32>,
 }
 
-impl Group<'_> {
+impl DeclaredGroup<'_> {
     fn covers(&self, other: &Self) -> bool {
         let is_wide = self.database.is_none() || self.database == other.database;
         is_wide && self.pattern.covers(other.pattern)
     }
 }
 
-fn doubts_of(kind: &str, members: &str, groups: &[Group<'_>]) -> Vec<String> {
+fn doubts_of(kind: &str, members: &str, groups: &[DeclaredGroup<'_>]) -> Vec<String> {
     let mut doubts = Vec::new();
     for (at, group) in groups.iter().enumerate() {
         let mut earlier = groups.iter().take(at);
@@ -107,7 +107,11 @@ fn doubts_of(kind: &str, members: &str, groups: &[Group<'_>]) -> Vec<String> {
 }
 
 /// Adds the parsed namespace.
-pub(crate) fn finish_namespace(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn finish_namespace(
+    draft: &mut Draft,
+    written: &WrittenKeys,
+    context: &mut Context<'_>,
+) {
     let (namespaces, item) = (&mut draft.top.namespaces, &mut draft.item);
     let names = namespaces.iter().map(|namespace| &*namespace.name);
     let name = unique_name(item.name.take(), names, written, context);
@@ -122,7 +126,7 @@ pub(crate) fn finish_namespace(draft: &mut Draft, written: &Written, context: &m
 }
 
 /// Adds the parsed channel group.
-pub(crate) fn finish_channel(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn finish_channel(draft: &mut Draft, written: &WrittenKeys, context: &mut Context<'_>) {
     let (channels, item) = (&mut draft.top.channels, &mut draft.item);
     let names = channels.iter().map(|channel| &*channel.name);
     let name = unique_name(item.name.take(), names, written, context);
@@ -137,7 +141,7 @@ pub(crate) fn finish_channel(draft: &mut Draft, written: &Written, context: &mut
 pub(crate) fn unique_name<'a>(
     name: Option<String>,
     mut earlier: impl Iterator<Item = &'a str>,
-    written: &Written,
+    written: &WrittenKeys,
     context: &mut Context<'_>,
 ) -> Option<String> {
     match (&name, written.place_of("name")) {
@@ -151,7 +155,7 @@ pub(crate) fn unique_name<'a>(
     name
 }
 
-fn pattern(item: &mut Item, written: &Written, context: &mut Context<'_>) -> Option<Pattern> {
+fn pattern(item: &mut Item, written: &WrittenKeys, context: &mut Context<'_>) -> Option<Pattern> {
     let regex_place = written.place_of("regex");
     match (written.has("match"), regex_place) {
         (true, Some(place)) if !written.is_wrong("match") && !written.is_wrong("regex") => {
@@ -166,10 +170,10 @@ fn pattern(item: &mut Item, written: &Written, context: &mut Context<'_>) -> Opt
     item.glob.take().or(item.regex.take())
 }
 
-pub(crate) fn group_name(text: &str) -> Result<String, Refusal> {
+pub(crate) fn group_name(text: &str) -> Result<String, Invalid> {
     let name = label_value(text)?;
     if name == REST {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "is reserved for names that match no pattern",
             "use another name",
         ));
@@ -178,12 +182,12 @@ pub(crate) fn group_name(text: &str) -> Result<String, Refusal> {
 }
 
 /// Checks a name that becomes the value of a label.
-pub(crate) fn label_value(text: &str) -> Result<String, Refusal> {
+pub(crate) fn label_value(text: &str) -> Result<String, Invalid> {
     if text.trim().is_empty() {
-        return Err(Refusal::new("is an empty name", "write a name"));
+        return Err(Invalid::new("is an empty name", "write a name"));
     }
     if text.chars().any(char::is_control) || text.chars().count() > LONGEST_NAME {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "cannot be a name",
             "use at most 100 characters and no control characters",
         ));
@@ -191,9 +195,9 @@ pub(crate) fn label_value(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
+pub(super) fn glob(text: &str) -> Result<Pattern, Invalid> {
     if text.is_empty() {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "matches no name",
             "write a glob, such as session:*",
         ));
@@ -203,7 +207,7 @@ pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
     while let Some(letter) = letters.next() {
         match letter {
             '\\' if letters.next().is_none() => {
-                return Err(Refusal::new(
+                return Err(Invalid::new(
                     "ends in a backslash",
                     "write \\\\ for a backslash",
                 ));
@@ -214,23 +218,23 @@ pub(super) fn glob(text: &str) -> Result<Pattern, Refusal> {
         }
     }
     if in_class {
-        return Err(Refusal::new("has a [ without ]", "close it, or write \\["));
+        return Err(Invalid::new("has a [ without ]", "close it, or write \\["));
     }
     Ok(Pattern::glob(text))
 }
 
-pub(super) fn regex(text: &str) -> Result<Pattern, Refusal> {
+pub(super) fn regex(text: &str) -> Result<Pattern, Invalid> {
     compiled(text).map(Pattern::from)
 }
 
 /// Compiles a regular expression over bytes, with a size limit.
-pub(super) fn compiled(text: &str) -> Result<Expression, Refusal> {
+pub(super) fn compiled(text: &str) -> Result<Expression, Invalid> {
     if text.is_empty() {
-        return Err(Refusal::new("is empty", "write a regular expression"));
+        return Err(Invalid::new("is empty", "write a regular expression"));
     }
     match Expression::new(text) {
         Ok(expression) => Ok(expression),
-        Err(regex::Error::CompiledTooBig(_)) => Err(Refusal::new(
+        Err(regex::Error::CompiledTooBig(_)) => Err(Invalid::new(
             "is too large once compiled",
             "use smaller counts in { }",
         )),
@@ -239,7 +243,7 @@ pub(super) fn compiled(text: &str) -> Result<Expression, Refusal> {
             let error = error.to_string();
             let reason = error.lines().last().unwrap_or_default();
             let reason = reason.trim_start_matches("error: ");
-            Err(Refusal::new(
+            Err(Invalid::new(
                 format!("is not a regular expression ({reason})"),
                 "write it in the syntax of Rust's regex crate",
             ))
@@ -280,9 +284,9 @@ mod tests {
             ("(?=a)", "look-around"),
             ("((a{99}){99}){99}", "too large"),
         ] {
-            let refusal = regex(text).unwrap_err();
-            assert!(refusal.what.contains(expected), "{text}: {refusal}");
-            assert!(!refusal.what.contains('\n'), "{text}: {refusal}");
+            let invalid = regex(text).unwrap_err();
+            assert!(invalid.what.contains(expected), "{text}: {invalid}");
+            assert!(!invalid.what.contains('\n'), "{text}: {invalid}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::address::Address;
-use super::problem::{Place, Refusal};
+use super::problem::{Invalid, Place};
 use super::reader::Context;
 use super::secret::{Secret, oddity, trimmed};
 use super::url::{self, Url};
@@ -13,7 +13,7 @@ use super::url::{self, Url};
 const LARGEST_FILE: u64 = 1 << 20;
 
 /// The content of a password file.
-enum Content {
+enum PasswordContent {
     Password(Secret),
     /// A JSON map from addresses to passwords, as `redis_exporter` uses.
     Map(BTreeMap<String, String>),
@@ -33,9 +33,9 @@ pub fn password_of(
     address: &Address,
     username: Option<&str>,
 ) -> Result<Option<Secret>, String> {
-    match read(text).map_err(|refusal| refusal.to_string())? {
-        Content::Password(password) => Ok(Some(password)),
-        Content::Map(map) => {
+    match read(text).map_err(|invalid| invalid.to_string())? {
+        PasswordContent::Password(password) => Ok(Some(password)),
+        PasswordContent::Map(map) => {
             let password = entry(&map, address, username).filter(|password| !password.is_empty());
             Ok(password.map(Secret::new))
         }
@@ -49,17 +49,17 @@ pub fn password_of(
 #[must_use]
 pub fn missing_entry(text: &str, address: &Address, username: Option<&str>) -> Option<String> {
     match read(text).ok()? {
-        Content::Map(map) if entry(&map, address, username).is_none() => {
+        PasswordContent::Map(map) if entry(&map, address, username).is_none() => {
             Some(missing(&map, address, username))
         }
-        Content::Map(_) | Content::Password(_) => None,
+        PasswordContent::Map(_) | PasswordContent::Password(_) => None,
     }
 }
 
 /// Rejects what [`password_of`] rejects. Returns a warning about a valid file, as the rest of a
 /// sentence about it.
-fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<String>, Refusal> {
-    if let Content::Password(password) = read(text)? {
+fn check(text: &str, server: Option<(&Address, Option<&str>)>) -> Result<Option<String>, Invalid> {
+    if let PasswordContent::Password(password) = read(text)? {
         return Ok(oddity(password.expose()).map(str::to_owned));
     }
     Ok(server.and_then(|(address, username)| missing_entry(text, address, username)))
@@ -89,11 +89,11 @@ fn check_file(
     path: &Path,
     place: &Place,
     context: &mut Context<'_>,
-    check: impl Fn(&str) -> Result<Option<String>, Refusal>,
+    check: impl Fn(&str) -> Result<Option<String>, Invalid>,
 ) -> bool {
     let text = (context.read_file)(path, LARGEST_FILE).and_then(|bytes| {
         String::from_utf8(bytes)
-            .map_err(|_| Refusal::new("is not UTF-8 text", "save it with that encoding"))
+            .map_err(|_| Invalid::new("is not UTF-8 text", "save it with that encoding"))
     });
     match text.and_then(|text| check(&text)) {
         Ok(note) => {
@@ -102,32 +102,32 @@ fn check_file(
             }
             true
         }
-        Err(refusal) => {
-            context.refuse(place, refusal.of_file());
+        Err(invalid) => {
+            context.reject(place, invalid.of_file());
             false
         }
     }
 }
 
-fn empty() -> Refusal {
-    Refusal::new("is an empty file", "write the password into it")
+fn empty() -> Invalid {
+    Invalid::new("is an empty file", "write the password into it")
 }
 
-fn read(text: &str) -> Result<Content, Refusal> {
+fn read(text: &str) -> Result<PasswordContent, Invalid> {
     let text = trimmed(text);
     if text.trim().is_empty() {
         return Err(empty());
     }
-    let refuse = |what: &str| {
+    let reject = |what: &str| {
         let remedy =
             "write one password on one line, or a JSON map such as {\"redis://host:6379\": \"…\"}";
-        Err(Refusal::new(what, remedy))
+        Err(Invalid::new(what, remedy))
     };
     if text.trim_start().starts_with('{') {
         match serde_json::from_str(text) {
-            Ok(map) => return Ok(Content::Map(map)),
+            Ok(map) => return Ok(PasswordContent::Map(map)),
             Err(_) if looks_like_map(text) => {
-                return refuse("is not a JSON map from addresses to passwords");
+                return reject("is not a JSON map from addresses to passwords");
             }
             Err(_) => {}
         }
@@ -137,18 +137,18 @@ fn read(text: &str) -> Result<Content, Refusal> {
         json,
         Ok(serde_json::Value::Array(_) | serde_json::Value::Object(_))
     ) {
-        return refuse("is JSON, but not a JSON map from addresses to passwords");
+        return reject("is JSON, but not a JSON map from addresses to passwords");
     }
     if text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
-        return refuse("has more than one line, and is not a JSON map from addresses to passwords");
+        return reject("has more than one line, and is not a JSON map from addresses to passwords");
     }
     if text.contains("://") {
-        return refuse("contains an address, and is not a JSON map from addresses to passwords");
+        return reject("contains an address, and is not a JSON map from addresses to passwords");
     }
     if is_braced(text) || is_yaml_pair(text) || is_assignment(text) || is_list(text) {
-        return refuse("contains a name with a value, and is not a JSON map");
+        return reject("contains a name with a value, and is not a JSON map");
     }
-    Ok(Content::Password(Secret::new(text)))
+    Ok(PasswordContent::Password(Secret::new(text)))
 }
 
 fn looks_like_map(text: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::draft::{Draft, Each};
-use super::reader::{Context, Written};
+use super::reader::{Context, WrittenKeys};
 
 /// Interval and timeout of the polls of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl PollTimes {
 /// Sets the timeout.
 ///
 /// The default is at most half the interval, which leaves time for the PING between two polls.
-pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Context<'_>) {
     let (timeout, interval) = (each.timeout.take(), each.poll.interval);
     each.poll.is_set |= written.has("poll.interval");
     if written.is_wrong("poll") {

@@ -112,11 +112,11 @@ impl Place {
         }
     }
 
-    pub(crate) fn problem(&self, file: &str, refusal: Refusal) -> Problem {
+    pub(crate) fn problem(&self, file: &str, invalid: Invalid) -> Problem {
         Problem {
             place: self.shown(file),
-            what: refusal.what,
-            remedy: refusal.remedy,
+            what: invalid.what,
+            remedy: invalid.remedy,
             position: match self.source {
                 Source::File(position) => Some(position),
                 _ => None,
@@ -127,14 +127,14 @@ impl Place {
 
 /// Why a value is invalid, without the value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct Invalid {
     /// The rest of a sentence whose subject is the value, such as "has no unit".
     pub(crate) what: String,
     /// What to write instead.
     pub(crate) remedy: String,
 }
 
-impl Refusal {
+impl Invalid {
     pub(crate) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -162,19 +162,19 @@ impl Refusal {
     }
 }
 
-impl From<(String, &'static str)> for Refusal {
+impl From<(String, &'static str)> for Invalid {
     fn from((what, remedy): (String, &'static str)) -> Self {
         Self::new(what, remedy)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.what, self.remedy)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for Invalid {}
 
 /// Quotes user text in backticks: on one line, with a maximum length.
 pub(crate) fn quoted(text: &str) -> String {
@@ -197,7 +197,7 @@ mod tests {
         let place = Place::new(Source::File(Position::new(3, 9))).key(&Source::Around, "poll");
         let problem = place.problem(
             "c.yaml",
-            Refusal::new("has no unit", "write 15s").of("1\n5"),
+            Invalid::new("has no unit", "write 15s").of("1\n5"),
         );
         assert_eq!(
             problem.to_string(),

@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use super::document::{Kind, Node, Value};
+use super::document::{Node, ScalarKind, Value};
 use super::draft::Draft;
 use super::expand::{Environment, expand};
-use super::problem::{Place, Problem, Refusal, Source, listed, quoted};
+use super::problem::{Invalid, Place, Problem, Source, listed, quoted};
 use super::redis_exporter::Notice;
 use super::rows::{Items, List, ROWS, Row, Set};
 
@@ -18,7 +18,7 @@ const LONGEST_KEY: usize = 40;
 const MOST_UNKNOWN: usize = 50;
 
 /// Checks the content of a file. This and [`ReadFile`] are the only file accesses of the parser.
-pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Refusal> + 'a;
+pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Invalid> + 'a;
 
 /// The expected content of a file.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub(crate) enum Wanted<'a> {
 }
 
 /// Reads a file of at most this many bytes.
-pub(crate) type ReadFile<'a> = dyn Fn(&Path, u64) -> Result<Vec<u8>, Refusal> + 'a;
+pub(crate) type ReadFile<'a> = dyn Fn(&Path, u64) -> Result<Vec<u8>, Invalid> + 'a;
 
 /// The environment of the reader, and the problems that it finds.
 pub(crate) struct Context<'a> {
@@ -51,8 +51,8 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub(crate) fn refuse(&mut self, place: &Place, refusal: Refusal) {
-        self.problems.push(place.problem(self.file, refusal));
+    pub(crate) fn reject(&mut self, place: &Place, invalid: Invalid) {
+        self.problems.push(place.problem(self.file, invalid));
     }
 
     pub(crate) fn report(
@@ -61,7 +61,7 @@ impl Context<'_> {
         what: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.refuse(place, Refusal::new(what, remedy));
+        self.reject(place, Invalid::new(what, remedy));
     }
 
     /// Adds a warning. The configuration is still used.
@@ -73,7 +73,7 @@ impl Context<'_> {
 
 /// The keys that are written in a map, including those of nested maps.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenKeys {
     /// The place of the map.
     pub(crate) place: Place,
     keys: Vec<WrittenKey>,
@@ -86,7 +86,7 @@ struct WrittenKey {
     is_good: bool,
 }
 
-impl Written {
+impl WrittenKeys {
     fn key(&self, path: &str) -> Option<&WrittenKey> {
         // A later key overrides an earlier one.
         self.keys.iter().rev().find(|key| key.path == path)
@@ -130,11 +130,11 @@ pub(crate) struct Reader<'r, 'c> {
     pub(crate) context: &'r mut Context<'c>,
     /// The prefix of the keys of the rows.
     level: &'static str,
-    pub(crate) written: Written,
+    pub(crate) written: WrittenKeys,
 }
 
 /// The result of looking up a path.
-enum Found {
+enum KnownPath {
     Option(&'static Row),
     Section(&'static str),
 }
@@ -152,12 +152,12 @@ impl<'r, 'c> Reader<'r, 'c> {
             draft,
             context,
             level,
-            written: Written { place, keys },
+            written: WrittenKeys { place, keys },
         }
     }
 
     /// Reads a map. Unknown and duplicate keys are reported.
-    pub(crate) fn read(mut self, node: &Node) -> Written {
+    pub(crate) fn read(mut self, node: &Node) -> WrittenKeys {
         self.map(node, &self.written.place.clone(), "");
         self.written
     }
@@ -196,8 +196,8 @@ impl<'r, 'c> Reader<'r, 'c> {
             seen.push(&entry.key);
             let place = place.key(entry.place(), &entry.key);
             match found {
-                Found::Option(row) => self.option(row, &path, &entry.node, place),
-                Found::Section(path) => {
+                KnownPath::Option(row) => self.option(row, &path, &entry.node, place),
+                KnownPath::Section(path) => {
                     let problems = self.context.problems.len();
                     self.map(&entry.node, &place, &format!("{path}."));
                     let is_good = self.context.problems.len() == problems;
@@ -211,7 +211,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         }
     }
 
-    fn find(&self, path: &str) -> Option<Found> {
+    fn find(&self, path: &str) -> Option<KnownPath> {
         let mut section = None;
         for row in ROWS {
             let Some(key) = row.key_at(self.level) else {
@@ -222,13 +222,13 @@ impl<'r, 'c> Reader<'r, 'c> {
                 self.context.collector_names.contains(&name).then_some(())
             };
             match key.strip_prefix(path) {
-                Some("") => return Some(Found::Option(row)),
-                None if is_named().is_some() => return Some(Found::Option(row)),
+                Some("") => return Some(KnownPath::Option(row)),
+                None if is_named().is_some() => return Some(KnownPath::Option(row)),
                 Some(rest) if rest.starts_with('.') => section = key.get(..path.len()),
                 _ => {}
             }
         }
-        section.map(Found::Section)
+        section.map(KnownPath::Section)
     }
 
     /// Returns the keys of a map, in the order of the rows.
@@ -250,8 +250,8 @@ impl<'r, 'c> Reader<'r, 'c> {
     /// Reads the value of an option that a flag or a variable has set.
     pub(crate) fn set(&mut self, key: &str, node: &Node, place: &Place) {
         match self.find(key) {
-            Some(Found::Option(row)) => self.option(row, key, node, place.clone()),
-            Some(Found::Section(_)) => self.map(node, place, &format!("{key}.")),
+            Some(KnownPath::Option(row)) => self.option(row, key, node, place.clone()),
+            Some(KnownPath::Section(_)) => self.map(node, place, &format!("{key}.")),
             None => self.context.report(place, unknown_key(key), "remove it"),
         }
     }
@@ -295,7 +295,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         row: &Row,
         node: &Node,
         place: &Place,
-        set: impl FnOnce(&mut Draft, &str, &Context<'_>) -> Result<(), Refusal>,
+        set: impl FnOnce(&mut Draft, &str, &Context<'_>) -> Result<(), Invalid>,
     ) {
         let scalar = match &node.value {
             Value::Scalar(scalar) => scalar,
@@ -309,18 +309,18 @@ impl<'r, 'c> Reader<'r, 'c> {
                 return self.context.report(place, what, remedy);
             }
         };
-        if row.takes.is_text() && scalar.kind != Kind::Text {
+        if row.takes.is_text() && scalar.kind != ScalarKind::Text {
             return self.no_text(&node.value, place);
         }
         let expanded = expand(&scalar.text, self.context.environment);
         let done = expanded.and_then(|text| set(self.draft, &text, self.context));
-        if let Err(refusal) = done {
-            let refusal = if row.is_hidden {
-                refusal.hidden()
+        if let Err(invalid) = done {
+            let invalid = if row.is_hidden {
+                invalid.hidden()
             } else {
-                refusal.of(&scalar.text)
+                invalid.of(&scalar.text)
             };
-            self.context.refuse(place, refusal);
+            self.context.reject(place, invalid);
         }
     }
 
@@ -360,11 +360,13 @@ impl<'r, 'c> Reader<'r, 'c> {
         for (index, item) in self.nodes(node, most, place).iter().enumerate() {
             let place = place.item(&item.source, index);
             match &item.value {
-                Value::Scalar(scalar) if scalar.kind == Kind::Text || !row.takes.is_text() => {
+                Value::Scalar(scalar)
+                    if scalar.kind == ScalarKind::Text || !row.takes.is_text() =>
+                {
                     let expanded = expand(&scalar.text, self.context.environment);
                     let done = expanded.and_then(|text| list(self.draft).push(&text));
-                    if let Err(refusal) = done {
-                        self.context.refuse(&place, refusal.of(&scalar.text));
+                    if let Err(invalid) = done {
+                        self.context.reject(&place, invalid.of(&scalar.text));
                     }
                 }
                 other => self.no_text(other, &place),

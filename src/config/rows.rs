@@ -14,8 +14,8 @@ use super::keys::shown_values;
 use super::namespace::{
     compiled, finish_channel, finish_namespace, glob, group_name, label_value, regex,
 };
-use super::problem::Refusal;
-use super::reader::{Context, ReadFile, Written};
+use super::problem::Invalid;
+use super::reader::{Context, ReadFile, WrittenKeys};
 use super::redis_exporter::OPTIONS;
 use super::script::Script;
 use super::secret::{Secret, trimmed};
@@ -120,11 +120,11 @@ impl Takes {
 /// How to set an option. Each function gets text in which variables are already replaced.
 #[derive(Clone, Copy)]
 pub(crate) enum Set {
-    Value(fn(&mut Draft, &str) -> Result<(), Refusal>),
+    Value(fn(&mut Draft, &str) -> Result<(), Invalid>),
     /// A file, which is read with the configuration.
-    File(fn(&mut Draft, &str, &ReadFile<'_>) -> Result<(), Refusal>),
+    File(fn(&mut Draft, &str, &ReadFile<'_>) -> Result<(), Invalid>),
     /// A switch with the name of a collector.
-    Named(fn(&mut Draft, &str, &str) -> Result<(), Refusal>),
+    Named(fn(&mut Draft, &str, &str) -> Result<(), Invalid>),
     /// A list of single values, with the maximum number of items.
     List(usize, fn(&mut Draft) -> &mut dyn List),
     Items(Items),
@@ -140,18 +140,18 @@ pub(crate) struct Items {
     pub(crate) most: usize,
     pub(crate) clear: fn(&mut Draft),
     /// Adds the parsed item if it has no problem.
-    pub(crate) finish: fn(&mut Draft, &Written, &mut Context<'_>),
+    pub(crate) finish: fn(&mut Draft, &WrittenKeys, &mut Context<'_>),
 }
 
 /// A list of values that are parsed from text.
 pub(crate) trait List {
     fn clear(&mut self);
-    fn push(&mut self, text: &str) -> Result<(), Refusal>;
+    fn push(&mut self, text: &str) -> Result<(), Invalid>;
 }
 
 /// A value that is parsed from text.
 pub(crate) trait FromText: Sized {
-    fn from_text(text: &str) -> Result<Self, Refusal>;
+    fn from_text(text: &str) -> Result<Self, Invalid>;
 }
 
 impl<T: FromText> List for Vec<T> {
@@ -159,13 +159,13 @@ impl<T: FromText> List for Vec<T> {
         Vec::clear(self);
     }
 
-    fn push(&mut self, text: &str) -> Result<(), Refusal> {
+    fn push(&mut self, text: &str) -> Result<(), Invalid> {
         T::from_text(text).map(|value| Vec::push(self, value))
     }
 }
 
 impl FromText for u32 {
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
         database(text)
     }
 }
@@ -195,7 +195,7 @@ const fn items(
     level: &'static str,
     most: usize,
     clear: fn(&mut Draft),
-    finish: fn(&mut Draft, &Written, &mut Context<'_>),
+    finish: fn(&mut Draft, &WrittenKeys, &mut Context<'_>),
 ) -> Set {
     Set::Items(Items {
         level,
@@ -238,7 +238,7 @@ impl Row {
     }
 
     /// Validates a text as the value of this option.
-    pub(crate) fn check(&self, text: &str) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, text: &str) -> Result<(), Invalid> {
         match self.set {
             Value(set) => set(&mut Draft::new(), text),
             _ => Ok(()),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::draft::Draft;
-use super::problem::{Refusal, quoted};
-use super::reader::{Context, ReadFile, Written};
+use super::problem::{Invalid, quoted};
+use super::reader::{Context, ReadFile, WrittenKeys};
 
 /// Maximum size of a script, in bytes. Its text is sent at each poll.
 const LARGEST_SCRIPT: u64 = 64 << 10;
@@ -25,10 +25,10 @@ pub struct Script {
 
 impl Script {
     /// Reads a script. As in `redis_exporter`, its name is the path as written.
-    pub(crate) fn read(path: &str, read_file: &ReadFile<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn read(path: &str, read_file: &ReadFile<'_>) -> Result<Self, Invalid> {
         let text = read_file(Path::new(path), LARGEST_SCRIPT)?;
         if text.iter().all(u8::is_ascii_whitespace) {
-            return Err(Refusal::new("is an empty file", "write the script into it"));
+            return Err(Invalid::new("is an empty file", "write the script into it"));
         }
         Ok(Self {
             name: path.to_owned(),
@@ -39,7 +39,7 @@ impl Script {
 }
 
 /// Adds the parsed script.
-pub(crate) fn finish(draft: &mut Draft, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn finish(draft: &mut Draft, written: &WrittenKeys, context: &mut Context<'_>) {
     if !written.has("file") {
         let remedy = "set the path of the script, such as file: /etc/queue.lua";
         context.report(&written.place, "has no `file`", remedy);

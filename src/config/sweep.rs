@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::draft::{Draft, Each};
 use super::endpoint::Endpoint;
-use super::problem::Refusal;
-use super::reader::{Context, Written};
+use super::problem::Invalid;
+use super::reader::{Context, WrittenKeys};
 use super::target::Password;
 use super::tls::Tls;
 use super::url;
@@ -93,7 +93,7 @@ impl Share {
 }
 
 /// Validates settings that depend on each other.
-pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Context<'_>) {
     let notes = std::mem::take(&mut each.origin_notes);
     if let Some(place) = written.place_of("sweep.from") {
         for note in notes {
@@ -110,10 +110,10 @@ pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context
 }
 
 /// Parses the URL of a server to sweep.
-pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Invalid> {
     let mut url = url::parse(text)?;
     if url.database.is_some() {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "names a database",
             "remove it: the sweep scans all databases, or those in `databases`",
         ));
@@ -142,20 +142,20 @@ impl Sweep {
     }
 }
 
-pub(crate) fn share(text: &str) -> Result<Share, Refusal> {
+pub(crate) fn share(text: &str) -> Result<Share, Invalid> {
     let share = read_share(text);
     share.ok_or_else(|| {
-        Refusal::new(
+        Invalid::new(
             "is not a share of a core",
             "write a percentage up to 100 %, such as 1%",
         )
     })
 }
 
-pub(crate) fn share_of_lookups(text: &str) -> Result<Share, Refusal> {
+pub(crate) fn share_of_lookups(text: &str) -> Result<Share, Invalid> {
     let share = read_share(text);
     share.ok_or_else(|| {
-        Refusal::new(
+        Invalid::new(
             "is not a share of the lookups",
             "write a percentage such as 0.15%; 100 % means no limit",
         )
@@ -178,9 +178,9 @@ fn read_share(text: &str) -> Option<Share> {
     }
 }
 
-pub(crate) fn delimiter(text: &str) -> Result<String, Refusal> {
+pub(crate) fn delimiter(text: &str) -> Result<String, Invalid> {
     if text.is_empty() || text.len() > 8 {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "is not a delimiter",
             "write one to eight characters, such as \":\"",
         ));

@@ -14,8 +14,8 @@ use super::keys::Keys;
 use super::password_file;
 use super::poll::PollTimes;
 use super::problem::Place;
-use super::reader::{Context, Reader, Written};
-use super::redis_exporter::{Given, Notice, OPTIONS, Overlay, PeerOption, own_options};
+use super::reader::{Context, Reader, WrittenKeys};
+use super::redis_exporter::{CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options};
 use super::rows::TARGETS;
 use super::secret::{Secret, oddity};
 use super::sweep::Sweep;
@@ -128,7 +128,7 @@ pub(crate) fn read_targets(
 
 fn complete_target(
     draft: &mut Draft,
-    written: &Written,
+    written: &WrittenKeys,
     names: &mut BTreeSet<String>,
     context: &mut Context<'_>,
 ) -> Option<Target> {
@@ -188,7 +188,7 @@ fn complete_target(
 /// once.
 fn claim(
     name: Option<&str>,
-    written: &Written,
+    written: &WrittenKeys,
     names: &mut BTreeSet<String>,
     context: &mut Context<'_>,
 ) {
@@ -201,7 +201,7 @@ fn claim(
 
 /// Reports a TLS section without effect. Its author probably believes that the connection is
 /// encrypted.
-fn check_tls(address: &Address, sweep: &Sweep, written: &Written, context: &mut Context<'_>) {
+fn check_tls(address: &Address, sweep: &Sweep, written: &WrittenKeys, context: &mut Context<'_>) {
     if let Some(place) = written.section("tls")
         && !use_tls(address, sweep)
     {
@@ -305,7 +305,7 @@ fn warn_of_oddity(secret: &str, place: &Place, context: &mut Context<'_>) {
 /// Returns the password of the keys for it, with its place.
 fn password(
     draft: &mut Draft,
-    written: &Written,
+    written: &WrittenKeys,
     context: &mut Context<'_>,
 ) -> Option<(Password, Place)> {
     let (given, file) = (draft.one.password.take(), draft.one.password_file.take());
@@ -335,8 +335,8 @@ pub(crate) fn implicit(
     let place = Place::option(place);
     let url = match url::parse(&text) {
         Ok(url) => Some(url),
-        Err(refusal) => {
-            context.refuse(&place, refusal.hidden());
+        Err(invalid) => {
+            context.reject(&place, invalid.hidden());
             None
         }
     };
@@ -384,12 +384,13 @@ pub(crate) fn refuse_flags(flag: Option<&Secret>, given: &Given, context: &mut C
 }
 
 /// Returns the options of the implicit target, except its address.
-fn options_of_one() -> impl Iterator<Item = PeerOption> {
+fn options_of_one() -> impl Iterator<Item = CommandLineOption> {
     let credentials = ["redis.user", "redis.password", "redis.password-file"];
     let theirs = OPTIONS
         .iter()
         .filter(move |option| credentials.contains(&option.flag));
-    let is_of_one = |option: &PeerOption| option.keys().iter().any(|key| key.starts_with(TARGETS));
+    let is_of_one =
+        |option: &CommandLineOption| option.keys().iter().any(|key| key.starts_with(TARGETS));
     theirs.copied().chain(own_options().filter(is_of_one))
 }
 

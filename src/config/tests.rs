@@ -39,7 +39,7 @@ fn read(
     words: &[&str],
     variables: &[(&str, &str)],
 ) -> Result<Config, Vec<String>> {
-    let unreadable = || Refusal::new("cannot be read", "check the path");
+    let unreadable = || Invalid::new("cannot be read", "check the path");
     let is_missing = |path: &Path| path.starts_with("/missing");
     let missing = |path: &Path, _: Wanted<'_>| {
         if is_missing(path) {

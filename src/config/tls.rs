@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{Each, TlsFiles};
-use super::problem::{Place, Refusal};
-use super::reader::{Context, Wanted, Written};
+use super::problem::{Invalid, Place};
+use super::reader::{Context, Wanted, WrittenKeys};
 
 /// TLS settings for a server whose URL requires TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ pub struct Identity {
 /// Validates the files that a level sets, and uses them instead of those of the level above.
 ///
 /// A certificate and its key are replaced together.
-pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context<'_>) {
+pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Context<'_>) {
     let files = std::mem::take(&mut each.tls_files);
     let identity = identity(&files, "tls", written, context);
     each.tls.identity = identity.or(each.tls.identity.take());
@@ -51,7 +51,7 @@ pub(crate) fn complete(each: &mut Each, written: &Written, context: &mut Context
 pub(super) fn identity(
     files: &TlsFiles,
     section: &str,
-    written: &Written,
+    written: &WrittenKeys,
     context: &mut Context<'_>,
 ) -> Option<Identity> {
     let place = |key: &str| written.place_of(&format!("{section}.{key}"));
@@ -88,16 +88,16 @@ pub(super) fn check(
     place: Option<&Place>,
     context: &mut Context<'_>,
 ) {
-    if let (Err(refusal), Some(place)) = ((context.check_file)(path, wanted), place) {
-        context.refuse(place, refusal.of_file());
+    if let (Err(invalid), Some(place)) = ((context.check_file)(path, wanted), place) {
+        context.reject(place, invalid.of_file());
     }
 }
 
 /// Parses a name that a certificate can have.
-pub(crate) fn server_name(text: &str) -> Result<String, Refusal> {
+pub(crate) fn server_name(text: &str) -> Result<String, Invalid> {
     match rustls::pki_types::ServerName::try_from(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(Refusal::new(
+        Err(_) => Err(Invalid::new(
             "is not a name that a certificate can have",
             "write a host name or an IP address, without a port",
         )),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::LogFormat;
-use super::problem::Refusal;
+use super::problem::Invalid;
 use crate::metric::Series;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -51,16 +51,19 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(DAY);
 
 /// Parses a duration with a unit: `500ms`, `15s`, `1h30m`, `7d`. Zero is invalid.
-pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Invalid> {
     let remedy = "write a whole number with ms, s, m, h or d, such as 500ms, 15s or 1h30m";
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::new("has no unit", remedy));
+        return Err(Invalid::new("has no unit", remedy));
     }
     match milliseconds(text) {
-        None => Err(Refusal::new("is not a duration", remedy)),
-        Some(0) => Err(Refusal::new("must be greater than zero", "write at least 1ms")),
+        None => Err(Invalid::new("is not a duration", remedy)),
+        Some(0) => Err(Invalid::new(
+            "must be greater than zero",
+            "write at least 1ms",
+        )),
         Some(total) if total > LONGEST_DURATION => {
-            Err(Refusal::new("is too long", "write at most 36500d"))
+            Err(Invalid::new("is too long", "write at most 36500d"))
         }
         Some(total) => Ok(Duration::from_millis(total)),
     }
@@ -95,28 +98,29 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
 }
 
 /// Parses a poll interval, within bounds.
-pub(crate) fn poll_interval(text: &str) -> Result<Duration, Refusal> {
+pub(crate) fn poll_interval(text: &str) -> Result<Duration, Invalid> {
     let interval = duration(text)?;
     if interval < SHORTEST_INTERVAL {
-        return Err(Refusal::new("is too short", "write at least 100ms"));
+        return Err(Invalid::new("is too short", "write at least 100ms"));
     }
     if interval > LONGEST_INTERVAL {
-        return Err(Refusal::new("is too long", "write at most 1d"));
+        return Err(Invalid::new("is too long", "write at most 1d"));
     }
     Ok(interval)
 }
 
 /// Parses a number of bytes, with or without a unit such as `256MiB`. Zero is invalid.
-pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
-    let remedy = "write bytes, or a whole number with B, KB, KiB, MB, MiB, GB or GiB, such as 256MiB";
+pub(crate) fn size(text: &str) -> Result<u64, Invalid> {
+    let remedy =
+        "write bytes, or a whole number with B, KB, KiB, MB, MiB, GB or GiB, such as 256MiB";
     let bytes = split_number(text).and_then(|(count, unit)| {
         let unit = if unit.is_empty() { "B" } else { unit };
         let (_, bytes) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
         count.checked_mul(*bytes)
     });
     match bytes {
-        None => Err(Refusal::new("is not a size", remedy)),
-        Some(0) => Err(Refusal::new(
+        None => Err(Invalid::new("is not a size", remedy)),
+        Some(0) => Err(Invalid::new(
             "must be greater than zero",
             "remove the key for no limit",
         )),
@@ -125,9 +129,9 @@ pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
 }
 
 /// Parses the number of a Redis database.
-pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
+pub(crate) fn database(text: &str) -> Result<u32, Invalid> {
     text.parse().map_err(|_| {
-        Refusal::new(
+        Invalid::new(
             "is not the number of a database",
             "write a whole number, such as 0",
         )
@@ -135,13 +139,13 @@ pub(crate) fn database(text: &str) -> Result<u32, Refusal> {
 }
 
 /// Parses an integer within bounds.
-pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
+pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Invalid> {
     let number = text
         .parse()
         .ok()
         .filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| {
-        Refusal::new(
+        Invalid::new(
             "is not a valid number",
             format!("write a whole number from {least} to {most}"),
         )
@@ -149,18 +153,18 @@ pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Refusal> {
 }
 
 /// Parses `true` or `false`.
-pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
+pub(crate) fn switch(text: &str) -> Result<bool, Invalid> {
     text.parse()
-        .map_err(|_| Refusal::new("is neither true nor false", "write true or false"))
+        .map_err(|_| Invalid::new("is neither true nor false", "write true or false"))
 }
 
 /// Parses an absolute path, which does not depend on the working directory.
-pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
+pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Invalid> {
     let path = PathBuf::from(text);
     if path.is_absolute() {
         Ok(path)
     } else {
-        Err(Refusal::new(
+        Err(Invalid::new(
             "is not an absolute path",
             "start it with /, such as /var/lib/redis/dump.rdb",
         ))
@@ -168,7 +172,7 @@ pub(crate) fn absolute_path(text: &str) -> Result<PathBuf, Refusal> {
 }
 
 /// Parses an IP address and a port. As in Go, `:9121` means all IPv6 and IPv4 addresses.
-pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Invalid> {
     let address = match text.strip_prefix(':') {
         Some(port) => port
             .parse()
@@ -183,7 +187,7 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
         },
     };
     address.ok_or_else(|| {
-        Refusal::new(
+        Invalid::new(
             "is not an address to listen at",
             "write an IP address and a port, such as 0.0.0.0:9121, [::]:9121 or :9121",
         )
@@ -191,10 +195,10 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
 }
 
 /// Parses the first word of metric names, such as `redis`.
-pub(crate) fn metric_prefix(text: &str) -> Result<String, Refusal> {
+pub(crate) fn metric_prefix(text: &str) -> Result<String, Invalid> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     if !text.starts_with(|first: char| first.is_ascii_alphabetic()) || !text.chars().all(is_part) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "cannot start the name of a metric",
             "write letters, digits and _, a letter first, such as redis",
         ));
@@ -203,17 +207,17 @@ pub(crate) fn metric_prefix(text: &str) -> Result<String, Refusal> {
 }
 
 /// Parses the path of a URL, without a query.
-pub(crate) fn path(text: &str) -> Result<String, Refusal> {
+pub(crate) fn path(text: &str) -> Result<String, Invalid> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#%\"<>\\^`{|}".contains(&byte);
     let is_path = text.starts_with('/') && !text.starts_with("//");
     if !is_path || !text.bytes().all(is_plain) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "is not a path to serve",
             "start it with / and write letters, digits, / . - and _, such as /metrics",
         ));
     }
     if TAKEN_PATHS.contains(&text) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "is already in use",
             "write another path, such as /metrics",
         ));
@@ -222,7 +226,7 @@ pub(crate) fn path(text: &str) -> Result<String, Refusal> {
 }
 
 /// Parses the minimum level of logged events.
-pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
+pub(crate) fn log_level(text: &str) -> Result<Level, Invalid> {
     match text.to_ascii_lowercase().as_str() {
         // In redis_exporter, the last two are more severe than an error.
         "error" | "fatal" | "panic" => Ok(Level::ERROR),
@@ -230,7 +234,7 @@ pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
         "info" => Ok(Level::INFO),
         "debug" => Ok(Level::DEBUG),
         "trace" => Ok(Level::TRACE),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "is not a log level",
             "write error, warn, info, debug or trace",
         )),
@@ -238,20 +242,20 @@ pub(crate) fn log_level(text: &str) -> Result<Level, Refusal> {
 }
 
 /// Parses the selection of series to serve.
-pub(crate) fn series(text: &str) -> Result<Series, Refusal> {
+pub(crate) fn series(text: &str) -> Result<Series, Invalid> {
     match text {
         "compact" => Ok(Series::Compact),
         "full" => Ok(Series::Full),
-        _ => Err(Refusal::new("is not known", "write compact or full")),
+        _ => Err(Invalid::new("is not known", "write compact or full")),
     }
 }
 
 /// Parses the log format. `txt` is the spelling of `redis_exporter`.
-pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Invalid> {
     match text {
         "text" | "txt" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err(Refusal::new("is not a log format", "write text or json")),
+        _ => Err(Invalid::new("is not a log format", "write text or json")),
     }
 }
 

@@ -8,14 +8,14 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use super::address::Address;
-use super::problem::Refusal;
+use super::problem::Invalid;
 use super::secret::{Secret, trimmed};
 use super::unit;
 
 mod connection_string;
 mod query;
 
-use query::Query;
+use query::UrlQuery;
 
 const DEFAULT_PORT: u16 = 6379;
 
@@ -55,14 +55,14 @@ impl Url {
 }
 
 /// Parses a URL, a bare `host:port` or `host`, or a connection string of `StackExchange.Redis`.
-pub(crate) fn parse(text: &str) -> Result<Url, Refusal> {
+pub(crate) fn parse(text: &str) -> Result<Url, Invalid> {
     let text = trimmed(text).trim();
     let (text, is_quoted) = match unquoted(text) {
         Some(inner) => (inner.trim(), true),
         None => (text, false),
     };
     if text.is_empty() {
-        return Err(Refusal::new("is empty", "write redis://host:6379"));
+        return Err(Invalid::new("is empty", "write redis://host:6379"));
     }
     let mut url = if connection_string::is_one(text) {
         connection_string::parse(text)?
@@ -83,7 +83,7 @@ pub(super) fn unquoted(text: &str) -> Option<&str> {
         .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }
 
-fn parse_url(text: &str) -> Result<Url, Refusal> {
+fn parse_url(text: &str) -> Result<Url, Invalid> {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme, rest),
         None => ("redis", text.strip_prefix("//").unwrap_or(text)),
@@ -95,15 +95,15 @@ fn parse_url(text: &str) -> Result<Url, Refusal> {
         "redis+unix" | "unix" | "valkey+unix" | "redis-socket" | "redis+socket" => {
             parse_unix(&split(rest)?)
         }
-        "http" | "https" => Err(Refusal::new(
+        "http" | "https" => Err(Invalid::new(
             "is the address of a web server, such as that of a REST API",
             "write the server's own address: redis://host:6379, or rediss:// with TLS",
         )),
-        scheme if scheme.contains("sentinel") || scheme.contains("cluster") => Err(Refusal::new(
+        scheme if scheme.contains("sentinel") || scheme.contains("cluster") => Err(Invalid::new(
             "names a group of servers by a scheme of its own",
             "list each server, and each sentinel, as redis://host:port under `targets`",
         )),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "has an unknown scheme",
             "use redis, rediss, valkey, valkeys, redis+unix or unix",
         )),
@@ -120,7 +120,7 @@ struct Parts<'a> {
     is_insecure: bool,
 }
 
-fn split(rest: &str) -> Result<Parts<'_>, Refusal> {
+fn split(rest: &str) -> Result<Parts<'_>, Invalid> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let (tail, fragment) = tail.split_once('#').unwrap_or((tail, ""));
@@ -128,13 +128,13 @@ fn split(rest: &str) -> Result<Parts<'_>, Refusal> {
     // After a known parameter, an @ is part of its value.
     let is_open = |pair: &str| pair.contains('@') && !query::is_known(pair);
     if path.contains('@') || fragment.contains('@') || query.split('&').any(is_open) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "has an @ after its host, so a character of its user or password is not encoded",
             "percent-encode special characters: @ as %40, / as %2F, ? as %3F, # as %23, : as %3A",
         ));
     }
     if !fragment.is_empty() && fragment != "insecure" {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "has a part after #, which has no meaning here",
             "remove it; percent-encode a # of a password as %23",
         ));
@@ -152,7 +152,7 @@ fn split(rest: &str) -> Result<Parts<'_>, Refusal> {
     })
 }
 
-fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Refusal> {
+fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Invalid> {
     let parts = split(rest)?;
     // Some libraries write the path of a Unix socket as a URL without a host.
     let first = parts.path.chars().next();
@@ -177,10 +177,10 @@ fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Refusal> {
     assemble(address, path, &parts, query, notes)
 }
 
-fn parse_unix(parts: &Parts<'_>) -> Result<Url, Refusal> {
+fn parse_unix(parts: &Parts<'_>) -> Result<Url, Invalid> {
     let path = decode(parts.path)?;
     if !parts.authority.is_empty() || path.is_empty() || path.contains('\0') {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "is not the absolute path of a Unix socket",
             "write three slashes, such as unix:///run/redis/redis.sock",
         ));
@@ -195,9 +195,9 @@ fn assemble(
     address: Address,
     database: Option<u32>,
     parts: &Parts<'_>,
-    query: Query,
+    query: UrlQuery,
     notes: Vec<String>,
-) -> Result<Url, Refusal> {
+) -> Result<Url, Invalid> {
     let user_info = parts.user_info.unwrap_or_default();
     let (username, password) = parse_user_info(user_info)?;
     let skip_verify = (query.skip_verify || parts.is_insecure) && address.has_tls();
@@ -220,18 +220,18 @@ fn same<T: PartialEq>(
     first: Option<T>,
     second: Option<T>,
     what: &'static str,
-) -> Result<Option<T>, Refusal> {
+) -> Result<Option<T>, Invalid> {
     match (first, second) {
         (Some(first), Some(second)) if first != second => {
-            Err(Refusal::new(format!("names {what}"), "keep one of them"))
+            Err(Invalid::new(format!("names {what}"), "keep one of them"))
         }
         (first, second) => Ok(first.or(second)),
     }
 }
 
-fn parse_host(authority: &str) -> Result<(String, Option<u16>), Refusal> {
+fn parse_host(authority: &str) -> Result<(String, Option<u16>), Invalid> {
     if authority.contains(',') {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "names more than one server",
             "list each of them under `targets` in a configuration file",
         ));
@@ -251,14 +251,14 @@ fn parse_host(authority: &str) -> Result<(String, Option<u16>), Refusal> {
         None => (authority, None),
     };
     if host.is_empty() {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "names no host",
             "write redis://host:6379, or unix:///path for a Unix socket",
         ));
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if !host.bytes().all(allowed) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "has a host with characters that no host name has",
             "use letters, digits, dots and hyphens",
         ));
@@ -267,7 +267,7 @@ fn parse_host(authority: &str) -> Result<(String, Option<u16>), Refusal> {
 }
 
 /// Parses an IPv6 address, with an optional zone after `%` or `%25`.
-fn parse_ipv6(text: &str) -> Result<String, Refusal> {
+fn parse_ipv6(text: &str) -> Result<String, Invalid> {
     let (address, zone) = match text.split_once('%') {
         Some((address, zone)) => (address, Some(zone.strip_prefix("25").unwrap_or(zone))),
         None => (text, None),
@@ -283,34 +283,34 @@ fn parse_ipv6(text: &str) -> Result<String, Refusal> {
     }
 }
 
-fn no_ipv6() -> Refusal {
-    Refusal::new(
+fn no_ipv6() -> Invalid {
+    Invalid::new(
         "has a host that is neither a name nor an IPv6 address in brackets",
         "write redis://host:6379 or redis://[::1]:6379",
     )
 }
 
-fn parse_port(text: &str) -> Result<u16, Refusal> {
+fn parse_port(text: &str) -> Result<u16, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(port) if digits && port > 0 => Ok(port),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "has a port that is not a number from 1 to 65535",
             "write redis://host:6379; if the password is meant, percent-encode special characters",
         )),
     }
 }
 
-fn parse_database(text: &str) -> Result<u32, Refusal> {
+fn parse_database(text: &str) -> Result<u32, Invalid> {
     unit::database(text).map_err(|_| {
-        Refusal::new(
+        Invalid::new(
             "has a database that is not a number",
             "write the database as /0 or ?db=0, or remove the path",
         )
     })
 }
 
-fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), Refusal> {
+fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), Invalid> {
     let (username, password) = text.split_once(':').unwrap_or((text, ""));
     let username = decode(username)?;
     let password = decode(password)?;
@@ -322,7 +322,7 @@ fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), Refus
 
 /// Percent-decodes a text. A `%` without two hexadecimal digits is literal, as in browsers and
 /// Python.
-fn decode(text: &str) -> Result<String, Refusal> {
+fn decode(text: &str) -> Result<String, Invalid> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
@@ -342,7 +342,7 @@ fn decode(text: &str) -> Result<String, Refusal> {
     }
     decoded.extend_from_slice(rest.as_bytes());
     String::from_utf8(decoded).map_err(|_| {
-        Refusal::new(
+        Invalid::new(
             "has codes after % that are not UTF-8",
             "percent-encode the UTF-8 bytes of a character, and % itself as %25",
         )

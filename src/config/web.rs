@@ -5,8 +5,8 @@ use std::str::FromStr as _;
 
 use super::draft::TlsFiles;
 use super::password_file;
-use super::problem::Refusal;
-use super::reader::{Context, Wanted, Written};
+use super::problem::Invalid;
+use super::reader::{Context, Wanted, WrittenKeys};
 use super::secret::Secret;
 use super::tls::{Identity, check, identity};
 use crate::tls::Version;
@@ -84,7 +84,7 @@ pub(crate) struct WrittenWeb {
 }
 
 /// Validates settings that depend on each other.
-pub(crate) fn complete(web: WrittenWeb, written: &Written, context: &mut Context<'_>) -> Web {
+pub(crate) fn complete(web: WrittenWeb, written: &WrittenKeys, context: &mut Context<'_>) -> Web {
     Web {
         reload: web.reload,
         tls: complete_tls(&web, written, context),
@@ -92,7 +92,11 @@ pub(crate) fn complete(web: WrittenWeb, written: &Written, context: &mut Context
     }
 }
 
-fn complete_tls(web: &WrittenWeb, written: &Written, context: &mut Context<'_>) -> Option<WebTls> {
+fn complete_tls(
+    web: &WrittenWeb,
+    written: &WrittenKeys,
+    context: &mut Context<'_>,
+) -> Option<WebTls> {
     let identity = identity(&web.files, "web.tls", written, context);
     let authorities = written.place_of("web.tls.client_ca_file");
     let client_ca_file = web.files.authorities.clone();
@@ -120,7 +124,7 @@ fn complete_tls(web: &WrittenWeb, written: &Written, context: &mut Context<'_>) 
 /// A password is required if the section has any key, even one whose variable is unset.
 fn complete_basic_auth(
     web: WrittenWeb,
-    written: &Written,
+    written: &WrittenKeys,
     context: &mut Context<'_>,
 ) -> Option<BasicAuth> {
     let place = written.section("web.basic_auth")?;
@@ -160,9 +164,9 @@ fn complete_basic_auth(
 }
 
 /// Parses a user name. HTTP does not allow a colon in it.
-pub(crate) fn username(text: &str) -> Result<String, Refusal> {
+pub(crate) fn username(text: &str) -> Result<String, Invalid> {
     if text.contains(':') {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "contains a colon, which ends a name in HTTP",
             "choose a name without one",
         ));
@@ -171,18 +175,18 @@ pub(crate) fn username(text: &str) -> Result<String, Refusal> {
 }
 
 /// Parses a bcrypt hash. Empty is absent.
-pub(crate) fn password_hash(text: &str) -> Result<Secret, Refusal> {
+pub(crate) fn password_hash(text: &str) -> Result<Secret, Invalid> {
     if text.is_empty() {
         return Ok(Secret::new(text));
     }
     let parts = bcrypt::HashParts::from_str(text).map_err(|_| {
-        Refusal::new(
+        Invalid::new(
             "is not a bcrypt hash",
             "make one with `htpasswd -nB user`, and put it in single quotes",
         )
     })?;
     if parts.get_cost() > MOST_ROUNDS {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             format!(
                 "takes longer to verify than a request may: its cost is {}",
                 parts.get_cost()
@@ -194,15 +198,15 @@ pub(crate) fn password_hash(text: &str) -> Result<Secret, Refusal> {
 }
 
 /// Parses a version of TLS, also with the spelling of `redis_exporter`.
-pub(crate) fn version(text: &str) -> Result<Version, Refusal> {
+pub(crate) fn version(text: &str) -> Result<Version, Invalid> {
     match text.strip_prefix("TLS").unwrap_or(text) {
         "1.2" => Ok(Version::Tls12),
         "1.3" => Ok(Version::Tls13),
-        "1.0" | "1.1" => Err(Refusal::new(
+        "1.0" | "1.1" => Err(Invalid::new(
             "is a version that is no longer safe",
             "write \"1.2\" or \"1.3\"",
         )),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "is not a version of TLS",
             "write \"1.2\" or \"1.3\"",
         )),

@@ -13,7 +13,7 @@ use super::{Packed, decode, login, tls};
 use crate::config::{Endpoint, Password, Secret, Tls, missing_entry, password_of};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
-use crate::threads::{Shared, Threads};
+use crate::threads::{SharedWork, Threads};
 
 /// Maximum length of a line. A genuine reply is far shorter.
 const LINE_BYTES_MAX: usize = 4096;
@@ -22,7 +22,7 @@ const LINE_BYTES_MAX: usize = 4096;
 const TLS_ALERT: u8 = 0x15;
 
 /// A command of the handshake. `Debug` is missing on purpose: its arguments may be secret.
-pub struct Step {
+pub struct HandshakeStep {
     arguments: Vec<String>,
     /// Whether the connection is unusable without it.
     needed: bool,
@@ -30,7 +30,7 @@ pub struct Step {
     no_password: Option<String>,
 }
 
-impl Step {
+impl HandshakeStep {
     fn name(&self) -> &str {
         self.arguments.first().map_or("", String::as_str)
     }
@@ -47,7 +47,7 @@ impl Step {
 /// Returns the commands for this endpoint.
 ///
 /// A password file is read each time, so that a changed password is used at the next connect.
-pub async fn commands(endpoint: &Endpoint) -> Result<Vec<Step>, Failure> {
+pub async fn commands(endpoint: &Endpoint) -> Result<Vec<HandshakeStep>, Failure> {
     let password = match &endpoint.password {
         None => None,
         Some(Password::Given(secret)) => Some(secret.expose().to_owned()),
@@ -78,7 +78,7 @@ pub async fn commands(endpoint: &Endpoint) -> Result<Vec<Step>, Failure> {
         let mut arguments = vec!["AUTH".to_owned()];
         arguments.extend(endpoint.username.clone());
         arguments.push(password.unwrap_or_default());
-        steps.push(Step {
+        steps.push(HandshakeStep {
             arguments,
             needed: true,
             no_password: None,
@@ -89,8 +89,8 @@ pub async fn commands(endpoint: &Endpoint) -> Result<Vec<Step>, Failure> {
 }
 
 /// Returns a command that shows whether the server requires a password. All servers support it.
-fn without_password(note: String) -> Step {
-    Step {
+fn without_password(note: String) -> HandshakeStep {
+    HandshakeStep {
         arguments: vec!["PING".to_owned()],
         needed: false,
         no_password: Some(note),
@@ -99,7 +99,7 @@ fn without_password(note: String) -> Step {
 
 /// Reads a file on its own thread, because reading from a mount that hangs never returns.
 async fn read(path: &Path) -> Result<Secret, Arc<str>> {
-    static FILES: Shared<Result<Secret, Arc<str>>> = Shared::new(
+    static FILES: SharedWork<Result<Secret, Arc<str>>> = SharedWork::new(
         "password",
         Threads {
             proven: 4,
@@ -119,12 +119,12 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
     found.unwrap_or_else(|| Err("no thread to read it could be started".into()))
 }
 
-fn after_authentication(endpoint: &Endpoint) -> Vec<Step> {
+fn after_authentication(endpoint: &Endpoint) -> Vec<HandshakeStep> {
     let mut steps = Vec::new();
     // Sentinels do not support SELECT, and database 0 is selected anyway.
     if let Some(database) = endpoint.database.filter(|database| *database != 0) {
         let arguments = vec!["SELECT".to_owned(), database.to_string()];
-        steps.push(Step {
+        steps.push(HandshakeStep {
             arguments,
             needed: true,
             no_password: None,
@@ -132,7 +132,7 @@ fn after_authentication(endpoint: &Endpoint) -> Vec<Step> {
     }
     if let Some(name) = endpoint.client_name {
         let arguments = ["CLIENT", "SETNAME", name].map(str::to_owned).to_vec();
-        steps.push(Step {
+        steps.push(HandshakeStep {
             arguments,
             needed: false,
             no_password: None,
@@ -142,7 +142,11 @@ fn after_authentication(endpoint: &Endpoint) -> Vec<Step> {
 }
 
 /// Sends all steps at once and reads one line for each.
-pub async fn perform(stream: &mut Stream, steps: &[Step], tls: &Tls) -> Result<(), Failure> {
+pub async fn perform(
+    stream: &mut Stream,
+    steps: &[HandshakeStep],
+    tls: &Tls,
+) -> Result<(), Failure> {
     let mut packed = Packed::default();
     for step in steps {
         packed.push(&step.arguments);
@@ -173,7 +177,7 @@ pub async fn perform(stream: &mut Stream, steps: &[Step], tls: &Tls) -> Result<(
 }
 
 /// Returns a failure if the step is needed, or if the server is closing the connection.
-fn check(step: &Step, text: &[u8]) -> Result<(), Failure> {
+fn check(step: &HandshakeStep, text: &[u8]) -> Result<(), Failure> {
     let text = String::from_utf8_lossy(text);
     let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
     let refusal = Refusal {
@@ -227,7 +231,7 @@ async fn read_line(
 /// Returns the failure for a connection that the server closed instead of replying to a step.
 ///
 /// Only a server that has sent nothing yet may be one that expects TLS.
-fn closed(replies: usize, step: &Step) -> Failure {
+fn closed(replies: usize, step: &HandshakeStep) -> Failure {
     let name = step.name();
     let detail = match (replies, name) {
         (0, _) => {

@@ -4,19 +4,19 @@ use crate::reply::Refusal;
 
 /// Parts of error texts, in lower case, with their meaning. The first match wins. `{user}` applies
 /// if there is a user name.
-const KNOWN: &[(&str, Meaning)] = &[
-    ("no password is set", Meaning::NoPassword),
-    ("without any password configured", Meaning::NoPassword),
-    ("wrong number of arguments", Meaning::Arguments),
-    ("syntax error", Meaning::Arguments),
-    ("unknown command", Meaning::Unknown),
-    ("invalid password", Meaning::Wrong),
-    ("invalid username-password", Meaning::Wrong),
-    ("max number of clients", Meaning::MaxClients),
+const KNOWN: &[(&str, LoginError)] = &[
+    ("no password is set", LoginError::NoPassword),
+    ("without any password configured", LoginError::NoPassword),
+    ("wrong number of arguments", LoginError::Arguments),
+    ("syntax error", LoginError::Arguments),
+    ("unknown command", LoginError::Unknown),
+    ("invalid password", LoginError::Wrong),
+    ("invalid username-password", LoginError::Wrong),
+    ("max number of clients", LoginError::MaxClients),
 ];
 
 #[derive(Clone, Copy)]
-enum Meaning {
+enum LoginError {
     NoPassword,
     Arguments,
     Unknown,
@@ -30,20 +30,22 @@ pub fn explain(refusal: &Refusal, has_username: bool) -> String {
     let message = refusal.message.to_ascii_lowercase();
     let known = KNOWN.iter().find(|(part, _)| message.contains(part));
     let sentence = match (known.map(|(_, meaning)| *meaning), has_username) {
-        (Some(Meaning::NoPassword), _) => {
+        (Some(LoginError::NoPassword), _) => {
             "the server has no password: remove ours, or set requirepass or an ACL user there"
         }
-        (Some(Meaning::Arguments), true) => {
+        (Some(LoginError::Arguments), true) => {
             "the server takes a password only, no username (Redis before 6.0 and some proxies): \
              remove the username"
         }
-        (Some(Meaning::Arguments), false) => {
+        (Some(LoginError::Arguments), false) => {
             "the server expects other arguments than one password: it may need a username"
         }
-        (Some(Meaning::Unknown), _) => "the server does not know AUTH: remove the password",
-        (Some(Meaning::Wrong), true) => "the username or the password is wrong, or the user is off",
-        (Some(Meaning::Wrong), false) => "the password is wrong, or the default user is off",
-        (Some(Meaning::MaxClients), _) => "the server has reached maxclients",
+        (Some(LoginError::Unknown), _) => "the server does not know AUTH: remove the password",
+        (Some(LoginError::Wrong), true) => {
+            "the username or the password is wrong, or the user is off"
+        }
+        (Some(LoginError::Wrong), false) => "the password is wrong, or the default user is off",
+        (Some(LoginError::MaxClients), _) => "the server has reached maxclients",
         (None, _) => "the server rejected AUTH",
     };
     if is_code(&refusal.code) {

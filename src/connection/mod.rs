@@ -41,7 +41,7 @@ use dial::Stream;
 pub use link::{Link, OnReconnect, Setup};
 use pack::Packed;
 pub use pack::Spacing;
-use pool::Share;
+use pool::MemoryShare;
 use resp::{Decoder, no_room};
 pub use session::{Answered, Session};
 
@@ -58,7 +58,7 @@ pub struct Connection {
     peer: Option<SocketAddr>,
     decoder: Decoder,
     /// The memory of replies that were not released yet.
-    share: Share,
+    share: MemoryShare,
     /// Whether every reply so far was read to its end.
     is_in_step: bool,
     /// Size of the replies to the last pipeline, in bytes.
@@ -104,7 +104,7 @@ impl Connection {
             stream,
             peer,
             decoder: Decoder::new(budget::limits(b"", PIPELINE_BYTES)),
-            share: Share::default(),
+            share: MemoryShare::default(),
             is_in_step: true,
             wire_bytes: 0,
             spread: Duration::ZERO,
@@ -202,11 +202,11 @@ impl Connection {
         );
         let result = tokio::try_join!(write, read).map(|((), replies)| replies);
         result.map_err(|fault| match fault {
-            Fault::Broken(cause) => {
+            ReadFault::Broken(cause) => {
                 self.broken = Some(cause);
                 closed()
             }
-            Fault::Failed(failure) => failure,
+            ReadFault::Failed(failure) => failure,
         })
     }
 
@@ -244,7 +244,7 @@ impl Connection {
 }
 
 /// The reason for not reading further replies.
-enum Fault {
+enum ReadFault {
     Broken(Cause),
     Failed(Failure),
 }
@@ -255,8 +255,8 @@ async fn read(
     decoder: &mut Decoder,
     packed: &Packed,
     wire_bytes: &mut usize,
-    share: &mut Share,
-) -> Result<Vec<Reply>, Fault> {
+    share: &mut MemoryShare,
+) -> Result<Vec<Reply>, ReadFault> {
     let mut replies = Vec::with_capacity(packed.len());
     let mut buffer = vec![0; READ_BYTES];
     let mut left = PIPELINE_BYTES;
@@ -266,22 +266,22 @@ async fn read(
     decoder.set_limits(budget::limits(packed.name(0), left));
     while replies.len() < packed.len() {
         let count = reader.read(&mut buffer).await;
-        let count = count.map_err(|error| Fault::Broken(cause(&error)))?;
+        let count = count.map_err(|error| ReadFault::Broken(cause(&error)))?;
         if count == 0 {
-            return Err(Fault::Broken(Cause::Closed));
+            return Err(ReadFault::Broken(Cause::Closed));
         }
         *wire_bytes = wire_bytes.saturating_add(count);
         if *wire_bytes > budget::wire_bytes(packed.name(0)) {
             let detail = "the replies are larger than the exporter reads";
-            return Err(Fault::Failed(Failure::new(Reason::Protocol, detail)));
+            return Err(ReadFault::Failed(Failure::new(Reason::Protocol, detail)));
         }
         let mut bytes = buffer.get(..count).unwrap_or_default();
         while !bytes.is_empty() {
             let reply = decoder.decode(&mut bytes);
-            let reply = reply.map_err(|_| Fault::Failed(decode::not_the_protocol()))?;
+            let reply = reply.map_err(|_| ReadFault::Failed(decode::not_the_protocol()))?;
             let Some(reply) = reply else { continue };
             if replies.len() == packed.len() {
-                return Err(Fault::Failed(unrequested()));
+                return Err(ReadFault::Failed(unrequested()));
             }
             left = left.saturating_sub(decoder.spent());
             let has_room = share.set(held + decoder.spent());
@@ -300,7 +300,7 @@ async fn read(
     if decoder.is_between_replies() {
         Ok(replies)
     } else {
-        Err(Fault::Failed(unrequested()))
+        Err(ReadFault::Failed(unrequested()))
     }
 }
 

@@ -12,12 +12,12 @@ static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// The memory of one connection's replies. Dropping it releases the memory.
 #[derive(Debug, Default)]
-pub struct Share {
+pub struct MemoryShare {
     held: usize,
     taken: usize,
 }
 
-impl Share {
+impl MemoryShare {
     /// Returns the memory that the replies use.
     pub const fn held(&self) -> usize {
         self.held
@@ -44,7 +44,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryShare {
     fn drop(&mut self) {
         self.set(0);
     }
@@ -58,15 +58,15 @@ mod tests {
     fn all_shares_together_are_bounded_and_what_is_given_back_is_there_again() {
         // Other tests of this process may use some of it.
         let most = SHARED_BYTES / 2;
-        let mut first = Share::default();
+        let mut first = MemoryShare::default();
         assert!(first.set(OWN_BYTES + most));
-        let mut second = Share::default();
+        let mut second = MemoryShare::default();
         assert!(second.set(OWN_BYTES));
         assert!(!second.set(OWN_BYTES + most + 1));
         assert_eq!(second.held(), OWN_BYTES);
         drop(first);
         assert!(second.set(OWN_BYTES + most + 1));
         second.set(0);
-        assert!(Share::default().set(OWN_BYTES + most));
+        assert!(MemoryShare::default().set(OWN_BYTES + most));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failure::{Failure, Reason};
-use crate::threads::{Shared, Threads};
+use crate::threads::{SharedWork, Threads};
 
 /// Time for which a result is shared, by the poll and the sweep of a target and by targets with the
 /// same name.
@@ -14,7 +14,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Maximum number of concurrent lookups. With it, names are resolved within seconds of the start
 /// even if dozens of others hang.
-static LOOKUPS: Shared<Found> = Shared::new(
+static LOOKUPS: SharedWork<Resolved> = SharedWork::new(
     "lookup",
     Threads {
         proven: 8,
@@ -25,7 +25,7 @@ static LOOKUPS: Shared<Found> = Shared::new(
     FRESH,
 );
 
-type Found = Result<Arc<[SocketAddr]>, Arc<str>>;
+type Resolved = Result<Arc<[SocketAddr]>, Arc<str>>;
 
 /// Returns the addresses of a host.
 ///
@@ -55,7 +55,7 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> 
     }
 }
 
-fn lookup(host: &str) -> Found {
+fn lookup(host: &str) -> Resolved {
     match (host, 0).to_socket_addrs() {
         Ok(found) if found.len() == 0 => Err("it has no address".into()),
         Ok(found) => Ok(found.collect()),

@@ -20,17 +20,17 @@ use tracing::warn;
 use super::dial::Stream;
 use crate::config::Tls;
 use crate::failure::{Failure, Reason};
-use crate::threads::{Shared, Threads};
+use crate::threads::{SharedWork, Threads};
 use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
 
 /// Time after which unused settings are dropped. They belong to a previous configuration.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
 
 /// Configurations that targets with the same files share. Only one task reads them at a time.
-static READ: LazyLock<StdMutex<HashMap<Tls, Entry>>> = LazyLock::new(StdMutex::default);
+static READ: LazyLock<StdMutex<HashMap<Tls, CachedEntry>>> = LazyLock::new(StdMutex::default);
 
 /// Reads files on threads, because reading from a mount that hangs never returns.
-static FILES: Shared<Result<Read, String>> = Shared::new(
+static FILES: SharedWork<Result<Loaded, String>> = SharedWork::new(
     "certificates",
     Threads {
         proven: 2,
@@ -43,13 +43,13 @@ static FILES: Shared<Result<Read, String>> = Shared::new(
 
 const NO_THREAD: &str = "no thread to read the certificates could be started";
 
-struct Entry {
-    place: Arc<Mutex<Option<Read>>>,
+struct CachedEntry {
+    place: Arc<Mutex<Option<Loaded>>>,
     used_at: Instant,
 }
 
 #[derive(Clone)]
-struct Read {
+struct Loaded {
     stamp: Stamp,
     config: Arc<ClientConfig>,
 }
@@ -93,11 +93,11 @@ pub async fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>, Failure> {
     Ok(Arc::clone(&place.insert(read).config))
 }
 
-fn place_of(tls: &Tls) -> Arc<Mutex<Option<Read>>> {
+fn place_of(tls: &Tls) -> Arc<Mutex<Option<Loaded>>> {
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
     read.retain(|_, entry| now.duration_since(entry.used_at) < FORGET_AFTER);
-    let entry = read.entry(tls.clone()).or_insert_with(|| Entry {
+    let entry = read.entry(tls.clone()).or_insert_with(|| CachedEntry {
         place: Arc::default(),
         used_at: now,
     });
@@ -106,14 +106,14 @@ fn place_of(tls: &Tls) -> Arc<Mutex<Option<Read>>> {
 }
 
 /// Returns the previous configuration if no file has changed. Blocks.
-fn renewed(tls: &Tls, before: Option<Read>) -> Result<Read, String> {
+fn renewed(tls: &Tls, before: Option<Loaded>) -> Result<Loaded, String> {
     // The stamp is taken before reading, so that the next connect notices a change in between.
     let stamp = Stamp::of(files(tls));
     match before {
         Some(read) if read.stamp == stamp => Ok(read),
         _ => {
             let config = Arc::new(read(tls)?);
-            Ok(Read { stamp, config })
+            Ok(Loaded { stamp, config })
         }
     }
 }
@@ -171,7 +171,8 @@ fn advice(error: &rustls::Error, shows_certificate: bool) -> Option<String> {
         }
         rustls::Error::InvalidCertificate(error) => advice_on_certificate(error)?.to_owned(),
         rustls::Error::InvalidMessage(_) => {
-            "the server does not speak TLS on this port; use redis:// for a server without TLS".to_owned()
+            "the server does not speak TLS on this port; use redis:// for a server without TLS"
+                .to_owned()
         }
         _ => return None,
     };

@@ -71,14 +71,14 @@ struct Hashed {
     hash: Secret,
     /// Digest of the `user:password` that was accepted last.
     right: Mutex<Option<Tag>>,
-    wrong: Mutex<Recent>,
-    seen: Mutex<Recent>,
+    wrong: Mutex<RecentDigests>,
+    seen: Mutex<RecentDigests>,
     turns: Turns,
 }
 
 /// Digests of the most recent credentials of one kind. The oldest are dropped.
 #[derive(Default)]
-struct Recent {
+struct RecentDigests {
     /// Each digest with the number of digests that came before it.
     all: HashMap<Short, u64>,
     order: VecDeque<Short>,
@@ -88,7 +88,7 @@ struct Recent {
 /// The part of a digest that is enough to distinguish credentials.
 type Short = [u8; 16];
 
-impl Recent {
+impl RecentDigests {
     /// Returns whether the digest is new, and how many came before it.
     fn insert(&mut self, digest: Short) -> Rank {
         if let Some(before) = self.all.get(&digest) {
@@ -494,7 +494,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut recent = Recent::default();
+        let mut recent = RecentDigests::default();
         for at in 0..(REMEMBERED as u64 + 10) {
             let mut digest = Short::default();
             digest[..8].copy_from_slice(&at.to_le_bytes());

@@ -19,30 +19,30 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::deadline::{Deadline, Times};
+use super::deadline::{Deadline, PhaseTimeouts};
 use super::encryption::{self, Spoken};
 use super::gate::Gate;
 use super::response::HttpResponse;
 
 /// Limits for all clients.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct ConnectionLimits {
     /// Maximum number of connections. A new one closes the oldest.
     pub(super) connections: usize,
     /// Maximum size of a request head, in bytes.
     pub(super) head_bytes: usize,
     /// Timeouts of each phase of a connection.
-    pub(super) times: Times,
+    pub(super) times: PhaseTimeouts,
     /// Longest time for open requests to finish after shutdown began.
     pub(super) drain: Duration,
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 512,
             head_bytes: 16 * 1024,
-            times: Times {
+            times: PhaseTimeouts {
                 // Prometheus scrapes every 15 to 60 seconds, sometimes every few minutes.
                 idle: Duration::from_mins(5),
                 request: Duration::from_secs(10),
@@ -64,7 +64,7 @@ const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 /// port with TLS.
 pub(super) async fn run<H, F, P, G>(
     listener: TcpListener,
-    limits: Limits,
+    limits: ConnectionLimits,
     gate: &Gate,
     (handle, handle_plain): (H, P),
     shutdown: impl Future<Output = ()>,
@@ -172,7 +172,7 @@ async fn before(
 
 async fn encrypted<H, F, P, G>(
     handshake: impl Future<Output = io::Result<Spoken>>,
-    limits: Limits,
+    limits: ConnectionLimits,
     (handle, handle_plain): (H, P),
     watcher: Watcher,
 ) where
@@ -190,7 +190,7 @@ async fn encrypted<H, F, P, G>(
     }
 }
 
-async fn connection<S, H, F>(stream: S, limits: Limits, handle: H, watcher: Watcher)
+async fn connection<S, H, F>(stream: S, limits: ConnectionLimits, handle: H, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Longest duration of each phase of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(super) struct PhaseTimeouts {
     /// Time between two requests.
     pub(super) idle: Duration,
     /// Time from the first byte of a request to the first byte of its response.
@@ -37,14 +37,14 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Deadline<S> {
     stream: S,
-    times: Times,
+    times: PhaseTimeouts,
     phase: Phase,
     ends_at: Instant,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl<S> Deadline<S> {
-    pub(super) fn new(stream: S, times: Times) -> Self {
+    pub(super) fn new(stream: S, times: PhaseTimeouts) -> Self {
         let ends_at = Instant::now() + times.idle;
         let sleep = Box::pin(sleep_until(ends_at));
         Self {

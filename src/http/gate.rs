@@ -25,13 +25,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The current access rules. Clones share them.
 #[derive(Clone)]
-pub struct Gate(Arc<watch::Sender<Rules>>);
+pub struct Gate(Arc<watch::Sender<AccessRules>>);
 
 /// Rules that are ready to be applied.
-pub struct Prepared(Rules);
+pub struct Prepared(AccessRules);
 
 #[derive(Clone, Default)]
-struct Rules {
+struct AccessRules {
     web: Web,
     /// State of the files when they were last read, successfully or not.
     stamp: Stamp,
@@ -46,7 +46,7 @@ impl Gate {
     ///
     /// A file is invalid. The message contains its path.
     pub fn new(web: &Web) -> Result<Self, String> {
-        let rules = build(web, &Rules::default())?;
+        let rules = build(web, &AccessRules::default())?;
         Ok(Self(Arc::new(watch::Sender::new(rules))))
     }
 
@@ -119,11 +119,11 @@ impl std::fmt::Debug for Prepared {
     }
 }
 
-type Checked = (Web, Stamp, Result<Rules, String>);
+type Checked = (Web, Stamp, Result<AccessRules, String>);
 
 /// Rebuilds the rules if the files have changed, and logs the result. Returns `None` if they have
 /// not.
-fn check_files(before: &Rules) -> Option<Checked> {
+fn check_files(before: &AccessRules) -> Option<Checked> {
     let stamp = Stamp::of(before.web.files());
     if stamp == before.stamp {
         return None;
@@ -139,7 +139,7 @@ fn check_files(before: &Rules) -> Option<Checked> {
     Some((before.web.clone(), stamp, built))
 }
 
-fn build(web: &Web, before: &Rules) -> Result<Rules, String> {
+fn build(web: &Web, before: &AccessRules) -> Result<AccessRules, String> {
     // Taken before reading, so that the next check sees a change in between.
     let stamp = Stamp::of(web.files());
     let acceptor = web.tls.as_ref().map(acceptor).transpose()?;
@@ -149,7 +149,7 @@ fn build(web: &Web, before: &Rules) -> Result<Rules, String> {
         Some(auth) if is_the_same(auth, &before.web) => before.access.clone(),
         Some(auth) => Some(Arc::new(access(auth)?)),
     };
-    Ok(Rules {
+    Ok(AccessRules {
         web: web.clone(),
         stamp,
         acceptor,

@@ -38,7 +38,7 @@ pub use readers::Readers;
 pub use reload::Rate;
 pub use running::address as running_address;
 
-use connections::Limits;
+use connections::ConnectionLimits;
 
 /// A request to reload the configuration.
 ///
@@ -111,11 +111,11 @@ fn bind_everywhere(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves until `shutdown` completes, then lets open requests finish, for 4 seconds at most.
 pub async fn serve(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
-    serve_within(Limits::default(), listener, services, shutdown).await;
+    serve_within(ConnectionLimits::default(), listener, services, shutdown).await;
 }
 
 async fn serve_within(
-    limits: Limits,
+    limits: ConnectionLimits,
     listener: TcpListener,
     services: Services,
     shutdown: impl Future<Output = ()>,

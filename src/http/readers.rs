@@ -35,7 +35,7 @@ struct Lease {
 impl Readers {
     /// Returns a response body with this page. If too many bytes would be kept, responses with the
     /// oldest versions are aborted.
-    pub(super) fn body(&self, page: Bytes) -> Content {
+    pub(super) fn body(&self, page: Bytes) -> PageBody {
         let lease = Arc::new(Lease {
             version: page.as_ptr().addr(),
             len: page.len(),
@@ -45,9 +45,9 @@ impl Readers {
         leases.retain(|held| held.strong_count() > 0);
         make_room(&leases, &lease);
         leases.push(Arc::downgrade(&lease));
-        Content {
+        PageBody {
             len: lease.len,
-            source: Source::Page(lease),
+            source: BodySource::Page(lease),
             sent: 0,
         }
     }
@@ -92,24 +92,24 @@ impl Lease {
 
 /// A response body.
 #[derive(Debug)]
-pub(super) struct Content {
-    source: Source,
+pub(super) struct PageBody {
+    source: BodySource,
     len: usize,
     sent: usize,
 }
 
 #[derive(Debug)]
-enum Source {
+enum BodySource {
     Own(Bytes),
     Page(Arc<Lease>),
 }
 
-impl Content {
+impl PageBody {
     /// Creates a body that no other response shares.
     pub(super) fn own(bytes: Bytes) -> Self {
         Self {
             len: bytes.len(),
-            source: Source::Own(bytes),
+            source: BodySource::Own(bytes),
             sent: 0,
         }
     }
@@ -118,8 +118,8 @@ impl Content {
     fn next(&self) -> Option<Bytes> {
         let end = self.sent.saturating_add(CHUNK).min(self.len);
         match &self.source {
-            Source::Own(bytes) => Some(bytes.slice(self.sent..)),
-            Source::Page(lease) => {
+            BodySource::Own(bytes) => Some(bytes.slice(self.sent..)),
+            BodySource::Page(lease) => {
                 let page = lease.page();
                 let piece = page.as_ref()?.get(self.sent..end)?;
                 // A chunk that shares its bytes would keep the whole page in memory.
@@ -129,7 +129,7 @@ impl Content {
     }
 }
 
-impl Body for Content {
+impl Body for PageBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -8,11 +8,11 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::negotiation::accepts_gzip;
-use super::readers::{Content, Readers};
+use super::readers::{PageBody, Readers};
 use crate::encode::{Format, Page};
 
 /// A response with a complete body.
-pub(super) type HttpResponse = Response<Content>;
+pub(super) type HttpResponse = Response<PageBody>;
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -59,7 +59,7 @@ pub(super) fn text(status: StatusCode, sentence: impl Into<String>) -> HttpRespo
     if !sentence.ends_with('\n') {
         sentence.push('\n');
     }
-    let mut response = Response::new(Content::own(Bytes::from(sentence)));
+    let mut response = Response::new(PageBody::own(Bytes::from(sentence)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, PLAIN);
     response
@@ -105,7 +105,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
 
 /// Returns an HTML document.
 pub(super) fn html(document: String) -> HttpResponse {
-    let mut response = Response::new(Content::own(Bytes::from(document)));
+    let mut response = Response::new(PageBody::own(Bytes::from(document)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HTML);
     headers.insert(CONTENT_SECURITY_POLICY, OWN_STYLE_ONLY);

@@ -8,7 +8,7 @@ use rustls::sign::SingleCertAndKey;
 use super::authorities::Authorities;
 use super::pem::Identity;
 use super::provider::provider;
-use super::verifier::{Everyone, Known};
+use super::verifier::{Everyone, KnownAuthorities};
 
 /// The servers that a client trusts.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub fn client(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, 
     let builder = builder.dangerous();
     let builder = match trust {
         Trust::Authorities(authorities) => {
-            builder.with_custom_certificate_verifier(Known::new(authorities, &provider)?)
+            builder.with_custom_certificate_verifier(KnownAuthorities::new(authorities, &provider)?)
         }
         Trust::Everyone => builder.with_custom_certificate_verifier(Everyone::new(provider)),
     };

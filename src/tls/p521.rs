@@ -105,19 +105,19 @@ pub(super) fn key(der: &PrivateKeyDer<'_>) -> Option<Arc<dyn rustls::sign::Signi
         _ => return None,
     };
     let key = SigningKey::from_bytes(&secret.to_bytes()).ok()?;
-    Some(Arc::new(Key(Arc::new(key))))
+    Some(Arc::new(P521Key(Arc::new(key))))
 }
 
 #[derive(Clone)]
-struct Key(Arc<SigningKey>);
+struct P521Key(Arc<SigningKey>);
 
-impl fmt::Debug for Key {
+impl fmt::Debug for P521Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Key(***)")
+        formatter.write_str("P521Key(***)")
     }
 }
 
-impl rustls::sign::SigningKey for Key {
+impl rustls::sign::SigningKey for P521Key {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let is_offered = offered.contains(&SignatureScheme::ECDSA_NISTP521_SHA512);
         is_offered.then(|| Box::new(self.clone()) as Box<dyn Signer>)
@@ -133,7 +133,7 @@ impl rustls::sign::SigningKey for Key {
     }
 }
 
-impl Signer for Key {
+impl Signer for P521Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let signature: Result<Signature, _> = self.0.try_sign(message);
         let failed = |_| Error::General("signing with the P-521 key failed".to_owned());
@@ -237,6 +237,6 @@ mod tests {
         let key = made();
         let offered = [SignatureScheme::ECDSA_NISTP384_SHA384];
         assert!(key.choose_scheme(&offered).is_none());
-        assert_eq!(format!("{key:?}"), "Key(***)");
+        assert_eq!(format!("{key:?}"), "P521Key(***)");
     }
 }

@@ -16,7 +16,7 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     ring.kx_groups.push(p521::KEY_EXCHANGE);
     Arc::new(CryptoProvider {
         signature_verification_algorithms: with_p521(ring.signature_verification_algorithms),
-        key_provider: &Keys,
+        key_provider: &KeyLoader,
         ..ring
     })
 });
@@ -60,9 +60,9 @@ fn leaked(algorithms: Vec<&'static dyn SignatureVerificationAlgorithm>) -> Algor
 
 /// Loads private keys of all kinds that ring supports, and of P-521.
 #[derive(Debug)]
-struct Keys;
+struct KeyLoader;
 
-impl KeyProvider for Keys {
+impl KeyProvider for KeyLoader {
     fn load_private_key(&self, der: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
         match p521::key(&der) {
             Some(key) => Ok(key),

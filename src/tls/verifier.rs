@@ -22,14 +22,14 @@ use super::x509::{Certificate, PublicKey};
 
 /// Accepts certificates that chain to one of the authorities, or are one of them.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownAuthorities {
     authorities: Authorities,
     /// `None` if all certificates are leaves, which are only trusted themselves.
     chains: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Known {
+impl KnownAuthorities {
     /// # Errors
     ///
     /// There are no certificates.
@@ -84,7 +84,7 @@ fn is_signed_by(
     })
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for KnownAuthorities {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -54,12 +54,12 @@ pub(super) struct PublicKey<'a> {
 impl<'a> PublicKey<'a> {
     /// Parses a `SubjectPublicKeyInfo`, with its outer SEQUENCE.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
-        Self::of(Reader(der).expect(SEQUENCE)?)
+        Self::of(DerReader(der).expect(SEQUENCE)?)
     }
 
     /// Parses the contents of a `SubjectPublicKeyInfo`.
     pub(super) fn of(content: &'a [u8]) -> Option<Self> {
-        let mut reader = Reader(content);
+        let mut reader = DerReader(content);
         Some(Self {
             algorithm: reader.expect(SEQUENCE)?,
             bits: reader.bits()?,
@@ -70,11 +70,11 @@ impl<'a> PublicKey<'a> {
 impl<'a> Certificate<'a> {
     /// Parses a certificate in DER.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
-        let mut outer = Reader(Reader(der).expect(SEQUENCE)?);
+        let mut outer = DerReader(DerReader(der).expect(SEQUENCE)?);
         let signed = outer.next()?;
         let signature_algorithm = outer.expect(SEQUENCE)?;
         let signature = outer.bits()?;
-        let mut inner = Reader(signed.content_of(SEQUENCE)?);
+        let mut inner = DerReader(signed.content_of(SEQUENCE)?);
         let is_v1 = inner.optional(VERSION).is_none();
         inner.expect(INTEGER)?;
         inner.expect(SEQUENCE)?;
@@ -99,9 +99,9 @@ impl<'a> Certificate<'a> {
 
     /// Returns the common names of the subject.
     pub(super) fn common_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let sets = Reader(self.subject).filter_map(|set| set.content_of(SET));
-        sets.flat_map(Reader).filter_map(|attribute| {
-            let mut attribute = Reader(attribute.content_of(SEQUENCE)?);
+        let sets = DerReader(self.subject).filter_map(|set| set.content_of(SET));
+        sets.flat_map(DerReader).filter_map(|attribute| {
+            let mut attribute = DerReader(attribute.content_of(SEQUENCE)?);
             let is_it = attribute.expect(OBJECT_IDENTIFIER)? == COMMON_NAME;
             let text = std::str::from_utf8(attribute.next()?.content).ok()?;
             is_it.then_some(text)
@@ -110,14 +110,14 @@ impl<'a> Certificate<'a> {
 }
 
 /// Finds an extension, after the unique identifiers, and returns its value.
-fn extension<'a>(rest: Reader<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
+fn extension<'a>(rest: DerReader<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     let extensions = rest.filter_map(|element| element.content_of(EXTENSIONS));
-    let lists = extensions.flat_map(Reader);
+    let lists = extensions.flat_map(DerReader);
     let each = lists
         .filter_map(|list| list.content_of(SEQUENCE))
-        .flat_map(Reader);
+        .flat_map(DerReader);
     let mut found = each.filter_map(|extension| {
-        let mut extension = Reader(extension.content_of(SEQUENCE)?);
+        let mut extension = DerReader(extension.content_of(SEQUENCE)?);
         let is_it = extension.expect(OBJECT_IDENTIFIER)? == wanted;
         let _is_critical = extension.optional(BOOLEAN);
         let value = extension.expect(OCTET_STRING)?;
@@ -128,13 +128,13 @@ fn extension<'a>(rest: Reader<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
 
 /// Returns whether basic constraints are those of an authority.
 fn is_of_authority(constraints: &[u8]) -> bool {
-    let content = Reader(constraints).expect(SEQUENCE).unwrap_or_default();
-    let is_it = Reader(content).optional(BOOLEAN).unwrap_or_default();
+    let content = DerReader(constraints).expect(SEQUENCE).unwrap_or_default();
+    let is_it = DerReader(content).optional(BOOLEAN).unwrap_or_default();
     is_it.iter().any(|byte| *byte != 0)
 }
 
 fn validity(content: &[u8]) -> Option<(u64, u64)> {
-    let mut reader = Reader(content);
+    let mut reader = DerReader(content);
     Some((time(reader.next()?)?, time(reader.next()?)?))
 }
 
@@ -202,9 +202,9 @@ impl<'a> Element<'a> {
 
 /// Iterates over elements, up to the first malformed one.
 #[derive(Clone, Debug)]
-struct Reader<'a>(&'a [u8]);
+struct DerReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> DerReader<'a> {
     fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next()?.content_of(tag)
     }
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl<'a> Iterator for Reader<'a> {
+impl<'a> Iterator for DerReader<'a> {
     type Item = Element<'a>;
 
     fn next(&mut self) -> Option<Element<'a>> {

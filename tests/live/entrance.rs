@@ -195,7 +195,10 @@ fn a_rotated_certificate_and_password_are_taken_up_without_a_reload() {
     let good = fs::read_to_string(&pair.certificate).unwrap();
     fs::write(&pair.certificate, "nonsense").unwrap();
     until(PATIENCE, "a warning", || {
-        exporter.log().contains("the previous ones stay in effect").then_some(())
+        exporter
+            .log()
+            .contains("the previous ones stay in effect")
+            .then_some(())
     });
     assert_eq!(ask(&authority.file, "me:old"), Ok(200));
     fs::write(&pair.certificate, good).unwrap();
@@ -204,7 +207,13 @@ fn a_rotated_certificate_and_password_are_taken_up_without_a_reload() {
         (ask(&authority.file, "me:new") == Ok(200)).then_some(())
     });
     assert_eq!(ask(&authority.file, "me:old"), Ok(401));
-    assert_eq!(exporter.log().matches("the previous ones stay in effect").count(), 1);
+    assert_eq!(
+        exporter
+            .log()
+            .matches("the previous ones stay in effect")
+            .count(),
+        1
+    );
 }
 
 #[test]

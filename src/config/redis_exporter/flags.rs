@@ -3,8 +3,8 @@
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::meaning::{parse_number, parse_switch};
-use super::{Fate, OPTIONS, PeerOption, own_options, their_options};
-use crate::config::problem::Refusal;
+use super::{CommandLineOption, Fate, OPTIONS, own_options, redis_exporter_options};
+use crate::config::problem::Invalid;
 use crate::config::rows::{ROWS, Row, Takes};
 use crate::config::secret::Secret;
 
@@ -20,7 +20,7 @@ impl Flags {
     }
 }
 
-fn argument(option: PeerOption) -> Arg {
+fn argument(option: CommandLineOption) -> Arg {
     let argument = Arg::new(option.flag)
         .long(option.flag)
         .global(true)
@@ -39,7 +39,7 @@ fn argument(option: PeerOption) -> Arg {
     }
 }
 
-fn their_argument(option: PeerOption) -> Arg {
+fn redis_exporter_argument(option: CommandLineOption) -> Arg {
     let argument = repeatable(argument(option));
     match option.takes {
         Takes::Number => argument.value_parser(number),
@@ -47,7 +47,7 @@ fn their_argument(option: PeerOption) -> Arg {
     }
 }
 
-fn own_argument(option: PeerOption) -> Arg {
+fn own_argument(option: CommandLineOption) -> Arg {
     let mut help = help(&option);
     if !option.default.is_empty() {
         help = format!("{help} [default: {}]", option.default);
@@ -70,26 +70,26 @@ fn repeatable(argument: Arg) -> Arg {
 }
 
 /// Returns the row of a flag for which a wrong value is a usage error.
-fn strict(option: &PeerOption) -> Option<&'static Row> {
+fn strict(option: &CommandLineOption) -> Option<&'static Row> {
     let mut rows = ROWS.iter().filter(|row| row.is_strict);
     rows.find(|row| row.flag == option.flag)
 }
 
-fn help(option: &PeerOption) -> String {
+fn help(option: &CommandLineOption) -> String {
     format!("{} [env: {}]", option.remark, option.variable)
 }
 
-fn switch(text: &str) -> Result<String, Refusal> {
+fn switch(text: &str) -> Result<String, Invalid> {
     parse_switch(text).map(|_| text.to_owned())
 }
 
-fn number(text: &str) -> Result<String, Refusal> {
+fn number(text: &str) -> Result<String, Invalid> {
     parse_number(text).map(|_| text.to_owned())
 }
 
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let declared = their_options().chain(own_options());
+        let declared = redis_exporter_options().chain(own_options());
         let given = declared.filter_map(|option| {
             let value = matches.get_one::<String>(option.flag)?;
             Some((option.flag, Secret::new(value.as_str())))
@@ -109,7 +109,7 @@ impl Args for Flags {
             own_options().partition(|option| strict(option).is_some());
         command
             .args(first.into_iter().map(own_argument))
-            .args(their_options().map(their_argument))
+            .args(redis_exporter_options().map(redis_exporter_argument))
             .args(last.into_iter().map(own_argument))
     }
 

@@ -2,9 +2,9 @@
 
 use super::meaning::{parse_number, parse_switch};
 use super::notice::Notice;
-use super::{Flags, PeerOption, own_options, their_options};
+use super::{CommandLineOption, Flags, own_options, redis_exporter_options};
 use crate::config::expand::Environment;
-use crate::config::problem::Refusal;
+use crate::config::problem::Invalid;
 use crate::config::rows::Takes;
 use crate::config::secret::Secret;
 
@@ -15,7 +15,7 @@ pub(in crate::config) struct Given(Vec<GivenOption>);
 /// An option that is set.
 #[derive(Debug)]
 pub(in crate::config) struct GivenOption {
-    pub(in crate::config) option: PeerOption,
+    pub(in crate::config) option: CommandLineOption,
     pub(in crate::config) value: Secret,
     /// The flag or the variable.
     pub(in crate::config) place: String,
@@ -31,7 +31,7 @@ impl Given {
         environment: &Environment<'_>,
         notices: &mut Vec<Notice>,
     ) -> Self {
-        let theirs = their_options().filter_map(|option| {
+        let theirs = redis_exporter_options().filter_map(|option| {
             let found = of_flag(option, flags);
             let variable = || checked(of_variable(option, environment)?, notices);
             found.or_else(variable)
@@ -76,7 +76,7 @@ impl GivenOption {
     }
 }
 
-fn of_flag(option: PeerOption, flags: &Flags) -> Option<GivenOption> {
+fn of_flag(option: CommandLineOption, flags: &Flags) -> Option<GivenOption> {
     let value = flags.get(option.flag)?.clone();
     let place = format!("--{}", option.flag);
     Some(GivenOption {
@@ -86,7 +86,7 @@ fn of_flag(option: PeerOption, flags: &Flags) -> Option<GivenOption> {
     })
 }
 
-fn of_variable(option: PeerOption, environment: &Environment<'_>) -> Option<GivenOption> {
+fn of_variable(option: CommandLineOption, environment: &Environment<'_>) -> Option<GivenOption> {
     if option.variable.is_empty() {
         return None;
     }
@@ -108,7 +108,7 @@ fn checked(given: GivenOption, notices: &mut Vec<Notice>) -> Option<GivenOption>
     };
     match checked {
         Ok(()) => Some(given),
-        Err(Refusal { what, remedy }) => {
+        Err(Invalid { what, remedy }) => {
             let text = format!("{what}, so the variable is left out; {remedy}");
             notices.push(Notice::warning(&given.place, text));
             None

@@ -1,7 +1,7 @@
 //! Parses the lists of `redis_exporter`: `db0=session:*,db3=a%20b`, and comma-separated values.
 //! Pure.
 
-use crate::config::problem::{Refusal, quoted};
+use crate::config::problem::{Invalid, quoted};
 use crate::config::url::percent_decoded;
 
 /// A key, or a pattern of keys, and its database.
@@ -12,18 +12,18 @@ pub(super) struct KeyOfDatabase {
 }
 
 /// Parses a list of keys. The default database is 0, and empty items are left out.
-pub(super) fn keys(text: &str) -> Result<Vec<KeyOfDatabase>, Refusal> {
+pub(super) fn keys(text: &str) -> Result<Vec<KeyOfDatabase>, Invalid> {
     text.split(',')
         .filter(|item| !item.is_empty())
         .filter_map(|item| key(item).transpose())
         .collect()
 }
 
-fn key(item: &str) -> Result<Option<KeyOfDatabase>, Refusal> {
+fn key(item: &str) -> Result<Option<KeyOfDatabase>, Invalid> {
     let (database, key) = match item.split_once('=') {
         None => ("0".to_owned(), item),
         Some((_, rest)) if rest.contains('=') => {
-            return Err(Refusal::new(
+            return Err(Invalid::new(
                 format!("has the item {} with more than one =", quoted(item)),
                 "write db0=name, and = within the name as %3D",
             ));
@@ -31,7 +31,7 @@ fn key(item: &str) -> Result<Option<KeyOfDatabase>, Refusal> {
         Some((database, key)) => (database.trim().replace("db", ""), key),
     };
     let key = query_decoded(key.trim()).ok_or_else(|| {
-        Refusal::new(
+        Invalid::new(
             format!(
                 "has the item {} with a % that is not followed by the code of a character",
                 quoted(item)
@@ -43,7 +43,7 @@ fn key(item: &str) -> Result<Option<KeyOfDatabase>, Refusal> {
         return Ok(None);
     }
     let database = database.parse().map_err(|_| {
-        Refusal::new(
+        Invalid::new(
             format!("has the item {} with an invalid database", quoted(item)),
             "write db0=name, and = within a name as %3D",
         )
@@ -57,7 +57,7 @@ fn query_decoded(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns the trimmed fields of one line of comma-separated values, without the empty ones.
-pub(super) fn fields(text: &str) -> Result<Vec<String>, Refusal> {
+pub(super) fn fields(text: &str) -> Result<Vec<String>, Invalid> {
     let mut fields = Vec::new();
     let mut rest = text.lines().next().unwrap_or_default();
     loop {
@@ -80,9 +80,9 @@ pub(super) fn fields(text: &str) -> Result<Vec<String>, Refusal> {
 
 /// Returns the text up to the closing quote, and the rest. Two quotes in a row are one literal
 /// quote.
-fn quoted_field(text: &str) -> Result<(String, &str), Refusal> {
+fn quoted_field(text: &str) -> Result<(String, &str), Invalid> {
     let unbalanced = || {
-        Refusal::new(
+        Invalid::new(
             "has a quote without its counterpart",
             "write a field with a comma as \"a,b\", and a quote within it twice",
         )
@@ -135,8 +135,8 @@ mod tests {
             ("x=b", "database"),
             ("-1=b", "database"),
         ] {
-            let refusal = keys(text).unwrap_err();
-            assert!(refusal.what.contains(expected), "{text}: {refusal}");
+            let invalid = keys(text).unwrap_err();
+            assert!(invalid.what.contains(expected), "{text}: {invalid}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::problem::Refusal;
+use crate::config::problem::Invalid;
 
 /// Single bytes instead of Unicode; a dot matches any byte.
 const FLAGS: &str = "(?s-u)";
@@ -14,8 +14,8 @@ const FLAGS: &str = "(?s-u)";
 ///
 /// A pattern without captures gets an empty one: `redis_exporter` treats it as a group without a
 /// name.
-pub(super) fn translated(pattern: &str) -> Result<String, Refusal> {
-    let mut reader = Reader {
+pub(super) fn translated(pattern: &str) -> Result<String, Invalid> {
+    let mut reader = PatternReader {
         bytes: pattern.as_bytes(),
         expression: String::new(),
         open: 0,
@@ -26,25 +26,25 @@ pub(super) fn translated(pattern: &str) -> Result<String, Refusal> {
         reader.step()?;
     }
     if reader.open > 0 {
-        return Err(refusal("has a ( without )"));
+        return Err(invalid("has a ( without )"));
     }
     let anchor = if is_anchored { "^" } else { "" };
     let capture = if reader.captures == 0 { "()" } else { "" };
     Ok(format!("{FLAGS}{anchor}{capture}{}", reader.expression))
 }
 
-fn refusal(what: &str) -> Refusal {
-    Refusal::new(what, "write it as a regular expression under keys.groups")
+fn invalid(what: &str) -> Invalid {
+    Invalid::new(what, "write it as a regular expression under keys.groups")
 }
 
-struct Reader<'a> {
+struct PatternReader<'a> {
     bytes: &'a [u8],
     expression: String,
     open: usize,
     captures: usize,
 }
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     fn take(&mut self, byte: u8) -> bool {
         let rest = self.bytes.strip_prefix(&[byte]);
         if let Some(rest) = rest {
@@ -59,11 +59,11 @@ impl Reader<'_> {
         Some(*first)
     }
 
-    fn step(&mut self) -> Result<(), Refusal> {
+    fn step(&mut self) -> Result<(), Invalid> {
         match self.next() {
             None => Ok(()),
             Some(b'(') if self.bytes.first() == Some(&b')') => {
-                Err(refusal("has (), which captures a position"))
+                Err(invalid("has (), which captures a position"))
             }
             Some(b'(') => {
                 self.open += 1;
@@ -75,7 +75,7 @@ impl Reader<'_> {
                 self.open = self
                     .open
                     .checked_sub(1)
-                    .ok_or_else(|| refusal("has a ) without ("))?;
+                    .ok_or_else(|| invalid("has a ) without ("))?;
                 self.expression.push(')');
                 Ok(())
             }
@@ -88,7 +88,7 @@ impl Reader<'_> {
     }
 
     /// Translates one byte of a key with its repetition.
-    fn single(&mut self, byte: u8) -> Result<(), Refusal> {
+    fn single(&mut self, byte: u8) -> Result<(), Invalid> {
         match byte {
             b'.' => self.expression.push('.'),
             b'[' => self.set()?,
@@ -113,14 +113,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn escaped(&mut self) -> Result<u8, Refusal> {
+    fn escaped(&mut self) -> Result<u8, Invalid> {
         match self.next() {
-            None => Err(refusal("ends in a %")),
-            Some(b'b') => Err(refusal("has %b, which has no equivalent in regular expressions")),
-            Some(b'f') => Err(refusal("has %f, which is not translated")),
-            Some(b'0'..=b'9') => Err(refusal("refers to a capture")),
+            None => Err(invalid("ends in a %")),
+            Some(b'b') => Err(invalid(
+                "has %b, which has no equivalent in regular expressions",
+            )),
+            Some(b'f') => Err(invalid("has %f, which is not translated")),
+            Some(b'0'..=b'9') => Err(invalid("refers to a capture")),
             Some(byte) if byte.is_ascii_alphabetic() && class(byte).is_none() => {
-                Err(refusal("has a % before a letter that names no class"))
+                Err(invalid("has a % before a letter that names no class"))
             }
             Some(byte) => Ok(byte),
         }
@@ -136,12 +138,12 @@ impl Reader<'_> {
     }
 
     /// Translates a set after its `[`. The first byte is a member, even if it is a `]`.
-    fn set(&mut self) -> Result<(), Refusal> {
+    fn set(&mut self) -> Result<(), Invalid> {
         let negated = if self.take(b'^') { "^" } else { "" };
         let mut members = String::new();
         let mut is_first = true;
         loop {
-            let byte = self.next().ok_or_else(|| refusal("has a [ without ]"))?;
+            let byte = self.next().ok_or_else(|| invalid("has a [ without ]"))?;
             if byte == b']' && !is_first {
                 break;
             }
@@ -156,7 +158,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn member(&mut self, byte: u8, members: &mut String) -> Result<(), Refusal> {
+    fn member(&mut self, byte: u8, members: &mut String) -> Result<(), Invalid> {
         if byte == b'%' {
             let escaped = self.escaped()?;
             match class(escaped) {
@@ -173,7 +175,7 @@ impl Reader<'_> {
             return Ok(());
         }
         match self.bytes {
-            [b'-', b'%', ..] => return Err(refusal("has a range that ends in %")),
+            [b'-', b'%', ..] => return Err(invalid("has a range that ends in %")),
             [b'-', last, ..] if *last != b']' => {
                 let last = *last;
                 self.next();
@@ -293,8 +295,8 @@ mod tests {
             ("[a-%]]", "ends in %"),
             ("%y", "no class"),
         ] {
-            let refusal = translated(pattern).unwrap_err();
-            assert!(refusal.what.contains(expected), "{pattern}: {refusal}");
+            let invalid = translated(pattern).unwrap_err();
+            assert!(invalid.what.contains(expected), "{pattern}: {invalid}");
         }
     }
 

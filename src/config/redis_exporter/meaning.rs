@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::list::{self, KeyOfDatabase};
 use super::lua_pattern::translated;
-use crate::config::document::{Entry, Kind, Node, Scalar, Value};
-use crate::config::problem::{Refusal, quoted};
+use crate::config::document::{MapEntry, Node, Scalar, ScalarKind, Value};
+use crate::config::problem::{Invalid, quoted};
 
 /// Bounds of `sweep.count`.
 const BATCH: (u64, u64) = (10, 1000);
@@ -29,23 +29,23 @@ pub(super) enum Meaning {
 }
 
 /// Parses the value of an option.
-pub(super) type Read = fn(&str) -> Result<Meaning, Refusal>;
+pub(super) type ReadOption = fn(&str) -> Result<Meaning, Invalid>;
 
 /// Returns a text as a node. `${` is escaped, so that it is not a reference to a variable.
 pub(super) fn scalar(text: &str) -> Node {
-    single(text.replace("${", "$${"), Kind::Text)
+    single(text.replace("${", "$${"), ScalarKind::Text)
 }
 
 /// Returns a switch as a node.
 pub(super) fn switched(on: bool) -> Node {
-    single(on.to_string(), Kind::Switch)
+    single(on.to_string(), ScalarKind::Switch)
 }
 
 fn numbered(number: u64) -> Node {
-    single(number.to_string(), Kind::Number)
+    single(number.to_string(), ScalarKind::Number)
 }
 
-fn single(text: String, kind: Kind) -> Node {
+fn single(text: String, kind: ScalarKind) -> Node {
     Value::Scalar(Scalar { text, kind }).into()
 }
 
@@ -54,16 +54,18 @@ fn list(nodes: impl IntoIterator<Item = Node>) -> Meaning {
 }
 
 fn map<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Node)>) -> Node {
-    let entries = pairs.into_iter().map(|(key, node)| Entry::new(key, node));
+    let entries = pairs
+        .into_iter()
+        .map(|(key, node)| MapEntry::new(key, node));
     Value::Map(entries.collect()).into()
 }
 
 /// Parses true or false, with the spellings of Go.
-pub(in crate::config) fn parse_switch(text: &str) -> Result<bool, Refusal> {
+pub(in crate::config) fn parse_switch(text: &str) -> Result<bool, Invalid> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "is neither true nor false",
             "write true or false",
         )),
@@ -71,10 +73,10 @@ pub(in crate::config) fn parse_switch(text: &str) -> Result<bool, Refusal> {
 }
 
 /// Parses an integer with the spellings of Go. Negative numbers become zero.
-pub(super) fn parse_number(text: &str) -> Result<u64, Refusal> {
+pub(super) fn parse_number(text: &str) -> Result<u64, Invalid> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::new(
+        return Err(Invalid::new(
             "is not a whole number",
             "write digits, such as 100",
         ));
@@ -87,27 +89,27 @@ pub(super) fn parse_number(text: &str) -> Result<u64, Refusal> {
 
 /// Reads a text.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
-pub(super) fn text(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn text(text: &str) -> Result<Meaning, Invalid> {
     Ok(Meaning::Is(scalar(text)))
 }
 
 /// Reads a switch.
-pub(super) fn switch(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn switch(text: &str) -> Result<Meaning, Invalid> {
     parse_switch(text).map(|on| Meaning::Is(switched(on)))
 }
 
 /// Reads a switch and negates it.
-pub(super) fn negated(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn negated(text: &str) -> Result<Meaning, Invalid> {
     parse_switch(text).map(|on| Meaning::Is(switched(!on)))
 }
 
 /// Reads the COUNT of a SCAN.
-pub(super) fn batch_size(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn batch_size(text: &str) -> Result<Meaning, Invalid> {
     parse_number(text).map(|number| within(number, BATCH))
 }
 
 /// Reads the maximum number of groups.
-pub(super) fn most_groups(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn most_groups(text: &str) -> Result<Meaning, Invalid> {
     parse_number(text).map(|number| within(number, GROUPS))
 }
 
@@ -122,7 +124,7 @@ fn within(number: u64, (least, most): (u64, u64)) -> Meaning {
 
 /// Reads whether to send CONFIG.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
-pub(super) fn config_command(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn config_command(text: &str) -> Result<Meaning, Invalid> {
     Ok(match text {
         "-" => Meaning::Is(switched(false)),
         text if text.eq_ignore_ascii_case("CONFIG") => Meaning::Nothing,
@@ -136,7 +138,7 @@ pub(super) fn config_command(text: &str) -> Result<Meaning, Refusal> {
 }
 
 /// Reads whether to hide values. False is the default.
-pub(super) fn no_values(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn no_values(text: &str) -> Result<Meaning, Invalid> {
     parse_switch(text).map(|on| {
         if on {
             Meaning::Is(scalar("off"))
@@ -148,7 +150,7 @@ pub(super) fn no_values(text: &str) -> Result<Meaning, Refusal> {
 
 /// Reads the minimum version of TLS. The default sets nothing, so that it does not require a
 /// certificate.
-pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn min_version(text: &str) -> Result<Meaning, Invalid> {
     match text {
         "TLS1.2" => Ok(Meaning::Nothing),
         "TLS1.3" => Ok(Meaning::Is(scalar("1.3"))),
@@ -156,7 +158,7 @@ pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
             None,
             "is not supported: the oldest supported version is 1.2".to_owned(),
         )),
-        _ => Err(Refusal::new(
+        _ => Err(Invalid::new(
             "is not a version of TLS",
             "write TLS1.2 or TLS1.3",
         )),
@@ -164,7 +166,7 @@ pub(super) fn min_version(text: &str) -> Result<Meaning, Refusal> {
 }
 
 /// Parses a timeout with the spellings of Go. Zero means no timeout.
-pub(in crate::config) fn time_out(text: &str) -> Result<Option<Duration>, Refusal> {
+pub(in crate::config) fn time_out(text: &str) -> Result<Option<Duration>, Invalid> {
     let zero = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     if zero.parse() == Ok(0.0) {
         return Ok(None);
@@ -173,9 +175,9 @@ pub(in crate::config) fn time_out(text: &str) -> Result<Option<Duration>, Refusa
 }
 
 /// Parses a duration with the spellings of Go: `15s`, `1m30s`, `1.5h`, `250ms`.
-fn duration(text: &str) -> Result<Duration, Refusal> {
-    let refusal = || {
-        Refusal::new(
+fn duration(text: &str) -> Result<Duration, Invalid> {
+    let invalid = || {
+        Invalid::new(
             "is not a duration above zero",
             "write a number with ms, s, m or h, such as 500ms, 15s or 1m30s",
         )
@@ -187,16 +189,16 @@ fn duration(text: &str) -> Result<Duration, Refusal> {
         let end = rest.find(|letter| !is_number(letter));
         let (number, after) = end
             .and_then(|end| rest.split_at_checked(end))
-            .ok_or_else(refusal)?;
+            .ok_or_else(invalid)?;
         let end = after.find(is_number).unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(end).ok_or_else(refusal)?;
-        let number: f64 = number.parse().map_err(|_| refusal())?;
-        seconds += number * seconds_of(unit).ok_or_else(refusal)?;
+        let (unit, after) = after.split_at_checked(end).ok_or_else(invalid)?;
+        let number: f64 = number.parse().map_err(|_| invalid())?;
+        seconds += number * seconds_of(unit).ok_or_else(invalid)?;
         rest = after;
     }
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| refusal())?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| invalid())?;
     if duration < SHORTEST_DURATION {
-        return Err(refusal());
+        return Err(invalid());
     }
     Ok(duration)
 }
@@ -215,19 +217,19 @@ fn seconds_of(unit: &str) -> Option<f64> {
 
 /// Reads comma-separated names or globs.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
-pub(super) fn names(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn names(text: &str) -> Result<Meaning, Invalid> {
     Ok(list(items(text).map(scalar)))
 }
 
 /// Reads names of switches to turn on.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
-pub(super) fn switched_on(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn switched_on(text: &str) -> Result<Meaning, Invalid> {
     Ok(switches(text, true))
 }
 
 /// Reads names of switches to turn off.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
-pub(super) fn switched_off(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn switched_off(text: &str) -> Result<Meaning, Invalid> {
     Ok(switches(text, false))
 }
 
@@ -236,10 +238,10 @@ fn switches(text: &str, on: bool) -> Meaning {
 }
 
 /// Reads pairs of a name and a glob: `session=session:*,cache=api:cache:*`.
-pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Invalid> {
     let group = |(at, item): (usize, &str)| {
         let (name, glob) = item.split_once('=').ok_or_else(|| {
-            Refusal::new(
+            Invalid::new(
                 format!("has no = in item {}", at + 1),
                 "write name=glob, such as session=session:*",
             )
@@ -247,7 +249,7 @@ pub(super) fn names_and_globs(text: &str) -> Result<Meaning, Refusal> {
         let entries = [("name", name), ("match", glob)];
         Ok(map(entries.map(|(key, text)| (key, scalar(text.trim())))))
     };
-    let groups: Result<Vec<_>, Refusal> = items(text).enumerate().map(group).collect();
+    let groups: Result<Vec<_>, Invalid> = items(text).enumerate().map(group).collect();
     groups.map(list)
 }
 
@@ -259,28 +261,28 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 
 /// Reads paths of Lua scripts. They may write by default.
 #[expect(clippy::unnecessary_wraps, reason = "one of the readers of the table")]
-pub(super) fn scripts(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn scripts(text: &str) -> Result<Meaning, Invalid> {
     let script = |path| map([("file", scalar(path)), ("read_only", switched(false))]);
     Ok(list(text.split(',').map(script)))
 }
 
 /// Reads globs of keys.
-pub(super) fn patterns(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn patterns(text: &str) -> Result<Meaning, Invalid> {
     let written = |pair: KeyOfDatabase| {
         let pattern = String::from_utf8(pair.key).map_err(|_| {
-            Refusal::new(
+            Invalid::new(
                 "has a pattern that is not UTF-8",
                 "write ? for each such byte",
             )
         })?;
         Ok(scalar(&format!("db{}={pattern}", pair.database)))
     };
-    let nodes: Result<Vec<_>, Refusal> = list::keys(text)?.into_iter().map(written).collect();
+    let nodes: Result<Vec<_>, Invalid> = list::keys(text)?.into_iter().map(written).collect();
     nodes.map(list)
 }
 
 /// Reads key names. Bytes that are not plain are written as `\xff`.
-pub(super) fn singles(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn singles(text: &str) -> Result<Meaning, Invalid> {
     let written = |pair: KeyOfDatabase| {
         let name: String = pair.key.iter().map(|byte| spelled(*byte)).collect();
         scalar(&format!("db{}={name}", pair.database))
@@ -297,14 +299,14 @@ fn spelled(byte: u8) -> String {
 }
 
 /// Reads Lua patterns and translates them to regular expressions.
-pub(super) fn groups(text: &str) -> Result<Meaning, Refusal> {
+pub(super) fn groups(text: &str) -> Result<Meaning, Invalid> {
     let fields = list::fields(text)?;
-    let expressions: Result<Vec<Node>, Refusal> = fields
+    let expressions: Result<Vec<Node>, Invalid> = fields
         .iter()
         .map(|pattern| {
-            let expression = translated(pattern).map_err(|Refusal { what, remedy }| {
+            let expression = translated(pattern).map_err(|Invalid { what, remedy }| {
                 let what = format!("has the Lua pattern {} that {what}", quoted(pattern));
-                Refusal::new(what, remedy)
+                Invalid::new(what, remedy)
             })?;
             Ok(scalar(&expression))
         })

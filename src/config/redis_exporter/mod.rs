@@ -21,13 +21,13 @@ pub use notice::{Notice, Severity};
 pub(super) use overlay::Overlay;
 use table::COLLECTORS;
 pub use table::OPTIONS;
-pub(super) use words::normalised;
+pub(super) use words::normalized;
 
 use super::rows::{ROWS, Row, Takes};
 
 /// An option of `redis_exporter`, or of our own.
 #[derive(Clone, Copy, Debug)]
-pub struct PeerOption {
+pub struct CommandLineOption {
     /// The name of the flag, without dashes.
     pub flag: &'static str,
     /// The environment variable, or an empty text if there is none.
@@ -55,17 +55,17 @@ pub enum Fate {
     /// Accepted without any effect.
     NotNeeded,
     /// Not supported. A notice at startup reports it.
-    NotHonoured,
+    Unsupported,
 }
 
 /// The keys of the file that an option sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     keys: &'static [&'static str],
-    read: meaning::Read,
+    read: meaning::ReadOption,
 }
 
-impl PeerOption {
+impl CommandLineOption {
     /// Returns the keys of the file that it sets or is equivalent to.
     #[must_use]
     pub fn keys(&self) -> &'static [&'static str] {
@@ -86,7 +86,7 @@ impl PeerOption {
                 keys.collect::<Vec<_>>().join(", ")
             }
             Fate::NotNeeded => "not needed".to_owned(),
-            Fate::NotHonoured => "not supported".to_owned(),
+            Fate::Unsupported => "not supported".to_owned(),
         };
         match (what.as_str(), self.remark) {
             (_, "") => what,
@@ -97,26 +97,26 @@ impl PeerOption {
 }
 
 /// Returns the options of `redis_exporter` that are not also our own flags.
-fn their_options() -> impl Iterator<Item = PeerOption> {
+fn redis_exporter_options() -> impl Iterator<Item = CommandLineOption> {
     let options = OPTIONS.iter().copied();
     options.filter(|option| !matches!(option.fate, Fate::Own(_)))
 }
 
 /// Returns our own flags and variables, from the rows, in the same form as those of
 /// `redis_exporter`.
-pub fn own_options() -> impl Iterator<Item = PeerOption> {
+pub fn own_options() -> impl Iterator<Item = CommandLineOption> {
     let rows = ROWS.iter().filter(|row| !row.flag.is_empty());
     rows.map(of_row).chain(COLLECTORS.iter().copied())
 }
 
-fn of_row(row: &'static Row) -> PeerOption {
+fn of_row(row: &'static Row) -> CommandLineOption {
     let read = match row.takes {
         Takes::Switch => meaning::switch,
         Takes::Texts | Takes::Numbers => meaning::names,
         Takes::Maps => meaning::names_and_globs,
         _ => meaning::text,
     };
-    PeerOption {
+    CommandLineOption {
         flag: row.flag,
         variable: row.variable,
         default: row.default,

@@ -2,7 +2,7 @@
 
 use super::Fate;
 use super::given::{Given, GivenOption};
-use super::meaning::{Meaning, Read, scalar, switched};
+use super::meaning::{Meaning, ReadOption, scalar, switched};
 use super::notice::Notice;
 use crate::config::document::{Node, Value};
 use crate::config::problem::{Place, Problem};
@@ -22,13 +22,13 @@ const OF_THE_WALK: [&str; 6] = [
 /// Keys that override the file.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Overlay {
-    settings: Vec<Setting>,
+    settings: Vec<OverlaySetting>,
     /// Whether values are exported by default, as in `redis_exporter`.
     shows_values: bool,
 }
 
 #[derive(Debug)]
-struct Setting {
+struct OverlaySetting {
     /// The path of the key, such as `keys.check`.
     key: &'static str,
     node: Node,
@@ -67,7 +67,7 @@ impl Overlay {
             return;
         }
         if let Some(item) = OF_THE_WALK.iter().find_map(|flag| given.get(flag)) {
-            self.settings.push(Setting {
+            self.settings.push(OverlaySetting {
                 key: "sweep.enabled",
                 node: switched(true),
                 place: Place::option(&item.place),
@@ -78,7 +78,7 @@ impl Overlay {
     fn add(
         &mut self,
         item: &GivenOption,
-        (keys, read): (&'static [&'static str], Read),
+        (keys, read): (&'static [&'static str], ReadOption),
         notices: &mut Vec<Notice>,
         problems: &mut Vec<Problem>,
     ) {
@@ -95,13 +95,13 @@ impl Overlay {
                 }
             }
             Ok(Meaning::Nothing) => return,
-            Err(refusal) => {
-                problems.push(Place::option(&item.place).problem("", refusal.hidden()));
+            Err(invalid) => {
+                problems.push(Place::option(&item.place).problem("", invalid.hidden()));
                 return;
             }
         };
         for key in keys {
-            self.settings.push(Setting {
+            self.settings.push(OverlaySetting {
                 key,
                 node: node.clone(),
                 place: Place::option(&item.place),
@@ -122,17 +122,17 @@ impl Overlay {
 
     /// Returns the keys with their values.
     #[cfg(test)]
-    pub(super) fn entries(&self) -> Vec<crate::config::document::Entry> {
+    pub(super) fn entries(&self) -> Vec<crate::config::document::MapEntry> {
         let settings = self.settings.iter();
         let values = self.shows_values.then(|| ("keys.values", scalar("text")));
         let settings = settings.map(|setting| (setting.key, setting.node.clone()));
-        let entry = |(key, node)| crate::config::document::Entry::new(key, node);
+        let entry = |(key, node)| crate::config::document::MapEntry::new(key, node);
         settings.chain(values).map(entry).collect()
     }
 
     /// Sets the options of the top level, overriding the file.
     pub(in crate::config) fn apply(&self, reader: &mut Reader<'_, '_>) {
-        for Setting { key, node, place } in &self.settings {
+        for OverlaySetting { key, node, place } in &self.settings {
             match *key {
                 key if key.starts_with(TARGETS) => {}
                 "scripts[].read_only" => {
@@ -155,7 +155,7 @@ impl Overlay {
 
     /// Sets the options of the implicit target.
     pub(in crate::config) fn apply_to_target(&self, reader: &mut Reader<'_, '_>) {
-        for Setting { key, node, place } in &self.settings {
+        for OverlaySetting { key, node, place } in &self.settings {
             if let Some(key) = key.strip_prefix(TARGETS) {
                 reader.set(key, node, place);
             }
@@ -180,7 +180,7 @@ fn notice_of(item: &GivenOption) -> Option<Notice> {
     match item.option.fate {
         Fate::Own(_) | Fate::Same(_) | Fate::Sets(_) => None,
         Fate::NotNeeded => Some(Notice::info(place, format!("is not needed: {remark}"))),
-        Fate::NotHonoured => Some(Notice::warning(
+        Fate::Unsupported => Some(Notice::warning(
             place,
             format!("is not supported: {remark}"),
         )),

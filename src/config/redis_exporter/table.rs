@@ -1,10 +1,10 @@
 //! All options of `redis_exporter`, in its order, with their equivalents.
 
 use super::meaning::{
-    Read, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
+    ReadOption, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
     patterns, scripts, singles, switch, switched_off, switched_on, text,
 };
-use super::{Fate, PeerOption, Setting};
+use super::{CommandLineOption, Fate, Setting};
 use crate::config::rows::Takes;
 
 const fn option(
@@ -13,8 +13,8 @@ const fn option(
     takes: (Takes, &'static str),
     fate: Fate,
     remark: &'static str,
-) -> PeerOption {
-    PeerOption {
+) -> CommandLineOption {
+    CommandLineOption {
         flag,
         variable,
         default: takes.1,
@@ -37,13 +37,13 @@ const fn number(default: &'static str) -> (Takes, &'static str) {
     (Takes::Number, default)
 }
 
-const fn sets(keys: &'static [&'static str], read: Read) -> Fate {
+const fn sets(keys: &'static [&'static str], read: ReadOption) -> Fate {
     Fate::Sets(Setting { keys, read })
 }
 
 /// All options of `redis_exporter`.
 #[rustfmt::skip]
-pub static OPTIONS: &[PeerOption] = &[
+pub static OPTIONS: &[CommandLineOption] = &[
     option("redis.addr", "REDIS_ADDR", any("redis://localhost:6379"), Fate::Own("targets[].url"), "`REDIS_URL` takes precedence over the variable. An empty address, or an address in addition to `targets` in the file, is an error: list the servers of `/scrape` under `targets`"),
     option("redis.user", "REDIS_USER", NOTHING, Fate::Same("targets[].username"), "ACL user of the single target, if its URL has none"),
     option("redis.password", "REDIS_PASSWORD", SECRET, Fate::Same("targets[].password"), "Password of the single target, if its URL has none"),
@@ -77,8 +77,8 @@ pub static OPTIONS: &[PeerOption] = &[
     option("log-format", "REDIS_EXPORTER_LOG_FORMAT", any("txt"), Fate::Own("log.format"), ""),
     option("set-client-name", "REDIS_EXPORTER_SET_CLIENT_NAME", ON, sets(&["set_client_name"], switch), "the name is `redis-namespace-exporter`"),
     option("is-tile38", "REDIS_EXPORTER_IS_TILE38", OFF, sets(&["collectors.tile38"], switch), ""),
-    option("is-cluster", "REDIS_EXPORTER_IS_CLUSTER", OFF, Fate::NotHonoured, "a node reports its own keys; list every node under `targets` in the file"),
-    option("cluster-discover-hostnames", "REDIS_EXPORTER_CLUSTER_DISCOVER_HOSTNAMES", OFF, Fate::NotHonoured, "there is no `/discover-cluster-nodes`; list every node under `targets` in the file"),
+    option("is-cluster", "REDIS_EXPORTER_IS_CLUSTER", OFF, Fate::Unsupported, "a node reports its own keys; list every node under `targets` in the file"),
+    option("cluster-discover-hostnames", "REDIS_EXPORTER_CLUSTER_DISCOVER_HOSTNAMES", OFF, Fate::Unsupported, "there is no `/discover-cluster-nodes`; list every node under `targets` in the file"),
     option("export-client-list", "REDIS_EXPORTER_EXPORT_CLIENT_LIST", OFF, sets(&["clients.list"], switch), ""),
     option("export-client-port", "REDIS_EXPORTER_EXPORT_CLIENT_PORT", OFF, sets(&["clients.port"], switch), ""),
     option("version", "", OFF, Fate::Own(""), "prints the version"),
@@ -92,22 +92,22 @@ pub static OPTIONS: &[PeerOption] = &[
     option("check-search-indexes", "REDIS_EXPORTER_CHECK_SEARCH_INDEXES", any(".*"), sets(&["search_indexes"], text), ""),
     option("disable-exporting-key-values", "REDIS_EXPORTER_DISABLE_EXPORTING_KEY_VALUES", OFF, sets(&["keys.values"], no_values), "true is `off`"),
     option("exclude-latency-histogram-metrics", "REDIS_EXPORTER_EXCLUDE_LATENCY_HISTOGRAM_METRICS", OFF, sets(&["collectors.latency_histogram", "collectors.latency"], negated), ""),
-    option("redact-config-metrics", "REDIS_EXPORTER_REDACT_CONFIG_METRICS", ON, Fate::NotHonoured, "a setting that may be a secret is always exported as `***`"),
+    option("redact-config-metrics", "REDIS_EXPORTER_REDACT_CONFIG_METRICS", ON, Fate::Unsupported, "a setting that may be a secret is always exported as `***`"),
     option("include-system-metrics", "REDIS_EXPORTER_INCL_SYSTEM_METRICS", OFF, sets(&["collectors.system_memory"], switch), ""),
     option("include-rdb-file-size-metric", "REDIS_EXPORTER_INCL_RDB_FILE_SIZE_METRIC", OFF, sets(&["collectors.rdb_file_size"], switch), ""),
     option("skip-tls-verification", "REDIS_EXPORTER_SKIP_TLS_VERIFICATION", OFF, sets(&["tls.insecure_skip_verify"], switch), ""),
-    option("skip-checkkeys-for-role-master", "REDIS_EXPORTER_SKIP_CHECKKEYS_FOR_ROLE_MASTER", OFF, Fate::NotHonoured, "name a replica in `sweep.from`, or set `sweep.enabled` to false for a primary"),
+    option("skip-checkkeys-for-role-master", "REDIS_EXPORTER_SKIP_CHECKKEYS_FOR_ROLE_MASTER", OFF, Fate::Unsupported, "name a replica in `sweep.from`, or set `sweep.enabled` to false for a primary"),
     option("basic-auth-username", "REDIS_EXPORTER_BASIC_AUTH_USERNAME", NOTHING, sets(&["web.basic_auth.username"], text), "an error without a password"),
     option("basic-auth-password", "REDIS_EXPORTER_BASIC_AUTH_PASSWORD", SECRET, sets(&["web.basic_auth.password"], text), "an error without a username"),
     option("basic-auth-hash-password", "REDIS_EXPORTER_BASIC_AUTH_HASH_PASSWORD", SECRET, sets(&["web.basic_auth.password_hash"], text), "an error without a username; the cost is at most 15"),
     option("disable-scrape-endpoint", "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", OFF, sets(&["scrape_endpoint"], negated), "disables `/probe` too"),
     option("include-metrics-for-empty-databases", "REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES", ON, sets(&["empty_databases"], switch), ""),
-    option("append-instance-role-label", "REDIS_EXPORTER_APPEND_INSTANCE_ROLE_LABEL", OFF, Fate::NotHonoured, "join with `redis_instance_info`, which has the label `role`"),
+    option("append-instance-role-label", "REDIS_EXPORTER_APPEND_INSTANCE_ROLE_LABEL", OFF, Fate::Unsupported, "join with `redis_instance_info`, which has the label `role`"),
 ];
 
 /// Lists of collectors of our own. In the file, each is a map of switches.
 #[rustfmt::skip]
-pub(super) static COLLECTORS: &[PeerOption] = &[
+pub(super) static COLLECTORS: &[CommandLineOption] = &[
     option("collectors.enable", "REDIS_EXPORTER_COLLECTORS_ENABLE", NOTHING, sets(&["collectors"], switched_on), "Collectors to enable, such as client_list,hotkeys"),
     option("collectors.disable", "REDIS_EXPORTER_COLLECTORS_DISABLE", NOTHING, sets(&["collectors"], switched_off), "Collectors to disable, such as slowlog"),
 ];

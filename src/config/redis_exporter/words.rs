@@ -10,24 +10,24 @@ use crate::config::rows::Takes;
 ///
 /// A flag and its value become one word, so that the value may start with a dash. Empty words are
 /// left out.
-pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub(in crate::config) fn normalized(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words = words.into_iter();
-    let mut normalised: Vec<OsString> = words.next().into_iter().collect();
+    let mut normalized: Vec<OsString> = words.next().into_iter().collect();
     while let Some(word) = words.next() {
         if word.is_empty() {
             continue;
         }
         if word == "--" {
-            normalised.push(word);
+            normalized.push(word);
             break;
         }
         let Some(flag) = word.to_str().and_then(long_flag) else {
-            normalised.push(word);
+            normalized.push(word);
             continue;
         };
         if let Some(asked) = flag.strip_prefix("version=") {
             if parse_switch(asked) != Ok(false) {
-                normalised.push(OsString::from("--version"));
+                normalized.push(OsString::from("--version"));
             }
             continue;
         }
@@ -38,10 +38,10 @@ pub(in crate::config) fn normalised(words: impl IntoIterator<Item = OsString>) -
             joined.push(OsStr::new("="));
             joined.push(value);
         }
-        normalised.push(joined);
+        normalized.push(joined);
     }
-    normalised.extend(words);
-    normalised
+    normalized.extend(words);
+    normalized
 }
 
 /// Returns a flag without its dashes, or `None` for other words and for single letters such as
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn of(words: &[&str]) -> Vec<String> {
-        normalised(words.iter().map(OsString::from))
+        normalized(words.iter().map(OsString::from))
             .into_iter()
             .map(|word| word.into_string().unwrap())
             .collect()

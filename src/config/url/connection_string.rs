@@ -1,9 +1,9 @@
 //! Parses connection strings of `StackExchange.Redis`: `host:6379,password=secret,ssl=true`. Pure.
 
-use super::query::Query;
+use super::query::UrlQuery;
 use super::{DEFAULT_PORT, Url, parse_host};
 use crate::config::address::Address;
-use crate::config::problem::Refusal;
+use crate::config::problem::Invalid;
 
 /// The default port of the library with TLS.
 const DEFAULT_TLS_PORT: u16 = 6380;
@@ -16,13 +16,13 @@ pub(super) fn is_one(text: &str) -> bool {
 }
 
 /// Parses a connection string.
-pub(super) fn parse(text: &str) -> Result<Url, Refusal> {
+pub(super) fn parse(text: &str) -> Result<Url, Invalid> {
     let mut items = text.split(',').map(str::trim);
     let (host, port) = parse_host(items.next().unwrap_or_default())?;
-    let mut query = Query::default();
+    let mut query = UrlQuery::default();
     for item in items.filter(|item| !item.is_empty()) {
         let Some((name, value)) = item.split_once('=') else {
-            return Err(Refusal::new(
+            return Err(Invalid::new(
                 "names more than one server",
                 "list each of them under `targets` in a configuration file",
             ));

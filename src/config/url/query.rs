@@ -1,13 +1,13 @@
 //! Parses the query of a URL, in the spellings of many client libraries. Pure.
 
 use super::{decode, parse_database, same};
-use crate::config::problem::Refusal;
+use crate::config::problem::Invalid;
 use crate::config::secret::Secret;
 use crate::config::tls::server_name;
 
 /// The meaning of a parameter for an exporter.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+enum Parameter {
     Database,
     User,
     Password,
@@ -22,7 +22,7 @@ enum Meaning {
     Ignored(&'static str),
 }
 
-use Meaning::{Database, Ignored, Password, ServerName, SkipVerify, Tls, User, Verify};
+use Parameter::{Database, Ignored, Password, ServerName, SkipVerify, Tls, User, Verify};
 
 const TIMEOUT: &str = "poll.timeout";
 const CA: &str = "tls.ca_file";
@@ -32,7 +32,7 @@ const CERTIFICATE: &str = "tls.cert_file and tls.key_file";
 /// redis-rb, phpredis, Predis, Symfony, redis-plus-plus and `StackExchange.Redis`, in lower case
 /// without `_`, `-`, `.` and brackets.
 #[rustfmt::skip]
-const PARAMETERS: &[(&str, Meaning)] = &[
+const PARAMETERS: &[(&str, Parameter)] = &[
     ("db", Database), ("database", Database), ("dbindex", Database), ("defaultdatabase", Database),
     ("user", User), ("username", User), ("authuser", User), ("auth0", User),
     ("pass", Password), ("password", Password), ("auth", Password), ("pwd", Password),
@@ -94,7 +94,7 @@ const PARAMETERS: &[(&str, Meaning)] = &[
 
 /// The settings from the query of a URL.
 #[derive(Default)]
-pub(super) struct Query {
+pub(super) struct UrlQuery {
     pub(super) database: Option<u32>,
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
@@ -108,8 +108,8 @@ pub(super) struct Query {
 }
 
 /// Parses `name=value` pairs that are joined by `&`.
-pub(super) fn parse(text: &str) -> Result<Query, Refusal> {
-    let mut query = Query::default();
+pub(super) fn parse(text: &str) -> Result<UrlQuery, Invalid> {
+    let mut query = UrlQuery::default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         query.take(name, &decode(&value.replace('+', " "))?)?;
@@ -123,16 +123,16 @@ pub(super) fn is_known(pair: &str) -> bool {
         .is_some_and(|(name, _)| meaning(name).is_some())
 }
 
-fn meaning(name: &str) -> Option<&'static (&'static str, Meaning)> {
+fn meaning(name: &str) -> Option<&'static (&'static str, Parameter)> {
     let plain = |letter: &char| !['_', '-', '.', '[', ']'].contains(letter);
     let name: String = name.chars().filter(plain).collect();
     let name = name.to_ascii_lowercase();
     PARAMETERS.iter().find(|(known, _)| *known == name)
 }
 
-impl Query {
+impl UrlQuery {
     /// Applies one parameter with its decoded value. An empty value is ignored.
-    pub(super) fn take(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
         let Some((name, meaning)) = meaning(name) else {
             self.unknown += 1;
             return Ok(());

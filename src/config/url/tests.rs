@@ -53,7 +53,7 @@ fn every_form_of_address_is_read() {
         ("redis-socket:///run/s?database=2", "unix:///run/s", Some(2)),
         ("redis:///run/s", "unix:///run/s", None),
     ] {
-        let url = parse(text).unwrap_or_else(|refusal| panic!("{text}: {refusal}"));
+        let url = parse(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
         assert_eq!(url.address.to_string(), shown, "{text}");
         assert_eq!(url.database, database, "{text}");
         assert_eq!(parse(shown).unwrap().address, url.address, "{shown}");
@@ -92,7 +92,7 @@ fn credentials_are_decoded() {
         ("redis://h?username=u&password=p", Some("u"), Some("p")),
         ("tcp://h?auth[user]=u&auth[pass]=p", Some("u"), Some("p")),
     ] {
-        let url = parse(text).unwrap_or_else(|refusal| panic!("{text}: {refusal}"));
+        let url = parse(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
         assert_eq!(url.username.as_deref(), username, "{text}");
         assert_eq!(password(&url), expected, "{text}");
     }
@@ -134,7 +134,7 @@ fn parameters_of_client_libraries_are_taken_or_ignored_with_a_note() {
         ("rediss://h?tls=false", false, &["TLS is used"]),
         ("\"redis://h\"", false, &["in quotes"]),
     ] {
-        let url = parse(text).unwrap_or_else(|refusal| panic!("{text}: {refusal}"));
+        let url = parse(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
         assert_eq!(url.skip_verify, skip_verify, "{text}");
         assert_eq!(url.notes.len(), expected.len(), "{text}: {:?}", url.notes);
         for (note, expected) in url.notes.iter().zip(expected) {
@@ -232,8 +232,8 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
         ("unix:///s%00", "absolute path"),
         ("unix://a@/s?user=b", "two users"),
     ] {
-        let refusal = parse(text).unwrap_err().to_string();
-        assert!(refusal.contains(expected), "{text}: {refusal}");
+        let invalid = parse(text).unwrap_err().to_string();
+        assert!(invalid.contains(expected), "{text}: {invalid}");
     }
 }
 
@@ -250,7 +250,7 @@ proptest! {
         let text = format!("redis://user7:{before}hunter2{after}@{host}");
         let shown = match parse(&text) {
             Ok(url) => url.notes.concat(),
-            Err(refusal) => refusal.to_string(),
+            Err(invalid) => invalid.to_string(),
         };
         prop_assert!(!shown.contains("hunter2") && !shown.contains("user7"), "{shown}");
     }

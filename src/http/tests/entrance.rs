@@ -21,7 +21,7 @@ use super::{
 };
 use crate::config::{BasicAuth, Identity, Secret, Web, WebPassword, WebTls};
 use crate::http::Gate;
-use crate::http::connections::Limits;
+use crate::http::connections::ConnectionLimits;
 use crate::tls::{self, Trust, Version};
 
 /// Creates files with a certificate for localhost and its key.
@@ -64,7 +64,7 @@ fn authorization(credentials: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(credentials))
 }
 
-async fn server(limits: Limits, web: &Web) -> (Server, Gate) {
+async fn server(limits: ConnectionLimits, web: &Web) -> (Server, Gate) {
     let gate = Gate::new(web).unwrap();
     let server = start_behind(limits, gate.clone()).await;
     server

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::config::Web;
 use crate::encode::Page;
-use crate::http::connections::{self, Limits};
+use crate::http::connections::{self, ConnectionLimits};
 use crate::http::response;
 use crate::http::{Gate, bind};
 use bytes::Bytes;
@@ -135,9 +135,9 @@ async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
 
 #[tokio::test]
 async fn the_newest_connections_are_served_and_the_oldest_make_room() {
-    let server = start(Limits {
+    let server = start(ConnectionLimits {
         connections: 50,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     })
     .await;
     let mut streams = Vec::new();
@@ -164,7 +164,7 @@ async fn the_newest_connections_are_served_and_the_oldest_make_room() {
 
 #[tokio::test]
 async fn connections_that_ended_take_no_room() {
-    let server = start(Limits {
+    let server = start(ConnectionLimits {
         connections: 2,
         ..short_limits()
     })
@@ -213,7 +213,7 @@ async fn a_head_that_is_too_large_is_refused() {
 
 #[tokio::test]
 async fn a_refused_client_may_send_on_for_a_while_without_a_reset() {
-    let server = start(Limits::default()).await;
+    let server = start(ConnectionLimits::default()).await;
     let mut stream = connect(server.address).await;
     let header = format!("GET /metrics HTTP/1.1\r\nX: {}", "y".repeat(40_000));
     stream.write_all(header.as_bytes()).await.unwrap();
@@ -260,7 +260,7 @@ async fn a_panic_ends_one_connection_only() {
 
 #[tokio::test]
 async fn shutdown_ends_idle_connections_and_lets_requests_finish() {
-    let mut server = start(Limits::default()).await;
+    let mut server = start(ConnectionLimits::default()).await;
     let address = server.address;
     let mut fresh = connect(address).await;
     let mut idle = connect(address).await;
@@ -285,9 +285,9 @@ async fn shutdown_ends_idle_connections_and_lets_requests_finish() {
 
 #[tokio::test]
 async fn shutdown_does_not_wait_for_stuck_clients() {
-    let limits = Limits {
+    let limits = ConnectionLimits {
         drain: Duration::from_millis(300),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     let server = start(limits).await;
     server.board.set_page(
@@ -321,7 +321,7 @@ async fn shutdown_does_not_wait_for_stuck_clients() {
 
 #[tokio::test]
 async fn a_scrape_in_the_middle_of_publishing_gets_a_whole_page() {
-    let server = start(Limits::default()).await;
+    let server = start(ConnectionLimits::default()).await;
     let board = server.board.clone();
     let slot = board.slot("a", "redis://a:1");
     board.list(vec![slot.clone()]);

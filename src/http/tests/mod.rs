@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::connections::Limits;
-use super::deadline::Times;
+use super::connections::ConnectionLimits;
+use super::deadline::PhaseTimeouts;
 use super::{Counters, Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
 use crate::config::{Paths, Web};
 use crate::encode::{Format, Page};
@@ -27,16 +27,16 @@ use crate::publish::{Board, Publication, Slot};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Limits that are short enough for tests.
-fn short_limits() -> Limits {
-    Limits {
-        times: Times {
+fn short_limits() -> ConnectionLimits {
+    ConnectionLimits {
+        times: PhaseTimeouts {
             idle: Duration::from_secs(10),
             request: Duration::from_millis(200),
             response: Duration::from_millis(300),
             hang_up: Duration::from_millis(100),
         },
         drain: Duration::from_millis(500),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     }
 }
 
@@ -49,15 +49,15 @@ struct Server {
     task: JoinHandle<()>,
 }
 
-async fn start(limits: Limits) -> Server {
+async fn start(limits: ConnectionLimits) -> Server {
     start_behind(limits, Gate::new(&Web::default()).unwrap()).await
 }
 
-async fn start_behind(limits: Limits, gate: Gate) -> Server {
+async fn start_behind(limits: ConnectionLimits, gate: Gate) -> Server {
     start_at(limits, gate, Paths::default()).await
 }
 
-async fn start_at(limits: Limits, gate: Gate, paths: Paths) -> Server {
+async fn start_at(limits: ConnectionLimits, gate: Gate, paths: Paths) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let board = Board::default();

@@ -7,13 +7,13 @@ use super::{
 use crate::config::{Paths, Web};
 use crate::encode::Format;
 use crate::http::Gate;
-use crate::http::connections::Limits;
+use crate::http::connections::ConnectionLimits;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 /// Starts a server with two targets, one of which was polled.
 async fn with_targets() -> Server {
-    let server = start(Limits::default()).await;
+    let server = start(ConnectionLimits::default()).await;
     let cache = server.board.slot("cache", "redis://cache.example:6379");
     publish(&cache, page("up 1\n", "zipped"));
     let new = server.board.slot("new", "redis://new.example:6379");
@@ -439,7 +439,7 @@ async fn the_paths_are_those_of_the_configuration() {
         has_scrape: false,
     };
     let gate = Gate::new(&Web::default()).unwrap();
-    let server = start_at(Limits::default(), gate, paths).await;
+    let server = start_at(ConnectionLimits::default(), gate, paths).await;
     server
         .board
         .set_page(always(page("redis_up 1\n", "")), Vec::new());
