@@ -146,11 +146,11 @@ pub struct SharedWork<V: 'static> {
     new: Lane,
     slow: Lane,
     fresh: Duration,
-    asked: Mutex<BTreeMap<String, Asked<V>>>,
+    requests: Mutex<BTreeMap<String, Request<V>>>,
 }
 
 #[derive(Debug)]
-struct Asked<V> {
+struct Request<V> {
     state: watch::Receiver<State<V>>,
     /// The last good result before the current one.
     known: Option<V>,
@@ -165,13 +165,13 @@ enum State<V> {
     /// No thread is free.
     Queued,
     Running,
-    Answered(V, Instant),
+    Done(V, Instant),
 }
 
 impl<V> State<V> {
-    const fn answer(&self) -> Option<(&V, Instant)> {
+    const fn result(&self) -> Option<(&V, Instant)> {
         match self {
-            Self::Answered(value, at) => Some((value, *at)),
+            Self::Done(value, at) => Some((value, *at)),
             Self::Queued | Self::Running => None,
         }
     }
@@ -187,7 +187,7 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
             failed: Lane::new(name, threads.failed),
             new: Lane::new(name, threads.new),
             slow: Lane::new(name, threads.slow),
-            asked: Mutex::new(BTreeMap::new()),
+            requests: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -196,7 +196,7 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
     /// `work` computes it unless a thread is already doing so. If a caller stops waiting, the next
     /// one gets the result. If no thread is free, returns the last good result. Returns `None` if
     /// the work was lost.
-    pub async fn ask(
+    pub async fn get(
         &'static self,
         key: &str,
         is_good: fn(&V) -> bool,
@@ -209,10 +209,10 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
                 return known;
             }
         }
-        let found = state.wait_for(|state| state.answer().is_some());
-        let found = found.await.ok()?.answer()?.0.clone();
-        if let Some(asked) = self.asked().get_mut(key) {
-            asked.is_taken = true;
+        let found = state.wait_for(|state| state.result().is_some());
+        let found = found.await.ok()?.result()?.0.clone();
+        if let Some(requests) = self.requests().get_mut(key) {
+            requests.is_taken = true;
         }
         Some(found)
     }
@@ -224,16 +224,16 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
         work: impl FnOnce() -> V + Send + 'static,
     ) -> (watch::Receiver<State<V>>, Option<V>) {
         let now = Instant::now();
-        let mut all = self.asked();
-        all.retain(|_, asked| asked.is_running() || now - asked.since < FORGET_AFTER);
+        let mut all = self.requests();
+        all.retain(|_, requests| requests.is_running() || now - requests.since < FORGET_AFTER);
         let before = all.get(key);
-        if let Some(asked) =
-            before.filter(|asked| asked.is_running() || asked.is_usable(now, self.fresh))
+        if let Some(requests) =
+            before.filter(|requests| requests.is_running() || requests.is_usable(now, self.fresh))
         {
-            return (asked.state.clone(), asked.known.clone());
+            return (requests.state.clone(), requests.known.clone());
         }
-        let known = before.and_then(|asked| asked.last_good(is_good));
-        let is_proven = before.is_some_and(|asked| asked.is_good(is_good));
+        let known = before.and_then(|requests| requests.last_good(is_good));
+        let is_proven = before.is_some_and(|requests| requests.is_good(is_good));
         let is_new = before.is_none();
         let (sender, state) = watch::channel(State::Queued);
         let begun = sender.clone();
@@ -250,49 +250,49 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
                 self.failed.run(work).await
             };
             if let Ok(value) = result {
-                sender.send_replace(State::Answered(value, Instant::now()));
+                sender.send_replace(State::Done(value, Instant::now()));
             }
         });
-        let asked = Asked {
+        let requests = Request {
             state: state.clone(),
             known: known.clone(),
             is_taken: false,
             is_proven,
             since: now,
         };
-        all.insert(key.to_owned(), asked);
+        all.insert(key.to_owned(), requests);
         (state, known)
     }
 
-    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Asked<V>>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> MutexGuard<'_, BTreeMap<String, Request<V>>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<V: Clone> Asked<V> {
+impl<V: Clone> Request<V> {
     /// Returns whether the work is running, or waiting for a thread.
     fn is_running(&self) -> bool {
-        self.state.has_changed().is_ok() && self.state.borrow().answer().is_none()
+        self.state.has_changed().is_ok() && self.state.borrow().result().is_none()
     }
 
     /// Returns whether one more caller may get the result.
     fn is_usable(&self, now: Instant, fresh: Duration) -> bool {
         let kept = if self.is_taken { fresh } else { KEPT };
         let state = self.state.borrow();
-        state.answer().is_some_and(|(_, at)| now - at < kept)
+        state.result().is_some_and(|(_, at)| now - at < kept)
     }
 
     fn is_good(&self, is_good: fn(&V) -> bool) -> bool {
         let state = self.state.borrow();
         state
-            .answer()
+            .result()
             .map_or(self.is_proven, |(value, _)| is_good(value))
     }
 
     fn last_good(&self, is_good: fn(&V) -> bool) -> Option<V> {
         let state = self.state.borrow();
-        let answer = state.answer().map(|(value, _)| value);
-        let good = answer.filter(|value| is_good(value)).cloned();
+        let result = state.result().map(|(value, _)| value);
+        let good = result.filter(|value| is_good(value)).cloned();
         good.or_else(|| self.known.clone())
     }
 }
@@ -328,7 +328,7 @@ mod tests {
 
     #[expect(
         clippy::trivially_copy_pass_by_ref,
-        reason = "any answer is passed like this"
+        reason = "any result is passed like this"
     )]
     fn good(_: &u32) -> bool {
         true
@@ -374,17 +374,17 @@ mod tests {
     async fn one_key_is_asked_once_at_a_time_and_a_late_answer_is_kept() {
         static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 4), FRESH);
         let (end, wait) = mpsc::channel::<()>();
-        let first = SHARED.ask("a", good, move || {
+        let first = SHARED.get("a", good, move || {
             let _ = wait.recv();
             1
         });
         assert!(timeout(SHORT, first).await.is_err());
-        let second = SHARED.ask("a", good, || 2);
+        let second = SHARED.get("a", good, || 2);
         assert!(timeout(SHORT, second).await.is_err());
-        assert_eq!(SHARED.ask("b", good, || 3).await, Some(3));
+        assert_eq!(SHARED.get("b", good, || 3).await, Some(3));
         drop(end);
         tokio::time::sleep(FRESH + SHORT).await;
-        assert_eq!(SHARED.ask("a", good, || 4).await, Some(1));
+        assert_eq!(SHARED.get("a", good, || 4).await, Some(1));
     }
 
     #[tokio::test]
@@ -392,7 +392,7 @@ mod tests {
         static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 1), Duration::ZERO);
         let mut ends = Vec::new();
         for key in ["a", "b", "c"] {
-            assert_eq!(SHARED.ask(key, good, || 1).await, Some(1));
+            assert_eq!(SHARED.get(key, good, || 1).await, Some(1));
         }
         for key in ["a", "b"] {
             let (end, wait) = mpsc::channel::<()>();
@@ -400,11 +400,11 @@ mod tests {
                 let _ = wait.recv();
                 0
             };
-            tokio::spawn(SHARED.ask(key, good, hang));
+            tokio::spawn(SHARED.get(key, good, hang));
             ends.push(end);
         }
         tokio::time::sleep(SHORT).await;
-        let known = SHARED.ask("c", good, || 2);
+        let known = SHARED.get("c", good, || 2);
         assert_eq!(timeout(SOON, known).await.unwrap(), Some(1));
         ends.clear();
     }
@@ -412,7 +412,7 @@ mod tests {
     #[tokio::test]
     async fn what_hangs_from_the_start_leaves_threads_to_what_was_answered_before() {
         static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 2), FRESH);
-        assert_eq!(SHARED.ask("good", good, || 1).await, Some(1));
+        assert_eq!(SHARED.get("good", good, || 1).await, Some(1));
         let mut ends = Vec::new();
         for at in 0..20 {
             let (end, wait) = mpsc::channel::<()>();
@@ -422,12 +422,12 @@ mod tests {
                     let _ = wait.recv();
                     0
                 };
-                SHARED.ask(&key, good, hang).await
+                SHARED.get(&key, good, hang).await
             });
             ends.push(end);
         }
         tokio::time::sleep(FRESH + SHORT).await;
-        let again = SHARED.ask("good", good, || 2);
+        let again = SHARED.get("good", good, || 2);
         assert_eq!(timeout(SOON, again).await.unwrap(), Some(2));
     }
 
@@ -453,7 +453,7 @@ mod tests {
                     let _ = wait.recv();
                     0
                 };
-                SHARED.ask(&key, |answer| *answer > 0, hang).await
+                SHARED.get(&key, |result| *result > 0, hang).await
             });
         };
         // As at startup, with the healthy request last.
@@ -461,17 +461,17 @@ mod tests {
             hang(format!("hangs{at}"));
         }
         tokio::task::yield_now().await;
-        let healthy = SHARED.ask("healthy", |answer| *answer > 0, || 1);
+        let healthy = SHARED.get("healthy", |result| *result > 0, || 1);
         assert_eq!(timeout(SOON, healthy).await.unwrap(), Some(1));
         // As after a reload: requests that failed before hang again.
         for at in 0..HANGING {
             let key = format!("fails{at}");
-            let failed = SHARED.ask(&key, |answer| *answer > 0, || 0);
+            let failed = SHARED.get(&key, |result| *result > 0, || 0);
             assert_eq!(timeout(SOON, failed).await.unwrap(), Some(0));
             hang(key);
         }
         tokio::task::yield_now().await;
-        let added = SHARED.ask("added", |answer| *answer > 0, || 1);
+        let added = SHARED.get("added", |result| *result > 0, || 1);
         assert_eq!(timeout(SOON, added).await.unwrap(), Some(1));
         ends.clear();
     }

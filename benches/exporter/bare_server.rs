@@ -58,8 +58,8 @@ async fn serve(bodies: Arc<Bodies>) -> Outcome<()> {
 
 /// Returns a response with the same headers as the exporter's.
 fn respond(bodies: &Bodies, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let asked = request.headers().get(ACCEPT_ENCODING);
-    let compressed = asked.is_some_and(|value| value == "gzip");
+    let accepted = request.headers().get(ACCEPT_ENCODING);
+    let compressed = accepted.is_some_and(|value| value == "gzip");
     let body = if compressed {
         &bodies.gzip
     } else {

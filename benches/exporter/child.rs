@@ -17,7 +17,7 @@ use crate::running::{Running, free_address};
 const EXPORTER: &str = env!("CARGO_BIN_EXE_redis-namespace-exporter");
 
 /// The exporter of the distribution, for comparison.
-pub const PEER: &str = "prometheus-redis-exporter";
+pub const REDIS_EXPORTER: &str = "prometheus-redis-exporter";
 
 /// Maximum wait until a process responds.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -134,13 +134,13 @@ pub fn bare_server(page: &Path) -> Outcome<Server> {
 
 /// `redis_exporter` with its default flags.
 #[derive(Debug)]
-pub struct Peer(pub Server);
+pub struct RedisExporter(pub Server);
 
-impl Peer {
+impl RedisExporter {
     /// Starts it and waits until it has scraped.
     pub fn start(redis: &Redis) -> Outcome<Self> {
         let address = free_address()?;
-        let mut command = Command::new(PEER);
+        let mut command = Command::new(REDIS_EXPORTER);
         command
             .args(["-redis.addr", &redis.url()])
             .args(["-web.listen-address", &address.to_string()]);
@@ -154,7 +154,7 @@ fn until(name: &str, attempt: impl Fn() -> Outcome<()>) -> Outcome<()> {
         match attempt() {
             Ok(()) => return Ok(()),
             Err(error) if started.elapsed() > START_MAX => {
-                return Err(format!("{name} does not answer: {error}").into());
+                return Err(format!("{name} does not respond: {error}").into());
             }
             Err(_) => sleep(Duration::from_millis(20)),
         }

@@ -1,6 +1,6 @@
 //! Describes the machine.
 
-use crate::child::{PEER, system_file, version};
+use crate::child::{REDIS_EXPORTER, system_file, version};
 
 /// Returns the current load averages.
 pub fn load_average() -> String {
@@ -23,12 +23,18 @@ pub fn describe(commands_seen: usize, load_before: &str) -> String {
         .split_whitespace()
         .find(|word| word.starts_with("v="))
         .unwrap_or("of unknown version");
-    let peer = version(PEER);
-    let peer = peer.split("Metrics Exporter ").nth(1).unwrap_or("unknown");
-    let peer = peer.split_whitespace().next().unwrap_or_default();
+    let version_of_theirs = version(REDIS_EXPORTER);
+    let version_of_theirs = version_of_theirs
+        .split("Metrics Exporter ")
+        .nth(1)
+        .unwrap_or("unknown");
+    let version_of_theirs = version_of_theirs
+        .split_whitespace()
+        .next()
+        .unwrap_or_default();
     format!(
         "Machine: {cores} cores ({model}), loopback, redis-server {redis} that has seen \
-         {commands_seen} distinct commands, {PEER} {peer}. Load average before {load_before}, \
+         {commands_seen} distinct commands, {REDIS_EXPORTER} {version_of_theirs}. Load average before {load_before}, \
          after {}.",
         load_average()
     )

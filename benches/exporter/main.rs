@@ -11,10 +11,10 @@ mod encoding;
 mod load;
 mod machine;
 mod many_targets;
-mod peer;
 mod poll_cost;
 mod process;
 mod quantile;
+mod redis_exporter;
 #[path = "../shared/running.rs"]
 mod running;
 mod scrape;
@@ -23,7 +23,7 @@ mod table;
 use std::error::Error;
 use std::process::ExitCode;
 
-use child::{Peer, Redis};
+use child::{Redis, RedisExporter};
 use table::Table;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -59,8 +59,8 @@ fn run(words: &[&str]) -> Outcome<()> {
     if wanted("scrape") {
         scrape::measure(&redis, &mut table)?;
     }
-    if wanted("peer") {
-        compare_to_peer(&redis, seen, &mut table)?;
+    if wanted("redis_exporter") {
+        compare_to_redis_exporter(&redis, seen, &mut table)?;
     }
     if wanted("targets") {
         many_targets::measure(&mut table)?;
@@ -71,11 +71,11 @@ fn run(words: &[&str]) -> Outcome<()> {
 }
 
 /// Measures a typical Redis first, then one that has seen nearly all commands.
-fn compare_to_peer(redis: &Redis, seen: usize, table: &mut Table) -> Outcome<()> {
+fn compare_to_redis_exporter(redis: &Redis, seen: usize, table: &mut Table) -> Outcome<()> {
     let usual = Redis::start()?;
     let seen_by_usual = load::drive_common(&usual)?;
-    poll_cost::measure(&usual, &Peer::start(&usual)?, seen_by_usual, table)?;
-    let peer = Peer::start(redis)?;
-    let poll = poll_cost::measure(redis, &peer, seen, table)?;
-    peer::measure(redis, &peer, &poll, table)
+    poll_cost::measure(&usual, &RedisExporter::start(&usual)?, seen_by_usual, table)?;
+    let theirs = RedisExporter::start(redis)?;
+    let poll = poll_cost::measure(redis, &theirs, seen, table)?;
+    redis_exporter::measure(redis, &theirs, &poll, table)
 }

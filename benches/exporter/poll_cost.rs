@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::child::{Peer, Redis, exporter};
+use crate::child::{Redis, RedisExporter, exporter};
 use crate::client::{Client, Encoding};
 use crate::process;
 use crate::table::{Aim, Table};
@@ -28,10 +28,15 @@ pub struct PollCost {
 /// Lets the exporter poll and `redis_exporter` scrape alternately, for some seconds each.
 ///
 /// `seen` is the number of distinct commands that the Redis has seen.
-pub fn measure(redis: &Redis, peer: &Peer, seen: usize, table: &mut Table) -> Outcome<PollCost> {
+pub fn measure(
+    redis: &Redis,
+    theirs: &RedisExporter,
+    seen: usize,
+    table: &mut Table,
+) -> Outcome<PollCost> {
     let (mut here, mut there) = (ServerTime::default(), ServerTime::default());
     let (mut cpu, mut resident) = (Duration::ZERO, 0.0_f64);
-    let mut peer_client = peer.0.client(Encoding::Gzip)?;
+    let mut their_client = theirs.0.client(Encoding::Gzip)?;
     for _ in 0..ROUNDS {
         let ours = exporter(redis, "100ms")?;
         let id = ours.process.id();
@@ -45,7 +50,7 @@ pub fn measure(redis: &Redis, peer: &Peer, seen: usize, table: &mut Table) -> Ou
         here.add(busy, polls_so_far(&mut client)? - polls);
         resident = resident.max(process::resident_megabytes(id)?);
         drop(ours);
-        let busy = spent_in_redis(redis, || scrape_peer(&mut peer_client))?;
+        let busy = spent_in_redis(redis, || scrape_redis_exporter(&mut their_client))?;
         there.add(busy, f64::from(SCRAPES_PER_ROUND));
     }
     let cpu = cpu.as_secs_f64() * 1e6 / here.times;
@@ -53,15 +58,15 @@ pub fn measure(redis: &Redis, peer: &Peer, seen: usize, table: &mut Table) -> Ou
     let what = row("CPU of a poll, with its page");
     table.figure(&what, "µs", cpu, Aim::AtMost(1000.0));
     let (ours, others) = (here.each(), there.each());
-    let what = row("time in Redis of a poll, against a scrape of the peer");
+    let what = row("time in Redis of a poll, against a scrape of redis_exporter");
     table.compare(&what, "µs", ours.all, others.all, Aim::AtMost(0.5));
-    let what = row("the same but for LATENCY HISTOGRAM, which the peer does not ask");
+    let what = row("the same but for LATENCY HISTOGRAM, which redis_exporter does not send");
     let rest = (ours.all - ours.histogram, others.all - others.histogram);
     table.compare(&what, "µs", rest.0, rest.1, Aim::None);
     Ok(PollCost { cpu, resident })
 }
 
-fn scrape_peer(client: &mut Client) -> Outcome<()> {
+fn scrape_redis_exporter(client: &mut Client) -> Outcome<()> {
     for _ in 0..SCRAPES_PER_ROUND {
         sleep(SCRAPES_APART);
         client.scrape()?;

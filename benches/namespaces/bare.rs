@@ -7,7 +7,7 @@ use crate::server::Server;
 use crate::wire::Reply;
 
 /// Scans all keys once. Returns the number of keys per second.
-pub fn walk(server: &Server) -> Outcome<f64> {
+pub fn scan(server: &Server) -> Outcome<f64> {
     let mut wire = server.connect()?;
     let (started, mut seen, mut cursor) = (Instant::now(), 0_u32, "0".to_owned());
     loop {
@@ -17,18 +17,18 @@ pub fn walk(server: &Server) -> Outcome<f64> {
         let mut parts = parts.into_iter();
         if let (Some(Reply::Text(next)), Some(Reply::List(keys))) = (parts.next(), parts.next()) {
             cursor = String::from_utf8(next)?;
-            let mut asked = 0;
+            let mut queries = 0;
             for key in &keys {
                 if let Reply::Text(key) = key {
                     wire.add(&[b"MEMORY", b"USAGE", key]);
                     wire.add(&[b"PTTL", key]);
                     wire.add(&[b"TYPE", key]);
-                    asked += 3;
+                    queries += 3;
                     seen += 1;
                 }
             }
             wire.flush()?;
-            for _ in 0..asked {
+            for _ in 0..queries {
                 wire.reply()?;
             }
         }

@@ -68,7 +68,7 @@ fn all() -> Outcome<()> {
     steady(&server)?;
     exactness(&server)?;
     full_speed(&server)?;
-    peer(&server)?;
+    redis_exporter(&server)?;
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("\nLoad average at the end: {load}");
     Ok(())
@@ -135,16 +135,16 @@ fn first_estimates(server: &Server) -> Outcome<()> {
 
 /// Measures a minute with default settings, together with other clients.
 fn steady(server: &Server) -> Outcome<()> {
-    let stretch = Duration::from_secs(5);
+    let period = Duration::from_secs(5);
     let rest = || {
-        sleep(stretch);
+        sleep(period);
         Ok(())
     };
-    let (mut idle, mut walked) = (Pings::default(), Pings::default());
+    let (mut idle, mut swept) = (Pings::default(), Pings::default());
     let exporter = Exporter::ours(server, "")?;
     exporter.until(Duration::from_secs(10), has_estimate)?;
     let (started, before) = (Instant::now(), server.cpu()?);
-    walked.add(
+    swept.add(
         during(server, || {
             sleep(Duration::from_secs(58));
             Ok(())
@@ -152,7 +152,7 @@ fn steady(server: &Server) -> Outcome<()> {
         .1,
     );
     let page = exporter.page()?;
-    let (seconds, walking) = (started.elapsed().as_secs_f64(), server.cpu()? - before);
+    let (seconds, sweeping) = (started.elapsed().as_secs_f64(), server.cpu()? - before);
     let errors: Vec<String> = SHARES
         .iter()
         .map(|(namespace, _, share)| {
@@ -175,22 +175,22 @@ fn steady(server: &Server) -> Outcome<()> {
     let (before, quiet) = (server.cpu()?, Instant::now());
     idle.add(during(server, rest)?.1);
     let idle_share = (server.cpu()? - before) / quiet.elapsed().as_secs_f64();
-    let share = walking / seconds - idle_share;
+    let share = sweeping / seconds - idle_share;
     let measured = format!("{:.2} s, {:.2} % of a core", share * 60.0, share * 100.0);
-    row("Redis CPU of the walk in a minute", &measured, "about 1 %");
+    row("Redis CPU of the sweep in a minute", &measured, "about 1 %");
     // In turns, so that the noise of the machine hits both.
-    walked = Pings::default();
+    swept = Pings::default();
     for _ in 0..4 {
         idle.add(during(server, rest)?.1);
         let exporter = Exporter::ours(server, "first_keys: 0")?;
         exporter.until(Duration::from_secs(10), has_estimate)?;
-        walked.add(during(server, rest)?.1);
+        swept.add(during(server, rest)?.1);
     }
     row("PING of another client, idle", &idle.describe(), "");
-    let ratio = walked.quantile(0.99) / idle.quantile(0.99);
-    let measured = format!("{}: p99 × {ratio:.2}", walked.describe());
+    let ratio = swept.quantile(0.99) / idle.quantile(0.99);
+    let measured = format!("{}: p99 × {ratio:.2}", swept.describe());
     row(
-        "PING of another client during the walk",
+        "PING of another client during the sweep",
         &measured,
         "p99 × ≤ 1.1",
     );
@@ -218,7 +218,7 @@ fn exactness(server: &Server) -> Outcome<()> {
 fn full_speed(server: &Server) -> Outcome<()> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        bare.push(bare::walk(server)?);
+        bare.push(bare::scan(server)?);
         let exporter = Exporter::ours(server, "cpu_share: 100%, min_pass_interval: 1h")?;
         let page = exporter.pass()?;
         let took = page.value("redis_exporter_sweep_pass_duration_seconds", "");
@@ -238,7 +238,7 @@ fn full_speed(server: &Server) -> Outcome<()> {
 }
 
 /// Runs `redis_exporter` with the same patterns.
-fn peer(server: &Server) -> Outcome<()> {
+fn redis_exporter(server: &Server) -> Outcome<()> {
     let ways: [(&str, &[&str], &str); 2] = [
         (
             "--check-key-groups",
@@ -255,7 +255,7 @@ fn peer(server: &Server) -> Outcome<()> {
         ),
     ];
     for (name, flags, metric) in ways {
-        let exporter = Exporter::peer(server, flags)?;
+        let exporter = Exporter::redis_exporter(server, flags)?;
         let before = server.cpu()?;
         let (took, pings) = during(server, || {
             let started = Instant::now();
@@ -271,14 +271,14 @@ fn peer(server: &Server) -> Outcome<()> {
         let spent = server.cpu()? - before;
         let measured = format!("{:.1} s, at every scrape{}", took.0, took.1);
         row(
-            &format!("the peer with {name}: numbers after"),
+            &format!("redis_exporter with {name}: numbers after"),
             &measured,
             "",
         );
         let measured = format!("{:.1} s", spent * 4.0);
-        let what = format!("the peer with {name}: Redis CPU in a minute of four scrapes");
+        let what = format!("redis_exporter with {name}: Redis CPU in a minute of four scrapes");
         row(&what, &measured, "");
-        let what = format!("the peer with {name}: PING of another client during a scrape");
+        let what = format!("redis_exporter with {name}: PING of another client during a scrape");
         row(&what, &pings.describe(), "");
     }
     Ok(())

@@ -47,7 +47,7 @@ impl Exporter {
     }
 
     /// Starts `redis_exporter` with these flags.
-    pub fn peer(server: &Server, flags: &[&str]) -> Outcome<Self> {
+    pub fn redis_exporter(server: &Server, flags: &[&str]) -> Outcome<Self> {
         let mut command = Command::new("prometheus-redis-exporter");
         let url = format!("redis://{}", server.address);
         command.args(["-redis.addr", &url]).args(flags);

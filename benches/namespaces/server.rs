@@ -41,7 +41,7 @@ impl Server {
             .is_err()
         {
             if started.elapsed() > Duration::from_secs(10) {
-                return Err("redis-server does not answer".into());
+                return Err("redis-server does not respond".into());
             }
             sleep(Duration::from_millis(10));
         }

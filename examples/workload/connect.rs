@@ -50,7 +50,7 @@ pub async fn dial(client: &Client) -> RedisResult<MultiplexedConnection> {
 /// Connects, and retries until it succeeds. Returns `None` if the program is stopped first. Each
 /// new error is printed once.
 pub async fn dial_patiently(client: &Client, stop: &Stop) -> Option<MultiplexedConnection> {
-    let mut told = String::new();
+    let mut printed = String::new();
     let mut pause = FIRST_PAUSE;
     loop {
         let problem = tokio::select! {
@@ -60,9 +60,9 @@ pub async fn dial_patiently(client: &Client, stop: &Stop) -> Option<MultiplexedC
             },
             () = stop.wait() => return None,
         };
-        if problem != told {
+        if problem != printed {
             eprintln!("workload: cannot connect, trying on: {problem}");
-            told = problem;
+            printed = problem;
         }
         tokio::select! {
             () = sleep(pause) => {}

@@ -73,8 +73,8 @@ async fn keys(client: &Client) -> String {
     let Ok(mut connection) = connect::dial(client).await else {
         return "keys unknown".to_owned();
     };
-    let answer: Result<u64, _> = cmd("DBSIZE").query_async(&mut connection).await;
-    answer.map_or_else(|_| "keys unknown".to_owned(), |keys| format!("{keys} keys"))
+    let reply: Result<u64, _> = cmd("DBSIZE").query_async(&mut connection).await;
+    reply.map_or_else(|_| "keys unknown".to_owned(), |keys| format!("{keys} keys"))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl PartialEq for Node {
 /// Values that a flag or a variable sets.
 impl From<Value> for Node {
     fn from(value: Value) -> Self {
-        let source = Source::Around;
+        let source = Source::Enclosing;
         Self { source, value }
     }
 }
@@ -74,7 +74,7 @@ impl PartialEq for MapEntry {
 impl MapEntry {
     /// Creates a pair that a flag or a variable sets.
     pub(crate) fn new(key: impl Into<String>, node: Node) -> Self {
-        let (key, source) = (key.into(), Source::Around);
+        let (key, source) = (key.into(), Source::Enclosing);
         Self { key, source, node }
     }
 

@@ -393,7 +393,7 @@ fn read_config(
     let address = arguments.redis_addr.as_ref();
     let list = node.get("targets").map(|entry| &entry.node);
     let targets = if let (Some(list), Some(place)) = (list, written.place_of("targets")) {
-        target::refuse_flags(address, given, context);
+        target::reject_flags(address, given, context);
         target::read_targets(list, place, &mut draft, context)
     } else {
         let target = target::implicit(address, (given, &overlay), &mut draft, context);

@@ -300,7 +300,7 @@ mod tests {
 
     /// One in this many random passwords of all printable characters may be rejected, because it
     /// looks like a name with a value. It can still be written into a map.
-    const REFUSED_ONE_IN: usize = 300;
+    const REJECTED_ONE_IN: usize = 300;
 
     const MAP: &str = r#"{
         "redis://cache:6379": "of-cache",
@@ -454,17 +454,17 @@ mod tests {
     #[test]
     fn passwords_of_random_punctuation_are_hardly_ever_refused() {
         let mut runner = TestRunner::deterministic();
-        let drawn = 20 * REFUSED_ONE_IN;
-        let mut refused = Vec::new();
+        let drawn = 20 * REJECTED_ONE_IN;
+        let mut rejected = Vec::new();
         let any = proptest::collection::vec(b'!'..=b'~', 12..40);
         for _ in 0..drawn {
             let text = String::from_utf8(any.new_tree(&mut runner).unwrap().current()).unwrap();
             if of(&text, "redis://h:1").is_err() {
-                refused.push(text);
+                rejected.push(text);
             }
         }
-        assert!(refused.len() * REFUSED_ONE_IN < drawn, "{refused:?}");
-        println!("refused {} of {drawn}", refused.len());
+        assert!(rejected.len() * REJECTED_ONE_IN < drawn, "{rejected:?}");
+        println!("rejected {} of {drawn}", rejected.len());
     }
 
     proptest! {

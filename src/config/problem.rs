@@ -53,7 +53,7 @@ pub(crate) enum Source {
     /// A flag or an environment variable.
     Option(Rc<str>),
     /// The source of the surrounding value, if any.
-    Around,
+    Enclosing,
 }
 
 /// The place of a value, with its path of keys.
@@ -93,7 +93,7 @@ impl Place {
 
     fn with(&self, source: &Source, path: String) -> Self {
         let source = match source {
-            Source::Around => self.source.clone(),
+            Source::Enclosing => self.source.clone(),
             source => source.clone(),
         };
         Self { source, path }
@@ -108,7 +108,7 @@ impl Place {
                 format!("{file}:{line}:{column}")
             }
             Source::File(Position { line, column }) => format!("{file}:{line}:{column}: {path}"),
-            Source::Around => path.clone(),
+            Source::Enclosing => path.clone(),
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn problem_is_one_line_with_place_and_remedy() {
-        let place = Place::new(Source::File(Position::new(3, 9))).key(&Source::Around, "poll");
+        let place = Place::new(Source::File(Position::new(3, 9))).key(&Source::Enclosing, "poll");
         let problem = place.problem(
             "c.yaml",
             Invalid::new("has no unit", "write 15s").of("1\n5"),

@@ -133,7 +133,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Invalid> {
 
 impl Sweep {
     /// Applies the TLS settings and the client name of the target to `from`.
-    pub(crate) fn beside(mut self, target: &Endpoint) -> Self {
+    pub(crate) fn for_target(mut self, target: &Endpoint) -> Self {
         if let Some(from) = &mut self.from {
             from.tls = target.tls.clone();
             from.client_name = target.client_name;

@@ -249,7 +249,7 @@ fn target(draft: &Draft, name: String, url: Url, password: Option<Password>) -> 
     };
     Target {
         name,
-        sweep: sweep.beside(&endpoint),
+        sweep: sweep.for_target(&endpoint),
         endpoint,
         poll,
         memory_limit: one.memory_limit,
@@ -368,7 +368,7 @@ pub(crate) fn implicit(
 
 /// Reports flags of the implicit target if the file has `targets`. Variables are allowed because
 /// the file may refer to them.
-pub(crate) fn refuse_flags(flag: Option<&Secret>, given: &Given, context: &mut Context<'_>) {
+pub(crate) fn reject_flags(flag: Option<&Secret>, given: &Given, context: &mut Context<'_>) {
     let given = options_of_one().filter_map(|option| given.get(option.flag));
     let flags = given
         .map(|given| given.place.as_str())

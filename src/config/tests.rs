@@ -818,7 +818,7 @@ fn path_of_a_file_near_a_password_is_not_shown() {
 
 #[test]
 fn each_mistake_is_one_problem_with_its_place_and_remedy() {
-    for (text, place, said) in MISTAKES {
+    for (text, place, notices) in MISTAKES {
         let problems = problems(text);
         let [problem] = &problems[..] else {
             panic!("{text}: {problems:#?}");
@@ -827,7 +827,7 @@ fn each_mistake_is_one_problem_with_its_place_and_remedy() {
             without_position(problem).starts_with(place),
             "{text}: {problem}"
         );
-        assert!(problem.contains(said), "{text}: {problem}");
+        assert!(problem.contains(notices), "{text}: {problem}");
         assert!(problem.contains("; "), "{text}: {problem}");
         assert!(!problem.contains('\n'), "{text}: {problem}");
     }
@@ -971,8 +971,8 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
     assert!(!target.keys.streams.consumers);
     assert!(!target.collectors.is_on("config", true));
     assert!(!target.options.empty_databases);
-    let said: Vec<_> = config.notices.iter().map(|notice| &*notice.place).collect();
-    assert_eq!(said, ["REDIS_PASSWORD_FILE"]);
+    let notices: Vec<_> = config.notices.iter().map(|notice| &*notice.place).collect();
+    assert_eq!(notices, ["REDIS_PASSWORD_FILE"]);
 }
 
 #[test]
@@ -1095,12 +1095,12 @@ fn warnings(text: Option<&str>, words: &[&str], variables: &[(&str, &str)]) -> V
 #[test]
 fn what_is_ignored_of_a_url_is_said_once() {
     let text = "targets: [{url: 'redis://h?family=0&timeout=5&pool_size=3', password: p}]\n";
-    let said = warnings(Some(text), &[], &[]);
-    assert_eq!(said.len(), 1, "{said:#?}");
-    assert!(said[0].starts_with("c.yaml:1:17: targets[0].url has parameters that are ignored"));
-    let said = warnings(None, &[], &[("REDIS_URL", "rediss://h?ssl_cert_reqs=none")]);
-    assert_eq!(said.len(), 1, "{said:#?}");
-    assert!(said[0].starts_with("REDIS_URL disables TLS verification: any"));
+    let notices = warnings(Some(text), &[], &[]);
+    assert_eq!(notices.len(), 1, "{notices:#?}");
+    assert!(notices[0].starts_with("c.yaml:1:17: targets[0].url has parameters that are ignored"));
+    let notices = warnings(None, &[], &[("REDIS_URL", "rediss://h?ssl_cert_reqs=none")]);
+    assert_eq!(notices.len(), 1, "{notices:#?}");
+    assert!(notices[0].starts_with("REDIS_URL disables TLS verification: any"));
 }
 
 #[test]
@@ -1162,14 +1162,15 @@ fn user_without_a_password_is_taken_as_the_password_if_there_is_none() {
             password.map(given),
             "{words:?} {variables:?}"
         );
-        let said: Vec<_> = config.notices.iter().map(|notice| &*notice.text).collect();
+        let notices: Vec<_> = config.notices.iter().map(|notice| &*notice.text).collect();
         let is_taken = password == Some("hunter2");
         assert_eq!(
-            said.iter()
+            notices
+                .iter()
                 .any(|text| text.contains("redis://:password@host")),
             is_taken
         );
-        assert!(!said.concat().contains("hunter2"), "{said:?}");
+        assert!(!notices.concat().contains("hunter2"), "{notices:?}");
     }
     let text = "sweep: {from: 'redis://hunter2@r'}\ntargets: [{url: 'redis://hunter2@h'}]\n";
     let config = file(text);
@@ -1202,7 +1203,7 @@ fn line_ends_of_variables_are_no_part_of_them() {
 fn odd_secrets_are_warned_of_without_their_text() {
     let text = "targets: [{url: h, password: 'hunter2 '}]\n";
     let quoted = [("REDIS_PASSWORD", "\"hunter2\"")];
-    for (said, place, expected) in [
+    for (notices, place, expected) in [
         (
             warnings(None, &[], &quoted),
             "REDIS_PASSWORD ",
@@ -1214,12 +1215,12 @@ fn odd_secrets_are_warned_of_without_their_text() {
             "white space",
         ),
     ] {
-        assert_eq!(said.len(), 1, "{said:#?}");
+        assert_eq!(notices.len(), 1, "{notices:#?}");
         assert!(
-            said[0].starts_with(place) && said[0].contains(expected),
-            "{said:#?}"
+            notices[0].starts_with(place) && notices[0].contains(expected),
+            "{notices:#?}"
         );
-        assert!(!said[0].contains("hunter2"), "{said:#?}");
+        assert!(!notices[0].contains("hunter2"), "{notices:#?}");
     }
 }
 
@@ -1299,9 +1300,16 @@ fn variables_for_the_one_target_that_are_not_used_are_named() {
         ),
         (Some(uses_it), &[], &[("REDIS_URL", "a")], ""),
     ] {
-        let said = warnings(text, words, variables);
-        assert_eq!(said.len(), usize::from(!expected.is_empty()), "{said:#?}");
-        assert!(said.concat().starts_with(expected), "{said:#?} {expected}");
+        let notices = warnings(text, words, variables);
+        assert_eq!(
+            notices.len(),
+            usize::from(!expected.is_empty()),
+            "{notices:#?}"
+        );
+        assert!(
+            notices.concat().starts_with(expected),
+            "{notices:#?} {expected}"
+        );
     }
 }
 
@@ -1409,12 +1417,16 @@ fn one_target_is_meant_to_be_full_if_a_flag_or_a_variable_says_so() {
         let found = config.targets[0].expect_full;
         assert_eq!(found, expected, "{words:?} {variable}");
     }
-    let said = warnings(
+    let notices = warnings(
         Some("targets: [{url: h}]\n"),
         &[],
         &[("REDIS_EXPECT_FULL", "true")],
     );
-    assert!(said.concat().starts_with("REDIS_EXPECT_FULL is not used"));
+    assert!(
+        notices
+            .concat()
+            .starts_with("REDIS_EXPECT_FULL is not used")
+    );
 }
 
 #[test]

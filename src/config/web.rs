@@ -12,7 +12,7 @@ use super::tls::{Identity, check, identity};
 use crate::tls::Version;
 
 /// Maximum cost of bcrypt, as a power of two. It takes about two seconds, and a request has ten.
-const MOST_ROUNDS: u32 = 15;
+const MAX_COST: u32 = 15;
 
 /// Access rules for HTTP clients. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -185,13 +185,13 @@ pub(crate) fn password_hash(text: &str) -> Result<Secret, Invalid> {
             "make one with `htpasswd -nB user`, and put it in single quotes",
         )
     })?;
-    if parts.get_cost() > MOST_ROUNDS {
+    if parts.get_cost() > MAX_COST {
         return Err(Invalid::new(
             format!(
                 "takes longer to verify than a request may: its cost is {}",
                 parts.get_cost()
             ),
-            format!("make one with a cost up to {MOST_ROUNDS}"),
+            format!("make one with a cost up to {MAX_COST}"),
         ));
     }
     Ok(Secret::new(text))

@@ -115,7 +115,7 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
         Err(error) => Err(error.to_string().into()),
     };
     let key = path.to_string_lossy();
-    let found = FILES.ask(&key, Result::is_ok, read).await;
+    let found = FILES.get(&key, Result::is_ok, read).await;
     found.unwrap_or_else(|| Err("no thread to read it could be started".into()))
 }
 

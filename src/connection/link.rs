@@ -31,7 +31,7 @@ pub struct Setup {
 
 /// Minimum time between retries of rejected queries over new connections. A connection that is
 /// closed whenever it is idle must not cause an error each time.
-const RETRY_REFUSED_EVERY: Duration = Duration::from_mins(10);
+const RETRY_REJECTED_INTERVAL: Duration = Duration::from_mins(10);
 
 /// A connection to one target, with everything that is needed to reconnect.
 pub struct Link {
@@ -44,8 +44,8 @@ pub struct Link {
     has_replied: bool,
     on_reconnect: OnReconnect,
     /// The time when rejected queries were last retried.
-    retried_refused: Option<Instant>,
-    retries_refused: bool,
+    retried_rejected: Option<Instant>,
+    retries_rejected: bool,
 }
 
 impl fmt::Debug for Link {
@@ -89,8 +89,8 @@ impl Link {
             whereabouts: Whereabouts::default(),
             has_replied: false,
             on_reconnect,
-            retried_refused: None,
-            retries_refused: false,
+            retried_rejected: None,
+            retries_rejected: false,
         })
     }
 
@@ -175,7 +175,7 @@ impl Link {
         let endpoint = &self.endpoint;
         let footprint = Arc::clone(&self.footprint);
         let may_redial = self.has_replied;
-        let beside = async {
+        let second = async {
             sleep_until(patience).await;
             if !may_redial {
                 return Err(closed());
@@ -186,7 +186,7 @@ impl Link {
         let outcome = tokio::select! {
             biased;
             replies = self.connection.send(&packed, deadline) => Err(replies),
-            Ok(fresh) = beside => Ok(fresh),
+            Ok(fresh) = second => Ok(fresh),
         };
         match outcome {
             Ok((fresh, replies)) => {
@@ -257,8 +257,8 @@ impl Link {
     }
 
     /// Returns whether rejected queries are to be retried, once after a reconnect.
-    pub const fn take_retries_refused(&mut self) -> bool {
-        std::mem::replace(&mut self.retries_refused, false)
+    pub const fn take_retries_rejected(&mut self) -> bool {
+        std::mem::replace(&mut self.retries_rejected, false)
     }
 
     fn has_moved(&mut self) -> bool {
@@ -271,10 +271,10 @@ impl Link {
         if cause == Cause::Moved {
             self.whereabouts = Whereabouts::default();
         }
-        let retried = self.retried_refused;
-        if retried.is_none_or(|retried| retried.elapsed() >= RETRY_REFUSED_EVERY) {
-            self.retried_refused = Some(Instant::now());
-            self.retries_refused = true;
+        let retried = self.retried_rejected;
+        if retried.is_none_or(|retried| retried.elapsed() >= RETRY_REJECTED_INTERVAL) {
+            self.retried_rejected = Some(Instant::now());
+            self.retries_rejected = true;
         }
         let (address, cause_text) = (self.endpoint.address.to_string(), cause.as_str());
         debug!(address, cause = cause_text, "reconnected");

@@ -40,7 +40,7 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> 
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let name = host.to_owned();
-    let found = LOOKUPS.ask(host, Result::is_ok, move || lookup(&name));
+    let found = LOOKUPS.get(host, Result::is_ok, move || lookup(&name));
     let failed = |why: &str| Failure::new(Reason::Dns, format!("{host}: {why}"));
     match found.await {
         Some(Ok(addresses)) => {

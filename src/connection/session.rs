@@ -159,7 +159,7 @@ impl Session {
 
     /// Forgets rejections, once after a reconnect.
     pub fn forget_if_due(&mut self) {
-        if self.link.take_retries_refused() {
+        if self.link.take_retries_rejected() {
             self.forget_rejections();
         }
     }

@@ -87,7 +87,7 @@ pub async fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>, Failure> {
     let mut place = place.lock().await;
     let before = place.clone();
     let key = format!("{tls:?}");
-    let reading = FILES.ask(&key, Result::is_ok, move || renewed(&tls, before));
+    let reading = FILES.get(&key, Result::is_ok, move || renewed(&tls, before));
     let read = reading.await.unwrap_or_else(|| Err(NO_THREAD.to_owned()));
     let read = read.map_err(|text| Failure::new(Reason::Tls, text))?;
     Ok(Arc::clone(&place.insert(read).config))

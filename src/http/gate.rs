@@ -97,7 +97,7 @@ impl Gate {
     }
 
     /// Returns whether reloads over HTTP are disabled.
-    pub(super) fn refuses_reload(&self) -> bool {
+    pub(super) fn rejects_reload(&self) -> bool {
         self.0.borrow().web.reload == Some(false)
     }
 

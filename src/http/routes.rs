@@ -207,7 +207,7 @@ fn ready(services: &Services) -> HttpResponse {
 }
 
 async fn reload(services: &Services, client: IpAddr, headers: &HeaderMap) -> HttpResponse {
-    if services.gate.refuses_reload() {
+    if services.gate.rejects_reload() {
         return response::text(StatusCode::FORBIDDEN, NO_RELOAD);
     }
     if is_cross_origin(headers) {

@@ -42,26 +42,26 @@ fn listening(proc: &Path) -> Vec<SocketAddr> {
     processes.sort_unstable();
     let paths = processes.iter().map(|id| proc.join(id.to_string()));
     let same = paths.filter(|process| program(process) == Some(own));
-    let surroundings = |process: &Path| {
+    let isolation = |process: &Path| {
         let files = fs::read_link(process.join("ns/mnt")).ok();
         (files, fs::read_to_string(process.join("cgroup")).ok())
     };
-    let own = surroundings(&proc.join("self"));
-    let all = same.map(|process| (surroundings(&process), of_process(&process)));
+    let own = isolation(&proc.join("self"));
+    let all = same.map(|process| (isolation(&process), of_process(&process)));
     nearest(&own, all.collect())
 }
 
 /// The mount namespace and control group of a process, which distinguish containers and services.
-type Surroundings = (Option<PathBuf>, Option<String>);
+type Isolation = (Option<PathBuf>, Option<String>);
 
 /// Returns the addresses of processes in the same container and service, else in the same
 /// container, else all.
-fn nearest(own: &Surroundings, all: Vec<(Surroundings, Vec<SocketAddr>)>) -> Vec<SocketAddr> {
+fn nearest(own: &Isolation, all: Vec<(Isolation, Vec<SocketAddr>)>) -> Vec<SocketAddr> {
     let all: Vec<_> = all
         .into_iter()
         .filter(|(_, listen)| !listen.is_empty())
         .collect();
-    let nearness = |other: &Surroundings| match own.0.is_some() && own.0 == other.0 {
+    let nearness = |other: &Isolation| match own.0.is_some() && own.0 == other.0 {
         true if own.1 == other.1 => 2,
         true => 1,
         false => 0,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_exporter_of_the_own_container_is_chosen_beside_another() {
-        let of = |files: &str, group: &str| -> Surroundings {
+        let of = |files: &str, group: &str| -> Isolation {
             (Some(files.into()), Some(group.to_owned()))
         };
         let address = |text: &str| -> SocketAddr { text.parse().unwrap() };

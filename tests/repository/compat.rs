@@ -237,18 +237,18 @@ fn what_is_listed_as_shown_live_is_shown_there_alone() {
 }
 
 /// Returns the page of a server with one field in INFO, and this reply to everything else.
-fn page_of(field: &str, answer: &Reply) -> String {
+fn page_of(field: &str, reply: &Reply) -> String {
     let info = format!("redis_version:7.0.15\r\n{field}:1\r\n");
     let mut replies = Replies::new(&info, Circumstances::default());
     for query in ALL.iter().flat_map(|collector| collector.queries) {
-        replies.record(*query, answer.clone());
+        replies.record(*query, reply.clone());
     }
     let further = ALL
         .iter()
         .flat_map(|collector| (collector.further)(&replies));
     let further: Vec<_> = further.map(|command| command.ticket).collect();
     for ticket in further {
-        replies.record(ticket, answer.clone());
+        replies.record(ticket, reply.clone());
     }
     let mut snapshot = Snapshot::default();
     for collector in ALL {
@@ -268,9 +268,9 @@ fn what_no_server_here_shows_is_read_where_a_server_tells_it() {
         let (_, family) = rows.get(name.as_str()).expect("it has a row");
         let field = family.source.field.replace("<n>", "1");
         let pair = [&field, "1"].map(|word| Reply::Bytes(word.as_bytes().to_vec()));
-        let answers = [Reply::List(pair.to_vec()), Reply::Integer(1)];
-        let is_shown = answers.iter().any(|answer| {
-            let page = page_of(&field, answer);
+        let replies = [Reply::List(pair.to_vec()), Reply::Integer(1)];
+        let is_shown = replies.iter().any(|reply| {
+            let page = page_of(&field, reply);
             page.contains(&format!("# TYPE {name} "))
         });
         assert!(is_shown, "{name} is not read from {:?}", family.source);

@@ -432,7 +432,7 @@ fn counters_are_shown_as_rates_and_snapshots_are_not() {
 }
 
 /// Returns whether each sample of an expression belongs to one server.
-fn tells_servers_apart(expression: &str) -> bool {
+fn distinguishes_servers(expression: &str) -> bool {
     let rest = selectors::without_selectors(expression);
     let is_sum = |function: &&str| {
         rest.match_indices(*function).any(|(at, _)| {
@@ -457,7 +457,7 @@ fn legends_say_which_server_where_there_may_be_many() {
                 let place = format!("{name}/{}", text(panel, "/title"));
                 let (expression, legend) = (text(query, "/expr"), text(query, "/legendFormat"));
                 let names_labels = legend != "__auto" && text(panel, "/type") != "stat";
-                if !names_labels || !tells_servers_apart(expression) {
+                if !names_labels || !distinguishes_servers(expression) {
                     continue;
                 }
                 seen += 1;

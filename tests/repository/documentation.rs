@@ -284,8 +284,8 @@ fn the_table_of_layers_is_the_one_that_is_held() {
 fn documents_tell_how_many_series_a_command_has() {
     let page = document("tests/golden/redis-7.0.15/standalone.prom");
     let series = page.lines().filter(|line| line.contains("{cmd=\"get\""));
-    let told = format!("{} series each", series.count());
+    let expected = format!("{} series each", series.count());
     for name in ["docs/reference/limits.md", "config.example.yaml"] {
-        assert!(document(name).contains(&told), "{name}: not {told}");
+        assert!(document(name).contains(&expected), "{name}: not {expected}");
     }
 }

@@ -56,7 +56,7 @@ fn info(server: &Path, spellings: &[&str]) -> Reply {
 
 /// Returns the reply of a server to a query. `CONFIG GET` of one parameter is taken from the
 /// recorded reply with all of them.
-fn answer(server: &Path, query: &Query) -> Option<Reply> {
+fn reply_to(server: &Path, query: &Query) -> Option<Reply> {
     match query.commands.first()? {
         ["CONFIG", "GET", pattern] => parameters(server, pattern),
         // Only the entries were recorded.
@@ -94,7 +94,7 @@ fn parameters(server: &Path, pattern: &str) -> Option<Reply> {
 }
 
 /// Returns the reply of a server to a query that depends on its other replies.
-fn further_answer(server: &Path, command: &Command<'_>) -> Option<Reply> {
+fn dependent_reply(server: &Path, command: &Command<'_>) -> Option<Reply> {
     let spelled = command.ticket.query.commands.first()?.iter();
     let spelled = spelled.map(|word| word.as_bytes());
     let words: Vec<&[u8]> = spelled
@@ -195,8 +195,8 @@ fn page_of(
     for query in collectors.iter().flat_map(|collector| collector.queries) {
         let mut modes = ["cluster", "sentinel"].iter();
         let is_of_mode = modes.any(|mode| query.permission.contains(mode));
-        let answer = answer(server, query).filter(|_| with_other_queries || is_of_mode);
-        if let Some(reply) = answer {
+        let reply_to = reply_to(server, query).filter(|_| with_other_queries || is_of_mode);
+        if let Some(reply) = reply_to {
             replies.record(*query, reply);
         }
     }
@@ -206,7 +206,7 @@ fn page_of(
             .flat_map(|collector| (collector.further)(&replies));
         let new = further.filter(|command| replies.received(command.ticket).is_none());
         let new: Vec<_> = new
-            .filter_map(|command| Some((command.ticket, further_answer(server, &command)?)))
+            .filter_map(|command| Some((command.ticket, dependent_reply(server, &command)?)))
             .collect();
         for (ticket, reply) in new {
             replies.record(ticket, reply);
@@ -327,11 +327,11 @@ fn recorded_servers_give_their_recorded_pages() {
 #[test]
 fn the_quorum_of_a_sentinel_has_the_words_of_the_server() {
     for server in servers() {
-        let said = recording(&server, "sentinel-ckquorum").expect("the quorum was recorded");
-        let said = said.text().expect("there is a quorum").into_owned();
+        let text = recording(&server, "sentinel-ckquorum").expect("the quorum was recorded");
+        let text = text.text().expect("there is a quorum").into_owned();
         let page = fs::read_to_string(server.join("sentinel.prom")).expect("the page is there");
-        let message = format!("message=\"{said}\"}} 1");
-        assert!(page.contains(&message), "{}: {said}", server.display());
+        let message = format!("message=\"{text}\"}} 1");
+        assert!(page.contains(&message), "{}: {text}", server.display());
     }
 }
 

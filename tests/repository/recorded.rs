@@ -59,7 +59,7 @@ pub fn recorded() -> Recorded {
         let places = spellings(family, true).filter_map(|spelling| shown.get(spelling.name));
         let places: Vec<_> = places.flatten().copied().collect();
         if !places.is_empty() {
-            seen_on.insert(family.name, said(&places, &all));
+            seen_on.insert(family.name, described(&places, &all));
         }
     }
     let servers = all.values().flatten().copied().collect();
@@ -102,21 +102,21 @@ fn names(page: &str) -> BTreeSet<String> {
 }
 
 /// Returns the servers and modes that have a family, as text.
-fn said(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>) -> String {
+fn described(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>) -> String {
     let modes: BTreeSet<&str> = places.iter().map(|(_, mode)| *mode).collect();
     let servers: BTreeSet<&Server> = places.iter().map(|(server, _)| *server).collect();
     let possible = modes.iter().filter_map(|mode| all.get(mode)).flatten();
     let possible: BTreeSet<&Server> = possible.copied().collect();
-    let mut said = if servers == possible {
+    let mut described = if servers == possible {
         "all".to_owned()
     } else {
         by_flavour(&servers, &possible)
     };
     if !modes.contains(STANDALONE) {
         let modes: Vec<_> = modes.into_iter().collect();
-        let _ = write!(said, " ({})", modes.join(", "));
+        let _ = write!(described, " ({})", modes.join(", "));
     }
-    said
+    described
 }
 
 /// Returns text such as `Redis ≥ 7.0, Valkey, KeyDB`.
@@ -125,11 +125,11 @@ fn by_flavour(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> Stri
         let same = of.iter().filter(|server| server.flavour == flavour);
         same.map(|server| server.version).collect::<Vec<_>>()
     };
-    let said = FLAVOURS.iter().filter_map(|(flavour, name)| {
+    let described = FLAVOURS.iter().filter_map(|(flavour, name)| {
         let range = range(&versions(servers, flavour), &versions(possible, flavour))?;
         Some(format!("{name} {range}").trim_end().to_owned())
     });
-    said.collect::<Vec<_>>().join(", ")
+    described.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns some of the possible versions as text: empty for all of them, `None` for none. Both
@@ -265,11 +265,11 @@ fn default_series_are_at_most_a_quarter_more_than_those_of_redis_exporter() {
 #[test]
 fn versions_are_said_as_ranges_of_those_that_were_recorded() {
     let possible = [(5, 0), (6, 2), (7, 0), (8, 0)];
-    let said = |some: &[(u32, u32)]| range(some, &possible);
-    assert_eq!(said(&possible).as_deref(), Some(""));
-    assert_eq!(said(&[(7, 0), (8, 0)]).as_deref(), Some("≥ 7.0"));
-    assert_eq!(said(&[(5, 0), (6, 2)]).as_deref(), Some("≤ 6.2"));
-    assert_eq!(said(&[(8, 0)]).as_deref(), Some("8.0"));
-    assert_eq!(said(&[(5, 0), (7, 0)]).as_deref(), Some("5.0 and 7.0"));
-    assert_eq!(said(&[]), None);
+    let described = |some: &[(u32, u32)]| range(some, &possible);
+    assert_eq!(described(&possible).as_deref(), Some(""));
+    assert_eq!(described(&[(7, 0), (8, 0)]).as_deref(), Some("≥ 7.0"));
+    assert_eq!(described(&[(5, 0), (6, 2)]).as_deref(), Some("≤ 6.2"));
+    assert_eq!(described(&[(8, 0)]).as_deref(), Some("8.0"));
+    assert_eq!(described(&[(5, 0), (7, 0)]).as_deref(), Some("5.0 and 7.0"));
+    assert_eq!(described(&[]), None);
 }

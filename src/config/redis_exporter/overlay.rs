@@ -10,7 +10,7 @@ use crate::config::reader::Reader;
 use crate::config::rows::{ROWS, TARGETS};
 
 /// Options that require the sweep.
-const OF_THE_WALK: [&str; 6] = [
+const NEEDS_SWEEP: [&str; 6] = [
     "check-keys",
     "check-single-keys",
     "check-key-groups",
@@ -57,16 +57,16 @@ impl Overlay {
                 notices.extend(notice_of(item));
             }
         }
-        overlay.walk_for_keys(given);
+        overlay.enable_sweep_for_keys(given);
         overlay
     }
 
     /// Enables the sweep for options that require it, because the file may have disabled it.
-    fn walk_for_keys(&mut self, given: &Given) {
+    fn enable_sweep_for_keys(&mut self, given: &Given) {
         if given.get("sweep.enabled").is_some() {
             return;
         }
-        if let Some(item) = OF_THE_WALK.iter().find_map(|flag| given.get(flag)) {
+        if let Some(item) = NEEDS_SWEEP.iter().find_map(|flag| given.get(flag)) {
             self.settings.push(OverlaySetting {
                 key: "sweep.enabled",
                 node: switched(true),

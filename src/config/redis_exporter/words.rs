@@ -25,8 +25,8 @@ pub(in crate::config) fn normalized(words: impl IntoIterator<Item = OsString>) -
             normalized.push(word);
             continue;
         };
-        if let Some(asked) = flag.strip_prefix("version=") {
-            if parse_switch(asked) != Ok(false) {
+        if let Some(value) = flag.strip_prefix("version=") {
+            if parse_switch(value) != Ok(false) {
                 normalized.push(OsString::from("--version"));
             }
             continue;

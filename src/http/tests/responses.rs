@@ -207,8 +207,8 @@ async fn health_does_not_depend_on_targets() {
         assert_eq!((response.status, response.text()), (200, "ok\n"));
     }
     let address = server.address;
-    let asked = tokio::task::spawn_blocking(move || crate::http::health(address)).await;
-    assert_eq!(asked.unwrap(), Ok(()));
+    let health = tokio::task::spawn_blocking(move || crate::http::health(address)).await;
+    assert_eq!(health.unwrap(), Ok(()));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 /// Interval between two checks of a connection.
-const ROUND: Duration = Duration::from_millis(1);
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The fate of a connection that was idle for some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Drop for Cutter {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     while !shared.is_over.load(Ordering::Relaxed) {
         let Ok((client, _)) = listener.accept() else {
-            thread::sleep(ROUND);
+            thread::sleep(CHECK_INTERVAL);
             continue;
         };
         let server = shared.server.load(Ordering::Relaxed);
@@ -138,7 +138,7 @@ fn carry(client: &TcpStream, server: &TcpStream, shared: &Shared) -> io::Result<
                 End::ResetLater | End::Vanish => {}
             }
         }
-        thread::sleep(ROUND);
+        thread::sleep(CHECK_INTERVAL);
     }
     Ok(())
 }
@@ -166,7 +166,9 @@ fn send(mut to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match to.write(bytes) {
             Ok(length) => bytes = &bytes[length..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(ROUND),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(CHECK_INTERVAL)
+            }
             Err(error) => return Err(error),
         }
     }

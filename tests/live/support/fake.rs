@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Returns the reply to the words of a command, in wire format.
-pub type Answer = dyn Fn(&[String]) -> String + Send + Sync;
+pub type Replies = dyn Fn(&[String]) -> String + Send + Sync;
 
 /// A server. Dropping it ends it.
 pub struct FakeServer {
@@ -18,18 +18,18 @@ pub struct FakeServer {
 
 impl FakeServer {
     /// Starts a server.
-    pub fn start(answer: impl Fn(&[String]) -> String + Send + Sync + 'static) -> Self {
+    pub fn start(replies: impl Fn(&[String]) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let done = Arc::new(AtomicBool::new(false));
-        let (ends, answer) = (Arc::clone(&done), Arc::new(answer));
+        let (ends, replies) = (Arc::clone(&done), Arc::new(replies));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ends.load(Ordering::Relaxed) {
                     return;
                 }
-                let answer = Arc::clone(&answer);
-                std::thread::spawn(move || serve(stream, &*answer));
+                let replies = Arc::clone(&replies);
+                std::thread::spawn(move || serve(stream, &*replies));
             }
         });
         Self { port, done }
@@ -54,11 +54,11 @@ pub fn scanned(cursor: &str, keys: &[String]) -> String {
     format!("*2\r\n{}*{}\r\n{}", bulk(cursor), keys.len(), keys.concat())
 }
 
-fn serve(stream: TcpStream, answer: &Answer) {
+fn serve(stream: TcpStream, replies: &Replies) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(words) = command(&mut reader) {
-        if writer.write_all(answer(&words).as_bytes()).is_err() {
+        if writer.write_all(replies(&words).as_bytes()).is_err() {
             return;
         }
     }

@@ -36,7 +36,7 @@ impl Peer {
             _process: Process::start(&mut command).expect(MISSING),
             port,
         };
-        until(LONG, "an answer of redis_exporter", || {
+        until(LONG, "a response of redis_exporter", || {
             http::get(port, "/health").ok()
         });
         peer

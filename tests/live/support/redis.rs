@@ -62,13 +62,13 @@ impl RedisServer {
             arguments,
             port,
         };
-        server.wait_until_it_answers();
+        server.wait_until_it_responds();
         server
     }
 
     /// Waits for any reply, including an error while it is loading or without a password.
-    fn wait_until_it_answers(&mut self) {
-        until(LONG, "an answer of redis-server", || {
+    fn wait_until_it_responds(&mut self) {
+        until(LONG, "a response of redis-server", || {
             if let Some(status) = self.process.ended() {
                 panic!("redis-server ended with {status}: {}", self.log());
             }
@@ -150,7 +150,7 @@ impl RedisServer {
         self.arguments
             .extend(further.iter().map(ToString::to_string));
         self.process = spawn(self.program, &self.folder, &self.arguments);
-        self.wait_until_it_answers();
+        self.wait_until_it_responds();
     }
 }
 

@@ -24,21 +24,21 @@ pub fn slack() -> Duration {
 }
 
 /// Interval between two checks of a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Checks until there is a result, and returns it.
 ///
 /// # Panics
 ///
 /// After `limit`. The message contains `what`.
-pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(limit: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
-        if let Some(seen) = look() {
+        if let Some(seen) = check() {
             return seen;
         }
         assert!(started.elapsed() < limit, "waited {limit:?} for: {what}");
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(CHECK_INTERVAL);
     }
 }
 
@@ -47,11 +47,11 @@ pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>
 /// # Panics
 ///
 /// The condition is not met.
-pub fn throughout(stretch: Duration, mut hold: impl FnMut()) {
+pub fn throughout(period: Duration, mut hold: impl FnMut()) {
     let started = Instant::now();
-    while started.elapsed() < stretch {
+    while started.elapsed() < period {
         hold();
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(CHECK_INTERVAL);
     }
 }
 

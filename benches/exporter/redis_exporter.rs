@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::child::{Peer, Redis, exporter};
+use crate::child::{Redis, RedisExporter, exporter};
 use crate::client::Encoding;
 use crate::poll_cost::PollCost;
 use crate::process;
@@ -15,11 +15,19 @@ const SCRAPES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Scrapes both alternately.
-pub fn measure(redis: &Redis, peer: &Peer, poll: &PollCost, table: &mut Table) -> Outcome<()> {
+pub fn measure(
+    redis: &Redis,
+    theirs: &RedisExporter,
+    poll: &PollCost,
+    table: &mut Table,
+) -> Outcome<()> {
     // No poll falls into the measurement. The cost of a poll is added separately.
     let ours = exporter(redis, "1h")?;
-    let (here, there) = (ours.process.id(), peer.0.process.id());
-    let mut clients = (ours.client(Encoding::Gzip)?, peer.0.client(Encoding::Gzip)?);
+    let (here, there) = (ours.process.id(), theirs.0.process.id());
+    let mut clients = (
+        ours.client(Encoding::Gzip)?,
+        theirs.0.client(Encoding::Gzip)?,
+    );
     let mut taken = (Vec::new(), Vec::new());
     let before = (process::cpu(here)?, process::cpu(there)?);
     for _ in 0..SCRAPES {
@@ -35,21 +43,21 @@ pub fn measure(redis: &Redis, peer: &Peer, poll: &PollCost, table: &mut Table) -
         each(process::cpu(there)?.saturating_sub(before.1)),
     );
     let quantiles = (quantile::of(&taken.0), quantile::of(&taken.1));
-    let row = |what: &str| format!("(b) {what}, against the peer");
+    let row = |what: &str| format!("(b) {what}, against redis_exporter");
     let aim = Aim::AtLeast(20.0);
-    let (ours_taken, peers_taken) = quantiles;
+    let (ours_taken, theirs_taken) = quantiles;
     table.faster(
         &row("scrape: p50"),
         "µs",
         ours_taken.p50,
-        peers_taken.p50,
+        theirs_taken.p50,
         aim,
     );
     table.faster(
         &row("scrape: p99"),
         "µs",
         ours_taken.p99,
-        peers_taken.p99,
+        theirs_taken.p99,
         aim,
     );
     table.faster(&row("CPU of a scrape"), "µs", cpu.0, cpu.1, Aim::None);
