@@ -15,15 +15,20 @@ use crate::collector;
 use crate::config::redis_exporter::{Notice, Severity};
 use crate::config::{self, Arguments, Config, Problem, Target, Web};
 use crate::fleet::{self, Fleet};
-use crate::http::{self, Counters, ReloadRequest};
+use crate::http::{self, ReloadRequest};
 use crate::metric::Names;
 use crate::output;
 use crate::page;
 use crate::poll;
 use crate::publish::Board;
 use crate::supervise::supervise;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Counter, Gauge, Telemetry};
 use crate::threads::Lane;
+
+const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
+const RELOADED: Gauge<0> = Gauge::named("redis_exporter_config_last_reload_successful");
+const RELOADED_AT: Gauge<0> =
+    Gauge::named("redis_exporter_config_last_reload_success_timestamp_seconds");
 
 /// Maximum time from the first signal to the end of the process, even if tasks hang.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
@@ -66,13 +71,8 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
     let paths = config.paths.clone();
     let mut fleet = Fleet::new(board.clone(), telemetry.clone());
     fleet.apply(config.targets.clone(), &config.namespaces);
-    telemetry.loaded(true);
+    note_load(&telemetry, true);
     let pages = start_pages(&board, &telemetry, names);
-    let counters = Counters {
-        scrapes: telemetry.scrapes.clone(),
-        scrape_request_errors: telemetry.scrape_request_errors.clone(),
-        unauthorized_requests: telemetry.unauthorized_requests.clone(),
-    };
     let (reload, requests) = mpsc::channel(RELOADS_WAITING);
     let reloader = Reloader {
         board: board.clone(),
@@ -91,7 +91,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         reload: reload.clone(),
         gate,
         paths,
-        counters,
+        telemetry,
         readers: http::Readers::default(),
         reload_rate: http::Rate::default(),
     };
@@ -150,7 +150,7 @@ fn start_pages(
 ) -> JoinHandle<()> {
     let (emptied, counted) = (board.clone(), telemetry.clone());
     let on_break = move || {
-        counted.service_panicked("pages");
+        counted.count(SERVICE_PANICS, ["pages"]);
         emptied.clear_pages();
     };
     let (board, telemetry) = (board.clone(), telemetry.clone());
@@ -161,7 +161,7 @@ fn start_pages(
 /// Applies changed certificates and passwords of the HTTP server.
 fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
     let (gate, counted) = (gate.clone(), telemetry.clone());
-    let on_break = move || counted.service_panicked("files");
+    let on_break = move || counted.count(SERVICE_PANICS, ["files"]);
     let task = move |_: bool| gate.clone().follow();
     tokio::spawn(supervise("files".to_owned(), on_break, task))
 }
@@ -169,7 +169,7 @@ fn follow_files(gate: &http::Gate, telemetry: &Telemetry) -> JoinHandle<()> {
 /// Publishes failures for pollers that no longer publish.
 fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
     let (board, counted) = (board.clone(), telemetry.clone());
-    let on_break = move || counted.service_panicked("watch");
+    let on_break = move || counted.count(SERVICE_PANICS, ["watch"]);
     let task = move |_: bool| fleet::watch(board.clone());
     tokio::spawn(supervise("watch".to_owned(), on_break, task))
 }
@@ -177,7 +177,7 @@ fn watch_pollers(board: &Board, telemetry: &Telemetry) -> JoinHandle<()> {
 /// Reloads on request. A reload that panics leaves the targets unchanged.
 fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) -> JoinHandle<()> {
     let counted = reloader.telemetry.clone();
-    let on_break = move || counted.service_panicked("reloads");
+    let on_break = move || counted.count(SERVICE_PANICS, ["reloads"]);
     let state = Arc::new(Mutex::new((reloader, requests)));
     let task = move |is_restart: bool| {
         let state = Arc::clone(&state);
@@ -281,7 +281,7 @@ impl Reloader {
                 waiting.push(next);
             }
             let result = self.reload().await;
-            self.telemetry.loaded(result.is_ok());
+            note_load(&self.telemetry, result.is_ok());
             match &result {
                 Ok(summary) => info!(summary, "the configuration was loaded"),
                 Err(problems) => error!(problems, "the configuration stays as it was"),
@@ -301,7 +301,7 @@ impl Reloader {
             ..
         } = &self.config;
         self.fleet.apply(targets.clone(), namespaces);
-        self.telemetry.loaded(false);
+        note_load(&self.telemetry, false);
     }
 
     async fn reload(&mut self) -> Result<String, String> {
@@ -335,6 +335,14 @@ impl Reloader {
             ..config
         };
         Ok(summary)
+    }
+}
+
+/// Records whether loading the configuration succeeded.
+fn note_load(telemetry: &Telemetry, is_good: bool) {
+    telemetry.set(RELOADED, [], f64::from(is_good));
+    if is_good {
+        telemetry.set(RELOADED_AT, [], poll::now().floor());
     }
 }
 

@@ -13,7 +13,10 @@ use crate::keyspace::sweep;
 use crate::poll::{self, Start};
 use crate::publish::{Board, Slot};
 use crate::supervise::supervise;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Counter, Gauge, Telemetry};
+
+const TARGETS: Gauge<0> = Gauge::named("redis_exporter_targets");
+const PANICS: Counter<1> = Counter::named("redis_exporter_task_panics_total");
 
 /// Interval between the first polls of two targets, so that hundreds are not dialed at once.
 const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
@@ -104,7 +107,8 @@ impl Fleet {
             };
             self.running.push(running);
         }
-        self.telemetry.set_targets(self.running.len());
+        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        self.telemetry.set(TARGETS, [], f64::from(count));
         self.board.list(
             self.running
                 .iter()
@@ -168,7 +172,7 @@ impl Fleet {
         };
         let (broken, telemetry, at) = (name.clone(), self.telemetry.clone(), Arc::clone(&place));
         let on_break = move || {
-            telemetry.panicked(&broken);
+            telemetry.count(PANICS, [&broken]);
             // The last publication of the panicked task must not look fresh.
             poll::publish_break(&at, interval);
         };
@@ -192,7 +196,7 @@ impl Fleet {
         let (name, namespaces) = (target.name.clone(), Arc::clone(&self.namespaces));
         let (counted, telemetry) = (name.clone(), self.telemetry.clone());
         let on_reconnect: OnReconnect =
-            Arc::new(move |cause| telemetry.reconnected(&counted, cause));
+            Arc::new(move |cause| telemetry.count(poll::RECONNECTS, [&counted, cause.as_str()]));
         let task = move |is_restart: bool| {
             let delay = if is_restart { Duration::ZERO } else { first };
             sweep::run(
@@ -205,7 +209,7 @@ impl Fleet {
             )
         };
         let (broken, telemetry) = (name.clone(), self.telemetry.clone());
-        let on_break = move || telemetry.panicked(&broken);
+        let on_break = move || telemetry.count(PANICS, [&broken]);
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }
 

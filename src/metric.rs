@@ -268,10 +268,7 @@ impl<const LABELS: usize> Family<LABELS> {
 
     const fn spelled(self, legacy: Legacy) -> Self {
         let Self { descriptor } = self;
-        let same_stem = same(
-            stem(descriptor.name).as_bytes(),
-            stem(legacy.name).as_bytes(),
-        );
+        let same_stem = is_same(stem(descriptor.name), stem(legacy.name));
         let legacy = Legacy {
             instead: legacy.instead || same_stem,
             ..legacy
@@ -288,6 +285,13 @@ impl<const LABELS: usize> Family<LABELS> {
     #[must_use]
     pub const fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// Converts the family into one without its number of labels.
+    #[must_use]
+    pub const fn into_descriptor(self) -> Descriptor {
+        let Self { descriptor } = self;
+        descriptor
     }
 }
 
@@ -317,6 +321,12 @@ pub const fn stem(name: &str) -> &str {
         Some((stem, _)) => stem,
         None => name,
     }
+}
+
+/// Compares two texts at compile time.
+#[must_use]
+pub const fn is_same(left: &str, right: &str) -> bool {
+    same(left.as_bytes(), right.as_bytes())
 }
 
 #[expect(
@@ -512,7 +522,8 @@ impl Snapshot {
         );
     }
 
-    fn store(&mut self, family: &'static Descriptor, labels: &[&str], value: Value) {
+    /// Adds a value with one label value for each label name of the family.
+    pub(crate) fn store(&mut self, family: &'static Descriptor, labels: &[&str], value: Value) {
         if self.samples.len() >= SAMPLES_MAX {
             self.dropped += 1;
             return;

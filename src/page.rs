@@ -12,8 +12,10 @@ use crate::encode::{Format, Labelled, Page, encode_as, openmetrics};
 use crate::metric::Names;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Gauge, Telemetry};
 use crate::threads::{Lane, Lost};
+
+const PAGE_DURATION: Gauge<0> = Gauge::named("redis_exporter_page_duration_seconds");
 
 /// Nothing but pages is written there.
 static PAGES: Lane = Lane::new("pages", 1);
@@ -39,7 +41,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Name
             board.set_shown(slots);
         }
         let took = started.elapsed();
-        telemetry.wrote_page(took);
+        telemetry.set(PAGE_DURATION, [], took.as_secs_f64());
         tokio::time::sleep(pause(took)).await;
         board.changed().await;
     }

@@ -24,13 +24,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use prometheus::IntCounter;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Paths;
 use crate::publish::Board;
+use crate::telemetry::Telemetry;
 
 pub use gate::{Gate, Prepared};
 pub use health::health;
@@ -57,23 +57,12 @@ pub struct Services {
     pub gate: Gate,
     /// The configured paths.
     pub paths: Paths,
-    /// Counters of served requests.
-    pub counters: Counters,
+    /// The exporter's own metrics.
+    pub telemetry: Telemetry,
     /// The pages that clients are reading.
     pub readers: Readers,
     /// The rate limit of reload requests.
     pub reload_rate: Rate,
-}
-
-/// The exporter's own counters for HTTP requests.
-#[derive(Clone, Debug)]
-pub struct Counters {
-    /// Pages served at `/metrics`, `/probe` and `/scrape`.
-    pub scrapes: IntCounter,
-    /// Requests at `/probe` and `/scrape` that got an error instead of a page.
-    pub scrape_request_errors: IntCounter,
-    /// Requests without the right user name and password.
-    pub unauthorized_requests: IntCounter,
 }
 
 /// Connections that the system queues until they are accepted; the default of tokio.

@@ -20,7 +20,14 @@ use super::{ReloadRequest, Services, index, negotiation, target};
 use crate::config::Paths;
 use crate::encode::Page;
 use crate::publish::{Board, Served};
+use crate::telemetry::Counter;
 use crate::threads::Lane;
+
+pub(super) const SCRAPES: Counter<0> = Counter::named("redis_exporter_scrapes_total");
+pub(super) const SCRAPE_REQUEST_ERRORS: Counter<0> =
+    Counter::named("redis_target_scrape_request_errors_total");
+pub(super) const UNAUTHORIZED: Counter<0> =
+    Counter::named("redis_exporter_unauthorized_requests_total");
 
 /// Writes pages in a format that was not requested before.
 static FIRST_PAGES: Lane = Lane::new("first pages", 2);
@@ -52,7 +59,7 @@ pub(super) async fn respond<B>(services: Arc<Services>, request: Request<B>) -> 
         && let Some(access) = services.gate.access()
         && let Some(rejection) = rejection(access.admit(client(&request), request.headers()).await)
     {
-        services.counters.unauthorized_requests.inc();
+        services.telemetry.count(UNAUTHORIZED, []);
         return rejection;
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -129,7 +136,7 @@ async fn read(
 }
 
 async fn metrics(services: &Services, headers: &HeaderMap, scraper: u64) -> HttpResponse {
-    services.counters.scrapes.inc();
+    services.telemetry.count(SCRAPES, []);
     let format = negotiation::format(headers);
     match written(services.board.page(format, scraper)).await {
         Some(page) => response::page(page, format, headers, &services.readers),
@@ -153,9 +160,9 @@ async fn probe(
 ) -> HttpResponse {
     let response = target_page(services, query, headers, scraper).await;
     if response.status() == StatusCode::OK {
-        services.counters.scrapes.inc();
+        services.telemetry.count(SCRAPES, []);
     } else {
-        services.counters.scrape_request_errors.inc();
+        services.telemetry.count(SCRAPE_REQUEST_ERRORS, []);
     }
     response
 }

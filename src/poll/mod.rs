@@ -29,7 +29,7 @@ use crate::logfmt;
 use crate::metric::Snapshot;
 use crate::outcome::{self, CollectorOutcome, Success, Times};
 use crate::publish::{Publication, Slot};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Counter, Durations, Telemetry};
 
 use rdb_file::RdbFile;
 
@@ -39,6 +39,14 @@ pub use schedule::describe as describe_pace;
 use pace::Pace;
 use rest::Rests;
 use schedule::Check;
+
+const POLLS: Counter<1> = Counter::named("redis_exporter_polls_total");
+const POLL_DURATION: Durations = Durations::named("redis_exporter_poll_duration_seconds");
+const POLL_FAILURES: Counter<2> = Counter::named("redis_exporter_poll_failures_total");
+const CONNECTS: Counter<1> = Counter::named("redis_exporter_connects_total");
+
+/// Connections that replaced an earlier one.
+pub const RECONNECTS: Counter<2> = Counter::named("redis_exporter_reconnects_total");
 
 /// The first retry after a failure comes within this time, the next within twice as much, up to
 /// the poll interval.
@@ -95,7 +103,8 @@ pub async fn run(
     loop {
         let started = Instant::now();
         let result = poll(&target, &mut memory, &telemetry).await;
-        telemetry.polled(&target.name, started.elapsed());
+        telemetry.count(POLLS, [&target.name]);
+        telemetry.observe(POLL_DURATION, started.elapsed());
         publish(&target, &slot, &telemetry, &mut memory, started, result);
         pace.polled(started, Instant::now());
         // A failed poll may have used up its time: the pause before a retry starts at its end.
@@ -188,7 +197,7 @@ async fn poll(
             let counter = reconnect_counter(target, telemetry);
             let footprint = memory.footprint.clone().unwrap_or_default();
             let opened = Poller::open(target, counter, footprint, deadline).await?;
-            telemetry.connected(&target.name);
+            telemetry.count(CONNECTS, [&target.name]);
             empty.insert(opened)
         }
     };
@@ -291,8 +300,8 @@ async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant)
 fn reconnect_counter(target: &Target, telemetry: &Telemetry) -> OnReconnect {
     let (name, telemetry) = (target.name.clone(), telemetry.clone());
     Arc::new(move |cause| {
-        telemetry.connected(&name);
-        telemetry.reconnected(&name, cause);
+        telemetry.count(CONNECTS, [&name]);
+        telemetry.count(RECONNECTS, [&name, cause.as_str()]);
     })
 }
 
@@ -428,7 +437,7 @@ fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, fai
     memory.poller = None;
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
     memory.failing_since.get_or_insert_with(Instant::now);
-    telemetry.failed(&target.name, failure.reason);
+    telemetry.count(POLL_FAILURES, [&target.name, failure.reason.as_str()]);
     let (name, address) = (&target.name, target.endpoint.address.to_string());
     if memory.state.replace(Err(failure.reason)) == Some(Err(failure.reason)) {
         debug!(name, address, %failure, "the poll failed again");

@@ -11,7 +11,9 @@ use super::scrapers::Scrapers;
 use crate::config::PollTimes;
 use crate::logfmt;
 use crate::publish::Scrape;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Counter, Telemetry};
+
+const REPEATED: Counter<1> = Counter::named("redis_exporter_repeated_scrapes_total");
 
 /// Polls whose duration is remembered.
 const REMEMBERED: usize = 8;
@@ -86,7 +88,7 @@ impl Pace {
                 continue;
             };
             if noted.is_repeat {
-                telemetry.repeated(name);
+                telemetry.count(REPEATED, [name]);
             }
             if let Some(interval) = noted.report {
                 let scrapes_every = logfmt::seconds(interval);

@@ -112,7 +112,14 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "config", "encode", "failure", "metric", "publish", "threads", "tls",
+            "config",
+            "encode",
+            "failure",
+            "metric",
+            "publish",
+            "telemetry",
+            "threads",
+            "tls",
         ],
     ),
     (

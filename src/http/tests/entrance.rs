@@ -22,6 +22,7 @@ use super::{
 use crate::config::{BasicAuth, Identity, Secret, Web, WebPassword, WebTls};
 use crate::http::Gate;
 use crate::http::connections::ConnectionLimits;
+use crate::http::routes::UNAUTHORIZED;
 use crate::tls::{self, Trust, Version};
 
 /// Creates files with a certificate for localhost and its key.
@@ -123,7 +124,7 @@ async fn everything_but_health_needs_the_password() {
             assert_eq!(response.status, status, "{credentials}");
             assert_eq!(response.text().contains("all of it"), status == 200);
         }
-        assert_eq!(server.counters.unauthorized_requests.get(), 9);
+        assert_eq!(server.telemetry.counted(UNAUTHORIZED, []), 9);
     }
 }
 

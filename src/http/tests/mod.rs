@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use prometheus::IntCounter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -17,11 +16,12 @@ use tokio::time::timeout;
 
 use super::connections::ConnectionLimits;
 use super::deadline::PhaseTimeouts;
-use super::{Counters, Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
+use super::{Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
 use crate::config::{Paths, Web};
 use crate::encode::{Format, Page};
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
+use crate::telemetry::Telemetry;
 
 /// Longer than any test takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ fn short_limits() -> ConnectionLimits {
 struct Server {
     address: SocketAddr,
     board: Board,
-    counters: Counters,
+    telemetry: Telemetry,
     reloads: mpsc::Receiver<ReloadRequest>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -61,18 +61,14 @@ async fn start_at(limits: ConnectionLimits, gate: Gate, paths: Paths) -> Server 
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let board = Board::default();
-    let counters = Counters {
-        scrapes: IntCounter::new("scrapes", "-").unwrap(),
-        scrape_request_errors: IntCounter::new("errors", "-").unwrap(),
-        unauthorized_requests: IntCounter::new("unauthorized", "-").unwrap(),
-    };
+    let telemetry = Telemetry::new(false).unwrap();
     let (reload, reloads) = mpsc::channel(1);
     let services = Services {
         board: board.clone(),
         reload,
         gate,
         paths,
-        counters: counters.clone(),
+        telemetry: telemetry.clone(),
         readers: Readers::default(),
         reload_rate: Rate::default(),
     };
@@ -84,7 +80,7 @@ async fn start_at(limits: ConnectionLimits, gate: Gate, paths: Paths) -> Server 
     Server {
         address,
         board,
-        counters,
+        telemetry,
         reloads,
         stop,
         task,

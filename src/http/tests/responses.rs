@@ -8,6 +8,7 @@ use crate::config::{Paths, Web};
 use crate::encode::Format;
 use crate::http::Gate;
 use crate::http::connections::ConnectionLimits;
+use crate::http::routes::{SCRAPE_REQUEST_ERRORS, SCRAPES};
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
@@ -69,7 +70,7 @@ async fn metrics_are_the_page_of_all_targets() {
     assert_eq!(response.header("vary"), Some("Accept, Accept-Encoding"));
     assert_eq!(response.header("content-length"), Some("6"));
     assert_eq!(response.header("content-encoding"), None);
-    assert_eq!(server.counters.scrapes.get(), 1);
+    assert_eq!(server.telemetry.counted(SCRAPES, []), 1);
 }
 
 #[tokio::test]
@@ -142,8 +143,8 @@ async fn one_target_is_served_by_name_and_by_address() {
     )
     .await;
     assert_eq!(zipped.text(), "zipped");
-    assert_eq!(server.counters.scrapes.get(), 7);
-    assert_eq!(server.counters.scrape_request_errors.get(), 0);
+    assert_eq!(server.telemetry.counted(SCRAPES, []), 7);
+    assert_eq!(server.telemetry.counted(SCRAPE_REQUEST_ERRORS, []), 0);
 }
 
 #[tokio::test]
@@ -178,8 +179,8 @@ async fn a_probe_without_a_page_says_why_and_is_counted() {
             "{path}"
         );
     }
-    assert_eq!(server.counters.scrape_request_errors.get(), 5);
-    assert_eq!(server.counters.scrapes.get(), 0);
+    assert_eq!(server.telemetry.counted(SCRAPE_REQUEST_ERRORS, []), 5);
+    assert_eq!(server.telemetry.counted(SCRAPES, []), 0);
 }
 
 #[tokio::test]
@@ -292,7 +293,7 @@ async fn only_reading_is_allowed_but_for_reload() {
             "{method}"
         );
     }
-    assert_eq!(server.counters.scrapes.get(), 0);
+    assert_eq!(server.telemetry.counted(SCRAPES, []), 0);
 }
 
 #[tokio::test]
