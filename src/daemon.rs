@@ -9,11 +9,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::collector;
 use crate::config::redis_exporter::{Notice, Severity};
-use crate::config::{self, Arguments, Config, Problem, Target, Web};
+use crate::config::{Arguments, Config, Problem, Target};
 use crate::fleet::{self, Fleet};
 use crate::http::{self, ReloadRequest};
 use crate::metric::Names;
@@ -22,25 +21,19 @@ use crate::page;
 use crate::poll;
 use crate::publish::Board;
 use crate::supervise::supervise;
-use crate::telemetry::{Counter, Gauge, Telemetry};
-use crate::threads::Lane;
+use crate::telemetry::{Counter, Telemetry};
+
+mod reload;
+
+use reload::{Reloader, note_load};
 
 const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
-const RELOADED: Gauge<0> = Gauge::named("redis_exporter_config_last_reload_successful");
-const RELOADED_AT: Gauge<0> =
-    Gauge::named("redis_exporter_config_last_reload_success_timestamp_seconds");
 
 /// Maximum time from the first signal to the end of the process, even if tasks hang.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// Timeout for reading the files of a reload.
-const RELOAD_MAX: Duration = Duration::from_secs(30);
-
 /// Requests for a reload that may wait. One reload answers all of them.
 const RELOADS_WAITING: usize = 64;
-
-/// Reads the files of a reload.
-static FILES: Lane = Lane::new("reload", 1);
 
 /// Runs until a signal ends it.
 ///
@@ -259,166 +252,6 @@ impl Signals {
             std::process::exit(1);
         });
     }
-}
-
-/// Reads the configuration on request. Only this task changes the fleet.
-struct Reloader {
-    board: Board,
-    arguments: Arguments,
-    config: Config,
-    fleet: Fleet,
-    telemetry: Telemetry,
-    names: watch::Sender<Names>,
-    gate: http::Gate,
-}
-
-impl Reloader {
-    async fn run(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
-        while let Some(first) = requests.recv().await {
-            // One reload answers all that wait: the files are read after they were asked for.
-            let mut waiting = vec![first];
-            while let Ok(next) = requests.try_recv() {
-                waiting.push(next);
-            }
-            let result = self.reload().await;
-            note_load(&self.telemetry, result.is_ok());
-            match &result {
-                Ok(summary) => info!(summary, "the configuration was loaded"),
-                Err(problems) => error!(problems, "the configuration stays as it was"),
-            }
-            for reply in waiting {
-                // Nobody waits for the reply to a signal.
-                let _ = reply.send(result.clone());
-            }
-        }
-    }
-
-    /// Starts tasks that a panicked reload may have left ended.
-    fn restore(&mut self) {
-        let Config {
-            targets,
-            namespaces,
-            ..
-        } = &self.config;
-        self.fleet.apply(targets.clone(), namespaces);
-        note_load(&self.telemetry, false);
-    }
-
-    async fn reload(&mut self) -> Result<String, String> {
-        let arguments = self.arguments.clone();
-        let config = aside(move || load_again(&arguments)).await?;
-        refuse_losses(&self.config, &config)?;
-        let (gate, web) = (self.gate.clone(), config.web.clone());
-        // Takes effect only if it is built in time: a failed reload must not change anything later.
-        let rules = aside(move || gate.prepare(&web)).await?;
-        self.gate.apply(rules);
-        let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
-        config.notices.iter().filter(is_new).for_each(log_notice);
-        warn_of_unverified(&config);
-        self.names.send_replace(config.names.clone());
-        let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
-        self.board.mark_stale();
-        let mut summary = format!(
-            "targets: {} started, {} ended, {} kept",
-            change.started, change.ended, change.kept
-        );
-        let changed = changed_at_start_only(&config, &self.config);
-        if !changed.is_empty() {
-            summary.push_str("; at the next start only: ");
-            summary.push_str(&changed.join(", "));
-        }
-        self.config = Config {
-            listen: self.config.listen,
-            log: self.config.log,
-            paths: self.config.paths.clone(),
-            process_metrics: self.config.process_metrics,
-            ..config
-        };
-        Ok(summary)
-    }
-}
-
-/// Records whether loading the configuration succeeded.
-fn note_load(telemetry: &Telemetry, is_good: bool) {
-    telemetry.set(RELOADED, [], f64::from(is_good));
-    if is_good {
-        telemetry.set(RELOADED_AT, [], poll::now().floor());
-    }
-}
-
-fn load_again(arguments: &Arguments) -> Result<Config, String> {
-    let (environment, names) = (|name: &str| std::env::var(name).ok(), collector::names());
-    config::load_settled(arguments, &environment, &names).map_err(|problems| describe(&problems))
-}
-
-/// Reads files on a thread that nothing else waits for, because the mount may hang.
-async fn aside<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
-    match tokio::time::timeout(RELOAD_MAX, FILES.run(read)).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(lost)) => Err(format!("the configuration cannot be read: {lost:?}")),
-        Err(_) => Err("the files of the configuration cannot be read in time".to_owned()),
-    }
-}
-
-/// Rejects a file that has lost settings nobody removes by mistake, such as an empty or truncated
-/// file.
-fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
-    let (was, is) = (old.file, new.file);
-    let losses = [
-        (was.has_content && !is.has_content, "is empty"),
-        (was.has_targets && !is.has_targets, "has no `targets`"),
-        (
-            old.web.basic_auth.is_some() && new.web.basic_auth.is_none(),
-            "has no `web.basic_auth`",
-        ),
-        (
-            old.web.tls.is_some() && new.web.tls.is_none(),
-            "has no `web.tls`",
-        ),
-        (
-            demands_certificates(&old.web) && !demands_certificates(&new.web),
-            "has no `web.tls.client_ca_file`",
-        ),
-        (
-            old.web.reload == Some(false) && new.web.reload.is_none(),
-            "has no `web.reload`",
-        ),
-    ];
-    let lost = losses.into_iter().filter(|(is_lost, _)| *is_lost);
-    let lost: Vec<_> = lost.map(|(_, loss)| loss).collect();
-    if lost.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
-        lost.join(" and ")
-    ))
-}
-
-fn demands_certificates(web: &Web) -> bool {
-    let tls = web.tls.as_ref();
-    tls.is_some_and(|tls| tls.client_ca_file.is_some())
-}
-
-/// Returns the changed keys that take effect at the next start.
-fn changed_at_start_only(new: &Config, old: &Config) -> Vec<&'static str> {
-    let changes = [
-        ("listen", new.listen != old.listen),
-        ("log", new.log != old.log),
-        ("telemetry_path", new.paths.telemetry != old.paths.telemetry),
-        (
-            "scrape_endpoint",
-            new.paths.has_scrape != old.paths.has_scrape,
-        ),
-        (
-            "process_metrics",
-            new.process_metrics != old.process_metrics,
-        ),
-    ];
-    let different = changes.into_iter().filter(|(_, changed)| *changed);
-    different.map(|(key, _)| key).collect()
 }
 
 /// Logs a setting that is ignored or interpreted in an unusual way.

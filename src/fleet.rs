@@ -1,9 +1,10 @@
 //! Starts, supervises, and ends the tasks of all targets as configured.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tracing::error;
 
 use crate::config::{Namespace, Target};
@@ -274,23 +275,4 @@ fn start_of(at: usize, count: usize) -> Start {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_target_is_polled_at_once_and_then_at_the_interval() {
-        assert_eq!(
-            start_of(0, 1),
-            Start {
-                first: Duration::ZERO,
-                second: 1.0
-            }
-        );
-    }
-
-    #[test]
-    fn second_polls_of_many_are_spread_over_the_interval() {
-        let seconds: Vec<_> = (0..4).map(|at| start_of(at, 4).second).collect();
-        assert_eq!(seconds, [0.25, 0.5, 0.75, 1.0]);
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 mod scrapes;
 
@@ -264,7 +265,7 @@ impl Slot {
     /// recorded as a scrape of this client.
     #[must_use]
     pub fn page(&self, format: Format, client: u64) -> Option<Served> {
-        let at = Instant::now();
+        let at = Instant::now().into_std();
         let pages = self.pages.borrow().clone()?;
         if let Some(latest) = self.latest() {
             let poll = latest.polled_at;
@@ -424,7 +425,7 @@ impl Board {
     /// as a scrape of each by this client.
     #[must_use]
     pub fn page(&self, format: Format, client: u64) -> Option<Served> {
-        let at = Instant::now();
+        let at = Instant::now().into_std();
         let pages = self.pages.borrow().clone()?;
         for (slot, poll) in &pages.shown {
             let poll = *poll;
@@ -520,5 +521,97 @@ mod tests {
         assert!(board.health(now).unwrap_err().contains("page"));
         board.set_page(|_| Page::default(), Vec::new());
         assert!(board.health(now).is_ok());
+    }
+
+    fn text_of(served: Option<Served>) -> &'static str {
+        match served {
+            None => "none",
+            Some(Served::Written(_)) => "written",
+            Some(Served::Unwritten(_)) => "unwritten",
+        }
+    }
+
+    #[test]
+    fn target_is_found_by_name_before_address() {
+        let board = Board::default();
+        let cache = board.slot("cache", "redis://10.0.0.1:6379");
+        let tricky = board.slot("10.0.0.1:6379", "rediss://10.0.0.2:6380");
+        board.list(vec![cache, tricky]);
+        let name_of = |wanted: &str| board.find(wanted).map(|slot| slot.name.clone());
+        for (wanted, found) in [
+            ("cache", Some("cache")),
+            ("10.0.0.1:6379", Some("10.0.0.1:6379")),
+            ("redis://10.0.0.1:6379", Some("cache")),
+            ("10.0.0.2:6380", Some("10.0.0.1:6379")),
+            ("redis://10.0.0.2:6380", Some("10.0.0.1:6379")),
+            ("10.0.0.3:6379", None),
+            ("", None),
+        ] {
+            assert_eq!(name_of(wanted).as_deref(), found, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn page_of_a_target_is_written_ahead_once_it_was_read() {
+        let board = Board::default();
+        let slot = board.slot("cache", "redis://cache:6379");
+        board.list(vec![Arc::clone(&slot)]);
+        assert_eq!(text_of(slot.page(Format::Text, 0)), "none");
+        slot.set_page(|_| Page::default());
+        assert_eq!(text_of(slot.page(Format::Text, 0)), "unwritten");
+        slot.set_page(|_| Page::default());
+        assert_eq!(text_of(slot.page(Format::Text, 0)), "written");
+        assert_eq!(text_of(slot.page(Format::OpenMetrics, 0)), "unwritten");
+    }
+
+    #[test]
+    fn page_of_all_targets_is_written_as_text_before_the_first_scrape() {
+        let board = Board::default();
+        assert_eq!(text_of(board.page(Format::Text, 0)), "none");
+        board.set_page(|_| Page::default(), Vec::new());
+        assert_eq!(text_of(board.page(Format::OpenMetrics, 0)), "unwritten");
+        assert_eq!(text_of(board.page(Format::Text, 0)), "written");
+        board.clear_pages();
+        assert_eq!(text_of(board.page(Format::Text, 0)), "none");
+    }
+
+    #[test]
+    fn exporter_is_ready_once_the_page_shows_the_current_targets() {
+        let board = Board::default();
+        board.list(vec![board.slot("cache", "redis://cache:6379")]);
+        assert!(!board.is_ready());
+        board.set_shown(board.slots());
+        assert!(board.is_ready());
+        board.list(vec![board.slot("other", "redis://other:6379")]);
+        assert!(!board.is_ready());
+    }
+
+    #[tokio::test]
+    async fn each_publication_makes_the_page_stale_once() {
+        let board = Board::default();
+        let slot = board.slot("cache", "redis://cache:6379");
+        assert!(!slot.take_stale());
+        slot.publish(publication());
+        board.changed().await;
+        assert!(slot.take_stale());
+        assert!(!slot.take_stale());
+        slot.publish_namespaces(Snapshot::default());
+        assert!(slot.take_stale());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn page_lag_follows_slow_pages_and_falls_slowly() {
+        let board = Board::default();
+        let slot = board.slot("cache", "redis://cache:6379");
+        let _poller = slot.start_poller(DUE, DUE);
+        slot.note_shown();
+        assert_eq!(slot.page_lag(), Duration::ZERO);
+        slot.publish(publication());
+        tokio::time::advance(Duration::from_millis(800)).await;
+        slot.note_shown();
+        assert_eq!(slot.page_lag(), Duration::from_millis(800));
+        slot.publish(publication());
+        slot.note_shown();
+        assert_eq!(slot.page_lag(), Duration::from_millis(700));
     }
 }

@@ -74,4 +74,15 @@ mod tests {
         supervise("test".to_owned(), || panic!("no report"), task).await;
         assert_eq!(restarts.load(Ordering::Relaxed), 2);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panicked_task_pauses_once() {
+        let started = tokio::time::Instant::now();
+        let task = |is_restart: bool| async move {
+            assert!(is_restart, "the first run breaks off");
+        };
+        supervise("test".to_owned(), || (), task).await;
+        let paused = started.elapsed();
+        assert!(paused >= PAUSE && paused < PAUSE * 3 / 2, "{paused:?}");
+    }
 }

@@ -6,12 +6,12 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use hyper::header::USER_AGENT;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::access::Admission;
 use super::reload::is_cross_origin;
@@ -220,7 +220,7 @@ async fn reload(services: &Services, client: IpAddr, headers: &HeaderMap) -> Htt
     if is_cross_origin(headers) {
         return response::text(StatusCode::FORBIDDEN, CROSS_ORIGIN);
     }
-    if !services.reload_rate.allows(client, Instant::now()) {
+    if !services.reload_rate.allows(client, Instant::now().into_std()) {
         return response::too_many(TOO_MANY_RELOADS);
     }
     match timeout(RELOAD_TIME, request_reload(&services.reload)).await {

@@ -36,6 +36,9 @@ use rdb_file::RdbFile;
 pub use poller::{Poller, Round};
 pub use schedule::describe as describe_pace;
 
+#[cfg(test)]
+mod tests;
+
 use pace::Pace;
 use rest::Rests;
 use schedule::Check;
@@ -80,8 +83,8 @@ struct Memory {
 pub struct Start {
     /// From now to the first poll: short, so that there is something to see.
     pub first: Duration,
-    /// From the first poll to the second, as a share of the interval: this is what spreads the
-    /// polls of many targets over it.
+    /// From the first poll to the second, as a share of the interval, if the first one succeeded.
+    /// This spreads the polls of many targets over the interval.
     pub second: f64,
 }
 
@@ -113,7 +116,7 @@ pub async fn run(
         } else {
             started
         };
-        let regular = from + delay(&target, memory.failures_in_a_row).mul_f64(share);
+        let regular = from + regular_delay(&target, memory.failures_in_a_row, share);
         share = 1.0;
         let due = (started, regular);
         wait(&target, &slot, &telemetry, &mut memory, &mut pace, due).await;
@@ -153,6 +156,16 @@ async fn wait(
             () = slot.scrapes().changed() => {}
         }
     }
+}
+
+/// Returns the time from one poll to the next. Only an interval is shortened to spread the second
+/// polls of many targets, never the delay of a retry.
+fn regular_delay(target: &Target, failures_in_a_row: u32, share: f64) -> Duration {
+    let delay = delay(target, failures_in_a_row);
+    if failures_in_a_row > 0 {
+        return delay;
+    }
+    delay.mul_f64(share)
 }
 
 /// The time from the start of one poll to the start of the next: the interval, or after failures

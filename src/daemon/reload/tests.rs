@@ -1,0 +1,166 @@
+//! Reloads with files on disk, and with files that hang.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc as blocking;
+use std::thread;
+
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ONE: &str = "targets:\n- {name: a, url: \"unix:///nonexistent/a.sock\"}\n";
+const TWO: &str = "targets:\n- {name: a, url: \"unix:///nonexistent/a.sock\"}\n\
+                   - {name: b, url: \"unix:///nonexistent/b.sock\"}\n";
+
+fn file(folder: &TempDir, yaml: &str) -> PathBuf {
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, yaml).unwrap();
+    path
+}
+
+fn arguments(path: PathBuf) -> Arguments {
+    Arguments {
+        config: Some(path),
+        ..Arguments::default()
+    }
+}
+
+fn configured(yaml: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = arguments(file(&folder, yaml));
+    config::load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Returns a reloader for this file, whose targets run.
+fn reloader(path: PathBuf) -> Reloader {
+    let arguments = arguments(path);
+    let config = config::load(&arguments, &|_| None, &collector::names()).unwrap();
+    let (board, telemetry) = (Board::default(), Telemetry::new(false).unwrap());
+    let mut fleet = Fleet::new(board.clone(), telemetry.clone());
+    fleet.apply(config.targets.clone(), &config.namespaces);
+    Reloader {
+        board,
+        arguments,
+        fleet,
+        telemetry,
+        names: watch::channel(config.names.clone()).0,
+        gate: http::Gate::new(&config.web).unwrap(),
+        config,
+    }
+}
+
+fn targets(board: &Board) -> Vec<String> {
+    let slots = board.slots();
+    slots.iter().map(|slot| slot.name.clone()).collect()
+}
+
+#[tokio::test]
+async fn reload_applies_a_changed_file_and_keeps_the_old_one_after_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reloader = reloader(file(&folder, ONE));
+    let board = reloader.board.clone();
+    assert_eq!(targets(&board), ["a"]);
+    file(&folder, TWO);
+    let summary = reloader.reload().await.unwrap();
+    assert_eq!(summary, "targets: 1 started, 0 ended, 1 kept");
+    assert_eq!(targets(&board), ["a", "b"]);
+    file(&folder, "targets: [{name: a, url: 7}]\nintervall: 1s\n");
+    assert!(reloader.reload().await.is_err());
+    assert_eq!(targets(&board), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn one_reload_answers_all_requests_that_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reloader = reloader(file(&folder, ONE));
+    file(&folder, TWO);
+    let (sender, mut requests) = mpsc::channel(8);
+    let mut replies = Vec::new();
+    for _ in 0..3 {
+        let (reply, result) = oneshot::channel();
+        sender.send(reply).await.unwrap();
+        replies.push(result);
+    }
+    drop(sender);
+    reloader.run(&mut requests).await;
+    for reply in replies {
+        // A second reload would have kept both.
+        let summary = reply.await.unwrap().unwrap();
+        assert_eq!(summary, "targets: 1 started, 0 ended, 1 kept");
+    }
+}
+
+/// The only thread of this test serves too. A file is read twice, a quarter of a second apart.
+#[tokio::test]
+async fn reload_reads_files_off_the_serving_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reloader = reloader(file(&folder, ONE));
+    let mut reload = Box::pin(reloader.reload());
+    let first_wait = timeout(Duration::from_millis(1), &mut reload);
+    assert!(
+        first_wait.await.is_err(),
+        "it waits, and the thread is free"
+    );
+    reload.await.unwrap();
+}
+
+#[tokio::test]
+async fn files_are_read_on_another_thread() {
+    let read = aside(|| Ok(thread::current().id()));
+    let thread = timeout(PATIENCE, read).await.unwrap().unwrap();
+    assert_ne!(thread, thread::current().id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reload_waits_for_a_hanging_file_for_a_limited_time() {
+    let (release, hang) = blocking::channel::<()>();
+    let started = Instant::now();
+    let result = aside(move || {
+        let _ = hang.recv();
+        Ok(())
+    });
+    let error = result.await.unwrap_err();
+    assert!(error.contains("in time"), "{error}");
+    assert!(started.elapsed() >= RELOAD_MAX);
+    drop(release);
+}
+
+#[test]
+fn lost_settings_are_refused() {
+    let web = "web: {basic_auth: {username: u, password: p}, reload: false}\n";
+    let whole = format!("{ONE}{web}");
+    for (new, loss) in [
+        ("", "is empty"),
+        (web, "has no `targets`"),
+        (ONE, "has no `web.basic_auth` and has no `web.reload`"),
+    ] {
+        let refused = refuse_losses(&configured(&whole), &configured(new)).unwrap_err();
+        assert!(refused.contains(loss), "{new}: {refused}");
+    }
+    assert!(refuse_losses(&configured(&whole), &configured(&whole)).is_ok());
+    assert!(refuse_losses(&configured(ONE), &configured(&whole)).is_ok());
+    assert!(refuse_losses(&configured(""), &configured(ONE)).is_ok());
+}
+
+#[test]
+fn settings_of_the_start_are_named() {
+    let old = configured(ONE);
+    let new = "listen: 127.0.0.1:9\ntelemetry_path: /m\nprocess_metrics: false\n\
+               scrape_endpoint: false\nlog: {level: debug}\n";
+    let changed = changed_at_start_only(&configured(&format!("{ONE}{new}")), &old);
+    let keys = [
+        "listen",
+        "log",
+        "telemetry_path",
+        "scrape_endpoint",
+        "process_metrics",
+    ];
+    assert_eq!(changed, keys);
+    assert!(changed_at_start_only(&old, &old).is_empty());
+}

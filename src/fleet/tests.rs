@@ -1,0 +1,120 @@
+//! Starting and watching targets, with a paused clock and servers that do not exist.
+
+use std::time::SystemTime;
+
+use tokio::time::sleep;
+
+use super::*;
+use crate::config::{self, Arguments, Secret};
+use crate::publish::Publication;
+
+const INTERVAL: Duration = Duration::from_secs(5);
+const DUE: Duration = Duration::from_secs(20);
+
+/// Returns a target that refuses connections at once.
+fn dead(name: &str) -> Target {
+    let arguments = Arguments {
+        redis_addr: Some(Secret::new("unix:///nonexistent/redis.sock")),
+        ..Arguments::default()
+    };
+    let config = config::load(&arguments, &|_| None, &[]).unwrap();
+    let target = config.targets.into_iter().next().unwrap();
+    Target {
+        name: name.to_owned(),
+        ..target
+    }
+}
+
+fn publication() -> Publication {
+    Publication {
+        snapshot: Default::default(),
+        failure: None,
+        polled_at: SystemTime::now(),
+        server: String::new(),
+        refused: Vec::new(),
+    }
+}
+
+fn failure(slot: &Slot) -> Option<&'static str> {
+    slot.latest()?.failure.map(|reason| reason.as_str())
+}
+
+#[test]
+fn one_target_is_polled_at_once_and_then_at_the_interval() {
+    assert_eq!(
+        start_of(0, 1),
+        Start {
+            first: Duration::ZERO,
+            second: 1.0
+        }
+    );
+}
+
+#[test]
+fn second_polls_of_many_are_spread_over_the_interval() {
+    let seconds: Vec<_> = (0..4).map(|at| start_of(at, 4).second).collect();
+    assert_eq!(seconds, [0.25, 0.5, 0.75, 1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn overdue_poller_is_published_as_failed_after_two_checks() {
+    let board = Board::default();
+    let slots = ["late", "fine"].map(|name| board.slot(name, "-"));
+    let pollers = slots
+        .each_ref()
+        .map(|slot| slot.start_poller(INTERVAL, DUE));
+    board.list(slots.to_vec());
+    let [late, fine] = &slots;
+    late.publish(publication());
+    tokio::spawn(watch(board.clone()));
+    for _ in 0..4 {
+        fine.publish(publication());
+        assert_eq!((failure(late), failure(fine)), (None, None));
+        sleep(INTERVAL).await;
+    }
+    sleep(WATCH_EVERY / 2).await;
+    assert_eq!(failure(late), None, "one check is not enough");
+    sleep(2 * WATCH_EVERY).await;
+    assert_eq!(failure(late), Some("other"));
+    assert_eq!(failure(fine), None);
+    drop(pollers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn poller_that_ended_is_published_as_failed_within_seconds() {
+    let board = Board::default();
+    let slot = board.slot("cache", "-");
+    let poller = slot.start_poller(INTERVAL, DUE);
+    board.list(vec![Arc::clone(&slot)]);
+    slot.publish(publication());
+    tokio::spawn(watch(board.clone()));
+    sleep(WATCH_EVERY).await;
+    drop(poller);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(failure(&slot), None, "a reload may replace it");
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(failure(&slot), Some("other"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn applied_targets_start_end_and_stay() {
+    let (board, telemetry) = (Board::default(), Telemetry::new(false).unwrap());
+    let mut fleet = Fleet::new(board.clone(), telemetry);
+    let change = fleet.apply(vec![dead("a"), dead("b"), dead("c")], &[]);
+    assert_eq!((change.started, change.ended, change.kept), (3, 0, 0));
+    let before = board.slots();
+    assert!(before.iter().all(|slot| slot.latest().is_none()));
+    sleep(3 * FIRST_POLLS_APART).await;
+    assert!(before.iter().all(|slot| failure(slot).is_some()));
+    let changed = Target {
+        memory_limit: Some(1),
+        ..dead("b")
+    };
+    let change = fleet.apply(vec![dead("c"), changed, dead("d")], &[]);
+    assert_eq!((change.started, change.ended, change.kept), (2, 2, 1));
+    let after = board.slots();
+    let names: Vec<_> = after.iter().map(|slot| slot.name.as_str()).collect();
+    assert_eq!(names, ["c", "b", "d"]);
+    let is_kept = after.iter().map(|slot| contains(&before, slot));
+    assert_eq!(is_kept.collect::<Vec<_>>(), [true, false, false]);
+}
