@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -60,12 +61,12 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
     log_pace(&config.targets);
     warn_of_unverified(&config);
     let board = Board::default();
-    let (names_sender, names) = watch::channel(config.names.clone());
+    let names = Arc::new(ArcSwap::from_pointee(config.names.clone()));
     let paths = config.paths.clone();
     let mut fleet = Fleet::new(board.clone(), telemetry.clone());
     fleet.apply(config.targets.clone(), &config.namespaces);
     note_load(&telemetry, true);
-    let pages = start_pages(&board, &telemetry, names);
+    let pages = start_pages(&board, &telemetry, Arc::clone(&names));
     let (reload, requests) = mpsc::channel(RELOADS_WAITING);
     let reloader = Reloader {
         board: board.clone(),
@@ -73,7 +74,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
         config,
         fleet,
         telemetry: telemetry.clone(),
-        names: names_sender,
+        names,
         gate: gate.clone(),
     };
     let reloads = start_reloads(reloader, requests);
@@ -136,18 +137,14 @@ async fn serve_aside(
 }
 
 /// Writes pages forever. If that panics, no page is served rather than an old one.
-fn start_pages(
-    board: &Board,
-    telemetry: &Telemetry,
-    names: watch::Receiver<Names>,
-) -> JoinHandle<()> {
+fn start_pages(board: &Board, telemetry: &Telemetry, names: Arc<ArcSwap<Names>>) -> JoinHandle<()> {
     let (emptied, counted) = (board.clone(), telemetry.clone());
     let on_break = move || {
         counted.count(SERVICE_PANICS, ["pages"]);
         emptied.clear_pages();
     };
     let (board, telemetry) = (board.clone(), telemetry.clone());
-    let task = move |_: bool| page::run(board.clone(), telemetry.clone(), names.clone());
+    let task = move |_: bool| page::run(board.clone(), telemetry.clone(), Arc::clone(&names));
     tokio::spawn(supervise("pages".to_owned(), on_break, task))
 }
 

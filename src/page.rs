@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::encode::{Format, Labelled, Page, encode_as, openmetrics};
@@ -29,13 +29,13 @@ const PAUSE_PER_WORK: u32 = 9;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes pages until it is dropped.
-pub async fn run(board: Board, telemetry: Telemetry, names: watch::Receiver<Names>) {
+pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>) {
     loop {
         let started = Instant::now();
         let slots = board.slots();
         // Looked at before writing: what is published meanwhile may be missing in the page.
         let all_polled = slots.iter().all(|slot| slot.latest().is_some());
-        let names = names.borrow().clone();
+        let names = Names::clone(&names.load());
         write_aside(&board, &telemetry, names).await;
         if all_polled {
             board.set_shown(slots);

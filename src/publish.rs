@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, watch};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 mod scrapes;
@@ -57,10 +58,9 @@ pub struct Poller(Arc<Slot>);
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        self.0.pulse.send_modify(|pulse| {
-            if let Some(pulse) = pulse {
-                pulse.ended = Some(Instant::now());
-            }
+        self.0.change_pulse(|pulse| Pulse {
+            ended: Some(Instant::now()),
+            ..pulse
         });
     }
 }
@@ -174,11 +174,11 @@ pub struct Slot {
     pub name: String,
     /// Its address without credentials.
     pub address: String,
-    latest: watch::Sender<Option<Arc<Publication>>>,
-    namespaces: watch::Sender<Option<Arc<Snapshot>>>,
+    latest: ArcSwapOption<Publication>,
+    namespaces: ArcSwapOption<Snapshot>,
     /// None where no poller was ever announced.
-    pulse: watch::Sender<Option<Pulse>>,
-    pages: watch::Sender<Option<Arc<Pages>>>,
+    pulse: ArcSwapOption<Pulse>,
+    pages: ArcSwapOption<Pages>,
     read: Read,
     /// The scrapes that showed this target.
     scrapes: Scrapes,
@@ -192,35 +192,34 @@ pub struct Slot {
 impl Slot {
     /// Puts a poll in the place of the one before.
     pub fn publish(&self, publication: Publication) {
-        self.pulse.send_modify(|pulse| {
-            if let Some(pulse) = pulse {
-                pulse.last = Instant::now();
-            }
+        self.change_pulse(|pulse| Pulse {
+            last: Instant::now(),
+            ..pulse
         });
         self.publish_for_poller(publication);
     }
 
     /// Publishes in the name of a poller that does not: it counts as overdue as before.
     pub fn publish_for_poller(&self, publication: Publication) {
-        self.latest.send_replace(Some(Arc::new(publication)));
+        self.latest.store(Some(Arc::new(publication)));
         self.mark_stale();
     }
 
     /// Announces a poller with this interval, which publishes within `due_within`.
     pub fn start_poller(self: &Arc<Self>, interval: Duration, due_within: Duration) -> Poller {
-        self.pulse.send_replace(Some(Pulse {
+        self.pulse.store(Some(Arc::new(Pulse {
             interval,
             due_within,
             last: Instant::now(),
             ended: None,
-        }));
+        })));
         Poller(Arc::clone(self))
     }
 
     /// Whether the announced poller is gone, or has not published for too long.
     #[must_use]
     pub fn is_overdue(&self, now: Instant) -> bool {
-        self.pulse.borrow().is_some_and(|pulse| {
+        self.pulse.load().as_ref().is_some_and(|pulse| {
             let is_gone = |ended| now.saturating_duration_since(ended) > GONE_MAX;
             pulse.ended.is_some_and(is_gone)
                 || now.saturating_duration_since(pulse.last) > pulse.due_within
@@ -230,17 +229,22 @@ impl Slot {
     /// The interval of the announced poller.
     #[must_use]
     pub fn poll_interval(&self) -> Option<Duration> {
-        self.pulse.borrow().map(|pulse| pulse.interval)
+        self.pulse.load().as_ref().map(|pulse| pulse.interval)
     }
 
     fn published_at(&self) -> Option<Instant> {
-        self.latest.borrow().as_ref()?;
-        self.pulse.borrow().map(|pulse| pulse.last)
+        self.latest.load().as_ref()?;
+        self.pulse.load().as_ref().map(|pulse| pulse.last)
+    }
+
+    fn change_pulse(&self, change: impl Fn(Pulse) -> Pulse) {
+        self.pulse
+            .rcu(|pulse| pulse.as_deref().map(|pulse| Arc::new(change(*pulse))));
     }
 
     /// Puts what a sweep knows in the place of what one knew before.
     pub fn publish_namespaces(&self, namespaces: Snapshot) {
-        self.namespaces.send_replace(Some(Arc::new(namespaces)));
+        self.namespaces.store(Some(Arc::new(namespaces)));
         self.mark_stale();
     }
 
@@ -252,13 +256,13 @@ impl Slot {
     /// The last poll; none before the first has ended.
     #[must_use]
     pub fn latest(&self) -> Option<Arc<Publication>> {
-        self.latest.borrow().clone()
+        self.latest.load_full()
     }
 
     /// What the sweep knows; none before it knows anything.
     #[must_use]
     pub fn namespaces(&self) -> Option<Arc<Snapshot>> {
-        self.namespaces.borrow().clone()
+        self.namespaces.load_full()
     }
 
     /// The page of this target alone, without the `target` label; none before the first poll. It is
@@ -266,7 +270,7 @@ impl Slot {
     #[must_use]
     pub fn page(&self, format: Format, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
-        let pages = self.pages.borrow().clone()?;
+        let pages = self.pages.load_full()?;
         if let Some(latest) = self.latest() {
             let poll = latest.polled_at;
             self.scrapes.record(Scrape { at, poll, client });
@@ -303,7 +307,7 @@ impl Slot {
     pub fn set_page(&self, write: impl Fn(Format) -> Page + Clone + Send + 'static) {
         let pages = Pages::new(write, Vec::new());
         self.read.write_ahead(&pages);
-        self.pages.send_replace(Some(Arc::new(pages)));
+        self.pages.store(Some(Arc::new(pages)));
     }
 
     /// Whether something was published since this was last asked.
@@ -313,27 +317,30 @@ impl Slot {
     }
 }
 
+/// All targets, in the order of the configuration.
+type Slots = Vec<Arc<Slot>>;
+
 /// All targets with what they published last, and the page of all of them.
 #[derive(Clone, Debug)]
 pub struct Board {
-    slots: watch::Sender<Arc<[Arc<Slot>]>>,
+    slots: Arc<ArcSwap<Slots>>,
     /// When the page was written.
-    written_at: watch::Sender<Instant>,
-    pages: watch::Sender<Option<Arc<Pages>>>,
+    written_at: Arc<ArcSwap<Instant>>,
+    pages: Arc<ArcSwapOption<Pages>>,
     read: Arc<Read>,
     /// The list of targets of which the page has a poll each.
-    shown: watch::Sender<Arc<[Arc<Slot>]>>,
+    shown: Arc<ArcSwap<Slots>>,
     changed: Arc<Notify>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        let slots: Arc<[Arc<Slot>]> = Arc::new([]);
+        let slots = Arc::<Slots>::default();
         Self {
-            shown: watch::Sender::new(Arc::clone(&slots)),
-            slots: watch::Sender::new(slots),
-            written_at: watch::Sender::new(Instant::now()),
-            pages: watch::Sender::new(None),
+            shown: Arc::new(ArcSwap::new(Arc::clone(&slots))),
+            slots: Arc::new(ArcSwap::new(slots)),
+            written_at: Arc::new(ArcSwap::from_pointee(Instant::now())),
+            pages: Arc::default(),
             read: Arc::default(),
             changed: Arc::new(Notify::new()),
         }
@@ -347,10 +354,10 @@ impl Board {
         Arc::new(Slot {
             name: name.to_owned(),
             address: address.to_owned(),
-            latest: watch::Sender::new(None),
-            namespaces: watch::Sender::new(None),
-            pulse: watch::Sender::new(None),
-            pages: watch::Sender::new(None),
+            latest: ArcSwapOption::empty(),
+            namespaces: ArcSwapOption::empty(),
+            pulse: ArcSwapOption::empty(),
+            pages: ArcSwapOption::empty(),
             read: Read::default(),
             scrapes: Scrapes::default(),
             page_lag: AtomicU64::new(0),
@@ -361,14 +368,14 @@ impl Board {
 
     /// Lists these targets and no others.
     pub fn list(&self, slots: Vec<Arc<Slot>>) {
-        self.slots.send_replace(slots.into());
+        self.slots.store(Arc::new(slots));
         self.changed.notify_one();
     }
 
     /// All targets, in the order of the configuration.
     #[must_use]
-    pub fn slots(&self) -> Arc<[Arc<Slot>]> {
-        Arc::clone(&self.slots.borrow())
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
     }
 
     /// The target of that name or, where no name fits, of that address (with or without scheme).
@@ -390,7 +397,7 @@ impl Board {
     /// first scrape of a ready exporter must not miss a target.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        Arc::ptr_eq(&self.slots(), &self.shown.borrow())
+        Arc::ptr_eq(&self.slots.load(), &self.shown.load())
     }
 
     /// Returns what is wrong if polls or pages do not come as they should: only a defect of the
@@ -407,7 +414,7 @@ impl Board {
             return Err(format!("polls of {overdue} of {total} targets are overdue"));
         }
         let newest = slots.iter().filter_map(|slot| slot.published_at()).max();
-        let written = *self.written_at.borrow();
+        let written = **self.written_at.load();
         match newest {
             Some(newest) if newest.saturating_duration_since(written) > PAGE_MAX => {
                 Err("the page of all targets is not written any more".to_owned())
@@ -417,8 +424,8 @@ impl Board {
     }
 
     /// Notes that the page has a poll of each of these targets.
-    pub fn set_shown(&self, slots: Arc<[Arc<Slot>]>) {
-        self.shown.send_replace(slots);
+    pub fn set_shown(&self, slots: Arc<Vec<Arc<Slot>>>) {
+        self.shown.store(slots);
     }
 
     /// The page of all targets; none before the first, or once they were taken away. It is recorded
@@ -426,7 +433,7 @@ impl Board {
     #[must_use]
     pub fn page(&self, format: Format, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
-        let pages = self.pages.borrow().clone()?;
+        let pages = self.pages.load_full()?;
         for (slot, poll) in &pages.shown {
             let poll = *poll;
             slot.scrapes.record(Scrape { at, poll, client });
@@ -446,15 +453,15 @@ impl Board {
             LazyLock::force(pages.of(Format::Text));
         }
         self.read.write_ahead(&pages);
-        self.pages.send_replace(Some(Arc::new(pages)));
-        self.written_at.send_replace(Instant::now());
+        self.pages.store(Some(Arc::new(pages)));
+        self.written_at.store(Arc::new(Instant::now()));
     }
 
     /// Takes all pages away: none is better than one that stays as it was.
     pub fn clear_pages(&self) {
-        self.pages.send_replace(None);
+        self.pages.store(None);
         for slot in self.slots().iter() {
-            slot.pages.send_replace(None);
+            slot.pages.store(None);
         }
     }
 
@@ -517,7 +524,7 @@ mod tests {
         let now = Instant::now();
         assert!(board.health(now).is_ok());
         let long_ago = now.checked_sub(PAGE_MAX * 2);
-        board.written_at.send_replace(long_ago.unwrap());
+        board.written_at.store(Arc::new(long_ago.unwrap()));
         assert!(board.health(now).unwrap_err().contains("page"));
         board.set_page(|_| Page::default(), Vec::new());
         assert!(board.health(now).is_ok());

@@ -1,8 +1,10 @@
 //! Reads the configuration again on request, and applies it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::{describe, log_notice, warn_of_unverified};
@@ -34,7 +36,7 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     pub(super) fleet: Fleet,
     pub(super) telemetry: Telemetry,
-    pub(super) names: watch::Sender<Names>,
+    pub(super) names: Arc<ArcSwap<Names>>,
     pub(super) gate: http::Gate,
 }
 
@@ -81,7 +83,7 @@ impl Reloader {
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
         config.notices.iter().filter(is_new).for_each(log_notice);
         warn_of_unverified(&config);
-        self.names.send_replace(config.names.clone());
+        self.names.store(Arc::new(config.names.clone()));
         let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
         self.board.mark_stale();
         let mut summary = format!(

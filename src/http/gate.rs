@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use arc_swap::ArcSwap;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
@@ -25,7 +25,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The current access rules. Clones share them.
 #[derive(Clone)]
-pub struct Gate(Arc<watch::Sender<AccessRules>>);
+pub struct Gate(Arc<ArcSwap<AccessRules>>);
 
 /// Rules that are ready to be applied.
 pub struct Prepared(AccessRules);
@@ -47,7 +47,7 @@ impl Gate {
     /// A file is invalid. The message contains its path.
     pub fn new(web: &Web) -> Result<Self, String> {
         let rules = build(web, &AccessRules::default())?;
-        Ok(Self(Arc::new(watch::Sender::new(rules))))
+        Ok(Self(Arc::new(ArcSwap::from_pointee(rules))))
     }
 
     /// Builds the rules of other settings without applying them. Blocks to read files.
@@ -56,20 +56,20 @@ impl Gate {
     ///
     /// A file is invalid.
     pub fn prepare(&self, web: &Web) -> Result<Prepared, String> {
-        let before = self.0.borrow().clone();
+        let before = self.0.load_full();
         build(web, &before).map(Prepared)
     }
 
     /// Applies prepared rules. Open connections are kept.
     pub fn apply(&self, prepared: Prepared) {
-        self.0.send_replace(prepared.0);
+        self.0.store(Arc::new(prepared.0));
     }
 
     /// Checks for changed files forever. If they are invalid, the previous rules stay in effect.
     pub async fn follow(self) {
         loop {
             sleep(CHECK_INTERVAL).await;
-            let before = self.0.borrow().clone();
+            let before = self.0.load_full();
             if before.web.files().next().is_none() {
                 continue;
             }
@@ -77,33 +77,31 @@ impl Gate {
             let Ok(Some((web, stamp, built))) = checked else {
                 continue;
             };
-            self.0.send_if_modified(|rules| {
+            self.0.rcu(|rules| match &built {
                 // A reload in between has read newer files.
-                if rules.web != web {
-                    return false;
-                }
-                match built {
-                    Ok(built) => *rules = built,
-                    Err(_) => rules.stamp = stamp,
-                }
-                true
+                _ if rules.web != web => Arc::clone(rules),
+                Ok(built) => Arc::new(built.clone()),
+                Err(_) => Arc::new(AccessRules {
+                    stamp: stamp.clone(),
+                    ..AccessRules::clone(rules)
+                }),
             });
         }
     }
 
     /// Returns the TLS acceptor, or `None` without TLS.
     pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
-        self.0.borrow().acceptor.clone()
+        self.0.load().acceptor.clone()
     }
 
     /// Returns whether reloads over HTTP are disabled.
     pub(super) fn rejects_reload(&self) -> bool {
-        self.0.borrow().web.reload == Some(false)
+        self.0.load().web.reload == Some(false)
     }
 
     /// Returns the expected credentials, or `None` if there are none.
     pub(super) fn access(&self) -> Option<Arc<Access>> {
-        self.0.borrow().access.clone()
+        self.0.load().access.clone()
     }
 }
 

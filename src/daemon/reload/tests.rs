@@ -49,7 +49,7 @@ fn reloader(path: PathBuf) -> Reloader {
         arguments,
         fleet,
         telemetry,
-        names: watch::channel(config.names.clone()).0,
+        names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
         gate: http::Gate::new(&config.web).unwrap(),
         config,
     }
