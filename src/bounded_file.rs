@@ -22,6 +22,16 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
     read_all(File::open(path).map_err(|error| unreadable(&error))?, most)
 }
 
+/// Reads a regular file as text.
+///
+/// # Errors
+///
+/// As [`read`]; also if it is not UTF-8. The error is the rest of a sentence about the file.
+pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    let bytes = read(path, most).map_err(|(what, _)| what)?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
 /// Reads an open source to its end.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! Converts the bytes of key names into the text of label values. Escaping for the exposition
-//! format happens elsewhere.
+//! format happens elsewhere. Pure.
 
 use std::fmt::Write;
+
+/// The label value for everything without a value of its own.
+pub const OTHER: &str = "other";
 
 /// Returns the bytes as text. Valid UTF-8 is kept. A backslash and every invalid byte become `\xNN`
 /// in lower-case hexadecimal, so different bytes always give different texts.

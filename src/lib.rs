@@ -6,8 +6,10 @@
 // `print!` and its relatives panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod backoff;
 pub mod bounded_file;
 pub mod catalogue;
+pub mod clock;
 pub mod collector;
 pub mod command;
 pub mod config;

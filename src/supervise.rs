@@ -4,17 +4,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tracing::error;
 
-/// Delay before a panicked task is restarted, so that one that panics at once does not keep a core
-/// busy.
-const PAUSE: Duration = Duration::from_secs(1);
+use crate::backoff;
 
 /// Runs the future that `task` returns until it completes. After a panic, restarts it with a delay
-/// of one second, then calls `on_break`. The argument of `task` is true for a restart.
+/// of one second, so that a task that panics at once does not keep a core busy. Then calls
+/// `on_break`. The argument of `task` is true for a restart.
 pub async fn supervise<Task>(
     name: String,
     on_break: impl Fn(),
@@ -30,7 +28,7 @@ pub async fn supervise<Task>(
     while let Some(Err(broken)) = running.join_next().await {
         let again = Arc::clone(&task);
         running.spawn(async move {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(backoff::FIRST).await;
             again(true).await;
         });
         // After the restart, and isolated from it: the task continues even if the report panics.
@@ -83,6 +81,9 @@ mod tests {
         };
         supervise("test".to_owned(), || (), task).await;
         let paused = started.elapsed();
-        assert!(paused >= PAUSE && paused < PAUSE * 3 / 2, "{paused:?}");
+        assert!(
+            paused >= backoff::FIRST && paused < backoff::FIRST * 3 / 2,
+            "{paused:?}"
+        );
     }
 }

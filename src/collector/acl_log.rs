@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Collector, Query, Read, Replies, Server};
+use crate::label::OTHER;
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -23,9 +24,6 @@ const REASONS: &[&str] = &["auth", "command", "key", "channel", "database", "tls
 
 /// Where a denied command came from.
 const CONTEXTS: &[&str] = &["toplevel", "multi", "lua", "script", "module"];
-
-/// A word that no server here has said yet.
-const OTHER: &str = "other";
 
 /// Reads the log.
 pub static COLLECTOR: Collector = Collector {

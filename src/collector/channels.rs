@@ -8,6 +8,7 @@ use std::iter::zip;
 
 use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::config::{ChannelGroup, Pattern};
+use crate::label::OTHER;
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -38,8 +39,6 @@ const MOST_ASKED: usize = 10_000;
 
 /// The most of them in one command, in about 0.1 ms.
 const MOST_IN_COMMAND: usize = 1_000;
-
-const OTHER: &str = "other";
 
 static LIST: Query = Query::new(&[&["PUBSUB", "CHANNELS"]], "+pubsub|channels");
 static COUNT: Query = Query::new(&[&["PUBSUB", "NUMSUB"]], "+pubsub|numsub");

@@ -2,6 +2,7 @@
 //! the buffers of its links to the others.
 
 use super::{Collector, Flavour, Query, Read, Replies, Server, float};
+use crate::label::OTHER;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 use std::borrow::Cow;
@@ -102,7 +103,7 @@ fn read_node(node: &Reply, primary: &str, snapshot: &mut Snapshot) {
     // The documentation has the longer word.
     let health = health.trim_end_matches("ed");
     let known = STATES.iter().find(|state| **state == health);
-    let health = known.copied().unwrap_or("other");
+    let health = known.copied().unwrap_or(OTHER);
     snapshot.push(&rows::HEALTH, [&id, &address, primary, health], 1.0);
     if let Some(offset) = node.value_of("replication-offset").and_then(Reply::number) {
         snapshot.push(&rows::OFFSET, [&id, &address, primary], offset);

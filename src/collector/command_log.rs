@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Command, Query, Remembered, Replies};
+use crate::label::OTHER;
 use crate::reply::Reply;
 
 /// The most new entries that one poll reads. It bounds the reply to about half a megabyte.
@@ -13,10 +14,6 @@ const MOST_NEW_ENTRIES: u64 = 128;
 /// Entries that are requested on top of the new ones: some come between the two queries of a poll,
 /// if only those about what the poll itself sent, and a reply begins with the newest.
 const MARGIN: u64 = 16;
-
-/// The name of a command that commandstats does not name, such as one with a secret name of
-/// `rename-command`.
-pub(super) const OTHER: &str = "other";
 
 /// The most commands that are told apart. Servers have fewer than this.
 const MOST_COMMANDS: usize = 1024;
@@ -152,6 +149,7 @@ fn named(entry: Entry, replies: &Replies) -> Entry {
     let command = if is_known {
         entry.command
     } else {
+        // Such as one with a secret name of `rename-command`.
         OTHER.to_owned()
     };
     Entry { command, ..entry }

@@ -97,8 +97,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::command_log::OTHER;
     use crate::collector::{Circumstances, Remembered, reading};
+    use crate::label::OTHER;
 
     fn entry(id: i64, command: &str, microseconds: i64) -> Reply {
         Reply::List(vec![

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::clock;
 use crate::config::{Config, Target};
 use crate::encode::encode;
 use crate::failure::Failure;
@@ -48,7 +49,7 @@ fn report(target: &Target, failure: &Failure) -> Snapshot {
     tracing::error!(name, %failure, "the poll failed");
     let times = Times {
         duration: std::time::Duration::ZERO,
-        ended_at: poll::now(),
+        ended_at: clock::now(),
         interval: target.poll.interval,
     };
     outcome::failed(failure.reason, None, times)

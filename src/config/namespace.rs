@@ -5,10 +5,8 @@ use std::time::Duration;
 use super::draft::{Draft, Item};
 use super::problem::{Invalid, quoted};
 use super::reader::{Context, WrittenKeys};
+use crate::label::OTHER;
 use crate::pattern::{Expression, Pattern};
-
-/// The name of the group for everything that matches no pattern.
-const REST: &str = "other";
 
 const LONGEST_NAME: usize = 100;
 
@@ -172,7 +170,7 @@ fn pattern(item: &mut Item, written: &WrittenKeys, context: &mut Context<'_>) ->
 
 pub(crate) fn group_name(text: &str) -> Result<String, Invalid> {
     let name = label_value(text)?;
-    if name == REST {
+    if name == OTHER {
         return Err(Invalid::new(
             "is reserved for names that match no pattern",
             "use another name",

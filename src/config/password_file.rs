@@ -10,7 +10,7 @@ use super::secret::{Secret, oddity, trimmed};
 use super::url::{self, Url};
 
 /// Maximum size of the file, in bytes: room for a map of thousands of servers.
-const LARGEST_FILE: u64 = 1 << 20;
+pub const PASSWORD_FILE_MAX: u64 = 1 << 20;
 
 /// The content of a password file.
 enum PasswordContent {
@@ -91,7 +91,7 @@ fn check_file(
     context: &mut Context<'_>,
     check: impl Fn(&str) -> Result<Option<String>, Invalid>,
 ) -> bool {
-    let text = (context.read_file)(path, LARGEST_FILE).and_then(|bytes| {
+    let text = (context.read_file)(path, PASSWORD_FILE_MAX).and_then(|bytes| {
         String::from_utf8(bytes)
             .map_err(|_| Invalid::new("is not UTF-8 text", "save it with that encoding"))
     });

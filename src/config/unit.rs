@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::LogFormat;
 use super::problem::Invalid;
+use super::{LogFormat, Route};
 use crate::metric::Series;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -33,17 +33,6 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("MiB", 1 << 20),
     ("GB", 1_000_000_000),
     ("GiB", 1 << 30),
-];
-
-/// Paths that are already in use.
-const TAKEN_PATHS: [&str; 7] = [
-    "/",
-    "/probe",
-    "/scrape",
-    "/health",
-    "/-/healthy",
-    "/-/ready",
-    "/-/reload",
 ];
 
 /// Below this interval, the polls themselves would be a significant load.
@@ -216,7 +205,7 @@ pub(crate) fn path(text: &str) -> Result<String, Invalid> {
             "start it with / and write letters, digits, / . - and _, such as /metrics",
         ));
     }
-    if TAKEN_PATHS.contains(&text) {
+    if Route::fixed(text).is_some() {
         return Err(Invalid::new(
             "is already in use",
             "write another path, such as /metrics",

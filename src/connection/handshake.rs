@@ -10,7 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::dial::Stream;
 use super::{Packed, decode, login, tls};
-use crate::config::{Endpoint, Password, Secret, Tls, missing_entry, password_of};
+use crate::bounded_file;
+use crate::config::{
+    Endpoint, PASSWORD_FILE_MAX, Password, Secret, Tls, missing_entry, password_of,
+};
 use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 use crate::threads::{SharedWork, Threads};
@@ -110,9 +113,9 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
         Duration::ZERO,
     );
     let file = path.to_owned();
-    let read = move || match std::fs::read_to_string(file) {
+    let read = move || match bounded_file::read_text(&file, PASSWORD_FILE_MAX) {
         Ok(text) => Ok(Secret::new(text)),
-        Err(error) => Err(error.to_string().into()),
+        Err(error) => Err(error.into()),
     };
     let key = path.to_string_lossy();
     let found = FILES.get(&key, Result::is_ok, read).await;

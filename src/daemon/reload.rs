@@ -8,13 +8,13 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::{describe, log_notice, warn_of_unverified};
+use crate::clock;
 use crate::collector;
 use crate::config::redis_exporter::Notice;
 use crate::config::{self, Arguments, Config, Web};
 use crate::fleet::Fleet;
 use crate::http::{self, ReloadRequest};
 use crate::metric::Names;
-use crate::poll;
 use crate::publish::Board;
 use crate::telemetry::{Gauge, Telemetry};
 use crate::threads::Lane;
@@ -110,7 +110,7 @@ impl Reloader {
 pub(super) fn note_load(telemetry: &Telemetry, is_good: bool) {
     telemetry.set(RELOADED, [], f64::from(is_good));
     if is_good {
-        telemetry.set(RELOADED_AT, [], poll::now().floor());
+        telemetry.set(RELOADED_AT, [], clock::now().floor());
     }
 }
 

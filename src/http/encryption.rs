@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::response::{self, HttpResponse};
 use super::routes;
+use crate::config::Route;
 use crate::publish::Board;
 
 /// First byte of a TLS handshake.
@@ -49,8 +50,8 @@ pub(super) async fn accept(
 /// Responds to a request without TLS. Only the health checks are served: the health check of a
 /// container has no client certificate.
 pub(super) fn respond_without_tls<B>(board: &Board, request: &Request<B>) -> HttpResponse {
-    match request.uri().path() {
-        "/health" | "/-/healthy" => routes::healthy(board),
+    match Route::fixed(request.uri().path()) {
+        Some(Route::Health) => routes::healthy(board),
         _ => response::text(StatusCode::BAD_REQUEST, NOT_ENCRYPTED),
     }
 }

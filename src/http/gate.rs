@@ -3,7 +3,6 @@
 //! They are built from the configuration and rebuilt when one of its files changes. Connections and
 //! requests always use the current rules.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::access::Access;
-use crate::config::{BasicAuth, Web, WebPassword, WebTls, trimmed};
+use crate::bounded_file;
+use crate::config::{BasicAuth, PASSWORD_FILE_MAX, Web, WebPassword, WebTls, trimmed};
 use crate::threads::Lane;
 use crate::tls::{self, Stamp};
 
@@ -175,8 +175,8 @@ fn access(auth: &BasicAuth) -> Result<Access, String> {
         WebPassword::Given(password) => Access::known(&auth.username, password.expose()),
         WebPassword::Hash(hash) => Access::hashed(&auth.username, hash),
         WebPassword::File(path) => {
-            let fail = |error: io::Error| format!("password file {}: {error}", path.display());
-            let text = std::fs::read_to_string(path).map_err(fail)?;
+            let fail = |error| format!("password file {}: {error}", path.display());
+            let text = bounded_file::read_text(path, PASSWORD_FILE_MAX).map_err(fail)?;
             let password = trimmed(&text);
             if password.is_empty() {
                 return Err(format!("password file {} is empty", path.display()));

@@ -141,6 +141,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::document;
     use crate::config::Paths;
+    use crate::config::{ROUTES, Route};
     use crate::failure::Reason;
     use crate::metric::Snapshot;
     use crate::publish::{Board, Publication};
@@ -242,5 +243,15 @@ mod tests {
         board.list(vec![slot]);
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert!(document(&board.slots(), &Paths::default(), before).contains("0 s ago"));
+    }
+
+    #[test]
+    fn every_path_is_listed() {
+        let page = document(&[], &Paths::default(), SystemTime::UNIX_EPOCH);
+        let (_, listed) = page.split_once("<h2>Paths</h2>").unwrap();
+        for (path, route) in ROUTES {
+            let is_itself = route == Route::Index;
+            assert!(is_itself || listed.contains(path), "{path} is not listed");
+        }
     }
 }

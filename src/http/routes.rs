@@ -17,7 +17,7 @@ use super::access::Admission;
 use super::reload::is_cross_origin;
 use super::response::{self, HttpResponse};
 use super::{ReloadRequest, Services, index, negotiation, target};
-use crate::config::Paths;
+use crate::config::Route;
 use crate::encode::Page;
 use crate::publish::{Board, Served};
 use crate::telemetry::Counter;
@@ -55,7 +55,8 @@ const NOT_POLLED: &str =
 /// Handles one request. Its body is never read.
 pub(super) async fn respond<B>(services: Arc<Services>, request: Request<B>) -> HttpResponse {
     let path = request.uri().path();
-    if !is_open(path)
+    let route = Route::at(path, &services.paths);
+    if !route.is_some_and(Route::is_open)
         && let Some(access) = services.gate.access()
         && let Some(rejection) = rejection(access.admit(client(&request), request.headers()).await)
     {
@@ -63,18 +64,18 @@ pub(super) async fn respond<B>(services: Arc<Services>, request: Request<B>) -> 
         return rejection;
     }
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    match path {
-        "/-/reload" if request.method() == Method::POST => {
+    match route {
+        None => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
+        Some(Route::Reload) if request.method() == Method::POST => {
             reload(&services, client(&request), request.headers()).await
         }
-        "/-/reload" => response::method_not_allowed("POST"),
-        path if is_read => {
+        Some(Route::Reload) => response::method_not_allowed("POST"),
+        Some(route) if is_read => {
             let scraper = scraper(&request);
             let (query, headers) = (request.uri().query(), request.headers());
-            read(&services, path, query, headers, scraper).await
+            read(&services, route, query, headers, scraper).await
         }
-        path if is_known(path, &services.paths) => response::method_not_allowed("GET, HEAD"),
-        _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
+        Some(_) => response::method_not_allowed("GET, HEAD"),
     }
 }
 
@@ -92,11 +93,6 @@ fn scraper<B>(request: &Request<B>) -> u64 {
     hasher.finish()
 }
 
-/// Returns whether a path needs no password. Its responses reveal nothing.
-fn is_open(path: &str) -> bool {
-    matches!(path, "/health" | "/-/healthy" | "/-/ready")
-}
-
 fn rejection(admission: Admission) -> Option<HttpResponse> {
     match admission {
         Admission::Granted => None,
@@ -105,33 +101,23 @@ fn rejection(admission: Admission) -> Option<HttpResponse> {
     }
 }
 
-fn is_known(path: &str, paths: &Paths) -> bool {
-    match path {
-        "/probe" | "/scrape" => paths.has_scrape,
-        "/" | "/health" | "/-/healthy" | "/-/ready" => true,
-        _ => path == paths.telemetry,
-    }
-}
-
 async fn read(
     services: &Services,
-    path: &str,
+    route: Route,
     query: Option<&str>,
     headers: &HeaderMap,
     scraper: u64,
 ) -> HttpResponse {
-    match path {
-        path if path == services.paths.telemetry => metrics(services, headers, scraper).await,
-        "/probe" | "/scrape" if services.paths.has_scrape => {
-            probe(services, query, headers, scraper).await
-        }
-        "/health" | "/-/healthy" => healthy(&services.board),
-        "/-/ready" => ready(services),
-        "/" => {
+    match route {
+        Route::Metrics => metrics(services, headers, scraper).await,
+        Route::Target => probe(services, query, headers, scraper).await,
+        Route::Health => healthy(&services.board),
+        Route::Ready => ready(services),
+        Route::Reload => response::method_not_allowed("POST"),
+        Route::Index => {
             let slots = services.board.slots();
             response::html(index::document(&slots, &services.paths, SystemTime::now()))
         }
-        _ => response::text(StatusCode::NOT_FOUND, UNKNOWN_PATH),
     }
 }
 
@@ -220,7 +206,10 @@ async fn reload(services: &Services, client: IpAddr, headers: &HeaderMap) -> Htt
     if is_cross_origin(headers) {
         return response::text(StatusCode::FORBIDDEN, CROSS_ORIGIN);
     }
-    if !services.reload_rate.allows(client, Instant::now().into_std()) {
+    if !services
+        .reload_rate
+        .allows(client, Instant::now().into_std())
+    {
         return response::too_many(TOO_MANY_RELOADS);
     }
     match timeout(RELOAD_TIME, request_reload(&services.reload)).await {

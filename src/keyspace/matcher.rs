@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::NamespaceId;
 use crate::config::Namespace;
-use crate::label::label_text;
+use crate::label::{OTHER, label_text};
 use crate::pattern::Pattern;
-
-/// The name of the namespace of all keys that have no namespace of their own.
-const OTHER: &str = "other";
 
 /// How many namespaces are told apart for each one that is shown: the largest are not known before
 /// many keys were seen.

@@ -7,7 +7,7 @@
 use crate::collector::{Flavour, Server};
 
 /// Most segments of one database; each has a tally of its own.
-pub const SEGMENTS_MAX: usize = 64;
+pub const SEGMENTS_MAX: u32 = 64;
 
 /// A segment has at least about this many keys: fewer would make tallies of nothing, and a table
 /// must have more buckets than there are segments.
@@ -147,7 +147,7 @@ pub fn segments(
 
 /// How many low bits tell the segments of a table with so many keys apart.
 fn bits(keys: u64) -> u32 {
-    let wanted = (keys / KEYS_PER_SEGMENT).clamp(1, SEGMENTS_MAX as u64);
+    let wanted = (keys / KEYS_PER_SEGMENT).clamp(1, u64::from(SEGMENTS_MAX));
     wanted.ilog2()
 }
 
@@ -251,7 +251,10 @@ mod tests {
         assert_eq!(segments(0, None, |_| 0), [Segment::WHOLE]);
         assert_eq!(segments(1_999, None, |_| 0).len(), 1);
         assert_eq!(segments(4_000, None, |_| 0).len(), 4);
-        assert_eq!(segments(100_000_000, None, |_| 0).len(), SEGMENTS_MAX);
+        assert_eq!(
+            segments(100_000_000, None, |_| 0).len(),
+            SEGMENTS_MAX as usize
+        );
     }
 
     #[test]

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use super::NamespaceId;
 use super::course::{Course, Point};
 use super::kept::Kept;
+use super::segment::SEGMENTS_MAX;
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
-
-/// Most segments that a pass may have.
-pub const SEGMENTS_MAX: u32 = 64;
 
 /// A size is known as big after a pass when it is so many times the mean of its namespace.
 const KNOWN_TIMES_MEAN: u128 = 10;

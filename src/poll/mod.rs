@@ -12,13 +12,15 @@ mod schedule;
 mod scrapers;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::backoff;
+use crate::clock;
 use crate::collector::function_stats::Running;
 use crate::collector::{ALL, Circumstances, Collector, Memo, Remembered};
 use crate::config::Target;
@@ -50,10 +52,6 @@ const CONNECTS: Counter<1> = Counter::named("redis_exporter_connects_total");
 
 /// Connections that replaced an earlier one.
 pub const RECONNECTS: Counter<2> = Counter::named("redis_exporter_reconnects_total");
-
-/// The first retry after a failure comes within this time, the next within twice as much, up to
-/// the poll interval.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// What is remembered from poll to poll.
 #[derive(Debug, Default)]
@@ -149,7 +147,8 @@ async fn wait(
                 let deadline = check.map_or(next, |check| check.deadline.into());
                 if let Err(failure) = check_session(memory, deadline).await {
                     publish(target, slot, telemetry, memory, started, Err(failure));
-                    regular = Instant::now() + delay(target, memory.failures_in_a_row);
+                    let delay = regular_delay(target, memory.failures_in_a_row, 1.0);
+                    regular = Instant::now() + delay;
                 }
                 check = check_after(target, memory, started);
             }
@@ -158,27 +157,15 @@ async fn wait(
     }
 }
 
-/// Returns the time from one poll to the next. Only an interval is shortened to spread the second
-/// polls of many targets, never the delay of a retry.
+/// Returns the time from one poll to the next: this share of the interval, or after failures a
+/// growing delay of up to the interval. The share spreads the second polls of many targets. It must
+/// not bring a retry forward.
 fn regular_delay(target: &Target, failures_in_a_row: u32, share: f64) -> Duration {
-    let delay = delay(target, failures_in_a_row);
-    if failures_in_a_row > 0 {
-        return delay;
-    }
-    delay.mul_f64(share)
-}
-
-/// The time from the start of one poll to the start of the next: the interval, or after failures
-/// a growing share of it, with jitter so that many targets do not come back all at once.
-fn delay(target: &Target, failures_in_a_row: u32) -> Duration {
     let interval = target.poll.interval;
-    let Some(doublings) = failures_in_a_row.checked_sub(1) else {
-        return interval;
-    };
-    let longest = FIRST_RETRY
-        .saturating_mul(2u32.saturating_pow(doublings))
-        .min(interval);
-    longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
+    match failures_in_a_row {
+        0 => interval.mul_f64(share),
+        failures => backoff::delay(failures, interval),
+    }
 }
 
 /// Returns the check after a poll or check that started then. None without a connection, or if its
@@ -239,7 +226,7 @@ async fn poll(
     if let Some(path) = file {
         circumstances.file_size = memory.rdb_file.size(path).await;
     }
-    circumstances.polled_at = now();
+    circumstances.polled_at = clock::now();
     circumstances.caused = round.caused.filter(|_| memory.footprint.is_some());
     let (connect, ping) = (poller.connect_time(), round.ping);
     let read = read_beside(round, &mut memory.reading, deadline).await?;
@@ -324,7 +311,7 @@ pub fn circumstances(target: &Target) -> Circumstances {
     Circumstances {
         declared_memory_limit: target.memory_limit,
         expect_full: target.expect_full,
-        polled_at: now(),
+        polled_at: clock::now(),
         caused: None,
         database: target.endpoint.database.unwrap_or(0),
         options: Arc::clone(&target.options),
@@ -376,7 +363,7 @@ fn publish(
     let polled_at = SystemTime::now();
     let times = Times {
         duration: started.elapsed(),
-        ended_at: seconds_since_epoch(polled_at),
+        ended_at: clock::seconds(polled_at),
         interval: target.poll.interval,
     };
     let (snapshot, failure, refused) = match result {
@@ -413,7 +400,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
     let polled_at = SystemTime::now();
     let times = Times {
         duration: Duration::ZERO,
-        ended_at: seconds_since_epoch(polled_at),
+        ended_at: clock::seconds(polled_at),
         interval,
     };
     slot.publish_for_poller(Publication {
@@ -459,18 +446,6 @@ fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, fai
     }
 }
 
-/// The time by this machine's clock, in seconds since the epoch.
-#[must_use]
-pub fn now() -> f64 {
-    seconds_since_epoch(SystemTime::now())
-}
-
-fn seconds_since_epoch(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
 /// The collectors that the configuration has on for a target.
 #[must_use]
 pub fn collectors(target: &Target) -> Vec<&'static Collector> {
@@ -489,7 +464,7 @@ pub fn collectors(target: &Target) -> Vec<&'static Collector> {
 pub async fn once(target: &Target, telemetry: &Telemetry) -> Result<Snapshot, Failure> {
     let started = Instant::now();
     let (snapshot, success) = poll(target, &mut Memory::default(), telemetry).await?;
-    let ended_at = now();
+    let ended_at = clock::now();
     let times = Times {
         duration: started.elapsed(),
         ended_at,

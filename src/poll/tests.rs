@@ -76,7 +76,7 @@ async fn many_dead_targets_are_not_dialed_again_at_once() {
     // The last first poll, and less than the shortest delay of a first retry.
     sleep(Duration::from_millis(499)).await;
     assert_eq!(polled.counts(), [1; 50]);
-    sleep(Duration::from_millis(501) + FIRST_RETRY).await;
+    sleep(Duration::from_millis(501) + backoff::FIRST).await;
     assert!(polled.counts().into_iter().all(|polls| polls >= 2));
 }
 
@@ -120,6 +120,6 @@ fn second_poll_is_spread_only_after_success() {
     assert_eq!(regular_delay(&target, 0, 0.02), INTERVAL.mul_f64(0.02));
     assert_eq!(regular_delay(&target, 0, 1.0), INTERVAL);
     for _ in 0..100 {
-        assert!(regular_delay(&target, 1, 0.02) >= FIRST_RETRY / 2);
+        assert!(regular_delay(&target, 1, 0.02) >= backoff::FIRST / 2);
     }
 }

@@ -6,10 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
-use crate::support;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+
+use crate::source_paths::{Path, Source, named, sources};
+use crate::support;
 
 /// All modules with the modules that they may use. A module comes before all that use it.
 pub const LAYERS: &[(&str, &[&str])] = &[
@@ -19,7 +20,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("info", &[]),
     ("failure", &[]),
     ("output", &[]),
-    ("supervise", &[]),
+    ("backoff", &[]),
+    ("clock", &[]),
+    ("supervise", &["backoff"]),
     ("footprint", &["info"]),
     ("threads", &[]),
     ("bounded_file", &[]),
@@ -30,7 +33,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("pattern", &["glob"]),
     (
         "config",
-        &["bounded_file", "glob", "metric", "pattern", "tls"],
+        &["bounded_file", "glob", "label", "metric", "pattern", "tls"],
     ),
     (
         "collector",
@@ -41,6 +44,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "info",
             "label",
             "metric",
+            "pattern",
             "query",
             "reply",
         ],
@@ -52,6 +56,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "connection",
         &[
+            "bounded_file",
             "config",
             "failure",
             "footprint",
@@ -65,6 +70,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "keyspace",
         &[
+            "backoff",
+            "clock",
             "collector",
             "config",
             "connection",
@@ -88,10 +95,11 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "poll",
         &[
+            "backoff",
+            "clock",
             "collector",
             "config",
             "connection",
-            "encode",
             "failure",
             "footprint",
             "info",
@@ -112,6 +120,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "bounded_file",
             "config",
             "encode",
             "failure",
@@ -138,12 +147,14 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
+            "clock",
             "collector",
             "config",
             "encode",
             "failure",
-            "metric",
             "keyspace",
+            "label",
+            "metric",
             "outcome",
             "output",
             "poll",
@@ -155,9 +166,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
+            "clock",
             "collector",
             "config",
-            "encode",
             "fleet",
             "http",
             "metric",
@@ -172,46 +183,42 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn sources(path: &Path) -> String {
-    if path.is_dir() {
-        let entries = fs::read_dir(path).expect("a folder can be read");
-        let files = entries.map(|entry| sources(&entry.expect("an entry can be read").path()));
-        return files.collect();
-    }
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 pub fn source_of(module: &str) -> String {
-    let file = support::in_repository(&format!("src/{module}.rs"));
-    let folder = support::in_repository(&format!("src/{module}"));
-    [file, folder]
-        .iter()
-        .filter(|path| path.exists())
-        .map(|path| sources(path))
-        .collect()
+    let sources = sources().into_iter();
+    let of_module = sources.filter(|source| source.module.first().is_some_and(|top| top == module));
+    of_module.map(|source| source.text).collect()
 }
 
-/// Returns the modules of the crate that a text uses, by `crate::name` or in `use crate::{name,
-/// …}`.
-fn used(source: &str) -> BTreeSet<String> {
-    let word = |text: &str| {
-        let letters = text.trim_start().chars();
-        letters
-            .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
-            .collect::<String>()
-    };
+/// The modules that a module names, also by what another one re-exports of them.
+fn used(module: &str, sources: &[Source]) -> BTreeSet<String> {
+    let of_module = |source: &&Source| source.module.first().is_some_and(|top| top == module);
+    let mut exports = BTreeMap::new();
+    for source in sources {
+        exports.extend(named(&source.module, &source.text).exports);
+    }
+    let mut paths: Vec<Path> = Vec::new();
+    for source in sources.iter().filter(of_module) {
+        paths.extend(named(&source.module, &source.text).paths);
+    }
     let mut modules = BTreeSet::new();
-    for (at, _) in source.match_indices("crate::") {
-        let rest = source.get(at + "crate::".len()..).unwrap_or_default();
-        match rest
-            .strip_prefix('{')
-            .and_then(|group| group.split_once('}'))
-        {
-            Some((group, _)) => modules.extend(group.split(',').map(word)),
-            None => {
-                modules.insert(word(rest));
-            }
+    let mut seen = BTreeSet::new();
+    while let Some(path) = paths.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
         }
+        for end in 1..=path.len() {
+            let (name, rest) = path.split_at(end);
+            let parent = name.split_last().map_or(name, |(_, parent)| parent);
+            let all = [parent, &["*".to_owned()]].concat();
+            let through = [exports.get(name), exports.get(&all)];
+            paths.extend(
+                through
+                    .into_iter()
+                    .flatten()
+                    .map(|path| [path, rest].concat()),
+            );
+        }
+        modules.extend(path.into_iter().next());
     }
     modules
 }
@@ -230,14 +237,55 @@ fn every_module_stands_in_the_table() {
 #[test]
 fn no_module_reaches_upward() {
     let known: BTreeSet<&str> = LAYERS.iter().map(|(module, _)| *module).collect();
+    let sources = sources();
     for (module, allowed) in LAYERS {
-        for name in used(&source_of(module)) {
+        for name in used(module, &sources) {
             let fine = name == *module || allowed.contains(&name.as_str());
             assert!(
                 fine || !known.contains(name.as_str()),
                 "{module} uses {name}"
             );
         }
+    }
+}
+
+#[test]
+fn every_allowed_use_is_one() {
+    let sources = sources();
+    let mut unused = Vec::new();
+    for (module, allowed) in LAYERS {
+        let used = used(module, &sources);
+        let extra = allowed.iter().filter(|name| !used.contains(**name));
+        unused.extend(extra.map(|name| format!("{module} does not use {name}")));
+    }
+    assert!(unused.is_empty(), "{unused:#?}");
+}
+
+#[test]
+fn uses_through_parents_and_re_exports_are_seen() {
+    let source = |module: &str, text: &str| Source {
+        file: String::new(),
+        module: module.split("::").map(str::to_owned).collect(),
+        text: text.to_owned(),
+    };
+    let sources = [
+        source("a", "pub struct A;"),
+        source("b", "pub use crate::a::A; pub use crate::e::*;"),
+        source("c::d", "use crate::b::A;"),
+        source("e", "pub struct E;"),
+        source("f::g", "use super::super::c;"),
+        source("h", "mod rows { use super::super::f; }"),
+        source("i", "fn f() -> crate::b::Anything { }"),
+    ];
+    for (module, uses) in [
+        ("b", &["a", "e"][..]),
+        ("c", &["a", "b", "e"]),
+        ("f", &["c"]),
+        ("h", &["f"]),
+        ("i", &["b", "e"]),
+    ] {
+        let uses: BTreeSet<String> = uses.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(used(module, &sources), uses, "{module}");
     }
 }
 
@@ -253,9 +301,8 @@ fn the_table_has_no_circle() {
 
 #[test]
 fn no_module_names_the_redis_crate() {
-    for (module, _) in LAYERS {
-        let source = source_of(module);
-        let is_named = source.contains("use redis::") || source.contains(" redis::");
-        assert!(!is_named, "{module} uses the redis crate");
+    for Source { file, text, .. } in sources() {
+        let is_named = text.contains("use redis::") || text.contains(" redis::");
+        assert!(!is_named, "{file} uses the redis crate");
     }
 }

@@ -21,5 +21,6 @@ mod promql;
 mod purity;
 mod recorded;
 mod selectors;
+mod source_paths;
 mod style;
 mod support;

@@ -4,9 +4,6 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// The name of what has no room.
-pub const OTHER: &str = "other";
-
 /// Counts by name, the most frequent first and then by name; how many have other names is the
 /// second. Names come from outside, so the hashing is the seeded one of the standard library.
 pub fn most_frequent<Name: Eq + Hash + Ord>(

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::{Collector, Memo, Read, Replies};
-use super::by_name::{OTHER, most_frequent};
+use super::by_name::most_frequent;
 use super::{Client, LIST, Totals, clients, label};
 use crate::collector::float;
 use crate::config::{ClientGroup, ClientMatch, Pattern};
+use crate::label::OTHER;
 use crate::metric::{Edge, Family, Histogram, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.

@@ -8,10 +8,8 @@ use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::sweep::census::{Census, Finding};
+use crate::label::OTHER;
 use crate::metric::Histogram;
-
-/// The name of the keys without a namespace of their own.
-const OTHER: &str = "other";
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

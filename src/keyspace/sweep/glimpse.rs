@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::key_reader::{KeyReader, Wanted};
-use super::{Sweeper, now, to_float};
+use super::{Sweeper, to_float};
+use crate::clock::now;
 use crate::connection::{Spacing, refused};
 use crate::failure::Failure;
 use crate::keyspace::pace::{Batch, SMALL_PARTS, glimpse_keys};

@@ -16,7 +16,7 @@ mod vitals;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
@@ -29,6 +29,8 @@ use super::segment::{
     PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
 };
 use super::traffic::Traffic;
+use crate::backoff;
+use crate::clock::now;
 use crate::collector::Server;
 use crate::config::{Namespace, Share, Sweep, Target};
 use crate::connection::{OnReconnect, Spacing};
@@ -43,8 +45,7 @@ use key_reader::{KEYS_PER_PIPELINE, KeyReader, Wanted};
 use news::Slowdowns;
 use vitals::Vitals;
 
-/// After a failure the walk waits this long, then twice as long, up to [`RETRY_MAX`].
-const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Maximum delay after a failure.
 const RETRY_MAX: Duration = Duration::from_mins(1);
 
 /// What was denied is asked again so seldom: each time counts as an error of the server, and people
@@ -144,14 +145,12 @@ pub async fn run(
         }
         census.note_break(failure.reason);
         slot.publish_namespaces(census.snapshot(now()));
-        let longest = match failure.reason {
-            Reason::Denied => RETRY_DENIED,
-            _ => RETRY_FIRST
-                .saturating_mul(2_u32.saturating_pow(failures))
-                .min(RETRY_MAX),
-        };
         failures += 1;
-        sleep(longest.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
+        sleep(match failure.reason {
+            Reason::Denied => backoff::jittered(RETRY_DENIED),
+            _ => backoff::delay(failures, RETRY_MAX),
+        })
+        .await;
     }
 }
 
@@ -663,12 +662,4 @@ fn left(end: Instant) -> Option<Duration> {
 #[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]
 const fn to_float(count: u64) -> f64 {
     count as f64
-}
-
-/// The time by this machine's clock, in seconds since the epoch.
-fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
 }

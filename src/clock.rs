@@ -1,0 +1,17 @@
+//! The time of this machine's clock, in seconds since the epoch. Everything that is measured uses
+//! a monotonic clock instead.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Returns the current time.
+#[must_use]
+pub fn now() -> f64 {
+    seconds(SystemTime::now())
+}
+
+/// Converts a time. Times before the epoch become 0.
+#[must_use]
+pub fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}
