@@ -1,5 +1,5 @@
 //! Redis-style globs, case-sensitive and over bytes. Unlike a shell's, `*` also matches delimiters,
-//! and dots and slashes have no special meaning.
+//! and dots and slashes have no special meaning. Pure.
 //!
 //! The reference is `stringmatchlen` of Redis 7, including incomplete patterns: an unclosed class
 //! extends to the end of the pattern, `[]` matches nothing, `[^]` matches any byte, and a trailing

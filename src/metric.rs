@@ -1,7 +1,7 @@
 //! Defines metrics: families, units, samples, and the snapshot that holds the samples of one poll.
 //!
 //! Depends on no other module. It does not know where values come from or how they are written as
-//! text.
+//! text. Pure.
 
 use std::ops::Range;
 

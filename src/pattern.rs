@@ -1,5 +1,5 @@
 //! Patterns for names: a Redis glob or a regular expression, compiled once.
-//! Callers decide what a match means.
+//! Callers decide what a match means. Pure.
 
 use regex::bytes::{Regex, RegexBuilder};
 

@@ -1,6 +1,6 @@
 //! Replies of Redis, without interpretation.
 //!
-//! `connection` decodes the protocol. Collectors interpret the replies.
+//! `connection` decodes the protocol. Collectors interpret the replies. Pure.
 
 /// Error code that replaces a reply above the size limit.
 pub const TOO_LARGE: &str = "TOOLARGE";

@@ -1,7 +1,6 @@
 //! Key namespaces: what each holds, estimated from a paced walk over the keyspace.
 //!
-//! Everything here is pure but `sweep`, which asks Redis. Reading the configured patterns is
-//! `config`'s work.
+//! Pure but `sweep`, which asks Redis. Reading the configured patterns is `config`'s work.
 
 pub mod cost;
 pub mod course;

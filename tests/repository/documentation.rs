@@ -17,6 +17,7 @@ use redis_namespace_exporter::config::{Arguments, CollectorOptions, load};
 
 use crate::documents::{ARCHITECTURE, COMMAND_LINE, PERMISSIONS, document, quoted, table};
 use crate::layers::LAYERS;
+use crate::purity::pure_modules;
 use crate::support::{assert_golden, in_repository};
 
 /// Permissions that connections need, not queries.
@@ -264,6 +265,11 @@ const LAYERS_BEGIN: &str =
     "<!-- layers: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
 const LAYERS_END: &str = "<!-- end of layers -->\n";
 
+/// The lines around the list of pure modules.
+const PURE_BEGIN: &str =
+    "<!-- pure modules: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
+const PURE_END: &str = "<!-- end of pure modules -->\n";
+
 #[test]
 fn the_table_of_layers_is_the_one_that_is_held() {
     let text = document(ARCHITECTURE);
@@ -277,6 +283,13 @@ fn the_table_of_layers_is_the_one_that_is_held() {
     let fresh = format!(
         "{before}{LAYERS_BEGIN}| module | may use |\n| --- | --- |\n{rows}{LAYERS_END}{after}"
     );
+    let (before, rest) = fresh.split_once(PURE_BEGIN).expect("the list begins");
+    let (_, after) = rest.split_once(PURE_END).expect("the list ends");
+    let pure: Vec<_> = pure_modules()
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let fresh = format!("{before}{PURE_BEGIN}{}\n{PURE_END}{after}", pure.join(", "));
     assert_golden(&in_repository(ARCHITECTURE), &fresh);
 }
 

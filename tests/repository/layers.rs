@@ -183,12 +183,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-pub fn source_of(module: &str) -> String {
-    let sources = sources().into_iter();
-    let of_module = sources.filter(|source| source.module.first().is_some_and(|top| top == module));
-    of_module.map(|source| source.text).collect()
-}
-
 /// The modules that a module names, also by what another one re-exports of them.
 fn used(module: &str, sources: &[Source]) -> BTreeSet<String> {
     let of_module = |source: &&Source| source.module.first().is_some_and(|top| top == module);

@@ -1,29 +1,23 @@
 //! Pure modules have no clock, no I/O, and no state that outlives a call.
+//!
+//! A module is pure if its own description says so: `Pure.` at the start of a sentence, or
+//! ``Pure but `name`.`` The folder of a module belongs to it.
 
-use crate::layers::source_of;
+use std::collections::BTreeSet;
 
-/// Modules that only compute values from values.
-const PURE: &[&str] = &[
-    "label",
-    "pattern",
-    "metric",
-    "reply",
-    "query",
-    "info",
-    "failure",
-    "collector",
-    "encode",
-    "outcome",
-];
+use crate::source_paths::{Path, Source, sources};
 
-/// Names of clocks, files, sockets, tasks, and mutable state.
+/// Names of clocks, files, sockets, tasks, and mutable state. A time that the caller passes is a value.
 const IMPURE: &[&str] = &[
-    "Instant",
-    "SystemTime",
+    "::now(",
+    ".elapsed(",
     "std::env",
     "std::fs",
-    "std::net",
+    "fs::",
+    "std::net::T",
+    "std::net::U",
     "std::process",
+    "std::thread",
     "tokio",
     "fastrand",
     "tracing::",
@@ -33,17 +27,160 @@ const IMPURE: &[&str] = &[
     "Cell<",
     "Atomic",
     "OnceLock",
+    "ArcSwap",
     "static mut",
     "thread_local",
 ];
 
-#[test]
-fn pure_modules_name_nothing_that_is_not() {
-    for module in PURE {
-        let source = source_of(module);
-        assert!(!source.is_empty(), "{module} has no source");
-        for word in IMPURE {
-            assert!(!source.contains(word), "{module} uses {word}");
+/// Modules of which the whole program relies on being pure, so that none of them loses its word.
+const PURE: &[&str] = &[
+    "catalogue",
+    "collector",
+    "encode",
+    "failure",
+    "glob",
+    "info",
+    "keyspace",
+    "label",
+    "metric",
+    "outcome",
+    "pattern",
+    "poll::plan",
+    "poll::schedule",
+    "poll::scrapers",
+    "query",
+    "reply",
+];
+
+/// A module that claims to be pure, but for these modules in its folder.
+struct Claim {
+    module: Path,
+    except: Vec<String>,
+}
+
+fn claim(source: &Source) -> Option<Claim> {
+    let lines = source.text.lines();
+    let lines = lines.map_while(|line| line.strip_prefix("//!"));
+    let description: String = lines.collect();
+    let mut starts = description.match_indices("Pure");
+    starts.find_map(|(at, word)| {
+        let rest = description.get(at + word.len()..)?;
+        let end = rest.find(['.', ':', ';', ','])?;
+        let (middle, _) = rest.split_at(end);
+        let except = match middle.strip_prefix(" but ") {
+            Some(names) => names.split('`').skip(1).step_by(2).map(str::to_owned),
+            None if middle.is_empty() => "".split('`').skip(1).step_by(2).map(str::to_owned),
+            None => return None,
+        };
+        Some(Claim {
+            module: source.module.clone(),
+            except: except.collect(),
+        })
+    })
+}
+
+/// The modules that claim to be pure, such as `poll::plan`.
+pub fn pure_modules() -> BTreeSet<String> {
+    let sources = sources();
+    let claims = sources.iter().filter_map(claim);
+    claims.map(|claim| claim.module.join("::")).collect()
+}
+
+impl Claim {
+    fn covers(&self, module: &[String]) -> bool {
+        match module.strip_prefix(self.module.as_slice()) {
+            Some([]) => true,
+            Some([first, ..]) => !self.except.contains(first),
+            None => false,
         }
     }
+}
+
+/// The modules that only exist in tests.
+fn test_modules(sources: &[Source]) -> BTreeSet<Path> {
+    let mut modules = BTreeSet::new();
+    for source in sources {
+        for (_, after) in source
+            .text
+            .match_indices("#[cfg(test)]\nmod ")
+            .map(|(at, mark)| (at, source.text.get(at + mark.len()..).unwrap_or_default()))
+        {
+            if let Some((name, _)) = after
+                .split_once(';')
+                .filter(|(name, _)| !name.contains(' '))
+            {
+                modules.insert([source.module.as_slice(), &[name.to_owned()]].concat());
+            }
+        }
+    }
+    modules
+}
+
+/// The text of a file without its tests and comments.
+fn program(text: &str) -> String {
+    let (program, _) = text
+        .split_once("#[cfg(test)]\nmod tests {")
+        .unwrap_or((text, ""));
+    let lines = program.lines();
+    lines
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+fn impure(text: &str) -> Vec<&'static str> {
+    let text = program(text);
+    let words = IMPURE.iter().copied();
+    words.filter(|word| text.contains(word)).collect()
+}
+
+#[test]
+fn pure_modules_name_nothing_that_is_not() {
+    let sources = sources();
+    let claims: Vec<_> = sources.iter().filter_map(claim).collect();
+    let tests = test_modules(&sources);
+    for Source { file, module, text } in &sources {
+        let is_test = tests.iter().any(|test| module.starts_with(test));
+        if !is_test && claims.iter().any(|claim| claim.covers(module)) {
+            assert_eq!(impure(text), Vec::<&str>::new(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn modules_that_others_rely_on_claim_to_be_pure() {
+    let pure = pure_modules();
+    for module in PURE {
+        assert!(pure.contains(*module), "{module} does not claim to be pure");
+    }
+}
+
+#[test]
+fn a_claim_names_its_exceptions() {
+    let source = |text: &str| Source {
+        file: String::new(),
+        module: vec!["a".to_owned()],
+        text: text.to_owned(),
+    };
+    let covers = |text: &str, module: &str| {
+        let module: Path = module.split("::").map(str::to_owned).collect();
+        claim(&source(text)).is_some_and(|claim| claim.covers(&module))
+    };
+    assert!(covers("//! Adds. Pure.\n", "a"));
+    assert!(covers("//! Adds. Pure: no\n//! clock.\n", "a::b"));
+    assert!(covers(
+        "//! Adds.\n//!\n//! Pure but `b` and `c`.\n",
+        "a::d"
+    ));
+    assert!(!covers("//! Pure but `b` and `c`.\n", "a::c::d"));
+    assert!(!covers("//! Pure.\n", "b"));
+    assert!(!covers("//! Purely by chance. Impure.\n", "a"));
+    assert!(!covers("//! Adds.\n\n/// Pure.\n", "a"));
+}
+
+#[test]
+fn what_reaches_outside_is_found() {
+    assert_eq!(impure("let a = Instant::now();"), ["::now("]);
+    assert_eq!(impure("// Instant::now()\nfn f(at: Instant) {}"), [""; 0]);
+    assert_eq!(impure("#[cfg(test)]\nmod tests {\nfs::read();"), [""; 0]);
 }

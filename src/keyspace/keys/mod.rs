@@ -1,7 +1,7 @@
 //! Keys that are shown by name, counted by pattern or grouped, and streams: what a walk has found
 //! of them, as samples.
 //!
-//! All of it is pure. Asking about single keys is the work of `sweep`.
+//! Pure. Asking about single keys is the work of `sweep`.
 
 pub mod check;
 pub mod count;
