@@ -3,8 +3,15 @@
 use crate::footprint::Caused;
 use crate::info::Info;
 
-/// A rate follows what is seen within about this many seconds.
-const SMOOTHED_OVER: f64 = 5.0;
+/// A rate rises to what is seen within about this many seconds.
+const RISES_OVER: f64 = 5.0;
+
+/// A rate falls to what is seen within about this many seconds: after a load or a batch job a server
+/// is idle at once.
+const FALLS_OVER: f64 = 0.25;
+
+/// A rate of less than so many seconds is not known yet.
+const KNOWN_AFTER: f64 = 0.4;
 
 /// What INFO reports of all clients, and what the exporter has caused of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,10 +44,10 @@ impl Reading {
         }
     }
 
-    /// Commands in a second as far as one reading tells: those of just now, but no more than the
-    /// average since the start. Just now the data may have been loaded.
+    /// The most commands in a second that may be usual, as far as one reading tells: those of just
+    /// now, but no more than the average since the start. A load that has just ended is part of both.
     #[must_use]
-    pub fn usual_commands_per_second(&self) -> f64 {
+    pub fn most_commands_per_second(&self) -> f64 {
         let average = self.uptime.map(|uptime| self.commands / uptime.max(1.0));
         self.commands_per_second.min(average.unwrap_or(f64::MAX))
     }
@@ -57,21 +64,23 @@ pub struct Others {
     pub lookups: f64,
 }
 
-/// The traffic of other clients.
+/// The traffic of other clients. Nothing is taken from what one reading reports: its figures are also
+/// those of a load that has just ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Traffic {
     last: Option<Reading>,
-    commands_per_second: f64,
+    /// For how many seconds readings were compared.
+    seconds: f64,
+    /// Commands in a second of late, and just now.
+    of_late: f64,
+    just_now: f64,
 }
 
 impl Traffic {
     /// Takes in a reading. Returns what others asked since the last one; none at the first and
     /// after the counters were reset.
     pub fn observe(&mut self, reading: Reading) -> Option<Others> {
-        let Some(last) = self.last.replace(reading) else {
-            self.commands_per_second = reading.usual_commands_per_second();
-            return None;
-        };
+        let last = self.last.replace(reading)?;
         let ours = reading.ours.since(last.ours);
         let seconds = reading.at - last.at;
         let is_reset = reading.commands < last.commands || reading.lookups < last.lookups;
@@ -84,17 +93,31 @@ impl Traffic {
             lookups: (reading.lookups - last.lookups - float(ours.hits) - float(ours.misses))
                 .max(0.0),
         };
-        let weight = 1.0 - (-seconds / SMOOTHED_OVER).exp();
         let rate = others.commands / seconds;
-        self.commands_per_second += weight * (rate - self.commands_per_second);
+        self.seconds += seconds;
+        // The mean of all that was seen, as long as that is little.
+        let share = (seconds / self.seconds).max(weight(seconds, RISES_OVER));
+        self.of_late += share * (rate - self.of_late);
+        self.just_now += weight(seconds, FALLS_OVER) * (rate - self.just_now);
         Some(others)
     }
 
-    /// How many commands others send in a second.
+    /// Whether readings were compared for long enough to know a rate.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.seconds >= KNOWN_AFTER
+    }
+
+    /// How many commands others send in a second. It rises slowly and falls at once.
     #[must_use]
     pub const fn commands_per_second(&self) -> f64 {
-        self.commands_per_second
+        self.of_late.min(self.just_now)
     }
+}
+
+/// The weight of what was seen in the last seconds.
+fn weight(seconds: f64, smoothed_over: f64) -> f64 {
+    1.0 - (-seconds / smoothed_over).exp()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
@@ -125,32 +148,82 @@ mod tests {
     fn what_the_exporter_causes_is_not_the_traffic_of_others() {
         let mut traffic = Traffic::default();
         assert_eq!(traffic.observe(reading(0.0, 5_000.0, 900.0, 7)), None);
-        assert!((traffic.commands_per_second() - 90.0).abs() < 1e-9);
+        assert!(traffic.commands_per_second() < 1e-9);
         let others = traffic
             .observe(reading(10.0, 6_000.0, 1_000.0, 57))
             .unwrap();
         assert!((others.commands - 950.0).abs() < 1e-9);
         assert!((others.lookups - 50.0).abs() < 1e-9);
         let rate = traffic.commands_per_second();
-        assert!((90.0..95.0).contains(&rate), "{rate}");
+        assert!((rate - 95.0).abs() < 1e-3, "{rate}");
     }
 
     #[test]
-    fn one_moment_of_many_commands_is_not_the_usual_traffic() {
+    fn the_moment_after_a_load_is_at_most_the_usual_traffic() {
         let loaded = Reading {
             commands_per_second: 48_100.0,
             uptime: Some(1_000.0),
             ..reading(0.0, 30_000.0, 0.0, 0)
         };
-        assert!((loaded.usual_commands_per_second() - 30.0).abs() < 1e-9);
+        assert!((loaded.most_commands_per_second() - 30.0).abs() < 1e-9);
         let quiet = Reading {
             commands_per_second: 2.0,
             ..loaded
         };
-        assert!((quiet.usual_commands_per_second() - 2.0).abs() < 1e-9);
+        assert!((quiet.most_commands_per_second() - 2.0).abs() < 1e-9);
+    }
+
+    /// The rate at each second of a server to which others send so many commands in each, with
+    /// readings that are `offset` off the seconds.
+    fn rates(sent: &[f64], offset: f64) -> Vec<f64> {
         let mut traffic = Traffic::default();
-        traffic.observe(loaded);
-        assert!((traffic.commands_per_second() - 30.0).abs() < 1e-9);
+        let processed = |at: f64| {
+            let in_second = |(second, sent): (usize, &f64)| {
+                let second = float(u64::try_from(second).unwrap());
+                sent * (at - second).clamp(0.0, 1.0)
+            };
+            sent.iter().enumerate().map(in_second).sum::<f64>()
+        };
+        let mut observed = |second: usize| {
+            let at = float(u64::try_from(second).unwrap()) + offset;
+            traffic.observe(reading(at, processed(at), 0.0, 0));
+            traffic.commands_per_second()
+        };
+        (0..sent.len()).map(&mut observed).collect()
+    }
+
+    #[test]
+    fn a_load_is_forgotten_within_two_seconds() {
+        for offset in [0.0, 0.01, 0.5, 0.99] {
+            // The exporter has seen the whole load, or its last moment.
+            for before in [60, 1] {
+                let sent = [vec![48_100.0; before], vec![10.0; 10]].concat();
+                let rates = rates(&sent, offset);
+                let later = &rates[before + 1..];
+                // The budget of an idle server is that of 500 commands a second.
+                assert!(
+                    later.iter().all(|rate| *rate < 1_000.0),
+                    "{offset}: {rates:?}"
+                );
+                let last = rates.last().unwrap();
+                assert!(*last < 11.0, "{offset}: {rates:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn steady_traffic_is_known_after_a_second_and_bursts_are_not_the_rule() {
+        let steady = rates(&[3_000.0; 10], 0.0);
+        assert!(
+            steady[1..]
+                .iter()
+                .all(|rate| (2_900.0..=3_000.0).contains(rate)),
+            "{steady:?}"
+        );
+        let burst = [vec![10.0; 30], vec![48_100.0]].concat();
+        let rates = rates(&burst, 0.9);
+        let most = rates.iter().copied().fold(0.0, f64::max);
+        assert!(most < 48_100.0 * 0.2, "{most}");
     }
 
     #[test]

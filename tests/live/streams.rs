@@ -14,6 +14,7 @@ fn exporter(url: &str, keys: &str) -> Exporter {
          sweep: {{ enabled: true, min_pass_interval: 500ms, cpu_share: 50% }}\n\
          keys: {{ {keys} }}\n"
     ))
+    .flag("--log-level=debug")
     .start()
 }
 

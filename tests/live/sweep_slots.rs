@@ -1,5 +1,8 @@
 //! Nodes of a cluster in which every slot has a table of its own.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::server::Server;
@@ -36,6 +39,49 @@ fn node(server: Server) -> RedisServer {
     });
     server.ask(&["EVAL", WRITE, "0"]);
     server
+}
+
+/// Sends so many commands, many at a time, as a load does.
+fn load(server: &RedisServer, commands: usize) {
+    const AT_ONCE: usize = 1_000;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).unwrap();
+    let request = "PING\r\n".repeat(AT_ONCE);
+    let mut replies = vec![0; "+PONG\r\n".len() * AT_ONCE];
+    for _ in 0..commands / AT_ONCE {
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_exact(&mut replies).unwrap();
+    }
+}
+
+fn processed(server: &RedisServer) -> f64 {
+    let processed = server.info("total_commands_processed").unwrap();
+    processed.parse().unwrap()
+}
+
+/// What others have just sent is part of every figure that the server reports then.
+#[test]
+fn a_load_that_has_ended_is_not_the_usual_traffic() {
+    let server = node(Server::NewestValkey);
+    let settings = format!(
+        "poll: {{ interval: 2s, timeout: 2s }}\nsweep: {{ max_latency: 10s }}\n{NAMESPACES}\
+         targets: [{{ name: cache, url: '{}' }}]\n",
+        server.url()
+    );
+    load(&server, 400_000);
+    let exporter = Launch::configured(&settings).start();
+    let log = until(wait::LONG, "the announcement", || {
+        let log = exporter.log();
+        log.contains("walking the keyspace").then_some(log)
+    });
+    assert!(log.contains("cost=\"about 50 commands/s"), "{log}");
+    exporter.until("the first keys", |page| {
+        page.get("redis_exporter_sweep_keys_visited_total", &[])
+            .is_some_and(|visited| visited >= 10_000.0)
+    });
+    let (started, before) = (Instant::now(), processed(&server));
+    thread::sleep(Duration::from_secs(3));
+    let rate = (processed(&server) - before) / started.elapsed().as_secs_f64();
+    assert!(rate < 100.0, "{rate} commands a second: {log}");
 }
 
 /// How many of the intervals on a page hold the truth; the widths of all.
@@ -117,7 +163,9 @@ fn refused_random_keys_cost_one_error_for_each_connection() {
     let server = node(Server::NewestValkey);
     server.ask(&["ACL", "SETUSER", "default", "-randomkey"]);
     server.ask(&["CONFIG", "RESETSTAT"]);
-    let exporter = sweep::launch(&server, SLOW, NAMESPACES).start();
+    let exporter = sweep::launch(&server, SLOW, NAMESPACES)
+        .flag("--log-level=debug")
+        .start();
     exporter.until("keys", |page| {
         page.get("redis_exporter_sweep_keys_visited_total", &[])
             .is_some_and(|visited| visited > 2_000.0)

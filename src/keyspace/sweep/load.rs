@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+use super::key_reader::KeyReader;
 use super::vitals::Vitals;
-use super::{CHECK_AGAIN_AFTER, Sweeper, to_float};
+use super::{CHECK_AGAIN_AFTER, CHECK_EVERY, Sweeper, to_float};
 use crate::collector::Server;
 use crate::config::Sweep;
+use crate::failure::Failure;
 use crate::keyspace::cost::Costs;
-use crate::keyspace::pace::{Forecast, commands_per_second};
+use crate::keyspace::pace::{Forecast, commands_per_second, detail_shares};
 use crate::keyspace::segment::has_table_per_slot;
-use crate::keyspace::traffic::Reading;
+use crate::keyspace::traffic::{Reading, Traffic};
 
 /// The databases to sweep, each with its number of keys.
 pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
@@ -25,17 +30,54 @@ pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
         .collect()
 }
 
-/// What a pass is expected to cost the server.
-pub(super) fn forecast(sweep: &Sweep, costs: &Costs, vitals: &Vitals, server: &Server) -> Forecast {
-    let databases = databases(sweep, vitals).into_iter();
-    let keys: u64 = databases.map(|(_, keys)| keys).sum();
-    let others = vitals.traffic.usual_commands_per_second();
+/// What a pass is expected to cost a server to which others send so many commands in a second.
+pub(super) fn forecast(
+    sweep: &Sweep,
+    costs: &Costs,
+    vitals: &Vitals,
+    server: &Server,
+    others: f64,
+) -> Forecast {
+    let keys = keys(sweep, vitals);
     let commands = commands_per_second(sweep, others, to_float(keys));
     let forecast = Forecast::new(keys, costs, sweep, commands);
     if has_table_per_slot(server) {
         forecast.with_random_keys(keys, sweep)
     } else {
         forecast
+    }
+}
+
+fn keys(sweep: &Sweep, vitals: &Vitals) -> u64 {
+    databases(sweep, vitals)
+        .into_iter()
+        .map(|(_, keys)| keys)
+        .sum()
+}
+
+impl KeyReader {
+    /// How many commands others send in a second, since `before` was read. Waits until that is
+    /// known, unless it makes no difference to the budget.
+    pub(super) async fn others_since(
+        &mut self,
+        before: &Vitals,
+        sweep: &Sweep,
+    ) -> Result<f64, Failure> {
+        let keys = to_float(keys(sweep, before));
+        let most = before.traffic.most_commands_per_second();
+        if commands_per_second(sweep, most, keys) == commands_per_second(sweep, 0.0, keys) {
+            return Ok(most);
+        }
+        let mut traffic = Traffic::default();
+        let started = Instant::now();
+        traffic.observe(before.traffic);
+        sleep(CHECK_EVERY).await;
+        traffic.observe(Reading {
+            at: started.elapsed().as_secs_f64(),
+            ours: self.caused(),
+            ..self.vitals().await?.traffic
+        });
+        Ok(traffic.commands_per_second())
     }
 }
 
@@ -58,15 +100,65 @@ impl Sweeper<'_> {
             self.allowance.observe(&others);
         }
         let others = self.traffic.commands_per_second();
-        let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
+        let keys = keys(self.sweep, &self.vitals);
         let commands = commands_per_second(self.sweep, others, to_float(keys));
         self.pace.set_commands_per_second(commands);
+        if differ_much(commands, self.shares_for) {
+            self.set_shares();
+        }
+    }
+
+    /// Sets for which shares of the keys of this pass details are asked, within the budgets of now.
+    pub(super) fn set_shares(&mut self) {
+        let commands = self.pace.most_commands();
+        self.shares_for = commands;
+        self.shares = detail_shares(
+            to_float(self.pass.keys),
+            self.census.costs(),
+            self.sweep,
+            commands,
+        );
+    }
+
+    /// Logs once what the sweep will cost, when it is known what others ask of the server.
+    pub(super) fn announce(&mut self) {
+        if !self.is_unannounced || !self.traffic.is_known() {
+            return;
+        }
+        self.is_unannounced = false;
+        let others = self.traffic.commands_per_second();
+        let (costs, server) = (self.census.costs(), self.reader.server());
+        let cost = forecast(self.sweep, costs, &self.vitals, server, others);
+        let cost = if self.is_resumed {
+            cost.resumed()
+        } else {
+            cost
+        };
+        let (name, server) = (self.name, server.to_string());
+        info!(name, server, %cost, "walking the keyspace");
+    }
+}
+
+/// Whether one budget of commands is more than twice the other.
+fn differ_much(one: Option<f64>, other: Option<f64>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one > other * 2.0 || other > one * 2.0,
+        (one, other) => one.is_some() != other.is_some(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn details_follow_a_budget_that_doubles_or_halves() {
+        assert!(!differ_much(Some(50.0), Some(90.0)));
+        assert!(differ_much(Some(50.0), Some(4_810.0)));
+        assert!(differ_much(Some(4_810.0), Some(50.0)));
+        assert!(differ_much(None, Some(50.0)));
+        assert!(!differ_much(None, None));
+    }
 
     #[test]
     fn a_sweep_rests_as_long_as_its_pass_took() {

@@ -24,7 +24,7 @@ use tracing::{debug, info, warn};
 use super::cost::{Costs, SweepQuery};
 use super::history::Replaced;
 use super::lookups::Allowance;
-use super::pace::{DetailShares, Forecast, Pace, detail_shares};
+use super::pace::{DetailShares, Forecast, Pace};
 use super::segment::{
     PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
 };
@@ -224,16 +224,14 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     } else {
         None
     };
+    let sweep = &target.sweep;
+    let others = reader.others_since(&vitals, sweep).await?;
     let costs = Costs::default();
+    let forecast = load::forecast(sweep, &costs, &vitals, reader.server(), others);
     Ok(Examined {
         random_keys,
         refused: reader.refused(),
-        forecast: Some(load::forecast(
-            &target.sweep,
-            &costs,
-            &vitals,
-            reader.server(),
-        )),
+        forecast: Some(forecast),
     })
 }
 
@@ -251,16 +249,8 @@ async fn sweep_until_failure(
         drop(reader);
         return std::future::pending().await;
     }
-    let (name, server) = (&target.name, reader.server().to_string());
     let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
-    let (costs, vitals) = (sweeper.census.costs(), &sweeper.vitals);
-    let cost = load::forecast(sweeper.sweep, costs, vitals, sweeper.reader.server());
-    let cost = if sweeper.pace.is_starting() {
-        cost
-    } else {
-        cost.resumed()
-    };
-    info!(name, server, %cost, "walking the keyspace");
+    sweeper.is_unannounced = true;
     loop {
         sweeper.pass().await?;
     }
@@ -285,6 +275,8 @@ struct Sweeper<'a> {
     census: &'a mut Census,
     listener: &'a mut Listener<'a>,
     shares: DetailShares,
+    /// The budget of commands for which `shares` were set.
+    shares_for: Option<f64>,
     ahead: Option<Ahead>,
     traffic: Traffic,
     allowance: Allowance,
@@ -300,6 +292,10 @@ struct Sweeper<'a> {
     /// When the server was last asked how it is.
     checked: Instant,
     slowdowns: Slowdowns,
+    /// Whether the first keys were visited over an earlier connection.
+    is_resumed: bool,
+    /// Whether the log must still tell what the sweep costs.
+    is_unannounced: bool,
     /// When random keys of a cluster node were last drawn.
     glimpsed: Option<Instant>,
     /// When the pause after the last batch ends.
@@ -318,6 +314,7 @@ impl<'a> Sweeper<'a> {
         census.note_connection();
         let mut pace = Pace::new(&target.sweep);
         pace.resume(census.keys_visited());
+        let is_resumed = !pace.is_starting();
         let mut sweeper = Self {
             name: &target.name,
             reader,
@@ -329,6 +326,7 @@ impl<'a> Sweeper<'a> {
                 memory: 1.0,
                 expiry: 1.0,
             },
+            shares_for: None,
             ahead: None,
             traffic: Traffic::default(),
             allowance: Allowance::new(&target.sweep),
@@ -340,6 +338,8 @@ impl<'a> Sweeper<'a> {
             published: None,
             checked: Instant::now(),
             slowdowns: Slowdowns::default(),
+            is_resumed,
+            is_unannounced: false,
             glimpsed: None,
             paused: Instant::now(),
             started: Instant::now(),
@@ -389,12 +389,7 @@ impl<'a> Sweeper<'a> {
         self.close_left = CLOSE_PER_PASS;
         self.paused = started;
         self.census.start_pass();
-        self.shares = detail_shares(
-            to_float(keys),
-            self.census.costs(),
-            self.sweep,
-            self.pace.most_commands(),
-        );
+        self.set_shares();
         for (database, keys) in databases {
             if !self.database(database, keys).await? {
                 return Ok(false);
@@ -563,6 +558,7 @@ impl<'a> Sweeper<'a> {
                 }
             }
             self.observe_traffic();
+            self.announce();
             self.log_slowdown();
             let waits =
                 self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);

@@ -92,11 +92,11 @@ pub fn in_record(server: &RedisServer, field: &str, name: &str) -> f64 {
 }
 
 /// Returns the maximum number of connections that the sweep of the only target has opened,
-/// including reconnects.
+/// including reconnects. The exporter must log at the level debug.
 ///
 /// It is one, unless a busy machine breaks a connection. Rejected queries are sent once over each.
 pub fn connections_so_far(exporter: &Exporter) -> f64 {
     let replaced = exporter.page().all("redis_exporter_reconnects_total", &[]);
-    let dialed = exporter.log().matches("walking the keyspace").count();
-    f64::from(u32::try_from(dialed).unwrap()) + replaced.iter().sum::<f64>()
+    let broken = exporter.log().matches("keyspace broke off").count();
+    1.0 + f64::from(u32::try_from(broken).unwrap()) + replaced.iter().sum::<f64>()
 }
