@@ -4,6 +4,7 @@ use std::io::{self, PipeReader, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::support::wait::slack;
 use crate::support::{Launch, Page, RedisServer, Stderr};
 
 /// What is promised for the end.
@@ -52,7 +53,7 @@ fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
     let panics = page.all("redis_exporter_service_panics_total", &[]);
     assert!(panics.iter().all(|count| *count == 0.0), "{situation}");
     exporter.process.signal("TERM");
-    let (status, _) = exporter.process.wait(END);
+    let (status, _) = exporter.process.wait(END + slack());
     assert_eq!(status.code(), Some(0), "{situation}");
 }
 
