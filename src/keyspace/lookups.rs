@@ -25,6 +25,10 @@ const QUIET_AT_START_SECONDS: f64 = 10.0;
 /// A quiet server allows for this many times the lookups that are always allowed.
 const QUIET_TIMES: f64 = 10.0;
 
+/// What is earned in the second before a lookup, at one in a minute. It does not count towards the
+/// next one: the minute begins after the lookup.
+const SECOND_BEFORE: f64 = 1.0 / 60.0;
+
 /// Parts that add up to a lookup may be less than one by this much.
 const ROUNDING: f64 = 1e-6;
 
@@ -35,8 +39,13 @@ pub struct Allowance {
     /// None where lookups are not limited.
     share: Option<f64>,
     per_second: f64,
-    /// Whole lookups that are left, and a part of the next.
-    left: f64,
+    /// Whole lookups that are left of the share, and a part of the next.
+    by_share: f64,
+    /// The same of those that are always allowed. The greater one of the two counts, over any time: the
+    /// sum of what is greater between two readings would be more than either of them.
+    by_time: f64,
+    /// Whether a lookup was taken since the last reading.
+    was_taken: bool,
     /// For how long others have looked nothing up, in seconds.
     quiet: f64,
     /// Whether two readings were compared.
@@ -62,7 +71,9 @@ impl Allowance {
         Self {
             share: are_limited(sweep).then_some(share),
             per_second: f64::from(per_minute) / 60.0,
-            left: 0.0,
+            by_share: 0.0,
+            by_time: 0.0,
+            was_taken: false,
             quiet: QUIET_AFTER_SECONDS - QUIET_AT_START_SECONDS,
             is_rate_known: false,
         }
@@ -92,27 +103,40 @@ impl Allowance {
         let is_quiet = self.quiet >= QUIET_AFTER_SECONDS;
         let times = if is_quiet { QUIET_TIMES } else { 1.0 };
         let always = others.seconds * self.per_second * times;
-        let earned = (others.lookups * share).max(always);
+        let was_taken = std::mem::take(&mut self.was_taken);
+        let before = if was_taken && !is_quiet {
+            SECOND_BEFORE
+        } else {
+            0.0
+        };
         if !std::mem::replace(&mut self.is_rate_known, true) {
-            self.left = (self.per_second * 60.0).min(1.0);
+            self.by_time = (self.per_second * 60.0).min(1.0);
         }
-        self.left = (self.left + earned).min(earned.max(1.0));
+        self.by_share = grown(self.by_share, others.lookups * share);
+        self.by_time = grown(self.by_time, (always - before).max(0.0));
     }
 
     /// Whether a lookup is left.
     #[must_use]
     pub fn has_some(&self) -> bool {
-        self.share.is_none() || self.left >= 1.0 - ROUNDING
+        self.share.is_none() || self.by_share.max(self.by_time) >= 1.0 - ROUNDING
     }
 
     /// Takes one lookup, if one is left.
     pub fn take(&mut self) -> bool {
         let is_allowed = self.has_some();
         if is_allowed {
-            self.left = (self.left - 1.0).max(0.0);
+            self.by_share = (self.by_share - 1.0).max(0.0);
+            self.by_time = (self.by_time - 1.0).max(0.0);
+            self.was_taken = true;
         }
         is_allowed
     }
+}
+
+/// What is left and was earned: no more is saved up than a lookup, or what was just earned.
+const fn grown(left: f64, earned: f64) -> f64 {
+    (left + earned).min(earned.max(1.0))
 }
 
 #[cfg(test)]
@@ -169,6 +193,37 @@ mod tests {
             assert!(points <= 0.3, "{points} points at {per_second}/s");
             let first: f64 = induced(&seconds[..2]);
             assert!(first >= 1.0, "nothing is known at {per_second}/s");
+        }
+    }
+
+    /// Readings come at any time, and reads a few at a time. One lookup in a minute is 0.17 points at
+    /// ten reads in a second, and a second one too many.
+    #[test]
+    fn the_ratio_stays_right_however_readings_and_reads_come() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for burst in [1, 2, 5, 10] {
+            for _ in 0..20 {
+                let mut allowance = Allowance::new(&Sweep::default());
+                let (mut at, mut next, mut taken) = (0, 500, Vec::new());
+                // In milliseconds.
+                while at < 600_000 {
+                    let reads = |at: u32| at / (burst * 100) * burst;
+                    allowance.observe(&Others {
+                        seconds: f64::from(next - at) / 1_000.0,
+                        commands: 0.0,
+                        lookups: f64::from(reads(next) - reads(at)),
+                    });
+                    at = next;
+                    next += random.u32(10..1_000);
+                    // The batch that spends it comes later, before the next reading.
+                    if random.bool() && allowance.take() {
+                        taken.push(random.u32(at..next));
+                    }
+                }
+                let is_close = taken.windows(2).any(|pair| pair[1] - pair[0] < 60_000);
+                assert!(!is_close, "{burst}: {taken:?}");
+                assert!(taken.len() >= 9, "{burst}: {taken:?}");
+            }
         }
     }
 
