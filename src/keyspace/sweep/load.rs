@@ -55,6 +55,15 @@ fn keys(sweep: &Sweep, vitals: &Vitals) -> u64 {
         .sum()
 }
 
+/// The most commands that others may send in a second as far as one reading tells, if a sweep of an
+/// idle server has the same budget.
+fn harmless_traffic(sweep: &Sweep, vitals: &Vitals) -> Option<f64> {
+    let keys = to_float(keys(sweep, vitals));
+    let most = vitals.traffic.most_commands_per_second();
+    let budget = |others| commands_per_second(sweep, others, keys);
+    (budget(most) == budget(0.0)).then_some(most)
+}
+
 impl KeyReader {
     /// How many commands others send in a second, since `before` was read. Waits until that is
     /// known, unless it makes no difference to the budget.
@@ -63,10 +72,8 @@ impl KeyReader {
         before: &Vitals,
         sweep: &Sweep,
     ) -> Result<f64, Failure> {
-        let keys = to_float(keys(sweep, before));
-        let most = before.traffic.most_commands_per_second();
-        if commands_per_second(sweep, most, keys) == commands_per_second(sweep, 0.0, keys) {
-            return Ok(most);
+        if let Some(others) = harmless_traffic(sweep, before) {
+            return Ok(others);
         }
         let mut traffic = Traffic::default();
         let started = Instant::now();
@@ -120,13 +127,19 @@ impl Sweeper<'_> {
         );
     }
 
-    /// Logs once what the sweep will cost, when it is known what others ask of the server.
+    /// Logs once what the sweep will cost, when it is known what others ask of the server, or when
+    /// that makes no difference.
     pub(super) fn announce(&mut self) {
-        if !self.is_unannounced || !self.traffic.is_known() {
+        if !self.is_unannounced {
             return;
         }
+        let before = harmless_traffic(self.sweep, &self.vitals);
+        let known = self.traffic.is_known();
+        let known = known.then(|| self.traffic.commands_per_second());
+        let Some(others) = known.or(before) else {
+            return;
+        };
         self.is_unannounced = false;
-        let others = self.traffic.commands_per_second();
         let (costs, server) = (self.census.costs(), self.reader.server());
         let cost = forecast(self.sweep, costs, &self.vitals, server, others);
         let cost = if self.is_resumed {

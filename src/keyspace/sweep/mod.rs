@@ -251,6 +251,7 @@ async fn sweep_until_failure(
     }
     let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
     sweeper.is_unannounced = true;
+    sweeper.announce();
     loop {
         sweeper.pass().await?;
     }
