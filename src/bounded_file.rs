@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_read_up_to_their_largest_size() {
+    fn files_are_read_up_to_the_size_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, [b'x'; 2048]).unwrap();

@@ -305,7 +305,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(5);
 
     #[tokio::test]
-    async fn a_hold_waits_for_passages_and_holds_up_new_ones() {
+    async fn hold_waits_for_passages_and_blocks_new_ones() {
         let footprint = Footprint::default();
         let passage = footprint.enter().await;
         let other = footprint.enter().await;
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_waiting_hold_goes_ahead_of_new_passages() {
+    async fn waiting_hold_precedes_new_passages() {
         let footprint = Arc::new(Footprint::default());
         let passage = footprint.enter().await;
         let holding = Arc::clone(&footprint);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_caused_adds_up() {
+    fn counts_add_up() {
         let footprint = Arc::default();
         answer(&footprint);
         footprint.add(3);
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipeline_under_way_counts_as_far_as_it_was_executed() {
+    fn pipeline_in_flight_counts_its_executed_part() {
         let footprint = Arc::default();
         assert_eq!(poll(&footprint, 70), (0, 0, 0));
         let pipeline = begin(&footprint);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_overtakes_info_counts_as_far_as_it_was_executed() {
+    fn reply_before_info_counts_its_executed_part() {
         let footprint = Arc::default();
         assert_eq!(poll(&footprint, 70), (0, 0, 0));
         let before = footprint.answered();
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_pipeline_counts_once_it_was_executed() {
+    fn lost_pipeline_counts_once_executed() {
         let footprint = Arc::default();
         assert_eq!(poll(&footprint, 70), (0, 0, 0));
         drop(begin(&footprint));
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_pipeline_that_was_never_executed_counts_nothing() {
+    fn unexecuted_lost_pipeline_counts_nothing() {
         let footprint = Arc::default();
         for _ in 0..3 {
             assert_eq!(poll(&footprint, 70), (0, 0, 0));
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_others_explain_no_more_than_was_sent() {
+    fn calls_of_others_do_not_exceed_our_pipelines() {
         let footprint = Arc::default();
         assert_eq!(poll(&footprint, 70), (0, 0, 0));
         drop(begin(&footprint));

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_and_other_bytes_are_shown() {
+    fn text_is_kept_and_other_bytes_are_escaped() {
         assert_eq!(label_text(b"api-cache"), "api-cache");
         assert_eq!(label_text("größe\n".as_bytes()), "größe\n");
         assert_eq!(label_text(b"a\xff\xc3(b"), "a\\xff\\xc3(b");
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_escape_is_not_the_byte() {
+    fn literal_escape_differs_from_the_byte() {
         assert_ne!(label_text(b"\\xff"), label_text(b"\xff"));
     }
 
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bytes_can_be_had_back(
+        fn bytes_can_be_recovered(
             bytes in proptest::collection::vec(
                 prop_oneof![any::<u8>(), Just(b'\\'), Just(b'x'), Just(b'f')],
                 0..40,

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_is_quoted_and_escaped() {
+    fn special_values_are_quoted_and_escaped() {
         for (value, expected) in [
             ("redis://[::1]:6379", "redis://[::1]:6379"),
             ("", "\"\""),
@@ -183,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_printable_ascii_and_can_be_read_back(value in ".{0,20}") {
+        fn any_value_becomes_recoverable_ascii(value in ".{0,20}") {
             let text = quoted(&value);
             prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             if text.starts_with('"') {

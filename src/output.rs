@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_sink_costs_lines_and_bounded_time() {
+    fn stuck_sink_loses_lines_in_limited_time() {
         let (sender, receiver) = mpsc::sync_channel(0);
         let lines = Lines::start(Handing(sender));
         let line = [b'x'; 1 << 10];
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_written_is_counted_and_the_next_one_is_tried() {
+    fn failed_line_is_counted_and_the_next_one_tried() {
         let lines = Lines::start(Closed);
         lines.push(b"one\n");
         lines.push(b"two\n");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_steers_a_terminal_passes() {
+    fn terminal_control_characters_are_escaped() {
         assert_eq!(plain("größe: 5\n\tb"), "größe: 5\n\tb");
         assert_eq!(
             plain("a\u{202e}b\u{2066}c\u{1b}[2Jd\re\u{9b}f\u{feff}"),

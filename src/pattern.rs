@@ -155,14 +155,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_equal_where_they_were_written_alike() {
+    fn patterns_with_equal_sources_are_equal() {
         assert_eq!(Pattern::glob("a*"), Pattern::glob("a*"));
         assert_ne!(Pattern::glob("a*"), Pattern::glob("b*"));
         assert_ne!(Pattern::glob("a*"), Pattern::regex("a*").unwrap());
     }
 
     #[test]
-    fn pattern_covers_what_it_matches_all_of() {
+    fn pattern_covers_a_narrower_one() {
         let regex = |text| Pattern::regex(text).unwrap();
         for (wide, narrow) in [
             (Pattern::glob("*"), regex("^a")),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_covers_the_name_and_a_regular_expression_may_match_anywhere() {
+    fn glob_is_anchored_and_regex_is_not() {
         assert!(!Pattern::glob("b").matches(b"abc"));
         assert!(Pattern::regex("b").unwrap().matches(b"abc"));
         assert!(Pattern::regex("((a{99}){99}){99}").is_err());

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_costs_one_error() {
+    fn denied_query_costs_one_error() {
         let mut rejections = Rejections::default();
         let mut commands = keys();
         commands.push((&OTHER).into());
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_script_says_nothing_about_others() {
+    fn denied_script_does_not_affect_others() {
         let mut rejections = Rejections::default();
         rejections.record(SCRIPT.ticket(0), true, &refusal("NOPERM", "no"));
         assert!(rejections.covers(SCRIPT.ticket(0)));
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_about_the_words_or_the_moment_rejects_nothing() {
+    fn passing_error_rejects_nothing() {
         let mut rejections = Rejections::default();
         for (code, has_words) in [("LOADING", false), ("BUSY", true), ("ERR", true)] {
             let verdict = rejections.record(KEYS.ticket(0), has_words, &refusal(code, "no"));
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_spelling_is_followed_by_the_next() {
+    fn unknown_spelling_is_replaced_by_the_next() {
         let mut rejections = Rejections::default();
         let command = Command::from(&OTHER);
         let spelled = |rejections: &Rejections| rejections.words(&command).map(|words| words.len());

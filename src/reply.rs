@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_found_by_the_name_before_them_and_nowhere_else() {
+    fn values_are_found_by_the_preceding_name() {
         let reply = Reply::List(vec![
             bytes("b"),
             bytes("a"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_integers_or_their_text() {
+    fn integers_and_numeric_text_are_numbers() {
         assert_eq!(Reply::Integer(-3).number(), Some(-3.0));
         assert_eq!(bytes("1.5").number(), Some(1.5));
         for none in ["", "1 2", "nan", "-nan", "inf", "10mb"] {

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_hangs_takes_no_more_threads_than_its_lane_has() {
+    async fn hanging_work_is_limited_to_its_lane() {
         static LANE: Lane = Lane::new("test", 2);
         static OTHER: Lane = Lane::new("test", 1);
         let running = Arc::new(AtomicUsize::new(0));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_the_work_only() {
+    async fn panic_only_ends_its_work() {
         static LANE: Lane = Lane::new("test", 1);
         let lost = LANE.run(|| panic!("a defect")).await;
         assert!(matches!(lost, Err(Lost::Panicked(_))));
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_key_is_asked_once_at_a_time_and_a_late_answer_is_kept() {
+    async fn requests_of_a_key_share_one_result() {
         static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 4), FRESH);
         let (end, wait) = mpsc::channel::<()>();
         let first = SHARED.get("a", good, move || {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_free_thread_the_last_good_answer_is_given() {
+    async fn last_good_result_is_used_without_a_free_thread() {
         static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 1), Duration::ZERO);
         let mut ends = Vec::new();
         for key in ["a", "b", "c"] {
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_hangs_from_the_start_leaves_threads_to_what_was_answered_before() {
+    async fn new_hanging_requests_leave_threads_to_proven_ones() {
         static SHARED: SharedWork<u32> = SharedWork::new("test", threads(1, 2), FRESH);
         assert_eq!(SHARED.get("good", good, || 1).await, Some(1));
         let mut ends = Vec::new();
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_hangs_leaves_threads_to_what_was_never_asked_before() {
+    async fn hanging_requests_leave_threads_to_new_ones() {
         const HANGING: usize = 6;
         static SHARED: SharedWork<u32> = SharedWork::new(
             "test",

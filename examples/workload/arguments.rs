@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_that_cannot_be_kept_is_refused() {
+    fn impossible_rate_is_rejected() {
         for text in ["0", "-1", "NaN", "inf", "fast"] {
             assert!(positive(text).is_err(), "{text}");
         }

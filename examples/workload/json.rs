@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_without_room_still_gives_a_whole_object() {
+    fn short_length_still_gives_a_complete_object() {
         let value = padded("{\"a\":1".to_owned(), 3, &mut Rng::with_seed(1));
         assert_eq!(value, "{\"a\":1,\"data\":\"\"}");
     }

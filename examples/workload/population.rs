@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_load_still_has_something_to_ask_for() {
+    fn slow_load_has_at_least_one_of_everything() {
         let population = Population::new(0.001, 0);
         assert_eq!(
             (population.popular_responses, population.connections),

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hit_rate_without_look_ups_is_unknown() {
+    fn hit_rate_without_lookups_is_unknown() {
         assert_eq!(hit_rate(0, 0), "unknown");
         assert_eq!(hit_rate(4, 1), "80.0 %");
     }

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_may_stand_before_and_after_the_command() {
+    fn flags_are_allowed_before_and_after_the_command() {
         for words in [
             ["--poll.interval=2s", "--log-format", "json", "once"],
             ["once", "--poll.interval=2s", "--log-format", "json"],
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_flags_are_a_wrong_usage() {
+    fn wrong_flags_are_usage_errors() {
         for (words, expected) in [
             (&["--colour"][..], "--colour"),
             (&["--poll.interval=15"], "has no unit"),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn help_and_version_are_no_failure() {
+    fn help_and_version_exit_with_zero() {
         let help = parse(&["--help"]).unwrap_err();
         assert_eq!(help.status, 0);
         for word in [
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_takes_a_target_and_flags_of_its_own() {
+    fn namespaces_accepts_a_target_and_its_own_flags() {
         let arguments = parse(&[
             "namespaces",
             "cache",
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_taken_as_go_takes_them() {
+    fn flags_are_parsed_as_in_go() {
         for words in [
             &[
                 "-redis.addr",
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_of_redis_exporter_is_taken() {
+    fn every_flag_of_redis_exporter_is_accepted() {
         for option in OPTIONS.iter().filter(|option| option.flag != "version") {
             let word = format!("-{}={}", option.flag, option.default);
             assert!(parse(&[&word]).is_ok(), "{word}");

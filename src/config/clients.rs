@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_read_in_their_order() {
+    fn groups_are_read_in_order() {
         let text = "clients: {port: true, groups: [\
                     {name: b, match: {name: \"prism-*\"}, pool_max: 10},\
                     {name: a, match: {name: \"prism-*\"}, pool_max: 10}]}";
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_is_as_for_all() {
+    fn unset_keys_use_the_top_level() {
         let defaults = Clients {
             list: true,
             groups: [group("a")].into(),

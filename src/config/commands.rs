@@ -57,19 +57,19 @@ mod tests {
     }
 
     #[test]
-    fn without_globs_all_commands_are_shown() {
+    fn without_globs_all_commands_are_exported() {
         assert!(Commands::default().has("get"));
     }
 
     #[test]
-    fn exclude_goes_before_include() {
+    fn exclude_overrides_include() {
         let some = commands(Some(&["get", "CONFIG|*"]), &["*|set"]);
         let shown = ["get", "config|get", "config|set", "config", "set"].map(|name| some.has(name));
         assert_eq!(shown, [true, true, false, false, false]);
     }
 
     #[test]
-    fn an_empty_include_shows_none() {
+    fn empty_include_exports_no_commands() {
         assert!(!commands(Some(&[]), &[]).has("get"));
     }
 }

@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_scalars_are_those_of_the_core_schema() {
+    fn plain_scalars_follow_the_core_schema() {
         for (text, expected, kind) in [
             ("0x1F", "31", ScalarKind::Number),
             ("-0o17", "-15", ScalarKind::Number),
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_configuration_needs_is_refused_without_its_value() {
+    fn unsupported_yaml_is_rejected_without_its_value() {
         for document in [
             "password: !!int hunter2",
             "password: !env hunter2",
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_skipped_at_the_start_and_named_elsewhere() {
+    fn byte_order_mark_is_only_accepted_at_the_start() {
         assert_eq!(read("\u{feff}a: b"), read("a: b"));
         for text in ["\u{feff}\u{feff}a: b", "x: 1\n\u{feff}a: b\n"] {
             let invalid = invalid(text);
@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_aliases_is_told_as_what_it_is() {
+    fn alias_bomb_has_its_own_error() {
         let mut text = "a0: &a0 [1,1,1,1,1,1,1,1,1]\n".to_owned();
         for at in 1..12 {
             let before = format!("*a{},", at - 1).repeat(9);
@@ -584,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_document_is_refused_in_time() {
+    fn hostile_document_is_rejected_in_time() {
         let mebibyte = 1 << 20;
         let aliases = format!(
             "a: &a [{}]\nb: [{}]",

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_replaced_and_the_rest_stays() {
+    fn references_are_replaced_and_the_rest_is_kept() {
         for (text, expanded) in [
             ("", ""),
             ("plain $HOST $ } {", "plain $HOST $ } {"),
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_variable_is_named() {
+    fn error_names_the_unset_variable() {
         let invalid = expand("a ${UNSET} b", &environment).unwrap_err();
         assert!(invalid.what.contains("variable UNSET"), "{invalid}");
         assert!(invalid.remedy.contains("${UNSET:-default}"), "{invalid}");
     }
 
     #[test]
-    fn a_malformed_reference_is_refused_without_its_text() {
+    fn malformed_reference_is_rejected_without_its_text() {
         for text in ["${HOST", "${}", "${1A}", "${hunter-2}", "${a b:-c}"] {
             let invalid = expand(text, &environment).unwrap_err().to_string();
             assert!(!invalid.contains("hunter"), "{invalid}");

@@ -207,7 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_database_stands_before_the_key_as_at_the_peer() {
+    fn database_prefix_is_parsed_as_in_redis_exporter() {
         for (text, database, key) in [
             ("session:*", 0, "session:*"),
             ("db3=config:version", 3, "config:version"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_name_a_group_is_refused() {
+    fn expression_without_a_capture_is_rejected() {
         assert!(Expression::from_text("^(user|session):").is_ok());
         assert!(
             Expression::from_text("^user:")
@@ -249,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_can_be_written_byte_by_byte(
+        fn every_key_can_be_written_with_escapes(
             key in proptest::collection::vec(any::<u8>(), 1..30),
         ) {
             let written: Vec<_> = key.iter().map(|byte| format!("\\x{byte:02x}")).collect();

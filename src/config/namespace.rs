@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_are_those_of_redis() {
+    fn globs_have_the_syntax_of_redis() {
         for text in [
             "session:*",
             "a?c",
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_fit_for_labels() {
+    fn names_must_be_valid_label_values() {
         assert_eq!(group_name("api cache").unwrap(), "api cache");
         for text in ["", "  ", "a\nb", "other", &"x".repeat(101)] {
             assert!(group_name(text).is_err(), "{text}");

@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_entry_of_a_map_is_named_with_its_key() {
+    fn missing_map_entry_is_reported_with_its_key() {
         for (url, expected) in [
             ("redis://cache:6379", None),
             ("redis://cache:6380", None),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_may_hold_several_secrets_is_never_a_password() {
+    fn file_with_several_secrets_is_never_a_password() {
         for text in [
             "{\"redis://h:1\": \"hunter2\"",
             "{'redis://h:1': 'hunter2'}",
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_of_random_punctuation_are_hardly_ever_refused() {
+    fn random_passwords_are_rarely_rejected() {
         let mut runner = TestRunner::deterministic();
         let drawn = 20 * REJECTED_ONE_IN;
         let mut rejected = Vec::new();

@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_key_gets_the_nearest_known_one() {
+    fn error_suggests_the_nearest_known_key() {
         for (text, expected) in [
             ("lissten: 1", "did you mean `listen`?"),
             ("telemetry-path: 1", "did you mean `telemetry_path`?"),
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn key_that_may_hold_a_secret_is_not_shown() {
+    fn unusual_key_is_not_shown() {
         let problems = problems("{ password:hunter2, a b hunter2: 1 }");
         assert_eq!(problems.len(), 2);
         assert!(!problems.concat().contains("hunter2"), "{problems:?}");

@@ -526,7 +526,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_a_good_value() {
+    fn every_default_is_valid() {
         for row in ROWS.iter().filter(|row| !row.default.is_empty()) {
             assert!(matches!(row.set, Value(_)), "{}", row.key);
             assert_eq!(row.check(row.default), Ok(()), "{}", row.key);

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_and_byte_order_mark_are_no_part_of_a_secret() {
+    fn line_ends_and_byte_order_mark_are_removed() {
         for text in ["a b", "a b\n", "a b\r\n\n", "\u{feff}a b\r"] {
             assert_eq!(trimmed(text), "a b", "{text:?}");
         }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_and_quotes_around_a_secret_are_named() {
+    fn white_space_and_quotes_around_a_secret_are_reported() {
         for (secret, expected) in [
             ("hunter2", None),
             ("\"", None),

@@ -117,7 +117,7 @@ fn polls_follow_faster_scrapes_unless_an_interval_is_set() {
 }
 
 #[test]
-fn without_anything_there_is_one_local_target() {
+fn default_configuration_has_one_local_target() {
     let config = read(None, &[], &[]).unwrap();
     assert_eq!(config.listen.to_string(), "[::]:9121");
     assert_eq!(config.poll, PollTimes::default());
@@ -132,7 +132,7 @@ fn without_anything_there_is_one_local_target() {
 }
 
 #[test]
-fn a_flag_goes_before_environment_before_file_before_default() {
+fn flag_overrides_variable_file_and_default() {
     let text = "listen: 127.0.0.1:1\npoll: {interval: 61s, timeout: 11s}\n\
                 log: {level: error, format: json}\nlegacy_names: false\n";
     let variables = [
@@ -211,7 +211,7 @@ fn the_implicit_target_comes_from_flag_then_url_then_address() {
 }
 
 #[test]
-fn environment_credentials_fill_what_the_url_lacks() {
+fn environment_credentials_complete_the_url() {
     let variables = |url| {
         [
             ("REDIS_URL", url),
@@ -243,7 +243,7 @@ fn environment_credentials_fill_what_the_url_lacks() {
 }
 
 #[test]
-fn environment_credentials_are_not_for_the_targets_of_a_file() {
+fn environment_credentials_do_not_apply_to_file_targets() {
     let variables = [
         ("REDIS_URL", "redis://elsewhere"),
         ("REDIS_USER", "u"),
@@ -293,7 +293,7 @@ fn a_target_is_read_with_all_its_keys() {
 }
 
 #[test]
-fn streams_of_a_target_stand_on_those_of_all() {
+fn target_streams_extend_the_top_level() {
     let config = file(
         "keys: {streams: [\"db2=a:*\"], max_streams: 7, stream_consumers: false}\n\
          targets: [{url: h}, {url: i, keys: {single_streams: [b], max_stream_groups: 2}}]",
@@ -322,7 +322,7 @@ fn streams_of_a_target_stand_on_those_of_all() {
 }
 
 #[test]
-fn a_target_has_its_own_scripts_search_indexes_and_rdb_file_or_those_of_all() {
+fn target_overrides_scripts_search_indexes_and_rdb_file() {
     let config = file(
         "scripts: [{file: /a.lua}, {name: b, file: /b.lua, read_only: false}]\n\
          search_indexes: ^a\n\
@@ -351,7 +351,7 @@ fn a_target_has_its_own_scripts_search_indexes_and_rdb_file_or_those_of_all() {
 }
 
 #[test]
-fn keys_and_url_may_say_the_same() {
+fn keys_and_url_may_agree() {
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: u, password: p, db: 1}]");
     assert_eq!(config.targets[0].endpoint.password, Some(given("p")));
     let config = file("targets: [{url: \"redis://u:p@h/1\", username: \"\", password: \"\"}]");
@@ -360,7 +360,7 @@ fn keys_and_url_may_say_the_same() {
 }
 
 #[test]
-fn a_target_takes_the_commands_of_the_top_level_that_it_does_not_name() {
+fn target_inherits_unset_command_filters() {
     let config = file(
         "commands: { include: [\"get\", \"config|*\"], exclude: [\"*|set\"] }\n\
          targets:\n\
@@ -732,7 +732,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_secret_in_the_wrong_place_is_not_shown() {
+fn misplaced_secret_is_not_shown() {
     let problems = problems(
         "listen: hunter2\ntelemetry_path: hunter2\nmetric_prefix: 'hunter2!'\n\
          targets:\n\
@@ -906,7 +906,7 @@ fn mistakes_in_the_environment_name_their_variable() {
 }
 
 #[test]
-fn options_of_redis_exporter_go_before_the_file_but_not_before_a_target() {
+fn redis_exporter_options_override_the_file_but_not_a_target() {
     let text = "keys: {max_groups: 3, check: [a]}\nmetric_prefix: kv\n\
                 targets:\n- {url: a}\n\
                 - {url: b, collectors: {latency: true}, keys: {max_groups: 5}}\n";
@@ -938,7 +938,7 @@ fn options_of_redis_exporter_go_before_the_file_but_not_before_a_target() {
 }
 
 #[test]
-fn the_options_of_redis_exporter_reach_the_one_target() {
+fn redis_exporter_options_apply_to_the_implicit_target() {
     let variables = [
         ("REDIS_ADDR", "h:1"),
         ("REDIS_USER", "of-variable"),
@@ -976,7 +976,7 @@ fn the_options_of_redis_exporter_reach_the_one_target() {
 }
 
 #[test]
-fn file_keeps_what_no_option_of_redis_exporter_says() {
+fn unset_redis_exporter_options_keep_the_file() {
     let pairs = [
         ("REDIS_EXPORTER_CHECK_KEYS", "a"),
         ("REDIS_EXPORTER_NAMESPACE", "x"),
@@ -1003,7 +1003,7 @@ fn file_keeps_what_no_option_of_redis_exporter_says() {
 }
 
 #[test]
-fn all_scripts_are_read_only_if_that_is_asked_for() {
+fn scripts_are_read_only_if_the_option_is_set() {
     let pairs = [
         ("REDIS_EXPORTER_LUA_SCRIPT_READ_ONLY", "true"),
         ("REDIS_EXPORTER_SCRIPT", "/a,/b"),
@@ -1021,7 +1021,7 @@ fn all_scripts_are_read_only_if_that_is_asked_for() {
 }
 
 #[test]
-fn value_of_the_file_that_an_option_overrides_is_not_read() {
+fn overridden_value_of_the_file_is_not_read() {
     let text = "clients: {max: 0}\ncollectors: {tile38: 5, slowlog: false}\n";
     let words = ["--clients.max=7", "-is-tile38"];
     let config = read(Some(text), &words, &[]).unwrap();
@@ -1061,7 +1061,7 @@ fn problems_are_in_the_order_of_the_file() {
 }
 
 #[test]
-fn every_option_of_redis_exporter_sets_keys_that_there_are() {
+fn redis_exporter_options_only_set_known_keys() {
     let options = redis_exporter::OPTIONS.iter().copied();
     for option in options.chain(redis_exporter::own_options()) {
         let value = match option.takes {
@@ -1093,7 +1093,7 @@ fn warnings(text: Option<&str>, words: &[&str], variables: &[(&str, &str)]) -> V
 }
 
 #[test]
-fn what_is_ignored_of_a_url_is_said_once() {
+fn ignored_parts_of_a_url_are_reported_once() {
     let text = "targets: [{url: 'redis://h?family=0&timeout=5&pool_size=3', password: p}]\n";
     let notices = warnings(Some(text), &[], &[]);
     assert_eq!(notices.len(), 1, "{notices:#?}");
@@ -1104,7 +1104,7 @@ fn what_is_ignored_of_a_url_is_said_once() {
 }
 
 #[test]
-fn parameters_of_a_url_reach_the_target_unless_the_file_is_stricter() {
+fn stricter_tls_settings_override_the_url() {
     let url = "rediss://h?ssl_cert_reqs=none&db=3&password=p&sslHost=redis.example";
     let target = &read(None, &[&format!("--redis.addr={url}")], &[])
         .unwrap()
@@ -1129,7 +1129,7 @@ fn parameters_of_a_url_reach_the_target_unless_the_file_is_stricter() {
 }
 
 #[test]
-fn user_without_a_password_is_taken_as_the_password_if_there_is_none() {
+fn user_without_a_colon_becomes_the_password() {
     let url = "redis://hunter2@h";
     for (words, variables, expected) in [
         (&[][..], &[("REDIS_URL", url)][..], (None, Some("hunter2"))),
@@ -1184,7 +1184,7 @@ fn user_without_a_password_is_taken_as_the_password_if_there_is_none() {
 }
 
 #[test]
-fn line_ends_of_variables_are_no_part_of_them() {
+fn line_ends_of_variables_are_removed() {
     let variables = [
         ("REDIS_URL", "redis://h:1\r\n"),
         ("REDIS_PASSWORD", "\u{feff}hunter2\n"),
@@ -1200,7 +1200,7 @@ fn line_ends_of_variables_are_no_part_of_them() {
 }
 
 #[test]
-fn odd_secrets_are_warned_of_without_their_text() {
+fn warning_about_a_secret_does_not_show_it() {
     let text = "targets: [{url: h, password: 'hunter2 '}]\n";
     let quoted = [("REDIS_PASSWORD", "\"hunter2\"")];
     for (notices, place, expected) in [
@@ -1225,7 +1225,7 @@ fn odd_secrets_are_warned_of_without_their_text() {
 }
 
 #[test]
-fn variables_for_the_one_target_that_are_not_used_are_named() {
+fn unused_target_variables_are_reported() {
     let targets = "targets: [{url: h}]\n";
     let uses_it = "targets: [{url: '${REDIS_URL}'}]\n";
     for (text, words, variables, expected) in [
@@ -1314,7 +1314,7 @@ fn variables_for_the_one_target_that_are_not_used_are_named() {
 }
 
 #[test]
-fn namespaces_that_stay_empty_or_match_one_name_are_doubted() {
+fn useless_namespaces_cause_a_warning() {
     let text = "namespaces:\n- {name: api, match: 'api:*'}\n\
                 - {name: api-cache, match: 'api:cache:*'}\n\
                 - {name: one, match: 'session:', db: 1}\n\
@@ -1335,7 +1335,7 @@ fn namespaces_that_stay_empty_or_match_one_name_are_doubted() {
 }
 
 #[test]
-fn target_label_is_off_for_the_one_target_of_flags_and_variables() {
+fn implicit_target_has_no_target_label() {
     let one = "targets: [{url: a}]\n";
     let two = "targets: [{url: a}, {url: b}]\n";
     for (text, words, variable, expected) in [
@@ -1371,7 +1371,7 @@ fn target_label_is_off_for_the_one_target_of_flags_and_variables() {
 }
 
 #[test]
-fn options_of_our_own_reach_the_configuration() {
+fn own_options_set_the_configuration() {
     let words = [
         "--redis.memory-limit=256MiB",
         "--redis.expect-full",
@@ -1405,7 +1405,7 @@ fn options_of_our_own_reach_the_configuration() {
 }
 
 #[test]
-fn one_target_is_meant_to_be_full_if_a_flag_or_a_variable_says_so() {
+fn expect_full_can_be_set_by_flag_or_variable() {
     for (words, variable, expected) in [
         (&[][..], "", false),
         (&[], "true", true),
@@ -1430,7 +1430,7 @@ fn one_target_is_meant_to_be_full_if_a_flag_or_a_variable_says_so() {
 }
 
 #[test]
-fn an_option_of_our_own_that_is_wrong_is_a_problem_of_its_place() {
+fn wrong_own_option_is_reported_with_its_place() {
     for (word, variable, expected) in [
         ("--sweep.cpu-share=lots", ("", ""), "--sweep.cpu-share: "),
         (
@@ -1455,7 +1455,7 @@ fn an_option_of_our_own_that_is_wrong_is_a_problem_of_its_place() {
 }
 
 #[test]
-fn flags_for_the_one_target_are_no_flags_for_several() {
+fn single_target_flags_conflict_with_targets() {
     let words = [
         "-redis.user=u",
         "-redis.password=hunter2",
@@ -1573,7 +1573,7 @@ fn the_example_has_every_known_key_exactly_once() {
 }
 
 #[test]
-fn the_example_loads_and_shows_the_defaults() {
+fn example_loads_and_has_the_defaults() {
     let config = file(EXAMPLE);
     let defaults = read(None, &[], &[]).unwrap();
     assert_eq!(config.listen, defaults.listen);
@@ -1611,7 +1611,7 @@ fn the_example_loads_and_shows_the_defaults() {
 }
 
 #[test]
-fn files_are_read_and_what_cannot_be_read_is_a_problem() {
+fn unreadable_files_are_problems() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let secret = path("secret");
@@ -1665,7 +1665,7 @@ fn files_are_read_and_what_cannot_be_read_is_a_problem() {
 }
 
 #[test]
-fn scripts_are_read_up_to_their_largest_size() {
+fn scripts_are_read_up_to_the_size_limit() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("a.lua");
     let config = folder.path().join("c.yaml");
@@ -1695,7 +1695,7 @@ fn too_many_scripts_are_a_problem() {
 }
 
 #[test]
-fn the_flag_for_the_file_goes_before_its_variable() {
+fn config_flag_overrides_its_variable() {
     let arguments = flags(&["--config=/absent/flag"]);
     let variables = environment(&[("REDIS_EXPORTER_CONFIG", "/absent/variable")]);
     let problems = load(&arguments, &variables, &[]).unwrap_err();
@@ -1728,7 +1728,7 @@ proptest! {
     }
 
     #[test]
-    fn any_arrangement_of_known_words_is_a_configuration_or_problems(
+    fn any_known_words_are_a_configuration_or_problems(
         words in prop::collection::vec(prop::sample::select(vec![
             "targets", "url", "name", "poll", "interval", "namespaces", "ttl", "match", "regex",
             ": ", ": ", "\n", "\n", "  ", "- ", "{", "}", "[", "]", ", ", "h:1", "1s", "5", "~",
@@ -1765,7 +1765,7 @@ fn with_tls(top: &str, target: &str) -> String {
 }
 
 #[test]
-fn a_target_takes_the_tls_of_the_top_level_where_it_says_nothing() {
+fn target_inherits_unset_tls_settings() {
     let top = "{ca_file: /ca, cert_file: /c, key_file: /k, server_name: n.example}";
     let pair = |cert_file: &str, key_file: &str| {
         Some(Identity {
@@ -1796,7 +1796,7 @@ fn a_target_takes_the_tls_of_the_top_level_where_it_says_nothing() {
 }
 
 #[test]
-fn what_is_wrong_with_tls_is_told_at_once() {
+fn all_tls_problems_are_reported_at_once() {
     let problems = problems(
         "tls: {ca_file: /missing, cert_file: /c, key: /k}\n\
          targets:\n\
@@ -1822,7 +1822,7 @@ fn what_is_wrong_with_tls_is_told_at_once() {
 }
 
 #[test]
-fn the_tls_of_the_top_level_may_be_of_use_to_some_targets_only() {
+fn top_level_tls_may_apply_to_some_targets_only() {
     let text = "tls: {ca_file: /ca}\ntargets:\n  - {url: 'redis://a'}\n  - {url: 'rediss://b'}\n";
     let config = file(text);
     let spoken: Vec<_> = config.targets.iter().map(Target::speaks_tls).collect();
@@ -1832,7 +1832,7 @@ fn the_tls_of_the_top_level_may_be_of_use_to_some_targets_only() {
 const HASH: &str = "$2y$04$abcdefghijklmnopqrstuuyTSQ7ZJqQZ3aXyT9zYpWZ0i7hOHbqMK";
 
 #[test]
-fn the_http_side_has_tls_and_a_password() {
+fn http_tls_and_password_are_read() {
     let config = file(&format!(
         "web:\n  tls: {{cert_file: /c, key_file: /k, client_ca_file: /ca, min_version: 1.3}}\n  \
            basic_auth: {{username: me, password_hash: '{HASH}'}}\n"
@@ -1859,7 +1859,7 @@ fn the_http_side_has_tls_and_a_password() {
 }
 
 #[test]
-fn a_http_side_is_never_open_by_mistake() {
+fn incomplete_web_section_is_rejected() {
     let costly = HASH.replace("$04$", "$20$");
     for (web, expected) in [
         (

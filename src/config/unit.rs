@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_know_decimal_and_binary_units() {
+    fn sizes_have_decimal_and_binary_units() {
         for (text, bytes) in [
             ("1", 1),
             ("1048576", 1 << 20),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_starts_a_metric_name_and_a_path_a_url() {
+    fn prefixes_and_paths_are_validated() {
         assert_eq!(metric_prefix("kv_2").unwrap(), "kv_2");
         for text in ["", "2kv", "_kv", "k-v", "kv:", "é"] {
             assert!(metric_prefix(text).is_err(), "{text}");
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn listen_addresses_take_the_spelling_of_go() {
+    fn listen_addresses_accept_the_spelling_of_go() {
         for (text, address) in [
             ("0.0.0.0:9121", "0.0.0.0:9121"),
             (":9121", "[::]:9121"),
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_formats_take_the_spelling_of_redis_exporter() {
+    fn levels_and_formats_accept_redis_exporter_spellings() {
         assert_eq!(log_level("INFO").unwrap(), Level::INFO);
         assert_eq!(log_level("warning").unwrap(), Level::WARN);
         assert!(log_level("loud").is_err());
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_and_databases_are_exact() {
+    fn switches_and_databases_are_strict() {
         assert!(switch("true").unwrap());
         assert!(switch("yes").is_err());
         assert_eq!(database("15").unwrap(), 15);

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_have_limits_of_their_own_within_what_is_left() {
+    fn command_limits_respect_the_remaining_budget() {
         assert_eq!(limits(b"info", usize::MAX).reply_bytes, INFO_BYTES);
         assert_eq!(limits(b"SCAN", usize::MAX).string_bytes, KEY_NAME_BYTES);
         assert_eq!(limits(b"RANDOMKEY", 7).string_bytes, KEY_NAME_BYTES);

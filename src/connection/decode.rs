@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_protocol_is_a_failure() {
+    fn foreign_protocol_is_a_failure() {
         assert_eq!(
             decode(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 .unwrap_err()

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn known_refusals_are_explained() {
+    fn known_rejections_are_explained() {
         for (text, has_username, part) in [
             (
                 "ERR Client sent AUTH, but no password is set",

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spaced_pipeline_goes_out_in_even_parts() {
+    fn spaced_pipeline_is_sent_in_even_parts() {
         let packed = Packed::new(&vec![["PING"]; 200]);
         assert_eq!(packed.parts().count(), 1);
         let spacing = Spacing {

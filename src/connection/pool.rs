@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_shares_together_are_bounded_and_what_is_given_back_is_there_again() {
+    fn shared_memory_is_limited_and_reusable() {
         // Other tests of this process may use some of it.
         let most = SHARED_BYTES / 2;
         let mut first = MemoryShare::default();

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn addresses_are_not_looked_up_and_names_are() {
+    async fn only_names_are_looked_up() {
         for (host, expected) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
             let found = resolve(host, 7).await.unwrap();
             assert_eq!(found, [expected.parse::<SocketAddr>().unwrap()]);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_cannot_be_has_the_reason_dns() {
+    async fn invalid_name_has_the_reason_dns() {
         let failure = resolve("no such name", 7).await.unwrap_err();
         assert_eq!(failure.reason, Reason::Dns);
         assert!(failure.detail.starts_with("no such name: "), "{failure}");

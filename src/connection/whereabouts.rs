@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_gone_once_all_answers_lack_it_for_a_while() {
+    fn address_is_gone_once_all_lookups_lack_it_for_a_while() {
         assert_eq!(gone_after(&moved_for(60)), Some(29));
         let unresolved: Vec<&[&str]> = vec![&[]; 60];
         assert_eq!(gone_after(&unresolved), None);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_answered_in_turn_with_others_is_not_gone() {
+    fn address_in_alternating_lookups_is_not_gone() {
         let in_turn: [&[&str]; 4] = [&["10.0.0.2"], &["10.0.0.3"], &["10.0.0.4"], &["10.0.0.1"]];
         assert_eq!(gone_after(&in_turn.repeat(50)), None);
         let mut seldom = moved_for(25);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_count_on_over_connections_to_the_same_address() {
+    fn lookups_count_across_connections_to_one_address() {
         let [old, new] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
         let mut whereabouts = Whereabouts::default();
         let mut now = Instant::now();

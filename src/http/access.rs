@@ -333,7 +333,7 @@ mod tests {
 
     /// Hashes as crypt(3) of libxcrypt writes them.
     #[tokio::test]
-    async fn hashes_of_other_programs_are_understood() {
+    async fn hashes_of_other_programs_are_accepted() {
         for hash in [
             "$2a$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm",
             "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm",
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_was_right_once_does_not_wait_for_those_who_guess() {
+    async fn accepted_client_does_not_wait_for_guesses() {
         let access = Arc::new(hashed("right", 8));
         let right = request("Basic", b"user:right");
         assert_eq!(access.admit(CLIENT, &right).await, Admission::Granted);
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_guess_is_worked_on_at_a_time_and_a_rest_follows() {
+    async fn one_guess_is_checked_at_a_time_with_a_pause_after() {
         let guess = |guess: &str| request("Basic", format!("user:{guess}").as_bytes());
         // On a busy machine, one check may take longer than the hash, but never less.
         let mut one = Duration::MAX;
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_right_password_gets_in_at_its_second_request_however_many_guess() {
+    async fn right_password_succeeds_on_its_second_request() {
         let access = Arc::new(hashed("right", 8));
         let guesses: Vec<_> = (0..200)
             .map(|at| {
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guesses_that_are_repeated_elsewhere_hold_no_peer_back() {
+    async fn guesses_elsewhere_do_not_delay_a_client() {
         let access = Arc::new(hashed("right", 10));
         let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
         let _guesses = guess_and_repeat(&access, elsewhere, 200);
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guesses_of_the_same_peer_that_come_later_hold_nobody_back() {
+    async fn later_guesses_of_a_client_do_not_delay_it() {
         let access = Arc::new(hashed("right", 6));
         let _guesses = guess_and_repeat(&access, CLIENT, 40);
         sleep(Duration::from_millis(50)).await;
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn remembered_digests_are_limited() {
         let mut recent = RecentDigests::default();
         for at in 0..(REMEMBERED as u64 + 10) {
             let mut digest = Short::default();
@@ -515,7 +515,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_encoded_is_what_is_read(sent: Vec<u8>) {
+        fn encoded_credentials_can_be_decoded(sent: Vec<u8>) {
             prop_assert_eq!(credentials(&request("Basic", &sent)), Some(sent));
         }
     }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error_with_the_address() {
+    fn missing_server_is_an_error_with_the_address() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_server_is_given_up_after_two_seconds() {
+    fn silent_server_times_out_after_two_seconds() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let start = Instant::now();
         let error = health(listener.local_addr().unwrap()).unwrap_err();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_interface_is_asked_over_loopback() {
+    fn all_interfaces_are_reached_over_loopback() {
         for (listen, expected) in [
             ("0.0.0.0", "127.0.0.1"),
             ("::", "127.0.0.1"),

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn each_target_stands_with_its_state_and_age() {
+    fn each_target_has_its_state_and_age() {
         let board = Board::default();
         let up = board.slot("cache", "redis://a:1");
         let down = board.slot("dead", "redis://b:2");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_refuses_is_named() {
+    fn rejected_collectors_are_named() {
         let board = Board::default();
         let slot = board.slot("narrow", "redis://a:1");
         let refused = vec!["config", "slowlog"];
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_outside_becomes_markup() {
+    fn outside_text_is_escaped() {
         let evil = "<script>alert('1')</script>\"&";
         let board = Board::default();
         let slot = board.slot(evil, evil);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_makes_no_age() {
+    fn clock_set_back_gives_age_zero() {
         let board = Board::default();
         let slot = board.slot("a", "redis://a:1");
         slot.publish(publication(None, ""));

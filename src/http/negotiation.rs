@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn openmetrics_is_served_to_those_who_name_it() {
+    fn openmetrics_is_served_on_request() {
         for accept in [
             "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
             "application/openmetrics-text; version=0.0.1",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_served_to_everyone_else() {
+    fn text_is_the_default_format() {
         for accept in [
             "",
             "*/*",
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_taken_when_it_is_named_or_meant_by_the_star() {
+    fn gzip_is_accepted_by_name_or_star() {
         for value in [
             "gzip",
             "GZip",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_not_taken_when_it_is_absent_or_refused() {
+    fn gzip_is_not_accepted_if_absent_or_excluded() {
         for value in [
             "",
             "identity",

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn old_pages_are_bounded_and_the_newest_is_read_to_its_end() {
+    async fn old_pages_are_limited_and_the_newest_is_read_fully() {
         let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
         let size = 8 << 20;
         let mut slow = Vec::new();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_readers_of_one_version_are_no_reason_to_end_any() {
+    async fn many_readers_of_one_version_are_all_served() {
         let (readers, alive) = (Readers::default(), Arc::new(AtomicUsize::new(0)));
         let page = page(20 << 20, &alive);
         let all: Vec<_> = (0..100).map(|_| readers.body(page.clone())).collect();

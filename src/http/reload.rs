@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_sites_are_told_from_scripts_and_the_own_page() {
+    fn requests_from_other_sites_are_detected() {
         for own in [
             &[("host", "h:9121")][..],
             &[("host", "h:9121"), ("origin", "http://H:9121")],
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_uses_up_no_reloads_of_another() {
+    fn each_client_has_its_own_reload_limit() {
         let (rate, start) = (Rate::default(), Instant::now());
         for number in 0..2_000_u32 {
             let client = std::net::Ipv4Addr::from_bits(number).into();

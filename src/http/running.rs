@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_exporter_wins_over_an_address_that_none_listens_on() {
+    fn running_exporter_replaces_an_unused_address() {
         let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
         let (configured, other) = (address("[::]:9121"), address("127.0.0.1:9200"));
         assert_eq!(chosen(configured, &[]), configured);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exporter_of_the_own_container_is_chosen_beside_another() {
+    fn exporter_in_the_same_container_is_preferred() {
         let of = |files: &str, group: &str| -> Isolation {
             (Some(files.into()), Some(group.to_owned()))
         };
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_listener_are_left_out() {
+    fn lines_without_a_listener_are_skipped() {
         for line in [
             "",
             "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",

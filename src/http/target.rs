@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_found_by_name_and_by_every_spelling_of_its_address() {
+    fn target_is_found_by_name_and_address_spellings() {
         for spelling in [
             "cache",
             "redis://cache.example:6379",
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_configured_is_not_found() {
+    fn unconfigured_target_is_not_found() {
         for spelling in [
             "",
             "cach",

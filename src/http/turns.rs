@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_one_peer_who_came_back_is_first_and_then_who_came_earlier() {
+    async fn rank_orders_the_requests_of_one_client() {
         let client = "192.0.2.1";
         let waiting = [
             ("new", client, (true, 1)),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_had_fewer_turns_goes_first() {
+    async fn client_with_fewer_turns_goes_first() {
         let turns = Turns::default();
         let many = [
             ("first", "192.0.2.1", (false, 0)),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stopped_waiting_is_passed_over() {
+    async fn canceled_request_is_skipped() {
         let turns = Turns::default();
         let client = "192.0.2.1".parse().unwrap();
         let held = turns.wait(client, (false, 0)).await;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_peers_are_bounded() {
+    fn counted_clients_are_limited() {
         let mut had = Had::default();
         for at in 0..CLIENTS_MAX + 10 {
             let address = u32::try_from(at).unwrap();

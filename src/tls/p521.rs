@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_key_signs_is_verified_and_nothing_else() {
+    fn only_signatures_of_the_key_are_verified() {
         let key = made();
         let offered = [
             SignatureScheme::ECDSA_NISTP256_SHA256,

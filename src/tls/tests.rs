@@ -71,7 +71,7 @@ fn a_key_and_certificate_may_share_a_file() {
 }
 
 #[test]
-fn the_key_of_another_certificate_is_refused() {
+fn key_of_another_certificate_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, _) = pair(&folder, "a");
     let (_, other) = pair(&folder, "b");
@@ -82,7 +82,7 @@ fn the_key_of_another_certificate_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_good_says_why() {
+fn invalid_file_has_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key_file) = pair(&folder, "a");
     let whole = fs::read_to_string(&certificate).unwrap();

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_told_by_its_basic_constraints() {
+    fn basic_constraints_mark_an_authority() {
         for (kind, expected) in [
             (IsCa::NoCa, false),
             (IsCa::ExplicitNoCa, false),

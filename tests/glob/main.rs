@@ -60,7 +60,7 @@ fn random_pattern(random: &mut fastrand::Rng) -> Vec<u8> {
 }
 
 #[test]
-fn globs_match_what_the_server_matches() {
+fn globs_match_the_same_keys_as_the_server() {
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut keys: BTreeSet<Vec<u8>> = BTreeSet::from([Vec::new()]);

@@ -92,7 +92,7 @@ fn group(test: &Value) -> String {
 }
 
 #[test]
-fn the_rules_are_also_tested_with_many_targets_behind_one_exporter() {
+fn rules_are_tested_with_many_targets_too() {
     let tests = fs::read_to_string(in_repository("alerts/redis.rules.test.yml")).unwrap();
     let tests: Value = serde_yaml::from_str(&tests).unwrap();
     let groups: String = list(&tests, "tests").iter().map(group).collect();
@@ -104,7 +104,7 @@ fn the_rules_are_also_tested_with_many_targets_behind_one_exporter() {
 }
 
 #[test]
-fn a_server_that_is_a_target_stays_one() {
+fn existing_target_label_is_kept() {
     assert_eq!(
         as_target(r#"a{job="b",instance="c"}"#),
         r#"a{job="b",instance="one-exporter",target="c"}"#

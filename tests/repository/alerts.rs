@@ -124,7 +124,7 @@ fn cases() -> BTreeMap<String, Cases> {
 }
 
 #[test]
-fn every_alert_has_a_case_that_fires_and_one_that_must_not() {
+fn every_alert_has_a_firing_and_a_silent_case() {
     let cases = cases();
     for Alert { name, severity, .. } in alerts() {
         let cases = cases
@@ -151,7 +151,7 @@ fn every_alert_has_a_case_that_fires_and_one_that_must_not() {
 }
 
 #[test]
-fn tests_are_about_alerts_that_exist() {
+fn tests_only_name_existing_alerts() {
     let names: BTreeSet<String> = alerts().into_iter().map(|alert| alert.name).collect();
     for tested in cases().keys() {
         assert!(
@@ -162,7 +162,7 @@ fn tests_are_about_alerts_that_exist() {
 }
 
 #[test]
-fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+fn alerts_and_runbooks_match() {
     let names: BTreeSet<String> = alerts().into_iter().map(|alert| alert.name).collect();
     let runbooks: BTreeSet<String> = fs::read_dir(in_repository("docs/operate/runbooks"))
         .expect("there are runbooks")
@@ -192,7 +192,7 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
 }
 
 #[test]
-fn commands_of_runbooks_block_no_server_and_change_no_data() {
+fn runbook_commands_are_harmless() {
     let forbidden = [
         "KEYS", "MONITOR", "DEBUG", "EVAL", "FLUSHALL", "FLUSHDB", "DEL", "SHUTDOWN", "SMEMBERS",
         "HGETALL",
@@ -289,7 +289,7 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn expressions_name_metrics_and_labels_that_exist() {
+fn expressions_use_existing_metrics_and_labels() {
     let mut known = known();
     for rule in rules() {
         let expression = expression(&rule);
@@ -360,7 +360,7 @@ fn table() -> Vec<Row> {
 }
 
 #[test]
-fn the_table_of_thresholds_is_what_the_rules_say() {
+fn table_of_thresholds_matches_the_rules() {
     let rows = table();
     let number =
         r"(?:[<>]=?|==) (?:on \([^)]*\) )?(?:group_left \(\) )?([0-9][0-9.]*(?: \* [0-9][0-9.]*)*)";

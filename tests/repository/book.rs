@@ -92,7 +92,7 @@ fn summary_lists_every_metric_page_and_runbook() {
 }
 
 #[test]
-fn every_page_of_the_book_is_in_the_summary_once() {
+fn summary_has_every_page_once() {
     let summary = document(SUMMARY);
     let mut listed: Vec<String> = links(&summary)
         .map(|link| format!("{BOOK}/{link}"))
@@ -217,7 +217,7 @@ fn every_relative_link_resolves() {
 }
 
 #[test]
-fn every_metric_that_a_document_names_exists() {
+fn documents_name_existing_metrics() {
     let mut known: BTreeSet<&str> = FOREIGN_NAMES.iter().copied().collect();
     for family in catalogue::families() {
         known.insert(family.name);
@@ -242,7 +242,7 @@ fn every_metric_that_a_document_names_exists() {
 }
 
 #[test]
-fn every_flag_that_a_document_names_exists() {
+fn documents_name_existing_flags() {
     let command = Arguments::command();
     let of_subcommands = command
         .get_subcommands()
@@ -312,7 +312,7 @@ fn is_key(key: &str) -> bool {
 }
 
 #[test]
-fn every_option_that_a_document_names_exists() {
+fn documents_name_existing_options() {
     let options = options();
     let tops: BTreeSet<String> = options
         .iter()
@@ -391,7 +391,7 @@ fn paths_of(value: &Value, parent: &str, paths: &mut Vec<String>) {
 }
 
 #[test]
-fn every_alert_that_a_document_names_exists() {
+fn documents_name_existing_alerts() {
     let known: BTreeSet<String> = runbooks().into_iter().collect();
     for name in documents::all() {
         let text = document(&name);
@@ -429,7 +429,7 @@ const FOLDERS: &[&str] = &[
 ];
 
 #[test]
-fn every_file_and_test_that_a_document_names_exists() {
+fn documents_name_existing_files_and_tests() {
     let mut code = String::new();
     sources(&in_repository("src"), &mut code);
     sources(&in_repository("tests"), &mut code);
@@ -459,7 +459,7 @@ fn every_file_and_test_that_a_document_names_exists() {
 
 /// The program, its rules and its examples name pages of the book and documents.
 #[test]
-fn pages_that_other_files_name_exist() {
+fn other_files_name_existing_pages() {
     let mut seen = 0;
     let folders = ["src", "alerts", "grafana", "deploy", "scripts"];
     let ends = ["rs", "yml", "yaml", "json", "bash"];

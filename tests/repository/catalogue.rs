@@ -18,7 +18,7 @@ fn every_spelling_is_used_once() {
 }
 
 #[test]
-fn clean_names_keep_the_rules_of_prometheus() {
+fn clean_names_follow_prometheus_conventions() {
     for family in catalogue::families() {
         let name = family.name;
         let allowed =

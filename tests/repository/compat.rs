@@ -171,7 +171,7 @@ fn live_names() -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn every_metric_of_redis_exporter_has_its_name_type_and_labels() {
+fn redis_exporter_metrics_keep_name_type_and_labels() {
     let rows = rows();
     let mut wrong = Vec::new();
     for Line { name, kind, labels } in table() {
@@ -191,7 +191,7 @@ fn every_metric_of_redis_exporter_has_its_name_type_and_labels() {
 }
 
 #[test]
-fn every_metric_of_redis_exporter_is_seen_on_a_page() {
+fn redis_exporter_metrics_are_on_a_page() {
     let golden = on_golden_pages();
     let live: BTreeSet<&str> = live_names().collect();
     let unseen: Vec<String> = table()
@@ -204,7 +204,7 @@ fn every_metric_of_redis_exporter_is_seen_on_a_page() {
 }
 
 #[test]
-fn what_is_listed_as_not_produced_is_not() {
+fn metrics_listed_as_not_produced_are_not() {
     let golden = on_golden_pages();
     let names: Vec<String> = table().into_iter().map(|line| line.name).collect();
     for (start, needs) in NOT_HERE {
@@ -218,7 +218,7 @@ fn what_is_listed_as_not_produced_is_not() {
 }
 
 #[test]
-fn what_is_listed_as_shown_live_is_shown_there_alone() {
+fn metrics_listed_as_live_are_only_tested_live() {
     let golden = on_golden_pages();
     let names: BTreeSet<String> = table().into_iter().map(|line| line.name).collect();
     for (file, shown) in SHOWN_LIVE {
@@ -259,7 +259,7 @@ fn page_of(field: &str, reply: &Reply) -> String {
 }
 
 #[test]
-fn what_no_server_here_shows_is_read_where_a_server_tells_it() {
+fn unrecorded_fields_become_metrics() {
     let rows = rows();
     for Line { name, .. } in table() {
         if !is_not_here(&name) {

@@ -254,7 +254,7 @@ fn variables_choose_among_many_servers() {
 }
 
 #[test]
-fn panels_have_their_own_number_title_and_place() {
+fn panels_have_unique_numbers_titles_and_places() {
     for (name, dashboard) in dashboards() {
         let (mut ids, mut titles) = (BTreeSet::new(), BTreeSet::new());
         for panel in panels(&dashboard, true) {
@@ -293,7 +293,7 @@ fn assert_no_overlap(name: &str, panels: &[Value]) {
 }
 
 #[test]
-fn every_panel_says_what_it_shows() {
+fn every_panel_has_a_description_and_a_unit() {
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard, false) {
             let place = format!("{name}/{}", text(panel, "/title"));
@@ -327,7 +327,7 @@ fn every_panel_says_what_it_shows() {
 }
 
 #[test]
-fn every_query_goes_to_the_chosen_data_source() {
+fn queries_use_the_selected_data_source() {
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard, false) {
             let place = format!("{name}/{}", text(panel, "/title"));
@@ -345,7 +345,7 @@ fn every_query_goes_to_the_chosen_data_source() {
 }
 
 #[test]
-fn every_metric_and_label_of_a_query_exists() {
+fn queries_use_existing_metrics_and_labels() {
     let series = series();
     let dashboards = dashboards();
     let mut labels: BTreeSet<&str> = series
@@ -384,7 +384,7 @@ fn every_metric_and_label_of_a_query_exists() {
 }
 
 #[test]
-fn every_selector_takes_the_chosen_servers() {
+fn selectors_use_the_selected_servers() {
     let series = series();
     for (place, expression) in expressions(&dashboards()) {
         for selector in selectors::selectors(expression) {
@@ -449,7 +449,7 @@ fn distinguishes_servers(expression: &str) -> bool {
 }
 
 #[test]
-fn legends_say_which_server_where_there_may_be_many() {
+fn legends_name_the_server_if_there_are_several() {
     let mut seen = 0;
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard, false) {
@@ -476,7 +476,7 @@ fn legends_say_which_server_where_there_may_be_many() {
 }
 
 #[test]
-fn units_are_those_of_the_metrics() {
+fn panel_units_match_the_metrics() {
     let mut seen = 0;
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard, false) {
@@ -554,7 +554,7 @@ fn numbers(expression: &str) -> Vec<f64> {
 }
 
 #[test]
-fn numbers_of_an_expression_are_also_multiplied() {
+fn numbers_include_products() {
     assert_eq!(
         numbers("a > 0.5 and time() - b{x=\"7\"} > 24 * 3600"),
         [0.5, 0.5, 24.0, 24.0, 3600.0, 86400.0]
@@ -568,7 +568,7 @@ const THRESHOLDS_OF_NO_ALERT: &[&str] = &[
 ];
 
 #[test]
-fn thresholds_of_panels_are_those_of_the_alerts_that_they_name() {
+fn panel_thresholds_match_the_named_alerts() {
     let alerts = alerts();
     let mut seen = 0;
     for (name, dashboard) in dashboards() {
@@ -616,7 +616,7 @@ fn is_metric(expression: &str) -> bool {
 }
 
 #[test]
-fn panels_lead_to_the_runbooks_of_the_alerts_that_they_name() {
+fn panels_link_to_runbooks_of_named_alerts() {
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard, false) {
             let place = format!("{name}/{}", text(panel, "/title"));
@@ -633,7 +633,7 @@ fn panels_lead_to_the_runbooks_of_the_alerts_that_they_name() {
 }
 
 #[test]
-fn every_alert_has_a_panel_and_panels_name_no_other_alert() {
+fn panels_name_all_alerts_and_no_others() {
     let alerts = alerts();
     let alerts: BTreeSet<&str> = alerts.keys().map(String::as_str).collect();
     let dashboards = dashboards();

@@ -74,7 +74,7 @@ fn the_prometheus_rule_is_a_copy_of_the_rules() {
 }
 
 #[test]
-fn the_kustomization_names_files_that_exist() {
+fn kustomization_names_existing_files() {
     let kustomization = yaml("deploy/kubernetes/kustomization.yaml");
     let resources = kustomization.get("resources").unwrap();
     let resources = resources.as_sequence().unwrap();
@@ -111,7 +111,7 @@ fn endpoints(path: &str, kind: &str) -> String {
 }
 
 #[test]
-fn a_new_pod_of_the_exporter_makes_no_new_servers() {
+fn new_exporter_pod_keeps_server_series() {
     for (path, kind, instance) in [
         (
             "deploy/kubernetes/servicemonitor.yaml",
@@ -134,7 +134,7 @@ fn a_new_pod_of_the_exporter_makes_no_new_servers() {
 }
 
 #[test]
-fn what_is_said_of_a_target_is_scraped_once_where_targets_are_probed() {
+fn probed_targets_are_scraped_once() {
     let itself = endpoints("deploy/kubernetes/probe.yaml", "ServiceMonitor");
     let drop = "- sourceLabels:\n    - target\n    regex: .+\n    action: drop\n";
     assert!(itself.contains(drop), "{itself}");

@@ -124,7 +124,7 @@ fn the_program_reads_the_documented_variables_and_no_others() {
 }
 
 #[test]
-fn the_subcommands_of_the_readme_are_the_real_ones() {
+fn documented_commands_match_the_program() {
     let readme = document(COMMAND_LINE);
     let rows = table(&readme, "| command |");
     let named: BTreeSet<&str> = rows
@@ -140,7 +140,7 @@ fn the_subcommands_of_the_readme_are_the_real_ones() {
 }
 
 #[test]
-fn the_arguments_of_namespaces_are_those_of_its_table() {
+fn documented_namespaces_arguments_match() {
     let readme = document(COMMAND_LINE);
     let named: BTreeSet<&str> = table(&readme, "| argument | description |")
         .iter()
@@ -190,21 +190,21 @@ fn owned(words: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_line_of_permissions_grants_what_the_queries_need() {
+fn documented_acl_rule_grants_the_needed_permissions() {
     let needed = &needed(true, false) | &owned(CONNECTION_PERMISSIONS);
     let needed = &needed - &owned(SOME_SERVERS_PERMISSIONS);
     assert_eq!(granted("ACL SETUSER exporter on "), needed);
 }
 
 #[test]
-fn the_line_of_a_sentinel_grants_what_it_is_asked_and_no_more() {
+fn sentinel_acl_rule_grants_exactly_the_needed_permissions() {
     let further = owned(&["+ping", "+info", "+client|setname"]);
     let needed = &needed(true, true) | &further;
     assert_eq!(granted("ACL SETUSER watcher on "), needed);
 }
 
 #[test]
-fn every_permission_is_named_in_the_readme() {
+fn every_permission_is_documented() {
     let readme = document(PERMISSIONS);
     let mut named: BTreeSet<String> = quoted(&readme)
         .iter()
@@ -251,7 +251,7 @@ fn the_example_loads_and_lists_every_collector() {
 }
 
 #[test]
-fn the_map_of_the_code_has_every_module() {
+fn map_of_the_code_has_every_module() {
     let map = document(ARCHITECTURE);
     for (module, _) in LAYERS {
         let is_there = map.contains(&format!("`src/{module}.rs`"))
@@ -271,7 +271,7 @@ const PURE_BEGIN: &str =
 const PURE_END: &str = "<!-- end of pure modules -->\n";
 
 #[test]
-fn the_table_of_layers_is_the_one_that_is_held() {
+fn table_of_layers_matches_the_test() {
     let text = document(ARCHITECTURE);
     let (before, rest) = text.split_once(LAYERS_BEGIN).expect("the table begins");
     let (_, after) = rest.split_once(LAYERS_END).expect("the table ends");
@@ -294,7 +294,7 @@ fn the_table_of_layers_is_the_one_that_is_held() {
 }
 
 #[test]
-fn documents_tell_how_many_series_a_command_has() {
+fn documents_name_the_series_of_a_command() {
     let page = document("tests/golden/redis-7.0.15/standalone.prom");
     let series = page.lines().filter(|line| line.contains("{cmd=\"get\""));
     let expected = format!("{} series each", series.count());

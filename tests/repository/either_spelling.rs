@@ -62,7 +62,7 @@ fn expressions_work_with_and_without_legacy_names() {
 }
 
 #[test]
-fn edges_that_expressions_name_are_written_by_default() {
+fn buckets_in_expressions_are_exported_by_default() {
     let page = support::in_repository("tests/golden/redis-7.0.15/standalone.prom");
     let page = fs::read_to_string(page).expect("the page is there");
     let edge = Regex::new(r#"[{,]le="([^"]+)""#).expect("the pattern is right");

@@ -318,14 +318,14 @@ fn stream_page(server: &Path) -> String {
 }
 
 #[test]
-fn recorded_servers_give_their_recorded_pages() {
+fn recorded_replies_give_the_golden_pages() {
     for (path, page) in pages() {
         support::assert_golden(&path, &page);
     }
 }
 
 #[test]
-fn the_quorum_of_a_sentinel_has_the_words_of_the_server() {
+fn sentinel_quorum_message_matches_the_server() {
     for server in servers() {
         let text = recording(&server, "sentinel-ckquorum").expect("the quorum was recorded");
         let text = text.text().expect("there is a quorum").into_owned();
@@ -336,7 +336,7 @@ fn the_quorum_of_a_sentinel_has_the_words_of_the_server() {
 }
 
 #[test]
-fn no_recorded_page_shows_what_a_secret_holds() {
+fn no_recorded_page_shows_a_secret() {
     for server in servers() {
         let page = optional_page(&server);
         for secret in ["requirepass", "masterauth"] {

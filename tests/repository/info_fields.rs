@@ -142,7 +142,7 @@ fn kind(word: &str) -> Kind {
 }
 
 #[test]
-fn every_recorded_numeric_field_has_a_row_or_a_reason_for_having_none() {
+fn every_recorded_field_has_a_row_or_a_reason() {
     let unknown: Vec<_> = numeric_fields()
         .into_iter()
         .filter(|field| !has_row(field) && left_out::reason(field).is_none())
@@ -175,7 +175,7 @@ const NOT_RECORDED: &[&str] = &[
 ];
 
 #[test]
-fn fields_of_rare_states_are_shown() {
+fn fields_of_rare_states_have_rows() {
     let shown = spellings_by_field();
     for field in NOT_RECORDED {
         assert!(shown.contains_key(*field), "{field} is not shown");
@@ -191,7 +191,7 @@ fn no_field_with_a_row_is_left_out() {
 }
 
 #[test]
-fn every_metric_of_redis_exporter_for_a_plain_field_has_its_name_type_and_unit() {
+fn redis_exporter_fields_keep_name_type_and_unit() {
     let path = golden().join("compat-metrics.tsv");
     let table = fs::read_to_string(path).expect("the table is there");
     let shown = spellings_by_field();
@@ -220,7 +220,7 @@ fn every_metric_of_redis_exporter_for_a_plain_field_has_its_name_type_and_unit()
 }
 
 #[test]
-fn every_recorded_field_of_the_cluster_is_a_gauge_under_its_own_name() {
+fn recorded_cluster_fields_are_gauges() {
     let shown = spellings_by_field();
     let fields = numeric_fields();
     let fields: Vec<_> = fields

@@ -218,7 +218,7 @@ fn used(module: &str, sources: &[Source]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_module_stands_in_the_table() {
+fn every_module_is_in_the_table() {
     let root = fs::read_to_string(support::in_repository("src/lib.rs")).expect("lib.rs is there");
     let modules: BTreeSet<&str> = root
         .lines()
@@ -229,7 +229,7 @@ fn every_module_stands_in_the_table() {
 }
 
 #[test]
-fn no_module_reaches_upward() {
+fn modules_only_use_lower_layers() {
     let known: BTreeSet<&str> = LAYERS.iter().map(|(module, _)| *module).collect();
     let sources = sources();
     for (module, allowed) in LAYERS {
@@ -284,7 +284,7 @@ fn uses_through_parents_and_re_exports_are_seen() {
 }
 
 #[test]
-fn the_table_has_no_circle() {
+fn table_of_layers_has_no_cycle() {
     for (at, (module, allowed)) in LAYERS.iter().enumerate() {
         for name in *allowed {
             let below = LAYERS.iter().take(at).any(|(below, _)| below == name);

@@ -114,7 +114,7 @@ fn no_two_families_share_a_name() {
 }
 
 #[test]
-fn families_under_both_spellings_never_differ_by_total_alone() {
+fn spellings_never_differ_by_total_alone() {
     let mut pairs = 0;
     for family in catalogue::families() {
         let names: Vec<_> = spellings(family, true)
@@ -129,7 +129,7 @@ fn families_under_both_spellings_never_differ_by_total_alone() {
 }
 
 #[test]
-fn what_is_invalid_is_found() {
+fn invalid_pages_are_detected() {
     let header = "# HELP a A.\n# TYPE a gauge\na 1\n";
     assert_valid(&format!("{header}# EOF\n"));
     for page in [

@@ -14,7 +14,7 @@ const BEGIN: &str = "<!-- options: written by UPDATE_GOLDEN=1 cargo test --test 
 const END: &str = "<!-- end of options -->\n";
 
 #[test]
-fn every_option_of_redis_exporter_has_its_row() {
+fn every_redis_exporter_option_has_a_row() {
     let list = in_repository("tests/golden/redis_exporter-options.tsv");
     let list = fs::read_to_string(list).expect("the list is there");
     let theirs: Vec<Vec<&str>> = list
@@ -58,7 +58,7 @@ fn migration_guide_lists_every_option_of_redis_exporter() {
 }
 
 #[test]
-fn every_collector_that_an_option_names_exists() {
+fn options_name_existing_collectors() {
     let known = collector::names();
     for option in OPTIONS {
         let here = option.here();

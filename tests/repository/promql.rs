@@ -70,7 +70,7 @@ fn identifiers(words: &[&str], at: &mut usize, end: &str) -> Vec<String> {
 }
 
 #[test]
-fn metrics_and_labels_are_told_from_everything_else() {
+fn metrics_and_labels_are_found_in_an_expression() {
     let expression = r#"sum without (cmd) (rate(a_total{cmd!~"get|set",x="{y}"}[5m])) / (b:c > 0)
         and on (job, instance) d{role="master"} == 1 unless time() - e offset 15m > 24 * 3600"#;
     let selectors = names(expression).selectors;

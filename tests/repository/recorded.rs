@@ -250,7 +250,7 @@ fn names_of_redis_exporter() -> BTreeSet<String> {
 }
 
 #[test]
-fn default_series_are_at_most_a_quarter_more_than_those_of_redis_exporter() {
+fn default_series_exceed_redis_exporter_by_a_quarter_at_most() {
     for count in counts() {
         let Count {
             server,
@@ -263,7 +263,7 @@ fn default_series_are_at_most_a_quarter_more_than_those_of_redis_exporter() {
 }
 
 #[test]
-fn versions_are_said_as_ranges_of_those_that_were_recorded() {
+fn recorded_versions_are_written_as_ranges() {
     let possible = [(5, 0), (6, 2), (7, 0), (8, 0)];
     let described = |some: &[(u32, u32)]| range(some, &possible);
     assert_eq!(described(&possible).as_deref(), Some(""));

@@ -100,7 +100,7 @@ mod tests {
     const EXPRESSION: &str = r#"sum by (job, le) (rate(a_total{job=~"$job",x!="1"}[5m])) / on (target) (b{job="c"} > 0)"#;
 
     #[test]
-    fn selectors_come_with_the_function_around_them() {
+    fn selectors_include_the_surrounding_function() {
         let found = selectors(EXPRESSION);
         let expected = [
             Selector {
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn labels_and_ranges_are_found_wherever_they_stand() {
+    fn labels_and_ranges_are_found_anywhere() {
         assert_eq!(matched_labels(r#"job=~"$job",x!="1""#), ["job", "x"]);
         assert_eq!(grouped_labels(EXPRESSION), ["job", "le", "target"]);
         assert_eq!(ranges(EXPRESSION), ["5m"]);
     }
 
     #[test]
-    fn a_metric_without_braces_stays_when_selectors_are_taken_out() {
+    fn metric_without_braces_is_kept() {
         let rest = without_selectors(r#"redis_up + rate(redis_x{job="redis_y"}[5m])"#);
         assert_eq!(rest, "redis_up + rate( [5m])");
     }

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_as_redis_exporter_reads_them() {
+    fn keys_are_parsed_as_in_redis_exporter() {
         for (text, expected) in [
             ("", vec![]),
             ("a", vec![pair(0, b"a")]),

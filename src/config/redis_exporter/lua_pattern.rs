@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_capture_what_lua_captures() {
+    fn patterns_capture_the_same_as_lua() {
         // The last column is the result of Lua 5.1.
         for (pattern, key, expected) in [
             ("^(.*)_[^_]+$", "a_b_c", Some("a_b")),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_counterpart_is_refused() {
+    fn untranslatable_pattern_is_rejected() {
         for (pattern, expected) in [
             ("%b()", "%b"),
             ("%f[a]", "%f"),
@@ -302,7 +302,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_translated_compiles(pattern in "\\PC{0,30}|[-a^$%.()*+?\\[\\]\\\\&~]{0,20}") {
+        fn translated_patterns_compile(pattern in "\\PC{0,30}|[-a^$%.()*+?\\[\\]\\\\&~]{0,20}") {
             if let Ok(expression) = translated(&pattern) {
                 prop_assert!(Regex::new(&expression).is_ok(), "{}", expression);
             }

@@ -50,7 +50,7 @@ fn sets(rows: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn options_set_the_keys_that_do_the_same() {
+fn options_set_the_equivalent_keys() {
     sets(&[
         ("namespace", "kv", "metric_prefix: kv"),
         (
@@ -162,7 +162,7 @@ fn certificates_and_passwords_are_keys_of_their_sections() {
 }
 
 #[test]
-fn what_is_not_honoured_is_said_without_its_value() {
+fn unsupported_option_is_reported_without_its_value() {
     for (flag, value, severity, expected) in [
         ("is-cluster", "true", Severity::Warning, "targets"),
         (
@@ -250,7 +250,7 @@ fn a_wrong_value_is_a_problem_of_its_option() {
 }
 
 #[test]
-fn durations_are_those_of_go() {
+fn durations_are_parsed_as_in_go() {
     for (text, seconds) in [
         ("15s", 15.0),
         ("1m30s", 90.0),
@@ -281,7 +281,7 @@ fn durations_are_those_of_go() {
 }
 
 #[test]
-fn a_password_file_that_is_not_read_is_named() {
+fn unread_password_file_is_reported() {
     let outcome = of_variables(&[("REDIS_PASSWORD", "hunter2"), ("REDIS_PASSWORD_FILE", "/f")]);
     let [notice] = &*outcome.notices else {
         panic!("{:?}", outcome.notices);

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn one_dash_is_as_good_as_two() {
+    fn one_dash_works_like_two() {
         for (words, expected) in [
             (&["x"][..], &["x"][..]),
             (&[], &[]),

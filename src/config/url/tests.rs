@@ -99,7 +99,7 @@ fn credentials_are_decoded() {
 }
 
 #[test]
-fn parameters_of_client_libraries_are_taken_or_ignored_with_a_note() {
+fn url_parameters_are_used_or_ignored_with_a_note() {
     for (text, skip_verify, expected) in [
         ("redis://h", false, &[][..]),
         ("redis://h?", false, &[]),
@@ -165,7 +165,7 @@ fn connection_strings_of_stackexchange_are_read() {
 }
 
 #[test]
-fn user_without_a_colon_can_be_taken_as_the_password() {
+fn user_without_a_colon_can_become_the_password() {
     for (text, expected) in [
         ("redis://hunter2@h", Some("hunter2")),
         ("hunter2@h", Some("hunter2")),
@@ -189,7 +189,7 @@ fn user_without_a_colon_can_be_taken_as_the_password() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_with_its_reason() {
+fn invalid_url_is_rejected_with_the_reason() {
     for (text, expected) in [
         ("", "is empty"),
         ("\"\"", "is empty"),
@@ -239,12 +239,12 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "(redis|unix|rediss)?(://)?[ -~é]{0,40}") {
+    fn no_text_causes_a_panic(text in "(redis|unix|rediss)?(://)?[ -~é]{0,40}") {
         let _ = parse(&text);
     }
 
     #[test]
-    fn no_refusal_or_note_shows_a_password(
+    fn no_error_or_note_shows_a_password(
         before in "[:/?#@%a-z]{0,4}", after in "[:/?#@%,&=a-z]{0,4}", host in "[a-z:]{0,6}",
     ) {
         let text = format!("redis://user7:{before}hunter2{after}@{host}");
@@ -256,7 +256,7 @@ proptest! {
     }
 
     #[test]
-    fn an_address_as_text_is_read_back(host in "[a-z][a-z0-9.-]{0,20}", port in 1u16.., tls: bool) {
+    fn address_text_can_be_parsed_again(host in "[a-z][a-z0-9.-]{0,20}", port in 1u16.., tls: bool) {
         let address = tcp(&host, port, tls);
         prop_assert_eq!(parse(&address.to_string()).unwrap().address, address);
     }

@@ -85,7 +85,7 @@ async fn shake(server: &Server, identity: &Identity) -> TlsStream<TcpStream> {
 }
 
 #[tokio::test]
-async fn everything_but_health_needs_the_password() {
+async fn all_paths_except_health_need_the_password() {
     let hash = bcrypt::hash("hunter2", 4).unwrap();
     for password in [
         WebPassword::Given(Secret::new("hunter2")),
@@ -129,7 +129,7 @@ async fn everything_but_health_needs_the_password() {
 }
 
 #[tokio::test]
-async fn a_new_password_holds_after_a_reload() {
+async fn new_password_applies_after_a_reload() {
     let given = |text: &str| with_password(WebPassword::Given(Secret::new(text)));
     let (server, gate) = server(short_limits(), &given("old")).await;
     let prepared = gate.prepare(&given("new")).unwrap();
@@ -147,7 +147,7 @@ async fn a_new_password_holds_after_a_reload() {
 }
 
 #[tokio::test]
-async fn a_page_is_served_over_tls_on_a_connection_that_stays() {
+async fn tls_connection_serves_several_pages() {
     let folder = tempfile::tempdir().unwrap();
     let identity = identity(&folder);
     let (server, _) = server(short_limits(), &encrypted(&identity)).await;
@@ -163,7 +163,7 @@ async fn a_page_is_served_over_tls_on_a_connection_that_stays() {
 }
 
 #[tokio::test]
-async fn without_tls_a_client_learns_only_that_the_exporter_runs() {
+async fn without_tls_only_health_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let (server, _) = server(short_limits(), &encrypted(&identity(&folder))).await;
     let refused = get(server.address, "/metrics").await;
@@ -181,7 +181,7 @@ async fn without_tls_a_client_learns_only_that_the_exporter_runs() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_shakes_hands_is_ended_in_time() {
+async fn client_without_a_handshake_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let limits = short_limits();
     let (server, _) = server(limits, &encrypted(&identity(&folder))).await;
@@ -196,7 +196,7 @@ async fn a_client_that_never_shakes_hands_is_ended_in_time() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_over_tls_is_ended() {
+async fn tls_client_that_stops_reading_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let identity = identity(&folder);
     let (server, _) = server(short_limits(), &encrypted(&identity)).await;
@@ -222,7 +222,7 @@ async fn a_client_that_does_not_read_over_tls_is_ended() {
 }
 
 #[tokio::test]
-async fn a_handshake_under_way_does_not_delay_the_end() {
+async fn open_handshake_does_not_delay_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let mut limits = short_limits();
     limits.times.request = Duration::from_secs(10);
@@ -237,7 +237,7 @@ async fn a_handshake_under_way_does_not_delay_the_end() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_changed_to_nonsense_leaves_the_old_one() {
+async fn invalid_new_certificate_keeps_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let identity = identity(&folder);
     let trusted = tempfile::tempdir().unwrap();

@@ -28,7 +28,7 @@ async fn drip(stream: &mut TcpStream, every: Duration) -> Duration {
 }
 
 #[tokio::test]
-async fn a_header_that_stops_or_drips_is_ended_in_time() {
+async fn slow_header_times_out() {
     let limits = short_limits();
     let server = start(limits).await;
     for _ in 0..2 {
@@ -60,7 +60,7 @@ async fn a_header_that_stops_or_drips_is_ended_in_time() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_outlives_the_time_for_a_header_and_serves_again() {
+async fn idle_connection_outlives_the_request_timeout() {
     let limits = short_limits();
     let server = start(limits).await;
     let mut stream = connect(server.address).await;
@@ -80,7 +80,7 @@ async fn an_idle_connection_outlives_the_time_for_a_header_and_serves_again() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_ends_at_last() {
+async fn idle_connection_times_out() {
     let mut limits = short_limits();
     limits.times.idle = Duration::from_millis(200);
     let server = start(limits).await;
@@ -92,7 +92,7 @@ async fn an_idle_connection_ends_at_last() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
+async fn client_that_stops_reading_times_out_alone() {
     let server = start(short_limits()).await;
     // More than the buffers of both sockets can store.
     let large = Bytes::from(vec![b'x'; 32 << 20]);
@@ -134,7 +134,7 @@ async fn a_client_that_does_not_read_is_ended_and_delays_nobody() {
 }
 
 #[tokio::test]
-async fn the_newest_connections_are_served_and_the_oldest_make_room() {
+async fn newest_connections_replace_the_oldest() {
     let server = start(ConnectionLimits {
         connections: 50,
         ..ConnectionLimits::default()
@@ -163,7 +163,7 @@ async fn the_newest_connections_are_served_and_the_oldest_make_room() {
 }
 
 #[tokio::test]
-async fn connections_that_ended_take_no_room() {
+async fn ended_connections_do_not_count() {
     let server = start(ConnectionLimits {
         connections: 2,
         ..short_limits()
@@ -184,7 +184,7 @@ async fn connections_that_ended_take_no_room() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn oversized_head_is_rejected() {
     let server = start(short_limits()).await;
     let filler = "y".repeat(40_000);
     let header = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {filler}\r\n\r\n");
@@ -212,7 +212,7 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refused_client_may_send_on_for_a_while_without_a_reset() {
+async fn rejected_client_can_finish_sending() {
     let server = start(ConnectionLimits::default()).await;
     let mut stream = connect(server.address).await;
     let header = format!("GET /metrics HTTP/1.1\r\nX: {}", "y".repeat(40_000));
@@ -225,7 +225,7 @@ async fn a_refused_client_may_send_on_for_a_while_without_a_reset() {
 }
 
 #[tokio::test]
-async fn every_address_is_that_of_ipv4_too() {
+async fn all_addresses_include_ipv4() {
     let listener = bind("[::]:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let connecting = TcpStream::connect(("127.0.0.1", port));
@@ -259,7 +259,7 @@ async fn a_panic_ends_one_connection_only() {
 }
 
 #[tokio::test]
-async fn shutdown_ends_idle_connections_and_lets_requests_finish() {
+async fn shutdown_ends_idle_connections_and_finishes_requests() {
     let mut server = start(ConnectionLimits::default()).await;
     let address = server.address;
     let mut fresh = connect(address).await;
@@ -320,7 +320,7 @@ async fn shutdown_does_not_wait_for_stuck_clients() {
 }
 
 #[tokio::test]
-async fn a_scrape_in_the_middle_of_publishing_gets_a_whole_page() {
+async fn scrape_during_publishing_gets_a_complete_page() {
     let server = start(ConnectionLimits::default()).await;
     let board = server.board.clone();
     let slot = board.slot("a", "redis://a:1");
@@ -372,7 +372,7 @@ fn request_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn whatever_bytes_come_the_server_still_answers() {
+fn server_survives_any_bytes() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let server = runtime.block_on(start(short_limits()));
     proptest!(|(bytes in request_bytes())| {

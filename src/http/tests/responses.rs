@@ -26,7 +26,7 @@ async fn with_targets() -> Server {
 }
 
 #[tokio::test]
-async fn a_scraper_gets_the_format_that_it_names() {
+async fn scraper_gets_the_requested_format() {
     let server = with_targets().await;
     let written = |format| {
         page(
@@ -74,7 +74,7 @@ async fn metrics_are_the_page_of_all_targets() {
 }
 
 #[tokio::test]
-async fn a_page_is_compressed_for_who_takes_gzip() {
+async fn page_is_compressed_if_the_client_accepts_gzip() {
     let server = with_targets().await;
     let response = request(
         server.address,
@@ -148,7 +148,7 @@ async fn one_target_is_served_by_name_and_by_address() {
 }
 
 #[tokio::test]
-async fn a_probe_without_a_page_says_why_and_is_counted() {
+async fn failed_probe_has_a_reason_and_is_counted() {
     let server = with_targets().await;
     for (path, status, words) in [
         ("/probe", 400, "`target` is missing"),
@@ -184,7 +184,7 @@ async fn a_probe_without_a_page_says_why_and_is_counted() {
 }
 
 #[tokio::test]
-async fn ready_means_that_every_target_was_polled() {
+async fn ready_requires_a_poll_of_every_target() {
     let server = with_targets().await;
     let waiting = get(server.address, "/-/ready").await;
     assert_eq!(
@@ -213,7 +213,7 @@ async fn health_does_not_depend_on_targets() {
 }
 
 #[tokio::test]
-async fn the_page_for_people_lists_targets_and_loads_nothing() {
+async fn index_lists_targets_and_loads_nothing() {
     let server = with_targets().await;
     let response = get(server.address, "/").await;
     assert_eq!(response.status, 200);
@@ -265,7 +265,7 @@ async fn unknown_paths_are_not_found() {
 }
 
 #[tokio::test]
-async fn only_reading_is_allowed_but_for_reload() {
+async fn only_reload_accepts_post() {
     let server = with_targets().await;
     for path in [
         "/",
@@ -297,7 +297,7 @@ async fn only_reading_is_allowed_but_for_reload() {
 }
 
 #[tokio::test]
-async fn head_answers_as_get_without_a_body() {
+async fn head_responds_like_get_without_a_body() {
     let server = with_targets().await;
     for path in [
         "/",
@@ -320,7 +320,7 @@ async fn head_answers_as_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_still_written_delays_no_other_scrape() {
+async fn writing_a_page_delays_no_other_scrape() {
     const OPENMETRICS: &str = "Accept: application/openmetrics-text\r\n";
     let server = with_targets().await;
     let address = server.address;
@@ -347,7 +347,7 @@ async fn a_page_that_is_still_written_delays_no_other_scrape() {
 }
 
 #[tokio::test]
-async fn reload_passes_on_the_summary_or_the_problems() {
+async fn reload_returns_the_summary_or_the_problems() {
     let mut server = with_targets().await;
     let address = server.address;
     for (outcome, status, words) in [
@@ -372,7 +372,7 @@ async fn reload_passes_on_the_summary_or_the_problems() {
 }
 
 #[tokio::test]
-async fn a_body_is_not_read_however_long() {
+async fn request_body_is_never_read() {
     let mut server = start(short_limits()).await;
     let address = server.address;
     let responding = tokio::spawn(async move {
@@ -403,7 +403,7 @@ async fn a_body_is_not_read_however_long() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_all_answered_in_order() {
+async fn pipelined_requests_get_responses_in_order() {
     let server = with_targets().await;
     let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
         HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
@@ -416,7 +416,7 @@ async fn pipelined_requests_are_all_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_client_that_ends_its_side_first_still_gets_its_answer() {
+async fn half_closed_client_still_gets_its_response() {
     let mut server = with_targets().await;
     let mut stream = super::connect(server.address).await;
     stream
@@ -434,7 +434,7 @@ async fn a_client_that_ends_its_side_first_still_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn the_paths_are_those_of_the_configuration() {
+async fn paths_are_configurable() {
     let paths = Paths {
         telemetry: "/m".to_owned(),
         has_scrape: false,

@@ -167,7 +167,7 @@ fn send(mut to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
         match to.write(bytes) {
             Ok(length) => bytes = &bytes[length..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                thread::sleep(CHECK_INTERVAL)
+                thread::sleep(CHECK_INTERVAL);
             }
             Err(error) => return Err(error),
         }
