@@ -263,8 +263,8 @@ impl Footprint {
 
     /// Returns everything that the exporter caused as of an INFO.
     ///
-    /// `before` is what had a reply before INFO was sent. Pipelines in flight, and those without a
-    /// reply, count as far as INFO has calls that nobody else can have made.
+    /// `before` has the counts with a reply before INFO was sent. For pipelines in flight, and for
+    /// those without a reply, the calls in INFO show how much of them was executed.
     #[must_use]
     pub fn as_of(&self, before: Answered, info: &Info) -> Caused {
         let mut ledger = self.ledger();

@@ -36,9 +36,9 @@ pub struct Refusal {
 /// The classification of an error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The user may not run the command.
+    /// The user lacks the permission for the command.
     Permission,
-    /// The user may not run the command on this key.
+    /// The user lacks the permission for this key.
     KeyPermission,
     /// The server does not know the command or subcommand.
     UnknownCommand,

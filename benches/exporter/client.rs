@@ -9,7 +9,7 @@ use crate::Outcome;
 /// The encoding that a scrape requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// gzip, as Prometheus requests.
+    /// gzip, which Prometheus requests.
     Gzip,
     /// Plain text.
     Identity,

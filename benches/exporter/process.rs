@@ -1,4 +1,4 @@
-//! CPU time and memory of a process, as reported by Linux.
+//! CPU time and memory of a process in the statistics of Linux.
 
 use std::fs;
 use std::time::Duration;

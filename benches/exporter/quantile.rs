@@ -11,7 +11,7 @@ pub struct Quantiles {
     pub p99: f64,
 }
 
-/// Returns the quantiles of durations, or 0 if there are none.
+/// Returns the quantiles of durations. They are 0 without durations.
 pub fn of(durations: &[Duration]) -> Quantiles {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();

@@ -6,7 +6,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "workload", version)]
 pub struct Arguments {
-    /// The server, as redis://user:password@host:port/database.
+    /// URL of the server: redis://user:password@host:port/database.
     #[arg(
         long,
         env = "REDIS_URL",

@@ -1,4 +1,4 @@
-//! Writes the keys that an application would have written in the last hour, as fast as possible.
+//! Writes the keys that an application would have written in the last hour, without a rate limit.
 
 use std::time::Instant;
 

@@ -42,8 +42,8 @@ use connections::ConnectionLimits;
 
 /// A request to reload the configuration.
 ///
-/// The result is sent back through it: a summary of the changes, or the problems because of which
-/// the previous configuration stays in effect. Neither may contain a secret.
+/// The result is sent back through it: a summary of the changes, or the problems. With problems, the
+/// previous configuration stays in effect. Neither text contains a secret.
 pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
 
 /// The state that the routes use.

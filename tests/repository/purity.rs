@@ -135,7 +135,7 @@ fn impure(text: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn pure_modules_name_nothing_impure() {
+fn pure_modules_use_nothing_impure() {
     let sources = sources();
     let claims: Vec<_> = sources.iter().filter_map(claim).collect();
     let tests = test_modules(&sources);

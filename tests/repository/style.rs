@@ -197,12 +197,29 @@ fn kinds() -> BTreeMap<&'static str, Vec<Text>> {
         .iter()
         .flat_map(|path| values(path, &["description", "title"]));
     kinds.insert("dashboards", dashboards.collect());
-    let sources = files("src", "rs");
-    let sources = sources
-        .iter()
-        .flat_map(|path| comments(path, &["///", "//!", "//"]));
-    kinds.insert("comments", sources.collect());
+    kinds.insert("comments", rust_comments(&["src"]));
+    kinds.insert("comments in tests", rust_comments(&["tests"]));
+    let mut around = rust_comments(&["benches", "examples"]);
+    around.extend(scripts().iter().flat_map(|path| comments(path, &["#"])));
+    kinds.insert("comments in benches, examples and scripts", around);
     kinds
+}
+
+/// Returns the comments of the Rust files in these folders, by line.
+fn rust_comments(folders: &[&str]) -> Vec<Text> {
+    let paths = folders.iter().flat_map(|folder| files(folder, "rs"));
+    paths
+        .flat_map(|path| comments(&path, &["///", "//!", "//"]))
+        .collect()
+}
+
+/// Returns the paths of all scripts.
+fn scripts() -> Vec<String> {
+    let entries = fs::read_dir(in_repository("scripts")).expect("there are scripts");
+    let names = entries.map(|entry| entry.expect("an entry can be read").file_name());
+    names
+        .map(|name| format!("scripts/{}", name.display()))
+        .collect()
 }
 
 fn ceilings() -> BTreeMap<String, usize> {
