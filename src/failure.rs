@@ -67,7 +67,7 @@ impl Reason {
 /// The reasons for which a connection is replaced. They are label values, so the set is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The other side closed it, as servers and load balancers do with idle connections.
+    /// The other side closed it. Servers and load balancers close idle connections.
     Closed,
     /// The other side reset it, or the network did.
     Reset,

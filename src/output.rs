@@ -25,7 +25,7 @@ const FLUSH_TIME: Duration = Duration::from_millis(300);
 
 static STDERR: OnceLock<Lines> = OnceLock::new();
 
-/// The queue of lines for standard error.
+/// Returns the queue of lines for standard error.
 pub fn stderr() -> &'static Lines {
     STDERR.get_or_init(|| {
         // Uses its own descriptor: `io::stderr` would hold its lock during a write that hangs.

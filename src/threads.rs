@@ -68,8 +68,8 @@ impl Lane {
         ended(self.start(permit, work)?.await)
     }
 
-    /// Like `run`, but work that takes long moves to the lane for slow work as soon as that has
-    /// room, which frees its place here.
+    /// Runs the work like `run`, but moves slow work to the lane for it as soon as that has room.
+    /// This frees its place here.
     async fn run_until_slow<T: Send + 'static>(
         &'static self,
         slow: &'static Self,

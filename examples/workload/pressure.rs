@@ -86,6 +86,8 @@ async fn room(connection: &mut MultiplexedConnection) -> RedisResult<Room> {
     ))
 }
 
+/// Returns the distance to the limit.
+///
 /// At 98 %, the next values reach the limit. A higher speed would cause a burst of evictions.
 fn room_of(used: Option<u64>, limit: Option<u64>) -> Room {
     match (used, limit) {

@@ -28,7 +28,7 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// The value before any setting is read, defaults included.
+    /// Returns the value before any setting is read, defaults included.
     pub(crate) fn blank() -> Self {
         Self {
             list: false,

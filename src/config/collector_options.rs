@@ -38,7 +38,7 @@ impl Default for CollectorOptions {
 }
 
 impl CollectorOptions {
-    /// The value before any setting is read, defaults included.
+    /// Returns the value before any setting is read, defaults included.
     pub(crate) fn blank() -> Self {
         Self {
             empty_databases: false,

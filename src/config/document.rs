@@ -160,8 +160,8 @@ pub(crate) fn read(text: &str) -> Result<Node, DocumentError> {
     }))
 }
 
-/// Rejects invisible characters: control characters, and byte order marks within the text, as in
-/// concatenated files. They would become part of a key or a value.
+/// Rejects invisible characters: control characters, and byte order marks within the text.
+/// Concatenated files have those. They would become part of a key or a value.
 fn check_letters(text: &str) -> Result<(), DocumentError> {
     let is_unseen = |letter: char| match letter {
         '\t' | '\r' | '\u{85}' => false,

@@ -326,7 +326,7 @@ fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Invalid> {
     good.map_err(|fault| Invalid::new(fault.what, fault.remedy))
 }
 
-/// The pure part of `load`. The file is its place in problems and its text.
+/// Reads a configuration without I/O. The file is its place in problems and its text.
 fn parse(
     file: Option<(&str, &str)>,
     arguments: &Arguments,
@@ -468,8 +468,8 @@ fn complete_names(
     targets: usize,
     context: &mut Context<'_>,
 ) -> Names {
-    // By default, as in `redis_exporter`, a single target from flags or variables has no such
-    // label.
+    // By default, a single target from flags or variables has no such label, like in
+    // `redis_exporter`.
     let label = draft.top.target_label.unwrap_or(written.has("targets"));
     if let (false, true, Some(place)) = (label, targets > 1, written.place_of("target_label")) {
         let what = "is false, but there is more than one target";

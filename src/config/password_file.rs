@@ -15,7 +15,7 @@ pub const PASSWORD_FILE_MAX: u64 = 1 << 20;
 /// The content of a password file.
 enum PasswordContent {
     Password(Secret),
-    /// A JSON map from addresses to passwords, as `redis_exporter` uses.
+    /// A JSON map from addresses to passwords, the format of `redis_exporter`.
     Map(BTreeMap<String, String>),
 }
 
@@ -189,7 +189,7 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
-/// Returns whether the line is `NAME=value`, as in a file of variables, or names a secret.
+/// Returns whether the line is `NAME=value`, like in a file of variables, or names a secret.
 ///
 /// Other short names may be part of a random password.
 fn is_assignment(text: &str) -> bool {

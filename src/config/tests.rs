@@ -1521,7 +1521,7 @@ fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
 /// Options without a flag: lists of maps.
 const FILE_ONLY: [&str; 2] = ["targets", "clients.groups"];
 
-/// An option of a section needs a flag of its own, or one of `redis_exporter`.
+/// Checks that an option of a section has its own flag, or one of `redis_exporter`.
 #[test]
 fn every_option_outside_of_lists_has_a_flag() {
     let theirs = redis_exporter::OPTIONS.iter();

@@ -320,7 +320,7 @@ fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), Inval
     ))
 }
 
-/// Percent-decodes a text. A `%` without two hexadecimal digits is literal, as in browsers and
+/// Percent-decodes a text. A `%` without two hexadecimal digits is literal, like in browsers and
 /// Python.
 fn decode(text: &str) -> Result<String, Invalid> {
     let mut decoded = Vec::with_capacity(text.len());

@@ -121,6 +121,8 @@ fn complete_tls(
     }
 }
 
+/// Validates the credentials.
+///
 /// A password is required if the section has any key, even one whose variable is unset.
 fn complete_basic_auth(
     web: WrittenWeb,

@@ -144,7 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes at the end of a response. The connection is idle from then on.
+    /// Flushes the stream. hyper does so at the end of a response. The connection is idle from then
+    /// on.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // A TLS stream buffers bytes until the client accepts them.

@@ -1,4 +1,4 @@
-//! Finds the addresses of exporters on this machine, as Linux reports them.
+//! Finds the addresses of exporters on this machine in `/proc` of Linux.
 //!
 //! The health check of a container does not know the flags of the container. It finds the process
 //! of the same program and its listening ports. Containers that share processes and network still

@@ -107,7 +107,7 @@ fn unusable(why: &str) -> Fault {
     )
 }
 
-/// The error may contain pieces of the file.
+/// Describes a parse error without its text, which may contain parts of the file.
 fn damaged(error: &Error) -> Fault {
     let what = match error {
         Error::MissingSectionEnd { .. } => "breaks off",

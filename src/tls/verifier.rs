@@ -30,6 +30,8 @@ pub(super) struct KnownAuthorities {
 }
 
 impl KnownAuthorities {
+    /// Creates a verifier for these authorities.
+    ///
     /// # Errors
     ///
     /// There are no certificates.
@@ -51,7 +53,8 @@ impl KnownAuthorities {
         }))
     }
 
-    /// A version 1 certificate has no extensions, so its issuer must itself be an authority.
+    /// Verifies the issuer of a version 1 certificate. It has no extensions, so its issuer must be
+    /// an authority.
     fn verify_issuer(&self, certificate: &Certificate<'_>) -> Result<(), Error> {
         let anchors = self.authorities.roots.roots.iter();
         let mut issuers = anchors.filter(|anchor| anchor.subject.as_ref() == certificate.issuer);

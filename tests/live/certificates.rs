@@ -150,7 +150,7 @@ fn files_that_are_no_good_end_the_start() {
         "tls.ca_file: ",
         "holds no certificate",
         "is not the key of the certificate",
-        "targets[0].tls.cert_file: has no `key_file` beside it",
+        "targets[0].tls.cert_file: is set without `key_file`",
     ] {
         assert!(finished.stderr.contains(expected), "{}", finished.stderr);
     }

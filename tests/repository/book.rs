@@ -45,7 +45,7 @@ const FOREIGN_FLAGS: &[&str] = &["--help", "--leak", "--pressure", "--version"];
 /// Names that look like a metric of the exporter but are not.
 const FOREIGN_NAMES: &[&str] = &["redis_exporter", "redis_targets"];
 
-/// The names of all runbooks.
+/// Returns the names of all runbooks.
 fn runbooks() -> Vec<String> {
     let found = files("docs/operate/runbooks", "md");
     let names = found.iter().filter_map(|path| Path::new(path).file_stem());
@@ -102,7 +102,7 @@ fn summary_has_every_page_once() {
     assert_eq!(listed, files(BOOK, "md"));
 }
 
-/// The meaning of an alert: the first paragraph of its runbook.
+/// Returns the meaning of an alert, which is the first paragraph of its runbook.
 fn meaning(runbook: &str) -> String {
     let page = document(&format!("docs/operate/runbooks/{runbook}.md"));
     let (_, rest) = page
@@ -158,7 +158,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The anchors of the headings of a page, as mdBook and Git hosts derive them.
+/// Returns the anchors of the headings of a page, in the form of mdBook and Git hosts.
 fn anchors(text: &str) -> BTreeSet<String> {
     let heading = |line: &str| {
         let title = line.trim_start_matches('#').trim().to_lowercase();
@@ -265,8 +265,8 @@ fn documents_name_existing_flags() {
     }
 }
 
-/// The dotted names of all options, taken from the example configuration. An option of a target is
-/// listed without `targets.` too.
+/// Returns the dotted names of all options in the example configuration. The options of a target
+/// are included without `targets.` too.
 fn options() -> BTreeSet<String> {
     let mut options = BTreeSet::new();
     let mut parents: Vec<(usize, String)> = Vec::new();
@@ -457,7 +457,7 @@ fn documents_name_existing_files_and_tests() {
     assert!(tests > 10, "only {tests} tests are named");
 }
 
-/// The program, its rules and its examples name pages of the book and documents.
+/// Checks the pages that the program, its rules and its examples name.
 #[test]
 fn other_files_name_existing_pages() {
     let mut seen = 0;

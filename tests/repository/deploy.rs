@@ -96,7 +96,7 @@ fn documents(path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Returns the endpoints of a monitor, as text.
+/// Returns the text of the endpoints of a monitor.
 fn endpoints(path: &str, kind: &str) -> String {
     let monitor = documents(path)
         .into_iter()

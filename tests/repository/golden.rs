@@ -145,7 +145,7 @@ fn clients_page(server: &Path) -> String {
     })
 }
 
-/// The groups on the pages of clients and channels.
+/// Returns the groups on the pages of clients and channels.
 fn options() -> CollectorOptions {
     let group = |name: &str, pattern: &str, pool_max| ClientGroup {
         name: name.to_owned(),

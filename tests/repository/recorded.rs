@@ -101,7 +101,7 @@ fn names(page: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the servers and modes that have a family, as text.
+/// Describes the servers and modes that have a family.
 fn described(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>) -> String {
     let modes: BTreeSet<&str> = places.iter().map(|(_, mode)| *mode).collect();
     let servers: BTreeSet<&Server> = places.iter().map(|(server, _)| *server).collect();

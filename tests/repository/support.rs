@@ -10,7 +10,7 @@ pub fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Returns the files with this extension below a folder, as paths in the repository.
+/// Returns the repository paths of all files with this extension below a folder.
 pub fn files(folder: &str, extension: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![in_repository(folder)];

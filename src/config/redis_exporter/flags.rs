@@ -63,7 +63,7 @@ fn own_argument(option: CommandLineOption) -> Arg {
     argument
 }
 
-/// Lets the last occurrence of a flag win, as in Go.
+/// Lets the last occurrence of a flag win, like Go does.
 fn repeatable(argument: Arg) -> Arg {
     let flag = argument.get_id().clone();
     argument.overrides_with(flag)

@@ -24,7 +24,7 @@ pub(in crate::config) struct GivenOption {
 impl Given {
     /// Reads flags and variables. A flag overrides its variable.
     ///
-    /// An invalid variable of `redis_exporter` is ignored with a notice, as `redis_exporter` does.
+    /// An invalid variable of `redis_exporter` is ignored with a notice, like in `redis_exporter`.
     /// An invalid variable of our own is a problem.
     pub(in crate::config) fn read(
         flags: &Flags,

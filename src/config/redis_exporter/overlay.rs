@@ -23,7 +23,7 @@ const NEEDS_SWEEP: [&str; 6] = [
 #[derive(Debug, Default)]
 pub(in crate::config) struct Overlay {
     settings: Vec<OverlaySetting>,
-    /// Whether values are exported by default, as in `redis_exporter`.
+    /// Whether values are exported by default, like in `redis_exporter`.
     shows_values: bool,
 }
 
@@ -163,7 +163,7 @@ impl Overlay {
     }
 }
 
-/// As in `redis_exporter`, the password overrides the file.
+/// Returns a notice if a password overrides the password file, like in `redis_exporter`.
 fn unread_password_file(given: &Given) -> Option<Notice> {
     given.get("redis.password")?;
     let file = given.get("redis.password-file")?;

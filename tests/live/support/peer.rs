@@ -1,4 +1,4 @@
-//! Runs `redis_exporter`, as packaged by the distribution, for comparison.
+//! Runs the distribution's package of `redis_exporter`, for comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};

@@ -64,7 +64,7 @@ impl Server {
     }
 }
 
-/// The folder of `scripts/install-server`.
+/// Returns the folder of `scripts/install-server`.
 fn folder() -> PathBuf {
     if let Some(folder) = env::var_os("REDIS_NAMESPACE_EXPORTER_SERVERS") {
         return folder.into();
