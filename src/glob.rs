@@ -1,9 +1,10 @@
 //! Redis-style globs, case-sensitive and over bytes. Unlike a shell's, `*` also matches delimiters,
 //! and dots and slashes have no special meaning. Pure.
 //!
-//! The reference is `stringmatchlen` of Redis 7, including incomplete patterns: an unclosed class
-//! extends to the end of the pattern, `[]` matches nothing, `[^]` matches any byte, and a trailing
-//! backslash matches itself.
+//! The reference is `stringmatchlen` of Redis 7, including incomplete patterns:
+//! - An unclosed class extends to the end of the pattern.
+//! - `[]` matches nothing, and `[^]` matches any byte.
+//! - A trailing backslash matches itself.
 
 /// A compiled pattern. It matches whole keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! Writes standard error from a dedicated thread.
 //!
-//! Nothing waits for it. A line that cannot be written is lost and counted, so a full disk, a
-//! closed terminal, a dead pipe, or a pipe without a reader never delays a poll, a scrape, or the
-//! shutdown.
+//! Nothing waits for it. A line that cannot be written is lost and counted. Therefore a full disk, a
+//! closed terminal, a dead pipe, or a pipe without a reader never delays the exporter.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -188,9 +187,10 @@ impl Write for Stderr {
     }
 }
 
-/// Escapes characters that would change how a terminal displays the rest of the text, such as
-/// `\u202e`: control characters except line ends and tabs, and characters that change the writing
-/// direction.
+/// Escapes characters that would change how a terminal displays the rest of the text.
+///
+/// These are control characters except line ends and tabs, and characters that change the writing
+/// direction, such as `\u202e`.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
     use std::fmt::Write as _;

@@ -2,7 +2,6 @@
 //!
 //! The table is in `table`. Parsing, startup notices and the migration guide derive from it. Our
 //! own flags and variables come from the rows of the file's options, and are read in the same way.
-//! variables of our own, which are read in the same way.
 
 mod flags;
 mod given;
