@@ -21,17 +21,17 @@ fn listener(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
 }
 
 #[test]
-fn nothing_that_listens_is_refused() {
+fn closed_port_is_reported_as_refused() {
     exporter_of(&format!("127.0.0.1:{}", port::free())).until_failed("refused");
 }
 
 #[test]
-fn a_socket_file_that_is_not_there_is_refused() {
+fn missing_socket_file_is_reported_as_refused() {
     exporter_of("unix:///nowhere/redis.sock").until_failed("refused");
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_a_dns_failure() {
+fn unknown_host_name_is_reported_as_dns() {
     let exporter = Launch::new()
         .flag("--redis.addr=redis://does-not-exist.invalid:6379")
         .flag("--poll.interval=10s")
@@ -41,7 +41,7 @@ fn a_name_that_does_not_exist_is_a_dns_failure() {
 }
 
 #[test]
-fn a_web_server_is_not_the_protocol() {
+fn web_server_is_reported_as_protocol() {
     let address = listener(|mut stream| {
         let _ = stream.read(&mut [0; 1024]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
@@ -50,25 +50,25 @@ fn a_web_server_is_not_the_protocol() {
 }
 
 #[test]
-fn a_listener_that_says_nothing_times_out() {
+fn silent_listener_is_reported_as_timeout() {
     let held = std::sync::Mutex::new(Vec::new());
     let address = listener(move |stream| held.lock().unwrap().push(stream));
     exporter_of(&address).until_failed("timeout");
 }
 
 #[test]
-fn a_listener_that_hangs_up_has_closed_the_connection() {
+fn hangup_is_reported_as_closed() {
     exporter_of(&listener(drop)).until_failed("closed");
 }
 
 #[test]
-fn a_listener_that_babbles_for_ever_is_not_the_protocol() {
+fn endless_garbage_is_reported_as_protocol() {
     let address = listener(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
     exporter_of(&address).until_failed("protocol");
 }
 
 #[test]
-fn a_reply_without_end_is_cut_off_before_it_fills_the_memory() {
+fn endless_reply_is_cut_off_early() {
     let address = listener(|mut stream| {
         // The reply to CLIENT SETNAME, and to PING one that claims 4 GB and is sent for ever.
         for reply in [&b"+OK\r\n"[..], b"$4000000000\r\n"] {
@@ -88,7 +88,7 @@ fn a_reply_without_end_is_cut_off_before_it_fills_the_memory() {
 }
 
 #[test]
-fn a_tls_client_on_a_plain_port_fails_without_hanging() {
+fn tls_to_a_plain_port_fails_promptly() {
     let server = RedisServer::start(&[]);
     let exporter = exporter_of(&format!("rediss://{}", server.address()));
     let reason = exporter
@@ -102,7 +102,7 @@ fn a_tls_client_on_a_plain_port_fails_without_hanging() {
 }
 
 #[test]
-fn a_database_that_does_not_exist_is_told_in_the_log() {
+fn missing_database_is_named_in_the_log() {
     let server = RedisServer::start(&["--databases", "2"]);
     let exporter = exporter_of(&format!("{}/3", server.url()));
     exporter.until_failed("other");

@@ -30,14 +30,14 @@ fn assert_used(exporter: &Exporter, server: &RedisServer) {
 }
 
 #[test]
-fn user_and_password_stand_in_the_url() {
+fn credentials_are_read_from_the_url() {
     let server = guarded();
     let url = format!("redis://watcher:{ENCODED}@{}/0", server.address());
     assert_used(&Launch::of(&url).start(), &server);
 }
 
 #[test]
-fn user_and_password_stand_in_the_environment() {
+fn credentials_are_read_from_the_environment() {
     let server = guarded();
     let exporter = Launch::new()
         .variable("REDIS_ADDR", &server.address())
@@ -49,21 +49,21 @@ fn user_and_password_stand_in_the_environment() {
 }
 
 #[test]
-fn the_url_with_user_and_password_stands_in_the_environment() {
+fn url_with_credentials_is_read_from_the_environment() {
     let server = guarded();
     let url = format!("redis://watcher:{ENCODED}@{}/0", server.address());
     assert_used(&Launch::new().variable("REDIS_URL", &url).start(), &server);
 }
 
 #[test]
-fn a_password_without_a_user_is_that_of_the_default_user() {
+fn password_alone_authenticates_the_default_user() {
     let server = RedisServer::start(&["--requirepass", "only-a-password"]);
     let exporter = Launch::of(&format!("redis://:only-a-password@{}", server.address())).start();
     exporter.until("the server", Page::is_up);
 }
 
 #[test]
-fn a_changed_password_file_is_read_at_the_next_connect() {
+fn changed_password_file_is_used_at_next_connect() {
     let server = guarded();
     let launch = Launch::new();
     let file = launch.file("password");
@@ -91,7 +91,7 @@ fn a_changed_password_file_is_read_at_the_next_connect() {
 }
 
 #[test]
-fn a_wrong_password_is_told_and_forgotten_once_it_is_right() {
+fn wrong_password_is_logged_once_until_it_works() {
     let server = guarded();
     let exporter = Launch::of(&format!("redis://watcher:wrong@{}", server.address())).start();
     let page = exporter.until_failed("auth");
@@ -115,7 +115,7 @@ fn a_wrong_password_is_told_and_forgotten_once_it_is_right() {
 }
 
 #[test]
-fn a_missing_password_is_a_failure_of_authentication() {
+fn missing_password_is_reported_as_auth() {
     let server = RedisServer::start(&["--requirepass", "needed"]);
     Exporter::of(&server).until_failed("auth");
 }

@@ -65,7 +65,7 @@ fn counts(page: &Exposition) -> BTreeMap<&str, usize> {
 }
 
 #[test]
-fn names_of_redis_exporter_have_no_more_series_than_there() {
+fn shared_names_add_no_series_to_redis_exporter() {
     let server = RedisServer::start(&[]);
     use_commands(&server);
     let exporter = Launch::configured(&format!(
@@ -129,7 +129,7 @@ fn series_of(server: &RedisServer, namespaces: usize) -> [usize; 3] {
 }
 
 #[test]
-fn default_settings_halve_what_full_adds_to_redis_exporter() {
+fn defaults_add_at_most_half_the_series_of_full() {
     let quiet = RedisServer::start(&[]);
     for key in 0..200 {
         let key = key.to_string();
@@ -156,7 +156,7 @@ fn default_settings_halve_what_full_adds_to_redis_exporter() {
 }
 
 #[test]
-fn commands_that_are_excluded_have_no_series_and_are_not_counted_as_dropped() {
+fn excluded_commands_are_hidden_but_not_dropped() {
     let server = RedisServer::start(&["--slowlog-log-slower-than", "0"]);
     server.ask(&["FLUSHALL"]);
     use_commands(&server);

@@ -143,7 +143,7 @@ fn reaches_with(client: &Pair, authority: &Pair, shown: &Pair) -> Vec<Encrypted>
 }
 
 #[test]
-fn a_certificate_of_version_1_is_accepted() {
+fn server_certificate_of_version_one_is_accepted() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
     let stranger = workshop.authority("stranger", P256);
@@ -165,7 +165,7 @@ fn a_certificate_of_version_1_is_accepted() {
 }
 
 #[test]
-fn a_client_certificate_of_version_1_is_shown() {
+fn client_certificate_of_version_one_is_sent() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
     let shown = workshop.signed(&authority, "server", P256, NAMES);
@@ -174,7 +174,7 @@ fn a_client_certificate_of_version_1_is_shown() {
 }
 
 #[test]
-fn a_self_signed_certificate_is_trusted_by_itself() {
+fn self_signed_certificate_is_its_own_ca() {
     let workshop = Workshop::new();
     let shown = workshop.self_signed("server", P256);
     let other = workshop.self_signed("other", P256);
@@ -189,7 +189,7 @@ fn a_self_signed_certificate_is_trusted_by_itself() {
 }
 
 #[test]
-fn a_single_certificate_is_a_pin() {
+fn single_certificate_in_ca_file_is_pinned() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
     let shown = workshop.signed(&authority, "server", P256, NAMES);
@@ -200,7 +200,7 @@ fn a_single_certificate_is_a_pin() {
 }
 
 #[test]
-fn a_pinned_certificate_is_not_an_authority() {
+fn pinned_certificate_cannot_sign_others() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
     let explicit = format!("basicConstraints=CA:FALSE\n{NAMES}");
@@ -218,7 +218,7 @@ fn a_pinned_certificate_is_not_an_authority() {
 }
 
 #[test]
-fn keys_of_the_curve_p521_are_used_on_both_sides() {
+fn p521_keys_work_for_client_and_server() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P521);
     let shown = workshop.signed(&authority, "server", P521, NAMES);
@@ -229,7 +229,7 @@ fn keys_of_the_curve_p521_are_used_on_both_sides() {
 }
 
 #[test]
-fn one_broken_certificate_in_a_bundle_is_skipped() {
+fn broken_certificate_in_a_bundle_is_skipped() {
     let workshop = Workshop::new();
     let authority = workshop.authority("authority", P256);
     let shown = workshop.signed(&authority, "server", P256, NAMES);
@@ -249,7 +249,7 @@ fn one_broken_certificate_in_a_bundle_is_skipped() {
 }
 
 #[test]
-fn a_server_without_a_common_cipher_or_version_is_named() {
+fn log_explains_missing_common_cipher_or_version() {
     let workshop = Workshop::new();
     let shown = workshop.self_signed("server", P256);
     for (settings, expected) in [

@@ -56,7 +56,7 @@ pub fn fails(exporter: &Exporter, detail: &str) {
 }
 
 #[test]
-fn a_private_authority_is_trusted_where_it_is_named() {
+fn private_ca_is_trusted_when_configured() {
     let authority = Authority::new();
     let tls = any_client(&authority.sign("localhost"), &authority);
     let exporter = tls.exporter(&format!("ca_file: {}", authority.file));
@@ -67,7 +67,7 @@ fn a_private_authority_is_trusted_where_it_is_named() {
 }
 
 #[test]
-fn a_certificate_for_another_name_needs_that_name() {
+fn certificate_for_another_name_needs_server_name() {
     let authority = Authority::new();
     let tls = any_client(&authority.sign("redis.internal"), &authority);
     let ca = format!("ca_file: {}", authority.file);
@@ -79,7 +79,7 @@ fn a_certificate_for_another_name_needs_that_name() {
 }
 
 #[test]
-fn a_certificate_that_ran_out_is_a_failure_unless_nothing_is_verified() {
+fn expired_certificate_fails_unless_verification_is_off() {
     let authority = Authority::new();
     let tls = any_client(&authority.sign_expired("other.example"), &authority);
     let ca = format!("ca_file: {}, server_name: other.example", authority.file);
@@ -91,7 +91,7 @@ fn a_certificate_that_ran_out_is_a_failure_unless_nothing_is_verified() {
 }
 
 #[test]
-fn a_server_that_demands_a_certificate_gets_it_or_is_a_clear_failure() {
+fn required_client_certificate_is_sent_or_reported() {
     let authority = Authority::new();
     let shown = authority.sign("localhost");
     let ours = authority.sign("exporter");
@@ -110,7 +110,7 @@ fn a_server_that_demands_a_certificate_gets_it_or_is_a_clear_failure() {
 }
 
 #[test]
-fn rotated_files_are_taken_up_at_the_next_connect() {
+fn rotated_certificates_are_used_at_next_connect() {
     let old = Authority::new();
     let first = any_client(&old.sign("localhost"), &old);
     let ca = format!("ca_file: {}", old.file);
@@ -136,7 +136,7 @@ fn rotated_files_are_taken_up_at_the_next_connect() {
 }
 
 #[test]
-fn files_that_are_no_good_end_the_start() {
+fn invalid_tls_files_prevent_startup() {
     let authority = Authority::new();
     let (one, other) = (authority.sign("one"), authority.sign("other"));
     let finished = Launch::configured(&format!(

@@ -19,7 +19,7 @@ fn subscribed(server: &RedisServer, command: &str, channel: &str) -> Client {
 }
 
 #[test]
-fn subscribers_are_counted_by_group_and_patterns_apart() {
+fn subscribers_are_counted_by_channel_group() {
     let server = RedisServer::start(&[]);
     let _first = subscribed(&server, "SUBSCRIBE", "prism:1");
     let _again = subscribed(&server, "SUBSCRIBE", "prism:1");
@@ -54,7 +54,7 @@ fn subscribers_are_counted_by_group_and_patterns_apart() {
 }
 
 #[test]
-fn shard_channels_of_a_node_of_a_cluster_are_counted() {
+fn shard_channels_of_a_cluster_node_are_counted() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     crate::support::until(crate::support::wait::LONG, "a cluster that serves", || {
@@ -72,7 +72,7 @@ fn shard_channels_of_a_node_of_a_cluster_are_counted() {
 }
 
 #[test]
-fn among_many_channels_only_those_of_the_groups_are_asked_for() {
+fn only_channels_of_declared_groups_are_queried() {
     let server = RedisServer::start(&[]);
     let mut subscriber = Client::connect(server.port).unwrap();
     for thousand in 0..11 {
@@ -102,7 +102,7 @@ fn among_many_channels_only_those_of_the_groups_are_asked_for() {
 }
 
 #[test]
-fn a_user_who_may_not_ask_for_subscribers_sees_the_channels() {
+fn channels_are_counted_when_numsub_is_denied() {
     let server = RedisServer::start(&[]);
     server.ask(&["ACL", "SETUSER", "default", "-pubsub|numsub"]);
     let _first = subscribed(&server, "SUBSCRIBE", "prism:1");
@@ -117,7 +117,7 @@ fn a_user_who_may_not_ask_for_subscribers_sees_the_channels() {
 }
 
 #[test]
-fn without_declared_groups_no_channel_is_asked_for() {
+fn no_channels_are_queried_without_declared_groups() {
     let server = RedisServer::start(&[]);
     let exporter = Exporter::of(&server);
     exporter.polls(2);

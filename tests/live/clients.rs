@@ -23,7 +23,7 @@ const GROUPS: &str = "clients:\n  groups:\n\
     \x20 - { name: nobody, match: { name: 'nobody' } }\n";
 
 #[test]
-fn a_pool_that_leaks_is_more_than_was_declared() {
+fn leaking_pool_exceeds_its_declared_size() {
     let server = RedisServer::start(&[]);
     let mut pool: Vec<Client> = (0..12)
         .map(|number| named(&server, &format!("prism-{number}")))
@@ -64,7 +64,7 @@ fn a_pool_that_leaks_is_more_than_was_declared() {
 }
 
 #[test]
-fn clients_are_shown_one_by_one_with_times_that_stay() {
+fn each_client_is_shown_with_stable_times() {
     let server = RedisServer::start(&[]);
     server.ask(&["ACL", "SETUSER", "a=b", "on", ">secret", "+@all", "~*"]);
     let mut client = named(&server, "key=value");
@@ -102,7 +102,7 @@ fn clients_are_shown_one_by_one_with_times_that_stay() {
 }
 
 #[test]
-fn more_clients_than_may_be_shown_are_counted() {
+fn clients_beyond_the_limit_are_counted() {
     let server = RedisServer::start(&[]);
     let _clients: Vec<Client> = (0..4).map(|_| named(&server, "many")).collect();
     let exporter = watched(&server, "clients: { list: true, max: 3 }");
@@ -114,7 +114,7 @@ fn more_clients_than_may_be_shown_are_counted() {
 }
 
 #[test]
-fn a_user_who_may_not_list_clients_misses_only_them() {
+fn denied_client_list_hides_only_clients() {
     let server = RedisServer::start(&[]);
     server.ask(&["ACL", "SETUSER", "default", "-client|list"]);
     let exporter = watched(&server, GROUPS);
@@ -129,7 +129,7 @@ fn a_user_who_may_not_list_clients_misses_only_them() {
 
 /// Version 1.45 of `redis_exporter` shows each client as labels of one metric.
 #[test]
-fn the_clients_of_redis_exporter_are_shown_with_the_same_labels() {
+fn client_labels_match_redis_exporter() {
     let server = RedisServer::start(&[]);
     let _client = named(&server, "prism-1");
     let peer = Peer::of(&server, &["-export-client-list", "-export-client-port"]);

@@ -49,7 +49,7 @@ fn page_of(exporter: &Exporter) -> String {
 }
 
 #[test]
-fn a_page_is_served_over_tls_and_not_without() {
+fn pages_are_served_over_tls_only() {
     let authority = Authority::new();
     let exporter = exporter(&serving(&authority.sign("localhost"), ""));
     let url = page_of(&exporter);
@@ -77,7 +77,7 @@ fn a_page_is_served_over_tls_and_not_without() {
 }
 
 #[test]
-fn clients_need_a_certificate_where_an_authority_is_named_and_the_version_holds_too() {
+fn client_ca_and_minimum_tls_version_are_enforced() {
     let authority = Authority::new();
     let more = format!(", client_ca_file: {}, min_version: '1.3'", authority.file);
     let exporter = exporter(&serving(&authority.sign("localhost"), &more));
@@ -99,7 +99,7 @@ fn clients_need_a_certificate_where_an_authority_is_named_and_the_version_holds_
 }
 
 #[test]
-fn a_reload_that_lost_the_authority_of_clients_is_refused() {
+fn reload_without_the_client_ca_is_rejected() {
     let authority = Authority::new();
     let pair = authority.sign("localhost");
     let exporter = exporter(&serving(
@@ -120,7 +120,7 @@ fn a_reload_that_lost_the_authority_of_clients_is_refused() {
 }
 
 #[test]
-fn the_health_command_needs_neither_certificate_nor_password() {
+fn health_needs_no_certificate_or_password() {
     let authority = Authority::new();
     let more = format!(", client_ca_file: {}", authority.file);
     let tls = serving(&authority.sign("localhost"), &more);
@@ -137,7 +137,7 @@ fn the_health_command_needs_neither_certificate_nor_password() {
 }
 
 #[test]
-fn a_page_needs_the_password() {
+fn pages_require_the_password() {
     let hash = bcrypt::hash("hunter2", 6).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
@@ -176,7 +176,7 @@ fn a_page_needs_the_password() {
 }
 
 #[test]
-fn a_rotated_certificate_and_password_are_taken_up_without_a_reload() {
+fn rotated_certificate_and_password_need_no_reload() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
@@ -217,7 +217,7 @@ fn a_rotated_certificate_and_password_are_taken_up_without_a_reload() {
 }
 
 #[test]
-fn a_reload_changes_what_clients_must_pass() {
+fn reload_changes_access_requirements() {
     let exporter = exporter("");
     let url = format!("http://127.0.0.1:{}/metrics", exporter.port);
     assert_eq!(curl(&[], &url).0, Ok(200));

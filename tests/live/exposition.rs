@@ -168,7 +168,7 @@ fn keep_busy(server: &RedisServer) {
 }
 
 #[test]
-fn promtool_complains_of_nothing_without_legacy_names() {
+fn promtool_accepts_pages_without_legacy_names() {
     let busy = Busy::start();
     let exporter = busy.exporter(false);
     let page = exporter.page().0;
@@ -196,7 +196,7 @@ fn promtool_complains_of_nothing_without_legacy_names() {
 }
 
 #[test]
-fn promtool_complains_only_of_legacy_names() {
+fn promtool_rejects_only_legacy_names() {
     let busy = Busy::start();
     let page = busy.exporter(true).page().0;
     let found = complaints(&page);
@@ -213,7 +213,7 @@ fn promtool_complains_only_of_legacy_names() {
 }
 
 #[test]
-fn a_page_has_every_family_once_and_every_series_once() {
+fn pages_contain_each_family_and_series_once() {
     let busy = Busy::start();
     for legacy in [false, true] {
         let page = busy.exporter(legacy).page().0;
@@ -230,7 +230,7 @@ fn a_page_has_every_family_once_and_every_series_once() {
 }
 
 #[test]
-fn legacy_names_are_switched_off_by_a_reload() {
+fn reload_turns_off_legacy_names() {
     let server = RedisServer::start(&[]);
     let with = |legacy: bool| {
         format!(
@@ -259,7 +259,7 @@ fn legacy_names_are_switched_off_by_a_reload() {
 }
 
 #[test]
-fn the_memory_limit_is_what_the_server_says_else_what_is_declared_else_absent() {
+fn memory_limit_of_the_server_overrides_the_declared_one() {
     let (limited, open) = (
         RedisServer::start(&["--maxmemory", "64mb"]),
         RedisServer::start(&[]),
@@ -288,7 +288,7 @@ fn the_memory_limit_is_what_the_server_says_else_what_is_declared_else_absent() 
 }
 
 #[test]
-fn collectors_that_are_off_are_neither_asked_nor_shown() {
+fn disabled_collectors_send_and_show_nothing() {
     let server = RedisServer::start(&[]);
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 300ms }}\ntargets: [{{ url: '{}', collectors: {{ slowlog: false, latency_histogram: false, commandstats: false }} }}]\n",
@@ -315,7 +315,7 @@ fn collectors_that_are_off_are_neither_asked_nor_shown() {
 }
 
 #[test]
-fn the_start_time_of_a_server_does_not_jitter() {
+fn server_start_time_does_not_jitter() {
     let server = RedisServer::start(&[]);
     let exporter = Launch::of(&server.url()).start();
     let start = |page: &Page| page.value("redis_start_time_seconds", &[]);

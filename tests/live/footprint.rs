@@ -17,7 +17,7 @@ fn error_replies(server: &RedisServer) -> String {
 }
 
 #[test]
-fn ten_polls_add_no_error_lookup_or_key_to_the_server() {
+fn ten_polls_add_no_errors_lookups_or_keys() {
     let server = RedisServer::start(&[]);
     let fields = [
         "total_error_replies",
@@ -35,7 +35,7 @@ fn ten_polls_add_no_error_lookup_or_key_to_the_server() {
 }
 
 #[test]
-fn ten_polls_after_the_first_of_a_restricted_user_add_no_error() {
+fn restricted_user_adds_no_errors_after_the_first_poll() {
     let server = RedisServer::start(&[]);
     server.ask(&[
         "ACL", "SETUSER", "watcher", "on", ">secret", "+ping", "+info",
@@ -49,7 +49,7 @@ fn ten_polls_after_the_first_of_a_restricted_user_add_no_error() {
 }
 
 #[test]
-fn ten_polls_are_ten_times_the_expected_commands_over_one_connection() {
+fn ten_polls_send_ten_times_the_expected_commands() {
     let server = RedisServer::start(&[]);
     // Valkey itself has called some commands by now.
     let configs = calls(&server, "config|get");
@@ -126,7 +126,7 @@ fn calls(server: &RedisServer, command: &str) -> usize {
 }
 
 #[test]
-fn scrapes_ask_the_server_nothing() {
+fn scrapes_send_nothing_to_the_server() {
     let server = RedisServer::start(&[]);
     let exporter = Launch::new()
         .flag(&format!("--redis.addr={}", server.url()))
@@ -166,7 +166,7 @@ fn scrapes_ask_the_server_nothing() {
 }
 
 #[test]
-fn two_targets_at_one_server_have_a_connection_each() {
+fn targets_on_one_server_have_separate_connections() {
     let server = RedisServer::start(&[]);
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 500ms }}\ntargets:\n- {{ name: a, url: '{0}' }}\n- {{ name: b, url: '{0}' }}\n",
@@ -178,7 +178,7 @@ fn two_targets_at_one_server_have_a_connection_each() {
 }
 
 #[test]
-fn a_target_that_is_dialled_again_and_again_leaves_one_connection() {
+fn repeated_reconnects_leave_one_connection() {
     let server = RedisServer::start(&[]);
     let exporter = Exporter::of(&server);
     for round in 2..6 {
@@ -191,7 +191,7 @@ fn a_target_that_is_dialled_again_and_again_leaves_one_connection() {
 }
 
 #[test]
-fn a_loading_server_counts_one_error_for_a_connection() {
+fn loading_server_counts_one_error_per_connection() {
     let mut server = RedisServer::start(&["--enable-debug-command", "yes"]);
     server.ask(&["DEBUG", "POPULATE", "4000", "key", "100"]);
     server.ask(&["SAVE"]);
@@ -241,7 +241,7 @@ fn a_loading_server_counts_one_error_for_a_connection() {
 }
 
 #[test]
-fn a_replica_that_serves_nothing_without_its_primary_counts_one_error_for_a_connection() {
+fn stale_replica_counts_one_error_per_connection() {
     let port = crate::support::port::free().to_string();
     let replica = RedisServer::start(&[
         "--replicaof",
@@ -268,7 +268,7 @@ fn a_replica_that_serves_nothing_without_its_primary_counts_one_error_for_a_conn
 }
 
 #[test]
-fn a_command_that_was_renamed_away_is_asked_once_for_a_connection() {
+fn renamed_command_is_sent_once_per_connection() {
     let server = RedisServer::start(&[
         "--rename-command",
         "CONFIG",

@@ -45,7 +45,7 @@ fn polls_and_pages_go_on(exporter: &Exporter, healthy: &[&str], failing: usize, 
 }
 
 #[test]
-fn a_resolver_that_does_not_answer_holds_nobody_else() {
+fn hanging_resolver_does_not_delay_other_targets() {
     // A resolver is asked at port 53; that one is not taken on this address of loopback.
     let Ok(resolver) = UdpSocket::bind("127.0.0.77:53") else {
         eprintln!("left out: binding port 53 and mounting need root");
@@ -78,7 +78,7 @@ fn a_resolver_that_does_not_answer_holds_nobody_else() {
 }
 
 #[test]
-fn password_files_that_hang_hold_nobody_else() {
+fn hanging_password_files_do_not_delay_other_targets() {
     let server = RedisServer::start(&["--requirepass", "hunter2"]);
     let launch = Launch::new();
     let good = launch.file("good");

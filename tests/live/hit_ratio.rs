@@ -108,7 +108,7 @@ fn until_exact(exporter: &Exporter, base: [f64; 3], counted: [f64; 3]) {
 }
 
 #[test]
-fn counters_are_exactly_those_of_the_application() {
+fn counters_match_the_application_exactly() {
     let server = server();
     let exporter = sweep::launch(&server, EXAGGERATED, NAMESPACES).start();
     exporter.until("a pass", |page| passes(page) >= 1.0);
@@ -130,7 +130,7 @@ fn counters_are_exactly_those_of_the_application() {
 }
 
 #[test]
-fn increase_is_right_over_a_restart_of_the_exporter() {
+fn increase_is_exact_across_an_exporter_restart() {
     let server = server();
     let mut application = Application::of(&server);
     let mut increase = 0.0;
@@ -149,7 +149,7 @@ fn increase_is_right_over_a_restart_of_the_exporter() {
 }
 
 #[test]
-fn counters_never_go_back_when_those_of_the_server_do() {
+fn counters_never_decrease_when_server_counters_reset() {
     let mut server = server();
     let exporter = sweep::launch(&server, EXAGGERATED, NAMESPACES).start();
     exporter.polls(2);
@@ -203,7 +203,7 @@ fn until_lookups_are_exact(exporter: &Exporter, base: [f64; 3], counted: [f64; 3
 }
 
 #[test]
-fn lookups_without_a_reply_are_not_those_of_the_application() {
+fn sweep_lookups_without_a_reply_are_subtracted() {
     let server = server();
     let exporter = sweep::launch(&server, EXAGGERATED, NAMESPACES).start();
     exporter.until("a pass", |page| passes(page) >= 1.0);

@@ -253,7 +253,7 @@ fn ten_thousand_reads_after_a_reset() {
 }
 
 #[test]
-fn the_ratio_in_info_is_that_of_the_application_at_any_rate() {
+fn hit_ratio_in_info_is_accurate_at_any_read_rate() {
     thread::scope(|scope| {
         let cases = [
             ten_reads_of_missing_keys,

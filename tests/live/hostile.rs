@@ -163,7 +163,7 @@ fn hold(cases: Vec<(&str, &'static str, Payload)>, sweep: &str) -> Vec<Seen> {
 const WITHOUT_SWEEP: &str = "enabled: false";
 
 #[test]
-fn no_reply_to_info_takes_more_than_its_share() {
+fn info_replies_stay_within_the_memory_limit() {
     let seen = hold(
         vec![
             ("nulls", "INFO", Payload::array(b"$-1\r\n", 12_000_000)),
@@ -195,7 +195,7 @@ fn no_reply_to_info_takes_more_than_its_share() {
 }
 
 #[test]
-fn no_reply_to_another_query_takes_more_than_its_share() {
+fn replies_to_other_queries_stay_within_the_memory_limit() {
     let pair = b"*2\r\n$1\r\na\r\n:1\r\n";
     hold(
         vec![
@@ -233,7 +233,7 @@ fn no_reply_to_another_query_takes_more_than_its_share() {
 }
 
 #[test]
-fn no_reply_to_scan_takes_more_than_its_share() {
+fn scan_replies_stay_within_the_memory_limit() {
     let long = Payload::string(b"", b"k", 600_000);
     let name = [&long.head[..], &b"k".repeat(600_000), b"\r\n"].concat();
     let scan = |name: &[u8], count: u64| {
@@ -254,7 +254,7 @@ fn no_reply_to_scan_takes_more_than_its_share() {
 }
 
 #[test]
-fn ten_hostile_servers_at_once_share_their_memory_and_give_it_back() {
+fn ten_hostile_servers_share_and_release_memory() {
     let healthy = RedisServer::start(&[]);
     let is_hostile = Arc::new(AtomicBool::new(true));
     let hostile: Vec<Hostile> = (0..10)
@@ -293,7 +293,7 @@ fn ten_hostile_servers_at_once_share_their_memory_and_give_it_back() {
 }
 
 #[test]
-fn key_names_of_a_megabyte_are_counted_within_the_limit() {
+fn megabyte_key_names_stay_within_the_memory_limit() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 300, "call('SET', 'session:' .. i, 1)");
     let name = "call('SET', 'long:' .. i .. string.rep('x', 1000000), 1)";
@@ -330,7 +330,7 @@ fn key_names_of_a_megabyte_are_counted_within_the_limit() {
 }
 
 #[test]
-fn replies_that_nobody_asked_for_or_can_read_are_a_protocol_failure() {
+fn unexpected_replies_are_reported_as_protocol() {
     let healthy = RedisServer::start(&[]);
     let other = launch(&Hostile::start(|_| None), &healthy, WITHOUT_SWEEP);
     for (command, twice) in [

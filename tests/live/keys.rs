@@ -77,7 +77,7 @@ fn assert_keys(page: &Page, client: &mut Client, database: &str, sizes: &BTreeMa
 }
 
 #[test]
-fn every_key_has_its_own_size_whatever_its_neighbours_answer() {
+fn denied_keys_do_not_shift_the_sizes_of_others() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     let first = fill(&mut client, "a");
@@ -118,7 +118,7 @@ fn every_key_has_its_own_size_whatever_its_neighbours_answer() {
 }
 
 #[test]
-fn no_type_of_key_provokes_an_error_and_lookups_are_counted() {
+fn no_key_type_causes_errors_and_lookups_are_counted() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "k");
@@ -163,7 +163,7 @@ fn no_type_of_key_provokes_an_error_and_lookups_are_counted() {
 }
 
 #[test]
-fn values_are_shown_as_far_as_is_wanted() {
+fn values_are_shown_as_configured() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     let long = "x".repeat(5000);
@@ -186,7 +186,7 @@ fn values_are_shown_as_far_as_is_wanted() {
 }
 
 #[test]
-fn patterns_and_groups_are_counted_exactly_after_a_pass() {
+fn pass_counts_patterns_and_key_groups_exactly() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
@@ -232,7 +232,7 @@ fn patterns_and_groups_are_counted_exactly_after_a_pass() {
 }
 
 #[test]
-fn the_largest_keys_are_shown_and_leave_when_they_are_gone() {
+fn largest_keys_are_shown_until_deleted() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     // Each is twice as large as the one before: the server's allocator rounds up.
@@ -260,7 +260,7 @@ fn the_largest_keys_are_shown_and_leave_when_they_are_gone() {
 }
 
 #[test]
-fn asking_about_a_key_of_another_database_does_not_lead_the_walk_astray() {
+fn key_queries_do_not_change_the_database_of_the_sweep() {
     let server = RedisServer::start(&["--enable-debug-command", "yes"]);
     let mut client = Client::connect(server.port).unwrap();
     client.ask(&["DEBUG", "POPULATE", "8000"]);
@@ -307,7 +307,7 @@ fn keys_beyond_the_limit_are_counted() {
 }
 
 #[test]
-fn a_cluster_node_shows_its_own_keys_and_no_others() {
+fn cluster_node_shows_only_its_own_keys() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     let other = RedisServer::start(&["--cluster-enabled", "yes"]);
     // `foo` is in slot 12182, `bar` in 5061.

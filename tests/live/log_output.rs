@@ -58,30 +58,30 @@ fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
 }
 
 #[test]
-fn a_full_disk_costs_log_lines_only() {
+fn full_disk_loses_only_log_lines() {
     lives_through_an_outage("full disk", Stderr::File("/dev/full"), true);
 }
 
 #[test]
-fn a_closed_stderr_costs_log_lines_only() {
+fn closed_stderr_does_not_affect_the_exporter() {
     // The Rust runtime opens /dev/null in its stead, which takes everything.
     lives_through_an_outage("closed", Stderr::Closed, false);
 }
 
 #[test]
-fn a_dead_pipe_costs_log_lines_only() {
+fn broken_pipe_loses_only_log_lines() {
     lives_through_an_outage("dead pipe", dead_pipe(), true);
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_costs_log_lines_only() {
+fn unread_pipe_does_not_block_the_exporter() {
     let (stderr, _reader) = full_pipe();
     // Nothing is lost before the buffer is full.
     lives_through_an_outage("full pipe", stderr, false);
 }
 
 #[test]
-fn start_up_errors_keep_their_exit_status() {
+fn startup_errors_keep_their_exit_status() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("listen: {}\n", taken.local_addr().unwrap());
     for situation in ["full disk", "closed", "dead pipe", "full pipe"] {

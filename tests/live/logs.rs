@@ -53,7 +53,7 @@ fn debug_log_has_a_line_for_each_poll() {
 }
 
 #[test]
-fn end_of_an_outage_is_logged_with_its_length() {
+fn outage_end_is_logged_with_its_duration() {
     let mut server = RedisServer::start(&[]);
     let exporter = configured(&server, "").start();
     server.kill();
@@ -98,7 +98,7 @@ fn configuration_is_read_from_standard_input_once() {
 }
 
 #[test]
-fn check_names_namespaces_that_may_be_a_mistake() {
+fn check_warns_about_suspicious_namespaces() {
     let server = RedisServer::start(&[]);
     let text = format!(
         "targets: [{{ url: '{}' }}]\nnamespaces:\n- {{ name: api, match: 'api:*' }}\n\
@@ -116,7 +116,7 @@ fn check_names_namespaces_that_may_be_a_mistake() {
 }
 
 #[test]
-fn first_pass_is_the_only_one_that_is_logged_by_default() {
+fn only_the_first_pass_is_logged_by_default() {
     let server = RedisServer::start(&[]);
     server.ask(&["SET", "session:1", "x"]);
     let exporter = configured(&server, EVERY_PASS).start();

@@ -21,7 +21,7 @@ fn collector_success(page: &Page, collector: &str) -> f64 {
 }
 
 #[test]
-fn parameters_are_shown_and_passwords_are_nowhere() {
+fn config_values_are_shown_without_passwords() {
     let server = RedisServer::start(&["--requirepass", "4711", "--masterauth", "hunter2"]);
     let url = format!("redis://:4711@{}", server.address());
     let page = exporter_of(&url, "collectors: { config_values: true }").polls(2);
@@ -35,7 +35,7 @@ fn parameters_are_shown_and_passwords_are_nowhere() {
 }
 
 #[test]
-fn denials_are_counted_by_reason_and_name_nobody() {
+fn acl_denials_are_counted_without_names() {
     let server = RedisServer::start(&[]);
     server.ask(&["ACL", "SETUSER", "alice", "on", ">secret", "+get", "~open"]);
     let mut alice = Client::connect(server.port).unwrap();
@@ -77,7 +77,7 @@ fn result(page: &Page, name: &str) -> f64 {
 }
 
 #[test]
-fn scripts_show_what_they_return_and_fail_alone() {
+fn scripts_show_results_and_fail_independently() {
     let server = RedisServer::start(&[]);
     server.ask(&["RPUSH", "queue", "a", "b"]);
     let folder = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ fn scripts_show_what_they_return_and_fail_alone() {
 }
 
 #[test]
-fn a_script_runs_in_the_database_of_the_target() {
+fn script_runs_in_the_database_of_the_target() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     client.ask(&["SELECT", "3"]);
@@ -136,7 +136,7 @@ fn a_script_runs_in_the_database_of_the_target() {
 }
 
 #[test]
-fn a_script_that_may_not_do_what_it_does_leaves_the_others_alone() {
+fn denied_script_does_not_affect_the_others() {
     let server = RedisServer::start(&[]);
     let rules = "on >secret ~* +@all -get -slowlog";
     let mut words = vec!["ACL", "SETUSER", "watcher"];
@@ -164,7 +164,7 @@ fn a_script_that_may_not_do_what_it_does_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_script_that_takes_too_long_rests() {
+fn script_is_suspended_after_a_timeout() {
     let server = RedisServer::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     // Longer than the timeout, which is half the interval, by far.
@@ -188,7 +188,7 @@ fn a_script_that_takes_too_long_rests() {
 }
 
 #[test]
-fn a_script_that_breaks_the_connection_leaves_the_others_alone() {
+fn script_closing_its_connection_does_not_affect_others() {
     let server = RedisServer::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     let deep = "local t = {1} for i = 1, 200 do t = {t} end return t";
@@ -212,7 +212,7 @@ fn a_script_that_breaks_the_connection_leaves_the_others_alone() {
 }
 
 #[test]
-fn the_rdb_file_has_a_size_once_it_is_there() {
+fn rdb_file_size_appears_after_the_first_save() {
     let server = RedisServer::start(&[]);
     let exporter = exporter_of(&server.url(), "collectors: { rdb_file_size: true }");
     let name = "redis_rdb_current_size_bytes";
@@ -232,7 +232,7 @@ fn the_rdb_file_has_a_size_once_it_is_there() {
 }
 
 #[test]
-fn a_server_without_search_refuses_and_all_else_works() {
+fn missing_search_module_fails_only_its_collector() {
     let server = RedisServer::start(&[]);
     let page = exporter_of(&server.url(), "collectors: { search_indexes: true }").polls(3);
     assert!(page.is_up());
@@ -241,7 +241,7 @@ fn a_server_without_search_refuses_and_all_else_works() {
 }
 
 #[test]
-fn parameters_and_scripts_are_those_of_redis_exporter() {
+fn config_values_and_scripts_match_redis_exporter() {
     let server = RedisServer::start(&["--requirepass", ""]);
     server.ask(&["RPUSH", "queue", "a", "b"]);
     let folder = tempfile::tempdir().unwrap();

@@ -71,7 +71,7 @@ fn server(keys: u32) -> RedisServer {
 }
 
 #[test]
-fn a_name_that_moves_is_followed() {
+fn changed_dns_record_is_followed() {
     let (first, second) = (server(10), server(20));
     let port = port::free();
     let _first = Cutter::at(Ipv4Addr::new(127, 0, 0, 2), port, first.port);
@@ -97,7 +97,7 @@ fn a_name_that_moves_is_followed() {
 }
 
 #[test]
-fn a_change_of_role_leads_to_the_new_primary_at_once() {
+fn role_change_switches_to_the_new_primary_at_once() {
     let (first, second) = (server(10), server(20));
     let address = Ipv4Addr::new(127, 0, 0, 4);
     let port = port::free();

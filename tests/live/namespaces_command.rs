@@ -86,7 +86,7 @@ fn counts_are_exact_in_every_database() {
 }
 
 #[test]
-fn the_table_has_a_row_for_each_namespace_and_a_total() {
+fn table_lists_each_namespace_and_a_total() {
     let server = RedisServer::start(&[]);
     seed(&server);
     let finished = Launch::configured(&format!(
@@ -135,7 +135,7 @@ fn seed_demo(server: &RedisServer) {
 }
 
 #[test]
-fn a_suggested_block_is_a_good_configuration() {
+fn suggested_namespaces_are_valid_configuration() {
     let server = RedisServer::start(&[]);
     seed_demo(&server);
     let finished = look(&server, &["--suggest"]);
@@ -185,7 +185,7 @@ fn a_suggested_block_is_a_good_configuration() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_shown_and_cannot_break_the_output() {
+fn binary_key_names_are_escaped() {
     let server = RedisServer::start(&["--enable-debug-command", "yes"]);
     server.ask(&[
         "EVAL",
@@ -206,7 +206,7 @@ fn bytes_that_are_no_text_are_shown_and_cannot_break_the_output() {
 }
 
 #[test]
-fn an_empty_server_is_a_result() {
+fn empty_server_is_not_an_error() {
     let server = RedisServer::start(&[]);
     let finished = look(&server, &[]);
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
@@ -226,7 +226,7 @@ fn an_empty_server_is_a_result() {
 }
 
 #[test]
-fn what_the_user_may_not_ask_is_missing_and_named() {
+fn denied_values_are_missing_and_named() {
     let server = RedisServer::start(&[]);
     seed(&server);
     server.ask(&[
@@ -245,7 +245,7 @@ fn what_the_user_may_not_ask_is_missing_and_named() {
 }
 
 #[test]
-fn without_scan_the_remedy_is_named() {
+fn denied_scan_names_the_missing_permission() {
     let server = RedisServer::start(&[]);
     seed(&server);
     server.ask(&[
@@ -263,7 +263,7 @@ fn without_scan_the_remedy_is_named() {
 }
 
 #[test]
-fn a_frozen_server_fails_within_the_time_out() {
+fn frozen_server_fails_within_the_timeout() {
     let server = RedisServer::start(&[]);
     server.freeze();
     let started = std::time::Instant::now();
@@ -281,7 +281,7 @@ fn a_frozen_server_fails_within_the_time_out() {
 }
 
 #[test]
-fn an_unknown_target_is_told_the_names_and_not_repeated() {
+fn unknown_target_error_lists_only_known_names() {
     let finished = Launch::of("redis://127.0.0.1:1")
         .flag("namespaces")
         .flag("redis://user:hunter2@h")
@@ -354,7 +354,7 @@ fn assert_partial(document: &Value) {
 }
 
 #[test]
-fn an_interrupt_prints_what_is_known_so_far() {
+fn interrupt_prints_partial_results() {
     let server = slow_server();
     let (code, document, errors) = broken_off(&server, |command| command.process.signal("INT"));
     assert_eq!(code, 1);
@@ -364,7 +364,7 @@ fn an_interrupt_prints_what_is_known_so_far() {
 }
 
 #[test]
-fn a_server_that_freezes_in_the_pass_leaves_what_is_known_so_far() {
+fn freeze_during_the_pass_prints_partial_results() {
     let server = slow_server();
     let (code, document, errors) = broken_off(&server, |_| server.freeze());
     assert_eq!(code, 1);

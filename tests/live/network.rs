@@ -10,7 +10,7 @@ use crate::support::sweep::{self, NAMESPACES, configuration_of};
 use crate::support::{Exporter, Launch, Page, Proxy, RedisServer};
 
 #[test]
-fn the_proxy_delays_and_cuts() {
+fn proxy_delays_and_cuts_connections() {
     let server = RedisServer::start(&[]);
     let proxy = Proxy::to(server.port);
     let mut client = Client::connect(proxy.port).unwrap();
@@ -120,7 +120,7 @@ fn compare(servers: &[RedisServer; 2], exporters: [&Exporter; 2]) -> Vec<Compare
 const BUDGET: &str = "first_keys: 0, cpu_share: 1%, min_pass_interval: 1s";
 
 #[test]
-fn a_sweep_is_as_fast_over_a_real_network() {
+fn sweep_keeps_its_speed_over_a_slow_network() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     for server in &servers {
         keys::write(server, 0, 200_000, FIVE_KINDS);
@@ -147,7 +147,7 @@ fn a_sweep_is_as_fast_over_a_real_network() {
 }
 
 #[test]
-fn long_round_trips_alone_do_not_slow_a_sweep_down() {
+fn only_rising_round_trips_slow_the_sweep() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 20_000, FIVE_KINDS);
     let proxy = Proxy::to(server.port);
@@ -175,7 +175,7 @@ fn long_round_trips_alone_do_not_slow_a_sweep_down() {
 }
 
 #[test]
-fn the_scans_of_another_client_do_not_slow_a_sweep_down() {
+fn scans_by_another_client_do_not_slow_the_sweep() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     for server in &servers {
         keys::write(server, 0, 200_000, FIVE_KINDS);

@@ -28,7 +28,7 @@ fn errors(server: &RedisServer) -> String {
 }
 
 #[test]
-fn a_session_of_hot_keys_shows_its_totals() {
+fn hot_keys_session_shows_its_totals() {
     let server = RedisServer::start_as(Server::NewestRedis, &[]);
     let exporter = watched(&server, "collectors: { hotkeys: true }");
     assert_eq!(exporter.polls(1).get("redis_hotkeys_tracking", &[]), None);
@@ -80,7 +80,7 @@ fn cluster(settings: &[&str]) -> [RedisServer; 2] {
 }
 
 #[test]
-fn a_node_shows_memory_by_slot_and_the_other_nodes() {
+fn cluster_node_shows_slot_memory_and_links() {
     let [node, _other] = cluster(&["--cluster-slot-stats-enabled", "yes"]);
     node.ask(&["SET", "key", &"x".repeat(10_000)]);
     let before = errors(&node);
@@ -102,7 +102,7 @@ fn a_node_shows_memory_by_slot_and_the_other_nodes() {
 }
 
 #[test]
-fn slot_memory_that_is_not_counted_causes_no_error() {
+fn disabled_slot_memory_causes_no_errors() {
     let [node, _other] = cluster(&[]);
     // Memory cannot be switched on while the node runs.
     node.ask(&["CONFIG", "SET", "cluster-slot-stats-enabled", "cpu net"]);
@@ -118,7 +118,7 @@ fn slot_memory_that_is_not_counted_causes_no_error() {
 }
 
 #[test]
-fn duplicates_of_idempotent_entries_are_counted() {
+fn duplicate_idempotent_entries_are_counted() {
     let server = RedisServer::start_as(Server::NewestRedis, &[]);
     for _ in 0..3 {
         server.ask(&["XADD", "orders", "IDMP", "producer", "id-1", "*", "f", "v"]);
@@ -177,7 +177,7 @@ fn large_requests_and_replies_are_counted_by_command() {
 }
 
 #[test]
-fn spikes_of_latency_are_counted_and_summed() {
+fn latency_spikes_are_counted_and_summed() {
     let server = RedisServer::start_as(Server::NewestValkey, &[]);
     server.ask(&["CONFIG", "SET", "latency-monitor-threshold", "1"]);
     let busy = "local s = 0 for i = 1, 3000000 do s = s + i end return s";
@@ -193,7 +193,7 @@ fn spikes_of_latency_are_counted_and_summed() {
 }
 
 #[test]
-fn groups_of_clients_have_totals_that_only_grow() {
+fn client_group_totals_never_decrease() {
     for program in [Server::NewestRedis, Server::NewestValkey] {
         let server = RedisServer::start_as(program, &[]);
         let groups = "clients: { groups: [{ name: app, match: { name: app } }] }";
@@ -225,7 +225,7 @@ fn groups_of_clients_have_totals_that_only_grow() {
 }
 
 #[test]
-fn the_overhead_of_a_database_is_shown() {
+fn database_overhead_is_shown() {
     let server = RedisServer::start(&[]);
     server.ask(&["SET", "key", "value", "EX", "1000"]);
     let exporter = watched(&server, "collectors: { memory_stats: true }");

@@ -288,17 +288,17 @@ fn exporter(server: &RedisServer, databases: &str) -> Exporter {
 }
 
 #[test]
-fn beside_keys_that_are_denied_all_others_have_their_own_values() {
+fn denied_keys_do_not_shift_other_values() {
     hold(OF_KEYS);
 }
 
 #[test]
-fn beside_commands_that_are_denied_all_others_have_their_own_answers() {
+fn denied_key_commands_do_not_shift_other_values() {
     hold(OF_COMMANDS);
 }
 
 #[test]
-fn beside_questions_of_the_poll_that_are_denied_all_others_have_their_own_answers() {
+fn denied_poll_queries_do_not_shift_other_values() {
     hold(OF_THE_POLL);
 }
 

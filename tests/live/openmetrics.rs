@@ -32,7 +32,7 @@ fn errors(prometheus: &Prometheus) -> Vec<String> {
 }
 
 #[test]
-fn prometheus_scrapes_openmetrics_with_the_series_of_the_text() {
+fn openmetrics_has_the_same_series_as_text() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     for number in 0..50 {

@@ -10,7 +10,7 @@ fn poll_time(page: &Page) -> f64 {
 }
 
 #[test]
-fn a_killed_server_is_down_and_back_within_one_interval() {
+fn killed_server_goes_down_and_up_within_one_interval() {
     let mut server = RedisServer::start(&[]);
     let exporter = Launch::new()
         .flag(&format!("--redis.addr={}", server.url()))
@@ -118,17 +118,17 @@ fn frozen_after(delay_of: impl Fn() -> Duration) {
 }
 
 #[test]
-fn a_server_frozen_right_after_a_poll_is_noticed_within_one_interval() {
+fn freeze_after_a_poll_is_detected_within_one_interval() {
     frozen_after(|| Duration::ZERO);
 }
 
 #[test]
-fn a_server_frozen_at_any_moment_is_noticed_within_one_interval() {
+fn freeze_at_any_moment_is_detected_within_one_interval() {
     frozen_after(|| Duration::from_millis(fastrand::u64(100..1900)));
 }
 
 #[test]
-fn a_loading_server_is_up_and_its_other_questions_come_back_on_the_same_connection() {
+fn loading_server_is_up_and_keeps_its_connection() {
     let mut server = RedisServer::start(&["--enable-debug-command", "yes"]);
     server.ask(&["DEBUG", "POPULATE", "4000", "key", "100"]);
     server.ask(&["SAVE"]);
@@ -159,7 +159,7 @@ fn a_loading_server_is_up_and_its_other_questions_come_back_on_the_same_connecti
 }
 
 #[test]
-fn a_server_with_too_many_clients_says_so_and_is_up_when_there_is_room() {
+fn maxclients_is_reported_until_there_is_room() {
     let server = RedisServer::start(&[]);
     let mut held = crate::support::redis::Client::connect(server.port).unwrap();
     held.ask(&["CONFIG", "SET", "maxclients", "1"]);
@@ -176,7 +176,7 @@ fn a_server_with_too_many_clients_says_so_and_is_up_when_there_is_room() {
 }
 
 #[test]
-fn a_dead_and_a_frozen_target_leave_the_third_untouched() {
+fn dead_and_frozen_targets_do_not_affect_others() {
     let (mut dead, frozen, well) = (
         RedisServer::start(&[]),
         RedisServer::start(&[]),
@@ -234,7 +234,7 @@ fn poll_times(monitor: &mut crate::support::redis::Client) -> Vec<f64> {
 }
 
 #[test]
-fn a_server_that_is_busy_with_a_script_is_down_and_back() {
+fn busy_server_is_down_until_its_script_ends() {
     let server = RedisServer::start(&["--busy-reply-threshold", "100"]);
     let exporter = Exporter::of(&server);
     exporter.until("the server", Page::is_up);
@@ -255,7 +255,7 @@ fn running(page: &Page) -> Option<f64> {
 }
 
 #[test]
-fn a_function_that_keeps_the_server_busy_is_named() {
+fn long_running_function_is_named() {
     let server = RedisServer::start(&["--busy-reply-threshold", "100"]);
     let library = "#!lua name=lib\nredis.register_function{function_name='endless', \
         callback=function() while true do end end, flags={'no-writes'}}";
@@ -277,7 +277,7 @@ fn a_function_that_keeps_the_server_busy_is_named() {
 }
 
 #[test]
-fn a_refused_function_stats_is_sent_once() {
+fn denied_function_stats_is_sent_once() {
     let server = RedisServer::start(&["--busy-reply-threshold", "100"]);
     let rules = ["on", ">secret", "~*", "&*", "+@all", "-function|stats"];
     server.ask(&[&["ACL", "SETUSER", "exporter"], &rules[..]].concat());

@@ -41,7 +41,7 @@ fn recorder() -> (u16, Arc<Mutex<Vec<u8>>>) {
 }
 
 #[test]
-fn files_of_several_secrets_are_refused_at_start() {
+fn files_with_several_secrets_prevent_startup() {
     for text in SEVERAL {
         let (port, received) = recorder();
         let launch = Launch::new();
@@ -61,7 +61,7 @@ fn files_of_several_secrets_are_refused_at_start() {
 }
 
 #[test]
-fn files_of_several_secrets_are_never_sent_at_connect() {
+fn files_with_several_secrets_are_never_sent() {
     let (port, received) = recorder();
     let launch = Launch::new();
     let file = launch.file("password");
@@ -85,7 +85,7 @@ fn files_of_several_secrets_are_never_sent_at_connect() {
 }
 
 #[test]
-fn map_with_a_byte_order_mark_is_read() {
+fn map_with_byte_order_mark_is_read() {
     let server = RedisServer::start(&["--requirepass", "hunter2"]);
     let launch = Launch::new();
     let file = launch.file("passwords.json");
@@ -99,7 +99,7 @@ fn map_with_a_byte_order_mark_is_read() {
 }
 
 #[test]
-fn map_without_the_server_names_the_key_that_is_missing() {
+fn map_without_the_server_logs_the_missing_key() {
     let server = RedisServer::start(&[]);
     let launch = Launch::new();
     let file = launch.file("passwords.json");
@@ -117,7 +117,7 @@ fn map_without_the_server_names_the_key_that_is_missing() {
 }
 
 #[test]
-fn entry_that_a_map_lost_is_named_when_the_server_wants_a_password() {
+fn removed_map_entry_is_named_when_login_fails() {
     let server = RedisServer::start(&["--requirepass", "hunter2"]);
     let launch = Launch::new();
     let file = launch.file("passwords.json");
@@ -141,7 +141,7 @@ fn entry_that_a_map_lost_is_named_when_the_server_wants_a_password() {
 }
 
 #[test]
-fn password_in_quotes_is_sent_as_it_is_with_a_hint() {
+fn quoted_password_is_sent_unchanged_with_a_hint() {
     let server = RedisServer::start(&[]);
     server.ask(&["CONFIG", "SET", "requirepass", "'hunter2'"]);
     let launch = Launch::new();

@@ -138,7 +138,7 @@ fn exporter(server: &RedisServer) -> Exporter {
 }
 
 #[test]
-fn the_samples_are_those_of_redis_exporter() {
+fn samples_match_redis_exporter() {
     let server = RedisServer::start(&["--databases", "3"]);
     fill(&server);
     let exporter = exporter(&server);
@@ -176,7 +176,7 @@ fn the_samples_are_those_of_redis_exporter() {
 }
 
 #[test]
-fn what_differs_from_redis_exporter_still_does() {
+fn listed_differences_still_exist() {
     let server = RedisServer::start(&["--databases", "3"]);
     fill(&server);
     let exporter = exporter(&server);

@@ -34,7 +34,7 @@ fn failed_collectors(exporter: &Exporter) -> Vec<String> {
 }
 
 #[test]
-fn a_user_without_config_slowlog_and_latency_misses_exactly_those() {
+fn denied_commands_fail_only_their_collectors() {
     let rules = ["+@all", "-config", "-slowlog", "-latency"];
     let (server, launch) = restricted(&rules, "300ms");
     let exporter = launch.start();
@@ -78,7 +78,7 @@ fn a_user_without_config_slowlog_and_latency_misses_exactly_those() {
 }
 
 #[test]
-fn the_documented_rules_are_enough_for_every_collector() {
+fn documented_rules_suffice_for_every_collector() {
     // The rules in docs/guides/permissions.md.
     let mut rules = vec![
         "+ping",
@@ -105,7 +105,7 @@ fn the_documented_rules_are_enough_for_every_collector() {
 }
 
 #[test]
-fn polls_and_walks_with_default_settings_do_not_go_on_adding_errors() {
+fn default_settings_do_not_keep_adding_errors() {
     // The walk is on by default, and these rules are for polling alone.
     let rules = ["+@all", "-scan", "-memory", "-pttl", "-type"];
     let (server, _) = restricted(&rules, "300ms");
@@ -126,7 +126,7 @@ fn polls_and_walks_with_default_settings_do_not_go_on_adding_errors() {
 }
 
 #[test]
-fn a_user_without_ping_and_setname_is_polled_all_the_same() {
+fn denied_ping_and_setname_do_not_stop_polls() {
     let (server, launch) = restricted(&["+@all", "-ping", "-client"], "300ms");
     let exporter = launch.start();
     let page = exporter.until("the server", Page::is_up);
@@ -141,7 +141,7 @@ fn a_user_without_ping_and_setname_is_polled_all_the_same() {
 }
 
 #[test]
-fn a_user_without_ping_learns_of_a_frozen_server_within_one_interval_too() {
+fn freeze_is_detected_within_one_interval_without_ping() {
     let (server, launch) = restricted(&["+@all", "-ping"], "2s");
     let exporter = launch.flag("--poll.timeout=500ms").start();
     exporter.polls(1);
@@ -152,14 +152,14 @@ fn a_user_without_ping_learns_of_a_frozen_server_within_one_interval_too() {
 }
 
 #[test]
-fn a_user_without_info_is_denied() {
+fn denied_info_is_reported_as_denied() {
     let (_server, launch) = restricted(&["+@all", "-info"], "500ms");
     let exporter = launch.start();
     exporter.until_failed("denied");
 }
 
 #[test]
-fn a_permission_that_is_given_later_counts_from_the_next_connection() {
+fn new_permission_takes_effect_at_next_connect() {
     let (server, launch) = restricted(&["+@all", "-slowlog"], "500ms");
     let exporter = launch.start();
     exporter.until("the server", Page::is_up);

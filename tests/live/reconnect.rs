@@ -97,27 +97,27 @@ fn survives(end: End, causes: &[&str]) {
 }
 
 #[test]
-fn closed_idle_connections_are_no_outage() {
+fn closed_idle_connections_cause_no_outage() {
     survives(End::Close, &["closed"]);
 }
 
 #[test]
-fn reset_idle_connections_are_no_outage() {
+fn reset_idle_connections_cause_no_outage() {
     survives(End::Reset, &["reset", "closed"]);
 }
 
 #[test]
-fn connections_reset_at_the_next_packet_are_no_outage() {
+fn resets_at_the_next_packet_cause_no_outage() {
     survives(End::ResetLater, &["reset", "closed"]);
 }
 
 #[test]
-fn connections_whose_packets_vanish_are_no_outage() {
+fn dropped_packets_cause_no_outage() {
     survives(End::Vanish, &["unanswered"]);
 }
 
 #[test]
-fn the_timeout_of_a_server_is_no_outage() {
+fn idle_timeout_of_the_server_causes_no_outage() {
     let server = RedisServer::start(&["--timeout", "1"]);
     keys::write(&server, 0, 500, FIVE_KINDS);
     let exporter = Launch::configured(&format!(
@@ -132,7 +132,7 @@ fn the_timeout_of_a_server_is_no_outage() {
 }
 
 #[test]
-fn killed_connections_are_no_outage_at_any_moment() {
+fn connections_killed_at_any_moment_cause_no_outage() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 500, FIVE_KINDS);
     let exporter = launch(&server.url());
@@ -147,7 +147,7 @@ fn killed_connections_are_no_outage_at_any_moment() {
 }
 
 #[test]
-fn a_slow_server_keeps_its_connection() {
+fn slow_server_keeps_its_connection() {
     let server = RedisServer::start(&[]);
     let proxy = Proxy::to(server.port);
     let exporter = Launch::new()
@@ -168,7 +168,7 @@ fn a_slow_server_keeps_its_connection() {
 }
 
 #[test]
-fn a_server_that_is_restarted_between_polls_stays_up() {
+fn restart_between_polls_causes_no_outage() {
     let mut server = RedisServer::start(&[]);
     let exporter = Launch::new()
         .flag(&format!("--redis.addr={}", server.url()))
@@ -195,7 +195,7 @@ fn refused_login(server: &RedisServer, credentials: &str, expected: &str) {
 }
 
 #[test]
-fn refused_logins_name_the_reason() {
+fn login_failures_name_the_reason() {
     let open = RedisServer::start(&[]);
     refused_login(&open, ":hunter2", "the server has no password");
     refused_login(
@@ -208,7 +208,7 @@ fn refused_logins_name_the_reason() {
 }
 
 #[test]
-fn too_many_clients_at_login_are_reported_as_such() {
+fn maxclients_at_login_is_reported() {
     let server = RedisServer::start(&["--requirepass", "correct"]);
     let mut held = crate::support::redis::Client::connect(server.port).unwrap();
     held.ask(&["AUTH", "correct"]);

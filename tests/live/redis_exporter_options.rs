@@ -44,7 +44,7 @@ fn shows_everything(page: &Page, prefix: &str) {
 }
 
 #[test]
-fn flags_in_the_spelling_of_go_do_what_they_say() {
+fn redis_exporter_flags_take_effect() {
     let server = server();
     let launch = bare();
     let port = launch.port();
@@ -87,7 +87,7 @@ fn flags_in_the_spelling_of_go_do_what_they_say() {
 }
 
 #[test]
-fn environment_variables_do_what_they_say() {
+fn redis_exporter_variables_take_effect() {
     let server = server();
     let launch = bare();
     let passwords = launch.file("passwords.json");
@@ -153,7 +153,7 @@ fn environment_variables_do_what_they_say() {
 }
 
 #[test]
-fn a_map_of_passwords_is_read_again_at_each_connect() {
+fn password_map_is_reread_at_each_connect() {
     let server = server();
     let launch = bare();
     let passwords = launch.file("passwords.json");

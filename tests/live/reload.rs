@@ -60,7 +60,7 @@ fn adds_removes_and_keeps(reload: impl Fn(&Exporter)) {
 }
 
 #[test]
-fn a_reload_over_http_adds_removes_and_keeps() {
+fn http_reload_adds_removes_and_keeps_targets() {
     adds_removes_and_keeps(|exporter| {
         let response = exporter.reload();
         assert_eq!(response.status, 200);
@@ -72,12 +72,12 @@ fn a_reload_over_http_adds_removes_and_keeps() {
 }
 
 #[test]
-fn a_reload_by_hangup_adds_removes_and_keeps() {
+fn sighup_adds_removes_and_keeps_targets() {
     adds_removes_and_keeps(|exporter| exporter.process.signal("HUP"));
 }
 
 #[test]
-fn a_bad_file_keeps_the_configuration_and_says_so_everywhere() {
+fn invalid_file_is_reported_and_changes_nothing() {
     let server = RedisServer::start(&[]);
     let good = configuration(&[("cache", &server)]);
     let exporter = Launch::configured(&good).start();
@@ -107,7 +107,7 @@ fn a_bad_file_keeps_the_configuration_and_says_so_everywhere() {
 }
 
 #[test]
-fn a_target_with_another_password_gets_another_connection() {
+fn changed_password_opens_a_new_connection() {
     let server = RedisServer::start(&[]);
     server.ask(&[
         "ACL", "SETUSER", "watcher", "on", ">first", ">second", "allkeys", "+@all",
@@ -143,7 +143,7 @@ fn reload_as_user(exporter: &Exporter) -> crate::support::http::Response {
 }
 
 #[test]
-fn a_file_that_lost_targets_or_the_password_is_refused() {
+fn file_without_targets_or_password_is_rejected() {
     let server = RedisServer::start(&[]);
     let good = format!("{PROTECTED}{}", configuration(&[("cache", &server)]));
     let mut exporter = Launch::configured(&good).start_without_waiting();
@@ -193,7 +193,7 @@ fn write_in_parts(path: &Path, whole: &str) -> bool {
 }
 
 #[test]
-fn a_file_that_is_being_written_is_read_when_it_is_whole() {
+fn partly_written_file_is_read_once_complete() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     let [first, second] = &servers;
     let whole = configuration(&[("first", first), ("second", second)]);
@@ -223,7 +223,7 @@ fn a_file_that_is_being_written_is_read_when_it_is_whole() {
 }
 
 #[test]
-fn reloads_are_refused_to_other_sites_limited_and_can_be_switched_off() {
+fn reloads_are_same_site_rate_limited_and_optional() {
     let server = RedisServer::start(&[]);
     let good = configuration(&[("cache", &server)]);
     let exporter = Launch::configured(&good).start();

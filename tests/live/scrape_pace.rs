@@ -101,7 +101,7 @@ fn each_scrape_shows_a_new_poll() {
 }
 
 #[test]
-fn each_scrape_of_a_pair_of_scrapers_shows_a_new_poll() {
+fn each_scrape_of_two_scrapers_shows_a_new_poll() {
     let server = RedisServer::start(&[]);
     let exporter = with_default_interval(&server, "");
     let every = Duration::from_secs(3);
@@ -130,7 +130,7 @@ fn polls_while(exporter: &Exporter, happens: impl FnOnce()) -> (f64, Duration) {
 }
 
 #[test]
-fn an_interval_that_was_set_is_kept_to_however_often_scrapes_come() {
+fn configured_interval_is_kept_at_any_scrape_rate() {
     let server = RedisServer::start(&[]);
     let set = with_default_interval(&server, "poll: { interval: 3s }\n");
     assert!(set.log().contains("every 3s"), "{}", set.log());
@@ -155,7 +155,7 @@ fn an_interval_that_was_set_is_kept_to_however_often_scrapes_come() {
 }
 
 #[test]
-fn a_loop_of_requests_hides_no_scraper_of_another_program() {
+fn request_loop_does_not_hide_another_scraper() {
     let server = RedisServer::start(&[]);
     let exporter = with_default_interval(&server, "");
     let (end, ended) = mpsc::channel::<()>();
@@ -176,7 +176,7 @@ fn a_loop_of_requests_hides_no_scraper_of_another_program() {
 }
 
 #[test]
-fn prometheus_finds_a_new_value_at_each_scrape() {
+fn prometheus_sees_a_new_value_at_each_scrape() {
     let server = RedisServer::start(&[]);
     let exporter = with_default_interval(&server, "");
     let prometheus = Prometheus::start("2s", &[("redis", exporter.port, "/metrics")]);
@@ -196,7 +196,7 @@ fn prometheus_finds_a_new_value_at_each_scrape() {
 }
 
 #[test]
-fn scrapes_that_show_the_same_poll_are_counted() {
+fn scrapes_of_an_unchanged_poll_are_counted() {
     let server = RedisServer::start(&[]);
     let exporter = with_default_interval(&server, "poll: { follow_scrapes: false }\n");
     exporter.within(LONG * 2, "repeats", |page| {

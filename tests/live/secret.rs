@@ -76,22 +76,22 @@ fn a_life(level: &str, format: &str) {
 }
 
 #[test]
-fn no_password_is_in_a_text_log_at_debug_level_or_in_an_answer() {
+fn text_debug_log_and_responses_hide_passwords() {
     a_life("debug", "text");
 }
 
 #[test]
-fn no_password_is_in_a_json_log_at_debug_level_or_in_an_answer() {
+fn json_debug_log_and_responses_hide_passwords() {
     a_life("debug", "json");
 }
 
 #[test]
-fn no_password_is_in_a_log_at_trace_level() {
+fn trace_log_hides_passwords() {
     a_life("trace", "text");
 }
 
 #[test]
-fn no_password_of_a_file_is_in_a_log_an_answer_or_a_reload() {
+fn passwords_from_files_stay_hidden() {
     let server = guarded();
     let good = format!(
         "poll: {{ interval: 500ms }}\nlog: {{ level: debug }}\n\
@@ -120,7 +120,7 @@ fn no_password_of_a_file_is_in_a_log_an_answer_or_a_reload() {
 }
 
 #[test]
-fn no_password_is_in_what_subcommands_print() {
+fn subcommands_print_no_passwords() {
     let server = guarded();
     let wrong = ENCODED.replace("%20", "");
     for (password, status) in [(ENCODED, 0), (&wrong, 1)] {
@@ -137,7 +137,7 @@ fn no_password_is_in_what_subcommands_print() {
 }
 
 #[test]
-fn no_password_is_in_help_or_in_a_complaint_about_the_start() {
+fn help_and_startup_errors_show_no_passwords() {
     let url = format!("redis://watcher:{PASSWORD}@127.0.0.1");
     let encoded = format!("redis://watcher:{ENCODED}@127.0.0.1");
     for flags in [
@@ -174,7 +174,7 @@ fn no_password_is_in_help_or_in_a_complaint_about_the_start() {
 }
 
 #[test]
-fn no_password_file_is_shown() {
+fn contents_of_password_files_stay_hidden() {
     let server = guarded();
     let launch = Launch::new();
     let file = launch.file("password");

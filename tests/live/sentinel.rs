@@ -85,7 +85,7 @@ fn assert_all_collectors_work(page: &Page) {
 }
 
 #[test]
-fn a_sentinel_tells_of_settings_others_and_a_quorum_that_gets_lost() {
+fn sentinel_shows_settings_sentinels_and_quorum() {
     let mut watched = Watched::start();
     let exporter = watched.exporter();
     let page = exporter.until("all three and the replica", |page| {
@@ -138,7 +138,7 @@ fn a_sentinel_tells_of_settings_others_and_a_quorum_that_gets_lost() {
 }
 
 #[test]
-fn a_lost_quorum_adds_no_errors_to_the_sentinel() {
+fn lost_quorum_adds_no_errors_to_the_sentinel() {
     let primary = RedisServer::start(&[]);
     let sentinel = RedisServer::sentinel(&format!(
         "sentinel monitor lonely 127.0.0.1 {} 2",
@@ -153,7 +153,7 @@ fn a_lost_quorum_adds_no_errors_to_the_sentinel() {
 }
 
 #[test]
-fn a_primary_that_is_down_has_the_status_0() {
+fn down_primary_has_status_0() {
     let mut primary = RedisServer::start(&[]);
     let sentinel = RedisServer::sentinel(&format!(
         "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500",
@@ -167,7 +167,7 @@ fn a_primary_that_is_down_has_the_status_0() {
 }
 
 #[test]
-fn the_line_of_permissions_is_enough_for_a_sentinel() {
+fn documented_permissions_suffice_for_a_sentinel() {
     let page = include_str!("../../docs/guides/permissions.md");
     let line = page
         .lines()
@@ -187,7 +187,7 @@ fn the_line_of_permissions_is_enough_for_a_sentinel() {
 }
 
 #[test]
-fn a_denial_about_many_primaries_costs_one_error() {
+fn denied_query_about_many_primaries_costs_one_error() {
     let watched = RedisServer::start(&[]);
     let monitor = |name| format!("sentinel monitor {name} 127.0.0.1 {} 1\n", watched.port);
     let sentinel = RedisServer::sentinel(&["a", "b", "c"].map(monitor).concat());

@@ -18,7 +18,7 @@ fn ends_well(exporter: &mut Exporter, signal: &str) -> Duration {
 }
 
 #[test]
-fn both_signals_end_it_at_once_with_0() {
+fn sigterm_and_sigint_exit_with_0() {
     let server = RedisServer::start(&[]);
     for signal in ["TERM", "INT"] {
         let mut exporter = Exporter::of(&server);
@@ -32,7 +32,7 @@ fn both_signals_end_it_at_once_with_0() {
 }
 
 #[test]
-fn a_frozen_server_does_not_hold_it() {
+fn frozen_server_does_not_delay_shutdown() {
     let server = RedisServer::start(&[]);
     let mut exporter = Launch::new()
         .flag(&format!("--redis.addr={}", server.url()))
@@ -46,7 +46,7 @@ fn a_frozen_server_does_not_hold_it() {
 }
 
 #[test]
-fn a_password_file_that_hangs_holds_neither_the_polls_nor_the_end() {
+fn hanging_password_file_delays_neither_polls_nor_exit() {
     let launch = Launch::new();
     let path = launch.file("secret");
     std::fs::write(&path, "hunter2").unwrap();
@@ -68,7 +68,7 @@ fn a_password_file_that_hangs_holds_neither_the_polls_nor_the_end() {
 }
 
 #[test]
-fn clients_that_are_stuck_do_not_hold_it_and_a_scrape_under_way_is_finished() {
+fn shutdown_finishes_scrapes_despite_stuck_clients() {
     let server = RedisServer::start(&[]);
     let mut exporter = Exporter::of(&server);
     let connect = || TcpStream::connect(("127.0.0.1", exporter.port)).unwrap();
@@ -92,7 +92,7 @@ fn clients_that_are_stuck_do_not_hold_it_and_a_scrape_under_way_is_finished() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_exits_at_once() {
     let server = RedisServer::start(&[]);
     let mut exporter = Exporter::of(&server);
     // It holds the first signal's shutdown.

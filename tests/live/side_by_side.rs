@@ -303,7 +303,7 @@ fn cluster() -> Vec<RedisServer> {
 }
 
 #[test]
-fn every_family_and_every_value_that_stands_still_is_that_of_redis_exporter() {
+fn families_and_constant_values_match_redis_exporter() {
     let primary = RedisServer::start(&[
         "--appendonly",
         "yes",

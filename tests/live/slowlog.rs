@@ -3,7 +3,7 @@
 use crate::support::{Launch, RedisServer};
 
 #[test]
-fn slow_commands_are_counted_once_each_and_without_their_arguments() {
+fn slow_commands_are_counted_once_without_arguments() {
     // Only what sleeps for longer than this is slow.
     let server = RedisServer::start(&[
         "--slowlog-log-slower-than",

@@ -9,7 +9,7 @@ fn nothing_listens(port: u16) -> bool {
 }
 
 #[test]
-fn every_problem_of_a_file_is_told_at_once_and_nothing_is_bound() {
+fn all_problems_are_reported_and_no_port_is_opened() {
     let finished = Launch::configured(
         "listn: 0.0.0.0:1\n\
          legacy_names: true\n\
@@ -65,7 +65,7 @@ fn every_problem_of_a_file_is_told_at_once_and_nothing_is_bound() {
 }
 
 #[test]
-fn an_unreadable_file_is_one_sentence() {
+fn unreadable_file_error_is_one_sentence() {
     let finished = Launch::new().flag("--config=/nowhere/config.yaml").run();
     assert_eq!(finished.code(), 78);
     assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
@@ -77,7 +77,7 @@ fn an_unreadable_file_is_one_sentence() {
 }
 
 #[test]
-fn wrong_variables_are_problems_of_the_configuration() {
+fn invalid_variables_are_configuration_errors() {
     let finished = Launch::new()
         .variable("REDIS_EXPORTER_POLL_INTERVAL", "15")
         .variable("REDIS_EXPORTER_LOG_LEVEL", "loud")
@@ -89,7 +89,7 @@ fn wrong_variables_are_problems_of_the_configuration() {
 }
 
 #[test]
-fn a_wrong_flag_ends_with_64() {
+fn invalid_flag_exits_with_64() {
     for flag in [
         "--colour=red",
         "--poll.interval=15",
@@ -107,7 +107,7 @@ fn a_wrong_flag_ends_with_64() {
 }
 
 #[test]
-fn a_port_in_use_is_one_sentence() {
+fn port_in_use_error_is_one_sentence() {
     let server = RedisServer::start(&[]);
     let first = Exporter::of(&server);
     let address = format!("127.0.0.1:{}", first.port);
@@ -123,7 +123,7 @@ fn a_port_in_use_is_one_sentence() {
 }
 
 #[test]
-fn flags_go_before_variables_and_those_before_the_file() {
+fn flags_override_variables_and_both_override_the_file() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     let exporter =
         Launch::configured("poll: { interval: 1h }\nlog: { format: text, level: error }\n")
@@ -148,7 +148,7 @@ fn flags_go_before_variables_and_those_before_the_file() {
 }
 
 #[test]
-fn help_and_version_are_printed_without_a_complaint() {
+fn help_and_version_are_printed_without_errors() {
     for (flag, part) in [
         ("--help", "--poll.interval"),
         ("--version", env!("CARGO_PKG_VERSION")),

@@ -171,7 +171,7 @@ fn watcher(server: &RedisServer, rules: &[&str]) -> String {
 }
 
 #[test]
-fn streams_groups_and_consumers_are_what_a_client_reads() {
+fn streams_groups_and_consumers_match_a_client() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "orders:1");
@@ -220,7 +220,7 @@ fn streams_groups_and_consumers_are_what_a_client_reads() {
 }
 
 #[test]
-fn streams_that_are_gone_are_shown_no_more() {
+fn deleted_streams_disappear() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "single");
@@ -246,7 +246,7 @@ fn streams_that_are_gone_are_shown_no_more() {
 }
 
 #[test]
-fn what_is_beyond_the_limits_is_counted() {
+fn streams_beyond_the_limits_are_counted() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     for number in 1..=5 {
@@ -273,7 +273,7 @@ fn what_is_beyond_the_limits_is_counted() {
 }
 
 #[test]
-fn consumers_can_be_left_out() {
+fn consumers_can_be_disabled() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "s");
@@ -292,7 +292,7 @@ fn consumers_can_be_left_out() {
 }
 
 #[test]
-fn the_documented_permissions_are_enough() {
+fn documented_permissions_suffice() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
     fill(&mut client, "s");
@@ -319,7 +319,7 @@ fn the_documented_permissions_are_enough() {
 }
 
 #[test]
-fn each_command_that_is_denied_costs_one_error_and_what_it_would_tell() {
+fn denied_command_costs_one_error_and_its_samples() {
     for (rule, metrics) in [
         ("-type", [false, false, false]),
         ("-xinfo|stream", [false, true, true]),

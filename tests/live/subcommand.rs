@@ -4,7 +4,7 @@ use crate::support::wait::LONG;
 use crate::support::{Authority, Exporter, Launch, Page, RedisServer, port, until};
 
 #[test]
-fn check_says_of_a_good_target_that_all_works() {
+fn check_reports_a_healthy_target() {
     let server = RedisServer::start(&[]);
     let finished = Launch::of(&server.url()).flag("check").run();
     assert_eq!(finished.code(), 0, "{}{}", finished.stdout, finished.stderr);
@@ -23,7 +23,7 @@ fn check_says_of_a_good_target_that_all_works() {
 }
 
 #[test]
-fn check_names_the_permission_that_is_missing() {
+fn check_names_the_missing_permission() {
     let server = RedisServer::start(&[]);
     server.ask(&[
         "ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "-slowlog", "-config",
@@ -53,7 +53,7 @@ fn check_names_the_permission_that_is_missing() {
 }
 
 #[test]
-fn check_says_what_is_wrong_with_each_target() {
+fn check_reports_the_problem_of_each_target() {
     let server = RedisServer::start(&["--requirepass", "needed"]);
     let well = RedisServer::start(&[]);
     let dead = format!("127.0.0.1:{}", port::free());
@@ -84,14 +84,14 @@ fn check_says_what_is_wrong_with_each_target() {
 }
 
 #[test]
-fn check_of_a_bad_file_ends_with_78() {
+fn check_exits_with_78_on_an_invalid_file() {
     let finished = Launch::configured("colour: red\n").flag("check").run();
     assert_eq!(finished.code(), 78);
     assert!(finished.stderr.contains("colour"), "{}", finished.stderr);
 }
 
 #[test]
-fn once_prints_one_page_of_all_targets() {
+fn once_prints_one_page_for_all_targets() {
     let server = RedisServer::start(&[]);
     let finished = Launch::of(&server.url()).flag("once").run();
     assert_eq!(finished.code(), 0);
@@ -102,7 +102,7 @@ fn once_prints_one_page_of_all_targets() {
 }
 
 #[test]
-fn once_shows_what_is_down_and_ends_with_1() {
+fn once_shows_down_targets_and_exits_with_1() {
     let server = RedisServer::start(&[]);
     let finished = Launch::configured(&format!(
         "targets:\n- {{ name: dead, url: '127.0.0.1:{}' }}\n- {{ name: well, url: '{}' }}\n",
@@ -119,7 +119,7 @@ fn once_shows_what_is_down_and_ends_with_1() {
 }
 
 #[test]
-fn health_ends_with_0_while_an_exporter_runs_whatever_its_targets_do() {
+fn health_ignores_the_state_of_targets() {
     let server = RedisServer::start(&[]);
     let mut exporter = Exporter::of(&server);
     server.freeze();
@@ -139,7 +139,7 @@ fn health_ends_with_0_while_an_exporter_runs_whatever_its_targets_do() {
 }
 
 #[test]
-fn health_gets_by_without_a_good_configuration() {
+fn health_works_with_an_invalid_configuration() {
     let server = RedisServer::start(&[]);
     let exporter = Exporter::of(&server);
     let listen = format!("listen: 127.0.0.1:{}\nnonsense: 1\n", exporter.port);
@@ -150,7 +150,7 @@ fn health_gets_by_without_a_good_configuration() {
 }
 
 #[test]
-fn health_finds_the_exporter_that_runs_whatever_its_flags() {
+fn health_finds_an_exporter_started_with_any_flags() {
     let folder = tempfile::tempdir().unwrap();
     // A copy, as other tests run the program at the same time. It has its name in the image.
     let program = folder.path().join("redis_exporter");

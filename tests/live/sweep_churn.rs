@@ -41,7 +41,7 @@ fn is_exact(page: &Page, expected: &[(&str, f64)]) -> bool {
 }
 
 #[test]
-fn flushall_in_mid_pass_leaves_nothing_of_the_old_keys() {
+fn flushall_during_a_pass_discards_the_old_keys() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 150_000, FIVE_KINDS);
     let exporter = in_mid_pass(&server);
@@ -66,7 +66,7 @@ fn flushall_in_mid_pass_leaves_nothing_of_the_old_keys() {
 }
 
 #[test]
-fn flushall_and_other_keys_in_mid_pass_is_no_whole_pass() {
+fn refill_after_flushall_makes_a_pass_incomplete() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 150_000, FIVE_KINDS);
     let exporter = in_mid_pass(&server);
@@ -88,7 +88,7 @@ fn flushall_and_other_keys_in_mid_pass_is_no_whole_pass() {
 }
 
 #[test]
-fn a_keyspace_that_grows_tenfold_during_a_pass_becomes_exact_again() {
+fn counts_become_exact_after_tenfold_growth() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 30_000, FIVE_KINDS);
     let exporter = in_mid_pass(&server);
@@ -115,7 +115,7 @@ fn a_keyspace_that_grows_tenfold_during_a_pass_becomes_exact_again() {
 }
 
 #[test]
-fn a_keyspace_that_shrinks_under_the_window_is_never_overstated() {
+fn shrinking_keyspace_is_never_overestimated() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, FIVE_KINDS);
     let exporter = in_mid_pass(&server);
@@ -138,7 +138,7 @@ fn a_keyspace_that_shrinks_under_the_window_is_never_overstated() {
 }
 
 #[test]
-fn keys_that_vanish_before_their_details_are_asked_are_counted_and_harmless() {
+fn keys_deleted_before_their_queries_are_counted() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 20_000, FIVE_KINDS);
     // A busy machine may keep a step of the sweep waiting.

@@ -98,7 +98,7 @@ fn share_is_kept(server: &RedisServer, exporter: &Exporter, stretch: Duration, m
 }
 
 #[test]
-fn the_share_of_a_core_is_kept() {
+fn sweep_stays_within_its_cpu_share() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 200_000, FIVE_KINDS);
     for (setting, wanted) in [("1%", 0.01), ("5%", 0.05)] {
@@ -112,7 +112,7 @@ fn the_share_of_a_core_is_kept() {
 }
 
 #[test]
-fn a_sparse_table_is_walked_within_the_share_too() {
+fn sweep_of_a_sparse_table_stays_within_its_cpu_share() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 260_000, "call('SET', 'session:' .. i, 1)");
     // Above a tenth of the buckets Redis 7.0 keeps a table as large as it was.
@@ -128,7 +128,7 @@ fn a_sparse_table_is_walked_within_the_share_too() {
 }
 
 #[test]
-fn the_most_keys_in_a_second_are_kept() {
+fn sweep_stays_within_keys_per_second() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 50_000, FIVE_KINDS);
     let settings = "cpu_share: 50%, keys_per_second: 4000, first_keys: 0";
@@ -151,7 +151,7 @@ fn the_most_keys_in_a_second_are_kept() {
 }
 
 #[test]
-fn a_walk_adds_no_errors() {
+fn sweep_adds_no_errors() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 10_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, sweep::FULL_SPEED, "").start();
@@ -161,7 +161,7 @@ fn a_walk_adds_no_errors() {
 }
 
 #[test]
-fn the_lookups_that_a_walk_causes_are_all_counted() {
+fn all_lookups_of_the_sweep_are_counted() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 20_000, FIVE_KINDS);
     for _ in 0..25 {
@@ -189,7 +189,7 @@ fn the_lookups_that_a_walk_causes_are_all_counted() {
 }
 
 #[test]
-fn a_quiet_server_is_sent_few_commands_by_default() {
+fn quiet_server_receives_few_commands_by_default() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, FIVE_KINDS);
     let text = format!(

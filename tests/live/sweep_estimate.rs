@@ -29,7 +29,7 @@ fn assert_exact(page: &Page, server: &RedisServer) {
 }
 
 #[test]
-fn there_is_an_estimate_a_second_after_the_start() {
+fn first_estimate_appears_within_a_second() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 200_000, FIVE_KINDS);
     let first_estimate = || {
@@ -85,7 +85,7 @@ fn there_is_an_estimate_a_second_after_the_start() {
 }
 
 #[test]
-fn a_whole_pass_is_exact() {
+fn complete_pass_is_exact() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
@@ -108,7 +108,7 @@ fn a_whole_pass_is_exact() {
 }
 
 #[test]
-fn memory_is_right_where_sizes_are_heavy_tailed() {
+fn memory_is_accurate_for_heavy_tailed_sizes() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 60_000, FIVE_KINDS);
     let pareto = "local size = math.floor(50 * (1 - math.random()) ^ (-1 / 1.3)) \
@@ -124,7 +124,7 @@ fn memory_is_right_where_sizes_are_heavy_tailed() {
 }
 
 #[test]
-fn a_second_pass_is_exact_as_well() {
+fn second_pass_is_exact() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 30_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
@@ -135,7 +135,7 @@ fn a_second_pass_is_exact_as_well() {
 }
 
 #[test]
-fn a_server_without_keys_has_no_namespaces_until_it_has_keys() {
+fn empty_server_has_no_namespaces_until_it_has_keys() {
     let server = RedisServer::start(&[]);
     let exporter = sweep::launch(&server, "cpu_share: 50%", NAMESPACES).start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);

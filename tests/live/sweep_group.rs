@@ -27,7 +27,7 @@ fn objections(page: &Page) -> String {
 }
 
 #[test]
-fn without_namespaces_keys_are_grouped_by_what_stands_first() {
+fn undeclared_namespaces_are_named_after_key_prefixes() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, "").start();
@@ -40,7 +40,7 @@ fn without_namespaces_keys_are_grouped_by_what_stands_first() {
 }
 
 #[test]
-fn groups_of_one_key_are_folded_into_other_and_the_largest_stay() {
+fn small_undeclared_namespaces_are_folded_into_other() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 3_000, "call('SET', 'rare' .. i .. ':x', 1)");
     keys::write(
@@ -69,7 +69,7 @@ fn groups_of_one_key_are_folded_into_other_and_the_largest_stay() {
 }
 
 #[test]
-fn keys_that_begin_with_an_id_make_no_series() {
+fn keys_starting_with_an_id_create_no_series() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 2_000, "call('SET', 'cache:' .. i, 1)");
     let exporter = sweep::launch(&server, FULL_SPEED, "").start();
@@ -106,7 +106,7 @@ fn keys_that_begin_with_an_id_make_no_series() {
 }
 
 #[test]
-fn keys_that_are_no_text_do_not_break_the_page() {
+fn binary_key_names_do_not_break_the_page() {
     let server = RedisServer::start(&[]);
     let body = "for _, name in ipairs({ 'quote\"', 'line\\nbreak', 'back\\\\slash', \
         '\\255\\254', '\\0', 'comma,', 'brace}', 'größe', '' }) do \

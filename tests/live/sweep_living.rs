@@ -170,7 +170,7 @@ const WRITE: &str = "local kind = math.random(5) local i = math.random(100000000
     else call('SET', 'job' .. i, 1) end";
 
 #[test]
-fn intervals_hold_the_truth_while_keys_are_replaced() {
+fn intervals_cover_the_truth_while_keys_are_replaced() {
     let change = format!(
         "math.randomseed(ARGV[1]) for n = 1, 40 do \
          call('DEL', call('RANDOMKEY')) {WRITE} end"
@@ -179,21 +179,21 @@ fn intervals_hold_the_truth_while_keys_are_replaced() {
 }
 
 #[test]
-fn intervals_hold_the_truth_while_one_namespace_evicts_the_others() {
+fn intervals_cover_the_truth_during_eviction() {
     let change = "for n = 1, 40 do \
         call('SET', 'api:cache:' .. ARGV[1] .. ':' .. n, string.rep('x', 100)) end";
     assert_honest(&check_while("8mb", "", change), 0.1);
 }
 
 #[test]
-fn intervals_hold_the_truth_while_the_keyspace_grows() {
+fn intervals_cover_the_truth_while_the_keyspace_grows() {
     let change = "for n = 1, 100 do call('SET', 'session:' .. ARGV[1] .. ':' .. n, 1) end";
     assert_honest(&check_while("0", "", change), 0.1);
 }
 
 /// 20,000 keys of one namespace are loaded and deleted, then 20,000 of another, and again.
 #[test]
-fn intervals_hold_the_truth_while_batch_jobs_run() {
+fn intervals_cover_the_truth_during_batch_jobs() {
     let change = "local run = ARGV[1] % 160 \
         local name = run < 80 and 'session:batch:' or 'websocket:batch:' \
         run = run % 80 \
@@ -208,7 +208,7 @@ fn intervals_hold_the_truth_while_batch_jobs_run() {
 
 /// The number of keys stays the same.
 #[test]
-fn intervals_hold_the_truth_while_namespaces_trade_places() {
+fn intervals_cover_the_truth_while_namespaces_swap_sizes() {
     let prepare = "for i = 1, 20000 do call('SET', 'session:trade:' .. i, 1) end";
     let change = "local run = ARGV[1] % 200 \
         local from, to = 'session:trade:', 'ratelimit:trade:' \
@@ -259,7 +259,7 @@ fn namespaces_stay_visible_while_most_keys_expire_at_once() {
 }
 
 #[test]
-fn an_error_of_nothing_is_shown_only_while_nothing_is_written() {
+fn zero_error_is_shown_only_without_writes() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 20_000, FIVE_KINDS);
     let exporter = sweep::launch(

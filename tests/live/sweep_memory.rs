@@ -18,7 +18,7 @@ fn usage(server: &RedisServer, samples: u32) -> f64 {
 }
 
 #[test]
-fn a_giant_that_was_not_seen_yet_is_inside_the_interval() {
+fn interval_covers_an_unseen_giant_key() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, "call('SET', 'session:' .. i, i)");
     let giant = "call('SET', 'session:giant', string.rep('x', 60000000))";
@@ -36,7 +36,7 @@ fn a_giant_that_was_not_seen_yet_is_inside_the_interval() {
 }
 
 #[test]
-fn a_hash_with_one_huge_field_is_measured_by_more_elements() {
+fn huge_field_is_measured_with_more_samples() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 10_000, "call('SET', 'session:' .. i, i)");
     let hash = "for i = 1, 3000 do call('HSET', 'websocket:1', 'f' .. i, string.rep('x', 60)) end \
@@ -55,7 +55,7 @@ fn a_hash_with_one_huge_field_is_measured_by_more_elements() {
 }
 
 #[test]
-fn a_small_share_of_memory_does_not_hide_a_huge_field() {
+fn small_share_of_memory_does_not_hide_a_huge_field() {
     let server = RedisServer::start(&[]);
     let filler = "call('SET', 'session:' .. i, string.rep('x', 1000))";
     keys::write(&server, 0, 120_000, filler);
@@ -89,7 +89,7 @@ fn a_small_share_of_memory_does_not_hide_a_huge_field() {
 }
 
 #[test]
-fn the_share_of_many_small_keys_is_a_share() {
+fn memory_share_of_small_keys_is_plausible() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, "call('SET', 'session:' .. i, i)");
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();

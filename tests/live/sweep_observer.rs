@@ -113,7 +113,7 @@ fn number(server: &RedisServer, field: &str) -> f64 {
 }
 
 #[test]
-fn a_full_cache_hits_as_often_with_a_walk_as_without() {
+fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
     let (walked, quiet) = (full_cache(), full_cache());
     let mut applications = [Application::of(&walked), Application::of(&quiet)];
     let mut random = fastrand::Rng::with_seed(7);
@@ -195,7 +195,7 @@ fn expire(server: &RedisServer) -> [f64; 2] {
 }
 
 #[test]
-fn expired_keys_do_not_pile_up_because_of_a_walk() {
+fn sweep_does_not_delay_removal_of_expired_keys() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     let exporter = sweep::launch(&servers[0], EXAGGERATED, NAMESPACES).start();
     // At the same time, as writing takes long on a busy machine and keys run out meanwhile.

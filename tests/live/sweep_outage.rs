@@ -13,7 +13,7 @@ fn is_down(page: &Page) -> bool {
 }
 
 #[test]
-fn a_frozen_server_stops_the_walk_and_a_thawed_one_is_walked_again() {
+fn sweep_stops_on_a_freeze_and_resumes_after_it() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
@@ -31,7 +31,7 @@ fn a_frozen_server_stops_the_walk_and_a_thawed_one_is_walked_again() {
 }
 
 #[test]
-fn a_server_that_dies_and_comes_back_is_walked_again() {
+fn sweep_resumes_after_server_restart() {
     let mut server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
@@ -52,7 +52,7 @@ fn a_server_that_dies_and_comes_back_is_walked_again() {
 }
 
 #[test]
-fn a_frozen_replica_stops_the_walk_and_not_the_poll() {
+fn frozen_replica_stops_the_sweep_but_not_the_poll() {
     let primary = RedisServer::start(&[]);
     let replica = RedisServer::start(&[]);
     keys::write(&replica, 0, 5_000, FIVE_KINDS);
@@ -103,7 +103,7 @@ fn kill_the_sweep(server: &RedisServer, check: impl Fn()) {
 }
 
 #[test]
-fn estimates_outlive_a_connection_in_the_first_pass() {
+fn estimates_survive_a_reconnect_in_the_first_pass() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 200_000, FIVE_KINDS);
     let slow = "cpu_share: 1%, first_keys: 0, min_pass_interval: 1s";
@@ -122,7 +122,7 @@ fn estimates_outlive_a_connection_in_the_first_pass() {
 }
 
 #[test]
-fn a_walk_whose_connection_is_killed_does_not_disturb_the_poll() {
+fn killed_sweep_connection_does_not_affect_the_poll() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
@@ -136,7 +136,7 @@ fn a_walk_whose_connection_is_killed_does_not_disturb_the_poll() {
 }
 
 #[test]
-fn a_walk_that_must_not_add_to_a_save_waits_for_its_end() {
+fn sweep_waits_for_the_end_of_a_save() {
     // A child that writes slowly, so that the save lasts.
     let server = RedisServer::start(&["--rdb-key-save-delay", "10000"]);
     keys::write(&server, 0, 300, "call('SET', 'session:' .. i, 1)");

@@ -59,14 +59,14 @@ fn misses_only(rules: &[&str], missing: &[&str], denied: f64) -> Page {
 }
 
 #[test]
-fn without_memory_usage_the_rest_stays() {
+fn denied_memory_usage_hides_only_memory() {
     let page = misses_only(&["~*", "+@all", "-memory"], &["memory"], 1.0);
     assert!(page.all("redis_key_namespace_memory_bytes", &[]).is_empty());
     assert_eq!(of(&page, "keys_without_ttl", "websocket"), 1_000.0);
 }
 
 #[test]
-fn without_pttl_and_type_the_rest_stays() {
+fn denied_pttl_and_type_hide_only_ttls_and_types() {
     let page = misses_only(&["~*", "+@all", "-pttl", "-type"], &["ttl", "type"], 2.0);
     assert!(
         page.all("redis_key_namespace_keys_without_ttl", &[])
@@ -77,7 +77,7 @@ fn without_pttl_and_type_the_rest_stays() {
 }
 
 #[test]
-fn a_query_that_was_never_sent_neither_succeeds_nor_fails() {
+fn unsent_query_has_no_success_value() {
     let never = "commands_per_second: 100000, lookups_per_minute: 0, min_pass_interval: 1s";
     let (_server, exporter) = walked_with(never, &["~*", "+@all", "-pttl", "-type"]);
     let page = exporter.until("two passes", |page| passes(page) >= 2.0);
@@ -92,12 +92,12 @@ fn a_query_that_was_never_sent_neither_succeeds_nor_fails() {
 }
 
 #[test]
-fn without_rights_on_keys_the_names_are_still_counted() {
+fn keys_are_counted_without_key_permissions() {
     misses_only(&["+@all"], &["memory", "ttl", "type"], 3.0);
 }
 
 #[test]
-fn without_scan_there_are_no_namespaces_but_the_server_is_up() {
+fn denied_scan_hides_namespaces_but_server_is_up() {
     let (server, exporter) = walked_by(&["~*", "+@all", "-scan"]);
     let page = exporter.until("the refusal", |page| answers(page, "scan") == Some(0.0));
     assert_eq!(page.value("redis_exporter_sweep_success", &[]), 0.0);
@@ -109,7 +109,7 @@ fn without_scan_there_are_no_namespaces_but_the_server_is_up() {
 }
 
 #[test]
-fn a_command_that_the_server_does_not_know_is_asked_for_once() {
+fn unknown_command_is_sent_once() {
     let server = RedisServer::start(&["--rename-command", "MEMORY", ""]);
     keys::write(&server, 0, 2_000, FIVE_KINDS);
     keys::run(

@@ -12,7 +12,7 @@ fn scans(server: &RedisServer) -> f64 {
 }
 
 #[test]
-fn each_database_has_its_own_numbers() {
+fn databases_are_counted_separately() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     keys::write(&server, 3, 2_500, FIVE_KINDS);
@@ -42,7 +42,7 @@ fn each_database_has_its_own_numbers() {
 }
 
 #[test]
-fn only_the_databases_of_the_list_are_walked() {
+fn only_listed_databases_are_swept() {
     let server = RedisServer::start(&[]);
     for database in [0, 2, 5] {
         keys::write(&server, database, 1_000, FIVE_KINDS);
@@ -62,7 +62,7 @@ fn only_the_databases_of_the_list_are_walked() {
 }
 
 #[test]
-fn a_replica_is_walked_in_the_place_of_the_target() {
+fn replica_is_swept_instead_of_the_target() {
     let primary = RedisServer::start(&[]);
     keys::write(&primary, 0, 5_000, FIVE_KINDS);
     let port = primary.port.to_string();
@@ -100,7 +100,7 @@ fn a_replica_is_walked_in_the_place_of_the_target() {
 }
 
 #[test]
-fn without_a_walk_there_is_no_connection_for_it() {
+fn disabled_sweep_opens_no_connection() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 1_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, "enabled: false", NAMESPACES).start();
@@ -113,7 +113,7 @@ fn without_a_walk_there_is_no_connection_for_it() {
 }
 
 #[test]
-fn other_namespaces_restart_the_walk_and_keep_the_poll() {
+fn changed_namespaces_restart_only_the_sweep() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 1_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
@@ -139,7 +139,7 @@ fn other_namespaces_restart_the_walk_and_keep_the_poll() {
 }
 
 #[test]
-fn a_cluster_node_is_walked() {
+fn cluster_node_is_swept() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     until(LONG, "a good cluster", || {
@@ -160,7 +160,7 @@ fn a_cluster_node_is_walked() {
 }
 
 #[test]
-fn a_cluster_that_is_down_breaks_the_walk_off_instead_of_failing_for_every_key() {
+fn down_cluster_stops_the_sweep_with_few_errors() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     until(LONG, "a good cluster", || {

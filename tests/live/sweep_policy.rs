@@ -17,7 +17,7 @@ fn violations(page: &Page, namespace: &str, policy: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_counter_that_lost_its_ttl_and_a_ttl_that_is_too_long_are_found() {
+fn missing_and_excessive_ttls_are_found() {
     let server = RedisServer::start(&[]);
     let each = "call('SET', 'session:' .. i, 'x', 'EX', 3600) \
         call('SET', 'ratelimit:' .. i, 1, 'EX', i <= 30 and 7200 or 60)";
@@ -48,7 +48,7 @@ fn a_counter_that_lost_its_ttl_and_a_ttl_that_is_too_long_are_found() {
 }
 
 #[test]
-fn keys_without_a_ttl_are_found_without_a_lookup() {
+fn keys_without_a_ttl_are_found_without_lookups() {
     let server = RedisServer::start(&[]);
     keys::write(
         &server,
@@ -73,7 +73,7 @@ fn keys_without_a_ttl_are_found_without_a_lookup() {
 }
 
 #[test]
-fn the_first_namespace_that_matches_wins_and_the_rest_is_other() {
+fn first_matching_namespace_wins() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 1_000, FIVE_KINDS);
     let sections = "namespaces:\n\

@@ -77,7 +77,7 @@ fn assert_right(server: &FakeServer) {
 }
 
 #[test]
-fn a_sorted_walk_with_offsets_is_no_sample() {
+fn sorted_scan_is_not_used_as_a_sample() {
     let server = FakeServer::start(|words| {
         if words[0].eq_ignore_ascii_case("SCAN") {
             let from: usize = words[1].parse().unwrap();
@@ -95,7 +95,7 @@ fn a_sorted_walk_with_offsets_is_no_sample() {
 }
 
 #[test]
-fn a_server_that_refuses_cursors_it_did_not_give_is_swept_in_its_order() {
+fn server_rejecting_other_cursors_is_swept_in_order() {
     // Its tokens are large, and it knows no other cursor.
     const TOKEN: usize = 1 << 40;
     let server = FakeServer::start(|words| {

@@ -52,7 +52,7 @@ fn replace(server: &RedisServer, remove: &str) {
 }
 
 #[test]
-fn a_flush_and_refill_at_once_is_noticed_in_the_rest_after_a_pass() {
+fn atomic_refill_is_detected_between_passes() {
     for remove in ["call('FLUSHALL')", "call('FLUSHDB', 'ASYNC')"] {
         let server = RedisServer::start(&[]);
         keys::write(&server, 0, KEYS, SESSIONS);
@@ -64,7 +64,7 @@ fn a_flush_and_refill_at_once_is_noticed_in_the_rest_after_a_pass() {
 }
 
 #[test]
-fn a_swap_of_databases_is_noticed_in_the_rest_after_a_pass() {
+fn database_swap_is_detected_between_passes() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, KEYS, SESSIONS);
     keys::write(&server, 1, KEYS, SOCKETS);
@@ -74,7 +74,7 @@ fn a_swap_of_databases_is_noticed_in_the_rest_after_a_pass() {
 }
 
 #[test]
-fn a_flush_of_one_database_keeps_the_namespaces_of_the_others() {
+fn flushdb_keeps_namespaces_of_other_databases() {
     const FEW: u32 = 4_000;
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, KEYS, SESSIONS);
@@ -103,7 +103,7 @@ fn a_flush_of_one_database_keeps_the_namespaces_of_the_others() {
 }
 
 #[test]
-fn a_flush_and_refill_at_once_is_noticed_in_mid_pass() {
+fn atomic_refill_is_detected_during_a_pass() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, SESSIONS);
     let slow = "cpu_share: 10%, first_keys: 0, min_pass_interval: 1s";
@@ -118,7 +118,7 @@ fn a_flush_and_refill_at_once_is_noticed_in_mid_pass() {
 }
 
 #[test]
-fn a_flush_and_refill_at_once_is_noticed_in_a_long_pause() {
+fn atomic_refill_is_detected_during_a_long_pause() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, KEYS, SESSIONS);
     // A pause of about 100 s after each SCAN but the first ones.
@@ -135,7 +135,7 @@ fn a_flush_and_refill_at_once_is_noticed_in_a_long_pause() {
 }
 
 #[test]
-fn a_replica_that_follows_another_primary_forgets_the_first() {
+fn replica_of_a_new_primary_forgets_the_old_keys() {
     let primaries = [RedisServer::start(&[]), RedisServer::start(&[])];
     keys::write(&primaries[0], 0, KEYS, SESSIONS);
     keys::write(&primaries[1], 0, KEYS, SOCKETS);
@@ -149,7 +149,7 @@ fn a_replica_that_follows_another_primary_forgets_the_first() {
 }
 
 #[test]
-fn a_server_that_comes_back_with_other_keys_is_swept_again() {
+fn restart_with_other_keys_starts_a_new_sweep() {
     let mut server = RedisServer::start(&[]);
     keys::write(&server, 0, KEYS, SESSIONS);
     let exporter = swept(&server);
@@ -159,7 +159,7 @@ fn a_server_that_comes_back_with_other_keys_is_swept_again() {
 }
 
 #[test]
-fn a_swap_that_failed_costs_no_estimate() {
+fn failed_swap_keeps_the_estimates() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, KEYS, SESSIONS);
     let exporter = swept(&server);

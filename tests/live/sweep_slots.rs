@@ -133,7 +133,7 @@ fn assert_early_and_honest(program: Server) {
 
 /// Round trips that are far longer than anything else takes count how many there are.
 #[test]
-fn the_first_estimate_of_a_node_takes_few_round_trips_and_bytes() {
+fn first_estimate_needs_few_round_trips_and_bytes() {
     const LONG_TRIP: Duration = Duration::from_millis(300);
     let server = node(Server::NewestValkey);
     let proxy = Proxy::to(server.port);
@@ -149,17 +149,17 @@ fn the_first_estimate_of_a_node_takes_few_round_trips_and_bytes() {
 }
 
 #[test]
-fn a_node_of_valkey_has_an_honest_estimate_long_before_a_pass() {
+fn valkey_node_has_accurate_estimates_before_a_pass() {
     assert_early_and_honest(Server::NewestValkey);
 }
 
 #[test]
-fn a_node_of_redis_has_an_honest_estimate_long_before_a_pass() {
+fn redis_node_has_accurate_estimates_before_a_pass() {
     assert_early_and_honest(Server::NewestRedis);
 }
 
 #[test]
-fn refused_random_keys_cost_one_error_for_each_connection() {
+fn denied_randomkey_costs_one_error_per_connection() {
     let server = node(Server::NewestValkey);
     server.ask(&["ACL", "SETUSER", "default", "-randomkey"]);
     server.ask(&["CONFIG", "RESETSTAT"]);
@@ -185,7 +185,7 @@ fn refused_random_keys_cost_one_error_for_each_connection() {
 /// Keys come and go while a node is walked too slowly to see it: an early estimate must not be
 /// taken for that of now.
 #[test]
-fn an_estimate_of_random_keys_ages() {
+fn interval_of_random_keys_widens_with_age() {
     let server = node(Server::NewestValkey);
     // A connection that times out is followed by a new glimpse.
     let settings = sweep::configuration(&server, SLOW, NAMESPACES).replace("500ms", "5s");
@@ -217,7 +217,7 @@ fn an_estimate_of_random_keys_ages() {
 }
 
 #[test]
-fn a_pass_of_a_node_by_slots_is_exact() {
+fn pass_over_slots_is_exact() {
     let server = node(Server::NewestValkey);
     let settings = sweep::configuration(&server, sweep::FULL_SPEED, NAMESPACES);
     let exporter = Launch::configured(&settings.replace("500ms", "3s")).start();

@@ -55,7 +55,7 @@ impl Encrypted {
 }
 
 #[test]
-fn a_server_with_a_trusted_certificate_is_up_by_name_and_by_address() {
+fn trusted_certificate_works_by_name_and_address() {
     let tls = encrypted(&["localhost", "127.0.0.1"]);
     for (scheme, host) in [("rediss", "localhost"), ("valkeys", "127.0.0.1")] {
         let exporter = tls.exporter(scheme, host);
@@ -75,7 +75,7 @@ fn a_server_with_a_trusted_certificate_is_up_by_name_and_by_address() {
 }
 
 #[test]
-fn a_certificate_for_another_name_is_a_tls_failure() {
+fn certificate_for_another_name_is_reported_as_tls() {
     let tls = encrypted(&["other.example"]);
     let exporter = tls.exporter("rediss", "localhost");
     exporter.until_failed("tls");
@@ -87,7 +87,7 @@ fn a_certificate_for_another_name_is_a_tls_failure() {
 }
 
 #[test]
-fn a_certificate_of_nobody_we_trust_is_a_tls_failure() {
+fn untrusted_certificate_is_reported_as_tls() {
     let tls = encrypted(&["localhost"]);
     let others = encrypted(&["localhost"]);
     let exporter = Launch::of(&format!("rediss://localhost:{}", tls.port))
@@ -97,7 +97,7 @@ fn a_certificate_of_nobody_we_trust_is_a_tls_failure() {
 }
 
 #[test]
-fn a_plain_client_on_a_tls_port_fails_without_hanging() {
+fn plain_connection_to_a_tls_port_fails_promptly() {
     let tls = encrypted(&["localhost"]);
     let exporter = tls.exporter("redis", "127.0.0.1");
     let page = exporter.until("a failure", |page| page.failure().is_some());
@@ -109,7 +109,7 @@ fn a_plain_client_on_a_tls_port_fails_without_hanging() {
 }
 
 #[test]
-fn a_killed_connection_with_tls_is_no_outage() {
+fn killed_tls_connection_causes_no_outage() {
     let encrypted = encrypted(&["localhost"]);
     let exporter = encrypted.exporter("rediss", "localhost");
     let reconnects = |page: &Page| -> f64 {
@@ -129,7 +129,7 @@ fn a_killed_connection_with_tls_is_no_outage() {
 }
 
 #[test]
-fn a_server_behind_tls_that_freezes_is_noticed() {
+fn frozen_tls_server_is_detected() {
     let tls = encrypted(&["localhost"]);
     let exporter = tls.exporter("rediss", "localhost");
     exporter.until("the server", Page::is_up);

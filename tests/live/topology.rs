@@ -14,7 +14,7 @@ fn assert_all_collectors_work(page: &Page) {
 }
 
 #[test]
-fn a_unix_socket_is_an_address() {
+fn unix_socket_can_be_polled() {
     let server = RedisServer::start(&["--unixsocket", "redis.sock"]);
     let path = server.file("redis.sock");
     for scheme in ["unix", "redis+unix"] {
@@ -24,7 +24,7 @@ fn a_unix_socket_is_an_address() {
 }
 
 #[test]
-fn the_database_of_the_url_is_selected() {
+fn database_in_the_url_is_selected() {
     let server = RedisServer::start(&[]);
     let exporter = Launch::of(&format!("{}/3", server.url())).start();
     exporter.until("the server", Page::is_up);
@@ -33,7 +33,7 @@ fn the_database_of_the_url_is_selected() {
 }
 
 #[test]
-fn a_replica_and_its_primary_see_each_other() {
+fn primary_and_replica_show_each_other() {
     let primary = RedisServer::start(&[]);
     let port = primary.port.to_string();
     let replica = RedisServer::start(&[
@@ -85,7 +85,7 @@ fn a_replica_and_its_primary_see_each_other() {
 }
 
 #[test]
-fn a_cluster_node_tells_of_its_cluster() {
+fn cluster_node_shows_its_cluster() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     crate::support::until(wait::LONG, "a good cluster", || {
@@ -105,7 +105,7 @@ fn a_cluster_node_tells_of_its_cluster() {
 }
 
 #[test]
-fn a_cluster_that_misses_slots_is_up_with_a_bad_state() {
+fn cluster_with_missing_slots_is_up_but_not_ok() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     let page = up(&server.url());
     assert_eq!(page.value("redis_cluster_state", &[]), 0.0);
@@ -113,7 +113,7 @@ fn a_cluster_that_misses_slots_is_up_with_a_bad_state() {
 }
 
 #[test]
-fn a_sentinel_tells_of_its_primaries_and_is_asked_nothing_it_does_not_know() {
+fn sentinel_shows_primaries_without_errors() {
     let primary = RedisServer::start(&[]);
     let sentinel = RedisServer::sentinel(&format!(
         "sentinel monitor main 127.0.0.1 {} 1",
@@ -136,7 +136,7 @@ fn a_sentinel_tells_of_its_primaries_and_is_asked_nothing_it_does_not_know() {
 }
 
 #[test]
-fn a_sentinel_takes_database_0_of_a_url() {
+fn sentinel_accepts_database_0_in_the_url() {
     let sentinel = RedisServer::sentinel("");
     up(&format!("{}/0", sentinel.url()));
 }

@@ -4,7 +4,7 @@ use crate::support::{Exporter, Launch, RedisServer, http};
 use redis_namespace_exporter::collector;
 
 #[test]
-fn a_server_is_up_with_all_its_default_families() {
+fn server_is_up_with_all_default_families() {
     let server = RedisServer::start(&["--slowlog-log-slower-than", "0"]);
     server.ask(&["SET", "key", "value", "EX", "100"]);
     let exporter = Exporter::of(&server);
@@ -48,7 +48,7 @@ fn a_server_is_up_with_all_its_default_families() {
 }
 
 #[test]
-fn target_label_is_off_for_a_single_target_and_can_be_switched() {
+fn target_label_is_off_by_default_for_one_target() {
     let server = RedisServer::start(&[]);
     let url = server.url();
     let page = Exporter::of(&server).polls(1);
@@ -76,7 +76,7 @@ fn target_label_is_off_for_a_single_target_and_can_be_switched() {
 }
 
 #[test]
-fn one_target_is_served_by_name_and_address_without_the_target_label() {
+fn page_of_one_target_is_found_by_name_or_address() {
     let server = RedisServer::start(&[]);
     let address = server.address();
     let exporter = Launch::configured(&format!(
@@ -109,7 +109,7 @@ fn one_target_is_served_by_name_and_address_without_the_target_label() {
 }
 
 #[test]
-fn every_path_answers_with_its_own_status() {
+fn each_path_returns_its_own_status() {
     let server = RedisServer::start(&[]);
     let exporter = Exporter::of(&server);
     for (method, path, status) in [
@@ -147,7 +147,7 @@ fn every_path_answers_with_its_own_status() {
 }
 
 #[test]
-fn it_is_not_ready_before_the_first_poll_has_ended() {
+fn exporter_is_not_ready_before_the_first_poll() {
     let server = RedisServer::start(&[]);
     server.freeze();
     let exporter = Launch::new()

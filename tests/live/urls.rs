@@ -5,7 +5,7 @@ use crate::support::{Launch, Page, RedisServer, http};
 const PASSWORD: &str = "hunter2";
 
 #[test]
-fn urls_of_client_libraries_reach_the_server() {
+fn client_library_urls_reach_the_server() {
     let server = RedisServer::start(&["--requirepass", PASSWORD]);
     let (address, port) = (server.address(), server.port);
     for (url, expected) in [
@@ -48,7 +48,7 @@ fn urls_of_client_libraries_reach_the_server() {
 }
 
 #[test]
-fn variables_end_at_their_line_end() {
+fn line_ends_are_removed_from_variables() {
     let server = RedisServer::start(&["--requirepass", PASSWORD]);
     let exporter = Launch::new()
         .variable("REDIS_ADDR", &format!("{}\n", server.address()))
@@ -58,7 +58,7 @@ fn variables_end_at_their_line_end() {
 }
 
 #[test]
-fn another_server_in_redis_addr_is_one_warning() {
+fn second_server_in_redis_addr_logs_one_warning() {
     let server = RedisServer::start(&[]);
     let exporter = Launch::new()
         .variable("REDIS_URL", &server.url())
