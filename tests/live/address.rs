@@ -1,4 +1,4 @@
-//! Addresses at which no Redis answers, or not this way.
+//! Addresses without a usable Redis server.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -6,16 +6,16 @@ use std::thread;
 
 use crate::support::{Exporter, Launch, RedisServer, port};
 
-/// An exporter of an address, after its first poll.
+/// Starts an exporter of this address and waits for its first poll.
 fn exporter_of(address: &str) -> Exporter {
     Launch::of(address).start()
 }
 
-/// Something that listens and does this with each connection.
+/// Starts a listener that calls this function for each connection, and returns its URL.
 fn listener(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind(("127.0.0.1", port::free())).unwrap();
     let address = listener.local_addr().unwrap();
-    // It ends with the process of the tests.
+    // The thread ends with the test process.
     thread::spawn(move || listener.incoming().flatten().for_each(serve));
     address.to_string()
 }
@@ -70,7 +70,7 @@ fn endless_garbage_is_reported_as_protocol() {
 #[test]
 fn endless_reply_is_cut_off_early() {
     let address = listener(|mut stream| {
-        // The reply to CLIENT SETNAME, and to PING one that claims 4 GB and is sent for ever.
+        // Replies to CLIENT SETNAME, then starts an endless reply to PING that claims to be 4 GB.
         for reply in [&b"+OK\r\n"[..], b"$4000000000\r\n"] {
             let _ = stream.read(&mut [0; 1024]);
             let _ = stream.write_all(reply);

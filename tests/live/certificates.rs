@@ -1,14 +1,14 @@
-//! TLS to servers with a private authority, which may demand a certificate of us.
+//! TLS to servers with a private certificate authority, some of which require client certificates.
 
 use crate::support::{Authority, Exporter, Launch, Page, Pair, RedisServer, port};
 
-/// A server behind TLS, and its TLS port.
+/// A server with TLS, and its TLS port.
 pub struct Encrypted {
     server: RedisServer,
     port: u16,
 }
 
-/// A server that shows one certificate and trusts this authority's clients.
+/// Starts a server that presents this certificate and trusts clients of this authority.
 fn encrypted(shown: &Pair, authority: &Authority, demands: &str, version: &str) -> Encrypted {
     let settings = ["--tls-auth-clients", demands, "--tls-protocols", version];
     Encrypted::start(shown, &authority.file, &settings)
@@ -19,8 +19,8 @@ fn any_client(shown: &Pair, authority: &Authority) -> Encrypted {
 }
 
 impl Encrypted {
-    /// Starts a server that shows one certificate, trusts clients of one authority, and has these
-    /// settings of TLS.
+    /// Starts a server that presents this certificate, trusts clients of one authority, and has
+    /// these TLS settings.
     pub fn start(shown: &Pair, authority: &str, settings: &[&str]) -> Self {
         let port = port::free();
         let tls_port = port.to_string();
@@ -38,7 +38,7 @@ impl Encrypted {
         Self { server, port }
     }
 
-    /// An exporter with this `tls` section, which knows no roots of the system.
+    /// Starts an exporter with this `tls` section and without the system's root certificates.
     pub fn exporter(&self, tls: &str) -> Exporter {
         Launch::configured(&format!(
             "poll: {{interval: 500ms, timeout: 500ms}}\n\
@@ -49,7 +49,7 @@ impl Encrypted {
     }
 }
 
-/// Waits for a failure of TLS, and checks what the log says of it.
+/// Waits for a TLS failure and checks that the log contains this detail.
 pub fn fails(exporter: &Exporter, detail: &str) {
     exporter.until_failed("tls");
     assert!(exporter.log().contains(detail), "{}", exporter.log());
@@ -116,7 +116,7 @@ fn rotated_certificates_are_used_at_next_connect() {
     let ca = format!("ca_file: {}", old.file);
     let exporter = first.exporter(&ca);
     exporter.until("the server", Page::is_up);
-    // Another authority signs from now on, and then the server comes back.
+    // The server switches to a certificate of another authority.
     let new = Authority::new();
     let shown = new.sign("localhost");
     first.server.ask(&[

@@ -1,4 +1,4 @@
-//! Clients one by one and in groups.
+//! Clients, individually and in groups.
 
 use crate::support::peer::Peer;
 use crate::support::redis::Client;
@@ -53,7 +53,7 @@ fn leaking_pool_exceeds_its_declared_size() {
     subscriber.ask(&["SUBSCRIBE", "news"]);
     pool.truncate(3);
     let state = |state| [("client_group", "backend"), ("state", state)];
-    // A poll may fail on a busy machine, and then nothing of this is shown.
+    // A poll may fail on a busy machine, and then these metrics are absent.
     exporter.until("what is left of the pool", |page| {
         let in_state = |name| page.get("redis_client_group_state_connections", &state(name));
         page.get("redis_client_group_connections", &backend) == Some(5.0)
@@ -127,7 +127,7 @@ fn denied_client_list_hides_only_clients() {
     assert!(page.all("redis_client_group_connections", &[]).is_empty());
 }
 
-/// Version 1.45 of `redis_exporter` shows each client as labels of one metric.
+/// Version 1.45 of `redis_exporter` exposes each client as labels of one metric.
 #[test]
 fn client_labels_match_redis_exporter() {
     let server = RedisServer::start(&[]);

@@ -1,4 +1,4 @@
-//! The page as a whole: its names, its types, and what the configuration changes in it.
+//! The page as a whole: names, types, and the effects of the configuration.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,8 +14,8 @@ const NO_PROMTOOL: &str = "promtool is missing: run scripts/test, or apt-get ins
 /// A name with its type, as in a TYPE line.
 type Spelling = (String, String);
 
-/// The spellings of the peer that break Prometheus's rules, in the name or in the type. They stand
-/// on the page only when asked for.
+/// Returns the spellings of `redis_exporter` that break Prometheus conventions by their name or
+/// type. They are on the page only if `legacy_names` is on.
 fn legacy_spellings() -> BTreeSet<Spelling> {
     let collected = collector::ALL
         .iter()
@@ -29,7 +29,7 @@ fn legacy_spellings() -> BTreeSet<Spelling> {
         .collect()
 }
 
-/// The metrics that a page has, by their TYPE lines.
+/// Returns the metrics of a page from its TYPE lines.
 fn spellings(page: &str) -> Vec<Spelling> {
     let lines = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     lines
@@ -38,7 +38,7 @@ fn spellings(page: &str) -> Vec<Spelling> {
         .collect()
 }
 
-/// The legacy spellings on a page.
+/// Returns the legacy spellings on a page.
 fn legacy_on(page: &str) -> Vec<Spelling> {
     let legacy = legacy_spellings();
     let mut found = spellings(page);
@@ -46,7 +46,7 @@ fn legacy_on(page: &str) -> Vec<Spelling> {
     found
 }
 
-/// The names that promtool complains of, with its words.
+/// Returns the names that promtool reports, with its messages.
 fn complaints(page: &str) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("page");
@@ -68,7 +68,7 @@ fn complaints(page: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Servers of every kind that have something to tell.
+/// Servers of each kind with values for many metrics.
 struct Busy {
     servers: Vec<(&'static str, RedisServer)>,
 }
@@ -132,7 +132,8 @@ impl Busy {
     }
 }
 
-/// All types of data, expiring keys, several databases, errors, a script, a slow command.
+/// Creates all data types, expiring keys, several databases, errors, a script call, and a slow
+/// command.
 fn keep_busy(server: &RedisServer) {
     let mut client = Client::connect(server.port).unwrap();
     for words in [
@@ -185,7 +186,7 @@ fn promtool_accepts_pages_without_legacy_names() {
         let own = exporter.get(&format!("/probe?target={target}")).text();
         assert_eq!(complaints(&own), [], "{target}");
         assert_eq!(legacy_on(&own), [], "{target}");
-        // Alerts on failed polls must be on the series that redis_up stands on.
+        // Alerts on failed polls need the same series labels as redis_up.
         for counted in [
             "\nredis_exporter_poll_failures_total{reason=\"refused\"} ",
             "\nredis_exporter_task_panics_total 0\n",

@@ -1,4 +1,4 @@
-//! Servers that send far too much. They cost memory within a limit, and nobody else notices.
+//! Servers that send far too much use limited memory and do not affect other targets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,17 @@ use crate::support::keys;
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
 
-/// Memory that one hostile server may take, in KiB.
+/// Maximum memory that one hostile server may use, in KiB.
 const MEMORY_MAX: u64 = 64 << 10;
 
-/// What a scrape may take longer than one of another exporter at the same time, which has no
-/// hostile server.
+/// Allowed extra duration of a scrape, compared with an exporter that has no hostile server.
 const DELAY_MAX: Duration = Duration::from_millis(50);
 
-/// A busy machine delays scrapes of both exporters, but not equally. Slower ones than the slowest of
-/// the other by this factor count as delayed.
+/// A busy machine delays scrapes of both exporters, but not equally. A scrape counts as delayed if
+/// it takes longer than the other exporter's slowest scrape by this factor.
 const UNEQUAL: u32 = 3;
 
-/// So many in all may be delayed: fewer than there are polls.
+/// Maximum number of delayed scrapes, less than the number of polls.
 const DELAYED_MAX: usize = 2;
 
 /// Enough for some polls on a slow machine.
@@ -29,7 +28,7 @@ const PATIENCE: Duration = LONG;
 const COLLECTORS: &str = "clients: { list: true }\n\
     collectors: { client_list: true, config_values: true, acl_log: true, modules: true }\n";
 
-/// The healthy server has more time, so that it is not down because the machine is busy.
+/// The healthy server has a longer timeout, so that a busy machine does not make it appear down.
 fn launch(hostile: &Hostile, healthy: &RedisServer, sweep: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 1s, timeout: 1s }}\nsweep: {{ {sweep} }}\n{COLLECTORS}targets:\n\
@@ -41,7 +40,7 @@ fn launch(hostile: &Hostile, healthy: &RedisServer, sweep: &str) -> Exporter {
     .start()
 }
 
-/// The samples that these tests are about.
+/// Returns the lines of a page that help to explain a failure.
 fn samples(page: &Page) -> String {
     let names = [
         "redis_up",
@@ -53,7 +52,7 @@ fn samples(page: &Page) -> String {
     wanted.collect::<Vec<_>>().join("\n")
 }
 
-/// The most memory that a process has had, in KiB.
+/// Returns the peak memory of an exporter, in KiB.
 fn peak(exporter: &Exporter) -> u64 {
     memory(exporter, "VmHWM:")
 }
@@ -66,19 +65,19 @@ fn memory(exporter: &Exporter, kind: &str) -> u64 {
     number.parse().unwrap()
 }
 
-/// What an exporter of a hostile and a healthy server shows.
+/// Observations of an exporter with a hostile and a healthy target.
 struct Seen {
     peak: u64,
-    /// How long scrapes took, shortest first.
+    /// Durations of scrapes, shortest first.
     scrapes: Vec<Duration>,
-    /// The same of an exporter without a hostile server.
+    /// Durations of scrapes of an exporter without a hostile server.
     others: Vec<Duration>,
     page: Page,
     log: String,
 }
 
 impl Seen {
-    /// Checks that half of the scrapes, and single ones, are not delayed.
+    /// Checks that the median scrape is not delayed, and that at most a few scrapes are.
     fn assert_prompt(&self, name: &str) {
         let middle = |times: &[Duration]| times[times.len() / 2];
         let (median, other) = (middle(&self.scrapes), middle(&self.others));
@@ -95,15 +94,15 @@ impl Seen {
     }
 }
 
-/// How long a scrape took, and what it showed.
+/// Scrapes, and returns the duration and the page.
 fn timed(exporter: &Exporter) -> (Duration, Page) {
     let asked = Instant::now();
     let page = exporter.page();
     (asked.elapsed(), page)
 }
 
-/// Watches some polls of a hostile server, during which a healthy one must stay up, beside an
-/// exporter without a hostile one.
+/// Observes some polls of a hostile server and compares with an exporter without one. The healthy
+/// server must stay up.
 fn watch(healthy: &RedisServer, hostile: &Hostile, sweep: &str, other: &Exporter) -> Seen {
     let exporter = launch(hostile, healthy, sweep);
     let polls = |page: &Page| page.value("redis_exporter_polls_total", &[("target", "hostile")]);
@@ -138,7 +137,7 @@ fn watch(healthy: &RedisServer, hostile: &Hostile, sweep: &str, other: &Exporter
     }
 }
 
-/// Compares each hostile server with one that is as it should be. Returns what was seen of each.
+/// Compares each hostile server with an ordinary one. Returns the observations of each.
 fn hold(cases: Vec<(&str, &'static str, Payload)>, sweep: &str) -> Vec<Seen> {
     let healthy = RedisServer::start(&[]);
     let ordinary = Hostile::start(|_| None);
@@ -336,7 +335,7 @@ fn unexpected_replies_are_reported_as_protocol() {
     for (command, twice) in [
         ("PING", "+PONG\r\n+PONG\r\n"),
         ("SLOWLOG LEN", ":7\r\n:8\r\n"),
-        // More than is ever read, of which nothing comes.
+        // A length above the limit, without any data.
         ("INFO", "$9999999999999\r\n"),
     ] {
         let hostile = Hostile::start(move |words: &[String]| {

@@ -1,4 +1,4 @@
-//! Standard error that takes nothing: polls, scrapes, signals and exit statuses do not depend on it.
+//! Polls, scrapes, signals and exit statuses work even if standard error is not writable.
 
 use std::io::{self, PipeReader, Write as _};
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::wait::slack;
 use crate::support::{Launch, Page, RedisServer, Stderr};
 
-/// What is promised for the end.
+/// Maximum documented duration of a shutdown.
 const END: Duration = Duration::from_secs(5);
 
 fn dead_pipe() -> Stderr {
@@ -15,7 +15,7 @@ fn dead_pipe() -> Stderr {
     Stderr::Pipe(writer)
 }
 
-/// A pipe that is full, and whose reader never reads.
+/// Returns a full pipe whose reader never reads.
 fn full_pipe() -> (Stderr, PipeReader) {
     let (reader, writer) = io::pipe().unwrap();
     let mut filling = writer.try_clone().unwrap();
@@ -30,7 +30,7 @@ fn full_pipe() -> (Stderr, PipeReader) {
     (Stderr::Pipe(writer), reader)
 }
 
-/// Runs an exporter through an outage, and ends it.
+/// Runs an exporter through an outage and then stops it.
 fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
     let mut server = RedisServer::start(&[]);
     let mut exporter = Launch::of(&server.url())
@@ -64,7 +64,7 @@ fn full_disk_loses_only_log_lines() {
 
 #[test]
 fn closed_stderr_does_not_affect_the_exporter() {
-    // The Rust runtime opens /dev/null in its stead, which takes everything.
+    // The Rust runtime opens /dev/null instead, so nothing is lost.
     lives_through_an_outage("closed", Stderr::Closed, false);
 }
 
@@ -76,7 +76,7 @@ fn broken_pipe_loses_only_log_lines() {
 #[test]
 fn unread_pipe_does_not_block_the_exporter() {
     let (stderr, _reader) = full_pipe();
-    // Nothing is lost before the buffer is full.
+    // The exporter loses no lines until its buffer is full.
     lives_through_an_outage("full pipe", stderr, false);
 }
 

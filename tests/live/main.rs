@@ -1,7 +1,7 @@
 //! The real exporter against real servers.
 //!
-//! Every test starts its own servers, on loopback and in folders that go with it. Nothing is
-//! skipped: where a program is missing the test says how to get it.
+//! Every test starts its own servers, on loopback and in temporary folders. No test is skipped: if
+//! a program is missing, the test fails and names the package to install.
 
 #![allow(
     clippy::expect_used,
@@ -24,7 +24,7 @@ mod certificate_kinds;
 mod certificates;
 mod channels;
 mod clients;
-mod entrance;
+mod compatible_servers;
 mod exposition;
 mod footprint;
 mod hanging;
@@ -43,11 +43,10 @@ mod no_shift;
 mod openmetrics;
 mod outage;
 mod password_files;
-mod peer_keys;
 mod permission;
 mod reconnect;
+mod redis_exporter_keys;
 mod redis_exporter_options;
-mod relative;
 mod reload;
 mod scrape_pace;
 mod secret;
@@ -59,20 +58,21 @@ mod startup;
 mod streams;
 mod subcommand;
 mod sweep_churn;
+mod sweep_compatible_servers;
 mod sweep_cost;
 mod sweep_estimate;
-mod sweep_group;
 mod sweep_living;
 mod sweep_memory;
 mod sweep_observer;
 mod sweep_outage;
 mod sweep_permission;
-mod sweep_place;
 mod sweep_policy;
-mod sweep_relative;
 mod sweep_replaced;
+mod sweep_scope;
 mod sweep_slots;
+mod sweep_undeclared;
 mod tls;
 mod topology;
 mod up;
 mod urls;
+mod web_access;

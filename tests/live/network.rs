@@ -1,4 +1,4 @@
-//! The network between exporter and server: round trips that take long, connections that break.
+//! The network between exporter and server: long round trips and broken connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,12 +32,13 @@ fn proxy_delays_and_cuts_connections() {
     assert!(proxy.url().ends_with(&proxy.port.to_string()));
 }
 
-/// How many windows of time two sweeps are compared in, and how long each is. The median counts: a
-/// busy machine may disturb some.
+/// Number and length of the windows in which two sweeps are compared. The median counts, because a
+/// busy machine may disturb some windows.
 const WINDOWS: usize = 7;
 const WINDOW: Duration = Duration::from_secs(4);
 
-/// What a server counts of a sweep: keys whose TTL it asked for, and microseconds of all its commands.
+/// Returns what a server has counted for a sweep: the number of PTTL calls, and the microseconds of
+/// all its commands.
 fn counted(server: &RedisServer) -> [f64; 2] {
     let stats = server.ask(&["INFO", "commandstats"]);
     let number = |command: &str, name: &str| {
@@ -54,14 +55,14 @@ fn counted(server: &RedisServer) -> [f64; 2] {
     ]
 }
 
-/// What happened to two servers in the same window of time.
+/// Measurements of two servers in the same window.
 #[derive(Clone, Copy, Debug)]
 struct Compared {
-    /// Keys per second that their sweeps visited.
+    /// Keys that the sweeps visited per second.
     speeds: [f64; 2],
-    /// What a key cost the servers, in microseconds.
+    /// Server time per key, in microseconds.
     microseconds: [f64; 2],
-    /// The 99th percentile of how long another client waits for PONG, in microseconds.
+    /// The 99th percentile of another client's wait for PONG, in microseconds.
     waits: [f64; 2],
 }
 
@@ -95,7 +96,7 @@ impl Compared {
     }
 }
 
-/// The median of what the second server has, as a multiple of the first.
+/// Returns the median ratio of the second server's value to the first server's.
 fn ratio(windows: &[Compared], of: impl Fn(&Compared) -> [f64; 2]) -> f64 {
     let mut ratios: Vec<f64> = windows
         .iter()
@@ -105,8 +106,8 @@ fn ratio(windows: &[Compared], of: impl Fn(&Compared) -> [f64; 2]) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-/// Compares the sweeps of two exporters once they go at their usual speed: the costs were corrected
-/// a few times.
+/// Compares the sweeps of two exporters after they have visited enough keys to estimate their
+/// costs.
 fn compare(servers: &[RedisServer; 2], exporters: [&Exporter; 2]) -> Vec<Compared> {
     for exporter in exporters {
         exporter.until("the sweep", |page| {
@@ -116,7 +117,7 @@ fn compare(servers: &[RedisServer; 2], exporters: [&Exporter; 2]) -> Vec<Compare
     (0..WINDOWS).map(|_| Compared::of(servers)).collect()
 }
 
-/// Slow enough for a budget that a network of 20 ms leaves half of the time for.
+/// A budget so small that round trips of 20 ms still leave half of the time unused.
 const BUDGET: &str = "first_keys: 0, cpu_share: 1%, min_pass_interval: 1s";
 
 #[test]
@@ -136,8 +137,8 @@ fn sweep_keeps_its_speed_over_a_slow_network() {
     let cost = ratio(&windows, |window| window.microseconds);
     let waits = ratio(&windows, |window| window.waits);
     println!("speed {speed:.2}, cost per key {cost:.2}, others' p99 {waits:.2}");
-    // The budget is of the server's time. If a key costs more on the far server, as on a busy
-    // machine, the speed is lower at the same budget.
+    // The budget limits server time. If keys cost more on the far server because the machine is
+    // busy, the speed is lower with the same budget.
     assert!(
         speed * cost.max(1.0) >= 0.8,
         "{speed} at {cost}: {windows:#?}"

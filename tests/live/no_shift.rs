@@ -1,15 +1,15 @@
-//! Where some questions are refused, every answer still belongs to its own question: all values
-//! are those that a client without limits reads, or they are absent.
+//! If some queries are denied, every reply is still paired with its own query. All values are those
+//! that a client with full permissions reads, or they are absent.
 
 use std::collections::BTreeMap;
 
 use crate::support::redis::Client;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// Samples as the page writes them, without the label of the target.
+/// Samples as written on the page, without the target label.
 type Samples = BTreeMap<String, f64>;
 
-/// The families that are compared, every sample of them.
+/// Families of which every sample is compared.
 const COMPARED: &[&str] = &[
     "redis_key_size",
     "redis_key_memory_usage_bytes",
@@ -28,10 +28,10 @@ const COMPARED: &[&str] = &[
     "redis_slowlog_last_id",
 ];
 
-/// Only as a stream this one is asked about, so that nothing else finds out that it is denied.
+/// This key is only queried as a stream, so that no other query finds out that it is denied.
 const STREAM_ONLY: &str = "another";
 
-/// The keys of one database: each name, how it is written, and how its size is asked.
+/// The keys of one database: name, command that writes it, and command that returns its size.
 const KEYS: [(&str, &[&str], &str); 9] = [
     ("another", &["XADD", "", "4-1", "a", "1"], "XLEN"),
     ("hash", &["HSET", "", "a", "1", "b", "2", "c", "3"], "HLEN"),
@@ -44,20 +44,20 @@ const KEYS: [(&str, &[&str], &str); 9] = [
     ("zset", &["ZADD", "", "1", "a"], "ZCARD"),
 ];
 
-/// Each database that has keys, and what their names begin with.
+/// Databases with keys, and the prefix of the key names.
 const DATABASES: [(u32, &str); 2] = [(0, "a"), (3, "b")];
 
-/// Who may not do what, over which databases the walk goes, and the samples that are absent then.
+/// ACL rules of the user, databases of the sweep, and a test for the samples that must be absent.
 type Case = (
     &'static [&'static str],
     &'static str,
     fn(name: &str) -> bool,
 );
 
-/// Keys in the middle of a pipeline, and a database that may not be selected.
+/// Denied keys in the middle of a pipeline, and a denied SELECT.
 const OF_KEYS: &[Case] = &[
     (&["~*"], "[0, 3]", |_| false),
-    // Streams of which the type may be asked, and nothing more.
+    // For these streams only TYPE, MEMORY USAGE and PTTL are allowed.
     (
         &["~?:[hlnstz]*", "(+type +memory|usage +pttl ~?:another)"],
         "[0, 3]",
@@ -76,7 +76,7 @@ const OF_KEYS: &[Case] = &[
                 "b:zset",
             ];
             let is_denied = |key| name.contains(&format!("=\"{key}\""));
-            // The walk takes one such refusal as that of the question.
+            // The sweep treats one such denial as a denial of the whole query.
             denied.into_iter().any(is_denied) || name.contains("group_memory")
         },
     ),
@@ -85,7 +85,7 @@ const OF_KEYS: &[Case] = &[
     }),
 ];
 
-/// Commands about keys, in the middle of a pipeline.
+/// Denied key commands in the middle of a pipeline.
 const OF_COMMANDS: &[Case] = &[
     (&["~*", "-strlen", "-xlen"], "[0, 3]", |name| {
         let is_text = name.contains(":text") || name.contains(":number");
@@ -113,7 +113,7 @@ const OF_COMMANDS: &[Case] = &[
     }),
 ];
 
-/// Commands of the poll.
+/// Denied commands of the poll.
 const OF_THE_POLL: &[Case] = &[
     (&["~*", "-config"], "[0, 3]", |name| name.contains("config")),
     (&["~*", "-slowlog"], "[0, 3]", |name| {
@@ -136,7 +136,7 @@ fn fill(client: &mut Client) {
                 .map(|(at, word)| if at == 1 { key.as_str() } else { *word })
                 .collect();
             client.ask(&words);
-            // No two streams are alike.
+            // All streams differ.
             let read = match kind {
                 STREAM_ONLY => 3,
                 "stream" => 1,
@@ -160,7 +160,7 @@ fn fill(client: &mut Client) {
     client.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]);
 }
 
-/// What a client that may do everything reads.
+/// Returns the values that a client with full permissions reads.
 fn truth(client: &mut Client) -> Samples {
     let mut truth = Samples::new();
     let mut note = |name: String, value: &str| truth.insert(name, value.parse().unwrap());
@@ -251,7 +251,7 @@ fn truth(client: &mut Client) -> Samples {
     truth
 }
 
-/// The samples of the compared families on a page without the label of the target.
+/// Returns the samples of the compared families from a page without the target label.
 fn shown(exporter: &Exporter) -> Samples {
     let page = Page(exporter.get("/probe?target=cache").text());
     let samples = page.0.lines().filter_map(|line| {
@@ -260,7 +260,7 @@ fn shown(exporter: &Exporter) -> Samples {
         let is_compared = COMPARED.contains(&family) && !line.starts_with('#');
         is_compared.then(|| (name.to_owned(), value.parse().unwrap()))
     });
-    // Every database is shown, also one without keys, where CONFIG tells how many there are.
+    // If CONFIG is allowed, the page also contains databases without keys.
     let is_empty_database =
         |(name, value): &(String, f64)| name.starts_with("redis_db_keys") && *value == 0.0;
     samples
@@ -302,7 +302,7 @@ fn denied_poll_queries_do_not_shift_other_values() {
     hold(OF_THE_POLL);
 }
 
-/// What is refused is absent, and all else stays in its place.
+/// Checks that denied values are absent and all others are correct.
 fn hold(cases: &[Case]) {
     for (rules, databases, is_absent) in cases {
         let server = RedisServer::start(&["--databases", "4"]);

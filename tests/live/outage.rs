@@ -1,4 +1,4 @@
-//! Servers that go away, hang, load, or take nobody more.
+//! Servers that die, freeze, load, or have too many clients.
 
 use std::time::{Duration, Instant};
 
@@ -27,9 +27,10 @@ fn killed_server_goes_down_and_up_within_one_interval() {
         let reason = page.failure().unwrap();
         assert!(["closed", "refused"].contains(&reason.as_str()), "{reason}");
         assert!(page.get("redis_uptime_in_seconds", &[]).is_none());
-        // What is configured is known of a server that is down too: rules compare with it.
+        // Configured values are known even if the server is down, because alert rules compare with
+        // them.
         assert_eq!(page.value("redis_exporter_poll_interval_seconds", &[]), 1.0);
-        // Long enough that pauses between attempts would have grown beyond the interval.
+        // Long enough that an unlimited backoff would have grown beyond the interval.
         exporter.polls(3);
         exporter.until_failed("refused");
         server.restart(&[]);
@@ -37,14 +38,14 @@ fn killed_server_goes_down_and_up_within_one_interval() {
     }
 }
 
-/// How long scrapes took, and requests beside them that show no poll.
+/// Durations of scrapes, and of simple requests that do not show a poll.
 #[derive(Debug, Default)]
 struct Times {
     scrapes: Vec<Duration>,
     others: Vec<Duration>,
 }
 
-/// A scrape, and how long it took.
+/// Scrapes, and records how long that took.
 fn scrape(exporter: &Exporter, times: &mut Times) -> Page {
     let asked = Instant::now();
     exporter.get("/-/healthy");
@@ -55,8 +56,8 @@ fn scrape(exporter: &Exporter, times: &mut Times) -> Page {
     page
 }
 
-/// They do not wait for the poll's timeout of 500 ms; a busy machine may delay a few, and other
-/// requests as well.
+/// Checks that scrapes do not wait for the poll's timeout of 500 ms. A busy machine may delay a few
+/// of them, and other requests as well.
 fn assert_prompt(times: &Times) {
     let slow = |times: &[Duration], limit| {
         let limit = Duration::from_millis(limit);
@@ -74,7 +75,7 @@ fn assert_prompt(times: &Times) {
     );
 }
 
-/// How long after a freeze the page says so.
+/// Freezes the server and returns how long it takes until the page reports it.
 fn time_to_notice(server: &RedisServer, exporter: &Exporter, times: &mut Times) -> Duration {
     server.freeze();
     let frozen = Instant::now();
@@ -132,7 +133,7 @@ fn loading_server_is_up_and_keeps_its_connection() {
     let mut server = RedisServer::start(&["--enable-debug-command", "yes"]);
     server.ask(&["DEBUG", "POPULATE", "4000", "key", "100"]);
     server.ask(&["SAVE"]);
-    // 4000 keys, 1 ms each, and a look at clients after every KiB or so.
+    // 4000 keys at 1 ms each. The server handles clients after about every KiB.
     server.restart(&[
         "--key-load-delay",
         "1000",
@@ -219,7 +220,8 @@ fn dead_and_frozen_targets_do_not_affect_others() {
     }
 }
 
-/// When the server was asked for INFO, by its own clock, up to the mark in what MONITOR shows.
+/// Returns the times of all INFO commands, by the server's clock, up to the mark in the output of
+/// MONITOR.
 fn poll_times(monitor: &mut crate::support::redis::Client) -> Vec<f64> {
     let mut times = Vec::new();
     loop {
@@ -249,7 +251,7 @@ fn busy_server_is_down_until_its_script_ends() {
     assert!(script.join().unwrap().unwrap().is_err());
 }
 
-/// Reads the value of the running function.
+/// Returns how long the current function has been running.
 fn running(page: &Page) -> Option<f64> {
     page.get("redis_function_running_seconds", &[("function", "endless")])
 }

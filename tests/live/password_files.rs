@@ -1,4 +1,4 @@
-//! Password files: what is read, and what must never be sent to a server.
+//! Password files: which formats are read, and which contents are never sent to a server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::support::{Launch, Page, RedisServer};
 
-/// Files that may hold the secrets of several servers, in forms that are not read.
+/// Files in unsupported formats that may contain the secrets of several servers.
 const SEVERAL: [&str; 10] = [
     "\u{feff}{\n  \"redis://127.0.0.1:1\": \"hunter2\",\n}\n",
     "// redis passwords\n{\n  \"redis://127.0.0.1:1\": \"hunter2\"\n}\n",
@@ -22,13 +22,13 @@ const SEVERAL: [&str; 10] = [
     "REDIS_PASSWORD=hunter2\n",
 ];
 
-/// Something that records what is sent to it and hangs up.
+/// Starts a listener that records the bytes it receives and then closes the connection.
 fn recorder() -> (u16, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let received = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&received);
-    // It ends with the process of the tests.
+    // The thread ends with the test process.
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut bytes = [0; 4096];

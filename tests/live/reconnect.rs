@@ -1,4 +1,4 @@
-//! Connections that somebody ends while they are idle: no outage, for the poll and the sweep alike.
+//! Idle connections that break cause no outage, neither for the poll nor for the sweep.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Exporter, Launch, Page, RedisServer, until};
 /// Enough for dozens of polls on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// An exporter that polls every four seconds, pings between polls, and sweeps once a second.
+/// Starts an exporter that polls every four seconds, pings between polls, and sweeps once a second.
 fn launch(url: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 4s, timeout: 2500ms }}\n\
@@ -32,7 +32,7 @@ fn reconnects(page: &Page, causes: &[&str]) -> f64 {
     causes.iter().map(of).sum()
 }
 
-/// The samples that these tests are about.
+/// Returns the lines of a page that help to explain a failure.
 fn samples(page: &Page) -> String {
     let names = [
         "redis_up",
@@ -46,7 +46,7 @@ fn samples(page: &Page) -> String {
     wanted.collect::<Vec<_>>().join("\n")
 }
 
-/// Waits for so many reconnects by these causes, during which nothing may fail.
+/// Waits for this many reconnects with these causes. No poll may fail in the meantime.
 fn stays_up(exporter: &Exporter, causes: &[&str], count: f64) -> Page {
     let page = exporter.until("the server", Page::is_up);
     let before = reconnects(&page, causes);
@@ -65,11 +65,11 @@ fn stays_up(exporter: &Exporter, causes: &[&str], count: f64) -> Page {
     page
 }
 
-/// Idle connections end in this way again and again.
+/// Checks that nothing fails while idle connections end in this way again and again.
 fn survives(end: End, causes: &[&str]) {
     let server = RedisServer::start(&["--databases", "4"]);
     keys::write(&server, 0, 500, FIVE_KINDS);
-    // Another database than the first: a new connection must select it before it goes on.
+    // These keys are in another database, so the sweep must select it again on a new connection.
     keys::write(&server, 3, 300, "call('SET', 'other:' .. i, 1)");
     let cutter = Cutter::start(server.port, end, Duration::from_millis(600));
     let exporter = launch(&cutter.url());
@@ -156,7 +156,7 @@ fn slow_server_keeps_its_connection() {
         .flag("--poll.timeout=8s")
         .start();
     exporter.until("the server", Page::is_up);
-    // A new connection takes two round trips, so the present one always answers first.
+    // Opening a new connection takes two round trips, so the current one always replies first.
     proxy.delay(Duration::from_millis(1_500));
     exporter.within(PATIENCE, "slow polls", |page| {
         page.value("redis_exporter_last_scrape_ping_time_seconds", &[]) > 1.4
@@ -185,7 +185,7 @@ fn restart_between_polls_causes_no_outage() {
     );
 }
 
-/// Which login the server refuses, and a part of what the log reports.
+/// Checks that the server rejects this login and that the log contains the expected reason.
 fn refused_login(server: &RedisServer, credentials: &str, expected: &str) {
     let exporter = Launch::of(&format!("redis://{credentials}@{}", server.address())).start();
     exporter.until_failed("auth");

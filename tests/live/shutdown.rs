@@ -1,4 +1,4 @@
-//! How it ends.
+//! Shutdown by signals.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::wait::{LONG, slack};
 use crate::support::{Exporter, Launch, RedisServer};
 
-/// What is promised.
+/// Maximum documented duration.
 const END: Duration = Duration::from_secs(5);
 
 fn ends_well(exporter: &mut Exporter, signal: &str) -> Duration {
@@ -56,7 +56,7 @@ fn hanging_password_file_delays_neither_polls_nor_exit() {
         .flag("--poll.interval=500ms")
         .variable("REDIS_PASSWORD_FILE", path.to_str().unwrap());
     let mut exporter = launch.start();
-    // Opening a pipe that nobody writes to waits for ever, as a file on a dead mount does.
+    // Opening a pipe without a writer blocks forever, like a file on a dead mount.
     std::fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());
@@ -72,7 +72,7 @@ fn shutdown_finishes_scrapes_despite_stuck_clients() {
     let server = RedisServer::start(&[]);
     let mut exporter = Exporter::of(&server);
     let connect = || TcpStream::connect(("127.0.0.1", exporter.port)).unwrap();
-    // One that sent nothing, one that sent half a request, one that never reads.
+    // One client sends nothing, one sends half a request, and one never reads.
     let _silent = connect();
     let mut half = connect();
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
@@ -95,7 +95,7 @@ fn shutdown_finishes_scrapes_despite_stuck_clients() {
 fn second_signal_exits_at_once() {
     let server = RedisServer::start(&[]);
     let mut exporter = Exporter::of(&server);
-    // It holds the first signal's shutdown.
+    // Delays the shutdown of the first signal.
     let mut half = TcpStream::connect(("127.0.0.1", exporter.port)).unwrap();
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
     exporter.page();

@@ -1,5 +1,5 @@
-//! What the walk must not change: who is evicted, who expires, and what INFO says of an
-//! application's lookups.
+//! The sweep must not change which keys are evicted, when keys expire, or the application's hit
+//! ratio in INFO.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -10,18 +10,18 @@ use crate::support::sweep::{self, NAMESPACES};
 use crate::support::wait::{LONG, slack};
 use crate::support::{Page, RedisServer};
 
-/// Far more than anybody should give it.
+/// A far larger budget than anybody should configure.
 const EXAGGERATED: &str = "cpu_share: 10%, min_pass_interval: 5s";
 
-/// The same for one pass, after which the sweep rests.
+/// The same budget for a single pass, after which the sweep is idle.
 const ONE_PASS: &str = "cpu_share: 10%, min_pass_interval: 1h";
 
-/// Distinct keys of the application; several times as many as the cache can hold.
+/// Number of distinct keys of the application, several times as many as fit into the cache.
 const KEYS: u32 = 120_000;
 const OPERATIONS: u32 = 400_000;
 const AT_ONCE: usize = 50;
 
-/// An application that looks a key up and writes it where it was missing.
+/// An application that looks up keys and writes those that are missing.
 struct Application {
     stream: BufReader<TcpStream>,
     hits: u32,
@@ -51,7 +51,7 @@ impl Application {
         self.stream.get_mut().write_all(bytes.as_bytes()).unwrap();
     }
 
-    /// Whether a reply has a value.
+    /// Reads a reply and returns whether it has a value.
     fn has_value(&mut self) -> io::Result<bool> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
@@ -90,7 +90,8 @@ impl Application {
     }
 }
 
-/// Numbers up to [`KEYS`], small ones more often: Zipf's law with an exponent of about 1.
+/// Returns a random number up to [`KEYS`]. Small numbers are more frequent: Zipf's law with an
+/// exponent of about 1.
 fn zipf(random: &mut fastrand::Rng) -> u32 {
     let most = f64::from(KEYS).ln();
     #[expect(
@@ -103,7 +104,7 @@ fn zipf(random: &mut fastrand::Rng) -> u32 {
 }
 
 fn full_cache() -> RedisServer {
-    // Samples enough to come near true LRU, so that two caches differ by little.
+    // Enough samples to approximate true LRU, so that two caches differ little.
     let arguments = "--maxmemory 26mb --maxmemory-policy allkeys-lru --maxmemory-samples 10";
     RedisServer::start(&arguments.split(' ').collect::<Vec<_>>())
 }
@@ -136,7 +137,7 @@ fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
     }
     let missed = number(&walked, "keyspace_misses");
     let exporter = sweep::launch(&walked, ONE_PASS, NAMESPACES).start();
-    // Buffers of connections count as memory of the cache: both have a poll's.
+    // Connection buffers count as memory of the cache, so both servers are polled.
     let _polled = sweep::launch(&quiet, "enabled: false", NAMESPACES).start();
     let started = Instant::now();
     while sweep::passes(&exporter.page()) < 1.0 {
@@ -155,7 +156,7 @@ fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
             &[("result", result)],
         )
     };
-    // The sweep rests now, and has published all when this is so.
+    // The sweep is idle now. Once this condition is met, it has published everything.
     let own_hits = warm[0] + f64::from(applications[0].hits);
     let own_misses = missed + f64::from(applications[0].misses);
     let page = exporter.until("the application's own hits and misses", |page| {
@@ -168,14 +169,14 @@ fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
     assert_eq!(number(&walked, "total_error_replies"), 0.0);
 }
 
-/// Writes keys of which half stay, while the others run out bit by bit within nine seconds. Returns
-/// after how long few expired ones were left, in seconds, and how much of the server they were over
-/// twenty seconds, in percent. Redis itself leaves a tenth to be found later, which takes minutes.
+/// Writes keys of which half stay, while the others expire gradually within nine seconds. Returns
+/// the seconds until few expired keys are left, and their average percentage of all keys over
+/// twenty seconds. Redis leaves a tenth of them for later, which takes minutes.
 fn expire(server: &RedisServer) -> [f64; 2] {
     const FEW_LEFT: f64 = 60_000.0;
     const WATCHED: Duration = Duration::from_secs(20);
     let each = "call('SET', 'session:' .. i, 'x', 'PX', i % 2 == 0 and 9000000 or 1000 + i % 7919)";
-    // The script has one time, which is that of its start.
+    // Within a script, time does not advance.
     let begun = Instant::now();
     keys::write(server, 0, 100_000, each);
     let (mut stale, mut samples, mut took) = (0.0, 0.0, None);
@@ -198,7 +199,7 @@ fn expire(server: &RedisServer) -> [f64; 2] {
 fn sweep_does_not_delay_removal_of_expired_keys() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     let exporter = sweep::launch(&servers[0], EXAGGERATED, NAMESPACES).start();
-    // At the same time, as writing takes long on a busy machine and keys run out meanwhile.
+    // Both run at the same time: writing takes long on a busy machine, and keys expire during it.
     let [walked, quiet] = std::thread::scope(|scope| {
         let running = servers
             .each_ref()

@@ -1,4 +1,4 @@
-//! A server that is up: what is served of it, and how.
+//! Pages of a server that is up.
 
 use crate::support::{Exporter, Launch, RedisServer, http};
 use redis_namespace_exporter::collector;

@@ -1,5 +1,4 @@
-//! Servers that speak the protocol but report less than Redis: a program of a few lines that
-//! replies with a recorded INFO.
+//! Servers that speak the Redis protocol but report less than Redis, emulated with a recorded INFO.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +6,6 @@ use std::thread;
 
 use crate::support::Launch;
 
-/// The keys of the server.
 const KEYS: [&str; 3] = ["session:1", "session:2", "other"];
 
 /// Starts a server with this INFO, and returns its port. It ends with the test process.

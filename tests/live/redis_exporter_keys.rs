@@ -1,11 +1,11 @@
-//! Keys, counts, groups and streams beside `redis_exporter`: the same server, the same options, the
-//! same samples, but for what is listed here.
+//! Compares keys, counts, key groups and streams with `redis_exporter`. With the same server and
+//! options, all samples are the same except for the listed differences.
 
 use crate::support::peer::{Exposition, Peer, Series};
 use crate::support::redis::Client;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// What the options about keys and streams add to a page.
+/// Prefixes of the metrics that the options for keys and streams add.
 const COMPARED: &[&str] = &[
     "redis_key_",
     "redis_keys_count",
@@ -14,7 +14,7 @@ const COMPARED: &[&str] = &[
     "redis_last_key_groups_scrape_duration_milliseconds",
 ];
 
-/// What is not the same: the start of the name, a label, and why.
+/// Known differences: prefix of the name, label, and reason.
 const DIFFERENT: &[(&str, &str, &str)] = &[
     (
         "redis_key_size",
@@ -53,7 +53,8 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What that version of `redis_exporter` does not know; later ones know the first six.
+/// Prefixes of metrics that this version of `redis_exporter` does not have. Later versions have the
+/// first six.
 const NEWER: &[&str] = &[
     "redis_key_memory_usage_bytes",
     "redis_stream_entries_added_total",
@@ -95,7 +96,7 @@ fn fill(server: &RedisServer) {
     client.ask(&["SET", "k:empty", ""]);
     client.ask(&["SELECT", "0"]);
     client.ask(&["SET", "k:empty", ""]);
-    // The groups differ in memory, or which of them are shown would be chance.
+    // The key groups must differ in memory. Otherwise it would be random which of them are shown.
     client.ask(&["SELECT", "1"]);
     client.ask(&["SET", "user:3", &"x".repeat(1_000)]);
     client.ask(&["SET", "k:4", &"x".repeat(500)]);

@@ -1,4 +1,4 @@
-//! Keys of which nobody has said what they are, and keys that are no text.
+//! Keys outside of declared namespaces, and keys that are not UTF-8.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -8,7 +8,7 @@ use crate::support::keys::{self, FIVE_KINDS};
 use crate::support::sweep::{self, FULL_SPEED, of, passes};
 use crate::support::{Page, RedisServer};
 
-/// What promtool thinks of the syntax of a page; nothing where it has no objection.
+/// Returns promtool's syntax errors for a page, or an empty string if there are none.
 fn objections(page: &Page) -> String {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -76,12 +76,12 @@ fn keys_starting_with_an_id_create_no_series() {
     exporter.until("a pass", |page| passes(page) >= 1.0);
     let mut shown = BTreeSet::new();
     for round in 0..6 {
-        // Users come and go: each has keys of its own, which start with the id.
+        // Users come and go. The keys of each user start with the id.
         let body = format!("call('SET', 'user{round}-' .. i .. ':session', 1, 'EX', 4)");
         keys::write(&server, 0, 3_000, &body);
         let before = passes(&exporter.page());
         let cache = [("db", "db0"), ("key_namespace", "cache")];
-        // While most keys expire at once, what was seen is forgotten for a moment.
+        // When most keys expire at once, the sweep briefly discards its results.
         let page = exporter.until("two more passes", |page| {
             passes(page) >= before + 2.0 && page.get("redis_key_namespace_keys", &cache).is_some()
         });
@@ -91,7 +91,7 @@ fn keys_starting_with_an_id_create_no_series() {
             name.split('"').next().map(ToOwned::to_owned)
         });
         shown.extend(names);
-        // The keyspace moves, so this is an estimate.
+        // The keyspace is changing, so this is an estimate.
         let cache = of(&page, "keys", "cache");
         assert!(
             (1_500.0..2_500.0).contains(&cache),
