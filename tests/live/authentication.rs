@@ -1,14 +1,14 @@
-//! Users and passwords, from every place where they may stand.
+//! Usernames and passwords from every source.
 
 use std::fs;
 
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// Has signs that mean something in a URL, in YAML and to a shell.
+/// Contains special characters of URLs, YAML and shells.
 const PASSWORD: &str = "p@ss/w:rd#1?%&\"'${x} é";
 const ENCODED: &str = "p%40ss%2Fw%3Ard%231%3F%25%26%22%27%24%7Bx%7D%20%C3%A9";
 
-/// A server on which nobody may do anything without a password.
+/// Starts a server that rejects all commands without a password.
 fn guarded() -> RedisServer {
     let server = RedisServer::start(&[]);
     set_password(&server, PASSWORD);

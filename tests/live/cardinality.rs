@@ -1,4 +1,4 @@
-//! How many series a page has: beside `redis_exporter`, and where commands are left out.
+//! Number of series on a page, compared with `redis_exporter` and with excluded commands.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use crate::support::peer::{Exposition, Peer};
 use crate::support::redis::Client;
 use crate::support::{Launch, RedisServer};
 
-/// Of which more series are here, and why.
+/// Metrics with more series than in `redis_exporter`, and the reason.
 const MORE: &[(&str, &str)] = &[(
     "redis_errors_total",
-    "codes that alerts look for begin at 0; else their first error is never seen",
+    "codes that alerts use start at 0; otherwise the first error would be invisible",
 )];
 
-/// What each program says of itself, whatever it polls.
+/// Prefixes of the metrics about the exporters themselves.
 const OF_ITSELF: &[&str] = &["go_", "process_", "redis_exporter_", "promhttp_"];
 
-/// Calls commands of every kind, so that there are many statistics.
+/// Calls commands of every kind to create many command statistics.
 fn use_commands(server: &RedisServer) {
     for words in [
         &["SET", "string", "1"][..],
@@ -54,7 +54,7 @@ fn use_commands(server: &RedisServer) {
     assert!(client.try_ask(&["LPUSH", "string", "1"]).unwrap().is_err());
 }
 
-/// How many series each name has.
+/// Returns the number of series of each metric.
 fn counts(page: &Exposition) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     let names = page.samples.keys().map(|(name, _)| name.as_str());
@@ -74,7 +74,7 @@ fn shared_names_add_no_series_to_redis_exporter() {
     ))
     .start();
     let peer = Peer::of(&server, &[]);
-    // Both then ask a server that has seen the questions of both.
+    // The server has then seen the queries of both exporters.
     drop(peer.exposition());
     exporter.polls(2);
     let theirs = peer.exposition();
@@ -97,12 +97,16 @@ fn shared_names_add_no_series_to_redis_exporter() {
         all.map(|(_, count)| count).sum::<usize>()
     };
     let (here, there) = (sum(&shared), sum(&theirs));
-    assert!(here <= there, "{here} series here, {there} there");
-    assert!(here > 250, "only {here} series under the same names");
+    assert!(
+        here <= there,
+        "{here} series here, {there} in redis_exporter"
+    );
+    assert!(here > 250, "only {here} series with shared names");
 }
 
-/// How many series `redis_exporter` has of a server, and the exporter by default and in full. Both
-/// have then asked all details of the namespaces.
+/// Returns the number of series of a server in `redis_exporter`, in the exporter with default
+/// settings, and in the exporter with all metrics. The sweep has then queried all details of the
+/// namespaces.
 fn series_of(server: &RedisServer, namespaces: usize) -> [usize; 3] {
     let start = |series: &str| {
         Launch::configured(&format!(
@@ -149,7 +153,7 @@ fn defaults_add_at_most_half_the_series_of_full() {
     }
     for (server, namespaces) in [(quiet, 2), (busy, 6)] {
         let [theirs, compact, full] = series_of(&server, namespaces);
-        let measured = format!("{theirs} there, {compact} by default, {full} in full");
+        let measured = format!("{theirs} in redis_exporter, {compact} by default, {full} in full");
         assert!(2 * (compact - theirs) <= full - theirs, "{measured}");
         println!("{measured}");
     }
@@ -185,9 +189,9 @@ fn excluded_commands_are_hidden_but_not_dropped() {
         assert_eq!(is_shown("few", command), command == "set", "{command}");
     }
     assert!(is_shown("few", "get"));
-    // Rules look for it.
+    // Alert rules need this series.
     let flushes = [("target", "few"), ("cmd", "flushall")];
     assert_eq!(page.get("redis_commands_total", &flushes), Some(1.0));
-    // It is absent where nothing was dropped.
+    // This metric is absent if no samples were dropped.
     assert_eq!(page.get("redis_exporter_dropped_samples", &[]), None);
 }

@@ -16,7 +16,7 @@ const NAMES: &str = "subjectAltName=DNS:localhost";
 
 const NO_CLIENT_CERTIFICATE: &[&str] = &["--tls-auth-clients", "no"];
 
-/// A folder in which certificates are made.
+/// A folder for generated certificates.
 struct Workshop(TempDir);
 
 impl Workshop {
@@ -41,13 +41,13 @@ impl Workshop {
             .args(arguments)
             .current_dir(self.0.path())
             .output()
-            .expect("openssl runs; scripts/install-tools openssl installs it");
+            .expect("openssl is installed: scripts/install-tools openssl");
         let errors = String::from_utf8_lossy(&command.stderr);
         assert!(command.status.success(), "openssl {arguments:?}: {errors}");
         String::from_utf8_lossy(&command.stdout).into_owned()
     }
 
-    /// Makes a key, and what `openssl req` makes of it with further arguments.
+    /// Generates a key and runs `openssl req` on it with additional arguments.
     fn request(&self, pair: &Pair, curve: &str, subject: &str, further: &[&str]) {
         let curve = format!("ec_paramgen_curve:{curve}");
         let common = [
@@ -57,7 +57,7 @@ impl Workshop {
         self.openssl(&[&common[..], further].concat());
     }
 
-    /// Makes a self-signed certificate, which openssl marks as that of an authority.
+    /// Generates a self-signed certificate, which openssl marks as a certificate authority.
     fn self_signed(&self, name: &str, curve: &str) -> Pair {
         let pair = self.pair(name);
         let out = [
@@ -73,7 +73,7 @@ impl Workshop {
         pair
     }
 
-    /// Makes an authority.
+    /// Generates a certificate authority.
     fn authority(&self, name: &str, curve: &str) -> Pair {
         let pair = self.pair(name);
         let out = ["-x509", "-days", "10", "-out", &pair.certificate];
@@ -81,8 +81,7 @@ impl Workshop {
         pair
     }
 
-    /// Lets an authority sign a certificate for localhost with these extensions; without any it
-    /// has version 1.
+    /// Signs a certificate for localhost with these extensions. Without any, its version is 1.
     fn signed(&self, authority: &Pair, name: &str, curve: &str, extensions: &str) -> Pair {
         let pair = self.pair(name);
         let request = self.path(&format!("{name}.csr"));
@@ -112,7 +111,7 @@ impl Workshop {
         pair
     }
 
-    /// The same as version 1, as it comes from a plain `openssl x509 -req`.
+    /// Signs a certificate of version 1, as a plain `openssl x509 -req` does.
     fn signed_v1(&self, authority: &Pair, name: &str) -> Pair {
         let pair = self.signed(authority, name, P256, "");
         let text = self.openssl(&["x509", "-noout", "-text", "-in", &pair.certificate]);
@@ -125,8 +124,8 @@ fn ca(pair: &Pair) -> String {
     format!("ca_file: {}", pair.certificate)
 }
 
-/// Starts servers that want a client certificate, one for each version of TLS. The exporter reaches
-/// each with this one.
+/// Starts servers that require a client certificate, one for each TLS version, and checks that the
+/// exporter reaches each of them with this certificate.
 fn reaches_with(client: &Pair, authority: &Pair, shown: &Pair) -> Vec<Encrypted> {
     let Pair { certificate, key } = client;
     let section = format!(

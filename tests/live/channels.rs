@@ -57,7 +57,7 @@ fn subscribers_are_counted_by_channel_group() {
 fn shard_channels_of_a_cluster_node_are_counted() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    crate::support::until(crate::support::wait::LONG, "a cluster that serves", || {
+    crate::support::until(crate::support::wait::LONG, "a working cluster", || {
         let info = server.ask(&["CLUSTER", "INFO"]);
         info.contains("cluster_state:ok").then_some(())
     });

@@ -54,7 +54,7 @@ fn leaking_pool_exceeds_its_declared_size() {
     pool.truncate(3);
     let state = |state| [("client_group", "backend"), ("state", state)];
     // A poll may fail on a busy machine, and then these metrics are absent.
-    exporter.until("what is left of the pool", |page| {
+    exporter.until("the rest of the pool", |page| {
         let in_state = |name| page.get("redis_client_group_state_connections", &state(name));
         page.get("redis_client_group_connections", &backend) == Some(5.0)
             && in_state("multi") == Some(1.0)
@@ -106,7 +106,7 @@ fn clients_beyond_the_limit_are_counted() {
     let server = RedisServer::start(&[]);
     let _clients: Vec<Client> = (0..4).map(|_| named(&server, "many")).collect();
     let exporter = watched(&server, "clients: { list: true, max: 3 }");
-    exporter.until("those that are left out", |page| {
+    exporter.until("the dropped clients", |page| {
         let shown = page.all("redis_connected_client_info", &[]).len();
         let dropped = page.get("redis_connected_client_dropped", &[]);
         shown == 3 && dropped.is_some_and(|dropped| dropped >= 2.0)

@@ -14,14 +14,14 @@ fn serve(info: &'static str) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream, info));
+            thread::spawn(move || serve_client(stream, info));
         }
     });
     port
 }
 
 /// Replies until the client closes the connection.
-fn answer(stream: TcpStream, info: &str) {
+fn serve_client(stream: TcpStream, info: &str) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(words) = command(&mut reader) {

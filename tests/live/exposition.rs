@@ -224,7 +224,7 @@ fn pages_contain_each_family_and_series_once() {
         let mut series = BTreeSet::new();
         for line in page.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(series.insert(name), "{name} is there twice");
+            assert!(series.insert(name), "{name} is there more than once");
             assert!(value.parse::<f64>().is_ok(), "{line}");
         }
     }
@@ -248,7 +248,7 @@ fn reload_turns_off_legacy_names() {
         exporter.reload().text().trim(),
         "targets: 0 started, 0 ended, 1 kept"
     );
-    let page = exporter.until("clean names alone", |page| {
+    let page = exporter.until("only clean names", |page| {
         page.get("redis_total_error_replies", &[]).is_none() && page.is_up()
     });
     page.value("redis_error_replies_total", &[]);
@@ -267,7 +267,7 @@ fn memory_limit_of_the_server_overrides_the_declared_one() {
     );
     let exporter = Launch::configured(&format!(
         "poll: {{ interval: 300ms }}\ntargets:\n\
-         - {{ name: said, url: '{0}', memory_limit: 256MiB }}\n\
+         - {{ name: limited, url: '{0}', memory_limit: 256MiB }}\n\
          - {{ name: declared, url: '{1}', memory_limit: 256MiB, expect_full: true }}\n\
          - {{ name: unknown, url: '{1}' }}\n",
         limited.url(),
@@ -277,7 +277,7 @@ fn memory_limit_of_the_server_overrides_the_declared_one() {
     let mib = 1024.0 * 1024.0;
     let page = exporter.page();
     let limit = |target| page.get("redis_memory_limit_bytes", &[("target", target)]);
-    assert_eq!(limit("said"), Some(64.0 * mib));
+    assert_eq!(limit("limited"), Some(64.0 * mib));
     assert_eq!(limit("declared"), Some(256.0 * mib));
     assert_eq!(limit("unknown"), None);
     let full = page.label_values("redis_memory_expect_full", "target", 1.0);

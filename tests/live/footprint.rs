@@ -1,4 +1,4 @@
-//! What the exporter leaves at a server: commands, connections, errors, lookups.
+//! Traces of the exporter on a server: commands, connections, errors, lookups.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn restricted_user_adds_no_errors_after_the_first_poll() {
 #[test]
 fn ten_polls_send_ten_times_the_expected_commands() {
     let server = RedisServer::start(&[]);
-    // Valkey itself has called some commands by now.
+    // Valkey itself has called some commands already.
     let configs = calls(&server, "config|get");
     let mut monitor = Client::connect(server.port).unwrap();
     monitor.ask(&["MONITOR"]);
@@ -98,7 +98,7 @@ fn ten_polls_send_ten_times_the_expected_commands() {
         .filter(|one| !known.contains(one.as_str()))
         .collect();
     assert!(strange.is_empty(), "{strange:?}");
-    // MONITOR leaves out the commands of administrators.
+    // MONITOR does not show administrative commands.
     let command_log = Server::selected().has_command_log();
     for (command, each_poll) in [
         ("config|get", if command_log { 8 } else { 7 }),
@@ -158,11 +158,7 @@ fn scrapes_send_nothing_to_the_server() {
             assert_eq!(exporter.get(&path).status, 200);
         }
     }
-    assert_eq!(
-        commands(),
-        before + 1,
-        "the question itself is the only one"
-    );
+    assert_eq!(commands(), before + 1, "INFO itself is the only command");
 }
 
 #[test]
@@ -181,10 +177,10 @@ fn targets_on_one_server_have_separate_connections() {
 fn repeated_reconnects_leave_one_connection() {
     let server = RedisServer::start(&[]);
     let exporter = Exporter::of(&server);
-    for round in 2..6 {
+    for number in 2..6 {
         server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         exporter.until("another connection", |page| {
-            page.value("redis_exporter_connects_total", &[]) >= f64::from(round) && page.is_up()
+            page.value("redis_exporter_connects_total", &[]) >= f64::from(number) && page.is_up()
         });
         assert_eq!(server.exporter_connections().len(), 1);
     }
@@ -217,13 +213,13 @@ fn loading_server_counts_one_error_per_connection() {
     assert_eq!(
         page.value("redis_loading_dump_file", &[]),
         1.0,
-        "it loaded too fast"
+        "the server loaded too fast"
     );
     assert!(
         page.get("redis_exporter_last_scrape_ping_time_seconds", &[])
             .is_none()
     );
-    // A busy machine may have let a connection time out.
+    // On a busy machine, a connection may have timed out.
     let one_for_each = |page: &Page, errors: u32| {
         let connects = page.value("redis_exporter_connects_total", &[]);
         assert_eq!(
@@ -280,7 +276,7 @@ fn renamed_command_is_sent_once_per_connection() {
     let exporter = often(&server, "").start();
     let page = exporter.until("the server", Page::is_up);
     let failed = page.label_values("redis_exporter_collector_success", "collector", 0.0);
-    // That of COMMANDLOG asks for its limits by CONFIG.
+    // The COMMANDLOG collector reads its limits with CONFIG.
     let command_log = Server::selected().has_command_log();
     let expected = ["commandlog", "config", "slowlog"];
     assert_eq!(failed, expected[usize::from(!command_log)..]);

@@ -1,4 +1,4 @@
-//! Resolvers and file systems that never answer, for many targets at once.
+//! Resolvers and file systems that hang for many targets at once.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use crate::support::wait::slack;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// What is promised for the end.
+/// Maximum time for the exporter to stop.
 const END: Duration = Duration::from_secs(5);
 
-/// Names that hang.
+/// Number of host names that hang.
 const NAMES: usize = 60;
 
-/// Password files that hang.
+/// Number of password files that hang.
 const FILES: usize = 25;
 
-/// Threads that the exporter may have, however many names hang.
+/// Maximum number of threads, however many names hang.
 const THREADS_FOR_NAMES: f64 = 110.0;
 
-/// Threads that the exporter may have, however many files hang.
+/// Maximum number of threads, however many files hang.
 const THREADS_FOR_FILES: f64 = 40.0;
 
 fn is_up(page: &Page, name: &str) -> bool {
@@ -34,7 +34,9 @@ fn polls_and_pages_go_on(exporter: &Exporter, healthy: &[&str], failing: usize, 
         let all = page.all("redis_up", &[]);
         all.iter().filter(|up| **up == 0.0).count()
     };
-    exporter.until("failures of what hangs", |page| failures(page) >= failing);
+    exporter.until("failures of hanging targets", |page| {
+        failures(page) >= failing
+    });
     for name in healthy {
         let page = exporter.polls_of(name, 5);
         assert!(is_up(&page, name), "{name}: {}", exporter.log());
@@ -46,7 +48,7 @@ fn polls_and_pages_go_on(exporter: &Exporter, healthy: &[&str], failing: usize, 
 
 #[test]
 fn hanging_resolver_does_not_delay_other_targets() {
-    // A resolver is asked at port 53; that one is not taken on this address of loopback.
+    // Resolvers use port 53, which is free on this loopback address.
     let Ok(resolver) = UdpSocket::bind("127.0.0.77:53") else {
         eprintln!("left out: binding port 53 and mounting need root");
         return;
@@ -58,7 +60,7 @@ fn hanging_resolver_does_not_delay_other_targets() {
             format!("- {{ name: hangs{at}, url: 'redis://host{at}.example.test:6379' }}\n")
         }),
     );
-    // It stands behind all that hang: each of them does for a minute.
+    // This target is queued behind all names that hang, and each of them hangs for a minute.
     targets.push(format!(
         "- {{ name: hosts, url: 'redis://localhost:{}' }}\n",
         server.port
@@ -70,8 +72,11 @@ fn hanging_resolver_does_not_delay_other_targets() {
     .with_resolver("nameserver 127.0.0.77\noptions timeout:30 attempts:2\n")
     .start();
     polls_and_pages_go_on(&exporter, &["address", "hosts"], NAMES, THREADS_FOR_NAMES);
-    let mut asked = [0; 512];
-    assert!(resolver.recv(&mut asked).unwrap() > 0, "nobody asked");
+    let mut query = [0; 512];
+    assert!(
+        resolver.recv(&mut query).unwrap() > 0,
+        "the resolver received no query"
+    );
     exporter.process.signal("TERM");
     let (status, _) = exporter.process.wait(END + slack());
     assert_eq!(status.code(), Some(0));
@@ -111,7 +116,7 @@ fn hanging_password_files_do_not_delay_other_targets() {
     exporter.until("all targets", |page| {
         (0..FILES).all(|at| is_up(page, &format!("hangs{at}")))
     });
-    // Opening a pipe that nobody writes to waits for ever, as a file on a dead mount does.
+    // Opening a pipe without a writer blocks forever, like a file on a dead mount.
     for path in &hanging {
         std::fs::remove_file(path).unwrap();
     }

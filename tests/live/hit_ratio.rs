@@ -1,4 +1,4 @@
-//! The hit ratio: the page's counters against an application that counts its own hits and misses.
+//! Compares the hit and miss counters of the page with those of an application that counts its own.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::support::sweep::{self, NAMESPACES, passes};
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Page, RedisServer};
 
-/// As many lookups as possible, again and again.
+/// A sweep with as many lookups as possible.
 const EXAGGERATED: &str = "cpu_share: 20%, lookup_share: 100%, min_pass_interval: 1s";
 
 const COUNTERS: [&str; 3] = [
@@ -17,7 +17,7 @@ const COUNTERS: [&str; 3] = [
     "redis_keyspace_misses_total",
 ];
 
-/// An application that finds every second key, and counts.
+/// An application that finds every second key and counts its hits and misses.
 struct Application {
     client: Client,
     commands: f64,
@@ -35,7 +35,7 @@ impl Application {
         }
     }
 
-    /// Goes on over a new connection.
+    /// Continues with a new connection.
     fn resumed(server: &RedisServer, before: &Self) -> Self {
         Self {
             commands: before.commands,
@@ -56,7 +56,7 @@ impl Application {
         self.misses += 1.0;
     }
 
-    /// Gets keys for a while.
+    /// Reads keys for this long.
     fn run(&mut self, time: Duration, pause: Duration) {
         let started = Instant::now();
         let mut number = 0;
@@ -87,7 +87,7 @@ fn counters(page: &Page) -> [f64; 3] {
     COUNTERS.map(|name| page.value(name, &[]))
 }
 
-/// Waits until the page shows exactly what was counted since `base`.
+/// Waits until the page shows exactly these counts since `base`.
 fn until_exact(exporter: &Exporter, base: [f64; 3], counted: [f64; 3]) {
     let started = Instant::now();
     loop {
@@ -125,7 +125,7 @@ fn counters_match_the_application_exactly() {
     let corrected = page.value("redis_keyspace_hits_total", &[]);
     let induced = [("result", "hit")];
     let induced = page.value("redis_exporter_sweep_induced_lookups_total", &induced);
-    assert!(induced > 10_000.0, "{induced} lookups are too few to tell");
+    assert!(induced > 10_000.0, "only {induced} lookups");
     assert!(literal - corrected > 10_000.0, "{literal} and {corrected}");
 }
 
@@ -141,7 +141,7 @@ fn increase_is_exact_across_an_exporter_restart() {
         application.run(Duration::from_millis(500), Duration::from_micros(500));
         let counted = [0, 1, 2].map(|at| application.counts()[at] - before[at]);
         until_exact(&exporter, base, counted);
-        // To Prometheus a value that went back began again at 0.
+        // Prometheus treats a decreased counter as restarted at 0.
         assert!(base[1] <= counted[1], "{base:?}");
         increase += counters(&exporter.page())[1] - base[1];
     }
@@ -212,7 +212,7 @@ fn sweep_lookups_without_a_reply_are_subtracted() {
     for _ in 0..3 {
         application.run(Duration::from_millis(300), Duration::from_micros(500));
         let outages = connection_errors(&exporter.page());
-        // Pipelines that the server has received time out, and it executes them later.
+        // Pipelines that the server has already received time out, but it executes them later.
         server.freeze();
         exporter.until("timeouts", |page| {
             !page.is_up() && connection_errors(page) >= outages + 1.0
@@ -233,7 +233,7 @@ fn sweep_lookups_without_a_reply_are_subtracted() {
     until_lookups_are_exact(&exporter, base, application.counts());
 }
 
-/// How many polls have failed.
+/// Returns the number of failed polls.
 fn connection_errors(page: &Page) -> f64 {
     page.all("redis_exporter_poll_failures_total", &[])
         .iter()

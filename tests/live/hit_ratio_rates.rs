@@ -1,5 +1,5 @@
-//! The hit ratio at default settings, at few reads and at many: in INFO, which panels of others
-//! show, and on the page, against an application that counts its own hits and misses.
+//! The hit ratio with default settings at low and high read rates. Compares INFO, which other
+//! dashboards show, and the page with an application that counts its own hits and misses.
 //!
 //! What holds in each minute also holds in shorter windows: at 10 reads/s in 35 s, where one lookup
 //! of the sweep is 0.29 points and two are too many, and at thousands of reads in 5 s.
@@ -37,7 +37,8 @@ fn percent([hits, misses]: Lookups) -> f64 {
     hits / (hits + misses) * 100.0
 }
 
-/// An application that reads at a rate, of which every second read or none finds a key.
+/// An application that reads at a constant rate. Either every second read finds a key, or none
+/// does.
 struct Application {
     stream: TcpStream,
     monitor: Client,
@@ -55,7 +56,7 @@ impl Application {
         }
     }
 
-    /// Two reads, in one pipeline.
+    /// Sends two reads in one pipeline.
     fn read_twice(&mut self, times: usize) {
         let first = if self.finds { "hit" } else { "miss" };
         let request = format!("GET {first}\r\nGET miss\r\n").repeat(times);
@@ -69,7 +70,7 @@ impl Application {
         self.own[1] += times;
     }
 
-    /// What INFO counts, right after the reads of the application.
+    /// Returns the counters of INFO, right after the reads of the application.
     fn in_info(&mut self) -> Lookups {
         let info = self.monitor.ask(&["INFO", "stats"]);
         ["keyspace_hits", "keyspace_misses"].map(|field| {
@@ -79,8 +80,8 @@ impl Application {
         })
     }
 
-    /// Reads for so many seconds, in so many pairs in each fifth of a second. Returns its own
-    /// lookups and those in INFO, before the first second and after each.
+    /// Reads for this many seconds, with this many pairs of reads in each fifth of a second.
+    /// Returns its own lookups and those in INFO, before the first second and after each second.
     fn run(&mut self, seconds: u32, pairs: usize) -> Vec<(Lookups, Lookups)> {
         let mut samples = vec![(self.own, self.in_info())];
         let started = Instant::now();
@@ -96,7 +97,7 @@ impl Application {
     }
 }
 
-/// Holds the ratio in INFO over each window of so many seconds against the application's own.
+/// Compares the ratio in INFO with the application's own, over each window of these lengths.
 fn assert_right_in_info(samples: &[(Lookups, Lookups)], windows: [usize; 2]) {
     let pairs = windows.iter().flat_map(|seconds| {
         assert!(samples.len() > *seconds, "no window of {seconds} s");
@@ -122,14 +123,14 @@ fn induced(page: &Page) -> f64 {
     induced.iter().sum()
 }
 
-/// A page that is about the present.
+/// Returns an up-to-date page.
 fn page(exporter: &Exporter) -> Page {
     exporter.polls(2);
     exporter.until("a poll", Page::is_up)
 }
 
-/// Waits until the page shows exactly what the application has counted since `before`, and never
-/// more. It reads nothing meanwhile.
+/// Waits until the page shows exactly the lookups that the application has counted since `before`,
+/// and never more. The application reads nothing in the meantime.
 fn assert_right_on_page(exporter: &Exporter, before: Lookups, own: Lookups) {
     exporter.until("the lookups of the application", |page| {
         if !page.is_up() {
@@ -182,7 +183,7 @@ fn start(server: &RedisServer) -> Exporter {
     .start()
 }
 
-/// Waits until the sweep has looked so many keys up since `start` that a wrong ratio would show.
+/// Waits until the sweep has caused enough lookups since `start` to show a wrong ratio.
 fn assert_telling(exporter: &Exporter, start: &Page) {
     let before = induced(start);
     exporter.until("enough lookups of the sweep to tell", |page| {
@@ -190,7 +191,7 @@ fn assert_telling(exporter: &Exporter, start: &Page) {
     });
 }
 
-/// The exporter starts while the application reads 10 times in a second and finds nothing.
+/// The exporter starts while the application reads 10 missing keys per second.
 fn ten_reads_of_missing_keys() {
     let server = server();
     let mut application = Application::of(&server, false);

@@ -96,9 +96,9 @@ impl Seen {
 
 /// Scrapes, and returns the duration and the page.
 fn timed(exporter: &Exporter) -> (Duration, Page) {
-    let asked = Instant::now();
+    let started = Instant::now();
     let page = exporter.page();
-    (asked.elapsed(), page)
+    (started.elapsed(), page)
 }
 
 /// Observes some polls of a hostile server and compares with an exporter without one. The healthy
@@ -173,14 +173,14 @@ fn info_replies_stay_within_the_memory_limit() {
                 "INFO",
                 Payload::info(b"db7:keys=1,expires=1\r\n", 2_000_000),
             ),
-            ("no text", "INFO", Payload::info(b"\xff", 2_000_000)),
+            ("not UTF-8", "INFO", Payload::info(b"\xff", 2_000_000)),
             (
-                "no end",
+                "endless string",
                 "INFO",
                 Payload::repeated(b"$2000000000\r\n", b"x", u64::MAX),
             ),
             (
-                "an error without end",
+                "endless error",
                 "INFO",
                 Payload::repeated(b"-ERR ", b"x", u64::MAX),
             ),
@@ -217,12 +217,12 @@ fn replies_to_other_queries_stay_within_the_memory_limit() {
             ("events", "LATENCY", Payload::array(pair, 30_000)),
             ("nulls", "LATENCY", Payload::array(b"$-1\r\n", 12_000_000)),
             (
-                "nulls without end",
+                "endless nulls",
                 "SLOWLOG",
                 Payload::repeated(b"*2000000000\r\n", b"$-1\r\n", u64::MAX),
             ),
             (
-                "arrays without end",
+                "endless arrays",
                 "CONFIG",
                 Payload::repeated(b"", b"*1\r\n", u64::MAX),
             ),
@@ -246,7 +246,7 @@ fn scan_replies_stay_within_the_memory_limit() {
         vec![
             ("long names", "SCAN", scan(&name, 100)),
             ("names", "SCAN", scan(b"$1\r\na\r\n", 5_000_000)),
-            ("no end", "SCAN", scan(&name, u64::MAX / 2)),
+            ("endless string", "SCAN", scan(&name, u64::MAX / 2)),
         ],
         "enabled: true, cpu_share: 100%, min_pass_interval: 1s",
     );
@@ -283,7 +283,7 @@ fn ten_hostile_servers_share_and_release_memory() {
     assert_eq!(up, 1.0, "{}", samples(&page));
     let peak = peak(&exporter);
     is_hostile.store(false, Ordering::Relaxed);
-    let rest = until(PATIENCE, "memory that is given back", || {
+    let rest = until(PATIENCE, "released memory", || {
         let rest = memory(&exporter, "VmRSS:");
         (rest < MEMORY_MAX).then_some(rest)
     });

@@ -1,11 +1,12 @@
-//! Keys that are shown by name, counted by pattern or grouped, against what a direct client says.
+//! Compares keys that are shown by name, counted by pattern, or grouped with what a direct client
+//! reads.
 
 use std::collections::BTreeMap;
 
 use crate::support::redis::Client;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// An exporter of one server that walks as fast as it can.
+/// Starts an exporter that sweeps one server as fast as it can.
 fn exporter(server: &RedisServer, keys: &str) -> Exporter {
     exporter_of(&server.url(), keys)
 }
@@ -25,13 +26,13 @@ fn passes(page: &Page) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// The page after so many passes more.
+/// Returns the page after this many more passes.
 fn after_passes(exporter: &Exporter, more: f64) -> Page {
     let before = passes(&exporter.page());
     exporter.until("a pass", |page| passes(page) >= before + more)
 }
 
-/// Keys of all types, and their true sizes as the client says.
+/// Writes keys of all types and returns their sizes as reported by the server.
 fn fill(client: &mut Client, prefix: &str) -> BTreeMap<String, f64> {
     let fill: [(&str, &[&str], &str); 7] = [
         ("string", &["SET", "", "hello world"], "STRLEN"),
@@ -114,7 +115,7 @@ fn denied_keys_do_not_shift_the_sizes_of_others() {
     let before = errors(&server);
     exporter.polls(4);
     after_passes(&exporter, 2.0);
-    assert_eq!(errors(&server), before, "what is denied is not asked again");
+    assert_eq!(errors(&server), before, "denied queries are not sent again");
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn no_key_type_causes_errors_and_lookups_are_counted() {
             (of("miss"), info("redis_info_keyspace_misses_total")),
         ]
     };
-    // The two are published at different times; between two steps they are equal.
+    // The two counts are published at different times. They are equal between two steps.
     exporter.until("equal counts", |page| {
         counts(page)
             .iter()
@@ -235,7 +236,7 @@ fn pass_counts_patterns_and_key_groups_exactly() {
 fn largest_keys_are_shown_until_deleted() {
     let server = RedisServer::start(&[]);
     let mut client = Client::connect(server.port).unwrap();
-    // Each is twice as large as the one before: the server's allocator rounds up.
+    // Each key is twice as large as the previous one, because the server's allocator rounds up.
     for number in 0..10 {
         let value = "x".repeat(64 << number);
         client.ask(&["SET", &format!("k:{number}"), &value]);
@@ -274,7 +275,7 @@ fn key_queries_do_not_change_the_database_of_the_sweep() {
         server.url()
     ))
     .start();
-    // It was asked while database 0 was walked.
+    // The key was queried during the sweep of database 0.
     let page = exporter.until("the key", |page| {
         !page.all("redis_key_size", &[]).is_empty()
     });
@@ -337,7 +338,7 @@ fn cluster_node_shows_only_its_own_keys() {
     assert_eq!(
         moved(),
         before,
-        "a key of another node is not asked for again at once"
+        "a key of another node is not queried again at once"
     );
     assert_eq!(page.all("redis_key_size", &[]).len(), 1);
     assert_eq!(page.value("redis_key_size", &[("key", "foo")]), 4.0);

@@ -37,7 +37,7 @@ fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
         .flag("--log-level=debug")
         .with_stderr(stderr)
         .start();
-    exporter.until("a server that is up", Page::is_up);
+    exporter.until("the server", Page::is_up);
     server.kill();
     exporter.until_failed("refused");
     exporter.polls(3);
@@ -45,7 +45,7 @@ fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
     assert_eq!(exporter.get("/-/ready").status, 200, "{situation}");
     assert_eq!(exporter.reload().status, 200, "{situation}");
     server.restart(&[]);
-    let page = exporter.until("a server that is up again", Page::is_up);
+    let page = exporter.until("the server again", Page::is_up);
     let lost = page.value("redis_exporter_log_lines_lost_total", &[]);
     assert_eq!(lost > 0.0, loses_lines, "{situation}: {lost} lines lost");
     let panics = page.all("redis_exporter_task_panics_total", &[]);

@@ -1,4 +1,4 @@
-//! What the log says, and in what form.
+//! Contents and formats of the log.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::support::{Exporter, Launch, Page, RedisServer, until, wait::LONG};
 
 const EVERY_PASS: &str = "sweep: { min_pass_interval: 200ms }\n";
 
-/// Waits for a number of lines of the log with this text, and returns them.
+/// Waits for this many log lines with this text and returns them.
 fn lines(exporter: &Exporter, text: &str, least: usize) -> Vec<String> {
     let found = || -> Vec<String> {
         let log = exporter.log();

@@ -1,5 +1,4 @@
-//! Collectors beyond the usual: all parameters, the ACL log, scripts, the RDB file, and what a
-//! server says that does not know a command.
+//! Optional collectors: all parameters, the ACL log, scripts, the RDB file, and unknown commands.
 
 use std::fs;
 
@@ -7,7 +6,7 @@ use crate::support::peer::{Exposition, Peer};
 use crate::support::redis::Client;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// An exporter of one target with these further keys.
+/// Starts an exporter of one target with additional configuration keys.
 fn exporter_of(url: &str, keys: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 200ms }}\ntargets: [{{ name: cache, url: '{url}', {keys} }}]\n"
@@ -61,7 +60,7 @@ fn acl_denials_are_counted_without_names() {
     }
 }
 
-/// Writes scripts into a folder and gives the option that names them.
+/// Writes scripts into a folder and returns the option that names them.
 fn scripts(folder: &tempfile::TempDir, scripts: &[(&str, &str)]) -> String {
     let items = scripts.iter().map(|(name, text)| {
         let path = folder.path().join(name);
@@ -167,7 +166,7 @@ fn denied_script_does_not_affect_the_others() {
 fn script_is_suspended_after_a_timeout() {
     let server = RedisServer::start(&[]);
     let folder = tempfile::tempdir().unwrap();
-    // Longer than the timeout, which is half the interval, by far.
+    // Takes much longer than the timeout, which is half the interval.
     let text = "local n = 0 for i = 1, 3e7 do n = n + i end return {'n', n}";
     let option = scripts(&folder, &[("slow", text)]);
     let exporter = exporter_of(&server.url(), &option);
@@ -208,7 +207,7 @@ fn script_closing_its_connection_does_not_affect_others() {
     }
     let log = exporter.log();
     let runs = log.matches("a script broke the connection").count();
-    assert_eq!(runs, 1, "it did not rest");
+    assert_eq!(runs, 1, "the script was not suspended");
 }
 
 #[test]
@@ -263,11 +262,11 @@ fn config_values_and_scripts_match_redis_exporter() {
         }
         compared += 1;
         let mut labels = labels.clone();
-        // This version of redis_exporter knows one script only, and does not name it.
+        // This version of redis_exporter supports a single script and does not add its name.
         if name.starts_with("redis_script_") {
             labels.insert(format!("filename=\"{path}\""));
         }
-        // An empty label is the same as none.
+        // An empty label is equivalent to an absent one.
         labels.retain(|label| label != "value=\"\"");
         let here = ours.samples.get(&(name.clone(), labels.clone()));
         assert_eq!(here, Some(value), "{name} {labels:?}");

@@ -1,4 +1,4 @@
-//! A name or an address behind which another server takes over.
+//! Names and addresses that another server takes over.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::support::keys;
 use crate::support::port;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// Some lookups, 15 seconds apart, on a slow machine.
+/// Enough for some DNS lookups, 15 seconds apart, on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 const NAME: &str = "cache.example";
@@ -27,7 +27,7 @@ fn failures(page: &Page) -> f64 {
         .sum()
 }
 
-/// The samples that these tests are about.
+/// Returns the lines of a page that help to explain a failure.
 fn samples(page: &Page) -> String {
     let names = [
         "redis_up",
@@ -44,7 +44,7 @@ fn reconnects(page: &Page, cause: &str) -> f64 {
     page.value("redis_exporter_reconnects_total", &[("cause", cause)])
 }
 
-/// Waits until polls and sweep are those of the server with so many keys, without a failed poll.
+/// Waits until the poll and the sweep show the server with this many keys. No poll may fail.
 fn shows(exporter: &Exporter, keys: f64) -> Page {
     let page = exporter.within(PATIENCE, "the other server", |page| {
         assert!(page.is_up(), "{}\n{}", samples(page), exporter.log());
@@ -56,7 +56,7 @@ fn shows(exporter: &Exporter, keys: f64) -> Page {
     page
 }
 
-/// Waits for polls that take longer than it takes to the next two lookups.
+/// Waits for enough polls to cover the next two DNS lookups.
 fn several_lookups(exporter: &Exporter) -> Page {
     for _ in 0..4 {
         exporter.polls(5);
@@ -80,14 +80,14 @@ fn changed_dns_record_is_followed() {
         .with_hosts(&format!("127.0.0.2 {NAME}\n"))
         .start();
     shows(&exporter, 10.0);
-    // The address is still among others.
+    // The old address is still in the list.
     exporter.set_hosts(&format!("127.0.0.3 {NAME}\n127.0.0.2 {NAME}\n"));
     let page = several_lookups(&exporter);
     assert_eq!(reconnects(&page, "moved"), 0.0, "{}", samples(&page));
     exporter.set_hosts(&format!("127.0.0.3 {NAME}\n"));
     let page = shows(&exporter, 20.0);
     assert!(reconnects(&page, "moved") >= 1.0, "{}", samples(&page));
-    // Names that cannot be resolved are no reason to leave a connection that works.
+    // A name that cannot be resolved does not end a working connection.
     exporter.set_hosts("");
     let before = reconnects(&page, "moved");
     let page = several_lookups(&exporter);
@@ -104,7 +104,7 @@ fn role_change_switches_to_the_new_primary_at_once() {
     let virtual_address = Cutter::at(address, port, first.port);
     let exporter = launch(&format!("redis://{address}:{port}")).start();
     shows(&exporter, 10.0);
-    // Open connections stay with the first server; new ones go to the second.
+    // Open connections stay with the first server. New connections go to the second.
     virtual_address.lead_to(second.port);
     let page = exporter.polls(3);
     assert_eq!(

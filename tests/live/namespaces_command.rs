@@ -10,12 +10,12 @@ use crate::support::redis::Client;
 use crate::support::wait::{LONG, slack};
 use crate::support::{Launch, RedisServer};
 
-/// Looks at a server at full speed, with further flags.
-fn look(server: &RedisServer, flags: &[&str]) -> Finished {
-    look_at(&server.url(), flags)
+/// Runs the command at full speed with additional flags.
+fn run(server: &RedisServer, flags: &[&str]) -> Finished {
+    run_at(&server.url(), flags)
 }
 
-fn look_at(url: &str, flags: &[&str]) -> Finished {
+fn run_at(url: &str, flags: &[&str]) -> Finished {
     let launch = Launch::of(url).flag("namespaces").flag("--full-speed");
     let launch = flags.iter().fold(launch, |launch, flag| launch.flag(flag));
     launch.run()
@@ -26,7 +26,7 @@ fn document(finished: &Finished) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}{}", finished.stdout, finished.stderr))
 }
 
-/// The namespace of that name in a database.
+/// Returns the namespace with this name in a database.
 fn namespace<'a>(document: &'a Value, name: &str, database: u64) -> &'a Value {
     let all = document["namespaces"].as_array().unwrap();
     let found = all
@@ -35,7 +35,7 @@ fn namespace<'a>(document: &'a Value, name: &str, database: u64) -> &'a Value {
     found.unwrap_or_else(|| panic!("{name} in {database}: {document:#}"))
 }
 
-/// Databases 0 and 3 with strings, hashes and lists; TTLs of 100 s for some.
+/// Writes strings, hashes and lists to databases 0 and 3, some with TTLs of 100 s.
 fn seed(server: &RedisServer) {
     let mut client = Client::connect(server.port).unwrap();
     for number in 0..600 {
@@ -56,7 +56,7 @@ fn seed(server: &RedisServer) {
 fn counts_are_exact_in_every_database() {
     let server = RedisServer::start(&[]);
     seed(&server);
-    let finished = look(&server, &["--output", "json"]);
+    let finished = run(&server, &["--output", "json"]);
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     let document = document(&finished);
     assert_eq!(document["end"], "complete");
@@ -113,11 +113,11 @@ fn table_lists_each_namespace_and_a_total() {
     assert_eq!(cells("people")[9], "400", "{}", finished.stdout);
     assert_eq!(cells("nobody")[2], "0");
     assert_eq!(cells("total")[1], "1,051");
-    // Nothing but the result: no progress where there is no terminal, and no log.
+    // Without a terminal the output contains no progress and no log.
     assert_eq!(finished.stderr, "");
 }
 
-/// The keys of the demo: sessions, cached answers, rate limits, websockets, and two locks.
+/// Writes the keys of the demo: sessions, cached responses, rate limits, websockets, and two locks.
 fn seed_demo(server: &RedisServer) {
     let mut client = Client::connect(server.port).unwrap();
     for number in 0..300 {
@@ -138,7 +138,7 @@ fn seed_demo(server: &RedisServer) {
 fn suggested_namespaces_are_valid_configuration() {
     let server = RedisServer::start(&[]);
     seed_demo(&server);
-    let finished = look(&server, &["--suggest"]);
+    let finished = run(&server, &["--suggest"]);
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     assert!(finished.stderr.contains("\ntotal "), "{}", finished.stderr);
     for pattern in [
@@ -192,11 +192,11 @@ fn binary_key_names_are_escaped() {
         "for n = 1, 40 do redis.call('SET', '\\255\\27[2J\\n:' .. n, 'v') end",
         "0",
     ]);
-    let json = look(&server, &["--output=json", "--suggest"]);
+    let json = run(&server, &["--output=json", "--suggest"]);
     let document = document(&json);
     let found = namespace(&document, "\\xff\u{1b}[2J\n", 0);
     assert_eq!(found["keys"]["value"], 40);
-    let table = look(&server, &[]);
+    let table = run(&server, &[]);
     assert!(!table.stdout.contains('\u{1b}'), "{}", table.stdout);
     assert!(
         table.stdout.contains("\\xff\\u{1b}[2J\\n "),
@@ -208,20 +208,20 @@ fn binary_key_names_are_escaped() {
 #[test]
 fn empty_server_is_not_an_error() {
     let server = RedisServer::start(&[]);
-    let finished = look(&server, &[]);
+    let finished = run(&server, &[]);
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     assert!(
         finished.stdout.contains("there are no keys"),
         "{}",
         finished.stdout
     );
-    let suggested = look(&server, &["--suggest"]);
+    let suggested = run(&server, &["--suggest"]);
     assert!(
         suggested.stdout.ends_with("namespaces: []\n"),
         "{}",
         suggested.stdout
     );
-    let json = look(&server, &["--output=json"]);
+    let json = run(&server, &["--output=json"]);
     assert_eq!(document(&json)["total"]["keys"], 0);
 }
 
@@ -233,14 +233,14 @@ fn denied_values_are_missing_and_named() {
         "ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "~*", "-memory",
     ]);
     let url = format!("redis://watcher:secret@{}", server.address());
-    let finished = look_at(&url, &["--output=json"]);
+    let finished = run_at(&url, &["--output=json"]);
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     let document = document(&finished);
     assert_eq!(document["refused"], serde_json::json!(["memory"]));
     let session = namespace(&document, "session", 0);
     assert_eq!(session["memory_bytes"], Value::Null);
     assert_eq!(session["keys"]["value"], 600);
-    let table = look_at(&url, &[]);
+    let table = run_at(&url, &[]);
     assert!(table.stdout.contains("+memory|usage"), "{}", table.stdout);
 }
 
@@ -252,7 +252,7 @@ fn denied_scan_names_the_missing_permission() {
         "ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "-scan",
     ]);
     let url = format!("redis://watcher:secret@{}", server.address());
-    let finished = look_at(&url, &[]);
+    let finished = run_at(&url, &[]);
     assert_eq!(finished.code(), 1);
     assert_eq!(finished.stdout, "");
     assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
@@ -267,8 +267,8 @@ fn frozen_server_fails_within_the_timeout() {
     let server = RedisServer::start(&[]);
     server.freeze();
     let started = std::time::Instant::now();
-    let finished = look(&server, &[]);
-    // The time-out is 500 ms.
+    let finished = run(&server, &[]);
+    // The timeout is 500 ms.
     let took = started.elapsed();
     assert!(took < Duration::from_secs(3) + slack(), "{took:?}");
     assert_eq!(finished.code(), 1);
@@ -295,8 +295,8 @@ fn unknown_target_error_lists_only_known_names() {
     assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
 }
 
-/// A pass over so many keys at so few a second that it would take minutes, also on a busy machine
-/// that delays round trips.
+/// Prepares a pass that takes minutes: there are many keys, the budget is small, and the latency
+/// limit tolerates a busy machine.
 fn slow(server: &RedisServer) -> Launch {
     server.ask(&["DEBUG", "POPULATE", "20000", "key", "100"]);
     Launch::configured(&format!(
@@ -313,15 +313,16 @@ fn slow_server() -> RedisServer {
     RedisServer::start(&["--enable-debug-command", "yes"])
 }
 
-/// Runs until a thousand keys were looked at, does something, and takes what was printed.
-fn broken_off(
+/// Runs the command until it has scanned about a thousand keys, calls `interrupt`, and returns the
+/// exit code and the output.
+fn interrupted(
     server: &RedisServer,
-    break_off: impl Fn(&crate::support::Exporter),
+    interrupt: impl Fn(&crate::support::Exporter),
 ) -> (i32, Value, String) {
     let launch = slow(server);
     let (out, err) = (launch.file("stdout"), launch.file("stderr"));
     let mut command = launch.start_without_waiting();
-    crate::support::until(LONG, "keys that were looked at", || {
+    crate::support::until(LONG, "scanned keys", || {
         assert_eq!(command.process.ended(), None, "{}", command.log());
         let stats = server.ask(&["INFO", "commandstats"]);
         let line = stats
@@ -330,7 +331,7 @@ fn broken_off(
         let calls = line.split(['=', ',']).nth(1)?.parse::<u32>().ok()?;
         (calls >= 10).then_some(())
     });
-    break_off(&command);
+    interrupt(&command);
     let (status, took) = command.process.wait(LONG);
     assert!(took < Duration::from_secs(3) + slack(), "{took:?}");
     let text = fs::read_to_string(out).unwrap();
@@ -356,7 +357,7 @@ fn assert_partial(document: &Value) {
 #[test]
 fn interrupt_prints_partial_results() {
     let server = slow_server();
-    let (code, document, errors) = broken_off(&server, |command| command.process.signal("INT"));
+    let (code, document, errors) = interrupted(&server, |command| command.process.signal("INT"));
     assert_eq!(code, 1);
     assert_eq!(document["end"], "interrupted");
     assert_eq!(errors, "");
@@ -366,7 +367,7 @@ fn interrupt_prints_partial_results() {
 #[test]
 fn freeze_during_the_pass_prints_partial_results() {
     let server = slow_server();
-    let (code, document, errors) = broken_off(&server, |_| server.freeze());
+    let (code, document, errors) = interrupted(&server, |_| server.freeze());
     assert_eq!(code, 1);
     assert_eq!(document["end"], "failed");
     assert!(errors.contains("timeout"), "{errors}");

@@ -76,9 +76,9 @@ impl Compared {
         let mut waits = [Vec::new(), Vec::new()];
         while started.elapsed() < WINDOW {
             for (client, waits) in clients.iter_mut().zip(&mut waits) {
-                let asked = Instant::now();
+                let sent = Instant::now();
                 assert_eq!(client.ask(&["PING"]), "PONG");
-                waits.push(asked.elapsed());
+                waits.push(sent.elapsed());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -168,11 +168,11 @@ fn only_rising_round_trips_slow_the_sweep() {
     assert!(least >= usual.as_secs_f64(), "{least}");
     proxy.delay(long);
     let limit = [("reason", "max_latency")];
-    exporter.until("the sweep to yield", |page| {
+    exporter.until("a slower sweep", |page| {
         slowdown(page) > Some(1.0) && page.get("redis_exporter_sweep_limited", &limit) == Some(1.0)
     });
     proxy.delay(usual);
-    exporter.until("the sweep to come back", |page| slowdown(page) == Some(1.0));
+    exporter.until("a sweep at full speed", |page| slowdown(page) == Some(1.0));
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! What only newer servers report.
+//! Metrics that only newer servers report.
 
 use crate::support::server::Server;
 use crate::support::{Exporter, Launch, Page, RedisServer, wait};
 
-/// Polls a server often, with these further lines.
+/// Starts an exporter that polls this server often, with additional configuration lines.
 fn watched(server: &RedisServer, lines: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 500ms, timeout: 500ms }}\n{lines}\n\
@@ -62,7 +62,7 @@ fn hot_keys_session_shows_its_totals() {
     });
 }
 
-/// A node of a cluster that has all slots, and one that has none.
+/// Starts a cluster of two nodes: the first has all slots, the second none.
 fn cluster(settings: &[&str]) -> [RedisServer; 2] {
     let start = || {
         let settings = [&["--cluster-enabled", "yes"], settings].concat();
@@ -104,7 +104,7 @@ fn cluster_node_shows_slot_memory_and_links() {
 #[test]
 fn disabled_slot_memory_causes_no_errors() {
     let [node, _other] = cluster(&[]);
-    // Memory cannot be switched on while the node runs.
+    // The memory statistics cannot be enabled at runtime.
     node.ask(&["CONFIG", "SET", "cluster-slot-stats-enabled", "cpu net"]);
     node.ask(&["SET", "key", "value"]);
     let before = errors(&node);
@@ -168,7 +168,7 @@ fn large_requests_and_replies_are_counted_by_command() {
         page.value("redis_commandlog_large_replies_unseen_total", &[]),
         0.0
     );
-    // The exporter's own large replies are never its reason to ask again for the same entries.
+    // The exporter's own large replies must not make it query the same entries again.
     let later = exporter.polls(3);
     assert_eq!(
         later.value("redis_commandlog_large_replies_total", &[("cmd", "get")]),

@@ -332,7 +332,7 @@ fn hold(cases: &[Case]) {
             assert_eq!(
                 differs(&shown, &expected),
                 differs(&expected, &shown),
-                "{rules:?}: shown, and expected"
+                "{rules:?}: shown on the left, expected on the right"
             );
         }
     }

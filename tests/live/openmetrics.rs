@@ -1,4 +1,4 @@
-//! What a real Prometheus makes of the page as `OpenMetrics`, which it prefers.
+//! Prometheus prefers `OpenMetrics`. Compares what it ingests with the text format.
 
 use serde_yaml::Value;
 
@@ -18,7 +18,7 @@ fn samples(page: &str) -> Vec<String> {
     names
 }
 
-/// The errors of all targets that are not scraped well.
+/// Returns the scrape errors of all targets.
 fn errors(prometheus: &Prometheus) -> Vec<String> {
     let targets = prometheus.api("targets?state=active");
     let targets = targets.get("activeTargets").and_then(Value::as_sequence);
@@ -26,8 +26,9 @@ fn errors(prometheus: &Prometheus) -> Vec<String> {
         let part = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default();
         (part("scrapePool"), part("health"), part("lastError"))
     });
-    let bad = errors.filter(|(_, health, _)| *health != "up");
-    bad.map(|(job, health, error)| format!("{job}: {health} {error}"))
+    let failed = errors.filter(|(_, health, _)| *health != "up");
+    failed
+        .map(|(job, health, error)| format!("{job}: {health} {error}"))
         .collect()
 }
 
@@ -66,7 +67,7 @@ fn openmetrics_has_the_same_series_as_text() {
     });
     assert_eq!(errors(&prometheus), Vec::<String>::new());
     for (job, port, path) in jobs {
-        // A counter is declared without its suffix in this format alone.
+        // Only this format declares counters without their suffix.
         let declared = prometheus.api("targets/metadata?metric=redis_commands_processed");
         let declared = declared.as_sequence().unwrap();
         let of_job = |entry: &&Value| entry.get("target").unwrap().get("job") == Some(&job.into());

@@ -47,12 +47,12 @@ struct Times {
 
 /// Scrapes, and records how long that took.
 fn scrape(exporter: &Exporter, times: &mut Times) -> Page {
-    let asked = Instant::now();
+    let started = Instant::now();
     exporter.get("/-/healthy");
-    times.others.push(asked.elapsed());
-    let asked = Instant::now();
+    times.others.push(started.elapsed());
+    let started = Instant::now();
     let page = exporter.page();
-    times.scrapes.push(asked.elapsed());
+    times.scrapes.push(started.elapsed());
     page
 }
 
@@ -76,7 +76,7 @@ fn assert_prompt(times: &Times) {
 }
 
 /// Freezes the server and returns how long it takes until the page reports it.
-fn time_to_notice(server: &RedisServer, exporter: &Exporter, times: &mut Times) -> Duration {
+fn time_to_detect(server: &RedisServer, exporter: &Exporter, times: &mut Times) -> Duration {
     server.freeze();
     let frozen = Instant::now();
     loop {
@@ -87,7 +87,7 @@ fn time_to_notice(server: &RedisServer, exporter: &Exporter, times: &mut Times) 
             assert!(page.get("redis_uptime_in_seconds", &[]).is_none());
             return frozen.elapsed();
         }
-        assert!(frozen.elapsed() < LONG, "nobody noticed");
+        assert!(frozen.elapsed() < LONG, "the freeze was not detected");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -104,9 +104,9 @@ fn frozen_after(delay_of: impl Fn() -> Duration) {
         exporter.until("the next poll", |page| poll_time(page) > before);
         throughout(delay_of(), || assert!(exporter.page().is_up()));
         let mut times = Times::default();
-        let took = time_to_notice(&server, &exporter, &mut times);
+        let took = time_to_detect(&server, &exporter, &mut times);
         let limit = Duration::from_secs(2) + slack();
-        assert!(took < limit, "noticed after {took:?}");
+        assert!(took < limit, "detected after {took:?}");
         throughout(Duration::from_secs(1), || {
             assert!(!scrape(&exporter, &mut times).is_up());
         });
@@ -115,7 +115,7 @@ fn frozen_after(delay_of: impl Fn() -> Duration) {
         exporter.until("the server again", Page::is_up);
     }
     let connections = server.exporter_connections();
-    assert_eq!(connections.len(), 1, "a connection is left behind");
+    assert_eq!(connections.len(), 1, "there is a leaked connection");
 }
 
 #[test]
@@ -197,7 +197,9 @@ fn dead_and_frozen_targets_do_not_affect_others() {
     });
     dead.kill();
     frozen.freeze();
-    exporter.until("two down", |page| !up(page, "dead") && !up(page, "frozen"));
+    exporter.until("two targets to be down", |page| {
+        !up(page, "dead") && !up(page, "frozen")
+    });
     let mut monitor = crate::support::redis::Client::connect(well.port).unwrap();
     monitor.ask(&["MONITOR"]);
     throughout(Duration::from_secs(4), || {
@@ -270,7 +272,7 @@ fn long_running_function_is_named() {
     assert_eq!(page.value("redis_up", &[]), 0.0);
     let first = running(&page).unwrap();
     assert!(first > 0.1, "{first}");
-    exporter.until("a longer time", |page| running(page) > Some(first));
+    exporter.until("a longer run time", |page| running(page) > Some(first));
     assert!(exporter.log().contains("function endless has been running"));
     server.ask(&["FUNCTION", "KILL"]);
     call.join().unwrap().unwrap().unwrap_err();

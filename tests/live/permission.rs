@@ -1,10 +1,11 @@
-//! Users who may not do everything.
+//! Users with restricted permissions.
 
 use crate::support::server::Server;
 use crate::support::wait::slack;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// A server with a user who may do what the rules say, and an exporter that is this user.
+/// Starts a server with a user who has these ACL rules, and prepares an exporter that logs in as
+/// this user.
 fn restricted(rules: &[&str], interval: &str) -> (RedisServer, Launch) {
     let server = RedisServer::start(&[]);
     let mut words = vec!["ACL", "SETUSER", "watcher", "reset", "on", ">secret"];
@@ -19,7 +20,7 @@ fn restricted(rules: &[&str], interval: &str) -> (RedisServer, Launch) {
     (server, launch)
 }
 
-/// How often the server has said no to somebody without permission.
+/// Returns how often the server has denied a command.
 fn denials(server: &RedisServer) -> u32 {
     let line = server
         .info("errorstat_NOPERM")
@@ -39,7 +40,7 @@ fn denied_commands_fail_only_their_collectors() {
     let (server, launch) = restricted(&rules, "300ms");
     let exporter = launch.start();
     exporter.until("the server", Page::is_up);
-    // That of COMMANDLOG asks for its limits by CONFIG.
+    // The COMMANDLOG collector reads its limits with CONFIG.
     let command_log = Server::selected().has_command_log();
     let expected = [
         "commandlog",
@@ -67,14 +68,14 @@ fn denied_commands_fail_only_their_collectors() {
     assert_eq!(
         denials(&server),
         at_first,
-        "denied questions are not asked again"
+        "denied queries are not sent again"
     );
     server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
     exporter.until("another connection", |page| {
         page.value("redis_exporter_connects_total", &[]) > 1.0 && page.is_up()
     });
     exporter.polls(3);
-    assert_eq!(denials(&server), 2 * at_first, "each connection asks once");
+    assert_eq!(denials(&server), 2 * at_first, "once on each connection");
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn documented_rules_suffice_for_every_collector() {
 
 #[test]
 fn default_settings_do_not_keep_adding_errors() {
-    // The walk is on by default, and these rules are for polling alone.
+    // The sweep is on by default, but these rules only permit polling.
     let rules = ["+@all", "-scan", "-memory", "-pttl", "-type"];
     let (server, _) = restricted(&rules, "300ms");
     server.ask(&["SET", "session:1", "x"]);

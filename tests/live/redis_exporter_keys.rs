@@ -19,37 +19,37 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     (
         "redis_key_size",
         "key=\"k:hyperloglog\"",
-        "there the estimate of PFCOUNT, which writes into the key; here the bytes",
+        "there the result of PFCOUNT, which writes to the key; here the size in bytes",
     ),
     (
         "redis_key_size",
         "key=\"k:missing\"",
-        "there 0; here absent, as only an empty string has the size 0",
+        "there 0; here absent, because only an empty string has the size 0",
     ),
     (
         "redis_key_value_as_string",
         "val=\"\"",
-        "there an empty label; here the size 0 says it",
+        "there an empty label; here only the size is 0",
     ),
     (
         "redis_key_value_as_string",
         "key=\"user:3\"",
-        "there the whole value; here the first 512 bytes of it",
+        "there the whole value; here its first 512 bytes",
     ),
     (
         "redis_number_of_distinct_key_groups",
         "db=\"db2\"",
-        "there 0 for a database without keys; here only those that the server lists",
+        "there 0 for a database without keys; here only databases that the server lists",
     ),
     (
         "redis_last_key_groups_scrape_duration_milliseconds",
         "",
-        "there the time of a script; here that of a pass",
+        "there the duration of a script; here that of a pass",
     ),
     (
         "redis_stream_group_consumer_idle_seconds",
         "",
-        "it goes on, and the two ask at different times",
+        "the value increases, and the two exporters query it at different times",
     ),
 ];
 
@@ -102,7 +102,7 @@ fn fill(server: &RedisServer) {
     client.ask(&["SET", "k:4", &"x".repeat(500)]);
 }
 
-fn peer(server: &RedisServer) -> Peer {
+fn redis_exporter(server: &RedisServer) -> Peer {
     Peer::of(
         server,
         &[
@@ -144,7 +144,7 @@ fn samples_match_redis_exporter() {
     fill(&server);
     let exporter = exporter(&server);
     let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
-    let theirs = peer(&server).exposition();
+    let theirs = redis_exporter(&server).exposition();
 
     let samples = theirs.samples.iter();
     let compared: Vec<_> = samples
@@ -182,7 +182,7 @@ fn listed_differences_still_exist() {
     fill(&server);
     let exporter = exporter(&server);
     let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
-    let theirs = peer(&server).exposition();
+    let theirs = redis_exporter(&server).exposition();
     for (name, label, why) in DIFFERENT {
         let of = |page: &Exposition| {
             let samples = page.samples.clone().into_iter();

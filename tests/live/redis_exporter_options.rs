@@ -1,11 +1,11 @@
-//! A Deployment of `redis_exporter` whose image alone was swapped.
+//! A Deployment of `redis_exporter` in which only the image was replaced.
 
 use std::fs;
 
 use crate::support::wait::{LONG, until};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-/// A server with a password and keys.
+/// Starts a server with a password and keys.
 fn server() -> RedisServer {
     let server = RedisServer::start(&["--requirepass", "hunter2"]);
     let ask = |words: &[&str]| server.ask_as("hunter2", words);
@@ -17,14 +17,14 @@ fn server() -> RedisServer {
     server
 }
 
-/// Neither a file nor the flag of the tests.
+/// Prepares an exporter without a configuration file and without the listen address of the tests.
 fn bare() -> Launch {
     Launch::new()
         .without_listen_flag()
         .variable("REDIS_EXPORTER_CONFIG", "")
 }
 
-/// The page of a path, once the walk has counted.
+/// Returns the page at this path once the sweep has counted the keys.
 fn counted(exporter: &Exporter, path: &str, metric: &str) -> Page {
     until(LONG, "counted keys", || {
         let response = exporter.get(path);

@@ -1,4 +1,4 @@
-//! Reading the configuration again while running.
+//! Reloading the configuration at runtime.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn is_up(page: &Page, name: &str) -> bool {
     page.get("redis_up", &[("target", name)]) == Some(1.0)
 }
 
-/// The id under which the server knows the exporter's only connection.
+/// Returns the client id of the exporter's only connection.
 fn connection_id(server: &RedisServer, exporter: &Exporter) -> String {
     let connections = server.exporter_connections();
     let log = exporter.log();
@@ -102,7 +102,7 @@ fn invalid_file_is_reported_and_changes_nothing() {
     assert_eq!(connection_id(&server, &exporter), id);
     exporter.reconfigure(&good);
     assert_eq!(exporter.reload().status, 200);
-    exporter.until("the good reload", |page| !failed(page));
+    exporter.until("the successful reload", |page| !failed(page));
     assert_eq!(connection_id(&server, &exporter), id);
 }
 
@@ -136,7 +136,7 @@ fn changed_password_opens_a_new_connection() {
 const PROTECTED: &str =
     "sweep: { enabled: false }\nweb: { basic_auth: { username: user, password: hunter2 } }\n";
 
-/// Asks for a reload as the user of [`PROTECTED`].
+/// Requests a reload as the user of [`PROTECTED`].
 fn reload_as_user(exporter: &Exporter) -> crate::support::http::Response {
     let header = "Authorization: Basic dXNlcjpodW50ZXIy\r\n";
     crate::support::http::send(exporter.port, "POST", "/-/reload", header).unwrap()

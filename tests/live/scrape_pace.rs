@@ -1,4 +1,4 @@
-//! Polls follow the scrapes: each scrape shows a new poll, whatever interval is configured.
+//! Polls follow the scrapes: by default, each scrape shows a new poll.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -10,20 +10,21 @@ use crate::support::redis::Client;
 use crate::support::wait::{LONG, slack};
 use crate::support::{Exporter, Launch, RedisServer, until};
 
-/// A scrape that is later than that is not at its time.
+/// A scrape with a larger delay than this is not punctual.
 const PUNCTUAL: Duration = Duration::from_millis(25);
 
-/// What one scrape showed, and when it came.
+/// Results and timing of one scrape.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     poll: f64,
     commands: f64,
     took: Duration,
-    /// Whether it came at its time: what a busy machine makes late was not expected then.
+    /// Whether the scrape was on time. The exporter cannot predict scrapes that a busy machine
+    /// delays.
     is_punctual: bool,
 }
 
-/// Scrapes at a steady interval, starting after a time.
+/// Scrapes at a constant interval after an initial delay.
 fn scrape(exporter: &Exporter, after: Duration, every: Duration, times: u32) -> Vec<Seen> {
     let start = Instant::now() + after;
     let scrapes = (0..times).map(|number| {
@@ -43,7 +44,8 @@ fn scrape(exporter: &Exporter, after: Duration, every: Duration, times: u32) -> 
     scrapes.collect()
 }
 
-/// Runs a test while an application sends commands: those of the exporter are not counted.
+/// Runs a test while an application sends commands, because the exporter's own commands are not
+/// counted.
 fn under_load(server: &RedisServer, test: impl FnOnce()) {
     let (end, ended) = mpsc::channel::<()>();
     let port = server.port;
@@ -58,9 +60,10 @@ fn under_load(server: &RedisServer, test: impl FnOnce()) {
     load.join().unwrap();
 }
 
-/// Checks that scrapes show polls that the ones before did not: all but one, where the machine had
-/// time for all of them, else two thirds of the punctual ones, or half of all if hardly any was. The
-/// first ones teach the pace. Polls at the default interval would be new for one in five at most.
+/// Checks that scrapes show a new poll. If the machine was idle, all scrapes but one must.
+/// Otherwise two thirds of the punctual scrapes must, or half of all scrapes if too few were
+/// punctual. The first scrapes are ignored, because the exporter learns the pace from them. With
+/// polls at the default interval, at most one scrape in five would show a new poll.
 fn assert_new(seen: &[Seen]) {
     let is_quiet = seen
         .iter()
@@ -81,7 +84,7 @@ fn assert_new(seen: &[Seen]) {
     assert!(new + missed >= all, "{new} of {all} are new: {seen:#?}");
 }
 
-/// Nothing about polls is configured: the interval is 15 seconds.
+/// Starts an exporter with the default poll interval of 15 seconds.
 fn with_default_interval(server: &RedisServer, more: &str) -> Exporter {
     Launch::configured(&format!("{more}targets: [{{ url: '{}' }}]\n", server.url())).start()
 }
@@ -121,7 +124,7 @@ fn each_scrape_of_two_scrapers_shows_a_new_poll() {
     });
 }
 
-/// How many polls a target of an exporter had while something happened, and how long that took.
+/// Returns the number of polls of a target during this function, and its duration.
 fn polls_while(exporter: &Exporter, happens: impl FnOnce()) -> (f64, Duration) {
     let polls = || exporter.page().value("redis_exporter_polls_total", &[]);
     let (before, started) = (polls(), Instant::now());
@@ -150,7 +153,7 @@ fn configured_interval_is_kept_at_any_scrape_rate() {
     let (polls, took) = polls_while(&default, || {
         drop(scrape(&default, Duration::ZERO, second, 15));
     });
-    // At the interval of 15 s there would be two at most.
+    // With the interval of 15 s there would be at most two polls.
     assert!(polls >= 4.0, "{polls} polls in {took:?}");
 }
 
@@ -185,7 +188,7 @@ fn prometheus_sees_a_new_value_at_each_scrape() {
             "{function}(redis_exporter_last_poll_timestamp_seconds[30s])"
         ))
     };
-    let (scrapes, changes) = until(LONG * 4, "scrapes that all show a new poll", || {
+    let (scrapes, changes) = until(LONG * 4, "a new poll in each scrape", || {
         let (scrapes, changes) = (over("count_over_time")?, over("changes")?);
         (scrapes >= 12.0 && changes + 2.0 >= scrapes).then_some((scrapes, changes))
     });

@@ -1,4 +1,4 @@
-//! Passwords, and that nobody sees them.
+//! Passwords are never shown.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::{Exporter, Launch, Page, RedisServer, http};
 
 const PASSWORD: &str = "hunter2 p@ss/w:rd#1?%&\"'${x} é";
 const ENCODED: &str = "hunter2%20p%40ss%2Fw%3Ard%231%3F%25%26%22%27%24%7Bx%7D%20%C3%A9";
-/// As a single-quoted value of YAML in which variables expand.
+/// The password in single-quoted YAML, escaped because variables are expanded.
 const IN_YAML: &str = "'hunter2 p@ss/w:rd#1?%&\"''$${x} é'";
 
 fn guarded() -> RedisServer {
@@ -16,7 +16,7 @@ fn guarded() -> RedisServer {
     server
 }
 
-/// Neither the password nor any part that would make it easy to guess.
+/// Checks that a text contains neither the password nor a part that would make it easy to guess.
 fn assert_hidden(place: &str, text: &str) {
     for part in ["hunter2", "p@ss", "p%40ss", "w:rd", "w%3Ard"] {
         assert!(!text.contains(part), "{place} shows the password: {text}");
@@ -48,7 +48,7 @@ fn assert_hidden_in_every_answer(exporter: &Exporter, server: &RedisServer) {
     assert_hidden("the reload", &exporter.reload().text());
 }
 
-/// Everything that a daemon does with its password, at a level of the log.
+/// Runs everything that uses the password, with this log level and format.
 fn a_life(level: &str, format: &str) {
     let server = guarded();
     let exporter = Launch::of(&format!("redis://watcher:{ENCODED}@{}/0", server.address()))

@@ -1,4 +1,4 @@
-//! Sentinels: what they know of a primary, when they lose each other, and what must stay secret.
+//! Sentinels: metrics of a primary, loss of the quorum, and secrets.
 
 use crate::support::redis::Client;
 use crate::support::wait::LONG;
@@ -42,7 +42,7 @@ impl Watched {
         watched
     }
 
-    /// Labels that all metrics of the primary have.
+    /// Returns the labels that all metrics of the primary have.
     fn labels(&self) -> [(&str, String); 2] {
         [
             ("master_name", "main".to_owned()),
@@ -104,8 +104,8 @@ fn sentinel_shows_settings_sentinels_and_quorum() {
     }
     let since = watched.value(&page, "last_ok_ping_reply_seconds").unwrap();
     assert!((0.0..10.0).contains(&since), "{since}");
-    let said = watched.ask(&["SENTINEL", "CKQUORUM", "main"]).unwrap();
-    assert_eq!(message(&page, 1.0), [said]);
+    let reply = watched.ask(&["SENTINEL", "CKQUORUM", "main"]).unwrap();
+    assert_eq!(message(&page, 1.0), [reply]);
     assert_eq!(page.all("redis_sentinel_peer_info", &[]).len(), 2);
     for sentinel in &watched.sentinels[1..] {
         let port = sentinel.port.to_string();
@@ -124,10 +124,10 @@ fn sentinel_shows_settings_sentinels_and_quorum() {
     let page = exporter.until("the quorum to be lost", |page| {
         watched.value(page, "ok_sentinels") == Some(1.0) && !message(page, 0.0).is_empty()
     });
-    // The two are down one after the other; the page and the server must speak of both.
-    until(LONG, "the words of the server", || {
-        let said = watched.ask(&["SENTINEL", "CKQUORUM", "main"]).unwrap_err();
-        (message(&exporter.page(), 0.0) == [said]).then_some(())
+    // The two sentinels go down one after the other. The page and the server must report both.
+    until(LONG, "the server's message", || {
+        let reply = watched.ask(&["SENTINEL", "CKQUORUM", "main"]).unwrap_err();
+        (message(&exporter.page(), 0.0) == [reply]).then_some(())
     });
     assert!(message(&page, 1.0).is_empty());
     assert_all_collectors_work(&exporter.page());
@@ -161,7 +161,7 @@ fn down_primary_has_status_0() {
     ));
     let exporter = Launch::of(&sentinel.url()).start();
     let status = |page: &Page| page.all("redis_sentinel_master_status", &[("master_name", "main")]);
-    exporter.until("a primary that is well", |page| status(page) == [1.0]);
+    exporter.until("a primary that is up", |page| status(page) == [1.0]);
     primary.kill();
     exporter.until("a primary that is down", |page| status(page) == [0.0]);
 }
@@ -210,7 +210,7 @@ fn denied_query_about_many_primaries_costs_one_error() {
         .unwrap()
         .parse()
         .unwrap();
-    // A new connection may try again.
+    // The exporter may retry on a new connection.
     let connects = page.value("redis_exporter_connects_total", &[]);
     assert!(
         (1.0..=connects).contains(&errors),

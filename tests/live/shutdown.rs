@@ -87,7 +87,7 @@ fn shutdown_finishes_scrapes_despite_stuck_clients() {
     let _ = deaf.read_to_end(&mut rest);
     assert!(
         rest.starts_with(b"HTTP/1.1 200 OK"),
-        "no answer came to a whole request"
+        "a complete request got no response"
     );
 }
 
@@ -100,7 +100,7 @@ fn second_signal_exits_at_once() {
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
     exporter.page();
     exporter.process.signal("TERM");
-    crate::support::until(LONG, "the word that it ends", || {
+    crate::support::until(LONG, "the log line about the shutdown", || {
         exporter
             .log()
             .contains("a second signal ends at once")
@@ -109,5 +109,5 @@ fn second_signal_exits_at_once() {
     exporter.process.signal("TERM");
     let (status, took) = exporter.process.wait(END + slack());
     assert!(took < Duration::from_millis(500) + slack(), "{took:?}");
-    assert_eq!(status.code(), Some(1), "what was under way is lost");
+    assert_eq!(status.code(), Some(1), "requests in progress are lost");
 }

@@ -1,18 +1,17 @@
-//! Beside `redis_exporter` on the same server, with default settings: every family that it shows is
-//! here with the same type and labels, and every value that stands still is the same.
+//! Compares with `redis_exporter` on the same server, with default settings. All of its families
+//! exist here with the same type and labels, and all constant values are equal.
 
 use crate::support::peer::{Exposition, Peer, Series};
 use crate::support::redis::Client;
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
 
-/// What is not as it is there.
+/// A known difference from `redis_exporter`.
 struct Difference {
-    /// The kind of server; empty for all of them.
+    /// The kind of server, or empty for all kinds.
     of: &'static str,
-    /// The start of the names.
+    /// The prefix of the metric names.
     start: &'static str,
-    /// The reason.
     why: &'static str,
 }
 
@@ -20,35 +19,35 @@ const fn difference(of: &'static str, start: &'static str, why: &'static str) ->
     Difference { of, start, why }
 }
 
-/// Families that are not here, of another type, or with values that stand still and differ.
+/// Families that are missing here, have another type, or have constant values that differ.
 const DIFFERENCES: &[Difference] = &[
-    difference("", "go_", "there about a program in Go"),
+    difference("", "go_", "about the Go runtime there"),
     difference(
         "",
         "process_",
-        "each is its own process, and no limit of virtual memory is here",
+        "each is a separate process, and here is no limit of virtual memory",
     ),
-    difference("", "redis_exporter_build_info", "it is another program"),
+    difference("", "redis_exporter_build_info", "it is a different program"),
     difference("", "redis_exporter_scrape", "each counts its own scrapes"),
     difference(
         "",
         "redis_last_key_groups_scrape_duration_milliseconds",
-        "there 0 where no key groups are set; here absent",
+        "there 0 if no key groups are configured; here absent",
     ),
     difference(
         "",
         "redis_expired_time_cap_reached_total",
-        "there a gauge; a later version has it as the counter that it is",
+        "there a gauge; later versions have a counter",
     ),
     difference(
         "",
         "redis_keyspace_",
-        "here since the exporter started, and without what it asks itself",
+        "here since the start of the exporter, and without its own queries",
     ),
     difference(
         "",
         "redis_commands_processed_total",
-        "here since the exporter started, and without what it asks itself",
+        "here since the start of the exporter, and without its own queries",
     ),
     difference(
         "sentinel",
@@ -77,9 +76,9 @@ const DIFFERENCES: &[Difference] = &[
     ),
 ];
 
-/// Gauges that move while nobody does anything: they are here, whatever their values.
+/// Gauges that change on an idle server. They must exist, but their values are not compared.
 const MOVING: &[&str] = &[
-    // The connection of the other is new at each scrape.
+    // `redis_exporter` opens a new connection for each scrape.
     "redis_connected_clients",
     "redis_client_recent_max_input_buffer_bytes",
     "redis_client_recent_max_output_buffer_bytes",
@@ -103,7 +102,7 @@ const MOVING: &[&str] = &[
     "redis_allocator_rss_bytes",
     "redis_allocator_rss_ratio",
     "redis_uptime_in_seconds",
-    // Primaries and replicas, sentinels, and nodes of a cluster speak to each other.
+    // Primaries and replicas, sentinels, and cluster nodes exchange messages.
     "redis_cluster_messages_",
     "redis_connected_slave_lag_seconds",
     "redis_connected_slave_offset_bytes",
@@ -111,14 +110,14 @@ const MOVING: &[&str] = &[
     "redis_master_repl_offset",
     "redis_repl_backlog_history_bytes",
     "redis_slave_repl_offset",
-    // TTLs run down.
+    // TTLs decrease.
     "redis_db_avg_ttl_seconds",
 ];
 
-/// Labels that a later version of `redis_exporter` has too.
+/// Labels that only later versions of `redis_exporter` have.
 const NEWER_LABELS: &[(&str, &str)] = &[("redis_instance_info", "master_replid=")];
 
-/// Families that some of the servers here must show at both, so that little cannot pass for all.
+/// Families that at least one of the servers must have, so that the comparison covers enough.
 const SHOWN: &[&str] = &[
     "redis_aof_base_size_bytes",
     "redis_aof_buffer_length",
@@ -148,7 +147,7 @@ const SHOWN: &[&str] = &[
     "redis_up",
 ];
 
-/// Pages of the exporter before and after the one of `redis_exporter`.
+/// A page of `redis_exporter`, and pages of the exporter before and after it.
 struct Pages {
     kind: &'static str,
     before: Exposition,
@@ -156,7 +155,8 @@ struct Pages {
     after: Exposition,
 }
 
-/// The page of the target without the label `target`, and what else is on the page of all.
+/// Returns the page of the target without the `target` label, and the other metrics of the page of
+/// all targets.
 fn ours(exporter: &Exporter) -> Exposition {
     let mut all = Exposition::parse(&exporter.get("/metrics").text());
     let target = Exposition::parse(&exporter.get("/probe?target=it").text());
@@ -165,7 +165,7 @@ fn ours(exporter: &Exporter) -> Exposition {
     with_comparable_labels(all)
 }
 
-/// To Prometheus a label with an empty value is none.
+/// Removes labels that cannot be compared. Prometheus treats a label with an empty value as absent.
 fn with_comparable_labels(page: Exposition) -> Exposition {
     let is_newer = |name: &str, label: &str| {
         let mut newer = NEWER_LABELS.iter();
@@ -192,7 +192,7 @@ impl Pages {
         .start();
         exporter.until("the server", Page::is_up);
         let peer = Peer::of(server, &["-ping-on-connect"]);
-        // What both ask for the first time is new in the statistics.
+        // The first queries of both exporters add new entries to the statistics.
         peer.exposition();
         exporter.polls(2);
         let before = ours(&exporter);
@@ -206,7 +206,7 @@ impl Pages {
         }
     }
 
-    /// What is not as it is there: the name, and a line that says it.
+    /// Returns each difference as a metric name and a message.
     fn wrong(&self) -> Vec<(&str, String)> {
         let kinds = self.theirs.kinds.iter();
         let kinds = kinds.filter_map(|(name, theirs)| {
@@ -229,7 +229,8 @@ impl Pages {
         kinds.chain(samples).collect()
     }
 
-    /// Whether a series is here with that value: before or after it, or of a counter in between.
+    /// Returns whether the exporter showed this value before or after. For a counter, the value may
+    /// also be between the two.
     fn has(&self, series: &Series, value: f64) -> bool {
         let of = |page: &Exposition| page.samples.get(series).copied();
         let (before, after) = (of(&self.before), of(&self.after));
@@ -280,7 +281,7 @@ fn load(server: &RedisServer) {
     });
 }
 
-/// A cluster of three nodes that know each other.
+/// Starts a cluster of three nodes that know each other.
 fn cluster() -> Vec<RedisServer> {
     let start = |_| RedisServer::start(&["--cluster-enabled", "yes"]);
     let nodes: Vec<RedisServer> = (0..3).map(start).collect();
@@ -292,7 +293,7 @@ fn cluster() -> Vec<RedisServer> {
         let first = nodes[0].port.to_string();
         node.ask(&["CLUSTER", "MEET", "127.0.0.1", &first]);
     }
-    until(LONG, "a cluster that is well", || {
+    until(LONG, "a healthy cluster", || {
         let is_well = |node: &RedisServer| {
             let info = node.ask(&["CLUSTER", "INFO"]);
             info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
@@ -345,7 +346,7 @@ fn families_and_constant_values_match_redis_exporter() {
     let wrong: Vec<String> = wrong.map(|(_, line)| line).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // What is listed must be there to be seen.
+    // Every listed difference must exist.
     for difference in DIFFERENCES {
         let is_seen = |page: &Pages| {
             let wrong = page.wrong();

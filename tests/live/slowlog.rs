@@ -1,10 +1,10 @@
-//! The log of slow commands: what is counted of it from poll to poll.
+//! Slow commands, counted from poll to poll.
 
 use crate::support::{Launch, RedisServer};
 
 #[test]
 fn slow_commands_are_counted_once_without_arguments() {
-    // Only what sleeps for longer than this is slow.
+    // Only commands that take longer than this are slow.
     let server = RedisServer::start(&[
         "--slowlog-log-slower-than",
         "20000",

@@ -1,4 +1,4 @@
-//! How it starts, and how it refuses to.
+//! Startup and startup errors.
 
 use std::net::TcpListener;
 

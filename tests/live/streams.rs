@@ -1,4 +1,4 @@
-//! Streams with their groups and consumers, against what a direct client says.
+//! Compares streams, groups and consumers with what a direct client reads.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::support::redis::Client;
 use crate::support::server::Server;
 use crate::support::{Exporter, Launch, Page, RedisServer, keys, sweep};
 
-/// An exporter of one server that walks often.
+/// Starts an exporter that sweeps one server often.
 fn exporter(url: &str, keys: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 500ms }}\n\
@@ -18,7 +18,7 @@ fn exporter(url: &str, keys: &str) -> Exporter {
     .start()
 }
 
-/// The page after so many passes more.
+/// Returns the page after this many more passes.
 fn after_passes(exporter: &Exporter, more: f64) -> Page {
     let passes = |page: &Page| {
         page.get("redis_exporter_sweep_passes_total", &[])
@@ -36,7 +36,7 @@ fn dropped(page: &Page, reason: &str) -> f64 {
     page.value("redis_exporter_sweep_dropped_keys", &[("reason", reason)])
 }
 
-/// Names and values in the reply to an XINFO, which the client gives as lines.
+/// Parses the reply to an XINFO command, which the client returns as lines of names and values.
 fn fields(lines: &[&str]) -> BTreeMap<String, String> {
     lines
         .chunks_exact(2)
@@ -59,27 +59,27 @@ fn records(reply: &str) -> Vec<BTreeMap<String, String>> {
         .collect()
 }
 
-/// A count, or the milliseconds of an id; none where the server says nothing.
+/// Parses a count or the milliseconds of an id. Returns `None` if the server reported no value.
 fn number(text: &str) -> Option<f64> {
     text.split('-').next()?.parse().ok()
 }
 
 type Labels<'a> = Vec<(&'a str, &'a str)>;
 
-/// Holds one value of the page against the one that the client has read.
-fn assert_same(page: &Page, metric: &str, labels: &Labels<'_>, said: Option<&String>) {
+/// Checks that a value on the page is the one that the client has read.
+fn assert_same(page: &Page, metric: &str, labels: &Labels<'_>, read: Option<&String>) {
     let name = format!("redis_stream_{metric}");
-    let said = said.and_then(|text| number(text));
-    assert_eq!(page.get(&name, labels), said, "{name} {labels:?}");
+    let read = read.and_then(|text| number(text));
+    assert_eq!(page.get(&name, labels), read, "{name} {labels:?}");
 }
 
-/// Holds all that the page shows of a stream against what a client reads, and tells how many groups
-/// and consumers that were.
+/// Compares all metrics of a stream with what a client reads. Returns the numbers of groups and
+/// consumers.
 fn assert_stream(page: &Page, client: &mut Client, database: &str, key: &str) -> (usize, usize) {
     client.ask(&["SELECT", database.trim_start_matches("db")]);
     let labels = vec![("db", database), ("stream", key)];
     let reply = client.ask(&["XINFO", "STREAM", key]);
-    // The entries come last, and have no fixed number of lines.
+    // The entries come last and have a variable number of lines.
     let lines = reply.split('\n').take_while(|line| *line != "first-entry");
     let lines: Vec<&str> = lines.collect();
     let stream = fields(&lines);
@@ -124,7 +124,7 @@ fn assert_stream(page: &Page, client: &mut Client, database: &str, key: &str) ->
             labels.push(("consumer", &consumer["name"]));
             let pending = consumer.get("pending");
             assert_same(page, "group_consumer_messages_pending", &labels, pending);
-            // The client asks later than the exporter did.
+            // The client sends its query later than the exporter.
             let idle = number(&consumer["idle"]).unwrap() / 1e3;
             let shown = page.value("redis_stream_group_consumer_idle_seconds", &labels);
             assert!((0.0..=5.0).contains(&(idle - shown)), "{idle} {shown}");
@@ -133,8 +133,8 @@ fn assert_stream(page: &Page, client: &mut Client, database: &str, key: &str) ->
     (groups.len(), consumers)
 }
 
-/// Five entries, and two groups with three consumers; one of them has left an entry behind that
-/// was deleted, so that the server cannot tell its lag.
+/// Writes five entries, and two groups with three consumers. In one group a deleted entry makes the
+/// lag unknown to the server.
 fn fill(client: &mut Client, key: &str) {
     for milliseconds in 1001..=1005 {
         client.ask(&["XADD", key, &format!("{milliseconds}-7"), "v", "x"]);
@@ -206,7 +206,7 @@ fn streams_groups_and_consumers_match_a_client() {
         ("groups", 4),
         ("first_entry_id", 3),
         ("group_consumers", 5),
-        // The server cannot tell that of `mail`.
+        // The server does not know the lag of `mail`.
         ("group_lag", 3),
         ("group_consumer_idle_seconds", 6),
     ] {
@@ -216,7 +216,7 @@ fn streams_groups_and_consumers_match_a_client() {
     assert_eq!(dropped(&page, "denied"), 1.0);
     let before = errors(&server);
     after_passes(&exporter, 3.0);
-    assert_eq!(errors(&server), before, "what is denied is not asked again");
+    assert_eq!(errors(&server), before, "denied queries are not sent again");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn streams_beyond_the_limits_are_counted() {
     let mut client = Client::connect(server.port).unwrap();
     for number in 1..=5 {
         fill(&mut client, &format!("s:{number}"));
-        // Before the streams by name, and no reason to leave one out.
+        // These keys sort before the streams, but must not count toward the limit.
         client.ask(&["SET", &format!("s:0{number}"), "no stream"]);
     }
     let exporter = exporter(
@@ -287,8 +287,8 @@ fn consumers_can_be_disabled() {
     let shown = page.all("redis_stream_group_consumer_messages_pending", &[]);
     assert!(shown.is_empty());
     assert_eq!(dropped(&page, "max_stream_consumers"), 0.0);
-    let asked = server.info("cmdstat_xinfo|consumers");
-    assert!(asked.is_none(), "{asked:?}");
+    let sent = server.info("cmdstat_xinfo|consumers");
+    assert!(sent.is_none(), "{sent:?}");
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn denied_command_costs_one_error_and_its_samples() {
         let denied = if shown[0] { 0.0 } else { 30.0 };
         assert_eq!(dropped(&page, "denied"), denied, "{rule}");
         after_passes(&exporter, 2.0);
-        // The walk itself asks for types too.
+        // The sweep itself queries types, too.
         let each = if rule == "-type" { 2 } else { 1 };
         let (errors, connections) = (errors(&server), sweep::connections_so_far(&exporter));
         assert!(

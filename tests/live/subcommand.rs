@@ -143,23 +143,24 @@ fn health_works_with_an_invalid_configuration() {
     let server = RedisServer::start(&[]);
     let exporter = Exporter::of(&server);
     let listen = format!("listen: 127.0.0.1:{}\nnonsense: 1\n", exporter.port);
-    let asked = Launch::configured(&listen)
+    let launch = Launch::configured(&listen)
         .without_listen_flag()
         .flag("health");
-    assert_eq!(asked.run().code(), 0);
+    assert_eq!(launch.run().code(), 0);
 }
 
 #[test]
 fn health_finds_an_exporter_started_with_any_flags() {
     let folder = tempfile::tempdir().unwrap();
-    // A copy, as other tests run the program at the same time. It has its name in the image.
+    // Other tests run the program at the same time, so this is a copy. It has the name used in the
+    // container image.
     let program = folder.path().join("redis_exporter");
     std::fs::copy(env!("CARGO_BIN_EXE_redis-namespace-exporter"), &program).unwrap();
     let server = RedisServer::start(&[]);
     let authority = Authority::new();
     let identity = authority.sign("localhost");
     let ask = || {
-        // Where nobody listens: found is what runs.
+        // Nothing listens on this address, so `health` must find the running process.
         Launch::new()
             .without_listen_flag()
             .variable("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:9")

@@ -1,4 +1,4 @@
-//! A keyspace that does not hold still.
+//! Keyspaces that change during a pass.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::{Exporter, Launch, Page, RedisServer};
 
 const SLOW: &str = "cpu_share: 10%, first_keys: 0, min_pass_interval: 1s";
 
-/// A pass that has begun and is far from its end.
+/// Starts an exporter and waits until its first pass is under way but far from complete.
 fn in_mid_pass(server: &RedisServer) -> Exporter {
     let exporter = sweep::launch(server, SLOW, NAMESPACES).start();
     exporter.until("a part of a pass", |page| {
@@ -53,7 +53,7 @@ fn flushall_during_a_pass_discards_the_old_keys() {
     exporter.until("the new keys", |page| {
         if !page.all("redis_key_namespace_keys", &[]).is_empty() {
             assert!(total(page) <= 20_000.0);
-            // A part of a pass must not pass for all of it.
+            // A partial pass must not be published as a complete one.
             let keys = of(page, "keys", "session");
             assert_eq!(keys, 20_000.0);
         }
@@ -109,7 +109,7 @@ fn counts_become_exact_after_tenfold_growth() {
         assert!(total(page) <= 300_000.0);
         is_exact(page, &exact)
     });
-    exporter.until("a walk in random order", |page| {
+    exporter.until("a sweep in random order", |page| {
         page.get("redis_exporter_sweep_random_order", &[]) == Some(1.0)
     });
 }
@@ -119,7 +119,7 @@ fn shrinking_keyspace_is_never_overestimated() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 100_000, FIVE_KINDS);
     let exporter = in_mid_pass(&server);
-    // All but a few sessions go, in steps.
+    // Deletes all but a few sessions, in steps.
     for part in 0..10 {
         let each = format!(
             "i = i + {part} * 10000 call('DEL', 'api:cache:' .. i, 'ratelimit:' .. i, \
@@ -141,7 +141,7 @@ fn shrinking_keyspace_is_never_overestimated() {
 fn keys_deleted_before_their_queries_are_counted() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 20_000, FIVE_KINDS);
-    // A busy machine may keep a step of the sweep waiting.
+    // On a busy machine, a step of the sweep may have to wait.
     let settings = sweep::configuration(&server, sweep::FULL_SPEED, NAMESPACES);
     let exporter = Launch::configured(&settings.replace("500ms", "3s")).start();
     let done = AtomicBool::new(false);

@@ -1,12 +1,12 @@
-//! Servers that pose as Redis: with sorted walks, with cursors of another kind, without some
-//! sections of INFO.
+//! Servers that are compatible with Redis but have sorted scans, other cursors, or fewer INFO
+//! sections.
 
 use crate::support::Launch;
 use crate::support::fake::{FakeServer, bulk, scanned};
 use crate::support::page::Page;
 use crate::support::sweep::{NAMESPACES, of};
 
-/// Keys of each of two namespaces, in their order.
+/// Number of keys in each of two namespaces, in sorted order.
 const KEYS: usize = 10_000;
 
 fn keys(from: usize, count: usize) -> Vec<String> {
@@ -24,7 +24,7 @@ const INFO: &str = "# Server\r\nredis_version:7.2.4\r\nredis_mode:standalone\r\n
     # Persistence\r\nloading:0\r\n\
     rdb_changes_since_last_save:0\r\n# Keyspace\r\ndb0:keys=20000,expires=0,avg_ttl=0\r\n";
 
-/// What such a server replies to everything but SCAN.
+/// Returns the reply of such a server to all commands except SCAN.
 fn reply(words: &[String]) -> String {
     let word = |at: usize| {
         words
@@ -46,8 +46,8 @@ fn reply(words: &[String]) -> String {
     }
 }
 
-/// Holds an exporter of this server against the truth: half of the keys are in each namespace, and
-/// nothing else is ever shown.
+/// Checks that an exporter of this server only shows intervals that cover the truth, which is half
+/// of the keys in each namespace, and finally shows exact values.
 fn assert_right(server: &FakeServer) {
     let text = format!(
         "poll: {{ interval: 500ms, timeout: 500ms }}\n\
@@ -96,7 +96,7 @@ fn sorted_scan_is_not_used_as_a_sample() {
 
 #[test]
 fn server_rejecting_other_cursors_is_swept_in_order() {
-    // Its tokens are large, and it knows no other cursor.
+    // This server issues large cursors and rejects all others.
     const TOKEN: usize = 1 << 40;
     let server = FakeServer::start(|words| {
         if words[0].eq_ignore_ascii_case("SCAN") {

@@ -1,4 +1,4 @@
-//! What a walk takes of the server's time, by the server's own account.
+//! Server time that a sweep uses, as reported by the server.
 
 use std::time::{Duration, Instant};
 
@@ -115,7 +115,7 @@ fn sweep_stays_within_its_cpu_share() {
 fn sweep_of_a_sparse_table_stays_within_its_cpu_share() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 260_000, "call('SET', 'session:' .. i, 1)");
-    // Above a tenth of the buckets Redis 7.0 keeps a table as large as it was.
+    // Redis 7.0 does not shrink a table while more than a tenth of its buckets are in use.
     keys::write(
         &server,
         0,
@@ -217,7 +217,7 @@ fn quiet_server_receives_few_commands_by_default() {
     let (started, before) = (Instant::now(), processed());
     std::thread::sleep(Duration::from_secs(6));
     let rate = (processed() - before) / started.elapsed().as_secs_f64();
-    // The poll, and what the sweep asks about the server, come on top.
+    // The poll and the sweep's checks of the server send commands beyond the budget.
     assert!(rate < budget * 1.6, "{rate} commands a second");
     assert!(rate > budget * 0.3, "{rate} commands a second");
     let limit = [("reason", "commands_per_second")];

@@ -1,4 +1,4 @@
-//! What is published of the namespaces, held against the server's own count.
+//! Compares the published values of namespaces with the server's own counts.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn first_estimate_appears_within_a_second() {
         let started = Instant::now();
         let launch = sweep::launch(&server, "cpu_share: 1%", NAMESPACES);
         let exporter = launch.start_without_waiting();
-        // How long the exporter itself takes for its first poll is the machine's.
+        // The duration of the first poll depends on the machine.
         let mut up = None;
         loop {
             let page = http::get(exporter.port, "/metrics").map(|page| Page(page.text()));
@@ -54,7 +54,7 @@ fn first_estimate_appears_within_a_second() {
             std::thread::sleep(Duration::from_millis(5));
         }
     };
-    // The machine may have been busy once.
+    // Repeated because the machine may be busy.
     let (took, page, exporter) = (0..3)
         .map(|_| first_estimate())
         .min_by_key(|(took, ..)| *took)
@@ -73,7 +73,7 @@ fn first_estimate_appears_within_a_second() {
         );
     }
     assert_eq!(sum, 200_000.0);
-    // How many of the first keys are in the first estimate is the machine's, too.
+    // The number of keys in the first estimate depends on the machine, too.
     let page = exporter.until("the first keys", |page| {
         page.get("redis_exporter_sweep_keys_visited_total", &[])
             .is_some_and(|visited| visited >= 10_000.0)
@@ -142,7 +142,7 @@ fn empty_server_has_no_namespaces_until_it_has_keys() {
     assert!(page.all("redis_key_namespace_keys", &[]).is_empty());
     assert!(sweep::goes_on(&page));
     keys::write(&server, 0, 5_000, FIVE_KINDS);
-    // Much sooner than the next pass would be due, which is after a minute.
+    // Well before the next scheduled pass, which is due after a minute.
     let page = exporter.within(Duration::from_secs(30) + slack(), "the keys", |page| {
         page.0.contains("redis_key_namespace_keys{")
             && page.value("redis_exporter_sweep_coverage_ratio", &[]) >= 1.0

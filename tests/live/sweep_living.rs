@@ -1,4 +1,4 @@
-//! Intervals of a keyspace that does not hold still, against the server's own count.
+//! Compares the intervals of a changing keyspace with the server's own counts.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -22,11 +22,11 @@ const KINDS: [(&str, &str); 5] = [
     ("other", "job*"),
 ];
 
-/// How many checks make a test, while keys change for how long before each.
+/// Number of checks per test, and the time during which keys change before each check.
 const CHECKS: usize = 20;
 const CHANGES_LAST: Duration = Duration::from_millis(1_200);
 
-/// The keys of all kinds by the server's own count.
+/// Returns the number of keys of each kind, as counted by the server.
 fn truth(server: &RedisServer) -> [f64; 5] {
     let count = |(_, pattern): (&str, &str)| format!("#call('KEYS', '{pattern}')");
     let counts = KINDS.map(count).join(" .. ' ' .. ");
@@ -35,7 +35,7 @@ fn truth(server: &RedisServer) -> [f64; 5] {
     std::array::from_fn(|_| counts.next().unwrap())
 }
 
-/// What was shown of a namespace, and what was true.
+/// The estimate of a namespace, and the true value.
 #[derive(Debug)]
 struct Check {
     kind: &'static str,
@@ -49,7 +49,8 @@ impl Check {
         (self.shown - self.error..=self.shown + self.error).contains(&self.truth)
     }
 
-    /// Half the width, as a part of the keys. A small namespace is wide by nature.
+    /// Returns half of the width, relative to the number of keys. Small namespaces always have wide
+    /// intervals.
     fn width(&self) -> f64 {
         self.error / self.truth.max(2_000.0)
     }
@@ -71,8 +72,8 @@ fn is_polled(page: &Page) -> bool {
     page.get("redis_up", &[]) == Some(1.0)
 }
 
-/// A page whose estimates were made after this was called: the first new ones may have been made
-/// before it.
+/// Returns a page with estimates that are newer than this call. The first new estimate may be
+/// older, so this waits for two.
 fn page_of_now(exporter: &Exporter) -> Page {
     let ages = RefCell::new(Vec::new());
     exporter.until("two new estimates", |page| {
@@ -84,14 +85,14 @@ fn page_of_now(exporter: &Exporter) -> Page {
         if age.is_some() && ages.last() != Some(&age) {
             ages.push(age);
         }
-        // A busy machine may have cost a poll.
+        // On a busy machine, a poll may have failed.
         ages.len() > 2 && is_polled(page)
     })
 }
 
-/// Runs `change` every 50 ms while an exporter sweeps, with the number of the run, and compares
-/// what it shows with the truth. Changes pause for each check, so that the truth is exact. So does
-/// `maxmemory`: buffers of clients that only read would evict keys as well.
+/// Runs `change` with the number of the run every 50 ms while an exporter sweeps, and compares the
+/// estimates with the truth. Changes pause during each check, so that the truth is exact.
+/// `maxmemory` is off during checks, because buffers of reading clients would evict keys as well.
 fn check_while(maxmemory: &str, prepare: &str, change: &str) -> Vec<Check> {
     let policy = ["--maxmemory-policy", "allkeys-random"];
     let server = RedisServer::start(&policy);
@@ -142,11 +143,11 @@ fn check_while(maxmemory: &str, prepare: &str, change: &str) -> Vec<Check> {
     })
 }
 
-/// Nine in ten intervals hold the truth, of each namespace eight in ten, as there are few checks.
-/// They are narrower than `width` on average.
+/// Checks that nine in ten intervals cover the truth, and eight in ten of each namespace, because
+/// there are few checks. Their average width must be below `width`.
 fn assert_honest(all: &[Check], width: f64) {
     let held = all.iter().filter(|check| check.holds()).count();
-    println!("{held} of {} intervals held the truth", all.len());
+    println!("{held} of {} intervals covered the truth", all.len());
     assert!(held * 10 >= all.len() * 9, "{all:#?}");
     assert!(all.iter().any(|check| check.error > 0.0), "{all:#?}");
     for (kind, _) in KINDS {
@@ -191,7 +192,7 @@ fn intervals_cover_the_truth_while_the_keyspace_grows() {
     assert_honest(&check_while("0", "", change), 0.1);
 }
 
-/// 20,000 keys of one namespace are loaded and deleted, then 20,000 of another, and again.
+/// Batch jobs load and delete 20,000 keys of one namespace, then 20,000 of another, repeatedly.
 #[test]
 fn intervals_cover_the_truth_during_batch_jobs() {
     let change = "local run = ARGV[1] % 160 \
@@ -206,7 +207,7 @@ fn intervals_cover_the_truth_during_batch_jobs() {
     assert_honest(&check_while("0", "", change), 0.4);
 }
 
-/// The number of keys stays the same.
+/// The total number of keys does not change.
 #[test]
 fn intervals_cover_the_truth_while_namespaces_swap_sizes() {
     let prepare = "for i = 1, 20000 do call('SET', 'session:trade:' .. i, 1) end";
@@ -220,8 +221,8 @@ fn intervals_cover_the_truth_while_namespaces_swap_sizes() {
     assert_honest(&check_while("0", prepare, change), 0.4);
 }
 
-/// Three of five namespaces expire at once, and the others stay. No namespace vanishes from the
-/// page, and the intervals are honest at once.
+/// Three of five namespaces expire at once, and the others stay. No namespace may vanish from the
+/// page, and the intervals must cover the truth immediately.
 #[test]
 fn namespaces_stay_visible_while_most_keys_expire_at_once() {
     let server = RedisServer::start(&[]);
@@ -247,7 +248,7 @@ fn namespaces_stay_visible_while_most_keys_expire_at_once() {
     exporter.until("the expiry of most keys", is_over);
     let mut all = Vec::new();
     for _ in 0..8 {
-        // Counting the keys removes those that have expired.
+        // Counting the keys also removes expired ones.
         let now = truth(&server);
         let page = page_of_now(&exporter);
         is_over(&page);
@@ -272,7 +273,7 @@ fn zero_error_is_shown_only_without_writes() {
         page.0.contains("redis_key_namespace_keys{") && of(page, "keys_error", "session") == 0.0
     };
     exporter.until("exact numbers", is_exact);
-    // One key of a kind goes and one of another comes: the size stays the same.
+    // One key is replaced by a key of another kind, so the size does not change.
     keys::run(
         &server,
         0,

@@ -1,4 +1,4 @@
-//! Memory that a sample of keys, or of elements, cannot see.
+//! Memory that a sample of keys or elements misses.
 
 use crate::support::keys;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
@@ -11,7 +11,8 @@ fn memory(page: &Page, namespace: &str) -> (f64, f64) {
     (memory, of(page, "memory_error_bytes", namespace))
 }
 
-/// What MEMORY USAGE says of the hash after measuring that many elements, 0 for all.
+/// Returns the size of the hash from MEMORY USAGE with this number of samples. 0 measures all
+/// elements.
 fn usage(server: &RedisServer, samples: u32) -> f64 {
     let script = format!("return call('MEMORY', 'USAGE', 'websocket:1', 'SAMPLES', {samples})");
     keys::run(server, 0, &script).parse().unwrap()
@@ -31,7 +32,7 @@ fn interval_covers_an_unseen_giant_key() {
     assert_eq!(passes(&page), 0.0, "the pass is too short for this test");
     let (bytes, error) = memory(&page, "session");
     let truth = keys::count(&server, 0, "session:*").1;
-    println!("{bytes} ± {error}, {truth} is true");
+    println!("{bytes} ± {error}, the truth is {truth}");
     assert!((bytes - truth).abs() <= error, "{bytes} ± {error}: {truth}");
 }
 
@@ -59,8 +60,9 @@ fn small_share_of_memory_does_not_hide_a_huge_field() {
     let server = RedisServer::start(&[]);
     let filler = "call('SET', 'session:' .. i, string.rep('x', 1000))";
     keys::write(&server, 0, 120_000, filler);
-    // Now and then the huge field is one of the five that MEMORY USAGE measures. Redis 8.10 and later
-    // measure all, however few are asked for: there is nothing to hide, and the rest must hold too.
+    // Sometimes the huge field is one of the five that MEMORY USAGE measures. Redis 8.10 and later
+    // always measure all elements. In that case nothing is hidden, but the other assertions must
+    // still pass.
     let truth = (0..10).find_map(|attempt| {
         let hash = format!(
             "call('DEL', 'websocket:1') \
@@ -73,18 +75,18 @@ fn small_share_of_memory_does_not_hide_a_huge_field() {
         let measures_all = usage(&server, 1) == truth;
         (hidden || measures_all).then_some(truth)
     });
-    let truth = truth.expect("a hash whose huge field five elements hide");
+    let truth = truth.expect("a hash whose huge field is missed by five samples");
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
     let (bytes, error) = memory(&page, "websocket");
-    println!("{bytes} ± {error}, {truth} is true");
+    println!("{bytes} ± {error}, the truth is {truth}");
     assert!(
         bytes > 20.0 * MEGABYTE,
-        "{bytes} ± {error}, {truth} is true"
+        "{bytes} ± {error}, the truth is {truth}"
     );
     assert!(
         (bytes - truth).abs() <= error,
-        "{bytes} ± {error}, {truth} is true"
+        "{bytes} ± {error}, the truth is {truth}"
     );
 }
 
@@ -96,7 +98,7 @@ fn memory_share_of_small_keys_is_plausible() {
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
     let share = page.value("redis_key_namespace_memory_share", &[]);
     assert!((0.3..=1.0).contains(&share), "{share}");
-    // What tables and allocators take is no giant.
+    // Memory of hash tables and allocators must not count as a giant key.
     let (bytes, error) = memory(&page, "session");
     assert!(error < 0.05 * bytes, "{bytes} ± {error}");
 }

@@ -115,8 +115,8 @@ fn number(server: &RedisServer, field: &str) -> f64 {
 
 #[test]
 fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
-    let (walked, quiet) = (full_cache(), full_cache());
-    let mut applications = [Application::of(&walked), Application::of(&quiet)];
+    let (swept, quiet) = (full_cache(), full_cache());
+    let mut applications = [Application::of(&swept), Application::of(&quiet)];
     let mut random = fastrand::Rng::with_seed(7);
     let mut run = |applications: &mut [Application; 2], operations: u32| {
         for _ in 0..operations as usize / AT_ONCE {
@@ -131,18 +131,18 @@ fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
         number(&quiet, "evicted_keys") > 1_000.0,
         "the cache is not full"
     );
-    let warm = [&walked, &quiet].map(|server| number(server, "keyspace_hits"));
+    let warm = [&swept, &quiet].map(|server| number(server, "keyspace_hits"));
     for application in &mut applications {
         (application.hits, application.misses) = (0, 0);
     }
-    let missed = number(&walked, "keyspace_misses");
-    let exporter = sweep::launch(&walked, ONE_PASS, NAMESPACES).start();
+    let missed = number(&swept, "keyspace_misses");
+    let exporter = sweep::launch(&swept, ONE_PASS, NAMESPACES).start();
     // Connection buffers count as memory of the cache, so both servers are polled.
     let _polled = sweep::launch(&quiet, "enabled: false", NAMESPACES).start();
     let started = Instant::now();
     while sweep::passes(&exporter.page()) < 1.0 {
         run(&mut applications, OPERATIONS / 20);
-        assert!(started.elapsed() < LONG, "a pass is never over");
+        assert!(started.elapsed() < LONG, "the pass does not end");
     }
     run(&mut applications, OPERATIONS);
     let [with, without] = applications.each_ref().map(Application::hit_rate);
@@ -161,12 +161,12 @@ fn sweep_does_not_lower_the_hit_rate_of_a_full_cache() {
     let own_misses = missed + f64::from(applications[0].misses);
     let page = exporter.until("the application's own hits and misses", |page| {
         page.is_up()
-            && number(&walked, "keyspace_hits") - induced(page, "hit") == own_hits
-            && number(&walked, "keyspace_misses") - induced(page, "miss") == own_misses
+            && number(&swept, "keyspace_hits") - induced(page, "hit") == own_hits
+            && number(&swept, "keyspace_misses") - induced(page, "miss") == own_misses
     });
     let lookups = induced(&page, "hit");
-    assert!(lookups > 20_000.0, "{lookups} lookups are too few to tell");
-    assert_eq!(number(&walked, "total_error_replies"), 0.0);
+    assert!(lookups > 20_000.0, "only {lookups} lookups");
+    assert_eq!(number(&swept, "total_error_replies"), 0.0);
 }
 
 /// Writes keys of which half stay, while the others expire gradually within nine seconds. Returns
@@ -189,7 +189,7 @@ fn expire(server: &RedisServer) -> [f64; 2] {
             stale += number(server, "expired_stale_perc");
             samples += 1.0;
         }
-        assert!(begun.elapsed() < LONG, "{keys} keys stay");
+        assert!(begun.elapsed() < LONG, "{keys} keys are left");
         std::thread::sleep(Duration::from_millis(100));
     }
     [took.unwrap().as_secs_f64(), stale / samples]
@@ -200,23 +200,23 @@ fn sweep_does_not_delay_removal_of_expired_keys() {
     let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
     let exporter = sweep::launch(&servers[0], EXAGGERATED, NAMESPACES).start();
     // Both run at the same time: writing takes long on a busy machine, and keys expire during it.
-    let [walked, quiet] = std::thread::scope(|scope| {
+    let [swept, quiet] = std::thread::scope(|scope| {
         let running = servers
             .each_ref()
             .map(|server| scope.spawn(|| expire(server)));
         running.map(|thread| thread.join().unwrap())
     });
-    println!("seconds and percent stale: {walked:?} with a walk, {quiet:?} without");
+    println!("seconds and percent stale: {swept:?} with a sweep, {quiet:?} without");
     assert!(
-        walked[0] <= quiet[0] * 1.5 + 2.0 + 2.0 * slack().as_secs_f64(),
-        "few expired keys were left after {} s with a walk, {} s without",
-        walked[0],
+        swept[0] <= quiet[0] * 1.5 + 2.0 + 2.0 * slack().as_secs_f64(),
+        "few expired keys were left after {} s with a sweep, {} s without",
+        swept[0],
         quiet[0]
     );
     assert!(
-        walked[1] <= quiet[1] * 1.5 + 2.0,
-        "{} % stale with a walk, {} % without",
-        walked[1],
+        swept[1] <= quiet[1] * 1.5 + 2.0,
+        "{} % stale with a sweep, {} % without",
+        swept[1],
         quiet[1]
     );
     assert!(sweep::passes(&exporter.page()) >= 1.0);

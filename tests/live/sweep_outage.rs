@@ -1,4 +1,4 @@
-//! Servers that stand still, die, save, and walks that go on all the same.
+//! Sweeps of servers that freeze, restart, or save.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
 use crate::support::wait::{LONG, throughout};
 use crate::support::{Page, RedisServer, until};
 
-/// A server that does not answer, of which nothing is shown any more.
+/// Returns whether the target is down and its sweep metrics are absent.
 fn is_down(page: &Page) -> bool {
     !page.is_up() && !page.0.contains("redis_key_namespace_keys{")
 }
@@ -20,11 +20,11 @@ fn sweep_stops_on_a_freeze_and_resumes_after_it() {
     exporter.until("a pass", |page| passes(page) >= 1.0);
     server.freeze();
     exporter.until("the failure", is_down);
-    until(LONG, "the end of the walk", || {
+    until(LONG, "the end of the sweep", || {
         exporter.log().contains("broke off").then_some(())
     });
     server.thaw();
-    let page = exporter.until("a walk", |page| page.is_up() && sweep::goes_on(page));
+    let page = exporter.until("a sweep", |page| page.is_up() && sweep::goes_on(page));
     let page = exporter.until("another pass", |later| passes(later) > passes(&page));
     assert_eq!(of(&page, "keys", "session"), 1_000.0);
     assert_eq!(sweep::connections(&server).len(), 1);
@@ -63,18 +63,14 @@ fn frozen_replica_stops_the_sweep_but_not_the_poll() {
     let page = exporter.until("the failure", |page| {
         page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
     });
-    assert_eq!(
-        of(&page, "keys", "session"),
-        1_000.0,
-        "what was known stays"
-    );
+    assert_eq!(of(&page, "keys", "session"), 1_000.0, "known values stay");
     let age = |page: &Page| page.value("redis_exporter_sweep_estimate_age_seconds", &[]);
     exporter.until("an older estimate", |later| {
         assert!(later.is_up());
         age(later) > age(&page) + 1.0
     });
     replica.thaw();
-    exporter.until("a walk", |page| {
+    exporter.until("a sweep", |page| {
         assert!(page.is_up());
         sweep::goes_on(page)
     });
@@ -87,7 +83,7 @@ fn frozen_replica_stops_the_sweep_but_not_the_poll() {
     );
 }
 
-/// Kills the connection of the sweep and waits for the next one. Checks something meanwhile.
+/// Kills the connection of the sweep and waits for the next one. Runs a check until then.
 fn kill_the_sweep(server: &RedisServer, check: impl Fn()) {
     let line = until(LONG, "the connection of the sweep", || {
         sweep::connections(server).pop()
@@ -137,7 +133,7 @@ fn killed_sweep_connection_does_not_affect_the_poll() {
 
 #[test]
 fn sweep_waits_for_the_end_of_a_save() {
-    // A child that writes slowly, so that the save lasts.
+    // The child process writes slowly, so that the save takes long.
     let server = RedisServer::start(&["--rdb-key-save-delay", "10000"]);
     keys::write(&server, 0, 300, "call('SET', 'session:' .. i, 1)");
     let settings = "cpu_share: 100%, min_pass_interval: 1s, while_saving: false";
@@ -147,7 +143,7 @@ fn sweep_waits_for_the_end_of_a_save() {
     let scans = || sweep::in_record(&server, "cmdstat_scan", "calls");
     let saves = || server.info("rdb_bgsave_in_progress").as_deref() == Some("1");
     assert!(saves());
-    // What it had begun before it looked.
+    // The sweep may finish a step that began before the save.
     std::thread::sleep(Duration::from_millis(1_200));
     let before = scans();
     throughout(Duration::from_secs(1), || {

@@ -1,4 +1,4 @@
-//! Walks by users who may not ask everything.
+//! Sweeps by users with restricted permissions.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
 use crate::support::wait::throughout;
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
-fn walked_by(rules: &[&str]) -> (RedisServer, Exporter) {
-    walked_with(FULL_SPEED, rules)
+fn swept_by(rules: &[&str]) -> (RedisServer, Exporter) {
+    swept_with(FULL_SPEED, rules)
 }
 
-fn walked_with(settings: &str, rules: &[&str]) -> (RedisServer, Exporter) {
+fn swept_with(settings: &str, rules: &[&str]) -> (RedisServer, Exporter) {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let mut words = vec!["ACL", "SETUSER", "watcher", "reset", "on", ">secret"];
@@ -30,23 +30,23 @@ fn denials(server: &RedisServer) -> f64 {
     sweep::in_record(server, "errorstat_NOPERM", "count")
 }
 
-fn answers(page: &Page, question: &str) -> Option<f64> {
-    let labels = [("question", question)];
+fn success(page: &Page, query: &str) -> Option<f64> {
+    let labels = [("question", query)];
     page.get("redis_exporter_sweep_question_success", &labels)
 }
 
 fn misses_only(rules: &[&str], missing: &[&str], denied: f64) -> Page {
-    let (server, exporter) = walked_by(rules);
+    let (server, exporter) = swept_by(rules);
     exporter.until("a pass", |page| passes(page) >= 1.0);
     let page = sweep::more_passes(&exporter, 1.0);
-    for question in ["scan", "memory", "ttl", "type"] {
-        let expected = f64::from(u8::from(!missing.contains(&question)));
-        assert_eq!(answers(&page, question), Some(expected), "{question}");
+    for query in ["scan", "memory", "ttl", "type"] {
+        let expected = f64::from(u8::from(!missing.contains(&query)));
+        assert_eq!(success(&page, query), Some(expected), "{query}");
     }
     assert!(page.is_up() && sweep::goes_on(&page));
     assert_eq!(of(&page, "keys", "session"), 1_000.0);
     assert_eq!(of(&page, "keys_error", "session"), 0.0);
-    assert_eq!(denials(&server), denied, "each question is refused once");
+    assert_eq!(denials(&server), denied, "each query is refused once");
     sweep::more_passes(&exporter, 2.0);
     assert_eq!(denials(&server), denied);
     server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
@@ -79,14 +79,14 @@ fn denied_pttl_and_type_hide_only_ttls_and_types() {
 #[test]
 fn unsent_query_has_no_success_value() {
     let never = "commands_per_second: 100000, lookups_per_minute: 0, min_pass_interval: 1s";
-    let (_server, exporter) = walked_with(never, &["~*", "+@all", "-pttl", "-type"]);
+    let (_server, exporter) = swept_with(never, &["~*", "+@all", "-pttl", "-type"]);
     let page = exporter.until("two passes", |page| passes(page) >= 2.0);
-    let shown = ["scan", "memory", "ttl", "type"].map(|question| answers(&page, question));
+    let shown = ["scan", "memory", "ttl", "type"].map(|query| success(&page, query));
     assert_eq!(shown, [Some(1.0), Some(1.0), None, None]);
     let few = "commands_per_second: 100000, lookups_per_minute: 60, min_pass_interval: 1s";
-    let (server, exporter) = walked_with(few, &["~*", "+@all", "-pttl", "-type"]);
+    let (server, exporter) = swept_with(few, &["~*", "+@all", "-pttl", "-type"]);
     exporter.until("the refusals", |page| {
-        answers(page, "ttl") == Some(0.0) && answers(page, "type") == Some(0.0)
+        success(page, "ttl") == Some(0.0) && success(page, "type") == Some(0.0)
     });
     assert_eq!(denials(&server), 2.0, "each query is refused once");
 }
@@ -98,13 +98,13 @@ fn keys_are_counted_without_key_permissions() {
 
 #[test]
 fn denied_scan_hides_namespaces_but_server_is_up() {
-    let (server, exporter) = walked_by(&["~*", "+@all", "-scan"]);
-    let page = exporter.until("the refusal", |page| answers(page, "scan") == Some(0.0));
+    let (server, exporter) = swept_by(&["~*", "+@all", "-scan"]);
+    let page = exporter.until("the refusal", |page| success(page, "scan") == Some(0.0));
     assert_eq!(page.value("redis_exporter_sweep_success", &[]), 0.0);
     assert_eq!(page.value("redis_exporter_sweep_declared", &[]), 1.0);
     assert!(page.all("redis_key_namespace_keys", &[]).is_empty());
     throughout(Duration::from_secs(2), || assert!(exporter.page().is_up()));
-    // Each time that it is asked is an error of the server, so it is asked seldom.
+    // Each attempt adds an error to the server, so attempts must be rare.
     assert_eq!(denials(&server), 1.0);
 }
 
@@ -119,7 +119,7 @@ fn unknown_command_is_sent_once() {
     );
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
-    assert_eq!(answers(&page, "memory"), Some(0.0));
+    assert_eq!(success(&page, "memory"), Some(0.0));
     assert_eq!(of(&page, "keys", "other"), 900.0);
     assert_eq!(server.info("total_error_replies").unwrap(), "1");
 }

@@ -1,4 +1,4 @@
-//! Declared policies, and what breaks them.
+//! Declared policies and their violations.
 
 use crate::support::keys::{self, FIVE_KINDS};
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
@@ -69,7 +69,7 @@ fn keys_without_a_ttl_are_found_without_lookups() {
     keys::write(&server, 0, 5, "call('SET', 'websocket:' .. i, 1)");
     exporter.until("keys that never expire", |page| fewest(page) == Some(20.0));
     let hits = server.info("keyspace_hits");
-    assert_eq!(hits.as_deref(), Some("0"), "no lookup");
+    assert_eq!(hits.as_deref(), Some("0"), "lookups were made");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn first_matching_namespace_wins() {
         - { name: session, match: 's[a-f]ss?on:*' }\n";
     let exporter = sweep::launch(&server, FULL_SPEED, sections).start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
-    // Numbers that end in nine are jobs, without a colon, and none else.
+    // Only the keys of jobs end in nine, and they contain no colon.
     let expected = [
         ("nines", 0.0),
         ("elsewhere", 0.0),

@@ -1,4 +1,4 @@
-//! Data that are replaced as a whole, by as many other keys and faster than anybody looks.
+//! Databases in which all keys are replaced by as many other keys between two checks.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::support::redis::Client;
 use crate::support::sweep::{self, NAMESPACES, of, passes};
 use crate::support::{Exporter, Page, RedisServer};
 
-/// After its pass the sweep rests for longer than any test takes.
+/// After its pass, the sweep is idle for longer than any test takes.
 const RESTING: &str = "cpu_share: 100%, min_pass_interval: 10m";
 
-/// Longer than it takes to notice, far shorter than the rest.
+/// Longer than detection takes, but far shorter than the idle time.
 const SOON: Duration = Duration::from_secs(40);
 
 const KEYS: u32 = 20_000;
@@ -19,7 +19,7 @@ const SESSIONS: &str = "call('SET', 'session:' .. i, i)";
 
 const SOCKETS: &str = "call('SET', 'websocket:' .. i, i)";
 
-/// The sessions and sockets on a page, each with its error.
+/// Returns the numbers of sessions and sockets on a page, each with its error.
 fn found(page: &Page) -> Option<[(f64, f64); 2]> {
     page.0.contains("redis_key_namespace_keys{").then(|| {
         ["session", "websocket"].map(|name| (of(page, "keys", name), of(page, "keys_error", name)))
@@ -45,7 +45,7 @@ fn swept(server: &RedisServer) -> Exporter {
     exporter
 }
 
-/// Runs a script that removes all keys and writes as many others before anybody else is served.
+/// Atomically removes all keys and writes as many others.
 fn replace(server: &RedisServer, remove: &str) {
     let body = format!("{remove} for i = 1, {KEYS} do {SOCKETS} end");
     keys::run(server, 0, &body);
@@ -87,7 +87,8 @@ fn flushdb_keeps_namespaces_of_other_databases() {
             &[("db", db), ("key_namespace", name)],
         )
     };
-    // Noticed is what is published at once: without the old keys, before there are new ones.
+    // The change is published as soon as it is detected: first without the old keys, then with the
+    // new ones.
     let body = format!("call('FLUSHDB') for i = 1, {FEW} do {SOCKETS} end");
     keys::run(&server, 1, &body);
     exporter.within(SOON, "the new keys of the flushed database", |page| {
@@ -95,7 +96,7 @@ fn flushdb_keeps_namespaces_of_other_databases() {
         assert_eq!(
             kept,
             Some(f64::from(KEYS)),
-            "the other database is forgotten"
+            "the other database was discarded"
         );
         keys_of(page, "db1", "websocket") == Some(f64::from(FEW))
             && keys_of(page, "db1", "session") == Some(0.0)
@@ -121,7 +122,7 @@ fn atomic_refill_is_detected_during_a_pass() {
 fn atomic_refill_is_detected_during_a_long_pause() {
     let server = RedisServer::start(&[]);
     keys::write(&server, 0, KEYS, SESSIONS);
-    // A pause of about 100 s after each SCAN but the first ones.
+    // The sweep pauses for about 100 s after each SCAN except the first ones.
     let paused = "keys_per_second: 1, first_keys: 500, min_pass_interval: 1s";
     let exporter = sweep::launch(&server, paused, NAMESPACES).start();
     exporter.until("an estimate", |page| {

@@ -1,4 +1,4 @@
-//! What is walked: which databases, which server, and when nothing is.
+//! Scope of the sweep: databases, servers, and disabled sweeps.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ fn replica_is_swept_instead_of_the_target() {
     assert!(sweep::connections(&primary).is_empty());
     assert_eq!(sweep::connections(&replica).len(), 1);
     assert!(replica.exporter_connections().is_empty());
-    // The lookups are the replica's: to subtract them from the target's would be wrong.
+    // The lookups are on the replica, so they must not be subtracted from those of the target.
     for result in ["hit", "miss"] {
         let lookups = page.value(
             "redis_exporter_sweep_induced_lookups_total",
@@ -133,7 +133,7 @@ fn changed_namespaces_restart_only_the_sweep() {
     assert_eq!(page.all("redis_key_namespace_keys", &[]).len(), 2);
     assert_eq!(id(&server.exporter_connections()[0]), id(&poll[0]));
     assert_eq!(page.value("redis_exporter_connects_total", &[]), 1.0);
-    until(LONG, "one walk alone", || {
+    until(LONG, "a single sweep", || {
         (sweep::connections(&server).len() == 1).then_some(())
     });
 }
@@ -142,7 +142,7 @@ fn changed_namespaces_restart_only_the_sweep() {
 fn cluster_node_is_swept() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    until(LONG, "a good cluster", || {
+    until(LONG, "a healthy cluster", || {
         server
             .ask(&["CLUSTER", "INFO"])
             .contains("cluster_state:ok")
@@ -163,7 +163,7 @@ fn cluster_node_is_swept() {
 fn down_cluster_stops_the_sweep_with_few_errors() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    until(LONG, "a good cluster", || {
+    until(LONG, "a healthy cluster", || {
         server
             .ask(&["CLUSTER", "INFO"])
             .contains("cluster_state:ok")
@@ -173,14 +173,14 @@ fn down_cluster_stops_the_sweep_with_few_errors() {
         server.ask(&["SET", &format!("session:{i}"), "x"]);
     }
     server.ask(&["CLUSTER", "DELSLOTSRANGE", "0", "100"]);
-    until(LONG, "a bad cluster", || {
+    until(LONG, "a failed cluster", || {
         server
             .ask(&["CLUSTER", "INFO"])
             .contains("cluster_state:fail")
             .then_some(())
     });
     let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
-    exporter.until("the end of the walk", |page| {
+    exporter.until("the end of the sweep", |page| {
         page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
     });
     throughout(Duration::from_secs(3), || {

@@ -1,4 +1,4 @@
-//! Nodes of a cluster in which every slot has a table of its own.
+//! Cluster nodes with a separate hash table for each slot.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,14 +9,14 @@ use crate::support::server::Server;
 use crate::support::sweep::{self, NAMESPACES, of, passes};
 use crate::support::{Launch, Page, Proxy, RedisServer, until, wait};
 
-/// A pass takes far longer than it takes to draw some keys.
+/// A pass takes far longer than drawing some random keys.
 const SLOW: &str = "cpu_share: 1%, min_pass_interval: 1s";
 
-/// The first estimate is there this long after the start, where a round trip takes 20 ms.
+/// Maximum time until the first estimate, with round trips of 20 ms.
 const PROMISED: Duration = Duration::from_secs(1);
 const ROUND_TRIP: Duration = Duration::from_millis(20);
 
-/// Keys by namespace. All keys of a tenant are in one slot.
+/// Numbers of keys by namespace. All keys of a tenant are in one slot.
 const KEYS: [(&str, f64); 4] = [
     ("session", 60_000.0),
     ("api-cache", 60_000.0),
@@ -24,7 +24,7 @@ const KEYS: [(&str, f64); 4] = [
     ("ratelimit", 0.0),
 ];
 
-/// Keys of different slots in one script, which runs on a server that has all slots.
+/// Writes keys of different slots in one script. The server must own all slots.
 const WRITE: &str = "#!lua flags=allow-cross-slot-keys\n\
     for i = 1, 60000 do redis.call('SET', 'session:' .. i, 'value') \
     redis.call('SET', 'api:cache:{tenant' .. (i % 20) .. '}:' .. i, 'value') end \
@@ -33,7 +33,7 @@ const WRITE: &str = "#!lua flags=allow-cross-slot-keys\n\
 fn node(server: Server) -> RedisServer {
     let server = RedisServer::start_as(server, &["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    until(wait::LONG, "a good cluster", || {
+    until(wait::LONG, "a healthy cluster", || {
         let info = server.ask(&["CLUSTER", "INFO"]);
         info.contains("cluster_state:ok").then_some(())
     });
@@ -41,7 +41,7 @@ fn node(server: Server) -> RedisServer {
     server
 }
 
-/// Sends so many commands, many at a time, as a load does.
+/// Sends this many commands in large pipelines, such as a bulk load.
 fn load(server: &RedisServer, commands: usize) {
     const AT_ONCE: usize = 1_000;
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).unwrap();
@@ -58,7 +58,7 @@ fn processed(server: &RedisServer) -> f64 {
     processed.parse().unwrap()
 }
 
-/// What others have just sent is part of every figure that the server reports then.
+/// All rates that the server reports just after a load include it.
 #[test]
 fn a_load_that_has_ended_is_not_the_usual_traffic() {
     let server = node(Server::NewestValkey);
@@ -84,7 +84,7 @@ fn a_load_that_has_ended_is_not_the_usual_traffic() {
     assert!(rate < 100.0, "{rate} commands a second: {log}");
 }
 
-/// How many of the intervals on a page hold the truth; the widths of all.
+/// Returns how many intervals on a page cover the true value, and all estimates with their errors.
 fn held(page: &Page) -> (usize, Vec<(f64, f64)>) {
     let found = KEYS.map(|(name, _)| (of(page, "keys", name), of(page, "keys_error", name)));
     let held = found.iter().zip(KEYS);
@@ -92,7 +92,8 @@ fn held(page: &Page) -> (usize, Vec<(f64, f64)>) {
     (held.count(), found.to_vec())
 }
 
-/// Starts an exporter of a server at this URL. Returns its first estimate, and how long that took.
+/// Starts an exporter of this URL. Returns the page with the first estimate, and the time until
+/// then.
 fn first_estimate(url: &str) -> (Page, Duration) {
     let settings = sweep::configuration_of(url, SLOW, NAMESPACES).replace("500ms", "10s");
     let started = Instant::now();
@@ -117,21 +118,23 @@ fn assert_early_and_honest(program: Server) {
         times.push(took);
         all += KEYS.len();
         good += held;
-        // Useful too: the largest namespace within a tenth, what is not there at most a hundredth.
+        // The intervals must also be narrow: a tenth of the largest namespace, and a hundredth of
+        // all keys for an absent one.
         assert!(found[2].1 < 18_000.0 && found[3].1 < 3_000.0, "{found:?}");
         let memory = of(&page, "memory_bytes", "websocket");
         assert!(memory > 0.0);
     }
     assert!(
         good * 100 >= all * 85,
-        "{good} of {all} intervals held the truth"
+        "{good} of {all} intervals covered the truth"
     );
     times.sort_unstable();
     let most = PROMISED + wait::slack();
     assert!(times[2] < most, "{times:?}, {most:?} are allowed");
 }
 
-/// Round trips that are far longer than anything else takes count how many there are.
+/// Adds a delay that is much longer than anything else, so that the duration shows the number of
+/// round trips.
 #[test]
 fn first_estimate_needs_few_round_trips_and_bytes() {
     const LONG_TRIP: Duration = Duration::from_millis(300);
@@ -182,12 +185,12 @@ fn denied_randomkey_costs_one_error_per_connection() {
     assert!(!page.0.contains("redis_key_namespace_keys{"), "{}", page.0);
 }
 
-/// Keys come and go while a node is walked too slowly to see it: an early estimate must not be
-/// taken for that of now.
+/// Keys come and go, but the sweep is too slow to detect it. An early estimate must not be
+/// presented as current.
 #[test]
 fn interval_of_random_keys_widens_with_age() {
     let server = node(Server::NewestValkey);
-    // A connection that times out is followed by a new glimpse.
+    // After a timeout, the new connection would draw random keys again.
     let settings = sweep::configuration(&server, SLOW, NAMESPACES).replace("500ms", "5s");
     let exporter = Launch::configured(&settings).start();
     // The script may keep the server from replying to a poll.

@@ -32,9 +32,9 @@ fn undeclared_namespaces_are_named_after_key_prefixes() {
     keys::write(&server, 0, 5_000, FIVE_KINDS);
     let exporter = sweep::launch(&server, FULL_SPEED, "").start();
     let page = exporter.until("a pass", |page| passes(page) >= 1.0);
-    for group in ["session", "api", "ratelimit", "websocket", "other"] {
-        assert_eq!(of(&page, "keys", group), 1_000.0, "{group}");
-        assert_eq!(of(&page, "keys_error", group), 0.0, "{group}");
+    for namespace in ["session", "api", "ratelimit", "websocket", "other"] {
+        assert_eq!(of(&page, "keys", namespace), 1_000.0, "{namespace}");
+        assert_eq!(of(&page, "keys_error", namespace), 0.0, "{namespace}");
     }
     assert_eq!(page.value("redis_key_namespace_folded_keys", &[]), 0.0);
 }
@@ -51,12 +51,12 @@ fn small_undeclared_namespaces_are_folded_into_other() {
     );
     let settings = format!("{FULL_SPEED}, max_groups: 10");
     let exporter = sweep::launch(&server, &settings, "").start();
-    let page = exporter.until("the large groups", |page| {
-        let groups = page.all("redis_key_namespace_keys", &[("key_namespace", "big3")]);
-        passes(page) >= 2.0 && groups == [500.0]
+    let page = exporter.until("the large namespaces", |page| {
+        let namespaces = page.all("redis_key_namespace_keys", &[("key_namespace", "big3")]);
+        passes(page) >= 2.0 && namespaces == [500.0]
     });
-    for group in ["big0", "big1", "big2", "big3"] {
-        assert_eq!(of(&page, "keys", group), 500.0, "{group}");
+    for namespace in ["big0", "big1", "big2", "big3"] {
+        assert_eq!(of(&page, "keys", namespace), 500.0, "{namespace}");
     }
     let all = page.all("redis_key_namespace_keys", &[]);
     assert_eq!(all.len(), 5, "{all:?}");
@@ -122,7 +122,7 @@ fn binary_key_names_do_not_break_the_page() {
     }
     let keys: f64 = page.all("redis_key_namespace_keys", &[]).iter().sum();
     assert_eq!(keys, 92.0, "{}", page.0);
-    for group in [
+    for namespace in [
         "quote\\\"",
         "line\\nbreak",
         "back\\\\x5cslash",
@@ -131,8 +131,8 @@ fn binary_key_names_do_not_break_the_page() {
     ] {
         let start = "redis_key_namespace_keys{target=\"cache\",db=\"db0\",key_namespace=";
         assert!(
-            page.0.contains(&format!("{start}\"{group}\"}} 10\n")),
-            "{group}\n{}",
+            page.0.contains(&format!("{start}\"{namespace}\"}} 10\n")),
+            "{namespace}\n{}",
             page.0
         );
     }

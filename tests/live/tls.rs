@@ -1,10 +1,10 @@
-//! TLS to the server.
+//! TLS connections to servers.
 
 use std::fs;
 
 use crate::support::{Exporter, Launch, Page, RedisServer, port};
 
-/// A server with a certificate for these names, its TLS port, and the certificate's file.
+/// A server with a certificate for these names, its TLS port, and the certificate file.
 struct Encrypted {
     server: RedisServer,
     port: u16,
@@ -45,7 +45,7 @@ fn encrypted(names: &[&str]) -> Encrypted {
 }
 
 impl Encrypted {
-    /// An exporter that trusts the certificate.
+    /// Starts an exporter that trusts the certificate.
     fn exporter(&self, scheme: &str, host: &str) -> Exporter {
         let url = format!("{scheme}://{host}:{}", self.port);
         Launch::of(&url)

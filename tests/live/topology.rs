@@ -1,4 +1,4 @@
-//! Kinds of servers, and ways to them.
+//! Kinds of servers and of connections.
 
 use crate::support::{Launch, Page, RedisServer, wait};
 
@@ -88,7 +88,7 @@ fn primary_and_replica_show_each_other() {
 fn cluster_node_shows_its_cluster() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    crate::support::until(wait::LONG, "a good cluster", || {
+    crate::support::until(wait::LONG, "a healthy cluster", || {
         server
             .ask(&["CLUSTER", "INFO"])
             .contains("cluster_state:ok")

@@ -156,7 +156,7 @@ fn exporter_is_not_ready_before_the_first_poll() {
         .flag("--poll.interval=4s")
         .start_without_waiting();
     let ready = || http::get(exporter.port, "/-/ready").ok();
-    let first = crate::support::until(crate::support::wait::LONG, "an answer", ready);
+    let first = crate::support::until(crate::support::wait::LONG, "a response", ready);
     assert_eq!(first.status, 503);
     assert_eq!(exporter.get("/-/healthy").status, 200);
     crate::support::until(crate::support::wait::LONG, "a page", || {

@@ -1,4 +1,4 @@
-//! Addresses as applications write them reach their server.
+//! URLs in the formats that applications use.
 
 use crate::support::{Launch, Page, RedisServer, http};
 
@@ -66,8 +66,8 @@ fn second_server_in_redis_addr_logs_one_warning() {
         .start();
     assert!(exporter.page().is_up());
     let log = exporter.log();
-    let said = log
+    let warnings = log
         .lines()
         .filter(|line| line.contains("REDIS_ADDR is not used"));
-    assert_eq!(said.count(), 1, "{log}");
+    assert_eq!(warnings.count(), 1, "{log}");
 }

@@ -1,4 +1,4 @@
-//! TLS and passwords of the HTTP side, with curl.
+//! TLS and passwords of the HTTP server, tested with curl.
 
 use std::fs;
 use std::process::Command;
@@ -9,19 +9,19 @@ use crate::support::{Authority, Exporter, Launch, Pair, http, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An exporter without a server to poll: its page has its own metrics.
+/// Starts an exporter without targets. Its page has the exporter's own metrics.
 fn exporter(web: &str) -> Exporter {
     let launch = Launch::configured(&format!(
         "web: {{{web}}}\ntargets: [{{url: 'redis://127.0.0.1:1'}}]\n"
     ));
     let exporter = launch.start_without_waiting();
-    until(PATIENCE, "an answer", || {
+    until(PATIENCE, "a response", || {
         http::get(exporter.port, "/-/healthy").ok()
     });
     exporter
 }
 
-/// The status that curl gets, or the exit code of curl, and the body.
+/// Returns the HTTP status or the exit code of curl, and the body.
 fn curl(arguments: &[&str], url: &str) -> (Result<u16, i32>, String) {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", "20"])
@@ -65,14 +65,15 @@ fn pages_are_served_over_tls_only() {
         let arguments = [&trusting, arguments].concat();
         assert_eq!(curl(&arguments, &url).0, Ok(200), "{arguments:?}");
     }
-    // 60: curl does not know the authority.
+    // 60: curl does not trust the certificate authority.
     let other = Authority::new();
     assert_eq!(curl(&["--cacert", &other.file], &url).0, Err(60));
     let begin = Instant::now();
     let plain = http::get(exporter.port, "/metrics").unwrap();
     assert_eq!(plain.status, 400);
     assert!(!plain.text().contains("redis_"), "{}", plain.text());
-    // A request that is taken for the start of TLS waits for the rest of it for ten seconds.
+    // The exporter takes the request for the start of a TLS handshake and waits ten seconds for the
+    // rest.
     assert!(begin.elapsed() < Duration::from_secs(5) + slack());
 }
 
@@ -155,12 +156,12 @@ fn pages_require_the_password() {
             (&["--user", "you:hunter2"], 401),
             (&[], 401),
         ] {
-            let (answered, page) = curl(arguments, &at("/metrics"));
-            assert_eq!(answered, Ok(status), "{password}");
+            let (result, page) = curl(arguments, &at("/metrics"));
+            assert_eq!(result, Ok(status), "{password}");
             assert_eq!(page.contains("redis_exporter_build_info"), status == 200);
         }
-        let (answered, head) = curl(&["--head"], &at("/metrics"));
-        assert_eq!(answered, Ok(401));
+        let (result, head) = curl(&["--head"], &at("/metrics"));
+        assert_eq!(result, Ok(401));
         assert!(
             head.to_lowercase()
                 .contains("www-authenticate: basic realm="),
@@ -190,7 +191,7 @@ fn rotated_certificate_and_password_need_no_reload() {
     let url = page_of(&exporter);
     let ask = |ca: &str, user: &str| curl(&["--cacert", ca, "--user", user], &url).0;
     assert_eq!(ask(&authority.file, "me:old"), Ok(200));
-    // Broken files change nothing, and are said once.
+    // Broken files change nothing and are logged once.
     let pair = authority.sign("localhost");
     let good = fs::read_to_string(&pair.certificate).unwrap();
     fs::write(&pair.certificate, "nonsense").unwrap();
