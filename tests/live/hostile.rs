@@ -138,7 +138,7 @@ fn watch(healthy: &RedisServer, hostile: &Hostile, sweep: &str, other: &Exporter
 }
 
 /// Compares each hostile server with an ordinary one. Returns the observations of each.
-fn hold(cases: Vec<(&str, &'static str, Payload)>, sweep: &str) -> Vec<Seen> {
+fn check_each(cases: Vec<(&str, &'static str, Payload)>, sweep: &str) -> Vec<Seen> {
     let healthy = RedisServer::start(&[]);
     let ordinary = Hostile::start(|_| None);
     let other = launch(&ordinary, &healthy, sweep);
@@ -163,7 +163,7 @@ const WITHOUT_SWEEP: &str = "enabled: false";
 
 #[test]
 fn info_replies_stay_within_the_memory_limit() {
-    let seen = hold(
+    let seen = check_each(
         vec![
             ("nulls", "INFO", Payload::array(b"$-1\r\n", 12_000_000)),
             ("lines", "INFO", Payload::info(b"a:\n", 60_000_000)),
@@ -196,7 +196,7 @@ fn info_replies_stay_within_the_memory_limit() {
 #[test]
 fn replies_to_other_queries_stay_within_the_memory_limit() {
     let pair = b"*2\r\n$1\r\na\r\n:1\r\n";
-    hold(
+    check_each(
         vec![
             (
                 "clients",
@@ -242,7 +242,7 @@ fn scan_replies_stay_within_the_memory_limit() {
             count,
         )
     };
-    hold(
+    check_each(
         vec![
             ("long names", "SCAN", scan(&name, 100)),
             ("names", "SCAN", scan(b"$1\r\na\r\n", 5_000_000)),

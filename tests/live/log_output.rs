@@ -31,7 +31,7 @@ fn full_pipe() -> (Stderr, PipeReader) {
 }
 
 /// Runs an exporter through an outage and then stops it.
-fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
+fn survives_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
     let mut server = RedisServer::start(&[]);
     let mut exporter = Launch::of(&server.url())
         .flag("--log-level=debug")
@@ -59,25 +59,25 @@ fn lives_through_an_outage(situation: &str, stderr: Stderr, loses_lines: bool) {
 
 #[test]
 fn full_disk_loses_only_log_lines() {
-    lives_through_an_outage("full disk", Stderr::File("/dev/full"), true);
+    survives_an_outage("full disk", Stderr::File("/dev/full"), true);
 }
 
 #[test]
 fn closed_stderr_does_not_affect_the_exporter() {
     // The Rust runtime opens /dev/null instead, so nothing is lost.
-    lives_through_an_outage("closed", Stderr::Closed, false);
+    survives_an_outage("closed", Stderr::Closed, false);
 }
 
 #[test]
 fn broken_pipe_loses_only_log_lines() {
-    lives_through_an_outage("dead pipe", dead_pipe(), true);
+    survives_an_outage("dead pipe", dead_pipe(), true);
 }
 
 #[test]
 fn unread_pipe_does_not_block_the_exporter() {
     let (stderr, _reader) = full_pipe();
     // The exporter loses no lines until its buffer is full.
-    lives_through_an_outage("full pipe", stderr, false);
+    survives_an_outage("full pipe", stderr, false);
 }
 
 #[test]

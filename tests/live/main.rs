@@ -1,7 +1,8 @@
-//! The real exporter against real servers.
+//! Runs the real exporter against real servers.
 //!
-//! Every test starts its own servers, on loopback and in temporary folders. No test is skipped: if
-//! a program is missing, the test fails and names the package to install.
+//! Every test starts its own servers, on loopback and in temporary folders. If a program is
+//! missing, the test fails and names the package to install. Only tests that need root are left out
+//! without it.
 
 #![allow(
     clippy::expect_used,
@@ -10,10 +11,7 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
-#![allow(
-    clippy::float_cmp,
-    reason = "what is compared are whole numbers, as they were sent"
-)]
+#![allow(clippy::float_cmp, reason = "the compared values are whole numbers")]
 
 mod support;
 

@@ -289,21 +289,21 @@ fn exporter(server: &RedisServer, databases: &str) -> Exporter {
 
 #[test]
 fn denied_keys_do_not_shift_other_values() {
-    hold(OF_KEYS);
+    check(OF_KEYS);
 }
 
 #[test]
 fn denied_key_commands_do_not_shift_other_values() {
-    hold(OF_COMMANDS);
+    check(OF_COMMANDS);
 }
 
 #[test]
 fn denied_poll_queries_do_not_shift_other_values() {
-    hold(OF_THE_POLL);
+    check(OF_THE_POLL);
 }
 
 /// Checks that denied values are absent and all others are correct.
-fn hold(cases: &[Case]) {
+fn check(cases: &[Case]) {
     for (rules, databases, is_absent) in cases {
         let server = RedisServer::start(&["--databases", "4"]);
         let mut client = Client::connect(server.port).unwrap();

@@ -23,7 +23,7 @@ fn assert_hidden(place: &str, text: &str) {
     }
 }
 
-fn assert_hidden_in_every_answer(exporter: &Exporter, server: &RedisServer) {
+fn assert_hidden_in_every_response(exporter: &Exporter, server: &RedisServer) {
     let url = format!("redis://watcher:{ENCODED}@{}/0", server.address());
     let raw = format!("redis://watcher:hunter2p@ss@{}", server.address());
     for path in [
@@ -49,18 +49,18 @@ fn assert_hidden_in_every_answer(exporter: &Exporter, server: &RedisServer) {
 }
 
 /// Runs everything that uses the password, with this log level and format.
-fn a_life(level: &str, format: &str) {
+fn use_passwords(level: &str, format: &str) {
     let server = guarded();
     let exporter = Launch::of(&format!("redis://watcher:{ENCODED}@{}/0", server.address()))
         .flag(&format!("--log-level={level}"))
         .flag(&format!("--log-format={format}"))
         .start();
     exporter.until("the server", Page::is_up);
-    assert_hidden_in_every_answer(&exporter, &server);
+    assert_hidden_in_every_response(&exporter, &server);
     server.ask(&["ACL", "SETUSER", "watcher", "resetpass", ">other"]);
     server.ask(&["CLIENT", "KILL", "USER", "watcher"]);
     exporter.until_failed("auth");
-    assert_hidden_in_every_answer(&exporter, &server);
+    assert_hidden_in_every_response(&exporter, &server);
     server.freeze();
     exporter.until_failed("timeout");
     exporter.process.signal("TERM");
@@ -77,17 +77,17 @@ fn a_life(level: &str, format: &str) {
 
 #[test]
 fn text_debug_log_and_responses_hide_passwords() {
-    a_life("debug", "text");
+    use_passwords("debug", "text");
 }
 
 #[test]
 fn json_debug_log_and_responses_hide_passwords() {
-    a_life("debug", "json");
+    use_passwords("debug", "json");
 }
 
 #[test]
 fn trace_log_hides_passwords() {
-    a_life("trace", "text");
+    use_passwords("trace", "text");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn passwords_from_files_stay_hidden() {
     let exporter = Launch::configured(&good).start();
     exporter.until("the server", Page::is_up);
     assert_eq!(server.exporter_connections().len(), 1);
-    assert_hidden_in_every_answer(&exporter, &server);
+    assert_hidden_in_every_response(&exporter, &server);
     for (from, to) in [
         ("  password:", "  pasword:"),
         ("  password:", "  memory_limit:"),
@@ -187,6 +187,6 @@ fn contents_of_password_files_stay_hidden() {
         .flag("--poll.interval=300ms")
         .start();
     exporter.until_failed("auth");
-    assert_hidden_in_every_answer(&exporter, &server);
+    assert_hidden_in_every_response(&exporter, &server);
     assert_hidden("the log", &exporter.log());
 }

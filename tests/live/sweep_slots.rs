@@ -104,7 +104,7 @@ fn first_estimate(url: &str) -> (Page, Duration) {
     (page, started.elapsed())
 }
 
-fn assert_early_and_honest(program: Server) {
+fn assert_early_and_accurate(program: Server) {
     let server = node(program);
     let proxy = Proxy::to(server.port);
     proxy.delay(ROUND_TRIP);
@@ -153,12 +153,12 @@ fn first_estimate_needs_few_round_trips_and_bytes() {
 
 #[test]
 fn valkey_node_has_accurate_estimates_before_a_pass() {
-    assert_early_and_honest(Server::NewestValkey);
+    assert_early_and_accurate(Server::NewestValkey);
 }
 
 #[test]
 fn redis_node_has_accurate_estimates_before_a_pass() {
-    assert_early_and_honest(Server::NewestRedis);
+    assert_early_and_accurate(Server::NewestRedis);
 }
 
 #[test]

@@ -39,8 +39,8 @@ fn server_is_up_with_all_default_families() {
         page.value(name, labels);
     }
     assert_eq!(page.value("redis_db_keys", &[("db", "db0")]), 1.0);
-    let asked = page.all("redis_exporter_collector_success", &[]).len();
-    assert!((14..=collector::names().len()).contains(&asked), "{asked}");
+    let count = page.all("redis_exporter_collector_success", &[]).len();
+    assert!((14..=collector::names().len()).contains(&count), "{count}");
     assert!(
         page.label_values("redis_exporter_collector_success", "collector", 0.0)
             .is_empty()
