@@ -6,19 +6,19 @@
 // `print!` and its relatives panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
-pub mod backoff;
-pub mod bounded_file;
+mod backoff;
+mod bounded_file;
 pub mod catalogue;
-pub mod clock;
+mod clock;
 pub mod collector;
 pub mod command;
 pub mod config;
 pub mod connection;
 pub mod daemon;
 pub mod encode;
-pub mod failure;
-pub mod fleet;
-pub mod footprint;
+mod failure;
+mod fleet;
+mod footprint;
 pub mod glob;
 pub mod http;
 pub mod info;
@@ -28,13 +28,13 @@ pub mod logfmt;
 pub mod metric;
 pub mod outcome;
 pub mod output;
-pub mod page;
+mod page;
 pub mod pattern;
-pub mod poll;
-pub mod publish;
+mod poll;
+mod publish;
 pub mod query;
 pub mod reply;
-pub mod supervise;
+mod supervise;
 pub mod telemetry;
-pub mod threads;
-pub mod tls;
+mod threads;
+mod tls;

@@ -607,25 +607,15 @@ impl Snapshot {
         })
     }
 
-    /// Returns the value of the first sample of a family without labels, in the unit of the reply.
-    #[must_use]
-    pub fn number(&self, family: &'static Family<0>) -> Option<f64> {
-        self.samples
-            .iter()
-            .find(|stored| stored.family.name == family.descriptor.name)
-            .and_then(|stored| match stored.value {
-                Value::Number(number) => Some(number),
-                Value::Histogram(_) | Value::Summary(_) => None,
-            })
-    }
-
     /// Returns the number of samples.
+    #[cfg(test)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.samples.len()
     }
 
     /// Returns whether there are no samples.
+    #[cfg(test)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()

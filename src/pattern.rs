@@ -99,6 +99,7 @@ impl Pattern {
     /// # Errors
     ///
     /// It does not compile, or its compiled form exceeds one mebibyte.
+    #[cfg(test)]
     pub fn regex(text: &str) -> Result<Self, regex::Error> {
         Expression::new(text).map(Self::from)
     }

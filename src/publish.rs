@@ -33,6 +33,20 @@ pub struct Publication {
     pub refused: Vec<&'static str>,
 }
 
+#[cfg(test)]
+impl Publication {
+    /// A successful poll without samples.
+    pub fn empty() -> Self {
+        Self {
+            snapshot: Snapshot::default(),
+            failure: None,
+            polled_at: SystemTime::now(),
+            server: String::new(),
+            refused: Vec::new(),
+        }
+    }
+}
+
 /// A poller may be gone for this long, as while a reload replaces it.
 const GONE_MAX: Duration = Duration::from_secs(2);
 
@@ -484,16 +498,6 @@ mod tests {
 
     const DUE: Duration = Duration::from_secs(10);
 
-    fn publication() -> Publication {
-        Publication {
-            snapshot: Snapshot::default(),
-            failure: None,
-            polled_at: SystemTime::now(),
-            server: String::new(),
-            refused: Vec::new(),
-        }
-    }
-
     #[test]
     fn a_poller_that_is_late_or_gone_is_no_health() {
         let board = Board::default();
@@ -504,7 +508,7 @@ mod tests {
         assert_eq!(board.health(now), Ok(()));
         let late = now + DUE + Duration::from_secs(1);
         assert!(board.health(late).unwrap_err().contains("1 of 1 targets"));
-        slot.publish_for_poller(publication());
+        slot.publish_for_poller(Publication::empty());
         assert!(board.health(late).is_err());
         drop(poller);
         assert!(board.health(Instant::now()).is_ok());
@@ -520,7 +524,7 @@ mod tests {
         let slot = board.slot("cache", "redis://cache:6379");
         board.list(vec![Arc::clone(&slot)]);
         let _poller = slot.start_poller(DUE, DUE);
-        slot.publish(publication());
+        slot.publish(Publication::empty());
         let now = Instant::now();
         assert!(board.health(now).is_ok());
         let long_ago = now.checked_sub(PAGE_MAX * 2);
@@ -530,7 +534,7 @@ mod tests {
         assert!(board.health(now).is_ok());
     }
 
-    fn text_of(served: Option<Served>) -> &'static str {
+    fn text_of(served: Option<&Served>) -> &'static str {
         match served {
             None => "none",
             Some(Served::Written(_)) => "written",
@@ -563,23 +567,29 @@ mod tests {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         board.list(vec![Arc::clone(&slot)]);
-        assert_eq!(text_of(slot.page(Format::Text, 0)), "none");
+        assert_eq!(text_of(slot.page(Format::Text, 0).as_ref()), "none");
         slot.set_page(|_| Page::default());
-        assert_eq!(text_of(slot.page(Format::Text, 0)), "unwritten");
+        assert_eq!(text_of(slot.page(Format::Text, 0).as_ref()), "unwritten");
         slot.set_page(|_| Page::default());
-        assert_eq!(text_of(slot.page(Format::Text, 0)), "written");
-        assert_eq!(text_of(slot.page(Format::OpenMetrics, 0)), "unwritten");
+        assert_eq!(text_of(slot.page(Format::Text, 0).as_ref()), "written");
+        assert_eq!(
+            text_of(slot.page(Format::OpenMetrics, 0).as_ref()),
+            "unwritten"
+        );
     }
 
     #[test]
     fn page_of_all_targets_is_written_as_text_before_the_first_scrape() {
         let board = Board::default();
-        assert_eq!(text_of(board.page(Format::Text, 0)), "none");
+        assert_eq!(text_of(board.page(Format::Text, 0).as_ref()), "none");
         board.set_page(|_| Page::default(), Vec::new());
-        assert_eq!(text_of(board.page(Format::OpenMetrics, 0)), "unwritten");
-        assert_eq!(text_of(board.page(Format::Text, 0)), "written");
+        assert_eq!(
+            text_of(board.page(Format::OpenMetrics, 0).as_ref()),
+            "unwritten"
+        );
+        assert_eq!(text_of(board.page(Format::Text, 0).as_ref()), "written");
         board.clear_pages();
-        assert_eq!(text_of(board.page(Format::Text, 0)), "none");
+        assert_eq!(text_of(board.page(Format::Text, 0).as_ref()), "none");
     }
 
     #[test]
@@ -598,7 +608,7 @@ mod tests {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         assert!(!slot.take_stale());
-        slot.publish(publication());
+        slot.publish(Publication::empty());
         board.changed().await;
         assert!(slot.take_stale());
         assert!(!slot.take_stale());
@@ -613,11 +623,11 @@ mod tests {
         let _poller = slot.start_poller(DUE, DUE);
         slot.note_shown();
         assert_eq!(slot.page_lag(), Duration::ZERO);
-        slot.publish(publication());
+        slot.publish(Publication::empty());
         tokio::time::advance(Duration::from_millis(800)).await;
         slot.note_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(800));
-        slot.publish(publication());
+        slot.publish(Publication::empty());
         slot.note_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(700));
     }

@@ -166,6 +166,7 @@ impl Telemetry {
     }
 
     /// Returns the value of a counter.
+    #[cfg(test)]
     #[must_use]
     pub fn counted<const LABELS: usize>(
         &self,

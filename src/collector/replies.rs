@@ -57,6 +57,7 @@ impl Replies {
     }
 
     /// Adds a reply.
+    #[cfg(test)]
     #[must_use]
     pub fn with(mut self, ticket: impl Into<Ticket>, reply: &Reply) -> Self {
         self.record(ticket, reply.clone());

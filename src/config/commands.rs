@@ -16,6 +16,7 @@ pub struct Commands {
 impl Commands {
     /// Selects commands that match `include`, or all if it is `None`, except those that match
     /// `exclude`.
+    #[cfg(test)]
     #[must_use]
     pub const fn new(include: Option<Vec<Glob>>, exclude: Vec<Glob>) -> Self {
         Self { include, exclude }

@@ -20,7 +20,6 @@ use std::path::Path;
 pub use authorities::Authorities;
 pub use client::{Trust, client, system_roots};
 pub use file::{Stamp, authorities, certificates, client_authorities, identity, key};
-pub use pem::Identity;
 pub use server::{Version, server};
 
 /// Why a file is unusable. Never contains any of its content.

@@ -1,11 +1,5 @@
 //! The layers: which module may use which others. Dependencies have one direction.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -222,7 +216,8 @@ fn every_module_is_in_the_table() {
     let root = fs::read_to_string(support::in_repository("src/lib.rs")).expect("lib.rs is there");
     let modules: BTreeSet<&str> = root
         .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .map(|line| line.strip_prefix("pub ").unwrap_or(line))
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
         .collect();
     let table: BTreeSet<&str> = LAYERS.iter().map(|(module, _)| *module).collect();
     assert_eq!(modules, table);

@@ -112,8 +112,7 @@ fn literal(text: &str) -> Option<&str> {
     let body = unprefixed.strip_prefix('\'')?;
     let mut letters = body.chars();
     match (letters.next()?, letters.next()?) {
-        ('\\', _) => after_closing(body, '\''),
-        (_, '\'') => after_closing(body, '\''),
+        ('\\', _) | (_, '\'') => after_closing(body, '\''),
         // A lifetime.
         _ => None,
     }
@@ -250,7 +249,7 @@ impl Reader {
         if self.word(0) == Some("as")
             && let Some(alias) = self.word(1)
         {
-            name = alias.to_owned();
+            alias.clone_into(&mut name);
             self.at += 2;
         }
         if is_public {
