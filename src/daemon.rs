@@ -1,11 +1,13 @@
 //! Wires the daemon: pollers, pages, HTTP server, signals, and reload.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -36,22 +38,49 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 /// Requests for a reload that may wait. One reload answers all of them.
 const RELOADS_WAITING: usize = 64;
 
+/// Why the daemon could not start, or stopped.
+#[derive(Debug, Error)]
+pub enum DaemonError {
+    /// The settings of `web` cannot be used.
+    #[error(transparent)]
+    Gate(#[from] http::GateError),
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {error}; end what uses the port or set --web.listen-address"
+    )]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// The exporter's own metrics are inconsistent.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+    /// Signals cannot be received.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// The server could not start.
+    #[error("cannot serve: {0}")]
+    Serve(io::Error),
+    /// The server panicked.
+    #[error("serving broke off; this is a defect")]
+    ServingBrokeOff,
+}
+
 /// Runs until a signal ends it.
 ///
 /// # Errors
 ///
-/// The daemon could not start: one sentence with the place and the remedy.
-pub async fn run(config: Config, arguments: Arguments) -> Result<(), String> {
+/// The daemon could not start, or stopped without a signal.
+pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError> {
     // Before anything listens: it must not serve without its certificate.
     let gate = http::Gate::new(&config.web)?;
-    let listener = http::bind(config.listen).await.map_err(|error| {
-        format!(
-            "cannot listen on {}: {error}; end what uses the port or set --web.listen-address",
-            config.listen
-        )
-    })?;
-    let telemetry = Telemetry::new(config.process_metrics).map_err(|error| error.to_string())?;
-    let signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let address = config.listen;
+    let listener = http::bind(address).await;
+    let listener = listener.map_err(|error| DaemonError::Listen { address, error })?;
+    let telemetry = Telemetry::new(config.process_metrics)?;
+    let signals = Signals::new().map_err(DaemonError::Signals)?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %config.listen,
@@ -104,8 +133,8 @@ async fn serve_aside(
     listener: TcpListener,
     services: http::Services,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), String> {
-    let fail = |error: io::Error| format!("cannot serve: {error}");
+) -> Result<(), DaemonError> {
+    let fail = DaemonError::Serve;
     let listener = listener.into_std().map_err(fail)?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().map_err(fail)?;
@@ -132,8 +161,9 @@ async fn serve_aside(
         }
         broken = &mut finished => broken,
     };
-    let broken = |_| "serving broke off; this is a defect".to_owned();
-    served.map_err(broken)?.map_err(fail)
+    served
+        .map_err(|_| DaemonError::ServingBrokeOff)?
+        .map_err(fail)
 }
 
 /// Writes pages forever. If that panics, no page is served rather than an old one.

@@ -58,7 +58,7 @@ fn start(arguments: Arguments) -> ExitCode {
         };
         return match http::health(address) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(text) => fail(&text),
+            Err(error) => fail(&error.to_string()),
         };
     }
     let config = match load(&arguments, &environment, &collector::names()) {
@@ -101,7 +101,8 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
     match arguments.command {
         None => {
             raise_file_limit(config.targets.len());
-            daemon::run(config, arguments).await.map(|()| true)
+            let ended = daemon::run(config, arguments).await;
+            ended.map(|()| true).map_err(|error| error.to_string())
         }
         Some(Command::Check) => command::check::run(&config, &mut Plain(io::stdout()))
             .await

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -77,6 +78,22 @@ impl Drop for Poller {
             ..pulse
         });
     }
+}
+
+/// A defect of the exporter: polls or pages do not come as they should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unhealthy {
+    /// Targets are not polled.
+    #[error("polls of {overdue} of {total} targets are overdue")]
+    Overdue {
+        /// The number of these targets.
+        overdue: usize,
+        /// The number of all targets.
+        total: usize,
+    },
+    /// Publications do not reach the page.
+    #[error("the page of all targets is not written any more")]
+    NoPages,
 }
 
 /// A page that is written when it is first read, or before.
@@ -420,18 +437,18 @@ impl Board {
     /// # Errors
     ///
     /// One sentence that says how many targets are not polled, or that pages are not written.
-    pub fn health(&self, now: Instant) -> Result<(), String> {
+    pub fn health(&self, now: Instant) -> Result<(), Unhealthy> {
         let slots = self.slots();
         let overdue = slots.iter().filter(|slot| slot.is_overdue(now)).count();
         if overdue > 0 {
             let total = slots.len();
-            return Err(format!("polls of {overdue} of {total} targets are overdue"));
+            return Err(Unhealthy::Overdue { overdue, total });
         }
         let newest = slots.iter().filter_map(|slot| slot.published_at()).max();
         let written = **self.written_at.load();
         match newest {
             Some(newest) if newest.saturating_duration_since(written) > PAGE_MAX => {
-                Err("the page of all targets is not written any more".to_owned())
+                Err(Unhealthy::NoPages)
             }
             _ => Ok(()),
         }
@@ -507,7 +524,11 @@ mod tests {
         let now = Instant::now();
         assert_eq!(board.health(now), Ok(()));
         let late = now + DUE + Duration::from_secs(1);
-        assert!(board.health(late).unwrap_err().contains("1 of 1 targets"));
+        let (overdue, total) = (1, 1);
+        assert_eq!(
+            board.health(late),
+            Err(Unhealthy::Overdue { overdue, total })
+        );
         slot.publish_for_poller(Publication::empty());
         assert!(board.health(late).is_err());
         drop(poller);
@@ -529,7 +550,7 @@ mod tests {
         assert!(board.health(now).is_ok());
         let long_ago = now.checked_sub(PAGE_MAX * 2);
         board.written_at.store(Arc::new(long_ago.unwrap()));
-        assert!(board.health(now).unwrap_err().contains("page"));
+        assert_eq!(board.health(now), Err(Unhealthy::NoPages));
         board.set_page(|_| Page::default(), Vec::new());
         assert!(board.health(now).is_ok());
     }

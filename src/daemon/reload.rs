@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
@@ -11,13 +12,13 @@ use super::{describe, log_notice, warn_of_unverified};
 use crate::clock;
 use crate::collector;
 use crate::config::redis_exporter::Notice;
-use crate::config::{self, Arguments, Config, Web};
+use crate::config::{self, Arguments, Config, Problem, Web};
 use crate::fleet::Fleet;
 use crate::http::{self, ReloadRequest};
 use crate::metric::Names;
 use crate::publish::Board;
 use crate::telemetry::{Gauge, Telemetry};
-use crate::threads::Lane;
+use crate::threads::{Lane, Lost};
 
 const RELOADED: Gauge<0> = Gauge::named("redis_exporter_config_last_reload_successful");
 const RELOADED_AT: Gauge<0> =
@@ -28,6 +29,27 @@ const RELOAD_MAX: Duration = Duration::from_secs(30);
 
 /// Reads the files of a reload.
 static FILES: Lane = Lane::new("reload", 1);
+
+/// Why a reload left everything as it was.
+#[derive(Debug, Error)]
+pub(super) enum ReloadError {
+    /// All problems of the configuration.
+    #[error("{}", describe(.0))]
+    Invalid(Vec<Problem>),
+    /// Settings that nobody removes by mistake are gone.
+    #[error(
+        "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
+        .0.join(" and ")
+    )]
+    Losses(Vec<&'static str>),
+    #[error(transparent)]
+    Gate(#[from] http::GateError),
+    /// Reading panicked, or no thread could be started.
+    #[error("the configuration cannot be read: {0:?}")]
+    Lost(Lost),
+    #[error("the files of the configuration cannot be read in time")]
+    Late,
+}
 
 /// Reads the configuration on request. Only this task changes the fleet.
 pub(super) struct Reloader {
@@ -52,11 +74,19 @@ impl Reloader {
             note_load(&self.telemetry, result.is_ok());
             match &result {
                 Ok(summary) => info!(summary, "the configuration was loaded"),
-                Err(problems) => error!(problems, "the configuration stays as it was"),
+                Err(problems) => {
+                    let problems = problems.to_string();
+                    error!(problems, "the configuration stays as it was");
+                }
             }
             for reply in waiting {
                 // Nobody waits for the reply to a signal.
-                let _ = reply.send(result.clone());
+                let _ = reply.send(
+                    result
+                        .as_ref()
+                        .map(String::clone)
+                        .map_err(ToString::to_string),
+                );
             }
         }
     }
@@ -72,13 +102,13 @@ impl Reloader {
         note_load(&self.telemetry, false);
     }
 
-    async fn reload(&mut self) -> Result<String, String> {
+    async fn reload(&mut self) -> Result<String, ReloadError> {
         let arguments = self.arguments.clone();
         let config = aside(move || load_again(&arguments)).await?;
         refuse_losses(&self.config, &config)?;
         let (gate, web) = (self.gate.clone(), config.web.clone());
         // Takes effect only if it is built in time: a failed reload must not change anything later.
-        let rules = aside(move || gate.prepare(&web)).await?;
+        let rules = aside(move || Ok(gate.prepare(&web)?)).await?;
         self.gate.apply(rules);
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
         config.notices.iter().filter(is_new).for_each(log_notice);
@@ -114,25 +144,25 @@ pub(super) fn note_load(telemetry: &Telemetry, is_good: bool) {
     }
 }
 
-fn load_again(arguments: &Arguments) -> Result<Config, String> {
+fn load_again(arguments: &Arguments) -> Result<Config, ReloadError> {
     let (environment, names) = (|name: &str| std::env::var(name).ok(), collector::names());
-    config::load_settled(arguments, &environment, &names).map_err(|problems| describe(&problems))
+    config::load_settled(arguments, &environment, &names).map_err(ReloadError::Invalid)
 }
 
 /// Reads files on a thread that nothing else waits for, because the mount may hang.
 async fn aside<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+    read: impl FnOnce() -> Result<T, ReloadError> + Send + 'static,
+) -> Result<T, ReloadError> {
     match tokio::time::timeout(RELOAD_MAX, FILES.run(read)).await {
         Ok(Ok(read)) => read,
-        Ok(Err(lost)) => Err(format!("the configuration cannot be read: {lost:?}")),
-        Err(_) => Err("the files of the configuration cannot be read in time".to_owned()),
+        Ok(Err(lost)) => Err(ReloadError::Lost(lost)),
+        Err(_) => Err(ReloadError::Late),
     }
 }
 
 /// Rejects a file that has lost settings nobody removes by mistake, such as an empty or truncated
 /// file.
-fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
+fn refuse_losses(old: &Config, new: &Config) -> Result<(), ReloadError> {
     let (was, is) = (old.file, new.file);
     let losses = [
         (was.has_content && !is.has_content, "is empty"),
@@ -159,10 +189,7 @@ fn refuse_losses(old: &Config, new: &Config) -> Result<(), String> {
     if lost.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
-        lost.join(" and ")
-    ))
+    Err(ReloadError::Losses(lost))
 }
 
 fn demands_certificates(web: &Web) -> bool {

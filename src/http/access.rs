@@ -22,6 +22,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use ring::hmac::{self, HMAC_SHA256, Key, Tag};
 use ring::rand::SystemRandom;
+use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -107,13 +108,18 @@ impl RecentDigests {
     }
 }
 
+/// The system has no random numbers for the key of digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the system has no random numbers")]
+pub struct NoRandomNumbers;
+
 impl Access {
     /// Expects this password.
     ///
     /// # Errors
     ///
     /// The system has no random numbers.
-    pub(super) fn known(username: &str, password: &str) -> Result<Self, String> {
+    pub(super) fn known(username: &str, password: &str) -> Result<Self, NoRandomNumbers> {
         let key = fresh_key()?;
         let both = format!("{username}:{password}");
         let expected = Expected::Known(hmac::sign(&key, both.as_bytes()));
@@ -125,7 +131,7 @@ impl Access {
     /// # Errors
     ///
     /// The system has no random numbers.
-    pub(super) fn hashed(username: &str, hash: &Secret) -> Result<Self, String> {
+    pub(super) fn hashed(username: &str, hash: &Secret) -> Result<Self, NoRandomNumbers> {
         let key = fresh_key()?;
         let expected = Expected::Hashed(Arc::new(Hashed {
             username: hmac::sign(&key, username.as_bytes()),
@@ -202,9 +208,8 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn fresh_key() -> Result<Key, String> {
-    Key::generate(HMAC_SHA256, &SystemRandom::new())
-        .map_err(|_| "the system has no random numbers".to_owned())
+fn fresh_key() -> Result<Key, NoRandomNumbers> {
+    Key::generate(HMAC_SHA256, &SystemRandom::new()).map_err(|_| NoRandomNumbers)
 }
 
 fn granted(is_right: bool) -> Admission {

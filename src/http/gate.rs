@@ -3,15 +3,17 @@
 //! They are built from the configuration and rebuilt when one of its files changes. Connections and
 //! requests always use the current rules.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use thiserror::Error;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use super::access::Access;
+use super::access::{Access, NoRandomNumbers};
 use crate::bounded_file;
 use crate::config::{BasicAuth, PASSWORD_FILE_MAX, Web, WebPassword, WebTls, trimmed};
 use crate::threads::Lane;
@@ -22,6 +24,28 @@ static FILES: Lane = Lane::new("web files", 1);
 
 /// Interval between checks for changed files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// An error in the settings of `web`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum GateError {
+    /// The certificate, its key, or the authorities of clients cannot be used.
+    #[error("{0}")]
+    Tls(String),
+    /// The password file cannot be read.
+    #[error("password file {}: {what}", path.display())]
+    PasswordFile {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The password file is empty.
+    #[error("password file {} is empty", .0.display())]
+    EmptyPasswordFile(PathBuf),
+    /// Passwords cannot be compared.
+    #[error(transparent)]
+    Access(#[from] NoRandomNumbers),
+}
 
 /// The current access rules. Clones share them.
 #[derive(Clone)]
@@ -45,7 +69,7 @@ impl Gate {
     /// # Errors
     ///
     /// A file is invalid. The message contains its path.
-    pub fn new(web: &Web) -> Result<Self, String> {
+    pub fn new(web: &Web) -> Result<Self, GateError> {
         let rules = build(web, &AccessRules::default())?;
         Ok(Self(Arc::new(ArcSwap::from_pointee(rules))))
     }
@@ -55,7 +79,7 @@ impl Gate {
     /// # Errors
     ///
     /// A file is invalid.
-    pub fn prepare(&self, web: &Web) -> Result<Prepared, String> {
+    pub fn prepare(&self, web: &Web) -> Result<Prepared, GateError> {
         let before = self.0.load_full();
         build(web, &before).map(Prepared)
     }
@@ -117,7 +141,7 @@ impl std::fmt::Debug for Prepared {
     }
 }
 
-type Checked = (Web, Stamp, Result<AccessRules, String>);
+type Checked = (Web, Stamp, Result<AccessRules, GateError>);
 
 /// Rebuilds the rules if the files have changed, and logs the result. Returns `None` if they have
 /// not.
@@ -129,15 +153,18 @@ fn check_files(before: &AccessRules) -> Option<Checked> {
     let built = build(&before.web, before);
     match &built {
         Ok(_) => info!("applied the changed files of `web`"),
-        Err(problem) => warn!(
-            problem,
-            "the changed files of `web` are invalid; the previous ones stay in effect"
-        ),
+        Err(problem) => {
+            let problem = problem.to_string();
+            warn!(
+                problem,
+                "the changed files of `web` are invalid; the previous ones stay in effect"
+            );
+        }
     }
     Some((before.web.clone(), stamp, built))
 }
 
-fn build(web: &Web, before: &AccessRules) -> Result<AccessRules, String> {
+fn build(web: &Web, before: &AccessRules) -> Result<AccessRules, GateError> {
     // Taken before reading, so that the next check sees a change in between.
     let stamp = Stamp::of(web.files());
     let acceptor = web.tls.as_ref().map(acceptor).transpose()?;
@@ -160,28 +187,33 @@ fn is_the_same(auth: &BasicAuth, before: &Web) -> bool {
     !is_file && before.basic_auth.as_ref() == Some(auth)
 }
 
-fn acceptor(web: &WebTls) -> Result<TlsAcceptor, String> {
-    let identity = tls::identity(&web.identity.cert_file, &web.identity.key_file)?;
+fn acceptor(web: &WebTls) -> Result<TlsAcceptor, GateError> {
+    let identity = tls::identity(&web.identity.cert_file, &web.identity.key_file);
     let authorities = web.client_ca_file.as_deref().map(|path| {
         let authorities = tls::client_authorities(path);
-        authorities.map_err(|fault| fault.of(path))
+        authorities.map_err(|fault| GateError::Tls(fault.of(path)))
     });
-    let config = tls::server(identity, authorities.transpose()?, web.min_version)?;
+    let identity = identity.map_err(GateError::Tls)?;
+    let config = tls::server(identity, authorities.transpose()?, web.min_version);
+    let config = config.map_err(GateError::Tls)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn access(auth: &BasicAuth) -> Result<Access, String> {
+fn access(auth: &BasicAuth) -> Result<Access, GateError> {
     match &auth.password {
-        WebPassword::Given(password) => Access::known(&auth.username, password.expose()),
-        WebPassword::Hash(hash) => Access::hashed(&auth.username, hash),
+        WebPassword::Given(password) => Ok(Access::known(&auth.username, password.expose())?),
+        WebPassword::Hash(hash) => Ok(Access::hashed(&auth.username, hash)?),
         WebPassword::File(path) => {
-            let fail = |error| format!("password file {}: {error}", path.display());
-            let text = bounded_file::read_text(path, PASSWORD_FILE_MAX).map_err(fail)?;
+            let text = bounded_file::read_text(path, PASSWORD_FILE_MAX);
+            let text = text.map_err(|what| GateError::PasswordFile {
+                path: path.clone(),
+                what,
+            })?;
             let password = trimmed(&text);
             if password.is_empty() {
-                return Err(format!("password file {} is empty", path.display()));
+                return Err(GateError::EmptyPasswordFile(path.clone()));
             }
-            Access::known(&auth.username, password)
+            Ok(Access::known(&auth.username, password)?)
         }
     }
 }

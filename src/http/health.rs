@@ -4,27 +4,48 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use thiserror::Error;
+
 const TIME: Duration = Duration::from_secs(2);
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 /// First bytes of a healthy response.
 const HEALTHY: &[u8] = b"HTTP/1.1 200 ";
 
+/// A failed health check.
+#[derive(Debug, Error)]
+pub enum HealthError {
+    /// There was no response.
+    #[error("no healthy response from http://{address}/-/healthy: {error}")]
+    Unreachable {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// The response has another status.
+    #[error("http://{address}/-/healthy responded with {begin:?} instead of status 200")]
+    Unhealthy {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// The start of the response.
+        begin: String,
+    },
+}
+
 /// Checks the health of the exporter at this address. Blocks, for 2 seconds at most.
 ///
 /// # Errors
 ///
-/// A sentence with the address and the response that came instead of a healthy one.
-pub fn health(listen: SocketAddr) -> Result<(), String> {
+/// There was no response in time, or one with another status.
+pub fn health(listen: SocketAddr) -> Result<(), HealthError> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     let begin = first_bytes(address, Instant::now() + TIME)
-        .map_err(|error| format!("no healthy response from http://{address}/-/healthy: {error}"))?;
+        .map_err(|error| HealthError::Unreachable { address, error })?;
     if begin == HEALTHY {
         return Ok(());
     }
-    let begin = String::from_utf8_lossy(&begin);
-    Err(format!(
-        "http://{address}/-/healthy responded with {begin:?} instead of status 200"
-    ))
+    let begin = String::from_utf8_lossy(&begin).into_owned();
+    Err(HealthError::Unhealthy { address, begin })
 }
 
 /// Maps an unspecified address (all interfaces) to loopback.
@@ -91,8 +112,10 @@ mod tests {
 
     #[test]
     fn status_200_alone_is_healthy() {
-        assert_eq!(health(server(b"HTTP/1.1 200 OK\r\n\r\n")), Ok(()));
-        let error = health(server(b"HTTP/1.1 503 No\r\n\r\n")).unwrap_err();
+        assert!(health(server(b"HTTP/1.1 200 OK\r\n\r\n")).is_ok());
+        let error = health(server(b"HTTP/1.1 503 No\r\n\r\n"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("HTTP/1.1 503"), "{error}");
         assert!(health(server(b"")).is_err());
     }
@@ -102,7 +125,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = health(address).unwrap_err();
+        let error = health(address).unwrap_err().to_string();
         assert!(error.contains(&address.to_string()), "{error}");
     }
 
@@ -110,7 +133,9 @@ mod tests {
     fn silent_server_times_out_after_two_seconds() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let start = Instant::now();
-        let error = health(listener.local_addr().unwrap()).unwrap_err();
+        let error = health(listener.local_addr().unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("longer than 2 seconds"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(4));
     }

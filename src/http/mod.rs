@@ -32,8 +32,8 @@ use crate::config::Paths;
 use crate::publish::Board;
 use crate::telemetry::Telemetry;
 
-pub use gate::{Gate, Prepared};
-pub use health::health;
+pub use gate::{Gate, GateError, Prepared};
+pub use health::{HealthError, health};
 pub use readers::Readers;
 pub use reload::Rate;
 pub use running::address as running_address;

@@ -246,7 +246,7 @@ async fn invalid_new_certificate_keeps_the_old_one() {
     let web = encrypted(&identity);
     let (server, gate) = server(short_limits(), &web).await;
     fs::write(&identity.cert_file, "nonsense").unwrap();
-    let problem = gate.prepare(&web).unwrap_err();
+    let problem = gate.prepare(&web).unwrap_err().to_string();
     assert!(problem.contains("holds no certificate"), "{problem}");
     let old = Identity {
         cert_file: copy,

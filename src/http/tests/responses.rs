@@ -209,7 +209,7 @@ async fn health_does_not_depend_on_targets() {
     }
     let address = server.address;
     let health = tokio::task::spawn_blocking(move || crate::http::health(address)).await;
-    assert_eq!(health.unwrap(), Ok(()));
+    assert!(health.unwrap().is_ok());
 }
 
 #[tokio::test]
