@@ -1,6 +1,7 @@
 //! The repository against itself: recorded replies, generated pages, rows and layers. No server
 //! and no process is started here.
 
+mod additions;
 mod alert_targets;
 mod alerts;
 mod book;
