@@ -13,6 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Snapshot, Summary, Unit, Value};
 use crate::metric::{Names, Series};
+use crate::number::to_float;
 use openmetrics::{Declared, declared, header_name};
 
 pub mod openmetrics;
@@ -433,14 +434,6 @@ fn write_quantiles(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
 /// Returns a percentile as a ratio, without the rounding error of dividing 99.9 by 100.
 fn share(percentile: f64) -> f64 {
     (percentile * 1e8).round() / 1e10
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "Prometheus has no other numbers than these"
-)]
-fn to_float(count: u64) -> f64 {
-    count as f64
 }
 
 fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {

@@ -26,6 +26,7 @@ pub mod keyspace;
 pub mod label;
 pub mod logfmt;
 pub mod metric;
+mod number;
 pub mod outcome;
 pub mod output;
 mod page;

@@ -2,6 +2,8 @@
 //!
 //! `connection` decodes the protocol. Collectors interpret the replies. Pure.
 
+use crate::number::signed as float;
+
 /// Error code that replaces a reply above the size limit.
 pub const TOO_LARGE: &str = "TOOLARGE";
 
@@ -174,11 +176,6 @@ impl Reply {
             Self::Nil | Self::Integer(_) | Self::Bytes(_) | Self::List(_) => None,
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(integer: i64) -> f64 {
-    integer as f64
 }
 
 #[cfg(test)]

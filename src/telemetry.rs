@@ -16,6 +16,7 @@ pub use rows::{Counter, Durations, Gauge};
 
 use crate::encode::{Format, openmetrics, prefixed};
 use crate::metric::{Descriptor, Names, Snapshot, Summary, Value};
+use crate::number::to_float;
 
 use rows::{Kept, ROWS, Row};
 
@@ -206,7 +207,7 @@ impl Telemetry {
         if targets.contains(target) {
             for (row, counts) in self.of_targets() {
                 for labels in row.known_labels(Some(target)) {
-                    let count = number(counts.with_label_values(&labels).get());
+                    let count = to_float(counts.with_label_values(&labels).get());
                     if let (Some(alone), [_, labels @ ..]) = (&row.alone, labels.as_slice()) {
                         snapshot.store(alone, labels, Value::Number(count));
                     }
@@ -224,7 +225,7 @@ impl Telemetry {
         for row in ROWS {
             let value = match row.kept {
                 Kept::Summary(of) => self.summary(of),
-                Kept::Elsewhere(read) => Some(Value::Number(number(read()))),
+                Kept::Elsewhere(read) => Some(Value::Number(to_float(read()))),
                 Kept::Count | Kept::Number | Kept::Durations => None,
             };
             if let Some(value) = value {
@@ -291,12 +292,6 @@ impl Telemetry {
     fn counts_one_target(&self) -> bool {
         self.targets().len() <= 1
     }
-}
-
-fn number(count: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-    let number = count as f64;
-    number
 }
 
 fn remove_target_label(family: &mut MetricFamily) {

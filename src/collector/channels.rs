@@ -10,6 +10,8 @@ use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::config::{ChannelGroup, Pattern};
 use crate::label::OTHER;
 use crate::metric::{Family, Snapshot, Unit, source};
+use crate::number::length as float;
+use crate::number::signed as subscriptions;
 use crate::reply::Reply;
 
 #[rustfmt::skip] // One metric, one line.
@@ -264,16 +266,6 @@ fn subscribers(
     zip(sums, is_counted)
         .map(|(sum, is_counted)| is_counted.then_some(sum))
         .collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(count: usize) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn subscriptions(count: i64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

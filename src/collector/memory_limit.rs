@@ -4,6 +4,7 @@
 
 use super::{Collector, INFO, Read, Replies, Server, config};
 use crate::metric::{Family, Snapshot, Unit, source};
+use crate::number::to_float as in_bytes;
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -47,14 +48,6 @@ fn limit(replies: &Replies) -> Option<f64> {
                 .map(in_bytes)
                 .filter(positive)
         })
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a limit above 8 PiB may lose its last bits"
-)]
-const fn in_bytes(limit: u64) -> f64 {
-    limit as f64
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ use std::path::PathBuf;
 
 use crate::config::CollectorOptions;
 use crate::metric::{Descriptor, Snapshot};
+use crate::number::{signed, to_float as float};
 use crate::query::{Command, Query};
 
 pub use remembered::{Memo, Remembered};
@@ -184,18 +185,6 @@ pub static INFO: Query = Query::new(
     &[&["INFO", "everything"], &["INFO", "all"], &["INFO"]],
     "+info",
 );
-
-/// A count as the value of a sample.
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn float(count: u64) -> f64 {
-    count as f64
-}
-
-/// A number of a reply as the value of a sample.
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn signed(number: i64) -> f64 {
-    number as f64
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@
 //!
 //! Pure. It tells how much may have changed since a part of the keyspace was walked.
 
+use crate::number::to_float as float;
+
 /// Most points that are kept; older ones are thinned out first.
 const POINTS_MAX: usize = 512;
 
@@ -116,11 +118,6 @@ impl Course {
             pairs: mix(before.pairs, after.pairs),
         })
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
-const fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::cost::SweepQuery;
 use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
 use super::window::{Tallies, Window};
 use crate::metric::{Edge, Histogram};
+use crate::number::to_float as float;
 pub use expires::{bound_by_expires, fewest_violations};
 pub use unseen::{unexplained, widen, widen_aggregates};
 
@@ -430,14 +431,6 @@ const fn rounded(number: f64) -> u64 {
 
 fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a metric is a float, exact up to 2^53"
-)]
-fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[expect(

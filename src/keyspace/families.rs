@@ -9,6 +9,7 @@ use super::pace::Limit;
 use super::tally::DataType;
 use crate::config::TtlPolicy;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::number::to_float as float;
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -310,14 +311,6 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
     for (family, value) in optional.chain(always) {
         snapshot.push(family, [], value);
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a metric is a float, exact up to 2^53"
-)]
-fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::info::Info;
+use crate::number::to_float as float;
 
 /// Commands that replace keys as a whole, as INFO commandstats names them, and what they replace.
 const REPLACING: [(&str, Replaced); 4] = [
@@ -285,11 +286,6 @@ fn grown(before: f64, after: f64) -> f64 {
     } else {
         after
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
-const fn float(number: u64) -> f64 {
-    number as f64
 }
 
 /// Whether both are known and differ.

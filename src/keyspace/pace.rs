@@ -10,6 +10,7 @@ use super::cost::{Costs, SweepQuery};
 use super::round_trip::RoundTrips;
 use crate::config::Sweep;
 use crate::connection::Spacing;
+use crate::number::to_float;
 
 /// The first keys come at this many times the share, so that the first scrape has an estimate.
 const START_FACTOR: f64 = 10.0;
@@ -487,11 +488,6 @@ impl Pace {
         let factor = if median > self.max_latency { 2.0 } else { 0.8 };
         self.slowdown = (self.slowdown * factor).clamp(1.0, SLOWDOWN_MAX);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]
-const fn to_float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

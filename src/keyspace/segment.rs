@@ -5,6 +5,7 @@
 //! be walked in any order, and a table that grows or shrinks meanwhile keeps its keys in theirs.
 
 use crate::collector::{Flavour, Server};
+use crate::number::to_float;
 
 /// Most segments of one database; each has a tally of its own.
 pub const SEGMENTS_MAX: u32 = 64;
@@ -112,11 +113,6 @@ pub fn proves_redis_cursors(steps: &[(u64, usize)], keys: u64) -> bool {
             && expected <= seen * PROOF_FACTOR + PROOF_KEYS
     };
     steps.len() >= PROOF_STEPS && steps.iter().all(is_plausible)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a ratio needs few digits")]
-const fn to_float(count: u64) -> f64 {
-    count as f64
 }
 
 /// The segments of a table with so many keys, in a random order that `random` gives: a number

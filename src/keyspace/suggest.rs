@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::glob::Glob;
+use crate::number::length;
 use partition::Found;
 pub use ttl::ObservedTtl;
 pub use yaml::to_yaml;
@@ -151,9 +152,8 @@ fn describe(
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share needs no 15 digits")]
 fn ratio(part: usize, whole: usize) -> f64 {
-    part as f64 / whole.max(1) as f64
+    length(part) / length(whole.max(1))
 }
 
 /// A name of these words that was not given yet.

@@ -2,6 +2,7 @@
 
 use crate::footprint::Caused;
 use crate::info::Info;
+use crate::number::to_float as float;
 
 /// A rate rises to what is seen within about this many seconds.
 const RISES_OVER: f64 = 5.0;
@@ -118,11 +119,6 @@ impl Traffic {
 /// The weight of what was seen in the last seconds.
 fn weight(seconds: f64, smoothed_over: f64) -> f64 {
     1.0 - (-seconds / smoothed_over).exp()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
-const fn float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

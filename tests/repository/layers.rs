@@ -8,8 +8,9 @@ use crate::support;
 
 /// All modules with the modules that they may use. A module comes before all that use it.
 pub const LAYERS: &[(&str, &[&str])] = &[
+    ("number", &[]),
     ("metric", &[]),
-    ("reply", &[]),
+    ("reply", &["number"]),
     ("query", &["reply"]),
     ("info", &[]),
     ("failure", &[]),
@@ -38,14 +39,18 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "info",
             "label",
             "metric",
+            "number",
             "pattern",
             "query",
             "reply",
         ],
     ),
-    ("encode", &["metric"]),
+    ("encode", &["metric", "number"]),
     ("outcome", &["failure", "metric"]),
-    ("telemetry", &["encode", "failure", "metric", "output"]),
+    (
+        "telemetry",
+        &["encode", "failure", "metric", "number", "output"],
+    ),
     ("publish", &["encode", "failure", "metric"]),
     (
         "connection",
@@ -76,6 +81,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "label",
             "logfmt",
             "metric",
+            "number",
             "pattern",
             "publish",
             "query",
@@ -149,6 +155,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "keyspace",
             "label",
             "metric",
+            "number",
             "outcome",
             "output",
             "poll",

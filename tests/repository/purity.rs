@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "keyspace",
     "label",
     "metric",
+    "number",
     "outcome",
     "pattern",
     "poll::plan",

@@ -9,6 +9,7 @@ use crate::collector::Replies;
 use crate::footprint::Caused;
 use crate::info::Info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::number::to_float;
 
 /// How far the uptime of a server and the time between two polls may lie apart.
 const UPTIME_TOLERANCE_SECONDS: f64 = 2.0;
@@ -162,12 +163,11 @@ pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
 const fn each(caused: Caused) -> [f64; 3] {
     [
-        caused.commands as f64,
-        caused.hits as f64,
-        caused.misses as f64,
+        to_float(caused.commands),
+        to_float(caused.hits),
+        to_float(caused.misses),
     ]
 }
 

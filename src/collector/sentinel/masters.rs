@@ -4,6 +4,7 @@
 use super::{Instance, MASTERS, Master, REPLICAS, SENTINELS, asked_about, further, masters};
 use crate::collector::{Collector, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Kind, Snapshot, Unit, source};
+use crate::number::length as count;
 
 #[rustfmt::skip] // One metric, one line.
 mod rows {
@@ -137,11 +138,6 @@ impl Quorum {
         }
         text
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
-const fn count(number: usize) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::keyspace::sweep::census::Finding;
 use crate::keyspace::tally::DataType;
 use crate::metric::Histogram;
+use crate::number::to_float;
 
 /// The document, with a line break at its end.
 #[must_use]
@@ -142,9 +143,8 @@ fn suggestion(suggestion: &Suggestion) -> Value {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "TTLs are far below 2^53 ms")]
 fn seconds(milliseconds: u64) -> Value {
-    number(milliseconds as f64 / 1_000.0)
+    number(to_float(milliseconds) / 1_000.0)
 }
 
 /// A whole number without a point, as everybody reads it.

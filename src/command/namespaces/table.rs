@@ -6,6 +6,7 @@ use super::human;
 use super::report::{End, Report, mean, median, violations};
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::sweep::census::Finding;
+use crate::number::to_float;
 
 /// The longest name of a namespace, in characters.
 const NAME_MAX: usize = 40;
@@ -147,9 +148,8 @@ fn size(bytes: Option<f64>) -> String {
     bytes.map_or_else(nothing, human::bytes)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "what is shown has few digits")]
 fn whole_size(bytes: u64) -> String {
-    human::bytes(bytes as f64)
+    human::bytes(to_float(bytes))
 }
 
 /// The lines with their cells under each other: names to the left, numbers to the right.

@@ -14,6 +14,7 @@
 mod course;
 mod fit;
 
+use crate::number::length as float;
 use course::Path;
 use fit::{Detail, Fit};
 
@@ -349,9 +350,4 @@ fn dot(factors: &Factors, unknowns: &[f64]) -> f64 {
         .iter()
         .map(|(place, factor)| factor * unknowns.get(*place).copied().unwrap_or(0.0));
     products.sum()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of rows")]
-const fn float(number: usize) -> f64 {
-    number as f64
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::keyspace::course::Point;
 use crate::keyspace::window::{Counted, Visits, Window};
+use crate::number::length;
 
 /// Whole parts of a key that are told apart when keys are divided.
 const PARTS_OF_A_KEY: f64 = 256.0;
@@ -94,9 +95,8 @@ impl Turnover {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most 64")]
 fn segments(window: &Window) -> f64 {
-    window.segments() as f64
+    length(window.segments())
 }
 
 /// The keys of a namespace in a segment. What is not shown counts as without a namespace.

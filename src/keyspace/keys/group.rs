@@ -9,6 +9,7 @@ use crate::keyspace::matcher::largest;
 use crate::keyspace::tally::Details;
 use crate::keyspace::window::{Tallies, Windows};
 use crate::label::label_text;
+use crate::number::to_float as float;
 use crate::pattern::Expression;
 
 /// The group of keys that no expression matches.
@@ -228,11 +229,6 @@ fn without_place(totals: &Tallies, population: u64) -> u64 {
     let folded: u128 = totals.values().map(|tally| u128::from(tally.folded)).sum();
     let scaled = (folded * u128::from(population)).checked_div(seen);
     u64::try_from(scaled.unwrap_or(0)).unwrap_or(u64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a weight needs few digits")]
-const fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

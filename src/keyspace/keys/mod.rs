@@ -20,6 +20,7 @@ use super::window::Window;
 use crate::config::{KeyName, Keys, ShownValues};
 use crate::label::label_text;
 use crate::metric::Snapshot;
+use crate::number::to_float as float;
 use check::Check;
 use count::Count;
 use group::Groups;
@@ -350,12 +351,4 @@ fn push_key(key: &Inspected, snapshot: &mut Snapshot) {
         }
         None => {}
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a metric is a float, exact up to 2^53"
-)]
-const fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -25,6 +25,7 @@ use crate::keyspace::segment::Segment;
 use crate::keyspace::visible::{Known, Visible};
 use crate::keyspace::window::{Window, Windows};
 use crate::metric::Snapshot;
+use crate::number::to_float;
 
 /// A pass in random order must have seen at least this share of the fewest keys that the database
 /// can have had meanwhile, and at most this multiple of the most. Otherwise it is not trusted.
@@ -813,14 +814,6 @@ impl Census {
             }
         }
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "shares and sums of counts need few digits"
-)]
-const fn to_float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

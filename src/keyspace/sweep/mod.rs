@@ -36,6 +36,7 @@ use crate::config::{Namespace, Share, Sweep, Target};
 use crate::connection::{OnReconnect, Spacing};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
+use crate::number::to_float;
 use crate::publish::Slot;
 use crate::reply::Refusal;
 use batch::Ahead;
@@ -654,9 +655,4 @@ impl Sweeper<'_> {
 fn left(end: Instant) -> Option<Duration> {
     let left = end.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(left)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a budget needs few digits")]
-const fn to_float(count: u64) -> f64 {
-    count as f64
 }

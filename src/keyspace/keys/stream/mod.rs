@@ -8,6 +8,7 @@ pub mod find;
 use crate::config::KeyName;
 use crate::label::label_text;
 use crate::metric::{Family, Snapshot};
+use crate::number::to_float;
 use crate::reply::Reply;
 use families::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM, OF_CONSUMER, OF_GROUP, OF_STREAM};
 
@@ -205,14 +206,6 @@ fn number(reply: &Reply) -> Option<f64> {
 fn milliseconds(id: &[u8]) -> Option<f64> {
     let (milliseconds, _) = std::str::from_utf8(id).ok()?.split_once('-')?;
     milliseconds.parse::<u64>().ok().map(to_float)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a metric is a float, exact up to 2^53"
-)]
-const fn to_float(number: u64) -> f64 {
-    number as f64
 }
 
 #[expect(
