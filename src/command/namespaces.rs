@@ -18,15 +18,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::check;
-use crate::config::arguments::{Look, Output};
+use crate::config::arguments::{Look, LookupLimit, Output};
 use crate::config::{Config, Keys, Share, Target};
 use crate::failure::{Failure, Reason};
+use crate::keyspace::single_pass::Lookups;
 use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::keyspace::sweep::census::Census;
 use crate::keyspace::sweep::{Event, once};
 use crate::output::Plain;
 use progress::Progress;
-use report::{End, Report, Walked};
+use report::{Asked, End, Report, Walked};
 use sample::Sample;
 
 /// Walks one target and prints what was found. True when the pass was completed.
@@ -40,7 +41,12 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
     let target = at_speed(target, look.full_speed);
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
     let mut sample = look.suggest.then(Sample::default);
-    let walked = walk(&target, &mut census, sample.as_mut()).await?;
+    let lookups = match look.lookups {
+        None => Lookups::Default,
+        Some(LookupLimit::AtMost(lookups)) => Lookups::AtMost(lookups),
+        Some(LookupLimit::All) => Lookups::All,
+    };
+    let walked = walk(&target, lookups, &mut census, sample.as_mut()).await?;
     let complaint = match &walked.end {
         End::Failed(failure) => Some(describe(&target, failure)),
         End::Complete | End::Interrupted => None,
@@ -84,6 +90,7 @@ fn at_speed(target: &Target, full: bool) -> Target {
 /// Walks until the pass is complete, a signal comes, or the target fails.
 async fn walk(
     target: &Target,
+    lookups: Lookups,
     census: &mut Census,
     mut sample: Option<&mut Sample>,
 ) -> Result<Walked, String> {
@@ -92,10 +99,11 @@ async fn walk(
     let mut terminate = signal(SignalKind::terminate()).map_err(listening)?;
     let started = Instant::now();
     let mut progress = Progress::on_terminal();
-    let mut server = None;
+    let (mut server, mut asked) = (None, Asked::default());
     let mut listener = |event: Event<'_>| match event {
         Event::Opened(opened) => server = Some(opened.to_string()),
         Event::Key(name, found) => {
+            asked.count(found);
             if let Some(sample) = &mut sample {
                 sample.see(name, found, |below| fastrand::u64(..below));
             }
@@ -104,7 +112,7 @@ async fn walk(
         Event::Estimate(_) => {}
     };
     let end = tokio::select! {
-        walked = once(target, census, &mut listener) => match walked {
+        walked = Box::pin(once(target, lookups, census, &mut listener)) => match walked {
             Ok(()) => End::Complete,
             Err(failure) => End::Failed(failure),
         },
@@ -115,6 +123,7 @@ async fn walk(
     Ok(Walked {
         end,
         server,
+        asked,
         duration: started.elapsed(),
     })
 }

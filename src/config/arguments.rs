@@ -113,6 +113,33 @@ pub struct Look {
                 sweep.keys_per_second"
     )]
     pub full_speed: bool,
+
+    /// How many lookups of keys the pass may cause.
+    #[arg(
+        long,
+        value_name = "NUMBER|all",
+        value_parser = lookups,
+        help = "Maximum number of key lookups (PTTL and TYPE), which the server counts in its hit \
+                ratio, or all for two per key [default: 1000, or less if other clients read little]"
+    )]
+    pub lookups: Option<LookupLimit>,
+}
+
+/// The value of `--lookups`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupLimit {
+    /// At most this many.
+    AtMost(u64),
+    /// Two for each key.
+    All,
+}
+
+fn lookups(text: &str) -> Result<LookupLimit, Invalid> {
+    if text == "all" {
+        return Ok(LookupLimit::All);
+    }
+    let number = text.parse().map(LookupLimit::AtMost);
+    number.map_err(|_| Invalid::new("is not a number", "write a number such as 5000, or all"))
 }
 
 /// The output format of the command `namespaces`.
@@ -345,6 +372,7 @@ mod tests {
             suggest: true,
             output: Output::Json,
             full_speed: true,
+            lookups: None,
         };
         assert_eq!(arguments.command, Some(Command::Namespaces(look)));
         let bare = parse(&["namespaces"]).unwrap().command;

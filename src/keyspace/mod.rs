@@ -16,6 +16,7 @@ pub mod pace;
 pub mod queries;
 pub mod round_trip;
 pub mod segment;
+pub mod single_pass;
 pub mod suggest;
 pub mod sweep;
 pub mod tally;

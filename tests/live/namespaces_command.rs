@@ -1,22 +1,25 @@
 //! `namespaces`: one pass in the terminal.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::exporter::Finished;
+use crate::support::keys;
 use crate::support::redis::Client;
 use crate::support::wait::{LONG, slack};
 use crate::support::{Launch, RedisServer};
 
-/// Runs the command at full speed with additional flags.
+/// Runs the command at full speed for every key, with additional flags.
 fn run(server: &RedisServer, flags: &[&str]) -> Finished {
     run_at(&server.url(), flags)
 }
 
 fn run_at(url: &str, flags: &[&str]) -> Finished {
     let launch = Launch::of(url).flag("namespaces").flag("--full-speed");
+    let launch = launch.flag("--lookups=all");
     let launch = flags.iter().fold(launch, |launch, flag| launch.flag(flag));
     launch.run()
 }
@@ -98,6 +101,7 @@ fn table_lists_each_namespace_and_a_total() {
     .flag("namespaces")
     .flag("cache")
     .flag("--full-speed")
+    .flag("--lookups=all")
     .run();
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     let cells = |name: &str| -> Vec<String> {
@@ -109,12 +113,96 @@ fn table_lists_each_namespace_and_a_total() {
             .map(ToOwned::to_owned)
             .collect()
     };
-    assert_eq!(cells("people")[..4], ["people", "0", "400", "38.1 %"]);
+    assert_eq!(cells("people")[..4], ["people", "0", "400", "38.1%"]);
     assert_eq!(cells("people")[9], "400", "{}", finished.stdout);
     assert_eq!(cells("nobody")[2], "0");
     assert_eq!(cells("total")[1], "1,051");
     // Without a terminal the output contains no progress and no log.
     assert_eq!(finished.stderr, "");
+}
+
+/// Lookups of keys that the server has counted.
+fn lookups(server: &RedisServer) -> u64 {
+    let stats = server.ask(&["INFO", "stats"]);
+    let lines = stats.lines().filter_map(|line| line.trim().split_once(':'));
+    let lookups = lines.filter(|(name, _)| ["keyspace_hits", "keyspace_misses"].contains(name));
+    lookups
+        .map(|(_, value)| value.parse::<u64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn a_pass_causes_few_lookups_by_default() {
+    let server = RedisServer::start(&[]);
+    keys::write(
+        &server,
+        0,
+        9_000,
+        "call('SET', 'session:' .. i, 'x', 'EX', i % 3 == 0 and 100 or 9000)",
+    );
+    keys::write(&server, 0, 3_000, "call('RPUSH', 'queue:' .. i, 'x')");
+    let before = lookups(&server);
+    let plain = Launch::of(&server.url()).flag("namespaces");
+    let finished = plain.flag("--full-speed").flag("--output=json").run();
+    let caused = lookups(&server) - before;
+    assert_eq!(caused, 1_000);
+    let document = document(&finished);
+    assert_eq!(document["sampled"]["lookups"], 1_000);
+    assert_eq!(document["sampled"]["ttls"], 800);
+    for (name, keys, without_ttl) in [("session", 9_000, 0.0), ("queue", 3_000, 3_000.0)] {
+        let found = namespace(&document, name, 0);
+        assert_eq!(found["keys"]["value"], keys);
+        assert_eq!(found["memory_bytes"]["error"], 0);
+        let value = found["keys_without_ttl"].as_f64().unwrap();
+        let error = found["keys_without_ttl_error"].as_f64().unwrap();
+        assert!((value - without_ttl).abs() <= error, "{name}: {found:#}");
+    }
+    // Of the sessions, a third expires soon.
+    let ttl = &namespace(&document, "session", 0)["ttl_seconds"];
+    let within = ttl["buckets"][3]["keys"].as_f64().unwrap();
+    assert!((2_200.0..=3_800.0).contains(&within), "{ttl:#}");
+}
+
+#[test]
+fn the_number_of_lookups_can_be_chosen() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    for (flag, expected) in [
+        ("--lookups=0", 0),
+        ("--lookups=50", 50),
+        ("--lookups=all", 2 * 1_051),
+    ] {
+        let before = lookups(&server);
+        let launch = Launch::of(&server.url()).flag("namespaces").flag(flag);
+        let finished = launch.flag("--full-speed").run();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr);
+        assert_eq!(lookups(&server) - before, expected, "{flag}");
+        let is_named = finished.stdout.contains(" lookups, which count in");
+        assert_eq!(is_named, expected > 0, "{}", finished.stdout);
+    }
+}
+
+#[test]
+fn traffic_of_others_limits_the_lookups() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    let stop = AtomicBool::new(false);
+    let stopped = || stop.store(true, Ordering::Relaxed);
+    let document = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = Client::connect(server.port).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                client.ask(&["GET", "alone"]);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let launch = Launch::of(&server.url()).flag("namespaces");
+        let finished = launch.flag("--full-speed").flag("--output=json").run();
+        stopped();
+        document(&finished)
+    });
+    // At most twenty lookups per second allow for a hundred.
+    assert_eq!(document["sampled"]["lookups"], 100);
 }
 
 /// Writes the keys of the demo: sessions, cached responses, rate limits, websockets, and two locks.
@@ -169,6 +257,7 @@ fn suggested_namespaces_are_valid_configuration() {
     let again = Launch::configured(&text)
         .flag("namespaces")
         .flag("--full-speed")
+        .flag("--lookups=all")
         .flag("--suggest")
         .flag("--output=json")
         .run();
@@ -211,7 +300,7 @@ fn empty_server_is_not_an_error() {
     let finished = run(&server, &[]);
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     assert!(
-        finished.stdout.contains("there are no keys"),
+        finished.stdout.contains("\nno keys\n"),
         "{}",
         finished.stdout
     );

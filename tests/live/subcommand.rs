@@ -23,6 +23,20 @@ fn check_reports_a_healthy_target() {
 }
 
 #[test]
+fn check_causes_two_lookups() {
+    let server = RedisServer::start(&["--enable-debug-command", "yes"]);
+    server.ask(&["DEBUG", "POPULATE", "500"]);
+    let text = format!(
+        "sweep: {{ enabled: true }}\ntargets: [{{ url: '{}' }}]\n",
+        server.url()
+    );
+    let finished = Launch::configured(&text).flag("check").run();
+    assert_eq!(finished.code(), 0, "{}", finished.stdout);
+    let stats = server.ask(&["INFO", "stats"]);
+    assert!(stats.contains("\nkeyspace_hits:2\r\n"), "{stats}");
+}
+
+#[test]
 fn check_names_the_missing_permission() {
     let server = RedisServer::start(&[]);
     server.ask(&[

@@ -48,9 +48,9 @@ pub fn bytes(number: f64) -> String {
 pub fn share(part: f64) -> String {
     let percent = part * 100.0;
     if percent > 0.0 && percent < 0.05 {
-        return "< 0.1 %".to_owned();
+        return "< 0.1%".to_owned();
     }
-    format!("{percent:.1} %")
+    format!("{percent:.1}%")
 }
 
 /// A duration in its two largest units, cut, not rounded.
@@ -73,6 +73,15 @@ pub fn duration(milliseconds: u64) -> String {
         Some((number, unit)) => format!("{large} {number}{unit}"),
         None => large,
     }
+}
+
+/// A range of durations, both in milliseconds, the lower one excluded.
+#[must_use]
+pub fn durations(lower: u64, upper: u64) -> String {
+    if lower == 0 {
+        return format!("≤ {}", duration(upper));
+    }
+    format!("{}–{}", duration(lower), duration(upper))
 }
 
 /// A name on one line of a terminal: control characters are shown, and what is too long is cut.
@@ -125,7 +134,7 @@ mod tests {
     fn a_small_share_is_not_nothing() {
         assert_eq!(
             [0.0, 0.0001, 0.005, 1.0].map(share),
-            ["0.0 %", "< 0.1 %", "0.5 %", "100.0 %"]
+            ["0.0%", "< 0.1%", "0.5%", "100.0%"]
         );
     }
 
@@ -136,6 +145,12 @@ mod tests {
             times.map(duration),
             ["5ms", "59s", "1m", "59m 59s", "1h 30m", "1d 2h"]
         );
+    }
+
+    #[test]
+    fn a_range_of_durations_has_two_ends() {
+        assert_eq!(durations(900_000, 3_600_000), "15m–1h");
+        assert_eq!(durations(0, 1_000), "≤ 1s");
     }
 
     #[test]

@@ -8,17 +8,18 @@
 //! | `seconds` | how long it took |
 //! | `keys_seen` | key names that were seen, duplicates of SCAN included |
 //! | `used_bytes`, `explained_share` | `used_memory` without `used_memory_startup`, and the part of it that the total is; or null |
+//! | `sampled` | `keys`, `ttls` and `types`: how many keys were seen, and of how many the TTL and the type were queried; `lookups` that the server counted for that |
 //! | `refused` | the questions that the server refuses: `scan`, `memory`, `ttl`, `type` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; the one with the most memory first |
-//! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `violations`, `largest_key_bytes` |
+//! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_without_ttl`, `ttl_required`, `ttl_max_seconds` |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
 //!
 //! A namespace has `name` and `database`; `keys` and `memory_bytes`, each with `value`, `error`,
 //! `lower` and `upper` (95 % interval, error 0 when exact); `share` of all keys; `mean_bytes`;
-//! `keys_without_ttl`; `ttl_seconds` with `p50` (interpolated), `max` (longest seen) and
-//! `buckets`, a list of `at_most` and `keys`, cumulative, where `at_most` null is all; `types`,
+//! `keys_without_ttl` and `keys_without_ttl_error`; `ttl_seconds` with `p50_lower` and `p50_upper`
+//! (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a list of `at_most` and `keys`, cumulative, where `at_most` null is all; `types`,
 //! keys by data type; `violations` with `ttl_required` and `ttl_max`; `declared` with
 //! `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes`; `largest_key_bytes`. What is not
 //! known or was not declared is null. Names are UTF-8 with other bytes as `\xNN`.
@@ -55,6 +56,12 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "keys_seen": report.keys_seen,
         "used_bytes": report.used_bytes.map(number),
         "explained_share": report.explained_share(),
+        "sampled": {
+            "keys": report.asked.keys,
+            "ttls": report.asked.ttls,
+            "types": report.asked.types,
+            "lookups": report.asked.lookups,
+        },
         "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
         "namespaces": report.rows.iter().map(|row| namespace(row, total.keys)).collect::<Vec<_>>(),
@@ -63,8 +70,10 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
             "keys_error": number(total.keys_error),
             "memory_bytes": total.memory.map(|(bytes, _)| number(bytes)),
             "memory_error_bytes": total.memory.map(|(_, error)| number(error)),
-            "keys_without_ttl": total.without_ttl,
-            "violations": total.violations,
+            "keys_without_ttl": total.without_ttl.map(|(keys, _)| number(keys.round())),
+            "keys_without_ttl_error": total.without_ttl.map(|(_, error)| number(error)),
+            "violations": total.violations.map(|(keys, _)| number(keys.round())),
+            "violations_error": total.violations.map(|(_, error)| number(error)),
             "largest_key_bytes": total.largest_key_bytes,
         },
     });
@@ -93,6 +102,7 @@ fn namespace(row: &Finding, all: f64) -> Value {
         "memory_bytes": estimate.memory.map(interval),
         "mean_bytes": mean.map(number),
         "keys_without_ttl": estimate.without_ttl.map(whole),
+        "keys_without_ttl_error": estimate.without_ttl.map(|without| number(without.error)),
         "ttl_seconds": estimate.ttl.as_ref().map(|ttl| times(ttl, estimate.longest_ttl)),
         "types": types,
         "violations": {
@@ -115,8 +125,11 @@ fn times(ttl: &Histogram, longest: Option<u64>) -> Value {
     let buckets: Vec<Value> = buckets
         .map(|(edge, keys)| json!({ "at_most": edge, "keys": keys }))
         .collect();
+    let median = longest.and_then(|longest| median(ttl, longest));
     json!({
-        "p50": longest.and_then(|longest| median(ttl, longest)).map(seconds),
+        "p50": median.map(|median| seconds(median.interpolated)),
+        "p50_lower": median.map(|median| seconds(median.lower)),
+        "p50_upper": median.map(|median| seconds(median.upper)),
         "max": longest.map(seconds),
         "buckets": buckets,
     })
@@ -198,6 +211,9 @@ mod tests {
         assert_eq!(namespace["mean_bytes"], 1_572.864);
         assert_eq!(namespace["ttl_seconds"]["max"], 3_600);
         assert_eq!(namespace["ttl_seconds"]["p50"], 2_250);
+        assert_eq!(namespace["ttl_seconds"]["p50_lower"], 900);
+        assert_eq!(namespace["ttl_seconds"]["p50_upper"], 3_600);
+        assert_eq!(document["sampled"]["ttls"], 3_000);
         let buckets = namespace["ttl_seconds"]["buckets"].as_array().unwrap();
         assert_eq!(buckets.len(), 11);
         assert_eq!(buckets[5], json!({ "at_most": 3_600, "keys": 1_000 }));

@@ -7,6 +7,7 @@ use crate::config::Target;
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
+use crate::keyspace::sweep::Found;
 use crate::keyspace::sweep::census::{Census, Finding};
 use crate::label::OTHER;
 use crate::metric::Histogram;
@@ -22,6 +23,29 @@ pub enum End {
     Failed(Failure),
 }
 
+/// The keys whose TTL and type are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Keys whose details were requested and that still existed.
+    pub keys: u64,
+    /// Those of which the TTL is known.
+    pub ttls: u64,
+    /// Those of which the type is known.
+    pub types: u64,
+    /// Lookups that the server counted for that.
+    pub lookups: u64,
+}
+
+impl Asked {
+    /// Counts a key.
+    pub fn count(&mut self, found: &Found) {
+        self.keys += u64::from(!found.is_gone);
+        self.ttls += u64::from(found.details.expiry.is_some());
+        self.types += u64::from(found.details.data_type.is_some());
+        self.lookups += u64::from(found.hits) + u64::from(found.misses);
+    }
+}
+
 /// A pass that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walked {
@@ -29,6 +53,8 @@ pub struct Walked {
     pub end: End,
     /// What kind of server answered; none where none did.
     pub server: Option<String>,
+    /// The keys whose TTL and type are known.
+    pub asked: Asked,
     /// How long it took.
     pub duration: Duration,
 }
@@ -55,6 +81,8 @@ pub struct Report {
     pub server: Option<String>,
     /// How the pass ended.
     pub end: End,
+    /// The keys whose TTL and type are known.
+    pub asked: Asked,
     /// How long it took.
     pub duration: Duration,
     /// Key names that were seen.
@@ -79,10 +107,11 @@ pub struct Total {
     /// Memory in bytes, and the half-width of the interval around it. None where it is not known
     /// of any.
     pub memory: Option<(f64, f64)>,
-    /// Keys that never expire.
-    pub without_ttl: Option<u64>,
-    /// Keys that break a policy; none where none was declared.
-    pub violations: Option<u64>,
+    /// Keys that never expire, and the half-width of the interval around them.
+    pub without_ttl: Option<(f64, f64)>,
+    /// Keys that violate a policy, and the half-width of the interval around them; none if no policy
+    /// was declared.
+    pub violations: Option<(f64, f64)>,
     /// Memory of the largest key, in bytes.
     pub largest_key_bytes: Option<u64>,
 }
@@ -103,6 +132,7 @@ pub fn build(target: &Target, census: &Census, walked: Walked, is_declared: bool
             .to_string(),
         server: walked.server,
         end: walked.end,
+        asked: walked.asked,
         duration: walked.duration,
         keys_seen: census.keys_visited(),
         databases: databases
@@ -149,23 +179,19 @@ impl Report {
     /// The sums of all rows. Errors are added as those of independent estimates.
     #[must_use]
     pub fn total(&self) -> Total {
-        let sum = |values: &dyn Fn(&Finding) -> Option<u64>| {
-            let values = self.rows.iter().filter_map(values);
-            values.reduce(u64::saturating_add)
+        let sum = |part: &dyn Fn(&Finding) -> Option<(f64, f64)>| {
+            let parts: Vec<_> = self.rows.iter().filter_map(part).collect();
+            let value = parts.iter().map(|(value, _)| value).sum();
+            let error = together(parts.iter().map(|(_, error)| *error));
+            (!parts.is_empty()).then_some((value, error))
         };
-        let memory: Vec<Estimate> = self
-            .rows
-            .iter()
-            .filter_map(|row| row.estimate.memory)
-            .collect();
-        let bytes = memory.iter().map(|memory| memory.value).sum();
+        let pair = |estimate: Estimate| (estimate.value, estimate.error);
         let largest = self.rows.iter().map(|row| row.estimate.largest_key_bytes);
         Total {
             keys: self.rows.iter().map(|row| row.estimate.keys.value).sum(),
             keys_error: together(self.rows.iter().map(|row| row.estimate.keys.error)),
-            memory: (!memory.is_empty())
-                .then(|| (bytes, together(memory.iter().map(|memory| memory.error)))),
-            without_ttl: sum(&|row| row.estimate.without_ttl.map(whole)),
+            memory: sum(&|row| row.estimate.memory.map(pair)),
+            without_ttl: sum(&|row| row.estimate.without_ttl.map(pair)),
             violations: sum(&violations),
             largest_key_bytes: largest.flatten().max(),
         }
@@ -195,16 +221,16 @@ pub fn whole(estimate: Estimate) -> u64 {
     estimate.value.round() as u64
 }
 
-/// Keys that break a policy of their namespace; none where it has no policy.
+/// Returns how many keys violate a policy of their namespace, and the half-width of the interval
+/// around that; none if it has no policy.
 #[must_use]
-pub fn violations(row: &Finding) -> Option<u64> {
+pub fn violations(row: &Finding) -> Option<(f64, f64)> {
     let required = row.estimate.without_ttl.filter(|_| row.ttl.required);
     let max = row.estimate.max_broken.filter(|_| row.ttl.max.is_some());
-    let (required, max) = (required.map(whole), max.map(whole));
-    match (required, max) {
-        (None, None) => None,
-        (required, max) => Some(required.unwrap_or(0).saturating_add(max.unwrap_or(0))),
-    }
+    let estimates = required.into_iter().chain(max);
+    // Both come from the same sample, so their errors may have the same direction.
+    let pairs = estimates.map(|estimate| (estimate.value, estimate.error));
+    pairs.reduce(|left, right| (left.0 + right.0, left.1 + right.1))
 }
 
 /// Memory per key, in bytes.
@@ -213,8 +239,19 @@ pub fn mean(memory: f64, keys: f64) -> Option<f64> {
     (keys > 0.0).then(|| memory / keys)
 }
 
-/// The median of the remaining TTLs in milliseconds, interpolated within its bucket; none where
-/// no key has one. `longest` bounds the last bucket.
+/// The median of remaining TTLs, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Median {
+    /// What the median exceeds: the edge below its bucket.
+    pub lower: u64,
+    /// What it is at most: the edge above its bucket; the longest TTL for the last bucket.
+    pub upper: u64,
+    /// What it would be if the keys of its bucket were spread evenly.
+    pub interpolated: u64,
+}
+
+/// Returns the median of the remaining TTLs; none if no key has one. `longest` bounds the last
+/// bucket.
 #[must_use]
 #[expect(
     clippy::cast_precision_loss,
@@ -222,7 +259,7 @@ pub fn mean(memory: f64, keys: f64) -> Option<f64> {
     clippy::cast_sign_loss,
     reason = "an interpolated median needs few digits"
 )]
-pub fn median(histogram: &Histogram, longest: u64) -> Option<u64> {
+pub fn median(histogram: &Histogram, longest: u64) -> Option<Median> {
     if histogram.count == 0 {
         return None;
     }
@@ -235,11 +272,15 @@ pub fn median(histogram: &Histogram, longest: u64) -> Option<u64> {
         let upper = edge.min(longest).max(lower);
         if counted as f64 >= half {
             let part = (half - below as f64) / counted.saturating_sub(below).max(1) as f64;
-            return Some((lower as f64 + part * (upper - lower) as f64) as u64);
+            return Some(Median {
+                lower,
+                upper: edge,
+                interpolated: (lower as f64 + part * (upper - lower) as f64) as u64,
+            });
         }
         (lower, below) = (upper, counted);
     }
-    Some(longest)
+    None
 }
 
 #[cfg(test)]
@@ -298,6 +339,12 @@ pub(super) mod tests {
             address: "redis://127.0.0.1:6379".to_owned(),
             server: Some("redis 7.0 standalone".to_owned()),
             end: End::Complete,
+            asked: Asked {
+                keys: 3_000,
+                ttls: 3_000,
+                types: 3_000,
+                lookups: 6_000,
+            },
             duration: Duration::from_millis(1_500),
             keys_seen: 3_000,
             databases: vec![Seen {
@@ -356,8 +403,8 @@ pub(super) mod tests {
         assert!((total.keys - 30.0).abs() < 1e-9);
         assert!((total.keys_error - 5.0).abs() < 1e-9);
         assert_eq!(total.memory, Some((150.0, 0.0)));
-        assert_eq!(total.without_ttl, Some(15));
-        assert_eq!(total.violations, Some(5));
+        assert_eq!(total.without_ttl, Some((15.0, 0.0)));
+        assert_eq!(total.violations, Some((5.0, 0.0)));
         assert_eq!(total.largest_key_bytes, Some(2_048));
         assert_eq!(report(Vec::new()).total(), Total::default());
     }
@@ -367,9 +414,9 @@ pub(super) mod tests {
         let mut row = row("a", 0, 10, 100.0);
         assert_eq!(violations(&row), None);
         row.ttl.max = Some(Duration::from_secs(1));
-        assert_eq!(violations(&row), Some(1));
+        assert_eq!(violations(&row), Some((1.0, 0.0)));
         row.ttl.required = true;
-        assert_eq!(violations(&row), Some(6));
+        assert_eq!(violations(&row), Some((6.0, 0.0)));
     }
 
     #[test]
@@ -385,9 +432,20 @@ pub(super) mod tests {
         assert_eq!(median(&none, 0), None);
         // 100 keys between 15 minutes and an hour; the longest has 45 minutes.
         let hour = histogram([0, 0, 0, 0, 0, 100, 100, 100, 100, 100], 100);
-        assert_eq!(median(&hour, 2_700_000), Some(1_800_000));
+        let expected = |lower, upper, interpolated| Median {
+            lower,
+            upper,
+            interpolated,
+        };
+        assert_eq!(
+            median(&hour, 2_700_000),
+            Some(expected(900_000, 3_600_000, 1_800_000))
+        );
         // One beyond the last edge.
         let long = histogram([0; 10], 1);
-        assert_eq!(median(&long, 4_592_000_000), Some(3_592_000_000));
+        assert_eq!(
+            median(&long, 4_592_000_000),
+            Some(expected(2_592_000_000, 4_592_000_000, 3_592_000_000))
+        );
     }
 }

@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 
 use super::human;
-use super::report::{End, Report, mean, median, violations};
+use super::report::{Asked, End, Report, mean, median, violations};
 use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::estimate::Estimate;
 use crate::keyspace::sweep::census::Finding;
 use crate::number::to_float;
 
 /// The longest name of a namespace, in characters.
 const NAME_MAX: usize = 40;
 
-/// What stands where nothing is known.
+/// The cell of an unknown value.
 const NOTHING: &str = "-";
 
 const HEADINGS: [&str; 11] = [
@@ -22,18 +23,18 @@ const HEADINGS: [&str; 11] = [
     "MEMORY",
     "MEAN",
     "NO TTL",
-    "TTL P50",
+    "TTL MEDIAN",
     "TTL MAX",
     "VIOLATIONS",
     "LARGEST",
 ];
 
-/// The place of the column that is left out where there is one database only.
+/// The place of the column that is left out if there is only one database.
 const DATABASE: usize = 1;
 
 type Line = [String; HEADINGS.len()];
 
-/// Heading, table, total and what must be known to read it.
+/// Returns the heading, the table with its total, and notes on how to read it.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = heading(report);
@@ -60,15 +61,15 @@ fn heading(report: &Report) -> String {
     let seconds = report.duration.as_secs_f64();
     let seen = human::count(report.keys_seen);
     let outcome = match report.end {
-        End::Complete => "looked at",
-        End::Interrupted => "PARTIAL, interrupted after",
-        End::Failed(_) => "PARTIAL, the target failed after",
+        End::Complete => "scanned",
+        End::Interrupted => "PARTIAL: interrupted after",
+        End::Failed(_) => "PARTIAL: the target failed after",
     };
     let _ = writeln!(text, "\n{outcome} {seen} keys in {seconds:.1} s");
     if report.databases.is_empty() {
-        text.push_str("there are no keys\n");
+        text.push_str("no keys\n");
     } else if report.rows.is_empty() {
-        text.push_str("nothing can be said of the namespaces yet\n");
+        text.push_str("too few keys were seen to estimate namespaces\n");
     }
     text
 }
@@ -86,10 +87,10 @@ fn lines(report: &Report) -> Vec<Line> {
             .memory
             .map_or_else(nothing, |(bytes, error)| sized(bytes, error)),
         size(total.memory.and_then(|(bytes, _)| mean(bytes, total.keys))),
-        total.without_ttl.map_or_else(nothing, human::count),
+        total.without_ttl.map_or_else(nothing, estimated),
         String::new(),
         String::new(),
-        total.violations.map_or_else(nothing, human::count),
+        total.violations.map_or_else(nothing, estimated),
         total.largest_key_bytes.map_or_else(nothing, whole_size),
     ]);
     lines
@@ -116,15 +117,21 @@ fn line(row: &Finding, all: f64) -> Line {
         estimate
             .without_ttl
             .map_or_else(nothing, |without| counted(without.value, without.error)),
-        middle.map_or_else(nothing, human::duration),
+        middle.map_or_else(nothing, |median| {
+            human::durations(median.lower, median.upper)
+        }),
         longest.map_or_else(nothing, human::duration),
-        violations(row).map_or_else(nothing, human::count),
+        violations(row).map_or_else(nothing, estimated),
         estimate.largest_key_bytes.map_or_else(nothing, whole_size),
     ]
 }
 
 fn nothing() -> String {
     NOTHING.to_owned()
+}
+
+fn estimated((value, error): (f64, f64)) -> String {
+    counted(value, error)
 }
 
 /// An error that is rounded to nothing is not shown.
@@ -181,32 +188,37 @@ fn columns(lines: &[Line], with_database: bool) -> String {
 fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     let rows = || report.rows.iter().map(|row| &row.estimate);
-    let is_sampled = rows()
-        .any(|row| row.keys.error >= 0.5 || row.memory.is_some_and(|memory| memory.error >= 0.5));
+    let is_uncertain = |estimate: Estimate| estimate.error >= 0.5;
+    let is_sampled = rows().any(|row| {
+        let estimates = [Some(row.keys), row.memory, row.without_ttl];
+        estimates.into_iter().flatten().any(is_uncertain)
+    });
     if is_sampled {
         notes.push(
-            "± is how far the 95 % interval reaches: keys came and went, or not all were asked."
+            "± is half the width of the 95% confidence interval: keys changed during the pass, or \
+             only a sample was queried."
                 .to_owned(),
         );
     }
     if rows().any(|row| row.longest_ttl.is_some()) {
         notes.push(
-            "TTLs are what is left of them. P50 is interpolated between the edges of a histogram \
-             (1s 10s 1m 5m 15m 1h 6h 1d 7d 30d); MAX is the longest that was seen."
+            "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
+             TTL MAX is the longest one seen."
                 .to_owned(),
         );
     }
+    notes.extend(lookups(&report.asked));
     if let Some(share) = report.explained_share() {
         let share = human::share(share);
         notes.push(format!(
-            "The memory is {share} of what the server uses for its data."
+            "The namespaces use {share} of the memory that the server uses for its data."
         ));
     }
     for seen in &report.databases {
         if report.end != End::Complete && seen.coverage < 1.0 && seen.keys > 0 {
             let (share, keys) = (human::share(seen.coverage), human::count(seen.keys));
             notes.push(format!(
-                "Of {keys} keys in db{}, {share} were seen.",
+                "Only {share} of the {keys} keys in db{} were seen.",
                 seen.database
             ));
         }
@@ -215,18 +227,35 @@ fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
-/// What is missing without an answer, and the remedy.
+/// Returns what the lookups of the pass were for, and how to have another number of them.
+fn lookups(asked: &Asked) -> Option<String> {
+    let lookups = human::count(asked.lookups);
+    let note = if asked.ttls > 0 && asked.ttls < asked.keys {
+        format!(
+            "TTLs are from a sample of {} keys. The pass caused {lookups} lookups, which count in the \
+             hit ratio of the server; change the number with --lookups.",
+            human::count(asked.ttls)
+        )
+    } else if asked.lookups > 0 {
+        format!("The pass caused {lookups} lookups, which count in the hit ratio of the server.")
+    } else {
+        return None;
+    };
+    Some(note)
+}
+
+/// Returns what is missing because of a rejected command, and the remedy.
 fn refusal(query: SweepQuery) -> String {
-    let command = match query {
-        SweepQuery::Scan => "SCAN",
-        SweepQuery::Memory => "MEMORY USAGE",
-        SweepQuery::Expiry => "PTTL",
-        SweepQuery::Type => "TYPE",
+    let (command, missing) = match query {
+        SweepQuery::Scan => ("SCAN", "keys are"),
+        SweepQuery::Memory => ("MEMORY USAGE", "memory is"),
+        SweepQuery::Expiry => ("PTTL", "TTLs are"),
+        SweepQuery::Type => ("TYPE", "types are"),
     };
     let permission = query.query().permission;
     format!(
-        "The server refuses {command}, so what it would tell is missing; give the user \
-         {permission} and read access to the keys."
+        "The server rejected {command}, so {missing} missing: grant the user {permission} and read \
+         access to the keys."
     )
 }
 
@@ -247,22 +276,23 @@ mod tests {
         report.used_bytes = Some(7_315_456.0);
         let expected = "\
 cache (redis://127.0.0.1:6379), redis 7.0 standalone
-looked at 3,000 keys in 1.5 s
+scanned 3,000 keys in 1.5 s
 
-NAMESPACE   KEYS    SHARE     MEMORY     MEAN  NO TTL  TTL P50  TTL MAX  VIOLATIONS  LARGEST
-session    2,000   66.7 %    3.0 MiB  1.5 KiB   1,000  37m 30s       1h       1,000  2.0 KiB
-größe      1,000   33.3 %  500.0 KiB    512 B     500  37m 30s       1h           -  2.0 KiB
-total      3,000  100.0 %    3.5 MiB  1.2 KiB   1,500                         1,000  2.0 KiB
+NAMESPACE   KEYS   SHARE     MEMORY     MEAN  NO TTL  TTL MEDIAN  TTL MAX  VIOLATIONS  LARGEST
+session    2,000   66.7%    3.0 MiB  1.5 KiB   1,000      15m–1h       1h       1,000  2.0 KiB
+größe      1,000   33.3%  500.0 KiB    512 B     500      15m–1h       1h           -  2.0 KiB
+total      3,000  100.0%    3.5 MiB  1.2 KiB   1,500                            1,000  2.0 KiB
 
-TTLs are what is left of them. P50 is interpolated between the edges of a histogram \
-(1s 10s 1m 5m 15m 1h 6h 1d 7d 30d); MAX is the longest that was seen.
-The memory is 50.0 % of what the server uses for its data.
+TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
+TTL MAX is the longest one seen.
+The pass caused 6,000 lookups, which count in the hit ratio of the server.
+The namespaces use 50.0% of the memory that the server uses for its data.
 ";
         assert_eq!(text(&report), expected);
     }
 
     #[test]
-    fn the_database_has_a_column_where_there_are_several() {
+    fn several_databases_have_a_column() {
         let mut report = report(vec![row("a", 0, 2, 9.0), row("a", 7, 2, 8.0)]);
         assert!(!text(&report).contains("  DB  "));
         report.databases.push(Seen {
@@ -287,25 +317,52 @@ The memory is 50.0 % of what the server uses for its data.
         report.databases[0].coverage = 0.25;
         let text = text(&report);
         for part in [
-            "PARTIAL, interrupted after 3,000 keys",
+            "PARTIAL: interrupted after 3,000 keys",
             "2,000 ± 120",
             "9.0 KiB ± 1.0 KiB",
-            "95 % interval",
-            "Of 3,000 keys in db0, 25.0 % were seen.",
+            "95% confidence interval",
+            "Only 25.0% of the 3,000 keys in db0 were seen.",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
 
     #[test]
-    fn no_keys_is_said_in_words() {
+    fn an_empty_server_is_reported_in_words() {
         let mut report = report(Vec::new());
         report.databases.clear();
-        assert!(text(&report).contains("there are no keys"));
+        assert!(text(&report).contains("\nno keys\n"));
     }
 
     #[test]
-    fn what_is_refused_is_named_with_its_remedy() {
+    fn a_sample_is_named_with_its_size() {
+        let mut rows = vec![row("a", 0, 2_000, 9_216.0)];
+        if let Some(without) = &mut rows[0].estimate.without_ttl {
+            without.error = 70.0;
+        }
+        rows[0].ttl.required = true;
+        let mut report = report(rows);
+        report.asked = Asked {
+            keys: 2_000,
+            ttls: 800,
+            types: 200,
+            lookups: 1_000,
+        };
+        let text = text(&report);
+        for part in [
+            "TTLs are from a sample of 800 keys. The pass caused 1,000 lookups",
+            "--lookups",
+            "1,000 ± 70",
+            "95% confidence interval",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let total = text.lines().find(|line| line.starts_with("total"));
+        assert_eq!(total.unwrap().matches("1,000 ± 70").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn rejected_commands_are_named_with_their_remedy() {
         let mut rows = vec![row("a", 0, 2_000, 9_216.0)];
         rows[0].estimate.memory = None;
         rows[0].estimate.largest_key_bytes = None;
@@ -313,6 +370,6 @@ The memory is 50.0 % of what the server uses for its data.
         report.refused = vec![SweepQuery::Memory];
         let text = text(&report);
         assert!(text.contains("+memory|usage"), "{text}");
-        assert!(text.contains("  100.0 %       -     -   1,000"), "{text}");
+        assert!(text.contains("  100.0%       -     -   1,000"), "{text}");
     }
 }

@@ -78,7 +78,11 @@ impl Sweeper<'_> {
     ) -> Result<f64, Failure> {
         let mut microseconds = 0.0;
         let mut wanted: Vec<_> = keys.iter().map(|key| self.wanted(key)).collect();
-        if self.allowance.is_limited() {
+        if let Some(sample) = &mut self.sample {
+            for wanted in &mut wanted {
+                (wanted.expiry, wanted.data_type) = sample.next(|below| fastrand::u64(..below));
+            }
+        } else if self.allowance.is_limited() {
             self.choose_lookups(database, &mut wanted);
         }
         let shape = self.pace.shape(count(&wanted));
@@ -103,11 +107,12 @@ impl Sweeper<'_> {
         Ok(microseconds)
     }
 
-    /// Which details of a key are asked: of a uniform share of all keys. Lookups are chosen apart
-    /// where they are limited.
+    /// Returns the queries for a key: each is sent for a uniform share of all keys. Lookups are chosen
+    /// separately if they are limited.
     pub(super) fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
         let shares = self.pace.shares(self.shares, self.pass.keys);
-        let expiry = !self.allowance.is_limited() && fastrand::f64() < shares.expiry;
+        let is_limited = self.allowance.is_limited() || self.sample.is_some();
+        let expiry = !is_limited && fastrand::f64() < shares.expiry;
         Wanted {
             key,
             memory: fastrand::f64() < shares.memory,

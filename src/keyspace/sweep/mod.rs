@@ -28,6 +28,7 @@ use super::pace::{DetailShares, Forecast, Pace};
 use super::segment::{
     PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
 };
+use super::single_pass::{KeySample, Lookups, default_lookups, is_small};
 use super::traffic::Traffic;
 use crate::backoff;
 use crate::clock::now;
@@ -155,27 +156,31 @@ pub async fn run(
     }
 }
 
-/// Walks a target's keyspace once, whether walks of it are enabled or not. What was found is in
-/// `census`, also when this fails or is given up.
+/// Sweeps the keyspace of a target once, even if its sweep is disabled. The results are in `census`,
+/// also if this fails or is canceled.
 ///
 /// # Errors
 ///
 /// The connection failed, or the server refused SCAN or INFO.
 pub async fn once(
     target: &Target,
+    lookups: Lookups,
     census: &mut Census,
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {
     let mut target = target.clone();
     // Somebody waits for it, and it ends.
     target.sweep.commands_per_second.get_or_insert(u32::MAX);
-    target.sweep.lookup_share.get_or_insert(Share::WHOLE);
+    // `lookups` limits them.
+    target.sweep.lookup_share = Some(Share::WHOLE);
     let reader = KeyReader::open(&target, Arc::new(|_| ()), Arc::default()).await?;
     listener(Event::Opened(reader.server()));
     if !reader.server().holds_keys() {
         return Ok(());
     }
     let mut sweeper = Sweeper::start(reader, &target, census, listener).await?;
+    let lookups = sweeper.lookups(lookups).await?;
+    sweeper.sample = Some(KeySample::new(lookups));
     for _ in 0..ATTEMPTS_MAX {
         if sweeper.sweep_once().await? {
             break;
@@ -199,8 +204,9 @@ pub struct Examined {
     pub forecast: Option<Forecast>,
 }
 
-/// Asks each question of the walk about a few keys, and returns what the server refuses and what a
-/// pass will cost.
+/// Sends each query of a sweep, and returns what the server refuses and what a pass will cost. It
+/// causes two lookups of a key: only MEMORY USAGE, which the server does not count, is sent for
+/// several keys.
 ///
 /// # Errors
 ///
@@ -212,11 +218,12 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     }
     let vitals = reader.vitals().await?;
     let (_, keys) = reader.scan(0, target.sweep.count).await?;
-    let wanted = keys.iter().take(KEYS_PER_PIPELINE).map(|key| Wanted {
+    let keys = keys.iter().take(KEYS_PER_PIPELINE).enumerate();
+    let wanted = keys.map(|(at, key)| Wanted {
         key,
         memory: true,
-        expiry: true,
-        data_type: true,
+        expiry: at == 0,
+        data_type: at == 0,
     });
     let wanted: Vec<_> = wanted.collect();
     reader.details(&wanted, None, Spacing::NONE).await?;
@@ -282,6 +289,8 @@ struct Sweeper<'a> {
     ahead: Option<Ahead>,
     traffic: Traffic,
     allowance: Allowance,
+    /// The keys of a single pass whose TTL and type are queried.
+    sample: Option<KeySample>,
     /// Where the next visit between two passes begins, and in which database.
     visited: (u32, u64),
     vitals: Vitals,
@@ -332,6 +341,7 @@ impl<'a> Sweeper<'a> {
             ahead: None,
             traffic: Traffic::default(),
             allowance: Allowance::new(&target.sweep),
+            sample: None,
             visited: (0, 0),
             vitals: Vitals::default(),
             pass: PassSize::default(),
@@ -391,6 +401,9 @@ impl<'a> Sweeper<'a> {
         self.close_left = CLOSE_PER_PASS;
         self.paused = started;
         self.census.start_pass();
+        if let Some(sample) = &mut self.sample {
+            sample.start(keys);
+        }
         self.set_shares();
         for (database, keys) in databases {
             if !self.database(database, keys).await? {
@@ -399,6 +412,24 @@ impl<'a> Sweeper<'a> {
         }
         self.census.end_pass(started.elapsed(), now());
         Ok(true)
+    }
+
+    /// Returns how many lookups a single pass may cause. The default depends on the lookups of other
+    /// clients, for which the server is observed for a second, unless there are only a few keys.
+    async fn lookups(&mut self, wanted: Lookups) -> Result<u64, Failure> {
+        let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
+        match wanted {
+            Lookups::All => Ok(u64::MAX),
+            Lookups::AtMost(lookups) => Ok(lookups),
+            Lookups::Default if is_small(keys) => Ok(default_lookups(0.0)),
+            Lookups::Default => {
+                let (before, started) = (self.vitals.traffic.lookups, Instant::now());
+                sleep(CHECK_EVERY).await;
+                self.check().await?;
+                let lookups = (self.vitals.traffic.lookups - before).max(0.0);
+                Ok(default_lookups(lookups / started.elapsed().as_secs_f64()))
+            }
+        }
     }
 
     /// The databases to walk, each with its number of keys.
