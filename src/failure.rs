@@ -1,5 +1,6 @@
 //! The reasons why a poll fails, and the text for the log. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The reasons for which a poll can fail. They are label values, so the set is closed.
@@ -113,6 +114,8 @@ pub struct Failure {
     pub reason: Reason,
     /// The details for the log. They never contain a secret or a whole reply.
     pub detail: String,
+    /// What to do, if that depends on more than the reason.
+    pub remedy: Option<Cow<'static, str>>,
 }
 
 impl Failure {
@@ -124,12 +127,26 @@ impl Failure {
         Self {
             reason,
             detail: line.chars().take(200).collect(),
+            remedy: None,
+        }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.reason.as_str(), self.detail)
+        write!(formatter, "{}: {}", self.reason.as_str(), self.detail)?;
+        match &self.remedy {
+            Some(remedy) => write!(formatter, "; {remedy}"),
+            None => Ok(()),
+        }
     }
 }

@@ -24,6 +24,37 @@ const THREADS: usize = 2;
 /// Open files besides those of targets: 512 HTTP connections, files, and the runtime's own.
 const FILES_BESIDE_TARGETS: u64 = 550;
 
+/// Why the program ends with an error.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("a second crypto provider is in use")]
+    CryptoProvider,
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot register the metrics of the exporter: {0}")]
+    Telemetry(String),
+    #[error(transparent)]
+    Namespaces(#[from] command::namespaces::Error),
+    #[error(transparent)]
+    Daemon(#[from] daemon::DaemonError),
+    #[error(transparent)]
+    Health(#[from] http::HealthError),
+}
+
+impl Error {
+    /// Returns whether the reader of the output has ended, as in `… | head -1`.
+    fn is_broken_pipe(&self) -> bool {
+        match self {
+            Self::Output(error) | Self::Namespaces(command::namespaces::Error::Output(error)) => {
+                error.kind() == io::ErrorKind::BrokenPipe
+            }
+            _ => false,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(report_panic));
     let status = match parse() {
@@ -56,10 +87,7 @@ fn start(arguments: Arguments) -> ExitCode {
         } else {
             http::running_address(configured)
         };
-        return match http::health(address) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error.to_string()),
-        };
+        return finish(http::health(address).map(|()| true).map_err(Error::Health));
     }
     let config = match load(&arguments, &environment, &collector::names()) {
         Ok(config) => config,
@@ -75,7 +103,7 @@ fn start(arguments: Arguments) -> ExitCode {
         .install_default()
         .is_err()
     {
-        return fail("a second crypto provider is in use");
+        return finish(Err(Error::CryptoProvider));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -87,35 +115,25 @@ fn start(arguments: Arguments) -> ExitCode {
         runtime.shutdown_background();
         ended
     });
-    match ended {
-        Ok(Ok(true)) => ExitCode::SUCCESS,
-        Ok(Ok(false)) => ExitCode::FAILURE,
-        Ok(Err(text)) => fail(&text),
-        Err(error) => fail(&format!("cannot start the runtime: {error}")),
-    }
+    finish(ended.map_err(Error::Runtime).flatten())
 }
 
-/// Returns whether everything was in order.
-async fn run(config: Config, arguments: Arguments) -> Result<bool, String> {
-    let written = |error: io::Error| format!("cannot write to standard output: {error}");
+/// Runs the daemon or a command. Returns whether everything works.
+async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
     match arguments.command {
         None => {
             raise_file_limit(config.targets.len());
             let ended = daemon::run(config, arguments).await;
-            ended.map(|()| true).map_err(|error| error.to_string())
+            ended.map(|()| true).map_err(Error::Daemon)
         }
-        Some(Command::Check) => command::check::run(&config, &mut Plain(io::stdout()))
-            .await
-            .map_err(written),
+        Some(Command::Check) => Ok(command::check::run(&config, &mut Plain(io::stdout())).await?),
         Some(Command::Once) => {
             let telemetry = telemetry::Telemetry::new(config.process_metrics)
-                .map_err(|error| error.to_string())?;
-            command::once::run(&config, &telemetry, &mut io::stdout())
-                .await
-                .map_err(written)
+                .map_err(|error| Error::Telemetry(error.to_string()))?;
+            Ok(command::once::run(&config, &telemetry, &mut io::stdout()).await?)
         }
         Some(Command::Namespaces(look)) => {
-            command::namespaces::run(&config, &look, &mut Plain(io::stdout())).await
+            Ok(command::namespaces::run(&config, &look, &mut Plain(io::stdout())).await?)
         }
         // Handled before the configuration is read.
         Some(Command::Health) => Ok(true),
@@ -155,15 +173,27 @@ fn start_log(log: &Log) {
 
 fn end(exit: &Exit) -> ExitCode {
     if exit.status == 0 {
-        // There is nowhere left to report a closed output.
-        let _ = io::stdout().write_all(exit.text.as_bytes());
-    } else {
-        output::complain(exit.text.trim_end());
+        return finish(print(&exit.text).map(|()| true));
     }
+    output::complain(exit.text.trim_end());
     ExitCode::from(exit.status)
 }
 
-fn fail(text: &str) -> ExitCode {
-    output::complain(text);
-    ExitCode::FAILURE
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Reports an error, and returns the exit status.
+fn finish(ended: Result<bool, Error>) -> ExitCode {
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }

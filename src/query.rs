@@ -268,9 +268,13 @@ impl Rejections {
     pub fn record(&mut self, ticket: Ticket, has_words: bool, refusal: &Refusal) -> Verdict {
         let query = ticket.query;
         let is_for_good = match refusal.kind() {
-            ErrorKind::Passing => false,
+            // Without authentication every query is rejected, whatever the permissions are.
+            ErrorKind::Passing | ErrorKind::Authentication => false,
             ErrorKind::Permission | ErrorKind::UnknownCommand | ErrorKind::TooLarge => true,
-            ErrorKind::KeyPermission | ErrorKind::Redirect | ErrorKind::Other => !has_words,
+            ErrorKind::KeyPermission
+            | ErrorKind::ChannelPermission
+            | ErrorKind::Redirect
+            | ErrorKind::Other => !has_words,
         };
         if !is_for_good || query.scope == Scope::Nothing {
             return Verdict::Open;
@@ -342,6 +346,16 @@ mod tests {
         rejections.record(SCRIPT.ticket(0), true, &refusal("NOPERM", "no"));
         assert!(rejections.covers(SCRIPT.ticket(0)));
         assert!(!rejections.covers(SCRIPT.ticket(1)));
+    }
+
+    #[test]
+    fn a_missing_password_rejects_no_query() {
+        let mut rejections = Rejections::default();
+        for code in ["NOAUTH", "WRONGPASS"] {
+            let verdict = rejections.record(KEYS.ticket(0), false, &refusal(code, "no"));
+            assert_eq!(verdict, Verdict::Open, "{code}");
+        }
+        assert_eq!(rejections.all(), []);
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub enum ErrorKind {
     Permission,
     /// The user lacks the permission for this key.
     KeyPermission,
+    /// The user may not use this channel.
+    ChannelPermission,
+    /// The connection is not authenticated, or the password is wrong.
+    Authentication,
     /// The server does not know the command or subcommand.
     UnknownCommand,
     /// The server cannot reply now: it is loading, busy, or has no primary.
@@ -59,10 +63,14 @@ impl Refusal {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self.code.as_str() {
-            // "… has no permissions to run the 'type' command"; for a key the text contains
-            // "access".
+            // "… has no permissions to run the 'type' command"; for keys and channels the text
+            // contains "access".
+            "NOPERM" if self.message.contains("channel") && !self.message.contains('\'') => {
+                ErrorKind::ChannelPermission
+            }
             "NOPERM" if self.message.contains("access") => ErrorKind::KeyPermission,
             "NOPERM" => ErrorKind::Permission,
+            "NOAUTH" | "WRONGPASS" => ErrorKind::Authentication,
             "MOVED" | "ASK" => ErrorKind::Redirect,
             TOO_LARGE => ErrorKind::TooLarge,
             NO_ROOM | "LOADING" | "BUSY" | "BUSYKEY" | "MASTERDOWN" | "CLUSTERDOWN"
@@ -79,7 +87,20 @@ impl Refusal {
         }
     }
 
-    /// Returns whether the server may reply differently next time.
+    /// Returns the ACL permission for the command that the user may not run, such as `+config|get`;
+    /// none if the error does not name it.
+    #[must_use]
+    pub fn missing_permission(&self) -> Option<String> {
+        if self.kind() != ErrorKind::Permission {
+            return None;
+        }
+        let command = self.message.split('\'').nth(1)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"|_-.".contains(&byte);
+        let is_command = (1..=64).contains(&command.len()) && command.bytes().all(is_plain);
+        is_command.then(|| format!("+{command}"))
+    }
+
+    /// Whether the server may answer otherwise the next time.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         self.kind() == ErrorKind::Passing
@@ -90,7 +111,10 @@ impl Refusal {
     #[must_use]
     pub fn is_before_execution(&self) -> bool {
         let is_code = match self.kind() {
-            ErrorKind::Permission | ErrorKind::KeyPermission | ErrorKind::Redirect => true,
+            ErrorKind::Permission
+            | ErrorKind::KeyPermission
+            | ErrorKind::ChannelPermission
+            | ErrorKind::Redirect => true,
             ErrorKind::Passing => !matches!(self.code.as_str(), NO_ROOM | "BUSYKEY" | "MISCONF"),
             _ => self.code == "NOAUTH",
         };
@@ -184,6 +208,56 @@ mod tests {
 
     fn bytes(text: &str) -> Reply {
         Reply::Bytes(text.as_bytes().to_vec())
+    }
+
+    fn refusal(code: &str, message: &str) -> Refusal {
+        Refusal {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn permissions_of_commands_keys_and_channels_differ() {
+        for (message, kind, permission) in [
+            (
+                "User watcher has no permissions to run the 'config|get' command",
+                ErrorKind::Permission,
+                Some("+config|get"),
+            ),
+            (
+                "this user has no permissions to run the 'info' command or its subcommand",
+                ErrorKind::Permission,
+                Some("+info"),
+            ),
+            (
+                "User channel has no permissions to run the 'pubsub|channels' command",
+                ErrorKind::Permission,
+                Some("+pubsub|channels"),
+            ),
+            (
+                "this user has no permissions to access one of the keys used as arguments",
+                ErrorKind::KeyPermission,
+                None,
+            ),
+            (
+                "No permissions to access a key",
+                ErrorKind::KeyPermission,
+                None,
+            ),
+            (
+                "No permissions to access a channel",
+                ErrorKind::ChannelPermission,
+                None,
+            ),
+        ] {
+            let refusal = refusal("NOPERM", message);
+            assert_eq!(refusal.kind(), kind, "{message}");
+            assert_eq!(refusal.missing_permission().as_deref(), permission);
+        }
+        let refusal = refusal("NOAUTH", "Authentication required.");
+        assert_eq!(refusal.kind(), ErrorKind::Authentication);
+        assert_eq!(refusal.missing_permission(), None);
     }
 
     #[test]

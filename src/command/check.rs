@@ -1,8 +1,11 @@
-//! `check`: dials every target and says what will work, what not, and what is missing for it.
+//! `check`: connects to every target, and reports what works, what does not, and what is missing.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::collector::Collector;
@@ -13,7 +16,11 @@ use crate::poll::{Poller, circumstances, collectors, describe_pace};
 use crate::query::Rejected;
 use crate::reply::{ErrorKind, Refusal};
 
-/// Writes one block for every target. True when everything that is on will work.
+/// Targets that are checked at a time.
+const AT_ONCE: usize = 16;
+
+/// Writes one block for each target, in the order of the configuration. Returns whether everything
+/// that is enabled works.
 ///
 /// # Errors
 ///
@@ -21,32 +28,158 @@ use crate::reply::{ErrorKind, Refusal};
 pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let count = config.targets.len();
     let targets = if count == 1 { "target" } else { "targets" };
-    writeln!(out, "configuration: good, {count} {targets}")?;
+    writeln!(out, "configuration: valid, {count} {targets}")?;
     let channels = config.targets.first();
     let channels = channels.map_or(&[][..], |target| &*target.options.channels);
     for doubt in doubts(&config.namespaces, channels) {
         writeln!(out, "  warning: {doubt}")?;
     }
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let checks = config.targets.iter().map(|target| {
+        let (target, turns) = (target.clone(), Arc::clone(&turns));
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let _turn = turns.acquire().await;
+            let mut report = Report::default();
+            report.target(&target).await;
+            report
+        })
+    });
     let mut all_work = true;
-    for target in &config.targets {
-        writeln!(out, "{} ({})", target.name, target.endpoint.address)?;
-        writeln!(out, "  {:<18} {}", "polls", describe_pace(target.poll))?;
+    for check in checks.collect::<Vec<_>>() {
+        let report = check.await.unwrap_or_else(|error| Report::broken(&error));
+        out.write_all(report.text.as_bytes())?;
+        all_work &= report.all_works;
+    }
+    out.flush()?;
+    Ok(all_work)
+}
+
+/// The block of one target.
+struct Report {
+    text: String,
+    all_works: bool,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            all_works: true,
+        }
+    }
+}
+
+impl Report {
+    /// The report of a check that panicked.
+    fn broken(error: &JoinError) -> Self {
+        Self {
+            text: format!("  does not work: {error}\n"),
+            all_works: false,
+        }
+    }
+
+    fn heading(&mut self, line: fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    fn line(&mut self, name: &str, line: fmt::Arguments<'_>) {
+        self.heading(format_args!("  {name:<18} {line}"));
+    }
+
+    fn fault(&mut self, name: &str, line: fmt::Arguments<'_>) {
+        self.line(name, line);
+        self.all_works = false;
+    }
+
+    async fn target(&mut self, target: &Target) {
+        self.heading(format_args!(
+            "{} ({})",
+            target.name, target.endpoint.address
+        ));
+        self.line("polls", format_args!("{}", describe_pace(target.poll)));
         match examine(target).await {
             Ok(examined) => {
-                all_work &= write_collectors(out, target, &examined)?;
-                all_work &= write_sweep(out, target).await?;
+                self.collectors(target, &examined);
+                self.sweep(target).await;
             }
             Err(failure) => {
-                all_work = false;
-                writeln!(
-                    out,
-                    "  does not work: {failure}; {}",
-                    remedy(failure.reason)
-                )?;
+                let failure = explained(&failure);
+                self.heading(format_args!("  does not work: {failure}"));
+                self.all_works = false;
             }
         }
     }
-    Ok(all_work)
+
+    fn collectors(&mut self, target: &Target, examined: &Examined) {
+        self.heading(format_args!("  {}", examined.server));
+        for collector in collectors(target) {
+            let name = collector.name;
+            if !examined.applicable.iter().any(|one| one.name == name) {
+                self.line(name, format_args!("does not apply to this server"));
+                continue;
+            }
+            let mut faults = Vec::new();
+            for Rejected { query, refusal, .. } in examined.rejected(collector) {
+                let fault = describe(refusal, query.permission);
+                if !faults.contains(&fault) {
+                    self.fault(
+                        name,
+                        format_args!("{fault}, or set collectors.{name} to false"),
+                    );
+                    faults.push(fault);
+                }
+            }
+            if faults.is_empty() {
+                self.line(name, format_args!("works"));
+            }
+        }
+    }
+
+    /// Adds whether the sweep works, if it is enabled, and what it will cost.
+    async fn sweep(&mut self, target: &Target) {
+        let name = "sweep";
+        if !target.sweep.enabled {
+            return;
+        }
+        let SweepExamined {
+            refused,
+            random_keys,
+            forecast,
+        } = match sweep::examine(target).await {
+            Ok(examined) => examined,
+            Err(failure) => {
+                let at = target.sweep.from.as_ref();
+                let at = at.map_or_else(String::new, |from| format!(" at {}", from.address));
+                let failure = explained(&failure);
+                return self.fault(
+                    name,
+                    format_args!("does not work{at}: {failure}, or set sweep.enabled to false"),
+                );
+            }
+        };
+        if refused.is_empty() && forecast.is_none() {
+            return self.line(name, format_args!("does not apply to this server"));
+        }
+        if refused.is_empty() {
+            self.line(name, format_args!("works"));
+        }
+        if let Some(forecast) = forecast {
+            self.line(name, format_args!("cost: {forecast}"));
+        }
+        for (query, refusal) in &refused {
+            let fault = describe(refusal, query.query().permission);
+            self.fault(name, format_args!("{fault}"));
+        }
+        if let Some(refusal) = random_keys {
+            let fault = describe(&refusal, "+randomkey");
+            self.line(
+                name,
+                format_args!("{fault} for an estimate before the first pass ends"),
+            );
+        }
+    }
 }
 
 /// What one poll of a target showed.
@@ -57,7 +190,7 @@ struct Examined {
 }
 
 impl Examined {
-    /// What a collector was denied.
+    /// Returns the rejected queries of a collector.
     fn rejected(&self, collector: &Collector) -> impl Iterator<Item = &Rejected> {
         let queries = collector.queries.iter().chain(collector.further_queries);
         let queries: Vec<_> = queries.copied().collect();
@@ -79,111 +212,84 @@ async fn examine(target: &Target) -> Result<Examined, Failure> {
     })
 }
 
-fn write_collectors(
-    out: &mut impl Write,
-    target: &Target,
-    examined: &Examined,
-) -> io::Result<bool> {
-    writeln!(out, "  {}", examined.server)?;
-    let mut all_work = true;
-    for collector in collectors(target) {
-        let name = collector.name;
-        if !examined.applicable.iter().any(|one| one.name == name) {
-            writeln!(
-                out,
-                "  {name:<18} left out: this kind of server has no such thing"
-            )?;
-            continue;
+/// Returns why a query was rejected, and what to grant if that helps.
+fn describe(refusal: &Refusal, permission: &str) -> String {
+    match refusal.kind() {
+        ErrorKind::Permission => format!("denied: grant the user {permission}"),
+        ErrorKind::KeyPermission => {
+            "denied: grant the user read access to the keys, such as %R~* or ~*".to_owned()
         }
-        let mut said = Vec::new();
-        for Rejected { query, refusal, .. } in examined.rejected(collector) {
-            let line = match refusal.kind() {
-                ErrorKind::Permission => format!(
-                    "denied: the user needs {}; or set collectors.{name} to false",
-                    query.permission
-                ),
-                _ => format!(
-                    "refused ({} {}); set collectors.{name} to false",
-                    refusal.code, refusal.message
-                ),
-            };
-            if !said.contains(&line) {
-                writeln!(out, "  {name:<18} {line}")?;
-                said.push(line);
-            }
+        ErrorKind::ChannelPermission => {
+            "denied: grant the user access to the channels, such as &*".to_owned()
         }
-        if said.is_empty() {
-            writeln!(out, "  {name:<18} works")?;
-        }
-        all_work &= said.is_empty();
+        _ => format!("rejected: {} {}", refusal.code, refusal.message),
     }
-    Ok(all_work)
 }
 
-/// Writes whether the sweep works, if it is on, and what it will cost.
-async fn write_sweep(out: &mut impl Write, target: &Target) -> io::Result<bool> {
-    let name = "sweep";
-    if !target.sweep.enabled {
-        return Ok(true);
+/// Returns a failure with its remedy.
+pub(super) fn explained(failure: &Failure) -> String {
+    match failure.remedy {
+        Some(_) => failure.to_string(),
+        None => format!("{failure}; {}", remedy(failure.reason)),
     }
-    let SweepExamined {
-        refused,
-        random_keys,
-        forecast,
-    } = match sweep::examine(target).await {
-        Ok(examined) => examined,
-        Err(failure) => {
-            let remedy = match failure.reason {
-                Reason::Denied => "give the user +info +scan",
-                reason => remedy(reason),
-            };
-            writeln!(
-                out,
-                "  {name:<18} does not work: {failure}; {remedy}, or set sweep.enabled to false"
-            )?;
-            return Ok(false);
-        }
-    };
-    if refused.is_empty() {
-        writeln!(out, "  {name:<18} works")?;
-    }
-    if let Some(forecast) = forecast {
-        writeln!(out, "  {name:<18} cost: {forecast}")?;
-    }
-    for (query, refusal) in &refused {
-        let (code, permission) = (&refusal.code, query.query().permission);
-        writeln!(
-            out,
-            "  {name:<18} refused ({code}): the user needs {permission}, and ~* for the keys"
-        )?;
-    }
-    if let Some(Refusal { code, .. }) = random_keys {
-        writeln!(
-            out,
-            "  {name:<18} refused ({code}): the user needs +randomkey for an estimate before the first pass ends"
-        )?;
-    }
-    Ok(refused.is_empty())
 }
 
-/// What to look at, by reason.
-pub(super) const fn remedy(reason: Reason) -> &'static str {
+const fn remedy(reason: Reason) -> &'static str {
     match reason {
-        Reason::Dns => "check the host name in the url",
-        Reason::Refused => "check host and port, and that the server runs",
+        Reason::Dns => "check the host name in the URL",
+        Reason::Refused => "check host and port, and that the server is running",
         Reason::Timeout => {
-            "check that the server answers and no firewall drops packets; or raise poll.timeout"
+            "check that the server responds and that no firewall drops packets, or raise poll.timeout"
         }
         Reason::Tls => {
-            "check that the port speaks TLS and the certificates are good (ca_file, cert_file, \
-             server_name of `tls`); or use redis://"
+            "check that the port expects TLS and that the certificates are valid (ca_file, \
+             cert_file and server_name of `tls`), or use redis://"
         }
         Reason::Auth => "check username and password",
-        Reason::Denied => "give the user +info, or allow connections from here",
+        Reason::Denied => "grant the user +info",
         Reason::Loading => "wait until the server has loaded its data",
         Reason::MaxClients => "raise maxclients on the server, or close connections",
         Reason::Protocol => "check that the port belongs to a Redis server",
-        Reason::Closed => "check that the server accepts connections from here",
-        Reason::Other => "see the server's log",
+        Reason::Closed => "check that the server accepts connections from this machine",
+        Reason::Other => "check the log of the server",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(code: &str, message: &str) -> String {
+        let refusal = Refusal {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
+        describe(&refusal, "+type")
+    }
+
+    #[test]
+    fn each_kind_of_denial_has_its_own_remedy() {
+        for (message, expected) in [
+            (
+                "User w has no permissions to run the 'type' command",
+                "+type",
+            ),
+            ("No permissions to access a key", "%R~*"),
+            ("No permissions to access a channel", "&*"),
+        ] {
+            let text = described("NOPERM", message);
+            assert!(text.starts_with("denied: grant the user "), "{text}");
+            assert!(text.contains(expected), "{text}");
+        }
+        let text = described("ERR", "unknown command 'TYPE'");
+        assert_eq!(text, "rejected: ERR unknown command 'TYPE'");
+    }
+
+    #[test]
+    fn a_failure_has_one_remedy() {
+        let failure = Failure::new(Reason::Auth, "no");
+        assert_eq!(explained(&failure), "auth: no; check username and password");
+        let failure = failure.with_remedy("set one");
+        assert_eq!(explained(&failure), "auth: no; set one");
     }
 }

@@ -1,9 +1,8 @@
-//! `namespaces`: one pass over a target's keys, and what its namespaces hold.
+//! `namespaces`: scans the keys of a target once, and prints its namespaces.
 //!
-//! The walk, the matching and the estimates are those of the exporter; here they are only driven
-//! and shown. Without `--output json` it prints a table; with `--suggest` the table goes to
-//! standard error and a `namespaces` block for the configuration to standard output.
-//! [`json`] documents the fields of the JSON document.
+//! The sweep, the matcher and the estimates are those of the exporter. By default it prints a table.
+//! With `--suggest`, the table goes to standard error and a `namespaces` block for the configuration
+//! to standard output. [`json`] documents the fields of the JSON document.
 
 pub mod human;
 pub mod json;
@@ -17,10 +16,10 @@ use std::io::{self, Write};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use super::check;
+use super::check::explained;
 use crate::config::arguments::{Look, LookupLimit, Output};
 use crate::config::{Config, Keys, Share, Target};
-use crate::failure::{Failure, Reason};
+use crate::failure::Failure;
 use crate::keyspace::single_pass::Lookups;
 use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::keyspace::sweep::census::Census;
@@ -30,13 +29,39 @@ use progress::Progress;
 use report::{Asked, End, Report, Walked};
 use sample::Sample;
 
-/// Walks one target and prints what was found. True when the pass was completed.
+/// Why there is no result, or only a part of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No target has the given name. The name itself may be a URL with a password.
+    #[error("TARGET is not the name of a configured target; use one of: {known}")]
+    UnknownTarget {
+        /// The names of the targets.
+        known: String,
+    },
+    /// Ctrl-C could not be handled.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// The target failed during the pass.
+    #[error("{name} ({address}) failed: {}", explained(.failure))]
+    Target {
+        /// The name of the target.
+        name: String,
+        /// The address that was scanned.
+        address: String,
+        /// What happened.
+        failure: Failure,
+    },
+    /// The result could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+}
+
+/// Scans one target and prints the result. Returns whether the pass was completed.
 ///
 /// # Errors
 ///
-/// There is no such target, nothing at all was seen of it, or the output could not be written:
-/// one sentence with the remedy.
-pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, String> {
+/// There is no such target, it failed, or the output could not be written.
+pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, Error> {
     let target = find(&config.targets, look.target.as_deref())?;
     let target = at_speed(target, look.full_speed);
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
@@ -47,34 +72,33 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
         Some(LookupLimit::All) => Lookups::All,
     };
     let walked = walk(&target, lookups, &mut census, sample.as_mut()).await?;
-    let complaint = match &walked.end {
-        End::Failed(failure) => Some(describe(&target, failure)),
-        End::Complete | End::Interrupted => None,
+    let ended = match &walked.end {
+        End::Failed(failure) => Err(Error::Target {
+            name: target.name.clone(),
+            address: target.sweep_endpoint().address.to_string(),
+            failure: failure.clone(),
+        }),
+        End::Complete => Ok(true),
+        End::Interrupted => Ok(false),
     };
-    if let Some(complaint) = &complaint
-        && census.keys_visited() == 0
-    {
-        return Err(complaint.clone());
+    if ended.is_err() && census.keys_visited() == 0 {
+        return ended;
     }
     let report = report::build(&target, &census, walked, !config.namespaces.is_empty());
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
-    print(&report, suggestions.as_ref(), look.output, out)
-        .map_err(|error| format!("cannot write the result: {error}"))?;
-    complaint.map_or(Ok(report.end == End::Complete), Err)
+    print(&report, suggestions.as_ref(), look.output, out).map_err(Error::Output)?;
+    ended
 }
 
-/// The target of that name, or the first.
-fn find<'a>(targets: &'a [Target], name: Option<&str>) -> Result<&'a Target, String> {
+/// Returns the target of that name, or the first.
+fn find<'a>(targets: &'a [Target], name: Option<&str>) -> Result<&'a Target, Error> {
     let found = targets
         .iter()
         .find(|target| name.is_none_or(|name| target.name == name));
-    // The word itself is not shown: it may be a URL with a password.
     found.ok_or_else(|| {
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        format!(
-            "TARGET is not the name of a configured target; give one of: {}",
-            names.join(", ")
-        )
+        let known = names.join(", ");
+        Error::UnknownTarget { known }
     })
 }
 
@@ -87,16 +111,15 @@ fn at_speed(target: &Target, full: bool) -> Target {
     target
 }
 
-/// Walks until the pass is complete, a signal comes, or the target fails.
+/// Scans until the pass is complete, a signal arrives, or the target fails.
 async fn walk(
     target: &Target,
     lookups: Lookups,
     census: &mut Census,
     mut sample: Option<&mut Sample>,
-) -> Result<Walked, String> {
-    let listening = |error: io::Error| format!("cannot wait for signals: {error}");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(listening)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(listening)?;
+) -> Result<Walked, Error> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let started = Instant::now();
     let mut progress = Progress::on_terminal();
     let (mut server, mut asked) = (None, Asked::default());
@@ -128,28 +151,11 @@ async fn walk(
     })
 }
 
-/// One sentence: which target, what happened, what to do.
-fn describe(target: &Target, failure: &Failure) -> String {
-    let remedy = match failure.reason {
-        Reason::Denied => {
-            "give the user +info +select +scan +memory|usage +pttl +type and read access to the \
-             keys, as by %R~* or ~*"
-        }
-        reason => check::remedy(reason),
-    };
-    let address = target
-        .sweep
-        .from
-        .as_ref()
-        .map_or(&target.endpoint.address, |from| &from.address);
-    format!("{} ({address}) failed: {failure}; {remedy}", target.name)
-}
-
 fn guess(sample: &Sample) -> Vec<Suggestion> {
     suggest(sample.sampled(), &Options::default())
 }
 
-/// Writes what was asked for.
+/// Writes the result in the requested format.
 fn print(
     report: &Report,
     suggestions: Option<&(usize, Vec<Suggestion>)>,
@@ -170,16 +176,18 @@ fn print(
     out.flush()
 }
 
-/// The block for the configuration, with a comment on what it stands on.
+/// Returns the block for the configuration, with a comment on what it is based on.
 fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
     let part = match report.end {
         End::Complete => "",
         End::Interrupted | End::Failed(_) => " before the pass was complete",
     };
     format!(
-        "# Guessed from {} of {} keys that were seen{part}; read it before you use it.\n{}",
+        "# Based on {} of {} keys that were seen{part}, and the TTLs of {}. Review it before you use \
+         it.\n{}",
         human::count(sampled as u64),
         human::count(report.keys_seen),
+        human::count(report.asked.ttls),
         to_yaml(suggestions)
     )
 }

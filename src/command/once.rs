@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use crate::clock;
 use crate::config::{Config, Target};
 use crate::encode::encode;
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
 use crate::outcome::{self, Times};
 use crate::poll;
 use crate::telemetry::Telemetry;
 
-/// Polls every target once, all at the same time, and writes one page. True when all were up.
+/// Polls every target once, all at the same time, and writes one page. Returns whether all are up.
 ///
 /// # Errors
 ///
@@ -28,7 +28,8 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
     let mut snapshots: Vec<(&str, Snapshot)> = Vec::new();
     let mut all_up = true;
     for (target, poll) in config.targets.iter().zip(polls) {
-        let result = poll.await.map_err(io::Error::other)?;
+        let panicked = |error| Err(Failure::new(Reason::Other, error));
+        let result = poll.await.unwrap_or_else(panicked);
         let snapshot = result.unwrap_or_else(|failure| {
             all_up = false;
             report(target, &failure)

@@ -38,7 +38,22 @@ pub fn refused(refusal: &Refusal) -> Failure {
         "ERR" if is_about_passwords(message) => Reason::Auth,
         _ => Reason::Other,
     };
-    Failure::new(reason, format!("{code} {message}"))
+    let failure = Failure::new(reason, format!("{code} {message}"));
+    match (code, refusal.missing_permission()) {
+        ("NOAUTH", _) => password_required(),
+        ("DENIED", _) => Failure::new(reason, "the server runs in protected mode (DENIED)")
+            .with_remedy("set a password or an ACL user there, or `protected-mode no`"),
+        (_, Some(permission)) => failure.with_remedy(format!("grant the user {permission}")),
+        _ => failure,
+    }
+}
+
+/// The server requires a password, and none was sent.
+pub(super) fn password_required() -> Failure {
+    let detail = "the server requires a password, and none was sent (NOAUTH)";
+    Failure::new(Reason::Auth, detail).with_remedy(
+        "set the password of the target, for example with `password_file` or REDIS_PASSWORD_FILE",
+    )
 }
 
 /// Servers before 6.0 use plain ERR for errors that later ones report with their own code.

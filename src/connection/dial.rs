@@ -115,5 +115,12 @@ fn connect_failure(error: &io::Error) -> Failure {
         io::ErrorKind::ConnectionReset => Reason::Closed,
         _ => Reason::Other,
     };
-    Failure::new(reason, error)
+    let failure = Failure::new(reason, error);
+    match reason {
+        // Only a Unix socket has permissions of its own.
+        Reason::Denied => {
+            failure.with_remedy("allow the user of the exporter to write to the socket")
+        }
+        _ => failure,
+    }
 }

@@ -191,11 +191,11 @@ fn check(step: &HandshakeStep, text: &[u8]) -> Result<(), Failure> {
     let ends_it = failure.reason == Reason::MaxClients || code == "DENIED";
     if step.is_secret() && !ends_it {
         // A server without AUTH repeats its arguments in the error, and thus the password.
-        failure = Failure::new(Reason::Auth, login::explain(&refusal, step.has_username()));
+        failure = login::explain(&refusal, step.has_username());
     }
     if let Some(note) = step.no_password.as_ref().filter(|_| code == "NOAUTH") {
-        let detail = format!("the server wants a password; {note}");
-        return Err(Failure::new(Reason::Auth, detail));
+        let detail = format!("the server requires a password; {note}");
+        return Err(Failure::new(Reason::Auth, detail).with_remedy("add the entry"));
     }
     if step.needed || ends_it {
         Err(failure)
@@ -236,26 +236,23 @@ async fn read_line(
 /// Only a server that has sent nothing yet may be one that expects TLS.
 fn closed(replies: usize, step: &HandshakeStep) -> Failure {
     let name = step.name();
-    let detail = match (replies, name) {
-        (0, _) => {
-            "the server closed the connection before its first reply; if it expects TLS, use \
-             rediss://"
-                .to_owned()
-        }
-        (_, "CLIENT") => {
-            "the server closed the connection at CLIENT SETNAME; try set_client_name: false"
-                .to_owned()
-        }
-        _ => format!("the server closed the connection at {name}"),
-    };
-    Failure::new(Reason::Closed, detail)
+    let closed = |detail: &str| Failure::new(Reason::Closed, detail);
+    match (replies, name) {
+        (0, _) => closed("the server closed the connection before its first reply")
+            .with_remedy("if it expects TLS, use rediss://"),
+        (_, "CLIENT") => closed("the server closed the connection at CLIENT SETNAME")
+            .with_remedy("try set_client_name: false"),
+        _ => closed(&format!("the server closed the connection at {name}")),
+    }
 }
 
 fn not_redis(bytes: &[u8]) -> Failure {
-    let detail = if bytes.first() == Some(&TLS_ALERT) {
-        "the server speaks TLS: use rediss://"
-    } else {
-        "the server does not speak the Redis protocol"
-    };
-    Failure::new(Reason::Protocol, detail)
+    if bytes.first() == Some(&TLS_ALERT) {
+        return Failure::new(Reason::Protocol, "the server speaks TLS")
+            .with_remedy("use rediss://");
+    }
+    Failure::new(
+        Reason::Protocol,
+        "the server does not speak the Redis protocol",
+    )
 }

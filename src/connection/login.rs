@@ -1,5 +1,6 @@
 //! Explains why a server rejected AUTH and what to change. Pure.
 
+use crate::failure::{Failure, Reason};
 use crate::reply::Refusal;
 
 /// Parts of error texts, in lower case, with their meaning. The first match wins. `{user}` applies
@@ -15,6 +16,9 @@ const KNOWN: &[(&str, LoginError)] = &[
     ("max number of clients", LoginError::MaxClients),
 ];
 
+/// The remedy if the credentials are wrong.
+const CHECK: &str = "check username and password";
+
 #[derive(Clone, Copy)]
 enum LoginError {
     NoPassword,
@@ -24,35 +28,44 @@ enum LoginError {
     MaxClients,
 }
 
-/// Explains a rejected AUTH in one sentence. It omits the server's own text, which may repeat the
+/// Returns why AUTH was rejected. It leaves out the server's own text, which may repeat the
 /// password.
-pub fn explain(refusal: &Refusal, has_username: bool) -> String {
+pub fn explain(refusal: &Refusal, has_username: bool) -> Failure {
     let message = refusal.message.to_ascii_lowercase();
     let known = KNOWN.iter().find(|(part, _)| message.contains(part));
-    let sentence = match (known.map(|(_, meaning)| *meaning), has_username) {
-        (Some(LoginError::NoPassword), _) => {
-            "the server has no password: remove ours, or set requirepass or an ACL user there"
+    let (sentence, remedy) = match (known.map(|(_, meaning)| *meaning), has_username) {
+        (Some(LoginError::NoPassword), _) => (
+            "the server has no password",
+            "remove the configured password, or set requirepass or an ACL user there",
+        ),
+        (Some(LoginError::Arguments), true) => (
+            "the server accepts only a password, like Redis before 6.0 and some proxies",
+            "remove the username",
+        ),
+        (Some(LoginError::Arguments), false) => (
+            "the server expects other arguments than one password",
+            "try to set a username",
+        ),
+        (Some(LoginError::Unknown), _) => ("the server does not know AUTH", "remove the password"),
+        (Some(LoginError::Wrong), true) => (
+            "the username or the password is wrong, or the user is off",
+            CHECK,
+        ),
+        (Some(LoginError::Wrong), false) => {
+            ("the password is wrong, or the default user is off", CHECK)
         }
-        (Some(LoginError::Arguments), true) => {
-            "the server takes a password only, no username (Redis before 6.0 and some proxies): \
-             remove the username"
-        }
-        (Some(LoginError::Arguments), false) => {
-            "the server expects other arguments than one password: it may need a username"
-        }
-        (Some(LoginError::Unknown), _) => "the server does not know AUTH: remove the password",
-        (Some(LoginError::Wrong), true) => {
-            "the username or the password is wrong, or the user is off"
-        }
-        (Some(LoginError::Wrong), false) => "the password is wrong, or the default user is off",
-        (Some(LoginError::MaxClients), _) => "the server has reached maxclients",
-        (None, _) => "the server rejected AUTH",
+        (Some(LoginError::MaxClients), _) => (
+            "the server has reached maxclients",
+            "raise maxclients on the server, or close connections",
+        ),
+        (None, _) => ("AUTH was rejected", CHECK),
     };
-    if is_code(&refusal.code) {
+    let detail = if is_code(&refusal.code) {
         format!("{sentence} ({})", refusal.code)
     } else {
         sentence.to_owned()
-    }
+    };
+    Failure::new(Reason::Auth, detail).with_remedy(remedy)
 }
 
 /// Returns whether this is an error code rather than the start of a text.
@@ -70,7 +83,7 @@ mod tests {
             code: code.to_owned(),
             message: message.to_owned(),
         };
-        explain(&refusal, has_username)
+        explain(&refusal, has_username).to_string()
     }
 
     #[test]
@@ -96,7 +109,7 @@ mod tests {
             (
                 "ERR wrong number of arguments for 'auth' command",
                 false,
-                "need a username",
+                "set a username",
             ),
             ("ERR invalid password", false, "the password is wrong"),
             (
@@ -109,7 +122,7 @@ mod tests {
                 false,
                 "not know AUTH",
             ),
-            ("hunter2 hunter2", false, "the server rejected AUTH"),
+            ("hunter2 hunter2", false, "AUTH was rejected"),
         ] {
             let explained = explained(text, has_username);
             assert!(explained.contains(part), "{text}: {explained}");

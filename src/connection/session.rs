@@ -11,7 +11,7 @@ use crate::config::Endpoint;
 use crate::failure::{Cause, Failure};
 use crate::footprint::Footprint;
 use crate::query::{Command, Query, Rejections, Ticket, Verdict};
-use crate::reply::Reply;
+use crate::reply::{ErrorKind, Reply};
 
 /// Replies, including error replies, with the tickets of their queries.
 pub type Answered = Vec<(Ticket, Reply)>;
@@ -186,7 +186,12 @@ impl Session {
             .record(ticket, !command.words.is_empty(), refusal);
         if verdict == Verdict::Rejected && !is_known {
             let (name, code) = (&self.name, &refusal.code);
-            info!(name, code, permission, "the server rejected a query");
+            if refusal.kind() == ErrorKind::Permission {
+                info!(name, code, permission, "the server rejected a query");
+            } else {
+                let query = ticket.query.commands.first().unwrap_or(&&[][..]).join(" ");
+                info!(name, code, query, "the server rejected a query");
+            }
         }
         Some(verdict)
     }

@@ -290,7 +290,10 @@ async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant)
                 "function {name} has been running for {seconds:.1} s: {}",
                 failure.detail
             );
-            Failure::new(failure.reason, detail)
+            Failure {
+                remedy: failure.remedy,
+                ..Failure::new(failure.reason, detail)
+            }
         }
         None => failure,
     }

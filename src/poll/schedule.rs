@@ -23,16 +23,16 @@ pub fn describe(times: PollTimes) -> String {
     } = times;
     if times.follows_faster_scrapes() {
         return format!(
-            "every {interval:?}, or before each scrape if scrapes are more frequent (at most every \
-             {SHORTEST:?}; set poll.interval to keep to an interval)"
+            "every {interval:?}, or before each scrape if scrapes are more frequent, but at most every \
+             {SHORTEST:?} (poll.interval fixes the interval)"
         );
     }
     let phase = if follow_scrapes {
-        ", in the phase of the scrapes"
+        "timed shortly before scrapes"
     } else {
-        ""
+        "regardless of scrapes"
     };
-    format!("every {interval:?}{phase}, however often scrapes come")
+    format!("every {interval:?}, {phase}")
 }
 
 /// What is known when the next poll is planned.

@@ -1,6 +1,11 @@
 //! `check`, `once` and `health`.
 
-use crate::support::wait::LONG;
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::wait::{LONG, slack};
 use crate::support::{Authority, Exporter, Launch, Page, RedisServer, port, until};
 
 #[test]
@@ -85,7 +90,7 @@ fn check_reports_the_problem_of_each_target() {
         "refused: ",
         "locked (",
         "auth: ",
-        "username and password",
+        "requires a password",
         "well (",
         "works",
     ] {
@@ -94,6 +99,117 @@ fn check_reports_the_problem_of_each_target() {
             "{part}: {}",
             finished.stdout
         );
+    }
+}
+
+#[test]
+fn check_waits_for_all_silent_targets_at_once() {
+    let server = RedisServer::start(&[]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let target = |at| format!("- {{ name: silent{at}, url: '{address}' }}\n");
+    let targets: String = (0..12).map(target).collect();
+    let started = Instant::now();
+    let finished = Launch::configured(&format!(
+        "poll: {{ interval: 2s, timeout: 1s }}\ntargets:\n{targets}- {{ name: well, url: '{}' }}\n",
+        server.url()
+    ))
+    .flag("check")
+    .run();
+    let took = started.elapsed();
+    assert_eq!(finished.code(), 1);
+    assert!(took < Duration::from_secs(4) + slack(), "{took:?}");
+    let names = finished.stdout.lines().skip(1);
+    let names = names.filter(|line| !line.starts_with(' '));
+    let names: Vec<_> = names.filter_map(|line| line.split(' ').next()).collect();
+    let mut expected: Vec<_> = (0..12).map(|at| format!("silent{at}")).collect();
+    expected.push("well".to_owned());
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn check_without_a_password_asks_for_one() {
+    let server = RedisServer::start(&["--requirepass", "needed"]);
+    let finished = Launch::of(&server.url()).flag("check").run();
+    assert_eq!(finished.code(), 1);
+    let output = finished.stdout + &finished.stderr;
+    for part in ["requires a password", "REDIS_PASSWORD_FILE"] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    assert!(!output.contains("+ping"), "{output}");
+}
+
+#[test]
+fn check_tells_denied_keys_from_denied_commands() {
+    let server = RedisServer::start(&[]);
+    server.ask(&["SET", "key", "value"]);
+    server.ask(&["ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "~no"]);
+    let text = format!(
+        "sweep: {{ enabled: true }}\ntargets: [{{ url: 'redis://watcher:secret@{}' }}]\n",
+        server.address()
+    );
+    let check = || Launch::configured(&text).flag("check").run();
+    let finished = check();
+    assert_eq!(finished.code(), 1);
+    let denied = "denied: grant the user read access to the keys";
+    assert!(finished.stdout.contains(denied), "{}", finished.stdout);
+    server.ask(&["ACL", "SETUSER", "watcher", "~*", "-pttl"]);
+    let finished = check();
+    assert_eq!(finished.code(), 1);
+    let denied = "sweep              denied: grant the user +pttl\n";
+    assert!(finished.stdout.contains(denied), "{}", finished.stdout);
+    server.ask(&["ACL", "SETUSER", "watcher", "+pttl"]);
+    assert_eq!(check().code(), 0);
+}
+
+/// Arguments of everything that writes to standard output.
+fn printing(server: &RedisServer) -> Vec<Vec<String>> {
+    let address = format!("--redis.addr={}", server.url());
+    let words = [
+        &["--help"][..],
+        &["--version"],
+        &["namespaces", "--help"],
+        &["check", &address],
+        &["once", &address],
+        &["namespaces", &address],
+        &["namespaces", "--output=json", &address],
+        &["namespaces", "--suggest", &address],
+    ];
+    let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    words.into_iter().map(owned).collect()
+}
+
+fn print_to(output: impl Into<Stdio>, words: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_redis-namespace-exporter"))
+        .args(words)
+        .stdout(output)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let server = RedisServer::start(&[]);
+    for words in printing(&server) {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ended = print_to(full, &words);
+        assert_eq!(ended.status.code(), Some(1), "{words:?}");
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        let last = errors.lines().last().unwrap_or_default();
+        assert!(last.starts_with("cannot write "), "{words:?}: {errors}");
+    }
+}
+
+#[test]
+fn output_without_a_reader_ends_silently() {
+    let server = RedisServer::start(&[]);
+    for words in printing(&server) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = print_to(writer, &words);
+        assert_eq!(ended.status.code(), Some(0), "{words:?}");
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert!(!errors.contains("cannot write"), "{words:?}: {errors}");
     }
 }
 

@@ -102,9 +102,12 @@ impl Forecast {
 
 impl fmt::Display for Forecast {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.keys == 0 {
+            return formatter.write_str("none, as there are no keys");
+        }
         write!(
             formatter,
-            "about {:.0} commands/s and {:.2} % of one core of the server; a pass over {} keys takes about {:.0} s",
+            "about {:.0} commands/s and {:.2}% of one core of the server; a pass over {} keys takes about {:.0} s",
             self.commands_per_second,
             self.share * 100.0,
             self.keys,
@@ -176,5 +179,6 @@ mod tests {
         let forecast = Forecast::new(0, &Costs::default(), &Sweep::default(), Some(50.0));
         assert!(forecast.commands_per_second < 1.0);
         assert_eq!(forecast.start, None);
+        assert_eq!(forecast.to_string(), "none, as there are no keys");
     }
 }
