@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use super::problem::Invalid;
+use super::reader::is_few_words;
 use super::redis_exporter::{Flags, normalized};
 use super::rows::ROWS;
 use super::secret::Secret;
@@ -223,7 +224,12 @@ fn without_value(mut error: clap::Error) -> clap::Error {
     }
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let is_command = |word: &str| Arguments::command().find_subcommand(word).is_some();
-        let is_stray = |word: &str| !word.starts_with('-') && !is_command(word);
+        // A password can have the form of a flag, as in `-phunter2`.
+        let is_like_known = error.get(ContextKind::SuggestedArg).is_some();
+        let is_stray = |word: &str| match word.strip_prefix('-') {
+            Some(flag) => !is_like_known && !is_few_words(flag.trim_start_matches('-')),
+            None => !is_command(word),
+        };
         let is_unknown = matches!(
             error.kind(),
             ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand
@@ -401,6 +407,10 @@ mod tests {
             &["hunter2"],
             &["check", "hunter2"],
             &["--colour", "hunter2"],
+            &["--passwrod=hunter2"],
+            &["--hunter2secret"],
+            &["-phunter2"],
+            &["check", "--hunter2-user7=x"],
         ] {
             let exit = parse(words).unwrap_err();
             assert_eq!(exit.status, 64, "{words:?}");

@@ -50,6 +50,11 @@ fn look_up(reference: &str, environment: &Environment<'_>) -> Result<String, Inv
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.to_owned()),
+        // It may be a piece of a password that contains `${`.
+        (None, None) if !is_usual_name(name) => Err(Invalid::new(
+            "refers to an environment variable that is not set",
+            "set it, or write $${ for a literal ${",
+        )),
         (None, None) => Err(Invalid::new(
             format!("refers to the environment variable {name}, which is not set"),
             format!("set it, or write ${{{name}:-default}}"),
@@ -62,6 +67,14 @@ fn is_variable_name(name: &str) -> bool {
         && name
             .chars()
             .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
+/// Returns whether a name consists of words in capitals, with at most two digits at the end, such as
+/// `REDIS_URL_2`.
+fn is_usual_name(name: &str) -> bool {
+    let words = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let is_usual = |letter: char| letter.is_ascii_uppercase() || letter == '_';
+    name.len() - words.len() <= 2 && words.chars().all(is_usual)
 }
 
 #[cfg(test)]
@@ -106,7 +119,14 @@ mod tests {
 
     #[test]
     fn malformed_reference_is_rejected_without_its_text() {
-        for text in ["${HOST", "${}", "${1A}", "${hunter-2}", "${a b:-c}"] {
+        for text in [
+            "${HOST",
+            "${}",
+            "${1A}",
+            "${hunter-2}",
+            "${a b:-c}",
+            "${hunter2secret}",
+        ] {
             let invalid = expand(text, &environment).unwrap_err().to_string();
             assert!(!invalid.contains("hunter"), "{invalid}");
         }

@@ -183,8 +183,9 @@ impl<'r, 'c> Reader<'r, 'c> {
             let Some(found) = found else {
                 unknown += 1;
                 if unknown <= MOST_UNKNOWN {
-                    let remedy = suggestion(&entry.key, &self.known(prefix));
-                    self.context.report(&here, unknown_key(&entry.key), remedy);
+                    let known = self.known(prefix);
+                    let invalid = unknown_key(&entry.key, prefix, &known);
+                    self.context.reject(&here, invalid);
                 }
                 continue;
             };
@@ -252,7 +253,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         match self.find(key) {
             Some(KnownPath::Option(row)) => self.option(row, key, node, place.clone()),
             Some(KnownPath::Section(_)) => self.map(node, place, &format!("{key}.")),
-            None => self.context.report(place, unknown_key(key), "remove it"),
+            None => self.context.report(place, NO_OPTION, "remove it"),
         }
     }
 
@@ -366,7 +367,12 @@ impl<'r, 'c> Reader<'r, 'c> {
                     let expanded = expand(&scalar.text, self.context.environment);
                     let done = expanded.and_then(|text| list(self.draft).push(&text));
                     if let Err(invalid) = done {
-                        self.context.reject(&place, invalid.of(&scalar.text));
+                        let invalid = if row.is_hidden {
+                            invalid.hidden()
+                        } else {
+                            invalid.of(&scalar.text)
+                        };
+                        self.context.reject(&place, invalid);
                     }
                 }
                 other => self.no_text(other, &place),
@@ -393,23 +399,46 @@ fn is_within(path: &str, section: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Describes an unknown key. Unusual keys are not shown: `{password:x}`, without the space, is a
-/// key.
-fn unknown_key(key: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if key.len() <= LONGEST_KEY && key.bytes().all(plain) {
-        format!("has an unknown key {}", quoted(key))
-    } else {
-        "has a key that is not the name of an option".to_owned()
+/// What is wrong with a key that is not shown.
+const NO_OPTION: &str = "has a key that is not the name of an option";
+
+/// Sections in which a key may be a username or a password: `basic_auth: { user: hash }` is how
+/// others write it.
+const SECRET_SECTIONS: [&str; 1] = ["web.basic_auth."];
+
+/// Letters of a word in a key. A password is often longer.
+const LONGEST_WORD: usize = 12;
+
+/// Words in a key. A passphrase often has more.
+const MOST_WORDS: usize = 3;
+
+/// Returns the problem of an unknown key. The key is shown only if it is probably not a secret, such
+/// as a password that was written as a key: it is like a known one, or consists of a few short words.
+fn unknown_key(key: &str, prefix: &str, known: &[&str]) -> Invalid {
+    let is_plain = |byte: u8| byte.is_ascii_alphabetic() || b"_-.".contains(&byte);
+    let nearest = nearest(key, known).filter(|_| key.bytes().all(is_plain));
+    let what = format!("has an unknown key {}", quoted(key));
+    match nearest {
+        Some(nearest) => {
+            let remedy = format!("did you mean `{nearest}`? Known: {}", listed(known));
+            Invalid::new(what, remedy)
+        }
+        None => {
+            let is_shown = is_few_words(key) && !SECRET_SECTIONS.contains(&prefix);
+            let what = if is_shown { &*what } else { NO_OPTION };
+            Invalid::new(what, format!("remove it; known: {}", listed(known)))
+        }
     }
 }
 
-/// Returns the remedy for an unknown name: the nearest known one, or all of them.
-fn suggestion(name: &str, known: &[&str]) -> String {
-    match nearest(name, known) {
-        Some(nearest) => format!("did you mean `{nearest}`? Known: {}", listed(known)),
-        None => format!("remove it; known: {}", listed(known)),
-    }
+/// Returns whether a text consists of a few short words, so that it is probably not a secret.
+pub(super) fn is_few_words(key: &str) -> bool {
+    let is_word = |word: &str| {
+        (1..=LONGEST_WORD).contains(&word.len())
+            && word.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let words = key.split(['_', '-', '.']);
+    words.clone().count() <= MOST_WORDS && words.clone().all(is_word)
 }
 
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -489,10 +518,39 @@ mod tests {
     }
 
     #[test]
-    fn unusual_key_is_not_shown() {
-        let problems = problems("{ password:hunter2, a b hunter2: 1 }");
-        assert_eq!(problems.len(), 2);
-        assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+    fn key_that_may_hold_a_secret_is_not_shown() {
+        for text in [
+            "{ password:hunter2, a b hunter2: 1 }",
+            "hunter2secret: 1",
+            "poll: { hunter2: 1 }",
+            "HUNTERsecret: 1",
+            "huntersecretpassword: 1",
+            "a-hunter-passphrase-secret: 1",
+            "web: { basic_auth: { hunter: secret } }",
+            "web: { basic_auth: { hunter2secret: $2y$05$secret } }",
+            "web: { basic_auth: { username: x, passw0rd: secret } }",
+            "scripts: [{ name: x, hunter2secret: 1 }]",
+            "pol1: hunter2",
+        ] {
+            let problems = problems(text).concat();
+            assert!(problems.contains("c.yaml:1:"), "{text}: {problems}");
+            for secret in ["hunter", "HUNTER", "secret", "passw0rd", "pol1"] {
+                assert!(!problems.contains(secret), "{text}: {problems}");
+            }
+        }
+    }
+
+    #[test]
+    fn key_of_a_few_words_is_shown() {
+        for (text, key) in [
+            ("colour: 1", "`colour`"),
+            ("scrape_job_name: 1", "`scrape_job_name`"),
+            ("web: { basic_auth: { pasword: x } }", "`pasword`"),
+            ("telemetryPath: 1", "`telemetryPath`"),
+        ] {
+            let problems = problems(text).concat();
+            assert!(problems.contains(key), "{text}: {problems}");
+        }
     }
 
     #[test]

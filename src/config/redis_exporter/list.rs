@@ -1,7 +1,7 @@
 //! Parses the lists of `redis_exporter`: `db0=session:*,db3=a%20b`, and comma-separated values.
 //! Pure.
 
-use crate::config::problem::{Invalid, quoted};
+use crate::config::problem::Invalid;
 use crate::config::url::percent_decoded;
 
 /// A key, or a pattern of keys, and its database.
@@ -13,18 +13,20 @@ pub(super) struct KeyOfDatabase {
 
 /// Parses a list of keys. The default database is 0, and empty items are left out.
 pub(super) fn keys(text: &str) -> Result<Vec<KeyOfDatabase>, Invalid> {
-    text.split(',')
-        .filter(|item| !item.is_empty())
-        .filter_map(|item| key(item).transpose())
+    let items = text.split(',').enumerate();
+    items
+        .filter(|(_, item)| !item.is_empty())
+        .filter_map(|(at, item)| key(at + 1, item).transpose())
         .collect()
 }
 
-fn key(item: &str) -> Result<Option<KeyOfDatabase>, Invalid> {
+/// Reads one item. A problem has its number, not its text, which may be a URL by mistake.
+fn key(number: usize, item: &str) -> Result<Option<KeyOfDatabase>, Invalid> {
     let (database, key) = match item.split_once('=') {
         None => ("0".to_owned(), item),
         Some((_, rest)) if rest.contains('=') => {
             return Err(Invalid::new(
-                format!("has the item {} with more than one =", quoted(item)),
+                format!("has more than one = in item {number}"),
                 "write db0=name, and = within the name as %3D",
             ));
         }
@@ -32,10 +34,7 @@ fn key(item: &str) -> Result<Option<KeyOfDatabase>, Invalid> {
     };
     let key = query_decoded(key.trim()).ok_or_else(|| {
         Invalid::new(
-            format!(
-                "has the item {} with a % that is not followed by the code of a character",
-                quoted(item)
-            ),
+            format!("has a % in item {number} that is not followed by the code of a character"),
             "write % itself as %25",
         )
     })?;
@@ -44,7 +43,7 @@ fn key(item: &str) -> Result<Option<KeyOfDatabase>, Invalid> {
     }
     let database = database.parse().map_err(|_| {
         Invalid::new(
-            format!("has the item {} with an invalid database", quoted(item)),
+            format!("has no valid database in item {number}"),
             "write db0=name, and = within a name as %3D",
         )
     })?;
