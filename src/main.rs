@@ -12,7 +12,7 @@ use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, l
 use redis_namespace_exporter::logfmt::Logfmt;
 use redis_namespace_exporter::output::{self, Plain, Stderr};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
-use tracing::{error, warn};
+use tracing::{Level, error, warn};
 use tracing_subscriber::filter::LevelFilter;
 
 /// The configuration is invalid (`EX_CONFIG` in sysexits.h).
@@ -96,7 +96,7 @@ fn start(arguments: Arguments) -> ExitCode {
             return ExitCode::from(EXIT_CONFIGURATION);
         }
     };
-    start_log(&config.log);
+    start_log(&config.log, arguments.command.is_some());
     config.notices.iter().for_each(daemon::log_notice);
     // Installs the only crypto provider, before anything uses it.
     if rustls::crypto::ring::default_provider()
@@ -153,9 +153,14 @@ fn raise_file_limit(targets: usize) {
     }
 }
 
-fn start_log(log: &Log) {
+/// Starts the log. Commands print what the level `info` would repeat.
+fn start_log(log: &Log, is_command: bool) {
+    let level = match log.level {
+        Level::INFO if is_command => Level::WARN,
+        level => level,
+    };
     let builder = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::from_level(log.level))
+        .with_max_level(LevelFilter::from_level(level))
         .with_writer(|| Stderr)
         // By default the subscriber writes such errors to standard error itself and panics if it
         // cannot.

@@ -418,17 +418,13 @@ fn unknown_key(key: &str, prefix: &str, known: &[&str]) -> Invalid {
     let is_plain = |byte: u8| byte.is_ascii_alphabetic() || b"_-.".contains(&byte);
     let nearest = nearest(key, known).filter(|_| key.bytes().all(is_plain));
     let what = format!("has an unknown key {}", quoted(key));
-    match nearest {
-        Some(nearest) => {
-            let remedy = format!("did you mean `{nearest}`? Known: {}", listed(known));
-            Invalid::new(what, remedy)
-        }
-        None => {
-            let is_shown = is_few_words(key) && !SECRET_SECTIONS.contains(&prefix);
-            let what = if is_shown { &*what } else { NO_OPTION };
-            Invalid::new(what, format!("remove it; known: {}", listed(known)))
-        }
+    if let Some(nearest) = nearest {
+        let remedy = format!("did you mean `{nearest}`? Known: {}", listed(known));
+        return Invalid::new(what, remedy);
     }
+    let is_shown = is_few_words(key) && !SECRET_SECTIONS.contains(&prefix);
+    let what = if is_shown { &*what } else { NO_OPTION };
+    Invalid::new(what, format!("remove it; known: {}", listed(known)))
 }
 
 /// Returns whether a text consists of a few short words, so that it is probably not a secret.

@@ -60,7 +60,9 @@ pub struct Suggestion {
     pub keys: usize,
     /// These keys as a part of the sample, 0 to 1.
     pub share: f64,
-    /// Those of them that were seen without a TTL.
+    /// Those of them of which the TTL is known.
+    pub known_ttls: usize,
+    /// Those of these without a TTL.
     pub keys_without_ttl: usize,
     /// Whether enough of them were seen, and all with a TTL.
     pub ttl_required: bool,
@@ -145,6 +147,7 @@ fn describe(
         pattern: found.pattern(),
         keys: keys.len(),
         share: ratio(keys.len(), sampled),
+        known_ttls: ttl::known(keys),
         keys_without_ttl: without.count(),
         ttl_required: required,
         ttl_max: longest.filter(|_| required),

@@ -13,7 +13,7 @@
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; the one with the most memory first |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
-//! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_without_ttl`, `ttl_required`, `ttl_max_seconds` |
+//! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds` |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
 //!
 //! A namespace has `name` and `database`; `keys` and `memory_bytes`, each with `value`, `error`,
@@ -150,6 +150,7 @@ fn suggestion(suggestion: &Suggestion) -> Value {
         "match": suggestion.pattern,
         "keys": suggestion.keys,
         "share": number(suggestion.share),
+        "keys_with_known_ttl": suggestion.known_ttls,
         "keys_without_ttl": suggestion.keys_without_ttl,
         "ttl_required": suggestion.ttl_required,
         "ttl_max_seconds": suggestion.ttl_max.map(|max| number(max.as_secs_f64())),
@@ -239,6 +240,7 @@ mod tests {
             pattern: "a:*".to_owned(),
             keys: 10,
             share: 0.5,
+            known_ttls: 10,
             keys_without_ttl: 0,
             ttl_required: true,
             ttl_max: Some(Duration::from_mins(1)),

@@ -79,7 +79,7 @@ fn line(seen: u64, keys: u64, elapsed: Duration) -> String {
     let speed = seen as f64 / elapsed.as_secs_f64().max(0.001);
     let left = keys.saturating_sub(seen) as f64 / speed.max(0.001);
     format!(
-        "[{bar}] {:>3} %  {} keys/s  {} left",
+        "[{bar}] {:>3}%  {} keys/s  {} left",
         (share * 100.0) as u64,
         human::estimated_count(speed),
         human::duration((left.ceil() * 1_000.0) as u64)
@@ -94,15 +94,15 @@ mod tests {
     fn the_line_says_how_far_how_fast_and_how_long() {
         assert_eq!(
             line(50_000, 200_000, Duration::from_secs(5)),
-            "[#####...............]  25 %  10,000 keys/s  15s left"
+            "[#####...............]  25%  10,000 keys/s  15s left"
         );
     }
 
     #[test]
     fn more_keys_than_there_were_are_all() {
         let shown = line(300, 200, Duration::from_secs(1));
-        assert!(shown.contains("####] 100 %"), "{shown}");
+        assert!(shown.contains("####] 100%"), "{shown}");
         assert!(shown.ends_with(" 0ms left"), "{shown}");
-        assert!(line(0, 0, Duration::ZERO).contains("100 %"));
+        assert!(line(0, 0, Duration::ZERO).contains("100%"));
     }
 }

@@ -117,18 +117,18 @@ fn the_demo_gives_its_four_namespaces() {
     let sample = demo();
     let yaml = to_yaml(&suggestions(&sample));
     let expected = "namespaces:
-  # 35.2 % of the sampled keys
+  # 35.2% of the sampled keys
   - name: \"api-cache\"
     match: \"api:cache:*\"
     ttl: { required: true, max: 1h }
-  # 15.1 % of the sampled keys
+  # 15.1% of the sampled keys
   - name: \"ratelimit\"
     match: \"ratelimit:*\"
     ttl: { required: true, max: 1m }
-  # 4.5 % of the sampled keys; 450 of 450 without a TTL
+  # 4.5% of the sampled keys; 450 of 450 without a TTL
   - name: \"websocket\"
     match: \"websocket:*\"
-  # 45.2 % of the sampled keys
+  # 45.2% of the sampled keys
   - name: \"session\"
     match: \"session:*\"
     ttl: { required: true, max: 1h }

@@ -72,7 +72,8 @@ pub(super) fn leaks(keys: &[ObservedTtl]) -> bool {
     known >= FEWEST_KEYS && never > 0 && never * LEAK_PART <= known
 }
 
-fn known(keys: &[ObservedTtl]) -> usize {
+/// Returns how many TTLs are known.
+pub(super) fn known(keys: &[ObservedTtl]) -> usize {
     keys.iter()
         .filter(|ttl| **ttl != ObservedTtl::Unknown)
         .count()

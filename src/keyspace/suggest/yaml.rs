@@ -20,10 +20,11 @@ pub fn to_yaml(suggestions: &[Suggestion]) -> String {
 
 fn item(text: &mut String, suggestion: &Suggestion) -> std::fmt::Result {
     let share = suggestion.share * 100.0;
-    write!(text, "  # {share:.1} % of the sampled keys")?;
+    write!(text, "  # {share:.1}% of the sampled keys")?;
     if suggestion.keys_without_ttl > 0 {
         let without = suggestion.keys_without_ttl;
-        write!(text, "; {without} of {} without a TTL", suggestion.keys)?;
+        let known = suggestion.known_ttls;
+        write!(text, "; {without} of {known} without a TTL")?;
     }
     writeln!(text)?;
     writeln!(text, "  - name: {}", quoted(&suggestion.name))?;
