@@ -188,7 +188,7 @@ pub fn refused(refusal: &Refusal) -> Refused {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
     match refusal.kind() {
         ErrorKind::Redirect if code == "MOVED" => Refused::Elsewhere,
-        ErrorKind::Redirect | ErrorKind::Passing => Refused::Now,
+        ErrorKind::Redirect | ErrorKind::Passing | ErrorKind::Authentication => Refused::Now,
         ErrorKind::KeyPermission => Refused::Key,
         _ if matches!(code, "WRONGTYPE" | "NOGROUP") => Refused::Now,
         _ if code == "ERR" && message.starts_with("no such key") => Refused::Now,

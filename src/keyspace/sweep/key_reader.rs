@@ -458,8 +458,10 @@ impl KeyReader {
         for (ticket, reply) in self.send(commands, spacing).await? {
             match (SweepQuery::of(ticket.query), reply.refusal()) {
                 (Some(SweepQuery::Scan), _) => scanned = Some(reply),
-                // It holds for every key, and each further one would count as an error.
-                (_, Some(refusal)) if refusal.is_passing() => failure = Some(refused(refusal)),
+                // It applies to every key, and each further one would count as an error.
+                (_, Some(refusal)) if concerns_connection(refusal) => {
+                    failure = Some(refused(refusal));
+                }
                 (_, Some(refusal)) => self.reject(ticket, refusal),
                 (Some(query), None) => {
                     self.note_answered(query);
@@ -488,6 +490,11 @@ impl KeyReader {
             self.session.rejections_mut().reject(ticket, refusal);
         }
     }
+}
+
+/// Returns whether an error would be the reply to every command now.
+fn concerns_connection(refusal: &Refusal) -> bool {
+    refusal.is_passing() || refusal.kind() == ErrorKind::Authentication
 }
 
 /// What asks the server to leave the walk out of its LRU clock and not to end it when clients take
