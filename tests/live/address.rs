@@ -31,7 +31,7 @@ fn missing_socket_file_is_reported_as_refused() {
 }
 
 #[test]
-fn unknown_host_name_is_reported_as_dns() {
+fn unknown_host_name_is_reported_as_dns_failure() {
     let exporter = Launch::new()
         .flag("--redis.addr=redis://does-not-exist.invalid:6379")
         .flag("--poll.interval=10s")
@@ -41,7 +41,7 @@ fn unknown_host_name_is_reported_as_dns() {
 }
 
 #[test]
-fn web_server_is_reported_as_protocol() {
+fn web_server_is_reported_as_protocol_failure() {
     let address = listener(|mut stream| {
         let _ = stream.read(&mut [0; 1024]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
@@ -57,12 +57,12 @@ fn silent_listener_is_reported_as_timeout() {
 }
 
 #[test]
-fn hangup_is_reported_as_closed() {
+fn hangup_is_reported_as_closed_connection() {
     exporter_of(&listener(drop)).until_failed("closed");
 }
 
 #[test]
-fn endless_garbage_is_reported_as_protocol() {
+fn endless_garbage_is_reported_as_protocol_failure() {
     let address = listener(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
     exporter_of(&address).until_failed("protocol");
 }

@@ -115,7 +115,7 @@ fn wrong_password_is_logged_once_until_it_works() {
 }
 
 #[test]
-fn missing_password_is_reported_as_auth() {
+fn missing_password_is_reported_as_auth_failure() {
     let server = RedisServer::start(&["--requirepass", "needed"]);
     Exporter::of(&server).until_failed("auth");
 }

@@ -160,7 +160,7 @@ fn defaults_add_at_most_half_the_series_of_full() {
 }
 
 #[test]
-fn excluded_commands_are_hidden_but_not_dropped() {
+fn excluded_commands_are_hidden_but_not_counted_as_dropped() {
     let server = RedisServer::start(&["--slowlog-log-slower-than", "0"]);
     server.ask(&["FLUSHALL"]);
     use_commands(&server);

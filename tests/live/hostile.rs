@@ -329,7 +329,7 @@ fn megabyte_key_names_stay_within_the_memory_limit() {
 }
 
 #[test]
-fn unexpected_replies_are_reported_as_protocol() {
+fn unexpected_replies_are_reported_as_protocol_failure() {
     let healthy = RedisServer::start(&[]);
     let other = launch(&Hostile::start(|_| None), &healthy, WITHOUT_SWEEP);
     for (command, twice) in [

@@ -75,7 +75,7 @@ fn trusted_certificate_works_by_name_and_address() {
 }
 
 #[test]
-fn certificate_for_another_name_is_reported_as_tls() {
+fn certificate_for_another_name_is_reported_as_tls_failure() {
     let tls = encrypted(&["other.example"]);
     let exporter = tls.exporter("rediss", "localhost");
     exporter.until_failed("tls");
@@ -87,7 +87,7 @@ fn certificate_for_another_name_is_reported_as_tls() {
 }
 
 #[test]
-fn untrusted_certificate_is_reported_as_tls() {
+fn untrusted_certificate_is_reported_as_tls_failure() {
     let tls = encrypted(&["localhost"]);
     let others = encrypted(&["localhost"]);
     let exporter = Launch::of(&format!("rediss://localhost:{}", tls.port))
