@@ -22,13 +22,15 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
     read_all(File::open(path).map_err(|error| unreadable(&error))?, most)
 }
 
-/// Reads a regular file as text.
+/// Reads a file as text. Blocks while a pipe has no writer: callers have a thread for it.
 ///
 /// # Errors
 ///
-/// As [`read`]; also if it is not UTF-8. The error is the rest of a sentence about the file.
+/// It cannot be read, has more bytes than `most`, or is not UTF-8. The error is the rest of a
+/// sentence about the file.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    let bytes = read(path, most).map_err(|(what, _)| what)?;
+    let file = File::open(path).map_err(|error| unreadable(&error).0)?;
+    let bytes = read_all(file, most).map_err(|(what, _)| what)?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
@@ -76,5 +78,16 @@ mod tests {
         );
         let absent = read(&folder.path().join("b"), 9).unwrap_err().0;
         assert!(absent.starts_with("cannot be read ("), "{absent}");
+    }
+
+    #[test]
+    fn text_is_read_up_to_its_largest_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "secret").unwrap();
+        assert_eq!(read_text(&path, 6).as_deref(), Ok("secret"));
+        assert!(read_text(&path, 5).is_err());
+        fs::write(&path, b"\xff").unwrap();
+        assert_eq!(read_text(&path, 6).unwrap_err(), "is not UTF-8 text");
     }
 }
