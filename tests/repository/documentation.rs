@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use clap::CommandFactory as _;
 use redis_namespace_exporter::collector;
 use redis_namespace_exporter::config::redis_exporter::OPTIONS;
-use redis_namespace_exporter::config::{Arguments, CollectorOptions, load};
+use redis_namespace_exporter::config::{Arguments, CollectorOptions, ROUTES, load};
 
 use crate::documents::{ARCHITECTURE, COMMAND_LINE, PERMISSIONS, document, quoted, table};
 use crate::layers::LAYERS;
@@ -248,6 +248,16 @@ fn the_example_loads_and_lists_every_collector() {
     let config = config.unwrap_or_else(|problems| panic!("{problems:#?}"));
     let target = config.targets.first().expect("the example has a target");
     assert_golden(&path, &example_with_collectors(&target.options));
+}
+
+#[test]
+fn every_path_is_documented() {
+    let page = document("docs/reference/http.md");
+    for (path, _) in ROUTES {
+        let is_there = [format!("`{path}`"), format!("`{path}?")];
+        let is_there = is_there.iter().any(|cell| page.contains(cell));
+        assert!(is_there, "{path} is not documented");
+    }
 }
 
 #[test]
