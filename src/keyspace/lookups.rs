@@ -25,8 +25,8 @@ const QUIET_AT_START_SECONDS: f64 = 10.0;
 /// A quiet server allows for this many times the lookups that are always allowed.
 const QUIET_TIMES: f64 = 10.0;
 
-/// What is earned in the second before a lookup, at one in a minute. It does not count towards the
-/// next one: the minute begins after the lookup.
+/// Part of a lookup that is earned in one second, at one per minute. The second before a lookup does
+/// not count towards the next one: the minute begins after the lookup.
 const SECOND_BEFORE: f64 = 1.0 / 60.0;
 
 /// Parts that add up to a lookup may be less than one by this much.
@@ -134,7 +134,7 @@ impl Allowance {
     }
 }
 
-/// What is left and was earned: no more is saved up than a lookup, or what was just earned.
+/// Adds earned parts of a lookup. At most one lookup is saved up, or the lookups that were just earned.
 const fn grown(left: f64, earned: f64) -> f64 {
     (left + earned).min(earned.max(1.0))
 }

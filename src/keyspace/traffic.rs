@@ -11,7 +11,7 @@ const RISES_OVER: f64 = 5.0;
 /// is idle at once.
 const FALLS_OVER: f64 = 0.25;
 
-/// A rate of less than so many seconds is not known yet.
+/// Seconds of readings after which a rate is known.
 const KNOWN_AFTER: f64 = 0.4;
 
 /// What INFO reports of all clients, and what the exporter has caused of it.
@@ -45,8 +45,8 @@ impl Reading {
         }
     }
 
-    /// The most commands in a second that may be usual, as far as one reading tells: those of just
-    /// now, but no more than the average since the start. A load that has just ended is part of both.
+    /// Returns an upper bound on the usual commands per second: the current rate, or the average since
+    /// the start if that is lower. A load that has just ended is part of both.
     #[must_use]
     pub fn most_commands_per_second(&self) -> f64 {
         let average = self.uptime.map(|uptime| self.commands / uptime.max(1.0));
@@ -169,8 +169,8 @@ mod tests {
         assert!((quiet.most_commands_per_second() - 2.0).abs() < 1e-9);
     }
 
-    /// The rate at each second of a server to which others send so many commands in each, with
-    /// readings that are `offset` off the seconds.
+    /// Returns the rate after each second in which other clients sent `sent` commands. Readings come
+    /// `offset` after the start of each second.
     fn rates(sent: &[f64], offset: f64) -> Vec<f64> {
         let mut traffic = Traffic::default();
         let processed = |at: f64| {

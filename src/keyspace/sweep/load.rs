@@ -30,7 +30,7 @@ pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
         .collect()
 }
 
-/// What a pass is expected to cost a server to which others send so many commands in a second.
+/// Returns the expected cost of a pass if other clients send this many commands per second.
 pub(super) fn forecast(
     sweep: &Sweep,
     costs: &Costs,
@@ -55,8 +55,8 @@ fn keys(sweep: &Sweep, vitals: &Vitals) -> u64 {
         .sum()
 }
 
-/// The most commands that others may send in a second as far as one reading tells, if a sweep of an
-/// idle server has the same budget.
+/// Returns an upper bound on the commands per second of other clients, from one reading, if a sweep
+/// of an idle server has the same budget.
 fn harmless_traffic(sweep: &Sweep, vitals: &Vitals) -> Option<f64> {
     let keys = to_float(keys(sweep, vitals));
     let most = vitals.traffic.most_commands_per_second();
@@ -65,8 +65,8 @@ fn harmless_traffic(sweep: &Sweep, vitals: &Vitals) -> Option<f64> {
 }
 
 impl KeyReader {
-    /// How many commands others send in a second, since `before` was read. Waits until that is
-    /// known, unless it makes no difference to the budget.
+    /// Returns the commands per second of other clients since `before` was read. Waits until the
+    /// rate is known, unless it makes no difference to the budget.
     pub(super) async fn others_since(
         &mut self,
         before: &Vitals,
@@ -115,7 +115,7 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Sets for which shares of the keys of this pass details are asked, within the budgets of now.
+    /// Sets the shares of this pass's keys whose details are queried, within the current budgets.
     pub(super) fn set_shares(&mut self) {
         let commands = self.pace.most_commands();
         self.shares_for = commands;
@@ -127,8 +127,8 @@ impl Sweeper<'_> {
         );
     }
 
-    /// Logs once what the sweep will cost, when it is known what others ask of the server, or when
-    /// that makes no difference.
+    /// Logs the expected cost of the sweep once the traffic of other clients is known, or at once if
+    /// it makes no difference.
     pub(super) fn announce(&mut self) {
         if !self.is_unannounced {
             return;

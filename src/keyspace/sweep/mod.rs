@@ -305,7 +305,7 @@ struct Sweeper<'a> {
     slowdowns: Slowdowns,
     /// Whether the first keys were visited over an earlier connection.
     is_resumed: bool,
-    /// Whether the log must still tell what the sweep costs.
+    /// Whether the expected cost was not logged yet.
     is_unannounced: bool,
     /// When random keys of a cluster node were last drawn.
     glimpsed: Option<Instant>,
