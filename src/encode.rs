@@ -416,7 +416,7 @@ fn write_summary(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary, part: P
 
 fn write_quantiles(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
     let mut quantile = Vec::new();
-    for (percentile, value) in &summary.percentiles {
+    for (percentile, value) in summary.percentiles.iter() {
         quantile.clear();
         write_number(
             &mut quantile,
@@ -678,7 +678,7 @@ mod tests {
         snapshot.push(&HITS, [], 2.0);
         snapshot.push(&READS, [], 3.0);
         let summary = Summary {
-            percentiles: vec![(50.0, 1.0)],
+            percentiles: [(50.0, 1.0)].into(),
             count: 1,
             sum: 1.0,
         };
@@ -772,7 +772,7 @@ mod tests {
     #[test]
     fn summary_quantiles_are_percentiles_only_in_the_legacy_spelling() {
         let mut snapshot = Snapshot::default();
-        let percentiles = vec![(50.0, 1.003), (99.9, 4015.0)];
+        let percentiles = [(50.0, 1.003), (99.9, 4015.0)].into();
         snapshot.push_summary(
             &QUANTILES,
             [],

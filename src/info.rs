@@ -164,6 +164,11 @@ impl Info {
         self.get(name).and_then(number)
     }
 
+    /// Yields the titles of all sections, including those without fields.
+    pub fn titles(&self) -> impl Iterator<Item = &str> {
+        self.titles.iter().map(|title| self.part(title))
+    }
+
     /// Returns whether there is a section with this title, even one without fields.
     #[must_use]
     pub fn has_section(&self, title: &str) -> bool {

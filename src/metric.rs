@@ -4,6 +4,7 @@
 //! text. Pure.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Maximum length of a label value, in bytes. Longer values are cut at a character boundary.
 pub const LABEL_VALUE_BYTES_MAX: usize = 512;
@@ -425,7 +426,7 @@ impl Edge {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Pairs of a percentile (0 to 100) and its value, in the unit of the family.
-    pub percentiles: Vec<(f64, f64)>,
+    pub percentiles: Arc<[(f64, f64)]>,
     /// Number of observations.
     pub count: u64,
     /// Sum of the observations, in the unit of the family.
@@ -437,8 +438,8 @@ pub struct Summary {
 pub enum Value {
     /// The value of a counter or a gauge; never NaN.
     Number(f64),
-    /// A histogram.
-    Histogram(Box<Histogram>),
+    /// A histogram. Later snapshots share it while it stays the same.
+    Histogram(Arc<Histogram>),
     /// A summary.
     Summary(Box<Summary>),
 }
@@ -499,12 +500,12 @@ impl Snapshot {
         &mut self,
         family: &'static Family<LABELS>,
         labels: [&str; LABELS],
-        histogram: Histogram,
+        histogram: impl Into<Arc<Histogram>>,
     ) {
         self.store(
             &family.descriptor,
             &labels,
-            Value::Histogram(Box::new(histogram)),
+            Value::Histogram(histogram.into()),
         );
     }
 
@@ -663,7 +664,7 @@ impl Series {
 
     /// Returns whether a value is written.
     #[must_use]
-    pub const fn shows(self, value: &Value) -> bool {
+    pub fn shows(self, value: &Value) -> bool {
         match value {
             Value::Histogram(histogram) => !histogram.only_full || matches!(self, Self::Full),
             Value::Number(_) | Value::Summary(_) => true,

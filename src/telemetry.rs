@@ -272,7 +272,7 @@ impl Telemetry {
             return None;
         };
         Some(Value::Summary(Box::new(Summary {
-            percentiles: Vec::new(),
+            percentiles: Arc::default(),
             count: durations.get_sample_count(),
             sum: durations.get_sample_sum(),
         })))

@@ -3,14 +3,16 @@
 //! The server lists only the buckets that grew. The same edges are shown for every command all the
 //! same: a query for one edge would otherwise find nothing for a command that is always faster.
 
-use std::collections::HashMap;
+mod known;
 
-use super::info::commandstats::{Usage, usage};
-use super::{Collector, Query, Read, Replies, Server};
+use std::sync::Arc;
+
+use super::{Collector, Memo, Query, Read, Replies, Server};
 use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
 use crate::reply::Reply;
+use known::Known;
 
-/// Asks for the histograms of all commands.
+/// Queries the histograms of all commands, or of those named in further words.
 pub static HISTOGRAM: Query = Query::new(&[&["LATENCY", "HISTOGRAM"]], "+latency|histogram");
 
 /// Every edge that a server can list, in microseconds. The texts are as Go prints the numbers, so
@@ -69,61 +71,34 @@ fn is_of_monitoring(command: &str) -> bool {
 mod rows {
     use super::{Family, Kind, Unit, source};
 
-    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "Duration of calls of the command.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
+    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "Duration of calls of the command; commands that monitoring sends are read once a minute.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
 }
 
 /// Reads the histograms. Their sums come from the statistics of commands in INFO; a command that
-/// has none there yet is left out.
+/// has none there yet is left out. Histograms that cannot have changed are not queried again.
 pub static COLLECTOR: Collector = Collector {
     name: "latency_histogram",
     about: "Latency histograms for each command.",
-    queries: &[&HISTOGRAM],
+    further_queries: &[&HISTOGRAM],
+    further: known::query,
     applies: Server::has_latency_histogram,
     families: || vec![rows::LATENCIES.descriptor()],
-    read: Read::Samples(read),
+    read: Read::Remembering(read),
     ..Collector::ON
 };
 
-fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    let usage = usage(&replies.info);
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+    let known = Known::after(replies);
     let shown = &replies.circumstances.options.commands;
-    for pair in replies
-        .reply(&HISTOGRAM)
-        .map(Reply::items)
-        .unwrap_or_default()
-        .chunks(2)
-    {
-        let [name, body] = pair else { return };
-        let Some(command) = name.text().filter(|name| shown.has(name)) else {
-            continue;
-        };
-        if let Some(mut histogram) = histogram(body, microseconds(&usage, &command)) {
-            histogram.only_full = is_of_monitoring(&command);
-            snapshot.push_histogram(&rows::LATENCIES, [&command], histogram);
-        }
+    for (command, histogram) in known.histograms().filter(|(name, _)| shown.has(name)) {
+        snapshot.push_histogram(&rows::LATENCIES, [command], Arc::clone(histogram));
     }
-}
-
-/// The time that a command took in all, sub-commands included. Servers list sub-commands under
-/// their own names, as `config|get`, both here and in INFO; a command that INFO knows only by its
-/// sub-commands took as long as they.
-fn microseconds(usage: &HashMap<&str, Usage>, command: &str) -> Option<f64> {
-    if let Some(used) = usage.get(command) {
-        return Some(used.microseconds);
-    }
-    let is_of_command = |name: &str| {
-        name.strip_prefix(command)
-            .is_some_and(|rest| rest.starts_with('|'))
-    };
-    let of_subcommands = usage.iter().filter(|(name, _)| is_of_command(name));
-    of_subcommands
-        .map(|(_, used)| used.microseconds)
-        .reduce(|sum, more| sum + more)
+    Some(Memo::new(known))
 }
 
 /// Reads `calls 3 histogram_usec [1 2 4 3]`: pairs of an edge and of how many calls took at most so
 /// long.
-fn histogram(body: &Reply, sum: Option<f64>) -> Option<Histogram> {
+fn histogram(body: &Reply, sum: f64) -> Option<Histogram> {
     let calls = value_of(body, "calls").and_then(whole);
     let listed = value_of(body, "histogram_usec")?;
     let mut listed: Vec<(u64, u64)> = listed.items().chunks(2).filter_map(bucket).collect();
@@ -134,7 +109,7 @@ fn histogram(body: &Reply, sum: Option<f64>) -> Option<Histogram> {
         edges: EDGES,
         counts,
         count: calls.unwrap_or(0).max(most),
-        sum: sum?,
+        sum,
         only_full: false,
     })
 }
@@ -200,7 +175,7 @@ mod tests {
     fn seen(reply: &Reply) -> Vec<(String, Histogram)> {
         let mut snapshot = Snapshot::default();
         let replies = Replies::new(COMMANDS, Circumstances::default());
-        read(&replies.with(&HISTOGRAM, reply), &mut snapshot);
+        let _ = read(&replies.with(&HISTOGRAM, reply), &mut snapshot);
         let snapshot = snapshot.finish();
         let named = snapshot.samples().map(|sample| match sample.value {
             Value::Histogram(histogram) => (
@@ -328,7 +303,7 @@ mod tests {
             small in proptest::collection::vec(0_i64..2_000_000, 0..40),
         ) {
             for buckets in [buckets, small] {
-                let histogram = histogram(&body(calls, &buckets), Some(0.0)).unwrap();
+                let histogram = histogram(&body(calls, &buckets), 0.0).unwrap();
                 prop_assert_eq!(histogram.counts.len(), EDGES.len());
                 prop_assert!(histogram.counts.is_sorted());
                 prop_assert!(histogram.counts.last() <= Some(&histogram.count));

@@ -186,6 +186,22 @@ pub static INFO: Query = Query::new(
     "+info",
 );
 
+/// The same without the percentiles of each command, for servers that take several sections. The
+/// last three are sections of Valkey that are not among the default ones.
+pub static INFO_WITHOUT_PERCENTILES: Query = Query::new(
+    &[&[
+        "INFO",
+        "default",
+        "modules",
+        "commandstats",
+        "tls",
+        "cluster_info",
+        "scriptingengines",
+    ]],
+    "+info",
+)
+.retried();
+
 #[cfg(test)]
 mod tests {
     use super::reading::bytes;

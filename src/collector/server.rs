@@ -82,6 +82,13 @@ impl Server {
         known && self.mode != Mode::Sentinel
     }
 
+    /// Returns whether INFO has latency percentiles: Redis since 7.0, every Valkey. These servers also
+    /// take several sections in one INFO.
+    #[must_use]
+    pub fn has_latency_percentiles(&self) -> bool {
+        self.has_latency_histogram()
+    }
+
     /// Whether it has CLIENT NO-EVICT: Redis since 7.0, every Valkey.
     #[must_use]
     pub fn knows_no_evict(&self) -> bool {

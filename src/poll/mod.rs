@@ -10,6 +10,7 @@ mod rdb_file;
 mod rest;
 mod schedule;
 mod scrapers;
+mod sections;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

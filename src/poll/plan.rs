@@ -142,7 +142,7 @@ mod tests {
         distinct.sort();
         distinct.dedup();
         assert_eq!(sent.len(), distinct.len());
-        assert!(sent.contains(&"LATENCY HISTOGRAM".to_owned()), "{sent:?}");
+        assert!(sent.contains(&"LATENCY LATEST".to_owned()), "{sent:?}");
         assert!(!sent.contains(&"CLUSTER INFO".to_owned()), "{sent:?}");
     }
 

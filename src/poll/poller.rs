@@ -8,15 +8,16 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::plan::{self, Plan};
+use super::sections::Sections;
 use crate::collector::function_stats::{self, Running};
-use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
+use crate::collector::{Circumstances, Collector, INFO, INFO_WITHOUT_PERCENTILES, Replies, Server};
 use crate::config::Target;
 use crate::connection::{OnReconnect, Session, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Answered, Caused, Footprint};
 use crate::info::Info;
 use crate::query::{Command, Query, Rejected, Ticket};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// Replies of an ordinary poll have 30 to 200 KB, which are read in a few milliseconds.
 const LARGE_BYTES: usize = 512 << 10;
@@ -43,6 +44,7 @@ pub struct Poller {
     /// Polls in a row in which commands of the sweep were under way while INFO was sent.
     unheld: u32,
     plan: Plan,
+    sections: Sections,
     /// PING was rejected for now. It is sent again once INFO reports that the cause is over, for
     /// every rejection counts as an error at the server.
     ping_rests: bool,
@@ -117,6 +119,7 @@ impl Poller {
             footprint,
             unheld: 0,
             plan: Plan::default(),
+            sections: Sections::default(),
             ping_rests: false,
             is_busy: false,
             broken_by: Vec::new(),
@@ -295,6 +298,7 @@ impl Poller {
     fn connect_anew(&mut self) {
         self.role = Role::default();
         self.plan.connect_anew();
+        self.sections = Sections::default();
     }
 
     async fn attempt(
@@ -317,12 +321,12 @@ impl Poller {
         let mut is_first = ping.is_none();
         loop {
             let queries = self.plan.next(&on, &replies, self.session.rejections());
-            let commands: Vec<Command<'_>> = queries.into_iter().map(Command::from).collect();
-            if commands.is_empty() {
+            if queries.is_empty() {
                 break;
             }
             // No command of the sweep is under way while INFO is sent.
-            let asks_info = commands.contains(&(&INFO).into());
+            let asks_info = queries.contains(&&INFO);
+            let commands = self.spelled(queries);
             let hold = if asks_info {
                 let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
                 before = self.footprint.answered();
@@ -358,6 +362,19 @@ impl Poller {
         })
     }
 
+    /// Returns the commands to send. INFO is queried for the sections that are due.
+    fn spelled(&self, queries: Vec<&'static Query>) -> Vec<Command<'static>> {
+        let now = Instant::now().into_std();
+        let queries = queries.into_iter().map(|query| {
+            if query == &INFO {
+                self.sections.query(self.plan.server(), now)
+            } else {
+                query
+            }
+        });
+        queries.map(Command::from).collect()
+    }
+
     async fn record(
         &mut self,
         answered: Vec<(Ticket, Reply)>,
@@ -369,10 +386,35 @@ impl Poller {
                     continue;
                 }
                 replies.info = self.read_info(&reply).await?;
+                self.sections
+                    .record(&INFO, &replies.info, Instant::now().into_std());
+            }
+            if ticket.query == &INFO_WITHOUT_PERCENTILES {
+                let Some(info) = self.read_most_of_info(&reply).await? else {
+                    continue;
+                };
+                replies.info = info;
+                replies.record(&INFO, reply);
+                continue;
             }
             replies.record(ticket, reply);
         }
         Ok(())
+    }
+
+    /// Reads a reply without percentiles. Returns `None` if it lacks more, or if the server does not
+    /// take the query: then all sections are queried.
+    async fn read_most_of_info(&mut self, reply: &Reply) -> Result<Option<Info>, Failure> {
+        let refusal = reply.refusal().map(Refusal::kind);
+        let is_not_taken = matches!(refusal, Some(ErrorKind::Other | ErrorKind::UnknownCommand));
+        if is_not_taken || reply.is_empty() {
+            self.sections.query_all();
+            return Ok(None);
+        }
+        let info = self.read_info(reply).await?;
+        let (query, now) = (&INFO_WITHOUT_PERCENTILES, Instant::now().into_std());
+        let is_complete = self.sections.record(query, &info, now);
+        Ok(is_complete.then_some(info))
     }
 
     async fn read_info(&mut self, reply: &Reply) -> Result<Info, Failure> {

@@ -106,6 +106,7 @@ fn dependent_reply(server: &Path, command: &Command<'_>) -> Option<Reply> {
             let kind = std::str::from_utf8(kind).ok()?;
             recording(server, &format!("commandlog-{kind}"))
         }
+        [b"LATENCY", b"HISTOGRAM"] => recording(server, "latency-histogram"),
         [b"PUBSUB", b"CHANNELS"] => recording(server, "pubsub-channels"),
         [b"PUBSUB", b"SHARDCHANNELS"] => recording(server, "pubsub-shardchannels"),
         [b"PUBSUB", b"NUMSUB", ..] => recording(server, "pubsub-numsub"),

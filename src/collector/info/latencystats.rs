@@ -1,8 +1,11 @@
 //! The Latencystats section of INFO: percentiles per command since its statistics began,
 //! `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007`.
 
-use super::commandstats::{Usage, usage};
-use crate::collector::{Collector, INFO, Read, Replies};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::commandstats::usage;
+use crate::collector::{Collector, INFO, Memo, Read, Replies};
 use crate::info::{Field, number};
 use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
 
@@ -10,7 +13,7 @@ use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
 mod rows {
     use super::{Family, Kind, Unit, source};
 
-    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the duration of the command, over all calls since the last reset of the statistics.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
+    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the duration of the command, over all calls since the last reset of the statistics, read once a minute.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
 }
 
 /// Reads the percentiles. The count and the sum come from the statistics of commands; a command
@@ -20,24 +23,87 @@ pub static COLLECTOR: Collector = Collector {
     about: "Latency percentiles of each command.",
     queries: &[&INFO],
     families: || vec![rows::PERCENTILES.descriptor()],
-    read: Read::Samples(read),
+    read: Read::Remembering(read),
     ..Collector::ON
 };
 
-fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    let usage = usage(&replies.info);
-    let shown = &replies.circumstances.options.commands;
-    for field in replies.info.fields() {
-        let command = field.name.strip_prefix("latency_percentiles_usec_");
-        let command = command.filter(|command| shown.has(command));
-        let used = command.and_then(|command| usage.get(command));
-        if let (Some(command), Some(used)) = (command, used) {
-            snapshot.push_summary(&rows::PERCENTILES, [command], summary(field, *used));
+/// The section of the percentiles. Most polls do not query it.
+const SECTION: &str = "Latencystats";
+
+/// Pairs of a percentile and its value.
+type Percentiles = Arc<[(f64, f64)]>;
+
+/// The percentiles as of the last poll that queried them.
+#[derive(Debug)]
+struct Known {
+    /// The run of the server that they belong to.
+    run_id: Option<String>,
+    commands: BTreeMap<String, Entry>,
+}
+
+/// The percentiles of one command.
+#[derive(Debug)]
+struct Entry {
+    /// The calls that they are of.
+    calls: u64,
+    percentiles: Percentiles,
+}
+
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+    let info = &replies.info;
+    if info.has_section(SECTION) || info.fields().any(|field| command(field).is_some()) {
+        let known = Known::read(replies);
+        known.push(replies, snapshot);
+        return Some(Memo::new(known));
+    }
+    let known = replies.circumstances.remembered.get::<Known>()?;
+    if known.run_id.as_deref() == info.get("run_id") {
+        known.push(replies, snapshot);
+    }
+    None
+}
+
+/// Returns the command of a field of the section.
+fn command<'a>(field: Field<'a>) -> Option<&'a str> {
+    field.name.strip_prefix("latency_percentiles_usec_")
+}
+
+impl Known {
+    fn read(replies: &Replies) -> Self {
+        let info = &replies.info;
+        let (used, shown) = (usage(info), &replies.circumstances.options.commands);
+        let entries = info.fields().filter_map(|field| {
+            let command = command(field).filter(|command| shown.has(command))?;
+            let calls = used.get(command)?.calls;
+            let percentiles = percentiles(field);
+            Some((command.to_owned(), Entry { calls, percentiles }))
+        });
+        Self {
+            run_id: info.get("run_id").map(str::to_owned),
+            commands: entries.collect(),
+        }
+    }
+
+    /// Adds the percentiles with the present counts and sums.
+    fn push(&self, replies: &Replies, snapshot: &mut Snapshot) {
+        let used = usage(&replies.info);
+        for (command, entry) in &self.commands {
+            let used = used.get(command.as_str());
+            // Fewer calls than then: the statistics were reset.
+            let Some(used) = used.filter(|used| used.calls >= entry.calls) else {
+                continue;
+            };
+            let summary = Summary {
+                percentiles: Arc::clone(&entry.percentiles),
+                count: used.calls,
+                sum: used.microseconds,
+            };
+            snapshot.push_summary(&rows::PERCENTILES, [command], summary);
         }
     }
 }
 
-fn summary(field: Field<'_>, used: Usage) -> Summary {
+fn percentiles(field: Field<'_>) -> Percentiles {
     let mut percentiles: Vec<(f64, f64)> = field
         .record()
         .filter_map(|(name, value)| Some((number(name.strip_prefix('p')?)?, number(value)?)))
@@ -47,17 +113,14 @@ fn summary(field: Field<'_>, used: Usage) -> Summary {
     // The server's configuration may name a percentile twice; a page may not. Comparing what
     // was parsed from text: no arithmetic has blurred it.
     percentiles.dedup_by(|(later, _), (first, _)| later.total_cmp(first).is_eq());
-    Summary {
-        percentiles,
-        count: used.calls,
-        sum: used.microseconds,
-    }
+    percentiles.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::reading;
+    use crate::collector::{Circumstances, reading};
+    use crate::metric::Value;
 
     const COMMANDS: &str = "# Commandstats\r\n\
         cmdstat_get:calls=20501,usec=13247,usec_per_call=0.65,rejected_calls=1,failed_calls=1\r\n\
@@ -96,5 +159,42 @@ mod tests {
             seen("latency_percentiles_usec_get:p50=1,p50.0=2,p500=3,px=4\r\n"),
             expected
         );
+    }
+
+    fn remembering(info: &str, known: Option<Memo>) -> Replies {
+        let circumstances = Circumstances {
+            remembered: known.into_iter().collect(),
+            ..Circumstances::default()
+        };
+        Replies::new(info, circumstances)
+    }
+
+    fn shown(replies: &Replies) -> (usize, Option<u64>) {
+        let mut snapshot = Snapshot::default();
+        let _ = read(replies, &mut snapshot);
+        let mut counts = snapshot.samples().map(|sample| match sample.value {
+            Value::Summary(summary) => summary.count,
+            Value::Number(_) | Value::Histogram(_) => 0,
+        });
+        (snapshot.len(), counts.next())
+    }
+
+    #[test]
+    fn percentiles_that_were_not_queried_stay_with_new_counts() {
+        const LATENCIES: &str = "# Latencystats\r\nlatency_percentiles_usec_get:p50=1.003\r\n";
+        let known = || {
+            let whole = remembering(&format!("run_id:a\r\n{COMMANDS}{LATENCIES}"), None);
+            read(&whole, &mut Snapshot::default())
+        };
+        let later = |info: &str| shown(&remembering(info, known()));
+        let now = "run_id:a\r\ncmdstat_get:calls=20502,usec=13250\r\n";
+        assert_eq!(later(now), (1, Some(20_502)));
+        let reset = "run_id:a\r\ncmdstat_get:calls=3,usec=9\r\n";
+        assert_eq!(later(reset), (0, None));
+        let another = now.replace("run_id:a", "run_id:b");
+        assert_eq!(later(&another), (0, None));
+        // The section without any command: nothing has percentiles any more.
+        let emptied = format!("{now}# Latencystats\r\n");
+        assert_eq!(later(&emptied), (0, None));
     }
 }

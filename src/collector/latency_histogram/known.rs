@@ -1,0 +1,329 @@
+//! Which histograms to query: a histogram cannot change while the statistics of its command do not.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{HISTOGRAM, histogram, is_of_monitoring};
+use crate::collector::info::commandstats::{Usage, usage};
+use crate::collector::{Command, Replies};
+use crate::metric::Histogram;
+use crate::reply::Reply;
+
+/// The command of the query that returns all histograms.
+pub(super) const ALL: usize = 0;
+
+/// The command of the query that returns the histograms of some commands.
+pub(super) const NAMED: usize = 1;
+
+/// Histograms of commands that monitoring sends change with each poll, and most pages leave them
+/// out. They are queried about once a minute: slightly more often, so that polls every 15 seconds
+/// query them every fourth time.
+const MONITORING_EVERY_SECONDS: f64 = 55.0;
+
+/// The histograms as of the last poll.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// The run of the server that they belong to.
+    run_id: Option<String>,
+    /// When those of commands that monitoring sends were last read.
+    monitoring_read_at: f64,
+    /// Whether some commands cannot be found by their name, such as renamed ones.
+    hides_names: bool,
+    commands: BTreeMap<Arc<str>, Entry>,
+}
+
+/// What is known about one command.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// Its statistics when the histogram was read.
+    usage: Usage,
+    /// `None` if the server has no histogram of it.
+    histogram: Option<Arc<Histogram>>,
+}
+
+/// Returns the query for the histograms that may have changed. If the server did not find a command
+/// by its name, returns the query for all histograms.
+pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
+    let used = usage(&replies.info);
+    if used.is_empty() {
+        return Vec::new();
+    }
+    let all = || vec![HISTOGRAM.with(ALL, Vec::<&[u8]>::new())];
+    let Some(known) = Known::of(replies) else {
+        return all();
+    };
+    let names = known.changed(replies, &used);
+    let named = replies.received(HISTOGRAM.ticket(NAMED));
+    if names.is_empty() {
+        Vec::new()
+    } else if known.hides_names || named.is_some_and(|reply| known.is_hidden(&names, reply)) {
+        all()
+    } else {
+        vec![HISTOGRAM.with(NAMED, names.into_iter().map(str::as_bytes))]
+    }
+}
+
+impl Known {
+    /// Returns the histograms of earlier polls, if they are of the same run of the server.
+    fn of(replies: &Replies) -> Option<&Self> {
+        let known = replies.circumstances.remembered.get::<Self>()?;
+        (known.run_id.as_deref() == replies.info.get("run_id")).then_some(known)
+    }
+
+    /// Updates the histograms of earlier polls with the replies of this one.
+    pub(super) fn after(replies: &Replies) -> Self {
+        let used = usage(&replies.info);
+        let (all, named) = (HISTOGRAM.ticket(ALL), HISTOGRAM.ticket(NAMED));
+        if let Some(reply) = replies.reply(all) {
+            let mut now = Self {
+                run_id: replies.info.get("run_id").map(str::to_owned),
+                monitoring_read_at: replies.circumstances.polled_at,
+                hides_names: replies.received(named).is_some(),
+                commands: BTreeMap::new(),
+            };
+            now.hides_names |= Self::of(replies).is_some_and(|known| known.hides_names);
+            now.record(&used, used.keys().copied(), reply);
+            return now;
+        }
+        let Some(known) = Self::of(replies) else {
+            return Self::default();
+        };
+        let mut now = known.clone();
+        let is_used = |name: &str| used_by(&used, name).is_some();
+        now.commands.retain(|name, _| is_used(name));
+        let changed = known.changed(replies, &used);
+        for name in &changed {
+            now.commands.remove(*name);
+        }
+        if let Some(reply) = replies.reply(named) {
+            now.record(&used, changed.into_iter(), reply);
+            let polled_at = replies.circumstances.polled_at;
+            if known.is_monitoring_due(polled_at) {
+                now.monitoring_read_at = polled_at;
+            }
+        }
+        now
+    }
+
+    /// Records the reply to a query for the histograms of some commands.
+    fn record<'a>(
+        &mut self,
+        used: &HashMap<&str, Usage>,
+        queried: impl Iterator<Item = &'a str>,
+        reply: &Reply,
+    ) {
+        for name in queried {
+            let usage = used.get(name).copied().unwrap_or_default();
+            let histogram = None;
+            self.commands
+                .insert(name.into(), Entry { usage, histogram });
+        }
+        for pair in reply.items().chunks(2) {
+            let [name, body] = pair else { return };
+            let Some(name) = name.text() else { continue };
+            let Some(usage) = used_by(used, &name) else {
+                continue;
+            };
+            // A name that the statistics lack is not among those that are queried later.
+            self.hides_names |= !used.contains_key(&*name);
+            let only_full = is_of_monitoring(&name);
+            let histogram = histogram(body, usage.microseconds);
+            let histogram = histogram.map(|read| Arc::new(Histogram { only_full, ..read }));
+            self.commands
+                .insert((&*name).into(), Entry { usage, histogram });
+        }
+    }
+
+    /// Yields the histograms by the name of the command, in order.
+    pub(super) fn histograms(&self) -> impl Iterator<Item = (&str, &Arc<Histogram>)> {
+        let commands = self.commands.iter();
+        commands.filter_map(|(name, entry)| Some((&**name, entry.histogram.as_ref()?)))
+    }
+
+    /// Returns the commands whose histograms may have changed, in order.
+    fn changed<'a>(&self, replies: &Replies, used: &HashMap<&'a str, Usage>) -> Vec<&'a str> {
+        let is_due = self.is_monitoring_due(replies.circumstances.polled_at);
+        let shown = &replies.circumstances.options.commands;
+        let is_current = |name: &str, usage: &Usage| {
+            let entry = self.commands.get(name);
+            let may_wait = || !is_due && is_of_monitoring(name);
+            entry.is_some_and(|entry| entry.usage == *usage || may_wait())
+        };
+        let changed = used.iter();
+        let changed = changed.filter(|(name, usage)| shown.has(name) && !is_current(name, usage));
+        let mut names: Vec<_> = changed.map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn is_monitoring_due(&self, now: f64) -> bool {
+        // A clock that was set back must not delay it.
+        (now - self.monitoring_read_at).abs() >= MONITORING_EVERY_SECONDS
+    }
+
+    /// Returns whether a reply lacks a command that has had a histogram.
+    fn is_hidden(&self, names: &[&str], reply: &Reply) -> bool {
+        let listed = reply.items().iter().step_by(2).filter_map(Reply::bytes);
+        let listed: HashSet<&[u8]> = listed.collect();
+        let had_histogram = |name: &str| {
+            let entry = self.commands.get(name);
+            entry.is_some_and(|entry| entry.histogram.is_some())
+        };
+        let mut names = names.iter();
+        names.any(|name| had_histogram(name) && !listed.contains(name.as_bytes()))
+    }
+}
+
+/// Returns the statistics of a command, sub-commands included. Servers list sub-commands under their
+/// own names, such as `config|get`, both here and in INFO. A command that INFO lists only by its
+/// sub-commands took as long as they.
+fn used_by(used: &HashMap<&str, Usage>, command: &str) -> Option<Usage> {
+    if let Some(usage) = used.get(command) {
+        return Some(*usage);
+    }
+    let is_of_command = |name: &str| {
+        name.strip_prefix(command)
+            .is_some_and(|rest| rest.starts_with('|'))
+    };
+    let of_subcommands = used.iter().filter(|(name, _)| is_of_command(name));
+    let of_subcommands = of_subcommands.map(|(_, usage)| *usage);
+    of_subcommands.reduce(|sum, more| Usage {
+        calls: sum.calls.saturating_add(more.calls),
+        microseconds: sum.microseconds + more.microseconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::reading::{bytes, words};
+    use crate::collector::{Circumstances, Memo};
+
+    const BEFORE: &str = "run_id:a\r\ncmdstat_get:calls=2,usec=9\r\ncmdstat_set:calls=1,usec=4\r\n\
+        cmdstat_info:calls=1,usec=99\r\n";
+
+    fn histograms(commands: &[(&str, i64)]) -> Reply {
+        let pair = |(name, calls): &(&str, i64)| {
+            let buckets = Reply::List(vec![Reply::Integer(16), Reply::Integer(*calls)]);
+            let calls = Reply::Integer(*calls);
+            let body = vec![bytes("calls"), calls, bytes("histogram_usec"), buckets];
+            [bytes(name), Reply::List(body)]
+        };
+        Reply::List(commands.iter().flat_map(pair).collect())
+    }
+
+    fn replies(info: &str, polled_at: f64, known: Option<&Known>) -> Replies {
+        let remembered = known.cloned().map(Memo::new).into_iter().collect();
+        let circumstances = Circumstances {
+            polled_at,
+            remembered,
+            ..Circumstances::default()
+        };
+        Replies::new(info, circumstances)
+    }
+
+    /// The histograms after a first poll of a server.
+    fn first() -> Known {
+        let reply = histograms(&[("get", 2), ("set", 1), ("info", 1)]);
+        let replies = replies(BEFORE, 0.0, None).with(HISTOGRAM.ticket(ALL), &reply);
+        Known::after(&replies)
+    }
+
+    fn queried(replies: &Replies) -> Vec<String> {
+        query(replies).iter().flat_map(words).collect()
+    }
+
+    fn counts(known: &Known) -> Vec<(&str, u64)> {
+        let histograms = known.histograms();
+        histograms
+            .map(|(name, histogram)| (name, histogram.count))
+            .collect()
+    }
+
+    #[test]
+    fn only_histograms_that_may_have_changed_are_queried() {
+        let known = first();
+        assert_eq!(
+            queried(&replies(BEFORE, 0.0, None)),
+            ["LATENCY", "HISTOGRAM"]
+        );
+        assert!(queried(&replies(BEFORE, 15.0, Some(&known))).is_empty());
+        let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=3,usec=10");
+        let info = format!("{info}cmdstat_del:calls=1,usec=1\r\n");
+        let replies = replies(&info, 15.0, Some(&known));
+        assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM", "del", "get"]);
+        let reply = histograms(&[("del", 1), ("get", 3)]);
+        let now = Known::after(&replies.with(HISTOGRAM.ticket(NAMED), &reply));
+        let expected = [("del", 1), ("get", 3), ("info", 1), ("set", 1)];
+        assert_eq!(counts(&now), expected);
+    }
+
+    #[test]
+    fn a_blocked_call_that_ends_changes_the_time_alone() {
+        let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=2,usec=10");
+        let replies = replies(&info, 15.0, Some(&first()));
+        assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM", "get"]);
+    }
+
+    #[test]
+    fn a_changed_histogram_without_a_reply_is_left_out() {
+        let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=3,usec=10");
+        let now = Known::after(&replies(&info, 15.0, Some(&first())));
+        assert_eq!(counts(&now), [("info", 1), ("set", 1)]);
+        let again = replies(&info, 30.0, Some(&now));
+        assert_eq!(queried(&again), ["LATENCY", "HISTOGRAM", "get"]);
+    }
+
+    #[test]
+    fn a_command_without_a_histogram_is_not_queried_again() {
+        let info = format!("{BEFORE}cmdstat_blpop:calls=1,usec=1\r\n");
+        let replies_before = replies(&info, 15.0, Some(&first()));
+        let none = Reply::List(Vec::new());
+        let now = Known::after(&replies_before.with(HISTOGRAM.ticket(NAMED), &none));
+        assert!(queried(&replies(&info, 30.0, Some(&now))).is_empty());
+    }
+
+    #[test]
+    fn commands_of_monitoring_are_queried_once_a_minute() {
+        let info = BEFORE.replace("info:calls=1", "info:calls=2");
+        let known = first();
+        let at = |seconds| queried(&replies(&info, seconds, Some(&known)));
+        assert!(at(45.0).is_empty());
+        assert_eq!(at(60.0), ["LATENCY", "HISTOGRAM", "info"]);
+        let replies = replies(&info, 60.0, Some(&known));
+        let reply = histograms(&[("info", 2)]);
+        let now = Known::after(&replies.with(HISTOGRAM.ticket(NAMED), &reply));
+        assert_eq!(now.monitoring_read_at.to_string(), "60");
+    }
+
+    #[test]
+    fn renamed_commands_are_found_among_all() {
+        let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=3,usec=10");
+        let known = first();
+        let replies_now = replies(&info, 15.0, Some(&known));
+        let none = Reply::List(Vec::new());
+        let replies_now = replies_now.with(HISTOGRAM.ticket(NAMED), &none);
+        assert_eq!(queried(&replies_now), ["LATENCY", "HISTOGRAM"]);
+        let all = histograms(&[("get", 3), ("set", 1)]);
+        let now = Known::after(&replies_now.with(HISTOGRAM.ticket(ALL), &all));
+        assert_eq!(counts(&now), [("get", 3), ("set", 1)]);
+        let info = info.replace("get:calls=3", "get:calls=4");
+        let later = replies(&info, 30.0, Some(&now));
+        assert_eq!(queried(&later), ["LATENCY", "HISTOGRAM"]);
+    }
+
+    #[test]
+    fn another_run_of_the_server_begins_anew() {
+        let info = BEFORE.replace("run_id:a", "run_id:b");
+        let replies = replies(&info, 15.0, Some(&first()));
+        assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM"]);
+        assert!(counts(&Known::after(&replies)).is_empty());
+    }
+
+    #[test]
+    fn a_command_whose_statistics_were_reset_is_left_out() {
+        let info = "run_id:a\r\ncmdstat_get:calls=2,usec=9\r\n";
+        let now = Known::after(&replies(info, 15.0, Some(&first())));
+        assert_eq!(counts(&now), [("get", 2)]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Which sections of INFO a poll queries. Pure.
+//!
+//! Most of the time that INFO takes on a server goes into percentiles, for every command that the
+//! server has seen. They change slowly, so most polls leave them out.
+
+use std::time::{Duration, Instant};
+
+use crate::collector::{INFO, INFO_WITHOUT_PERCENTILES, Server};
+use crate::info::Info;
+use crate::query::Query;
+
+/// Percentiles are queried about once a minute: slightly more often, so that polls every 15 seconds
+/// query them every fourth time.
+const PERCENTILES_EVERY: Duration = Duration::from_secs(55);
+
+/// The section that most polls leave out.
+const PERCENTILES: &str = "Latencystats";
+
+/// What is known about the INFO of the server over one connection.
+#[derive(Debug, Default)]
+pub struct Sections {
+    whole: Option<Whole>,
+    /// Whether the server does not return all other sections if it is queried for them.
+    is_whole_only: bool,
+}
+
+/// The last reply with all sections.
+#[derive(Debug)]
+struct Whole {
+    titles: Vec<String>,
+    at: Instant,
+}
+
+impl Sections {
+    /// Returns the query for INFO.
+    pub fn query(&self, server: Option<&Server>, now: Instant) -> &'static Query {
+        let is_recent = |whole: &Whole| now.duration_since(whole.at) < PERCENTILES_EVERY;
+        let may_leave_out = !self.is_whole_only
+            && server.is_some_and(Server::has_latency_percentiles)
+            && self.whole.as_ref().is_some_and(is_recent);
+        if may_leave_out {
+            &INFO_WITHOUT_PERCENTILES
+        } else {
+            &INFO
+        }
+    }
+
+    /// Records a reply. Returns false if it lacks a section besides the percentiles: then all
+    /// sections are queried from now on.
+    pub fn record(&mut self, query: &'static Query, info: &Info, now: Instant) -> bool {
+        if query == &INFO {
+            let titles = info.titles().map(str::to_owned).collect();
+            self.whole = Some(Whole { titles, at: now });
+            return true;
+        }
+        let mut known = self.whole.iter().flat_map(|whole| &whole.titles);
+        let is_there = |title: &String| title == PERCENTILES || info.has_section(title);
+        let is_complete = known.all(is_there);
+        self.is_whole_only |= !is_complete;
+        is_complete
+    }
+
+    /// Records that the server rejected the query without percentiles.
+    pub const fn query_all(&mut self) {
+        self.is_whole_only = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str =
+        "# Server\r\nredis_version:7.0.15\r\n# TLS\r\n# Latencystats\r\n# Keyspace\r\n";
+
+    fn after_whole(now: Instant) -> (Sections, Server) {
+        let (mut sections, info) = (Sections::default(), Info::parse(WHOLE));
+        assert!(sections.record(&INFO, &info, now));
+        (sections, Server::from_info(&info))
+    }
+
+    #[test]
+    fn percentiles_are_queried_first_and_once_a_minute() {
+        let now = Instant::now();
+        let (sections, server) = after_whole(now);
+        let query = |seconds| sections.query(Some(&server), now + Duration::from_secs(seconds));
+        assert_eq!(Sections::default().query(Some(&server), now), &INFO);
+        assert_eq!([15, 30, 45].map(query), [&INFO_WITHOUT_PERCENTILES; 3]);
+        assert_eq!(query(60), &INFO);
+    }
+
+    #[test]
+    fn a_server_without_percentiles_is_sent_the_whole_query() {
+        let now = Instant::now();
+        let (sections, _) = after_whole(now);
+        let old = Server::from_info(&Info::parse("redis_version:6.2.16\r\n"));
+        assert_eq!(sections.query(Some(&old), now), &INFO);
+        assert_eq!(sections.query(None, now), &INFO);
+    }
+
+    #[test]
+    fn a_server_that_leaves_out_another_section_is_sent_the_whole_query() {
+        let now = Instant::now();
+        let (mut sections, server) = after_whole(now);
+        let lacks_percentiles = WHOLE.replace("# Latencystats\r\n", "");
+        let lacks_more = lacks_percentiles.replace("# TLS\r\n", "");
+        let mut record = |text: String| {
+            let info = Info::parse(text);
+            sections.record(&INFO_WITHOUT_PERCENTILES, &info, now)
+        };
+        assert!(record(lacks_percentiles));
+        assert!(!record(lacks_more));
+        assert_eq!(sections.query(Some(&server), now), &INFO);
+    }
+}
