@@ -445,9 +445,12 @@ fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
 
 /// Escapes backslashes and line feeds, and quotes in label values.
 fn write_escaped(text: &mut Vec<u8>, value: &str, quote: bool) {
-    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n' | b'"');
-    // Most texts contain nothing to escape.
-    if !value.as_bytes().iter().any(is_special) {
+    // Most texts contain nothing to escape. Without a way out, the loop checks many bytes at once.
+    let is_special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"');
+    let has_special = value
+        .bytes()
+        .fold(false, |has, byte| has | is_special(byte));
+    if !has_special {
         text.extend_from_slice(value.as_bytes());
         return;
     }

@@ -79,10 +79,7 @@ impl Calls {
     fn read(info: &Info) -> Option<Self> {
         let mut calls = Self::default();
         let mut is_there = false;
-        for field in info.section("Commandstats") {
-            let Some(name) = field.name.strip_prefix("cmdstat_") else {
-                continue;
-            };
+        for (name, field) in info.named("cmdstat_") {
             is_there = true;
             let name = name.split_once('|').map_or(name, |(name, _)| name);
             let place = FOLLOWED.iter().position(|followed| *followed == name);

@@ -19,7 +19,7 @@ impl<'a> Field<'a> {
     pub fn record(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.value.split(',').filter_map(|part| {
             let (name, value) = part.split_once('=')?;
-            Some((name.trim(), value.trim()))
+            Some((trimmed(name), trimmed(value)))
         })
     }
 
@@ -38,11 +38,15 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The text of an INFO reply and its fields, in the order of the reply.
+/// The text of an INFO reply and its fields.
 #[derive(Clone, Debug, Default)]
 pub struct Info {
     text: String,
-    fields: Vec<Line>,
+    /// Fields with a fixed name, or a number in it, in the order of the reply.
+    plain: Vec<Line>,
+    /// Fields named by commands or error codes, in the order of the reply. On most servers these are
+    /// most fields, and few readers need them.
+    named: Vec<Line>,
     /// Titles of all sections, including those without fields.
     titles: Vec<Span>,
     /// Sections with a line that is neither a field nor a comment.
@@ -64,15 +68,36 @@ struct Line {
 /// their values never do.
 const NAMED_BY_USERS: &[&str] = &["cmdstat_", "errorstat_", "latency_percentiles_usec_"];
 
+fn is_named_by_users(line: &str) -> bool {
+    NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix))
+}
+
 /// Splits a line into a name and a value.
-fn name_and_value(line: &str) -> Option<(&str, &str)> {
-    let is_named_by_users = NAMED_BY_USERS.iter().any(|prefix| line.starts_with(prefix));
+fn name_and_value(line: &str, is_named_by_users: bool) -> Option<(&str, &str)> {
     let (name, value) = if is_named_by_users {
         line.rsplit_once(':')?
     } else {
         line.split_once(':')?
     };
-    Some((name.trim_end(), value.trim_start()))
+    Some((trimmed(name), trimmed(value)))
+}
+
+/// Removes blanks at both ends. Most texts have none, which takes one look at each end.
+fn trimmed(text: &str) -> &str {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_letter(bytes.first()) && is_letter(bytes.last()) {
+        text
+    } else {
+        text.trim()
+    }
+}
+
+/// Yields the lines of a text. They end in CR, LF, or both, which yields an empty line in between.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let ended = text.split('\n');
+    let ended = ended.map(|line| line.strip_suffix('\r').unwrap_or(line));
+    ended.flat_map(|line| line.split('\r'))
 }
 
 /// Maximum number of fields. A server with a thousand commands and databases has fewer than 10,000.
@@ -102,17 +127,24 @@ impl Info {
             let start = part.as_ptr().addr() - info.text.as_ptr().addr();
             start..start + part.len()
         };
-        for line in text.split(['\r', '\n']).map(str::trim) {
-            if info.fields.len() + info.titles.len() + info.unreadable.len() >= FIELDS_MAX {
+        for line in lines(text).map(trimmed) {
+            let fields = info.plain.len() + info.named.len();
+            if fields + info.titles.len() + info.unreadable.len() >= FIELDS_MAX {
                 break;
             }
+            let is_named = is_named_by_users(line);
             if let Some(title) = line.strip_prefix('#') {
                 if !title.contains(':') {
                     section = span(title.trim());
                     info.titles.push(section.clone());
                 }
-            } else if let Some((name, value)) = name_and_value(line) {
-                info.fields.push(Line {
+            } else if let Some((name, value)) = name_and_value(line, is_named) {
+                let fields = if is_named {
+                    &mut info.named
+                } else {
+                    &mut info.plain
+                };
+                fields.push(Line {
                     section: section.clone(),
                     name: span(name),
                     value: span(value),
@@ -131,16 +163,32 @@ impl Info {
     /// Returns whether there is no field.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.plain.is_empty() && self.named.is_empty()
     }
 
-    /// Yields all fields.
-    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        self.fields.iter().map(|line| Field {
+    fn field(&self, line: &Line) -> Field<'_> {
+        Field {
             section: self.part(&line.section),
             name: self.part(&line.name),
             value: self.part(&line.value),
-        })
+        }
+    }
+
+    /// Yields all fields: first the plain ones, then those named by commands or error codes.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        let lines = self.plain.iter().chain(&self.named);
+        lines.map(|line| self.field(line))
+    }
+
+    /// Yields the fields that are not named by commands or error codes.
+    pub fn plain(&self) -> impl Iterator<Item = Field<'_>> {
+        self.plain.iter().map(|line| self.field(line))
+    }
+
+    /// Yields the fields whose names are `prefix` and a command or an error code, with that name.
+    pub fn named<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, Field<'s>)> {
+        let fields = self.named.iter().map(|line| self.field(line));
+        fields.filter_map(move |field| Some((field.name.strip_prefix(prefix)?, field)))
     }
 
     /// Yields the fields of a section.
@@ -152,10 +200,15 @@ impl Info {
     /// Returns the value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut fields = self.fields();
-        fields
-            .find(|field| field.name == name)
-            .map(|field| field.value)
+        let lines = if is_named_by_users(name) {
+            &self.named
+        } else {
+            &self.plain
+        };
+        let mut lines = lines.iter();
+        let line =
+            lines.find(|line| line.name.len() == name.len() && self.part(&line.name) == name);
+        line.map(|line| self.part(&line.value))
     }
 
     /// Returns the value of the first field with this name, as a number.
@@ -267,10 +320,10 @@ mod tests {
         let info = Info::parse(text);
         let names: Vec<_> = info.fields().map(|field| field.name).collect();
         let expected = [
+            "slave0",
             "cmdstat_host:",
             "errorstat_@a:b:",
             "latency_percentiles_usec_post:",
-            "slave0",
         ];
         assert_eq!(names, expected);
     }

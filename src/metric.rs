@@ -3,6 +3,7 @@
 //! Depends on no other module. It does not know where values come from or how they are written as
 //! text. Pure.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -556,19 +557,20 @@ impl Snapshot {
         stored.labels.clone().map(|label| self.label_value(label))
     }
 
+    fn compare_labels(&self, left: &Stored, right: &Stored) -> Ordering {
+        self.label_text(left).cmp(self.label_text(right))
+    }
+
     /// Seals the snapshot. Samples are sorted by family name and labels, only the first of samples
     /// with equal labels is kept, and families are cut at [`SAMPLES_PER_FAMILY_MAX`].
     #[must_use]
     pub fn finish(mut self) -> Self {
         let mut samples = std::mem::take(&mut self.samples);
-        samples.sort_by(|left, right| {
-            let by_name = if std::ptr::eq(left.family, right.family) {
-                std::cmp::Ordering::Equal
-            } else {
-                left.family.name.cmp(right.family.name)
-            };
-            by_name.then_with(|| self.label_text(left).cmp(self.label_text(right)))
-        });
+        sort_by_family(&mut samples);
+        let in_order = |left: &Stored, right: &Stored| self.compare_labels(left, right);
+        for family in samples.chunk_by_mut(|left, right| std::ptr::eq(left.family, right.family)) {
+            family.sort_by(in_order);
+        }
         samples.dedup_by(|later, first| {
             std::ptr::eq(later.family, first.family)
                 && self.label_text(later).eq(self.label_text(first))
@@ -621,6 +623,28 @@ impl Snapshot {
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }
+}
+
+/// Sorts samples by the names of their families. There are far fewer families than samples, so the
+/// names are compared once for each pair of families at most.
+fn sort_by_family(samples: &mut [Stored]) {
+    let address = |family: &'static Descriptor| std::ptr::from_ref(family).addr();
+    let mut families: Vec<_> = samples.iter().map(|sample| sample.family).collect();
+    families.sort_unstable_by_key(|family| address(family));
+    families.dedup_by_key(|family| address(family));
+    let mut ranked: Vec<_> = families.iter().enumerate().collect();
+    ranked.sort_by_key(|(_, family)| family.name);
+    let mut ranks = vec![0; families.len()];
+    for (rank, (place, _)) in ranked.into_iter().enumerate() {
+        if let Some(found) = ranks.get_mut(place) {
+            *found = rank;
+        }
+    }
+    samples.sort_by_cached_key(|sample| {
+        let wanted = address(sample.family);
+        let place = families.binary_search_by_key(&wanted, |family| address(family));
+        place.ok().and_then(|place| ranks.get(place).copied())
+    });
 }
 
 /// Returns the longest prefix of a label value within [`LABEL_VALUE_BYTES_MAX`].

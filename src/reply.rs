@@ -127,7 +127,23 @@ impl Reply {
     #[must_use]
     pub fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {
-            Self::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
+            // Replacing bytes takes several times as long as checking that none needs it.
+            Self::Bytes(bytes) => Some(match std::str::from_utf8(bytes) {
+                Ok(text) => text.into(),
+                Err(_) => String::from_utf8_lossy(bytes),
+            }),
+            Self::Nil | Self::Integer(_) | Self::List(_) | Self::Error(_) => None,
+        }
+    }
+
+    /// Returns the text of a string reply without copying it; see [`Reply::text`].
+    #[must_use]
+    pub fn into_text(self) -> Option<String> {
+        match self {
+            Self::Bytes(bytes) => Some(String::from_utf8(bytes).unwrap_or_else(|error| {
+                let bytes = error.into_bytes();
+                String::from_utf8_lossy(&bytes).into_owned()
+            })),
             Self::Nil | Self::Integer(_) | Self::List(_) | Self::Error(_) => None,
         }
     }

@@ -142,10 +142,10 @@ impl Log {
 
 /// A log has the words of clients. Only a name that the server itself gives to a command is shown.
 fn named(entry: Entry, replies: &Replies) -> Entry {
-    let is_known = replies.info.fields().any(|field| {
-        let name = field.name.strip_prefix("cmdstat_").unwrap_or_default();
-        name.split('|').next() == Some(&entry.command)
-    });
+    let is_known = replies
+        .info
+        .named("cmdstat_")
+        .any(|(name, _)| name.split('|').next() == Some(&entry.command));
     let command = if is_known {
         entry.command
     } else {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Remembered, Server};
+use super::{INFO, Remembered, Server};
 use crate::config::CollectorOptions;
 use crate::footprint::Caused;
 use crate::info::Info;
@@ -62,6 +62,12 @@ impl Replies {
     pub fn with(mut self, ticket: impl Into<Ticket>, reply: &Reply) -> Self {
         self.record(ticket, reply.clone());
         self
+    }
+
+    /// Records the reply to [`INFO`]. Only its fields are kept.
+    pub fn record_info(&mut self, info: Info) {
+        self.info = info;
+        self.record(&INFO, Reply::Nil);
     }
 
     /// Records a reply, an error too.

@@ -385,26 +385,24 @@ impl Poller {
                 if reply.is_empty() && self.session.try_next_spelling(&INFO) {
                     continue;
                 }
-                replies.info = self.read_info(&reply).await?;
-                self.sections
-                    .record(&INFO, &replies.info, Instant::now().into_std());
+                let info = self.read_info(reply).await?;
+                let now = Instant::now().into_std();
+                self.sections.record(&INFO, &info, now);
+                replies.record_info(info);
+            } else if ticket.query == &INFO_WITHOUT_PERCENTILES {
+                if let Some(info) = self.read_most_of_info(reply).await? {
+                    replies.record_info(info);
+                }
+            } else {
+                replies.record(ticket, reply);
             }
-            if ticket.query == &INFO_WITHOUT_PERCENTILES {
-                let Some(info) = self.read_most_of_info(&reply).await? else {
-                    continue;
-                };
-                replies.info = info;
-                replies.record(&INFO, reply);
-                continue;
-            }
-            replies.record(ticket, reply);
         }
         Ok(())
     }
 
     /// Reads a reply without percentiles. Returns `None` if it lacks more, or if the server does not
     /// take the query: then all sections are queried.
-    async fn read_most_of_info(&mut self, reply: &Reply) -> Result<Option<Info>, Failure> {
+    async fn read_most_of_info(&mut self, reply: Reply) -> Result<Option<Info>, Failure> {
         let refusal = reply.refusal().map(Refusal::kind);
         let is_not_taken = matches!(refusal, Some(ErrorKind::Other | ErrorKind::UnknownCommand));
         if is_not_taken || reply.is_empty() {
@@ -417,12 +415,12 @@ impl Poller {
         Ok(is_complete.then_some(info))
     }
 
-    async fn read_info(&mut self, reply: &Reply) -> Result<Info, Failure> {
+    async fn read_info(&mut self, reply: Reply) -> Result<Info, Failure> {
         if let Some(refusal) = reply.refusal() {
             self.is_busy = refusal.code == "BUSY";
             return Err(refused(refusal));
         }
-        let text = reply.text().unwrap_or_default().into_owned();
+        let text = reply.into_text().unwrap_or_default();
         let info = if text.len() > LARGE_BYTES {
             // A text without end must not keep other targets waiting.
             let parsed = spawn_blocking(|| Info::parse(text)).await;

@@ -73,12 +73,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
 }
 
 fn records(info: &Info) -> impl Iterator<Item = (&str, Field<'_>)> {
-    info.fields().filter_map(|field| {
-        field
-            .name
-            .strip_prefix("cmdstat_")
-            .map(|command| (command, field))
-    })
+    info.named("cmdstat_")
 }
 
 /// How often a command was called, and for how long in all.

@@ -54,10 +54,9 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let info = &replies.info;
-    let counted = info.fields().filter_map(|field| {
-        let code = field.name.strip_prefix("errorstat_")?;
-        Some((code, field.number_in_record("count")?))
-    });
+    let counted = info
+        .named("errorstat_")
+        .filter_map(|(code, field)| Some((code, field.number_in_record("count")?)));
     let mut counted: Vec<_> = counted.collect();
     counted.sort_by(|(code, count), (other_code, other_count)| {
         other_count

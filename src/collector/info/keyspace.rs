@@ -79,7 +79,7 @@ impl Listed {
             is_complete: info.has_section("Keyspace") && !info.is_unreadable_in("Keyspace"),
             ..Self::default()
         };
-        for field in info.fields() {
+        for field in info.plain() {
             let number = numbered(field.name, "db").and_then(|number| number.parse().ok());
             let keys = || field.in_record("keys")?.parse().ok();
             match number.map(|number| (number, keys())) {
@@ -120,7 +120,7 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    let fields = replies.info.fields();
+    let fields = replies.info.plain();
     for field in fields.filter(|field| numbered(field.name, "db").is_some()) {
         read_database(field, snapshot);
     }

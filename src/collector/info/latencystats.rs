@@ -51,7 +51,7 @@ struct Entry {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
     let info = &replies.info;
-    if info.has_section(SECTION) || info.fields().any(|field| command(field).is_some()) {
+    if info.has_section(SECTION) || info.named(PREFIX).next().is_some() {
         let known = Known::read(replies);
         known.push(replies, snapshot);
         return Some(Memo::new(known));
@@ -63,17 +63,15 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
     None
 }
 
-/// Returns the command of a field of the section.
-fn command<'a>(field: Field<'a>) -> Option<&'a str> {
-    field.name.strip_prefix("latency_percentiles_usec_")
-}
+/// The start of the names of its fields. The rest is the command.
+const PREFIX: &str = "latency_percentiles_usec_";
 
 impl Known {
     fn read(replies: &Replies) -> Self {
         let info = &replies.info;
         let (used, shown) = (usage(info), &replies.circumstances.options.commands);
-        let entries = info.fields().filter_map(|field| {
-            let command = command(field).filter(|command| shown.has(command))?;
+        let entries = info.named(PREFIX).filter(|(command, _)| shown.has(command));
+        let entries = entries.filter_map(|(command, field)| {
             let calls = used.get(command)?.calls;
             let percentiles = percentiles(field);
             Some((command.to_owned(), Entry { calls, percentiles }))

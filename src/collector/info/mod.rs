@@ -112,7 +112,7 @@ pub fn read_fields(info: &Info, snapshot: &mut Snapshot) {
 /// The same with other values for the fields for which `corrected` has one.
 fn read_corrected(info: &Info, corrected: impl Fn(&str) -> Option<f64>, snapshot: &mut Snapshot) {
     let plain = info
-        .fields()
+        .plain()
         .filter(|field| !RECORD_SECTIONS.contains(&field.section));
     for field in plain {
         let Some(row) = ROWS.get(field.name) else {

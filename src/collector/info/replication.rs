@@ -79,7 +79,7 @@ fn families() -> Vec<&'static Descriptor> {
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let info = &replies.info;
     let sent = info.number("master_repl_offset");
-    let replicas = info.fields();
+    let replicas = info.plain();
     let replicas = replicas.filter(|field| numbered(field.name, "slave").is_some());
     for (labels, replica) in by_address(replicas, sent) {
         replica.show(labels, snapshot);
@@ -181,7 +181,7 @@ pub(super) struct Primary<'a> {
 /// names of further groups (`master_1_host`), but not of every field in them.
 pub(super) fn primaries(info: &Info) -> Vec<Primary<'_>> {
     let mut found = Vec::new();
-    for field in info.fields() {
+    for field in info.plain() {
         let name = without_number(field.name);
         if name == Some("host") {
             found.push(Primary {

@@ -24,7 +24,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    let fields = replies.info.fields();
+    let fields = replies.info.plain();
     for field in fields.filter(|field| numbered(field.name, "engine_").is_some()) {
         let Some(engine) = field.in_record("name") else {
             continue;

@@ -66,7 +66,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         }
     }
     for field in info
-        .fields()
+        .plain()
         .filter(|field| numbered(field.name, "master").is_some())
     {
         read_primary(field, snapshot);

@@ -38,7 +38,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    for field in replies.info.fields() {
+    for field in replies.info.plain() {
         let of_keydb = field.name.strip_suffix("_clients");
         if let Some(thread) = of_keydb.and_then(|name| numbered(name, "thread_")) {
             push(snapshot, &rows::CLIENTS, thread, number(field.value));
