@@ -28,26 +28,34 @@ pub enum Format {
     OpenMetrics,
 }
 
-/// A page ready to be served, plain and compressed.
+/// The form in which a page is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// The format of the text.
+    pub format: Format,
+    /// Whether it is compressed with gzip.
+    pub is_compressed: bool,
+}
+
+/// A page ready to be served.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The exposition text.
-    pub text: Bytes,
-    /// The exposition text, compressed with gzip.
-    pub gzip: Bytes,
+    /// The exposition text, or what it is compressed to.
+    pub body: Bytes,
+    /// Whether it is compressed with gzip.
+    pub is_compressed: bool,
 }
 
 impl Page {
-    /// Compresses a text once, for all scrapes.
+    /// Makes a page of a text, compressed once for all scrapes or not at all.
     #[must_use]
-    pub fn new(mut text: Vec<u8>) -> Self {
-        let mut gzip = gzip(&text);
+    pub fn new(text: Vec<u8>, is_compressed: bool) -> Self {
+        let mut body = if is_compressed { gzip(&text) } else { text };
         // A page is kept until the next one; so would be its spare capacity.
-        text.shrink_to_fit();
-        gzip.shrink_to_fit();
+        body.shrink_to_fit();
         Self {
-            text: text.into(),
-            gzip: gzip.into(),
+            body: body.into(),
+            is_compressed,
         }
     }
 }
@@ -806,15 +814,17 @@ mod tests {
 
     #[test]
     fn gzip_unpacks_to_the_text() {
-        let page = Page::new(b"redis_up 1\n".repeat(100));
+        let text = b"redis_up 1\n".repeat(100);
+        let page = Page::new(text.clone(), true);
         let mut unpacked = Vec::new();
         std::io::Read::read_to_end(
-            &mut flate2::read::GzDecoder::new(&page.gzip[..]),
+            &mut flate2::read::GzDecoder::new(&page.body[..]),
             &mut unpacked,
         )
         .unwrap();
-        assert_eq!(unpacked, page.text);
-        assert!(page.gzip.len() < page.text.len() / 5);
+        assert_eq!(unpacked, text);
+        assert!(page.body.len() < text.len() / 5);
+        assert_eq!(Page::new(text.clone(), false).body, text);
     }
 
     /// Unescapes a label value and stops at its closing quote.

@@ -1,4 +1,5 @@
-//! Writes the pages whenever a target has published: its own, and that of all targets.
+//! Renews the pages whenever a target has published: its own, and that of all targets. A page is
+//! written shortly before it is read: most publications are never read.
 //!
 //! The one place where snapshots become pages; what stands in them is decided elsewhere.
 
@@ -6,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use crate::encode::{Format, Labelled, Page, encode_as, openmetrics};
+use crate::encode::{Form, Format, Labelled, Page, encode_as, openmetrics};
 use crate::metric::Names;
 use crate::metric::Snapshot;
-use crate::publish::{Board, Publication, Slot};
+use crate::publish::{Board, Publication, Slot, Unwritten};
 use crate::telemetry::{Gauge, Telemetry};
 use crate::threads::{Lane, Lost};
 
@@ -20,40 +21,67 @@ const PAGE_DURATION: Gauge<0> = Gauge::named("redis_exporter_page_duration_secon
 /// Nothing but pages is written there.
 static PAGES: Lane = Lane::new("pages", 1);
 
-/// After a page that took long to write, wait this many times as long: hundreds of targets that
-/// publish one after the other must not keep a core busy. One target's page takes a millisecond.
+/// After pages that took long, wait this many times as long: hundreds of targets that publish one
+/// after the other must not keep a core busy. One target's page takes a millisecond.
 const PAUSE_PER_WORK: u32 = 9;
 
 /// No page is kept back for longer: on a machine that has no time to spare, or with thousands of
 /// targets, writing takes long, and a target that fails must be seen soon all the same.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes pages until it is dropped.
+/// Renews the pages after each publication until it is dropped, and writes those that will be read
+/// soon.
 pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>) {
     loop {
         let started = Instant::now();
         let slots = board.slots();
-        // Looked at before writing: what is published meanwhile may be missing in the page.
+        // Looked at before: what is published meanwhile may be missing in the page.
         let all_polled = slots.iter().all(|slot| slot.latest().is_some());
-        let names = Names::clone(&names.load());
-        write_aside(&board, &telemetry, names).await;
+        let news = renew(&board, &telemetry, &names.load());
         if all_polled {
             board.set_shown(slots);
         }
-        let took = started.elapsed();
-        telemetry.set(PAGE_DURATION, [], took.as_secs_f64());
-        tokio::time::sleep(pause(took)).await;
-        board.changed().await;
+        let mut due = board.due(started);
+        due.extend(news.iter().flat_map(|slot| slot.due(started)));
+        write_aside(due).await;
+        for slot in &news {
+            slot.note_shown();
+        }
+        tokio::time::sleep(pause(started.elapsed())).await;
+        write_until_changed(&board).await;
     }
 }
 
-/// Writes on a thread where nothing waits: with many targets it takes long.
-async fn write_aside(board: &Board, telemetry: &Telemetry, names: Names) {
-    let (to, counted, spelled) = (board.clone(), telemetry.clone(), names.clone());
-    match PAGES.run(move || write(&to, &counted, &spelled)).await {
-        Ok(()) => {}
-        // Late is better than never.
-        Err(Lost::NoThread) => write(board, telemetry, &names),
+/// Waits until something is published. Meanwhile writes the page of all targets shortly before it is
+/// read.
+async fn write_until_changed(board: &Board) {
+    loop {
+        let now = Instant::now();
+        let next = board.next_due(now);
+        tokio::select! {
+            biased;
+            () = board.changed() => return,
+            // Disabled if nobody is expected, whatever the time.
+            () = sleep_until(next.unwrap_or(now)), if next.is_some() => {
+                write_aside(board.due(Instant::now())).await;
+            }
+        }
+    }
+}
+
+/// Writes on a thread that nothing else waits for: with many targets it takes long.
+async fn write_aside(due: Vec<Unwritten>) {
+    if due.is_empty() {
+        return;
+    }
+    let write = || {
+        for page in due {
+            page.write();
+        }
+    };
+    match PAGES.run(write).await {
+        // Without a thread, the page is written when it is read.
+        Ok(()) | Err(Lost::NoThread) => {}
         // To be seen by whoever supervises this task, as if it had happened here.
         Err(Lost::Panicked(panic)) => std::panic::resume_unwind(panic),
     }
@@ -93,9 +121,9 @@ fn labelled<'a>(
     snapshots.map(move |snapshot| (target, snapshot))
 }
 
-/// Writes the page of all targets, and has the pages ready of those that published since the last
-/// time.
-fn write(board: &Board, telemetry: &Telemetry, names: &Names) {
+/// Replaces the page of all targets, and the pages of those that published since the last time, which
+/// are returned.
+fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> {
     let slots = board.slots();
     let mut names = names.clone();
     // While a reload goes on, the list of targets may be older or newer than the names: without
@@ -111,11 +139,11 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) {
             let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
             let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
             let names = names.clone();
-            seen.slot.set_page(move |format| {
+            seen.slot.set_page(move |form| {
                 let counted = telemetry.of_target(&name);
                 let mut alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
                 alone.push((None, &counted));
-                finished(encode_as(&alone, &names, format), format)
+                finished(encode_as(&alone, &names, form.format), form)
             });
         }
     }
@@ -126,15 +154,14 @@ fn write(board: &Board, telemetry: &Telemetry, names: &Names) {
         .collect();
     let telemetry = telemetry.clone();
     board.set_page(
-        move |format| page_of_all(&seen, &telemetry, &names, format),
+        move |form| page_of_all(&seen, &telemetry, &names, form),
         shown,
     );
-    for slot in &news {
-        slot.note_shown();
-    }
+    news
 }
 
-fn page_of_all(seen: &[Seen], telemetry: &Telemetry, names: &Names, format: Format) -> Page {
+fn page_of_all(seen: &[Seen], telemetry: &Telemetry, names: &Names, form: Form) -> Page {
+    let started = Instant::now();
     let all: Vec<_> = seen
         .iter()
         .flat_map(|seen| {
@@ -145,16 +172,18 @@ fn page_of_all(seen: &[Seen], telemetry: &Telemetry, names: &Names, format: Form
             )
         })
         .collect();
-    let mut text = encode_as(&all, names, format);
+    let mut text = encode_as(&all, names, form.format);
     let own = telemetry.snapshot();
-    text.extend(encode_as(&[(None, &own)], names, format));
-    telemetry.write(&mut text, names, format);
-    finished(text, format)
+    text.extend(encode_as(&[(None, &own)], names, form.format));
+    telemetry.write(&mut text, names, form.format);
+    let page = finished(text, form);
+    telemetry.set(PAGE_DURATION, [], started.elapsed().as_secs_f64());
+    page
 }
 
-fn finished(mut text: Vec<u8>, format: Format) -> Page {
-    if format == Format::OpenMetrics {
+fn finished(mut text: Vec<u8>, form: Form) -> Page {
+    if form.format == Format::OpenMetrics {
         openmetrics::end(&mut text);
     }
-    Page::new(text)
+    Page::new(text, form.is_compressed)
 }

@@ -3,7 +3,7 @@
 //! No reader waits for a writer. Nothing here polls, encodes or serves.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,11 +11,13 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+mod reads;
 mod scrapes;
 
+use reads::Reads;
 pub use scrapes::{Scrape, Scrapes};
 
-use crate::encode::{Format, Page};
+use crate::encode::{Form, Format, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
 
@@ -99,11 +101,44 @@ pub enum Unhealthy {
 /// A page that is written when it is first read, or before.
 pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 
-/// The same samples in every format.
+/// One value for each form of a page.
+#[derive(Debug, Default)]
+struct ByForm<T> {
+    text: T,
+    text_compressed: T,
+    openmetrics: T,
+    openmetrics_compressed: T,
+}
+
+const FORMS: [Form; 4] = [
+    form(Format::Text, false),
+    form(Format::Text, true),
+    form(Format::OpenMetrics, false),
+    form(Format::OpenMetrics, true),
+];
+
+const fn form(format: Format, is_compressed: bool) -> Form {
+    Form {
+        format,
+        is_compressed,
+    }
+}
+
+impl<T> ByForm<T> {
+    const fn of(&self, form: Form) -> &T {
+        match (form.format, form.is_compressed) {
+            (Format::Text, false) => &self.text,
+            (Format::Text, true) => &self.text_compressed,
+            (Format::OpenMetrics, false) => &self.openmetrics,
+            (Format::OpenMetrics, true) => &self.openmetrics_compressed,
+        }
+    }
+}
+
+/// The same samples in every form.
 #[derive(Debug)]
 pub struct Pages {
-    text: LatePage,
-    openmetrics: LatePage,
+    late: ByForm<LatePage>,
     /// The targets that they show, each with the end of its poll.
     shown: Vec<(Arc<Slot>, SystemTime)>,
 }
@@ -111,25 +146,26 @@ pub struct Pages {
 impl Pages {
     /// Pages that `write` writes.
     fn new(
-        write: impl Fn(Format) -> Page + Clone + Send + 'static,
+        write: impl Fn(Form) -> Page + Clone + Send + 'static,
         shown: Vec<(Arc<Slot>, SystemTime)>,
     ) -> Self {
-        let late = |format| {
+        let late = |format, is_compressed| {
             let write = write.clone();
-            LatePage::new(Box::new(move || write(format)))
+            LatePage::new(Box::new(move || write(form(format, is_compressed))))
         };
         Self {
-            text: late(Format::Text),
-            openmetrics: late(Format::OpenMetrics),
+            late: ByForm {
+                text: late(Format::Text, false),
+                text_compressed: late(Format::Text, true),
+                openmetrics: late(Format::OpenMetrics, false),
+                openmetrics_compressed: late(Format::OpenMetrics, true),
+            },
             shown,
         }
     }
 
-    const fn of(&self, format: Format) -> &LatePage {
-        match format {
-            Format::Text => &self.text,
-            Format::OpenMetrics => &self.openmetrics,
-        }
+    fn written(&self, form: Form) -> Option<&Page> {
+        LazyLock::get(self.late.of(form))
     }
 }
 
@@ -138,7 +174,7 @@ impl Pages {
 pub enum Served {
     /// It is at hand.
     Written(Page),
-    /// It was not read in this format before.
+    /// Nobody was expected to read it in this form now.
     Unwritten(Unwritten),
 }
 
@@ -146,55 +182,53 @@ pub enum Served {
 #[derive(Debug)]
 pub struct Unwritten {
     pages: Arc<Pages>,
-    format: Format,
+    form: Form,
 }
 
 impl Unwritten {
     /// Writes the page, unless somebody else does. It blocks: with many targets for long.
-    #[must_use]
     pub fn write(self) -> Page {
-        Page::clone(self.pages.of(self.format))
+        Page::clone(self.pages.late.of(self.form))
     }
 }
 
-/// The formats in which a page was ever read: those are written ahead of scrapes.
+/// Who reads a page, in each of its forms. It is only written ahead of reads that are expected.
 #[derive(Debug, Default)]
-struct Read {
-    text: AtomicBool,
-    openmetrics: AtomicBool,
-}
+struct Readers(ByForm<Mutex<Reads>>);
 
-impl Read {
-    const fn of(&self, format: Format) -> &AtomicBool {
-        match format {
-            Format::Text => &self.text,
-            Format::OpenMetrics => &self.openmetrics,
-        }
+impl Readers {
+    fn reads(&self, form: Form) -> MutexGuard<'_, Reads> {
+        let reads = self.0.of(form).lock();
+        reads.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the page in a format.
-    fn page(&self, pages: Arc<Pages>, format: Format) -> Served {
-        self.of(format).store(true, Ordering::Relaxed);
-        match LazyLock::get(pages.of(format)) {
+    /// Returns the page in a form, for this client.
+    fn page(&self, pages: Arc<Pages>, form: Form, client: u64) -> Served {
+        self.reads(form).record(client, Instant::now());
+        match pages.written(form) {
             Some(page) => Served::Written(page.clone()),
-            None => Served::Unwritten(Unwritten { pages, format }),
+            None => Served::Unwritten(Unwritten { pages, form }),
         }
     }
 
-    /// Writes what was read before.
-    fn write_ahead(&self, pages: &Pages) {
-        for format in [Format::Text, Format::OpenMetrics] {
-            if self.of(format).load(Ordering::Relaxed) {
-                LazyLock::force(pages.of(format));
-            }
-        }
+    /// Returns the forms that are not written, with the time from which on they are to be ready.
+    fn unwritten(&self, pages: &Pages, now: Instant) -> Vec<(Form, Instant)> {
+        let forms = FORMS.into_iter();
+        let forms = forms.filter(|form| pages.written(*form).is_none());
+        forms
+            .filter_map(|form| Some((form, self.reads(form).wanted_from(now)?)))
+            .collect()
     }
 
-    fn is_none(&self) -> bool {
-        let formats = [Format::Text, Format::OpenMetrics].iter();
-        !formats
-            .copied()
-            .any(|format| self.of(format).load(Ordering::Relaxed))
+    /// Returns what will be read soon and is not written.
+    fn due(&self, pages: &Arc<Pages>, now: Instant) -> Vec<Unwritten> {
+        let unwritten = self.unwritten(pages, now).into_iter();
+        let due = unwritten.filter(|(_, from)| *from <= now);
+        due.map(|(form, _)| Unwritten {
+            pages: Arc::clone(pages),
+            form,
+        })
+        .collect()
     }
 }
 
@@ -210,13 +244,15 @@ pub struct Slot {
     /// None where no poller was ever announced.
     pulse: ArcSwapOption<Pulse>,
     pages: ArcSwapOption<Pages>,
-    read: Read,
+    readers: Readers,
     /// The scrapes that showed this target.
     scrapes: Scrapes,
     /// How long it took lately from a poll to a page that shows it, in microseconds.
     page_lag: AtomicU64,
-    /// Whether something was published since the page was written.
+    /// Whether something was published since the page was renewed.
     is_stale: AtomicBool,
+    /// Whether no page shows the last poll yet.
+    is_poll_hidden: AtomicBool,
     changed: Arc<Notify>,
 }
 
@@ -233,6 +269,7 @@ impl Slot {
     /// Publishes in the name of a poller that does not: it counts as overdue as before.
     pub fn publish_for_poller(&self, publication: Publication) {
         self.latest.store(Some(Arc::new(publication)));
+        self.is_poll_hidden.store(true, Ordering::Release);
         self.mark_stale();
     }
 
@@ -299,14 +336,14 @@ impl Slot {
     /// The page of this target alone, without the `target` label; none before the first poll. It is
     /// recorded as a scrape of this client.
     #[must_use]
-    pub fn page(&self, format: Format, client: u64) -> Option<Served> {
+    pub fn page(&self, form: Form, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
         let pages = self.pages.load_full()?;
         if let Some(latest) = self.latest() {
             let poll = latest.polled_at;
             self.scrapes.record(Scrape { at, poll, client });
         }
-        Some(self.read.page(pages, format))
+        Some(self.readers.page(pages, form, client))
     }
 
     /// The scrapes that showed this target.
@@ -317,6 +354,9 @@ impl Slot {
 
     /// Records that a page shows what was published last.
     pub fn note_shown(&self) {
+        if !self.is_poll_hidden.swap(false, Ordering::AcqRel) {
+            return;
+        }
         let Some(published) = self.published_at() else {
             return;
         };
@@ -333,12 +373,17 @@ impl Slot {
         Duration::from_micros(self.page_lag.load(Ordering::Relaxed))
     }
 
-    /// Replaces the page. It is written at once in the formats in which one was ever read: many
-    /// targets are only read on the page of all, and need no second one.
-    pub fn set_page(&self, write: impl Fn(Format) -> Page + Clone + Send + 'static) {
-        let pages = Pages::new(write, Vec::new());
-        self.read.write_ahead(&pages);
-        self.pages.store(Some(Arc::new(pages)));
+    /// Replaces the page. It is written when it is read, or before: see [`Slot::due`].
+    pub fn set_page(&self, write: impl Fn(Form) -> Page + Clone + Send + 'static) {
+        self.pages
+            .store(Some(Arc::new(Pages::new(write, Vec::new()))));
+    }
+
+    /// Returns what will probably be read soon and is not written.
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Vec<Unwritten> {
+        let pages = self.pages.load_full();
+        pages.map_or_else(Vec::new, |pages| self.readers.due(&pages, now))
     }
 
     /// Whether something was published since this was last asked.
@@ -358,7 +403,7 @@ pub struct Board {
     /// When the page was written.
     written_at: Arc<ArcSwap<Instant>>,
     pages: Arc<ArcSwapOption<Pages>>,
-    read: Arc<Read>,
+    readers: Arc<Readers>,
     /// The list of targets of which the page has a poll each.
     shown: Arc<ArcSwap<Slots>>,
     changed: Arc<Notify>,
@@ -372,7 +417,7 @@ impl Default for Board {
             slots: Arc::new(ArcSwap::new(slots)),
             written_at: Arc::new(ArcSwap::from_pointee(Instant::now())),
             pages: Arc::default(),
-            read: Arc::default(),
+            readers: Arc::default(),
             changed: Arc::new(Notify::new()),
         }
     }
@@ -389,10 +434,11 @@ impl Board {
             namespaces: ArcSwapOption::empty(),
             pulse: ArcSwapOption::empty(),
             pages: ArcSwapOption::empty(),
-            read: Read::default(),
+            readers: Readers::default(),
             scrapes: Scrapes::default(),
             page_lag: AtomicU64::new(0),
             is_stale: AtomicBool::new(false),
+            is_poll_hidden: AtomicBool::new(false),
             changed: Arc::clone(&self.changed),
         })
     }
@@ -462,30 +508,40 @@ impl Board {
     /// The page of all targets; none before the first, or once they were taken away. It is recorded
     /// as a scrape of each by this client.
     #[must_use]
-    pub fn page(&self, format: Format, client: u64) -> Option<Served> {
+    pub fn page(&self, form: Form, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
         let pages = self.pages.load_full()?;
         for (slot, poll) in &pages.shown {
             let poll = *poll;
             slot.scrapes.record(Scrape { at, poll, client });
         }
-        Some(self.read.page(pages, format))
+        Some(self.readers.page(pages, form, client))
     }
 
-    /// Replaces the page of all targets, which shows these. It is written at once in the formats in which one was ever
-    /// read, and as text before the first scrape.
+    /// Replaces the page of all targets, which shows these. It is written when it is read, or
+    /// before: see [`Board::due`].
     pub fn set_page(
         &self,
-        write: impl Fn(Format) -> Page + Clone + Send + 'static,
+        write: impl Fn(Form) -> Page + Clone + Send + 'static,
         shown: Vec<(Arc<Slot>, SystemTime)>,
     ) {
-        let pages = Pages::new(write, shown);
-        if self.read.is_none() {
-            LazyLock::force(pages.of(Format::Text));
-        }
-        self.read.write_ahead(&pages);
-        self.pages.store(Some(Arc::new(pages)));
+        self.pages.store(Some(Arc::new(Pages::new(write, shown))));
         self.written_at.store(Arc::new(Instant::now()));
+    }
+
+    /// Returns what of the page of all targets will probably be read soon and is not written.
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Vec<Unwritten> {
+        let pages = self.pages.load_full();
+        pages.map_or_else(Vec::new, |pages| self.readers.due(&pages, now))
+    }
+
+    /// Returns when the page of all targets is due next, as far as it is not written.
+    #[must_use]
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        let pages = self.pages.load_full()?;
+        let unwritten = self.readers.unwritten(&pages, now).into_iter();
+        unwritten.map(|(_, from)| from.max(now)).min()
     }
 
     /// Takes all pages away: none is better than one that stays as it was.
@@ -583,34 +639,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn page_of_a_target_is_written_ahead_once_it_was_read() {
+    #[tokio::test(start_paused = true)]
+    async fn page_is_due_shortly_before_it_is_read_again() {
+        const TEXT: Form = form(Format::Text, true);
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         board.list(vec![Arc::clone(&slot)]);
-        assert_eq!(text_of(slot.page(Format::Text, 0).as_ref()), "none");
-        slot.set_page(|_| Page::default());
-        assert_eq!(text_of(slot.page(Format::Text, 0).as_ref()), "unwritten");
-        slot.set_page(|_| Page::default());
-        assert_eq!(text_of(slot.page(Format::Text, 0).as_ref()), "written");
-        assert_eq!(
-            text_of(slot.page(Format::OpenMetrics, 0).as_ref()),
-            "unwritten"
-        );
-    }
-
-    #[test]
-    fn page_of_all_targets_is_written_as_text_before_the_first_scrape() {
-        let board = Board::default();
-        assert_eq!(text_of(board.page(Format::Text, 0).as_ref()), "none");
+        assert_eq!(text_of(slot.page(TEXT, 0).as_ref()), "none");
+        assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "none");
+        for _ in 0..2 {
+            slot.set_page(|_| Page::default());
+            board.set_page(|_| Page::default(), Vec::new());
+            assert_eq!(text_of(slot.page(TEXT, 0).as_ref()), "unwritten");
+            assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "unwritten");
+            assert!(board.due(Instant::now()).is_empty());
+            tokio::time::advance(Duration::from_secs(15)).await;
+        }
+        let now = Instant::now();
+        assert_eq!((slot.due(now).len(), board.due(now).len()), (1, 1));
+        for page in slot.due(now).into_iter().chain(board.due(now)) {
+            page.write();
+        }
+        assert_eq!(board.next_due(now), None);
+        assert_eq!(text_of(slot.page(TEXT, 0).as_ref()), "written");
+        assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "written");
+        let other = form(Format::OpenMetrics, true);
+        assert_eq!(text_of(slot.page(other, 0).as_ref()), "unwritten");
         board.set_page(|_| Page::default(), Vec::new());
-        assert_eq!(
-            text_of(board.page(Format::OpenMetrics, 0).as_ref()),
-            "unwritten"
-        );
-        assert_eq!(text_of(board.page(Format::Text, 0).as_ref()), "written");
+        let in_seconds = board.next_due(now).map(|at| (at - now).as_secs());
+        assert_eq!(in_seconds, Some(13));
         board.clear_pages();
-        assert_eq!(text_of(board.page(Format::Text, 0).as_ref()), "none");
+        assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "none");
     }
 
     #[test]
@@ -649,6 +708,11 @@ mod tests {
         slot.note_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(800));
         slot.publish(Publication::empty());
+        slot.note_shown();
+        assert_eq!(slot.page_lag(), Duration::from_millis(700));
+        // An estimate of the sweep brings no poll.
+        tokio::time::advance(Duration::from_secs(5)).await;
+        slot.publish_namespaces(Snapshot::default());
         slot.note_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(700));
     }

@@ -5,12 +5,20 @@
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING};
 
-use crate::encode::Format;
 use crate::encode::openmetrics::MEDIA_TYPE;
+use crate::encode::{Form, Format};
+
+/// Returns the form in which the client wants a page.
+pub(super) fn form(headers: &HeaderMap) -> Form {
+    Form {
+        format: format(headers),
+        is_compressed: accepts_gzip(headers),
+    }
+}
 
 /// Returns the format that the client prefers. The default is text, also for unsupported versions
 /// of `OpenMetrics`.
-pub(super) fn format(headers: &HeaderMap) -> Format {
+fn format(headers: &HeaderMap) -> Format {
     let values = headers.get_all(ACCEPT).iter();
     let ranges = values
         .filter_map(|value| value.to_str().ok())
@@ -43,7 +51,7 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
 }
 
 /// Returns whether the client accepts gzip. Codings that cannot be parsed are ignored.
-pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers
         .get_all(ACCEPT_ENCODING)
         .iter()

@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 use hyper::header::{
-    ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
-    REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
-use super::negotiation::accepts_gzip;
 use super::readers::{PageBody, Readers};
 use crate::encode::{Format, Page};
 
@@ -29,17 +28,9 @@ const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
      form-action 'none'",
 );
 
-/// Returns a page, compressed if the client accepts that. Its bytes are shared, not copied.
-pub(super) fn page(
-    page: Page,
-    format: Format,
-    request: &HeaderMap,
-    readers: &Readers,
-) -> HttpResponse {
-    // The gzip version is empty until it is written.
-    let compressed = accepts_gzip(request) && !page.gzip.is_empty();
-    let body = if compressed { page.gzip } else { page.text };
-    let mut response = Response::new(readers.body(body));
+/// Returns a page. Its bytes are shared, not copied.
+pub(super) fn page(page: Page, format: Format, readers: &Readers) -> HttpResponse {
+    let mut response = Response::new(readers.body(page.body));
     let headers = response.headers_mut();
     let content_type = match format {
         Format::Text => EXPOSITION,
@@ -47,7 +38,7 @@ pub(super) fn page(
     };
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if compressed {
+    if page.is_compressed {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response

@@ -29,7 +29,7 @@ pub(super) const SCRAPE_REQUEST_ERRORS: Counter<0> =
 pub(super) const UNAUTHORIZED: Counter<0> =
     Counter::named("redis_exporter_unauthorized_requests_total");
 
-/// Writes pages in a format that was not requested before.
+/// Writes pages that were not expected to be read now.
 static FIRST_PAGES: Lane = Lane::new("first pages", 2);
 
 /// Longest wait for a reload. It is shorter than the request timeout, which runs until the response
@@ -123,9 +123,9 @@ async fn read(
 
 async fn metrics(services: &Services, headers: &HeaderMap, scraper: u64) -> HttpResponse {
     services.telemetry.count(SCRAPES, []);
-    let format = negotiation::format(headers);
-    match written(services.board.page(format, scraper)).await {
-        Some(page) => response::page(page, format, headers, &services.readers),
+    let form = negotiation::form(headers);
+    match written(services.board.page(form, scraper)).await {
+        Some(page) => response::page(page, form.format, &services.readers),
         None => response::not_yet(NO_PAGE),
     }
 }
@@ -166,9 +166,9 @@ async fn target_page(
     let Some(slot) = target::find(&services.board, &wanted) else {
         return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
     };
-    let format = negotiation::format(headers);
-    match written(slot.page(format, scraper)).await {
-        Some(page) => response::page(page, format, headers, &services.readers),
+    let form = negotiation::form(headers);
+    match written(slot.page(form, scraper)).await {
+        Some(page) => response::page(page, form.format, &services.readers),
         None => response::not_yet(NOT_POLLED),
     }
 }

@@ -202,7 +202,7 @@ async fn tls_client_that_stops_reading_times_out() {
     let (server, _) = server(short_limits(), &encrypted(&identity)).await;
     let large = bytes::Bytes::from(vec![b'x'; 32 << 20]);
     server.board.set_page(
-        always(crate::encode::Page {
+        always(super::Versions {
             text: large,
             gzip: bytes::Bytes::new(),
         }),

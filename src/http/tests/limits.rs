@@ -1,11 +1,10 @@
 //! Clients that are slow, stuck, too many or broken do not harm others.
 
 use super::{
-    PATIENCE, always, connect, exchange, get, get_and_keep, page, parse, publish, rest,
+    PATIENCE, Versions, always, connect, exchange, get, get_and_keep, page, parse, publish, rest,
     short_limits, start,
 };
 use crate::config::Web;
-use crate::encode::Page;
 use crate::http::connections::{self, ConnectionLimits};
 use crate::http::response;
 use crate::http::{Gate, bind};
@@ -97,7 +96,7 @@ async fn client_that_stops_reading_times_out_alone() {
     // More than the buffers of both sockets can store.
     let large = Bytes::from(vec![b'x'; 32 << 20]);
     server.board.set_page(
-        always(Page {
+        always(Versions {
             text: large.clone(),
             gzip: Bytes::new(),
         }),
@@ -291,7 +290,7 @@ async fn shutdown_does_not_wait_for_stuck_clients() {
     };
     let server = start(limits).await;
     server.board.set_page(
-        always(Page {
+        always(Versions {
             text: Bytes::from(vec![b'x'; 32 << 20]),
             gzip: Bytes::new(),
         }),

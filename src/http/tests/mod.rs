@@ -18,7 +18,7 @@ use super::connections::ConnectionLimits;
 use super::deadline::PhaseTimeouts;
 use super::{Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
 use crate::config::{Paths, Web};
-use crate::encode::{Format, Page};
+use crate::encode::{Form, Format, Page};
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
 use crate::telemetry::Telemetry;
@@ -87,19 +87,41 @@ async fn start_at(limits: ConnectionLimits, gate: Gate, paths: Paths) -> Server 
     }
 }
 
-fn page(text: &'static str, gzip: &'static str) -> Page {
-    Page {
+/// The two versions of a page.
+#[derive(Clone, Debug)]
+struct Versions {
+    text: Bytes,
+    /// Empty if it cannot be compressed.
+    gzip: Bytes,
+}
+
+fn page(text: &'static str, gzip: &'static str) -> Versions {
+    Versions {
         text: Bytes::from_static(text.as_bytes()),
         gzip: Bytes::from_static(gzip.as_bytes()),
     }
 }
 
 /// Returns the same page in every format.
-fn always(page: Page) -> impl Fn(Format) -> Page + Clone + Send + 'static {
-    move |_| page.clone()
+fn always(page: Versions) -> impl Fn(Form) -> Page + Clone + Send + 'static {
+    in_format(move |_| page.clone())
 }
 
-fn publish(slot: &Slot, page: Page) {
+/// Returns the page of each format.
+fn in_format(
+    page: impl Fn(Format) -> Versions + Clone + Send + 'static,
+) -> impl Fn(Form) -> Page + Clone + Send + 'static {
+    move |form| {
+        let Versions { text, gzip } = page(form.format);
+        let is_compressed = form.is_compressed && !gzip.is_empty();
+        Page {
+            body: if is_compressed { gzip } else { text },
+            is_compressed,
+        }
+    }
+}
+
+fn publish(slot: &Slot, page: Versions) {
     slot.set_page(always(page));
     slot.publish(Publication {
         snapshot: Snapshot::default(),

@@ -1,8 +1,8 @@
 //! The response of each route.
 
 use super::{
-    PATIENCE, Server, always, exchange, get, page, parse, publish, request, short_limits, start,
-    start_at,
+    PATIENCE, Server, always, exchange, get, in_format, page, parse, publish, request,
+    short_limits, start, start_at,
 };
 use crate::config::{Paths, Web};
 use crate::encode::Format;
@@ -38,9 +38,9 @@ async fn scraper_gets_the_requested_format() {
             "",
         )
     };
-    server.board.set_page(written, Vec::new());
+    server.board.set_page(in_format(written), Vec::new());
     let cache = server.board.find("cache").unwrap();
-    cache.set_page(written);
+    cache.set_page(in_format(written));
     for path in ["/metrics", "/probe?target=cache"] {
         for (accept, body, media_type) in [
             (
@@ -333,8 +333,8 @@ async fn writing_a_page_delays_no_other_scrape() {
         }
         page("# EOF\n", "")
     };
-    server.board.slots()[0].set_page(write.clone());
-    server.board.set_page(write, Vec::new());
+    server.board.slots()[0].set_page(in_format(write.clone()));
+    server.board.set_page(in_format(write), Vec::new());
     let first = format!("/probe?target={}", server.board.slots()[0].name);
     for path in ["/metrics".to_owned(), first] {
         let slow = path.clone();
