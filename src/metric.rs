@@ -3,7 +3,6 @@
 //! Depends on no other module. It does not know where values come from or how they are written as
 //! text. Pure.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -557,19 +556,13 @@ impl Snapshot {
         stored.labels.clone().map(|label| self.label_value(label))
     }
 
-    fn compare_labels(&self, left: &Stored, right: &Stored) -> Ordering {
-        self.label_text(left).cmp(self.label_text(right))
-    }
-
     /// Seals the snapshot. Samples are sorted by family name and labels, only the first of samples
     /// with equal labels is kept, and families are cut at [`SAMPLES_PER_FAMILY_MAX`].
     #[must_use]
     pub fn finish(mut self) -> Self {
-        let mut samples = std::mem::take(&mut self.samples);
-        sort_by_family(&mut samples);
-        let in_order = |left: &Stored, right: &Stored| self.compare_labels(left, right);
-        for family in samples.chunk_by_mut(|left, right| std::ptr::eq(left.family, right.family)) {
-            family.sort_by(in_order);
+        let mut samples = by_family(std::mem::take(&mut self.samples));
+        for family in samples.chunk_by_mut(is_same_family) {
+            family.sort_by(|left, right| self.label_text(left).cmp(self.label_text(right)));
         }
         samples.dedup_by(|later, first| {
             std::ptr::eq(later.family, first.family)
@@ -625,26 +618,28 @@ impl Snapshot {
     }
 }
 
-/// Sorts samples by the names of their families. There are far fewer families than samples, so the
-/// names are compared once for each pair of families at most.
-fn sort_by_family(samples: &mut [Stored]) {
-    let address = |family: &'static Descriptor| std::ptr::from_ref(family).addr();
-    let mut families: Vec<_> = samples.iter().map(|sample| sample.family).collect();
-    families.sort_unstable_by_key(|family| address(family));
-    families.dedup_by_key(|family| address(family));
-    let mut ranked: Vec<_> = families.iter().enumerate().collect();
-    ranked.sort_by_key(|(_, family)| family.name);
-    let mut ranks = vec![0; families.len()];
-    for (rank, (place, _)) in ranked.into_iter().enumerate() {
-        if let Some(found) = ranks.get_mut(place) {
-            *found = rank;
+fn is_same_family(left: &Stored, right: &Stored) -> bool {
+    std::ptr::eq(left.family, right.family)
+}
+
+/// Sorts samples by the names of their families. Most samples of a family come one after the other,
+/// so only these runs are sorted.
+fn by_family(samples: Vec<Stored>) -> Vec<Stored> {
+    let mut runs: Vec<Vec<Stored>> = Vec::new();
+    for sample in samples {
+        match runs.last_mut() {
+            Some(run)
+                if run
+                    .first()
+                    .is_some_and(|first| is_same_family(first, &sample)) =>
+            {
+                run.push(sample);
+            }
+            _ => runs.push(vec![sample]),
         }
     }
-    samples.sort_by_cached_key(|sample| {
-        let wanted = address(sample.family);
-        let place = families.binary_search_by_key(&wanted, |family| address(family));
-        place.ok().and_then(|place| ranks.get(place).copied())
-    });
+    runs.sort_by_key(|run| run.first().map(|sample| sample.family.name));
+    runs.into_iter().flatten().collect()
 }
 
 /// Returns the longest prefix of a label value within [`LABEL_VALUE_BYTES_MAX`].

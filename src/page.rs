@@ -76,7 +76,7 @@ async fn write_aside(due: Vec<Unwritten>) {
     }
     let write = || {
         for page in due {
-            page.write();
+            drop(page.write());
         }
     };
     match PAGES.run(write).await {

@@ -187,6 +187,7 @@ pub struct Unwritten {
 
 impl Unwritten {
     /// Writes the page, unless somebody else does. It blocks: with many targets for long.
+    #[must_use]
     pub fn write(self) -> Page {
         Page::clone(self.pages.late.of(self.form))
     }
@@ -658,7 +659,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!((slot.due(now).len(), board.due(now).len()), (1, 1));
         for page in slot.due(now).into_iter().chain(board.due(now)) {
-            page.write();
+            drop(page.write());
         }
         assert_eq!(board.next_due(now), None);
         assert_eq!(text_of(slot.page(TEXT, 0).as_ref()), "written");

@@ -83,17 +83,17 @@ pub static COLLECTOR: Collector = Collector {
     further: known::query,
     applies: Server::has_latency_histogram,
     families: || vec![rows::LATENCIES.descriptor()],
-    read: Read::Remembering(read),
+    read: Read::Remembering(|replies, snapshot| Some(read(replies, snapshot))),
     ..Collector::ON
 };
 
-fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
+fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
     let known = Known::after(replies);
     let shown = &replies.circumstances.options.commands;
     for (command, histogram) in known.histograms().filter(|(name, _)| shown.has(name)) {
         snapshot.push_histogram(&rows::LATENCIES, [command], Arc::clone(histogram));
     }
-    Some(Memo::new(known))
+    Memo::new(known)
 }
 
 /// Reads `calls 3 histogram_usec [1 2 4 3]`: pairs of an edge and of how many calls took at most so

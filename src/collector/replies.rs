@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::info::commandstats::{Usage, usage};
 use super::{INFO, Remembered, Server};
 use crate::config::CollectorOptions;
 use crate::footprint::Caused;
@@ -43,6 +44,8 @@ pub struct Replies {
     /// What is known beside the replies.
     pub circumstances: Circumstances,
     by_ticket: HashMap<Ticket, Reply>,
+    /// See [`Replies::usage`].
+    usage: OnceLock<HashMap<String, Usage>>,
 }
 
 impl Replies {
@@ -53,6 +56,7 @@ impl Replies {
             info: Info::parse(info),
             circumstances,
             by_ticket: HashMap::new(),
+            usage: OnceLock::new(),
         }
     }
 
@@ -67,6 +71,7 @@ impl Replies {
     /// Records the reply to [`INFO`]. Only its fields are kept.
     pub fn record_info(&mut self, info: Info) {
         self.info = info;
+        self.usage = OnceLock::new();
         self.record(&INFO, Reply::Nil);
     }
 
@@ -86,6 +91,13 @@ impl Replies {
     pub fn reply(&self, ticket: impl Into<Ticket>) -> Option<&Reply> {
         self.received(ticket)
             .filter(|reply| reply.refusal().is_none())
+    }
+
+    /// Returns the usage of every command that has been called, by its name in the statistics of
+    /// INFO, such as `config|get`.
+    #[must_use]
+    pub fn usage(&self) -> &HashMap<String, Usage> {
+        self.usage.get_or_init(|| usage(&self.info))
     }
 
     /// Returns the kind of server.

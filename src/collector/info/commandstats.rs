@@ -25,7 +25,8 @@ static VALUES: &[(&Family<1>, &str)] = &[
     (&rows::FAILED, "failed_calls"),
 ];
 
-static ONLY_CALLS: &[(&Family<1>, &str)] = &[(&rows::CALLS, "calls")];
+/// The place of the calls.
+const CALLS: usize = 0;
 
 /// Commands whose calls are always shown, whatever `commands` leaves out: rules look for them.
 const RULES_READ: &[&str] = &[
@@ -55,21 +56,31 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let shown = &replies.circumstances.options.commands;
-    for (command, field) in records(&replies.info) {
-        let values = if shown.has(command) {
-            VALUES
-        } else if RULES_READ.contains(&command) {
-            ONLY_CALLS
-        } else {
-            continue;
-        };
-        for (name, value) in field.record() {
-            let row = values.iter().find(|(_, wanted)| *wanted == name);
-            if let (Some((family, _)), Some(value)) = (row, number(value)) {
+    let read = records(&replies.info).map(|(command, field)| (command, values(field)));
+    let mut read: Vec<_> = read.collect();
+    // Samples that come in the order of a snapshot need not be sorted.
+    read.sort_by_key(|(command, _)| *command);
+    for (place, (family, _)) in VALUES.iter().enumerate() {
+        for (command, values) in &read {
+            let is_read_by_rules = || place == CALLS && RULES_READ.contains(command);
+            let value = values.get(place).copied().flatten();
+            if let Some(value) = value.filter(|_| shown.has(command) || is_read_by_rules()) {
                 snapshot.push(family, [command], value);
             }
         }
     }
+}
+
+/// The values of a record, in the order of [`VALUES`].
+fn values(field: Field<'_>) -> [Option<f64>; VALUES.len()] {
+    let mut values = [None; VALUES.len()];
+    for (name, text) in field.record() {
+        let place = VALUES.iter().position(|(_, wanted)| *wanted == name);
+        if let Some(value) = place.and_then(|place| values.get_mut(place)) {
+            *value = number(text);
+        }
+    }
+    values
 }
 
 fn records(info: &Info) -> impl Iterator<Item = (&str, Field<'_>)> {
@@ -78,22 +89,22 @@ fn records(info: &Info) -> impl Iterator<Item = (&str, Field<'_>)> {
 
 /// How often a command was called, and for how long in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::collector) struct Usage {
+pub struct Usage {
     /// The number of calls.
-    pub(in crate::collector) calls: u64,
+    pub calls: u64,
     /// Their time, in microseconds.
-    pub(in crate::collector) microseconds: f64,
+    pub microseconds: f64,
 }
 
 /// The usage of every command that has been called, by its name in the statistics: a sub-command
 /// stands as `config|get`.
-pub(in crate::collector) fn usage(info: &Info) -> HashMap<&str, Usage> {
+pub(in crate::collector) fn usage(info: &Info) -> HashMap<String, Usage> {
     records(info)
         .filter_map(|(command, field)| {
             let calls = field.in_record("calls")?.parse().ok()?;
             let microseconds = field.number_in_record("usec")?;
             Some((
-                command,
+                command.to_owned(),
                 Usage {
                     calls,
                     microseconds,
@@ -176,7 +187,7 @@ mod tests {
         let info =
             Info::parse("cmdstat_get:calls=20501,usec=13247\r\ncmdstat_bad:calls=x,usec=1\r\n");
         let expected = HashMap::from([(
-            "get",
+            "get".to_owned(),
             Usage {
                 calls: 20_501,
                 microseconds: 13_247.0,

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::commandstats::usage;
 use crate::collector::{Collector, INFO, Memo, Read, Replies};
 use crate::info::{Field, number};
 use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
@@ -69,7 +68,7 @@ const PREFIX: &str = "latency_percentiles_usec_";
 impl Known {
     fn read(replies: &Replies) -> Self {
         let info = &replies.info;
-        let (used, shown) = (usage(info), &replies.circumstances.options.commands);
+        let (used, shown) = (replies.usage(), &replies.circumstances.options.commands);
         let entries = info.named(PREFIX).filter(|(command, _)| shown.has(command));
         let entries = entries.filter_map(|(command, field)| {
             let calls = used.get(command)?.calls;
@@ -84,7 +83,7 @@ impl Known {
 
     /// Adds the percentiles with the present counts and sums.
     fn push(&self, replies: &Replies, snapshot: &mut Snapshot) {
-        let used = usage(&replies.info);
+        let used = replies.usage();
         for (command, entry) in &self.commands {
             let used = used.get(command.as_str());
             // Fewer calls than then: the statistics were reset.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{HISTOGRAM, histogram, is_of_monitoring};
-use crate::collector::info::commandstats::{Usage, usage};
+use crate::collector::info::commandstats::Usage;
 use crate::collector::{Command, Replies};
 use crate::metric::Histogram;
 use crate::reply::Reply;
@@ -44,7 +44,7 @@ struct Entry {
 /// Returns the query for the histograms that may have changed. If the server did not find a command
 /// by its name, returns the query for all histograms.
 pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
-    let used = usage(&replies.info);
+    let used = replies.usage();
     if used.is_empty() {
         return Vec::new();
     }
@@ -52,11 +52,11 @@ pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
     let Some(known) = Known::of(replies) else {
         return all();
     };
-    let names = known.changed(replies, &used);
-    let named = replies.received(HISTOGRAM.ticket(NAMED));
+    let names = known.changed(replies, used);
+    let received = replies.received(HISTOGRAM.ticket(NAMED));
     if names.is_empty() {
         Vec::new()
-    } else if known.hides_names || named.is_some_and(|reply| known.is_hidden(&names, reply)) {
+    } else if known.hides_names || received.is_some_and(|reply| known.is_hidden(&names, reply)) {
         all()
     } else {
         vec![HISTOGRAM.with(NAMED, names.into_iter().map(str::as_bytes))]
@@ -72,7 +72,7 @@ impl Known {
 
     /// Updates the histograms of earlier polls with the replies of this one.
     pub(super) fn after(replies: &Replies) -> Self {
-        let used = usage(&replies.info);
+        let used = replies.usage();
         let (all, named) = (HISTOGRAM.ticket(ALL), HISTOGRAM.ticket(NAMED));
         if let Some(reply) = replies.reply(all) {
             let mut now = Self {
@@ -82,21 +82,21 @@ impl Known {
                 commands: BTreeMap::new(),
             };
             now.hides_names |= Self::of(replies).is_some_and(|known| known.hides_names);
-            now.record(&used, used.keys().copied(), reply);
+            now.record(used, used.keys().map(String::as_str), reply);
             return now;
         }
         let Some(known) = Self::of(replies) else {
             return Self::default();
         };
         let mut now = known.clone();
-        let is_used = |name: &str| used_by(&used, name).is_some();
+        let is_used = |name: &str| used_by(used, name).is_some();
         now.commands.retain(|name, _| is_used(name));
-        let changed = known.changed(replies, &used);
+        let changed = known.changed(replies, used);
         for name in &changed {
             now.commands.remove(*name);
         }
         if let Some(reply) = replies.reply(named) {
-            now.record(&used, changed.into_iter(), reply);
+            now.record(used, changed.into_iter(), reply);
             let polled_at = replies.circumstances.polled_at;
             if known.is_monitoring_due(polled_at) {
                 now.monitoring_read_at = polled_at;
@@ -108,7 +108,7 @@ impl Known {
     /// Records the reply to a query for the histograms of some commands.
     fn record<'a>(
         &mut self,
-        used: &HashMap<&str, Usage>,
+        used: &HashMap<String, Usage>,
         queried: impl Iterator<Item = &'a str>,
         reply: &Reply,
     ) {
@@ -141,7 +141,7 @@ impl Known {
     }
 
     /// Returns the commands whose histograms may have changed, in order.
-    fn changed<'a>(&self, replies: &Replies, used: &HashMap<&'a str, Usage>) -> Vec<&'a str> {
+    fn changed<'a>(&self, replies: &Replies, used: &'a HashMap<String, Usage>) -> Vec<&'a str> {
         let is_due = self.is_monitoring_due(replies.circumstances.polled_at);
         let shown = &replies.circumstances.options.commands;
         let is_current = |name: &str, usage: &Usage| {
@@ -151,7 +151,7 @@ impl Known {
         };
         let changed = used.iter();
         let changed = changed.filter(|(name, usage)| shown.has(name) && !is_current(name, usage));
-        let mut names: Vec<_> = changed.map(|(name, _)| *name).collect();
+        let mut names: Vec<_> = changed.map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names
     }
@@ -177,7 +177,7 @@ impl Known {
 /// Returns the statistics of a command, sub-commands included. Servers list sub-commands under their
 /// own names, such as `config|get`, both here and in INFO. A command that INFO lists only by its
 /// sub-commands took as long as they.
-fn used_by(used: &HashMap<&str, Usage>, command: &str) -> Option<Usage> {
+fn used_by(used: &HashMap<String, Usage>, command: &str) -> Option<Usage> {
     if let Some(usage) = used.get(command) {
         return Some(*usage);
     }
