@@ -205,7 +205,11 @@ fn page_of(
         let further = collectors
             .iter()
             .flat_map(|collector| (collector.further)(&replies));
+        let is_recorded = |command: &Command<'_>| {
+            with_other_queries || command.ticket.query.permission != "+latency|histogram"
+        };
         let new = further.filter(|command| replies.received(command.ticket).is_none());
+        let new = new.filter(is_recorded);
         let new: Vec<_> = new
             .filter_map(|command| Some((command.ticket, dependent_reply(server, &command)?)))
             .collect();
