@@ -2,10 +2,14 @@
 //!
 //! Pure. It tells how much may have changed since a part of the keyspace was walked.
 
+use super::slices::unlikely_by_chance;
 use crate::number::to_float as float;
 
 /// Most points that are kept; older ones are thinned out first.
 const POINTS_MAX: usize = 512;
+
+/// The shortest time between two points that counts, in seconds.
+const SHORTEST: f64 = 1e-3;
 
 /// A database at one moment. The counts rise from an arbitrary start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,6 +29,12 @@ impl Point {
     #[must_use]
     pub fn net(&self) -> f64 {
         self.events - 2.0 * self.pairs
+    }
+
+    /// Keys that one namespace alone can have gained or lost.
+    #[must_use]
+    pub fn reach(&self) -> f64 {
+        self.events - self.pairs
     }
 }
 
@@ -62,6 +72,48 @@ impl Course {
             place += 1;
             place > POINTS_MAX / 2 || place % 2 == 1
         });
+    }
+
+    /// Returns how many keys one namespace alone can have gained or lost between two times.
+    #[must_use]
+    pub fn changed(&self, from: f64, to: f64) -> f64 {
+        let reach = |time| self.at(time).map_or(0.0, |point| point.reach());
+        (reach(to) - reach(from)).max(0.0)
+    }
+
+    /// Returns the most sudden changes of some time, as a part of the keys. They came between two
+    /// points, at another rate than before and after. So it is unknown which of them came before
+    /// keys were counted in that time.
+    #[must_use]
+    pub fn suddenness(&self, from: f64, to: f64) -> f64 {
+        let first = self.0.partition_point(|point| point.time <= from);
+        let after = self.0.partition_point(|point| point.time < to);
+        let sudden = (first.max(1)..=after).map(|place| self.suddenness_before(place));
+        sudden.fold(0.0, f64::max)
+    }
+
+    /// Returns the suddenness of the changes between a point and the one before it.
+    fn suddenness_before(&self, place: usize) -> f64 {
+        let span = |place: usize| {
+            let newer = self.0.get(place)?;
+            let older = self.0.get(place.checked_sub(1)?)?;
+            let seconds = (newer.time - older.time).max(SHORTEST);
+            Some((
+                newer.reach() - older.reach(),
+                seconds,
+                older.keys.max(newer.keys),
+            ))
+        };
+        let Some((changed, seconds, keys)) = span(place) else {
+            return 0.0;
+        };
+        let around = [place.checked_sub(1).and_then(span), span(place + 1)];
+        let rates = around
+            .iter()
+            .flatten()
+            .map(|(changed, seconds, _)| changed / seconds);
+        let usual = rates.reduce(f64::min).unwrap_or(0.0) * seconds;
+        unlikely_by_chance(changed - usual) / keys.max(1.0)
     }
 
     /// The last point.

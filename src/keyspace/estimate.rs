@@ -160,7 +160,7 @@ pub fn estimate(
         .collect();
     let seen: Vec<u64> = tallies.iter().map(|(_, tally)| tally.keys).collect();
     let keys = apportion(sample.population, &seen);
-    let now = living::keys(window, sample, &tallies);
+    let now = living::keys(window, sample, database.sweep_is_uniform, &tallies);
     let each = tallies.into_iter().enumerate();
     each.map(|(place, (namespace, tally))| {
         let counted = keys.get(place).copied().unwrap_or(0);
@@ -445,5 +445,7 @@ fn wide(number: u128) -> f64 {
 mod living_simulation;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod small_simulation;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ pub mod queries;
 pub mod round_trip;
 pub mod segment;
 pub mod single_pass;
+pub mod slices;
 pub mod suggest;
 pub mod sweep;
 pub mod tally;

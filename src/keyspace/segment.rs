@@ -130,7 +130,7 @@ pub fn segments(
     let wanted = bits(keys);
     let earlier = earlier.and_then(usize::checked_ilog2);
     let bits = earlier
-        .filter(|earlier| earlier.abs_diff(wanted) <= 2)
+        .filter(|earlier| earlier.abs_diff(wanted) <= BITS_APART)
         .unwrap_or(wanted);
     let mut segments: Vec<_> = (0..1_u32 << bits)
         .map(|low| Segment { bits, low })
@@ -139,6 +139,18 @@ pub fn segments(
         segments.swap(at, random(at + 1));
     }
     segments
+}
+
+/// By how many low bits at most the segments of a pass may differ from those that suit the keys.
+const BITS_APART: u32 = 2;
+
+/// Whether a database has become too large for the segments of its pass. The pass then begins again
+/// with more of them. There are never more than [`SEGMENTS_MAX`], so it begins again twice at most,
+/// however the database grows.
+#[must_use]
+pub fn has_outgrown(keys: u64, segments: usize) -> bool {
+    let segments = segments.checked_ilog2().unwrap_or(0);
+    bits(keys) > segments + BITS_APART
 }
 
 /// How many low bits tell the segments of a table with so many keys apart.

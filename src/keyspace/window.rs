@@ -10,6 +10,7 @@ use super::NamespaceId;
 use super::course::{Course, Point};
 use super::kept::Kept;
 use super::segment::SEGMENTS_MAX;
+use super::slices::{Counted, Slices};
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
 
@@ -27,17 +28,9 @@ struct Segment {
     /// Whether its walk began at its start and reached its end.
     complete: bool,
     tallies: Tallies,
-    /// What the walk before has counted, if that was complete.
+    slices: Slices,
+    /// What the visit before has counted, if it was complete and is a single slice.
     before: Option<Counted>,
-}
-
-/// The keys of a segment by namespace, and in the middle of which time they were counted.
-#[derive(Clone, Debug)]
-pub struct Counted {
-    /// When, in seconds.
-    pub time: f64,
-    /// Keys by namespace.
-    pub keys: BTreeMap<NamespaceId, u64>,
 }
 
 /// The visits of one segment: the last one, and the one before it.
@@ -45,22 +38,33 @@ pub struct Counted {
 pub struct Visits {
     /// Whether the last visit is complete.
     pub complete: bool,
-    /// The last visit.
-    pub last: Counted,
-    /// The visit before it, if both are complete.
+    /// The slices of the last visit, at least one.
+    pub last: Vec<Counted>,
+    /// The visit before it, if both are complete and it is a single slice.
     pub before: Option<Counted>,
 }
 
 impl Segment {
-    fn counted(&self, now: f64) -> Counted {
-        let keys = self
-            .tallies
-            .iter()
-            .map(|(namespace, tally)| (*namespace, tally.keys));
-        Counted {
-            time: f64::midpoint(self.started, self.ended.unwrap_or(now)),
-            keys: keys.collect(),
+    /// A visit that begins now.
+    const fn new(now: f64, complete: bool) -> Self {
+        Self {
+            started: now,
+            ended: None,
+            complete,
+            tallies: Tallies::new(),
+            slices: Slices::new(now),
+            before: None,
         }
+    }
+
+    fn slices(&self, now: f64) -> Vec<Counted> {
+        self.slices.until(&self.tallies, self.ended.unwrap_or(now))
+    }
+
+    /// What a visit in a single slice has counted.
+    fn counted(&self, now: f64) -> Option<Counted> {
+        let mut slices = self.slices(now);
+        slices.pop().filter(|_| slices.is_empty())
     }
 }
 
@@ -111,14 +115,7 @@ impl Window {
         if let Some(older) = self.segments.get_mut(place) {
             older.take_if(|older| !older.complete);
         }
-        let segment = Segment {
-            started: now,
-            ended: None,
-            complete: true,
-            tallies: Tallies::new(),
-            before: None,
-        };
-        self.open = Some((place, segment));
+        self.open = Some((place, Segment::new(now, true)));
     }
 
     /// The tally of a namespace in the open segment; none where no segment is open.
@@ -138,11 +135,12 @@ impl Window {
             return;
         };
         open.ended = Some(now);
+        open.slices.cut(&open.tallies, now);
         if let Some(older) = self.segments.get_mut(place)
             && (open.complete || older.is_none())
         {
             let complete = older.take_if(|older| older.complete);
-            open.before = complete.map(|older| older.counted(now));
+            open.before = complete.and_then(|older| older.counted(now));
             *older = Some(open);
         }
     }
@@ -164,6 +162,21 @@ impl Window {
         if keys == 0 {
             self.forget();
         }
+        self.divide_visits(now);
+    }
+
+    /// Divides the visit that goes on where the database has begun to change otherwise.
+    fn divide_visits(&mut self, now: f64) {
+        let number = self.segments.len();
+        if let Some((_, open)) = &mut self.open {
+            open.slices.cut(&open.tallies, now);
+            open.slices.join(&self.course, number);
+        }
+        // How the database changed at the end of a visit was not known when it ended.
+        let several = self.segments.iter_mut().flatten();
+        for segment in several.filter(|segment| segment.slices.are_several()) {
+            segment.slices.join(&self.course, number);
+        }
     }
 
     /// Forgets all that was seen. An open segment stays open, as a part of a segment: what was
@@ -174,12 +187,8 @@ impl Window {
         self.kept.clear();
         self.empty(u32::try_from(self.segments.len()).unwrap_or(SEGMENTS_MAX));
         self.open = open.map(|(place, open)| {
-            let rest = Segment {
-                complete: false,
-                tallies: Tallies::new(),
-                ..open
-            };
-            (place, rest)
+            let now = self.course.last().map_or(open.started, |last| last.time);
+            (place, Segment::new(now, false))
         });
     }
 
@@ -238,7 +247,7 @@ impl Window {
     pub fn visits(&self, now: f64) -> impl Iterator<Item = Visits> {
         self.parts().map(move |part| Visits {
             complete: part.complete && part.ended.is_some(),
-            last: part.counted(now),
+            last: part.slices(now),
             before: part.before.clone(),
         })
     }

@@ -72,6 +72,8 @@ pub(super) struct Visit {
 /// The visits of one segment: the last, and the one before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Track {
+    /// Which part of the segment needs no other track, from 0 to 1.
+    pub(super) room: f64,
     pub(super) last: Visit,
     pub(super) before: Option<Visit>,
 }
@@ -269,7 +271,8 @@ impl Model<'_> {
         let now = level.max(0.01 * self.usual()).max(1e-3);
         let mut factors = vec![0.0; unknowns.len()];
         let mut keys = 0.0;
-        let mut variance = (self.frame.segments - float(self.tracks.len())).max(0.0) * now;
+        let rooms: f64 = self.tracks.iter().map(|track| track.room).sum();
+        let mut variance = (self.frame.segments - rooms).max(0.0) * now;
         let (mut survivors, mut seen) = (0.0, 0.0);
         if let Some(level) = factors.first_mut() {
             *level = self.frame.segments;
@@ -284,7 +287,7 @@ impl Model<'_> {
                 }
             }
             keys += survival * visit.keys;
-            variance += innovation(mean, now, survival);
+            variance += innovation(mean, now * track.room, survival);
             survivors += survival * visit.part;
             seen += visit.part;
         }

@@ -6,7 +6,8 @@ use super::{
     rounded, wilson_of,
 };
 use crate::keyspace::course::Point;
-use crate::keyspace::window::{Counted, Visits, Window};
+use crate::keyspace::slices::Counted;
+use crate::keyspace::window::{Visits, Window};
 use crate::number::length;
 
 /// Whole parts of a key that are told apart when keys are divided.
@@ -16,11 +17,17 @@ const PARTS_OF_A_KEY: f64 = 256.0;
 /// before they are not believed.
 const MISSED_AT_MOST: f64 = 2.0;
 
+/// What was counted while more than this part of the keys came or went suddenly has no clear time. A
+/// whole visit is left out later than a slice, which others of the same segment make up for.
+const SUDDEN_OF_SLICE: f64 = 1.0 / 16.0;
+const SUDDEN_OF_VISIT: f64 = 1.0 / 8.0;
+
 /// The keys of each namespace; empty where nothing has changed since the walk began, so that what
 /// was counted is as good as new.
 pub(super) fn keys(
     window: &Window,
     sample: Sample,
+    is_uniform: bool,
     tallies: &[(NamespaceId, &Tally)],
 ) -> Vec<Known> {
     let Some(now) = window.course().last() else {
@@ -33,7 +40,7 @@ pub(super) fn keys(
         keys: float(sample.population),
         ..now
     };
-    let visits: Vec<Visits> = window.visits(now.time).collect();
+    let counts = counts(window, &now, is_uniform);
     let shown: Vec<NamespaceId> = tallies.iter().map(|(namespace, _)| *namespace).collect();
     let each = tallies.iter().map(|(namespace, tally)| {
         let frame = Frame {
@@ -41,18 +48,12 @@ pub(super) fn keys(
             segments: segments(window),
             share: (float(tally.keys) + 0.5) / (float(sample.seen) + 1.0),
         };
-        let tracks: Vec<Track> = visits
-            .iter()
-            .map(|visits| {
-                track(window, &now, visits, &|counted| {
-                    of(counted, *namespace, &shown)
-                })
-            })
-            .collect();
+        let of = |counted: &Counted| of(counted, *namespace, &shown);
+        let tracks: Vec<Track> = counts.iter().map(|count| count.track(&of)).collect();
         (predict(&tracks, frame), tally.keys == 0, frame.share)
     });
     let mut each: Vec<(Prediction, bool, f64)> = each.collect();
-    let newest = visits.iter().map(|visits| visits.last.time);
+    let newest = counts.iter().map(|count| count.last.counted.time());
     let newest = newest
         .reduce(f64::max)
         .and_then(|time| window.course().at(time));
@@ -110,35 +111,111 @@ fn of(counted: &Counted, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
     folded.fold(float(own), |sum, (_, keys)| sum + float(*keys))
 }
 
-fn track(window: &Window, now: &Point, visits: &Visits, of: &dyn Fn(&Counted) -> f64) -> Track {
-    let visit = |counted: &Counted, complete: bool| {
-        let then = window.course().at(counted.time).unwrap_or(*now);
-        let all = counted
-            .keys
-            .values()
-            .fold(0.0, |sum, keys| sum + float(*keys));
-        let expected = then.keys / segments(window);
-        let part = if complete {
-            1.0
-        } else {
-            (all / expected.max(1.0)).clamp(0.0, 1.0)
-        };
+/// What a slice has counted of a segment, and where the database was then.
+struct Slice {
+    counted: Counted,
+    part: f64,
+    at: Position,
+}
+
+impl Slice {
+    fn visit(&self, of: &dyn Fn(&Counted) -> f64) -> Visit {
         Visit {
-            keys: of(counted),
-            part,
-            at: Position {
-                more: (then.keys - now.keys) / now.keys,
-                pairs: (then.pairs - now.pairs) / now.keys,
-                events: (now.events - then.events).max(0.0),
-                net: (now.net() - then.net()).max(0.0),
-                age: (now.time - then.time).max(0.0),
-            },
+            keys: of(&self.counted),
+            part: self.part,
+            at: self.at,
         }
-    };
-    Track {
-        last: visit(&visits.last, visits.complete),
-        before: visits.before.as_ref().map(|before| visit(before, true)),
     }
+}
+
+/// What was counted of a segment or a part of it, for all namespaces.
+struct Count {
+    room: f64,
+    last: Slice,
+    before: Option<Slice>,
+}
+
+impl Count {
+    fn track(&self, of: &dyn Fn(&Counted) -> f64) -> Track {
+        Track {
+            room: self.room,
+            last: self.last.visit(of),
+            before: self.before.as_ref().map(|before| before.visit(of)),
+        }
+    }
+}
+
+/// What was counted of all segments. Slices of a vague time are left out, as if that part of the
+/// keys had not been visited.
+fn counts(window: &Window, now: &Point, is_uniform: bool) -> Vec<Count> {
+    let visits = window.visits(now.time);
+    let counts = visits.flat_map(|visits| {
+        if is_uniform {
+            counts_of(window, now, visits)
+        } else {
+            // A slice is no sample of the segment.
+            let last = Counted::pooled(visits.last);
+            vec![count(window, now, last, visits.complete, visits.before)]
+        }
+    });
+    counts.collect()
+}
+
+fn counts_of(window: &Window, now: &Point, visits: Visits) -> Vec<Count> {
+    let are_several = visits.last.len() > 1;
+    let most = if are_several {
+        SUDDEN_OF_SLICE
+    } else {
+        SUDDEN_OF_VISIT
+    };
+    let is_clear =
+        |counted: &Counted| window.course().suddenness(counted.started, counted.ended) <= most;
+    let slices = visits.last.into_iter().filter(is_clear);
+    if !are_several {
+        let before = visits.before.filter(is_clear);
+        let single = slices.map(|last| count(window, now, last, visits.complete, before.clone()));
+        return single.collect();
+    }
+    let slices = slices.map(|slice| count(window, now, slice, false, None));
+    let mut slices: Vec<Count> = slices.collect();
+    let visited: f64 = slices.iter().map(|slice| slice.last.part).sum();
+    for slice in &mut slices {
+        slice.last.part /= visited.max(1.0);
+        slice.room = slice.last.part;
+    }
+    slices
+}
+
+fn count(
+    window: &Window,
+    now: &Point,
+    last: Counted,
+    complete: bool,
+    before: Option<Counted>,
+) -> Count {
+    Count {
+        room: 1.0,
+        last: slice(window, now, last, complete),
+        before: before.map(|before| slice(window, now, before, true)),
+    }
+}
+
+fn slice(window: &Window, now: &Point, counted: Counted, complete: bool) -> Slice {
+    let then = window.course().at(counted.time()).unwrap_or(*now);
+    let expected = then.keys / segments(window);
+    let part = if complete {
+        1.0
+    } else {
+        (counted.all() / expected.max(1.0)).clamp(0.0, 1.0)
+    };
+    let at = Position {
+        more: (then.keys - now.keys) / now.keys,
+        pairs: (then.pairs - now.pairs) / now.keys,
+        events: (now.events - then.events).max(0.0),
+        net: (now.net() - then.net()).max(0.0),
+        age: (now.time - then.time).max(0.0),
+    };
+    Slice { counted, part, at }
 }
 
 /// Makes the predictions add up to the number of keys: each takes its part of the difference, in

@@ -284,7 +284,7 @@ fn normal(random: &mut Rng) -> f64 {
     radius * (std::f64::consts::TAU * random.f64()).cos()
 }
 
-fn poisson(mean: f64, random: &mut Rng) -> u64 {
+pub(super) fn poisson(mean: f64, random: &mut Rng) -> u64 {
     if mean > 30.0 {
         return rounded((mean + mean.sqrt() * normal(random)).max(0.0));
     }
@@ -297,7 +297,7 @@ fn poisson(mean: f64, random: &mut Rng) -> u64 {
     count
 }
 
-fn binomial(count: u64, probability: f64, random: &mut Rng) -> u64 {
+pub(super) fn binomial(count: u64, probability: f64, random: &mut Rng) -> u64 {
     if probability <= 0.0 {
         return 0;
     }
@@ -311,14 +311,14 @@ fn binomial(count: u64, probability: f64, random: &mut Rng) -> u64 {
 
 /// How often an interval held the truth, and how wide it was.
 #[derive(Clone, Copy, Default)]
-struct Score {
-    count: f64,
+pub(super) struct Score {
+    pub(super) count: f64,
     held: f64,
-    width: f64,
+    pub(super) width: f64,
 }
 
 impl Score {
-    fn add(&mut self, found: Estimate, truth: f64) {
+    pub(super) fn add(&mut self, found: Estimate, truth: f64) {
         self.count += 1.0;
         self.held += f64::from(u8::from((found.value - truth).abs() <= found.error));
         self.width += found.error / truth.max(1.0);
@@ -330,7 +330,7 @@ impl Score {
         self.width += other.width;
     }
 
-    fn percent(self) -> (f64, f64) {
+    pub(super) fn percent(self) -> (f64, f64) {
         let each = 100.0 / self.count.max(1.0);
         (self.held * each, self.width * each)
     }

@@ -126,6 +126,7 @@ mod tests {
 
     fn path(positions: &[Position]) -> Path {
         let tracks = positions.iter().map(|at| Track {
+            room: 1.0,
             last: Visit {
                 keys: 1.0,
                 part: 1.0,

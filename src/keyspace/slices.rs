@@ -1,0 +1,191 @@
+//! What a visit of a segment has counted, divided by time.
+//!
+//! A long visit of a database that changes counts keys of different times. It is divided when the
+//! database changes much, or unevenly, so that each slice has a time of its own. Pure.
+
+use std::collections::BTreeMap;
+
+use super::NamespaceId;
+use super::course::Course;
+use super::window::Tallies;
+
+/// Changes of up to this part of the keys leave slices together.
+const SMALL: f64 = 1.0 / 64.0;
+
+/// Even changes of up to this part of the keys leave slices together.
+const LARGE: f64 = 1.0 / 8.0;
+
+/// So many slices of all segments together are kept at most, and of each segment within these
+/// limits.
+const SLICES_MAX: usize = 64;
+const OF_SEGMENT_MIN: usize = 4;
+const OF_SEGMENT_MAX: usize = 16;
+
+/// Keys by namespace, and the time in which they were counted.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// When counting began, in seconds.
+    pub started: f64,
+    /// When it ended, in seconds.
+    pub ended: f64,
+    /// Keys by namespace.
+    pub keys: BTreeMap<NamespaceId, u64>,
+}
+
+impl Counted {
+    /// The middle of the time, in seconds.
+    #[must_use]
+    pub const fn time(&self) -> f64 {
+        f64::midpoint(self.started, self.ended)
+    }
+
+    /// Keys of all namespaces.
+    #[must_use]
+    pub fn all(&self) -> f64 {
+        let keys = self.keys.values();
+        float(keys.fold(0, |sum: u64, keys| sum.saturating_add(*keys)))
+    }
+
+    /// All of a visit in one.
+    #[must_use]
+    pub fn pooled(slices: Vec<Self>) -> Self {
+        let nothing = Self {
+            started: 0.0,
+            ended: 0.0,
+            keys: BTreeMap::new(),
+        };
+        let pooled = slices.into_iter().reduce(|mut earlier, later| {
+            earlier.append(&later);
+            earlier
+        });
+        pooled.unwrap_or(nothing)
+    }
+
+    /// Adds what was counted right after it.
+    fn append(&mut self, later: &Self) {
+        self.ended = later.ended;
+        for (namespace, keys) in &later.keys {
+            let sum = self.keys.entry(*namespace).or_default();
+            *sum = sum.saturating_add(*keys);
+        }
+    }
+}
+
+/// The slices of a visit, the oldest first. What was counted since the last one is the rest.
+#[derive(Clone, Debug)]
+pub struct Slices {
+    cut: Vec<Counted>,
+    /// When the rest begins.
+    since: f64,
+}
+
+impl Slices {
+    /// The slices of a visit that begins now.
+    #[must_use]
+    pub const fn new(now: f64) -> Self {
+        Self {
+            cut: Vec::new(),
+            since: now,
+        }
+    }
+
+    /// Ends a slice, if anything was counted since the last one.
+    pub fn cut(&mut self, tallies: &Tallies, now: f64) {
+        let rest = self.rest(tallies, now);
+        self.since = now;
+        if !rest.keys.is_empty() {
+            self.cut.push(rest);
+        }
+    }
+
+    /// Puts slices together between which the database has changed little or evenly. `segments` is
+    /// how many segments there are.
+    pub fn join(&mut self, course: &Course, segments: usize) {
+        let keys = course.last().map_or(1.0, |now| now.keys.max(1.0));
+        let changes = |from: f64, to: f64| course.changed(from, to);
+        let mut joined: Vec<Counted> = Vec::with_capacity(self.cut.len());
+        for slice in self.cut.drain(..) {
+            match joined.last_mut() {
+                Some(last) if belong_together(last, &slice, keys, &changes) => last.append(&slice),
+                _ => joined.push(slice),
+            }
+        }
+        let most = (SLICES_MAX / segments.max(1)).clamp(OF_SEGMENT_MIN, OF_SEGMENT_MAX);
+        while joined.len() > most {
+            join_nearest(&mut joined, &changes);
+        }
+        self.cut = joined;
+    }
+
+    /// Whether the visit is in more than one slice, apart from the rest.
+    #[must_use]
+    pub fn are_several(&self) -> bool {
+        self.cut.len() > 1
+    }
+
+    /// The slices with the rest, which ends now; at least one.
+    #[must_use]
+    pub fn until(&self, tallies: &Tallies, now: f64) -> Vec<Counted> {
+        let mut slices = self.cut.clone();
+        let rest = self.rest(tallies, now);
+        if !rest.keys.is_empty() || slices.is_empty() {
+            slices.push(rest);
+        }
+        slices
+    }
+
+    fn rest(&self, tallies: &Tallies, now: f64) -> Counted {
+        let keys = tallies.iter().map(|(namespace, tally)| {
+            let of = |slice: &Counted| slice.keys.get(namespace).copied().unwrap_or(0);
+            let cut = self.cut.iter().map(of);
+            let cut = cut.fold(0, |sum: u64, keys| sum.saturating_add(keys));
+            (*namespace, tally.keys.saturating_sub(cut))
+        });
+        Counted {
+            started: self.since,
+            ended: now,
+            keys: keys.filter(|(_, keys)| *keys > 0).collect(),
+        }
+    }
+}
+
+/// Whether two slices, one after the other, are as good as one.
+fn belong_together(
+    earlier: &Counted,
+    later: &Counted,
+    keys: f64,
+    changes: &impl Fn(f64, f64) -> f64,
+) -> bool {
+    let all = unlikely_by_chance(changes(earlier.started, later.ended));
+    if all <= SMALL * keys {
+        return true;
+    }
+    let [first, second] = [earlier, later].map(|slice| changes(slice.started, slice.ended));
+    let (one, other) = (earlier.all(), later.all());
+    // How far the changes are from having kept pace with the counting.
+    let uneven = (first * other - second * one).abs() / (one + other).max(1.0);
+    all <= LARGE * keys && unlikely_by_chance(uneven) <= SMALL * keys
+}
+
+/// Joins the two neighbours between which the database has changed least.
+fn join_nearest(slices: &mut Vec<Counted>, changes: &impl Fn(f64, f64) -> f64) {
+    let pairs = slices.iter().zip(slices.iter().skip(1)).enumerate();
+    let pairs = pairs.map(|(place, (one, other))| (place, changes(one.started, other.ended)));
+    let nearest = pairs.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    let Some((place, _)) = nearest else { return };
+    let later = slices.remove(place + 1);
+    if let Some(earlier) = slices.get_mut(place) {
+        earlier.append(&later);
+    }
+}
+
+/// What of a number of changes is more than the usual chance of keys that come one by one.
+#[must_use]
+pub fn unlikely_by_chance(changes: f64) -> f64 {
+    (changes - 3.0 * changes.max(0.0).sqrt()).max(0.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
+const fn float(number: u64) -> f64 {
+    number as f64
+}
