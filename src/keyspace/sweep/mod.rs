@@ -26,7 +26,8 @@ use super::history::Replaced;
 use super::lookups::Allowance;
 use super::pace::{DetailShares, Forecast, Pace};
 use super::segment::{
-    PROOF_STEPS, Segment, has_segments, has_table_per_slot, proves_redis_cursors, segments,
+    PROOF_STEPS, Segment, has_outgrown, has_segments, has_table_per_slot, proves_redis_cursors,
+    segments,
 };
 use super::single_pass::{KeySample, Lookups, default_lookups, is_small};
 use super::traffic::Traffic;
@@ -79,6 +80,9 @@ const CLOSE_PER_PASS: u32 = 1_000;
 
 /// How often a sweep that is done once starts again because the data were replaced meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
+
+/// The details of a pass are chosen again when there are this many times the keys.
+const GROWTH_FOLLOWED: u64 = 2;
 
 /// What a walk tells the one who started it, while it goes on.
 #[derive(Debug)]
@@ -274,6 +278,17 @@ struct PassSize {
     visited_before: u64,
 }
 
+/// How the visit of a segment, or of a database, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visited {
+    /// At its end.
+    Whole,
+    /// Early, because its keys were replaced, or the server refused a cursor.
+    Replaced,
+    /// Early, because the database has outgrown its segments.
+    Outgrown,
+}
+
 /// A walk with everything that it needs.
 struct Sweeper<'a> {
     /// The name of the target.
@@ -437,8 +452,39 @@ impl<'a> Sweeper<'a> {
         load::databases(self.sweep, &self.vitals)
     }
 
-    /// One database, segment by segment. False when its data were replaced meanwhile.
+    /// Queries details for fewer keys if there are many more than when the pass began. Else the pass
+    /// would take much longer than planned.
+    fn follow_growth(&mut self) {
+        let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
+        if keys > self.pass.keys.saturating_mul(GROWTH_FOLLOWED) {
+            self.pass.keys = keys;
+            self.set_shares();
+        }
+    }
+
+    /// One database. Begins again with more segments if the database outgrows them. Returns false if
+    /// its data were replaced.
     async fn database(&mut self, database: u32, keys: u64) -> Result<bool, Failure> {
+        let mut keys = keys;
+        loop {
+            match self.visit_database(database, keys).await? {
+                Visited::Whole => return Ok(true),
+                Visited::Replaced => return Ok(false),
+                Visited::Outgrown => keys = self.keys_of(database),
+            }
+            debug!(
+                name = self.name,
+                database, keys, "the database has outgrown its segments; its pass starts again"
+            );
+        }
+    }
+
+    fn keys_of(&self, database: u32) -> u64 {
+        self.vitals.keys.get(&database).copied().unwrap_or(0)
+    }
+
+    /// One database, segment by segment.
+    async fn visit_database(&mut self, database: u32, keys: u64) -> Result<Visited, Failure> {
         let generation = self.census.generation();
         self.reader.select(database).await?;
         self.prove_cursors(keys).await?;
@@ -456,12 +502,12 @@ impl<'a> Sweeper<'a> {
         for segment in order {
             self.census.open(database, segment, now());
             match self.segment(database, segment, generation).await {
-                Ok(true) => {
+                Ok(Visited::Whole) => {
                     if segment.start() != 0 {
                         self.census.note_accepted_cursor();
                     }
                 }
-                Ok(false) => return Ok(false),
+                Ok(early) => return Ok(early),
                 // A server that accepts only its own cursors, or the passing error of a proxy.
                 Err(failure) if failure.reason == Reason::Other && segment.start() != 0 => {
                     if self.census.note_refused_cursor() {
@@ -469,7 +515,7 @@ impl<'a> Sweeper<'a> {
                     } else {
                         info!(name = self.name, %failure, "the server refused a cursor; the pass starts again");
                     }
-                    return Ok(false);
+                    return Ok(Visited::Replaced);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -477,7 +523,7 @@ impl<'a> Sweeper<'a> {
         }
         self.check().await?;
         if self.census.generation() != generation {
-            return Ok(false);
+            return Ok(Visited::Replaced);
         }
         if !self.census.check_pass(database) {
             warn!(
@@ -485,28 +531,38 @@ impl<'a> Sweeper<'a> {
                 "two sweeps in random order missed keys or saw some twice; the next ones use the order of the server"
             );
         }
-        Ok(true)
+        Ok(Visited::Whole)
     }
 
-    /// One segment, batch by batch. False when the data were replaced since `generation`.
+    /// One segment, batch by batch. It ends early when the data were replaced since `generation`.
     async fn segment(
         &mut self,
         database: u32,
         segment: Segment,
         generation: u64,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Visited, Failure> {
         let mut cursor = segment.start();
         loop {
             cursor = self.batch(database, segment, cursor).await?;
             self.check_if_due().await?;
             self.publish_if_due().await?;
             if self.census.generation() != generation {
-                return Ok(false);
+                return Ok(Visited::Replaced);
             }
             if !segment.has_more(cursor) {
-                return Ok(true);
+                return Ok(Visited::Whole);
+            }
+            if self.has_outgrown_segments(database) {
+                return Ok(Visited::Outgrown);
             }
         }
+    }
+
+    /// Whether a pass in random order should begin again with more segments.
+    fn has_outgrown_segments(&self, database: u32) -> bool {
+        let segments = self.census.segments_in_use(database);
+        self.census.sweeps_in_random_order()
+            && segments.is_some_and(|segments| has_outgrown(self.keys_of(database), segments))
     }
 
     /// Waits, and keeps looking at the server and publishing. Ends early when the data were replaced.
@@ -592,6 +648,7 @@ impl<'a> Sweeper<'a> {
             }
             self.observe_traffic();
             self.announce();
+            self.follow_growth();
             self.log_slowdown();
             let waits =
                 self.vitals.is_loading || (self.vitals.is_saving && !self.sweep.while_saving);
