@@ -213,6 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn changes_are_sudden_unless_they_go_on() {
+        let mut course = Course::default();
+        for (second, keys) in (0_u32..).zip([1_000, 1_000, 51_000, 51_000, 61_000, 71_000, 81_000])
+        {
+            course.observe(f64::from(second), keys, 0.0);
+        }
+        let sudden = |from, to| course.suddenness(from, to) > 0.01;
+        assert!(!sudden(0.0, 1.0) && sudden(1.0, 2.0) && !sudden(2.0, 3.0));
+        assert!(sudden(0.5, 1.5) && sudden(3.0, 4.0) && !sudden(4.0, 6.0));
+        assert!(!sudden(2.5, 2.5) && sudden(1.5, 1.5));
+    }
+
+    #[test]
     fn the_number_of_points_is_bounded_and_the_newest_stay() {
         let mut course = Course::default();
         for second in 0..10_000_u32 {

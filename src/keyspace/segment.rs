@@ -196,6 +196,20 @@ mod tests {
         assert_eq!(count(500, Some(64)), 1);
     }
 
+    #[test]
+    fn growth_starts_a_pass_again_at_most_twice() {
+        let (mut used, mut restarts) = (segments(0, None, |_| 0).len(), 0);
+        for keys in (0..2_000_000).step_by(500) {
+            if has_outgrown(keys, used) {
+                used = segments(keys, Some(used), |_| 0).len();
+                restarts += 1;
+            }
+            assert!(!has_outgrown(keys, used), "{keys} keys, {used} segments");
+        }
+        assert_eq!((restarts, used), (2, SEGMENTS_MAX));
+        assert!(!has_outgrown(u64::MAX, SEGMENTS_MAX) && !has_outgrown(0, SEGMENTS_MAX));
+    }
+
     proptest! {
         #[test]
         fn segments_cover_every_bucket_once(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {

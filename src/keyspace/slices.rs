@@ -189,3 +189,52 @@ pub fn unlikely_by_chance(changes: f64) -> f64 {
 const fn float(number: u64) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts 10 keys in each second while the database has these numbers of keys.
+    fn slices(sizes: &[u64]) -> Vec<(f64, f64, f64)> {
+        let mut course = Course::default();
+        let mut tallies = Tallies::new();
+        let mut slices = Slices::new(0.0);
+        for (second, keys) in (0_u32..).zip(sizes) {
+            let now = f64::from(second);
+            course.observe(now, *keys, 0.0);
+            slices.cut(&tallies, now);
+            slices.join(&course, 64);
+            tallies.entry(NamespaceId::OTHER).or_default().keys += 10;
+        }
+        let last = f64::from(u32::try_from(sizes.len()).unwrap());
+        let all = slices.until(&tallies, last).into_iter();
+        all.map(|slice| (slice.started, slice.ended, slice.all()))
+            .collect()
+    }
+
+    #[test]
+    fn visit_of_a_still_database_is_one_slice_and_the_rest() {
+        assert_eq!(slices(&[500; 4]), [(0.0, 3.0, 30.0), (3.0, 4.0, 10.0)]);
+    }
+
+    #[test]
+    fn sudden_changes_have_a_slice_of_their_own() {
+        let found = slices(&[500, 500, 50_000, 50_000, 50_000]);
+        let expected = [
+            (0.0, 1.0, 10.0),
+            (1.0, 2.0, 10.0),
+            (2.0, 4.0, 20.0),
+            (4.0, 5.0, 10.0),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn number_of_slices_is_bounded_and_no_key_is_lost() {
+        let sizes: Vec<u64> = (1..100).map(|second| 500 * second * second).collect();
+        let found = slices(&sizes);
+        assert!(found.len() <= OF_SEGMENT_MIN + 1, "{found:?}");
+        let all: f64 = found.iter().map(|(_, _, keys)| keys).sum();
+        assert!((all - 990.0).abs() < 1e-9, "{found:?}");
+    }
+}
