@@ -17,6 +17,9 @@ const PARTS_OF_A_KEY: f64 = 256.0;
 /// before they are not believed.
 const MISSED_AT_MOST: f64 = 2.0;
 
+/// A sample is worth what it is for a share of at least this part of the share's deviation.
+const LEAST_SHARE: f64 = 0.25;
+
 /// What was counted while more than this part of the keys came or went suddenly has no clear time. A
 /// whole visit is left out later than a slice, which others of the same segment make up for.
 const SUDDEN_OF_SLICE: f64 = 1.0 / 16.0;
@@ -291,7 +294,9 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Ve
         let (lower, upper) = if *is_unseen {
             (0.0, most_unseen(prediction, share, population) + grown)
         } else {
-            let effective = effective(prediction, share, population);
+            // By a share far below its own deviation, the sample would be worth less than one key.
+            let least = LEAST_SHARE * prediction.variance.sqrt() / population;
+            let effective = effective(prediction, share.max(least), population);
             wilson_of(value / population, effective, population)
         };
         // Chance gives a rare namespace a lopsided interval, a batch does not.
@@ -346,6 +351,30 @@ mod tests {
         window.close(1.0);
         let now = window.course().last().unwrap();
         assert_eq!(Turnover::since_begun(&window, &now), None);
+    }
+
+    #[test]
+    fn namespace_that_is_gone_is_bounded_by_its_deviation() {
+        let prediction = |keys| Prediction {
+            keys,
+            variance: 150.0 * 150.0,
+            batches: 0.0,
+            survival: 1.0,
+        };
+        let each = [
+            (prediction(0.0), false, 0.3),
+            (prediction(40_000.0), false, 0.7),
+        ];
+        let sample = Sample {
+            seen: 1_000,
+            population: 40_000,
+            whole: false,
+        };
+        let gone = intervals(&each, sample, 0.0)[0].keys;
+        assert!(
+            gone.value < 1.0 && (300.0..3_000.0).contains(&gone.upper),
+            "{gone:?}"
+        );
     }
 
     #[test]
