@@ -1,6 +1,6 @@
 //! How a database has changed over time, by the server's own counters.
 //!
-//! Pure. It tells how much may have changed since a part of the keyspace was walked.
+//! Pure. It bounds how much has changed since a part of the keyspace was visited.
 
 use super::slices::unlikely_by_chance;
 use crate::number::to_float as float;

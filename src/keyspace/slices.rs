@@ -1,4 +1,4 @@
-//! What a visit of a segment has counted, divided by time.
+//! The keys that a visit of a segment has counted, divided by time.
 //!
 //! A long visit of a database that changes counts keys of different times. It is divided when the
 //! database changes much, or unevenly, so that each slice has a time of its own. Pure.
@@ -71,7 +71,7 @@ impl Counted {
     }
 }
 
-/// The slices of a visit, the oldest first. What was counted since the last one is the rest.
+/// The slices of a visit, the oldest first. The keys counted since the last one are the rest.
 #[derive(Clone, Debug)]
 pub struct Slices {
     cut: Vec<Counted>,
@@ -167,7 +167,7 @@ fn belong_together(
     all <= LARGE * keys && unlikely_by_chance(uneven) <= SMALL * keys
 }
 
-/// Joins the two neighbours between which the database has changed least.
+/// Joins the two adjacent slices during which the database has changed least.
 fn join_nearest(slices: &mut Vec<Counted>, changes: &impl Fn(f64, f64) -> f64) {
     let pairs = slices.iter().zip(slices.iter().skip(1)).enumerate();
     let pairs = pairs.map(|(place, (one, other))| (place, changes(one.started, other.ended)));

@@ -20,13 +20,13 @@ const MISSED_AT_MOST: f64 = 2.0;
 /// A sample is worth what it is for a share of at least this part of the share's deviation.
 const LEAST_SHARE: f64 = 0.25;
 
-/// What was counted while more than this part of the keys came or went suddenly has no clear time. A
-/// whole visit is left out later than a slice, which others of the same segment make up for.
+/// Keys that were counted while more than this part of the keys came or went suddenly have no clear
+/// time. The limit for a whole visit is higher: if a slice is left out, its segment has others.
 const SUDDEN_OF_SLICE: f64 = 1.0 / 16.0;
 const SUDDEN_OF_VISIT: f64 = 1.0 / 8.0;
 
-/// The keys of each namespace; empty where nothing has changed since the walk began, so that what
-/// was counted is as good as new.
+/// Returns the keys of each namespace. Empty if nothing has changed since the sweep began: the counts
+/// are then current.
 pub(super) fn keys(
     window: &Window,
     sample: Sample,
@@ -114,7 +114,7 @@ fn of(counted: &Counted, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
     folded.fold(float(own), |sum, (_, keys)| sum + float(*keys))
 }
 
-/// What a slice has counted of a segment, and where the database was then.
+/// The counts of a slice, and the state of the database at its time.
 struct Slice {
     counted: Counted,
     part: f64,
@@ -131,7 +131,7 @@ impl Slice {
     }
 }
 
-/// What was counted of a segment or a part of it, for all namespaces.
+/// The counts of a segment or a part of it, for all namespaces.
 struct Count {
     room: f64,
     last: Slice,
@@ -148,7 +148,7 @@ impl Count {
     }
 }
 
-/// What was counted of all segments. Slices of a vague time are left out, as if that part of the
+/// Returns the counts of all segments. Slices of a vague time are left out, as if that part of the
 /// keys had not been visited.
 fn counts(window: &Window, now: &Point, is_uniform: bool) -> Vec<Count> {
     let visits = window.visits(now.time);
@@ -156,7 +156,7 @@ fn counts(window: &Window, now: &Point, is_uniform: bool) -> Vec<Count> {
         if is_uniform {
             counts_of(window, now, visits)
         } else {
-            // A slice is no sample of the segment.
+            // A slice is not a sample of the segment.
             let last = Counted::pooled(visits.last);
             vec![count(window, now, last, visits.complete, visits.before)]
         }

@@ -274,7 +274,7 @@ impl World {
 struct Walk {
     window: Window,
     order: Vec<u32>,
-    /// The segment that is walked, and the part of the table that comes next.
+    /// The open segment, and the part of the table that comes next.
     open: Option<(u32, usize)>,
     /// Keys that the budget allows to visit before the next step.
     budget: f64,
