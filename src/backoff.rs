@@ -1,9 +1,9 @@
-//! Delays before something that failed is tried again. They double, and have jitter so that many
-//! do not come back at once.
+//! Delays before retries. They double, with jitter so that many tasks do not retry at once.
 
 use std::time::Duration;
 
-/// Delay after the first failure, before jitter. Tasks that panic are restarted after it.
+/// Delay after the first failure, before jitter. It is also the delay before a panicked task is
+/// restarted.
 pub const FIRST: Duration = Duration::from_secs(1);
 
 /// Returns the delay after this many failures in a row: 1 s, 2 s, 4 s and so on, at most `longest`,

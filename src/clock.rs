@@ -1,5 +1,5 @@
-//! The time of this machine's clock, in seconds since the epoch. Everything that is measured uses
-//! a monotonic clock instead.
+//! The wall clock, in seconds since the epoch. Durations are measured with a monotonic clock
+//! instead.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

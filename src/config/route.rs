@@ -1,25 +1,25 @@
-//! The paths that the HTTP server knows. What they return is decided in `http`.
+//! The paths of the HTTP server. `http` decides what they return.
 
 use super::Paths;
 
-/// What is served at a path.
+/// The resource at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The page for people.
+    /// The page at `/`.
     Index,
     /// The page of all targets.
     Metrics,
     /// The page of one target.
     Target,
-    /// Whether the exporter works.
+    /// Whether the exporter is working.
     Health,
-    /// Whether each target was polled.
+    /// Whether every target has been polled.
     Ready,
     /// A request to reload the configuration.
     Reload,
 }
 
-/// All paths except that of the page of all targets, which is configured.
+/// All paths except that of the page of all targets, which is configurable.
 pub const ROUTES: [(&str, Route); 7] = [
     ("/", Route::Index),
     ("/probe", Route::Target),
@@ -31,7 +31,7 @@ pub const ROUTES: [(&str, Route); 7] = [
 ];
 
 impl Route {
-    /// Returns what is served at a path.
+    /// Returns the resource at a path.
     #[must_use]
     pub fn at(path: &str, paths: &Paths) -> Option<Self> {
         if path == paths.telemetry {
@@ -40,7 +40,7 @@ impl Route {
         Self::fixed(path).filter(|route| *route != Self::Target || paths.has_scrape)
     }
 
-    /// Returns what is served at a path that is not configured.
+    /// Returns the resource at a fixed path.
     #[must_use]
     pub fn fixed(path: &str) -> Option<Self> {
         let mut routes = ROUTES.iter();

@@ -184,38 +184,51 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The modules that a module names, also by what another one re-exports of them.
-fn used(module: &str, sources: &[Source]) -> BTreeSet<String> {
-    let of_module = |source: &&Source| source.module.first().is_some_and(|top| top == module);
-    let mut exports = BTreeMap::new();
-    for source in sources {
-        exports.extend(named(&source.module, &source.text).exports);
-    }
-    let mut paths: Vec<Path> = Vec::new();
-    for source in sources.iter().filter(of_module) {
-        paths.extend(named(&source.module, &source.text).paths);
-    }
-    let mut modules = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    while let Some(path) = paths.pop() {
-        if !seen.insert(path.clone()) {
-            continue;
+/// The paths that all modules name, read once.
+struct Uses {
+    /// The paths by module, as its files name them.
+    paths: Vec<(String, BTreeSet<Path>)>,
+    /// The names that modules re-export, with the path of each.
+    exports: BTreeMap<Path, Path>,
+}
+
+impl Uses {
+    fn read(sources: &[Source]) -> Self {
+        let mut uses = Self {
+            paths: Vec::new(),
+            exports: BTreeMap::new(),
+        };
+        for source in sources {
+            let named = named(&source.module, &source.text);
+            uses.exports.extend(named.exports);
+            let module = source.module.first().cloned().unwrap_or_default();
+            uses.paths.push((module, named.paths));
         }
-        for end in 1..=path.len() {
-            let (name, rest) = path.split_at(end);
-            let parent = name.split_last().map_or(name, |(_, parent)| parent);
-            let all = [parent, &["*".to_owned()]].concat();
-            let through = [exports.get(name), exports.get(&all)];
-            paths.extend(
-                through
-                    .into_iter()
-                    .flatten()
-                    .map(|path| [path, rest].concat()),
-            );
-        }
-        modules.extend(path.into_iter().next());
+        uses
     }
-    modules
+
+    /// Returns the modules that a module uses, including those behind re-exports.
+    fn of(&self, module: &str) -> BTreeSet<String> {
+        let of_module = self.paths.iter().filter(|(name, _)| name == module);
+        let mut paths: Vec<Path> = of_module.flat_map(|(_, paths)| paths.clone()).collect();
+        let mut modules = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        while let Some(path) = paths.pop() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            for end in 1..=path.len() {
+                let (name, rest) = path.split_at(end);
+                let parent = name.split_last().map_or(name, |(_, parent)| parent);
+                let all = [parent, &["*".to_owned()]].concat();
+                let through = [self.exports.get(name), self.exports.get(&all)];
+                let through = through.into_iter().flatten();
+                paths.extend(through.map(|path| [path, rest].concat()));
+            }
+            modules.extend(path.into_iter().next());
+        }
+        modules
+    }
 }
 
 #[test]
@@ -233,9 +246,9 @@ fn every_module_is_in_the_table() {
 #[test]
 fn modules_only_use_lower_layers() {
     let known: BTreeSet<&str> = LAYERS.iter().map(|(module, _)| *module).collect();
-    let sources = sources();
+    let all_uses = Uses::read(&sources());
     for (module, allowed) in LAYERS {
-        for name in used(module, &sources) {
+        for name in all_uses.of(module) {
             let fine = name == *module || allowed.contains(&name.as_str());
             assert!(
                 fine || !known.contains(name.as_str()),
@@ -247,10 +260,10 @@ fn modules_only_use_lower_layers() {
 
 #[test]
 fn every_allowed_use_is_one() {
-    let sources = sources();
+    let all_uses = Uses::read(&sources());
     let mut unused = Vec::new();
     for (module, allowed) in LAYERS {
-        let used = used(module, &sources);
+        let used = all_uses.of(module);
         let extra = allowed.iter().filter(|name| !used.contains(**name));
         unused.extend(extra.map(|name| format!("{module} does not use {name}")));
     }
@@ -273,6 +286,7 @@ fn uses_through_parents_and_re_exports_are_seen() {
         source("h", "mod rows { use super::super::f; }"),
         source("i", "fn f() -> crate::b::Anything { }"),
     ];
+    let read = Uses::read(&sources);
     for (module, uses) in [
         ("b", &["a", "e"][..]),
         ("c", &["a", "b", "e"]),
@@ -280,8 +294,8 @@ fn uses_through_parents_and_re_exports_are_seen() {
         ("h", &["f"]),
         ("i", &["b", "e"]),
     ] {
-        let uses: BTreeSet<String> = uses.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(used(module, &sources), uses, "{module}");
+        let expected: BTreeSet<String> = uses.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(read.of(module), expected, "{module}");
     }
 }
 

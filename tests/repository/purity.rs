@@ -1,13 +1,14 @@
 //! Pure modules have no clock, no I/O, and no state that outlives a call.
 //!
-//! A module is pure if its own description says so: `Pure.` at the start of a sentence, or
-//! ``Pure but `name`.`` The folder of a module belongs to it.
+//! A module is pure if its description says so: `Pure.` at the start of a sentence, or ``Pure but
+//! `name`.`` The claim includes the folder of the module.
 
 use std::collections::BTreeSet;
 
 use crate::source_paths::{Path, Source, sources};
 
-/// Names of clocks, files, sockets, tasks, and mutable state. A time that the caller passes is a value.
+/// Names of clocks, files, sockets, tasks, and mutable state. A time that the caller passes is
+/// allowed.
 const IMPURE: &[&str] = &[
     "::now(",
     ".elapsed(",
@@ -32,7 +33,7 @@ const IMPURE: &[&str] = &[
     "thread_local",
 ];
 
-/// Modules of which the whole program relies on being pure, so that none of them loses its word.
+/// Modules that must be pure because the program relies on it. None of them may lose its claim.
 const PURE: &[&str] = &[
     "catalogue",
     "collector",
@@ -53,7 +54,7 @@ const PURE: &[&str] = &[
     "reply",
 ];
 
-/// A module that claims to be pure, but for these modules in its folder.
+/// A module that claims to be pure, except for these modules in its folder.
 struct Claim {
     module: Path,
     except: Vec<String>,
@@ -80,7 +81,7 @@ fn claim(source: &Source) -> Option<Claim> {
     })
 }
 
-/// The modules that claim to be pure, such as `poll::plan`.
+/// Returns the modules that claim to be pure, such as `poll::plan`.
 pub fn pure_modules() -> BTreeSet<String> {
     let sources = sources();
     let claims = sources.iter().filter_map(claim);
@@ -97,7 +98,7 @@ impl Claim {
     }
 }
 
-/// The modules that only exist in tests.
+/// Returns the modules that only exist in tests.
 fn test_modules(sources: &[Source]) -> BTreeSet<Path> {
     let mut modules = BTreeSet::new();
     for source in sources {
@@ -117,7 +118,7 @@ fn test_modules(sources: &[Source]) -> BTreeSet<Path> {
     modules
 }
 
-/// The text of a file without its tests and comments.
+/// Returns the text of a file without its tests and comments.
 fn program(text: &str) -> String {
     let (program, _) = text
         .split_once("#[cfg(test)]\nmod tests {")

@@ -1,5 +1,7 @@
-//! The paths that the program's source names, such as `crate::metric::Unit`. Reads just enough of
-//! Rust for that: comments and literals are left out, `use` groups and `super::` are resolved.
+//! Finds the paths that the program's source uses, such as `crate::metric::Unit`.
+//!
+//! It parses just enough of Rust: comments and literals are left out, and `use` groups and
+//! `super::` are resolved.
 
 #![expect(
     clippy::expect_used,
@@ -17,20 +19,20 @@ pub type Path = Vec<String>;
 
 /// A source file of the program.
 pub struct Source {
-    /// Its path in the repository.
+    /// The path in the repository.
     pub file: String,
-    /// Its module.
+    /// The module.
     pub module: Path,
-    /// Its text.
+    /// The text.
     pub text: String,
 }
 
-/// The paths that a module names.
+/// The paths that a module uses.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// Every path from the root of the crate.
+    /// All paths, from the root of the crate.
     pub paths: BTreeSet<Path>,
-    /// The names that the module re-exports, with the path of each.
+    /// The names that the module re-exports, with their paths.
     pub exports: BTreeSet<(Path, Path)>,
 }
 
@@ -97,7 +99,7 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// Returns what follows a string, byte string or character at the start of a text.
+/// Returns the text after a string, byte string or character at the start of a text.
 fn literal(text: &str) -> Option<&str> {
     let unprefixed = text.strip_prefix(['b', 'c']).unwrap_or(text);
     if let Some(raw) = unprefixed.strip_prefix('r') {
@@ -130,7 +132,7 @@ fn after_closing(body: &str, mark: char) -> Option<&str> {
     None
 }
 
-/// Finds every path of the crate that the text of a module names.
+/// Finds all paths of the crate in the text of a module.
 pub fn named(module: &[String], text: &str) -> Named {
     let mut reader = Reader {
         tokens: tokens(text),
@@ -201,7 +203,7 @@ impl Reader {
         }
     }
 
-    /// Reads a path or a `use` tree. `before` is what stands before it; none at its start.
+    /// Reads a path or a `use` tree. `before` is the path before it, or `None` at the start.
     fn tree(&mut self, module: &[String], before: Option<Path>, is_public: bool) {
         let mut path = before;
         loop {
@@ -285,7 +287,7 @@ impl Reader {
     }
 }
 
-/// Extends a path by one word. A path that starts with another word is none of the crate.
+/// Extends a path by one word. Returns `None` for a path that belongs to another crate.
 fn step(module: &[String], path: Option<Path>, word: &str) -> Option<Path> {
     match (word, path) {
         ("crate", None) => Some(Vec::new()),
