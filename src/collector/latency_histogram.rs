@@ -7,7 +7,7 @@ mod known;
 
 use std::sync::Arc;
 
-use super::{Collector, Memo, Query, Read, Replies, Server};
+use super::{Collector, INFO, Memo, Query, Read, Replies, Server};
 use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
 use crate::reply::Reply;
 use known::Known;
@@ -79,6 +79,7 @@ mod rows {
 pub static COLLECTOR: Collector = Collector {
     name: "latency_histogram",
     about: "Latency histograms for each command.",
+    queries: &[&INFO],
     further_queries: &[&HISTOGRAM],
     further: known::query,
     applies: Server::has_latency_histogram,

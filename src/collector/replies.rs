@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::info::commandstats::{Usage, usage};
 use super::{INFO, Remembered, Server};
@@ -45,18 +45,19 @@ pub struct Replies {
     pub circumstances: Circumstances,
     by_ticket: HashMap<Ticket, Reply>,
     /// See [`Replies::usage`].
-    usage: OnceLock<HashMap<String, Usage>>,
+    usage: HashMap<String, Usage>,
 }
 
 impl Replies {
     /// Begins with the text of INFO.
     #[must_use]
     pub fn new(info: &str, circumstances: Circumstances) -> Self {
+        let info = Info::parse(info);
         Self {
-            info: Info::parse(info),
+            usage: usage(&info),
+            info,
             circumstances,
             by_ticket: HashMap::new(),
-            usage: OnceLock::new(),
         }
     }
 
@@ -70,8 +71,8 @@ impl Replies {
 
     /// Records the reply to [`INFO`]. Only its fields are kept.
     pub fn record_info(&mut self, info: Info) {
+        self.usage = usage(&info);
         self.info = info;
-        self.usage = OnceLock::new();
         self.record(&INFO, Reply::Nil);
     }
 
@@ -96,8 +97,8 @@ impl Replies {
     /// Returns the usage of every command that has been called, by its name in the statistics of
     /// INFO, such as `config|get`.
     #[must_use]
-    pub fn usage(&self) -> &HashMap<String, Usage> {
-        self.usage.get_or_init(|| usage(&self.info))
+    pub const fn usage(&self) -> &HashMap<String, Usage> {
+        &self.usage
     }
 
     /// Returns the kind of server.
