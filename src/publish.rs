@@ -205,7 +205,7 @@ impl Readers {
 
     /// Returns the page in a form, for this client.
     fn page(&self, pages: Arc<Pages>, form: Form, client: u64) -> Served {
-        self.reads(form).record(client, Instant::now());
+        self.reads(form).record(client, Instant::now().into_std());
         match pages.written(form) {
             Some(page) => Served::Written(page.clone()),
             None => Served::Unwritten(Unwritten { pages, form }),
@@ -217,7 +217,10 @@ impl Readers {
         let forms = FORMS.into_iter();
         let forms = forms.filter(|form| pages.written(*form).is_none());
         forms
-            .filter_map(|form| Some((form, self.reads(form).wanted_from(now)?)))
+            .filter_map(|form| {
+                let from = self.reads(form).wanted_from(now.into_std())?;
+                Some((form, from.into()))
+            })
             .collect()
     }
 

@@ -9,6 +9,7 @@ use redis_namespace_exporter::encode::{Format, Page, encode_as};
 use redis_namespace_exporter::info::Info;
 use redis_namespace_exporter::metric::{Names, Snapshot};
 use redis_namespace_exporter::query::Query;
+use redis_namespace_exporter::reply::Reply;
 
 use crate::Outcome;
 
@@ -46,10 +47,10 @@ impl Recording {
     /// Decodes the replies and lets the collectors read them.
     pub fn snapshot(&self) -> Outcome<Snapshot> {
         let mut replies = Replies::new("", Circumstances::default());
-        let text = decode(&self.info)?.into_text().unwrap_or_default();
+        let text = decoded(&self.info)?.into_text().unwrap_or_default();
         replies.record_info(Info::parse(text));
         for (query, bytes) in &self.others {
-            replies.record(*query, decode(bytes)?);
+            replies.record(*query, decoded(bytes)?);
         }
         let mut snapshot = Snapshot::default();
         for collector in &self.collectors {
@@ -67,6 +68,10 @@ impl Recording {
     }
 }
 
+fn decoded(bytes: &[u8]) -> Outcome<Reply> {
+    decode(bytes).map_err(|failure| failure.detail.into())
+}
+
 fn recorded(query: &Query) -> Option<Vec<u8>> {
     let words = query.commands.first()?.join("-").to_lowercase();
     fs::read(Path::new(FOLDER).join(format!("{words}.resp"))).ok()
@@ -74,7 +79,7 @@ fn recorded(query: &Query) -> Option<Vec<u8>> {
 
 /// Adds the statistics of made-up commands to a reply to INFO.
 fn with_commands(reply: &[u8], commands: usize) -> Outcome<Vec<u8>> {
-    let text = decode(reply)?.into_text().ok_or("INFO is no text")?;
+    let text = decoded(reply)?.into_text().ok_or("INFO is no text")?;
     let seen = text.matches("\ncmdstat_").count();
     let (mut statistics, mut percentiles) = (String::new(), String::new());
     for number in seen..commands {

@@ -1,8 +1,6 @@
 //! When a page was read, and when it will probably be read again. Pure.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Maximum number of readers whose pace is known. Scrapers are few.
 const READERS_MAX: usize = 16;
