@@ -70,7 +70,7 @@ fn replay(step: &str, commands: &str, polls: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Prints the table. Returns whether all limits hold.
+/// Prints the table. Returns whether no limit is exceeded.
 fn count_all() -> Outcome<bool> {
     println!("| million instructions per poll | commands seen | here | limit |");
     println!("| --- | ---: | ---: | ---: |");

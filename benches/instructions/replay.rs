@@ -54,7 +54,7 @@ impl Recording {
         }
         let mut snapshot = Snapshot::default();
         for collector in &self.collectors {
-            // What it wants to remember is dropped: each poll is like the first one.
+            // The memo is dropped, so that each poll is like the first one.
             let _ = collector.read(&replies, &mut snapshot);
         }
         Ok(snapshot.finish())
@@ -81,16 +81,18 @@ fn recorded(query: &Query) -> Option<Vec<u8>> {
 fn with_commands(reply: &[u8], commands: usize) -> Outcome<Vec<u8>> {
     let text = decoded(reply)?.into_text().ok_or("INFO is no text")?;
     let seen = text.matches("\ncmdstat_").count();
-    let (mut statistics, mut percentiles) = (String::new(), String::new());
-    for number in seen..commands {
-        statistics += &format!(
+    let made = seen..commands;
+    let statistics = made.clone().map(|number| {
+        format!(
             "cmdstat_made|up{number}:calls={number},usec=73{number},usec_per_call=73.01,\
              rejected_calls=0,failed_calls=0\r\n"
-        );
-        percentiles += &format!(
-            "latency_percentiles_usec_made|up{number}:p50=33.023,p99=99.071,p99.9=99.071\r\n"
-        );
-    }
+        )
+    });
+    let statistics = statistics.collect::<Vec<_>>().concat();
+    let percentiles = made.map(|number| {
+        format!("latency_percentiles_usec_made|up{number}:p50=33.023,p99=99.071,p99.9=99.071\r\n")
+    });
+    let percentiles = percentiles.collect::<Vec<_>>().concat();
     let text = text.replace(
         "# Commandstats\r\n",
         &format!("# Commandstats\r\n{statistics}"),
