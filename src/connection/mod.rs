@@ -86,7 +86,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The step that failed, with its [`Reason`].
+    /// The step that failed, with its reason.
     pub async fn dial(
         endpoint: &Endpoint,
         footprint: Arc<Footprint>,
