@@ -1,9 +1,9 @@
-//! From what was seen of a database to what is in it: keys and memory with their errors, and the
-//! rest scaled to the keys.
+//! Estimates what a database contains from the keys that a sweep saw. Pure.
 //!
-//! The keys of a stretch of a walk are a uniform random sample, as a hash table is in random order.
-//! How many keys there are in all is known, so only shares are estimated. It neither asks nor
-//! counts anything. Pure.
+//! Keys and memory have confidence intervals; other details are scaled to the number of keys.
+//!
+//! A hash table is in random order, so the keys of a part of a sweep are a uniform random sample.
+//! The total number of keys is known, so only shares are estimated.
 
 mod drift;
 mod expires;
@@ -22,43 +22,45 @@ use crate::number::to_float as float;
 pub use expires::{bound_by_expires, fewest_violations};
 pub use unseen::{unexplained, widen, widen_aggregates};
 
-/// The 97.5 % quantile of the normal distribution: a 95 % interval has so many standard errors on
-/// each side.
+/// The 97.5 % quantile of the normal distribution: a 95 % interval reaches this many standard
+/// errors to each side.
 const Z: f64 = 1.959_964;
 
-/// What was not seen among n keys makes up less than this many n-ths of them, with 95 %
-/// confidence: the "rule of three".
+/// Rule of three: with 95 % confidence, keys unseen in a sample of n are less than this many n-ths
+/// of all keys.
 const UNSEEN_TIMES: f64 = 3.0;
 
-/// A database whose window is looked at.
+/// A database to estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Database {
-    /// How many keys it has, as DBSIZE says.
+    /// Number of keys, from DBSIZE.
     pub keys: u64,
-    /// Whether a part of a walk is a uniform sample of the keys. It is not on cluster nodes since
-    /// Redis 7.4 and Valkey 8, where the walk goes slot by slot and hash tags put keys together.
+    /// Whether a part of a sweep is a uniform sample of the keys. It is not on cluster nodes since
+    /// Redis 7.4 and Valkey 8: SCAN goes slot by slot there, and hash tags put related keys into
+    /// one slot.
     pub sweep_is_uniform: bool,
 }
 
-/// A number with the 95 % interval around it.
+/// An estimate with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
-    /// The estimate.
+    /// The point estimate.
     pub value: f64,
-    /// How far the interval reaches from the estimate, to the side where it reaches further.
+    /// Distance from the estimate to the farther end of the interval.
     pub error: f64,
-    /// The lower end of the interval.
+    /// Lower end of the interval.
     pub lower: f64,
-    /// The upper end of the interval.
+    /// Upper end of the interval.
     pub upper: f64,
 }
 
-/// What is estimated of one namespace in one database. What no key was asked about is `None`.
+/// The estimates for one namespace in one database. A detail is `None` if it was queried for no
+/// key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamespaceEstimate {
     /// The namespace.
     pub namespace: NamespaceId,
-    /// Keys; the value is a whole number.
+    /// Number of keys; the value is a whole number.
     pub keys: Estimate,
     /// Memory in bytes.
     pub memory: Option<Estimate>,
@@ -66,7 +68,7 @@ pub struct NamespaceEstimate {
     pub without_ttl: Option<Estimate>,
     /// Remaining TTLs of the other keys, in milliseconds.
     pub ttl: Option<Histogram>,
-    /// The longest remaining TTL that was seen, in milliseconds.
+    /// Longest remaining TTL seen, in milliseconds.
     pub longest_ttl: Option<u64>,
     /// Memory per key, in bytes.
     pub key_bytes: Option<Histogram>,
@@ -74,18 +76,18 @@ pub struct NamespaceEstimate {
     pub types: Option<[u64; 7]>,
     /// Keys whose TTL exceeds the maximum of their policy.
     pub max_broken: Option<Estimate>,
-    /// Memory of the largest key that was seen, in bytes.
+    /// Memory of the largest key seen, in bytes.
     pub largest_key_bytes: Option<u64>,
-    /// Keys that would be a namespace of their own if there were not too many.
+    /// Keys that would form namespaces of their own if there were not too many.
     pub folded: u64,
-    /// Whether its keys may take memory that was not measured: not all were asked about, or large
-    /// ones among them are aggregates, of which MEMORY USAGE samples a few elements.
+    /// Whether its keys may use memory that was not measured: some keys were not queried, or some
+    /// large ones are aggregates, of which MEMORY USAGE samples only a few elements.
     pub may_hide_memory: bool,
 }
 
 impl NamespaceEstimate {
-    /// The same without what stands on questions that the server refuses: the few keys that were
-    /// asked about before it did so are no sample.
+    /// Removes the estimates based on queries that the server rejects. The few keys queried before
+    /// the rejection are not a representative sample.
     #[must_use]
     pub fn without_refused(self, refused: impl Fn(SweepQuery) -> bool) -> Self {
         let mut estimate = self;
@@ -106,7 +108,7 @@ impl NamespaceEstimate {
     }
 }
 
-/// How a window and its database compare.
+/// The size of a sample relative to its database.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     seen: u64,
@@ -115,13 +117,13 @@ struct Sample {
 }
 
 impl Sample {
-    /// Whether every key of the database was seen and no other.
+    /// Returns whether every key of the database was seen, and no other.
     const fn is_exact(self) -> bool {
         self.population == 0 || (self.whole && self.seen == self.population)
     }
 
-    /// The share of the keys that was not seen, which an error shrinks with. A part of a pass that
-    /// has seen more keys than there are has seen some that are gone: nothing shrinks then.
+    /// Returns the share of keys that were not seen, for the finite population correction. A
+    /// partial pass that saw more keys than exist has seen deleted ones, so no correction applies.
     fn unseen_share(self) -> f64 {
         if self.seen >= self.population {
             return 1.0;
@@ -130,9 +132,13 @@ impl Sample {
     }
 }
 
-/// Estimates every one of `namespaces`, in the order of their numbers. What was seen of any other is
-/// folded into [`NamespaceId::OTHER`], as there is no room for it. It is empty while nothing can be said: nothing was seen yet, or the walk is not uniform and no
-/// pass is complete. The keys of all add up to those of the database.
+/// Estimates each of `namespaces`, in the order of their numbers.
+///
+/// Keys of any other namespace are folded into [`NamespaceId::OTHER`]. The keys of all estimates
+/// add up to those of the database.
+///
+/// Returns nothing until there is a sample: nothing was seen yet, or the sweep is not uniform and
+/// no pass is complete.
 #[must_use]
 pub fn estimate(
     window: &Window,
@@ -169,7 +175,7 @@ pub fn estimate(
             None => Known {
                 keys: keys_interval(tally.keys, counted, sample),
                 survival: 1.0,
-                // Of what is certainly not there, everything is known.
+                // If a namespace is certainly empty, everything about it is known.
                 none: counted == 0 && sample.is_exact(),
             },
         };
@@ -178,17 +184,17 @@ pub fn estimate(
     .collect()
 }
 
-/// What is known of the number of keys of a namespace.
+/// The estimated number of keys of a namespace.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     keys: Estimate,
-    /// Which part of the keys that were seen is still there.
+    /// Share of the seen keys that still exist.
     survival: f64,
-    /// Whether there is certainly no key.
+    /// Whether the namespace is certainly empty.
     none: bool,
 }
 
-/// Adds what has no room of its own to the keys without a namespace.
+/// Adds namespaces that are not listed to [`NamespaceId::OTHER`].
 fn fold(totals: Tallies, namespaces: &BTreeSet<NamespaceId>) -> Tallies {
     let mut kept = Tallies::new();
     for (namespace, mut tally) in totals {
@@ -230,7 +236,7 @@ fn estimate_namespace(
     }
 }
 
-/// The keys of a namespace that `part` of `count` sampled ones stand for.
+/// Estimates how many keys of a namespace have a property that `part` of `count` sampled keys have.
 fn part(part: u64, count: u64, now: Known) -> Option<Estimate> {
     let keys = now.keys;
     let value = float(scale(part, count, rounded(keys.value), now.none)?);
@@ -245,7 +251,8 @@ fn part(part: u64, count: u64, now: Known) -> Option<Estimate> {
     Some(around(value, lower, upper, keys.upper.max(value)))
 }
 
-/// A giant among one key in twenty is outside of what an interval of 95 % promises.
+/// Share of measured keys from which no memory is considered hidden. A 95 % interval makes no
+/// promise about the remaining twentieth.
 const MEASURED_ENOUGH: f64 = 0.95;
 
 fn may_hide_memory(tally: &Tally, now: Known) -> bool {
@@ -255,8 +262,8 @@ fn may_hide_memory(tally: &Tally, now: Known) -> bool {
     measured < MEASURED_ENOUGH * now.keys.value || has_aggregates
 }
 
-/// Divides the keys of a database in the proportion in which the namespaces were seen, so that they
-/// add up: each gets its whole part, and who lost most by that gets one more.
+/// Distributes the keys of a database in proportion to the keys seen of each namespace, so that the
+/// numbers add up. Uses the largest remainder method.
 fn apportion(population: u64, seen: &[u64]) -> Vec<u64> {
     let sum: u128 = seen.iter().copied().map(u128::from).sum();
     if sum == 0 {
@@ -289,11 +296,11 @@ fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
     } else if sample.seen == 0 {
         (0.0, population)
     } else if sample.whole {
-        // Keys came and went during the pass, or a rehash showed some twice. The truth may be what
-        // was counted as well as what the size of the database makes of it.
+        // Keys came and went during the pass, or a rehash showed some twice. The truth may be as
+        // counted or as scaled to the size of the database.
         let scaled = population * ratio(seen, sample.seen);
         let seen = float(seen);
-        // Whatever came since may all belong here, and so may whatever went.
+        // All keys added since may belong to this namespace, and so may all removed ones.
         let came = (population - float(sample.seen)).max(0.0);
         let went = (float(sample.seen) - population).max(0.0);
         (scaled.min(seen - went), scaled.max(seen + came))
@@ -305,15 +312,16 @@ fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
     around(float(keys), lower, upper, population)
 }
 
-/// The Wilson interval of a share, times the population. That the population is finite counts as
-/// more keys seen, which narrows the interval by the square root of the unseen share.
+/// Returns the Wilson interval of a share, times the population. The finite population correction
+/// increases the effective sample size, so the interval narrows by the square root of the unseen
+/// share.
 fn wilson(seen: u64, sample: Sample) -> (f64, f64) {
     let share = ratio(seen, sample.seen);
     let effective = float(sample.seen) / sample.unseen_share();
     wilson_of(share, effective, float(sample.population))
 }
 
-/// The Wilson interval of a share that stands on so many keys, times the population.
+/// Returns the Wilson interval of a share with this effective sample size, times the population.
 fn wilson_of(share: f64, effective: f64, population: f64) -> (f64, f64) {
     let square = Z * Z / effective;
     let centre = (share + square / 2.0) / (1.0 + square);
@@ -333,7 +341,7 @@ fn around(value: f64, lower: f64, upper: f64, most: f64) -> Estimate {
     }
 }
 
-/// What `part` of `count` keys makes of all `keys`, to the nearest whole number.
+/// Scales `part` of `count` keys to all `keys`, rounded to the nearest whole number.
 fn scale(part: u64, count: u64, keys: u64, none: bool) -> Option<u64> {
     if none {
         return Some(0);
@@ -376,7 +384,7 @@ fn size_histogram(sizes: &Sizes, keys: u64, sum: f64) -> Option<Histogram> {
     ))
 }
 
-/// Scales the cumulative counts, not each bucket, so that rounding does not add up.
+/// Scales the cumulative counts instead of each bucket, so that rounding errors do not add up.
 fn histogram(
     edges: &'static [Edge],
     buckets: &[u64],
@@ -401,9 +409,9 @@ fn histogram(
     }
 }
 
-/// The share of the server's memory that the memory of all namespaces makes up, at most 1. `used`
-/// is `used_memory` without that of an empty server, in bytes; the share is absent where that or all
-/// memory is unknown.
+/// Returns the share of the server's memory that the namespaces explain, at most 1. `used` is
+/// `used_memory` in bytes without that of an empty server. Returns `None` if that or all memory is
+/// unknown.
 #[must_use]
 pub fn explained_share<'a>(
     estimates: impl IntoIterator<Item = &'a NamespaceEstimate>,

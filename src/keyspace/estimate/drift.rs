@@ -1,15 +1,17 @@
-//! The keys of one namespace now, from counts of segments at different times. Pure.
+//! Predicts the current number of keys of one namespace from counts of segments at different times.
+//! Pure.
 //!
-//! Every segment is a replicate: it has its share of the keys by chance. The mean of the segments
-//! follows the number of keys that the database has, and drifts with the keys that are replaced;
-//! how a segment differs from the mean is forgotten as its keys are replaced. How fast they are is
-//! measured by the differences between two visits of a segment, and bounded by the server's own
-//! counters before there are any. The mean is fitted by weighted least squares, as two visits of a
-//! segment are correlated, with prior knowledge of what a key that comes or goes can do at most.
+//! Every segment is a replicate: it has a random share of the keys. The mean of the segments
+//! follows the size of the database and drifts as keys are replaced. Replacements also erase a
+//! segment's deviation from the mean. The differences between two visits of a segment measure the
+//! turnover. Before there are any, the server's own counters bound it.
 //!
-//! Keys also come and go in batches, of one namespace now and of another one later. So the mean may
-//! depart from its smooth course, by at most what the counters report for the time since a visit.
-//! `course` has the line of that departure, `fit` how much of it the data and the counters allow.
+//! The mean is fitted by generalized least squares, because two visits of a segment are correlated.
+//! The prior is the maximum effect that an added or removed key can have.
+//!
+//! Keys also come and go in batches of one namespace or another. The mean may therefore depart from
+//! its smooth course, by at most the changes counted since a visit. `course` models the line of
+//! that departure, `fit` how much of it the data and the counters allow.
 
 mod course;
 mod fit;
@@ -18,96 +20,96 @@ use crate::number::length as float;
 use course::Path;
 use fit::{Detail, Fit};
 
-/// How much the prior knowledge of the turnover counts, in visited segments.
+/// Weight of the prior for the turnover, in visited segments.
 const PRIOR_SEGMENTS: f64 = 1.0;
 
-/// Fewer rows tell nothing about how well they fit.
+/// Minimum number of rows to judge how well they fit.
 const ROWS_MIN: usize = 8;
 
-/// How often the fit is made: variances and the turnover depend on what is fitted.
+/// Iterations of the fit, because the variances and the turnover depend on its result.
 const ROUNDS: u32 = 2;
 
-/// How many unknowns of the smooth course are fitted: the level, what follows the size, what
+/// Unknowns of the smooth course: the level, the part that follows the size, and the part that
 /// follows replacements. Those of the departure come after them.
 const SMOOTH: usize = 3;
 
-/// A database between a visit and now.
+/// Changes of a database between a visit and now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Position {
-    /// How many keys there were more than now, as a share of the keys of now.
+    /// Excess of keys over the current number, as a share of the latter.
     pub(super) more: f64,
-    /// How many pairs of keys were replaced since, as a share of the keys of now, negative.
+    /// Pairs of keys replaced since, as a negative share of the current number of keys.
     pub(super) pairs: f64,
-    /// How many keys came or went since, at most.
+    /// Keys added or removed since, at most.
     pub(super) events: f64,
-    /// How many of them changed the number of keys.
+    /// Number of those that changed the size of the database.
     pub(super) net: f64,
-    /// Seconds since.
+    /// Time since the visit, in seconds.
     pub(super) age: f64,
 }
 
 impl Position {
-    /// Keys that came in place of others since, at most.
+    /// Returns the maximum number of keys that replaced others since.
     fn replaced(&self) -> f64 {
         (self.events - self.net).max(0.0) / 2.0
     }
 
-    /// How many keys one namespace alone can have gained or lost since.
+    /// Returns how many keys a single namespace can have gained or lost since.
     fn reach(&self) -> f64 {
         self.net + self.replaced()
     }
 }
 
-/// What a visit of a segment has counted.
+/// The count of one visit of a segment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Visit {
     /// Keys of the namespace.
     pub(super) keys: f64,
-    /// Which part of the segment was visited, from 0 to 1.
+    /// Visited share of the segment, from 0 to 1.
     pub(super) part: f64,
-    /// When.
+    /// Time of the visit.
     pub(super) at: Position,
 }
 
-/// The visits of one segment: the last, and the one before it.
+/// The last two visits of one segment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Track {
-    /// Which part of the segment needs no other track, from 0 to 1.
+    /// Share of the segment that no other track covers, from 0 to 1.
     pub(super) room: f64,
     pub(super) last: Visit,
     pub(super) before: Option<Visit>,
 }
 
-/// What is known of the whole database.
+/// The database as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
-    /// Keys now.
+    /// Current number of keys.
     pub(super) keys: f64,
-    /// Segments, visited or not.
+    /// Number of segments, visited or not.
     pub(super) segments: f64,
-    /// The share of the namespace among all keys that were seen, never 0 or 1.
+    /// The share of the namespace among all keys seen, never 0 or 1.
     pub(super) share: f64,
 }
 
-/// How many keys a namespace has, before it is known that all add up.
+/// Predicted number of keys of a namespace, before the predictions are adjusted to add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Prediction {
     pub(super) keys: f64,
-    /// By the chance with which keys are spread over segments, and the smooth course.
+    /// Variance from the random spread of keys over segments, and from the smooth course.
     pub(super) variance: f64,
-    /// By batches, beyond that.
+    /// Additional variance from batches.
     pub(super) batches: f64,
-    /// Which part of what was seen is still there, from 0 to 1.
+    /// Share of the seen keys that still exist, from 0 to 1.
     pub(super) survival: f64,
 }
 
-/// Unknowns that a visit depends on: those of the smooth course, and two knots.
+/// Number of unknowns that a visit depends on: those of the smooth course, and two knots.
 const VISIT: usize = SMOOTH + 2;
 
 /// The unknowns of one visit or two, each with its factor.
 type Factors = [(usize, f64); 2 * VISIT];
 
-/// One equation of the fit: `factors` times the unknowns is `value`, give or take.
+/// One equation of the fit: `factors` times the unknowns is `value`, with this variance.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     factors: Factors,
@@ -125,14 +127,14 @@ pub(super) fn predict(tracks: &[Track], frame: Frame) -> Prediction {
     let mean = frame.keys * frame.share / frame.segments;
     let mut unknowns = vec![mean, mean, 0.0];
     unknowns.resize(SMOOTH + model.path.len(), 0.0);
-    // Without a fit anything is possible.
+    // Without a fit, the namespace may have any number of keys.
     let mut prediction = Prediction {
         keys: frame.keys * frame.share,
         batches: frame.keys * frame.keys,
         ..Prediction::default()
     };
     for round in 1..=ROUNDS {
-        // Sudden batches hardly change the variances that the other rounds are for.
+        // Sudden batches hardly affect the variances, which are the purpose of the earlier rounds.
         let detail = if round == ROUNDS {
             Detail::Full
         } else {
@@ -157,18 +159,18 @@ pub(super) fn predict(tracks: &[Track], frame: Frame) -> Prediction {
     prediction
 }
 
-/// What a prediction is made from.
+/// The inputs of a prediction.
 struct Model<'a> {
     tracks: &'a [Track],
     frame: Frame,
     path: Path,
 }
 
-/// How the keys follow from the unknowns.
+/// The number of keys as a function of the unknowns.
 struct Sum {
     /// Keys that do not depend on the unknowns.
     keys: f64,
-    /// Each unknown's factor.
+    /// The factor of each unknown.
     factors: Vec<f64>,
     variance: f64,
     survival: f64,
@@ -196,16 +198,17 @@ impl Model<'_> {
         self.frame.keys * self.frame.share / self.frame.segments
     }
 
-    /// The mean of a segment at a visit. It is never far from nothing, as variances depend on it.
+    /// Returns the mean of a segment at a visit. It is never close to zero, because variances
+    /// depend on it.
     fn mean(&self, visit: &Visit, unknowns: &[f64]) -> f64 {
         let least = 0.01 * visit.part * self.usual();
         let least = least.max(0.1 * visit.keys);
         dot(&self.factors(visit), unknowns).max(least).max(1e-3)
     }
 
-    /// The rate at which a key of the namespace goes, per event of the database.
+    /// Returns the rate at which a key of the namespace disappears, per event of the database.
     fn hazard(&self, unknowns: &[f64]) -> f64 {
-        // All events may be in this namespace; half of them are keys that went.
+        // All events may concern this namespace; half of them are removals.
         let highest = 0.5 / (self.frame.share * self.frame.keys).max(1.0);
         let visits = self.tracks.iter().filter_map(|track| {
             let before = track.before?;
@@ -233,8 +236,8 @@ impl Model<'_> {
         -(1.0 - gone).max(1e-6).ln() / events
     }
 
-    /// The equations of all visits. The second visit of a segment is seen as what it adds to the
-    /// first.
+    /// Returns the equations of all visits. The second visit of a segment counts with its
+    /// difference from the first.
     fn rows(&self, hazard: f64, unknowns: &[f64]) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.tracks.len() * 2);
         for track in self.tracks {
@@ -251,7 +254,7 @@ impl Model<'_> {
             let mean_before = self.mean(before, unknowns);
             let events = (before.at.events - last.at.events).max(0.0);
             let survival = survival(hazard, events, mean_before, mean_last);
-            // An old visit of which nothing is left tells only how it was then.
+            // An old visit whose keys are all gone only describes the segment at that time.
             rows.push(Row {
                 factors: self.factors(before),
                 value: before.keys,
@@ -300,15 +303,17 @@ impl Model<'_> {
     }
 }
 
-/// Which part of a segment's keys is still there after some events. Where the mean has fallen, at
-/// least that many keys went.
+/// Returns the share of a segment's keys that remain after this many events. If the mean fell, at
+/// least that share of the keys is gone.
 fn survival(hazard: f64, events: f64, before: f64, after: f64) -> f64 {
     (-hazard * events).exp().min(after / before)
 }
 
-/// How far a namespace was from where it is now, in units that the fit finds. Where keys are
-/// replaced at random it comes near its new level ever more slowly, so that looking back it departs
-/// ever faster. After about all keys were replaced that is no longer believed.
+/// Returns how far a namespace was from its current level, in units that the fit determines.
+///
+/// With random replacement it approaches a new level more and more slowly. Looking back, the
+/// distance therefore grows faster and faster. The growth is linear beyond about one replacement of
+/// all keys.
 fn relaxation(pairs: f64) -> f64 {
     let pairs = pairs.abs();
     if pairs <= 1.0 {
@@ -318,14 +323,15 @@ fn relaxation(pairs: f64) -> f64 {
     }
 }
 
-/// The variance of a count given an earlier one: keys that may have gone, and keys that came.
+/// Returns the variance of a count given an earlier one: from keys that may have gone, and from
+/// added keys.
 fn innovation(before: f64, after: f64, survival: f64) -> f64 {
     let gone = before * survival * (1.0 - survival);
     let came = (after - survival * before).max(0.0);
     (gone + came).max(1e-6 * after).max(1e-9)
 }
 
-/// How many times the variance is what it should be by chance alone; at least once.
+/// Returns the ratio of the observed variance to the expected one, at least 1.
 fn misfit(rows: &[Row], unknowns: &[f64]) -> f64 {
     if rows.len() < ROWS_MIN {
         return 1.0;
@@ -338,7 +344,7 @@ fn misfit(rows: &[Row], unknowns: &[f64]) -> f64 {
     (squares.sum::<f64>() / float(freedom)).max(1.0)
 }
 
-/// The factors of a visit less a part of those of the visit before it.
+/// Returns the factors of a visit minus a part of those of the previous visit.
 fn less(new: Factors, part: f64, old: Factors) -> Factors {
     let mut factors = new;
     let free = factors.iter_mut().skip(VISIT);

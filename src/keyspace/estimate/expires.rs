@@ -1,14 +1,14 @@
-//! What the server reports of TTLs without a lookup: how many keys of a database have one.
+//! Bounds the keys without a TTL by the number of keys with one, which INFO reports without
+//! lookups. Pure.
 //!
-//! That bounds the keys without a TTL in each namespace, and is exact where all keys have a TTL or
-//! none has. Pure.
+//! The bounds are exact if all keys have a TTL or none do.
 
 use super::{Estimate, NamespaceEstimate, around, float};
 
-/// Rounds in which the estimates are fitted to their sum.
+/// Iterations to fit the estimates to their sum.
 const ROUNDS: usize = 8;
 
-/// The fewest and the most keys without a TTL that a namespace can have.
+/// The minimum and maximum number of keys without a TTL in a namespace.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     least: f64,
@@ -16,8 +16,8 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// The bounds that hold for any namespace of a database, and where they allow for it those of
-    /// the sample.
+    /// Returns the bounds that apply to any namespace of a database, narrowed to the part of the
+    /// sample's interval within them.
     fn new(estimate: &NamespaceEstimate, without: f64, expires: f64) -> Self {
         let least = (estimate.keys.lower - expires).max(0.0);
         let most = estimate.keys.upper.min(without).max(least);
@@ -31,8 +31,8 @@ impl Bounds {
     }
 }
 
-/// Bounds the keys without a TTL in the namespaces of a database by how many of its `keys` have one.
-/// What was found of them is scaled so that it adds up.
+/// Bounds the keys without a TTL in each namespace by how many of the `keys` of the database have
+/// one. Scales the estimates so that they add up.
 pub fn bound_by_expires(estimates: &mut [NamespaceEstimate], keys: u64, expires: Option<u64>) {
     let Some(expires) = expires else { return };
     let (without, expires) = (float(keys.saturating_sub(expires)), float(expires));
@@ -45,7 +45,7 @@ pub fn bound_by_expires(estimates: &mut [NamespaceEstimate], keys: u64, expires:
     let bounds: Vec<Bounds> = bounds
         .into_iter()
         .map(|own| {
-            // What all others together cannot hold is here.
+            // Keys that do not fit into all other namespaces together belong to this one.
             let floor = (without - (most - own.most)).clamp(own.least, own.most);
             let ceiling = (without - (least - own.least)).clamp(floor, own.most);
             Bounds {
@@ -77,8 +77,8 @@ pub fn bound_by_expires(estimates: &mut [NamespaceEstimate], keys: u64, expires:
     }
 }
 
-/// Scales the values within their bounds until they add up. One of nothing stays nothing: a
-/// namespace in which none was found is not blamed for what is missing.
+/// Scales the values within their bounds until they add up. A value of zero stays zero: a namespace
+/// without such keys in its sample is not blamed for missing ones.
 fn fit(values: &mut [Option<f64>], bounds: &[Bounds], sum: f64) {
     if values.iter().any(Option::is_none) {
         return;
@@ -108,7 +108,7 @@ fn fit(values: &mut [Option<f64>], bounds: &[Bounds], sum: f64) {
     }
 }
 
-/// Keys whose TTL is too long have a TTL.
+/// Bounds keys with too long a TTL by the keys that have one.
 fn bound_max(max_broken: &mut Option<Estimate>, expires: f64) {
     if expires < 1.0 {
         *max_broken = Some(Estimate::default());
@@ -123,8 +123,8 @@ fn bound_max(max_broken: &mut Option<Estimate>, expires: f64) {
     }
 }
 
-/// The fewest keys of a database without the TTL that their namespace requires: those that the
-/// other namespaces cannot hold. None where no namespace requires one.
+/// Returns the minimum number of keys that lack a TTL required by their namespace: those that do
+/// not fit into the other namespaces. Returns `None` if no namespace requires a TTL.
 #[must_use]
 pub fn fewest_violations(
     estimates: &[NamespaceEstimate],
@@ -153,7 +153,7 @@ mod tests {
         around(value, value, value, value)
     }
 
-    /// A namespace of so many keys, with what a sample says of those without a TTL.
+    /// Returns a namespace with this many keys, and a sampled estimate of those without a TTL.
     fn namespace(keys: f64, without_ttl: Option<Estimate>) -> NamespaceEstimate {
         NamespaceEstimate {
             namespace: NamespaceId(1),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_unknown_where_all_keys_have_a_ttl_or_none_has() {
+    fn all_or_no_keys_with_ttl_need_no_lookups() {
         let unasked = || vec![namespace(900.0, None), namespace(100.0, None)];
         let all = bounded(unasked(), 1_000);
         assert_eq!(all, [Some(exactly(0.0)), Some(exactly(0.0))]);
@@ -197,8 +197,8 @@ mod tests {
     }
 
     #[test]
-    fn what_other_namespaces_cannot_hold_is_found_without_a_lookup() {
-        // A hundred of a hundred thousand keys, and another namespace that is far too small.
+    fn keys_too_many_for_other_namespaces_need_no_lookup() {
+        // 100 of 100,000 keys have no TTL, and the other namespace is far too small for them.
         let found = bounded(
             vec![namespace(99_990.0, None), namespace(10.0, None)],
             99_900,
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_scaled_to_its_sum() {
+    fn estimates_are_scaled_to_their_sum() {
         let found = around(333.0, 50.0, 1_900.0, 100_000.0);
         let nothing = around(0.0, 0.0, 1_200.0, 100_000.0);
         let all = around(100.0, 97.0, 100.0, 100.0);
@@ -228,12 +228,12 @@ mod tests {
         );
         let values: Vec<f64> = bounded.iter().map(|found| found.unwrap().value).collect();
         assert_eq!(values, [1_000.0, 0.0, 100.0]);
-        // All but the fewest of the other two.
+        // All but the minimum of the other two.
         assert_eq!(bounded[1], Some(around(0.0, 0.0, 953.0, 953.0)));
     }
 
     #[test]
-    fn fewest_violations_are_those_that_no_other_namespace_can_hold() {
+    fn fewest_violations_exceed_the_other_namespaces() {
         let estimates = [namespace(100_000.0, None), namespace(100.0, None)];
         let is_large = |estimate: &NamespaceEstimate| estimate.keys.value > 1_000.0;
         let fewest = |expires| fewest_violations(&estimates, 100_100, expires, is_large);
@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_truth_stays_within_bounds_that_contain_it(
+        fn bounds_never_exclude_the_truth(
             truth in prop::collection::vec((0_u32..1_000, 0_u32..1_000, any::<bool>()), 1..6),
         ) {
             let estimates: Vec<_> = truth.iter().map(|(with, without, is_sampled)| {

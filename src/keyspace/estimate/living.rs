@@ -1,4 +1,4 @@
-//! The keys of all namespaces of a database that does not hold still. Pure.
+//! Estimates the keys of all namespaces of a database that changes during a sweep. Pure.
 
 use super::drift::{Frame, Position, Prediction, Track, Visit, predict};
 use super::{
@@ -10,23 +10,23 @@ use crate::keyspace::slices::Counted;
 use crate::keyspace::window::{Visits, Window};
 use crate::number::length;
 
-/// Whole parts of a key that are told apart when keys are divided.
+/// Fractions of a key that are distinguished when keys are distributed.
 const PARTS_OF_A_KEY: f64 = 256.0;
 
-/// The predictions of all namespaces may miss the number of keys by this many standard errors
-/// before they are not believed.
+/// Standard errors by which the sum of all predictions may miss the number of keys before they are
+/// considered unreliable.
 const MISSED_AT_MOST: f64 = 2.0;
 
-/// A sample is worth what it is for a share of at least this part of the share's deviation.
+/// Minimum share used for the effective sample size, in standard deviations of the share.
 const LEAST_SHARE: f64 = 0.25;
 
-/// Keys that were counted while more than this part of the keys came or went suddenly have no clear
-/// time. The limit for a whole visit is higher: if a slice is left out, its segment has others.
+/// Counts have no clear time if more than this share of the keys came or went suddenly while
+/// counting. The limit for a whole visit is higher: if a slice is left out, its segment has others.
 const SUDDEN_OF_SLICE: f64 = 1.0 / 16.0;
 const SUDDEN_OF_VISIT: f64 = 1.0 / 8.0;
 
-/// Returns the keys of each namespace. Empty if nothing has changed since the sweep began: the counts
-/// are then current.
+/// Returns the keys of each namespace. Returns nothing if the database has not changed since the
+/// sweep began, because the counts are then current.
 pub(super) fn keys(
     window: &Window,
     sample: Sample,
@@ -71,7 +71,7 @@ pub(super) fn keys(
     keys
 }
 
-/// Keys that came and keys that went since a pass was begun, at most.
+/// Keys added and keys removed since a pass began, at most.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Turnover {
     came: f64,
@@ -79,11 +79,11 @@ struct Turnover {
 }
 
 impl Turnover {
-    /// Returns the turnover of a whole pass; `None` if some segment was not seen.
+    /// Returns the turnover since a whole pass began; `None` if some segment was not seen.
     fn since_begun(window: &Window, now: &Point) -> Option<Self> {
         let then = window.begun().filter(|_| window.is_whole())?;
         let grown = now.keys - then.keys;
-        // RENAME is one event: a key goes and another comes.
+        // RENAME is one event, but removes one key and adds another.
         let events = (now.events - then.events).max(grown.abs());
         Some(Self {
             came: events.min(events + grown),
@@ -103,7 +103,8 @@ fn segments(window: &Window) -> f64 {
     length(window.segments())
 }
 
-/// The keys of a namespace in a segment. What is not shown counts as without a namespace.
+/// Returns the keys of a namespace in a segment. Keys of namespaces that are not shown count as
+/// [`NamespaceId::OTHER`].
 fn of(counted: &Counted, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
     let own = counted.keys.get(&namespace).copied().unwrap_or(0);
     if namespace != NamespaceId::OTHER {
@@ -148,8 +149,8 @@ impl Count {
     }
 }
 
-/// Returns the counts of all segments. Slices of a vague time are left out, as if that part of the
-/// keys had not been visited.
+/// Returns the counts of all segments. Leaves out slices without a clear time, as if that part of
+/// the keys had not been visited.
 fn counts(window: &Window, now: &Point, is_uniform: bool) -> Vec<Count> {
     let visits = window.visits(now.time);
     let counts = visits.flat_map(|visits| {
@@ -221,12 +222,12 @@ fn slice(window: &Window, now: &Point, counted: Counted, complete: bool) -> Slic
     Slice { counted, part, at }
 }
 
-/// Makes the predictions add up to the number of keys: each takes its part of the difference, in
-/// proportion to its uncertainty.
+/// Makes the predictions add up to the number of keys. Distributes the difference in proportion to
+/// the uncertainty of each prediction.
 ///
-/// A namespace that was not seen may have a part too. Without it, a namespace that is alone would be
-/// certain to have all keys. `grown` is the growth since the newest part of the sweep, all of which
-/// may be of a new namespace.
+/// An unseen namespace may have a part too. Otherwise a single namespace would be certain to have
+/// all keys. `grown` is the growth since the newest part of the sweep, all of which may belong to a
+/// new namespace.
 fn agree(each: &mut [(Prediction, bool, f64)], keys: f64, grown: f64) {
     let unseen = each.iter().filter(|(_, is_unseen, _)| *is_unseen);
     let unseen = unseen.map(|(prediction, _, share)| most_unseen(prediction, *share, keys) / Z);
@@ -263,14 +264,14 @@ fn agree(each: &mut [(Prediction, bool, f64)], keys: f64, grown: f64) {
     }
 }
 
-/// The sample size that a prediction's variance is worth, for a share of the keys.
+/// Returns the sample size that a prediction's variance corresponds to, for a share of the keys.
 fn effective(prediction: &Prediction, share: f64, population: f64) -> f64 {
     let share = share.clamp(0.5 / population.max(1.0), 1.0 - 0.5 / population.max(1.0));
     let effective = share * (1.0 - share) * population * population / prediction.variance;
     effective.clamp(f64::MIN_POSITIVE, f64::MAX)
 }
 
-/// The most keys of a namespace of which none was seen.
+/// Returns the maximum number of keys of a namespace with no seen key.
 fn most_unseen(prediction: &Prediction, share: f64, population: f64) -> f64 {
     let most = population * UNSEEN_TIMES / effective(prediction, share, population);
     most.min(population)
@@ -294,12 +295,13 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Ve
         let (lower, upper) = if *is_unseen {
             (0.0, most_unseen(prediction, share, population) + grown)
         } else {
-            // By a share far below its own deviation, the sample would be worth less than one key.
+            // With a share far below its own deviation, the sample would be worth less than one
+            // key.
             let least = LEAST_SHARE * prediction.variance.sqrt() / population;
             let effective = effective(prediction, share.max(least), population);
             wilson_of(value / population, effective, population)
         };
-        // Chance gives a rare namespace a lopsided interval, a batch does not.
+        // Sampling gives a rare namespace an asymmetric interval; a batch does not.
         let batches = Z * prediction.batches.sqrt();
         let lower = value - (value - lower).hypot(batches);
         let upper = value + (upper - value).hypot(batches);
@@ -312,7 +314,7 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Ve
     .collect()
 }
 
-/// Rounds the error up to whole keys: half a key is no more certain than one.
+/// Rounds the error up to whole keys, because half a key has the same uncertainty as one.
 fn sound(estimate: Estimate) -> Estimate {
     Estimate {
         error: estimate.error.ceil(),
@@ -324,7 +326,7 @@ fn sound(estimate: Estimate) -> Estimate {
 mod tests {
     use super::*;
 
-    /// A whole pass over a database of 1,000 keys, and how it has changed since.
+    /// Returns the turnover of a database of 1,000 keys after a whole pass.
     fn turnover(keys: u64, events: f64) -> Option<Turnover> {
         let mut window = Window::new(1);
         window.observe(0.0, 1_000, 0.0);
@@ -354,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn namespace_that_is_gone_is_bounded_by_its_deviation() {
+    fn vanished_namespace_is_bounded_by_its_deviation() {
         let prediction = |keys| Prediction {
             keys,
             variance: 150.0 * 150.0,

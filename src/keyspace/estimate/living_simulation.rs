@@ -1,6 +1,6 @@
-//! The estimates of a keyspace that does not hold still, against its truth at every moment.
+//! Compares estimates of a changing keyspace with its truth at every moment.
 //!
-//! A sweep takes 64 s for a pass while keys come and go. The random numbers have a fixed seed.
+//! A pass takes 64 s while keys come and go. The random numbers have a fixed seed.
 
 use fastrand::Rng;
 
@@ -11,33 +11,33 @@ const SEGMENTS: usize = 64;
 
 const REPETITIONS: u32 = 12;
 
-/// How often an estimate is compared with the truth, per second.
-const LOOKS: f64 = 0.06;
+/// Comparisons of an estimate with the truth, per second.
+const COMPARISONS: f64 = 0.06;
 
-/// Average half-width of each namespace's interval during the first pass, at most, as a percentage of
-/// its keys.
+/// Maximum average half-width of each namespace's interval during the first pass, as a percentage
+/// of its keys.
 const FIRST_WIDTHS: [f64; NAMESPACES] = [7.0, 4.5, 7.5, 13.0, 160.0];
 
 /// Shares of the namespaces: 45, 30, 20, 4.5 and 0.5 %.
 const SHARES: [f64; NAMESPACES] = [0.45, 0.3, 0.2, 0.045, 0.005];
 
-/// The rate at which a key of each namespace goes, and keys of each namespace that come per second.
+/// Rate at which a key of each namespace is removed, and keys of each namespace added per second.
 type Rates = ([f64; NAMESPACES], [f64; NAMESPACES]);
 
-/// What happens to the keys.
+/// A simulated workload.
 #[derive(Clone, Copy)]
 struct Scenario {
     name: &'static str,
-    /// More where coverage is nearer to its bound.
+    /// Number of runs, higher if the coverage is closer to its bound.
     repetitions: u32,
     /// Keys at the start.
     keys: f64,
-    /// The rates at a time in seconds, when each namespace has that many keys.
+    /// The rates at a time in seconds, for these numbers of keys.
     rates: fn(f64, [f64; NAMESPACES]) -> Rates,
     /// Writes per second that change no count.
     overwrites: f64,
-    /// Average half-width of each namespace's interval after the first pass, at most, as a percentage
-    /// of its keys.
+    /// Maximum average half-width of each namespace's interval after the first pass, as a
+    /// percentage of its keys.
     widths: [f64; NAMESPACES],
 }
 
@@ -50,8 +50,8 @@ fn churn(rate: f64) -> Rates {
     )
 }
 
-/// Adds a batch job: 20,000 keys of a namespace come, or go where `comes` is false, evenly from one
-/// time to another.
+/// Adds a batch job: 20,000 keys of a namespace are added, or removed if `comes` is false, evenly
+/// from one time to another.
 fn batch(
     (mut deaths, mut births): Rates,
     (time, keys): (f64, [f64; NAMESPACES]),
@@ -208,7 +208,7 @@ const BATCHES: [Scenario; 4] = [
     },
 ];
 
-/// 20,000 keys of one namespace come and go, and 20,000 of a smaller one.
+/// Adds and removes 20,000 keys of one namespace, then 20,000 of a smaller one.
 fn batches(time: f64, keys: [f64; NAMESPACES], rates: Rates) -> Rates {
     let jobs = [
         ((2, true), (70.0, 80.0)),
@@ -223,7 +223,7 @@ fn batches(time: f64, keys: [f64; NAMESPACES], rates: Rates) -> Rates {
     })
 }
 
-/// A namespace replaces another, and back: the number of keys stays the same.
+/// Replaces one namespace with another, and back. The total number of keys stays the same.
 fn trade(time: f64, keys: [f64; NAMESPACES], seconds: f64) -> Rates {
     let jobs = [((1, 3), 70.0), ((3, 1), 150.0)];
     jobs.iter().fold(STILL, |rates, ((goes, comes), from)| {
@@ -309,30 +309,30 @@ pub(super) fn binomial(count: u64, probability: f64, random: &mut Rng) -> u64 {
     rounded((mean + spread * normal(random)).max(0.0)).min(count)
 }
 
-/// How often an interval held the truth, and how wide it was.
+/// How often an interval contained the truth, and its average width.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Score {
     pub(super) count: f64,
-    held: f64,
+    covered: f64,
     pub(super) width: f64,
 }
 
 impl Score {
     pub(super) fn add(&mut self, found: Estimate, truth: f64) {
         self.count += 1.0;
-        self.held += f64::from(u8::from((found.value - truth).abs() <= found.error));
+        self.covered += f64::from(u8::from((found.value - truth).abs() <= found.error));
         self.width += found.error / truth.max(1.0);
     }
 
     fn merge(&mut self, other: Self) {
         self.count += other.count;
-        self.held += other.held;
+        self.covered += other.covered;
         self.width += other.width;
     }
 
     pub(super) fn percent(self) -> (f64, f64) {
         let each = 100.0 / self.count.max(1.0);
-        (self.held * each, self.width * each)
+        (self.covered * each, self.width * each)
     }
 }
 
@@ -358,7 +358,7 @@ fn run(scenario: &Scenario, scores: &mut Scores, random: &mut Rng) {
             world.step(scenario, 0.5, random);
             window.close(world.time);
             window.observe(world.time, world.total(), world.events - before);
-            if place > 2 && random.f64() < LOOKS {
+            if place > 2 && random.f64() < COMPARISONS {
                 let namespaces: Vec<NamespaceId> = (0..5).map(NamespaceId).collect();
                 let database = Database {
                     keys: world.total(),
@@ -374,7 +374,8 @@ fn run(scenario: &Scenario, scores: &mut Scores, random: &mut Rng) {
     }
 }
 
-/// Requires that each namespace's intervals contain the truth at least 93 % of the time, and bounds their width.
+/// Requires that each namespace's intervals contain the truth at least 93 % of the time, and bounds
+/// their width.
 fn assert_honest(scenario: &Scenario) {
     let mut random = Rng::with_seed(11);
     let mut scores = Scores::default();
@@ -386,17 +387,20 @@ fn assert_honest(scenario: &Scenario) {
     println!("{name}");
     for (pass, scores) in [("first pass", first), ("later", later)] {
         let percent = scores.map(Score::percent);
-        let held = percent.map(|(held, _)| held);
+        let covered = percent.map(|(covered, _)| covered);
         let width = percent.map(|(_, width)| width);
-        println!("  {pass}: held {held:.0?} %, width {width:.2?} %");
+        println!("  {pass}: covered {covered:.0?} %, width {width:.2?} %");
     }
     let mut all = first;
     for (all, later) in all.iter_mut().zip(later) {
         all.merge(later);
     }
-    let held = all.map(|score| score.percent().0);
-    println!("  in all: held {held:.1?} %");
-    assert!(held.iter().all(|held| *held >= 93.0), "{name}: {held:?}");
+    let covered = all.map(|score| score.percent().0);
+    println!("  in all: covered {covered:.1?} %");
+    assert!(
+        covered.iter().all(|covered| *covered >= 93.0),
+        "{name}: {covered:?}"
+    );
     for (scores, most) in [(first, FIRST_WIDTHS), (later, scenario.widths)] {
         let width = scores.map(|score| score.percent().1);
         let mut pairs = width.iter().zip(most);
@@ -408,21 +412,21 @@ fn assert_honest(scenario: &Scenario) {
 }
 
 #[test]
-fn intervals_hold_while_keys_come_and_go_smoothly() {
+fn intervals_contain_the_truth_amid_smooth_changes() {
     SMOOTH.iter().for_each(assert_honest);
 }
 
 #[test]
-fn intervals_hold_while_many_keys_expire_at_once() {
+fn intervals_contain_the_truth_amid_mass_expiry() {
     EXPIRY.iter().for_each(assert_honest);
 }
 
 #[test]
-fn intervals_hold_while_batches_of_a_namespace_come_and_go() {
+fn intervals_contain_the_truth_amid_batches() {
     BATCHES.iter().for_each(assert_honest);
 }
 
-/// A glimpse of random keys every 30 s, as long as no pass over a cluster node is whole.
+/// Draws random keys every 30 s, until the first pass over a cluster node is complete.
 fn run_glimpses(scenario: &Scenario, random: &mut Rng) -> [Score; NAMESPACES] {
     let mut scores = [Score::default(); NAMESPACES];
     let mut world = World::new(scenario.keys, random);
@@ -460,7 +464,7 @@ fn run_glimpses(scenario: &Scenario, random: &mut Rng) -> [Score; NAMESPACES] {
 }
 
 #[test]
-fn random_keys_hold_the_truth_while_keys_come_and_go() {
+fn random_key_intervals_contain_the_truth_amid_changes() {
     for scenario in SMOOTH.iter().chain(&EXPIRY) {
         let mut random = Rng::with_seed(13);
         let mut scores = [Score::default(); NAMESPACES];
@@ -471,12 +475,15 @@ fn random_keys_hold_the_truth_while_keys_come_and_go() {
             }
         }
         let percent = scores.map(Score::percent);
-        println!("{}: held and width in percent {percent:.1?}", scenario.name);
+        println!(
+            "{}: covered and width in percent {percent:.1?}",
+            scenario.name
+        );
         let mut all = Score::default();
         for score in scores {
             all.merge(score);
         }
-        let (held, _) = all.percent();
-        assert!(held >= 93.0, "{}: {held}", scenario.name);
+        let (covered, _) = all.percent();
+        assert!(covered >= 93.0, "{}: {covered}", scenario.name);
     }
 }

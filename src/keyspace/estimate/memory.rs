@@ -1,21 +1,21 @@
-//! The memory of a namespace from the sizes of some of its keys: sizes are heavy-tailed.
+//! Estimates the memory of a namespace from the sizes of some of its keys. Pure.
 //!
-//! Pure, as all of the estimate.
+//! Sizes are heavy-tailed, so outliers are handled separately.
 
 use super::{Estimate, Known, UNSEEN_TIMES, Z, around, float, wide};
 use crate::keyspace::tally::Sizes;
 
-/// A size is an outlier when it is so many times the mean of the others.
+/// A size is an outlier if it is more than this many times the mean of the others.
 const OUTLIER_TIMES_MEAN: f64 = 100.0;
 
-/// Most outliers of a sample. More of them are no exception but the tail of a distribution, which
-/// the sample then tells enough about.
+/// Maximum number of outliers in a sample. More of them form the tail of a distribution, which the
+/// sample then represents well enough.
 const OUTLIERS_MAX: usize = 3;
 
-/// Fewest other keys that an outlier is compared with.
+/// Minimum number of other keys to compare an outlier with.
 const OUTLIER_SAMPLE_MIN: f64 = 10.0;
 
-/// Sizes as numbers: how many, their sum, the sum of their squares.
+/// The number of sizes, their sum, and the sum of their squares.
 #[derive(Clone, Copy, Debug)]
 struct Moments {
     count: f64,
@@ -24,8 +24,8 @@ struct Moments {
 }
 
 impl Moments {
-    /// The moments without some of the sizes. The subtraction is exact: one giant must not swallow
-    /// the digits of all others.
+    /// Returns the moments without the `taken` sizes. Subtracts integers, because one giant would
+    /// otherwise consume the precision of all others.
     fn without(sizes: &Sizes, taken: &[u64]) -> Self {
         let squares = taken.iter().fold(0_u128, |squares, bytes| {
             squares.saturating_add(u128::from(*bytes).saturating_mul(u128::from(*bytes)))
@@ -45,15 +45,15 @@ impl Moments {
         }
     }
 
-    /// How far the sum of `all` keys may be from `all` times the mean, by chance.
-    /// Only a part of the keys that were seen is still there.
+    /// Returns the sampling error of the sum of `all` keys, estimated as `all` times the mean.
+    /// `survival` is the share of the seen keys that still exist.
     fn error(self, all: f64, survival: f64) -> f64 {
         let unseen_share = (1.0 - survival * self.count / all).clamp(0.0, 1.0);
         if self.count < 1.0 || all < 1.0 || unseen_share <= 0.0 {
             return 0.0;
         }
         if self.count < 2.0 {
-            // One key says nothing about how much the others differ.
+            // One key does not show how much the others differ.
             return all * self.mean() * unseen_share.sqrt();
         }
         let spread = (self.squares / self.count - self.mean() * self.mean()).max(0.0);
@@ -62,17 +62,18 @@ impl Moments {
     }
 }
 
-/// The 97.5 % quantile of Student's distribution (Cornish and Fisher's expansion): with few keys
-/// their spread is itself uncertain.
+/// Returns the 97.5 % quantile of Student's t-distribution (Cornish-Fisher expansion). With few
+/// keys, their variance is itself uncertain.
 fn student(freedom: f64) -> f64 {
     let first = (Z.powi(3) + Z) / 4.0;
     let second = (5.0 * Z.powi(5) + 16.0 * Z.powi(3) + 3.0 * Z) / 96.0;
     Z + first / freedom + second / (freedom * freedom)
 }
 
-/// Memory: the known big keys for what they are, and the mean of the rest times its number. One
-/// giant key in a sample would otherwise stand for hundreds. The error keeps counting a giant that
-/// was found by chance, as there may be more like it.
+/// Estimates memory as the sum of the known big keys plus the mean of the rest times its number.
+///
+/// A giant key would otherwise be scaled up to hundreds. The error still includes a giant found by
+/// chance, because there may be more like it.
 pub(super) fn estimate(sizes: &Sizes, now: Known, known: &[u64]) -> Option<Estimate> {
     let keys = now.keys;
     if now.none {
@@ -102,15 +103,15 @@ pub(super) fn estimate(sizes: &Sizes, now: Known, known: &[u64]) -> Option<Estim
     ))
 }
 
-/// What keys larger than any that was seen may add. By the rule of three there are fewer than so
-/// many, and each counts as the largest that was seen. The spread of a sample cannot tell of them.
+/// Returns the memory that keys larger than any seen may add. By the rule of three their number is
+/// bounded; each counts as the largest one seen. The variance of a sample does not cover them.
 fn giants(sizes: &Sizes, others: &[u64], keys: f64, survival: f64) -> f64 {
     let largest = others.first().copied().map_or(0.0, float);
     let seen = float(sizes.count);
     UNSEEN_TIMES * largest * (keys / seen - survival).max(0.0)
 }
 
-/// Divides the largest sizes of a sample into those of the known big keys and the others.
+/// Splits the largest sizes of a sample into those of the known big keys and the others.
 fn split<'a>(largest: &'a [u64], known: &[u64]) -> (&'a [u64], &'a [u64]) {
     let place = match known.last() {
         Some(least) => largest.partition_point(|bytes| bytes >= least),
@@ -119,7 +120,7 @@ fn split<'a>(largest: &'a [u64], known: &[u64]) -> (&'a [u64], &'a [u64]) {
     largest.split_at_checked(place).unwrap_or_default()
 }
 
-/// The few sizes of a sample that are out of all proportion to the rest of it.
+/// Returns the few sizes of a sample that are out of proportion to the rest.
 fn outliers<'a>(sizes: &Sizes, seen_of_known: &[u64], others: &'a [u64]) -> &'a [u64] {
     let candidates = others.iter().take(OUTLIERS_MAX);
     let taken: Vec<u64> = seen_of_known.iter().chain(candidates).copied().collect();

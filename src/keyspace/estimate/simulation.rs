@@ -1,6 +1,7 @@
-//! The estimates against populations whose truth is known: do the intervals keep their promise?
+//! Compares estimates with populations whose truth is known, to check the coverage of the
+//! intervals.
 //!
-//! The random numbers have a fixed seed, so that the figures are the same in every run.
+//! The random numbers have a fixed seed, so every run gives the same figures.
 
 use fastrand::Rng;
 
@@ -19,8 +20,8 @@ const SAMPLES: [usize; 3] = [2_000, 10_000, 50_000];
 
 const SEGMENTS: u32 = 64;
 
-/// The namespace of a key: keys are numbered through, namespace by namespace.
-fn group_of(key: u32) -> NamespaceId {
+/// Returns the namespace of a key. Keys are numbered consecutively, namespace by namespace.
+fn namespace_of(key: u32) -> NamespaceId {
     match key / (KEYS / 1_000) {
         ..450 => NamespaceId(0),
         450..750 => NamespaceId(1),
@@ -41,7 +42,7 @@ fn database() -> Database {
     }
 }
 
-/// Brings a uniform random sample without replacement to the front.
+/// Moves a uniform random sample without replacement to the front.
 fn draw(keys: &mut [u32], count: usize, random: &mut Rng) {
     for place in 0..count {
         keys.swap(place, random.usize(place..keys.len()));
@@ -53,7 +54,7 @@ fn see(window: &mut Window, key: u32, memory: Option<u64>) {
         memory,
         ..Details::default()
     };
-    let tally = window.tally(group_of(key)).expect("a segment is open");
+    let tally = window.tally(namespace_of(key)).expect("a segment is open");
     tally.see(details, TtlPolicy::default());
 }
 
@@ -66,26 +67,26 @@ fn sampled(keys: &[u32], memory: impl Fn(u32) -> Option<u64>) -> Vec<NamespaceEs
     estimate(&window, database(), &namespaces())
 }
 
-/// How often, in percent, the interval of each namespace held the truth, and how wide it was on
-/// average in percent of the truth.
+/// Returns for each namespace how often its interval contained the truth, in percent, and the
+/// average width, in percent of the truth.
 fn coverage<'a>(
     truths: &[f64; 5],
     repetitions: impl Iterator<Item = Vec<Estimate>> + 'a,
 ) -> [(f64, f64); 5] {
-    let mut held = [(0.0, 0.0); 5];
+    let mut covered = [(0.0, 0.0); 5];
     let mut count = 0.0;
     for found in repetitions {
         count += 1.0;
-        for ((held, truth), found) in held.iter_mut().zip(truths).zip(found) {
-            held.0 += f64::from(u8::from((found.value - truth).abs() <= found.error));
-            held.1 += found.error / truth;
+        for ((covered, truth), found) in covered.iter_mut().zip(truths).zip(found) {
+            covered.0 += f64::from(u8::from((found.value - truth).abs() <= found.error));
+            covered.1 += found.error / truth;
         }
     }
-    held.map(|(held, width)| (100.0 * held / count, 100.0 * width / count))
+    covered.map(|(covered, width)| (100.0 * covered / count, 100.0 * width / count))
 }
 
 fn normal(random: &mut Rng) -> f64 {
-    // Box and Muller; 1 - x is never 0.
+    // Box-Muller transform; 1 - x is never 0.
     let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
     radius * (std::f64::consts::TAU * random.f64()).cos()
 }
@@ -119,7 +120,7 @@ fn memory_by_namespace(sizes: &[u64]) -> [f64; 5] {
 }
 
 #[test]
-fn the_interval_of_keys_holds_the_truth_nine_times_in_ten() {
+fn key_intervals_contain_the_truth_nine_times_in_ten() {
     let mut random = Rng::with_seed(1);
     let mut keys: Vec<u32> = (0..KEYS).collect();
     let truths = SHARES.map(|share| f64::from(KEYS / 1_000 * share));
@@ -132,15 +133,15 @@ fn the_interval_of_keys_holds_the_truth_nine_times_in_ten() {
                 found.iter().map(|found| found.keys).collect()
             }),
         );
-        println!("{count} keys: held, width {found:.1?}");
+        println!("{count} keys: covered, width {found:.1?}");
         assert!(
-            found.iter().all(|(held, _)| *held >= 90.0),
+            found.iter().all(|(covered, _)| *covered >= 90.0),
             "{count} keys: {found:?}"
         );
     }
 }
 
-/// As [`coverage`], of memory, for samples of so many keys.
+/// Returns the same as [`coverage`] for memory, with samples of `count` keys.
 fn memory_coverage(sizes: &[u64], count: usize, random: &mut Rng) -> [(f64, f64); 5] {
     let mut keys: Vec<u32> = (0..KEYS).collect();
     let repetitions = (0..REPETITIONS).map(|_| {
@@ -153,37 +154,37 @@ fn memory_coverage(sizes: &[u64], count: usize, random: &mut Rng) -> [(f64, f64)
 }
 
 #[test]
-fn the_interval_of_memory_holds_the_truth_where_sizes_are_lognormal() {
+fn memory_intervals_contain_the_truth_for_lognormal_sizes() {
     let mut random = Rng::with_seed(2);
     let sizes = lognormal(&mut random);
     for count in SAMPLES {
         let found = memory_coverage(&sizes, count, &mut random);
-        println!("lognormal, {count} keys: held, width {found:.1?}");
+        println!("lognormal, {count} keys: covered, width {found:.1?}");
         assert!(
-            found.iter().all(|(held, _)| *held >= 95.0),
+            found.iter().all(|(covered, _)| *covered >= 95.0),
             "{count} keys: {found:?}"
         );
     }
 }
 
-/// With a tail this heavy much of the memory lies in keys that a sample does not meet, and no
-/// interval from the sample can promise 95 %: only a pass helps.
+/// With such a heavy tail, much of the memory is in keys outside the sample. No interval from the
+/// sample can promise 95 %; only a whole pass helps.
 #[test]
-fn the_interval_of_memory_holds_the_truth_less_often_where_sizes_are_pareto() {
+fn memory_intervals_have_less_coverage_for_pareto_sizes() {
     let mut random = Rng::with_seed(2);
     let sizes = pareto(&mut random);
     for count in SAMPLES {
         let found = memory_coverage(&sizes, count, &mut random);
-        println!("pareto, {count} keys: held, width {found:.1?}");
+        println!("pareto, {count} keys: covered, width {found:.1?}");
         assert!(
-            found.iter().all(|(held, _)| *held >= 65.0),
+            found.iter().all(|(covered, _)| *covered >= 65.0),
             "{count} keys: {found:?}"
         );
     }
 }
 
-/// Walks some segments, each key lying in a segment of its own accord.
-fn walk(window: &mut Window, segments: std::ops::Range<u32>, sizes: &[u64]) {
+/// Sweeps some segments. Each key always has the same segment.
+fn sweep(window: &mut Window, segments: std::ops::Range<u32>, sizes: &[u64]) {
     let mut members = vec![Vec::new(); SEGMENTS as usize];
     for key in 0..KEYS {
         members[(key.wrapping_mul(2_654_435_761) >> 26) as usize].push(key);
@@ -197,7 +198,7 @@ fn walk(window: &mut Window, segments: std::ops::Range<u32>, sizes: &[u64]) {
     }
 }
 
-/// The largest error of a namespace's memory, in percent of the truth.
+/// Returns the largest error of a namespace's memory, in percent of the truth.
 fn worst(window: &Window, truths: [f64; 5]) -> f64 {
     let found = estimate(window, database(), &namespaces());
     let off = |(found, truth): (&NamespaceEstimate, f64)| {
@@ -207,15 +208,15 @@ fn worst(window: &Window, truths: [f64; 5]) -> f64 {
 }
 
 #[test]
-fn memory_is_exact_after_a_pass_also_where_sizes_are_pareto() {
+fn memory_is_exact_after_a_pass_over_pareto_sizes() {
     let sizes = pareto(&mut Rng::with_seed(3));
     let mut window = Window::new(SEGMENTS);
-    walk(&mut window, 0..SEGMENTS, &sizes);
+    sweep(&mut window, 0..SEGMENTS, &sizes);
     for (found, truth) in estimate(&window, database(), &namespaces())
         .iter()
         .zip(memory_by_namespace(&sizes))
     {
-        let memory = found.memory.expect("it was asked");
+        let memory = found.memory.expect("it was queried");
         assert!(
             (memory.value - truth).abs() < 0.5 && memory.error < 0.5,
             "{memory:?} {truth}"
@@ -224,11 +225,11 @@ fn memory_is_exact_after_a_pass_also_where_sizes_are_pareto() {
 }
 
 #[test]
-fn a_rolling_second_pass_follows_sizes_that_change() {
+fn second_pass_follows_changing_sizes() {
     let mut random = Rng::with_seed(4);
     let mut sizes = pareto(&mut random);
     let mut window = Window::new(SEGMENTS);
-    walk(&mut window, 0..SEGMENTS, &sizes);
+    sweep(&mut window, 0..SEGMENTS, &sizes);
     for size in &mut sizes {
         if random.u32(..10) == 0 {
             *size = *size * 3 / 2;
@@ -236,25 +237,25 @@ fn a_rolling_second_pass_follows_sizes_that_change() {
     }
     let truths = memory_by_namespace(&sizes);
     let before = worst(&window, truths);
-    walk(&mut window, 0..SEGMENTS / 2, &sizes);
+    sweep(&mut window, 0..SEGMENTS / 2, &sizes);
     let half = worst(&window, truths);
-    walk(&mut window, SEGMENTS / 2..SEGMENTS, &sizes);
+    sweep(&mut window, SEGMENTS / 2..SEGMENTS, &sizes);
     let after = worst(&window, truths);
     println!("off by {before:.1} %, half way {half:.1} %, after {after:.3} %");
     assert!(half < before && after < 1e-6, "{before} {half} {after}");
 }
 
 #[test]
-fn known_big_keys_make_the_start_of_a_new_division_better() {
+fn known_big_keys_improve_estimates_after_a_resize() {
     let mut totals = [0.0; 2];
     for seed in 0..5 {
         let sizes = pareto(&mut Rng::with_seed(seed));
         let mut known = Window::new(SEGMENTS);
-        walk(&mut known, 0..SEGMENTS, &sizes);
+        sweep(&mut known, 0..SEGMENTS, &sizes);
         known.divide(SEGMENTS);
         let mut fresh = Window::new(SEGMENTS);
         for (window, total) in [&mut known, &mut fresh].into_iter().zip(&mut totals) {
-            walk(window, 0..8, &sizes);
+            sweep(window, 0..8, &sizes);
             *total += worst(window, memory_by_namespace(&sizes)) / 5.0;
         }
     }

@@ -1,7 +1,7 @@
-//! Estimates of databases that are small when a pass begins and are loaded, emptied or rewritten
-//! during it, and of databases whose segments take long.
+//! Simulates databases that are small when a pass begins and are loaded, emptied or rewritten
+//! during it, and databases with long segments.
 //!
-//! The sweep goes at the speed of the default budget. The random numbers have a fixed seed.
+//! The sweep runs at the speed of the default budget. The random numbers have a fixed seed.
 
 use fastrand::Rng;
 
@@ -11,26 +11,26 @@ use crate::keyspace::segment::{has_outgrown, segments};
 
 const NAMESPACES: usize = 3;
 
-/// Parts of the hash table, each of which is visited at once.
+/// Parts of the hash table, each visited in a single step.
 const CELLS: usize = 4_096;
 
 /// Seconds between two steps of the sweep, and steps between two readings of the size.
 const STEP: f64 = 0.2;
 const STEPS_PER_OBSERVATION: u32 = 5;
 
-/// How often an estimate is compared with the truth, per second.
-const LOOKS: f64 = 0.12;
+/// Comparisons of an estimate with the truth, per second.
+const COMPARISONS: f64 = 0.12;
 
-/// The default budget of commands of a server without traffic.
+/// Default budget of commands on a server without traffic.
 const COMMANDS_PER_SECOND: f64 = 50.0;
 
-/// The rest between two passes, in seconds.
+/// Rest between two passes, in seconds.
 const REST: f64 = 10.0;
 
-/// The share of each namespace's keys that goes per second, and keys of each that come per second.
+/// Share of each namespace's keys removed per second, and keys of each added per second.
 type Rates = ([f64; NAMESPACES], [f64; NAMESPACES]);
 
-/// What happens to the keys.
+/// A simulated workload.
 struct Scenario {
     name: &'static str,
     /// Keys at the start, before the first pass.
@@ -38,8 +38,8 @@ struct Scenario {
     /// The rates at a time in seconds, for these numbers of keys.
     rates: fn(f64, [f64; NAMESPACES]) -> Rates,
     seconds: f64,
-    /// Half-width of an interval in the last third of the time, averaged over all namespaces, at
-    /// most, as a percentage of all keys.
+    /// Maximum half-width of an interval in the last third of the time, averaged over all
+    /// namespaces, as a percentage of all keys.
     width: f64,
 }
 
@@ -271,22 +271,22 @@ impl World {
 }
 
 /// A sweep within a pass, or at rest.
-struct Walk {
+struct Sweep {
     window: Window,
     order: Vec<u32>,
-    /// The open segment, and the part of the table that comes next.
+    /// The open segment, and the next part of the table.
     open: Option<(u32, usize)>,
-    /// Keys that the budget allows to visit before the next step.
+    /// Keys that the budget allows before the next step.
     budget: f64,
     keys_per_second: f64,
-    /// For how many keys the speed was chosen.
+    /// Number of keys for which the speed was chosen.
     paced_for: u64,
     rests_until: f64,
     restarts: u32,
     passes: u32,
 }
 
-impl Walk {
+impl Sweep {
     fn new(world: &World) -> Self {
         let mut window = Window::new(1);
         window.observe(0.0, world.total(), 0.0);
@@ -317,7 +317,8 @@ impl Walk {
     }
 
     fn set_speed(&mut self, keys: u64) {
-        // Details take three commands of each key of a small database, and of few keys of a large one.
+        // Details take three commands per key in a small database, and are queried for few keys in
+        // a large one.
         let details = (2.0 * COMMANDS_PER_SECOND * 60.0 / float(keys)).clamp(0.06, 3.0);
         self.keys_per_second = COMMANDS_PER_SECOND / (0.01 + details);
         self.paced_for = keys;
@@ -383,7 +384,7 @@ impl Walk {
     }
 }
 
-/// Scores by namespace, and the widths of the last third as parts of all keys.
+/// Scores by namespace, and the widths of the last third as a share of all keys.
 #[derive(Default)]
 struct Scores {
     by_namespace: [Score; NAMESPACES],
@@ -392,33 +393,33 @@ struct Scores {
 
 fn run(scenario: &Scenario, scores: &mut Scores, random: &mut Rng) {
     let mut world = World::new(scenario.keys, random);
-    let mut walk = Walk::new(&world);
+    let mut sweep = Sweep::new(&world);
     let mut events = world.events;
     for step in 1_u32.. {
         if world.time >= scenario.seconds {
             break;
         }
-        walk.step(&world, random);
+        sweep.step(&world, random);
         world.step(scenario, random);
         if step % STEPS_PER_OBSERVATION != 0 {
             continue;
         }
-        walk.observe(&world, world.events - events, random);
+        sweep.observe(&world, world.events - events, random);
         events = world.events;
-        if random.f64() < LOOKS {
-            look(scenario, &world, &walk, scores);
+        if random.f64() < COMPARISONS {
+            compare(scenario, &world, &sweep, scores);
         }
     }
-    assert!(walk.restarts <= 2, "{} restarts", walk.restarts);
+    assert!(sweep.restarts <= 2, "{} restarts", sweep.restarts);
 }
 
-fn look(scenario: &Scenario, world: &World, walk: &Walk, scores: &mut Scores) {
+fn compare(scenario: &Scenario, world: &World, sweep: &Sweep, scores: &mut Scores) {
     let namespaces: Vec<NamespaceId> = (0..3).map(NamespaceId).collect();
     let database = Database {
         keys: world.total(),
         sweep_is_uniform: true,
     };
-    let found = estimate(&walk.window, database, &namespaces);
+    let found = estimate(&sweep.window, database, &namespaces);
     for ((score, found), truth) in scores.by_namespace.iter_mut().zip(found).zip(world.truth()) {
         score.add(found.keys, truth);
         if world.time * 3.0 > scenario.seconds * 2.0 {
@@ -443,24 +444,24 @@ fn fault(scenario: &Scenario) -> Option<String> {
     for _ in 0..REPETITIONS {
         run(scenario, &mut scores, &mut random);
     }
-    let held = scores.by_namespace.map(|score| score.percent().0);
+    let covered = scores.by_namespace.map(|score| score.percent().0);
     let (_, late) = scores.late.percent();
     let count = scores.by_namespace[0].count;
     let all = format!(
-        "{}: held {held:.1?} % of {count}, late width {late:.2} %",
+        "{}: covered {covered:.1?} % of {count}, late width {late:.2} %",
         scenario.name
     );
     println!("{all}");
-    let is_honest = held.iter().all(|held| *held >= 93.0);
+    let is_honest = covered.iter().all(|covered| *covered >= 93.0);
     (!is_honest || late > scenario.width).then_some(all)
 }
 
 #[test]
-fn intervals_hold_while_small_databases_are_loaded() {
+fn intervals_contain_the_truth_while_small_databases_load() {
     assert_honest(&SMALL);
 }
 
 #[test]
-fn intervals_hold_while_keys_change_within_long_segments() {
+fn intervals_contain_the_truth_amid_changes_in_long_segments() {
     assert_honest(&LONG);
 }

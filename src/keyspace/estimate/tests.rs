@@ -1,4 +1,4 @@
-//! The estimates of windows small enough to check by hand, and of any counts at all.
+//! Tests estimates of windows small enough to check by hand, and of arbitrary counts.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn see(window: &mut Window, namespace: u32, keys: u64, details: Details) {
     }
 }
 
-/// A window over the first of four segments.
+/// Returns a window over the first of four segments.
 fn part(seen: &[(u32, u64, Details)]) -> Window {
     let mut window = Window::new(4);
     window.open(0, 0.0);
@@ -52,7 +52,7 @@ fn part(seen: &[(u32, u64, Details)]) -> Window {
     window
 }
 
-/// A window over a whole pass.
+/// Returns a window over a whole pass.
 fn pass(seen: &[(u32, u64, Details)]) -> Window {
     let mut window = Window::new(1);
     window.open(0, 0.0);
@@ -86,7 +86,7 @@ fn assert_exact(estimate: Estimate, value: f64) {
 }
 
 #[test]
-fn a_whole_pass_of_all_keys_is_exact() {
+fn whole_pass_over_all_keys_is_exact() {
     let window = pass(&[
         (0, 30, sized(100)),
         (0, 1, sized(1 << 40)),
@@ -96,15 +96,15 @@ fn a_whole_pass_of_all_keys_is_exact() {
     assert_exact(estimates[0].keys, 31.0);
     assert_exact(estimates[1].keys, 10.0);
     assert_exact(
-        estimates[0].memory.expect("it was asked"),
+        estimates[0].memory.expect("it was queried"),
         float((1 << 40) + 3_000),
     );
-    assert_exact(estimates[1].memory.expect("it was asked"), 70.0);
+    assert_exact(estimates[1].memory.expect("it was queried"), 70.0);
     assert_eq!(estimates[0].largest_key_bytes, Some(1 << 40));
 }
 
 #[test]
-fn a_namespace_that_a_whole_pass_has_not_seen_is_not_there() {
+fn namespace_not_seen_by_a_whole_pass_is_empty() {
     let window = pass(&[(0, 30, NOTHING)]);
     let estimates = of(&window, 30);
     assert_exact(estimates[1].keys, 0.0);
@@ -114,7 +114,7 @@ fn a_namespace_that_a_whole_pass_has_not_seen_is_not_there() {
 }
 
 #[test]
-fn a_namespace_not_seen_yet_has_an_upper_bound_and_no_details() {
+fn unseen_namespace_has_an_upper_bound_and_no_details() {
     let window = part(&[(0, 1_000, sized(5))]);
     let estimates = of(&window, 1_000_000);
     let absent = &estimates[1];
@@ -127,7 +127,7 @@ fn a_namespace_not_seen_yet_has_an_upper_bound_and_no_details() {
 }
 
 #[test]
-fn a_part_of_a_pass_is_scaled_to_the_database_within_wilsons_interval() {
+fn partial_pass_is_scaled_within_the_wilson_interval() {
     let window = part(&[(0, 10, NOTHING), (1, 90, NOTHING)]);
     let keys = of(&window, 1_000_000_000)[0].keys;
     // The interval of 10 in 100 is 5.52 % to 17.44 %.
@@ -138,7 +138,7 @@ fn a_part_of_a_pass_is_scaled_to_the_database_within_wilsons_interval() {
 }
 
 #[test]
-fn the_interval_narrows_by_the_root_of_the_unseen_share() {
+fn interval_narrows_by_the_root_of_the_unseen_share() {
     let window = part(&[(0, 5_000, NOTHING), (1, 5_000, NOTHING)]);
     let wide = of(&window, 1_000_000_000)[0].keys;
     let narrow = of(&window, 10_101)[0].keys;
@@ -147,7 +147,7 @@ fn the_interval_narrows_by_the_root_of_the_unseen_share() {
 }
 
 #[test]
-fn keys_that_came_or_went_since_a_pass_are_its_error() {
+fn changes_since_a_pass_are_its_error() {
     // They may all belong to one namespace, so each interval reaches that far.
     let window = pass(&[(0, 100, NOTHING), (1, 300, NOTHING)]);
     let fewer = of(&window, 360);
@@ -158,7 +158,7 @@ fn keys_that_came_or_went_since_a_pass_are_its_error() {
 }
 
 #[test]
-fn a_namespace_that_appeared_since_a_pass_has_an_upper_bound() {
+fn namespace_new_since_a_pass_has_an_upper_bound() {
     let window = pass(&[(0, 3, NOTHING)]);
     let found = of(&window, 5_003);
     assert!(close(found[1].keys.value, 0.0) && close(found[1].keys.upper, 5_000.0));
@@ -166,7 +166,7 @@ fn a_namespace_that_appeared_since_a_pass_has_an_upper_bound() {
 }
 
 #[test]
-fn a_database_that_shrank_below_a_part_of_a_pass_is_never_exact() {
+fn database_shrunk_below_a_partial_pass_is_not_exact() {
     let window = part(&[(0, 100, NOTHING), (1, 300, NOTHING)]);
     for keys in [399, 400] {
         let estimate = of(&window, keys)[0].keys;
@@ -178,8 +178,7 @@ fn a_database_that_shrank_below_a_part_of_a_pass_is_never_exact() {
     }
 }
 
-/// Two passes over 16 segments while nothing changes: 16,000 keys of one namespace, 8,000 of
-/// another.
+/// Sweeps 16 segments twice while nothing changes: 16,000 keys of one namespace, 8,000 of another.
 fn two_passes() -> Window {
     let mut window = Window::new(16);
     window.observe(0.0, 24_000, 0.0);
@@ -194,7 +193,7 @@ fn two_passes() -> Window {
 }
 
 #[test]
-fn keys_that_came_after_a_pass_may_be_of_an_unseen_namespace() {
+fn growth_after_a_pass_may_be_an_unseen_namespace() {
     let mut window = Window::new(1);
     window.observe(0.0, 1_000, 0.0);
     window.open(0, 0.0);
@@ -213,7 +212,7 @@ fn keys_that_came_after_a_pass_may_be_of_an_unseen_namespace() {
 }
 
 #[test]
-fn a_batch_that_no_segment_has_shown_may_be_of_any_namespace() {
+fn unseen_batch_may_belong_to_any_namespace() {
     let mut window = two_passes();
     assert_exact(of(&window, 24_000)[0].keys, 16_000.0);
     window.observe(33.0, 44_000, 20_000.0);
@@ -232,7 +231,7 @@ fn a_batch_that_no_segment_has_shown_may_be_of_any_namespace() {
 
 proptest! {
     #[test]
-    fn any_course_gives_sound_intervals(
+    fn any_course_yields_sound_intervals(
         visits in prop::collection::vec((0_u64..2_000, 0_u64..50, 1_u64..1_000_000, 0_u32..100_000), 1..40),
     ) {
         let mut window = Window::new(16);
@@ -252,7 +251,7 @@ proptest! {
 }
 
 #[test]
-fn most_keys_going_at_once_leaves_wide_intervals() {
+fn sudden_loss_of_most_keys_leaves_wide_intervals() {
     let mut window = two_passes();
     window.observe(33.0, 6_000, 18_000.0);
     let found = of(&window, 6_000);
@@ -264,7 +263,7 @@ fn most_keys_going_at_once_leaves_wide_intervals() {
 }
 
 #[test]
-fn an_empty_database_has_none_of_any_namespace() {
+fn empty_database_has_no_keys_in_any_namespace() {
     for window in [Window::new(4), part(&[(0, 9, sized(9))])] {
         let estimates = of(&window, 0);
         assert_eq!(estimates.len(), 2);
@@ -276,19 +275,19 @@ fn an_empty_database_has_none_of_any_namespace() {
 }
 
 #[test]
-fn nothing_is_said_before_anything_was_seen() {
+fn no_estimates_before_the_first_keys() {
     assert_eq!(of(&Window::new(4), 10), []);
     assert_eq!(of(&part(&[]), 10), []);
 }
 
 #[test]
-fn keys_that_no_pass_sees_leave_all_open() {
+fn unseen_keys_leave_every_share_open() {
     let keys = of(&pass(&[]), 10)[0].keys;
     assert!(close(keys.value, 0.0) && close(keys.error, 10.0));
 }
 
 #[test]
-fn a_walk_by_slots_tells_nothing_before_its_pass_is_complete() {
+fn slot_order_sweep_has_no_estimates_before_a_whole_pass() {
     let by_slots = |keys| Database {
         keys,
         sweep_is_uniform: false,
@@ -300,8 +299,8 @@ fn a_walk_by_slots_tells_nothing_before_its_pass_is_complete() {
 }
 
 #[test]
-fn a_stretch_that_hash_tags_have_filled_is_not_taken_for_the_whole() {
-    // All keys of a tag lie in one slot: the first quarter of the walk holds nothing else.
+fn segment_filled_by_hash_tags_is_not_extrapolated() {
+    // All keys of a hash tag are in one slot: the first quarter of the sweep contains nothing else.
     let database = Database {
         keys: 400,
         sweep_is_uniform: false,
@@ -319,7 +318,7 @@ fn a_stretch_that_hash_tags_have_filled_is_not_taken_for_the_whole() {
 }
 
 #[test]
-fn namespaces_without_room_are_folded_into_other() {
+fn excess_namespaces_are_folded_into_other() {
     let window = part(&[(1, 10, NOTHING), (7, 5, NOTHING), (3, 5, NOTHING)]);
     let found = of(&window, 100);
     let keys: Vec<_> = found
@@ -330,7 +329,7 @@ fn namespaces_without_room_are_folded_into_other() {
 }
 
 #[test]
-fn details_of_a_share_of_the_keys_are_scaled_to_all_of_them() {
+fn sampled_details_are_scaled_to_all_keys() {
     let window = part(&[
         (0, 60, NOTHING),
         (0, 30, expiring(Expiry::In(500))),
@@ -338,11 +337,11 @@ fn details_of_a_share_of_the_keys_are_scaled_to_all_of_them() {
         (0, 2, expiring(Expiry::Never)),
     ]);
     let found = &of(&window, 10_000)[0];
-    let without = found.without_ttl.expect("it was asked");
+    let without = found.without_ttl.expect("it was queried");
     assert!(close(without.value, 500.0) && without.lower > 100.0 && without.upper < 1_700.0);
-    let too_long = found.max_broken.expect("it was asked");
+    let too_long = found.max_broken.expect("it was queried");
     assert!(close(too_long.value, 2_000.0) && too_long.lower > 1_000.0 && too_long.upper < 3_500.0);
-    let ttl = found.ttl.as_ref().expect("it was asked");
+    let ttl = found.ttl.as_ref().expect("it was queried");
     assert_eq!(
         ttl.counts,
         [
@@ -370,7 +369,7 @@ fn types_add_up_to_the_keys() {
 }
 
 #[test]
-fn vanished_keys_count_as_names_and_take_no_part_in_the_mean() {
+fn vanished_keys_count_but_do_not_affect_the_mean() {
     let mut window = part(&[(0, 50, sized(10))]);
     let tally = window.tally(NamespaceId(0)).expect("a segment is open");
     for _ in 0..50 {
@@ -378,7 +377,7 @@ fn vanished_keys_count_as_names_and_take_no_part_in_the_mean() {
     }
     let found = &of(&window, 1_000)[0];
     assert!(close(found.keys.value, 1_000.0));
-    assert!(close(found.memory.expect("it was asked").value, 10_000.0));
+    assert!(close(found.memory.expect("it was queried").value, 10_000.0));
 }
 
 #[test]
@@ -391,10 +390,10 @@ fn folded_keys_are_scaled() {
 }
 
 #[test]
-fn one_giant_in_a_sample_stands_for_itself_and_widens_the_error() {
+fn single_giant_is_not_scaled_and_widens_the_error() {
     let giant = 1_000_000_000;
     let window = part(&[(0, 9_999, sized(100)), (0, 1, sized(giant))]);
-    let memory = of(&window, 1_000_000)[0].memory.expect("it was asked");
+    let memory = of(&window, 1_000_000)[0].memory.expect("it was queried");
     assert!(
         close(memory.value, float(giant) + 999_999.0 * 100.0),
         "{memory:?}"
@@ -403,9 +402,9 @@ fn one_giant_in_a_sample_stands_for_itself_and_widens_the_error() {
 }
 
 #[test]
-fn many_large_keys_are_no_exception() {
+fn many_large_keys_are_not_outliers() {
     let window = part(&[(0, 9_996, sized(100)), (0, 4, sized(1_000_000))]);
-    let memory = of(&window, 1_000_000)[0].memory.expect("it was asked");
+    let memory = of(&window, 1_000_000)[0].memory.expect("it was queried");
     assert!(
         close(memory.value, 100.0 * (999_600.0 + 4_000_000.0)),
         "{memory:?}"
@@ -413,7 +412,7 @@ fn many_large_keys_are_no_exception() {
 }
 
 #[test]
-fn big_keys_of_the_pass_before_count_also_before_they_are_seen_again() {
+fn known_big_keys_count_before_they_are_seen_again() {
     let giant = 1_000_000_000;
     let mut window = pass(&[(0, 9_999, sized(100)), (0, 1, sized(giant))]);
     window.divide(4);
@@ -422,16 +421,16 @@ fn big_keys_of_the_pass_before_count_also_before_they_are_seen_again() {
         window.open(0, 1.0);
         see(&mut window, 0, 999, sized(100));
         see(&mut window, 0, 1, seen);
-        let memory = of(&window, 10_000)[0].memory.expect("it was asked");
+        let memory = of(&window, 10_000)[0].memory.expect("it was queried");
         assert!(close(memory.value, truth), "{memory:?} {truth}");
         assert!(memory.error < 10_000.0, "{memory:?}");
     }
 }
 
 #[test]
-fn a_single_size_is_as_uncertain_as_itself() {
+fn error_of_a_single_size_equals_the_size() {
     let memory = of(&part(&[(0, 1, sized(50)), (0, 9, NOTHING)]), 1_000_000)[0].memory;
-    let memory = memory.expect("it was asked");
+    let memory = memory.expect("it was queried");
     assert!(
         close(memory.value, 5e7) && memory.error >= 0.99 * 5e7,
         "{memory:?}"
@@ -439,7 +438,7 @@ fn a_single_size_is_as_uncertain_as_itself() {
 }
 
 #[test]
-fn the_explained_share_is_of_all_namespaces() {
+fn explained_share_covers_all_namespaces() {
     let window = pass(&[(0, 10, sized(30)), (1, 10, sized(20))]);
     let estimates = of(&window, 20);
     assert_eq!(explained_share(&estimates, 1_000.0), Some(0.5));
@@ -460,22 +459,22 @@ fn widened(seen: &[(u32, u64, Details)], keys: u64, used: f64) -> Vec<NamespaceE
 }
 
 #[test]
-fn a_giant_that_was_not_seen_is_bounded_by_what_the_server_uses() {
+fn unseen_giant_is_bounded_by_used_memory() {
     let seen = [(0, 10_000, sized(100)), (1, 10_000, sized(100))];
     let giant = 200e6;
     for found in widened(&seen, 100_000, 10e6 + giant) {
-        let memory = found.memory.expect("it was asked");
+        let memory = found.memory.expect("it was queried");
         assert!(memory.value < 6e6 && memory.upper >= memory.value + giant);
         assert!(memory.error >= giant, "{memory:?}");
     }
     for found in widened(&seen, 100_000, 14e6) {
-        let memory = found.memory.expect("it was asked");
+        let memory = found.memory.expect("it was queried");
         assert!(memory.error < 1e6, "{memory:?}");
     }
 }
 
 #[test]
-fn strings_that_were_all_measured_hide_nothing() {
+fn fully_measured_strings_hide_no_memory() {
     let string = Details {
         data_type: Some(DataType::String),
         ..sized(100)
@@ -489,7 +488,7 @@ fn strings_that_were_all_measured_hide_nothing() {
     for found in &mut found {
         widen(found, unexplained);
     }
-    let error = |place: usize| found[place].memory.expect("it was asked").error;
+    let error = |place: usize| found[place].memory.expect("it was queried").error;
     assert!(close(error(0), 0.0) && error(1) > 20e6);
 }
 
@@ -527,7 +526,7 @@ fn any_details() -> impl Strategy<Value = Details> {
     })
 }
 
-/// Counts that no sequence of calls need have made.
+/// Generates counts that no sequence of calls may have produced.
 fn any_window() -> impl Strategy<Value = Window> {
     let tally = (
         any::<u8>(),
@@ -583,18 +582,18 @@ fn is_sound(estimate: Estimate, most: f64) -> bool {
 }
 
 #[test]
-fn where_every_key_was_asked_the_keys_without_ttl_are_exact() {
+fn keys_without_ttl_are_exact_if_every_key_was_queried() {
     let window = pass(&[
         (0, 30, expiring(Expiry::In(500))),
         (0, 10, expiring(Expiry::Never)),
     ]);
     let found = &of(&window, 40)[0];
-    assert_exact(found.without_ttl.expect("it was asked"), 10.0);
+    assert_exact(found.without_ttl.expect("it was queried"), 10.0);
 }
 
 proptest! {
     #[test]
-    fn any_counts_give_sound_numbers(
+    fn any_counts_yield_sound_numbers(
         window in any_window(),
         keys in prop_oneof![0_u64..100, any::<u64>()],
         sweep_is_uniform in any::<bool>(),
@@ -621,7 +620,7 @@ proptest! {
     }
 
     #[test]
-    fn the_keys_of_all_namespaces_are_those_of_the_database(
+    fn keys_of_all_namespaces_add_up_to_the_database(
         window in any_window(),
         keys in 0_u64..1 << 53,
     ) {

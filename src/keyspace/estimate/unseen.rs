@@ -1,31 +1,32 @@
-//! Memory that the server uses and no namespace explains. Pure.
+//! Estimates memory that the server uses and no namespace explains. Pure.
 //!
-//! A sample of keys says nothing about a giant that is not in it, and MEMORY USAGE of a large
-//! aggregate looks at some of its elements only. The memory that the server uses bounds both.
+//! A sample does not show giant keys outside it, and MEMORY USAGE samples only some elements of a
+//! large aggregate. The used memory bounds both.
 
 use super::{Estimate, NamespaceEstimate};
 use crate::keyspace::tally::LARGE_AGGREGATE;
 
-/// Part of the used memory that allocators, tables and buffers may take without a name.
+/// Share of the used memory that allocators, tables and buffers may take without belonging to a
+/// namespace.
 const SLACK_SHARE: f64 = 0.15;
 
-/// Bytes of that kind for each key: buckets of tables, entries for TTLs, what allocators round up.
+/// Bytes of such overhead per key: hash table buckets, TTL entries, allocator rounding.
 const SLACK_PER_KEY: f64 = 64.0;
 
-/// Bytes of that kind on any server.
+/// Bytes of such overhead on any server.
 const SLACK_BYTES: f64 = 1_048_576.0;
 
-/// Bytes that the buckets of the main table take for each key on every server, at the least.
+/// Minimum bytes per key that the buckets of the main table take on every server.
 const BUCKET_BYTES: f64 = 8.0;
 
-/// The bytes that no namespace explains, beyond what has no name on every server; 0 if there is
-/// nothing to speak of. `used` is the memory that the data take.
+/// Returns the bytes that no namespace explains, beyond the usual overhead; 0 if they are
+/// insignificant. `used` is the memory of the data.
 #[must_use]
 pub fn unexplained<'a>(estimates: impl Iterator<Item = &'a NamespaceEstimate>, used: f64) -> f64 {
     let (mut keys, mut explained, mut error) = (0.0, 0.0, 0.0);
     for estimate in estimates {
         keys += estimate.keys.value;
-        // Memory that nobody asked about may be anything.
+        // Memory that was not measured may be of any size.
         let Some(memory) = estimate.memory else {
             if estimate.keys.value > 0.0 {
                 return 0.0;
@@ -46,7 +47,7 @@ pub fn unexplained<'a>(estimates: impl Iterator<Item = &'a NamespaceEstimate>, u
     }
 }
 
-/// Widens the interval of a namespace's memory by what may be hidden in it.
+/// Widens the interval of a namespace's memory by the memory that it may hide.
 pub fn widen(estimate: &mut NamespaceEstimate, unexplained: f64) {
     if unexplained <= 0.0 || !estimate.may_hide_memory {
         return;
@@ -54,16 +55,18 @@ pub fn widen(estimate: &mut NamespaceEstimate, unexplained: f64) {
     widen_by(estimate, unexplained);
 }
 
-/// Widens the memory of each namespace with large aggregates by its share of the bytes that no
-/// namespace explains, however few these are. MEMORY USAGE samples the elements of large
-/// aggregates, so that measuring every key does not make their memory exact.
+/// Widens the memory of each namespace with large aggregates by its share of the unexplained bytes,
+/// however few.
+///
+/// MEMORY USAGE samples the elements of large aggregates, so measuring every key does not make
+/// their memory exact.
 pub fn widen_aggregates<'a>(estimates: impl Iterator<Item = &'a mut NamespaceEstimate>, used: f64) {
     let (mut keys, mut explained, mut sampled) = (0.0, 0.0, 0.0);
     let mut aggregates = Vec::new();
     for estimate in estimates {
         keys += estimate.keys.value;
         let Some(memory) = estimate.memory else {
-            // Memory that was not measured may be the rest.
+            // Memory that was not measured may explain the remainder.
             if estimate.keys.value > 0.0 {
                 return;
             }
@@ -94,7 +97,7 @@ fn has_sampled_aggregates(estimate: &NamespaceEstimate) -> bool {
     largest.is_some_and(|bytes| bytes >= LARGE_AGGREGATE) && !strings_only
 }
 
-/// Raises the upper end of a namespace's memory to that many bytes above the estimate.
+/// Raises the upper end of a namespace's memory to this many bytes above the estimate.
 fn widen_by(estimate: &mut NamespaceEstimate, bytes: f64) {
     if let Some(memory) = &mut estimate.memory {
         let upper = memory.upper.max(memory.value + bytes);

@@ -1,23 +1,23 @@
-//! How far a namespace may have departed from its smooth course: a line through knots. Pure.
+//! Models how far a namespace may have departed from its smooth course: a line through knots. Pure.
 
 use super::{Position, Track};
 
-/// Knots are at most this many visits apart; the newest are closer.
+/// Maximum number of visits between two knots; the newest knots are closer.
 const VISITS_APART: usize = 8;
 
-/// A knot is set at the latest when one namespace alone can have changed by this part of all that
-/// it can have changed by.
+/// Maximum change between two knots, as a share of the total change possible for a single
+/// namespace.
 const CHANGES_APART: f64 = 1.0 / 16.0;
 
-/// Up to this many times the average rate of changes is usual.
+/// Multiple of the average rate of changes that counts as usual.
 const USUAL_TIMES: f64 = 2.0;
 
-/// The knots, the newest first. Now, where the departure is nothing by definition, is not among
-/// them.
+/// The knots, newest first. The present is not among them, because the departure is zero there by
+/// definition.
 pub(super) struct Path(Vec<Position>);
 
 impl Path {
-    /// Sets the knots at some of the visits.
+    /// Places the knots at some of the visits.
     pub(super) fn through(tracks: &[Track]) -> Self {
         let visits = tracks.iter().flat_map(|track| {
             let before = track.before.map(|before| before.at);
@@ -46,7 +46,8 @@ impl Path {
         self.0.len()
     }
 
-    /// The knots on either side of a position, with their weights. A weight is 0 in place of now.
+    /// Returns the knots on either side of a position, with their weights. The weight is 0 if that
+    /// side is the present.
     pub(super) fn places(&self, at: &Position) -> [(usize, f64); 2] {
         let reach = at.reach();
         let older = self.0.partition_point(|knot| knot.reach() < reach);
@@ -63,7 +64,7 @@ impl Path {
         }
     }
 
-    /// What changed between each knot and the next newer one.
+    /// Returns the changes between each knot and the next newer one.
     pub(super) fn spans(&self) -> impl Iterator<Item = Span> {
         let oldest = self.0.last().copied().unwrap_or_default();
         let newer = std::iter::once(Position::default()).chain(self.0.iter().copied());
@@ -83,24 +84,24 @@ impl Path {
     }
 }
 
-/// Keys that came or went in some time.
+/// Keys that came or went within some time.
 #[derive(Clone, Copy)]
 pub(super) struct Changes {
-    /// How many changed the size of the database.
+    /// Number of those that changed the size of the database.
     pub(super) net: f64,
-    /// How many were replaced by others, at most.
+    /// Number of keys replaced by others, at most.
     pub(super) replaced: f64,
 }
 
-/// What changed between two knots.
+/// Changes between two knots.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     pub(super) all: Changes,
-    /// What is beyond the usual rate.
+    /// Changes beyond the usual rate.
     pub(super) unusual: Changes,
 }
 
-/// Visits between a knot that comes after so many newer ones and the last of these.
+/// Returns the number of visits between the newest `knots` knots and the next older one.
 fn visits_apart(knots: usize) -> usize {
     match knots {
         0 | 1 => 1,
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_lies_between_two_knots() {
+    fn visit_is_interpolated_between_two_knots() {
         let path = path(&[at(30.0, 30.0, 3.0), at(10.0, 10.0, 1.0)]);
         assert_eq!(path.len(), 2);
         let places = |events| path.places(&at(events, events, 0.0));
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn visits_between_which_nothing_changed_share_a_knot() {
+    fn visits_without_changes_in_between_share_a_knot() {
         let path = path(&[at(0.0, 0.0, 1.0), at(4.0, 0.0, 2.0), at(4.0, 0.0, 3.0)]);
         assert_eq!(path.len(), 1);
     }

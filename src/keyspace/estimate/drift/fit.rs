@@ -1,13 +1,13 @@
-//! The fit of a namespace's course, under each assumption of how much batches do. Pure.
+//! Fits a namespace's course under several assumptions about the effect of batches. Pure.
 //!
-//! No assumption is chosen: each counts by how probable the data are under it.
+//! The result averages the assumptions, weighted by the probability of the data under each.
 
 use super::course::{Changes, Path};
 use super::{Factors, Frame, Row, SMOOTH};
 use crate::keyspace::estimate::Z;
 
-/// How far batches usually move a namespace, as parts of what it can have gained or lost at most.
-/// Each has a weight.
+/// How far batches usually move a namespace, as parts of its maximum possible gain or loss, each
+/// with a weight.
 const USUAL: [(f64, Changes); 6] = [
     (0.7, parts(0.0, 0.0)),
     (0.1, parts(0.1, 0.003)),
@@ -17,7 +17,7 @@ const USUAL: [(f64, Changes); 6] = [
     (0.04, parts(1.0, 1.0)),
 ];
 
-/// How far a batch that has just begun may move it: a weight, how many of the newest knots it
+/// How far a batch that has just begun may move it: a weight, the number of newest knots that it
 /// covers, and parts of all changes and of those beyond the usual rate.
 const SUDDEN: [(f64, usize, Changes, Changes); 7] = [
     (0.79, 0, parts(0.0, 0.0), parts(0.0, 0.0)),
@@ -33,25 +33,26 @@ const fn parts(net: f64, replaced: f64) -> Changes {
     Changes { net, replaced }
 }
 
-/// By how much the variance is larger after batches, as a line through knots follows them coarsely.
+/// Factor by which batches increase the variance, because a line through knots follows them
+/// coarsely.
 const COARSE: f64 = 1.8;
 
-/// A departure is never known better than this part of the variance of a segment.
+/// Minimum variance of a departure, as a share of the variance of a segment.
 const FLOOR: f64 = 1e-6;
 
 /// Which assumptions are tried.
 #[derive(Clone, Copy)]
 pub(super) enum Detail {
-    /// Those of how batches usually are.
+    /// Assumptions about usual batches only.
     Rough,
-    /// All.
+    /// All assumptions.
     Full,
 }
 
-/// What batches may have done: a weight, and the variance of each step of the path.
+/// An assumed effect of batches: a weight, and the variance of each step of the path.
 struct Assumption {
     weight: f64,
-    /// Whether batches do nothing usually.
+    /// Whether batches usually have no effect.
     is_calm: bool,
     steps: Vec<f64>,
 }
@@ -60,29 +61,29 @@ struct Assumption {
 #[derive(Clone, Copy, Debug)]
 struct Normal {
     weight: f64,
-    /// Whether it is of a calm assumption.
+    /// Whether it belongs to a calm assumption.
     is_calm: bool,
     mean: f64,
     variance: f64,
 }
 
-/// What the unknowns add up to.
+/// The sum of the unknowns with its variance.
 pub(super) struct Range {
     pub(super) mean: f64,
     /// Variance without batches.
     pub(super) smooth: f64,
-    /// Variance beyond that.
+    /// Additional variance from batches.
     pub(super) batches: f64,
 }
 
-/// The unknowns that fit best, and what they add up to under each assumption.
+/// The unknowns that fit best, and their sum under each assumption.
 pub(super) struct Fit {
     pub(super) unknowns: Vec<f64>,
     sums: Vec<Normal>,
 }
 
 impl Fit {
-    /// Fits the rows; none where that is impossible.
+    /// Fits the rows. Returns `None` if the equations have no solution.
     pub(super) fn of(
         rows: &[Row],
         sum: &[f64],
@@ -117,8 +118,8 @@ impl Fit {
         })
     }
 
-    /// The range of the sum, with a variance that is added under every assumption, and all of it
-    /// times `scale`.
+    /// Returns the range of the sum. `variance` is added under every assumption, and the total is
+    /// multiplied by `scale`.
     pub(super) fn range(&self, variance: f64, scale: f64) -> Range {
         let all: f64 = self.sums.iter().map(|sum| sum.weight).sum();
         let sums = self.sums.iter().map(|sum| Normal {
@@ -141,7 +142,7 @@ impl Fit {
     }
 }
 
-/// The assumptions. The first is that there are no batches. Those of equal steps are one.
+/// Returns the assumptions, first the one without batches. Merges those with equal steps.
 fn assumptions(path: &Path, frame: Frame, detail: Detail) -> Vec<Assumption> {
     let floor = FLOOR * frame.keys * frame.share / frame.segments;
     let variance = |parts: Changes, changes: Changes| {
@@ -184,7 +185,8 @@ struct Normals {
     vector: Vec<f64>,
 }
 
-/// The solution of equations: `lower` is their triangle, `vector` is half solved.
+/// The solution of the equations: `lower` is the Cholesky factor, `vector` the result of forward
+/// substitution.
 struct Solved {
     lower: Vec<Vec<f64>>,
     vector: Vec<f64>,
@@ -231,9 +233,8 @@ impl Normals {
         Self { matrix, vector }
     }
 
-    /// Solves the equations with what is known before anything was seen. A key that comes or goes
-    /// belongs to the namespace with the probability of its share: that is as far as it is likely
-    /// to be from the mean.
+    /// Solves the equations with the prior. An added or removed key belongs to the namespace with
+    /// the probability of its share, which limits the likely distance from the mean.
     fn solve(&self, steps: &[f64], sum: &[f64], frame: Frame) -> Option<Solved> {
         let mut matrix = self.matrix.clone();
         let mut vector = self.vector.clone();
@@ -280,7 +281,8 @@ fn add(matrix: &mut [Vec<f64>], (line, place): (usize, usize), value: f64) {
     }
 }
 
-/// The lower triangle that gives a symmetric matrix when multiplied by its transpose (Cholesky).
+/// Returns the lower triangular Cholesky factor of a symmetric matrix: multiplied by its transpose,
+/// it gives the matrix.
 fn triangle(matrix: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
     let mut lower: Vec<Vec<f64>> = Vec::with_capacity(matrix.len());
     for (place, line) in matrix.iter().enumerate() {
@@ -314,7 +316,7 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
         .sum()
 }
 
-/// How far from `mean` a sum is with 95 % probability.
+/// Returns the distance from `mean` that a sum stays within with 95 % probability.
 fn half_width(sums: &[Normal], mean: f64) -> f64 {
     let farthest = sums
         .iter()
@@ -337,8 +339,8 @@ fn half_width(sums: &[Normal], mean: f64) -> f64 {
     most
 }
 
-/// The probability of more than so many standard deviations above the mean (Abramowitz and Stegun,
-/// 26.2.17).
+/// Returns the probability of more than this many standard deviations above the mean (Abramowitz
+/// and Stegun, 26.2.17).
 fn beyond(deviations: f64) -> f64 {
     let distance = deviations.abs().min(30.0);
     let t = 1.0 / (1.0 + 0.231_641_9 * distance);
@@ -372,12 +374,12 @@ mod tests {
     }
 
     #[test]
-    fn the_width_of_one_distribution_is_that_of_its_quantile() {
+    fn width_of_one_distribution_matches_its_quantile() {
         assert!(close(half_width(&[normal(1.0, 7.0, 4.0)], 7.0), 2.0 * Z));
     }
 
     #[test]
-    fn a_wide_assumption_counts_once_it_is_likely() {
+    fn wide_assumption_counts_once_it_is_likely() {
         let of = |weight: f64| {
             let both = [normal(1.0 - weight, 0.0, 1.0), normal(weight, 0.0, 1e4)];
             half_width(&both, 0.0)
