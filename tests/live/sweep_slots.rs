@@ -71,7 +71,7 @@ fn a_load_that_has_ended_is_not_the_usual_traffic() {
     let exporter = Launch::configured(&settings).start();
     let log = until(wait::LONG, "the announcement", || {
         let log = exporter.log();
-        log.contains("walking the keyspace").then_some(log)
+        log.contains("sweeping the keyspace").then_some(log)
     });
     assert!(log.contains("cost=\"about 50 commands/s"), "{log}");
     exporter.until("the first keys", |page| {

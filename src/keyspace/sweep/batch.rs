@@ -11,13 +11,14 @@ use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::pace::Batch;
 use crate::keyspace::segment::Segment;
 
-/// The part of the lookups that goes to keys for whose TTL a policy was declared.
+/// Share of the lookups spent on keys with a TTL policy.
 const POLICY_SHARE: f64 = 0.75;
 
-/// The part of the lookups that asks for the type: it is mostly the same for a whole namespace.
+/// Share of the lookups that query the type. It is small because a namespace usually has a single
+/// type.
 const TYPE_SHARE: f64 = 0.2;
 
-/// A SCAN that went out with the batch before it.
+/// A SCAN sent with the previous batch.
 #[derive(Debug)]
 pub(super) struct Ahead {
     cursor: u64,
@@ -25,7 +26,7 @@ pub(super) struct Ahead {
 }
 
 impl Sweeper<'_> {
-    /// One SCAN with the details of its keys, and the pause after it. Returns the next cursor.
+    /// Sends one SCAN, queries the details of its keys, and pauses. Returns the next cursor.
     pub(super) async fn batch(
         &mut self,
         database: u32,
@@ -40,8 +41,7 @@ impl Sweeper<'_> {
         };
         let mut microseconds = self.cost_of_scan(keys.len());
         if segment.is_overrun(next) {
-            // The keys beyond the end are those with which the next segment begins. They would
-            // count twice.
+            // The keys beyond the end also begin the next segment. They would count twice.
             let (_, beyond) = self.scan(segment.end()).await?;
             microseconds += self.cost_of_scan(beyond.len());
             let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
@@ -68,8 +68,8 @@ impl Sweeper<'_> {
         Ok(next)
     }
 
-    /// Asks about keys, and for the next keys with the last of them where that saves time. Returns
-    /// what it cost the server, in microseconds.
+    /// Queries keys. Sends the next SCAN with the last of them if that saves time. Returns the cost
+    /// to the server, in microseconds.
     async fn details(
         &mut self,
         database: u32,
@@ -107,8 +107,8 @@ impl Sweeper<'_> {
         Ok(microseconds)
     }
 
-    /// Returns the queries for a key: each is sent for a uniform share of all keys. Lookups are chosen
-    /// separately if they are limited.
+    /// Returns the queries for a key: each is sent for a uniform share of all keys. Lookups are
+    /// chosen separately if they are limited.
     pub(super) fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
         let shares = self.pace.shares(self.shares, self.pass.keys);
         let is_limited = self.allowance.is_limited() || self.sample.is_some();
@@ -121,8 +121,8 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Spends the lookups that are allowed: mostly on keys for whose TTL a policy was declared, and
-    /// on each other key of the batch with the same chance.
+    /// Spends the allowed lookups, mostly on keys with a TTL policy. Each other key of the batch
+    /// has the same chance.
     pub(super) fn choose_lookups(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
         let mut rest: Vec<usize> = (0..wanted.len()).collect();
         fastrand::shuffle(&mut rest);
@@ -144,8 +144,8 @@ impl Sweeper<'_> {
         }
     }
 
-    /// What the next lookup asks for: each once before one is asked twice; none where the server
-    /// refuses both.
+    /// Returns the query of the next lookup: each query once before one is repeated. Returns `None`
+    /// if the server refuses both.
     fn next_lookup(&self, wanted: &[Wanted<'_>]) -> Option<SweepQuery> {
         let is_untried = |query: SweepQuery| {
             let mut queries = wanted.iter().flat_map(|wanted| wanted.queries());
@@ -166,7 +166,7 @@ impl Sweeper<'_> {
         Ok(self.note_scan(step))
     }
 
-    /// COUNT of the next SCAN.
+    /// Returns COUNT for the next SCAN.
     fn count(&self) -> u32 {
         let wanted = self.pace.count(self.sweep.count);
         self.census.costs().count(wanted)
@@ -192,12 +192,12 @@ impl Sweeper<'_> {
     }
 }
 
-/// How many commands the details of some keys take.
+/// Returns how many commands the details of some keys take.
 fn count(wanted: &[Wanted<'_>]) -> usize {
     wanted.iter().map(|wanted| wanted.queries().count()).sum()
 }
 
-/// How many of the keys have room in a pipeline of so many commands: one at least.
+/// Returns how many of the keys fit into a pipeline of this many commands, at least one.
 fn keys_in(wanted: &[Wanted<'_>], commands: usize) -> usize {
     let mut left = commands;
     let fits = |wanted: &&Wanted<'_>| {

@@ -1,6 +1,7 @@
-//! What a walk has found so far, and what it says of itself → a snapshot. Pure.
+//! Collects what a sweep has found so far, and turns it with the sweep's own state into a snapshot.
+//! Pure.
 //!
-//! It outlives connections: what was seen before a failure is still known after it.
+//! It outlives connections: keys seen before a failure still count after it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,82 +28,83 @@ use crate::keyspace::window::{Window, Windows};
 use crate::metric::Snapshot;
 use crate::number::to_float;
 
-/// A pass in random order must have seen at least this share of the fewest keys that the database
-/// can have had meanwhile, and at most this multiple of the most. Otherwise it is not trusted.
+/// A pass in random order is trusted only if it saw at least this share of the minimum number of
+/// keys that the database can have had during it, and at most this multiple of the maximum.
 const SEEN_AT_LEAST: f64 = 0.9;
 const SEEN_AT_MOST: f64 = 1.1;
 
-/// What one namespace or consumer in a reply costs the server, as measured on Redis 7.0.
+/// Cost of one stream group or consumer in a reply, in microseconds of server time, as measured on
+/// Redis 7.0.
 const ITEM_MICROSECONDS: f64 = 0.4;
 
-/// A database whose keys differ from those seen by more than this share is walked again at once.
+/// A database is swept again at once if its keys differ from those seen by more than this share.
 const MOVED_AT_MOST: f64 = 0.2;
 
-/// One such pass can be chance: keys come and go. Two in a row are a server whose cursors do not
-/// count as Redis's do.
+/// Number of implausible passes in a row after which the server's cursors are considered different
+/// from Redis's. A single one can be chance: keys come and go.
 const DOUBTS_MAX: u32 = 2;
 
-/// One refusal of a cursor can be a passing error. That many in a row are a server that accepts
-/// only its own cursors.
+/// Number of cursors refused in a row after which the server is considered to accept only its own
+/// cursors. A single refusal can be a passing error.
 const CURSOR_REFUSALS_MAX: u32 = 2;
 
-/// How many glimpses of random keys count together.
+/// Number of recent glimpses of random keys that count together.
 const GLIMPSES: u32 = 4;
 
-/// What is known of one namespace in one database.
+/// The findings about one namespace in one database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// The database.
+    /// The database number.
     pub database: u32,
-    /// The name of the namespace, fit for a label.
+    /// The name of the namespace, usable as a label value.
     pub name: String,
-    /// What was declared for the TTLs of its keys.
+    /// Configured policy for the TTLs of its keys.
     pub ttl: TtlPolicy,
-    /// What was declared for its memory, in bytes.
+    /// Configured memory quota, in bytes.
     pub memory_quota: Option<u64>,
-    /// What its keys are estimated to be.
+    /// The estimates for its keys.
     pub estimate: NamespaceEstimate,
 }
 
-/// What is known of the cursors of the server.
+/// The known properties of the server's cursors.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cursors {
-    /// Part of a sweep is a uniform sample. This outlives connections to the same server, so that
-    /// the estimates do.
+    /// Whether part of a sweep is a uniform sample. This outlives connections to the same server,
+    /// so that the estimates do.
     is_uniform: bool,
-    /// That was proved over this connection.
+    /// Whether that was proved over this connection.
     is_proved: bool,
-    /// The server accepts cursors that it did not return.
+    /// Whether the server accepts cursors that it did not return.
     accepts_ours: bool,
 }
 
-/// What a walk has found so far.
+/// The findings of a sweep so far.
 #[derive(Debug)]
 pub struct Census {
     matcher: Matcher,
-    /// What was declared for a namespace, where anything was.
+    /// TTL policies and memory quotas of the configured namespaces.
     policies: BTreeMap<NamespaceId, (TtlPolicy, Option<u64>)>,
     max_groups: usize,
     visible: Visible,
     windows: Windows,
-    /// Random keys of database 0 of a cluster node. Each glimpse is a segment of which a part was
-    /// walked: a sample as good as that.
+    /// Random keys of database 0 of a cluster node. Each glimpse counts as a partially visited
+    /// segment, because it is an equally good sample.
     glimpses: Window,
-    /// How many glimpses there were.
+    /// Number of glimpses so far.
     glimpsed: u32,
-    /// The database that is being walked, and how many segments it has.
-    walked: u32,
+    /// The database being swept, and its number of segments.
+    swept: u32,
     segments: u32,
-    /// Keys by database, as last asked.
+    /// Keys by database, as last reported.
     keys: BTreeMap<u32, u64>,
-    /// How many of them have a TTL.
+    /// Keys with a TTL by database, as last reported.
     expires: BTreeMap<u32, u64>,
-    /// Memory of the data with all overhead, and what of it is certainly no data.
+    /// Memory of the data with all overhead, and the part of it that is certainly not data.
     used_bytes: Option<f64>,
     buffer_bytes: f64,
-    /// What identified the data of the server, and when that was read.
+    /// The identity of the server's data, and the time when it was read.
     identity: Option<(Identity, f64)>,
-    /// How often the data that were being walked were replaced.
+    /// How many times the data being swept were replaced.
     generation: u64,
     /// The server's counters of changes, as last read.
     changes: Changes,
@@ -112,17 +114,17 @@ pub struct Census {
     asked: QueriesSent,
     cursors: Cursors,
     doubts: u32,
-    /// How many cursors were refused in a row.
+    /// Number of cursors refused in a row.
     cursor_refusals: u32,
     progress: Progress,
-    /// Whether the server that is walked is the target, and not one in its place.
+    /// Whether the sweep runs on the target itself and not on another server, such as its replica.
     sweeps_the_target: bool,
-    /// What `keys` asks for.
+    /// The single keys and streams that `keys` configures.
     ledger: Ledger,
 }
 
 impl Census {
-    /// An empty census.
+    /// Returns an empty census.
     #[must_use]
     pub fn new(namespaces: &[Namespace], sweep: &Sweep, keys: &Keys) -> Self {
         let max_groups = sweep.max_groups as usize;
@@ -146,7 +148,7 @@ impl Census {
             windows: Windows::default(),
             glimpses: Window::new(GLIMPSES),
             glimpsed: 0,
-            walked: 0,
+            swept: 0,
             segments: 1,
             keys: BTreeMap::new(),
             expires: BTreeMap::new(),
@@ -172,25 +174,25 @@ impl Census {
         }
     }
 
-    /// What the questions of the walk cost.
+    /// Returns the costs of the sweep's queries.
     #[must_use]
     pub const fn costs(&self) -> &Costs {
         &self.costs
     }
 
-    /// Key names seen since the census began.
+    /// Returns the number of key names seen since the census began.
     #[must_use]
     pub const fn keys_visited(&self) -> u64 {
         self.progress.keys_visited
     }
 
-    /// Notes that another server is walked in the target's place: lookups there are none of the
-    /// target's.
+    /// Records that the sweep runs on another server instead of the target. Lookups there do not
+    /// count for the target.
     pub fn note_other_server(&mut self) {
         self.sweeps_the_target = false;
     }
 
-    /// Records a new connection. The sweep goes in the order of the server until the cursors are
+    /// Records a new connection. The sweep uses the order of the server until the cursors are
     /// proved again.
     pub fn note_connection(&mut self) {
         self.cursors.accepts_ours = false;
@@ -199,9 +201,9 @@ impl Census {
         self.asked = QueriesSent::default();
     }
 
-    /// Records that the server has Redis's cursors and scans one table with them, so that part of a
-    /// sweep is a uniform sample. `takes_own_cursors` is whether it also accepts cursors that it did
-    /// not return.
+    /// Records that the server has Redis's cursors and scans a single table with them, so that part
+    /// of a sweep is a uniform sample. `takes_own_cursors` is whether it also accepts cursors that
+    /// it did not return.
     pub const fn note_cursors(&mut self, takes_own_cursors: bool) {
         self.cursors.is_uniform = true;
         self.cursors.is_proved = true;
@@ -219,8 +221,8 @@ impl Census {
         self.cursors.is_proved
     }
 
-    /// Records that the server has refused a cursor that it did not return. Returns whether the
-    /// sweep goes in the server's order from now on, because it has refused several in a row.
+    /// Records that the server refused a cursor that it did not return. Returns whether the sweep
+    /// uses the server's order from now on, because it refused several in a row.
     pub fn note_refused_cursor(&mut self) -> bool {
         self.cursor_refusals = self.cursor_refusals.saturating_add(1);
         if self.cursor_refusals >= CURSOR_REFUSALS_MAX {
@@ -229,24 +231,25 @@ impl Census {
         !self.cursors.accepts_ours
     }
 
-    /// Records that the server has accepted a cursor that it did not return.
+    /// Records that the server accepted a cursor that it did not return.
     pub const fn note_accepted_cursor(&mut self) {
         self.cursor_refusals = 0;
     }
 
-    /// Whether a part of a walk is a uniform sample: not after passes that missed keys.
+    /// Returns whether a part of a sweep is a uniform sample. It is not after passes that missed
+    /// keys.
     const fn is_sample(&self) -> bool {
         self.cursors.is_uniform && self.doubts < DOUBTS_MAX
     }
 
-    /// Whether segments are walked in random order: the server counts cursors as Redis does, and
-    /// earlier passes have shown nothing else.
+    /// Returns whether segments are swept in random order: the server accepts our cursors, and the
+    /// recent passes were plausible.
     #[must_use]
     pub const fn sweeps_in_random_order(&self) -> bool {
         self.cursors.accepts_ours && self.doubts < DOUBTS_MAX
     }
 
-    /// What was found of the keys that are shown by name, counted or grouped.
+    /// Returns the findings about the single keys, streams and key counts that are configured.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -265,10 +268,10 @@ impl Census {
         (!window.is_empty()).then(|| window.segments())
     }
 
-    /// Begins a pass over a database that is walked in so many segments.
+    /// Begins a pass over a database with this many segments.
     pub fn start_database(&mut self, database: u32, segments: usize) {
         let segments = u32::try_from(segments).unwrap_or(u32::MAX);
-        self.walked = database;
+        self.swept = database;
         self.segments = segments;
         let window = self.windows.window(database, segments);
         if window.segments() != segments as usize {
@@ -289,14 +292,14 @@ impl Census {
         self.ledger.close(database, now);
     }
 
-    /// The window of the database that is being walked. It may have been forgotten in the middle of
-    /// a pass, as after FLUSHALL, and then begins anew with as many segments as the pass has.
+    /// Returns the window of the database being swept. If it was forgotten during a pass, for
+    /// example after FLUSHALL, it starts again with the segments of the pass.
     fn window(&mut self, database: u32) -> &mut Window {
         self.windows.window(database, self.segments)
     }
 
-    /// Whether what was walked of a database still tells of it: not where it was empty, or has
-    /// grown or shrunk by much since. Then the walk need not rest.
+    /// Returns whether the findings about a database are still current: it was not empty and has
+    /// not grown or shrunk much since. If not, the sweep need not rest.
     #[must_use]
     pub fn still_fits(&self, database: u32, keys: u64) -> bool {
         let mut windows = self.windows.iter();
@@ -307,7 +310,7 @@ impl Census {
         })
     }
 
-    /// Takes in a key with what is known of it.
+    /// Records a key with its details.
     pub fn see(&mut self, database: u32, key: &[u8], found: &Found) {
         let folded_before = self.matcher.folded_keys();
         let namespace = self.matcher.classify(database, key);
@@ -331,7 +334,7 @@ impl Census {
         }
     }
 
-    /// Takes in what lookups between two passes say of a key, which the passes count.
+    /// Records the lookups of a key between two passes. Only passes count the key itself.
     pub fn learn(&mut self, database: u32, key: &[u8], found: &Found) {
         let namespace = self.matcher.classify(database, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
@@ -339,7 +342,7 @@ impl Census {
         self.window(database).keep(namespace, found.details, policy);
     }
 
-    /// Whether a policy for its TTL was declared for the namespace of a key.
+    /// Returns whether the namespace of a key has a TTL policy.
     pub fn has_ttl_policy(&mut self, database: u32, key: &[u8]) -> bool {
         if self.policies.is_empty() {
             return false;
@@ -355,7 +358,7 @@ impl Census {
         self.glimpsed = self.glimpsed.wrapping_add(1);
     }
 
-    /// Takes in a random key: it counts for the glimpse only, as the walk will come to it as well.
+    /// Records a random key. It counts for the glimpse only, because the sweep will visit it too.
     pub fn glimpse(&mut self, key: &[u8], found: &Found) {
         let namespace = self.matcher.classify(0, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
@@ -375,13 +378,13 @@ impl Census {
         self.glimpses.close_part(now);
     }
 
-    /// Whether there are glimpses.
+    /// Returns whether there are glimpses.
     #[must_use]
     pub fn has_glimpses(&self) -> bool {
         !self.glimpses.is_empty()
     }
 
-    /// Whether a pass over a database is complete.
+    /// Returns whether a pass over a database is complete.
     #[must_use]
     pub fn is_whole(&self, database: u32) -> bool {
         let mut windows = self.windows.iter();
@@ -395,17 +398,17 @@ impl Census {
         }
     }
 
-    /// Takes note of one SCAN that gave so many keys.
+    /// Records a SCAN that returned this many keys.
     pub fn note_scan(&mut self, keys: usize) {
         self.asked.add_scan(to_float(keys as u64));
     }
 
-    /// Records that a question about a key was asked.
+    /// Records that a query about a key was sent.
     pub fn note_asked(&mut self, query: SweepQuery) {
         self.asked.add(query, 1.0);
     }
 
-    /// Records how fast the sweep goes, and why no faster.
+    /// Records how fast the sweep runs, and what limits it.
     pub fn note_pace(&mut self, pace: &Pace) {
         self.progress.slowdown = pace.slowdown();
         self.progress.limit = pace.limit();
@@ -413,14 +416,15 @@ impl Census {
         self.progress.round_trip = pace.least_round_trip().map(|trip| trip.as_secs_f64());
     }
 
-    /// Takes note of keys with their details, and of what they cost.
+    /// Records a batch of keys with their details, and its cost.
     pub fn note_batch(&mut self, keys: usize, microseconds: f64) {
         self.progress.keys_visited += keys as u64;
         self.progress.server_seconds += microseconds / 1e6;
     }
 
-    /// Records what the server reports of itself: sizes of databases, and what it spent. Forgets
-    /// the namespaces of databases whose data may have been replaced since, and returns how.
+    /// Records the vitals of the server: sizes of databases, counters of changes, and time spent.
+    /// Forgets the namespaces of databases whose data may have been replaced since, and returns
+    /// how.
     pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
         let before = self.identity.replace((vitals.identity.clone(), now));
         let replaced = before
@@ -442,7 +446,7 @@ impl Census {
         self.used_bytes = vitals.used_bytes;
         self.buffer_bytes = vitals.buffer_bytes;
         let changes = self.changes.since(&vitals.changes);
-        // Unknown changes: every key may have been replaced by another.
+        // If the changes are unknown, every key may have been replaced by another.
         let all_replaced = || 2.0 * vitals.keys.values().copied().map(to_float).sum::<f64>();
         let changes = changes.unwrap_or_else(all_replaced);
         self.changes = vitals.changes;
@@ -450,7 +454,7 @@ impl Census {
         let keys = self.keys.get(&0).copied().unwrap_or(0);
         self.glimpses.observe(now, keys, changes);
         self.ledger.observe(now, &self.keys, changes);
-        // A slow walk makes few calls from one look to the next: they add up.
+        // A slow sweep sends few commands between two readings, so they add up first.
         if self.spent.is_none() || self.asked.is_enough() {
             let asked = std::mem::take(&mut self.asked);
             if let Some(before) = self.spent.replace(vitals.spent) {
@@ -464,24 +468,24 @@ impl Census {
         self.has_glimpses() || self.windows.iter().any(|(_, window)| !window.is_empty())
     }
 
-    /// Forgets what was seen of keys that are no more.
+    /// Forgets the findings about keys that no longer exist.
     fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         self.windows.forget(is_forgotten);
         if is_forgotten(0) {
             self.glimpses.forget();
         }
         self.ledger.forget(is_forgotten);
-        self.generation += u64::from(is_forgotten(self.walked));
+        self.generation += u64::from(is_forgotten(self.swept));
     }
 
-    /// How often the data that are being walked were replaced: a pass that began with another number
-    /// is about other keys.
+    /// Returns how many times the data being swept were replaced. A pass that began with another
+    /// number concerns other keys.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Takes in what is known of the keys and streams that are shown by name.
+    /// Records the inspected single keys and streams.
     pub fn note_inspection(&mut self, inspection: Inspection) {
         let Inspection {
             keys,
@@ -502,8 +506,9 @@ impl Census {
         self.ledger.note_streams(streams, &others);
     }
 
-    /// Compares what a pass over a database has seen with the fewest and the most keys that it can
-    /// have had meanwhile. Returns false if segments are no longer swept in random order after it.
+    /// Compares the keys seen by a pass over a database with the minimum and maximum that it can
+    /// have had during the pass. Returns false if segments are no longer swept in random order
+    /// after it.
     pub fn check_pass(&mut self, database: u32) -> bool {
         let trusted = self.sweeps_in_random_order();
         let window = self.window(database);
@@ -523,13 +528,13 @@ impl Census {
         trusted == self.sweeps_in_random_order()
     }
 
-    /// The number of complete passes.
+    /// Returns the number of complete passes.
     #[must_use]
     pub const fn passes(&self) -> u64 {
         self.progress.passes
     }
 
-    /// Takes note of the end of a pass over all databases.
+    /// Records the end of a pass over all databases.
     pub fn end_pass(&mut self, duration: Duration, now: f64) {
         self.progress.passes += 1;
         self.ledger.end_pass(duration);
@@ -538,7 +543,7 @@ impl Census {
         let weights = self.weights();
         self.choose_visible(&weights, now, Visible::end_pass);
         let visible = &self.visible;
-        // What is shown keeps its name, also while it is empty.
+        // A visible namespace keeps its name even while it is empty.
         let weight = |namespace| {
             let keys = weights.get(&namespace).copied().unwrap_or(0.0);
             if visible.has(namespace) {
@@ -550,7 +555,7 @@ impl Census {
         self.matcher.forget_small(&weight);
     }
 
-    /// Shows the namespaces that were found to be large.
+    /// Makes the largest namespaces found so far visible.
     pub fn update_visible(&mut self, now: f64) {
         let weights = self.weights();
         self.choose_visible(&weights, now, Visible::update);
@@ -581,7 +586,7 @@ impl Census {
         choose(&mut self.visible, &known);
     }
 
-    /// Keys seen of each namespace, over all databases.
+    /// Returns the keys seen of each namespace, over all databases.
     fn weights(&self) -> BTreeMap<NamespaceId, f64> {
         let mut weights = BTreeMap::new();
         for (database, window) in self.windows.iter() {
@@ -593,7 +598,8 @@ impl Census {
         weights
     }
 
-    /// The namespaces that have series: all declared ones, or those of the found ones that may.
+    /// Returns the namespaces that have series: all configured ones, or the visible ones among
+    /// those found.
     fn shown(&self) -> Vec<NamespaceId> {
         if self.policies.is_empty() {
             let visible = self.visible.namespaces();
@@ -602,7 +608,8 @@ impl Census {
         self.matcher.namespaces().collect()
     }
 
-    /// The namespaces that are listed once: all declared ones, or the largest of those that were found.
+    /// Returns the namespaces for a one-time list: all configured ones, or the largest of those
+    /// found.
     fn listed(&self) -> Vec<NamespaceId> {
         let known: Vec<NamespaceId> = self.matcher.namespaces().collect();
         if !self.policies.is_empty() || known.len() <= self.max_groups + 1 {
@@ -617,7 +624,7 @@ impl Census {
         std::iter::once(NamespaceId::OTHER).chain(largest).collect()
     }
 
-    /// All that is known of namespaces, by database.
+    /// Returns the findings about all namespaces, by database.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let shown = self.listed();
@@ -644,7 +651,7 @@ impl Census {
             .collect()
     }
 
-    /// The databases that the server has, each with its keys and the share of them that was seen.
+    /// Returns the databases of the server, each with its keys and the share of them that was seen.
     #[must_use]
     pub fn databases(&self) -> Vec<(u32, u64, f64)> {
         let seen: BTreeMap<u32, &Window> = self.windows.iter().collect();
@@ -657,13 +664,14 @@ impl Census {
         .collect()
     }
 
-    /// Memory of the data of all databases with all overhead in bytes, if the server reports it.
+    /// Returns the memory of the data of all databases with all overhead, in bytes, if the server
+    /// reports it.
     #[must_use]
     pub const fn used_bytes(&self) -> Option<f64> {
         self.used_bytes
     }
 
-    /// The questions that the server refuses.
+    /// Returns the queries that the server rejects.
     pub fn refused(&self) -> impl Iterator<Item = SweepQuery> {
         let queries = SweepQuery::ALL.into_iter().zip(self.progress.replies);
         queries
@@ -671,7 +679,7 @@ impl Census {
             .map(|(query, _)| query)
     }
 
-    /// The estimates of each database, widened by the memory that none explains.
+    /// Returns the estimates of each database, widened by the unexplained memory.
     fn estimates(&self, shown: &[NamespaceId]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
         let mut databases = self.estimates_as_found(shown);
         let Some(used) = self.used_by(&databases) else {
@@ -696,16 +704,16 @@ impl Census {
             .collect()
     }
 
-    /// Returns the bytes that the keys of these databases take with all overhead; `None` if only
-    /// some databases are swept, because the others take an unknown part.
+    /// Returns the bytes that the keys of these databases take with all overhead. Returns `None` if
+    /// only some databases are swept, because the others take an unknown part.
     fn used_by(&self, databases: &[(u32, Vec<NamespaceEstimate>)]) -> Option<f64> {
         let is_swept = |database: &u32| databases.iter().any(|(swept, _)| swept == database);
         let used = self.used_bytes? - self.buffer_bytes;
         self.keys.keys().all(is_swept).then_some(used)
     }
 
-    /// What tells of a database, and whether a part of that is a uniform sample: its walk, or the
-    /// glimpses where there are only these.
+    /// Returns the sample of a database, and whether a part of it is uniform. Uses the sweep, or
+    /// the glimpses if the sweep is not a usable sample yet.
     fn sample<'w>(&'w self, database: u32, window: &'w Window) -> (&'w Window, bool) {
         let is_uniform = self.is_sample();
         if database == 0 && !is_uniform && !window.is_whole() && self.has_glimpses() {
@@ -736,7 +744,7 @@ impl Census {
         found
     }
 
-    /// All that is known, as samples.
+    /// Returns the samples of everything found.
     #[must_use]
     pub fn snapshot(&self, now: f64) -> Snapshot {
         let mut snapshot = Snapshot::default();
@@ -794,8 +802,8 @@ impl Census {
         }
     }
 
-    /// Records that the sweep goes on, and whether the server replies to each query; one that was
-    /// not sent over this connection keeps what is known of it.
+    /// Records that the sweep is running, and whether the server replies to each query. A query
+    /// that was not sent over this connection keeps its previous state.
     pub fn note_success(&mut self, replies: impl Fn(SweepQuery) -> Option<bool>) {
         self.progress.success = true;
         for (query, known) in SweepQuery::ALL.into_iter().zip(&mut self.progress.replies) {
@@ -803,7 +811,7 @@ impl Census {
         }
     }
 
-    /// Records that the sweep has broken off.
+    /// Records that the sweep failed.
     pub fn note_break(&mut self, reason: Reason) {
         self.progress.success = false;
         self.ledger.note_break();
@@ -821,7 +829,7 @@ mod tests {
     use super::*;
     use crate::info::Info;
 
-    /// What a server reports that has `keys` keys after `writes` writes.
+    /// Returns the vitals of a server with `keys` keys after `writes` writes.
     fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
         let text = format!(
             "run_id:{run_id}\r\nrdb_changes_since_last_save:{writes}\r\nrdb_last_save_time:1\r\n\
@@ -831,7 +839,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_outlives_a_connection_to_the_same_server() {
+    fn sample_outlives_a_connection_to_the_same_server() {
         let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
         census.note_vitals(&vitals("a", 10, 0), 0.0);
         census.note_cursors(true);
@@ -849,7 +857,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_comes_and_goes_within_a_pass_raises_no_doubts() {
+    fn transient_batch_within_a_pass_raises_no_doubts() {
         let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
         census.note_vitals(&vitals("a", 100, 0), 0.0);
         census.note_cursors(true);
@@ -869,7 +877,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_that_see_keys_twice_end_random_order() {
+    fn passes_with_duplicate_keys_end_random_order() {
         let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
         census.note_vitals(&vitals("a", 100, 0), 0.0);
         census.note_cursors(true);

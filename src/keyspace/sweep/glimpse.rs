@@ -1,8 +1,9 @@
-//! Random keys of a cluster node, so that there is an estimate long before a pass is whole.
+//! Draws random keys of a cluster node, so that there is an estimate long before a pass is
+//! complete.
 //!
-//! Where every slot has a table of its own, SCAN goes slot by slot, and hash tags put related keys
-//! into one slot: a stretch of the walk is no sample. RANDOMKEY draws a slot in proportion to its
-//! keys and a key of it at random, so that each key has the same chance.
+//! If every slot has its own table, SCAN goes slot by slot, and hash tags put related keys into one
+//! slot. A part of a sweep is then not a sample. RANDOMKEY selects a slot in proportion to its keys
+//! and then a random key of it, so every key has the same chance.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,22 +21,22 @@ use crate::keyspace::segment::has_table_per_slot;
 use crate::query::Command;
 use crate::reply::{ErrorKind, Refusal, Reply};
 
-/// What RANDOMKEY costs the server, in microseconds, as measured on Redis 8.10 and Valkey 9.1.
+/// Cost of RANDOMKEY, in microseconds of server time, as measured on Redis 8.10 and Valkey 9.1.
 const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
 
-/// A tenth of the server's time at most, in parts that are as short as a SCAN.
+/// At most a tenth of the server's time, in parts as short as a SCAN.
 const RANDOM_KEYS_SPACING: Spacing = Spacing {
     commands: 40,
     gap: Duration::from_millis(2),
 };
 
-/// Time between two glimpses before the first pass is whole, once the commands of the last one are
-/// made up for.
+/// Time between two glimpses before the first pass is complete, once the budget has caught up with
+/// the commands of the last one.
 const GLIMPSE_EVERY: Duration = Duration::from_secs(30);
 
 impl KeyReader {
-    /// Random keys of the selected database, each once; else why the server refuses that. What it
-    /// refuses is not sent again over this connection.
+    /// Draws distinct random keys of the selected database, or returns why the server refuses that.
+    /// A refused command is not sent again over this connection.
     pub(super) async fn random_keys(
         &mut self,
         most: usize,
@@ -72,7 +73,7 @@ impl KeyReader {
     }
 }
 
-/// What a glimpse has taken of the server's time, which is paid for once its estimate is published.
+/// The server time that a glimpse took. The sweep pauses for it once the estimate is published.
 #[derive(Debug)]
 pub(super) struct Debt {
     started: Instant,
@@ -80,15 +81,15 @@ pub(super) struct Debt {
 }
 
 impl Sweeper<'_> {
-    /// Whether it is time to draw random keys: a stretch of the walk is no sample, and no pass is
-    /// whole yet.
+    /// Returns whether to draw random keys: a part of the sweep is not a sample, and no pass is
+    /// complete yet.
     pub(super) fn glimpse_is_due(&self) -> bool {
         let is_recent = self.glimpsed.is_some_and(|at| at.elapsed() < GLIMPSE_EVERY);
         let is_wanted = has_table_per_slot(self.reader.server()) && !self.census.is_whole(0);
         is_wanted && !is_recent && !self.pace.owes() && self.reader.selected() == 0
     }
 
-    /// Draws random keys if it is time to.
+    /// Draws random keys if they are due.
     pub(super) async fn glimpse_if_due(&mut self) -> Result<Option<Debt>, Failure> {
         if !self.glimpse_is_due() {
             return Ok(None);
@@ -99,7 +100,8 @@ impl Sweeper<'_> {
         let most = glimpse_keys(all, self.census.has_glimpses());
         let keys = self.reader.random_keys(most).await?.unwrap_or_default();
         if keys.is_empty() {
-            // Refused, or drawn from before. An empty glimpse must not replace one with keys.
+            // Refused, or drawn before from this server. An empty glimpse must not replace one with
+            // keys.
             return Ok(None);
         }
         let wanted: Vec<Wanted<'_>> = keys.iter().map(|key| self.wanted(key)).collect();
@@ -117,8 +119,8 @@ impl Sweeper<'_> {
         }))
     }
 
-    /// Pays for the server's time. The commands are made up for later: there are many of them, and
-    /// the first estimate depends on them.
+    /// Pauses for the server's time. The commands are charged to the budget later, because there
+    /// are many of them and the first estimate depends on them.
     pub(super) async fn pay(&mut self, debt: Debt) -> Result<(), Failure> {
         let microseconds = debt.microseconds;
         self.census.note_batch(0, microseconds);

@@ -1,6 +1,6 @@
-//! Asking about single keys: type and memory, then the size by the command of the type, then the
-//! value. What is asked and what it says is decided in `keys::question`. Streams are asked about in
-//! `inspect_stream`.
+//! Queries single keys: type and memory, then the size by the command for the type, then the value.
+//!
+//! `keys::question` chooses the queries and parses the replies. `inspect_stream` queries streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,59 +18,59 @@ use crate::keyspace::queries::{KEY_MEMORY, KEY_TYPE};
 use crate::query::{Command, Query, Ticket};
 use crate::reply::{Refusal, Reply};
 
-/// A key of another node of the cluster is asked about so seldom: slots move, but each time counts
-/// as an error of the server.
+/// Interval between queries of a key that is on another node of the cluster. Slots move, but each
+/// attempt counts as an error of the server.
 const ASK_ELSEWHERE_AGAIN: Duration = Duration::from_mins(10);
 
-/// The keys and databases that are not queried again over a connection: every rejection counts as an
-/// error of the server.
+/// Keys and databases that are not queried again over a connection, because every rejection counts
+/// as an error of the server.
 #[derive(Debug, Default)]
 pub struct Refusals {
     keys: BTreeSet<KeyName>,
-    /// The keys of other nodes, and when the server said so.
+    /// Keys of other nodes, with the time of the redirection.
     elsewhere: BTreeMap<KeyName, Instant>,
     databases: BTreeSet<u32>,
 }
 
-/// What came of asking.
+/// The results of an inspection.
 #[derive(Debug, Default)]
 pub struct Inspection {
-    /// What is known of the keys.
+    /// The inspected keys.
     pub keys: Vec<Inspected>,
-    /// What is known of the streams.
+    /// The inspected streams.
     pub streams: Vec<Stream>,
-    /// Keys that were to be shown if they are streams, and are none.
+    /// Keys configured as streams that have another type.
     pub others: Vec<KeyName>,
-    /// The keys that are not asked about, as they were refused.
+    /// Keys that are not queried because the server rejected them.
     pub denied: BTreeSet<KeyName>,
-    /// How often that were lookups of a key for the server.
+    /// Lookups of keys that the inspection caused.
     pub lookups: Lookups,
-    /// How often MEMORY USAGE was asked, which is no lookup.
+    /// Number of MEMORY USAGE commands sent, which are not lookups.
     pub sizes: u64,
-    /// Groups and consumers of streams that were listed.
+    /// Stream groups and consumers in the replies.
     pub items: u64,
 }
 
 impl Refusals {
-    /// Whether a key is not to be asked about.
+    /// Returns whether a key is not queried.
     pub fn leaves_out(&self, name: &KeyName) -> bool {
         let told = self.elsewhere.get(name);
         let is_elsewhere = told.is_some_and(|told| told.elapsed() < ASK_ELSEWHERE_AGAIN);
         self.denies(name) || is_elsewhere
     }
 
-    /// Whether a key was denied.
+    /// Returns whether a key was denied.
     fn denies(&self, name: &KeyName) -> bool {
         self.keys.contains(name)
     }
 }
 
 impl KeyReader {
-    /// Asks about keys, database by database, and selects again the database that was selected.
+    /// Queries keys, database by database, and selects the original database again.
     ///
     /// # Errors
     ///
-    /// The connection failed, or it did not find its way back to the database of the walk.
+    /// The connection failed, or the database of the sweep could not be selected again.
     pub async fn inspect(&mut self, inquiry: Inquiry) -> Result<Inspection, Failure> {
         let Inquiry {
             mut keys,
@@ -127,7 +127,7 @@ impl KeyReader {
         Ok(())
     }
 
-    /// Queries the keys of one pipeline: each round of queries needs the replies before it.
+    /// Queries the keys of one pipeline. Each step needs the replies of the previous one.
     async fn inspect_together(
         &mut self,
         keys: &mut [Inspected],
@@ -171,8 +171,8 @@ impl KeyReader {
         self.query_keys(commands, |at| names.get(at), take).await
     }
 
-    /// Sends commands about keys: of each query that was never sent one goes ahead alone. `take`
-    /// receives the replies, and returns the lookups that the server counted for each.
+    /// Sends commands about keys. A query that was never sent is first sent for one key alone.
+    /// `take` receives the replies, and returns the lookups that the server counted for each.
     pub(super) async fn query_keys<'a>(
         &mut self,
         mut commands: Vec<Command<'a>>,

@@ -1,6 +1,7 @@
-//! Asking about streams: the type, so that no key of another type is asked what would be an error
-//! for it; then the stream, its groups, and the consumers of each group. What the replies say is
-//! read in `keys::stream`.
+//! Queries streams: first the type, because stream commands on other keys are errors, then the
+//! stream, its groups, and the consumers of each group.
+//!
+//! `keys::stream` parses the replies.
 
 use std::collections::BTreeSet;
 
@@ -15,25 +16,25 @@ use crate::keyspace::tally::DataType;
 use crate::query::{Query, Ticket};
 use crate::reply::Reply;
 
-/// Streams that are asked about in one pipeline. A reply holds two whole entries of its stream, so
-/// there are not many.
+/// Maximum number of streams queried in one pipeline. It is small because a reply contains two
+/// whole entries of the stream.
 const STREAMS_PER_PIPELINE: usize = 10;
 
-/// Groups whose consumers are asked for in one pipeline.
+/// Maximum number of groups whose consumers are queried in one pipeline.
 const GROUPS_PER_PIPELINE: usize = 25;
 
 /// A query, and where its reply belongs.
 #[derive(Clone, Copy, Debug)]
 struct QueriesSent {
     query: &'static Query,
-    /// The place of the stream.
+    /// Index of the stream.
     stream: usize,
-    /// The place of the group, if the query is about one.
+    /// Index of the group, if the query is about one.
     group: usize,
 }
 
 impl KeyReader {
-    /// Asks about those of the keys that are streams.
+    /// Queries those of the keys that are streams.
     pub(super) async fn inspect_streams(
         &mut self,
         names: &BTreeSet<KeyName>,
@@ -85,7 +86,8 @@ impl KeyReader {
         Ok(streams)
     }
 
-    /// Sends all queries about keys that are streams: each round needs the replies before it.
+    /// Sends all queries about keys that are streams. Each step needs the replies of the previous
+    /// one.
     async fn ask_streams(
         &mut self,
         streams: &mut [Stream],
@@ -108,7 +110,7 @@ impl KeyReader {
         Ok(())
     }
 
-    /// One pipeline, of one query.
+    /// Sends the same query for all given streams or groups in one pipeline.
     async fn ask_about(
         &mut self,
         asked: &[QueriesSent],
@@ -153,7 +155,7 @@ impl KeyReader {
     }
 }
 
-/// A query about each stream that it is to be sent for.
+/// Returns a query for each stream that needs it.
 fn of_each(
     streams: &[Stream],
     query: &'static Query,
@@ -170,7 +172,7 @@ fn of_each(
         .collect()
 }
 
-/// The query about the consumers of each group that it is to be sent for.
+/// Returns the query about the consumers of each group that needs it.
 fn of_each_group(streams: &[Stream]) -> Vec<QueriesSent> {
     let streams = streams.iter().enumerate();
     streams

@@ -1,5 +1,6 @@
-//! The questions of a walk: SCAN, MEMORY USAGE, PTTL, TYPE and a little INFO. The only I/O of the
-//! module; what the answers amount to is decided elsewhere.
+//! Sends the queries of a sweep: SCAN, MEMORY USAGE, PTTL, TYPE and some sections of INFO.
+//!
+//! This is the only I/O of the module; others interpret the replies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,75 +21,75 @@ use crate::keyspace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
 use crate::query::{Command, Ticket};
 use crate::reply::{ErrorKind, Refusal, Reply};
 
-/// What a SCAN returns: the next cursor, and the keys that it passed.
+/// The result of a SCAN: the next cursor and the keys.
 pub type Step = (u64, Vec<Vec<u8>>);
 
-/// How many elements of a large aggregate are measured: the most that takes a server about as long
-/// as one SCAN. By default MEMORY USAGE measures five.
+/// Number of elements of a large aggregate to sample, the most that costs a server about as much as
+/// one SCAN. By default, MEMORY USAGE samples five.
 const ELEMENTS: &[u8] = b"4000";
 
-/// The most keys that are asked about in one pipeline: more would make other clients wait.
+/// Maximum number of keys queried in one pipeline. More would delay other clients.
 pub const KEYS_PER_PIPELINE: usize = 100;
 
-/// Bytes that a reply to SCAN is meant to have at most; COUNT is made smaller while names are long.
+/// Intended maximum size of a reply to SCAN, in bytes. Long names reduce COUNT accordingly.
 const SCAN_BYTES: usize = 1 << 20;
 
-/// A connection for walking, with what the server refuses over it.
+/// A connection for sweeping, with the queries that the server rejects over it.
 #[derive(Debug)]
 pub struct KeyReader {
     pub(super) session: Session,
     footprint: Arc<Footprint>,
-    /// What keeps the poll from INFO while lookups are not counted yet.
+    /// Keeps the poll from reading INFO until the lookups are counted.
     passage: Option<Passage>,
-    /// What a connection needs that takes the place of this one.
+    /// The setup of a connection that replaces this one.
     setup: Setup,
     server: Server,
     timeout: Duration,
-    /// The queries that were answered for some key.
+    /// The queries that received a reply for some key.
     answered: Vec<SweepQuery>,
     round_trip: Duration,
     /// The role of the server, such as `master`.
     role: Option<String>,
-    /// Largest COUNT of SCAN, as long names allow.
+    /// Maximum COUNT of SCAN that the length of the names allows.
     count_max: u32,
-    /// Commands that were sent since this was last taken.
+    /// Commands sent since this was last taken.
     sent: u32,
-    /// What is not asked again about single keys.
+    /// Single keys and databases that are not queried again.
     pub(super) refusals: Refusals,
-    /// How INFO is asked for.
+    /// How INFO is requested.
     pub(super) sections: Sections,
 }
 
-/// A key with the questions that are asked about it.
+/// A key with the queries to send for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The key.
     pub key: &'a [u8],
-    /// Whether MEMORY USAGE is asked.
+    /// Whether to send MEMORY USAGE.
     pub memory: bool,
-    /// Whether PTTL is asked.
+    /// Whether to send PTTL.
     pub expiry: bool,
-    /// Whether TYPE is asked.
+    /// Whether to send TYPE.
     pub data_type: bool,
 }
 
-/// What came of a key's questions.
+/// The replies to the queries about a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// What is known of it.
+    /// The details of the key.
     pub details: Details,
-    /// Whether it was gone when it was asked about.
+    /// Whether the key no longer existed when it was queried.
     pub is_gone: bool,
     /// Lookups that the server counted as hits.
     pub hits: u32,
-    /// Lookups that it counted as misses.
+    /// Lookups that the server counted as misses.
     pub misses: u32,
 }
 
 impl Wanted<'_> {
-    /// The questions, one by one.
+    /// Returns the queries one by one.
     pub fn queries(self) -> impl Iterator<Item = SweepQuery> {
-        // A name that was cut is that of no key.
+        // A truncated name is not the name of any key.
         let is_whole = self.key.len() < KEY_NAME_BYTES;
         let queries = [
             (is_whole && self.memory, SweepQuery::Memory),
@@ -101,7 +102,7 @@ impl Wanted<'_> {
 }
 
 impl KeyReader {
-    /// Dials the server whose keyspace is swept, and queries what kind it is.
+    /// Dials the server whose keyspace is swept, and detects its kind.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl KeyReader {
         let setup = Setup {
             commands: unobtrusive(&server),
             database: 0,
-            // Cursors mean nothing to another server, nor to this one after a restart.
+            // Cursors are invalid on another server, and on this one after a restart.
             run_id: info.get("run_id").map(str::to_owned),
         };
         let mut reader = Self {
@@ -148,20 +149,20 @@ impl KeyReader {
             sections: Sections::of(&server),
         };
         if !reader.setup.commands.is_empty() {
-            // A user who may not do this walks all the same.
+            // A user without permission for these commands can still sweep.
             let commands = reader.setup.commands.clone();
             reader.ask(&commands).await?;
         }
         Ok(reader)
     }
 
-    /// What kind of server answers.
+    /// Returns the kind of the server.
     #[must_use]
     pub const fn server(&self) -> &Server {
         &self.server
     }
 
-    /// What the server refused over this connection.
+    /// Returns what the server rejected over this connection.
     #[must_use]
     pub fn refused(&self) -> Vec<(SweepQuery, Refusal)> {
         let refused = self.session.rejections().all().iter();
@@ -171,13 +172,14 @@ impl KeyReader {
         of_walk.collect()
     }
 
-    /// Whether a question is still asked over this connection.
+    /// Returns whether a query is still sent over this connection.
     #[must_use]
     pub fn asks(&self, query: SweepQuery) -> bool {
         !self.session.rejections().covers(query.query().into())
     }
 
-    /// Whether the server replies to a query, as far as it was sent over this connection.
+    /// Returns whether the server replies to a query; `None` if it was not sent over this
+    /// connection.
     #[must_use]
     pub fn replies_to(&self, query: SweepQuery) -> Option<bool> {
         if self.asks(query) {
@@ -187,30 +189,30 @@ impl KeyReader {
         }
     }
 
-    /// Whether a question was asked about some key over this connection.
+    /// Returns whether a query was sent for some key over this connection.
     #[must_use]
     pub fn has_tried(&self, query: SweepQuery) -> bool {
         self.session.rejections().has_tried(query.query())
     }
 
-    /// The longest round trip since this was last asked.
+    /// Returns the longest round trip since the last call.
     pub fn take_round_trip(&mut self) -> Duration {
         std::mem::take(&mut self.round_trip)
     }
 
-    /// How many commands were sent since this was last asked.
+    /// Returns the number of commands sent since the last call.
     pub fn take_sent(&mut self) -> u32 {
         std::mem::take(&mut self.sent)
     }
 
-    /// What the exporter has caused on the server.
+    /// Returns the effects of the exporter on the server's counters.
     #[must_use]
     pub fn caused(&self) -> Caused {
         self.footprint.caused()
     }
 
-    /// Asks what may be asked twice. Over another connection, if this one broke: with the same
-    /// server and the same database selected, so that the walk goes on where it was.
+    /// Sends commands that may be repeated. If the connection breaks, reconnects to the same server
+    /// and selects the same database, so that the sweep continues where it was.
     pub(super) async fn ask<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
@@ -220,13 +222,14 @@ impl KeyReader {
         Ok(replies)
     }
 
-    /// Counts the lookups that the server has done for the last commands; the poll may go on.
+    /// Counts the lookups that the last commands caused on the server, and lets the poll continue.
     pub(super) fn settle(&mut self, hits: u64, misses: u64) {
         self.footprint.settle(hits, misses);
         self.passage = None;
     }
 
-    /// Asks what the server counts as lookups. They must be counted with [`KeyReader::settle`].
+    /// Sends commands that the server counts as lookups. They must be counted with
+    /// [`KeyReader::settle`].
     pub(super) async fn look_up<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
@@ -243,7 +246,7 @@ impl KeyReader {
         Ok(received.replies)
     }
 
-    /// Sends commands in one pipeline. What the server counts as lookups must be counted with
+    /// Sends commands in one pipeline. Those that the server counts as lookups must be counted with
     /// [`KeyReader::settle`].
     pub(super) async fn send(
         &mut self,
@@ -261,7 +264,7 @@ impl KeyReader {
     }
 
     async fn begin(&mut self, commands: usize) -> (Passage, Instant) {
-        // What an error left must not wait for itself.
+        // Drop the passage that a failed command left, or entering would wait for it forever.
         self.passage = None;
         let passage = self.footprint.enter().await;
         self.session.link().release();
@@ -275,7 +278,7 @@ impl KeyReader {
             self.answered.clear();
             self.refusals = Refusals::default();
         }
-        // A dial says nothing of the server's load.
+        // The time of a dial does not reflect the server's load.
         if !is_new {
             let round_trip = started
                 .elapsed()
@@ -285,17 +288,17 @@ impl KeyReader {
         self.passage = Some(passage);
     }
 
-    /// Leaves out the commands that the server rejects.
+    /// Removes the commands that the server rejects.
     pub(super) fn retain_open(&self, commands: &mut Vec<Command<'_>>) {
         commands.retain(|command| !self.session.rejections().covers(command.ticket));
     }
 
-    /// Dials again if the server has changed its role: behind a name or a virtual address another
-    /// one may have its place.
+    /// Redials if the role of the server changed, because a name or virtual address may now lead to
+    /// another server.
     ///
     /// # Errors
     ///
-    /// Another server answers, over whose keys the walk must begin again.
+    /// Another server replies, and the sweep must begin again over its keys.
     pub(super) async fn note_role(&mut self, role: Option<&str>) -> Result<(), Failure> {
         let before = std::mem::replace(&mut self.role, role.map(str::to_owned));
         if before.is_none() || before == self.role {
@@ -306,7 +309,7 @@ impl KeyReader {
         self.session.redial(&self.setup, cause, deadline).await
     }
 
-    /// Counts the keys of the selected database. For servers whose INFO does not report them.
+    /// Counts the keys of the selected database, for servers whose INFO does not report them.
     pub(super) async fn size(&mut self) -> Result<u64, Failure> {
         let replies = self.ask(&[["DBSIZE"]]).await?;
         let reply = replies.first().unwrap_or(&Reply::Nil);
@@ -329,14 +332,14 @@ impl KeyReader {
         }
     }
 
-    /// The database that is selected.
+    /// Returns the selected database.
     pub(super) const fn selected(&self) -> u32 {
         self.setup.database
     }
 
-    /// Selects a database; gives the refusal where the server refuses it.
+    /// Selects a database. Returns the refusal if the server refuses it.
     pub(super) async fn try_select(&mut self, database: u32) -> Result<Option<Refusal>, Failure> {
-        // The first is selected from the start, and nodes of older clusters know only that one.
+        // Database 0 is selected from the start, and nodes of older clusters know no other.
         if database == self.setup.database {
             return Ok(None);
         }
@@ -349,7 +352,7 @@ impl KeyReader {
         Ok(refusal)
     }
 
-    /// One step of a walk: the next cursor, and the keys that it passed.
+    /// Sends one SCAN. Returns the next cursor and the keys.
     ///
     /// # Errors
     ///
@@ -366,7 +369,8 @@ impl KeyReader {
         }
     }
 
-    /// What a reply to SCAN contains; none if it was too large, and a smaller COUNT is to be sent.
+    /// Parses a reply to SCAN. Returns `None` if the reply was too large and SCAN must be sent
+    /// again with a smaller COUNT.
     fn take_step(&mut self, reply: Option<Reply>, asked: u32) -> Result<Option<Step>, Failure> {
         let reply = reply.unwrap_or(Reply::Nil);
         self.count_max = count_max(self.count_max, asked, self.session.link().wire_bytes());
@@ -377,7 +381,7 @@ impl KeyReader {
             }
             Some(refusal) => Err(refused(refusal)),
             None => {
-                let detail = "SCAN gave no cursor and keys";
+                let detail = "SCAN returned no cursor and keys";
                 self.note_answered(SweepQuery::Scan);
                 let step = step(reply).ok_or_else(|| Failure::new(Reason::Protocol, detail));
                 step.map(Some)
@@ -385,13 +389,15 @@ impl KeyReader {
         }
     }
 
-    /// Asks about keys, in one pipeline, and at its end for the next keys where a cursor and a COUNT
-    /// are given. A question that was not asked before goes ahead for one key alone: where it is
-    /// refused, that counts as one error of the server and not as hundreds.
+    /// Queries keys in one pipeline. If a cursor and a COUNT are given, ends it with the SCAN for
+    /// the next keys.
+    ///
+    /// A query that was not sent before is first sent for one key alone. If the server rejects it,
+    /// that counts as one error and not as hundreds.
     ///
     /// # Errors
     ///
-    /// The connection failed, or the server cannot answer now.
+    /// The connection failed, or the server cannot reply now.
     pub async fn details(
         &mut self,
         wanted: &[Wanted<'_>],
@@ -420,8 +426,8 @@ impl KeyReader {
         }
     }
 
-    /// Queries the memory of a key by many of its elements. Returns `None` if the key is gone, or
-    /// if the server refuses SAMPLES, which is then not sent again over this connection.
+    /// Queries the memory of a key with many sampled elements. Returns `None` if the key is gone,
+    /// or if the server refuses SAMPLES, which is then not sent again over this connection.
     ///
     /// # Errors
     ///
@@ -483,8 +489,8 @@ impl KeyReader {
         }
     }
 
-    /// A query that is refused for good is not sent again: every refusal counts as an error of the
-    /// server. What is said of a key that moves to another node is no refusal.
+    /// Stops sending a query that the server rejects permanently, because every rejection counts as
+    /// an error of the server. A redirection of a moving key is not a rejection.
     fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
         if !matches!(refusal.kind(), ErrorKind::Passing | ErrorKind::Redirect) {
             self.session.rejections_mut().reject(ticket, refusal);
@@ -492,14 +498,14 @@ impl KeyReader {
     }
 }
 
-/// Returns whether an error would be the reply to every command now.
+/// Returns whether every command would now receive this error.
 fn concerns_connection(refusal: &Refusal) -> bool {
     refusal.is_passing() || refusal.kind() == ErrorKind::Authentication
 }
 
-/// What asks the server to leave the walk out of its LRU clock and not to end it when clients take
-/// too much memory, and, on a replica in a cluster, to answer it. Only commands that it knows: an
-/// unknown one would count as an error.
+/// Returns the commands that reduce the impact of the sweep. The sweep leaves the LRU clock alone,
+/// is not disconnected when clients take too much memory, and may read from a cluster replica.
+/// Omits commands unknown to the server: they would count as errors.
 fn unobtrusive(server: &Server) -> Vec<Vec<String>> {
     let mut commands: Vec<&[&str]> = Vec::new();
     if server.knows_no_evict() {
@@ -515,7 +521,7 @@ fn unobtrusive(server: &Server) -> Vec<Vec<String>> {
     commands.into_iter().map(owned).collect()
 }
 
-/// The hits and misses of keys that were asked about.
+/// Returns the total hits and misses of the queried keys.
 fn lookups(found: &[Found]) -> (u64, u64) {
     found.iter().fold((0, 0), |(hits, misses), found| {
         (
@@ -525,8 +531,8 @@ fn lookups(found: &[Found]) -> (u64, u64) {
     })
 }
 
-/// Returns the next largest COUNT of SCAN: small enough for replies of [`SCAN_BYTES`] after one
-/// that was larger, and twice as large after one that was far smaller.
+/// Returns the next maximum COUNT of SCAN. Reduces it to fit [`SCAN_BYTES`] after a larger reply,
+/// and doubles it after a much smaller one.
 fn count_max(count_max: u32, asked: u32, bytes: usize) -> u32 {
     if bytes > SCAN_BYTES {
         let share = u64::from(asked) * SCAN_BYTES as u64 / bytes as u64;
@@ -538,7 +544,7 @@ fn count_max(count_max: u32, asked: u32, bytes: usize) -> u32 {
     }
 }
 
-/// The next cursor and the keys in a reply to SCAN.
+/// Parses the next cursor and the keys of a reply to SCAN.
 fn step(reply: Reply) -> Option<Step> {
     let Reply::List(parts) = reply else {
         return None;
@@ -577,7 +583,7 @@ impl Found {
         }
     }
 
-    /// Whether this may be an aggregate with many elements, of which only a few were measured.
+    /// Returns whether this may be an aggregate of which only a few of many elements were sampled.
     pub(super) fn may_be_large_aggregate(&self) -> bool {
         let is_large = self
             .details
@@ -614,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_cut_is_not_asked_about() {
+    fn truncated_name_is_not_queried() {
         let long = vec![b'k'; KEY_NAME_BYTES];
         let wanted = |key| Wanted {
             key,
@@ -627,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_counts_its_hits() {
+    fn existing_key_counts_its_hits() {
         let found = found(&[
             (SweepQuery::Memory, Reply::Integer(72)),
             (SweepQuery::Expiry, Reply::Integer(1500)),
@@ -639,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_gone_counts_its_misses() {
+    fn vanished_key_counts_its_misses() {
         let found = found(&[
             (SweepQuery::Memory, Reply::Nil),
             (SweepQuery::Expiry, Reply::Integer(-2)),
@@ -650,7 +656,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_ttl_never_expires() {
+    fn key_without_ttl_never_expires() {
         assert_eq!(
             found(&[(SweepQuery::Expiry, Reply::Integer(-1))])
                 .details

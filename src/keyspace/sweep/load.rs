@@ -1,4 +1,4 @@
-//! What a sweep adds to a server's load: its budget of commands, and its rest.
+//! Limits the load that a sweep adds to a server: its budget of commands, and its rest.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::keyspace::pace::{Forecast, commands_per_second, detail_shares};
 use crate::keyspace::segment::has_table_per_slot;
 use crate::keyspace::traffic::{Reading, Traffic};
 
-/// The databases to sweep, each with its number of keys.
+/// Returns the databases to sweep, each with its number of keys.
 pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
     let is_wanted = |database: &u32| {
         let wanted = sweep.databases.as_ref();
@@ -55,8 +55,8 @@ fn keys(sweep: &Sweep, vitals: &Vitals) -> u64 {
         .sum()
 }
 
-/// Returns an upper bound on the commands per second of other clients, from one reading, if a sweep
-/// of an idle server has the same budget.
+/// Returns an upper bound on the commands per second of other clients, from one reading. Returns
+/// `None` if the budget would differ from that on an idle server.
 fn harmless_traffic(sweep: &Sweep, vitals: &Vitals) -> Option<f64> {
     let keys = to_float(keys(sweep, vitals));
     let most = vitals.traffic.most_commands_per_second();
@@ -66,7 +66,7 @@ fn harmless_traffic(sweep: &Sweep, vitals: &Vitals) -> Option<f64> {
 
 impl KeyReader {
     /// Returns the commands per second of other clients since `before` was read. Waits until the
-    /// rate is known, unless it makes no difference to the budget.
+    /// rate is known, unless it does not affect the budget.
     pub(super) async fn others_since(
         &mut self,
         before: &Vitals,
@@ -88,15 +88,15 @@ impl KeyReader {
     }
 }
 
-/// How long the sweep rests after a pass: until `interval` after the start of the pass, and as long
-/// as the pass took at least, up to `interval`.
+/// Returns how long the sweep rests after a pass: until `interval` after the start of the pass, but
+/// at least as long as the pass took, up to `interval`.
 pub(super) fn rest(pass: Duration, interval: Duration) -> Duration {
     let interval = interval.max(CHECK_AGAIN_AFTER);
     interval.saturating_sub(pass).max(pass.min(interval))
 }
 
 impl Sweeper<'_> {
-    /// Records what others ask of the server, and adapts the budget of commands to it.
+    /// Records the traffic of other clients, and adapts the budget of commands.
     pub(super) fn observe_traffic(&mut self) {
         let reading = Reading {
             at: self.started.elapsed().as_secs_f64(),
@@ -127,8 +127,8 @@ impl Sweeper<'_> {
         );
     }
 
-    /// Logs the expected cost of the sweep once the traffic of other clients is known, or at once if
-    /// it makes no difference.
+    /// Logs the expected cost of the sweep once the traffic of other clients is known, or at once
+    /// if it does not affect the cost.
     pub(super) fn announce(&mut self) {
         if !self.is_unannounced {
             return;
@@ -148,11 +148,11 @@ impl Sweeper<'_> {
             cost
         };
         let (name, server) = (self.name, server.to_string());
-        info!(name, server, %cost, "walking the keyspace");
+        info!(name, server, %cost, "sweeping the keyspace");
     }
 }
 
-/// Whether one budget of commands is more than twice the other.
+/// Returns whether one budget of commands is more than twice the other.
 fn differ_much(one: Option<f64>, other: Option<f64>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one > other * 2.0 || other > one * 2.0,
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn details_follow_a_budget_that_doubles_or_halves() {
+    fn details_follow_a_doubled_or_halved_budget() {
         assert!(!differ_much(Some(50.0), Some(90.0)));
         assert!(differ_much(Some(50.0), Some(4_810.0)));
         assert!(differ_much(Some(4_810.0), Some(50.0)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_rests_as_long_as_its_pass_took() {
+    fn sweep_rests_as_long_as_its_pass_took() {
         let minute = Duration::from_mins(1);
         let rest = |seconds| rest(Duration::from_secs(seconds), minute).as_secs();
         assert_eq!([0, 10, 30, 40, 60, 600].map(rest), [60, 50, 30, 40, 60, 60]);

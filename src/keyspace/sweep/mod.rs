@@ -1,7 +1,7 @@
-//! The walk over a target's keyspace: its own connection, its own pace, without end.
+//! Sweeps the keyspace of a target continuously, over its own connection and at its own pace.
 //!
-//! What to ask, how fast and what it amounts to is decided in the pure modules beside; here are
-//! the clock, the connection and the order of things. It never takes the poll down with it.
+//! The pure sibling modules decide what to query, how fast, and what the replies mean. This module
+//! has the clock, the connection and the order of events. A failure here never affects the poll.
 
 mod batch;
 pub mod census;
@@ -51,61 +51,63 @@ use vitals::Vitals;
 /// Maximum delay after a failure.
 const RETRY_MAX: Duration = Duration::from_mins(1);
 
-/// What was denied is asked again so seldom: each time counts as an error of the server, and people
-/// change permissions rarely.
+/// Delay after a denied command. It is long because each attempt counts as an error of the server,
+/// and permissions rarely change.
 const RETRY_DENIED: Duration = Duration::from_hours(1);
 
-/// The first estimate is published after this time, however few keys it stands on.
+/// Delay of the first estimate, however few keys it is based on.
 const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
 
-/// How often estimates are published, at the least and at the most.
+/// Minimum and maximum interval between published estimates.
 const PUBLISH_LEAST: Duration = Duration::from_secs(1);
 const PUBLISH_MOST: Duration = Duration::from_secs(15);
 
-/// How long the walk waits before it looks again whether the server has finished what it waits
-/// for, or whether there is anything to walk.
+/// Interval between checks whether the server has finished an operation that the sweep waits for,
+/// or whether there is anything to sweep.
 const CHECK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often the server is asked at least whether its data are still the same.
+/// Maximum interval between checks whether the server's data are still the same.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What MEMORY USAGE costs when it measures many elements, in microseconds.
+/// Cost of MEMORY USAGE with many sampled elements, in microseconds.
 const MANY_ELEMENTS_MICROSECONDS: f64 = 200.0;
 
-/// The most aggregates of a pipeline of which many elements are measured, the largest first.
+/// Maximum number of aggregates per pipeline whose memory is measured with many elements, largest
+/// first.
 const CLOSE_PER_PIPELINE: usize = 4;
 
-/// How many aggregates of a pass are measured that closely beyond the largest of each pipeline.
+/// Maximum number of such aggregates per pass, in addition to the largest of each pipeline.
 const CLOSE_PER_PASS: u32 = 1_000;
 
-/// How often a sweep that is done once starts again because the data were replaced meanwhile.
+/// Maximum number of attempts of a single pass, which starts again if the data are replaced during
+/// it.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// The details of a pass are chosen again when there are this many times the keys.
+/// Factor of growth after which the shares of keys with details are chosen again during a pass.
 const GROWTH_FOLLOWED: u64 = 2;
 
-/// What a walk tells the one who started it, while it goes on.
+/// An event of a running sweep, sent to its listener.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A walk that is done once is connected to this server.
+    /// A single pass connected to this server.
     Opened(&'a Server),
-    /// It has met a key, and this came of the key's questions.
+    /// The sweep visited this key, with these details.
     Key(&'a [u8], &'a Found),
-    /// After each SCAN.
+    /// A SCAN with the details of its keys is complete.
     Progress {
         /// Key names seen in this pass.
         seen: u64,
-        /// The keys that there were when the pass began.
+        /// Number of keys when the pass began.
         keys: u64,
     },
-    /// It is time to publish what is known.
+    /// The findings should be published now.
     Estimate(&'a Census),
 }
 
-/// Who is told of a walk.
+/// Receives the events of a sweep.
 type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
 
-/// Walks a target's keyspace for ever, after `delay`.
+/// Sweeps a target's keyspace forever, after `delay`.
 pub async fn run(
     target: Target,
     namespaces: Arc<[Namespace]>,
@@ -145,9 +147,9 @@ pub async fn run(
         }
         let (name, address) = (&target.name, address.to_string());
         if reason.replace(failure.reason) == Some(failure.reason) {
-            debug!(name, address, %failure, "the walk over the keyspace broke off again");
+            debug!(name, address, %failure, "the sweep failed again");
         } else {
-            warn!(name, address, %failure, "the walk over the keyspace broke off");
+            warn!(name, address, %failure, "the sweep failed");
         }
         census.note_break(failure.reason);
         slot.publish_namespaces(census.snapshot(now()));
@@ -160,8 +162,8 @@ pub async fn run(
     }
 }
 
-/// Sweeps the keyspace of a target once, even if its sweep is disabled. The results are in `census`,
-/// also if this fails or is canceled.
+/// Sweeps the keyspace of a target once, even if its sweep is disabled. The results are in
+/// `census`, also if this fails or is canceled.
 ///
 /// # Errors
 ///
@@ -173,7 +175,7 @@ pub async fn once(
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {
     let mut target = target.clone();
-    // Somebody waits for it, and it ends.
+    // A user waits for the result, and the pass is finite.
     target.sweep.commands_per_second.get_or_insert(u32::MAX);
     // `lookups` limits them.
     target.sweep.lookup_share = Some(Share::WHOLE);
@@ -197,19 +199,20 @@ pub async fn once(
     Ok(())
 }
 
-/// What a sweep would meet.
+/// The expected refusals and cost of a sweep.
 #[derive(Debug, Default)]
 pub struct Examined {
-    /// The queries that the server refuses.
+    /// Queries that the server rejects.
     pub refused: Vec<(SweepQuery, Refusal)>,
-    /// Why no random keys of a cluster node are drawn.
+    /// Reason why no random keys of a cluster node can be drawn.
     pub random_keys: Option<Refusal>,
-    /// What a pass is expected to cost; none where there is nothing to sweep.
+    /// Expected cost of a pass; `None` if there is nothing to sweep.
     pub forecast: Option<Forecast>,
 }
 
-/// Sends each query of a sweep, and returns what the server refuses and what a pass will cost. It
-/// causes two lookups of a key: only MEMORY USAGE, which the server does not count, is sent for
+/// Sends each query of a sweep. Returns what the server rejects and the expected cost of a pass.
+///
+/// It causes two lookups of a key: only MEMORY USAGE, which the server does not count, is sent for
 /// several keys.
 ///
 /// # Errors
@@ -247,7 +250,7 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     })
 }
 
-/// One connection's walk: pass after pass, until something fails.
+/// Sweeps over one connection, pass after pass, until something fails.
 async fn sweep_until_failure(
     target: &Target,
     on_reconnect: OnReconnect,
@@ -257,7 +260,7 @@ async fn sweep_until_failure(
 ) -> Result<std::convert::Infallible, Failure> {
     let reader = KeyReader::open(target, on_reconnect, footprint).await?;
     if !reader.server().holds_keys() {
-        // A sentinel: there is nothing to walk, now or later.
+        // A Sentinel never has keys to sweep.
         drop(reader);
         return std::future::pending().await;
     }
@@ -269,16 +272,16 @@ async fn sweep_until_failure(
     }
 }
 
-/// By what the progress of a pass is measured.
+/// The basis for the progress of a pass.
 #[derive(Clone, Copy, Debug, Default)]
 struct PassSize {
-    /// Keys when it began.
+    /// Number of keys when the pass began.
     keys: u64,
-    /// Key names that were seen before it.
+    /// Key names seen before the pass.
     visited_before: u64,
 }
 
-/// How the visit of a segment, or of a database, ended.
+/// How the visit of a segment or database ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Visited {
     /// At its end.
@@ -289,7 +292,7 @@ enum Visited {
     Outgrown,
 }
 
-/// A walk with everything that it needs.
+/// The state of a sweep over one connection.
 struct Sweeper<'a> {
     /// The name of the target.
     name: &'a str,
@@ -299,38 +302,38 @@ struct Sweeper<'a> {
     census: &'a mut Census,
     listener: &'a mut Listener<'a>,
     shares: DetailShares,
-    /// The budget of commands for which `shares` were set.
+    /// The budget of commands that `shares` is based on.
     shares_for: Option<f64>,
     ahead: Option<Ahead>,
     traffic: Traffic,
     allowance: Allowance,
     /// The keys of a single pass whose TTL and type are queried.
     sample: Option<KeySample>,
-    /// Where the next visit between two passes begins, and in which database.
+    /// The database and the cursor of the next visit between two passes.
     visited: (u32, u64),
     vitals: Vitals,
     pass: PassSize,
-    /// How many more aggregates of this pass may be measured by many elements.
+    /// Remaining number of aggregates of this pass that may be measured with many elements.
     close_left: u32,
     publish_every: Duration,
-    /// When an estimate was last published over this connection.
+    /// Time of the last published estimate over this connection.
     published: Option<Instant>,
-    /// When the server was last asked how it is.
+    /// Time of the last check of the server.
     checked: Instant,
     slowdowns: Slowdowns,
-    /// Whether the first keys were visited over an earlier connection.
+    /// Whether an earlier connection visited the first keys.
     is_resumed: bool,
-    /// Whether the expected cost was not logged yet.
+    /// Whether the expected cost has yet to be logged.
     is_unannounced: bool,
-    /// When random keys of a cluster node were last drawn.
+    /// Time of the last draw of random keys of a cluster node.
     glimpsed: Option<Instant>,
-    /// When the pause after the last batch ends.
+    /// End of the pause after the last batch.
     paused: Instant,
     started: Instant,
 }
 
 impl<'a> Sweeper<'a> {
-    /// Makes ready for a walk, and looks at the server once.
+    /// Prepares a sweep, and checks the server once.
     async fn start(
         reader: KeyReader,
         target: &'a Target,
@@ -378,7 +381,7 @@ impl<'a> Sweeper<'a> {
         Ok(sweeper)
     }
 
-    /// One round through all databases, and the rest after it.
+    /// Sweeps all databases once, and rests.
     async fn pass(&mut self) -> Result<(), Failure> {
         let started = Instant::now();
         if !self.sweep_once().await? {
@@ -404,7 +407,7 @@ impl<'a> Sweeper<'a> {
         Ok(())
     }
 
-    /// One round through all databases. False when it ended early because the data were replaced.
+    /// Sweeps all databases once. Returns false if it ended early because the data were replaced.
     async fn sweep_once(&mut self) -> Result<bool, Failure> {
         let started = Instant::now();
         let databases = self.databases();
@@ -429,8 +432,8 @@ impl<'a> Sweeper<'a> {
         Ok(true)
     }
 
-    /// Returns how many lookups a single pass may cause. The default depends on the lookups of other
-    /// clients, for which the server is observed for a second, unless there are only a few keys.
+    /// Returns how many lookups a single pass may cause. The default depends on the lookups of
+    /// other clients, measured for a second, unless there are few keys.
     async fn lookups(&mut self, wanted: Lookups) -> Result<u64, Failure> {
         let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
         match wanted {
@@ -447,13 +450,13 @@ impl<'a> Sweeper<'a> {
         }
     }
 
-    /// The databases to walk, each with its number of keys.
+    /// Returns the databases to sweep, each with its number of keys.
     fn databases(&self) -> Vec<(u32, u64)> {
         load::databases(self.sweep, &self.vitals)
     }
 
-    /// Queries details for fewer keys if there are many more than when the pass began. Else the pass
-    /// would take much longer than planned.
+    /// Queries details for fewer keys if there are many more than when the pass began. Otherwise,
+    /// the pass would take much longer than planned.
     fn follow_growth(&mut self) {
         let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
         if keys > self.pass.keys.saturating_mul(GROWTH_FOLLOWED) {
@@ -462,8 +465,8 @@ impl<'a> Sweeper<'a> {
         }
     }
 
-    /// One database. Begins again with more segments if the database outgrows them. Returns false if
-    /// its data were replaced.
+    /// Sweeps one database. Starts again with more segments if the database outgrows them. Returns
+    /// false if its data were replaced.
     async fn database(&mut self, database: u32, keys: u64) -> Result<bool, Failure> {
         let mut keys = keys;
         loop {
@@ -483,7 +486,7 @@ impl<'a> Sweeper<'a> {
         self.vitals.keys.get(&database).copied().unwrap_or(0)
     }
 
-    /// One database, segment by segment.
+    /// Sweeps one database, segment by segment.
     async fn visit_database(&mut self, database: u32, keys: u64) -> Result<Visited, Failure> {
         let generation = self.census.generation();
         self.reader.select(database).await?;
@@ -496,7 +499,7 @@ impl<'a> Sweeper<'a> {
         };
         self.census.start_database(database, order.len());
         if self.glimpse_is_due() {
-            // The first estimate need not wait for the walk.
+            // Publish the first estimate before the sweep starts.
             self.publish().await?;
         }
         for segment in order {
@@ -511,7 +514,7 @@ impl<'a> Sweeper<'a> {
                 // A server that accepts only its own cursors, or the passing error of a proxy.
                 Err(failure) if failure.reason == Reason::Other && segment.start() != 0 => {
                     if self.census.note_refused_cursor() {
-                        warn!(name = self.name, %failure, "the server refused a cursor; from now on the walk goes in its order");
+                        warn!(name = self.name, %failure, "the server refused a cursor; sweeping in the order of the server from now on");
                     } else {
                         info!(name = self.name, %failure, "the server refused a cursor; the pass starts again");
                     }
@@ -528,13 +531,13 @@ impl<'a> Sweeper<'a> {
         if !self.census.check_pass(database) {
             warn!(
                 database,
-                "two sweeps in random order missed keys or saw some twice; the next ones use the order of the server"
+                "two passes in random order missed keys or saw some twice; sweeping in the order of the server from now on"
             );
         }
         Ok(Visited::Whole)
     }
 
-    /// One segment, batch by batch. It ends early when the data were replaced since `generation`.
+    /// Sweeps one segment, batch by batch. Ends early if the data were replaced since `generation`.
     async fn segment(
         &mut self,
         database: u32,
@@ -558,14 +561,14 @@ impl<'a> Sweeper<'a> {
         }
     }
 
-    /// Whether a pass in random order should begin again with more segments.
+    /// Returns whether a pass in random order should start again with more segments.
     fn has_outgrown_segments(&self, database: u32) -> bool {
         let segments = self.census.segments_in_use(database);
         self.census.sweeps_in_random_order()
             && segments.is_some_and(|segments| has_outgrown(self.keys_of(database), segments))
     }
 
-    /// Waits, and keeps looking at the server and publishing. Ends early when the data were replaced.
+    /// Waits while checking the server and publishing. Ends early if the data were replaced.
     async fn wait(&mut self, pause: Duration) -> Result<(), Failure> {
         let generation = self.census.generation();
         let end = Instant::now() + pause;
@@ -580,7 +583,7 @@ impl<'a> Sweeper<'a> {
         Ok(())
     }
 
-    /// Waits, and keeps looking at the server. Ends early when the data were replaced.
+    /// Waits while checking the server. Ends early if the data were replaced.
     async fn wait_unpublished(&mut self, pause: Duration) -> Result<(), Failure> {
         let generation = self.census.generation();
         let end = Instant::now() + pause;
@@ -602,7 +605,7 @@ impl<'a> Sweeper<'a> {
         if is_due { self.publish().await } else { Ok(()) }
     }
 
-    /// Looks at the server, waits for it where that is wanted, and publishes what is known.
+    /// Checks the server, waits while it is busy if so configured, and publishes the findings.
     async fn publish(&mut self) -> Result<(), Failure> {
         let debt = self.glimpse_if_due().await?;
         self.check().await?;
@@ -618,7 +621,7 @@ impl<'a> Sweeper<'a> {
         }
     }
 
-    /// Asks about the keys and streams that are shown by name.
+    /// Queries the single keys and streams that are configured.
     async fn inspect(&mut self) -> Result<(), Failure> {
         let inquiry = self.census.ledger().inquiry();
         let inspection = self.reader.inspect(inquiry).await?;
@@ -626,7 +629,7 @@ impl<'a> Sweeper<'a> {
         Ok(())
     }
 
-    /// Asks the server how it is, if that was not done for a second.
+    /// Checks the server if the last check is at least a second ago.
     async fn check_if_due(&mut self) -> Result<(), Failure> {
         if self.checked.elapsed() < CHECK_EVERY {
             return Ok(());
@@ -634,14 +637,15 @@ impl<'a> Sweeper<'a> {
         self.check().await
     }
 
-    /// Asks the server how it is, as long as it is busy with what the walk must not add to.
+    /// Reads the vitals of the server, repeatedly while it loads its data or runs a save that the
+    /// sweep must not slow down.
     async fn check(&mut self) -> Result<(), Failure> {
         loop {
             self.vitals = self.reader.vitals().await?;
             self.checked = Instant::now();
             let generation = self.census.generation();
             if let Some(replaced) = self.census.note_vitals(&self.vitals, now()) {
-                self.tell(replaced);
+                self.publish_replacement(replaced);
                 if self.census.generation() != generation {
                     self.start_over();
                 }
@@ -655,7 +659,7 @@ impl<'a> Sweeper<'a> {
             if !waits {
                 return Ok(());
             }
-            // What is known grows older meanwhile, and must say so.
+            // The findings age during the wait, and their age is published.
             (self.listener)(Event::Estimate(self.census));
             sleep(CHECK_AGAIN_AFTER).await;
         }
@@ -663,8 +667,8 @@ impl<'a> Sweeper<'a> {
 }
 
 impl Sweeper<'_> {
-    /// Takes the first steps of a walk to see whether the cursors are those of Redis, unless that is
-    /// known. Where every slot has a table of its own they say nothing.
+    /// Scans the first steps to find out whether the cursors are those of Redis, unless that is
+    /// known. If every slot has its own table, the steps prove nothing.
     async fn prove_cursors(&mut self, keys: u64) -> Result<(), Failure> {
         let server = *self.reader.server();
         if self.census.knows_cursors() || has_table_per_slot(&server) {
@@ -690,8 +694,8 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Measures the largest aggregates of a pipeline by more of their elements. Returns what that
-    /// cost the server, in microseconds.
+    /// Measures the largest aggregates of a pipeline with more of their elements. Returns the cost
+    /// to the server, in microseconds.
     async fn measure_closely(
         &mut self,
         wanted: &[Wanted<'_>],
@@ -709,7 +713,7 @@ impl Sweeper<'_> {
                 };
                 self.close_left = left;
             }
-            // One at a time: other clients get their turn in between.
+            // One at a time, so that other clients are served in between.
             let bytes = self.reader.memory_of_many_elements(wanted.key).await?;
             if bytes.is_none() {
                 break;
@@ -720,8 +724,8 @@ impl Sweeper<'_> {
         Ok(microseconds)
     }
 
-    /// Publishes at once what is no longer known.
-    fn tell(&mut self, replaced: Replaced) {
+    /// Publishes immediately that the namespaces were forgotten.
+    fn publish_replacement(&mut self, replaced: Replaced) {
         let reason = replaced.as_str();
         info!(
             name = self.name,
@@ -730,7 +734,7 @@ impl Sweeper<'_> {
         (self.listener)(Event::Estimate(self.census));
     }
 
-    /// Publishes the next estimate as soon as after a start.
+    /// Schedules the next estimate as early as after a start.
     fn start_over(&mut self) {
         let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
         self.published = Instant::now().checked_sub(wait);
@@ -739,7 +743,7 @@ impl Sweeper<'_> {
     }
 }
 
-/// The time that is left until `end`; none when it has come.
+/// Returns the time left until `end`; `None` if it has passed.
 fn left(end: Instant) -> Option<Duration> {
     let left = end.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(left)

@@ -1,4 +1,4 @@
-//! What a sweep logs: its passes, and when the server slows it down.
+//! Logs the passes of a sweep, and when the server slows it down.
 
 use std::time::Duration;
 
@@ -8,33 +8,33 @@ use tracing::{debug, info};
 use super::Sweeper;
 use crate::logfmt::seconds;
 
-/// A sweep that is this many times slower than its budgets allow is slowed down.
+/// Factor above which the sweep counts as slowed down, compared with its budgets.
 const SLOW: f64 = 2.0;
 
-/// Below this factor a slowdown is over.
+/// Factor below which a slowdown is over.
 const NORMAL: f64 = 1.1;
 
-/// Shortest time between the starts of two slowdowns that are logged.
+/// Minimum time between the starts of two slowdowns that are logged.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 
-/// The slowdowns of a sweep, as far as they are news.
+/// The slowdowns of a sweep, for deciding which ones to log.
 #[derive(Debug, Default)]
 pub(super) struct Slowdowns {
     since: Option<Instant>,
-    /// When the start of one was logged last.
+    /// Time of the last slowdown whose start was logged.
     logged: Option<Instant>,
 }
 
-/// What is new about a slowdown.
+/// A change worth a log line.
 #[derive(Debug, PartialEq, Eq)]
 enum Change {
     Began,
-    /// It is over after this time.
+    /// The slowdown ended after this time.
     Ended(Duration),
 }
 
 impl Slowdowns {
-    /// Records how slow the sweep is, and returns what is worth a line.
+    /// Records how slow the sweep is, and returns the change to log, if any.
     fn observe(&mut self, factor: f64, now: Instant) -> Option<Change> {
         match self.since {
             None if factor >= SLOW => {
@@ -56,7 +56,8 @@ impl Slowdowns {
 }
 
 impl Sweeper<'_> {
-    /// Logs the first pass since the start of the exporter; at the level debug each other one.
+    /// Logs the first pass since the start of the exporter at the level info, later ones at the
+    /// level debug.
     pub(super) fn log_pass(&self, took: Duration) {
         let keys = self.census.keys_visited() - self.pass.visited_before;
         let (name, seconds) = (self.name, seconds(took));
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slowdown_is_two_lines_and_at_most_one_in_a_minute() {
+    fn slowdown_is_two_lines_at_most_once_a_minute() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut slowdowns = Slowdowns::default();

@@ -1,5 +1,7 @@
-//! Lookups between two passes: a pass over few keys is over before it is known how many lookups are
-//! allowed, and a sample of TTLs grows by what is allowed in every second.
+//! Lookups between two passes.
+//!
+//! A pass over few keys ends before the lookup allowance is known, and the sample of TTLs grows by
+//! the lookups allowed in every second.
 
 use super::Sweeper;
 use super::key_reader::Wanted;
@@ -7,7 +9,7 @@ use crate::connection::Spacing;
 use crate::failure::Failure;
 
 impl Sweeper<'_> {
-    /// Spends the lookups that are allowed on keys at a random place.
+    /// Spends the allowed lookups on keys at a random position.
     pub(super) async fn visit(&mut self) -> Result<(), Failure> {
         if !self.allowance.is_limited() || !self.allowance.has_some() {
             return Ok(());
@@ -47,7 +49,7 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// A database with its keys, each with the chance of its share of all keys.
+    /// Chooses a random database, with a probability proportional to its keys.
     fn choose_database(&self) -> Option<(u32, u64)> {
         let databases = self.databases();
         let all: u64 = databases.iter().map(|(_, keys)| keys).sum();

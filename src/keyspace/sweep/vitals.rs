@@ -1,5 +1,4 @@
-//! What the sweep needs to know about the server from time to time: INFO, in as few commands as the
-//! server allows.
+//! Reads the vitals of the server: INFO, in as few commands as the server allows.
 
 use std::collections::BTreeMap;
 
@@ -25,33 +24,35 @@ const SECTIONS: [&str; 7] = [
     "keyspace",
 ];
 
-/// What the server reports from time to time.
+/// The state of the server that the sweep reads periodically.
 #[derive(Clone, Debug, Default)]
 pub struct Vitals {
     /// Keys by database.
     pub keys: BTreeMap<u32, u64>,
-    /// How many of them have a TTL, by database.
+    /// Keys with a TTL, by database.
     pub expires: BTreeMap<u32, u64>,
-    /// Whether it is reading its data from disk.
+    /// Whether the server is loading its data from disk.
     pub is_loading: bool,
-    /// Whether a child is writing them to disk.
+    /// Whether a child process is saving the data to disk.
     pub is_saving: bool,
-    /// Memory of its data with all overhead: `used_memory` without that of an empty server.
+    /// Memory of the data with all overhead: `used_memory` without that of an empty server, in
+    /// bytes.
     pub used_bytes: Option<f64>,
-    /// What of it is certainly no data: buffers of clients, replicas and the AOF.
+    /// Part of the used memory that is certainly not data: buffers of clients, replicas and the
+    /// AOF, in bytes.
     pub buffer_bytes: f64,
     /// Time spent on the commands of a sweep.
     pub spent: Spent,
     /// Commands processed for all clients.
     pub traffic: Reading,
-    /// What identifies its data.
+    /// The identity of the data.
     pub identity: Identity,
-    /// How often keys were changed.
+    /// The counters of key changes.
     pub changes: Changes,
 }
 
 impl Vitals {
-    /// Reads the sections that the sweep asks for.
+    /// Parses the sections that the sweep reads.
     #[must_use]
     pub fn read(info: &Info) -> Self {
         let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
@@ -74,7 +75,7 @@ impl Vitals {
     }
 }
 
-/// Fields of INFO memory that hold no keys.
+/// Fields of INFO memory that do not measure keys.
 const BUFFERS: [&str; 5] = [
     "mem_clients_normal",
     "mem_clients_slaves",
@@ -88,17 +89,17 @@ fn used_bytes(info: &Info) -> Option<f64> {
     (used > 0.0).then_some(used)
 }
 
-/// How INFO is asked for over a connection.
+/// How INFO is requested over a connection.
 #[derive(Debug)]
 pub struct Sections {
     /// Whether one INFO may name several sections: Redis since 7.0, every Valkey.
     together: bool,
-    /// Sections that the server refuses when they are named alone.
+    /// Sections that the server refuses when they are requested one by one.
     refused: Vec<&'static str>,
 }
 
 impl Sections {
-    /// Nothing was refused yet.
+    /// Returns the initial state for a server, without refused sections.
     #[must_use]
     pub fn of(server: &Server) -> Self {
         let together = match server.flavour {
@@ -120,7 +121,7 @@ impl Sections {
         asked.map(|section| vec!["INFO", *section]).collect()
     }
 
-    /// Records that a command was refused. False when INFO is refused whatever the section.
+    /// Records that a command was refused. Returns false if the server refuses every section.
     fn note(&mut self, command: &[&'static str]) -> bool {
         if self.together {
             self.together = false;
@@ -132,8 +133,8 @@ impl Sections {
 }
 
 impl KeyReader {
-    /// Asks what the sweep needs to know of the server. A section that the server refuses is left
-    /// out and not asked again over this connection.
+    /// Reads the vitals of the server. A section that the server refuses is omitted and not
+    /// requested again over this connection.
     ///
     /// # Errors
     ///
@@ -142,7 +143,7 @@ impl KeyReader {
         loop {
             let commands = self.sections.commands();
             let replies = self.ask(&commands).await?;
-            // INFO is slow where a server has much to sum up; that says nothing of its load.
+            // INFO is slow if a server has much to aggregate, which does not reflect its load.
             self.take_round_trip();
             let mut text = String::new();
             let mut is_complete = true;
@@ -172,16 +173,17 @@ impl KeyReader {
     }
 }
 
-/// Whether a refusal is about INFO as such: a permission, or a server that cannot answer now.
+/// Returns whether a refusal concerns INFO itself: a missing permission, or a server that cannot
+/// reply now.
 fn is_final(refusal: &Refusal) -> bool {
     refusal.is_passing() || matches!(refusal.code.as_str(), "NOPERM" | "NOAUTH")
 }
 
-/// The text of INFO; a section that the server refuses is empty.
+/// Returns the text of INFO; a section that the server refuses is empty.
 ///
 /// # Errors
 ///
-/// The server refused INFO as such.
+/// The server refused INFO itself.
 pub fn text(reply: &Reply) -> Result<String, Failure> {
     match reply.refusal() {
         Some(refusal) if is_final(refusal) => Err(refused(refusal)),
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_sections_are_left_out_until_none_is_left() {
+    fn refused_sections_are_omitted_until_none_is_left() {
         let mut sections = Sections {
             together: true,
             refused: Vec::new(),
