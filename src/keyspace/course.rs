@@ -1,49 +1,49 @@
-//! How a database has changed over time, by the server's own counters.
+//! Tracks how a database has changed over time, from the server's own counters. Pure.
 //!
-//! Pure. It bounds how much has changed since a part of the keyspace was visited.
+//! It bounds the changes since a part of the keyspace was visited.
 
 use super::slices::unlikely_by_chance;
 use crate::number::to_float as float;
 
-/// Most points that are kept; older ones are thinned out first.
+/// Maximum number of points; older ones are thinned out first.
 const POINTS_MAX: usize = 512;
 
-/// The shortest time between two points that counts, in seconds.
+/// Minimum time between two points used for rates, in seconds.
 const SHORTEST: f64 = 1e-3;
 
-/// A database at one moment. The counts rise from an arbitrary start.
+/// The state of a database at one moment. The counts increase from an arbitrary start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
-    /// When, in seconds.
+    /// Time of the observation, in seconds.
     pub time: f64,
-    /// Keys.
+    /// Number of keys.
     pub keys: f64,
-    /// Keys that came or went, at most: writes, evictions and expiries.
+    /// Keys added or removed, at most: writes, evictions and expiries.
     pub events: f64,
-    /// Keys that came in place of others, at most: two events each.
+    /// Keys that replaced others, at most. Each is two events.
     pub pairs: f64,
 }
 
 impl Point {
-    /// Keys by which the size changed, up or down.
+    /// Returns the number of keys by which the size changed, up or down.
     #[must_use]
     pub fn net(&self) -> f64 {
         self.events - 2.0 * self.pairs
     }
 
-    /// Keys that one namespace alone can have gained or lost.
+    /// Returns the number of keys that a single namespace can have gained or lost.
     #[must_use]
     pub fn reach(&self) -> f64 {
         self.events - self.pairs
     }
 }
 
-/// The points of a database that were observed, the oldest first.
+/// The observed points of a database, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Course(Vec<Point>);
 
 impl Course {
-    /// Records the keys of now, and how many events there were since the last point.
+    /// Records the current number of keys, and the number of events since the last point.
     pub fn observe(&mut self, time: f64, keys: u64, events: f64) {
         let keys = float(keys);
         let last = self.0.last().copied().unwrap_or(Point {
@@ -52,7 +52,7 @@ impl Course {
             ..Point::default()
         });
         let net = (keys - last.keys).abs();
-        // Whatever the counters leave out, the size has changed by that much.
+        // The size proves at least this many events, even if the counters miss some.
         let events = events.max(net);
         self.0.push(Point {
             time: time.max(last.time),
@@ -65,7 +65,7 @@ impl Course {
         }
     }
 
-    /// Leaves out every second point of the older half.
+    /// Removes every second point of the older half.
     fn thin(&mut self) {
         let mut place = 0;
         self.0.retain(|_| {
@@ -74,16 +74,17 @@ impl Course {
         });
     }
 
-    /// Returns how many keys one namespace alone can have gained or lost between two times.
+    /// Returns how many keys a single namespace can have gained or lost between two times.
     #[must_use]
     pub fn changed(&self, from: f64, to: f64) -> f64 {
         let reach = |time| self.at(time).map_or(0.0, |point| point.reach());
         (reach(to) - reach(from)).max(0.0)
     }
 
-    /// Returns the most sudden changes of some time, as a part of the keys. They came between two
-    /// points, at another rate than before and after. So it is unknown which of them came before
-    /// keys were counted in that time.
+    /// Returns the most sudden change between two times, as a share of the keys.
+    ///
+    /// A change is sudden if its rate differs from that before and after. It is then unknown which
+    /// part of it came before the keys of that time were counted.
     #[must_use]
     pub fn suddenness(&self, from: f64, to: f64) -> f64 {
         let first = self.0.partition_point(|point| point.time <= from);
@@ -92,7 +93,7 @@ impl Course {
         sudden.fold(0.0, f64::max)
     }
 
-    /// Returns the suddenness of the changes between a point and the one before it.
+    /// Returns the suddenness of the changes between a point and the previous one.
     fn suddenness_before(&self, place: usize) -> f64 {
         let span = |place: usize| {
             let newer = self.0.get(place)?;
@@ -116,21 +117,21 @@ impl Course {
         unlikely_by_chance(changed - usual) / keys.max(1.0)
     }
 
-    /// The last point.
+    /// Returns the last point.
     #[must_use]
     pub fn last(&self) -> Option<Point> {
         self.0.last().copied()
     }
 
-    /// The last point that was observed at `time` or before it: no event after `time` is in it.
+    /// Returns the last point observed at or before `time`, which includes no later event.
     #[must_use]
     pub fn before(&self, time: f64) -> Option<Point> {
         let after = self.0.partition_point(|point| point.time <= time);
         self.0.get(after.saturating_sub(1)).copied()
     }
 
-    /// Returns the fewest and the most keys that the database can have had since `time`. Between two
-    /// points every event may have removed a key, or added one, before the others made up for it.
+    /// Returns the minimum and maximum number of keys that the database can have had since `time`.
+    /// Between two points, all removals may have come before all additions, or the reverse.
     #[must_use]
     pub fn extremes(&self, time: f64) -> Option<(f64, f64)> {
         let first = self.0.partition_point(|point| point.time <= time);
@@ -148,7 +149,7 @@ impl Course {
         Some(bounds.fold((last.keys, last.keys), widest))
     }
 
-    /// The database at some time, between the points on either side.
+    /// Returns the state of the database at some time, interpolated between two points.
     #[must_use]
     pub fn at(&self, time: f64) -> Option<Point> {
         let before = self.before(time)?;
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_counters_leave_out_is_taken_from_the_size() {
+    fn size_reveals_events_missing_from_counters() {
         let mut course = Course::default();
         course.observe(0.0, 100, 0.0);
         course.observe(1.0, 130, 10.0);
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn between_two_points_changes_are_even() {
+    fn changes_are_even_between_two_points() {
         let mut course = Course::default();
         assert_eq!(course.at(1.0), None);
         course.observe(10.0, 100, 0.0);
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_include_what_no_point_shows() {
+    fn extremes_include_states_between_points() {
         let mut course = Course::default();
         assert_eq!(course.extremes(0.0), None);
         course.observe(0.0, 500, 0.0);
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_sudden_unless_they_go_on() {
+    fn changes_are_sudden_unless_they_continue() {
         let mut course = Course::default();
         for (second, keys) in (0_u32..).zip([1_000, 1_000, 51_000, 51_000, 61_000, 71_000, 81_000])
         {
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_points_is_bounded_and_the_newest_stay() {
+    fn number_of_points_is_bounded_and_the_newest_stay() {
         let mut course = Course::default();
         for second in 0..10_000_u32 {
             course.observe(f64::from(second), u64::from(second), 0.0);

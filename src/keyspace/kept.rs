@@ -1,7 +1,7 @@
-//! The TTLs and types of the keys that were asked about last, over passes. Pure.
+//! Keeps the TTLs and types of the keys queried last, across passes. Pure.
 //!
-//! Lookups are few, so the ones of one pass say little. They stay a sample as long as the namespace
-//! keeps its habits, and are forgotten with the database.
+//! Lookups are few, so those of a single pass prove little. They stay a sample as long as the
+//! namespace is used in the same way, and are forgotten with the database.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,10 +9,10 @@ use super::NamespaceId;
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
 
-/// Keys that are kept of each namespace.
+/// Maximum number of keys to keep per namespace.
 const KEPT_MAX: usize = 256;
 
-/// The same for a namespace with a policy for its TTLs, which a few keys may break.
+/// The same for a namespace with a TTL policy, which only a few keys may violate.
 const KEPT_FOR_POLICY_MAX: usize = 1_024;
 
 /// The last lookups of each namespace of one database.
@@ -26,7 +26,7 @@ struct Lookups {
 }
 
 impl Kept {
-    /// Keeps what a lookup has returned.
+    /// Keeps the result of a lookup.
     pub fn keep(&mut self, namespace: NamespaceId, details: Details, policy: TtlPolicy) {
         if details.expiry.is_none() && details.data_type.is_none() {
             return;
@@ -52,8 +52,8 @@ impl Kept {
         self.0.clear();
     }
 
-    /// Puts the kept TTLs and types into a tally that stands on fewer, unless all of its keys were
-    /// asked about.
+    /// Replaces the TTLs and types of a tally with the kept ones if these cover more keys, unless
+    /// the tally covers all of its keys.
     pub fn fill(&self, namespace: NamespaceId, tally: &mut Tally) {
         let Some(kept) = self.0.get(&namespace) else {
             return;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn lookups_of_earlier_passes_fill_a_tally_without_any() {
+    fn lookups_of_earlier_passes_fill_an_empty_tally() {
         let mut kept = Kept::default();
         for at in 0..1_000 {
             let expiry = if at % 4 == 0 {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_that_knows_all_of_its_keys_stays_as_it_is() {
+    fn complete_tally_is_unchanged() {
         let mut kept = Kept::default();
         for _ in 0..10 {
             kept.keep(NAMESPACE, details(Expiry::Never), TtlPolicy::default());

@@ -1,25 +1,26 @@
-//! The way through a hash table: SCAN's cursors and the segments that they fall into. Pure.
+//! Divides a hash table into segments by the cursors of SCAN. Pure.
 //!
-//! A cursor of SCAN counts in reversed bits: its low bits change last. So all cursors with the
-//! same low bits are one unbroken stretch of the walk, and of the table: a segment. Segments can
-//! be walked in any order, and a table that grows or shrinks meanwhile keeps its keys in theirs.
+//! A cursor of SCAN counts in reversed bits: its low bits change last. All cursors with the same
+//! low bits therefore form one contiguous part of the sweep, and of the table: a segment. Segments
+//! can be swept in any order. A table that grows or shrinks during the sweep keeps its keys in
+//! their segments.
 
 use crate::collector::{Flavour, Server};
 use crate::number::to_float;
 
-/// Most segments of one database; each has a tally of its own.
+/// Maximum number of segments of one database; each has its own tally.
 pub const SEGMENTS_MAX: u32 = 64;
 
-/// A segment has at least about this many keys: fewer would make tallies of nothing, and a table
-/// must have more buckets than there are segments.
+/// Approximate minimum number of keys per segment. Tallies of fewer keys are useless, and a table
+/// must have more buckets than segments.
 const KEYS_PER_SEGMENT: u64 = 1_000;
 
-/// All buckets of a hash table whose number ends in the same bits.
+/// All buckets of a hash table whose numbers end in the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// How many low bits are the same.
+    /// Number of common low bits.
     bits: u32,
-    /// These bits.
+    /// Value of these bits.
     low: u32,
 }
 
@@ -27,27 +28,26 @@ impl Segment {
     /// The whole table.
     pub const WHOLE: Self = Self { bits: 0, low: 0 };
 
-    /// The cursor with which its walk begins.
+    /// Returns the first cursor of the segment.
     #[must_use]
     pub fn start(self) -> u64 {
         u64::from(self.low)
     }
 
-    /// The number by which the segment is told from the others of its table.
+    /// Returns the number of the segment within its table.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.low
     }
 
-    /// Whether the walk that was given this cursor is still within the segment. Cursor 0 ends
-    /// every walk.
+    /// Returns whether a sweep at this cursor is still within the segment. Cursor 0 ends every
+    /// sweep.
     #[must_use]
     pub fn has_more(self, cursor: u64) -> bool {
         cursor != 0 && cursor & ((1 << self.bits) - 1) == self.start()
     }
 
-    /// The cursor with which the segment after this one begins in the order of SCAN; 0 after the
-    /// last.
+    /// Returns the first cursor of the next segment in the order of SCAN; 0 after the last.
     #[must_use]
     pub fn end(self) -> u64 {
         let step = 1_u64.checked_shl(64 - self.bits).unwrap_or(0);
@@ -55,17 +55,18 @@ impl Segment {
         reversed.wrapping_add(step).reverse_bits()
     }
 
-    /// Whether the call that gave this cursor went on into the next segment: SCAN stops where it
-    /// has keys enough, not where a segment ends.
+    /// Returns whether the call that returned this cursor continued into the next segment. SCAN
+    /// stops when it has enough keys, not at the end of a segment.
     #[must_use]
     pub fn is_overrun(self, cursor: u64) -> bool {
         !self.has_more(cursor) && cursor != self.end()
     }
 }
 
-/// Whether segments can be walked in any order. Where every slot of a cluster has a table of its
-/// own the low bits of a cursor are the slot; and what is not known to count as Redis does is
-/// walked in the order that it wants.
+/// Returns whether segments can be swept in any order.
+///
+/// If every slot of a cluster has its own table, the low bits of a cursor are the slot. Servers
+/// with unknown cursors are swept in their own order.
 #[must_use]
 pub fn has_segments(server: &Server) -> bool {
     match server.flavour {
@@ -74,8 +75,8 @@ pub fn has_segments(server: &Server) -> bool {
     }
 }
 
-/// Whether a server keeps every slot of its cluster in a table of its own: then SCAN walks slot
-/// by slot, and a stretch of the walk is no sample of all keys.
+/// Returns whether a server keeps every slot of its cluster in its own table. SCAN then goes slot
+/// by slot, and a part of the sweep is not a sample of all keys.
 #[must_use]
 pub fn has_table_per_slot(server: &Server) -> bool {
     let since = match server.flavour {
@@ -86,28 +87,29 @@ pub fn has_table_per_slot(server: &Server) -> bool {
     server.is_cluster_node() && server.version >= since
 }
 
-/// How many steps from the start of a walk prove of which kind the cursors are.
+/// Number of steps from the start of a sweep that prove the kind of the cursors.
 pub const PROOF_STEPS: usize = 3;
 
-/// What a step of a walk may give more or fewer keys than its cursor tells, as factor and as number.
+/// Tolerance for the number of keys that the cursor of a step implies, as a factor and as a number.
 const PROOF_FACTOR: f64 = 3.0;
 const PROOF_KEYS: f64 = 50.0;
 
-/// Whether a walk goes through a hash table with Redis's cursors: after each of the first steps the
-/// cursor, read as reversed bits, is the part of the table that was walked. So the keys until then
-/// are that part of all keys. Servers that pose as Redis return offsets or tokens, and often walk in
-/// the order of the keys.
+/// Returns whether the cursors of a hash table scan are those of Redis.
+///
+/// After each of the first steps, the cursor with reversed bits must equal the scanned share of the
+/// table, and so the share of the keys returned until then. Servers that imitate Redis return
+/// offsets or tokens, and often scan in the order of the keys.
 ///
 /// `steps` has the cursor that each step returned, and its number of keys.
 #[must_use]
 pub fn proves_redis_cursors(steps: &[(u64, usize)], keys: u64) -> bool {
-    let (mut seen, mut walked) = (0.0, 0.0);
+    let (mut seen, mut scanned) = (0.0, 0.0);
     let is_plausible = |(cursor, found): &(u64, usize)| {
         seen += to_float(*found as u64);
         let part = to_float(cursor.reverse_bits()) / 2.0_f64.powi(64);
         let expected = part * to_float(keys);
-        let grows = part > walked;
-        walked = part;
+        let grows = part > scanned;
+        scanned = part;
         grows
             && seen <= expected * PROOF_FACTOR + PROOF_KEYS
             && expected <= seen * PROOF_FACTOR + PROOF_KEYS
@@ -115,9 +117,11 @@ pub fn proves_redis_cursors(steps: &[(u64, usize)], keys: u64) -> bool {
     steps.len() >= PROOF_STEPS && steps.iter().all(is_plausible)
 }
 
-/// The segments of a table with so many keys, in a random order that `random` gives: a number
-/// below its argument. In order they would meet the keys as SCAN does; a walk in order leaves a
-/// wake that is free of expired keys, and the server's own search for these slows down in it.
+/// Returns the segments of a table with this many keys, shuffled by `random`, which returns a
+/// number below its argument.
+///
+/// Without shuffling, the sweep would visit the keys in the order of SCAN. Such a sweep leaves a
+/// trail free of expired keys, and the server's own search for these slows down in it.
 ///
 /// `earlier` is the number of segments of a pass whose tallies are in use. It is kept within a
 /// factor of four, because tallies of other segments are lost.
@@ -141,19 +145,20 @@ pub fn segments(
     segments
 }
 
-/// By how many low bits at most the segments of a pass may differ from those that suit the keys.
+/// Maximum difference in low bits between the segments of a pass and the ideal ones.
 const BITS_APART: u32 = 2;
 
-/// Whether a database has become too large for the segments of its pass. The pass then begins again
-/// with more of them. There are never more than [`SEGMENTS_MAX`], so it begins again twice at most,
-/// however the database grows.
+/// Returns whether a database has become too large for the segments of its pass.
+///
+/// The pass then starts again with more of them. [`SEGMENTS_MAX`] limits their number, so it starts
+/// again at most twice, however the database grows.
 #[must_use]
 pub fn has_outgrown(keys: u64, segments: usize) -> bool {
     let segments = segments.checked_ilog2().unwrap_or(0);
     bits(keys) > segments + BITS_APART
 }
 
-/// How many low bits tell the segments of a table with so many keys apart.
+/// Returns the number of low bits that distinguish the segments of a table with this many keys.
 fn bits(keys: u64) -> u32 {
     let wanted = (keys / KEYS_PER_SEGMENT).clamp(1, u64::from(SEGMENTS_MAX));
     wanted.ilog2()
@@ -166,7 +171,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    /// The next cursor as Redis's dictScan computes it, for a table of `1 << table_bits` buckets.
+    /// Returns the next cursor as Redis's dictScan computes it, for a table of `1 << table_bits`
+    /// buckets.
     fn next(cursor: u64, table_bits: u32) -> u64 {
         let mask = (1_u64 << table_bits) - 1;
         (cursor | !mask)
@@ -186,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_stay_while_a_database_grows_a_little() {
+    fn segments_are_kept_during_moderate_growth() {
         let count = |keys, earlier| segments(keys, earlier, |_| 0).len();
         assert_eq!(count(50_000, None), 32);
         assert_eq!(count(70_000, None), 64);
@@ -197,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_starts_a_pass_again_at_most_twice() {
+    fn growth_restarts_a_pass_at_most_twice() {
         let (mut used, mut restarts) = (segments(0, None, |_| 0).len(), 0);
         for keys in (0..2_000_000).step_by(500) {
             if has_outgrown(keys, used) {
@@ -226,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_cursor_after_the_last_bucket_is_the_end(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {
+        fn cursor_after_the_last_bucket_is_the_end(keys in 0_u64..2_000_000, table_bits in 12_u32..18) {
             for segment in segments(keys, None, |below| below / 2) {
                 let last = buckets(segment, table_bits).pop().unwrap();
                 let after = next(last, table_bits);
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn cursors_of_redis_are_proved_by_a_few_steps() {
+    fn few_steps_prove_redis_cursors() {
         // A table of 2^18 buckets for 200,000 keys, in steps of 131 buckets with 100 keys.
         let mut cursor = 0;
         let mut steps = Vec::new();
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_and_tokens_are_no_cursors_of_redis() {
+    fn offsets_and_tokens_are_not_redis_cursors() {
         let offsets = [(100, 100), (200, 100), (300, 100)];
         let tokens = [(1, 100), (2, 100), (3, 100)];
         let large = [
@@ -270,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_table_is_one_segment_and_a_large_one_has_the_most() {
+    fn small_table_is_one_segment_and_large_ones_have_the_most() {
         assert_eq!(segments(0, None, |_| 0), [Segment::WHOLE]);
         assert_eq!(segments(1_999, None, |_| 0).len(), 1);
         assert_eq!(segments(4_000, None, |_| 0).len(), 4);
@@ -281,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_with_tables_of_their_own_are_walked_in_order() {
+    fn slots_with_their_own_tables_are_swept_in_order() {
         let of = |info: &str| Server::from_info(&Info::parse(info));
         let old = of("redis_version:7.2.0\nredis_mode:cluster\n");
         let new = of("redis_version:7.4.1\nredis_mode:cluster\n");

@@ -1,7 +1,7 @@
-//! The keys that a visit of a segment has counted, divided by time.
+//! Divides the keys counted by a visit of a segment by time. Pure.
 //!
-//! A long visit of a database that changes counts keys of different times. It is divided when the
-//! database changes much, or unevenly, so that each slice has a time of its own. Pure.
+//! A long visit of a changing database counts keys at different times. It is divided when the
+//! database changes much, or unevenly, so that each slice has a clear time.
 
 use std::collections::BTreeMap;
 
@@ -9,44 +9,43 @@ use super::NamespaceId;
 use super::course::Course;
 use super::window::Tallies;
 
-/// Changes of up to this part of the keys leave slices together.
+/// Maximum share of changed keys between two slices that are joined in any case.
 const SMALL: f64 = 1.0 / 64.0;
 
-/// Even changes of up to this part of the keys leave slices together.
+/// Maximum share of changed keys between two slices that are joined if the changes are even.
 const LARGE: f64 = 1.0 / 8.0;
 
-/// So many slices of all segments together are kept at most, and of each segment within these
-/// limits.
+/// Maximum number of slices of all segments together, and its limits for each segment.
 const SLICES_MAX: usize = 64;
 const OF_SEGMENT_MIN: usize = 4;
 const OF_SEGMENT_MAX: usize = 16;
 
-/// Keys by namespace, and the time in which they were counted.
+/// Keys by namespace, with the time in which they were counted.
 #[derive(Clone, Debug)]
 pub struct Counted {
-    /// When counting began, in seconds.
+    /// Time when counting began, in seconds.
     pub started: f64,
-    /// When it ended, in seconds.
+    /// Time when counting ended, in seconds.
     pub ended: f64,
-    /// Keys by namespace.
+    /// Number of keys by namespace.
     pub keys: BTreeMap<NamespaceId, u64>,
 }
 
 impl Counted {
-    /// The middle of the time, in seconds.
+    /// Returns the middle of the time, in seconds.
     #[must_use]
     pub const fn time(&self) -> f64 {
         f64::midpoint(self.started, self.ended)
     }
 
-    /// Keys of all namespaces.
+    /// Returns the number of keys of all namespaces.
     #[must_use]
     pub fn all(&self) -> f64 {
         let keys = self.keys.values();
         float(keys.fold(0, |sum: u64, keys| sum.saturating_add(*keys)))
     }
 
-    /// All of a visit in one.
+    /// Combines the slices of a visit into one.
     #[must_use]
     pub fn pooled(slices: Vec<Self>) -> Self {
         let nothing = Self {
@@ -61,7 +60,7 @@ impl Counted {
         pooled.unwrap_or(nothing)
     }
 
-    /// Adds what was counted right after it.
+    /// Adds the slice that follows directly.
     fn append(&mut self, later: &Self) {
         self.ended = later.ended;
         for (namespace, keys) in &later.keys {
@@ -71,16 +70,16 @@ impl Counted {
     }
 }
 
-/// The slices of a visit, the oldest first. The keys counted since the last one are the rest.
+/// The slices of a visit, oldest first. The keys counted since the last one are the remainder.
 #[derive(Clone, Debug)]
 pub struct Slices {
     cut: Vec<Counted>,
-    /// When the rest begins.
+    /// Start of the remainder.
     since: f64,
 }
 
 impl Slices {
-    /// The slices of a visit that begins now.
+    /// Returns the slices of a visit that begins now.
     #[must_use]
     pub const fn new(now: f64) -> Self {
         Self {
@@ -89,7 +88,7 @@ impl Slices {
         }
     }
 
-    /// Ends a slice, if anything was counted since the last one.
+    /// Ends a slice if any key was counted since the last one.
     pub fn cut(&mut self, tallies: &Tallies, now: f64) {
         let rest = self.rest(tallies, now);
         self.since = now;
@@ -98,8 +97,8 @@ impl Slices {
         }
     }
 
-    /// Puts slices together between which the database has changed little or evenly. `segments` is
-    /// how many segments there are.
+    /// Joins adjacent slices if the database changed little or evenly during them. `segments` is
+    /// the number of segments.
     pub fn join(&mut self, course: &Course, segments: usize) {
         let keys = course.last().map_or(1.0, |now| now.keys.max(1.0));
         let changes = |from: f64, to: f64| course.changed(from, to);
@@ -117,13 +116,13 @@ impl Slices {
         self.cut = joined;
     }
 
-    /// Whether the visit is in more than one slice, apart from the rest.
+    /// Returns whether the visit has more than one slice besides the remainder.
     #[must_use]
     pub fn are_several(&self) -> bool {
         self.cut.len() > 1
     }
 
-    /// The slices with the rest, which ends now; at least one.
+    /// Returns the slices including the remainder, which ends now; at least one.
     #[must_use]
     pub fn until(&self, tallies: &Tallies, now: f64) -> Vec<Counted> {
         let mut slices = self.cut.clone();
@@ -149,7 +148,7 @@ impl Slices {
     }
 }
 
-/// Whether two slices, one after the other, are as good as one.
+/// Returns whether two adjacent slices can be joined without loss.
 fn belong_together(
     earlier: &Counted,
     later: &Counted,
@@ -162,12 +161,12 @@ fn belong_together(
     }
     let [first, second] = [earlier, later].map(|slice| changes(slice.started, slice.ended));
     let (one, other) = (earlier.all(), later.all());
-    // How far the changes are from having kept pace with the counting.
+    // Deviation of the changes from the rate of counting.
     let uneven = (first * other - second * one).abs() / (one + other).max(1.0);
     all <= LARGE * keys && unlikely_by_chance(uneven) <= SMALL * keys
 }
 
-/// Joins the two adjacent slices during which the database has changed least.
+/// Joins the two adjacent slices during which the database changed least.
 fn join_nearest(slices: &mut Vec<Counted>, changes: &impl Fn(f64, f64) -> f64) {
     let pairs = slices.iter().zip(slices.iter().skip(1)).enumerate();
     let pairs = pairs.map(|(place, (one, other))| (place, changes(one.started, other.ended)));
@@ -179,7 +178,7 @@ fn join_nearest(slices: &mut Vec<Counted>, changes: &impl Fn(f64, f64) -> f64) {
     }
 }
 
-/// What of a number of changes is more than the usual chance of keys that come one by one.
+/// Returns the excess of a number of changes over the usual random variation of single keys.
 #[must_use]
 pub fn unlikely_by_chance(changes: f64) -> f64 {
     (changes - 3.0 * changes.max(0.0).sqrt()).max(0.0)
@@ -213,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn visit_of_a_still_database_is_one_slice_and_the_rest() {
+    fn visit_of_an_unchanged_database_is_one_slice_and_a_rest() {
         assert_eq!(slices(&[500; 4]), [(0.0, 3.0, 30.0), (3.0, 4.0, 10.0)]);
     }
 
     #[test]
-    fn sudden_changes_have_a_slice_of_their_own() {
+    fn sudden_changes_get_their_own_slice() {
         let found = slices(&[500, 500, 50_000, 50_000, 50_000]);
         let expected = [
             (0.0, 1.0, 10.0),
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn number_of_slices_is_bounded_and_no_key_is_lost() {
+    fn number_of_slices_is_bounded_without_losing_keys() {
         let sizes: Vec<u64> = (1..100).map(|second| 500 * second * second).collect();
         let found = slices(&sizes);
         assert!(found.len() <= OF_SEGMENT_MIN + 1, "{found:?}");

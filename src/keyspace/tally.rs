@@ -1,24 +1,24 @@
-//! What was seen of one namespace in one database: counts of a size that does not depend on the
-//! data.
+//! Counts the keys of one namespace in one database, in a size that does not depend on the data.
+//! Pure.
 //!
-//! It does not know how many keys there are in all; `estimate` does the extrapolation. Pure.
+//! A tally does not know the total number of keys; `estimate` extrapolates.
 
 use std::time::Duration;
 
 use crate::config::TtlPolicy;
 use crate::metric::Edge;
 
-/// How many of the largest sizes a tally keeps one by one.
+/// Number of the largest sizes that a tally keeps individually.
 pub const LARGEST_MAX: usize = 16;
 
-/// Size from which an aggregate is large, in bytes: MEMORY USAGE may have sampled its elements.
+/// Minimum size of a large aggregate, in bytes. MEMORY USAGE may have sampled its elements.
 pub const LARGE_AGGREGATE: u64 = 16_384;
 
-/// By how much a remaining TTL may exceed the maximum: clocks and the way of a command take time.
+/// Tolerance for remaining TTLs above the maximum, because clocks differ and a command takes time.
 const GRACE_MILLISECONDS: u128 = 1_000;
 
-/// Upper edges of the histogram of remaining TTLs, in milliseconds. A minute, an hour, a day and a
-/// week are written unless all series are wanted.
+/// Upper edges of the histogram of remaining TTLs, in milliseconds. Only a minute, an hour, a day
+/// and a week are written unless all series are enabled.
 pub static TTL_EDGES: [Edge; 10] = [
     Edge::only_full(1_000, "1000", "1"),
     Edge::only_full(10_000, "10000", "10"),
@@ -32,8 +32,8 @@ pub static TTL_EDGES: [Edge; 10] = [
     Edge::only_full(2_592_000_000, "2592000000", "2592000"),
 ];
 
-/// Upper edges of the histogram of memory per key, in bytes. Every second one from 256 bytes to
-/// 1 MiB is written unless all series are wanted.
+/// Upper edges of the histogram of memory per key, in bytes. Only every second one from 256 bytes
+/// to 1 MiB is written unless all series are enabled.
 pub static SIZE_EDGES: [Edge; 11] = [
     Edge::only_full(64, "64", "64"),
     Edge::new(256, "256", "256"),
@@ -53,7 +53,7 @@ pub static SIZE_EDGES: [Edge; 11] = [
 pub enum Expiry {
     /// It has no TTL.
     Never,
-    /// In so many milliseconds.
+    /// In this many milliseconds.
     In(u64),
 }
 
@@ -72,7 +72,7 @@ pub enum DataType {
     Hash,
     /// A stream.
     Stream,
-    /// A type of a module, or one that is not known here.
+    /// A module type or an unknown one.
     Other,
 }
 
@@ -88,7 +88,7 @@ impl DataType {
         Self::Other,
     ];
 
-    /// The type that the reply to TYPE names.
+    /// Parses the reply to TYPE.
     #[must_use]
     pub fn from_reply(name: &[u8]) -> Self {
         Self::ALL
@@ -97,7 +97,7 @@ impl DataType {
             .unwrap_or(Self::Other)
     }
 
-    /// The word that TYPE replies; `other` for the rest.
+    /// Returns the type as TYPE reports it; `other` for the rest.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,14 +112,14 @@ impl DataType {
     }
 }
 
-/// What was asked about a key beside its name; what was not asked or not answered is `None`.
+/// The details of a key. One is `None` if it was not queried or the query failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
-    /// Its memory in bytes, as MEMORY USAGE says.
+    /// Memory in bytes, from MEMORY USAGE.
     pub memory: Option<u64>,
-    /// When it expires, as PTTL says.
+    /// Expiry, from PTTL.
     pub expiry: Option<Expiry>,
-    /// Its data type, as TYPE says.
+    /// Data type, from TYPE.
     pub data_type: Option<DataType>,
 }
 
@@ -128,57 +128,57 @@ pub struct Details {
 pub struct Tally {
     /// Keys whose names were seen.
     pub keys: u64,
-    /// Those of them that were gone before their details were asked.
+    /// Keys among them that were gone when their details were queried.
     pub vanished: u64,
-    /// Those of them that would be a namespace of their own if there were not too many.
+    /// Keys among them that would form namespaces of their own if there were not too many.
     pub folded: u64,
-    /// What is known of their memory.
+    /// Known memory of the keys.
     pub memory: Sizes,
-    /// What is known of their TTLs.
+    /// Known TTLs of the keys.
     pub expiry: Expiries,
-    /// How many there are of each type, in the order of [`DataType::ALL`].
+    /// Number of keys of each type, in the order of [`DataType::ALL`].
     pub types: [u64; DataType::ALL.len()],
 }
 
-/// Memory of the keys of which it is known.
+/// Memory of the keys with known memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// How many keys that are.
+    /// Number of these keys.
     pub count: u64,
-    /// Their bytes. Whole numbers, so that neither order nor rounding plays a part.
+    /// Sum of their bytes. An integer, so that neither order nor rounding has an effect.
     pub sum: u128,
-    /// The sum of the squares of their bytes.
+    /// Sum of the squares of their bytes.
     pub squares: u128,
-    /// How many fall into each bucket of [`SIZE_EDGES`], not cumulative; larger ones into none.
+    /// Number of keys in each bucket of [`SIZE_EDGES`], not cumulative, without larger keys.
     pub buckets: [u64; SIZE_EDGES.len()],
     largest: Vec<u64>,
 }
 
-/// TTLs of the keys of which they are known.
+/// TTLs of the keys with known expiry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expiries {
-    /// How many keys that are.
+    /// Number of these keys.
     pub count: u64,
-    /// Those without a TTL.
+    /// Number of keys without a TTL.
     pub without_ttl: u64,
-    /// The sum of the remaining TTLs of the others, in milliseconds.
+    /// Sum of the remaining TTLs of the others, in milliseconds.
     pub sum: u128,
-    /// The longest of them, in milliseconds.
+    /// Longest of these TTLs, in milliseconds.
     pub longest: Option<u64>,
-    /// How many fall into each bucket of [`TTL_EDGES`], not cumulative; longer ones into none.
+    /// Number of keys in each bucket of [`TTL_EDGES`], not cumulative, without longer TTLs.
     pub buckets: [u64; TTL_EDGES.len()],
     /// Keys whose remaining TTL exceeds the maximum of their policy.
     pub max_broken: u64,
 }
 
 impl Tally {
-    /// Counts a key with what is known of it.
+    /// Counts a key with its details.
     pub fn see(&mut self, details: Details, policy: TtlPolicy) {
         self.keys = self.keys.saturating_add(1);
         self.learn(details, policy);
     }
 
-    /// Adds the details of a key that [`Tally::see`] has counted without them.
+    /// Adds the details of a key that [`Tally::see`] counted without them.
     pub fn learn(&mut self, details: Details, policy: TtlPolicy) {
         if let Some(bytes) = details.memory {
             self.memory.add(bytes);
@@ -192,23 +192,24 @@ impl Tally {
         }
     }
 
-    /// Counts a key that was gone when its details were asked.
+    /// Counts a key that was gone when its details were queried.
     pub fn see_vanished(&mut self) {
         self.see(Details::default(), TtlPolicy::default());
         self.lose();
     }
 
-    /// Notes that a key that [`Tally::see`] has counted was gone when its details were asked.
+    /// Records that a key counted by [`Tally::see`] was gone when its details were queried.
     pub fn lose(&mut self) {
         self.vanished = self.vanished.saturating_add(1);
     }
 
-    /// Notes that a key that [`Tally::see`] has counted is here only for want of room.
+    /// Records that a key counted by [`Tally::see`] is here only because there are too many
+    /// namespaces.
     pub fn fold(&mut self) {
         self.folded = self.folded.saturating_add(1);
     }
 
-    /// Adds the counts of another tally; the order does not matter.
+    /// Adds the counts of another tally. The order of additions does not matter.
     pub fn merge(&mut self, other: &Self) {
         self.keys = self.keys.saturating_add(other.keys);
         self.vanished = self.vanished.saturating_add(other.vanished);
@@ -218,7 +219,7 @@ impl Tally {
         add_each(&mut self.types, &other.types);
     }
 
-    /// How many keys there are of which the type is known.
+    /// Returns the number of keys with a known type.
     #[must_use]
     pub fn typed(&self) -> u64 {
         self.types
@@ -257,7 +258,7 @@ impl Sizes {
         self.largest.truncate(LARGEST_MAX);
     }
 
-    /// The largest sizes, the largest first, at most [`LARGEST_MAX`].
+    /// Returns the largest sizes, largest first, at most [`LARGEST_MAX`].
     #[must_use]
     pub fn largest(&self) -> &[u64] {
         &self.largest
@@ -265,9 +266,11 @@ impl Sizes {
 }
 
 impl Expiries {
-    /// A key breaks one policy at most, so that the violations add up to keys: without a TTL it
-    /// breaks the one that requires a TTL. Where only a maximum is declared, keys that never
-    /// expire are allowed, as their owner has not asked for a TTL.
+    /// Adds the expiry of a key.
+    ///
+    /// A key violates at most one policy, so that violations add up to keys. Without a TTL, it
+    /// violates only a policy that requires one. If only a maximum is configured, keys that never
+    /// expire are allowed, because their owner did not require a TTL.
     fn add(&mut self, expiry: Expiry, policy: TtlPolicy) {
         self.count = self.count.saturating_add(1);
         match expiry {
@@ -347,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_details_is_counted_by_its_name_only() {
+    fn key_without_details_counts_by_its_name_only() {
         let mut tally = Tally::default();
         tally.see(Details::default(), policy(true, Some(1)));
         let expected = Tally {
@@ -358,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vanished_key_is_a_name_without_details() {
+    fn vanished_key_counts_as_a_name_without_details() {
         let mut tally = Tally::default();
         tally.see_vanished();
         assert_eq!((tally.keys, tally.vanished), (1, 1));
@@ -369,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_ttl_is_kept() {
+    fn longest_ttl_is_kept() {
         let mut tally = Tally::default();
         tally.see(expiring(Expiry::Never), policy(false, None));
         assert_eq!(tally.expiry.longest, None);
@@ -380,14 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ttl_may_exceed_the_maximum_by_a_second() {
+    fn ttl_may_exceed_the_maximum_by_a_second() {
         let hour = policy(false, Some(3_600));
         assert_eq!(too_long(Expiry::In(3_601_000), hour), 0);
         assert_eq!(too_long(Expiry::In(3_601_001), hour), 1);
     }
 
     #[test]
-    fn a_key_without_ttl_has_none_that_is_too_long() {
+    fn key_without_ttl_does_not_exceed_the_maximum() {
         assert_eq!(too_long(Expiry::Never, policy(true, Some(60))), 0);
         assert_eq!(too_long(Expiry::Never, policy(false, Some(60))), 0);
     }
@@ -406,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_rise_and_their_texts_are_their_values_in_base_units() {
+    fn edges_increase_and_their_texts_match_in_base_units() {
         for edges in [&TTL_EDGES[..], &SIZE_EDGES[..]] {
             assert!(edges.windows(2).all(|pair| pair[0].at < pair[1].at));
             assert!(
@@ -428,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_are_kept_and_no_more() {
+    fn only_the_largest_sizes_are_kept() {
         let mut tally = Tally::default();
         for bytes in (0..1_000).chain(0..1_000) {
             tally.see(sized(bytes), policy(false, None));
@@ -442,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_named_as_redis_names_them() {
+    fn types_have_the_names_that_redis_uses() {
         for data_type in DataType::ALL {
             assert_eq!(
                 DataType::from_reply(data_type.as_str().as_bytes()),
@@ -470,7 +473,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_in_any_order_is_counting_at_once(
+        fn merging_in_any_order_equals_counting_at_once(
             keys in proptest::collection::vec((any_details(), 0_usize..4), 0..200),
             order in Just([0_usize, 1, 2, 3]).prop_shuffle(),
         ) {

@@ -1,8 +1,8 @@
-//! The tallies of the most recent segments of a walk, up to one whole pass.
+//! Keeps the tallies of the most recently visited segments of a sweep, up to one whole pass. Pure.
 //!
-//! A segment is a fixed part of a database's hash table; a pass visits all of them. Of each segment
-//! the newest tally counts, so no key counts twice however long the walk goes on. It has no clock:
-//! times come from the caller, in seconds of whatever clock that uses. Pure.
+//! A segment is a fixed part of a database's hash table; a pass visits all of them. Only the newest
+//! tally of each segment counts, so no key counts twice however long the sweep runs. Callers supply
+//! times, in seconds of any clock.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use super::slices::{Counted, Slices};
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
 
-/// A size is known as big after a pass when it is so many times the mean of its namespace.
+/// A size is known as big after a pass if it is more than this many times the mean of its
+/// namespace.
 const KNOWN_TIMES_MEAN: u128 = 10;
 
 /// Tallies by namespace.
@@ -23,29 +24,29 @@ pub type Tallies = BTreeMap<NamespaceId, Tally>;
 #[derive(Clone, Debug)]
 struct Segment {
     started: f64,
-    /// When its walk ended; none while it goes on.
+    /// Time when its visit ended; `None` until then.
     ended: Option<f64>,
-    /// Whether its walk began at its start and reached its end.
+    /// Whether its visit covered it from start to end.
     complete: bool,
     tallies: Tallies,
     slices: Slices,
-    /// What the visit before has counted, if it was complete and is a single slice.
+    /// The counts of the previous visit, if it was complete and is a single slice.
     before: Option<Counted>,
 }
 
-/// The visits of one segment: the last one, and the one before it.
+/// The last two visits of one segment.
 #[derive(Clone, Debug)]
 pub struct Visits {
     /// Whether the last visit is complete.
     pub complete: bool,
     /// The slices of the last visit, at least one.
     pub last: Vec<Counted>,
-    /// The visit before it, if both are complete and it is a single slice.
+    /// The previous visit, if both are complete and it is a single slice.
     pub before: Option<Counted>,
 }
 
 impl Segment {
-    /// A visit that begins now.
+    /// Begins a visit.
     const fn new(now: f64, complete: bool) -> Self {
         Self {
             started: now,
@@ -61,27 +62,28 @@ impl Segment {
         self.slices.until(&self.tallies, self.ended.unwrap_or(now))
     }
 
-    /// What a visit in a single slice has counted.
+    /// Returns the counts of a visit if it is a single slice.
     fn counted(&self, now: f64) -> Option<Counted> {
         let mut slices = self.slices(now);
         slices.pop().filter(|_| slices.is_empty())
     }
 }
 
-/// What is known of one database.
+/// The findings about one database.
 #[derive(Clone, Debug)]
 pub struct Window {
     segments: Vec<Option<Segment>>,
-    /// The segment that is being walked, and its place.
+    /// The open segment, with its index.
     open: Option<(usize, Segment)>,
     known: BTreeMap<NamespaceId, Vec<u64>>,
-    /// How the database has changed meanwhile.
+    /// How the database has changed since.
     course: Course,
     kept: Kept,
 }
 
 impl Window {
-    /// An empty window of so many segments, at least 1 and at most [`SEGMENTS_MAX`].
+    /// Returns an empty window of this many segments, limited to at least 1 and at most
+    /// [`SEGMENTS_MAX`].
     #[must_use]
     pub fn new(segments: u32) -> Self {
         let mut window = Self {
@@ -100,25 +102,25 @@ impl Window {
         self.segments = (0..segments.clamp(1, SEGMENTS_MAX)).map(|_| None).collect();
     }
 
-    /// How many segments a pass has.
+    /// Returns the number of segments of a pass.
     #[must_use]
     pub fn segments(&self) -> usize {
         self.segments.len()
     }
 
-    /// Begins to walk a segment. One that is open and was not closed stays as a part of a segment,
-    /// unless there is a complete one in its place.
+    /// Opens a segment. A segment that is still open counts as a partial visit, unless a complete
+    /// visit of it exists.
     pub fn open(&mut self, segment: u32, now: f64) {
         self.close_part(now);
         let place = segment as usize % self.segments.len().max(1);
-        // The new walk sees again whatever an unfinished one has seen.
+        // The new visit sees the keys of an unfinished one again.
         if let Some(older) = self.segments.get_mut(place) {
             older.take_if(|older| !older.complete);
         }
         self.open = Some((place, Segment::new(now, true)));
     }
 
-    /// The tally of a namespace in the open segment; none where no segment is open.
+    /// Returns the tally of a namespace in the open segment; `None` if no segment is open.
     pub fn tally(&mut self, namespace: NamespaceId) -> Option<&mut Tally> {
         let (_, open) = self.open.as_mut()?;
         Some(open.tallies.entry(namespace).or_default())
@@ -129,7 +131,7 @@ impl Window {
         self.kept.keep(namespace, details, policy);
     }
 
-    /// Ends the walk of the open segment: its tallies replace the older ones.
+    /// Closes the open segment. Its tallies replace the older ones.
     pub fn close(&mut self, now: f64) {
         let Some((place, mut open)) = self.open.take() else {
             return;
@@ -145,7 +147,7 @@ impl Window {
         }
     }
 
-    /// Ends the walk of the open segment before its end: it stays as a part of a segment.
+    /// Closes the open segment before its end. It counts as a partial visit.
     pub fn close_part(&mut self, now: f64) {
         if let Some((_, open)) = &mut self.open {
             open.complete = false;
@@ -153,10 +155,11 @@ impl Window {
         self.close(now);
     }
 
-    /// Records how many keys the database has now, and how many keys came or went at most since
-    /// this was last called. What was seen of a database that is empty now is forgotten. One that
-    /// has lost most of its keys, as after a mass expiry, still has namespaces, with intervals that
-    /// are as wide as that leaves them open.
+    /// Records the current number of keys, and the maximum number of keys added or removed since
+    /// the last call.
+    ///
+    /// Forgets everything about a database that is empty now. One that has only lost most of its
+    /// keys, for example by a mass expiry, keeps its namespaces with accordingly wide intervals.
     pub fn observe(&mut self, now: f64, keys: u64, events: f64) {
         self.course.observe(now, keys, events);
         if keys == 0 {
@@ -165,22 +168,22 @@ impl Window {
         self.divide_visits(now);
     }
 
-    /// Divides the visit that goes on where the database has begun to change otherwise.
+    /// Divides the current visit into slices when the rate of changes varies.
     fn divide_visits(&mut self, now: f64) {
         let number = self.segments.len();
         if let Some((_, open)) = &mut self.open {
             open.slices.cut(&open.tallies, now);
             open.slices.join(&self.course, number);
         }
-        // How the database changed at the end of a visit was not known when it ended.
+        // The changes at the end of a visit were not yet known when it ended.
         let several = self.segments.iter_mut().flatten();
         for segment in several.filter(|segment| segment.slices.are_several()) {
             segment.slices.join(&self.course, number);
         }
     }
 
-    /// Forgets all that was seen. An open segment stays open, as a part of a segment: what was
-    /// walked of it no longer counts.
+    /// Forgets all keys seen. An open segment stays open as a partial visit, because its earlier
+    /// keys no longer count.
     pub fn forget(&mut self) {
         let open = self.open.take();
         self.known.clear();
@@ -192,8 +195,8 @@ impl Window {
         });
     }
 
-    /// Begins anew with another number of segments, as for a database that has grown. The big keys
-    /// of the last pass stay known.
+    /// Starts again with another number of segments, for example after the database has grown. The
+    /// big keys of the last pass stay known.
     pub fn divide(&mut self, segments: u32) {
         if self.is_whole() {
             self.known = self.totals().iter().filter_map(big_keys).collect();
@@ -201,8 +204,8 @@ impl Window {
         self.empty(segments);
     }
 
-    /// Sizes of the big keys of a namespace that an earlier pass has found, the largest first, for
-    /// as long as the window is no whole pass.
+    /// Returns the sizes of the big keys of a namespace that an earlier pass found, largest first.
+    /// Returns nothing once the window is a whole pass.
     #[must_use]
     pub fn known(&self, namespace: NamespaceId) -> &[u64] {
         match self.known.get(&namespace) {
@@ -211,7 +214,7 @@ impl Window {
         }
     }
 
-    /// The parts that count: of each segment one at most.
+    /// Returns the visits that count, at most one per segment.
     fn parts(&self) -> impl Iterator<Item = &Segment> {
         let open = self
             .open
@@ -221,20 +224,20 @@ impl Window {
         self.segments.iter().flatten().chain(open)
     }
 
-    /// How the database has changed.
+    /// Returns how the database has changed.
     #[must_use]
     pub const fn course(&self) -> &Course {
         &self.course
     }
 
-    /// Returns the database when the oldest part was begun, or before that.
+    /// Returns the state of the database when the oldest visit began, or before that.
     #[must_use]
     pub fn begun(&self) -> Option<Point> {
         let oldest = self.parts().map(|part| part.started).reduce(f64::min);
         oldest.and_then(|oldest| self.course.before(oldest))
     }
 
-    /// Whether no key came or went since the oldest part was begun, by the counters of the server.
+    /// Returns whether the server's counters show no change of keys since the oldest visit began.
     #[must_use]
     pub fn is_still(&self) -> bool {
         match (self.begun(), self.course.last()) {
@@ -243,7 +246,7 @@ impl Window {
         }
     }
 
-    /// The visits of each segment that counts.
+    /// Returns the visits of each segment that counts.
     pub fn visits(&self, now: f64) -> impl Iterator<Item = Visits> {
         self.parts().map(move |part| Visits {
             complete: part.complete && part.ended.is_some(),
@@ -252,13 +255,13 @@ impl Window {
         })
     }
 
-    /// Whether nothing was walked yet.
+    /// Returns whether no segment has been visited.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts().next().is_none()
     }
 
-    /// How many keys were seen.
+    /// Returns the number of keys seen.
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.parts()
@@ -266,7 +269,7 @@ impl Window {
             .fold(0, |sum, tally| sum.saturating_add(tally.keys))
     }
 
-    /// Whether every segment was walked from its start to its end.
+    /// Returns whether every segment was visited from start to end.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.segments
@@ -274,7 +277,7 @@ impl Window {
             .all(|segment| segment.as_ref().is_some_and(|segment| segment.complete))
     }
 
-    /// Which share of the database's keys was seen, from 0 to 1.
+    /// Returns the share of the database's keys that was seen, from 0 to 1.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs few digits")]
     pub fn coverage(&self, keys: u64) -> f64 {
@@ -284,14 +287,14 @@ impl Window {
         (self.seen() as f64 / keys as f64).min(1.0)
     }
 
-    /// How long ago the oldest part was begun, in seconds; none where nothing was walked.
+    /// Returns the age of the oldest visit in seconds; `None` if there is no visit.
     #[must_use]
     pub fn age(&self, now: f64) -> Option<f64> {
         let oldest = self.parts().map(|part| part.started).reduce(f64::min)?;
         Some((now - oldest).max(0.0))
     }
 
-    /// The tallies of all parts together.
+    /// Returns the sum of all tallies by namespace.
     #[must_use]
     pub fn totals(&self) -> Tallies {
         let mut totals = Tallies::new();
@@ -305,7 +308,8 @@ impl Window {
     }
 }
 
-/// The big keys of a namespace, if the memory of all its keys was asked: else some are missing.
+/// Returns the big keys of a namespace if the memory of all its keys was queried. Otherwise some
+/// would be missing.
 fn big_keys((namespace, tally): (&NamespaceId, &Tally)) -> Option<(NamespaceId, Vec<u64>)> {
     let sizes = &tally.memory;
     if sizes.count.saturating_add(tally.vanished) < tally.keys {
@@ -323,13 +327,13 @@ fn big_keys((namespace, tally): (&NamespaceId, &Tally)) -> Option<(NamespaceId, 
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
     windows: BTreeMap<u32, Window>,
-    /// The databases when they were last observed, and when that was.
+    /// The sizes of the databases at the last observation, with its time.
     observed: Option<(f64, BTreeMap<u32, u64>)>,
 }
 
 impl Windows {
-    /// Records the databases that there are, each with its number of keys, and how many keys came or
-    /// went at most since this was last called: databases that are gone are forgotten.
+    /// Records the existing databases with their sizes, and the maximum number of keys added or
+    /// removed since the last call. Forgets databases that no longer exist.
     pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
         self.windows
             .retain(|database, _| sizes.contains_key(database));
@@ -340,7 +344,7 @@ impl Windows {
         self.observed = Some((now, sizes.clone()));
     }
 
-    /// The window of a database, made with so many segments where there is none yet.
+    /// Returns the window of a database. Creates it with this many segments if there is none.
     pub fn window(&mut self, database: u32, segments: u32) -> &mut Window {
         let observed = &self.observed;
         self.windows.entry(database).or_insert_with(|| {
@@ -353,12 +357,12 @@ impl Windows {
         })
     }
 
-    /// Forgets what was walked of some databases.
+    /// Forgets the visits of some databases.
     pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         self.windows.retain(|database, _| !is_forgotten(*database));
     }
 
-    /// The windows that there are, in the order of their databases.
+    /// Returns the windows in the order of their databases.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Window)> {
         self.windows
             .iter()
@@ -394,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_without_end_never_counts_more_than_one_pass() {
+    fn endless_sweep_never_counts_more_than_one_pass() {
         let mut window = Window::new(4);
         for round in 0..10_u32 {
             for segment in [2, 0, 3, 1] {
@@ -406,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_tally_replaces_the_older_of_its_segment_when_it_is_complete() {
+    fn complete_tally_replaces_the_older_one_of_its_segment() {
         let mut window = Window::new(2);
         walk(&mut window, 0, 1.0, 5);
         walk(&mut window, 1, 2.0, 7);
@@ -418,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_segment_counts_in_the_first_pass() {
+    fn open_segment_counts_in_the_first_pass() {
         let mut window = Window::new(4);
         window.open(3, 1.0);
         see(&mut window, 3);
@@ -428,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_left_half_way_counts_but_makes_no_pass_whole() {
+    fn partial_segment_counts_but_completes_no_pass() {
         let mut window = Window::new(2);
         window.open(0, 1.0);
         see(&mut window, 3);
@@ -439,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_left_half_way_does_not_replace_a_complete_one() {
+    fn partial_segment_does_not_replace_a_complete_one() {
         let mut window = Window::new(1);
         walk(&mut window, 0, 1.0, 5);
         window.open(0, 2.0);
@@ -449,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_in_mid_pass_forgets_what_was_seen_and_is_no_whole_pass() {
+    fn flush_during_a_pass_forgets_keys_and_leaves_it_partial() {
         let mut window = Window::new(1);
         window.open(0, 1.0);
         see(&mut window, 10);
@@ -473,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_database_is_whole_after_an_empty_walk() {
+    fn empty_database_is_whole_after_an_empty_pass() {
         let mut window = Window::new(1);
         assert_eq!(window.age(9.0), None);
         window.observe(0.0, 0, 0.0);
@@ -484,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_counted_while_no_segment_is_open() {
+    fn keys_do_not_count_while_no_segment_is_open() {
         let mut window = Window::new(1);
         assert!(window.tally(NAMESPACE).is_none());
         walk(&mut window, 0, 1.0, 1);
@@ -492,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_segments_is_bounded() {
+    fn number_of_segments_is_bounded() {
         assert_eq!(Window::new(0).segments(), 1);
         assert_eq!(Window::new(1_000).segments(), 64);
         let mut window = Window::new(2);
@@ -501,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn big_keys_of_a_pass_stay_known_when_the_database_is_divided_anew() {
+    fn big_keys_stay_known_when_segments_change() {
         let mut window = Window::new(1);
         window.open(0, 1.0);
         for _ in 0..100 {
@@ -520,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn big_keys_are_known_only_where_all_keys_were_asked() {
+    fn big_keys_are_known_only_if_all_keys_were_queried() {
         let mut window = Window::new(1);
         window.open(0, 1.0);
         for _ in 0..100 {

@@ -21,7 +21,7 @@ fn sweep_stops_on_a_freeze_and_resumes_after_it() {
     server.freeze();
     exporter.until("the failure", is_down);
     until(LONG, "the end of the sweep", || {
-        exporter.log().contains("broke off").then_some(())
+        exporter.log().contains("the sweep failed").then_some(())
     });
     server.thaw();
     let page = exporter.until("a sweep", |page| page.is_up() && sweep::goes_on(page));

@@ -97,6 +97,6 @@ pub fn in_record(server: &RedisServer, field: &str, name: &str) -> f64 {
 /// It is one, unless a busy machine breaks a connection. Rejected queries are sent once over each.
 pub fn connections_so_far(exporter: &Exporter) -> f64 {
     let replaced = exporter.page().all("redis_exporter_reconnects_total", &[]);
-    let broken = exporter.log().matches("keyspace broke off").count();
+    let broken = exporter.log().matches("the sweep failed").count();
     1.0 + f64::from(u32::try_from(broken).unwrap()) + replaced.iter().sum::<f64>()
 }
