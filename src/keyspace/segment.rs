@@ -96,9 +96,9 @@ const PROOF_KEYS: f64 = 50.0;
 
 /// Returns whether the cursors of a hash table scan are those of Redis.
 ///
-/// After each of the first steps, the cursor with reversed bits must equal the scanned share of the
-/// table, and so the share of the keys returned until then. Servers that imitate Redis return
-/// offsets or tokens, and often scan in the order of the keys.
+/// The reversed bits of a cursor, read as a fraction, are the scanned share of the table. After
+/// each of the first steps, about the same share of the keys must have been returned. Servers that
+/// imitate Redis return offsets or tokens, and often scan in the order of the keys.
 ///
 /// `steps` has the cursor that each step returned, and its number of keys.
 #[must_use]

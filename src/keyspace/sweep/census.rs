@@ -28,12 +28,12 @@ use crate::keyspace::window::{Window, Windows};
 use crate::metric::Snapshot;
 use crate::number::to_float;
 
-/// A pass in random order is trusted only if it saw at least this share of the minimum number of
-/// keys that the database can have had during it, and at most this multiple of the maximum.
+/// Bounds for trusting a pass in random order. It must have seen at least this share of the minimum
+/// number of keys during the pass, and at most this multiple of the maximum.
 const SEEN_AT_LEAST: f64 = 0.9;
 const SEEN_AT_MOST: f64 = 1.1;
 
-/// Cost of one stream group or consumer in a reply, in microseconds of server time, as measured on
+/// Cost of one stream group or consumer in a reply, in microseconds of server time. Measured on
 /// Redis 7.0.
 const ITEM_MICROSECONDS: f64 = 0.4;
 
@@ -95,9 +95,9 @@ pub struct Census {
     /// The database being swept, and its number of segments.
     swept: u32,
     segments: u32,
-    /// Keys by database, as last reported.
+    /// Last reported number of keys, by database.
     keys: BTreeMap<u32, u64>,
-    /// Keys with a TTL by database, as last reported.
+    /// Last reported number of keys with a TTL, by database.
     expires: BTreeMap<u32, u64>,
     /// Memory of the data with all overhead, and the part of it that is certainly not data.
     used_bytes: Option<f64>,
@@ -106,7 +106,7 @@ pub struct Census {
     identity: Option<(Identity, f64)>,
     /// How many times the data being swept were replaced.
     generation: u64,
-    /// The server's counters of changes, as last read.
+    /// The last reading of the server's counters of changes.
     changes: Changes,
     costs: Costs,
     spent: Option<Spent>,
@@ -242,8 +242,8 @@ impl Census {
         self.cursors.is_uniform && self.doubts < DOUBTS_MAX
     }
 
-    /// Returns whether segments are swept in random order: the server accepts our cursors, and the
-    /// recent passes were plausible.
+    /// Returns whether segments are swept in random order: the server accepts cursors that it did not
+    /// return, and the recent passes were plausible.
     #[must_use]
     pub const fn sweeps_in_random_order(&self) -> bool {
         self.cursors.accepts_ours && self.doubts < DOUBTS_MAX

@@ -21,7 +21,7 @@ use crate::keyspace::segment::has_table_per_slot;
 use crate::query::Command;
 use crate::reply::{ErrorKind, Refusal, Reply};
 
-/// Cost of RANDOMKEY, in microseconds of server time, as measured on Redis 8.10 and Valkey 9.1.
+/// Cost of RANDOMKEY, in microseconds of server time. Measured on Redis 8.10 and Valkey 9.1.
 const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
 
 /// At most a tenth of the server's time, in parts as short as a SCAN.
@@ -100,8 +100,8 @@ impl Sweeper<'_> {
         let most = glimpse_keys(all, self.census.has_glimpses());
         let keys = self.reader.random_keys(most).await?.unwrap_or_default();
         if keys.is_empty() {
-            // Refused, or drawn before from this server. An empty glimpse must not replace one with
-            // keys.
+            // Refused, or already drawn from a small keyspace. An empty glimpse must not replace one
+            // with keys.
             return Ok(None);
         }
         let wanted: Vec<Wanted<'_>> = keys.iter().map(|key| self.wanted(key)).collect();

@@ -59,7 +59,6 @@ impl Refusals {
         self.denies(name) || is_elsewhere
     }
 
-    /// Returns whether a key was denied.
     fn denies(&self, name: &KeyName) -> bool {
         self.keys.contains(name)
     }

@@ -212,7 +212,7 @@ impl KeyReader {
     }
 
     /// Sends commands that may be repeated. If the connection breaks, reconnects to the same server
-    /// and selects the same database, so that the sweep continues where it was.
+    /// and selects the same database, so that the sweep continues.
     pub(super) async fn ask<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],

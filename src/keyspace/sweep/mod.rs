@@ -294,7 +294,6 @@ enum Visited {
 
 /// The state of a sweep over one connection.
 struct Sweeper<'a> {
-    /// The name of the target.
     name: &'a str,
     reader: KeyReader,
     sweep: &'a Sweep,

@@ -76,10 +76,7 @@ impl Sweeper<'_> {
         match change {
             Some(Change::Began) => {
                 let reason = self.pace.limit().as_str();
-                info!(
-                    name,
-                    reason, factor, "the sweep slows down to let others pass"
-                );
+                info!(name, reason, factor, "the sweep is slowed down");
             }
             Some(Change::Ended(after)) => {
                 let seconds = seconds(after);

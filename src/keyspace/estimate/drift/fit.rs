@@ -6,8 +6,8 @@ use super::course::{Changes, Path};
 use super::{Factors, Frame, Row, SMOOTH};
 use crate::keyspace::estimate::Z;
 
-/// How far batches usually move a namespace, as parts of its maximum possible gain or loss, each
-/// with a weight.
+/// Typical effects of batches on a namespace: a weight, and shares of its maximum possible gain or
+/// loss.
 const USUAL: [(f64, Changes); 6] = [
     (0.7, parts(0.0, 0.0)),
     (0.1, parts(0.1, 0.003)),
@@ -57,7 +57,6 @@ struct Assumption {
     steps: Vec<f64>,
 }
 
-/// A normal distribution with a weight.
 #[derive(Clone, Copy, Debug)]
 struct Normal {
     weight: f64,
