@@ -161,7 +161,7 @@ fn belong_together(
     }
     let [first, second] = [earlier, later].map(|slice| changes(slice.started, slice.ended));
     let (one, other) = (earlier.all(), later.all());
-    // Deviation of the changes from the rate of counting.
+    // Deviation from changes in proportion to the counted keys.
     let uneven = (first * other - second * one).abs() / (one + other).max(1.0);
     all <= LARGE * keys && unlikely_by_chance(uneven) <= SMALL * keys
 }
