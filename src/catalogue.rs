@@ -1,6 +1,6 @@
-//! Every metric that the exporter can show. Pure.
+//! All metrics that the exporter can publish. Pure.
 //!
-//! Reads the rows of the collectors. It is not a second list.
+//! Built from the rows of the collectors; there is no second list.
 
 use crate::collector;
 use crate::keyspace::families as namespaces;
@@ -9,7 +9,7 @@ use crate::keyspace::keys::stream::families as streams;
 use crate::metric::Descriptor;
 use crate::{outcome, telemetry};
 
-/// Returns every family: of all collectors, of the poll, and of the exporter itself.
+/// Returns the families of all collectors, of polls, and of the exporter itself.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     let mut families: Vec<_> = collector::ALL

@@ -35,23 +35,23 @@ const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics
 /// Maximum time from the first signal to the end of the process, even if tasks hang.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// Requests for a reload that may wait. One reload answers all of them.
+/// Maximum number of pending reload requests. One reload completes all of them.
 const RELOADS_WAITING: usize = 64;
 
 /// Why the daemon could not start, or stopped.
 #[derive(Debug, Error)]
 pub enum DaemonError {
-    /// The settings of `web` cannot be used.
+    /// The `web` settings cannot be used.
     #[error(transparent)]
     Gate(#[from] http::GateError),
-    /// The address cannot be listened on.
+    /// The exporter cannot listen on the address.
     #[error(
         "cannot listen on {address}: {error}; end what uses the port or set --web.listen-address"
     )]
     Listen {
         /// The configured address.
         address: SocketAddr,
-        /// The error of the system.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The exporter's own metrics are inconsistent.
@@ -60,10 +60,10 @@ pub enum DaemonError {
     /// Signals cannot be received.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
-    /// The server could not start.
+    /// The HTTP server could not start.
     #[error("cannot serve: {0}")]
     Serve(io::Error),
-    /// The server panicked.
+    /// The HTTP server panicked.
     #[error("serving broke off; this is a defect")]
     ServingBrokeOff,
 }
@@ -72,9 +72,9 @@ pub enum DaemonError {
 ///
 /// # Errors
 ///
-/// The daemon could not start, or stopped without a signal.
+/// Returns an error if the daemon cannot start, or stops without a signal.
 pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError> {
-    // Before anything listens: it must not serve without its certificate.
+    // Before listening: the exporter must not serve without its certificate.
     let gate = http::Gate::new(&config.web)?;
     let address = config.listen;
     let listener = http::bind(address).await;
@@ -127,8 +127,8 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     served
 }
 
-/// Serves on a thread of its own until `shutdown` is done: no scrape waits while replies are decoded
-/// or read.
+/// Serves on a separate thread until `shutdown` completes, so that scrapes do not wait for the
+/// decoding and reading of replies.
 async fn serve_aside(
     listener: TcpListener,
     services: http::Services,
@@ -148,7 +148,7 @@ async fn serve_aside(
             http::serve(listener, services, ended).await;
             Ok(())
         });
-        // The resolver of a name or a file on a dead mount may hold a thread.
+        // The resolver, or a file on a dead mount, may block a thread.
         runtime.shutdown_background();
         let _ = finish.send(served);
     };
@@ -166,7 +166,7 @@ async fn serve_aside(
         .map_err(fail)
 }
 
-/// Writes pages forever. If that panics, no page is served rather than an old one.
+/// Writes pages forever. If that panics, no page is served instead of an old one.
 fn start_pages(board: &Board, telemetry: &Telemetry, names: Arc<ArcSwap<Names>>) -> JoinHandle<()> {
     let (emptied, counted) = (board.clone(), telemetry.clone());
     let on_break = move || {
@@ -212,7 +212,7 @@ fn start_reloads(reloader: Reloader, requests: mpsc::Receiver<ReloadRequest>) ->
     tokio::spawn(supervise("reloads".to_owned(), on_break, task))
 }
 
-/// Logs how often targets are polled: one line for each way of deciding it.
+/// Logs how often targets are polled, one line per kind of interval.
 fn log_pace(targets: &[Target]) {
     for follows in [true, false] {
         let same = targets.iter();
@@ -255,7 +255,7 @@ impl Signals {
         })
     }
 
-    /// Completes at the first SIGTERM or SIGINT. A second one, or the timeout, ends the process at
+    /// Completes at the first SIGTERM or SIGINT. A second signal or the timeout ends the process at
     /// once. SIGHUP requests a reload.
     async fn shutdown(mut self, reload: mpsc::Sender<ReloadRequest>) {
         loop {

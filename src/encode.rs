@@ -202,7 +202,7 @@ pub fn prefixed<'a>(name: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
 /// The part of a sample that has one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// The number, the buckets or the quantiles.
+    /// The number, the buckets, or the quantiles.
     Body,
     /// The sum of all observations.
     Sum,
@@ -471,7 +471,7 @@ fn write_escaped(text: &mut Vec<u8>, value: &str, quote: bool) {
 
 /// Writes the shortest text that parses back to the number. Whole numbers have no decimal point.
 fn write_number(text: &mut Vec<u8>, number: f64) {
-    /// Whole numbers up to this one are exact, and shorter without an exponent.
+    /// Whole numbers up to this one are exact, and are shorter without an exponent.
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
         #[expect(
@@ -540,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn families_of_several_targets_stand_together() {
+    fn families_of_several_targets_are_adjacent() {
         let snapshot = |db: &str, keys: f64| {
             let mut snapshot = Snapshot::default();
             snapshot.push(&KEYS, [db], keys);
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn target_label_can_be_left_out() {
+    fn target_label_can_be_omitted() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&KEYS, ["db0"], 1.0);
         let names = Names {
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn another_prefix_stands_in_the_place_of_redis_and_nowhere_else() {
+    fn prefix_replaces_only_redis_at_the_start() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&KEYS, ["redis_x"], 1.0);
         let names = Names {
@@ -589,7 +589,7 @@ mod tests {
     }
 
     #[test]
-    fn legacy_spelling_stands_beside_the_clean_one_in_its_own_unit() {
+    fn legacy_name_follows_the_clean_one_in_its_own_unit() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&DELAY, [], 1250.0);
         let both = text(snapshot.clone(), true);
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compact_histogram_lacks_the_same_edges_in_every_sample() {
+    fn compact_histogram_omits_the_same_edges_in_all_samples() {
         let mut snapshot = Snapshot::default();
         for (command, counts) in [("get", vec![3, 4]), ("set", vec![0, 9])] {
             let count = 9;
@@ -665,7 +665,7 @@ mod tests {
     }
 
     #[test]
-    fn openmetrics_differs_from_text_in_headers_alone() {
+    fn openmetrics_differs_from_text_in_headers_only() {
         static HITS: Family<0> = Family::counter(
             "redis_test_hits_total",
             &[],
@@ -740,7 +740,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_for_full_leaves_nothing_behind_by_default() {
+    fn full_only_histogram_leaves_no_header_by_default() {
         let page = |series| {
             let mut snapshot = Snapshot::default();
             let histogram = Histogram {
@@ -762,7 +762,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_is_unknown_is_not_written() {
+    fn unknown_sum_is_not_written() {
         let mut snapshot = Snapshot::default();
         let histogram = Histogram {
             edges: &EDGES,
@@ -803,7 +803,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_without_a_value_are_left_out() {
+    fn empty_labels_are_omitted() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&KEYS, [""], 2.0);
         assert!(text(snapshot, true).ends_with("\nredis_test_keys 2\n"));
@@ -844,7 +844,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(label in "(\\PC|[\n\\\\\"]){1,40}", number in any::<f64>()) {
+        fn written_samples_parse_back(label in "(\\PC|[\n\\\\\"]){1,40}", number in any::<f64>()) {
             prop_assume!(number.is_finite());
             let mut snapshot = Snapshot::default();
             snapshot.push(&KEYS, [&label], number);

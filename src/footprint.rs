@@ -43,8 +43,8 @@ impl Caused {
     }
 }
 
-/// Commands of the sweep whose calls are tracked by name: SCAN, and those that the server counts as
-/// lookups.
+/// Commands of the sweep whose calls are tracked by name: SCAN, and the commands that the server
+/// counts as lookups.
 const FOLLOWED: [&str; 12] = [
     "scan", "pttl", "type", "strlen", "llen", "scard", "zcard", "hlen", "xlen", "arcount",
     "getrange", "xinfo",
@@ -149,7 +149,7 @@ struct Ledger {
     /// Calls of pipelines that never got a reply.
     lost: Calls,
     polls_since_loss: u32,
-    /// The counts of INFO at the last poll, and our part of them.
+    /// The counts in INFO at the last poll, and the exporter's part of them.
     last: Option<(Calls, Calls)>,
 }
 

@@ -56,7 +56,7 @@ pub struct Info {
 /// Bytes of the text.
 type Span = Range<usize>;
 
-/// Where the parts of a field are.
+/// Positions of the parts of a field.
 #[derive(Clone, Debug)]
 struct Line {
     section: Span,
@@ -82,7 +82,8 @@ fn name_and_value(line: &str, is_named_by_users: bool) -> Option<(&str, &str)> {
     Some((trimmed(name), trimmed(value)))
 }
 
-/// Removes blanks at both ends. Most texts have none, which takes one look at each end.
+/// Removes blanks at both ends. Most texts have none, so this usually checks one character at each
+/// end.
 fn trimmed(text: &str) -> &str {
     let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
     let bytes = text.as_bytes();
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_does_not_end_its_section() {
+    fn comment_does_not_end_its_section() {
         let text = "# Keyspace\n# Last DBSIZE SCAN time: Sun\ndb0:keys=1\n# Stats\n# CPU\n";
         let info = Info::parse(text);
         assert_eq!(info.section("Keyspace").count(), 1);
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsigned_underflow_is_unknown_or_negative() {
+    fn unsigned_underflow_is_unknown_or_negative() {
         assert_eq!(number("18446744073709051616"), None);
         assert_eq!(signed_number("18446744073609551616"), Some(-100_000_000.0));
         assert_eq!(signed_number("18446744073709551615"), Some(-1.0));
@@ -383,7 +384,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(text in "(\\PC|[\\r\\n:=,#%])*") {
+        fn arbitrary_text_does_not_panic(text in "(\\PC|[\\r\\n:=,#%])*") {
             for field in Info::parse(text.as_str()).fields() {
                 let _ = number(field.value);
                 let _ = field.record().count();

@@ -1,9 +1,9 @@
-//! A Prometheus exporter for Redis and its relatives.
+//! A Prometheus exporter for Redis and compatible servers.
 //!
 //! Data flows one way: `config` names the targets, `connection` queries them, `collector` turns the
 //! replies into a `metric::Snapshot`, `encode` writes it as text, and `http` serves that text.
 
-// `print!` and its relatives panic if the output cannot be written.
+// `print!` and similar macros panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod backoff;

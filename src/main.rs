@@ -1,6 +1,6 @@
 //! Maps arguments to a configuration, runs the daemon or a subcommand, and returns the exit status.
 
-// `print!` and its relatives panic if the output cannot be written.
+// `print!` and similar macros panic if the output cannot be written.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 use std::io::{self, Write as _};
@@ -24,7 +24,7 @@ const THREADS: usize = 2;
 /// Open files besides those of targets: 512 HTTP connections, files, and the runtime's own.
 const FILES_BESIDE_TARGETS: u64 = 550;
 
-/// Why the program ends with an error.
+/// The reason why the program ends with an error.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("a second crypto provider is in use")]
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     status
 }
 
-/// The default hook writes to standard error directly, and blocks if nobody reads it.
+/// Logs a panic. The default hook writes to standard error directly, and blocks if nobody reads it.
 fn report_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or_default();
     let location = panic.location().map(ToString::to_string);
@@ -140,7 +140,8 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
     }
 }
 
-/// Each target has two connections, and the HTTP server must never run out of descriptors.
+/// Raises the limit of open files. Each target has two connections, and the HTTP server must never
+/// run out of descriptors.
 fn raise_file_limit(targets: usize) {
     let needed = 2 * targets as u64 + FILES_BESIDE_TARGETS;
     match rlimit::increase_nofile_limit(u64::MAX) {

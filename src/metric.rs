@@ -105,7 +105,6 @@ pub struct Legacy {
     pub as_replied: bool,
     /// Whether it replaces the clean name: both would add too many series, or they differ only by
     /// `_total`, which OpenMetrics and Datadog treat as one metric.
-    /// `_total`, which OpenMetrics and Datadog take for one metric.
     pub instead: bool,
 }
 
@@ -734,7 +733,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_stand_in_order_and_the_first_of_a_double_stays() {
+    fn samples_are_sorted_and_the_first_duplicate_wins() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&UP, [], 1.0);
         snapshot.push(&KEYS, ["db3"], 5.0);
@@ -758,7 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_left_out() {
+    fn non_finite_values_are_dropped() {
         let mut snapshot = Snapshot::default();
         snapshot.push(&UP, [], f64::NAN);
         snapshot.push(&UP, [], f64::INFINITY);
@@ -766,7 +765,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_with_too_many_samples_is_cut_and_counted() {
+    fn family_with_too_many_samples_is_truncated_and_counted() {
         let mut snapshot = Snapshot::default();
         for db in 0..SAMPLES_PER_FAMILY_MAX + 3 {
             snapshot.push(&KEYS, [&format!("db{db}")], 1.0);
@@ -779,7 +778,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_label_is_cut_at_a_character() {
+    fn long_label_is_truncated_at_a_character() {
         let long = "é".repeat(LABEL_VALUE_BYTES_MAX);
         let mut snapshot = Snapshot::default();
         snapshot.push(&KEYS, [&long], 1.0);
@@ -789,7 +788,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_name_replaces_one_of_the_same_stem() {
+    fn legacy_name_replaces_a_name_with_the_same_stem() {
         static TOTAL: Family<0> = Family::counter(
             "redis_test_hits_total",
             &[],

@@ -1,7 +1,8 @@
-//! Renews the pages whenever a target has published: its own, and that of all targets. A page is
-//! written shortly before it is read: most publications are never read.
+//! Renews the pages after each publication of a target: the page of that target, and the page of
+//! all targets.
 //!
-//! The one place where snapshots become pages; what stands in them is decided elsewhere.
+//! A page is encoded shortly before it is read, because most publications are never read. This is
+//! the only module that turns snapshots into pages; other modules decide their contents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,24 +19,24 @@ use crate::threads::{Lane, Lost};
 
 const PAGE_DURATION: Gauge<0> = Gauge::named("redis_exporter_page_duration_seconds");
 
-/// Nothing but pages is written there.
+/// Encodes pages, and nothing else.
 static PAGES: Lane = Lane::new("pages", 1);
 
-/// After pages that took long, wait this many times as long: hundreds of targets that publish one
-/// after the other must not keep a core busy. One target's page takes a millisecond.
+/// Pause after encoding, as a multiple of the time it took. Hundreds of targets that publish one
+/// after another must not keep a core busy. The page of one target takes a millisecond.
 const PAUSE_PER_WORK: u32 = 9;
 
-/// No page is kept back for longer: on a machine that has no time to spare, or with thousands of
-/// targets, writing takes long, and a target that fails must be seen soon all the same.
+/// Maximum pause. Encoding is slow on a busy machine or with thousands of targets, but a failed
+/// target must still be visible soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Renews the pages after each publication until it is dropped, and writes those that will be read
-/// soon.
+/// Renews the pages after each publication, and encodes those that will be read soon. Never
+/// returns.
 pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>) {
     loop {
         let started = Instant::now();
         let slots = board.slots();
-        // Looked at before: what is published meanwhile may be missing in the page.
+        // Read before renewing: later publications may be missing in the page.
         let all_polled = slots.iter().all(|slot| slot.latest().is_some());
         let news = renew(&board, &telemetry, &names.load());
         if all_polled {
@@ -52,8 +53,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>)
     }
 }
 
-/// Waits until something is published. Meanwhile writes the page of all targets shortly before it is
-/// read.
+/// Waits for a publication. Until then, encodes the page of all targets shortly before each read.
 async fn write_until_changed(board: &Board) {
     loop {
         let now = Instant::now();
@@ -61,7 +61,7 @@ async fn write_until_changed(board: &Board) {
         tokio::select! {
             biased;
             () = board.changed() => return,
-            // Disabled if nobody is expected, whatever the time.
+            // Disabled if no read is expected, regardless of the time.
             () = sleep_until(next.unwrap_or(now)), if next.is_some() => {
                 write_aside(board.due(Instant::now())).await;
             }
@@ -69,7 +69,7 @@ async fn write_until_changed(board: &Board) {
     }
 }
 
-/// Writes on a thread that nothing else waits for: with many targets it takes long.
+/// Encodes pages on a separate thread, because many targets take long.
 async fn write_aside(due: Vec<Unwritten>) {
     if due.is_empty() {
         return;
@@ -80,9 +80,9 @@ async fn write_aside(due: Vec<Unwritten>) {
         }
     };
     match PAGES.run(write).await {
-        // Without a thread, the page is written when it is read.
+        // Without a thread, the page is encoded when it is read.
         Ok(()) | Err(Lost::NoThread) => {}
-        // To be seen by whoever supervises this task, as if it had happened here.
+        // Propagates the panic to the supervisor of this task.
         Err(Lost::Panicked(panic)) => std::panic::resume_unwind(panic),
     }
 }
@@ -91,7 +91,7 @@ fn pause(took: Duration) -> Duration {
     took.saturating_mul(PAUSE_PER_WORK).min(LONGEST_PAUSE)
 }
 
-/// What the tasks of one target published last.
+/// The last publications of one target's tasks.
 struct Seen {
     slot: Arc<Slot>,
     poll: Arc<Publication>,
@@ -99,8 +99,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// None before the first poll. After a failed poll what the sweep knew is left out: nothing
-    /// stale looks fresh.
+    /// Returns the last publications; `None` before the first poll. After a failed poll, omits the
+    /// sweep's data, so that stale data does not look fresh.
     fn of(slot: &Arc<Slot>) -> Option<Self> {
         let poll = slot.latest()?;
         let namespaces = slot.namespaces().filter(|_| poll.failure.is_none());
@@ -121,15 +121,15 @@ fn labelled<'a>(
     snapshots.map(move |snapshot| (target, snapshot))
 }
 
-/// Replaces the page of all targets, and the pages of those that published since the last time, which
-/// are returned.
+/// Replaces the page of all targets and the pages of targets that published since the last call.
+/// Returns the latter targets.
 fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> {
     let slots = board.slots();
     let mut names = names.clone();
-    // While a reload goes on, the list of targets may be older or newer than the names: without
-    // the label, two targets would have the same series.
+    // During a reload, the list of targets may be older or newer than the names. Without the label,
+    // two targets could have the same series.
     names.target_label |= slots.len() != 1;
-    // Taken before looking, so that what is published meanwhile is written the next time.
+    // Taken before reading, so that later publications are included the next time.
     let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
     let seen: Vec<Option<Seen>> = slots.iter().map(Seen::of).collect();
     let mut news = Vec::new();

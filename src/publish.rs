@@ -1,6 +1,6 @@
-//! What was seen last, and the pages made of it: one writer each, many readers, last value only.
+//! The last publications and their pages: one writer each, many readers, last value only.
 //!
-//! No reader waits for a writer. Nothing here polls, encodes or serves.
+//! Readers never wait for writers. This module does not poll, encode, or serve.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -21,24 +21,23 @@ use crate::encode::{Form, Format, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
 
-/// What one poll of one target left.
+/// The result of one poll of one target.
 #[derive(Clone, Debug)]
 pub struct Publication {
-    /// All samples of the poll.
     pub snapshot: Snapshot,
-    /// Why the poll failed, if it did.
+    /// The reason if the poll failed.
     pub failure: Option<Reason>,
-    /// When the poll ended.
+    /// The end of the poll.
     pub polled_at: SystemTime,
-    /// What answers, as `redis 7.0 standalone`; empty where that is not known.
+    /// The kind of server, such as `redis 7.0 standalone`; empty if unknown.
     pub server: String,
-    /// The collectors of which the server refused a question.
+    /// Collectors with a query that the server rejected.
     pub refused: Vec<&'static str>,
 }
 
 #[cfg(test)]
 impl Publication {
-    /// A successful poll without samples.
+    /// Returns a successful poll without samples.
     pub fn empty() -> Self {
         Self {
             snapshot: Snapshot::default(),
@@ -50,26 +49,26 @@ impl Publication {
     }
 }
 
-/// A poller may be gone for this long, as while a reload replaces it.
+/// Maximum time without a poller, for example while a reload replaces it.
 const GONE_MAX: Duration = Duration::from_secs(2);
 
-/// Longest time from a publication to a page that shows it, on a machine with no time to spare.
+/// Maximum time from a publication to a page that shows it, even on a busy machine.
 const PAGE_MAX: Duration = Duration::from_secs(30);
 
-/// Whether a target is polled.
+/// Liveness of a target's poller.
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
-    /// From the start of one poll to the start of the next.
+    /// Time between the starts of two polls.
     interval: Duration,
-    /// Longest honest time from one publication to the next.
+    /// Maximum time between two publications of a healthy poller.
     due_within: Duration,
-    /// When the poller started or published last.
+    /// Start of the poller, or its last publication.
     last: Instant,
-    /// When the poller ended, if it did.
+    /// End of the poller, if it ended.
     ended: Option<Instant>,
 }
 
-/// Held by the task that polls a target. Dropping it tells that nobody polls the target any more.
+/// A guard held by the task that polls a target. Dropping it records that the target has no poller.
 #[derive(Debug)]
 pub struct Poller(Arc<Slot>);
 
@@ -82,15 +81,15 @@ impl Drop for Poller {
     }
 }
 
-/// A defect of the exporter: polls or pages do not come as they should.
+/// A defect of the exporter: polls or pages are overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unhealthy {
-    /// Targets are not polled.
+    /// Some targets are not polled.
     #[error("polls of {overdue} of {total} targets are overdue")]
     Overdue {
-        /// The number of these targets.
+        /// Number of overdue targets.
         overdue: usize,
-        /// The number of all targets.
+        /// Number of all targets.
         total: usize,
     },
     /// Publications do not reach the page.
@@ -98,7 +97,7 @@ pub enum Unhealthy {
     NoPages,
 }
 
-/// A page that is written when it is first read, or before.
+/// A page that is encoded before or at its first read.
 pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
 
 /// One value for each form of a page.
@@ -139,12 +138,12 @@ impl<T> ByForm<T> {
 #[derive(Debug)]
 pub struct Pages {
     late: ByForm<LatePage>,
-    /// The targets that they show, each with the end of its poll.
+    /// The targets on the pages, each with the end of its poll.
     shown: Vec<(Arc<Slot>, SystemTime)>,
 }
 
 impl Pages {
-    /// Pages that `write` writes.
+    /// Returns pages that `write` encodes.
     fn new(
         write: impl Fn(Form) -> Page + Clone + Send + 'static,
         shown: Vec<(Arc<Slot>, SystemTime)>,
@@ -169,16 +168,16 @@ impl Pages {
     }
 }
 
-/// A page for somebody who reads it.
+/// A page for a reader.
 #[derive(Debug)]
 pub enum Served {
-    /// It is at hand.
+    /// A page that is already encoded.
     Written(Page),
-    /// Nobody was expected to read it in this form now.
+    /// A page in a form whose read was not expected now.
     Unwritten(Unwritten),
 }
 
-/// A page that has to be written.
+/// A page that is not encoded yet.
 #[derive(Debug)]
 pub struct Unwritten {
     pages: Arc<Pages>,
@@ -186,14 +185,14 @@ pub struct Unwritten {
 }
 
 impl Unwritten {
-    /// Writes the page, unless somebody else does. It blocks: with many targets for long.
+    /// Encodes the page unless another reader does. Blocks, for long with many targets.
     #[must_use]
     pub fn write(self) -> Page {
         Page::clone(self.pages.late.of(self.form))
     }
 }
 
-/// Who reads a page, in each of its forms. It is only written ahead of reads that are expected.
+/// Readers of a page, by form. A page is encoded in advance only for expected reads.
 #[derive(Debug, Default)]
 struct Readers(ByForm<Mutex<Reads>>);
 
@@ -203,7 +202,7 @@ impl Readers {
         reads.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the page in a form, for this client.
+    /// Returns the page in a form, and records the read of this client.
     fn page(&self, pages: Arc<Pages>, form: Form, client: u64) -> Served {
         self.reads(form).record(client, Instant::now().into_std());
         match pages.written(form) {
@@ -212,7 +211,7 @@ impl Readers {
         }
     }
 
-    /// Returns the forms that are not written, with the time from which on they are to be ready.
+    /// Returns the forms that are not encoded, with the time at which each must be ready.
     fn unwritten(&self, pages: &Pages, now: Instant) -> Vec<(Form, Instant)> {
         let forms = FORMS.into_iter();
         let forms = forms.filter(|form| pages.written(*form).is_none());
@@ -224,7 +223,7 @@ impl Readers {
             .collect()
     }
 
-    /// Returns what will be read soon and is not written.
+    /// Returns the pages that will be read soon and are not encoded.
     fn due(&self, pages: &Arc<Pages>, now: Instant) -> Vec<Unwritten> {
         let unwritten = self.unwritten(pages, now).into_iter();
         let due = unwritten.filter(|(_, from)| *from <= now);
@@ -236,32 +235,32 @@ impl Readers {
     }
 }
 
-/// The place where the tasks of one target publish, and where its page stands.
+/// Shared state of one target: its publications and its page.
 #[derive(Debug)]
 pub struct Slot {
-    /// The target's name: the `target` label.
+    /// Target name, the `target` label.
     pub name: String,
-    /// Its address without credentials.
+    /// Address without credentials.
     pub address: String,
     latest: ArcSwapOption<Publication>,
     namespaces: ArcSwapOption<Snapshot>,
-    /// None where no poller was ever announced.
+    /// `None` if there never was a poller.
     pulse: ArcSwapOption<Pulse>,
     pages: ArcSwapOption<Pages>,
     readers: Readers,
-    /// The scrapes that showed this target.
+    /// Scrapes that showed this target.
     scrapes: Scrapes,
-    /// How long it took lately from a poll to a page that shows it, in microseconds.
+    /// Recent time from a poll to a page that shows it, in microseconds.
     page_lag: AtomicU64,
-    /// Whether something was published since the page was renewed.
+    /// Whether there are publications since the page was renewed.
     is_stale: AtomicBool,
-    /// Whether no page shows the last poll yet.
+    /// Whether the last poll is not on a page yet.
     is_poll_hidden: AtomicBool,
     changed: Arc<Notify>,
 }
 
 impl Slot {
-    /// Puts a poll in the place of the one before.
+    /// Replaces the previous poll.
     pub fn publish(&self, publication: Publication) {
         self.change_pulse(|pulse| Pulse {
             last: Instant::now(),
@@ -270,14 +269,14 @@ impl Slot {
         self.publish_for_poller(publication);
     }
 
-    /// Publishes in the name of a poller that does not: it counts as overdue as before.
+    /// Publishes on behalf of a poller that does not. The poller stays overdue.
     pub fn publish_for_poller(&self, publication: Publication) {
         self.latest.store(Some(Arc::new(publication)));
         self.is_poll_hidden.store(true, Ordering::Release);
         self.mark_stale();
     }
 
-    /// Announces a poller with this interval, which publishes within `due_within`.
+    /// Registers a poller with this interval, which publishes within `due_within`.
     pub fn start_poller(self: &Arc<Self>, interval: Duration, due_within: Duration) -> Poller {
         self.pulse.store(Some(Arc::new(Pulse {
             interval,
@@ -288,7 +287,7 @@ impl Slot {
         Poller(Arc::clone(self))
     }
 
-    /// Whether the announced poller is gone, or has not published for too long.
+    /// Returns whether the registered poller is gone or overdue.
     #[must_use]
     pub fn is_overdue(&self, now: Instant) -> bool {
         self.pulse.load().as_ref().is_some_and(|pulse| {
@@ -298,7 +297,7 @@ impl Slot {
         })
     }
 
-    /// The interval of the announced poller.
+    /// Returns the interval of the registered poller.
     #[must_use]
     pub fn poll_interval(&self) -> Option<Duration> {
         self.pulse.load().as_ref().map(|pulse| pulse.interval)
@@ -314,7 +313,7 @@ impl Slot {
             .rcu(|pulse| pulse.as_deref().map(|pulse| Arc::new(change(*pulse))));
     }
 
-    /// Puts what a sweep knows in the place of what one knew before.
+    /// Replaces the samples of the sweep.
     pub fn publish_namespaces(&self, namespaces: Snapshot) {
         self.namespaces.store(Some(Arc::new(namespaces)));
         self.mark_stale();
@@ -325,20 +324,20 @@ impl Slot {
         self.changed.notify_one();
     }
 
-    /// The last poll; none before the first has ended.
+    /// Returns the last poll; `None` before the first has ended.
     #[must_use]
     pub fn latest(&self) -> Option<Arc<Publication>> {
         self.latest.load_full()
     }
 
-    /// What the sweep knows; none before it knows anything.
+    /// Returns the samples of the sweep; `None` before the first.
     #[must_use]
     pub fn namespaces(&self) -> Option<Arc<Snapshot>> {
         self.namespaces.load_full()
     }
 
-    /// The page of this target alone, without the `target` label; none before the first poll. It is
-    /// recorded as a scrape of this client.
+    /// Returns the page of this target alone, without the `target` label; `None` before the first
+    /// poll. Records a scrape of this client.
     #[must_use]
     pub fn page(&self, form: Form, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
@@ -350,13 +349,13 @@ impl Slot {
         Some(self.readers.page(pages, form, client))
     }
 
-    /// The scrapes that showed this target.
+    /// Returns the scrapes that showed this target.
     #[must_use]
     pub const fn scrapes(&self) -> &Scrapes {
         &self.scrapes
     }
 
-    /// Records that a page shows what was published last.
+    /// Records that a page shows the last publication.
     pub fn note_shown(&self) {
         if !self.is_poll_hidden.swap(false, Ordering::AcqRel) {
             return;
@@ -365,32 +364,32 @@ impl Slot {
             return;
         };
         let lag = u64::try_from(published.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // One slow page is forgotten slowly: the next may be as slow.
+        // The lag after a slow page decays slowly, because the next page may be as slow.
         let before = self.page_lag.load(Ordering::Relaxed);
         let lag = lag.max(before - before / 8);
         self.page_lag.store(lag, Ordering::Relaxed);
     }
 
-    /// Returns how long it takes from a poll to a page that shows it.
+    /// Returns the time from a poll to a page that shows it.
     #[must_use]
     pub fn page_lag(&self) -> Duration {
         Duration::from_micros(self.page_lag.load(Ordering::Relaxed))
     }
 
-    /// Replaces the page. It is written when it is read, or before: see [`Slot::due`].
+    /// Replaces the page. It is encoded before or when it is read: see [`Slot::due`].
     pub fn set_page(&self, write: impl Fn(Form) -> Page + Clone + Send + 'static) {
         self.pages
             .store(Some(Arc::new(Pages::new(write, Vec::new()))));
     }
 
-    /// Returns what will probably be read soon and is not written.
+    /// Returns the pages that will probably be read soon and are not encoded.
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<Unwritten> {
         let pages = self.pages.load_full();
         pages.map_or_else(Vec::new, |pages| self.readers.due(&pages, now))
     }
 
-    /// Whether something was published since this was last asked.
+    /// Returns whether there were publications since the last call.
     #[must_use]
     pub fn take_stale(&self) -> bool {
         self.is_stale.swap(false, Ordering::AcqRel)
@@ -400,15 +399,15 @@ impl Slot {
 /// All targets, in the order of the configuration.
 type Slots = Vec<Arc<Slot>>;
 
-/// All targets with what they published last, and the page of all of them.
+/// All targets with their last publications, and the page of all targets.
 #[derive(Clone, Debug)]
 pub struct Board {
     slots: Arc<ArcSwap<Slots>>,
-    /// When the page was written.
+    /// Time at which the page was renewed.
     written_at: Arc<ArcSwap<Instant>>,
     pages: Arc<ArcSwapOption<Pages>>,
     readers: Arc<Readers>,
-    /// The list of targets of which the page has a poll each.
+    /// The targets with a poll on the page.
     shown: Arc<ArcSwap<Slots>>,
     changed: Arc<Notify>,
 }
@@ -428,7 +427,7 @@ impl Default for Board {
 }
 
 impl Board {
-    /// A place for a target; it is seen once it is listed.
+    /// Creates a slot for a target. It is visible once it is listed.
     #[must_use]
     pub fn slot(&self, name: &str, address: &str) -> Arc<Slot> {
         Arc::new(Slot {
@@ -447,19 +446,20 @@ impl Board {
         })
     }
 
-    /// Lists these targets and no others.
+    /// Replaces the list of targets.
     pub fn list(&self, slots: Vec<Arc<Slot>>) {
         self.slots.store(Arc::new(slots));
         self.changed.notify_one();
     }
 
-    /// All targets, in the order of the configuration.
+    /// Returns all targets, in the order of the configuration.
     #[must_use]
     pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
         self.slots.load_full()
     }
 
-    /// The target of that name or, where no name fits, of that address (with or without scheme).
+    /// Returns the target with this name or, if no name matches, with this address (with or without
+    /// scheme).
     #[must_use]
     pub fn find(&self, name_or_address: &str) -> Option<Arc<Slot>> {
         let slots = self.slots();
@@ -474,19 +474,19 @@ impl Board {
         by_name.or_else(by_address).cloned()
     }
 
-    /// Whether every target was polled once, whatever came of it, and the page shows it: the
+    /// Returns whether every target was polled, successfully or not, and the page shows it. The
     /// first scrape of a ready exporter must not miss a target.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         Arc::ptr_eq(&self.slots.load(), &self.shown.load())
     }
 
-    /// Returns what is wrong if polls or pages do not come as they should: only a defect of the
-    /// exporter is, never a target that is down.
+    /// Checks that polls and pages are not overdue. That is a defect of the exporter; a target that
+    /// is down is not.
     ///
     /// # Errors
     ///
-    /// One sentence that says how many targets are not polled, or that pages are not written.
+    /// Returns the number of targets that are not polled, or that pages are not written.
     pub fn health(&self, now: Instant) -> Result<(), Unhealthy> {
         let slots = self.slots();
         let overdue = slots.iter().filter(|slot| slot.is_overdue(now)).count();
@@ -504,13 +504,13 @@ impl Board {
         }
     }
 
-    /// Notes that the page has a poll of each of these targets.
+    /// Records that the page has a poll of each of these targets.
     pub fn set_shown(&self, slots: Arc<Vec<Arc<Slot>>>) {
         self.shown.store(slots);
     }
 
-    /// The page of all targets; none before the first, or once they were taken away. It is recorded
-    /// as a scrape of each by this client.
+    /// Returns the page of all targets; `None` before the first, or after they were cleared.
+    /// Records a scrape of each target by this client.
     #[must_use]
     pub fn page(&self, form: Form, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
@@ -522,8 +522,8 @@ impl Board {
         Some(self.readers.page(pages, form, client))
     }
 
-    /// Replaces the page of all targets, which shows these. It is written when it is read, or
-    /// before: see [`Board::due`].
+    /// Replaces the page of all targets, which shows these. It is encoded before or when it is
+    /// read: see [`Board::due`].
     pub fn set_page(
         &self,
         write: impl Fn(Form) -> Page + Clone + Send + 'static,
@@ -533,14 +533,15 @@ impl Board {
         self.written_at.store(Arc::new(Instant::now()));
     }
 
-    /// Returns what of the page of all targets will probably be read soon and is not written.
+    /// Returns the forms of the page of all targets that will probably be read soon and are not
+    /// encoded.
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<Unwritten> {
         let pages = self.pages.load_full();
         pages.map_or_else(Vec::new, |pages| self.readers.due(&pages, now))
     }
 
-    /// Returns when the page of all targets is due next, as far as it is not written.
+    /// Returns when an unencoded page of all targets is due next.
     #[must_use]
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         let pages = self.pages.load_full()?;
@@ -548,7 +549,7 @@ impl Board {
         unwritten.map(|(_, from)| from.max(now)).min()
     }
 
-    /// Takes all pages away: none is better than one that stays as it was.
+    /// Removes all pages. No page is better than a stale one.
     pub fn clear_pages(&self) {
         self.pages.store(None);
         for slot in self.slots().iter() {
@@ -556,14 +557,14 @@ impl Board {
         }
     }
 
-    /// Has every page written anew, as when the way of writing has changed.
+    /// Marks every page as stale, for example because the names have changed.
     pub fn mark_stale(&self) {
         for slot in self.slots().iter() {
             slot.mark_stale();
         }
     }
 
-    /// Waits until something was published or listed since the last call.
+    /// Waits for a publication or a new list since the last call.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -576,7 +577,7 @@ mod tests {
     const DUE: Duration = Duration::from_secs(10);
 
     #[test]
-    fn a_poller_that_is_late_or_gone_is_no_health() {
+    fn late_or_missing_poller_is_unhealthy() {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         board.list(vec![Arc::clone(&slot)]);
@@ -600,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_not_written_any_more_is_no_health() {
+    fn page_that_is_no_longer_written_is_unhealthy() {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         board.list(vec![Arc::clone(&slot)]);
@@ -644,7 +645,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn page_is_due_shortly_before_it_is_read_again() {
+    async fn page_is_due_shortly_before_its_next_read() {
         const TEXT: Form = form(Format::Text, true);
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
@@ -677,7 +678,7 @@ mod tests {
     }
 
     #[test]
-    fn exporter_is_ready_once_the_page_shows_the_current_targets() {
+    fn exporter_is_ready_once_the_page_shows_all_targets() {
         let board = Board::default();
         board.list(vec![board.slot("cache", "redis://cache:6379")]);
         assert!(!board.is_ready());
@@ -688,7 +689,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_publication_makes_the_page_stale_once() {
+    async fn each_publication_marks_the_page_stale_once() {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         assert!(!slot.take_stale());
@@ -701,7 +702,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn page_lag_follows_slow_pages_and_falls_slowly() {
+    async fn page_lag_follows_slow_pages_and_decays_slowly() {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         let _poller = slot.start_poller(DUE, DUE);
@@ -714,7 +715,7 @@ mod tests {
         slot.publish(Publication::empty());
         slot.note_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(700));
-        // An estimate of the sweep brings no poll.
+        // A publication of the sweep is not a poll.
         tokio::time::advance(Duration::from_secs(5)).await;
         slot.publish_namespaces(Snapshot::default());
         slot.note_shown();

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_that_panics_is_reported_and_started_again() {
+    async fn panicked_task_is_reported_and_restarted() {
         let breaks = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&breaks);
         let on_break = move || {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_report_that_panics_does_not_stop_the_restart() {
+    async fn panicking_report_does_not_prevent_the_restart() {
         let restarts = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&restarts);
         let task = move |is_restart: bool| {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panicked_task_pauses_once() {
+    async fn panicked_task_pauses_once() {
         let started = tokio::time::Instant::now();
         let task = |is_restart: bool| async move {
             assert!(is_restart, "the first run breaks off");

@@ -47,7 +47,7 @@ enum Values {
     Counts(IntCounterVec),
     Numbers(GaugeVec),
     Durations(Histogram),
-    /// Kept by another row or module.
+    /// The value is kept by another row or module.
     None,
 }
 
@@ -66,7 +66,7 @@ impl Values {
         })
     }
 
-    /// Has the values on the page, those without an open set of labels from the start.
+    /// Registers the values on the page. Those with known labels start at once.
     fn register(&self, row: &Row, registry: &Registry) -> prometheus::Result<()> {
         match self {
             Self::Counts(counts) => {
@@ -152,7 +152,7 @@ impl Telemetry {
         }
     }
 
-    /// Increments a counter. Counters of a target that has been removed stay as they are.
+    /// Increments a counter. Does nothing for a target that has been removed.
     pub fn count<const LABELS: usize>(&self, counter: Counter<LABELS>, labels: [&str; LABELS]) {
         let Some(Values::Counts(counts)) = self.values.get(counter.0) else {
             return;
@@ -312,7 +312,7 @@ mod tests {
     const PANICS: Counter<1> = Counter::named("redis_exporter_task_panics_total");
 
     #[test]
-    fn every_reason_of_a_target_starts_at_zero_and_goes_with_it() {
+    fn reasons_start_at_0_and_end_with_the_target() {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
         telemetry.count(FAILURES, ["cache", "timeout"]);
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_of_a_target_is_on_its_own_page_without_its_name() {
+    fn page_of_a_target_has_its_counters_without_its_name() {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
         telemetry.start_target("other");
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn target_label_is_left_out_for_a_single_target_only() {
+    fn target_label_is_omitted_for_a_single_target_only() {
         let telemetry = Telemetry::new(true).unwrap();
         let names = Names {
             target_label: false,
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn names_take_another_prefix_and_the_process_may_be_left_out() {
+    fn prefix_applies_and_process_metrics_can_be_omitted() {
         let text = |process_metrics: bool, prefix: Option<&str>| {
             let mut text = Vec::new();
             let names = Names {

@@ -1,4 +1,4 @@
-//! ACL LOG: what was denied, counted by reason. Never who was denied what.
+//! ACL LOG: denials, counted by reason. User names and objects are never published.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,7 @@ use crate::label::OTHER;
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for the newest entries: as many as a server keeps where its `acllog-max-len` was not
-/// changed.
+/// Queries the newest entries: the default of `acllog-max-len`.
 pub static NEWEST: Query = Query::new(&[&["ACL", "LOG", "128"]], "+acl|log");
 
 #[rustfmt::skip] // One metric, one line.
@@ -19,13 +18,13 @@ mod rows {
     pub(super) static DENIALS: Family<2> = Family::gauge("redis_acl_log_denials", &["reason", "context"], source("ACL LOG", "count"), Unit::One, "Denied commands, keys, channels and logins in the current ACL log.");
 }
 
-/// The reasons that servers name.
+/// Known denial reasons.
 const REASONS: &[&str] = &["auth", "command", "key", "channel", "database", "tls-cert"];
 
-/// Where a denied command came from.
+/// Known contexts of a denied command.
 const CONTEXTS: &[&str] = &["toplevel", "multi", "lua", "script", "module"];
 
-/// Reads the log.
+/// Counts denials.
 pub static COLLECTOR: Collector = Collector {
     name: "acl_log",
     about: "Entries of the ACL log by reason, without users, keys and addresses. ACL LOG is a command for administrators.",
@@ -55,7 +54,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// The word that an entry has under a name, out of those that are known.
+/// Returns the field of an entry if it is one of the known words, else `other`.
 fn known(entry: &Reply, name: &str, words: &[&'static str]) -> &'static str {
     let said = entry.value_of(name).and_then(Reply::bytes);
     let found = words.iter().find(|word| said == Some(word.as_bytes()));
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_summed_by_reason_and_context_and_nobody_is_named() {
+    fn denials_are_summed_by_reason_and_context_only() {
         let entries = vec![
             entry(2, "key", "toplevel"),
             entry(3, "key", "toplevel"),
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_are_other_and_what_has_no_count_is_left_out() {
+    fn unknown_words_are_other_and_entries_without_count_skipped() {
         let entries = vec![entry(1, "new", "\u{fffd}"), Reply::Nil];
         let expected = [
             "redis_acl_log_denials{other,other} 1",

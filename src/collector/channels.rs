@@ -1,7 +1,8 @@
-//! PUBSUB: channels and subscribers of the declared groups. Not who subscribes.
+//! PUBSUB: channels and subscribers of the declared groups. Subscribers are not identified.
 //!
-//! A list of all channels costs a server with many of them milliseconds. So INFO is looked at
-//! first: beyond some thousands only those are listed that a glob of a group matches.
+//! Listing all channels of a server that has many takes milliseconds. The collector therefore
+//! checks the counts in INFO first. Above a threshold it lists only channels that match a group's
+//! glob.
 
 use std::collections::HashSet;
 use std::iter::zip;
@@ -26,25 +27,25 @@ mod rows {
     pub(super) static SHARD_DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_shard_channels", &[], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels whose subscribers are not counted because there are too many shard channels.");
 }
 
-/// Up to so many channels the server lists all of them, in about 0.6 ms.
+/// Maximum number of channels for listing all of them. Takes about 0.6 ms.
 const MOST_LISTED: f64 = 10_000.0;
 
-/// Up to so many it lists those of a group, in 3 to 4 ms for each 100,000 that there are.
+/// Maximum number of channels for listing by group. Takes 3 to 4 ms per 100,000 channels.
 const MOST_SEARCHED: f64 = 200_000.0;
 
-/// The most groups whose channels are searched for. The searches of one poll stand in one
-/// pipeline, and nobody else is served meanwhile.
+/// Maximum number of groups whose channels are listed. All lists of a poll share one pipeline,
+/// which blocks other clients.
 const MOST_SEARCHES: usize = 3;
 
-/// The most channels whose subscribers are asked for in one poll, in 1 to 2 ms.
+/// Maximum number of channels whose subscribers are queried in one poll. Takes 1 to 2 ms.
 const MOST_ASKED: usize = 10_000;
 
-/// The most of them in one command, in about 0.1 ms.
+/// Maximum number of channels in one command. Takes about 0.1 ms.
 const MOST_IN_COMMAND: usize = 1_000;
 
 static LIST: Query = Query::new(&[&["PUBSUB", "CHANNELS"]], "+pubsub|channels");
 static COUNT: Query = Query::new(&[&["PUBSUB", "NUMSUB"]], "+pubsub|numsub");
-// Known since Redis 7.0, and unknown to `KeyDB`.
+// Available since Redis 7.0, but not in `KeyDB`.
 static SHARD_LIST: Query = Query::new(&[&["PUBSUB", "SHARDCHANNELS"]], "+pubsub|shardchannels");
 static SHARD_COUNT: Query = Query::new(&[&["PUBSUB", "SHARDNUMSUB"]], "+pubsub|shardnumsub");
 
@@ -71,9 +72,9 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::ON
 };
 
-/// One of the two kinds of channels, which have the same queries.
+/// A kind of channel. All kinds have the same queries.
 struct Kind {
-    /// The field of INFO with the number of channels; servers without such channels have none.
+    /// The INFO field with the number of channels. Servers without this kind lack it.
     total: &'static str,
     list: &'static Query,
     count: &'static Query,
@@ -101,7 +102,7 @@ static KINDS: [Kind; 2] = [
     },
 ];
 
-/// The channels of each group, `other` last; none of groups that were not listed.
+/// The channels of each group, `other` last; `None` for groups that were not listed.
 type Listed<'a> = Vec<Option<Vec<&'a [u8]>>>;
 
 fn further(replies: &Replies) -> Vec<Command<'_>> {
@@ -120,7 +121,7 @@ fn groups(replies: &Replies) -> &[ChannelGroup] {
     &replies.circumstances.options.channels
 }
 
-/// Queries for the names of channels: one for all of them, or one for each group.
+/// Returns the queries for channel names: one for all of them, or one for each group.
 fn lists<'a>(kind: &Kind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'a>)> {
     let Some(total) = replies.info.number(kind.total) else {
         return Vec::new();
@@ -139,7 +140,7 @@ fn lists<'a>(kind: &Kind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'
     searches.take(MOST_SEARCHES).collect()
 }
 
-/// Sorts what the server listed into groups.
+/// Sorts the listed channels into groups.
 fn listed<'a>(kind: &Kind, replies: &'a Replies) -> Listed<'a> {
     let groups = groups(replies);
     let mut listed: Listed<'a> = vec![None; groups.len() + 1];
@@ -155,7 +156,7 @@ fn listed<'a>(kind: &Kind, replies: &'a Replies) -> Listed<'a> {
         known.unwrap_or_default().fill(Some(Vec::new()));
         names.extend(reply.items().iter().filter_map(Reply::bytes));
     }
-    // In an order that does not change while one poll is read.
+    // Sorted, so that the order is stable within a poll.
     let mut names: Vec<&[u8]> = names.into_iter().collect();
     names.sort_unstable();
     for name in names {
@@ -166,15 +167,15 @@ fn listed<'a>(kind: &Kind, replies: &'a Replies) -> Listed<'a> {
     listed
 }
 
-/// The place of the first group that a channel matches, or that of `other`.
+/// Returns the index of the first group that a channel matches, or the index of `other`.
 fn group_of(groups: &[ChannelGroup], name: &[u8]) -> usize {
     let matches = |pattern: &Pattern| pattern.matches(name);
     let found = groups.iter().position(|group| matches(&group.pattern));
     found.unwrap_or(groups.len())
 }
 
-/// The channels whose subscribers are asked for: those of whole groups, for the sum of a part of
-/// a group would be a wrong number.
+/// Returns the channels whose subscribers are queried. Covers whole groups only, because the sum of
+/// a part would be wrong.
 fn queried<'a>(listed: &Listed<'a>) -> Vec<(usize, &'a [u8])> {
     let mut queried = Vec::new();
     for (place, names) in listed.iter().enumerate() {
@@ -213,7 +214,7 @@ fn read_kind(kind: &Kind, total: f64, replies: &Replies, snapshot: &mut Snapshot
     }
 }
 
-/// What was not asked for is known as a number: INFO tells all.
+/// Publishes the number of channels that were not listed, from INFO.
 fn push_rest(
     kind: &Kind,
     total: f64,
@@ -229,12 +230,12 @@ fn push_rest(
     if declared && !other {
         snapshot.push(kind.channels, [OTHER], (total - found).max(0.0));
     }
-    // Where all are listed, their number in INFO may be one of a moment before.
+    // If all channels are listed, the count in INFO may be slightly older.
     let there = if other { found } else { total };
     snapshot.push(kind.dropped, [], (there - float(queried)).max(0.0));
 }
 
-/// The subscribers of each group; none where they are not known.
+/// Returns the subscribers of each group; `None` if they are unknown.
 fn subscribers(
     kind: &Kind,
     listed: &Listed<'_>,
@@ -298,8 +299,8 @@ mod tests {
         ])
     }
 
-    /// What is asked of a server that has these channels with two subscribers each, and what is
-    /// shown.
+    /// Returns the queries sent to a server with these channels, each with two subscribers, and the
+    /// published samples.
     fn asked_and_seen(
         circumstances: Circumstances,
         info: &str,
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_match_wins_and_groups_without_channels_show_0() {
+    fn first_match_wins_and_empty_groups_publish_0() {
         let channels = named(&["prism:1", "prism:2", "news"]);
         let (asked, seen) = asked_and_seen(prism(), "pubsub_channels:3\r\n", &channels);
         assert_eq!(asked, ["PUBSUB CHANNELS", "PUBSUB NUMSUB prism:1"]);
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn shard_channels_are_asked_where_the_server_has_them() {
+    fn shard_channels_are_queried_if_the_server_has_them() {
         let info = "pubsub_channels:0\r\npubsubshard_channels:0\r\n";
         let (asked, seen) = asked_and_seen(prism(), info, &[]);
         assert_eq!(asked, ["PUBSUB CHANNELS", "PUBSUB SHARDCHANNELS"]);
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn among_many_channels_only_those_of_globs_are_searched_for() {
+    fn many_channels_are_listed_by_glob_only() {
         let regex = Pattern::regex("^room").unwrap();
         let circumstances = declared(&[("room", regex), ("prism", Pattern::glob("prism:*"))]);
         let channels = named(&["prism:1", "prism:2", "room:1", "news"]);
@@ -374,14 +375,14 @@ mod tests {
     }
 
     #[test]
-    fn among_too_many_channels_nothing_is_searched_for() {
+    fn too_many_channels_are_not_listed() {
         let (asked, seen) = asked_and_seen(prism(), "pubsub_channels:200001\r\n", &[]);
         assert!(asked.is_empty());
         assert_eq!(seen, ["redis_channel_group_dropped_channels{} 200001"]);
     }
 
     #[test]
-    fn subscribers_are_asked_in_pieces_and_not_of_a_part_of_a_group() {
+    fn subscribers_are_queried_in_batches_of_whole_groups() {
         let circumstances = prism();
         let info = "pubsub_channels:20000\r\n";
         let (asked, _) = asked_and_seen(circumstances.clone(), info, &numbered(2_001));
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_refuses_is_absent() {
+    fn refused_queries_publish_nothing() {
         let refuse = |command: &Command<'_>| {
             let refusal = crate::reply::Refusal {
                 code: "NOPERM".to_owned(),

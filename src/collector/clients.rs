@@ -1,4 +1,4 @@
-//! The reply to CLIENT LIST: one record for each connection. Not what is shown of them.
+//! Parses the reply to CLIENT LIST: one record per connection. Does not decide what to publish.
 
 pub mod by_name;
 pub mod groups;
@@ -7,11 +7,10 @@ pub mod list;
 use super::{Query, Replies};
 use crate::label::label_text;
 
-/// Asks for all connections. The server writes a line for each: 0.8 µs at Redis 7.0.
+/// Queries all connections. The server writes one line for each, in 0.8 µs on Redis 7.0.
 pub static LIST: Query = Query::new(&[&["CLIENT", "LIST"]], "+client|list");
 
-/// What ends a free text: the fields that follow one. No server lets a name have spaces, but
-/// those that pose as one might.
+/// Fields that end a free text. Redis rejects names with spaces, but compatible servers may not.
 const AFTER_TEXT: &[&[u8]] = &[b"laddr", b"fd", b"name", b"age"];
 
 /// Traffic and commands of connections.
@@ -21,47 +20,47 @@ pub struct Totals {
     pub received: u64,
     /// Bytes that the server sent.
     pub sent: u64,
-    /// Commands.
+    /// Number of commands.
     pub commands: u64,
 }
 
-/// One connection, as far as it is used. What the server does not say is absent or empty.
+/// One connection. Values that the server does not report are absent or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client<'a> {
-    /// The number of the connection. It is never used again while the server runs.
+    /// The connection id, unique for the lifetime of the server.
     pub id: u64,
     /// Address and port.
     pub address: &'a [u8],
-    /// The name that CLIENT SETNAME gave.
+    /// The name set by CLIENT SETNAME.
     pub name: &'a [u8],
-    /// Whole seconds since it connected.
+    /// Time since the client connected, in whole seconds.
     pub age: Option<u64>,
-    /// Whole seconds since its last command.
+    /// Time since the last command, in whole seconds.
     pub idle: Option<u64>,
-    /// A letter for each state.
+    /// One letter for each state.
     pub flags: &'a [u8],
-    /// The database that it selected.
+    /// The selected database.
     pub database: &'a [u8],
     /// The ACL user.
     pub user: &'a [u8],
-    /// The version of the protocol.
+    /// The protocol version.
     pub protocol: &'a [u8],
     /// The last command.
     pub command: &'a [u8],
-    /// Name and version of the library; none where the server does not know libraries.
+    /// Name and version of the library; `None` if the server does not track libraries.
     pub library: Option<(&'a [u8], &'a [u8])>,
-    /// Memory of all its buffers, in bytes.
+    /// Memory of all buffers, in bytes.
     pub memory: Option<u64>,
-    /// Memory of the replies that wait for it, in bytes.
+    /// Memory of pending replies, in bytes.
     pub output_memory: Option<u64>,
-    /// Traffic and commands since it connected; none if the server does not report them.
+    /// Traffic and commands since the client connected; `None` if the server does not report them.
     pub totals: Option<Totals>,
-    /// The whole line, for what is seldom asked.
+    /// The whole line, for rarely used fields.
     line: &'a [u8],
 }
 
 impl<'a> Client<'a> {
-    /// The address without its port, and the port.
+    /// Splits the address into host and port.
     #[must_use]
     pub fn host_and_port(&self) -> (&'a [u8], &'a [u8]) {
         let at = self.address.iter().rposition(|byte| *byte == b':');
@@ -69,7 +68,7 @@ impl<'a> Client<'a> {
             .unwrap_or((self.address, b""))
     }
 
-    /// A field that is a number, as `omem`.
+    /// Returns the value of a numeric field, such as `omem`.
     #[must_use]
     pub fn number(&self, field: &str) -> Option<u64> {
         let mut fields = fields(self.line);
@@ -105,21 +104,22 @@ fn totals(totals: &mut Option<Totals>) -> &mut Totals {
     totals.get_or_insert_default()
 }
 
-/// A number that a signed one can hold: some servers print negative sizes as unsigned numbers.
+/// Parses a number that fits a signed integer. Some servers print negative sizes as unsigned
+/// numbers.
 fn number(text: &[u8]) -> Option<u64> {
     let number = std::str::from_utf8(text).ok()?.parse().ok();
     number.filter(|number| i64::try_from(*number).is_ok())
 }
 
-/// Bytes of a name as the text of a label: text as it is, as `redis_exporter` shows it.
+/// Converts a name to label text without escaping, as `redis_exporter` does.
 fn label(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| label_text(bytes), str::to_owned)
 }
 
-/// Connections that are read, whatever a server lists. More than its CLIENT LIST is read for.
+/// Maximum number of connections parsed per reply. CLIENT LIST is not queried for more.
 const CLIENTS_MAX: usize = 30_000;
 
-/// All connections of a reply, in its order; none where it was not asked or was refused.
+/// Returns all connections in order; `None` if the query was not sent or was refused.
 pub(super) fn clients(replies: &Replies) -> Option<Vec<Client<'_>>> {
     let text = replies.reply(&LIST)?.bytes()?;
     Some(
@@ -130,7 +130,7 @@ pub(super) fn clients(replies: &Replies) -> Option<Vec<Client<'_>>> {
     )
 }
 
-/// Reads `id=7 addr=… name=… age=…`. A line that does not begin with an id is none.
+/// Parses `id=7 addr=… name=… age=…`. Returns `None` if the line does not start with an id.
 fn client(line: &[u8]) -> Option<Client<'_>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (_, id) = fields(line).next().filter(|(field, _)| *field == b"id")?;
@@ -154,7 +154,7 @@ fn fields(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The first field, its value up to the next field, and what follows. A value may have `=` in it.
+/// Returns the first field, its value, and the rest of the line. A value may contain `=`.
 fn next_field(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let equals = line.iter().position(|byte| *byte == b'=')?;
     let (field, value) = (line.get(..equals)?, line.get(equals + 1..)?);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_by_the_names_of_its_fields() {
+    fn fields_are_parsed_by_name() {
         let line = line(b"prism", b"app");
         let found = client(&line).unwrap();
         assert_eq!(
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_users_may_have_anything_in_them() {
+    fn names_and_users_may_contain_anything() {
         for name in [
             &b""[..],
             b"a=b",
@@ -241,20 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_underflowed_is_unknown() {
+    fn underflowed_size_is_unknown() {
         let found = client(b"id=1 omem=18446744073709551615 tot-mem=7").unwrap();
         assert_eq!((found.output_memory, found.memory), (None, Some(7)));
     }
 
     #[test]
-    fn a_field_that_is_not_known_ends_the_one_before() {
+    fn unknown_field_ends_the_previous_one() {
         let found = client(b"id=1 lib-ver=1.0 new-field=3 cmd=get").unwrap();
         assert_eq!(found.library, Some((&b""[..], &b"1.0"[..])));
         assert_eq!(found.command, b"get");
     }
 
     #[test]
-    fn a_socket_is_a_host_with_port_0() {
+    fn socket_is_host_with_port_0() {
         let found = client(b"id=1 addr=/run/my redis.sock:0 fd=8").unwrap();
         assert_eq!(
             found.host_and_port(),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_id_is_no_client() {
+    fn line_without_id_is_skipped() {
         for line in [&b""[..], b"addr=a name=b", b"id=x addr=a", b"\r", b"="] {
             assert_eq!(client(line), None);
         }
@@ -271,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_without_a_field_in_it_survives(
+        fn names_without_field_names_round_trip(
             name in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
             prop_assume!(!name.contains(&b'\n') && !name.windows(5).any(|part| part == b" age="));
@@ -282,7 +282,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(
+        fn arbitrary_bytes_do_not_panic(
             parts in proptest::collection::vec(
                 prop_oneof![
                     proptest::collection::vec(any::<u8>(), 0..6),

@@ -1,16 +1,16 @@
-//! CLUSTER INFO: the state of a cluster as one of its nodes sees it.
+//! CLUSTER INFO: the state of a cluster as seen by one node.
 //!
-//! Its fields have the form of INFO's, and their rows stand with INFO's.
+//! The reply has the form of INFO, and its rows are next to those of INFO.
 
 use super::{Collector, Query, Read, Replies, Server, info};
 use crate::info::Info;
 use crate::metric::Snapshot;
 use crate::reply::Reply;
 
-/// Asks a node for its view of the cluster.
+/// Queries a node for its view of the cluster.
 pub static CLUSTER_INFO: Query = Query::new(&[&["CLUSTER", "INFO"]], "+cluster|info");
 
-/// Reads the state of the cluster. Its families are those of the collector `info`.
+/// Reads the state of the cluster. Its families belong to the collector `info`.
 pub static COLLECTOR: Collector = Collector {
     name: "cluster",
     about: "Plain fields of CLUSTER INFO, on cluster nodes.",
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_nodes_of_a_cluster_are_asked() {
+    fn only_cluster_nodes_are_queried() {
         let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
         assert!(of("redis_mode:cluster\r\n") && of("cluster_enabled:1\r\n"));
         assert!(!of("redis_mode:standalone\r\ncluster_enabled:0\r\n"));

@@ -1,5 +1,5 @@
-//! CLUSTER SHARDS and CLUSTER LINKS: the state of each node of a cluster as this node sees it, and
-//! the buffers of its links to the others.
+//! CLUSTER SHARDS and CLUSTER LINKS: the state of each cluster node as seen by this node, and the
+//! buffers of its links to other nodes.
 
 use super::{Collector, Flavour, Query, Read, Replies, Server, float};
 use crate::label::OTHER;
@@ -13,7 +13,7 @@ pub static SHARDS: Query = Query::new(&[&["CLUSTER", "SHARDS"]], "+cluster|shard
 /// Queries the links to other nodes.
 pub static LINKS: Query = Query::new(&[&["CLUSTER", "LINKS"]], "+cluster|links");
 
-/// The most nodes that are shown, and twice as many links.
+/// Maximum number of published nodes. The limit of links is twice this.
 const NODES_MAX: usize = 256;
 
 #[rustfmt::skip] // One metric, one line.
@@ -30,10 +30,10 @@ mod rows {
 
 static OF_LINK: &[&Family<2>] = &[&rows::BUFFER, &rows::BUFFER_USED, &rows::CREATED];
 
-/// The states that servers name; every other one is `other`.
+/// Known states; others become `other`.
 const STATES: &[&str] = &["online", "loading", "fail"];
 
-/// Reads the nodes and the links. In a cluster of n nodes this is 8 series for each pair of them.
+/// Reads nodes and links. Across a cluster, this is 8 series for each pair of nodes.
 pub static COLLECTOR: Collector = Collector {
     name: "cluster_nodes",
     about: "Health, replication offset and links of each node of the cluster, as this node sees them (Redis 7.0 and later). A poll takes 21 µs of server time in a cluster of six nodes.",
@@ -100,7 +100,7 @@ fn read_shards(shards: &[Reply], snapshot: &mut Snapshot) {
 fn read_node(node: &Reply, primary: &str, snapshot: &mut Snapshot) {
     let (id, address) = (text(node, "id"), address(node));
     let health = text(node, "health").to_ascii_lowercase();
-    // The documentation has the longer word.
+    // The Redis documentation uses the longer word.
     let health = health.trim_end_matches("ed");
     let known = STATES.iter().find(|state| **state == health);
     let health = known.copied().unwrap_or(OTHER);
@@ -110,7 +110,7 @@ fn read_node(node: &Reply, primary: &str, snapshot: &mut Snapshot) {
     }
 }
 
-/// The address that the node announces: its IP address or, while that is unknown, its endpoint.
+/// Returns the IP address that the node announces or, if that is unknown, its endpoint.
 fn address(node: &Reply) -> String {
     let (ip, endpoint) = (text(node, "ip"), text(node, "endpoint"));
     let host = if ip.is_empty() { endpoint } else { ip };
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn each_node_has_its_health_and_its_primary() {
+    fn nodes_have_health_and_primary() {
         let nodes = vec![
             node("b", "replica", 90, "loading"),
             node("a", "master", 100, "online"),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn each_link_has_its_buffer() {
+    fn links_have_buffers() {
         let link = pairs(&[
             ("direction", bytes("to")),
             ("node", bytes("b")),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_cluster_is_cut_and_counted() {
+    fn nodes_beyond_the_limit_are_counted() {
         let nodes = (0..NODES_MAX + 7).map(|id| node(&id.to_string(), "master", 1, "online"));
         let seen = seen(vec![shard(nodes.collect())], Vec::new());
         assert_eq!(seen.len(), 2 * NODES_MAX + 1);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_nodes_of_new_servers_are_queried() {
+    fn only_nodes_with_cluster_shards_are_queried() {
         let of = |info: &str| applies(&Server::from_info(&Info::parse(info)));
         assert!(of("redis_version:7.0.15\r\ncluster_enabled:1\r\n"));
         assert!(!of("redis_version:6.2.16\r\ncluster_enabled:1\r\n"));

@@ -1,5 +1,5 @@
-//! Logs of commands with numbered entries, such as SLOWLOG and COMMANDLOG: how often each command
-//! entered the log. Pure. It never keeps the arguments of a command.
+//! Logs of commands with numbered entries, such as SLOWLOG and COMMANDLOG. Counts how often each
+//! command entered the log. Never keeps the arguments of a command. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,50 +8,50 @@ use super::{Command, Query, Remembered, Replies};
 use crate::label::OTHER;
 use crate::reply::Reply;
 
-/// The most new entries that one poll reads. It bounds the reply to about half a megabyte.
+/// Maximum number of new entries read in one poll. Limits the reply to about half a megabyte.
 const MOST_NEW_ENTRIES: u64 = 128;
 
-/// Entries that are requested on top of the new ones: some come between the two queries of a poll,
-/// if only those about what the poll itself sent, and a reply begins with the newest.
+/// Extra entries to request. Commands logged between the two queries of a poll, such as the poll's
+/// own, come first in the reply.
 const MARGIN: u64 = 16;
 
-/// The most commands that are told apart. Servers have fewer than this.
+/// Maximum number of distinct commands. Servers have fewer.
 const MOST_COMMANDS: usize = 1024;
 
 /// One of the logs of a server.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// Queries new entries.
+    /// The query for new entries.
     pub(super) entries: &'static Query,
-    /// Tells this log apart from others with the same query.
+    /// Distinguishes this log from others with the same query.
     pub(super) at: usize,
     /// The word after the number of entries, if the query needs one.
     pub(super) kind: Option<&'static str>,
-    /// Returns the newest entry or none; `None` if that is unknown.
+    /// Returns the newest entry, or an empty slice if the log is empty; `None` if unknown.
     pub(super) newest: fn(&Replies) -> Option<&[Reply]>,
-    /// What earlier polls counted.
+    /// Returns the counts of earlier polls.
     pub(super) counted_before: fn(&Remembered) -> Option<&Counted>,
 }
 
-/// What was counted of a log.
+/// The counts of a log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counted {
-    /// The number of the entry that comes next, if the log was seen before.
+    /// The number of the next entry, if the log was read before.
     next: Option<u64>,
-    /// Whether the log was seen empty, and nothing before. Resetting a log keeps the numbers, so
-    /// that of the entry that comes next is not known.
+    /// Whether the log has always been empty so far. The next number is then unknown, because
+    /// resetting a log keeps its numbering.
     was_empty: bool,
-    /// The run of the server that has the log, if the server reports it.
+    /// The run id of the server that has the log, if the server reports it.
     run_id: Option<String>,
-    /// When the log was last seen, in seconds since the epoch.
+    /// Time of the last read, in seconds since the epoch.
     seen_at: f64,
-    /// How often each command entered the log, and the sum of what the entries measure.
+    /// Number of entries per command, and the sum of their measurements.
     pub(super) by_command: BTreeMap<String, (u64, u64)>,
-    /// How many entries were gone before they could be read.
+    /// Number of entries that left the log unread.
     pub(super) unseen: u64,
 }
 
-/// One entry of a log, as far as it is used.
+/// One entry of a log.
 struct Entry {
     id: u64,
     /// Microseconds or bytes.
@@ -59,9 +59,9 @@ struct Entry {
     command: String,
 }
 
-/// Reads id, time, measured number and words. Later versions of Redis add elements, and Redis
-/// Enterprise puts a text about the complexity before the words, so that the words are the first
-/// array. Only the first of them is read: the others are arguments.
+/// Parses id, time, measurement, and words. Redis Enterprise inserts a text about complexity before
+/// the words, so the first array is taken as the words. Later versions of Redis append elements.
+/// Only the first word is read, because the others are arguments.
 fn entry(reply: &Reply) -> Option<Entry> {
     let [id, _, measured, rest @ ..] = reply.items() else {
         return None;
@@ -76,7 +76,7 @@ fn entry(reply: &Reply) -> Option<Entry> {
 }
 
 impl Log {
-    /// The query for the entries that came since the last poll; the first time for all.
+    /// Returns the query for the entries since the last poll; for all entries in the first poll.
     pub(super) fn new_entries<'a>(&self, replies: &'a Replies) -> Option<Command<'a>> {
         let newest = (self.newest)(replies)?.first().and_then(entry)?;
         let count = match self.first_new(replies) {
@@ -87,15 +87,15 @@ impl Log {
         (count > 0).then(|| self.latest(self.entries, requested))
     }
 
-    /// Queries this many of the newest entries.
+    /// Returns the query for this many of the newest entries.
     pub(super) fn latest<'a>(&self, query: &'static Query, count: u64) -> Command<'a> {
         let count = count.to_string().into_bytes();
         let kind = self.kind.map(|kind| kind.as_bytes().into());
         query.with::<Cow<'a, [u8]>>(self.at, [count.into()].into_iter().chain(kind))
     }
 
-    /// The number of the first entry that was not counted yet; none if the log was never seen.
-    /// After a restart the server counts from 0 again.
+    /// Returns the number of the first uncounted entry; `None` if the log was never read. A
+    /// restarted server numbers from 0 again.
     fn first_new(&self, replies: &Replies) -> Option<u64> {
         let before = (self.counted_before)(&replies.circumstances.remembered)?;
         let next = before.next?;
@@ -104,15 +104,15 @@ impl Log {
         if is_same_run {
             return Some(next);
         }
-        // Another run is a restart, with a log of its own, or another server behind the same
-        // address, with a log from before.
+        // A different run id means a restart, which starts a new log, or another server behind the
+        // same address, which has an older log.
         let since = replies.circumstances.polled_at - before.seen_at;
         let uptime = replies.info.number("uptime_in_seconds");
         let is_restart = uptime.is_none_or(|uptime| uptime <= since + 1.0);
         is_restart.then_some(0)
     }
 
-    /// Counts of earlier polls and of this one.
+    /// Returns the counts of earlier polls plus those of this one.
     pub(super) fn counted(&self, replies: &Replies) -> Counted {
         let before = (self.counted_before)(&replies.circumstances.remembered);
         let mut counted = before.cloned().unwrap_or_default();
@@ -132,7 +132,7 @@ impl Log {
             .collect();
         match entries.iter().map(|entry| entry.id).max() {
             Some(newest) => counted.add(&entries, newest),
-            // An empty log is where counting can begin.
+            // Counting can start from an empty log.
             None if log.is_empty() && counted.next.is_none() => counted.was_empty = true,
             None => {}
         }
@@ -140,7 +140,8 @@ impl Log {
     }
 }
 
-/// A log has the words of clients. Only a name that the server itself gives to a command is shown.
+/// Replaces the command by `other` unless the server itself knows it. Clients can write anything
+/// into a log.
 fn named(entry: Entry, replies: &Replies) -> Entry {
     let is_known = replies
         .info
@@ -149,14 +150,14 @@ fn named(entry: Entry, replies: &Replies) -> Entry {
     let command = if is_known {
         entry.command
     } else {
-        // Such as one with a secret name of `rename-command`.
+        // For example, a secret name from `rename-command`.
         OTHER.to_owned()
     };
     Entry { command, ..entry }
 }
 
 impl Counted {
-    /// Whether the log was ever seen, so that its counts mean something.
+    /// Returns whether the log was ever read. The counts are meaningless before.
     pub(super) const fn is_known(&self) -> bool {
         self.next.is_some() || self.was_empty
     }
@@ -171,8 +172,8 @@ impl Counted {
         let mut seen = 0;
         for entry in entries {
             let is_new = entry.id >= first;
-            // What was there before the exporter starts at 0, so that its next entry is an
-            // increase.
+            // Commands logged before the exporter started begin at 0, so that their next entry is
+            // an increase.
             self.count(entry, is_new);
             seen += u64::from(is_new);
         }

@@ -1,19 +1,19 @@
-//! COMMANDLOG of Valkey: how many commands are logged as slow or large, from where on they are, and
-//! which commands had large requests and replies. Never arguments. SLOWLOG reports the slow ones.
+//! COMMANDLOG of Valkey: number of slow and large commands in the logs, the thresholds, and counts
+//! of large requests and replies by command. Never arguments. SLOWLOG reports the slow commands.
 
 use super::command_log::{Counted, Log};
 use super::{Collector, Command, Memo, Query, Read, Replies, Server, float};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for the number of slow commands.
+/// Queries the number of slow commands.
 pub static SLOW: Query = length(&[&["COMMANDLOG", "LEN", "slow"]]);
-/// Asks for the number of commands with a large request.
+/// Queries the number of commands with a large request.
 pub static LARGE_REQUEST: Query = length(&[&["COMMANDLOG", "LEN", "large-request"]]);
-/// Asks for the number of commands with a large reply.
+/// Queries the number of commands with a large reply.
 pub static LARGE_REPLY: Query = length(&[&["COMMANDLOG", "LEN", "large-reply"]]);
 
-/// Asks for the parameters of the log.
+/// Queries the parameters of the log.
 pub static PARAMETERS: Query = Query::new(&[&["CONFIG", "GET", "commandlog-*"]], "+config|get");
 
 const fn length(commands: &'static [&'static [&'static str]]) -> Query {
@@ -40,7 +40,7 @@ mod rows {
     pub(super) static LARGE_REPLY_MOST: Family<0> = parameter("redis_commandlog_large_reply_max_len", "commandlog-large-reply-max-len", "Maximum number of entries in the log of large replies.");
 }
 
-/// One log of large commands: the query for its length, the log itself, and its counters.
+/// One log of large commands: the query for its length, the log, and its counters.
 struct Large {
     length: &'static Query,
     log: Log,
@@ -97,7 +97,7 @@ static REPLIES: Large = Large {
 
 static LARGE: [&Large; 2] = [&REQUESTS, &REPLIES];
 
-/// The newest entry. It is queried only if the log has any.
+/// Returns the newest entry. It is queried only if the log is not empty.
 fn newest<'a>(replies: &'a Replies, large: &Large) -> Option<&'a [Reply]> {
     if replies.reply(large.length)?.integer()? == 0 {
         return Some(&[]);
@@ -114,14 +114,14 @@ const fn unseen(name: &'static str, help: &'static str) -> Family<0> {
     Family::counter(name, &[], source("COMMANDLOG GET", "id"), Unit::One, help)
 }
 
-/// What was counted of the logs of large commands.
+/// The counts of the logs of large commands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LargeCommands {
     requests: Counted,
     replies: Counted,
 }
 
-/// Queries the newest entry of each log that has any, and then the new ones.
+/// Queries the newest entry of each nonempty log, then the new ones.
 fn further(replies: &Replies) -> Vec<Command<'_>> {
     let mut queries = Vec::new();
     for large in LARGE {
@@ -228,8 +228,8 @@ mod tests {
         ])
     }
 
-    /// What is shown of a poll that finds this log of large replies, newest first, and what it
-    /// leaves to the next one.
+    /// Returns the samples of a poll that reads this log of large replies, newest first, and what
+    /// it remembers.
     fn polled(log: &[Reply], remembered: Remembered) -> (Vec<String>, Remembered) {
         let circumstances = Circumstances {
             remembered,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_parameters_are_shown_as_the_server_says_them() {
+    fn lengths_and_parameters_are_published_as_reported() {
         let parameters = ["commandlog-reply-larger-than", "-1", "commandlog-new", "7"];
         let replies = [
             (&SLOW, Reply::Integer(3)),

@@ -1,23 +1,23 @@
-//! CONFIG GET of single parameters. CONFIG GET of everything would carry passwords, and several
-//! parameters in one command are known only to Redis 7 and later.
+//! CONFIG GET of single parameters. CONFIG GET of all parameters would transfer passwords, and only
+//! Redis 7 and later accept several parameters in one command.
 
 use super::{Collector, Query, Read, Replies, Server};
 use crate::info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
-/// Asks how many threads do I/O.
+/// Queries the number of I/O threads.
 pub static IO_THREADS: Query = parameter(&[&["CONFIG", "GET", "io-threads"]]);
-/// Asks how many clients may be connected.
+/// Queries the maximum number of clients.
 pub static MAXCLIENTS: Query = parameter(&[&["CONFIG", "GET", "maxclients"]]);
-/// Asks for the memory limit.
+/// Queries the memory limit.
 pub static MAXMEMORY: Query = parameter(&[&["CONFIG", "GET", "maxmemory"]]);
-/// Asks for the size of the replication backlog.
+/// Queries the size of the replication backlog.
 pub static REPL_BACKLOG_SIZE: Query = parameter(&[&["CONFIG", "GET", "repl-backlog-size"]]);
-/// Asks after how many seconds and changes the server saves by itself.
+/// Queries the save points: seconds and changes.
 pub static SAVE: Query = parameter(&[&["CONFIG", "GET", "save"]]);
-/// Asks how many databases there are.
+/// Queries the number of databases.
 pub static DATABASES: Query = parameter(&[&["CONFIG", "GET", "databases"]]);
-/// Asks for the limits of output buffers, per class of clients.
+/// Queries the limits of output buffers for each client class.
 pub static OUTPUT_BUFFER_LIMITS: Query =
     parameter(&[&["CONFIG", "GET", "client-output-buffer-limit"]]);
 
@@ -38,7 +38,7 @@ mod rows {
     pub(super) static OUTPUT_BUFFER_LIMIT_OVERCOME: Family<2> = Family::gauge("redis_config_client_output_buffer_limit_overcome_seconds", &["class", "limit"], source("CONFIG GET", "client-output-buffer-limit"), Unit::Seconds, "Time for which clients of the class may exceed the soft limit, in seconds.");
 }
 
-/// Parameters whose value is one number.
+/// Parameters whose value is a single number.
 static NUMBERS: &[(&Query, &Family<0>)] = &[
     (&IO_THREADS, &rows::IO_THREADS_SET),
     (&MAXCLIENTS, &rows::MAXCLIENTS_SET),
@@ -46,7 +46,7 @@ static NUMBERS: &[(&Query, &Family<0>)] = &[
     (&REPL_BACKLOG_SIZE, &rows::REPL_BACKLOG_SIZE_SET),
 ];
 
-/// Reads the parameters. What is said about `databases` is used by the collector `keyspace`.
+/// Reads the parameters. The collector `keyspace` uses the value of `databases`.
 pub static COLLECTOR: Collector = Collector {
     name: "config",
     about: "CONFIG parameters that other metrics are compared with.",
@@ -76,7 +76,7 @@ fn families() -> Vec<&'static Descriptor> {
         .collect()
 }
 
-/// The number that a parameter is set to.
+/// Returns the numeric value of a parameter.
 pub(super) fn number(replies: &Replies, query: &'static Query) -> Option<f64> {
     info::number(&replies.parameter(query)?)
 }
@@ -97,7 +97,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// Counts `3600 1 300 100`: pairs of seconds and changes.
+/// Counts the pairs of seconds and changes in `3600 1 300 100`.
 fn save_points(points: &str) -> Option<f64> {
     let words = points.split_ascii_whitespace();
     let (mut numbers, mut count) = (0_u32, 0.0);
@@ -111,8 +111,8 @@ fn save_points(points: &str) -> Option<f64> {
     numbers.is_multiple_of(2).then_some(count)
 }
 
-/// Reads `normal 0 0 0 slave 268435456 67108864 60`: class, hard limit, soft limit, and the seconds
-/// for which the soft limit may be exceeded.
+/// Parses `normal 0 0 0 slave 268435456 67108864 60`: class, hard limit, soft limit, and seconds
+/// during which the soft limit may be exceeded.
 fn read_output_buffer_limits(limits: &str, snapshot: &mut Snapshot) {
     let words: Vec<&str> = limits.split_ascii_whitespace().collect();
     for group in words.chunks(4) {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_numbers_in_text() {
+    fn numeric_parameters_are_parsed_from_text() {
         let replies = [
             (&IO_THREADS, reading::parameter("io-threads", "1")),
             (&MAXCLIENTS, reading::parameter("maxclients", "10000")),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_found_among_others_by_its_name() {
+    fn parameter_is_found_by_name_among_others() {
         let pairs = [
             "maxmemory-policy",
             "noeviction",
@@ -178,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_the_server_does_not_have_is_absent() {
+    fn missing_parameter_is_absent() {
         assert!(seen(&[(&IO_THREADS, Reply::List(Vec::new()))]).is_empty());
     }
 
     #[test]
-    fn save_points_are_counted_and_none_is_zero() {
+    fn save_points_are_counted_and_none_is_0() {
         for (points, expected) in [
             ("3600 1 300 100 60 10000", Some("3")),
             ("900 1", Some("1")),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_output_buffers_have_a_class_and_a_kind() {
+    fn output_buffer_limits_have_class_and_kind() {
         let limits = "normal 0 0 0 slave 268435456 67108864 60";
         let name = "client-output-buffer-limit";
         let replies = [(&OUTPUT_BUFFER_LIMITS, reading::parameter(name, limits))];
@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_of_limits_is_read_without_a_panic(limits in "(\\PC| |normal|[0-9]{1,20})*") {
+        fn arbitrary_limits_do_not_panic(limits in "(\\PC| |normal|[0-9]{1,20})*") {
             let mut snapshot = Snapshot::default();
             read_output_buffer_limits(&limits, &mut snapshot);
             let words = limits.split_ascii_whitespace().count();

@@ -1,10 +1,10 @@
-//! CONFIG GET of everything: each parameter with its value, secrets aside.
+//! CONFIG GET of all parameters: each parameter with its value, except secrets.
 
 use super::{Collector, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for all parameters.
+/// Queries all parameters.
 pub static ALL_PARAMETERS: Query = Query::new(&[&["CONFIG", "GET", "*"]], "+config|get");
 
 #[rustfmt::skip] // One metric, one line.
@@ -15,11 +15,10 @@ mod rows {
     pub(super) static TEXT: Family<2> = Family::gauge("redis_config_key_value", &["key", "value"], source("CONFIG GET", "*"), Unit::One, "Value of a parameter in a label, *** if it may be a secret; always 1.");
 }
 
-/// What is shown of a value that may be a secret.
+/// Placeholder for a value that may be a secret.
 pub(super) const HIDDEN: &str = "***";
 
-/// Parts of the names of parameters that may hold a secret. Modules bring parameters of their own,
-/// so this is rather too much than too little.
+/// Parts of parameter names that may be secrets. Broad on purpose, because modules add parameters.
 const SECRET_PARTS: &[&str] = &[
     "pass",
     "auth",
@@ -35,7 +34,7 @@ const SECRET_PARTS: &[&str] = &[
     "license",
 ];
 
-/// Parameters that are yes or no, though their names look secret.
+/// Boolean parameters with names that look secret.
 const NOT_SECRET: &[&str] = &[
     "hide-user-data-from-log",
     "lazyfree-lazy-user-del",
@@ -72,10 +71,11 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// Whether a parameter may hold a secret: by its name, or as an address with credentials.
+/// Returns whether a parameter may be a secret: by its name, or because it is an address with
+/// credentials.
 pub(super) fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    // `key` alone would hide the many parameters about keys of the keyspace.
+    // Matching `key` anywhere would hide the many parameters about the keyspace.
     let looks_secret = name.ends_with("key") || SECRET_PARTS.iter().any(|part| name.contains(part));
     let has_credentials = value.contains("://") && value.contains('@');
     (looks_secret && !NOT_SECRET.contains(&name.as_str())) || has_credentials
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_has_a_text_and_numbers_have_a_value() {
+    fn parameters_have_text_and_numbers_a_value() {
         let expected = [
             "redis_config_key_value{hz,10} 1",
             "redis_config_key_value{save,3600 1 300 100} 1",
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_hidden_also_where_it_is_a_number_or_stands_in_an_address() {
+    fn numeric_secrets_and_addresses_are_hidden() {
         for name in [
             "requirepass",
             "masterauth",
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_no_text_are_left_out() {
+    fn non_text_values_are_skipped() {
         let pairs = vec![reading::bytes("tls-allowlist"), Reply::List(Vec::new())];
         let replies = [(&ALL_PARAMETERS, Reply::List(pairs))];
         let seen = reading::of(&COLLECTOR, "", Circumstances::default(), &replies);
@@ -145,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_of_a_secret_is_shown_wherever_the_word_stands(
+        fn secret_is_hidden_at_any_position(
             before in "[a-zA-Z._-]{0,8}",
             part in proptest::sample::select(SECRET_PARTS),
             after in "[a-zA-Z._-]{0,8}",

@@ -1,30 +1,31 @@
-//! FUNCTION STATS: which function keeps the server busy, and for how long. A server that runs one
-//! refuses INFO, so this is queried only after such a refusal, and is not part of a poll that
-//! succeeds: then no function is running.
+//! FUNCTION STATS: the running function and its duration.
+//!
+//! A busy server refuses INFO. The query is sent only after such a refusal, because no function is
+//! running if INFO succeeds.
 
 use super::{Query, Server, signed};
 use crate::label::label_text;
 use crate::reply::Reply;
 
-/// Queries the function that is running.
+/// Queries the running function.
 pub static QUERY: Query = Query::new(&[&["FUNCTION", "STATS"]], "+function|stats");
 
-/// A function that is running.
+/// A running function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Running {
-    /// Its name, as the text of a label.
+    /// Function name as label text.
     pub name: String,
-    /// For how long it has been running.
+    /// Time since the function started, in milliseconds.
     pub milliseconds: f64,
 }
 
-/// Whether a server has functions: Redis since 7.0 and every Valkey.
+/// Returns whether a server has functions: Redis since 7.0 and every Valkey.
 #[must_use]
 pub fn applies(server: &Server) -> bool {
     server.knows_no_evict() && server.holds_keys()
 }
 
-/// Reads the function that is running. A script that EVAL runs is an error reply.
+/// Parses the running function. Redis returns an error if EVAL runs a script.
 #[must_use]
 pub fn running(reply: &Reply) -> Option<Running> {
     let script = reply.value_of("running_script")?;
@@ -48,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_function_has_a_name_and_a_time() {
+    fn running_function_has_name_and_duration() {
         let script = vec![
             bytes("name"),
             bytes("endless"),

@@ -1,5 +1,5 @@
-//! HOTKEYS GET: the keys that a running tracking session finds to take the most CPU time and
-//! network traffic. It never starts a session: that is for people to decide.
+//! HOTKEYS GET: the keys with the most CPU time and network traffic, from a running tracking
+//! session. Never starts a session; operators decide that.
 
 use super::signed;
 use super::{Collector, Flavour, Query, Read, Replies};
@@ -7,10 +7,10 @@ use crate::label::label_text;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for what the session found. Nil where there was none.
+/// Queries the results of the session. The reply is nil if there is no session.
 pub static HOTKEYS: Query = Query::new(&[&["HOTKEYS", "GET"]], "+hotkeys|get");
 
-/// The most keys of each list that are shown. A session may be told to keep this many.
+/// Maximum number of published keys per list. Equals the limit of a session.
 const MOST_KEYS: usize = 64;
 
 #[rustfmt::skip] // One metric, one line.
@@ -25,7 +25,7 @@ mod rows {
     pub(super) static NETWORK: Family<1> = Family::gauge("redis_hotkey_network_bytes", &["key"], source("HOTKEYS GET", "by-net-bytes"), Unit::Bytes, "Network traffic of commands on the key since the start of the running session, in bytes.");
 }
 
-/// A number of the running session.
+/// Returns the family of a session value.
 const fn of_session(
     name: &'static str,
     field: &'static str,
@@ -56,7 +56,7 @@ static FIELDS: &[&Family<0>] = &[
 
 static LISTS: &[&Family<1>] = &[&rows::CPU, &rows::NETWORK];
 
-/// Reads what a running session has found. Off by default, as names of keys can be private.
+/// Reads the results of a running session. Off by default, because key names can be private.
 pub static COLLECTOR: Collector = Collector {
     name: "hotkeys",
     about: "Hottest keys by name, and totals of the session, while a HOTKEYS session is running (Redis 8.6 and later).",
@@ -78,8 +78,8 @@ fn numbers() -> impl Iterator<Item = &'static Family<0>> {
     FIELDS.iter().copied().chain(TOTALS)
 }
 
-/// The server keeps what a session found until it is reset. A session that is over shows nothing;
-/// that it is over is a field of INFO.
+/// Publishes a running session only. The server keeps the results of an ended session until it is
+/// reset; INFO reports that it has ended.
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let Some(session) = replies.reply(&HOTKEYS).map(fields) else {
         return;
@@ -108,7 +108,7 @@ fn read_keys(family: &'static Family<1>, list: &[Reply], snapshot: &mut Snapshot
     }
 }
 
-/// Names and values in turn; some versions have one list around them.
+/// Returns alternating names and values. Some versions wrap them in a list.
 fn fields(reply: &Reply) -> &[Reply] {
     match reply.items() {
         [Reply::List(fields), ..] => fields,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_session_shows_its_keys() {
+    fn running_session_publishes_its_keys() {
         let expected = [
             "redis_hotkey_cpu_seconds{\\xffa} 98",
             "redis_hotkey_cpu_seconds{user:1} 104",
@@ -195,17 +195,17 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_over_shows_nothing() {
+    fn ended_session_publishes_nothing() {
         assert!(shown(session(0)).is_empty());
     }
 
     #[test]
-    fn no_session_shows_nothing() {
+    fn missing_session_publishes_nothing() {
         assert!(shown(Reply::Nil).is_empty());
     }
 
     #[test]
-    fn a_long_list_is_cut() {
+    fn long_list_is_truncated() {
         let key = |number| [reading::bytes(&format!("k{number}")), Reply::Integer(1)];
         let keys = (0..500).flat_map(key).collect();
         let long = pairs(vec![
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_redis_since_8_6_is_asked() {
+    fn only_redis_8_6_and_later_is_queried() {
         let of = |info: &str| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
         assert!(of("redis_version:8.6.3\r\n"));
         assert!(!of("redis_version:8.0.6\r\n") && !of("valkey_version:9.1.2\r\n"));

@@ -1,11 +1,11 @@
-//! LATENCY LATEST: the latest and the worst spike of each kind of event. Empty unless the server
-//! has `latency-monitor-threshold` set.
+//! LATENCY LATEST: the latest and the worst spike of each event. Empty unless the server sets
+//! `latency-monitor-threshold`.
 
 use super::{Collector, Query, Read, Replies, Server, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for the latest spikes.
+/// Queries the latest spikes.
 pub static LATEST: Query = Query::new(&[&["LATENCY", "LATEST"]], "+latency|latest");
 
 #[rustfmt::skip] // One metric, one line.
@@ -19,7 +19,7 @@ mod rows {
     pub(super) static SUM: Family<1> = Family::counter("redis_latency_spikes_duration_seconds_total", &["event_name"], source("LATENCY LATEST", "sum"), Unit::Milliseconds, "Total duration of the spikes of the event, in seconds.");
 }
 
-/// The numbers of an event, in the order of the reply. The last two are of Valkey.
+/// The numbers of an event, in the order of the reply. Only Valkey has the last two.
 static NUMBERS: [&Family<1>; 5] = [
     &rows::LAST,
     &rows::DURATION,
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_shows_its_latest_and_its_longest_spike() {
+    fn events_publish_latest_and_longest_spike() {
         let events = vec![
             event("command", &[1_795_442_027, 27, 29]),
             event("fork", &[1_795_442_112, 17, 18, 35, 2]),

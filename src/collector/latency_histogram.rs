@@ -1,7 +1,7 @@
-//! LATENCY HISTOGRAM: how long the calls of each command took, by bucket.
+//! LATENCY HISTOGRAM: duration of calls by command and bucket.
 //!
-//! The server lists only the buckets that grew. The same edges are shown for every command all the
-//! same: a query for one edge would otherwise find nothing for a command that is always faster.
+//! The server lists only buckets whose count grew. Every command is published with the same edges.
+//! Otherwise a query for one edge would find nothing for a command that is always faster.
 
 mod known;
 
@@ -12,14 +12,14 @@ use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
 use crate::reply::Reply;
 use known::Known;
 
-/// Queries the histograms of all commands, or of those named in further words.
+/// Queries the histograms of all commands, or of those named in additional words.
 pub static HISTOGRAM: Query = Query::new(&[&["LATENCY", "HISTOGRAM"]], "+latency|histogram");
 
-/// Every edge that a server can list, in microseconds. The texts are as Go prints the numbers, so
-/// that the series stay the same for those who come from `redis_exporter`.
+/// All edges that a server can list, in microseconds. The texts match Go's number format, so that
+/// series stay the same after a switch from `redis_exporter`.
 ///
-/// Eight of them are written unless all series are wanted. Each is four times the one before, and
-/// eight times above 17 ms.
+/// Eight of them are published by default. Each is four times the previous one, and eight times
+/// above 17 ms.
 static EDGES: &[Edge] = &[
     Edge::only_full(1, "1", "1e-06"),
     Edge::only_full(2, "2", "2e-06"),
@@ -44,8 +44,8 @@ static EDGES: &[Edge] = &[
     Edge::new(1_073_741, "1.073741e+06", "1.073741"),
 ];
 
-/// Commands that monitoring sends, with their sub-commands. On a quiet server they are most of all
-/// commands, so their histograms are written only if all series are wanted.
+/// Commands, including subcommands, that monitoring sends. They dominate on a quiet server, so
+/// their histograms are published only if all series are enabled.
 const OF_MONITORING: &[&str] = &[
     "acl",
     "client",
@@ -59,7 +59,7 @@ const OF_MONITORING: &[&str] = &[
     "slowlog",
 ];
 
-/// Whether a command, such as `get` or `config|get`, is one that monitoring sends.
+/// Returns whether monitoring sends a command, such as `get` or `config|get`.
 fn is_of_monitoring(command: &str) -> bool {
     let container = command.split('|').next().unwrap_or_default();
     [command, container]
@@ -74,8 +74,8 @@ mod rows {
     pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "Duration of calls of the command; commands that monitoring sends are read once a minute.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
 }
 
-/// Reads the histograms. Their sums come from the statistics of commands in INFO; a command that
-/// has none there yet is left out. Histograms that cannot have changed are not queried again.
+/// Reads the histograms. The sums come from the command statistics in INFO; a command without
+/// statistics is skipped. Histograms that cannot have changed are not queried again.
 pub static COLLECTOR: Collector = Collector {
     name: "latency_histogram",
     about: "Latency histograms for each command.",
@@ -97,8 +97,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
     Memo::new(known)
 }
 
-/// Reads `calls 3 histogram_usec [1 2 4 3]`: pairs of an edge and of how many calls took at most so
-/// long.
+/// Parses `calls 3 histogram_usec [1 2 4 3]`: pairs of an edge and the number of calls up to that
+/// edge.
 fn histogram(body: &Reply, sum: f64) -> Option<Histogram> {
     let calls = value_of(body, "calls").and_then(whole);
     let listed = value_of(body, "histogram_usec")?;
@@ -120,8 +120,8 @@ fn bucket(pair: &[Reply]) -> Option<(u64, u64)> {
     Some((whole(edge)?, whole(count)?))
 }
 
-/// A count for every edge: that of the last listed edge at or below it. An edge that we do not
-/// know so counts at the next one that we know, and counts never fall.
+/// Returns a count for every edge: the count of the last listed edge at or below it. An unknown
+/// edge therefore counts at the next known one, and counts never decrease.
 fn dense(listed: &[(u64, u64)]) -> Vec<u64> {
     let mut rest = listed.iter().peekable();
     let mut reached = 0;
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_edge_has_a_count_also_those_that_did_not_grow() {
+    fn every_edge_has_a_count() {
         let get = [
             1, 19781, 2, 20401, 4, 20488, 8, 20494, 16, 20495, 33, 20496, 66, 20499,
         ];
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_of_a_subcommand_is_its_own_and_of_a_command_that_of_all_of_them() {
+    fn subcommand_sums_are_separate_and_parents_sum_them() {
         let reply = Reply::List(vec![
             bytes("config|get"),
             body(2, &[2, 1, 8, 2]),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_histograms_of_monitoring_commands_are_left_out_by_default() {
+    fn monitoring_histograms_are_off_by_default() {
         let names = [
             "info",
             "config|get",
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_metrics_lists_the_edges_and_monitoring_commands() {
+    fn metric_page_lists_edges_and_monitoring_commands() {
         let page = include_str!("../../docs/reference/metrics/series.md");
         let edges = EDGES.iter().filter(|edge| !edge.only_full);
         let edges: Vec<_> = edges.map(|edge| edge.at.to_string()).collect();
@@ -274,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_edge_counts_at_the_next_known_one() {
+    fn unknown_edge_counts_at_the_next_known_one() {
         let counts = dense(&[(3, 5), (17, 6), (2_000_000, 7)]);
         assert_eq!(counts[..6], [0, 0, 5, 5, 5, 6]);
         assert_eq!(counts[20], 6);
     }
 
     #[test]
-    fn the_texts_of_the_edges_are_the_edges() {
+    fn edge_texts_match_edges() {
         for edge in EDGES {
             let in_base_unit: f64 = edge.in_base_unit.parse().unwrap();
             assert_eq!(
@@ -298,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_never_fall_and_end_at_or_below_the_count(
+        fn counts_never_decrease_or_exceed_the_total(
             calls in any::<i64>(),
             buckets in proptest::collection::vec(any::<i64>(), 0..40),
             small in proptest::collection::vec(0_i64..2_000_000, 0..40),

@@ -1,6 +1,6 @@
-//! The memory limit of a server: what it says itself, else what the configuration declares.
+//! The memory limit of a server: the value that it reports, else the configured one.
 //!
-//! Managed services often hide `maxmemory` or leave it 0, though there is a limit.
+//! Managed services often hide `maxmemory` or leave it 0 despite a limit.
 
 use super::{Collector, INFO, Read, Replies, Server, config};
 use crate::metric::{Family, Snapshot, Unit, source};
@@ -10,13 +10,13 @@ use crate::number::to_float as in_bytes;
 mod rows {
     use super::{Family, Unit, source};
 
-    /// Absent instead of 0, so that targets that declare nothing have no further series.
+    /// Absent instead of 0, to save a series for targets without this setting.
     pub(super) static EXPECT_FULL: Family<0> = Family::gauge("redis_memory_expect_full", &[], source("INFO", "maxmemory"), Unit::One, "Whether the server is declared as a cache that is meant to be full (1); absent otherwise.");
     pub(super) static LIMIT: Family<0> = Family::gauge("redis_memory_limit_bytes", &[], source("INFO", "maxmemory"), Unit::Bytes, "Memory limit of the server: maxmemory, otherwise the declared limit; absent without a limit.");
 }
 
-/// Reads the limit. It asks for no permission beyond INFO: the reply to `CONFIG GET maxmemory` is
-/// read where the collector `config` has asked for it.
+/// Reads the limit. Needs no permission beyond INFO: it uses the reply to `CONFIG GET maxmemory` if
+/// the collector `config` sent that query.
 pub static COLLECTOR: Collector = Collector {
     name: "memory_limit",
     about: "Memory limit of the server, or the declared one.",
@@ -36,7 +36,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// The first limit that is one: 0 means that there is none.
+/// Returns the first nonzero limit. 0 means unlimited.
 fn limit(replies: &Replies) -> Option<f64> {
     let positive = |limit: &f64| *limit > 0.0;
     let said = replies.info.number("maxmemory").filter(positive);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_source_that_has_a_limit_wins() {
+    fn first_source_with_a_limit_wins() {
         let of_256_mib = ["redis_memory_limit_bytes{} 268435456"];
         assert_eq!(seen("maxmemory:268435456\r\n", "1", Some(2)), of_256_mib);
         assert_eq!(seen("maxmemory:0\r\n", "268435456", Some(2)), of_256_mib);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_no_sample() {
+    fn missing_limit_has_no_sample() {
         assert!(seen("maxmemory:0\r\n", "0", None).is_empty());
         assert!(seen("maxmemory:0\r\n", "0", Some(0)).is_empty());
     }

@@ -1,13 +1,13 @@
-//! MEMORY STATS: what the tables of each database cost. INFO reports the rest of the reply.
+//! MEMORY STATS: the overhead of each database. INFO reports the rest of the reply.
 
 use super::{Collector, Query, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Queries where the memory goes. Costs about as much as the Memory section of INFO.
+/// Queries memory usage. Costs about as much as the Memory section of INFO.
 pub static STATS: Query = Query::new(&[&["MEMORY", "STATS"]], "+memory|stats");
 
-/// The most databases that are read.
+/// Maximum number of databases read.
 const DATABASES_MAX: usize = 64;
 
 #[rustfmt::skip] // One metric, one line.
@@ -65,7 +65,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// A negative number is one that the server counted wrongly.
+/// Parses a size. Returns `None` for a negative number, which is a server bug.
 fn bytes(pairs: &Reply, row: &Descriptor) -> Option<f64> {
     let value = pairs.value_of(row.source.field)?.number()?;
     (value >= 0.0).then_some(value)
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_overhead_of_each_database_is_shown() {
+    fn database_overhead_is_published() {
         let database = |main, expires| {
             pairs(vec![
                 ("overhead.hashtable.main", Reply::Integer(main)),

@@ -1,7 +1,7 @@
-//! Collectors: each is a few queries to Redis and the reading of their replies. Pure.
+//! Collectors: each is a set of queries to Redis and the code that reads their replies. Pure.
 //!
-//! A collector does no I/O, reads no clock and keeps no state: it is a function from the replies
-//! of one poll to samples. To add one, write its file and add it to [`ALL`].
+//! A collector does no I/O, reads no clock, and keeps no state. It is a function from the replies
+//! of one poll to samples. To add a collector, write its file and add it to [`ALL`].
 
 mod acl_log;
 mod channels;
@@ -43,46 +43,46 @@ pub use remembered::{Memo, Remembered};
 pub use replies::{Circumstances, Replies};
 pub use server::{Flavour, Mode, Server};
 
-/// A few queries to Redis and the reading of their replies. The row of a collector is all that the
-/// rest of the program knows about it.
+/// A set of queries to Redis and the code that reads their replies. The rest of the program
+/// accesses a collector only through this row.
 #[derive(Debug)]
 pub struct Collector {
-    /// The name in the configuration and in the `collector` label.
+    /// Name in the configuration and in the `collector` label.
     pub name: &'static str,
-    /// One plain sentence.
+    /// Description in one sentence.
     pub about: &'static str,
-    /// Whether it is on if the configuration does not switch it by name.
+    /// Returns whether it is on unless the configuration switches it by name.
     pub default: fn(&CollectorOptions) -> bool,
-    /// The queries that it needs. It may also read replies to queries of other collectors, and
-    /// does without them if they are missing.
+    /// The queries that it needs. It may also read replies to queries of other collectors, but must
+    /// work without them.
     pub queries: &'static [&'static Query],
-    /// The queries that `further` chooses from.
+    /// The queries that `further` can return.
     pub further_queries: &'static [&'static Query],
-    /// Returns what to send once there are replies: queries that depend on these, on the
-    /// configuration, or on earlier polls. It is called twice: after the replies to `queries`, and
-    /// after the replies to its first choice. Replies that it has already are not requested again.
+    /// Returns additional queries that depend on replies, on the configuration, or on earlier
+    /// polls. Called twice: after the replies to `queries`, and after the replies to its first
+    /// result. Queries that already have a reply are not sent again.
     pub further: fn(&Replies) -> Vec<Command<'_>>,
-    /// Returns the file whose size the poller is to look up before the replies are read.
+    /// Returns the file whose size the poller provides before `read`.
     pub file: fn(&Replies) -> Option<PathBuf>,
-    /// Whether a server of this kind understands the queries.
+    /// Returns whether a server of this kind supports the queries.
     pub applies: fn(&Server) -> bool,
-    /// Every family that it can produce.
+    /// Returns all families that it can produce.
     pub families: fn() -> Vec<&'static Descriptor>,
-    /// Reads the replies. What is not understood is left out.
+    /// Reads the replies. Unknown values are skipped.
     pub read: Read,
 }
 
-/// How a collector reads.
+/// The signatures of `read`.
 #[derive(Debug)]
 pub enum Read {
-    /// It adds samples.
+    /// Adds samples.
     Samples(fn(&Replies, &mut Snapshot)),
-    /// It adds samples, and returns what it wants to remember until the next poll.
+    /// Adds samples, and returns what to remember until the next poll.
     Remembering(fn(&Replies, &mut Snapshot) -> Option<Memo>),
 }
 
 impl Collector {
-    /// A collector that is on by default and does nothing; what rows leave out is as here.
+    /// Defaults of a row that is on.
     const ON: Self = Self {
         name: "",
         about: "",
@@ -96,13 +96,13 @@ impl Collector {
         read: Read::Samples(|_, _| ()),
     };
 
-    /// The same, off by default.
+    /// Defaults of a row that is off.
     const OFF: Self = Self {
         default: |_| false,
         ..Self::ON
     };
 
-    /// Returns whether it is on if nothing is configured.
+    /// Returns whether it is on with this configuration unless switched by name.
     #[must_use]
     pub fn is_on_by_default(&self) -> bool {
         (self.default)(&CollectorOptions::default())
@@ -133,7 +133,7 @@ impl Collector {
     }
 }
 
-/// Every collector, in the order in which they read.
+/// All collectors, in the order in which they read.
 pub static ALL: &[&Collector] = &[
     &info::COLLECTOR,
     &info::instance::COLLECTOR,
@@ -174,7 +174,7 @@ pub static ALL: &[&Collector] = &[
     &channels::COLLECTOR,
 ];
 
-/// The names of all collectors, for the configuration.
+/// Returns the names of all collectors, for the configuration.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|collector| collector.name).collect()
@@ -186,8 +186,8 @@ pub static INFO: Query = Query::new(
     "+info",
 );
 
-/// The same without the percentiles of each command, for servers that take several sections. The
-/// last three are sections of Valkey that are not among the default ones.
+/// INFO without latency percentiles, for servers that accept several sections. The last three are
+/// Valkey sections that are not among the default ones.
 pub static INFO_WITHOUT_PERCENTILES: Query = Query::new(
     &[&[
         "INFO",
@@ -213,7 +213,7 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::Arc;
 
-    /// Words that replies are made of, so that generated ones get past the first look.
+    /// Words of real replies, so that generated replies pass the first checks.
     const WORDS: &str = "(calls|histogram_usec|command|get|count|reason|num_docs|requirepass|dir|/|config\\|get|[0-9]{1,20}|-1|nan|normal 1 2 3|\\PC{0,8})";
 
     fn any_reply() -> impl Strategy<Value = Reply> {
@@ -238,7 +238,7 @@ mod tests {
         })
     }
 
-    /// Lines of INFO; each `?` stands for a value that may be wrong.
+    /// Lines of INFO; each `?` is a value that may be invalid.
     const LINES: &[&str] = &[
         "# Keyspace",
         "redis_version:?",
@@ -297,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_replies_are_read_without_a_panic(
+        fn arbitrary_replies_do_not_panic(
             info in any_info(),
             replies in proptest::collection::vec(any_reply(), 1..16),
             polled_at in any::<f64>(),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_are_not_to_be_shown_are_on_no_line_and_count_as_nothing_dropped() {
+    fn excluded_commands_are_neither_published_nor_dropped() {
         let info = "cmdstat_get:calls=2,usec=4,rejected_calls=0,failed_calls=0\r\n\
             cmdstat_config|get:calls=1,usec=9,rejected_calls=0,failed_calls=0\r\n\
             latency_percentiles_usec_get:p50=1.0\r\n\
@@ -371,12 +371,12 @@ mod tests {
                 .filter(|sample| sample.label_values().any(|value| value == command))
                 .count()
         };
-        // Four of commandstats, one summary, one histogram.
+        // Four of `commandstats`, one summary, one histogram.
         assert_eq!((of("get"), of("config|get")), (6, 0));
     }
 
     #[test]
-    fn collectors_and_families_have_names_of_their_own() {
+    fn collectors_and_families_have_unique_names() {
         let collectors: HashSet<&str> = names().into_iter().collect();
         assert_eq!(collectors.len(), ALL.len());
         let families: Vec<&str> = ALL

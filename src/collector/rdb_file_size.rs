@@ -1,5 +1,5 @@
-//! The size of the RDB file, where the exporter runs beside the server. Here is where the file is;
-//! the poller looks at it.
+//! Size of the RDB file, for an exporter on the server's machine. This collector finds the path;
+//! the poller reads the size.
 
 use super::float;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ mod rows {
     pub(super) static SIZE: Family<0> = Family::gauge("redis_rdb_current_size_bytes", &[], source("the file", ""), Unit::Bytes, "Size of the RDB file on the machine of the exporter, in bytes; absent if there is no such file.");
 }
 
-/// Asks where the file is, unless the configuration says it.
+/// Queries the path of the file unless it is configured.
 pub static COLLECTOR: Collector = Collector {
     name: "rdb_file_size",
     about: "Size of the RDB file, if the exporter can access the file system of the server. Needs `+config|get` unless the option `rdb_file` names the file.",
@@ -37,14 +37,14 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
     [&FOLDER, &FILE].map(Command::from).to_vec()
 }
 
-/// Where the file is: as the configuration says, else as the server says.
+/// Returns the configured path, else the path that the server reports.
 fn path(replies: &Replies) -> Option<PathBuf> {
     if let Some(path) = &replies.circumstances.options.rdb_file {
         return Some(path.clone());
     }
     let (folder, name) = (replies.parameter(&FOLDER)?, replies.parameter(&FILE)?);
     let folder = Path::new(&*folder);
-    // What the server names is only ever a file in its folder.
+    // A name from the server may only be a file in its own folder.
     let is_bare = Path::new(&*name).file_name() == Some((*name).as_ref());
     (folder.is_absolute() && is_bare).then(|| folder.join(&*name))
 }
@@ -69,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn the_server_says_where_its_file_is() {
+    fn server_reports_the_path() {
         let expected = PathBuf::from("/var/lib/redis/dump.rdb");
         assert_eq!(path_of("/var/lib/redis", "dump.rdb"), Some(expected));
     }
 
     #[test]
-    fn a_path_that_leads_elsewhere_is_none() {
+    fn path_outside_the_folder_is_rejected() {
         for (folder, file) in [
             ("/d", "../x"),
             ("/d", "/etc/passwd"),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_configuration_needs_no_query() {
+    fn configured_file_needs_no_query() {
         let options = CollectorOptions {
             rdb_file: Some(PathBuf::from("/x")),
             ..CollectorOptions::default()
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_there_is_no_size() {
+    fn missing_file_has_no_size() {
         let seen = |file_size| {
             let circumstances = Circumstances {
                 file_size,

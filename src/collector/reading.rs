@@ -1,4 +1,4 @@
-//! What a collector reads, as lines of text. For tests only.
+//! Formats the samples of a collector as lines of text. For tests only.
 
 use super::{Circumstances, Collector, Replies};
 use crate::metric::{Snapshot, Value};
@@ -20,7 +20,7 @@ pub(super) fn of(
     of_further(collector, info, circumstances, replies, &|_| None)
 }
 
-/// Reads a whole poll in which further queries are answered too, twice.
+/// Reads a whole poll that replies to both rounds of dependent queries.
 pub(super) fn of_further(
     collector: &Collector,
     info: &str,
@@ -34,7 +34,7 @@ pub(super) fn of_further(
     lines(&snapshot.finish())
 }
 
-/// The replies of a whole poll in which further queries are answered too, twice.
+/// Returns the replies of a whole poll that replies to both rounds of dependent queries.
 pub(super) fn received(
     collector: &Collector,
     info: &str,
@@ -86,12 +86,12 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
     snapshot.samples().map(line).collect()
 }
 
-/// A bulk string.
+/// Returns a bulk string.
 pub(super) fn bytes(text: &str) -> Reply {
     Reply::Bytes(text.as_bytes().to_vec())
 }
 
-/// The reply to CONFIG GET of one parameter.
+/// Returns the reply to CONFIG GET of one parameter.
 pub(super) fn parameter(name: &str, value: &str) -> Reply {
     Reply::List(vec![bytes(name), bytes(value)])
 }

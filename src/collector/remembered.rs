@@ -1,37 +1,38 @@
-//! What polls of one target leave for the next one. It knows nothing of what that is. Pure.
+//! State that polls of one target pass on to the next poll, of any type. Pure.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a collector wants to remember until the next poll.
+/// A value that a collector remembers until the next poll.
 #[derive(Clone, Debug)]
 pub struct Memo(TypeId, Arc<dyn Any + Send + Sync>);
 
 impl Memo {
-    /// Wraps a value. Each collector has a type of its own, by which it finds the value again.
+    /// Wraps a value. Each collector uses a type of its own, which is the key to find the value
+    /// again.
     pub fn new<T: Any + Send + Sync>(value: T) -> Self {
         Self(TypeId::of::<T>(), Arc::new(value))
     }
 }
 
-/// The memos of earlier polls, one of each type.
+/// The memos of earlier polls, at most one of each type.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered(HashMap<TypeId, Memo>);
 
 impl Remembered {
-    /// Records a memo instead of the one before.
+    /// Records a memo. Replaces the previous one of its type.
     pub fn record(&mut self, memo: Memo) {
         self.0.insert(memo.0, memo);
     }
 
-    /// Returns whether nothing was ever remembered: no poll has succeeded yet.
+    /// Returns whether nothing was remembered yet, because no poll has succeeded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns what was remembered.
+    /// Returns the remembered value of a type.
     #[must_use]
     pub fn get<T: Any>(&self) -> Option<&T> {
         self.0.get(&TypeId::of::<T>())?.1.downcast_ref()

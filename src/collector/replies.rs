@@ -1,4 +1,4 @@
-//! What a collector reads: the replies of one poll, and what is known beside them. Pure.
+//! Input of the collectors: the replies of one poll, and its circumstances. Pure.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,27 +12,27 @@ use crate::info::Info;
 use crate::query::{Query, Ticket};
 use crate::reply::Reply;
 
-/// What the poller knows beside the replies.
+/// Facts about a poll other than the replies.
 #[derive(Clone, Debug, Default)]
 pub struct Circumstances {
-    /// The memory limit that the configuration declares for the target, in bytes.
+    /// The configured memory limit of the target, in bytes.
     pub declared_memory_limit: Option<u64>,
     /// Whether the configuration declares that the target's memory is meant to be full.
     pub expect_full: bool,
-    /// The time of the poll by the exporter's clock, in seconds since the epoch.
+    /// Time of the poll by the exporter's clock, in seconds since the epoch.
     pub polled_at: f64,
-    /// What the exporter had caused on the server before INFO was sent; none if that is not followed
-    /// from poll to poll, and the counters are shown as INFO reports them.
+    /// What the exporter had caused on the server before INFO was sent; `None` if that is not
+    /// tracked between polls. The counters are then published as in INFO.
     pub caused: Option<Caused>,
     /// The selected database.
     pub database: u32,
-    /// What the configuration says to the collectors of the target.
+    /// The target's settings for collectors.
     pub options: Arc<CollectorOptions>,
-    /// The size in bytes of the file that a collector named, as the exporter sees it.
+    /// Size in bytes of the file that a collector named, as seen by the exporter.
     pub file_size: Option<u64>,
-    /// Scripts that are not to be run for now, because they broke the connection or took too long.
+    /// Scripts that must not run for now, because they broke the connection or took too long.
     pub resting: Vec<Ticket>,
-    /// What earlier polls left.
+    /// State of earlier polls.
     pub remembered: Remembered,
 }
 
@@ -41,15 +41,15 @@ pub struct Circumstances {
 pub struct Replies {
     /// The reply to [`INFO`](super::INFO).
     pub info: Info,
-    /// What is known beside the replies.
+    /// Circumstances of the poll.
     pub circumstances: Circumstances,
     by_ticket: HashMap<Ticket, Reply>,
-    /// See [`Replies::usage`].
+    /// The result of [`Replies::usage`].
     usage: HashMap<String, Usage>,
 }
 
 impl Replies {
-    /// Begins with the text of INFO.
+    /// Creates the replies of a poll from the text of INFO.
     #[must_use]
     pub fn new(info: &str, circumstances: Circumstances) -> Self {
         let info = Info::parse(info);
@@ -69,33 +69,33 @@ impl Replies {
         self
     }
 
-    /// Records the reply to [`INFO`]. Only its fields are kept.
+    /// Records the reply to [`INFO`]. Keeps only its fields.
     pub fn record_info(&mut self, info: Info) {
         self.usage = usage(&info);
         self.info = info;
         self.record(&INFO, Reply::Nil);
     }
 
-    /// Records a reply, an error too.
+    /// Records a reply, including errors.
     pub fn record(&mut self, ticket: impl Into<Ticket>, reply: Reply) {
         self.by_ticket.insert(ticket.into(), reply);
     }
 
-    /// Returns a reply, an error too; none if the command was not sent.
+    /// Returns a reply, including errors; `None` if the query was not sent.
     #[must_use]
     pub fn received(&self, ticket: impl Into<Ticket>) -> Option<&Reply> {
         self.by_ticket.get(&ticket.into())
     }
 
-    /// Returns a reply; none if the command was not sent or is an error.
+    /// Returns a reply; `None` if the query was not sent or the reply is an error.
     #[must_use]
     pub fn reply(&self, ticket: impl Into<Ticket>) -> Option<&Reply> {
         self.received(ticket)
             .filter(|reply| reply.refusal().is_none())
     }
 
-    /// Returns the usage of every command that has been called, by its name in the statistics of
-    /// INFO, such as `config|get`.
+    /// Returns the usage of every called command, by its name in the statistics of INFO, such as
+    /// `config|get`.
     #[must_use]
     pub const fn usage(&self) -> &HashMap<String, Usage> {
         &self.usage
@@ -107,8 +107,8 @@ impl Replies {
         Server::from_info(&self.info)
     }
 
-    /// Returns the value of one parameter out of the reply to its `CONFIG GET` query. Some servers
-    /// return more parameters than that one.
+    /// Returns the value of one parameter from the reply to its `CONFIG GET` query. Some servers
+    /// return additional parameters.
     #[must_use]
     pub fn parameter(&self, query: &'static Query) -> Option<Cow<'_, str>> {
         let name = query.commands.first()?.last()?;

@@ -1,4 +1,4 @@
-//! Lua scripts of the configuration: what they return, and whether they ran.
+//! Configured Lua scripts: their results, and whether they succeeded.
 
 use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::config::Script;
@@ -15,10 +15,10 @@ mod rows {
     pub(super) static DROPPED: Family<1> = Family::gauge("redis_exporter_dropped_script_values", &["filename"], source("EVAL", ""), Unit::One, "Numbers of the script beyond the limit of 200.");
 }
 
-/// The most numbers of one script that are shown.
+/// Maximum number of values per script.
 const MOST_VALUES: usize = 200;
 
-/// Runs a script that only reads. What a script returns says nothing about others.
+/// Runs a read-only script. Queried alone, because the result of a script is independent of others.
 static READ_ONLY: Query = Query::new(&[&["EVAL_RO"]], "+eval_ro").alone();
 
 /// Runs a script that may write, or on a server without `EVAL_RO`.
@@ -57,7 +57,7 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
         .collect()
 }
 
-/// The scripts with their tickets.
+/// Returns the scripts with their tickets.
 fn scripts(replies: &Replies) -> impl Iterator<Item = (Ticket, &Script)> {
     let knows_eval_ro = replies.server().knows_eval_ro();
     let scripts = replies.circumstances.options.scripts.iter().enumerate();
@@ -68,7 +68,8 @@ fn scripts(replies: &Replies) -> impl Iterator<Item = (Ticket, &Script)> {
     })
 }
 
-/// A server that loads its data refuses every script, and counts each refusal as an error.
+/// Returns whether the server is loading its data. It then refuses every script and counts each
+/// refusal as an error.
 fn is_loading(replies: &Replies) -> bool {
     replies.info.get("loading") == Some("1")
 }
@@ -78,14 +79,14 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         return;
     }
     for (ticket, script) in scripts(replies) {
-        // A script that is denied or rests is not sent: without a reply it has failed.
+        // A denied or resting script is not sent. Without a reply it has failed.
         let reply = replies.reply(ticket);
         let result = reply.map_or(0.0, |reply| read_values(&script.name, reply, snapshot));
         snapshot.push(&rows::RESULT, [&script.name], result);
     }
 }
 
-/// Reads names and numbers in turn. A good number stays where another one is none.
+/// Reads alternating names and numbers. A valid number is kept even if another one is invalid.
 fn read_values(script: &str, reply: &Reply, snapshot: &mut Snapshot) -> f64 {
     if reply.is_empty() {
         return 2.0;
@@ -148,7 +149,7 @@ mod tests {
         reading::of_further(&COLLECTOR, info, circumstances(scripts), &[], answer)
     }
 
-    /// What a script that returns this shows.
+    /// Returns the samples of a script with this result.
     fn seen_of(reply: &Reply) -> Vec<String> {
         let answer = |_: &Command<'_>| Some(reply.clone());
         seen(vec![script("a", "x", true)], &answer)
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_only_read_unless_they_may_write_or_the_server_is_old() {
+    fn scripts_are_read_only_unless_allowed_or_server_is_old() {
         assert_eq!(commands("redis_version:7.0.15\n", true), ["EVAL_RO"]);
         assert_eq!(commands("redis_version:7.0.15\n", false), ["EVAL"]);
         assert_eq!(commands("redis_version:6.2.16\n", true), ["EVAL"]);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_fails_and_the_others_stay() {
+    fn invalid_number_fails_and_valid_ones_are_kept() {
         let pairs = ["good", "1", "bad", "many", "odd"];
         let expected = [
             "redis_exporter_dropped_script_values{a} 0",
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_rests_is_not_run_and_has_failed() {
+    fn resting_script_is_not_sent_and_fails() {
         let info = "redis_version:7.0.15\r\n";
         let scripts = vec![script("a", "x", true), script("b", "y", true)];
         let circumstances = Circumstances {
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_not_run_while_the_server_loads() {
+    fn scripts_are_not_sent_while_the_server_loads() {
         let info = "redis_version:7.0.15\r\nloading:1\r\n";
         let circumstances = circumstances(vec![script("a", "x", true)]);
         assert_eq!(further(&Replies::new(info, circumstances.clone())), []);
@@ -228,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_result_of_its_own() {
+    fn empty_result_succeeds() {
         for nothing in [Reply::Nil, Reply::List(Vec::new())] {
             assert_eq!(seen_of(&nothing), ["redis_script_result{a} 2"]);
         }
     }
 
     #[test]
-    fn a_failing_script_fails_alone() {
+    fn failing_script_does_not_affect_others() {
         let scripts = vec![
             script("bad", "error()", true),
             script("gone", "z", true),
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_script_returns_is_bounded_and_the_rest_counted() {
+    fn script_values_are_bounded_and_the_rest_counted() {
         let pairs = (0..250).flat_map(|at| [Reply::Integer(at), Reply::Integer(at)]);
         let seen = seen_of(&Reply::List(pairs.collect()));
         assert!(seen.contains(&"redis_exporter_dropped_script_values{a} 50".to_owned()));

@@ -1,10 +1,10 @@
-//! FT.INFO: how large each search index is and what it holds. For servers with a search module.
+//! FT.INFO: size and contents of each search index. For servers with a search module.
 
 use super::{Collector, Command, Query, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for the names of all indexes.
+/// Queries the names of all indexes.
 pub static LIST: Query = Query::new(&[&["FT._LIST"]], PERMISSION);
 
 /// Queries one index.
@@ -12,7 +12,7 @@ static INDEX: Query = Query::new(&[&["FT.INFO"]], PERMISSION);
 
 const PERMISSION: &str = "+ft._list +ft.info";
 
-/// The most indexes of a server that are shown: each is a query.
+/// Maximum number of published indexes. Each costs one query.
 const MOST_INDEXES: usize = 100;
 
 #[rustfmt::skip] // One metric, one line.
@@ -197,7 +197,7 @@ fn families() -> Vec<&'static Descriptor> {
     rows.chain([rows::DROPPED.descriptor()]).collect()
 }
 
-/// The names of the indexes that match, in order, so that the same ones are shown at each poll.
+/// Returns the names of matching indexes, sorted, so that all polls publish the same ones.
 fn matching(replies: &Replies) -> Vec<&[u8]> {
     let wanted = &replies.circumstances.options.search_indexes;
     let listed = replies.reply(&LIST).map(Reply::items).unwrap_or_default();
@@ -248,7 +248,7 @@ mod tests {
         Reply::List(names.iter().map(|name| reading::bytes(name)).collect())
     }
 
-    /// FT.INFO as its documentation shows it: numbers as integers and as text, lists in between.
+    /// Returns a reply to FT.INFO as documented: numbers as integers and as text, and lists.
     fn index() -> Reply {
         let mut items = vec![
             reading::bytes("index_name"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_an_index_are_shown_and_what_is_none_is_absent() {
+    fn index_numbers_are_published_and_others_absent() {
         let expected = [
             "redis_exporter_dropped_search_indexes{} 0",
             "redis_search_index_inverted_size_bytes{idx} 0.5",
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_in_mebibytes_say_so() {
+    fn sizes_in_mebibytes_are_converted() {
         for row in ROWS.iter().map(Family::descriptor) {
             let in_mebibytes = row.unit == Unit::Mebibytes;
             assert_eq!(
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_went_away_does_not_take_others_with_it() {
+    fn removed_index_does_not_affect_others() {
         let answer = |command: &Command<'_>| {
             let is_gone = command.words.iter().any(|name| **name == *b"a");
             let refusal = crate::reply::Refusal {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_indexes_are_asked_for_than_are_shown() {
+    fn only_published_indexes_are_queried() {
         let names: Vec<String> = (0..130).map(|at| format!("i{at:03}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let seen = seen(&names, &|_| Some(index()));

@@ -1,46 +1,46 @@
-//! What kind of server replies: flavour, version and mode, as INFO says them. Pure.
+//! The kind of server: flavor, version, and mode, from INFO. Pure.
 
 use std::fmt;
 
 use crate::info::Info;
 
-/// Redis or which of its relatives.
+/// Redis or a compatible server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
-    /// Redis itself, and everything that does not say otherwise.
+    /// Redis, and any server that does not identify itself otherwise.
     Redis,
     /// Valkey.
     Valkey,
     /// `KeyDB`.
     KeyDb,
-    /// Tile38: it speaks the protocol and has an INFO, but its keys and commands are its own.
+    /// Tile38: it uses the protocol and has an INFO, but has its own keys and commands.
     Tile38,
 }
 
-/// How the server runs.
+/// The mode of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A server on its own, or a primary with replicas.
+    /// A single server, or a primary with replicas.
     Standalone,
     /// A node of a cluster.
     Cluster,
-    /// A sentinel: it holds no keys and knows few commands.
+    /// A sentinel: it has no keys and supports few commands.
     Sentinel,
 }
 
-/// What decides which questions a server understands.
+/// The facts that decide which queries a server supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Redis or which of its relatives.
+    /// Redis or a compatible server.
     pub flavour: Flavour,
-    /// Its own version (of Valkey: the Valkey version), as major and minor.
+    /// Major and minor version. For Valkey, the Valkey version.
     pub version: (u32, u32),
-    /// How it runs.
+    /// The mode of the server.
     pub mode: Mode,
 }
 
 impl Server {
-    /// Reads `valkey_version`, `redis_version`, `redis_mode` and their like.
+    /// Parses `valkey_version`, `redis_version`, `redis_mode`, and similar fields.
     #[must_use]
     pub fn from_info(info: &Info) -> Self {
         let valkey = info.get("valkey_version");
@@ -71,7 +71,8 @@ impl Server {
         }
     }
 
-    /// Whether it has LATENCY HISTOGRAM: Redis since 7.0, every Valkey, no `KeyDB`, no sentinel.
+    /// Returns whether it has LATENCY HISTOGRAM: Redis since 7.0, every Valkey, no `KeyDB`, no
+    /// sentinel.
     #[must_use]
     pub fn has_latency_histogram(&self) -> bool {
         let known = match self.flavour {
@@ -82,14 +83,14 @@ impl Server {
         known && self.mode != Mode::Sentinel
     }
 
-    /// Returns whether INFO has latency percentiles: Redis since 7.0, every Valkey. These servers also
-    /// take several sections in one INFO.
+    /// Returns whether INFO has latency percentiles: Redis since 7.0, every Valkey. These servers
+    /// also accept several sections in one INFO.
     #[must_use]
     pub fn has_latency_percentiles(&self) -> bool {
         self.has_latency_histogram()
     }
 
-    /// Whether it has CLIENT NO-EVICT: Redis since 7.0, every Valkey.
+    /// Returns whether it has CLIENT NO-EVICT: Redis since 7.0, every Valkey.
     #[must_use]
     pub fn knows_no_evict(&self) -> bool {
         match self.flavour {
@@ -99,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Whether it has CLIENT NO-TOUCH: Redis since 7.2, every Valkey.
+    /// Returns whether it has CLIENT NO-TOUCH: Redis since 7.2, every Valkey.
     #[must_use]
     pub fn knows_no_touch(&self) -> bool {
         match self.flavour {
@@ -109,44 +110,45 @@ impl Server {
         }
     }
 
-    /// Whether it has `EVAL_RO`: Redis since 7.0, every Valkey.
+    /// Returns whether it has `EVAL_RO`: Redis since 7.0, every Valkey.
     #[must_use]
     pub fn knows_eval_ro(&self) -> bool {
         self.knows_no_evict()
     }
 
-    /// Whether it has COMMANDLOG: Valkey since 8.1, no sentinel.
+    /// Returns whether it has COMMANDLOG: Valkey since 8.1, no sentinel.
     #[must_use]
     pub fn has_commandlog(&self) -> bool {
         self.flavour == Flavour::Valkey && self.version >= (8, 1) && self.holds_keys()
     }
 
-    /// Whether it has ACL LOG: Redis since 6.0 and every relative. Sentinels are not asked.
+    /// Returns whether ACL LOG is queried: Redis since 6.0 and every compatible server, no
+    /// sentinel.
     #[must_use]
     pub fn has_acl_log(&self) -> bool {
         self.version >= (6, 0) && self.holds_keys()
     }
 
-    /// Whether it holds keys as Redis does and so knows CONFIG, SLOWLOG and LATENCY: no sentinel
-    /// does.
+    /// Returns whether it has keys as in Redis, and thus CONFIG, SLOWLOG, and LATENCY. Sentinels do
+    /// not.
     #[must_use]
     pub fn holds_keys(&self) -> bool {
         self.mode != Mode::Sentinel && !self.is_tile38()
     }
 
-    /// Whether it is a sentinel.
+    /// Returns whether it is a sentinel.
     #[must_use]
     pub fn is_sentinel(&self) -> bool {
         self.mode == Mode::Sentinel
     }
 
-    /// Whether it is Tile38.
+    /// Returns whether it is Tile38.
     #[must_use]
     pub fn is_tile38(&self) -> bool {
         self.flavour == Flavour::Tile38
     }
 
-    /// Whether it is a node of a cluster.
+    /// Returns whether it is a node of a cluster.
     #[must_use]
     pub fn is_cluster_node(&self) -> bool {
         self.mode == Mode::Cluster
@@ -154,7 +156,7 @@ impl Server {
 }
 
 impl fmt::Display for Server {
-    /// Writes, as an example, `redis 7.0 standalone`.
+    /// Formats the kind, for example `redis 7.0 standalone`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flavour = match self.flavour {
             Flavour::Redis => "redis",
@@ -172,8 +174,8 @@ impl fmt::Display for Server {
     }
 }
 
-/// Tile38 says its own version; older ones only as that of Redis, which left 1 behind long before
-/// it had modes.
+/// Returns whether INFO is of Tile38. Older releases report their version only as that of Redis: 1,
+/// without a mode. Redis left version 1 behind long before it had modes.
 fn is_tile38(info: &Info) -> bool {
     let said_as_redis = || {
         let version = info.get("redis_version").unwrap_or_default();
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn valkey_is_known_by_its_own_version() {
+    fn valkey_is_identified_by_its_own_version() {
         let valkey = server("redis_version:7.2.4\nvalkey_version:9.1.2\nserver_mode:cluster\n");
         assert_eq!(valkey.flavour, Flavour::Valkey);
         assert_eq!(valkey.version, (9, 1));
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_a_server_does_not_know_do_not_apply() {
+    fn unsupported_queries_do_not_apply() {
         assert!(!server("redis_version:6.2.16\nredis_mode:standalone\n").has_latency_histogram());
         assert!(!server("redis_version:6.3.4\nmvcc_depth:0\n").has_latency_histogram());
         assert!(!server("redis_version:7.0.15\nredis_mode:sentinel\n").holds_keys());

@@ -1,5 +1,5 @@
-//! CLUSTER SLOT-STATS: the slots of a node with the most keys, CPU time, network traffic and memory. Not
-//! all slots: a node can have thousands.
+//! CLUSTER SLOT-STATS: the slots of a node with the most keys, CPU time, network traffic, and
+//! memory. Not all slots, because a node can have thousands.
 
 use super::signed;
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use super::{Collector, Command, Flavour, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks whether the node counts CPU time and network traffic per slot.
+/// Queries whether the node counts CPU time and network traffic per slot.
 pub static ENABLED: Query = Query::new(
     &[&["CONFIG", "GET", "cluster-slot-stats-enabled"]],
     "+config|get",
@@ -32,8 +32,8 @@ mod rows {
     pub(super) static MEMORY: Family<1> = Family::gauge("redis_cluster_slot_memory_bytes", &["slot"], source("CLUSTER SLOT-STATS", "memory-bytes"), Unit::Bytes, "Memory of the keys in the slot, if the node tracks it (Redis 8.4 and later).");
 }
 
-/// Each with the words of `cluster-slot-stats-enabled` with which the node counts it. Keys are
-/// counted always. Ordering by what is not counted would be an error at every poll.
+/// Statistics, each with the values of `cluster-slot-stats-enabled` that enable it. Keys are always
+/// counted. Ordering by a statistic that is not counted would cause an error at every poll.
 static STATISTICS: &[(&Family<1>, &[&str])] = &[
     (&rows::KEYS, &[]),
     (&rows::CPU, &["yes", "cpu"]),
@@ -59,7 +59,7 @@ fn rows() -> impl Iterator<Item = &'static Family<1>> {
     counted.chain([&rows::MEMORY])
 }
 
-/// Nodes know CLUSTER SLOT-STATS since Valkey 8.0 and Redis 8.2.
+/// Returns whether the node has CLUSTER SLOT-STATS: since Valkey 8.0 and Redis 8.2.
 fn applies(server: &Server) -> bool {
     let is_known = match server.flavour {
         Flavour::Redis => server.version >= (8, 2),
@@ -69,8 +69,8 @@ fn applies(server: &Server) -> bool {
     is_known && server.is_cluster_node()
 }
 
-/// Requests the top slots by each statistic. By memory only once a reply shows that the node counts
-/// it: that cannot be switched on while the node runs, whatever the parameter says.
+/// Queries the top slots by each statistic. Queries them by memory only after a reply shows that
+/// the node counts it: that cannot be enabled at runtime, regardless of the parameter.
 fn further(replies: &Replies) -> Vec<Command<'_>> {
     let enabled = replies.parameter(&ENABLED).unwrap_or_default();
     let enabled: Vec<&str> = enabled.split_ascii_whitespace().collect();
@@ -104,13 +104,13 @@ fn top_slots(replies: &Replies, at: usize, family: &Family<1>) -> Command<'stati
     TOP.with::<Cow<'_, [u8]>>(at, words)
 }
 
-/// The slots of all replies; a slot can be in several.
+/// Returns the slots of all replies. A slot can be in several replies.
 fn slots(replies: &Replies) -> impl Iterator<Item = &Reply> {
     let received = (0..=STATISTICS.len()).filter_map(|at| replies.reply(TOP.ticket(at)));
     received.flat_map(Reply::items)
 }
 
-/// Each reply has all statistics of its slots, so what is known of a slot is shown whole.
+/// Reads all statistics of every slot in the replies.
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let mut slots: BTreeMap<i64, &[Reply]> = BTreeMap::new();
     for slot in self::slots(replies) {
@@ -150,7 +150,7 @@ mod tests {
         Reply::List(vec![Reply::Integer(number), Reply::List(words.collect())])
     }
 
-    /// What a node is asked, and what is shown of this answer.
+    /// Returns the queries sent to a node, and the samples for this reply.
     fn answered(enabled: &str, answer: &Reply) -> (Vec<String>, Vec<String>) {
         let parameter = reading::parameter("cluster-slot-stats-enabled", enabled);
         let circumstances = Circumstances::default();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_only_counts_keys_is_asked_for_nothing_else() {
+    fn only_key_counts_are_queried_without_other_statistics() {
         let answer = Reply::List(vec![
             slot(28, &[("key-count", 7)]),
             slot(3, &[("key-count", 1)]),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn top_slots_by_memory_are_requested_of_nodes_that_count_it() {
+    fn top_slots_by_memory_are_queried_if_counted() {
         let parameter = reading::parameter("cluster-slot-stats-enabled", "yes");
         let mut replies = Replies::new("", Circumstances::default()).with(&ENABLED, &parameter);
         let first: Vec<_> = further(&replies)
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_counts_more_is_asked_for_the_top_of_each() {
+    fn top_slots_of_each_counted_statistic_are_queried() {
         let all = [
             ("key-count", 7),
             ("cpu-usec", 1500),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_nothing() {
+    fn refused_query_publishes_nothing() {
         let refusal = Reply::Error(Refusal {
             code: "ERR".to_owned(),
             message: "unknown subcommand 'SLOT-STATS'".to_owned(),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn only_nodes_that_know_it_are_asked() {
+    fn only_supporting_nodes_are_queried() {
         let of = |info: &str| applies(&Server::from_info(&Info::parse(info)));
         assert!(of("redis_mode:cluster\r\nredis_version:8.2.0\r\n"));
         assert!(of("server_mode:cluster\r\nvalkey_version:8.0.1\r\n"));

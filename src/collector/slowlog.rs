@@ -1,14 +1,14 @@
-//! SLOWLOG: how many slow commands are logged, and the newest of them. Never its arguments.
+//! SLOWLOG: the number of logged slow commands, and the newest entry. Never its arguments.
 
 use super::command_log::{Counted, Log};
 use super::{Collector, Command, Memo, Query, Read, Replies, Server, float, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for the number of entries.
+/// Queries the number of entries.
 pub static LENGTH: Query = Query::new(&[&["SLOWLOG", "LEN"]], "+slowlog|len");
 
-/// Asks for the newest entry.
+/// Queries the newest entry.
 pub static NEWEST: Query = Query::new(&[&["SLOWLOG", "GET", "1"]], "+slowlog|get");
 
 #[rustfmt::skip] // One metric, one line.
@@ -35,7 +35,7 @@ static LOG: Log = Log {
     counted_before: |remembered| remembered.get::<SlowCommands>().map(|slow| &slow.0),
 };
 
-/// What was counted of the log of slow commands.
+/// The counts of the log of slow commands.
 #[derive(Debug)]
 struct SlowCommands(Counted);
 
@@ -66,8 +66,8 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
     LOG.new_entries(replies).into_iter().collect()
 }
 
-/// An empty log shows neither id nor duration. A 0 would be a lie: 0 is the id of the first entry,
-/// the ids go on after SLOWLOG RESET, and no command takes no time.
+/// Reads the log. An empty log publishes neither id nor duration, because 0 would be wrong: 0 is
+/// the id of the first entry, ids continue after SLOWLOG RESET, and every command takes time.
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
     if let Some(length) = replies.reply(&LENGTH).and_then(Reply::integer) {
         snapshot.push(&rows::ENTRIES, [], signed(length));
@@ -122,7 +122,7 @@ mod tests {
     const COMMANDS: &str =
         "cmdstat_auth:calls=1\r\ncmdstat_keys:calls=1\r\ncmdstat_sort:calls=1\r\n";
 
-    /// What polls of a server count of its log, newest entry first, that has the entries of each.
+    /// Returns the counts after polls of a server whose log contains these entries, newest first.
     fn counted_over(polls: &[(&str, Vec<Reply>)]) -> Counted {
         let mut remembered = Remembered::default();
         for (run_id, log) in polls {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_entry_shows_its_id_and_duration_and_nothing_else() {
+    fn newest_entry_publishes_only_id_and_duration() {
         let expected = [
             "redis_last_slow_execution_duration_seconds{} 27661",
             "redis_slowlog_last_id{} 1",
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_log_has_a_length_and_nothing_was_missed() {
+    fn empty_log_has_length_and_no_missed_entries() {
         let expected = [
             "redis_slow_commands_unseen_total{} 0",
             "redis_slowlog_length{} 0",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_logged_before_the_first_poll_starts_at_0() {
+    fn entries_before_the_first_poll_start_at_0() {
         let log = vec![entry(8, "SORT", 9), entry(7, "keys", 5)];
         let counted = counted_over(&[("a", log)]);
         assert_eq!(of(&counted, "sort"), Some((0, 0)));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_before_the_words_is_not_the_command() {
+    fn element_before_the_words_is_not_the_command() {
         let with_complexity = |id| {
             let Reply::List(mut elements) = entry(id, "sort", 6) else {
                 panic!("an entry is an array");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_emptied_goes_on_with_its_numbers() {
+    fn emptied_log_continues_its_numbering() {
         let polls = [
             ("a", vec![entry(4, "keys", 5)]),
             ("a", Vec::new()),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_of_a_restarted_server_is_new_from_its_first_entry() {
+    fn log_of_a_restarted_server_starts_over() {
         let after = vec![entry(5, "keys", 1), entry(4, "keys", 1)];
         let polls = [("a", vec![entry(4, "keys", 5)]), ("b", after)];
         let counted = counted_over(&polls);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_left_the_log_unread_are_counted_too() {
+    fn unread_entries_that_left_the_log_are_counted() {
         let polls = [
             ("a", vec![entry(0, "sort", 1)]),
             ("a", vec![entry(1000, "keys", 1)]),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_server_does_not_give_to_a_command_is_not_shown() {
+    fn command_unknown_to_the_server_is_other() {
         let first = vec![entry(0, "keys", 5)];
         let second = vec![entry(1, "hiddenName", 5)];
         let counted = counted_over(&[("a", first), ("a", second)]);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_reset_before_the_first_poll_nothing_counts_as_unseen() {
+    fn reset_before_the_first_poll_misses_no_entries() {
         let polls = [("a", Vec::new()), ("a", vec![entry(537, "keys", 1)])];
         let counted = counted_over(&polls);
         assert_eq!(of(&counted, "keys"), Some((1, 1)));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_of_another_server_at_the_same_address_is_history() {
+    fn log_of_another_server_is_history() {
         let other = vec![entry(90, "keys", 1), entry(89, "keys", 1)];
         let uptime = "b\r\nuptime_in_seconds:86400";
         let polls = [("a", vec![entry(4, "keys", 5)]), (uptime, other)];
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_never_shown() {
+    fn arguments_are_never_published() {
         let log = Reply::List(vec![entry(0, "AUTH", 1)]);
         let replies = Replies::new("", Circumstances::default()).with(&NEWEST, &log);
         let replies = replies.with(&ENTRIES, &log);

@@ -1,4 +1,4 @@
-//! SERVER EXT of Tile38: pairs of a name and a value.
+//! SERVER EXT of Tile38: pairs of name and value.
 
 use super::{Collector, Query, Read, Replies, Server};
 use crate::info::number;
@@ -6,7 +6,7 @@ use crate::metric::Kind::Gauge;
 use crate::metric::Unit::{Bytes, One, Seconds};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-/// Asks Tile38 about itself.
+/// Queries Tile38's own statistics.
 pub static SERVER_EXT: Query = Query::new(&[&["SERVER", "EXT"]], "");
 
 const fn gauge(
@@ -41,7 +41,7 @@ static ROWS: &[Family<0>] = &[
     gauge("next_gc_bytes", Bytes, "redis_tile38_next_gc_bytes", "Heap size that triggers the next garbage collection."),
 ];
 
-/// Reads what Tile38 says of itself.
+/// Reads Tile38's own statistics.
 pub static COLLECTOR: Collector = Collector {
     name: "tile38",
     about: "Statistics of Tile38.",
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_tile38_is_asked() {
+    fn only_tile38_is_queried() {
         let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
         assert!(of(
             "# Server\r\ntile38_version:1.33.2\r\nredis_version:1.33.2\r\n"

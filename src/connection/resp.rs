@@ -513,7 +513,7 @@ mod tests {
         }
     }
 
-    /// The memory of a reply.
+    /// Returns the memory of a reply.
     fn memory(reply: &Reply) -> usize {
         match reply {
             Reply::Bytes(text) => text.capacity(),
@@ -541,7 +541,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn replies_are_decoded_however_their_bytes_arrive(
+        fn replies_decode_independently_of_how_bytes_arrive(
             replies in proptest::collection::vec(any_reply(), 0..4),
             sizes in proptest::collection::vec(1_usize..20, 1..6),
         ) {
@@ -553,7 +553,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_decoded_alike_in_any_parts_without_a_panic(
+        fn arbitrary_bytes_decode_equally_in_any_parts(
             bytes in "([*$:+%~=!,(#_-]-?[0-9]{0,3}\r?\n|\\PC{0,3}|\r\n){0,24}",
             sizes in proptest::collection::vec(1_usize..9, 1..6),
         ) {
@@ -562,7 +562,7 @@ mod tests {
         }
 
         #[test]
-        fn no_reply_keeps_more_than_it_may_and_the_next_one_is_in_its_place(
+        fn limits_apply_and_the_next_reply_is_intact(
             reply in any_reply(),
             reply_bytes in 0_usize..2_000,
             string_bytes in 0_usize..50,
@@ -581,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn all_kinds_of_both_versions_are_decoded() {
+    fn all_reply_kinds_of_both_versions_decode() {
         let all = b"+OK\r\n:-3\r\n$2\r\n\xff!\r\n$0\r\n\r\n*-1\r\n*0\r\n_\r\n#t\r\n,1.5\r\n(99\r\n\
             =6\r\ntxt:ab\r\n~1\r\n:1\r\n%1\r\n+a\r\n:2\r\n!8\r\nERR oops\r\n-\xff x\r\n";
         let refusal = |code: &str, message: &str| {
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_told_apart() {
+    fn other_protocols_are_identified() {
         for text in [
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
             b"\x15\x03\x03\x00\x02",
@@ -631,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn what_announces_more_than_is_read_is_refused_at_once() {
+    fn announced_oversize_is_rejected_at_once() {
         let limits = Limits {
             wire_limit: 3_000,
             ..WIDE
@@ -651,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_and_ends_where_it_ends() {
+    fn long_line_is_truncated_and_ends_at_its_end() {
         let long = [&b"-ERR "[..], &b"x\ry\n".repeat(4_000), b"\r\n:1\r\n"].concat();
         for sizes in [&[usize::MAX][..], &[1], &[LINE_BYTES_KEPT], &[4_095, 3]] {
             let replies = decode_in_parts(WIDE, &long, sizes).unwrap();
@@ -663,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_room_is_refused_for_now_and_the_next_one_is_in_its_place() {
+    fn reply_without_room_is_dropped_and_next_is_intact() {
         for mut start in [&b"*2\r\n$3\r\nabc\r\n$3\r\nd"[..], b"$6\r\nabcd"] {
             let mut decoder = Decoder::new(WIDE);
             assert_eq!(decoder.decode(&mut start), Ok(None));
@@ -677,7 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_is_cut_and_a_reply_beyond_its_limit_is_refused() {
+    fn long_string_is_truncated_and_large_reply_rejected() {
         let limits = Limits {
             reply_bytes: 4_000,
             string_bytes: 10,

@@ -30,13 +30,13 @@ const RELOAD_MAX: Duration = Duration::from_secs(30);
 /// Reads the files of a reload.
 static FILES: Lane = Lane::new("reload", 1);
 
-/// Why a reload left everything as it was.
+/// The reason why a reload changed nothing.
 #[derive(Debug, Error)]
 pub(super) enum ReloadError {
     /// All problems of the configuration.
     #[error("{}", describe(.0))]
     Invalid(Vec<Problem>),
-    /// Settings that nobody removes by mistake are gone.
+    /// The file lost settings that nobody removes by mistake.
     #[error(
         "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
         .0.join(" and ")
@@ -51,7 +51,7 @@ pub(super) enum ReloadError {
     Late,
 }
 
-/// Reads the configuration on request. Only this task changes the fleet.
+/// Reads the configuration on request. No other task changes the fleet.
 pub(super) struct Reloader {
     pub(super) board: Board,
     pub(super) arguments: Arguments,
@@ -65,7 +65,8 @@ pub(super) struct Reloader {
 impl Reloader {
     pub(super) async fn run(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
         while let Some(first) = requests.recv().await {
-            // One reload answers all that wait: the files are read after they were asked for.
+            // One reload completes all pending requests, because it reads the files after they
+            // arrived.
             let mut waiting = vec![first];
             while let Ok(next) = requests.try_recv() {
                 waiting.push(next);
@@ -80,7 +81,7 @@ impl Reloader {
                 }
             }
             for reply in waiting {
-                // Nobody waits for the reply to a signal.
+                // A reload by signal has no receiver.
                 let _ = reply.send(
                     result
                         .as_ref()
@@ -91,7 +92,7 @@ impl Reloader {
         }
     }
 
-    /// Starts tasks that a panicked reload may have left ended.
+    /// Restarts tasks that a panicked reload may have stopped.
     pub(super) fn restore(&mut self) {
         let Config {
             targets,
@@ -107,7 +108,7 @@ impl Reloader {
         let config = aside(move || load_again(&arguments)).await?;
         refuse_losses(&self.config, &config)?;
         let (gate, web) = (self.gate.clone(), config.web.clone());
-        // Takes effect only if it is built in time: a failed reload must not change anything later.
+        // Takes effect only if built in time: a failed reload must not change anything later.
         let rules = aside(move || Ok(gate.prepare(&web)?)).await?;
         self.gate.apply(rules);
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
@@ -149,7 +150,7 @@ fn load_again(arguments: &Arguments) -> Result<Config, ReloadError> {
     config::load_settled(arguments, &environment, &names).map_err(ReloadError::Invalid)
 }
 
-/// Reads files on a thread that nothing else waits for, because the mount may hang.
+/// Reads files on a separate thread, because the mount may hang.
 async fn aside<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, ReloadError> + Send + 'static,
 ) -> Result<T, ReloadError> {
@@ -160,8 +161,7 @@ async fn aside<T: Send + 'static>(
     }
 }
 
-/// Rejects a file that has lost settings nobody removes by mistake, such as an empty or truncated
-/// file.
+/// Rejects a file that lost settings nobody removes by mistake, such as an empty or truncated file.
 fn refuse_losses(old: &Config, new: &Config) -> Result<(), ReloadError> {
     let (was, is) = (old.file, new.file);
     let losses = [

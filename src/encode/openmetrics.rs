@@ -91,7 +91,7 @@ mod tests {
     use super::append;
 
     #[test]
-    fn only_the_headers_of_counters_change() {
+    fn only_counter_headers_change() {
         let text = "# HELP a_total As \"it\" is.\n# TYPE a_total counter\na_total{b=\"c\"} 1\n\
                     # HELP d D.\n# TYPE d counter\nd 2\n# TYPE e gauge\ne 3\n";
         let mut page = Vec::new();

@@ -1,7 +1,7 @@
-//! One target: tick, ask, read, publish. One task and one connection for each target.
+//! Polls one target: wait, query, read, publish. Each target has one task and one connection.
 //!
-//! What to ask is decided in `plan`, what a reply means in `collector`; here are the clock, the
-//! connection and the order of things.
+//! `plan` decides what to query, and `collector` interprets the replies. This module owns the
+//! clock, the connection, and the order of steps.
 
 mod pace;
 mod plan;
@@ -54,10 +54,10 @@ const CONNECTS: Counter<1> = Counter::named("redis_exporter_connects_total");
 /// Connections that replaced an earlier one.
 pub const RECONNECTS: Counter<2> = Counter::named("redis_exporter_reconnects_total");
 
-/// What is remembered from poll to poll.
+/// State kept between polls.
 #[derive(Debug, Default)]
 struct Memory {
-    /// What the exporter causes on the server; none for a single poll.
+    /// Load that the exporter causes on the server; `None` for a single poll.
     footprint: Option<Arc<Footprint>>,
     poller: Option<Poller>,
     remembered: Remembered,
@@ -67,27 +67,27 @@ struct Memory {
     failures_in_a_row: u32,
     /// The thread that reads large replies.
     reading: Option<JoinHandle<()>>,
-    /// Whether the server knows FUNCTION STATS, and has not refused it.
+    /// Whether the server has FUNCTION STATS and has not rejected it.
     knows_function_stats: bool,
     /// The function that kept the server busy at the last poll.
     busy_with: Option<Running>,
-    /// Whether the last poll succeeded; none before the first.
+    /// Result of the last poll; `None` before the first.
     state: Option<Result<(), Reason>>,
-    /// When polls began to fail; none while they succeed.
+    /// Start of the current failures; `None` while polls succeed.
     failing_since: Option<Instant>,
 }
 
-/// When the first two polls of a target come. All later ones follow at the interval.
+/// Times of a target's first two polls. All later polls follow at the interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Start {
-    /// From now to the first poll: short, so that there is something to see.
+    /// Delay of the first poll. Short, so that results appear soon.
     pub first: Duration,
-    /// From the first poll to the second, as a share of the interval, if the first one succeeded.
-    /// This spreads the polls of many targets over the interval.
+    /// Delay from the first poll to the second, as a share of the interval, if the first succeeded.
+    /// Spreads the polls of many targets over the interval.
     pub second: f64,
 }
 
-/// Polls a target for ever.
+/// Polls a target forever.
 pub async fn run(
     target: Target,
     slot: Arc<Slot>,
@@ -109,7 +109,7 @@ pub async fn run(
         telemetry.observe(POLL_DURATION, started.elapsed());
         publish(&target, &slot, &telemetry, &mut memory, started, result);
         pace.polled(started, Instant::now());
-        // A failed poll may have used up its time: the pause before a retry starts at its end.
+        // A failed poll may have used all of its time: the delay before a retry starts at its end.
         let from = if memory.failures_in_a_row > 0 {
             Instant::now()
         } else {
@@ -122,8 +122,8 @@ pub async fn run(
     }
 }
 
-/// Waits until the next poll is due: at the regular time, or when the scrapes want it. Meanwhile it
-/// checks whether the server still answers.
+/// Waits until the next poll is due: at the regular time, or when the scrapes require it. In
+/// between, checks that the server still replies.
 async fn wait(
     target: &Target,
     slot: &Slot,
@@ -142,7 +142,7 @@ async fn wait(
         };
         tokio::select! {
             () = sleep_until(next) => return,
-            // Disabled without a check, whatever its time.
+            // Disabled without a check, regardless of its time.
             () = sleep_until(check.map_or(next, |check| check.at.into())), if check.is_some() => {
                 let started = Instant::now();
                 let deadline = check.map_or(next, |check| check.deadline.into());
@@ -158,9 +158,9 @@ async fn wait(
     }
 }
 
-/// Returns the time from one poll to the next: this share of the interval, or after failures a
-/// growing delay of up to the interval. The share spreads the second polls of many targets. It must
-/// not bring a retry forward.
+/// Returns the time from one poll to the next: this share of the interval or, after failures, a
+/// growing delay of up to the interval. The share spreads the second polls of many targets and must
+/// not move a retry forward.
 fn regular_delay(target: &Target, failures_in_a_row: u32, share: f64) -> Duration {
     let interval = target.poll.interval;
     match failures_in_a_row {
@@ -169,15 +169,15 @@ fn regular_delay(target: &Target, failures_in_a_row: u32, share: f64) -> Duratio
     }
 }
 
-/// Returns the check after a poll or check that started then. None without a connection, or if its
-/// time is over.
+/// Returns the check after a poll or check that started at this time. Returns `None` without a
+/// connection, or if it is too late.
 fn check_after(target: &Target, memory: &Memory, answered: Instant) -> Option<Check> {
     memory.poller.as_ref()?;
     let check = schedule::check(answered.into_std(), target.poll)?;
     (check.at > Instant::now().into_std()).then_some(check)
 }
 
-/// Checks whether the server still answers.
+/// Checks that the server still replies.
 async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), Failure> {
     match &mut memory.poller {
         Some(poller) => poller.check(deadline).await,
@@ -185,7 +185,7 @@ async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), Fai
     }
 }
 
-/// One poll: connects where needed, asks, reads.
+/// Performs one poll: connects if necessary, queries, and reads.
 async fn poll(
     target: &Target,
     memory: &mut Memory,
@@ -243,8 +243,8 @@ async fn poll(
     Ok((read.snapshot, success))
 }
 
-/// Lets the collectors read a round: large replies on a thread of their own, so that neither
-/// scrapes nor other targets wait.
+/// Runs the collectors on a set of replies. Reads large replies on a separate thread, so that
+/// neither scrapes nor other targets wait.
 async fn read_beside(
     round: Round,
     reading: &mut Option<JoinHandle<()>>,
@@ -254,16 +254,16 @@ async fn read_beside(
         return Ok(read(&round));
     }
     let late = || Failure::new(Reason::Timeout, "the replies could not be read in time");
-    // One that is late keeps its thread: it must come back before there is another.
+    // A late read keeps its thread and must end before the next one starts.
     if let Some(earlier) = reading {
         let ended = tokio::time::timeout_at(deadline, earlier).await;
-        // If it panicked, it has ended too, and the next one tells.
+        // If it panicked, it has ended too, and the next read reports it.
         let _ = ended.map_err(|_| late())?;
         *reading = None;
     }
     let (sender, receiver) = oneshot::channel();
     *reading = Some(spawn_blocking(move || {
-        // Nobody waits any more once the deadline is over.
+        // There is no receiver after the deadline.
         let _ = sender.send(read(&round));
     }));
     match tokio::time::timeout_at(deadline, receiver).await {
@@ -273,8 +273,8 @@ async fn read_beside(
     }
 }
 
-/// Adds which function keeps the server busy to a failure. One refusal is enough: then it is not
-/// queried again.
+/// Adds the function that keeps the server busy to a failure. Does not query it again after one
+/// rejection.
 async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant) -> Failure {
     let poller = memory.poller.as_mut();
     let Some(poller) = poller.filter(|_| memory.knows_function_stats) else {
@@ -300,7 +300,7 @@ async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant)
     }
 }
 
-/// Counts the connections that take the place of others.
+/// Returns a counter of connections that replace earlier ones.
 fn reconnect_counter(target: &Target, telemetry: &Telemetry) -> OnReconnect {
     let (name, telemetry) = (target.name.clone(), telemetry.clone());
     Arc::new(move |cause| {
@@ -309,7 +309,7 @@ fn reconnect_counter(target: &Target, telemetry: &Telemetry) -> OnReconnect {
     })
 }
 
-/// What is known of a target before its first poll.
+/// Returns the known facts about a target before its first poll.
 #[must_use]
 pub fn circumstances(target: &Target) -> Circumstances {
     Circumstances {
@@ -325,15 +325,15 @@ pub fn circumstances(target: &Target) -> Circumstances {
     }
 }
 
-/// What the collectors read from the replies of one poll.
+/// Samples and memos that the collectors read from the replies of one poll.
 struct Reading {
     snapshot: Snapshot,
     outcomes: Vec<CollectorOutcome>,
-    /// What they want to remember.
+    /// State to remember until the next poll.
     memos: Vec<Memo>,
 }
 
-/// Lets every collector of a round read its replies.
+/// Runs every collector on the replies of one poll.
 fn read(round: &Round) -> Reading {
     let mut reading = Reading {
         snapshot: Snapshot::default(),
@@ -355,7 +355,7 @@ fn read(round: &Round) -> Reading {
     reading
 }
 
-/// Publishes what a poll left, and says so in the log where it is news.
+/// Publishes the result of a poll, and logs changes.
 fn publish(
     target: &Target,
     slot: &Slot,
@@ -399,7 +399,7 @@ fn publish(
     });
 }
 
-/// Publishes that a poll failed, for a task that broke off or hangs and cannot do so itself.
+/// Publishes a failed poll, for a task that panicked or hangs.
 pub fn publish_break(slot: &Slot, interval: Duration) {
     let polled_at = SystemTime::now();
     let times = Times {
@@ -416,7 +416,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
     });
 }
 
-/// Logs that a server answers for the first time, or again after an outage.
+/// Logs that a server replies for the first time, or again after an outage.
 fn note_success(target: &Target, memory: &mut Memory) {
     let (name, address) = (&target.name, target.endpoint.address.to_string());
     let server = &memory.server;
@@ -436,7 +436,7 @@ fn note_success(target: &Target, memory: &mut Memory) {
     }
 }
 
-/// After any failure the connection is dropped: a late reply must never meet another query.
+/// Logs a failure and drops the connection, so that a late reply never meets another query.
 fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
     memory.poller = None;
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
@@ -450,7 +450,7 @@ fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, fai
     }
 }
 
-/// The collectors that the configuration has on for a target.
+/// Returns the collectors that are enabled for a target.
 #[must_use]
 pub fn collectors(target: &Target) -> Vec<&'static Collector> {
     let on = |collector: &&Collector| {
@@ -460,11 +460,11 @@ pub fn collectors(target: &Target) -> Vec<&'static Collector> {
     ALL.iter().copied().filter(on).collect()
 }
 
-/// Polls a target once over a connection of its own.
+/// Polls a target once over a separate connection.
 ///
 /// # Errors
 ///
-/// The poll failed.
+/// Returns the failure if the poll fails.
 pub async fn once(target: &Target, telemetry: &Telemetry) -> Result<Snapshot, Failure> {
     let started = Instant::now();
     let (snapshot, success) = poll(target, &mut Memory::default(), telemetry).await?;

@@ -1,4 +1,4 @@
-//! What the poller of one target remembers of its scrapers. When to poll is decided in `schedule`.
+//! State about the scrapers of one target. `schedule` decides when to poll.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::telemetry::{Counter, Telemetry};
 
 const REPEATED: Counter<1> = Counter::named("redis_exporter_repeated_scrapes_total");
 
-/// Polls whose duration is remembered.
+/// Number of polls whose duration is kept.
 const REMEMBERED: usize = 8;
 
-/// Added to the time that a poll and its page take, for a machine that is busy.
+/// Added to the duration of a poll and its page, for busy machines.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// The pace of polls and scrapes.
@@ -34,8 +34,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A pace of which nothing is known. First polls of many targets come one after the other, and
-    /// so do those that follow scrapes: half as far apart.
+    /// Returns a pace without any history. The first polls of many targets are staggered. Their
+    /// polls before scrapes are too, at half that distance.
     pub(super) fn new(times: PollTimes, first: Duration) -> Self {
         let now = Instant::now().into_std();
         Self {
@@ -80,8 +80,8 @@ impl Pace {
         schedule::next(&self.scrapers, times).into()
     }
 
-    /// Records scrapes, oldest first. Counts those that showed the same poll as the scrape before of
-    /// the same scraper, and reports it if that goes on.
+    /// Records scrapes, oldest first. Counts scrapes that showed the same poll as the previous
+    /// scrape of the same scraper, and logs it if that persists.
     pub(super) fn scraped(&mut self, scrapes: Vec<Scrape>, name: &str, telemetry: &Telemetry) {
         for scrape in scrapes {
             let Some(noted) = self.scrapers.record(scrape) else {

@@ -1,4 +1,4 @@
-//! What to send next over a connection: decided from what the server is and what it rejected. Pure.
+//! Decides what to send next over a connection, from the kind of server and its rejections. Pure.
 
 use std::collections::HashSet;
 
@@ -6,43 +6,43 @@ use crate::collector::{Collector, INFO, Replies, Server};
 use crate::query::{Command, Query, Rejections, Ticket};
 use crate::reply::{Refusal, Reply};
 
-/// What was learnt about the server over one connection.
+/// Facts about the server, learned over one connection.
 #[derive(Debug, Default)]
 pub struct Plan {
     server: Option<Server>,
     run_id: Option<String>,
 }
 
-/// What collectors send once there are replies.
+/// Dependent queries of the collectors.
 #[derive(Debug, Default)]
 pub struct Further<'a> {
-    /// What is to be sent now.
+    /// Commands to send now.
     pub commands: Vec<Command<'a>>,
-    /// Everything that collectors need, with their names. Several may need the same.
+    /// All needed queries, with the names of their collectors. Several collectors may need the
+    /// same.
     pub needed: Vec<(&'static str, Ticket)>,
 }
 
 impl Plan {
-    /// The kind of server, once INFO has told it.
+    /// Returns the kind of server; `None` before INFO has reported it.
     pub const fn server(&self) -> Option<&Server> {
         self.server.as_ref()
     }
 
-    /// Records what kind of server answers. Returns whether it is another one than before, or was
-    /// restarted.
+    /// Records the kind of server. Returns true if the server is a different one or was restarted.
     pub fn learn(&mut self, server: Server, run_id: Option<&str>) -> bool {
         self.server = Some(server);
         let before = std::mem::replace(&mut self.run_id, run_id.map(str::to_owned));
         before.is_some() && before != self.run_id
     }
 
-    /// Has INFO sent first again: another server may reply over the new connection.
+    /// Sends INFO first again, because the new connection may reach another server.
     pub const fn connect_anew(&mut self) {
         self.server = None;
     }
 
-    /// The queries that are still to be sent in this poll: first INFO, which tells what the
-    /// server understands, then everything else; all at once if that is known already.
+    /// Returns the remaining queries of this poll: first INFO, which shows what the server
+    /// supports, then everything else. If that is known already, returns all at once.
     pub fn next(
         &self,
         on: &[&'static Collector],
@@ -66,7 +66,7 @@ impl Plan {
         queries
     }
 
-    /// The collectors whose queries the server understands; none before it is known.
+    /// Returns the collectors whose queries the server supports; empty before INFO.
     pub fn applicable(&self, on: &[&'static Collector]) -> Vec<&'static Collector> {
         let Some(server) = &self.server else {
             return Vec::new();
@@ -75,7 +75,7 @@ impl Plan {
         on.filter(|collector| (collector.applies)(server)).collect()
     }
 
-    /// Lets the collectors decide what they need further. Called once for each pipeline.
+    /// Returns the dependent queries of the collectors. Called once for each pipeline.
     pub fn further<'a>(&self, on: &[&'static Collector], replies: &'a Replies) -> Further<'a> {
         let mut further = Further::default();
         let mut sent = HashSet::new();
@@ -92,7 +92,7 @@ impl Plan {
     }
 }
 
-/// The names of the collectors that need what is rejected, for good or for now.
+/// Returns the names of collectors that need a query that is rejected, permanently or for now.
 pub fn refused(
     needed: &[(&'static str, Ticket)],
     replies: &Replies,
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn info_goes_ahead_on_a_new_connection() {
+    fn info_is_sent_first_on_a_new_connection() {
         let sent = next(&Plan::default(), ALL, &Rejections::default());
         assert_eq!(sent, ["INFO everything"]);
     }
 
     #[test]
-    fn a_known_server_is_sent_everything_at_once_and_nothing_twice() {
+    fn known_server_is_sent_everything_once() {
         let plan = known("redis_version:7.0.15\nredis_mode:standalone\n");
         let sent = next(&plan, ALL, &Rejections::default());
         let mut distinct = sent.clone();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_is_sent_nothing_but_info_and_sentinel() {
+    fn sentinel_is_sent_only_info_and_sentinel() {
         let plan = known("redis_version:6.0.16\nredis_mode:sentinel\n");
         let by_default = ALL.iter().copied();
         let by_default = by_default.filter(|collector| collector.is_on_by_default());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_query_is_not_sent_again() {
+    fn rejected_query_is_not_sent_again() {
         let plan = known("redis_version:7.0.15\nredis_mode:standalone\n");
         let mut rejections = Rejections::default();
         let before = plan.next(ALL, &Replies::default(), &rejections);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn another_run_of_the_server_is_another_server() {
+    fn new_run_id_is_another_server() {
         let mut plan = known("redis_version:7.0.15\r\nrun_id:a\r\n");
         let server = *plan.server().unwrap();
         plan.connect_anew();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn collectors_that_need_a_rejected_query_are_named() {
+    fn collectors_with_a_rejected_query_are_named() {
         static NEEDED: Query = Query::new(&[&["X"]], "+x");
         let needed = [("a", NEEDED.ticket(0)), ("b", NEEDED.ticket(1))];
         let mut replies = Replies::new("", Circumstances::default());

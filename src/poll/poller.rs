@@ -1,4 +1,4 @@
-//! One poll after the other over one session: what is sent, in which order.
+//! Sends the polls of one session: which commands, in which order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,18 +19,19 @@ use crate::info::Info;
 use crate::query::{Command, Query, Rejected, Ticket};
 use crate::reply::{ErrorKind, Refusal, Reply};
 
-/// Replies of an ordinary poll have 30 to 200 KB, which are read in a few milliseconds.
+/// Minimum size of large replies. Ordinary polls have 30 to 200 KB, which are read in a few
+/// milliseconds.
 const LARGE_BYTES: usize = 512 << 10;
 
-/// Further queries are sent in this many pipelines: what depends on the first replies, and what
-/// depends on the replies to that.
+/// Maximum number of pipelines with dependent queries: those that depend on the first replies, and
+/// those that depend on the replies to these.
 const FURTHER_ROUNDS: usize = 2;
 
-/// A poll waits for commands of the sweep that are under way for this part of its timeout at most.
+/// Divisor of the timeout: the maximum wait for sweep commands in flight.
 const HOLD_SHARE: u32 = 4;
 
-/// For so many polls in a row, but not the first, it may be unknown what the exporter has caused,
-/// because commands of the sweep were under way. Then INFO's counts of calls must do.
+/// Maximum number of polls in a row, after the first, whose exporter traffic may be unknown because
+/// sweep commands were in flight. After that, INFO's call counts are used.
 const UNHELD_POLLS: u32 = 3;
 
 static PING: Query = Query::new(&[&["PING"]], "+ping");
@@ -39,24 +40,24 @@ static PING: Query = Query::new(&[&["PING"]], "+ping");
 #[derive(Debug)]
 pub struct Poller {
     session: Session,
-    /// What the exporter causes on the server, the sweep included.
+    /// Load that the exporter causes on the server, including the sweep.
     footprint: Arc<Footprint>,
-    /// Polls in a row in which commands of the sweep were under way while INFO was sent.
+    /// Number of polls in a row whose INFO was sent while sweep commands were in flight.
     unheld: u32,
     plan: Plan,
     sections: Sections,
-    /// PING was rejected for now. It is sent again once INFO reports that the cause is over, for
-    /// every rejection counts as an error at the server.
+    /// Whether PING was rejected for now. It is sent again once INFO reports that the cause has
+    /// ended, because the server counts every rejection as an error.
     ping_rests: bool,
     /// Whether the server rejected INFO because it is busy with a script.
     is_busy: bool,
-    /// The scripts that broke the connection, or had no reply in time.
+    /// Scripts that broke the connection or timed out.
     broken_by: Vec<Ticket>,
     role: Role,
-    /// The replies to the scripts of this poll. A poll that is repeated over a new connection must
-    /// not run them twice.
+    /// Replies to the scripts of this poll. A poll that is repeated over a new connection must not
+    /// run them twice.
     script_replies: Vec<(Ticket, Reply)>,
-    /// Bytes of all replies of this poll so far.
+    /// Size of all replies of this poll so far, in bytes.
     wire_bytes: usize,
 }
 
@@ -78,23 +79,23 @@ impl Role {
 /// The replies of one poll.
 #[derive(Debug)]
 pub struct Round {
-    /// How long a PING took; none if the user may not send it.
+    /// Round trip of PING; `None` if the user may not send it.
     pub ping: Option<Duration>,
-    /// The collectors whose queries were sent or are known to be rejected.
+    /// Collectors whose queries were sent or are known to be rejected.
     pub collectors: Vec<&'static Collector>,
-    /// The collectors that need further queries which are rejected.
+    /// Collectors with a rejected dependent query.
     pub refused: Vec<&'static str>,
-    /// Commands and lookups of the exporter up to that INFO; none if commands of the sweep were under
-    /// way.
+    /// Commands and lookups of the exporter up to that INFO; `None` if sweep commands were in
+    /// flight.
     pub caused: Option<Caused>,
-    /// The replies.
+    /// Replies by query.
     pub replies: Replies,
-    /// Bytes of all replies.
+    /// Size of all replies, in bytes.
     wire_bytes: usize,
 }
 
 impl Round {
-    /// Whether reading the replies takes so long that nobody else may wait for it.
+    /// Returns whether reading the replies takes too long for the main threads.
     #[must_use]
     pub const fn is_large(&self) -> bool {
         self.wire_bytes > LARGE_BYTES
@@ -102,7 +103,7 @@ impl Round {
 }
 
 impl Poller {
-    /// Dials a target. `on_reconnect` is told of each later connection.
+    /// Connects to a target. Calls `on_reconnect` for each later connection.
     ///
     /// # Errors
     ///
@@ -129,35 +130,33 @@ impl Poller {
         })
     }
 
-    /// Returns how long dialing took.
+    /// Returns how long connecting took.
     pub const fn connect_time(&mut self) -> Duration {
         self.session.link().connect_time()
     }
 
-    /// Records that the replies of the last round are dropped.
+    /// Records that the replies of the last poll were dropped.
     pub fn release(&mut self) {
         self.session.link().release();
     }
 
-    /// Returns the scripts that broke the connection, or had no reply in time, since this was last
-    /// called.
+    /// Returns the scripts that broke the connection or timed out since the last call.
     pub fn take_broken_by(&mut self) -> Vec<Ticket> {
         std::mem::take(&mut self.broken_by)
     }
 
-    /// Returns what answers, such as `redis 7.0 standalone`; empty if that is not known yet.
+    /// Returns the kind of server, such as `redis 7.0 standalone`; empty if unknown.
     #[must_use]
     pub fn server_text(&self) -> String {
         let server = self.plan.server();
         server.map(Server::to_string).unwrap_or_default()
     }
 
-    /// Queries which function keeps the server busy, if it rejected INFO for that. The error is the
-    /// rejection of this query, which is not to be sent again.
+    /// Queries the function that keeps the server busy, if it rejected INFO for that reason.
     ///
     /// # Errors
     ///
-    /// The server rejected it for good.
+    /// Returns the rejection if it is permanent. The query must not be sent again.
     pub async fn running_function(
         &mut self,
         deadline: Instant,
@@ -175,23 +174,23 @@ impl Poller {
         }
     }
 
-    /// Whether the server knows FUNCTION STATS.
+    /// Returns whether the server has FUNCTION STATS.
     #[must_use]
     pub fn knows_function_stats(&self) -> bool {
         self.plan.server().is_some_and(function_stats::applies)
     }
 
-    /// Returns what the server rejected for good over this session.
+    /// Returns the queries that the server rejected permanently in this session.
     #[must_use]
     pub fn rejected(&self) -> &[Rejected] {
         self.session.rejections().all()
     }
 
-    /// Checks whether the server still answers. Any reply will do.
+    /// Checks that the server still replies. Any reply is sufficient.
     ///
     /// # Errors
     ///
-    /// None came before the deadline.
+    /// Returns a failure if no reply arrives before the deadline.
     pub async fn check(&mut self, deadline: Instant) -> Result<(), Failure> {
         if self.may_ping() {
             return self.ping(deadline).await.map(drop);
@@ -209,7 +208,7 @@ impl Poller {
         !self.ping_rests && !self.session.rejections().covers((&PING).into())
     }
 
-    /// Sends what comes first after a pause, in which the connection may have broken.
+    /// Sends the first commands after a pause, during which the connection may have broken.
     async fn query_first(
         &mut self,
         commands: &[Command<'_>],
@@ -251,16 +250,18 @@ impl Poller {
         Ok(took)
     }
 
-    /// Sends everything that this server is queried, in one pipeline, and further queries in a
-    /// second and a third one, scripts apart. The first time over a connection INFO goes ahead,
-    /// because it tells what else the server understands. If the connection breaks, it is dialed
-    /// again and all but the scripts is sent again, once. The same if the server has changed its
-    /// role: behind a name or a virtual address another one may have its place.
+    /// Sends all queries for this server in one pipeline, dependent queries in a second and a
+    /// third, and scripts separately.
+    ///
+    /// Over a new connection, sends INFO first, because it shows what the server supports. If the
+    /// connection breaks, reconnects and resends everything except scripts, once. Does the same if
+    /// the server's role changed, because the name or virtual address may now lead to another
+    /// server.
     ///
     /// # Errors
     ///
-    /// The connection broke twice or could not be dialed again, time ran out, or the server rejected
-    /// INFO.
+    /// Returns a failure if the connection broke twice or could not be reopened, if the poll timed
+    /// out, or if the server rejected INFO.
     pub async fn poll(
         &mut self,
         target: &Target,
@@ -324,7 +325,7 @@ impl Poller {
             if queries.is_empty() {
                 break;
             }
-            // No command of the sweep is under way while INFO is sent.
+            // No sweep command is in flight while INFO is sent.
             let asks_info = queries.contains(&&INFO);
             let commands = self.spelled(queries);
             let hold = if asks_info {
@@ -362,7 +363,7 @@ impl Poller {
         })
     }
 
-    /// Returns the commands to send. INFO is queried for the sections that are due.
+    /// Returns the commands to send. INFO requests only the sections that are due.
     fn spelled(&self, queries: Vec<&'static Query>) -> Vec<Command<'static>> {
         let now = Instant::now().into_std();
         let queries = queries.into_iter().map(|query| {
@@ -400,8 +401,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Reads a reply without percentiles. Returns `None` if it lacks more, or if the server does not
-    /// take the query: then all sections are queried.
+    /// Reads a reply without percentiles. Returns `None` if other sections are missing or the
+    /// server rejects the query. All sections are then queried.
     async fn read_most_of_info(&mut self, reply: Reply) -> Result<Option<Info>, Failure> {
         let refusal = reply.refusal().map(Refusal::kind);
         let is_not_taken = matches!(refusal, Some(ErrorKind::Other | ErrorKind::UnknownCommand));
@@ -422,7 +423,7 @@ impl Poller {
         }
         let text = reply.into_text().unwrap_or_default();
         let info = if text.len() > LARGE_BYTES {
-            // A text without end must not keep other targets waiting.
+            // An endless text must not delay other targets.
             let parsed = spawn_blocking(|| Info::parse(text)).await;
             parsed
                 .map_err(|_| Failure::new(Reason::Other, "reading the reply to INFO broke off"))?
@@ -444,8 +445,8 @@ impl Poller {
         Ok(info)
     }
 
-    /// Sends what collectors need once there are replies. Returns the names of those that were
-    /// rejected some of it.
+    /// Sends the dependent queries of the collectors. Returns the names of collectors with a
+    /// rejected query.
     async fn query_further(
         &mut self,
         target: &Target,
@@ -457,7 +458,7 @@ impl Poller {
         for _ in 0..FURTHER_ROUNDS {
             let further = self.plan.further(on, replies);
             needed.extend(further.needed);
-            // A script that broke the connection in the round before is not sent again.
+            // A script that broke the connection in the previous pipeline is not sent again.
             let commands = further.commands.into_iter();
             let commands = commands.filter(|command| !self.broken_by.contains(&command.ticket));
             let (alone, commands): (Vec<_>, Vec<_>) =
@@ -476,8 +477,8 @@ impl Poller {
         Ok(plan::refused(&needed, replies, self.session.rejections()))
     }
 
-    /// Sends one command in a pipeline of its own. If it breaks the connection, another one takes
-    /// its place and there is no reply, so that the other commands have theirs.
+    /// Sends one command in a separate pipeline. If it breaks the connection, reconnects and
+    /// returns no reply, so that other commands still get theirs.
     async fn query_alone(
         &mut self,
         target: &Target,
@@ -505,7 +506,7 @@ impl Poller {
     }
 }
 
-/// Whether the server reports that it is loading its data, or is a replica without its primary.
+/// Returns whether the server is loading its data, or is a replica without its primary.
 fn answers_few_queries(info: &Info) -> bool {
     info.get("loading") == Some("1") || info.get("master_link_status") == Some("down")
 }

@@ -1,4 +1,4 @@
-//! Looks at the RDB file of a server. Where it is, the collector knows.
+//! Reads the size of a server's RDB file. The collector provides the path.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,20 +9,20 @@ use tokio::time::timeout;
 
 use crate::threads::Lane;
 
-/// Of all targets at once.
+/// Reads files for all targets.
 static LOOKS: Lane = Lane::new("rdb file", 4);
 
-/// A file system that is slower than this, as one of a network that hangs, is not waited for.
+/// Timeout for the file system, which may be a hanging network mount.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// Looks at one file after the other, never at two at a time.
+/// Reads file sizes, one at a time.
 #[derive(Debug, Default)]
 pub struct RdbFile(Option<JoinHandle<Option<u64>>>);
 
 impl RdbFile {
-    /// The size of the file in bytes; none where there is no such file, or no answer in time.
+    /// Returns the size of the file in bytes; `None` if there is no such file or on timeout.
     pub async fn size(&mut self, path: PathBuf) -> Option<u64> {
-        // One that hangs keeps its thread: it must come back before there is another.
+        // A hanging read keeps its thread and must end before the next one starts.
         let looking = self.0.get_or_insert_with(|| {
             tokio::spawn(async move {
                 let looked = LOOKS.run(move || size(&path)).await;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_has_a_size_and_nothing_else_has() {
+    async fn only_a_file_has_a_size() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("dump.rdb");
         let mut looking = RdbFile::default();

@@ -1,5 +1,4 @@
-//! Which scripts are not run for now, because they broke the connection or took too long. Not what
-//! they are.
+//! Suspends scripts that broke the connection or took too long. Independent of their contents.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,15 +7,15 @@ use tokio::time::Instant;
 
 use crate::query::Ticket;
 
-/// So many polls do without a script that made one fail: a script that takes longer than a poll may
-/// would hold up the server again and again.
+/// Number of polls for which a script is first suspended. Otherwise a script that exceeds the poll
+/// timeout would block the server again and again.
 const FIRST_POLLS: u32 = 10;
 
-/// The longest rest.
+/// Maximum suspension.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// The scripts that failed so, and how long each rests. One that fails again rests for twice as
-/// long; one that answers is forgotten.
+/// The suspended scripts. A script that fails again is suspended for twice as long; a reply removes
+/// it.
 #[derive(Debug, Default)]
 pub struct Rests(HashMap<Ticket, Rest>);
 
@@ -27,13 +26,13 @@ struct Rest {
 }
 
 impl Rests {
-    /// The scripts that rest at this time.
+    /// Returns the scripts that are suspended at this time.
     pub fn resting(&self, now: Instant) -> Vec<Ticket> {
         let resting = self.0.iter().filter(|(_, rest)| now < rest.until);
         resting.map(|(script, _)| *script).collect()
     }
 
-    /// Takes note of a script that failed so, on a target that is polled at this interval.
+    /// Suspends a failed script on a target with this poll interval.
     pub fn begin(&mut self, script: Ticket, interval: Duration, now: Instant) {
         let known = self
             .0
@@ -45,7 +44,7 @@ impl Rests {
         self.0.insert(script, Rest { until, length });
     }
 
-    /// Forgets what has answered.
+    /// Removes scripts that have replied.
     pub fn end(&mut self, answered: impl Fn(Ticket) -> bool) {
         self.0.retain(|script, _| !answered(*script));
     }
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_again_rests_for_twice_as_long() {
+    fn repeated_failure_doubles_the_suspension() {
         let now = Instant::now();
         let mut rests = Rests::default();
         rests.begin(script(0), INTERVAL, now);
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_answers_is_forgotten() {
+    fn script_with_a_reply_is_removed() {
         let now = Instant::now();
         let mut rests = Rests::default();
         rests.begin(script(0), INTERVAL, now);
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rest_is_longer_than_a_day() {
+    fn suspension_lasts_at_most_a_day() {
         let now = Instant::now();
         let mut rests = Rests::default();
         for _ in 0..40 {

@@ -1,8 +1,8 @@
-//! When to poll so that each scrape shows a new poll, and when to check in between. Pure: times come
-//! in, a time goes out.
+//! Decides when to poll, so that each scrape shows a new poll, and when to check the server in
+//! between. Maps times to times. Pure.
 //!
-//! From the time on when the pace of a scraper is known, a poll is due shortly before each of its
-//! scrapes, as far as the interval allows it. No scrape waits for a poll.
+//! Once the pace of a scraper is known, polls start shortly before its scrapes, within the limits
+//! of the interval. No scrape waits for a poll.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::scrapers::{Scraper, Scrapers, tolerance};
 use crate::config::PollTimes;
 use crate::publish::Scrape;
 
-/// The least time between the starts of two polls, however fast the scrapes come.
+/// Minimum time between the starts of two polls, regardless of the scrape rate.
 const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Describes how often a target is polled.
@@ -35,69 +35,72 @@ pub fn describe(times: PollTimes) -> String {
     format!("every {interval:?}, {phase}")
 }
 
-/// What is known when the next poll is planned.
+/// Input for planning the next poll.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// The time of planning.
+    /// Current time.
     pub now: Instant,
-    /// The start of the last poll.
+    /// Start of the last poll.
     pub polled: Instant,
-    /// The earliest start of the next poll.
+    /// Earliest start of the next poll.
     pub earliest: Instant,
-    /// The start of the next poll if nobody scraped.
+    /// Start of the next poll without scrapes.
     pub regular: Instant,
-    /// The configured interval of polls.
+    /// Configured poll interval.
     pub interval: Duration,
-    /// Whether polls are never more often than that.
+    /// Whether polls must not be more frequent than the interval.
     pub keeps_interval: bool,
-    /// How long before a scrape a poll starts: twice the time until a page shows it.
+    /// Time between a poll and its scrape: twice the time until a page shows the poll.
     pub lead: Duration,
-    /// How much earlier this target is polled than others, so that many are not polled at once.
+    /// How much earlier this target is polled than others, to spread polls of many targets.
     pub offset: Duration,
 }
 
-/// How often a target may be polled.
+/// Limits the poll rate of a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     times: PollTimes,
-    /// When the next poll would be due if all polls had kept to the interval.
+    /// Due time of the next poll if all polls had kept to the interval.
     due: Instant,
 }
 
 impl Limit {
-    /// The limit of a target that was not polled yet.
+    /// Returns the limit of a target without polls.
     pub const fn new(times: PollTimes, now: Instant) -> Self {
         Self { times, due: now }
     }
 
-    /// Records a poll. Returns the earliest start of the next one: polls follow faster scrapes, but
-    /// an interval that somebody set is kept to. Then a poll may be a little early, so that it stays
-    /// shortly before a scrape, but polls are never more often than that for long.
+    /// Records a poll. Returns the earliest start of the next one.
+    ///
+    /// Polls follow faster scrapes, but keep to an explicitly configured interval. A poll may then
+    /// be slightly early, to stay shortly before a scrape, but the mean rate does not exceed the
+    /// interval.
     pub fn polled(&mut self, started: Instant) -> Instant {
         let PollTimes { interval, .. } = self.times;
         if self.times.follows_faster_scrapes() {
             return started + SHORTEST;
         }
         let early = tolerance(interval);
-        // Retries after failures come sooner, and are not made up for.
+        // Retries after failures are sooner, and are not compensated.
         self.due = self.due.clamp(started, started + early) + interval;
         self.due.checked_sub(early).unwrap_or(started)
     }
 }
 
-/// A check between two polls whether the server still answers.
+/// A check between two polls that the server still replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// When to send it.
+    /// Time to send the check.
     pub at: Instant,
-    /// When a server that has not answered is down.
+    /// Time after which a server without a reply is down.
     pub deadline: Instant,
 }
 
-/// Returns the check that is due unless a poll comes before: a server that stops is known to be down
-/// within one interval after the start of the last poll or check that it answered, whenever scrapes
-/// move the next poll to. None if the timeout is so long that a check would report little that the
-/// poll did not.
+/// Returns the check that is due unless a poll comes first.
+///
+/// A stopped server is reported as down within one interval after the start of the last successful
+/// poll or check, even if scrapes delay the next poll. Returns `None` if the timeout is so long
+/// that a check would add little.
 pub fn check(answered: Instant, times: PollTimes) -> Option<Check> {
     let PollTimes {
         interval, timeout, ..
@@ -109,8 +112,7 @@ pub fn check(answered: Instant, times: PollTimes) -> Option<Check> {
     })
 }
 
-/// Returns when to start the next poll. It is never more than a quarter of the interval later than
-/// the regular time.
+/// Returns when to start the next poll: at most a quarter of the interval after the regular time.
 pub(super) fn next(scrapers: &Scrapers, times: Times) -> Instant {
     let expected = scrapers.expected(times.now);
     let starts = expected.filter_map(|scraper| start(scraper, times));
@@ -118,21 +120,22 @@ pub(super) fn next(scrapers: &Scrapers, times: Times) -> Instant {
     starts.chain(at_once).min().unwrap_or(times.regular)
 }
 
-/// Returns when to poll for the next scrape of a scraper that a poll can still reach. None if that
-/// is too late for other reasons to poll.
+/// Returns when to poll for the next reachable scrape of a scraper. Returns `None` if a poll is due
+/// earlier for another reason.
 fn start(scraper: &Scraper, times: Times) -> Option<Instant> {
     let interval = scraper.interval;
     if interval < SHORTEST {
         return None;
     }
-    // A poll that takes longer than that is in time for a later scrape.
+    // A longer poll is in time for a later scrape.
     let longest = interval * 3 / 4;
     let lead = times.lead.min(longest);
     let ahead = (lead + times.offset.min(interval / 2)).min(longest);
     let least = lead / 2;
     let (now, tolerance) = (times.now, tolerance(interval));
     let earliest = times.earliest.max(now);
-    // Later than what the last poll was for, and than what no poll can be ready for.
+    // After the scrape that the last poll was for, and after any scrape that no poll can be ready
+    // for.
     let after = (times.polled + tolerance + ahead).max(earliest + least);
     let after = after.max(now.checked_sub(tolerance).unwrap_or(now));
     let wait = after.saturating_duration_since(scraper.last.at);
@@ -143,15 +146,16 @@ fn start(scraper: &Scraper, times: Times) -> Option<Instant> {
     if !times.keeps_interval {
         return (start <= latest).then_some(start);
     }
-    // As many polls as before, each a little later until they come shortly before scrapes.
+    // The number of polls stays the same; each is slightly later until they come shortly before
+    // scrapes.
     let between = start.saturating_duration_since(earliest).as_nanos();
     let polls = u32::try_from(between / times.interval.as_nanos().max(1)).ok()?;
     let start = start.checked_sub(times.interval.checked_mul(polls)?)?;
     Some(start.min(latest))
 }
 
-/// Returns whether somebody scrapes without a pace, but more often than the target is polled, and
-/// has seen the last poll: the next scrape shows a new one only if that poll comes at once.
+/// Returns whether a client scrapes irregularly, more often than polls, and has seen the last poll.
+/// Its next scrape shows a new poll only if that poll starts at once.
 fn is_irregular(scrapers: &Scrapers, times: Times) -> bool {
     let Some(four) = scrapers.irregular() else {
         return false;
@@ -174,31 +178,31 @@ mod tests {
 
     use super::*;
 
-    /// Scrapers by phase, interval and jitter, in milliseconds.
+    /// Scrapers by phase, interval, and jitter, in milliseconds.
     #[derive(Clone)]
     struct World {
         scrapers: Vec<(u64, u64, u64)>,
         interval: u64,
         timeout: u64,
-        /// Whether somebody set the interval.
+        /// Whether the interval is explicitly configured.
         is_set: bool,
-        /// From the start of a poll until a page shows it.
+        /// Time from the start of a poll until a page shows it, in milliseconds.
         takes: u64,
         offset: u64,
     }
 
-    /// What came of a simulated time.
+    /// Results of a simulation.
     struct Run {
         polls: Vec<Instant>,
-        /// Scrapes by scraper: whether each showed a new poll, and the age of the poll.
+        /// Scrapes by scraper: whether each showed a new poll, and the age of that poll.
         shown: Vec<Vec<(bool, Duration)>>,
-        /// The longest time from the start of a poll or check that was answered until it would be
-        /// known that the next one is not.
+        /// Maximum time from the start of a successful poll or check until a failure of the next
+        /// one would be known.
         blind: Duration,
     }
 
     impl World {
-        /// One target whose interval nobody set.
+        /// Returns a target without an explicitly configured interval.
         fn of(scrapers: Vec<(u64, u64, u64)>) -> Self {
             Self {
                 scrapers,
@@ -233,7 +237,7 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// When scrapes come, and whose they are.
+    /// Returns the times of all scrapes, each with its scraper.
     fn arrivals(world: &World, start: Instant, seconds: u64) -> Vec<(Instant, usize)> {
         let mut random = fastrand::Rng::with_seed(1);
         let mut arrivals = Vec::new();
@@ -311,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn each_scrape_shows_a_new_poll_once_the_pace_is_known() {
+    fn scrapes_show_new_polls_once_the_pace_is_known() {
         for scrapers in [
             vec![(300, 1_000, 5)],
             vec![(300, 2_000, 5)],
             vec![(4_000, 5_000, 20)],
             vec![(4_000, 15_000, 20)],
             vec![(4_000, 60_000, 50)],
-            // A pair of the same interval, whatever its phases.
+            // Two scrapers with the same interval and different phases.
             vec![(4_000, 15_000, 20), (11_000, 15_000, 20)],
             vec![(4_000, 15_000, 5), (4_300, 15_000, 5)],
             vec![(4_000, 10_000, 5), (4_700, 30_000, 5)],
@@ -335,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_come_at_the_pace_of_the_scrapes_and_not_more_often() {
+    fn polls_follow_the_scrapes_and_are_not_more_frequent() {
         for (interval, polls) in [(1_000, 880..=910), (15_000, 58..=66), (60_000, 52..=62)] {
             let world = World::of(vec![(300, interval, 5)]);
             let run = simulate(&world, 900);
@@ -344,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn scrapes_without_a_pace_show_a_new_poll_each() {
+    fn irregular_scrapes_show_a_new_poll_each() {
         let world = World::of(vec![(300, 5_000, 3_000)]);
         let run = simulate(&world, 900);
         let shown = run.shown[0].iter().skip(5);
@@ -353,13 +357,13 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_of_requests_changes_nothing() {
+    fn request_loop_changes_nothing() {
         let world = World::of(vec![(0, 20, 3)]);
         assert!(simulate(&world, 60).polls.len() <= 5);
     }
 
     #[test]
-    fn an_interval_that_was_set_is_never_undercut() {
+    fn configured_interval_is_a_lower_bound() {
         for scrapers in [
             vec![(300, 1_000, 5)],
             vec![(300, 2_000, 20)],
@@ -383,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_that_take_longer_than_the_scrapes_are_apart_follow_them_too() {
+    fn polls_slower_than_the_scrapes_still_follow_them() {
         let world = World {
             takes: 900,
             ..World::of(vec![(300, 1_000, 5)])
@@ -393,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn retries_put_no_later_poll_off() {
+    fn retries_delay_no_later_poll() {
         let times = World::of(Vec::new()).set_to(15_000).times();
         let start = Instant::now();
         let mut limit = Limit::new(times, start);
@@ -404,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_of_an_interval_that_was_set_come_shortly_before_scrapes() {
+    fn polls_at_a_configured_interval_precede_scrapes() {
         for (interval, scraper) in [
             (2_000, (300, 2_000, 5)),
             (15_000, (4_000, 15_000, 40)),
@@ -421,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_comes_one_timeout_before_the_interval_is_over() {
+    fn check_is_one_timeout_before_the_interval_ends() {
         let (start, mut times) = (Instant::now(), World::of(Vec::new()).times());
         let expected = Check {
             at: start + ms(10_000),
@@ -433,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn many_targets_are_polled_at_different_times() {
+    fn polls_of_many_targets_are_spread() {
         let world = |offset| World {
             offset,
             ..World::of(vec![(4_000, 15_000, 0)])
@@ -459,7 +463,7 @@ mod tests {
             let timeout = interval * timeout / 100;
             let world = World { scrapers, interval, timeout, is_set, takes, offset };
             let run = simulate(&world, 120);
-            // A server that stops is known to be down within one interval, whatever the scrapers do.
+            // A stopped server is known to be down within one interval, regardless of the scrapers.
             prop_assert!(run.blind <= ms(interval), "{:?}", run.blind);
             for pair in run.polls.windows(2) {
                 let gap = pair[1] - pair[0];

@@ -1,47 +1,47 @@
-//! Who scrapes a target, and how often. Pure: scrapes come in, scrapers with a pace go out.
+//! Identifies the scrapers of a target and their intervals. Maps scrapes to scrapers. Pure.
 //!
-//! A scraper comes at a fixed interval. It is known once three scrapes of one client are equally
-//! far apart, whatever comes in between, unless so much does that any distance would fit.
+//! A scraper has a fixed interval. It is known after three equally spaced scrapes of one client,
+//! regardless of other scrapes in between, unless these are so dense that any spacing would fit.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::publish::Scrape;
 
-/// A scraper that missed this many scrapes is not expected any more.
+/// Number of missed scrapes after which a scraper is no longer expected.
 const MISSES: u32 = 3;
 
-/// Requests closer to each other than this are a loop, not a scraper.
+/// Maximum gap between requests of a loop, which is not a scraper.
 const LOOP: Duration = Duration::from_millis(100);
 
-/// Scrapers that are known at most.
+/// Maximum number of known scrapers.
 const KNOWN_MAX: usize = 16;
 
-/// Scrapes that are kept: of one client, and of all.
+/// Maximum number of scrapes kept: of one client, and in total.
 const KEPT_OF_ONE: usize = 64;
 const KEPT_MAX: usize = 128;
 
-/// An interval that fits by chance this often is none.
+/// Maximum probability that an interval fits by chance.
 const CHANCE_MAX: f64 = 0.25;
 
-/// An interval among other scrapes is sure once this many more scrapes have followed it.
+/// Number of additional scrapes that confirm an interval among other scrapes.
 const CONFIRMATIONS: u32 = 2;
 
-/// The scrapes of a scraper are no strays among others once this many have followed each other.
+/// Number of consecutive scrapes after which a scraper cannot be a chance match.
 const ESTABLISHED: u32 = 6;
 
-/// Repeats are judged over this many scrapes ...
+/// Minimum number of scrapes for judging repeats ...
 const JUDGED_SCRAPES: u32 = 10;
 
-/// ... and this time. They are reported if they are more than a quarter.
+/// ... and minimum time. Repeats are reported if they exceed a quarter.
 const JUDGED_TIME: Duration = Duration::from_mins(1);
 
-/// How far a scrape may be from the pace of its scraper.
+/// Returns the maximum deviation of a scrape from its scraper's pace.
 pub(super) fn tolerance(interval: Duration) -> Duration {
     (interval / 10).min(Duration::from_millis(50) + interval / 100)
 }
 
-/// The scrapers of one target, and the scrapes that may belong to others.
+/// The scrapers of one target, and unassigned scrapes.
 #[derive(Debug, Default)]
 pub(super) struct Scrapers {
     known: Vec<Scraper>,
@@ -52,20 +52,19 @@ pub(super) struct Scrapers {
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     scrape: Scrape,
-    /// The scraper to which it belongs, if any.
+    /// The scraper that it belongs to, if any.
     owner: Option<u64>,
 }
 
-/// Somebody who scrapes at a fixed interval.
+/// A client that scrapes at a fixed interval.
 #[derive(Clone, Debug)]
 pub(super) struct Scraper {
     id: u64,
     pub(super) interval: Duration,
-    /// The last scrape.
     pub(super) last: Scrape,
-    /// Scrapes that have yet to follow before it is sure.
+    /// Number of scrapes still needed to confirm it.
     doubts: u32,
-    /// Scrapes that followed each other.
+    /// Number of consecutive scrapes.
     in_a_row: u32,
     repeats: Repeats,
 }
@@ -73,9 +72,9 @@ pub(super) struct Scraper {
 /// A scrape of a known scraper.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Noted {
-    /// Whether it showed the same poll as the scrape before.
+    /// Whether it showed the same poll as the previous scrape.
     pub(super) is_repeat: bool,
-    /// The interval of a scraper that sees the same poll again and again, once.
+    /// The interval of a scraper that repeatedly sees the same poll. Set once.
     pub(super) report: Option<Duration>,
 }
 
@@ -127,8 +126,7 @@ impl Scrapers {
         known.filter(move |scraper| scraper.doubts == 0 && !scraper.is_gone(now))
     }
 
-    /// Returns the last four scrapes of the client that scraped last, unless the last one was
-    /// expected.
+    /// Returns the last four scrapes of the most recent client, unless the last one was expected.
     pub(super) fn irregular(&self) -> Option<[Scrape; 4]> {
         let last = self.kept.back()?;
         let is_expected = |known: &Scraper| {
@@ -161,8 +159,8 @@ impl Scrapers {
         self.kept.push_back(Kept { scrape, owner });
     }
 
-    /// Finds a scraper with the shortest interval that fits, and its scrape before this one. Both
-    /// scrapes before belong to it from now on.
+    /// Finds the scraper with the shortest interval that fits, and its previous scrape. Assigns
+    /// both previous scrapes to it.
     fn discover(&mut self, scrape: &Scrape) -> Option<(Scraper, Scrape)> {
         let earlier: Vec<Kept> = self.of(scrape.client).copied().collect();
         let free = earlier.iter().enumerate();
@@ -202,8 +200,8 @@ impl Scrapers {
 }
 
 impl Scraper {
-    /// Returns how many intervals after the last scrape this one comes, and how far it is from
-    /// that as a share of what is tolerated. None if it is too far.
+    /// Returns how many intervals after the last scrape this one comes, and its deviation as a
+    /// share of the tolerance. Returns `None` if it deviates too much.
     fn fit(&self, scrape: &Scrape) -> Option<(u32, f64)> {
         let gap = scrape.at.saturating_duration_since(self.last.at);
         let steps = (1..=MISSES + 1).min_by_key(|steps| gap.abs_diff(self.interval * *steps))?;
@@ -237,7 +235,7 @@ impl Scraper {
     }
 }
 
-/// The scrapes of one scraper that showed the same poll as the one before, since some time.
+/// Counts the scrapes of one scraper that showed the same poll as the previous one.
 #[derive(Clone, Debug, Default)]
 struct Repeats {
     since: Option<Instant>,
@@ -247,7 +245,7 @@ struct Repeats {
 }
 
 impl Repeats {
-    /// Records a scrape. Returns true if it is time for a report, once until repeats are rare.
+    /// Records a scrape. Returns true if a report is due: once, until repeats are rare again.
     fn note(&mut self, at: Instant, is_repeat: bool) -> bool {
         let since = *self.since.get_or_insert(at);
         self.scrapes += 1;
@@ -276,7 +274,7 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// Records scrapes by time, client and number of the poll, and returns what came of them.
+    /// Records scrapes by time, client, and poll number, and returns the results.
     fn recorded(
         start: Instant,
         mut arrivals: Vec<(u64, u64, u64)>,
@@ -305,9 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn each_scraper_of_a_pair_is_warned_of_its_own_repeats() {
+    fn each_scraper_is_warned_of_its_own_repeats() {
         let start = Instant::now();
-        // One scraper sees a new poll each time, the other one, of the same client, every second.
+        // One scraper sees a new poll each time. The other one, of the same client, sees one every
+        // second time.
         let new = (0..40).map(|number| (number * 5_000, 1, number));
         let stuck = (0..40).map(|number| (2_000 + number * 5_000, 1, number / 2));
         let (_, noted) = recorded(start, new.chain(stuck).collect());
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_client_hides_no_slow_scraper() {
+    fn fast_client_does_not_hide_a_slow_scraper() {
         let mut random = fastrand::Rng::with_seed(7);
         for (client, jitter) in [(1, 5), (1, 15), (2, 200)] {
             let fast = (0..300).map(|number| (number * 400 + random.u64(0..=jitter), client, 0));
@@ -349,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dense_loop_has_no_pace() {
+    fn dense_loop_has_no_pace() {
         let mut random = fastrand::Rng::with_seed(7);
         for gaps in [10..=11, 10..=30, 20..=120, 50..=300] {
             let mut at = 0;
@@ -371,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_scraper_is_known_beside_the_dense_loop_of_another_client() {
+    fn slow_scraper_is_known_despite_another_dense_loop() {
         let dense = (0..3_000).map(|number| (number * 15, 1, 0));
         let slow = (0..3).map(|number| (7 + number * 15_000, 2, number));
         let start = Instant::now();
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_a_flood_is_bounded() {
+    fn state_kept_of_a_flood_is_bounded() {
         let mut random = fastrand::Rng::with_seed(7);
         let flood = (0..5_000).map(|number| (number * 20, random.u64(..), 0));
         let (scrapers, _) = recorded(Instant::now(), flood.collect());

@@ -1,7 +1,7 @@
-//! Which sections of INFO a poll queries. Pure.
+//! Selects the sections of INFO for a poll. Pure.
 //!
-//! Most of the time that INFO takes on a server goes into percentiles, for every command that the
-//! server has seen. They change slowly, so most polls leave them out.
+//! The server spends most of the time for INFO on percentiles of every command that it has seen.
+//! They change slowly, so most polls omit them.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ use crate::collector::{INFO, INFO_WITHOUT_PERCENTILES, Server};
 use crate::info::Info;
 use crate::query::Query;
 
-/// Percentiles are queried about once a minute: slightly more often, so that polls every 15 seconds
-/// query them every fourth time.
+/// Interval for percentiles: slightly less than a minute, so that polls every 15 seconds query them
+/// every fourth time.
 const PERCENTILES_EVERY: Duration = Duration::from_secs(55);
 
-/// The section that most polls leave out.
+/// The section that most polls omit.
 const PERCENTILES: &str = "Latencystats";
 
-/// What is known about the INFO of the server over one connection.
+/// Facts about the server's INFO, learned over one connection.
 #[derive(Debug, Default)]
 pub struct Sections {
     whole: Option<Whole>,
-    /// Whether the server does not return all other sections if it is queried for them.
+    /// Whether the server omits other sections if percentiles are not requested.
     is_whole_only: bool,
 }
 
@@ -45,8 +45,8 @@ impl Sections {
         }
     }
 
-    /// Records a reply. Returns false if it lacks a section besides the percentiles: then all
-    /// sections are queried from now on.
+    /// Records a reply. Returns false if it lacks a section other than the percentiles. All
+    /// sections are then queried from now on.
     pub fn record(&mut self, query: &'static Query, info: &Info, now: Instant) -> bool {
         if query == &INFO {
             let titles = info.titles().map(str::to_owned).collect();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_percentiles_is_sent_the_whole_query() {
+    fn server_without_percentiles_is_sent_the_whole_query() {
         let now = Instant::now();
         let (sections, _) = after_whole(now);
         let old = Server::from_info(&Info::parse("redis_version:6.2.16\r\n"));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_leaves_out_another_section_is_sent_the_whole_query() {
+    fn server_that_omits_other_sections_is_sent_all() {
         let now = Instant::now();
         let (mut sections, server) = after_whole(now);
         let lacks_percentiles = WHOLE.replace("# Latencystats\r\n", "");

@@ -1,4 +1,4 @@
-//! Timing of polls, with a paused clock and servers that do not exist.
+//! Timing of polls, with a paused clock and nonexistent servers.
 
 use super::*;
 use crate::config::{self, Arguments, Secret};
@@ -26,7 +26,7 @@ struct Polled {
     names: Vec<String>,
 }
 
-/// Starts the polls of dead targets, each with its `Start`.
+/// Starts polling dead targets, each with its `Start`.
 fn poll_dead(starts: impl IntoIterator<Item = Start>) -> Polled {
     let (telemetry, board) = (Telemetry::new(false).unwrap(), Board::default());
     let mut polled = Polled {
@@ -73,7 +73,7 @@ async fn first_polls_follow_their_start_times() {
 #[tokio::test(start_paused = true)]
 async fn many_dead_targets_are_not_dialed_again_at_once() {
     let polled = poll_dead((0..50).map(|at| start_of(at, 50)));
-    // The last first poll, and less than the shortest delay of a first retry.
+    // After the last first poll, but before the first retry.
     sleep(Duration::from_millis(499)).await;
     assert_eq!(polled.counts(), [1; 50]);
     sleep(Duration::from_millis(501) + backoff::FIRST).await;

@@ -1,11 +1,11 @@
-//! When a page was read, and when it will probably be read again. Pure.
+//! Records reads of a page, and predicts the next one. Pure.
 
 use std::time::{Duration, Instant};
 
 /// Maximum number of readers whose pace is known. Scrapers are few.
 const READERS_MAX: usize = 16;
 
-/// A page is ready this long before it is expected to be read, at least.
+/// Minimum time between the readiness of a page and its expected read.
 const LEAD: Duration = Duration::from_secs(1);
 
 /// The readers of one page, each with its pace.
@@ -16,7 +16,7 @@ pub(super) struct Reads(Vec<Reader>);
 struct Reader {
     id: u64,
     last: Instant,
-    /// The shortest time between two reads lately. `None` after the first read.
+    /// Shortest recent time between two reads; `None` after the first read.
     gap: Option<Duration>,
 }
 
@@ -27,7 +27,7 @@ impl Reads {
             .retain(|reader| reader.id == id || !reader.is_gone(now));
         if let Some(reader) = self.0.iter_mut().find(|reader| reader.id == id) {
             let gap = now.duration_since(reader.last);
-            // A single short gap is forgotten slowly.
+            // A single short gap decays slowly.
             let known = reader.gap.map_or(gap, |known| known + known / 4);
             reader.gap = Some(gap.min(known));
             reader.last = now;
@@ -40,7 +40,7 @@ impl Reads {
         }
     }
 
-    /// Returns from when on the page is to be ready. `None` if nobody is expected to read it.
+    /// Returns when the page must be ready; `None` if no read is expected.
     pub(super) fn wanted_from(&self, now: Instant) -> Option<Instant> {
         let present = self.0.iter().filter(|reader| !reader.is_gone(now));
         present.filter_map(Reader::wanted_from).min()
@@ -53,7 +53,7 @@ impl Reader {
         Some(self.last + gap.saturating_sub(LEAD.max(gap / 8)))
     }
 
-    /// Whether it has missed a read. One that has read once may have any pace.
+    /// Returns whether it has missed a read. After a single read, the pace is unknown.
     fn is_gone(&self, now: Instant) -> bool {
         let gap = self.gap.unwrap_or(Duration::from_mins(5));
         now > self.last + 2 * gap + LEAD
@@ -67,7 +67,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_page_is_wanted_shortly_before_the_next_read() {
+    fn page_is_wanted_shortly_before_the_next_read() {
         let start = Instant::now();
         let mut reads = Reads::default();
         assert_eq!(reads.wanted_from(start), None);
@@ -76,12 +76,12 @@ mod tests {
         reads.record(1, start + 15 * SECOND);
         let from = reads.wanted_from(start + 16 * SECOND).unwrap() - start;
         assert!((27 * SECOND..30 * SECOND).contains(&from), "{from:?}");
-        // Whoever missed two reads is gone.
+        // A reader that missed two reads is gone.
         assert_eq!(reads.wanted_from(start + 47 * SECOND), None);
     }
 
     #[test]
-    fn each_reader_has_its_own_pace() {
+    fn readers_have_independent_paces() {
         let start = Instant::now();
         let mut reads = Reads::default();
         for round in 0..3 {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_read_all_the_time_is_always_wanted() {
+    fn constantly_read_page_is_always_wanted() {
         let start = Instant::now();
         let mut reads = Reads::default();
         for read in 0..3 {

@@ -1,34 +1,33 @@
-//! When a target was scraped, by whom, and which poll each scrape showed. The poller learns the
-//! pace of the scrapers from it; nothing is decided here.
+//! Records the scrapes of a target: time, client, and the poll that each showed. The poller derives
+//! the pace of the scrapers from them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
-/// Scrapes that wait for the poller at most. One poll of five seconds leaves room for several
-/// scrapers, each once a second.
+/// Maximum number of scrapes kept for the poller. Enough for several scrapers with one scrape per
+/// second during a poll of five seconds.
 const PENDING_MAX: usize = 64;
 
-/// A scrape that follows another one of the same client this soon is not recorded, which bounds the
-/// work of a flood.
+/// Minimum time between recorded scrapes of one client, which bounds the work of a flood.
 const APART: Duration = Duration::from_millis(10);
 
-/// Scrapes within that time that are recorded, however many clients there are.
+/// Maximum number of recorded scrapes within that time, regardless of the number of clients.
 const AT_ONCE_MAX: usize = 4;
 
 /// One scrape of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scrape {
-    /// When it came.
+    /// Time of the scrape.
     pub at: Instant,
-    /// When the poll that it showed ended, which tells polls apart.
+    /// End of the poll that it showed, which identifies the poll.
     pub poll: SystemTime,
-    /// Tells clients apart, as far as their requests do.
+    /// Identifies the client, as far as its requests allow.
     pub client: u64,
 }
 
-/// The scrapes of a target that its poller has not seen yet.
+/// Scrapes that the poller has not read yet.
 #[derive(Debug, Default)]
 pub struct Scrapes {
     state: Mutex<State>,
@@ -38,7 +37,7 @@ pub struct Scrapes {
 #[derive(Debug, Default)]
 struct State {
     pending: Vec<Scrape>,
-    /// The last ones, taken or not.
+    /// The last scrapes, including those already read.
     recent: Vec<Scrape>,
 }
 
@@ -65,14 +64,14 @@ impl Scrapes {
         std::mem::take(&mut state.pending)
     }
 
-    /// Waits for a scrape since the last call. One task at a time may wait.
+    /// Waits for a scrape since the last call. Only one task at a time may wait.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 }
 
-/// Whether a scrape of this client may be added. A client with many of them loses its oldest, so
-/// that one that comes without end leaves room for others.
+/// Returns whether a scrape of this client may be added. Drops the oldest scrape of a client with
+/// many, so that a flood leaves room for others.
 fn make_room(pending: &mut Vec<Scrape>, client: u64) -> bool {
     let is_same = |scrape: &Scrape| scrape.client == client;
     let own = pending.iter().filter(|scrape| is_same(scrape)).count();
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_leaves_few_scrapes_and_hides_no_other_client() {
+    fn flood_leaves_few_scrapes_and_hides_no_client() {
         let scrapes = Scrapes::default();
         let start = Instant::now();
         let other = Scrape {
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_many_clients_is_bounded() {
+    fn flood_of_many_clients_is_bounded() {
         let scrapes = Scrapes::default();
         flood(&scrapes, Instant::now(), |number| number);
         assert_eq!(scrapes.take().len(), PENDING_MAX);

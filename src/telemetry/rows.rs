@@ -1,7 +1,7 @@
 //! The rows of the exporter's own metrics: one line each.
 //!
-//! A row is the whole declaration: it is registered, written and documented from here. The place
-//! that counts finds its row by name, at compile time.
+//! A row is the whole declaration of a metric: registration, output, and documentation derive from
+//! it. Code that counts finds its row by name, at compile time.
 
 use crate::failure::{Cause, Reason};
 use crate::metric::{Descriptor, Family, Source, Unit, is_same, source};
@@ -158,7 +158,7 @@ const fn without_target(family: &Descriptor) -> Option<Descriptor> {
     }
 }
 
-/// Returns the place of a row. A name without a row, or with another number of labels, does not
+/// Returns the index of a row. A name without a row, or with another number of labels, does not
 /// compile.
 #[expect(
     clippy::indexing_slicing,

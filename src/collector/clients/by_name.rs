@@ -1,11 +1,10 @@
-//! How many things have each name, with room for the most frequent names only. It knows nothing
-//! of clients.
+//! Counts occurrences of names, and keeps the most frequent names only. Independent of clients.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Counts by name, the most frequent first and then by name; how many have other names is the
-/// second. Names come from outside, so the hashing is the seeded one of the standard library.
+/// Returns counts by name, most frequent first and then by name, and the count of all other names.
+/// Uses the seeded hasher of the standard library, because the names are untrusted.
 pub fn most_frequent<Name: Eq + Hash + Ord>(
     names: impl Iterator<Item = Name>,
     most: usize,
@@ -28,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_frequent_names_have_room() {
+    fn most_frequent_names_are_kept() {
         let names = ["b", "c", "a", "b", "d", "c", "b"];
         let (counts, rest) = most_frequent(names.into_iter(), 3);
         assert_eq!(counts, [("b", 3), ("c", 2), ("a", 1)]);

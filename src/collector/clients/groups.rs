@@ -1,5 +1,5 @@
-//! CLIENT LIST, counted by declared group, by library, by last command and by user. Never a series
-//! for each connection.
+//! CLIENT LIST, counted by declared group, library, last command, and user. Never one series per
+//! connection.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,7 +29,7 @@ mod rows {
     pub(super) static BY_USER: Family<1> = Family::gauge("redis_clients_by_user", &["user"], source("CLIENT LIST", "user"), Unit::One, "Connections by ACL user; other is the sum of values beyond the limit.");
 }
 
-/// A total of a group.
+/// Returns the family of a group's total.
 const fn total(
     name: &'static str,
     field: &'static str,
@@ -52,7 +52,7 @@ static IDLE_EDGES: [Edge; 8] = [
     Edge::new(86_400, "86400", "86400"),
 ];
 
-/// The most libraries with their versions, commands and users that are told apart, each.
+/// Maximum number of distinct libraries with versions, of commands, and of users.
 const MOST_NAMES: usize = 50;
 
 /// Counts connections.
@@ -80,7 +80,7 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::ON
 };
 
-/// What is counted of a group.
+/// The counts of one group.
 #[derive(Debug, Default)]
 struct Tally {
     connections: u64,
@@ -117,25 +117,26 @@ impl Tally {
     }
 }
 
-/// How far the age of a connection, in whole seconds, may be from the time of a poll.
+/// Tolerance between the reported age of a connection, in whole seconds, and the time between
+/// polls.
 const TOLERANCE_SECONDS: f64 = 2.0;
 
-/// The most connections whose totals are kept from one poll to the next.
+/// Maximum number of connections whose totals are kept between polls.
 const CONNECTIONS_MAX: usize = 50_000;
 
-/// Totals of groups over all polls. The server reports totals of connections, which vanish with
-/// them: each poll adds what came since the last one. What a connection does between the last poll
-/// and its end is lost.
+/// Totals of groups over all polls. The server reports totals per connection, which vanish with it.
+/// Each poll therefore adds the increase since the last one. The increase between the last poll and
+/// the end of a connection is lost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientTotals {
-    /// When the clients were last seen, in seconds since the epoch.
+    /// Time of the last poll that read clients, in seconds since the epoch.
     seen_at: Option<f64>,
     by_connection: HashMap<u64, Totals>,
     by_group: BTreeMap<String, Totals>,
 }
 
 impl ClientTotals {
-    /// Adds what a connection did since the last poll.
+    /// Adds the increase of one connection since the last poll.
     fn add(&mut self, group: &str, client: &Client<'_>, before: &Self, polled_at: f64) {
         let Some(now) = client.totals else { return };
         if self.by_connection.len() < CONNECTIONS_MAX {
@@ -146,9 +147,9 @@ impl ClientTotals {
             .seen_at
             .is_some_and(|seen_at| age <= polled_at - seen_at + TOLERANCE_SECONDS);
         let known = before.by_connection.get(&client.id).copied();
-        // Less than before: another server, which gave the number to another connection.
+        // A lower count means that another server reused the connection id.
         let known = known.filter(|known| known.commands <= now.commands);
-        // What an old connection did before it was first seen does not count.
+        // Activity of an old connection before its first poll does not count.
         let start = known.or(is_new.then(Totals::default)).unwrap_or(now);
         let sum = self.by_group.entry(group.to_owned()).or_default();
         let add = |sum: &mut u64, now: u64, start: u64| {
@@ -160,7 +161,7 @@ impl ClientTotals {
     }
 }
 
-/// The totals that the polls before left, and what this one adds.
+/// Returns the totals of earlier polls plus the increase in this one.
 fn totals(clients: &[Client<'_>], replies: &Replies) -> ClientTotals {
     let first = ClientTotals::default();
     let before = replies.circumstances.remembered.get().unwrap_or(&first);
@@ -283,7 +284,7 @@ fn push_names(clients: &[Client<'_>], snapshot: &mut Snapshot) {
     push_by_name(&rows::BY_USER, users, snapshot);
 }
 
-/// An empty name is one that the server does not say.
+/// An empty name means that the server does not report it.
 fn push_by_name<'a>(
     family: &'static Family<1>,
     names: impl Iterator<Item = &'a [u8]>,
@@ -308,7 +309,7 @@ mod tests {
     use super::*;
     use crate::reply::Reply;
 
-    /// What a poll at this time leaves that finds these connections: number, age and commands.
+    /// Returns the totals after a poll at this time with these connections: id, age, and commands.
     fn polled(at: f64, before: ClientTotals, connections: &[(u64, u64, u64)]) -> ClientTotals {
         let line = |(id, age, commands): &(u64, u64, u64)| {
             let traffic = commands * 10;
@@ -330,10 +331,10 @@ mod tests {
     }
 
     #[test]
-    fn totals_of_connections_add_up_over_polls() {
+    fn connection_totals_add_up_over_polls() {
         let first = polled(100.0, ClientTotals::default(), &[(1, 900, 50), (2, 5, 7)]);
         assert_eq!(commands(&first), 0);
-        // The second went away, the third came.
+        // The second connection closed, the third opened.
         let second = polled(110.0, first, &[(1, 910, 60), (3, 4, 5)]);
         assert_eq!(commands(&second), 15);
         assert_eq!(second.by_group.get(OTHER).unwrap().received, 150);
@@ -342,14 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn connections_of_another_server_count_from_now_on() {
+    fn connections_of_another_server_start_at_0() {
         let first = polled(100.0, ClientTotals::default(), &[(1, 900, 50)]);
         let other = polled(110.0, first, &[(1, 900, 20), (9, 800, 70)]);
         assert_eq!(commands(&other), 0);
     }
 
     #[test]
-    fn a_server_without_totals_has_none() {
+    fn server_without_totals_publishes_none() {
         let reply = Reply::Bytes(b"id=1 age=3 cmd=get\n".to_vec());
         let replies = Replies::new("", Circumstances::default()).with(&LIST, &reply);
         let totals = totals(&clients(&replies).unwrap(), &replies);

@@ -1,4 +1,4 @@
-//! CLIENT LIST, one connection after the other. For a look at few: groups count many.
+//! CLIENT LIST, one series set per connection. For servers with few clients; groups count many.
 
 use crate::collector::float;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ mod rows {
     pub(super) static DROPPED: Family<0> = Family::gauge("redis_connected_client_dropped", &[], source("CLIENT LIST", ""), Unit::One, "Connected clients that are not exported individually because of the limit.");
 }
 
-/// A number of a connection, under the name of its field.
+/// Returns the family of a numeric field, named after the field.
 const fn number(
     name: &'static str,
     field: &'static str,
@@ -50,11 +50,11 @@ static NUMBERS: [Family<2>; 10] = [
     number("redis_connected_client_total_memory_consumed_bytes", "tot-mem", Unit::Bytes, "Memory of all buffers of the client."),
 ];
 
-/// How far what was found for a client at an earlier poll may be from what a whole number of
-/// seconds says now, before or after it.
+/// Tolerance between a time found at an earlier poll and the current one, which is in whole
+/// seconds.
 const TOLERANCE_SECONDS: f64 = 1.0;
 
-/// Shows connections one by one.
+/// Publishes individual connections.
 pub static COLLECTOR: Collector = Collector {
     name: "client_list",
     about: "Single clients, the oldest connections first, up to `clients.max`.",
@@ -71,17 +71,17 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::ON
 };
 
-/// When a client connected and when it sent its last command, in seconds since the epoch.
+/// Time of connecting and time of the last command, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ClientTimes {
     created: Option<f64>,
     idle_since: Option<f64>,
 }
 
-/// The times of the clients that are shown, by the number of the connection.
+/// The times of the published clients, by connection id.
 pub type KnownClients = HashMap<u64, ClientTimes>;
 
-/// The clients that are shown: the oldest connections. How many are left out is the second.
+/// Returns the oldest connections, which are published, and the number of the others.
 fn shown(replies: &Replies) -> Option<(Vec<Client<'_>>, usize)> {
     let mut all = clients(replies)?;
     all.sort_unstable_by_key(|client| client.id);
@@ -91,8 +91,9 @@ fn shown(replies: &Replies) -> Option<(Vec<Client<'_>>, usize)> {
     Some((all, dropped))
 }
 
-/// The server counts whole seconds, and its clock is read a little apart from them: the difference
-/// moves by a second from poll to poll. What an earlier poll found stays while it fits.
+/// Computes the times of a client. The server reports whole seconds and reads its clock separately,
+/// so a computed time may shift by a second between polls. The time of an earlier poll is kept
+/// while it is within tolerance.
 fn times(client: &Client<'_>, known: Option<&KnownClients>, now: f64) -> ClientTimes {
     let known = known.and_then(|known| known.get(&client.id));
     let known = known.copied().unwrap_or_default();
@@ -107,7 +108,7 @@ fn times(client: &Client<'_>, known: Option<&KnownClients>, now: f64) -> ClientT
     }
 }
 
-/// The time of the server where it says it, in whole seconds since the epoch.
+/// Returns the server's time if it reports it, in whole seconds since the epoch.
 fn now(replies: &Replies) -> f64 {
     let said = replies.info.number("server_time_usec");
     said.map_or(replies.circumstances.polled_at, |time| time / 1e6)
@@ -195,7 +196,7 @@ mod tests {
         user=app resp=2\n";
 
     #[test]
-    fn a_client_has_its_labels_and_what_the_server_does_not_say_is_absent() {
+    fn unreported_values_of_a_client_are_absent() {
         let expected = [
             "redis_connected_client_channel_subscriptions{7,a=b} 1",
             "redis_connected_client_created_at_timestamp{7,a=b} 900",
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_is_shown_where_it_is_asked_for() {
+    fn port_is_published_if_configured() {
         let clients = Clients {
             port: true,
             ..Clients::default()
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_connections_are_shown_and_the_others_counted() {
+    fn oldest_connections_are_published_and_the_rest_counted() {
         let mut reply = String::new();
         for id in [5, 3, 9, 1] {
             writeln!(reply, "id={id} addr=a:1 name=").unwrap();
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(seen(&reply, clients), expected);
     }
 
-    /// What each poll shows as the time of connecting and of the last command.
+    /// Returns the connection time and last-command time that each poll publishes.
     fn times_over(polls: &[(&str, f64)]) -> Vec<(f64, f64)> {
         let mut remembered = Remembered::default();
         let mut seen = Vec::new();
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn times_do_not_move_by_a_second_from_poll_to_poll() {
+    fn times_do_not_jitter_between_polls() {
         let polls = [
             ("id=7 age=100 idle=5", 1_000.9),
             ("id=7 age=115 idle=20", 1_016.1),
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_command_and_a_new_connection_of_that_number_move_the_times() {
+    fn new_command_or_reused_id_updates_times() {
         let polls = [
             ("id=7 age=100 idle=5", 1_000.0),
             ("id=7 age=115 idle=0", 1_015.0),
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_of_the_server_goes_before_that_of_the_exporter() {
+    fn server_clock_overrides_exporter_clock() {
         let info = "server_time_usec:2000900000\r\n";
         let circumstances = Circumstances::default();
         let replies = [(&LIST, reading::bytes("id=7 age=100"))];

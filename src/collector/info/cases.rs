@@ -1,11 +1,11 @@
-//! INFO of servers whose INFO is unusual: what all collectors that read INFO alone make of it.
+//! Unusual INFO replies, read by all collectors that need INFO alone.
 
 use std::collections::HashMap;
 
 use crate::collector::{ALL, INFO, Server, reading};
 use crate::info::Info;
 
-/// Every sample of a poll in which only INFO was answered, by its text without the value.
+/// Returns all samples of a poll with INFO alone, keyed by the text before the value.
 fn samples(info: &str) -> HashMap<String, f64> {
     let server = Server::from_info(&Info::parse(info));
     let readers = ALL.iter().filter(|collector| {
@@ -35,7 +35,7 @@ fn assert_absent(info: &str, name: &str) {
 }
 
 #[test]
-fn names_of_commands_and_codes_may_contain_a_colon() {
+fn names_of_commands_and_codes_may_contain_colons() {
     let expected = [
         ("redis_commands_total{host:}", 4.0),
         ("redis_commands_duration_seconds_total{host:}", 40.0),
@@ -47,7 +47,7 @@ fn names_of_commands_and_codes_may_contain_a_colon() {
 }
 
 #[test]
-fn an_unsigned_underflow_is_negative_or_absent() {
+fn unsigned_underflow_is_negative_or_absent() {
     let info = include_str!("../../../tests/cases/unsigned-underflow.info");
     let expected = [
         ("redis_mem_fragmentation_bytes{}", -100_000_000.0),
@@ -61,7 +61,7 @@ fn an_unsigned_underflow_is_negative_or_absent() {
 }
 
 #[test]
-fn replicas_with_a_missing_part_are_shown() {
+fn replicas_with_missing_parts_are_published() {
     let info = include_str!("../../../tests/cases/slaves-ipv6-hostname-noport.info");
     let expected = [
         (
@@ -80,7 +80,7 @@ fn replicas_with_a_missing_part_are_shown() {
 }
 
 #[test]
-fn replicas_at_one_address_show_the_worst_of_them() {
+fn replicas_at_one_address_publish_the_worst_values() {
     let info = include_str!("../../../tests/cases/slaves-same-address.info");
     let expected = [
         (
@@ -100,7 +100,7 @@ fn replicas_at_one_address_show_the_worst_of_them() {
 }
 
 #[test]
-fn blanks_and_a_byte_order_mark_are_skipped() {
+fn blanks_and_byte_order_mark_are_skipped() {
     let info = include_str!("../../../tests/cases/cr-only-and-spaces.info");
     let expected = [
         ("redis_memory_used_bytes{}", 1_000_000.0),
@@ -113,7 +113,7 @@ fn blanks_and_a_byte_order_mark_are_skipped() {
 }
 
 #[test]
-fn a_keyspace_with_comments_and_other_fields_is_read() {
+fn keyspace_with_comments_and_other_fields_is_read() {
     let info = include_str!("../../../tests/cases/kvrocks-keyspace.info");
     let expected = [
         ("redis_db_keys{db0}", 41.0),
@@ -123,7 +123,7 @@ fn a_keyspace_with_comments_and_other_fields_is_read() {
 }
 
 #[test]
-fn an_unreadable_database_is_absent() {
+fn unreadable_database_is_absent() {
     let info = include_str!("../../../tests/cases/unreadable-db-with-config.info");
     assert_values(info, &[("redis_db_keys{db0}", 10.0)]);
     for database in ["db1", "db2", "db3"] {
@@ -132,7 +132,7 @@ fn an_unreadable_database_is_absent() {
 }
 
 #[test]
-fn no_database_is_shown_as_empty_without_a_readable_keyspace() {
+fn unreadable_keyspace_yields_no_empty_databases() {
     for info in [
         include_str!("../../../tests/cases/pika-keyspace.info"),
         include_str!("../../../tests/cases/upstash-like.info"),

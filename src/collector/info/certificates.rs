@@ -1,4 +1,4 @@
-//! The certificates that a server has loaded, from the TLS section of INFO on Valkey 9.1.
+//! Loaded TLS certificates, from the TLS section of INFO on Valkey 9.1.
 
 use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
@@ -10,7 +10,7 @@ mod rows {
     pub(super) static EXPIRY: Family<1> = Family::gauge("redis_tls_certificate_expiry_timestamp_seconds", &["certificate"], source("INFO", "tls_<certificate>_cert_expires_in_seconds"), Unit::Seconds, "Expiry time of a certificate of the server in seconds since the epoch, on Valkey.");
 }
 
-/// The certificate, its serial number, and the seconds that are left.
+/// Label value, field of the serial number, and field of the remaining seconds.
 const CERTIFICATES: &[(&str, &str, &str)] = &[
     (
         "server",
@@ -25,7 +25,7 @@ const CERTIFICATES: &[(&str, &str, &str)] = &[
     ("ca", "tls_ca_cert_serial", "tls_ca_cert_expires_in_seconds"),
 ];
 
-/// Reads when certificates expire.
+/// Reads the expiration times of certificates.
 pub static COLLECTOR: Collector = Collector {
     name: "certificates",
     about: "Expiry of the certificates of a Valkey server.",
@@ -37,7 +37,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let info = &replies.info;
-    // Both in whole seconds, else the time of expiry would move from poll to poll.
+    // Both are whole seconds; otherwise the expiration time would shift between polls.
     let Some(now) = info
         .number("server_time_usec")
         .map(|now| (now / 1e6).floor())
@@ -45,7 +45,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         return;
     };
     for (certificate, serial, left) in CERTIFICATES {
-        // Without a certificate 0 seconds are left, as of an expired one; only the serial tells.
+        // Without a certificate, 0 seconds remain, as for an expired one. Only the serial differs.
         let is_loaded = info.get(serial).is_some_and(|serial| serial != "none");
         if let Some(left) = info.number(left).filter(|_| is_loaded) {
             snapshot.push(&rows::EXPIRY, [certificate], now + left);
@@ -59,7 +59,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn only_a_certificate_that_is_loaded_expires() {
+    fn only_loaded_certificates_expire() {
         let valkey = "# Server\r\nserver_time_usec:1795442100900000\r\n# TLS\r\n\
             tls_server_cert_serial:01A2\r\ntls_server_cert_expires_in_seconds:3600\r\n\
             tls_client_cert_serial:none\r\ntls_client_cert_expires_in_seconds:0\r\n\

@@ -1,5 +1,4 @@
-//! Rows for the cluster: the Cluster section of INFO, and CLUSTER INFO, which has
-//! the same form.
+//! Rows for the Cluster section of INFO, and for CLUSTER INFO, which has the same form.
 
 use super::row::{counter, gauge};
 use crate::metric::Family;

@@ -17,7 +17,7 @@ mod rows {
     pub(super) static FAILED: Family<1> = Family::counter("redis_commands_failed_calls_total", &["cmd"], source("INFO", "cmdstat_<cmd>:failed_calls"), Unit::One, "Calls of the command that failed during execution.");
 }
 
-/// Each family with the name of its value in a record.
+/// Families, each with the name of its value in a record.
 static VALUES: &[(&Family<1>, &str)] = &[
     (&rows::CALLS, "calls"),
     (&rows::DURATION, "usec"),
@@ -25,10 +25,11 @@ static VALUES: &[(&Family<1>, &str)] = &[
     (&rows::FAILED, "failed_calls"),
 ];
 
-/// The place of the calls.
+/// Index of the calls.
 const CALLS: usize = 0;
 
-/// Commands whose calls are always shown, whatever `commands` leaves out: rules look for them.
+/// Commands whose calls are always published, regardless of the option `commands`, because alerts
+/// use them.
 const RULES_READ: &[&str] = &[
     "cluster|migrateslots",
     "cluster|migration",
@@ -39,7 +40,7 @@ const RULES_READ: &[&str] = &[
     "swapdb",
 ];
 
-/// Reads the statistics of commands.
+/// Reads command statistics.
 pub static COLLECTOR: Collector = Collector {
     name: "commandstats",
     about: "Calls, time and failures of each command.",
@@ -58,7 +59,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let shown = &replies.circumstances.options.commands;
     let read = records(&replies.info).map(|(command, field)| (command, values(field)));
     let mut read: Vec<_> = read.collect();
-    // Samples that come in the order of a snapshot need not be sorted.
+    // Samples already in snapshot order need no sorting.
     read.sort_by_key(|(command, _)| *command);
     for (place, (family, _)) in VALUES.iter().enumerate() {
         for (command, values) in &read {
@@ -71,7 +72,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// The values of a record, in the order of [`VALUES`].
+/// Returns the values of a record, in the order of [`VALUES`].
 fn values(field: Field<'_>) -> [Option<f64>; VALUES.len()] {
     let mut values = [None; VALUES.len()];
     for (name, text) in field.record() {
@@ -87,17 +88,17 @@ fn records(info: &Info) -> impl Iterator<Item = (&str, Field<'_>)> {
     info.named("cmdstat_")
 }
 
-/// How often a command was called, and for how long in all.
+/// Number of calls of a command and their total time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
-    /// The number of calls.
+    /// Number of calls.
     pub calls: u64,
-    /// Their time, in microseconds.
+    /// Total time, in microseconds.
     pub microseconds: f64,
 }
 
-/// The usage of every command that has been called, by its name in the statistics: a sub-command
-/// stands as `config|get`.
+/// Returns the usage of every called command, by its name in the statistics. A subcommand has a
+/// name such as `config|get`.
 pub(in crate::collector) fn usage(info: &Info) -> HashMap<String, Usage> {
     records(info)
         .filter_map(|(command, field)| {
@@ -122,7 +123,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn every_value_is_read_by_its_name() {
+    fn values_are_read_by_name() {
         let redis_7 = "# Commandstats\r\n\
             cmdstat_config|get:calls=2,usec=10,usec_per_call=5.00,rejected_calls=3,failed_calls=1\r\n";
         let expected = [
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_count_failures_has_none() {
+    fn server_without_failure_counts_publishes_none() {
         let redis_5 = "# Commandstats\r\ncmdstat_set:calls=22351,usec=21588,usec_per_call=0.97\r\n";
         let expected = [
             "redis_commands_duration_seconds_total{set} 21588",
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_rules_read_are_shown_though_commands_leaves_them_out() {
+    fn commands_used_by_alerts_ignore_the_commands_option() {
         let circumstances = Circumstances {
             options: Arc::new(CollectorOptions {
                 commands: Commands::new(Some(Vec::new()), Vec::new()),
@@ -163,27 +164,28 @@ mod tests {
     }
 
     #[test]
-    fn every_command_that_a_rule_selects_is_always_shown() {
+    fn commands_selected_by_alerts_are_always_published() {
         let rules = include_str!("../../../alerts/redis.rules.yml");
         let matchers = rules.split("{cmd=~\"").skip(1);
         let matchers: Vec<_> = matchers.filter_map(|rest| rest.split('"').next()).collect();
         assert!(!matchers.is_empty());
         for matcher in &matchers {
-            // A matcher without a command in the list would find nothing.
+            // A matcher that selects no command in the list would make the test pass without a
+            // check.
             let pattern = regex::Regex::new(&format!("^(?:{matcher})$")).unwrap();
             let shown = RULES_READ.iter().filter(|name| pattern.is_match(name));
             assert_eq!(shown.count(), words(matcher), "{matcher}");
         }
     }
 
-    /// How many commands a matcher selects: its alternatives, but for what they share.
+    /// Counts the commands that a matcher selects: its alternatives, apart from a common part.
     fn words(matcher: &str) -> usize {
         let alternatives = matcher.replace("[|]", "/");
         alternatives.split('|').count()
     }
 
     #[test]
-    fn usage_is_known_by_the_name_of_the_command() {
+    fn usage_is_keyed_by_command_name() {
         let info =
             Info::parse("cmdstat_get:calls=20501,usec=13247\r\ncmdstat_bad:calls=x,usec=1\r\n");
         let expected = HashMap::from([(

@@ -3,14 +3,14 @@
 use crate::collector::{Collector, INFO, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-/// Most codes that are read. Scripts and modules can make codes up, and a name per failure would
-/// be a series per failure.
+/// Maximum number of codes read. Scripts and modules can invent codes, and one name per failure
+/// would create one series per failure.
 const CODES_MAX: usize = 128;
 
-/// Codes that every server can reply with.
+/// Codes that any server can return.
 const WELL_KNOWN: &[&str] = &["ERR", "NOAUTH", "NOPERM", "WRONGPASS"];
 
-/// Codes of servers that hold keys.
+/// Codes of servers with keys.
 const WELL_KNOWN_WITH_KEYS: &[&str] = &[
     "BUSY",
     "BUSYGROUP",
@@ -40,9 +40,8 @@ mod rows {
 
 /// Reads the statistics of error replies.
 ///
-/// Beyond 128 codes the rarest are left out. They are not summed up under a name of
-/// their own: a code that grows out of such a sum would make it fall, which reads as a restart.
-/// The total of all error replies is a metric anyway.
+/// The rarest codes beyond 128 are dropped. A sum of them would fall when a code grows out of it,
+/// which Prometheus treats as a counter reset. The total of all errors is a separate metric.
 pub static COLLECTOR: Collector = Collector {
     name: "errorstats",
     about: "Error replies by code.",
@@ -66,14 +65,14 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for (code, count) in counted.into_iter().take(CODES_MAX) {
         snapshot.push(&rows::ERRORS, [code], count);
     }
-    // Only servers with this field have statistics of errors.
+    // Servers without this field have no error statistics.
     if info.get("total_error_replies").is_some() {
         start_at_zero(&replies.server(), snapshot);
     }
 }
 
-/// A counter that first appears at 5 has a rate of 0. Of two samples the first stays, so these
-/// fill the gaps.
+/// Publishes 0 for well-known codes that have no sample yet. A counter that first appears at 5 has
+/// a rate of 0. The first of two samples wins, so counted codes are unaffected.
 fn start_at_zero(server: &Server, snapshot: &mut Snapshot) {
     let with_keys = if server.holds_keys() {
         WELL_KNOWN_WITH_KEYS
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_codes_have_their_count_and_well_known_ones_start_at_0() {
+    fn counted_codes_keep_counts_and_well_known_start_at_0() {
         let seen = seen(REDIS_7);
         assert_eq!(seen.len(), WELL_KNOWN.len() + WELL_KNOWN_WITH_KEYS.len());
         for line in [
@@ -122,25 +121,25 @@ mod tests {
     }
 
     #[test]
-    fn codes_of_clusters_start_at_0_on_their_nodes_only() {
+    fn cluster_codes_start_at_0_on_cluster_nodes_only() {
         let moved = "redis_errors_total{MOVED} 0".to_owned();
         assert!(!seen(REDIS_7).contains(&moved));
         assert!(seen(&format!("redis_mode:cluster\r\n{REDIS_7}")).contains(&moved));
     }
 
     #[test]
-    fn a_sentinel_starts_at_0_for_what_it_can_reply() {
+    fn sentinel_codes_start_at_0() {
         let sentinel = "redis_mode:sentinel\r\ntotal_error_replies:0\r\n";
         assert_eq!(seen(sentinel).len(), WELL_KNOWN.len());
     }
 
     #[test]
-    fn a_server_without_statistics_of_errors_has_no_sample() {
+    fn server_without_error_statistics_has_no_sample() {
         assert!(seen("redis_version:5.0.14\r\n").is_empty());
     }
 
     #[test]
-    fn codes_that_are_made_up_are_bounded_and_the_most_frequent_stay() {
+    fn invented_codes_are_bounded_by_frequency() {
         let mut info = String::new();
         for code in 0..1_000 {
             let _ = write!(info, "errorstat_E{code:03}:count={code}\r\n");

@@ -1,17 +1,17 @@
-//! What a server is and since when it runs: `redis_instance_info`, `redis_slave_info` and the
-//! start time.
+//! Identity and start time of a server: `redis_instance_info`, `redis_slave_info`, and the start
+//! time.
 
 use super::replication::primaries;
 use crate::collector::{Circumstances, Collector, INFO, Memo, Read, Replies};
 use crate::info::Info;
 use crate::metric::{Family, Snapshot, Unit, source};
 
-/// How far two computations of one start time may lie apart: both clocks are read in whole
-/// seconds, and the reply was under way for a while.
+/// Tolerance between two computed start times. Both clocks are read in whole seconds, and the
+/// network delays the reply.
 const START_TOLERANCE_SECONDS: f64 = 2.0;
 
-/// The labels of `redis_instance_info`, each named like its field. A value that a server does not
-/// have is empty, which to Prometheus is the same as no label.
+/// Labels of `redis_instance_info`, each named after its field. A missing value is empty, which
+/// Prometheus treats as no label.
 const INSTANCE_LABELS: &[&str; 12] = &[
     "role",
     "redis_version",
@@ -43,16 +43,16 @@ mod rows {
     pub(super) static START_TIME: Family<0> = Family::gauge("redis_start_time_seconds", &[], source("INFO", "uptime_in_seconds"), Unit::Seconds, "Start time of the server, in seconds since the epoch.");
 }
 
-/// When a server that does not report its own time was first seen to start.
+/// The first computed start time of a server that does not report its own time.
 #[derive(Debug)]
 struct KnownStart {
-    /// The run that it belongs to.
+    /// The run id of the server.
     run_id: String,
     /// Seconds since the epoch.
     seconds: f64,
 }
 
-/// Reads what the server is.
+/// Reads the identity of the server.
 pub static COLLECTOR: Collector = Collector {
     name: "instance",
     about: "Version, role and mode of the server, its primary, and its start time.",
@@ -103,11 +103,11 @@ fn label_value<'a>(info: &'a Info, label: &str) -> &'a str {
     info.get(label).or_else(renamed).unwrap_or_default()
 }
 
-/// Start time of the server, in seconds since the epoch.
+/// Returns the start time of the server, in seconds since the epoch.
 ///
-/// A server that says its own time says it of the same moment as its uptime, so the difference
-/// never moves. Without it the exporter's clock has to do, and what an earlier poll found for the
-/// same run stays: a start time that moves by a second looks like a restart.
+/// A server that reports its own time reads it together with its uptime, so the difference is
+/// constant. Otherwise the exporter's clock is used, and the start time of an earlier poll is kept
+/// for the same run id. A start time that shifts by a second looks like a restart.
 fn start_time(info: &Info, circumstances: &Circumstances) -> Option<f64> {
     let uptime = info.number("uptime_in_seconds")?;
     if let Some(microseconds) = info.number("server_time_usec") {
@@ -137,7 +137,7 @@ mod tests {
         slave_read_only:1\r\nmaster_replid:2d8c\r\n";
 
     #[test]
-    fn the_mode_of_valkey_and_its_own_version_stand_in_the_labels() {
+    fn valkey_mode_and_version_are_labels() {
         let expected = [
             "redis_instance_info{slave,7.2.4,d6ee345321ed50f9,standalone,Linux 6.12.0 x86_64,\
              noeviction,7911,d0fc6ab0,8609,2d8c,9.1.2,ga} 1",
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_does_not_have_is_an_empty_label() {
+    fn missing_value_is_an_empty_label() {
         let sentinel = "redis_version:7.0.15\r\nredis_mode:sentinel\r\n";
         let expected = ["redis_instance_info{,7.0.15,,sentinel,,,,,,,,} 1"];
         assert_eq!(reading::of_info(&COLLECTOR, sentinel), expected);
     }
 
     #[test]
-    fn a_reply_without_any_field_says_nothing() {
+    fn reply_without_fields_publishes_nothing() {
         assert!(reading::of_info(&COLLECTOR, "").is_empty());
     }
 
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_start_of_the_same_run_stays() {
+    fn known_start_of_the_same_run_is_kept() {
         assert_eq!(start_of_redis_5(1_000.9, None), Some(900.0));
         assert_eq!(
             start_of_redis_5(1_001.1, Some(("27334c9e", 900.0))),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_start_that_is_far_off_is_forgotten() {
+    fn distant_known_start_is_discarded() {
         assert_eq!(
             start_of_redis_5(2_000.0, Some(("27334c9e", 900.0))),
             Some(1_900.0)

@@ -1,8 +1,8 @@
-//! INFO keysizes of Redis 8: how many keys are how large, per database and type, as
+//! INFO keysizes of Redis 8: distribution of keys by size, database, and type, such as
 //! `db0_distrib_strings_sizes:0=7,1=258,16K=1`.
 //!
-//! A number before an equals sign is the lower end of a range that doubles: 16K stands for 16,384
-//! up to 32,767. The server says no sum, so there is none.
+//! The number before an equals sign is the lower end of a range that doubles: 16K means 16,384 to
+//! 32,767. The server does not report a sum, so the histograms have none.
 
 use super::numbered;
 use crate::collector::{Collector, INFO, Read, Replies};
@@ -17,7 +17,7 @@ mod rows {
     pub(super) static ITEMS: Family<2> = Family::histogram("redis_db_key_items", &["db", "type"], source("INFO", "db<n>_distrib_<type>_items"), Unit::One, "Keys by number of elements; shows the current state, so rate() does not apply, and there is no sum.");
 }
 
-/// Types as INFO calls them and as TYPE does.
+/// Types, as named by INFO and by TYPE.
 const TYPES: &[(&str, &str)] = &[
     ("strings", "string"),
     ("lists", "list"),
@@ -27,8 +27,8 @@ const TYPES: &[(&str, &str)] = &[
     ("streams", "stream"),
 ];
 
-/// Every second upper end of the server's ranges: all of them would double the series. Every fourth
-/// is written unless all series are wanted.
+/// Every second upper end of the server's ranges; all of them would double the series. By default
+/// every second one of these is published.
 static EDGES: &[Edge] = &[
     Edge::only_full(0, "0", "0"),
     Edge::new(1, "1", "1"),
@@ -48,7 +48,7 @@ static EDGES: &[Edge] = &[
     Edge::new(268_435_455, "268435455", "268435455"),
 ];
 
-/// Reads how keys are distributed over sizes.
+/// Reads the distribution of keys by size.
 pub static COLLECTOR: Collector = Collector {
     name: "keysizes",
     about: "Distribution of key sizes and numbers of elements, on Redis 8.",
@@ -69,7 +69,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// What `db0_distrib_zsets_items` says: database, type and what is counted.
+/// Splits a name such as `db0_distrib_zsets_items` into database, type, and family.
 fn meaning(name: &str) -> Option<(&str, &'static str, &'static Family<2>)> {
     let (db, rest) = name.split_once("_distrib_")?;
     numbered(db, "db")?;
@@ -83,15 +83,15 @@ fn meaning(name: &str) -> Option<(&str, &'static str, &'static Family<2>)> {
     Some((db, kind, family))
 }
 
-/// None where any part makes no sense: Redis 8.0 was seen to count below 0, which shows as a huge
-/// number, and to lose a comma. Nothing in such a line can be relied on.
+/// Parses a histogram; `None` if any part is invalid, because then the whole line is unreliable.
+/// Redis 8.0 can count below 0, which is printed as a huge number, and can lose a comma.
 fn histogram(field: Field<'_>) -> Option<Histogram> {
     let mut counts = vec![0_u64; EDGES.len()];
     let mut count = 0_u64;
     for part in field.value.split(',') {
         let (from, keys) = part.split_once('=')?;
         let from = lower_end(from)?;
-        // A table does not hold more keys.
+        // A table cannot hold more keys.
         let keys = keys.parse::<u32>().ok()?;
         count += u64::from(keys);
         for (edge, below) in EDGES.iter().zip(&mut counts) {
@@ -109,7 +109,7 @@ fn histogram(field: Field<'_>) -> Option<Histogram> {
     })
 }
 
-/// Reads `0`, `512`, `16K`, `1M`. Only 0 and powers of two begin a range.
+/// Parses `0`, `512`, `16K`, `1M`. Ranges start at 0 or at powers of two.
 fn lower_end(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_uppercase());
     let shift = match text.get(digits.len()..)? {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::info::Info;
 
-    /// The counts at all edges, and the count of all keys.
+    /// Returns the counts at all edges, and the count of all keys.
     fn counted(line: &str) -> Option<(Vec<u64>, u64)> {
         let info = Info::parse(line);
         let histogram = histogram(info.fields().next()?)?;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_cumulative_and_have_every_edge() {
+    fn counts_are_cumulative_at_every_edge() {
         let (counts, count) = counted("db0_distrib_strings_sizes:0=7,1=2,2=3,4=4,16K=5,1G=6")
             .expect("the line is whole");
         let expected = [7, 9, 12, 16, 16, 16, 16, 16, 16, 21, 21, 21, 21, 21, 21, 21];
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_below_the_edge_that_ends_it() {
+    fn range_is_below_its_upper_edge() {
         for pair in EDGES.windows(2) {
             let from = pair[0].at + 1;
             let (counts, _) = counted(&format!("db0_distrib_sets_items:{}", said(from)))
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// One key in the range from a power of two, as INFO says it.
+    /// Returns the INFO text for one key in the range from a power of two.
     fn said(from: u64) -> String {
         match from.ilog2() {
             0..10 => format!("{from}=1"),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_a_part_that_makes_no_sense_is_left_out() {
+    fn line_with_an_invalid_part_is_skipped() {
         for line in [
             "db0_distrib_zsets_items:0=18446744073709551615,1=1256=1",
             "db0_distrib_zsets_items:0=18446744073709551615,1=12",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_types_and_measures_have_a_meaning() {
+    fn only_known_types_and_measures_are_read() {
         let labels = |name| meaning(name).map(|(db, kind, _)| (db, kind));
         assert_eq!(labels("db12_distrib_hashes_items"), Some(("db12", "hash")));
         assert_eq!(labels("db0_distrib_lists_sizes"), Some(("db0", "list")));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_texts_of_the_edges_are_the_edges() {
+    fn edge_texts_match_edges() {
         for edge in EDGES {
             assert_eq!(edge.in_base_unit, edge.at.to_string());
             assert_eq!(edge.as_replied, edge.in_base_unit);

@@ -1,7 +1,7 @@
 //! The Keyspace section of INFO: one record per database, `db0:keys=1,expires=0,avg_ttl=0`.
 //!
-//! Records are read by name: relatives and later versions put other values in the fourth place.
-//! The poll and the sweep read the number of keys in one way, with [`Listed`].
+//! Values are read by name, because compatible servers and later versions have other values in
+//! fourth position. Poll and sweep share [`Listed`] to read the number of keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::info::{Field, Info};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Most databases that get a 0 although INFO does not list them.
+/// Maximum number of databases that get a 0 although INFO does not list them.
 const DATABASES_MAX: u32 = 1_024;
 
 #[rustfmt::skip] // One metric, one line.
@@ -25,7 +25,8 @@ mod rows {
     pub(super) static WITH_EXPIRING_ITEMS: Family<1> = Family::gauge("redis_db_keys_with_expiring_items", &["db"], source("INFO", "db<n>:subexpiry"), Unit::One, "Keys of the database with elements that have a TTL, such as fields of a hash.");
 }
 
-/// Each family with the names that its value has in a record: the later ones are of relatives.
+/// Families, each with the names of its value in a record. The later names are of compatible
+/// servers.
 static VALUES: &[(&Family<1>, &[&str])] = &[
     (&rows::KEYS, &["keys"]),
     (&rows::EXPIRING, &["expires"]),
@@ -40,8 +41,8 @@ static VALUES: &[(&Family<1>, &[&str])] = &[
 /// Counts the keys of the selected database.
 static SIZE: Query = Query::new(&[&["DBSIZE"]], "+dbsize");
 
-/// Reads the databases. The reply to `CONFIG GET databases` is read if the collector `config` has
-/// sent that query. DBSIZE is sent only if INFO does not report the selected database.
+/// Reads the databases. Uses the reply to `CONFIG GET databases` if the collector `config` sent
+/// that query. Sends DBSIZE only if INFO does not report the selected database.
 pub static COLLECTOR: Collector = Collector {
     name: "keyspace",
     about: "Keys of each database.",
@@ -59,20 +60,20 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::ON
 };
 
-/// The databases that INFO lists.
+/// The databases in INFO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// Keys by database, as far as INFO can be read.
+    /// Number of keys by database, for readable records.
     pub keys: BTreeMap<u32, u64>,
-    /// Databases whose number of keys cannot be read.
+    /// Databases with an unreadable number of keys.
     unreadable: BTreeSet<u32>,
-    /// Whether a database that is not listed is empty.
+    /// Whether unlisted databases are empty.
     is_complete: bool,
 }
 
 impl Listed {
-    /// Reads the databases from INFO. The list is complete if there is a Keyspace section that
-    /// contains records of databases and nothing else, as Redis writes it.
+    /// Parses the databases in INFO. The list is complete if a Keyspace section exists and contains
+    /// only records of databases, as in Redis.
     #[must_use]
     pub fn read(info: &Info) -> Self {
         let mut listed = Self {
@@ -98,20 +99,20 @@ impl Listed {
         listed
     }
 
-    /// Whether INFO reports how many keys a database has.
+    /// Returns whether INFO reports the number of keys of a database.
     #[must_use]
     pub fn reports(&self, database: u32) -> bool {
         self.keys.contains_key(&database) || self.is_empty(database)
     }
 
-    /// Whether a database is known to be empty.
+    /// Returns whether a database is known to be empty.
     fn is_empty(&self, database: u32) -> bool {
         let is_listed = self.keys.contains_key(&database) || self.unreadable.contains(&database);
         self.is_complete && !is_listed
     }
 }
 
-/// Counts the keys of the selected database if INFO does not report them.
+/// Queries the number of keys of the selected database if INFO does not report it.
 fn further(replies: &Replies) -> Vec<Command<'_>> {
     let info = &replies.info;
     let is_needed = !Listed::read(info).reports(replies.circumstances.database);
@@ -142,15 +143,14 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
 fn read_database(field: Field<'_>, snapshot: &mut Snapshot) {
     for (family, names) in VALUES {
         let value = names.iter().find_map(|name| field.number_in_record(name));
-        // Some servers report -1 for what they do not know.
+        // Some servers report -1 for unknown values.
         if let Some(value) = value.filter(|value| *value >= 0.0) {
             snapshot.push(family, [field.name], value);
         }
     }
 }
 
-/// How many databases there are for certain. A node of a cluster has one, whatever `databases`
-/// says.
+/// Returns the known number of databases. A cluster node has one, regardless of `databases`.
 fn databases(replies: &Replies) -> u32 {
     if replies.server().is_cluster_node() {
         return 1;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fourth_value_is_read_by_its_name() {
+    fn fourth_value_is_read_by_name() {
         let redis = "# Keyspace\r\ndb0:keys=4480,expires=2174,avg_ttl=3599142,subexpiry=7\r\n";
         let expected = [
             "redis_db_avg_ttl_seconds{db0} 3599142",
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_db0_is_certain_in_a_cluster_or_without_config() {
+    fn only_db0_is_known_in_a_cluster_or_without_config() {
         let empty = ["redis_db_keys{db0} 0", "redis_db_keys_expiring{db0} 0"];
         let keyspace = "# Keyspace\r\n";
         let node = format!("redis_mode:cluster\r\ncluster_enabled:1\r\n{keyspace}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn databases_are_unknown_without_a_readable_keyspace() {
+    fn unreadable_keyspace_has_unknown_databases() {
         for info in [
             "redis_version:6.2.6\r\n",
             "# Keyspace\r\ndb0 Strings_keys=120, expires=4\r\n",
@@ -247,7 +247,8 @@ mod tests {
         assert_eq!(seen(info, "4"), expected);
     }
 
-    /// Commands sent to a server with database 3 selected, and the samples if DBSIZE returns 7.
+    /// Returns whether DBSIZE is sent to a server with database 3 selected, and the samples if it
+    /// returns 7.
     fn counted(info: &str) -> (bool, Vec<String>) {
         let circumstances = Circumstances {
             database: 3,
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn dbsize_fills_in_for_a_missing_keyspace() {
+    fn dbsize_replaces_a_missing_keyspace() {
         for info in [
             "redis_version:6.2.6\r\n",
             "# Keyspace\r\ndb3:x\r\n# Stats\r\n",
@@ -283,13 +284,13 @@ mod tests {
     }
 
     #[test]
-    fn sizes_of_keys_are_no_database() {
+    fn key_sizes_are_not_a_database() {
         let info = "# Keysizes\r\ndb3_distrib_strings_sizes:keys=50\r\n";
         assert!(!seen(info, "1").iter().any(|line| line.contains("50")));
     }
 
     #[test]
-    fn a_sentinel_has_no_databases() {
+    fn sentinel_has_no_databases() {
         let sentinel = Info::parse("redis_mode:sentinel\r\n");
         assert!(!(COLLECTOR.applies)(&Server::from_info(&sentinel)));
     }

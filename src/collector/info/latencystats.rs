@@ -1,4 +1,4 @@
-//! The Latencystats section of INFO: percentiles per command since its statistics began,
+//! The Latencystats section of INFO: percentiles per command since its statistics started,
 //! `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007`.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ mod rows {
     pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the duration of the command, over all calls since the last reset of the statistics, read once a minute.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
 }
 
-/// Reads the percentiles. The count and the sum come from the statistics of commands; a command
-/// that has none there is left out.
+/// Reads the percentiles. Count and sum come from the command statistics; commands without them are
+/// skipped.
 pub static COLLECTOR: Collector = Collector {
     name: "latencystats",
     about: "Latency percentiles of each command.",
@@ -26,24 +26,24 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::ON
 };
 
-/// The section of the percentiles. Most polls do not query it.
+/// The section with the percentiles. Most polls do not request it.
 const SECTION: &str = "Latencystats";
 
-/// Pairs of a percentile and its value.
+/// Pairs of percentile and value.
 type Percentiles = Arc<[(f64, f64)]>;
 
-/// The percentiles as of the last poll that queried them.
+/// The percentiles of the last poll that requested them.
 #[derive(Debug)]
 struct Known {
-    /// The run of the server that they belong to.
+    /// The run id of the server.
     run_id: Option<String>,
     commands: BTreeMap<String, Entry>,
 }
 
-/// The percentiles of one command.
+/// The percentiles of a command.
 #[derive(Debug)]
 struct Entry {
-    /// The calls that they are of.
+    /// Number of calls when the percentiles were read.
     calls: u64,
     percentiles: Percentiles,
 }
@@ -62,7 +62,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
     None
 }
 
-/// The start of the names of its fields. The rest is the command.
+/// Prefix of the field names. The rest is the command.
 const PREFIX: &str = "latency_percentiles_usec_";
 
 impl Known {
@@ -81,12 +81,12 @@ impl Known {
         }
     }
 
-    /// Adds the percentiles with the present counts and sums.
+    /// Publishes the percentiles with current counts and sums.
     fn push(&self, replies: &Replies, snapshot: &mut Snapshot) {
         let used = replies.usage();
         for (command, entry) in &self.commands {
             let used = used.get(command.as_str());
-            // Fewer calls than then: the statistics were reset.
+            // A lower number of calls means that the statistics were reset.
             let Some(used) = used.filter(|used| used.calls >= entry.calls) else {
                 continue;
             };
@@ -107,8 +107,8 @@ fn percentiles(field: Field<'_>) -> Percentiles {
         .filter(|(percentile, _)| (0.0..=100.0).contains(percentile))
         .collect();
     percentiles.sort_by(|(left, _), (right, _)| left.total_cmp(right));
-    // The server's configuration may name a percentile twice; a page may not. Comparing what
-    // was parsed from text: no arithmetic has blurred it.
+    // The server's configuration may list a percentile twice, but a page must not. Exact comparison
+    // is safe, because the values are parsed and not computed.
     percentiles.dedup_by(|(later, _), (first, _)| later.total_cmp(first).is_eq());
     percentiles.into()
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn count_and_sum_are_those_of_the_same_command() {
+    fn count_and_sum_belong_to_the_same_command() {
         let latencies = "latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007\r\n\
                          latency_percentiles_usec_config|get:p50=3.007,p99=7.007,p99.9=7.007\r\n";
         let expected = [
@@ -144,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_statistics_is_left_out() {
+    fn command_without_statistics_is_skipped() {
         assert!(seen("latency_percentiles_usec_set:p50=1.003\r\n").is_empty());
     }
 
     #[test]
-    fn each_percentile_stands_once() {
+    fn duplicate_percentiles_are_published_once() {
         let expected =
             ["redis_latency_percentiles_seconds{get} [(50.0, 1.0)] count 20501 sum 13247"];
         assert_eq!(
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_that_were_not_queried_stay_with_new_counts() {
+    fn percentiles_are_kept_with_new_counts() {
         const LATENCIES: &str = "# Latencystats\r\nlatency_percentiles_usec_get:p50=1.003\r\n";
         let known = || {
             let whole = remembering(&format!("run_id:a\r\n{COMMANDS}{LATENCIES}"), None);
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(later(reset), (0, None));
         let another = now.replace("run_id:a", "run_id:b");
         assert_eq!(later(&another), (0, None));
-        // The section without any command: nothing has percentiles any more.
+        // The section without commands: no command has percentiles any more.
         let emptied = format!("{now}# Latencystats\r\n");
         assert_eq!(later(&emptied), (0, None));
     }

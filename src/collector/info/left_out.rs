@@ -1,16 +1,16 @@
-//! Numeric fields of INFO that have no row, each with the reason.
+//! Numeric INFO fields without a row, each with the reason.
 
-/// A field of INFO that has no row.
+/// An INFO field without a row.
 #[derive(Debug)]
 pub struct LeftOut {
-    /// The name of the field; one `*` stands for any text, one `#` for a number.
+    /// Name of the field. One `*` matches any text, one `#` a number.
     pub field: &'static str,
-    /// Why it has no row.
+    /// Reason for the missing row.
     pub reason: &'static str,
 }
 
 impl LeftOut {
-    /// Whether a field is meant.
+    /// Returns whether the pattern matches a field.
     #[must_use]
     pub fn matches(&self, field: &str) -> bool {
         let Some((prefix, suffix)) = self.field.split_once(['*', '#']) else {
@@ -23,7 +23,7 @@ impl LeftOut {
     }
 }
 
-/// The reason why a field has no row; none where it has one or is not known.
+/// Returns the reason why a field has no row; `None` if it has one or is unknown.
 #[must_use]
 pub fn reason(field: &str) -> Option<&'static str> {
     LEFT_OUT
@@ -32,7 +32,7 @@ pub fn reason(field: &str) -> Option<&'static str> {
         .map(|left_out| left_out.reason)
 }
 
-/// Every numeric field that is known to have no row.
+/// All numeric fields that are known to have no row.
 #[rustfmt::skip] // One field, one line.
 pub static LEFT_OUT: &[LeftOut] = &[
     LeftOut { field: "*_human", reason: "a rounded copy of the field without this ending" },
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_text_and_a_hash_for_a_number() {
+    fn star_matches_any_text_and_hash_a_number() {
         assert!(reason("used_memory_human").is_some());
         assert!(reason("thread_0_clients").is_some());
         assert!(reason("thread_x_clients").is_none());
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_is_left_out_twice() {
+    fn left_out_fields_are_unique() {
         for (at, left_out) in LEFT_OUT.iter().enumerate() {
             let twins = LEFT_OUT
                 .iter()

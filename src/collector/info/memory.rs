@@ -1,11 +1,11 @@
-//! Rows for the Memory section of INFO and for what scripts use.
+//! Rows for the Memory section of INFO and for the memory of scripts.
 
 use super::row::{counter, gauge};
 use crate::metric::Family;
 use crate::metric::Kind::Gauge;
 use crate::metric::Unit::{Bytes, One, Percent, Seconds};
 
-/// Fields that are differences and can be negative. Some versions print those as unsigned numbers.
+/// Differences that can be negative. Some versions print them as unsigned numbers.
 pub(super) const MAY_BE_NEGATIVE: &[&str] = &[
     "allocator_frag_bytes",
     "allocator_rss_bytes",

@@ -1,7 +1,7 @@
-//! INFO: one row per field, in one file per group of sections; records have files of their own.
+//! INFO: one row per field, one file per group of sections; records have files of their own.
 //!
-//! A row is found by the name of its field. A field without a row is either a record, or stands in
-//! [`left_out`] with the reason.
+//! Rows are keyed by field name. A field without a row is a record or is listed in [`left_out`]
+//! with the reason.
 
 #[cfg(test)]
 mod cases;
@@ -41,7 +41,7 @@ use crate::info::{Info, number, signed_number};
 use crate::metric::{Family, Snapshot, Unit};
 use traffic::Traffic;
 
-/// Reads every plain field of INFO that has a row.
+/// Reads all plain INFO fields that have a row.
 pub static COLLECTOR: Collector = Collector {
     name: "info",
     about: "Plain fields of INFO.",
@@ -64,7 +64,7 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::ON
 };
 
-/// Sections whose fields are records or named by users: none of them has a row.
+/// Sections with records or user-defined field names. None of these fields has a row.
 const RECORD_SECTIONS: &[&str] = &[
     "Commandstats",
     "Errorstats",
@@ -97,19 +97,19 @@ fn rows() -> impl Iterator<Item = &'static Family<0>> {
     .flatten()
 }
 
-/// Whether a field of INFO has a row.
+/// Returns whether an INFO field has a row.
 #[must_use]
 pub fn has_row(field: &str) -> bool {
     ROWS.contains_key(field)
 }
 
-/// Adds a sample for every field that has a row and a number. Also reads CLUSTER INFO, whose
-/// fields have the same form.
+/// Publishes every numeric field that has a row. Also used for CLUSTER INFO, which has the same
+/// form.
 pub fn read_fields(info: &Info, snapshot: &mut Snapshot) {
     read_corrected(info, |_| None, snapshot);
 }
 
-/// The same with other values for the fields for which `corrected` has one.
+/// Like [`read_fields`], but replaces fields for which `corrected` returns a value.
 fn read_corrected(info: &Info, corrected: impl Fn(&str) -> Option<f64>, snapshot: &mut Snapshot) {
     let plain = info
         .plain()
@@ -131,14 +131,14 @@ fn read_corrected(info: &Info, corrected: impl Fn(&str) -> Option<f64>, snapshot
     }
 }
 
-/// The largest percentage that a server can mean. What is larger comes of an unsigned underflow.
+/// Maximum plausible percentage. Larger values come from an unsigned underflow.
 const PERCENT_MAX: f64 = 1e6;
 
 fn is_possible(value: f64, unit: Unit) -> bool {
     unit != Unit::Percent || value < PERCENT_MAX
 }
 
-/// The number in a name like `db0`, `slave1` or `engine_0`, as it stands there.
+/// Returns the number in a name such as `db0`, `slave1`, or `engine_0`, as text.
 fn numbered<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     let number = name.strip_prefix(prefix)?;
     (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)

@@ -1,12 +1,12 @@
-//! The Modules section of INFO: one record per module that is loaded,
+//! The Modules section of INFO: one record per loaded module,
 //! `module:name=search,ver=21005,api=1,filters=0,usedby=[],using=[ReJSON],options=[]`.
 //!
-//! What modules say of themselves, in sections of their own, are plain fields and not here.
+//! The sections that modules add to INFO contain plain fields and are read elsewhere.
 
 use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
 
-/// Each is named like its part of the record.
+/// Labels, named after the parts of the record.
 const LABELS: &[&str; 6] = &["name", "ver", "api", "filters", "usedby", "using"];
 
 #[rustfmt::skip] // One metric, one line.
@@ -16,7 +16,7 @@ mod rows {
     pub(super) static MODULE_INFO: Family<6> = Family::gauge("redis_module_info", LABELS, source("INFO", "module"), Unit::One, "Loaded module in labels; always 1.");
 }
 
-/// Reads which modules are loaded.
+/// Reads the loaded modules.
 pub static COLLECTOR: Collector = Collector {
     name: "modules",
     about: "Loaded modules.",
@@ -42,7 +42,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn each_module_is_read_by_name() {
+    fn module_records_are_read_by_name() {
         let redis = "# Modules\r\n\
             module:name=ReJSON,ver=20407,api=1,filters=0,usedby=[search],using=[],options=[handle-io-errors]\r\n\
             module:name=search,ver=20605,api=1,filters=0,usedby=[],using=[ReJSON|timeseries],options=[]\r\n\

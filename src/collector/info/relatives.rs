@@ -1,5 +1,5 @@
-//! Rows for fields that only relatives of Redis and managed services have: KeyDB, Tile38, Azure.
-//! Those of Valkey stand with the section that they belong to.
+//! Rows for fields that only compatible servers and managed services have: KeyDB, Tile38, Azure.
+//! Rows of Valkey are with their section.
 
 use super::row::{counter, gauge};
 use crate::metric::Family;

@@ -1,7 +1,7 @@
-//! The Replication section of INFO: the replicas of a primary, and the primaries of a replica.
+//! The Replication section of INFO: replicas of a primary, and primaries of a replica.
 //!
-//! Redis has at most one primary; `KeyDB` may have several, each with its own group of fields.
-//! The section's plain fields are rows and do not stand here.
+//! Redis has at most one primary. `KeyDB` may have several, each with its own group of fields.
+//! Plain fields of the section are rows in another file.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ mod rows {
     pub(super) static REPLICA_LAG_BYTES: Family<3> = Family::gauge("redis_connected_slave_lag_bytes", REPLICA_LABELS, source("INFO", "slave<n>:offset"), Bytes, "Bytes of the replication stream that the replica has not acknowledged; absent before its first acknowledgment.");
 }
 
-/// What a replica says of a primary.
+/// The fields that a replica reports about a primary.
 #[rustfmt::skip] // One metric, one line.
 static OF_PRIMARY: &[Family<2>] = &[
     of_primary("master_link_status", One, "redis_master_link_up", "Whether the link to the primary is up."),
@@ -54,7 +54,7 @@ const fn of_primary(
     )
 }
 
-/// Reads both ends of replication.
+/// Reads both sides of replication.
 pub static COLLECTOR: Collector = Collector {
     name: "replication",
     about: "Replicas of a primary, and the primary of a replica.",
@@ -91,10 +91,10 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// The label values of a replica: address, port, state. A part that the server leaves out is empty.
+/// Label values of a replica: address, port, state. Missing parts are empty.
 type Labels<'a> = [&'a str; 3];
 
-/// What a primary reports of a replica.
+/// The values that a primary reports about a replica.
 #[derive(Clone, Copy, Debug)]
 struct Replica {
     offset: Option<f64>,
@@ -102,8 +102,8 @@ struct Replica {
     lag_bytes: Option<f64>,
 }
 
-/// Reads all replicas. Several at one address, such as behind a proxy, share one series: the worst
-/// values of all of them.
+/// Reads all replicas. Replicas at one address, such as behind a proxy, share a series with the
+/// worst values.
 fn by_address<'a>(
     fields: impl Iterator<Item = Field<'a>>,
     sent: Option<f64>,
@@ -123,11 +123,11 @@ fn by_address<'a>(
 }
 
 impl Replica {
-    /// Reads `ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`. `sent` is the length of the
-    /// replication stream so far.
+    /// Parses `ip=127.0.0.1,port=6380,state=online,offset=1,lag=0`. `sent` is the current length of
+    /// the replication stream.
     fn read(field: Field<'_>, [_, _, state]: Labels<'_>, sent: Option<f64>) -> Self {
         let offset = field.number_in_record("offset");
-        // A replica that is still being copied to has not acknowledged anything: its offset is 0.
+        // The offset is 0 while the initial copy runs, because nothing is acknowledged yet.
         let acknowledged = offset.filter(|offset| *offset > 0.0 || state == "online");
         let behind = sent.zip(acknowledged);
         Self {
@@ -159,7 +159,7 @@ impl Replica {
     }
 }
 
-/// Chooses between two values, or returns the one that is known.
+/// Combines two values with `choose`, or returns the only known one.
 fn either(one: Option<f64>, other: Option<f64>, choose: fn(f64, f64) -> f64) -> Option<f64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(choose(one, other)),
@@ -167,7 +167,7 @@ fn either(one: Option<f64>, other: Option<f64>, choose: fn(f64, f64) -> f64) -> 
     }
 }
 
-/// What a replica says about one of its primaries.
+/// The values that a replica reports about one of its primaries.
 #[derive(Debug, Default)]
 pub(super) struct Primary<'a> {
     pub(super) host: &'a str,
@@ -175,10 +175,10 @@ pub(super) struct Primary<'a> {
     values: Vec<(&'static Family<2>, f64)>,
 }
 
-/// The primaries of a replica, in the order in which they stand; none on a primary.
+/// Returns the primaries of a replica, in the order of INFO; empty on a primary.
 ///
-/// A host opens a group, and the fields up to the next host belong to it: `KeyDB` numbers the
-/// names of further groups (`master_1_host`), but not of every field in them.
+/// A host starts a group, and the fields up to the next host belong to it. `KeyDB` numbers the
+/// names of additional groups (`master_1_host`), but not of every field in them.
 pub(super) fn primaries(info: &Info) -> Vec<Primary<'_>> {
     let mut found = Vec::new();
     for field in info.plain() {
@@ -204,14 +204,14 @@ fn fill<'a>(primary: &mut Primary<'a>, name: Option<&str>, field: Field<'a>) {
         let of_row = row.descriptor().source.field;
         of_row == field.name || name.is_some() && of_row.strip_prefix("master_") == name
     });
-    // Less than 0 stands for unknown.
+    // Negative values mean unknown.
     let value = number(field.value).filter(|value| *value >= 0.0);
     if let (Some(row), Some(value)) = (row, value) {
         primary.values.push((row, value));
     }
 }
 
-/// What a field says of a primary: `host` for both `master_host` and `master_1_host`.
+/// Returns the part of a field name about a primary: `host` for `master_host` and `master_1_host`.
 fn without_number(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("master_")?;
     match rest.split_once('_') {
@@ -226,7 +226,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn replicas_are_read_by_name() {
+    fn replica_values_are_read_by_name() {
         let primary = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
             master_repl_offset:14958000\r\n\
             slave0:ip=127.0.0.1,port=7911,state=online,offset=14957725,lag=0,io-thread=0\r\n\
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_online_replica_that_acknowledged_nothing_lags_by_everything() {
+    fn online_replica_without_acknowledgment_has_full_lag() {
         let primary = "master_repl_offset:500\r\n\
             slave0:ip=a,port=1,state=online,offset=0,lag=3\r\n\
             slave1:ip=b,port=1,state=send_bulk,offset=0,lag=0\r\n";
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_shows_its_primary() {
+    fn replica_publishes_its_primary() {
         let replica = "# Replication\r\nrole:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:7910\r\n\
             master_link_status:up\r\nmaster_last_io_seconds_ago:3\r\nmaster_sync_in_progress:0\r\n\
             slave_read_repl_offset:14961600\r\nslave_repl_offset:14961598\r\n";
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_zero_is_unknown() {
+    fn negative_values_are_unknown() {
         let replica = "master_host:a\r\nmaster_port:1\r\nmaster_link_status:down\r\n\
             master_last_io_seconds_ago:-1\r\nmaster_sync_in_progress:1\r\n\
             master_sync_left_bytes:-1\r\nmaster_sync_perc:0.00\r\n\
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_ahead_of_what_was_read_lags_nothing() {
+    fn replica_ahead_of_the_primary_has_no_lag() {
         let primary = "slave0:ip=a,port=1,state=online,offset=12,lag=0\r\n\
             master_repl_offset:10\r\n";
         let seen = reading::of_info(&COLLECTOR, primary);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_primaries_has_its_own_values() {
+    fn each_primary_has_its_own_values() {
         let keydb = "# Replication\r\nrole:active-replica\r\nmaster_global_link_status:down\r\n\
             master_host:a\r\nmaster_port:1\r\nmaster_link_status:up\r\nslave_repl_offset:11\r\n\
             master_1_host:b\r\nmaster_1_port:2\r\nmaster_1_link_status:down\r\n\

@@ -1,5 +1,5 @@
-//! Rows for the plain fields of the Replication section of INFO. What has the primary or the
-//! replica as labels is read elsewhere.
+//! Rows for the plain fields of the Replication section of INFO. Fields with the primary or replica
+//! as labels are read elsewhere.
 
 use super::row::{counter, gauge};
 use crate::metric::Family;

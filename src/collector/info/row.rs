@@ -1,8 +1,8 @@
-//! How a row of a plain INFO field is written: field, unit in the reply, full metric name, help.
+//! Constructors for rows of plain INFO fields: field, unit in the reply, full metric name, help.
 
 use crate::metric::{Family, Unit, source};
 
-/// A gauge that is a plain field of INFO.
+/// Returns the row of a gauge.
 pub(super) const fn gauge(
     field: &'static str,
     unit: Unit,
@@ -12,7 +12,7 @@ pub(super) const fn gauge(
     Family::gauge(name, &[], source("INFO", field), unit, help)
 }
 
-/// A counter that is a plain field of INFO.
+/// Returns the row of a counter.
 pub(super) const fn counter(
     field: &'static str,
     unit: Unit,
@@ -30,7 +30,7 @@ mod tests {
     use crate::metric::{Family, Legacy};
 
     #[test]
-    fn no_name_is_given_twice_neither_clean_nor_legacy() {
+    fn clean_and_legacy_names_are_unique() {
         let mut names = HashSet::new();
         for row in rows().map(Family::descriptor) {
             assert!(names.insert(row.name), "{} is there twice", row.name);
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_has_two_rows() {
+    fn fields_have_one_row_each() {
         let mut fields = HashSet::new();
         for row in rows().map(Family::descriptor) {
             assert!(
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn every_help_is_one_sentence_without_the_name_of_the_field() {
+    fn help_is_one_sentence_without_the_field_name() {
         for row in rows().map(Family::descriptor) {
             let Some(sentence) = row.help.strip_suffix('.') else {
                 panic!("the help of {} does not end with a full stop", row.name);

@@ -46,7 +46,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn engines_are_known_by_their_name() {
+    fn engines_are_identified_by_name() {
         let valkey = "# Scripting Engines\r\nengines_count:1\r\nengines_total_used_memory:71680\r\n\
             engine_0:name=LUA,module=lua,abi_version=4,used_memory=71680,memory_overhead=56\r\n";
         let expected = [

@@ -1,5 +1,5 @@
 //! The Sentinel section of INFO, which only sentinels have: plain fields, and one record per
-//! watched primary. What SENTINEL commands say does not stand here.
+//! watched primary. Replies to SENTINEL commands are read elsewhere.
 
 use super::numbered;
 use crate::collector::{Collector, INFO, Read, Replies, Server};
@@ -32,7 +32,7 @@ static FIELDS: &[&Family<0>] = &[
     &rows::SIMULATED_FAILURES,
 ];
 
-/// Reads what a sentinel says about itself and about the primaries that it watches.
+/// Reads the state of a sentinel and of the primaries that it watches.
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel",
     about: "The sentinel itself and the primaries that it watches, from INFO.",
@@ -57,7 +57,7 @@ fn families() -> Vec<&'static Descriptor> {
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let info = &replies.info;
     for family in FIELDS {
-        // -1 stands for never.
+        // -1 means never.
         let value = info
             .number(family.descriptor().source.field)
             .filter(|value| *value >= 0.0);
@@ -73,7 +73,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// Reads `master0:name=cache,status=ok,address=127.0.0.1:6379,slaves=1,sentinels=3`.
+/// Parses `master0:name=cache,status=ok,address=127.0.0.1:6379,slaves=1,sentinels=3`.
 fn read_primary(field: Field<'_>, snapshot: &mut Snapshot) {
     let (Some(name), Some(address)) = (field.in_record("name"), field.in_record("address")) else {
         return;
@@ -101,7 +101,7 @@ mod tests {
         master0:name=mymaster,status=ok,address=127.0.0.1:7910,slaves=1,sentinels=1\r\n";
 
     #[test]
-    fn a_sentinel_shows_itself_and_its_primaries() {
+    fn sentinel_publishes_itself_and_its_primaries() {
         let expected = [
             "redis_sentinel_master_sentinels{mymaster,127.0.0.1:7910} 1",
             "redis_sentinel_master_slaves{mymaster,127.0.0.1:7910} 1",
@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_that_is_down_has_the_status_0() {
+    fn primary_that_is_down_has_status_0() {
         let down = "master0:name=m,status=odown,address=h:1\r\n";
         let expected = ["redis_sentinel_master_status{m,h:1,odown} 0"];
         assert_eq!(reading::of_info(&COLLECTOR, down), expected);
     }
 
     #[test]
-    fn the_length_of_a_tilt_is_shown_while_it_lasts() {
+    fn tilt_duration_is_published_during_tilt() {
         let tilted = "sentinel_tilt:1\r\nsentinel_tilt_since_seconds:12\r\n";
         let expected = [
             "redis_sentinel_tilt{} 1",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sentinels_are_asked() {
+    fn only_sentinels_are_queried() {
         let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
         assert!(of("redis_mode:sentinel\r\n") && !of("redis_mode:standalone\r\n"));
     }

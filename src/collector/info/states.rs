@@ -1,10 +1,10 @@
-//! Fields of INFO whose value is one of a few words: a gauge for each word, 1 for the one that
-//! holds. A word that is not known here gives nothing.
+//! INFO fields whose value is one of a few words. Each word is a gauge: 1 if it is the current
+//! value, else 0. Unknown words publish nothing.
 
 use crate::info::Info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
-/// One field and the words that it may have.
+/// A field and its possible words.
 struct State {
     family: Family<1>,
     words: &'static [&'static str],
@@ -33,12 +33,12 @@ static STATES: &[State] = &[
     },
 ];
 
-/// The families of all states.
+/// Returns the families of all states.
 pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
     STATES.iter().map(|state| state.family.descriptor())
 }
 
-/// Adds the samples of every state that INFO says.
+/// Publishes every state that INFO reports.
 pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for state in STATES {
         let said = info.get(state.family.descriptor().source.field);
@@ -58,7 +58,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn one_word_holds_and_the_others_do_not() {
+    fn current_word_is_1_and_others_are_0() {
         let primary = "master_failover_state:waiting-for-sync\r\n";
         let expected = [
             "redis_master_failover_state{failover-in-progress} 0",
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_not_known_gives_nothing() {
+    fn unknown_word_publishes_nothing() {
         let later = "master_failover_state:thinking\r\npaused_actions:some\r\n";
         assert!(reading::of_info(&COLLECTOR, later).is_empty());
     }

@@ -1,4 +1,4 @@
-//! Rows for the Stats section of INFO, and for its experimental twin Debug.
+//! Rows for the Stats section of INFO, and for the experimental Debug section.
 
 use super::row::{counter, gauge};
 use crate::metric::Family;

@@ -1,5 +1,5 @@
-//! The memory of the machine that a server runs on. Beside the server's own memory it misleads
-//! where a container has less, so it is asked for by name.
+//! Memory of the machine that runs the server. Off by default, because it is misleading if a
+//! container has less memory.
 
 use crate::collector::{Collector, INFO, Read, Replies};
 use crate::metric::{Family, Snapshot, Unit, source};
@@ -36,7 +36,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn what_is_not_available_is_absent() {
+    fn unavailable_memory_is_absent() {
         let keydb = "total_system_memory:25277927424\r\navailable_system_memory:unavailable\r\n";
         assert_eq!(
             reading::of_info(&COLLECTOR, keydb),

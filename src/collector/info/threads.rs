@@ -1,5 +1,5 @@
-//! What INFO says per thread: `KeyDB`'s `thread_0_clients`, Redis 8's `io_thread_0` records and
-//! Valkey 9.1's `used_active_time_io_thread_1`.
+//! INFO fields per thread: `thread_0_clients` of `KeyDB`, `io_thread_0` records of Redis 8, and
+//! `used_active_time_io_thread_1` of Valkey 9.1.
 
 use super::numbered;
 use crate::collector::{Collector, INFO, Read, Replies};
@@ -17,7 +17,7 @@ mod rows {
     pub(super) static IO_ACTIVE_TIME: Family<1> = Family::counter("redis_active_time_io_thread_seconds_total", &["thread"], source("INFO", "used_active_time_io_thread_<n>"), Unit::Seconds, "Time during which the I/O thread was busy, in seconds.");
 }
 
-/// Reads what is said per thread.
+/// Reads the values of each thread.
 pub static COLLECTOR: Collector = Collector {
     name: "threads",
     about: "Clients and work of each thread.",
@@ -50,7 +50,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-/// Reads `io_thread_0:clients=4,reads=3925,writes=35`.
+/// Parses `io_thread_0:clients=4,reads=3925,writes=35`.
 fn read_io_thread(thread: &str, field: Field<'_>, snapshot: &mut Snapshot) {
     for (family, name) in [
         (&rows::IO_CLIENTS, "clients"),
@@ -73,7 +73,7 @@ mod tests {
     use crate::collector::reading;
 
     #[test]
-    fn threads_of_each_flavour_are_told_apart() {
+    fn threads_of_each_flavor_are_distinct() {
         let redis_8 = "# Threads\r\nio_thread_0:clients=13,reads=345079,writes=350673\r\n";
         let expected = [
             "redis_io_thread_clients{0} 13",

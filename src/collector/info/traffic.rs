@@ -1,9 +1,9 @@
-//! What other clients ask: INFO's counters of commands and lookups, without what the exporter has
+//! Traffic of other clients: INFO's counters of commands and lookups, minus what the exporter
 //! caused.
 //!
-//! The counters start at 0 with the exporter, as its own do. What earlier runs of it caused is
-//! unknown, and any other start would be wrong for `increase()`: a jump up looks like traffic, and
-//! after a jump down the whole new value does. INFO's own numbers have families of their own.
+//! The counters start at 0 with the exporter. The traffic of earlier runs of the exporter is
+//! unknown, and any other start would break `increase()`: a jump up looks like traffic, and after a
+//! jump down Prometheus counts the whole new value. INFO's own numbers have separate families.
 
 use crate::collector::Replies;
 use crate::footprint::Caused;
@@ -11,7 +11,7 @@ use crate::info::Info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::number::to_float;
 
-/// How far the uptime of a server and the time between two polls may lie apart.
+/// Tolerance between the uptime of a server and the time between two polls.
 const UPTIME_TOLERANCE_SECONDS: f64 = 2.0;
 
 #[rustfmt::skip] // One metric, one line.
@@ -23,22 +23,22 @@ mod rows {
     pub(super) static MISSES: Family<0> = Family::counter("redis_info_keyspace_misses_total", &[], source("INFO", "keyspace_misses"), Unit::One, "Key lookups that found no key since the server started, including those of the exporter.");
 }
 
-/// The fields that are corrected, each with the family of what INFO reports.
+/// The corrected fields, each with the family of the uncorrected value.
 static CORRECTED: [(&str, &Family<0>); 3] = [
     ("total_commands_processed", &rows::COMMANDS),
     ("keyspace_hits", &rows::HITS),
     ("keyspace_misses", &rows::MISSES),
 ];
 
-/// A counter that goes back with the others when the statistics are reset.
+/// A counter that is reset together with the statistics.
 const RESET_WITH_THEM: &str = "total_connections_received";
 
-/// The families of what INFO reports.
+/// Returns the families of the uncorrected values.
 pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
     CORRECTED.iter().map(|(_, family)| family.descriptor())
 }
 
-/// What others have asked, as of one poll.
+/// Traffic of other clients as of one poll.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
     run_id: Option<String>,
@@ -48,31 +48,31 @@ pub struct Traffic {
     counters: [Counter; 3],
 }
 
-/// One of the corrected counters.
+/// A corrected counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counter {
-    /// What INFO reported.
+    /// The value in INFO.
     reported: Option<f64>,
-    /// What is left without what the exporter caused. It may go back where that was counted late.
+    /// The value without the exporter's share. It may decrease if the share was counted late.
     level: f64,
     /// The published value, which never decreases.
     shown: f64,
 }
 
-/// What happened to the counters of a server since the poll before.
+/// What happened to a server's counters since the previous poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum History {
-    /// They went on.
+    /// The counters continued.
     Continued,
-    /// They began again at 0: the server was restarted, or its statistics reset.
+    /// The counters restarted at 0: the server restarted, or its statistics were reset.
     Reset,
-    /// They are those of another server.
+    /// The counters are of another server.
     Replaced,
 }
 
 impl Traffic {
-    /// What others have asked as of this poll. If it is unknown what the exporter has caused, as of
-    /// the last poll in which that was known.
+    /// Returns the traffic of other clients as of this poll. If the exporter's share is unknown,
+    /// returns the last known traffic.
     #[must_use]
     pub fn after(replies: &Replies) -> Option<Self> {
         let circumstances = &replies.circumstances;
@@ -130,7 +130,7 @@ impl Traffic {
         }
     }
 
-    /// The corrected value of a field.
+    /// Returns the corrected value of a field.
     #[must_use]
     pub fn of(&self, field: &str) -> Option<f64> {
         let mut counters = CORRECTED.iter().zip(&self.counters);
@@ -145,7 +145,7 @@ impl Counter {
             (Some(reported), History::Continued) => {
                 reported - before.reported.unwrap_or(reported) - ours
             }
-            // Part of ours may be from before the reset.
+            // The exporter's share may include traffic from before the reset.
             (Some(reported), History::Reset) => (reported - ours).max(0.0),
             (None, _) | (_, History::Replaced) => 0.0,
         };
@@ -154,7 +154,8 @@ impl Counter {
     }
 }
 
-/// Adds what INFO reports under our own names. The corrected values go under those of the rows.
+/// Publishes the uncorrected values under separate names. The corrected values use the names of the
+/// rows.
 pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for (field, family) in CORRECTED {
         if let Some(value) = info.number(field) {

@@ -1,4 +1,5 @@
-//! Which histograms to query: a histogram cannot change while the statistics of its command do not.
+//! Selects the histograms to query. A histogram cannot change while the statistics of its command
+//! do not.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,40 +10,40 @@ use crate::collector::{Command, Replies};
 use crate::metric::Histogram;
 use crate::reply::Reply;
 
-/// The command of the query that returns all histograms.
+/// Index of the query for all histograms.
 pub(super) const ALL: usize = 0;
 
-/// The command of the query that returns the histograms of some commands.
+/// Index of the query for the histograms of some commands.
 pub(super) const NAMED: usize = 1;
 
-/// Histograms of commands that monitoring sends change with each poll, and most pages leave them
-/// out. They are queried about once a minute: slightly more often, so that polls every 15 seconds
-/// query them every fourth time.
+/// Interval for histograms of monitoring commands, which change with each poll and are not
+/// published by default. Slightly less than a minute, so that polls every 15 seconds query them
+/// every fourth time.
 const MONITORING_EVERY_SECONDS: f64 = 55.0;
 
 /// The histograms as of the last poll.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// The run of the server that they belong to.
+    /// The run id of the server.
     run_id: Option<String>,
-    /// When those of commands that monitoring sends were last read.
+    /// Time of the last read of monitoring commands' histograms.
     monitoring_read_at: f64,
-    /// Whether some commands cannot be found by their name, such as renamed ones.
+    /// Whether some commands cannot be queried by name, such as renamed ones.
     hides_names: bool,
     commands: BTreeMap<Arc<str>, Entry>,
 }
 
-/// What is known about one command.
+/// The last known state of one command.
 #[derive(Clone, Debug)]
 struct Entry {
-    /// Its statistics when the histogram was read.
+    /// Statistics at the time of the query.
     usage: Usage,
-    /// `None` if the server has no histogram of it.
+    /// The histogram; `None` if the server has none.
     histogram: Option<Arc<Histogram>>,
 }
 
-/// Returns the query for the histograms that may have changed. If the server did not find a command
-/// by its name, returns the query for all histograms.
+/// Returns the query for the histograms that may have changed. If the server could not find a
+/// command by name, returns the query for all histograms.
 pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
     let used = replies.usage();
     if used.is_empty() {
@@ -64,7 +65,7 @@ pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
 }
 
 impl Known {
-    /// Returns the histograms of earlier polls, if they are of the same run of the server.
+    /// Returns the histograms of earlier polls if they are of the same run of the server.
     fn of(replies: &Replies) -> Option<&Self> {
         let known = replies.circumstances.remembered.get::<Self>()?;
         (known.run_id.as_deref() == replies.info.get("run_id")).then_some(known)
@@ -124,7 +125,7 @@ impl Known {
             let Some(usage) = used_by(used, &name) else {
                 continue;
             };
-            // A name that the statistics lack is not among those that are queried later.
+            // A name that is not in the statistics is not queried later.
             self.hides_names |= !used.contains_key(&*name);
             let only_full = is_of_monitoring(&name);
             let histogram = histogram(body, usage.microseconds);
@@ -157,7 +158,7 @@ impl Known {
     }
 
     fn is_monitoring_due(&self, now: f64) -> bool {
-        // A clock that was set back must not delay it.
+        // Absolute, because a clock that was set back must not delay the query.
         (now - self.monitoring_read_at).abs() >= MONITORING_EVERY_SECONDS
     }
 
@@ -174,9 +175,9 @@ impl Known {
     }
 }
 
-/// Returns the statistics of a command, sub-commands included. Servers list sub-commands under their
-/// own names, such as `config|get`, both here and in INFO. A command that INFO lists only by its
-/// sub-commands took as long as they.
+/// Returns the statistics of a command, including subcommands. Servers list subcommands under names
+/// such as `config|get`, both here and in INFO. If INFO lists only the subcommands of a command,
+/// returns their sum.
 fn used_by(used: &HashMap<String, Usage>, command: &str) -> Option<Usage> {
     if let Some(usage) = used.get(command) {
         return Some(*usage);
@@ -222,7 +223,7 @@ mod tests {
         Replies::new(info, circumstances)
     }
 
-    /// The histograms after a first poll of a server.
+    /// Returns the histograms after the first poll of a server.
     fn first() -> Known {
         let reply = histograms(&[("get", 2), ("set", 1), ("info", 1)]);
         let replies = replies(BEFORE, 0.0, None).with(HISTOGRAM.ticket(ALL), &reply);
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn only_histograms_that_may_have_changed_are_queried() {
+    fn only_possibly_changed_histograms_are_queried() {
         let known = first();
         assert_eq!(
             queried(&replies(BEFORE, 0.0, None)),
@@ -259,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_call_that_ends_changes_the_time_alone() {
+    fn blocked_call_that_ends_changes_only_the_time() {
         let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=2,usec=10");
         let replies = replies(&info, 15.0, Some(&first()));
         assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM", "get"]);
     }
 
     #[test]
-    fn a_changed_histogram_without_a_reply_is_left_out() {
+    fn changed_histogram_without_reply_is_skipped() {
         let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=3,usec=10");
         let now = Known::after(&replies(&info, 15.0, Some(&first())));
         assert_eq!(counts(&now), [("info", 1), ("set", 1)]);
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_a_histogram_is_not_queried_again() {
+    fn command_without_histogram_is_not_queried_again() {
         let info = format!("{BEFORE}cmdstat_blpop:calls=1,usec=1\r\n");
         let replies_before = replies(&info, 15.0, Some(&first()));
         let none = Reply::List(Vec::new());
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_monitoring_are_queried_once_a_minute() {
+    fn monitoring_commands_are_queried_once_a_minute() {
         let info = BEFORE.replace("info:calls=1", "info:calls=2");
         let known = first();
         let at = |seconds| queried(&replies(&info, seconds, Some(&known)));
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn renamed_commands_are_found_among_all() {
+    fn renamed_commands_are_found_by_the_query_for_all() {
         let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=3,usec=10");
         let known = first();
         let replies_now = replies(&info, 15.0, Some(&known));
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn another_run_of_the_server_begins_anew() {
+    fn new_run_of_the_server_starts_over() {
         let info = BEFORE.replace("run_id:a", "run_id:b");
         let replies = replies(&info, 15.0, Some(&first()));
         assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM"]);
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_whose_statistics_were_reset_is_left_out() {
+    fn command_with_reset_statistics_is_skipped() {
         let info = "run_id:a\r\ncmdstat_get:calls=2,usec=9\r\n";
         let now = Known::after(&replies(info, 15.0, Some(&first())));
         assert_eq!(counts(&now), [("get", 2)]);

@@ -1,4 +1,4 @@
-//! SENTINEL CONFIG GET: the settings of the sentinel itself. Never what may be a secret.
+//! SENTINEL CONFIG GET: settings of the sentinel itself, except possible secrets.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::collector::{Collector, Flavour, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
-/// Asks for all settings of the sentinel. There is no way to ask for all but the password.
+/// Queries all settings of the sentinel. The command cannot exclude the password.
 pub static SETTINGS: Query = Query::new(&[&["SENTINEL", "CONFIG", "GET", "*"]], "+sentinel|config");
 
 #[rustfmt::skip] // One metric, one line.
@@ -29,7 +29,7 @@ pub static COLLECTOR: Collector = Collector {
     ..Collector::OFF
 };
 
-/// Sentinels have SENTINEL CONFIG since Redis 6.2.
+/// Returns whether the server has SENTINEL CONFIG: sentinels since Redis 6.2.
 fn has_config(server: &Server) -> bool {
     server.flavour != Flavour::Redis || server.version >= (6, 2)
 }
@@ -62,7 +62,7 @@ mod tests {
     use crate::info::Info;
 
     #[test]
-    fn settings_are_shown_but_for_those_that_may_be_secret() {
+    fn settings_are_published_except_possible_secrets() {
         let words = "announce-port 26379 resolve-hostnames no sentinel-pass hush SENTINEL-AUTH hush \
                      tls-key-file hush client-secret hush odd";
         let words = words.split_whitespace().map(reading::bytes).collect();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn sentinels_before_6_2_are_not_asked() {
+    fn sentinels_before_6_2_are_not_queried() {
         let of = |info| (COLLECTOR.applies)(&Server::from_info(&Info::parse(info)));
         assert!(of("redis_mode:sentinel\r\nredis_version:7.0.15\r\n"));
         assert!(!of("redis_mode:sentinel\r\nredis_version:6.0.16\r\n"));

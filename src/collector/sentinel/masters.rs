@@ -1,5 +1,5 @@
-//! SENTINEL MASTERS, and for each primary SENTINEL SENTINELS and SENTINEL REPLICAS: the settings,
-//! who could take part in a failover, and whether the quorum is there.
+//! SENTINEL MASTERS and, for each primary, SENTINEL SENTINELS and SENTINEL REPLICAS: settings,
+//! possible participants of a failover, and the quorum.
 
 use super::{Instance, MASTERS, Master, REPLICAS, SENTINELS, asked_about, further, masters};
 use crate::collector::{Collector, Read, Replies, Server};
@@ -31,7 +31,7 @@ static FIELDS: &[&Family<2>] = &[
     &rows::LAST_OK_PING,
 ];
 
-/// Reads what a sentinel knows about each primary.
+/// Reads a sentinel's view of each primary.
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_masters",
     about: "Settings, quorum, usable sentinels and replicas of each primary that a sentinel watches.",
@@ -77,7 +77,7 @@ fn read_settings(master: &Master<'_>, snapshot: &mut Snapshot) {
 fn read_others(master: &Master<'_>, replies: &Replies, snapshot: &mut Snapshot) {
     let labels = [master.name.as_str(), master.address.as_str()];
     if let Some(sentinels) = master.sentinels(replies) {
-        // This one is not in its own list.
+        // A sentinel does not list itself.
         snapshot.push(&rows::OK_SENTINELS, labels, count(1 + ok(&sentinels)));
         if let Some(quorum) = master.fields.number("quorum") {
             let quorum = Quorum::of(&sentinels, quorum);
@@ -95,8 +95,8 @@ fn ok(instances: &[Instance<'_>]) -> usize {
     ok.count()
 }
 
-/// What SENTINEL CKQUORUM would say. It is not asked: it works out nothing that is not in the list
-/// of sentinels, and a lost quorum would add an error to the statistics of the server at every poll.
+/// The result of SENTINEL CKQUORUM, computed from the list of sentinels. The command itself is not
+/// sent: a lost quorum would add an error to the server's statistics at every poll.
 struct Quorum {
     usable: usize,
     are_enough: bool,
@@ -121,7 +121,7 @@ impl Quorum {
         self.are_enough && self.is_majority
     }
 
-    /// The words of the server, as `redis_exporter` has them in its label.
+    /// Returns the server's message, which is a label in `redis_exporter`.
     fn message(&self) -> String {
         let code = if self.is_there() { "OK" } else { "NOQUORUM" };
         let mut text = format!("{code} {} usable Sentinels.", self.usable);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_shows_its_settings_as_the_server_says_them() {
+    fn primary_publishes_settings_as_reported() {
         let lines = of(&refusal("NOPERM"), &refusal("NOPERM"));
         let expected = [
             "redis_sentinel_master_config_epoch{main,10.0.0.1:6379} 3",
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_down_or_disconnected_is_not_ok() {
+    fn down_or_disconnected_instances_are_not_ok() {
         let sentinels = [
             "sentinel",
             "s_down,sentinel,disconnected",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_quorum_is_0_with_the_words_of_the_server() {
+    fn lost_quorum_is_0_with_the_server_message() {
         let said = |flags: &[&str]| {
             let sentinels = flags.iter().map(|flags| other("s", flags)).collect();
             let lines = of(&Reply::List(sentinels), &Reply::Nil);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_others_where_they_are_not_told() {
+    fn unknown_sentinels_and_replicas_are_absent() {
         for silent in [refusal("NOPERM"), Reply::Nil, Reply::Integer(1)] {
             let lines = of(&silent, &silent);
             assert!(only(&lines, "redis_sentinel_master_ok_slaves").is_empty());
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn primaries_beyond_the_cap_are_counted_and_not_asked_about() {
+    fn primaries_beyond_the_limit_are_counted_not_queried() {
         let many = (0..503)
             .map(|number| master(&format!("m{number}")))
             .collect();

@@ -1,5 +1,5 @@
-//! What SENTINEL commands say: the watched primaries, and the replicas and sentinels of each. What
-//! INFO says of a sentinel stands in `info::sentinel`.
+//! Replies to SENTINEL commands: the watched primaries, and the replicas and sentinels of each.
+//! `info::sentinel` reads a sentinel's INFO.
 
 pub(super) mod config;
 pub(super) mod masters;
@@ -10,7 +10,7 @@ use crate::info;
 use crate::query::Ticket;
 use crate::reply::Reply;
 
-/// Asks for the primaries that the sentinel watches, and how each is to be watched.
+/// Queries the primaries that the sentinel watches, with their settings.
 pub static MASTERS: Query = Query::new(&[&["SENTINEL", "MASTERS"]], "+sentinel|masters");
 
 /// Queries the other sentinels of a primary.
@@ -19,10 +19,10 @@ static SENTINELS: Query = Query::new(&[&["SENTINEL", "SENTINELS"]], "+sentinel|s
 /// Queries the replicas of a primary.
 static REPLICAS: Query = Query::new(&[&["SENTINEL", "REPLICAS"]], "+sentinel|replicas");
 
-/// The most primaries whose sentinels and replicas are queried. Two queries each.
+/// Maximum number of primaries whose sentinels and replicas are queried. Each costs two queries.
 const MOST_MASTERS: usize = 500;
 
-/// A flat list of names and values: a primary, a replica or another sentinel.
+/// A flat list of names and values: a primary, a replica, or another sentinel.
 #[derive(Clone, Copy, Debug)]
 struct Instance<'a>(&'a [Reply]);
 
@@ -44,29 +44,29 @@ impl<'a> Instance<'a> {
         info::number(&self.text(name)?)
     }
 
-    /// Whether the flags have one of these; none where there are no flags.
+    /// Returns whether at least one of these flags is set; `None` if there are no flags.
     fn has_flag(self, flags: &[&str]) -> Option<bool> {
         let text = self.text("flags")?;
         Some(text.split(',').any(|flag| flags.contains(&flag)))
     }
 
-    /// Whether the sentinel finds it down: alone, or together with others.
+    /// Returns whether the sentinel considers it down, subjectively or objectively.
     fn is_down(self) -> Option<bool> {
         self.has_flag(&["s_down", "o_down"])
     }
 
-    /// Whether it could take part in a failover now. Who has no connection is not asked, also
-    /// before the time is over after which it counts as down.
+    /// Returns whether it could take part in a failover now. A disconnected instance cannot, even
+    /// before the timeout after which it counts as down.
     fn is_ok(self) -> Option<bool> {
         let is_out = self.has_flag(&["s_down", "o_down", "disconnected"])?;
         Some(!is_out)
     }
 }
 
-/// A watched primary with the labels that all its metrics have.
+/// A watched primary with the labels of all its metrics.
 #[derive(Clone, Debug)]
 struct Master<'a> {
-    /// The place in the list.
+    /// Position in the list.
     at: usize,
     fields: Instance<'a>,
     name: String,
@@ -85,7 +85,7 @@ impl<'a> Master<'a> {
         })
     }
 
-    /// The other sentinels that watch it; none if they were not queried or are denied.
+    /// Returns the other sentinels that watch it; `None` if they were not queried or are denied.
     fn sentinels(&self, replies: &'a Replies) -> Option<Vec<Instance<'a>>> {
         instances(replies, SENTINELS.ticket(self.at))
     }
@@ -102,7 +102,7 @@ fn instances(replies: &Replies, ticket: Ticket) -> Option<Vec<Instance<'_>>> {
     Some(items.iter().map(|item| Instance(item.items())).collect())
 }
 
-/// Sends queries about each primary. `masters` and `peers` share them, and their replies.
+/// Returns the queries about each primary. `masters` and `peers` share them and their replies.
 fn further<'a>(replies: &'a Replies, queries: &[&'static Query]) -> Vec<Command<'a>> {
     let masters = asked_about(replies).into_iter();
     let commands = masters.flat_map(|master| {
@@ -120,15 +120,15 @@ fn masters(replies: &Replies) -> Vec<Master<'_>> {
     items.enumerate().filter_map(Master::read).collect()
 }
 
-/// The primaries that are asked about further. A sentinel names them in the order of a hash table,
-/// which stays while none comes or goes.
+/// Returns the primaries for dependent queries. A sentinel lists them in hash-table order, which is
+/// stable while none is added or removed.
 fn asked_about(replies: &Replies) -> Vec<Master<'_>> {
     let mut masters = masters(replies);
     masters.truncate(MOST_MASTERS);
     masters
 }
 
-/// Replies of a sentinel, for the tests of this folder.
+/// Replies of a sentinel, for tests in this folder.
 #[cfg(test)]
 mod replies {
     use super::super::{Circumstances, Collector, Command, reading};
@@ -161,7 +161,7 @@ mod replies {
         })
     }
 
-    /// What a collector shows of these primaries, who all have these sentinels and replicas.
+    /// Returns the samples for these primaries, each with these sentinels and replicas.
     pub(super) fn read(
         collector: &Collector,
         masters: Vec<Reply>,

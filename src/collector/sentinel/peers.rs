@@ -11,7 +11,7 @@ mod rows {
     pub(super) static PEER: Family<7> = Family::gauge("redis_sentinel_peer_info", &["master_name", "master_address", "name", "ip", "port", "runid", "flags"], source("SENTINEL SENTINELS", ""), Unit::One, "Other sentinel that watches the primary, in labels; always 1.");
 }
 
-/// Reads who else watches each primary.
+/// Reads the other sentinels of each primary.
 pub static COLLECTOR: Collector = Collector {
     name: "sentinel_peers",
     about: "Other sentinels of each primary that a sentinel watches.",
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_nothing() {
+    fn refused_query_publishes_nothing() {
         let lines = read(
             &COLLECTOR,
             vec![master("main")],

@@ -1,4 +1,4 @@
-//! Reloads with files on disk, and with files that hang.
+//! Reloads with files on disk, and with hanging files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
-/// Longer than anything here takes.
+/// Longer than any operation in these tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const ONE: &str = "targets:\n- {name: a, url: \"unix:///nonexistent/a.sock\"}\n";
@@ -37,7 +37,7 @@ fn configured(yaml: &str) -> Config {
     config::load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-/// Returns a reloader for this file, whose targets run.
+/// Returns a reloader for this file, with running targets.
 fn reloader(path: PathBuf) -> Reloader {
     let arguments = arguments(path);
     let config = config::load(&arguments, &|_| None, &collector::names()).unwrap();
@@ -61,7 +61,7 @@ fn targets(board: &Board) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn reload_applies_a_changed_file_and_keeps_the_old_one_after_a_mistake() {
+async fn reload_applies_valid_file_and_keeps_it_after_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let mut reloader = reloader(file(&folder, ONE));
     let board = reloader.board.clone();
@@ -76,7 +76,7 @@ async fn reload_applies_a_changed_file_and_keeps_the_old_one_after_a_mistake() {
 }
 
 #[tokio::test]
-async fn one_reload_answers_all_requests_that_wait() {
+async fn one_reload_completes_all_pending_requests() {
     let folder = tempfile::tempdir().unwrap();
     let mut reloader = reloader(file(&folder, ONE));
     file(&folder, TWO);
@@ -96,7 +96,7 @@ async fn one_reload_answers_all_requests_that_wait() {
     }
 }
 
-/// The only thread of this test serves too. A file is read twice, a quarter of a second apart.
+/// This test has one thread, which also serves. A file is read twice, a quarter of a second apart.
 #[tokio::test]
 async fn reload_reads_files_off_the_serving_thread() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ async fn files_are_read_on_another_thread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reload_waits_for_a_hanging_file_for_a_limited_time() {
+async fn reload_of_a_hanging_file_times_out() {
     let (release, hang) = blocking::channel::<()>();
     let started = Instant::now();
     let result = aside(move || {
@@ -132,7 +132,7 @@ async fn reload_waits_for_a_hanging_file_for_a_limited_time() {
 }
 
 #[test]
-fn lost_settings_are_refused() {
+fn lost_settings_are_rejected() {
     let web = "web: {basic_auth: {username: u, password: p}, reload: false}\n";
     let whole = format!("{ONE}{web}");
     for (new, loss) in [
@@ -150,7 +150,7 @@ fn lost_settings_are_refused() {
 }
 
 #[test]
-fn settings_of_the_start_are_named() {
+fn changed_startup_settings_are_reported() {
     let old = configured(ONE);
     let new = "listen: 127.0.0.1:9\ntelemetry_path: /m\nprocess_metrics: false\n\
                scrape_endpoint: false\nlog: {level: debug}\n";

@@ -2,7 +2,7 @@ use super::*;
 
 const POLL_SECONDS: f64 = 15.0;
 
-/// A server, the application that uses it, and the exporter that watches both.
+/// A server, an application that uses it, and the exporter that monitors it.
 struct World {
     time: f64,
     run: u32,
@@ -12,9 +12,9 @@ struct World {
     /// Commands and lookups of the exporter since it started.
     caused: Caused,
     remembered: Option<Traffic>,
-    /// Hits of the application, by its own count.
+    /// Hits of the application, counted by itself.
     truth: f64,
-    /// What Prometheus sees.
+    /// Samples as Prometheus scrapes them.
     samples: Vec<f64>,
 }
 
@@ -35,7 +35,7 @@ impl World {
         world
     }
 
-    /// One poll interval with hits of the application and of the exporter, and the poll after it.
+    /// Simulates a poll interval with hits of the application and the exporter, and then polls.
     fn pass(&mut self, application: u32, exporter: u32) {
         self.time += POLL_SECONDS;
         self.hits += u64::from(application) + u64::from(exporter);
@@ -75,7 +75,7 @@ impl World {
         self.started = self.time;
     }
 
-    /// `increase()` of Prometheus over all samples: a value that goes back is a reset to 0.
+    /// Computes `increase()` as Prometheus does: a decrease is a reset to 0.
     fn increase(&self) -> f64 {
         let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
         pairs
@@ -85,7 +85,7 @@ impl World {
 }
 
 #[test]
-fn lookups_of_the_exporter_are_left_out() {
+fn lookups_of_the_exporter_are_excluded() {
     let mut world = World::new();
     for _ in 0..20 {
         world.pass(100, 5_000);
@@ -94,7 +94,7 @@ fn lookups_of_the_exporter_are_left_out() {
 }
 
 #[test]
-fn increase_is_right_over_restarts_of_the_exporter() {
+fn increase_is_right_across_exporter_restarts() {
     let mut world = World::new();
     for run in 0..5 {
         for _ in 0..20 {
@@ -107,7 +107,7 @@ fn increase_is_right_over_restarts_of_the_exporter() {
 }
 
 #[test]
-fn increase_is_right_over_a_reset_of_the_statistics() {
+fn increase_is_right_across_a_statistics_reset() {
     let mut world = World::new();
     for _ in 0..5 {
         world.pass(100, 50);
@@ -119,7 +119,7 @@ fn increase_is_right_over_a_reset_of_the_statistics() {
 }
 
 #[test]
-fn increase_is_right_over_a_restart_of_the_server() {
+fn increase_is_right_across_a_server_restart() {
     let mut world = World::new();
     for _ in 0..5 {
         world.pass(100, 50);
@@ -131,12 +131,12 @@ fn increase_is_right_over_a_restart_of_the_server() {
 }
 
 #[test]
-fn the_history_of_another_server_is_no_traffic() {
+fn history_of_another_server_is_not_traffic() {
     let mut world = World::new();
     world.pass(100, 50);
     let hits = world.hits;
     for other in [hits * 3, hits / 3] {
-        // A name that now leads to another server, which has run for long.
+        // A name that now resolves to another server with a long uptime.
         world.run += 1;
         world.hits = other;
         world.poll();
@@ -147,10 +147,10 @@ fn the_history_of_another_server_is_no_traffic() {
 }
 
 #[test]
-fn what_was_counted_late_never_makes_a_counter_go_back() {
+fn late_counts_never_decrease_a_counter() {
     let mut world = World::new();
     world.pass(100, 0);
-    // Lookups of the exporter that it has not counted yet when the poll reads INFO.
+    // Lookups that the exporter has not counted yet when the poll reads INFO.
     world.hits += 30;
     world.poll();
     world.caused.hits += 30;
@@ -161,7 +161,7 @@ fn what_was_counted_late_never_makes_a_counter_go_back() {
 }
 
 #[test]
-fn what_is_unknown_is_absent() {
+fn unknown_traffic_is_absent() {
     let info = Info::parse("run_id:1\nkeyspace_misses:3\n");
     let traffic = Traffic::read(&info, Caused::default(), 1e9, None);
     assert_eq!(traffic.of("keyspace_misses"), Some(0.0));
