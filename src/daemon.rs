@@ -46,7 +46,7 @@ pub enum DaemonError {
     Gate(#[from] http::GateError),
     /// The exporter cannot listen on the address.
     #[error(
-        "cannot listen on {address}: {error}; end what uses the port or set --web.listen-address"
+        "cannot listen on {address}: {error}; stop the process that uses the port, or set --web.listen-address"
     )]
     Listen {
         /// The configured address.
@@ -64,7 +64,7 @@ pub enum DaemonError {
     #[error("cannot serve: {0}")]
     Serve(io::Error),
     /// The HTTP server panicked.
-    #[error("serving broke off; this is a defect")]
+    #[error("the HTTP server panicked; this is a defect")]
     ServingBrokeOff,
 }
 
@@ -123,7 +123,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     follows.abort();
     reloads.abort();
     watches.abort();
-    info!("ended");
+    info!("stopped");
     served
 }
 
@@ -234,8 +234,8 @@ fn warn_of_unverified(config: &Config) {
         warn!(
             first = first.name,
             count = unverified.len(),
-            "certificates of targets are not verified (tls.insecure_skip_verify): anyone between \
-             could read their passwords"
+            "certificates of targets are not verified (tls.insecure_skip_verify): an attacker on \
+             the network could read their passwords"
         );
     }
 }
@@ -269,7 +269,7 @@ impl Signals {
                 }
             }
         }
-        info!("ending: open requests are finished; a second signal ends at once");
+        info!("shutting down after open requests; a second signal exits at once");
         tokio::spawn(async move {
             tokio::select! {
                 _ = self.terminate.recv() => {}

@@ -44,7 +44,7 @@ enum Error {
 }
 
 impl Error {
-    /// Returns whether the reader of the output has ended, as in `… | head -1`.
+    /// Returns whether the reader of the output has ended, such as in `… | head -1`.
     fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Output(error) | Self::Namespaces(command::namespaces::Error::Output(error)) => {
@@ -71,9 +71,10 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
     let location = location.unwrap_or_default();
     if tracing::dispatcher::has_been_set() {
-        error!(location, message, "a defect");
+        error!(location, message, "panicked; this is a defect");
     } else {
-        output::stderr().push(format!("a defect at {location}: {message:?}\n").as_bytes());
+        output::stderr()
+            .push(format!("panicked at {location}; this is a defect: {message:?}\n").as_bytes());
     }
 }
 
@@ -150,7 +151,7 @@ fn raise_file_limit(targets: usize) {
             limit,
             needed, "too few open files are allowed; raise LimitNOFILE"
         ),
-        Err(error) => warn!(%error, needed, "the limit of open files is not known"),
+        Err(error) => warn!(%error, needed, "cannot read the limit of open files"),
     }
 }
 

@@ -93,7 +93,7 @@ pub enum Unhealthy {
         total: usize,
     },
     /// Publications do not reach the page.
-    #[error("the page of all targets is not written any more")]
+    #[error("the page of all targets is no longer written")]
     NoPages,
 }
 

@@ -34,7 +34,7 @@ pub async fn supervise<Task>(
         // After the restart, and isolated from it: the task continues even if the report panics.
         let report = || {
             on_break();
-            error!(name, %broken, "a task broke off; it starts again");
+            error!(name, %broken, "a task panicked; it restarts");
         };
         let _ = catch_unwind(AssertUnwindSafe(report));
     }

@@ -1,7 +1,7 @@
 //! The exporter's own metrics, kept with the `prometheus` crate. They share no family with
 //! snapshots.
 //!
-//! Each metric is a row. To add one, add its row and count it where it happens.
+//! Each metric is a row. To add one, add its row and count events at their source.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -111,7 +111,7 @@ fn number(text: &[u8]) -> Option<u64> {
     number.filter(|number| i64::try_from(*number).is_ok())
 }
 
-/// Converts a name to label text without escaping, as `redis_exporter` does.
+/// Converts a name to label text without escaping, like `redis_exporter`.
 fn label(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| label_text(bytes), str::to_owned)
 }

@@ -21,14 +21,14 @@ pub struct Circumstances {
     pub expect_full: bool,
     /// Time of the poll by the exporter's clock, in seconds since the epoch.
     pub polled_at: f64,
-    /// What the exporter had caused on the server before INFO was sent; `None` if that is not
-    /// tracked between polls. The counters are then published as in INFO.
+    /// Exporter traffic on the server before INFO was sent; `None` if it is not tracked between
+    /// polls. The counters are then published as in INFO.
     pub caused: Option<Caused>,
     /// The selected database.
     pub database: u32,
     /// The target's settings for collectors.
     pub options: Arc<CollectorOptions>,
-    /// Size in bytes of the file that a collector named, as seen by the exporter.
+    /// Size in bytes of the file that a collector named, seen by the exporter.
     pub file_size: Option<u64>,
     /// Scripts that must not run for now, because they broke the connection or took too long.
     pub resting: Vec<Ticket>,

@@ -63,7 +63,7 @@ enum Place {
     Line(Line),
     /// In a string.
     String(Text),
-    /// In the line end after a string. The field says whether its first byte has arrived.
+    /// In the line end after a string. True once its first byte has arrived.
     StringEnd(Text, bool),
 }
 

@@ -38,7 +38,7 @@ pub(super) enum ReloadError {
     Invalid(Vec<Problem>),
     /// The file lost settings that nobody removes by mistake.
     #[error(
-        "the file {}, unlike before, as if it were cut; restart the exporter if this is meant",
+        "the file {}, unlike before; it may be truncated; restart the exporter if this is intended",
         .0.join(" and ")
     )]
     Losses(Vec<&'static str>),
@@ -47,7 +47,7 @@ pub(super) enum ReloadError {
     /// Reading panicked, or no thread could be started.
     #[error("the configuration cannot be read: {0:?}")]
     Lost(Lost),
-    #[error("the files of the configuration cannot be read in time")]
+    #[error("timed out while reading the configuration files")]
     Late,
 }
 
@@ -77,7 +77,10 @@ impl Reloader {
                 Ok(summary) => info!(summary, "the configuration was loaded"),
                 Err(problems) => {
                     let problems = problems.to_string();
-                    error!(problems, "the configuration stays as it was");
+                    error!(
+                        problems,
+                        "the reload failed; the previous configuration stays in effect"
+                    );
                 }
             }
             for reply in waiting {

@@ -253,7 +253,7 @@ async fn read_beside(
     if !round.is_large() {
         return Ok(read(&round));
     }
-    let late = || Failure::new(Reason::Timeout, "the replies could not be read in time");
+    let late = || Failure::new(Reason::Timeout, "timed out while reading the replies");
     // A late read keeps its thread and must end before the next one starts.
     if let Some(earlier) = reading {
         let ended = tokio::time::timeout_at(deadline, earlier).await;
@@ -268,7 +268,10 @@ async fn read_beside(
     }));
     match tokio::time::timeout_at(deadline, receiver).await {
         Ok(Ok(read)) => Ok(read),
-        Ok(Err(_)) => Err(Failure::new(Reason::Other, "reading the replies broke off")),
+        Ok(Err(_)) => Err(Failure::new(
+            Reason::Other,
+            "the task that reads the replies panicked",
+        )),
         Err(_) => Err(late()),
     }
 }
@@ -428,10 +431,10 @@ fn note_success(target: &Target, memory: &mut Memory) {
             let outage_seconds = logfmt::seconds(since.elapsed());
             info!(
                 name,
-                address, server, outage_seconds, failed_polls, "the server answers again"
+                address, server, outage_seconds, failed_polls, "the server is up again"
             );
         }
-        None if before.is_none() => info!(name, address, server, "the server answers"),
+        None if before.is_none() => info!(name, address, server, "the server is up"),
         None => {}
     }
 }

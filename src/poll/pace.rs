@@ -97,7 +97,7 @@ impl Pace {
                     name,
                     scrapes_every,
                     polls_every,
-                    "scrapes show the same poll again and again: rates over two scrapes are wrong; \
+                    "scrapes repeatedly show the same poll, so rates over two scrapes are wrong; \
                      scrape less often, or lower or remove poll.interval"
                 );
             }

@@ -273,7 +273,7 @@ impl Poller {
             Ok(round) if std::mem::take(&mut self.role.has_changed) => {
                 if let Err(failure) = self.redial(Cause::RoleChanged, deadline).await {
                     let name = &target.name;
-                    debug!(name, %failure, "the server changed its role; no other one answers");
+                    debug!(name, %failure, "the role of the server changed; cannot reconnect");
                     return Ok(round);
                 }
                 return self.attempt(target, circumstances, deadline).await;
@@ -425,8 +425,7 @@ impl Poller {
         let info = if text.len() > LARGE_BYTES {
             // An endless text must not delay other targets.
             let parsed = spawn_blocking(|| Info::parse(text)).await;
-            parsed
-                .map_err(|_| Failure::new(Reason::Other, "reading the reply to INFO broke off"))?
+            parsed.map_err(|_| Failure::new(Reason::Other, "the task that reads INFO panicked"))?
         } else {
             Info::parse(text)
         };
@@ -497,7 +496,7 @@ impl Poller {
             }
             Err(failure) => {
                 let name = &target.name;
-                warn!(name, %failure, "a script broke the connection or took too long, and rests");
+                warn!(name, %failure, "a script broke the connection or timed out; it is suspended");
                 self.broken_by.push(ticket);
                 self.redial(Cause::Script, deadline).await?;
                 Ok(Vec::new())

@@ -98,9 +98,9 @@ pub struct Check {
 
 /// Returns the check that is due unless a poll comes first.
 ///
-/// A stopped server is reported as down within one interval after the start of the last successful
-/// poll or check, even if scrapes delay the next poll. Returns `None` if the timeout is so long
-/// that a check would add little.
+/// A stopped server is down within one interval after the start of the last successful poll or
+/// check, even if scrapes delay the next poll. Returns `None` if the timeout is so long that a check
+/// would add little.
 pub fn check(answered: Instant, times: PollTimes) -> Option<Check> {
     let PollTimes {
         interval, timeout, ..

@@ -1,7 +1,7 @@
 //! Identifies the scrapers of a target and their intervals. Maps scrapes to scrapers. Pure.
 //!
-//! A scraper has a fixed interval. It is known after three equally spaced scrapes of one client,
-//! regardless of other scrapes in between, unless these are so dense that any spacing would fit.
+//! A scraper has a fixed interval. It is known after three equally spaced scrapes of one client.
+//! Other scrapes in between do not matter, unless they are so dense that any spacing would fit.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

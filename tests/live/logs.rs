@@ -61,7 +61,7 @@ fn outage_end_is_logged_with_its_duration() {
     std::thread::sleep(Duration::from_millis(1200));
     server.restart(&[]);
     exporter.until("the end of the outage", Page::is_up);
-    let ended = lines(&exporter, "msg=\"the server answers again\"", 1);
+    let ended = lines(&exporter, "msg=\"the server is up again\"", 1);
     lines(&exporter, "msg=\"the poll failed\"", 1);
     assert_eq!(ended.len(), 1, "{ended:?}");
     let (_, seconds) = ended[0].split_once("outage_seconds=").unwrap();

@@ -175,7 +175,7 @@ fn script_is_suspended_after_a_timeout() {
     });
     let log = exporter.log();
     assert_eq!(
-        log.matches("a script broke the connection or took too long")
+        log.matches("a script broke the connection or timed out")
             .count(),
         1
     );

@@ -65,11 +65,11 @@ fn use_passwords(level: &str, format: &str) {
     exporter.until_failed("timeout");
     exporter.process.signal("TERM");
     crate::support::until(crate::support::wait::LONG, "the end", || {
-        exporter.log().contains("ended").then_some(())
+        exporter.log().contains("stopped").then_some(())
     });
     let log = exporter.log();
     assert!(
-        log.contains("the server answers") && log.contains("auth"),
+        log.contains("the server is up") && log.contains("auth"),
         "{log}"
     );
     assert_hidden("the log", &log);

@@ -144,7 +144,7 @@ fn flags_override_variables_and_both_override_the_file() {
             .all(|line| line.starts_with('{') && line.ends_with('}')),
         "{log}"
     );
-    assert!(log.contains("the server answers"), "{log}");
+    assert!(log.contains("the server is up"), "{log}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         return;
     };
     for (certificate, serial, left) in CERTIFICATES {
-        // Without a certificate, 0 seconds remain, as for an expired one. Only the serial differs.
+        // Without a certificate, 0 seconds remain, like for an expired one. Only the serial differs.
         let is_loaded = info.get(serial).is_some_and(|serial| serial != "none");
         if let Some(left) = info.number(left).filter(|_| is_loaded) {
             snapshot.push(&rows::EXPIRY, [certificate], now + left);

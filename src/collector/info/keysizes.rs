@@ -17,7 +17,7 @@ mod rows {
     pub(super) static ITEMS: Family<2> = Family::histogram("redis_db_key_items", &["db", "type"], source("INFO", "db<n>_distrib_<type>_items"), Unit::One, "Keys by number of elements; shows the current state, so rate() does not apply, and there is no sum.");
 }
 
-/// Types, as named by INFO and by TYPE.
+/// Names of types in INFO and in TYPE.
 const TYPES: &[(&str, &str)] = &[
     ("strings", "string"),
     ("lists", "list"),

@@ -73,7 +73,7 @@ pub struct Listed {
 
 impl Listed {
     /// Parses the databases in INFO. The list is complete if a Keyspace section exists and contains
-    /// only records of databases, as in Redis.
+    /// only records of databases.
     #[must_use]
     pub fn read(info: &Info) -> Self {
         let mut listed = Self {

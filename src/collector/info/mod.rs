@@ -138,7 +138,7 @@ fn is_possible(value: f64, unit: Unit) -> bool {
     unit != Unit::Percent || value < PERCENT_MAX
 }
 
-/// Returns the number in a name such as `db0`, `slave1`, or `engine_0`, as text.
+/// Returns the text of the number in a name such as `db0`, `slave1`, or `engine_0`.
 fn numbered<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     let number = name.strip_prefix(prefix)?;
     (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
