@@ -778,7 +778,7 @@ mod tests {
     }
 
     #[test]
-    fn summary_quantiles_are_percentiles_only_in_the_legacy_spelling() {
+    fn legacy_summary_quantiles_are_percentiles() {
         let mut snapshot = Snapshot::default();
         let percentiles = [(50.0, 1.003), (99.9, 4015.0)].into();
         snapshot.push_summary(

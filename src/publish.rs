@@ -601,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn page_that_is_no_longer_written_is_unhealthy() {
+    fn unwritten_page_is_unhealthy() {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         board.list(vec![Arc::clone(&slot)]);

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_log_has_no_entries() {
+    fn empty_log_has_no_entries() {
         assert_eq!(seen(Vec::new()), ["redis_acl_log_entries{} 0"]);
     }
 }

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_log_is_not_read() {
+    fn empty_log_is_not_read() {
         let empty = Reply::Integer(0);
         let replies = Replies::new("", Circumstances::default()).with(&LARGE_REPLY, &empty);
         assert!(further(&replies.with(&LARGE_REQUEST, &empty)).is_empty());

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn unread_entries_that_left_the_log_are_counted() {
+    fn evicted_unread_entries_are_counted() {
         let polls = [
             ("a", vec![entry(0, "sort", 1)]),
             ("a", vec![entry(1000, "keys", 1)]),

@@ -69,7 +69,7 @@ async fn overdue_poller_is_published_as_failed_after_two_checks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn poller_that_ended_is_published_as_failed_within_seconds() {
+async fn ended_poller_is_published_as_failed_within_seconds() {
     let board = Board::default();
     let slot = board.slot("cache", "-");
     let poller = slot.start_poller(INTERVAL, DUE);

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_omits_other_sections_is_sent_all() {
+    fn server_omitting_other_sections_is_sent_all() {
         let now = Instant::now();
         let (mut sections, server) = after_whole(now);
         let lacks_percentiles = WHOLE.replace("# Latencystats\r\n", "");

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn primary_that_is_down_has_status_0() {
+    fn down_primary_has_status_0() {
         let down = "master0:name=m,status=odown,address=h:1\r\n";
         let expected = ["redis_sentinel_master_status{m,h:1,odown} 0"];
         assert_eq!(reading::of_info(&COLLECTOR, down), expected);

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn blocked_call_that_ends_changes_only_the_time() {
+    fn end_of_a_blocked_call_changes_only_the_time() {
         let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=2,usec=10");
         let replies = replies(&info, 15.0, Some(&first()));
         assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM", "get"]);
