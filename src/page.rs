@@ -19,7 +19,7 @@ use crate::threads::{Lane, Lost};
 
 const PAGE_DURATION: Gauge<0> = Gauge::named("redis_exporter_page_duration_seconds");
 
-/// Encodes pages, and nothing else.
+/// The thread that encodes pages, and nothing else.
 static PAGES: Lane = Lane::new("pages", 1);
 
 /// Pause after encoding, as a multiple of the time it took. Hundreds of targets that publish one

@@ -10,7 +10,7 @@ use crate::reply::Reply;
 /// Queries the results of the session. The reply is nil if there is no session.
 pub static HOTKEYS: Query = Query::new(&[&["HOTKEYS", "GET"]], "+hotkeys|get");
 
-/// Maximum number of published keys per list. Equals the limit of a session.
+/// Maximum number of published keys per list. Equals the maximum of a session.
 const MOST_KEYS: usize = 64;
 
 #[rustfmt::skip] // One metric, one line.

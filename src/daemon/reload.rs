@@ -27,7 +27,7 @@ const RELOADED_AT: Gauge<0> =
 /// Timeout for reading the files of a reload.
 const RELOAD_MAX: Duration = Duration::from_secs(30);
 
-/// Reads the files of a reload.
+/// The thread that reads the files of a reload.
 static FILES: Lane = Lane::new("reload", 1);
 
 /// The reason why a reload changed nothing.

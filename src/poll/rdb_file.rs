@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::threads::Lane;
 
-/// Reads files for all targets.
+/// The threads that read files, shared by all targets.
 static LOOKS: Lane = Lane::new("rdb file", 4);
 
 /// Timeout for the file system, which may be a hanging network mount.
