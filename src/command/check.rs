@@ -16,7 +16,7 @@ use crate::poll::{Poller, circumstances, collectors, describe_pace};
 use crate::query::Rejected;
 use crate::reply::{ErrorKind, Refusal};
 
-/// Targets that are checked at a time.
+/// Number of targets that are checked concurrently.
 const AT_ONCE: usize = 16;
 
 /// Writes one block for each target, in the order of the configuration. Returns whether everything
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 16;
 ///
 /// # Errors
 ///
-/// The report could not be written.
+/// Returns an error if the report cannot be written.
 pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let count = config.targets.len();
     let targets = if count == 1 { "target" } else { "targets" };
@@ -71,7 +71,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// The report of a check that panicked.
+    /// Returns the report of a check that panicked.
     fn broken(error: &JoinError) -> Self {
         Self {
             text: format!("  does not work: {error}\n"),
@@ -137,7 +137,7 @@ impl Report {
         }
     }
 
-    /// Adds whether the sweep works, if it is enabled, and what it will cost.
+    /// Adds whether the sweep works, if it is enabled, and its expected cost.
     async fn sweep(&mut self, target: &Target) {
         let name = "sweep";
         if !target.sweep.enabled {
@@ -182,7 +182,7 @@ impl Report {
     }
 }
 
-/// What one poll of a target showed.
+/// The result of one poll of a target.
 struct Examined {
     server: String,
     applicable: Vec<&'static Collector>,
@@ -212,7 +212,7 @@ async fn examine(target: &Target) -> Result<Examined, Failure> {
     })
 }
 
-/// Returns why a query was rejected, and what to grant if that helps.
+/// Returns why a query was rejected, and which permission to grant if that helps.
 fn describe(refusal: &Refusal, permission: &str) -> String {
     match refusal.kind() {
         ErrorKind::Permission => format!("denied: grant the user {permission}"),

@@ -1,4 +1,4 @@
-//! The subcommands that run once and end: `check`, `once` and `namespaces`.
+//! The subcommands that run once and exit: `check`, `once` and `namespaces`.
 
 pub mod check;
 pub mod namespaces;

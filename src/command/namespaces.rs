@@ -1,8 +1,8 @@
 //! `namespaces`: scans the keys of a target once, and prints its namespaces.
 //!
-//! The sweep, the matcher and the estimates are those of the exporter. By default it prints a table.
-//! With `--suggest`, the table goes to standard error and a `namespaces` block for the configuration
-//! to standard output. [`json`] documents the fields of the JSON document.
+//! It uses the sweep, the matcher and the estimates of the exporter. By default it prints a table.
+//! With `--suggest`, the table goes to standard error and a `namespaces` block for the
+//! configuration to standard output. [`json`] documents the fields of the JSON document.
 
 pub mod human;
 pub mod json;
@@ -29,26 +29,26 @@ use progress::Progress;
 use report::{Asked, End, Report, Walked};
 use sample::Sample;
 
-/// Why there is no result, or only a part of it.
+/// Why there is no result, or only a partial one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No target has the given name. The name itself may be a URL with a password.
+    /// No target has the given name. The error omits the name, which may be a URL with a password.
     #[error("TARGET is not the name of a configured target; use one of: {known}")]
     UnknownTarget {
         /// The names of the targets.
         known: String,
     },
-    /// Ctrl-C could not be handled.
+    /// Signals could not be handled.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
     /// The target failed during the pass.
     #[error("{name} ({address}) failed: {}", explained(.failure))]
     Target {
-        /// The name of the target.
+        /// Name of the target.
         name: String,
-        /// The address that was scanned.
+        /// The scanned address.
         address: String,
-        /// What happened.
+        /// The failure.
         failure: Failure,
     },
     /// The result could not be written.
@@ -60,7 +60,7 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// There is no such target, it failed, or the output could not be written.
+/// Returns an error if there is no such target, it failed, or the output could not be written.
 pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, Error> {
     let target = find(&config.targets, look.target.as_deref())?;
     let target = at_speed(target, look.full_speed);
@@ -90,7 +90,7 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
     ended
 }
 
-/// Returns the target of that name, or the first.
+/// Returns the target of that name, or the first one.
 fn find<'a>(targets: &'a [Target], name: Option<&str>) -> Result<&'a Target, Error> {
     let found = targets
         .iter()
@@ -176,7 +176,7 @@ fn print(
     out.flush()
 }
 
-/// Returns the block for the configuration, with a comment on what it is based on.
+/// Returns the block for the configuration, with a comment on the sample behind it.
 fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
     let part = match report.end {
         End::Complete => "",

@@ -11,11 +11,11 @@ use crate::outcome::{self, Times};
 use crate::poll;
 use crate::telemetry::Telemetry;
 
-/// Polls every target once, all at the same time, and writes one page. Returns whether all are up.
+/// Polls all targets once, concurrently, and writes one page. Returns whether all of them are up.
 ///
 /// # Errors
 ///
-/// The page could not be written.
+/// Returns an error if the page cannot be written.
 pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -> io::Result<bool> {
     let polls: Vec<_> = config
         .targets

@@ -1,4 +1,4 @@
-//! How fast a sweep goes: its budgets of the server's time and of commands, and how it yields. Pure.
+//! Sets the speed of a sweep: its budgets of server time and of commands, and when it yields. Pure.
 
 mod forecast;
 
@@ -12,81 +12,83 @@ use crate::config::Sweep;
 use crate::connection::Spacing;
 use crate::number::to_float;
 
-/// The first keys come at this many times the share, so that the first scrape has an estimate.
+/// The first keys are visited at this many times the share, so that the first scrape has an
+/// estimate.
 const START_FACTOR: f64 = 10.0;
 
-/// At the start a sweep still leaves the server this much of its time.
+/// Maximum share of the server's time at the start.
 const START_SHARE_MAX: f64 = 0.2;
 
-/// Keys whose memory is asked among the first ones: enough for an estimate.
+/// Number of the first keys whose memory is queried: enough for an estimate.
 const START_DETAILS: f64 = 2_000.0;
 
-/// A sweep that yields to a slow server becomes at most this many times slower.
+/// Maximum slowdown of a sweep that yields to a slow server.
 const SLOWDOWN_MAX: f64 = 32.0;
 
-/// A pause that its budgets make shorter is drawn out to at most this, to let others pass.
+/// Maximum length of a pause that a slowdown prolongs, in seconds.
 const SLOWDOWN_PAUSE_MAX: f64 = 5.0;
 
-/// A pass should not take longer than this. Where the budget of time does not allow for that,
-/// details are asked only for a share of the keys.
+/// Maximum intended duration of a pass. If the budget of time is too small for that, details are
+/// queried only for a share of the keys.
 const PASS_WANTED: Duration = Duration::from_mins(10);
 
-/// The same for the budget of commands: names cost few commands, and details many.
+/// The same for the budget of commands: names cost few commands, details cost many.
 const PASS_WANTED_BY_COMMANDS: Duration = Duration::from_mins(2);
 
-/// Fewer details than for this share of the keys say too little about rare namespaces.
+/// Minimum share of the keys whose details are queried. Less would give no usable estimate of rare
+/// namespaces.
 const DETAIL_SHARE_MIN: f64 = 0.02;
 
-/// The default budget of commands, with the default share of a core: this share of the commands
-/// that others send to the server, and at least so many in a second.
+/// Default budget of commands at the default share of a core: this share of the commands that other
+/// clients send, and at least this many per second.
 const COMMAND_SHARE: f64 = 0.1;
 const COMMANDS_MIN: f64 = 50.0;
 
-/// The share of a core for which [`COMMAND_SHARE`] is meant. A larger one asks for more commands.
+/// The share of a core to which [`COMMAND_SHARE`] applies. A larger share permits more commands.
 const CPU_SHARE_USUAL: f64 = 0.01;
 
-/// With this share of a core or more a sweep is meant to be fast: commands are not limited unless
-/// the configuration says so.
+/// From this share of a core on, a sweep is meant to be fast: commands are unlimited unless the
+/// configuration limits them.
 pub const FAST_SHARE: f64 = 0.5;
 
-/// Commands in one pipeline where others must not feel it: about as long for the server as one
-/// SCAN.
+/// Commands per pipeline if other clients must not notice it. The server needs about as long as for
+/// one SCAN.
 const SMALL_PIPELINE: usize = 75;
 
-/// The most commands that go out at once: more would make other clients wait.
+/// Maximum number of commands sent at once. More would make other clients wait.
 const LARGE_PIPELINE: usize = 300;
 
-/// From this round trip on a batch is one pipeline, and its parts go out one after the other without
-/// waiting for replies. What takes less is not the network.
+/// From this round trip on, a batch is one pipeline, and its parts are sent one after the other
+/// without waiting for replies. A shorter round trip is not due to the network.
 const FAR: Duration = Duration::from_millis(2);
 
-/// The part of its time that a batch is meant to take. The rest is for the round trips between the
-/// batches, such as those for INFO and for the ends of segments.
+/// Intended share of its time that a batch takes. The rest is for the round trips between batches,
+/// such as those for INFO and at the ends of segments.
 const BUSY_SHARE: f64 = 0.7;
 
-/// How a large pipeline goes out where others must not feel it.
+/// Spacing of a large pipeline if other clients must not notice it.
 pub const SMALL_PARTS: Spacing = Spacing {
     commands: SMALL_PIPELINE,
     gap: Duration::from_millis(1),
 };
 
-/// COUNT grows at most this many times where round trips are too long for the budget.
+/// Maximum growth of COUNT if round trips are too long for the budget.
 const COUNT_GROWTH_MAX: f64 = 5.0;
 
-/// A sweep that is behind its budget makes up for at most this much time, at twice the speed at most.
+/// Maximum time that a delayed sweep makes up for. It does so at no more than twice the speed.
 const BEHIND_MAX: Duration = Duration::from_millis(500);
 
-/// For which share of the keys details are asked.
+/// Shares of the keys whose details are queried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DetailShares {
-    /// MEMORY USAGE.
+    /// Share of the keys for MEMORY USAGE.
     pub memory: f64,
-    /// PTTL and TYPE.
+    /// Share of the keys for PTTL and TYPE.
     pub expiry: f64,
 }
 
-/// The most commands in a second; none where they are not limited. `others` is how many commands
-/// other clients send in a second, `keys` how many keys a pass has to visit.
+/// Returns the maximum number of commands per second; `None` if it is unlimited. `others` is the
+/// number of commands per second that other clients send. `keys` is the number of keys in a pass.
 #[must_use]
 pub fn commands_per_second(sweep: &Sweep, others: f64, keys: f64) -> Option<f64> {
     if let Some(most) = sweep.commands_per_second {
@@ -96,14 +98,14 @@ pub fn commands_per_second(sweep: &Sweep, others: f64, keys: f64) -> Option<f64>
     if share >= FAST_SHARE {
         return None;
     }
-    // The names alone take so many commands in the time that a pass should take.
+    // Commands for the names alone, per second, if a pass takes the intended time.
     let names = keys / f64::from(sweep.count) / PASS_WANTED.as_secs_f64();
     let least = COMMANDS_MIN.max(names);
     Some((others * COMMAND_SHARE).max(least) * share / CPU_SHARE_USUAL)
 }
 
-/// Shares with which a pass over so many keys takes the wanted time within the budgets. Memory
-/// goes first: it is heavy-tailed, and asking for it counts as no lookup.
+/// Returns shares for which a pass over `keys` keys takes the intended time within the budgets.
+/// Memory has priority: it is heavy-tailed, and MEMORY USAGE does not count as a lookup.
 #[must_use]
 pub fn detail_shares(
     keys: f64,
@@ -129,9 +131,9 @@ pub fn detail_shares(
     }
 }
 
-/// How many random keys are drawn at once on a node of a cluster with so many keys, for an estimate
-/// before the first pass is whole. They must stay a small part of all, as none may count twice: a
-/// small keyspace is soon walked, and drawn from once only.
+/// Returns how many random keys to draw at once from a cluster node, for an estimate before the
+/// first pass is complete. They must be a small part of all keys, as no key may count twice. A
+/// small keyspace is scanned soon, so it is sampled only once.
 #[must_use]
 pub fn glimpse_keys(keys: u64, has_earlier: bool) -> usize {
     let is_small = keys < GLIMPSE_KEYS * 32;
@@ -143,7 +145,7 @@ pub fn glimpse_keys(keys: u64, has_earlier: bool) -> usize {
     usize::try_from(most.min(keys / 8)).unwrap_or(usize::MAX)
 }
 
-/// Divides what is left for the details of one key.
+/// Divides the remaining budget among the details of one key.
 fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
     let memory = (left / memory_cost).clamp(DETAIL_SHARE_MIN, 1.0);
     let left = left - memory * memory_cost;
@@ -151,37 +153,37 @@ fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
     DetailShares { memory, expiry }
 }
 
-/// Random keys that are drawn at once: shares are then known to three percentage points.
+/// Number of random keys drawn at once. The error of a share is then three percentage points.
 const GLIMPSE_KEYS: u64 = 1_024;
 
-/// What one batch of a sweep was.
+/// Measurements of one batch of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Batch {
-    /// Keys that it visited.
+    /// Keys visited.
     pub keys: u32,
-    /// Commands that it sent.
+    /// Commands sent.
     pub commands: u32,
-    /// The server's time that it took, in microseconds.
+    /// Server time, in microseconds.
     pub microseconds: f64,
-    /// The longest of its round trips; zero where it took none.
+    /// Longest round trip; zero if there was none.
     pub round_trip: Duration,
-    /// From the end of the pause before it to its last reply.
+    /// Time from the end of the previous pause to the last reply.
     pub took: Duration,
 }
 
-/// What a sweep goes no faster for.
+/// What limits the speed of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
-    /// Its share of a core of the server.
+    /// The share of a core of the server.
     #[default]
     CpuShare,
-    /// Its budget of commands.
+    /// The budget of commands.
     Commands,
-    /// The configured number of keys in a second.
+    /// The configured number of keys per second.
     Keys,
-    /// The server or the network answers more slowly than usual.
+    /// The server or the network is slower than usual.
     Latency,
-    /// The round trips themselves: the budgets would allow for more.
+    /// The round trips themselves: the budgets would permit a higher speed.
     RoundTrips,
 }
 
@@ -195,7 +197,7 @@ impl Limit {
         Self::RoundTrips,
     ];
 
-    /// The value of the `reason` label.
+    /// Returns the value of the `reason` label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -208,14 +210,14 @@ impl Limit {
     }
 }
 
-/// How the commands of the next batch are put into pipelines.
+/// The pipelines of the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// The most commands in one pipeline.
+    /// Maximum number of commands in one pipeline.
     pub commands: usize,
-    /// Whether the next SCAN goes out with the last details of the batch before.
+    /// Whether the next SCAN is sent with the last details of the previous batch.
     pub scans_ahead: bool,
-    /// How the pipeline goes out.
+    /// Spacing of the commands in a pipeline.
     pub spacing: Spacing,
 }
 
@@ -229,7 +231,7 @@ pub struct Pace {
     first_keys: u64,
     seen: u64,
     trips: RoundTrips,
-    /// By how much the last round trips were too long.
+    /// How far the last round trips exceeded the minimum.
     excesses: [Duration; 3],
     slowdown: f64,
     /// Commands beyond the budget that later pauses have to make up for.
@@ -237,14 +239,14 @@ pub struct Pace {
     limit: Limit,
     /// The time that the budgets give to the last batch.
     period: Duration,
-    /// The same for each key of it, in seconds.
+    /// The same per key of that batch, in seconds.
     key_period: f64,
     /// How far the sweep is behind its budgets.
     behind: Duration,
 }
 
 impl Pace {
-    /// The pace that a configuration asks for.
+    /// Returns the configured pace.
     #[must_use]
     pub fn new(sweep: &Sweep) -> Self {
         Self {
@@ -265,28 +267,28 @@ impl Pace {
         }
     }
 
-    /// Goes on where an earlier connection has ended: the first keys are visited quickly once.
+    /// Resumes after a reconnect: the first keys are visited quickly only once.
     pub const fn resume(&mut self, seen: u64) {
         self.seen = seen;
     }
 
-    /// Sets the most commands in a second.
+    /// Sets the maximum number of commands per second.
     pub const fn set_commands_per_second(&mut self, most: Option<f64>) {
         self.commands_per_second = most;
     }
 
-    /// Takes note of commands beyond the budget. Later pauses make up for them, at half the budget.
+    /// Records commands beyond the budget. Later pauses make up for them, at half the budget.
     pub const fn owe(&mut self, commands: u32) {
         self.owed = self.owed.saturating_add(commands);
     }
 
-    /// Whether there are commands beyond the budget that were not made up for yet.
+    /// Returns whether any commands beyond the budget remain to be made up for.
     #[must_use]
     pub const fn owes(&self) -> bool {
         self.commands_per_second.is_some() && self.owed > 0
     }
 
-    /// The part of what is owed that goes with a batch of so many commands.
+    /// Returns the part of the owed commands to settle with a batch of `commands` commands.
     fn settle(&mut self, commands: u32, starting: bool) -> u32 {
         if starting {
             return 0;
@@ -296,14 +298,14 @@ impl Pace {
         settled
     }
 
-    /// Whether the first keys are still being visited quickly.
+    /// Returns whether the first keys are still being visited quickly.
     #[must_use]
     pub const fn is_starting(&self) -> bool {
         self.seen < self.first_keys
     }
 
-    /// For which shares of the keys details are asked now. Among the first keys fewer will do: the
-    /// estimate must come soon, and thousands of commands at once be spared.
+    /// Returns the shares of the keys whose details are queried now. They are smaller for the first
+    /// keys: the estimate is due soon, and a burst of thousands of commands must not occur.
     #[must_use]
     pub fn shares(&self, shares: DetailShares, keys: u64) -> DetailShares {
         let Some(commands) = self.commands_per_second.filter(|_| self.is_starting()) else {
@@ -318,32 +320,32 @@ impl Pace {
         }
     }
 
-    /// How many times slower than its budget allows the sweep goes now, to let others pass.
+    /// Returns how many times slower than its budget the sweep is, to yield to other clients.
     #[must_use]
     pub const fn slowdown(&self) -> f64 {
         self.slowdown
     }
 
-    /// What the sweep goes no faster for.
+    /// Returns what limits the speed of the sweep.
     #[must_use]
     pub const fn limit(&self) -> Limit {
         self.limit
     }
 
-    /// The least round trip of late; none before the first.
+    /// Returns the minimum recent round trip; `None` before the first one.
     #[must_use]
     pub fn least_round_trip(&self) -> Option<Duration> {
         self.trips.least()
     }
 
-    /// The most commands in a second; none where they are not limited.
+    /// Returns the maximum number of commands per second; `None` if it is unlimited.
     #[must_use]
     pub const fn most_commands(&self) -> Option<f64> {
         self.commands_per_second
     }
 
-    /// How the commands of the next batch go out. Small pipelines one after the other where there
-    /// is time for them; where round trips are long, as large ones as it takes to use the budget.
+    /// Returns the pipelines of the next batch. If time permits, small pipelines are sent one after
+    /// the other. If round trips are long, pipelines are as large as needed to use the budget.
     #[must_use]
     pub fn shape(&self, commands: usize) -> Shape {
         let is_far = self.trip() >= FAR;
@@ -353,12 +355,12 @@ impl Pace {
             spacing: Spacing::NONE,
         };
         if self.share >= FAST_SHARE {
-            // The server itself reads no more of a pipeline at once than is good for its clients.
+            // The server itself limits how much of a pipeline it reads at once.
             return all_at_once(if is_far { usize::MAX } else { LARGE_PIPELINE });
         }
         let fitting = self.period.as_secs_f64() * BUSY_SHARE / self.trip().as_secs_f64().max(1e-9);
         let small = commands.div_ceil(SMALL_PIPELINE);
-        // The SCAN takes a round trip of its own.
+        // The SCAN takes its own round trip.
         if to_float(small as u64) + 1.0 <= fitting {
             return Shape {
                 commands: SMALL_PIPELINE,
@@ -379,8 +381,8 @@ impl Pace {
         all_at_once(each.clamp(SMALL_PIPELINE, LARGE_PIPELINE))
     }
 
-    /// COUNT of the next SCAN: more than configured where the keys of one round trip would otherwise
-    /// be fewer than the budgets allow for.
+    /// Returns COUNT of the next SCAN. It exceeds the configured value if one round trip would
+    /// otherwise return fewer keys than the budgets permit.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -396,12 +398,12 @@ impl Pace {
         (f64::from(configured) * times.clamp(1.0, COUNT_GROWTH_MAX)) as u32
     }
 
-    /// What the network alone takes.
+    /// Returns the latency of the network alone.
     fn trip(&self) -> Duration {
         self.trips.least().unwrap_or_default()
     }
 
-    /// How long to wait after a batch. The time that it took counts.
+    /// Returns how long to wait after a batch. The duration of the batch counts.
     pub fn pause(&mut self, batch: &Batch) -> Duration {
         let starting = self.is_starting();
         self.seen = self.seen.saturating_add(u64::from(batch.keys));
@@ -429,8 +431,8 @@ impl Pace {
         pause
     }
 
-    /// The pause after a batch that was meant to take `wanted` and has taken `took`. What earlier
-    /// batches took too long is made up for.
+    /// Returns the pause after a batch that should take `wanted` and took `took`. It makes up for
+    /// delays of earlier batches.
     fn catch_up(&mut self, wanted: Duration, took: Duration) -> Duration {
         if self.slowdown > 1.0 {
             self.behind = Duration::ZERO;
@@ -442,12 +444,12 @@ impl Pace {
         pause
     }
 
-    /// The share of a core with which the first keys are visited.
+    /// Returns the share of a core for the first keys.
     fn start_share(&self) -> f64 {
         (self.share * START_FACTOR).clamp(self.share, START_SHARE_MAX.max(self.share))
     }
 
-    /// The seconds that the budgets give to a batch, and which of them gives most.
+    /// Returns the time that a batch should take, in seconds, and the limit that determines it.
     fn budget(&self, batch: &Batch, starting: bool) -> (f64, Limit) {
         let share = if starting {
             self.start_share()
@@ -477,8 +479,8 @@ impl Pace {
             })
     }
 
-    /// Halves the speed while round trips are longer than usual by too much, and comes back more
-    /// slowly. One late reply is no reason: this machine may have been busy.
+    /// Halves the speed while round trips are much longer than usual, and recovers more slowly. One
+    /// late reply has no effect: the exporter's host may have been busy.
     fn yield_to_others(&mut self, round_trip: Duration) {
         let [_, before, last] = self.excesses;
         self.excesses = [before, last, self.trips.excess(round_trip)];

@@ -1,8 +1,8 @@
-//! From a sample of keys to the namespaces that they seem to have, as a start for a
-//! configuration. It guesses: a person reads the result before it is used.
+//! Suggests namespaces from a sample of keys, as a start for a configuration. It guesses: a person
+//! reads the result before use.
 //!
-//! Keys are cut at a delimiter. Segments that take few values stay as they are; those that take
-//! many, or look like a number, a hash or an address, become `*`.
+//! Keys are split at a delimiter. Segments with few values remain as they are. Segments with many
+//! values become `*`, as do those that look like a number, a hash or an address.
 
 mod partition;
 mod shape;
@@ -19,24 +19,24 @@ use partition::Found;
 pub use ttl::ObservedTtl;
 pub use yaml::to_yaml;
 
-/// The longest name that is suggested, in characters.
+/// Maximum length of a suggested name, in characters.
 const LONGEST_NAME: usize = 60;
 
-/// A key that was seen.
+/// A sampled key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SampledKey<'a> {
-    /// Its name.
+    /// Name of the key.
     pub name: &'a [u8],
-    /// What was seen of its time to live.
+    /// Observed time to live.
     pub ttl: ObservedTtl,
 }
 
-/// Bounds of what is looked at and of what comes out.
+/// Limits of the input and of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Keys of the sample after these are ignored.
+    /// Maximum number of sampled keys. Further keys are ignored.
     pub keys_max: usize,
-    /// The most namespaces to suggest. The largest are kept.
+    /// Maximum number of suggested namespaces. The largest are kept.
     pub namespaces_max: usize,
 }
 
@@ -49,32 +49,32 @@ impl Default for Options {
     }
 }
 
-/// A namespace that the sample seems to have.
+/// A namespace that the sample seems to contain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggestion {
-    /// Unique, lower-case, fit for a label; never `other`.
+    /// Unique lowercase name, valid as a label; never `other`.
     pub name: String,
-    /// A glob as Redis understands it.
+    /// Glob in the syntax of Redis.
     pub pattern: String,
-    /// The keys of the sample that it matches and no earlier suggestion does.
+    /// Sampled keys that match this suggestion and no earlier one.
     pub keys: usize,
-    /// These keys as a part of the sample, 0 to 1.
+    /// Share of these keys in the sample, from 0 to 1.
     pub share: f64,
-    /// Those of them of which the TTL is known.
+    /// Those of these keys with a known TTL.
     pub known_ttls: usize,
-    /// Those of these without a TTL.
+    /// Those of these keys without a TTL.
     pub keys_without_ttl: usize,
-    /// Whether enough of them were seen, and all with a TTL.
+    /// Whether enough TTLs are known and all of these keys have one.
     pub ttl_required: bool,
-    /// Where `ttl_required`: the longest TTL that was seen, rounded up.
+    /// Longest observed TTL, rounded up, if `ttl_required`.
     pub ttl_max: Option<Duration>,
-    /// Whether most keys expire and some do not, as if setting the TTL failed at times: then the
-    /// longest TTL, rounded up.
+    /// Longest observed TTL, rounded up, if most keys expire and some do not, as if setting the TTL
+    /// failed occasionally.
     pub leaking_ttl_max: Option<Duration>,
 }
 
-/// The namespaces that a sample seems to have, the most specific first, so that the first match
-/// is the right one. Keys that follow no pattern are in none.
+/// Returns the namespaces that a sample seems to contain, the most specific first, so that the
+/// first match is the right one. Leaves out keys without a pattern.
 #[must_use]
 pub fn suggest<'a>(
     sample: impl IntoIterator<Item = SampledKey<'a>>,
@@ -88,7 +88,7 @@ pub fn suggest<'a>(
     });
     found.dedup_by(|left, right| left.pattern() == right.pattern());
     let found = keep_largest(found, &sample, options.namespaces_max);
-    // Once more: keys of a pattern that was dropped may fall to a more general one.
+    // Assigned again, because keys of a dropped pattern may match a more general one.
     let members = assign(&found, &sample);
     let mut names = BTreeSet::new();
     let described = found.iter().zip(&members);
@@ -97,7 +97,7 @@ pub fn suggest<'a>(
         .collect()
 }
 
-/// The patterns that match the most keys, in the order in which they were.
+/// Returns the patterns that match the most keys, in their original order.
 fn keep_largest<'a>(
     found: Vec<Found<'a>>,
     sample: &[SampledKey<'_>],
@@ -117,7 +117,7 @@ fn keep_largest<'a>(
     by_size.into_iter().map(|(_, found, _)| found).collect()
 }
 
-/// The TTLs of the keys that each pattern is the first to match.
+/// Returns the TTLs of the keys that each pattern is the first to match.
 fn assign(found: &[Found<'_>], sample: &[SampledKey<'_>]) -> Vec<Vec<ObservedTtl>> {
     let globs: Vec<Glob> = found
         .iter()
@@ -159,7 +159,7 @@ fn ratio(part: usize, whole: usize) -> f64 {
     length(part) / length(whole.max(1))
 }
 
-/// A name of these words that was not given yet.
+/// Returns an unused name made of these words.
 fn unique(words: &str, names: &mut BTreeSet<String>) -> String {
     let slug = slug(words);
     let base = match slug.as_str() {
@@ -175,7 +175,7 @@ fn unique(words: &str, names: &mut BTreeSet<String>) -> String {
     name
 }
 
-/// Letters and digits in lower case, with one `-` for whatever stands between them.
+/// Returns letters and digits in lower case, with one `-` for everything between them.
 fn slug(words: &str) -> String {
     let letters = words.to_lowercase();
     let parts = letters.split(|letter: char| !letter.is_alphanumeric());

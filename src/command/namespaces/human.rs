@@ -1,6 +1,6 @@
-//! Numbers as people read them. The exact ones are in the JSON document.
+//! Formats numbers for people. The JSON document has the exact ones.
 
-/// A count with a comma between thousands.
+/// Formats a count with a comma between thousands.
 #[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -14,7 +14,7 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// An estimated count, rounded.
+/// Formats an estimated count, rounded.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -25,7 +25,7 @@ pub fn estimated_count(number: f64) -> String {
     count(number.round() as u64)
 }
 
-/// A size in binary units.
+/// Formats a size in binary units.
 #[must_use]
 pub fn bytes(number: f64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -35,7 +35,7 @@ pub fn bytes(number: f64) -> String {
     let mut value = number / 1024.0;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    // What would be rounded to 1024.0 belongs to the next unit.
+    // A value that would round to 1024.0 uses the next unit.
     while value >= 1023.95 && units.len() > 0 {
         value /= 1024.0;
         unit = units.next();
@@ -43,7 +43,7 @@ pub fn bytes(number: f64) -> String {
     format!("{value:.1} {}", unit.unwrap_or(&"PiB"))
 }
 
-/// A part of a whole, as percentage.
+/// Formats a fraction of a whole as a percentage.
 #[must_use]
 pub fn share(part: f64) -> String {
     let percent = part * 100.0;
@@ -53,7 +53,7 @@ pub fn share(part: f64) -> String {
     format!("{percent:.1}%")
 }
 
-/// A duration in its two largest units, cut, not rounded.
+/// Formats a duration in its two largest units, truncated.
 #[must_use]
 pub fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1_000;
@@ -75,7 +75,7 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// A range of durations, both in milliseconds, the lower one excluded.
+/// Formats a range of durations in milliseconds, excluding `lower`.
 #[must_use]
 pub fn durations(lower: u64, upper: u64) -> String {
     if lower == 0 {
@@ -84,7 +84,7 @@ pub fn durations(lower: u64, upper: u64) -> String {
     format!("{}–{}", duration(lower), duration(upper))
 }
 
-/// A name on one line of a terminal: control characters are shown, and what is too long is cut.
+/// Formats a name on one line of a terminal: escapes control characters, and truncates long names.
 #[must_use]
 pub fn name(text: &str, longest: usize) -> String {
     let mut shown = String::new();

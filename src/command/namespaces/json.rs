@@ -1,15 +1,15 @@
-//! The report as one JSON document for machines. Numbers are exact, in base units.
+//! Writes the report as one JSON document for machines. Numbers are exact, in base units.
 //!
 //! | field | meaning |
 //! | --- | --- |
-//! | `target`, `address`, `server` | what was looked at; `server` is null where none answered |
+//! | `target`, `address`, `server` | the scanned server; `server` is null if it sent no reply |
 //! | `end` | `complete`, `interrupted` or `failed` |
 //! | `failure` | why it failed, else null |
-//! | `seconds` | how long it took |
-//! | `keys_seen` | key names that were seen, duplicates of SCAN included |
+//! | `seconds` | duration of the pass |
+//! | `keys_seen` | key names seen, including duplicates of SCAN |
 //! | `used_bytes`, `explained_share` | `used_memory` without `used_memory_startup`, and the part of it that the total is; or null |
 //! | `sampled` | `keys`, `ttls` and `types`: how many keys were seen, and of how many the TTL and the type were queried; `lookups` that the server counted for that |
-//! | `refused` | the questions that the server refuses: `scan`, `memory`, `ttl`, `type` |
+//! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; the one with the most memory first |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
@@ -34,7 +34,7 @@ use crate::keyspace::tally::DataType;
 use crate::metric::Histogram;
 use crate::number::to_float;
 
-/// The document, with a line break at its end.
+/// Returns the document, with a line break at its end.
 #[must_use]
 pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
     let total = report.total();
@@ -161,7 +161,7 @@ fn seconds(milliseconds: u64) -> Value {
     number(to_float(milliseconds) / 1_000.0)
 }
 
-/// A whole number without a point, as everybody reads it.
+/// Returns a whole number without a decimal point.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "only what fits is converted"

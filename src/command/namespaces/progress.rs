@@ -1,20 +1,20 @@
-//! One line on standard error that says how far the pass is. Nothing where that is no terminal.
+//! Shows the progress of a pass in one line on standard error, if that is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::human;
 
-/// The line is written anew at most this often.
+/// Minimum time between two updates of the line.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
-/// Cells of the bar.
+/// Width of the bar, in cells.
 const BAR: u64 = 20;
 
-/// Back to the start of the line, and clear it.
+/// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
-/// The line and when it was last written.
+/// The progress line.
 #[derive(Debug)]
 pub struct Progress {
     is_shown: bool,
@@ -23,7 +23,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A line on standard error where that is a terminal.
+    /// Returns a line that is shown only if standard error is a terminal.
     #[must_use]
     pub fn on_terminal() -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Progress {
         }
     }
 
-    /// Shows how many of how many keys were seen, if it is time for it.
+    /// Shows the number of keys seen, out of `keys`, if an update is due.
     pub fn show(&mut self, seen: u64, keys: u64) {
         if !self.is_shown {
             return;
@@ -46,7 +46,7 @@ impl Progress {
         write(&format!("{CLEAR}{}", line(seen, keys, now - self.started)));
     }
 
-    /// Leaves the line as it was before.
+    /// Clears the line.
     pub fn clear(&mut self) {
         if self.drawn.take().is_some() {
             write(CLEAR);
@@ -54,13 +54,14 @@ impl Progress {
     }
 }
 
-/// What cannot be shown is no reason to end.
+/// Ignores errors: a progress line is no reason to stop.
 fn write(text: &str) {
     let mut err = io::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
-/// The line: bar, percentage, speed, time that is left. A pass can see more keys than there were.
+/// Returns the line: bar, percentage, speed, remaining time. A pass can see more keys than there
+/// were.
 #[must_use]
 #[expect(
     clippy::cast_precision_loss,

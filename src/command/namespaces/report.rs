@@ -1,4 +1,5 @@
-//! What a pass has found, in one value: rows, totals and how it ended. Pure, and no text.
+//! Collects the result of a pass in one value: rows, totals and how the pass ended. Pure, and no
+//! text.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,24 +16,24 @@ use crate::metric::Histogram;
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Every key was passed.
+    /// The pass covered every key.
     Complete,
-    /// A signal came.
+    /// A signal interrupted the pass.
     Interrupted,
     /// The target failed.
     Failed(Failure),
 }
 
-/// The keys whose TTL and type are known.
+/// Number of keys with a known TTL or type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Keys whose details were requested and that still existed.
     pub keys: u64,
-    /// Those of which the TTL is known.
+    /// Keys with a known TTL.
     pub ttls: u64,
-    /// Those of which the type is known.
+    /// Keys with a known type.
     pub types: u64,
-    /// Lookups that the server counted for that.
+    /// Lookups that the server counted for these queries.
     pub lookups: u64,
 }
 
@@ -46,78 +47,77 @@ impl Asked {
     }
 }
 
-/// A pass that is over.
+/// A pass that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walked {
-    /// How it ended.
+    /// How the pass ended.
     pub end: End,
-    /// What kind of server answered; none where none did.
+    /// Kind of the server; `None` if it sent no reply.
     pub server: Option<String>,
-    /// The keys whose TTL and type are known.
+    /// Keys with a known TTL or type.
     pub asked: Asked,
-    /// How long it took.
+    /// Duration of the pass.
     pub duration: Duration,
 }
 
 /// A database of the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seen {
-    /// Its number.
+    /// Number of the database.
     pub database: u32,
-    /// Its keys.
+    /// Number of keys.
     pub keys: u64,
-    /// Which share of them was seen, from 0 to 1.
+    /// Share of the keys that was seen, from 0 to 1.
     pub coverage: f64,
 }
 
-/// All that is told of a pass.
+/// The result of a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// The name of the target.
+    /// Name of the target.
     pub target: String,
-    /// Where it listens, or what was walked in its place.
+    /// Address of the target, or of the replica that was scanned instead.
     pub address: String,
-    /// What kind of server answered.
+    /// Kind of the server.
     pub server: Option<String>,
     /// How the pass ended.
     pub end: End,
-    /// The keys whose TTL and type are known.
+    /// Keys with a known TTL or type.
     pub asked: Asked,
-    /// How long it took.
+    /// Duration of the pass.
     pub duration: Duration,
-    /// Key names that were seen.
+    /// Key names seen.
     pub keys_seen: u64,
-    /// The databases that were to be walked.
+    /// The databases to scan.
     pub databases: Vec<Seen>,
-    /// Memory of keys and values, as the server says; none where not all databases were walked.
+    /// Memory of keys and values that the server reports; `None` if not all databases were scanned.
     pub used_bytes: Option<f64>,
-    /// The questions that the server refuses.
+    /// The queries that the server rejects.
     pub refused: Vec<SweepQuery>,
-    /// The namespaces, the one with the most memory first.
+    /// The namespaces, sorted by memory, largest first.
     pub rows: Vec<Finding>,
 }
 
 /// The sums of all rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Total {
-    /// Keys.
+    /// Number of keys.
     pub keys: f64,
-    /// The half-width of the interval around them.
+    /// Half-width of the interval around the number of keys.
     pub keys_error: f64,
-    /// Memory in bytes, and the half-width of the interval around it. None where it is not known
-    /// of any.
+    /// Memory in bytes, and the half-width of its interval; `None` if no memory is known.
     pub memory: Option<(f64, f64)>,
-    /// Keys that never expire, and the half-width of the interval around them.
+    /// Keys without a TTL, and the half-width of the interval.
     pub without_ttl: Option<(f64, f64)>,
-    /// Keys that violate a policy, and the half-width of the interval around them; none if no policy
-    /// was declared.
+    /// Keys that violate a policy, and the half-width of the interval; `None` if no policy is
+    /// declared.
     pub violations: Option<(f64, f64)>,
     /// Memory of the largest key, in bytes.
     pub largest_key_bytes: Option<u64>,
 }
 
-/// Puts together what is known after a pass. `is_declared` says that there are namespaces in the
-/// configuration; they are shown also where they have no keys.
+/// Builds the report of a pass. If `is_declared`, namespaces from the configuration are included
+/// even without keys.
 #[must_use]
 pub fn build(target: &Target, census: &Census, walked: Walked, is_declared: bool) -> Report {
     let wanted = target.sweep.databases.as_ref();
@@ -148,8 +148,8 @@ pub fn build(target: &Target, census: &Census, walked: Walked, is_declared: bool
     }
 }
 
-/// The findings that are worth a row, in the order of their memory. A declared namespace that has
-/// no keys anywhere has one row.
+/// Returns the rows, sorted by memory. A declared namespace without keys in any database has one
+/// row.
 fn rows(findings: Vec<Finding>, is_declared: bool) -> Vec<Finding> {
     let named: Vec<&Finding> = findings.iter().collect();
     let mut shown: BTreeSet<String> = named
@@ -176,7 +176,7 @@ fn rows(findings: Vec<Finding>, is_declared: bool) -> Vec<Finding> {
 }
 
 impl Report {
-    /// The sums of all rows. Errors are added as those of independent estimates.
+    /// Returns the sums of all rows. Errors are added as those of independent estimates.
     #[must_use]
     pub fn total(&self) -> Total {
         let sum = |part: &dyn Fn(&Finding) -> Option<(f64, f64)>| {
@@ -197,7 +197,7 @@ impl Report {
         }
     }
 
-    /// The share of the memory of the server's data that the rows make up.
+    /// Returns the total of the rows as a share of the memory of the server's data.
     #[must_use]
     pub fn explained_share(&self) -> Option<f64> {
         let (bytes, _) = self.total().memory?;
@@ -210,7 +210,7 @@ fn together(errors: impl Iterator<Item = f64>) -> f64 {
     errors.map(|error| error * error).sum::<f64>().sqrt()
 }
 
-/// An estimate as a number of keys.
+/// Returns an estimate as a whole number of keys.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -221,8 +221,8 @@ pub fn whole(estimate: Estimate) -> u64 {
     estimate.value.round() as u64
 }
 
-/// Returns how many keys violate a policy of their namespace, and the half-width of the interval
-/// around that; none if it has no policy.
+/// Returns how many keys violate a policy of their namespace, and the half-width of the interval;
+/// `None` if the namespace has no policy.
 #[must_use]
 pub fn violations(row: &Finding) -> Option<(f64, f64)> {
     let required = row.estimate.without_ttl.filter(|_| row.ttl.required);
@@ -233,7 +233,7 @@ pub fn violations(row: &Finding) -> Option<(f64, f64)> {
     pairs.reduce(|left, right| (left.0 + right.0, left.1 + right.1))
 }
 
-/// Memory per key, in bytes.
+/// Returns memory per key, in bytes.
 #[must_use]
 pub fn mean(memory: f64, keys: f64) -> Option<f64> {
     (keys > 0.0).then(|| memory / keys)
@@ -242,15 +242,15 @@ pub fn mean(memory: f64, keys: f64) -> Option<f64> {
 /// The median of remaining TTLs, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Median {
-    /// What the median exceeds: the edge below its bucket.
+    /// Exclusive lower bound: the edge below its bucket.
     pub lower: u64,
-    /// What it is at most: the edge above its bucket; the longest TTL for the last bucket.
+    /// Inclusive upper bound: the edge above its bucket, or the longest TTL for the last bucket.
     pub upper: u64,
-    /// What it would be if the keys of its bucket were spread evenly.
+    /// The median if the keys of its bucket were spread evenly.
     pub interpolated: u64,
 }
 
-/// Returns the median of the remaining TTLs; none if no key has one. `longest` bounds the last
+/// Returns the median of the remaining TTLs; `None` if no key has one. `longest` bounds the last
 /// bucket.
 #[must_use]
 #[expect(
@@ -300,7 +300,7 @@ pub(super) mod tests {
         }
     }
 
-    /// An exact row; half of its keys have TTLs up to an hour.
+    /// Returns an exact row. Half of its keys have TTLs up to an hour.
     pub(in super::super) fn row(name: &str, database: u32, keys: u64, bytes: f64) -> Finding {
         let counts = TTL_EDGES
             .iter()
@@ -430,7 +430,7 @@ pub(super) mod tests {
         };
         let none = histogram([0; 10], 0);
         assert_eq!(median(&none, 0), None);
-        // 100 keys between 15 minutes and an hour; the longest has 45 minutes.
+        // 100 keys between 15 minutes and an hour. The longest TTL is 45 minutes.
         let hour = histogram([0, 0, 0, 0, 0, 100, 100, 100, 100, 100], 100);
         let expected = |lower, upper, interpolated| Median {
             lower,

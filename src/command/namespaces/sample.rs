@@ -1,7 +1,7 @@
-//! A uniform sample of the keys of a pass, for suggestions. Not what is counted.
+//! Draws a uniform sample of the keys of a pass, for suggestions only.
 //!
-//! It takes at most 200,000 names of at most 512 bytes each, with 40 bytes beside each: 110 MB if
-//! all names are that long, and about 20 MB with names of usual length.
+//! It contains at most 200,000 names of at most 512 bytes each, with 40 bytes of overhead per name.
+//! That is 110 MB if all names are that long, and about 20 MB with names of usual length.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::keyspace::suggest::{ObservedTtl, SampledKey};
 use crate::keyspace::sweep::Found;
 use crate::keyspace::tally::Expiry;
 
-/// The most names.
+/// Maximum number of names.
 pub const NAMES_MAX: usize = 200_000;
 
-/// The longest name, in bytes; of longer ones the beginning is kept.
+/// Maximum length of a name, in bytes. Longer names are truncated.
 pub const NAME_BYTES_MAX: usize = 512;
 
 /// Names with their TTLs.
@@ -23,8 +23,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Offers a key; every key that is offered has the same chance to be in the sample in the end.
-    /// `random` gives a number below its argument. Keys that were gone are not taken.
+    /// Offers a key. Every key has the same chance to be in the final sample. `random` returns a
+    /// number below its argument. Ignores keys that no longer exist.
     pub fn see(&mut self, name: &[u8], found: &Found, random: impl FnOnce(u64) -> u64) {
         if found.is_gone {
             return;
@@ -40,13 +40,13 @@ impl Sample {
         }
     }
 
-    /// The keys that were kept.
+    /// Returns the sampled keys.
     #[must_use]
     pub fn keys(&self) -> &[(Box<[u8]>, ObservedTtl)] {
         &self.keys
     }
 
-    /// The keys that were kept, as suggestions want them.
+    /// Returns the sampled keys in the form that suggestions need.
     pub fn sampled(&self) -> impl Iterator<Item = SampledKey<'_>> {
         self.keys
             .iter()
@@ -84,7 +84,7 @@ mod tests {
         }
         assert_eq!(sample.keys().len(), NAMES_MAX);
         assert_eq!(sample.keys()[0].0.len(), NAME_BYTES_MAX);
-        // The last one took the place that chance gave it.
+        // The last key replaced the key at the random position.
         assert_eq!(*sample.keys()[1].0, *(NAMES_MAX - 1).to_string().as_bytes());
     }
 

@@ -1,4 +1,4 @@
-//! The report as a table for people. Exact numbers are in the JSON document.
+//! Writes the report as a table for people. The JSON document has the exact numbers.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::keyspace::estimate::Estimate;
 use crate::keyspace::sweep::census::Finding;
 use crate::number::to_float;
 
-/// The longest name of a namespace, in characters.
+/// Maximum length of a namespace's name, in characters.
 const NAME_MAX: usize = 40;
 
 /// The cell of an unknown value.
@@ -29,7 +29,7 @@ const HEADINGS: [&str; 11] = [
     "LARGEST",
 ];
 
-/// The place of the column that is left out if there is only one database.
+/// Index of the column that is omitted if there is only one database.
 const DATABASE: usize = 1;
 
 type Line = [String; HEADINGS.len()];
@@ -134,7 +134,7 @@ fn estimated((value, error): (f64, f64)) -> String {
     counted(value, error)
 }
 
-/// An error that is rounded to nothing is not shown.
+/// Omits an error that rounds to zero.
 fn counted(value: f64, error: f64) -> String {
     let value = human::estimated_count(value);
     if error < 0.5 {
@@ -159,7 +159,7 @@ fn whole_size(bytes: u64) -> String {
     human::bytes(to_float(bytes))
 }
 
-/// The lines with their cells under each other: names to the left, numbers to the right.
+/// Aligns the cells of the lines: names to the left, numbers to the right.
 fn columns(lines: &[Line], with_database: bool) -> String {
     let width = |text: &str| text.chars().count();
     let mut widths = [0; HEADINGS.len()];
@@ -227,7 +227,7 @@ fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
-/// Returns what the lookups of the pass were for, and how to have another number of them.
+/// Returns a note on the use of the lookups, and how to change their number.
 fn lookups(asked: &Asked) -> Option<String> {
     let lookups = human::count(asked.lookups);
     let note = if asked.ttls > 0 && asked.ttls < asked.keys {

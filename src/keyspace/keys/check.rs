@@ -1,13 +1,13 @@
-//! The names of keys that match patterns, found during the walk. Their number is bounded. Pure.
+//! Finds the names of keys that match patterns during the sweep. Their number is bounded. Pure.
 
 use std::collections::BTreeSet;
 
 use crate::config::{KeyName, KeyPattern};
 
-/// In bytes. Longer keys are not kept; a label would show an eighth of them.
+/// Maximum length of a kept key, in bytes. A label would show an eighth of a longer one.
 const LONGEST_KEY: usize = 4096;
 
-/// Patterns with the keys that they found.
+/// Patterns and the keys that match them.
 #[derive(Debug)]
 pub struct Check {
     patterns: Vec<KeyPattern>,
@@ -23,7 +23,7 @@ struct Found {
 }
 
 impl Check {
-    /// Nothing is found yet. At most `max` keys are kept.
+    /// Returns a list without keys that keeps at most `max`.
     #[must_use]
     pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
         Self {
@@ -34,15 +34,15 @@ impl Check {
         }
     }
 
-    /// Whether a key matches a pattern of its database.
+    /// Returns whether a key matches a pattern of its database.
     #[must_use]
     pub fn matches(&self, database: u32, key: &[u8]) -> bool {
         let mut patterns = self.patterns.iter();
         patterns.any(|only| only.database == database && only.pattern.matches(key))
     }
 
-    /// Takes in a key if it matches. Where there are too many the first by name are kept: these
-    /// are the same in every pass, whatever the order of the walk.
+    /// Records a key if it matches. Beyond the limit, the first by name are kept: they are the same
+    /// in every pass, in any order of SCAN.
     pub fn see(&mut self, database: u32, key: &[u8]) {
         if !self.matches(database, key) {
             return;
@@ -62,29 +62,30 @@ impl Check {
         }
     }
 
-    /// Gives up a key; tells whether it was kept.
+    /// Removes a key. Returns whether it was kept.
     pub fn forget(&mut self, name: &KeyName) -> bool {
         let found = [&mut self.last, &mut self.current];
         let kept = found.map(|found| found.keys.remove(name));
         kept.contains(&true)
     }
 
-    /// Begins a pass: what an unfinished one has found is found again.
+    /// Begins a pass, and discards the keys of an unfinished one.
     pub fn start_pass(&mut self) {
         self.current = Found::default();
     }
 
-    /// Ends a pass: what it did not find is forgotten.
+    /// Ends a pass, and discards keys that it did not find.
     pub fn end_pass(&mut self) {
         self.last = std::mem::take(&mut self.current);
     }
 
-    /// The keys of the last pass and those that the pass that goes on has found.
+    /// Returns the keys of the last pass and of the current one.
     pub fn keys(&self) -> impl Iterator<Item = &KeyName> {
         self.last.keys.union(&self.current.keys).take(self.max)
     }
 
-    /// Matching keys that the last pass, or the one that goes on if there were more, did not keep.
+    /// Returns the number of matching keys beyond the limit, in the last pass or the current one,
+    /// whichever is greater.
     #[must_use]
     pub fn without_place(&self) -> u64 {
         self.last.without_place.max(self.current.without_place)

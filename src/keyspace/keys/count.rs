@@ -1,6 +1,6 @@
-//! How many keys match a pattern, estimated from the walk. Pure.
+//! Estimates how many keys match a pattern, from the sweep. Pure.
 //!
-//! Patterns may overlap, so each has a window of its own with two groups: what matches and the
+//! Patterns may overlap, so each has its own window with two namespaces: matching keys and the
 //! rest.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::keyspace::window::Window;
 /// The keys that match.
 const MATCHING: NamespaceId = NamespaceId(1);
 
-/// A pattern with what was seen of its database.
+/// A pattern and the counts in its database.
 #[derive(Debug)]
 pub struct Count {
     pattern: KeyPattern,
@@ -22,7 +22,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// Nothing is seen yet.
+    /// Returns a pattern without counts.
     #[must_use]
     pub fn new(pattern: &KeyPattern) -> Self {
         Self {
@@ -31,13 +31,13 @@ impl Count {
         }
     }
 
-    /// The pattern.
+    /// Returns the pattern.
     #[must_use]
     pub const fn pattern(&self) -> &KeyPattern {
         &self.pattern
     }
 
-    /// Where its keys are counted, if that is this database.
+    /// Returns the window, if the pattern applies to this database.
     pub fn window(&mut self, database: u32) -> Option<&mut Window> {
         (database == self.pattern.database).then_some(&mut self.window)
     }
@@ -57,20 +57,20 @@ impl Count {
         }
     }
 
-    /// Records how many keys there are in each database, and how many keys came or went at most
-    /// since this was last called.
+    /// Records the number of keys in each database, and the maximum number of keys created or
+    /// deleted since the last call.
     pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
         let keys = sizes.get(&self.pattern.database).copied().unwrap_or(0);
         self.window.observe(now, keys, events);
     }
 
-    /// Forgets what was counted.
+    /// Discards the counts.
     pub fn forget(&mut self) {
         self.window = Window::new(1);
     }
 
-    /// How many keys match. In a database that is not listed there is none; where nothing was
-    /// walked nothing is known.
+    /// Returns the estimated number of matching keys: 0 in a database that is not listed, `None` if
+    /// nothing was scanned.
     #[must_use]
     pub fn estimate(&self, sizes: &BTreeMap<u32, u64>, sweep_is_uniform: bool) -> Option<Estimate> {
         let about = Database {

@@ -1,4 +1,4 @@
-//! Keys by what regular expressions capture of them: how many, and their memory. Pure.
+//! Groups keys by what regular expressions capture, and estimates their number and memory. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,22 +12,22 @@ use crate::label::label_text;
 use crate::number::to_float as float;
 use crate::pattern::Expression;
 
-/// The group of keys that no expression matches.
+/// The group of keys that match no expression.
 const UNCLASSIFIED: NamespaceId = NamespaceId(1);
 
-/// Names of the two groups that are not captured, as `redis_exporter` has them.
+/// Names of the two groups that are not captured, the same as in `redis_exporter`.
 const UNCLASSIFIED_NAME: &str = "unclassified";
 const OVERFLOW_NAME: &str = "overflow";
 
-/// How many groups are told apart for each one that is shown: which are the largest is not known
-/// before many keys were seen. Each has a tally in every segment.
+/// Number of tracked groups for each exported group: the largest are known only after many keys.
+/// Each has a tally in every segment.
 const CANDIDATES_PER_GROUP: usize = 4;
 
-/// In bytes. What is captured can be as long as a key.
+/// Maximum length of a captured name, in bytes. A capture can be as long as a key.
 const LONGEST_NAME: usize = 128;
 
-/// The groups with what was seen of them. Whoever writes keys chooses the names, so their number
-/// is capped, and the hashing is the seeded one of the standard library.
+/// The groups and their counts. Clients that write keys choose the names, so their number is
+/// capped, and the standard library's seeded hashing is used.
 #[derive(Debug)]
 pub struct Groups {
     expressions: Vec<Expression>,
@@ -35,34 +35,34 @@ pub struct Groups {
     numbers: HashMap<Box<[u8]>, NamespaceId>,
     names: BTreeMap<NamespaceId, String>,
     next: u32,
-    /// Where they are counted.
+    /// The counts, by database.
     pub windows: Windows,
 }
 
-/// What is estimated of one group.
+/// Estimates for one group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupEstimate {
-    /// What was captured, as the text of a label; or `unclassified`, or `overflow`.
+    /// Captured text as label text, or `unclassified` or `overflow`.
     pub name: String,
-    /// Keys.
+    /// Number of keys.
     pub keys: Estimate,
-    /// Memory in bytes; none where no key was asked about it.
+    /// Memory in bytes; `None` if no key was measured.
     pub memory: Option<Estimate>,
 }
 
 /// The groups of one database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatabaseGroups {
-    /// How many groups are told apart.
+    /// Number of tracked groups with keys.
     pub distinct: usize,
-    /// Keys in `overflow` because they would need one more.
+    /// Keys in `overflow` because there is no room for another group.
     pub without_place: u64,
-    /// The largest, and the rest as `overflow`.
+    /// The largest groups, and the rest as `overflow`.
     pub shown: Vec<GroupEstimate>,
 }
 
 impl Groups {
-    /// Nothing is seen yet.
+    /// Returns groups without keys.
     #[must_use]
     pub fn new(expressions: &[Expression], max: usize) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Groups {
         }
     }
 
-    /// Counts a key with its memory, where that is known.
+    /// Counts a key, and its memory if that is known.
     pub fn see(&mut self, database: u32, key: &[u8], memory: Option<u64>) {
         let (group, has_place) = self.classify(key);
         let details = Details {
@@ -90,7 +90,7 @@ impl Groups {
         }
     }
 
-    /// The group of a key, and whether it is there for its name and not for want of room.
+    /// Returns the group of a key, and whether there was room for its name.
     fn classify(&mut self, key: &[u8]) -> (NamespaceId, bool) {
         let Some(name) = self.captured(key) else {
             return (UNCLASSIFIED, true);
@@ -110,7 +110,7 @@ impl Groups {
         }
     }
 
-    /// What the first expression that matches has captured, all of it in one piece.
+    /// Returns the concatenated captures of the first expression that matches.
     fn captured(&self, key: &[u8]) -> Option<Vec<u8>> {
         let mut expressions = self.expressions.iter();
         expressions.find_map(|expression| expression.captured(key))
@@ -132,8 +132,8 @@ impl Groups {
         Some(group)
     }
 
-    /// Ends a pass: groups without keys are forgotten and, where no further one would find a
-    /// place, all but the larger half, so that one that came late gets a place in the next.
+    /// Ends a pass. Forgets groups without keys and, if there is no room for another group, the
+    /// smaller half. A new group then gets a place in the next pass.
     pub fn end_pass(&mut self) {
         let mut weights: BTreeMap<NamespaceId, f64> = BTreeMap::new();
         for (_, window) in self.windows.iter() {
@@ -158,7 +158,7 @@ impl Groups {
         self.numbers.retain(|_, group| names.contains_key(group));
     }
 
-    /// What is in a database; none before that can be said.
+    /// Returns the groups of a database; `None` until an estimate is possible.
     #[must_use]
     pub fn estimate(&self, database: u32, about: Database) -> Option<DatabaseGroups> {
         let (_, window) = self
@@ -187,8 +187,8 @@ impl Groups {
         })
     }
 
-    /// How many groups have keys, and those of them that are shown: the largest by memory, among
-    /// equals by keys and then by name.
+    /// Returns the number of groups with keys, and the exported ones: the largest by memory, then
+    /// by keys, then by name.
     fn shown(&self, totals: &Tallies) -> (usize, Vec<NamespaceId>) {
         let known = totals.iter().filter(|(group, tally)| {
             let is_named = **group == UNCLASSIFIED || self.names.contains_key(group);
@@ -196,7 +196,7 @@ impl Groups {
         });
         let mut known: Vec<_> = known
             .map(|(group, tally)| {
-                // Memory is asked of a share of the keys; the mean stands for all.
+                // Memory is measured for a share of the keys, so the mean is scaled to all keys.
                 let sizes = &tally.memory;
                 let memory = (sizes.sum * u128::from(tally.keys))
                     .checked_div(u128::from(sizes.count))
@@ -223,7 +223,7 @@ impl Groups {
     }
 }
 
-/// Keys that found no place for a group of their own, scaled to all keys of the database.
+/// Returns the number of keys without room for their group, scaled to all keys of the database.
 fn without_place(totals: &Tallies, population: u64) -> u64 {
     let seen: u128 = totals.values().map(|tally| u128::from(tally.keys)).sum();
     let folded: u128 = totals.values().map(|tally| u128::from(tally.folded)).sum();

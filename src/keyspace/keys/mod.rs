@@ -1,13 +1,13 @@
-//! Keys that are shown by name, counted by pattern or grouped, and streams: what a walk has found
-//! of them, as samples.
+//! Keys exported by name, counted by pattern or grouped, and streams: turns what a sweep found into
+//! samples.
 //!
-//! Pure. Asking about single keys is the work of `sweep`.
+//! Pure. `sweep` queries single keys.
 
 pub mod check;
 pub mod count;
 pub mod families;
 pub mod group;
-pub mod question;
+pub mod query;
 pub mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,27 +24,27 @@ use crate::number::to_float as float;
 use check::Check;
 use count::Count;
 use group::Groups;
-use question::{Inspected, Value};
+use query::{Inspected, Value};
 use stream::find::Find;
 use stream::{Limits, Stream};
 
-/// The keys that are to be asked about, by database.
+/// Keys to query, by database.
 pub type Names = BTreeMap<u32, BTreeSet<KeyName>>;
 
-/// What is to be asked about single keys.
+/// The queries to send about single keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inquiry {
-    /// Keys whose size, memory and value are shown.
+    /// Keys whose size, memory and value are exported.
     pub keys: Names,
-    /// What is shown of values.
+    /// The part of a value that is exported.
     pub shown_values: ShownValues,
-    /// Keys that are shown if they are streams.
+    /// Keys that are exported if they are streams.
     pub streams: Names,
-    /// How much of a stream is shown.
+    /// The part of a stream that is exported.
     pub stream_limits: Limits,
 }
 
-/// What a walk has found of the keys that are shown by name, counted or grouped.
+/// Results of a sweep for keys that are exported by name, counted or grouped.
 #[derive(Debug)]
 pub struct Ledger {
     counts: Vec<Count>,
@@ -53,7 +53,7 @@ pub struct Ledger {
     singles: Vec<KeyName>,
     largest: Largest,
     shown_values: ShownValues,
-    /// Keys by database; none before the server was asked.
+    /// Keys by database; `None` before the first reading.
     sizes: Option<BTreeMap<u32, u64>>,
     inspected: Vec<Inspected>,
     find: Find,
@@ -65,7 +65,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger.
+    /// Returns an empty ledger.
     #[must_use]
     pub fn new(keys: &Keys, largest_keys: u32) -> Self {
         let has_groups = !keys.groups.is_empty();
@@ -91,7 +91,7 @@ impl Ledger {
         }
     }
 
-    /// The windows in which the keys of a database are counted.
+    /// Returns the windows in which the keys of a database are counted.
     fn windows(&mut self, database: u32) -> impl Iterator<Item = &mut Window> {
         let groups = self.groups.as_mut();
         let groups = groups.map(|groups| groups.windows.window(database, 1));
@@ -108,7 +108,7 @@ impl Ledger {
         self.largest.start_pass();
     }
 
-    /// Begins a pass over a database that is walked in so many segments.
+    /// Begins a pass over a database that is divided into `segments` segments.
     pub fn start_database(&mut self, database: u32, segments: u32) {
         for window in self.windows(database) {
             if window.segments() != segments as usize {
@@ -117,21 +117,21 @@ impl Ledger {
         }
     }
 
-    /// Begins a segment.
+    /// Opens a segment.
     pub fn open(&mut self, database: u32, segment: u32, now: f64) {
         for window in self.windows(database) {
             window.open(segment, now);
         }
     }
 
-    /// Ends the open segment of a database.
+    /// Closes the open segment of a database.
     pub fn close(&mut self, database: u32, now: f64) {
         for window in self.windows(database) {
             window.close(now);
         }
     }
 
-    /// Takes in a key with what is known of it.
+    /// Records a key and its details.
     pub fn see(&mut self, database: u32, key: &[u8], details: Details) {
         let memory = details.memory;
         for count in &mut self.counts {
@@ -147,8 +147,8 @@ impl Ledger {
         }
     }
 
-    /// Records how many keys there are in each database, and how many keys came or went at most
-    /// since this was last called.
+    /// Records the number of keys in each database, and the maximum number of keys created or
+    /// deleted since the last call.
     pub fn observe(&mut self, now: f64, sizes: &BTreeMap<u32, u64>, events: f64) {
         for count in &mut self.counts {
             count.observe(now, sizes, events);
@@ -159,8 +159,8 @@ impl Ledger {
         self.sizes = Some(sizes.clone());
     }
 
-    /// Forgets what was counted in some databases, because those have other keys now. Keys that are
-    /// shown by name stay: they are looked up again before they are shown.
+    /// Discards the counts of databases whose keys were replaced. Keys exported by name remain: the
+    /// exporter queries them again before it exports them.
     pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         for count in &mut self.counts {
             if is_forgotten(count.pattern().database) {
@@ -184,7 +184,7 @@ impl Ledger {
         self.pass_duration = Some(duration);
     }
 
-    /// What is to be asked about single keys.
+    /// Returns the queries to send about single keys.
     #[must_use]
     pub fn inquiry(&self) -> Inquiry {
         Inquiry {
@@ -195,8 +195,8 @@ impl Ledger {
         }
     }
 
-    /// Keys by database. In a database that the server does not list there is none, and to select
-    /// one that it does not have would be an error.
+    /// Returns keys by database. Leaves out databases that the server does not list: they have no
+    /// keys, and a SELECT of a missing database fails.
     fn listed<'n>(&self, names: impl Iterator<Item = &'n KeyName>) -> Names {
         let mut listed = Names::new();
         let is_listed = |name: &&KeyName| {
@@ -212,13 +212,13 @@ impl Ledger {
         listed
     }
 
-    /// Takes in what is known of the keys that were asked about, and how many were refused.
+    /// Records the replies about single keys and the number of rejected keys.
     pub fn note_inspected(&mut self, inspected: Vec<Inspected>, denied: usize) {
         self.inspected = inspected;
         self.denied = denied;
     }
 
-    /// Takes in what is known of streams, and the keys that are none.
+    /// Records the replies about streams, and the keys that are not streams.
     pub fn note_streams(&mut self, streams: Vec<Stream>, others: &[KeyName]) {
         self.streams = streams;
         for other in others {
@@ -226,14 +226,15 @@ impl Ledger {
         }
     }
 
-    /// Forgets what single keys hold: nobody asks any more, and nothing stale may look fresh.
+    /// Discards the replies about single keys and streams, so that stale values are not exported as
+    /// fresh ones.
     pub fn note_break(&mut self) {
         self.inspected.clear();
         self.streams.clear();
     }
 
-    /// Adds all that is known. Where the walk is refused the memory of keys, that of groups is not
-    /// known: the keys that were answered before are no fair sample.
+    /// Adds all samples. If the server rejects MEMORY USAGE, the memory of groups is unknown:
+    /// earlier replies are not a representative sample.
     pub fn push(&self, sweep_is_uniform: bool, memory_is_refused: bool, snapshot: &mut Snapshot) {
         for key in &self.inspected {
             push_key(key, snapshot);
@@ -241,7 +242,7 @@ impl Ledger {
         for stream in &self.streams {
             stream.push(snapshot);
         }
-        // Of two samples of one key the first counts, and that is the newer.
+        // The first of two samples of a key wins, and that one is newer.
         for key in self.largest.iter() {
             let database = format!("db{}", key.database);
             let labels = [database.as_str(), &label_text(&key.key)];
@@ -295,7 +296,7 @@ impl Ledger {
         }
     }
 
-    /// Adds the groups; gives how many keys found no place in one.
+    /// Adds the groups. Returns the number of keys without a group of their own.
     fn push_groups(
         &self,
         sweep_is_uniform: bool,

@@ -1,4 +1,4 @@
-//! What a sweep is expected to cost, before it starts.
+//! Forecasts the cost of a sweep before it starts.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use super::{Costs, DetailShares, Pace, Sweep, SweepQuery, detail_shares, glimpse_keys, to_float};
 use crate::keyspace::lookups::are_limited;
 
-/// What a pass is expected to cost.
+/// The expected cost of a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forecast {
     /// Keys that it visits.
     pub keys: u64,
-    /// How long it takes.
+    /// Duration of a pass.
     pub pass: Duration,
-    /// Commands in a second while it goes on.
+    /// Commands per second during the pass.
     pub commands_per_second: f64,
-    /// The share of a core of the server that it takes.
+    /// Share of a core of the server.
     pub share: f64,
-    /// What the first keys cost, with the seconds in which they are visited; none where that was
-    /// done before.
+    /// Cost of the first keys, with the seconds in which they are visited; `None` if an earlier
+    /// sweep visited them.
     pub start: Option<Cost>,
-    /// Commands that go out at once, for an estimate before the first pass ends.
+    /// Commands sent at once, for an estimate before the first pass ends.
     pub at_once: f64,
 }
 
-/// What some keys cost.
+/// The cost of some keys.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
-    /// How many keys there are.
+    /// Number of keys.
     pub keys: f64,
-    /// Commands.
+    /// Number of commands.
     pub commands: f64,
-    /// Time of the server, in seconds.
+    /// Server time, in seconds.
     pub seconds: f64,
 }
 
@@ -55,7 +55,7 @@ impl Cost {
 }
 
 impl Forecast {
-    /// The forecast for so many keys, with at most so many commands in a second.
+    /// Returns the forecast for `keys` keys, with at most `most_commands` commands per second.
     #[must_use]
     pub fn new(keys: u64, costs: &Costs, sweep: &Sweep, most_commands: Option<f64>) -> Self {
         let mut pace = Pace::new(sweep);
@@ -84,14 +84,14 @@ impl Forecast {
         }
     }
 
-    /// The same for a sweep that goes on where an earlier connection has ended.
+    /// Returns the forecast of a sweep that resumes after a reconnect.
     #[must_use]
     pub const fn resumed(mut self) -> Self {
         self.start = None;
         self
     }
 
-    /// The same for a node of a cluster of which random keys are drawn first.
+    /// Returns the forecast for a cluster node from which random keys are drawn first.
     #[must_use]
     pub fn with_random_keys(mut self, keys: u64, sweep: &Sweep) -> Self {
         let commands = if are_limited(sweep) { 2 } else { 4 };

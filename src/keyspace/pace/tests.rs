@@ -181,7 +181,7 @@ fn commands_are_in_proportion_to_those_of_others_with_a_floor() {
     assert_eq!(commands_per_second(&configured, 10_000.0, 0.0), Some(7.0));
 }
 
-/// The pace of a sweep whose round trips take so long.
+/// Returns the pace of a sweep with this round trip.
 fn over(trip: Duration) -> Pace {
     let mut pace = Pace::new(&sweep());
     pace.pause(&batch(350.0, trip));

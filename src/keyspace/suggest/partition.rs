@@ -1,8 +1,8 @@
-//! Cuts sampled keys into groups by their segments. A group becomes a pattern; what it is called
-//! and how large it is, is found elsewhere.
+//! Divides sampled keys into subsets by their segments. A subset becomes a pattern. The caller
+//! chooses its name and counts its keys.
 //!
-//! No tree is kept: the sample is divided again and again, and only groups that hold a fair part
-//! of it are divided further, so the work is bounded by its size.
+//! It builds no tree: it divides the sample repeatedly, and only subsets with a sufficient part of
+//! it are divided further. Its size therefore bounds the work.
 
 use std::collections::HashMap;
 
@@ -11,42 +11,43 @@ use super::ttl::{self, ObservedTtl};
 use super::{SampledKey, ratio};
 use crate::glob::escape;
 
-/// What may separate segments. The first wins where most keys have it, else the most frequent.
+/// Candidate delimiters. The first is used if most keys contain it, otherwise the most frequent.
 const DELIMITERS: &[u8] = b":/.|-_#";
 
-/// Keys are cut into this many segments at most; the last holds the rest.
+/// Maximum number of segments per key. The last one is the rest of the key.
 const MOST_SEGMENTS: usize = 12;
 
-/// A longer segment, in bytes, is no word.
+/// Maximum length of a word, in bytes.
 const LONGEST_WORD: usize = 64;
 
-/// The fewest keys that make a pattern.
+/// Minimum number of keys for a pattern.
 const FEWEST_KEYS: usize = 3;
 
-/// The least share of the sample for a first segment to be a word, and for a later one.
+/// Minimum share of the sample for a first segment to be a word, and for a later one.
 const LEAST_FIRST_SHARE: f64 = 0.002;
 const LEAST_SHARE: f64 = 0.005;
 
-/// The least share of its group for a segment to be a word.
-const LEAST_SHARE_OF_GROUP: f64 = 0.02;
+/// Minimum share of its subset for a segment to be a word.
+const LEAST_SHARE_OF_SUBSET: f64 = 0.02;
 
-/// Words that make up so much of their group are all of its words.
-const MOST_OF_GROUP: f64 = 0.8;
+/// Words with this share of their subset are all of its words.
+const MOST_OF_SUBSET: f64 = 0.8;
 
-/// Where they do not, only a word with this share of the group counts: a few busy users must not
-/// look like words.
-const PLAIN_SHARE_OF_GROUP: f64 = 0.1;
+/// Otherwise, only a word with this share of the subset counts: a few busy users must not look like
+/// words.
+const PLAIN_SHARE_OF_SUBSET: f64 = 0.1;
 
-/// From this share on, one word alone is part of the prefix.
-const WHOLE_GROUP: f64 = 0.995;
+/// From this share on, a single word is part of the prefix.
+const WHOLE_SUBSET: f64 = 0.995;
 
-/// How many words tell groups apart, besides those that all keys share: `api:cache`.
+/// Maximum number of words that distinguish subsets, in addition to those that all keys share:
+/// `api:cache`.
 const MOST_WORDS: usize = 2;
 
-/// The least share of the sample for keys that start with a value.
+/// Minimum share of the sample for keys that start with a value.
 const LEAST_NAMELESS: f64 = 0.01;
 
-/// A pattern, still in its parts.
+/// A pattern in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found<'a> {
     parts: Vec<Part<'a>>,
@@ -60,7 +61,7 @@ enum Part<'a> {
     Value,
 }
 
-/// What follows the parts.
+/// The end of a pattern, after its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tail {
     Nothing,
@@ -70,7 +71,7 @@ enum Tail {
 }
 
 impl<'a> Found<'a> {
-    /// The glob.
+    /// Returns the glob.
     pub(super) fn pattern(&self) -> String {
         let delimiter = escaped(&[self.delimiter]);
         let parts = self.parts.iter().map(|part| match part {
@@ -94,8 +95,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// How many bytes of a key the pattern fixes. A pattern that covers all that another does,
-    /// and more, has fewer.
+    /// Returns how many bytes of a key the pattern fixes. If one pattern covers all keys of another
+    /// and more, it fixes fewer bytes.
     pub(super) fn literal_bytes(&self) -> usize {
         let delimiters = match self.tail {
             Tail::Segments => self.parts.len(),
@@ -105,7 +106,7 @@ impl<'a> Found<'a> {
         self.words_of_parts().map(shown_bytes).sum::<usize>() + delimiters
     }
 
-    /// Its words, as a name is made of them.
+    /// Returns the words from which a name is made.
     pub(super) fn words(&self) -> String {
         if self.tail == Tail::Uuid {
             return "uuid".to_owned();
@@ -122,7 +123,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Bytes as part of a glob that is text: `?` for each byte that a text cannot show.
+/// Escapes bytes as part of a glob that is text: `?` for each byte that is not displayable.
 fn escaped(bytes: &[u8]) -> String {
     let mut pattern = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -140,14 +141,14 @@ fn escaped(bytes: &[u8]) -> String {
     pattern
 }
 
-/// How many bytes `escaped` keeps.
+/// Returns how many bytes `escaped` keeps.
 fn shown_bytes(bytes: &[u8]) -> usize {
     let letters = bytes.utf8_chunks().flat_map(|chunk| chunk.valid().chars());
     let shown = letters.filter(|letter| is_shown(*letter));
     shown.map(char::len_utf8).sum()
 }
 
-/// Whether YAML and a terminal show a letter as it is.
+/// Returns whether YAML and a terminal display a character unchanged.
 fn is_shown(letter: char) -> bool {
     !letter.is_control()
         && !matches!(
@@ -156,7 +157,7 @@ fn is_shown(letter: char) -> bool {
         )
 }
 
-/// All patterns of a sample, in no order.
+/// Returns all patterns of a sample, in any order.
 pub(super) fn find<'a>(sample: &[SampledKey<'a>]) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     let mut rest: Vec<SampledKey<'a>> = sample.to_vec();
@@ -178,7 +179,7 @@ pub(super) fn find<'a>(sample: &[SampledKey<'a>]) -> Vec<Found<'a>> {
     found
 }
 
-/// The delimiter of most keys that have one; none where no pattern would come of it.
+/// Returns the most frequent delimiter; `None` if it would give no pattern.
 fn choose_delimiter(keys: &[SampledKey<'_>]) -> Option<u8> {
     let count = |delimiter: u8| {
         let keys = keys.iter().filter(|key| separates(delimiter, key.name));
@@ -194,13 +195,13 @@ fn choose_delimiter(keys: &[SampledKey<'_>]) -> Option<u8> {
     (count >= FEWEST_KEYS).then_some(delimiter)
 }
 
-/// Whether the delimiter cuts the key, not a value: the hyphens of a UUID and the dots of an
-/// address do not.
+/// Returns whether the delimiter separates segments of the key, and not parts of a value such as
+/// the hyphens of a UUID or the dots of an address.
 fn separates(delimiter: u8, key: &[u8]) -> bool {
     key.contains(&delimiter) && !is_number(key)
 }
 
-/// Keys like `user123`, and UUIDs.
+/// Finds keys such as `user123`, and UUIDs.
 fn find_undelimited<'a>(keys: &[SampledKey<'a>], sampled: usize, found: &mut Vec<Found<'a>>) {
     let mut words: HashMap<&[u8], usize> = HashMap::new();
     let mut uuids = 0;
@@ -252,7 +253,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The keys that have a word at one place.
+/// The keys with the same word in the next segment.
 struct Branch<'k, 'a> {
     word: &'a [u8],
     keys: Vec<&'k Key<'a>>,
@@ -264,13 +265,13 @@ impl Branch<'_, '_> {
     }
 }
 
-/// What the next segment makes of a group.
+/// A subset divided by the next segment.
 struct Branches<'k, 'a> {
-    /// In the order of their words.
+    /// Sorted by word.
     words: Vec<Branch<'k, 'a>>,
     /// Keys whose next segment is a value or rare.
     values: Vec<&'k Key<'a>>,
-    /// Keys that have no next segment.
+    /// Number of keys without a next segment.
     ended: usize,
 }
 
@@ -281,7 +282,7 @@ struct Division<'a> {
 }
 
 impl<'a> Division<'a> {
-    /// Divides keys that agree in `parts`. `told` is how many of these tell groups apart.
+    /// Divides keys that share `parts`. `told` is the number of parts that distinguish subsets.
     fn divide(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>, told: usize) {
         let branches = self.branches(keys, parts);
         if parts.contains(&Part::Value) && branches.ended >= FEWEST_KEYS {
@@ -290,7 +291,7 @@ impl<'a> Division<'a> {
         let alone = branches
             .words
             .first()
-            .filter(|branch| ratio(branch.keys.len(), keys.len()) >= WHOLE_GROUP);
+            .filter(|branch| ratio(branch.keys.len(), keys.len()) >= WHOLE_SUBSET);
         if let Some(branch) = alone {
             self.follow(branch, parts, if told > 0 { told + 1 } else { 0 });
             return;
@@ -322,7 +323,7 @@ impl<'a> Division<'a> {
         parts.pop();
     }
 
-    /// Keys that start with a value, as `{id}:profile`, have their words behind it.
+    /// Handles keys that start with a value, such as `{id}:profile`: their words follow it.
     fn pass_values(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
         if parts.len() < 2 && is_fair(keys.len(), self.sampled, LEAST_NAMELESS) {
             parts.push(Part::Value);
@@ -331,7 +332,8 @@ impl<'a> Division<'a> {
         }
     }
 
-    /// Words behind a value, as in `user:{id}:cart`, only count where their keys live differently.
+    /// Splits by words after a value, as in `user:{id}:cart`, only if their keys have different
+    /// TTLs.
     fn look_behind(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
         parts.push(Part::Value);
         let branches = self.branches(keys, parts);
@@ -377,12 +379,12 @@ impl<'a> Division<'a> {
             .partition(|branch| {
                 is_fair(branch.keys.len(), self.sampled, least)
                     && (parts.is_empty()
-                        || is_fair(branch.keys.len(), keys.len(), LEAST_SHARE_OF_GROUP))
+                        || is_fair(branch.keys.len(), keys.len(), LEAST_SHARE_OF_SUBSET))
             });
         let in_words: usize = words.iter().map(|branch| branch.keys.len()).sum();
-        if !parts.is_empty() && ratio(in_words, keys.len()) < MOST_OF_GROUP {
+        if !parts.is_empty() && ratio(in_words, keys.len()) < MOST_OF_SUBSET {
             let plain = |branch: &Branch<'_, '_>| {
-                ratio(branch.keys.len(), keys.len()) >= PLAIN_SHARE_OF_GROUP
+                ratio(branch.keys.len(), keys.len()) >= PLAIN_SHARE_OF_SUBSET
             };
             let (more, fewer) = words.into_iter().partition(plain);
             words = more;

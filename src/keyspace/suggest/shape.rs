@@ -1,13 +1,13 @@
-//! Whether a segment of a key looks like a value rather than a word. One segment at a time: how
-//! often it comes is not asked here.
+//! Recognizes segments of a key that look like a value rather than a word. It checks one segment at
+//! a time, without its frequency.
 
-/// Fewer hexadecimal digits may well be a word, as `cafe`.
+/// Fewer hexadecimal digits may be a word, such as `cafe`.
 const SHORTEST_HASH: usize = 8;
 
-/// Fewer letters and digits mixed may well be a word, as `oauth2`.
+/// Fewer mixed letters and digits may be a word, such as `oauth2`.
 const SHORTEST_TOKEN: usize = 12;
 
-/// Whether it is a number, a date, an address, a hash, a UUID, a token or an e-mail address.
+/// Returns whether it is a number, a date, an address, a hash, a UUID, a token or an email address.
 pub(super) fn is_value(segment: &[u8]) -> bool {
     let segment = without_braces(segment);
     let digits = digits(segment);
@@ -19,8 +19,8 @@ pub(super) fn is_value(segment: &[u8]) -> bool {
     is_number(segment) || is_time || is_token || is_mail
 }
 
-/// Whether it has nothing but digits, also hexadecimal ones, and what stands between digits. A
-/// whole key of this kind has no segments.
+/// Returns whether it consists of digits, including hexadecimal ones, and separators between
+/// digits. A whole key of this kind has no segments.
 pub(super) fn is_number(segment: &[u8]) -> bool {
     let decimal = |byte: &u8| byte.is_ascii_digit() || b".:-+_/".contains(byte);
     let hexadecimal = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
@@ -33,7 +33,7 @@ fn digits(segment: &[u8]) -> usize {
     digits.count()
 }
 
-/// Whether it is a UUID with its hyphens.
+/// Returns whether it is a UUID with its hyphens.
 pub(super) fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36
         && segment.iter().enumerate().all(|(at, byte)| match at {
@@ -42,7 +42,7 @@ pub(super) fn is_uuid(segment: &[u8]) -> bool {
         })
 }
 
-/// A cluster's hash tag looks like what it holds.
+/// Removes the braces of a cluster's hash tag: its content decides.
 fn without_braces(segment: &[u8]) -> &[u8] {
     match segment {
         [b'{', inside @ .., b'}'] => inside,
@@ -50,7 +50,7 @@ fn without_braces(segment: &[u8]) -> &[u8] {
     }
 }
 
-/// How often letters and digits take turns: words end in a number, tokens mix them.
+/// Returns how often letters and digits alternate: words end in a number, tokens mix them.
 fn changes(segment: &[u8]) -> usize {
     let turns = segment.windows(2).filter(|pair| match pair {
         [left, right] => left.is_ascii_digit() != right.is_ascii_digit(),

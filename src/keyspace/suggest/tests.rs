@@ -1,4 +1,4 @@
-//! Whole samples: the patterns, their order, what a person and the configuration get of them.
+//! Whole samples: the patterns, their order, and the resulting report and configuration.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn patterns(sample: &Sample) -> Vec<String> {
     suggestions.map(|suggestion| suggestion.pattern).collect()
 }
 
-/// Numbers that look random.
+/// Returns numbers that look random.
 fn mixed(number: u64) -> u64 {
     number
         .wrapping_add(1)
@@ -48,7 +48,7 @@ fn word(from: &[&str], number: u64) -> String {
     from[at].to_owned()
 }
 
-/// The shapes of the demo, in unequal shares.
+/// Returns keys in the shapes of the demo, in unequal shares.
 fn demo() -> Sample {
     let endpoints = [
         "users", "orders", "cart", "search", "home", "stock", "prices", "tags",
@@ -90,7 +90,7 @@ fn demo() -> Sample {
     sample
 }
 
-/// Reads a block as the program would.
+/// Parses a block as the exporter would.
 fn configured(yaml: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
@@ -103,7 +103,7 @@ fn configured(yaml: &str) -> Config {
     config::load(&arguments, &none, &[]).unwrap_or_else(|problems| panic!("{problems:?}\n{yaml}"))
 }
 
-/// The part of the sample that the configured block puts into a namespace.
+/// Returns the share of the sample that the configured block assigns to a namespace.
 fn covered(sample: &Sample, yaml: &str) -> f64 {
     let mut matcher = Matcher::new(&configured(yaml).namespaces, Grouping::default());
     let known = sample

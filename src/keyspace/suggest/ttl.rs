@@ -1,12 +1,12 @@
-//! What the TTLs of sampled keys say about a policy. Not the policy's check.
+//! Derives a policy from the TTLs of sampled keys. It does not check the policy.
 
 use std::time::Duration;
 
-/// With fewer keys nothing is concluded from their TTLs.
+/// Minimum number of known TTLs for a conclusion.
 const FEWEST_KEYS: usize = 30;
 
-/// TTLs that differ by this factor have different reasons. What is left of one and the same TTL
-/// differs by less over that many keys.
+/// TTLs that differ by this factor have different causes. The remainders of one original TTL differ
+/// by less over that many keys.
 const CLEARLY_LONGER: u32 = 4;
 
 /// Keys without a TTL are a leak, not a rule, if they are at most one in this many.
@@ -16,7 +16,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// The durations that people choose, in seconds.
+/// Durations that people choose, in seconds.
 const USUAL: [u64; 28] = [
     1,
     2,
@@ -48,23 +48,23 @@ const USUAL: [u64; 28] = [
     365 * DAY,
 ];
 
-/// What was seen of a key's time to live.
+/// The observed time to live of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObservedTtl {
-    /// It was not asked, or the key was gone.
+    /// It was not queried, or the key no longer existed.
     Unknown,
     /// The key never expires.
     Never,
-    /// What was left of it.
+    /// The remaining time.
     Remaining(Duration),
 }
 
-/// Whether enough TTLs are known, and every known one ends.
+/// Returns whether enough TTLs are known, and all of these keys expire.
 pub(super) fn all_expire(keys: &[ObservedTtl]) -> bool {
     known(keys) >= FEWEST_KEYS && !keys.contains(&ObservedTtl::Never)
 }
 
-/// Whether enough TTLs are known, and most of them end but not all.
+/// Returns whether enough TTLs are known, and most but not all of these keys expire.
 pub(super) fn leaks(keys: &[ObservedTtl]) -> bool {
     let known = known(keys);
     let never = keys.iter().filter(|ttl| **ttl == ObservedTtl::Never);
@@ -79,7 +79,7 @@ pub(super) fn known(keys: &[ObservedTtl]) -> usize {
         .count()
 }
 
-/// The longest remaining TTL; zero where there is none.
+/// Returns the longest remaining TTL; zero if there is none.
 pub(super) fn longest(keys: &[ObservedTtl]) -> Duration {
     let remaining = keys.iter().filter_map(|ttl| match ttl {
         ObservedTtl::Remaining(remaining) => Some(*remaining),
@@ -88,13 +88,13 @@ pub(super) fn longest(keys: &[ObservedTtl]) -> Duration {
     remaining.max().unwrap_or_default()
 }
 
-/// The next duration that people choose; none above a year.
+/// Returns the next duration that people choose; `None` above a year.
 pub(super) fn round_up(ttl: Duration) -> Option<Duration> {
     let usual = USUAL.iter().map(|seconds| Duration::from_secs(*seconds));
     usual.into_iter().find(|usual| *usual >= ttl)
 }
 
-/// Whether two sets of keys plainly live by different rules.
+/// Returns whether two sets of keys clearly follow different rules.
 pub(super) fn differ(left: &[ObservedTtl], right: &[ObservedTtl]) -> bool {
     if known(left) < FEWEST_KEYS || known(right) < FEWEST_KEYS {
         return false;
@@ -104,7 +104,7 @@ pub(super) fn differ(left: &[ObservedTtl], right: &[ObservedTtl]) -> bool {
     all_expire(left) != all_expire(right) || short.saturating_mul(CLEARLY_LONGER) < long
 }
 
-/// The largest unit that divides it, as the configuration reads it.
+/// Formats a duration in the largest unit that divides it, in the syntax of the configuration.
 pub(super) fn text(ttl: Duration) -> String {
     let seconds = ttl.as_secs();
     let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m")];

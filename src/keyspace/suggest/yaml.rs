@@ -1,10 +1,10 @@
-//! Suggestions as the `namespaces` block of the configuration file.
+//! Writes suggestions as the `namespaces` block of the configuration file.
 
 use std::fmt::Write;
 
 use super::{Suggestion, ttl};
 
-/// The block, with the share of each namespace as a comment.
+/// Returns the block, with the share of each namespace as a comment.
 #[must_use]
 pub fn to_yaml(suggestions: &[Suggestion]) -> String {
     if suggestions.is_empty() {
@@ -51,12 +51,12 @@ fn item(text: &mut String, suggestion: &Suggestion) -> std::fmt::Result {
     }
 }
 
-/// The most open brackets that a value shows as they are.
+/// Maximum number of open brackets in an unescaped value.
 const MOST_BRACKETS: usize = 8;
 
-/// A YAML text in double quotes, in which the configuration expands nothing.
+/// Returns YAML text in double quotes, in which the configuration expands nothing.
 fn quoted(value: &str) -> String {
-    // The configuration counts open brackets before it knows of quotes.
+    // The configuration counts open brackets before it handles quotes.
     let opening = value.matches(['[', '{']).count();
     let hidden = opening != value.matches([']', '}']).count() || opening > MOST_BRACKETS;
     let mut text = String::with_capacity(value.len() + 2);

@@ -1,6 +1,6 @@
 //! Queries single keys: type and memory, then the size by the command for the type, then the value.
 //!
-//! `keys::question` chooses the queries and parses the replies. `inspect_stream` queries streams.
+//! `keys::query` chooses the queries and parses the replies. `inspect_stream` queries streams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::config::{KeyName, ShownValues};
 use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::keyspace::keys::Inquiry;
-use crate::keyspace::keys::question::{self, Inspected, Lookups, Refused, words};
+use crate::keyspace::keys::query::{self, Inspected, Lookups, Refused, words};
 use crate::keyspace::keys::stream::Stream;
 use crate::keyspace::queries::{KEY_MEMORY, KEY_TYPE};
 use crate::query::{Command, Query, Ticket};
@@ -203,7 +203,7 @@ impl KeyReader {
 
     /// Records the rejection of a command about a key.
     fn note(&mut self, refusal: &Refusal, ticket: Ticket, name: &KeyName) {
-        match question::refused(refusal) {
+        match query::refused(refusal) {
             Refused::Now => {}
             Refused::Elsewhere => {
                 self.refusals.elsewhere.insert(name.clone(), Instant::now());

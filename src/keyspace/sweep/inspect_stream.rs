@@ -9,7 +9,7 @@ use super::inspect::Inspection;
 use super::key_reader::KeyReader;
 use crate::config::KeyName;
 use crate::failure::Failure;
-use crate::keyspace::keys::question::Lookups;
+use crate::keyspace::keys::query::Lookups;
 use crate::keyspace::keys::stream::{Limits, Stream};
 use crate::keyspace::queries::{CONSUMERS, GROUPS, KEY_TYPE, STREAM};
 use crate::keyspace::tally::DataType;

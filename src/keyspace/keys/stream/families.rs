@@ -1,6 +1,6 @@
-//! The rows of streams, of their groups and of the consumers of these.
+//! The rows of streams, groups and consumers.
 //!
-//! The field of a row is the one of the reply that it is read from. It computes nothing.
+//! The field of a row is the field of the reply. It computes nothing.
 
 use crate::metric::{Descriptor, Family, Source, Unit, source};
 
@@ -8,7 +8,7 @@ const STREAM: &str = "XINFO STREAM";
 const GROUPS: &str = "XINFO GROUPS";
 const CONSUMERS: &str = "XINFO CONSUMERS";
 
-/// A row of a stream.
+/// Returns a gauge of a stream.
 const fn of_stream(name: &'static str, field: &'static str, help: &'static str) -> Family<2> {
     Family::gauge(
         name,
@@ -19,7 +19,7 @@ const fn of_stream(name: &'static str, field: &'static str, help: &'static str) 
     )
 }
 
-/// A row of a stream that only goes up.
+/// Returns a counter of a stream.
 const fn total_of_stream(name: &'static str, field: &'static str, help: &'static str) -> Family<2> {
     Family::counter(
         name,
@@ -30,7 +30,7 @@ const fn total_of_stream(name: &'static str, field: &'static str, help: &'static
     )
 }
 
-/// A row of a group.
+/// Returns a gauge of a group.
 const fn of_group(name: &'static str, field: &'static str, help: &'static str) -> Family<3> {
     Family::gauge(
         name,
@@ -41,7 +41,7 @@ const fn of_group(name: &'static str, field: &'static str, help: &'static str) -
     )
 }
 
-/// A row of a consumer.
+/// Returns a gauge of a consumer.
 const fn of_consumer(
     name: &'static str,
     source: Source,
@@ -69,13 +69,13 @@ mod rows {
     pub(super) static IDEMPOTENT_IDS: Family<2> = of_stream("redis_stream_idempotent_ids", "iids-tracked", "Producer IDs that the stream remembers to detect duplicates.");
     pub(super) static IDEMPOTENT_ADDED: Family<2> = total_of_stream("redis_stream_idempotent_ids_added_total", "iids-added", "Entries added with a producer ID.");
     pub(super) static DUPLICATES: Family<2> = total_of_stream("redis_stream_idempotent_duplicates_total", "iids-duplicates", "Entries not added because their producer ID was a duplicate.");
-    /// How many groups there are.
+    /// Number of groups.
     pub static GROUPS_OF_STREAM: Family<2> = of_stream("redis_stream_groups", "groups", "Groups of the stream.");
     pub(super) static MAX_DELETED_ENTRY_ID: Family<2> = of_stream("redis_stream_max_deleted_entry_id", "max-deleted-entry-id", "Milliseconds of the largest ID deleted by XDEL; 0 if none was deleted.");
     pub(super) static FIRST_ENTRY_ID: Family<2> = of_stream("redis_stream_first_entry_id", "first-entry", "Milliseconds of the ID of the first entry; absent if the stream is empty.");
     pub(super) static LAST_ENTRY_ID: Family<2> = of_stream("redis_stream_last_entry_id", "last-entry", "Milliseconds of the ID of the last entry; absent if the stream is empty.");
     pub(super) static ENTRIES_ADDED: Family<2> = Family::counter("redis_stream_entries_added_total", &["db", "stream"], source(STREAM, "entries-added"), Unit::One, "Entries ever added to the stream.");
-    /// How many consumers a group has.
+    /// Number of consumers of a group.
     pub static CONSUMERS_OF_GROUP: Family<3> = of_group("redis_stream_group_consumers", "consumers", "Consumers of the group.");
     pub(super) static GROUP_PENDING: Family<3> = of_group("redis_stream_group_messages_pending", "pending", "Entries delivered to consumers of the group but not acknowledged.");
     pub(super) static GROUP_LAST_DELIVERED_ID: Family<3> = of_group("redis_stream_group_last_delivered_id", "last-delivered-id", "Milliseconds of the last ID delivered to the group; 0 if none was delivered.");
@@ -88,7 +88,7 @@ mod rows {
 
 pub use rows::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM};
 
-/// What XINFO STREAM says.
+/// Fields of XINFO STREAM.
 pub static OF_STREAM: [&Family<2>; 13] = [
     &rows::LENGTH,
     &rows::RADIX_TREE_KEYS,
@@ -105,7 +105,7 @@ pub static OF_STREAM: [&Family<2>; 13] = [
     &rows::DUPLICATES,
 ];
 
-/// What XINFO GROUPS says of each group.
+/// Fields of each group in XINFO GROUPS.
 pub static OF_GROUP: [&Family<3>; 5] = [
     &CONSUMERS_OF_GROUP,
     &rows::GROUP_PENDING,
@@ -114,14 +114,14 @@ pub static OF_GROUP: [&Family<3>; 5] = [
     &rows::GROUP_LAG,
 ];
 
-/// What XINFO CONSUMERS says of each consumer.
+/// Fields of each consumer in XINFO CONSUMERS.
 pub static OF_CONSUMER: [&Family<4>; 3] = [
     &rows::CONSUMER_PENDING,
     &rows::CONSUMER_IDLE,
     &rows::CONSUMER_INACTIVE,
 ];
 
-/// All families of this module.
+/// Returns all families of this module.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     let of_stream = OF_STREAM.iter().map(|family| family.descriptor());

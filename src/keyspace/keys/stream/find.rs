@@ -1,7 +1,7 @@
-//! The names of streams that match patterns, found during the walk. Their number is bounded. Pure.
+//! Finds the names of streams that match patterns during the sweep. Their number is bounded. Pure.
 //!
-//! The walk tells the type of most keys. Of the others it is asked before anything else, and what
-//! turns out to be no stream gives its place away.
+//! The sweep reads the type of most keys. Other keys are queried for their type first, and those
+//! that are not streams make room for others.
 
 use std::collections::BTreeSet;
 
@@ -9,19 +9,19 @@ use crate::config::{KeyName, KeyPattern};
 use crate::keyspace::keys::check::Check;
 use crate::keyspace::tally::DataType;
 
-/// So many keys that are no streams are remembered; with more, some are asked about again.
+/// Maximum number of remembered keys that are not streams. Beyond it, some are queried again.
 const OTHERS_MAX: usize = 10_000;
 
-/// Patterns with the streams that they found.
+/// Patterns and the streams that match them.
 #[derive(Debug)]
 pub struct Find {
     check: Check,
-    /// Keys that match and are no streams, though the walk did not say so.
+    /// Matching keys that are not streams and whose type the sweep did not read.
     others: BTreeSet<KeyName>,
 }
 
 impl Find {
-    /// Nothing is found yet. At most `max` streams are kept.
+    /// Returns a list without streams that keeps at most `max`.
     #[must_use]
     pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl Find {
         }
     }
 
-    /// Takes in a key if it matches and is a stream, or may be one.
+    /// Records a key if it matches and is, or may be, a stream.
     pub fn see(&mut self, database: u32, key: &[u8], data_type: Option<DataType>) {
         let may_be = data_type.is_none_or(|data_type| data_type == DataType::Stream);
         if !may_be || !self.check.matches(database, key) {
@@ -46,7 +46,7 @@ impl Find {
         self.check.see(database, key);
     }
 
-    /// Takes note that a key is no stream.
+    /// Records that a key is not a stream.
     pub fn note_other(&mut self, name: &KeyName) {
         if !self.check.forget(name) {
             return;
@@ -67,12 +67,12 @@ impl Find {
         self.check.end_pass();
     }
 
-    /// The streams of the last pass and those that the pass that goes on has found.
+    /// Returns the streams of the last pass and of the current one.
     pub fn keys(&self) -> impl Iterator<Item = &KeyName> {
         self.check.keys()
     }
 
-    /// Streams that are not kept as there are too many.
+    /// Returns the number of streams beyond the limit.
     #[must_use]
     pub fn without_place(&self) -> u64 {
         self.check.without_place()

@@ -1,6 +1,6 @@
-//! What the replies about one stream say: of itself, of its groups, of their consumers. Pure.
+//! Parses the replies about one stream, its groups and their consumers. Pure.
 //!
-//! What is nil, negative or not understood is unknown, and unknown is absent.
+//! Values that are nil, negative or not understood are unknown. Unknown values are absent.
 
 pub mod families;
 pub mod find;
@@ -12,46 +12,45 @@ use crate::number::to_float;
 use crate::reply::Reply;
 use families::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM, OF_CONSUMER, OF_GROUP, OF_STREAM};
 
-/// Where there are more groups, or more consumers in one group, they are not asked for: one reply
-/// would keep the server from its other clients for too long.
+/// Maximum number of groups, or of consumers in one group, in one reply. Beyond it they are not
+/// queried: one reply would block other clients for too long.
 const ASKED_MOST: u64 = 1_000;
 
-/// How much of one stream is shown.
+/// Limits for one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Groups at most.
+    /// Maximum number of exported groups.
     pub groups: usize,
-    /// Consumers at most, of all groups together; none where they are not shown at all.
+    /// Maximum number of exported consumers, in all groups together; `None` if consumers are not
+    /// exported.
     pub consumers: Option<usize>,
 }
 
-/// Some values, each with its row.
+/// Values, each with its row.
 type Values<const LABELS: usize> = Vec<(&'static Family<LABELS>, f64)>;
 
-/// What is known of one stream.
+/// Replies about one stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
-    /// Its key.
+    /// The key.
     pub name: KeyName,
     values: Values<2>,
     groups: Vec<Group>,
-    /// Groups that are not shown as there are too many.
+    /// Groups beyond the limit.
     pub groups_dropped: u64,
-    /// Consumers that are not shown as there are too many.
+    /// Consumers beyond the limit.
     pub consumers_dropped: u64,
 }
 
-/// What is known of one group.
 #[derive(Clone, Debug)]
 struct Group {
     name: Vec<u8>,
     values: Values<3>,
-    /// How many of its consumers are shown.
+    /// Number of consumers to export.
     room: usize,
     consumers: Vec<Consumer>,
 }
 
-/// What is known of one consumer.
 #[derive(Clone, Debug)]
 struct Consumer {
     name: Vec<u8>,
@@ -59,7 +58,7 @@ struct Consumer {
 }
 
 impl Stream {
-    /// A stream of which nothing is known yet.
+    /// Returns a stream without any replies.
     #[must_use]
     pub const fn new(name: KeyName) -> Self {
         Self {
@@ -71,13 +70,13 @@ impl Stream {
         }
     }
 
-    /// Returns the name of the group in this place.
+    /// Returns the name of the group at an index.
     #[must_use]
     pub fn group_name(&self, group: usize) -> &[u8] {
         self.groups.get(group).map_or(&[], |group| &group.name)
     }
 
-    /// Takes in the reply to XINFO STREAM.
+    /// Records the reply to XINFO STREAM.
     pub fn take_stream(&mut self, reply: &Reply) {
         self.values = values(&OF_STREAM, reply);
         let groups = value_of(&GROUPS_OF_STREAM, &self.values).unwrap_or(0.0);
@@ -86,15 +85,15 @@ impl Stream {
         }
     }
 
-    /// Whether to ask for its groups: not where there is none, or far too many.
+    /// Returns whether to query the groups: not if there are none or too many.
     #[must_use]
     pub fn asks_for_groups(&self) -> bool {
         let groups = value_of(&GROUPS_OF_STREAM, &self.values);
         self.groups_dropped == 0 && groups != Some(0.0)
     }
 
-    /// Takes in the reply to XINFO GROUPS. The server sorts groups by name, so the ones that are
-    /// shown of too many are the same each time.
+    /// Records the reply to XINFO GROUPS. The server sorts groups by name, so a limit keeps the
+    /// same groups each time.
     pub fn take_groups(&mut self, reply: &Reply, limits: Limits) {
         let mut room = limits.consumers.unwrap_or(0);
         for (at, item) in reply.items().iter().enumerate() {
@@ -122,13 +121,13 @@ impl Stream {
         }
     }
 
-    /// The places of the groups whose consumers are to be asked for.
+    /// Returns the indexes of the groups whose consumers are queried.
     pub fn asks_for_consumers(&self) -> impl Iterator<Item = usize> {
         let groups = self.groups.iter().enumerate();
         groups.filter(|(_, group)| group.room > 0).map(|(at, _)| at)
     }
 
-    /// Takes in the reply to XINFO CONSUMERS of the group in this place.
+    /// Records the reply to XINFO CONSUMERS of the group at an index.
     pub fn take_consumers(&mut self, at: usize, reply: &Reply) {
         let Some(group) = self.groups.get_mut(at) else {
             return;
@@ -142,7 +141,7 @@ impl Stream {
         group.consumers = consumers.take(group.room).collect();
     }
 
-    /// Adds all that is known.
+    /// Adds all samples.
     pub fn push(&self, snapshot: &mut Snapshot) {
         let database = format!("db{}", self.name.database);
         let stream = label_text(&self.name.key);
@@ -165,7 +164,7 @@ impl Stream {
     }
 }
 
-/// The item after this name in a list of names and values.
+/// Returns the item after a name in a list of names and values.
 fn field<'r>(reply: &'r Reply, name: &str) -> Option<&'r Reply> {
     let pairs = reply.items().chunks_exact(2);
     let mut found = pairs.filter_map(|pair| match pair {
@@ -175,7 +174,7 @@ fn field<'r>(reply: &'r Reply, name: &str) -> Option<&'r Reply> {
     found.next()
 }
 
-/// What a list of names and values says for these rows.
+/// Returns the values of these rows in a list of names and values.
 fn values<const LABELS: usize>(rows: &[&'static Family<LABELS>], reply: &Reply) -> Values<LABELS> {
     let known = rows.iter().filter_map(|row| {
         let value = field(reply, row.descriptor().source.field)?;
@@ -192,7 +191,7 @@ fn value_of<const LABELS: usize>(
     found.next().map(|(_, value)| *value)
 }
 
-/// A count, the milliseconds of an id, or those of the id of an entry.
+/// Returns a count, or the milliseconds of an ID or of an entry's ID.
 fn number(reply: &Reply) -> Option<f64> {
     match reply {
         Reply::Integer(count) => u64::try_from(*count).ok().map(to_float),
@@ -202,7 +201,7 @@ fn number(reply: &Reply) -> Option<f64> {
     }
 }
 
-/// The first part of an id such as `1795442318841-3`.
+/// Returns the first part of an ID such as `1795442318841-3`.
 fn milliseconds(id: &[u8]) -> Option<f64> {
     let (milliseconds, _) = std::str::from_utf8(id).ok()?.split_once('-')?;
     milliseconds.parse::<u64>().ok().map(to_float)

@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits {
     consumers: Some(100),
 };
 
-/// All samples, as `name{labels} value`.
+/// Returns all samples, as `name{labels} value`.
 fn shown(stream: &Stream) -> Vec<String> {
     let mut snapshot = Snapshot::default();
     stream.push(&mut snapshot);
@@ -59,7 +59,7 @@ fn consumers(count: usize) -> Reply {
     Reply::List(names.map(one).collect())
 }
 
-/// How many consumers each group shows whose replies come in full.
+/// Returns the number of consumers that each group exports if its reply is complete.
 fn shown_consumers(stream: &mut Stream, counts: &[usize]) -> Vec<usize> {
     let asked: Vec<usize> = stream.asks_for_consumers().collect();
     for at in asked {

@@ -1,7 +1,7 @@
-//! What is asked of a key that is shown by name, and what the answers say. Pure.
+//! Chooses the queries for a key that is exported by name, and parses their replies. Pure.
 //!
-//! The type comes first, so that no question is put to a key of another type: each would count as
-//! an error of the server.
+//! TYPE is sent first, so that no query is sent to a key of another type: the server would count
+//! each as an error.
 
 use crate::config::{KeyName, ShownValues};
 use crate::keyspace::queries::{KEY_MEMORY, KEY_TYPE, SIZES, VALUE};
@@ -9,49 +9,50 @@ use crate::label::label_text;
 use crate::query::Query;
 use crate::reply::{ErrorKind, Refusal, Reply};
 
-/// The longest value that is read, in bytes.
+/// Maximum length of an exported value, in bytes.
 pub const LONGEST_VALUE: u64 = 4096;
 
-/// One byte more than the longest value, so that one that has grown meanwhile is known by it.
+/// Offset of the last byte to read: one more than the longest value, so that a value that has grown
+/// in the meantime is detected.
 const LAST_BYTE: &[u8] = b"4096";
 
-/// A value that starts so is a `HyperLogLog`: no text for people.
+/// Prefix of a `HyperLogLog`, which is not readable text.
 const HYPERLOGLOG: &[u8] = b"HYLL";
 
-/// What a string holds.
+/// The value of a string.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A number that is finite.
+    /// A finite number.
     Number(f64),
-    /// Any other text, as that of a label.
+    /// Any other value, as label text.
     Text(String),
 }
 
-/// What is known of one key.
+/// Replies about one key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inspected {
     /// The key.
     pub name: KeyName,
-    /// Its memory in bytes.
+    /// Memory in bytes.
     pub memory: Option<u64>,
-    /// How many bytes, elements, fields or entries it has.
+    /// Number of bytes, elements, fields or entries.
     pub size: Option<u64>,
-    /// What it holds, where that is wanted.
+    /// The value, if it is exported.
     pub value: Option<Value>,
     size_query: Option<&'static Query>,
 }
 
-/// How often questions were lookups of a key for the server.
+/// Key lookups that the server counted for our queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lookups {
-    /// Of a key that is there.
+    /// Lookups of keys that exist.
     pub hits: u64,
-    /// Of one that is not.
+    /// Lookups of keys that do not exist.
     pub misses: u64,
 }
 
 impl Lookups {
-    /// Returns what came after an earlier sum.
+    /// Returns the lookups since an earlier sum.
     #[must_use]
     pub const fn since(self, before: Self) -> Self {
         Self {
@@ -60,7 +61,7 @@ impl Lookups {
         }
     }
 
-    /// Adds further ones.
+    /// Adds lookups.
     pub const fn add(&mut self, more: Self) {
         self.hits += more.hits;
         self.misses += more.misses;
@@ -77,7 +78,7 @@ impl Lookups {
 }
 
 impl Inspected {
-    /// A key of which nothing is known yet.
+    /// Returns a key without any replies.
     #[must_use]
     pub const fn new(name: KeyName) -> Self {
         Self {
@@ -89,13 +90,14 @@ impl Inspected {
         }
     }
 
-    /// Returns the query for its size, once its type is known.
+    /// Returns the query for the size, once the type is known.
     #[must_use]
     pub const fn size_query(&self) -> Option<&'static Query> {
         self.size_query
     }
 
-    /// Returns the query for its value, once its size is known: of a string that is not long.
+    /// Returns the query for the value, if the key is a string whose known size is within the
+    /// limit.
     #[must_use]
     pub fn value_query(&self) -> Option<&'static Query> {
         let is_string = self.size_query == size_query(b"string");
@@ -105,7 +107,7 @@ impl Inspected {
         (is_string && is_short).then_some(&VALUE)
     }
 
-    /// Takes in an answer. What is refused, or is not understood, says nothing.
+    /// Records a reply. Ignores errors and replies of an unexpected kind.
     pub fn take(
         &mut self,
         query: &'static Query,
@@ -122,7 +124,7 @@ impl Inspected {
                 self.memory = u64::try_from(*bytes).ok();
             }
             Reply::Integer(size) if Some(query) == self.size_query => {
-                // Only strings and streams can be empty: any other key is gone.
+                // Only strings and streams can be empty. Any other empty key does not exist.
                 let may_be_empty = ["+strlen", "+xlen"].contains(&query.permission);
                 let is_there = *size != 0 || may_be_empty;
                 lookups.count(is_there);
@@ -137,7 +139,7 @@ impl Inspected {
     }
 }
 
-/// The words after the command that ask about a key.
+/// Returns the arguments of a query about a key.
 #[must_use]
 pub fn words<'a>(query: &'static Query, key: &'a [u8]) -> Vec<&'a [u8]> {
     if query == &VALUE {
@@ -168,21 +170,21 @@ fn read_value(value: &[u8], shown: ShownValues) -> Option<Value> {
     }
 }
 
-/// What a refusal means for the questions that come.
+/// The effect of an error reply on later queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The next answer may be another: the server is busy, the key is on its way to another node, or
-    /// it has gone or changed its type since that was asked.
+    /// A retry may succeed: the server is busy, the slot is migrating, or the key was deleted or
+    /// changed its type after TYPE.
     Now,
     /// The key belongs to another node of the cluster.
     Elsewhere,
-    /// The command is not there or not allowed, whatever the key.
+    /// The command is unknown or not permitted, for any key.
     Command,
-    /// This key is not allowed.
+    /// This key is not permitted.
     Key,
 }
 
-/// What a refusal means.
+/// Classifies an error reply.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Refused {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
