@@ -1,12 +1,12 @@
-//! What the questions of a walk cost the server, in its own time. Pure.
+//! Estimates the server time that the queries of a sweep cost. Pure.
 //!
-//! Known from measurement, and corrected by what the server says of the same commands.
+//! The defaults are measured. The server's own measurements of the same commands correct them.
 
 use super::queries;
 use crate::info::Info;
 use crate::query::Query;
 
-/// The commands of a walk.
+/// The commands of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepQuery {
     /// SCAN, per key that it returns.
@@ -20,10 +20,10 @@ pub enum SweepQuery {
 }
 
 impl SweepQuery {
-    /// Every command of a walk.
+    /// All commands of a sweep.
     pub const ALL: [Self; 4] = [Self::Scan, Self::Memory, Self::Expiry, Self::Type];
 
-    /// The value of the `question` label.
+    /// Returns the value of the `question` label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,13 +45,13 @@ impl SweepQuery {
         }
     }
 
-    /// Returns the command of a walk that is sent as this query.
+    /// Returns the sweep command of a query.
     #[must_use]
     pub fn of(query: &'static Query) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.query() == query)
     }
 
-    /// How INFO commandstats names it. Servers before 7.0 know no sub-commands there.
+    /// Returns the names in INFO commandstats. Servers before 7.0 do not list subcommands there.
     const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Scan => &["cmdstat_scan"],
@@ -62,36 +62,36 @@ impl SweepQuery {
     }
 }
 
-/// Beside its execution a command costs reading it, looking it up and writing the reply, which
-/// commandstats does not count. In microseconds, within a pipeline.
+/// Cost of a command in addition to its execution: reading it, looking it up and writing the reply.
+/// commandstats does not count that. In microseconds, within a pipeline.
 const OVERHEAD_MICROSECONDS: f64 = 0.5;
 
-/// A correction beyond these is a server that stood still, not a price.
+/// Limits of a correction. Beyond them, the server was stalled, and the value is not a cost.
 const DEAREST_MICROSECONDS: f64 = 1_000.0;
 const CHEAPEST_MICROSECONDS: f64 = 0.1;
 
-/// Fewer calls say little about the price of one.
+/// Minimum number of calls for an estimate of their cost.
 const CALLS_MIN: f64 = 50.0;
 
-/// A SCAN should keep the server from its other clients for no longer than this.
+/// Maximum intended time for which one SCAN blocks other clients.
 const SCAN_MICROSECONDS_MAX: f64 = 400.0;
 
-/// With a smaller COUNT the fixed price of a call makes each key dearer.
+/// Minimum COUNT. Below it, the fixed cost of a call makes each key more expensive.
 const COUNT_MIN: u32 = 50;
 
-/// While other clients send the same commands, the price of ours is unknown: their SCAN may have a
-/// larger COUNT. It then rises to what the server is slower than usual at our other commands; to this
-/// many times the usual price if others send these too.
+/// Maximum cost, relative to the usual one, while other clients send the same commands. Our own
+/// cost is then unknown: their SCAN may have a larger COUNT. The cost rises by the slowdown that
+/// other commands of the exporter show. It rises to this limit if other clients send all of them.
 const UNCERTAIN_TIMES_USUAL: f64 = 2.0;
 
-/// Microseconds of the server's time per key, by command.
+/// Server time per key in microseconds, by command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
     scan: f64,
     memory: f64,
     expiry: f64,
     kind: f64,
-    /// How many keys the SCANs gave on which the price per key stands.
+    /// Number of keys per SCAN on which the cost per key is based.
     keys_per_scan: Option<f64>,
 }
 
@@ -109,7 +109,7 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// Microseconds per key of one command.
+    /// Returns the cost per key of one command, in microseconds.
     #[must_use]
     pub const fn of(&self, query: SweepQuery) -> f64 {
         match query {
@@ -120,14 +120,14 @@ impl Costs {
         }
     }
 
-    /// Microseconds of one SCAN that gave so many keys. One that gave few has looked at as many
-    /// buckets as the others.
+    /// Returns the cost of one SCAN that returned `keys` keys, in microseconds. A SCAN that
+    /// returned few keys visited as many buckets as others.
     #[must_use]
     pub fn of_scan(&self, keys: f64, count: f64) -> f64 {
         self.scan * keys.max(self.keys_per_scan.unwrap_or(count))
     }
 
-    /// The COUNT with which a SCAN takes no longer than it should: at most what is wanted.
+    /// Returns the COUNT with which a SCAN does not exceed its intended time, up to `wanted`.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -149,8 +149,8 @@ impl Costs {
         }
     }
 
-    /// Takes over what the server spent on the commands between two readings of commandstats.
-    /// While other clients sent them too, a price rises to a bound at most.
+    /// Applies the time that the server spent on the commands between two readings of commandstats.
+    /// While other clients sent them too, a cost rises at most to a limit.
     pub fn correct(&mut self, before: &Spent, after: &Spent, asked: &QueriesSent) {
         let readings = SweepQuery::ALL
             .into_iter()
@@ -161,7 +161,7 @@ impl Costs {
                 after.microseconds - before.microseconds,
             );
             let ours = asked.of(query);
-            // A counter that went back was reset.
+            // A counter that decreased was reset.
             let is_known = ours >= CALLS_MIN && calls >= ours && microseconds >= 0.0;
             let price = microseconds / calls + OVERHEAD_MICROSECONDS;
             is_known.then_some((query, price, calls <= ours))
@@ -186,12 +186,12 @@ impl Costs {
     }
 }
 
-/// What a sweep has asked between two readings of commandstats.
+/// The queries of a sweep between two readings of commandstats.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct QueriesSent {
     /// Calls, in the order of [`SweepQuery::ALL`].
     calls: [f64; SweepQuery::ALL.len()],
-    /// How many keys the SCANs returned.
+    /// Number of keys that the SCANs returned.
     keys: f64,
 }
 
@@ -211,7 +211,7 @@ impl QueriesSent {
         self.keys += keys;
     }
 
-    /// Whether they are enough to tell what a SCAN costs.
+    /// Returns whether there are enough calls to estimate the cost of a SCAN.
     #[must_use]
     pub fn is_enough(&self) -> bool {
         self.of(SweepQuery::Scan) >= CALLS_MIN
@@ -224,7 +224,7 @@ impl QueriesSent {
     }
 }
 
-/// What the server has spent on the commands of a walk since it started.
+/// Time that the server has spent on the commands of a sweep since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent([Calls; 4]);
 
@@ -256,7 +256,7 @@ impl Spent {
 mod tests {
     use super::*;
 
-    /// A hundred calls of every command, of which the SCANs returned a hundred keys each.
+    /// Returns a hundred calls of every command. The SCANs returned a hundred keys each.
     fn hundred() -> QueriesSent {
         let mut asked = QueriesSent::default();
         for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! The rows of the namespaces' and the sweep's metrics, and how estimates become samples.
+//! The rows of the metrics of namespaces and of the sweep. Turns estimates into samples.
 //!
 //! It computes nothing.
 
@@ -56,7 +56,7 @@ mod rows {
 /// The value of the `policy` label for keys that must have a TTL.
 const TTL_REQUIRED: &str = "ttl_required";
 
-/// All families of this module.
+/// Returns all families of this module.
 #[must_use]
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
@@ -99,73 +99,73 @@ pub fn families() -> Vec<&'static Descriptor> {
     ]
 }
 
-/// What was declared for a namespace.
+/// The declaration of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Declared<'a> {
-    /// Its name, as it stands in the label.
+    /// Name as label text.
     pub name: &'a str,
-    /// What holds for the TTLs of its keys.
+    /// Policy for the TTLs of its keys.
     pub ttl: TtlPolicy,
-    /// The most memory its keys may take, in bytes.
+    /// Maximum memory of its keys, in bytes.
     pub memory_quota: Option<u64>,
 }
 
-/// How far the sweep is in one database.
+/// Progress of the sweep in one database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DatabaseProgress {
-    /// The database.
+    /// Number of the database.
     pub database: u32,
-    /// Which share of its keys the estimates stand on, from 0 to 1.
+    /// Share of its keys on which the estimates are based, from 0 to 1.
     pub coverage: f64,
-    /// How long ago the oldest part was walked that they stand on, in seconds.
+    /// Age of the oldest scanned part on which they are based, in seconds.
     pub age: Option<f64>,
 }
 
-/// What the sweep of a target has done since it began.
+/// Progress of the sweep of a target since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Key names seen.
     pub keys_visited: u64,
-    /// Keys that were gone before their details were asked.
+    /// Keys that no longer existed when their details were queried.
     pub keys_vanished: u64,
     /// Complete passes over all databases.
     pub passes: u64,
-    /// How long the last complete pass took, in seconds.
+    /// Duration of the last complete pass, in seconds.
     pub pass_duration: Option<f64>,
-    /// When the last complete pass ended, in seconds of Unix time.
+    /// End of the last complete pass, in seconds of Unix time.
     pub pass_timestamp: Option<f64>,
-    /// The time from the start of one pass to the start of the next, at the least, in seconds.
+    /// Minimum time between the starts of two passes, in seconds.
     pub min_pass_interval: f64,
     /// Whether the configuration declares namespaces or keys.
     pub declared: bool,
-    /// Keyspace hits of the target that the sweep has caused.
+    /// Keyspace hits that the sweep caused on the target.
     pub induced_hits: u64,
-    /// Keyspace misses of the target that the sweep has caused.
+    /// Keyspace misses that the sweep caused on the target.
     pub induced_misses: u64,
-    /// Time of the server that it has taken, in seconds.
+    /// Server time used, in seconds.
     pub server_seconds: f64,
-    /// How many times slower than its budgets allow it goes, to let others pass.
+    /// How many times slower than its budgets the sweep is, to yield to other clients.
     pub slowdown: f64,
-    /// What keeps it from going faster.
+    /// What limits the speed of the sweep.
     pub limit: Limit,
-    /// The most commands in a second that it sends.
+    /// Maximum number of commands per second.
     pub commands_per_second: Option<f64>,
-    /// The shortest round trip of late, in seconds.
+    /// Minimum recent round trip, in seconds.
     pub round_trip: Option<f64>,
-    /// Whether it visits the parts of a database in random order.
+    /// Whether the parts of a database are visited in random order.
     pub random_order: bool,
     /// Memory of all namespaces as a share of the memory that the server uses for its data.
     pub memory_share: Option<f64>,
-    /// Groups without a series of their own.
+    /// Namespaces without their own series.
     pub hidden_namespaces: u64,
-    /// Whether it goes on.
+    /// Whether the sweep is running.
     pub success: bool,
-    /// Whether the server replies to each question, in the order of [`SweepQuery::ALL`]; none where it
-    /// was never sent.
+    /// Whether the server accepts each query, in the order of [`SweepQuery::ALL`]; `None` if it was
+    /// never sent.
     pub replies: [Option<bool>; SweepQuery::ALL.len()],
 }
 
-/// Adds the estimates of one database. A namespace that `declared` does not know is left out.
+/// Adds the estimates of one database. Omits namespaces that `declared` does not know.
 pub fn push<'a>(
     database: u32,
     estimates: &[NamespaceEstimate],
@@ -223,7 +223,7 @@ fn push_namespace(
 fn push_types([database, name]: [&str; 2], estimate: &NamespaceEstimate, snapshot: &mut Snapshot) {
     let types = estimate.types.unwrap_or_default();
     for (data_type, keys) in DataType::ALL.into_iter().zip(types) {
-        // In a sample, a type that was not seen is not known to be absent.
+        // In a sample, a type that was not seen may still exist.
         if keys > 0 {
             let labels = [database, name, data_type.as_str()];
             snapshot.push(&rows::TYPE_KEYS, labels, float(keys));
@@ -248,7 +248,7 @@ fn push_violations(
     }
 }
 
-/// Adds the fewest keys of a database without the TTL that their namespace requires.
+/// Adds the minimum number of keys of a database without the TTL that their namespace requires.
 pub fn push_fewest_violations(database: u32, fewest: f64, snapshot: &mut Snapshot) {
     let database = format!("db{database}");
     snapshot.push(
@@ -258,7 +258,7 @@ pub fn push_fewest_violations(database: u32, fewest: f64, snapshot: &mut Snapsho
     );
 }
 
-/// Adds what the sweep says of itself.
+/// Adds the samples of the sweep itself.
 pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapshot: &mut Snapshot) {
     for database in databases {
         let name = format!("db{}", database.database);
@@ -380,7 +380,7 @@ mod tests {
         }
     }
 
-    /// Each sample's name and labels, with the number or the count of a histogram.
+    /// Returns the name and labels of each sample, with its number or its count for a histogram.
     fn shown(snapshot: &Snapshot) -> BTreeMap<String, f64> {
         let line = |sample: Sample<'_>| {
             let labels: Vec<&str> = sample.label_values().collect();
@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(shown_of(estimate(0), HOUR), expected(&lines));
     }
 
-    /// How many series an estimate without a policy has.
+    /// Returns the number of series of an estimate without a policy.
     fn count_of(estimate: &NamespaceEstimate, series: Series) -> usize {
         let mut snapshot = Snapshot::default();
         let declared = Declared {

@@ -1,4 +1,4 @@
-//! What a server reports of its past: whether its data were replaced, and how much has changed.
+//! Detects from INFO whether a server's data were replaced, and how much has changed.
 //!
 //! Pure. It compares two readings of INFO.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::info::Info;
 use crate::number::to_float as float;
 
-/// Commands that replace keys as a whole, as INFO commandstats names them, and what they replace.
+/// Commands that replace whole keyspaces, by their name in INFO commandstats, and their effect.
 const REPLACING: [(&str, Replaced); 4] = [
     ("cmdstat_flushall", Replaced::Flushed),
     ("cmdstat_cluster|flushslot", Replaced::Flushed),
@@ -15,7 +15,7 @@ const REPLACING: [(&str, Replaced); 4] = [
     ("cmdstat_swapdb", Replaced::Swapped),
 ];
 
-/// Why what was seen of a server's keys says nothing about those that it has now.
+/// Why earlier results do not apply to the current keys of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaced {
     /// FLUSHALL or CLUSTER FLUSHSLOT was called, or several kinds of commands.
@@ -24,16 +24,16 @@ pub enum Replaced {
     Emptied,
     /// SWAPDB was called.
     Swapped,
-    /// Another process answers.
+    /// Another process replies.
     Restarted,
-    /// It loads, or has loaded, a data set.
+    /// The server is loading, or has loaded, a data set.
     Loaded,
-    /// It replicates from another primary, or has lost and found its own.
+    /// The server replicates from another primary, or has lost and found its own.
     Resynchronized,
 }
 
 impl Replaced {
-    /// The reason, for a log line.
+    /// Returns the reason for a log line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,10 +54,11 @@ impl Replaced {
         };
         let (before, after) = sizes.of(database);
         match self {
-            // Its keys were removed, and all that it has now were written since. What others lost
-            // or gained took the rest of the changes.
+            // Its keys were removed, and all current ones were written since. Keys gained or lost
+            // by other databases account for the remaining changes.
             Self::Emptied => changes - sizes.moved_elsewhere(database) >= before + after,
-            // It has the keys that another had, but for the changes. That may be an empty one.
+            // It has the keys of another database, apart from the changes. That database may be
+            // empty.
             Self::Swapped => {
                 let others = sizes.before.keys().filter(|other| **other != database);
                 let mut others = others.map(|other| sizes.of(*other).0).chain([0.0]);
@@ -68,26 +69,27 @@ impl Replaced {
     }
 }
 
-/// The numbers of keys by database at two readings.
+/// The numbers of keys by database in two readings.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes<'a> {
-    /// At the earlier reading.
+    /// The numbers in the earlier reading.
     pub before: &'a BTreeMap<u32, u64>,
-    /// At the later reading.
+    /// The numbers in the later reading.
     pub after: &'a BTreeMap<u32, u64>,
-    /// How many keys came or went in between at most; `None` if the server reports no exact count.
+    /// Maximum number of keys created or deleted in between; `None` if the server reports no exact
+    /// count.
     pub changes: Option<f64>,
 }
 
 impl Sizes<'_> {
-    /// The keys of a database, before and after. INFO lists no empty database.
+    /// Returns the number of keys of a database, before and after. INFO lists no empty database.
     fn of(&self, database: u32) -> (f64, f64) {
         let keys = |sizes: &BTreeMap<u32, u64>| float(sizes.get(&database).copied().unwrap_or(0));
         (keys(self.before), keys(self.after))
     }
 
-    /// How many changes other databases took at least. MOVE takes a key from one and gives it to
-    /// another in one change.
+    /// Returns the minimum number of changes in other databases. MOVE transfers a key from one to
+    /// another in a single change.
     fn moved_elsewhere(&self, database: u32) -> f64 {
         let gone = self
             .before
@@ -109,7 +111,7 @@ impl Sizes<'_> {
     }
 }
 
-/// What identifies the data of a server, and counts how often they were replaced.
+/// The identity of a server's data, and the number of times they were replaced.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Identity {
     run_id: Option<String>,
@@ -155,12 +157,13 @@ impl Identity {
         }
     }
 
-    /// Whether the data were replaced since an earlier reading, `seconds` ago; else they are those
-    /// of then, with what writes, expiries and evictions made of them.
+    /// Returns whether the data were replaced since an earlier reading, `seconds` ago. Otherwise,
+    /// they are the earlier data, changed only by writes, expiries and evictions.
     #[must_use]
     pub fn replaced_since(&self, before: &Self, seconds: f64) -> Option<Replaced> {
         let is_another = differ(self.run_id.as_ref(), before.run_id.as_ref());
-        // Servers that hide their id are known by a clock that went back.
+        // Servers that hide their ID are identified by their uptime, which decreases after a
+        // restart.
         let uptimes = self.uptime.zip(before.uptime);
         let is_younger = uptimes.is_some_and(|(now, then)| now < then);
         if is_another || is_younger {
@@ -175,7 +178,8 @@ impl Identity {
         })
     }
 
-    /// Which calls grew. CONFIG RESETSTAT sets a count back: what is counted since then is new.
+    /// Returns which calls increased. CONFIG RESETSTAT resets a count, so the whole count after it
+    /// is new.
     fn flushed_since(&self, before: &Self) -> Option<Replaced> {
         let pairs = self.flushes.iter().zip(before.flushes).zip(REPLACING);
         let grew = pairs.filter(|((now, then), _)| **now > *then || (**now < *then && **now > 0.0));
@@ -183,11 +187,11 @@ impl Identity {
             .reduce(|one, other| if one == other { one } else { Replaced::Flushed })
     }
 
-    /// A replica gets all data anew when it cannot go on where it was. Whether it could is not
-    /// reported, so every new link counts.
+    /// Returns whether a replica has received all data again because it could not resume
+    /// replication. INFO does not report whether it resumed, so every new link counts.
     fn resynchronized_since(&self, before: &Self, seconds: f64) -> bool {
         let Some(upstream) = &self.upstream else {
-            // A primary keeps its data when its replication id changes.
+            // A primary keeps its data when its replication ID changes.
             return false;
         };
         let was_replica = before.upstream.is_some();
@@ -197,7 +201,8 @@ impl Identity {
         upstream.is_syncing || is_new_link || (was_replica && !self.continues(before))
     }
 
-    /// Whether the replication id is that of before, or follows it after a failover.
+    /// Returns whether the replication ID is unchanged, or follows the earlier one after a
+    /// failover.
     fn continues(&self, before: &Self) -> bool {
         let then = before.replication_id.as_ref();
         !differ(self.replication_id.as_ref(), then)
@@ -205,19 +210,19 @@ impl Identity {
     }
 }
 
-/// Counters of what can have made keys come and go. Missing counters are `None`: they do not show
+/// Counters of possible key creations and deletions. A missing counter is `None`: it does not prove
 /// that nothing has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// `rdb_changes_since_last_save`: every write, set back when the data are saved.
+    /// `rdb_changes_since_last_save`: all writes, reset when the data are saved.
     writes: Option<f64>,
     /// `rdb_last_save_time`.
     saved_at: Option<f64>,
     evicted: f64,
     expired: f64,
-    /// Every command; more than writes, but never set back by saving.
+    /// All commands: more than the writes, but saving does not reset them.
     commands: Option<f64>,
-    /// Those of them that the exporter sent.
+    /// Commands that the exporter sent.
     ours: u64,
 }
 
@@ -236,7 +241,7 @@ impl Changes {
         }
     }
 
-    /// Adds the number of commands that the exporter has sent before the reading.
+    /// Adds the number of commands that the exporter sent before the reading.
     #[must_use]
     pub const fn with_ours(self, commands: u64) -> Self {
         Self {
@@ -245,17 +250,17 @@ impl Changes {
         }
     }
 
-    /// Returns how many keys came or went between this reading and a later one at most, if the server
-    /// has counted all of them. A count that did not move proves nothing: relatives of Redis report
-    /// a constant.
+    /// Returns the maximum number of keys created or deleted until a later reading, if the server
+    /// has counted all of them. An unchanged counter proves nothing: some servers report a
+    /// constant.
     #[must_use]
     pub fn exactly_since(&self, later: &Self) -> Option<f64> {
         let writes = self.writes_counted_since(later)?;
         (writes > 0.0).then(|| self.since(later))?
     }
 
-    /// Returns how many keys came or went between this reading and a later one, at most; `None` if
-    /// the server reports nothing that bounds them.
+    /// Returns the maximum number of keys created or deleted until a later reading; `None` if the
+    /// server reports no upper bound.
     #[must_use]
     pub fn since(&self, later: &Self) -> Option<f64> {
         let writes = self.writes_since(later)?;
@@ -272,14 +277,15 @@ impl Changes {
         })
     }
 
-    /// What was written before the data were saved is unknown.
+    /// Returns `None` if the data were saved in between: the writes before that are unknown.
     fn writes_counted_since(&self, later: &Self) -> Option<f64> {
         let (before, after) = self.writes.zip(later.writes)?;
         (after >= before && self.saved_at == later.saved_at).then_some(after - before)
     }
 }
 
-/// Returns by how much a counter grew. One that went back was reset, and counts from nothing.
+/// Returns the increase of a counter. A counter that decreased was reset, so its whole value is
+/// new.
 fn grown(before: f64, after: f64) -> f64 {
     if after >= before {
         after - before
@@ -288,7 +294,7 @@ fn grown(before: f64, after: f64) -> f64 {
     }
 }
 
-/// Whether both are known and differ.
+/// Returns whether both are known and differ.
 fn differ(left: Option<&String>, right: Option<&String>) -> bool {
     left.zip(right).is_some_and(|(left, right)| left != right)
 }
@@ -297,7 +303,7 @@ fn is_on(info: &Info, name: &str) -> bool {
     info.number(name).is_some_and(|value| value > 0.0)
 }
 
-/// How often each command replaced keys. Calls that failed have replaced nothing.
+/// Returns how often each command replaced keys. Failed calls have replaced nothing.
 fn flushes(info: &Info) -> [f64; REPLACING.len()] {
     REPLACING.map(|(command, _)| {
         let mut fields = info.fields();
@@ -338,7 +344,7 @@ mod tests {
         assert_eq!(replaced(PRIMARY, ""), None);
     }
 
-    /// Databases that may have other keys, of all that are listed before or after.
+    /// Returns the databases that may have other keys, of all that are listed before or after.
     fn concerned(
         replaced: Replaced,
         before: &[(u32, u64)],
@@ -364,9 +370,9 @@ mod tests {
         let of = |after: &[(u32, u64)], changes| {
             concerned(Replaced::Emptied, &before, after, Some(changes))
         };
-        // Database 1 is empty now: that took all changes.
+        // Database 1 is empty now, which accounts for all changes.
         assert_eq!(of(&[(0, 1_000), (2, 50)], 60.0), [1]);
-        // Refilled, by itself or by the other of its size.
+        // Refilled, by itself or by the other database of its size.
         assert_eq!(of(&before, 100.0), [1, 2]);
         // The large one was flushed and has 40 others; the small ones may have been as well.
         assert_eq!(of(&[(0, 40), (1, 50), (2, 50)], 1_040.0), [0]);
@@ -384,7 +390,8 @@ mod tests {
             concerned(Replaced::Swapped, &before, after, Some(changes))
         };
         assert_eq!(of(&[(0, 501), (1, 1_001), (2, 70)], 3.0), [0, 1]);
-        // It may have swapped with one that is not listed, or with one of the same size.
+        // It may have been swapped with a database that is not listed, or with one of the same
+        // size.
         assert_eq!(of(&[(0, 1_000), (1, 500), (2, 70)], 80.0), [2]);
         assert_eq!(of(&[(0, 1_000), (1, 500), (3, 70)], 1.0), [2, 3]);
         let equal = [(0, 70), (1, 70), (2, 900)];

@@ -1,22 +1,22 @@
-//! The largest keys by memory that a pass has seen, by name. Their number is bounded. Pure.
+//! Keeps the largest keys by memory that a pass has seen, by name. Their number is bounded. Pure.
 
 use std::collections::BTreeSet;
 
-/// A key is kept up to this length, in bytes; a label shows no more of it.
+/// Maximum length of a kept key, in bytes. A label shows no more of it.
 const LONGEST_KEY: usize = 512;
 
-/// A key with its memory. The order is that of the memory.
+/// A key with its memory. Keys are ordered by memory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LargeKey {
-    /// Its memory in bytes.
+    /// Memory in bytes.
     pub bytes: u64,
-    /// Its database.
+    /// Database of the key.
     pub database: u32,
-    /// Its name, cut at 512 bytes.
+    /// Name of the key, truncated to 512 bytes.
     pub key: Vec<u8>,
 }
 
-/// The largest keys of the pass that goes on, and of the one before.
+/// The largest keys of the current pass and of the previous one.
 #[derive(Clone, Debug)]
 pub struct Largest {
     max: usize,
@@ -25,7 +25,7 @@ pub struct Largest {
 }
 
 impl Largest {
-    /// An empty list for so many keys.
+    /// Returns an empty list for up to `max` keys.
     #[must_use]
     pub const fn new(max: usize) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Largest {
         }
     }
 
-    /// Takes in a key of which the memory is known. A key that SCAN shows twice counts once.
+    /// Records a key with known memory. A key that SCAN returns twice counts once.
     pub fn see(&mut self, database: u32, key: &[u8], bytes: u64) {
         let is_full = self.current.len() >= self.max;
         if is_full
@@ -59,12 +59,12 @@ impl Largest {
         }
     }
 
-    /// Begins a pass: what an unfinished one has seen is seen again.
+    /// Begins a pass, and discards the keys of an unfinished one.
     pub fn start_pass(&mut self) {
         self.current.clear();
     }
 
-    /// Forgets the keys of some databases, because those have others now.
+    /// Discards the keys of databases whose keys were replaced.
     pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         self.current.retain(|key| !is_forgotten(key.database));
         if let Some(last) = &mut self.last {
@@ -72,13 +72,13 @@ impl Largest {
         }
     }
 
-    /// Ends a pass: its list takes the place of the one before.
+    /// Ends a pass: its list replaces the previous one.
     pub fn end_pass(&mut self) {
         self.last = Some(std::mem::take(&mut self.current));
     }
 
-    /// The keys of the last complete pass, the largest first; of the pass that goes on where none
-    /// is complete.
+    /// Returns the keys of the last complete pass, largest first. Until a pass is complete, it
+    /// returns those of the current one.
     pub fn iter(&self) -> impl Iterator<Item = &LargeKey> {
         self.last.as_ref().unwrap_or(&self.current).iter().rev()
     }

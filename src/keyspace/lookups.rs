@@ -1,59 +1,59 @@
-//! How many lookups a sweep may cause. Pure.
+//! Limits the lookups that a sweep causes. Pure.
 //!
-//! The server counts PTTL and TYPE as lookups of keys, so whoever reads the hit ratio from INFO
-//! sees them. They stay a small share of the lookups of others. While nobody else looks anything
-//! up there is no ratio that they could falsify.
+//! The server counts PTTL and TYPE as lookups of keys, so they affect the hit ratio in INFO. They
+//! remain a small share of the lookups of other clients. While other clients send no lookups, there
+//! is no ratio to distort.
 
 use super::pace::FAST_SHARE;
 use super::traffic::Others;
 use crate::config::{Share, Sweep};
 
-/// The default share of the lookups of others. In any minute with ten lookups per second or more
-/// the hit ratio in INFO then stays within 0.3 percentage points.
+/// Default share of the lookups of other clients. With at least ten lookups per second, the hit
+/// ratio of any minute stays within 0.3 percentage points.
 const SHARE: f64 = 0.0015;
 
-/// The default of the lookups in a minute that are always allowed.
+/// Default number of lookups per minute that are always allowed.
 const PER_MINUTE: u32 = 1;
 
-/// A server is quiet when others have looked nothing up for so long. A minute with lookups of others
-/// then contains none of those that a quiet server allows for.
+/// A server is quiet if other clients sent no lookups for this many seconds. A minute with lookups
+/// of other clients then contains none that only a quiet server allows.
 const QUIET_AFTER_SECONDS: f64 = 60.0;
 
-/// So many seconds without lookups of others are enough at the start.
+/// At the start, this many seconds without lookups of other clients are enough.
 const QUIET_AT_START_SECONDS: f64 = 10.0;
 
-/// A quiet server allows for this many times the lookups that are always allowed.
+/// A quiet server allows this many times the lookups that are always allowed.
 const QUIET_TIMES: f64 = 10.0;
 
-/// Part of a lookup that is earned in one second, at one per minute. The second before a lookup does
-/// not count towards the next one: the minute begins after the lookup.
+/// Part of a lookup that is earned in one second, at one per minute. The second before a lookup
+/// does not count towards the next one: the minute begins after the lookup.
 const SECOND_BEFORE: f64 = 1.0 / 60.0;
 
-/// Parts that add up to a lookup may be less than one by this much.
+/// Tolerance when parts add up to a whole lookup.
 const ROUNDING: f64 = 1e-6;
 
-/// The lookups that are allowed now. They are earned by what others look up from one reading of INFO
-/// to the next, never by an average since the server started.
+/// The lookups that are allowed now. Lookups of other clients between two readings of INFO earn
+/// them. An average since the start of the server earns none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowance {
-    /// None where lookups are not limited.
+    /// `None` if lookups are unlimited.
     share: Option<f64>,
     per_second: f64,
-    /// Whole lookups that are left of the share, and a part of the next.
+    /// Lookups left of the share, including a fraction.
     by_share: f64,
-    /// The same of those that are always allowed. The greater one of the two counts, over any time: the
-    /// sum of what is greater between two readings would be more than either of them.
+    /// Lookups left of those that are always allowed. The greater of the two applies over any
+    /// period: the sum of the greater ones between two readings would exceed both.
     by_time: f64,
     /// Whether a lookup was taken since the last reading.
     was_taken: bool,
-    /// For how long others have looked nothing up, in seconds.
+    /// Seconds since the last lookup of another client.
     quiet: f64,
     /// Whether two readings were compared.
     is_rate_known: bool,
 }
 
-/// Whether lookups are limited. They are not where a sweep is meant to be fast, unless the
-/// configuration limits them.
+/// Returns whether lookups are limited. A fast sweep is unlimited unless the configuration limits
+/// it.
 #[must_use]
 pub fn are_limited(sweep: &Sweep) -> bool {
     match sweep.lookup_share {
@@ -63,7 +63,7 @@ pub fn are_limited(sweep: &Sweep) -> bool {
 }
 
 impl Allowance {
-    /// The allowance that a configuration asks for.
+    /// Returns the configured allowance.
     #[must_use]
     pub fn new(sweep: &Sweep) -> Self {
         let share = sweep.lookup_share.map_or(SHARE, Share::as_f64);
@@ -79,18 +79,19 @@ impl Allowance {
         }
     }
 
-    /// Whether lookups are limited.
+    /// Returns whether lookups are limited.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
         self.share.is_some()
     }
 
-    /// Goes on where an earlier connection has ended: the first lookup was made then.
+    /// Resumes after a reconnect: the first lookup was already sent.
     pub const fn resume(&mut self) {
         self.is_rate_known = true;
     }
 
-    /// Takes in what others have asked. The first lookup is allowed as soon as their rate is known.
+    /// Records the traffic of other clients. The first lookup is allowed as soon as their rate is
+    /// known.
     pub fn observe(&mut self, others: &Others) {
         let Some(share) = self.share else {
             return;
@@ -116,13 +117,13 @@ impl Allowance {
         self.by_time = grown(self.by_time, (always - before).max(0.0));
     }
 
-    /// Whether a lookup is left.
+    /// Returns whether a lookup is left.
     #[must_use]
     pub fn has_some(&self) -> bool {
         self.share.is_none() || self.by_share.max(self.by_time) >= 1.0 - ROUNDING
     }
 
-    /// Takes one lookup, if one is left.
+    /// Takes one lookup if one is left. Returns whether it did.
     pub fn take(&mut self) -> bool {
         let is_allowed = self.has_some();
         if is_allowed {
@@ -134,7 +135,8 @@ impl Allowance {
     }
 }
 
-/// Adds earned parts of a lookup. At most one lookup is saved up, or the lookups that were just earned.
+/// Adds earned parts of a lookup. At most one lookup is saved up, or the lookups that were just
+/// earned.
 const fn grown(left: f64, earned: f64) -> f64 {
     (left + earned).min(earned.max(1.0))
 }
@@ -159,7 +161,8 @@ mod tests {
         taken
     }
 
-    /// What others and the sweep look up in each second. All that is allowed is taken at once.
+    /// Takes all allowed lookups in each second. Returns the lookups of other clients and of the
+    /// sweep.
     fn run(allowance: &mut Allowance, rates: &[f64]) -> Vec<(f64, f64)> {
         let seconds = rates.iter().map(|rate| {
             allowance.observe(&others(*rate));
@@ -168,8 +171,9 @@ mod tests {
         seconds.collect()
     }
 
-    /// How far the ratio of any minute with ten lookups per second and more is off, in points, if
-    /// every lookup of others is a miss and every one of the sweep a hit.
+    /// Returns the maximum error of the hit ratio in any minute with at least ten lookups per
+    /// second, in percentage points. It assumes that all lookups of other clients miss and all of
+    /// the sweep hit.
     fn worst_points(seconds: &[(f64, f64)]) -> f64 {
         let minutes = seconds.windows(60).map(|minute| {
             let others: f64 = minute.iter().map(|(others, _)| others).sum();
@@ -196,8 +200,8 @@ mod tests {
         }
     }
 
-    /// Readings come at any time, and reads a few at a time. One lookup in a minute is 0.17 points at
-    /// ten reads in a second, and a second one too many.
+    /// Readings occur at any time, and reads occur a few at a time. One lookup per minute is 0.17
+    /// points at ten reads per second, and a second one is too many.
     #[test]
     fn the_ratio_stays_right_however_readings_and_reads_come() {
         let mut random = fastrand::Rng::with_seed(7);
@@ -242,7 +246,7 @@ mod tests {
         for per_second in [10.0, 100.0, 1_000.0, 10_000.0] {
             let mut allowance = Allowance::new(&Sweep::default());
             run(&mut allowance, &[0.0; 599]);
-            // What was left goes to the first second of traffic.
+            // The remainder counts for the first second of traffic.
             let left = take_all(&mut allowance);
             let mut seconds = run(&mut allowance, &[per_second; 600]);
             seconds[0].1 += left;

@@ -1,5 +1,5 @@
-//! Which namespace a key belongs to: the first declared namespace that matches, or, where none is
-//! declared, what stands before the first delimiter. It counts nothing but what it folded.
+//! Assigns keys to namespaces: the first declared one that matches or, if none is declared, the
+//! prefix before the first delimiter. It counts only folded keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,19 +8,18 @@ use crate::config::Namespace;
 use crate::label::{OTHER, label_text};
 use crate::pattern::Pattern;
 
-/// How many namespaces are told apart for each one that is shown: the largest are not known before
-/// many keys were seen.
+/// Number of tracked namespaces for each exported one: the largest are known only after many keys.
 const CANDIDATES_PER_GROUP: usize = 10;
 
-/// In bytes. Keys, and so their prefixes, can have 512 MB.
+/// Maximum length of a prefix, in bytes. Keys, and so their prefixes, can have 512 MB.
 const LONGEST_PREFIX: usize = 128;
 
-/// How keys are grouped where no namespace is declared.
+/// How keys are assigned if no namespace is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grouping {
-    /// What ends the name of a namespace. Where it is empty, all keys are in `other`.
+    /// The end of a namespace's name. If it is empty, all keys are in `other`.
     pub delimiter: Vec<u8>,
-    /// How many namespaces are shown besides `other`. Ten times as many are told apart.
+    /// Maximum number of exported namespaces besides `other`. Ten times as many are tracked.
     pub namespaces_max: usize,
 }
 
@@ -33,7 +32,7 @@ impl Default for Grouping {
     }
 }
 
-/// Sorts keys into namespaces.
+/// Assigns keys to namespaces.
 #[derive(Debug)]
 pub struct Matcher(Kind);
 
@@ -47,8 +46,8 @@ enum Kind {
 #[derive(Debug)]
 struct Rules {
     all: Vec<Rule>,
-    /// For each first byte of a key the places of those rules that can match such a key. Most
-    /// patterns start with a word, and so most keys are tried against very few of them.
+    /// Indexes of the rules that can match a key, by its first byte. Most patterns start with a
+    /// word, so most keys are compared with very few rules.
     by_first_byte: Vec<Vec<usize>>,
 }
 
@@ -91,8 +90,8 @@ struct Rule {
     namespace: NamespaceId,
 }
 
-/// The prefixes that were seen. Whoever writes keys chooses them, so their number is capped, and
-/// the hashing is the seeded one of the standard library.
+/// The prefixes seen. Clients that write keys choose them, so their number is capped, and the
+/// standard library's seeded hashing is used.
 #[derive(Debug)]
 struct Prefixes {
     delimiter: Vec<u8>,
@@ -133,7 +132,7 @@ impl Prefixes {
         NamespaceId::OTHER
     }
 
-    /// A new namespace, if there is room for one.
+    /// Adds a namespace if there is room for it.
     fn admit(&mut self, name: &[u8]) -> Option<NamespaceId> {
         let after = self.next.checked_add(1)?;
         if self.namespaces.len() >= self.candidates_max {
@@ -163,8 +162,8 @@ enum Prefix<'a> {
     Name(&'a [u8]),
 }
 
-/// What stands before the delimiter. An empty name would be a label that is not there, and
-/// `other` that of the rest, so neither is a namespace of its own.
+/// Returns the prefix before the delimiter. An empty name would be a missing label, and `other` is
+/// the name of the rest, so neither is a namespace of its own.
 fn prefix<'a>(key: &'a [u8], delimiter: &[u8]) -> Prefix<'a> {
     if delimiter.is_empty() {
         return Prefix::None;
@@ -184,8 +183,8 @@ fn prefix<'a>(key: &'a [u8], delimiter: &[u8]) -> Prefix<'a> {
 }
 
 impl Matcher {
-    /// A matcher for the declared namespaces, in their order. Where there are none, `grouping`
-    /// says how keys are grouped.
+    /// Returns a matcher for the declared namespaces, in their order. If there are none, `grouping`
+    /// applies.
     #[must_use]
     pub fn new(namespaces: &[Namespace], grouping: Grouping) -> Self {
         if namespaces.is_empty() {
@@ -201,12 +200,12 @@ impl Matcher {
         Self(Kind::Declared(Rules::new(rules.collect())))
     }
 
-    /// The namespace of a key. The first namespace that matches wins.
+    /// Returns the namespace of a key. The first namespace that matches wins.
     ///
-    /// Without declared namespaces the namespace is what stands before the first delimiter. In
-    /// `other` are keys without a delimiter, keys that start with it, and those whose prefix is
-    /// the word `other` itself; also, counted as folded, those whose prefix is longer than 128
-    /// bytes or came when too many namespaces were known.
+    /// Without declared namespaces, the namespace is the prefix before the first delimiter. In
+    /// `other` are keys without a delimiter, keys that start with it, and keys whose prefix is the
+    /// word `other` itself. Folded into `other` are keys whose prefix exceeds 128 bytes or was new
+    /// when there was no room.
     pub fn classify(&mut self, database: u32, key: &[u8]) -> NamespaceId {
         match &mut self.0 {
             Kind::Declared(rules) => rules.classify(database, key),
@@ -214,8 +213,8 @@ impl Matcher {
         }
     }
 
-    /// The name of a namespace, fit for a label. No two namespaces have one name. What is not known, as
-    /// a namespace that was forgotten, is `other`.
+    /// Returns the name of a namespace, valid as a label. No two namespaces share a name. An
+    /// unknown namespace, such as a forgotten one, is `other`.
     #[must_use]
     pub fn name(&self, namespace: NamespaceId) -> &str {
         let name = match &self.0 {
@@ -229,7 +228,7 @@ impl Matcher {
         name.map_or(OTHER, String::as_str)
     }
 
-    /// All namespaces that are known now, `other` first, then in the order in which they were
+    /// Returns all known namespaces: `other`, then the rest in the order in which they were
     /// declared or seen.
     pub fn namespaces(&self) -> impl Iterator<Item = NamespaceId> {
         let (rules, prefixes) = match &self.0 {
@@ -245,8 +244,8 @@ impl Matcher {
             .chain(seen)
     }
 
-    /// How many classified keys went into `other` although they have a prefix: because too many
-    /// namespaces were known, or because the prefix was too long. It only grows.
+    /// Returns how many classified keys with a prefix are in `other`, because there was no room or
+    /// the prefix was too long. The number only increases.
     #[must_use]
     pub fn folded_keys(&self) -> u64 {
         match &self.0 {
@@ -255,11 +254,11 @@ impl Matcher {
         }
     }
 
-    /// Forgets namespaces that no key was seen of, and, when no further namespace would find room, all
-    /// but the larger half. To be called after each pass, so that a namespace that came late gets a
-    /// place in the next. Declared namespaces are never forgotten.
+    /// Forgets namespaces without keys and, if there is no room for another namespace, the smaller
+    /// half. Call it after each pass, so that a new namespace gets a place in the next pass.
+    /// Declared namespaces are never forgotten.
     ///
-    /// Returned are the forgotten namespaces: what was counted for them belongs to `other` now.
+    /// Returns the forgotten namespaces. Their counts now belong to `other`.
     pub fn forget_small(&mut self, weight: &dyn Fn(NamespaceId) -> f64) -> Vec<NamespaceId> {
         let Kind::Prefixes(prefixes) = &mut self.0 else {
             return Vec::new();
@@ -285,8 +284,8 @@ impl Matcher {
     }
 }
 
-/// The namespaces with the largest weights, at most `max` of them, largest first; among equals the
-/// one that was known first. Not `other`, and none whose weight is not above zero.
+/// Returns up to `max` namespaces with the largest weights, largest first. The one known first wins
+/// a tie. Omits `other` and weights that are not above zero.
 #[must_use]
 pub fn largest(weights: &[(NamespaceId, f64)], max: usize) -> Vec<NamespaceId> {
     let mut sorted: Vec<(NamespaceId, f64)> = weights

@@ -1,6 +1,6 @@
-//! Key namespaces: what each holds, estimated from a paced walk over the keyspace.
+//! Estimates the keys of each namespace from a paced sweep of the keyspace.
 //!
-//! Pure but `sweep`, which asks Redis. Reading the configured patterns is `config`'s work.
+//! Pure but `sweep`, which queries Redis. `config` parses the patterns.
 
 pub mod cost;
 pub mod course;
@@ -25,11 +25,11 @@ pub mod traffic;
 pub mod visible;
 pub mod window;
 
-/// A namespace by its number; the matcher gives the numbers and knows their names.
+/// The number of a namespace. The matcher assigns the numbers and knows the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(u32);
 
 impl NamespaceId {
-    /// The keys that have no namespace of their own.
+    /// The keys without a namespace of their own.
     pub const OTHER: Self = Self(0);
 }

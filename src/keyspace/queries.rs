@@ -13,10 +13,10 @@ pub static SAMPLED_MEMORY: Query = Query::new(&[&["MEMORY", "USAGE"]], "+memory|
 pub static EXPIRY: Query = Query::new(&[&["PTTL"]], "+pttl");
 /// Returns the type of a key.
 pub static TYPE: Query = Query::new(&[&["TYPE"]], "+type");
-/// Returns the type of a key that is shown by name. A key that the user may not read says nothing
-/// about others.
+/// Returns the type of a key that is exported by name. A key that the user may not read implies
+/// nothing about others.
 pub static KEY_TYPE: Query = Query::new(&[&["TYPE"]], "+type");
-/// Measures a key that is shown by name.
+/// Measures a key that is exported by name.
 pub static KEY_MEMORY: Query = Query::new(&[&["MEMORY", "USAGE"]], "+memory|usage");
 /// Draws a key.
 pub static RANDOM_KEY: Query = Query::new(&[&["RANDOMKEY"]], "+randomkey").retried();
@@ -29,9 +29,9 @@ pub static GROUPS: Query = Query::new(&[&["XINFO", "GROUPS"]], "+xinfo|groups");
 /// Lists the consumers of a group.
 pub static CONSUMERS: Query = Query::new(&[&["XINFO", "CONSUMERS"]], "+xinfo|consumers");
 
-/// Return the size of a key, by the word that TYPE replies. PFCOUNT is not among them: it is an
-/// error for a plain string, and writes into a `HyperLogLog`, whose size is that of the string that
-/// it is.
+/// Return the size of a key, by its type in the reply to TYPE. PFCOUNT is not among them: it is an
+/// error for a plain string, and writes to a `HyperLogLog`. The size of a `HyperLogLog` is that of
+/// its string.
 pub static SIZES: [(&[u8], Query); 7] = [
     (b"string", Query::new(&[&["STRLEN"]], "+strlen")),
     (b"list", Query::new(&[&["LLEN"]], "+llen")),

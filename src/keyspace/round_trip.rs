@@ -1,35 +1,36 @@
-//! The least round trip of late: what the network alone takes. Pure.
+//! Tracks the minimum recent round trip, which is the latency of the network alone. Pure.
 
 use std::time::Duration;
 
-/// The least round trip is that of this much time at least, and of twice as much at most. A route
-/// that has become longer is accepted after that; a server that is busy has a quick moment in it.
+/// Minimum time for which the minimum round trip is remembered; the maximum is twice as long. A
+/// route that has become longer is accepted after that. A busy server replies quickly at some point
+/// in it.
 const REMEMBERED: Duration = Duration::from_mins(2);
 
 /// Round trips of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoundTrips {
-    /// The least one of the stretch of time before this one.
+    /// Minimum of the previous period.
     before: Option<Duration>,
-    /// The least one of this stretch.
+    /// Minimum of the current period.
     now: Option<Duration>,
     age: Duration,
 }
 
 impl RoundTrips {
-    /// Records a round trip. Returns by how much it was longer than the least one.
+    /// Records a round trip. Returns how far it exceeded the minimum.
     pub fn excess(&mut self, round_trip: Duration) -> Duration {
         self.now = Some(self.now.map_or(round_trip, |least| least.min(round_trip)));
         round_trip.saturating_sub(self.least().unwrap_or(round_trip))
     }
 
-    /// The least round trip; none before the first.
+    /// Returns the minimum round trip; `None` before the first one.
     #[must_use]
     pub fn least(&self) -> Option<Duration> {
         self.before.into_iter().chain(self.now).min()
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn pass(&mut self, time: Duration) {
         self.age = self.age.saturating_add(time);
         if self.age >= REMEMBERED {

@@ -1,7 +1,7 @@
 //! Chooses the keys of a single pass whose TTL and type are queried. Pure.
 //!
-//! The server counts PTTL and TYPE as lookups of keys. An exporter that runs at the same time knows
-//! nothing of them, so its hit ratio counts them as those of an application.
+//! The server counts PTTL and TYPE as lookups of keys. An exporter that runs at the same time does
+//! not know of them, so its hit ratio attributes them to an application.
 
 /// Maximum number of lookups if none is given.
 const DEFAULT_MOST: u32 = 1_000;
@@ -9,11 +9,11 @@ const DEFAULT_MOST: u32 = 1_000;
 /// Number of lookups that is always allowed if none is given.
 const DEFAULT_LEAST: u32 = 100;
 
-/// Seconds over which people usually look at a hit ratio.
+/// Seconds over which people usually evaluate a hit ratio.
 const RATIO_SECONDS: f64 = 300.0;
 
-/// Maximum share of the lookups of that time, including those of other clients. It is how far the
-/// ratio of that time can be wrong.
+/// Maximum share of the lookups of that time, including those of other clients. It is the maximum
+/// error of the ratio of that time.
 const RATIO_SHARE: f64 = 0.01;
 
 /// Share of the lookups that query the type. Most namespaces have keys of one type only.
@@ -40,23 +40,23 @@ pub enum Lookups {
 )]
 pub fn default_lookups(others_per_second: f64) -> u64 {
     if others_per_second <= 0.0 {
-        // There is no ratio that could be wrong.
+        // There is no ratio to distort.
         return DEFAULT_MOST.into();
     }
     let allowed = others_per_second * RATIO_SECONDS * RATIO_SHARE;
     allowed.clamp(DEFAULT_LEAST.into(), DEFAULT_MOST.into()) as u64
 }
 
-/// Returns whether so many keys need no more lookups than are always allowed.
+/// Returns whether `keys` keys need no more lookups than are always allowed.
 #[must_use]
 pub const fn is_small(keys: u64) -> bool {
     keys.saturating_mul(2) <= DEFAULT_LEAST as u64
 }
 
-/// A uniform sample of the keys of a pass, drawn while they pass.
+/// A uniform sample of the keys of a pass, drawn during the pass.
 #[derive(Clone, Copy, Debug)]
 pub struct KeySample {
-    /// Keys that are still to come, as far as is known.
+    /// Expected number of remaining keys.
     keys: u64,
     expiry: u64,
     data_type: u64,
@@ -105,7 +105,7 @@ impl KeySample {
 mod tests {
     use super::*;
 
-    /// The numbers of the keys whose TTL and type are queried.
+    /// Returns the numbers of the keys whose TTL and type are queried.
     fn chosen(lookups: u64, expected: u64, keys: u64) -> (Vec<u64>, Vec<u64>) {
         let mut random = fastrand::Rng::with_seed(7);
         let mut sample = KeySample::new(lookups);

@@ -1,38 +1,38 @@
-//! What other clients ask of a server, from two readings of INFO. Pure.
+//! Measures the traffic of other clients from two readings of INFO. Pure.
 
 use crate::footprint::Caused;
 use crate::info::Info;
 use crate::number::to_float as float;
 
-/// A rate rises to what is seen within about this many seconds.
+/// Seconds in which a rate rises to the observed traffic, approximately.
 const RISES_OVER: f64 = 5.0;
 
-/// A rate falls to what is seen within about this many seconds: after a load or a batch job a server
-/// is idle at once.
+/// Seconds in which a rate falls to the observed traffic, approximately. After a load or a batch
+/// job, a server is idle at once.
 const FALLS_OVER: f64 = 0.25;
 
 /// Seconds of readings after which a rate is known.
 const KNOWN_AFTER: f64 = 0.4;
 
-/// What INFO reports of all clients, and what the exporter has caused of it.
+/// The counters in INFO for all clients, and the part that the exporter caused.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// When it was read, in seconds.
+    /// Time of the reading, in seconds.
     pub at: f64,
     /// Commands processed.
     pub commands: f64,
     /// Lookups of keys, hits and misses.
     pub lookups: f64,
-    /// Commands in a second just now, as the server measures it.
+    /// Current commands per second, measured by the server.
     pub commands_per_second: f64,
-    /// For how long the server has run, in seconds.
+    /// Uptime of the server, in seconds.
     pub uptime: Option<f64>,
-    /// What the exporter has caused before.
+    /// Traffic that the exporter caused before.
     pub ours: Caused,
 }
 
 impl Reading {
-    /// Reads INFO stats. The time and what the exporter has caused are not known there.
+    /// Reads INFO stats. The time and the traffic of the exporter are set by the caller.
     #[must_use]
     pub fn read(info: &Info) -> Self {
         let number = |name: &str| info.number(name).unwrap_or(0.0);
@@ -45,8 +45,8 @@ impl Reading {
         }
     }
 
-    /// Returns an upper bound on the usual commands per second: the current rate, or the average since
-    /// the start if that is lower. A load that has just ended is part of both.
+    /// Returns an upper bound on the usual commands per second: the current rate or the average
+    /// since the start, whichever is lower. A load that has just ended is part of both.
     #[must_use]
     pub fn most_commands_per_second(&self) -> f64 {
         let average = self.uptime.map(|uptime| self.commands / uptime.max(1.0));
@@ -54,32 +54,32 @@ impl Reading {
     }
 }
 
-/// What others have asked between two readings.
+/// The traffic of other clients between two readings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Others {
-    /// The time between the readings.
+    /// Time between the readings.
     pub seconds: f64,
-    /// Commands.
+    /// Number of commands.
     pub commands: f64,
     /// Lookups of keys.
     pub lookups: f64,
 }
 
-/// The traffic of other clients. Nothing is taken from what one reading reports: its figures are also
-/// those of a load that has just ended.
+/// The traffic of other clients. A single reading gives no rate: it includes a load that has just
+/// ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Traffic {
     last: Option<Reading>,
-    /// For how many seconds readings were compared.
+    /// Total time between compared readings, in seconds.
     seconds: f64,
-    /// Commands in a second of late, and just now.
+    /// Commands per second: smoothed, and in the last interval.
     of_late: f64,
     just_now: f64,
 }
 
 impl Traffic {
-    /// Takes in a reading. Returns what others asked since the last one; none at the first and
-    /// after the counters were reset.
+    /// Records a reading. Returns the traffic of other clients since the last one; `None` for the
+    /// first reading and after a reset of the counters.
     pub fn observe(&mut self, reading: Reading) -> Option<Others> {
         let last = self.last.replace(reading)?;
         let ours = reading.ours.since(last.ours);
@@ -96,27 +96,27 @@ impl Traffic {
         };
         let rate = others.commands / seconds;
         self.seconds += seconds;
-        // The mean of all that was seen, as long as that is little.
+        // The mean of all readings while there are few.
         let share = (seconds / self.seconds).max(weight(seconds, RISES_OVER));
         self.of_late += share * (rate - self.of_late);
         self.just_now += weight(seconds, FALLS_OVER) * (rate - self.just_now);
         Some(others)
     }
 
-    /// Whether readings were compared for long enough to know a rate.
+    /// Returns whether readings were compared for long enough to know a rate.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.seconds >= KNOWN_AFTER
     }
 
-    /// How many commands others send in a second. It rises slowly and falls at once.
+    /// Returns the commands per second of other clients. The rate rises slowly and falls at once.
     #[must_use]
     pub const fn commands_per_second(&self) -> f64 {
         self.of_late.min(self.just_now)
     }
 }
 
-/// The weight of what was seen in the last seconds.
+/// Returns the weight of the traffic in the last seconds.
 fn weight(seconds: f64, smoothed_over: f64) -> f64 {
     1.0 - (-seconds / smoothed_over).exp()
 }
@@ -169,8 +169,8 @@ mod tests {
         assert!((quiet.most_commands_per_second() - 2.0).abs() < 1e-9);
     }
 
-    /// Returns the rate after each second in which other clients sent `sent` commands. Readings come
-    /// `offset` after the start of each second.
+    /// Returns the rate after each second in which other clients sent `sent` commands. Readings
+    /// occur `offset` after the start of each second.
     fn rates(sent: &[f64], offset: f64) -> Vec<f64> {
         let mut traffic = Traffic::default();
         let processed = |at: f64| {
@@ -196,7 +196,7 @@ mod tests {
                 let sent = [vec![48_100.0; before], vec![10.0; 10]].concat();
                 let rates = rates(&sent, offset);
                 let later = &rates[before + 1..];
-                // The budget of an idle server is that of 500 commands a second.
+                // The budget of an idle server is that of 500 commands per second.
                 assert!(
                     later.iter().all(|rate| *rate < 1_000.0),
                     "{offset}: {rates:?}"

@@ -1,54 +1,56 @@
-//! Which namespaces of keys have series of their own if no namespace is declared. Pure.
+//! Chooses which namespaces have their own series if no namespace is declared. Pure.
 //!
-//! A prefix may be an id, such as that of a user: then each pass finds new ones, and a series for
-//! each would never end. A namespace is shown once it holds a large share of the keys, or a small share
-//! for several passes; it stays shown until it is empty, and the names of one day are bounded.
+//! A prefix may be an ID, such as that of a user. Each pass then finds new ones, and the number of
+//! series would grow without limit. A namespace is exported once it has a large share of the keys,
+//! or a small share for several passes. It stays exported until it is empty, and the number of
+//! names per day is bounded.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::NamespaceId;
 
-/// A namespace with this share of all keys is shown at once.
+/// A namespace with this share of all keys is exported at once.
 pub const LARGE_SHARE: f64 = 0.01;
 
-/// A namespace with this share of all keys is shown after [`PASSES`] passes.
+/// A namespace with this share of all keys is exported after [`PASSES`] passes.
 pub const SMALL_SHARE: f64 = 0.001;
 
-/// Fewer keys say nothing about a share.
+/// Minimum number of keys for an exported namespace.
 pub const KEYS_MIN: f64 = 10.0;
 
-/// With at most this many namespaces, each that holds a large share is shown after one pass.
+/// Up to this many namespaces, each with a large share is exported after one pass.
 pub const FEW: usize = 20;
 
-/// Passes in a row that a small namespace must be seen in to be shown, and missed in to be hidden.
+/// Consecutive passes in which a small namespace must be seen to be exported, or be empty to be
+/// hidden.
 pub const PASSES: u32 = 3;
 
-/// Different names that are shown in a day, for each namespace that may be shown at a time.
+/// Maximum number of names exported in a day, for each namespace that may be exported at a time.
 pub const NAMES_PER_NAMESPACE: usize = 2;
 
 /// Seconds for which a name counts.
 const DAY: f64 = 86_400.0;
 
-/// The namespaces that are shown.
+/// The exported namespaces.
 #[derive(Debug)]
 pub struct Visible {
     most: usize,
-    /// Each with the passes in a row in which it was empty.
+    /// Exported namespaces, with the number of consecutive passes in which they were empty.
     shown: BTreeMap<NamespaceId, u32>,
-    /// Passes in a row in which a hidden namespace had a small share.
+    /// Consecutive passes in which a hidden namespace had a small share.
     seen: BTreeMap<NamespaceId, u32>,
-    /// When each name was last shown.
+    /// Time when each name was last exported.
     names: HashMap<String, f64>,
     hidden: usize,
 }
 
-/// What is known when the namespaces are chosen.
+/// The state when the namespaces are chosen.
 pub struct Known<'a> {
-    /// Keys of each namespace, [`NamespaceId::OTHER`] included.
+    /// Keys of each namespace, including [`NamespaceId::OTHER`].
     pub keys: &'a BTreeMap<NamespaceId, f64>,
-    /// The name of a namespace.
+    /// Returns the name of a namespace.
     pub name: &'a dyn Fn(NamespaceId) -> String,
-    /// The time in seconds.
+    /// Current time in seconds.
     pub now: f64,
 }
 
@@ -59,7 +61,7 @@ impl Known<'_> {
 }
 
 impl Visible {
-    /// Shows at most this many namespaces at a time.
+    /// Returns a selection of at most `most` namespaces at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self {
@@ -71,30 +73,30 @@ impl Visible {
         }
     }
 
-    /// Returns whether a namespace is shown.
+    /// Returns whether a namespace is exported.
     #[must_use]
     pub fn has(&self, namespace: NamespaceId) -> bool {
         self.shown.contains_key(&namespace)
     }
 
-    /// Returns the namespaces that are shown.
+    /// Returns the exported namespaces.
     pub fn namespaces(&self) -> impl Iterator<Item = NamespaceId> {
         self.shown.keys().copied()
     }
 
-    /// Returns how many namespaces with keys are not shown.
+    /// Returns how many namespaces with keys are not exported.
     #[must_use]
     pub const fn hidden(&self) -> usize {
         self.hidden
     }
 
-    /// Shows the namespaces that hold a large share. Called at any time.
+    /// Exports the namespaces with a large share. Call it at any time.
     pub fn update(&mut self, known: &Known<'_>) {
         self.choose(known, |_| false);
     }
 
-    /// Shows what survived several passes, and hides what was empty for as long. Called at the end
-    /// of a pass.
+    /// Exports namespaces that were seen for several passes, and hides those that were empty for as
+    /// many. Call it at the end of a pass.
     pub fn end_pass(&mut self, known: &Known<'_>) {
         self.shown.retain(|namespace, empty| {
             *empty = if known.of(*namespace) > 0.0 {
@@ -158,14 +160,14 @@ impl Visible {
         }
     }
 
-    /// Returns whether the day has room for a name.
+    /// Returns whether a name is within the limit of the day.
     fn may_name(&self, name: &str) -> bool {
         let most = self.most.saturating_mul(NAMES_PER_NAMESPACE);
         self.names.contains_key(name) || self.names.len() < most
     }
 
-    /// Returns whether there is room for a namespace with these keys. A large namespace takes the place of
-    /// the smallest, if that holds no large share and less than half as much.
+    /// Returns whether there is room for a namespace with these keys. A large namespace replaces
+    /// the smallest, if the smallest has no large share and less than half as many keys.
     fn has_room(&mut self, known: &Known<'_>, keys: f64, total: f64) -> bool {
         if self.shown.len() < self.most {
             return true;
@@ -192,16 +194,16 @@ mod tests {
 
     use super::*;
 
-    /// One pass takes this many seconds.
+    /// Duration of one pass, in seconds.
     const PASS: f64 = 60.0;
 
-    /// What a simulation shows, by name.
+    /// The exported names of a simulation.
     struct World {
         visible: Visible,
         numbers: HashMap<String, u32>,
         now: f64,
         ever: BTreeSet<String>,
-        /// How often a name came or went.
+        /// Number of times a name appeared or disappeared.
         changes: usize,
     }
 
@@ -224,7 +226,7 @@ mod tests {
                 .collect()
         }
 
-        /// One pass over keys of these names; half of it is seen before its end.
+        /// Simulates one pass over keys of these names. Half of it is seen before its end.
         fn pass(&mut self, keys: &[(String, f64)]) {
             let before = self.shown();
             let mut counts = BTreeMap::new();
@@ -274,7 +276,7 @@ mod tests {
         let mut world = World::new(100);
         let words = named(&[("cache", 3_000.0), ("rare", 30.0), ("job", 200.0)]);
         for pass in 0..6 * 60 {
-            // A third of the ids is new in each pass.
+            // A third of the IDs is new in each pass.
             let ids =
                 (0..900).map(|id| (format!("id-{}", id + 300 * pass), 1.0 + f64::from(id % 3)));
             world.pass(&[words.clone(), ids.collect()].concat());
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn names_of_a_small_keyspace_that_come_and_go_are_bounded_by_day() {
         let mut world = World::new(10);
-        // Each lives for four passes, so each could be shown.
+        // Each exists for four passes, so each could be exported.
         for pass in 0..1440 {
             let users = (0..40).map(|user| (format!("user-{}", user + 10 * pass), 1.0));
             world.pass(&users.collect::<Vec<_>>());

@@ -21,8 +21,8 @@
 //! `keys_without_ttl` and `keys_without_ttl_error`; `ttl_seconds` with `p50_lower` and `p50_upper`
 //! (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a list of `at_most` and `keys`, cumulative, where `at_most` null is all; `types`,
 //! keys by data type; `violations` with `ttl_required` and `ttl_max`; `declared` with
-//! `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes`; `largest_key_bytes`. What is not
-//! known or was not declared is null. Names are UTF-8 with other bytes as `\xNN`.
+//! `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes`; `largest_key_bytes`. Values
+//! that are unknown or not declared are null. Names are UTF-8 with other bytes as `\xNN`.
 
 use serde_json::{Map, Value, json};
 

@@ -54,7 +54,7 @@ impl Progress {
     }
 }
 
-/// Ignores errors: a progress line is no reason to stop.
+/// Ignores errors: the pass continues without a progress line.
 fn write(text: &str) {
     let mut err = io::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

@@ -24,7 +24,7 @@ const HYPERLOGLOG: &[u8] = b"HYLL";
 pub enum Value {
     /// A finite number.
     Number(f64),
-    /// Any other value, as label text.
+    /// Any other value, converted to label text.
     Text(String),
 }
 

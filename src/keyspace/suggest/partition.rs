@@ -332,7 +332,7 @@ impl<'a> Division<'a> {
         }
     }
 
-    /// Splits by words after a value, as in `user:{id}:cart`, only if their keys have different
+    /// Splits by words after a value, such as in `user:{id}:cart`, only if their keys have different
     /// TTLs.
     fn look_behind(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
         parts.push(Part::Value);

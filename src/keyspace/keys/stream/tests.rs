@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits {
     consumers: Some(100),
 };
 
-/// Returns all samples, as `name{labels} value`.
+/// Returns all samples in the form `name{labels} value`.
 fn shown(stream: &Stream) -> Vec<String> {
     let mut snapshot = Snapshot::default();
     stream.push(&mut snapshot);
