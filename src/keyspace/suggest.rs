@@ -1,8 +1,8 @@
 //! Suggests namespaces from a sample of keys, as a start for a configuration. It guesses: a person
 //! reads the result before use.
 //!
-//! Keys are split at a delimiter. Segments with few values remain as they are. Segments with many
-//! values become `*`, as do those that look like a number, a hash or an address.
+//! Keys are split at a delimiter. Segments with few values remain as they are. Segments become `*`
+//! if they have many values, or look like a number, a hash or an address.
 
 mod partition;
 mod shape;

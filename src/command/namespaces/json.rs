@@ -7,11 +7,11 @@
 //! | `failure` | why it failed, else null |
 //! | `seconds` | duration of the pass |
 //! | `keys_seen` | key names seen, including duplicates of SCAN |
-//! | `used_bytes`, `explained_share` | `used_memory` without `used_memory_startup`, and the part of it that the total is; or null |
-//! | `sampled` | `keys`, `ttls` and `types`: how many keys were seen, and of how many the TTL and the type were queried; `lookups` that the server counted for that |
+//! | `used_bytes`, `explained_share` | `used_memory` minus `used_memory_startup`, and the share of it that the total explains; or null |
+//! | `sampled` | `keys`, `ttls` and `types`: number of keys seen, with a known TTL, and with a known type; `lookups`: those that the server counted for these queries |
 //! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
-//! | `namespaces` | list, see below; the one with the most memory first |
+//! | `namespaces` | list, see below; sorted by memory, largest first |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds` |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
@@ -19,7 +19,8 @@
 //! A namespace has `name` and `database`; `keys` and `memory_bytes`, each with `value`, `error`,
 //! `lower` and `upper` (95 % interval, error 0 when exact); `share` of all keys; `mean_bytes`;
 //! `keys_without_ttl` and `keys_without_ttl_error`; `ttl_seconds` with `p50_lower` and `p50_upper`
-//! (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a list of `at_most` and `keys`, cumulative, where `at_most` null is all; `types`,
+//! (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a
+//! cumulative list of `at_most` and `keys`, in which `at_most` null includes all keys; `types`,
 //! keys by data type; `violations` with `ttl_required` and `ttl_max`; `declared` with
 //! `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes`; `largest_key_bytes`. Values
 //! that are unknown or not declared are null. Names are UTF-8 with other bytes as `\xNN`.
