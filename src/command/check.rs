@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_denial_has_its_own_remedy() {
+    fn each_kind_of_rejection_has_its_own_remedy() {
         for (message, expected) in [
             (
                 "User w has no permissions to run the 'type' command",

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_follow_what_the_server_reports() {
+    fn costs_follow_commandstats() {
         let costs = corrected(
             "cmdstat_scan:calls=100,usec=10000\ncmdstat_memory|usage:calls=100,usec=250\n",
         );
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_of_the_statistics_changes_nothing() {
+    fn reset_of_statistics_changes_no_cost() {
         let mut costs = Costs::default();
         let before = spent("cmdstat_scan:calls=100000,usec=5000000\n");
         let after = spent("cmdstat_scan:calls=3,usec=100\n");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dear_scans_of_others_raise_the_price_to_a_bound() {
+    fn expensive_scans_of_others_raise_the_cost_to_a_limit() {
         // Two scans of another client with COUNT 20000, of 15 ms each.
         let costs = corrected("cmdstat_scan:calls=102,usec=36000\n");
         assert!((costs.of(SweepQuery::Scan) - 1.6).abs() < 1e-9, "{costs:?}");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn other_commands_show_how_slow_a_server_is_while_others_scan() {
+    fn other_commands_show_the_slowdown_while_others_scan() {
         let with = |details: &str| {
             corrected(&format!(
                 "cmdstat_scan:calls=102,usec=36000\ncmdstat_memory|usage:calls=100,usec=250\n{details}"
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_that_is_known_stays_while_others_scan() {
+    fn known_cost_stays_while_others_scan() {
         let mut costs = corrected("cmdstat_scan:calls=100,usec=49950\n");
         assert!((costs.of(SweepQuery::Scan) - 5.0).abs() < 1e-9);
         let after = spent("cmdstat_scan:calls=102,usec=99950\n");
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn count_stays_where_a_key_is_cheap_on_a_slow_server_too() {
+    fn count_stays_for_cheap_keys_on_a_slow_server() {
         assert_eq!(Costs::default().count(100), 100);
         assert_eq!(Costs::default().count(1_000), 500);
         assert_eq!(Costs::default().count(10), 10);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_that_returned_nothing_still_has_its_price() {
+    fn empty_scan_still_has_a_cost() {
         let mut costs = Costs::default();
         assert!((costs.of_scan(0.0, 100.0) - 80.0).abs() < 1e-9);
         let mut asked = QueriesSent::default();

@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_becomes_a_sample_of_each_family() {
+    fn estimate_becomes_a_sample_of_each_family() {
         let lines = [
             ("keys db2 session", 10.0),
             ("keys_error db2 session", 1.0),
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_as_many_series_as_the_page_of_metrics_states() {
+    fn namespace_has_the_documented_number_of_series() {
         let mut estimate = estimate(0);
         estimate.types = Some([10, 0, 0, 0, 0, 0, 0]);
         let counts = |estimate: &NamespaceEstimate| {
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_is_absent() {
+    fn unqueried_values_are_absent() {
         let lines = [
             ("keys db2 session", 10.0),
             ("keys_error db2 session", 1.0),
@@ -486,14 +486,14 @@ mod tests {
     }
 
     #[test]
-    fn violations_are_shown_only_of_policies_that_were_declared() {
+    fn violations_are_exported_only_for_declared_policies() {
         let shown = shown_of(estimate(0), TtlPolicy::default());
         assert!(shown.keys().all(|line| !line.contains("policy_violations")));
         assert!(shown.keys().all(|line| !line.contains("ttl_max_seconds")));
     }
 
     #[test]
-    fn a_namespace_without_a_name_is_left_out() {
+    fn namespace_without_a_name_is_omitted() {
         assert_eq!(
             shown_of(estimate(1), HOUR),
             expected(&[("folded_keys db2", 3.0)])
@@ -501,14 +501,14 @@ mod tests {
     }
 
     #[test]
-    fn no_estimate_makes_no_sample() {
+    fn missing_estimates_give_no_samples() {
         let mut snapshot = Snapshot::default();
         push(0, &[], declared(HOUR), &mut snapshot);
         assert!(snapshot.is_empty());
     }
 
     #[test]
-    fn before_the_first_pass_its_duration_and_end_are_absent() {
+    fn pass_duration_and_end_are_absent_before_the_first_pass() {
         let mut snapshot = Snapshot::default();
         let database = DatabaseProgress {
             database: 0,
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn every_family_that_is_pushed_stands_in_the_list_once() {
+    fn exported_families_are_listed_once() {
         let mut snapshot = Snapshot::default();
         push(0, &[estimate(0)], declared(HOUR), &mut snapshot);
         push_fewest_violations(0, 1.0, &mut snapshot);

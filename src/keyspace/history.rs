@@ -337,7 +337,7 @@ mod tests {
         master_link_status:up\nmaster_sync_in_progress:0\nmaster_replid:x\nmaster_replid2:0\n";
 
     #[test]
-    fn an_unchanged_server_keeps_its_data() {
+    fn unchanged_server_keeps_its_data() {
         assert_eq!(replaced(PRIMARY, PRIMARY), None);
         assert_eq!(replaced(REPLICA, REPLICA), None);
         assert_eq!(replaced("", ""), None);
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn flushdb_concerns_only_databases_that_enough_changes_can_have_refilled() {
+    fn flushdb_affects_only_databases_with_enough_changes() {
         let before = [(0, 1_000), (1, 50), (2, 50)];
         let of = |after: &[(u32, u64)], changes| {
             concerned(Replaced::Emptied, &before, after, Some(changes))
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn swapdb_concerns_only_databases_that_can_have_the_keys_of_another() {
+    fn swapdb_affects_only_databases_with_plausible_sizes() {
         let before = [(0, 1_000), (1, 500), (2, 70)];
         let of = |after: &[(u32, u64)], changes| {
             concerned(Replaced::Swapped, &before, after, Some(changes))
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn all_databases_are_concerned_by_what_replaces_all() {
+    fn full_replacement_affects_all_databases() {
         let sizes = [(0, 1_000), (1, 50)];
         for replaced in [Replaced::Flushed, Replaced::Restarted, Replaced::Loaded] {
             assert_eq!(concerned(replaced, &sizes, &sizes, Some(1.0)), [0, 1]);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn each_command_that_replaces_a_keyspace_is_noticed() {
+    fn each_replacing_command_is_detected() {
         for (command, expected) in REPLACING {
             let others = PRIMARY.replace(&format!("{command}:"), "x:");
             let after = format!("{others}{command}:calls=5,usec=9\n");
@@ -422,13 +422,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_that_failed_replaces_nothing() {
+    fn failed_flush_replaces_nothing() {
         let after = PRIMARY.replace("calls=3,usec=9,failed_calls=1", "calls=4,failed_calls=2");
         assert_eq!(replaced(PRIMARY, &after), None);
     }
 
     #[test]
-    fn a_reset_of_the_statistics_replaces_nothing_and_hides_no_later_flush() {
+    fn reset_of_statistics_hides_no_later_flush() {
         let reset = PRIMARY.replace("cmdstat_flushall:calls=3,usec=9,failed_calls=1\n", "");
         assert_eq!(replaced(PRIMARY, &reset), None);
         let after = format!("{reset}cmdstat_flushall:calls=1,usec=9\n");
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn another_process_has_other_data() {
+    fn new_process_has_other_data() {
         let other = PRIMARY.replace("run_id:a", "run_id:b");
         assert_eq!(replaced(PRIMARY, &other), Some(Replaced::Restarted));
         let hidden = "uptime_in_seconds:100\n";
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn loading_is_noticed_while_it_goes_on_and_afterwards() {
+    fn loading_is_detected_during_and_afterwards() {
         let loading = PRIMARY.replace("loading:0", "loading:1");
         assert_eq!(replaced(PRIMARY, &loading), Some(Replaced::Loaded));
         let loaded = format!("{PRIMARY}rdb_last_load_keys_loaded:7\n");
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_that_lost_its_primary_starts_again() {
+    fn replica_with_a_lost_primary_starts_again() {
         let down = REPLICA.replace("link_status:up", "link_status:down");
         assert_eq!(replaced(REPLICA, &down), None);
         assert_eq!(replaced(&down, REPLICA), Some(Replaced::Resynchronized));
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_younger_than_the_last_reading_is_a_new_one() {
+    fn link_younger_than_the_last_reading_is_new() {
         let young = format!("{REPLICA}master_link_up_since_seconds:2\n");
         let since = |seconds| identity(&young).replaced_since(&identity(REPLICA), seconds);
         assert_eq!(since(2.0), None);
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_keeps_its_data_through_the_failover_of_its_primary() {
+    fn replica_keeps_its_data_through_a_failover() {
         let promoted = "master_replid:y\nmaster_replid2:x\n";
         let elected = REPLICA.replace("master_replid:x\nmaster_replid2:0\n", promoted);
         assert_eq!(replaced(REPLICA, &elected), None);
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_write_counter_is_replaced_by_commands_of_others() {
+    fn commands_of_others_replace_a_missing_write_counter() {
         let read = |text| Changes::read(&Info::parse(text));
         let before = read("expired_keys:7\ntotal_commands_processed:1000\n").with_ours(100);
         let later = read("expired_keys:9\ntotal_commands_processed:1500\n").with_ours(150);
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_keeps_its_data_when_its_replication_id_changes() {
+    fn primary_with_a_new_replication_id_keeps_its_data() {
         let other = PRIMARY.replace("master_replid:x", "master_replid:y");
         assert_eq!(replaced(PRIMARY, &other), None);
         let promoted = REPLICA.replace("role:slave", "role:master");

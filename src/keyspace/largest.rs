@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_a_pass_stays_until_the_next_is_complete() {
+    fn list_stays_until_the_next_pass_is_complete() {
         let mut largest = Largest::new(2);
         largest.start_pass();
         for (key, bytes) in [("a", 5), ("b", 9), ("c", 7)] {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_seen_twice_has_one_place_with_its_newer_size() {
+    fn duplicate_key_is_listed_once_with_its_newer_size() {
         let mut largest = Largest::new(3);
         largest.see(0, b"a", 5);
         largest.see(1, b"a", 6);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_pass_leaves_nothing_to_the_next() {
+    fn unfinished_pass_is_discarded() {
         let mut largest = Largest::new(3);
         largest.see(0, b"gone", 5);
         largest.start_pass();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_nothing_is_kept() {
+    fn limit_of_zero_keeps_nothing() {
         let mut largest = Largest::new(0);
         largest.see(0, b"a", 5);
         assert_eq!(largest.iter().count(), 0);
@@ -142,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_what_sorting_finds(
+        fn result_equals_sorting(
             sizes in proptest::collection::vec(0_u64..50, 0..60),
             max in 1_usize..10,
         ) {

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_that_others_read_stays_within_three_tenths_of_a_point() {
+    fn hit_ratio_error_is_at_most_three_tenths_of_a_point() {
         for per_second in [10.0, 50.0, 100.0, 1_000.0, 10_000.0] {
             let mut allowance = Allowance::new(&Sweep::default());
             let seconds = run(&mut allowance, &vec![per_second; 3_600]);
@@ -203,7 +203,7 @@ mod tests {
     /// Readings occur at any time, and reads occur a few at a time. One lookup per minute is 0.17
     /// points at ten reads per second, and a second one is too many.
     #[test]
-    fn the_ratio_stays_right_however_readings_and_reads_come() {
+    fn hit_ratio_error_is_small_for_any_timing() {
         let mut random = fastrand::Rng::with_seed(7);
         for burst in [1, 2, 5, 10] {
             for _ in 0..20 {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_stays_right_when_traffic_stops() {
+    fn hit_ratio_error_is_small_after_traffic_stops() {
         for per_second in [10.0, 100.0, 1_000.0, 10_000.0] {
             let mut allowance = Allowance::new(&Sweep::default());
             let rates = [[per_second; 120], [0.0; 120]].concat();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_is_right_in_the_first_minute_of_traffic() {
+    fn hit_ratio_error_is_small_in_the_first_minute() {
         for per_second in [10.0, 100.0, 1_000.0, 10_000.0] {
             let mut allowance = Allowance::new(&Sweep::default());
             run(&mut allowance, &[0.0; 599]);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_of_the_sweep_saves_no_lookups_up() {
+    fn paused_sweep_saves_up_no_lookups() {
         let mut allowance = Allowance::new(&Sweep::default());
         for _ in 0..600 {
             allowance.observe(&others(10.0));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allowed_before_the_rate_is_known() {
+    fn no_lookup_is_allowed_before_the_rate_is_known() {
         let mut allowance = Allowance::new(&Sweep::default());
         assert!(!allowance.take());
         allowance.observe(&others(10.0));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_server_allows_for_ten_lookups_in_a_minute() {
+    fn quiet_server_allows_ten_lookups_per_minute() {
         let mut allowance = Allowance::new(&Sweep::default());
         let first = run(&mut allowance, &[0.0; 70]);
         assert!((9.0..=12.0).contains(&induced(&first)), "{first:?}");
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_sweep_is_limited_only_by_the_configuration() {
+    fn only_the_configuration_limits_a_fast_sweep() {
         let fast = Sweep {
             cpu_share: Share::WHOLE,
             ..Sweep::default()

@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_holds_whatever_the_first_byte() {
+    fn order_applies_across_first_bytes() {
         let regex = Pattern::regex("^b:9").unwrap();
         let mut matcher = declared(&[
             glob("a", "a:*"),
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_limits_a_namespace() {
+    fn namespace_can_be_limited_to_a_database() {
         let only = Pattern::glob("a:*");
         let mut matcher = declared(&[namespace("two", only, Some(2)), glob("any", "a:*")]);
         let names = [0, 2, 3].map(|database| {
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_expression_may_match_anywhere_and_over_bytes() {
+    fn regex_matches_anywhere_and_any_bytes() {
         let pattern = Pattern::regex("[0-9]+:(?-u:\\xff)").unwrap();
         let mut matcher = declared(&[namespace("numbers", pattern, None)]);
         assert_eq!(name_of(&mut matcher, b"a\xfe12:\xff"), "numbers");
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn declared_namespaces_are_known_before_any_key() {
+    fn declared_namespaces_exist_before_any_key() {
         let mut matcher = declared(&[glob("a", "a:*"), glob("b", "b:*")]);
         let names: Vec<&str> = matcher
             .namespaces()
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_the_prefix_is_the_group() {
+    fn prefix_is_the_namespace_if_none_is_declared() {
         let mut matcher = by_prefix(10);
         assert_eq!(name_of(&mut matcher, b"session:1:2"), "session");
         assert_eq!(name_of(&mut matcher, b"session:2"), "session");
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_without_a_prefix_are_in_other_and_not_folded() {
+    fn keys_without_a_prefix_are_in_other_but_not_folded() {
         let mut matcher = by_prefix(10);
         for key in [&b""[..], b"session", b":session", b"other:1", b"other"] {
             assert_eq!(matcher.classify(0, key), NamespaceId::OTHER, "{key:?}");
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delimiter_may_have_many_bytes_or_none() {
+    fn delimiter_can_be_long_or_empty() {
         let with = |delimiter: &[u8]| {
             let grouping = Grouping {
                 delimiter: delimiter.to_vec(),
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_many_or_too_long_is_folded() {
+    fn excess_and_too_long_prefixes_are_folded() {
         let mut matcher = by_prefix(2);
         for number in 0..25 {
             matcher.classify(0, format!("{number}:x").as_bytes());
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_came_late_gets_the_place_of_a_small_one() {
+    fn late_namespace_replaces_a_small_one() {
         let mut matcher = by_prefix(1);
         let early: Vec<NamespaceId> = (0..10)
             .map(|number| matcher.classify(0, format!("{number}:x").as_bytes()))
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn while_there_is_room_only_empty_groups_are_forgotten() {
+    fn with_room_only_empty_namespaces_are_forgotten() {
         let mut matcher = by_prefix(10);
         let kept = matcher.classify(0, b"a:1");
         let empty = matcher.classify(0, b"b:1");
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_are_chosen_without_other() {
+    fn largest_excludes_other() {
         let weights = [
             (NamespaceId::OTHER, 9.0),
             (NamespaceId(1), 1.0),
@@ -527,7 +527,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_keys_give_few_groups_with_names_of_their_own(
+        fn any_keys_give_few_namespaces_with_unique_names(
             keys in proptest::collection::vec(
                 proptest::collection::vec(prop_oneof![any::<u8>(), Just(b':')], 0..6),
                 0..200,

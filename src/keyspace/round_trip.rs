@@ -49,7 +49,7 @@ mod tests {
     const EXCESS: Duration = Duration::from_millis(19);
 
     #[test]
-    fn the_excess_is_over_the_least_round_trip() {
+    fn excess_is_relative_to_the_minimum_round_trip() {
         let mut trips = RoundTrips::default();
         assert_eq!(trips.least(), None);
         assert_eq!(trips.excess(FAR), Duration::ZERO);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_least_round_trip_is_forgotten_after_a_while() {
+    fn minimum_round_trip_is_forgotten_eventually() {
         let mut trips = RoundTrips::default();
         trips.excess(NEAR);
         trips.pass(REMEMBERED);

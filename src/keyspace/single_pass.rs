@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_of_five_minutes_stays_within_one_point() {
+    fn five_minute_hit_ratio_error_is_at_most_one_point() {
         for (per_second, expected) in [
             (0.0, 1_000),
             (1.0, 100),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_used_and_never_exceeded() {
+    fn limit_is_used_up_but_not_exceeded() {
         let (ttls, types) = chosen(1_000, 20_000, 20_000);
         assert_eq!((ttls.len(), types.len()), (800, 200));
         let (ttls, types) = chosen(1_000, 600, 600);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_starts_again_uses_what_is_left() {
+    fn restarted_pass_uses_the_remaining_lookups() {
         let mut sample = KeySample::new(100);
         let mut asked = 0;
         for _ in 0..3 {

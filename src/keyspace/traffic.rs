@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_exporter_causes_is_not_the_traffic_of_others() {
+    fn own_traffic_is_not_counted_as_other_traffic() {
         let mut traffic = Traffic::default();
         assert_eq!(traffic.observe(reading(0.0, 5_000.0, 900.0, 7)), None);
         assert!(traffic.commands_per_second() < 1e-9);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_moment_after_a_load_is_at_most_the_usual_traffic() {
+    fn traffic_after_a_load_is_at_most_the_usual() {
         let loaded = Reading {
             commands_per_second: 48_100.0,
             uptime: Some(1_000.0),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn steady_traffic_is_known_after_a_second_and_bursts_are_not_the_rule() {
+    fn steady_rate_is_known_after_a_second_despite_bursts() {
         let steady = rates(&[3_000.0; 10], 0.0);
         assert!(
             steady[1..]
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_of_the_time_in_which_the_counters_were_reset() {
+    fn interval_with_a_counter_reset_is_unknown() {
         let mut traffic = Traffic::default();
         traffic.observe(reading(0.0, 5_000.0, 900.0, 7));
         assert_eq!(traffic.observe(reading(10.0, 60.0, 3.0, 57)), None);

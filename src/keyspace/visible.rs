@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_never_shown_and_words_are_at_once() {
+    fn words_are_exported_at_once_and_ids_never() {
         let mut world = World::new(100);
         let words = named(&[("cache", 3_000.0), ("rare", 30.0), ("job", 200.0)]);
         for pass in 0..6 * 60 {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_stay_are_shown_without_churn_if_they_are_few() {
+    fn few_permanent_ids_are_exported_without_churn() {
         let mut world = World::new(10);
         for _ in 0..200 {
             let users = (0..40).map(|user| (format!("user-{user}"), 1.0));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_a_small_keyspace_that_come_and_go_are_bounded_by_day() {
+    fn names_of_a_changing_small_keyspace_are_bounded_per_day() {
         let mut world = World::new(10);
         // Each exists for four passes, so each could be exported.
         for pass in 0..1440 {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_hides_nothing_and_adds_only_what_is_there() {
+    fn noise_hides_nothing_and_adds_only_existing_names() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut world = World::new(100);
         for _ in 0..500 {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_prefix_is_shown_at_once_and_the_old_one_goes() {
+    fn renamed_prefix_replaces_the_old_one_at_once() {
         let mut world = World::new(100);
         for _ in 0..20 {
             world.pass(&named(&[("old", 5_000.0), ("cache", 5_000.0)]));
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_group_takes_the_place_of_a_small_one() {
+    fn large_namespace_replaces_a_small_one() {
         let mut world = World::new(2);
         let small = [("a", 5_000.0), ("b", 20.0), ("c", 19.0)];
         for _ in 0..5 {
@@ -359,7 +359,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_bounded_at_any_time_and_by_day(
+        fn exported_names_are_bounded_at_any_time_and_per_day(
             most in 1_usize..6,
             passes in proptest::collection::vec(
                 proptest::collection::vec((0_u32..40, 0_u32..500), 0..12), 1..60),

@@ -107,14 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn counts_have_thousands_separators() {
         let shown = [0, 999, 1_000, 12_345, 1_234_567].map(count);
         assert_eq!(shown, ["0", "999", "1,000", "12,345", "1,234,567"]);
         assert_eq!(estimated_count(1_234.5), "1,235");
     }
 
     #[test]
-    fn sizes_have_the_unit_that_fits() {
+    fn sizes_use_the_largest_fitting_unit() {
         let sizes = [0.0, 1_023.0, 1_024.0, 1_536.0, 1_048_575.0, 3e9, 1e18];
         assert_eq!(
             sizes.map(bytes),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_share_is_not_nothing() {
+    fn small_share_is_not_shown_as_zero() {
         assert_eq!(
             [0.0, 0.0001, 0.005, 1.0].map(share),
             ["0.0%", "< 0.1%", "0.5%", "100.0%"]
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_two_units() {
+    fn durations_use_two_units() {
         let times = [5, 59_999, 60_000, 3_599_000, 5_400_000, 93_600_000];
         assert_eq!(
             times.map(duration),
@@ -148,13 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_durations_has_two_ends() {
+    fn duration_range_shows_both_bounds() {
         assert_eq!(durations(900_000, 3_600_000), "15m–1h");
         assert_eq!(durations(0, 1_000), "≤ 1s");
     }
 
     #[test]
-    fn a_name_cannot_move_the_cursor() {
+    fn control_characters_in_names_are_escaped() {
         assert_eq!(name("a\u{1b}[2Jb\n", 40), "a\\u{1b}[2Jb\\n");
         assert_eq!(name("größer", 4), "grö…");
     }

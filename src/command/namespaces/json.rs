@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn suggestions_come_as_list_and_as_text() {
+    fn suggestions_are_a_list_and_yaml() {
         let suggestion = Suggestion {
             name: "a".to_owned(),
             pattern: "a:*".to_owned(),
@@ -256,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn names_with_any_character_are_read_back() {
+    fn names_with_any_characters_round_trip() {
         let name = "a\"b\\xff\u{1b}\nö";
         let document = read(&document(&report(vec![row(name, 0, 1, 1.0)]), None));
         assert_eq!(document["namespaces"][0]["name"], name);
     }
 
     #[test]
-    fn a_failure_is_named() {
+    fn document_names_the_failure() {
         let mut report = report(Vec::new());
         report.end = End::Failed(Failure::new(Reason::Timeout, "no answer"));
         let document = read(&document(&report, None));

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_how_far_how_fast_and_how_long() {
+    fn line_shows_progress_speed_and_remaining_time() {
         assert_eq!(
             line(50_000, 200_000, Duration::from_secs(5)),
             "[#####...............]  25%  10,000 keys/s  15s left"
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_there_were_are_all() {
+    fn extra_keys_count_as_100_percent() {
         let shown = line(300, 200, Duration::from_secs(1));
         assert!(shown.contains("####] 100%"), "{shown}");
         assert!(shown.ends_with(" 0ms left"), "{shown}");

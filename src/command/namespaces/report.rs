@@ -367,7 +367,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn rows_stand_in_the_order_of_their_memory() {
+    fn rows_are_sorted_by_memory() {
         let findings = vec![
             row("small", 0, 10, 10.0),
             row("big", 0, 1, 99.0),
@@ -394,7 +394,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_total_adds_up_and_its_error_is_that_of_independent_parts() {
+    fn total_adds_errors_as_independent() {
         let mut parts = vec![row("a", 0, 10, 100.0), row("b", 0, 20, 50.0)];
         parts[0].estimate.keys.error = 3.0;
         parts[1].estimate.keys.error = 4.0;
@@ -410,7 +410,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_declared_policies_can_be_broken() {
+    fn only_declared_policies_can_be_violated() {
         let mut row = row("a", 0, 10, 100.0);
         assert_eq!(violations(&row), None);
         row.ttl.max = Some(Duration::from_secs(1));

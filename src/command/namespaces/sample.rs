@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_their_number_are_bounded() {
+    fn sample_size_and_name_length_are_bounded() {
         let mut sample = Sample::default();
         sample.see(&[b'k'; 1_000], &found(false), |_| 0);
         for number in 0..NAMES_MAX {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chance_of_a_late_key_is_that_of_all_seen() {
+    fn late_keys_have_the_same_chance() {
         let mut sample = Sample::default();
         for _ in 0..NAMES_MAX {
             sample.see(b"early", &found(false), |_| 0);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_gone_are_left_out() {
+    fn vanished_keys_are_not_sampled() {
         let mut sample = Sample::default();
         sample.see(b"gone", &found(true), |_| 0);
         assert!(sample.keys().is_empty());

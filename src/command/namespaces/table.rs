@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_aligned_and_in_human_units() {
+    fn table_is_aligned_and_uses_human_units() {
         let mut rows = vec![
             row("session", 0, 2_000, 3_145_728.0),
             row("größe", 0, 1_000, 512_000.0),
@@ -292,7 +292,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     }
 
     #[test]
-    fn several_databases_have_a_column() {
+    fn multiple_databases_add_a_column() {
         let mut report = report(vec![row("a", 0, 2, 9.0), row("a", 7, 2, 8.0)]);
         assert!(!text(&report).contains("  DB  "));
         report.databases.push(Seen {
@@ -306,7 +306,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     }
 
     #[test]
-    fn a_partial_result_says_so_and_shows_its_errors() {
+    fn partial_result_is_marked_and_shows_errors() {
         let mut rows = vec![row("a", 0, 2_000, 9_216.0)];
         rows[0].estimate.keys.error = 120.4;
         if let Some(memory) = &mut rows[0].estimate.memory {
@@ -328,14 +328,14 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     }
 
     #[test]
-    fn an_empty_server_is_reported_in_words() {
+    fn empty_server_has_a_message_instead_of_a_table() {
         let mut report = report(Vec::new());
         report.databases.clear();
         assert!(text(&report).contains("\nno keys\n"));
     }
 
     #[test]
-    fn a_sample_is_named_with_its_size() {
+    fn notes_state_the_sample_size() {
         let mut rows = vec![row("a", 0, 2_000, 9_216.0)];
         if let Some(without) = &mut rows[0].estimate.without_ttl {
             without.error = 70.0;
@@ -362,7 +362,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     }
 
     #[test]
-    fn rejected_commands_are_named_with_their_remedy() {
+    fn notes_list_rejected_commands_and_remedies() {
         let mut rows = vec![row("a", 0, 2_000, 9_216.0)];
         rows[0].estimate.memory = None;
         rows[0].estimate.largest_key_bytes = None;

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_known_at_once_and_until_a_pass_has_not_found_them() {
+    fn keys_appear_at_once_and_stay_until_a_pass_misses_them() {
         let mut check = check("a*", 9);
         check.start_pass();
         check.see(0, b"a1");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_by_name_are_kept_in_whatever_order_they_come() {
+    fn first_keys_by_name_are_kept_in_any_scan_order() {
         for order in [["a1", "a2", "a3"], ["a3", "a2", "a1"], ["a2", "a3", "a1"]] {
             let mut check = check("a*", 2);
             for key in order {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_name_is_counted_and_not_kept() {
+    fn huge_name_is_counted_but_not_kept() {
         let mut check = check("*", 2);
         check.see(0, &[b'a'; 5000]);
         assert_eq!((check.keys().count(), check.without_place()), (0, 1));

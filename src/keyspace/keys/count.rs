@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_pass_counts_exactly_the_keys_of_its_database() {
+    fn complete_pass_counts_the_database_exactly() {
         let mut count = count("a:*");
         let sizes = BTreeMap::from([(0, 3), (2, 3)]);
         assert_eq!(count.estimate(&sizes, true), None);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_not_listed_holds_no_key() {
+    fn unlisted_database_has_no_keys() {
         let mut count = count("*");
         walk(&mut count, &["a"]);
         let sizes = BTreeMap::from([(0, 5)]);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_pass_is_scaled_and_has_an_error() {
+    fn partial_pass_is_scaled_and_has_an_error() {
         let mut count = count("a*");
         count.window(2).unwrap().divide(2);
         walk(&mut count, &["a1", "a2", "b1", "b2"]);

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn captures_of_the_first_match_name_the_group() {
+    fn captures_of_the_first_match_name_the_key_group() {
         let groups = walked(
             &["^(user|cart):\\d+(:x)?", "^(u)", "^()empty"],
             100,
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_by_memory_are_shown_and_the_rest_overflows() {
+    fn largest_by_memory_are_exported_and_the_rest_overflows() {
         let keys = [("a:1", 1), ("a:2", 1), ("b:1", 50), ("c:1", 9), ("-", 70)];
         let groups = walked(&["^([a-z]):"], 2, &keys);
         let expected = owned(&[("b", 1, 50), ("overflow", 3, 11), ("unclassified", 1, 70)]);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_find_no_place_are_counted() {
+    fn keys_without_room_for_their_group_are_counted() {
         let keys = ["a:", "b:", "c:", "d:", "e:", "f:"].map(|key| (key, 10));
         let mut groups = walked(&["^(.):"], 1, &keys);
         let (distinct, without_place, shown) = found(&groups, 6);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn captured_words_of_our_own_join_the_group_of_that_name() {
+    fn captured_reserved_names_join_the_reserved_groups() {
         let groups = walked(
             &["^(.*):"],
             9,
@@ -341,14 +341,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_too_long_overflows() {
+    fn too_long_name_overflows() {
         let long = format!("{}:", "x".repeat(129));
         let groups = walked(&["^(.*):"], 9, &[(&long, 1)]);
         assert_eq!(found(&groups, 1), (0, 1, owned(&[("overflow", 1, 1)])));
     }
 
     #[test]
-    fn any_bytes_make_a_label() {
+    fn any_bytes_give_a_valid_label() {
         let mut groups = walked(&["(?s-u)^(.*):"], 9, &[]);
         groups.windows.window(0, 1).open(0, 0.0);
         groups.see(0, b"\xff:1", Some(1));

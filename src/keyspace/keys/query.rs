@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_is_asked_for_its_size_by_its_own_command() {
+    fn each_type_has_its_own_size_query() {
         for (kind, command) in [("string", "STRLEN"), ("zset", "ZCARD"), ("stream", "XLEN")] {
             let mut key = inspected();
             let mut lookups = Lookups::default();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_short_strings_are_asked_for_their_value() {
+    fn only_short_strings_have_a_value_query() {
         for (kind, size, expected) in [
             ("string", 0, false),
             ("string", 1, true),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collection_that_has_gone_has_no_size_and_an_empty_string_has() {
+    fn only_strings_and_streams_can_have_size_zero() {
         for (command, expected) in [("LLEN", None), ("STRLEN", Some(0)), ("XLEN", Some(0))] {
             let mut key = inspected();
             let mut lookups = Lookups::default();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_numbers_or_texts_as_far_as_is_wanted() {
+    fn shown_values_selects_numbers_or_text() {
         use ShownValues::{Number, Off, Text};
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         assert_eq!(read_value(b"1.5", Off), None);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_keys_of_commands_and_of_now_are_told_apart() {
+    fn rejections_are_classified() {
         for (code, message, expected) in [
             ("MOVED", "3999 127.0.0.1:6381", Refused::Elsewhere),
             ("ASK", "3999 127.0.0.1:6381", Refused::Now),

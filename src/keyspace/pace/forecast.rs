@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_start_is_announced() {
+    fn forecast_includes_the_quick_start() {
         let forecast = Forecast::new(100_000, &Costs::default(), &Sweep::default(), Some(50.0));
         let text = forecast.to_string();
         let start = "; the first 10000 keys take about 2100 commands in 0.1 s";
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_random_keys_of_a_cluster_node_are_announced() {
+    fn forecast_includes_random_keys_of_a_cluster_node() {
         let sweep = Sweep::default();
         let forecast = Forecast::new(1_000_000, &Costs::default(), &sweep, Some(50.0));
         assert!(!forecast.to_string().contains("more at the start"));

@@ -22,7 +22,7 @@ fn sweep() -> Sweep {
 }
 
 #[test]
-fn the_share_of_the_server_is_kept() {
+fn sweep_stays_within_its_cpu_share() {
     let mut pace = Pace::new(&sweep());
     let pause = pace.pause(&batch(350.0, QUICK));
     assert_eq!(pause, Duration::from_millis(35));
@@ -39,7 +39,7 @@ fn the_share_of_the_server_is_kept() {
 }
 
 #[test]
-fn the_first_keys_come_at_ten_times_the_share() {
+fn first_keys_use_ten_times_the_share() {
     let mut pace = Pace::new(&Sweep {
         first_keys: 200,
         commands_per_second: None,
@@ -52,7 +52,7 @@ fn the_first_keys_come_at_ten_times_the_share() {
 }
 
 #[test]
-fn a_slow_server_is_left_alone_and_taken_up_again() {
+fn sweep_yields_to_a_slow_server_and_recovers() {
     let mut pace = Pace::new(&sweep());
     let normal = pace.pause(&batch(350.0, QUICK));
     let slow = Duration::from_millis(20);
@@ -71,7 +71,7 @@ fn a_slow_server_is_left_alone_and_taken_up_again() {
 }
 
 #[test]
-fn long_round_trips_alone_are_no_reason_to_yield() {
+fn long_round_trips_alone_cause_no_slowdown() {
     let mut pace = Pace::new(&sweep());
     let far = Duration::from_millis(20);
     for _ in 0..20 {
@@ -85,7 +85,7 @@ fn long_round_trips_alone_are_no_reason_to_yield() {
 }
 
 #[test]
-fn one_late_reply_is_no_reason_to_yield() {
+fn one_late_reply_causes_no_slowdown() {
     let mut pace = Pace::new(&sweep());
     for count in 0..30 {
         let is_late = count % 3 == 0;
@@ -96,7 +96,7 @@ fn one_late_reply_is_no_reason_to_yield() {
 }
 
 #[test]
-fn a_slowdown_draws_no_pause_out_for_long_and_shortens_none() {
+fn slowdown_prolongs_pauses_within_a_limit() {
     for (keys_per_second, pause) in [(1, 100), (100, 5)] {
         let mut pace = Pace::new(&Sweep {
             keys_per_second: Some(keys_per_second),
@@ -112,7 +112,7 @@ fn a_slowdown_draws_no_pause_out_for_long_and_shortens_none() {
 }
 
 #[test]
-fn a_longer_way_to_the_server_is_accepted_in_the_end() {
+fn longer_route_is_accepted_eventually() {
     let mut pace = Pace::new(&sweep());
     pace.pause(&batch(350.0, QUICK));
     let far = Duration::from_millis(20);
@@ -124,7 +124,7 @@ fn a_longer_way_to_the_server_is_accepted_in_the_end() {
 }
 
 #[test]
-fn keys_and_commands_per_second_are_limits_of_their_own() {
+fn keys_and_commands_per_second_are_separate_limits() {
     let mut pace = Pace::new(&Sweep {
         keys_per_second: Some(1_000),
         ..sweep()
@@ -137,7 +137,7 @@ fn keys_and_commands_per_second_are_limits_of_their_own() {
 }
 
 #[test]
-fn commands_beyond_the_budget_are_made_up_for_once() {
+fn owed_commands_are_settled_once() {
     let mut pace = Pace::new(&Sweep {
         commands_per_second: Some(101),
         ..sweep()
@@ -153,7 +153,7 @@ fn commands_beyond_the_budget_are_made_up_for_once() {
 }
 
 #[test]
-fn a_whole_core_knows_no_pause() {
+fn whole_core_needs_no_pauses() {
     let mut pace = Pace::new(&Sweep {
         cpu_share: Share::WHOLE,
         commands_per_second: None,
@@ -164,7 +164,7 @@ fn a_whole_core_knows_no_pause() {
 }
 
 #[test]
-fn commands_are_in_proportion_to_those_of_others_with_a_floor() {
+fn command_budget_follows_other_clients_with_a_minimum() {
     let sweep = Sweep::default();
     let most = |others, keys| commands_per_second(&sweep, others, keys).unwrap();
     assert!((most(92.0, 100_000.0) - 50.0).abs() < 1e-9);
@@ -189,7 +189,7 @@ fn over(trip: Duration) -> Pace {
 }
 
 #[test]
-fn pipelines_grow_only_where_round_trips_take_the_time() {
+fn pipelines_grow_only_with_long_round_trips() {
     let near = over(Duration::from_micros(200)).shape(300);
     assert_eq!((near.commands, near.scans_ahead), (75, false));
     assert_eq!(near.spacing, Spacing::NONE);
@@ -201,7 +201,7 @@ fn pipelines_grow_only_where_round_trips_take_the_time() {
 }
 
 #[test]
-fn a_sweep_without_limits_sends_a_batch_at_once_where_round_trips_are_long() {
+fn unlimited_sweep_sends_distant_batches_at_once() {
     let shape_at = |trip| {
         let mut pace = Pace::new(&Sweep {
             cpu_share: Share::WHOLE,
@@ -218,13 +218,13 @@ fn a_sweep_without_limits_sends_a_batch_at_once_where_round_trips_are_long() {
 }
 
 #[test]
-fn count_grows_only_where_a_round_trip_takes_longer_than_its_keys_may() {
+fn count_grows_only_with_long_round_trips() {
     let count_at = |milliseconds| over(Duration::from_millis(milliseconds)).count(100);
     assert_eq!([1, 20, 50, 100].map(count_at), [100, 100, 300, 500]);
 }
 
 #[test]
-fn what_round_trips_took_too_long_is_made_up_for_at_twice_the_speed() {
+fn delays_are_made_up_for_at_twice_the_speed() {
     let mut pace = Pace::new(&sweep());
     let mut pause = |milliseconds| {
         let took = Duration::from_millis(milliseconds);
@@ -243,7 +243,7 @@ fn what_round_trips_took_too_long_is_made_up_for_at_twice_the_speed() {
 }
 
 #[test]
-fn details_are_asked_for_all_keys_of_a_small_keyspace_and_for_a_share_of_a_large_one() {
+fn large_keyspaces_get_details_for_a_share_of_keys() {
     let costs = Costs::default();
     let shares = |keys: f64| detail_shares(keys, &costs, &sweep(), None);
     assert_eq!(
@@ -266,7 +266,7 @@ fn details_are_asked_for_all_keys_of_a_small_keyspace_and_for_a_share_of_a_large
 }
 
 #[test]
-fn among_the_first_keys_of_many_a_sample_will_do() {
+fn first_keys_of_a_large_keyspace_are_sampled() {
     let pace = Pace::new(&Sweep::default());
     let all = DetailShares {
         memory: 1.0,
@@ -278,7 +278,7 @@ fn among_the_first_keys_of_many_a_sample_will_do() {
 }
 
 #[test]
-fn few_commands_make_details_a_sample() {
+fn small_command_budget_samples_details() {
     let shares = |keys| detail_shares(keys, &Costs::default(), &sweep(), Some(50.0));
     assert!((shares(5_000.0).memory - 1.0).abs() < 1e-9);
     let memory = shares(100_000.0).memory;
@@ -286,7 +286,7 @@ fn few_commands_make_details_a_sample() {
 }
 
 #[test]
-fn random_keys_stay_a_small_part_of_all() {
+fn random_keys_are_a_small_part_of_all() {
     let drawn = |keys| [false, true].map(|has_earlier| glimpse_keys(keys, has_earlier));
     assert_eq!(drawn(0), [0, 0]);
     assert_eq!(drawn(800), [100, 0]);

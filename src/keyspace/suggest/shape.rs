@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_known_by_their_look() {
+    fn values_are_recognized() {
         for value in [
             "1",
             "000123",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_no_values() {
+    fn words_are_not_values() {
         for word in [
             "",
             "session",
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_words_is_no_number() {
+    fn key_with_words_is_not_a_number() {
         assert!(is_number(b"10.0.0.1:8080"));
         assert!(is_number(b"550e8400-e29b-41d4-a716-446655440000"));
         for key in ["websocket:9f86d081884c7d65", "???:1", "", "--"] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_has_its_hyphens_in_place() {
+    fn uuid_needs_hyphens_in_place() {
         assert!(is_uuid(b"550e8400-e29b-41d4-a716-446655440000"));
         assert!(!is_uuid(b"550e8400e-29b-41d4-a716-446655440000"));
         assert!(!is_uuid(b"550e8400"));

@@ -113,7 +113,7 @@ fn covered(sample: &Sample, yaml: &str) -> f64 {
 }
 
 #[test]
-fn the_demo_gives_its_four_namespaces() {
+fn demo_gives_its_four_namespaces() {
     let sample = demo();
     let yaml = to_yaml(&suggestions(&sample));
     let expected = "namespaces:
@@ -140,7 +140,7 @@ fn the_demo_gives_its_four_namespaces() {
 }
 
 #[test]
-fn the_specific_comes_before_the_general() {
+fn specific_patterns_precede_general_ones() {
     let mut sample = keys(300, TTL_UNKNOWN, |number| format!("app:user:{number}"));
     sample.extend(keys(300, TTL_UNKNOWN, |number| {
         format!("app:cart:{number}")
@@ -159,7 +159,7 @@ fn the_specific_comes_before_the_general() {
 }
 
 #[test]
-fn what_all_keys_share_is_part_of_every_pattern() {
+fn common_prefix_is_part_of_every_pattern() {
     let kinds = ["users", "orders", "carts", "stock", "tokens"];
     let sample = keys(2000, TTL_UNKNOWN, |number| {
         format!("shop:eu:{}:{}", word(&kinds, number), mixed(number))
@@ -170,7 +170,7 @@ fn what_all_keys_share_is_part_of_every_pattern() {
 }
 
 #[test]
-fn many_words_in_one_place_are_values() {
+fn many_words_in_one_segment_are_values() {
     let sample = keys(2000, TTL_UNKNOWN, |number| {
         let name: String = mixed(number % 400)
             .to_string()
@@ -183,7 +183,7 @@ fn many_words_in_one_place_are_values() {
 }
 
 #[test]
-fn words_behind_a_value_count_where_their_keys_live_differently() {
+fn words_after_a_value_count_if_ttls_differ() {
     let sample = |cart, profile| {
         let mut sample = keys(300, cart, |number| format!("user:{number}:cart"));
         sample.extend(keys(300, profile, |number| {
@@ -199,7 +199,7 @@ fn words_behind_a_value_count_where_their_keys_live_differently() {
 }
 
 #[test]
-fn keys_that_start_with_a_value_are_told_by_what_follows() {
+fn words_after_a_leading_value_distinguish_keys() {
     let mut sample = keys(300, TTL_UNKNOWN, |number| format!("{}:cart", mixed(number)));
     sample.extend(keys(300, TTL_UNKNOWN, |number| {
         format!("{{{number}}}:lock:{number}")
@@ -208,7 +208,7 @@ fn keys_that_start_with_a_value_are_told_by_what_follows() {
 }
 
 #[test]
-fn another_delimiter_is_found_also_beside_the_first() {
+fn second_delimiter_is_found_too() {
     let sample = keys(300, TTL_UNKNOWN, |number| format!("web/page/{number}.html"));
     assert_eq!(patterns(&sample), ["web/page/*"]);
     let mut sample = keys(600, TTL_UNKNOWN, |number| format!("session:{number}"));
@@ -245,7 +245,7 @@ fn uuids_and_dates_are_values() {
 }
 
 #[test]
-fn special_letters_of_a_word_are_literal_and_survive_the_configuration() {
+fn special_characters_survive_the_configuration() {
     let words = [
         "a*b", "a[b", "a\\", "a?\"b", "${HOME}", "#x", "größe", "{tag", "\\[",
     ];
@@ -285,7 +285,7 @@ fn names_are_unique_and_never_other() {
 }
 
 #[test]
-fn the_largest_are_kept_within_the_bounds() {
+fn largest_suggestions_are_kept_within_the_limit() {
     let mut sample = Vec::new();
     for (group, count) in (1..=6).zip([10, 60, 20, 50, 30, 40]) {
         sample.extend(keys(count, TTL_UNKNOWN, |number| {
@@ -313,7 +313,7 @@ fn the_largest_are_kept_within_the_bounds() {
 }
 
 #[test]
-fn among_equals_as_many_are_kept_as_there_is_room_for() {
+fn ties_fill_the_limit() {
     let mut sample = Vec::new();
     for word in ["aa", "bb", "cc"] {
         sample.extend(keys(50, TTL_UNKNOWN, |number| {
@@ -335,7 +335,7 @@ fn among_equals_as_many_are_kept_as_there_is_room_for() {
 }
 
 #[test]
-fn keys_without_any_order_give_no_suggestion() {
+fn random_keys_give_no_suggestions() {
     let sample = keys(500, TTL_UNKNOWN, |number| format!("{:016x}", mixed(number)));
     assert_eq!(suggestions(&sample), []);
     assert!(configured(&to_yaml(&[])).namespaces.is_empty());
@@ -345,7 +345,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_keys_give_a_block_that_is_read(
+    fn any_keys_give_a_valid_block(
         sample in proptest::collection::vec(
             (
                 prop_oneof![
@@ -381,7 +381,7 @@ proptest! {
 }
 
 #[test]
-fn namespace_that_leaks_gets_a_commented_ttl() {
+fn leaking_namespace_gets_a_commented_ttl() {
     let mut sample = keys(95, seconds(50), |number| format!("ratelimit:{number}"));
     sample.extend(keys(5, ObservedTtl::Never, |number| {
         format!("ratelimit:9{number}9")

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_that_stays_is_enough_against_a_rule() {
+    fn one_key_without_ttl_rules_out_a_policy() {
         let mut all = keys(40, 10);
         assert!(all_expire(&all));
         all.push(ObservedTtl::Unknown);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_rounded_up_to_what_people_choose() {
+    fn remaining_ttl_is_rounded_up_to_a_usual_duration() {
         assert_eq!(
             round_up(Duration::from_millis(3_599_900)),
             Some(seconds(HOUR))
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_differences_count() {
+    fn only_clear_differences_count() {
         assert!(differ(&keys(40, 60), &keys(40, 3600)));
         assert!(differ(&keys(40, 3600), &[ObservedTtl::Never; 40]));
         assert!(!differ(&keys(40, 1800), &keys(40, 3600)));

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_take_no_place() {
+    fn other_types_use_no_room() {
         let mut find = find(1);
         find.see(0, b"a1", Some(DataType::String));
         find.see(0, b"a2", Some(DataType::Stream));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_turns_out_to_be_no_stream_gives_its_place_away() {
+    fn keys_of_other_types_make_room() {
         let mut find = find(1);
         for pass in 0..2 {
             find.start_pass();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_has_become_a_stream_is_found() {
+    fn key_recreated_as_a_stream_is_found() {
         let mut find = find(1);
         find.see(0, b"a1", None);
         find.note_other(&name(b"a1"));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn remembered_keys_are_bounded() {
         let mut find = find(1);
         for number in 0..=OTHERS_MAX {
             let key = format!("a{number}");

@@ -70,7 +70,7 @@ fn shown_consumers(stream: &mut Stream, counts: &[usize]) -> Vec<usize> {
 }
 
 #[test]
-fn ids_are_their_milliseconds() {
+fn ids_are_exported_as_milliseconds() {
     let mut stream = stream();
     stream.take_stream(&map(&[
         ("length", Reply::Integer(2)),
@@ -99,7 +99,7 @@ fn ids_are_their_milliseconds() {
 }
 
 #[test]
-fn an_empty_stream_has_neither_a_first_nor_a_last_entry() {
+fn empty_stream_has_no_first_or_last_entry() {
     let mut stream = stream();
     stream.take_stream(&map(&[
         ("length", Reply::Integer(0)),
@@ -137,7 +137,7 @@ fn unknown_lag_and_entries_read_are_absent() {
 }
 
 #[test]
-fn a_consumer_that_never_got_anything_is_not_inactive() {
+fn consumer_without_messages_has_no_inactive_time() {
     let mut stream = stream();
     stream.take_groups(&Reply::List(vec![group("g", 1)]), LIMITS);
     let consumer = map(&[
@@ -183,7 +183,7 @@ fn consumers_beyond_the_limit_are_counted() {
 }
 
 #[test]
-fn consumers_that_are_not_wanted_are_neither_asked_for_nor_missed() {
+fn disabled_consumers_are_neither_queried_nor_dropped() {
     let mut stream = stream();
     let limits = Limits {
         consumers: None,
@@ -196,7 +196,7 @@ fn consumers_that_are_not_wanted_are_neither_asked_for_nor_missed() {
 }
 
 #[test]
-fn what_would_be_a_huge_reply_is_not_asked_for() {
+fn huge_replies_are_not_requested() {
     let mut stream = stream();
     stream.take_groups(&Reply::List(vec![group("g", 1001), group("h", 1)]), LIMITS);
     let asked: Vec<_> = stream.asks_for_consumers().collect();
@@ -209,7 +209,7 @@ fn what_would_be_a_huge_reply_is_not_asked_for() {
 }
 
 #[test]
-fn without_an_answer_about_the_stream_its_groups_are_asked_for_all_the_same() {
+fn groups_are_queried_without_a_stream_reply() {
     assert!(stream().asks_for_groups());
 }
 
@@ -234,7 +234,7 @@ fn any_reply() -> impl Strategy<Value = Reply> {
 
 proptest! {
     #[test]
-    fn any_replies_are_read_without_failing(
+    fn any_replies_are_parsed_without_panic(
         of_stream in any_reply(),
         of_groups in any_reply(),
         of_consumers in any_reply(),
