@@ -26,7 +26,7 @@ use crate::keyspace::sweep::census::Census;
 use crate::keyspace::sweep::{Event, once};
 use crate::output::Plain;
 use progress::Progress;
-use report::{Asked, End, Report, Walked};
+use report::{End, Ended, Queried, Report};
 use sample::Sample;
 
 /// Why there is no result, or only a partial one.
@@ -71,8 +71,8 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
         Some(LookupLimit::AtMost(lookups)) => Lookups::AtMost(lookups),
         Some(LookupLimit::All) => Lookups::All,
     };
-    let walked = walk(&target, lookups, &mut census, sample.as_mut()).await?;
-    let ended = match &walked.end {
+    let pass = scan(&target, lookups, &mut census, sample.as_mut()).await?;
+    let ended = match &pass.end {
         End::Failed(failure) => Err(Error::Target {
             name: target.name.clone(),
             address: target.sweep_endpoint().address.to_string(),
@@ -84,7 +84,7 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
     if ended.is_err() && census.keys_visited() == 0 {
         return ended;
     }
-    let report = report::build(&target, &census, walked, !config.namespaces.is_empty());
+    let report = report::build(&target, &census, pass, !config.namespaces.is_empty());
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
     print(&report, suggestions.as_ref(), look.output, out).map_err(Error::Output)?;
     ended
@@ -112,21 +112,21 @@ fn at_speed(target: &Target, full: bool) -> Target {
 }
 
 /// Scans until the pass is complete, a signal arrives, or the target fails.
-async fn walk(
+async fn scan(
     target: &Target,
     lookups: Lookups,
     census: &mut Census,
     mut sample: Option<&mut Sample>,
-) -> Result<Walked, Error> {
+) -> Result<Ended, Error> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let started = Instant::now();
     let mut progress = Progress::on_terminal();
-    let (mut server, mut asked) = (None, Asked::default());
+    let (mut server, mut queried) = (None, Queried::default());
     let mut listener = |event: Event<'_>| match event {
         Event::Opened(opened) => server = Some(opened.to_string()),
         Event::Key(name, found) => {
-            asked.count(found);
+            queried.count(found);
             if let Some(sample) = &mut sample {
                 sample.see(name, found, |below| fastrand::u64(..below));
             }
@@ -135,7 +135,7 @@ async fn walk(
         Event::Estimate(_) => {}
     };
     let end = tokio::select! {
-        walked = Box::pin(once(target, lookups, census, &mut listener)) => match walked {
+        pass = Box::pin(once(target, lookups, census, &mut listener)) => match pass {
             Ok(()) => End::Complete,
             Err(failure) => End::Failed(failure),
         },
@@ -143,10 +143,10 @@ async fn walk(
         _ = terminate.recv() => End::Interrupted,
     };
     progress.clear();
-    Ok(Walked {
+    Ok(Ended {
         end,
         server,
-        asked,
+        queried,
         duration: started.elapsed(),
     })
 }
@@ -187,7 +187,7 @@ fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String 
          it.\n{}",
         human::count(sampled as u64),
         human::count(report.keys_seen),
-        human::count(report.asked.ttls),
+        human::count(report.queried.ttls),
         to_yaml(suggestions)
     )
 }

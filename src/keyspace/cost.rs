@@ -151,7 +151,7 @@ impl Costs {
 
     /// Applies the time that the server spent on the commands between two readings of commandstats.
     /// While other clients sent them too, a cost rises at most to a limit.
-    pub fn correct(&mut self, before: &Spent, after: &Spent, asked: &QueriesSent) {
+    pub fn correct(&mut self, before: &Spent, after: &Spent, sent: &QueriesSent) {
         let readings = SweepQuery::ALL
             .into_iter()
             .zip(before.0.iter().zip(&after.0));
@@ -160,7 +160,7 @@ impl Costs {
                 after.calls - before.calls,
                 after.microseconds - before.microseconds,
             );
-            let ours = asked.of(query);
+            let ours = sent.of(query);
             // A counter that decreased was reset.
             let is_known = ours >= CALLS_MIN && calls >= ours && microseconds >= 0.0;
             let price = microseconds / calls + OVERHEAD_MICROSECONDS;
@@ -169,7 +169,7 @@ impl Costs {
         let mut readings: Vec<(SweepQuery, f64, bool)> = readings.collect();
         for (query, price, _) in &mut readings {
             if *query == SweepQuery::Scan {
-                let keys = (asked.keys / asked.of(SweepQuery::Scan)).max(1.0);
+                let keys = (sent.keys / sent.of(SweepQuery::Scan)).max(1.0);
                 self.keys_per_scan = Some(keys);
                 *price /= keys;
             }
@@ -258,14 +258,14 @@ mod tests {
 
     /// Returns a hundred calls of every command. The SCANs returned a hundred keys each.
     fn hundred() -> QueriesSent {
-        let mut asked = QueriesSent::default();
+        let mut sent = QueriesSent::default();
         for _ in 0..100 {
-            asked.add_scan(100.0);
+            sent.add_scan(100.0);
         }
         for query in [SweepQuery::Memory, SweepQuery::Expiry, SweepQuery::Type] {
-            asked.add(query, 100.0);
+            sent.add(query, 100.0);
         }
-        asked
+        sent
     }
 
     fn spent(text: &str) -> Spent {
@@ -347,12 +347,12 @@ mod tests {
     fn empty_scan_still_has_a_cost() {
         let mut costs = Costs::default();
         assert!((costs.of_scan(0.0, 100.0) - 80.0).abs() < 1e-9);
-        let mut asked = QueriesSent::default();
+        let mut sent = QueriesSent::default();
         for _ in 0..100 {
-            asked.add_scan(10.0);
+            sent.add_scan(10.0);
         }
         let after = spent("cmdstat_scan:calls=100,usec=5950\n");
-        costs.correct(&Spent::default(), &after, &asked);
+        costs.correct(&Spent::default(), &after, &sent);
         assert!((costs.of_scan(0.0, 100.0) - 60.0).abs() < 1e-9);
         assert!((costs.of_scan(20.0, 100.0) - 120.0).abs() < 1e-9);
     }

@@ -366,7 +366,7 @@ mod tests {
         }
     }
 
-    fn unasked(namespace: u32) -> NamespaceEstimate {
+    fn unqueried(namespace: u32) -> NamespaceEstimate {
         NamespaceEstimate {
             memory: None,
             without_ttl: None,
@@ -482,7 +482,7 @@ mod tests {
             ("memory_quota_bytes db2 session", 1_024.0),
             ("folded_keys db2", 3.0),
         ];
-        assert_eq!(shown_of(unasked(0), HOUR), expected(&lines));
+        assert_eq!(shown_of(unqueried(0), HOUR), expected(&lines));
     }
 
     #[test]

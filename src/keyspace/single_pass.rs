@@ -169,14 +169,14 @@ mod tests {
     #[test]
     fn restarted_pass_uses_the_remaining_lookups() {
         let mut sample = KeySample::new(100);
-        let mut asked = 0;
+        let mut queried = 0;
         for _ in 0..3 {
             sample.start(1_000);
             for _ in 0..500 {
                 let (expiry, data_type) = sample.next(|below| fastrand::u64(..below));
-                asked += u64::from(expiry) + u64::from(data_type);
+                queried += u64::from(expiry) + u64::from(data_type);
             }
         }
-        assert!(asked <= 100, "{asked}");
+        assert!(queried <= 100, "{queried}");
     }
 }

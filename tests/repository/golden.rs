@@ -315,7 +315,7 @@ fn stream_page(server: &Path) -> String {
     });
     stream.take_stream(&reply("xinfo-stream"));
     stream.take_groups(&reply("xinfo-groups"), limits);
-    assert_eq!(stream.asks_for_consumers().collect::<Vec<_>>(), [0]);
+    assert_eq!(stream.queries_consumers().collect::<Vec<_>>(), [0]);
     stream.take_consumers(0, &reply("xinfo-consumers"));
     let mut snapshot = Snapshot::default();
     stream.push(&mut snapshot);

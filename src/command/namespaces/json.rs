@@ -58,10 +58,10 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "used_bytes": report.used_bytes.map(number),
         "explained_share": report.explained_share(),
         "sampled": {
-            "keys": report.asked.keys,
-            "ttls": report.asked.ttls,
-            "types": report.asked.types,
-            "lookups": report.asked.lookups,
+            "keys": report.queried.keys,
+            "ttls": report.queried.ttls,
+            "types": report.queried.types,
+            "lookups": report.queried.lookups,
         },
         "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
@@ -265,10 +265,10 @@ mod tests {
     #[test]
     fn document_names_the_failure() {
         let mut report = report(Vec::new());
-        report.end = End::Failed(Failure::new(Reason::Timeout, "no answer"));
+        report.end = End::Failed(Failure::new(Reason::Timeout, "no reply"));
         let document = read(&document(&report, None));
         assert_eq!(document["end"], "failed");
-        assert_eq!(document["failure"], "timeout: no answer");
+        assert_eq!(document["failure"], "timeout: no reply");
         assert_eq!(document["total"]["memory_bytes"], Value::Null);
     }
 }

@@ -26,7 +26,7 @@ pub enum End {
 
 /// Number of keys with a known TTL or type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct Queried {
     /// Keys whose details were requested and that still existed.
     pub keys: u64,
     /// Keys with a known TTL.
@@ -37,7 +37,7 @@ pub struct Asked {
     pub lookups: u64,
 }
 
-impl Asked {
+impl Queried {
     /// Counts a key.
     pub fn count(&mut self, found: &Found) {
         self.keys += u64::from(!found.is_gone);
@@ -49,13 +49,13 @@ impl Asked {
 
 /// A pass that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Walked {
+pub struct Ended {
     /// How the pass ended.
     pub end: End,
     /// Kind of the server; `None` if it sent no reply.
     pub server: Option<String>,
     /// Keys with a known TTL or type.
-    pub asked: Asked,
+    pub queried: Queried,
     /// Duration of the pass.
     pub duration: Duration,
 }
@@ -83,7 +83,7 @@ pub struct Report {
     /// How the pass ended.
     pub end: End,
     /// Keys with a known TTL or type.
-    pub asked: Asked,
+    pub queried: Queried,
     /// Duration of the pass.
     pub duration: Duration,
     /// Key names seen.
@@ -119,7 +119,7 @@ pub struct Total {
 /// Builds the report of a pass. If `is_declared`, namespaces from the configuration are included
 /// even without keys.
 #[must_use]
-pub fn build(target: &Target, census: &Census, walked: Walked, is_declared: bool) -> Report {
+pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool) -> Report {
     let wanted = target.sweep.databases.as_ref();
     let is_wanted = |database: u32| wanted.is_none_or(|wanted| wanted.contains(&database));
     let databases = census.databases().into_iter();
@@ -130,10 +130,10 @@ pub fn build(target: &Target, census: &Census, walked: Walked, is_declared: bool
         address: address
             .map_or(&target.endpoint.address, |from| &from.address)
             .to_string(),
-        server: walked.server,
-        end: walked.end,
-        asked: walked.asked,
-        duration: walked.duration,
+        server: pass.server,
+        end: pass.end,
+        queried: pass.queried,
+        duration: pass.duration,
         keys_seen: census.keys_visited(),
         databases: databases
             .map(|(database, keys, coverage)| Seen {
@@ -339,7 +339,7 @@ pub(super) mod tests {
             address: "redis://127.0.0.1:6379".to_owned(),
             server: Some("redis 7.0 standalone".to_owned()),
             end: End::Complete,
-            asked: Asked {
+            queried: Queried {
                 keys: 3_000,
                 ttls: 3_000,
                 types: 3_000,

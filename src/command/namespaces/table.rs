@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::human;
-use super::report::{Asked, End, Report, mean, median, violations};
+use super::report::{End, Queried, Report, mean, median, violations};
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::sweep::census::Finding;
@@ -207,7 +207,7 @@ fn notes(report: &Report) -> Vec<String> {
                 .to_owned(),
         );
     }
-    notes.extend(lookups(&report.asked));
+    notes.extend(lookups(&report.queried));
     if let Some(share) = report.explained_share() {
         let share = human::share(share);
         notes.push(format!(
@@ -228,15 +228,15 @@ fn notes(report: &Report) -> Vec<String> {
 }
 
 /// Returns a note on the use of the lookups, and how to change their number.
-fn lookups(asked: &Asked) -> Option<String> {
-    let lookups = human::count(asked.lookups);
-    let note = if asked.ttls > 0 && asked.ttls < asked.keys {
+fn lookups(queried: &Queried) -> Option<String> {
+    let lookups = human::count(queried.lookups);
+    let note = if queried.ttls > 0 && queried.ttls < queried.keys {
         format!(
             "TTLs are from a sample of {} keys. The pass caused {lookups} lookups, which count in the \
              hit ratio of the server; change the number with --lookups.",
-            human::count(asked.ttls)
+            human::count(queried.ttls)
         )
-    } else if asked.lookups > 0 {
+    } else if queried.lookups > 0 {
         format!("The pass caused {lookups} lookups, which count in the hit ratio of the server.")
     } else {
         return None;
@@ -342,7 +342,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
         }
         rows[0].ttl.required = true;
         let mut report = report(rows);
-        report.asked = Asked {
+        report.queried = Queried {
             keys: 2_000,
             ttls: 800,
             types: 200,

@@ -96,7 +96,7 @@ mod tests {
         })
     }
 
-    fn walk(count: &mut Count, keys: &[&str]) {
+    fn scan(count: &mut Count, keys: &[&str]) {
         count.window(2).unwrap().open(0, 0.0);
         for key in keys {
             count.see(2, key.as_bytes());
@@ -110,7 +110,7 @@ mod tests {
         let mut count = count("a:*");
         let sizes = BTreeMap::from([(0, 3), (2, 3)]);
         assert_eq!(count.estimate(&sizes, true), None);
-        walk(&mut count, &["a:1", "a:2", "b:1"]);
+        scan(&mut count, &["a:1", "a:2", "b:1"]);
         let keys = count.estimate(&sizes, true).unwrap();
         assert_eq!((keys.value, keys.error), (2.0, 0.0));
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn unlisted_database_has_no_keys() {
         let mut count = count("*");
-        walk(&mut count, &["a"]);
+        scan(&mut count, &["a"]);
         let sizes = BTreeMap::from([(0, 5)]);
         count.observe(0.0, &sizes, 0.0);
         let keys = count.estimate(&sizes, true).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     fn partial_pass_is_scaled_and_has_an_error() {
         let mut count = count("a*");
         count.window(2).unwrap().divide(2);
-        walk(&mut count, &["a1", "a2", "b1", "b2"]);
+        scan(&mut count, &["a1", "a2", "b1", "b2"]);
         let keys = count.estimate(&BTreeMap::from([(2, 8)]), true).unwrap();
         assert!((keys.value - 4.0).abs() < 1e-9 && keys.error > 0.0);
         assert_eq!(count.estimate(&BTreeMap::from([(2, 8)]), false), None);

@@ -235,17 +235,17 @@ fn without_place(totals: &Tallies, population: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn walked(expressions: &[&str], max: usize, keys: &[(&str, u64)]) -> Groups {
+    fn scanned(expressions: &[&str], max: usize, keys: &[(&str, u64)]) -> Groups {
         let expressions = expressions
             .iter()
             .map(|text| Expression::new(text).unwrap());
         let expressions: Vec<_> = expressions.collect();
         let mut groups = Groups::new(&expressions, max);
-        walk(&mut groups, keys);
+        scan(&mut groups, keys);
         groups
     }
 
-    fn walk(groups: &mut Groups, keys: &[(&str, u64)]) {
+    fn scan(groups: &mut Groups, keys: &[(&str, u64)]) {
         groups.windows.window(0, 1).open(0, 0.0);
         for (key, bytes) in keys {
             groups.see(0, key.as_bytes(), Some(*bytes));
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn captures_of_the_first_match_name_the_key_group() {
-        let groups = walked(
+        let groups = scanned(
             &["^(user|cart):\\d+(:x)?", "^(u)", "^()empty"],
             100,
             &[
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn largest_by_memory_are_exported_and_the_rest_overflows() {
         let keys = [("a:1", 1), ("a:2", 1), ("b:1", 50), ("c:1", 9), ("-", 70)];
-        let groups = walked(&["^([a-z]):"], 2, &keys);
+        let groups = scanned(&["^([a-z]):"], 2, &keys);
         let expected = owned(&[("b", 1, 50), ("overflow", 3, 11), ("unclassified", 1, 70)]);
         assert_eq!(found(&groups, 5), (4, 0, expected));
     }
@@ -317,12 +317,12 @@ mod tests {
     #[test]
     fn keys_without_room_for_their_group_are_counted() {
         let keys = ["a:", "b:", "c:", "d:", "e:", "f:"].map(|key| (key, 10));
-        let mut groups = walked(&["^(.):"], 1, &keys);
+        let mut groups = scanned(&["^(.):"], 1, &keys);
         let (distinct, without_place, shown) = found(&groups, 6);
         assert_eq!((distinct, without_place), (4, 2));
         assert_eq!(shown, owned(&[("a", 1, 10), ("overflow", 5, 50)]));
         groups.end_pass();
-        walk(&mut groups, &[("e:", 90), ("e:", 90), ("a:", 1)]);
+        scan(&mut groups, &[("e:", 90), ("e:", 90), ("a:", 1)]);
         assert_eq!(
             found(&groups, 3),
             (2, 0, owned(&[("e", 2, 180), ("overflow", 1, 1)]))
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn captured_reserved_names_join_the_reserved_groups() {
-        let groups = walked(
+        let groups = scanned(
             &["^(.*):"],
             9,
             &[("unclassified:", 1), ("overflow:", 2), ("-", 4)],
@@ -343,13 +343,13 @@ mod tests {
     #[test]
     fn too_long_name_overflows() {
         let long = format!("{}:", "x".repeat(129));
-        let groups = walked(&["^(.*):"], 9, &[(&long, 1)]);
+        let groups = scanned(&["^(.*):"], 9, &[(&long, 1)]);
         assert_eq!(found(&groups, 1), (0, 1, owned(&[("overflow", 1, 1)])));
     }
 
     #[test]
     fn any_bytes_give_a_valid_label() {
-        let mut groups = walked(&["(?s-u)^(.*):"], 9, &[]);
+        let mut groups = scanned(&["(?s-u)^(.*):"], 9, &[]);
         groups.windows.window(0, 1).open(0, 0.0);
         groups.see(0, b"\xff:1", Some(1));
         groups.windows.window(0, 1).close(0.0);

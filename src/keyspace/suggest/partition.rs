@@ -282,8 +282,8 @@ struct Division<'a> {
 }
 
 impl<'a> Division<'a> {
-    /// Divides keys that share `parts`. `told` is the number of parts that distinguish subsets.
-    fn divide(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>, told: usize) {
+    /// Divides keys that share `parts`. `distinct` is the number of parts that distinguish subsets.
+    fn divide(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>, distinct: usize) {
         let branches = self.branches(keys, parts);
         if parts.contains(&Part::Value) && branches.ended >= FEWEST_KEYS {
             self.add(parts, Tail::Nothing);
@@ -293,16 +293,16 @@ impl<'a> Division<'a> {
             .first()
             .filter(|branch| ratio(branch.keys.len(), keys.len()) >= WHOLE_SUBSET);
         if let Some(branch) = alone {
-            self.follow(branch, parts, if told > 0 { told + 1 } else { 0 });
+            self.follow(branch, parts, if distinct > 0 { distinct + 1 } else { 0 });
             return;
         }
         let nameless = !parts.iter().any(|part| matches!(part, Part::Word(_)));
-        let may_tell = nameless || (told < MOST_WORDS && !parts.contains(&Part::Value));
-        if may_tell {
+        let may_distinguish = nameless || (distinct < MOST_WORDS && !parts.contains(&Part::Value));
+        if may_distinguish {
             for branch in &branches.words {
-                self.follow(branch, parts, told + 1);
+                self.follow(branch, parts, distinct + 1);
             }
-        } else if parts.last() == Some(&Part::Value) && live_differently(&branches.words) {
+        } else if parts.last() == Some(&Part::Value) && ttls_differ(&branches.words) {
             for branch in &branches.words {
                 self.follow(branch, parts, MOST_WORDS);
             }
@@ -312,14 +312,14 @@ impl<'a> Division<'a> {
         } else if keys.len() > branches.ended {
             self.add(parts, Tail::Segments);
             if branches.words.is_empty() && !parts.contains(&Part::Value) {
-                self.look_behind(&branches.values, parts);
+                self.divide_after_value(&branches.values, parts);
             }
         }
     }
 
-    fn follow(&mut self, branch: &Branch<'_, 'a>, parts: &mut Vec<Part<'a>>, told: usize) {
+    fn follow(&mut self, branch: &Branch<'_, 'a>, parts: &mut Vec<Part<'a>>, distinct: usize) {
         parts.push(Part::Word(branch.word));
-        self.divide(&branch.keys, parts, told);
+        self.divide(&branch.keys, parts, distinct);
         parts.pop();
     }
 
@@ -334,10 +334,10 @@ impl<'a> Division<'a> {
 
     /// Splits by words after a value, such as in `user:{id}:cart`, only if their keys have different
     /// TTLs.
-    fn look_behind(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
+    fn divide_after_value(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
         parts.push(Part::Value);
         let branches = self.branches(keys, parts);
-        if live_differently(&branches.words) {
+        if ttls_differ(&branches.words) {
             for branch in &branches.words {
                 self.follow(branch, parts, MOST_WORDS);
             }
@@ -400,7 +400,7 @@ impl<'a> Division<'a> {
     }
 }
 
-fn live_differently(branches: &[Branch<'_, '_>]) -> bool {
+fn ttls_differ(branches: &[Branch<'_, '_>]) -> bool {
     let ttls: Vec<Vec<ObservedTtl>> = branches.iter().map(Branch::ttls).collect();
     let mut pairs = ttls.iter().zip(ttls.iter().skip(1));
     pairs.any(|(left, right)| ttl::differ(left, right))

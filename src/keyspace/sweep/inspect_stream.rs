@@ -100,7 +100,7 @@ impl KeyReader {
             let names = streams.iter().map(|stream| stream.name.clone());
             inspection.denied.extend(names);
         }
-        let groups = of_each(streams, &GROUPS, Stream::asks_for_groups);
+        let groups = of_each(streams, &GROUPS, Stream::queries_groups);
         self.ask_about(&groups, streams, limits, inspection).await?;
         let consumers = of_each_group(streams);
         for consumers in consumers.chunks(GROUPS_PER_PIPELINE) {
@@ -177,7 +177,7 @@ fn of_each_group(streams: &[Stream]) -> Vec<QueriesSent> {
     let streams = streams.iter().enumerate();
     streams
         .flat_map(|(stream, about)| {
-            about.asks_for_consumers().map(move |group| QueriesSent {
+            about.queries_consumers().map(move |group| QueriesSent {
                 query: &CONSUMERS,
                 stream,
                 group,

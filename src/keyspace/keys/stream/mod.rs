@@ -14,7 +14,7 @@ use families::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM, OF_CONSUMER, OF_GROUP, OF_S
 
 /// Maximum number of groups, or of consumers in one group, in one reply. Beyond it they are not
 /// queried: one reply would block other clients for too long.
-const ASKED_MOST: u64 = 1_000;
+const QUERIED_MAX: u64 = 1_000;
 
 /// Limits for one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,14 +80,14 @@ impl Stream {
     pub fn take_stream(&mut self, reply: &Reply) {
         self.values = values(&OF_STREAM, reply);
         let groups = value_of(&GROUPS_OF_STREAM, &self.values).unwrap_or(0.0);
-        if groups > to_float(ASKED_MOST) {
+        if groups > to_float(QUERIED_MAX) {
             self.groups_dropped = to_count(groups);
         }
     }
 
     /// Returns whether to query the groups: not if there are none or too many.
     #[must_use]
-    pub fn asks_for_groups(&self) -> bool {
+    pub fn queries_groups(&self) -> bool {
         let groups = value_of(&GROUPS_OF_STREAM, &self.values);
         self.groups_dropped == 0 && groups != Some(0.0)
     }
@@ -108,7 +108,11 @@ impl Stream {
                 self.consumers_dropped += consumers;
                 continue;
             };
-            let wanted = if consumers > ASKED_MOST { 0 } else { consumers };
+            let wanted = if consumers > QUERIED_MAX {
+                0
+            } else {
+                consumers
+            };
             let shown = room.min(usize::try_from(wanted).unwrap_or(usize::MAX));
             room -= shown;
             self.consumers_dropped += consumers - shown as u64;
@@ -122,7 +126,7 @@ impl Stream {
     }
 
     /// Returns the indexes of the groups whose consumers are queried.
-    pub fn asks_for_consumers(&self) -> impl Iterator<Item = usize> {
+    pub fn queries_consumers(&self) -> impl Iterator<Item = usize> {
         let groups = self.groups.iter().enumerate();
         groups.filter(|(_, group)| group.room > 0).map(|(at, _)| at)
     }

@@ -61,8 +61,8 @@ fn consumers(count: usize) -> Reply {
 
 /// Returns the number of consumers that each group exports if its reply is complete.
 fn shown_consumers(stream: &mut Stream, counts: &[usize]) -> Vec<usize> {
-    let asked: Vec<usize> = stream.asks_for_consumers().collect();
-    for at in asked {
+    let queried: Vec<usize> = stream.queries_consumers().collect();
+    for at in queried {
         stream.take_consumers(at, &consumers(counts[at]));
     }
     let groups = stream.groups.iter();
@@ -190,7 +190,7 @@ fn disabled_consumers_are_neither_queried_nor_dropped() {
         ..LIMITS
     };
     stream.take_groups(&Reply::List(vec![group("g", 5)]), limits);
-    assert_eq!(stream.asks_for_consumers().count(), 0);
+    assert_eq!(stream.queries_consumers().count(), 0);
     assert_eq!(stream.consumers_dropped, 0);
     assert_eq!(shown(&stream), ["group_consumers db2 orders g 5"]);
 }
@@ -199,18 +199,18 @@ fn disabled_consumers_are_neither_queried_nor_dropped() {
 fn huge_replies_are_not_requested() {
     let mut stream = stream();
     stream.take_groups(&Reply::List(vec![group("g", 1001), group("h", 1)]), LIMITS);
-    let asked: Vec<_> = stream.asks_for_consumers().collect();
-    assert_eq!((asked, stream.consumers_dropped), (vec![1], 1001));
-    for (groups, asks, dropped) in [(0, false, 0), (1000, true, 0), (1001, false, 1001)] {
+    let queried: Vec<_> = stream.queries_consumers().collect();
+    assert_eq!((queried, stream.consumers_dropped), (vec![1], 1001));
+    for (groups, is_queried, dropped) in [(0, false, 0), (1000, true, 0), (1001, false, 1001)] {
         stream.take_stream(&map(&[("groups", Reply::Integer(groups))]));
-        assert_eq!(stream.asks_for_groups(), asks, "{groups}");
+        assert_eq!(stream.queries_groups(), is_queried, "{groups}");
         assert_eq!(stream.groups_dropped, dropped);
     }
 }
 
 #[test]
 fn groups_are_queried_without_a_stream_reply() {
-    assert!(stream().asks_for_groups());
+    assert!(stream().queries_groups());
 }
 
 fn any_reply() -> impl Strategy<Value = Reply> {
