@@ -67,8 +67,8 @@ impl SweepQuery {
 const OVERHEAD_MICROSECONDS: f64 = 0.5;
 
 /// Limits of a correction. Beyond them, the server was stalled, and the value is not a cost.
-const DEAREST_MICROSECONDS: f64 = 1_000.0;
-const CHEAPEST_MICROSECONDS: f64 = 0.1;
+const COST_MICROSECONDS_MAX: f64 = 1_000.0;
+const COST_MICROSECONDS_MIN: f64 = 0.1;
 
 /// Minimum number of calls for an estimate of their cost.
 const CALLS_MIN: f64 = 50.0;
@@ -79,9 +79,9 @@ const SCAN_MICROSECONDS_MAX: f64 = 400.0;
 /// Minimum COUNT. Below it, the fixed cost of a call makes each key more expensive.
 const COUNT_MIN: u32 = 50;
 
-/// Maximum cost, relative to the usual one, while other clients send the same commands. Our own
-/// cost is then unknown: their SCAN may have a larger COUNT. The cost rises by the slowdown that
-/// other commands of the exporter show. It rises to this limit if other clients send all of them.
+/// Maximum cost, relative to the usual one, if other clients send all commands of the sweep too. Our
+/// own cost is then unknown: their SCAN may have a larger COUNT. If only the exporter sends some
+/// commands, their slowdown is the maximum instead.
 const UNCERTAIN_TIMES_USUAL: f64 = 2.0;
 
 /// Server time per key in microseconds, by command.
@@ -132,7 +132,7 @@ impl Costs {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the cast stops at the ends of the type"
+        reason = "the cast saturates"
     )]
     pub fn count(&self, wanted: u32) -> u32 {
         let count = (SCAN_MICROSECONDS_MAX / self.scan) as u32;
@@ -140,7 +140,7 @@ impl Costs {
     }
 
     fn set(&mut self, query: SweepQuery, microseconds: f64) {
-        let cost = microseconds.clamp(CHEAPEST_MICROSECONDS, DEAREST_MICROSECONDS);
+        let cost = microseconds.clamp(COST_MICROSECONDS_MIN, COST_MICROSECONDS_MAX);
         match query {
             SweepQuery::Scan => self.scan = cost,
             SweepQuery::Memory => self.memory = cost,
@@ -163,25 +163,25 @@ impl Costs {
             let ours = sent.of(query);
             // A counter that decreased was reset.
             let is_known = ours >= CALLS_MIN && calls >= ours && microseconds >= 0.0;
-            let price = microseconds / calls + OVERHEAD_MICROSECONDS;
-            is_known.then_some((query, price, calls <= ours))
+            let cost = microseconds / calls + OVERHEAD_MICROSECONDS;
+            is_known.then_some((query, cost, calls <= ours))
         });
         let mut readings: Vec<(SweepQuery, f64, bool)> = readings.collect();
-        for (query, price, _) in &mut readings {
+        for (query, cost, _) in &mut readings {
             if *query == SweepQuery::Scan {
                 let keys = (sent.keys / sent.of(SweepQuery::Scan)).max(1.0);
                 self.keys_per_scan = Some(keys);
-                *price /= keys;
+                *cost /= keys;
             }
         }
         let usual = Self::default();
         let certain = readings.iter().filter(|(_, _, is_certain)| *is_certain);
-        let slowness = certain.map(|(query, price, _)| price / usual.of(*query));
+        let slowness = certain.map(|(query, cost, _)| cost / usual.of(*query));
         let slowness = slowness.reduce(f64::min);
         let slowness = slowness.map_or(UNCERTAIN_TIMES_USUAL, |times| times.max(1.0));
-        for (query, price, is_certain) in readings {
+        for (query, cost, is_certain) in readings {
             let bound = (usual.of(query) * slowness).max(self.of(query));
-            self.set(query, if is_certain { price } else { price.min(bound) });
+            self.set(query, if is_certain { cost } else { cost.min(bound) });
         }
     }
 }

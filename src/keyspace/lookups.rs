@@ -196,7 +196,7 @@ mod tests {
             let points = worst_points(&seconds);
             assert!(points <= 0.3, "{points} points at {per_second}/s");
             let first: f64 = induced(&seconds[..2]);
-            assert!(first >= 1.0, "nothing is known at {per_second}/s");
+            assert!(first >= 1.0, "no lookup allowed at {per_second}/s");
         }
     }
 

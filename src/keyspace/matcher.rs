@@ -485,7 +485,7 @@ mod tests {
         assert_eq!(matcher.name(early[9]), "9");
         let late = matcher.classify(0, b"late:x");
         assert_eq!(matcher.name(late), "late");
-        assert!(!early.contains(&late), "a number was used again");
+        assert!(!early.contains(&late), "a number was reused");
         assert_ne!(matcher.classify(0, b"0:x"), early[0]);
     }
 

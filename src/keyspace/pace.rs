@@ -387,7 +387,7 @@ impl Pace {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the cast stops at the ends of the type"
+        reason = "the cast saturates"
     )]
     pub fn count(&self, configured: u32) -> u32 {
         if self.trip() < FAR {

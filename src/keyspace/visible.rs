@@ -326,7 +326,7 @@ mod tests {
             });
             world.pass(&zipf.collect::<Vec<_>>());
         }
-        assert_eq!(world.changes, world.ever.len(), "a name went");
+        assert_eq!(world.changes, world.ever.len(), "a name disappeared");
         assert!(world.ever.contains("word-1") && world.ever.contains("word-50"));
     }
 

@@ -19,7 +19,7 @@ pub fn count(number: u64) -> String {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "what is out of range saturates"
+    reason = "values out of range saturate"
 )]
 pub fn estimated_count(number: f64) -> String {
     count(number.round() as u64)

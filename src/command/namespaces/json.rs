@@ -165,7 +165,7 @@ fn seconds(milliseconds: u64) -> Value {
 /// Returns a whole number without a decimal point.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "only what fits is converted"
+    reason = "only exact values are converted"
 )]
 fn number(value: f64) -> Value {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;

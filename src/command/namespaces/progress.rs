@@ -67,7 +67,7 @@ fn write(text: &str) {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "what is shown has few digits, and saturates"
+    reason = "displayed values have few digits, and the cast saturates"
 )]
 fn line(seen: u64, keys: u64, elapsed: Duration) -> String {
     let share = if keys == 0 {

@@ -215,7 +215,7 @@ fn together(errors: impl Iterator<Item = f64>) -> f64 {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the cast stops at the ends of the type"
+    reason = "the cast saturates"
 )]
 pub fn whole(estimate: Estimate) -> u64 {
     estimate.value.round() as u64

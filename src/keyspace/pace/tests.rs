@@ -34,7 +34,7 @@ fn sweep_stays_within_its_cpu_share() {
     assert_eq!(
         pause,
         Duration::from_millis(15),
-        "the network is not the server"
+        "network latency does not affect the share"
     );
 }
 
@@ -234,8 +234,8 @@ fn delays_are_made_up_for_at_twice_the_speed() {
         };
         (pace.pause(&batch).as_micros(), pace.limit())
     };
-    assert_eq!(pause(45), (0, Limit::CpuShare), "ten late");
-    assert_eq!(pause(20).0, 5_000, "as much earlier");
+    assert_eq!(pause(45), (0, Limit::CpuShare), "10 ms late");
+    assert_eq!(pause(20).0, 5_000, "5 ms earlier");
     assert_eq!(pause(20).0, 15_000);
     assert_eq!(pause(60_000), (0, Limit::RoundTrips));
     let late: Vec<_> = (0..40).map(|_| pause(10).0).collect();

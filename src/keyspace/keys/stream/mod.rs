@@ -214,7 +214,7 @@ fn milliseconds(id: &[u8]) -> Option<f64> {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it was a count before it was a float"
+    reason = "the float was converted from a count"
 )]
 const fn to_count(number: f64) -> u64 {
     number as u64
