@@ -25,7 +25,7 @@ const START_DETAILS: f64 = 2_000.0;
 /// Maximum slowdown of a sweep that yields to a slow server.
 const SLOWDOWN_MAX: f64 = 32.0;
 
-/// Maximum length of a pause that a slowdown prolongs, in seconds.
+/// Maximum pause due to a slowdown, in seconds. Longer pauses due to the budgets stay as they are.
 const SLOWDOWN_PAUSE_MAX: f64 = 5.0;
 
 /// Maximum intended duration of a pass. If the budget of time is too small for that, details are

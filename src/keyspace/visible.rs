@@ -15,7 +15,7 @@ pub const LARGE_SHARE: f64 = 0.01;
 /// A namespace with this share of all keys is exported after [`PASSES`] passes.
 pub const SMALL_SHARE: f64 = 0.001;
 
-/// Minimum number of keys for an exported namespace.
+/// Minimum number of keys from which a share is significant.
 pub const KEYS_MIN: f64 = 10.0;
 
 /// Up to this many namespaces, each with a large share is exported after one pass.
