@@ -1,6 +1,6 @@
 //! Estimates the server time that the queries of a sweep cost. Pure.
 //!
-//! The defaults are measured. The server's own measurements of the same commands correct them.
+//! The defaults were measured. The server's own measurements of the same commands correct them.
 
 use super::queries;
 use crate::info::Info;
@@ -51,7 +51,8 @@ impl SweepQuery {
         Self::ALL.into_iter().find(|known| known.query() == query)
     }
 
-    /// Returns the names in INFO commandstats. Servers before 7.0 do not list subcommands there.
+    /// Returns the command's names in INFO commandstats. Servers before 7.0 do not list subcommands
+    /// there.
     const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Scan => &["cmdstat_scan"],
@@ -62,25 +63,25 @@ impl SweepQuery {
     }
 }
 
-/// Cost of a command in addition to its execution: reading it, looking it up and writing the reply.
-/// commandstats does not count that. In microseconds, within a pipeline.
+/// Cost of a command in addition to its execution, in microseconds within a pipeline: reading it,
+/// looking it up and writing the reply. commandstats does not include it.
 const OVERHEAD_MICROSECONDS: f64 = 0.5;
 
-/// Limits of a correction. Beyond them, the server was stalled, and the value is not a cost.
+/// Limits of a measured cost, in microseconds. A value beyond them results from a stalled server.
 const COST_MICROSECONDS_MAX: f64 = 1_000.0;
 const COST_MICROSECONDS_MIN: f64 = 0.1;
 
-/// Minimum number of calls for an estimate of their cost.
+/// Minimum number of calls for an estimate of the cost per call.
 const CALLS_MIN: f64 = 50.0;
 
-/// Maximum intended time for which one SCAN blocks other clients.
+/// Maximum intended duration of one SCAN, which blocks other clients.
 const SCAN_MICROSECONDS_MAX: f64 = 400.0;
 
 /// Minimum COUNT. Below it, the fixed cost of a call makes each key more expensive.
 const COUNT_MIN: u32 = 50;
 
-/// Maximum cost, relative to the usual one, if other clients send all commands of the sweep too. Our
-/// own cost is then unknown: their SCAN may have a larger COUNT. If only the exporter sends some
+/// Maximum cost, relative to the usual one, if other clients send all commands of the sweep too.
+/// The cost is then unknown: their SCAN may have a larger COUNT. If only the exporter sends some
 /// commands, their slowdown is the maximum instead.
 const UNCERTAIN_TIMES_USUAL: f64 = 2.0;
 
@@ -96,7 +97,7 @@ pub struct Costs {
 }
 
 impl Default for Costs {
-    /// As measured on Redis 7.0, rounded up.
+    /// Returns the costs measured on Redis 7.0, rounded up.
     fn default() -> Self {
         Self {
             scan: 0.8,
@@ -121,13 +122,13 @@ impl Costs {
     }
 
     /// Returns the cost of one SCAN that returned `keys` keys, in microseconds. A SCAN that
-    /// returned few keys visited as many buckets as others.
+    /// returned few keys visited as many buckets as any other.
     #[must_use]
     pub fn of_scan(&self, keys: f64, count: f64) -> f64 {
         self.scan * keys.max(self.keys_per_scan.unwrap_or(count))
     }
 
-    /// Returns the COUNT with which a SCAN does not exceed its intended time, up to `wanted`.
+    /// Returns the COUNT at which a SCAN does not exceed its maximum duration, up to `wanted`.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -149,8 +150,8 @@ impl Costs {
         }
     }
 
-    /// Applies the time that the server spent on the commands between two readings of commandstats.
-    /// While other clients sent them too, a cost rises at most to a limit.
+    /// Corrects the costs by the time that the server spent on the commands between two readings of
+    /// commandstats. If other clients sent them too, a cost rises at most to a limit.
     pub fn correct(&mut self, before: &Spent, after: &Spent, sent: &QueriesSent) {
         let readings = SweepQuery::ALL
             .into_iter()

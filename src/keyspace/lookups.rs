@@ -16,7 +16,7 @@ const SHARE: f64 = 0.0015;
 const PER_MINUTE: u32 = 1;
 
 /// A server is quiet if other clients sent no lookups for this many seconds. A minute with lookups
-/// of other clients then contains none that only a quiet server allows.
+/// of other clients then contains no lookups that only a quiet server allows.
 const QUIET_AFTER_SECONDS: f64 = 60.0;
 
 /// At the start, this many seconds without lookups of other clients are enough.
@@ -33,7 +33,7 @@ const SECOND_BEFORE: f64 = 1.0 / 60.0;
 const ROUNDING: f64 = 1e-6;
 
 /// The lookups that are allowed now. Lookups of other clients between two readings of INFO earn
-/// them. An average since the start of the server earns none.
+/// them. Their average since the server started earns none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowance {
     /// `None` if lookups are unlimited.
@@ -52,8 +52,8 @@ pub struct Allowance {
     is_rate_known: bool,
 }
 
-/// Returns whether lookups are limited. A fast sweep is unlimited unless the configuration limits
-/// it.
+/// Returns whether lookups are limited. A fast sweep has no limit unless the configuration sets
+/// one.
 #[must_use]
 pub fn are_limited(sweep: &Sweep) -> bool {
     match sweep.lookup_share {
@@ -123,7 +123,7 @@ impl Allowance {
         self.share.is_none() || self.by_share.max(self.by_time) >= 1.0 - ROUNDING
     }
 
-    /// Takes one lookup if one is left. Returns whether it did.
+    /// Takes one lookup if one is left. Returns whether it was taken.
     pub fn take(&mut self) -> bool {
         let is_allowed = self.has_some();
         if is_allowed {
@@ -200,8 +200,8 @@ mod tests {
         }
     }
 
-    /// Readings occur at any time, and reads occur a few at a time. One lookup per minute is 0.17
-    /// points at ten reads per second, and a second one is too many.
+    /// Readings occur at any time, and reads occur a few at a time. At ten reads per second, one
+    /// lookup per minute is 0.17 points, and a second one is too many.
     #[test]
     fn hit_ratio_error_is_small_for_any_timing() {
         let mut random = fastrand::Rng::with_seed(7);

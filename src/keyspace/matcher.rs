@@ -1,5 +1,5 @@
 //! Assigns keys to namespaces: the first declared one that matches or, if none is declared, the
-//! prefix before the first delimiter. It counts only folded keys.
+//! prefix before the first delimiter. Its only counter is that of folded keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,13 +11,13 @@ use crate::pattern::Pattern;
 /// Number of tracked namespaces for each exported one: the largest are known only after many keys.
 const CANDIDATES_PER_GROUP: usize = 10;
 
-/// Maximum length of a prefix, in bytes. Keys, and so their prefixes, can have 512 MB.
+/// Maximum length of a prefix, in bytes. Keys can have 512 MB.
 const LONGEST_PREFIX: usize = 128;
 
-/// How keys are assigned if no namespace is declared.
+/// How keys are assigned to namespaces if none is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grouping {
-    /// The end of a namespace's name. If it is empty, all keys are in `other`.
+    /// Delimiter after the name of a namespace. If it is empty, all keys are in `other`.
     pub delimiter: Vec<u8>,
     /// Maximum number of exported namespaces besides `other`. Ten times as many are tracked.
     pub namespaces_max: usize,
@@ -162,8 +162,8 @@ enum Prefix<'a> {
     Name(&'a [u8]),
 }
 
-/// Returns the prefix before the delimiter. An empty name would be a missing label, and `other` is
-/// the name of the rest, so neither is a namespace of its own.
+/// Returns the prefix before the delimiter. An empty prefix would be a missing label, and `other`
+/// is the name for the remaining keys, so neither is a namespace of its own.
 fn prefix<'a>(key: &'a [u8], delimiter: &[u8]) -> Prefix<'a> {
     if delimiter.is_empty() {
         return Prefix::None;
@@ -200,12 +200,12 @@ impl Matcher {
         Self(Kind::Declared(Rules::new(rules.collect())))
     }
 
-    /// Returns the namespace of a key. The first namespace that matches wins.
+    /// Returns the namespace of a key. The first declared namespace that matches wins.
     ///
-    /// Without declared namespaces, the namespace is the prefix before the first delimiter. In
-    /// `other` are keys without a delimiter, keys that start with it, and keys whose prefix is the
-    /// word `other` itself. Folded into `other` are keys whose prefix exceeds 128 bytes or was new
-    /// when there was no room.
+    /// Without declared namespaces, the namespace is the prefix before the first delimiter. Keys
+    /// without a delimiter, keys that start with it, and keys with the prefix `other` are in
+    /// `other`. Keys whose prefix exceeds 128 bytes, or was new when there was no room, are folded
+    /// into `other`.
     pub fn classify(&mut self, database: u32, key: &[u8]) -> NamespaceId {
         match &mut self.0 {
             Kind::Declared(rules) => rules.classify(database, key),

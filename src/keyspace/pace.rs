@@ -1,4 +1,5 @@
-//! Sets the speed of a sweep: its budgets of server time and of commands, and when it yields. Pure.
+//! Determines the speed of a sweep: its budgets of server time and commands, and when it yields.
+//! Pure.
 
 mod forecast;
 
@@ -12,14 +13,14 @@ use crate::config::Sweep;
 use crate::connection::Spacing;
 use crate::number::to_float;
 
-/// The first keys are visited at this many times the share, so that the first scrape has an
+/// Factor by which the CPU share is increased for the first keys, so that the first scrape has an
 /// estimate.
 const START_FACTOR: f64 = 10.0;
 
-/// Maximum share of the server's time at the start.
+/// Upper limit of the increased CPU share at the start.
 const START_SHARE_MAX: f64 = 0.2;
 
-/// Number of the first keys whose memory is queried: enough for an estimate.
+/// Number of MEMORY USAGE commands among the first keys: enough for an estimate.
 const START_DETAILS: f64 = 2_000.0;
 
 /// Maximum slowdown of a sweep that yields to a slow server.
@@ -28,15 +29,16 @@ const SLOWDOWN_MAX: f64 = 32.0;
 /// Maximum pause due to a slowdown, in seconds. Longer pauses due to the budgets stay as they are.
 const SLOWDOWN_PAUSE_MAX: f64 = 5.0;
 
-/// Maximum intended duration of a pass. If the budget of time is too small for that, details are
-/// queried only for a share of the keys.
+/// Maximum intended duration of a pass. If the CPU share is too small for that, details are queried
+/// only for a share of the keys.
 const PASS_WANTED: Duration = Duration::from_mins(10);
 
-/// The same for the budget of commands: names cost few commands, details cost many.
+/// Maximum intended duration of a pass within the budget of commands: names cost few commands,
+/// details cost many.
 const PASS_WANTED_BY_COMMANDS: Duration = Duration::from_mins(2);
 
-/// Minimum share of the keys whose details are queried. Less would give no usable estimate of rare
-/// namespaces.
+/// Minimum share of the keys whose details are queried. A smaller share gives no usable estimate of
+/// rare namespaces.
 const DETAIL_SHARE_MIN: f64 = 0.02;
 
 /// Default budget of commands at the default share of a core: this share of the commands that other
@@ -47,35 +49,35 @@ const COMMANDS_MIN: f64 = 50.0;
 /// The share of a core to which [`COMMAND_SHARE`] applies. A larger share permits more commands.
 const CPU_SHARE_USUAL: f64 = 0.01;
 
-/// From this share of a core on, a sweep is meant to be fast: commands are unlimited unless the
-/// configuration limits them.
+/// CPU share from which a sweep is fast: its commands are unlimited unless the configuration limits
+/// them.
 pub const FAST_SHARE: f64 = 0.5;
 
-/// Commands per pipeline if other clients must not notice it. The server needs about as long as for
-/// one SCAN.
+/// Maximum number of commands in a small pipeline, which other clients do not notice. It takes the
+/// server about as long as one SCAN.
 const SMALL_PIPELINE: usize = 75;
 
-/// Maximum number of commands sent at once. More would make other clients wait.
+/// Maximum number of commands in a large pipeline. More would make other clients wait.
 const LARGE_PIPELINE: usize = 300;
 
-/// From this round trip on, a batch is one pipeline, and its parts are sent one after the other
+/// Round trip from which a batch is one pipeline, and its parts are sent one after the other
 /// without waiting for replies. A shorter round trip is not due to the network.
 const FAR: Duration = Duration::from_millis(2);
 
-/// Intended share of its time that a batch takes. The rest is for the round trips between batches,
-/// such as those for INFO and at the ends of segments.
+/// Intended share of the time that a batch takes. The rest is for round trips between batches, such
+/// as those for INFO and at the ends of segments.
 const BUSY_SHARE: f64 = 0.7;
 
-/// Spacing of a large pipeline if other clients must not notice it.
+/// Spacing of a large pipeline that other clients must not notice.
 pub const SMALL_PARTS: Spacing = Spacing {
     commands: SMALL_PIPELINE,
     gap: Duration::from_millis(1),
 };
 
-/// Maximum growth of COUNT if round trips are too long for the budget.
+/// Maximum factor by which COUNT grows if round trips are too long for the budget.
 const COUNT_GROWTH_MAX: f64 = 5.0;
 
-/// Maximum time that a delayed sweep makes up for. It does so at no more than twice the speed.
+/// Maximum delay that a sweep makes up for. It does so at no more than twice the speed.
 const BEHIND_MAX: Duration = Duration::from_millis(500);
 
 /// Shares of the keys whose details are queried.
@@ -132,7 +134,7 @@ pub fn detail_shares(
 }
 
 /// Returns how many random keys to draw at once from a cluster node, for an estimate before the
-/// first pass is complete. They must be a small part of all keys, as no key may count twice. A
+/// first pass is complete. They must be a small part of all keys, because no key may count twice. A
 /// small keyspace is scanned soon, so it is sampled only once.
 #[must_use]
 pub fn glimpse_keys(keys: u64, has_earlier: bool) -> usize {
@@ -167,7 +169,7 @@ pub struct Batch {
     pub microseconds: f64,
     /// Longest round trip; zero if there was none.
     pub round_trip: Duration,
-    /// Time from the end of the previous pause to the last reply.
+    /// Time from the end of the previous pause to the last reply of the batch.
     pub took: Duration,
 }
 
@@ -221,7 +223,7 @@ pub struct Shape {
     pub spacing: Spacing,
 }
 
-/// Turns batches into pauses.
+/// Calculates the pause after each batch.
 #[derive(Clone, Debug)]
 pub struct Pace {
     share: f64,
@@ -282,13 +284,13 @@ impl Pace {
         self.owed = self.owed.saturating_add(commands);
     }
 
-    /// Returns whether any commands beyond the budget remain to be made up for.
+    /// Returns whether later pauses still have to make up for commands beyond the budget.
     #[must_use]
     pub const fn owes(&self) -> bool {
         self.commands_per_second.is_some() && self.owed > 0
     }
 
-    /// Returns the part of the owed commands to settle with a batch of `commands` commands.
+    /// Returns the number of owed commands to settle with a batch of `commands` commands.
     fn settle(&mut self, commands: u32, starting: bool) -> u32 {
         if starting {
             return 0;
@@ -305,7 +307,7 @@ impl Pace {
     }
 
     /// Returns the shares of the keys whose details are queried now. They are smaller for the first
-    /// keys: the estimate is due soon, and a burst of thousands of commands must not occur.
+    /// keys: the estimate is due soon, and a burst of thousands of commands must be avoided.
     #[must_use]
     pub fn shares(&self, shares: DetailShares, keys: u64) -> DetailShares {
         let Some(commands) = self.commands_per_second.filter(|_| self.is_starting()) else {
@@ -403,7 +405,7 @@ impl Pace {
         self.trips.least().unwrap_or_default()
     }
 
-    /// Returns how long to wait after a batch. The duration of the batch counts.
+    /// Returns how long to wait after a batch. The duration of the batch is subtracted.
     pub fn pause(&mut self, batch: &Batch) -> Duration {
         let starting = self.is_starting();
         self.seen = self.seen.saturating_add(u64::from(batch.keys));

@@ -1,10 +1,9 @@
-//! Tracks the minimum recent round trip, which is the latency of the network alone. Pure.
+//! Tracks the minimum recent round trip, an estimate of the network latency. Pure.
 
 use std::time::Duration;
 
-/// Minimum time for which the minimum round trip is remembered; the maximum is twice as long. A
-/// route that has become longer is accepted after that. A busy server replies quickly at some point
-/// in it.
+/// How long the minimum round trip is remembered: at least this long, and at most twice as long. A
+/// longer route is accepted after that. Even a busy server replies quickly once in this time.
 const REMEMBERED: Duration = Duration::from_mins(2);
 
 /// Round trips of one connection.

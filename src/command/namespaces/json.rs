@@ -16,14 +16,21 @@
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds` |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
 //!
-//! A namespace has `name` and `database`; `keys` and `memory_bytes`, each with `value`, `error`,
-//! `lower` and `upper` (95 % interval, error 0 when exact); `share` of all keys; `mean_bytes`;
-//! `keys_without_ttl` and `keys_without_ttl_error`; `ttl_seconds` with `p50_lower` and `p50_upper`
-//! (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a
-//! cumulative list of `at_most` and `keys`, in which `at_most` null includes all keys; `types`,
-//! keys by data type; `violations` with `ttl_required` and `ttl_max`; `declared` with
-//! `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes`; `largest_key_bytes`. Values
-//! that are unknown or not declared are null. Names are UTF-8 with other bytes as `\xNN`.
+//! A namespace has these fields. Values that are unknown or not declared are null. Names are UTF-8
+//! with other bytes as `\xNN`.
+//!
+//! | field | meaning |
+//! | --- | --- |
+//! | `name`, `database` | the namespace and its database |
+//! | `keys`, `memory_bytes` | each with `value`, `error`, `lower` and `upper` (95 % interval, error 0 when exact) |
+//! | `share` | share of all keys |
+//! | `mean_bytes` | memory per key |
+//! | `keys_without_ttl`, `keys_without_ttl_error` | keys that never expire, and the error |
+//! | `ttl_seconds` | `p50_lower` and `p50_upper` (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a cumulative list of `at_most` and `keys`; `at_most` null includes all keys |
+//! | `types` | keys by data type |
+//! | `violations` | `ttl_required` and `ttl_max` |
+//! | `declared` | `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes` |
+//! | `largest_key_bytes` | memory of the largest key |
 
 use serde_json::{Map, Value, json};
 

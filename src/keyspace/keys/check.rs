@@ -23,7 +23,7 @@ struct Found {
 }
 
 impl Check {
-    /// Returns a list without keys that keeps at most `max`.
+    /// Returns an empty list that keeps at most `max` keys.
     #[must_use]
     pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
         Self {

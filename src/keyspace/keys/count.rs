@@ -22,7 +22,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// Returns a pattern without counts.
+    /// Returns a count of zero keys.
     #[must_use]
     pub fn new(pattern: &KeyPattern) -> Self {
         Self {

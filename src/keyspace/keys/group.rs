@@ -62,7 +62,7 @@ pub struct DatabaseGroups {
 }
 
 impl Groups {
-    /// Returns groups without keys.
+    /// Returns the groups before any key was seen.
     #[must_use]
     pub fn new(expressions: &[Expression], max: usize) -> Self {
         Self {
@@ -223,7 +223,7 @@ impl Groups {
     }
 }
 
-/// Returns the number of keys without room for their group, scaled to all keys of the database.
+/// Returns the number of keys in `overflow` for lack of room, scaled to all keys of the database.
 fn without_place(totals: &Tallies, population: u64) -> u64 {
     let seen: u128 = totals.values().map(|tally| u128::from(tally.keys)).sum();
     let folded: u128 = totals.values().map(|tally| u128::from(tally.folded)).sum();

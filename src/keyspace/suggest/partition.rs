@@ -332,8 +332,8 @@ impl<'a> Division<'a> {
         }
     }
 
-    /// Splits by words after a value, such as in `user:{id}:cart`, only if their keys have different
-    /// TTLs.
+    /// Splits by words after a value, such as in `user:{id}:cart`, only if their keys have
+    /// different TTLs.
     fn divide_after_value(&mut self, keys: &[&Key<'a>], parts: &mut Vec<Part<'a>>) {
         parts.push(Part::Value);
         let branches = self.branches(keys, parts);

@@ -21,7 +21,7 @@ pub struct Find {
 }
 
 impl Find {
-    /// Returns a list without streams that keeps at most `max`.
+    /// Returns an empty list that keeps at most `max` streams.
     #[must_use]
     pub fn new(patterns: &[KeyPattern], max: usize) -> Self {
         Self {
