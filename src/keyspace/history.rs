@@ -28,7 +28,7 @@ pub enum Replaced {
     Restarted,
     /// The server is loading, or has loaded, a data set.
     Loaded,
-    /// The server replicates from another primary, or has lost and found its own.
+    /// The server replicates from another primary, or lost its primary and reconnected.
     Resynchronized,
 }
 
@@ -162,8 +162,7 @@ impl Identity {
     #[must_use]
     pub fn replaced_since(&self, before: &Self, seconds: f64) -> Option<Replaced> {
         let is_another = differ(self.run_id.as_ref(), before.run_id.as_ref());
-        // Servers that hide their ID are identified by their uptime, which decreases after a
-        // restart.
+        // Servers that hide their ID are compared by their uptime, which decreases after a restart.
         let uptimes = self.uptime.zip(before.uptime);
         let is_younger = uptimes.is_some_and(|(now, then)| now < then);
         if is_another || is_younger {

@@ -72,7 +72,7 @@ pub struct Traffic {
     last: Option<Reading>,
     /// Total time between compared readings, in seconds.
     seconds: f64,
-    /// Commands per second: smoothed, and in the last interval.
+    /// Commands per second, smoothed over a long and over a short time.
     of_late: f64,
     just_now: f64,
 }

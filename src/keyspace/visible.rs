@@ -48,7 +48,7 @@ pub struct Visible {
 pub struct Known<'a> {
     /// Keys of each namespace, including [`NamespaceId::OTHER`].
     pub keys: &'a BTreeMap<NamespaceId, f64>,
-    /// Returns the name of a namespace.
+    /// Function that returns the name of a namespace.
     pub name: &'a dyn Fn(NamespaceId) -> String,
     /// Current time in seconds.
     pub now: f64,

@@ -195,8 +195,8 @@ fn choose_delimiter(keys: &[SampledKey<'_>]) -> Option<u8> {
     (count >= FEWEST_KEYS).then_some(delimiter)
 }
 
-/// Returns whether the delimiter separates segments of the key, and not parts of a value such as
-/// the hyphens of a UUID or the dots of an address.
+/// Returns whether the delimiter separates segments of the key. The hyphens of a UUID and the dots of
+/// an address are parts of a value.
 fn separates(delimiter: u8, key: &[u8]) -> bool {
     key.contains(&delimiter) && !is_number(key)
 }
