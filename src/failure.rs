@@ -118,6 +118,9 @@ pub struct Failure {
     pub remedy: Option<Cow<'static, str>>,
 }
 
+/// Maximum length of the details, in characters.
+const DETAIL_MAX: usize = 400;
+
 impl Failure {
     /// Creates a failure. The detail is cut to a reasonable length.
     #[must_use]
@@ -126,7 +129,7 @@ impl Failure {
         let line = detail.lines().next().unwrap_or_default();
         Self {
             reason,
-            detail: line.chars().take(200).collect(),
+            detail: line.chars().take(DETAIL_MAX).collect(),
             remedy: None,
         }
     }

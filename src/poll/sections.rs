@@ -1,7 +1,8 @@
 //! Selects the sections of INFO for a poll. Pure.
 //!
 //! The server spends most of the time for INFO on percentiles of every command that it has seen.
-//! They change slowly, so most polls omit them.
+//! They change slowly, so most polls omit them. A command that was called for the first time has
+//! percentiles one poll later.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const PERCENTILES: &str = "Latencystats";
 #[derive(Debug, Default)]
 pub struct Sections {
     whole: Option<Whole>,
+    /// Whether the server has seen other commands than in that reply.
+    has_other_commands: bool,
     /// Whether the server omits other sections if percentiles are not requested.
     is_whole_only: bool,
 }
@@ -28,6 +31,8 @@ pub struct Sections {
 #[derive(Debug)]
 struct Whole {
     titles: Vec<String>,
+    /// Number of commands with statistics.
+    commands: usize,
     at: Instant,
 }
 
@@ -36,6 +41,7 @@ impl Sections {
     pub fn query(&self, server: Option<&Server>, now: Instant) -> &'static Query {
         let is_recent = |whole: &Whole| now.duration_since(whole.at) < PERCENTILES_EVERY;
         let may_leave_out = !self.is_whole_only
+            && !self.has_other_commands
             && server.is_some_and(Server::has_latency_percentiles)
             && self.whole.as_ref().is_some_and(is_recent);
         if may_leave_out {
@@ -48,11 +54,20 @@ impl Sections {
     /// Records a reply. Returns false if it lacks a section other than the percentiles. All
     /// sections are then queried from now on.
     pub fn record(&mut self, query: &'static Query, info: &Info, now: Instant) -> bool {
+        let commands = info.named("cmdstat_").count();
         if query == &INFO {
-            let titles = info.titles().map(str::to_owned).collect();
-            self.whole = Some(Whole { titles, at: now });
+            self.whole = Some(Whole {
+                titles: info.titles().map(str::to_owned).collect(),
+                commands,
+                at: now,
+            });
+            self.has_other_commands = false;
             return true;
         }
+        self.has_other_commands = self
+            .whole
+            .as_ref()
+            .is_some_and(|whole| whole.commands != commands);
         let mut known = self.whole.iter().flat_map(|whole| &whole.titles);
         let is_there = |title: &String| title == PERCENTILES || info.has_section(title);
         let is_complete = known.all(is_there);
@@ -87,6 +102,21 @@ mod tests {
         assert_eq!(Sections::default().query(Some(&server), now), &INFO);
         assert_eq!([15, 30, 45].map(query), [&INFO_WITHOUT_PERCENTILES; 3]);
         assert_eq!(query(60), &INFO);
+    }
+
+    #[test]
+    fn new_command_has_percentiles_one_poll_later() {
+        let now = Instant::now();
+        let (mut sections, server) = after_whole(now);
+        let partial = WHOLE.replace("# Latencystats\r\n", "cmdstat_get:calls=1,usec=1\r\n");
+        let record = |sections: &mut Sections, query| {
+            sections.record(query, &Info::parse(&partial), now);
+            sections.query(Some(&server), now)
+        };
+        assert_eq!(record(&mut sections, &INFO_WITHOUT_PERCENTILES), &INFO);
+        assert_eq!(record(&mut sections, &INFO), &INFO_WITHOUT_PERCENTILES);
+        let later = record(&mut sections, &INFO_WITHOUT_PERCENTILES);
+        assert_eq!(later, &INFO_WITHOUT_PERCENTILES);
     }
 
     #[test]

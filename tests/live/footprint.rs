@@ -79,14 +79,16 @@ fn ten_polls_send_ten_times_the_expected_commands() {
     assert_eq!(commands[0], "CLIENT SETNAME redis-namespace-exporter");
     let count = |wanted: &str| commands.iter().filter(|command| *command == wanted).count();
     let most_of_info = "INFO default modules commandstats tls cluster_info scriptingengines";
-    // Percentiles are queried once a minute.
-    let polls = count("INFO everything") + count(most_of_info);
+    // Percentiles are queried once a minute, and after commands that are new to the server.
+    let whole = count("INFO everything");
+    assert!((1..=3).contains(&whole), "{whole} whole INFOs");
+    let polls = whole + count(most_of_info);
     assert!((10..=12).contains(&polls), "{polls} polls");
     let expected = [
         ("CLIENT SETNAME redis-namespace-exporter", 1..=1),
         ("PING", polls..=2 * polls),
-        ("INFO everything", 1..=1),
-        (most_of_info, polls - 1..=polls - 1),
+        ("INFO everything", whole..=whole),
+        (most_of_info, polls - whole..=polls - whole),
     ];
     for (command, times) in &expected {
         assert!(
@@ -212,7 +214,10 @@ fn loading_server_counts_one_error_per_connection() {
     let before = errors(&mut witness);
     let exporter = often(&server, "").start();
     exporter.polls(5);
-    let page = exporter.page();
+    // On a busy machine, a poll may have timed out.
+    let page = exporter.until("a poll", |page| {
+        page.get("redis_loading_dump_file", &[]).is_some()
+    });
     assert_eq!(
         page.value("redis_loading_dump_file", &[]),
         1.0,

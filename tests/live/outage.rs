@@ -231,7 +231,7 @@ fn poll_times(monitor: &mut crate::support::redis::Client) -> Vec<f64> {
         if line.contains("the end") {
             return times;
         }
-        if line.contains("\"INFO\" \"everything\"") {
+        if line.contains("] \"INFO\" ") {
             times.push(line.split(' ').next().unwrap().parse().unwrap());
         }
     }

@@ -134,7 +134,7 @@ fn removed_map_entry_is_named_when_login_fails() {
     exporter.until_failed("auth");
     let log = exporter.log();
     let url = server.url();
-    assert!(log.contains("the server wants a password"), "{log}");
+    assert!(log.contains("the server requires a password"), "{log}");
     assert!(log.contains(&format!("has no entry for {url}")), "{log}");
     assert!(log.contains("the key of one would be"), "{log}");
     assert!(!log.contains("hunter"), "{log}");
