@@ -300,3 +300,14 @@ fn idioms_are_found_and_plain_english_passes() {
         assert!(found.is_empty(), "{text}: {found:?}");
     }
 }
+
+#[test]
+fn module_files_are_named_after_their_modules() {
+    let sources = files("src", "rs").into_iter();
+    let all = sources.chain(files("tests", "rs"));
+    let named_mod: Vec<_> = all.filter(|file| file.ends_with("/mod.rs")).collect();
+    assert!(
+        named_mod.is_empty(),
+        "name them like their folders: {named_mod:?}"
+    );
+}
