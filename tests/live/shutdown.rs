@@ -103,7 +103,7 @@ fn second_signal_exits_at_once() {
     crate::support::until(LONG, "the log line about the shutdown", || {
         exporter
             .log()
-            .contains("a second signal ends at once")
+            .contains("a second signal exits at once")
             .then_some(())
     });
     exporter.process.signal("TERM");
