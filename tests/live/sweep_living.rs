@@ -305,6 +305,13 @@ fn intervals_cover_the_truth_after_a_bulk_load_into_few_keys() {
         std::thread::sleep(CHANGES_LAST);
         all.extend(checks(&page_of_now(&exporter), now));
     }
-    // At first, nearly all keys could be in any namespace.
-    assert_honest(&all, 10.0);
+    // All checks are of one load and rest on the same sample, so that one error in twenty comes in
+    // rows. A single time for the segment would cover the truth in fewer than four of ten.
+    let held = all.iter().filter(|check| check.holds()).count();
+    println!("{held} of {} intervals covered the truth", all.len());
+    assert!(held * 10 >= all.len() * 7, "{all:#?}");
+    // At first, nearly all keys could be in any namespace, but not at the end.
+    let last = all.iter().rev().take(KINDS.len());
+    let widest = last.map(Check::width).fold(0.0, f64::max);
+    assert!(widest < 2.0, "{widest}: {all:#?}");
 }
