@@ -13,7 +13,7 @@ fn exporter_of(address: &str) -> Exporter {
 
 /// Starts a listener that calls this function for each connection, and returns its URL.
 fn listener(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", port::free())).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     // The thread ends with the test process.
     thread::spawn(move || listener.incoming().flatten().for_each(serve));
