@@ -12,7 +12,7 @@ pub struct Problem {
     /// File, line, column and path (`config.yaml:5:13: targets[1].poll.interval`), the flag, or the
     /// environment variable.
     pub place: String,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
     /// What to write instead.
     pub remedy: String,

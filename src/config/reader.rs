@@ -399,7 +399,7 @@ fn is_within(path: &str, section: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// What is wrong with a key that is not shown.
+/// The problem of an unknown key that is not shown.
 const NO_OPTION: &str = "has a key that is not the name of an option";
 
 /// Sections in which a key may be a username or a password: `basic_auth: { user: hash }` is how

@@ -29,7 +29,7 @@ use super::rows::{ROWS, Row, Takes};
 pub struct CommandLineOption {
     /// The name of the flag, without dashes.
     pub flag: &'static str,
-    /// The environment variable, or an empty text if there is none.
+    /// The environment variable, or an empty text for options without one.
     pub variable: &'static str,
     /// The default of `redis_exporter`.
     pub default: &'static str,

@@ -48,6 +48,21 @@ pub struct Target {
 }
 
 impl Target {
+    /// Returns a target that refuses connections at once.
+    #[cfg(test)]
+    pub(crate) fn dead(name: &str) -> Self {
+        let arguments = super::Arguments {
+            redis_addr: Some(Secret::new("unix:///nonexistent/redis.sock")),
+            ..super::Arguments::default()
+        };
+        let config = super::load(&arguments, &|_| None, &[]).unwrap();
+        let target = config.targets.into_iter().next().unwrap();
+        Self {
+            name: name.to_owned(),
+            ..target
+        }
+    }
+
     /// Returns whether one of its connections uses TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {

@@ -3,25 +3,11 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::config::{self, Arguments, Secret};
+use crate::config::Target;
 use crate::publish::Publication;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 const DUE: Duration = Duration::from_secs(20);
-
-/// Returns a target that refuses connections at once.
-fn dead(name: &str) -> Target {
-    let arguments = Arguments {
-        redis_addr: Some(Secret::new("unix:///nonexistent/redis.sock")),
-        ..Arguments::default()
-    };
-    let config = config::load(&arguments, &|_| None, &[]).unwrap();
-    let target = config.targets.into_iter().next().unwrap();
-    Target {
-        name: name.to_owned(),
-        ..target
-    }
-}
 
 fn has_failed(slot: &Slot) -> bool {
     slot.latest().is_some_and(|latest| latest.failure.is_some())
@@ -88,7 +74,10 @@ async fn ended_poller_is_published_as_failed_within_seconds() {
 async fn applied_targets_start_end_and_stay() {
     let (board, telemetry) = (Board::default(), Telemetry::new(false).unwrap());
     let mut fleet = Fleet::new(board.clone(), telemetry);
-    let change = fleet.apply(vec![dead("a"), dead("b"), dead("c")], &[]);
+    let change = fleet.apply(
+        vec![Target::dead("a"), Target::dead("b"), Target::dead("c")],
+        &[],
+    );
     assert_eq!((change.started, change.ended, change.kept), (3, 0, 0));
     let before = board.slots();
     assert!(before.iter().all(|slot| slot.latest().is_none()));
@@ -96,9 +85,9 @@ async fn applied_targets_start_end_and_stay() {
     assert!(before.iter().all(|slot| has_failed(slot)));
     let changed = Target {
         memory_limit: Some(1),
-        ..dead("b")
+        ..Target::dead("b")
     };
-    let change = fleet.apply(vec![dead("c"), changed, dead("d")], &[]);
+    let change = fleet.apply(vec![Target::dead("c"), changed, Target::dead("d")], &[]);
     assert_eq!((change.started, change.ended, change.kept), (2, 2, 1));
     let after = board.slots();
     let names: Vec<_> = after.iter().map(|slot| slot.name.as_str()).collect();

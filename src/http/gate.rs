@@ -36,7 +36,7 @@ pub enum GateError {
     PasswordFile {
         /// Its path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the file.
         what: String,
     },
     /// The password file is empty.

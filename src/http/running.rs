@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 ///
 /// It is the configured address if a process of this program listens on its port, or if none is
 /// found. Otherwise it is the address of the process with the lowest ID. Processes of other
-/// containers or services count only if there is none in our own.
+/// containers or services count only if our own has no exporter.
 #[must_use]
 pub fn address(configured: SocketAddr) -> SocketAddr {
     chosen(configured, &listening(Path::new("/proc")))

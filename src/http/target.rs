@@ -52,7 +52,7 @@ fn without_path(address: &str) -> String {
     format!("{scheme}{host}")
 }
 
-/// Splits off the scheme with its separator. The scheme is empty if there is none.
+/// Splits off the scheme with its separator. Without a scheme, the first part is empty.
 fn split_scheme(address: &str) -> (&str, &str) {
     let end = address.find("://").map_or(0, |at| at + "://".len());
     address.split_at_checked(end).unwrap_or(("", address))

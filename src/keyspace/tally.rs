@@ -318,7 +318,7 @@ fn add_each(counts: &mut [u64], others: &[u64]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -456,7 +456,8 @@ mod tests {
         assert_eq!(DataType::from_reply(b"\xff"), DataType::Other);
     }
 
-    fn any_details() -> impl Strategy<Value = Details> {
+    /// Generates details that no server may have returned.
+    pub(in crate::keyspace) fn any_details() -> impl Strategy<Value = Details> {
         let expiry = prop_oneof![Just(Expiry::Never), any::<u64>().prop_map(Expiry::In)];
         let types = proptest::sample::select(DataType::ALL.to_vec());
         let optional = (

@@ -1,24 +1,10 @@
 //! Timing of polls, with a paused clock and nonexistent servers.
 
 use super::*;
-use crate::config::{self, Arguments, Secret};
+use crate::config::Target;
 use crate::publish::Board;
 
 const INTERVAL: Duration = Duration::from_secs(15);
-
-/// Returns a target that refuses connections at once.
-fn dead(name: &str) -> Target {
-    let arguments = Arguments {
-        redis_addr: Some(Secret::new("unix:///nonexistent/redis.sock")),
-        ..Arguments::default()
-    };
-    let config = config::load(&arguments, &|_| None, &[]).unwrap();
-    let target = config.targets.into_iter().next().unwrap();
-    Target {
-        name: name.to_owned(),
-        ..target
-    }
-}
 
 struct Polled {
     telemetry: Telemetry,
@@ -35,7 +21,7 @@ fn poll_dead(starts: impl IntoIterator<Item = Start>) -> Polled {
         names: Vec::new(),
     };
     for (at, start) in starts.into_iter().enumerate() {
-        let target = dead(&format!("dead-{at}"));
+        let target = Target::dead(&format!("dead-{at}"));
         telemetry.start_target(&target.name);
         let slot = board.slot(&target.name, "-");
         polled.slots.push(Arc::clone(&slot));
@@ -116,7 +102,7 @@ async fn failed_polls_are_published() {
 
 #[test]
 fn second_poll_is_spread_only_after_success() {
-    let target = dead("dead");
+    let target = Target::dead("dead");
     assert_eq!(regular_delay(&target, 0, 0.02), INTERVAL.mul_f64(0.02));
     assert_eq!(regular_delay(&target, 0, 1.0), INTERVAL);
     for _ in 0..100 {

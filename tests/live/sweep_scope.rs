@@ -138,8 +138,8 @@ fn changed_namespaces_restart_only_the_sweep() {
     });
 }
 
-#[test]
-fn cluster_node_is_swept() {
+/// Starts a cluster node with all slots, and waits until the cluster is healthy.
+fn cluster_node() -> RedisServer {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     until(LONG, "a healthy cluster", || {
@@ -148,6 +148,12 @@ fn cluster_node_is_swept() {
             .contains("cluster_state:ok")
             .then_some(())
     });
+    server
+}
+
+#[test]
+fn cluster_node_is_swept() {
+    let server = cluster_node();
     for i in 0..300 {
         server.ask(&["SET", &format!("session:{i}"), "x", "EX", "100"]);
     }
@@ -161,14 +167,7 @@ fn cluster_node_is_swept() {
 
 #[test]
 fn down_cluster_stops_the_sweep_with_few_errors() {
-    let server = RedisServer::start(&["--cluster-enabled", "yes"]);
-    server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    until(LONG, "a healthy cluster", || {
-        server
-            .ask(&["CLUSTER", "INFO"])
-            .contains("cluster_state:ok")
-            .then_some(())
-    });
+    let server = cluster_node();
     for i in 0..300 {
         server.ask(&["SET", &format!("session:{i}"), "x"]);
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::TtlPolicy;
+use crate::keyspace::tally::tests::any_details;
 use crate::keyspace::tally::{DataType, Details, Expiry};
 
 const NOTHING: Details = Details {
@@ -509,21 +510,6 @@ fn sampled_aggregates_are_never_exact() {
     assert!(close(strings, 0.0) && hash > 20e6, "{strings} {hash}");
     let [strings, hash] = errors(details(DataType::Hash, 300));
     assert!(close(strings, 0.0) && close(hash, 0.0), "{strings} {hash}");
-}
-
-fn any_details() -> impl Strategy<Value = Details> {
-    let expiry = prop_oneof![Just(Expiry::Never), any::<u64>().prop_map(Expiry::In)];
-    let types = proptest::sample::select(DataType::ALL.to_vec());
-    let optional = (
-        proptest::option::of(any::<u64>()),
-        proptest::option::of(expiry),
-        proptest::option::of(types),
-    );
-    optional.prop_map(|(memory, expiry, data_type)| Details {
-        memory,
-        expiry,
-        data_type,
-    })
 }
 
 /// Generates counts that no sequence of calls may have produced.

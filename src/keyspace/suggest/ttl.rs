@@ -79,7 +79,7 @@ pub(super) fn known(keys: &[ObservedTtl]) -> usize {
         .count()
 }
 
-/// Returns the longest remaining TTL; zero if there is none.
+/// Returns the longest remaining TTL, or zero without TTLs.
 pub(super) fn longest(keys: &[ObservedTtl]) -> Duration {
     let remaining = keys.iter().filter_map(|ttl| match ttl {
         ObservedTtl::Remaining(remaining) => Some(*remaining),
