@@ -1,10 +1,11 @@
 //! One batch of a sweep: a SCAN, the details of its keys, and the pause after it.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use tokio::time::Instant;
 
-use super::key_reader::{Step, Wanted};
+use super::key_reader::{Found, Step, Wanted};
 use super::{Event, Sweeper, to_float};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
@@ -17,6 +18,13 @@ const POLICY_SHARE: f64 = 0.75;
 /// Share of the lookups that query the type. It is small because a namespace usually has a single
 /// type.
 const TYPE_SHARE: f64 = 0.2;
+
+/// Cost of MEMORY USAGE with many sampled elements, in microseconds.
+const MANY_ELEMENTS_MICROSECONDS: f64 = 200.0;
+
+/// Maximum number of aggregates per pipeline whose memory is measured with many elements, largest
+/// first.
+const CLOSE_PER_PIPELINE: usize = 4;
 
 /// A SCAN sent with the previous batch.
 #[derive(Debug)]
@@ -103,6 +111,36 @@ impl Sweeper<'_> {
                 self.census.see(database, wanted.key, found);
                 (self.listener)(Event::Key(wanted.key, found));
             }
+        }
+        Ok(microseconds)
+    }
+
+    /// Measures the largest aggregates of a pipeline with more of their elements. Returns the cost
+    /// to the server, in microseconds.
+    async fn measure_closely(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        found: &mut [Found],
+    ) -> Result<f64, Failure> {
+        let pairs = wanted.iter().zip(found);
+        let large = pairs.filter(|(_, found)| found.may_be_large_aggregate());
+        let mut large: Vec<_> = large.collect();
+        large.sort_by_key(|(_, found)| Reverse(found.details.memory));
+        let mut microseconds = 0.0;
+        for (place, (wanted, found)) in large.into_iter().take(CLOSE_PER_PIPELINE).enumerate() {
+            if place > 0 {
+                let Some(left) = self.close_left.checked_sub(1) else {
+                    break;
+                };
+                self.close_left = left;
+            }
+            // One at a time, so that other clients are served in between.
+            let bytes = self.reader.memory_of_many_elements(wanted.key).await?;
+            if bytes.is_none() {
+                break;
+            }
+            found.details.memory = bytes;
+            microseconds += MANY_ELEMENTS_MICROSECONDS;
         }
         Ok(microseconds)
     }

@@ -1,0 +1,273 @@
+//! Queries the details of keys: MEMORY USAGE, PTTL and TYPE.
+
+use super::{KeyReader, Step};
+use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
+use crate::failure::Failure;
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::queries::{SAMPLED_MEMORY, SCAN};
+use crate::keyspace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
+use crate::query::{Command, Ticket};
+use crate::reply::{ErrorKind, Refusal, Reply};
+
+/// Number of elements of a large aggregate to sample, the most that costs a server about as much as
+/// one SCAN. By default, MEMORY USAGE samples five.
+const ELEMENTS: &[u8] = b"4000";
+
+/// Maximum number of keys queried in one pipeline. More would delay other clients.
+pub const KEYS_PER_PIPELINE: usize = 100;
+
+/// A key with the queries to send for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Whether to send MEMORY USAGE.
+    pub memory: bool,
+    /// Whether to send PTTL.
+    pub expiry: bool,
+    /// Whether to send TYPE.
+    pub data_type: bool,
+}
+
+/// The replies to the queries about a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The details of the key.
+    pub details: Details,
+    /// Whether the key no longer existed when it was queried.
+    pub is_gone: bool,
+    /// Lookups that the server counted as hits.
+    pub hits: u32,
+    /// Lookups that the server counted as misses.
+    pub misses: u32,
+}
+
+impl Wanted<'_> {
+    /// Returns the queries one by one.
+    pub fn queries(self) -> impl Iterator<Item = SweepQuery> {
+        // A truncated name is not the name of any key.
+        let is_whole = self.key.len() < KEY_NAME_BYTES;
+        let queries = [
+            (is_whole && self.memory, SweepQuery::Memory),
+            (is_whole && self.expiry, SweepQuery::Expiry),
+            (is_whole && self.data_type, SweepQuery::Type),
+        ];
+        let wanted = queries.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        wanted.map(|(_, query)| query)
+    }
+}
+
+impl Found {
+    fn take(&mut self, query: SweepQuery, reply: &Reply) {
+        match (query, reply) {
+            (SweepQuery::Memory, Reply::Integer(bytes)) => {
+                self.details.memory = u64::try_from(*bytes).ok();
+            }
+            (SweepQuery::Memory, Reply::Nil) => self.is_gone = true,
+            (SweepQuery::Expiry, Reply::Integer(-2)) => self.miss(),
+            (SweepQuery::Expiry, Reply::Integer(left)) => {
+                self.hits += 1;
+                let left = u64::try_from(*left).ok();
+                self.details.expiry = Some(left.map_or(Expiry::Never, Expiry::In));
+            }
+            (SweepQuery::Type, Reply::Bytes(name)) if name == b"none" => self.miss(),
+            (SweepQuery::Type, Reply::Bytes(name)) => {
+                self.hits += 1;
+                self.details.data_type = Some(DataType::from_reply(name));
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns whether this may be an aggregate of which only a few of many elements were sampled.
+    pub fn may_be_large_aggregate(&self) -> bool {
+        let is_large = self
+            .details
+            .memory
+            .is_some_and(|bytes| bytes >= LARGE_AGGREGATE);
+        is_large && self.details.data_type != Some(DataType::String)
+    }
+
+    const fn miss(&mut self) {
+        self.misses += 1;
+        self.is_gone = true;
+    }
+}
+
+impl KeyReader {
+    /// Queries keys in one pipeline. If a cursor and a COUNT are given, ends it with the SCAN for
+    /// the next keys.
+    ///
+    /// A query that was not sent before is first sent for one key alone. If the server rejects it,
+    /// that counts as one error and not as hundreds.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the server cannot reply now.
+    pub async fn details(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        scan: Option<(u64, u32)>,
+        spacing: Spacing,
+    ) -> Result<(Vec<Found>, Option<Step>), Failure> {
+        let mut found = vec![Found::default(); wanted.len()];
+        let mut commands: Vec<Command<'_>> = Vec::new();
+        for (at, wanted) in wanted.iter().enumerate() {
+            let queries = wanted.queries();
+            commands.extend(queries.map(|query| query.query().with(at, [wanted.key])));
+        }
+        self.retain_open(&mut commands);
+        let first = self.session.rejections_mut().take_first(&mut commands);
+        self.answer(&first, Spacing::NONE, &mut found).await?;
+        self.retain_open(&mut commands);
+        let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
+        if let Some(((cursor, _), count)) = scan.zip(count) {
+            let [cursor, count] = [cursor.to_string(), count.to_string()].map(String::into_bytes);
+            commands.push(SCAN.with(0, [cursor, b"COUNT".to_vec(), count]));
+        }
+        let scanned = self.answer(&commands, spacing, &mut found).await?;
+        match (scanned, count) {
+            (Some(reply), Some(count)) => Ok((found, self.take_step(Some(reply), count)?)),
+            _ => Ok((found, None)),
+        }
+    }
+
+    /// Queries the memory of a key with many sampled elements. Returns `None` if the key is gone,
+    /// or if the server refuses SAMPLES, which is then not sent again over this connection.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn memory_of_many_elements(&mut self, key: &[u8]) -> Result<Option<u64>, Failure> {
+        let mut commands = vec![SAMPLED_MEMORY.with(0, [key, b"SAMPLES", ELEMENTS])];
+        self.retain_open(&mut commands);
+        if commands.is_empty() {
+            return Ok(None);
+        }
+        let answered = self.send(&commands, Spacing::NONE).await?;
+        self.settle(0, 0);
+        self.take_round_trip();
+        let reply = answered.first().map(|(_, reply)| reply);
+        if let Some(refusal) = reply.and_then(Reply::refusal) {
+            self.reject(SAMPLED_MEMORY.ticket(0), refusal);
+        }
+        let bytes = reply.and_then(Reply::integer);
+        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
+    }
+
+    /// Sends commands about keys, and records the replies. Returns the reply to a SCAN among them.
+    async fn answer(
+        &mut self,
+        commands: &[Command<'_>],
+        spacing: Spacing,
+        found: &mut [Found],
+    ) -> Result<Option<Reply>, Failure> {
+        if commands.is_empty() {
+            return Ok(None);
+        }
+        let before = lookups(found);
+        let (mut failure, mut scanned) = (None, None);
+        for (ticket, reply) in self.send(commands, spacing).await? {
+            match (SweepQuery::of(ticket.query), reply.refusal()) {
+                (Some(SweepQuery::Scan), _) => scanned = Some(reply),
+                // It applies to every key, and each further one would count as an error.
+                (_, Some(refusal)) if concerns_connection(refusal) => {
+                    failure = Some(refused(refusal));
+                }
+                (_, Some(refusal)) => self.reject(ticket, refusal),
+                (Some(query), None) => {
+                    self.note_answered(query);
+                    if let Some(found) = found.get_mut(ticket.at) {
+                        found.take(query, &reply);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        let after = lookups(found);
+        self.settle(after.0 - before.0, after.1 - before.1);
+        failure.map_or(Ok(scanned), Err)
+    }
+
+    /// Stops sending a query that the server rejects permanently, because every rejection counts as
+    /// an error of the server. A redirection of a moving key is not a rejection.
+    fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
+        if !matches!(refusal.kind(), ErrorKind::Passing | ErrorKind::Redirect) {
+            self.session.rejections_mut().reject(ticket, refusal);
+        }
+    }
+}
+
+/// Returns whether every command would now receive this error.
+fn concerns_connection(refusal: &Refusal) -> bool {
+    refusal.is_passing() || refusal.kind() == ErrorKind::Authentication
+}
+
+/// Returns the total hits and misses of the queried keys.
+fn lookups(found: &[Found]) -> (u64, u64) {
+    found.iter().fold((0, 0), |(hits, misses), found| {
+        (
+            hits + u64::from(found.hits),
+            misses + u64::from(found.misses),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(replies: &[(SweepQuery, Reply)]) -> Found {
+        let mut found = Found::default();
+        for (query, reply) in replies {
+            found.take(*query, reply);
+        }
+        found
+    }
+
+    #[test]
+    fn truncated_name_is_not_queried() {
+        let long = vec![b'k'; KEY_NAME_BYTES];
+        let wanted = |key| Wanted {
+            key,
+            memory: true,
+            expiry: true,
+            data_type: true,
+        };
+        assert_eq!(wanted(&long).queries().count(), 0);
+        assert_eq!(wanted(&long[1..]).queries().count(), 3);
+    }
+
+    #[test]
+    fn existing_key_counts_its_hits() {
+        let found = found(&[
+            (SweepQuery::Memory, Reply::Integer(72)),
+            (SweepQuery::Expiry, Reply::Integer(1500)),
+            (SweepQuery::Type, Reply::Bytes(b"hash".to_vec())),
+        ]);
+        assert_eq!(found.details.memory, Some(72));
+        assert_eq!(found.details.expiry, Some(Expiry::In(1500)));
+        assert_eq!((found.is_gone, found.hits, found.misses), (false, 2, 0));
+    }
+
+    #[test]
+    fn vanished_key_counts_its_misses() {
+        let found = found(&[
+            (SweepQuery::Memory, Reply::Nil),
+            (SweepQuery::Expiry, Reply::Integer(-2)),
+            (SweepQuery::Type, Reply::Bytes(b"none".to_vec())),
+        ]);
+        assert_eq!(found.details, Details::default());
+        assert_eq!((found.is_gone, found.hits, found.misses), (true, 0, 2));
+    }
+
+    #[test]
+    fn key_without_ttl_never_expires() {
+        assert_eq!(
+            found(&[(SweepQuery::Expiry, Reply::Integer(-1))])
+                .details
+                .expiry,
+            Some(Expiry::Never)
+        );
+    }
+}

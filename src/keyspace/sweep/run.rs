@@ -1,0 +1,144 @@
+//! Runs sweeps: continuously, or a single pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::census::Census;
+use super::key_reader::KeyReader;
+use super::{Event, Listener, Sweeper};
+use crate::backoff;
+use crate::clock::now;
+use crate::config::{Namespace, Share, Target};
+use crate::connection::OnReconnect;
+use crate::failure::{Failure, Reason};
+use crate::footprint::Footprint;
+use crate::keyspace::single_pass::{KeySample, Lookups};
+use crate::publish::Slot;
+
+/// Maximum delay after a failure.
+const RETRY_MAX: Duration = Duration::from_mins(1);
+
+/// Delay after a denied command. It is long because each attempt counts as an error of the server,
+/// and permissions rarely change.
+const RETRY_DENIED: Duration = Duration::from_hours(1);
+
+/// Maximum number of attempts of a single pass, which starts again if the data are replaced during
+/// it.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Sweeps a target's keyspace forever, after `delay`.
+pub async fn run(
+    target: Target,
+    namespaces: Arc<[Namespace]>,
+    slot: Arc<Slot>,
+    on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
+    delay: Duration,
+) {
+    if !target.sweep.enabled {
+        return;
+    }
+    sleep(delay).await;
+    let address = target.sweep_endpoint().address;
+    let mut census = Census::new(&namespaces, &target.sweep, &target.keys);
+    let footprint = if address == target.endpoint.address {
+        footprint
+    } else {
+        census.note_other_server();
+        Arc::default()
+    };
+    let mut failures = 0;
+    let mut reason = None;
+    loop {
+        let visited = census.keys_visited();
+        let mut publish = |event: Event<'_>| {
+            if let Event::Estimate(census) = event {
+                slot.publish_namespaces(census.snapshot(now()));
+            }
+        };
+        let on_reconnect = Arc::clone(&on_reconnect);
+        let counted = Arc::clone(&footprint);
+        let Err(failure) =
+            sweep_until_failure(&target, on_reconnect, counted, &mut census, &mut publish).await;
+        if census.keys_visited() > visited {
+            failures = 0;
+            reason = None;
+        }
+        let (name, address) = (&target.name, address.to_string());
+        if reason.replace(failure.reason) == Some(failure.reason) {
+            debug!(name, address, %failure, "the sweep failed again");
+        } else {
+            warn!(name, address, %failure, "the sweep failed");
+        }
+        census.note_break(failure.reason);
+        slot.publish_namespaces(census.snapshot(now()));
+        failures += 1;
+        sleep(match failure.reason {
+            Reason::Denied => backoff::jittered(RETRY_DENIED),
+            _ => backoff::delay(failures, RETRY_MAX),
+        })
+        .await;
+    }
+}
+
+/// Sweeps the keyspace of a target once, even if its sweep is disabled. The results are in
+/// `census`, also if this fails or is canceled.
+///
+/// # Errors
+///
+/// The connection failed, or the server refused SCAN or INFO.
+pub async fn once(
+    target: &Target,
+    lookups: Lookups,
+    census: &mut Census,
+    listener: &mut Listener<'_>,
+) -> Result<(), Failure> {
+    let mut target = target.clone();
+    // A user waits for the result, and the pass is finite.
+    target.sweep.commands_per_second.get_or_insert(u32::MAX);
+    // `lookups` limits them.
+    target.sweep.lookup_share = Some(Share::WHOLE);
+    let reader = KeyReader::open(&target, Arc::new(|_| ()), Arc::default()).await?;
+    listener(Event::Opened(reader.server()));
+    if !reader.server().holds_keys() {
+        return Ok(());
+    }
+    let mut sweeper = Sweeper::start(reader, &target, census, listener).await?;
+    let lookups = sweeper.lookups(lookups).await?;
+    sweeper.sample = Some(KeySample::new(lookups));
+    for _ in 0..ATTEMPTS_MAX {
+        if sweeper.sweep_once().await? {
+            break;
+        }
+    }
+    let reader = &sweeper.reader;
+    sweeper
+        .census
+        .note_success(|query| reader.replies_to(query));
+    Ok(())
+}
+
+/// Sweeps over one connection, pass after pass, until something fails.
+async fn sweep_until_failure(
+    target: &Target,
+    on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
+    census: &mut Census,
+    listener: &mut Listener<'_>,
+) -> Result<std::convert::Infallible, Failure> {
+    let reader = KeyReader::open(target, on_reconnect, footprint).await?;
+    if !reader.server().holds_keys() {
+        // A Sentinel never has keys to sweep.
+        drop(reader);
+        return std::future::pending().await;
+    }
+    let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
+    sweeper.is_unannounced = true;
+    sweeper.announce();
+    loop {
+        sweeper.pass().await?;
+    }
+}
