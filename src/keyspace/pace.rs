@@ -137,12 +137,12 @@ pub fn detail_shares(
 /// first pass is complete. They must be a small part of all keys, because no key may count twice. A
 /// small keyspace is scanned soon, so it is sampled only once.
 #[must_use]
-pub fn glimpse_keys(keys: u64, has_earlier: bool) -> usize {
-    let is_small = keys < GLIMPSE_KEYS * 32;
+pub fn keys_to_draw(keys: u64, has_earlier: bool) -> usize {
+    let is_small = keys < DRAWN_KEYS * 32;
     let most = if has_earlier && is_small {
         0
     } else {
-        GLIMPSE_KEYS
+        DRAWN_KEYS
     };
     usize::try_from(most.min(keys / 8)).unwrap_or(usize::MAX)
 }
@@ -156,7 +156,7 @@ fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
 }
 
 /// Number of random keys drawn at once. The error of a share is then three percentage points.
-const GLIMPSE_KEYS: u64 = 1_024;
+const DRAWN_KEYS: u64 = 1_024;
 
 /// Measurements of one batch of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]

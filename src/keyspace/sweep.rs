@@ -6,8 +6,8 @@
 mod batch;
 pub mod census;
 mod database;
+mod draw;
 mod examine;
-mod glimpse;
 mod inspect;
 mod inspect_stream;
 mod key_reader;
@@ -131,7 +131,7 @@ struct Sweeper<'a> {
     /// Whether the expected cost has yet to be logged.
     is_unannounced: bool,
     /// Time of the last draw of random keys of a cluster node.
-    glimpsed: Option<Instant>,
+    drawn: Option<Instant>,
     /// End of the pause after the last batch.
     paused: Instant,
     started: Instant,
@@ -175,7 +175,7 @@ impl<'a> Sweeper<'a> {
             slowdowns: Slowdowns::default(),
             is_resumed,
             is_unannounced: false,
-            glimpsed: None,
+            drawn: None,
             paused: Instant::now(),
             started: Instant::now(),
         };

@@ -427,7 +427,7 @@ fn intervals_contain_the_truth_amid_batches() {
 }
 
 /// Draws random keys every 30 s, until the first pass over a cluster node is complete.
-fn run_glimpses(scenario: &Scenario, random: &mut Rng) -> [Score; NAMESPACES] {
+fn run_draws(scenario: &Scenario, random: &mut Rng) -> [Score; NAMESPACES] {
     let mut scores = [Score::default(); NAMESPACES];
     let mut world = World::new(scenario.keys, random);
     let mut window = Window::new(4);
@@ -469,7 +469,7 @@ fn random_key_intervals_contain_the_truth_amid_changes() {
         let mut random = Rng::with_seed(13);
         let mut scores = [Score::default(); NAMESPACES];
         for _ in 0..REPETITIONS * 3 {
-            let more = run_glimpses(scenario, &mut random);
+            let more = run_draws(scenario, &mut random);
             for (score, more) in scores.iter_mut().zip(more) {
                 score.merge(more);
             }

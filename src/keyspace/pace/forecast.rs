@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Costs, DetailShares, Pace, Sweep, SweepQuery, detail_shares, glimpse_keys, to_float};
+use super::{Costs, DetailShares, Pace, Sweep, SweepQuery, detail_shares, keys_to_draw, to_float};
 use crate::keyspace::lookups::are_limited;
 
 /// The expected cost of a pass.
@@ -95,7 +95,7 @@ impl Forecast {
     #[must_use]
     pub fn with_random_keys(mut self, keys: u64, sweep: &Sweep) -> Self {
         let commands = if are_limited(sweep) { 2 } else { 4 };
-        self.at_once = to_float(glimpse_keys(keys, false) as u64 * commands);
+        self.at_once = to_float(keys_to_draw(keys, false) as u64 * commands);
         self
     }
 }

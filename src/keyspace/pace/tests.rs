@@ -287,7 +287,7 @@ fn small_command_budget_samples_details() {
 
 #[test]
 fn random_keys_are_a_small_part_of_all() {
-    let drawn = |keys| [false, true].map(|has_earlier| glimpse_keys(keys, has_earlier));
+    let drawn = |keys| [false, true].map(|has_earlier| keys_to_draw(keys, has_earlier));
     assert_eq!(drawn(0), [0, 0]);
     assert_eq!(drawn(800), [100, 0]);
     assert_eq!(drawn(20_000), [1_024, 0]);

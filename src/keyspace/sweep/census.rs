@@ -26,8 +26,8 @@ use crate::number::to_float;
 /// A database is swept again at once if its keys differ from those seen by more than this share.
 const MOVED_AT_MOST: f64 = 0.2;
 
-/// Number of recent glimpses of random keys that count together.
-const GLIMPSES: u32 = 4;
+/// Number of recent draws of random keys that count together.
+const DRAWS: u32 = 4;
 
 /// The findings about one namespace in one database.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,11 +65,11 @@ pub struct Census {
     max_groups: usize,
     visible: Visible,
     windows: Windows,
-    /// Random keys of database 0 of a cluster node. Each glimpse counts as a partially visited
+    /// Random keys of database 0 of a cluster node. Each draw counts as a partially visited
     /// segment, because it is an equally good sample.
-    glimpses: Window,
-    /// Number of glimpses so far.
-    glimpsed: u32,
+    draws: Window,
+    /// Number of draws so far.
+    drawn: u32,
     /// The database being swept, and its number of segments.
     swept: u32,
     segments: u32,
@@ -124,8 +124,8 @@ impl Census {
             max_groups,
             visible: Visible::new(max_groups),
             windows: Windows::default(),
-            glimpses: Window::new(GLIMPSES),
-            glimpsed: 0,
+            draws: Window::new(DRAWS),
+            drawn: 0,
             swept: 0,
             segments: 1,
             keys: BTreeMap::new(),
@@ -267,18 +267,18 @@ impl Census {
         policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
     }
 
-    /// Begins a glimpse of random keys.
-    pub fn open_glimpse(&mut self, now: f64) {
-        self.glimpses.open(self.glimpsed % GLIMPSES, now);
-        self.glimpsed = self.glimpsed.wrapping_add(1);
+    /// Begins a draw of random keys.
+    pub fn open_draw(&mut self, now: f64) {
+        self.draws.open(self.drawn % DRAWS, now);
+        self.drawn = self.drawn.wrapping_add(1);
     }
 
-    /// Records a random key. It counts for the glimpse only, because the sweep will visit it too.
-    pub fn glimpse(&mut self, key: &[u8], found: &Found) {
+    /// Records a random key. It counts for the draw only, because the sweep will visit it too.
+    pub fn see_drawn(&mut self, key: &[u8], found: &Found) {
         let namespace = self.matcher.classify(0, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));
-        let Some(tally) = self.glimpses.tally(namespace) else {
+        let Some(tally) = self.draws.tally(namespace) else {
             return;
         };
         if found.is_gone {
@@ -288,15 +288,15 @@ impl Census {
         }
     }
 
-    /// Ends a glimpse.
-    pub fn close_glimpse(&mut self, now: f64) {
-        self.glimpses.close_part(now);
+    /// Ends a draw.
+    pub fn close_draw(&mut self, now: f64) {
+        self.draws.close_part(now);
     }
 
-    /// Returns whether there are glimpses.
+    /// Returns whether there are draws.
     #[must_use]
-    pub fn has_glimpses(&self) -> bool {
-        !self.glimpses.is_empty()
+    pub fn has_draws(&self) -> bool {
+        !self.draws.is_empty()
     }
 
     /// Returns whether a pass over a database is complete.

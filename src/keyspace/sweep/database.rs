@@ -40,7 +40,7 @@ impl Sweeper<'_> {
             vec![Segment::WHOLE]
         };
         self.census.start_database(database, order.len());
-        if self.glimpse_is_due() {
+        if self.draw_is_due() {
             // Publish the first estimate before the sweep starts.
             self.publish().await?;
         }

@@ -115,10 +115,10 @@ impl KeyReader {
     #[must_use]
     pub fn refused(&self) -> Vec<(SweepQuery, Refusal)> {
         let refused = self.session.rejections().all().iter();
-        let of_walk = refused.filter_map(|rejected| {
+        let of_sweep = refused.filter_map(|rejected| {
             Some((SweepQuery::of(rejected.query)?, rejected.refusal.clone()))
         });
-        of_walk.collect()
+        of_sweep.collect()
     }
 
     /// Returns whether a query is still sent over this connection.

@@ -53,7 +53,7 @@ impl Sweeper<'_> {
 
     /// Checks the server, waits while it is busy if so configured, and publishes the findings.
     pub(super) async fn publish(&mut self) -> Result<(), Failure> {
-        let debt = self.glimpse_if_due().await?;
+        let debt = self.draw_if_due().await?;
         self.check().await?;
         self.inspect().await?;
         let reader = &self.reader;
@@ -125,7 +125,7 @@ impl Sweeper<'_> {
     fn start_over(&mut self) {
         let wait = self.publish_every.saturating_sub(FIRST_ESTIMATE_AFTER);
         self.published = Instant::now().checked_sub(wait);
-        self.glimpsed = None;
+        self.drawn = None;
         self.ahead = None;
     }
 }

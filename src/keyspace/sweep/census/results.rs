@@ -176,11 +176,11 @@ impl Census {
     }
 
     /// Returns the sample of a database, and whether a part of it is uniform. Uses the sweep, or
-    /// the glimpses if the sweep is not a usable sample yet.
+    /// the draws if the sweep is not a usable sample yet.
     fn sample<'w>(&'w self, database: u32, window: &'w Window) -> (&'w Window, bool) {
         let is_uniform = self.is_sample();
-        if database == 0 && !is_uniform && !window.is_whole() && self.has_glimpses() {
-            (&self.glimpses, true)
+        if database == 0 && !is_uniform && !window.is_whole() && self.has_draws() {
+            (&self.draws, true)
         } else {
             (window, is_uniform)
         }

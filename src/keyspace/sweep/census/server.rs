@@ -146,7 +146,7 @@ impl Census {
         self.changes = vitals.changes;
         self.windows.observe(now, &self.keys, changes);
         let keys = self.keys.get(&0).copied().unwrap_or(0);
-        self.glimpses.observe(now, keys, changes);
+        self.draws.observe(now, keys, changes);
         self.ledger.observe(now, &self.keys, changes);
         // A slow sweep sends few commands between two readings, so they add up first.
         if self.spent.is_none() || self.asked.is_enough() {
@@ -159,14 +159,14 @@ impl Census {
     }
 
     fn has_seen_keys(&self) -> bool {
-        self.has_glimpses() || self.windows.iter().any(|(_, window)| !window.is_empty())
+        self.has_draws() || self.windows.iter().any(|(_, window)| !window.is_empty())
     }
 
     /// Forgets the findings about keys that no longer exist.
     pub(super) fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         self.windows.forget(is_forgotten);
         if is_forgotten(0) {
-            self.glimpses.forget();
+            self.draws.forget();
         }
         self.ledger.forget(is_forgotten);
         self.generation += u64::from(is_forgotten(self.swept));

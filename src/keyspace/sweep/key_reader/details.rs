@@ -80,6 +80,7 @@ impl Found {
     }
 
     /// Returns whether this may be an aggregate of which only a few of many elements were sampled.
+    #[must_use]
     pub fn may_be_large_aggregate(&self) -> bool {
         let is_large = self
             .details

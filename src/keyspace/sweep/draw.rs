@@ -15,7 +15,7 @@ use super::{Sweeper, to_float};
 use crate::clock::now;
 use crate::connection::{Spacing, refused};
 use crate::failure::Failure;
-use crate::keyspace::pace::{Batch, SMALL_PARTS, glimpse_keys};
+use crate::keyspace::pace::{Batch, SMALL_PARTS, keys_to_draw};
 use crate::keyspace::queries::RANDOM_KEY;
 use crate::keyspace::segment::has_table_per_slot;
 use crate::query::Command;
@@ -30,9 +30,9 @@ const RANDOM_KEYS_SPACING: Spacing = Spacing {
     gap: Duration::from_millis(2),
 };
 
-/// Time between two glimpses before the first pass is complete, once the budget has caught up with
+/// Time between two draws before the first pass is complete, once the budget has caught up with
 /// the commands of the last one.
-const GLIMPSE_EVERY: Duration = Duration::from_secs(30);
+const DRAW_EVERY: Duration = Duration::from_secs(30);
 
 impl KeyReader {
     /// Draws distinct random keys of the selected database, or returns why the server refuses that.
@@ -73,7 +73,7 @@ impl KeyReader {
     }
 }
 
-/// The server time that a glimpse took. The sweep pauses for it once the estimate is published.
+/// The server time that a draw took. The sweep pauses for it once the estimate is published.
 #[derive(Debug)]
 pub(super) struct Debt {
     started: Instant,
@@ -83,36 +83,36 @@ pub(super) struct Debt {
 impl Sweeper<'_> {
     /// Returns whether to draw random keys: a part of the sweep is not a sample, and no pass is
     /// complete yet.
-    pub(super) fn glimpse_is_due(&self) -> bool {
-        let is_recent = self.glimpsed.is_some_and(|at| at.elapsed() < GLIMPSE_EVERY);
+    pub(super) fn draw_is_due(&self) -> bool {
+        let is_recent = self.drawn.is_some_and(|at| at.elapsed() < DRAW_EVERY);
         let is_wanted = has_table_per_slot(self.reader.server()) && !self.census.is_whole(0);
         is_wanted && !is_recent && !self.pace.owes() && self.reader.selected() == 0
     }
 
     /// Draws random keys if they are due.
-    pub(super) async fn glimpse_if_due(&mut self) -> Result<Option<Debt>, Failure> {
-        if !self.glimpse_is_due() {
+    pub(super) async fn draw_if_due(&mut self) -> Result<Option<Debt>, Failure> {
+        if !self.draw_is_due() {
             return Ok(None);
         }
         let (started, time) = (Instant::now(), now());
-        self.glimpsed = Some(started);
+        self.drawn = Some(started);
         let all = self.vitals.keys.get(&0).copied().unwrap_or(0);
-        let most = glimpse_keys(all, self.census.has_glimpses());
+        let most = keys_to_draw(all, self.census.has_draws());
         let keys = self.reader.random_keys(most).await?.unwrap_or_default();
         if keys.is_empty() {
-            // Refused, or already drawn from a small keyspace. An empty glimpse must not replace one
+            // Refused, or already drawn from a small keyspace. An empty draw must not replace one
             // with keys.
             return Ok(None);
         }
         let wanted: Vec<Wanted<'_>> = keys.iter().map(|key| self.wanted(key)).collect();
         let details = self.reader.details(&wanted, None, SMALL_PARTS).await?;
-        self.census.open_glimpse(time);
+        self.census.open_draw(time);
         let mut microseconds = RANDOM_KEY_MICROSECONDS * to_float(keys.len() as u64);
         for (wanted, found) in wanted.iter().zip(&details.0) {
             microseconds += self.cost(wanted);
-            self.census.glimpse(wanted.key, found);
+            self.census.see_drawn(wanted.key, found);
         }
-        self.census.close_glimpse(now());
+        self.census.close_draw(now());
         Ok(Some(Debt {
             started,
             microseconds,
