@@ -7,9 +7,7 @@
 //! are reported at once.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::path::Path;
 
 use tracing::Level;
 
@@ -18,10 +16,13 @@ pub mod arguments;
 mod clients;
 mod collector_options;
 mod commands;
+mod context;
 mod document;
 mod draft;
 mod endpoint;
 mod expand;
+mod file;
+mod implicit_target;
 mod keys;
 mod namespace;
 mod password_file;
@@ -30,6 +31,7 @@ mod problem;
 mod reader;
 pub mod redis_exporter;
 mod route;
+mod row;
 pub mod rows;
 mod script;
 mod secret;
@@ -37,8 +39,10 @@ mod sweep;
 mod target;
 mod tls;
 mod unit;
+mod unknown_key;
 mod url;
 mod web;
+mod written_keys;
 
 pub use crate::pattern::Pattern;
 pub use address::Address;
@@ -61,22 +65,14 @@ pub use target::{CollectorChoice, Password, Target};
 pub use tls::{Identity, Tls};
 pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
-use crate::bounded_file;
 use crate::metric::Names;
+use context::{CheckFile, Context, ReadFile};
 use document::{Node, Value};
 use draft::Draft;
 use problem::{Invalid, Place, Source};
-use reader::{CheckFile, Context, ReadFile, Reader, Wanted, WrittenKeys};
+use reader::Reader;
 use redis_exporter::{Given, Notice, Overlay};
-
-/// Maximum size of the file, in bytes. It has room for thousands of targets.
-const LARGEST_FILE: u64 = 1 << 20;
-
-/// Time between two reads of a file that may still be written to.
-const SETTLE_TIME: Duration = Duration::from_millis(250);
-
-/// Maximum number of reads of a file that keeps changing: five seconds.
-const SETTLE_READINGS: u32 = 20;
+use written_keys::WrittenKeys;
 
 /// The variable of the listen address.
 const LISTEN_VARIABLE: &str = "REDIS_EXPORTER_WEB_LISTEN_ADDRESS";
@@ -169,7 +165,7 @@ pub fn load(
     environment: &Environment<'_>,
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
-    load_by(&read_file, arguments, environment, collector_names)
+    load_by(&file::read, arguments, environment, collector_names)
 }
 
 /// Does the same for a reload. Blocks.
@@ -185,7 +181,7 @@ pub fn load_settled(
     environment: &Environment<'_>,
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
-    load_by(&read_settled, arguments, environment, collector_names)
+    load_by(&file::read_settled, arguments, environment, collector_names)
 }
 
 fn load_by(
@@ -194,12 +190,12 @@ fn load_by(
     environment: &Environment<'_>,
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
-    let file = match file_path(arguments, environment) {
+    let file = match file::path(arguments, environment) {
         None => None,
         Some(path) => {
-            let place = shown(&path);
-            let text = if is_standard_input(&path) {
-                read_standard_input()
+            let place = file::shown(&path);
+            let text = if file::is_standard_input(&path) {
+                file::read_standard_input()
             } else {
                 read_file(&path)
             };
@@ -216,7 +212,7 @@ fn load_by(
         file,
         arguments,
         environment,
-        (&check_file, &read_bytes),
+        (&file::check, &file::read_bytes),
         collector_names,
     )
 }
@@ -230,8 +226,9 @@ pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> S
     let read = |text: &str| unit::listen_address(text).ok();
     let variable = || read(&environment(LISTEN_VARIABLE)?);
     let file = || {
-        let path = file_path(arguments, environment).filter(|path| !is_standard_input(path))?;
-        let text = read_file(&path).ok()?;
+        let path =
+            file::path(arguments, environment).filter(|path| !file::is_standard_input(path))?;
+        let text = file::read(&path).ok()?;
         let document = document::read(&text).ok()?;
         match &document.get("listen")?.node.value {
             Value::Scalar(scalar) => read(&expand::expand(&scalar.text, environment).ok()?),
@@ -241,89 +238,6 @@ pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> S
     let flag = arguments.listen().and_then(read);
     let found = flag.or_else(variable).or_else(file);
     found.unwrap_or_else(|| Draft::new().top.listen)
-}
-
-fn is_standard_input(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-fn file_path(arguments: &Arguments, environment: &Environment<'_>) -> Option<PathBuf> {
-    let variable = || environment("REDIS_EXPORTER_CONFIG").filter(|path| !path.is_empty());
-    arguments
-        .config
-        .clone()
-        .or_else(|| variable().map(PathBuf::from))
-}
-
-/// Extensions of configuration files.
-const ENDINGS: &[&str] = &["yaml", "yml", "json", "conf", "cfg", "txt"];
-
-/// Returns the path for problems, if it looks like one. Otherwise it may be a password, or a URL
-/// with one, that was passed to the wrong flag.
-fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text == "-" {
-        return "standard input".to_owned();
-    }
-    let ending = path.extension().and_then(std::ffi::OsStr::to_str);
-    let is_path = text.contains('/') || ending.is_some_and(|ending| ENDINGS.contains(&ending));
-    if text.contains("://") || text.contains('@') || !is_path {
-        return "the file of --config".to_owned();
-    }
-    text
-}
-
-fn read_file(path: &Path) -> Result<String, Invalid> {
-    utf8(read_bytes(path, LARGEST_FILE)?)
-}
-
-fn read_standard_input() -> Result<String, Invalid> {
-    static WAS_READ: AtomicBool = AtomicBool::new(false);
-    if WAS_READ.swap(true, Ordering::Relaxed) {
-        return Err(Invalid::new(
-            "was read at the start and cannot be read again",
-            "restart with the new configuration, or name a file to reload it",
-        ));
-    }
-    utf8(bounded_file::read_all(
-        std::io::stdin().lock(),
-        LARGEST_FILE,
-    )?)
-}
-
-fn utf8(bytes: Vec<u8>) -> Result<String, Invalid> {
-    String::from_utf8(bytes)
-        .map_err(|_| Invalid::new("is not UTF-8 text", "save it with that encoding"))
-}
-
-fn read_settled(path: &Path) -> Result<String, Invalid> {
-    let mut before = read_file(path);
-    for _ in 0..SETTLE_READINGS {
-        std::thread::sleep(SETTLE_TIME);
-        let now = read_file(path);
-        if now == before {
-            return now;
-        }
-        before = now;
-    }
-    Err(Invalid::new(
-        "keeps changing",
-        "reload when it is written, or write another file and rename it",
-    ))
-}
-
-fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Invalid> {
-    bounded_file::read(path, most).map_err(Invalid::from)
-}
-
-fn check_file(path: &Path, wanted: Wanted<'_>) -> Result<(), Invalid> {
-    let good = match wanted {
-        Wanted::Authorities => crate::tls::authorities(path).map(drop),
-        Wanted::ClientAuthorities => crate::tls::client_authorities(path).map(drop),
-        Wanted::Certificates => crate::tls::certificates(path),
-        Wanted::Key { certificate } => crate::tls::key(path, certificate),
-    };
-    good.map_err(|fault| Invalid::new(fault.what, fault.remedy))
 }
 
 /// Reads a configuration without I/O. The file is its place in problems and its text.
@@ -357,7 +271,7 @@ fn parse(
         },
     };
     let given = Given::read(&arguments.options, environment, &mut context.notices);
-    target::warn_of_unused(text, &node, &mut context);
+    implicit_target::warn_of_unused(text, &node, &mut context);
     let config = read_config(&node, arguments, &given, &mut context);
     let Context {
         mut problems,
@@ -395,10 +309,11 @@ fn read_config(
     let address = arguments.redis_addr.as_ref();
     let list = node.get("targets").map(|entry| &entry.node);
     let targets = if let (Some(list), Some(place)) = (list, written.place_of("targets")) {
-        target::reject_flags(address, given, context);
+        implicit_target::reject_flags(address, given, context);
         target::read_targets(list, place, &mut draft, context)
     } else {
-        let target = target::implicit(address, (given, &overlay), &mut draft, context);
+        let target =
+            implicit_target::implicit_target(address, (given, &overlay), &mut draft, context);
         target.into_iter().collect()
     };
     let names = complete_names(&draft, &written, targets.len(), context);
@@ -444,7 +359,7 @@ fn override_top(
             Ok(timeout) => {
                 let timeout = timeout.map_or(interval, |timeout| timeout.min(interval));
                 draft.each.timeout = Some(timeout);
-                written.add("poll.timeout", place);
+                written.add("poll.timeout", place, true);
             }
             Err(invalid) => context.reject(&place, invalid.hidden()),
         }

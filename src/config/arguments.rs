@@ -10,10 +10,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use super::problem::Invalid;
-use super::reader::is_few_words;
 use super::redis_exporter::{Flags, normalized};
 use super::rows::ROWS;
 use super::secret::Secret;
+use super::unknown_key::is_few_words;
 use super::url;
 
 /// Exit status for wrong flags: `EX_USAGE` of sysexits.

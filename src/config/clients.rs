@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::context::Context;
 use super::draft::Draft;
 use super::namespace::unique_name;
-use super::reader::{Context, WrittenKeys};
+use super::written_keys::WrittenKeys;
 use crate::pattern::Pattern;
 
 /// Which clients of a server to export.

@@ -1,7 +1,7 @@
 //! Selects the commands that are exported individually.
 
 use super::problem::Invalid;
-use super::rows::FromText;
+use super::row::FromText;
 use crate::glob::Glob;
 
 /// The commands that are exported individually. Names are those in the server's statistics, such as

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::problem::Invalid;
-use super::rows::{ROWS, Set, TARGETS};
+use super::row::{Set, TARGETS};
+use super::rows::ROWS;
 use super::url::Url;
 use super::web::WrittenWeb;
 use super::{

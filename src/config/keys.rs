@@ -4,7 +4,7 @@
 use super::draft::Draft;
 use super::namespace::{compiled, glob};
 use super::problem::Invalid;
-use super::rows::FromText;
+use super::row::FromText;
 use super::unit;
 use crate::pattern::{Expression, Pattern};
 

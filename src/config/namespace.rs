@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::context::Context;
 use super::draft::{Draft, Item};
 use super::problem::{Invalid, quoted};
-use super::reader::{Context, WrittenKeys};
+use super::written_keys::WrittenKeys;
 use crate::label::OTHER;
 use crate::pattern::{Expression, Pattern};
 

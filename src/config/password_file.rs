@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::address::Address;
+use super::context::Context;
 use super::problem::{Invalid, Place};
-use super::reader::Context;
 use super::secret::{Secret, oddity, trimmed};
 use super::url::{self, Url};
 

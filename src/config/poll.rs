@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::context::Context;
 use super::draft::{Draft, Each};
-use super::reader::{Context, WrittenKeys};
+use super::written_keys::WrittenKeys;
 
 /// Interval and timeout of the polls of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,127 +2,18 @@
 //!
 //! The meaning of an option is in its row.
 
-use std::path::Path;
-
+use super::context::Context;
 use super::document::{Node, ScalarKind, Value};
 use super::draft::Draft;
-use super::expand::{Environment, expand};
-use super::problem::{Invalid, Place, Problem, Source, listed, quoted};
-use super::redis_exporter::Notice;
-use super::rows::{Items, List, ROWS, Row, Set};
-
-/// Maximum length of a key that is compared with known ones.
-const LONGEST_KEY: usize = 40;
+use super::expand::expand;
+use super::problem::{Invalid, Place, Source, listed};
+use super::row::{Items, List, Row, Set};
+use super::rows::ROWS;
+use super::unknown_key::{NO_OPTION, unknown_key};
+use super::written_keys::WrittenKeys;
 
 /// Maximum number of reported unknown keys of one map.
 const MOST_UNKNOWN: usize = 50;
-
-/// Checks the content of a file. This and [`ReadFile`] are the only file accesses of the parser.
-pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Invalid> + 'a;
-
-/// The expected content of a file.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted<'a> {
-    /// Trusted certificates, in PEM format.
-    Authorities,
-    /// Certificates of the authorities that issue client certificates, in PEM format.
-    ClientAuthorities,
-    /// Certificates in PEM format.
-    Certificates,
-    /// The private key of the first certificate in that file.
-    Key { certificate: &'a Path },
-}
-
-/// Reads a file of at most this many bytes.
-pub(crate) type ReadFile<'a> = dyn Fn(&Path, u64) -> Result<Vec<u8>, Invalid> + 'a;
-
-/// The environment of the reader, and the problems that it finds.
-pub(crate) struct Context<'a> {
-    /// The name of the file, for problems.
-    pub(crate) file: &'a str,
-    pub(crate) environment: &'a Environment<'a>,
-    pub(crate) check_file: &'a CheckFile<'a>,
-    pub(crate) read_file: &'a ReadFile<'a>,
-    pub(crate) collector_names: &'a [&'a str],
-    /// Top-level keys that a flag or a variable overrides.
-    pub(crate) masked: Vec<&'static str>,
-    pub(crate) problems: Vec<Problem>,
-    pub(crate) notices: Vec<Notice>,
-}
-
-impl Context<'_> {
-    pub(crate) fn reject(&mut self, place: &Place, invalid: Invalid) {
-        self.problems.push(place.problem(self.file, invalid));
-    }
-
-    pub(crate) fn report(
-        &mut self,
-        place: &Place,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        self.reject(place, Invalid::new(what, remedy));
-    }
-
-    /// Adds a warning. The configuration is still used.
-    pub(crate) fn warn(&mut self, place: &Place, text: impl Into<String>) {
-        let notice = Notice::warning(&place.shown(self.file), text);
-        self.notices.push(notice);
-    }
-}
-
-/// The keys that are written in a map, including those of nested maps.
-#[derive(Debug)]
-pub(crate) struct WrittenKeys {
-    /// The place of the map.
-    pub(crate) place: Place,
-    keys: Vec<WrittenKey>,
-}
-
-#[derive(Debug)]
-struct WrittenKey {
-    path: &'static str,
-    place: Place,
-    is_good: bool,
-}
-
-impl WrittenKeys {
-    fn key(&self, path: &str) -> Option<&WrittenKey> {
-        // A later key overrides an earlier one.
-        self.keys.iter().rev().find(|key| key.path == path)
-    }
-
-    /// Returns where a key is written, whether its value is valid or not.
-    pub(crate) fn place_of(&self, path: &str) -> Option<&Place> {
-        self.key(path).map(|key| &key.place)
-    }
-
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.key(path).is_some()
-    }
-
-    /// Returns whether a key, or one below it, has an invalid value. It was reported.
-    pub(crate) fn is_wrong(&self, path: &str) -> bool {
-        let mut keys = self.keys.iter();
-        keys.any(|key| !key.is_good && is_within(key.path, path))
-    }
-
-    /// Returns the place of a section in which a key is written.
-    pub(crate) fn section(&self, section: &str) -> Option<&Place> {
-        let mut keys = self.keys.iter();
-        let inside = keys.find(|key| key.path != section && is_within(key.path, section))?;
-        Some(self.place_of(section).unwrap_or(&inside.place))
-    }
-
-    /// Records a key that a flag or a variable has set.
-    pub(crate) fn add(&mut self, path: &'static str, place: Place) {
-        self.keys.push(WrittenKey {
-            path,
-            place,
-            is_good: true,
-        });
-    }
-}
 
 /// Reads the maps of one level: the top level, or an item of a list.
 pub(crate) struct Reader<'r, 'c> {
@@ -147,12 +38,11 @@ impl<'r, 'c> Reader<'r, 'c> {
         context: &'r mut Context<'c>,
     ) -> Self {
         draft.start(level);
-        let keys = Vec::new();
         Self {
             draft,
             context,
             level,
-            written: WrittenKeys { place, keys },
+            written: WrittenKeys::new(place),
         }
     }
 
@@ -202,11 +92,7 @@ impl<'r, 'c> Reader<'r, 'c> {
                     let problems = self.context.problems.len();
                     self.map(&entry.node, &place, &format!("{path}."));
                     let is_good = self.context.problems.len() == problems;
-                    self.written.keys.push(WrittenKey {
-                        path,
-                        place,
-                        is_good,
-                    });
+                    self.written.add(path, place, is_good);
                 }
             }
         }
@@ -281,11 +167,8 @@ impl<'r, 'c> Reader<'r, 'c> {
             }
             Set::Targets => {}
         }
-        self.written.keys.push(WrittenKey {
-            path,
-            place,
-            is_good: self.context.problems.len() == problems,
-        });
+        let is_good = self.context.problems.len() == problems;
+        self.written.add(path, place, is_good);
     }
 
     /// Sets an option from the expanded text of a single value.
@@ -393,66 +276,10 @@ impl<'r, 'c> Reader<'r, 'c> {
     }
 }
 
-/// Returns whether a path equals a section or is below it.
-fn is_within(path: &str, section: &str) -> bool {
-    let rest = path.strip_prefix(section);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// The problem of an unknown key that is not shown.
-const NO_OPTION: &str = "has a key that is not the name of an option";
-
-/// Sections in which a key may be a username or a password: `basic_auth: { user: hash }` is how
-/// others write it.
-const SECRET_SECTIONS: [&str; 1] = ["web.basic_auth."];
-
-/// Letters of a word in a key. A password is often longer.
-const LONGEST_WORD: usize = 12;
-
-/// Words in a key. A passphrase often has more.
-const MOST_WORDS: usize = 3;
-
-/// Returns the problem of an unknown key. The key is shown only if it is probably not a secret, such
-/// as a password that was written as a key: it is like a known one, or consists of a few short words.
-fn unknown_key(key: &str, prefix: &str, known: &[&str]) -> Invalid {
-    let is_plain = |byte: u8| byte.is_ascii_alphabetic() || b"_-.".contains(&byte);
-    let nearest = nearest(key, known).filter(|_| key.bytes().all(is_plain));
-    let what = format!("has an unknown key {}", quoted(key));
-    if let Some(nearest) = nearest {
-        let remedy = format!("did you mean `{nearest}`? Known: {}", listed(known));
-        return Invalid::new(what, remedy);
-    }
-    let is_shown = is_few_words(key) && !SECRET_SECTIONS.contains(&prefix);
-    let what = if is_shown { &*what } else { NO_OPTION };
-    Invalid::new(what, format!("remove it; known: {}", listed(known)))
-}
-
-/// Returns whether a text consists of a few short words, so that it is probably not a secret.
-pub(super) fn is_few_words(key: &str) -> bool {
-    let is_word = |word: &str| {
-        (1..=LONGEST_WORD).contains(&word.len())
-            && word.bytes().all(|byte| byte.is_ascii_lowercase())
-    };
-    let words = key.split(['_', '-', '.']);
-    words.clone().count() <= MOST_WORDS && words.clone().all(is_word)
-}
-
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    if name.len() > LONGEST_KEY {
-        return None;
-    }
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    known
-        .iter()
-        .map(|candidate| (strsim::levenshtein(&name, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3).min(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::document;
+    use super::super::problem::Problem;
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {

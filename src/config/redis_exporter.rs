@@ -22,7 +22,8 @@ use table::COLLECTORS;
 pub use table::OPTIONS;
 pub(super) use words::normalized;
 
-use super::rows::{ROWS, Row, Takes};
+use super::row::{Row, Takes};
+use super::rows::ROWS;
 
 /// An option of `redis_exporter`, or of our own.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::context::{Context, ReadFile};
 use super::draft::Draft;
 use super::problem::{Invalid, quoted};
-use super::reader::{Context, ReadFile, WrittenKeys};
+use super::written_keys::WrittenKeys;
 
 /// Maximum size of a script, in bytes. Its text is sent at each poll.
 const LARGEST_SCRIPT: u64 = 64 << 10;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::context::Context;
 use super::draft::{Draft, Each};
 use super::endpoint::Endpoint;
 use super::problem::Invalid;
-use super::reader::{Context, WrittenKeys};
 use super::target::Password;
 use super::tls::Tls;
 use super::url;
+use super::written_keys::WrittenKeys;
 
 /// Settings of the sweep over a target's keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::context::Wanted;
 use super::*;
 use crate::pattern::Expression;
 use rows::ROWS;
@@ -1065,9 +1067,9 @@ fn redis_exporter_options_only_set_known_keys() {
     let options = redis_exporter::OPTIONS.iter().copied();
     for option in options.chain(redis_exporter::own_options()) {
         let value = match option.takes {
-            rows::Takes::Switch if option.default == "true" => "false",
-            rows::Takes::Switch => "true",
-            rows::Takes::Number => "50",
+            row::Takes::Switch if option.default == "true" => "false",
+            row::Takes::Switch => "true",
+            row::Takes::Number => "50",
             _ => "a",
         };
         if option.flag.starts_with("collectors.") {

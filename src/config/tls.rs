@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::context::{Context, Wanted};
 use super::draft::{Each, TlsFiles};
 use super::problem::{Invalid, Place};
-use super::reader::{Context, Wanted, WrittenKeys};
+use super::written_keys::WrittenKeys;
 
 /// TLS settings for a server whose URL requires TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

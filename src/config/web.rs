@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use super::context::{Context, Wanted};
 use super::draft::TlsFiles;
 use super::password_file;
 use super::problem::Invalid;
-use super::reader::{Context, Wanted, WrittenKeys};
 use super::secret::Secret;
 use super::tls::{Identity, check, identity};
+use super::written_keys::WrittenKeys;
 use crate::tls::Version;
 
 /// Maximum cost of bcrypt, as a power of two. It takes about two seconds, and a request has ten.

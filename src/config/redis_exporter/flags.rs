@@ -5,7 +5,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use super::meaning::{parse_number, parse_switch};
 use super::{CommandLineOption, Fate, OPTIONS, own_options, redis_exporter_options};
 use crate::config::problem::Invalid;
-use crate::config::rows::{ROWS, Row, Takes};
+use crate::config::row::{Row, Takes};
+use crate::config::rows::ROWS;
 use crate::config::secret::Secret;
 
 /// The given flags, by name. Any value may be a secret.

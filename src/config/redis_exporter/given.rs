@@ -5,7 +5,7 @@ use super::notice::Notice;
 use super::{CommandLineOption, Flags, own_options, redis_exporter_options};
 use crate::config::expand::Environment;
 use crate::config::problem::Invalid;
-use crate::config::rows::Takes;
+use crate::config::row::Takes;
 use crate::config::secret::Secret;
 
 /// The options that are set.

@@ -7,7 +7,8 @@ use super::notice::Notice;
 use crate::config::document::{Node, Value};
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::Reader;
-use crate::config::rows::{ROWS, TARGETS};
+use crate::config::row::TARGETS;
+use crate::config::rows::ROWS;
 
 /// Options that require the sweep.
 const NEEDS_SWEEP: [&str; 6] = [

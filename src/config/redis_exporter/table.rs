@@ -5,7 +5,7 @@ use super::meaning::{
     patterns, scripts, singles, switch, switched_off, switched_on, text,
 };
 use super::{CommandLineOption, Fate, Setting};
-use crate::config::rows::Takes;
+use crate::config::row::Takes;
 
 const fn option(
     flag: &'static str,

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::OPTIONS;
 use super::meaning::parse_switch;
-use crate::config::rows::Takes;
+use crate::config::row::Takes;
 
 /// Returns the words of a command line, with two dashes before each long flag.
 ///

@@ -1,0 +1,170 @@
+//! The server that flags and environment variables name, for a configuration without `targets`.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use super::document::Node;
+use super::draft::Draft;
+use super::problem::Place;
+use super::reader::Reader;
+use super::redis_exporter::{CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options};
+use super::row::TARGETS;
+use super::secret::Secret;
+use super::target::{Password, Target, check_password_file, target, warn_of_oddity, with_url};
+use super::url;
+
+const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
+
+/// Creates the target of flags and environment variables, for a configuration without `targets`.
+pub(crate) fn implicit_target(
+    flag: Option<&Secret>,
+    (given, overlay): (&Given, &Overlay),
+    draft: &mut Draft,
+    context: &mut Context<'_>,
+) -> Option<Target> {
+    let (text, place) = implicit_url(flag, context);
+    let place = Place::option(place);
+    let url = match url::parse(&text) {
+        Ok(url) => Some(url),
+        Err(invalid) => {
+            context.reject(&place, invalid.hidden());
+            None
+        }
+    };
+    let mut reader = Reader::new(TARGETS, place.clone(), draft, context);
+    overlay.apply_to_target(&mut reader);
+    let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
+    let password = implicit_password(given).filter(|_| lacks_password);
+    let Some(mut url) = url else {
+        check_password_file(None, None, password.as_ref(), context);
+        return None;
+    };
+    if password.is_none() {
+        url.take_user_as_password();
+    }
+    with_url(&mut draft.each.tls, &mut url);
+    url.notes.iter().for_each(|note| context.warn(&place, note));
+    if url.username.is_none() {
+        let user = given.get("redis.user");
+        url.username = user.map(|user| user.value.expose().to_owned());
+    }
+    check_password_file(Some(&url), None, password.as_ref(), context);
+    if let Some((Password::Given(secret), place)) = &password {
+        warn_of_oddity(secret.expose(), place, context);
+    }
+    let password = password.map(|(password, _)| password);
+    let password = url.password.take().map(Password::Given).or(password);
+    Some(target(draft, url.address.default_name(), url, password))
+}
+
+/// Reports flags of the implicit target if the file has `targets`. Variables are allowed because
+/// the file may refer to them.
+pub(crate) fn reject_flags(flag: Option<&Secret>, given: &Given, context: &mut Context<'_>) {
+    let given = options_of_one().filter_map(|option| given.get(option.flag));
+    let flags = given
+        .map(|given| given.place.as_str())
+        .filter(|place| place.starts_with('-'));
+    for place in flag.map(|_| "--redis.addr").into_iter().chain(flags) {
+        let what = "is given although the file has `targets`";
+        context.report(
+            &Place::option(place),
+            what,
+            "remove the flag, and set it in the file",
+        );
+    }
+}
+
+/// Returns the options of the implicit target, except its address.
+fn options_of_one() -> impl Iterator<Item = CommandLineOption> {
+    let credentials = ["redis.user", "redis.password", "redis.password-file"];
+    let theirs = OPTIONS
+        .iter()
+        .filter(move |option| credentials.contains(&option.flag));
+    let is_of_one =
+        |option: &CommandLineOption| option.keys().iter().any(|key| key.starts_with(TARGETS));
+    theirs.copied().chain(own_options().filter(is_of_one))
+}
+
+fn implicit_url(flag: Option<&Secret>, context: &mut Context<'_>) -> (String, &'static str) {
+    if let Some(flag) = flag {
+        return (flag.expose().to_owned(), "--redis.addr");
+    }
+    let url = variable("REDIS_URL", context);
+    let addr = variable("REDIS_ADDR", context);
+    match (url, addr) {
+        (Some(url), addr) => {
+            if addr.is_some_and(|addr| is_other_server(&url, &addr)) {
+                let text = "is not used, as REDIS_URL is set and names another server; \
+                            keep one of the two, or use --redis.addr";
+                context.warn(&Place::option("REDIS_ADDR"), text);
+            }
+            (url, "REDIS_URL")
+        }
+        (None, addr) => {
+            let instead = addr.as_ref().map_or(DEFAULT_URL, |_| "REDIS_ADDR");
+            for name in empty_addresses(context) {
+                let text = format!("is empty, so {instead} is polled");
+                context.warn(&Place::option(name), text);
+            }
+            match addr {
+                Some(addr) => (addr, "REDIS_ADDR"),
+                None => (DEFAULT_URL.to_owned(), ""),
+            }
+        }
+    }
+}
+
+/// Returns the address variables that are set but empty: a template may have lost the value.
+fn empty_addresses(context: &Context<'_>) -> Vec<&'static str> {
+    let names = ["REDIS_URL", "REDIS_ADDR"].into_iter();
+    let is_empty = |name: &&str| (context.environment)(name).is_some_and(|text| text.is_empty());
+    names.filter(is_empty).collect()
+}
+
+fn is_other_server(left: &str, right: &str) -> bool {
+    match (url::parse(left), url::parse(right)) {
+        (Ok(left), Ok(right)) => left.address != right.address,
+        _ => left != right,
+    }
+}
+
+/// Warns about variables of the implicit target that a file with `targets` does not refer to.
+pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
+    if document.get("targets").is_none() {
+        return;
+    }
+    let is_referred_to = |name: &str| text.contains(&format!("${{{name}"));
+    for name in empty_addresses(context) {
+        if !is_referred_to(name) {
+            let text = "is empty, and not used as the file has `targets`";
+            context.notices.push(Notice::info(name, text));
+        }
+    }
+    let options = options_of_one().map(|option| option.variable);
+    let names = ["REDIS_URL", "REDIS_ADDR"].into_iter().chain(options);
+    let is_unused = |name: &&str| !is_referred_to(name) && variable(name, context).is_some();
+    let unused: Vec<&str> = names.filter(is_unused).collect();
+    let are = if unused.len() == 1 { "is" } else { "are" };
+    if let Some(first) = unused.first() {
+        let text = format!(
+            "{are} not used, as the file has `targets`; refer to one there, such as ${{{first}}}"
+        );
+        context.warn(&Place::option(&unused.join(", ")), text);
+    }
+}
+
+/// Returns the password of flags and variables. As in `redis_exporter`, it overrides the file.
+fn implicit_password(given: &Given) -> Option<(Password, Place)> {
+    if let Some(password) = given.get("redis.password") {
+        let place = Place::option(&password.place);
+        return Some((Password::Given(password.value.clone()), place));
+    }
+    let file = given.get("redis.password-file")?;
+    let path = PathBuf::from(file.value.expose());
+    Some((Password::File(path), Place::option(&file.place)))
+}
+
+/// Returns an environment variable. An empty one counts as unset.
+pub(crate) fn variable(name: &str, context: &Context<'_>) -> Option<String> {
+    (context.environment)(name).filter(|value| !value.is_empty())
+}
