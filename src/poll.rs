@@ -7,42 +7,44 @@ mod pace;
 mod plan;
 mod poller;
 mod rdb_file;
+mod reading;
+mod report;
 mod rest;
 mod schedule;
 mod scrapers;
 mod sections;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{debug, info, warn};
 
 use crate::backoff;
 use crate::clock;
 use crate::collector::function_stats::Running;
-use crate::collector::{ALL, Circumstances, Collector, Memo, Remembered};
+use crate::collector::{ALL, Circumstances, Collector, Remembered};
 use crate::config::Target;
 use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
-use crate::logfmt;
 use crate::metric::Snapshot;
-use crate::outcome::{self, CollectorOutcome, Success, Times};
-use crate::publish::{Publication, Slot};
+use crate::outcome::{self, Success, Times};
+use crate::publish::Slot;
 use crate::telemetry::{Counter, Durations, Telemetry};
 
 use rdb_file::RdbFile;
 
 pub use poller::{Poller, Round};
+pub use report::publish_break;
 pub use schedule::describe as describe_pace;
 
 #[cfg(test)]
 mod tests;
 
 use pace::Pace;
+use reading::read_beside;
+use report::publish;
 use rest::Rests;
 use schedule::Check;
 
@@ -243,39 +245,6 @@ async fn poll(
     Ok((read.snapshot, success))
 }
 
-/// Runs the collectors on a set of replies. Reads large replies on a separate thread, so that
-/// neither scrapes nor other targets wait.
-async fn read_beside(
-    round: Round,
-    reading: &mut Option<JoinHandle<()>>,
-    deadline: Instant,
-) -> Result<Reading, Failure> {
-    if !round.is_large() {
-        return Ok(read(&round));
-    }
-    let late = || Failure::new(Reason::Timeout, "timed out while reading the replies");
-    // A late read keeps its thread and must end before the next one starts.
-    if let Some(earlier) = reading {
-        let ended = tokio::time::timeout_at(deadline, earlier).await;
-        // If it panicked, it has ended too, and the next read reports it.
-        let _ = ended.map_err(|_| late())?;
-        *reading = None;
-    }
-    let (sender, receiver) = oneshot::channel();
-    *reading = Some(spawn_blocking(move || {
-        // There is no receiver after the deadline.
-        let _ = sender.send(read(&round));
-    }));
-    match tokio::time::timeout_at(deadline, receiver).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(_)) => Err(Failure::new(
-            Reason::Other,
-            "the task that reads the replies panicked",
-        )),
-        Err(_) => Err(late()),
-    }
-}
-
 /// Adds the function that keeps the server busy to a failure. Does not query it again after one
 /// rejection.
 async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant) -> Failure {
@@ -325,131 +294,6 @@ pub fn circumstances(target: &Target) -> Circumstances {
         file_size: None,
         resting: Vec::new(),
         remembered: Remembered::default(),
-    }
-}
-
-/// Samples and memos that the collectors read from the replies of one poll.
-struct Reading {
-    snapshot: Snapshot,
-    outcomes: Vec<CollectorOutcome>,
-    /// State to remember until the next poll.
-    memos: Vec<Memo>,
-}
-
-/// Runs every collector on the replies of one poll.
-fn read(round: &Round) -> Reading {
-    let mut reading = Reading {
-        snapshot: Snapshot::default(),
-        outcomes: Vec::new(),
-        memos: Vec::new(),
-    };
-    for collector in &round.collectors {
-        let started = Instant::now();
-        let memo = collector.read(&round.replies, &mut reading.snapshot);
-        let mut queries = collector.queries.iter();
-        let is_refused = round.refused.contains(&collector.name);
-        reading.outcomes.push(CollectorOutcome {
-            name: collector.name,
-            success: !is_refused && queries.all(|query| round.replies.reply(*query).is_some()),
-            duration: started.elapsed(),
-        });
-        reading.memos.extend(memo);
-    }
-    reading
-}
-
-/// Publishes the result of a poll, and logs changes.
-fn publish(
-    target: &Target,
-    slot: &Slot,
-    telemetry: &Telemetry,
-    memory: &mut Memory,
-    started: Instant,
-    result: Result<(Snapshot, Success), Failure>,
-) {
-    let polled_at = SystemTime::now();
-    let times = Times {
-        duration: started.elapsed(),
-        ended_at: clock::seconds(polled_at),
-        interval: target.poll.interval,
-    };
-    let (snapshot, failure, refused) = match result {
-        Ok((snapshot, success)) => {
-            note_success(target, memory);
-            let snapshot = outcome::succeeded(snapshot, &success, times);
-            let samples = snapshot.samples().count();
-            let (name, seconds) = (&target.name, logfmt::seconds(times.duration));
-            debug!(name, seconds, samples, "poll finished");
-            (snapshot, None, success.refused())
-        }
-        Err(failure) => {
-            note_failure(target, telemetry, memory, &failure);
-            let busy_with = memory.busy_with.take();
-            let busy_with = busy_with
-                .as_ref()
-                .map(|running| (running.name.as_str(), running.milliseconds));
-            let snapshot = outcome::failed(failure.reason, busy_with, times);
-            (snapshot, Some(failure.reason), Vec::new())
-        }
-    };
-    let server = memory.server.clone();
-    slot.publish(Publication {
-        snapshot,
-        failure,
-        polled_at,
-        server,
-        refused,
-    });
-}
-
-/// Publishes a failed poll, for a task that panicked or hangs.
-pub fn publish_break(slot: &Slot, interval: Duration) {
-    let polled_at = SystemTime::now();
-    let times = Times {
-        duration: Duration::ZERO,
-        ended_at: clock::seconds(polled_at),
-        interval,
-    };
-    slot.publish_for_poller(Publication {
-        snapshot: outcome::failed(Reason::Other, None, times),
-        failure: Some(Reason::Other),
-        polled_at,
-        server: String::new(),
-        refused: Vec::new(),
-    });
-}
-
-/// Logs that a server replies for the first time, or again after an outage.
-fn note_success(target: &Target, memory: &mut Memory) {
-    let (name, address) = (&target.name, target.endpoint.address.to_string());
-    let server = &memory.server;
-    let failing_since = memory.failing_since.take();
-    let failed_polls = std::mem::take(&mut memory.failures_in_a_row);
-    let before = memory.state.replace(Ok(()));
-    match failing_since {
-        Some(since) => {
-            let outage_seconds = logfmt::seconds(since.elapsed());
-            info!(
-                name,
-                address, server, outage_seconds, failed_polls, "the server is up again"
-            );
-        }
-        None if before.is_none() => info!(name, address, server, "the server is up"),
-        None => {}
-    }
-}
-
-/// Logs a failure and drops the connection, so that a late reply never meets another query.
-fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
-    memory.poller = None;
-    memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
-    memory.failing_since.get_or_insert_with(Instant::now);
-    telemetry.count(POLL_FAILURES, [&target.name, failure.reason.as_str()]);
-    let (name, address) = (&target.name, target.endpoint.address.to_string());
-    if memory.state.replace(Err(failure.reason)) == Some(Err(failure.reason)) {
-        debug!(name, address, %failure, "the poll failed again");
-    } else {
-        warn!(name, address, %failure, "the poll failed");
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Readers never wait for writers. This module does not poll, encode, or serve.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,13 +10,17 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+mod pages;
 mod reads;
 mod scrapes;
+mod slot;
 
-use reads::Reads;
-pub use scrapes::{Scrape, Scrapes};
+use pages::{Pages, Readers};
+pub use pages::{Served, Unwritten};
+pub use scrapes::Scrape;
+pub use slot::Slot;
 
-use crate::encode::{Form, Format, Page};
+use crate::encode::{Form, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
 
@@ -49,37 +52,8 @@ impl Publication {
     }
 }
 
-/// Maximum time without a poller, for example while a reload replaces it.
-const GONE_MAX: Duration = Duration::from_secs(2);
-
 /// Maximum time from a publication to a page that shows it, even on a busy machine.
 const PAGE_MAX: Duration = Duration::from_secs(30);
-
-/// Liveness of a target's poller.
-#[derive(Clone, Copy, Debug)]
-struct Pulse {
-    /// Time between the starts of two polls.
-    interval: Duration,
-    /// Maximum time between two publications of a healthy poller.
-    due_within: Duration,
-    /// Start of the poller, or its last publication.
-    last: Instant,
-    /// End of the poller, if it ended.
-    ended: Option<Instant>,
-}
-
-/// A guard held by the task that polls a target. Dropping it records that the target has no poller.
-#[derive(Debug)]
-pub struct Poller(Arc<Slot>);
-
-impl Drop for Poller {
-    fn drop(&mut self) {
-        self.0.change_pulse(|pulse| Pulse {
-            ended: Some(Instant::now()),
-            ..pulse
-        });
-    }
-}
 
 /// A defect of the exporter: polls or pages are overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -95,305 +69,6 @@ pub enum Unhealthy {
     /// Publications do not reach the page.
     #[error("the page of all targets is no longer written")]
     NoPages,
-}
-
-/// A page that is encoded before or at its first read.
-pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
-
-/// One value for each form of a page.
-#[derive(Debug, Default)]
-struct ByForm<T> {
-    text: T,
-    text_compressed: T,
-    openmetrics: T,
-    openmetrics_compressed: T,
-}
-
-const FORMS: [Form; 4] = [
-    form(Format::Text, false),
-    form(Format::Text, true),
-    form(Format::OpenMetrics, false),
-    form(Format::OpenMetrics, true),
-];
-
-const fn form(format: Format, is_compressed: bool) -> Form {
-    Form {
-        format,
-        is_compressed,
-    }
-}
-
-impl<T> ByForm<T> {
-    const fn of(&self, form: Form) -> &T {
-        match (form.format, form.is_compressed) {
-            (Format::Text, false) => &self.text,
-            (Format::Text, true) => &self.text_compressed,
-            (Format::OpenMetrics, false) => &self.openmetrics,
-            (Format::OpenMetrics, true) => &self.openmetrics_compressed,
-        }
-    }
-}
-
-/// The same samples in every form.
-#[derive(Debug)]
-pub struct Pages {
-    late: ByForm<LatePage>,
-    /// The targets on the pages, each with the end of its poll.
-    shown: Vec<(Arc<Slot>, SystemTime)>,
-}
-
-impl Pages {
-    /// Returns pages that `write` encodes.
-    fn new(
-        write: impl Fn(Form) -> Page + Clone + Send + 'static,
-        shown: Vec<(Arc<Slot>, SystemTime)>,
-    ) -> Self {
-        let late = |format, is_compressed| {
-            let write = write.clone();
-            LatePage::new(Box::new(move || write(form(format, is_compressed))))
-        };
-        Self {
-            late: ByForm {
-                text: late(Format::Text, false),
-                text_compressed: late(Format::Text, true),
-                openmetrics: late(Format::OpenMetrics, false),
-                openmetrics_compressed: late(Format::OpenMetrics, true),
-            },
-            shown,
-        }
-    }
-
-    fn written(&self, form: Form) -> Option<&Page> {
-        LazyLock::get(self.late.of(form))
-    }
-}
-
-/// A page for a reader.
-#[derive(Debug)]
-pub enum Served {
-    /// A page that is already encoded.
-    Written(Page),
-    /// A page in a form whose read was not expected now.
-    Unwritten(Unwritten),
-}
-
-/// A page that is not encoded yet.
-#[derive(Debug)]
-pub struct Unwritten {
-    pages: Arc<Pages>,
-    form: Form,
-}
-
-impl Unwritten {
-    /// Encodes the page unless another reader does. Blocks, for long with many targets.
-    #[must_use]
-    pub fn write(self) -> Page {
-        Page::clone(self.pages.late.of(self.form))
-    }
-}
-
-/// Readers of a page, by form. A page is encoded in advance only for expected reads.
-#[derive(Debug, Default)]
-struct Readers(ByForm<Mutex<Reads>>);
-
-impl Readers {
-    fn reads(&self, form: Form) -> MutexGuard<'_, Reads> {
-        let reads = self.0.of(form).lock();
-        reads.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the page in a form, and records the read of this client.
-    fn page(&self, pages: Arc<Pages>, form: Form, client: u64) -> Served {
-        self.reads(form).record(client, Instant::now().into_std());
-        match pages.written(form) {
-            Some(page) => Served::Written(page.clone()),
-            None => Served::Unwritten(Unwritten { pages, form }),
-        }
-    }
-
-    /// Returns the forms that are not encoded, with the time at which each must be ready.
-    fn unwritten(&self, pages: &Pages, now: Instant) -> Vec<(Form, Instant)> {
-        let forms = FORMS.into_iter();
-        let forms = forms.filter(|form| pages.written(*form).is_none());
-        forms
-            .filter_map(|form| {
-                let from = self.reads(form).wanted_from(now.into_std())?;
-                Some((form, from.into()))
-            })
-            .collect()
-    }
-
-    /// Returns the pages that will be read soon and are not encoded.
-    fn due(&self, pages: &Arc<Pages>, now: Instant) -> Vec<Unwritten> {
-        let unwritten = self.unwritten(pages, now).into_iter();
-        let due = unwritten.filter(|(_, from)| *from <= now);
-        due.map(|(form, _)| Unwritten {
-            pages: Arc::clone(pages),
-            form,
-        })
-        .collect()
-    }
-}
-
-/// Shared state of one target: its publications and its page.
-#[derive(Debug)]
-pub struct Slot {
-    /// Target name, the `target` label.
-    pub name: String,
-    /// Address without credentials.
-    pub address: String,
-    latest: ArcSwapOption<Publication>,
-    namespaces: ArcSwapOption<Snapshot>,
-    /// `None` if there never was a poller.
-    pulse: ArcSwapOption<Pulse>,
-    pages: ArcSwapOption<Pages>,
-    readers: Readers,
-    /// Scrapes that showed this target.
-    scrapes: Scrapes,
-    /// Recent time from a poll to a page that shows it, in microseconds.
-    page_lag: AtomicU64,
-    /// Whether there are publications since the page was renewed.
-    is_stale: AtomicBool,
-    /// Whether the last poll is not on a page yet.
-    is_poll_hidden: AtomicBool,
-    changed: Arc<Notify>,
-}
-
-impl Slot {
-    /// Replaces the previous poll.
-    pub fn publish(&self, publication: Publication) {
-        self.change_pulse(|pulse| Pulse {
-            last: Instant::now(),
-            ..pulse
-        });
-        self.publish_for_poller(publication);
-    }
-
-    /// Publishes on behalf of a poller that does not. The poller stays overdue.
-    pub fn publish_for_poller(&self, publication: Publication) {
-        self.latest.store(Some(Arc::new(publication)));
-        self.is_poll_hidden.store(true, Ordering::Release);
-        self.mark_stale();
-    }
-
-    /// Registers a poller with this interval, which publishes within `due_within`.
-    pub fn start_poller(self: &Arc<Self>, interval: Duration, due_within: Duration) -> Poller {
-        self.pulse.store(Some(Arc::new(Pulse {
-            interval,
-            due_within,
-            last: Instant::now(),
-            ended: None,
-        })));
-        Poller(Arc::clone(self))
-    }
-
-    /// Returns whether the registered poller is gone or overdue.
-    #[must_use]
-    pub fn is_overdue(&self, now: Instant) -> bool {
-        self.pulse.load().as_ref().is_some_and(|pulse| {
-            let is_gone = |ended| now.saturating_duration_since(ended) > GONE_MAX;
-            pulse.ended.is_some_and(is_gone)
-                || now.saturating_duration_since(pulse.last) > pulse.due_within
-        })
-    }
-
-    /// Returns the interval of the registered poller.
-    #[must_use]
-    pub fn poll_interval(&self) -> Option<Duration> {
-        self.pulse.load().as_ref().map(|pulse| pulse.interval)
-    }
-
-    fn published_at(&self) -> Option<Instant> {
-        self.latest.load().as_ref()?;
-        self.pulse.load().as_ref().map(|pulse| pulse.last)
-    }
-
-    fn change_pulse(&self, change: impl Fn(Pulse) -> Pulse) {
-        self.pulse
-            .rcu(|pulse| pulse.as_deref().map(|pulse| Arc::new(change(*pulse))));
-    }
-
-    /// Replaces the samples of the sweep.
-    pub fn publish_namespaces(&self, namespaces: Snapshot) {
-        self.namespaces.store(Some(Arc::new(namespaces)));
-        self.mark_stale();
-    }
-
-    fn mark_stale(&self) {
-        self.is_stale.store(true, Ordering::Release);
-        self.changed.notify_one();
-    }
-
-    /// Returns the last poll; `None` before the first has ended.
-    #[must_use]
-    pub fn latest(&self) -> Option<Arc<Publication>> {
-        self.latest.load_full()
-    }
-
-    /// Returns the samples of the sweep; `None` before the first.
-    #[must_use]
-    pub fn namespaces(&self) -> Option<Arc<Snapshot>> {
-        self.namespaces.load_full()
-    }
-
-    /// Returns the page of this target alone, without the `target` label; `None` before the first
-    /// poll. Records a scrape of this client.
-    #[must_use]
-    pub fn page(&self, form: Form, client: u64) -> Option<Served> {
-        let at = Instant::now().into_std();
-        let pages = self.pages.load_full()?;
-        if let Some(latest) = self.latest() {
-            let poll = latest.polled_at;
-            self.scrapes.record(Scrape { at, poll, client });
-        }
-        Some(self.readers.page(pages, form, client))
-    }
-
-    /// Returns the scrapes that showed this target.
-    #[must_use]
-    pub const fn scrapes(&self) -> &Scrapes {
-        &self.scrapes
-    }
-
-    /// Records that a page shows the last publication.
-    pub fn note_shown(&self) {
-        if !self.is_poll_hidden.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let Some(published) = self.published_at() else {
-            return;
-        };
-        let lag = u64::try_from(published.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // The lag after a slow page decays slowly, because the next page may be as slow.
-        let before = self.page_lag.load(Ordering::Relaxed);
-        let lag = lag.max(before - before / 8);
-        self.page_lag.store(lag, Ordering::Relaxed);
-    }
-
-    /// Returns the time from a poll to a page that shows it.
-    #[must_use]
-    pub fn page_lag(&self) -> Duration {
-        Duration::from_micros(self.page_lag.load(Ordering::Relaxed))
-    }
-
-    /// Replaces the page. It is encoded before or when it is read: see [`Slot::due`].
-    pub fn set_page(&self, write: impl Fn(Form) -> Page + Clone + Send + 'static) {
-        self.pages
-            .store(Some(Arc::new(Pages::new(write, Vec::new()))));
-    }
-
-    /// Returns the pages that will probably be read soon and are not encoded.
-    #[must_use]
-    pub fn due(&self, now: Instant) -> Vec<Unwritten> {
-        let pages = self.pages.load_full();
-        pages.map_or_else(Vec::new, |pages| self.readers.due(&pages, now))
-    }
-
-    /// Returns whether there were publications since the last call.
-    #[must_use]
-    pub fn take_stale(&self) -> bool {
-        self.is_stale.swap(false, Ordering::AcqRel)
-    }
 }
 
 /// All targets, in the order of the configuration.
@@ -430,20 +105,7 @@ impl Board {
     /// Creates a slot for a target. It is visible once it is listed.
     #[must_use]
     pub fn slot(&self, name: &str, address: &str) -> Arc<Slot> {
-        Arc::new(Slot {
-            name: name.to_owned(),
-            address: address.to_owned(),
-            latest: ArcSwapOption::empty(),
-            namespaces: ArcSwapOption::empty(),
-            pulse: ArcSwapOption::empty(),
-            pages: ArcSwapOption::empty(),
-            readers: Readers::default(),
-            scrapes: Scrapes::default(),
-            page_lag: AtomicU64::new(0),
-            is_stale: AtomicBool::new(false),
-            is_poll_hidden: AtomicBool::new(false),
-            changed: Arc::clone(&self.changed),
-        })
+        Arc::new(Slot::new(name, address, Arc::clone(&self.changed)))
     }
 
     /// Replaces the list of targets.
@@ -517,7 +179,7 @@ impl Board {
         let pages = self.pages.load_full()?;
         for (slot, poll) in &pages.shown {
             let poll = *poll;
-            slot.scrapes.record(Scrape { at, poll, client });
+            slot.scrapes().record(Scrape { at, poll, client });
         }
         Some(self.readers.page(pages, form, client))
     }
@@ -553,7 +215,7 @@ impl Board {
     pub fn clear_pages(&self) {
         self.pages.store(None);
         for slot in self.slots().iter() {
-            slot.pages.store(None);
+            slot.clear_page();
         }
     }
 
@@ -572,7 +234,10 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use super::pages::form;
+    use super::slot::GONE_MAX;
     use super::*;
+    use crate::encode::Format;
 
     const DUE: Duration = Duration::from_secs(10);
 

@@ -4,7 +4,10 @@
 //! larger reply is read to its end without being kept, and becomes an error with the code
 //! [`TOO_LARGE`].
 
+mod partial;
+
 use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
+use partial::{Line, Open, Text, refusal};
 
 /// Maximum bytes kept of a line. Lines are error texts, short strings, and numbers.
 const LINE_BYTES_KEPT: usize = 4096;
@@ -65,50 +68,6 @@ enum Place {
     String(Text),
     /// In the line end after a string. True once its first byte has arrived.
     StringEnd(Text, bool),
-}
-
-/// A partial line.
-#[derive(Debug)]
-struct Line {
-    /// Its bytes so far, up to the limit.
-    kept: Vec<u8>,
-    is_new: bool,
-    /// Whether its last byte so far is a carriage return.
-    has_return: bool,
-}
-
-impl Line {
-    const NEW: Self = Self {
-        kept: Vec::new(),
-        is_new: true,
-        has_return: false,
-    };
-
-    fn push(&mut self, part: &[u8]) {
-        let room = LINE_BYTES_KEPT.saturating_sub(self.kept.len());
-        let kept = part.get(..room).unwrap_or(part);
-        self.kept.extend_from_slice(kept);
-        self.is_new = false;
-        self.has_return = part.last() == Some(&b'\r');
-    }
-}
-
-/// A partial string.
-#[derive(Debug)]
-struct Text {
-    kind: u8,
-    kept: Vec<u8>,
-    /// Bytes still to arrive.
-    left: u64,
-    /// Bytes still to be kept.
-    keep: usize,
-}
-
-/// A partial array.
-#[derive(Debug)]
-struct Open {
-    items: Vec<Reply>,
-    left: u64,
 }
 
 impl Decoder {
@@ -230,12 +189,7 @@ impl Decoder {
         if !self.charge(text.len() + STRING_BYTES) {
             return too_large();
         }
-        let text = String::from_utf8_lossy(text);
-        let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
-        Refusal {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        }
+        refusal(text)
     }
 
     /// Handles the header of a string with a length.
@@ -297,7 +251,7 @@ impl Decoder {
                 self.place = Place::StringEnd(text, true);
                 Ok(None)
             }
-            (b"\n", true) => Ok(Some(finished(text))),
+            (b"\n", true) => Ok(Some(text.finish())),
             _ => Err(NotTheProtocol),
         }
     }
@@ -386,26 +340,6 @@ fn too_large() -> Refusal {
     Refusal {
         code: TOO_LARGE.to_owned(),
         message: "the reply is larger than the exporter reads".to_owned(),
-    }
-}
-
-fn finished(text: Text) -> Reply {
-    let Text { kind, mut kept, .. } = text;
-    match kind {
-        b'!' => {
-            let text = String::from_utf8_lossy(&kept);
-            let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
-            Reply::Error(Refusal {
-                code: code.to_owned(),
-                message: message.to_owned(),
-            })
-        }
-        b'=' => {
-            // A verbatim string starts with its format, such as `txt:`.
-            kept.drain(..kept.len().min(4));
-            Reply::Bytes(kept)
-        }
-        _ => Reply::Bytes(kept),
     }
 }
 

@@ -9,17 +9,19 @@ mod drift;
 mod expires;
 mod living;
 mod memory;
+mod scale;
 mod unseen;
 
 use std::collections::BTreeSet;
 
 use super::NamespaceId;
 use super::cost::SweepQuery;
-use super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
+use super::tally::Tally;
 use super::window::{Tallies, Window};
-use crate::metric::{Edge, Histogram};
+use crate::metric::Histogram;
 use crate::number::to_float as float;
 pub use expires::{bound_by_expires, fewest_violations};
+use scale::{apportion, scale, size_histogram, ttl_histogram, types};
 pub use unseen::{unexplained, widen, widen_aggregates};
 
 /// The 97.5 % quantile of the normal distribution: a 95 % interval reaches this many standard
@@ -262,33 +264,6 @@ fn may_hide_memory(tally: &Tally, now: Known) -> bool {
     measured < MEASURED_ENOUGH * now.keys.value || has_aggregates
 }
 
-/// Distributes the keys of a database in proportion to the keys seen of each namespace, so that the
-/// numbers add up. Uses the largest remainder method.
-fn apportion(population: u64, seen: &[u64]) -> Vec<u64> {
-    let sum: u128 = seen.iter().copied().map(u128::from).sum();
-    if sum == 0 {
-        return vec![0; seen.len()];
-    }
-    let product = |seen: &u64| u128::from(population) * u128::from(*seen);
-    let mut keys: Vec<u64> = seen.iter().map(|seen| whole(product(seen) / sum)).collect();
-    let given = keys
-        .iter()
-        .fold(0_u64, |given, keys| given.saturating_add(*keys));
-    let mut rests: Vec<(u128, usize)> = seen
-        .iter()
-        .enumerate()
-        .map(|(place, seen)| (product(seen) % sum, place))
-        .collect();
-    rests.sort_by_key(|(rest, place)| (std::cmp::Reverse(*rest), *place));
-    let left = usize::try_from(population.saturating_sub(given)).unwrap_or(usize::MAX);
-    for (_, place) in rests.into_iter().take(left) {
-        if let Some(keys) = keys.get_mut(place) {
-            *keys = keys.saturating_add(1);
-        }
-    }
-    keys
-}
-
 fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
     let population = float(sample.population);
     let (lower, upper) = if sample.is_exact() {
@@ -341,74 +316,6 @@ fn around(value: f64, lower: f64, upper: f64, most: f64) -> Estimate {
     }
 }
 
-/// Scales `part` of `count` keys to all `keys`, rounded to the nearest whole number.
-fn scale(part: u64, count: u64, keys: u64, none: bool) -> Option<u64> {
-    if none {
-        return Some(0);
-    }
-    let (part, count) = (u128::from(part), u128::from(count));
-    let product = u128::from(keys) * part + count / 2;
-    product.checked_div(count).map(whole)
-}
-
-fn types(tally: &Tally, keys: u64) -> Option<[u64; 7]> {
-    if tally.typed() == 0 {
-        return None;
-    }
-    apportion(keys, &tally.types).try_into().ok()
-}
-
-fn ttl_histogram(expiry: &Expiries, keys: u64) -> Option<Histogram> {
-    let without = scale(expiry.without_ttl, expiry.count, keys, false)?;
-    let sum = wide(expiry.sum) / float(expiry.count) * float(keys);
-    let count = keys.saturating_sub(without);
-    Some(histogram(
-        &TTL_EDGES,
-        &expiry.buckets,
-        (expiry.count, keys),
-        count,
-        sum,
-    ))
-}
-
-fn size_histogram(sizes: &Sizes, keys: u64, sum: f64) -> Option<Histogram> {
-    if sizes.count == 0 {
-        return None;
-    }
-    Some(histogram(
-        &SIZE_EDGES,
-        &sizes.buckets,
-        (sizes.count, keys),
-        keys,
-        sum,
-    ))
-}
-
-/// Scales the cumulative counts instead of each bucket, so that rounding errors do not add up.
-fn histogram(
-    edges: &'static [Edge],
-    buckets: &[u64],
-    (seen, keys): (u64, u64),
-    count: u64,
-    sum: f64,
-) -> Histogram {
-    let mut below = 0_u64;
-    let counts = buckets
-        .iter()
-        .map(|bucket| {
-            below = below.saturating_add(*bucket);
-            scale(below, seen, keys, false).unwrap_or(0).min(count)
-        })
-        .collect();
-    Histogram {
-        edges,
-        counts,
-        count,
-        sum,
-        only_full: count == 0,
-    }
-}
-
 /// Returns the share of the server's memory that the namespaces explain, at most 1. `used` is
 /// `used_memory` in bytes without that of an empty server. Returns `None` if that or all memory is
 /// unknown.
@@ -435,18 +342,6 @@ fn ratio(part: u64, all: u64) -> f64 {
 )]
 const fn rounded(number: f64) -> u64 {
     number.round() as u64
-}
-
-fn whole(number: u128) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a metric is a float, exact up to 2^53"
-)]
-fn wide(number: u128) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod partition;
 mod shape;
+mod shared_pattern;
 mod ttl;
 mod yaml;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use crate::glob::Glob;
 use crate::number::length;
-use partition::Found;
+use shared_pattern::SharedPattern;
 pub use ttl::ObservedTtl;
 pub use yaml::to_yaml;
 
@@ -99,12 +100,12 @@ pub fn suggest<'a>(
 
 /// Returns the patterns that match the most keys, in their original order.
 fn keep_largest<'a>(
-    found: Vec<Found<'a>>,
+    found: Vec<SharedPattern<'a>>,
     sample: &[SampledKey<'_>],
     max: usize,
-) -> Vec<Found<'a>> {
+) -> Vec<SharedPattern<'a>> {
     let members = assign(&found, sample);
-    let mut by_size: Vec<(usize, Found<'a>, usize)> = found
+    let mut by_size: Vec<(usize, SharedPattern<'a>, usize)> = found
         .into_iter()
         .zip(members)
         .enumerate()
@@ -118,7 +119,7 @@ fn keep_largest<'a>(
 }
 
 /// Returns the TTLs of the keys that each pattern is the first to match.
-fn assign(found: &[Found<'_>], sample: &[SampledKey<'_>]) -> Vec<Vec<ObservedTtl>> {
+fn assign(found: &[SharedPattern<'_>], sample: &[SampledKey<'_>]) -> Vec<Vec<ObservedTtl>> {
     let globs: Vec<Glob> = found
         .iter()
         .map(|found| Glob::new(found.pattern()))
@@ -134,7 +135,7 @@ fn assign(found: &[Found<'_>], sample: &[SampledKey<'_>]) -> Vec<Vec<ObservedTtl
 }
 
 fn describe(
-    found: &Found<'_>,
+    found: &SharedPattern<'_>,
     keys: &[ObservedTtl],
     sampled: usize,
     names: &mut BTreeSet<String>,

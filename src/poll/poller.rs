@@ -1,31 +1,28 @@
 //! Sends the polls of one session: which commands, in which order.
 
+mod further;
+mod info;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use super::plan::{self, Plan};
+use super::plan::Plan;
 use super::sections::Sections;
 use crate::collector::function_stats::{self, Running};
-use crate::collector::{Circumstances, Collector, INFO, INFO_WITHOUT_PERCENTILES, Replies, Server};
+use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
 use crate::config::Target;
 use crate::connection::{OnReconnect, Session, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Answered, Caused, Footprint};
-use crate::info::Info;
 use crate::query::{Command, Query, Rejected, Ticket};
-use crate::reply::{ErrorKind, Refusal, Reply};
+use crate::reply::{Refusal, Reply};
 
 /// Minimum size of large replies. Ordinary polls have 30 to 200 KB, which are read in a few
 /// milliseconds.
 const LARGE_BYTES: usize = 512 << 10;
-
-/// Maximum number of pipelines with dependent queries: those that depend on the first replies, and
-/// those that depend on the replies to these.
-const FURTHER_ROUNDS: usize = 2;
 
 /// Divisor of the timeout: the maximum wait for sweep commands in flight.
 const HOLD_SHARE: u32 = 4;
@@ -362,150 +359,4 @@ impl Poller {
             wire_bytes: self.wire_bytes,
         })
     }
-
-    /// Returns the commands to send. INFO requests only the sections that are due.
-    fn spelled(&self, queries: Vec<&'static Query>) -> Vec<Command<'static>> {
-        let now = Instant::now().into_std();
-        let queries = queries.into_iter().map(|query| {
-            if query == &INFO {
-                self.sections.query(self.plan.server(), now)
-            } else {
-                query
-            }
-        });
-        queries.map(Command::from).collect()
-    }
-
-    async fn record(
-        &mut self,
-        answered: Vec<(Ticket, Reply)>,
-        replies: &mut Replies,
-    ) -> Result<(), Failure> {
-        for (ticket, reply) in answered {
-            if ticket.query == &INFO {
-                if reply.is_empty() && self.session.try_next_spelling(&INFO) {
-                    continue;
-                }
-                let info = self.read_info(reply).await?;
-                let now = Instant::now().into_std();
-                self.sections.record(&INFO, &info, now);
-                replies.record_info(info);
-            } else if ticket.query == &INFO_WITHOUT_PERCENTILES {
-                if let Some(info) = self.read_most_of_info(reply).await? {
-                    replies.record_info(info);
-                }
-            } else {
-                replies.record(ticket, reply);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads a reply without percentiles. Returns `None` if other sections are missing or the
-    /// server rejects the query. All sections are then queried.
-    async fn read_most_of_info(&mut self, reply: Reply) -> Result<Option<Info>, Failure> {
-        let refusal = reply.refusal().map(Refusal::kind);
-        let is_not_taken = matches!(refusal, Some(ErrorKind::Other | ErrorKind::UnknownCommand));
-        if is_not_taken || reply.is_empty() {
-            self.sections.query_all();
-            return Ok(None);
-        }
-        let info = self.read_info(reply).await?;
-        let (query, now) = (&INFO_WITHOUT_PERCENTILES, Instant::now().into_std());
-        let is_complete = self.sections.record(query, &info, now);
-        Ok(is_complete.then_some(info))
-    }
-
-    async fn read_info(&mut self, reply: Reply) -> Result<Info, Failure> {
-        if let Some(refusal) = reply.refusal() {
-            self.is_busy = refusal.code == "BUSY";
-            return Err(refused(refusal));
-        }
-        let text = reply.into_text().unwrap_or_default();
-        let info = if text.len() > LARGE_BYTES {
-            // An endless text must not delay other targets.
-            let parsed = spawn_blocking(|| Info::parse(text)).await;
-            parsed.map_err(|_| Failure::new(Reason::Other, "the task that reads INFO panicked"))?
-        } else {
-            Info::parse(text)
-        };
-        if info.is_empty() {
-            let detail = "the reply to INFO holds no field";
-            return Err(Failure::new(Reason::Protocol, detail));
-        }
-        self.ping_rests &= answers_few_queries(&info);
-        self.role.record(info.get("role"));
-        if self
-            .plan
-            .learn(Server::from_info(&info), info.get("run_id"))
-        {
-            self.session.forget_rejections();
-        }
-        Ok(info)
-    }
-
-    /// Sends the dependent queries of the collectors. Returns the names of collectors with a
-    /// rejected query.
-    async fn query_further(
-        &mut self,
-        target: &Target,
-        on: &[&'static Collector],
-        replies: &mut Replies,
-        deadline: Instant,
-    ) -> Result<Vec<&'static str>, Failure> {
-        let mut needed = Vec::new();
-        for _ in 0..FURTHER_ROUNDS {
-            let further = self.plan.further(on, replies);
-            needed.extend(further.needed);
-            // A script that broke the connection in the previous pipeline is not sent again.
-            let commands = further.commands.into_iter();
-            let commands = commands.filter(|command| !self.broken_by.contains(&command.ticket));
-            let (alone, commands): (Vec<_>, Vec<_>) =
-                commands.partition(|command| command.ticket.query.stands_alone());
-            if alone.is_empty() && commands.is_empty() {
-                break;
-            }
-            let mut answered = self.query(commands, deadline).await?;
-            for command in alone {
-                answered.extend(self.query_alone(target, command, deadline).await?);
-            }
-            for (ticket, reply) in answered {
-                replies.record(ticket, reply);
-            }
-        }
-        Ok(plan::refused(&needed, replies, self.session.rejections()))
-    }
-
-    /// Sends one command in a separate pipeline. If it breaks the connection, reconnects and
-    /// returns no reply, so that other commands still get theirs.
-    async fn query_alone(
-        &mut self,
-        target: &Target,
-        command: Command<'_>,
-        deadline: Instant,
-    ) -> Result<Vec<(Ticket, Reply)>, Failure> {
-        let ticket = command.ticket;
-        let mut known = self.script_replies.iter();
-        if let Some(known) = known.find(|(script, _)| *script == ticket) {
-            return Ok(vec![known.clone()]);
-        }
-        match self.query(vec![command], deadline).await {
-            Ok(answered) => {
-                self.script_replies.extend(answered.iter().cloned());
-                Ok(answered)
-            }
-            Err(failure) => {
-                let name = &target.name;
-                warn!(name, %failure, "a script broke the connection or timed out; it is suspended");
-                self.broken_by.push(ticket);
-                self.redial(Cause::Script, deadline).await?;
-                Ok(Vec::new())
-            }
-        }
-    }
-}
-
-/// Returns whether the server is loading its data, or is a replica without its primary.
-fn answers_few_queries(info: &Info) -> bool {
-    info.get("loading") == Some("1") || info.get("master_link_status") == Some("down")
 }

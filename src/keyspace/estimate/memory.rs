@@ -2,7 +2,8 @@
 //!
 //! Sizes are heavy-tailed, so outliers are handled separately.
 
-use super::{Estimate, Known, UNSEEN_TIMES, Z, around, float, wide};
+use super::scale::wide;
+use super::{Estimate, Known, UNSEEN_TIMES, Z, around, float};
 use crate::keyspace::tally::Sizes;
 
 /// A size is an outlier if it is more than this many times the mean of the others.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Costs, DetailShares, Pace, Sweep, SweepQuery, detail_shares, keys_to_draw, to_float};
+use super::super::cost::{Costs, SweepQuery};
+use super::{DetailShares, Pace, Sweep, detail_shares, keys_to_draw, to_float};
 use crate::keyspace::lookups::are_limited;
 
 /// The expected cost of a pass.

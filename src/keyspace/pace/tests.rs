@@ -1,3 +1,5 @@
+use super::super::cost::Costs;
+use super::budget::{DETAIL_SHARE_MIN, PASS_WANTED};
 use super::*;
 use crate::config::Share;
 

@@ -1,0 +1,74 @@
+//! The parts of a reply that have not arrived completely. Pure.
+
+use super::LINE_BYTES_KEPT;
+use crate::reply::{Refusal, Reply};
+
+/// A partial line.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Its bytes so far, up to the limit.
+    pub(super) kept: Vec<u8>,
+    pub(super) is_new: bool,
+    /// Whether its last byte so far is a carriage return.
+    pub(super) has_return: bool,
+}
+
+impl Line {
+    pub(super) const NEW: Self = Self {
+        kept: Vec::new(),
+        is_new: true,
+        has_return: false,
+    };
+
+    pub(super) fn push(&mut self, part: &[u8]) {
+        let room = LINE_BYTES_KEPT.saturating_sub(self.kept.len());
+        let kept = part.get(..room).unwrap_or(part);
+        self.kept.extend_from_slice(kept);
+        self.is_new = false;
+        self.has_return = part.last() == Some(&b'\r');
+    }
+}
+
+/// A partial string.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) kind: u8,
+    pub(super) kept: Vec<u8>,
+    /// Bytes still to arrive.
+    pub(super) left: u64,
+    /// Bytes still to be kept.
+    pub(super) keep: usize,
+}
+
+/// A partial array.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) items: Vec<Reply>,
+    pub(super) left: u64,
+}
+
+impl Text {
+    /// Returns the complete string as a reply.
+    pub(super) fn finish(self) -> Reply {
+        let Self { kind, mut kept, .. } = self;
+        match kind {
+            b'!' => Reply::Error(refusal(&kept)),
+            b'=' => {
+                // A verbatim string starts with its format, such as `txt:`.
+                kept.drain(..kept.len().min(4));
+                Reply::Bytes(kept)
+            }
+            _ => Reply::Bytes(kept),
+        }
+    }
+}
+
+/// Returns the error of an error reply: its first word is the code.
+pub(super) fn refusal(text: &[u8]) -> Refusal {
+    let text = String::from_utf8_lossy(text);
+    let (code, message) = text.split_once(' ').unwrap_or((&text, ""));
+    Refusal {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    }
+}
