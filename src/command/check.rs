@@ -124,9 +124,10 @@ impl Report {
             for Rejected { query, refusal, .. } in examined.rejected(collector) {
                 let fault = describe(refusal, query.permission);
                 if !faults.contains(&fault) {
+                    let or = alternative(refusal);
                     self.fault(
                         name,
-                        format_args!("{fault}, or set collectors.{name} to false"),
+                        format_args!("{fault}{or} set collectors.{name} to false"),
                     );
                     faults.push(fault);
                 }
@@ -168,9 +169,13 @@ impl Report {
         if let Some(forecast) = forecast {
             self.line(name, format_args!("cost: {forecast}"));
         }
+        let mut faults = Vec::new();
         for (query, refusal) in &refused {
             let fault = describe(refusal, query.query().permission);
-            self.fault(name, format_args!("{fault}"));
+            if !faults.contains(&fault) {
+                self.fault(name, format_args!("{fault}"));
+                faults.push(fault);
+            }
         }
         if let Some(refusal) = random_keys {
             let fault = describe(&refusal, "+randomkey");
@@ -222,7 +227,19 @@ fn describe(refusal: &Refusal, permission: &str) -> String {
         ErrorKind::ChannelPermission => {
             "denied: grant the user access to the channels, such as &*".to_owned()
         }
-        _ => format!("rejected: {} {}", refusal.code, refusal.message),
+        _ => {
+            // Without the arguments, one line is enough for a command that the server does not have.
+            let message = refusal.message.split(", with args").next();
+            format!("rejected: {} {}", refusal.code, message.unwrap_or_default())
+        }
+    }
+}
+
+/// Returns how to continue after [`describe`], which names a remedy only for denied queries.
+fn alternative(refusal: &Refusal) -> &'static str {
+    match refusal.kind() {
+        ErrorKind::Permission | ErrorKind::KeyPermission | ErrorKind::ChannelPermission => ", or",
+        _ => ";",
     }
 }
 
@@ -281,7 +298,10 @@ mod tests {
             assert!(text.starts_with("denied: grant the user "), "{text}");
             assert!(text.contains(expected), "{text}");
         }
-        let text = described("ERR", "unknown command 'TYPE'");
+        let text = described(
+            "ERR",
+            "unknown command 'TYPE', with args beginning with: 'k' ",
+        );
         assert_eq!(text, "rejected: ERR unknown command 'TYPE'");
     }
 

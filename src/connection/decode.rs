@@ -44,8 +44,32 @@ pub fn refused(refusal: &Refusal) -> Failure {
         ("DENIED", _) => Failure::new(reason, "the server runs in protected mode (DENIED)")
             .with_remedy("set a password or an ACL user there, or `protected-mode no`"),
         (_, Some(permission)) => failure.with_remedy(format!("grant the user {permission}")),
+        ("ERR", None) => match remedy_of(message) {
+            Some(remedy) => failure.with_remedy(remedy),
+            None => failure,
+        },
         _ => failure,
     }
+}
+
+/// Parts of error texts, in lower case, with what to do.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "unknown command",
+        "make the command available on the server, which does not have it or renames it",
+    ),
+    ("db index", "check the number of the database"),
+    (
+        "select is not allowed",
+        "remove the number of the database, as a cluster has only database 0",
+    ),
+];
+
+/// Returns what to do about an error that has no code of its own.
+fn remedy_of(message: &str) -> Option<&'static str> {
+    let message = message.to_ascii_lowercase();
+    let known = REMEDIES.iter().find(|(part, _)| message.contains(part));
+    known.map(|(_, remedy)| *remedy)
 }
 
 /// The server requires a password, and none was sent.
@@ -95,6 +119,29 @@ mod tests {
                 .reason,
             Reason::Protocol
         );
+    }
+
+    #[test]
+    fn common_errors_have_a_remedy() {
+        for (text, part) in [
+            (
+                "ERR unknown command 'INFO', with args beginning with: ",
+                "make the command available",
+            ),
+            ("ERR unknown command `SCAN`", "make the command available"),
+            ("ERR DB index is out of range", "number of the database"),
+            ("ERR invalid DB index", "number of the database"),
+            (
+                "ERR SELECT is not allowed in cluster mode",
+                "only database 0",
+            ),
+        ] {
+            let refusal = decode(format!("-{text}\r\n").as_bytes()).unwrap();
+            let failure = refused(refusal.refusal().unwrap());
+            assert_eq!(failure.reason, Reason::Other, "{text}");
+            let remedy = failure.remedy.unwrap_or_default();
+            assert!(remedy.contains(part), "{text}: {remedy}");
+        }
     }
 
     #[test]

@@ -20,6 +20,10 @@ use crate::failure::{Failure, Reason};
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Error codes of Linux for too many open files, of the system and of the process.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 /// A stream that can carry the protocol.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -56,8 +60,8 @@ pub async fn open(
             let stream = open_tcp(host, *port, deadline).await?;
             let peer = stream.peer_addr().ok();
             let shake = tls::wrap(host, tls, config, stream);
-            let stream = within(deadline, "the TLS handshake", shake).await?;
-            Ok((stream, peer))
+            let shaken = within(deadline, "the TLS handshake", shake).await;
+            Ok((shaken.map_err(without_handshake)?, peer))
         }
     }
 }
@@ -66,7 +70,7 @@ async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
     let connect = async {
         UnixStream::connect(path)
             .await
-            .map_err(|error| connect_failure(&error))
+            .map_err(|error| socket_failure(&error))
     };
     Ok(Box::new(within(deadline, "the connection", connect).await?))
 }
@@ -107,6 +111,14 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
+/// Adds the likely cause if nothing came back: a server without TLS waits for the end of a line.
+fn without_handshake(failure: Failure) -> Failure {
+    match failure.reason {
+        Reason::Timeout => failure.with_remedy("check that the port expects TLS, or use redis://"),
+        _ => failure,
+    }
+}
+
 fn connect_failure(error: &io::Error) -> Failure {
     let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::Refused,
@@ -116,11 +128,65 @@ fn connect_failure(error: &io::Error) -> Failure {
         _ => Reason::Other,
     };
     let failure = Failure::new(reason, error);
-    match reason {
-        // Only a Unix socket has permissions of its own.
-        Reason::Denied => {
+    match (error.kind(), error.raw_os_error()) {
+        (
+            io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::InvalidInput,
+            _,
+        ) => failure.with_remedy("check the address, and the route to it"),
+        (io::ErrorKind::PermissionDenied, _) => {
+            failure.with_remedy("check the firewall of this machine")
+        }
+        (_, Some(ENFILE | EMFILE)) => failure.with_remedy("raise the limit of open files"),
+        _ => failure,
+    }
+}
+
+fn socket_failure(error: &io::Error) -> Failure {
+    let failure = connect_failure(error);
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
             failure.with_remedy("allow the user of the exporter to write to the socket")
         }
+        io::ErrorKind::NotFound => {
+            failure.with_remedy("check the path of the socket, and that the server is running")
+        }
+        io::ErrorKind::ConnectionRefused => {
+            failure.with_remedy("check that the server is running; it no longer uses this socket")
+        }
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_connections_have_a_remedy() {
+        for (code, part) in [
+            (101, "the route"),
+            (113, "the route"),
+            (99, "the route"),
+            (22, "the route"),
+            (13, "firewall"),
+            (24, "open files"),
+            (23, "open files"),
+        ] {
+            let failure = connect_failure(&io::Error::from_raw_os_error(code));
+            let remedy = failure.remedy.clone().unwrap_or_default();
+            assert!(remedy.contains(part), "{failure}");
+        }
+        for (code, part) in [
+            (2, "path of the socket"),
+            (13, "write to the socket"),
+            (111, "no longer uses"),
+        ] {
+            let failure = socket_failure(&io::Error::from_raw_os_error(code));
+            let remedy = failure.remedy.clone().unwrap_or_default();
+            assert!(remedy.contains(part), "{failure}");
+        }
     }
 }

@@ -344,7 +344,11 @@ async fn prepare(
     let Some(run_id) = &setup.run_id else {
         return Ok(());
     };
-    let text = replies.last().and_then(Reply::text).unwrap_or_default();
+    let info = replies.last();
+    if let Some(refusal) = info.and_then(Reply::refusal) {
+        return Err(refused(refusal));
+    }
+    let text = info.and_then(Reply::text).unwrap_or_default();
     if Info::parse(text).get("run_id") == Some(run_id) {
         Ok(())
     } else {

@@ -100,7 +100,7 @@ const fn meaning(reason: Reason) -> &'static str {
         Reason::Refused => "nothing listens on the address",
         Reason::Timeout => "no reply before the timeout",
         Reason::Tls => "the TLS handshake failed",
-        Reason::Auth => "the user or password is wrong",
+        Reason::Auth => "the user or password is missing or wrong",
         Reason::Denied => "the user lacks a permission",
         Reason::Loading => "the server is loading its data",
         Reason::MaxClients => "the server has reached maxclients",

@@ -27,7 +27,10 @@ fn closed_port_is_reported_as_refused() {
 
 #[test]
 fn missing_socket_file_is_reported_as_refused() {
-    exporter_of("unix:///nowhere/redis.sock").until_failed("refused");
+    let exporter = exporter_of("unix:///nowhere/redis.sock");
+    exporter.until_failed("refused");
+    let log = exporter.log();
+    assert!(log.contains("check the path of the socket"), "{log}");
 }
 
 #[test]
@@ -99,6 +102,9 @@ fn tls_to_a_plain_port_fails_promptly() {
         ["tls", "timeout", "closed"].contains(&reason.as_str()),
         "{reason}"
     );
+    let log = exporter.log();
+    assert!(log.contains("redis://"), "{log}");
+    assert!(log.contains("expects TLS"), "{log}");
 }
 
 #[test]
@@ -106,9 +112,7 @@ fn missing_database_is_named_in_the_log() {
     let server = RedisServer::start(&["--databases", "2"]);
     let exporter = exporter_of(&format!("{}/3", server.url()));
     exporter.until_failed("other");
-    assert!(
-        exporter.log().contains("DB index is out of range"),
-        "{}",
-        exporter.log()
-    );
+    let log = exporter.log();
+    assert!(log.contains("DB index is out of range"), "{log}");
+    assert!(log.contains("check the number of the database"), "{log}");
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::keys::{self, FIVE_KINDS};
+use crate::support::redis::Client;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
 use crate::support::wait::{LONG, throughout};
 use crate::support::{Page, RedisServer, until};
@@ -28,6 +29,23 @@ fn sweep_stops_on_a_freeze_and_resumes_after_it() {
     let page = exporter.until("another pass", |later| passes(later) > passes(&page));
     assert_eq!(of(&page, "keys", "session"), 1_000.0);
     assert_eq!(sweep::connections(&server).len(), 1);
+}
+
+#[test]
+fn sweep_names_the_password_that_a_reconnect_lacks() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    exporter.until("a pass", |page| passes(page) >= 1.0);
+    let mut client = Client::connect(server.port).unwrap();
+    client.ask(&["CONFIG", "SET", "requirepass", "hunter2"]);
+    client.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    until(LONG, "the end of the sweep", || {
+        exporter.log().contains("the sweep failed").then_some(())
+    });
+    let log = exporter.log();
+    assert!(log.contains("requires a password"), "{log}");
+    assert!(!log.contains("another server responded"), "{log}");
 }
 
 #[test]
