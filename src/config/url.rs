@@ -86,8 +86,23 @@ pub(super) fn unquoted(text: &str) -> Option<&str> {
 fn parse_url(text: &str) -> Result<Url, Invalid> {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme, rest),
-        None => ("redis", text.strip_prefix("//").unwrap_or(text)),
+        // Predis writes the path of a Unix socket after a single colon.
+        None => match text.split_once(":/") {
+            Some((scheme @ ("unix" | "redis+unix"), _)) => {
+                (scheme, text.get(scheme.len() + 1..).unwrap_or_default())
+            }
+            _ => ("redis", text.strip_prefix("//").unwrap_or(text)),
+        },
     };
+    if let Some(scheme) = ["redis", "rediss", "valkey", "valkeys"]
+        .into_iter()
+        .find(|scheme| is_missing_colon(text, scheme))
+    {
+        return Err(Invalid::new(
+            "has no colon after its scheme",
+            format!("write {scheme}://host:6379"),
+        ));
+    }
     match scheme.to_ascii_lowercase().as_str() {
         "redis" | "valkey" | "tcp" | "redis+tcp" | "valkey+tcp" => parse_tcp(rest, false),
         "rediss" | "valkeys" | "tls" | "ssl" | "redis+tls" | "redis+ssl" | "rediss+tls"
@@ -108,6 +123,12 @@ fn parse_url(text: &str) -> Result<Url, Invalid> {
             "use redis, rediss, valkey, valkeys, redis+unix or unix",
         )),
     }
+}
+
+/// Returns whether the text starts like `redis//`.
+fn is_missing_colon(text: &str, scheme: &str) -> bool {
+    text.strip_prefix(scheme)
+        .is_some_and(|rest| rest.starts_with("//"))
 }
 
 /// The parts after the scheme, still encoded.

@@ -27,7 +27,7 @@ fn client_library_urls_reach_the_server() {
         ),
         (
             format!("127.0.0.1:{port},password={PASSWORD},abortConnect=False"),
-            "ignored: abortconnect",
+            "ignored: abortConnect",
         ),
     ] {
         let exporter = Launch::new().variable("REDIS_URL", &url).start();

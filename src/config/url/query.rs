@@ -101,7 +101,8 @@ pub(super) struct UrlQuery {
     pub(super) tls: Option<bool>,
     pub(super) skip_verify: bool,
     pub(super) server_name: Option<String>,
-    ignored: Vec<&'static str>,
+    /// Names as they are written. They only differ from known names in case and separators.
+    ignored: Vec<String>,
     /// Options that are equivalent to ignored parameters.
     options: Vec<&'static str>,
     unknown: usize,
@@ -133,7 +134,7 @@ fn meaning(name: &str) -> Option<&'static (&'static str, Parameter)> {
 impl UrlQuery {
     /// Applies one parameter with its decoded value. An empty value is ignored.
     pub(super) fn take(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
-        let Some((name, meaning)) = meaning(name) else {
+        let Some((_, meaning)) = meaning(name) else {
             self.unknown += 1;
             return Ok(());
         };
@@ -157,9 +158,9 @@ impl UrlQuery {
             SkipVerify => self.skip_verify |= !is_off(value),
             Verify => self.skip_verify |= is_off(value),
             ServerName if server_name(value).is_ok() => self.server_name = Some(value.to_owned()),
-            ServerName => self.ignored.push(name),
+            ServerName => self.ignored.push(name.to_owned()),
             Ignored(option) => {
-                self.ignored.push(name);
+                self.ignored.push(name.to_owned());
                 if !option.is_empty() && !self.options.contains(&option) {
                     self.options.push(option);
                 }

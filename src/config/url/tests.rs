@@ -49,6 +49,8 @@ fn every_form_of_address_is_read() {
         ("redis://[fe80::1%eth0]:1", "redis://[fe80::1%eth0]:1", None),
         ("redis://[fe80::1%25eth0]", "redis://[fe80::1%eth0]:6379", None),
         ("unix:///run/r.sock?db=2", "unix:///run/r.sock", Some(2)),
+        ("unix:/run/s", "unix:///run/s", None),
+        ("redis+unix:/run/s?db=2", "unix:///run/s", Some(2)),
         ("redis+unix:///a%20b", "unix:///a b", None),
         ("redis-socket:///run/s?database=2", "unix:///run/s", Some(2)),
         ("redis:///run/s", "unix:///run/s", None),
@@ -108,12 +110,12 @@ fn url_parameters_are_used_or_ignored_with_a_note() {
         (
             "redis://h?protocol=3&client_name=web@host",
             false,
-            &["ignored: protocol, clientname"],
+            &["ignored: protocol, client_name"],
         ),
         (
             "redis://h?socket_timeout=5",
             false,
-            &["ignored: sockettimeout; use poll.timeout"],
+            &["ignored: socket_timeout; use poll.timeout"],
         ),
         ("redis://h?hunter2=1", false, &["has an unknown parameter"]),
         ("redis://h?a=1&b", false, &["has 2 unknown parameters"]),
@@ -129,7 +131,7 @@ fn url_parameters_are_used_or_ignored_with_a_note() {
         (
             "rediss://h?ssl_ca_certs=/ca.pem",
             false,
-            &["ignored: sslcacerts; use tls.ca_file"],
+            &["ignored: ssl_ca_certs; use tls.ca_file"],
         ),
         ("rediss://h?tls=false", false, &["TLS is used"]),
         ("\"redis://h\"", false, &["in quotes"]),
@@ -154,7 +156,7 @@ fn connection_strings_of_stackexchange_are_read() {
     assert_eq!(url.address, tcp("h.example", 6380, true));
     assert_eq!((password(&url), url.database), (Some("pa=ss=="), Some(2)));
     assert_eq!(url.notes.len(), 1, "{:?}", url.notes);
-    assert!(url.notes[0].contains("abortconnect"));
+    assert!(url.notes[0].contains("abortConnect"));
     let url = parse("h,user=u,password=p@q").unwrap();
     assert_eq!(url.address, tcp("h", 6379, false));
     assert_eq!(
@@ -227,6 +229,9 @@ fn invalid_url_is_rejected_with_the_reason() {
         ("redis://[::1%]", "IPv6"),
         ("redis://[::1%a b]", "IPv6"),
         ("redis://h h", "host name"),
+        ("redis//h:6379", "write redis://"),
+        ("rediss//h:6379", "write rediss://"),
+        ("unix:run/s", "port"),
         ("unix://run/s", "absolute path"),
         ("unix:///", "absolute path"),
         ("unix:///s%00", "absolute path"),
