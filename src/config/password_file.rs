@@ -1,6 +1,7 @@
 //! Finds the password of a server in the text of a password file. Callers read the file.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::path::Path;
 
 use super::address::Address;
@@ -142,10 +143,11 @@ fn read(text: &str) -> Result<PasswordContent, Invalid> {
     if text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
         return reject("has more than one line, and is not a JSON map from addresses to passwords");
     }
-    if text.contains("://") {
+    if text.contains("://") || starts_with_server(text) {
         return reject("contains an address, and is not a JSON map from addresses to passwords");
     }
-    if is_braced(text) || is_yaml_pair(text) || is_assignment(text) || is_list(text) {
+    let is_named = is_braced(text) || is_yaml_pair(text) || is_assignment(text);
+    if is_named || is_list(text) || is_directive(text) {
         return reject("contains a name with a value, and is not a JSON map");
     }
     Ok(PasswordContent::Password(Secret::new(text)))
@@ -189,6 +191,20 @@ const SECRET_NAMES: &[&str] = &[
     "token",
 ];
 
+/// Settings of Redis, its clients and `.netrc` that a password follows after a space. A passphrase
+/// is unlikely to start with one.
+const DIRECTIVES: &[&str] = &[
+    "auth",
+    "machine",
+    "masterauth",
+    "masteruser",
+    "passwd",
+    "password",
+    "primaryauth",
+    "pwd",
+    "requirepass",
+];
+
 /// Returns whether the line is `NAME=value`, like in a file of variables, or names a secret.
 ///
 /// Other short names may be part of a random password.
@@ -214,6 +230,31 @@ fn is_list(text: &str) -> bool {
     let parts = text.split(',').filter_map(|part| pair(part.trim()));
     let named = parts.filter(|name| !name.is_empty() && name.chars().all(is_of_name));
     named.count() > 1
+}
+
+/// Returns whether the line starts with `host:port`, followed by a value. The host is an IP
+/// address, `localhost`, or a name with a dot.
+fn starts_with_server(text: &str) -> bool {
+    let text = text.trim_start().trim_start_matches(['"', '\'']);
+    let (host, rest) = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once("]:").unwrap_or_default(),
+        None => text.split_once(':').unwrap_or_default(),
+    };
+    let end = rest.find(|letter: char| !letter.is_ascii_digit());
+    let (port, value) = rest.split_at(end.unwrap_or(rest.len()));
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    let is_name = host.contains('.') && host.chars().all(is_of_name);
+    let is_host = is_name || host == "localhost" || host.parse::<Ipv6Addr>().is_ok();
+    let is_value = value.starts_with(['=', ':', ' ', '\t', ',', ';', '"', '\''])
+        && value.contains(char::is_alphanumeric);
+    is_host && port.parse::<u16>().is_ok() && is_value
+}
+
+/// Returns whether the line is a setting of a server, such as `requirepass secret`.
+fn is_directive(text: &str) -> bool {
+    let (name, value) = text.trim().split_once([' ', '\t']).unwrap_or_default();
+    let name = name.trim_start_matches("--").to_ascii_lowercase();
+    !value.trim().is_empty() && DIRECTIVES.contains(&name.as_str())
 }
 
 /// Returns the name before a value. The padding at the end of base64 is not a value.
@@ -392,6 +433,13 @@ mod tests {
             ("12", "12"),
             ("{x}9", "{x}9"),
             ("a:b//c", "a:b//c"),
+            ("a.b:12", "a.b:12"),
+            ("a.b:12-c", "a.b:12-c"),
+            ("requirepass", "requirepass"),
+            (
+                "correct horse battery staple",
+                "correct horse battery staple",
+            ),
         ] {
             let found = of(text, "redis://h").unwrap();
             assert_eq!(found, Some(Secret::new(expected)), "{text}");
@@ -422,6 +470,18 @@ mod tests {
             "cache-a=hunter2,cache-b=hunter3",
             "cache-a = hunter2, cache-b = hunter3",
             "cache.example:6380,password=hunter2=,ssl=True",
+            "127.0.0.1:6379=hunter2",
+            "127.0.0.1:6379 hunter2",
+            "cache.example:6379,hunter2",
+            "cache.example:6379:0:user:hunter2",
+            "\"cache.example:6379\": \"hunter2\"",
+            "localhost:6379\thunter2",
+            "[::1]:6379 hunter2",
+            "requirepass hunter2",
+            "requirepass \"hunter2\"",
+            "masterauth\thunter2",
+            "machine cache login app password hunter2",
+            "--requirepass hunter2",
             "PW=hunter2",
             "pass = hunter2",
             "export pwd=hunter2",
