@@ -20,18 +20,29 @@ fn usage(server: &RedisServer, samples: u32) -> f64 {
 
 #[test]
 fn interval_covers_an_unseen_giant_key() {
+    assert_covers_a_giant(&RedisServer::start(&[]));
+}
+
+#[test]
+fn interval_covers_a_giant_before_other_databases_are_swept() {
     let server = RedisServer::start(&[]);
-    keys::write(&server, 0, 100_000, "call('SET', 'session:' .. i, i)");
+    keys::write(&server, 3, 1_000, "call('SET', 'session:' .. i, i)");
+    assert_covers_a_giant(&server);
+}
+
+/// Requires that the interval contains a giant key that the sweep has not seen.
+fn assert_covers_a_giant(server: &RedisServer) {
+    keys::write(server, 0, 100_000, "call('SET', 'session:' .. i, i)");
     let giant = "call('SET', 'session:giant', string.rep('x', 60000000))";
-    keys::run(&server, 0, giant);
+    keys::run(server, 0, giant);
     let slow = "cpu_share: 1%, first_keys: 0, min_pass_interval: 1s";
-    let exporter = sweep::launch(&server, slow, NAMESPACES).start();
+    let exporter = sweep::launch(server, slow, NAMESPACES).start();
     let page = exporter.until("an estimate", |page| {
         page.0.contains("redis_key_namespace_memory_bytes{")
     });
     assert_eq!(passes(&page), 0.0, "the pass is too short for this test");
     let (bytes, error) = memory(&page, "session");
-    let truth = keys::count(&server, 0, "session:*").1;
+    let truth = keys::count(server, 0, "session:*").1;
     println!("{bytes} ± {error}, the truth is {truth}");
     assert!((bytes - truth).abs() <= error, "{bytes} ± {error}: {truth}");
 }

@@ -73,6 +73,8 @@ pub struct Census {
     /// The database being swept, and its number of segments.
     swept: u32,
     segments: u32,
+    /// The databases to sweep, or `None` for all.
+    wanted: Option<Vec<u32>>,
     /// Last reported number of keys, by database.
     keys: BTreeMap<u32, u64>,
     /// Last reported number of keys with a TTL, by database.
@@ -128,6 +130,7 @@ impl Census {
             drawn: 0,
             swept: 0,
             segments: 1,
+            wanted: sweep.databases.clone(),
             keys: BTreeMap::new(),
             expires: BTreeMap::new(),
             used_bytes: None,

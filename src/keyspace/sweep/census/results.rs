@@ -145,7 +145,7 @@ impl Census {
     /// Returns the estimates of each database, widened by the unexplained memory.
     fn estimates(&self, shown: &[NamespaceId]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
         let mut databases = self.estimates_as_found(shown);
-        let Some(used) = self.used_by(&databases) else {
+        let Some(used) = self.used_by_wanted() else {
             return databases;
         };
         let all = databases.iter().flat_map(|(_, estimates)| estimates);
@@ -167,12 +167,16 @@ impl Census {
             .collect()
     }
 
-    /// Returns the bytes that the keys of these databases take with all overhead. Returns `None` if
-    /// only some databases are swept, because the others take an unknown part.
-    fn used_by(&self, databases: &[(u32, Vec<NamespaceEstimate>)]) -> Option<f64> {
-        let is_swept = |database: &u32| databases.iter().any(|(swept, _)| swept == database);
+    /// Returns the bytes that the keys of all databases take with all overhead. Returns `None` if
+    /// the configuration excludes a database, because that one takes an unknown part.
+    ///
+    /// A database that the first pass has not reached may also take a part, but so may a giant key
+    /// in the others: all of it is unexplained until then.
+    fn used_by_wanted(&self) -> Option<f64> {
+        let wanted = self.wanted.as_ref();
+        let is_wanted = |database: &u32| wanted.is_none_or(|wanted| wanted.contains(database));
         let used = self.used_bytes? - self.buffer_bytes;
-        self.keys.keys().all(is_swept).then_some(used)
+        self.keys.keys().all(is_wanted).then_some(used)
     }
 
     /// Returns the sample of a database, and whether a part of it is uniform. Uses the sweep, or
