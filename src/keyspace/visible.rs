@@ -292,6 +292,37 @@ mod tests {
     }
 
     #[test]
+    fn shares_below_the_limits_stay_hidden() {
+        let mut world = World::new(100);
+        let fillers = (0..25).map(|filler| (format!("filler-{filler}"), 4_000.0));
+        let fillers: Vec<_> = fillers.collect();
+        let shares = [
+            ("0.09", 90.0),
+            ("0.12", 120.0),
+            ("0.9", 900.0),
+            ("1.2", 1_200.0),
+        ];
+        for pass in 1..=6 {
+            world.pass(&[fillers.clone(), named(&shares)].concat());
+            let has = shares.map(|(name, _)| world.shown().contains(name));
+            let is_small_shown = pass >= 3;
+            assert_eq!(has, [false, is_small_shown, is_small_shown, true], "{pass}");
+        }
+    }
+
+    #[test]
+    fn few_keys_stay_hidden_despite_their_share() {
+        let mut world = World::new(100);
+        let keys = named(&[("word", 5_000.0), ("nine", 9.0), ("ten", 10.0)]);
+        (0..6).for_each(|_| world.pass(&keys));
+        assert!(
+            world.shown().iter().eq(["ten", "word"]),
+            "{:?}",
+            world.shown()
+        );
+    }
+
+    #[test]
     fn few_permanent_ids_are_exported_without_churn() {
         let mut world = World::new(10);
         for _ in 0..200 {
