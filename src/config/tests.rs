@@ -1095,6 +1095,17 @@ fn warnings(text: Option<&str>, words: &[&str], variables: &[(&str, &str)]) -> V
 }
 
 #[test]
+fn empty_file_is_reported() {
+    for empty in ["", "# targets: [{url: h}]\n", "---\n"] {
+        let notices = warnings(Some(empty), &[], &[]);
+        assert_eq!(notices.len(), 1, "{empty:?}: {notices:#?}");
+        assert!(notices[0].contains("c.yaml") && notices[0].contains("the file is empty"));
+    }
+    assert!(warnings(Some("{}"), &[], &[]).is_empty());
+    assert!(warnings(None, &[], &[]).is_empty());
+}
+
+#[test]
 fn ignored_parts_of_a_url_are_reported_once() {
     let text = "targets: [{url: 'redis://h?family=0&timeout=5&pool_size=3', password: p}]\n";
     let notices = warnings(Some(text), &[], &[]);

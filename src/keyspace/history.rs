@@ -413,7 +413,14 @@ mod tests {
 
     #[test]
     fn each_replacing_command_is_detected() {
-        for (command, expected) in REPLACING {
+        let commands = [
+            ("cmdstat_flushall", Replaced::Flushed),
+            ("cmdstat_cluster|flushslot", Replaced::Flushed),
+            ("cmdstat_flushdb", Replaced::Emptied),
+            ("cmdstat_swapdb", Replaced::Swapped),
+        ];
+        assert_eq!(REPLACING.len(), commands.len());
+        for (command, expected) in commands {
             let others = PRIMARY.replace(&format!("{command}:"), "x:");
             let after = format!("{others}{command}:calls=5,usec=9\n");
             assert_eq!(replaced(PRIMARY, &after), Some(expected));
