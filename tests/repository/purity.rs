@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::program::{program, without_tests};
 use crate::source_paths::{Path, Source, sources};
 
 /// Names of clocks, files, sockets, tasks, and mutable state. A time that the caller passes is
@@ -98,52 +99,23 @@ impl Claim {
     }
 }
 
-/// Returns the modules that only exist in tests.
-fn test_modules(sources: &[Source]) -> BTreeSet<Path> {
-    let mut modules = BTreeSet::new();
-    for source in sources {
-        for (_, after) in source
-            .text
-            .match_indices("#[cfg(test)]\nmod ")
-            .map(|(at, mark)| (at, source.text.get(at + mark.len()..).unwrap_or_default()))
-        {
-            if let Some((name, _)) = after
-                .split_once(';')
-                .filter(|(name, _)| !name.contains(' '))
-            {
-                modules.insert([source.module.as_slice(), &[name.to_owned()]].concat());
-            }
-        }
-    }
-    modules
-}
-
-/// Returns the text of a file without its tests and comments.
-fn program(text: &str) -> String {
-    let (program, _) = text
-        .split_once("#[cfg(test)]\nmod tests {")
-        .unwrap_or((text, ""));
-    let lines = program.lines();
-    lines
-        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
-        .flat_map(|line| [line, "\n"])
-        .collect()
-}
-
+/// Returns the names of impure things in a text, outside of tests and comments.
 fn impure(text: &str) -> Vec<&'static str> {
-    let text = program(text);
+    let text = without_tests(text);
+    let code = text
+        .lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    let text: String = code.flat_map(|line| [line, "\n"]).collect();
     let words = IMPURE.iter().copied();
     words.filter(|word| text.contains(word)).collect()
 }
 
 #[test]
 fn pure_modules_use_nothing_impure() {
-    let sources = sources();
-    let claims: Vec<_> = sources.iter().filter_map(claim).collect();
-    let tests = test_modules(&sources);
-    for Source { file, module, text } in &sources {
-        let is_test = tests.iter().any(|test| module.starts_with(test));
-        if !is_test && claims.iter().any(|claim| claim.covers(module)) {
+    let program = program();
+    let claims: Vec<_> = program.iter().filter_map(claim).collect();
+    for Source { file, module, text } in &program {
+        if claims.iter().any(|claim| claim.covers(module)) {
             assert_eq!(impure(text), Vec::<&str>::new(), "{file}");
         }
     }
