@@ -43,7 +43,7 @@ use pack::Packed;
 pub use pack::Spacing;
 use pool::MemoryShare;
 use resp::{Decoder, no_room};
-pub use session::{Answered, Session};
+pub use session::{PairedReplies, Session};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 << 10;
@@ -146,7 +146,7 @@ impl Connection {
     /// The connection broke, no reply came before `deadline`, or the server does not speak the
     /// protocol. The connection must not be used again then: late replies would be paired with the
     /// wrong queries.
-    pub async fn ask<Argument: AsRef<[u8]>>(
+    pub async fn request<Argument: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Argument]>],
         deadline: Instant,

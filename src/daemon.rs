@@ -28,7 +28,7 @@ use crate::telemetry::{Counter, Telemetry};
 
 mod reload;
 
-use reload::{Reloader, note_load};
+use reload::{Reloader, record_load};
 
 const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
 
@@ -94,7 +94,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     let paths = config.paths.clone();
     let mut fleet = Fleet::new(board.clone(), telemetry.clone());
     fleet.apply(config.targets.clone(), &config.namespaces);
-    note_load(&telemetry, true);
+    record_load(&telemetry, true);
     let pages = start_pages(&board, &telemetry, Arc::clone(&names));
     let (reload, requests) = mpsc::channel(RELOADS_WAITING);
     let reloader = Reloader {

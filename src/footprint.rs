@@ -155,7 +155,7 @@ struct Ledger {
 
 /// Commands, lookups and calls with a reply at one moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Answered {
+pub struct Replied {
     caused: Caused,
     calls: Calls,
 }
@@ -248,11 +248,11 @@ impl Footprint {
 
     /// Returns everything with a reply, right before INFO is sent.
     #[must_use]
-    pub fn answered(&self) -> Answered {
+    pub fn replied(&self) -> Replied {
         let ledger = self.ledger();
         let mut caused = ledger.caused;
         caused.hits = caused.hits.saturating_add(ledger.due);
-        Answered {
+        Replied {
             caused,
             calls: ledger.executed,
         }
@@ -263,7 +263,7 @@ impl Footprint {
     /// `before` has the counts with a reply before INFO was sent. For pipelines in flight, and for
     /// those without a reply, the calls in INFO show how much of them was executed.
     #[must_use]
-    pub fn as_of(&self, before: Answered, info: &Info) -> Caused {
+    pub fn as_of(&self, before: Replied, info: &Info) -> Caused {
         let mut ledger = self.ledger();
         let counted = Calls::read(info);
         let unknown = ledger.executed.minus(before.calls).plus(ledger.open);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     /// Returns the counts as of an INFO with this number of calls of PTTL, TYPE and SCAN each.
-    fn as_of(footprint: &Footprint, before: Answered, calls: u64) -> (u64, u64, u64) {
+    fn as_of(footprint: &Footprint, before: Replied, calls: u64) -> (u64, u64, u64) {
         let lines = ["pttl", "type", "scan"].map(|name| format!("cmdstat_{name}:calls={calls}\n"));
         let text = format!("# Commandstats\n{}", lines.concat());
         let caused = footprint.as_of(before, &Info::parse(&text));
@@ -347,7 +347,7 @@ mod tests {
     }
 
     fn poll(footprint: &Footprint, calls: u64) -> (u64, u64, u64) {
-        as_of(footprint, footprint.answered(), calls)
+        as_of(footprint, footprint.replied(), calls)
     }
 
     #[test]
@@ -379,7 +379,7 @@ mod tests {
     fn reply_before_info_counts_its_executed_part() {
         let footprint = Arc::default();
         assert_eq!(poll(&footprint, 70), (0, 0, 0));
-        let before = footprint.answered();
+        let before = footprint.replied();
         answer(&footprint);
         assert_eq!(as_of(&footprint, before, 70), (0, 0, 0));
         assert_eq!(poll(&footprint, 71), (4, 1, 1));

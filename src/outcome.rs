@@ -55,7 +55,7 @@ pub struct CollectorOutcome {
 
 /// The times of a poll.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Times {
+pub struct PollTiming {
     /// From the first query to the last sample.
     pub duration: Duration,
     /// The end of the poll, in seconds since the epoch.
@@ -86,7 +86,7 @@ impl Success {
 
 /// Adds the samples of a successful poll and seals the snapshot.
 #[must_use]
-pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: Times) -> Snapshot {
+pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: PollTiming) -> Snapshot {
     push_common(&mut snapshot, None, times);
     snapshot.push(&rows::CONNECT_TIME, [], success.connect.as_secs_f64());
     if let Some(ping) = success.ping {
@@ -126,7 +126,7 @@ pub type BusyWith<'a> = (&'a str, f64);
 ///
 /// It contains the failure with its reason, and the function that keeps the server busy, if any.
 #[must_use]
-pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: Times) -> Snapshot {
+pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: PollTiming) -> Snapshot {
     let mut snapshot = Snapshot::default();
     push_common(&mut snapshot, Some(reason), times);
     if let Some((function, milliseconds)) = busy_with {
@@ -135,7 +135,7 @@ pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: Times) -> 
     snapshot.finish()
 }
 
-fn push_common(snapshot: &mut Snapshot, failure: Option<Reason>, times: Times) {
+fn push_common(snapshot: &mut Snapshot, failure: Option<Reason>, times: PollTiming) {
     snapshot.push(&rows::UP, [], f64::from(failure.is_none()));
     let reason = failure.map(Reason::as_str).unwrap_or_default();
     snapshot.push(&rows::LAST_ERROR, [reason], f64::from(failure.is_some()));

@@ -46,7 +46,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>)
         due.extend(news.iter().flat_map(|slot| slot.due(started)));
         write_aside(due).await;
         for slot in &news {
-            slot.note_shown();
+            slot.record_shown();
         }
         tokio::time::sleep(pause(started.elapsed())).await;
         write_until_changed(&board).await;

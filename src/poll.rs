@@ -29,7 +29,7 @@ use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::metric::Snapshot;
-use crate::outcome::{self, Success, Times};
+use crate::outcome::{self, PollTiming, Success};
 use crate::publish::Slot;
 use crate::telemetry::{Counter, Durations, Telemetry};
 
@@ -173,9 +173,9 @@ fn regular_delay(target: &Target, failures_in_a_row: u32, share: f64) -> Duratio
 
 /// Returns the check after a poll or check that started at this time. Returns `None` without a
 /// connection, or if it is too late.
-fn check_after(target: &Target, memory: &Memory, answered: Instant) -> Option<Check> {
+fn check_after(target: &Target, memory: &Memory, replied: Instant) -> Option<Check> {
     memory.poller.as_ref()?;
-    let check = schedule::check(answered.into_std(), target.poll)?;
+    let check = schedule::check(replied.into_std(), target.poll)?;
     (check.at > Instant::now().into_std()).then_some(check)
 }
 
@@ -316,7 +316,7 @@ pub async fn once(target: &Target, telemetry: &Telemetry) -> Result<Snapshot, Fa
     let started = Instant::now();
     let (snapshot, success) = poll(target, &mut Memory::default(), telemetry).await?;
     let ended_at = clock::now();
-    let times = Times {
+    let times = PollTiming {
         duration: started.elapsed(),
         ended_at,
         interval: target.poll.interval,

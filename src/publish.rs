@@ -371,19 +371,19 @@ mod tests {
         let board = Board::default();
         let slot = board.slot("cache", "redis://cache:6379");
         let _poller = slot.start_poller(DUE, DUE);
-        slot.note_shown();
+        slot.record_shown();
         assert_eq!(slot.page_lag(), Duration::ZERO);
         slot.publish(Publication::empty());
         tokio::time::advance(Duration::from_millis(800)).await;
-        slot.note_shown();
+        slot.record_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(800));
         slot.publish(Publication::empty());
-        slot.note_shown();
+        slot.record_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(700));
         // A publication of the sweep is not a poll.
         tokio::time::advance(Duration::from_secs(5)).await;
         slot.publish_namespaces(Snapshot::default());
-        slot.note_shown();
+        slot.record_shown();
         assert_eq!(slot.page_lag(), Duration::from_millis(700));
     }
 }

@@ -79,7 +79,7 @@ impl Query {
 
     /// Returns whether a rejection only affects the rejected command.
     #[must_use]
-    pub fn stands_alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         self.scope == Scope::Command
     }
 
@@ -292,7 +292,7 @@ impl Rejections {
             self.all.push(Rejected {
                 query: ticket.query,
                 refusal: refusal.clone(),
-                only: ticket.query.stands_alone().then_some(ticket),
+                only: ticket.query.is_alone().then_some(ticket),
             });
         }
     }

@@ -18,7 +18,7 @@ use crate::encode::{Format, openmetrics, prefixed};
 use crate::metric::{Descriptor, Names, Snapshot, Summary, Value};
 use crate::number::to_float;
 
-use rows::{Kept, ROWS, Row};
+use rows::{Kept, ROWS, TelemetryRow};
 
 /// Upper edges for poll durations, in seconds: from a local poll to the longest sensible timeout.
 const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 10.0];
@@ -52,7 +52,7 @@ enum Values {
 }
 
 impl Values {
-    fn of(row: &Row) -> prometheus::Result<Self> {
+    fn of(row: &TelemetryRow) -> prometheus::Result<Self> {
         let Descriptor {
             name, labels, help, ..
         } = row.family;
@@ -67,7 +67,7 @@ impl Values {
     }
 
     /// Registers the values on the page. Those with known labels start at once.
-    fn register(&self, row: &Row, registry: &Registry) -> prometheus::Result<()> {
+    fn register(&self, row: &TelemetryRow, registry: &Registry) -> prometheus::Result<()> {
         match self {
             Self::Counts(counts) => {
                 if row.alone.is_none() {
@@ -257,7 +257,7 @@ impl Telemetry {
     }
 
     /// Yields the rows with a `target` label.
-    fn of_targets(&self) -> impl Iterator<Item = (&'static Row, &IntCounterVec)> {
+    fn of_targets(&self) -> impl Iterator<Item = (&'static TelemetryRow, &IntCounterVec)> {
         let rows = ROWS.iter().zip(self.values.iter());
         rows.filter_map(|(row, values)| match values {
             Values::Counts(counts) if row.alone.is_some() => Some((row, counts)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{Collector, INFO, Memo, Query, Read, Replies, Server};
 use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
 use crate::reply::Reply;
-use known::Known;
+use known::KnownHistograms;
 
 /// Queries the histograms of all commands, or of those named in additional words.
 pub static HISTOGRAM: Query = Query::new(&[&["LATENCY", "HISTOGRAM"]], "+latency|histogram");
@@ -89,7 +89,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
-    let known = Known::after(replies);
+    let known = KnownHistograms::after(replies);
     let shown = &replies.circumstances.options.commands;
     for (command, histogram) in known.histograms().filter(|(name, _)| shown.has(name)) {
         snapshot.push_histogram(&rows::LATENCIES, [command], Arc::clone(histogram));

@@ -27,7 +27,7 @@ use crate::keyspace::sweep::{Event, once};
 use crate::output::Plain;
 use progress::Progress;
 use report::{End, Ended, Queried, Report};
-use sample::Sample;
+use sample::KeySample;
 
 /// Why there is no result, or only a partial one.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
     let target = find(&config.targets, look.target.as_deref())?;
     let target = at_speed(target, look.full_speed);
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
-    let mut sample = look.suggest.then(Sample::default);
+    let mut sample = look.suggest.then(KeySample::default);
     let lookups = match look.lookups {
         None => Lookups::Default,
         Some(LookupLimit::AtMost(lookups)) => Lookups::AtMost(lookups),
@@ -116,7 +116,7 @@ async fn scan(
     target: &Target,
     lookups: Lookups,
     census: &mut Census,
-    mut sample: Option<&mut Sample>,
+    mut sample: Option<&mut KeySample>,
 ) -> Result<Ended, Error> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
@@ -151,7 +151,7 @@ async fn scan(
     })
 }
 
-fn guess(sample: &Sample) -> Vec<Suggestion> {
+fn guess(sample: &KeySample) -> Vec<Suggestion> {
     suggest(sample.sampled(), &Options::default())
 }
 

@@ -7,7 +7,7 @@ use crate::config::{Config, Target};
 use crate::encode::encode;
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
-use crate::outcome::{self, Times};
+use crate::outcome::{self, PollTiming};
 use crate::poll;
 use crate::telemetry::Telemetry;
 
@@ -48,7 +48,7 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
 fn report(target: &Target, failure: &Failure) -> Snapshot {
     let name = &target.name;
     tracing::error!(name, %failure, "the poll failed");
-    let times = Times {
+    let times = PollTiming {
         duration: std::time::Duration::ZERO,
         ended_at: clock::now(),
         interval: target.poll.interval,

@@ -7,7 +7,7 @@ use super::document::{Node, ScalarKind, Value};
 use super::draft::Draft;
 use super::expand::expand;
 use super::problem::{Invalid, Place, Source, listed};
-use super::row::{Items, List, Row, Set};
+use super::row::{Items, List, OptionRow, Set};
 use super::rows::ROWS;
 use super::unknown_key::{NO_OPTION, unknown_key};
 use super::written_keys::WrittenKeys;
@@ -26,7 +26,7 @@ pub(crate) struct Reader<'r, 'c> {
 
 /// The result of looking up a path.
 enum KnownPath {
-    Option(&'static Row),
+    Option(&'static OptionRow),
     Section(&'static str),
 }
 
@@ -143,7 +143,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         }
     }
 
-    fn option(&mut self, row: &'static Row, full_path: &str, node: &Node, place: Place) {
+    fn option(&mut self, row: &'static OptionRow, full_path: &str, node: &Node, place: Place) {
         let Some(path) = row.key_at(self.level) else {
             return;
         };
@@ -176,7 +176,7 @@ impl<'r, 'c> Reader<'r, 'c> {
     /// A problem shows the value as written, unless it may be a misplaced secret.
     fn value(
         &mut self,
-        row: &Row,
+        row: &OptionRow,
         node: &Node,
         place: &Place,
         set: impl FnOnce(&mut Draft, &str, &Context<'_>) -> Result<(), Invalid>,
@@ -235,7 +235,7 @@ impl<'r, 'c> Reader<'r, 'c> {
     /// Replaces a list of single values.
     fn list(
         &mut self,
-        row: &Row,
+        row: &OptionRow,
         (most, list): (usize, fn(&mut Draft) -> &mut dyn List),
         node: &Node,
         place: &Place,

@@ -22,7 +22,7 @@ use table::COLLECTORS;
 pub use table::OPTIONS;
 pub(super) use words::normalized;
 
-use super::row::{Row, Takes};
+use super::row::{OptionRow, Takes};
 use super::rows::ROWS;
 
 /// An option of `redis_exporter`, or of our own.
@@ -109,7 +109,7 @@ pub fn own_options() -> impl Iterator<Item = CommandLineOption> {
     rows.map(of_row).chain(COLLECTORS.iter().copied())
 }
 
-fn of_row(row: &'static Row) -> CommandLineOption {
+fn of_row(row: &'static OptionRow) -> CommandLineOption {
     let read = match row.takes {
         Takes::Switch => meaning::switch,
         Takes::Texts | Takes::Numbers => meaning::names,

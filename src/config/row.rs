@@ -11,7 +11,7 @@ pub(crate) const TARGETS: &str = "targets[].";
 
 /// An option of the file.
 #[derive(Clone, Copy)]
-pub struct Row {
+pub struct OptionRow {
     /// The path in the file. `[]` is each item of a list, and `*` the name of each collector.
     pub key: &'static str,
     /// The type of its value.
@@ -156,8 +156,8 @@ pub(super) const fn row(
     default: &'static str,
     meaning: &'static str,
     set: Set,
-) -> Row {
-    Row {
+) -> OptionRow {
+    OptionRow {
         key,
         takes,
         default,
@@ -185,7 +185,7 @@ pub(super) const fn items(
     })
 }
 
-impl Row {
+impl OptionRow {
     pub(super) const fn flag(mut self, flag: &'static str, variable: &'static str) -> Self {
         self.flag = flag;
         self.variable = variable;

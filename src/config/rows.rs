@@ -15,7 +15,7 @@ use super::namespace::{
     compiled, finish_channel, finish_namespace, glob, group_name, label_value, regex,
 };
 use super::redis_exporter::OPTIONS;
-use super::row::{Row, Set, Takes, items, row};
+use super::row::{OptionRow, Set, Takes, items, row};
 use super::script::Script;
 use super::secret::{Secret, trimmed};
 use super::sweep::{delimiter, from, share, share_of_lookups};
@@ -46,7 +46,7 @@ const MOST_CLIENTS: u32 = 2000;
 
 /// All options of the file.
 #[rustfmt::skip]
-pub static ROWS: &[Row] = &[
+pub static ROWS: &[OptionRow] = &[
     row("listen", Address, ":9121", "IP address and port to serve at; without an address, all addresses",
         Value(|d, v| put(&mut d.top.listen, listen_address(v)))).flag("web.listen-address", "REDIS_EXPORTER_WEB_LISTEN_ADDRESS").strict().hidden(),
     row("poll.interval", Duration, "15s", "Time between the starts of two polls",

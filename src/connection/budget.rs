@@ -1,6 +1,6 @@
 //! Limits for the replies to each command. Pure.
 
-use super::resp::Limits;
+use super::resp::ReplyLimits;
 
 /// Maximum bytes of the replies to one pipeline. The largest legitimate ones have a few MiB.
 const WIRE_BYTES: usize = 64 << 20;
@@ -32,7 +32,7 @@ pub const fn wire_bytes(command: &[u8]) -> usize {
 }
 
 /// Returns the limits for the reply to a command if the pipeline has `left` bytes left.
-pub fn limits(command: &[u8], left: usize) -> Limits {
+pub fn limits(command: &[u8], left: usize) -> ReplyLimits {
     let (reply_bytes, string_bytes) = if command.eq_ignore_ascii_case(b"INFO") {
         (INFO_BYTES, usize::MAX)
     } else if command.eq_ignore_ascii_case(b"CLIENT") {
@@ -42,7 +42,7 @@ pub fn limits(command: &[u8], left: usize) -> Limits {
     } else {
         (PIPELINE_BYTES, usize::MAX)
     };
-    Limits {
+    ReplyLimits {
         reply_bytes: reply_bytes.min(left),
         string_bytes,
         wire_limit: wire_bytes(command),

@@ -1,6 +1,6 @@
 //! Decodes recorded bytes into a reply, and maps error replies to failures. Pure.
 
-use super::resp::{Decoder, Limits};
+use super::resp::{Decoder, ReplyLimits};
 use crate::failure::{Failure, Reason};
 use crate::reply::{ErrorKind, Refusal, Reply};
 
@@ -10,7 +10,7 @@ use crate::reply::{ErrorKind, Refusal, Reply};
 ///
 /// The bytes are not exactly one reply.
 pub fn decode(mut bytes: &[u8]) -> Result<Reply, Failure> {
-    let limits = Limits {
+    let limits = ReplyLimits {
         reply_bytes: usize::MAX,
         string_bytes: usize::MAX,
         wire_limit: usize::MAX,

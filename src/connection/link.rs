@@ -117,18 +117,18 @@ impl Link {
         self.connection.release();
     }
 
-    /// Sends commands once, over the current connection. See [`Connection::ask`].
+    /// Sends commands once, over the current connection. See [`Connection::request`].
     ///
     /// # Errors
     ///
     /// The connection broke, no reply came before `deadline`, or the server does not speak the
     /// protocol.
-    pub async fn ask_once<Word: AsRef<[u8]>>(
+    pub async fn request_once<Word: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Word]>],
         deadline: Instant,
     ) -> Result<Vec<Reply>, Failure> {
-        let replies = self.connection.ask(commands, deadline).await?;
+        let replies = self.connection.request(commands, deadline).await?;
         self.has_replied = true;
         Ok(replies)
     }
@@ -143,13 +143,13 @@ impl Link {
     ///
     /// The new connection failed too, no reply came before `deadline`, or the server does not speak
     /// the protocol.
-    pub async fn ask<Word: AsRef<[u8]>>(
+    pub async fn request<Word: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Word]>],
         setup: &Setup,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        self.ask_spaced(commands, Spacing::NONE, setup, deadline)
+        self.request_spaced(commands, Spacing::NONE, setup, deadline)
             .await
     }
 
@@ -157,8 +157,8 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// See [`Link::ask`].
-    pub async fn ask_spaced<Word: AsRef<[u8]>>(
+    /// See [`Link::request`].
+    pub async fn request_spaced<Word: AsRef<[u8]>>(
         &mut self,
         commands: &[impl AsRef<[Word]>],
         spacing: Spacing,

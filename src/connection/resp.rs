@@ -1,6 +1,6 @@
 //! Decodes replies incrementally, with limits on the memory they use. Pure.
 //!
-//! A decoder never keeps more than its [`Limits`] allow, regardless of what the server sends. A
+//! A decoder never keeps more than its [`ReplyLimits`] allow, regardless of what the server sends. A
 //! larger reply is read to its end without being kept, and becomes an error with the code
 //! [`TOO_LARGE`].
 
@@ -32,7 +32,7 @@ const RESERVED_ELEMENTS: usize = 64;
 
 /// The limits for one reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReplyLimits {
     /// Memory of the whole reply, including its elements.
     pub reply_bytes: usize,
     /// Maximum bytes kept of each string. The rest is dropped.
@@ -48,7 +48,7 @@ pub struct NotTheProtocol;
 /// Decodes one reply after another.
 #[derive(Debug)]
 pub struct Decoder {
-    limits: Limits,
+    limits: ReplyLimits,
     place: Place,
     /// The incomplete arrays, outermost first.
     open: Vec<Open>,
@@ -72,7 +72,7 @@ enum Place {
 
 impl Decoder {
     /// Returns a decoder at the start of a reply.
-    pub const fn new(limits: Limits) -> Self {
+    pub const fn new(limits: ReplyLimits) -> Self {
         Self {
             limits,
             place: Place::Line(Line::NEW),
@@ -84,7 +84,7 @@ impl Decoder {
     }
 
     /// Sets the limits for replies that have not started yet.
-    pub const fn set_limits(&mut self, limits: Limits) {
+    pub const fn set_limits(&mut self, limits: ReplyLimits) {
         self.limits = limits;
     }
 
@@ -385,7 +385,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WIDE: Limits = Limits {
+    const WIDE: ReplyLimits = ReplyLimits {
         reply_bytes: 1 << 20,
         string_bytes: 1 << 20,
         wire_limit: 1 << 30,
@@ -393,7 +393,7 @@ mod tests {
 
     /// Decodes all replies in parts of these sizes.
     fn decode_in_parts(
-        limits: Limits,
+        limits: ReplyLimits,
         bytes: &[u8],
         sizes: &[usize],
     ) -> Result<Vec<Reply>, NotTheProtocol> {
@@ -505,7 +505,7 @@ mod tests {
             let mut encoded = Vec::new();
             encode(&reply, &mut encoded);
             encoded.extend(b":7\r\n");
-            let limits = Limits { reply_bytes, string_bytes, ..WIDE };
+            let limits = ReplyLimits { reply_bytes, string_bytes, ..WIDE };
             let replies = decode_in_parts(limits, &encoded, &sizes).unwrap();
             prop_assert_eq!(replies.len(), 2);
             prop_assert_eq!(&replies[1], &Reply::Integer(7));
@@ -566,7 +566,7 @@ mod tests {
 
     #[test]
     fn announced_oversize_is_rejected_at_once() {
-        let limits = Limits {
+        let limits = ReplyLimits {
             wire_limit: 3_000,
             ..WIDE
         };
@@ -612,7 +612,7 @@ mod tests {
 
     #[test]
     fn long_string_is_truncated_and_large_reply_rejected() {
-        let limits = Limits {
+        let limits = ReplyLimits {
             reply_bytes: 4_000,
             string_bytes: 10,
             ..WIDE

@@ -14,7 +14,7 @@ use crate::query::{Command, Query, Rejections, Ticket, Verdict};
 use crate::reply::{ErrorKind, Reply};
 
 /// Replies, including error replies, with the tickets of their queries.
-pub type Answered = Vec<(Ticket, Reply)>;
+pub type PairedReplies = Vec<(Ticket, Reply)>;
 
 /// A link to one server, and the queries that the server rejected.
 #[derive(Debug)]
@@ -88,52 +88,52 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// See [`Link::ask_once`].
+    /// See [`Link::request_once`].
     pub async fn query(
         &mut self,
         mut commands: Vec<Command<'_>>,
         deadline: Instant,
-    ) -> Result<Answered, Failure> {
+    ) -> Result<PairedReplies, Failure> {
         commands.retain(|command| !self.rejections.covers(command.ticket));
         let first = self.rejections.take_first(&mut commands);
-        let mut answered = self.send(&first, deadline).await?;
+        let mut replies = self.send(&first, deadline).await?;
         commands.retain(|command| !self.rejections.covers(command.ticket));
-        answered.extend(self.send(&commands, deadline).await?);
-        Ok(answered)
+        replies.extend(self.send(&commands, deadline).await?);
+        Ok(replies)
     }
 
     async fn send(
         &mut self,
         commands: &[Command<'_>],
         deadline: Instant,
-    ) -> Result<Answered, Failure> {
+    ) -> Result<PairedReplies, Failure> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
         let (commands, words) = spelled(&self.rejections, commands);
-        let replies = self.link.ask_once(&words, deadline).await?;
+        let replies = self.link.request_once(&words, deadline).await?;
         Ok(self.record(&commands, replies))
     }
 
     /// Sends the first commands after a pause, during which the connection may have broken.
     ///
     /// Returns true as the second value if they were sent over a new connection. See
-    /// [`Link::ask_spaced`].
+    /// [`Link::request_spaced`].
     ///
     /// # Errors
     ///
-    /// See [`Link::ask_spaced`].
+    /// See [`Link::request_spaced`].
     pub async fn query_first(
         &mut self,
         commands: &[Command<'_>],
         spacing: Spacing,
         setup: &Setup,
         deadline: Instant,
-    ) -> Result<(Answered, bool), Failure> {
+    ) -> Result<(PairedReplies, bool), Failure> {
         let (commands, words) = spelled(&self.rejections, commands);
         let received = self
             .link
-            .ask_spaced(&words, spacing, setup, deadline)
+            .request_spaced(&words, spacing, setup, deadline)
             .await?;
         if received.is_new {
             self.forget_if_due();
@@ -165,21 +165,21 @@ impl Session {
     }
 
     /// Pairs replies with the tickets of their commands, and records rejections.
-    fn record(&mut self, commands: &[&Command<'_>], replies: Vec<Reply>) -> Answered {
-        let mut answered = Vec::with_capacity(replies.len());
+    fn record(&mut self, commands: &[&Command<'_>], replies: Vec<Reply>) -> PairedReplies {
+        let mut paired = Vec::with_capacity(replies.len());
         for (command, reply) in commands.iter().zip(replies) {
             if self.verdict(command, &reply) != Some(Verdict::Respelled) {
-                answered.push((command.ticket, reply));
+                paired.push((command.ticket, reply));
             }
         }
-        answered
+        paired
     }
 
     fn verdict(&mut self, command: &Command<'_>, reply: &Reply) -> Option<Verdict> {
         let refusal = reply.refusal()?;
         let (ticket, permission) = (command.ticket, command.ticket.query.permission);
         let mut known = self.rejections.all().iter();
-        let is_known = !ticket.query.stands_alone()
+        let is_known = !ticket.query.is_alone()
             && known.any(|rejected| rejected.query.permission == permission);
         let verdict = self
             .rejections

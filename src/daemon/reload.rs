@@ -72,7 +72,7 @@ impl Reloader {
                 waiting.push(next);
             }
             let result = self.reload().await;
-            note_load(&self.telemetry, result.is_ok());
+            record_load(&self.telemetry, result.is_ok());
             match &result {
                 Ok(summary) => info!(summary, "the configuration was loaded"),
                 Err(problems) => {
@@ -103,7 +103,7 @@ impl Reloader {
             ..
         } = &self.config;
         self.fleet.apply(targets.clone(), namespaces);
-        note_load(&self.telemetry, false);
+        record_load(&self.telemetry, false);
     }
 
     async fn reload(&mut self) -> Result<String, ReloadError> {
@@ -141,7 +141,7 @@ impl Reloader {
 }
 
 /// Records whether loading the configuration succeeded.
-pub(super) fn note_load(telemetry: &Telemetry, is_good: bool) {
+pub(super) fn record_load(telemetry: &Telemetry, is_good: bool) {
     telemetry.set(RELOADED, [], f64::from(is_good));
     if is_good {
         telemetry.set(RELOADED_AT, [], clock::now().floor());

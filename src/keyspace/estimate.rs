@@ -112,13 +112,13 @@ impl NamespaceEstimate {
 
 /// The size of a sample relative to its database.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct SampleSize {
     seen: u64,
     population: u64,
     whole: bool,
 }
 
-impl Sample {
+impl SampleSize {
     /// Returns whether every key of the database was seen, and no other.
     const fn is_exact(self) -> bool {
         self.population == 0 || (self.whole && self.seen == self.population)
@@ -148,7 +148,7 @@ pub fn estimate(
     namespaces: &[NamespaceId],
 ) -> Vec<NamespaceEstimate> {
     let totals = window.totals();
-    let sample = Sample {
+    let sample = SampleSize {
         seen: window.seen(),
         population: database.keys,
         whole: window.is_whole(),
@@ -174,7 +174,7 @@ pub fn estimate(
         let counted = keys.get(place).copied().unwrap_or(0);
         let keys = match now.get(place) {
             Some(now) => *now,
-            None => Known {
+            None => LivingKeys {
                 keys: keys_interval(tally.keys, counted, sample),
                 survival: 1.0,
                 // If a namespace is certainly empty, everything about it is known.
@@ -188,7 +188,7 @@ pub fn estimate(
 
 /// The estimated number of keys of a namespace.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct LivingKeys {
     keys: Estimate,
     /// Share of the seen keys that still exist.
     survival: f64,
@@ -214,7 +214,7 @@ fn fold(totals: Tallies, namespaces: &BTreeSet<NamespaceId>) -> Tallies {
 fn estimate_namespace(
     namespace: NamespaceId,
     tally: &Tally,
-    now: Known,
+    now: LivingKeys,
     known: &[u64],
 ) -> NamespaceEstimate {
     let interval = now.keys;
@@ -239,7 +239,7 @@ fn estimate_namespace(
 }
 
 /// Estimates how many keys of a namespace have a property that `part` of `count` sampled keys have.
-fn part(part: u64, count: u64, now: Known) -> Option<Estimate> {
+fn part(part: u64, count: u64, now: LivingKeys) -> Option<Estimate> {
     let keys = now.keys;
     let value = float(scale(part, count, rounded(keys.value), now.none)?);
     let unseen = 1.0 - now.survival * float(count) / keys.value.max(1.0);
@@ -257,14 +257,14 @@ fn part(part: u64, count: u64, now: Known) -> Option<Estimate> {
 /// promise about the remaining twentieth.
 const MEASURED_ENOUGH: f64 = 0.95;
 
-fn may_hide_memory(tally: &Tally, now: Known) -> bool {
+fn may_hide_memory(tally: &Tally, now: LivingKeys) -> bool {
     let measured = float(tally.memory.count) * now.survival;
     let strings = tally.types.first().copied().unwrap_or(0);
     let has_aggregates = strings < tally.typed() || tally.typed() == 0;
     measured < MEASURED_ENOUGH * now.keys.value || has_aggregates
 }
 
-fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
+fn keys_interval(seen: u64, keys: u64, sample: SampleSize) -> Estimate {
     let population = float(sample.population);
     let (lower, upper) = if sample.is_exact() {
         (float(keys), float(keys))
@@ -290,7 +290,7 @@ fn keys_interval(seen: u64, keys: u64, sample: Sample) -> Estimate {
 /// Returns the Wilson interval of a share, times the population. The finite population correction
 /// increases the effective sample size, so the interval narrows by the square root of the unseen
 /// share.
-fn wilson(seen: u64, sample: Sample) -> (f64, f64) {
+fn wilson(seen: u64, sample: SampleSize) -> (f64, f64) {
     let share = ratio(seen, sample.seen);
     let effective = float(sample.seen) / sample.unseen_share();
     wilson_of(share, effective, float(sample.population))

@@ -26,7 +26,7 @@ use count::Count;
 use group::Groups;
 use query::{Inspected, Value};
 use stream::find::Find;
-use stream::{Limits, Stream};
+use stream::{Stream, StreamLimits};
 
 /// Keys to query, by database.
 pub type Names = BTreeMap<u32, BTreeSet<KeyName>>;
@@ -41,7 +41,7 @@ pub struct Inquiry {
     /// Keys that are exported if they are streams.
     pub streams: Names,
     /// The part of a stream that is exported.
-    pub stream_limits: Limits,
+    pub stream_limits: StreamLimits,
 }
 
 /// Results of a sweep for keys that are exported by name, counted or grouped.
@@ -58,7 +58,7 @@ pub struct Ledger {
     inspected: Vec<Inspected>,
     find: Find,
     single_streams: Vec<KeyName>,
-    stream_limits: Limits,
+    stream_limits: StreamLimits,
     streams: Vec<Stream>,
     denied: usize,
     pass_duration: Option<Duration>,
@@ -81,7 +81,7 @@ impl Ledger {
             inspected: Vec::new(),
             find: Find::new(&streams.patterns, streams.max as usize),
             single_streams: streams.singles.clone(),
-            stream_limits: Limits {
+            stream_limits: StreamLimits {
                 groups: streams.max_groups as usize,
                 consumers: streams.consumers.then_some(streams.max_consumers as usize),
             },
@@ -213,22 +213,22 @@ impl Ledger {
     }
 
     /// Records the replies about single keys and the number of rejected keys.
-    pub fn note_inspected(&mut self, inspected: Vec<Inspected>, denied: usize) {
+    pub fn record_inspected(&mut self, inspected: Vec<Inspected>, denied: usize) {
         self.inspected = inspected;
         self.denied = denied;
     }
 
     /// Records the replies about streams, and the keys that are not streams.
-    pub fn note_streams(&mut self, streams: Vec<Stream>, others: &[KeyName]) {
+    pub fn record_streams(&mut self, streams: Vec<Stream>, others: &[KeyName]) {
         self.streams = streams;
         for other in others {
-            self.find.note_other(other);
+            self.find.record_other(other);
         }
     }
 
     /// Discards the replies about single keys and streams, so that stale values are not exported as
     /// fresh ones.
-    pub fn note_break(&mut self) {
+    pub fn record_break(&mut self) {
         self.inspected.clear();
         self.streams.clear();
     }

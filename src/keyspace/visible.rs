@@ -45,7 +45,7 @@ pub struct Visible {
 }
 
 /// The state when the namespaces are chosen.
-pub struct Known<'a> {
+pub struct NamespaceSizes<'a> {
     /// Keys of each namespace, including [`NamespaceId::OTHER`].
     pub keys: &'a BTreeMap<NamespaceId, f64>,
     /// Function that returns the name of a namespace.
@@ -54,7 +54,7 @@ pub struct Known<'a> {
     pub now: f64,
 }
 
-impl Known<'_> {
+impl NamespaceSizes<'_> {
     fn of(&self, namespace: NamespaceId) -> f64 {
         self.keys.get(&namespace).copied().unwrap_or(0.0)
     }
@@ -91,13 +91,13 @@ impl Visible {
     }
 
     /// Exports the namespaces with a large share. Call it at any time.
-    pub fn update(&mut self, known: &Known<'_>) {
+    pub fn update(&mut self, known: &NamespaceSizes<'_>) {
         self.choose(known, |_| false);
     }
 
     /// Exports namespaces that were seen for several passes, and hides those that were empty for as
     /// many. Call it at the end of a pass.
-    pub fn end_pass(&mut self, known: &Known<'_>) {
+    pub fn end_pass(&mut self, known: &NamespaceSizes<'_>) {
         self.shown.retain(|namespace, empty| {
             *empty = if known.of(*namespace) > 0.0 {
                 0
@@ -128,7 +128,7 @@ impl Visible {
         self.seen = seen;
     }
 
-    fn choose(&mut self, known: &Known<'_>, has_survived: impl Fn(NamespaceId) -> bool) {
+    fn choose(&mut self, known: &NamespaceSizes<'_>, has_survived: impl Fn(NamespaceId) -> bool) {
         self.names.retain(|_, shown| known.now - *shown < DAY);
         let total: f64 = known.keys.values().sum();
         let is_large = |keys: f64| keys >= KEYS_MIN && keys >= total * LARGE_SHARE;
@@ -168,7 +168,7 @@ impl Visible {
 
     /// Returns whether there is room for a namespace with these keys. A large namespace replaces
     /// the smallest, if the smallest has no large share and less than half as many keys.
-    fn has_room(&mut self, known: &Known<'_>, keys: f64, total: f64) -> bool {
+    fn has_room(&mut self, known: &NamespaceSizes<'_>, keys: f64, total: f64) -> bool {
         if self.shown.len() < self.most {
             return true;
         }
@@ -247,14 +247,14 @@ mod tests {
             let half: BTreeMap<NamespaceId, f64> = half.collect();
             self.now += PASS / 2.0;
             let now = self.now;
-            self.visible.update(&Known {
+            self.visible.update(&NamespaceSizes {
                 keys: &half,
                 name: &name,
                 now,
             });
             self.now += PASS / 2.0;
             let now = self.now;
-            self.visible.end_pass(&Known {
+            self.visible.end_pass(&NamespaceSizes {
                 keys: &counts,
                 name: &name,
                 now,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::schedule::{self, Limit, Times};
+use super::schedule::{self, Limit, ScheduleInput};
 use super::scrapers::Scrapers;
 use crate::config::PollTimes;
 use crate::logfmt;
@@ -67,7 +67,7 @@ impl Pace {
             return regular;
         }
         let longest = self.durations.iter().max().copied().unwrap_or_default();
-        let times = Times {
+        let times = ScheduleInput {
             now: Instant::now().into_std(),
             polled: self.polled,
             earliest: self.earliest,

@@ -49,15 +49,15 @@ impl Plan {
         replies: &Replies,
         rejections: &Rejections,
     ) -> Vec<&'static Query> {
-        let is_answered = |query: &'static Query| replies.received(query).is_some();
-        let mut queries = if is_answered(&INFO) {
+        let has_reply = |query: &'static Query| replies.received(query).is_some();
+        let mut queries = if has_reply(&INFO) {
             Vec::new()
         } else {
             vec![&INFO]
         };
         for collector in self.applicable(on) {
             for query in collector.queries {
-                let is_done = is_answered(query) || rejections.covers((*query).into());
+                let is_done = has_reply(query) || rejections.covers((*query).into());
                 if !is_done && !queries.contains(query) {
                     queries.push(query);
                 }

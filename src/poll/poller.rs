@@ -16,7 +16,7 @@ use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
 use crate::config::Target;
 use crate::connection::{OnReconnect, Session, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
-use crate::footprint::{Answered, Caused, Footprint};
+use crate::footprint::{Caused, Footprint, Replied};
 use crate::query::{Command, Query, Rejected, Ticket};
 use crate::reply::{Refusal, Reply};
 
@@ -162,10 +162,10 @@ impl Poller {
             return Ok(None);
         }
         let commands = vec![(&function_stats::QUERY).into()];
-        let Ok(answered) = self.session.query(commands, deadline).await else {
+        let Ok(received) = self.session.query(commands, deadline).await else {
             return Ok(None);
         };
-        match answered.first().map(|(_, reply)| reply) {
+        match received.first().map(|(_, reply)| reply) {
             Some(Reply::Error(refusal)) if !refusal.is_passing() => Err(refusal.clone()),
             reply => Ok(reply.and_then(function_stats::running)),
         }
@@ -194,7 +194,7 @@ impl Poller {
         }
         // Every user that can be polled may send INFO, and one section of it costs little.
         let (commands, setup) = ([["INFO", "server"]], Setup::default());
-        let received = self.session.link().ask(&commands, &setup, deadline);
+        let received = self.session.link().request(&commands, &setup, deadline);
         if received.await?.is_new {
             self.connect_anew();
         }
@@ -211,7 +211,7 @@ impl Poller {
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Vec<(Ticket, Reply)>, Failure> {
-        let (answered, is_new) = self
+        let (received, is_new) = self
             .session
             .query_first(commands, Spacing::NONE, &Setup::default(), deadline)
             .await?;
@@ -219,7 +219,7 @@ impl Poller {
         if is_new {
             self.connect_anew();
         }
-        Ok(answered)
+        Ok(received)
     }
 
     async fn query(
@@ -227,16 +227,16 @@ impl Poller {
         commands: Vec<Command<'_>>,
         deadline: Instant,
     ) -> Result<Vec<(Ticket, Reply)>, Failure> {
-        let answered = self.session.query(commands, deadline).await;
+        let received = self.session.query(commands, deadline).await;
         self.wire_bytes += self.session.link().wire_bytes();
-        answered
+        received
     }
 
     async fn ping(&mut self, deadline: Instant) -> Result<Duration, Failure> {
         let started = Instant::now();
-        let answered = self.query_first(&[(&PING).into()], deadline).await?;
+        let received = self.query_first(&[(&PING).into()], deadline).await?;
         let took = started.elapsed();
-        let reply = answered.first().map(|(_, reply)| reply);
+        let reply = received.first().map(|(_, reply)| reply);
         if let Some(refusal) = reply.and_then(Reply::refusal) {
             let failure = refused(refusal);
             if failure.reason == Reason::Auth {
@@ -311,11 +311,11 @@ impl Poller {
         } else {
             None
         };
-        let was_answered = self.may_ping();
+        let has_replied = self.may_ping();
         let on = super::collectors(target);
         let mut replies = Replies::new("", circumstances.clone());
         let mut caused = None;
-        let mut before = Answered::default();
+        let mut before = Replied::default();
         let mut is_first = ping.is_none();
         loop {
             let queries = self.plan.next(&on, &replies, self.session.rejections());
@@ -327,18 +327,18 @@ impl Poller {
             let commands = self.spelled(queries);
             let hold = if asks_info {
                 let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
-                before = self.footprint.answered();
+                before = self.footprint.replied();
                 self.unheld = hold.as_ref().map_or(self.unheld.saturating_add(1), |_| 0);
                 hold
             } else {
                 None
             };
-            let answered = if std::mem::take(&mut is_first) {
+            let received = if std::mem::take(&mut is_first) {
                 self.query_first(&commands, deadline).await?
             } else {
                 self.query(commands, deadline).await?
             };
-            self.record(answered, &mut replies).await?;
+            self.record(received, &mut replies).await?;
             if asks_info && replies.received(&INFO).is_some() {
                 let as_of = self.footprint.as_of(before, &replies.info);
                 let must_do = circumstances.remembered.is_empty();
@@ -351,7 +351,7 @@ impl Poller {
             .query_further(target, &on, &mut replies, deadline)
             .await?;
         Ok(Round {
-            ping: ping.filter(|_| was_answered),
+            ping: ping.filter(|_| has_replied),
             collectors: self.plan.applicable(&on),
             refused,
             caused,

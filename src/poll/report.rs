@@ -11,7 +11,7 @@ use crate::config::Target;
 use crate::failure::{Failure, Reason};
 use crate::logfmt;
 use crate::metric::Snapshot;
-use crate::outcome::{self, Success, Times};
+use crate::outcome::{self, PollTiming, Success};
 use crate::publish::{Publication, Slot};
 use crate::telemetry::Telemetry;
 
@@ -25,14 +25,14 @@ pub(super) fn publish(
     result: Result<(Snapshot, Success), Failure>,
 ) {
     let polled_at = SystemTime::now();
-    let times = Times {
+    let times = PollTiming {
         duration: started.elapsed(),
         ended_at: clock::seconds(polled_at),
         interval: target.poll.interval,
     };
     let (snapshot, failure, refused) = match result {
         Ok((snapshot, success)) => {
-            note_success(target, memory);
+            record_success(target, memory);
             let snapshot = outcome::succeeded(snapshot, &success, times);
             let samples = snapshot.samples().count();
             let (name, seconds) = (&target.name, logfmt::seconds(times.duration));
@@ -40,7 +40,7 @@ pub(super) fn publish(
             (snapshot, None, success.refused())
         }
         Err(failure) => {
-            note_failure(target, telemetry, memory, &failure);
+            record_failure(target, telemetry, memory, &failure);
             let busy_with = memory.busy_with.take();
             let busy_with = busy_with
                 .as_ref()
@@ -62,7 +62,7 @@ pub(super) fn publish(
 /// Publishes a failed poll, for a task that panicked or hangs.
 pub fn publish_break(slot: &Slot, interval: Duration) {
     let polled_at = SystemTime::now();
-    let times = Times {
+    let times = PollTiming {
         duration: Duration::ZERO,
         ended_at: clock::seconds(polled_at),
         interval,
@@ -77,7 +77,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
 }
 
 /// Logs that a server replies for the first time, or again after an outage.
-fn note_success(target: &Target, memory: &mut Memory) {
+fn record_success(target: &Target, memory: &mut Memory) {
     let (name, address) = (&target.name, target.endpoint.address.to_string());
     let server = &memory.server;
     let failing_since = memory.failing_since.take();
@@ -97,7 +97,7 @@ fn note_success(target: &Target, memory: &mut Memory) {
 }
 
 /// Logs a failure and drops the connection, so that a late reply never meets another query.
-fn note_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
+fn record_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
     memory.poller = None;
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
     memory.failing_since.get_or_insert_with(Instant::now);

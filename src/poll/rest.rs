@@ -45,8 +45,8 @@ impl Rests {
     }
 
     /// Removes scripts that have replied.
-    pub fn end(&mut self, answered: impl Fn(Ticket) -> bool) {
-        self.0.retain(|script, _| !answered(*script));
+    pub fn end(&mut self, replied: impl Fn(Ticket) -> bool) {
+        self.0.retain(|script, _| !replied(*script));
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
         let mut rests = Rests::default();
         rests.begin(script(0), INTERVAL, now);
         rests.begin(script(1), INTERVAL, now);
-        rests.end(|answered| answered == script(0));
+        rests.end(|replied| replied == script(0));
         assert_eq!(rests.resting(now), [script(1)]);
     }
 

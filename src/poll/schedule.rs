@@ -37,7 +37,7 @@ pub fn describe(times: PollTimes) -> String {
 
 /// Input for planning the next poll.
 #[derive(Clone, Copy, Debug)]
-pub struct Times {
+pub struct ScheduleInput {
     /// Current time.
     pub now: Instant,
     /// Start of the last poll.
@@ -101,19 +101,19 @@ pub struct Check {
 /// A stopped server is down within one interval after the start of the last successful poll or
 /// check, even if scrapes delay the next poll. Returns `None` if the timeout is so long that a check
 /// would add little.
-pub fn check(answered: Instant, times: PollTimes) -> Option<Check> {
+pub fn check(replied: Instant, times: PollTimes) -> Option<Check> {
     let PollTimes {
         interval, timeout, ..
     } = times;
     let wait = interval.checked_sub(timeout)?;
     (wait >= interval / 4).then(|| Check {
-        at: answered + wait,
-        deadline: answered + interval,
+        at: replied + wait,
+        deadline: replied + interval,
     })
 }
 
 /// Returns when to start the next poll: at most a quarter of the interval after the regular time.
-pub(super) fn next(scrapers: &Scrapers, times: Times) -> Instant {
+pub(super) fn next(scrapers: &Scrapers, times: ScheduleInput) -> Instant {
     let expected = scrapers.expected(times.now);
     let starts = expected.filter_map(|scraper| start(scraper, times));
     let at_once = is_irregular(scrapers, times).then(|| times.earliest.min(times.regular));
@@ -122,7 +122,7 @@ pub(super) fn next(scrapers: &Scrapers, times: Times) -> Instant {
 
 /// Returns when to poll for the next reachable scrape of a scraper. Returns `None` if a poll is due
 /// earlier for another reason.
-fn start(scraper: &Scraper, times: Times) -> Option<Instant> {
+fn start(scraper: &Scraper, times: ScheduleInput) -> Option<Instant> {
     let interval = scraper.interval;
     if interval < SHORTEST {
         return None;
@@ -156,7 +156,7 @@ fn start(scraper: &Scraper, times: Times) -> Option<Instant> {
 
 /// Returns whether a client scrapes irregularly, more often than polls, and has seen the last poll.
 /// Its next scrape shows a new poll only if that poll starts at once.
-fn is_irregular(scrapers: &Scrapers, times: Times) -> bool {
+fn is_irregular(scrapers: &Scrapers, times: ScheduleInput) -> bool {
     let Some(four) = scrapers.irregular() else {
         return false;
     };
@@ -264,12 +264,12 @@ mod tests {
         };
         let mut seen: Vec<Option<Instant>> = vec![None; world.scrapers.len()];
         let mut limit = Limit::new(world.times(), start);
-        let (mut earliest, mut answered) = (limit.polled(start), start);
+        let (mut earliest, mut replied) = (limit.polled(start), start);
         let mut arrivals = arrivals(world, start, seconds).into_iter().peekable();
         let mut now = start + ms(world.takes);
         while let Some((at, scraper)) = arrivals.peek().copied() {
             let polled = *run.polls.last().unwrap();
-            let times = Times {
+            let times = ScheduleInput {
                 now,
                 polled,
                 earliest,
@@ -280,14 +280,14 @@ mod tests {
                 offset: ms(world.offset),
             };
             let due = next(&scrapers, times).max(now);
-            let check = check(answered, world.times()).filter(|check| check.at >= now);
+            let check = check(replied, world.times()).filter(|check| check.at >= now);
             if let Some(check) = check.filter(|check| check.at < due.min(at)) {
-                run.blind = run.blind.max(check.deadline - answered);
-                (answered, now) = (check.at, check.at);
+                run.blind = run.blind.max(check.deadline - replied);
+                (replied, now) = (check.at, check.at);
             } else if due < at {
-                run.blind = run.blind.max(due + timeout - answered);
+                run.blind = run.blind.max(due + timeout - replied);
                 run.polls.push(due);
-                (answered, now) = (due, due + ms(world.takes));
+                (replied, now) = (due, due + ms(world.takes));
                 earliest = limit.polled(due);
             } else {
                 arrivals.next();

@@ -182,7 +182,7 @@ impl Slot {
     }
 
     /// Records that a page shows the last publication.
-    pub fn note_shown(&self) {
+    pub fn record_shown(&self) {
         if !self.is_poll_hidden.swap(false, Ordering::AcqRel) {
             return;
         }

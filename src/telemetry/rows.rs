@@ -11,7 +11,7 @@ const SELF: Source = source("the exporter", "");
 
 /// Every metric, in the order of the metric page.
 #[rustfmt::skip] // One metric, one line.
-pub(super) static ROWS: &[Row] = &[
+pub(super) static ROWS: &[TelemetryRow] = &[
     gauge("redis_exporter_build_info", &["version", "commit_sha", "build_date"], Unit::One, "Version of the exporter; always 1."),
     gauge("redis_exporter_targets", &[], Unit::One, "Number of configured targets."),
     counter("redis_exporter_polls_total", &["target"], "Finished polls of a target, successful or not."),
@@ -49,7 +49,7 @@ fn lost_lines() -> u64 {
 }
 
 /// A metric about the exporter.
-pub(super) struct Row {
+pub(super) struct TelemetryRow {
     pub(super) family: Descriptor,
     /// The family without the `target` label, for the page of one target.
     pub(super) alone: Option<Descriptor>,
@@ -73,7 +73,7 @@ pub(super) enum Kept {
     Elsewhere(fn() -> u64),
 }
 
-impl Row {
+impl TelemetryRow {
     /// Starts a counter for each of these values of the last label at 0.
     const fn for_each(self, values: fn() -> Vec<&'static str>) -> Self {
         Self {
@@ -106,9 +106,9 @@ const fn counter<const LABELS: usize>(
     name: &'static str,
     labels: &'static [&'static str; LABELS],
     help: &'static str,
-) -> Row {
+) -> TelemetryRow {
     let family = Family::counter(name, labels, SELF, Unit::One, help).into_descriptor();
-    Row {
+    TelemetryRow {
         alone: without_target(&family),
         ..row(family, Kept::Count)
     }
@@ -119,23 +119,23 @@ const fn gauge<const LABELS: usize>(
     labels: &'static [&'static str; LABELS],
     unit: Unit,
     help: &'static str,
-) -> Row {
+) -> TelemetryRow {
     let family = Family::gauge(name, labels, SELF, unit, help);
     row(family.into_descriptor(), Kept::Number)
 }
 
-const fn durations(name: &'static str, help: &'static str) -> Row {
+const fn durations(name: &'static str, help: &'static str) -> TelemetryRow {
     let family = Family::histogram(name, &[], SELF, Unit::Seconds, help);
     row(family.into_descriptor(), Kept::Durations)
 }
 
-const fn summary(name: &'static str, of: &'static str, help: &'static str) -> Row {
+const fn summary(name: &'static str, of: &'static str, help: &'static str) -> TelemetryRow {
     let family = Family::summary(name, &[], SELF, Unit::Seconds, help);
     row(family.into_descriptor(), Kept::Summary(of))
 }
 
-const fn row(family: Descriptor, kept: Kept) -> Row {
-    Row {
+const fn row(family: Descriptor, kept: Kept) -> TelemetryRow {
+    TelemetryRow {
         family,
         alone: None,
         kept,

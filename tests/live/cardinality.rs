@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::peer::{Exposition, Peer};
 use crate::support::redis::Client;
+use crate::support::redis_exporter::{Exposition, RedisExporter};
 use crate::support::{Launch, RedisServer};
 
 /// Metrics with more series than in `redis_exporter`, and the reason.
@@ -73,11 +73,11 @@ fn shared_names_add_no_series_to_redis_exporter() {
         server.url()
     ))
     .start();
-    let peer = Peer::of(&server, &[]);
+    let redis_exporter = RedisExporter::of(&server, &[]);
     // The server has then seen the queries of both exporters.
-    drop(peer.exposition());
+    drop(redis_exporter.exposition());
     exporter.polls(2);
-    let theirs = peer.exposition();
+    let theirs = redis_exporter.exposition();
     exporter.polls(2);
     let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
     let theirs = counts(&theirs);
@@ -117,7 +117,7 @@ fn series_of(server: &RedisServer, namespaces: usize) -> [usize; 3] {
         ))
         .start()
     };
-    let peer = Peer::of(server, &[]);
+    let redis_exporter = RedisExporter::of(server, &[]);
     let exporters = [start("compact"), start("full")];
     let [compact, full] = exporters.map(|exporter| {
         let page = exporter.until("all details of the namespaces", |page| {
@@ -129,7 +129,7 @@ fn series_of(server: &RedisServer, namespaces: usize) -> [usize; 3] {
         });
         page.0.lines().filter(|line| !line.starts_with('#')).count()
     });
-    [peer.exposition().samples.len(), compact, full]
+    [redis_exporter.exposition().samples.len(), compact, full]
 }
 
 #[test]

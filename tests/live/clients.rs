@@ -1,7 +1,7 @@
 //! Clients, individually and in groups.
 
-use crate::support::peer::Peer;
 use crate::support::redis::Client;
+use crate::support::redis_exporter::RedisExporter;
 use crate::support::{Exporter, Launch, RedisServer};
 
 fn watched(server: &RedisServer, options: &str) -> Exporter {
@@ -132,10 +132,11 @@ fn denied_client_list_hides_only_clients() {
 fn client_labels_match_redis_exporter() {
     let server = RedisServer::start(&[]);
     let _client = named(&server, "prism-1");
-    let peer = Peer::of(&server, &["-export-client-list", "-export-client-port"]);
+    let redis_exporter =
+        RedisExporter::of(&server, &["-export-client-list", "-export-client-port"]);
     let exporter = watched(&server, "clients: { list: true, port: true }");
     let page = exporter.polls(1);
-    let theirs = peer.exposition();
+    let theirs = redis_exporter.exposition();
     let theirs = theirs.samples.keys().find(|(name, labels)| {
         name == "redis_connected_clients_details" && labels.contains("name=\"prism-1\"")
     });

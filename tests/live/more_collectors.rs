@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::support::peer::{Exposition, Peer};
 use crate::support::redis::Client;
+use crate::support::redis_exporter::{Exposition, RedisExporter};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// Starts an exporter of one target with additional configuration keys.
@@ -253,7 +253,7 @@ fn config_values_and_scripts_match_redis_exporter() {
     exporter.polls(2);
     let ours = Exposition::parse(&exporter.get("/scrape?target=cache").text());
     let script = format!("-script={path}");
-    let theirs = Peer::of(&server, &["-include-config-metrics", &script]).exposition();
+    let theirs = RedisExporter::of(&server, &["-include-config-metrics", &script]).exposition();
     let mut compared = 0;
     for ((name, labels), value) in &theirs.samples {
         let is_secret = labels.iter().any(|label| label.ends_with("user\""));

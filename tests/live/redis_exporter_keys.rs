@@ -1,8 +1,8 @@
 //! Compares keys, counts, key groups and streams with `redis_exporter`. With the same server and
 //! options, all samples are the same except for the listed differences.
 
-use crate::support::peer::{Exposition, Peer, Series};
 use crate::support::redis::Client;
+use crate::support::redis_exporter::{Exposition, RedisExporter, Series};
 use crate::support::{Exporter, Launch, Page, RedisServer};
 
 /// Prefixes of the metrics that the options for keys and streams add.
@@ -102,8 +102,8 @@ fn fill(server: &RedisServer) {
     client.ask(&["SET", "k:4", &"x".repeat(500)]);
 }
 
-fn redis_exporter(server: &RedisServer) -> Peer {
-    Peer::of(
+fn redis_exporter(server: &RedisServer) -> RedisExporter {
+    RedisExporter::of(
         server,
         &[
             "-check-keys=db0=k:*,db1=user:*",

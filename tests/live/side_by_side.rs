@@ -1,8 +1,8 @@
 //! Compares with `redis_exporter` on the same server, with default settings. All of its families
 //! exist here with the same type and labels, and all constant values are equal.
 
-use crate::support::peer::{Exposition, Peer, Series};
 use crate::support::redis::Client;
+use crate::support::redis_exporter::{Exposition, RedisExporter, Series};
 use crate::support::wait::LONG;
 use crate::support::{Exporter, Launch, Page, RedisServer, until};
 
@@ -191,12 +191,12 @@ impl Pages {
         ))
         .start();
         exporter.until("the server", Page::is_up);
-        let peer = Peer::of(server, &["-ping-on-connect"]);
+        let redis_exporter = RedisExporter::of(server, &["-ping-on-connect"]);
         // The first queries of both exporters add new entries to the statistics.
-        peer.exposition();
+        redis_exporter.exposition();
         exporter.polls(2);
         let before = ours(&exporter);
-        let theirs = with_comparable_labels(peer.exposition());
+        let theirs = with_comparable_labels(redis_exporter.exposition());
         exporter.polls(2);
         Self {
             kind,

@@ -9,10 +9,10 @@ use redis_namespace_exporter::metric::{Kind, Unit};
 fn every_spelling_is_used_once() {
     let mut seen = HashSet::new();
     for family in catalogue::families() {
-        assert!(seen.insert(family.name), "{} stands twice", family.name);
+        assert!(seen.insert(family.name), "{} occurs twice", family.name);
         let legacy = family.legacy.filter(|legacy| legacy.name != family.name);
         if let Some(legacy) = legacy {
-            assert!(seen.insert(legacy.name), "{} stands twice", legacy.name);
+            assert!(seen.insert(legacy.name), "{} occurs twice", legacy.name);
         }
     }
 }

@@ -261,7 +261,7 @@ fn panels_have_unique_numbers_titles_and_places() {
             let title = text(panel, "/title");
             assert!(ids.insert(number(panel, "/id")), "{name}/{title}: id");
             let is_new = text(panel, "/type") == "row" || titles.insert(title);
-            assert!(is_new, "{name}/{title} stands twice");
+            assert!(is_new, "{name}/{title} occurs twice");
         }
         assert_no_overlap(&name, list(&dashboard, "/panels"));
         for row in list(&dashboard, "/panels") {

@@ -18,7 +18,7 @@ use redis_namespace_exporter::config::{
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::{self, Format, encode_as};
-use redis_namespace_exporter::keyspace::keys::stream::{Limits, Stream};
+use redis_namespace_exporter::keyspace::keys::stream::{Stream, StreamLimits};
 use redis_namespace_exporter::metric::{Names, Series, Snapshot};
 use redis_namespace_exporter::query::{Command, Query};
 use redis_namespace_exporter::reply::Reply;
@@ -304,7 +304,7 @@ fn stream_pages() -> Vec<Page> {
 }
 
 fn stream_page(server: &Path) -> String {
-    let limits = Limits {
+    let limits = StreamLimits {
         groups: 100,
         consumers: Some(100),
     };

@@ -34,7 +34,7 @@ type Percentiles = Arc<[(f64, f64)]>;
 
 /// The percentiles of the last poll that requested them.
 #[derive(Debug)]
-struct Known {
+struct KnownPercentiles {
     /// The run id of the server.
     run_id: Option<String>,
     commands: BTreeMap<String, Entry>,
@@ -51,11 +51,11 @@ struct Entry {
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
     let info = &replies.info;
     if info.has_section(SECTION) || info.named(PREFIX).next().is_some() {
-        let known = Known::read(replies);
+        let known = KnownPercentiles::read(replies);
         known.push(replies, snapshot);
         return Some(Memo::new(known));
     }
-    let known = replies.circumstances.remembered.get::<Known>()?;
+    let known = replies.circumstances.remembered.get::<KnownPercentiles>()?;
     if known.run_id.as_deref() == info.get("run_id") {
         known.push(replies, snapshot);
     }
@@ -65,7 +65,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
 /// Prefix of the field names. The rest is the command.
 const PREFIX: &str = "latency_percentiles_usec_";
 
-impl Known {
+impl KnownPercentiles {
     fn read(replies: &Replies) -> Self {
         let info = &replies.info;
         let (used, shown) = (replies.usage(), &replies.circumstances.options.commands);

@@ -23,7 +23,7 @@ const MONITORING_EVERY_SECONDS: f64 = 55.0;
 
 /// The histograms as of the last poll.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownHistograms {
     /// The run id of the server.
     run_id: Option<String>,
     /// Time of the last read of monitoring commands' histograms.
@@ -50,7 +50,7 @@ pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
         return Vec::new();
     }
     let all = || vec![HISTOGRAM.with(ALL, Vec::<&[u8]>::new())];
-    let Some(known) = Known::of(replies) else {
+    let Some(known) = KnownHistograms::of(replies) else {
         return all();
     };
     let names = known.changed(replies, used);
@@ -64,7 +64,7 @@ pub(super) fn query(replies: &Replies) -> Vec<Command<'_>> {
     }
 }
 
-impl Known {
+impl KnownHistograms {
     /// Returns the histograms of earlier polls if they are of the same run of the server.
     fn of(replies: &Replies) -> Option<&Self> {
         let known = replies.circumstances.remembered.get::<Self>()?;
@@ -213,7 +213,7 @@ mod tests {
         Reply::List(commands.iter().flat_map(pair).collect())
     }
 
-    fn replies(info: &str, polled_at: f64, known: Option<&Known>) -> Replies {
+    fn replies(info: &str, polled_at: f64, known: Option<&KnownHistograms>) -> Replies {
         let remembered = known.cloned().map(Memo::new).into_iter().collect();
         let circumstances = Circumstances {
             polled_at,
@@ -224,17 +224,17 @@ mod tests {
     }
 
     /// Returns the histograms after the first poll of a server.
-    fn first() -> Known {
+    fn first() -> KnownHistograms {
         let reply = histograms(&[("get", 2), ("set", 1), ("info", 1)]);
         let replies = replies(BEFORE, 0.0, None).with(HISTOGRAM.ticket(ALL), &reply);
-        Known::after(&replies)
+        KnownHistograms::after(&replies)
     }
 
     fn queried(replies: &Replies) -> Vec<String> {
         query(replies).iter().flat_map(words).collect()
     }
 
-    fn counts(known: &Known) -> Vec<(&str, u64)> {
+    fn counts(known: &KnownHistograms) -> Vec<(&str, u64)> {
         let histograms = known.histograms();
         histograms
             .map(|(name, histogram)| (name, histogram.count))
@@ -254,7 +254,7 @@ mod tests {
         let replies = replies(&info, 15.0, Some(&known));
         assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM", "del", "get"]);
         let reply = histograms(&[("del", 1), ("get", 3)]);
-        let now = Known::after(&replies.with(HISTOGRAM.ticket(NAMED), &reply));
+        let now = KnownHistograms::after(&replies.with(HISTOGRAM.ticket(NAMED), &reply));
         let expected = [("del", 1), ("get", 3), ("info", 1), ("set", 1)];
         assert_eq!(counts(&now), expected);
     }
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn changed_histogram_without_reply_is_skipped() {
         let info = BEFORE.replace("get:calls=2,usec=9", "get:calls=3,usec=10");
-        let now = Known::after(&replies(&info, 15.0, Some(&first())));
+        let now = KnownHistograms::after(&replies(&info, 15.0, Some(&first())));
         assert_eq!(counts(&now), [("info", 1), ("set", 1)]);
         let again = replies(&info, 30.0, Some(&now));
         assert_eq!(queried(&again), ["LATENCY", "HISTOGRAM", "get"]);
@@ -280,7 +280,7 @@ mod tests {
         let info = format!("{BEFORE}cmdstat_blpop:calls=1,usec=1\r\n");
         let replies_before = replies(&info, 15.0, Some(&first()));
         let none = Reply::List(Vec::new());
-        let now = Known::after(&replies_before.with(HISTOGRAM.ticket(NAMED), &none));
+        let now = KnownHistograms::after(&replies_before.with(HISTOGRAM.ticket(NAMED), &none));
         assert!(queried(&replies(&info, 30.0, Some(&now))).is_empty());
     }
 
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(at(60.0), ["LATENCY", "HISTOGRAM", "info"]);
         let replies = replies(&info, 60.0, Some(&known));
         let reply = histograms(&[("info", 2)]);
-        let now = Known::after(&replies.with(HISTOGRAM.ticket(NAMED), &reply));
+        let now = KnownHistograms::after(&replies.with(HISTOGRAM.ticket(NAMED), &reply));
         assert_eq!(now.monitoring_read_at.to_string(), "60");
     }
 
@@ -306,7 +306,7 @@ mod tests {
         let replies_now = replies_now.with(HISTOGRAM.ticket(NAMED), &none);
         assert_eq!(queried(&replies_now), ["LATENCY", "HISTOGRAM"]);
         let all = histograms(&[("get", 3), ("set", 1)]);
-        let now = Known::after(&replies_now.with(HISTOGRAM.ticket(ALL), &all));
+        let now = KnownHistograms::after(&replies_now.with(HISTOGRAM.ticket(ALL), &all));
         assert_eq!(counts(&now), [("get", 3), ("set", 1)]);
         let info = info.replace("get:calls=3", "get:calls=4");
         let later = replies(&info, 30.0, Some(&now));
@@ -318,13 +318,13 @@ mod tests {
         let info = BEFORE.replace("run_id:a", "run_id:b");
         let replies = replies(&info, 15.0, Some(&first()));
         assert_eq!(queried(&replies), ["LATENCY", "HISTOGRAM"]);
-        assert!(counts(&Known::after(&replies)).is_empty());
+        assert!(counts(&KnownHistograms::after(&replies)).is_empty());
     }
 
     #[test]
     fn command_with_reset_statistics_is_skipped() {
         let info = "run_id:a\r\ncmdstat_get:calls=2,usec=9\r\n";
-        let now = Known::after(&replies(info, 15.0, Some(&first())));
+        let now = KnownHistograms::after(&replies(info, 15.0, Some(&first())));
         assert_eq!(counts(&now), [("get", 2)]);
     }
 }

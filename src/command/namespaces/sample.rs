@@ -17,12 +17,12 @@ pub const NAME_BYTES_MAX: usize = 512;
 
 /// Names with their TTLs.
 #[derive(Clone, Debug, Default)]
-pub struct Sample {
+pub struct KeySample {
     keys: Vec<(Box<[u8]>, ObservedTtl)>,
     seen: u64,
 }
 
-impl Sample {
+impl KeySample {
     /// Offers a key. Every key has the same chance to be in the final sample. `random` returns a
     /// number below its argument. Ignores keys that no longer exist.
     pub fn see(&mut self, name: &[u8], found: &Found, random: impl FnOnce(u64) -> u64) {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn sample_size_and_name_length_are_bounded() {
-        let mut sample = Sample::default();
+        let mut sample = KeySample::default();
         sample.see(&[b'k'; 1_000], &found(false), |_| 0);
         for number in 0..NAMES_MAX {
             sample.see(number.to_string().as_bytes(), &found(false), |_| 1);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn late_keys_have_the_same_chance() {
-        let mut sample = Sample::default();
+        let mut sample = KeySample::default();
         for _ in 0..NAMES_MAX {
             sample.see(b"early", &found(false), |_| 0);
         }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn vanished_keys_are_not_sampled() {
-        let mut sample = Sample::default();
+        let mut sample = KeySample::default();
         sample.see(b"gone", &found(true), |_| 0);
         assert!(sample.keys().is_empty());
     }

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use super::meaning::{parse_number, parse_switch};
 use super::{CommandLineOption, Fate, OPTIONS, own_options, redis_exporter_options};
 use crate::config::problem::Invalid;
-use crate::config::row::{Row, Takes};
+use crate::config::row::{OptionRow, Takes};
 use crate::config::rows::ROWS;
 use crate::config::secret::Secret;
 
@@ -71,7 +71,7 @@ fn repeatable(argument: Arg) -> Arg {
 }
 
 /// Returns the row of a flag for which a wrong value is a usage error.
-fn strict(option: &CommandLineOption) -> Option<&'static Row> {
+fn strict(option: &CommandLineOption) -> Option<&'static OptionRow> {
     let mut rows = ROWS.iter().filter(|row| row.is_strict);
     rows.find(|row| row.flag == option.flag)
 }

@@ -111,7 +111,7 @@ type Factors = [(usize, f64); 2 * VISIT];
 
 /// One equation of the fit: `factors` times the unknowns is `value`, with this variance.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct Equation {
     factors: Factors,
     value: f64,
     variance: f64,
@@ -238,13 +238,13 @@ impl Model<'_> {
 
     /// Returns the equations of all visits. The second visit of a segment counts with its
     /// difference from the first.
-    fn rows(&self, hazard: f64, unknowns: &[f64]) -> Vec<Row> {
+    fn rows(&self, hazard: f64, unknowns: &[f64]) -> Vec<Equation> {
         let mut rows = Vec::with_capacity(self.tracks.len() * 2);
         for track in self.tracks {
             let last = &track.last;
             let mean_last = self.mean(last, unknowns);
             let Some(before) = &track.before else {
-                rows.push(Row {
+                rows.push(Equation {
                     factors: self.factors(last),
                     value: last.keys,
                     variance: mean_last,
@@ -255,12 +255,12 @@ impl Model<'_> {
             let events = (before.at.events - last.at.events).max(0.0);
             let survival = survival(hazard, events, mean_before, mean_last);
             // An old visit whose keys are all gone only describes the segment at that time.
-            rows.push(Row {
+            rows.push(Equation {
                 factors: self.factors(before),
                 value: before.keys,
                 variance: mean_before / (survival * survival).max(1e-9),
             });
-            rows.push(Row {
+            rows.push(Equation {
                 factors: less(self.factors(last), survival, self.factors(before)),
                 value: last.keys - survival * before.keys,
                 variance: innovation(mean_before, mean_last, survival),
@@ -332,7 +332,7 @@ fn innovation(before: f64, after: f64, survival: f64) -> f64 {
 }
 
 /// Returns the ratio of the observed variance to the expected one, at least 1.
-fn misfit(rows: &[Row], unknowns: &[f64]) -> f64 {
+fn misfit(rows: &[Equation], unknowns: &[f64]) -> f64 {
     if rows.len() < ROWS_MIN {
         return 1.0;
     }

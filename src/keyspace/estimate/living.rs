@@ -2,8 +2,8 @@
 
 use super::drift::{Frame, Position, Prediction, Track, Visit, predict};
 use super::{
-    Estimate, Known, NamespaceId, Sample, Tally, UNSEEN_TIMES, Z, apportion, around, float,
-    rounded, wilson_of,
+    Estimate, LivingKeys, NamespaceId, SampleSize, Tally, UNSEEN_TIMES, Z, apportion, around,
+    float, rounded, wilson_of,
 };
 use crate::keyspace::course::Point;
 use crate::keyspace::slices::Counted;
@@ -29,10 +29,10 @@ const SUDDEN_OF_VISIT: f64 = 1.0 / 8.0;
 /// sweep began, because the counts are then current.
 pub(super) fn keys(
     window: &Window,
-    sample: Sample,
+    sample: SampleSize,
     is_uniform: bool,
     tallies: &[(NamespaceId, &Tally)],
-) -> Vec<Known> {
+) -> Vec<LivingKeys> {
     let Some(now) = window.course().last() else {
         return Vec::new();
     };
@@ -277,7 +277,7 @@ fn most_unseen(prediction: &Prediction, share: f64, population: f64) -> f64 {
     most.min(population)
 }
 
-fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Vec<Known> {
+fn intervals(each: &[(Prediction, bool, f64)], sample: SampleSize, grown: f64) -> Vec<LivingKeys> {
     let population = float(sample.population);
     let parts: Vec<u64> = each
         .iter()
@@ -305,7 +305,7 @@ fn intervals(each: &[(Prediction, bool, f64)], sample: Sample, grown: f64) -> Ve
         let batches = Z * prediction.batches.sqrt();
         let lower = value - (value - lower).hypot(batches);
         let upper = value + (upper - value).hypot(batches);
-        Known {
+        LivingKeys {
             keys: sound(around(value, lower, upper, population)),
             survival: prediction.survival,
             none: false,
@@ -367,7 +367,7 @@ mod tests {
             (prediction(0.0), false, 0.3),
             (prediction(40_000.0), false, 0.7),
         ];
-        let sample = Sample {
+        let sample = SampleSize {
             seen: 1_000,
             population: 40_000,
             whole: false,

@@ -3,7 +3,7 @@
 //! Sizes are heavy-tailed, so outliers are handled separately.
 
 use super::scale::wide;
-use super::{Estimate, Known, UNSEEN_TIMES, Z, around, float};
+use super::{Estimate, LivingKeys, UNSEEN_TIMES, Z, around, float};
 use crate::keyspace::tally::Sizes;
 
 /// A size is an outlier if it is more than this many times the mean of the others.
@@ -75,7 +75,7 @@ fn student(freedom: f64) -> f64 {
 ///
 /// A giant key would otherwise be scaled up to hundreds. The error still includes a giant found by
 /// chance, because there may be more like it.
-pub(super) fn estimate(sizes: &Sizes, now: Known, known: &[u64]) -> Option<Estimate> {
+pub(super) fn estimate(sizes: &Sizes, now: LivingKeys, known: &[u64]) -> Option<Estimate> {
     let keys = now.keys;
     if now.none {
         return Some(Estimate::default());

@@ -18,7 +18,7 @@ const QUERIED_MAX: u64 = 1_000;
 
 /// Limits for one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct StreamLimits {
     /// Maximum number of exported groups.
     pub groups: usize,
     /// Maximum number of exported consumers, in all groups together; `None` if consumers are not
@@ -94,7 +94,7 @@ impl Stream {
 
     /// Records the reply to XINFO GROUPS. The server sorts groups by name, so a limit keeps the
     /// same groups each time.
-    pub fn take_groups(&mut self, reply: &Reply, limits: Limits) {
+    pub fn take_groups(&mut self, reply: &Reply, limits: StreamLimits) {
         let mut room = limits.consumers.unwrap_or(0);
         for (at, item) in reply.items().iter().enumerate() {
             let values = values(&OF_GROUP, item);

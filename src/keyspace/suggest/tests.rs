@@ -11,26 +11,26 @@ use crate::keyspace::matcher::{Grouping, Matcher};
 
 const TTL_UNKNOWN: ObservedTtl = ObservedTtl::Unknown;
 
-type Sample = Vec<(Vec<u8>, ObservedTtl)>;
+type SampledNames = Vec<(Vec<u8>, ObservedTtl)>;
 
 fn seconds(seconds: u64) -> ObservedTtl {
     ObservedTtl::Remaining(Duration::from_secs(seconds))
 }
 
-fn keys(count: u64, ttl: ObservedTtl, key: impl Fn(u64) -> String) -> Sample {
+fn keys(count: u64, ttl: ObservedTtl, key: impl Fn(u64) -> String) -> SampledNames {
     (0..count)
         .map(|number| (key(number).into_bytes(), ttl))
         .collect()
 }
 
-fn suggestions(sample: &Sample) -> Vec<Suggestion> {
+fn suggestions(sample: &SampledNames) -> Vec<Suggestion> {
     let keys = sample
         .iter()
         .map(|(name, ttl)| SampledKey { name, ttl: *ttl });
     suggest(keys, &Options::default())
 }
 
-fn patterns(sample: &Sample) -> Vec<String> {
+fn patterns(sample: &SampledNames) -> Vec<String> {
     let suggestions = suggestions(sample).into_iter();
     suggestions.map(|suggestion| suggestion.pattern).collect()
 }
@@ -49,7 +49,7 @@ fn word(from: &[&str], number: u64) -> String {
 }
 
 /// Returns keys in the shapes of the demo, in unequal shares.
-fn demo() -> Sample {
+fn demo() -> SampledNames {
     let endpoints = [
         "users", "orders", "cart", "search", "home", "stock", "prices", "tags",
     ];
@@ -104,7 +104,7 @@ fn configured(yaml: &str) -> Config {
 }
 
 /// Returns the share of the sample that the configured block assigns to a namespace.
-fn covered(sample: &Sample, yaml: &str) -> f64 {
+fn covered(sample: &SampledNames, yaml: &str) -> f64 {
     let mut matcher = Matcher::new(&configured(yaml).namespaces, Grouping::default());
     let known = sample
         .iter()

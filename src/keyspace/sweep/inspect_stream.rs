@@ -10,7 +10,7 @@ use super::key_reader::KeyReader;
 use crate::config::KeyName;
 use crate::failure::Failure;
 use crate::keyspace::keys::query::Lookups;
-use crate::keyspace::keys::stream::{Limits, Stream};
+use crate::keyspace::keys::stream::{Stream, StreamLimits};
 use crate::keyspace::queries::{CONSUMERS, GROUPS, KEY_TYPE, STREAM};
 use crate::keyspace::tally::DataType;
 use crate::query::{Query, Ticket};
@@ -38,7 +38,7 @@ impl KeyReader {
     pub(super) async fn inspect_streams(
         &mut self,
         names: &BTreeSet<KeyName>,
-        limits: Limits,
+        limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
         let names = names.iter().filter(|name| !self.refusals.leaves_out(name));
@@ -91,7 +91,7 @@ impl KeyReader {
     async fn ask_streams(
         &mut self,
         streams: &mut [Stream],
-        limits: Limits,
+        limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
         let all = of_each(streams, &STREAM, |_| true);
@@ -115,7 +115,7 @@ impl KeyReader {
         &mut self,
         asked: &[QueriesSent],
         streams: &mut [Stream],
-        limits: Limits,
+        limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
         let key_and_group = |asked: &QueriesSent| {

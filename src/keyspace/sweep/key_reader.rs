@@ -14,7 +14,7 @@ use super::inspect::Refusals;
 use super::vitals::{Sections, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
-use crate::connection::{Answered, OnReconnect, Session, Setup, Spacing, refused};
+use crate::connection::{OnReconnect, PairedReplies, Session, Setup, Spacing, refused};
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
@@ -69,7 +69,7 @@ impl KeyReader {
         let mut session = Session::open(name, &endpoint, on_reconnect, counted, deadline).await?;
         let replies = session
             .link()
-            .ask_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
+            .request_once(&[["INFO", "server"], ["INFO", "cluster"]], deadline)
             .await?;
         drop(passage);
         let texts: Result<Vec<_>, _> = replies.iter().map(text).collect();
@@ -188,7 +188,7 @@ impl KeyReader {
         let deadline = started + self.timeout;
         let link = self.session.link();
         let received = link
-            .ask_spaced(commands, spacing, &self.setup, deadline)
+            .request_spaced(commands, spacing, &self.setup, deadline)
             .await?;
         self.session.forget_if_due();
         self.end(passage, started, received.is_new);
@@ -201,7 +201,7 @@ impl KeyReader {
         &mut self,
         commands: &[Command<'_>],
         spacing: Spacing,
-    ) -> Result<Answered, Failure> {
+    ) -> Result<PairedReplies, Failure> {
         let (passage, started) = self.begin(commands.len()).await;
         let deadline = started + self.timeout;
         let sent = self

@@ -73,7 +73,7 @@ pub async fn run(
         } else {
             warn!(name, address, %failure, "the sweep failed");
         }
-        census.note_break(failure.reason);
+        census.record_break(failure.reason);
         slot.publish_namespaces(census.snapshot(now()));
         failures += 1;
         sleep(match failure.reason {

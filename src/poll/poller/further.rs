@@ -33,15 +33,15 @@ impl Poller {
             let commands = further.commands.into_iter();
             let commands = commands.filter(|command| !self.broken_by.contains(&command.ticket));
             let (alone, commands): (Vec<_>, Vec<_>) =
-                commands.partition(|command| command.ticket.query.stands_alone());
+                commands.partition(|command| command.ticket.query.is_alone());
             if alone.is_empty() && commands.is_empty() {
                 break;
             }
-            let mut answered = self.query(commands, deadline).await?;
+            let mut received = self.query(commands, deadline).await?;
             for command in alone {
-                answered.extend(self.query_alone(target, command, deadline).await?);
+                received.extend(self.query_alone(target, command, deadline).await?);
             }
-            for (ticket, reply) in answered {
+            for (ticket, reply) in received {
                 replies.record(ticket, reply);
             }
         }
@@ -62,9 +62,9 @@ impl Poller {
             return Ok(vec![known.clone()]);
         }
         match self.query(vec![command], deadline).await {
-            Ok(answered) => {
-                self.script_replies.extend(answered.iter().cloned());
-                Ok(answered)
+            Ok(received) => {
+                self.script_replies.extend(received.iter().cloned());
+                Ok(received)
             }
             Err(failure) => {
                 let name = &target.name;

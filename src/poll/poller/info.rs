@@ -27,10 +27,10 @@ impl Poller {
 
     pub(super) async fn record(
         &mut self,
-        answered: Vec<(Ticket, Reply)>,
+        received: Vec<(Ticket, Reply)>,
         replies: &mut Replies,
     ) -> Result<(), Failure> {
-        for (ticket, reply) in answered {
+        for (ticket, reply) in received {
             if ticket.query == &INFO {
                 if reply.is_empty() && self.session.try_next_spelling(&INFO) {
                     continue;

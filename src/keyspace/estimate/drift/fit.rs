@@ -3,7 +3,7 @@
 //! The result averages the assumptions, weighted by the probability of the data under each.
 
 use super::course::{Changes, Path};
-use super::{Factors, Frame, Row, SMOOTH};
+use super::{Equation, Factors, Frame, SMOOTH};
 use crate::keyspace::estimate::Z;
 
 /// Typical effects of batches on a namespace: a weight, and shares of its maximum possible gain or
@@ -84,7 +84,7 @@ pub(super) struct Fit {
 impl Fit {
     /// Fits the rows. Returns `None` if the equations have no solution.
     pub(super) fn of(
-        rows: &[Row],
+        rows: &[Equation],
         sum: &[f64],
         (path, frame): (&Path, Frame),
         detail: Detail,
@@ -214,7 +214,7 @@ impl Solved {
 }
 
 impl Normals {
-    fn of(rows: &[Row], unknowns: usize) -> Self {
+    fn of(rows: &[Equation], unknowns: usize) -> Self {
         let mut matrix = vec![vec![0.0; unknowns]; unknowns];
         let mut vector = vec![0.0; unknowns];
         let used = |factors: Factors| factors.into_iter().filter(|(_, factor)| *factor != 0.0);

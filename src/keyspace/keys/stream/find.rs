@@ -47,7 +47,7 @@ impl Find {
     }
 
     /// Records that a key is not a stream.
-    pub fn note_other(&mut self, name: &KeyName) {
+    pub fn record_other(&mut self, name: &KeyName) {
         if !self.check.forget(name) {
             return;
         }
@@ -120,7 +120,7 @@ mod tests {
             find.see(0, b"a1", None);
             find.see(0, b"a2", None);
             assert_eq!(names(&find), [[&b"a1"[..], b"a2"][pass]]);
-            find.note_other(&name(b"a1"));
+            find.record_other(&name(b"a1"));
             find.end_pass();
         }
         assert_eq!(names(&find), [b"a2"]);
@@ -130,7 +130,7 @@ mod tests {
     fn key_recreated_as_a_stream_is_found() {
         let mut find = find(1);
         find.see(0, b"a1", None);
-        find.note_other(&name(b"a1"));
+        find.record_other(&name(b"a1"));
         find.see(0, b"a1", None);
         assert!(names(&find).is_empty());
         find.see(0, b"a1", Some(DataType::Stream));
@@ -143,7 +143,7 @@ mod tests {
         for number in 0..=OTHERS_MAX {
             let key = format!("a{number}");
             find.see(0, key.as_bytes(), None);
-            find.note_other(&name(key.as_bytes()));
+            find.record_other(&name(key.as_bytes()));
         }
         assert_eq!(find.others.len(), 1);
     }

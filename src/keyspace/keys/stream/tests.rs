@@ -23,7 +23,7 @@ fn stream() -> Stream {
     })
 }
 
-const LIMITS: Limits = Limits {
+const LIMITS: StreamLimits = StreamLimits {
     groups: 100,
     consumers: Some(100),
 };
@@ -159,7 +159,7 @@ fn consumer_without_messages_has_no_inactive_time() {
 fn groups_beyond_the_limit_are_counted() {
     let mut stream = stream();
     let groups = ["a", "b", "c"].map(|name| group(name, 2));
-    let limits = Limits {
+    let limits = StreamLimits {
         groups: 2,
         ..LIMITS
     };
@@ -173,7 +173,7 @@ fn consumers_beyond_the_limit_are_counted() {
     let mut stream = stream();
     let counts = [3, 4, 1, 0];
     let groups = counts.map(|count| group("g", count));
-    let limits = Limits {
+    let limits = StreamLimits {
         consumers: Some(5),
         ..LIMITS
     };
@@ -185,7 +185,7 @@ fn consumers_beyond_the_limit_are_counted() {
 #[test]
 fn disabled_consumers_are_neither_queried_nor_dropped() {
     let mut stream = stream();
-    let limits = Limits {
+    let limits = StreamLimits {
         consumers: None,
         ..LIMITS
     };
@@ -243,7 +243,7 @@ proptest! {
     ) {
         let mut stream = stream();
         stream.take_stream(&of_stream);
-        stream.take_groups(&of_groups, Limits { groups, consumers: Some(consumers) });
+        stream.take_groups(&of_groups, StreamLimits { groups, consumers: Some(consumers) });
         for at in 0..3 {
             stream.take_consumers(at, &of_consumers);
         }

@@ -10,7 +10,7 @@ use crate::keyspace::estimate::{
 };
 use crate::keyspace::families::{self, DatabaseProgress, Declared, Progress};
 use crate::keyspace::matcher::largest;
-use crate::keyspace::visible::{Known, Visible};
+use crate::keyspace::visible::{NamespaceSizes, Visible};
 use crate::keyspace::window::Window;
 use crate::metric::Snapshot;
 use crate::number::to_float;
@@ -28,7 +28,7 @@ impl Census {
         &mut self,
         keys: &BTreeMap<NamespaceId, f64>,
         now: f64,
-        choose: impl Fn(&mut Visible, &Known<'_>),
+        choose: impl Fn(&mut Visible, &NamespaceSizes<'_>),
     ) {
         if !self.policies.is_empty() {
             return;
@@ -41,7 +41,7 @@ impl Census {
             .chain(keys.get_key_value(&NamespaceId::OTHER))
             .map(|(namespace, keys)| (*namespace, *keys))
             .collect();
-        let known = Known {
+        let known = NamespaceSizes {
             keys: &keys,
             name: &name,
             now,

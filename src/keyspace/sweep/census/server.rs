@@ -196,8 +196,8 @@ impl Census {
             + to_float(sizes) * self.costs.of(SweepQuery::Memory)
             + to_float(items) * ITEM_MICROSECONDS;
         self.progress.server_seconds += microseconds / 1e6;
-        self.ledger.note_inspected(keys, denied.len());
-        self.ledger.note_streams(streams, &others);
+        self.ledger.record_inspected(keys, denied.len());
+        self.ledger.record_streams(streams, &others);
     }
 
     /// Compares the keys seen by a pass over a database with the minimum and maximum that it can
@@ -232,9 +232,9 @@ impl Census {
     }
 
     /// Records that the sweep failed.
-    pub fn note_break(&mut self, reason: Reason) {
+    pub fn record_break(&mut self, reason: Reason) {
         self.progress.success = false;
-        self.ledger.note_break();
+        self.ledger.record_break();
         let known = SweepQuery::ALL.into_iter().zip(&mut self.progress.replies);
         for (_, replies) in known.filter(|(query, _)| *query == SweepQuery::Scan) {
             if reason == Reason::Denied {

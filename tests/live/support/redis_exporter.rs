@@ -14,12 +14,12 @@ const MISSING: &str = "prometheus-redis-exporter is missing: run scripts/test, o
 
 /// A running `redis_exporter`. Dropping it ends the process.
 #[derive(Debug)]
-pub struct Peer {
+pub struct RedisExporter {
     _process: Process,
     port: u16,
 }
 
-impl Peer {
+impl RedisExporter {
     /// Starts it for a server, and waits until it responds.
     pub fn of(server: &RedisServer, flags: &[&str]) -> Self {
         let port = port::free();
@@ -32,14 +32,14 @@ impl Peer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let peer = Self {
+        let redis_exporter = Self {
             _process: Process::start(&mut command).expect(MISSING),
             port,
         };
         until(LONG, "a response of redis_exporter", || {
             http::get(port, "/health").ok()
         });
-        peer
+        redis_exporter
     }
 
     /// Returns its page.
