@@ -14,8 +14,10 @@ mod server;
 mod verifier;
 mod x509;
 
-use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rustls::server::VerifierBuilderError;
+use thiserror::Error;
 
 pub use authorities::Authorities;
 pub use client::{Trust, client, system_roots};
@@ -23,7 +25,8 @@ pub use file::{Stamp, authorities, certificates, client_authorities, identity, k
 pub use server::{Version, server};
 
 /// Why a file is unusable. Never contains any of its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what}; {remedy}")]
 pub struct Fault {
     /// The rest of a sentence whose subject is the file, such as "holds no certificate".
     pub what: String,
@@ -37,17 +40,34 @@ impl Fault {
         Self { what, remedy }
     }
 
-    /// Returns the whole sentence, for a log.
+    /// Returns the error of the file with this fault.
     #[must_use]
-    pub fn of(&self, path: &Path) -> String {
-        format!("{} {self}", path.display())
+    pub fn of(self, path: &Path) -> TlsError {
+        let path = path.to_owned();
+        TlsError::File { path, fault: self }
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}; {}", self.what, self.remedy)
-    }
+/// Why there is no configuration. Never contains any content of a file.
+#[derive(Clone, Debug, Error)]
+pub enum TlsError {
+    /// A file is unusable.
+    #[error("{} {fault}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why it is unusable.
+        fault: Fault,
+    },
+    /// The system trusts nobody.
+    #[error("the system has no root certificates; install ca-certificates or set tls.ca_file")]
+    NoSystemRoots,
+    /// The certificates cannot verify others.
+    #[error(transparent)]
+    Verifier(#[from] VerifierBuilderError),
+    /// The certificates do not fit the protocol.
+    #[error(transparent)]
+    Protocol(#[from] rustls::Error),
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! There is one client configuration for each set of files. It is read again when a file changes.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex as StdMutex, PoisonError};
@@ -21,7 +22,9 @@ use super::dial::Stream;
 use crate::config::Tls;
 use crate::failure::{Failure, Reason};
 use crate::threads::{SharedWork, Threads};
-use crate::tls::{Authorities, Stamp, Trust, authorities, client, identity, system_roots};
+use crate::tls::{
+    Authorities, Stamp, TlsError, Trust, authorities, client, identity, system_roots,
+};
 
 /// Time after which unused settings are dropped. They belong to a previous configuration.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
@@ -30,7 +33,7 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 static READ: LazyLock<StdMutex<HashMap<Tls, CachedEntry>>> = LazyLock::new(StdMutex::default);
 
 /// Reads files on threads, because reading from a mount that hangs never returns.
-static FILES: SharedWork<Result<Loaded, String>> = SharedWork::new(
+static FILES: SharedWork<Result<Loaded, TlsError>> = SharedWork::new(
     "certificates",
     Threads {
         proven: 2,
@@ -88,8 +91,9 @@ pub async fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>, Failure> {
     let before = place.clone();
     let key = format!("{tls:?}");
     let reading = FILES.get(&key, Result::is_ok, move || renewed(&tls, before));
-    let read = reading.await.unwrap_or_else(|| Err(NO_THREAD.to_owned()));
-    let read = read.map_err(|text| Failure::new(Reason::Tls, text))?;
+    let failure = |detail: &dyn Display| Failure::new(Reason::Tls, detail);
+    let read = reading.await.ok_or_else(|| failure(&NO_THREAD))?;
+    let read = read.map_err(|error| failure(&error))?;
     Ok(Arc::clone(&place.insert(read).config))
 }
 
@@ -106,7 +110,7 @@ fn place_of(tls: &Tls) -> Arc<Mutex<Option<Loaded>>> {
 }
 
 /// Returns the previous configuration if no file has changed. Blocks.
-fn renewed(tls: &Tls, before: Option<Loaded>) -> Result<Loaded, String> {
+fn renewed(tls: &Tls, before: Option<Loaded>) -> Result<Loaded, TlsError> {
     // The stamp is taken before reading, so that the next connect notices a change in between.
     let stamp = Stamp::of(files(tls));
     match before {
@@ -127,7 +131,7 @@ fn files(tls: &Tls) -> impl Iterator<Item = &Path> {
         .chain(pair.into_iter().flatten())
 }
 
-fn read(tls: &Tls) -> Result<ClientConfig, String> {
+fn read(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let trust = match &tls.ca_file {
         _ if tls.insecure_skip_verify => Trust::Everyone,
         Some(path) => Trust::Authorities(read_authorities(path)?),
@@ -138,7 +142,7 @@ fn read(tls: &Tls) -> Result<ClientConfig, String> {
     client(trust, pair.transpose()?)
 }
 
-fn read_authorities(path: &Path) -> Result<Authorities, String> {
+fn read_authorities(path: &Path) -> Result<Authorities, TlsError> {
     let authorities = authorities(path).map_err(|fault| fault.of(path))?;
     if authorities.skipped > 0 {
         let (file, skipped) = (path.display(), authorities.skipped);

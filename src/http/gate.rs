@@ -17,7 +17,7 @@ use super::access::{Access, NoRandomNumbers};
 use crate::bounded_file;
 use crate::config::{BasicAuth, PASSWORD_FILE_MAX, Web, WebPassword, WebTls, trimmed};
 use crate::threads::Lane;
-use crate::tls::{self, Stamp};
+use crate::tls::{self, Stamp, TlsError};
 
 /// Reads the files of `web`, which may be on a mount that hangs.
 static FILES: Lane = Lane::new("web files", 1);
@@ -26,11 +26,11 @@ static FILES: Lane = Lane::new("web files", 1);
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An error in the settings of `web`.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum GateError {
     /// The certificate, its key, or the authorities of clients cannot be used.
-    #[error("{0}")]
-    Tls(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The password file cannot be read.
     #[error("password file {}: {what}", path.display())]
     PasswordFile {
@@ -191,11 +191,9 @@ fn acceptor(web: &WebTls) -> Result<TlsAcceptor, GateError> {
     let identity = tls::identity(&web.identity.cert_file, &web.identity.key_file);
     let authorities = web.client_ca_file.as_deref().map(|path| {
         let authorities = tls::client_authorities(path);
-        authorities.map_err(|fault| GateError::Tls(fault.of(path)))
+        authorities.map_err(|fault| fault.of(path))
     });
-    let identity = identity.map_err(GateError::Tls)?;
-    let config = tls::server(identity, authorities.transpose()?, web.min_version);
-    let config = config.map_err(GateError::Tls)?;
+    let config = tls::server(identity?, authorities.transpose()?, web.min_version)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::sign::SingleCertAndKey;
 
+use super::TlsError;
 use super::authorities::Authorities;
 use super::pem::Identity;
 use super::provider::provider;
@@ -24,15 +25,13 @@ pub enum Trust {
 /// # Errors
 ///
 /// The system has none.
-pub fn system_roots() -> Result<Authorities, String> {
+pub fn system_roots() -> Result<Authorities, TlsError> {
     let mut roots = Authorities::default();
     for certificate in rustls_native_certs::load_native_certs().certs {
         roots.add(&certificate);
     }
     if roots.is_empty() {
-        let text =
-            "the system has no root certificates; install ca-certificates or set tls.ca_file";
-        return Err(text.to_owned());
+        return Err(TlsError::NoSystemRoots);
     }
     Ok(roots)
 }
@@ -42,11 +41,10 @@ pub fn system_roots() -> Result<Authorities, String> {
 /// # Errors
 ///
 /// The certificate cannot be used.
-pub fn client(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, String> {
+pub fn client(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, TlsError> {
     let provider = provider();
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+        .with_safe_default_protocol_versions()?;
     let builder = builder.dangerous();
     let builder = match trust {
         Trust::Authorities(authorities) => {

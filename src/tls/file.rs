@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::Fault;
 use super::authorities::Authorities;
 use super::pem::{self, Identity};
+use super::{Fault, TlsError};
 use crate::bounded_file;
 
 /// Maximum size of a file, in bytes. The complete list of system roots is a quarter of it.
@@ -95,8 +95,8 @@ pub fn key(path: &Path, certificate: &Path) -> Result<(), Fault> {
 ///
 /// # Errors
 ///
-/// One of the files is unusable. The message is a whole sentence with its path.
-pub fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
+/// One of the files is unusable.
+pub fn identity(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
     let chain = read(certificate).and_then(|text| pem::certificates(&text));
     let chain = chain.map_err(|fault| fault.of(certificate))?;
     let read_key = read(key).and_then(|text| pem::key(&text));

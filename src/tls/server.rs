@@ -7,6 +7,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
+use super::TlsError;
 use super::authorities::Authorities;
 use super::pem::Identity;
 use super::provider::provider;
@@ -34,21 +35,20 @@ pub fn server(
     identity: Identity,
     client_authorities: Option<Authorities>,
     oldest: Version,
-) -> Result<ServerConfig, String> {
+) -> Result<ServerConfig, TlsError> {
     let versions = match oldest {
         Version::Tls12 => FROM_12,
         Version::Tls13 => FROM_13,
     };
     let provider = provider();
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)
-        .map_err(|error| error.to_string())?;
+    let builder =
+        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
     let builder = match client_authorities {
         None => builder.with_no_client_auth(),
         Some(authorities) => {
             let roots = Arc::new(authorities.roots);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
+            builder.with_client_cert_verifier(verifier?)
         }
     };
     let Identity(certified) = identity;

@@ -77,7 +77,7 @@ fn key_of_another_certificate_is_rejected() {
     let (_, other) = pair(&folder, "b");
     let fault = key(&other, &certificate).unwrap_err();
     assert_eq!(fault.what, "is not the key of the certificate");
-    let text = identity(&certificate, &other).unwrap_err();
+    let text = identity(&certificate, &other).unwrap_err().to_string();
     assert!(text.contains("b.key is not the key"), "{text}");
 }
 

@@ -14,7 +14,7 @@ use rustls::crypto::{
 use rustls::pki_types::{
     CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
 };
-use rustls::server::ParsedCertificate;
+use rustls::server::{ParsedCertificate, VerifierBuilderError};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::authorities::Authorities;
@@ -38,13 +38,13 @@ impl KnownAuthorities {
     pub(super) fn new(
         authorities: Authorities,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<Self>, String> {
+    ) -> Result<Arc<Self>, VerifierBuilderError> {
         let roots = Arc::new(authorities.roots.clone());
         let chains = if roots.is_empty() && !authorities.is_empty() {
             None
         } else {
             let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
-            Some(chains.build().map_err(|error| error.to_string())?)
+            Some(chains.build()?)
         };
         Ok(Arc::new(Self {
             authorities,
