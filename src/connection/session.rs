@@ -11,7 +11,7 @@ use crate::config::Endpoint;
 use crate::failure::{Cause, Failure};
 use crate::footprint::Footprint;
 use crate::query::{Command, Query, Rejections, Ticket, Verdict};
-use crate::reply::{ErrorKind, Reply};
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// Replies, including error replies, with the tickets of their queries.
 pub type PairedReplies = Vec<(Ticket, Reply)>;
@@ -59,9 +59,15 @@ impl Session {
         &self.rejections
     }
 
-    /// Returns the permanently rejected queries, mutable.
-    pub const fn rejections_mut(&mut self) -> &mut Rejections {
-        &mut self.rejections
+    /// Removes the commands to send first, so that a denial costs one error. See
+    /// [`Rejections::take_first`].
+    pub fn take_first<'a>(&mut self, commands: &mut Vec<Command<'a>>) -> Vec<Command<'a>> {
+        self.rejections.take_first(commands)
+    }
+
+    /// Records an error reply as permanent, for callers that know its cause.
+    pub fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
+        self.rejections.reject(ticket, refusal);
     }
 
     /// Forgets all rejections, because another server responds now.

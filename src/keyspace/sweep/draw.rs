@@ -44,7 +44,7 @@ impl KeyReader {
         let mut keys = BTreeSet::new();
         let mut commands: Vec<Command<'_>> =
             (0..most).map(|at| RANDOM_KEY.ticket(at).into()).collect();
-        let first = self.session.rejections_mut().take_first(&mut commands);
+        let first = self.session.take_first(&mut commands);
         for mut commands in [first, commands] {
             self.retain_open(&mut commands);
             if commands.is_empty() {
@@ -58,7 +58,7 @@ impl KeyReader {
                         ErrorKind::TooLarge => {}
                         ErrorKind::Passing => return Err(refused(&refusal)),
                         _ => {
-                            self.session.rejections_mut().reject(ticket, &refusal);
+                            self.session.reject(ticket, &refusal);
                             return Ok(Err(refusal));
                         }
                     },

@@ -179,7 +179,7 @@ impl KeyReader {
         mut take: impl FnMut(Ticket, Reply) -> Lookups,
     ) -> Result<(), Failure> {
         self.retain_open(&mut commands);
-        let first = self.session.rejections_mut().take_first(&mut commands);
+        let first = self.session.take_first(&mut commands);
         for mut commands in [first, commands] {
             self.retain_open(&mut commands);
             commands.retain(|command| {
@@ -208,7 +208,7 @@ impl KeyReader {
             Refused::Elsewhere => {
                 self.refusals.elsewhere.insert(name.clone(), Instant::now());
             }
-            Refused::Command => self.session.rejections_mut().reject(ticket, refusal),
+            Refused::Command => self.session.reject(ticket, refusal),
             Refused::Key => {
                 self.refusals.keys.insert(name.clone());
             }

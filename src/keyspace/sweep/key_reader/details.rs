@@ -118,7 +118,7 @@ impl KeyReader {
             commands.extend(queries.map(|query| query.query().with(at, [wanted.key])));
         }
         self.retain_open(&mut commands);
-        let first = self.session.rejections_mut().take_first(&mut commands);
+        let first = self.session.take_first(&mut commands);
         self.answer(&first, Spacing::NONE, &mut found).await?;
         self.retain_open(&mut commands);
         let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
@@ -194,7 +194,7 @@ impl KeyReader {
     /// an error of the server. A redirection of a moving key is not a rejection.
     fn reject(&mut self, ticket: Ticket, refusal: &Refusal) {
         if !matches!(refusal.kind(), ErrorKind::Passing | ErrorKind::Redirect) {
-            self.session.rejections_mut().reject(ticket, refusal);
+            self.session.reject(ticket, refusal);
         }
     }
 }
