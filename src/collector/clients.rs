@@ -121,21 +121,42 @@ const CLIENTS_MAX: usize = 30_000;
 
 /// Returns all connections in order; `None` if the query was not sent or was refused.
 pub(super) fn clients(replies: &Replies) -> Option<Vec<Client<'_>>> {
+    Some(lines(replies)?.filter_map(client).collect())
+}
+
+/// Returns the oldest connections in the order of their ids, up to `most`, and the number of the
+/// others. Only the lines of the former are parsed completely.
+fn oldest(replies: &Replies, most: usize) -> Option<(Vec<Client<'_>>, usize)> {
+    let mut lines: Vec<_> = lines(replies)?
+        .filter_map(|line| Some((id(line)?, line)))
+        .collect();
+    lines.sort_unstable_by_key(|(id, _)| *id);
+    let others = lines.len().saturating_sub(most);
+    let oldest = lines.into_iter().take(most);
+    Some((
+        oldest.filter_map(|(_, line)| client(line)).collect(),
+        others,
+    ))
+}
+
+/// Returns the lines of connections, without their line ends.
+fn lines(replies: &Replies) -> Option<impl Iterator<Item = &[u8]>> {
     let text = replies.reply(&LIST)?.bytes()?;
-    Some(
-        text.split(|byte| *byte == b'\n')
-            .filter_map(client)
-            .take(CLIENTS_MAX)
-            .collect(),
-    )
+    let lines = text.split(|byte| *byte == b'\n');
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    Some(lines.filter(|line| id(line).is_some()).take(CLIENTS_MAX))
+}
+
+/// Returns the connection id, with which every line starts.
+fn id(line: &[u8]) -> Option<u64> {
+    let (field, value) = fields(line).next()?;
+    number(value).filter(|_| field == b"id")
 }
 
 /// Parses `id=7 addr=… name=… age=…`. Returns `None` if the line does not start with an id.
 fn client(line: &[u8]) -> Option<Client<'_>> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let (_, id) = fields(line).next().filter(|(field, _)| *field == b"id")?;
     let mut client = Client {
-        id: number(id)?,
+        id: id(line)?,
         line,
         ..Client::default()
     };

@@ -4,7 +4,7 @@ use crate::collector::float;
 use std::collections::HashMap;
 
 use super::super::{Collector, Memo, Read, Replies};
-use super::{Client, LIST, clients, label};
+use super::{Client, LIST, label, oldest};
 use crate::metric::{Family, Kind, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -81,16 +81,6 @@ pub struct ClientTimes {
 /// The times of the published clients, by connection id.
 pub type KnownClients = HashMap<u64, ClientTimes>;
 
-/// Returns the oldest connections, which are published, and the number of the others.
-fn shown(replies: &Replies) -> Option<(Vec<Client<'_>>, usize)> {
-    let mut all = clients(replies)?;
-    all.sort_unstable_by_key(|client| client.id);
-    let most = replies.circumstances.options.clients.max as usize;
-    let dropped = all.len().saturating_sub(most);
-    all.truncate(most);
-    Some((all, dropped))
-}
-
 /// Computes the times of a client. The server reports whole seconds and reads its clock separately,
 /// so a computed time may shift by a second between polls. The time of an earlier poll is kept
 /// while it is within tolerance.
@@ -116,7 +106,8 @@ fn now(replies: &Replies) -> f64 {
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
-    let (shown, dropped) = shown(replies)?;
+    let most = replies.circumstances.options.clients.max as usize;
+    let (shown, dropped) = oldest(replies, most)?;
     let (before, now) = (replies.circumstances.remembered.get(), now(replies));
     let mut known = KnownClients::new();
     snapshot.push(&rows::DROPPED, [], float(dropped as u64));
