@@ -271,10 +271,6 @@ fn parse(
         },
     };
     let given = Given::read(&arguments.options, environment, &mut context.notices);
-    if file.is_some() && matches!(node.value, Value::Nothing) {
-        let text = "the file is empty, so all options have their default values";
-        context.warn(&Place::new(node.source.clone()), text);
-    }
     implicit_target::warn_of_unused(text, &node, &mut context);
     let config = read_config(&node, arguments, &given, &mut context);
     let Context {

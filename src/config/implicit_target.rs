@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use super::document::Node;
+use super::document::{Node, Value};
 use super::draft::Draft;
 use super::problem::Place;
 use super::reader::Reader;
@@ -128,8 +128,13 @@ fn is_other_server(left: &str, right: &str) -> bool {
     }
 }
 
-/// Warns about variables of the implicit target that a file with `targets` does not refer to.
+/// Warns about an empty file, and about variables of the implicit target that a file with `targets`
+/// does not refer to.
 pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
+    if !context.file.is_empty() && matches!(document.value, Value::Nothing) {
+        let text = "the file is empty, so all options have their default values";
+        context.warn(&Place::new(document.source.clone()), text);
+    }
     if document.get("targets").is_none() {
         return;
     }
