@@ -130,7 +130,11 @@ fn default_configuration_has_one_local_target() {
     assert_eq!(config.targets.len(), 1);
     assert_eq!(config.targets[0].name, "127.0.0.1:6379");
     assert_eq!(config.targets[0].poll, config.poll);
-    assert_eq!(config, file(""));
+    let from_empty_file = Config {
+        notices: Vec::new(),
+        ..file("")
+    };
+    assert_eq!(config, from_empty_file);
 }
 
 #[test]
