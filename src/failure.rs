@@ -46,22 +46,43 @@ impl Reason {
         Self::Other,
     ];
 
+    /// Returns the label value, the meaning, and the remedy.
+    #[rustfmt::skip] // One reason, one line.
+    const fn texts(self) -> [&'static str; 3] {
+        match self {
+            Self::Dns => ["dns", "the host name could not be resolved", "check the host name in the URL"],
+            Self::Refused => ["refused", "nothing listens on the address", "check host and port, and that the server is running"],
+            Self::Timeout => ["timeout", "no reply before the timeout", "check that the server responds and that no firewall drops packets, or raise poll.timeout"],
+            Self::Tls => ["tls", "the TLS handshake failed", "check that the port expects TLS and that the certificates are valid (ca_file, cert_file and server_name of `tls`), or use redis://"],
+            Self::Auth => ["auth", "the user or password is missing or wrong", "check username and password"],
+            Self::Denied => ["denied", "the user lacks a permission", "grant the user +info"],
+            Self::Loading => ["loading", "the server is loading its data", "wait until the server has loaded its data"],
+            Self::MaxClients => ["maxclients", "the server has reached maxclients", "raise maxclients on the server, or close connections"],
+            Self::Protocol => ["protocol", "the server does not speak the Redis protocol", "check that the port belongs to a Redis server"],
+            Self::Closed => ["closed", "the connection was closed", "check that the server accepts connections from this machine"],
+            Self::Other => ["other", "see the log", "check the log of the server"],
+        }
+    }
+
     /// Returns the label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Tls => "tls",
-            Self::Auth => "auth",
-            Self::Denied => "denied",
-            Self::Loading => "loading",
-            Self::MaxClients => "maxclients",
-            Self::Protocol => "protocol",
-            Self::Closed => "closed",
-            Self::Other => "other",
-        }
+        let [label, ..] = self.texts();
+        label
+    }
+
+    /// Returns the meaning, for the page of targets.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        let [_, meaning, _] = self.texts();
+        meaning
+    }
+
+    /// Returns what to do if nothing more specific is known.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        let [.., remedy] = self.texts();
+        remedy
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::collector::Collector;
 use crate::config::{Config, Target, doubts};
-use crate::failure::{Failure, Reason};
+use crate::failure::Failure;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
 use crate::query::Rejected;
@@ -247,34 +247,14 @@ fn alternative(refusal: &Refusal) -> &'static str {
 pub(super) fn explained(failure: &Failure) -> String {
     match failure.remedy {
         Some(_) => failure.to_string(),
-        None => format!("{failure}; {}", remedy(failure.reason)),
-    }
-}
-
-const fn remedy(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Dns => "check the host name in the URL",
-        Reason::Refused => "check host and port, and that the server is running",
-        Reason::Timeout => {
-            "check that the server responds and that no firewall drops packets, or raise poll.timeout"
-        }
-        Reason::Tls => {
-            "check that the port expects TLS and that the certificates are valid (ca_file, \
-             cert_file and server_name of `tls`), or use redis://"
-        }
-        Reason::Auth => "check username and password",
-        Reason::Denied => "grant the user +info",
-        Reason::Loading => "wait until the server has loaded its data",
-        Reason::MaxClients => "raise maxclients on the server, or close connections",
-        Reason::Protocol => "check that the port belongs to a Redis server",
-        Reason::Closed => "check that the server accepts connections from this machine",
-        Reason::Other => "check the log of the server",
+        None => format!("{failure}; {}", failure.reason.remedy()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Reason;
 
     fn described(code: &str, message: &str) -> String {
         let refusal = Refusal {

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use super::target::probe_link;
 use crate::config::Paths;
-use crate::failure::Reason;
 use crate::publish::{Publication, Slot};
 
 const STYLE: &str = "\
@@ -83,7 +82,7 @@ fn state(latest: Option<&Publication>) -> String {
         return "<td>not polled yet</td>".to_owned();
     };
     if let Some(reason) = publication.failure {
-        let (word, meaning) = (reason.as_str(), meaning(reason));
+        let (word, meaning) = (reason.as_str(), reason.meaning());
         return format!("<td class=\"down\">down: {word}<small>{meaning}</small></td>");
     }
     if publication.refused.is_empty() {
@@ -92,22 +91,6 @@ fn state(latest: Option<&Publication>) -> String {
     // Names of collectors are constants and need no escaping.
     let refused = publication.refused.join(", ");
     format!("<td class=\"part\">up<small>rejected by the server: {refused}</small></td>")
-}
-
-const fn meaning(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Dns => "the host name could not be resolved",
-        Reason::Refused => "nothing listens on the address",
-        Reason::Timeout => "no reply before the timeout",
-        Reason::Tls => "the TLS handshake failed",
-        Reason::Auth => "the user or password is missing or wrong",
-        Reason::Denied => "the user lacks a permission",
-        Reason::Loading => "the server is loading its data",
-        Reason::MaxClients => "the server has reached maxclients",
-        Reason::Protocol => "the server does not speak the Redis protocol",
-        Reason::Closed => "the connection was closed",
-        Reason::Other => "see the log",
-    }
 }
 
 fn age(latest: Option<&Publication>, now: SystemTime) -> String {
