@@ -56,6 +56,7 @@ pub struct Connection {
     stream: Stream,
     /// The remote address.
     peer: Option<SocketAddr>,
+    connect_time: Duration,
     decoder: Decoder,
     /// The memory of replies that were not released yet.
     share: MemoryShare,
@@ -92,6 +93,7 @@ impl Connection {
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
+        let started = Instant::now();
         let opened = dial::open(&endpoint.address, &endpoint.tls, deadline).await?;
         let (mut stream, peer) = opened;
         // A file on a file system that hangs must not block the target.
@@ -103,6 +105,7 @@ impl Connection {
         Ok(Self {
             stream,
             peer,
+            connect_time: started.elapsed(),
             decoder: Decoder::new(budget::limits(b"", PIPELINE_BYTES)),
             share: MemoryShare::default(),
             is_in_step: true,
@@ -117,6 +120,12 @@ impl Connection {
     #[must_use]
     pub const fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// Returns how long connecting and the handshake took.
+    #[must_use]
+    pub const fn connect_time(&self) -> Duration {
+        self.connect_time
     }
 
     /// Returns the size of the replies to the last pipeline, in bytes.

@@ -38,7 +38,6 @@ pub struct Link {
     endpoint: Endpoint,
     footprint: Arc<Footprint>,
     connection: Connection,
-    connect_time: Duration,
     whereabouts: Whereabouts,
     /// Whether a reply has arrived over the connection. If none ever has, a reconnect is pointless.
     has_replied: bool,
@@ -78,14 +77,12 @@ impl Link {
         footprint: Arc<Footprint>,
         deadline: Instant,
     ) -> Result<Self, Failure> {
-        let started = Instant::now();
         let counted = Arc::clone(&footprint);
         let connection = Connection::dial(endpoint, counted, deadline).await?;
         Ok(Self {
             endpoint: endpoint.clone(),
             footprint,
             connection,
-            connect_time: started.elapsed(),
             whereabouts: Whereabouts::default(),
             has_replied: false,
             on_reconnect,
@@ -97,7 +94,7 @@ impl Link {
     /// Returns the time that it took to establish the current connection.
     #[must_use]
     pub const fn connect_time(&self) -> Duration {
-        self.connect_time
+        self.connection.connect_time()
     }
 
     /// Returns the size of the replies to the last pipeline, in bytes.
@@ -180,8 +177,9 @@ impl Link {
             if !may_redial {
                 return Err(closed());
             }
-            let fresh = Fresh::dial(endpoint, footprint, setup, deadline).await?;
-            fresh.send(&packed, deadline).await
+            let mut fresh = dial_prepared(endpoint, footprint, setup, deadline).await?;
+            let replies = fresh.send(&packed, deadline).await?;
+            Ok((fresh, replies))
         };
         let outcome = tokio::select! {
             biased;
@@ -219,8 +217,8 @@ impl Link {
         cause: Cause,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        let fresh = self.dial_fresh(setup, deadline).await?;
-        let (fresh, replies) = fresh.send(packed, deadline).await?;
+        let mut fresh = self.dial_fresh(setup, deadline).await?;
+        let replies = fresh.send(packed, deadline).await?;
         self.replace(fresh, cause);
         Ok(Received {
             replies,
@@ -228,9 +226,13 @@ impl Link {
         })
     }
 
-    async fn dial_fresh(&mut self, setup: &Setup, deadline: Instant) -> Result<Fresh, Failure> {
+    async fn dial_fresh(
+        &mut self,
+        setup: &Setup,
+        deadline: Instant,
+    ) -> Result<Connection, Failure> {
         let footprint = Arc::clone(&self.footprint);
-        Fresh::dial(&self.endpoint, footprint, setup, deadline).await
+        dial_prepared(&self.endpoint, footprint, setup, deadline).await
     }
 
     /// Reconnects. Keeps the current connection if that fails.
@@ -266,7 +268,7 @@ impl Link {
         self.whereabouts.has_moved(&self.endpoint.address, peer)
     }
 
-    fn replace(&mut self, fresh: Fresh, cause: Cause) {
+    fn replace(&mut self, fresh: Connection, cause: Cause) {
         // The old address belongs to the name again only if lookups prove it.
         if cause == Cause::Moved {
             self.whereabouts = Whereabouts::default();
@@ -278,44 +280,22 @@ impl Link {
         }
         let (address, cause_text) = (self.endpoint.address.to_string(), cause.as_str());
         debug!(address, cause = cause_text, "reconnected");
-        self.connection = fresh.connection;
-        self.connect_time = fresh.connect_time;
+        self.connection = fresh;
         self.has_replied = true;
         (self.on_reconnect)(cause);
     }
 }
 
-/// A new connection that may replace another one.
-struct Fresh {
-    connection: Connection,
-    connect_time: Duration,
-}
-
-impl Fresh {
-    async fn dial(
-        endpoint: &Endpoint,
-        footprint: Arc<Footprint>,
-        setup: &Setup,
-        deadline: Instant,
-    ) -> Result<Self, Failure> {
-        let started = Instant::now();
-        let mut connection = Connection::dial(endpoint, footprint, deadline).await?;
-        let connect_time = started.elapsed();
-        prepare(&mut connection, setup, deadline).await?;
-        Ok(Self {
-            connection,
-            connect_time,
-        })
-    }
-
-    async fn send(
-        mut self,
-        packed: &Packed,
-        deadline: Instant,
-    ) -> Result<(Self, Vec<Reply>), Failure> {
-        let replies = self.connection.send(packed, deadline).await?;
-        Ok((self, replies))
-    }
+/// Opens a connection that may replace another one.
+async fn dial_prepared(
+    endpoint: &Endpoint,
+    footprint: Arc<Footprint>,
+    setup: &Setup,
+    deadline: Instant,
+) -> Result<Connection, Failure> {
+    let mut connection = Connection::dial(endpoint, footprint, deadline).await?;
+    prepare(&mut connection, setup, deadline).await?;
+    Ok(connection)
 }
 
 /// Brings a new connection to the state of the previous one.
