@@ -9,7 +9,7 @@ use super::TlsError;
 use super::authorities::Authorities;
 use super::pem::Identity;
 use super::provider::provider;
-use super::verifier::{Everyone, KnownAuthorities};
+use super::verifier::Verifier;
 
 /// The servers that a client trusts.
 #[derive(Debug)]
@@ -46,12 +46,7 @@ pub fn client(trust: Trust, identity: Option<Identity>) -> Result<ClientConfig, 
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
     let builder = builder.dangerous();
-    let builder = match trust {
-        Trust::Authorities(authorities) => {
-            builder.with_custom_certificate_verifier(KnownAuthorities::new(authorities, &provider)?)
-        }
-        Trust::Everyone => builder.with_custom_certificate_verifier(Everyone::new(provider)),
-    };
+    let builder = builder.with_custom_certificate_verifier(Verifier::new(trust, &provider)?);
     Ok(match identity {
         None => builder.with_no_client_auth(),
         Some(Identity(certified)) => {

@@ -18,27 +18,49 @@ use rustls::server::{ParsedCertificate, VerifierBuilderError};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::authorities::Authorities;
+use super::client::Trust;
 use super::x509::{Certificate, PublicKey};
 
-/// Accepts certificates that chain to one of the authorities, or are one of them.
+/// Verifies the certificates of servers, and that each server has the key of its certificate.
 #[derive(Debug)]
-pub(super) struct KnownAuthorities {
-    authorities: Authorities,
-    /// `None` if all certificates are leaves, which are only trusted themselves.
-    chains: Option<Arc<WebPkiServerVerifier>>,
+pub(super) struct Verifier {
+    /// The trusted certificates, or `None` if every certificate is accepted.
+    known: Option<KnownAuthorities>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl KnownAuthorities {
-    /// Creates a verifier for these authorities.
+impl Verifier {
+    /// Creates a verifier.
     ///
     /// # Errors
     ///
     /// There are no certificates.
     pub(super) fn new(
-        authorities: Authorities,
+        trust: Trust,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<Self>, VerifierBuilderError> {
+        let known = match trust {
+            Trust::Authorities(authorities) => Some(KnownAuthorities::new(authorities, provider)?),
+            Trust::Everyone => None,
+        };
+        let algorithms = provider.signature_verification_algorithms;
+        Ok(Arc::new(Self { known, algorithms }))
+    }
+}
+
+/// Certificates that others chain to. A certificate that is one of them is accepted too.
+#[derive(Debug)]
+struct KnownAuthorities {
+    authorities: Authorities,
+    /// `None` if all certificates are leaves, which are only trusted themselves.
+    chains: Option<Arc<WebPkiServerVerifier>>,
+}
+
+impl KnownAuthorities {
+    fn new(
+        authorities: Authorities,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
         let roots = Arc::new(authorities.roots.clone());
         let chains = if roots.is_empty() && !authorities.is_empty() {
             None
@@ -46,22 +68,25 @@ impl KnownAuthorities {
             let chains = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
             Some(chains.build()?)
         };
-        Ok(Arc::new(Self {
+        Ok(Self {
             authorities,
             chains,
-            algorithms: provider.signature_verification_algorithms,
-        }))
+        })
     }
 
     /// Verifies the issuer of a version 1 certificate. It has no extensions, so its issuer must be
     /// an authority.
-    fn verify_issuer(&self, certificate: &Certificate<'_>) -> Result<(), Error> {
+    fn verify_issuer(
+        &self,
+        certificate: &Certificate<'_>,
+        known: &[&dyn SignatureVerificationAlgorithm],
+    ) -> Result<(), Error> {
         let anchors = self.authorities.roots.roots.iter();
         let mut issuers = anchors.filter(|anchor| anchor.subject.as_ref() == certificate.issuer);
         if issuers.clone().next().is_none() {
             return Err(CertificateError::UnknownIssuer.into());
         }
-        if issuers.any(|anchor| is_signed_by(certificate, anchor, self.algorithms.all)) {
+        if issuers.any(|anchor| is_signed_by(certificate, anchor, known)) {
             return Ok(());
         }
         Err(CertificateError::BadSignature.into())
@@ -87,7 +112,7 @@ fn is_signed_by(
     })
 }
 
-impl ServerCertVerifier for KnownAuthorities {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -96,16 +121,19 @@ impl ServerCertVerifier for KnownAuthorities {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let is_trusted_itself = self.authorities.contains(end_entity);
+        let Some(known) = &self.known else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let is_trusted_itself = known.authorities.contains(end_entity);
         let read = Certificate::read(end_entity);
         let Some(certificate) = read.filter(|read| is_trusted_itself || read.is_v1) else {
-            let chains = self.chains.as_ref();
+            let chains = known.chains.as_ref();
             let chains = chains.ok_or(CertificateError::UnknownIssuer)?;
             return chains.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         };
         verify_time(&certificate, now)?;
         if !is_trusted_itself {
-            self.verify_issuer(&certificate)?;
+            known.verify_issuer(&certificate, self.algorithms.all)?;
         }
         verify_name(end_entity, &certificate, name)?;
         Ok(ServerCertVerified::assertion())
@@ -189,53 +217,6 @@ fn is_name(pattern: &str, name: &str) -> bool {
     };
     let covers = pattern.starts_with("*.") && pattern.matches('.').count() > 1;
     is_same || (covers && behind(pattern) == behind(name))
-}
-
-/// Accepts every certificate, and only checks that the server has its key.
-#[derive(Debug)]
-pub(super) struct Everyone(Arc<CryptoProvider>);
-
-impl Everyone {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Arc<Self> {
-        Arc::new(Self(provider))
-    }
-}
-
-impl ServerCertVerifier for Everyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12(message, certificate, signed, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13(message, certificate, signed, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 fn verify_tls12(
