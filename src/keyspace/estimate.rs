@@ -345,10 +345,4 @@ const fn rounded(number: f64) -> u64 {
 }
 
 #[cfg(test)]
-mod living_simulation;
-#[cfg(test)]
-mod simulation;
-#[cfg(test)]
-mod small_simulation;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,9 @@
 //! Tests estimates of windows small enough to check by hand, and of arbitrary counts.
 
+mod living_simulation;
+mod simulation;
+mod small_simulation;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -4,7 +4,7 @@
 
 use fastrand::Rng;
 
-use super::*;
+use super::super::*;
 
 const NAMESPACES: usize = 5;
 const SEGMENTS: usize = 64;

@@ -5,7 +5,7 @@
 
 use fastrand::Rng;
 
-use super::*;
+use super::super::*;
 use crate::config::TtlPolicy;
 use crate::keyspace::tally::Details;
 

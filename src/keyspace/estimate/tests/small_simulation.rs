@@ -5,8 +5,8 @@
 
 use fastrand::Rng;
 
+use super::super::*;
 use super::living_simulation::{Score, binomial, poisson};
-use super::*;
 use crate::keyspace::segment::{has_outgrown, segments};
 
 const NAMESPACES: usize = 3;
