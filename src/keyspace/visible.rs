@@ -200,7 +200,9 @@ mod tests {
     /// The exported names of a simulation.
     struct World {
         visible: Visible,
+        /// The number of each name so far, and the names in the order of their numbers.
         numbers: HashMap<String, u32>,
+        names: Vec<String>,
         now: f64,
         ever: BTreeSet<String>,
         /// Number of times a name appeared or disappeared.
@@ -212,6 +214,7 @@ mod tests {
             Self {
                 visible: Visible::new(most),
                 numbers: HashMap::new(),
+                names: Vec::new(),
                 now: 0.0,
                 ever: BTreeSet::new(),
                 changes: 0,
@@ -219,10 +222,9 @@ mod tests {
         }
 
         fn shown(&self) -> BTreeSet<String> {
-            let names = self.numbers.iter();
-            names
-                .filter(|(_, number)| self.visible.has(NamespaceId(**number)))
-                .map(|(name, _)| name.clone())
+            let shown = self.visible.namespaces();
+            shown
+                .map(|namespace| self.names[namespace.0 as usize - 1].clone())
                 .collect()
         }
 
@@ -231,16 +233,14 @@ mod tests {
             let before = self.shown();
             let mut counts = BTreeMap::new();
             for (name, keys) in keys {
-                let next = u32::try_from(self.numbers.len() + 1).unwrap();
-                let number = *self.numbers.entry(name.clone()).or_insert(next);
-                counts.insert(NamespaceId(number), *keys);
+                let number = self.numbers.entry(name.clone()).or_insert_with(|| {
+                    self.names.push(name.clone());
+                    u32::try_from(self.names.len()).unwrap()
+                });
+                counts.insert(NamespaceId(*number), *keys);
             }
-            let names: BTreeMap<u32, String> = self
-                .numbers
-                .iter()
-                .map(|(name, number)| (*number, name.clone()))
-                .collect();
-            let name = |namespace: NamespaceId| names[&namespace.0].clone();
+            let names = &self.names;
+            let name = |namespace: NamespaceId| names[namespace.0 as usize - 1].clone();
             let half = counts
                 .iter()
                 .map(|(namespace, keys)| (*namespace, *keys / 2.0));
