@@ -2,6 +2,8 @@
 //!
 //! Pure. It compares two readings of INFO.
 
+pub mod flush;
+
 use std::collections::BTreeMap;
 
 use crate::info::Info;
@@ -116,8 +118,9 @@ impl Sizes<'_> {
 pub struct Identity {
     run_id: Option<String>,
     uptime: Option<f64>,
-    /// Calls that replaced keys, in the order of [`REPLACING`].
-    flushes: [f64; REPLACING.len()],
+    /// Calls that replaced keys, in the order of [`REPLACING`]; `None` if the reading did not
+    /// include them.
+    flushes: Option<[f64; REPLACING.len()]>,
     /// `rdb_last_load_keys_loaded` and `…_expired`.
     loaded: [Option<f64>; 2],
     is_loading: bool,
@@ -135,15 +138,16 @@ struct Upstream {
 }
 
 impl Identity {
-    /// Reads the sections `server`, `persistence`, `replication` and `commandstats`.
+    /// Reads the sections `server`, `persistence` and `replication`, and `commandstats` if it was
+    /// requested.
     #[must_use]
-    pub fn read(info: &Info) -> Self {
+    pub fn read(info: &Info, has_commands: bool) -> Self {
         let text = |name: &str| info.get(name).map(ToOwned::to_owned);
         let is_replica = info.get("role") == Some("slave");
         Self {
             run_id: text("run_id"),
             uptime: info.number("uptime_in_seconds"),
-            flushes: flushes(info),
+            flushes: has_commands.then(|| flushes(info)),
             loaded: ["rdb_last_load_keys_loaded", "rdb_last_load_keys_expired"]
                 .map(|name| info.number(name)),
             is_loading: is_on(info, "loading") || is_on(info, "async_loading"),
@@ -155,6 +159,11 @@ impl Identity {
             replication_id: text("master_replid"),
             previous_replication_id: text("master_replid2"),
         }
+    }
+
+    /// Copies the calls that this reading does not include from an earlier one.
+    pub fn keep_flushes(&mut self, before: &Self) {
+        self.flushes = self.flushes.or(before.flushes);
     }
 
     /// Returns whether the data were replaced since an earlier reading, `seconds` ago. Otherwise,
@@ -180,8 +189,9 @@ impl Identity {
     /// Returns which calls increased. CONFIG RESETSTAT resets a count, so the whole count after it
     /// is new.
     fn flushed_since(&self, before: &Self) -> Option<Replaced> {
-        let pairs = self.flushes.iter().zip(before.flushes).zip(REPLACING);
-        let grew = pairs.filter(|((now, then), _)| **now > *then || (**now < *then && **now > 0.0));
+        let (now, before) = self.flushes.zip(before.flushes)?;
+        let pairs = now.into_iter().zip(before).zip(REPLACING);
+        let grew = pairs.filter(|((now, then), _)| now > then || (now < then && *now > 0.0));
         grew.map(|(_, (_, replaced))| replaced)
             .reduce(|one, other| if one == other { one } else { Replaced::Flushed })
     }
@@ -223,10 +233,12 @@ pub struct Changes {
     commands: Option<f64>,
     /// Commands that the exporter sent.
     ours: u64,
+    /// Time of the reading by the server's clock, in seconds.
+    time: Option<f64>,
 }
 
 impl Changes {
-    /// Reads the sections `persistence` and `stats`.
+    /// Reads the sections `server`, `persistence` and `stats`.
     #[must_use]
     pub fn read(info: &Info) -> Self {
         let number = |name: &str| info.number(name).unwrap_or(0.0);
@@ -237,6 +249,7 @@ impl Changes {
             expired: number("expired_keys"),
             commands: info.number("total_commands_processed"),
             ours: 0,
+            time: info.number("server_time_usec").map(|time| time / 1e6),
         }
     }
 
@@ -322,7 +335,7 @@ mod tests {
     const SECOND: f64 = 1.0;
 
     fn identity(text: &str) -> Identity {
-        Identity::read(&Info::parse(text))
+        Identity::read(&Info::parse(text), true)
     }
 
     fn replaced(before: &str, after: &str) -> Option<Replaced> {

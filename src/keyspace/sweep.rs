@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::history::flush::Proofs;
 use super::lookups::Allowance;
 use super::pace::{DetailShares, Pace};
 use super::single_pass::{KeySample, Lookups, default_lookups, is_small};
@@ -38,7 +39,7 @@ pub use key_reader::Found;
 use key_reader::KeyReader;
 use news::Slowdowns;
 pub use run::{once, run};
-use vitals::Vitals;
+use vitals::{Scope, Vitals};
 
 /// Minimum and maximum interval between published estimates.
 const PUBLISH_LEAST: Duration = Duration::from_secs(1);
@@ -125,6 +126,14 @@ struct Sweeper<'a> {
     published: Option<Instant>,
     /// Time of the last check of the server.
     checked: Instant,
+    /// Time of the last check that included commandstats.
+    commands_read: Instant,
+    /// Time from that check to the next one that includes it.
+    commands_every: Duration,
+    /// The knowledge about counters that prove that nothing was flushed.
+    proofs: Proofs,
+    /// Whether the last check could not prove that.
+    is_suspicious: bool,
     slowdowns: Slowdowns,
     /// Whether an earlier connection visited the first keys.
     is_resumed: bool,
@@ -172,6 +181,10 @@ impl<'a> Sweeper<'a> {
             publish_every: target.poll.interval.clamp(PUBLISH_LEAST, PUBLISH_MOST),
             published: None,
             checked: Instant::now(),
+            commands_read: Instant::now(),
+            commands_every: CHECK_EVERY / 2,
+            proofs: Proofs::default(),
+            is_suspicious: false,
             slowdowns: Slowdowns::default(),
             is_resumed,
             is_unannounced: false,
@@ -179,7 +192,7 @@ impl<'a> Sweeper<'a> {
             paused: Instant::now(),
             started: Instant::now(),
         };
-        sweeper.check().await?;
+        sweeper.check(Scope::WHOLE).await?;
         if sweeper.census.keys_visited() > 0 {
             sweeper.allowance.resume();
         }
@@ -248,7 +261,7 @@ impl<'a> Sweeper<'a> {
             Lookups::Default => {
                 let (before, started) = (self.vitals.traffic.lookups, Instant::now());
                 sleep(CHECK_EVERY).await;
-                self.check().await?;
+                self.check(Scope::SHORT).await?;
                 let lookups = (self.vitals.traffic.lookups - before).max(0.0);
                 Ok(default_lookups(lookups / started.elapsed().as_secs_f64()))
             }

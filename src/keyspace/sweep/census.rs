@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::key_reader::Found;
+use super::vitals::Memory;
 use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, QueriesSent, Spent};
@@ -79,9 +80,8 @@ pub struct Census {
     keys: BTreeMap<u32, u64>,
     /// Last reported number of keys with a TTL, by database.
     expires: BTreeMap<u32, u64>,
-    /// Memory of the data with all overhead, and the part of it that is certainly not data.
-    used_bytes: Option<f64>,
-    buffer_bytes: f64,
+    /// Last reported memory.
+    memory: Memory,
     /// The identity of the server's data, and the time when it was read.
     identity: Option<(Identity, f64)>,
     /// How many times the data being swept were replaced.
@@ -133,8 +133,7 @@ impl Census {
             wanted: sweep.databases.clone(),
             keys: BTreeMap::new(),
             expires: BTreeMap::new(),
-            used_bytes: None,
-            buffer_bytes: 0.0,
+            memory: Memory::default(),
             identity: None,
             generation: 0,
             changes: Changes::default(),

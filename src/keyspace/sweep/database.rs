@@ -2,6 +2,7 @@
 
 use tracing::{debug, info, warn};
 
+use super::vitals::Scope;
 use super::{Sweeper, Visited};
 use crate::clock::now;
 use crate::failure::{Failure, Reason};
@@ -66,7 +67,7 @@ impl Sweeper<'_> {
             }
             self.census.close(database, now());
         }
-        self.check().await?;
+        self.check(Scope::SHORT).await?;
         if self.census.generation() != generation {
             return Ok(Visited::Replaced);
         }
@@ -89,8 +90,8 @@ impl Sweeper<'_> {
         let mut cursor = segment.start();
         loop {
             cursor = self.batch(database, segment, cursor).await?;
-            self.check_if_due().await?;
             self.publish_if_due().await?;
+            self.check_if_due().await?;
             if self.census.generation() != generation {
                 return Ok(Visited::Replaced);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::key_reader::{KEYS_PER_PIPELINE, KeyReader, Wanted};
 use super::load;
+use super::vitals::Scope;
 use crate::config::Target;
 use crate::connection::Spacing;
 use crate::failure::Failure;
@@ -36,7 +37,7 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     if !reader.server().holds_keys() {
         return Ok(Examined::default());
     }
-    let vitals = reader.vitals().await?;
+    let vitals = reader.vitals(Scope::WHOLE).await?;
     let (_, keys) = reader.scan(0, target.sweep.count).await?;
     let keys = keys.iter().take(KEYS_PER_PIPELINE).enumerate();
     let wanted = keys.map(|(at, key)| Wanted {

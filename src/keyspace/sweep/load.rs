@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::key_reader::KeyReader;
-use super::vitals::Vitals;
+use super::vitals::{Scope, Vitals};
 use super::{CHECK_AGAIN_AFTER, CHECK_EVERY, Sweeper, to_float};
 use crate::collector::Server;
 use crate::config::Sweep;
@@ -82,7 +82,7 @@ impl KeyReader {
         traffic.observe(Reading {
             at: started.elapsed().as_secs_f64(),
             ours: self.caused(),
-            ..self.vitals().await?.traffic
+            ..self.vitals(Scope::SHORT).await?.traffic
         });
         Ok(traffic.commands_per_second())
     }

@@ -9,20 +9,43 @@ use crate::connection::refused;
 use crate::failure::Failure;
 use crate::info::Info;
 use crate::keyspace::cost::Spent;
+use crate::keyspace::history::flush::Counted;
 use crate::keyspace::history::{Changes, Identity};
 use crate::keyspace::traffic::Reading;
 use crate::reply::{Refusal, Reply};
 
-/// The sections of INFO that the sweep reads.
-const SECTIONS: [&str; 7] = [
-    "server",
-    "memory",
-    "persistence",
-    "stats",
-    "replication",
-    "commandstats",
-    "keyspace",
-];
+/// The sections of INFO that every reading includes.
+const SECTIONS: [&str; 5] = ["server", "persistence", "stats", "replication", "keyspace"];
+
+/// The parts of INFO that a reading includes in addition. `commandstats` costs a server more than
+/// everything else together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Whether to read the section `memory`.
+    pub memory: bool,
+    /// Whether to read the section `commandstats`.
+    pub commands: bool,
+}
+
+impl Scope {
+    /// Everything that the sweep uses.
+    pub const WHOLE: Self = Self {
+        memory: true,
+        commands: true,
+    };
+
+    /// The sizes of the databases, and the counters that show changes of keys.
+    pub const SHORT: Self = Self {
+        memory: false,
+        commands: false,
+    };
+
+    fn sections(self) -> impl Iterator<Item = &'static str> {
+        let memory = self.memory.then_some("memory");
+        let commands = self.commands.then_some("commandstats");
+        SECTIONS.into_iter().chain(memory).chain(commands)
+    }
+}
 
 /// The state of the server that the sweep reads periodically.
 #[derive(Clone, Debug, Default)]
@@ -35,14 +58,10 @@ pub struct Vitals {
     pub is_loading: bool,
     /// Whether a child process is saving the data to disk.
     pub is_saving: bool,
-    /// Memory of the data with all overhead: `used_memory` without that of an empty server, in
-    /// bytes.
-    pub used_bytes: Option<f64>,
-    /// Part of the used memory that is certainly not data: buffers of clients, replicas and the
-    /// AOF, in bytes.
-    pub buffer_bytes: f64,
-    /// Time spent on the commands of a sweep.
-    pub spent: Spent,
+    /// The memory in use, if the reading includes it.
+    pub memory: Option<Memory>,
+    /// Time spent on the commands of a sweep, if the reading includes it.
+    pub spent: Option<Spent>,
     /// Commands processed for all clients.
     pub traffic: Reading,
     /// The identity of the data.
@@ -51,10 +70,21 @@ pub struct Vitals {
     pub changes: Changes,
 }
 
+/// The memory that a server uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// Memory of the data with all overhead: `used_memory` without that of an empty server, in
+    /// bytes.
+    pub used_bytes: Option<f64>,
+    /// Part of the used memory that is certainly not data: buffers of clients, replicas and the
+    /// AOF, in bytes.
+    pub buffer_bytes: f64,
+}
+
 impl Vitals {
-    /// Parses the sections that the sweep reads.
+    /// Parses the sections of a reading.
     #[must_use]
-    pub fn read(info: &Info) -> Self {
+    pub fn read(info: &Info, scope: Scope) -> Self {
         let is_on = |name: &str| info.number(name).is_some_and(|value| value > 0.0);
         let expires = info.section("Keyspace").filter_map(|field| {
             let database = field.name.strip_prefix("db")?.parse().ok()?;
@@ -65,12 +95,25 @@ impl Vitals {
             expires: expires.collect(),
             is_loading: is_on("loading") || is_on("async_loading"),
             is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
-            used_bytes: used_bytes(info),
-            buffer_bytes: BUFFERS.iter().filter_map(|name| info.number(name)).sum(),
-            spent: Spent::read(info),
+            memory: scope.memory.then(|| Memory {
+                used_bytes: used_bytes(info),
+                buffer_bytes: BUFFERS.iter().filter_map(|name| info.number(name)).sum(),
+            }),
+            spent: scope.commands.then(|| Spent::read(info)),
             traffic: Reading::read(info),
-            identity: Identity::read(info),
+            identity: Identity::read(info, scope.commands),
             changes: Changes::read(info),
+        }
+    }
+}
+
+impl Vitals {
+    /// Returns what proves that nothing was flushed.
+    #[must_use]
+    pub const fn counted(&self) -> Counted<'_> {
+        Counted {
+            keys: &self.keys,
+            changes: &self.changes,
         }
     }
 }
@@ -113,12 +156,12 @@ impl Sections {
         }
     }
 
-    fn commands(&self) -> Vec<Vec<&'static str>> {
+    fn commands(&self, scope: Scope) -> Vec<Vec<&'static str>> {
         if self.together {
-            return vec![std::iter::once("INFO").chain(SECTIONS).collect()];
+            return vec![std::iter::once("INFO").chain(scope.sections()).collect()];
         }
-        let asked = SECTIONS.iter().filter(|name| !self.refused.contains(name));
-        asked.map(|section| vec!["INFO", *section]).collect()
+        let open = scope.sections().filter(|name| !self.refused.contains(name));
+        open.map(|section| vec!["INFO", section]).collect()
     }
 
     /// Records that a command was refused. Returns false if the server refuses every section.
@@ -128,20 +171,20 @@ impl Sections {
             return true;
         }
         self.refused.extend(command.get(1));
-        self.refused.len() < SECTIONS.len()
+        SECTIONS.iter().any(|name| !self.refused.contains(name))
     }
 }
 
 impl KeyReader {
-    /// Reads the vitals of the server. A section that the server refuses is omitted and not
-    /// requested again over this connection.
+    /// Reads the vitals of the server, to the given extent. A section that the server refuses is
+    /// omitted and not requested again over this connection.
     ///
     /// # Errors
     ///
     /// The connection failed, or the server refused INFO altogether.
-    pub async fn vitals(&mut self) -> Result<Vitals, Failure> {
+    pub async fn vitals(&mut self, scope: Scope) -> Result<Vitals, Failure> {
         loop {
-            let commands = self.sections.commands();
+            let commands = self.sections.commands(scope);
             let replies = self.ask(&commands).await?;
             // INFO is slow if a server has much to aggregate, which does not reflect its load.
             self.take_round_trip();
@@ -162,7 +205,7 @@ impl KeyReader {
             }
             let info = Info::parse(&text);
             self.note_role(info.get("role")).await?;
-            let mut vitals = Vitals::read(&info);
+            let mut vitals = Vitals::read(&info, scope);
             vitals.changes = vitals.changes.with_ours(self.caused().commands);
             if !Listed::read(&info).reports(self.selected()) {
                 vitals.keys.insert(self.selected(), self.size().await?);
@@ -201,14 +244,28 @@ mod tests {
             "# Keyspace\r\ndb0:keys=10,expires=1,avg_ttl=0\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n\
              # Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:1\r\n# Memory\r\nused_memory:150\r\nused_memory_startup:51\r\nmem_aof_buffer:7\r\n",
         );
-        let vitals = Vitals::read(&info);
+        let vitals = Vitals::read(&info, Scope::WHOLE);
         assert_eq!(
             vitals.keys.into_iter().collect::<Vec<_>>(),
             [(0, 10), (3, 2)]
         );
         assert_eq!((vitals.is_loading, vitals.is_saving), (false, true));
-        assert_eq!(vitals.used_bytes, Some(99.0));
-        assert_eq!(vitals.buffer_bytes.to_string(), "7");
+        let memory = vitals.memory.unwrap();
+        assert_eq!(memory.used_bytes, Some(99.0));
+        assert_eq!(memory.buffer_bytes.to_string(), "7");
+    }
+
+    #[test]
+    fn short_reading_includes_neither_memory_nor_commands() {
+        let scope = Scope::SHORT;
+        let vitals = Vitals::read(&Info::parse("used_memory:150\n"), scope);
+        assert_eq!((vitals.memory, vitals.spent), (None, None));
+        let short: Vec<_> = scope.sections().collect();
+        let whole: Vec<_> = Scope::WHOLE.sections().collect();
+        assert_eq!(
+            whole.strip_prefix(&short[..]),
+            Some(&["memory", "commandstats"][..])
+        );
     }
 
     #[test]
@@ -217,18 +274,19 @@ mod tests {
             together: true,
             refused: Vec::new(),
         };
-        assert_eq!(sections.commands().len(), 1);
-        let together = sections.commands().remove(0);
+        let commands = |sections: &Sections| sections.commands(Scope::WHOLE);
+        assert_eq!(commands(&sections).len(), 1);
+        let together = commands(&sections).remove(0);
         assert!(sections.note(&together));
-        assert_eq!(sections.commands().len(), SECTIONS.len());
+        assert_eq!(commands(&sections).len(), SECTIONS.len() + 2);
         assert!(sections.note(&["INFO", "keyspace"]));
-        assert!(!sections.commands().contains(&vec!["INFO", "keyspace"]));
-        let all_but_last = &SECTIONS[..SECTIONS.len() - 2];
-        assert!(
-            all_but_last
-                .iter()
-                .all(|name| sections.note(&["INFO", *name]))
-        );
-        assert!(!sections.note(&["INFO", "commandstats"]));
+        assert!(!commands(&sections).contains(&vec!["INFO", "keyspace"]));
+        for name in ["memory", "commandstats"]
+            .iter()
+            .chain(&SECTIONS[..SECTIONS.len() - 2])
+        {
+            assert!(sections.note(&["INFO", *name]));
+        }
+        assert!(!sections.note(&["INFO", "replication"]));
     }
 }

@@ -5,13 +5,26 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
+use super::vitals::{Scope, Vitals};
 use super::{CHECK_AGAIN_AFTER, CHECK_EVERY, Event, Sweeper};
 use crate::clock::now;
+use crate::collector::Mode;
 use crate::failure::Failure;
 use crate::keyspace::history::Replaced;
 
 /// Delay of the first estimate, however few keys it is based on.
 const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
+
+/// Maximum interval between readings of commandstats that only correct the costs, or confirm that
+/// nothing was flushed. It starts at [`CHECK_EVERY`] and doubles, because the costs of a server
+/// hardly change.
+const COMMANDS_EVERY: Duration = Duration::from_secs(16);
+
+/// The extent of a check before a publication.
+const OF_PUBLICATION: Scope = Scope {
+    memory: true,
+    commands: false,
+};
 
 impl Sweeper<'_> {
     /// Waits while checking the server and publishing. Ends early if the data were replaced.
@@ -20,8 +33,8 @@ impl Sweeper<'_> {
         let end = Instant::now() + pause;
         while let Some(left) = left(end) {
             sleep(left.min(CHECK_EVERY)).await;
-            self.check_if_due().await?;
             self.publish_if_due().await?;
+            self.check_if_due().await?;
             if self.census.generation() != generation {
                 break;
             }
@@ -54,7 +67,7 @@ impl Sweeper<'_> {
     /// Checks the server, waits while it is busy if so configured, and publishes the findings.
     pub(super) async fn publish(&mut self) -> Result<(), Failure> {
         let debt = self.draw_if_due().await?;
-        self.check().await?;
+        self.check(OF_PUBLICATION).await?;
         self.inspect().await?;
         let reader = &self.reader;
         self.census.note_success(|query| reader.replies_to(query));
@@ -80,14 +93,14 @@ impl Sweeper<'_> {
         if self.checked.elapsed() < CHECK_EVERY {
             return Ok(());
         }
-        self.check().await
+        self.check(Scope::SHORT).await
     }
 
     /// Reads the vitals of the server, repeatedly while it loads its data or runs a save that the
-    /// sweep must not slow down.
-    pub(super) async fn check(&mut self) -> Result<(), Failure> {
+    /// sweep must not slow down. Reads more than `scope` if necessary.
+    pub(super) async fn check(&mut self, scope: Scope) -> Result<(), Failure> {
         loop {
-            self.vitals = self.reader.vitals().await?;
+            self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
             let generation = self.census.generation();
             if let Some(replaced) = self.census.note_vitals(&self.vitals, now()) {
@@ -109,6 +122,35 @@ impl Sweeper<'_> {
             (self.listener)(Event::Estimate(self.census));
             sleep(CHECK_AGAIN_AFTER).await;
         }
+    }
+
+    /// Reads the vitals of the server. Includes commandstats if the costs should be corrected, or if
+    /// the rest does not prove that nothing was flushed.
+    async fn read_vitals(&mut self, scope: Scope) -> Result<Vitals, Failure> {
+        let is_due = self.commands_read.elapsed() >= self.commands_every
+            && (scope.memory || self.census.can_correct_costs());
+        let scope = Scope {
+            commands: scope.commands || is_due || self.is_suspicious,
+            ..scope
+        };
+        let mut vitals = self.reader.vitals(scope).await?;
+        self.is_suspicious = self.may_be_replaced(&vitals);
+        if self.is_suspicious && !scope.commands {
+            vitals = self.reader.vitals(Scope::WHOLE).await?;
+        }
+        if vitals.spent.is_some() {
+            self.commands_read = Instant::now();
+            self.commands_every = (self.commands_every * 2).min(COMMANDS_EVERY);
+        }
+        Ok(vitals)
+    }
+
+    /// Returns whether the data may have been replaced since the last check.
+    fn may_be_replaced(&mut self, vitals: &Vitals) -> bool {
+        let is_cluster = self.reader.server().mode == Mode::Cluster;
+        let (before, after) = (self.vitals.counted(), vitals.counted());
+        self.proofs.may_be_flushed(before, after, is_cluster)
+            || self.census.replaced(vitals, now()).is_some()
     }
 
     /// Publishes immediately that the namespaces were forgotten.

@@ -131,7 +131,7 @@ impl Census {
     /// reports it.
     #[must_use]
     pub const fn used_bytes(&self) -> Option<f64> {
-        self.used_bytes
+        self.memory.used_bytes
     }
 
     /// Returns the queries that the server rejects.
@@ -175,7 +175,7 @@ impl Census {
     fn used_by_wanted(&self) -> Option<f64> {
         let wanted = self.wanted.as_ref();
         let is_wanted = |database: &u32| wanted.is_none_or(|wanted| wanted.contains(database));
-        let used = self.used_bytes? - self.buffer_bytes;
+        let used = self.memory.used_bytes? - self.memory.buffer_bytes;
         self.keys.keys().all(is_wanted).then_some(used)
     }
 
@@ -231,7 +231,7 @@ impl Census {
         }
         let progress = Progress {
             random_order: self.sweeps_in_random_order(),
-            memory_share: self.used_bytes.and_then(|used| {
+            memory_share: self.memory.used_bytes.and_then(|used| {
                 let all = estimates.iter().flat_map(|(_, estimates)| estimates);
                 explained_share(all, used)
             }),

@@ -120,9 +120,12 @@ impl Census {
     /// Forgets the namespaces of databases whose data may have been replaced since, and returns
     /// how.
     pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
-        let before = self.identity.replace((vitals.identity.clone(), now));
-        let replaced = before
-            .and_then(|(identity, then)| vitals.identity.replaced_since(&identity, now - then));
+        let replaced = self.replaced(vitals, now);
+        let mut identity = vitals.identity.clone();
+        if let Some((before, _)) = &self.identity {
+            identity.keep_flushes(before);
+        }
+        self.identity = Some((identity, now));
         if replaced == Some(Replaced::Restarted) {
             self.cursors.is_uniform = self.cursors.is_proved;
         }
@@ -137,8 +140,7 @@ impl Census {
         }
         self.keys.clone_from(&vitals.keys);
         self.expires.clone_from(&vitals.expires);
-        self.used_bytes = vitals.used_bytes;
-        self.buffer_bytes = vitals.buffer_bytes;
+        self.memory = vitals.memory.unwrap_or(self.memory);
         let changes = self.changes.since(&vitals.changes);
         // If the changes are unknown, every key may have been replaced by another.
         let all_replaced = || 2.0 * vitals.keys.values().copied().map(to_float).sum::<f64>();
@@ -148,14 +150,27 @@ impl Census {
         let keys = self.keys.get(&0).copied().unwrap_or(0);
         self.draws.observe(now, keys, changes);
         self.ledger.observe(now, &self.keys, changes);
-        // A slow sweep sends few commands between two readings, so they add up first.
-        if self.spent.is_none() || self.asked.is_enough() {
+        if let Some(spent) = vitals.spent.filter(|_| self.can_correct_costs()) {
             let asked = std::mem::take(&mut self.asked);
-            if let Some(before) = self.spent.replace(vitals.spent) {
-                self.costs.correct(&before, &vitals.spent, &asked);
+            if let Some(before) = self.spent.replace(spent) {
+                self.costs.correct(&before, &spent, &asked);
             }
         }
         replaced
+    }
+
+    /// Returns how the vitals differ from the previous ones if the data were replaced in between.
+    #[must_use]
+    pub fn replaced(&self, vitals: &Vitals, now: f64) -> Option<Replaced> {
+        let (identity, then) = self.identity.as_ref()?;
+        vitals.identity.replaced_since(identity, now - then)
+    }
+
+    /// Returns whether a reading of commandstats would correct the costs. A slow sweep sends few
+    /// commands between two readings, so they add up first.
+    #[must_use]
+    pub fn can_correct_costs(&self) -> bool {
+        self.spent.is_none() || self.asked.is_enough()
     }
 
     fn has_seen_keys(&self) -> bool {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::info::Info;
-use crate::keyspace::sweep::vitals::Vitals;
+use crate::keyspace::sweep::vitals::{Scope, Vitals};
 
 /// Returns the vitals of a server with `keys` keys after `writes` writes.
 fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
@@ -8,7 +8,7 @@ fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
         "run_id:{run_id}\r\nrdb_changes_since_last_save:{writes}\r\nrdb_last_save_time:1\r\n\
          db0:keys={keys},expires=0,avg_ttl=0\r\n"
     );
-    Vitals::read(&Info::parse(&text))
+    Vitals::read(&Info::parse(&text), Scope::WHOLE)
 }
 
 #[test]
