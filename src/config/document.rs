@@ -1,5 +1,5 @@
 //! Parses YAML text into a tree of nodes. It keeps every pair of a map, including duplicates, with
-//! its position. Keys are not interpreted.
+//! its position. Keys are not interpreted. Pure.
 
 use std::collections::HashMap;
 use std::rc::Rc;

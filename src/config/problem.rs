@@ -1,4 +1,4 @@
-//! Problems of a configuration, with their places. Callers report them.
+//! Problems of a configuration, with their places. Callers report them. Pure.
 
 use std::fmt;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Text that must not be printed. It does not protect the memory of the process.
+//! Text that must not be printed. It does not protect the memory of the process. Pure.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! TLS settings for connections to servers.
+//! TLS settings for connections to servers. Pure.
 
 use std::path::{Path, PathBuf};
 

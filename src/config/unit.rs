@@ -1,4 +1,4 @@
-//! Parses single values: durations, sizes and the like.
+//! Parses single values: durations, sizes and the like. Pure.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;

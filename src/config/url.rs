@@ -1,4 +1,4 @@
-//! Parses the URL of a target, in all the forms that applications use.
+//! Parses the URL of a target, in all the forms that applications use. Pure.
 //!
 //! Client libraries accept different URLs. Parts without a meaning for an exporter are ignored with
 //! a note. Errors and notes never repeat any of the text, because any part may belong to a password

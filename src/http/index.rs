@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::target::probe_link;
+use url::form_urlencoded;
+
 use crate::config::Paths;
 use crate::publish::{Publication, Slot};
 
@@ -74,6 +75,12 @@ fn row(slot: &Slot, paths: &Paths, now: SystemTime) -> String {
         escaped(latest.map_or("", |publication| &publication.server)),
         age(latest, now),
     )
+}
+
+/// Returns a link to the page of one target. It is relative, so that it works behind a path prefix.
+pub(super) fn probe_link(name: &str) -> String {
+    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    format!("probe?target={name}")
 }
 
 /// Returns the table cell with the state of a target and its details.

@@ -31,12 +31,6 @@ pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
         .or_else(|| board.find(&format!("{host}:{DEFAULT_PORT}")))
 }
 
-/// Returns a link to the page of one target. It is relative, so that it works behind a path prefix.
-pub(super) fn probe_link(name: &str) -> String {
-    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
-    format!("probe?target={name}")
-}
-
 /// Removes credentials: `redis://user:password@host:6379/0` → `redis://host:6379/0`.
 fn without_credentials(address: &str) -> String {
     let (scheme, rest) = split_scheme(address);
@@ -60,7 +54,8 @@ fn split_scheme(address: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, parameter, probe_link, without_credentials};
+    use super::super::index::probe_link;
+    use super::{find, parameter, without_credentials};
     use crate::publish::Board;
     use proptest::prelude::*;
 
