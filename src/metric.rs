@@ -288,6 +288,12 @@ impl<const LABELS: usize> Family<LABELS> {
         &self.descriptor
     }
 
+    /// Returns the field of the reply that the values come from.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        self.descriptor.source.field
+    }
+
     /// Converts the family into one without its number of labels.
     #[must_use]
     pub const fn into_descriptor(self) -> Descriptor {

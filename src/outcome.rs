@@ -89,31 +89,21 @@ impl Success {
 pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: PollTiming) -> Snapshot {
     push_common(&mut snapshot, None, times);
     snapshot.push(&rows::CONNECT_TIME, [], success.connect.as_secs_f64());
-    if let Some(ping) = success.ping {
-        snapshot.push(&rows::PING_TIME, [], ping.as_secs_f64());
-    }
+    let ping = success.ping.as_ref().map(Duration::as_secs_f64);
+    snapshot.push(&rows::PING_TIME, [], ping);
     for collector in &success.collectors {
-        snapshot.push(
-            &rows::COLLECTOR_SUCCESS,
-            [collector.name],
-            f64::from(collector.success),
-        );
-        snapshot.push(
-            &rows::COLLECTOR_DURATION,
-            [collector.name],
-            collector.duration.as_secs_f64(),
-        );
+        let (labels, success) = ([collector.name], f64::from(collector.success));
+        snapshot.push(&rows::COLLECTOR_SUCCESS, labels, success);
+        let seconds = collector.duration.as_secs_f64();
+        snapshot.push(&rows::COLLECTOR_DURATION, labels, seconds);
     }
     let mut snapshot = snapshot.finish();
     let dropped = snapshot.dropped();
     if dropped > 0 {
         // Sorting twice is acceptable because this is rare. A sample that is always 0 would cost
         // every target a series.
-        snapshot.push(
-            &rows::DROPPED,
-            [],
-            f64::from(u32::try_from(dropped).unwrap_or(u32::MAX)),
-        );
+        let dropped = f64::from(u32::try_from(dropped).unwrap_or(u32::MAX));
+        snapshot.push(&rows::DROPPED, [], dropped);
         snapshot = snapshot.finish();
     }
     snapshot

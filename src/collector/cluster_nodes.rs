@@ -105,9 +105,8 @@ fn read_node(node: &Reply, primary: &str, snapshot: &mut Snapshot) {
     let known = STATES.iter().find(|state| **state == health);
     let health = known.copied().unwrap_or(OTHER);
     snapshot.push(&rows::HEALTH, [&id, &address, primary, health], 1.0);
-    if let Some(offset) = node.value_of("replication-offset").and_then(Reply::number) {
-        snapshot.push(&rows::OFFSET, [&id, &address, primary], offset);
-    }
+    let offset = node.value_of("replication-offset").and_then(Reply::number);
+    snapshot.push(&rows::OFFSET, [&id, &address, primary], offset);
 }
 
 /// Returns the IP address that the node announces or, if that is unknown, its endpoint.
@@ -124,10 +123,8 @@ fn address(node: &Reply) -> String {
 fn read_link(link: &Reply, snapshot: &mut Snapshot) {
     let (node, direction) = (text(link, "node"), text(link, "direction"));
     for family in OF_LINK {
-        let value = link.value_of(family.descriptor().source.field);
-        if let Some(value) = value.and_then(Reply::number) {
-            snapshot.push(family, [&node, &direction], value);
-        }
+        let value = link.value_of(family.field());
+        snapshot.push(family, [&node, &direction], value.and_then(Reply::number));
     }
 }
 

@@ -182,18 +182,14 @@ fn families() -> Vec<&'static Descriptor> {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
     for (query, family) in LENGTHS {
-        if let Some(length) = replies.reply(*query).and_then(Reply::number) {
-            snapshot.push(family, [], length);
-        }
+        snapshot.push(family, [], replies.reply(*query).and_then(Reply::number));
     }
     let counted = LARGE.map(|large| read_large(large, replies, snapshot));
     let parameters = replies.reply(&PARAMETERS);
     for family in NUMBERS {
-        let field = family.descriptor().source.field;
+        let field = family.field();
         let value = parameters.and_then(|parameters| parameters.value_of(field));
-        if let Some(value) = value.and_then(Reply::number) {
-            snapshot.push(family, [], value);
-        }
+        snapshot.push(family, [], value.and_then(Reply::number));
     }
     let [requests, replies] = counted;
     Memo::new(LargeCommands { requests, replies })

@@ -83,9 +83,7 @@ pub(super) fn number(replies: &Replies, query: &'static Query) -> Option<f64> {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for (query, family) in NUMBERS {
-        if let Some(value) = number(replies, query) {
-            snapshot.push(family, [], value);
-        }
+        snapshot.push(family, [], number(replies, query));
     }
     if let Some(points) = replies.parameter(&SAVE)
         && let Some(points) = save_points(&points)
@@ -125,9 +123,7 @@ fn read_output_buffer_limits(limits: &str, snapshot: &mut Snapshot) {
             (&rows::OUTPUT_BUFFER_LIMIT_OVERCOME, "soft", seconds),
         ];
         for (family, limit, value) in values {
-            if let Some(value) = info::number(value) {
-                snapshot.push(family, [class, limit], value);
-            }
+            snapshot.push(family, [class, limit], info::number(value));
         }
     }
 }

@@ -65,9 +65,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
             continue;
         }
         snapshot.push(&rows::TEXT, [&name, &text], 1.0);
-        if let Some(number) = value.number() {
-            snapshot.push(&rows::NUMBER, [&name], number);
-        }
+        snapshot.push(&rows::NUMBER, [&name], value.number());
     }
 }
 

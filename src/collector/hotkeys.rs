@@ -89,9 +89,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         return;
     }
     for family in numbers() {
-        if let Some(value) = integer(session, family) {
-            snapshot.push(family, [], value);
-        }
+        snapshot.push(family, [], integer(session, family));
     }
     for family in LISTS {
         let list = field(session, family.descriptor()).map(Reply::items);

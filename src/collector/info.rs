@@ -74,11 +74,8 @@ const RECORD_SECTIONS: &[&str] = &[
     "Modules",
 ];
 
-static ROWS: LazyLock<HashMap<&'static str, &'static Family<0>>> = LazyLock::new(|| {
-    rows()
-        .map(|row| (row.descriptor().source.field, row))
-        .collect()
-});
+static ROWS: LazyLock<HashMap<&'static str, &'static Family<0>>> =
+    LazyLock::new(|| rows().map(|row| (row.field(), row)).collect());
 
 fn rows() -> impl Iterator<Item = &'static Family<0>> {
     [

@@ -50,9 +50,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
             continue;
         }
         for (family, reply) in NUMBERS.into_iter().zip(numbers) {
-            if let Some(value) = reply.integer() {
-                snapshot.push(family, [&name], signed(value));
-            }
+            snapshot.push(family, [&name], reply.integer().map(signed));
         }
     }
 }

@@ -28,9 +28,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    if let Some(limit) = limit(replies) {
-        snapshot.push(&rows::LIMIT, [], limit);
-    }
+    snapshot.push(&rows::LIMIT, [], limit(replies));
     if replies.circumstances.expect_full {
         snapshot.push(&rows::EXPECT_FULL, [], 1.0);
     }

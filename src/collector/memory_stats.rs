@@ -46,9 +46,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         return;
     };
     for family in NUMBERS {
-        if let Some(value) = bytes(stats, family.descriptor()) {
-            snapshot.push(family, [], value);
-        }
+        snapshot.push(family, [], bytes(stats, family.descriptor()));
     }
     let databases = stats.items().chunks_exact(2).filter_map(|pair| {
         let [name, overhead] = pair else { return None };
@@ -58,9 +56,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     });
     for (database, overhead) in databases.take(DATABASES_MAX) {
         for family in OF_DATABASE {
-            if let Some(value) = bytes(overhead, family.descriptor()) {
-                snapshot.push(family, [&database], value);
-            }
+            snapshot.push(family, [&database], bytes(overhead, family.descriptor()));
         }
     }
 }

@@ -50,9 +50,7 @@ fn path(replies: &Replies) -> Option<PathBuf> {
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    if let Some(size) = replies.circumstances.file_size {
-        snapshot.push(&rows::SIZE, [], float(size));
-    }
+    snapshot.push(&rows::SIZE, [], replies.circumstances.file_size.map(float));
 }
 
 #[cfg(test)]

@@ -111,10 +111,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         };
         let name = String::from_utf8_lossy(name);
         for row in ROWS {
-            let value = index.value_of(row.descriptor().source.field);
-            if let Some(value) = value.and_then(Reply::number) {
-                snapshot.push(row, [&name], value);
-            }
+            let value = index.value_of(row.field());
+            snapshot.push(row, [&name], value.and_then(Reply::number));
         }
     }
 }

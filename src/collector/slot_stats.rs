@@ -83,7 +83,7 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
         .collect();
     let counts_memory = |slot: &Reply| {
         let statistics = slot.items().get(1);
-        let memory = rows::MEMORY.descriptor().source.field;
+        let memory = rows::MEMORY.field();
         statistics.is_some_and(|all| all.value_of(memory).is_some())
     };
     if slots(replies).any(counts_memory) {
@@ -94,7 +94,7 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
 
 fn top_slots(replies: &Replies, at: usize, family: &Family<1>) -> Command<'static> {
     let top = replies.circumstances.options.slots.top.to_string();
-    let metric = family.descriptor().source.field.as_bytes();
+    let metric = family.field().as_bytes();
     let words = [
         metric.into(),
         b"LIMIT".into(),
@@ -128,9 +128,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
 fn read_slot(slot: &str, statistics: &[Reply], snapshot: &mut Snapshot) {
     for pair in statistics.chunks_exact(2) {
         let [name, value] = pair else { continue };
-        let named = |family: &&'static Family<1>| {
-            name.bytes() == Some(family.descriptor().source.field.as_bytes())
-        };
+        let named = |family: &&'static Family<1>| name.bytes() == Some(family.field().as_bytes());
         if let (Some(family), Some(value)) = (rows().find(named), value.integer()) {
             snapshot.push(family, [slot], signed(value));
         }

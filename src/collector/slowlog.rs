@@ -69,16 +69,13 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
 /// Reads the log. An empty log publishes neither id nor duration, because 0 would be wrong: 0 is
 /// the id of the first entry, ids continue after SLOWLOG RESET, and every command takes time.
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
-    if let Some(length) = replies.reply(&LENGTH).and_then(Reply::integer) {
-        snapshot.push(&rows::ENTRIES, [], signed(length));
-    }
+    let length = replies.reply(&LENGTH).and_then(Reply::integer);
+    snapshot.push(&rows::ENTRIES, [], length.map(signed));
     // Id, time, duration in microseconds, words.
     let newest = replies.reply(&NEWEST).and_then(|log| log.items().first());
     if let Some([id, _, duration, ..]) = newest.map(Reply::items) {
         for (family, reply) in [(&rows::LAST_ID, id), (&rows::LAST_DURATION, duration)] {
-            if let Some(value) = reply.integer() {
-                snapshot.push(family, [], signed(value));
-            }
+            snapshot.push(family, [], reply.integer().map(signed));
         }
     }
     let counted = LOG.counted(replies);

@@ -61,9 +61,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         let (Some(name), Some(value)) = (name.text(), value.text()) else {
             continue;
         };
-        let row = ROWS
-            .iter()
-            .find(|row| row.descriptor().source.field == name);
+        let row = ROWS.iter().find(|row| row.field() == name);
         if let (Some(row), Some(value)) = (row, number(&value)) {
             snapshot.push(row, [], value);
         }

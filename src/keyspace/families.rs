@@ -2,6 +2,8 @@
 //!
 //! It computes nothing.
 
+use std::time::Duration;
+
 use super::NamespaceId;
 use super::cost::SweepQuery;
 use super::estimate::{Estimate, NamespaceEstimate};
@@ -179,9 +181,8 @@ pub fn push<'a>(
         }
     }
     let folded = estimates.iter().map(|estimate| estimate.folded);
-    if let Some(folded) = folded.reduce(u64::saturating_add) {
-        snapshot.push(&rows::FOLDED_KEYS, [&database], float(folded));
-    }
+    let folded = folded.reduce(u64::saturating_add);
+    snapshot.push(&rows::FOLDED_KEYS, [&database], folded.map(float));
 }
 
 fn push_namespace(
@@ -191,11 +192,7 @@ fn push_namespace(
     snapshot: &mut Snapshot,
 ) {
     let labels = [database, declared.name];
-    let mut push = |family, value: Option<f64>| {
-        if let Some(value) = value {
-            snapshot.push(family, labels, value);
-        }
-    };
+    let mut push = |family, value: Option<f64>| snapshot.push(family, labels, value);
     let value_of = |estimate: Estimate| estimate.value;
     let error_of = |estimate: Estimate| estimate.error;
     push(&rows::KEYS, Some(estimate.keys.value));
@@ -206,10 +203,8 @@ fn push_namespace(
     push(&rows::WITHOUT_TTL_ERROR, estimate.without_ttl.map(error_of));
     push(&rows::LARGEST_KEY, estimate.largest_key_bytes.map(float));
     push(&rows::MEMORY_QUOTA, declared.memory_quota.map(float));
-    push(
-        &rows::TTL_MAX,
-        declared.ttl.max.map(|max| max.as_secs_f64()),
-    );
+    let ttl_max = declared.ttl.max.as_ref().map(Duration::as_secs_f64);
+    push(&rows::TTL_MAX, ttl_max);
     if let Some(ttl) = &estimate.ttl {
         snapshot.push_histogram(&rows::TTL, labels, ttl.clone());
     }
@@ -251,11 +246,8 @@ fn push_violations(
 /// Adds the minimum number of keys of a database without the TTL that their namespace requires.
 pub fn push_fewest_violations(database: u32, fewest: f64, snapshot: &mut Snapshot) {
     let database = format!("db{database}");
-    snapshot.push(
-        &rows::POLICY_VIOLATIONS_MIN,
-        [&database, TTL_REQUIRED],
-        fewest,
-    );
+    let labels = [&*database, TTL_REQUIRED];
+    snapshot.push(&rows::POLICY_VIOLATIONS_MIN, labels, fewest);
 }
 
 /// Adds the samples of the sweep itself.
@@ -263,9 +255,7 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
     for database in databases {
         let name = format!("db{}", database.database);
         snapshot.push(&rows::COVERAGE, [&name], database.coverage);
-        if let Some(age) = database.age {
-            snapshot.push(&rows::ESTIMATE_AGE, [&name], age);
-        }
+        snapshot.push(&rows::ESTIMATE_AGE, [&name], database.age);
     }
     for (result, lookups) in [
         ("hit", progress.induced_hits),
@@ -274,43 +264,30 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
         snapshot.push(&rows::INDUCED_LOOKUPS, [result], float(lookups));
     }
     for (query, replies) in SweepQuery::ALL.iter().zip(progress.replies) {
-        if let Some(replies) = replies {
-            let success = f64::from(u8::from(replies));
-            snapshot.push(&rows::QUESTION_SUCCESS, [query.as_str()], success);
-        }
+        let success = replies.map(f64::from);
+        snapshot.push(&rows::QUESTION_SUCCESS, [query.as_str()], success);
     }
     for limit in Limit::ALL {
-        let is_it = f64::from(u8::from(limit == progress.limit));
-        snapshot.push(&rows::LIMIT, [limit.as_str()], is_it);
+        let is_it = limit == progress.limit;
+        snapshot.push(&rows::LIMIT, [limit.as_str()], f64::from(is_it));
     }
-    let optional = [
-        (&rows::COMMANDS_PER_SECOND, progress.commands_per_second),
-        (&rows::ROUND_TRIP, progress.round_trip),
-        (&rows::MEMORY_SHARE, progress.memory_share),
-        (&rows::PASS_DURATION, progress.pass_duration),
-        (&rows::PASS_TIMESTAMP, progress.pass_timestamp),
-    ];
-    let always = [
-        (&rows::KEYS_VISITED, float(progress.keys_visited)),
-        (&rows::KEYS_VANISHED, float(progress.keys_vanished)),
-        (&rows::PASSES, float(progress.passes)),
-        (&rows::HIDDEN_GROUPS, float(progress.hidden_namespaces)),
-        (&rows::SLOWDOWN, progress.slowdown),
-        (&rows::MIN_PASS_INTERVAL, progress.min_pass_interval),
-        (&rows::DECLARED, f64::from(u8::from(progress.declared))),
-        (&rows::SERVER_SECONDS, progress.server_seconds),
-        (
-            &rows::RANDOM_ORDER,
-            f64::from(u8::from(progress.random_order)),
-        ),
-        (&rows::SUCCESS, f64::from(u8::from(progress.success))),
-    ];
-    let optional = optional
-        .into_iter()
-        .filter_map(|(family, value)| Some((family, value?)));
-    for (family, value) in optional.chain(always) {
-        snapshot.push(family, [], value);
-    }
+    let mut push = |family, value: Option<f64>| snapshot.push(family, [], value);
+    push(&rows::COMMANDS_PER_SECOND, progress.commands_per_second);
+    push(&rows::ROUND_TRIP, progress.round_trip);
+    push(&rows::MEMORY_SHARE, progress.memory_share);
+    push(&rows::PASS_DURATION, progress.pass_duration);
+    push(&rows::PASS_TIMESTAMP, progress.pass_timestamp);
+    let mut push = |family, value: f64| snapshot.push(family, [], value);
+    push(&rows::KEYS_VISITED, float(progress.keys_visited));
+    push(&rows::KEYS_VANISHED, float(progress.keys_vanished));
+    push(&rows::PASSES, float(progress.passes));
+    push(&rows::HIDDEN_GROUPS, float(progress.hidden_namespaces));
+    push(&rows::SLOWDOWN, progress.slowdown);
+    push(&rows::MIN_PASS_INTERVAL, progress.min_pass_interval);
+    push(&rows::DECLARED, progress.declared.into());
+    push(&rows::SERVER_SECONDS, progress.server_seconds);
+    push(&rows::RANDOM_ORDER, progress.random_order.into());
+    push(&rows::SUCCESS, progress.success.into());
 }
 
 #[cfg(test)]
@@ -319,7 +296,6 @@ mod tests {
     use crate::keyspace::tally::{SIZE_EDGES, TTL_EDGES};
     use crate::metric::{Histogram, Sample, Series, Value};
     use std::collections::{BTreeMap, BTreeSet};
-    use std::time::Duration;
 
     const HOUR: TtlPolicy = TtlPolicy {
         required: true,

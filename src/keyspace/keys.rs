@@ -338,12 +338,8 @@ fn push_key(key: &Inspected, snapshot: &mut Snapshot) {
     let database = format!("db{}", key.name.database);
     let name = label_text(&key.name.key);
     let labels = [database.as_str(), &name];
-    if let Some(bytes) = key.memory {
-        snapshot.push(&families::MEMORY, labels, float(bytes));
-    }
-    if let Some(size) = key.size {
-        snapshot.push(&families::SIZE, labels, float(size));
-    }
+    snapshot.push(&families::MEMORY, labels, key.memory.map(float));
+    snapshot.push(&families::SIZE, labels, key.size.map(float));
     match &key.value {
         Some(Value::Number(number)) => snapshot.push(&families::VALUE, labels, *number),
         Some(Value::Text(text)) => {

@@ -125,14 +125,14 @@ impl<'a> Sample<'a> {
 }
 
 impl Snapshot {
-    /// Adds a number. Infinity and NaN are left out: unknown values are absent.
+    /// Adds a number. `None`, infinity and NaN are left out: unknown values are absent.
     pub fn push<const LABELS: usize>(
         &mut self,
         family: &'static Family<LABELS>,
         labels: [&str; LABELS],
-        number: f64,
+        number: impl Into<Option<f64>>,
     ) {
-        if number.is_finite() {
+        if let Some(number) = number.into().filter(|number| number.is_finite()) {
             self.store(family.descriptor(), &labels, Value::Number(number));
         }
     }

@@ -239,9 +239,8 @@ fn push_groups(groups: &[ClientGroup], clients: &[Client<'_>], snapshot: &mut Sn
         push_tally(name, tally, says_memory, snapshot);
     }
     for group in groups {
-        if let Some(most) = group.pool_max {
-            snapshot.push(&rows::POOL_MAX, [&group.name], f64::from(most));
-        }
+        let most = group.pool_max.map(f64::from);
+        snapshot.push(&rows::POOL_MAX, [&group.name], most);
     }
 }
 
@@ -269,11 +268,8 @@ fn push_names(clients: &[Client<'_>], snapshot: &mut Snapshot) {
             rest += count;
             continue;
         }
-        snapshot.push(
-            &rows::BY_LIBRARY,
-            [&label(name), &label(version)],
-            float(count),
-        );
+        let labels = [&*label(name), &label(version)];
+        snapshot.push(&rows::BY_LIBRARY, labels, float(count));
     }
     if rest > 0 {
         snapshot.push(&rows::BY_LIBRARY, [OTHER, ""], float(rest));

@@ -118,18 +118,11 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
         push_info(client, [&id, &name], with_port, snapshot);
         let times = times(client, before, now);
         known.insert(client.id, times);
-        for (family, time) in [
-            (&rows::CREATED, times.created),
-            (&rows::IDLE_SINCE, times.idle_since),
-        ] {
-            if let Some(time) = time {
-                snapshot.push(family, [&id, &name], time);
-            }
-        }
+        snapshot.push(&rows::CREATED, [&id, &name], times.created);
+        snapshot.push(&rows::IDLE_SINCE, [&id, &name], times.idle_since);
         for family in &NUMBERS {
-            if let Some(number) = client.number(family.descriptor().source.field) {
-                snapshot.push(family, [&id, &name], float(number));
-            }
+            let number = client.number(family.field());
+            snapshot.push(family, [&id, &name], number.map(float));
         }
     }
     Some(Memo::new(known))

@@ -65,9 +65,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
         for (command, values) in &read {
             let is_read_by_rules = || place == CALLS && RULES_READ.contains(command);
             let value = values.get(place).copied().flatten();
-            if let Some(value) = value.filter(|_| shown.has(command) || is_read_by_rules()) {
-                snapshot.push(family, [command], value);
-            }
+            let value = value.filter(|_| shown.has(command) || is_read_by_rules());
+            snapshot.push(family, [command], value);
         }
     }
 }

@@ -73,18 +73,12 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
     if info.is_empty() {
         return None;
     }
-    snapshot.push(
-        &INSTANCE_INFO,
-        INSTANCE_LABELS.map(|label| label_value(info, label)),
-        1.0,
-    );
+    let labels = INSTANCE_LABELS.map(|label| label_value(info, label));
+    snapshot.push(&INSTANCE_INFO, labels, 1.0);
     let read_only = info.get("slave_read_only").unwrap_or_default();
     for primary in primaries(info) {
-        snapshot.push(
-            &rows::REPLICA_INFO,
-            [primary.host, primary.port, read_only],
-            1.0,
-        );
+        let labels = [primary.host, primary.port, read_only];
+        snapshot.push(&rows::REPLICA_INFO, labels, 1.0);
     }
     let seconds = start_time(info, &replies.circumstances)?;
     snapshot.push(&rows::START_TIME, [], seconds);

@@ -144,9 +144,7 @@ fn read_database(field: Field<'_>, snapshot: &mut Snapshot) {
     for (family, names) in VALUES {
         let value = names.iter().find_map(|name| field.number_in_record(name));
         // Some servers report -1 for unknown values.
-        if let Some(value) = value.filter(|value| *value >= 0.0) {
-            snapshot.push(family, [field.name], value);
-        }
+        snapshot.push(family, [field.name], value.filter(|value| *value >= 0.0));
     }
 }
 

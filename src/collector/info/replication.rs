@@ -146,16 +146,9 @@ impl Replica {
     }
 
     fn show(self, labels: Labels<'_>, snapshot: &mut Snapshot) {
-        let values = [
-            (&rows::REPLICA_OFFSET, self.offset),
-            (&rows::REPLICA_LAG, self.lag),
-            (&rows::REPLICA_LAG_BYTES, self.lag_bytes),
-        ];
-        for (family, value) in values {
-            if let Some(value) = value {
-                snapshot.push(family, labels, value);
-            }
-        }
+        snapshot.push(&rows::REPLICA_OFFSET, labels, self.offset);
+        snapshot.push(&rows::REPLICA_LAG, labels, self.lag);
+        snapshot.push(&rows::REPLICA_LAG_BYTES, labels, self.lag_bytes);
     }
 }
 
@@ -201,7 +194,7 @@ fn fill<'a>(primary: &mut Primary<'a>, name: Option<&str>, field: Field<'a>) {
         return;
     }
     let row = OF_PRIMARY.iter().find(|row| {
-        let of_row = row.descriptor().source.field;
+        let of_row = row.field();
         of_row == field.name || name.is_some() && of_row.strip_prefix("master_") == name
     });
     // Negative values mean unknown.

@@ -33,9 +33,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
             (&rows::USED_MEMORY, "used_memory"),
             (&rows::OVERHEAD, "memory_overhead"),
         ] {
-            if let Some(value) = field.number_in_record(name) {
-                snapshot.push(family, [engine], value);
-            }
+            snapshot.push(family, [engine], field.number_in_record(name));
         }
     }
 }

@@ -58,12 +58,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     let info = &replies.info;
     for family in FIELDS {
         // -1 means never.
-        let value = info
-            .number(family.descriptor().source.field)
-            .filter(|value| *value >= 0.0);
-        if let Some(value) = value {
-            snapshot.push(family, [], value);
-        }
+        let value = info.number(family.field()).filter(|value| *value >= 0.0);
+        snapshot.push(family, [], value);
     }
     for field in info
         .plain()
@@ -79,13 +75,11 @@ fn read_primary(field: Field<'_>, snapshot: &mut Snapshot) {
         return;
     };
     if let Some(status) = field.in_record("status") {
-        let is_ok = f64::from(u8::from(status == "ok"));
+        let is_ok = f64::from(status == "ok");
         snapshot.push(&rows::STATUS, [name, address, status], is_ok);
     }
     for (family, of) in [(&rows::REPLICAS, "slaves"), (&rows::SENTINELS, "sentinels")] {
-        if let Some(value) = field.number_in_record(of) {
-            snapshot.push(family, [name, address], value);
-        }
+        snapshot.push(family, [name, address], field.number_in_record(of));
     }
 }
 

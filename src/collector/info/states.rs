@@ -41,7 +41,7 @@ pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
 /// Publishes every state that INFO reports.
 pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for state in STATES {
-        let said = info.get(state.family.descriptor().source.field);
+        let said = info.get(state.family.field());
         let Some(said) = said.filter(|said| state.words.contains(said)) else {
             continue;
         };

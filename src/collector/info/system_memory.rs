@@ -24,9 +24,7 @@ pub static COLLECTOR: Collector = Collector {
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for family in [&rows::TOTAL, &rows::AVAILABLE] {
-        if let Some(value) = replies.info.number(family.descriptor().source.field) {
-            snapshot.push(family, [], value);
-        }
+        snapshot.push(family, [], replies.info.number(family.field()));
     }
 }
 

@@ -41,11 +41,11 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for field in replies.info.plain() {
         let of_keydb = field.name.strip_suffix("_clients");
         if let Some(thread) = of_keydb.and_then(|name| numbered(name, "thread_")) {
-            push(snapshot, &rows::CLIENTS, thread, number(field.value));
+            snapshot.push(&rows::CLIENTS, [thread], number(field.value));
         } else if let Some(thread) = numbered(field.name, "io_thread_") {
             read_io_thread(thread, field, snapshot);
         } else if let Some(thread) = numbered(field.name, "used_active_time_io_thread_") {
-            push(snapshot, &rows::IO_ACTIVE_TIME, thread, number(field.value));
+            snapshot.push(&rows::IO_ACTIVE_TIME, [thread], number(field.value));
         }
     }
 }
@@ -57,13 +57,7 @@ fn read_io_thread(thread: &str, field: Field<'_>, snapshot: &mut Snapshot) {
         (&rows::IO_READS, "reads"),
         (&rows::IO_WRITES, "writes"),
     ] {
-        push(snapshot, family, thread, field.number_in_record(name));
-    }
-}
-
-fn push(snapshot: &mut Snapshot, family: &'static Family<1>, thread: &str, value: Option<f64>) {
-    if let Some(value) = value {
-        snapshot.push(family, [thread], value);
+        snapshot.push(family, [thread], field.number_in_record(name));
     }
 }
 

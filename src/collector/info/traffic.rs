@@ -158,9 +158,7 @@ impl Counter {
 /// rows.
 pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for (field, family) in CORRECTED {
-        if let Some(value) = info.number(field) {
-            snapshot.push(family, [], value);
-        }
+        snapshot.push(family, [], info.number(field));
     }
 }
 

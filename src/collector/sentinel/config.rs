@@ -44,7 +44,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
             snapshot.push(&rows::TEXT, [&name, HIDDEN], 1.0);
             continue;
         }
-        if let Ok(number) = value.parse() {
+        if let Ok(number) = value.parse::<f64>() {
             snapshot.push(&rows::VALUE, [&name], number);
         }
         snapshot.push(&rows::TEXT, [&name, &value], 1.0);

@@ -68,9 +68,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
 
 fn read_settings(master: &Master<'_>, snapshot: &mut Snapshot) {
     for family in FIELDS {
-        if let Some(value) = master.fields.number(family.descriptor().source.field) {
-            snapshot.push(family, [&master.name, &master.address], value);
-        }
+        let value = master.fields.number(family.field());
+        snapshot.push(family, [&master.name, &master.address], value);
     }
 }
 
@@ -81,7 +80,7 @@ fn read_others(master: &Master<'_>, replies: &Replies, snapshot: &mut Snapshot) 
         snapshot.push(&rows::OK_SENTINELS, labels, count(1 + ok(&sentinels)));
         if let Some(quorum) = master.fields.number("quorum") {
             let quorum = Quorum::of(&sentinels, quorum);
-            let is_there = f64::from(u8::from(quorum.is_there()));
+            let is_there = f64::from(quorum.is_there());
             snapshot.push(&rows::QUORUM, [&master.name, &quorum.message()], is_there);
         }
     }

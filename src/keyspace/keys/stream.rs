@@ -181,7 +181,7 @@ fn field<'r>(reply: &'r Reply, name: &str) -> Option<&'r Reply> {
 /// Returns the values of these rows in a list of names and values.
 fn values<const LABELS: usize>(rows: &[&'static Family<LABELS>], reply: &Reply) -> Values<LABELS> {
     let known = rows.iter().filter_map(|row| {
-        let value = field(reply, row.descriptor().source.field)?;
+        let value = field(reply, row.field())?;
         Some((*row, number(value)?))
     });
     known.collect()
