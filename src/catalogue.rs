@@ -6,6 +6,7 @@ use crate::collector;
 use crate::keyspace::families as namespaces;
 use crate::keyspace::keys::families as keys;
 use crate::keyspace::keys::stream::families as streams;
+use crate::keyspace::panel::families as panel;
 use crate::metric::Descriptor;
 use crate::{outcome, telemetry};
 
@@ -19,6 +20,7 @@ pub fn families() -> Vec<&'static Descriptor> {
     families.extend(namespaces::families());
     families.extend(keys::families());
     families.extend(streams::families());
+    families.extend(panel::families());
     families.extend(outcome::families());
     families.extend(telemetry::families());
     families

@@ -1,12 +1,19 @@
-//! The wall clock, in seconds since the epoch. Durations are measured with a monotonic clock
-//! instead.
+//! The wall clock, in seconds since the epoch, and a clock for durations that no one sets.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Returns the current time.
 #[must_use]
 pub fn now() -> f64 {
     seconds(SystemTime::now())
+}
+
+/// Returns the seconds since the first call. Changes of the wall clock have no effect on it.
+#[must_use]
+pub fn monotonic() -> f64 {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    ORIGIN.elapsed().as_secs_f64()
 }
 
 /// Converts a time. Times before the epoch become 0.

@@ -13,6 +13,7 @@ pub mod largest;
 pub mod lookups;
 pub mod matcher;
 pub mod pace;
+pub mod panel;
 pub mod queries;
 pub mod round_trip;
 pub mod segment;

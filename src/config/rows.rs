@@ -163,6 +163,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.max_groups, whole(v, 1, 1000)))).each().flag("sweep.max-groups", "REDIS_EXPORTER_SWEEP_MAX_GROUPS"),
     row("sweep.largest_keys", Number, "0", "Number of largest keys to export by name",
         Value(|d, v| put(&mut d.each.sweep.largest_keys, whole(v, 0, 1000)))).each().flag("sweep.largest-keys", "REDIS_EXPORTER_SWEEP_LARGEST_KEYS"),
+    row("sweep.panel", Switch, "true", "Whether to follow sampled keys to find out which namespaces lose keys",
+        Value(|d, v| put(&mut d.each.sweep.panel, switch(v)))).each().flag("sweep.panel", "REDIS_EXPORTER_SWEEP_PANEL"),
 
     row("keys.values", Text, "off", "Values of checked keys to export: off, number or text",
         Value(|d, v| put(&mut d.each.keys.values, shown_values(v)))).each().flag("keys.values", "REDIS_EXPORTER_KEYS_VALUES"),

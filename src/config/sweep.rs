@@ -48,6 +48,8 @@ pub struct Sweep {
     pub max_groups: u32,
     /// Number of largest keys to export by name.
     pub largest_keys: u32,
+    /// Whether sampled keys are followed to find out which namespaces lose keys.
+    pub panel: bool,
 }
 
 impl Default for Sweep {
@@ -75,6 +77,7 @@ impl Sweep {
         delimiter: String::new(),
         max_groups: 0,
         largest_keys: 0,
+        panel: false,
     };
 }
 

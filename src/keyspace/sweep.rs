@@ -8,6 +8,7 @@ pub mod census;
 mod database;
 mod draw;
 mod examine;
+mod follow;
 mod inspect;
 mod inspect_stream;
 mod key_reader;
@@ -141,6 +142,8 @@ struct Sweeper<'a> {
     is_unannounced: bool,
     /// Time of the last draw of random keys of a cluster node.
     drawn: Option<Instant>,
+    /// Time when keys of the panel were last checked.
+    followed: Option<Instant>,
     /// End of the pause after the last batch.
     paused: Instant,
     started: Instant,
@@ -189,6 +192,7 @@ impl<'a> Sweeper<'a> {
             is_resumed,
             is_unannounced: false,
             drawn: None,
+            followed: None,
             paused: Instant::now(),
             started: Instant::now(),
         };

@@ -32,6 +32,7 @@ mod hostile;
 mod keys;
 mod log_output;
 mod logs;
+mod lost_keys;
 mod more_collectors;
 mod moved;
 mod namespaces_command;

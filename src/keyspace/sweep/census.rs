@@ -3,6 +3,7 @@
 //!
 //! It outlives connections: keys seen before a failure still count after it.
 
+mod followed;
 mod results;
 mod server;
 
@@ -19,10 +20,12 @@ use crate::keyspace::families::Progress;
 use crate::keyspace::history::{Changes, Identity};
 use crate::keyspace::keys::Ledger;
 use crate::keyspace::matcher::{Grouping, Matcher};
+use crate::keyspace::panel::Panel;
 use crate::keyspace::segment::Segment;
 use crate::keyspace::visible::Visible;
 use crate::keyspace::window::{Window, Windows};
 use crate::number::to_float;
+pub use followed::DrawnKeys;
 
 /// A database is swept again at once if its keys differ from those seen by more than this share.
 const MOVED_AT_MOST: f64 = 0.2;
@@ -101,6 +104,8 @@ pub struct Census {
     sweeps_the_target: bool,
     /// The single keys and streams that `keys` configures.
     ledger: Ledger,
+    /// Keys that are followed; `None` if the configuration disables it.
+    panel: Option<Panel>,
 }
 
 impl Census {
@@ -151,6 +156,7 @@ impl Census {
             },
             sweeps_the_target: true,
             ledger: Ledger::new(keys, sweep.largest_keys),
+            panel: sweep.panel.then(Panel::default),
         }
     }
 

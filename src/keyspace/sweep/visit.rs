@@ -28,13 +28,7 @@ impl Sweeper<'_> {
         let (next, keys) = self.scan(cursor).await?;
         self.visited = (database, next);
         let mut microseconds = self.cost_of_scan(keys.len());
-        let unwanted = |key| Wanted {
-            key,
-            memory: false,
-            expiry: false,
-            data_type: false,
-        };
-        let mut wanted: Vec<_> = keys.iter().map(|key| unwanted(key)).collect();
+        let mut wanted: Vec<_> = keys.iter().map(|key| Wanted::nothing_of(key)).collect();
         self.choose_lookups(database, &mut wanted);
         wanted.retain(|wanted| wanted.queries().next().is_some());
         let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;
@@ -50,7 +44,7 @@ impl Sweeper<'_> {
     }
 
     /// Chooses a random database, with a probability proportional to its keys.
-    fn choose_database(&self) -> Option<(u32, u64)> {
+    pub(super) fn choose_database(&self) -> Option<(u32, u64)> {
         let databases = self.databases();
         let all: u64 = databases.iter().map(|(_, keys)| keys).sum();
         let mut place = if all > 0 { fastrand::u64(..all) } else { 0 };

@@ -11,6 +11,7 @@ use crate::info::Info;
 use crate::keyspace::cost::Spent;
 use crate::keyspace::history::flush::Counted;
 use crate::keyspace::history::{Changes, Identity};
+use crate::keyspace::panel::Reading as Vanished;
 use crate::keyspace::traffic::Reading;
 use crate::reply::{Refusal, Reply};
 
@@ -68,6 +69,8 @@ pub struct Vitals {
     pub identity: Identity,
     /// The counters of key changes.
     pub changes: Changes,
+    /// The counters of keys that vanished.
+    pub vanished: Vanished,
 }
 
 /// The memory that a server uses.
@@ -103,6 +106,7 @@ impl Vitals {
             traffic: Reading::read(info),
             identity: Identity::read(info, scope.commands),
             changes: Changes::read(info),
+            vanished: Vanished::read(info),
         }
     }
 }

@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::vitals::{Scope, Vitals};
 use super::{CHECK_AGAIN_AFTER, CHECK_EVERY, Event, Sweeper};
-use crate::clock::now;
+use crate::clock::{monotonic, now};
 use crate::collector::Mode;
 use crate::failure::Failure;
 use crate::keyspace::history::Replaced;
@@ -88,12 +88,13 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Checks the server if the last check is at least a second ago.
+    /// Checks the server if the last check is at least a second ago, and the keys of the panel that
+    /// are due.
     pub(super) async fn check_if_due(&mut self) -> Result<(), Failure> {
-        if self.checked.elapsed() < CHECK_EVERY {
-            return Ok(());
+        if self.checked.elapsed() >= CHECK_EVERY {
+            self.check(Scope::SHORT).await?;
         }
-        self.check(Scope::SHORT).await
+        self.follow_if_due().await
     }
 
     /// Reads the vitals of the server, repeatedly while it loads its data or runs a save that the
@@ -109,6 +110,7 @@ impl Sweeper<'_> {
                     self.start_over();
                 }
             }
+            self.census.note_vanished(monotonic(), &self.vitals);
             self.observe_traffic();
             self.announce();
             self.follow_growth();

@@ -47,6 +47,11 @@ impl Census {
             now,
         };
         choose(&mut self.visible, &known);
+        let visible = &self.visible;
+        let is_shown = |namespace| namespace == NamespaceId::OTHER || visible.has(namespace);
+        if let Some(panel) = &mut self.panel {
+            panel.retain(is_shown);
+        }
     }
 
     /// Returns the keys seen of each namespace, over all databases.
@@ -242,6 +247,7 @@ impl Census {
         self.ledger
             .push(self.is_sample(), memory_is_refused, &mut snapshot);
         families::push_progress(&progress, &databases, &mut snapshot);
+        self.push_panel(&mut snapshot);
         snapshot.finish()
     }
 

@@ -130,6 +130,9 @@ impl Census {
             self.cursors.is_uniform = self.cursors.is_proved;
         }
         let replaced = replaced.filter(|_| self.has_seen_keys());
+        if replaced.is_some() {
+            self.forget_followed();
+        }
         if let Some(replaced) = replaced {
             let sizes = Sizes {
                 before: &self.keys.clone(),
@@ -174,7 +177,9 @@ impl Census {
     }
 
     fn has_seen_keys(&self) -> bool {
-        self.has_draws() || self.windows.iter().any(|(_, window)| !window.is_empty())
+        self.follows_some()
+            || self.has_draws()
+            || self.windows.iter().any(|(_, window)| !window.is_empty())
     }
 
     /// Forgets the findings about keys that no longer exist.

@@ -42,7 +42,18 @@ pub struct Found {
     pub misses: u32,
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
+    /// Returns a key for which nothing is queried.
+    #[must_use]
+    pub const fn nothing_of(key: &'a [u8]) -> Self {
+        Self {
+            key,
+            memory: false,
+            expiry: false,
+            data_type: false,
+        }
+    }
+
     /// Returns the queries one by one.
     pub fn queries(self) -> impl Iterator<Item = SweepQuery> {
         // A truncated name is not the name of any key.

@@ -1,0 +1,349 @@
+//! Distributes the evictions and expiries that the server counted among the namespaces, in
+//! proportion to the keys of each that vanished. Pure.
+
+use std::collections::BTreeMap;
+
+use super::Place;
+use super::fit::{Parts, fit};
+use super::reading::Removals;
+
+/// Number of vanished keys for which the counts are distributed at once.
+const GONE_ENOUGH: u32 = 200;
+
+/// Ages after which they are distributed for fewer vanished keys, in seconds.
+const AGE_OF_FEW: f64 = 60.0;
+const GONE_FEW: u32 = 10;
+const AGE_MAX: f64 = 300.0;
+
+/// Calls of DEL and the like, as a share of the evictions, from which a vanished key cannot be
+/// considered evicted.
+const REMOVING_MAX: f64 = 0.05;
+
+/// How far the estimate of vanished keys may exceed what the server counted, besides its error.
+/// Beyond it, keys vanish in other ways, such as by the removal of the last element of a list.
+const EXCESS_MAX: f64 = 1.5;
+const EXCESS_ERRORS: f64 = 3.0;
+
+/// Share of all causes below which a cause is negligible.
+const NEGLIGIBLE: f64 = 0.02;
+
+/// How much of the earlier blocks counts when a block is compared with what the server counted. Keys
+/// are found some time after they vanished, in another block than the evictions of a burst.
+const EARLIER_SHARE: f64 = 0.8;
+
+/// The counts of the server, and the findings of the panel, in the same time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Block {
+    since: f64,
+    /// Evicted and expired keys that are not attributed yet.
+    evicted: f64,
+    expired: f64,
+    removing: f64,
+    /// Whether a counter was unknown in between.
+    misses_evicted: bool,
+    misses_expired: bool,
+    misses_removing: bool,
+    /// Number of vanished keys of the panel.
+    gone: u32,
+    /// Estimated number of keys that vanished, by place.
+    vanished: BTreeMap<Place, f64>,
+    earlier: Sums,
+}
+
+/// Sums over recent blocks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    evicted: f64,
+    removing: f64,
+    counted: f64,
+    estimated: f64,
+    gone: f64,
+}
+
+/// The result of attributing a block.
+#[derive(Debug, Default)]
+pub(super) struct Attributed {
+    /// Evicted and expired keys of each place; `None` if its TTLs are unknown.
+    pub(super) places: BTreeMap<Place, (Option<f64>, Option<f64>)>,
+    /// Whether the evictions, and the expiries, are attributed.
+    pub(super) knows_evicted: bool,
+    pub(super) knows_expired: bool,
+    /// The next block.
+    pub(super) next: Block,
+}
+
+impl Block {
+    /// Begins the first block.
+    pub(super) fn new(now: f64) -> Self {
+        Self {
+            since: now,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what the server counted.
+    pub(super) fn add(&mut self, removals: Removals) {
+        self.misses_evicted |= removals.evicted.is_none();
+        self.misses_expired |= removals.expired.is_none();
+        self.misses_removing |= removals.removing.is_none();
+        self.evicted += removals.evicted.unwrap_or(0.0);
+        self.expired += removals.expired.unwrap_or(0.0);
+        self.removing += removals.removing.unwrap_or(0.0);
+    }
+
+    /// Adds a vanished key that represents this many.
+    pub(super) fn note_vanished(&mut self, place: Place, keys: f64) {
+        self.gone = self.gone.saturating_add(1);
+        *self.vanished.entry(place).or_default() += keys;
+    }
+
+    /// Returns whether enough keys vanished to distribute the counts.
+    pub(super) fn is_ready(&self, now: f64) -> bool {
+        let age = now - self.since;
+        self.gone >= GONE_ENOUGH
+            || (age >= AGE_OF_FEW && self.gone >= GONE_FEW)
+            || (age >= AGE_MAX && self.gone > 0)
+    }
+
+    const fn misses_some(&self) -> bool {
+        self.misses_evicted || self.misses_expired || self.misses_removing
+    }
+
+    const fn counted(&self) -> f64 {
+        self.evicted + self.expired + self.removing
+    }
+
+    /// Returns the sums over this block and the recent ones.
+    fn sums(&self) -> Sums {
+        let sum = |earlier: f64, now: f64| earlier * EARLIER_SHARE + now;
+        Sums {
+            evicted: sum(self.earlier.evicted, self.evicted),
+            removing: sum(self.earlier.removing, self.removing),
+            counted: sum(self.earlier.counted, self.counted()),
+            estimated: sum(self.earlier.estimated, self.vanished.values().sum()),
+            gone: sum(self.earlier.gone, f64::from(self.gone)),
+        }
+    }
+
+    /// Returns whether vanished keys that had not expired were evicted, apart from a few.
+    fn is_by_eviction(&self) -> bool {
+        if self.misses_some() {
+            return false;
+        }
+        let sums = self.sums();
+        let error = EXCESS_ERRORS / sums.gone.max(1.0).sqrt();
+        self.evicted <= 0.0
+            || (sums.removing <= REMOVING_MAX * sums.evicted
+                && sums.estimated <= sums.counted * (EXCESS_MAX + error))
+    }
+
+    /// Returns the share of the vanished keys of a place that had not expired; `None` if it is
+    /// unknown. Without a known TTL, it is known if only one cause is at work.
+    fn early(&self, known: Option<f64>) -> Option<f64> {
+        let is_negligible = |keys: f64| keys <= NEGLIGIBLE * self.counted();
+        known.or_else(|| match () {
+            () if self.misses_some() => None,
+            () if is_negligible(self.expired) => Some(1.0),
+            () if is_negligible(self.evicted + self.removing) => Some(0.0),
+            () => None,
+        })
+    }
+
+    /// Returns the next block. Counts that no vanished key explains yet are carried over.
+    fn next(&self, now: f64, evicted: f64, expired: f64) -> Self {
+        Self {
+            since: now,
+            evicted,
+            expired,
+            earlier: self.sums(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Distributes the counts of a block. `early` returns the share of the vanished keys of a place that
+/// had not expired, if its TTLs are known.
+pub(super) fn attribute(
+    block: &Block,
+    now: f64,
+    early: impl Fn(Place) -> Option<f64>,
+) -> Attributed {
+    // A place whose TTLs are unknown takes its part of the counts too, but does not learn it.
+    let usual = block.evicted / (block.evicted + block.expired).max(1.0);
+    let places = block.vanished.iter();
+    let places: Vec<(Place, f64, Option<f64>)> = places
+        .map(|(place, keys)| (*place, *keys, block.early(early(*place))))
+        .collect();
+    let mut parts: Vec<Parts> = places
+        .iter()
+        .map(|(_, keys, early)| Parts::new(*keys, early.unwrap_or(usual)))
+        .collect();
+    let knows_evicted = block.is_by_eviction();
+    let knows_expired = !block.misses_expired;
+    if knows_evicted && block.evicted > 0.0 {
+        fit(&mut parts, block.evicted, block.expired);
+    }
+    let early = parts.iter().map(|parts| parts.early).sum();
+    let late = parts.iter().map(|parts| parts.late).sum();
+    let evictions = Counted::new(block.evicted, early, knows_evicted);
+    let expiries = Counted::new(block.expired, late, knows_expired);
+    let places = places.into_iter().zip(parts);
+    let places = places.map(|((place, _, early), parts)| {
+        let evicted = evictions.part(parts.early, early.is_some());
+        let expired = expiries.part(parts.late, early.is_some());
+        (place, (evicted, expired))
+    });
+    Attributed {
+        places: places.collect(),
+        knows_evicted,
+        knows_expired,
+        next: block.next(now, evictions.rest(), expiries.rest()),
+    }
+}
+
+/// A count of the server, to be distributed among keys.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    count: f64,
+    /// The estimated keys that it is distributed among.
+    among: f64,
+}
+
+impl Counted {
+    /// An unknown count distributes nothing.
+    fn new(count: f64, among: f64, is_known: bool) -> Self {
+        let count = if is_known { count } else { 0.0 };
+        Self { count, among }
+    }
+
+    /// Returns the part of some of these keys; `None` if it is unknown how many they are.
+    fn part(self, keys: f64, is_known: bool) -> Option<f64> {
+        if self.count <= 0.0 || self.among <= 0.0 {
+            return Some(0.0);
+        }
+        is_known.then_some(self.count * keys / self.among)
+    }
+
+    /// Returns what could not be distributed.
+    fn rest(self) -> f64 {
+        if self.among > 0.0 { 0.0 } else { self.count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::NamespaceId;
+
+    const PLACES: [Place; 2] = [(0, NamespaceId(1)), (0, NamespaceId(2))];
+
+    fn removals(evicted: f64, expired: f64, removing: f64) -> Removals {
+        Removals {
+            evicted: Some(evicted),
+            expired: Some(expired),
+            removing: Some(removing),
+        }
+    }
+
+    /// Returns a block in which this many keys of the places vanished.
+    fn block(counted: Removals, vanished: [u32; 2]) -> Block {
+        let mut block = Block::new(0.0);
+        block.add(counted);
+        for (place, gone) in PLACES.into_iter().zip(vanished) {
+            (0..gone).for_each(|_| block.note_vanished(place, 10.0));
+        }
+        block
+    }
+
+    /// Attributes a block, if this share of the vanished keys of each place had not expired.
+    fn attributed(block: &Block, early: [Option<f64>; 2]) -> Attributed {
+        let early: BTreeMap<_, _> = PLACES.into_iter().zip(early).collect();
+        attribute(block, 60.0, |place| early[&place])
+    }
+
+    #[test]
+    fn evictions_are_distributed_by_vanished_keys() {
+        let block = block(removals(800.0, 0.0, 0.0), [60, 20]);
+        let found = attributed(&block, [None; 2]);
+        assert!(found.knows_evicted);
+        assert_eq!(found.places[&PLACES[0]], (Some(600.0), Some(0.0)));
+        assert_eq!(found.places[&PLACES[1]], (Some(200.0), Some(0.0)));
+    }
+
+    #[test]
+    fn known_ttls_separate_the_causes() {
+        let block = block(removals(300.0, 500.0, 0.0), [60, 20]);
+        let found = attributed(&block, [Some(0.0), Some(1.0)]);
+        assert_eq!(found.places[&PLACES[0]], (Some(0.0), Some(500.0)));
+        assert_eq!(found.places[&PLACES[1]], (Some(300.0), Some(0.0)));
+    }
+
+    #[test]
+    fn unknown_ttls_give_no_number() {
+        let block = block(removals(300.0, 500.0, 0.0), [60, 20]);
+        let found = attributed(&block, [None; 2]);
+        assert!(found.places.values().all(|place| *place == (None, None)));
+    }
+
+    #[test]
+    fn without_evictions_none_is_attributed() {
+        let block = block(removals(0.0, 300.0, 900.0), [60, 20]);
+        let found = attributed(&block, [None; 2]);
+        assert!(found.knows_evicted);
+        let expected = (Some(0.0), None);
+        assert!(found.places.values().all(|place| *place == expected));
+    }
+
+    #[test]
+    fn deletions_hide_evictions() {
+        let early = [Some(1.0); 2];
+        let few = block(removals(700.0, 0.0, 30.0), [60, 20]);
+        assert!(attributed(&few, early).knows_evicted);
+        let many = block(removals(700.0, 0.0, 100.0), [60, 20]);
+        let found = attributed(&many, early);
+        assert!(!found.knows_evicted && found.knows_expired);
+        assert_eq!(found.places[&PLACES[0]], (Some(0.0), Some(0.0)));
+    }
+
+    #[test]
+    fn more_vanished_keys_than_counted_hide_evictions() {
+        let block = block(removals(100.0, 0.0, 0.0), [60, 20]);
+        assert!(!attributed(&block, [None; 2]).knows_evicted);
+    }
+
+    #[test]
+    fn burst_may_be_found_later_than_it_was_counted() {
+        let burst = block(removals(1_600.0, 0.0, 0.0), [60, 20]);
+        let mut after = attributed(&burst, [None; 2]).next;
+        after.add(removals(5.0, 0.0, 0.0));
+        (0..80).for_each(|_| after.note_vanished(PLACES[0], 10.0));
+        assert!(attributed(&after, [None; 2]).knows_evicted);
+    }
+
+    #[test]
+    fn unexplained_counts_are_carried_over() {
+        let block = block(removals(10.0, 800.0, 0.0), [60, 20]);
+        let mut next = attributed(&block, [Some(0.0); 2]).next;
+        next.note_vanished(PLACES[1], 10.0);
+        let found = attributed(&next, [Some(0.0), Some(1.0)]);
+        assert_eq!(found.places[&PLACES[1]], (Some(10.0), Some(0.0)));
+    }
+
+    #[test]
+    fn hidden_counters_are_unknown() {
+        let block = block(Removals::default(), [60, 20]);
+        let found = attributed(&block, [Some(1.0); 2]);
+        assert!(!found.knows_evicted && !found.knows_expired);
+    }
+
+    #[test]
+    fn block_is_ready_after_enough_keys_or_time() {
+        let counted = removals(1.0, 0.0, 0.0);
+        assert!(block(counted, [200, 0]).is_ready(1.0));
+        assert!(!block(counted, [199, 0]).is_ready(1.0));
+        assert!(block(counted, [10, 0]).is_ready(60.0));
+        assert!(!block(counted, [9, 0]).is_ready(60.0));
+        assert!(block(counted, [1, 0]).is_ready(300.0));
+        assert!(!block(counted, [0, 0]).is_ready(3_000.0));
+    }
+}

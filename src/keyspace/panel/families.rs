@@ -1,0 +1,76 @@
+//! The rows of the metrics of the panel. Turns its counts into samples.
+
+use super::Panel;
+use super::totals::Totals;
+use crate::keyspace::NamespaceId;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::number::{length, to_float as float};
+
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static VANISHED: Family<3> = Family::counter("redis_key_namespace_vanished_keys_total", &["db", "key_namespace", "when"], source("SCAN", ""), Unit::One, "Estimated keys of the namespace that vanished before their TTL had ended, after it, without a TTL, or with an unknown one, from sampled keys.");
+    pub(super) static EVICTED: Family<2> = Family::counter("redis_key_namespace_evicted_keys_total", &["db", "key_namespace"], source("INFO", "evicted_keys"), Unit::One, "Estimated keys of the namespace that Redis evicted to free memory: its share of evicted_keys, from sampled keys; absent while other removals hide it.");
+    pub(super) static EXPIRED: Family<2> = Family::counter("redis_key_namespace_expired_keys_total", &["db", "key_namespace"], source("INFO", "expired_keys"), Unit::One, "Estimated keys of the namespace that Redis removed because their TTL had ended: its share of expired_keys, from sampled keys.");
+    pub(super) static LOST_TTL: Family<2> = Family::histogram("redis_key_namespace_lost_ttl_seconds", &["db", "key_namespace"], source("PTTL", ""), Unit::Milliseconds, "TTLs that sampled keys of the namespace still had when they vanished, in seconds; the counts are those of the sample.");
+    pub(super) static KEYS: Family<0> = Family::gauge("redis_exporter_panel_keys", &[], source("SCAN", ""), Unit::One, "Sampled keys that will be checked again.");
+    pub(super) static CHECKS: Family<1> = Family::counter("redis_exporter_panel_checks_total", &["result"], source("SCAN", ""), Unit::One, "Sampled keys that were checked again, and still existed (alive) or not (vanished).");
+}
+
+/// Values of the label `when`, in the order of the counts.
+const WHEN: [&str; 4] = ["before_ttl", "after_ttl", "no_ttl", UNKNOWN];
+const UNKNOWN: &str = "unknown";
+
+/// Returns all families of this module.
+#[must_use]
+pub fn families() -> Vec<&'static Descriptor> {
+    vec![
+        rows::VANISHED.descriptor(),
+        rows::EVICTED.descriptor(),
+        rows::EXPIRED.descriptor(),
+        rows::LOST_TTL.descriptor(),
+        rows::KEYS.descriptor(),
+        rows::CHECKS.descriptor(),
+    ]
+}
+
+/// Adds the samples of a panel, if it has had keys. Of each namespace, kinds that are rare in
+/// practice begin with the first key.
+pub fn push<'a>(panel: &Panel, name: impl Fn(NamespaceId) -> &'a str, snapshot: &mut Snapshot) {
+    if panel.alive + panel.gone == 0 && panel.runs.is_empty() {
+        return;
+    }
+    for ((database, namespace), totals) in &panel.totals {
+        push_place(
+            panel,
+            totals,
+            [&format!("db{database}"), name(*namespace)],
+            snapshot,
+        );
+    }
+    let members = panel.runs.iter().map(|run| run.members.len());
+    snapshot.push(&rows::KEYS, [], length(members.sum()));
+    for (result, checks) in [("alive", panel.alive), ("vanished", panel.gone)] {
+        snapshot.push(&rows::CHECKS, [result], float(checks));
+    }
+}
+
+fn push_place(panel: &Panel, totals: &Totals, labels: [&str; 2], snapshot: &mut Snapshot) {
+    let [database, name] = labels;
+    for (when, keys) in WHEN.into_iter().zip(totals.vanished()) {
+        if when != UNKNOWN || keys > 0.0 {
+            snapshot.push(&rows::VANISHED, [database, name, when], keys.round());
+        }
+    }
+    if let Some(evicted) = totals.evicted().filter(|_| panel.knows_evicted) {
+        snapshot.push(&rows::EVICTED, labels, evicted.round());
+    }
+    if let Some(expired) = totals.expired().filter(|_| panel.knows_expired) {
+        snapshot.push(&rows::EXPIRED, labels, expired.round());
+    }
+    let lost_ttl = totals.lost_ttl();
+    if lost_ttl.count > 0 {
+        snapshot.push_histogram(&rows::LOST_TTL, labels, lost_ttl);
+    }
+}

@@ -1,0 +1,148 @@
+//! Reads the server's counters of keys that vanished. Pure.
+
+use crate::info::Info;
+
+/// Commands that remove whole keys, by their name in INFO commandstats. One that removes several
+/// counts once, so the number is a lower bound.
+const REMOVING: [&str; 9] = [
+    "cmdstat_del",
+    "cmdstat_unlink",
+    "cmdstat_getdel",
+    "cmdstat_delex",
+    "cmdstat_delifeq",
+    "cmdstat_rename",
+    "cmdstat_renamenx",
+    "cmdstat_move",
+    "cmdstat_migrate",
+];
+
+/// A reading of the counters. One is `None` if it is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reading {
+    evicted: Option<f64>,
+    expired: Option<f64>,
+    removing: Option<f64>,
+}
+
+/// How many keys vanished between two readings. A number is `None` if it is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Removals {
+    /// Evicted keys.
+    pub(super) evicted: Option<f64>,
+    /// Expired keys.
+    pub(super) expired: Option<f64>,
+    /// Calls of commands that remove keys.
+    pub(super) removing: Option<f64>,
+}
+
+impl Reading {
+    /// Reads the sections `stats`, `replication` and `commandstats`. A replica does not count the
+    /// keys that its primary evicts or expires.
+    #[must_use]
+    pub fn read(info: &Info) -> Self {
+        let is_primary = info.get("role") == Some("master");
+        let number = |name| info.number(name).filter(|_| is_primary);
+        Self {
+            evicted: number("evicted_keys"),
+            expired: number("expired_keys"),
+            removing: info.has_section("Commandstats").then(|| removing(info)),
+        }
+    }
+
+    /// Returns whether the reading has the calls of commands.
+    pub(super) const fn counts_calls(&self) -> bool {
+        self.removing.is_some()
+    }
+
+    /// Returns the reading with the calls of an earlier one if it has none itself.
+    pub(super) fn with_calls_of(self, earlier: Option<Self>) -> Self {
+        let earlier = earlier.and_then(|earlier| earlier.removing);
+        Self {
+            removing: self.removing.or(earlier),
+            ..self
+        }
+    }
+
+    /// Returns whether the server counts the keys that it evicts.
+    pub(super) const fn counts_evicted(&self) -> bool {
+        self.evicted.is_some()
+    }
+
+    /// Returns whether the server counts the keys that expire.
+    pub(super) const fn counts_expired(&self) -> bool {
+        self.expired.is_some()
+    }
+
+    /// Returns what happened until a later reading.
+    pub(super) fn until(self, later: Self) -> Removals {
+        let grown = |before: Option<f64>, after: Option<f64>| {
+            let (before, after) = before.zip(after)?;
+            // CONFIG RESETSTAT resets a counter, so its whole value is new.
+            Some(if after >= before {
+                after - before
+            } else {
+                after
+            })
+        };
+        Removals {
+            evicted: grown(self.evicted, later.evicted),
+            expired: grown(self.expired, later.expired),
+            removing: grown(self.removing, later.removing),
+        }
+    }
+}
+
+fn removing(info: &Info) -> f64 {
+    let fields = info.fields();
+    let removing = fields.filter(|field| REMOVING.contains(&field.name));
+    let calls = removing.map(|field| {
+        let number = |name| field.number_in_record(name).unwrap_or(0.0);
+        number("calls") - number("failed_calls")
+    });
+    calls.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(role: &str, evicted: u32, removing: u32) -> Reading {
+        Reading::read(&Info::parse(format!(
+            "# Replication\r\nrole:{role}\r\n# Stats\r\nexpired_keys:1\r\nevicted_keys:{evicted}\r\n\
+             # Commandstats\r\ncmdstat_del:calls={removing},usec=1,failed_calls=1\r\n\
+             cmdstat_get:calls=100,usec=1\r\n"
+        )))
+    }
+
+    #[test]
+    fn increases_are_counted() {
+        let removals = reading("master", 10, 5).until(reading("master", 14, 8));
+        assert_eq!(removals.evicted, Some(4.0));
+        assert_eq!(removals.expired, Some(0.0));
+        assert_eq!(removals.removing, Some(3.0));
+    }
+
+    #[test]
+    fn reset_counter_is_new() {
+        let removals = reading("master", 10, 5).until(reading("master", 3, 2));
+        assert_eq!(
+            (removals.evicted, removals.removing),
+            (Some(3.0), Some(1.0))
+        );
+    }
+
+    #[test]
+    fn evictions_of_a_replica_are_unknown() {
+        let removals = reading("slave", 0, 5).until(reading("slave", 0, 5));
+        assert_eq!((removals.evicted, removals.expired), (None, None));
+        let promoted = reading("slave", 0, 5).until(reading("master", 7, 5));
+        assert_eq!(promoted.evicted, None);
+    }
+
+    #[test]
+    fn hidden_sections_are_unknown() {
+        let hidden = Reading::read(&Info::parse("# Replication\r\nrole:master\r\n"));
+        assert_eq!(hidden, Reading::default());
+        assert!(!hidden.counts_calls());
+    }
+}

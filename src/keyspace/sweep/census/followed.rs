@@ -1,0 +1,100 @@
+//! The keys of the census that are followed until they vanish or are checked. Pure.
+
+use crate::keyspace::NamespaceId;
+use crate::keyspace::panel::{Drawn, Lifetime, Panel, Region, Run, families};
+use crate::keyspace::sweep::key_reader::Found;
+use crate::keyspace::sweep::vitals::Vitals;
+use crate::metric::Snapshot;
+
+use super::Census;
+
+/// The keys of a region, each with the details that were queried.
+pub type DrawnKeys = (Region, Vec<(Vec<u8>, Found)>);
+
+impl Census {
+    /// Returns the panel if keys can be followed: a part of the table can be scanned again, and the
+    /// server reports when all keys were replaced.
+    pub fn panel(&mut self) -> Option<&mut Panel> {
+        let is_possible = self.sweeps_in_random_order();
+        let panel = self.panel.as_mut().filter(|_| is_possible);
+        panel.filter(|panel| panel.counts_calls())
+    }
+
+    /// Adds keys to the panel. `keys` is the number of all keys.
+    pub fn follow(&mut self, now: f64, keys: u64, runs: &[DrawnKeys]) {
+        let runs: Vec<Drawn<'_>> = runs.iter().map(|run| self.drawn(now, run)).collect();
+        if let Some(panel) = &mut self.panel {
+            panel.draw(now, keys, &runs);
+        }
+    }
+
+    fn drawn<'k>(&mut self, now: f64, (region, keys): &'k DrawnKeys) -> Drawn<'k> {
+        let database = region.database;
+        // INFO reports for free that no key has a TTL.
+        let none_expires = self.expires.get(&database) == Some(&0);
+        let keys = keys.iter().map(|(name, found)| {
+            let namespace = self.matcher.classify(database, name);
+            let namespace = self.shown_as(namespace);
+            let lifetime = if none_expires {
+                Lifetime::Unlimited
+            } else {
+                let expiry = found.details.expiry;
+                expiry.map_or(Lifetime::Unknown, |expiry| Lifetime::of(expiry, now))
+            };
+            (name.as_slice(), namespace, lifetime)
+        });
+        Drawn {
+            region: *region,
+            keys: keys.collect(),
+        }
+    }
+
+    /// Returns the namespace under which keys of this one are counted.
+    fn shown_as(&self, namespace: NamespaceId) -> NamespaceId {
+        if !self.policies.is_empty() || self.visible.has(namespace) {
+            namespace
+        } else {
+            NamespaceId::OTHER
+        }
+    }
+
+    /// Returns whether the panel needs the TTL of a key: too few of its namespace are known.
+    pub fn needs_ttl(&mut self, database: u32, key: &[u8]) -> bool {
+        let namespace = self.matcher.classify(database, key);
+        let place = (database, self.shown_as(namespace));
+        let panel = self.panel.as_ref();
+        panel.is_some_and(|panel| !panel.knows_ttls(place))
+    }
+
+    /// Records the names that are in the region of a run now.
+    pub fn note_followed(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
+        if let Some(panel) = &mut self.panel {
+            panel.note_checked(now, run, names);
+        }
+    }
+
+    /// Records what the server has counted, after [`Census::note_vitals`].
+    pub fn note_vanished(&mut self, now: f64, vitals: &Vitals) {
+        if let Some(panel) = &mut self.panel {
+            panel.observe(now, vitals.vanished);
+        }
+    }
+
+    pub(super) fn forget_followed(&mut self) {
+        if let Some(panel) = &mut self.panel {
+            panel.forget();
+        }
+    }
+
+    /// Returns whether the panel has keys.
+    pub(super) fn follows_some(&self) -> bool {
+        self.panel.as_ref().is_some_and(|panel| !panel.is_empty())
+    }
+
+    pub(super) fn push_panel(&self, snapshot: &mut Snapshot) {
+        let panel = self.panel.as_ref();
+        if let Some(panel) = panel.filter(|_| self.sweeps_in_random_order()) {
+            families::push(panel, |namespace| self.matcher.name(namespace), snapshot);
+        }
+    }
+}

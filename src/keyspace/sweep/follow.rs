@@ -1,0 +1,225 @@
+//! Draws keys for the panel and checks them, with SCANs between the batches of a sweep.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::census::DrawnKeys;
+use super::key_reader::{Found, Wanted};
+use super::{CHECK_EVERY, Sweeper};
+use crate::clock::monotonic;
+use crate::connection::Spacing;
+use crate::failure::{Failure, Reason};
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::panel::{Region, Run};
+
+/// Maximum number of SCANs per second for the panel. They take about 0.03 % of a core.
+const SCANS: f64 = 4.0;
+
+/// Maximum share of the sweep's commands.
+const COMMAND_SHARE: f64 = 0.125;
+
+/// Maximum share of the sweep's time that is spent on round trips for the panel.
+const TIME_SHARE: f64 = 0.1;
+
+/// Number of keys up to which a draw takes all keys of a database. SCANs at random cursors of a
+/// small table often reach its end, and would return keys near the end more often.
+const SMALL_KEYS: u64 = 1_000;
+
+/// Maximum number of SCANs for one run. Its part of the table may have grown, and the run is dropped
+/// then.
+const SCANS_PER_RUN: usize = 20;
+
+/// Factor of growth up to which all keys of a small database are scanned again.
+const GROWTH_MAX: u64 = 2;
+
+/// Maximum number of TTLs to query per run.
+const LOOKUPS_PER_RUN: usize = 10;
+
+/// Share of the runs for which TTLs are queried if lookups are limited. The rest of the lookups is
+/// left to the sweep.
+const LOOKUP_SHARE: f64 = 0.75;
+
+impl Sweeper<'_> {
+    /// Checks the keys of the panel that are due, and draws others.
+    pub(super) async fn follow_if_due(&mut self) -> Result<(), Failure> {
+        let is_due = self.followed.is_none_or(|at| at.elapsed() >= CHECK_EVERY);
+        // A single pass ends before the first keys are due.
+        if !is_due || self.sample.is_some() || self.published.is_none() {
+            return Ok(());
+        }
+        if self.census.panel().is_none() {
+            return Ok(());
+        }
+        self.followed = Some(Instant::now());
+        let database = self.reader.selected();
+        let result = self.follow().await;
+        self.reader.select(database).await?;
+        self.reader.take_round_trip();
+        let sent = self.reader.take_sent();
+        self.pace.owe(sent);
+        match result {
+            // The server accepts only its own cursors, or a proxy had a passing error.
+            Err(failure) if failure.reason == Reason::Other => {
+                self.census.note_refused_cursor();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), Failure> {
+        let mut microseconds = 0.0;
+        while let Some(run) = self.next_due() {
+            if self.has_outgrown(&run) {
+                continue;
+            }
+            self.reader.select(run.region.database).await?;
+            let (names, took) = self.scan_region(run.region).await?;
+            microseconds += took;
+            if let Some(names) = names {
+                self.census.note_followed(monotonic(), &run, &names);
+            }
+        }
+        let databases = self.databases().into_iter();
+        let keys: u64 = databases.map(|(_, keys)| keys).sum();
+        let scans = self.scans_per_second();
+        let panel = self.census.panel();
+        let wanted = panel.map_or(0, |panel| panel.wanted(monotonic(), keys, scans));
+        let mut runs = Vec::new();
+        for _ in 0..wanted {
+            let (run, took) = self.draw_run().await?;
+            microseconds += took;
+            runs.extend(run);
+        }
+        self.census.follow(monotonic(), keys, &runs);
+        self.census.note_batch(0, microseconds);
+        Ok(())
+    }
+
+    fn next_due(&mut self) -> Option<Run> {
+        self.census.panel()?.take_due(monotonic())
+    }
+
+    /// Returns whether a run of a small database would now be the scan of a large one.
+    fn has_outgrown(&self, run: &Run) -> bool {
+        run.region.is_whole() && self.keys_of(run.region.database) > GROWTH_MAX * SMALL_KEYS
+    }
+
+    /// Returns the SCANs that the panel may send per second.
+    fn scans_per_second(&self) -> f64 {
+        let by_commands = self.pace.most_commands().map(|most| most * COMMAND_SHARE);
+        let trip = self.pace.least_round_trip().map(|trip| trip.as_secs_f64());
+        let by_time =
+            trip.map(|trip| TIME_SHARE / trip.max(Duration::from_micros(1).as_secs_f64()));
+        let least = by_commands.into_iter().chain(by_time).fold(SCANS, f64::min);
+        // One per second is too few to notice, even for a slow server.
+        (least / self.pace.slowdown()).max(least.min(1.0))
+    }
+
+    /// Draws a run. Returns it with the cost to the server, in microseconds.
+    async fn draw_run(&mut self) -> Result<(Option<DrawnKeys>, f64), Failure> {
+        let Some((database, keys)) = self.choose_database() else {
+            return Ok((None, 0.0));
+        };
+        self.reader.select(database).await?;
+        let (region, names, mut microseconds) = if keys <= SMALL_KEYS {
+            let region = Region {
+                database,
+                start: 0,
+                end: 0,
+            };
+            let (names, took) = self.scan_region(region).await?;
+            (region, names.unwrap_or_default(), took)
+        } else {
+            let start = fastrand::u64(..keys.checked_next_power_of_two().unwrap_or(u64::MAX));
+            let (end, names) = self.scan_for_panel(start).await?;
+            let region = Region {
+                database,
+                start,
+                end,
+            };
+            let took = self.cost_of_scan(names.len());
+            (region, names, took)
+        };
+        let (found, took) = self.look_up_some(database, &names).await?;
+        microseconds += took;
+        let keys = names.into_iter().zip(found).collect();
+        Ok((Some((region, keys)), microseconds))
+    }
+
+    /// Queries the TTLs of some keys, within the allowance. Returns what was found of each key.
+    async fn look_up_some(
+        &mut self,
+        database: u32,
+        names: &[Vec<u8>],
+    ) -> Result<(Vec<Found>, f64), Failure> {
+        let mut all = vec![Found::default(); names.len()];
+        let mut wanted: Vec<Wanted<'_>> = names.iter().map(|key| Wanted::nothing_of(key)).collect();
+        self.choose_ttls(database, &mut wanted);
+        let chosen = wanted.iter().enumerate();
+        let chosen = chosen.filter(|(_, wanted)| wanted.queries().next().is_some());
+        let (places, wanted): (Vec<usize>, Vec<Wanted<'_>>) = chosen.unzip();
+        let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;
+        let mut microseconds = 0.0;
+        for ((place, wanted), found) in places.into_iter().zip(&wanted).zip(found) {
+            microseconds += self.cost(wanted);
+            self.census.learn(database, wanted.key, &found);
+            if let Some(all) = all.get_mut(place) {
+                *all = found;
+            }
+        }
+        Ok((all, microseconds))
+    }
+
+    /// Chooses the keys of a run whose TTL is queried, within the allowance. Keys of namespaces
+    /// with few known TTLs come first. Each other key has the same chance.
+    fn choose_ttls(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
+        let is_limited = self.allowance.is_limited();
+        let is_left_out = is_limited && fastrand::f64() > LOOKUP_SHARE;
+        // INFO reports for free that no key has a TTL.
+        let is_needless = self.vitals.expires.get(&database) == Some(&0);
+        if is_left_out || is_needless || !self.reader.asks(SweepQuery::Expiry) {
+            return;
+        }
+        let mut order: Vec<&mut Wanted<'_>> = wanted.iter_mut().collect();
+        fastrand::shuffle(&mut order);
+        order.sort_by_cached_key(|wanted| !self.census.needs_ttl(database, wanted.key));
+        for wanted in order.into_iter().take(LOOKUPS_PER_RUN) {
+            if is_limited && !self.allowance.has_some() {
+                return;
+            }
+            if is_limited {
+                self.allowance.take();
+            }
+            wanted.expiry = true;
+        }
+    }
+
+    /// Scans a region. Returns its names and the cost to the server, in microseconds. Returns no
+    /// names if there are too many.
+    async fn scan_region(
+        &mut self,
+        region: Region,
+    ) -> Result<(Option<Vec<Vec<u8>>>, f64), Failure> {
+        let (mut all, mut microseconds) = (Vec::new(), 0.0);
+        let mut cursor = region.start;
+        for _ in 0..SCANS_PER_RUN {
+            let (next, names) = self.scan_for_panel(cursor).await?;
+            microseconds += self.cost_of_scan(names.len());
+            all.extend(names);
+            if !region.has_more(next) {
+                return Ok((Some(all), microseconds));
+            }
+            cursor = next;
+        }
+        Ok((None, microseconds))
+    }
+
+    async fn scan_for_panel(&mut self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), Failure> {
+        if let Some(panel) = self.census.panel() {
+            panel.note_scan();
+        }
+        self.scan(cursor).await
+    }
+}

@@ -1,0 +1,291 @@
+//! Keys that vanish, by namespace: estimates compared with the events of the server.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::support::keys;
+use crate::support::redis::Client;
+use crate::support::sweep::{self, FULL_SPEED, NAMESPACES};
+use crate::support::wait::End;
+use crate::support::{Exporter, Launch, Page, RedisServer};
+
+/// Number of checked keys after which a test that expects no deaths ends.
+const ENOUGH: f64 = 1_000.0;
+
+/// Number of vanished keys of the panel between two comparisons with the truth. The error of a share
+/// of half of them is about 4 %.
+const VANISHED: f64 = 600.0;
+
+/// Maximum error: several times the one by chance.
+const ERROR: f64 = 0.25;
+
+/// Longer than the panel needs, even on a busy machine.
+const LONG: Duration = Duration::from_mins(4);
+
+const SESSIONS: &str = "call('SET', 'session:' .. i, i)";
+
+fn total(page: &Page, metric: &str, namespace: &str) -> Option<f64> {
+    let name = format!("redis_key_namespace_{metric}_keys_total");
+    page.get(&name, &[("db", "db0"), ("key_namespace", namespace)])
+}
+
+fn vanished(page: &Page) -> f64 {
+    let all = page.all("redis_key_namespace_vanished_keys_total", &[]);
+    all.into_iter().sum()
+}
+
+fn checks(page: &Page, result: &str) -> f64 {
+    let name = "redis_exporter_panel_checks_total";
+    page.get(name, &[("result", result)]).unwrap_or(0.0)
+}
+
+fn until_checked(exporter: &Exporter) -> Page {
+    let before = checks(&exporter.page(), "alive");
+    exporter.within(LONG, "checks of the panel", |page| {
+        checks(page, "alive") >= before + ENOUGH
+    })
+}
+
+fn start(server: &RedisServer) -> Exporter {
+    sweep::launch(server, FULL_SPEED, NAMESPACES).start()
+}
+
+/// Numbers of events of the server, by event and namespace.
+type Events = Mutex<BTreeMap<(String, String), f64>>;
+
+/// Counts events until the end of the test.
+fn listen(server: &RedisServer, events: &Events, done: &AtomicBool) {
+    let mut client = Client::connect(server.port).unwrap();
+    client.ask(&[
+        "SUBSCRIBE",
+        "__keyevent@0__:evicted",
+        "__keyevent@0__:expired",
+    ]);
+    client.reply().unwrap().unwrap();
+    while !done.load(Ordering::Relaxed) {
+        let message = client.reply().unwrap().unwrap();
+        let words: Vec<&str> = message.split('\n').collect();
+        let [_, channel, key] = words[..] else {
+            panic!("{message}")
+        };
+        let event = channel.rsplit(':').next().unwrap().to_owned();
+        let namespace = key.rsplit_once(':').unwrap().0.replace(':', "-");
+        *events
+            .lock()
+            .unwrap()
+            .entry((event, namespace))
+            .or_default() += 1.0;
+    }
+}
+
+/// Writes new keys until the end of the test, so that others are evicted. At most a few hundredths of
+/// all keys are evicted in a second.
+fn write(server: &RedisServer, done: &AtomicBool) {
+    let mut client = Client::connect(server.port).unwrap();
+    let script = "local call = redis.call for i = 1, 20 do local key = ARGV[1] .. '-' .. i \
+        call('SET', 'session:' .. key, 's', 'EX', 3600) \
+        call('SET', 'api:cache:' .. key, string.rep('a', 100), 'EX', 12) \
+        if i % 2 == 0 then call('SET', 'websocket:' .. key, string.rep('w', 50)) end end";
+    let mut run = 0;
+    while !done.load(Ordering::Relaxed) {
+        run += 1;
+        client.ask(&["EVAL", script, "0", &run.to_string()]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn evictions_are_attributed_to_their_namespaces() {
+    let arguments = [
+        "--maxmemory-policy",
+        "allkeys-lru",
+        "--notify-keyspace-events",
+        "Exe",
+    ];
+    let server = RedisServer::start(&arguments);
+    keys::write(
+        &server,
+        0,
+        20_000,
+        "call('SET', 'session:old-' .. i, i, 'EX', 3600)",
+    );
+    server.ask(&[
+        "CONFIG",
+        "SET",
+        "maxmemory",
+        &server.info("used_memory").unwrap(),
+    ]);
+    let exporter = start(&server);
+    let (events, done) = (Events::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let _end = End(&done);
+        scope.spawn(|| listen(&server, &events, &done));
+        scope.spawn(|| write(&server, &done));
+        let kinds = ["session", "api-cache", "websocket"];
+        let begin = exporter.within(LONG, "all numbers", |page| {
+            checks(page, "vanished") >= VANISHED
+                && kinds
+                    .iter()
+                    .all(|kind| total(page, "evicted", kind).is_some())
+        });
+        let truth_before = events.lock().unwrap().clone();
+        let end = exporter.within(LONG, "many more vanished keys", |page| {
+            checks(page, "vanished") >= checks(&begin, "vanished") + VANISHED
+        });
+        let truth = events.lock().unwrap().clone();
+        let counted = |event: &str, kind: &str| {
+            let of = |events: &BTreeMap<_, f64>| {
+                events
+                    .get(&(event.to_owned(), kind.to_owned()))
+                    .copied()
+                    .unwrap_or(0.0)
+            };
+            of(&truth) - of(&truth_before)
+        };
+        let all: f64 = kinds.iter().map(|kind| counted("evicted", kind)).sum();
+        assert!(all > 0.0, "nothing was evicted");
+        for kind in kinds {
+            let shown =
+                total(&end, "evicted", kind).unwrap() - total(&begin, "evicted", kind).unwrap();
+            let truth = counted("evicted", kind);
+            println!("{kind}: {shown} evicted, truly {truth} of {all}");
+            assert!(
+                (shown - truth).abs() <= ERROR * truth.max(all / 3.0),
+                "{kind}"
+            );
+        }
+    });
+}
+
+#[test]
+fn flush_and_restart_count_nothing() {
+    let mut server = RedisServer::start(&[]);
+    keys::write(&server, 0, 20_000, SESSIONS);
+    let exporter = start(&server);
+    assert!(vanished(&until_checked(&exporter)) < 1.0);
+    let refill = format!("call('FLUSHALL') for i = 20001, 40000 do {SESSIONS} end");
+    keys::run(&server, 0, &refill);
+    assert!(vanished(&until_checked(&exporter)) < 1.0);
+    server.restart(&[]);
+    keys::write(&server, 0, 20_000, SESSIONS);
+    let page = until_checked(&exporter);
+    assert!(vanished(&page) < 1.0);
+    assert_eq!(total(&page, "evicted", "session"), Some(0.0));
+    // Deaths are noticed.
+    keys::run(
+        &server,
+        0,
+        "for i = 1, 20000, 2 do call('UNLINK', 'session:' .. i) end",
+    );
+    let page = exporter.within(LONG, "deleted keys", |page| vanished(page) > 100.0);
+    assert_eq!(total(&page, "evicted", "session"), Some(0.0));
+}
+
+#[test]
+fn reset_statistics_do_not_reset_evictions() {
+    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-random"]);
+    keys::write(&server, 0, 20_000, SESSIONS);
+    server.ask(&[
+        "CONFIG",
+        "SET",
+        "maxmemory",
+        &server.info("used_memory").unwrap(),
+    ]);
+    let exporter = start(&server);
+    let done = AtomicBool::new(false);
+    let evicted = |page: &Page| total(page, "evicted", "session").unwrap_or(0.0);
+    std::thread::scope(|scope| {
+        let _end = End(&done);
+        scope.spawn(|| write(&server, &done));
+        let before = evicted(&exporter.within(LONG, "evictions", |page| evicted(page) > 0.0));
+        let counted: f64 = server.info("evicted_keys").unwrap().parse().unwrap();
+        server.ask(&["CONFIG", "RESETSTAT"]);
+        let after = evicted(&exporter.within(LONG, "more evictions", |page| {
+            assert!(evicted(page) >= before);
+            evicted(page) > before
+        }));
+        assert!(after < before + 10.0 * counted.max(1_000.0));
+    });
+}
+
+#[test]
+fn panel_needs_no_permission_beyond_scan() {
+    let server = RedisServer::start(&[]);
+    keys::write(
+        &server,
+        0,
+        20_000,
+        "call('SET', 'session:' .. i, i, 'EX', 3600)",
+    );
+    let user = [
+        "ACL", "SETUSER", "watcher", "reset", "on", ">secret", "~*", "+scan", "+info", "+client",
+    ];
+    server.ask(&user);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ncollectors: {{ config: false }}\n\
+         sweep: {{ {FULL_SPEED}, commands_per_second: 1000000, max_latency: 10s }}\n{NAMESPACES}\
+         targets: [{{ name: cache, url: 'redis://watcher:secret@{}' }}]\n",
+        server.address()
+    ))
+    .start();
+    until_checked(&exporter);
+    let denied = sweep::in_record(&server, "errorstat_NOPERM", "count");
+    keys::run(
+        &server,
+        0,
+        "for i = 1, 20000, 2 do call('UNLINK', 'session:' .. i) end",
+    );
+    let unknown = [("key_namespace", "session"), ("when", "unknown")];
+    let metric = "redis_key_namespace_vanished_keys_total";
+    exporter.within(LONG, "deleted keys", |page| {
+        page.get(metric, &unknown).is_some_and(|keys| keys > 100.0)
+    });
+    let now = sweep::in_record(&server, "errorstat_NOPERM", "count");
+    assert!((now - denied).abs() < 50.0, "{denied} {now}");
+}
+
+#[test]
+fn deletions_hide_evictions() {
+    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-random"]);
+    keys::write(&server, 0, 20_000, SESSIONS);
+    server.ask(&[
+        "CONFIG",
+        "SET",
+        "maxmemory",
+        &server.info("used_memory").unwrap(),
+    ]);
+    let exporter = start(&server);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = End(&done);
+        scope.spawn(|| write(&server, &done));
+        scope.spawn(|| {
+            let mut client = Client::connect(server.port).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                let body = "for i = 1, 20 do local key = redis.call('RANDOMKEY') redis.call('DEL', key) end";
+                client.ask(&["EVAL", body, "0"]);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let page = exporter.within(LONG, "hidden evictions", |page| {
+            vanished(page) > 100.0 && total(page, "evicted", "session").is_none()
+        });
+        assert!(page.get("redis_evicted_keys_total", &[]).is_some());
+    });
+}
+
+#[test]
+fn panel_can_be_disabled() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 20_000, SESSIONS);
+    let exporter =
+        sweep::launch(&server, &format!("{FULL_SPEED}, panel: false"), NAMESPACES).start();
+    let page = sweep::more_passes(&exporter, 3.0);
+    assert!(
+        !page.0.contains("redis_exporter_panel"),
+        "{}",
+        page.excerpt()
+    );
+}
