@@ -62,6 +62,17 @@ impl Segment {
         self.slices.until(&self.tallies, self.ended.unwrap_or(now))
     }
 
+    fn seen(&self) -> u64 {
+        let tallies = self.tallies.values();
+        tallies.fold(0, |sum, tally| sum.saturating_add(tally.keys))
+    }
+
+    /// Returns whether this open visit counts instead of an earlier one of the same segment. Both
+    /// see the same keys, so only one of them counts: a complete one, or the one that saw more.
+    fn outweighs(&self, earlier: Option<&Self>) -> bool {
+        earlier.is_none_or(|earlier| !earlier.complete && self.seen() >= earlier.seen())
+    }
+
     /// Returns the counts of a visit if it is a single slice.
     fn counted(&self, now: f64) -> Option<Counted> {
         let mut slices = self.slices(now);
@@ -108,15 +119,11 @@ impl Window {
         self.segments.len()
     }
 
-    /// Opens a segment. A segment that is still open counts as a partial visit, unless a complete
-    /// visit of it exists.
+    /// Opens a segment. A segment that is still open counts as a partial visit, unless another
+    /// visit of it is complete or saw more keys.
     pub fn open(&mut self, segment: u32, now: f64) {
         self.close_part(now);
         let place = segment as usize % self.segments.len().max(1);
-        // The new visit sees the keys of an unfinished one again.
-        if let Some(older) = self.segments.get_mut(place) {
-            older.take_if(|older| !older.complete);
-        }
         self.open = Some((place, Segment::new(now, true)));
     }
 
@@ -139,7 +146,7 @@ impl Window {
         open.ended = Some(now);
         open.slices.cut(&open.tallies, now);
         if let Some(older) = self.segments.get_mut(place)
-            && (open.complete || older.is_none())
+            && (open.complete || open.outweighs(older.as_ref()))
         {
             let complete = older.take_if(|older| older.complete);
             open.before = complete.and_then(|older| older.counted(now));
@@ -214,14 +221,19 @@ impl Window {
         }
     }
 
+    fn ended(&self, place: usize) -> Option<&Segment> {
+        self.segments.get(place)?.as_ref()
+    }
+
     /// Returns the visits that count, at most one per segment.
     fn parts(&self) -> impl Iterator<Item = &Segment> {
-        let open = self
-            .open
-            .iter()
-            .filter(|(place, _)| self.segments.get(*place).is_some_and(Option::is_none))
-            .map(|(_, open)| open);
-        self.segments.iter().flatten().chain(open)
+        let mut open = self.open.iter();
+        let open = open.find(|(place, open)| open.outweighs(self.ended(*place)));
+        let hidden = open.map(|(place, _)| *place);
+        let segments = self.segments.iter().enumerate();
+        let ended = segments.filter(move |(place, _)| Some(*place) != hidden);
+        let ended = ended.filter_map(|(_, ended)| ended.as_ref());
+        ended.chain(open.map(|(_, open)| open))
     }
 
     /// Returns how the database has changed.
@@ -233,8 +245,13 @@ impl Window {
     /// Returns the state of the database when the oldest visit began, or before that.
     #[must_use]
     pub fn begun(&self) -> Option<Point> {
-        let oldest = self.parts().map(|part| part.started).reduce(f64::min);
-        oldest.and_then(|oldest| self.course.before(oldest))
+        self.course.before(self.first_visit()?)
+    }
+
+    /// Returns the time when the oldest visit that counts began.
+    #[must_use]
+    pub fn first_visit(&self) -> Option<f64> {
+        self.parts().map(|part| part.started).reduce(f64::min)
     }
 
     /// Returns whether the server's counters show no change of keys since the oldest visit began.
@@ -265,8 +282,14 @@ impl Window {
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.parts()
-            .flat_map(|part| part.tallies.values())
-            .fold(0, |sum, tally| sum.saturating_add(tally.keys))
+            .fold(0, |sum, part| sum.saturating_add(part.seen()))
+    }
+
+    /// Returns the start of the last ended visit of a segment, and whether it is complete.
+    #[must_use]
+    pub fn visited(&self, segment: u32) -> Option<(f64, bool)> {
+        let visit = self.ended(segment as usize)?;
+        Some((visit.started, visit.complete))
     }
 
     /// Returns whether every segment was visited from start to end.
@@ -290,8 +313,7 @@ impl Window {
     /// Returns the age of the oldest visit in seconds; `None` if there is no visit.
     #[must_use]
     pub fn age(&self, now: f64) -> Option<f64> {
-        let oldest = self.parts().map(|part| part.started).reduce(f64::min)?;
-        Some((now - oldest).max(0.0))
+        Some((now - self.first_visit()?).max(0.0))
     }
 
     /// Returns the sum of all tallies by namespace.
@@ -360,6 +382,12 @@ impl Windows {
     /// Forgets the visits of some databases.
     pub fn forget(&mut self, is_forgotten: &dyn Fn(u32) -> bool) {
         self.windows.retain(|database, _| !is_forgotten(*database));
+    }
+
+    /// Returns the window of a database, if there is one.
+    #[must_use]
+    pub fn get(&self, database: u32) -> Option<&Window> {
+        self.windows.get(&database)
     }
 
     /// Returns the windows in the order of their databases.
@@ -450,6 +478,27 @@ mod tests {
         see(&mut window, 1);
         window.open(0, 3.0);
         assert_eq!((window.seen(), window.is_whole()), (5, true));
+    }
+
+    #[test]
+    fn partial_visit_counts_until_another_saw_more() {
+        let mut window = Window::new(2);
+        window.open(1, 1.0);
+        see(&mut window, 5);
+        window.close_part(2.0);
+        window.open(1, 3.0);
+        for (keys, counted, age) in [(0, 5, 3.0), (4, 5, 3.0), (1, 5, 1.0), (1, 6, 1.0)] {
+            see(&mut window, keys);
+            assert_eq!((window.seen(), window.age(4.0)), (counted, Some(age)));
+        }
+        window.close_part(4.0);
+        assert_eq!(window.seen(), 6);
+        window.open(1, 5.0);
+        see(&mut window, 2);
+        window.close_part(6.0);
+        assert_eq!(window.seen(), 6, "the smaller part replaced the larger one");
+        walk(&mut window, 1, 7.0, 2);
+        assert_eq!(window.seen(), 2, "a complete visit replaces every part");
     }
 
     #[test]
