@@ -479,6 +479,14 @@ fn unseen_giant_is_bounded_by_used_memory() {
 }
 
 #[test]
+fn unmeasured_namespace_does_not_hide_a_giant() {
+    let found = widened(&[(0, 10_000, sized(100)), (1, 3, NOTHING)], 100_000, 210e6);
+    let memory = found[0].memory.expect("it was queried");
+    assert!(memory.upper >= 200e6, "{memory:?}");
+    assert_eq!(found[1].memory, None);
+}
+
+#[test]
 fn fully_measured_strings_hide_no_memory() {
     let string = Details {
         data_type: Some(DataType::String),

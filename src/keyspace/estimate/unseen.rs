@@ -26,11 +26,9 @@ pub fn unexplained<'a>(estimates: impl Iterator<Item = &'a NamespaceEstimate>, u
     let (mut keys, mut explained, mut error) = (0.0, 0.0, 0.0);
     for estimate in estimates {
         keys += estimate.keys.value;
-        // Memory that was not measured may be of any size.
+        // A namespace that was not measured explains nothing. It may take the missing memory, but so
+        // may a giant key of another one.
         let Some(memory) = estimate.memory else {
-            if estimate.keys.value > 0.0 {
-                return 0.0;
-            }
             continue;
         };
         explained += memory.value;
