@@ -131,6 +131,13 @@ impl Ledger {
         }
     }
 
+    /// Closes the open segment of a database before its end.
+    pub fn close_part(&mut self, database: u32, now: f64) {
+        for window in self.windows(database) {
+            window.close_part(now);
+        }
+    }
+
     /// Records a key and its details.
     pub fn see(&mut self, database: u32, key: &[u8], details: Details) {
         let memory = details.memory;

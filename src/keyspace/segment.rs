@@ -28,6 +28,21 @@ impl Segment {
     /// The whole table.
     pub const WHOLE: Self = Self { bits: 0, low: 0 };
 
+    /// Returns the first segment in the order of SCAN of a table with this many keys.
+    #[must_use]
+    pub fn first(keys: u64) -> Self {
+        Self {
+            bits: bits(keys),
+            low: 0,
+        }
+    }
+
+    /// Returns the number of segments of its table.
+    #[must_use]
+    pub const fn of_table(self) -> u32 {
+        1 << self.bits
+    }
+
     /// Returns the first cursor of the segment.
     #[must_use]
     pub fn start(self) -> u64 {
@@ -215,6 +230,15 @@ mod tests {
         let most = SEGMENTS_MAX as usize;
         assert_eq!((restarts, used), (2, most));
         assert!(!has_outgrown(u64::MAX, most) && !has_outgrown(0, most));
+    }
+
+    proptest! {
+        #[test]
+        fn first_segment_is_one_of_its_table(keys in 0_u64..2_000_000) {
+            let (first, all) = (Segment::first(keys), segments(keys, None, |_| 0));
+            prop_assert!(all.contains(&first) && first.start() == 0);
+            prop_assert_eq!(all.len(), first.of_table() as usize);
+        }
     }
 
     proptest! {

@@ -14,6 +14,7 @@ mod inspect_stream;
 mod key_reader;
 mod load;
 mod news;
+mod preview;
 mod run;
 mod visit;
 mod vitals;
@@ -39,6 +40,7 @@ pub use examine::{Examined, examine};
 pub use key_reader::Found;
 use key_reader::KeyReader;
 use news::Slowdowns;
+use preview::Previews;
 pub use run::{once, run};
 use vitals::{Scope, Vitals};
 
@@ -140,6 +142,7 @@ struct Sweeper<'a> {
     is_resumed: bool,
     /// Whether the expected cost has yet to be logged.
     is_unannounced: bool,
+    previews: Previews,
     /// Time of the last draw of random keys of a cluster node.
     drawn: Option<Instant>,
     /// Time when keys of the panel were last checked.
@@ -191,6 +194,7 @@ impl<'a> Sweeper<'a> {
             slowdowns: Slowdowns::default(),
             is_resumed,
             is_unannounced: false,
+            previews: Previews::From(Instant::now()),
             drawn: None,
             followed: None,
             paused: Instant::now(),
@@ -240,13 +244,15 @@ impl<'a> Sweeper<'a> {
         };
         self.close_left = CLOSE_PER_PASS;
         self.paused = started;
-        self.census.start_pass();
+        self.census.start_pass(now());
         if let Some(sample) = &mut self.sample {
             sample.start(keys);
         }
         self.set_shares();
-        for (database, keys) in databases {
-            if !self.database(database, keys).await? {
+        self.preview_databases().await?;
+        for (database, keys) in self.databases() {
+            let is_finished = self.census.is_finished(database);
+            if !is_finished && !self.database(database, keys).await? {
                 return Ok(false);
             }
         }

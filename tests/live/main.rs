@@ -59,6 +59,7 @@ mod subcommand;
 mod sweep_churn;
 mod sweep_compatible_servers;
 mod sweep_cost;
+mod sweep_databases;
 mod sweep_estimate;
 mod sweep_living;
 mod sweep_memory;

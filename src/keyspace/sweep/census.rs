@@ -77,6 +77,8 @@ pub struct Census {
     /// The database being swept, and its number of segments.
     swept: u32,
     segments: u32,
+    /// Time when the current pass over all databases began.
+    pass_started: f64,
     /// The databases to sweep, or `None` for all.
     wanted: Option<Vec<u32>>,
     /// Last reported number of keys, by database.
@@ -135,6 +137,7 @@ impl Census {
             drawn: 0,
             swept: 0,
             segments: 1,
+            pass_started: 0.0,
             wanted: sweep.databases.clone(),
             keys: BTreeMap::new(),
             expires: BTreeMap::new(),
@@ -179,15 +182,15 @@ impl Census {
     }
 
     /// Begins a pass over all databases.
-    pub fn start_pass(&mut self) {
+    pub fn start_pass(&mut self, now: f64) {
+        self.pass_started = now;
         self.ledger.start_pass();
     }
 
     /// Returns the number of segments of a database whose tallies are in use.
     #[must_use]
     pub fn segments_in_use(&self, database: u32) -> Option<usize> {
-        let mut windows = self.windows.iter();
-        let (_, window) = windows.find(|(known, _)| *known == database)?;
+        let window = self.windows.get(database)?;
         (!window.is_empty()).then(|| window.segments())
     }
 
@@ -196,11 +199,50 @@ impl Census {
         let segments = u32::try_from(segments).unwrap_or(u32::MAX);
         self.swept = database;
         self.segments = segments;
+        self.divide(database, segments);
+    }
+
+    /// Begins a visit of one segment of a database that is not the one being swept.
+    pub fn start_preview(&mut self, database: u32, segment: Segment, now: f64) {
+        let segments = segment.of_table();
+        self.windows.window(database, segments);
+        self.divide(database, segments);
+        self.open(database, segment, now);
+    }
+
+    fn divide(&mut self, database: u32, segments: u32) {
         let window = self.windows.window(database, segments);
         if window.segments() != segments as usize {
             window.divide(segments);
         }
         self.ledger.start_database(database, segments);
+    }
+
+    /// Returns the segments of a database that its pass visits. Leaves out those visited since the
+    /// pass over all databases began, and moves those visited in part to the end: their keys count
+    /// until then.
+    #[must_use]
+    pub fn remaining(&self, database: u32, segments: Vec<Segment>) -> Vec<Segment> {
+        let visited = |segment: &Segment| {
+            let window = self.windows.get(database)?;
+            window.visited(segment.number())
+        };
+        let is_finished = |(started, complete)| complete && started >= self.pass_started;
+        let mut segments = segments;
+        segments.retain(|segment| !visited(segment).is_some_and(is_finished));
+        segments.sort_by_key(|segment| visited(segment).is_some_and(|(_, complete)| !complete));
+        segments
+    }
+
+    /// Returns whether the current pass has visited a whole database.
+    #[must_use]
+    pub fn is_finished(&self, database: u32) -> bool {
+        let window = self
+            .windows
+            .get(database)
+            .filter(|window| window.is_whole());
+        let first = window.and_then(Window::first_visit);
+        first.is_some_and(|first| first >= self.pass_started)
     }
 
     /// Begins a segment.
@@ -215,6 +257,12 @@ impl Census {
         self.ledger.close(database, now);
     }
 
+    /// Ends the open segment of a database before its end.
+    pub fn close_part(&mut self, database: u32, now: f64) {
+        self.window(database).close_part(now);
+        self.ledger.close_part(database, now);
+    }
+
     /// Returns the window of the database being swept. If it was forgotten during a pass, for
     /// example after FLUSHALL, it starts again with the segments of the pass.
     fn window(&mut self, database: u32) -> &mut Window {
@@ -225,9 +273,7 @@ impl Census {
     /// not grown or shrunk much since. If not, the sweep need not rest.
     #[must_use]
     pub fn still_fits(&self, database: u32, keys: u64) -> bool {
-        let mut windows = self.windows.iter();
-        let window = windows.find(|(known, _)| *known == database);
-        window.is_some_and(|(_, window)| {
+        self.windows.get(database).is_some_and(|window| {
             let moved = to_float(keys.abs_diff(window.seen()));
             window.age(0.0).is_some() && moved <= to_float(keys) * MOVED_AT_MOST
         })
@@ -310,8 +356,7 @@ impl Census {
     /// Returns whether a pass over a database is complete.
     #[must_use]
     pub fn is_whole(&self, database: u32) -> bool {
-        let mut windows = self.windows.iter();
-        windows.any(|(known, window)| known == database && window.is_whole())
+        self.windows.get(database).is_some_and(Window::is_whole)
     }
 
     fn note_lookups(&mut self, hits: u64, misses: u64) {

@@ -41,6 +41,7 @@ impl Sweeper<'_> {
             vec![Segment::WHOLE]
         };
         self.census.start_database(database, order.len());
+        let order = self.census.remaining(database, order);
         if self.draw_is_due() {
             // Publish the first estimate before the sweep starts.
             self.publish().await?;
@@ -92,6 +93,7 @@ impl Sweeper<'_> {
             cursor = self.batch(database, segment, cursor).await?;
             self.publish_if_due().await?;
             self.check_if_due().await?;
+            self.preview_if_due(database).await?;
             if self.census.generation() != generation {
                 return Ok(Visited::Replaced);
             }
@@ -113,7 +115,7 @@ impl Sweeper<'_> {
 
     /// Scans the first steps to find out whether the cursors are those of Redis, unless that is
     /// known. If every slot has its own table, the steps prove nothing.
-    async fn prove_cursors(&mut self, keys: u64) -> Result<(), Failure> {
+    pub(super) async fn prove_cursors(&mut self, keys: u64) -> Result<(), Failure> {
         let server = *self.reader.server();
         if self.census.knows_cursors() || has_table_per_slot(&server) {
             return Ok(());

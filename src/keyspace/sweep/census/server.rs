@@ -81,7 +81,8 @@ impl Census {
 
     /// Returns whether a part of a sweep is a uniform sample. It is not after passes that missed
     /// keys.
-    pub(super) const fn is_sample(&self) -> bool {
+    #[must_use]
+    pub const fn is_sample(&self) -> bool {
         self.cursors.is_uniform && self.doubts < DOUBTS_MAX
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::info::Info;
+use crate::keyspace::segment::segments;
 use crate::keyspace::sweep::vitals::{Scope, Vitals};
 
 /// Returns the vitals of a server with `keys` keys after `writes` writes.
@@ -75,4 +76,86 @@ fn two_cursors_refused_in_a_row_end_random_order() {
     census.note_accepted_cursor();
     assert!(!census.note_refused_cursor() && census.sweeps_in_random_order());
     assert!(census.note_refused_cursor() && !census.sweeps_in_random_order());
+}
+
+/// Previews a segment of database 3 that has these keys. Returns the census in a pass that began
+/// at the time 1.
+fn previewed(keys: u64, is_complete: bool) -> Census {
+    let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
+    census.note_vitals(&vitals("a", 50_000, 0), 0.0);
+    census.note_cursors(true);
+    census.start_pass(1.0);
+    census.start_preview(3, Segment::first(keys), 2.0);
+    for _ in 0..100 {
+        census.see(3, b"session:1", &Found::default());
+    }
+    if is_complete {
+        census.close(3, 3.0);
+    } else {
+        census.close_part(3, 3.0);
+    }
+    census
+}
+
+fn numbers(segments: Vec<Segment>) -> Vec<u32> {
+    segments.into_iter().map(Segment::number).collect()
+}
+
+#[test]
+fn pass_leaves_what_a_preview_visited_for_the_end() {
+    let order = || segments(4_000, None, |below| below - 1);
+    assert_eq!(numbers(order()), [0, 1, 2, 3]);
+    let mut census = previewed(4_000, false);
+    assert_eq!(numbers(census.remaining(3, order())), [1, 2, 3, 0]);
+    assert_eq!(numbers(census.remaining(0, order())), [0, 1, 2, 3]);
+    assert!(!census.is_finished(3) && !census.is_whole(3));
+    let census_of_complete = previewed(4_000, true);
+    assert_eq!(numbers(census_of_complete.remaining(3, order())), [1, 2, 3]);
+    census.start_database(3, 4);
+    let seen = |census: &Census| census.windows.get(3).map(Window::seen);
+    assert_eq!(seen(&census), Some(100));
+    for segment in census.remaining(3, order()) {
+        census.open(3, segment, 4.0);
+        for _ in 0..1_000 {
+            census.see(3, b"session:1", &Found::default());
+        }
+        census.close(3, 5.0);
+    }
+    assert_eq!(seen(&census), Some(4_000), "a key counted twice");
+    assert!(census.is_finished(3));
+    census.start_pass(6.0);
+    assert_eq!(numbers(census.remaining(3, order())), [0, 1, 2, 3]);
+    assert!(!census.is_finished(3));
+}
+
+#[test]
+fn small_database_is_finished_by_its_preview() {
+    let mut census = previewed(100, true);
+    assert!(census.is_finished(3) && !census.is_finished(0));
+    census.forget(&|database| database == 3);
+    assert!(!census.is_finished(3));
+}
+
+#[test]
+fn replaced_preview_leaves_the_swept_database_as_it_is() {
+    let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
+    census.note_cursors(true);
+    census.start_database(0, 4);
+    census.open(0, Segment::WHOLE, 1.0);
+    census.start_preview(3, Segment::first(4_000), 2.0);
+    census.see(3, b"session:1", &Found::default());
+    let generation = census.generation();
+    census.forget(&|database| database == 3);
+    assert_eq!(census.segments_in_use(3), None);
+    census.see(3, b"session:1", &Found::default());
+    assert_eq!(
+        census.segments_in_use(3),
+        None,
+        "keys count without a visit"
+    );
+    census.see(0, b"session:1", &Found::default());
+    assert_eq!(census.generation(), generation);
+    assert_eq!(census.windows.get(0).map(Window::seen), Some(1));
+    census.forget(&|database| database == 0);
+    assert_eq!(census.generation(), generation + 1);
 }
