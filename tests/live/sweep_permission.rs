@@ -109,6 +109,23 @@ fn denied_scan_hides_namespaces_but_server_is_up() {
 }
 
 #[test]
+fn denied_select_costs_one_error_after_the_first_database() {
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 5_000, FIVE_KINDS);
+    keys::write(&server, 3, 5_000, FIVE_KINDS);
+    server.ask(&["ACL", "SETUSER", "default", "-select"]);
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    exporter.until("the end of the first database", |page| {
+        page.get("redis_exporter_sweep_success", &[]) == Some(0.0)
+            && page.get("redis_exporter_sweep_coverage_ratio", &[("db", "db0")]) == Some(1.0)
+            && of(page, "keys_error", "session") == 0.0
+    });
+    // Each connection ends with a failure, and only the last one is open.
+    let most = sweep::connections_so_far(&exporter) - 1.0;
+    assert!((1.0..=most).contains(&denials(&server)), "{most}");
+}
+
+#[test]
 fn unknown_command_is_sent_once() {
     let server = RedisServer::start(&["--rename-command", "MEMORY", ""]);
     keys::write(&server, 0, 2_000, FIVE_KINDS);

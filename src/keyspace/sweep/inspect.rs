@@ -29,7 +29,7 @@ pub struct Refusals {
     keys: BTreeSet<KeyName>,
     /// Keys of other nodes, with the time of the redirection.
     elsewhere: BTreeMap<KeyName, Instant>,
-    databases: BTreeSet<u32>,
+    pub(super) databases: BTreeMap<u32, Refusal>,
 }
 
 /// The results of an inspection.
@@ -83,7 +83,7 @@ impl KeyReader {
         for database in databases {
             let keys = keys.remove(&database).unwrap_or_default();
             let streams = streams.remove(&database).unwrap_or_default();
-            if !self.can_select(database).await? {
+            if self.try_select(database).await?.is_some() {
                 inspection.denied.extend(keys.into_iter().chain(streams));
                 continue;
             }
@@ -97,18 +97,6 @@ impl KeyReader {
         }
         self.select(home).await?;
         Ok(inspection)
-    }
-
-    /// Selects a database unless the server has refused that before.
-    async fn can_select(&mut self, database: u32) -> Result<bool, Failure> {
-        if self.refusals.databases.contains(&database) {
-            return Ok(false);
-        }
-        let is_selected = self.try_select(database).await?.is_none();
-        if !is_selected {
-            self.refusals.databases.insert(database);
-        }
-        Ok(is_selected)
     }
 
     async fn inspect_keys(

@@ -286,17 +286,25 @@ impl KeyReader {
         self.setup.database
     }
 
-    /// Selects a database. Returns the refusal if the server refuses it.
+    /// Selects a database. Returns the refusal if the server refuses it, now or before over this
+    /// connection.
     pub(super) async fn try_select(&mut self, database: u32) -> Result<Option<Refusal>, Failure> {
         // Database 0 is selected from the start, and nodes of older clusters know no other.
         if database == self.setup.database {
             return Ok(None);
         }
+        if let Some(refusal) = self.refusals.databases.get(&database) {
+            return Ok(Some(refusal.clone()));
+        }
         let number = database.to_string();
         let replies = self.ask(&[["SELECT", &number]]).await?;
         let refusal = replies.first().and_then(Reply::refusal).cloned();
-        if refusal.is_none() {
-            self.setup.database = database;
+        match &refusal {
+            Some(refusal) => {
+                let refusals = &mut self.refusals.databases;
+                refusals.insert(database, refusal.clone());
+            }
+            None => self.setup.database = database,
         }
         Ok(refusal)
     }
