@@ -5,6 +5,20 @@ use crate::query::Query;
 /// Returns the next keys. If it is rejected, there is no sweep; a reply that is too large is
 /// followed by a smaller COUNT.
 pub static SCAN: Query = Query::new(&[&["SCAN"]], "+scan").retried();
+/// Describes the server. A section that is rejected is omitted later.
+pub static INFO: Query = Query::new(&[&["INFO"]], "+info").retried();
+/// Counts the keys of the selected database.
+pub static SIZE: Query = Query::new(&[&["DBSIZE"]], "+dbsize").retried();
+/// Selects a database.
+pub static SELECT: Query = Query::new(&[&["SELECT"]], "+select").retried();
+/// Keeps the server from closing the connection when clients take too much memory.
+pub static NO_EVICT: Query =
+    Query::new(&[&["CLIENT", "NO-EVICT", "on"]], "+client|no-evict").retried();
+/// Leaves the access times of keys as they are.
+pub static NO_TOUCH: Query =
+    Query::new(&[&["CLIENT", "NO-TOUCH", "on"]], "+client|no-touch").retried();
+/// Permits reading from a replica of a cluster.
+pub static READ_ONLY: Query = Query::new(&[&["READONLY"]], "+readonly").retried();
 /// Measures a key by a few of its elements.
 pub static MEMORY: Query = Query::new(&[&["MEMORY", "USAGE"]], "+memory|usage");
 /// Measures a key by many of its elements. Some servers know no SAMPLES.

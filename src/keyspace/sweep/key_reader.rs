@@ -19,7 +19,8 @@ use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::keyspace::cost::SweepQuery;
-use crate::query::Command;
+use crate::keyspace::queries::{NO_EVICT, NO_TOUCH, READ_ONLY, SELECT, SIZE};
+use crate::query::{Command, Query};
 use crate::reply::{Refusal, Reply};
 pub use details::{Found, KEYS_PER_PIPELINE, Wanted};
 pub use scan::Step;
@@ -76,8 +77,13 @@ impl KeyReader {
         let texts = texts?.concat();
         let info = Info::parse(texts);
         let server = Server::from_info(&info);
+        let unobtrusive = unobtrusive(&server);
+        let words = unobtrusive
+            .iter()
+            .filter_map(|query| query.commands.first());
+        let owned = |words: &&[&str]| words.iter().map(ToString::to_string).collect();
         let setup = Setup {
-            commands: unobtrusive(&server),
+            commands: words.map(owned).collect(),
             database: 0,
             // Cursors are invalid on another server, and on this one after a restart.
             run_id: info.get("run_id").map(str::to_owned),
@@ -97,10 +103,10 @@ impl KeyReader {
             refusals: Refusals::default(),
             sections: Sections::of(&server),
         };
-        if !reader.setup.commands.is_empty() {
+        if !unobtrusive.is_empty() {
             // A user without permission for these commands can still sweep.
-            let commands = reader.setup.commands.clone();
-            reader.ask(&commands).await?;
+            let commands: Vec<_> = unobtrusive.into_iter().map(Command::from).collect();
+            reader.request(&commands).await?;
         }
         Ok(reader)
     }
@@ -160,39 +166,24 @@ impl KeyReader {
         self.footprint.caused()
     }
 
-    /// Sends commands that may be repeated. If the connection breaks, reconnects to the same server
-    /// and selects the same database, so that the sweep continues.
-    pub(super) async fn ask<Argument: AsRef<[u8]>>(
+    /// Sends commands that the server does not count as lookups, and that may be repeated. Returns
+    /// the replies in the order of the commands.
+    ///
+    /// If the connection breaks, reconnects to the same server and selects the same database, so
+    /// that the sweep continues.
+    pub(super) async fn request(
         &mut self,
-        commands: &[impl AsRef<[Argument]>],
+        commands: &[Command<'_>],
     ) -> Result<Vec<Reply>, Failure> {
-        let replies = self.look_up(commands, Spacing::NONE).await?;
+        let answered = self.send(commands, Spacing::NONE).await?;
         self.settle(0, 0);
-        Ok(replies)
+        Ok(answered.into_iter().map(|(_, reply)| reply).collect())
     }
 
     /// Counts the lookups that the last commands caused on the server, and lets the poll continue.
     pub(super) fn settle(&mut self, hits: u64, misses: u64) {
         self.footprint.settle(hits, misses);
         self.passage = None;
-    }
-
-    /// Sends commands that the server counts as lookups. They must be counted with
-    /// [`KeyReader::settle`].
-    pub(super) async fn look_up<Argument: AsRef<[u8]>>(
-        &mut self,
-        commands: &[impl AsRef<[Argument]>],
-        spacing: Spacing,
-    ) -> Result<Vec<Reply>, Failure> {
-        let (passage, started) = self.begin(commands.len()).await;
-        let deadline = started + self.timeout;
-        let link = self.session.link();
-        let received = link
-            .request_spaced(commands, spacing, &self.setup, deadline)
-            .await?;
-        self.session.forget_if_due();
-        self.end(passage, started, received.is_new);
-        Ok(received.replies)
     }
 
     /// Sends commands in one pipeline. Those that the server counts as lookups must be counted with
@@ -202,7 +193,13 @@ impl KeyReader {
         commands: &[Command<'_>],
         spacing: Spacing,
     ) -> Result<PairedReplies, Failure> {
-        let (passage, started) = self.begin(commands.len()).await;
+        // Drop the passage that a failed command left, or entering would wait for it forever.
+        self.passage = None;
+        let passage = self.footprint.enter().await;
+        self.session.link().release();
+        let sent = u32::try_from(commands.len()).unwrap_or(u32::MAX);
+        self.sent = self.sent.saturating_add(sent);
+        let started = Instant::now();
         let deadline = started + self.timeout;
         let sent = self
             .session
@@ -210,16 +207,6 @@ impl KeyReader {
         let (answered, is_new) = sent.await?;
         self.end(passage, started, is_new);
         Ok(answered)
-    }
-
-    async fn begin(&mut self, commands: usize) -> (Passage, Instant) {
-        // Drop the passage that a failed command left, or entering would wait for it forever.
-        self.passage = None;
-        let passage = self.footprint.enter().await;
-        self.session.link().release();
-        let sent = u32::try_from(commands).unwrap_or(u32::MAX);
-        self.sent = self.sent.saturating_add(sent);
-        (passage, Instant::now())
     }
 
     fn end(&mut self, passage: Passage, started: Instant, is_new: bool) {
@@ -260,7 +247,7 @@ impl KeyReader {
 
     /// Counts the keys of the selected database, for servers whose INFO does not report them.
     pub(super) async fn size(&mut self) -> Result<u64, Failure> {
-        let replies = self.ask(&[["DBSIZE"]]).await?;
+        let replies = self.request(&[(&SIZE).into()]).await?;
         let reply = replies.first().unwrap_or(&Reply::Nil);
         if let Some(refusal) = reply.refusal() {
             return Err(refused(refusal));
@@ -296,8 +283,8 @@ impl KeyReader {
         if let Some(refusal) = self.refusals.databases.get(&database) {
             return Ok(Some(refusal.clone()));
         }
-        let number = database.to_string();
-        let replies = self.ask(&[["SELECT", &number]]).await?;
+        let number = database.to_string().into_bytes();
+        let replies = self.request(&[SELECT.with(0, [number])]).await?;
         let refusal = replies.first().and_then(Reply::refusal).cloned();
         match &refusal {
             Some(refusal) => {
@@ -319,17 +306,12 @@ impl KeyReader {
 /// Returns the commands that reduce the impact of the sweep. The sweep leaves the LRU clock alone,
 /// is not disconnected when clients take too much memory, and may read from a cluster replica.
 /// Omits commands unknown to the server: they would count as errors.
-fn unobtrusive(server: &Server) -> Vec<Vec<String>> {
-    let mut commands: Vec<&[&str]> = Vec::new();
-    if server.knows_no_evict() {
-        commands.push(&["CLIENT", "NO-EVICT", "on"]);
-    }
-    if server.knows_no_touch() {
-        commands.push(&["CLIENT", "NO-TOUCH", "on"]);
-    }
-    if server.mode == Mode::Cluster {
-        commands.push(&["READONLY"]);
-    }
-    let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-    commands.into_iter().map(owned).collect()
+fn unobtrusive(server: &Server) -> Vec<&'static Query> {
+    let queries = [
+        (server.knows_no_evict(), &NO_EVICT),
+        (server.knows_no_touch(), &NO_TOUCH),
+        (server.mode == Mode::Cluster, &READ_ONLY),
+    ];
+    let wanted = queries.into_iter().filter(|(is_wanted, _)| *is_wanted);
+    wanted.map(|(_, query)| query).collect()
 }

@@ -12,6 +12,7 @@ use crate::keyspace::cost::Spent;
 use crate::keyspace::history::flush::Counted;
 use crate::keyspace::history::{Changes, Identity};
 use crate::keyspace::panel::Reading as Vanished;
+use crate::keyspace::queries::INFO;
 use crate::keyspace::traffic::Reading;
 use crate::reply::{Refusal, Reply};
 
@@ -160,21 +161,22 @@ impl Sections {
         }
     }
 
+    /// Returns the sections to request, by command.
     fn commands(&self, scope: Scope) -> Vec<Vec<&'static str>> {
         if self.together {
-            return vec![std::iter::once("INFO").chain(scope.sections()).collect()];
+            return vec![scope.sections().collect()];
         }
         let open = scope.sections().filter(|name| !self.refused.contains(name));
-        open.map(|section| vec!["INFO", section]).collect()
+        open.map(|section| vec![section]).collect()
     }
 
     /// Records that a command was refused. Returns false if the server refuses every section.
-    fn note(&mut self, command: &[&'static str]) -> bool {
+    fn note(&mut self, sections: &[&'static str]) -> bool {
         if self.together {
             self.together = false;
             return true;
         }
-        self.refused.extend(command.get(1));
+        self.refused.extend(sections);
         SECTIONS.iter().any(|name| !self.refused.contains(name))
     }
 }
@@ -189,7 +191,11 @@ impl KeyReader {
     pub async fn vitals(&mut self, scope: Scope) -> Result<Vitals, Failure> {
         loop {
             let commands = self.sections.commands(scope);
-            let replies = self.ask(&commands).await?;
+            let words = |sections: &Vec<&'static str>| {
+                INFO.with(0, sections.iter().map(|name| name.as_bytes()))
+            };
+            let queries: Vec<_> = commands.iter().map(words).collect();
+            let replies = self.request(&queries).await?;
             // INFO is slow if a server has much to aggregate, which does not reflect its load.
             self.take_round_trip();
             let mut text = String::new();
@@ -207,7 +213,7 @@ impl KeyReader {
             if !is_complete {
                 continue;
             }
-            let info = Info::parse(&text);
+            let info = Info::parse(text);
             self.note_role(info.get("role")).await?;
             let mut vitals = Vitals::read(&info, scope);
             vitals.changes = vitals.changes.with_ours(self.caused().commands);
@@ -283,14 +289,14 @@ mod tests {
         let together = commands(&sections).remove(0);
         assert!(sections.note(&together));
         assert_eq!(commands(&sections).len(), SECTIONS.len() + 2);
-        assert!(sections.note(&["INFO", "keyspace"]));
-        assert!(!commands(&sections).contains(&vec!["INFO", "keyspace"]));
+        assert!(sections.note(&["keyspace"]));
+        assert!(!commands(&sections).contains(&vec!["keyspace"]));
         for name in ["memory", "commandstats"]
             .iter()
             .chain(&SECTIONS[..SECTIONS.len() - 2])
         {
-            assert!(sections.note(&["INFO", *name]));
+            assert!(sections.note(&[*name]));
         }
-        assert!(!sections.note(&["INFO", "replication"]));
+        assert!(!sections.note(&["replication"]));
     }
 }

@@ -4,7 +4,7 @@ use super::{KeyReader, Step};
 use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
-use crate::keyspace::queries::{SAMPLED_MEMORY, SCAN};
+use crate::keyspace::queries::SAMPLED_MEMORY;
 use crate::keyspace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
 use crate::query::{Command, Ticket};
 use crate::reply::{ErrorKind, Refusal, Reply};
@@ -134,8 +134,7 @@ impl KeyReader {
         self.retain_open(&mut commands);
         let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
         if let Some(((cursor, _), count)) = scan.zip(count) {
-            let [cursor, count] = [cursor.to_string(), count.to_string()].map(String::into_bytes);
-            commands.push(SCAN.with(0, [cursor, b"COUNT".to_vec(), count]));
+            commands.push(super::scan::scan(cursor, count));
         }
         let scanned = self.answer(&commands, spacing, &mut found).await?;
         match (scanned, count) {

@@ -4,6 +4,8 @@ use super::KeyReader;
 use crate::connection::refused;
 use crate::failure::{Failure, Reason};
 use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::queries::SCAN;
+use crate::query::Command;
 use crate::reply::{ErrorKind, Reply};
 
 /// The result of a SCAN: the next cursor and the keys.
@@ -19,12 +21,10 @@ impl KeyReader {
     ///
     /// The connection failed, or the server refused SCAN.
     pub async fn scan(&mut self, cursor: u64, count: u32) -> Result<Step, Failure> {
-        let cursor = cursor.to_string();
         loop {
-            let asked = count.min(self.count_max).max(1);
-            let words = ["SCAN", &cursor, "COUNT", &asked.to_string()];
-            let replies = self.ask(&[words]).await?;
-            if let Some(step) = self.take_step(replies.into_iter().next(), asked)? {
+            let count = count.min(self.count_max).max(1);
+            let replies = self.request(&[scan(cursor, count)]).await?;
+            if let Some(step) = self.take_step(replies.into_iter().next(), count)? {
                 return Ok(step);
             }
         }
@@ -53,6 +53,12 @@ impl KeyReader {
             }
         }
     }
+}
+
+/// Returns the command that returns the keys from a cursor.
+pub(super) fn scan(cursor: u64, count: u32) -> Command<'static> {
+    let [cursor, count] = [cursor.to_string(), count.to_string()].map(String::into_bytes);
+    SCAN.with(0, [cursor, b"COUNT".to_vec(), count])
 }
 
 /// Returns the next maximum COUNT of SCAN. Reduces it to fit [`SCAN_BYTES`] after a larger reply,
