@@ -42,6 +42,8 @@ COPY --from=build /image/ /
 # By number: there is no /etc/passwd in which a name could be looked up.
 USER 65534:65534
 EXPOSE 9121
+# One heap for all threads. With one for each, glibc keeps a megabyte more.
+ENV MALLOC_ARENA_MAX=1
 # It finds the exporter that runs in the container, whatever flags that was given.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["/redis-namespace-exporter", "health"]
 ENTRYPOINT ["/redis-namespace-exporter"]
