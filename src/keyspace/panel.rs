@@ -13,6 +13,7 @@ pub mod families;
 mod fit;
 mod interval;
 mod reading;
+mod run;
 #[cfg(test)]
 mod simulation;
 mod split;
@@ -28,6 +29,8 @@ use attribution::Block;
 use effort::Effort;
 use interval::Interval;
 pub use reading::Reading;
+use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
+pub use run::{Drawn, Lifetime, Region, Run};
 use split::{End, Split};
 use totals::Totals;
 
@@ -51,112 +54,8 @@ const REPRESENTED_MAX: f64 = 20.0;
 /// Time that the first draw represents, in seconds.
 const REPRESENTED_FIRST: f64 = 1.0;
 
-/// Keys are followed until their TTL ends if that is after this many seconds, and before that plus
-/// this many times the age at which keys of the namespace are checked.
-const EXPIRING_AFTER: f64 = 1.5;
-const EXPIRING_AGES: f64 = 3.0;
-
-/// Such keys are checked this many seconds before and after their TTL ends. Checks can be a second
-/// late.
-const BEFORE_EXPIRY: f64 = 1.3;
-const AFTER_EXPIRY: f64 = 0.3;
-
 /// Maximum delay of a check, in seconds.
 const DELAY_MAX: f64 = 20.0;
-
-/// The known expiry of a key.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Lifetime {
-    /// Its TTL was not queried.
-    Unknown,
-    /// It has no TTL.
-    Unlimited,
-    /// It expires at this time, in seconds.
-    Until(f64),
-}
-
-impl Lifetime {
-    /// Returns the lifetime of a key whose TTL was queried at this time.
-    #[must_use]
-    pub fn of(expiry: Expiry, now: f64) -> Self {
-        match expiry {
-            Expiry::Never => Self::Unlimited,
-            Expiry::In(milliseconds) => Self::Until(now + float(milliseconds) / 1e3),
-        }
-    }
-}
-
-/// A part of a hash table, from one cursor of SCAN up to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// The database.
-    pub database: u32,
-    /// The first cursor.
-    pub start: u64,
-    /// The cursor after the last; 0 for the end of the table.
-    pub end: u64,
-}
-
-impl Region {
-    /// Returns whether this is the whole table.
-    #[must_use]
-    pub const fn is_whole(self) -> bool {
-        self.start == 0 && self.end == 0
-    }
-
-    /// Returns whether a SCAN at this cursor is still within the region. Cursors count in reversed
-    /// bits.
-    #[must_use]
-    pub const fn has_more(self, cursor: u64) -> bool {
-        cursor != 0 && (self.end == 0 || cursor.reverse_bits() < self.end.reverse_bits())
-    }
-}
-
-/// The keys found in a region.
-#[derive(Clone, Debug)]
-pub struct Drawn<'k> {
-    /// The part of the table with these keys.
-    pub region: Region,
-    /// Each key with its namespace and its known expiry.
-    pub keys: Vec<(&'k [u8], NamespaceId, Lifetime)>,
-}
-
-/// Keys of a region that are followed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// The part of the table with these keys.
-    pub region: Region,
-    since: f64,
-    /// Number of keys that each represents, times the seconds for which it does.
-    weight: f64,
-    members: Vec<Member>,
-}
-
-/// A key that is followed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Member {
-    /// Keyed hash of its name. Names are not kept.
-    id: u64,
-    namespace: NamespaceId,
-    /// Age at which it is checked, in seconds.
-    age: f64,
-    purpose: Purpose,
-}
-
-/// Why a key is checked.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Purpose {
-    /// To count it if it has vanished.
-    Count(Lifetime),
-    /// To find out whether it is still there just before this time, at which its TTL ends.
-    BeforeExpiry(f64, Expiring),
-    /// To find out whether it has expired.
-    AfterExpiry(Expiring),
-}
-
-/// One divided by the seconds within which keys are followed until their TTL ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Expiring(f64);
 
 /// A checked key.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +68,8 @@ enum Checked {
         at: f64,
         is_gone: bool,
     },
-    Expired(Place, Expiring),
+    /// Whether a key expired that was about to.
+    Followed(Place, bool),
 }
 
 /// Keys that are followed until they are checked.
@@ -197,22 +97,6 @@ pub struct Panel {
     counts_calls: bool,
 }
 
-impl Member {
-    /// Returns the check of a key just before its TTL ends, if that is soon.
-    fn until_expiry(self, lifetime: Lifetime, now: f64) -> Option<Self> {
-        let Lifetime::Until(expiry) = lifetime else {
-            return None;
-        };
-        let (left, within) = (expiry - now, EXPIRING_AGES * self.age);
-        let is_soon = (EXPIRING_AFTER..EXPIRING_AFTER + within).contains(&left);
-        is_soon.then_some(Self {
-            age: left - BEFORE_EXPIRY,
-            purpose: Purpose::BeforeExpiry(expiry, Expiring(1.0 / within)),
-            ..self
-        })
-    }
-}
-
 impl Panel {
     /// Returns how many runs to draw now, from this many keys, at up to `scans` SCANs per second.
     pub fn wanted(&mut self, now: f64, keys: u64, scans: f64) -> u32 {
@@ -224,12 +108,13 @@ impl Panel {
     }
 
     /// Records a SCAN that was sent for the panel.
-    pub const fn note_scan(&mut self) {
-        self.effort.spend();
+    pub fn note_scan(&mut self) {
+        self.effort.note_scan();
     }
 
     /// Adds runs: a uniform sample of all keys, of which there are `keys`.
     pub fn draw(&mut self, now: f64, keys: u64, runs: &[Drawn<'_>]) {
+        self.effort.note_draws(length(runs.len()));
         let drawn: usize = runs.iter().map(|run| run.keys.len()).sum();
         if drawn == 0 {
             return;
@@ -248,18 +133,22 @@ impl Panel {
                     purpose: Purpose::Count(*lifetime),
                 };
                 members.push(member);
-                if *lifetime != Lifetime::Unknown {
-                    self.splits.entry(place).or_default().note_known(*lifetime);
-                }
-                members.extend(member.until_expiry(*lifetime, now));
+                members.extend(member.until_expiry(*lifetime, run.at));
             }
             self.runs.push(Run {
                 region: run.region,
-                since: now,
+                since: run.at,
                 weight,
                 members,
             });
         }
+    }
+
+    /// Records a known TTL of a living key. The key need not be in the panel.
+    pub fn learn(&mut self, place: Place, expiry: Expiry) {
+        let expiring = Expiring::of(self.interval(place).age());
+        let split = self.splits.entry(place).or_default();
+        split.learn(expiry, &expiring.range(), expiring.per_second());
     }
 
     /// Returns whether enough TTLs of a place are known.
@@ -291,7 +180,7 @@ impl Panel {
         Some(Run { members, ..*run })
     }
 
-    /// Records a check of the keys of a run: the names in its region now. It counts with the next
+    /// Records a check of the keys of a run: the names in its region at this time. It counts with the next
     /// reading of INFO, if that shows that the data were not replaced.
     pub fn note_checked(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
         let ids = names
@@ -311,17 +200,19 @@ impl Panel {
                     at: now,
                     is_gone,
                 }),
-                Purpose::BeforeExpiry(expiry, expiring) if !is_gone && now < expiry => {
-                    later.push(Member {
-                        age: expiry - run.since + AFTER_EXPIRY,
-                        purpose: Purpose::AfterExpiry(expiring),
-                        ..*member
-                    });
+                // Too late to find out.
+                Purpose::BeforeExpiry(expiry) if now >= expiry => {}
+                Purpose::BeforeExpiry(_) if is_gone => {
+                    self.unconfirmed.push(Checked::Followed(place, false));
                 }
-                Purpose::AfterExpiry(expiring) if is_gone => {
-                    self.unconfirmed.push(Checked::Expired(place, expiring));
+                Purpose::BeforeExpiry(expiry) => later.push(Member {
+                    age: expiry - run.since + AFTER_EXPIRY,
+                    purpose: Purpose::AfterExpiry,
+                    ..*member
+                }),
+                Purpose::AfterExpiry => {
+                    self.unconfirmed.push(Checked::Followed(place, is_gone));
                 }
-                Purpose::BeforeExpiry(..) | Purpose::AfterExpiry(_) => {}
             }
         }
         if !later.is_empty() {
@@ -365,11 +256,9 @@ impl Panel {
 
     fn confirm(&mut self, checked: Checked) {
         let (place, lifetime, weight, since, at, is_gone) = match checked {
-            Checked::Expired(place, Expiring(per_second)) => {
-                self.splits
-                    .entry(place)
-                    .or_default()
-                    .note_expired(per_second);
+            Checked::Followed(place, has_expired) => {
+                let split = self.splits.entry(place).or_default();
+                split.note_followed(has_expired);
                 return;
             }
             Checked::Counted {

@@ -8,7 +8,7 @@ use super::fit::{Parts, fit};
 use super::reading::Removals;
 
 /// Number of vanished keys for which the counts are distributed at once.
-const GONE_ENOUGH: u32 = 200;
+const GONE_ENOUGH: u32 = 100;
 
 /// Ages after which they are distributed for fewer vanished keys, in seconds.
 const AGE_OF_FEW: f64 = 60.0;
@@ -339,8 +339,8 @@ mod tests {
     #[test]
     fn block_is_ready_after_enough_keys_or_time() {
         let counted = removals(1.0, 0.0, 0.0);
-        assert!(block(counted, [200, 0]).is_ready(1.0));
-        assert!(!block(counted, [199, 0]).is_ready(1.0));
+        assert!(block(counted, [100, 0]).is_ready(1.0));
+        assert!(!block(counted, [99, 0]).is_ready(1.0));
         assert!(block(counted, [10, 0]).is_ready(60.0));
         assert!(!block(counted, [9, 0]).is_ready(60.0));
         assert!(block(counted, [1, 0]).is_ready(300.0));

@@ -1,39 +1,62 @@
 //! Limits the SCANs of the panel. Pure.
+//!
+//! Draws are evenly spaced, because each represents the time since the previous one. The number of
+//! SCANs per draw is measured: runs are scanned again once or several times.
 
-/// Maximum time for which SCANs are saved up, in seconds. Checks come in bursts.
-const SAVED_SECONDS: f64 = 5.0;
+/// Number of SCANs after which earlier ones count half.
+const SCANS_MAX: f64 = 200.0;
 
-/// Maximum debt, relative to the SCANs that can be saved up.
-const DEBT_TIMES: f64 = 4.0;
-
-/// The SCANs that are left.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The draws that are allowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Effort {
-    left: f64,
+    draws_left: f64,
     earned: Option<f64>,
+    scans: f64,
+    draws: f64,
+}
+
+impl Default for Effort {
+    /// Assumes two SCANs per draw.
+    fn default() -> Self {
+        Self {
+            draws_left: 1.0,
+            earned: None,
+            scans: 2.0,
+            draws: 1.0,
+        }
+    }
 }
 
 impl Effort {
-    /// Returns how many SCANs are left, after earning some since the last call.
+    /// Returns how many draws are left, at this many SCANs per second.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the cast saturates"
     )]
-    pub(super) fn earn(&mut self, now: f64, per_second: f64) -> u32 {
-        let since = self.earned.map_or(1.0, |earned| (now - earned).max(0.0));
+    pub(super) fn earn(&mut self, now: f64, scans_per_second: f64) -> u32 {
+        let since = self.earned.map_or(0.0, |earned| (now - earned).max(0.0));
         self.earned = Some(now);
-        let most = (per_second * SAVED_SECONDS).max(1.0);
-        self.left = self.left.max(-DEBT_TIMES * most);
-        self.left = (self.left + since * per_second).min(most);
-        // Each run is scanned once more, so that half of them may be draws.
-        (self.left / 2.0).ceil() as u32
+        let per_second = scans_per_second * self.draws / self.scans;
+        // Those of two seconds, or a single one.
+        let most = (2.0 * per_second).max(1.0);
+        self.draws_left = (self.draws_left + since * per_second).min(most);
+        self.draws_left as u32
     }
 
-    /// Spends one. Checks that are due are never omitted, so the number may become negative. Only
-    /// a few seconds of such a debt are paid.
-    pub(super) const fn spend(&mut self) {
-        self.left -= 1.0;
+    /// Records draws.
+    pub(super) fn note_draws(&mut self, draws: f64) {
+        self.draws_left -= draws;
+        self.draws += draws;
+    }
+
+    /// Records a SCAN, for a draw or a check.
+    pub(super) fn note_scan(&mut self) {
+        if self.scans >= SCANS_MAX {
+            self.scans /= 2.0;
+            self.draws /= 2.0;
+        }
+        self.scans += 1.0;
     }
 }
 
@@ -41,42 +64,39 @@ impl Effort {
 mod tests {
     use super::*;
 
-    #[test]
-    fn scans_are_limited_over_time() {
+    /// Returns in which of 200 seconds there are draws, at this many SCANs per second, if each draw
+    /// takes `each` SCANs.
+    fn draws(per_second: f64, each: u32) -> Vec<u32> {
         let mut effort = Effort::default();
-        let mut drawn = 0;
-        for second in 0..100 {
-            for _ in 0..effort.earn(f64::from(second), 4.0) {
-                drawn += 1;
-                effort.spend();
-                // The check of the run.
-                effort.spend();
+        let mut seconds = Vec::new();
+        for second in 0..200 {
+            for _ in 0..effort.earn(f64::from(second), per_second) {
+                seconds.push(second);
+                effort.note_draws(1.0);
+                (0..each).for_each(|_| effort.note_scan());
             }
         }
-        assert!((190..=210).contains(&drawn), "{drawn}");
+        seconds
     }
 
     #[test]
-    fn debt_is_limited() {
-        let mut effort = Effort::default();
-        (0..10_000).for_each(|_| effort.spend());
-        let draws: u32 = (0..30)
-            .map(|second| effort.earn(f64::from(second), 4.0))
-            .sum();
-        assert!(draws > 0);
+    fn scans_are_limited() {
+        for (per_second, each, expected) in [(4.0, 2, 400), (3.0, 4, 150), (0.1, 2, 10)] {
+            let draws = draws(per_second, each).len();
+            assert!(
+                (expected * 9 / 10..=expected * 6 / 5 + 1).contains(&draws),
+                "{draws}"
+            );
+        }
     }
 
     #[test]
-    fn slow_budget_still_allows_a_draw() {
-        let mut effort = Effort::default();
-        let mut drawn = 0;
-        for second in 0..100 {
-            for _ in 0..effort.earn(f64::from(second), 0.1) {
-                drawn += 1;
-                effort.spend();
-                effort.spend();
-            }
-        }
-        assert!((4..=7).contains(&drawn), "{drawn}");
+    fn draws_are_evenly_spaced() {
+        let seconds = draws(3.0, 6);
+        let gaps = seconds.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(
+            gaps.skip(5).all(|gap| (1..=3).contains(&gap)),
+            "{seconds:?}"
+        );
     }
 }

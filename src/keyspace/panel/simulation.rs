@@ -1,6 +1,7 @@
 //! Compares the panel with a server whose evictions and expiries are known.
 //!
-//! The random numbers have a fixed seed, so every run gives the same figures.
+//! The random numbers have a fixed seed. Only the hashes of names differ between two runs, and with
+//! them the few keys that are followed until they expire.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -56,7 +57,7 @@ const DURATION: u32 = 200;
 const BEFORE: u32 = 120;
 
 /// SCANs of the panel, and TTL lookups of the sweep, per second.
-const SCANS: f64 = 4.0;
+const SCANS: f64 = 3.0;
 const LOOKUPS: u32 = 4;
 
 /// Number of runs.
@@ -193,6 +194,7 @@ fn tend(server: &mut Server, panel: &mut Panel, now: f64) {
                     Expiry::Never
                 };
                 let lifetime = if known {
+                    panel.learn((0, *namespace), expiry);
                     Lifetime::of(expiry, now)
                 } else {
                     Lifetime::Unknown
@@ -200,6 +202,7 @@ fn tend(server: &mut Server, panel: &mut Panel, now: f64) {
                 (&name[..], *namespace, lifetime)
             });
             Drawn {
+                at: now,
                 region,
                 keys: keys.collect(),
             }
@@ -298,14 +301,14 @@ fn of(runs: &[[[Score; 3]; KINDS.len()]], kinds: &[usize], count: usize) -> Vec<
 fn counts_by_last_use_are_close() {
     let runs = runs(Eviction::AtAge(28.0));
     // The last kind is never evicted.
-    assert_close("evicted", &of(&runs, &[0, 1, 2], 0), 0.06, 0.2);
-    assert_close("vanished", &of(&runs, &[0, 1, 2, 3], 2), 0.08, 0.25);
+    assert_close("evicted", &of(&runs, &[0, 1, 2], 0), 0.1, 0.3);
+    assert_close("vanished", &of(&runs, &[0, 1, 2, 3], 2), 0.12, 0.35);
 }
 
 #[test]
 fn counts_are_close_if_the_same_keys_expire_and_are_evicted() {
     let runs = runs(Eviction::Random(40.0));
-    assert_close("evicted", &of(&runs, &[0, 1, 2], 0), 0.1, 0.25);
-    assert_close("expired", &of(&runs, &[1], 1), 0.25, 0.5);
-    assert_close("vanished", &of(&runs, &[0, 1, 2, 3], 2), 0.1, 0.3);
+    assert_close("evicted", &of(&runs, &[0, 1, 2], 0), 0.15, 0.4);
+    assert_close("expired", &of(&runs, &[1], 1), 0.35, 0.7);
+    assert_close("vanished", &of(&runs, &[0, 1, 2, 3], 2), 0.12, 0.35);
 }

@@ -3,14 +3,24 @@
 //! Few TTLs are known, because the server counts their queries as lookups. The keys among them that
 //! are followed until their TTL ends show how many keys expire. The other vanished keys did not.
 
+use std::ops::Range;
+
 use super::Lifetime;
 use super::interval::Interval;
+use crate::keyspace::tally::Expiry;
+use crate::number::to_float as float;
 
 /// Minimum number of known TTLs for a usable share.
 const KNOWN_MIN: f64 = 20.0;
 
 /// Number of known TTLs after which earlier ones count half.
 const KNOWN_MAX: f64 = 300.0;
+
+/// Number of keys followed until their TTL ended after which earlier ones count half.
+const FOLLOWED_MAX: f64 = 60.0;
+
+/// Maximum share of expired keys. All may have expired, but a few known ones do not prove that.
+const LATE_MAX: f64 = 0.98;
 
 /// How a key vanished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,25 +88,40 @@ impl End {
 pub(super) struct Split {
     known: f64,
     without_ttl: f64,
-    /// Keys that expired, each divided by the seconds within which it was expected to.
-    expired_per_second: f64,
+    /// Keys that expire soon, each divided by the seconds within which it does.
+    expiring_per_second: f64,
+    /// Such keys that were followed until their TTL ended, and those of them that expired.
+    followed: f64,
+    expired: f64,
 }
 
 impl Split {
-    /// Records a living key whose TTL is known.
-    pub(super) fn note_known(&mut self, lifetime: Lifetime) {
+    /// Records the TTL of a living key. It expires soon if its TTL is in this range of seconds.
+    pub(super) fn learn(&mut self, expiry: Expiry, soon: &Range<f64>, per_second: f64) {
         if self.known >= KNOWN_MAX {
             self.known /= 2.0;
             self.without_ttl /= 2.0;
-            self.expired_per_second /= 2.0;
+            self.expiring_per_second /= 2.0;
         }
         self.known += 1.0;
-        self.without_ttl += f64::from(u8::from(lifetime == Lifetime::Unlimited));
+        match expiry {
+            Expiry::Never => self.without_ttl += 1.0,
+            Expiry::In(milliseconds) if soon.contains(&(float(milliseconds) / 1e3)) => {
+                self.expiring_per_second += per_second;
+            }
+            Expiry::In(_) => {}
+        }
     }
 
-    /// Records that such a key was there until its TTL ended, and not after it.
-    pub(super) fn note_expired(&mut self, per_second: f64) {
-        self.expired_per_second += per_second;
+    /// Records a key that was followed until its TTL ended: whether it was there until then, and
+    /// not after it.
+    pub(super) fn note_followed(&mut self, has_expired: bool) {
+        if self.followed >= FOLLOWED_MAX {
+            self.followed /= 2.0;
+            self.expired /= 2.0;
+        }
+        self.followed += 1.0;
+        self.expired += f64::from(u8::from(has_expired));
     }
 
     /// Returns whether enough TTLs are known.
@@ -106,9 +131,13 @@ impl Split {
 
     /// Returns the share of the vanished keys that had not expired; `None` if it is unknown.
     pub(super) fn early(&self, interval: Interval) -> Option<f64> {
-        let expiring = self.expired_per_second / self.known.max(1.0);
-        let late = expiring / interval.gone_per_second().max(f64::MIN_POSITIVE);
-        self.is_known().then_some(1.0 - late.min(1.0))
+        let expiring = self.expiring_per_second / self.known.max(1.0);
+        // Until some were followed, all are expected to expire.
+        let expired = expiring * (self.expired + 1.0) / (self.followed + 1.0);
+        let late = expired / interval.gone_per_second().max(f64::MIN_POSITIVE);
+        // The counts of the server correct any share but none.
+        let late = late.min(LATE_MAX);
+        self.is_known().then_some(1.0 - late)
     }
 
     /// Returns the shares of all vanished keys of the namespace.
@@ -137,11 +166,18 @@ mod tests {
         interval
     }
 
-    fn split(lifetime: Lifetime, known: u32) -> Split {
+    fn learn(split: &mut Split, expiry: Expiry, known: u32) {
+        (0..known).for_each(|_| split.learn(expiry, &(1.0..9.0), 1.0 / 8.0));
+    }
+
+    fn split(expiry: Expiry, known: u32) -> Split {
         let mut split = Split::default();
-        (0..known).for_each(|_| split.note_known(lifetime));
+        learn(&mut split, expiry, known);
         split
     }
+
+    const HOUR: Expiry = Expiry::In(3_600_000);
+    const SOON: Expiry = Expiry::In(5_000);
 
     #[test]
     fn end_depends_on_the_known_expiry() {
@@ -153,37 +189,45 @@ mod tests {
 
     #[test]
     fn few_known_keys_give_no_share() {
-        let few = split(Lifetime::Until(1.0), 19);
+        let few = split(SOON, 19);
         assert_eq!(few.early(interval()), None);
         assert_eq!(few.shares(interval()), Shares::UNKNOWN);
     }
 
     #[test]
     fn keys_that_do_not_expire_vanish_early() {
-        let hour = split(Lifetime::Until(3_600.0), 20);
+        let hour = split(HOUR, 20);
         assert_eq!(hour.early(interval()), Some(1.0));
         assert_eq!(hour.shares(interval()), End::Early.shares());
-        let never = split(Lifetime::Unlimited, 20);
+        let never = split(Expiry::Never, 20);
         assert_eq!(never.shares(interval()), End::Unlimited.shares());
     }
 
     #[test]
-    fn expired_keys_are_subtracted() {
-        // Five of 100 keys expired within eight seconds, and ten vanished.
-        let mut split = split(Lifetime::Until(10.0), 100);
-        (0..5).for_each(|_| split.note_expired(1.0 / 8.0));
+    fn expiring_keys_are_subtracted() {
+        // Of 100 keys, five expire within eight seconds, and ten vanish.
+        let mut split = split(HOUR, 95);
+        learn(&mut split, SOON, 5);
         let early = split.early(interval()).unwrap();
         assert!((early - 0.5).abs() < 1e-6, "{early}");
-        (0..50).for_each(|_| split.note_expired(1.0 / 8.0));
-        assert_eq!(split.early(interval()), Some(0.0));
+        learn(&mut split, SOON, 50);
+        let early = split.early(interval()).unwrap();
+        assert!(early < 0.05, "{early}");
+    }
+
+    #[test]
+    fn renewed_keys_do_not_expire() {
+        let mut split = split(SOON, 100);
+        (0..50).for_each(|_| split.note_followed(false));
+        let early = split.early(interval()).unwrap();
+        assert!(early > 0.7, "{early}");
     }
 
     #[test]
     fn recent_keys_count_more() {
-        let mut split = split(Lifetime::Until(10.0), 300);
-        (0..30).for_each(|_| split.note_expired(1.0 / 8.0));
-        (0..1_000).for_each(|_| split.note_known(Lifetime::Until(3_600.0)));
+        let mut split = split(SOON, 300);
+        learn(&mut split, HOUR, 1_000);
         let early = split.early(interval()).unwrap();
-        assert!(early > 0.8, "{early}");
+        assert!(early > 0.5, "{early}");
     }
 }

@@ -29,6 +29,7 @@ fn draw_each(panel: &mut Panel, now: f64, lifetimes: &[Lifetime]) {
     let runs = lifetimes.iter().map(|lifetime| {
         let keys = names.iter().map(|name| (&name[..], PLACE.1, *lifetime));
         Drawn {
+            at: now,
             region: REGION,
             keys: keys.collect(),
         }
@@ -208,9 +209,10 @@ fn late_check_is_dropped() {
 #[test]
 fn panel_is_bounded() {
     let mut panel = Panel::default();
-    for _ in 0..1_000 {
-        if panel.wanted(0.0, u64::MAX, 1e6) > 0 {
-            draw(&mut panel, 0.0, Lifetime::Unknown);
+    for second in 0..1_000 {
+        let now = f64::from(second);
+        if panel.wanted(now, u64::MAX, 1e6) > 0 {
+            draw(&mut panel, now, Lifetime::Unknown);
         }
     }
     let members: usize = panel.runs.iter().map(|run| run.members.len()).sum();
@@ -225,8 +227,8 @@ fn panel_is_bounded() {
 fn small_keyspace_is_not_drawn_again_and_again() {
     let mut panel = Panel::default();
     draw(&mut panel, 0.0, Lifetime::Unknown);
-    assert_eq!(panel.wanted(0.0, 10, 100.0), 0);
-    assert!(panel.wanted(0.0, 1_000, 100.0) > 0);
+    assert_eq!(panel.wanted(1.0, 10, 100.0), 0);
+    assert!(panel.wanted(2.0, 1_000, 100.0) > 0);
 }
 
 #[test]
@@ -247,7 +249,8 @@ fn lost_ttl_is_recorded_for_early_deaths_only() {
     for when in ["before_ttl", "no_ttl"] {
         assert!(vanished(&panel, when) > Some(0.0), "{when}");
     }
-    assert_eq!(vanished(&panel, "unknown"), None);
+    // A key whose TTL has ended may have vanished before.
+    assert!(vanished(&panel, "unknown") > Some(0.0));
 }
 
 #[test]

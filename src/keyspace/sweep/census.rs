@@ -286,6 +286,7 @@ impl Census {
         let is_folded = self.matcher.folded_keys() > folded_before;
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.learn_expiry(database, namespace, found);
         self.progress.keys_vanished += u64::from(found.is_gone);
         self.ledger.see(database, key, found.details);
         let window = self.window(database);
@@ -308,6 +309,7 @@ impl Census {
         let namespace = self.matcher.classify(database, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.learn_expiry(database, namespace, found);
         self.window(database).keep(namespace, found.details, policy);
     }
 

@@ -14,7 +14,7 @@ use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::panel::{Region, Run};
 
 /// Maximum number of SCANs per second for the panel. They take about 0.03 % of a core.
-const SCANS: f64 = 4.0;
+const SCANS: f64 = 3.0;
 
 /// Maximum share of the sweep's commands.
 const COMMAND_SHARE: f64 = 0.125;
@@ -75,10 +75,11 @@ impl Sweeper<'_> {
                 continue;
             }
             self.reader.select(run.region.database).await?;
+            let at = monotonic();
             let (names, took) = self.scan_region(run.region).await?;
             microseconds += took;
             if let Some(names) = names {
-                self.census.note_followed(monotonic(), &run, &names);
+                self.census.note_followed(at, &run, &names);
             }
         }
         let databases = self.databases().into_iter();
@@ -123,6 +124,7 @@ impl Sweeper<'_> {
             return Ok((None, 0.0));
         };
         self.reader.select(database).await?;
+        let at = monotonic();
         let (region, names, mut microseconds) = if keys <= SMALL_KEYS {
             let region = Region {
                 database,
@@ -145,7 +147,7 @@ impl Sweeper<'_> {
         let (found, took) = self.look_up_some(database, &names).await?;
         microseconds += took;
         let keys = names.into_iter().zip(found).collect();
-        Ok((Some((region, keys)), microseconds))
+        Ok((Some(DrawnKeys { at, region, keys }), microseconds))
     }
 
     /// Queries the TTLs of some keys, within the allowance. Returns what was found of each key.

@@ -4,12 +4,21 @@ use crate::keyspace::NamespaceId;
 use crate::keyspace::panel::{Drawn, Lifetime, Panel, Region, Run, families};
 use crate::keyspace::sweep::key_reader::Found;
 use crate::keyspace::sweep::vitals::Vitals;
+use crate::keyspace::tally::Expiry;
 use crate::metric::Snapshot;
 
 use super::Census;
 
 /// The keys of a region, each with the details that were queried.
-pub type DrawnKeys = (Region, Vec<(Vec<u8>, Found)>);
+#[derive(Debug)]
+pub struct DrawnKeys {
+    /// Time before the SCAN that found them, in seconds.
+    pub at: f64,
+    /// The part of the table with these keys.
+    pub region: Region,
+    /// The keys with their details.
+    pub keys: Vec<(Vec<u8>, Found)>,
+}
 
 impl Census {
     /// Returns the panel if keys can be followed: a part of the table can be scanned again, and the
@@ -28,14 +37,15 @@ impl Census {
         }
     }
 
-    fn drawn<'k>(&mut self, now: f64, (region, keys): &'k DrawnKeys) -> Drawn<'k> {
-        let database = region.database;
+    fn drawn<'k>(&mut self, now: f64, run: &'k DrawnKeys) -> Drawn<'k> {
+        let database = run.region.database;
         // INFO reports for free that no key has a TTL.
         let none_expires = self.expires.get(&database) == Some(&0);
-        let keys = keys.iter().map(|(name, found)| {
+        let keys = run.keys.iter().map(|(name, found)| {
             let namespace = self.matcher.classify(database, name);
             let namespace = self.shown_as(namespace);
             let lifetime = if none_expires {
+                self.learn_expiry_of((database, namespace), Expiry::Never);
                 Lifetime::Unlimited
             } else {
                 let expiry = found.details.expiry;
@@ -44,7 +54,8 @@ impl Census {
             (name.as_slice(), namespace, lifetime)
         });
         Drawn {
-            region: *region,
+            at: run.at,
+            region: run.region,
             keys: keys.collect(),
         }
     }
@@ -55,6 +66,18 @@ impl Census {
             namespace
         } else {
             NamespaceId::OTHER
+        }
+    }
+
+    pub(super) fn learn_expiry(&mut self, database: u32, namespace: NamespaceId, found: &Found) {
+        if let Some(expiry) = found.details.expiry {
+            self.learn_expiry_of((database, self.shown_as(namespace)), expiry);
+        }
+    }
+
+    fn learn_expiry_of(&mut self, place: (u32, NamespaceId), expiry: Expiry) {
+        if let Some(panel) = &mut self.panel {
+            panel.learn(place, expiry);
         }
     }
 

@@ -1,0 +1,152 @@
+//! The keys of a part of a hash table, which are drawn and checked together. Pure.
+
+use crate::keyspace::NamespaceId;
+use crate::keyspace::tally::Expiry;
+use crate::number::to_float as float;
+
+/// Keys are followed until their TTL ends if that is after this many seconds, and before that plus
+/// this many times the age at which keys of the namespace are checked.
+const EXPIRING_AFTER: f64 = 1.5;
+const EXPIRING_AGES: f64 = 3.0;
+
+/// One in this many of them is followed, because that takes two SCANs.
+const EXPIRING_ONE_IN: u64 = 3;
+
+/// Such keys are checked this many seconds before and after their TTL ends. Checks can be a second
+/// late.
+const BEFORE_EXPIRY: f64 = 1.3;
+pub(super) const AFTER_EXPIRY: f64 = 0.3;
+
+/// The known expiry of a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lifetime {
+    /// Its TTL was not queried.
+    Unknown,
+    /// It has no TTL.
+    Unlimited,
+    /// It expires at this time, in seconds.
+    Until(f64),
+}
+
+impl Lifetime {
+    /// Returns the lifetime of a key whose TTL was queried at this time.
+    #[must_use]
+    pub fn of(expiry: Expiry, now: f64) -> Self {
+        match expiry {
+            Expiry::Never => Self::Unlimited,
+            Expiry::In(milliseconds) => Self::Until(now + float(milliseconds) / 1e3),
+        }
+    }
+}
+
+/// A part of a hash table, from one cursor of SCAN up to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The database.
+    pub database: u32,
+    /// The first cursor.
+    pub start: u64,
+    /// The cursor after the last; 0 for the end of the table.
+    pub end: u64,
+}
+
+impl Region {
+    /// Returns whether this is the whole table.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.start == 0 && self.end == 0
+    }
+
+    /// Returns whether a SCAN at this cursor is still within the region. Cursors count in reversed
+    /// bits.
+    #[must_use]
+    pub const fn has_more(self, cursor: u64) -> bool {
+        cursor != 0 && (self.end == 0 || cursor.reverse_bits() < self.end.reverse_bits())
+    }
+}
+
+/// The keys found in a region.
+#[derive(Clone, Debug)]
+pub struct Drawn<'k> {
+    /// Time before the SCAN that found them, in seconds.
+    pub at: f64,
+    /// The part of the table with these keys.
+    pub region: Region,
+    /// Each key with its namespace and its known expiry.
+    pub keys: Vec<(&'k [u8], NamespaceId, Lifetime)>,
+}
+
+/// Keys of a region that are followed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The part of the table with these keys.
+    pub region: Region,
+    pub(super) since: f64,
+    /// Number of keys that each represents, times the seconds for which it does.
+    pub(super) weight: f64,
+    pub(super) members: Vec<Member>,
+}
+
+/// A key that is followed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Member {
+    /// Keyed hash of its name. Names are not kept.
+    pub(super) id: u64,
+    pub(super) namespace: NamespaceId,
+    /// Age at which it is checked, in seconds.
+    pub(super) age: f64,
+    pub(super) purpose: Purpose,
+}
+
+/// Why a key is checked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Purpose {
+    /// To count it if it has vanished.
+    Count(Lifetime),
+    /// To find out whether it is still there just before this time, at which its TTL ends.
+    BeforeExpiry(f64),
+    /// To find out whether it has expired.
+    AfterExpiry,
+}
+
+/// The TTLs of keys that expire soon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Expiring {
+    /// Difference of the longest and the shortest of them, in seconds.
+    within: f64,
+}
+
+impl Expiring {
+    /// Returns the range of a namespace whose keys are checked at this age.
+    pub(super) const fn of(age: f64) -> Self {
+        Self {
+            within: EXPIRING_AGES * age,
+        }
+    }
+
+    pub(super) fn range(self) -> std::ops::Range<f64> {
+        EXPIRING_AFTER..EXPIRING_AFTER + self.within
+    }
+
+    /// Returns how many keys expire per second for each of these keys.
+    pub(super) const fn per_second(self) -> f64 {
+        1.0 / self.within
+    }
+}
+
+impl Member {
+    /// Returns the check of a key just before its TTL ends, if that is soon.
+    pub(super) fn until_expiry(self, lifetime: Lifetime, now: f64) -> Option<Self> {
+        let Lifetime::Until(expiry) = lifetime else {
+            return None;
+        };
+        let left = expiry - now;
+        let is_soon = Expiring::of(self.age).range().contains(&left);
+        let is_chosen = self.id.is_multiple_of(EXPIRING_ONE_IN);
+        (is_soon && is_chosen).then_some(Self {
+            age: left - BEFORE_EXPIRY,
+            purpose: Purpose::BeforeExpiry(expiry),
+            ..self
+        })
+    }
+}
