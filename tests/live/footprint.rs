@@ -194,7 +194,8 @@ fn repeated_reconnects_leave_one_connection() {
 #[test]
 fn loading_server_counts_one_error_per_connection() {
     let mut server = RedisServer::start(&["--enable-debug-command", "yes"]);
-    server.ask(&["DEBUG", "POPULATE", "4000", "key", "100"]);
+    // They take 10 s to load.
+    server.ask(&["DEBUG", "POPULATE", "10000", "key", "100"]);
     server.ask(&["SAVE"]);
     let slowly = [
         "--key-load-delay",

@@ -104,13 +104,16 @@ fn first_estimate(url: &str) -> (Page, Duration) {
     (page, started.elapsed())
 }
 
+/// Number of exporters that start one after another.
+const STARTS: usize = 10;
+
 fn assert_early_and_accurate(program: Server) {
     let server = node(program);
     let proxy = Proxy::to(server.port);
     proxy.delay(ROUND_TRIP);
     let (mut all, mut good) = (0, 0);
     let mut times = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..STARTS {
         let (page, took) = first_estimate(&proxy.url());
         assert_eq!(passes(&page), 0.0, "the pass is too short for this test");
         let (held, found) = held(&page);
@@ -124,13 +127,14 @@ fn assert_early_and_accurate(program: Server) {
         let memory = of(&page, "memory_bytes", "websocket");
         assert!(memory > 0.0);
     }
+    // Of 40 intervals of 95%, fewer than 32 cover the truth less than once in 10,000 times.
     assert!(
-        good * 100 >= all * 85,
+        good * 100 >= all * 80,
         "{good} of {all} intervals covered the truth"
     );
     times.sort_unstable();
     let most = PROMISED + wait::slack();
-    assert!(times[2] < most, "{times:?}, {most:?} are allowed");
+    assert!(times[STARTS / 2] < most, "{times:?}, {most:?} are allowed");
 }
 
 /// Adds a delay that is much longer than anything else, so that the duration shows the number of
