@@ -40,6 +40,20 @@ const LOOKUPS_PER_RUN: usize = 10;
 /// left to the sweep.
 const LOOKUP_SHARE: f64 = 0.75;
 
+/// Returns the number of cursors at which a draw from this many keys may start.
+///
+/// A table that grows has two parts, and the smaller one has as few as an eighth of these buckets.
+/// A cursor with more bits than that part returns keys which are before it once the table has
+/// grown, so a check would not find them.
+const fn starts(keys: u64) -> u64 {
+    let buckets = match keys.checked_next_power_of_two() {
+        Some(buckets) => buckets,
+        None => u64::MAX,
+    };
+    let starts = buckets / 8;
+    if starts == 0 { 1 } else { starts }
+}
+
 impl Sweeper<'_> {
     /// Checks the keys of the panel that are due, and draws others.
     pub(super) async fn follow_if_due(&mut self) -> Result<(), Failure> {
@@ -134,7 +148,7 @@ impl Sweeper<'_> {
             let (names, took) = self.scan_region(region).await?;
             (region, names.unwrap_or_default(), took)
         } else {
-            let start = fastrand::u64(..keys.checked_next_power_of_two().unwrap_or(u64::MAX));
+            let start = fastrand::u64(..starts(keys));
             let (end, names) = self.scan_for_panel(start).await?;
             let region = Region {
                 database,
@@ -223,5 +237,16 @@ impl Sweeper<'_> {
             panel.note_scan();
         }
         self.scan(cursor).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::starts;
+
+    #[test]
+    fn draws_start_at_cursors_of_a_smaller_table() {
+        assert_eq!([0, 1, 9, 20_000].map(starts), [1, 1, 2, 4_096]);
+        assert_eq!(starts(u64::MAX), u64::MAX / 8);
     }
 }
