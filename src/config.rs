@@ -271,6 +271,7 @@ fn parse(
         },
     };
     let given = Given::read(&arguments.options, environment, &mut context.notices);
+    implicit_target::warn_of_empty_file(&node, &mut context);
     implicit_target::warn_of_unused(text, &node, &mut context);
     let config = read_config(&node, arguments, &given, &mut context);
     let Context {

@@ -128,13 +128,16 @@ fn is_other_server(left: &str, right: &str) -> bool {
     }
 }
 
-/// Warns about an empty file, and about variables of the implicit target that a file with `targets`
-/// does not refer to.
-pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
+/// Warns about an empty file: a template may have lost its values.
+pub(crate) fn warn_of_empty_file(document: &Node, context: &mut Context<'_>) {
     if !context.file.is_empty() && matches!(document.value, Value::Nothing) {
         let text = "the file is empty, so all options have their default values";
         context.warn(&Place::new(document.source.clone()), text);
     }
+}
+
+/// Warns about variables of the implicit target that a file with `targets` does not refer to.
+pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
     if document.get("targets").is_none() {
         return;
     }
