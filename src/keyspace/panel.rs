@@ -30,7 +30,7 @@ use effort::Effort;
 use interval::Interval;
 pub use reading::Reading;
 use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
-pub use run::{Drawn, Lifetime, Region, Run};
+pub use run::{Drawn, Lifetime, Region, Run, starts};
 use split::{End, Split};
 use totals::Totals;
 
@@ -180,8 +180,8 @@ impl Panel {
         Some(Run { members, ..*run })
     }
 
-    /// Records a check of the keys of a run: the names in its region at this time. It counts with the next
-    /// reading of INFO, if that shows that the data were not replaced.
+    /// Records a check of the keys of a run: the names in its region at this time. It counts with
+    /// the next reading of INFO, if that shows that the data were not replaced.
     pub fn note_checked(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
         let ids = names
             .iter()

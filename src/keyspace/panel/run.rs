@@ -65,6 +65,21 @@ impl Region {
     }
 }
 
+/// Returns the number of cursors at which a draw from this many keys may start.
+///
+/// A table that grows has two parts, and the smaller one has as few as an eighth of these buckets.
+/// A cursor with more bits than that part returns keys which are before it once the table has
+/// grown, so a check would not find them.
+#[must_use]
+pub const fn starts(keys: u64) -> u64 {
+    let buckets = match keys.checked_next_power_of_two() {
+        Some(buckets) => buckets,
+        None => u64::MAX,
+    };
+    let starts = buckets / 8;
+    if starts == 0 { 1 } else { starts }
+}
+
 /// The keys found in a region.
 #[derive(Clone, Debug)]
 pub struct Drawn<'k> {
@@ -148,5 +163,16 @@ impl Member {
             purpose: Purpose::BeforeExpiry(expiry),
             ..self
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::starts;
+
+    #[test]
+    fn draws_start_at_cursors_of_a_smaller_table() {
+        assert_eq!([0, 1, 9, 20_000].map(starts), [1, 1, 2, 4_096]);
+        assert_eq!(starts(u64::MAX), u64::MAX / 8);
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::monotonic;
 use crate::connection::Spacing;
 use crate::failure::{Failure, Reason};
 use crate::keyspace::cost::SweepQuery;
-use crate::keyspace::panel::{Region, Run};
+use crate::keyspace::panel::{Region, Run, starts};
 
 /// Maximum number of SCANs per second for the panel. They take about 0.03 % of a core.
 const SCANS: f64 = 3.0;
@@ -39,20 +39,6 @@ const LOOKUPS_PER_RUN: usize = 10;
 /// Share of the runs for which TTLs are queried if lookups are limited. The rest of the lookups is
 /// left to the sweep.
 const LOOKUP_SHARE: f64 = 0.75;
-
-/// Returns the number of cursors at which a draw from this many keys may start.
-///
-/// A table that grows has two parts, and the smaller one has as few as an eighth of these buckets.
-/// A cursor with more bits than that part returns keys which are before it once the table has
-/// grown, so a check would not find them.
-const fn starts(keys: u64) -> u64 {
-    let buckets = match keys.checked_next_power_of_two() {
-        Some(buckets) => buckets,
-        None => u64::MAX,
-    };
-    let starts = buckets / 8;
-    if starts == 0 { 1 } else { starts }
-}
 
 impl Sweeper<'_> {
     /// Checks the keys of the panel that are due, and draws others.
@@ -237,16 +223,5 @@ impl Sweeper<'_> {
             panel.note_scan();
         }
         self.scan(cursor).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::starts;
-
-    #[test]
-    fn draws_start_at_cursors_of_a_smaller_table() {
-        assert_eq!([0, 1, 9, 20_000].map(starts), [1, 1, 2, 4_096]);
-        assert_eq!(starts(u64::MAX), u64::MAX / 8);
     }
 }
