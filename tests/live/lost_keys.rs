@@ -52,6 +52,15 @@ fn start(server: &RedisServer) -> Exporter {
     sweep::launch(server, FULL_SPEED, NAMESPACES).start()
 }
 
+/// Starts a server that is full of sessions and evicts random keys.
+fn full_server() -> RedisServer {
+    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-random"]);
+    keys::write(&server, 0, 20_000, SESSIONS);
+    let used = server.info("used_memory").unwrap();
+    server.ask(&["CONFIG", "SET", "maxmemory", &used]);
+    server
+}
+
 /// Deletes one sixteenth of the sessions before each check of the condition.
 fn until_noticed(
     server: &RedisServer,
@@ -212,14 +221,7 @@ fn flush_and_restart_count_nothing() {
 
 #[test]
 fn reset_statistics_do_not_reset_evictions() {
-    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-random"]);
-    keys::write(&server, 0, 20_000, SESSIONS);
-    server.ask(&[
-        "CONFIG",
-        "SET",
-        "maxmemory",
-        &server.info("used_memory").unwrap(),
-    ]);
+    let server = full_server();
     let exporter = start(&server);
     let done = AtomicBool::new(false);
     let evicted = |page: &Page| total(page, "evicted", "session").unwrap_or(0.0);
@@ -270,14 +272,7 @@ fn panel_needs_no_permission_beyond_scan() {
 
 #[test]
 fn deletions_hide_evictions() {
-    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-random"]);
-    keys::write(&server, 0, 20_000, SESSIONS);
-    server.ask(&[
-        "CONFIG",
-        "SET",
-        "maxmemory",
-        &server.info("used_memory").unwrap(),
-    ]);
+    let server = full_server();
     let exporter = start(&server);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
