@@ -19,7 +19,6 @@ const HEAD: &str = "\
 rule_files:
   - redis.rules.yml
 evaluation_interval: 1m
-tests:
 ";
 
 /// The instance that Prometheus scrapes: it replaces all instances of servers.
@@ -55,6 +54,14 @@ fn sample(alert: &str, labels: &Value) -> String {
     as_target(&format!(
         "ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"{labels}}}"
     ))
+}
+
+/// Returns the order in which promtool evaluates the groups of rules.
+fn order(tests: &Value) -> String {
+    let names = list(tests, "group_eval_order").iter();
+    let names = names.filter_map(Value::as_str);
+    let names: String = names.map(|name| format!("  - {name}\n")).collect();
+    format!("group_eval_order:\n{names}")
 }
 
 fn group(test: &Value) -> String {
@@ -97,9 +104,10 @@ fn rules_are_tested_with_many_targets_too() {
     let tests: Value = serde_yaml::from_str(&tests).unwrap();
     let groups: String = list(&tests, "tests").iter().map(group).collect();
     assert!(groups.contains(INSTANCE), "no server became a target");
+    let order = order(&tests);
     assert_golden(
         &in_repository("alerts/redis.rules.targets.test.yml"),
-        &format!("{HEAD}{groups}"),
+        &format!("{HEAD}{order}tests:\n{groups}"),
     );
 }
 

@@ -161,6 +161,19 @@ fn tests_only_name_existing_alerts() {
     }
 }
 
+/// promtool sorts groups that the list leaves out in between at random.
+#[test]
+fn tests_evaluate_all_groups_in_the_order_of_the_rules() {
+    let rules = yaml("alerts/redis.rules.yml");
+    let groups = list(&rules, "groups").iter();
+    let groups: Vec<_> = groups.filter_map(|group| word(group, "name")).collect();
+    assert!(groups.len() > 1, "the rules file has no groups");
+    let tests = yaml("alerts/redis.rules.test.yml");
+    let order = list(&tests, "group_eval_order").iter();
+    let order: Vec<_> = order.filter_map(Value::as_str).collect();
+    assert_eq!(order, groups);
+}
+
 #[test]
 fn alerts_and_runbooks_match() {
     let names: BTreeSet<String> = alerts().into_iter().map(|alert| alert.name).collect();
