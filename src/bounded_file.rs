@@ -5,14 +5,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// The reason why a file is not read, as the rest of a sentence about it, with the remedy.
-pub type Refused = (String, &'static str);
+pub type UnreadFile = (String, &'static str);
 
 /// Reads a regular file. Opening a pipe could block forever.
 ///
 /// # Errors
 ///
 /// The file cannot be read, is not a regular file, or has more than `most` bytes.
-pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, UnreadFile> {
     if !fs::metadata(path)
         .map_err(|error| unreadable(&error))?
         .is_file()
@@ -39,7 +39,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
 /// # Errors
 ///
 /// It cannot be read, or has more than `most` bytes.
-pub fn read_all(source: impl Read, most: u64) -> Result<Vec<u8>, Refused> {
+pub fn read_all(source: impl Read, most: u64) -> Result<Vec<u8>, UnreadFile> {
     let mut bytes = Vec::new();
     let mut source = source.take(most + 1);
     source
@@ -54,7 +54,7 @@ pub fn read_all(source: impl Read, most: u64) -> Result<Vec<u8>, Refused> {
     Ok(bytes)
 }
 
-fn unreadable(error: &io::Error) -> Refused {
+fn unreadable(error: &io::Error) -> UnreadFile {
     (
         format!("cannot be read ({error})"),
         "check the path and its permissions",

@@ -62,15 +62,15 @@ pub use script::Script;
 pub use secret::{Secret, trimmed};
 pub use sweep::{Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
-pub use tls::{Identity, Tls};
+pub use tls::{CertificateFiles, Tls};
 pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
 use crate::metric::Names;
 use context::{CheckFile, Context, ReadFile};
-use document::{Node, Value};
+use document::{Node, YamlValue};
 use draft::Draft;
-use problem::{Invalid, Place, Source};
-use reader::Reader;
+use problem::{Invalid, Origin, Place};
+use reader::LevelReader;
 use redis_exporter::{Given, Notice, Overlay};
 use written_keys::WrittenKeys;
 
@@ -116,7 +116,7 @@ pub struct FileContent {
 impl FileContent {
     fn of(node: &Node) -> Self {
         Self {
-            has_content: node.value != Value::Nothing,
+            has_content: node.value != YamlValue::Nothing,
             has_targets: node.get("targets").is_some(),
         }
     }
@@ -231,7 +231,7 @@ pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> S
         let text = file::read(&path).ok()?;
         let document = document::read(&text).ok()?;
         match &document.get("listen")?.node.value {
-            Value::Scalar(scalar) => read(&expand::expand(&scalar.text, environment).ok()?),
+            YamlValue::Scalar(scalar) => read(&expand::expand(&scalar.text, environment).ok()?),
             _ => None,
         }
     };
@@ -261,11 +261,11 @@ fn parse(
         notices: Vec::new(),
     };
     let (text, node) = match file {
-        None => ("", Node::from(Value::Nothing)),
+        None => ("", Node::from(YamlValue::Nothing)),
         Some((name, text)) => match document::read(text) {
             Ok(node) => (text, node),
             Err((position, invalid)) => {
-                let place = Place::new(Source::File(position));
+                let place = Place::new(Origin::File(position));
                 return Err(vec![place.problem(name, invalid)]);
             }
         },
@@ -297,7 +297,7 @@ fn read_config(
     context.masked = overlay.masked();
     let mut draft = Draft::new();
     let place = Place::new(node.source.clone());
-    let mut reader = Reader::new("", place.clone(), &mut draft, context);
+    let mut reader = LevelReader::new("", place.clone(), &mut draft, context);
     reader.map(node, &place, "");
     overlay.apply(&mut reader);
     let mut written = reader.written;

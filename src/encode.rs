@@ -14,8 +14,8 @@ mod page;
 pub use page::Page;
 
 use crate::metric::{Descriptor, Kind, Names, Sample, Series, Snapshot, Value};
-use lines::{Line, Part, write_header};
-use openmetrics::{Declared, declared, header_name};
+use lines::{SampleLine, SamplePart, write_header};
+use openmetrics::{Declaration, declared, header_name};
 
 /// The format of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,14 +178,14 @@ struct Written<'a> {
 impl Written<'_> {
     fn write(self, text: &mut Vec<u8>, run: &[(Option<&str>, Sample<'_>)], format: Format) {
         let Spelling { kind, .. } = *self.spelling;
-        let parts = Part::of(kind);
+        let parts = SamplePart::of(kind);
         let header = match format {
-            Format::Text => Declared::Whole(kind.as_str()),
+            Format::Text => Declaration::Whole(kind.as_str()),
             Format::OpenMetrics => declared(self.spelling, run.iter().map(|(_, sample)| sample)),
         };
         let is_quoted = format == Format::OpenMetrics;
         match header {
-            Declared::Whole(word) => {
+            Declaration::Whole(word) => {
                 let name = match format {
                     Format::Text => self.name,
                     Format::OpenMetrics => header_name(self.name, kind),
@@ -193,7 +193,7 @@ impl Written<'_> {
                 write_header(text, self.family, word, name, is_quoted);
                 self.write_parts(text, run, parts);
             }
-            Declared::ByName => {
+            Declaration::ByName => {
                 for part in parts {
                     let name = format!("{}{}", self.name, part.suffix(kind));
                     write_header(text, self.family, "unknown", &name, is_quoted);
@@ -203,9 +203,14 @@ impl Written<'_> {
         }
     }
 
-    fn write_parts(self, text: &mut Vec<u8>, run: &[(Option<&str>, Sample<'_>)], parts: &[Part]) {
+    fn write_parts(
+        self,
+        text: &mut Vec<u8>,
+        run: &[(Option<&str>, Sample<'_>)],
+        parts: &[SamplePart],
+    ) {
         for (target, sample) in run {
-            let line = Line {
+            let line = SampleLine {
                 spelling: self.spelling,
                 name: self.name,
                 unit: self.family.unit,

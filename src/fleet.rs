@@ -38,11 +38,11 @@ pub struct Fleet {
     board: Board,
     telemetry: Telemetry,
     namespaces: Arc<[Namespace]>,
-    running: Vec<Running>,
+    running: Vec<RunningTarget>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningTarget {
     target: Target,
     slot: Arc<Slot>,
     footprint: Arc<Footprint>,
@@ -50,7 +50,7 @@ struct Running {
     sweep: AbortHandle,
 }
 
-impl Drop for Running {
+impl Drop for RunningTarget {
     fn drop(&mut self) {
         self.poll.abort();
         self.sweep.abort();
@@ -119,7 +119,7 @@ impl Fleet {
         change
     }
 
-    fn keep(&self, mut running: Running, regroup: bool) -> Running {
+    fn keep(&self, mut running: RunningTarget, regroup: bool) -> RunningTarget {
         if regroup {
             running.sweep.abort();
             let (target, slot) = (&running.target, &running.slot);
@@ -128,7 +128,7 @@ impl Fleet {
         running
     }
 
-    fn start(&self, target: Target, start: Start) -> Running {
+    fn start(&self, target: Target, start: Start) -> RunningTarget {
         let slot = self
             .board
             .slot(&target.name, &target.endpoint.address.to_string());
@@ -136,7 +136,7 @@ impl Fleet {
         let footprint = Arc::default();
         let sweep = self.start_sweep(&target, &slot, &footprint, start.first);
         let poll = self.start_poll(&target, &slot, &footprint, start);
-        Running {
+        RunningTarget {
             target,
             slot,
             footprint,
@@ -214,7 +214,7 @@ impl Fleet {
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }
 
-    fn end(&self, gone: &[Running], wanted: &[Target]) {
+    fn end(&self, gone: &[RunningTarget], wanted: &[Target]) {
         for old in gone {
             old.poll.abort();
             old.sweep.abort();

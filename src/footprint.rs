@@ -133,11 +133,11 @@ impl Calls {
 #[derive(Debug, Default)]
 pub struct Footprint {
     gate: Arc<RwLock<()>>,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<CallLedger>,
 }
 
 #[derive(Debug, Default)]
-struct Ledger {
+struct CallLedger {
     /// Everything with a reply.
     caused: Caused,
     /// Lookups with a reply that are not yet in `caused`.
@@ -290,7 +290,7 @@ impl Footprint {
         caused
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn ledger(&self) -> MutexGuard<'_, CallLedger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,13 +11,13 @@
 pub struct Glob {
     /// The literal prefix of every matching key.
     prefix: Box<[u8]>,
-    rest: Rest,
+    rest: PatternRest,
     matches_empty: bool,
 }
 
 /// The part after the literal prefix. The first two variants need no search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Rest {
+enum PatternRest {
     Nothing,
     Anything,
     Pieces(Box<[Piece]>),
@@ -62,9 +62,9 @@ impl Glob {
         });
         let prefix: Box<[u8]> = literals.collect();
         let rest = match pieces.get(prefix.len()..).unwrap_or_default() {
-            [] => Rest::Nothing,
-            [Piece::AnyRun] => Rest::Anything,
-            rest => Rest::Pieces(rest.into()),
+            [] => PatternRest::Nothing,
+            [Piece::AnyRun] => PatternRest::Anything,
+            rest => PatternRest::Pieces(rest.into()),
         };
         Self {
             prefix,
@@ -84,7 +84,7 @@ impl Glob {
     /// Returns whether the pattern has no special character and therefore matches exactly one key.
     #[must_use]
     pub const fn is_literal(&self) -> bool {
-        matches!(self.rest, Rest::Nothing)
+        matches!(self.rest, PatternRest::Nothing)
     }
 
     /// Returns keys that match the pattern, at least one for each of its alternatives. Used to
@@ -92,9 +92,9 @@ impl Glob {
     #[must_use]
     pub fn samples(&self) -> Vec<Vec<u8>> {
         let pieces: &[Piece] = match &self.rest {
-            Rest::Nothing => &[],
-            Rest::Anything => &[Piece::AnyRun],
-            Rest::Pieces(pieces) => pieces,
+            PatternRest::Nothing => &[],
+            PatternRest::Anything => &[Piece::AnyRun],
+            PatternRest::Pieces(pieces) => pieces,
         };
         // A byte that patterns do not contain, and one that many do.
         let runs: [&[u8]; 3] = [b"", b"\x01\xfe\x02", b"0:a/B-c.d"];
@@ -124,9 +124,9 @@ impl Glob {
             return false;
         };
         match &self.rest {
-            Rest::Nothing => tail.is_empty(),
-            Rest::Anything => true,
-            Rest::Pieces(pieces) => cover(pieces, tail),
+            PatternRest::Nothing => tail.is_empty(),
+            PatternRest::Anything => true,
+            PatternRest::Pieces(pieces) => cover(pieces, tail),
         }
     }
 }

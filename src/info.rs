@@ -43,25 +43,25 @@ impl<'a> Field<'a> {
 pub struct Info {
     text: String,
     /// Fields with a fixed name, or a number in it, in the order of the reply.
-    plain: Vec<Line>,
+    plain: Vec<FieldLine>,
     /// Fields named by commands or error codes, in the order of the reply. On most servers these are
     /// most fields, and few readers need them.
-    named: Vec<Line>,
+    named: Vec<FieldLine>,
     /// Titles of all sections, including those without fields.
-    titles: Vec<Span>,
+    titles: Vec<TextRange>,
     /// Sections with a line that is neither a field nor a comment.
-    unreadable: Vec<Span>,
+    unreadable: Vec<TextRange>,
 }
 
 /// Bytes of the text.
-type Span = Range<usize>;
+type TextRange = Range<usize>;
 
 /// Positions of the parts of a field.
 #[derive(Clone, Debug)]
-struct Line {
-    section: Span,
-    name: Span,
-    value: Span,
+struct FieldLine {
+    section: TextRange,
+    name: TextRange,
+    value: TextRange,
 }
 
 /// Prefixes of field names that end in a command name or an error code. Both may contain a colon;
@@ -145,7 +145,7 @@ impl Info {
                 } else {
                     &mut info.plain
                 };
-                fields.push(Line {
+                fields.push(FieldLine {
                     section: section.clone(),
                     name: span(name),
                     value: span(value),
@@ -157,7 +157,7 @@ impl Info {
         info
     }
 
-    fn part(&self, span: &Span) -> &str {
+    fn part(&self, span: &TextRange) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
@@ -167,7 +167,7 @@ impl Info {
         self.plain.is_empty() && self.named.is_empty()
     }
 
-    fn field(&self, line: &Line) -> Field<'_> {
+    fn field(&self, line: &FieldLine) -> Field<'_> {
         Field {
             section: self.part(&line.section),
             name: self.part(&line.name),

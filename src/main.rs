@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
-use redis_namespace_exporter::config::arguments::{Arguments, Command, Exit, parse};
+use redis_namespace_exporter::config::arguments::{Arguments, Exit, ProgramCommand, parse};
 use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
 use redis_namespace_exporter::logfmt::Logfmt;
 use redis_namespace_exporter::output::{self, Plain, Stderr};
@@ -36,7 +36,7 @@ enum Error {
     #[error("cannot register the metrics of the exporter: {0}")]
     Telemetry(String),
     #[error(transparent)]
-    Namespaces(#[from] command::namespaces::Error),
+    Namespaces(#[from] command::namespaces::PassError),
     #[error(transparent)]
     Daemon(#[from] daemon::DaemonError),
     #[error(transparent)]
@@ -47,7 +47,8 @@ impl Error {
     /// Returns whether the reader of the output has ended, such as in `… | head -1`.
     fn is_broken_pipe(&self) -> bool {
         match self {
-            Self::Output(error) | Self::Namespaces(command::namespaces::Error::Output(error)) => {
+            Self::Output(error)
+            | Self::Namespaces(command::namespaces::PassError::Output(error)) => {
                 error.kind() == io::ErrorKind::BrokenPipe
             }
             _ => false,
@@ -80,7 +81,7 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
 
 fn start(arguments: Arguments) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
-    if arguments.command == Some(Command::Health) {
+    if arguments.command == Some(ProgramCommand::Health) {
         let configured = listen_address(&arguments, &environment);
         let is_told = arguments.listen().is_some() || arguments.config.is_some();
         let address = if is_told {
@@ -127,17 +128,19 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
             let ended = daemon::run(config, arguments).await;
             ended.map(|()| true).map_err(Error::Daemon)
         }
-        Some(Command::Check) => Ok(command::check::run(&config, &mut Plain(io::stdout())).await?),
-        Some(Command::Once) => {
+        Some(ProgramCommand::Check) => {
+            Ok(command::check::run(&config, &mut Plain(io::stdout())).await?)
+        }
+        Some(ProgramCommand::Once) => {
             let telemetry = telemetry::Telemetry::new(config.process_metrics)
                 .map_err(|error| Error::Telemetry(error.to_string()))?;
             Ok(command::once::run(&config, &telemetry, &mut io::stdout()).await?)
         }
-        Some(Command::Namespaces(look)) => {
+        Some(ProgramCommand::Namespaces(look)) => {
             Ok(command::namespaces::run(&config, &look, &mut Plain(io::stdout())).await?)
         }
         // Handled before the configuration is read.
-        Some(Command::Health) => Ok(true),
+        Some(ProgramCommand::Health) => Ok(true),
     }
 }
 

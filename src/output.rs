@@ -53,13 +53,13 @@ pub struct Lines(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    queue: Mutex<Queue>,
+    queue: Mutex<LogQueue>,
     changed: Condvar,
     lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct LogQueue {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     is_writing: bool,
@@ -112,7 +112,7 @@ impl Lines {
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, LogQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -92,13 +92,13 @@ fn pause(took: Duration) -> Duration {
 }
 
 /// The last publications of one target's tasks.
-struct Seen {
+struct LastPublications {
     slot: Arc<Slot>,
     poll: Arc<Publication>,
     namespaces: Option<Arc<Snapshot>>,
 }
 
-impl Seen {
+impl LastPublications {
     /// Returns the last publications; `None` before the first poll. After a failed poll, omits the
     /// sweep's data, so that stale data does not look fresh.
     fn of(slot: &Arc<Slot>) -> Option<Self> {
@@ -131,7 +131,7 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
     names.target_label |= slots.len() != 1;
     // Taken before reading, so that later publications are included the next time.
     let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
-    let seen: Vec<Option<Seen>> = slots.iter().map(Seen::of).collect();
+    let seen: Vec<Option<LastPublications>> = slots.iter().map(LastPublications::of).collect();
     let mut news = Vec::new();
     for (seen, is_stale) in seen.iter().zip(stale) {
         if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
@@ -147,7 +147,7 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
             });
         }
     }
-    let seen: Arc<[Seen]> = seen.into_iter().flatten().collect();
+    let seen: Arc<[LastPublications]> = seen.into_iter().flatten().collect();
     let shown = seen
         .iter()
         .map(|seen| (Arc::clone(&seen.slot), seen.poll.polled_at))
@@ -160,7 +160,12 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
     news
 }
 
-fn page_of_all(seen: &[Seen], telemetry: &Telemetry, names: &Names, form: Form) -> Page {
+fn page_of_all(
+    seen: &[LastPublications],
+    telemetry: &Telemetry,
+    names: &Names,
+    form: Form,
+) -> Page {
     let started = Instant::now();
     let all: Vec<_> = seen
         .iter()

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
 use crate::clock;
-use crate::collector::function_stats::Running;
+use crate::collector::function_stats::RunningFunction;
 use crate::collector::{ALL, Circumstances, Collector, Remembered};
 use crate::config::Target;
 use crate::connection::OnReconnect;
@@ -42,11 +42,11 @@ pub use schedule::describe as describe_pace;
 #[cfg(test)]
 mod tests;
 
-use pace::Pace;
+use pace::PollPace;
 use reading::read_beside;
 use report::publish;
 use rest::Rests;
-use schedule::Check;
+use schedule::Heartbeat;
 
 const POLLS: Counter<1> = Counter::named("redis_exporter_polls_total");
 const POLL_DURATION: Durations = Durations::named("redis_exporter_poll_duration_seconds");
@@ -58,7 +58,7 @@ pub const RECONNECTS: Counter<2> = Counter::named("redis_exporter_reconnects_tot
 
 /// State kept between polls.
 #[derive(Debug, Default)]
-struct Memory {
+struct PollMemory {
     /// Load that the exporter causes on the server; `None` for a single poll.
     footprint: Option<Arc<Footprint>>,
     poller: Option<Poller>,
@@ -72,7 +72,7 @@ struct Memory {
     /// Whether the server has FUNCTION STATS and has not rejected it.
     knows_function_stats: bool,
     /// The function that kept the server busy at the last poll.
-    busy_with: Option<Running>,
+    busy_with: Option<RunningFunction>,
     /// Result of the last poll; `None` before the first.
     state: Option<Result<(), Reason>>,
     /// Start of the current failures; `None` while polls succeed.
@@ -97,11 +97,11 @@ pub async fn run(
     footprint: Arc<Footprint>,
     start: Start,
 ) {
-    let mut memory = Memory {
+    let mut memory = PollMemory {
         footprint: Some(footprint),
-        ..Memory::default()
+        ..PollMemory::default()
     };
-    let mut pace = Pace::new(target.poll, start.first);
+    let mut pace = PollPace::new(target.poll, start.first);
     let mut share = start.second;
     sleep(start.first).await;
     loop {
@@ -130,8 +130,8 @@ async fn wait(
     target: &Target,
     slot: &Slot,
     telemetry: &Telemetry,
-    memory: &mut Memory,
-    pace: &mut Pace,
+    memory: &mut PollMemory,
+    pace: &mut PollPace,
     (polled, mut regular): (Instant, Instant),
 ) {
     let mut check = check_after(target, memory, polled);
@@ -173,14 +173,14 @@ fn regular_delay(target: &Target, failures_in_a_row: u32, share: f64) -> Duratio
 
 /// Returns the check after a poll or check that started at this time. Returns `None` without a
 /// connection, or if it is too late.
-fn check_after(target: &Target, memory: &Memory, replied: Instant) -> Option<Check> {
+fn check_after(target: &Target, memory: &PollMemory, replied: Instant) -> Option<Heartbeat> {
     memory.poller.as_ref()?;
     let check = schedule::check(replied.into_std(), target.poll)?;
     (check.at > Instant::now().into_std()).then_some(check)
 }
 
 /// Checks that the server still replies.
-async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), Failure> {
+async fn check_session(memory: &mut PollMemory, deadline: Instant) -> Result<(), Failure> {
     match &mut memory.poller {
         Some(poller) => poller.check(deadline).await,
         None => Ok(()),
@@ -190,7 +190,7 @@ async fn check_session(memory: &mut Memory, deadline: Instant) -> Result<(), Fai
 /// Performs one poll: connects if necessary, queries, and reads.
 async fn poll(
     target: &Target,
-    memory: &mut Memory,
+    memory: &mut PollMemory,
     telemetry: &Telemetry,
 ) -> Result<(Snapshot, Success), Failure> {
     let deadline = Instant::now() + target.poll.timeout;
@@ -247,7 +247,7 @@ async fn poll(
 
 /// Adds the function that keeps the server busy to a failure. Does not query it again after one
 /// rejection.
-async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant) -> Failure {
+async fn with_function(failure: Failure, memory: &mut PollMemory, deadline: Instant) -> Failure {
     let poller = memory.poller.as_mut();
     let Some(poller) = poller.filter(|_| memory.knows_function_stats) else {
         return failure;
@@ -257,7 +257,7 @@ async fn with_function(failure: Failure, memory: &mut Memory, deadline: Instant)
         Err(_) => memory.knows_function_stats = false,
     }
     match &memory.busy_with {
-        Some(Running { name, milliseconds }) => {
+        Some(RunningFunction { name, milliseconds }) => {
             let seconds = milliseconds / 1e3;
             let detail = format!(
                 "function {name} has been running for {seconds:.1} s: {}",
@@ -314,7 +314,7 @@ pub fn collectors(target: &Target) -> Vec<&'static Collector> {
 /// Returns the failure if the poll fails.
 pub async fn once(target: &Target, telemetry: &Telemetry) -> Result<Snapshot, Failure> {
     let started = Instant::now();
-    let (snapshot, success) = poll(target, &mut Memory::default(), telemetry).await?;
+    let (snapshot, success) = poll(target, &mut PollMemory::default(), telemetry).await?;
     let ended_at = clock::now();
     let times = PollTiming {
         duration: started.elapsed(),

@@ -15,7 +15,7 @@ mod reads;
 mod scrapes;
 mod slot;
 
-use pages::{Pages, Readers};
+use pages::{PageReaders, Pages};
 pub use pages::{Served, Unwritten};
 pub use scrapes::Scrape;
 pub use slot::Slot;
@@ -72,24 +72,24 @@ pub enum Unhealthy {
 }
 
 /// All targets, in the order of the configuration.
-type Slots = Vec<Arc<Slot>>;
+type TargetSlots = Vec<Arc<Slot>>;
 
 /// All targets with their last publications, and the page of all targets.
 #[derive(Clone, Debug)]
 pub struct Board {
-    slots: Arc<ArcSwap<Slots>>,
+    slots: Arc<ArcSwap<TargetSlots>>,
     /// Time at which the page was renewed.
     written_at: Arc<ArcSwap<Instant>>,
     pages: Arc<ArcSwapOption<Pages>>,
-    readers: Arc<Readers>,
+    readers: Arc<PageReaders>,
     /// The targets with a poll on the page.
-    shown: Arc<ArcSwap<Slots>>,
+    shown: Arc<ArcSwap<TargetSlots>>,
     changed: Arc<Notify>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        let slots = Arc::<Slots>::default();
+        let slots = Arc::<TargetSlots>::default();
         Self {
             shown: Arc::new(ArcSwap::new(Arc::clone(&slots))),
             slots: Arc::new(ArcSwap::new(slots)),

@@ -16,12 +16,12 @@ pub struct Query {
     pub commands: &'static [&'static [&'static str]],
     /// The required ACL permission, such as `+slowlog|len`. Empty for servers without ACL.
     pub permission: &'static str,
-    scope: Scope,
+    scope: RejectionScope,
 }
 
 /// The commands of a query that a rejection affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+enum RejectionScope {
     /// All commands of the query.
     Query,
     /// Only the rejected command.
@@ -54,7 +54,7 @@ impl Query {
         Self {
             commands,
             permission,
-            scope: Scope::Query,
+            scope: RejectionScope::Query,
         }
     }
 
@@ -63,7 +63,7 @@ impl Query {
     #[must_use]
     pub const fn alone(self) -> Self {
         Self {
-            scope: Scope::Command,
+            scope: RejectionScope::Command,
             ..self
         }
     }
@@ -72,7 +72,7 @@ impl Query {
     #[must_use]
     pub const fn retried(self) -> Self {
         Self {
-            scope: Scope::Nothing,
+            scope: RejectionScope::Nothing,
             ..self
         }
     }
@@ -80,7 +80,7 @@ impl Query {
     /// Returns whether a rejection only affects the rejected command.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.scope == Scope::Command
+        self.scope == RejectionScope::Command
     }
 
     /// Returns the ticket of one of the commands of this query.
@@ -276,7 +276,7 @@ impl Rejections {
             | ErrorKind::Redirect
             | ErrorKind::Other => !has_words,
         };
-        if !is_for_good || query.scope == Scope::Nothing {
+        if !is_for_good || query.scope == RejectionScope::Nothing {
             return Verdict::Open;
         }
         if refusal.code == "ERR" && self.try_next_spelling(query) {

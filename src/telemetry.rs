@@ -18,7 +18,7 @@ use crate::encode::{Format, openmetrics, prefixed};
 use crate::metric::{Descriptor, Names, Snapshot, Summary, Value};
 use crate::number::to_float;
 
-use rows::{Kept, ROWS, TelemetryRow};
+use rows::{ROWS, Storage, TelemetryRow};
 
 /// Upper edges for poll durations, in seconds: from a local poll to the longest sensible timeout.
 const POLL_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 10.0];
@@ -57,12 +57,12 @@ impl Values {
             name, labels, help, ..
         } = row.family;
         Ok(match row.kept {
-            Kept::Count => Self::Counts(IntCounterVec::new(Opts::new(name, help), labels)?),
-            Kept::Number => Self::Numbers(GaugeVec::new(Opts::new(name, help), labels)?),
-            Kept::Durations => Self::Durations(Histogram::with_opts(
+            Storage::Count => Self::Counts(IntCounterVec::new(Opts::new(name, help), labels)?),
+            Storage::Number => Self::Numbers(GaugeVec::new(Opts::new(name, help), labels)?),
+            Storage::Durations => Self::Durations(Histogram::with_opts(
                 HistogramOpts::new(name, help).buckets(POLL_SECONDS.to_vec()),
             )?),
-            Kept::Summary(_) | Kept::Elsewhere(_) => Self::None,
+            Storage::Summary(_) | Storage::Elsewhere(_) => Self::None,
         })
     }
 
@@ -224,9 +224,9 @@ impl Telemetry {
         let mut snapshot = Snapshot::default();
         for row in ROWS {
             let value = match row.kept {
-                Kept::Summary(of) => self.summary(of),
-                Kept::Elsewhere(read) => Some(Value::Number(to_float(read()))),
-                Kept::Count | Kept::Number | Kept::Durations => None,
+                Storage::Summary(of) => self.summary(of),
+                Storage::Elsewhere(read) => Some(Value::Number(to_float(read()))),
+                Storage::Count | Storage::Number | Storage::Durations => None,
             };
             if let Some(value) = value {
                 snapshot.store(&row.family, &[], value);

@@ -151,7 +151,7 @@ pub struct SharedWork<V: 'static> {
 
 #[derive(Debug)]
 struct Request<V> {
-    state: watch::Receiver<State<V>>,
+    state: watch::Receiver<TaskState<V>>,
     /// The last good result before the current one.
     known: Option<V>,
     /// Whether anyone received the result.
@@ -161,14 +161,14 @@ struct Request<V> {
 }
 
 #[derive(Clone, Debug)]
-enum State<V> {
+enum TaskState<V> {
     /// No thread is free.
     Queued,
     Running,
     Done(V, Instant),
 }
 
-impl<V> State<V> {
+impl<V> TaskState<V> {
     const fn result(&self) -> Option<(&V, Instant)> {
         match self {
             Self::Done(value, at) => Some((value, *at)),
@@ -204,7 +204,7 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
     ) -> Option<V> {
         let (mut state, known) = self.receiver(key, is_good, work);
         if known.is_some() {
-            let begun = state.wait_for(|state| !matches!(state, State::Queued));
+            let begun = state.wait_for(|state| !matches!(state, TaskState::Queued));
             if timeout(QUEUED_MAX, begun).await.is_err() {
                 return known;
             }
@@ -222,7 +222,7 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
         key: &str,
         is_good: fn(&V) -> bool,
         work: impl FnOnce() -> V + Send + 'static,
-    ) -> (watch::Receiver<State<V>>, Option<V>) {
+    ) -> (watch::Receiver<TaskState<V>>, Option<V>) {
         let now = Instant::now();
         let mut all = self.requests();
         all.retain(|_, requests| requests.is_running() || now - requests.since < FORGET_AFTER);
@@ -235,11 +235,11 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
         let known = before.and_then(|requests| requests.last_good(is_good));
         let is_proven = before.is_some_and(|requests| requests.is_good(is_good));
         let is_new = before.is_none();
-        let (sender, state) = watch::channel(State::Queued);
+        let (sender, state) = watch::channel(TaskState::Queued);
         let begun = sender.clone();
         tokio::spawn(async move {
             let work = move || {
-                begun.send_replace(State::Running);
+                begun.send_replace(TaskState::Running);
                 work()
             };
             let result = if is_new {
@@ -250,7 +250,7 @@ impl<V: Clone + Send + Sync> SharedWork<V> {
                 self.failed.run(work).await
             };
             if let Ok(value) = result {
-                sender.send_replace(State::Done(value, Instant::now()));
+                sender.send_replace(TaskState::Done(value, Instant::now()));
             }
         });
         let requests = Request {

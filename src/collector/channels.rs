@@ -73,7 +73,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 /// A kind of channel. All kinds have the same queries.
-struct Kind {
+struct ChannelKind {
     /// The INFO field with the number of channels. Servers without this kind lack it.
     total: &'static str,
     list: &'static Query,
@@ -83,8 +83,8 @@ struct Kind {
     dropped: &'static Family<0>,
 }
 
-static KINDS: [Kind; 2] = [
-    Kind {
+static KINDS: [ChannelKind; 2] = [
+    ChannelKind {
         total: "pubsub_channels",
         list: &LIST,
         count: &COUNT,
@@ -92,7 +92,7 @@ static KINDS: [Kind; 2] = [
         subscribers: &rows::SUBSCRIBERS,
         dropped: &rows::DROPPED,
     },
-    Kind {
+    ChannelKind {
         total: "pubsubshard_channels",
         list: &SHARD_LIST,
         count: &SHARD_COUNT,
@@ -103,7 +103,7 @@ static KINDS: [Kind; 2] = [
 ];
 
 /// The channels of each group, `other` last; `None` for groups that were not listed.
-type Listed<'a> = Vec<Option<Vec<&'a [u8]>>>;
+type ListedChannels<'a> = Vec<Option<Vec<&'a [u8]>>>;
 
 fn further(replies: &Replies) -> Vec<Command<'_>> {
     let of_kind = |kind| {
@@ -122,7 +122,7 @@ fn groups(replies: &Replies) -> &[ChannelGroup] {
 }
 
 /// Returns the queries for channel names: one for all of them, or one for each group.
-fn lists<'a>(kind: &Kind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'a>)> {
+fn lists<'a>(kind: &ChannelKind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'a>)> {
     let Some(total) = replies.info.number(kind.total) else {
         return Vec::new();
     };
@@ -141,9 +141,9 @@ fn lists<'a>(kind: &Kind, replies: &'a Replies) -> Vec<(Option<usize>, Command<'
 }
 
 /// Sorts the listed channels into groups.
-fn listed<'a>(kind: &Kind, replies: &'a Replies) -> Listed<'a> {
+fn listed<'a>(kind: &ChannelKind, replies: &'a Replies) -> ListedChannels<'a> {
     let groups = groups(replies);
-    let mut listed: Listed<'a> = vec![None; groups.len() + 1];
+    let mut listed: ListedChannels<'a> = vec![None; groups.len() + 1];
     let mut names = HashSet::new();
     for (place, list) in lists(kind, replies) {
         let Some(reply) = replies.reply(list.ticket) else {
@@ -176,7 +176,7 @@ fn group_of(groups: &[ChannelGroup], name: &[u8]) -> usize {
 
 /// Returns the channels whose subscribers are queried. Covers whole groups only, because the sum of
 /// a part would be wrong.
-fn queried<'a>(listed: &Listed<'a>) -> Vec<(usize, &'a [u8])> {
+fn queried<'a>(listed: &ListedChannels<'a>) -> Vec<(usize, &'a [u8])> {
     let mut queried = Vec::new();
     for (place, names) in listed.iter().enumerate() {
         let names = names.as_deref().unwrap_or_default();
@@ -195,7 +195,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     }
 }
 
-fn read_kind(kind: &Kind, total: f64, replies: &Replies, snapshot: &mut Snapshot) {
+fn read_kind(kind: &ChannelKind, total: f64, replies: &Replies, snapshot: &mut Snapshot) {
     let listed = listed(kind, replies);
     let queried = queried(&listed);
     let subscribers = subscribers(kind, &listed, &queried, replies);
@@ -216,9 +216,9 @@ fn read_kind(kind: &Kind, total: f64, replies: &Replies, snapshot: &mut Snapshot
 
 /// Publishes the number of channels that were not listed, from INFO.
 fn push_rest(
-    kind: &Kind,
+    kind: &ChannelKind,
     total: f64,
-    listed: &Listed<'_>,
+    listed: &ListedChannels<'_>,
     queried: usize,
     snapshot: &mut Snapshot,
 ) {
@@ -237,8 +237,8 @@ fn push_rest(
 
 /// Returns the subscribers of each group; `None` if they are unknown.
 fn subscribers(
-    kind: &Kind,
-    listed: &Listed<'_>,
+    kind: &ChannelKind,
+    listed: &ListedChannels<'_>,
     queried: &[(usize, &[u8])],
     replies: &Replies,
 ) -> Vec<Option<f64>> {

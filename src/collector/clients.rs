@@ -15,7 +15,7 @@ const AFTER_TEXT: &[&[u8]] = &[b"laddr", b"fd", b"name", b"age"];
 
 /// Traffic and commands of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct ConnectionTotals {
     /// Bytes that the server received.
     pub received: u64,
     /// Bytes that the server sent.
@@ -54,7 +54,7 @@ pub struct Client<'a> {
     /// Memory of pending replies, in bytes.
     pub output_memory: Option<u64>,
     /// Traffic and commands since the client connected; `None` if the server does not report them.
-    pub totals: Option<Totals>,
+    pub totals: Option<ConnectionTotals>,
     /// The whole line, for rarely used fields.
     line: &'a [u8],
 }
@@ -100,7 +100,7 @@ impl<'a> Client<'a> {
     }
 }
 
-fn totals(totals: &mut Option<Totals>) -> &mut Totals {
+fn totals(totals: &mut Option<ConnectionTotals>) -> &mut ConnectionTotals {
     totals.get_or_insert_default()
 }
 

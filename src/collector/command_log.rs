@@ -20,7 +20,7 @@ const MOST_COMMANDS: usize = 1024;
 
 /// One of the logs of a server.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct CommandLog {
     /// The query for new entries.
     pub(super) entries: &'static Query,
     /// Distinguishes this log from others with the same query.
@@ -30,12 +30,12 @@ pub(super) struct Log {
     /// Returns the newest entry, or an empty slice if the log is empty; `None` if unknown.
     pub(super) newest: fn(&Replies) -> Option<&[Reply]>,
     /// Returns the counts of earlier polls.
-    pub(super) counted_before: fn(&Remembered) -> Option<&Counted>,
+    pub(super) counted_before: fn(&Remembered) -> Option<&LogCounts>,
 }
 
 /// The counts of a log.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counted {
+pub struct LogCounts {
     /// The number of the next entry, if the log was read before.
     next: Option<u64>,
     /// Whether the log has always been empty so far. The next number is then unknown, because
@@ -52,7 +52,7 @@ pub struct Counted {
 }
 
 /// One entry of a log.
-struct Entry {
+struct LogEntry {
     id: u64,
     /// Microseconds or bytes.
     measured: u64,
@@ -62,20 +62,20 @@ struct Entry {
 /// Parses id, time, measurement, and words. Redis Enterprise inserts a text about complexity before
 /// the words, so the first array is taken as the words. Later versions of Redis append elements.
 /// Only the first word is read, because the others are arguments.
-fn entry(reply: &Reply) -> Option<Entry> {
+fn entry(reply: &Reply) -> Option<LogEntry> {
     let [id, _, measured, rest @ ..] = reply.items() else {
         return None;
     };
     let mut rest = rest.iter();
     let words = rest.find(|element| matches!(element, Reply::List(_)))?;
-    Some(Entry {
+    Some(LogEntry {
         id: u64::try_from(id.integer()?).ok()?,
         measured: u64::try_from(measured.integer()?).ok()?,
         command: words.items().first()?.text()?.to_ascii_lowercase(),
     })
 }
 
-impl Log {
+impl CommandLog {
     /// Returns the query for the entries since the last poll; for all entries in the first poll.
     pub(super) fn new_entries<'a>(&self, replies: &'a Replies) -> Option<Command<'a>> {
         let newest = (self.newest)(replies)?.first().and_then(entry)?;
@@ -113,7 +113,7 @@ impl Log {
     }
 
     /// Returns the counts of earlier polls plus those of this one.
-    pub(super) fn counted(&self, replies: &Replies) -> Counted {
+    pub(super) fn counted(&self, replies: &Replies) -> LogCounts {
         let before = (self.counted_before)(&replies.circumstances.remembered);
         let mut counted = before.cloned().unwrap_or_default();
         counted.next = self.first_new(replies);
@@ -123,7 +123,7 @@ impl Log {
         };
         counted.seen_at = replies.circumstances.polled_at;
         let reply = replies.reply(self.entries.ticket(self.at));
-        let entries: Vec<Entry> = reply
+        let entries: Vec<LogEntry> = reply
             .map(Reply::items)
             .unwrap_or_default()
             .iter()
@@ -142,7 +142,7 @@ impl Log {
 
 /// Replaces the command by `other` unless the server itself knows it. Clients can write anything
 /// into a log.
-fn named(entry: Entry, replies: &Replies) -> Entry {
+fn named(entry: LogEntry, replies: &Replies) -> LogEntry {
     let is_known = replies
         .info
         .named("cmdstat_")
@@ -153,16 +153,16 @@ fn named(entry: Entry, replies: &Replies) -> Entry {
         // For example, a secret name from `rename-command`.
         OTHER.to_owned()
     };
-    Entry { command, ..entry }
+    LogEntry { command, ..entry }
 }
 
-impl Counted {
+impl LogCounts {
     /// Returns whether the log was ever read. The counts are meaningless before.
     pub(super) const fn is_known(&self) -> bool {
         self.next.is_some() || self.was_empty
     }
 
-    fn add(&mut self, entries: &[Entry], newest: u64) {
+    fn add(&mut self, entries: &[LogEntry], newest: u64) {
         let first = match self.next {
             Some(next) if next <= newest + 1 => next,
             Some(_) => 0,
@@ -182,7 +182,7 @@ impl Counted {
         self.was_empty = false;
     }
 
-    fn count(&mut self, entry: &Entry, is_new: bool) {
+    fn count(&mut self, entry: &LogEntry, is_new: bool) {
         if self.by_command.len() >= MOST_COMMANDS && !self.by_command.contains_key(&entry.command) {
             self.unseen += u64::from(is_new);
             return;

@@ -1,7 +1,7 @@
 //! COMMANDLOG of Valkey: number of slow and large commands in the logs, the thresholds, and counts
 //! of large requests and replies by command. Never arguments. SLOWLOG reports the slow commands.
 
-use super::command_log::{Counted, Log};
+use super::command_log::{CommandLog, LogCounts};
 use super::{Collector, Command, Memo, Query, Read, Replies, Server, float};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
@@ -43,7 +43,7 @@ mod rows {
 /// One log of large commands: the query for its length, the log, and its counters.
 struct Large {
     length: &'static Query,
-    log: Log,
+    log: CommandLog,
     count: Family<1>,
     bytes: Family<1>,
     unseen: Family<0>,
@@ -51,7 +51,7 @@ struct Large {
 
 static REQUESTS: Large = Large {
     length: &LARGE_REQUEST,
-    log: Log {
+    log: CommandLog {
         entries: &ENTRIES,
         at: 0,
         kind: Some("large-request"),
@@ -74,7 +74,7 @@ static REQUESTS: Large = Large {
 
 static REPLIES: Large = Large {
     length: &LARGE_REPLY,
-    log: Log {
+    log: CommandLog {
         entries: &ENTRIES,
         at: 1,
         kind: Some("large-reply"),
@@ -117,8 +117,8 @@ const fn unseen(name: &'static str, help: &'static str) -> Family<0> {
 /// The counts of the logs of large commands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LargeCommands {
-    requests: Counted,
-    replies: Counted,
+    requests: LogCounts,
+    replies: LogCounts,
 }
 
 /// Queries the newest entry of each nonempty log, then the new ones.
@@ -195,7 +195,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
     Memo::new(LargeCommands { requests, replies })
 }
 
-fn read_large(large: &'static Large, replies: &Replies, snapshot: &mut Snapshot) -> Counted {
+fn read_large(large: &'static Large, replies: &Replies, snapshot: &mut Snapshot) -> LogCounts {
     let counted = large.log.counted(replies);
     if counted.is_known() {
         snapshot.push(&large.unseen, [], float(counted.unseen));

@@ -12,7 +12,7 @@ pub static QUERY: Query = Query::new(&[&["FUNCTION", "STATS"]], "+function|stats
 
 /// A running function.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Running {
+pub struct RunningFunction {
     /// Function name as label text.
     pub name: String,
     /// Time since the function started, in milliseconds.
@@ -27,11 +27,11 @@ pub fn applies(server: &Server) -> bool {
 
 /// Parses the running function. Redis returns an error if EVAL runs a script.
 #[must_use]
-pub fn running(reply: &Reply) -> Option<Running> {
+pub fn running(reply: &Reply) -> Option<RunningFunction> {
     let script = reply.value_of("running_script")?;
     let name = script.value_of("name")?.bytes()?;
     let milliseconds = script.value_of("duration_ms")?.integer()?;
-    Some(Running {
+    Some(RunningFunction {
         name: label_text(name),
         milliseconds: signed(milliseconds),
     })
@@ -58,7 +58,7 @@ mod tests {
             bytes("duration_ms"),
             Reply::Integer(7_250),
         ];
-        let expected = Running {
+        let expected = RunningFunction {
             name: "endless".to_owned(),
             milliseconds: 7_250.0,
         };

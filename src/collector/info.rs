@@ -39,7 +39,7 @@ use std::sync::LazyLock;
 use super::{Collector, INFO, Memo, Read};
 use crate::info::{Info, number, signed_number};
 use crate::metric::{Family, Snapshot, Unit};
-use traffic::Traffic;
+use traffic::OthersTraffic;
 
 /// Reads all plain INFO fields that have a row.
 pub static COLLECTOR: Collector = Collector {
@@ -54,7 +54,7 @@ pub static COLLECTOR: Collector = Collector {
             .collect()
     },
     read: Read::Remembering(|replies, snapshot| {
-        let traffic = Traffic::after(replies);
+        let traffic = OthersTraffic::after(replies);
         let corrected = |field: &str| traffic.as_ref()?.of(field);
         read_corrected(&replies.info, corrected, snapshot);
         traffic::read(&replies.info, snapshot);

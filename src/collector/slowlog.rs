@@ -1,6 +1,6 @@
 //! SLOWLOG: the number of logged slow commands, and the newest entry. Never its arguments.
 
-use super::command_log::{Counted, Log};
+use super::command_log::{CommandLog, LogCounts};
 use super::{Collector, Command, Memo, Query, Read, Replies, Server, float, signed};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
@@ -27,7 +27,7 @@ mod rows {
 static ENTRIES: Query = Query::new(&[&["SLOWLOG", "GET"]], "+slowlog|get");
 
 /// The log of slow commands.
-static LOG: Log = Log {
+static LOG: CommandLog = CommandLog {
     entries: &ENTRIES,
     at: 0,
     kind: None,
@@ -37,7 +37,7 @@ static LOG: Log = Log {
 
 /// The counts of the log of slow commands.
 #[derive(Debug)]
-struct SlowCommands(Counted);
+struct SlowCommands(LogCounts);
 
 /// Reads the log of slow commands.
 pub static COLLECTOR: Collector = Collector {
@@ -120,7 +120,7 @@ mod tests {
         "cmdstat_auth:calls=1\r\ncmdstat_keys:calls=1\r\ncmdstat_sort:calls=1\r\n";
 
     /// Returns the counts after polls of a server whose log contains these entries, newest first.
-    fn counted_over(polls: &[(&str, Vec<Reply>)]) -> Counted {
+    fn counted_over(polls: &[(&str, Vec<Reply>)]) -> LogCounts {
         let mut remembered = Remembered::default();
         for (run_id, log) in polls {
             let info = format!("run_id:{run_id}\r\n{COMMANDS}");
@@ -140,7 +140,7 @@ mod tests {
         remembered.get::<SlowCommands>().unwrap().0.clone()
     }
 
-    fn of(counted: &Counted, command: &str) -> Option<(u64, u64)> {
+    fn of(counted: &LogCounts, command: &str) -> Option<(u64, u64)> {
         counted.by_command.get(command).copied()
     }
 

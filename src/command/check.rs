@@ -40,14 +40,16 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
         tokio::spawn(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
-            let mut report = Report::default();
+            let mut report = TargetReport::default();
             report.target(&target).await;
             report
         })
     });
     let mut all_work = true;
     for check in checks.collect::<Vec<_>>() {
-        let report = check.await.unwrap_or_else(|error| Report::broken(&error));
+        let report = check
+            .await
+            .unwrap_or_else(|error| TargetReport::broken(&error));
         out.write_all(report.text.as_bytes())?;
         all_work &= report.all_works;
     }
@@ -56,12 +58,12 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
 }
 
 /// The block of one target.
-struct Report {
+struct TargetReport {
     text: String,
     all_works: bool,
 }
 
-impl Default for Report {
+impl Default for TargetReport {
     fn default() -> Self {
         Self {
             text: String::new(),
@@ -70,7 +72,7 @@ impl Default for Report {
     }
 }
 
-impl Report {
+impl TargetReport {
     /// Returns the report of a check that panicked.
     fn broken(error: &JoinError) -> Self {
         Self {
@@ -112,7 +114,7 @@ impl Report {
         }
     }
 
-    fn collectors(&mut self, target: &Target, examined: &Examined) {
+    fn collectors(&mut self, target: &Target, examined: &ExaminedTarget) {
         self.heading(format_args!("  {}", examined.server));
         for collector in collectors(target) {
             let name = collector.name;
@@ -188,13 +190,13 @@ impl Report {
 }
 
 /// The result of one poll of a target.
-struct Examined {
+struct ExaminedTarget {
     server: String,
     applicable: Vec<&'static Collector>,
     rejected: Vec<Rejected>,
 }
 
-impl Examined {
+impl ExaminedTarget {
     /// Returns the rejected queries of a collector.
     fn rejected(&self, collector: &Collector) -> impl Iterator<Item = &Rejected> {
         let queries = collector.queries.iter().chain(collector.further_queries);
@@ -204,13 +206,13 @@ impl Examined {
     }
 }
 
-async fn examine(target: &Target) -> Result<Examined, Failure> {
+async fn examine(target: &Target) -> Result<ExaminedTarget, Failure> {
     let deadline = Instant::now() + target.poll.timeout;
     let mut poller = Poller::open(target, Arc::new(|_| ()), Arc::default(), deadline).await?;
     let round = poller
         .poll(target, &circumstances(target), deadline)
         .await?;
-    Ok(Examined {
+    Ok(ExaminedTarget {
         server: poller.server_text(),
         applicable: round.collectors,
         rejected: poller.rejected().to_vec(),

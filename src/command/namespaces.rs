@@ -20,18 +20,18 @@ use super::check::explained;
 use crate::config::arguments::{Look, LookupLimit, Output};
 use crate::config::{Config, Keys, Share, Target};
 use crate::failure::Failure;
-use crate::keyspace::single_pass::Lookups;
+use crate::keyspace::single_pass::LookupBudget;
 use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::keyspace::sweep::census::Census;
 use crate::keyspace::sweep::{Event, once};
 use crate::output::Plain;
-use progress::Progress;
-use report::{End, Ended, Queried, Report};
-use sample::KeySample;
+use progress::ProgressLine;
+use report::{Ended, PassEnd, Queried, Report};
+use sample::NamedSample;
 
 /// Why there is no result, or only a partial one.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PassError {
     /// No target has the given name. The error omits the name, which may be a URL with a password.
     #[error("TARGET is not the name of a configured target; use one of: {known}")]
     UnknownTarget {
@@ -61,44 +61,44 @@ pub enum Error {
 /// # Errors
 ///
 /// Returns an error if there is no such target, it failed, or the output could not be written.
-pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, Error> {
+pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, PassError> {
     let target = find(&config.targets, look.target.as_deref())?;
     let target = at_speed(target, look.full_speed);
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
-    let mut sample = look.suggest.then(KeySample::default);
+    let mut sample = look.suggest.then(NamedSample::default);
     let lookups = match look.lookups {
-        None => Lookups::Default,
-        Some(LookupLimit::AtMost(lookups)) => Lookups::AtMost(lookups),
-        Some(LookupLimit::All) => Lookups::All,
+        None => LookupBudget::Default,
+        Some(LookupLimit::AtMost(lookups)) => LookupBudget::AtMost(lookups),
+        Some(LookupLimit::All) => LookupBudget::All,
     };
     let pass = scan(&target, lookups, &mut census, sample.as_mut()).await?;
     let ended = match &pass.end {
-        End::Failed(failure) => Err(Error::Target {
+        PassEnd::Failed(failure) => Err(PassError::Target {
             name: target.name.clone(),
             address: target.sweep_endpoint().address.to_string(),
             failure: failure.clone(),
         }),
-        End::Complete => Ok(true),
-        End::Interrupted => Ok(false),
+        PassEnd::Complete => Ok(true),
+        PassEnd::Interrupted => Ok(false),
     };
     if ended.is_err() && census.keys_visited() == 0 {
         return ended;
     }
     let report = report::build(&target, &census, pass, !config.namespaces.is_empty());
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
-    print(&report, suggestions.as_ref(), look.output, out).map_err(Error::Output)?;
+    print(&report, suggestions.as_ref(), look.output, out).map_err(PassError::Output)?;
     ended
 }
 
 /// Returns the target of that name, or the first one.
-fn find<'a>(targets: &'a [Target], name: Option<&str>) -> Result<&'a Target, Error> {
+fn find<'a>(targets: &'a [Target], name: Option<&str>) -> Result<&'a Target, PassError> {
     let found = targets
         .iter()
         .find(|target| name.is_none_or(|name| target.name == name));
     found.ok_or_else(|| {
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
         let known = names.join(", ");
-        Error::UnknownTarget { known }
+        PassError::UnknownTarget { known }
     })
 }
 
@@ -114,14 +114,14 @@ fn at_speed(target: &Target, full: bool) -> Target {
 /// Scans until the pass is complete, a signal arrives, or the target fails.
 async fn scan(
     target: &Target,
-    lookups: Lookups,
+    lookups: LookupBudget,
     census: &mut Census,
-    mut sample: Option<&mut KeySample>,
-) -> Result<Ended, Error> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    mut sample: Option<&mut NamedSample>,
+) -> Result<Ended, PassError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(PassError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(PassError::Signals)?;
     let started = Instant::now();
-    let mut progress = Progress::on_terminal();
+    let mut progress = ProgressLine::on_terminal();
     let (mut server, mut queried) = (None, Queried::default());
     let mut listener = |event: Event<'_>| match event {
         Event::Opened(opened) => server = Some(opened.to_string()),
@@ -136,11 +136,11 @@ async fn scan(
     };
     let end = tokio::select! {
         pass = Box::pin(once(target, lookups, census, &mut listener)) => match pass {
-            Ok(()) => End::Complete,
-            Err(failure) => End::Failed(failure),
+            Ok(()) => PassEnd::Complete,
+            Err(failure) => PassEnd::Failed(failure),
         },
-        _ = interrupt.recv() => End::Interrupted,
-        _ = terminate.recv() => End::Interrupted,
+        _ = interrupt.recv() => PassEnd::Interrupted,
+        _ = terminate.recv() => PassEnd::Interrupted,
     };
     progress.clear();
     Ok(Ended {
@@ -151,7 +151,7 @@ async fn scan(
     })
 }
 
-fn guess(sample: &KeySample) -> Vec<Suggestion> {
+fn guess(sample: &NamedSample) -> Vec<Suggestion> {
     suggest(sample.sampled(), &Options::default())
 }
 
@@ -179,8 +179,8 @@ fn print(
 /// Returns the block for the configuration, with a comment on the sample behind it.
 fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
     let part = match report.end {
-        End::Complete => "",
-        End::Interrupted | End::Failed(_) => " before the pass was complete",
+        PassEnd::Complete => "",
+        PassEnd::Interrupted | PassEnd::Failed(_) => " before the pass was complete",
     };
     format!(
         "# Based on {} of {} keys that were seen{part}, and the TTLs of {}. Review it before you use \

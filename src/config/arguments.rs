@@ -31,7 +31,7 @@ const WRONG_USAGE: u8 = 64;
 pub struct Arguments {
     /// The command to run instead of the exporter.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<ProgramCommand>,
 
     /// The YAML configuration file.
     #[arg(
@@ -68,7 +68,7 @@ impl Arguments {
 
 /// The command to run instead of the exporter.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Command {
+pub enum ProgramCommand {
     /// Validate the configuration and connect to every target
     Check,
     /// Poll every target once and print the metrics
@@ -287,7 +287,7 @@ mod tests {
             ["once", "--poll.interval=2s", "--log-format", "json"],
         ] {
             let arguments = parse(&words).unwrap();
-            assert_eq!(arguments.command, Some(Command::Once));
+            assert_eq!(arguments.command, Some(ProgramCommand::Once));
             assert_eq!(of(&arguments, "poll.interval"), "2s");
             assert_eq!(of(&arguments, "log-format"), "json");
         }
@@ -295,7 +295,7 @@ mod tests {
         // An argument list in YAML with an empty item.
         assert_eq!(parse(&[""]).unwrap().command, None);
         let arguments = parse(&["", "--debug", "", "once"]).unwrap();
-        assert_eq!(arguments.command, Some(Command::Once));
+        assert_eq!(arguments.command, Some(ProgramCommand::Once));
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(of(&arguments, "poll.timeout"), "3s");
         assert_eq!(of(&arguments, "log-level"), "DEBUG");
         assert_eq!(of(&arguments, "log-format"), "txt");
-        assert_eq!(arguments.command, Some(Command::Check));
+        assert_eq!(arguments.command, Some(ProgramCommand::Check));
     }
 
     #[test]
@@ -380,9 +380,9 @@ mod tests {
             full_speed: true,
             lookups: None,
         };
-        assert_eq!(arguments.command, Some(Command::Namespaces(look)));
+        assert_eq!(arguments.command, Some(ProgramCommand::Namespaces(look)));
         let bare = parse(&["namespaces"]).unwrap().command;
-        assert_eq!(bare, Some(Command::Namespaces(Look::default())));
+        assert_eq!(bare, Some(ProgramCommand::Namespaces(Look::default())));
         assert_eq!(parse(&["--suggest"]).unwrap_err().status, 64);
     }
 
@@ -469,7 +469,7 @@ mod tests {
         ] {
             let arguments = parse(words).unwrap();
             assert_eq!(arguments.redis_addr, Some(Secret::new("redis://h:1")));
-            assert_eq!(arguments.command, Some(Command::Once));
+            assert_eq!(arguments.command, Some(ProgramCommand::Once));
             let given = Given::read(&arguments.options, &|_| None, &mut Vec::new());
             assert!(given.is_on("debug"), "{words:?}");
             let check_keys = given.get("check-keys").unwrap();

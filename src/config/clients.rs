@@ -86,7 +86,7 @@ pub(crate) fn finish(draft: &mut Draft, written: &WrittenKeys, context: &mut Con
 #[cfg(test)]
 mod tests {
     use super::super::problem::{Place, Problem};
-    use super::super::reader::Reader;
+    use super::super::reader::LevelReader;
     use super::super::{complete_level, document};
     use super::*;
 
@@ -105,7 +105,7 @@ mod tests {
         let mut draft = Draft::new();
         draft.options().clients = defaults.clone();
         let place = Place::new(node.source.clone());
-        let written = Reader::new("", place, &mut draft, &mut context).read(&node);
+        let written = LevelReader::new("", place, &mut draft, &mut context).read(&node);
         complete_level(&mut draft, &written, &mut context);
         let problems = context.problems.iter().map(Problem::to_string).collect();
         (draft.options().clients.clone(), problems)

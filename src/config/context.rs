@@ -7,11 +7,11 @@ use super::problem::{Invalid, Place, Problem};
 use super::redis_exporter::Notice;
 
 /// Checks the content of a file. This and [`ReadFile`] are the only file accesses of the parser.
-pub(crate) type CheckFile<'a> = dyn Fn(&Path, Wanted<'_>) -> Result<(), Invalid> + 'a;
+pub(crate) type CheckFile<'a> = dyn Fn(&Path, FileUse<'_>) -> Result<(), Invalid> + 'a;
 
 /// The expected content of a file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted<'a> {
+pub(crate) enum FileUse<'a> {
     /// Trusted certificates, in PEM format.
     Authorities,
     /// Certificates of the authorities that issue client certificates, in PEM format.

@@ -10,7 +10,7 @@ mod scalar;
 
 pub(crate) use scalar::{Scalar, ScalarKind};
 
-use super::problem::{Invalid, Position, Source};
+use super::problem::{Invalid, Origin, Position};
 use scalar::{CORE, scalar, wrong_tag};
 
 /// Maximum nesting depth. Deeper than any configuration, and far from a stack overflow.
@@ -28,8 +28,8 @@ const MARK: char = '\u{feff}';
 /// A value with its position. Equality ignores the position.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) source: Source,
-    pub(crate) value: Value,
+    pub(crate) source: Origin,
+    pub(crate) value: YamlValue,
 }
 
 impl PartialEq for Node {
@@ -39,16 +39,16 @@ impl PartialEq for Node {
 }
 
 /// Values that a flag or a variable sets.
-impl From<Value> for Node {
-    fn from(value: Value) -> Self {
-        let source = Source::Enclosing;
+impl From<YamlValue> for Node {
+    fn from(value: YamlValue) -> Self {
+        let source = Origin::Enclosing;
         Self { source, value }
     }
 }
 
 /// A value of a YAML document.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum YamlValue {
     /// `null`, `~`, or nothing at all.
     Nothing,
     /// A plain or quoted value.
@@ -63,7 +63,7 @@ pub(crate) enum Value {
 #[derive(Clone, Debug)]
 pub(crate) struct MapEntry {
     pub(crate) key: String,
-    pub(crate) source: Source,
+    pub(crate) source: Origin,
     pub(crate) node: Node,
 }
 
@@ -76,14 +76,14 @@ impl PartialEq for MapEntry {
 impl MapEntry {
     /// Creates a pair that a flag or a variable sets.
     pub(crate) fn new(key: impl Into<String>, node: Node) -> Self {
-        let (key, source) = (key.into(), Source::Enclosing);
+        let (key, source) = (key.into(), Origin::Enclosing);
         Self { key, source, node }
     }
 
     /// Returns where a problem with the value is reported: at a single value, otherwise at the key.
-    pub(crate) fn place(&self) -> &Source {
+    pub(crate) fn place(&self) -> &Origin {
         match self.node.value {
-            Value::Scalar(_) => &self.node.source,
+            YamlValue::Scalar(_) => &self.node.source,
             _ => &self.source,
         }
     }
@@ -93,13 +93,13 @@ impl Node {
     /// Returns the entry with this key, if the value is a map.
     pub(crate) fn get(&self, key: &str) -> Option<&MapEntry> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            YamlValue::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
         }
     }
 }
 
-impl Value {
+impl YamlValue {
     /// Returns the type as a phrase, for problems.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -142,8 +142,8 @@ pub(crate) fn read(text: &str) -> Result<Node, DocumentError> {
         }
     }
     Ok(document.unwrap_or(Node {
-        source: Source::File(Position::START),
-        value: Value::Nothing,
+        source: Origin::File(Position::START),
+        value: YamlValue::Nothing,
     }))
 }
 
@@ -213,7 +213,7 @@ impl<'a> DocumentReader<'a> {
     }
 
     fn node(&mut self, (event, _): Spanned<'a>, depth: usize) -> Result<Node, DocumentError> {
-        let source = Source::File(self.at);
+        let source = Origin::File(self.at);
         let (value, anchor) = match event {
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
@@ -249,28 +249,28 @@ impl<'a> DocumentReader<'a> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, DocumentError> {
+    fn list(&mut self, depth: usize) -> Result<YamlValue, DocumentError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(Value::List(items)),
+                (Event::SequenceEnd, _) => return Ok(YamlValue::List(items)),
                 event => items.push(self.node(event, depth)?),
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Value, DocumentError> {
+    fn map(&mut self, depth: usize) -> Result<YamlValue, DocumentError> {
         let mut entries = Vec::new();
         loop {
             let event = self.next()?;
             if event.0 == Event::MappingEnd {
-                return Ok(Value::Map(entries));
+                return Ok(YamlValue::Map(entries));
             }
-            let source = Source::File(self.at);
+            let source = Origin::File(self.at);
             let key = match self.node(event, depth)?.value {
-                Value::Scalar(scalar) => scalar.text,
-                Value::Nothing => "null".to_owned(),
-                Value::List(_) | Value::Map(_) => {
+                YamlValue::Scalar(scalar) => scalar.text,
+                YamlValue::Nothing => "null".to_owned(),
+                YamlValue::List(_) | YamlValue::Map(_) => {
                     return Err(self.reject("has a key that is not a text", "write it plainly"));
                 }
             };
@@ -288,14 +288,14 @@ impl<'a> DocumentReader<'a> {
 
     fn charge(&mut self, node: &Node, depth: usize) -> Result<(), DocumentError> {
         match &node.value {
-            Value::Nothing => self.count("", depth),
-            Value::Scalar(scalar) => self.count(&scalar.text, depth),
-            Value::List(items) => {
+            YamlValue::Nothing => self.count("", depth),
+            YamlValue::Scalar(scalar) => self.count(&scalar.text, depth),
+            YamlValue::List(items) => {
                 self.count("", depth + 1)?;
                 let mut items = items.iter();
                 items.try_for_each(|item| self.charge(item, depth + 1))
             }
-            Value::Map(entries) => {
+            YamlValue::Map(entries) => {
                 self.count("", depth + 1)?;
                 entries.iter().try_for_each(|entry| {
                     self.count(&entry.key, depth)?;
@@ -337,7 +337,7 @@ mod tests {
 
     fn single(text: &str, kind: ScalarKind) -> Node {
         let text = text.to_owned();
-        Value::Scalar(Scalar { text, kind }).into()
+        YamlValue::Scalar(Scalar { text, kind }).into()
     }
 
     fn invalid(text: &str) -> Invalid {
@@ -351,12 +351,12 @@ mod tests {
     #[test]
     fn every_pair_is_kept_in_order() {
         let node = read("b: x\na: [1, -2, ~]\nb: \"5\"\n").unwrap();
-        let list = Value::List(vec![
+        let list = YamlValue::List(vec![
             single("1", ScalarKind::Number),
             single("-2", ScalarKind::Number),
-            Value::Nothing.into(),
+            YamlValue::Nothing.into(),
         ]);
-        let map = Value::Map(vec![
+        let map = YamlValue::Map(vec![
             MapEntry::new("b", single("x", ScalarKind::Text)),
             MapEntry::new("a", list.into()),
             MapEntry::new("b", single("5", ScalarKind::Text)),
@@ -367,14 +367,14 @@ mod tests {
     #[test]
     fn each_key_and_value_has_its_position() {
         let node = read("é: x\r\na:\r\n  - {b: 1}\r\n  - c:\r\n      d: 2\r\n").unwrap();
-        let at = |line, column| Source::File(Position::new(line, column));
+        let at = |line, column| Origin::File(Position::new(line, column));
         let entry = |node: &Node, key: &str| {
             let entry = node.get(key).unwrap();
             (entry.source.clone(), entry.node.source.clone())
         };
         assert_eq!(entry(&node, "é"), (at(1, 1), at(1, 4)));
         assert_eq!(entry(&node, "a").0, at(2, 1));
-        let Value::List(items) = &node.get("a").unwrap().node.value else {
+        let YamlValue::List(items) = &node.get("a").unwrap().node.value else {
             panic!("{node:?}");
         };
         assert_eq!(items[0].source, at(3, 5));
@@ -409,7 +409,7 @@ mod tests {
             assert_eq!(read(text), Ok(single(expected, kind)), "{text}");
         }
         for text in ["NULL", "~", "!!null ~"] {
-            assert_eq!(read(text), Ok(Value::Nothing.into()), "{text}");
+            assert_eq!(read(text), Ok(YamlValue::Nothing.into()), "{text}");
         }
     }
 
@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn an_empty_text_is_nothing() {
         for empty in ["", "# only a comment\n", "---\n", "~"] {
-            assert_eq!(read(empty), Ok(Value::Nothing.into()), "{empty:?}");
+            assert_eq!(read(empty), Ok(YamlValue::Nothing.into()), "{empty:?}");
         }
     }
 

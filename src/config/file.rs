@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Arguments;
-use super::context::Wanted;
+use super::context::FileUse;
 use super::expand::Environment;
 use super::problem::Invalid;
 use crate::bounded_file;
@@ -92,12 +92,12 @@ pub(super) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, Invalid> {
     bounded_file::read(path, most).map_err(Invalid::from)
 }
 
-pub(super) fn check(path: &Path, wanted: Wanted<'_>) -> Result<(), Invalid> {
+pub(super) fn check(path: &Path, wanted: FileUse<'_>) -> Result<(), Invalid> {
     let good = match wanted {
-        Wanted::Authorities => crate::tls::authorities(path).map(drop),
-        Wanted::ClientAuthorities => crate::tls::client_authorities(path).map(drop),
-        Wanted::Certificates => crate::tls::certificates(path),
-        Wanted::Key { certificate } => crate::tls::key(path, certificate),
+        FileUse::Authorities => crate::tls::authorities(path).map(drop),
+        FileUse::ClientAuthorities => crate::tls::client_authorities(path).map(drop),
+        FileUse::Certificates => crate::tls::certificates(path),
+        FileUse::Key { certificate } => crate::tls::key(path, certificate),
     };
     good.map_err(|fault| Invalid::new(fault.what, fault.remedy))
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use super::document::{Node, Value};
+use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::problem::Place;
-use super::reader::Reader;
+use super::reader::LevelReader;
 use super::redis_exporter::{CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options};
 use super::row::TARGETS;
 use super::secret::Secret;
@@ -31,7 +31,7 @@ pub(crate) fn implicit_target(
             None
         }
     };
-    let mut reader = Reader::new(TARGETS, place.clone(), draft, context);
+    let mut reader = LevelReader::new(TARGETS, place.clone(), draft, context);
     overlay.apply_to_target(&mut reader);
     let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
     let password = implicit_password(given).filter(|_| lacks_password);
@@ -130,7 +130,7 @@ fn is_other_server(left: &str, right: &str) -> bool {
 
 /// Warns about an empty file: a template may have lost its values.
 pub(crate) fn warn_of_empty_file(document: &Node, context: &mut Context<'_>) {
-    if !context.file.is_empty() && matches!(document.value, Value::Nothing) {
+    if !context.file.is_empty() && matches!(document.value, YamlValue::Nothing) {
         let text = "the file is empty, so all options have their default values";
         context.warn(&Place::new(document.source.clone()), text);
     }

@@ -48,7 +48,7 @@ impl Position {
 
 /// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Origin {
     File(Position),
     /// A flag or an environment variable.
     Option(Rc<str>),
@@ -59,41 +59,41 @@ pub(crate) enum Source {
 /// The place of a value, with its path of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) source: Source,
+    pub(crate) source: Origin,
     path: String,
 }
 
 impl Place {
     /// Creates the place of a whole document, flag or variable.
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new(source: Origin) -> Self {
         let path = String::new();
         Self { source, path }
     }
 
     /// Creates the place of a flag or a variable.
     pub(crate) fn option(name: &str) -> Self {
-        Self::new(Source::Option(name.into()))
+        Self::new(Origin::Option(name.into()))
     }
 
     /// Returns the same path at another position.
-    pub(crate) fn at(&self, source: &Source) -> Self {
+    pub(crate) fn at(&self, source: &Origin) -> Self {
         self.with(source, self.path.clone())
     }
 
     /// Returns the place of a key of this map.
-    pub(crate) fn key(&self, source: &Source, key: &str) -> Self {
+    pub(crate) fn key(&self, source: &Origin, key: &str) -> Self {
         let separator = if self.path.is_empty() { "" } else { "." };
         self.with(source, format!("{}{separator}{key}", self.path))
     }
 
     /// Returns the place of an item of this list.
-    pub(crate) fn item(&self, source: &Source, index: usize) -> Self {
+    pub(crate) fn item(&self, source: &Origin, index: usize) -> Self {
         self.with(source, format!("{}[{index}]", self.path))
     }
 
-    fn with(&self, source: &Source, path: String) -> Self {
+    fn with(&self, source: &Origin, path: String) -> Self {
         let source = match source {
-            Source::Enclosing => self.source.clone(),
+            Origin::Enclosing => self.source.clone(),
             source => source.clone(),
         };
         Self { source, path }
@@ -103,12 +103,12 @@ impl Place {
     pub(crate) fn shown(&self, file: &str) -> String {
         let path = &self.path;
         match &self.source {
-            Source::Option(name) => name.to_string(),
-            Source::File(Position { line, column }) if path.is_empty() => {
+            Origin::Option(name) => name.to_string(),
+            Origin::File(Position { line, column }) if path.is_empty() => {
                 format!("{file}:{line}:{column}")
             }
-            Source::File(Position { line, column }) => format!("{file}:{line}:{column}: {path}"),
-            Source::Enclosing => path.clone(),
+            Origin::File(Position { line, column }) => format!("{file}:{line}:{column}: {path}"),
+            Origin::Enclosing => path.clone(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Place {
             what: invalid.what,
             remedy: invalid.remedy,
             position: match self.source {
-                Source::File(position) => Some(position),
+                Origin::File(position) => Some(position),
                 _ => None,
             },
         }
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn problem_is_one_line_with_place_and_remedy() {
-        let place = Place::new(Source::File(Position::new(3, 9))).key(&Source::Enclosing, "poll");
+        let place = Place::new(Origin::File(Position::new(3, 9))).key(&Origin::Enclosing, "poll");
         let problem = place.problem(
             "c.yaml",
             Invalid::new("has no unit", "write 15s").of("1\n5"),

@@ -3,10 +3,10 @@
 //! The meaning of an option is in its row.
 
 use super::context::Context;
-use super::document::{Node, ScalarKind, Value};
+use super::document::{Node, ScalarKind, YamlValue};
 use super::draft::Draft;
 use super::expand::expand;
-use super::problem::{Invalid, Place, Source, listed};
+use super::problem::{Invalid, Origin, Place, listed};
 use super::row::{Items, List, OptionRow, Set};
 use super::rows::ROWS;
 use super::unknown_key::{NO_OPTION, unknown_key};
@@ -16,7 +16,7 @@ use super::written_keys::WrittenKeys;
 const MOST_UNKNOWN: usize = 50;
 
 /// Reads the maps of one level: the top level, or an item of a list.
-pub(crate) struct Reader<'r, 'c> {
+pub(crate) struct LevelReader<'r, 'c> {
     pub(crate) draft: &'r mut Draft,
     pub(crate) context: &'r mut Context<'c>,
     /// The prefix of the keys of the rows.
@@ -30,7 +30,7 @@ enum KnownPath {
     Section(&'static str),
 }
 
-impl<'r, 'c> Reader<'r, 'c> {
+impl<'r, 'c> LevelReader<'r, 'c> {
     pub(crate) fn new(
         level: &'static str,
         place: Place,
@@ -54,8 +54,8 @@ impl<'r, 'c> Reader<'r, 'c> {
 
     pub(crate) fn map(&mut self, node: &Node, place: &Place, prefix: &str) {
         let entries = match &node.value {
-            Value::Map(entries) => entries,
-            Value::Nothing => return,
+            YamlValue::Map(entries) => entries,
+            YamlValue::Nothing => return,
             other => {
                 let known = listed(&self.known(prefix));
                 let remedy = format!("write `key: value` pairs; known keys: {known}");
@@ -147,7 +147,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         let Some(path) = row.key_at(self.level) else {
             return;
         };
-        let is_overridden = matches!(place.source, Source::File(_))
+        let is_overridden = matches!(place.source, Origin::File(_))
             && self.level.is_empty()
             && self.context.masked.contains(&full_path);
         if is_overridden {
@@ -182,8 +182,8 @@ impl<'r, 'c> Reader<'r, 'c> {
         set: impl FnOnce(&mut Draft, &str, &Context<'_>) -> Result<(), Invalid>,
     ) {
         let scalar = match &node.value {
-            Value::Scalar(scalar) => scalar,
-            Value::Nothing => {
+            YamlValue::Scalar(scalar) => scalar,
+            YamlValue::Nothing => {
                 let remedy = "write a value, or remove the key";
                 return self.context.report(place, "has no value", remedy);
             }
@@ -208,21 +208,21 @@ impl<'r, 'c> Reader<'r, 'c> {
         }
     }
 
-    fn no_text(&mut self, value: &Value, place: &Place) {
+    fn no_text(&mut self, value: &YamlValue, place: &Place) {
         let what = format!("is {}, not a text", value.kind());
         self.context.report(place, what, "put it in quotes");
     }
 
     fn nodes<'n>(&mut self, node: &'n Node, most: usize, place: &Place) -> &'n [Node] {
         match &node.value {
-            Value::Nothing => &[],
-            Value::List(items) if items.len() > most => {
+            YamlValue::Nothing => &[],
+            YamlValue::List(items) if items.len() > most => {
                 let what = format!("has {} items", items.len());
                 self.context
                     .report(place, what, format!("keep {most} at most"));
                 &[]
             }
-            Value::List(items) => items,
+            YamlValue::List(items) => items,
             other => {
                 let what = format!("is {}, not a list", other.kind());
                 self.context
@@ -244,7 +244,7 @@ impl<'r, 'c> Reader<'r, 'c> {
         for (index, item) in self.nodes(node, most, place).iter().enumerate() {
             let place = place.item(&item.source, index);
             match &item.value {
-                Value::Scalar(scalar)
+                YamlValue::Scalar(scalar)
                     if scalar.kind == ScalarKind::Text || !row.takes.is_text() =>
                 {
                     let expanded = expand(&scalar.text, self.context.environment);
@@ -268,8 +268,8 @@ impl<'r, 'c> Reader<'r, 'c> {
         (items.clear)(self.draft);
         for (index, item) in self.nodes(node, items.most, place).iter().enumerate() {
             let place = place.item(&item.source, index);
-            let written = Reader::new(items.level, place, self.draft, self.context).read(item);
-            if matches!(item.value, Value::Map(_) | Value::Nothing) {
+            let written = LevelReader::new(items.level, place, self.draft, self.context).read(item);
+            if matches!(item.value, YamlValue::Map(_) | YamlValue::Nothing) {
                 (items.finish)(self.draft, &written, self.context);
             }
         }
@@ -295,7 +295,7 @@ mod tests {
         };
         let node = document::read(text).unwrap();
         let place = Place::new(node.source.clone());
-        Reader::new("", place, &mut Draft::new(), &mut context).read(&node);
+        LevelReader::new("", place, &mut Draft::new(), &mut context).read(&node);
         context.problems.iter().map(Problem::to_string).collect()
     }
 

@@ -8,14 +8,14 @@ use super::address::Address;
 use super::collector_options::CollectorOptions;
 use super::complete_level;
 use super::context::Context;
-use super::document::{Node, Value};
+use super::document::{Node, YamlValue};
 use super::draft::{Draft, Each};
 use super::endpoint::{Endpoint, POLL_NAME};
 use super::keys::Keys;
 use super::password_file;
 use super::poll::PollTimes;
 use super::problem::Place;
-use super::reader::Reader;
+use super::reader::LevelReader;
 use super::row::TARGETS;
 use super::secret::{Secret, oddity};
 use super::sweep::Sweep;
@@ -111,8 +111,8 @@ pub(crate) fn read_targets(
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        Value::Nothing => &[],
+        YamlValue::List(items) => items.as_slice(),
+        YamlValue::Nothing => &[],
         other => {
             let what = format!("is {}, not a list", other.kind());
             context.report(place, what, "start each item with `- `");
@@ -129,9 +129,9 @@ pub(crate) fn read_targets(
     let targets = items.filter_map(|(index, item)| {
         draft.each = defaults.clone();
         let place = place.item(&item.source, index);
-        let reader = Reader::new(TARGETS, place, draft, context);
+        let reader = LevelReader::new(TARGETS, place, draft, context);
         let written = reader.read(item);
-        if !matches!(item.value, Value::Map(_) | Value::Nothing) {
+        if !matches!(item.value, YamlValue::Map(_) | YamlValue::Nothing) {
             return None;
         }
         complete_level(draft, &written, context);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::context::Wanted;
+use super::context::FileUse;
 use super::*;
 use crate::pattern::Expression;
 use rows::ROWS;
@@ -43,7 +43,7 @@ fn read(
 ) -> Result<Config, Vec<String>> {
     let unreadable = || Invalid::new("cannot be read", "check the path");
     let is_missing = |path: &Path| path.starts_with("/missing");
-    let missing = |path: &Path, _: Wanted<'_>| {
+    let missing = |path: &Path, _: FileUse<'_>| {
         if is_missing(path) {
             return Err(unreadable());
         }
@@ -1518,20 +1518,20 @@ fn keys_of_example() -> Vec<String> {
 /// Collects keys. Only the first item of a list documents them.
 fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
     match &node.value {
-        Value::Map(entries) => {
+        YamlValue::Map(entries) => {
             for entry in entries {
                 let path = format!("{section}{}", entry.key);
                 keys.push(path.clone());
                 collect_keys(&entry.node, &format!("{path}."), keys);
             }
         }
-        Value::List(items) => {
+        YamlValue::List(items) => {
             if let Some(first) = items.first() {
                 let list = section.trim_end_matches('.');
                 collect_keys(first, &format!("{list}[]."), keys);
             }
         }
-        Value::Nothing | Value::Scalar(_) => {}
+        YamlValue::Nothing | YamlValue::Scalar(_) => {}
     }
 }
 
@@ -1785,7 +1785,7 @@ fn with_tls(top: &str, target: &str) -> String {
 fn target_inherits_unset_tls_settings() {
     let top = "{ca_file: /ca, cert_file: /c, key_file: /k, server_name: n.example}";
     let pair = |cert_file: &str, key_file: &str| {
-        Some(Identity {
+        Some(CertificateFiles {
             cert_file: cert_file.into(),
             key_file: key_file.into(),
         })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, Wanted};
+use super::context::{Context, FileUse};
 use super::draft::{Each, TlsFiles};
 use super::problem::{Invalid, Place};
 use super::written_keys::WrittenKeys;
@@ -13,7 +13,7 @@ pub struct Tls {
     /// The certificates to trust instead of the system's roots.
     pub ca_file: Option<PathBuf>,
     /// The client certificate, for servers that require one.
-    pub identity: Option<Identity>,
+    pub identity: Option<CertificateFiles>,
     /// The name that the certificate of the server must have. The default is the host of the URL.
     pub server_name: Option<String>,
     /// Whether to accept any certificate.
@@ -23,7 +23,7 @@ pub struct Tls {
 /// A certificate with its key. They were valid when the configuration was loaded, and are read
 /// again when they change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct CertificateFiles {
     /// The certificate, followed by intermediate ones.
     pub cert_file: PathBuf,
     /// The private key.
@@ -40,7 +40,7 @@ pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Con
     if let Some(path) = &files.authorities {
         check(
             path,
-            Wanted::Authorities,
+            FileUse::Authorities,
             written.place_of("tls.ca_file"),
             context,
         );
@@ -54,17 +54,17 @@ pub(super) fn identity(
     section: &str,
     written: &WrittenKeys,
     context: &mut Context<'_>,
-) -> Option<Identity> {
+) -> Option<CertificateFiles> {
     let place = |key: &str| written.place_of(&format!("{section}.{key}"));
     let (certificate, key) = (place("cert_file"), place("key_file"));
     match (&files.certificate, &files.key) {
         (Some(cert_file), Some(key_file)) => {
-            let wanted = Wanted::Key {
+            let wanted = FileUse::Key {
                 certificate: cert_file,
             };
             check(key_file, wanted, key, context);
-            check(cert_file, Wanted::Certificates, certificate, context);
-            return Some(Identity {
+            check(cert_file, FileUse::Certificates, certificate, context);
+            return Some(CertificateFiles {
                 cert_file: cert_file.clone(),
                 key_file: key_file.clone(),
             });
@@ -85,7 +85,7 @@ fn report(place: Option<&Place>, other: &str, remedy: &str, context: &mut Contex
 /// Reports a file with unexpected content.
 pub(super) fn check(
     path: &Path,
-    wanted: Wanted<'_>,
+    wanted: FileUse<'_>,
     place: Option<&Place>,
     context: &mut Context<'_>,
 ) {

@@ -132,7 +132,7 @@ fn is_missing_colon(text: &str, scheme: &str) -> bool {
 }
 
 /// The parts after the scheme, still encoded.
-struct Parts<'a> {
+struct UrlParts<'a> {
     user_info: Option<&'a str>,
     authority: &'a str,
     /// The path without surrounding slashes.
@@ -141,7 +141,7 @@ struct Parts<'a> {
     is_insecure: bool,
 }
 
-fn split(rest: &str) -> Result<Parts<'_>, Invalid> {
+fn split(rest: &str) -> Result<UrlParts<'_>, Invalid> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let (tail, fragment) = tail.split_once('#').unwrap_or((tail, ""));
@@ -164,7 +164,7 @@ fn split(rest: &str) -> Result<Parts<'_>, Invalid> {
         Some((user_info, host)) => (Some(user_info), host),
         None => (None, authority),
     };
-    Ok(Parts {
+    Ok(UrlParts {
         user_info,
         authority,
         path: path.trim_matches('/'),
@@ -198,7 +198,7 @@ fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Invalid> {
     assemble(address, path, &parts, query, notes)
 }
 
-fn parse_unix(parts: &Parts<'_>) -> Result<Url, Invalid> {
+fn parse_unix(parts: &UrlParts<'_>) -> Result<Url, Invalid> {
     let path = decode(parts.path)?;
     if !parts.authority.is_empty() || path.is_empty() || path.contains('\0') {
         return Err(Invalid::new(
@@ -215,7 +215,7 @@ fn parse_unix(parts: &Parts<'_>) -> Result<Url, Invalid> {
 fn assemble(
     address: Address,
     database: Option<u32>,
-    parts: &Parts<'_>,
+    parts: &UrlParts<'_>,
     query: UrlQuery,
     notes: Vec<String>,
 ) -> Result<Url, Invalid> {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use super::context::{Context, Wanted};
+use super::context::{Context, FileUse};
 use super::draft::TlsFiles;
 use super::password_file;
 use super::problem::Invalid;
 use super::secret::Secret;
-use super::tls::{Identity, check, identity};
+use super::tls::{CertificateFiles, check, identity};
 use super::written_keys::WrittenKeys;
 use crate::tls::Version;
 
@@ -30,7 +30,7 @@ pub struct Web {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebTls {
     /// The certificate of the exporter.
-    pub identity: Identity,
+    pub identity: CertificateFiles,
     /// The authorities that issue client certificates. If set, clients must present one.
     pub client_ca_file: Option<PathBuf>,
     /// The minimum version.
@@ -102,7 +102,7 @@ fn complete_tls(
     let authorities = written.place_of("web.tls.client_ca_file");
     let client_ca_file = web.files.authorities.clone();
     if let Some(path) = &client_ca_file {
-        check(path, Wanted::ClientAuthorities, authorities, context);
+        check(path, FileUse::ClientAuthorities, authorities, context);
     }
     let place = authorities.filter(|_| client_ca_file.is_some());
     let place = place.or(written.place_of("web.tls.min_version"));

@@ -49,7 +49,7 @@ pub struct NotTheProtocol;
 #[derive(Debug)]
 pub struct Decoder {
     limits: ReplyLimits,
-    place: Place,
+    place: ReplyPosition,
     /// The incomplete arrays, outermost first.
     open: Vec<Open>,
     /// Memory charged to the current reply.
@@ -61,7 +61,7 @@ pub struct Decoder {
 
 /// The position of the next byte within a reply.
 #[derive(Debug)]
-enum Place {
+enum ReplyPosition {
     /// In a line.
     Line(Line),
     /// In a string.
@@ -75,7 +75,7 @@ impl Decoder {
     pub const fn new(limits: ReplyLimits) -> Self {
         Self {
             limits,
-            place: Place::Line(Line::NEW),
+            place: ReplyPosition::Line(Line::NEW),
             open: Vec::new(),
             spent: 0,
             is_too_large: false,
@@ -101,20 +101,20 @@ impl Decoder {
 
     /// Returns whether every reply so far is complete.
     pub fn is_between_replies(&self) -> bool {
-        self.open.is_empty() && matches!(&self.place, Place::Line(line) if line.is_new)
+        self.open.is_empty() && matches!(&self.place, ReplyPosition::Line(line) if line.is_new)
     }
 
     /// Consumes bytes from the front of `bytes` until a reply is complete or no bytes are left.
     /// Returns the complete reply.
     pub fn decode(&mut self, bytes: &mut &[u8]) -> Result<Option<Reply>, NotTheProtocol> {
         while !bytes.is_empty() {
-            let value = match std::mem::replace(&mut self.place, Place::Line(Line::NEW)) {
-                Place::Line(line) => self.in_line(line, bytes)?,
-                Place::String(text) => {
+            let value = match std::mem::replace(&mut self.place, ReplyPosition::Line(Line::NEW)) {
+                ReplyPosition::Line(line) => self.in_line(line, bytes)?,
+                ReplyPosition::String(text) => {
                     self.in_string(text, bytes);
                     None
                 }
-                Place::StringEnd(text, has_return) => {
+                ReplyPosition::StringEnd(text, has_return) => {
                     self.at_string_end(text, has_return, bytes)?
                 }
             };
@@ -146,7 +146,7 @@ impl Decoder {
         if end.is_some() {
             return self.line(line.kept.strip_suffix(b"\r\n").unwrap_or(&line.kept));
         }
-        self.place = Place::Line(line);
+        self.place = ReplyPosition::Line(line);
         Ok(None)
     }
 
@@ -213,9 +213,9 @@ impl Decoder {
             keep,
         };
         self.place = if length == 0 {
-            Place::StringEnd(text, false)
+            ReplyPosition::StringEnd(text, false)
         } else {
-            Place::String(text)
+            ReplyPosition::String(text)
         };
         Ok(None)
     }
@@ -234,9 +234,9 @@ impl Decoder {
         text.keep -= kept.len();
         text.left -= here as u64;
         self.place = if text.left == 0 {
-            Place::StringEnd(text, false)
+            ReplyPosition::StringEnd(text, false)
         } else {
-            Place::String(text)
+            ReplyPosition::String(text)
         };
     }
 
@@ -248,7 +248,7 @@ impl Decoder {
     ) -> Result<Option<Reply>, NotTheProtocol> {
         match (take(bytes, 1), has_return) {
             (b"\r", false) => {
-                self.place = Place::StringEnd(text, true);
+                self.place = ReplyPosition::StringEnd(text, true);
                 Ok(None)
             }
             (b"\n", true) => Ok(Some(text.finish())),
@@ -321,7 +321,7 @@ impl Decoder {
         for array in &mut self.open {
             array.items = Vec::new();
         }
-        if let Place::String(text) = &mut self.place {
+        if let ReplyPosition::String(text) = &mut self.place {
             text.kept = Vec::new();
             text.keep = 0;
         }

@@ -6,7 +6,7 @@ use crate::number::to_float;
 
 /// The part of a sample that has one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum SamplePart {
     /// The number, the buckets, or the quantiles.
     Body,
     /// The sum of all observations.
@@ -15,7 +15,7 @@ pub(super) enum Part {
     Count,
 }
 
-impl Part {
+impl SamplePart {
     /// Returns the parts of a sample, in order.
     pub(super) const fn of(kind: Kind) -> &'static [Self] {
         match kind {
@@ -58,7 +58,7 @@ pub(super) fn write_header(
 }
 
 /// The properties that all lines of a sample share.
-pub(super) struct Line<'a> {
+pub(super) struct SampleLine<'a> {
     pub(super) spelling: &'a Spelling,
     /// The name, with the configured prefix.
     pub(super) name: &'a str,
@@ -67,7 +67,7 @@ pub(super) struct Line<'a> {
     pub(super) sample: &'a Sample<'a>,
 }
 
-impl Line<'_> {
+impl SampleLine<'_> {
     fn scaled(&self, replied: f64) -> f64 {
         if self.spelling.as_replied {
             replied
@@ -77,7 +77,7 @@ impl Line<'_> {
     }
 
     /// Writes the lines of one part of the sample.
-    pub(super) fn write_part(&self, text: &mut Vec<u8>, part: Part, series: Series) {
+    pub(super) fn write_part(&self, text: &mut Vec<u8>, part: SamplePart, series: Series) {
         match self.sample.value {
             Value::Number(number) => self.write(text, "", None, self.scaled(*number)),
             Value::Histogram(histogram) => write_histogram(text, self, histogram, part, series),
@@ -131,22 +131,22 @@ impl Line<'_> {
 
 fn write_histogram(
     text: &mut Vec<u8>,
-    line: &Line<'_>,
+    line: &SampleLine<'_>,
     histogram: &Histogram,
-    part: Part,
+    part: SamplePart,
     series: Series,
 ) {
     match part {
-        Part::Body => write_buckets(text, line, histogram, series),
-        Part::Sum if histogram.sum.is_finite() => {
+        SamplePart::Body => write_buckets(text, line, histogram, series),
+        SamplePart::Sum if histogram.sum.is_finite() => {
             line.write(text, "_sum", None, line.scaled(histogram.sum));
         }
-        Part::Sum => {}
-        Part::Count => line.write(text, "_count", None, to_float(histogram.count)),
+        SamplePart::Sum => {}
+        SamplePart::Count => line.write(text, "_count", None, to_float(histogram.count)),
     }
 }
 
-fn write_buckets(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram, series: Series) {
+fn write_buckets(text: &mut Vec<u8>, line: &SampleLine<'_>, histogram: &Histogram, series: Series) {
     let edge_text = |edge: &Edge| {
         if line.spelling.as_replied {
             edge.as_replied
@@ -159,7 +159,7 @@ fn write_buckets(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram, ser
     let opened = line.write_start(&mut start, "_bucket");
     let mut write_bucket = |edge: &str, count: u64| {
         text.extend_from_slice(&start);
-        Line::write_end(text, opened, Some(("le", edge)), to_float(count));
+        SampleLine::write_end(text, opened, Some(("le", edge)), to_float(count));
     };
     let buckets = histogram.edges.iter().zip(&histogram.counts);
     for (edge, count) in buckets.filter(|(edge, _)| series.has(edge)) {
@@ -168,15 +168,15 @@ fn write_buckets(text: &mut Vec<u8>, line: &Line<'_>, histogram: &Histogram, ser
     write_bucket("+Inf", histogram.count);
 }
 
-fn write_summary(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary, part: Part) {
+fn write_summary(text: &mut Vec<u8>, line: &SampleLine<'_>, summary: &Summary, part: SamplePart) {
     match part {
-        Part::Body => write_quantiles(text, line, summary),
-        Part::Sum => line.write(text, "_sum", None, line.scaled(summary.sum)),
-        Part::Count => line.write(text, "_count", None, to_float(summary.count)),
+        SamplePart::Body => write_quantiles(text, line, summary),
+        SamplePart::Sum => line.write(text, "_sum", None, line.scaled(summary.sum)),
+        SamplePart::Count => line.write(text, "_count", None, to_float(summary.count)),
     }
 }
 
-fn write_quantiles(text: &mut Vec<u8>, line: &Line<'_>, summary: &Summary) {
+fn write_quantiles(text: &mut Vec<u8>, line: &SampleLine<'_>, summary: &Summary) {
     let mut quantile = Vec::new();
     for (percentile, value) in summary.percentiles.iter() {
         quantile.clear();

@@ -15,7 +15,7 @@ pub(super) const END: &str = "# EOF\n";
 
 /// How a family is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Declared {
+pub(super) enum Declaration {
     /// With one header and this type.
     Whole(&'static str),
     /// With one header per sample name and no type. The format has no type for a counter without
@@ -27,7 +27,7 @@ pub(super) enum Declared {
 pub(super) fn declared<'a>(
     spelling: &Spelling,
     mut samples: impl Iterator<Item = &'a Sample<'a>>,
-) -> Declared {
+) -> Declaration {
     let has_sum = |sample: &Sample<'_>| match sample.value {
         Value::Histogram(histogram) => histogram.sum.is_finite(),
         Value::Number(_) | Value::Summary(_) => true,
@@ -39,9 +39,9 @@ pub(super) fn declared<'a>(
         Kind::Summary => !spelling.as_replied,
     };
     if fits {
-        Declared::Whole(spelling.kind.as_str())
+        Declaration::Whole(spelling.kind.as_str())
     } else {
-        Declared::ByName
+        Declaration::ByName
     }
 }
 

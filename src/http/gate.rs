@@ -141,11 +141,11 @@ impl std::fmt::Debug for Prepared {
     }
 }
 
-type Checked = (Web, Stamp, Result<AccessRules, GateError>);
+type CheckedFiles = (Web, Stamp, Result<AccessRules, GateError>);
 
 /// Rebuilds the rules if the files have changed, and logs the result. Returns `None` if they have
 /// not.
-fn check_files(before: &AccessRules) -> Option<Checked> {
+fn check_files(before: &AccessRules) -> Option<CheckedFiles> {
     let stamp = Stamp::of(before.web.files());
     if stamp == before.stamp {
         return None;

@@ -227,10 +227,10 @@ impl QueriesSent {
 
 /// Time that the server has spent on the commands of a sweep since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spent([Calls; 4]);
+pub struct Spent([QueryUsage; 4]);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Calls {
+struct QueryUsage {
     calls: f64,
     microseconds: f64,
 }
@@ -245,7 +245,7 @@ impl Spent {
                 names.filter_map(|name| info.fields().find(|field| field.name == *name));
             let field = fields.next();
             let number = |name: &str| field.and_then(|field| field.number_in_record(name));
-            Calls {
+            QueryUsage {
                 calls: number("calls").unwrap_or(0.0),
                 microseconds: number("usec").unwrap_or(0.0),
             }

@@ -115,7 +115,7 @@ impl Sizes<'_> {
 
 /// The identity of a server's data, and the number of times they were replaced.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Identity {
+pub struct DataIdentity {
     run_id: Option<String>,
     uptime: Option<f64>,
     /// Calls that replaced keys, in the order of [`REPLACING`]; `None` if the reading did not
@@ -137,7 +137,7 @@ struct Upstream {
     linked_seconds: Option<f64>,
 }
 
-impl Identity {
+impl DataIdentity {
     /// Reads the sections `server`, `persistence` and `replication`, and `commandstats` if it was
     /// requested.
     #[must_use]
@@ -334,8 +334,8 @@ mod tests {
 
     const SECOND: f64 = 1.0;
 
-    fn identity(text: &str) -> Identity {
-        Identity::read(&Info::parse(text), true)
+    fn identity(text: &str) -> DataIdentity {
+        DataIdentity::read(&Info::parse(text), true)
     }
 
     fn replaced(before: &str, after: &str) -> Option<Replaced> {

@@ -17,10 +17,10 @@ const KEPT_FOR_POLICY_MAX: usize = 1_024;
 
 /// The last lookups of each namespace of one database.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(BTreeMap<NamespaceId, Lookups>);
+pub struct Kept(BTreeMap<NamespaceId, LastLookups>);
 
 #[derive(Clone, Debug, Default)]
-struct Lookups {
+struct LastLookups {
     policy: TtlPolicy,
     details: VecDeque<Details>,
 }

@@ -24,22 +24,22 @@ use crate::number::to_float as float;
 use check::Check;
 use count::Count;
 use group::Groups;
-use query::{Inspected, Value};
+use query::{Inspected, KeyValue};
 use stream::find::Find;
-use stream::{Stream, StreamLimits};
+use stream::{StreamLimits, StreamReplies};
 
 /// Keys to query, by database.
-pub type Names = BTreeMap<u32, BTreeSet<KeyName>>;
+pub type KeyNames = BTreeMap<u32, BTreeSet<KeyName>>;
 
 /// The queries to send about single keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inquiry {
     /// Keys whose size, memory and value are exported.
-    pub keys: Names,
+    pub keys: KeyNames,
     /// The part of a value that is exported.
     pub shown_values: ShownValues,
     /// Keys that are exported if they are streams.
-    pub streams: Names,
+    pub streams: KeyNames,
     /// The part of a stream that is exported.
     pub stream_limits: StreamLimits,
 }
@@ -59,7 +59,7 @@ pub struct Ledger {
     find: Find,
     single_streams: Vec<KeyName>,
     stream_limits: StreamLimits,
-    streams: Vec<Stream>,
+    streams: Vec<StreamReplies>,
     denied: usize,
     pass_duration: Option<Duration>,
 }
@@ -204,8 +204,8 @@ impl Ledger {
 
     /// Returns keys by database. Leaves out databases that the server does not list: they have no
     /// keys, and a SELECT of a missing database fails.
-    fn listed<'n>(&self, names: impl Iterator<Item = &'n KeyName>) -> Names {
-        let mut listed = Names::new();
+    fn listed<'n>(&self, names: impl Iterator<Item = &'n KeyName>) -> KeyNames {
+        let mut listed = KeyNames::new();
         let is_listed = |name: &&KeyName| {
             let sizes = self.sizes.as_ref();
             sizes.is_some_and(|sizes| sizes.contains_key(&name.database))
@@ -226,7 +226,7 @@ impl Ledger {
     }
 
     /// Records the replies about streams, and the keys that are not streams.
-    pub fn record_streams(&mut self, streams: Vec<Stream>, others: &[KeyName]) {
+    pub fn record_streams(&mut self, streams: Vec<StreamReplies>, others: &[KeyName]) {
         self.streams = streams;
         for other in others {
             self.find.record_other(other);
@@ -348,8 +348,8 @@ fn push_key(key: &Inspected, snapshot: &mut Snapshot) {
     snapshot.push(&families::MEMORY, labels, key.memory.map(float));
     snapshot.push(&families::SIZE, labels, key.size.map(float));
     match &key.value {
-        Some(Value::Number(number)) => snapshot.push(&families::VALUE, labels, *number),
-        Some(Value::Text(text)) => {
+        Some(KeyValue::Number(number)) => snapshot.push(&families::VALUE, labels, *number),
+        Some(KeyValue::Text(text)) => {
             let labels = [database.as_str(), &name, text];
             snapshot.push(&families::VALUE_AS_STRING, labels, 1.0);
         }

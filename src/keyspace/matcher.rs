@@ -34,10 +34,10 @@ impl Default for Grouping {
 
 /// Assigns keys to namespaces.
 #[derive(Debug)]
-pub struct Matcher(Kind);
+pub struct Matcher(Classifier);
 
 #[derive(Debug)]
-enum Kind {
+enum Classifier {
     Declared(Rules),
     Prefixes(Prefixes),
 }
@@ -188,7 +188,7 @@ impl Matcher {
     #[must_use]
     pub fn new(namespaces: &[Namespace], grouping: Grouping) -> Self {
         if namespaces.is_empty() {
-            return Self(Kind::Prefixes(Prefixes::new(grouping)));
+            return Self(Classifier::Prefixes(Prefixes::new(grouping)));
         }
         let rules = namespaces.iter().zip(NamespaceId::OTHER.0 + 1..);
         let rules = rules.map(|(namespace, number)| Rule {
@@ -197,7 +197,7 @@ impl Matcher {
             pattern: namespace.pattern.clone(),
             namespace: NamespaceId(number),
         });
-        Self(Kind::Declared(Rules::new(rules.collect())))
+        Self(Classifier::Declared(Rules::new(rules.collect())))
     }
 
     /// Returns the namespace of a key. The first declared namespace that matches wins.
@@ -208,8 +208,8 @@ impl Matcher {
     /// into `other`.
     pub fn classify(&mut self, database: u32, key: &[u8]) -> NamespaceId {
         match &mut self.0 {
-            Kind::Declared(rules) => rules.classify(database, key),
-            Kind::Prefixes(prefixes) => prefixes.classify(key),
+            Classifier::Declared(rules) => rules.classify(database, key),
+            Classifier::Prefixes(prefixes) => prefixes.classify(key),
         }
     }
 
@@ -218,12 +218,12 @@ impl Matcher {
     #[must_use]
     pub fn name(&self, namespace: NamespaceId) -> &str {
         let name = match &self.0 {
-            Kind::Declared(rules) => rules
+            Classifier::Declared(rules) => rules
                 .all
                 .iter()
                 .find(|rule| rule.namespace == namespace)
                 .map(|rule| &rule.name),
-            Kind::Prefixes(prefixes) => prefixes.names.get(&namespace),
+            Classifier::Prefixes(prefixes) => prefixes.names.get(&namespace),
         };
         name.map_or(OTHER, String::as_str)
     }
@@ -232,8 +232,8 @@ impl Matcher {
     /// declared or seen.
     pub fn namespaces(&self) -> impl Iterator<Item = NamespaceId> {
         let (rules, prefixes) = match &self.0 {
-            Kind::Declared(rules) => (Some(&rules.all), None),
-            Kind::Prefixes(prefixes) => (None, Some(prefixes)),
+            Classifier::Declared(rules) => (Some(&rules.all), None),
+            Classifier::Prefixes(prefixes) => (None, Some(prefixes)),
         };
         let declared = rules.into_iter().flatten().map(|rule| rule.namespace);
         let seen = prefixes
@@ -249,8 +249,8 @@ impl Matcher {
     #[must_use]
     pub fn folded_keys(&self) -> u64 {
         match &self.0 {
-            Kind::Declared(_) => 0,
-            Kind::Prefixes(prefixes) => prefixes.folded_keys,
+            Classifier::Declared(_) => 0,
+            Classifier::Prefixes(prefixes) => prefixes.folded_keys,
         }
     }
 
@@ -260,7 +260,7 @@ impl Matcher {
     ///
     /// Returns the forgotten namespaces. Their counts now belong to `other`.
     pub fn forget_small(&mut self, weight: &dyn Fn(NamespaceId) -> f64) -> Vec<NamespaceId> {
-        let Kind::Prefixes(prefixes) = &mut self.0 else {
+        let Classifier::Prefixes(prefixes) = &mut self.0 else {
             return Vec::new();
         };
         let known = prefixes.names.keys();

@@ -28,14 +28,14 @@ use crate::number::{length, to_float as float};
 use attribution::Block;
 use effort::Effort;
 use interval::Interval;
-pub use reading::Reading;
+pub use reading::RemovalReading;
 use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
 pub use run::{Drawn, Lifetime, Region, Run, starts};
 use split::{End, Split};
 use totals::Totals;
 
 /// A database and a namespace.
-pub type Place = (u32, NamespaceId);
+pub type NamespacePlace = (u32, NamespaceId);
 
 /// Maximum number of keys in the panel.
 const KEYS_MAX: usize = 8_000;
@@ -61,7 +61,7 @@ const DELAY_MAX: f64 = 20.0;
 #[derive(Clone, Copy, Debug)]
 enum Checked {
     Counted {
-        place: Place,
+        place: NamespacePlace,
         lifetime: Lifetime,
         weight: f64,
         since: f64,
@@ -69,7 +69,7 @@ enum Checked {
         is_gone: bool,
     },
     /// Whether a key expired that was about to.
-    Followed(Place, bool),
+    Followed(NamespacePlace, bool),
 }
 
 /// Keys that are followed until they are checked.
@@ -79,11 +79,11 @@ pub struct Panel {
     runs: Vec<Run>,
     /// Checked keys that count unless the data turn out to have been replaced before the check.
     unconfirmed: Vec<Checked>,
-    intervals: BTreeMap<Place, Interval>,
-    splits: BTreeMap<Place, Split>,
-    totals: BTreeMap<Place, Totals>,
+    intervals: BTreeMap<NamespacePlace, Interval>,
+    splits: BTreeMap<NamespacePlace, Split>,
+    totals: BTreeMap<NamespacePlace, Totals>,
     block: Option<Block>,
-    reading: Option<Reading>,
+    reading: Option<RemovalReading>,
     effort: Effort,
     /// Time of the last draw.
     drawn: Option<f64>,
@@ -145,7 +145,7 @@ impl Panel {
     }
 
     /// Records a known TTL of a living key. The key need not be in the panel.
-    pub fn learn(&mut self, place: Place, expiry: Expiry) {
+    pub fn learn(&mut self, place: NamespacePlace, expiry: Expiry) {
         let expiring = Expiring::of(self.interval(place).age());
         let split = self.splits.entry(place).or_default();
         split.learn(expiry, &expiring.range(), expiring.per_second());
@@ -153,11 +153,11 @@ impl Panel {
 
     /// Returns whether enough TTLs of a place are known.
     #[must_use]
-    pub fn knows_ttls(&self, place: Place) -> bool {
+    pub fn knows_ttls(&self, place: NamespacePlace) -> bool {
         self.splits.get(&place).is_some_and(Split::is_known)
     }
 
-    fn interval(&self, place: Place) -> Interval {
+    fn interval(&self, place: NamespacePlace) -> Interval {
         self.intervals.get(&place).copied().unwrap_or_default()
     }
 
@@ -232,7 +232,7 @@ impl Panel {
 
     /// Records a reading of INFO. The checks before it count now. A reading without the calls of
     /// commands attributes nothing yet.
-    pub fn observe(&mut self, now: f64, reading: Reading) {
+    pub fn observe(&mut self, now: f64, reading: RemovalReading) {
         for checked in std::mem::take(&mut self.unconfirmed) {
             self.confirm(checked);
         }
@@ -303,7 +303,7 @@ impl Panel {
 
     /// Attributes what the server has counted since the last time.
     fn settle(&mut self, block: &Block, now: f64) {
-        let early = |place: Place| self.splits.get(&place)?.early(self.interval(place));
+        let early = |place: NamespacePlace| self.splits.get(&place)?.early(self.interval(place));
         let mut attributed = attribution::attribute(block, now, early);
         self.knows_evicted = attributed.knows_evicted;
         self.knows_expired = attributed.knows_expired;

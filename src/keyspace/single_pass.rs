@@ -21,7 +21,7 @@ const TYPE_PART: u64 = 5;
 
 /// How many lookups of keys a single pass may cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lookups {
+pub enum LookupBudget {
     /// As many as the traffic of other clients allows.
     #[default]
     Default,

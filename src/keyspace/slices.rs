@@ -22,7 +22,7 @@ const OF_SEGMENT_MAX: usize = 16;
 
 /// Keys by namespace, with the time in which they were counted.
 #[derive(Clone, Debug)]
-pub struct Counted {
+pub struct SliceCounts {
     /// Time when counting began, in seconds.
     pub started: f64,
     /// Time when counting ended, in seconds.
@@ -31,7 +31,7 @@ pub struct Counted {
     pub keys: BTreeMap<NamespaceId, u64>,
 }
 
-impl Counted {
+impl SliceCounts {
     /// Returns the middle of the time, in seconds.
     #[must_use]
     pub const fn time(&self) -> f64 {
@@ -73,7 +73,7 @@ impl Counted {
 /// The slices of a visit, oldest first. The keys counted since the last one are the remainder.
 #[derive(Clone, Debug)]
 pub struct Slices {
-    cut: Vec<Counted>,
+    cut: Vec<SliceCounts>,
     /// Start of the remainder.
     since: f64,
 }
@@ -102,7 +102,7 @@ impl Slices {
     pub fn join(&mut self, course: &Course, segments: usize) {
         let keys = course.last().map_or(1.0, |now| now.keys.max(1.0));
         let changes = |from: f64, to: f64| course.changed(from, to);
-        let mut joined: Vec<Counted> = Vec::with_capacity(self.cut.len());
+        let mut joined: Vec<SliceCounts> = Vec::with_capacity(self.cut.len());
         for slice in self.cut.drain(..) {
             match joined.last_mut() {
                 Some(last) if belong_together(last, &slice, keys, &changes) => last.append(&slice),
@@ -124,7 +124,7 @@ impl Slices {
 
     /// Returns the slices including the remainder, which ends now; at least one.
     #[must_use]
-    pub fn until(&self, tallies: &Tallies, now: f64) -> Vec<Counted> {
+    pub fn until(&self, tallies: &Tallies, now: f64) -> Vec<SliceCounts> {
         let mut slices = self.cut.clone();
         let rest = self.rest(tallies, now);
         if !rest.keys.is_empty() || slices.is_empty() {
@@ -133,14 +133,14 @@ impl Slices {
         slices
     }
 
-    fn rest(&self, tallies: &Tallies, now: f64) -> Counted {
+    fn rest(&self, tallies: &Tallies, now: f64) -> SliceCounts {
         let keys = tallies.iter().map(|(namespace, tally)| {
-            let of = |slice: &Counted| slice.keys.get(namespace).copied().unwrap_or(0);
+            let of = |slice: &SliceCounts| slice.keys.get(namespace).copied().unwrap_or(0);
             let cut = self.cut.iter().map(of);
             let cut = cut.fold(0, |sum: u64, keys| sum.saturating_add(keys));
             (*namespace, tally.keys.saturating_sub(cut))
         });
-        Counted {
+        SliceCounts {
             started: self.since,
             ended: now,
             keys: keys.filter(|(_, keys)| *keys > 0).collect(),
@@ -150,8 +150,8 @@ impl Slices {
 
 /// Returns whether two adjacent slices can be joined without loss.
 fn belong_together(
-    earlier: &Counted,
-    later: &Counted,
+    earlier: &SliceCounts,
+    later: &SliceCounts,
     keys: f64,
     changes: &impl Fn(f64, f64) -> f64,
 ) -> bool {
@@ -167,7 +167,7 @@ fn belong_together(
 }
 
 /// Joins the two adjacent slices during which the database changed least.
-fn join_nearest(slices: &mut Vec<Counted>, changes: &impl Fn(f64, f64) -> f64) {
+fn join_nearest(slices: &mut Vec<SliceCounts>, changes: &impl Fn(f64, f64) -> f64) {
     let pairs = slices.iter().zip(slices.iter().skip(1)).enumerate();
     let pairs = pairs.map(|(place, (one, other))| (place, changes(one.started, other.ended)));
     let nearest = pairs.min_by(|(_, one), (_, other)| one.total_cmp(other));

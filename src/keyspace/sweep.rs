@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use super::history::flush::Proofs;
 use super::lookups::Allowance;
 use super::pace::{DetailShares, Pace};
-use super::single_pass::{KeySample, Lookups, default_lookups, is_small};
+use super::single_pass::{KeySample, LookupBudget, default_lookups, is_small};
 use super::traffic::Traffic;
 use crate::clock::now;
 use crate::collector::Server;
@@ -37,7 +37,7 @@ use crate::number::to_float;
 use batch::Ahead;
 use census::Census;
 pub use examine::{Examined, examine};
-pub use key_reader::Found;
+pub use key_reader::KeyDetails;
 use key_reader::KeyReader;
 use news::Slowdowns;
 use preview::Previews;
@@ -67,7 +67,7 @@ pub enum Event<'a> {
     /// A single pass connected to this server.
     Opened(&'a Server),
     /// The sweep visited this key, with these details.
-    Key(&'a [u8], &'a Found),
+    Key(&'a [u8], &'a KeyDetails),
     /// A SCAN with the details of its keys is complete.
     Progress {
         /// Key names seen in this pass.
@@ -262,13 +262,13 @@ impl<'a> Sweeper<'a> {
 
     /// Returns how many lookups a single pass may cause. The default depends on the lookups of
     /// other clients, measured for a second, unless there are few keys.
-    async fn lookups(&mut self, wanted: Lookups) -> Result<u64, Failure> {
+    async fn lookups(&mut self, wanted: LookupBudget) -> Result<u64, Failure> {
         let keys = self.databases().into_iter().map(|(_, keys)| keys).sum();
         match wanted {
-            Lookups::All => Ok(u64::MAX),
-            Lookups::AtMost(lookups) => Ok(lookups),
-            Lookups::Default if is_small(keys) => Ok(default_lookups(0.0)),
-            Lookups::Default => {
+            LookupBudget::All => Ok(u64::MAX),
+            LookupBudget::AtMost(lookups) => Ok(lookups),
+            LookupBudget::Default if is_small(keys) => Ok(default_lookups(0.0)),
+            LookupBudget::Default => {
                 let (before, started) = (self.vitals.traffic.lookups, Instant::now());
                 sleep(CHECK_EVERY).await;
                 self.check(Scope::SHORT).await?;

@@ -133,7 +133,7 @@ pub struct Tally {
     /// Keys among them that would form namespaces of their own if there were not too many.
     pub folded: u64,
     /// Known memory of the keys.
-    pub memory: Sizes,
+    pub memory: KnownMemory,
     /// Known TTLs of the keys.
     pub expiry: Expiries,
     /// Number of keys of each type, in the order of [`DataType::ALL`].
@@ -142,7 +142,7 @@ pub struct Tally {
 
 /// Memory of the keys with known memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sizes {
+pub struct KnownMemory {
     /// Number of these keys.
     pub count: u64,
     /// Sum of their bytes. An integer, so that neither order nor rounding has an effect.
@@ -228,7 +228,7 @@ impl Tally {
     }
 }
 
-impl Sizes {
+impl KnownMemory {
     fn add(&mut self, bytes: u64) {
         self.count = self.count.saturating_add(1);
         self.sum = self.sum.saturating_add(u128::from(bytes));

@@ -16,7 +16,7 @@ const KNOWN_AFTER: f64 = 0.4;
 
 /// The counters in INFO for all clients, and the part that the exporter caused.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
+pub struct TrafficReading {
     /// Time of the reading, in seconds.
     pub at: f64,
     /// Commands processed.
@@ -31,7 +31,7 @@ pub struct Reading {
     pub ours: Caused,
 }
 
-impl Reading {
+impl TrafficReading {
     /// Reads INFO stats. The time and the traffic of the exporter are set by the caller.
     #[must_use]
     pub fn read(info: &Info) -> Self {
@@ -69,7 +69,7 @@ pub struct Others {
 /// ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Traffic {
-    last: Option<Reading>,
+    last: Option<TrafficReading>,
     /// Total time between compared readings, in seconds.
     seconds: f64,
     /// Commands per second, smoothed over a long and over a short time.
@@ -80,7 +80,7 @@ pub struct Traffic {
 impl Traffic {
     /// Records a reading. Returns the traffic of other clients since the last one; `None` for the
     /// first reading and after a reset of the counters.
-    pub fn observe(&mut self, reading: Reading) -> Option<Others> {
+    pub fn observe(&mut self, reading: TrafficReading) -> Option<Others> {
         let last = self.last.replace(reading)?;
         let ours = reading.ours.since(last.ours);
         let seconds = reading.at - last.at;
@@ -125,8 +125,8 @@ fn weight(seconds: f64, smoothed_over: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn reading(at: f64, commands: f64, lookups: f64, ours: u64) -> Reading {
-        Reading {
+    fn reading(at: f64, commands: f64, lookups: f64, ours: u64) -> TrafficReading {
+        TrafficReading {
             at,
             commands,
             lookups,
@@ -156,13 +156,13 @@ mod tests {
 
     #[test]
     fn traffic_after_a_load_is_at_most_the_usual() {
-        let loaded = Reading {
+        let loaded = TrafficReading {
             commands_per_second: 48_100.0,
             uptime: Some(1_000.0),
             ..reading(0.0, 30_000.0, 0.0, 0)
         };
         assert!((loaded.most_commands_per_second() - 30.0).abs() < 1e-9);
-        let quiet = Reading {
+        let quiet = TrafficReading {
             commands_per_second: 2.0,
             ..loaded
         };

@@ -10,7 +10,7 @@ use super::NamespaceId;
 use super::course::{Course, Point};
 use super::kept::Kept;
 use super::segment::SEGMENTS_MAX;
-use super::slices::{Counted, Slices};
+use super::slices::{SliceCounts, Slices};
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
 
@@ -22,7 +22,7 @@ const KNOWN_TIMES_MEAN: u128 = 10;
 pub type Tallies = BTreeMap<NamespaceId, Tally>;
 
 #[derive(Clone, Debug)]
-struct Segment {
+struct SegmentVisits {
     started: f64,
     /// Time when its visit ended; `None` until then.
     ended: Option<f64>,
@@ -31,7 +31,7 @@ struct Segment {
     tallies: Tallies,
     slices: Slices,
     /// The counts of the previous visit, if it was complete and is a single slice.
-    before: Option<Counted>,
+    before: Option<SliceCounts>,
 }
 
 /// The last two visits of one segment.
@@ -40,12 +40,12 @@ pub struct Visits {
     /// Whether the last visit is complete.
     pub complete: bool,
     /// The slices of the last visit, at least one.
-    pub last: Vec<Counted>,
+    pub last: Vec<SliceCounts>,
     /// The previous visit, if both are complete and it is a single slice.
-    pub before: Option<Counted>,
+    pub before: Option<SliceCounts>,
 }
 
-impl Segment {
+impl SegmentVisits {
     /// Begins a visit.
     const fn new(now: f64, complete: bool) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Segment {
         }
     }
 
-    fn slices(&self, now: f64) -> Vec<Counted> {
+    fn slices(&self, now: f64) -> Vec<SliceCounts> {
         self.slices.until(&self.tallies, self.ended.unwrap_or(now))
     }
 
@@ -74,7 +74,7 @@ impl Segment {
     }
 
     /// Returns the counts of a visit if it is a single slice.
-    fn counted(&self, now: f64) -> Option<Counted> {
+    fn counted(&self, now: f64) -> Option<SliceCounts> {
         let mut slices = self.slices(now);
         slices.pop().filter(|_| slices.is_empty())
     }
@@ -83,9 +83,9 @@ impl Segment {
 /// The findings about one database.
 #[derive(Clone, Debug)]
 pub struct Window {
-    segments: Vec<Option<Segment>>,
+    segments: Vec<Option<SegmentVisits>>,
     /// The open segment, with its index.
-    open: Option<(usize, Segment)>,
+    open: Option<(usize, SegmentVisits)>,
     known: BTreeMap<NamespaceId, Vec<u64>>,
     /// How the database has changed since.
     course: Course,
@@ -124,7 +124,7 @@ impl Window {
     pub fn open(&mut self, segment: u32, now: f64) {
         self.close_part(now);
         let place = segment as usize % self.segments.len().max(1);
-        self.open = Some((place, Segment::new(now, true)));
+        self.open = Some((place, SegmentVisits::new(now, true)));
     }
 
     /// Returns the tally of a namespace in the open segment; `None` if no segment is open.
@@ -198,7 +198,7 @@ impl Window {
         self.empty(u32::try_from(self.segments.len()).unwrap_or(SEGMENTS_MAX));
         self.open = open.map(|(place, open)| {
             let now = self.course.last().map_or(open.started, |last| last.time);
-            (place, Segment::new(now, false))
+            (place, SegmentVisits::new(now, false))
         });
     }
 
@@ -221,12 +221,12 @@ impl Window {
         }
     }
 
-    fn ended(&self, place: usize) -> Option<&Segment> {
+    fn ended(&self, place: usize) -> Option<&SegmentVisits> {
         self.segments.get(place)?.as_ref()
     }
 
     /// Returns the visits that count, at most one per segment.
-    fn parts(&self) -> impl Iterator<Item = &Segment> {
+    fn parts(&self) -> impl Iterator<Item = &SegmentVisits> {
         let mut open = self.open.iter();
         let open = open.find(|(place, open)| open.outweighs(self.ended(*place)));
         let hidden = open.map(|(place, _)| *place);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::schedule::{self, Limit, ScheduleInput};
+use super::schedule::{self, RateLimit, ScheduleInput};
 use super::scrapers::Scrapers;
 use crate::config::PollTimes;
 use crate::logfmt;
@@ -23,17 +23,17 @@ const MARGIN: Duration = Duration::from_millis(50);
 
 /// The pace of polls and scrapes.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct PollPace {
     times: PollTimes,
     offset: Duration,
     polled: std::time::Instant,
     earliest: std::time::Instant,
-    limit: Limit,
+    limit: RateLimit,
     durations: VecDeque<Duration>,
     scrapers: Scrapers,
 }
 
-impl Pace {
+impl PollPace {
     /// Returns a pace without any history. The first polls of many targets are staggered. Their
     /// polls before scrapes are too, at half that distance.
     pub(super) fn new(times: PollTimes, first: Duration) -> Self {
@@ -43,7 +43,7 @@ impl Pace {
             offset: first / 2,
             polled: now,
             earliest: now,
-            limit: Limit::new(times, now),
+            limit: RateLimit::new(times, now),
             durations: VecDeque::new(),
             scrapers: Scrapers::default(),
         }

@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::plan::Plan;
 use super::sections::Sections;
-use crate::collector::function_stats::{self, Running};
+use crate::collector::function_stats::{self, RunningFunction};
 use crate::collector::{Circumstances, Collector, INFO, Replies, Server};
 use crate::config::Target;
 use crate::connection::{OnReconnect, Session, Setup, Spacing, refused};
@@ -157,7 +157,7 @@ impl Poller {
     pub async fn running_function(
         &mut self,
         deadline: Instant,
-    ) -> Result<Option<Running>, Refusal> {
+    ) -> Result<Option<RunningFunction>, Refusal> {
         if !self.is_busy {
             return Ok(None);
         }

@@ -16,7 +16,7 @@ pub(super) async fn read_beside(
     round: Round,
     reading: &mut Option<JoinHandle<()>>,
     deadline: Instant,
-) -> Result<Reading, Failure> {
+) -> Result<PollReading, Failure> {
     if !round.is_large() {
         return Ok(read(&round));
     }
@@ -44,7 +44,7 @@ pub(super) async fn read_beside(
 }
 
 /// Samples and memos that the collectors read from the replies of one poll.
-pub(super) struct Reading {
+pub(super) struct PollReading {
     pub(super) snapshot: Snapshot,
     pub(super) outcomes: Vec<CollectorOutcome>,
     /// State to remember until the next poll.
@@ -52,8 +52,8 @@ pub(super) struct Reading {
 }
 
 /// Runs every collector on the replies of one poll.
-fn read(round: &Round) -> Reading {
-    let mut reading = Reading {
+fn read(round: &Round) -> PollReading {
+    let mut reading = PollReading {
         snapshot: Snapshot::default(),
         outcomes: Vec::new(),
         memos: Vec::new(),

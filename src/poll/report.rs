@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Memory, POLL_FAILURES};
+use super::{POLL_FAILURES, PollMemory};
 use crate::clock;
 use crate::config::Target;
 use crate::failure::{Failure, Reason};
@@ -20,7 +20,7 @@ pub(super) fn publish(
     target: &Target,
     slot: &Slot,
     telemetry: &Telemetry,
-    memory: &mut Memory,
+    memory: &mut PollMemory,
     started: Instant,
     result: Result<(Snapshot, Success), Failure>,
 ) {
@@ -77,7 +77,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
 }
 
 /// Logs that a server replies for the first time, or again after an outage.
-fn record_success(target: &Target, memory: &mut Memory) {
+fn record_success(target: &Target, memory: &mut PollMemory) {
     let (name, address) = (&target.name, target.endpoint.address.to_string());
     let server = &memory.server;
     let failing_since = memory.failing_since.take();
@@ -97,7 +97,12 @@ fn record_success(target: &Target, memory: &mut Memory) {
 }
 
 /// Logs a failure and drops the connection, so that a late reply never meets another query.
-fn record_failure(target: &Target, telemetry: &Telemetry, memory: &mut Memory, failure: &Failure) {
+fn record_failure(
+    target: &Target,
+    telemetry: &Telemetry,
+    memory: &mut PollMemory,
+    failure: &Failure,
+) {
     memory.poller = None;
     memory.failures_in_a_row = memory.failures_in_a_row.saturating_add(1);
     memory.failing_since.get_or_insert_with(Instant::now);

@@ -58,13 +58,13 @@ pub struct ScheduleInput {
 
 /// Limits the poll rate of a target.
 #[derive(Clone, Copy, Debug)]
-pub struct Limit {
+pub struct RateLimit {
     times: PollTimes,
     /// Due time of the next poll if all polls had kept to the interval.
     due: Instant,
 }
 
-impl Limit {
+impl RateLimit {
     /// Returns the limit of a target without polls.
     pub const fn new(times: PollTimes, now: Instant) -> Self {
         Self { times, due: now }
@@ -89,7 +89,7 @@ impl Limit {
 
 /// A check between two polls that the server still replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct Heartbeat {
     /// Time to send the check.
     pub at: Instant,
     /// Time after which a server without a reply is down.
@@ -101,12 +101,12 @@ pub struct Check {
 /// A stopped server is down within one interval after the start of the last successful poll or
 /// check, even if scrapes delay the next poll. Returns `None` if the timeout is so long that a check
 /// would add little.
-pub fn check(replied: Instant, times: PollTimes) -> Option<Check> {
+pub fn check(replied: Instant, times: PollTimes) -> Option<Heartbeat> {
     let PollTimes {
         interval, timeout, ..
     } = times;
     let wait = interval.checked_sub(timeout)?;
-    (wait >= interval / 4).then(|| Check {
+    (wait >= interval / 4).then(|| Heartbeat {
         at: replied + wait,
         deadline: replied + interval,
     })
@@ -263,7 +263,7 @@ mod tests {
             blind: Duration::ZERO,
         };
         let mut seen: Vec<Option<Instant>> = vec![None; world.scrapers.len()];
-        let mut limit = Limit::new(world.times(), start);
+        let mut limit = RateLimit::new(world.times(), start);
         let (mut earliest, mut replied) = (limit.polled(start), start);
         let mut arrivals = arrivals(world, start, seconds).into_iter().peekable();
         let mut now = start + ms(world.takes);
@@ -400,7 +400,7 @@ mod tests {
     fn retries_delay_no_later_poll() {
         let times = World::of(Vec::new()).set_to(15_000).times();
         let start = Instant::now();
-        let mut limit = Limit::new(times, start);
+        let mut limit = RateLimit::new(times, start);
         for number in 0..100 {
             let retry = start + ms(number * 1_000);
             assert!(limit.polled(retry) <= retry + times.interval);
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn check_is_one_timeout_before_the_interval_ends() {
         let (start, mut times) = (Instant::now(), World::of(Vec::new()).times());
-        let expected = Check {
+        let expected = Heartbeat {
             at: start + ms(10_000),
             deadline: start + ms(15_000),
         };

@@ -45,12 +45,12 @@ pub(super) fn tolerance(interval: Duration) -> Duration {
 #[derive(Debug, Default)]
 pub(super) struct Scrapers {
     known: Vec<Scraper>,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<KeptScrape>,
     found: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct KeptScrape {
     scrape: Scrape,
     /// The scraper that it belongs to, if any.
     owner: Option<u64>,
@@ -141,13 +141,13 @@ impl Scrapers {
         Some([first, second, third, fourth])
     }
 
-    fn of(&self, client: u64) -> impl DoubleEndedIterator<Item = &Kept> {
+    fn of(&self, client: u64) -> impl DoubleEndedIterator<Item = &KeptScrape> {
         let kept = self.kept.iter();
         kept.filter(move |kept| kept.scrape.client == client)
     }
 
     fn keep(&mut self, scrape: Scrape, owner: Option<u64>) {
-        let is_same = |kept: &Kept| kept.scrape.client == scrape.client;
+        let is_same = |kept: &KeptScrape| kept.scrape.client == scrape.client;
         if self.of(scrape.client).count() >= KEPT_OF_ONE
             && let Some(oldest) = self.kept.iter().position(is_same)
         {
@@ -156,13 +156,13 @@ impl Scrapers {
         if self.kept.len() == KEPT_MAX {
             self.kept.pop_front();
         }
-        self.kept.push_back(Kept { scrape, owner });
+        self.kept.push_back(KeptScrape { scrape, owner });
     }
 
     /// Finds the scraper with the shortest interval that fits, and its previous scrape. Assigns
     /// both previous scrapes to it.
     fn discover(&mut self, scrape: &Scrape) -> Option<(Scraper, Scrape)> {
-        let earlier: Vec<Kept> = self.of(scrape.client).copied().collect();
+        let earlier: Vec<KeptScrape> = self.of(scrape.client).copied().collect();
         let free = earlier.iter().enumerate();
         let free = free.filter(|(_, kept)| kept.owner.is_none()).rev();
         let mut found = free.filter_map(|(index, before)| {
@@ -174,7 +174,7 @@ impl Scrapers {
             let wanted = before.at.checked_sub(interval)?;
             let tolerance = tolerance(interval);
             let place = earlier.partition_point(|kept| kept.scrape.at + tolerance < wanted);
-            let fits = |kept: &&Kept| kept.scrape.at <= wanted + tolerance;
+            let fits = |kept: &&KeptScrape| kept.scrape.at <= wanted + tolerance;
             let mut first = earlier.get(place..index)?.iter().take_while(fits);
             let first = first.find(|kept| kept.owner.is_none())?.scrape;
             let strays = u32::try_from(earlier.len() - place - 2).unwrap_or(u32::MAX);

@@ -107,9 +107,9 @@ impl Unwritten {
 
 /// Readers of a page, by form. A page is encoded in advance only for expected reads.
 #[derive(Debug, Default)]
-pub(super) struct Readers(ByForm<Mutex<Reads>>);
+pub(super) struct PageReaders(ByForm<Mutex<Reads>>);
 
-impl Readers {
+impl PageReaders {
     fn reads(&self, form: Form) -> MutexGuard<'_, Reads> {
         let reads = self.0.of(form).lock();
         reads.unwrap_or_else(PoisonError::into_inner)

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Publication;
-use super::pages::{Pages, Readers, Served, Unwritten};
+use super::pages::{PageReaders, Pages, Served, Unwritten};
 use super::scrapes::{Scrape, Scrapes};
 use crate::encode::{Form, Page};
 use crate::metric::Snapshot;
@@ -32,9 +32,9 @@ struct Pulse {
 
 /// A guard held by the task that polls a target. Dropping it records that the target has no poller.
 #[derive(Debug)]
-pub struct Poller(Arc<Slot>);
+pub struct PolledSlot(Arc<Slot>);
 
-impl Drop for Poller {
+impl Drop for PolledSlot {
     fn drop(&mut self) {
         self.0.change_pulse(|pulse| Pulse {
             ended: Some(Instant::now()),
@@ -55,7 +55,7 @@ pub struct Slot {
     /// `None` if there never was a poller.
     pulse: ArcSwapOption<Pulse>,
     pages: ArcSwapOption<Pages>,
-    readers: Readers,
+    readers: PageReaders,
     /// Scrapes that showed this target.
     scrapes: Scrapes,
     /// Recent time from a poll to a page that shows it, in microseconds.
@@ -77,7 +77,7 @@ impl Slot {
             namespaces: ArcSwapOption::empty(),
             pulse: ArcSwapOption::empty(),
             pages: ArcSwapOption::empty(),
-            readers: Readers::default(),
+            readers: PageReaders::default(),
             scrapes: Scrapes::default(),
             page_lag: AtomicU64::new(0),
             is_stale: AtomicBool::new(false),
@@ -103,14 +103,14 @@ impl Slot {
     }
 
     /// Registers a poller with this interval, which publishes within `due_within`.
-    pub fn start_poller(self: &Arc<Self>, interval: Duration, due_within: Duration) -> Poller {
+    pub fn start_poller(self: &Arc<Self>, interval: Duration, due_within: Duration) -> PolledSlot {
         self.pulse.store(Some(Arc::new(Pulse {
             interval,
             due_within,
             last: Instant::now(),
             ended: None,
         })));
-        Poller(Arc::clone(self))
+        PolledSlot(Arc::clone(self))
     }
 
     /// Returns whether the registered poller is gone or overdue.

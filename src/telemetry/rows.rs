@@ -53,14 +53,14 @@ pub(super) struct TelemetryRow {
     pub(super) family: Descriptor,
     /// The family without the `target` label, for the page of one target.
     pub(super) alone: Option<Descriptor>,
-    pub(super) kept: Kept,
+    pub(super) kept: Storage,
     /// The values of the last label, if they are known in advance.
     values: Option<fn() -> Vec<&'static str>>,
 }
 
 /// How a value is kept.
 #[derive(Clone, Copy)]
-pub(super) enum Kept {
+pub(super) enum Storage {
     /// A counter for each combination of label values.
     Count,
     /// A gauge.
@@ -85,7 +85,7 @@ impl TelemetryRow {
     /// Reads the counter from another module.
     const fn counted_by(self, read: fn() -> u64) -> Self {
         Self {
-            kept: Kept::Elsewhere(read),
+            kept: Storage::Elsewhere(read),
             ..self
         }
     }
@@ -110,7 +110,7 @@ const fn counter<const LABELS: usize>(
     let family = Family::counter(name, labels, SELF, Unit::One, help).into_descriptor();
     TelemetryRow {
         alone: without_target(&family),
-        ..row(family, Kept::Count)
+        ..row(family, Storage::Count)
     }
 }
 
@@ -121,20 +121,20 @@ const fn gauge<const LABELS: usize>(
     help: &'static str,
 ) -> TelemetryRow {
     let family = Family::gauge(name, labels, SELF, unit, help);
-    row(family.into_descriptor(), Kept::Number)
+    row(family.into_descriptor(), Storage::Number)
 }
 
 const fn durations(name: &'static str, help: &'static str) -> TelemetryRow {
     let family = Family::histogram(name, &[], SELF, Unit::Seconds, help);
-    row(family.into_descriptor(), Kept::Durations)
+    row(family.into_descriptor(), Storage::Durations)
 }
 
 const fn summary(name: &'static str, of: &'static str, help: &'static str) -> TelemetryRow {
     let family = Family::summary(name, &[], SELF, Unit::Seconds, help);
-    row(family.into_descriptor(), Kept::Summary(of))
+    row(family.into_descriptor(), Storage::Summary(of))
 }
 
-const fn row(family: Descriptor, kept: Kept) -> TelemetryRow {
+const fn row(family: Descriptor, kept: Storage) -> TelemetryRow {
     TelemetryRow {
         family,
         alone: None,
@@ -177,7 +177,7 @@ const fn place(name: &str, labels: usize) -> usize {
 }
 
 #[expect(clippy::indexing_slicing, reason = "`place` returns existing places")]
-const fn kept(at: usize) -> Kept {
+const fn kept(at: usize) -> Storage {
     ROWS[at].kept
 }
 
@@ -194,7 +194,7 @@ impl<const LABELS: usize> Counter<LABELS> {
     #[must_use]
     pub const fn named(name: &str) -> Self {
         let at = place(name, LABELS);
-        assert!(matches!(kept(at), Kept::Count), "not a counter");
+        assert!(matches!(kept(at), Storage::Count), "not a counter");
         Self(at)
     }
 }
@@ -212,7 +212,7 @@ impl<const LABELS: usize> Gauge<LABELS> {
     #[must_use]
     pub const fn named(name: &str) -> Self {
         let at = place(name, LABELS);
-        assert!(matches!(kept(at), Kept::Number), "not a gauge");
+        assert!(matches!(kept(at), Storage::Number), "not a gauge");
         Self(at)
     }
 }
@@ -230,7 +230,7 @@ impl Durations {
     #[must_use]
     pub const fn named(name: &str) -> Self {
         let at = place(name, 0);
-        assert!(matches!(kept(at), Kept::Durations), "not a histogram");
+        assert!(matches!(kept(at), Storage::Durations), "not a histogram");
         Self(at)
     }
 }

@@ -59,9 +59,11 @@ fn sample(alert: &str, labels: &Value) -> String {
 /// Returns the order in which promtool evaluates the groups of rules.
 fn order(tests: &Value) -> String {
     let names = list(tests, "group_eval_order").iter();
-    let names = names.filter_map(Value::as_str);
-    let names: String = names.map(|name| format!("  - {name}\n")).collect();
-    format!("group_eval_order:\n{names}")
+    names
+        .filter_map(Value::as_str)
+        .fold("group_eval_order:\n".to_owned(), |order, name| {
+            order + "  - " + name + "\n"
+        })
 }
 
 fn group(test: &Value) -> String {

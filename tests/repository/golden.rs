@@ -18,7 +18,7 @@ use redis_namespace_exporter::config::{
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::{self, Format, encode_as};
-use redis_namespace_exporter::keyspace::keys::stream::{Stream, StreamLimits};
+use redis_namespace_exporter::keyspace::keys::stream::{StreamLimits, StreamReplies};
 use redis_namespace_exporter::metric::{Names, Series, Snapshot};
 use redis_namespace_exporter::query::{Command, Query};
 use redis_namespace_exporter::reply::Reply;
@@ -309,7 +309,7 @@ fn stream_page(server: &Path) -> String {
         consumers: Some(100),
     };
     let reply = |name| recording(server, name).expect("streams were recorded");
-    let mut stream = Stream::new(KeyName {
+    let mut stream = StreamReplies::new(KeyName {
         database: 0,
         key: b"orders".to_vec(),
     });

@@ -27,3 +27,4 @@ mod sizes;
 mod source_paths;
 mod style;
 mod support;
+mod type_names;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{Collector, Memo, Read, Replies};
 use super::by_name::most_frequent;
-use super::{Client, LIST, Totals, clients, label};
+use super::{Client, ConnectionTotals, LIST, clients, label};
 use crate::collector::float;
 use crate::config::{ClientGroup, ClientMatch, Pattern};
 use crate::label::OTHER;
@@ -82,7 +82,7 @@ pub static COLLECTOR: Collector = Collector {
 
 /// The counts of one group.
 #[derive(Debug, Default)]
-struct Tally {
+struct GroupTally {
     connections: u64,
     blocked: u64,
     subscribed: u64,
@@ -92,7 +92,7 @@ struct Tally {
     idle: Vec<u64>,
 }
 
-impl Tally {
+impl GroupTally {
     fn add(&mut self, client: &Client<'_>) {
         let has = |flag| u64::from(client.flags.contains(&flag));
         self.connections += 1;
@@ -131,8 +131,8 @@ const CONNECTIONS_MAX: usize = 50_000;
 pub struct ClientTotals {
     /// Time of the last poll that read clients, in seconds since the epoch.
     seen_at: Option<f64>,
-    by_connection: HashMap<u64, Totals>,
-    by_group: BTreeMap<String, Totals>,
+    by_connection: HashMap<u64, ConnectionTotals>,
+    by_group: BTreeMap<String, ConnectionTotals>,
 }
 
 impl ClientTotals {
@@ -150,7 +150,9 @@ impl ClientTotals {
         // A lower count means that another server reused the connection id.
         let known = known.filter(|known| known.commands <= now.commands);
         // Activity of an old connection before its first poll does not count.
-        let start = known.or(is_new.then(Totals::default)).unwrap_or(now);
+        let start = known
+            .or(is_new.then(ConnectionTotals::default))
+            .unwrap_or(now);
         let sum = self.by_group.entry(group.to_owned()).or_default();
         let add = |sum: &mut u64, now: u64, start: u64| {
             *sum = sum.saturating_add(now.saturating_sub(start));
@@ -224,9 +226,9 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) -> Option<Memo> {
 
 fn push_groups(groups: &[ClientGroup], clients: &[Client<'_>], snapshot: &mut Snapshot) {
     let names = groups.iter().map(|group| group.name.as_str());
-    let mut tallies: Vec<(&str, Tally)> = names
+    let mut tallies: Vec<(&str, GroupTally)> = names
         .chain([OTHER])
-        .map(|name| (name, Tally::default()))
+        .map(|name| (name, GroupTally::default()))
         .collect();
     for client in clients {
         let found = groups.iter().position(|group| is_in(group, client));
@@ -244,7 +246,7 @@ fn push_groups(groups: &[ClientGroup], clients: &[Client<'_>], snapshot: &mut Sn
     }
 }
 
-fn push_tally(name: &str, tally: &Tally, says_memory: bool, snapshot: &mut Snapshot) {
+fn push_tally(name: &str, tally: &GroupTally, says_memory: bool, snapshot: &mut Snapshot) {
     snapshot.push(&rows::CONNECTIONS, [name], float(tally.connections));
     for (state, count) in [
         ("blocked", tally.blocked),

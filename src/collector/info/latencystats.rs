@@ -37,12 +37,12 @@ type Percentiles = Arc<[(f64, f64)]>;
 struct KnownPercentiles {
     /// The run id of the server.
     run_id: Option<String>,
-    commands: BTreeMap<String, Entry>,
+    commands: BTreeMap<String, CommandPercentiles>,
 }
 
 /// The percentiles of a command.
 #[derive(Debug)]
-struct Entry {
+struct CommandPercentiles {
     /// Number of calls when the percentiles were read.
     calls: u64,
     percentiles: Percentiles,
@@ -73,7 +73,10 @@ impl KnownPercentiles {
         let entries = entries.filter_map(|(command, field)| {
             let calls = used.get(command)?.calls;
             let percentiles = percentiles(field);
-            Some((command.to_owned(), Entry { calls, percentiles }))
+            Some((
+                command.to_owned(),
+                CommandPercentiles { calls, percentiles },
+            ))
         });
         Self {
             run_id: info.get("run_id").map(str::to_owned),

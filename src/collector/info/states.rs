@@ -5,13 +5,13 @@ use crate::info::Info;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
 /// A field and its possible words.
-struct State {
+struct StateField {
     family: Family<1>,
     words: &'static [&'static str],
 }
 
-static STATES: &[State] = &[
-    State {
+static STATES: &[StateField] = &[
+    StateField {
         family: Family::gauge(
             "redis_master_failover_state",
             &["state"],
@@ -21,7 +21,7 @@ static STATES: &[State] = &[
         ),
         words: &["no-failover", "failover-in-progress", "waiting-for-sync"],
     },
-    State {
+    StateField {
         family: Family::gauge(
             "redis_clients_paused",
             &["actions"],

@@ -40,17 +40,17 @@ pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
 
 /// Traffic of other clients as of one poll.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Traffic {
+pub struct OthersTraffic {
     run_id: Option<String>,
     polled_at: f64,
     connections: Option<f64>,
     caused: Caused,
-    counters: [Counter; 3],
+    counters: [CorrectedCounter; 3],
 }
 
 /// A corrected counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Counter {
+struct CorrectedCounter {
     /// The value in INFO.
     reported: Option<f64>,
     /// The value without the exporter's share. It may decrease if the share was counted late.
@@ -70,7 +70,7 @@ enum History {
     Replaced,
 }
 
-impl Traffic {
+impl OthersTraffic {
     /// Returns the traffic of other clients as of this poll. If the exporter's share is unknown,
     /// returns the last known traffic.
     #[must_use]
@@ -94,9 +94,9 @@ impl Traffic {
             polled_at,
             connections: info.number(RESET_WITH_THEM),
             caused,
-            counters: CORRECTED.map(|(field, _)| Counter {
+            counters: CORRECTED.map(|(field, _)| CorrectedCounter {
                 reported: info.number(field),
-                ..Counter::default()
+                ..CorrectedCounter::default()
             }),
         };
         let Some(before) = before else {
@@ -139,7 +139,7 @@ impl Traffic {
     }
 }
 
-impl Counter {
+impl CorrectedCounter {
     fn go_on(&mut self, before: Self, ours: f64, history: History) {
         let growth = match (self.reported, history) {
             (Some(reported), History::Continued) => {

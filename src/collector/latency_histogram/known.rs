@@ -30,12 +30,12 @@ pub(super) struct KnownHistograms {
     monitoring_read_at: f64,
     /// Whether some commands cannot be queried by name, such as renamed ones.
     hides_names: bool,
-    commands: BTreeMap<Arc<str>, Entry>,
+    commands: BTreeMap<Arc<str>, KnownHistogram>,
 }
 
 /// The last known state of one command.
 #[derive(Clone, Debug)]
-struct Entry {
+struct KnownHistogram {
     /// Statistics at the time of the query.
     usage: Usage,
     /// The histogram; `None` if the server has none.
@@ -117,7 +117,7 @@ impl KnownHistograms {
             let usage = used.get(name).copied().unwrap_or_default();
             let histogram = None;
             self.commands
-                .insert(name.into(), Entry { usage, histogram });
+                .insert(name.into(), KnownHistogram { usage, histogram });
         }
         for pair in reply.items().chunks(2) {
             let [name, body] = pair else { return };
@@ -131,7 +131,7 @@ impl KnownHistograms {
             let histogram = histogram(body, usage.microseconds);
             let histogram = histogram.map(|read| Arc::new(Histogram { only_full, ..read }));
             self.commands
-                .insert((&*name).into(), Entry { usage, histogram });
+                .insert((&*name).into(), KnownHistogram { usage, histogram });
         }
     }
 

@@ -34,7 +34,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::report::{End, Report, mean, median, whole};
+use super::report::{PassEnd, Report, mean, median, whole};
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::keyspace::sweep::census::Finding;
@@ -47,9 +47,9 @@ use crate::number::to_float;
 pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
     let total = report.total();
     let (end, failure) = match &report.end {
-        End::Complete => ("complete", None),
-        End::Interrupted => ("interrupted", None),
-        End::Failed(failure) => ("failed", Some(failure.to_string())),
+        PassEnd::Complete => ("complete", None),
+        PassEnd::Interrupted => ("interrupted", None),
+        PassEnd::Failed(failure) => ("failed", Some(failure.to_string())),
     };
     let databases = report.databases.iter().map(|seen| {
         json!({ "database": seen.database, "keys": seen.keys, "coverage": number(seen.coverage) })
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn document_names_the_failure() {
         let mut report = report(Vec::new());
-        report.end = End::Failed(Failure::new(Reason::Timeout, "no reply"));
+        report.end = PassEnd::Failed(Failure::new(Reason::Timeout, "no reply"));
         let document = read(&document(&report, None));
         assert_eq!(document["end"], "failed");
         assert_eq!(document["failure"], "timeout: no reply");

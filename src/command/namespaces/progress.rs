@@ -16,13 +16,13 @@ const CLEAR: &str = "\r\x1b[K";
 
 /// The progress line.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ProgressLine {
     is_shown: bool,
     started: Instant,
     drawn: Option<Instant>,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Returns a line that is shown only if standard error is a terminal.
     #[must_use]
     pub fn on_terminal() -> Self {

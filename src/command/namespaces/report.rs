@@ -8,14 +8,14 @@ use crate::config::Target;
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
-use crate::keyspace::sweep::Found;
+use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::sweep::census::{Census, Finding};
 use crate::label::OTHER;
 use crate::metric::Histogram;
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum PassEnd {
     /// The pass covered every key.
     Complete,
     /// A signal interrupted the pass.
@@ -39,7 +39,7 @@ pub struct Queried {
 
 impl Queried {
     /// Counts a key.
-    pub fn count(&mut self, found: &Found) {
+    pub fn count(&mut self, found: &KeyDetails) {
         self.keys += u64::from(!found.is_gone);
         self.ttls += u64::from(found.details.expiry.is_some());
         self.types += u64::from(found.details.data_type.is_some());
@@ -51,7 +51,7 @@ impl Queried {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// How the pass ended.
-    pub end: End,
+    pub end: PassEnd,
     /// Kind of the server; `None` if it sent no reply.
     pub server: Option<String>,
     /// Keys with a known TTL or type.
@@ -62,7 +62,7 @@ pub struct Ended {
 
 /// A database of the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seen {
+pub struct SeenDatabase {
     /// Number of the database.
     pub database: u32,
     /// Number of keys.
@@ -81,7 +81,7 @@ pub struct Report {
     /// Kind of the server.
     pub server: Option<String>,
     /// How the pass ended.
-    pub end: End,
+    pub end: PassEnd,
     /// Keys with a known TTL or type.
     pub queried: Queried,
     /// Duration of the pass.
@@ -89,7 +89,7 @@ pub struct Report {
     /// Key names seen.
     pub keys_seen: u64,
     /// The databases to scan.
-    pub databases: Vec<Seen>,
+    pub databases: Vec<SeenDatabase>,
     /// Memory of keys and values that the server reports; `None` if not all databases were scanned.
     pub used_bytes: Option<f64>,
     /// The queries that the server rejects.
@@ -136,7 +136,7 @@ pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool) -
         duration: pass.duration,
         keys_seen: census.keys_visited(),
         databases: databases
-            .map(|(database, keys, coverage)| Seen {
+            .map(|(database, keys, coverage)| SeenDatabase {
                 database,
                 keys,
                 coverage,
@@ -338,7 +338,7 @@ pub(super) mod tests {
             target: "cache".to_owned(),
             address: "redis://127.0.0.1:6379".to_owned(),
             server: Some("redis 7.0 standalone".to_owned()),
-            end: End::Complete,
+            end: PassEnd::Complete,
             queried: Queried {
                 keys: 3_000,
                 ttls: 3_000,
@@ -347,7 +347,7 @@ pub(super) mod tests {
             },
             duration: Duration::from_millis(1_500),
             keys_seen: 3_000,
-            databases: vec![Seen {
+            databases: vec![SeenDatabase {
                 database: 0,
                 keys: 3_000,
                 coverage: 1.0,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::keyspace::suggest::{ObservedTtl, SampledKey};
-use crate::keyspace::sweep::Found;
+use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::tally::Expiry;
 
 /// Maximum number of names.
@@ -17,15 +17,15 @@ pub const NAME_BYTES_MAX: usize = 512;
 
 /// Names with their TTLs.
 #[derive(Clone, Debug, Default)]
-pub struct KeySample {
+pub struct NamedSample {
     keys: Vec<(Box<[u8]>, ObservedTtl)>,
     seen: u64,
 }
 
-impl KeySample {
+impl NamedSample {
     /// Offers a key. Every key has the same chance to be in the final sample. `random` returns a
     /// number below its argument. Ignores keys that no longer exist.
-    pub fn see(&mut self, name: &[u8], found: &Found, random: impl FnOnce(u64) -> u64) {
+    pub fn see(&mut self, name: &[u8], found: &KeyDetails, random: impl FnOnce(u64) -> u64) {
         if found.is_gone {
             return;
         }
@@ -54,7 +54,7 @@ impl KeySample {
     }
 }
 
-fn entry(name: &[u8], found: &Found) -> (Box<[u8]>, ObservedTtl) {
+fn entry(name: &[u8], found: &KeyDetails) -> (Box<[u8]>, ObservedTtl) {
     let kept = name.get(..NAME_BYTES_MAX).unwrap_or(name);
     let ttl = match found.details.expiry {
         None => ObservedTtl::Unknown,
@@ -68,16 +68,16 @@ fn entry(name: &[u8], found: &Found) -> (Box<[u8]>, ObservedTtl) {
 mod tests {
     use super::*;
 
-    fn found(is_gone: bool) -> Found {
-        Found {
+    fn found(is_gone: bool) -> KeyDetails {
+        KeyDetails {
             is_gone,
-            ..Found::default()
+            ..KeyDetails::default()
         }
     }
 
     #[test]
     fn sample_size_and_name_length_are_bounded() {
-        let mut sample = KeySample::default();
+        let mut sample = NamedSample::default();
         sample.see(&[b'k'; 1_000], &found(false), |_| 0);
         for number in 0..NAMES_MAX {
             sample.see(number.to_string().as_bytes(), &found(false), |_| 1);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn late_keys_have_the_same_chance() {
-        let mut sample = KeySample::default();
+        let mut sample = NamedSample::default();
         for _ in 0..NAMES_MAX {
             sample.see(b"early", &found(false), |_| 0);
         }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn vanished_keys_are_not_sampled() {
-        let mut sample = KeySample::default();
+        let mut sample = NamedSample::default();
         sample.see(b"gone", &found(true), |_| 0);
         assert!(sample.keys().is_empty());
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::human;
-use super::report::{End, Queried, Report, mean, median, violations};
+use super::report::{PassEnd, Queried, Report, mean, median, violations};
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::sweep::census::Finding;
@@ -32,7 +32,7 @@ const HEADINGS: [&str; 11] = [
 /// Index of the column that is omitted if there is only one database.
 const DATABASE: usize = 1;
 
-type Line = [String; HEADINGS.len()];
+type TableRow = [String; HEADINGS.len()];
 
 /// Returns the heading, the table with its total, and notes on how to read it.
 #[must_use]
@@ -61,9 +61,9 @@ fn heading(report: &Report) -> String {
     let seconds = report.duration.as_secs_f64();
     let seen = human::count(report.keys_seen);
     let outcome = match report.end {
-        End::Complete => "scanned",
-        End::Interrupted => "PARTIAL: interrupted after",
-        End::Failed(_) => "PARTIAL: the target failed after",
+        PassEnd::Complete => "scanned",
+        PassEnd::Interrupted => "PARTIAL: interrupted after",
+        PassEnd::Failed(_) => "PARTIAL: the target failed after",
     };
     let _ = writeln!(text, "\n{outcome} {seen} keys in {seconds:.1} s");
     if report.databases.is_empty() {
@@ -74,7 +74,7 @@ fn heading(report: &Report) -> String {
     text
 }
 
-fn lines(report: &Report) -> Vec<Line> {
+fn lines(report: &Report) -> Vec<TableRow> {
     let total = report.total();
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(report.rows.iter().map(|row| line(row, total.keys)));
@@ -96,7 +96,7 @@ fn lines(report: &Report) -> Vec<Line> {
     lines
 }
 
-fn line(row: &Finding, all: f64) -> Line {
+fn line(row: &Finding, all: f64) -> TableRow {
     let estimate = &row.estimate;
     let keys = estimate.keys.value;
     let longest = estimate.longest_ttl;
@@ -160,7 +160,7 @@ fn whole_size(bytes: u64) -> String {
 }
 
 /// Aligns the cells of the lines: names to the left, numbers to the right.
-fn columns(lines: &[Line], with_database: bool) -> String {
+fn columns(lines: &[TableRow], with_database: bool) -> String {
     let width = |text: &str| text.chars().count();
     let mut widths = [0; HEADINGS.len()];
     for line in lines {
@@ -215,7 +215,7 @@ fn notes(report: &Report) -> Vec<String> {
         ));
     }
     for seen in &report.databases {
-        if report.end != End::Complete && seen.coverage < 1.0 && seen.keys > 0 {
+        if report.end != PassEnd::Complete && seen.coverage < 1.0 && seen.keys > 0 {
             let (share, keys) = (human::share(seen.coverage), human::count(seen.keys));
             notes.push(format!(
                 "Only {share} of the {keys} keys in db{} were seen.",
@@ -261,7 +261,7 @@ fn refusal(query: SweepQuery) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Seen;
+    use super::super::report::SeenDatabase;
     use super::super::report::tests::{report, row};
     use super::*;
 
@@ -295,7 +295,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     fn multiple_databases_add_a_column() {
         let mut report = report(vec![row("a", 0, 2, 9.0), row("a", 7, 2, 8.0)]);
         assert!(!text(&report).contains("  DB  "));
-        report.databases.push(Seen {
+        report.databases.push(SeenDatabase {
             database: 7,
             keys: 2,
             coverage: 1.0,
@@ -313,7 +313,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
             memory.error = 1_024.0;
         }
         let mut report = report(rows);
-        report.end = End::Interrupted;
+        report.end = PassEnd::Interrupted;
         report.databases[0].coverage = 0.25;
         let text = text(&report);
         for part in [

@@ -2,7 +2,7 @@
 
 use saphyr_parser::{ScalarStyle, Tag};
 
-use super::Value;
+use super::YamlValue;
 
 /// The handle of the tags that YAML defines, such as `!!str`.
 pub(super) const CORE: &str = "tag:yaml.org,2002:";
@@ -36,9 +36,9 @@ pub(super) fn scalar(
     text: &str,
     style: ScalarStyle,
     tag: Option<&Tag>,
-) -> Result<Value, &'static str> {
+) -> Result<YamlValue, &'static str> {
     let of_text = || {
-        Value::Scalar(Scalar {
+        YamlValue::Scalar(Scalar {
             text: text.to_owned(),
             kind: ScalarKind::Text,
         })
@@ -56,25 +56,25 @@ pub(super) fn scalar(
     let value = plain(text);
     let fits = match (&*tag.suffix, &value) {
         ("str", _) => return Ok(of_text()),
-        ("null", Value::Nothing) => true,
-        ("bool", Value::Scalar(scalar)) => scalar.kind == ScalarKind::Switch,
-        ("int" | "float", Value::Scalar(scalar)) => scalar.kind == ScalarKind::Number,
+        ("null", YamlValue::Nothing) => true,
+        ("bool", YamlValue::Scalar(scalar)) => scalar.kind == ScalarKind::Switch,
+        ("int" | "float", YamlValue::Scalar(scalar)) => scalar.kind == ScalarKind::Number,
         _ => false,
     };
     if fits { Ok(value) } else { Err(wrong_tag(tag)) }
 }
 
 /// Returns the value of a text without quotes, according to YAML's core schema.
-fn plain(text: &str) -> Value {
+fn plain(text: &str) -> YamlValue {
     let (text, kind) = match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Nothing,
+        "" | "~" | "null" | "Null" | "NULL" => return YamlValue::Nothing,
         "true" | "True" | "TRUE" => ("true".to_owned(), ScalarKind::Switch),
         "false" | "False" | "FALSE" => ("false".to_owned(), ScalarKind::Switch),
         _ => number(text).map_or((text.to_owned(), ScalarKind::Text), |text| {
             (text, ScalarKind::Number)
         }),
     };
-    Value::Scalar(Scalar { text, kind })
+    YamlValue::Scalar(Scalar { text, kind })
 }
 
 /// Returns a number in its shortest form. Digits with a leading zero are text.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::list::{self, KeyOfDatabase};
 use super::lua_pattern::translated;
-use crate::config::document::{MapEntry, Node, Scalar, ScalarKind, Value};
+use crate::config::document::{MapEntry, Node, Scalar, ScalarKind, YamlValue};
 use crate::config::problem::{Invalid, quoted};
 
 /// Bounds of `sweep.count`.
@@ -46,18 +46,18 @@ fn numbered(number: u64) -> Node {
 }
 
 fn single(text: String, kind: ScalarKind) -> Node {
-    Value::Scalar(Scalar { text, kind }).into()
+    YamlValue::Scalar(Scalar { text, kind }).into()
 }
 
 fn list(nodes: impl IntoIterator<Item = Node>) -> Meaning {
-    Meaning::Is(Value::List(nodes.into_iter().collect()).into())
+    Meaning::Is(YamlValue::List(nodes.into_iter().collect()).into())
 }
 
 fn map<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Node)>) -> Node {
     let entries = pairs
         .into_iter()
         .map(|(key, node)| MapEntry::new(key, node));
-    Value::Map(entries.collect()).into()
+    YamlValue::Map(entries.collect()).into()
 }
 
 /// Parses true or false, with the spellings of Go.

@@ -4,9 +4,9 @@ use super::Fate;
 use super::given::{Given, GivenOption};
 use super::meaning::{Meaning, ReadOption, scalar, switched};
 use super::notice::Notice;
-use crate::config::document::{Node, Value};
+use crate::config::document::{Node, YamlValue};
 use crate::config::problem::{Place, Problem};
-use crate::config::reader::Reader;
+use crate::config::reader::LevelReader;
 use crate::config::row::TARGETS;
 use crate::config::rows::ROWS;
 
@@ -115,7 +115,7 @@ impl Overlay {
     /// Maps are merged and therefore read. So are keys for which a wrong flag is a usage error.
     pub(in crate::config) fn masked(&self) -> Vec<&'static str> {
         let is_strict = |key| ROWS.iter().any(|row| row.is_strict && row.key == key);
-        let is_map = |node: &Node| matches!(node.value, Value::Map(_));
+        let is_map = |node: &Node| matches!(node.value, YamlValue::Map(_));
         let settings = self.settings.iter();
         let masked = settings.filter(|setting| !is_map(&setting.node) && !is_strict(setting.key));
         masked.map(|setting| setting.key).collect()
@@ -132,7 +132,7 @@ impl Overlay {
     }
 
     /// Sets the options of the top level, overriding the file.
-    pub(in crate::config) fn apply(&self, reader: &mut Reader<'_, '_>) {
+    pub(in crate::config) fn apply(&self, reader: &mut LevelReader<'_, '_>) {
         for OverlaySetting { key, node, place } in &self.settings {
             match *key {
                 key if key.starts_with(TARGETS) => {}
@@ -155,7 +155,7 @@ impl Overlay {
     }
 
     /// Sets the options of the implicit target.
-    pub(in crate::config) fn apply_to_target(&self, reader: &mut Reader<'_, '_>) {
+    pub(in crate::config) fn apply_to_target(&self, reader: &mut LevelReader<'_, '_>) {
         for OverlaySetting { key, node, place } in &self.settings {
             if let Some(key) = key.strip_prefix(TARGETS) {
                 reader.set(key, node, place);

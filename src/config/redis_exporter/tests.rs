@@ -1,7 +1,7 @@
 //! Tests each option alone: its keys, its notices, and its errors.
 
 use super::*;
-use crate::config::document::{self, Node, Value};
+use crate::config::document::{self, Node, YamlValue};
 use crate::config::problem::Problem;
 
 /// The result of one option.
@@ -21,7 +21,7 @@ fn of_variables(pairs: &[(&str, &str)]) -> Outcome {
     let given = Given::read(&Flags::default(), &environment, &mut notices);
     let overlay = Overlay::of(&given, &mut notices, &mut problems);
     Outcome {
-        keys: Value::Map(overlay.entries()).into(),
+        keys: YamlValue::Map(overlay.entries()).into(),
         notices,
         problems,
     }
@@ -40,7 +40,7 @@ fn sets(rows: &[(&str, &str, &str)]) {
             problems,
         } = of(flag, value);
         let expected = match expected {
-            "" => Value::Map(Vec::new()).into(),
+            "" => YamlValue::Map(Vec::new()).into(),
             expected => document::read(expected).unwrap(),
         };
         assert_eq!(keys, expected, "{flag} {value}");

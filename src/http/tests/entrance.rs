@@ -19,27 +19,27 @@ use super::{
     PATIENCE, Server, always, connect, exchange, get, page, parse, request, rest, short_limits,
     start_behind,
 };
-use crate::config::{BasicAuth, Identity, Secret, Web, WebPassword, WebTls};
+use crate::config::{BasicAuth, CertificateFiles, Secret, Web, WebPassword, WebTls};
 use crate::http::Gate;
 use crate::http::connections::ConnectionLimits;
 use crate::http::routes::UNAUTHORIZED;
 use crate::tls::{self, Trust, Version};
 
 /// Creates files with a certificate for localhost and its key.
-fn identity(folder: &TempDir) -> Identity {
+fn identity(folder: &TempDir) -> CertificateFiles {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let file = |name: &str, text: String| -> PathBuf {
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
         path
     };
-    Identity {
+    CertificateFiles {
         cert_file: file("certificate.pem", made.cert.pem()),
         key_file: file("key.pem", made.signing_key.serialize_pem()),
     }
 }
 
-fn encrypted(identity: &Identity) -> Web {
+fn encrypted(identity: &CertificateFiles) -> Web {
     Web {
         tls: Some(WebTls {
             identity: identity.clone(),
@@ -75,7 +75,7 @@ async fn server(limits: ConnectionLimits, web: &Web) -> (Server, Gate) {
 }
 
 /// Completes a TLS handshake. The client trusts the certificate in the file.
-async fn shake(server: &Server, identity: &Identity) -> TlsStream<TcpStream> {
+async fn shake(server: &Server, identity: &CertificateFiles) -> TlsStream<TcpStream> {
     let roots = tls::authorities(&identity.cert_file).unwrap();
     let config = tls::client(Trust::Authorities(roots), None).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
@@ -248,7 +248,7 @@ async fn invalid_new_certificate_keeps_the_old_one() {
     fs::write(&identity.cert_file, "nonsense").unwrap();
     let problem = gate.prepare(&web).unwrap_err().to_string();
     assert!(problem.contains("holds no certificate"), "{problem}");
-    let old = Identity {
+    let old = CertificateFiles {
         cert_file: copy,
         ..identity
     };

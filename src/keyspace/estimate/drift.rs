@@ -35,7 +35,7 @@ const SMOOTH: usize = 3;
 
 /// Changes of a database between a visit and now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Position {
+pub(super) struct ChangesSince {
     /// Excess of keys over the current number, as a share of the latter.
     pub(super) more: f64,
     /// Pairs of keys replaced since, as a negative share of the current number of keys.
@@ -48,7 +48,7 @@ pub(super) struct Position {
     pub(super) age: f64,
 }
 
-impl Position {
+impl ChangesSince {
     /// Returns the maximum number of keys that replaced others since.
     fn replaced(&self) -> f64 {
         (self.events - self.net).max(0.0) / 2.0
@@ -68,7 +68,7 @@ pub(super) struct Visit {
     /// Visited share of the segment, from 0 to 1.
     pub(super) part: f64,
     /// Time of the visit.
-    pub(super) at: Position,
+    pub(super) at: ChangesSince,
 }
 
 /// The last two visits of one segment.

@@ -1,12 +1,12 @@
 //! Estimates the keys of all namespaces of a database that changes during a sweep. Pure.
 
-use super::drift::{Frame, Position, Prediction, Track, Visit, predict};
+use super::drift::{ChangesSince, Frame, Prediction, Track, Visit, predict};
 use super::{
     Estimate, LivingKeys, NamespaceId, SampleSize, Tally, UNSEEN_TIMES, Z, apportion, around,
     float, rounded, wilson_of,
 };
 use crate::keyspace::course::Point;
-use crate::keyspace::slices::Counted;
+use crate::keyspace::slices::SliceCounts;
 use crate::keyspace::window::{Visits, Window};
 use crate::number::length;
 
@@ -51,7 +51,7 @@ pub(super) fn keys(
             segments: segments(window),
             share: (float(tally.keys) + 0.5) / (float(sample.seen) + 1.0),
         };
-        let of = |counted: &Counted| of(counted, *namespace, &shown);
+        let of = |counted: &SliceCounts| of(counted, *namespace, &shown);
         let tracks: Vec<Track> = counts.iter().map(|count| count.track(&of)).collect();
         (predict(&tracks, frame), tally.keys == 0, frame.share)
     });
@@ -105,7 +105,7 @@ fn segments(window: &Window) -> f64 {
 
 /// Returns the keys of a namespace in a segment. Keys of namespaces that are not shown count as
 /// [`NamespaceId::OTHER`].
-fn of(counted: &Counted, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
+fn of(counted: &SliceCounts, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
     let own = counted.keys.get(&namespace).copied().unwrap_or(0);
     if namespace != NamespaceId::OTHER {
         return float(own);
@@ -117,13 +117,13 @@ fn of(counted: &Counted, namespace: NamespaceId, shown: &[NamespaceId]) -> f64 {
 
 /// The counts of a slice, and the state of the database at its time.
 struct Slice {
-    counted: Counted,
+    counted: SliceCounts,
     part: f64,
-    at: Position,
+    at: ChangesSince,
 }
 
 impl Slice {
-    fn visit(&self, of: &dyn Fn(&Counted) -> f64) -> Visit {
+    fn visit(&self, of: &dyn Fn(&SliceCounts) -> f64) -> Visit {
         Visit {
             keys: of(&self.counted),
             part: self.part,
@@ -133,14 +133,14 @@ impl Slice {
 }
 
 /// The counts of a segment or a part of it, for all namespaces.
-struct Count {
+struct SegmentCount {
     room: f64,
     last: Slice,
     before: Option<Slice>,
 }
 
-impl Count {
-    fn track(&self, of: &dyn Fn(&Counted) -> f64) -> Track {
+impl SegmentCount {
+    fn track(&self, of: &dyn Fn(&SliceCounts) -> f64) -> Track {
         Track {
             room: self.room,
             last: self.last.visit(of),
@@ -151,21 +151,21 @@ impl Count {
 
 /// Returns the counts of all segments. Leaves out slices without a clear time, as if that part of
 /// the keys had not been visited.
-fn counts(window: &Window, now: &Point, is_uniform: bool) -> Vec<Count> {
+fn counts(window: &Window, now: &Point, is_uniform: bool) -> Vec<SegmentCount> {
     let visits = window.visits(now.time);
     let counts = visits.flat_map(|visits| {
         if is_uniform {
             counts_of(window, now, visits)
         } else {
             // A slice is not a sample of the segment.
-            let last = Counted::pooled(visits.last);
+            let last = SliceCounts::pooled(visits.last);
             vec![count(window, now, last, visits.complete, visits.before)]
         }
     });
     counts.collect()
 }
 
-fn counts_of(window: &Window, now: &Point, visits: Visits) -> Vec<Count> {
+fn counts_of(window: &Window, now: &Point, visits: Visits) -> Vec<SegmentCount> {
     let are_several = visits.last.len() > 1;
     let most = if are_several {
         SUDDEN_OF_SLICE
@@ -173,7 +173,7 @@ fn counts_of(window: &Window, now: &Point, visits: Visits) -> Vec<Count> {
         SUDDEN_OF_VISIT
     };
     let is_clear =
-        |counted: &Counted| window.course().suddenness(counted.started, counted.ended) <= most;
+        |counted: &SliceCounts| window.course().suddenness(counted.started, counted.ended) <= most;
     let slices = visits.last.into_iter().filter(is_clear);
     if !are_several {
         let before = visits.before.filter(is_clear);
@@ -181,7 +181,7 @@ fn counts_of(window: &Window, now: &Point, visits: Visits) -> Vec<Count> {
         return single.collect();
     }
     let slices = slices.map(|slice| count(window, now, slice, false, None));
-    let mut slices: Vec<Count> = slices.collect();
+    let mut slices: Vec<SegmentCount> = slices.collect();
     let visited: f64 = slices.iter().map(|slice| slice.last.part).sum();
     for slice in &mut slices {
         slice.last.part /= visited.max(1.0);
@@ -193,18 +193,18 @@ fn counts_of(window: &Window, now: &Point, visits: Visits) -> Vec<Count> {
 fn count(
     window: &Window,
     now: &Point,
-    last: Counted,
+    last: SliceCounts,
     complete: bool,
-    before: Option<Counted>,
-) -> Count {
-    Count {
+    before: Option<SliceCounts>,
+) -> SegmentCount {
+    SegmentCount {
         room: 1.0,
         last: slice(window, now, last, complete),
         before: before.map(|before| slice(window, now, before, true)),
     }
 }
 
-fn slice(window: &Window, now: &Point, counted: Counted, complete: bool) -> Slice {
+fn slice(window: &Window, now: &Point, counted: SliceCounts, complete: bool) -> Slice {
     let then = window.course().at(counted.time()).unwrap_or(*now);
     let expected = then.keys / segments(window);
     let part = if complete {
@@ -212,7 +212,7 @@ fn slice(window: &Window, now: &Point, counted: Counted, complete: bool) -> Slic
     } else {
         (counted.all() / expected.max(1.0)).clamp(0.0, 1.0)
     };
-    let at = Position {
+    let at = ChangesSince {
         more: (then.keys - now.keys) / now.keys,
         pairs: (then.pairs - now.pairs) / now.keys,
         events: (now.events - then.events).max(0.0),

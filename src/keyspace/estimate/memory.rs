@@ -4,7 +4,7 @@
 
 use super::scale::wide;
 use super::{Estimate, LivingKeys, UNSEEN_TIMES, Z, around, float};
-use crate::keyspace::tally::Sizes;
+use crate::keyspace::tally::KnownMemory;
 
 /// A size is an outlier if it is more than this many times the mean of the others.
 const OUTLIER_TIMES_MEAN: f64 = 100.0;
@@ -27,7 +27,7 @@ struct Moments {
 impl Moments {
     /// Returns the moments without the `taken` sizes. Subtracts integers, because one giant would
     /// otherwise consume the precision of all others.
-    fn without(sizes: &Sizes, taken: &[u64]) -> Self {
+    fn without(sizes: &KnownMemory, taken: &[u64]) -> Self {
         let squares = taken.iter().fold(0_u128, |squares, bytes| {
             squares.saturating_add(u128::from(*bytes).saturating_mul(u128::from(*bytes)))
         });
@@ -75,7 +75,7 @@ fn student(freedom: f64) -> f64 {
 ///
 /// A giant key would otherwise be scaled up to hundreds. The error still includes a giant found by
 /// chance, because there may be more like it.
-pub(super) fn estimate(sizes: &Sizes, now: LivingKeys, known: &[u64]) -> Option<Estimate> {
+pub(super) fn estimate(sizes: &KnownMemory, now: LivingKeys, known: &[u64]) -> Option<Estimate> {
     let keys = now.keys;
     if now.none {
         return Some(Estimate::default());
@@ -106,7 +106,7 @@ pub(super) fn estimate(sizes: &Sizes, now: LivingKeys, known: &[u64]) -> Option<
 
 /// Returns the memory that keys larger than any seen may add. By the rule of three their number is
 /// bounded; each counts as the largest one seen. The variance of a sample does not cover them.
-fn giants(sizes: &Sizes, others: &[u64], keys: f64, survival: f64) -> f64 {
+fn giants(sizes: &KnownMemory, others: &[u64], keys: f64, survival: f64) -> f64 {
     let largest = others.first().copied().map_or(0.0, float);
     let seen = float(sizes.count);
     UNSEEN_TIMES * largest * (keys / seen - survival).max(0.0)
@@ -122,7 +122,7 @@ fn split<'a>(largest: &'a [u64], known: &[u64]) -> (&'a [u64], &'a [u64]) {
 }
 
 /// Returns the few sizes of a sample that are out of proportion to the rest.
-fn outliers<'a>(sizes: &Sizes, seen_of_known: &[u64], others: &'a [u64]) -> &'a [u64] {
+fn outliers<'a>(sizes: &KnownMemory, seen_of_known: &[u64], others: &'a [u64]) -> &'a [u64] {
     let candidates = others.iter().take(OUTLIERS_MAX);
     let taken: Vec<u64> = seen_of_known.iter().chain(candidates).copied().collect();
     let rest = Moments::without(sizes, &taken);

@@ -1,6 +1,6 @@
 //! Scales counts of a sample to all keys, so that rounded numbers add up. Pure.
 
-use super::super::tally::{Expiries, SIZE_EDGES, Sizes, TTL_EDGES, Tally};
+use super::super::tally::{Expiries, KnownMemory, SIZE_EDGES, TTL_EDGES, Tally};
 use super::float;
 use crate::metric::{Edge, Histogram};
 
@@ -61,7 +61,7 @@ pub(super) fn ttl_histogram(expiry: &Expiries, keys: u64) -> Option<Histogram> {
     ))
 }
 
-pub(super) fn size_histogram(sizes: &Sizes, keys: u64, sum: f64) -> Option<Histogram> {
+pub(super) fn size_histogram(sizes: &KnownMemory, keys: u64, sum: f64) -> Option<Histogram> {
     if sizes.count == 0 {
         return None;
     }

@@ -10,7 +10,7 @@ use crate::number::to_float as float;
 
 /// Sizes and counters of changes in a reading of INFO without commandstats.
 #[derive(Clone, Copy, Debug)]
-pub struct Counted<'a> {
+pub struct CountedChanges<'a> {
     /// The number of keys of each database.
     pub keys: &'a BTreeMap<u32, u64>,
     /// The counters of changes.
@@ -31,8 +31,8 @@ impl Proofs {
     /// a cluster, CLUSTER FLUSHSLOT may remove a single key, so any change can be a flush.
     pub fn may_be_flushed(
         &mut self,
-        before: Counted<'_>,
-        after: Counted<'_>,
+        before: CountedChanges<'_>,
+        after: CountedChanges<'_>,
         is_cluster: bool,
     ) -> bool {
         self.counts_writes |= before.changes.exactly_since(after.changes).is_some();
@@ -198,8 +198,8 @@ mod tests {
         ]
     }
 
-    fn counted((keys, changes): &(BTreeMap<u32, u64>, Changes)) -> Counted<'_> {
-        Counted { keys, changes }
+    fn counted((keys, changes): &(BTreeMap<u32, u64>, Changes)) -> CountedChanges<'_> {
+        CountedChanges { keys, changes }
     }
 
     /// Returns for each step whether a flush was possible.

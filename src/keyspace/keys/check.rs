@@ -12,12 +12,12 @@ const LONGEST_KEY: usize = 4096;
 pub struct Check {
     patterns: Vec<KeyPattern>,
     max: usize,
-    current: Found,
-    last: Found,
+    current: MatchedKeys,
+    last: MatchedKeys,
 }
 
 #[derive(Debug, Default)]
-struct Found {
+struct MatchedKeys {
     keys: BTreeSet<KeyName>,
     without_place: u64,
 }
@@ -29,8 +29,8 @@ impl Check {
         Self {
             patterns: patterns.to_vec(),
             max,
-            current: Found::default(),
-            last: Found::default(),
+            current: MatchedKeys::default(),
+            last: MatchedKeys::default(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Check {
 
     /// Begins a pass, and discards the keys of an unfinished one.
     pub fn start_pass(&mut self) {
-        self.current = Found::default();
+        self.current = MatchedKeys::default();
     }
 
     /// Ends a pass, and discards keys that it did not find.

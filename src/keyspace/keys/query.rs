@@ -21,7 +21,7 @@ const HYPERLOGLOG: &[u8] = b"HYLL";
 
 /// The value of a string.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum KeyValue {
     /// A finite number.
     Number(f64),
     /// Any other value, converted to label text.
@@ -38,7 +38,7 @@ pub struct Inspected {
     /// Number of bytes, elements, fields or entries.
     pub size: Option<u64>,
     /// The value, if it is exported.
-    pub value: Option<Value>,
+    pub value: Option<KeyValue>,
     size_query: Option<&'static Query>,
 }
 
@@ -154,7 +154,7 @@ fn size_query(kind: &[u8]) -> Option<&'static Query> {
     found.map(|(_, query)| query)
 }
 
-fn read_value(value: &[u8], shown: ShownValues) -> Option<Value> {
+fn read_value(value: &[u8], shown: ShownValues) -> Option<KeyValue> {
     let is_long = value.len() as u64 > LONGEST_VALUE;
     if value.is_empty() || is_long || value.starts_with(HYPERLOGLOG) {
         return None;
@@ -165,8 +165,8 @@ fn read_value(value: &[u8], shown: ShownValues) -> Option<Value> {
         .filter(|number| number.is_finite());
     match (shown, number) {
         (ShownValues::Off, _) | (ShownValues::Number, None) => None,
-        (ShownValues::Number | ShownValues::Text, Some(number)) => Some(Value::Number(number)),
-        (ShownValues::Text, None) => Some(Value::Text(label_text(value))),
+        (ShownValues::Number | ShownValues::Text, Some(number)) => Some(KeyValue::Number(number)),
+        (ShownValues::Text, None) => Some(KeyValue::Text(label_text(value))),
     }
 }
 
@@ -271,10 +271,10 @@ mod tests {
     #[test]
     fn shown_values_selects_numbers_or_text() {
         use ShownValues::{Number, Off, Text};
-        let text = |text: &str| Some(Value::Text(text.to_owned()));
+        let text = |text: &str| Some(KeyValue::Text(text.to_owned()));
         assert_eq!(read_value(b"1.5", Off), None);
-        assert_eq!(read_value(b"1.5", Number), Some(Value::Number(1.5)));
-        assert_eq!(read_value(b"1.5", Text), Some(Value::Number(1.5)));
+        assert_eq!(read_value(b"1.5", Number), Some(KeyValue::Number(1.5)));
+        assert_eq!(read_value(b"1.5", Text), Some(KeyValue::Number(1.5)));
         assert_eq!(read_value(b"v1", Number), None);
         assert_eq!(read_value(b"v1\xff", Text), text("v1\\xff"));
         assert_eq!(read_value(b"NaN", Text), text("NaN"));

@@ -27,14 +27,14 @@ pub struct StreamLimits {
 }
 
 /// Values, each with its row.
-type Values<const LABELS: usize> = Vec<(&'static Family<LABELS>, f64)>;
+type StreamValues<const LABELS: usize> = Vec<(&'static Family<LABELS>, f64)>;
 
 /// Replies about one stream.
 #[derive(Clone, Debug)]
-pub struct Stream {
+pub struct StreamReplies {
     /// The key.
     pub name: KeyName,
-    values: Values<2>,
+    values: StreamValues<2>,
     groups: Vec<Group>,
     /// Groups beyond the limit.
     pub groups_dropped: u64,
@@ -45,7 +45,7 @@ pub struct Stream {
 #[derive(Clone, Debug)]
 struct Group {
     name: Vec<u8>,
-    values: Values<3>,
+    values: StreamValues<3>,
     /// Number of consumers to export.
     room: usize,
     consumers: Vec<Consumer>,
@@ -54,10 +54,10 @@ struct Group {
 #[derive(Clone, Debug)]
 struct Consumer {
     name: Vec<u8>,
-    values: Values<4>,
+    values: StreamValues<4>,
 }
 
-impl Stream {
+impl StreamReplies {
     /// Returns a stream without any replies.
     #[must_use]
     pub const fn new(name: KeyName) -> Self {
@@ -179,7 +179,10 @@ fn field<'r>(reply: &'r Reply, name: &str) -> Option<&'r Reply> {
 }
 
 /// Returns the values of these rows in a list of names and values.
-fn values<const LABELS: usize>(rows: &[&'static Family<LABELS>], reply: &Reply) -> Values<LABELS> {
+fn values<const LABELS: usize>(
+    rows: &[&'static Family<LABELS>],
+    reply: &Reply,
+) -> StreamValues<LABELS> {
     let known = rows.iter().filter_map(|row| {
         let value = field(reply, row.field())?;
         Some((*row, number(value)?))
@@ -189,7 +192,7 @@ fn values<const LABELS: usize>(rows: &[&'static Family<LABELS>], reply: &Reply) 
 
 fn value_of<const LABELS: usize>(
     row: &'static Family<LABELS>,
-    values: &Values<LABELS>,
+    values: &StreamValues<LABELS>,
 ) -> Option<f64> {
     let mut found = values.iter().filter(|(known, _)| std::ptr::eq(*known, row));
     found.next().map(|(_, value)| *value)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Place;
+use super::NamespacePlace;
 use super::fit::{Parts, fit};
 use super::reading::Removals;
 
@@ -46,7 +46,7 @@ pub(super) struct Block {
     /// Number of vanished keys of the panel.
     gone: u32,
     /// Estimated number of keys that vanished, by place.
-    vanished: BTreeMap<Place, f64>,
+    vanished: BTreeMap<NamespacePlace, f64>,
     earlier: Sums,
 }
 
@@ -64,7 +64,7 @@ struct Sums {
 #[derive(Debug, Default)]
 pub(super) struct Attributed {
     /// Evicted and expired keys of each place; `None` if its TTLs are unknown.
-    pub(super) places: BTreeMap<Place, (Option<f64>, Option<f64>)>,
+    pub(super) places: BTreeMap<NamespacePlace, (Option<f64>, Option<f64>)>,
     /// Whether the evictions, and the expiries, are attributed.
     pub(super) knows_evicted: bool,
     pub(super) knows_expired: bool,
@@ -92,7 +92,7 @@ impl Block {
     }
 
     /// Adds a vanished key that represents this many.
-    pub(super) fn note_vanished(&mut self, place: Place, keys: f64) {
+    pub(super) fn note_vanished(&mut self, place: NamespacePlace, keys: f64) {
         self.gone = self.gone.saturating_add(1);
         *self.vanished.entry(place).or_default() += keys;
     }
@@ -166,12 +166,12 @@ impl Block {
 pub(super) fn attribute(
     block: &Block,
     now: f64,
-    early: impl Fn(Place) -> Option<f64>,
+    early: impl Fn(NamespacePlace) -> Option<f64>,
 ) -> Attributed {
     // A place whose TTLs are unknown takes its part of the counts too, but does not learn it.
     let usual = block.evicted / (block.evicted + block.expired).max(1.0);
     let places = block.vanished.iter();
-    let places: Vec<(Place, f64, Option<f64>)> = places
+    let places: Vec<(NamespacePlace, f64, Option<f64>)> = places
         .map(|(place, keys)| (*place, *keys, block.early(early(*place))))
         .collect();
     let mut parts: Vec<Parts> = places
@@ -185,8 +185,8 @@ pub(super) fn attribute(
     }
     let early = parts.iter().map(|parts| parts.early).sum();
     let late = parts.iter().map(|parts| parts.late).sum();
-    let evictions = Counted::new(block.evicted, early, knows_evicted);
-    let expiries = Counted::new(block.expired, late, knows_expired);
+    let evictions = ServerCount::new(block.evicted, early, knows_evicted);
+    let expiries = ServerCount::new(block.expired, late, knows_expired);
     let places = places.into_iter().zip(parts);
     let places = places.map(|((place, _, early), parts)| {
         let evicted = evictions.part(parts.early, early.is_some());
@@ -203,13 +203,13 @@ pub(super) fn attribute(
 
 /// A count of the server, to be distributed among keys.
 #[derive(Clone, Copy, Debug)]
-struct Counted {
+struct ServerCount {
     count: f64,
     /// The estimated keys that it is distributed among.
     among: f64,
 }
 
-impl Counted {
+impl ServerCount {
     /// An unknown count distributes nothing.
     fn new(count: f64, among: f64, is_known: bool) -> Self {
         let count = if is_known { count } else { 0.0 };
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::keyspace::NamespaceId;
 
-    const PLACES: [Place; 2] = [(0, NamespaceId(1)), (0, NamespaceId(2))];
+    const PLACES: [NamespacePlace; 2] = [(0, NamespaceId(1)), (0, NamespaceId(2))];
 
     fn removals(evicted: f64, expired: f64, removing: f64) -> Removals {
         Removals {

@@ -18,7 +18,7 @@ const REMOVING: [&str; 9] = [
 
 /// A reading of the counters. One is `None` if it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
+pub struct RemovalReading {
     evicted: Option<f64>,
     expired: Option<f64>,
     removing: Option<f64>,
@@ -35,7 +35,7 @@ pub(super) struct Removals {
     pub(super) removing: Option<f64>,
 }
 
-impl Reading {
+impl RemovalReading {
     /// Reads the sections `stats`, `replication` and `commandstats`. A replica does not count the
     /// keys that its primary evicts or expires.
     #[must_use]
@@ -106,8 +106,8 @@ fn removing(info: &Info) -> f64 {
 mod tests {
     use super::*;
 
-    fn reading(role: &str, evicted: u32, removing: u32) -> Reading {
-        Reading::read(&Info::parse(format!(
+    fn reading(role: &str, evicted: u32, removing: u32) -> RemovalReading {
+        RemovalReading::read(&Info::parse(format!(
             "# Replication\r\nrole:{role}\r\n# Stats\r\nexpired_keys:1\r\nevicted_keys:{evicted}\r\n\
              # Commandstats\r\ncmdstat_del:calls={removing},usec=1,failed_calls=1\r\n\
              cmdstat_get:calls=100,usec=1\r\n"
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn hidden_sections_are_unknown() {
-        let hidden = Reading::read(&Info::parse("# Replication\r\nrole:master\r\n"));
-        assert_eq!(hidden, Reading::default());
+        let hidden = RemovalReading::read(&Info::parse("# Replication\r\nrole:master\r\n"));
+        assert_eq!(hidden, RemovalReading::default());
         assert!(!hidden.counts_calls());
     }
 }

@@ -126,10 +126,10 @@ impl Server {
         });
     }
 
-    fn reading(&self) -> Reading {
+    fn reading(&self) -> RemovalReading {
         let sum = |counts: &[f64]| counts.iter().sum::<f64>();
         let (evicted, expired) = (sum(&self.evicted), sum(&self.expired));
-        Reading::read(&Info::parse(format!(
+        RemovalReading::read(&Info::parse(format!(
             "# Replication\r\nrole:master\r\n# Stats\r\nexpired_keys:{expired}\r\n\
              evicted_keys:{evicted}\r\n# Commandstats\r\ncmdstat_get:calls=1,usec=1\r\n"
         )))
@@ -139,7 +139,7 @@ impl Server {
         self.living[self.random.usize(..self.living.len())]
     }
 
-    fn place(&self, key: usize) -> Place {
+    fn place(&self, key: usize) -> NamespacePlace {
         (0, NamespaceId(self.keys[key].kind as u32 + 1))
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::info::Info;
 use crate::metric::{Sample, Snapshot, Value};
 
-const PLACE: Place = (0, NamespaceId(1));
+const PLACE: NamespacePlace = (0, NamespaceId(1));
 
 const KEYS: u64 = 10_000;
 
@@ -12,8 +12,8 @@ const REGION: Region = Region {
     end: 0,
 };
 
-fn reading(evicted: u32, expired: u32, deleted: u32) -> Reading {
-    Reading::read(&Info::parse(format!(
+fn reading(evicted: u32, expired: u32, deleted: u32) -> RemovalReading {
+    RemovalReading::read(&Info::parse(format!(
         "# Replication\r\nrole:master\r\n# Stats\r\nexpired_keys:{expired}\r\n\
          evicted_keys:{evicted}\r\n# Commandstats\r\ncmdstat_del:calls={deleted},usec=1\r\n"
     )))
@@ -173,7 +173,7 @@ fn calls_may_be_read_less_often() {
     for second in 0..120 {
         run(&mut panel, second..second + 1, 10);
         let reading = reading(250 * second, 0, 20 * second);
-        let without_calls = Reading::read(&Info::parse(format!(
+        let without_calls = RemovalReading::read(&Info::parse(format!(
             "# Replication\r\nrole:master\r\n# Stats\r\nexpired_keys:0\r\nevicted_keys:{}\r\n",
             250 * second
         )));
@@ -193,7 +193,7 @@ fn counters_of_a_replica_are_not_shown() {
     let mut panel = Panel::default();
     run(&mut panel, 0..10, 10);
     let replica = Info::parse("# Replication\r\nrole:slave\r\n# Stats\r\nevicted_keys:0\r\n");
-    panel.observe(10.0, Reading::read(&replica));
+    panel.observe(10.0, RemovalReading::read(&replica));
     assert_eq!((evicted(&panel), expired(&panel)), (None, None));
     assert!(vanished(&panel, "unknown") > Some(0.0));
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
-use super::key_reader::{Found, Step, Wanted};
+use super::key_reader::{KeyDetails, Step, WantedKey};
 use super::{Event, Sweeper, to_float};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
@@ -119,8 +119,8 @@ impl Sweeper<'_> {
     /// to the server, in microseconds.
     async fn measure_closely(
         &mut self,
-        wanted: &[Wanted<'_>],
-        found: &mut [Found],
+        wanted: &[WantedKey<'_>],
+        found: &mut [KeyDetails],
     ) -> Result<f64, Failure> {
         let pairs = wanted.iter().zip(found);
         let large = pairs.filter(|(_, found)| found.may_be_large_aggregate());
@@ -147,11 +147,11 @@ impl Sweeper<'_> {
 
     /// Returns the queries for a key: each is sent for a uniform share of all keys. Lookups are
     /// chosen separately if they are limited.
-    pub(super) fn wanted<'k>(&self, key: &'k [u8]) -> Wanted<'k> {
+    pub(super) fn wanted<'k>(&self, key: &'k [u8]) -> WantedKey<'k> {
         let shares = self.pace.shares(self.shares, self.pass.keys);
         let is_limited = self.allowance.is_limited() || self.sample.is_some();
         let expiry = !is_limited && fastrand::f64() < shares.expiry;
-        Wanted {
+        WantedKey {
             key,
             memory: fastrand::f64() < shares.memory,
             expiry,
@@ -161,7 +161,7 @@ impl Sweeper<'_> {
 
     /// Spends the allowed lookups, mostly on keys with a TTL policy. Each other key of the batch
     /// has the same chance.
-    pub(super) fn choose_lookups(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
+    pub(super) fn choose_lookups(&mut self, database: u32, wanted: &mut [WantedKey<'_>]) {
         let mut rest: Vec<usize> = (0..wanted.len()).collect();
         fastrand::shuffle(&mut rest);
         while !rest.is_empty() && self.allowance.has_some() {
@@ -184,7 +184,7 @@ impl Sweeper<'_> {
 
     /// Returns the query of the next lookup: each query once before one is repeated. Returns `None`
     /// if the server refuses both.
-    fn next_lookup(&self, wanted: &[Wanted<'_>]) -> Option<SweepQuery> {
+    fn next_lookup(&self, wanted: &[WantedKey<'_>]) -> Option<SweepQuery> {
         let is_untried = |query: SweepQuery| {
             let mut queries = wanted.iter().flat_map(|wanted| wanted.queries());
             !self.reader.has_tried(query) && queries.all(|other| other != query)
@@ -220,7 +220,7 @@ impl Sweeper<'_> {
         costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
     }
 
-    pub(super) fn cost(&mut self, wanted: &Wanted<'_>) -> f64 {
+    pub(super) fn cost(&mut self, wanted: &WantedKey<'_>) -> f64 {
         let mut microseconds = 0.0;
         for query in wanted.queries().filter(|query| self.reader.asks(*query)) {
             microseconds += self.census.costs().of(query);
@@ -231,14 +231,14 @@ impl Sweeper<'_> {
 }
 
 /// Returns how many commands the details of some keys take.
-fn count(wanted: &[Wanted<'_>]) -> usize {
+fn count(wanted: &[WantedKey<'_>]) -> usize {
     wanted.iter().map(|wanted| wanted.queries().count()).sum()
 }
 
 /// Returns how many of the keys fit into a pipeline of this many commands, at least one.
-fn keys_in(wanted: &[Wanted<'_>], commands: usize) -> usize {
+fn keys_in(wanted: &[WantedKey<'_>], commands: usize) -> usize {
     let mut left = commands;
-    let fits = |wanted: &&Wanted<'_>| {
+    let fits = |wanted: &&WantedKey<'_>| {
         let needed = wanted.queries().count();
         let fits = needed <= left;
         left = left.saturating_sub(needed);

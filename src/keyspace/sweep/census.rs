@@ -10,14 +10,14 @@ mod server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::key_reader::Found;
+use super::key_reader::KeyDetails;
 use super::vitals::Memory;
 use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, QueriesSent, Spent};
 use crate::keyspace::estimate::NamespaceEstimate;
 use crate::keyspace::families::Progress;
-use crate::keyspace::history::{Changes, Identity};
+use crate::keyspace::history::{Changes, DataIdentity};
 use crate::keyspace::keys::Ledger;
 use crate::keyspace::matcher::{Grouping, Matcher};
 use crate::keyspace::panel::Panel;
@@ -88,7 +88,7 @@ pub struct Census {
     /// Last reported memory.
     memory: Memory,
     /// The identity of the server's data, and the time when it was read.
-    identity: Option<(Identity, f64)>,
+    identity: Option<(DataIdentity, f64)>,
     /// How many times the data being swept were replaced.
     generation: u64,
     /// The last reading of the server's counters of changes.
@@ -280,7 +280,7 @@ impl Census {
     }
 
     /// Records a key with its details.
-    pub fn see(&mut self, database: u32, key: &[u8], found: &Found) {
+    pub fn see(&mut self, database: u32, key: &[u8], found: &KeyDetails) {
         let folded_before = self.matcher.folded_keys();
         let namespace = self.matcher.classify(database, key);
         let is_folded = self.matcher.folded_keys() > folded_before;
@@ -305,7 +305,7 @@ impl Census {
     }
 
     /// Records the lookups of a key between two passes. Only passes count the key itself.
-    pub fn learn(&mut self, database: u32, key: &[u8], found: &Found) {
+    pub fn learn(&mut self, database: u32, key: &[u8], found: &KeyDetails) {
         let namespace = self.matcher.classify(database, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));
@@ -330,7 +330,7 @@ impl Census {
     }
 
     /// Records a random key. It counts for the draw only, because the sweep will visit it too.
-    pub fn see_drawn(&mut self, key: &[u8], found: &Found) {
+    pub fn see_drawn(&mut self, key: &[u8], found: &KeyDetails) {
         let namespace = self.matcher.classify(0, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
         self.note_lookups(u64::from(found.hits), u64::from(found.misses));

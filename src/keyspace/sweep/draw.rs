@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::key_reader::{KeyReader, Wanted};
+use super::key_reader::{KeyReader, WantedKey};
 use super::{Sweeper, to_float};
 use crate::clock::now;
 use crate::connection::{Spacing, refused};
@@ -104,7 +104,7 @@ impl Sweeper<'_> {
             // with keys.
             return Ok(None);
         }
-        let wanted: Vec<Wanted<'_>> = keys.iter().map(|key| self.wanted(key)).collect();
+        let wanted: Vec<WantedKey<'_>> = keys.iter().map(|key| self.wanted(key)).collect();
         let details = self.reader.details(&wanted, None, SMALL_PARTS).await?;
         self.census.open_draw(time);
         let mut microseconds = RANDOM_KEY_MICROSECONDS * to_float(keys.len() as u64);

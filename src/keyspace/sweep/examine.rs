@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::key_reader::{KEYS_PER_PIPELINE, KeyReader, Wanted};
+use super::key_reader::{KEYS_PER_PIPELINE, KeyReader, WantedKey};
 use super::load;
 use super::vitals::Scope;
 use crate::config::Target;
@@ -40,7 +40,7 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     let vitals = reader.vitals(Scope::WHOLE).await?;
     let (_, keys) = reader.scan(0, target.sweep.count).await?;
     let keys = keys.iter().take(KEYS_PER_PIPELINE).enumerate();
-    let wanted = keys.map(|(at, key)| Wanted {
+    let wanted = keys.map(|(at, key)| WantedKey {
         key,
         memory: true,
         expiry: at == 0,

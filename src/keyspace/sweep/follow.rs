@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::census::DrawnKeys;
-use super::key_reader::{Found, Wanted};
+use super::key_reader::{KeyDetails, WantedKey};
 use super::{CHECK_EVERY, Sweeper};
 use crate::clock::monotonic;
 use crate::connection::Spacing;
@@ -155,13 +155,14 @@ impl Sweeper<'_> {
         &mut self,
         database: u32,
         names: &[Vec<u8>],
-    ) -> Result<(Vec<Found>, f64), Failure> {
-        let mut all = vec![Found::default(); names.len()];
-        let mut wanted: Vec<Wanted<'_>> = names.iter().map(|key| Wanted::nothing_of(key)).collect();
+    ) -> Result<(Vec<KeyDetails>, f64), Failure> {
+        let mut all = vec![KeyDetails::default(); names.len()];
+        let mut wanted: Vec<WantedKey<'_>> =
+            names.iter().map(|key| WantedKey::nothing_of(key)).collect();
         self.choose_ttls(database, &mut wanted);
         let chosen = wanted.iter().enumerate();
         let chosen = chosen.filter(|(_, wanted)| wanted.queries().next().is_some());
-        let (places, wanted): (Vec<usize>, Vec<Wanted<'_>>) = chosen.unzip();
+        let (places, wanted): (Vec<usize>, Vec<WantedKey<'_>>) = chosen.unzip();
         let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;
         let mut microseconds = 0.0;
         for ((place, wanted), found) in places.into_iter().zip(&wanted).zip(found) {
@@ -176,7 +177,7 @@ impl Sweeper<'_> {
 
     /// Chooses the keys of a run whose TTL is queried, within the allowance. Keys of namespaces
     /// with few known TTLs come first. Each other key has the same chance.
-    fn choose_ttls(&mut self, database: u32, wanted: &mut [Wanted<'_>]) {
+    fn choose_ttls(&mut self, database: u32, wanted: &mut [WantedKey<'_>]) {
         let is_limited = self.allowance.is_limited();
         let is_left_out = is_limited && fastrand::f64() > LOOKUP_SHARE;
         // INFO reports for free that no key has a TTL.
@@ -184,7 +185,7 @@ impl Sweeper<'_> {
         if is_left_out || is_needless || !self.reader.asks(SweepQuery::Expiry) {
             return;
         }
-        let mut order: Vec<&mut Wanted<'_>> = wanted.iter_mut().collect();
+        let mut order: Vec<&mut WantedKey<'_>> = wanted.iter_mut().collect();
         fastrand::shuffle(&mut order);
         order.sort_by_cached_key(|wanted| !self.census.needs_ttl(database, wanted.key));
         for wanted in order.into_iter().take(LOOKUPS_PER_RUN) {

@@ -13,7 +13,7 @@ use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::keyspace::keys::Inquiry;
 use crate::keyspace::keys::query::{self, Inspected, Lookups, Refused, words};
-use crate::keyspace::keys::stream::Stream;
+use crate::keyspace::keys::stream::StreamReplies;
 use crate::keyspace::queries::{KEY_MEMORY, KEY_TYPE};
 use crate::query::{Command, Query, Ticket};
 use crate::reply::{Refusal, Reply};
@@ -38,7 +38,7 @@ pub struct Inspection {
     /// The inspected keys.
     pub keys: Vec<Inspected>,
     /// The inspected streams.
-    pub streams: Vec<Stream>,
+    pub streams: Vec<StreamReplies>,
     /// Keys configured as streams that have another type.
     pub others: Vec<KeyName>,
     /// Keys that are not queried because the server rejected them.

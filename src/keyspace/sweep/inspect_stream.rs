@@ -10,7 +10,7 @@ use super::key_reader::KeyReader;
 use crate::config::KeyName;
 use crate::failure::Failure;
 use crate::keyspace::keys::query::Lookups;
-use crate::keyspace::keys::stream::{Stream, StreamLimits};
+use crate::keyspace::keys::stream::{StreamLimits, StreamReplies};
 use crate::keyspace::queries::{CONSUMERS, GROUPS, KEY_TYPE, STREAM};
 use crate::keyspace::tally::DataType;
 use crate::query::{Query, Ticket};
@@ -25,7 +25,7 @@ const GROUPS_PER_PIPELINE: usize = 25;
 
 /// A query, and where its reply belongs.
 #[derive(Clone, Copy, Debug)]
-struct QueriesSent {
+struct StreamQuery {
     query: &'static Query,
     /// Index of the stream.
     stream: usize,
@@ -56,7 +56,7 @@ impl KeyReader {
         &mut self,
         names: &[&KeyName],
         inspection: &mut Inspection,
-    ) -> Result<Vec<Stream>, Failure> {
+    ) -> Result<Vec<StreamReplies>, Failure> {
         let commands = names.iter().enumerate();
         let commands = commands
             .map(|(at, name)| KEY_TYPE.with(at, [&*name.key]))
@@ -70,7 +70,7 @@ impl KeyReader {
             if let (Some(name), Some(kind)) = (names.get(ticket.at), reply.bytes()) {
                 counted.count(kind != b"none");
                 if DataType::from_reply(kind) == DataType::Stream {
-                    streams.push(Stream::new((*name).clone()));
+                    streams.push(StreamReplies::new((*name).clone()));
                 } else if kind != b"none" {
                     others.push((*name).clone());
                 }
@@ -90,7 +90,7 @@ impl KeyReader {
     /// one.
     async fn ask_streams(
         &mut self,
-        streams: &mut [Stream],
+        streams: &mut [StreamReplies],
         limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
@@ -100,7 +100,7 @@ impl KeyReader {
             let names = streams.iter().map(|stream| stream.name.clone());
             inspection.denied.extend(names);
         }
-        let groups = of_each(streams, &GROUPS, Stream::queries_groups);
+        let groups = of_each(streams, &GROUPS, StreamReplies::queries_groups);
         self.ask_about(&groups, streams, limits, inspection).await?;
         let consumers = of_each_group(streams);
         for consumers in consumers.chunks(GROUPS_PER_PIPELINE) {
@@ -113,18 +113,18 @@ impl KeyReader {
     /// Sends the same query for all given streams or groups in one pipeline.
     async fn ask_about(
         &mut self,
-        asked: &[QueriesSent],
-        streams: &mut [Stream],
+        asked: &[StreamQuery],
+        streams: &mut [StreamReplies],
         limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        let key_and_group = |asked: &QueriesSent| {
+        let key_and_group = |asked: &StreamQuery| {
             let stream = streams.get(asked.stream)?;
             Some((stream.name.clone(), stream.group_name(asked.group).to_vec()))
         };
         let names: Vec<_> = asked.iter().filter_map(key_and_group).collect();
         let command =
-            |(at, (asked, (name, group))): (usize, (&QueriesSent, &'_ (KeyName, Vec<u8>)))| {
+            |(at, (asked, (name, group))): (usize, (&StreamQuery, &'_ (KeyName, Vec<u8>)))| {
                 let is_of_group = asked.query == &CONSUMERS;
                 let words = [name.key.clone()].into_iter();
                 let group = is_of_group.then(|| group.clone());
@@ -157,14 +157,14 @@ impl KeyReader {
 
 /// Returns a query for each stream that needs it.
 fn of_each(
-    streams: &[Stream],
+    streams: &[StreamReplies],
     query: &'static Query,
-    is_asked: impl Fn(&Stream) -> bool,
-) -> Vec<QueriesSent> {
+    is_asked: impl Fn(&StreamReplies) -> bool,
+) -> Vec<StreamQuery> {
     let streams = streams.iter().enumerate();
     streams
         .filter(|(_, stream)| is_asked(stream))
-        .map(|(stream, _)| QueriesSent {
+        .map(|(stream, _)| StreamQuery {
             query,
             stream,
             group: 0,
@@ -173,11 +173,11 @@ fn of_each(
 }
 
 /// Returns the query about the consumers of each group that needs it.
-fn of_each_group(streams: &[Stream]) -> Vec<QueriesSent> {
+fn of_each_group(streams: &[StreamReplies]) -> Vec<StreamQuery> {
     let streams = streams.iter().enumerate();
     streams
         .flat_map(|(stream, about)| {
-            about.queries_consumers().map(move |group| QueriesSent {
+            about.queries_consumers().map(move |group| StreamQuery {
                 query: &CONSUMERS,
                 stream,
                 group,

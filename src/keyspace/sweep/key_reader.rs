@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::inspect::Refusals;
-use super::vitals::{Sections, text};
+use super::vitals::{InfoForm, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
 use crate::connection::{OnReconnect, PairedReplies, Session, Setup, Spacing, refused};
@@ -22,7 +22,7 @@ use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::queries::{NO_EVICT, NO_TOUCH, READ_ONLY, SELECT, SIZE};
 use crate::query::{Command, Query};
 use crate::reply::{Refusal, Reply};
-pub use details::{Found, KEYS_PER_PIPELINE, Wanted};
+pub use details::{KEYS_PER_PIPELINE, KeyDetails, WantedKey};
 pub use scan::Step;
 
 /// A connection for sweeping, with the queries that the server rejects over it.
@@ -48,7 +48,7 @@ pub struct KeyReader {
     /// Single keys and databases that are not queried again.
     pub(super) refusals: Refusals,
     /// How INFO is requested.
-    pub(super) sections: Sections,
+    pub(super) sections: InfoForm,
 }
 
 impl KeyReader {
@@ -101,7 +101,7 @@ impl KeyReader {
             count_max: u32::MAX,
             sent: 0,
             refusals: Refusals::default(),
-            sections: Sections::of(&server),
+            sections: InfoForm::of(&server),
         };
         if !unobtrusive.is_empty() {
             // A user without permission for these commands can still sweep.

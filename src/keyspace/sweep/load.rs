@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::keyspace::cost::Costs;
 use crate::keyspace::pace::{Forecast, commands_per_second, detail_shares};
 use crate::keyspace::segment::has_table_per_slot;
-use crate::keyspace::traffic::{Reading, Traffic};
+use crate::keyspace::traffic::{Traffic, TrafficReading};
 
 /// Returns the databases to sweep, each with its number of keys.
 pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
@@ -79,7 +79,7 @@ impl KeyReader {
         let started = Instant::now();
         traffic.observe(before.traffic);
         sleep(CHECK_EVERY).await;
-        traffic.observe(Reading {
+        traffic.observe(TrafficReading {
             at: started.elapsed().as_secs_f64(),
             ours: self.caused(),
             ..self.vitals(Scope::SHORT).await?.traffic
@@ -98,7 +98,7 @@ pub(super) fn rest(pass: Duration, interval: Duration) -> Duration {
 impl Sweeper<'_> {
     /// Records the traffic of other clients, and adapts the budget of commands.
     pub(super) fn observe_traffic(&mut self) {
-        let reading = Reading {
+        let reading = TrafficReading {
             at: self.started.elapsed().as_secs_f64(),
             ours: self.reader.caused(),
             ..self.vitals.traffic

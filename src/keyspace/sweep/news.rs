@@ -27,7 +27,7 @@ pub(super) struct Slowdowns {
 
 /// A change worth a log line.
 #[derive(Debug, PartialEq, Eq)]
-enum Change {
+enum LoadChange {
     Began,
     /// The slowdown ended after this time.
     Ended(Duration),
@@ -35,7 +35,7 @@ enum Change {
 
 impl Slowdowns {
     /// Records how slow the sweep is, and returns the change to log, if any.
-    fn observe(&mut self, factor: f64, now: Instant) -> Option<Change> {
+    fn observe(&mut self, factor: f64, now: Instant) -> Option<LoadChange> {
         match self.since {
             None if factor >= SLOW => {
                 let is_due = |logged: Instant| now.duration_since(logged) >= LOG_EVERY;
@@ -44,11 +44,11 @@ impl Slowdowns {
                 }
                 self.since = Some(now);
                 self.logged = Some(now);
-                Some(Change::Began)
+                Some(LoadChange::Began)
             }
             Some(since) if factor < NORMAL => {
                 self.since = None;
-                Some(Change::Ended(now.duration_since(since)))
+                Some(LoadChange::Ended(now.duration_since(since)))
             }
             _ => None,
         }
@@ -74,11 +74,11 @@ impl Sweeper<'_> {
         let change = self.slowdowns.observe(factor, Instant::now());
         let factor = factor.round();
         match change {
-            Some(Change::Began) => {
+            Some(LoadChange::Began) => {
                 let reason = self.pace.limit().as_str();
                 info!(name, reason, factor, "the sweep is slowed down");
             }
-            Some(Change::Ended(after)) => {
+            Some(LoadChange::Ended(after)) => {
                 let seconds = seconds(after);
                 info!(name, seconds, "the sweep is no longer slowed down");
             }
@@ -96,17 +96,17 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut slowdowns = Slowdowns::default();
-        let ended = |seconds| Some(Change::Ended(Duration::from_secs(seconds)));
+        let ended = |seconds| Some(LoadChange::Ended(Duration::from_secs(seconds)));
         for (factor, seconds, expected) in [
             (1.0, 0, None),
             (1.9, 1, None),
-            (2.0, 2, Some(Change::Began)),
+            (2.0, 2, Some(LoadChange::Began)),
             (16.0, 3, None),
             (1.5, 4, None),
             (1.0, 5, ended(3)),
             (8.0, 6, None),
             (1.0, 7, None),
-            (8.0, 62, Some(Change::Began)),
+            (8.0, 62, Some(LoadChange::Began)),
             (8.0, 200, None),
             (1.0, 201, ended(139)),
         ] {

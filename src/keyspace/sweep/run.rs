@@ -15,7 +15,7 @@ use crate::config::{Namespace, Share, Target};
 use crate::connection::OnReconnect;
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
-use crate::keyspace::single_pass::{KeySample, Lookups};
+use crate::keyspace::single_pass::{KeySample, LookupBudget};
 use crate::publish::Slot;
 
 /// Maximum delay after a failure.
@@ -92,7 +92,7 @@ pub async fn run(
 /// The connection failed, or the server refused SCAN or INFO.
 pub async fn once(
     target: &Target,
-    lookups: Lookups,
+    lookups: LookupBudget,
     census: &mut Census,
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {

@@ -4,7 +4,7 @@
 //! the lookups allowed in every second.
 
 use super::Sweeper;
-use super::key_reader::Wanted;
+use super::key_reader::WantedKey;
 use crate::connection::Spacing;
 use crate::failure::Failure;
 
@@ -28,7 +28,7 @@ impl Sweeper<'_> {
         let (next, keys) = self.scan(cursor).await?;
         self.visited = (database, next);
         let mut microseconds = self.cost_of_scan(keys.len());
-        let mut wanted: Vec<_> = keys.iter().map(|key| Wanted::nothing_of(key)).collect();
+        let mut wanted: Vec<_> = keys.iter().map(|key| WantedKey::nothing_of(key)).collect();
         self.choose_lookups(database, &mut wanted);
         wanted.retain(|wanted| wanted.queries().next().is_some());
         let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;

@@ -9,11 +9,11 @@ use crate::connection::refused;
 use crate::failure::Failure;
 use crate::info::Info;
 use crate::keyspace::cost::Spent;
-use crate::keyspace::history::flush::Counted;
-use crate::keyspace::history::{Changes, Identity};
-use crate::keyspace::panel::Reading as Vanished;
+use crate::keyspace::history::flush::CountedChanges;
+use crate::keyspace::history::{Changes, DataIdentity};
+use crate::keyspace::panel::RemovalReading as Vanished;
 use crate::keyspace::queries::INFO;
-use crate::keyspace::traffic::Reading;
+use crate::keyspace::traffic::TrafficReading;
 use crate::reply::{Refusal, Reply};
 
 /// The sections of INFO that every reading includes.
@@ -65,9 +65,9 @@ pub struct Vitals {
     /// Time spent on the commands of a sweep, if the reading includes it.
     pub spent: Option<Spent>,
     /// Commands processed for all clients.
-    pub traffic: Reading,
+    pub traffic: TrafficReading,
     /// The identity of the data.
-    pub identity: Identity,
+    pub identity: DataIdentity,
     /// The counters of key changes.
     pub changes: Changes,
     /// The counters of keys that vanished.
@@ -104,8 +104,8 @@ impl Vitals {
                 buffer_bytes: BUFFERS.iter().filter_map(|name| info.number(name)).sum(),
             }),
             spent: scope.commands.then(|| Spent::read(info)),
-            traffic: Reading::read(info),
-            identity: Identity::read(info, scope.commands),
+            traffic: TrafficReading::read(info),
+            identity: DataIdentity::read(info, scope.commands),
             changes: Changes::read(info),
             vanished: Vanished::read(info),
         }
@@ -115,8 +115,8 @@ impl Vitals {
 impl Vitals {
     /// Returns what proves that nothing was flushed.
     #[must_use]
-    pub const fn counted(&self) -> Counted<'_> {
-        Counted {
+    pub const fn counted(&self) -> CountedChanges<'_> {
+        CountedChanges {
             keys: &self.keys,
             changes: &self.changes,
         }
@@ -139,14 +139,14 @@ fn used_bytes(info: &Info) -> Option<f64> {
 
 /// How INFO is requested over a connection.
 #[derive(Debug)]
-pub struct Sections {
+pub struct InfoForm {
     /// Whether one INFO may name several sections: Redis since 7.0, every Valkey.
     together: bool,
     /// Sections that the server refuses when they are requested one by one.
     refused: Vec<&'static str>,
 }
 
-impl Sections {
+impl InfoForm {
     /// Returns the initial state for a server, without refused sections.
     #[must_use]
     pub fn of(server: &Server) -> Self {
@@ -280,11 +280,11 @@ mod tests {
 
     #[test]
     fn refused_sections_are_omitted_until_none_is_left() {
-        let mut sections = Sections {
+        let mut sections = InfoForm {
             together: true,
             refused: Vec::new(),
         };
-        let commands = |sections: &Sections| sections.commands(Scope::WHOLE);
+        let commands = |sections: &InfoForm| sections.commands(Scope::WHOLE);
         assert_eq!(commands(&sections).len(), 1);
         let together = commands(&sections).remove(0);
         assert!(sections.note(&together));

@@ -11,7 +11,7 @@ struct World {
     connections: u64,
     /// Commands and lookups of the exporter since it started.
     caused: Caused,
-    remembered: Option<Traffic>,
+    remembered: Option<OthersTraffic>,
     /// Hits of the application, counted by itself.
     truth: f64,
     /// Samples as Prometheus scrapes them.
@@ -54,7 +54,7 @@ impl World {
         );
         let info = Info::parse(&text);
         let before = self.remembered.take();
-        let traffic = Traffic::read(&info, self.caused, self.time, before.as_ref());
+        let traffic = OthersTraffic::read(&info, self.caused, self.time, before.as_ref());
         self.samples.push(traffic.of("keyspace_hits").unwrap());
         self.remembered = Some(traffic);
     }
@@ -163,7 +163,7 @@ fn late_counts_never_decrease_a_counter() {
 #[test]
 fn unknown_traffic_is_absent() {
     let info = Info::parse("run_id:1\nkeyspace_misses:3\n");
-    let traffic = Traffic::read(&info, Caused::default(), 1e9, None);
+    let traffic = OthersTraffic::read(&info, Caused::default(), 1e9, None);
     assert_eq!(traffic.of("keyspace_misses"), Some(0.0));
     assert_eq!(traffic.of("keyspace_hits"), None);
     assert_eq!(traffic.of("used_memory"), None);

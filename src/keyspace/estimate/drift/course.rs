@@ -1,6 +1,6 @@
 //! Models how far a namespace may have departed from its smooth course: a line through knots. Pure.
 
-use super::{Position, Track};
+use super::{ChangesSince, Track};
 
 /// Maximum number of visits between two knots; the newest knots are closer.
 const VISITS_APART: usize = 8;
@@ -14,7 +14,7 @@ const USUAL_TIMES: f64 = 2.0;
 
 /// The knots, newest first. The present is not among them, because the departure is zero there by
 /// definition.
-pub(super) struct Path(Vec<Position>);
+pub(super) struct Path(Vec<ChangesSince>);
 
 impl Path {
     /// Places the knots at some of the visits.
@@ -23,14 +23,14 @@ impl Path {
             let before = track.before.map(|before| before.at);
             std::iter::once(track.last.at).chain(before)
         });
-        let mut visits: Vec<Position> = visits.collect();
+        let mut visits: Vec<ChangesSince> = visits.collect();
         visits.sort_by(|left, right| left.events.total_cmp(&right.events));
         let oldest = visits.last().copied().unwrap_or_default();
         let apart = oldest.reach() * CHANGES_APART;
-        let mut knots: Vec<Position> = Vec::new();
+        let mut knots: Vec<ChangesSince> = Vec::new();
         let mut skipped = 0;
         for visit in visits {
-            let last = knots.last().map_or(0.0, Position::reach);
+            let last = knots.last().map_or(0.0, ChangesSince::reach);
             let changed = visit.reach() - last;
             skipped += 1;
             let is_due = skipped >= visits_apart(knots.len()) || changed > apart;
@@ -48,11 +48,11 @@ impl Path {
 
     /// Returns the knots on either side of a position, with their weights. The weight is 0 if that
     /// side is the present.
-    pub(super) fn places(&self, at: &Position) -> [(usize, f64); 2] {
+    pub(super) fn places(&self, at: &ChangesSince) -> [(usize, f64); 2] {
         let reach = at.reach();
         let older = self.0.partition_point(|knot| knot.reach() < reach);
         let newer = older.checked_sub(1);
-        let reach_of = |place: usize| self.0.get(place).map(Position::reach);
+        let reach_of = |place: usize| self.0.get(place).map(ChangesSince::reach);
         let from = newer.and_then(reach_of).unwrap_or(0.0);
         let Some(to) = reach_of(older) else {
             return [(newer.unwrap_or(0), 1.0), (0, 0.0)];
@@ -67,15 +67,15 @@ impl Path {
     /// Returns the changes between each knot and the next newer one.
     pub(super) fn spans(&self) -> impl Iterator<Item = Span> {
         let oldest = self.0.last().copied().unwrap_or_default();
-        let newer = std::iter::once(Position::default()).chain(self.0.iter().copied());
+        let newer = std::iter::once(ChangesSince::default()).chain(self.0.iter().copied());
         self.0.iter().zip(newer).map(move |(older, newer)| {
             let part = (older.age - newer.age) / oldest.age.max(f64::MIN_POSITIVE);
             let net = (older.net - newer.net).max(0.0);
             let replaced = (older.replaced() - newer.replaced()).max(0.0);
             let unusual = |number: f64, all: f64| (number - USUAL_TIMES * part * all).max(0.0);
             Span {
-                all: Changes { net, replaced },
-                unusual: Changes {
+                all: Flow { net, replaced },
+                unusual: Flow {
                     net: unusual(net, oldest.net),
                     replaced: unusual(replaced, oldest.replaced()),
                 },
@@ -86,7 +86,7 @@ impl Path {
 
 /// Keys that came or went within some time.
 #[derive(Clone, Copy)]
-pub(super) struct Changes {
+pub(super) struct Flow {
     /// Number of those that changed the size of the database.
     pub(super) net: f64,
     /// Number of keys replaced by others, at most.
@@ -96,9 +96,9 @@ pub(super) struct Changes {
 /// Changes between two knots.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
-    pub(super) all: Changes,
+    pub(super) all: Flow,
     /// Changes beyond the usual rate.
-    pub(super) unusual: Changes,
+    pub(super) unusual: Flow,
 }
 
 /// Returns the number of visits between the newest `knots` knots and the next older one.
@@ -116,16 +116,16 @@ mod tests {
     use super::super::Visit;
     use super::*;
 
-    fn at(events: f64, net: f64, age: f64) -> Position {
-        Position {
+    fn at(events: f64, net: f64, age: f64) -> ChangesSince {
+        ChangesSince {
             events,
             net,
             age,
-            ..Position::default()
+            ..ChangesSince::default()
         }
     }
 
-    fn path(positions: &[Position]) -> Path {
+    fn path(positions: &[ChangesSince]) -> Path {
         let tracks = positions.iter().map(|at| Track {
             room: 1.0,
             last: Visit {

@@ -2,13 +2,13 @@
 //!
 //! The result averages the assumptions, weighted by the probability of the data under each.
 
-use super::course::{Changes, Path};
+use super::course::{Flow, Path};
 use super::{Equation, Factors, Frame, SMOOTH};
 use crate::keyspace::estimate::Z;
 
 /// Typical effects of batches on a namespace: a weight, and shares of its maximum possible gain or
 /// loss.
-const USUAL: [(f64, Changes); 6] = [
+const USUAL: [(f64, Flow); 6] = [
     (0.7, parts(0.0, 0.0)),
     (0.1, parts(0.1, 0.003)),
     (0.06, parts(0.3, 0.03)),
@@ -19,7 +19,7 @@ const USUAL: [(f64, Changes); 6] = [
 
 /// How far a batch that has just begun may move it: a weight, the number of newest knots that it
 /// covers, and parts of all changes and of those beyond the usual rate.
-const SUDDEN: [(f64, usize, Changes, Changes); 7] = [
+const SUDDEN: [(f64, usize, Flow, Flow); 7] = [
     (0.79, 0, parts(0.0, 0.0), parts(0.0, 0.0)),
     (0.02, 1, parts(1.0, 0.03), parts(0.0, 0.0)),
     (0.02, 3, parts(1.0, 0.03), parts(0.0, 0.0)),
@@ -29,8 +29,8 @@ const SUDDEN: [(f64, usize, Changes, Changes); 7] = [
     (0.05, 6, parts(0.0, 0.0), parts(1.0, 1.0)),
 ];
 
-const fn parts(net: f64, replaced: f64) -> Changes {
-    Changes { net, replaced }
+const fn parts(net: f64, replaced: f64) -> Flow {
+    Flow { net, replaced }
 }
 
 /// Factor by which batches increase the variance, because a line through knots follows them
@@ -144,7 +144,7 @@ impl Fit {
 /// Returns the assumptions, first the one without batches. Merges those with equal steps.
 fn assumptions(path: &Path, frame: Frame, detail: Detail) -> Vec<Assumption> {
     let floor = FLOOR * frame.keys * frame.share / frame.segments;
-    let variance = |parts: Changes, changes: Changes| {
+    let variance = |parts: Flow, changes: Flow| {
         let keys = (parts.net * changes.net).hypot(parts.replaced * changes.replaced);
         (keys / frame.segments).powi(2)
     };

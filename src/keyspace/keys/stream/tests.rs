@@ -16,8 +16,8 @@ fn map(pairs: &[(&str, Reply)]) -> Reply {
     )
 }
 
-fn stream() -> Stream {
-    Stream::new(KeyName {
+fn stream() -> StreamReplies {
+    StreamReplies::new(KeyName {
         database: 2,
         key: b"orders".to_vec(),
     })
@@ -29,7 +29,7 @@ const LIMITS: StreamLimits = StreamLimits {
 };
 
 /// Returns all samples in the form `name{labels} value`.
-fn shown(stream: &Stream) -> Vec<String> {
+fn shown(stream: &StreamReplies) -> Vec<String> {
     let mut snapshot = Snapshot::default();
     stream.push(&mut snapshot);
     let snapshot = snapshot.finish();
@@ -60,7 +60,7 @@ fn consumers(count: usize) -> Reply {
 }
 
 /// Returns the number of consumers that each group exports if its reply is complete.
-fn shown_consumers(stream: &mut Stream, counts: &[usize]) -> Vec<usize> {
+fn shown_consumers(stream: &mut StreamReplies, counts: &[usize]) -> Vec<usize> {
     let queried: Vec<usize> = stream.queries_consumers().collect();
     for at in queried {
         stream.take_consumers(at, &consumers(counts[at]));

@@ -2,7 +2,7 @@
 
 use crate::keyspace::NamespaceId;
 use crate::keyspace::panel::{Drawn, Lifetime, Panel, Region, Run, families};
-use crate::keyspace::sweep::key_reader::Found;
+use crate::keyspace::sweep::key_reader::KeyDetails;
 use crate::keyspace::sweep::vitals::Vitals;
 use crate::keyspace::tally::Expiry;
 use crate::metric::Snapshot;
@@ -17,7 +17,7 @@ pub struct DrawnKeys {
     /// The part of the table with these keys.
     pub region: Region,
     /// The keys with their details.
-    pub keys: Vec<(Vec<u8>, Found)>,
+    pub keys: Vec<(Vec<u8>, KeyDetails)>,
 }
 
 impl Census {
@@ -69,7 +69,12 @@ impl Census {
         }
     }
 
-    pub(super) fn learn_expiry(&mut self, database: u32, namespace: NamespaceId, found: &Found) {
+    pub(super) fn learn_expiry(
+        &mut self,
+        database: u32,
+        namespace: NamespaceId,
+        found: &KeyDetails,
+    ) {
         if let Some(expiry) = found.details.expiry {
             self.learn_expiry_of((database, self.shown_as(namespace)), expiry);
         }

@@ -19,7 +19,7 @@ fn sample_outlives_a_connection_to_the_same_server() {
     census.note_cursors(true);
     census.start_database(0, 2);
     census.open(0, Segment::WHOLE, 0.0);
-    census.see(0, b"session:1", &Found::default());
+    census.see(0, b"session:1", &KeyDetails::default());
     census.close(0, 1.0);
     let shown = |census: &Census| !census.findings().is_empty();
     assert!(shown(&census));
@@ -41,7 +41,7 @@ fn transient_batch_within_a_pass_raises_no_doubts() {
         census.open(0, Segment::WHOLE, start + 1.0);
         census.note_vitals(&vitals("a", 200, writes + 200), start + 5.0);
         for _ in 0..200 {
-            census.see(0, b"session:1", &Found::default());
+            census.see(0, b"session:1", &KeyDetails::default());
         }
         census.close(0, start + 6.0);
         census.note_vitals(&vitals("a", 100, writes + 400), start + 9.0);
@@ -59,7 +59,7 @@ fn passes_with_duplicate_keys_end_random_order() {
         census.start_database(0, 2);
         census.open(0, Segment::WHOLE, 1.0);
         for _ in 0..200 {
-            census.see(0, b"session:1", &Found::default());
+            census.see(0, b"session:1", &KeyDetails::default());
         }
         census.close(0, 2.0);
         census.check_pass(0)
@@ -87,7 +87,7 @@ fn previewed(keys: u64, is_complete: bool) -> Census {
     census.start_pass(1.0);
     census.start_preview(3, Segment::first(keys), 2.0);
     for _ in 0..100 {
-        census.see(3, b"session:1", &Found::default());
+        census.see(3, b"session:1", &KeyDetails::default());
     }
     if is_complete {
         census.close(3, 3.0);
@@ -117,7 +117,7 @@ fn pass_leaves_what_a_preview_visited_for_the_end() {
     for segment in census.remaining(3, order()) {
         census.open(3, segment, 4.0);
         for _ in 0..1_000 {
-            census.see(3, b"session:1", &Found::default());
+            census.see(3, b"session:1", &KeyDetails::default());
         }
         census.close(3, 5.0);
     }
@@ -143,17 +143,17 @@ fn replaced_preview_leaves_the_swept_database_as_it_is() {
     census.start_database(0, 4);
     census.open(0, Segment::WHOLE, 1.0);
     census.start_preview(3, Segment::first(4_000), 2.0);
-    census.see(3, b"session:1", &Found::default());
+    census.see(3, b"session:1", &KeyDetails::default());
     let generation = census.generation();
     census.forget(&|database| database == 3);
     assert_eq!(census.segments_in_use(3), None);
-    census.see(3, b"session:1", &Found::default());
+    census.see(3, b"session:1", &KeyDetails::default());
     assert_eq!(
         census.segments_in_use(3),
         None,
         "keys count without a visit"
     );
-    census.see(0, b"session:1", &Found::default());
+    census.see(0, b"session:1", &KeyDetails::default());
     assert_eq!(census.generation(), generation);
     assert_eq!(census.windows.get(0).map(Window::seen), Some(1));
     census.forget(&|database| database == 0);

@@ -18,7 +18,7 @@ pub const KEYS_PER_PIPELINE: usize = 100;
 
 /// A key with the queries to send for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct WantedKey<'a> {
     /// The key.
     pub key: &'a [u8],
     /// Whether to send MEMORY USAGE.
@@ -31,7 +31,7 @@ pub struct Wanted<'a> {
 
 /// The replies to the queries about a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct KeyDetails {
     /// The details of the key.
     pub details: Details,
     /// Whether the key no longer existed when it was queried.
@@ -42,7 +42,7 @@ pub struct Found {
     pub misses: u32,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> WantedKey<'a> {
     /// Returns a key for which nothing is queried.
     #[must_use]
     pub const fn nothing_of(key: &'a [u8]) -> Self {
@@ -68,7 +68,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-impl Found {
+impl KeyDetails {
     fn take(&mut self, query: SweepQuery, reply: &Reply) {
         match (query, reply) {
             (SweepQuery::Memory, Reply::Integer(bytes)) => {
@@ -118,11 +118,11 @@ impl KeyReader {
     /// The connection failed, or the server cannot reply now.
     pub async fn details(
         &mut self,
-        wanted: &[Wanted<'_>],
+        wanted: &[WantedKey<'_>],
         scan: Option<(u64, u32)>,
         spacing: Spacing,
-    ) -> Result<(Vec<Found>, Option<Step>), Failure> {
-        let mut found = vec![Found::default(); wanted.len()];
+    ) -> Result<(Vec<KeyDetails>, Option<Step>), Failure> {
+        let mut found = vec![KeyDetails::default(); wanted.len()];
         let mut commands: Vec<Command<'_>> = Vec::new();
         for (at, wanted) in wanted.iter().enumerate() {
             let queries = wanted.queries();
@@ -171,7 +171,7 @@ impl KeyReader {
         &mut self,
         commands: &[Command<'_>],
         spacing: Spacing,
-        found: &mut [Found],
+        found: &mut [KeyDetails],
     ) -> Result<Option<Reply>, Failure> {
         if commands.is_empty() {
             return Ok(None);
@@ -215,7 +215,7 @@ fn concerns_connection(refusal: &Refusal) -> bool {
 }
 
 /// Returns the total hits and misses of the queried keys.
-fn lookups(found: &[Found]) -> (u64, u64) {
+fn lookups(found: &[KeyDetails]) -> (u64, u64) {
     found.iter().fold((0, 0), |(hits, misses), found| {
         (
             hits + u64::from(found.hits),
@@ -228,8 +228,8 @@ fn lookups(found: &[Found]) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    fn found(replies: &[(SweepQuery, Reply)]) -> Found {
-        let mut found = Found::default();
+    fn found(replies: &[(SweepQuery, Reply)]) -> KeyDetails {
+        let mut found = KeyDetails::default();
         for (query, reply) in replies {
             found.take(*query, reply);
         }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn truncated_name_is_not_queried() {
         let long = vec![b'k'; KEY_NAME_BYTES];
-        let wanted = |key| Wanted {
+        let wanted = |key| WantedKey {
             key,
             memory: true,
             expiry: true,
