@@ -333,7 +333,7 @@ mod tests {
         Pipeline::begin(footprint, Calls::of(PIPELINE))
     }
 
-    fn answer(footprint: &Arc<Footprint>) {
+    fn complete(footprint: &Arc<Footprint>) {
         begin(footprint).end(4, Calls::of(PIPELINE));
         footprint.settle(1, 1);
     }
@@ -353,9 +353,9 @@ mod tests {
     #[test]
     fn counts_add_up() {
         let footprint = Arc::default();
-        answer(&footprint);
+        complete(&footprint);
         footprint.add(3);
-        answer(&footprint);
+        complete(&footprint);
         assert_eq!(poll(&footprint, 70), (11, 2, 2));
         assert_eq!(
             footprint.caused().since(footprint.caused()),
@@ -380,7 +380,7 @@ mod tests {
         let footprint = Arc::default();
         assert_eq!(poll(&footprint, 70), (0, 0, 0));
         let before = footprint.replied();
-        answer(&footprint);
+        complete(&footprint);
         assert_eq!(as_of(&footprint, before, 70), (0, 0, 0));
         assert_eq!(poll(&footprint, 71), (4, 1, 1));
     }
@@ -397,7 +397,7 @@ mod tests {
         }
         // From here on, the calls are those of other clients.
         assert_eq!(poll(&footprint, 90), (3, 2, 0));
-        answer(&footprint);
+        complete(&footprint);
         assert_eq!(poll(&footprint, 91), (7, 3, 1));
     }
 

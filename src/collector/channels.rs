@@ -38,7 +38,7 @@ const MOST_SEARCHED: f64 = 200_000.0;
 const MOST_SEARCHES: usize = 3;
 
 /// Maximum number of channels whose subscribers are queried in one poll. Takes 1 to 2 ms.
-const MOST_ASKED: usize = 10_000;
+const MOST_QUERIED: usize = 10_000;
 
 /// Maximum number of channels in one command. Takes about 0.1 ms.
 const MOST_IN_COMMAND: usize = 1_000;
@@ -180,7 +180,7 @@ fn queried<'a>(listed: &ListedChannels<'a>) -> Vec<(usize, &'a [u8])> {
     let mut queried = Vec::new();
     for (place, names) in listed.iter().enumerate() {
         let names = names.as_deref().unwrap_or_default();
-        if queried.len() + names.len() <= MOST_ASKED {
+        if queried.len() + names.len() <= MOST_QUERIED {
             queried.extend(names.iter().map(|name| (place, *name)));
         }
     }
@@ -208,8 +208,8 @@ fn read_kind(kind: &ChannelKind, total: f64, replies: &Replies, snapshot: &mut S
             snapshot.push(kind.subscribers, [name], subscribers);
         }
     }
-    let is_answered = |(_, list): &(_, Command<'_>)| replies.reply(list.ticket).is_some();
-    if lists(kind, replies).iter().all(is_answered) {
+    let has_reply = |(_, list): &(_, Command<'_>)| replies.reply(list.ticket).is_some();
+    if lists(kind, replies).iter().all(has_reply) {
         push_rest(kind, total, &listed, queried.len(), snapshot);
     }
 }
@@ -301,15 +301,15 @@ mod tests {
 
     /// Returns the queries sent to a server with these channels, each with two subscribers, and the
     /// published samples.
-    fn asked_and_seen(
+    fn sent_and_seen(
         circumstances: Circumstances,
         info: &str,
         channels: &[String],
     ) -> (Vec<String>, Vec<String>) {
-        let (asked, all_asked) = std::sync::mpsc::channel();
-        let answer = |command: &Command<'_>| {
+        let (sent, all_sent) = std::sync::mpsc::channel();
+        let reply_to = |command: &Command<'_>| {
             let words = reading::words(command);
-            asked.send(words[..words.len().min(3)].join(" ")).unwrap();
+            sent.send(words[..words.len().min(3)].join(" ")).unwrap();
             let glob = Pattern::glob(words.get(2).map_or("*", String::as_str));
             let matching = channels.iter().filter(|name| glob.matches(name.as_bytes()));
             Some(match &*words[1] {
@@ -322,8 +322,8 @@ mod tests {
                 _ => Reply::List(Vec::new()),
             })
         };
-        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &answer);
-        (all_asked.try_iter().collect(), seen)
+        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &reply_to);
+        (all_sent.try_iter().collect(), seen)
     }
 
     fn named(names: &[&str]) -> Vec<String> {
@@ -337,8 +337,8 @@ mod tests {
     #[test]
     fn first_match_wins_and_empty_groups_publish_0() {
         let channels = named(&["prism:1", "prism:2", "news"]);
-        let (asked, seen) = asked_and_seen(prism(), "pubsub_channels:3\r\n", &channels);
-        assert_eq!(asked, ["PUBSUB CHANNELS", "PUBSUB NUMSUB prism:1"]);
+        let (sent, seen) = sent_and_seen(prism(), "pubsub_channels:3\r\n", &channels);
+        assert_eq!(sent, ["PUBSUB CHANNELS", "PUBSUB NUMSUB prism:1"]);
         let expected = [
             "redis_channel_group_channels{admin} 0",
             "redis_channel_group_channels{other} 1",
@@ -354,8 +354,8 @@ mod tests {
     #[test]
     fn shard_channels_are_queried_if_the_server_has_them() {
         let info = "pubsub_channels:0\r\npubsubshard_channels:0\r\n";
-        let (asked, seen) = asked_and_seen(prism(), info, &[]);
-        assert_eq!(asked, ["PUBSUB CHANNELS", "PUBSUB SHARDCHANNELS"]);
+        let (sent, seen) = sent_and_seen(prism(), info, &[]);
+        assert_eq!(sent, ["PUBSUB CHANNELS", "PUBSUB SHARDCHANNELS"]);
         assert!(seen.contains(&"redis_channel_group_shard_subscribers{prism} 0".to_owned()));
     }
 
@@ -364,8 +364,8 @@ mod tests {
         let regex = Pattern::regex("^room").unwrap();
         let circumstances = declared(&[("room", regex), ("prism", Pattern::glob("prism:*"))]);
         let channels = named(&["prism:1", "prism:2", "room:1", "news"]);
-        let (asked, seen) = asked_and_seen(circumstances, "pubsub_channels:10001\r\n", &channels);
-        assert_eq!(asked, ["PUBSUB CHANNELS prism:*", "PUBSUB NUMSUB prism:1"]);
+        let (sent, seen) = sent_and_seen(circumstances, "pubsub_channels:10001\r\n", &channels);
+        assert_eq!(sent, ["PUBSUB CHANNELS prism:*", "PUBSUB NUMSUB prism:1"]);
         let expected = [
             "redis_channel_group_channels{prism} 2",
             "redis_channel_group_dropped_channels{} 9999",
@@ -376,8 +376,8 @@ mod tests {
 
     #[test]
     fn too_many_channels_are_not_listed() {
-        let (asked, seen) = asked_and_seen(prism(), "pubsub_channels:200001\r\n", &[]);
-        assert!(asked.is_empty());
+        let (sent, seen) = sent_and_seen(prism(), "pubsub_channels:200001\r\n", &[]);
+        assert!(sent.is_empty());
         assert_eq!(seen, ["redis_channel_group_dropped_channels{} 200001"]);
     }
 
@@ -385,10 +385,10 @@ mod tests {
     fn subscribers_are_queried_in_batches_of_whole_groups() {
         let circumstances = prism();
         let info = "pubsub_channels:20000\r\n";
-        let (asked, _) = asked_and_seen(circumstances.clone(), info, &numbered(2_001));
-        assert_eq!(asked.len(), 2 + 3);
-        let (asked, seen) = asked_and_seen(circumstances, info, &numbered(MOST_ASKED + 1));
-        assert_eq!(asked.len(), 2);
+        let (sent, _) = sent_and_seen(circumstances.clone(), info, &numbered(2_001));
+        assert_eq!(sent.len(), 2 + 3);
+        let (sent, seen) = sent_and_seen(circumstances, info, &numbered(MOST_QUERIED + 1));
+        assert_eq!(sent.len(), 2);
         let expected = [
             "redis_channel_group_channels{admin} 0",
             "redis_channel_group_channels{other} 9999",

@@ -233,13 +233,13 @@ mod tests {
         };
         let length = Reply::Integer(i64::try_from(log.len()).unwrap());
         let info = "cmdstat_mget:calls=1\r\n";
-        let answer = |command: &Command<'_>| {
+        let reply_to = |command: &Command<'_>| {
             let count = reading::words(command)[2].parse().unwrap();
             Some(Reply::List(log.iter().take(count).cloned().collect()))
         };
         let (lengths, before) = ([(&LARGE_REPLY, length)], circumstances.clone());
-        let shown = reading::of_further(&COLLECTOR, info, circumstances, &lengths, &answer);
-        let replies = reading::received(&COLLECTOR, info, before, &lengths, &answer);
+        let shown = reading::of_further(&COLLECTOR, info, circumstances, &lengths, &reply_to);
+        let replies = reading::received(&COLLECTOR, info, before, &lengths, &reply_to);
         let memo = read(&replies, &mut Snapshot::default());
         (shown, [memo].into_iter().collect())
     }

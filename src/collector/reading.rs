@@ -26,9 +26,9 @@ pub(super) fn of_further(
     info: &str,
     circumstances: Circumstances,
     replies: &[(&'static Query, Reply)],
-    answer: &dyn Fn(&Command<'_>) -> Option<Reply>,
+    reply_to: &dyn Fn(&Command<'_>) -> Option<Reply>,
 ) -> Vec<String> {
-    let replies = received(collector, info, circumstances, replies, answer);
+    let replies = received(collector, info, circumstances, replies, reply_to);
     let mut snapshot = Snapshot::default();
     let _ = collector.read(&replies, &mut snapshot);
     lines(&snapshot.finish())
@@ -40,7 +40,7 @@ pub(super) fn received(
     info: &str,
     circumstances: Circumstances,
     replies: &[(&'static Query, Reply)],
-    answer: &dyn Fn(&Command<'_>) -> Option<Reply>,
+    reply_to: &dyn Fn(&Command<'_>) -> Option<Reply>,
 ) -> Replies {
     let mut all = Replies::new(info, circumstances);
     for (query, reply) in replies {
@@ -50,7 +50,7 @@ pub(super) fn received(
         let further = (collector.further)(&all).into_iter();
         let new = further.filter(|command| all.received(command.ticket).is_none());
         let new: Vec<_> = new
-            .filter_map(|command| Some((command.ticket, answer(&command)?)))
+            .filter_map(|command| Some((command.ticket, reply_to(&command)?)))
             .collect();
         for (ticket, reply) in new {
             all.record(ticket, reply);

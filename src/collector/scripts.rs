@@ -144,15 +144,15 @@ mod tests {
         }
     }
 
-    fn seen(scripts: Vec<Script>, answer: &dyn Fn(&Command<'_>) -> Option<Reply>) -> Vec<String> {
+    fn seen(scripts: Vec<Script>, reply_to: &dyn Fn(&Command<'_>) -> Option<Reply>) -> Vec<String> {
         let info = "redis_version:7.0.15\r\n";
-        reading::of_further(&COLLECTOR, info, circumstances(scripts), &[], answer)
+        reading::of_further(&COLLECTOR, info, circumstances(scripts), &[], reply_to)
     }
 
     /// Returns the samples of a script with this result.
     fn seen_of(reply: &Reply) -> Vec<String> {
-        let answer = |_: &Command<'_>| Some(reply.clone());
-        seen(vec![script("a", "x", true)], &answer)
+        let reply_to = |_: &Command<'_>| Some(reply.clone());
+        seen(vec![script("a", "x", true)], &reply_to)
     }
 
     fn commands(version: &str, read_only: bool) -> Vec<String> {
@@ -213,8 +213,8 @@ mod tests {
         let replies = Replies::new(info, circumstances.clone());
         let b: [&[u8]; 2] = [b"y", b"0"];
         assert_eq!(further(&replies), [READ_ONLY.with(1, b)]);
-        let answer = |_: &Command<'_>| Some(Reply::Nil);
-        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &answer);
+        let reply_to = |_: &Command<'_>| Some(Reply::Nil);
+        let seen = reading::of_further(&COLLECTOR, info, circumstances, &[], &reply_to);
         let expected = ["redis_script_result{a} 0", "redis_script_result{b} 2"];
         assert_eq!(seen, expected);
     }
@@ -242,7 +242,7 @@ mod tests {
             script("gone", "z", true),
             script("good", "y", true),
         ];
-        let answer = |command: &Command<'_>| match &**command.words.first()? {
+        let reply_to = |command: &Command<'_>| match &**command.words.first()? {
             b"error()" => Some(Reply::Error(Refusal {
                 code: "ERR".to_owned(),
                 message: "user_script:1".to_owned(),
@@ -257,7 +257,7 @@ mod tests {
             "redis_script_result{good} 1",
             "redis_script_values{n,good} 1",
         ];
-        assert_eq!(seen(scripts, &answer), expected);
+        assert_eq!(seen(scripts, &reply_to), expected);
     }
 
     #[test]

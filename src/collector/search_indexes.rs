@@ -149,10 +149,10 @@ mod tests {
         Reply::List(items)
     }
 
-    fn seen(names: &[&str], answer: &dyn Fn(&Command<'_>) -> Option<Reply>) -> Vec<String> {
+    fn seen(names: &[&str], reply_to: &dyn Fn(&Command<'_>) -> Option<Reply>) -> Vec<String> {
         let replies = [(&LIST, list(names))];
         let circumstances = Circumstances::default();
-        reading::of_further(&COLLECTOR, "", circumstances, &replies, answer)
+        reading::of_further(&COLLECTOR, "", circumstances, &replies, reply_to)
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn removed_index_does_not_affect_others() {
-        let answer = |command: &Command<'_>| {
+        let reply_to = |command: &Command<'_>| {
             let is_gone = command.words.iter().any(|name| **name == *b"a");
             let refusal = crate::reply::Refusal {
                 code: "Unknown".to_owned(),
@@ -195,7 +195,7 @@ mod tests {
                 index()
             })
         };
-        let seen = seen(&["b", "a"], &answer);
+        let seen = seen(&["b", "a"], &reply_to);
         assert!(seen.contains(&"redis_search_index_num_docs{b} 2".to_owned()));
         assert!(!seen.iter().any(|line| line.contains("{a}")), "{seen:?}");
     }

@@ -104,7 +104,7 @@ fn instances(replies: &Replies, ticket: Ticket) -> Option<Vec<Instance<'_>>> {
 
 /// Returns the queries about each primary. `masters` and `peers` share them and their replies.
 fn further<'a>(replies: &'a Replies, queries: &[&'static Query]) -> Vec<Command<'a>> {
-    let masters = asked_about(replies).into_iter();
+    let masters = queried_masters(replies).into_iter();
     let commands = masters.flat_map(|master| {
         let name = master.fields.bytes("name").unwrap_or_default();
         queries
@@ -122,7 +122,7 @@ fn masters(replies: &Replies) -> Vec<Master<'_>> {
 
 /// Returns the primaries for dependent queries. A sentinel lists them in hash-table order, which is
 /// stable while none is added or removed.
-fn asked_about(replies: &Replies) -> Vec<Master<'_>> {
+fn queried_masters(replies: &Replies) -> Vec<Master<'_>> {
     let mut masters = masters(replies);
     masters.truncate(MOST_MASTERS);
     masters
@@ -168,12 +168,12 @@ mod replies {
         sentinels: &Reply,
         replicas: &Reply,
     ) -> Vec<String> {
-        let answer = |command: &Command<'_>| match &*reading::words(command)[1] {
+        let reply_to = |command: &Command<'_>| match &*reading::words(command)[1] {
             "SENTINELS" => Some(sentinels.clone()),
             "REPLICAS" => Some(replicas.clone()),
             _ => None,
         };
         let replies = [(&MASTERS, Reply::List(masters))];
-        reading::of_further(collector, "", Circumstances::default(), &replies, &answer)
+        reading::of_further(collector, "", Circumstances::default(), &replies, &reply_to)
     }
 }

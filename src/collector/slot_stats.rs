@@ -149,31 +149,31 @@ mod tests {
     }
 
     /// Returns the queries sent to a node, and the samples for this reply.
-    fn answered(enabled: &str, answer: &Reply) -> (Vec<String>, Vec<String>) {
+    fn after_reply(enabled: &str, reply: &Reply) -> (Vec<String>, Vec<String>) {
         let parameter = reading::parameter("cluster-slot-stats-enabled", enabled);
         let circumstances = Circumstances::default();
         let received = Replies::new("", circumstances.clone()).with(&ENABLED, &parameter);
-        let asked = further(&received);
-        let asked = asked
+        let sent = further(&received);
+        let sent = sent
             .iter()
             .map(|command| reading::words(command).join(" "))
             .collect();
         let replies = [(&ENABLED, parameter)];
-        let answer = |_: &Command<'_>| Some(answer.clone());
-        let shown = reading::of_further(&COLLECTOR, "", circumstances, &replies, &answer);
-        (asked, shown)
+        let reply_to = |_: &Command<'_>| Some(reply.clone());
+        let shown = reading::of_further(&COLLECTOR, "", circumstances, &replies, &reply_to);
+        (sent, shown)
     }
 
     #[test]
     fn only_key_counts_are_queried_without_other_statistics() {
-        let answer = Reply::List(vec![
+        let reply = Reply::List(vec![
             slot(28, &[("key-count", 7)]),
             slot(3, &[("key-count", 1)]),
         ]);
         let by_keys = "CLUSTER SLOT-STATS ORDERBY key-count LIMIT 10 DESC".to_owned();
         for enabled in ["no", ""] {
-            let (asked, shown) = answered(enabled, &answer);
-            assert_eq!(asked, [by_keys.as_str()]);
+            let (sent, shown) = after_reply(enabled, &reply);
+            assert_eq!(sent, [by_keys.as_str()]);
             let expected = [
                 "redis_cluster_slot_keys{28} 7",
                 "redis_cluster_slot_keys{3} 1",
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(second.len(), first.len() + 1);
         let words = reading::words(second.last().unwrap()).join(" ");
         assert!(words.contains("ORDERBY memory-bytes"));
-        let (_, shown) = answered("yes", &reply);
+        let (_, shown) = after_reply("yes", &reply);
         let expected = [
             "redis_cluster_slot_keys{28} 7",
             "redis_cluster_slot_memory_bytes{28} 900",
@@ -215,9 +215,9 @@ mod tests {
             ("network-bytes-out", 30),
             ("of-another-day", 1),
         ];
-        let (asked, shown) = answered("yes", &Reply::List(vec![slot(28, &all)]));
-        assert_eq!(asked.len(), 4);
-        assert!(asked[3].ends_with("ORDERBY network-bytes-out LIMIT 10 DESC"));
+        let (sent, shown) = after_reply("yes", &Reply::List(vec![slot(28, &all)]));
+        assert_eq!(sent.len(), 4);
+        assert!(sent[3].ends_with("ORDERBY network-bytes-out LIMIT 10 DESC"));
         let expected = [
             "redis_cluster_slot_cpu_seconds_total{28} 1500",
             "redis_cluster_slot_keys{28} 7",
@@ -225,7 +225,7 @@ mod tests {
             "redis_cluster_slot_network_sent_bytes_total{28} 30",
         ];
         assert_eq!(shown, expected);
-        assert_eq!(answered("cpu", &Reply::Nil).0.len(), 2);
+        assert_eq!(after_reply("cpu", &Reply::Nil).0.len(), 2);
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
             code: "ERR".to_owned(),
             message: "unknown subcommand 'SLOT-STATS'".to_owned(),
         });
-        assert!(answered("yes", &refusal).1.is_empty());
+        assert!(after_reply("yes", &refusal).1.is_empty());
     }
 
     #[test]

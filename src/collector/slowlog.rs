@@ -129,12 +129,12 @@ mod tests {
                 ..Circumstances::default()
             };
             let first = |count| Reply::List(log.iter().take(count).cloned().collect());
-            let answer = |command: &Command<'_>| {
+            let reply_to = |command: &Command<'_>| {
                 let count = reading::words(command)[2].parse().unwrap();
                 Some(first(count))
             };
             let newest = [(&NEWEST, first(1))];
-            let replies = reading::received(&COLLECTOR, &info, circumstances, &newest, &answer);
+            let replies = reading::received(&COLLECTOR, &info, circumstances, &newest, &reply_to);
             remembered.record(read(&replies, &mut Snapshot::default()));
         }
         remembered.get::<SlowCommands>().unwrap().0.clone()

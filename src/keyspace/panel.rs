@@ -108,13 +108,13 @@ impl Panel {
     }
 
     /// Records a SCAN that was sent for the panel.
-    pub fn note_scan(&mut self) {
-        self.effort.note_scan();
+    pub fn record_scan(&mut self) {
+        self.effort.record_scan();
     }
 
     /// Adds runs: a uniform sample of all keys, of which there are `keys`.
     pub fn draw(&mut self, now: f64, keys: u64, runs: &[Drawn<'_>]) {
-        self.effort.note_draws(length(runs.len()));
+        self.effort.record_draws(length(runs.len()));
         let drawn: usize = runs.iter().map(|run| run.keys.len()).sum();
         if drawn == 0 {
             return;
@@ -182,7 +182,7 @@ impl Panel {
 
     /// Records a check of the keys of a run: the names in its region at this time. It counts with
     /// the next reading of INFO, if that shows that the data were not replaced.
-    pub fn note_checked(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
+    pub fn record_checked(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
         let ids = names
             .iter()
             .map(|name| self.hasher.hash_one(name.as_slice()));
@@ -258,7 +258,7 @@ impl Panel {
         let (place, lifetime, weight, since, at, is_gone) = match checked {
             Checked::Followed(place, has_expired) => {
                 let split = self.splits.entry(place).or_default();
-                split.note_followed(has_expired);
+                split.record_followed(has_expired);
                 return;
             }
             Checked::Counted {
@@ -289,15 +289,15 @@ impl Panel {
         if let Lifetime::Until(expiry) = lifetime
             && end == Some(End::Early)
         {
-            totals.note_lost_ttl(expiry - f64::midpoint(since, at));
+            totals.record_lost_ttl(expiry - f64::midpoint(since, at));
         }
         let keys = weight / seconds;
-        totals.note_vanished(
+        totals.record_vanished(
             keys,
             end.map_or_else(|| split.shares(interval), End::shares),
         );
         if let Some(block) = &mut self.block {
-            block.note_vanished(place, keys);
+            block.record_vanished(place, keys);
         }
     }
 
@@ -311,7 +311,7 @@ impl Panel {
             let found = attributed.places.remove(place);
             // No key of the place was seen to vanish.
             let (evicted, expired) = found.unwrap_or((Some(0.0), Some(0.0)));
-            totals.note_attributed(evicted, expired);
+            totals.record_attributed(evicted, expired);
         }
         self.block = Some(attributed.next);
     }

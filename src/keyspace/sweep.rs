@@ -160,7 +160,7 @@ impl<'a> Sweeper<'a> {
         census: &'a mut Census,
         listener: &'a mut Listener<'_>,
     ) -> Result<Self, Failure> {
-        census.note_connection();
+        census.record_connection();
         let mut pace = Pace::new(&target.sweep);
         pace.resume(census.keys_visited());
         let is_resumed = !pace.is_starting();

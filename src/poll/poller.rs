@@ -323,9 +323,9 @@ impl Poller {
                 break;
             }
             // No sweep command is in flight while INFO is sent.
-            let asks_info = queries.contains(&&INFO);
+            let reads_info = queries.contains(&&INFO);
             let commands = self.spelled(queries);
-            let hold = if asks_info {
+            let hold = if reads_info {
                 let hold = self.footprint.hold(target.poll.timeout / HOLD_SHARE).await;
                 before = self.footprint.replied();
                 self.unheld = hold.as_ref().map_or(self.unheld.saturating_add(1), |_| 0);
@@ -339,7 +339,7 @@ impl Poller {
                 self.query(commands, deadline).await?
             };
             self.record(received, &mut replies).await?;
-            if asks_info && replies.received(&INFO).is_some() {
+            if reads_info && replies.received(&INFO).is_some() {
                 let as_of = self.footprint.as_of(before, &replies.info);
                 let must_do = circumstances.remembered.is_empty();
                 let is_held = !(1..=UNHELD_POLLS).contains(&self.unheld);

@@ -1,7 +1,7 @@
 //! SENTINEL MASTERS and, for each primary, SENTINEL SENTINELS and SENTINEL REPLICAS: settings,
 //! possible participants of a failover, and the quorum.
 
-use super::{Instance, MASTERS, Master, REPLICAS, SENTINELS, asked_about, further, masters};
+use super::{Instance, MASTERS, Master, REPLICAS, SENTINELS, further, masters, queried_masters};
 use crate::collector::{Collector, Read, Replies, Server};
 use crate::metric::{Descriptor, Family, Kind, Snapshot, Unit, source};
 use crate::number::length as count;
@@ -19,7 +19,7 @@ mod rows {
     pub(super) static DOWN_AFTER: Family<2> = Family::gauge("redis_sentinel_master_setting_down_after_seconds", &["master_name", "master_address"], source("SENTINEL MASTERS", "down-after-milliseconds"), Unit::Milliseconds, "Time without a valid reply after which the primary counts as down, in seconds.").legacy_as_replied("redis_sentinel_master_setting_down_after_milliseconds", Kind::Gauge);
     pub(super) static CONFIG_EPOCH: Family<2> = Family::gauge("redis_sentinel_master_config_epoch", &["master_name", "master_address"], source("SENTINEL MASTERS", "config-epoch"), Unit::One, "Version of the configuration of the primary; each failover increases it.");
     pub(super) static LAST_OK_PING: Family<2> = Family::gauge("redis_sentinel_master_last_ok_ping_reply_seconds", &["master_name", "master_address"], source("SENTINEL MASTERS", "last-ok-ping-reply"), Unit::Milliseconds, "Time since the last valid PING reply of the primary.");
-    pub(super) static UNASKED: Family<0> = Family::gauge("redis_sentinel_masters_unasked", &[], source("SENTINEL MASTERS", ""), Unit::One, "Primaries beyond the first 500, whose sentinels and replicas are not queried.");
+    pub(super) static UNQUERIED: Family<0> = Family::gauge("redis_sentinel_masters_unasked", &[], source("SENTINEL MASTERS", ""), Unit::One, "Primaries beyond the first 500, whose sentinels and replicas are not queried.");
 }
 
 static FIELDS: &[&Family<2>] = &[
@@ -48,7 +48,7 @@ fn families() -> Vec<&'static Descriptor> {
     let read_first = [&rows::QUORUM, &rows::OK_SENTINELS, &rows::OK_REPLICAS];
     let all = read_first.into_iter().chain(FIELDS.iter().copied());
     all.map(Family::descriptor)
-        .chain([rows::UNASKED.descriptor()])
+        .chain([rows::UNQUERIED.descriptor()])
         .collect()
 }
 
@@ -57,12 +57,12 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
     for master in &masters {
         read_settings(master, snapshot);
     }
-    let asked = asked_about(replies);
-    for master in &asked {
+    let queried = queried_masters(replies);
+    for master in &queried {
         read_others(master, replies, snapshot);
     }
     if replies.reply(&MASTERS).is_some() {
-        snapshot.push(&rows::UNASKED, [], count(masters.len() - asked.len()));
+        snapshot.push(&rows::UNQUERIED, [], count(masters.len() - queried.len()));
     }
 }
 

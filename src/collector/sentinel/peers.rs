@@ -1,6 +1,6 @@
 //! SENTINEL SENTINELS: one sample for each other sentinel of each primary.
 
-use super::{Instance, MASTERS, Master, SENTINELS, asked_about, further};
+use super::{Instance, MASTERS, Master, SENTINELS, further, queried_masters};
 use crate::collector::{Collector, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 
@@ -25,7 +25,7 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {
-    for master in asked_about(replies) {
+    for master in queried_masters(replies) {
         for peer in master.sentinels(replies).into_iter().flatten() {
             read_peer(&master, peer, snapshot);
         }

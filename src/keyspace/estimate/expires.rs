@@ -182,18 +182,18 @@ mod tests {
 
     #[test]
     fn all_or_no_keys_with_ttl_need_no_lookups() {
-        let unasked = || vec![namespace(900.0, None), namespace(100.0, None)];
-        let all = bounded(unasked(), 1_000);
+        let unqueried = || vec![namespace(900.0, None), namespace(100.0, None)];
+        let all = bounded(unqueried(), 1_000);
         assert_eq!(all, [Some(exactly(0.0)), Some(exactly(0.0))]);
-        let none = bounded(unasked(), 0);
+        let none = bounded(unqueried(), 0);
         assert_eq!(none, [Some(exactly(900.0)), Some(exactly(100.0))]);
-        assert_eq!(bounded(unasked(), 500), [None, None]);
-        let mut estimates = unasked();
+        assert_eq!(bounded(unqueried(), 500), [None, None]);
+        let mut estimates = unqueried();
         bound_by_expires(&mut estimates, 1_000, Some(0));
         assert_eq!(estimates[0].max_broken, Some(exactly(0.0)));
-        let mut unreported = unasked();
+        let mut unreported = unqueried();
         bound_by_expires(&mut unreported, 1_000, None);
-        assert_eq!(unreported, unasked());
+        assert_eq!(unreported, unqueried());
     }
 
     #[test]

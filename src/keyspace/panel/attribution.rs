@@ -92,7 +92,7 @@ impl Block {
     }
 
     /// Adds a vanished key that represents this many.
-    pub(super) fn note_vanished(&mut self, place: NamespacePlace, keys: f64) {
+    pub(super) fn record_vanished(&mut self, place: NamespacePlace, keys: f64) {
         self.gone = self.gone.saturating_add(1);
         *self.vanished.entry(place).or_default() += keys;
     }
@@ -250,7 +250,7 @@ mod tests {
         let mut block = Block::new(0.0);
         block.add(counted);
         for (place, gone) in PLACES.into_iter().zip(vanished) {
-            (0..gone).for_each(|_| block.note_vanished(place, 10.0));
+            (0..gone).for_each(|_| block.record_vanished(place, 10.0));
         }
         block
     }
@@ -316,7 +316,7 @@ mod tests {
         let burst = block(removals(1_600.0, 0.0, 0.0), [60, 20]);
         let mut after = attributed(&burst, [None; 2]).next;
         after.add(removals(5.0, 0.0, 0.0));
-        (0..80).for_each(|_| after.note_vanished(PLACES[0], 10.0));
+        (0..80).for_each(|_| after.record_vanished(PLACES[0], 10.0));
         assert!(attributed(&after, [None; 2]).knows_evicted);
     }
 
@@ -324,7 +324,7 @@ mod tests {
     fn unexplained_counts_are_carried_over() {
         let block = block(removals(10.0, 800.0, 0.0), [60, 20]);
         let mut next = attributed(&block, [Some(0.0); 2]).next;
-        next.note_vanished(PLACES[1], 10.0);
+        next.record_vanished(PLACES[1], 10.0);
         let found = attributed(&next, [Some(0.0), Some(1.0)]);
         assert_eq!(found.places[&PLACES[1]], (Some(10.0), Some(0.0)));
     }

@@ -45,13 +45,13 @@ impl Effort {
     }
 
     /// Records draws.
-    pub(super) fn note_draws(&mut self, draws: f64) {
+    pub(super) fn record_draws(&mut self, draws: f64) {
         self.draws_left -= draws;
         self.draws += draws;
     }
 
     /// Records a SCAN, for a draw or a check.
-    pub(super) fn note_scan(&mut self) {
+    pub(super) fn record_scan(&mut self) {
         if self.scans >= SCANS_MAX {
             self.scans /= 2.0;
             self.draws /= 2.0;
@@ -72,8 +72,8 @@ mod tests {
         for second in 0..200 {
             for _ in 0..effort.earn(f64::from(second), per_second) {
                 seconds.push(second);
-                effort.note_draws(1.0);
-                (0..each).for_each(|_| effort.note_scan());
+                effort.record_draws(1.0);
+                (0..each).for_each(|_| effort.record_scan());
             }
         }
         seconds

@@ -153,16 +153,16 @@ impl Server {
 fn tend(server: &mut Server, panel: &mut Panel, now: f64) {
     panel.observe(now, server.reading());
     while let Some(run) = panel.take_due(now) {
-        panel.note_scan();
+        panel.record_scan();
         let keys = run.members.iter().map(|member| server.drawn[&member.id]);
         let living = keys.filter(|key| server.keys[*key].death() > now);
         let names: Vec<_> = living.map(|key| Server::name(key).to_vec()).collect();
-        panel.note_checked(now, &run, &names);
+        panel.record_checked(now, &run, &names);
     }
     let keys = server.living.len() as u64;
     let mut runs = Vec::new();
     for _ in 0..panel.wanted(now, keys, SCANS) {
-        panel.note_scan();
+        panel.record_scan();
         let drawn: Vec<usize> = (0..100).map(|_| server.any()).collect();
         for key in &drawn {
             let id = panel.hasher.hash_one(&Server::name(*key)[..]);

@@ -115,7 +115,7 @@ impl Split {
 
     /// Records a key that was followed until its TTL ended: whether it was there until then, and
     /// not after it.
-    pub(super) fn note_followed(&mut self, has_expired: bool) {
+    pub(super) fn record_followed(&mut self, has_expired: bool) {
         if self.followed >= FOLLOWED_MAX {
             self.followed /= 2.0;
             self.expired /= 2.0;
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn renewed_keys_do_not_expire() {
         let mut split = split(SOON, 100);
-        (0..50).for_each(|_| split.note_followed(false));
+        (0..50).for_each(|_| split.record_followed(false));
         let early = split.early(interval()).unwrap();
         assert!(early > 0.7, "{early}");
     }

@@ -47,7 +47,7 @@ fn run(panel: &mut Panel, seconds: std::ops::Range<u32>, gone: usize) {
         let now = f64::from(second);
         let left: Vec<Vec<u8>> = (gone..100).map(name).collect();
         while let Some(run) = panel.take_due(now) {
-            panel.note_checked(now, &run, &left);
+            panel.record_checked(now, &run, &left);
         }
         draw(panel, now, Lifetime::Unknown);
     }
@@ -241,7 +241,7 @@ fn lost_ttl_is_recorded_for_early_deaths_only() {
     ];
     draw_each(&mut panel, 0.0, &lifetimes);
     while let Some(run) = panel.take_due(5.0) {
-        panel.note_checked(5.0, &run, &[]);
+        panel.record_checked(5.0, &run, &[]);
     }
     panel.observe(6.0, reading(0, 0, 0));
     let lost = value(&panel, "redis_key_namespace_lost_ttl_seconds", "");

@@ -22,7 +22,7 @@ pub(super) struct Totals {
 
 impl Totals {
     /// Adds an estimated number of vanished keys, with the share of each kind.
-    pub(super) fn note_vanished(&mut self, keys: f64, shares: Shares) {
+    pub(super) fn record_vanished(&mut self, keys: f64, shares: Shares) {
         self.vanished.before_ttl += keys * shares.before_ttl;
         self.vanished.after_ttl += keys * shares.after_ttl;
         self.vanished.no_ttl += keys * shares.no_ttl;
@@ -30,7 +30,7 @@ impl Totals {
     }
 
     /// Adds a TTL that a sampled key still had when it vanished, in seconds.
-    pub(super) fn note_lost_ttl(&mut self, seconds: f64) {
+    pub(super) fn record_lost_ttl(&mut self, seconds: f64) {
         let milliseconds = seconds.max(0.0) * 1e3;
         for (edge, count) in TTL_EDGES.iter().zip(&mut self.lost) {
             *count += u64::from(milliseconds <= float(edge.at));
@@ -40,7 +40,7 @@ impl Totals {
     }
 
     /// Adds keys that were attributed to the namespace; `None` if their number is unknown.
-    pub(super) fn note_attributed(&mut self, evicted: Option<f64>, expired: Option<f64>) {
+    pub(super) fn record_attributed(&mut self, evicted: Option<f64>, expired: Option<f64>) {
         self.lacks_evicted = evicted.is_none();
         self.lacks_expired = expired.is_none();
         self.evicted += evicted.unwrap_or(0.0);

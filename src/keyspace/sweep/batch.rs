@@ -44,7 +44,7 @@ impl Sweeper<'_> {
         let ahead = self.ahead.take();
         let ahead = ahead.filter(|ahead| ahead.cursor == cursor && cursor != segment.start());
         let (next, mut keys) = match ahead {
-            Some(ahead) => self.note_scan(ahead.step),
+            Some(ahead) => self.record_scan(ahead.step),
             None => self.scan(cursor).await?,
         };
         let mut microseconds = self.cost_of_scan(keys.len());
@@ -57,7 +57,7 @@ impl Sweeper<'_> {
         }
         let next_in_segment = segment.has_more(next).then_some(next);
         microseconds += self.details(database, &keys, next_in_segment).await?;
-        self.census.note_batch(keys.len(), microseconds);
+        self.census.record_batch(keys.len(), microseconds);
         (self.listener)(Event::Progress {
             seen: self.census.keys_visited() - self.pass.visited_before,
             keys: self.pass.keys,
@@ -71,7 +71,7 @@ impl Sweeper<'_> {
         };
         let pause = self.pace.pause(&batch);
         self.paused = Instant::now() + pause;
-        self.census.note_pace(&self.pace);
+        self.census.record_pace(&self.pace);
         self.wait(pause).await?;
         Ok(next)
     }
@@ -196,12 +196,12 @@ impl Sweeper<'_> {
         } else {
             [SweepQuery::Expiry, SweepQuery::Type]
         };
-        order.into_iter().find(|query| self.reader.asks(*query))
+        order.into_iter().find(|query| self.reader.sends(*query))
     }
 
     pub(super) async fn scan(&mut self, cursor: u64) -> Result<Step, Failure> {
         let step = self.reader.scan(cursor, self.count()).await?;
-        Ok(self.note_scan(step))
+        Ok(self.record_scan(step))
     }
 
     /// Returns COUNT for the next SCAN.
@@ -210,8 +210,8 @@ impl Sweeper<'_> {
         self.census.costs().count(wanted)
     }
 
-    fn note_scan(&mut self, (next, keys): Step) -> Step {
-        self.census.note_scan(keys.len());
+    fn record_scan(&mut self, (next, keys): Step) -> Step {
+        self.census.record_scan(keys.len());
         (next, keys)
     }
 
@@ -222,9 +222,9 @@ impl Sweeper<'_> {
 
     pub(super) fn cost(&mut self, wanted: &WantedKey<'_>) -> f64 {
         let mut microseconds = 0.0;
-        for query in wanted.queries().filter(|query| self.reader.asks(*query)) {
+        for query in wanted.queries().filter(|query| self.reader.sends(*query)) {
             microseconds += self.census.costs().of(query);
-            self.census.note_asked(query);
+            self.census.record_sent(query);
         }
         microseconds
     }

@@ -96,7 +96,7 @@ pub struct Census {
     costs: Costs,
     spent: Option<Spent>,
     /// Commands sent since the costs were last corrected.
-    asked: QueriesSent,
+    sent: QueriesSent,
     cursors: Cursors,
     doubts: u32,
     /// Number of cursors refused in a row.
@@ -147,7 +147,7 @@ impl Census {
             changes: Changes::default(),
             costs: Costs::default(),
             spent: None,
-            asked: QueriesSent::default(),
+            sent: QueriesSent::default(),
             cursors: Cursors::default(),
             doubts: 0,
             cursor_refusals: 0,
@@ -285,7 +285,7 @@ impl Census {
         let namespace = self.matcher.classify(database, key);
         let is_folded = self.matcher.folded_keys() > folded_before;
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
-        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.record_lookups(u64::from(found.hits), u64::from(found.misses));
         self.learn_expiry(database, namespace, found);
         self.progress.keys_vanished += u64::from(found.is_gone);
         self.ledger.see(database, key, found.details);
@@ -308,7 +308,7 @@ impl Census {
     pub fn learn(&mut self, database: u32, key: &[u8], found: &KeyDetails) {
         let namespace = self.matcher.classify(database, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
-        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.record_lookups(u64::from(found.hits), u64::from(found.misses));
         self.learn_expiry(database, namespace, found);
         self.window(database).keep(namespace, found.details, policy);
     }
@@ -333,7 +333,7 @@ impl Census {
     pub fn see_drawn(&mut self, key: &[u8], found: &KeyDetails) {
         let namespace = self.matcher.classify(0, key);
         let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
-        self.note_lookups(u64::from(found.hits), u64::from(found.misses));
+        self.record_lookups(u64::from(found.hits), u64::from(found.misses));
         let Some(tally) = self.draws.tally(namespace) else {
             return;
         };
@@ -361,7 +361,7 @@ impl Census {
         self.windows.get(database).is_some_and(Window::is_whole)
     }
 
-    fn note_lookups(&mut self, hits: u64, misses: u64) {
+    fn record_lookups(&mut self, hits: u64, misses: u64) {
         if self.sweeps_the_target {
             self.progress.induced_hits += hits;
             self.progress.induced_misses += misses;

@@ -51,13 +51,13 @@ impl Sweeper<'_> {
             match self.segment(database, segment, generation).await {
                 Ok(Visited::Whole) => {
                     if segment.start() != 0 {
-                        self.census.note_accepted_cursor();
+                        self.census.record_accepted_cursor();
                     }
                 }
                 Ok(early) => return Ok(early),
                 // A server that accepts only its own cursors, or the passing error of a proxy.
                 Err(failure) if failure.reason == Reason::Other && segment.start() != 0 => {
-                    if self.census.note_refused_cursor() {
+                    if self.census.record_refused_cursor() {
                         warn!(name = self.name, %failure, "the server refused a cursor; sweeping in the order of the server from now on");
                     } else {
                         info!(name = self.name, %failure, "the server refused a cursor; the pass starts again");
@@ -125,7 +125,7 @@ impl Sweeper<'_> {
         while steps.len() < PROOF_STEPS {
             let (next, found) = self.scan(cursor).await?;
             let microseconds = self.cost_of_scan(found.len());
-            self.census.note_batch(0, microseconds);
+            self.census.record_batch(0, microseconds);
             if next == 0 {
                 return Ok(());
             }
@@ -133,9 +133,9 @@ impl Sweeper<'_> {
             cursor = next;
         }
         if proves_redis_cursors(&steps, keys) {
-            self.census.note_cursors(has_segments(&server));
+            self.census.record_cursors(has_segments(&server));
         } else {
-            self.census.note_other_cursors();
+            self.census.record_other_cursors();
         }
         Ok(())
     }

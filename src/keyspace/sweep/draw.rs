@@ -50,9 +50,9 @@ impl KeyReader {
             if commands.is_empty() {
                 continue;
             }
-            let answered = self.send(&commands, RANDOM_KEYS_SPACING).await?;
+            let replies = self.send(&commands, RANDOM_KEYS_SPACING).await?;
             self.settle(0, 0);
-            for (ticket, reply) in answered {
+            for (ticket, reply) in replies {
                 match reply {
                     Reply::Error(refusal) => match refusal.kind() {
                         ErrorKind::TooLarge => {}
@@ -123,7 +123,7 @@ impl Sweeper<'_> {
     /// are many of them and the first estimate depends on them.
     pub(super) async fn pay(&mut self, debt: Debt) -> Result<(), Failure> {
         let microseconds = debt.microseconds;
-        self.census.note_batch(0, microseconds);
+        self.census.record_batch(0, microseconds);
         let sent = self.reader.take_sent();
         self.pace.owe(sent);
         let pause = self.pace.pause(&Batch {

@@ -61,7 +61,7 @@ impl Sweeper<'_> {
         match result {
             // The server accepts only its own cursors, or a proxy had a passing error.
             Err(failure) if failure.reason == Reason::Other => {
-                self.census.note_refused_cursor();
+                self.census.record_refused_cursor();
                 Ok(())
             }
             result => result,
@@ -79,7 +79,7 @@ impl Sweeper<'_> {
             let (names, took) = self.scan_region(run.region).await?;
             microseconds += took;
             if let Some(names) = names {
-                self.census.note_followed(at, &run, &names);
+                self.census.record_followed(at, &run, &names);
             }
         }
         let databases = self.databases().into_iter();
@@ -94,7 +94,7 @@ impl Sweeper<'_> {
             runs.extend(run);
         }
         self.census.follow(monotonic(), keys, &runs);
-        self.census.note_batch(0, microseconds);
+        self.census.record_batch(0, microseconds);
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl Sweeper<'_> {
         let is_left_out = is_limited && fastrand::f64() > LOOKUP_SHARE;
         // INFO reports for free that no key has a TTL.
         let is_needless = self.vitals.expires.get(&database) == Some(&0);
-        if is_left_out || is_needless || !self.reader.asks(SweepQuery::Expiry) {
+        if is_left_out || is_needless || !self.reader.sends(SweepQuery::Expiry) {
             return;
         }
         let mut order: Vec<&mut WantedKey<'_>> = wanted.iter_mut().collect();
@@ -221,7 +221,7 @@ impl Sweeper<'_> {
 
     async fn scan_for_panel(&mut self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), Failure> {
         if let Some(panel) = self.census.panel() {
-            panel.note_scan();
+            panel.record_scan();
         }
         self.scan(cursor).await
     }

@@ -45,7 +45,7 @@ impl KeyReader {
         let names: Vec<_> = names.collect();
         for names in names.chunks(STREAMS_PER_PIPELINE) {
             let mut streams = self.streams_among(names, inspection).await?;
-            self.ask_streams(&mut streams, limits, inspection).await?;
+            self.query_streams(&mut streams, limits, inspection).await?;
             inspection.streams.append(&mut streams);
         }
         Ok(())
@@ -88,63 +88,64 @@ impl KeyReader {
 
     /// Sends all queries about keys that are streams. Each step needs the replies of the previous
     /// one.
-    async fn ask_streams(
+    async fn query_streams(
         &mut self,
         streams: &mut [StreamReplies],
         limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
         let all = of_each(streams, &STREAM, |_| true);
-        self.ask_about(&all, streams, limits, inspection).await?;
+        self.send_queries(&all, streams, limits, inspection).await?;
         if self.session.rejections().covers((&STREAM).into()) {
             let names = streams.iter().map(|stream| stream.name.clone());
             inspection.denied.extend(names);
         }
         let groups = of_each(streams, &GROUPS, StreamReplies::queries_groups);
-        self.ask_about(&groups, streams, limits, inspection).await?;
+        self.send_queries(&groups, streams, limits, inspection)
+            .await?;
         let consumers = of_each_group(streams);
         for consumers in consumers.chunks(GROUPS_PER_PIPELINE) {
-            self.ask_about(consumers, streams, limits, inspection)
+            self.send_queries(consumers, streams, limits, inspection)
                 .await?;
         }
         Ok(())
     }
 
     /// Sends the same query for all given streams or groups in one pipeline.
-    async fn ask_about(
+    async fn send_queries(
         &mut self,
-        asked: &[StreamQuery],
+        sent: &[StreamQuery],
         streams: &mut [StreamReplies],
         limits: StreamLimits,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        let key_and_group = |asked: &StreamQuery| {
-            let stream = streams.get(asked.stream)?;
-            Some((stream.name.clone(), stream.group_name(asked.group).to_vec()))
+        let key_and_group = |sent: &StreamQuery| {
+            let stream = streams.get(sent.stream)?;
+            Some((stream.name.clone(), stream.group_name(sent.group).to_vec()))
         };
-        let names: Vec<_> = asked.iter().filter_map(key_and_group).collect();
+        let names: Vec<_> = sent.iter().filter_map(key_and_group).collect();
         let command =
-            |(at, (asked, (name, group))): (usize, (&StreamQuery, &'_ (KeyName, Vec<u8>)))| {
-                let is_of_group = asked.query == &CONSUMERS;
+            |(at, (sent, (name, group))): (usize, (&StreamQuery, &'_ (KeyName, Vec<u8>)))| {
+                let is_of_group = sent.query == &CONSUMERS;
                 let words = [name.key.clone()].into_iter();
                 let group = is_of_group.then(|| group.clone());
-                asked.query.with(at, words.chain(group))
+                sent.query.with(at, words.chain(group))
             };
-        let commands = asked.iter().zip(&names).enumerate().map(command).collect();
+        let commands = sent.iter().zip(&names).enumerate().map(command).collect();
         let (lookups, items) = (&mut inspection.lookups, &mut inspection.items);
         let take = |ticket: Ticket, reply: Reply| {
-            let place = asked.get(ticket.at);
-            let stream = place.and_then(|asked| streams.get_mut(asked.stream));
-            if let (Some(asked), Some(stream)) = (place, stream) {
+            let place = sent.get(ticket.at);
+            let stream = place.and_then(|sent| streams.get_mut(sent.stream));
+            if let (Some(sent), Some(stream)) = (place, stream) {
                 lookups.hits += 1;
-                if asked.query == &STREAM {
+                if sent.query == &STREAM {
                     stream.take_stream(&reply);
                 } else {
                     *items += reply.items().len() as u64;
-                    if asked.query == &GROUPS {
+                    if sent.query == &GROUPS {
                         stream.take_groups(&reply, limits);
                     } else {
-                        stream.take_consumers(asked.group, &reply);
+                        stream.take_consumers(sent.group, &reply);
                     }
                 }
             }
@@ -159,11 +160,11 @@ impl KeyReader {
 fn of_each(
     streams: &[StreamReplies],
     query: &'static Query,
-    is_asked: impl Fn(&StreamReplies) -> bool,
+    is_chosen: impl Fn(&StreamReplies) -> bool,
 ) -> Vec<StreamQuery> {
     let streams = streams.iter().enumerate();
     streams
-        .filter(|(_, stream)| is_asked(stream))
+        .filter(|(_, stream)| is_chosen(stream))
         .map(|(stream, _)| StreamQuery {
             query,
             stream,

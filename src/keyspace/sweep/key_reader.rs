@@ -37,7 +37,7 @@ pub struct KeyReader {
     server: Server,
     timeout: Duration,
     /// The queries that received a reply for some key.
-    answered: Vec<SweepQuery>,
+    replied: Vec<SweepQuery>,
     round_trip: Duration,
     /// The role of the server, such as `master`.
     role: Option<String>,
@@ -95,7 +95,7 @@ impl KeyReader {
             setup,
             server,
             timeout,
-            answered: Vec::new(),
+            replied: Vec::new(),
             round_trip: Duration::ZERO,
             role: None,
             count_max: u32::MAX,
@@ -129,7 +129,7 @@ impl KeyReader {
 
     /// Returns whether a query is still sent over this connection.
     #[must_use]
-    pub fn asks(&self, query: SweepQuery) -> bool {
+    pub fn sends(&self, query: SweepQuery) -> bool {
         !self.session.rejections().covers(query.query().into())
     }
 
@@ -137,8 +137,8 @@ impl KeyReader {
     /// connection.
     #[must_use]
     pub fn replies_to(&self, query: SweepQuery) -> Option<bool> {
-        if self.asks(query) {
-            self.answered.contains(&query).then_some(true)
+        if self.sends(query) {
+            self.replied.contains(&query).then_some(true)
         } else {
             Some(false)
         }
@@ -175,9 +175,9 @@ impl KeyReader {
         &mut self,
         commands: &[Command<'_>],
     ) -> Result<Vec<Reply>, Failure> {
-        let answered = self.send(commands, Spacing::NONE).await?;
+        let replied = self.send(commands, Spacing::NONE).await?;
         self.settle(0, 0);
-        Ok(answered.into_iter().map(|(_, reply)| reply).collect())
+        Ok(replied.into_iter().map(|(_, reply)| reply).collect())
     }
 
     /// Counts the lookups that the last commands caused on the server, and lets the poll continue.
@@ -204,14 +204,14 @@ impl KeyReader {
         let sent = self
             .session
             .query_first(commands, spacing, &self.setup, deadline);
-        let (answered, is_new) = sent.await?;
+        let (replied, is_new) = sent.await?;
         self.end(passage, started, is_new);
-        Ok(answered)
+        Ok(replied)
     }
 
     fn end(&mut self, passage: Passage, started: Instant, is_new: bool) {
         if self.session.take_is_forgotten() {
-            self.answered.clear();
+            self.replied.clear();
             self.refusals = Refusals::default();
         }
         // The time of a dial does not reflect the server's load.
@@ -235,7 +235,7 @@ impl KeyReader {
     /// # Errors
     ///
     /// Another server replies, and the sweep must begin again over its keys.
-    pub(super) async fn note_role(&mut self, role: Option<&str>) -> Result<(), Failure> {
+    pub(super) async fn record_role(&mut self, role: Option<&str>) -> Result<(), Failure> {
         let before = std::mem::replace(&mut self.role, role.map(str::to_owned));
         if before.is_none() || before == self.role {
             return Ok(());
@@ -296,9 +296,9 @@ impl KeyReader {
         Ok(refusal)
     }
 
-    fn note_answered(&mut self, query: SweepQuery) {
-        if !self.answered.contains(&query) {
-            self.answered.push(query);
+    fn record_reply(&mut self, query: SweepQuery) {
+        if !self.replied.contains(&query) {
+            self.replied.push(query);
         }
     }
 }

@@ -47,7 +47,7 @@ pub async fn run(
     let footprint = if address == target.endpoint.address {
         footprint
     } else {
-        census.note_other_server();
+        census.record_other_server();
         Arc::default()
     };
     let mut failures = 0;
@@ -117,7 +117,7 @@ pub async fn once(
     let reader = &sweeper.reader;
     sweeper
         .census
-        .note_success(|query| reader.replies_to(query));
+        .record_success(|query| reader.replies_to(query));
     Ok(())
 }
 

@@ -36,7 +36,7 @@ impl Sweeper<'_> {
             microseconds += self.cost(wanted);
             self.census.learn(database, wanted.key, found);
         }
-        self.census.note_batch(0, microseconds);
+        self.census.record_batch(0, microseconds);
         self.reader.take_round_trip();
         let sent = self.reader.take_sent();
         self.pace.owe(sent);

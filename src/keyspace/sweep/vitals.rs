@@ -214,7 +214,7 @@ impl KeyReader {
                 continue;
             }
             let info = Info::parse(text);
-            self.note_role(info.get("role")).await?;
+            self.record_role(info.get("role")).await?;
             let mut vitals = Vitals::read(&info, scope);
             vitals.changes = vitals.changes.with_ours(self.caused().commands);
             if !Listed::read(&info).reports(self.selected()) {

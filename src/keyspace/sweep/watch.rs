@@ -70,7 +70,7 @@ impl Sweeper<'_> {
         self.check(OF_PUBLICATION).await?;
         self.inspect().await?;
         let reader = &self.reader;
-        self.census.note_success(|query| reader.replies_to(query));
+        self.census.record_success(|query| reader.replies_to(query));
         self.census.update_visible(now());
         (self.listener)(Event::Estimate(self.census));
         self.published = Some(Instant::now());
@@ -84,7 +84,7 @@ impl Sweeper<'_> {
     async fn inspect(&mut self) -> Result<(), Failure> {
         let inquiry = self.census.ledger().inquiry();
         let inspection = self.reader.inspect(inquiry).await?;
-        self.census.note_inspection(inspection);
+        self.census.record_inspection(inspection);
         Ok(())
     }
 
@@ -104,13 +104,13 @@ impl Sweeper<'_> {
             self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
             let generation = self.census.generation();
-            if let Some(replaced) = self.census.note_vitals(&self.vitals, now()) {
+            if let Some(replaced) = self.census.record_vitals(&self.vitals, now()) {
                 self.publish_replacement(replaced);
                 if self.census.generation() != generation {
                     self.start_over();
                 }
             }
-            self.census.note_vanished(monotonic(), &self.vitals);
+            self.census.record_vanished(monotonic(), &self.vitals);
             self.observe_traffic();
             self.announce();
             self.follow_growth();

@@ -82,7 +82,7 @@ impl Poller {
             let detail = "the reply to INFO holds no field";
             return Err(Failure::new(Reason::Protocol, detail));
         }
-        self.ping_rests &= answers_few_queries(&info);
+        self.ping_rests &= replies_to_few_queries(&info);
         self.role.record(info.get("role"));
         if self
             .plan
@@ -95,6 +95,6 @@ impl Poller {
 }
 
 /// Returns whether the server is loading its data, or is a replica without its primary.
-fn answers_few_queries(info: &Info) -> bool {
+fn replies_to_few_queries(info: &Info) -> bool {
     info.get("loading") == Some("1") || info.get("master_link_status") == Some("down")
 }

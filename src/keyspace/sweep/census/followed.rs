@@ -95,14 +95,14 @@ impl Census {
     }
 
     /// Records the names that are in the region of a run now.
-    pub fn note_followed(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
+    pub fn record_followed(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
         if let Some(panel) = &mut self.panel {
-            panel.note_checked(now, run, names);
+            panel.record_checked(now, run, names);
         }
     }
 
-    /// Records what the server has counted, after [`Census::note_vitals`].
-    pub fn note_vanished(&mut self, now: f64, vitals: &Vitals) {
+    /// Records what the server has counted, after [`Census::record_vitals`].
+    pub fn record_vanished(&mut self, now: f64, vitals: &Vitals) {
         if let Some(panel) = &mut self.panel {
             panel.observe(now, vitals.vanished);
         }

@@ -31,30 +31,30 @@ const CURSOR_REFUSALS_MAX: u32 = 2;
 impl Census {
     /// Records that the sweep runs on another server instead of the target. Lookups there do not
     /// count for the target.
-    pub fn note_other_server(&mut self) {
+    pub fn record_other_server(&mut self) {
         self.sweeps_the_target = false;
     }
 
     /// Records a new connection. The sweep uses the order of the server until the cursors are
     /// proved again.
-    pub fn note_connection(&mut self) {
+    pub fn record_connection(&mut self) {
         self.cursors.accepts_ours = false;
         self.cursors.is_proved = false;
         self.spent = None;
-        self.asked = QueriesSent::default();
+        self.sent = QueriesSent::default();
     }
 
     /// Records that the server has Redis's cursors and scans a single table with them, so that part
     /// of a sweep is a uniform sample. `takes_own_cursors` is whether it also accepts cursors that
     /// it did not return.
-    pub const fn note_cursors(&mut self, takes_own_cursors: bool) {
+    pub const fn record_cursors(&mut self, takes_own_cursors: bool) {
         self.cursors.is_uniform = true;
         self.cursors.is_proved = true;
         self.cursors.accepts_ours = takes_own_cursors;
     }
 
     /// Records that the cursors are not those of Redis.
-    pub const fn note_other_cursors(&mut self) {
+    pub const fn record_other_cursors(&mut self) {
         self.cursors.is_uniform = false;
     }
 
@@ -66,7 +66,7 @@ impl Census {
 
     /// Records that the server refused a cursor that it did not return. Returns whether the sweep
     /// uses the server's order from now on, because it refused several in a row.
-    pub fn note_refused_cursor(&mut self) -> bool {
+    pub fn record_refused_cursor(&mut self) -> bool {
         self.cursor_refusals = self.cursor_refusals.saturating_add(1);
         if self.cursor_refusals >= CURSOR_REFUSALS_MAX {
             self.cursors.accepts_ours = false;
@@ -75,7 +75,7 @@ impl Census {
     }
 
     /// Records that the server accepted a cursor that it did not return.
-    pub const fn note_accepted_cursor(&mut self) {
+    pub const fn record_accepted_cursor(&mut self) {
         self.cursor_refusals = 0;
     }
 
@@ -94,17 +94,17 @@ impl Census {
     }
 
     /// Records a SCAN that returned this many keys.
-    pub fn note_scan(&mut self, keys: usize) {
-        self.asked.add_scan(to_float(keys as u64));
+    pub fn record_scan(&mut self, keys: usize) {
+        self.sent.add_scan(to_float(keys as u64));
     }
 
     /// Records that a query about a key was sent.
-    pub fn note_asked(&mut self, query: SweepQuery) {
-        self.asked.add(query, 1.0);
+    pub fn record_sent(&mut self, query: SweepQuery) {
+        self.sent.add(query, 1.0);
     }
 
     /// Records how fast the sweep runs, and what limits it.
-    pub fn note_pace(&mut self, pace: &Pace) {
+    pub fn record_pace(&mut self, pace: &Pace) {
         self.progress.slowdown = pace.slowdown();
         self.progress.limit = pace.limit();
         self.progress.commands_per_second = pace.most_commands();
@@ -112,7 +112,7 @@ impl Census {
     }
 
     /// Records a batch of keys with their details, and its cost.
-    pub fn note_batch(&mut self, keys: usize, microseconds: f64) {
+    pub fn record_batch(&mut self, keys: usize, microseconds: f64) {
         self.progress.keys_visited += keys as u64;
         self.progress.server_seconds += microseconds / 1e6;
     }
@@ -120,7 +120,7 @@ impl Census {
     /// Records the vitals of the server: sizes of databases, counters of changes, and time spent.
     /// Forgets the namespaces of databases whose data may have been replaced since, and returns
     /// how.
-    pub fn note_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
+    pub fn record_vitals(&mut self, vitals: &Vitals, now: f64) -> Option<Replaced> {
         let replaced = self.replaced(vitals, now);
         let mut identity = vitals.identity.clone();
         if let Some((before, _)) = &self.identity {
@@ -155,9 +155,9 @@ impl Census {
         self.draws.observe(now, keys, changes);
         self.ledger.observe(now, &self.keys, changes);
         if let Some(spent) = vitals.spent.filter(|_| self.can_correct_costs()) {
-            let asked = std::mem::take(&mut self.asked);
+            let sent = std::mem::take(&mut self.sent);
             if let Some(before) = self.spent.replace(spent) {
-                self.costs.correct(&before, &spent, &asked);
+                self.costs.correct(&before, &spent, &sent);
             }
         }
         replaced
@@ -174,7 +174,7 @@ impl Census {
     /// commands between two readings, so they add up first.
     #[must_use]
     pub fn can_correct_costs(&self) -> bool {
-        self.spent.is_none() || self.asked.is_enough()
+        self.spent.is_none() || self.sent.is_enough()
     }
 
     fn has_seen_keys(&self) -> bool {
@@ -201,7 +201,7 @@ impl Census {
     }
 
     /// Records the inspected single keys and streams.
-    pub fn note_inspection(&mut self, inspection: Inspection) {
+    pub fn record_inspection(&mut self, inspection: Inspection) {
         let Inspection {
             keys,
             streams,
@@ -211,7 +211,7 @@ impl Census {
             sizes,
             items,
         } = inspection;
-        self.note_lookups(lookups.hits, lookups.misses);
+        self.record_lookups(lookups.hits, lookups.misses);
         let lookup = self.costs.of(SweepQuery::Type);
         let microseconds = to_float(lookups.hits + lookups.misses) * lookup
             + to_float(sizes) * self.costs.of(SweepQuery::Memory)
@@ -245,7 +245,7 @@ impl Census {
 
     /// Records that the sweep is running, and whether the server replies to each query. A query
     /// that was not sent over this connection keeps its previous state.
-    pub fn note_success(&mut self, replies: impl Fn(SweepQuery) -> Option<bool>) {
+    pub fn record_success(&mut self, replies: impl Fn(SweepQuery) -> Option<bool>) {
         self.progress.success = true;
         for (query, known) in SweepQuery::ALL.into_iter().zip(&mut self.progress.replies) {
             *known = replies(query).or(*known);

@@ -15,36 +15,36 @@ fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
 #[test]
 fn sample_outlives_a_connection_to_the_same_server() {
     let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-    census.note_vitals(&vitals("a", 10, 0), 0.0);
-    census.note_cursors(true);
+    census.record_vitals(&vitals("a", 10, 0), 0.0);
+    census.record_cursors(true);
     census.start_database(0, 2);
     census.open(0, Segment::WHOLE, 0.0);
     census.see(0, b"session:1", &KeyDetails::default());
     census.close(0, 1.0);
     let shown = |census: &Census| !census.findings().is_empty();
     assert!(shown(&census));
-    census.note_connection();
-    census.note_vitals(&vitals("a", 10, 0), 2.0);
+    census.record_connection();
+    census.record_vitals(&vitals("a", 10, 0), 2.0);
     assert!(shown(&census) && !census.knows_cursors());
-    census.note_other_cursors();
+    census.record_other_cursors();
     assert!(!shown(&census));
 }
 
 #[test]
 fn transient_batch_within_a_pass_raises_no_doubts() {
     let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-    census.note_vitals(&vitals("a", 100, 0), 0.0);
-    census.note_cursors(true);
+    census.record_vitals(&vitals("a", 100, 0), 0.0);
+    census.record_cursors(true);
     let pass = |number: u32| {
         let (start, writes) = (f64::from(10 * number), u64::from(1_000 * number));
         census.start_database(0, 2);
         census.open(0, Segment::WHOLE, start + 1.0);
-        census.note_vitals(&vitals("a", 200, writes + 200), start + 5.0);
+        census.record_vitals(&vitals("a", 200, writes + 200), start + 5.0);
         for _ in 0..200 {
             census.see(0, b"session:1", &KeyDetails::default());
         }
         census.close(0, start + 6.0);
-        census.note_vitals(&vitals("a", 100, writes + 400), start + 9.0);
+        census.record_vitals(&vitals("a", 100, writes + 400), start + 9.0);
         census.check_pass(0) && census.sweeps_in_random_order()
     };
     assert!((1..6).all(pass));
@@ -53,8 +53,8 @@ fn transient_batch_within_a_pass_raises_no_doubts() {
 #[test]
 fn passes_with_duplicate_keys_end_random_order() {
     let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-    census.note_vitals(&vitals("a", 100, 0), 0.0);
-    census.note_cursors(true);
+    census.record_vitals(&vitals("a", 100, 0), 0.0);
+    census.record_cursors(true);
     let mut pass = || {
         census.start_database(0, 2);
         census.open(0, Segment::WHOLE, 1.0);
@@ -71,19 +71,19 @@ fn passes_with_duplicate_keys_end_random_order() {
 #[test]
 fn two_cursors_refused_in_a_row_end_random_order() {
     let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-    census.note_cursors(true);
-    assert!(!census.note_refused_cursor() && census.sweeps_in_random_order());
-    census.note_accepted_cursor();
-    assert!(!census.note_refused_cursor() && census.sweeps_in_random_order());
-    assert!(census.note_refused_cursor() && !census.sweeps_in_random_order());
+    census.record_cursors(true);
+    assert!(!census.record_refused_cursor() && census.sweeps_in_random_order());
+    census.record_accepted_cursor();
+    assert!(!census.record_refused_cursor() && census.sweeps_in_random_order());
+    assert!(census.record_refused_cursor() && !census.sweeps_in_random_order());
 }
 
 /// Previews a segment of database 3 that has these keys. Returns the census in a pass that began
 /// at the time 1.
 fn previewed(keys: u64, is_complete: bool) -> Census {
     let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-    census.note_vitals(&vitals("a", 50_000, 0), 0.0);
-    census.note_cursors(true);
+    census.record_vitals(&vitals("a", 50_000, 0), 0.0);
+    census.record_cursors(true);
     census.start_pass(1.0);
     census.start_preview(3, Segment::first(keys), 2.0);
     for _ in 0..100 {
@@ -139,7 +139,7 @@ fn small_database_is_finished_by_its_preview() {
 #[test]
 fn replaced_preview_leaves_the_swept_database_as_it_is() {
     let mut census = Census::new(&[], &Sweep::default(), &Keys::default());
-    census.note_cursors(true);
+    census.record_cursors(true);
     census.start_database(0, 4);
     census.open(0, Segment::WHOLE, 1.0);
     census.start_preview(3, Segment::first(4_000), 2.0);

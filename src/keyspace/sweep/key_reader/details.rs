@@ -130,13 +130,14 @@ impl KeyReader {
         }
         self.retain_open(&mut commands);
         let first = self.session.take_first(&mut commands);
-        self.answer(&first, Spacing::NONE, &mut found).await?;
+        self.send_and_read(&first, Spacing::NONE, &mut found)
+            .await?;
         self.retain_open(&mut commands);
         let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
         if let Some(((cursor, _), count)) = scan.zip(count) {
             commands.push(super::scan::scan(cursor, count));
         }
-        let scanned = self.answer(&commands, spacing, &mut found).await?;
+        let scanned = self.send_and_read(&commands, spacing, &mut found).await?;
         match (scanned, count) {
             (Some(reply), Some(count)) => Ok((found, self.take_step(Some(reply), count)?)),
             _ => Ok((found, None)),
@@ -155,10 +156,10 @@ impl KeyReader {
         if commands.is_empty() {
             return Ok(None);
         }
-        let answered = self.send(&commands, Spacing::NONE).await?;
+        let replies = self.send(&commands, Spacing::NONE).await?;
         self.settle(0, 0);
         self.take_round_trip();
-        let reply = answered.first().map(|(_, reply)| reply);
+        let reply = replies.first().map(|(_, reply)| reply);
         if let Some(refusal) = reply.and_then(Reply::refusal) {
             self.reject(SAMPLED_MEMORY.ticket(0), refusal);
         }
@@ -167,7 +168,7 @@ impl KeyReader {
     }
 
     /// Sends commands about keys, and records the replies. Returns the reply to a SCAN among them.
-    async fn answer(
+    async fn send_and_read(
         &mut self,
         commands: &[Command<'_>],
         spacing: Spacing,
@@ -187,7 +188,7 @@ impl KeyReader {
                 }
                 (_, Some(refusal)) => self.reject(ticket, refusal),
                 (Some(query), None) => {
-                    self.note_answered(query);
+                    self.record_reply(query);
                     if let Some(found) = found.get_mut(ticket.at) {
                         found.take(query, &reply);
                     }

@@ -35,19 +35,19 @@ impl KeyReader {
     pub(super) fn take_step(
         &mut self,
         reply: Option<Reply>,
-        asked: u32,
+        requested: u32,
     ) -> Result<Option<Step>, Failure> {
         let reply = reply.unwrap_or(Reply::Nil);
-        self.count_max = count_max(self.count_max, asked, self.session.link().wire_bytes());
+        self.count_max = count_max(self.count_max, requested, self.session.link().wire_bytes());
         match reply.refusal() {
-            Some(refusal) if refusal.kind() == ErrorKind::TooLarge && asked > 1 => {
-                self.count_max = self.count_max.min(asked / 2).max(1);
+            Some(refusal) if refusal.kind() == ErrorKind::TooLarge && requested > 1 => {
+                self.count_max = self.count_max.min(requested / 2).max(1);
                 Ok(None)
             }
             Some(refusal) => Err(refused(refusal)),
             None => {
                 let detail = "SCAN returned no cursor and keys";
-                self.note_answered(SweepQuery::Scan);
+                self.record_reply(SweepQuery::Scan);
                 let step = step(reply).ok_or_else(|| Failure::new(Reason::Protocol, detail));
                 step.map(Some)
             }
@@ -63,10 +63,10 @@ pub(super) fn scan(cursor: u64, count: u32) -> Command<'static> {
 
 /// Returns the next maximum COUNT of SCAN. Reduces it to fit [`SCAN_BYTES`] after a larger reply,
 /// and doubles it after a much smaller one.
-fn count_max(count_max: u32, asked: u32, bytes: usize) -> u32 {
+fn count_max(count_max: u32, requested: u32, bytes: usize) -> u32 {
     if bytes > SCAN_BYTES {
-        let share = u64::from(asked) * SCAN_BYTES as u64 / bytes as u64;
-        u32::try_from(share).unwrap_or(asked).max(1)
+        let share = u64::from(requested) * SCAN_BYTES as u64 / bytes as u64;
+        u32::try_from(share).unwrap_or(requested).max(1)
     } else if bytes < SCAN_BYTES / 4 {
         count_max.saturating_mul(2)
     } else {
