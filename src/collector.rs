@@ -41,7 +41,7 @@ use crate::query::{Command, Query};
 
 pub use remembered::{Memo, Remembered};
 pub use replies::{Circumstances, Replies};
-pub use server::{Flavour, Mode, Server};
+pub use server::{Flavor, Mode, Server};
 
 /// A set of queries to Redis and the code that reads their replies. The rest of the program
 /// accesses a collector only through this row.

@@ -37,7 +37,7 @@ pub struct Form {
 }
 
 /// A snapshot with the value of its `target` label, if it gets one.
-pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
+pub type Labeled<'a> = (Option<&'a str>, &'a Snapshot);
 
 /// Encodes snapshots as one page in the text format.
 ///
@@ -54,7 +54,7 @@ pub type Labelled<'a> = (Option<&'a str>, &'a Snapshot);
 /// assert!(page.ends_with(b"\nredis_db_keys{target=\"cache\",db=\"db0\"} 3\n"));
 /// ```
 #[must_use]
-pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
+pub fn encode(snapshots: &[Labeled<'_>], names: &Names) -> Vec<u8> {
     encode_as(snapshots, names, Format::Text)
 }
 
@@ -63,7 +63,7 @@ pub fn encode(snapshots: &[Labelled<'_>], names: &Names) -> Vec<u8> {
 /// With legacy names, `redis_exporter`'s names that break Prometheus's naming rules are written
 /// next to the clean ones, except those that differ only by `_total`.
 #[must_use]
-pub fn encode_as(snapshots: &[Labelled<'_>], names: &Names, format: Format) -> Vec<u8> {
+pub fn encode_as(snapshots: &[Labeled<'_>], names: &Names, format: Format) -> Vec<u8> {
     let samples = snapshots
         .iter()
         .flat_map(|(_, snapshot)| snapshot.samples());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::{Instant, sleep_until};
 
-use crate::encode::{Form, Format, Labelled, Page, encode_as, openmetrics};
+use crate::encode::{Form, Format, Labeled, Page, encode_as, openmetrics};
 use crate::metric::Names;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot, Unwritten};
@@ -112,11 +112,11 @@ impl LastPublications {
     }
 }
 
-fn labelled<'a>(
+fn labeled<'a>(
     poll: &'a Publication,
     namespaces: Option<&'a Snapshot>,
     target: Option<&'a str>,
-) -> impl Iterator<Item = Labelled<'a>> {
+) -> impl Iterator<Item = Labeled<'a>> {
     let snapshots = std::iter::once(&poll.snapshot).chain(namespaces);
     snapshots.map(move |snapshot| (target, snapshot))
 }
@@ -141,7 +141,7 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
             let names = names.clone();
             seen.slot.set_page(move |form| {
                 let counted = telemetry.of_target(&name);
-                let mut alone: Vec<_> = labelled(&poll, namespaces.as_deref(), None).collect();
+                let mut alone: Vec<_> = labeled(&poll, namespaces.as_deref(), None).collect();
                 alone.push((None, &counted));
                 finished(encode_as(&alone, &names, form.format), form)
             });
@@ -170,7 +170,7 @@ fn page_of_all(
     let all: Vec<_> = seen
         .iter()
         .flat_map(|seen| {
-            labelled(
+            labeled(
                 &seen.poll,
                 seen.namespaces.as_deref(),
                 Some(&seen.slot.name),

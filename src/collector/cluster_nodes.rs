@@ -1,7 +1,7 @@
 //! CLUSTER SHARDS and CLUSTER LINKS: the state of each cluster node as seen by this node, and the
 //! buffers of its links to other nodes.
 
-use super::{Collector, Flavour, Query, Read, Replies, Server, float};
+use super::{Collector, Flavor, Query, Read, Replies, Server, float};
 use crate::label::OTHER;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
@@ -45,10 +45,10 @@ pub static COLLECTOR: Collector = Collector {
 };
 
 fn applies(server: &Server) -> bool {
-    let is_known = match server.flavour {
-        Flavour::Redis => server.version >= (7, 0),
-        Flavour::Valkey => true,
-        Flavour::KeyDb | Flavour::Tile38 => false,
+    let is_known = match server.flavor {
+        Flavor::Redis => server.version >= (7, 0),
+        Flavor::Valkey => true,
+        Flavor::KeyDb | Flavor::Tile38 => false,
     };
     is_known && server.is_cluster_node()
 }

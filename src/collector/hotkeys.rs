@@ -2,7 +2,7 @@
 //! session. Never starts a session; operators decide that.
 
 use super::signed;
-use super::{Collector, Flavour, Query, Read, Replies};
+use super::{Collector, Flavor, Query, Read, Replies};
 use crate::label::label_text;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::reply::Reply;
@@ -62,7 +62,7 @@ pub static COLLECTOR: Collector = Collector {
     about: "Hottest keys by name, and totals of the session, while a HOTKEYS session is running (Redis 8.6 and later).",
     queries: &[&HOTKEYS],
     applies: |server| {
-        server.flavour == Flavour::Redis && server.version >= (8, 6) && server.holds_keys()
+        server.flavor == Flavor::Redis && server.version >= (8, 6) && server.holds_keys()
     },
     families,
     read: Read::Samples(read),

@@ -6,7 +6,7 @@ use crate::info::Info;
 
 /// Redis or a compatible server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flavour {
+pub enum Flavor {
     /// Redis, and any server that does not identify itself otherwise.
     Redis,
     /// Valkey.
@@ -32,7 +32,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Redis or a compatible server.
-    pub flavour: Flavour,
+    pub flavor: Flavor,
     /// Major and minor version. For Valkey, the Valkey version.
     pub version: (u32, u32),
     /// The mode of the server.
@@ -44,14 +44,14 @@ impl Server {
     #[must_use]
     pub fn from_info(info: &Info) -> Self {
         let valkey = info.get("valkey_version");
-        let flavour = if valkey.is_some() {
-            Flavour::Valkey
+        let flavor = if valkey.is_some() {
+            Flavor::Valkey
         } else if info.has_section("KeyDB") || info.get("mvcc_depth").is_some() {
-            Flavour::KeyDb
+            Flavor::KeyDb
         } else if is_tile38(info) {
-            Flavour::Tile38
+            Flavor::Tile38
         } else {
-            Flavour::Redis
+            Flavor::Redis
         };
         let mode = match info.get("redis_mode").or_else(|| info.get("server_mode")) {
             Some("sentinel") => Mode::Sentinel,
@@ -65,7 +65,7 @@ impl Server {
                 .unwrap_or_default(),
         );
         Self {
-            flavour,
+            flavor,
             version,
             mode,
         }
@@ -75,10 +75,10 @@ impl Server {
     /// sentinel.
     #[must_use]
     pub fn has_latency_histogram(&self) -> bool {
-        let known = match self.flavour {
-            Flavour::Redis => self.version >= (7, 0),
-            Flavour::Valkey => true,
-            Flavour::KeyDb | Flavour::Tile38 => false,
+        let known = match self.flavor {
+            Flavor::Redis => self.version >= (7, 0),
+            Flavor::Valkey => true,
+            Flavor::KeyDb | Flavor::Tile38 => false,
         };
         known && self.mode != Mode::Sentinel
     }
@@ -93,20 +93,20 @@ impl Server {
     /// Returns whether it has CLIENT NO-EVICT: Redis since 7.0, every Valkey.
     #[must_use]
     pub fn knows_no_evict(&self) -> bool {
-        match self.flavour {
-            Flavour::Redis => self.version >= (7, 0),
-            Flavour::Valkey => true,
-            Flavour::KeyDb | Flavour::Tile38 => false,
+        match self.flavor {
+            Flavor::Redis => self.version >= (7, 0),
+            Flavor::Valkey => true,
+            Flavor::KeyDb | Flavor::Tile38 => false,
         }
     }
 
     /// Returns whether it has CLIENT NO-TOUCH: Redis since 7.2, every Valkey.
     #[must_use]
     pub fn knows_no_touch(&self) -> bool {
-        match self.flavour {
-            Flavour::Redis => self.version >= (7, 2),
-            Flavour::Valkey => true,
-            Flavour::KeyDb | Flavour::Tile38 => false,
+        match self.flavor {
+            Flavor::Redis => self.version >= (7, 2),
+            Flavor::Valkey => true,
+            Flavor::KeyDb | Flavor::Tile38 => false,
         }
     }
 
@@ -119,7 +119,7 @@ impl Server {
     /// Returns whether it has COMMANDLOG: Valkey since 8.1, no sentinel.
     #[must_use]
     pub fn has_commandlog(&self) -> bool {
-        self.flavour == Flavour::Valkey && self.version >= (8, 1) && self.holds_keys()
+        self.flavor == Flavor::Valkey && self.version >= (8, 1) && self.holds_keys()
     }
 
     /// Returns whether ACL LOG is queried: Redis since 6.0 and every compatible server, no
@@ -145,7 +145,7 @@ impl Server {
     /// Returns whether it is Tile38.
     #[must_use]
     pub fn is_tile38(&self) -> bool {
-        self.flavour == Flavour::Tile38
+        self.flavor == Flavor::Tile38
     }
 
     /// Returns whether it is a node of a cluster.
@@ -158,11 +158,11 @@ impl Server {
 impl fmt::Display for Server {
     /// Formats the kind, for example `redis 7.0 standalone`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flavour = match self.flavour {
-            Flavour::Redis => "redis",
-            Flavour::Valkey => "valkey",
-            Flavour::KeyDb => "keydb",
-            Flavour::Tile38 => "tile38",
+        let flavor = match self.flavor {
+            Flavor::Redis => "redis",
+            Flavor::Valkey => "valkey",
+            Flavor::KeyDb => "keydb",
+            Flavor::Tile38 => "tile38",
         };
         let mode = match self.mode {
             Mode::Standalone => "standalone",
@@ -170,18 +170,18 @@ impl fmt::Display for Server {
             Mode::Sentinel => "sentinel",
         };
         let (major, minor) = self.version;
-        write!(formatter, "{flavour} {major}.{minor} {mode}")
+        write!(formatter, "{flavor} {major}.{minor} {mode}")
     }
 }
 
 /// Returns whether INFO is of Tile38. Older releases report their version only as that of Redis: 1,
 /// without a mode. Redis left version 1 behind long before it had modes.
 fn is_tile38(info: &Info) -> bool {
-    let said_as_redis = || {
+    let has_tile38_fields = || {
         let version = info.get("redis_version").unwrap_or_default();
         version.starts_with("1.") && info.get("redis_mode").is_none()
     };
-    info.get("tile38_version").is_some() || said_as_redis()
+    info.get("tile38_version").is_some() || has_tile38_fields()
 }
 
 fn version(text: &str) -> (u32, u32) {
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn valkey_is_identified_by_its_own_version() {
         let valkey = server("redis_version:7.2.4\nvalkey_version:9.1.2\nserver_mode:cluster\n");
-        assert_eq!(valkey.flavour, Flavour::Valkey);
+        assert_eq!(valkey.flavor, Flavor::Valkey);
         assert_eq!(valkey.version, (9, 1));
         assert!(valkey.is_cluster_node() && valkey.has_latency_histogram());
     }

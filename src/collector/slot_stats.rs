@@ -5,7 +5,7 @@ use super::signed;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Collector, Command, Flavour, Query, Read, Replies, Server};
+use super::{Collector, Command, Flavor, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -61,10 +61,10 @@ fn rows() -> impl Iterator<Item = &'static Family<1>> {
 
 /// Returns whether the node has CLUSTER SLOT-STATS: since Valkey 8.0 and Redis 8.2.
 fn applies(server: &Server) -> bool {
-    let is_known = match server.flavour {
-        Flavour::Redis => server.version >= (8, 2),
-        Flavour::Valkey => server.version >= (8, 0),
-        Flavour::KeyDb | Flavour::Tile38 => false,
+    let is_known = match server.flavor {
+        Flavor::Redis => server.version >= (8, 2),
+        Flavor::Valkey => server.version >= (8, 0),
+        Flavor::KeyDb | Flavor::Tile38 => false,
     };
     is_known && server.is_cluster_node()
 }

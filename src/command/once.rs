@@ -36,11 +36,11 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
         });
         snapshots.push((&target.name, snapshot));
     }
-    let labelled: Vec<_> = snapshots
+    let labeled: Vec<_> = snapshots
         .iter()
         .map(|(name, snapshot)| (Some(*name), snapshot))
         .collect();
-    out.write_all(&encode(&labelled, &config.names))?;
+    out.write_all(&encode(&labeled, &config.names))?;
     out.flush()?;
     Ok(all_up)
 }

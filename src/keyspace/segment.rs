@@ -5,7 +5,7 @@
 //! can be swept in any order. A table that grows or shrinks during the sweep keeps its keys in
 //! their segments.
 
-use crate::collector::{Flavour, Server};
+use crate::collector::{Flavor, Server};
 use crate::number::to_float;
 
 /// Maximum number of segments of one database; each has its own tally.
@@ -84,9 +84,9 @@ impl Segment {
 /// with unknown cursors are swept in their own order.
 #[must_use]
 pub fn has_segments(server: &Server) -> bool {
-    match server.flavour {
-        Flavour::Redis | Flavour::Valkey => !has_table_per_slot(server),
-        Flavour::KeyDb | Flavour::Tile38 => false,
+    match server.flavor {
+        Flavor::Redis | Flavor::Valkey => !has_table_per_slot(server),
+        Flavor::KeyDb | Flavor::Tile38 => false,
     }
 }
 
@@ -94,10 +94,10 @@ pub fn has_segments(server: &Server) -> bool {
 /// by slot, and a part of the sweep is not a sample of all keys.
 #[must_use]
 pub fn has_table_per_slot(server: &Server) -> bool {
-    let since = match server.flavour {
-        Flavour::Redis => (7, 4),
-        Flavour::Valkey => (8, 0),
-        Flavour::KeyDb | Flavour::Tile38 => return false,
+    let since = match server.flavor {
+        Flavor::Redis => (7, 4),
+        Flavor::Valkey => (8, 0),
+        Flavor::KeyDb | Flavor::Tile38 => return false,
     };
     server.is_cluster_node() && server.version >= since
 }

@@ -227,18 +227,18 @@ fn page_of(
 /// Returns the page of a snapshot as text. Its `OpenMetrics` form must be valid too.
 fn written(snapshot: Snapshot) -> String {
     let snapshot = snapshot.finish();
-    let labelled = [(None, &snapshot)];
+    let labeled = [(None, &snapshot)];
     for (legacy, series) in [(true, Series::Compact), (false, Series::Full)] {
         let names = Names {
             legacy,
             series,
             ..Names::default()
         };
-        let mut page = encode_as(&labelled, &names, Format::OpenMetrics);
+        let mut page = encode_as(&labeled, &names, Format::OpenMetrics);
         encode::openmetrics::end(&mut page);
         openmetrics::assert_valid(&String::from_utf8(page).expect("a page is UTF-8"));
     }
-    let page = encode_as(&labelled, &Names::default(), Format::Text);
+    let page = encode_as(&labeled, &Names::default(), Format::Text);
     String::from_utf8(page).expect("a page is UTF-8")
 }
 

@@ -23,7 +23,7 @@ const FLAVOURS: &[(&str, &str)] = &[("redis", "Redis"), ("valkey", "Valkey"), ("
 /// A recorded server: its kind, and its major and minor version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Server {
-    flavour: String,
+    flavor: String,
     version: (u32, u32),
 }
 
@@ -81,13 +81,13 @@ fn place(path: &Path) -> (Server, &'static str) {
 fn server_of(folder: &Path) -> Server {
     let name = folder.file_name().expect("a folder has a name");
     let name = name.to_str().expect("its name is UTF-8");
-    let (flavour, version) = name.split_once('-').expect("it names a version");
+    let (flavor, version) = name.split_once('-').expect("it names a version");
     let mut parts = version
         .split('.')
         .map(|part| part.parse().expect("a number"));
     let mut part = || parts.next().expect("a version has two parts");
     Server {
-        flavour: flavour.to_owned(),
+        flavor: flavor.to_owned(),
         version: (part(), part()),
     }
 }
@@ -110,7 +110,7 @@ fn described(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>
     let mut described = if servers == possible {
         "all".to_owned()
     } else {
-        by_flavour(&servers, &possible)
+        by_flavor(&servers, &possible)
     };
     if !modes.contains(STANDALONE) {
         let modes: Vec<_> = modes.into_iter().collect();
@@ -120,13 +120,13 @@ fn described(places: &[(&Server, &str)], all: &BTreeMap<&str, BTreeSet<&Server>>
 }
 
 /// Returns text such as `Redis ≥ 7.0, Valkey, KeyDB`.
-fn by_flavour(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> String {
-    let versions = |of: &BTreeSet<&Server>, flavour: &str| {
-        let same = of.iter().filter(|server| server.flavour == flavour);
+fn by_flavor(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> String {
+    let versions = |of: &BTreeSet<&Server>, flavor: &str| {
+        let same = of.iter().filter(|server| server.flavor == flavor);
         same.map(|server| server.version).collect::<Vec<_>>()
     };
-    let described = FLAVOURS.iter().filter_map(|(flavour, name)| {
-        let range = range(&versions(servers, flavour), &versions(possible, flavour))?;
+    let described = FLAVOURS.iter().filter_map(|(flavor, name)| {
+        let range = range(&versions(servers, flavor), &versions(possible, flavor))?;
         Some(format!("{name} {range}").trim_end().to_owned())
     });
     described.collect::<Vec<_>>().join(", ")
@@ -150,8 +150,8 @@ fn range(some: &[(u32, u32)], possible: &[(u32, u32)]) -> Option<String> {
 
 /// Returns text such as `Redis 5.0, 6.2; Valkey 7.2`.
 fn listed(servers: &BTreeSet<&Server>) -> String {
-    let of = |(flavour, name): &(&str, &str)| {
-        let same = servers.iter().filter(|server| server.flavour == *flavour);
+    let of = |(flavor, name): &(&str, &str)| {
+        let same = servers.iter().filter(|server| server.flavor == *flavor);
         let versions = same.map(|server| {
             let (major, minor) = server.version;
             format!("{major}.{minor}")
@@ -221,7 +221,7 @@ fn series() -> String {
         "| server | commands | series | own | redis_exporter |\n| --- | --- | --- | --- | --- |\n",
     );
     for count in counts() {
-        let Server { flavour, version } = count.server;
+        let Server { flavor, version } = count.server;
         let (major, minor) = version;
         let Count {
             commands,
@@ -232,7 +232,7 @@ fn series() -> String {
         } = count;
         let _ = writeln!(
             table,
-            "| {flavour} {major}.{minor} | {commands} | {all} | {own} | {theirs} |"
+            "| {flavor} {major}.{minor} | {commands} | {all} | {own} | {theirs} |"
         );
     }
     table

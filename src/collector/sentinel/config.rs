@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::collector::config_values::{HIDDEN, is_secret};
-use crate::collector::{Collector, Flavour, Query, Read, Replies, Server};
+use crate::collector::{Collector, Flavor, Query, Read, Replies, Server};
 use crate::metric::{Family, Snapshot, Unit, source};
 use crate::reply::Reply;
 
@@ -31,7 +31,7 @@ pub static COLLECTOR: Collector = Collector {
 
 /// Returns whether the server has SENTINEL CONFIG: sentinels since Redis 6.2.
 fn has_config(server: &Server) -> bool {
-    server.flavour != Flavour::Redis || server.version >= (6, 2)
+    server.flavor != Flavor::Redis || server.version >= (6, 2)
 }
 
 fn read(replies: &Replies, snapshot: &mut Snapshot) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::key_reader::KeyReader;
 use crate::collector::info::keyspace::Listed;
-use crate::collector::{Flavour, Server};
+use crate::collector::{Flavor, Server};
 use crate::connection::refused;
 use crate::failure::Failure;
 use crate::info::Info;
@@ -150,10 +150,10 @@ impl InfoForm {
     /// Returns the initial state for a server, without refused sections.
     #[must_use]
     pub fn of(server: &Server) -> Self {
-        let together = match server.flavour {
-            Flavour::Redis => server.version >= (7, 0),
-            Flavour::Valkey => true,
-            Flavour::KeyDb | Flavour::Tile38 => false,
+        let together = match server.flavor {
+            Flavor::Redis => server.version >= (7, 0),
+            Flavor::Valkey => true,
+            Flavor::KeyDb | Flavor::Tile38 => false,
         };
         Self {
             together,
