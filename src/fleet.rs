@@ -84,7 +84,7 @@ impl Fleet {
     /// except that the sweep restarts if its namespaces have changed. Targets are listed in the
     /// given order.
     pub fn apply(&mut self, targets: Vec<Target>, namespaces: &[Namespace]) -> Change {
-        let regroup = *self.namespaces != *namespaces;
+        let are_new = *self.namespaces != *namespaces;
         self.namespaces = namespaces.into();
         let before = std::mem::take(&mut self.running);
         let (mut kept, gone): (Vec<_>, Vec<_>) = before
@@ -101,7 +101,7 @@ impl Fleet {
         for target in targets {
             let same = kept.iter().position(|old| old.target == target);
             let running = if let Some(at) = same {
-                self.keep(kept.swap_remove(at), regroup)
+                self.keep(kept.swap_remove(at), are_new)
             } else {
                 started += 1;
                 self.start(target, start_of(started - 1, change.started))
@@ -119,8 +119,8 @@ impl Fleet {
         change
     }
 
-    fn keep(&self, mut running: RunningTarget, regroup: bool) -> RunningTarget {
-        if regroup {
+    fn keep(&self, mut running: RunningTarget, are_new: bool) -> RunningTarget {
+        if are_new {
             running.sweep.abort();
             let (target, slot) = (&running.target, &running.slot);
             running.sweep = self.start_sweep(target, slot, &running.footprint, Duration::ZERO);

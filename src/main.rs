@@ -83,8 +83,8 @@ fn start(arguments: Arguments) -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     if arguments.command == Some(ProgramCommand::Health) {
         let configured = listen_address(&arguments, &environment);
-        let is_told = arguments.listen().is_some() || arguments.config.is_some();
-        let address = if is_told {
+        let is_given = arguments.listen().is_some() || arguments.config.is_some();
+        let address = if is_given {
             configured
         } else {
             http::running_address(configured)
@@ -136,8 +136,8 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
                 .map_err(|error| Error::Telemetry(error.to_string()))?;
             Ok(command::once::run(&config, &telemetry, &mut io::stdout()).await?)
         }
-        Some(ProgramCommand::Namespaces(look)) => {
-            Ok(command::namespaces::run(&config, &look, &mut Plain(io::stdout())).await?)
+        Some(ProgramCommand::Namespaces(pass)) => {
+            Ok(command::namespaces::run(&config, &pass, &mut Plain(io::stdout())).await?)
         }
         // Handled before the configuration is read.
         Some(ProgramCommand::Health) => Ok(true),

@@ -56,8 +56,8 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
 
 /// Returns the field of an entry if it is one of the known words, else `other`.
 fn known(entry: &Reply, name: &str, words: &[&'static str]) -> &'static str {
-    let said = entry.value_of(name).and_then(Reply::bytes);
-    let found = words.iter().find(|word| said == Some(word.as_bytes()));
+    let word = entry.value_of(name).and_then(Reply::bytes);
+    let found = words.iter().find(|known| word == Some(known.as_bytes()));
     found.copied().unwrap_or(OTHER)
 }
 

@@ -37,8 +37,9 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
 /// Returns the first nonzero limit. 0 means unlimited.
 fn limit(replies: &Replies) -> Option<f64> {
     let positive = |limit: &f64| *limit > 0.0;
-    let said = replies.info.number("maxmemory").filter(positive);
-    said.or_else(|| config::number(replies, &config::MAXMEMORY).filter(positive))
+    let reported = replies.info.number("maxmemory").filter(positive);
+    reported
+        .or_else(|| config::number(replies, &config::MAXMEMORY).filter(positive))
         .or_else(|| {
             replies
                 .circumstances

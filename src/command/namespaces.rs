@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::check::explained;
-use crate::config::arguments::{Look, LookupLimit, Output};
+use crate::config::arguments::{LookupLimit, NamespacesArguments, Output};
 use crate::config::{Config, Keys, Share, Target};
 use crate::failure::Failure;
 use crate::keyspace::single_pass::LookupBudget;
@@ -61,12 +61,16 @@ pub enum PassError {
 /// # Errors
 ///
 /// Returns an error if there is no such target, it failed, or the output could not be written.
-pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<bool, PassError> {
-    let target = find(&config.targets, look.target.as_deref())?;
-    let target = at_speed(target, look.full_speed);
+pub async fn run(
+    config: &Config,
+    arguments: &NamespacesArguments,
+    out: &mut impl Write,
+) -> Result<bool, PassError> {
+    let target = find(&config.targets, arguments.target.as_deref())?;
+    let target = at_speed(target, arguments.full_speed);
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
-    let mut sample = look.suggest.then(NamedSample::default);
-    let lookups = match look.lookups {
+    let mut sample = arguments.suggest.then(NamedSample::default);
+    let lookups = match arguments.lookups {
         None => LookupBudget::Default,
         Some(LookupLimit::AtMost(lookups)) => LookupBudget::AtMost(lookups),
         Some(LookupLimit::All) => LookupBudget::All,
@@ -86,7 +90,7 @@ pub async fn run(config: &Config, look: &Look, out: &mut impl Write) -> Result<b
     }
     let report = report::build(&target, &census, pass, !config.namespaces.is_empty());
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
-    print(&report, suggestions.as_ref(), look.output, out).map_err(PassError::Output)?;
+    print(&report, suggestions.as_ref(), arguments.output, out).map_err(PassError::Output)?;
     ended
 }
 

@@ -76,12 +76,12 @@ pub enum ProgramCommand {
     /// Check whether a running exporter is healthy
     Health,
     /// Scan the keys of a target once and print its namespaces
-    Namespaces(Look),
+    Namespaces(NamespacesArguments),
 }
 
 /// Arguments of the command `namespaces`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-pub struct Look {
+pub struct NamespacesArguments {
     /// The name of a configured target.
     #[arg(
         value_name = "TARGET",
@@ -373,16 +373,22 @@ mod tests {
             "--redis.addr=redis://h",
         ])
         .unwrap();
-        let look = Look {
+        let expected = NamespacesArguments {
             target: Some("cache".to_owned()),
             suggest: true,
             output: Output::Json,
             full_speed: true,
             lookups: None,
         };
-        assert_eq!(arguments.command, Some(ProgramCommand::Namespaces(look)));
+        assert_eq!(
+            arguments.command,
+            Some(ProgramCommand::Namespaces(expected))
+        );
         let bare = parse(&["namespaces"]).unwrap().command;
-        assert_eq!(bare, Some(ProgramCommand::Namespaces(Look::default())));
+        assert_eq!(
+            bare,
+            Some(ProgramCommand::Namespaces(NamespacesArguments::default()))
+        );
         assert_eq!(parse(&["--suggest"]).unwrap_err().status, 64);
     }
 

@@ -131,9 +131,9 @@ mod tests {
     fn address_in_alternating_lookups_is_not_gone() {
         let in_turn: [&[&str]; 4] = [&["10.0.0.2"], &["10.0.0.3"], &["10.0.0.4"], &["10.0.0.1"]];
         assert_eq!(gone_after(&in_turn.repeat(50)), None);
-        let mut seldom = moved_for(25);
-        seldom.push(&["10.0.0.1", "10.0.0.2"]);
-        assert_eq!(gone_after(&seldom.repeat(10)), None);
+        let mut rare = moved_for(25);
+        rare.push(&["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(gone_after(&rare.repeat(10)), None);
     }
 
     #[test]

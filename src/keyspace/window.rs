@@ -419,7 +419,7 @@ mod tests {
         tally.see(details, TtlPolicy::default());
     }
 
-    fn walk(window: &mut Window, segment: u32, now: f64, keys: u64) {
+    fn visit(window: &mut Window, segment: u32, now: f64, keys: u64) {
         window.open(segment, now);
         see(window, keys);
         window.close(now);
@@ -430,7 +430,7 @@ mod tests {
         let mut window = Window::new(4);
         for round in 0..10_u32 {
             for segment in [2, 0, 3, 1] {
-                walk(&mut window, segment, f64::from(round), 5);
+                visit(&mut window, segment, f64::from(round), 5);
             }
             assert_eq!(window.seen(), 20);
             assert!(window.is_whole());
@@ -440,8 +440,8 @@ mod tests {
     #[test]
     fn complete_tally_replaces_the_older_one_of_its_segment() {
         let mut window = Window::new(2);
-        walk(&mut window, 0, 1.0, 5);
-        walk(&mut window, 1, 2.0, 7);
+        visit(&mut window, 0, 1.0, 5);
+        visit(&mut window, 1, 2.0, 7);
         window.open(0, 3.0);
         see(&mut window, 2);
         assert_eq!((window.seen(), window.age(4.0)), (12, Some(3.0)));
@@ -464,16 +464,16 @@ mod tests {
         let mut window = Window::new(2);
         window.open(0, 1.0);
         see(&mut window, 3);
-        walk(&mut window, 1, 2.0, 6);
+        visit(&mut window, 1, 2.0, 6);
         assert_eq!((window.seen(), window.is_whole()), (9, false));
-        walk(&mut window, 0, 3.0, 5);
+        visit(&mut window, 0, 3.0, 5);
         assert_eq!((window.seen(), window.is_whole()), (11, true));
     }
 
     #[test]
     fn partial_segment_does_not_replace_a_complete_one() {
         let mut window = Window::new(1);
-        walk(&mut window, 0, 1.0, 5);
+        visit(&mut window, 0, 1.0, 5);
         window.open(0, 2.0);
         see(&mut window, 1);
         window.open(0, 3.0);
@@ -497,7 +497,7 @@ mod tests {
         see(&mut window, 2);
         window.close_part(6.0);
         assert_eq!(window.seen(), 6, "the smaller part replaced the larger one");
-        walk(&mut window, 1, 7.0, 2);
+        visit(&mut window, 1, 7.0, 2);
         assert_eq!(window.seen(), 2, "a complete visit replaces every part");
     }
 
@@ -511,14 +511,14 @@ mod tests {
         see(&mut window, 2);
         window.close(0.0);
         assert_eq!((window.seen(), window.is_whole()), (2, false));
-        walk(&mut window, 0, 2.0, 4);
+        visit(&mut window, 0, 2.0, 4);
         assert_eq!((window.seen(), window.is_whole()), (4, true));
     }
 
     #[test]
     fn only_an_empty_database_forgets_its_window() {
         let mut window = Window::new(1);
-        walk(&mut window, 0, 1.0, 10);
+        visit(&mut window, 0, 1.0, 10);
         window.observe(2.0, 1, 0.0);
         assert_eq!((window.seen(), window.is_whole()), (10, true));
         window.observe(3.0, 0, 0.0);
@@ -530,7 +530,7 @@ mod tests {
         let mut window = Window::new(1);
         assert_eq!(window.age(9.0), None);
         window.observe(0.0, 0, 0.0);
-        walk(&mut window, 0, 1.0, 0);
+        visit(&mut window, 0, 1.0, 0);
         assert!(window.is_whole());
         assert_eq!((window.seen(), window.totals().len()), (0, 0));
         assert!((window.coverage(0) - 1.0).abs() < 1e-9);
@@ -540,7 +540,7 @@ mod tests {
     fn keys_do_not_count_while_no_segment_is_open() {
         let mut window = Window::new(1);
         assert!(window.tally(NAMESPACE).is_none());
-        walk(&mut window, 0, 1.0, 1);
+        visit(&mut window, 0, 1.0, 1);
         assert!(window.tally(NAMESPACE).is_none());
     }
 
@@ -549,7 +549,7 @@ mod tests {
         assert_eq!(Window::new(0).segments(), 1);
         assert_eq!(Window::new(1_000).segments(), 64);
         let mut window = Window::new(2);
-        walk(&mut window, 5, 1.0, 3);
+        visit(&mut window, 5, 1.0, 3);
         assert_eq!(window.seen(), 3);
     }
 
@@ -567,7 +567,7 @@ mod tests {
         assert_eq!(window.known(NAMESPACE), &[100_000]);
         assert_eq!((window.segments(), window.seen()), (4, 0));
         for segment in 0..4 {
-            walk(&mut window, segment, 2.0, 1);
+            visit(&mut window, segment, 2.0, 1);
         }
         assert_eq!(window.known(NAMESPACE), &[] as &[u64]);
     }
@@ -589,8 +589,8 @@ mod tests {
     #[test]
     fn databases_come_and_go() {
         let mut windows = Windows::default();
-        walk(windows.window(0, 1), 0, 1.0, 4);
-        walk(windows.window(7, 4), 0, 1.0, 4);
+        visit(windows.window(0, 1), 0, 1.0, 4);
+        visit(windows.window(7, 4), 0, 1.0, 4);
         windows.observe(0.0, &BTreeMap::from([(0, 4), (3, 9)]), 0.0);
         let left: Vec<_> = windows
             .iter()

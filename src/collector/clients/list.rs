@@ -100,8 +100,8 @@ fn times(client: &Client<'_>, known: Option<&KnownClients>, now: f64) -> ClientT
 
 /// Returns the server's time if it reports it, in whole seconds since the epoch.
 fn now(replies: &Replies) -> f64 {
-    let said = replies.info.number("server_time_usec");
-    said.map_or(replies.circumstances.polled_at, |time| time / 1e6)
+    let time = replies.info.number("server_time_usec");
+    time.map_or(replies.circumstances.polled_at, |time| time / 1e6)
         .floor()
 }
 

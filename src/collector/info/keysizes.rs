@@ -74,7 +74,7 @@ fn meaning(name: &str) -> Option<(&str, &'static str, &'static Family<2>)> {
     let (db, rest) = name.split_once("_distrib_")?;
     numbered(db, "db")?;
     let (types, what) = rest.rsplit_once('_')?;
-    let (_, kind) = TYPES.iter().find(|(said, _)| *said == types)?;
+    let (_, kind) = TYPES.iter().find(|(plural, _)| *plural == types)?;
     let family = match what {
         "sizes" => &rows::SIZES,
         "items" => &rows::ITEMS,
@@ -150,7 +150,7 @@ mod tests {
     fn range_is_below_its_upper_edge() {
         for pair in EDGES.windows(2) {
             let from = pair[0].at + 1;
-            let (counts, _) = counted(&format!("db0_distrib_sets_items:{}", said(from)))
+            let (counts, _) = counted(&format!("db0_distrib_sets_items:{}", one_key(from)))
                 .expect("the line is whole");
             let below = EDGES.iter().map(|edge| u64::from(edge.at >= from));
             assert_eq!(counts, below.collect::<Vec<_>>(), "{from}");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     /// Returns the INFO text for one key in the range from a power of two.
-    fn said(from: u64) -> String {
+    fn one_key(from: u64) -> String {
         match from.ilog2() {
             0..10 => format!("{from}=1"),
             10..20 => format!("{}K=1", from >> 10),

@@ -41,12 +41,12 @@ pub(super) fn families() -> impl Iterator<Item = &'static Descriptor> {
 /// Publishes every state that INFO reports.
 pub(super) fn read(info: &Info, snapshot: &mut Snapshot) {
     for state in STATES {
-        let said = info.get(state.family.field());
-        let Some(said) = said.filter(|said| state.words.contains(said)) else {
+        let reported = info.get(state.family.field());
+        let Some(reported) = reported.filter(|reported| state.words.contains(reported)) else {
             continue;
         };
         for word in state.words {
-            let holds = if *word == said { 1.0 } else { 0.0 };
+            let holds = if *word == reported { 1.0 } else { 0.0 };
             snapshot.push(&state.family, [word], holds);
         }
     }

@@ -193,14 +193,14 @@ mod tests {
 
     #[test]
     fn lost_quorum_is_0_with_the_server_message() {
-        let said = |flags: &[&str]| {
+        let status = |flags: &[&str]| {
             let sentinels = flags.iter().map(|flags| other("s", flags)).collect();
             let lines = of(&Reply::List(sentinels), &Reply::Nil);
             only(&lines, "redis_sentinel_master_ckquorum_status").concat()
         };
         let name = "redis_sentinel_master_ckquorum_status";
         assert_eq!(
-            said(&["sentinel", "sentinel,disconnected"]),
+            status(&["sentinel", "sentinel,disconnected"]),
             format!(
                 "{name}{{main,OK 3 usable Sentinels. Quorum and failover authorization can be reached}} 1"
             )
@@ -210,11 +210,11 @@ mod tests {
             "Not enough available Sentinels to reach the majority and authorize a failover",
         );
         assert_eq!(
-            said(&["s_down,sentinel", "s_down,sentinel"]),
+            status(&["s_down,sentinel", "s_down,sentinel"]),
             format!("{name}{{main,NOQUORUM 1 usable Sentinels. {quorum} {majority}}} 0")
         );
         assert_eq!(
-            said(&["sentinel", "s_down,sentinel", "o_down,sentinel"]),
+            status(&["sentinel", "s_down,sentinel", "o_down,sentinel"]),
             format!("{name}{{main,NOQUORUM 2 usable Sentinels. {majority}}} 0")
         );
     }
