@@ -30,7 +30,7 @@ mod number;
 pub mod outcome;
 pub mod output;
 mod page;
-pub mod pattern;
+mod pattern;
 mod poll;
 mod publish;
 pub mod query;
