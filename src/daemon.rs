@@ -35,6 +35,10 @@ const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics
 /// Maximum time from the first signal to the end of the process, even if tasks hang.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
+/// Maximum number of problems that are listed. More than the queue of standard error can hold would
+/// be lost.
+const PROBLEMS_SHOWN: usize = 50;
+
 /// Maximum number of pending reload requests. One reload completes all of them.
 const RELOADS_WAITING: usize = 64;
 
@@ -294,12 +298,44 @@ pub fn log_notice(notice: &Notice) {
     }
 }
 
-/// Returns all problems of a configuration, one per line.
+/// Returns the problems of a configuration, one per line: the first ones, and the number of others.
 #[must_use]
 pub fn describe(problems: &[Problem]) -> String {
-    problems
-        .iter()
+    let shown = problems.iter().take(PROBLEMS_SHOWN);
+    let mut lines: Vec<String> = shown
         .map(|problem| output::plain(&problem.to_string()).into_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+        .collect();
+    match problems.len().saturating_sub(PROBLEMS_SHOWN) {
+        0 => {}
+        1 => lines.push("and 1 more problem".to_owned()),
+        more => lines.push(format!("and {more} more problems")),
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_listed_up_to_a_limit() {
+        let problem = Problem {
+            place: "c.yaml:1:1".to_owned(),
+            what: "is wrong".to_owned(),
+            remedy: "mend it".to_owned(),
+            position: None,
+        };
+        let lines = |count: usize| -> Vec<String> {
+            let text = describe(&vec![problem.clone(); count]);
+            text.lines().map(str::to_owned).collect()
+        };
+        assert_eq!(lines(1), ["c.yaml:1:1: is wrong; mend it"]);
+        assert_eq!(lines(PROBLEMS_SHOWN).len(), PROBLEMS_SHOWN);
+        let some = lines(PROBLEMS_SHOWN + 1);
+        assert_eq!(some.last().map(String::as_str), Some("and 1 more problem"));
+        let many = lines(5_000);
+        assert_eq!(many.len(), PROBLEMS_SHOWN + 1);
+        assert_eq!(many[0], "c.yaml:1:1: is wrong; mend it");
+        assert_eq!(many[PROBLEMS_SHOWN], "and 4950 more problems");
+    }
 }
