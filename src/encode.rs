@@ -242,7 +242,7 @@ mod tests {
         &[],
         source("INFO", "delay_usec"),
         Unit::Microseconds,
-        "A delay.",
+        "A delay, in seconds.",
     )
     .legacy_as_replied("redis_test_delay_usec", Kind::Gauge);
     static LATENCY: Family<1> = Family::histogram(
@@ -336,6 +336,12 @@ mod tests {
             "{both}"
         );
         assert!(both.contains("\nredis_test_delay_usec 1250\n"), "{both}");
+        for help in [
+            "# HELP redis_test_delay_seconds A delay, in seconds.",
+            "# HELP redis_test_delay_usec A delay, in microseconds.",
+        ] {
+            assert!(both.contains(help), "{both}");
+        }
         assert!(!text(snapshot, false).contains("usec 1250"));
     }
 

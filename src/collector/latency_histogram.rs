@@ -71,7 +71,7 @@ fn is_of_monitoring(command: &str) -> bool {
 mod rows {
     use super::{Family, Kind, Unit, source};
 
-    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "Duration of calls of the command; commands that monitoring sends are read once a minute.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
+    pub(super) static LATENCIES: Family<1> = Family::histogram("redis_commands_latencies_seconds", &["cmd"], source("LATENCY HISTOGRAM", "histogram_usec"), Unit::Microseconds, "Duration of calls of the command, in seconds; commands that monitoring sends are read once a minute.").legacy_instead("redis_commands_latencies_usec", Kind::Histogram);
 }
 
 /// Reads the histograms. The sums come from the command statistics in INFO; a command without

@@ -1,5 +1,7 @@
 //! Writes the lines of samples: names, labels and numbers. Pure.
 
+use std::borrow::Cow;
+
 use super::Spelling;
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Series, Summary, Unit, Value};
 use crate::number::to_float;
@@ -45,7 +47,7 @@ pub(super) fn write_header(
     for part in ["# HELP ", name, " "] {
         text.extend_from_slice(part.as_bytes());
     }
-    write_escaped(text, family.help, quotes_escaped);
+    write_escaped(text, &help(family, name), quotes_escaped);
     text.extend_from_slice(b" From ");
     text.extend_from_slice(family.source.command.as_bytes());
     if !family.source.field.is_empty() {
@@ -55,6 +57,20 @@ pub(super) fn write_header(
     for part in [".\n# TYPE ", name, " ", kind, "\n"] {
         text.extend_from_slice(part.as_bytes());
     }
+}
+
+/// Returns the HELP text for one of the names of a family. A name without `_seconds` has values in
+/// the unit of the reply.
+fn help<'a>(family: &'a Descriptor, name: &str) -> Cow<'a, str> {
+    let replied = match family.unit {
+        Unit::Milliseconds => "in milliseconds",
+        Unit::Microseconds => "in microseconds",
+        _ => return family.help.into(),
+    };
+    if name.contains("_seconds") {
+        return family.help.into();
+    }
+    family.help.replacen("in seconds", replied, 1).into()
 }
 
 /// The properties that all lines of a sample share.

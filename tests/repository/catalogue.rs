@@ -44,17 +44,30 @@ fn clean_names_follow_prometheus_conventions() {
             assert!(!name.ends_with(suffix), "{name} ends in {suffix}");
         }
         if matches!(family.unit, Unit::Milliseconds | Unit::Microseconds) {
-            assert!(name.contains("_seconds"), "{name} does not say its unit");
+            assert!(name.contains("_seconds"), "{name} does not name its unit");
         }
         assert!(
             family.help.ends_with('.'),
-            "the help of {name} is no sentence"
+            "the help of {name} is not a sentence"
         );
         for label in family.labels {
             assert!(
                 !["le", "quantile", "job", "instance"].contains(label),
                 "{name} has {label}"
             );
+        }
+    }
+}
+
+/// The page replaces `in seconds` for names whose values keep the unit of the reply.
+#[test]
+fn help_of_converted_times_names_seconds_once() {
+    for family in catalogue::families() {
+        let is_converted = matches!(family.unit, Unit::Milliseconds | Unit::Microseconds);
+        let is_replied = family.legacy.is_some_and(|legacy| legacy.as_replied);
+        if is_converted && is_replied {
+            let times = family.help.matches("in seconds").count();
+            assert_eq!(times, 1, "the help of {}: {}", family.name, family.help);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::metric::{Family, Kind, Snapshot, Summary, Unit, source};
 mod rows {
     use super::{Family, Kind, Unit, source};
 
-    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the duration of the command, over all calls since the last reset of the statistics, read once a minute.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
+    pub(super) static PERCENTILES: Family<1> = Family::summary("redis_latency_percentiles_seconds", &["cmd"], source("INFO", "latency_percentiles_usec_<cmd>"), Unit::Microseconds, "Percentiles of the duration of the command in seconds, over all calls since the last reset of the statistics, read once a minute.").legacy_instead("redis_latency_percentiles_usec", Kind::Summary);
 }
 
 /// Reads the percentiles. Count and sum come from the command statistics; commands without them are
