@@ -19,7 +19,7 @@ use super::cost::SweepQuery;
 use super::tally::Tally;
 use super::window::{Tallies, Window};
 use crate::metric::Histogram;
-use crate::number::to_float as float;
+use crate::number::{to_count, to_float as float};
 pub use expires::{bound_by_expires, fewest_violations};
 use scale::{apportion, scale, size_histogram, ttl_histogram, types};
 pub use unseen::{unexplained, widen, widen_aggregates};
@@ -335,13 +335,8 @@ fn ratio(part: u64, all: u64) -> f64 {
     float(part) / float(all)
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a count of keys; the cast stops at the ends of the type"
-)]
 const fn rounded(number: f64) -> u64 {
-    number.round() as u64
+    to_count(number.round())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::NamespaceId;
 use super::course::Course;
 use super::window::Tallies;
+use crate::number::to_float;
 
 /// Maximum share of changed keys between two slices that are joined in any case.
 const SMALL: f64 = 1.0 / 64.0;
@@ -42,7 +43,7 @@ impl SliceCounts {
     #[must_use]
     pub fn all(&self) -> f64 {
         let keys = self.keys.values();
-        float(keys.fold(0, |sum: u64, keys| sum.saturating_add(*keys)))
+        to_float(keys.fold(0, |sum: u64, keys| sum.saturating_add(*keys)))
     }
 
     /// Combines the slices of a visit into one.
@@ -182,11 +183,6 @@ fn join_nearest(slices: &mut Vec<SliceCounts>, changes: &impl Fn(f64, f64) -> f6
 #[must_use]
 pub fn unlikely_by_chance(changes: f64) -> f64 {
     (changes - 3.0 * changes.max(0.0).sqrt()).max(0.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
-const fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

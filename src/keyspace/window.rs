@@ -13,6 +13,7 @@ use super::segment::SEGMENTS_MAX;
 use super::slices::{SliceCounts, Slices};
 use super::tally::{Details, Tally};
 use crate::config::TtlPolicy;
+use crate::number::to_float;
 
 /// A size is known as big after a pass if it is more than this many times the mean of its
 /// namespace.
@@ -302,12 +303,11 @@ impl Window {
 
     /// Returns the share of the database's keys that was seen, from 0 to 1.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a ratio needs few digits")]
     pub fn coverage(&self, keys: u64) -> f64 {
         if self.is_whole() || keys == 0 {
             return 1.0;
         }
-        (self.seen() as f64 / keys as f64).min(1.0)
+        (to_float(self.seen()) / to_float(keys)).min(1.0)
     }
 
     /// Returns the age of the oldest visit in seconds; `None` if there is no visit.

@@ -1,5 +1,7 @@
 //! Formats numbers for people. The JSON document has the exact ones.
 
+use crate::number::to_count;
+
 /// Formats a count with a comma between thousands.
 #[must_use]
 pub fn count(number: u64) -> String {
@@ -16,13 +18,8 @@ pub fn count(number: u64) -> String {
 
 /// Formats an estimated count, rounded.
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "values out of range saturate"
-)]
 pub fn estimated_count(number: f64) -> String {
-    count(number.round() as u64)
+    count(to_count(number.round()))
 }
 
 /// Formats a size in binary units.

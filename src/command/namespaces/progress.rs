@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::human;
+use crate::number::{to_count, to_float};
 
 /// Minimum time between two updates of the line.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
@@ -63,27 +64,23 @@ fn write(text: &str) {
 /// Returns the line: bar, percentage, speed, remaining time. A pass can see more keys than there
 /// were.
 #[must_use]
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "displayed values have few digits, and the cast saturates"
-)]
 fn line(seen: u64, keys: u64, elapsed: Duration) -> String {
     let share = if keys == 0 {
         1.0
     } else {
-        (seen as f64 / keys as f64).min(1.0)
+        (to_float(seen) / to_float(keys)).min(1.0)
     };
-    let full = (share * BAR as f64) as usize;
-    let bar = "#".repeat(full) + &".".repeat(BAR as usize - full);
-    let speed = seen as f64 / elapsed.as_secs_f64().max(0.001);
-    let left = keys.saturating_sub(seen) as f64 / speed.max(0.001);
+    let full = to_count(share * to_float(BAR));
+    let bar: String = (0..BAR)
+        .map(|at| if at < full { '#' } else { '.' })
+        .collect();
+    let speed = to_float(seen) / elapsed.as_secs_f64().max(0.001);
+    let left = to_float(keys.saturating_sub(seen)) / speed.max(0.001);
     format!(
         "[{bar}] {:>3}%  {} keys/s  {} left",
-        (share * 100.0) as u64,
+        to_count(share * 100.0),
         human::estimated_count(speed),
-        human::duration((left.ceil() * 1_000.0) as u64)
+        human::duration(to_count(left.ceil() * 1_000.0))
     )
 }
 

@@ -12,6 +12,7 @@ use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::sweep::census::{Census, Finding};
 use crate::label::OTHER;
 use crate::metric::Histogram;
+use crate::number::{to_count, to_float};
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,13 +213,8 @@ fn together(errors: impl Iterator<Item = f64>) -> f64 {
 
 /// Returns an estimate as a whole number of keys.
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates"
-)]
-pub fn whole(estimate: Estimate) -> u64 {
-    estimate.value.round() as u64
+pub const fn whole(estimate: Estimate) -> u64 {
+    to_count(estimate.value.round())
 }
 
 /// Returns how many keys violate a policy of their namespace, and the half-width of the interval;
@@ -253,29 +249,24 @@ pub struct Median {
 /// Returns the median of the remaining TTLs; `None` if no key has one. `longest` bounds the last
 /// bucket.
 #[must_use]
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an interpolated median needs few digits"
-)]
 pub fn median(histogram: &Histogram, longest: u64) -> Option<Median> {
     if histogram.count == 0 {
         return None;
     }
-    let half = histogram.count as f64 / 2.0;
+    let half = to_float(histogram.count) / 2.0;
     let edges = histogram.edges.iter().map(|edge| edge.at);
     let buckets = edges.zip(histogram.counts.iter().copied());
     let beyond = std::iter::once((longest, histogram.count));
     let (mut lower, mut below) = (0, 0);
     for (edge, counted) in buckets.chain(beyond) {
         let upper = edge.min(longest).max(lower);
-        if counted as f64 >= half {
-            let part = (half - below as f64) / counted.saturating_sub(below).max(1) as f64;
+        if to_float(counted) >= half {
+            let bucket = counted.saturating_sub(below).max(1);
+            let part = (half - to_float(below)) / to_float(bucket);
             return Some(Median {
                 lower,
                 upper: edge,
-                interpolated: (lower as f64 + part * (upper - lower) as f64) as u64,
+                interpolated: to_count(to_float(lower) + part * to_float(upper - lower)),
             });
         }
         (lower, below) = (upper, counted);

@@ -2,9 +2,9 @@
 //!
 //! Sizes are heavy-tailed, so outliers are handled separately.
 
-use super::scale::wide;
 use super::{Estimate, LivingKeys, UNSEEN_TIMES, Z, around, float};
 use crate::keyspace::tally::KnownMemory;
+use crate::number::wide;
 
 /// A size is an outlier if it is more than this many times the mean of the others.
 const OUTLIER_TIMES_MEAN: f64 = 100.0;

@@ -3,6 +3,7 @@
 use super::super::tally::{Expiries, KnownMemory, SIZE_EDGES, TTL_EDGES, Tally};
 use super::float;
 use crate::metric::{Edge, Histogram};
+use crate::number::wide;
 
 /// Distributes the keys of a database in proportion to the keys seen of each namespace, so that the
 /// numbers add up. Uses the largest remainder method.
@@ -101,12 +102,4 @@ fn histogram(
 
 fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a metric is a float, exact up to 2^53"
-)]
-pub(super) fn wide(number: u128) -> f64 {
-    number as f64
 }

@@ -8,7 +8,7 @@ pub mod find;
 use crate::config::KeyName;
 use crate::label::label_text;
 use crate::metric::{Family, Snapshot};
-use crate::number::to_float;
+use crate::number::{to_count, to_float};
 use crate::reply::Reply;
 use families::{CONSUMERS_OF_GROUP, GROUPS_OF_STREAM, OF_CONSUMER, OF_GROUP, OF_STREAM};
 
@@ -212,15 +212,6 @@ fn number(reply: &Reply) -> Option<f64> {
 fn milliseconds(id: &[u8]) -> Option<f64> {
     let (milliseconds, _) = std::str::from_utf8(id).ok()?.split_once('-')?;
     milliseconds.parse::<u64>().ok().map(to_float)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the float was converted from a count"
-)]
-const fn to_count(number: f64) -> u64 {
-    number as u64
 }
 
 #[cfg(test)]
