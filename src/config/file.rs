@@ -50,7 +50,7 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Invalid> {
-    utf8(read_bytes(path, LARGEST_FILE)?)
+    Ok(bounded_file::utf8(read_bytes(path, LARGEST_FILE)?)?)
 }
 
 pub(super) fn read_standard_input() -> Result<String, Invalid> {
@@ -61,15 +61,8 @@ pub(super) fn read_standard_input() -> Result<String, Invalid> {
             "restart with the new configuration, or name a file to reload it",
         ));
     }
-    utf8(bounded_file::read_all(
-        std::io::stdin().lock(),
-        LARGEST_FILE,
-    )?)
-}
-
-fn utf8(bytes: Vec<u8>) -> Result<String, Invalid> {
-    String::from_utf8(bytes)
-        .map_err(|_| Invalid::new("is not UTF-8 text", "save it with that encoding"))
+    let bytes = bounded_file::read_all(std::io::stdin().lock(), LARGEST_FILE)?;
+    Ok(bounded_file::utf8(bytes)?)
 }
 
 pub(super) fn read_settled(path: &Path) -> Result<String, Invalid> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::bounded_file::UnreadFile;
+
 /// Maximum length of a value or key in a problem, in characters.
 const LONGEST_QUOTE: usize = 60;
 
@@ -162,9 +164,9 @@ impl Invalid {
     }
 }
 
-impl From<(String, &'static str)> for Invalid {
-    fn from((what, remedy): (String, &'static str)) -> Self {
-        Self::new(what, remedy)
+impl From<UnreadFile> for Invalid {
+    fn from(unread: UnreadFile) -> Self {
+        Self::new(unread.what, unread.remedy)
     }
 }
 

@@ -115,7 +115,7 @@ async fn read(path: &Path) -> Result<Secret, Arc<str>> {
     let file = path.to_owned();
     let read = move || match bounded_file::read_text(&file, PASSWORD_FILE_MAX) {
         Ok(text) => Ok(Secret::new(text)),
-        Err(error) => Err(error.into()),
+        Err(unread) => Err(unread.what.into()),
     };
     let key = path.to_string_lossy();
     let found = FILES.get(&key, Result::is_ok, read).await;

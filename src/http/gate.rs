@@ -203,9 +203,9 @@ fn access(auth: &BasicAuth) -> Result<Access, GateError> {
         WebPassword::Hash(hash) => Ok(Access::hashed(&auth.username, hash)?),
         WebPassword::File(path) => {
             let text = bounded_file::read_text(path, PASSWORD_FILE_MAX);
-            let text = text.map_err(|what| GateError::PasswordFile {
+            let text = text.map_err(|unread| GateError::PasswordFile {
                 path: path.clone(),
-                what,
+                what: unread.what,
             })?;
             let password = trimmed(&text);
             if password.is_empty() {

@@ -105,5 +105,5 @@ pub fn identity(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    bounded_file::read(path, LARGEST).map_err(|(what, remedy)| Fault::new(what, remedy))
+    bounded_file::read(path, LARGEST).map_err(|unread| Fault::new(unread.what, unread.remedy))
 }
