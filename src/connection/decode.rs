@@ -29,13 +29,14 @@ pub(super) fn not_the_protocol() -> Failure {
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Failure {
     let (code, message) = (refusal.code.as_str(), refusal.message.as_str());
-    let reason = match code {
-        _ if refusal.kind() == ErrorKind::TooLarge => Reason::Protocol,
-        "NOAUTH" | "WRONGPASS" => Reason::Auth,
-        "NOPERM" | "DENIED" => Reason::Denied,
-        "LOADING" => Reason::Loading,
-        "ERR" if message.contains("max number of clients") => Reason::MaxClients,
-        "ERR" if is_about_passwords(message) => Reason::Auth,
+    let reason = match (refusal.kind(), code) {
+        (ErrorKind::TooLarge, _) => Reason::Protocol,
+        (ErrorKind::Authentication, _) => Reason::Auth,
+        (ErrorKind::Permission | ErrorKind::KeyPermission | ErrorKind::ChannelPermission, _)
+        | (_, "DENIED") => Reason::Denied,
+        (_, "LOADING") => Reason::Loading,
+        (_, "ERR") if message.contains("max number of clients") => Reason::MaxClients,
+        (_, "ERR") if is_about_passwords(message) => Reason::Auth,
         _ => Reason::Other,
     };
     let failure = Failure::new(reason, format!("{code} {message}"));
@@ -72,7 +73,7 @@ fn remedy_of(message: &str) -> Option<&'static str> {
     known.map(|(_, remedy)| *remedy)
 }
 
-/// The server requires a password, and none was sent.
+/// Returns the failure for a server that requires a password when none was sent.
 pub(super) fn password_required() -> Failure {
     let detail = "the server requires a password, and none was sent (NOAUTH)";
     Failure::new(Reason::Auth, detail).with_remedy(

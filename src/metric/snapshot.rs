@@ -43,7 +43,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// An edge that is always written.
+    /// Returns an edge that is always written.
     #[must_use]
     pub const fn new(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Edge {
         }
     }
 
-    /// An edge that is written only when all series are enabled.
+    /// Returns an edge that is written only when all series are enabled.
     #[must_use]
     pub const fn only_full(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Self {
         Self {
