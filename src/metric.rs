@@ -204,7 +204,7 @@ impl<const LABELS: usize> Family<LABELS> {
         assert!(starts_with(name, "redis_"), "a name starts with redis_");
         assert!(
             unit_suffix_fits(name, unit),
-            "the name does not say the base unit"
+            "the name does not contain the base unit"
         );
         Self {
             descriptor: Descriptor {
@@ -302,7 +302,8 @@ impl<const LABELS: usize> Family<LABELS> {
     }
 }
 
-/// Converted values must name their unit, or readers would assume that of Redis.
+/// Returns whether the name contains the unit if the value is converted. Otherwise, readers would
+/// assume the unit of Redis.
 const fn unit_suffix_fits(name: &str, unit: Unit) -> bool {
     match unit {
         Unit::One | Unit::Seconds | Unit::Bytes => true,

@@ -100,7 +100,7 @@ impl Refusal {
         is_command.then(|| format!("+{command}"))
     }
 
-    /// Whether the server may accept the command the next time.
+    /// Returns whether the server may accept the command the next time.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         self.kind() == ErrorKind::Passing

@@ -106,7 +106,7 @@ pub fn read_fields(info: &Info, snapshot: &mut Snapshot) {
     read_corrected(info, |_| None, snapshot);
 }
 
-/// Like [`read_fields`], but replaces fields for which `corrected` returns a value.
+/// Reads fields like [`read_fields`], but replaces fields for which `corrected` returns a value.
 fn read_corrected(info: &Info, corrected: impl Fn(&str) -> Option<f64>, snapshot: &mut Snapshot) {
     let plain = info
         .plain()

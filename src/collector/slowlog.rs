@@ -66,8 +66,8 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
     LOG.new_entries(replies).into_iter().collect()
 }
 
-/// Reads the log. An empty log publishes neither id nor duration, because 0 would be wrong: 0 is
-/// the id of the first entry, ids continue after SLOWLOG RESET, and every command takes time.
+/// Reads the log. An empty log publishes neither id nor duration, because 0 would be wrong. 0 is the
+/// id of the first entry, and ids continue after SLOWLOG RESET. Every command takes time.
 fn read(replies: &Replies, snapshot: &mut Snapshot) -> Memo {
     let length = replies.reply(&LENGTH).and_then(Reply::integer);
     snapshot.push(&rows::ENTRIES, [], length.map(signed));

@@ -224,7 +224,7 @@ fn without_value(mut error: clap::Error) -> clap::Error {
     }
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let is_command = |word: &str| Arguments::command().find_subcommand(word).is_some();
-        // A password can have the form of a flag, as in `-phunter2`.
+        // A password can have the form of a flag, such as `-phunter2`.
         let is_like_known = error.get(ContextKind::SuggestedArg).is_some();
         let is_stray = |word: &str| match word.strip_prefix('-') {
             Some(flag) => !is_like_known && !is_few_words(flag.trim_start_matches('-')),

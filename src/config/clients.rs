@@ -29,7 +29,7 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// Returns the value before any setting is read, defaults included.
+    /// Returns the value before rows set defaults and settings.
     pub(crate) fn blank() -> Self {
         Self {
             list: false,

@@ -38,7 +38,7 @@ impl Default for CollectorOptions {
 }
 
 impl CollectorOptions {
-    /// Returns the value before any setting is read, defaults included.
+    /// Returns the value before rows set defaults and settings.
     pub(crate) fn blank() -> Self {
         Self {
             empty_databases: false,

@@ -53,7 +53,7 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// The value before any setting is read, defaults included.
+    /// The value before rows set defaults and settings.
     pub(crate) const BLANK: Self = Self {
         count: Vec::new(),
         check: Vec::new(),

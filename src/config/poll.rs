@@ -34,7 +34,7 @@ impl Default for PollTimes {
 }
 
 impl PollTimes {
-    /// The value before any setting is read, defaults included.
+    /// The value before rows set defaults and settings.
     pub(crate) const BLANK: Self = Self {
         interval: Duration::ZERO,
         timeout: Duration::ZERO,

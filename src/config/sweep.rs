@@ -59,7 +59,7 @@ impl Default for Sweep {
 }
 
 impl Sweep {
-    /// The value before any setting is read, defaults included.
+    /// The value before rows set defaults and settings.
     pub(crate) const BLANK: Self = Self {
         enabled: false,
         cpu_share: Share(0),

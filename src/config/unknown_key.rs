@@ -18,8 +18,8 @@ const LONGEST_WORD: usize = 12;
 /// Words in a key. A passphrase often has more.
 const MOST_WORDS: usize = 3;
 
-/// Returns the problem of an unknown key. The key is shown only if it is probably not a secret, such
-/// as a password that was written as a key: it is like a known one, or consists of a few short words.
+/// Returns the problem of an unknown key. A password can be written as a key by mistake. The key is
+/// therefore shown only if it is like a known one, or consists of a few short words.
 pub(super) fn unknown_key(key: &str, prefix: &str, known: &[&str]) -> Invalid {
     let is_plain = |byte: u8| byte.is_ascii_alphabetic() || b"_-.".contains(&byte);
     let nearest = nearest(key, known).filter(|_| key.bytes().all(is_plain));

@@ -86,7 +86,7 @@ fn globs_match_the_same_keys_as_the_server() {
             let differing = ours.symmetric_difference(&theirs).next();
             if let Some(key) = differing {
                 panic!(
-                    "seed {seed}: the pattern {} on the key {}: the server says {}",
+                    "seed {seed}: the pattern {} on the key {}: the server returns {}",
                     pattern.escape_ascii(),
                     key.escape_ascii(),
                     theirs.contains(key)

@@ -51,7 +51,7 @@ impl Server {
     fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.client.get_connection().is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not answer");
+            assert!(Instant::now() < deadline, "redis-server does not reply");
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -62,7 +62,10 @@ impl Server {
         for key in keys {
             pipe.cmd("SET").arg(key).arg(1).ignore();
         }
-        let mut connection = self.client.get_connection().expect("the server answers");
+        let mut connection = self
+            .client
+            .get_connection()
+            .expect("the server accepts a connection");
         let () = pipe.query(&mut connection).expect("the keys can be set");
     }
 
@@ -72,8 +75,11 @@ impl Server {
         for pattern in patterns {
             pipe.cmd("KEYS").arg(pattern);
         }
-        let mut connection = self.client.get_connection().expect("the server answers");
-        pipe.query(&mut connection).expect("KEYS is answered")
+        let mut connection = self
+            .client
+            .get_connection()
+            .expect("the server accepts a connection");
+        pipe.query(&mut connection).expect("KEYS has a reply")
     }
 }
 

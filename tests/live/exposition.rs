@@ -11,7 +11,7 @@ use crate::support::{Exporter, Launch, Page, RedisServer, wait};
 
 const NO_PROMTOOL: &str = "promtool is missing: run scripts/test, or apt-get install prometheus";
 
-/// A name with its type, as in a TYPE line.
+/// A name with its type, like a TYPE line.
 type Spelling = (String, String);
 
 /// Returns the spellings of `redis_exporter` that break Prometheus conventions by their name or

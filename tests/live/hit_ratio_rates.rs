@@ -1,8 +1,8 @@
 //! The hit ratio with default settings at low and high read rates. Compares INFO, which other
 //! dashboards show, and the page with an application that counts its own hits and misses.
 //!
-//! What holds in each minute also holds in shorter windows: at 10 reads/s in 35 s, where one lookup
-//! of the sweep is 0.29 points and two are too many, and at thousands of reads in 5 s.
+//! The error is as small in windows of less than a minute: 35 s at 10 reads/s, and 5 s at thousands
+//! of reads. In 35 s, one lookup of the sweep changes the ratio by 0.29 points, and two by too much.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -186,7 +186,7 @@ fn start(server: &RedisServer) -> Exporter {
 /// Waits until the sweep has caused enough lookups since `start` to show a wrong ratio.
 fn assert_telling(exporter: &Exporter, start: &Page) {
     let before = induced(start);
-    exporter.until("enough lookups of the sweep to tell", |page| {
+    exporter.until("enough lookups of the sweep", |page| {
         induced(page) - before >= 10.0
     });
 }

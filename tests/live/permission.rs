@@ -29,7 +29,7 @@ fn denials(server: &RedisServer) -> u32 {
     line.strip_prefix("count=").unwrap().parse().unwrap()
 }
 
-/// What a server counts, over a connection that adds nothing to it.
+/// Reads counters of a server, over a connection that does not change them.
 struct Counts(Client);
 
 impl Counts {
@@ -37,7 +37,7 @@ impl Counts {
         Self(Client::connect(server.port).unwrap())
     }
 
-    /// How often the server has said no, and how many connections it has had.
+    /// Returns the number of denials and of connections since the server started.
     fn now(&mut self) -> (u32, u32) {
         let info = self.0.ask(&["INFO", "everything"]);
         let of = |name: &str| {
@@ -109,11 +109,11 @@ fn denied_commands_fail_only_their_collectors() {
         page.value("redis_exporter_connects_total", &[]) > 1.0 && page.is_up()
     });
     exporter.polls(3);
-    // One of the connections asked to end the first one.
+    // One of the connections is the one that ended the first.
     let (denials, connections) = (counts.now().0, counts.now().1 - connections);
     assert!(
         (2 * at_first..=connections * at_first).contains(&denials),
-        "each connection asks once: {denials} denials over {connections} connections"
+        "each connection sends it once: {denials} denials over {connections} connections"
     );
 }
 

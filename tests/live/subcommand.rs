@@ -128,7 +128,7 @@ fn check_waits_for_all_silent_targets_at_once() {
 }
 
 #[test]
-fn check_without_a_password_asks_for_one() {
+fn check_names_a_missing_password() {
     let server = RedisServer::start(&["--requirepass", "needed"]);
     let finished = Launch::of(&server.url()).flag("check").run();
     assert_eq!(finished.code(), 1);
@@ -140,7 +140,7 @@ fn check_without_a_password_asks_for_one() {
 }
 
 #[test]
-fn check_tells_denied_keys_from_denied_commands() {
+fn check_distinguishes_denied_keys_and_commands() {
     let server = RedisServer::start(&[]);
     server.ask(&["SET", "key", "value"]);
     server.ask(&["ACL", "SETUSER", "watcher", "on", ">secret", "+@all", "~no"]);

@@ -1,4 +1,4 @@
-//! Server time that a sweep uses, as reported by the server.
+//! Server time that a sweep uses, from the statistics of the server.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::support::{Exporter, Launch, RedisServer};
 
 const COMMANDS: [&str; 4] = ["scan", "memory|usage", "pttl", "type"];
 
-/// In so many parts of a stretch the price of a command is looked at.
+/// Number of parts of a period. The cost of a command is measured in each.
 const PARTS: u32 = 6;
 
-/// Fewer calls say little about the price of one.
+/// Minimum number of calls from which the cost of one is measured.
 const CALLS_MIN: f64 = 5.0;
 
-/// What the server counts of each of the commands: calls, and microseconds.
+/// Returns the calls of each command and their microseconds, as the server counts them.
 fn counted(server: &RedisServer) -> [[f64; 2]; 4] {
     let stats = server.ask(&["INFO", "commandstats"]);
     COMMANDS.map(|command| {
@@ -30,12 +30,12 @@ fn counted(server: &RedisServer) -> [[f64; 2]; 4] {
     })
 }
 
-/// What the server was seen to do for the walk.
+/// Measurements of the sweep at the server.
 struct Seen {
-    /// The least that a call of each command took, in microseconds. The server counts the time by the
-    /// clock: on a busy machine most calls take longer than they cost.
-    prices: [f64; 4],
-    /// Names of keys that a SCAN gives.
+    /// Shortest mean time of a call of each command, in microseconds. The server measures elapsed
+    /// time, so most calls take longer than they cost on a busy machine.
+    costs: [f64; 4],
+    /// Key names in the reply to one SCAN.
     keys_per_scan: f64,
 }
 
@@ -45,22 +45,17 @@ fn visited(exporter: &Exporter) -> f64 {
     visited.unwrap_or(0.0)
 }
 
-/// The share of a second that the calls of a stretch cost the server.
-fn spent_over(
-    server: &RedisServer,
-    exporter: &Exporter,
-    stretch: Duration,
-    seen: &mut Seen,
-) -> f64 {
+/// Returns the share of server time that the calls of a period cost.
+fn spent_over(server: &RedisServer, exporter: &Exporter, period: Duration, seen: &mut Seen) -> f64 {
     let (started, first, keys) = (Instant::now(), counted(server), visited(exporter));
     let mut last = first;
     for _ in 0..PARTS {
-        std::thread::sleep(stretch / PARTS);
+        std::thread::sleep(period / PARTS);
         let now = counted(server);
-        for (price, (now, last)) in seen.prices.iter_mut().zip(now.iter().zip(&last)) {
+        for (cost, (now, last)) in seen.costs.iter_mut().zip(now.iter().zip(&last)) {
             let (calls, microseconds) = (now[0] - last[0], now[1] - last[1]);
             if calls >= CALLS_MIN {
-                *price = price.min(microseconds / calls);
+                *cost = cost.min(microseconds / calls);
             }
         }
         last = now;
@@ -68,26 +63,26 @@ fn spent_over(
     let seconds = started.elapsed().as_secs_f64();
     let calls = [0, 1, 2, 3].map(|at| last[at][0] - first[at][0]);
     seen.keys_per_scan = (visited(exporter) - keys) / calls[0];
-    // What was hardly called has no price.
-    let priced = calls.iter().zip(&seen.prices);
-    let priced = priced.filter(|(_, price)| price.is_finite());
-    priced.map(|(calls, price)| calls * price).sum::<f64>() / 1e6 / seconds
+    // Commands with few calls have no cost.
+    let costd = calls.iter().zip(&seen.costs);
+    let costd = costd.filter(|(_, cost)| cost.is_finite());
+    costd.map(|(calls, cost)| calls * cost).sum::<f64>() / 1e6 / seconds
 }
 
 /// Waits until the sweep uses much of the share that it may use once the first keys are done. It
 /// never uses more.
-fn share_is_kept(server: &RedisServer, exporter: &Exporter, stretch: Duration, most: f64) -> Seen {
+fn share_is_kept(server: &RedisServer, exporter: &Exporter, period: Duration, most: f64) -> Seen {
     exporter.until("the first keys", |page| {
         page.get("redis_exporter_sweep_keys_visited_total", &[])
             .is_some_and(|visited| visited > 12_000.0)
     });
     let mut seen = Seen {
-        prices: [f64::INFINITY; 4],
+        costs: [f64::INFINITY; 4],
         keys_per_scan: 0.0,
     };
     let started = Instant::now();
     loop {
-        let share = spent_over(server, exporter, stretch, &mut seen);
+        let share = spent_over(server, exporter, period, &mut seen);
         let ratio = share / most;
         assert!(ratio <= 1.5, "{ratio} of the share {most}");
         if ratio >= 0.3 {

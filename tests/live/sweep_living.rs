@@ -26,7 +26,7 @@ const KINDS: [(&str, &str); 5] = [
 const CHECKS: usize = 20;
 const CHANGES_LAST: Duration = Duration::from_millis(1_200);
 
-/// Returns the number of keys of each kind, as counted by the server.
+/// Returns the number of keys of each kind that the server counts.
 fn truth(server: &RedisServer) -> [f64; 5] {
     let count = |(_, pattern): (&str, &str)| format!("#call('KEYS', '{pattern}')");
     let counts = KINDS.map(count).join(" .. ' ' .. ");

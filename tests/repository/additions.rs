@@ -1,4 +1,4 @@
-//! What one more metric, collector, option or alert touches: the files that the guide names, and no
+//! Adding a metric, collector, option or alert touches the files that the guide names, and no
 //! others.
 
 use std::collections::BTreeSet;

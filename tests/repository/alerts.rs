@@ -264,7 +264,7 @@ fn labels_and_annotations_have_one_form() {
         );
         assert!(
             annotation("description").contains("{{ $labels."),
-            "the description of {name} does not say what it is about"
+            "the description of {name} does not name the target or instance"
         );
         assert_eq!(
             *annotation("runbook_url"),

@@ -306,10 +306,7 @@ fn every_panel_has_a_description_and_a_unit() {
             let unit = text(panel, &format!("{defaults}/unit"));
             assert!(!unit.is_empty(), "{place} has no unit");
             let no_value = text(panel, &format!("{defaults}/noValue"));
-            assert!(
-                !no_value.is_empty(),
-                "{place} says nothing where there is no data"
-            );
+            assert!(!no_value.is_empty(), "{place} has no text for missing data");
             if unit == "percentunit" && kind == "timeseries" {
                 let min = panel.pointer(&format!("{defaults}/min"));
                 assert_eq!(min, Some(&0.into()), "{place}");
@@ -333,7 +330,7 @@ fn queries_use_the_selected_data_source() {
             let place = format!("{name}/{}", text(panel, "/title"));
             assert_eq!(text(panel, "/datasource/uid"), "${datasource}", "{place}");
             let mut ids = BTreeSet::new();
-            assert!(!list(panel, "/targets").is_empty(), "{place} asks nothing");
+            assert!(!list(panel, "/targets").is_empty(), "{place} has no query");
             for query in list(panel, "/targets") {
                 assert_eq!(text(query, "/datasource/uid"), "${datasource}", "{place}");
                 assert!(ids.insert(text(query, "/refId")), "{place}");

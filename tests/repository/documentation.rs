@@ -113,14 +113,14 @@ fn the_program_reads_the_documented_variables_and_no_others() {
         .chain(OPTIONS.iter().map(|option| option.variable.to_owned()))
         .filter(|variable| !variable.is_empty())
         .collect();
-    let asked = RefCell::new(BTreeSet::new());
+    let read = RefCell::new(BTreeSet::new());
     let environment = |name: &str| {
-        asked.borrow_mut().insert(name.to_owned());
+        read.borrow_mut().insert(name.to_owned());
         None
     };
     load(&Arguments::default(), &environment, &collector::names())
         .expect("nothing set is a good configuration");
-    assert_eq!(named, asked.into_inner());
+    assert_eq!(named, read.into_inner());
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn info(server: &Path, spellings: &[&str]) -> Reply {
         .iter()
         .filter_map(|name| recording(server, name))
         .find(|reply| !reply.is_empty() && reply.refusal().is_none())
-        .expect("a server answers INFO")
+        .expect("a server replies to INFO")
 }
 
 /// Returns the reply of a server to a query. `CONFIG GET` of one parameter is taken from the

@@ -52,9 +52,11 @@ fn bulk_string(bytes: &[u8]) -> String {
         .strip_prefix('$')
         .and_then(|reply| reply.split_once("\r\n"))
         .expect("a recording is a bulk string");
-    let length: usize = length.parse().expect("a bulk string says its length");
+    let length: usize = length
+        .parse()
+        .expect("a bulk string starts with its length");
     rest.get(..length)
-        .expect("a bulk string is as long as it says")
+        .expect("a bulk string has that length")
         .to_owned()
 }
 

@@ -304,7 +304,7 @@ fn table_of_layers_has_no_cycle() {
     for (at, (module, allowed)) in LAYERS.iter().enumerate() {
         for name in *allowed {
             let below = LAYERS.iter().take(at).any(|(below, _)| below == name);
-            assert!(below, "{module} uses {name}, which does not stand below it");
+            assert!(below, "{module} uses {name}, which is not below it");
         }
     }
 }

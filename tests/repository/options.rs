@@ -44,7 +44,7 @@ fn migration_guide_lists_every_option_of_redis_exporter() {
     let mut rows = String::new();
     for option in OPTIONS {
         let here = option.here();
-        assert!(!here.is_empty(), "--{} says nothing", option.flag);
+        assert!(!here.is_empty(), "--{} has no description", option.flag);
         let variable = match option.variable {
             "" => String::new(),
             variable => format!("`{variable}`"),

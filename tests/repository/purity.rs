@@ -1,6 +1,6 @@
 //! Pure modules have no clock, no I/O, and no state that outlives a call.
 //!
-//! A module is pure if its description says so: `Pure.` at the start of a sentence, or ``Pure but
+//! A module is pure if its description states it: `Pure.` at the start of a sentence, or ``Pure but
 //! `name`.`` The claim includes the folder of the module.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,7 +228,7 @@ fn a_claim_names_its_exceptions() {
 }
 
 #[test]
-fn what_reaches_outside_is_found() {
+fn impure_names_are_found() {
     assert_eq!(impure("let a = Instant::now();"), ["::now("]);
     assert_eq!(impure("// Instant::now()\nfn f(at: Instant) {}"), [""; 0]);
     assert_eq!(impure("#[cfg(test)]\nmod tests {\nfs::read();"), [""; 0]);

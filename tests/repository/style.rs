@@ -119,7 +119,7 @@ fn without_code(text: &str) -> String {
     parts.collect()
 }
 
-/// Returns the prose of a document by line. Headings may be questions.
+/// Returns the prose of a document by line. Headings may end in `?`.
 fn lines_of(name: &str) -> Vec<Text> {
     let text = document(name);
     let is_link = |line: &&str| !line.starts_with("<!--");

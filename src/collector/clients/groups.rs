@@ -282,7 +282,7 @@ fn push_names(clients: &[Client<'_>], snapshot: &mut Snapshot) {
     push_by_name(&rows::BY_USER, users, snapshot);
 }
 
-/// An empty name means that the server does not report it.
+/// Adds the counts of the most frequent names. Names that the server does not report are empty.
 fn push_by_name<'a>(
     family: &'static Family<1>,
     names: impl Iterator<Item = &'a [u8]>,

@@ -1,9 +1,9 @@
 //! Traffic of other clients: INFO's counters of commands and lookups, minus what the exporter
 //! caused.
 //!
-//! The counters start at 0 with the exporter. The traffic of earlier runs of the exporter is
-//! unknown, and any other start would break `increase()`: a jump up looks like traffic, and after a
-//! jump down Prometheus counts the whole new value. INFO's own numbers have separate families.
+//! The counters start at 0 with the exporter, because the traffic of its earlier runs is unknown. Any
+//! other start would break `increase()`: a jump up looks like traffic, and after a jump down
+//! Prometheus counts the whole new value. INFO's own numbers have separate families.
 
 use crate::collector::Replies;
 use crate::footprint::Caused;

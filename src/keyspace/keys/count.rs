@@ -47,12 +47,12 @@ impl Count {
         if database != self.pattern.database {
             return;
         }
-        let group = if self.pattern.pattern.matches(key) {
+        let class = if self.pattern.pattern.matches(key) {
             MATCHING
         } else {
             NamespaceId::OTHER
         };
-        if let Some(tally) = self.window.tally(group) {
+        if let Some(tally) = self.window.tally(class) {
             tally.see(Details::default(), TtlPolicy::default());
         }
     }
