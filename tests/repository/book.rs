@@ -334,7 +334,10 @@ fn documents_name_existing_options() {
                 continue;
             }
             if parts.first().is_some_and(|top| tops.contains(*top)) {
-                assert!(options.contains(word), "{name} names the option {word}");
+                assert!(
+                    options.contains(word),
+                    "{name} names {word}, which config.example.yaml does not have"
+                );
                 seen += 1;
             }
         }

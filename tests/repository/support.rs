@@ -37,7 +37,10 @@ pub fn files(folder: &str, extension: &str) -> Vec<String> {
 pub fn assert_golden(path: &Path, text: &str) {
     let place = path.display();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(path, text).unwrap_or_else(|error| panic!("{place}: {error}"));
+        // Other tests read the file at the same time.
+        let new = path.with_extension("new");
+        let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+        written.unwrap_or_else(|error| panic!("{place}: {error}"));
         return;
     }
     let golden = fs::read_to_string(path).unwrap_or_else(|error| panic!("{place}: {error}"));
