@@ -82,8 +82,8 @@ pub struct NamespaceEstimate {
     pub largest_key_bytes: Option<u64>,
     /// Keys that would form namespaces of their own if there were not too many.
     pub folded: u64,
-    /// Whether its keys may use memory that was not measured: some keys were not queried, or some
-    /// large ones are aggregates, of which MEMORY USAGE samples only a few elements.
+    /// Whether its keys may use memory that was not measured. Either some keys were not queried, or
+    /// some large ones are aggregates, of which MEMORY USAGE samples only a few elements.
     pub may_hide_memory: bool,
 }
 

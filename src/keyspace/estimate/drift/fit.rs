@@ -17,8 +17,9 @@ const USUAL: [(f64, Flow); 6] = [
     (0.04, parts(1.0, 1.0)),
 ];
 
-/// How far a batch that has just begun may move it: a weight, the number of newest knots that it
-/// covers, and parts of all changes and of those beyond the usual rate.
+/// Assumptions about a batch that has just begun. Each has a weight and the number of newest knots
+/// that the batch covers. It may move them by parts of all changes, and of those beyond the usual
+/// rate.
 const SUDDEN: [(f64, usize, Flow, Flow); 7] = [
     (0.79, 0, parts(0.0, 0.0), parts(0.0, 0.0)),
     (0.02, 1, parts(1.0, 0.03), parts(0.0, 0.0)),
