@@ -11,9 +11,9 @@ mod lines;
 pub mod openmetrics;
 mod page;
 
-pub use page::Page;
+pub use page::{Page, PageWriter};
 
-use crate::metric::{Descriptor, Kind, Names, Sample, Series, Snapshot, Value};
+use crate::metric::{Descriptor, FamilyRun, Kind, Names, Sample, Series, Snapshot, Value};
 use lines::{SampleLine, SamplePart, write_header};
 use openmetrics::{Declaration, declared, header_name};
 
@@ -64,28 +64,36 @@ pub fn encode(snapshots: &[Labeled<'_>], names: &Names) -> Vec<u8> {
 /// next to the clean ones, except those that differ only by `_total`.
 #[must_use]
 pub fn encode_as(snapshots: &[Labeled<'_>], names: &Names, format: Format) -> Vec<u8> {
-    let samples = snapshots
-        .iter()
-        .flat_map(|(_, snapshot)| snapshot.samples());
-    let lines: usize = samples.map(|sample| lines(sample.value)).sum();
-    let mut text = Vec::with_capacity(lines * LINE_BYTES);
+    let mut text = Vec::with_capacity(expected_bytes(snapshots));
+    encode_in_parts(snapshots, names, format, &mut text, |_| {});
+    text
+}
+
+/// Appends the same page to `text`, and calls `drain` after each sample. `drain` may remove the text
+/// so far, so that a large page is never in memory as a whole.
+pub(crate) fn encode_in_parts(
+    snapshots: &[Labeled<'_>],
+    names: &Names,
+    format: Format,
+    text: &mut Vec<u8>,
+    mut drain: impl FnMut(&mut Vec<u8>),
+) {
     let mut targets: Vec<_> = snapshots
         .iter()
         .map(|(target, snapshot)| {
             let target = target.filter(|_| names.target_label);
-            (target, snapshot.samples().peekable())
+            (target, snapshot.runs().peekable())
         })
         .collect();
-    let mut run = Vec::new();
+    let mut runs = Vec::with_capacity(targets.len());
     while let Some(family) = next_family(&mut targets) {
-        run.clear();
-        for (target, samples) in &mut targets {
-            let of_family = |sample: &Sample<'_>| std::ptr::eq(sample.family, family);
-            let next = std::iter::from_fn(|| samples.next_if(of_family));
-            let shown = next.filter(|sample| names.series.shows(sample.value));
-            run.extend(shown.map(|sample| (*target, sample)));
+        runs.clear();
+        for (target, of_target) in &mut targets {
+            let next = of_target.next_if(|run| std::ptr::eq(run.family, family));
+            runs.extend(next.map(|run| (*target, run)));
         }
-        if run.is_empty() {
+        let is_shown = |run: &FamilyRun<'_>| run.samples().any(|one| names.series.shows(one.value));
+        if !runs.iter().any(|(_, run)| is_shown(run)) {
             continue;
         }
         for spelling in spellings(family, names.legacy) {
@@ -95,11 +103,20 @@ pub fn encode_as(snapshots: &[Labeled<'_>], names: &Names, format: Format) -> Ve
                 spelling: &spelling,
                 name: &name,
                 series: names.series,
+                runs: &runs,
             };
-            written.write(&mut text, &run, format);
+            written.write(text, format, &mut drain);
         }
     }
-    text
+}
+
+/// Returns slightly more than the length of the text of these snapshots.
+fn expected_bytes(snapshots: &[Labeled<'_>]) -> usize {
+    let samples = snapshots
+        .iter()
+        .flat_map(|(_, snapshot)| snapshot.samples());
+    let lines: usize = samples.map(|sample| lines(sample.value)).sum();
+    lines * LINE_BYTES
 }
 
 /// Slightly more than the mean length of a line, headers included.
@@ -116,10 +133,10 @@ fn lines(value: &Value) -> usize {
 
 /// Returns the family with the smallest name among the next samples of all targets.
 fn next_family<'a>(
-    targets: &mut [(Option<&str>, Peekable<impl Iterator<Item = Sample<'a>>>)],
+    targets: &mut [(Option<&str>, Peekable<impl Iterator<Item = FamilyRun<'a>>>)],
 ) -> Option<&'static Descriptor> {
-    let heads = targets.iter_mut().filter_map(|(_, samples)| samples.peek());
-    heads.map(|sample| sample.family).min_by(|left, right| {
+    let heads = targets.iter_mut().filter_map(|(_, runs)| runs.peek());
+    heads.map(|run| run.family).min_by(|left, right| {
         if std::ptr::eq(*left, *right) {
             return std::cmp::Ordering::Equal;
         }
@@ -165,7 +182,7 @@ pub fn prefixed<'a>(name: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
     }
 }
 
-/// A family with one of its names.
+/// A family with one of its names, and its samples of all targets.
 #[derive(Clone, Copy)]
 struct Written<'a> {
     family: &'a Descriptor,
@@ -173,15 +190,25 @@ struct Written<'a> {
     /// The name, with the configured prefix.
     name: &'a str,
     series: Series,
+    runs: &'a [(Option<&'a str>, FamilyRun<'a>)],
 }
 
-impl Written<'_> {
-    fn write(self, text: &mut Vec<u8>, run: &[(Option<&str>, Sample<'_>)], format: Format) {
+impl<'a> Written<'a> {
+    /// Yields the samples to write, each with the value of its `target` label.
+    fn samples(self) -> impl Iterator<Item = (Option<&'a str>, Sample<'a>)> {
+        let all = self.runs.iter().flat_map(|(target, run)| {
+            let samples = run.samples();
+            samples.map(move |sample| (*target, sample))
+        });
+        all.filter(move |(_, sample)| self.series.shows(sample.value))
+    }
+
+    fn write(self, text: &mut Vec<u8>, format: Format, drain: &mut impl FnMut(&mut Vec<u8>)) {
         let Spelling { kind, .. } = *self.spelling;
         let parts = SamplePart::of(kind);
         let header = match format {
             Format::Text => Declaration::Whole(kind.as_str()),
-            Format::OpenMetrics => declared(self.spelling, run.iter().map(|(_, sample)| sample)),
+            Format::OpenMetrics => declared(self.spelling, self.samples().map(|(_, one)| one)),
         };
         let is_quoted = format == Format::OpenMetrics;
         match header {
@@ -191,13 +218,13 @@ impl Written<'_> {
                     Format::OpenMetrics => header_name(self.name, kind),
                 };
                 write_header(text, self.family, word, name, is_quoted);
-                self.write_parts(text, run, parts);
+                self.write_parts(text, parts, drain);
             }
             Declaration::ByName => {
                 for part in parts {
                     let name = format!("{}{}", self.name, part.suffix(kind));
                     write_header(text, self.family, "unknown", &name, is_quoted);
-                    self.write_parts(text, run, std::slice::from_ref(part));
+                    self.write_parts(text, std::slice::from_ref(part), drain);
                 }
             }
         }
@@ -206,20 +233,21 @@ impl Written<'_> {
     fn write_parts(
         self,
         text: &mut Vec<u8>,
-        run: &[(Option<&str>, Sample<'_>)],
         parts: &[SamplePart],
+        drain: &mut impl FnMut(&mut Vec<u8>),
     ) {
-        for (target, sample) in run {
+        for (target, sample) in self.samples() {
             let line = SampleLine {
                 spelling: self.spelling,
                 name: self.name,
                 unit: self.family.unit,
-                target: *target,
-                sample,
+                target,
+                sample: &sample,
             };
             for part in parts {
                 line.write_part(text, *part, self.series);
             }
+            drain(text);
         }
     }
 }
@@ -553,19 +581,39 @@ mod tests {
         assert!(text(snapshot, true).ends_with("\nredis_test_keys 2\n"));
     }
 
+    fn page_of(snapshots: &[Labeled<'_>], is_compressed: bool) -> Page {
+        let form = Form {
+            format: Format::Text,
+            is_compressed,
+        };
+        let mut page = PageWriter::new(form);
+        page.add(snapshots, &Names::default());
+        page.text().extend_from_slice(b"last_line 1\n");
+        page.finish()
+    }
+
     #[test]
-    fn gzip_unpacks_to_the_text() {
-        let text = b"redis_up 1\n".repeat(100);
-        let page = Page::new(text.clone(), true);
+    fn gzip_of_a_long_page_unpacks_to_the_text() {
+        let mut snapshot = Snapshot::default();
+        for db in 0..1_000 {
+            snapshot.push(&KEYS, [&format!("db{db}")], f64::from(db));
+        }
+        let snapshot = snapshot.finish();
+        let names = ["a", "b", "c"];
+        let all: Vec<Labeled<'_>> = names.iter().map(|name| (Some(*name), &snapshot)).collect();
+        let (plain, packed) = (page_of(&all, false), page_of(&all, true));
         let mut unpacked = Vec::new();
         std::io::Read::read_to_end(
-            &mut flate2::read::GzDecoder::new(&page.body[..]),
+            &mut flate2::read::GzDecoder::new(&packed.body[..]),
             &mut unpacked,
         )
         .unwrap();
-        assert_eq!(unpacked, text);
-        assert!(page.body.len() < text.len() / 5);
-        assert_eq!(Page::new(text.clone(), false).body, text);
+        assert!(plain.body.len() > 100_000, "{}", plain.body.len());
+        assert_eq!(unpacked, plain.body);
+        assert!(packed.body.len() < plain.body.len() / 5);
+        let mut expected = encode(&all, &Names::default());
+        expected.extend_from_slice(b"last_line 1\n");
+        assert_eq!(plain.body, expected);
     }
 
     /// Unescapes a label value and stops at its closing quote.

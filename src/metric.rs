@@ -10,8 +10,8 @@ mod snapshot;
 pub use const_text::{is_same, stem};
 pub use names::{Names, Series};
 pub use snapshot::{
-    Edge, Histogram, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, Snapshot, Summary,
-    Value,
+    Edge, FamilyRun, Histogram, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, Snapshot,
+    Summary, Value,
 };
 
 use const_text::{contains, ends_with, starts_with};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::{Instant, sleep_until};
 
-use crate::encode::{Form, Format, Labeled, Page, encode_as, openmetrics};
+use crate::encode::{Form, Labeled, Page, PageWriter};
 use crate::metric::Names;
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot, Unwritten};
@@ -143,7 +143,9 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
                 let counted = telemetry.of_target(&name);
                 let mut alone: Vec<_> = labeled(&poll, namespaces.as_deref(), None).collect();
                 alone.push((None, &counted));
-                finished(encode_as(&alone, &names, form.format), form)
+                let mut page = PageWriter::new(form);
+                page.add(&alone, &names);
+                page.finish()
             });
         }
     }
@@ -177,18 +179,11 @@ fn page_of_all(
             )
         })
         .collect();
-    let mut text = encode_as(&all, names, form.format);
-    let own = telemetry.snapshot();
-    text.extend(encode_as(&[(None, &own)], names, form.format));
-    telemetry.write(&mut text, names, form.format);
-    let page = finished(text, form);
+    let mut page = PageWriter::new(form);
+    page.add(&all, names);
+    page.add(&[(None, &telemetry.snapshot())], names);
+    telemetry.write(page.text(), names, form.format);
+    let page = page.finish();
     telemetry.set(PAGE_DURATION, [], started.elapsed().as_secs_f64());
     page
-}
-
-fn finished(mut text: Vec<u8>, form: Form) -> Page {
-    if form.format == Format::OpenMetrics {
-        openmetrics::end(&mut text);
-    }
-    Page::new(text, form.is_compressed)
 }

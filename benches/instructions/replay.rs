@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redis_namespace_exporter::collector::{ALL, Circumstances, Collector, INFO, Replies};
 use redis_namespace_exporter::connection::decode;
-use redis_namespace_exporter::encode::{Format, Page, encode_as};
+use redis_namespace_exporter::encode::{Form, Format, Page, PageWriter};
 use redis_namespace_exporter::info::Info;
 use redis_namespace_exporter::metric::{Names, Snapshot};
 use redis_namespace_exporter::query::Query;
@@ -63,8 +63,13 @@ impl Recording {
     /// The same, and writes and compresses the page.
     pub fn page(&self) -> Outcome<Page> {
         let snapshot = self.snapshot()?;
-        let text = encode_as(&[(None, &snapshot)], &Names::default(), Format::Text);
-        Ok(Page::new(text, true))
+        let form = Form {
+            format: Format::Text,
+            is_compressed: true,
+        };
+        let mut page = PageWriter::new(form);
+        page.add(&[(None, &snapshot)], &Names::default());
+        Ok(page.finish())
     }
 }
 

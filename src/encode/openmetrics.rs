@@ -26,9 +26,9 @@ pub(super) enum Declaration {
 /// Returns how a family is declared.
 pub(super) fn declared<'a>(
     spelling: &Spelling,
-    mut samples: impl Iterator<Item = &'a Sample<'a>>,
+    mut samples: impl Iterator<Item = Sample<'a>>,
 ) -> Declaration {
-    let has_sum = |sample: &Sample<'_>| match sample.value {
+    let has_sum = |sample: Sample<'_>| match sample.value {
         Value::Histogram(histogram) => histogram.sum.is_finite(),
         Value::Number(_) | Value::Summary(_) => true,
     };

@@ -1,9 +1,18 @@
 //! A finished page, compressed if its readers want that. Pure.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compress, Compression, FlushCompress, Status};
+
+use super::openmetrics;
+use super::{Form, Format, Labeled, encode_in_parts, expected_bytes};
+use crate::metric::Names;
+
+/// Bytes of text that are compressed at a time. No compressed page keeps more of its text.
+const PART_BYTES: usize = 32 << 10;
+
+/// Logarithm of the compressor's window. Lines resemble those before them, so a larger window hardly
+/// helps, but takes time to clear.
+const WINDOW_BITS: u8 = 13;
 
 /// A page ready to be served.
 #[derive(Clone, Debug, Default)]
@@ -14,26 +23,113 @@ pub struct Page {
     pub is_compressed: bool,
 }
 
-impl Page {
-    /// Makes a page of a text, compressed once for all scrapes or not at all.
+/// Writes a page, and compresses its parts as they are written.
+#[derive(Debug)]
+pub struct PageWriter {
+    format: Format,
+    /// The text so far, or the part that is not compressed yet.
+    text: Vec<u8>,
+    gzip: Option<Gzip>,
+}
+
+impl PageWriter {
+    /// Starts a page in this form.
     #[must_use]
-    pub fn new(text: Vec<u8>, is_compressed: bool) -> Self {
-        let mut body = if is_compressed { gzip(&text) } else { text };
+    pub fn new(form: Form) -> Self {
+        Self {
+            format: form.format,
+            text: Vec::new(),
+            gzip: form.is_compressed.then(Gzip::new),
+        }
+    }
+
+    /// Adds snapshots that share no family with those before.
+    pub fn add(&mut self, snapshots: &[Labeled<'_>], names: &Names) {
+        let mut expected = expected_bytes(snapshots);
+        if self.gzip.is_some() {
+            expected = expected.min(PART_BYTES + PART_BYTES / 8);
+        }
+        self.text.reserve(expected);
+        let gzip = &mut self.gzip;
+        encode_in_parts(snapshots, names, self.format, &mut self.text, |text| {
+            if text.len() >= PART_BYTES {
+                compress(gzip, text);
+            }
+        });
+    }
+
+    /// Returns the end of the text, for lines that are not in a snapshot.
+    pub const fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.text
+    }
+
+    /// Ends the page.
+    #[must_use]
+    pub fn finish(mut self) -> Page {
+        if self.format == Format::OpenMetrics {
+            openmetrics::end(&mut self.text);
+        }
+        compress(&mut self.gzip, &mut self.text);
+        let is_compressed = self.gzip.is_some();
+        let mut body = self.gzip.map_or(self.text, Gzip::finish);
         // A page is kept until the next one; so would be its spare capacity.
         body.shrink_to_fit();
-        Self {
+        Page {
             body: body.into(),
             is_compressed,
         }
     }
 }
 
-fn gzip(text: &[u8]) -> Vec<u8> {
-    // Exposition text shrinks by about 90 %. Level 1 costs a sixth of level 6 and compresses nearly
-    // as well.
-    let room = Vec::with_capacity(text.len() / 6);
-    let mut encoder = GzEncoder::new(room, Compression::fast());
-    // Writing to memory cannot fail, and an empty body would be noticed.
-    let written = encoder.write_all(text);
-    written.and_then(|()| encoder.finish()).unwrap_or_default()
+/// Moves the text into the compressor, if there is one.
+fn compress(gzip: &mut Option<Gzip>, text: &mut Vec<u8>) {
+    if let Some(gzip) = gzip {
+        gzip.write(text, FlushCompress::None);
+        text.clear();
+    }
+}
+
+/// A compressor with its output so far.
+#[derive(Debug)]
+struct Gzip {
+    compressor: Compress,
+    output: Vec<u8>,
+}
+
+impl Gzip {
+    fn new() -> Self {
+        // Exposition text shrinks by about 90%. Level 1 costs a sixth of level 6 and compresses
+        // nearly as well.
+        let level = Compression::fast();
+        Self {
+            compressor: Compress::new_gzip(level, WINDOW_BITS),
+            output: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, text: &[u8], flush: FlushCompress) {
+        let mut rest = text;
+        loop {
+            self.output.reserve(PART_BYTES / 8);
+            let before = self.compressor.total_in();
+            let compressed = self.compressor.compress_vec(rest, &mut self.output, flush);
+            let read = self.compressor.total_in() - before;
+            rest = usize::try_from(read)
+                .ok()
+                .and_then(|read| rest.get(read..))
+                .unwrap_or_default();
+            let has_room = self.output.len() < self.output.capacity();
+            match compressed {
+                Ok(Status::Ok | Status::BufError) if !rest.is_empty() || !has_room => {}
+                Ok(Status::Ok) if matches!(flush, FlushCompress::Finish) => {}
+                // The end. Compressing to memory cannot fail, and a broken page would be noticed.
+                _ => return,
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.write(&[], FlushCompress::Finish);
+        self.output
+    }
 }

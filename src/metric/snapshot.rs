@@ -114,6 +114,23 @@ pub struct Sample<'a> {
     labels: &'a Range<u32>,
 }
 
+/// Consecutive samples of a snapshot that belong to one family.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyRun<'a> {
+    /// The family.
+    pub family: &'static Descriptor,
+    snapshot: &'a Snapshot,
+    samples: &'a [Stored],
+}
+
+impl<'a> FamilyRun<'a> {
+    /// Yields the samples, in order.
+    pub fn samples(&self) -> impl Iterator<Item = Sample<'a>> + use<'a> {
+        let snapshot = self.snapshot;
+        self.samples.iter().map(|stored| snapshot.sample(stored))
+    }
+}
+
 impl<'a> Sample<'a> {
     /// Yields the label values, in the order of the family's label names.
     pub fn label_values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -237,12 +254,28 @@ impl Snapshot {
 
     /// Yields all samples, in order.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
-        self.samples.iter().map(|stored| Sample {
+        self.samples.iter().map(|stored| self.sample(stored))
+    }
+
+    /// Yields all samples by family, in order.
+    pub fn runs(&self) -> impl Iterator<Item = FamilyRun<'_>> {
+        let runs = self.samples.chunk_by(is_same_family);
+        runs.filter_map(|samples| {
+            Some(FamilyRun {
+                family: samples.first()?.family,
+                snapshot: self,
+                samples,
+            })
+        })
+    }
+
+    const fn sample<'a>(&'a self, stored: &'a Stored) -> Sample<'a> {
+        Sample {
             family: stored.family,
             value: &stored.value,
             snapshot: self,
             labels: &stored.labels,
-        })
+        }
     }
 
     /// Returns the number of samples.
