@@ -188,7 +188,7 @@ impl Board {
     /// read: see [`Board::due`].
     pub fn set_page(
         &self,
-        write: impl Fn(Form) -> Page + Clone + Send + 'static,
+        write: impl Fn(Form) -> Page + Send + Sync + 'static,
         shown: Vec<(Arc<Slot>, SystemTime)>,
     ) {
         self.pages.store(Some(Arc::new(Pages::new(write, shown))));

@@ -1,7 +1,8 @@
 //! The pages of one snapshot, in every form. A page is encoded before it is read if a read is
 //! expected, otherwise at its first read.
 
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
@@ -10,8 +11,8 @@ use super::Slot;
 use super::reads::Reads;
 use crate::encode::{Form, Format, Page};
 
-/// A page that is encoded before or at its first read.
-pub type LatePage = LazyLock<Page, Box<dyn FnOnce() -> Page + Send>>;
+/// Encodes a page in one form.
+type Write = Box<dyn Fn(Form) -> Page + Send + Sync>;
 
 /// One value for each form of a page.
 #[derive(Debug, Default)]
@@ -47,37 +48,38 @@ impl<T> ByForm<T> {
     }
 }
 
-/// The same samples in every form.
-#[derive(Debug)]
+/// The same samples in every form. Each form is encoded before or at its first read.
 pub struct Pages {
-    late: ByForm<LatePage>,
+    write: Write,
+    written: ByForm<OnceLock<Page>>,
     /// The targets on the pages, each with the end of its poll.
     pub(super) shown: Vec<(Arc<Slot>, SystemTime)>,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pages")
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Pages {
     /// Returns pages that `write` encodes.
     pub(super) fn new(
-        write: impl Fn(Form) -> Page + Clone + Send + 'static,
+        write: impl Fn(Form) -> Page + Send + Sync + 'static,
         shown: Vec<(Arc<Slot>, SystemTime)>,
     ) -> Self {
-        let late = |format, is_compressed| {
-            let write = write.clone();
-            LatePage::new(Box::new(move || write(form(format, is_compressed))))
-        };
         Self {
-            late: ByForm {
-                text: late(Format::Text, false),
-                text_compressed: late(Format::Text, true),
-                openmetrics: late(Format::OpenMetrics, false),
-                openmetrics_compressed: late(Format::OpenMetrics, true),
-            },
+            write: Box::new(write),
+            written: ByForm::default(),
             shown,
         }
     }
 
     fn written(&self, form: Form) -> Option<&Page> {
-        LazyLock::get(self.late.of(form))
+        self.written.of(form).get()
     }
 }
 
@@ -101,7 +103,9 @@ impl Unwritten {
     /// Encodes the page unless another reader does. Blocks, for long with many targets.
     #[must_use]
     pub fn write(self) -> Page {
-        Page::clone(self.pages.late.of(self.form))
+        let pages = &self.pages;
+        let written = pages.written.of(self.form);
+        written.get_or_init(|| (pages.write)(self.form)).clone()
     }
 }
 

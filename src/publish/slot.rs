@@ -208,7 +208,7 @@ impl Slot {
     }
 
     /// Replaces the page. It is encoded before or when it is read: see [`Slot::due`].
-    pub fn set_page(&self, write: impl Fn(Form) -> Page + Clone + Send + 'static) {
+    pub fn set_page(&self, write: impl Fn(Form) -> Page + Send + Sync + 'static) {
         self.pages
             .store(Some(Arc::new(Pages::new(write, Vec::new()))));
     }
