@@ -44,6 +44,8 @@ pub struct Info {
     text: String,
     /// Fields with a fixed name, or a number in it, in the order of the reply.
     plain: Vec<FieldLine>,
+    /// Places of the plain fields by hashes of their names.
+    by_name: Index,
     /// Fields named by commands or error codes, in the order of the reply. On most servers these are
     /// most fields, and few readers need them.
     named: Vec<FieldLine>,
@@ -62,6 +64,44 @@ struct FieldLine {
     section: TextRange,
     name: TextRange,
     value: TextRange,
+}
+
+/// A hash table of positions in a list: one more than the position, or 0 if a place is free. Names of
+/// fields are few and come from the server, so a simple hash is enough.
+#[derive(Clone, Debug, Default)]
+struct Index(Vec<u32>);
+
+impl Index {
+    /// Builds the table of a list of names.
+    fn new<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Self {
+        let mut index = Self(vec![0; (2 * names.len()).next_power_of_two()]);
+        for (at, name) in names.enumerate() {
+            let free = index.places(name).find(|(_, stored)| *stored == 0);
+            let place = free.and_then(|(place, _)| index.0.get_mut(place));
+            if let (Some(place), Ok(at)) = (place, u32::try_from(at + 1)) {
+                *place = at;
+            }
+        }
+        index
+    }
+
+    /// Yields positions whose names may be this one, in order.
+    fn candidates(&self, name: &str) -> impl Iterator<Item = usize> {
+        let stored = self.places(name).map(|(_, stored)| stored as usize);
+        stored.map_while(|stored| stored.checked_sub(1))
+    }
+
+    fn places(&self, name: &str) -> impl Iterator<Item = (usize, u32)> + use<'_> {
+        let hash = name.bytes().fold(0_usize, |hash, byte| {
+            (hash ^ usize::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        // A power of two, or 0 if there are no names.
+        let mask = self.0.len().wrapping_sub(1);
+        (0..self.0.len()).filter_map(move |step| {
+            let place = hash.wrapping_add(step) & mask;
+            Some((place, *self.0.get(place)?))
+        })
+    }
 }
 
 /// Prefixes of field names that end in a command name or an error code. Both may contain a colon;
@@ -103,6 +143,10 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// Maximum number of fields. A server with a thousand commands and databases has fewer than 10,000.
 const FIELDS_MAX: usize = 20_000;
+
+/// Maximum number of fields that are found by hash. Servers have fewer than 400. With many equal
+/// hashes, more would take long.
+const INDEXED_MAX: usize = 1_000;
 
 impl Info {
     /// Parses the text of INFO or CLUSTER INFO. Lines end in CR, LF, or both. Blanks around names
@@ -154,6 +198,8 @@ impl Info {
                 info.unreadable.push(section.clone());
             }
         }
+        let names = info.plain.iter().take(INDEXED_MAX);
+        info.by_name = Index::new(names.map(|line| info.part(&line.name)));
         info
     }
 
@@ -188,27 +234,40 @@ impl Info {
 
     /// Yields the fields whose names are `prefix` and a command or an error code, with that name.
     pub fn named<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, Field<'s>)> {
-        let fields = self.named.iter().map(|line| self.field(line));
-        fields.filter_map(move |field| Some((field.name.strip_prefix(prefix)?, field)))
+        self.named.iter().filter_map(move |line| {
+            let name = self.part(&line.name).strip_prefix(prefix)?;
+            Some((name, self.field(line)))
+        })
     }
 
     /// Yields the fields of a section.
     pub fn section<'s>(&'s self, title: &'s str) -> impl Iterator<Item = Field<'s>> {
-        self.fields()
-            .filter(move |field| field.section.eq_ignore_ascii_case(title))
+        let lines = self.plain.iter().chain(&self.named);
+        let mut last = None;
+        let in_section = lines.filter(move |line| match &last {
+            Some((section, is_it)) if *section == line.section => *is_it,
+            _ => {
+                let is_it = self.part(&line.section).eq_ignore_ascii_case(title);
+                last = Some((line.section.clone(), is_it));
+                is_it
+            }
+        });
+        in_section.map(|line| self.field(line))
     }
 
     /// Returns the value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let lines = if is_named_by_users(name) {
-            &self.named
+        let is_it = |line: &&FieldLine| self.part(&line.name) == name;
+        let line = if is_named_by_users(name) {
+            self.named.iter().find(is_it)
         } else {
-            &self.plain
+            let candidates = self.by_name.candidates(name);
+            let indexed = candidates.filter_map(|at| self.plain.get(at));
+            indexed
+                .chain(self.plain.iter().skip(INDEXED_MAX))
+                .find(is_it)
         };
-        let mut lines = lines.iter();
-        let line =
-            lines.find(|line| line.name.len() == name.len() && self.part(&line.name) == name);
         line.map(|line| self.part(&line.value))
     }
 
@@ -284,6 +343,18 @@ mod tests {
 
     const TEXT: &str = "# Server\r\nredis_version:7.0.15\r\nconfig_file:/etc/a:b.conf\r\n\r\n\
                         # Keyspace\r\ndb0:keys=12,expires=3,avg_ttl=500\r\nnonsense\r\n";
+
+    #[test]
+    fn first_of_several_fields_with_one_name_is_found() {
+        let fields = |value: u32| (0..1_500).map(move |name| format!("f{name}:{value}\r\n"));
+        let fields: Vec<String> = fields(1).chain(fields(2)).collect();
+        let info = Info::parse(fields.concat());
+        for name in 0..1_500 {
+            assert_eq!(info.get(&format!("f{name}")), Some("1"));
+        }
+        assert_eq!(info.get("f1500"), None);
+        assert_eq!(Info::default().get("f0"), None);
+    }
 
     #[test]
     fn fields_know_their_section_and_keep_colons_in_values() {
