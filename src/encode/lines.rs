@@ -223,9 +223,10 @@ fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
 
 /// Escapes backslashes and line feeds, and quotes in label values.
 fn write_escaped(text: &mut Vec<u8>, value: &str, quote: bool) {
-    // Most texts contain nothing to escape. A search for one byte checks many bytes at once.
-    let contains = |special: &u8| value.as_bytes().contains(special);
-    if !b"\\\n\"".iter().any(contains) {
+    // Most texts contain nothing to escape. Without an early end, many bytes are checked at once.
+    let is_special = |byte: u8| matches!(byte, b'\\' | b'\n' | b'"');
+    let bytes = value.bytes();
+    if !bytes.fold(false, |found, byte| found | is_special(byte)) {
         text.extend_from_slice(value.as_bytes());
         return;
     }

@@ -300,21 +300,36 @@ fn is_same_family(left: &Stored, right: &Stored) -> bool {
 /// Sorts samples by the names of their families. Most samples of a family come one after the other,
 /// so only these runs are sorted.
 fn by_family(samples: Vec<Stored>) -> Vec<Stored> {
-    let mut runs: Vec<Vec<Stored>> = Vec::new();
-    for sample in samples {
+    let mut runs: Vec<(u128, &'static str, Range<usize>)> = Vec::new();
+    let mut last: Option<&'static Descriptor> = None;
+    for (at, sample) in samples.iter().enumerate() {
         match runs.last_mut() {
-            Some(run)
-                if run
-                    .first()
-                    .is_some_and(|first| is_same_family(first, &sample)) =>
-            {
-                run.push(sample);
+            Some((.., run)) if last.is_some_and(|last| std::ptr::eq(last, sample.family)) => {
+                run.end = at + 1;
             }
-            _ => runs.push(vec![sample]),
+            _ => runs.push((start_of(sample.family.name), sample.family.name, at..at + 1)),
         }
+        last = Some(sample.family);
     }
-    runs.sort_by_key(|run| run.first().map(|sample| sample.family.name));
-    runs.into_iter().flatten().collect()
+    runs.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| left.1.cmp(right.1)));
+    let mut sorted = Vec::with_capacity(samples.len());
+    let mut samples: Vec<Option<Stored>> = samples.into_iter().map(Some).collect();
+    for (.., run) in runs {
+        let of_run = samples.get_mut(run).unwrap_or_default();
+        sorted.extend(of_run.iter_mut().filter_map(Option::take));
+    }
+    sorted
+}
+
+/// Returns a number that orders names like their first bytes do. Whole names are only compared if
+/// these are equal. All names start with `redis_`.
+fn start_of(name: &str) -> u128 {
+    let bytes = name.strip_prefix("redis_").unwrap_or_default().as_bytes();
+    let mut start = [0; 16];
+    for (place, byte) in start.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
+    u128::from_be_bytes(start)
 }
 
 /// Returns the longest prefix of a label value within [`LABEL_VALUE_BYTES_MAX`].
