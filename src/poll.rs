@@ -4,6 +4,7 @@
 //! clock, the connection, and the order of steps.
 
 mod pace;
+mod parameters;
 mod plan;
 mod poller;
 mod rdb_file;

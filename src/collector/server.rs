@@ -90,6 +90,13 @@ impl Server {
         self.has_latency_histogram()
     }
 
+    /// Returns whether it accepts several parameters in one CONFIG GET: Redis since 7.0, every
+    /// Valkey.
+    #[must_use]
+    pub fn takes_several_parameters(&self) -> bool {
+        self.has_latency_histogram()
+    }
+
     /// Returns whether it has CLIENT NO-EVICT: Redis since 7.0, every Valkey.
     #[must_use]
     pub fn knows_no_evict(&self) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::parameters::Parameters;
 use super::plan::Plan;
 use super::sections::Sections;
 use crate::collector::function_stats::{self, RunningFunction};
@@ -43,9 +44,12 @@ pub struct Poller {
     unheld: u32,
     plan: Plan,
     sections: Sections,
+    parameters: Parameters,
     /// Whether PING was rejected for now. It is sent again once INFO reports that the cause has
     /// ended, because the server counts every rejection as an error.
     ping_rests: bool,
+    /// Round trip of a PING since the last poll.
+    pinged: Option<Duration>,
     /// Whether the server rejected INFO because it is busy with a script.
     is_busy: bool,
     /// Scripts that broke the connection or timed out.
@@ -76,7 +80,7 @@ impl Role {
 /// The replies of one poll.
 #[derive(Debug)]
 pub struct Round {
-    /// Round trip of PING; `None` if the user may not send it.
+    /// Round trip of the last PING; `None` if the user may not send it.
     pub ping: Option<Duration>,
     /// Collectors whose queries were sent or are known to be rejected.
     pub collectors: Vec<&'static Collector>,
@@ -119,6 +123,8 @@ impl Poller {
             plan: Plan::default(),
             sections: Sections::default(),
             ping_rests: false,
+            pinged: None,
+            parameters: Parameters::default(),
             is_busy: false,
             broken_by: Vec::new(),
             role: Role::default(),
@@ -190,7 +196,10 @@ impl Poller {
     /// Returns a failure if no reply arrives before the deadline.
     pub async fn check(&mut self, deadline: Instant) -> Result<(), Failure> {
         if self.may_ping() {
-            return self.ping(deadline).await.map(drop);
+            let took = self.ping(deadline).await?;
+            // The next poll needs no PING of its own, unless this one was rejected.
+            self.pinged = Some(took).filter(|_| self.may_ping());
+            return Ok(());
         }
         // Every user that can be polled may send INFO, and one section of it costs little.
         let (commands, setup) = ([["INFO", "server"]], Setup::default());
@@ -295,8 +304,10 @@ impl Poller {
 
     fn connect_anew(&mut self) {
         self.role = Role::default();
+        self.pinged = None;
         self.plan.connect_anew();
         self.sections = Sections::default();
+        self.parameters = Parameters::default();
     }
 
     async fn attempt(
@@ -306,17 +317,16 @@ impl Poller {
         deadline: Instant,
     ) -> Result<Round, Failure> {
         self.wire_bytes = 0;
-        let ping = if self.may_ping() {
-            Some(self.ping(deadline).await?)
-        } else {
-            None
+        let (ping, mut is_first) = match self.pinged.take() {
+            Some(took) => (Some(took), true),
+            None if self.may_ping() => (Some(self.ping(deadline).await?), false),
+            None => (None, true),
         };
         let has_replied = self.may_ping();
         let on = super::collectors(target);
         let mut replies = Replies::new("", circumstances.clone());
         let mut caused = None;
         let mut before = Replied::default();
-        let mut is_first = ping.is_none();
         loop {
             let queries = self.plan.next(&on, &replies, self.session.rejections());
             if queries.is_empty() {

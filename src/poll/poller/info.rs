@@ -3,6 +3,7 @@
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::super::parameters::PARAMETERS;
 use super::{LARGE_BYTES, Poller};
 use crate::collector::{INFO, INFO_WITHOUT_PERCENTILES, Replies, Server};
 use crate::connection::refused;
@@ -13,7 +14,7 @@ use crate::reply::{ErrorKind, Refusal, Reply};
 
 impl Poller {
     /// Returns the commands to send. INFO requests only the sections that are due.
-    pub(super) fn spelled(&self, queries: Vec<&'static Query>) -> Vec<Command<'static>> {
+    pub(super) fn spelled(&mut self, queries: Vec<&'static Query>) -> Vec<Command<'static>> {
         let now = Instant::now().into_std();
         let queries = queries.into_iter().map(|query| {
             if query == &INFO {
@@ -22,7 +23,16 @@ impl Poller {
                 query
             }
         });
-        queries.map(Command::from).collect()
+        let may_merge = self
+            .plan
+            .server()
+            .is_some_and(Server::takes_several_parameters)
+            && !self.session.rejections().covers((&PARAMETERS).into());
+        if may_merge {
+            self.parameters.merged(queries)
+        } else {
+            queries.map(Command::from).collect()
+        }
     }
 
     pub(super) async fn record(
@@ -43,11 +53,35 @@ impl Poller {
                 if let Some(info) = self.read_most_of_info(reply).await? {
                     replies.record_info(info);
                 }
+            } else if ticket.query == &PARAMETERS {
+                self.record_parameters(reply, replies);
             } else {
                 replies.record(ticket, reply);
             }
         }
         Ok(())
+    }
+
+    /// Records the reply to a command that merges several queries as the replies to these. If the
+    /// server does not accept such a command, they are sent one by one.
+    fn record_parameters(&mut self, reply: Reply, replies: &mut Replies) {
+        match reply.refusal() {
+            Some(refusal) if refusal.kind() == ErrorKind::Other => self.parameters.split(),
+            Some(refusal) => {
+                let is_denied = self.session.rejections().covers((&PARAMETERS).into());
+                for query in self.parameters.sent() {
+                    if is_denied {
+                        self.session.reject(query.into(), refusal);
+                    }
+                    replies.record(query, reply.clone());
+                }
+            }
+            None => {
+                for (query, reply) in self.parameters.replies(reply) {
+                    replies.record(query, reply);
+                }
+            }
+        }
     }
 
     /// Reads a reply without percentiles. Returns `None` if other sections are missing or the
