@@ -18,9 +18,6 @@ use tracing_subscriber::filter::LevelFilter;
 /// The configuration is invalid (`EX_CONFIG` in sysexits.h).
 const EXIT_CONFIGURATION: u8 = 78;
 
-/// Two threads poll and sweep. More would only use memory. Scrapes have their own thread.
-const THREADS: usize = 2;
-
 /// Open files besides those of targets: 512 HTTP connections, files, and the runtime's own.
 const FILES_BESIDE_TARGETS: u64 = 550;
 
@@ -107,8 +104,8 @@ fn start(arguments: Arguments) -> ExitCode {
     {
         return finish(Err(Error::CryptoProvider));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
+    // One thread polls and sweeps. Scrapes, pages, and large replies have their own threads.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let ended = runtime.map(|runtime| {
