@@ -181,8 +181,7 @@ fn page_of_all(
         .collect();
     let mut page = PageWriter::new(form);
     page.add(&all, names);
-    page.add(&[(None, &telemetry.snapshot())], names);
-    telemetry.write(page.text(), names, form.format);
+    telemetry.write(&mut page, names, form.format);
     let page = page.finish();
     telemetry.set(PAGE_DURATION, [], started.elapsed().as_secs_f64());
     page

@@ -3,21 +3,23 @@
 //!
 //! Each metric is a row. To add one, add its row and count events at their source.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
 
+mod process;
 mod rows;
 
 pub use rows::{Counter, Durations, Gauge};
 
-use crate::encode::{Format, openmetrics, prefixed};
+use crate::encode::{Format, Labeled, PageWriter, openmetrics, prefixed};
 use crate::metric::{Descriptor, Names, Snapshot, Summary, Value};
 use crate::number::to_float;
 
+use process::Process;
 use rows::{ROWS, Storage, TelemetryRow};
 
 /// Upper edges for poll durations, in seconds: from a local poll to the longest sensible timeout.
@@ -36,14 +38,24 @@ pub fn families() -> Vec<&'static Descriptor> {
 pub struct Telemetry {
     /// The current targets. An aborted task may still be in the middle of a poll, and must not
     /// bring the counters of its target back.
-    targets: Arc<RwLock<HashSet<String>>>,
+    targets: Arc<RwLock<BTreeMap<String, TargetCounts>>>,
+    /// Number of counters of each target.
+    of_target: usize,
+    /// `None` without process metrics.
+    process: Option<Process>,
     registry: Registry,
     /// The values of each row, in the order of the rows.
     values: Arc<[Values]>,
 }
 
+/// The counters of one target: those of each row with a `target` label, one for each known value of
+/// its last label.
+type TargetCounts = Box<[AtomicU64]>;
+
 #[derive(Debug)]
 enum Values {
+    /// The counters are in [`TargetCounts`], from this index on.
+    ByTarget(usize, Vec<&'static str>),
     Counts(IntCounterVec),
     Numbers(GaugeVec),
     Durations(Histogram),
@@ -52,11 +64,13 @@ enum Values {
 }
 
 impl Values {
-    fn of(row: &TelemetryRow) -> prometheus::Result<Self> {
+    /// `first` is the number of counters of a target in earlier rows.
+    fn of(row: &TelemetryRow, first: usize) -> prometheus::Result<Self> {
         let Descriptor {
             name, labels, help, ..
         } = row.family;
         Ok(match row.kept {
+            Storage::Count if row.alone.is_some() => Self::ByTarget(first, row.last_labels()),
             Storage::Count => Self::Counts(IntCounterVec::new(Opts::new(name, help), labels)?),
             Storage::Number => Self::Numbers(GaugeVec::new(Opts::new(name, help), labels)?),
             Storage::Durations => Self::Durations(Histogram::with_opts(
@@ -70,10 +84,12 @@ impl Values {
     fn register(&self, row: &TelemetryRow, registry: &Registry) -> prometheus::Result<()> {
         match self {
             Self::Counts(counts) => {
-                if row.alone.is_none() {
-                    for labels in row.known_labels(None) {
-                        counts.get_metric_with_label_values(&labels)?;
-                    }
+                for label in row.last_labels() {
+                    let labels: Vec<_> = Some(label)
+                        .filter(|label| !label.is_empty())
+                        .into_iter()
+                        .collect();
+                    counts.get_metric_with_label_values(&labels)?;
                 }
                 registry.register(Box::new(counts.clone()))
             }
@@ -84,7 +100,7 @@ impl Values {
                 registry.register(Box::new(numbers.clone()))
             }
             Self::Durations(durations) => registry.register(Box::new(durations.clone())),
-            Self::None => Ok(()),
+            Self::ByTarget(..) | Self::None => Ok(()),
         }
     }
 }
@@ -97,26 +113,27 @@ impl Telemetry {
     ///
     /// Two rows have the same name, or a name is invalid.
     pub fn new(process_metrics: bool) -> prometheus::Result<Self> {
-        let values = ROWS
-            .iter()
-            .map(Values::of)
-            .collect::<Result<Arc<[_]>, _>>()?;
+        let mut values = Vec::with_capacity(ROWS.len());
+        let mut of_target = 0;
+        for row in ROWS {
+            let of_row = Values::of(row, of_target)?;
+            if let Values::ByTarget(_, labels) = &of_row {
+                of_target += labels.len();
+            }
+            values.push(of_row);
+        }
         let registry = Registry::new();
         for (at, (row, values)) in ROWS.iter().zip(values.iter()).enumerate() {
             if process_metrics || at != BUILD_INFO.0 {
                 values.register(row, &registry)?;
             }
         }
-        #[cfg(target_os = "linux")]
-        if process_metrics {
-            registry.register(Box::new(
-                prometheus::process_collector::ProcessCollector::for_self(),
-            ))?;
-        }
         let telemetry = Self {
             targets: Arc::default(),
+            of_target,
+            process: process_metrics.then(Process::new),
             registry,
-            values,
+            values: values.into(),
         };
         let known = |value: Option<&'static str>| {
             let value = value.filter(|value| !value.is_empty());
@@ -131,38 +148,27 @@ impl Telemetry {
 
     /// Starts the counters of a target at 0, so that rates include their first increase.
     pub fn start_target(&self, target: &str) {
+        let counts = || (0..self.of_target).map(|_| AtomicU64::new(0)).collect();
         let mut targets = self.targets_to_change();
-        targets.insert(target.to_owned());
-        for (row, counts) in self.of_targets() {
-            for labels in row.known_labels(Some(target)) {
-                counts.with_label_values(&labels);
-            }
-        }
+        targets.entry(target.to_owned()).or_insert_with(counts);
     }
 
     /// Removes the counters of a target that is no longer configured.
     pub fn end_target(&self, target: &str) {
-        let mut targets = self.targets_to_change();
-        targets.remove(target);
-        for (row, counts) in self.of_targets() {
-            for labels in row.known_labels(Some(target)) {
-                // An error means that there was nothing to remove.
-                let _ = counts.remove_label_values(&labels);
-            }
-        }
+        self.targets_to_change().remove(target);
     }
 
     /// Increments a counter. Does nothing for a target that has been removed.
     pub fn count<const LABELS: usize>(&self, counter: Counter<LABELS>, labels: [&str; LABELS]) {
-        let Some(Values::Counts(counts)) = self.values.get(counter.0) else {
-            return;
-        };
-        // The lock prevents the removal of the target in the meantime.
-        let targets = self.targets();
-        let is_of_target = ROWS.get(counter.0).is_some_and(|row| row.alone.is_some());
-        let target = labels.first().filter(|_| is_of_target);
-        if target.is_none_or(|target| targets.contains(*target)) {
-            counts.with_label_values(&labels).inc();
+        match self.values.get(counter.0) {
+            Some(Values::Counts(counts)) => counts.with_label_values(&labels).inc(),
+            Some(Values::ByTarget(first, known)) => {
+                let targets = self.targets();
+                if let Some(count) = of_labels(&targets, *first, known, &labels) {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -176,6 +182,11 @@ impl Telemetry {
     ) -> u64 {
         match self.values.get(counter.0) {
             Some(Values::Counts(counts)) => counts.with_label_values(&labels).get(),
+            Some(Values::ByTarget(first, known)) => {
+                let targets = self.targets();
+                let count = of_labels(&targets, *first, known, &labels);
+                count.map_or(0, |count| count.load(Ordering::Relaxed))
+            }
             _ => 0,
         }
     }
@@ -202,16 +213,32 @@ impl Telemetry {
     /// Returns the counters of one target without its name; empty if the target has been removed.
     #[must_use]
     pub fn of_target(&self, target: &str) -> Snapshot {
-        let mut snapshot = Snapshot::default();
         let targets = self.targets();
-        if targets.contains(target) {
-            for (row, counts) in self.of_targets() {
-                for labels in row.known_labels(Some(target)) {
-                    let count = to_float(counts.with_label_values(&labels).get());
-                    if let (Some(alone), [_, labels @ ..]) = (&row.alone, labels.as_slice()) {
-                        snapshot.store(alone, labels, Value::Number(count));
-                    }
-                }
+        targets
+            .get(target)
+            .map_or_else(Snapshot::default, |counts| self.counts(counts))
+    }
+
+    /// Returns the counters of each target without its name, by name.
+    fn by_target(&self) -> Vec<(String, Snapshot)> {
+        let targets = self.targets();
+        let counted = targets.iter();
+        counted
+            .map(|(target, counts)| (target.clone(), self.counts(counts)))
+            .collect()
+    }
+
+    fn counts(&self, counts: &TargetCounts) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for (row, values) in ROWS.iter().zip(self.values.iter()) {
+            let (Some(alone), Values::ByTarget(first, labels)) = (&row.alone, values) else {
+                continue;
+            };
+            for (label, count) in labels.iter().zip(counts.iter().skip(*first)) {
+                let count = to_float(count.load(Ordering::Relaxed));
+                let labels = [*label];
+                let labels = labels.get(..alone.labels.len()).unwrap_or_default();
+                snapshot.store(alone, labels, Value::Number(count));
             }
         }
         snapshot.finish()
@@ -219,8 +246,7 @@ impl Telemetry {
 
     /// Returns the metrics for which the `prometheus` crate has no type, or that are kept
     /// elsewhere.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for row in ROWS {
             let value = match row.kept {
@@ -235,9 +261,33 @@ impl Telemetry {
         snapshot.finish()
     }
 
-    /// Appends all other metrics as exposition text.
-    pub fn write(&self, text: &mut Vec<u8>, names: &Names, format: Format) {
+    /// Adds all metrics about the exporter to a page.
+    pub fn write(&self, page: &mut PageWriter, names: &Names, format: Format) {
+        page.add(&[(None, &self.snapshot())], names);
+        let counted = self.by_target();
+        let counted: Vec<Labeled<'_>> = counted
+            .iter()
+            .map(|(target, counts)| (Some(target.as_str()), counts))
+            .collect();
+        // During a reload, there may be more targets than on the page.
+        if counted.len() > 1 {
+            let names = Names {
+                target_label: true,
+                ..names.clone()
+            };
+            page.add(&counted, &names);
+        } else {
+            page.add(&counted, names);
+        }
+        self.write_registered(page.text(), names, format);
+    }
+
+    /// Appends the metrics of the process, and those that the `prometheus` crate keeps.
+    fn write_registered(&self, text: &mut Vec<u8>, names: &Names, format: Format) {
         let mut own = String::new();
+        if let Some(process) = self.process {
+            process.write(&mut own);
+        }
         let mut families = self.registry.gather();
         let prefix = names.prefix.as_deref();
         if prefix.is_some() {
@@ -246,23 +296,11 @@ impl Telemetry {
                 family.set_name(name);
             }
         }
-        if !names.target_label && self.counts_one_target() {
-            families.iter_mut().for_each(remove_target_label);
-        }
         match TextEncoder::new().encode_utf8(&families, &mut own) {
             Ok(()) if format == Format::OpenMetrics => openmetrics::append(text, &own),
             Ok(()) => text.extend_from_slice(own.as_bytes()),
             Err(error) => tracing::error!(%error, "the exporter's own metrics were not written"),
         }
-    }
-
-    /// Yields the rows with a `target` label.
-    fn of_targets(&self) -> impl Iterator<Item = (&'static TelemetryRow, &IntCounterVec)> {
-        let rows = ROWS.iter().zip(self.values.iter());
-        rows.filter_map(|(row, values)| match values {
-            Values::Counts(counts) if row.alone.is_some() => Some((row, counts)),
-            _ => None,
-        })
     }
 
     fn summary(&self, of: &str) -> Option<Value> {
@@ -278,55 +316,59 @@ impl Telemetry {
         })))
     }
 
-    fn targets(&self) -> RwLockReadGuard<'_, HashSet<String>> {
+    fn targets(&self) -> RwLockReadGuard<'_, BTreeMap<String, TargetCounts>> {
         let targets = self.targets.read();
         targets.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn targets_to_change(&self) -> RwLockWriteGuard<'_, HashSet<String>> {
+    fn targets_to_change(&self) -> RwLockWriteGuard<'_, BTreeMap<String, TargetCounts>> {
         let targets = self.targets.write();
         targets.unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Returns whether there is at most one target. During a reload there may be more.
-    fn counts_one_target(&self) -> bool {
-        self.targets().len() <= 1
-    }
 }
 
-fn remove_target_label(family: &mut MetricFamily) {
-    for metric in family.mut_metric() {
-        let mut labels = metric.take_label();
-        labels.retain(|label| label.name() != "target");
-        metric.set_label(labels);
-    }
+/// Returns the counter for a target and, if the row has two labels, for a value of the second.
+fn of_labels<'a>(
+    targets: &'a BTreeMap<String, TargetCounts>,
+    first: usize,
+    known: &[&str],
+    labels: &[&str],
+) -> Option<&'a AtomicU64> {
+    let (target, rest) = labels.split_first()?;
+    let label = rest.first().copied().unwrap_or_default();
+    let at = known.iter().position(|known| *known == label)?;
+    targets.get(*target)?.get(first + at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::Form;
     use crate::failure::Reason;
 
     const POLLS: Counter<1> = Counter::named("redis_exporter_polls_total");
     const FAILURES: Counter<2> = Counter::named("redis_exporter_poll_failures_total");
     const PANICS: Counter<1> = Counter::named("redis_exporter_task_panics_total");
 
+    fn page(telemetry: &Telemetry, names: &Names) -> String {
+        let form = Form::default();
+        let mut page = PageWriter::new(form);
+        telemetry.write(&mut page, names, form.format);
+        String::from_utf8(page.finish().body.to_vec()).unwrap()
+    }
+
     #[test]
     fn reasons_start_at_0_and_end_with_the_target() {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
         telemetry.count(FAILURES, ["cache", "timeout"]);
-        let page = |telemetry: &Telemetry| {
-            let mut text = Vec::new();
-            telemetry.write(&mut text, &Names::default(), Format::Text);
-            String::from_utf8(text).unwrap()
-        };
+        let page = |telemetry: &Telemetry| page(telemetry, &Names::default());
         let text = page(&telemetry);
         for reason in Reason::ALL {
             let count = u8::from(reason == Reason::Timeout);
             let name = reason.as_str();
             let line = format!(
-                "redis_exporter_poll_failures_total{{reason=\"{name}\",target=\"cache\"}} {count}\n"
+                "redis_exporter_poll_failures_total{{target=\"cache\",reason=\"{name}\"}} {count}\n"
             );
             assert!(text.contains(&line), "{line} is not in {text}");
         }
@@ -370,11 +412,7 @@ mod tests {
             target_label: false,
             ..Names::default()
         };
-        let page = || {
-            let mut text = Vec::new();
-            telemetry.write(&mut text, &names, Format::Text);
-            String::from_utf8(text).unwrap()
-        };
+        let page = || page(&telemetry, &names);
         telemetry.start_target("cache");
         let text = page();
         assert!(
@@ -394,15 +432,11 @@ mod tests {
     #[test]
     fn prefix_applies_and_process_metrics_can_be_omitted() {
         let text = |process_metrics: bool, prefix: Option<&str>| {
-            let mut text = Vec::new();
             let names = Names {
                 prefix: prefix.map(ToOwned::to_owned),
                 ..Names::default()
             };
-            Telemetry::new(process_metrics)
-                .unwrap()
-                .write(&mut text, &names, Format::Text);
-            String::from_utf8(text).unwrap()
+            page(&Telemetry::new(process_metrics).unwrap(), &names)
         };
         assert!(text(true, None).contains("\nredis_exporter_build_info{"));
         let other = text(true, Some("kv"));
@@ -418,9 +452,7 @@ mod tests {
     fn every_row_is_on_the_page() {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
-        let mut text = crate::encode::encode(&[(None, &telemetry.snapshot())], &Names::default());
-        telemetry.write(&mut text, &Names::default(), Format::Text);
-        let text = String::from_utf8(text).unwrap();
+        let text = page(&telemetry, &Names::default());
         for family in families() {
             let header = format!("# TYPE {} {}\n", family.name, family.kind.as_str());
             assert!(text.contains(&header), "{header} is not in {text}");

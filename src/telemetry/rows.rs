@@ -90,15 +90,10 @@ impl TelemetryRow {
         }
     }
 
-    /// Returns the label values that are known in advance, for this target or, if the row has no
-    /// `target` label, for all.
-    pub(super) fn known_labels<'a>(&self, target: Option<&'a str>) -> Vec<Vec<&'a str>> {
-        let first: Vec<_> = target.into_iter().collect();
-        let Some(values) = self.values else {
-            return vec![first];
-        };
-        let labels = |value| [first.as_slice(), &[value]].concat();
-        values().into_iter().map(labels).collect()
+    /// Returns the values of the last label that are known in advance; a single empty one if there
+    /// are none.
+    pub(super) fn last_labels(&self) -> Vec<&'static str> {
+        self.values.map_or_else(|| vec![""], |values| values())
     }
 }
 
