@@ -19,7 +19,7 @@ mod simulation;
 mod split;
 mod totals;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use super::NamespaceId;
@@ -46,6 +46,9 @@ const RUN_KEYS_MAX: usize = 1_000;
 /// Maximum number of keys in the panel for each key of a small keyspace. More would only repeat the
 /// same keys.
 const REPEATED_MAX: usize = 4;
+
+/// Share of keys with a TTL up to which a database counts as one without any, if it was one before.
+const FEW_TTLS: f64 = 0.05;
 
 /// Maximum time that a draw represents, in seconds. What vanishes while the sweep is disconnected
 /// is unknown.
@@ -81,6 +84,8 @@ pub struct Panel {
     unconfirmed: Vec<Checked>,
     intervals: BTreeMap<NamespacePlace, Interval>,
     splits: BTreeMap<NamespacePlace, Split>,
+    /// Databases of which INFO reported that no key has a TTL.
+    unlimited: BTreeSet<u32>,
     totals: BTreeMap<NamespacePlace, Totals>,
     block: Option<Block>,
     reading: Option<RemovalReading>,
@@ -149,6 +154,20 @@ impl Panel {
         let expiring = Expiring::of(self.interval(place).age());
         let split = self.splits.entry(place).or_default();
         split.learn(expiry, &expiring.range(), expiring.per_second());
+    }
+
+    /// Records that a living key has no TTL, because INFO reports that none in its database has one.
+    pub fn learn_unlimited(&mut self, place: NamespacePlace) {
+        self.unlimited.insert(place.0);
+        self.learn(place, Expiry::Never);
+    }
+
+    /// Records which share of the keys in a database has a TTL, as INFO reports. What it implied
+    /// while none had one is forgotten then, because TTLs that cannot be queried do not correct it.
+    pub fn record_ttls(&mut self, database: u32, share: f64) {
+        if share > FEW_TTLS && self.unlimited.remove(&database) {
+            self.splits.retain(|place, _| place.0 != database);
+        }
     }
 
     /// Returns whether enough TTLs of a place are known.
@@ -322,6 +341,7 @@ impl Panel {
         self.runs.clear();
         self.unconfirmed.clear();
         self.splits.clear();
+        self.unlimited.clear();
         self.intervals.clear();
         self.block = None;
         self.reading = None;

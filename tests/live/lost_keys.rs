@@ -61,25 +61,29 @@ fn full_server() -> RedisServer {
     server
 }
 
-/// Deletes one sixteenth of the sessions before each check of the condition.
+/// Deletes one sixteenth of the sessions before each check of the condition, or writes them again
+/// with this command. Half of them remain, so that the keyspace never becomes empty.
 fn until_noticed(
     server: &RedisServer,
     exporter: &Exporter,
+    write: &str,
     condition: impl Fn(&Page) -> bool,
 ) -> Page {
     let round = std::cell::Cell::new(0);
     exporter.within(LONG, "deleted keys", |page| {
-        let first = round.replace(round.get() + 1) % 16 + 1;
-        let key = "'session:' .. i";
-        let delete = format!("for i = {first}, 20000, 16 do call('UNLINK', {key}) end");
-        let write = format!("for i = {first}, 20000, 16 do call('SET', {key}, i) end");
-        // Others are written, so that the keyspace never becomes empty.
-        let body = if round.get() / 16 % 2 == 0 {
-            delete
+        let now = round.replace(round.get() + 1);
+        let is_deleting = now / 8 % 2 == 0;
+        let command = if is_deleting {
+            "call('UNLINK', 'session:' .. i)"
         } else {
             write
         };
-        keys::run(server, 0, &body);
+        let first = now % 8 + 1;
+        keys::run(
+            server,
+            0,
+            &format!("for i = {first}, 20000, 16 do {command} end"),
+        );
         condition(page)
     })
 }
@@ -215,7 +219,7 @@ fn flush_and_restart_count_nothing() {
     assert!(vanished(&page) < 1.0);
     assert_eq!(total(&page, "evicted", "session"), Some(0.0));
     // Deaths are noticed.
-    let page = until_noticed(&server, &exporter, |page| vanished(page) > 100.0);
+    let page = until_noticed(&server, &exporter, SESSIONS, |page| vanished(page) > 100.0);
     assert_eq!(total(&page, "evicted", "session"), Some(0.0));
 }
 
@@ -242,12 +246,9 @@ fn reset_statistics_do_not_reset_evictions() {
 #[test]
 fn panel_needs_no_permission_beyond_scan() {
     let server = RedisServer::start(&[]);
-    keys::write(
-        &server,
-        0,
-        20_000,
-        "call('SET', 'session:' .. i, i, 'EX', 3600)",
-    );
+    // INFO reports that no key has a TTL. Later, all have one that cannot be queried.
+    let session = "call('SET', 'session:' .. i, i, 'EX', 3600)";
+    keys::write(&server, 0, 20_000, SESSIONS);
     let user = [
         "ACL", "SETUSER", "watcher", "reset", "on", ">secret", "~*", "+scan", "+info", "+client",
     ];
@@ -259,11 +260,12 @@ fn panel_needs_no_permission_beyond_scan() {
         server.address()
     ))
     .start();
-    until_checked(&exporter);
+    exporter.within(LONG, "first checks", |page| checks(page, "alive") > 0.0);
+    keys::write(&server, 0, 20_000, session);
     let denied = sweep::in_record(&server, "errorstat_NOPERM", "count");
     let unknown = [("key_namespace", "session"), ("when", "unknown")];
     let metric = "redis_key_namespace_vanished_keys_total";
-    until_noticed(&server, &exporter, |page| {
+    until_noticed(&server, &exporter, session, |page| {
         page.get(metric, &unknown).is_some_and(|keys| keys > 100.0)
     });
     let now = sweep::in_record(&server, "errorstat_NOPERM", "count");

@@ -254,6 +254,28 @@ fn lost_ttl_is_recorded_for_early_deaths_only() {
 }
 
 #[test]
+fn keys_with_new_ttls_are_not_counted_as_keys_without() {
+    for (share, is_kept) in [(0.01, true), (0.5, false)] {
+        let mut panel = Panel::default();
+        (0..100).for_each(|_| panel.learn_unlimited(PLACE));
+        panel.record_ttls(PLACE.0, share);
+        assert_eq!(panel.knows_ttls(PLACE), is_kept);
+        run(&mut panel, 0..10, 50);
+        panel.observe(10.0, reading(0, 0, 0));
+        assert_eq!(vanished(&panel, "no_ttl") > Some(0.0), is_kept);
+        assert_eq!(vanished(&panel, "unknown") > Some(0.0), !is_kept);
+    }
+}
+
+#[test]
+fn queried_ttls_are_kept() {
+    let mut panel = Panel::default();
+    (0..100).for_each(|_| panel.learn(PLACE, Expiry::Never));
+    panel.record_ttls(PLACE.0, 1.0);
+    assert!(panel.knows_ttls(PLACE));
+}
+
+#[test]
 fn hidden_namespace_is_dropped() {
     let mut panel = Panel::default();
     run(&mut panel, 0..10, 50);
@@ -272,7 +294,7 @@ fn exported_families_are_listed_once() {
     let mut snapshot = Snapshot::default();
     families::push(&panel, |_| "session", &mut snapshot);
     let pushed = snapshot.samples().map(|sample| sample.family.name);
-    let pushed: std::collections::BTreeSet<_> = pushed.collect();
+    let pushed: BTreeSet<_> = pushed.collect();
     let listed: Vec<_> = families::families()
         .iter()
         .map(|family| family.name)

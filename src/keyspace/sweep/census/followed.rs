@@ -4,8 +4,8 @@ use crate::keyspace::NamespaceId;
 use crate::keyspace::panel::{Drawn, Lifetime, Panel, Region, Run, families};
 use crate::keyspace::sweep::key_reader::KeyDetails;
 use crate::keyspace::sweep::vitals::Vitals;
-use crate::keyspace::tally::Expiry;
 use crate::metric::Snapshot;
+use crate::number::to_float as float;
 
 use super::Census;
 
@@ -39,13 +39,14 @@ impl Census {
 
     fn drawn<'k>(&mut self, now: f64, run: &'k DrawnKeys) -> Drawn<'k> {
         let database = run.region.database;
-        // INFO reports for free that no key has a TTL.
-        let none_expires = self.expires.get(&database) == Some(&0);
+        let none_expires = self.record_ttls(database);
         let keys = run.keys.iter().map(|(name, found)| {
             let namespace = self.matcher.classify(database, name);
             let namespace = self.shown_as(namespace);
             let lifetime = if none_expires {
-                self.learn_expiry_of((database, namespace), Expiry::Never);
+                if let Some(panel) = &mut self.panel {
+                    panel.learn_unlimited((database, namespace));
+                }
                 Lifetime::Unlimited
             } else {
                 let expiry = found.details.expiry;
@@ -58,6 +59,15 @@ impl Census {
             region: run.region,
             keys: keys.collect(),
         }
+    }
+
+    /// Returns whether no key of a database has a TTL, which INFO reports for free.
+    fn record_ttls(&mut self, database: u32) -> bool {
+        let sizes = self.expires.get(&database).zip(self.keys.get(&database));
+        if let Some(((expires, keys), panel)) = sizes.zip(self.panel.as_mut()) {
+            panel.record_ttls(database, float(*expires) / float((*keys).max(1)));
+        }
+        self.expires.get(&database) == Some(&0)
     }
 
     /// Returns the namespace under which keys of this one are counted.
@@ -75,13 +85,8 @@ impl Census {
         namespace: NamespaceId,
         found: &KeyDetails,
     ) {
-        if let Some(expiry) = found.details.expiry {
-            self.learn_expiry_of((database, self.shown_as(namespace)), expiry);
-        }
-    }
-
-    fn learn_expiry_of(&mut self, place: (u32, NamespaceId), expiry: Expiry) {
-        if let Some(panel) = &mut self.panel {
+        let place = (database, self.shown_as(namespace));
+        if let Some((panel, expiry)) = self.panel.as_mut().zip(found.details.expiry) {
             panel.learn(place, expiry);
         }
     }
