@@ -24,7 +24,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use super::NamespaceId;
 use super::tally::Expiry;
-use crate::number::{length, to_float as float};
+use crate::number::length;
 use attribution::Block;
 use effort::Effort;
 use interval::Interval;
@@ -117,8 +117,8 @@ impl Panel {
         self.effort.record_scan();
     }
 
-    /// Adds runs: a uniform sample of all keys, of which there are `keys`.
-    pub fn draw(&mut self, now: f64, keys: u64, runs: &[Drawn<'_>]) {
+    /// Adds runs: a uniform sample of all living keys, of which there are `keys`.
+    pub fn draw(&mut self, now: f64, keys: f64, runs: &[Drawn<'_>]) {
         self.effort.record_draws(length(runs.len()));
         let drawn: usize = runs.iter().map(|run| run.keys.len()).sum();
         if drawn == 0 {
@@ -126,7 +126,7 @@ impl Panel {
         }
         let since = self.drawn.map_or(REPRESENTED_FIRST, |drawn| now - drawn);
         self.drawn = Some(now);
-        let weight = float(keys) * since.clamp(0.0, REPRESENTED_MAX) / length(drawn);
+        let weight = keys * since.clamp(0.0, REPRESENTED_MAX) / length(drawn);
         for run in runs {
             let mut members = Vec::new();
             for (name, namespace, lifetime) in run.keys.iter().take(RUN_KEYS_MAX) {
@@ -298,6 +298,9 @@ impl Panel {
             self.knows_expired = true;
         }
         let totals = self.totals.entry(place).or_default();
+        if let Some(block) = &mut self.block {
+            block.record_checked(place, weight);
+        }
         if !is_gone {
             self.alive += 1;
             return;
@@ -322,8 +325,8 @@ impl Panel {
 
     /// Attributes what the server has counted since the last time.
     fn settle(&mut self, block: &Block, now: f64) {
-        let early = |place: NamespacePlace| self.splits.get(&place)?.early(self.interval(place));
-        let mut attributed = attribution::attribute(block, now, early);
+        let expiring = |place: NamespacePlace| self.splits.get(&place)?.expiring();
+        let mut attributed = attribution::attribute(block, now, expiring);
         self.knows_evicted = attributed.knows_evicted;
         self.knows_expired = attributed.knows_expired;
         for (place, totals) in &mut self.totals {

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::NamespacePlace;
-use super::fit::{Parts, fit};
+use super::fit::{Estimate, Parts, fit};
 use super::reading::Removals;
 
 /// Number of vanished keys for which the counts are distributed at once.
-const GONE_ENOUGH: u32 = 100;
+const GONE_ENOUGH: u32 = 50;
 
 /// Ages after which they are distributed for fewer vanished keys, in seconds.
 const AGE_OF_FEW: f64 = 60.0;
@@ -27,9 +27,9 @@ const EXCESS_ERRORS: f64 = 3.0;
 /// Share of all causes below which a cause is negligible.
 const NEGLIGIBLE: f64 = 0.02;
 
-/// How much of the earlier blocks counts when a block is compared with what the server counted. Keys
-/// are found some time after they vanished, in another block than the evictions of a burst.
-const EARLIER_SHARE: f64 = 0.8;
+/// How much of the earlier blocks counts in the next one. Few keys vanish in one, and they are found
+/// some time after they vanished, in another block than the evictions of a burst.
+const EARLIER_SHARE: f64 = 0.75;
 
 /// The counts of the server, and the findings of the panel, in the same time.
 #[derive(Clone, Debug, Default)]
@@ -38,26 +38,81 @@ pub(super) struct Block {
     /// Evicted and expired keys that are not attributed yet.
     evicted: f64,
     expired: f64,
-    removing: f64,
     /// Whether a counter was unknown in between.
     misses_evicted: bool,
     misses_expired: bool,
     misses_removing: bool,
     /// Number of vanished keys of the panel.
     gone: u32,
-    /// Estimated number of keys that vanished, by place.
-    vanished: BTreeMap<NamespacePlace, f64>,
+    sums: Sums,
     earlier: Sums,
 }
 
-/// Sums over recent blocks.
-#[derive(Clone, Copy, Debug, Default)]
+/// Sums over a block, or over recent ones.
+#[derive(Clone, Debug, Default)]
 struct Sums {
     evicted: f64,
+    expired: f64,
     removing: f64,
-    counted: f64,
-    estimated: f64,
+    places: BTreeMap<NamespacePlace, Findings>,
+}
+
+/// What the panel found of a place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Findings {
+    /// Number of vanished keys of the panel.
     gone: f64,
+    /// Estimated number of keys that vanished.
+    vanished: Estimate,
+    /// Estimated number of living keys, times the seconds.
+    key_seconds: f64,
+}
+
+impl Findings {
+    fn of_vanished(keys: f64) -> Self {
+        Self {
+            gone: 1.0,
+            vanished: Estimate {
+                number: keys,
+                variance: keys * keys,
+            },
+            key_seconds: 0.0,
+        }
+    }
+
+    /// Adds other findings, with a weight.
+    fn add(&mut self, other: &Self, weight: f64) {
+        self.gone += weight * other.gone;
+        self.vanished.number += weight * other.vanished.number;
+        self.vanished.variance += weight * other.vanished.variance;
+        self.key_seconds += weight * other.key_seconds;
+    }
+}
+
+impl Sums {
+    /// Adds other sums, with a weight.
+    fn add(&mut self, other: &Self, weight: f64) {
+        self.evicted += weight * other.evicted;
+        self.expired += weight * other.expired;
+        self.removing += weight * other.removing;
+        for (place, findings) in &other.places {
+            self.places.entry(*place).or_default().add(findings, weight);
+        }
+    }
+
+    fn counted(&self) -> f64 {
+        self.evicted + self.expired + self.removing
+    }
+
+    /// Returns whether the server counted the vanished keys, apart from a few.
+    fn are_explained(&self) -> bool {
+        let places = self.places.values();
+        let vanished: f64 = places.clone().map(|found| found.vanished.number).sum();
+        let gone: f64 = places.map(|found| found.gone).sum();
+        let error = EXCESS_ERRORS / gone.max(1.0).sqrt();
+        self.removing <= REMOVING_MAX * self.evicted
+            && vanished <= self.counted() * (EXCESS_MAX + error)
+    }
 }
 
 /// The result of attributing a block.
@@ -88,13 +143,21 @@ impl Block {
         self.misses_removing |= removals.removing.is_none();
         self.evicted += removals.evicted.unwrap_or(0.0);
         self.expired += removals.expired.unwrap_or(0.0);
-        self.removing += removals.removing.unwrap_or(0.0);
+        self.sums.evicted += removals.evicted.unwrap_or(0.0);
+        self.sums.expired += removals.expired.unwrap_or(0.0);
+        self.sums.removing += removals.removing.unwrap_or(0.0);
+    }
+
+    /// Adds a checked key that represents this many keys, times the seconds for which it does.
+    pub(super) fn record_checked(&mut self, place: NamespacePlace, key_seconds: f64) {
+        self.sums.places.entry(place).or_default().key_seconds += key_seconds;
     }
 
     /// Adds a vanished key that represents this many.
     pub(super) fn record_vanished(&mut self, place: NamespacePlace, keys: f64) {
         self.gone = self.gone.saturating_add(1);
-        *self.vanished.entry(place).or_default() += keys;
+        let found = self.sums.places.entry(place).or_default();
+        found.add(&Findings::of_vanished(keys), 1.0);
     }
 
     /// Returns whether enough keys vanished to distribute the counts.
@@ -109,42 +172,28 @@ impl Block {
         self.misses_evicted || self.misses_expired || self.misses_removing
     }
 
-    const fn counted(&self) -> f64 {
-        self.evicted + self.expired + self.removing
-    }
-
     /// Returns the sums over this block and the recent ones.
-    fn sums(&self) -> Sums {
-        let sum = |earlier: f64, now: f64| earlier * EARLIER_SHARE + now;
-        Sums {
-            evicted: sum(self.earlier.evicted, self.evicted),
-            removing: sum(self.earlier.removing, self.removing),
-            counted: sum(self.earlier.counted, self.counted()),
-            estimated: sum(self.earlier.estimated, self.vanished.values().sum()),
-            gone: sum(self.earlier.gone, f64::from(self.gone)),
-        }
+    fn all(&self) -> Sums {
+        let mut sums = self.sums.clone();
+        sums.add(&self.earlier, EARLIER_SHARE);
+        sums
     }
 
-    /// Returns whether vanished keys that had not expired were evicted, apart from a few.
-    fn is_by_eviction(&self) -> bool {
-        if self.misses_some() {
-            return false;
-        }
-        let sums = self.sums();
-        let error = EXCESS_ERRORS / sums.gone.max(1.0).sqrt();
-        self.evicted <= 0.0
-            || (sums.removing <= REMOVING_MAX * sums.evicted
-                && sums.estimated <= sums.counted * (EXCESS_MAX + error))
-    }
-
-    /// Returns the share of the vanished keys of a place that had not expired; `None` if it is
-    /// unknown. Without a known TTL, it is known if only one cause is at work.
-    fn early(&self, known: Option<f64>) -> Option<f64> {
-        let is_negligible = |keys: f64| keys <= NEGLIGIBLE * self.counted();
-        known.or_else(|| match () {
+    /// Returns the vanished keys of a place whose TTL had ended, from the share that expires in a
+    /// second; `None` if that is unknown. Without a known TTL, it is known if only one cause is at
+    /// work.
+    fn expired_of(
+        &self,
+        sums: &Sums,
+        found: &Findings,
+        per_second: Option<Estimate>,
+    ) -> Option<Estimate> {
+        let is_negligible = |keys: f64| keys <= NEGLIGIBLE * sums.counted();
+        let by_ttl = per_second.map(|share| share.times(found.key_seconds));
+        by_ttl.or_else(|| match () {
             () if self.misses_some() => None,
-            () if is_negligible(self.expired) => Some(1.0),
-            () if is_negligible(self.evicted + self.removing) => Some(0.0),
+            () if is_negligible(sums.expired) => Some(Estimate::default()),
+            () if is_negligible(sums.evicted + sums.removing) => Some(found.vanished),
             () => None,
         })
     }
@@ -155,42 +204,46 @@ impl Block {
             since: now,
             evicted,
             expired,
-            earlier: self.sums(),
+            earlier: self.all(),
             ..Self::default()
         }
     }
 }
 
-/// Distributes the counts of a block. `early` returns the share of the vanished keys of a place that
-/// had not expired, if its TTLs are known.
+/// Distributes the counts of a block. `expiring` returns the share of the keys of a place that
+/// expires in a second, if its TTLs are known.
 pub(super) fn attribute(
     block: &Block,
     now: f64,
-    early: impl Fn(NamespacePlace) -> Option<f64>,
+    expiring: impl Fn(NamespacePlace) -> Option<Estimate>,
 ) -> Attributed {
+    let sums = block.all();
     // A place whose TTLs are unknown takes its part of the counts too, but does not learn it.
-    let usual = block.evicted / (block.evicted + block.expired).max(1.0);
-    let places = block.vanished.iter();
-    let places: Vec<(NamespacePlace, f64, Option<f64>)> = places
-        .map(|(place, keys)| (*place, *keys, block.early(early(*place))))
-        .collect();
-    let mut parts: Vec<Parts> = places
-        .iter()
-        .map(|(_, keys, early)| Parts::new(*keys, early.unwrap_or(usual)))
-        .collect();
-    let knows_evicted = block.is_by_eviction();
+    let usual = sums.expired / (sums.evicted + sums.expired).max(1.0);
+    let (mut places, mut parts) = (Vec::new(), Vec::new());
+    for (place, found) in &sums.places {
+        let expired = block.expired_of(&sums, found, expiring(*place));
+        let unknown = Estimate {
+            number: found.vanished.number * usual,
+            variance: found.vanished.number.powi(2),
+        };
+        places.push((*place, expired.is_some()));
+        parts.push(Parts::new(found.vanished, expired.unwrap_or(unknown)));
+    }
+    let is_explained = !block.misses_some() && sums.are_explained();
+    let knows_evicted = !block.misses_some() && (block.evicted <= 0.0 || is_explained);
     let knows_expired = !block.misses_expired;
-    if knows_evicted && block.evicted > 0.0 {
-        fit(&mut parts, block.evicted, block.expired);
+    if is_explained {
+        fit(&mut parts, sums.evicted, sums.expired);
     }
     let early = parts.iter().map(|parts| parts.early).sum();
     let late = parts.iter().map(|parts| parts.late).sum();
     let evictions = ServerCount::new(block.evicted, early, knows_evicted);
     let expiries = ServerCount::new(block.expired, late, knows_expired);
     let places = places.into_iter().zip(parts);
-    let places = places.map(|((place, _, early), parts)| {
-        let evicted = evictions.part(parts.early, early.is_some());
-        let expired = expiries.part(parts.late, early.is_some());
+    let places = places.map(|((place, is_known), parts)| {
+        let evicted = evictions.part(parts.early, is_known);
+        let expired = expiries.part(parts.late, is_known);
         (place, (evicted, expired))
     });
     Attributed {
@@ -250,15 +303,33 @@ mod tests {
         let mut block = Block::new(0.0);
         block.add(counted);
         for (place, gone) in PLACES.into_iter().zip(vanished) {
-            (0..gone).for_each(|_| block.record_vanished(place, 10.0));
+            record_vanished(&mut block, place, gone);
         }
         block
     }
 
+    /// Each represents ten, which were looked at for a second.
+    fn record_vanished(block: &mut Block, place: NamespacePlace, gone: u32) {
+        for _ in 0..gone {
+            block.record_checked(place, 10.0);
+            block.record_vanished(place, 10.0);
+        }
+    }
+
     /// Attributes a block, if this share of the vanished keys of each place had not expired.
     fn attributed(block: &Block, early: [Option<f64>; 2]) -> Attributed {
-        let early: BTreeMap<_, _> = PLACES.into_iter().zip(early).collect();
-        attribute(block, 60.0, |place| early[&place])
+        let expiring = early.map(|early| {
+            early.map(|early| Estimate {
+                number: 1.0 - early,
+                variance: 0.0,
+            })
+        });
+        let expiring: BTreeMap<_, _> = PLACES.into_iter().zip(expiring).collect();
+        attribute(block, 60.0, |place| expiring[&place])
+    }
+
+    fn rounded((evicted, expired): (Option<f64>, Option<f64>)) -> (Option<f64>, Option<f64>) {
+        (evicted.map(f64::round), expired.map(f64::round))
     }
 
     #[test]
@@ -266,16 +337,16 @@ mod tests {
         let block = block(removals(800.0, 0.0, 0.0), [60, 20]);
         let found = attributed(&block, [None; 2]);
         assert!(found.knows_evicted);
-        assert_eq!(found.places[&PLACES[0]], (Some(600.0), Some(0.0)));
-        assert_eq!(found.places[&PLACES[1]], (Some(200.0), Some(0.0)));
+        assert_eq!(rounded(found.places[&PLACES[0]]), (Some(600.0), Some(0.0)));
+        assert_eq!(rounded(found.places[&PLACES[1]]), (Some(200.0), Some(0.0)));
     }
 
     #[test]
     fn known_ttls_separate_the_causes() {
         let block = block(removals(300.0, 500.0, 0.0), [60, 20]);
         let found = attributed(&block, [Some(0.0), Some(1.0)]);
-        assert_eq!(found.places[&PLACES[0]], (Some(0.0), Some(500.0)));
-        assert_eq!(found.places[&PLACES[1]], (Some(300.0), Some(0.0)));
+        assert_eq!(rounded(found.places[&PLACES[0]]), (Some(0.0), Some(500.0)));
+        assert_eq!(rounded(found.places[&PLACES[1]]), (Some(300.0), Some(0.0)));
     }
 
     #[test]
@@ -302,7 +373,7 @@ mod tests {
         let many = block(removals(700.0, 0.0, 100.0), [60, 20]);
         let found = attributed(&many, early);
         assert!(!found.knows_evicted && found.knows_expired);
-        assert_eq!(found.places[&PLACES[0]], (Some(0.0), Some(0.0)));
+        assert_eq!(rounded(found.places[&PLACES[0]]), (Some(0.0), Some(0.0)));
     }
 
     #[test]
@@ -316,7 +387,7 @@ mod tests {
         let burst = block(removals(1_600.0, 0.0, 0.0), [60, 20]);
         let mut after = attributed(&burst, [None; 2]).next;
         after.add(removals(5.0, 0.0, 0.0));
-        (0..80).for_each(|_| after.record_vanished(PLACES[0], 10.0));
+        record_vanished(&mut after, PLACES[0], 80);
         assert!(attributed(&after, [None; 2]).knows_evicted);
     }
 
@@ -324,9 +395,9 @@ mod tests {
     fn unexplained_counts_are_carried_over() {
         let block = block(removals(10.0, 800.0, 0.0), [60, 20]);
         let mut next = attributed(&block, [Some(0.0); 2]).next;
-        next.record_vanished(PLACES[1], 10.0);
+        record_vanished(&mut next, PLACES[1], 1);
         let found = attributed(&next, [Some(0.0), Some(1.0)]);
-        assert_eq!(found.places[&PLACES[1]], (Some(10.0), Some(0.0)));
+        assert_eq!(rounded(found.places[&PLACES[1]]), (Some(10.0), Some(0.0)));
     }
 
     #[test]
@@ -339,8 +410,8 @@ mod tests {
     #[test]
     fn block_is_ready_after_enough_keys_or_time() {
         let counted = removals(1.0, 0.0, 0.0);
-        assert!(block(counted, [100, 0]).is_ready(1.0));
-        assert!(!block(counted, [99, 0]).is_ready(1.0));
+        assert!(block(counted, [50, 0]).is_ready(1.0));
+        assert!(!block(counted, [49, 0]).is_ready(1.0));
         assert!(block(counted, [10, 0]).is_ready(60.0));
         assert!(!block(counted, [9, 0]).is_ready(60.0));
         assert!(block(counted, [1, 0]).is_ready(300.0));

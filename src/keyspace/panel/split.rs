@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::Lifetime;
+use super::fit::Estimate;
 use super::interval::Interval;
 use crate::keyspace::tally::Expiry;
 use crate::number::to_float as float;
@@ -21,6 +22,9 @@ const FOLLOWED_MAX: f64 = 60.0;
 
 /// Maximum share of expired keys. All may have expired, but a few known ones do not prove that.
 const LATE_MAX: f64 = 0.98;
+
+/// Error of the number of known keys that expire soon if there is none, in keys.
+const EXPIRING_ERROR: f64 = 0.5;
 
 /// How a key vanished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,9 @@ pub(super) struct Split {
     without_ttl: f64,
     /// Keys that expire soon, each divided by the seconds within which it does.
     expiring_per_second: f64,
+    /// The sum of the squares, and the last of these parts of a key.
+    expiring_squares: f64,
+    per_second: f64,
     /// Such keys that were followed until their TTL ended, and those of them that expired.
     followed: f64,
     expired: f64,
@@ -102,12 +109,15 @@ impl Split {
             self.known /= 2.0;
             self.without_ttl /= 2.0;
             self.expiring_per_second /= 2.0;
+            self.expiring_squares /= 2.0;
         }
         self.known += 1.0;
+        self.per_second = per_second;
         match expiry {
             Expiry::Never => self.without_ttl += 1.0,
             Expiry::In(milliseconds) if soon.contains(&(float(milliseconds) / 1e3)) => {
                 self.expiring_per_second += per_second;
+                self.expiring_squares += per_second * per_second;
             }
             Expiry::In(_) => {}
         }
@@ -129,15 +139,27 @@ impl Split {
         self.known >= KNOWN_MIN
     }
 
-    /// Returns the share of the vanished keys that had not expired; `None` if it is unknown.
-    pub(super) fn early(&self, interval: Interval) -> Option<f64> {
-        let expiring = self.expiring_per_second / self.known.max(1.0);
+    /// Returns the share of the keys that expires in a second; `None` if it is unknown.
+    pub(super) fn expiring(&self) -> Option<Estimate> {
+        let known = self.known.max(1.0);
+        let mean = self.expiring_per_second / known;
+        // Keys with a TTL may expire soon even if none was found that does.
+        let with_ttl = 1.0 - self.without_ttl / known;
+        let least = EXPIRING_ERROR * self.per_second * with_ttl;
+        let variance = self.expiring_squares.max(least * least) / (known * known);
         // Until some were followed, all are expected to expire.
-        let expired = expiring * (self.expired + 1.0) / (self.followed + 1.0);
-        let late = expired / interval.gone_per_second().max(f64::MIN_POSITIVE);
-        // The counts of the server correct any share but none.
-        let late = late.min(LATE_MAX);
-        self.is_known().then_some(1.0 - late)
+        let share = (self.expired + 1.0) / (self.followed + 1.0);
+        let share_variance = share * (1.0 - share) / (self.followed + 1.0);
+        self.is_known().then_some(Estimate {
+            number: mean * share,
+            variance: variance * share * share + share_variance * mean * mean,
+        })
+    }
+
+    /// Returns the share of the vanished keys that had not expired; `None` if it is unknown.
+    fn early(&self, interval: Interval) -> Option<f64> {
+        let late = self.expiring()?.number / interval.gone_per_second().max(f64::MIN_POSITIVE);
+        Some(1.0 - late.min(LATE_MAX))
     }
 
     /// Returns the shares of all vanished keys of the namespace.

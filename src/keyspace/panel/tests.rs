@@ -1,10 +1,11 @@
 use super::*;
 use crate::info::Info;
 use crate::metric::{Sample, Snapshot, Value};
+use crate::number::to_float as float;
 
 const PLACE: NamespacePlace = (0, NamespaceId(1));
 
-const KEYS: u64 = 10_000;
+const KEYS: f64 = 10_000.0;
 
 const REGION: Region = Region {
     database: 0,

@@ -83,7 +83,10 @@ impl Sweeper<'_> {
             }
         }
         let databases = self.databases().into_iter();
-        let keys: u64 = databases.map(|(_, keys)| keys).sum();
+        let (keys, living): (Vec<u64>, Vec<f64>) = databases
+            .map(|(database, keys)| (keys, self.vitals.living_keys(database)))
+            .unzip();
+        let (keys, living) = (keys.iter().sum(), living.iter().sum());
         let scans = self.scans_per_second();
         let panel = self.census.panel();
         let wanted = panel.map_or(0, |panel| panel.wanted(monotonic(), keys, scans));
@@ -93,7 +96,7 @@ impl Sweeper<'_> {
             microseconds += took;
             runs.extend(run);
         }
-        self.census.follow(monotonic(), keys, &runs);
+        self.census.follow(monotonic(), living, &runs);
         self.census.record_batch(0, microseconds);
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::keyspace::history::{Changes, DataIdentity};
 use crate::keyspace::panel::RemovalReading as Vanished;
 use crate::keyspace::queries::INFO;
 use crate::keyspace::traffic::TrafficReading;
+use crate::number::to_float;
 use crate::reply::{Refusal, Reply};
 
 /// The sections of INFO that every reading includes.
@@ -56,6 +57,8 @@ pub struct Vitals {
     pub keys: BTreeMap<u32, u64>,
     /// Keys with a TTL, by database.
     pub expires: BTreeMap<u32, u64>,
+    /// Estimated share of these that have expired and are not yet deleted.
+    pub stale: f64,
     /// Whether the server is loading its data from disk.
     pub is_loading: bool,
     /// Whether a child process is saving the data to disk.
@@ -97,6 +100,7 @@ impl Vitals {
         Self {
             keys: Listed::read(info).keys,
             expires: expires.collect(),
+            stale: info.number("expired_stale_perc").unwrap_or(0.0) / 100.0,
             is_loading: is_on("loading") || is_on("async_loading"),
             is_saving: is_on("rdb_bgsave_in_progress") || is_on("aof_rewrite_in_progress"),
             memory: scope.memory.then(|| Memory {
@@ -113,6 +117,13 @@ impl Vitals {
 }
 
 impl Vitals {
+    /// Returns how many of the keys in a database have not expired. SCAN returns only these.
+    #[must_use]
+    pub fn living_keys(&self, database: u32) -> f64 {
+        let of = |sizes: &BTreeMap<u32, u64>| to_float(sizes.get(&database).copied().unwrap_or(0));
+        (of(&self.keys) - self.stale * of(&self.expires)).max(0.0)
+    }
+
     /// Returns what proves that nothing was flushed.
     #[must_use]
     pub const fn counted(&self) -> CountedChanges<'_> {
@@ -263,6 +274,17 @@ mod tests {
         let memory = vitals.memory.unwrap();
         assert_eq!(memory.used_bytes, Some(99.0));
         assert_eq!(memory.buffer_bytes.to_string(), "7");
+    }
+
+    #[test]
+    fn keys_that_have_expired_do_not_live() {
+        let info = Info::parse(
+            "# Stats\r\nexpired_stale_perc:20.00\r\n# Keyspace\r\ndb0:keys=10,expires=5,avg_ttl=0\r\n\
+             db3:keys=2,expires=0,avg_ttl=0\r\n",
+        );
+        let vitals = Vitals::read(&info, Scope::SHORT);
+        let living = [0, 3, 4].map(|database| vitals.living_keys(database).to_string());
+        assert_eq!(living, ["9", "2", "0"]);
     }
 
     #[test]

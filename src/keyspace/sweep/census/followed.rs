@@ -29,8 +29,8 @@ impl Census {
         panel.filter(|panel| panel.counts_calls())
     }
 
-    /// Adds keys to the panel. `keys` is the number of all keys.
-    pub fn follow(&mut self, now: f64, keys: u64, runs: &[DrawnKeys]) {
+    /// Adds keys to the panel. `keys` is the number of all living keys.
+    pub fn follow(&mut self, now: f64, keys: f64, runs: &[DrawnKeys]) {
         let runs: Vec<Drawn<'_>> = runs.iter().map(|run| self.drawn(now, run)).collect();
         if let Some(panel) = &mut self.panel {
             panel.draw(now, keys, &runs);
