@@ -18,6 +18,9 @@ const ENOUGH: f64 = 1_000.0;
 /// of half of them is about 4 %.
 const VANISHED: f64 = 600.0;
 
+/// Number of evictions that are attributed in between. They are attributed every 16 seconds.
+const ATTRIBUTED: f64 = 20_000.0;
+
 /// Maximum error: several times the one by chance.
 const ERROR: f64 = 0.25;
 
@@ -167,8 +170,13 @@ fn evictions_are_attributed_to_their_namespaces() {
                     .all(|kind| total(page, "evicted", kind).is_some())
         });
         let truth_before = events.lock().unwrap().clone();
+        let shown = |page: &Page| {
+            let totals = kinds.iter().filter_map(|kind| total(page, "evicted", kind));
+            totals.sum::<f64>()
+        };
         let end = exporter.within(LONG, "many more vanished keys", |page| {
             checks(page, "vanished") >= checks(&begin, "vanished") + VANISHED
+                && shown(page) >= shown(&begin) + ATTRIBUTED
         });
         let truth = events.lock().unwrap().clone();
         let counted = |event: &str, kind: &str| {
@@ -186,7 +194,7 @@ fn evictions_are_attributed_to_their_namespaces() {
         println!("{all_vanished} vanished, {all} evicted");
         let since = |metric, kind| Some(total(&end, metric, kind)? - total(&begin, metric, kind)?);
         // The last evictions of the server are not attributed yet, so shares are compared.
-        let shown: f64 = kinds.iter().filter_map(|kind| since("evicted", kind)).sum();
+        let shown = shown(&end) - shown(&begin);
         let mut errors = Vec::new();
         for kind in kinds {
             let [evicted, expired] = ["evicted", "expired"].map(|event| counted(event, kind));

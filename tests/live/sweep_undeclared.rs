@@ -1,5 +1,6 @@
 //! Keys outside of declared namespaces, and keys that are not UTF-8.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -75,6 +76,8 @@ fn keys_starting_with_an_id_create_no_series() {
     let exporter = sweep::launch(&server, FULL_SPEED, "").start();
     exporter.until("a pass", |page| passes(page) >= 1.0);
     let mut shown = BTreeSet::new();
+    // The users of a round may have expired at its end.
+    let hidden = Cell::new(0.0_f64);
     for round in 0..6 {
         // Users come and go. The keys of each user start with the id.
         let body = format!("call('SET', 'user{round}-' .. i .. ':session', 1, 'EX', 4)");
@@ -84,6 +87,8 @@ fn keys_starting_with_an_id_create_no_series() {
         // While keys come or expire in masses, the estimate is absent or wide.
         let page = exporter.until("two more passes and a narrow interval", |page| {
             let error = page.get("redis_key_namespace_keys_error", &cache);
+            let found = page.get("redis_exporter_sweep_hidden_groups", &[]);
+            hidden.set(hidden.get().max(found.unwrap_or(0.0)));
             passes(page) >= before + 2.0 && error.is_some_and(|error| error <= 400.0)
         });
         let names = page.0.lines().filter_map(|line| {
@@ -100,10 +105,7 @@ fn keys_starting_with_an_id_create_no_series() {
         );
     }
     assert!(shown.iter().eq(["cache", "other"]), "{shown:?}");
-    let hidden = exporter
-        .page()
-        .value("redis_exporter_sweep_hidden_groups", &[]);
-    assert!(hidden > 100.0, "{hidden}");
+    assert!(hidden.get() > 100.0, "{hidden:?}");
 }
 
 #[test]
