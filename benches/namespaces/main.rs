@@ -1,12 +1,21 @@
 //! Measures how exact the namespaces are, how soon, and at what cost to Redis.
 //!
 //! `cargo bench --bench namespaces` prints a Markdown table for a million keys, with real processes
-//! over loopback. `cargo bench --bench namespaces -- large` scans ten million. It never compares
-//! results of different runs.
+//! over loopback. `cargo bench --bench namespaces -- cost` only measures what the sweep costs, and
+//! `-- large` scans ten million keys. It never compares results of different runs.
 
 mod bare;
 mod bystander;
+mod cost;
 mod page;
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "shared with the tests"
+)]
+#[path = "../../tests/live/support/proxy.rs"]
+mod proxy;
 #[path = "../shared/running.rs"]
 mod running;
 mod server;
@@ -46,8 +55,11 @@ const EACH: &str = "local part, call = i % 1000, redis.call \
     else call('SET', 'feature:' .. i, 1) end";
 
 fn main() -> ExitCode {
-    let result = if std::env::args().any(|word| word == "large") {
+    let asked = |wanted| std::env::args().any(|word| word == wanted);
+    let result = if asked("large") {
         large()
+    } else if asked("cost") {
+        costs()
     } else {
         all()
     };
@@ -69,6 +81,18 @@ fn all() -> Outcome<()> {
     exactness(&server)?;
     full_speed(&server)?;
     redis_exporter(&server)?;
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("\nLoad average at the end: {load}");
+    Ok(())
+}
+
+/// Measures only what the sweep costs.
+fn costs() -> Outcome<()> {
+    let server = Server::start()?;
+    server.write(KEYS, EACH)?;
+    let cores = std::thread::available_parallelism()?;
+    println!("| {KEYS} keys, {cores} cores | measured | aim |\n| --- | --- | --- |");
+    cost::rows(&server)?;
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("\nLoad average at the end: {load}");
     Ok(())

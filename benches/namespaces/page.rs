@@ -34,11 +34,15 @@ pub struct Exporter {
 impl Exporter {
     /// Starts our exporter with these settings of the sweep.
     pub fn ours(server: &Server, sweep: &str) -> Outcome<Self> {
+        Self::at(server.address, sweep)
+    }
+
+    /// Starts our exporter for the server at this address.
+    pub fn at(address: SocketAddr, sweep: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("config.yaml");
         let text = format!(
-            "sweep: {{ {sweep} }}\n{NAMESPACES}targets: [{{ name: cache, url: 'redis://{}' }}]\n",
-            server.address
+            "sweep: {{ {sweep} }}\n{NAMESPACES}targets: [{{ name: cache, url: 'redis://{address}' }}]\n"
         );
         fs::write(&path, text)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_redis-namespace-exporter"));
@@ -63,6 +67,16 @@ impl Exporter {
             address,
             _folder: folder,
         })
+    }
+
+    /// Sends a signal to the process, by its name.
+    pub fn signal(&self, name: &str) -> Outcome<()> {
+        let arguments = [format!("-{name}"), self.process.id().to_string()];
+        if Command::new("kill").args(arguments).status()?.success() {
+            Ok(())
+        } else {
+            Err("cannot send a signal".into())
+        }
     }
 
     /// Scrapes once.

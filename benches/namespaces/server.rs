@@ -98,4 +98,13 @@ impl Server {
         };
         Ok(number("used_cpu_user:")? + number("used_cpu_sys:")?)
     }
+
+    /// Returns how often a command was called.
+    pub fn calls(&self, command: &str) -> Outcome<f64> {
+        let info = self.connect()?.text(&["INFO", "commandstats"])?;
+        let start = format!("cmdstat_{command}:calls=");
+        let line = info.lines().find_map(|line| line.strip_prefix(&start));
+        let number = line.and_then(|line| line.split(',').next());
+        Ok(number.map_or(Ok(0.0), str::parse)?)
+    }
 }
