@@ -3,6 +3,7 @@
 //! Built from the rows of the collectors; there is no second list.
 
 use crate::collector;
+use crate::keyspace::expiring::families as expiring;
 use crate::keyspace::families as namespaces;
 use crate::keyspace::keys::families as keys;
 use crate::keyspace::keys::stream::families as streams;
@@ -21,6 +22,7 @@ pub fn families() -> Vec<&'static Descriptor> {
     families.extend(keys::families());
     families.extend(streams::families());
     families.extend(panel::families());
+    families.extend(expiring::families());
     families.extend(outcome::families());
     families.extend(telemetry::families());
     families

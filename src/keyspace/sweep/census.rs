@@ -3,6 +3,7 @@
 //!
 //! It outlives connections: keys seen before a failure still count after it.
 
+mod draws;
 mod followed;
 mod results;
 mod server;
@@ -16,6 +17,7 @@ use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, QueriesSent, Spent};
 use crate::keyspace::estimate::NamespaceEstimate;
+use crate::keyspace::expiring::KnownExpiries;
 use crate::keyspace::families::Progress;
 use crate::keyspace::history::{Changes, DataIdentity};
 use crate::keyspace::keys::Ledger;
@@ -108,6 +110,8 @@ pub struct Census {
     ledger: Ledger,
     /// Keys that are followed; `None` if the configuration disables it.
     panel: Option<Panel>,
+    /// The TTLs read last.
+    expiring: KnownExpiries,
 }
 
 impl Census {
@@ -160,6 +164,7 @@ impl Census {
             sweeps_the_target: true,
             ledger: Ledger::new(keys, sweep.largest_keys),
             panel: sweep.panel.then(Panel::default),
+            expiring: KnownExpiries::default(),
         }
     }
 
@@ -321,38 +326,6 @@ impl Census {
         let namespace = self.matcher.classify(database, key);
         let policy = self.policies.get(&namespace);
         policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
-    }
-
-    /// Begins a draw of random keys.
-    pub fn open_draw(&mut self, now: f64) {
-        self.draws.open(self.drawn % DRAWS, now);
-        self.drawn = self.drawn.wrapping_add(1);
-    }
-
-    /// Records a random key. It counts for the draw only, because the sweep will visit it too.
-    pub fn see_drawn(&mut self, key: &[u8], found: &KeyDetails) {
-        let namespace = self.matcher.classify(0, key);
-        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
-        self.record_lookups(u64::from(found.hits), u64::from(found.misses));
-        let Some(tally) = self.draws.tally(namespace) else {
-            return;
-        };
-        if found.is_gone {
-            tally.see_vanished();
-        } else {
-            tally.see(found.details, policy);
-        }
-    }
-
-    /// Ends a draw.
-    pub fn close_draw(&mut self, now: f64) {
-        self.draws.close_part(now);
-    }
-
-    /// Returns whether there are draws.
-    #[must_use]
-    pub fn has_draws(&self) -> bool {
-        !self.draws.is_empty()
     }
 
     /// Returns whether a pass over a database is complete.

@@ -1,6 +1,8 @@
 //! The keys of the census that are followed until they vanish or are checked. Pure.
 
 use crate::keyspace::NamespaceId;
+use crate::keyspace::estimate::NamespaceEstimate;
+use crate::keyspace::expiring::{ExpiryForecast, KnownExpiry, families as expiring};
 use crate::keyspace::panel::{Drawn, Lifetime, Panel, Region, Run, families};
 use crate::keyspace::sweep::key_reader::KeyDetails;
 use crate::keyspace::sweep::vitals::Vitals;
@@ -85,10 +87,19 @@ impl Census {
         namespace: NamespaceId,
         found: &KeyDetails,
     ) {
+        let Some(expiry) = found.details.expiry else {
+            return;
+        };
         let place = (database, self.shown_as(namespace));
-        if let Some((panel, expiry)) = self.panel.as_mut().zip(found.details.expiry) {
+        if let Some(panel) = &mut self.panel {
             panel.learn(place, expiry);
         }
+        let known = KnownExpiry {
+            at: found.at,
+            expiry,
+            bytes: found.details.memory,
+        };
+        self.expiring.learn(place, known);
     }
 
     /// Returns whether the panel needs the TTL of a key: too few of its namespace are known.
@@ -122,6 +133,27 @@ impl Census {
     /// Returns whether the panel has keys.
     pub(super) fn follows_some(&self) -> bool {
         self.panel.as_ref().is_some_and(|panel| !panel.is_empty())
+    }
+
+    pub(super) fn push_expiring(
+        &self,
+        now: f64,
+        database: u32,
+        estimates: &[NamespaceEstimate],
+        snapshot: &mut Snapshot,
+    ) {
+        // INFO reports for free that no key has a TTL.
+        let none_expires = self.expires.get(&database) == Some(&0);
+        let label = format!("db{database}");
+        for estimate in estimates {
+            let forecast = if none_expires {
+                ExpiryForecast::NOTHING
+            } else {
+                self.expiring.forecast((database, estimate.namespace), now)
+            };
+            let name = self.matcher.name(estimate.namespace);
+            expiring::push(&forecast, estimate, [&label, name], snapshot);
+        }
     }
 
     pub(super) fn push_panel(&self, snapshot: &mut Snapshot) {

@@ -52,6 +52,7 @@ impl Census {
         if let Some(panel) = &mut self.panel {
             panel.retain(is_shown);
         }
+        self.expiring.retain(is_shown);
     }
 
     /// Returns the keys seen of each namespace, over all databases.
@@ -225,6 +226,7 @@ impl Census {
         let estimates = self.estimates(&shown);
         for (database, estimates) in &estimates {
             self.push(*database, estimates, &mut snapshot);
+            self.push_expiring(now, *database, estimates, &mut snapshot);
         }
         for (database, window) in self.windows.iter() {
             let keys = self.keys.get(&database).copied().unwrap_or(0);

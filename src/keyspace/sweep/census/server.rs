@@ -190,6 +190,7 @@ impl Census {
             self.draws.forget();
         }
         self.ledger.forget(is_forgotten);
+        self.expiring.forget(is_forgotten);
         self.generation += u64::from(is_forgotten(self.swept));
     }
 

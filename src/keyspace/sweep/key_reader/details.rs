@@ -1,6 +1,7 @@
 //! Queries the details of keys: MEMORY USAGE, PTTL and TYPE.
 
 use super::{KeyReader, Step};
+use crate::clock::now;
 use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
@@ -30,8 +31,10 @@ pub struct WantedKey<'a> {
 }
 
 /// The replies to the queries about a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct KeyDetails {
+    /// Time of the replies, in seconds since the epoch.
+    pub at: f64,
     /// The details of the key.
     pub details: Details,
     /// Whether the key no longer existed when it was queried.
@@ -138,6 +141,10 @@ impl KeyReader {
             commands.push(super::scan::scan(cursor, count));
         }
         let scanned = self.send_and_read(&commands, spacing, &mut found).await?;
+        let at = now();
+        for found in &mut found {
+            found.at = at;
+        }
         match (scanned, count) {
             (Some(reply), Some(count)) => Ok((found, self.take_step(Some(reply), count)?)),
             _ => Ok((found, None)),
