@@ -162,8 +162,9 @@ impl Panel {
         self.learn(place, Expiry::Never);
     }
 
-    /// Records which share of the keys in a database has a TTL, as INFO reports. What it implied
-    /// while none had one is forgotten then, because TTLs that cannot be queried do not correct it.
+    /// Records the share of the keys in a database that have a TTL, from INFO. Once some have one,
+    /// the earlier finding that none has one is forgotten. Queries may not correct it: the server
+    /// may reject them.
     pub fn record_ttls(&mut self, database: u32, share: f64) {
         if share > FEW_TTLS && self.unlimited.remove(&database) {
             self.splits.retain(|place, _| place.0 != database);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::NamespacePlace;
-use super::fit::{Estimate, Parts, fit};
+use super::fit::{Measured, Parts, fit};
 use super::reading::Removals;
 
 /// Number of vanished keys for which the counts are distributed at once.
@@ -57,13 +57,13 @@ struct Sums {
     places: BTreeMap<NamespacePlace, Findings>,
 }
 
-/// What the panel found of a place.
+/// The findings of the panel about a place.
 #[derive(Clone, Copy, Debug, Default)]
 struct Findings {
     /// Number of vanished keys of the panel.
     gone: f64,
     /// Estimated number of keys that vanished.
-    vanished: Estimate,
+    vanished: Measured,
     /// Estimated number of living keys, times the seconds.
     key_seconds: f64,
 }
@@ -72,7 +72,7 @@ impl Findings {
     fn of_vanished(keys: f64) -> Self {
         Self {
             gone: 1.0,
-            vanished: Estimate {
+            vanished: Measured {
                 number: keys,
                 variance: keys * keys,
             },
@@ -186,13 +186,13 @@ impl Block {
         &self,
         sums: &Sums,
         found: &Findings,
-        per_second: Option<Estimate>,
-    ) -> Option<Estimate> {
+        per_second: Option<Measured>,
+    ) -> Option<Measured> {
         let is_negligible = |keys: f64| keys <= NEGLIGIBLE * sums.counted();
         let by_ttl = per_second.map(|share| share.times(found.key_seconds));
         by_ttl.or_else(|| match () {
             () if self.misses_some() => None,
-            () if is_negligible(sums.expired) => Some(Estimate::default()),
+            () if is_negligible(sums.expired) => Some(Measured::default()),
             () if is_negligible(sums.evicted + sums.removing) => Some(found.vanished),
             () => None,
         })
@@ -215,7 +215,7 @@ impl Block {
 pub(super) fn attribute(
     block: &Block,
     now: f64,
-    expiring: impl Fn(NamespacePlace) -> Option<Estimate>,
+    expiring: impl Fn(NamespacePlace) -> Option<Measured>,
 ) -> Attributed {
     let sums = block.all();
     // A place whose TTLs are unknown takes its part of the counts too, but does not learn it.
@@ -223,7 +223,7 @@ pub(super) fn attribute(
     let (mut places, mut parts) = (Vec::new(), Vec::new());
     for (place, found) in &sums.places {
         let expired = block.expired_of(&sums, found, expiring(*place));
-        let unknown = Estimate {
+        let unknown = Measured {
             number: found.vanished.number * usual,
             variance: found.vanished.number.powi(2),
         };
@@ -308,7 +308,7 @@ mod tests {
         block
     }
 
-    /// Each represents ten, which were looked at for a second.
+    /// Each represents ten, which were followed for a second.
     fn record_vanished(block: &mut Block, place: NamespacePlace, gone: u32) {
         for _ in 0..gone {
             block.record_checked(place, 10.0);
@@ -319,7 +319,7 @@ mod tests {
     /// Attributes a block, if this share of the vanished keys of each place had not expired.
     fn attributed(block: &Block, early: [Option<f64>; 2]) -> Attributed {
         let expiring = early.map(|early| {
-            early.map(|early| Estimate {
+            early.map(|early| Measured {
                 number: 1.0 - early,
                 variance: 0.0,
             })

@@ -12,12 +12,12 @@ const ERROR_MIN: f64 = 1e-4;
 
 /// An estimated number, and the square of its error.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Estimate {
+pub(super) struct Measured {
     pub(super) number: f64,
     pub(super) variance: f64,
 }
 
-impl Estimate {
+impl Measured {
     /// Returns the estimate times a factor.
     pub(super) fn times(self, factor: f64) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Estimate {
         }
     }
 
-    /// Returns what two independent estimates of the same number give together.
+    /// Combines two independent estimates of the same number.
     fn and(self, other: Self) -> Self {
         let all = self.variance + other.variance;
         Self {
@@ -46,8 +46,8 @@ impl Estimate {
 /// The vanished keys of one place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
-    vanished: Estimate,
-    expired: Estimate,
+    vanished: Measured,
+    expired: Measured,
     /// Whether none of them was evicted, as far as is known.
     is_late: bool,
     /// Those of them that had not expired, and those that had.
@@ -57,7 +57,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Returns the parts of these vanished keys, of which these had expired.
-    pub(super) fn new(vanished: Estimate, expired: Estimate) -> Self {
+    pub(super) fn new(vanished: Measured, expired: Measured) -> Self {
         let late = expired.number.clamp(0.0, vanished.number);
         Self {
             vanished,
@@ -152,8 +152,8 @@ fn ratio(wanted: f64, is: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn estimate((number, error): Pair) -> Estimate {
-        Estimate {
+    fn estimate((number, error): Pair) -> Measured {
+        Measured {
             number,
             variance: error * error,
         }

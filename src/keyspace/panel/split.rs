@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::Lifetime;
-use super::fit::Estimate;
+use super::fit::Measured;
 use super::interval::Interval;
 use crate::keyspace::tally::Expiry;
 use crate::number::to_float as float;
@@ -140,7 +140,7 @@ impl Split {
     }
 
     /// Returns the share of the keys that expires in a second; `None` if it is unknown.
-    pub(super) fn expiring(&self) -> Option<Estimate> {
+    pub(super) fn expiring(&self) -> Option<Measured> {
         let known = self.known.max(1.0);
         let mean = self.expiring_per_second / known;
         // Keys with a TTL may expire soon even if none was found that does.
@@ -150,7 +150,7 @@ impl Split {
         // Until some were followed, all are expected to expire.
         let share = (self.expired + 1.0) / (self.followed + 1.0);
         let share_variance = share * (1.0 - share) / (self.followed + 1.0);
-        self.is_known().then_some(Estimate {
+        self.is_known().then_some(Measured {
             number: mean * share,
             variance: variance * share * share + share_variance * mean * mean,
         })

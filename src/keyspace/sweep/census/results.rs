@@ -1,4 +1,4 @@
-//! What the census has found: estimates, findings, and the snapshot. Pure.
+//! The results of the census: estimates, findings, and the snapshot. Pure.
 
 use std::collections::BTreeMap;
 

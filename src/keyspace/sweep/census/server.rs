@@ -1,5 +1,5 @@
-//! What the census records of the server: cursors, costs, sizes, and whether the data were replaced.
-//! Pure.
+//! The facts about the server that the census records: cursors, costs, sizes, and whether the data
+//! were replaced. Pure.
 
 use crate::failure::Reason;
 use crate::keyspace::cost::{QueriesSent, SweepQuery};
