@@ -20,13 +20,14 @@ mod whereabouts;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf, ReadHalf};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Endpoint;
@@ -258,6 +259,47 @@ enum ReadFault {
     Failed(Failure),
 }
 
+/// The replies to a pipeline so far.
+struct PipelineReading<'a> {
+    decoder: &'a mut Decoder,
+    packed: &'a Packed,
+    share: &'a mut MemoryShare,
+    replies: Vec<Reply>,
+    /// Memory that is left for further replies.
+    left: usize,
+    /// Memory of the complete replies.
+    held: usize,
+}
+
+impl PipelineReading<'_> {
+    fn is_complete(&self) -> bool {
+        self.replies.len() == self.packed.len()
+    }
+
+    /// Decodes the next bytes.
+    fn decode(&mut self, mut bytes: &[u8]) -> Result<(), ReadFault> {
+        while !bytes.is_empty() {
+            let reply = self.decoder.decode(&mut bytes);
+            let reply = reply.map_err(|_| ReadFault::Failed(decode::not_the_protocol()))?;
+            let Some(reply) = reply else { continue };
+            if self.is_complete() {
+                return Err(ReadFault::Failed(unrequested()));
+            }
+            self.left = self.left.saturating_sub(self.decoder.spent());
+            let has_room = self.share.set(self.held + self.decoder.spent());
+            self.held = self.share.held();
+            self.replies.push(if has_room { reply } else { no_room() });
+            let next = self.packed.name(self.replies.len());
+            self.decoder.set_limits(budget::limits(next, self.left));
+        }
+        let is_open = !self.decoder.is_between_replies();
+        if is_open && !self.share.set(self.held + self.decoder.spent()) {
+            self.decoder.give_up();
+        }
+        Ok(())
+    }
+}
+
 /// Reads one reply for each command.
 async fn read(
     mut reader: ReadHalf<&mut Stream>,
@@ -266,51 +308,52 @@ async fn read(
     wire_bytes: &mut usize,
     share: &mut MemoryShare,
 ) -> Result<Vec<Reply>, ReadFault> {
-    let mut replies = Vec::with_capacity(packed.len());
-    let mut buffer = vec![0; READ_BYTES];
-    let mut left = PIPELINE_BYTES;
-    let mut held = share.held();
+    decoder.set_limits(budget::limits(packed.name(0), PIPELINE_BYTES));
+    let mut reading = PipelineReading {
+        replies: Vec::with_capacity(packed.len()),
+        left: PIPELINE_BYTES,
+        held: share.held(),
+        decoder,
+        packed,
+        share,
+    };
     let mut reads = 0;
     *wire_bytes = 0;
-    decoder.set_limits(budget::limits(packed.name(0), left));
-    while replies.len() < packed.len() {
-        let count = reader.read(&mut buffer).await;
-        let count = count.map_err(|error| ReadFault::Broken(cause(&error)))?;
-        if count == 0 {
-            return Err(ReadFault::Broken(Cause::Closed));
-        }
-        *wire_bytes = wire_bytes.saturating_add(count);
-        if *wire_bytes > budget::wire_bytes(packed.name(0)) {
-            let detail = "the replies are larger than the exporter reads";
-            return Err(ReadFault::Failed(Failure::new(Reason::Protocol, detail)));
-        }
-        let mut bytes = buffer.get(..count).unwrap_or_default();
-        while !bytes.is_empty() {
-            let reply = decoder.decode(&mut bytes);
-            let reply = reply.map_err(|_| ReadFault::Failed(decode::not_the_protocol()))?;
-            let Some(reply) = reply else { continue };
-            if replies.len() == packed.len() {
-                return Err(ReadFault::Failed(unrequested()));
-            }
-            left = left.saturating_sub(decoder.spent());
-            let has_room = share.set(held + decoder.spent());
-            held = share.held();
-            replies.push(if has_room { reply } else { no_room() });
-            decoder.set_limits(budget::limits(packed.name(replies.len()), left));
-        }
-        if !decoder.is_between_replies() && !share.set(held + decoder.spent()) {
-            decoder.give_up();
-        }
+    while !reading.is_complete() {
+        poll_fn(|context| {
+            // On the stack, so that a target that waits for a reply has no buffer.
+            let mut bytes = [const { MaybeUninit::uninit() }; READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            let read = ready!(Pin::new(&mut reader).poll_read(context, &mut buffer));
+            Poll::Ready(match read {
+                Err(error) => Err(ReadFault::Broken(cause(&error))),
+                Ok(()) if buffer.filled().is_empty() => Err(ReadFault::Broken(Cause::Closed)),
+                Ok(()) => {
+                    *wire_bytes = wire_bytes.saturating_add(buffer.filled().len());
+                    check_size(*wire_bytes, packed).and_then(|()| reading.decode(buffer.filled()))
+                }
+            })
+        })
+        .await?;
         reads += 1;
         if reads % READS_PER_TURN == 0 {
             tokio::task::yield_now().await;
         }
     }
-    if decoder.is_between_replies() {
-        Ok(replies)
+    if reading.decoder.is_between_replies() {
+        Ok(reading.replies)
     } else {
         Err(ReadFault::Failed(unrequested()))
     }
+}
+
+/// Rejects replies that are larger than the commands allow.
+fn check_size(wire_bytes: usize, packed: &Packed) -> Result<(), ReadFault> {
+    if wire_bytes <= budget::wire_bytes(packed.name(0)) {
+        return Ok(());
+    }
+    let detail = "the replies are larger than the exporter reads";
+    Err(ReadFault::Failed(Failure::new(Reason::Protocol, detail)))
 }
 
 fn unrequested() -> Failure {

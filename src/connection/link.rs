@@ -78,7 +78,7 @@ impl Link {
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let counted = Arc::clone(&footprint);
-        let connection = Connection::dial(endpoint, counted, deadline).await?;
+        let connection = Box::pin(Connection::dial(endpoint, counted, deadline)).await?;
         Ok(Self {
             endpoint: endpoint.clone(),
             footprint,
@@ -165,7 +165,7 @@ impl Link {
         let packed = Packed::new(commands).spaced(spacing);
         let moved = self.has_moved().then_some(Cause::Moved);
         if let Some(cause) = self.connection.broken().await?.or(moved) {
-            return self.resend(&packed, setup, cause, deadline).await;
+            return Box::pin(self.resend(&packed, setup, cause, deadline)).await;
         }
         let half = deadline.saturating_duration_since(Instant::now()) / 2;
         let patience = deadline.checked_sub(half).unwrap_or(deadline);
@@ -177,8 +177,9 @@ impl Link {
             if !may_redial {
                 return Err(closed());
             }
-            let mut fresh = dial_prepared(endpoint, footprint, setup, deadline).await?;
-            let replies = fresh.send(&packed, deadline).await?;
+            let fresh = dial_prepared(endpoint, footprint, setup, deadline);
+            let mut fresh = Box::pin(fresh).await?;
+            let replies = Box::pin(fresh.send(&packed, deadline)).await?;
             Ok((fresh, replies))
         };
         let outcome = tokio::select! {
@@ -203,7 +204,7 @@ impl Link {
             }
             Err(Err(failure)) => match self.connection.broken().await? {
                 Some(cause) if self.has_replied => {
-                    self.resend(&packed, setup, cause, deadline).await
+                    Box::pin(self.resend(&packed, setup, cause, deadline)).await
                 }
                 _ => Err(failure),
             },
@@ -232,7 +233,8 @@ impl Link {
         deadline: Instant,
     ) -> Result<Connection, Failure> {
         let footprint = Arc::clone(&self.footprint);
-        dial_prepared(&self.endpoint, footprint, setup, deadline).await
+        // Rare, and large: on the heap, it takes no memory in the task of a target that is connected.
+        Box::pin(dial_prepared(&self.endpoint, footprint, setup, deadline)).await
     }
 
     /// Reconnects. Keeps the current connection if that fails.
