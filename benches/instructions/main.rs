@@ -28,10 +28,10 @@ struct Limit {
 }
 
 const LIMITS: [Limit; 4] = [
-    limit("read", 44, 2.5),
-    limit("page", 44, 6.0),
-    limit("read", 168, 6.0),
-    limit("page", 168, 14.0),
+    limit("read", 44, 2.4),
+    limit("page", 44, 5.5),
+    limit("read", 168, 5.0),
+    limit("page", 168, 10.0),
 ];
 
 const fn limit(step: &'static str, commands: usize, most: f64) -> Limit {
