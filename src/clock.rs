@@ -5,8 +5,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Returns the current time.
 #[must_use]
+pub fn time() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Returns the current time in seconds.
+#[must_use]
 pub fn now() -> f64 {
-    seconds(SystemTime::now())
+    seconds(time())
 }
 
 /// Returns the seconds since the first call. Changes of the wall clock have no effect on it.

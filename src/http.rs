@@ -42,9 +42,17 @@ use connections::ConnectionLimits;
 
 /// A request to reload the configuration.
 ///
-/// The result is sent back through it: a summary of the changes, or the problems. With problems, the
-/// previous configuration stays in effect. Neither text contains a secret.
-pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
+/// The result is sent back through it.
+pub type ReloadRequest = oneshot::Sender<ReloadResult>;
+
+/// The result of a reload, as the text of the response. It contains no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The configuration is in effect: a summary of the changes.
+    Applied(String),
+    /// The previous configuration stays in effect: the problems of the new one.
+    Rejected(String),
+}
 
 /// The state that the routes use.
 #[derive(Debug)]

@@ -29,12 +29,12 @@ enum PasswordContent {
 ///
 /// The format is unknown, or the text may contain several secrets. Sending it as a password would
 /// reveal all of them to one server. The error never repeats any of it.
-pub fn password_of(
+pub(crate) fn password_of(
     text: &str,
     address: &Address,
     username: Option<&str>,
-) -> Result<Option<Secret>, String> {
-    match read(text).map_err(|invalid| invalid.to_string())? {
+) -> Result<Option<Secret>, Invalid> {
+    match read(text)? {
         PasswordContent::Password(password) => Ok(Some(password)),
         PasswordContent::Map(map) => {
             let password = entry(&map, address, username).filter(|password| !password.is_empty());
@@ -354,7 +354,7 @@ mod tests {
     }
 "#;
 
-    fn of(text: &str, url: &str) -> Result<Option<Secret>, String> {
+    fn of(text: &str, url: &str) -> Result<Option<Secret>, Invalid> {
         let url = url::parse(url).unwrap();
         password_of(text, &url.address, url.username.as_deref())
     }
@@ -506,7 +506,7 @@ mod tests {
             "\u{feff}",
         ] {
             let fault = of(text, "redis://h:1").unwrap_err();
-            assert!(!fault.contains("hunter2"), "{fault}");
+            assert!(!fault.to_string().contains("hunter2"), "{fault}");
             assert!(check(text, None).is_err(), "{text}");
         }
     }

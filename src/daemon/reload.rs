@@ -14,7 +14,7 @@ use crate::collector;
 use crate::config::redis_exporter::Notice;
 use crate::config::{self, Arguments, Config, Problem, Web};
 use crate::fleet::Fleet;
-use crate::http::{self, ReloadRequest};
+use crate::http::{self, ReloadRequest, ReloadResult};
 use crate::metric::Names;
 use crate::publish::Board;
 use crate::telemetry::{Gauge, Telemetry};
@@ -73,24 +73,23 @@ impl Reloader {
             }
             let result = self.reload().await;
             record_load(&self.telemetry, result.is_ok());
-            match &result {
-                Ok(summary) => info!(summary, "the configuration was loaded"),
+            let result = match result {
+                Ok(summary) => {
+                    info!(summary, "the configuration was loaded");
+                    ReloadResult::Applied(summary)
+                }
                 Err(problems) => {
                     let problems = problems.to_string();
                     error!(
                         problems,
                         "the reload failed; the previous configuration stays in effect"
                     );
+                    ReloadResult::Rejected(problems)
                 }
-            }
+            };
             for reply in waiting {
                 // A reload by signal has no receiver.
-                let _ = reply.send(
-                    result
-                        .as_ref()
-                        .map(String::clone)
-                        .map_err(ToString::to_string),
-                );
+                let _ = reply.send(result.clone());
             }
         }
     }

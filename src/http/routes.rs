@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hyper::header::USER_AGENT;
 use hyper::{HeaderMap, Method, Request, StatusCode};
@@ -16,7 +16,8 @@ use tokio::time::{Instant, timeout};
 use super::access::Admission;
 use super::reload::is_cross_origin;
 use super::response::{self, HttpResponse};
-use super::{ReloadRequest, Services, index, negotiation, target};
+use super::{ReloadRequest, ReloadResult, Services, index, negotiation, target};
+use crate::clock;
 use crate::config::Route;
 use crate::encode::Page;
 use crate::publish::{Board, Served};
@@ -116,7 +117,7 @@ async fn read(
         Route::Reload => response::method_not_allowed("POST"),
         Route::Index => {
             let slots = services.board.slots();
-            response::html(index::document(&slots, &services.paths, SystemTime::now()))
+            response::html(index::document(&slots, &services.paths, clock::time()))
         }
     }
 }
@@ -213,9 +214,11 @@ async fn reload(services: &Services, client: IpAddr, headers: &HeaderMap) -> Htt
         return response::too_many(TOO_MANY_RELOADS);
     }
     match timeout(RELOAD_TIME, request_reload(&services.reload)).await {
-        Ok(Some(Ok(summary))) => response::text(StatusCode::OK, summary),
+        Ok(Some(ReloadResult::Applied(summary))) => response::text(StatusCode::OK, summary),
         // Prometheus responds with the same status to an invalid configuration.
-        Ok(Some(Err(problems))) => response::text(StatusCode::INTERNAL_SERVER_ERROR, problems),
+        Ok(Some(ReloadResult::Rejected(problems))) => {
+            response::text(StatusCode::INTERNAL_SERVER_ERROR, problems)
+        }
         Ok(None) => response::not_yet(
             "No reload now: the exporter is stopping, or the log contains the reason.",
         ),
@@ -224,7 +227,7 @@ async fn reload(services: &Services, client: IpAddr, headers: &HeaderMap) -> Htt
 }
 
 /// Requests a reload. Returns `None` if nobody accepts the request or responds to it.
-async fn request_reload(sender: &mpsc::Sender<ReloadRequest>) -> Option<Result<String, String>> {
+async fn request_reload(sender: &mpsc::Sender<ReloadRequest>) -> Option<ReloadResult> {
     let (reply, result) = oneshot::channel();
     sender.send(reply).await.ok()?;
     result.await.ok()

@@ -5,7 +5,7 @@ mod limits;
 mod responses;
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::connections::ConnectionLimits;
 use super::deadline::PhaseTimeouts;
 use super::{Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
+use crate::clock;
 use crate::config::{Paths, Web};
 use crate::encode::{Form, Format, Page};
 use crate::metric::Snapshot;
@@ -126,7 +127,7 @@ fn publish(slot: &Slot, page: Versions) {
     slot.publish(Publication {
         snapshot: Snapshot::default(),
         failure: None,
-        polled_at: SystemTime::now(),
+        polled_at: clock::time(),
         server: String::new(),
         refused: Vec::new(),
     });

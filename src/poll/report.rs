@@ -1,6 +1,6 @@
 //! Publishes the result of a poll, and logs when a server goes down or is up again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -24,7 +24,7 @@ pub(super) fn publish(
     started: Instant,
     result: Result<(Snapshot, Success), Failure>,
 ) {
-    let polled_at = SystemTime::now();
+    let polled_at = clock::time();
     let times = PollTiming {
         duration: started.elapsed(),
         ended_at: clock::seconds(polled_at),
@@ -61,7 +61,7 @@ pub(super) fn publish(
 
 /// Publishes a failed poll, for a task that panicked or hangs.
 pub fn publish_break(slot: &Slot, interval: Duration) {
-    let polled_at = SystemTime::now();
+    let polled_at = clock::time();
     let times = PollTiming {
         duration: Duration::ZERO,
         ended_at: clock::seconds(polled_at),

@@ -120,6 +120,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "clock",
             "bounded_file",
             "config",
             "encode",

@@ -91,8 +91,8 @@ async fn one_reload_completes_all_pending_requests() {
     reloader.run(&mut requests).await;
     for reply in replies {
         // A second reload would have kept both.
-        let summary = reply.await.unwrap().unwrap();
-        assert_eq!(summary, "targets: 1 started, 0 ended, 1 kept");
+        let expected = "targets: 1 started, 0 ended, 1 kept".to_owned();
+        assert_eq!(reply.await.unwrap(), ReloadResult::Applied(expected));
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::config::Web;
 use crate::http::connections::{self, ConnectionLimits};
 use crate::http::response;
-use crate::http::{Gate, bind};
+use crate::http::{Gate, ReloadResult, bind};
 use bytes::Bytes;
 use hyper::StatusCode;
 use proptest::prelude::*;
@@ -274,7 +274,9 @@ async fn shutdown_ends_idle_connections_and_finishes_requests() {
     assert!(rest(&mut idle).await.is_empty());
     assert!(TcpStream::connect(address).await.is_err());
     assert!(!server.task.is_finished());
-    reload.send(Ok("finished".to_owned())).unwrap();
+    reload
+        .send(ReloadResult::Applied("finished".to_owned()))
+        .unwrap();
     assert_eq!(parse(&requesting.await.unwrap()).text(), "finished\n");
     timeout(Duration::from_secs(3), server.task)
         .await

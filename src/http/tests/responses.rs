@@ -6,9 +6,9 @@ use super::{
 };
 use crate::config::{Paths, Web};
 use crate::encode::Format;
-use crate::http::Gate;
 use crate::http::connections::ConnectionLimits;
 use crate::http::routes::{SCRAPE_REQUEST_ERRORS, SCRAPES};
+use crate::http::{Gate, ReloadResult};
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
@@ -351,9 +351,13 @@ async fn reload_returns_the_summary_or_the_problems() {
     let mut server = with_targets().await;
     let address = server.address;
     for (outcome, status, words) in [
-        (Ok("1 target added".to_owned()), 200, "1 target added\n"),
         (
-            Err("line 3: no such key".to_owned()),
+            ReloadResult::Applied("1 target added".to_owned()),
+            200,
+            "1 target added\n",
+        ),
+        (
+            ReloadResult::Rejected("line 3: no such key".to_owned()),
             500,
             "line 3: no such key\n",
         ),
@@ -377,7 +381,9 @@ async fn request_body_is_never_read() {
     let address = server.address;
     let responding = tokio::spawn(async move {
         while let Some(reply) = server.reloads.recv().await {
-            reply.send(Ok("done".to_owned())).unwrap();
+            reply
+                .send(ReloadResult::Applied("done".to_owned()))
+                .unwrap();
         }
     });
     for framing in [
@@ -429,7 +435,9 @@ async fn half_closed_client_still_gets_its_response() {
     for _ in 0..3 {
         get(server.address, "/health").await;
     }
-    reload.send(Ok("done".to_owned())).unwrap();
+    reload
+        .send(ReloadResult::Applied("done".to_owned()))
+        .unwrap();
     assert_eq!(parse(&super::rest(&mut stream).await).text(), "done\n");
 }
 
