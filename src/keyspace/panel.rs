@@ -174,7 +174,7 @@ impl Panel {
     /// Returns whether enough TTLs of a place are known.
     #[must_use]
     pub fn knows_ttls(&self, place: NamespacePlace) -> bool {
-        self.splits.get(&place).is_some_and(Split::is_known)
+        self.splits.get(&place).is_some_and(Split::is_well_known)
     }
 
     fn interval(&self, place: NamespacePlace) -> Interval {

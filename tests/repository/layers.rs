@@ -120,8 +120,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "clock",
             "bounded_file",
+            "clock",
             "config",
             "encode",
             "failure",

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::NamespacePlace;
-use super::fit::{Measured, Parts, fit};
+use super::fit::{Parts, Uncertain, fit};
 use super::reading::Removals;
 
 /// Number of vanished keys for which the counts are distributed at once.
@@ -63,7 +63,7 @@ struct Findings {
     /// Number of vanished keys of the panel.
     gone: f64,
     /// Estimated number of keys that vanished.
-    vanished: Measured,
+    vanished: Uncertain,
     /// Estimated number of living keys, times the seconds.
     key_seconds: f64,
 }
@@ -72,7 +72,7 @@ impl Findings {
     fn of_vanished(keys: f64) -> Self {
         Self {
             gone: 1.0,
-            vanished: Measured {
+            vanished: Uncertain {
                 number: keys,
                 variance: keys * keys,
             },
@@ -186,13 +186,13 @@ impl Block {
         &self,
         sums: &Sums,
         found: &Findings,
-        per_second: Option<Measured>,
-    ) -> Option<Measured> {
+        per_second: Option<Uncertain>,
+    ) -> Option<Uncertain> {
         let is_negligible = |keys: f64| keys <= NEGLIGIBLE * sums.counted();
         let by_ttl = per_second.map(|share| share.times(found.key_seconds));
         by_ttl.or_else(|| match () {
             () if self.misses_some() => None,
-            () if is_negligible(sums.expired) => Some(Measured::default()),
+            () if is_negligible(sums.expired) => Some(Uncertain::default()),
             () if is_negligible(sums.evicted + sums.removing) => Some(found.vanished),
             () => None,
         })
@@ -215,7 +215,7 @@ impl Block {
 pub(super) fn attribute(
     block: &Block,
     now: f64,
-    expiring: impl Fn(NamespacePlace) -> Option<Measured>,
+    expiring: impl Fn(NamespacePlace) -> Option<Uncertain>,
 ) -> Attributed {
     let sums = block.all();
     // A place whose TTLs are unknown takes its part of the counts too, but does not learn it.
@@ -223,7 +223,7 @@ pub(super) fn attribute(
     let (mut places, mut parts) = (Vec::new(), Vec::new());
     for (place, found) in &sums.places {
         let expired = block.expired_of(&sums, found, expiring(*place));
-        let unknown = Measured {
+        let unknown = Uncertain {
             number: found.vanished.number * usual,
             variance: found.vanished.number.powi(2),
         };
@@ -319,7 +319,7 @@ mod tests {
     /// Attributes a block, if this share of the vanished keys of each place had not expired.
     fn attributed(block: &Block, early: [Option<f64>; 2]) -> Attributed {
         let expiring = early.map(|early| {
-            early.map(|early| Measured {
+            early.map(|early| Uncertain {
                 number: 1.0 - early,
                 variance: 0.0,
             })

@@ -10,14 +10,14 @@ const ROUNDS: u32 = 10;
 /// Minimum error of an estimate, as a share of all keys. Without one, nothing can be changed.
 const ERROR_MIN: f64 = 1e-4;
 
-/// An estimated number, and the square of its error.
+/// An estimate: a number, and the square of its error.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Measured {
+pub(super) struct Uncertain {
     pub(super) number: f64,
     pub(super) variance: f64,
 }
 
-impl Measured {
+impl Uncertain {
     /// Returns the estimate times a factor.
     pub(super) fn times(self, factor: f64) -> Self {
         Self {
@@ -46,8 +46,8 @@ impl Measured {
 /// The vanished keys of one place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
-    vanished: Measured,
-    expired: Measured,
+    vanished: Uncertain,
+    expired: Uncertain,
     /// Whether none of them was evicted, as far as is known.
     is_late: bool,
     /// Those of them that had not expired, and those that had.
@@ -57,7 +57,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Returns the parts of these vanished keys, of which these had expired.
-    pub(super) fn new(vanished: Measured, expired: Measured) -> Self {
+    pub(super) fn new(vanished: Uncertain, expired: Uncertain) -> Self {
         let late = expired.number.clamp(0.0, vanished.number);
         Self {
             vanished,
@@ -152,8 +152,8 @@ fn ratio(wanted: f64, is: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn estimate((number, error): Pair) -> Measured {
-        Measured {
+    fn estimate((number, error): Pair) -> Uncertain {
+        Uncertain {
             number,
             variance: error * error,
         }

@@ -6,13 +6,17 @@
 use std::ops::Range;
 
 use super::Lifetime;
-use super::fit::Measured;
+use super::fit::Uncertain;
 use super::interval::Interval;
 use crate::keyspace::tally::Expiry;
 use crate::number::to_float as float;
 
 /// Minimum number of known TTLs for a usable share.
 const KNOWN_MIN: f64 = 20.0;
+
+/// Number of known TTLs up to which those of a namespace are queried first. With 20, the expiries are
+/// only known to within a third or so.
+const KNOWN_WELL: f64 = 100.0;
 
 /// Number of known TTLs after which earlier ones count half.
 const KNOWN_MAX: f64 = 300.0;
@@ -134,13 +138,18 @@ impl Split {
         self.expired += f64::from(u8::from(has_expired));
     }
 
+    /// Returns whether further TTLs would hardly change the shares.
+    pub(super) fn is_well_known(&self) -> bool {
+        self.known >= KNOWN_WELL
+    }
+
     /// Returns whether enough TTLs are known.
-    pub(super) fn is_known(&self) -> bool {
+    fn is_known(&self) -> bool {
         self.known >= KNOWN_MIN
     }
 
     /// Returns the share of the keys that expires in a second; `None` if it is unknown.
-    pub(super) fn expiring(&self) -> Option<Measured> {
+    pub(super) fn expiring(&self) -> Option<Uncertain> {
         let known = self.known.max(1.0);
         let mean = self.expiring_per_second / known;
         // Keys with a TTL may expire soon even if none was found that does.
@@ -150,7 +159,7 @@ impl Split {
         // Until some were followed, all are expected to expire.
         let share = (self.expired + 1.0) / (self.followed + 1.0);
         let share_variance = share * (1.0 - share) / (self.followed + 1.0);
-        self.is_known().then_some(Measured {
+        self.is_known().then_some(Uncertain {
             number: mean * share,
             variance: variance * share * share + share_variance * mean * mean,
         })
