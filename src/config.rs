@@ -53,7 +53,7 @@ pub use commands::Commands;
 pub use endpoint::Endpoint;
 pub use expand::Environment;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
-pub use namespace::{ChannelGroup, Namespace, TtlPolicy, doubts};
+pub use namespace::{ChannelGroup, Namespace, NamespacePolicy, OnEviction, TtlPolicy, doubts};
 pub(crate) use password_file::password_of;
 pub use password_file::{PASSWORD_FILE_MAX, missing_entry};
 pub use poll::PollTimes;

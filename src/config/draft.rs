@@ -17,7 +17,7 @@ use super::url::Url;
 use super::web::WrittenWeb;
 use super::{
     ChannelGroup, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions, Keys, Log,
-    LogFormat, Namespace, Paths, Pattern, PollTimes, Script, Sweep, Tls, TtlPolicy,
+    LogFormat, Namespace, OnEviction, Paths, Pattern, PollTimes, Script, Sweep, Tls, TtlPolicy,
 };
 use crate::metric::Names;
 
@@ -106,6 +106,7 @@ pub(crate) struct Item {
     pub(crate) database: Option<u32>,
     pub(crate) ttl: TtlPolicy,
     pub(crate) memory_quota: Option<u64>,
+    pub(crate) on_eviction: Option<OnEviction>,
     pub(crate) clients: ClientMatch,
     pub(crate) pool_max: Option<u32>,
     pub(crate) script: Option<Script>,

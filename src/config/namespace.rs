@@ -24,6 +24,51 @@ pub struct Namespace {
     pub ttl: TtlPolicy,
     /// Maximum memory of its keys, in bytes.
     pub memory_quota: Option<u64>,
+    /// Declared effect of the eviction of its keys.
+    pub on_eviction: Option<OnEviction>,
+}
+
+/// The effect of the eviction of keys on clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnEviction {
+    /// Clients notice it: for example, sessions end early.
+    Harmful,
+    /// The keys can be computed again, like those of a cache.
+    Harmless,
+}
+
+/// The policies of a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamespacePolicy {
+    /// The policy for the TTLs of its keys.
+    pub ttl: TtlPolicy,
+    /// Maximum memory of its keys, in bytes.
+    pub memory_quota: Option<u64>,
+    /// Declared effect of the eviction of its keys.
+    pub on_eviction: Option<OnEviction>,
+}
+
+impl Namespace {
+    /// Returns its policies.
+    #[must_use]
+    pub const fn policy(&self) -> NamespacePolicy {
+        NamespacePolicy {
+            ttl: self.ttl,
+            memory_quota: self.memory_quota,
+            on_eviction: self.on_eviction,
+        }
+    }
+}
+
+impl OnEviction {
+    /// Returns the word in the configuration and in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Harmful => "harmful",
+            Self::Harmless => "harmless",
+        }
+    }
 }
 
 /// The policy for the TTLs of a namespace's keys.
@@ -121,6 +166,7 @@ pub(crate) fn finish_namespace(
         database: item.database,
         ttl: item.ttl,
         memory_quota: item.memory_quota,
+        on_eviction: item.on_eviction,
     }));
 }
 

@@ -20,8 +20,8 @@ use super::script::Script;
 use super::secret::{Secret, trimmed};
 use super::sweep::{delimiter, from, share, share_of_lookups};
 use super::unit::{
-    absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix, path,
-    poll_interval, series, size, switch, whole,
+    absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix,
+    on_eviction, path, poll_interval, series, size, switch, whole,
 };
 use super::{clients, script, tls, url, web};
 
@@ -116,6 +116,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| give(&mut d.item.ttl.max, duration(v)))),
     row("namespaces[].memory_quota", Size, "", "Maximum memory of all keys together; by default unlimited",
         Value(|d, v| give(&mut d.item.memory_quota, size(v)))),
+    row("namespaces[].on_eviction", Word, "", "Effect of the eviction of keys: harmful, such as for sessions, or harmless; by default not declared",
+        Value(|d, v| give(&mut d.item.on_eviction, on_eviction(v)))),
 
     row("channels", Maps, "", "Pub/sub channel groups in order of precedence, such as `prism=prism:*`",
         items("channels[].", ANY, |d| d.top.channels.clear(), finish_channel)).flag("channel-groups", "REDIS_EXPORTER_CHANNEL_GROUPS"),

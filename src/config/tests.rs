@@ -388,7 +388,7 @@ fn namespaces_and_channels_are_read_in_order() {
     let config = file(
         "namespaces:\n\
          - {name: session, match: \"session:*\", ttl: {required: true, max: 1h}, \
-            memory_quota: 64MiB, db: 2}\n\
+            memory_quota: 64MiB, on_eviction: harmful, db: 2}\n\
          - {name: api, regex: \"^api:\"}\n\
          channels:\n- {name: prism, match: \"prism:*\"}\n",
     );
@@ -401,6 +401,8 @@ fn namespaces_and_channels_are_read_in_order() {
     assert!(session.ttl.required);
     assert_eq!(session.ttl.max, Some(Duration::from_hours(1)));
     assert_eq!(session.memory_quota, Some(64 << 20));
+    assert_eq!(session.on_eviction, Some(OnEviction::Harmful));
+    assert_eq!(api.on_eviction, None);
     assert_eq!(api.pattern, Pattern::regex("^api:").unwrap());
     assert_eq!(api.ttl, TtlPolicy::default());
     assert_eq!(config.targets[0].options.channels[0].name, "prism");
@@ -723,6 +725,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "namespaces: [{name: a, match: b, memory_quota: 0}]",
         "c.yaml: namespaces[0].memory_quota:",
         "greater than zero",
+    ),
+    (
+        "namespaces: [{name: a, match: b, on_eviction: bad}]",
+        "c.yaml: namespaces[0].on_eviction:",
+        "write harmful or harmless",
     ),
     (
         "slots: {top: 0}",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::problem::Invalid;
-use super::{LogFormat, Route};
+use super::{LogFormat, OnEviction, Route};
 use crate::metric::Series;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -237,6 +237,13 @@ pub(crate) fn series(text: &str) -> Result<Series, Invalid> {
         "full" => Ok(Series::Full),
         _ => Err(Invalid::new("is not known", "write compact or full")),
     }
+}
+
+/// Parses the effect of the eviction of keys.
+pub(crate) fn on_eviction(text: &str) -> Result<OnEviction, Invalid> {
+    let mut all = [OnEviction::Harmful, OnEviction::Harmless].into_iter();
+    all.find(|meaning| meaning.as_str() == text)
+        .ok_or(Invalid::new("is not known", "write harmful or harmless"))
 }
 
 /// Parses the log format. `txt` is the spelling of `redis_exporter`.

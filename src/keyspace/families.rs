@@ -9,7 +9,7 @@ use super::cost::SweepQuery;
 use super::estimate::{Estimate, NamespaceEstimate};
 use super::pace::Limit;
 use super::tally::DataType;
-use crate::config::TtlPolicy;
+use crate::config::{OnEviction, TtlPolicy};
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 use crate::number::to_float as float;
 
@@ -31,6 +31,7 @@ mod rows {
     pub(super) static POLICY_VIOLATIONS_MIN: Family<2> = Family::gauge("redis_key_namespace_policy_violations_min", &["db", "policy"], source("INFO", "db*:expires"), Unit::One, "Minimum number of keys of the database that violate the policy: keys without a TTL beyond those in namespaces that allow it.");
     pub(super) static TTL_MAX: Family<2> = Family::gauge("redis_key_namespace_ttl_max_seconds", &["db", "key_namespace"], source("config", "ttl.max"), Unit::Seconds, "Longest TTL that the policy of the namespace allows.");
     pub(super) static MEMORY_QUOTA: Family<2> = Family::gauge("redis_key_namespace_memory_quota_bytes", &["db", "key_namespace"], source("config", "memory_quota"), Unit::Bytes, "Maximum memory that the policy of the namespace allows.");
+    pub(super) static ON_EVICTION: Family<3> = Family::gauge("redis_key_namespace_on_eviction_info", &["db", "key_namespace", "on_eviction"], source("config", "on_eviction"), Unit::One, "Declared effect of the eviction of keys of the namespace, harmful or harmless; always 1.");
     pub(super) static LARGEST_KEY: Family<2> = Family::gauge("redis_key_namespace_largest_key_bytes", &["db", "key_namespace"], source("MEMORY USAGE", ""), Unit::Bytes, "Memory of the largest key in the latest pass.");
     pub(super) static FOLDED_KEYS: Family<1> = Family::gauge("redis_key_namespace_folded_keys", &["db"], source("SCAN", ""), Unit::One, "Estimated keys that count as other because there are more namespaces than the limit.");
     pub(super) static HIDDEN_GROUPS: Family<0> = Family::gauge("redis_exporter_sweep_hidden_groups", &[], source("SCAN", ""), Unit::One, "Groups of keys that count as other because each has too few keys to be exported; 0 if namespaces are declared.");
@@ -76,6 +77,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         rows::POLICY_VIOLATIONS_MIN.descriptor(),
         rows::TTL_MAX.descriptor(),
         rows::MEMORY_QUOTA.descriptor(),
+        rows::ON_EVICTION.descriptor(),
         rows::LARGEST_KEY.descriptor(),
         rows::FOLDED_KEYS.descriptor(),
         rows::MEMORY_SHARE.descriptor(),
@@ -110,6 +112,8 @@ pub struct Declared<'a> {
     pub ttl: TtlPolicy,
     /// Maximum memory of its keys, in bytes.
     pub memory_quota: Option<u64>,
+    /// Declared effect of the eviction of its keys.
+    pub on_eviction: Option<OnEviction>,
 }
 
 /// Progress of the sweep in one database.
@@ -211,6 +215,10 @@ fn push_namespace(
     if let Some(key_bytes) = &estimate.key_bytes {
         snapshot.push_histogram(&rows::KEY_BYTES, labels, key_bytes.clone());
     }
+    if let Some(on_eviction) = declared.on_eviction {
+        let labels = [database, declared.name, on_eviction.as_str()];
+        snapshot.push(&rows::ON_EVICTION, labels, 1.0);
+    }
     push_types(labels, estimate, snapshot);
     push_violations(labels, estimate, declared.ttl, snapshot);
 }
@@ -308,6 +316,7 @@ mod tests {
                 name: "session",
                 ttl,
                 memory_quota: Some(1_024),
+                on_eviction: Some(OnEviction::Harmful),
             })
         }
     }
@@ -403,6 +412,7 @@ mod tests {
             ("policy_violations_error db2 session ttl_max", 1.0),
             ("ttl_max_seconds db2 session", 3_600.0),
             ("memory_quota_bytes db2 session", 1_024.0),
+            ("on_eviction_info db2 session harmful", 1.0),
             ("largest_key_bytes db2 session", 700.0),
             ("folded_keys db2", 3.0),
         ];
@@ -416,6 +426,7 @@ mod tests {
             name: "session",
             ttl: TtlPolicy::default(),
             memory_quota: None,
+            on_eviction: None,
         };
         push_namespace("db0", estimate, declared, &mut snapshot);
         let count = |sample: Sample<'_>| match sample.value {
@@ -456,6 +467,7 @@ mod tests {
             ("keys_error db2 session", 1.0),
             ("ttl_max_seconds db2 session", 3_600.0),
             ("memory_quota_bytes db2 session", 1_024.0),
+            ("on_eviction_info db2 session harmful", 1.0),
             ("folded_keys db2", 3.0),
         ];
         assert_eq!(shown_of(unqueried(0), HOUR), expected(&lines));

@@ -317,6 +317,7 @@ mod tests {
             database,
             ttl: TtlPolicy::default(),
             memory_quota: None,
+            on_eviction: None,
         }
     }
 

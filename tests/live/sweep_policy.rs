@@ -5,7 +5,7 @@ use crate::support::sweep::{self, FULL_SPEED, NAMESPACES, of, passes};
 use crate::support::{Page, RedisServer};
 
 const POLICIES: &str = "namespaces:\n\
-    - { name: session, match: 'session:*', ttl: { required: true, max: 1h }, memory_quota: 64MiB }\n\
+    - { name: session, match: 'session:*', ttl: { required: true, max: 1h }, memory_quota: 64MiB, on_eviction: harmful }\n\
     - { name: ratelimit, match: 'ratelimit:*', ttl: { required: true, max: 1m } }\n\
     - { name: websocket, match: 'websocket:*' }\n";
 
@@ -35,6 +35,15 @@ fn missing_and_excessive_ttls_are_found() {
     assert_eq!(of(&page, "keys_without_ttl", "websocket"), 11.0);
     assert_eq!(of(&page, "ttl_max_seconds", "ratelimit"), 60.0);
     assert_eq!(of(&page, "memory_quota_bytes", "session"), 67_108_864.0);
+    let harmful = [("key_namespace", "session"), ("on_eviction", "harmful")];
+    assert_eq!(
+        page.all("redis_key_namespace_on_eviction_info", &harmful),
+        [1.0]
+    );
+    assert_eq!(
+        page.all("redis_key_namespace_on_eviction_info", &[]).len(),
+        1
+    );
     let in_a_minute = [("key_namespace", "ratelimit"), ("le", "60")];
     assert_eq!(
         page.value("redis_key_namespace_ttl_seconds_bucket", &in_a_minute),

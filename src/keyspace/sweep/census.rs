@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::key_reader::KeyDetails;
 use super::vitals::Memory;
-use crate::config::{Keys, Namespace, Sweep, TtlPolicy};
+use crate::config::{Keys, Namespace, NamespacePolicy, Sweep, TtlPolicy};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, QueriesSent, Spent};
 use crate::keyspace::estimate::NamespaceEstimate;
@@ -66,8 +66,8 @@ struct Cursors {
 #[derive(Debug)]
 pub struct Census {
     matcher: Matcher,
-    /// TTL policies and memory quotas of the configured namespaces.
-    policies: BTreeMap<NamespaceId, (TtlPolicy, Option<u64>)>,
+    /// Declared policies of the namespaces.
+    policies: BTreeMap<NamespaceId, NamespacePolicy>,
     max_groups: usize,
     visible: Visible,
     windows: Windows,
@@ -129,7 +129,7 @@ impl Census {
             .filter(|namespace| *namespace != NamespaceId::OTHER);
         let policies = declared
             .zip(namespaces)
-            .map(|(id, namespace)| (id, (namespace.ttl, namespace.memory_quota)))
+            .map(|(id, namespace)| (id, namespace.policy()))
             .collect();
         Self {
             matcher,
@@ -289,7 +289,7 @@ impl Census {
         let folded_before = self.matcher.folded_keys();
         let namespace = self.matcher.classify(database, key);
         let is_folded = self.matcher.folded_keys() > folded_before;
-        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
+        let policy = self.policy(namespace).ttl;
         self.record_lookups(u64::from(found.hits), u64::from(found.misses));
         self.learn_expiry(database, namespace, found);
         self.progress.keys_vanished += u64::from(found.is_gone);
@@ -312,7 +312,7 @@ impl Census {
     /// Records the lookups of a key between two passes. Only passes count the key itself.
     pub fn learn(&mut self, database: u32, key: &[u8], found: &KeyDetails) {
         let namespace = self.matcher.classify(database, key);
-        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
+        let policy = self.policy(namespace).ttl;
         self.record_lookups(u64::from(found.hits), u64::from(found.misses));
         self.learn_expiry(database, namespace, found);
         self.window(database).keep(namespace, found.details, policy);
@@ -325,7 +325,7 @@ impl Census {
         }
         let namespace = self.matcher.classify(database, key);
         let policy = self.policies.get(&namespace);
-        policy.is_some_and(|(ttl, _)| ttl.required || ttl.max.is_some())
+        policy.is_some_and(|policy| policy.ttl.required || policy.ttl.max.is_some())
     }
 
     /// Returns whether a pass over a database is complete.

@@ -13,7 +13,7 @@ impl Census {
     /// Records a random key. It counts for the draw only, because the sweep will visit it too.
     pub fn see_drawn(&mut self, key: &[u8], found: &KeyDetails) {
         let namespace = self.matcher.classify(0, key);
-        let (policy, _) = self.policies.get(&namespace).copied().unwrap_or_default();
+        let policy = self.policy(namespace).ttl;
         self.record_lookups(u64::from(found.hits), u64::from(found.misses));
         let Some(tally) = self.draws.tally(namespace) else {
             return;

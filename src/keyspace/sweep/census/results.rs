@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::NamespacePolicy;
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::{
@@ -93,6 +94,10 @@ impl Census {
         std::iter::once(NamespaceId::OTHER).chain(largest).collect()
     }
 
+    pub(super) fn policy(&self, namespace: NamespaceId) -> NamespacePolicy {
+        self.policies.get(&namespace).copied().unwrap_or_default()
+    }
+
     /// Returns the findings about all namespaces, by database.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
@@ -104,16 +109,12 @@ impl Census {
         });
         databases
             .map(|(database, estimate)| {
-                let (ttl, memory_quota) = self
-                    .policies
-                    .get(&estimate.namespace)
-                    .copied()
-                    .unwrap_or_default();
+                let policy = self.policy(estimate.namespace);
                 Finding {
                     database,
                     name: self.matcher.name(estimate.namespace).to_owned(),
-                    ttl,
-                    memory_quota,
+                    ttl: policy.ttl,
+                    memory_quota: policy.memory_quota,
                     estimate,
                 }
             })
@@ -255,18 +256,19 @@ impl Census {
 
     fn push(&self, database: u32, estimates: &[NamespaceEstimate], snapshot: &mut Snapshot) {
         let declared = |namespace| {
-            let (ttl, memory_quota) = self.policies.get(&namespace).copied().unwrap_or_default();
+            let policy = self.policy(namespace);
             let name = self.matcher.name(namespace);
             Some(Declared {
                 name,
-                ttl,
-                memory_quota,
+                ttl: policy.ttl,
+                memory_quota: policy.memory_quota,
+                on_eviction: policy.on_eviction,
             })
         };
         families::push(database, estimates, declared, snapshot);
         let requires_ttl = |estimate: &NamespaceEstimate| {
             let policy = self.policies.get(&estimate.namespace);
-            policy.is_some_and(|(ttl, _)| ttl.required)
+            policy.is_some_and(|policy| policy.ttl.required)
         };
         let sizes = self.keys.get(&database).zip(self.expires.get(&database));
         let fewest = sizes.and_then(|(keys, expires)| {
