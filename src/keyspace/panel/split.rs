@@ -101,6 +101,8 @@ pub(super) struct Split {
     /// The sum of the squares, and the last of these parts of a key.
     expiring_squares: f64,
     per_second: f64,
+    /// Sum of the known TTLs, in seconds.
+    ttls: f64,
     /// Such keys that were followed until their TTL ended, and those of them that expired.
     followed: f64,
     expired: f64,
@@ -114,9 +116,13 @@ impl Split {
             self.without_ttl /= 2.0;
             self.expiring_per_second /= 2.0;
             self.expiring_squares /= 2.0;
+            self.ttls /= 2.0;
         }
         self.known += 1.0;
         self.per_second = per_second;
+        if let Expiry::In(milliseconds) = expiry {
+            self.ttls += float(milliseconds) / 1e3;
+        }
         match expiry {
             Expiry::Never => self.without_ttl += 1.0,
             Expiry::In(milliseconds) if soon.contains(&(float(milliseconds) / 1e3)) => {
@@ -155,7 +161,8 @@ impl Split {
         // Keys with a TTL may expire soon even if none was found that does.
         let with_ttl = 1.0 - self.without_ttl / known;
         let least = EXPIRING_ERROR * self.per_second * with_ttl;
-        let variance = self.expiring_squares.max(least * least) / (known * known);
+        let squares = self.expiring_squares.max(self.expected_squares());
+        let variance = squares.max(least * least) / (known * known);
         // Until some were followed, all are expected to expire.
         let share = (self.expired + 1.0) / (self.followed + 1.0);
         let share_variance = share * (1.0 - share) / (self.followed + 1.0);
@@ -163,6 +170,16 @@ impl Split {
             number: mean * share,
             variance: variance * share * share + share_variance * mean * mean,
         })
+    }
+
+    /// Returns the squares that are expected if keys are written at a steady rate with the same TTL,
+    /// which is twice the mean of the remaining ones. If few keys that expire soon are known by
+    /// chance, their number alone would make the estimate look certain.
+    fn expected_squares(&self) -> f64 {
+        let keys = self.known - self.without_ttl;
+        let ttl = 2.0 * self.ttls / keys.max(1.0);
+        let share = 1.0 / (self.per_second * ttl).max(1.0);
+        keys.max(0.0) * share * self.per_second * self.per_second
     }
 
     /// Returns the share of the vanished keys that had not expired; `None` if it is unknown.
@@ -244,6 +261,17 @@ mod tests {
         learn(&mut split, SOON, 50);
         let early = split.early(interval()).unwrap();
         assert!(early < 0.05, "{early}");
+    }
+
+    #[test]
+    fn few_known_keys_that_expire_soon_are_no_certainty() {
+        // Two of 20 keys with TTLs of up to 40 seconds should expire within eight.
+        let error = |ttl| {
+            let split = split(Expiry::In(ttl), 20);
+            split.expiring().unwrap().variance.sqrt()
+        };
+        assert!(error(20_000) > 0.01, "{}", error(20_000));
+        assert!(error(3_600_000) < 0.004, "{}", error(3_600_000));
     }
 
     #[test]
