@@ -2,9 +2,12 @@
 //!
 //! The defaults were measured. The server's own measurements of the same commands correct them.
 
+mod correction;
+
 use super::queries;
 use crate::info::Info;
 use crate::query::Query;
+pub use correction::CpuAccount;
 
 /// The commands of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,11 @@ impl SweepQuery {
 /// Cost of a command in addition to its execution, in microseconds within a pipeline: reading it,
 /// looking it up and writing the reply. commandstats does not include it.
 const OVERHEAD_MICROSECONDS: f64 = 0.5;
+
+/// Cost of a round trip in addition to its commands, in microseconds of CPU time: the server wakes
+/// up, reads the queries, and writes the replies. commandstats does not include it. Measured on
+/// Redis 7.0.
+pub const ROUND_TRIP_MICROSECONDS: f64 = 25.0;
 
 /// Limits of a measured cost, in microseconds. A value beyond them results from a stalled server.
 const COST_MICROSECONDS_MAX: f64 = 1_000.0;

@@ -3,11 +3,13 @@
 
 mod budget;
 mod forecast;
+mod limit;
 
 use std::time::Duration;
 
 pub use budget::{DetailShares, commands_per_second, detail_shares, keys_to_draw};
 pub use forecast::Forecast;
+pub use limit::Limit;
 
 use super::round_trip::RoundTrips;
 use crate::config::Sweep;
@@ -74,45 +76,6 @@ pub struct Batch {
     pub round_trip: Duration,
     /// Time from the end of the previous pause to the last reply of the batch.
     pub took: Duration,
-}
-
-/// What limits the speed of a sweep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Limit {
-    /// The share of a core of the server.
-    #[default]
-    CpuShare,
-    /// The budget of commands.
-    Commands,
-    /// The configured number of keys per second.
-    Keys,
-    /// The server or the network is slower than usual.
-    Latency,
-    /// The round trips themselves: the budgets would permit a higher speed.
-    RoundTrips,
-}
-
-impl Limit {
-    /// All limits.
-    pub const ALL: [Self; 5] = [
-        Self::CpuShare,
-        Self::Commands,
-        Self::Keys,
-        Self::Latency,
-        Self::RoundTrips,
-    ];
-
-    /// Returns the value of the `reason` label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CpuShare => "cpu_share",
-            Self::Commands => "commands_per_second",
-            Self::Keys => "keys_per_second",
-            Self::Latency => "max_latency",
-            Self::RoundTrips => "round_trips",
-        }
-    }
 }
 
 /// The pipelines of the next batch.
@@ -250,7 +213,7 @@ impl Pace {
     }
 
     /// Returns the pipelines of the next batch. If time permits, small pipelines are sent one after
-    /// the other. If round trips are long, pipelines are as large as needed to use the budget.
+    /// the other.  If round trips are long, pipelines are as large as needed to use the budget.
     #[must_use]
     pub fn shape(&self, commands: usize) -> Shape {
         let is_far = self.trip() >= FAR;

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::key_reader::{KeyDetails, Step, WantedKey};
 use super::{Event, Sweeper, to_float};
+use crate::connection::Spacing;
 use crate::failure::Failure;
-use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::cost::{ROUND_TRIP_MICROSECONDS, SweepQuery};
 use crate::keyspace::pace::Batch;
 use crate::keyspace::segment::Segment;
 
@@ -65,7 +66,7 @@ impl Sweeper<'_> {
         let batch = Batch {
             keys: u32::try_from(keys.len()).unwrap_or(u32::MAX),
             commands: self.reader.take_sent(),
-            microseconds,
+            microseconds: self.census.take_unpaid(),
             round_trip: self.reader.take_round_trip(),
             took: self.paused.elapsed(),
         };
@@ -103,6 +104,7 @@ impl Sweeper<'_> {
             let next = next.filter(|_| is_last);
             let scan = next.map(|cursor| (cursor, count));
             let (mut found, step) = self.reader.details(now, scan, shape.spacing).await?;
+            microseconds += cost_of_trips(now, scan.is_some(), shape.spacing);
             microseconds += self.measure_closely(now, &mut found).await?;
             let ahead = next.zip(step);
             self.ahead = ahead.map(|(cursor, step)| Ahead { cursor, step });
@@ -140,7 +142,7 @@ impl Sweeper<'_> {
                 break;
             }
             found.details.memory = bytes;
-            microseconds += MANY_ELEMENTS_MICROSECONDS;
+            microseconds += MANY_ELEMENTS_MICROSECONDS + ROUND_TRIP_MICROSECONDS;
         }
         Ok(microseconds)
     }
@@ -215,9 +217,11 @@ impl Sweeper<'_> {
         (next, keys)
     }
 
+    /// Returns the cost of a SCAN that returned this many keys, with its round trip, in
+    /// microseconds.
     pub(super) fn cost_of_scan(&self, keys: usize) -> f64 {
         let costs = self.census.costs();
-        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count))
+        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count)) + ROUND_TRIP_MICROSECONDS
     }
 
     pub(super) fn cost(&mut self, wanted: &WantedKey<'_>) -> f64 {
@@ -233,6 +237,14 @@ impl Sweeper<'_> {
 /// Returns how many commands the details of some keys take.
 fn count(wanted: &[WantedKey<'_>]) -> usize {
     wanted.iter().map(|wanted| wanted.queries().count()).sum()
+}
+
+/// Returns the cost of the round trips for the details of some keys, in microseconds. The server
+/// reads each part of a pipeline separately. A SCAN in the pipeline includes the last round trip.
+pub(super) fn cost_of_trips(wanted: &[WantedKey<'_>], has_scan: bool, spacing: Spacing) -> f64 {
+    let scans = usize::from(has_scan);
+    let parts = (count(wanted) + scans).div_ceil(spacing.commands.max(1));
+    to_float(parts.saturating_sub(scans) as u64) * ROUND_TRIP_MICROSECONDS
 }
 
 /// Returns how many of the keys fit into a pipeline of this many commands, at least one.

@@ -15,7 +15,7 @@ use super::key_reader::KeyDetails;
 use super::vitals::Memory;
 use crate::config::{Keys, Namespace, NamespacePolicy, Sweep, TtlPolicy};
 use crate::keyspace::NamespaceId;
-use crate::keyspace::cost::{Costs, QueriesSent, Spent};
+use crate::keyspace::cost::{Costs, CpuAccount, QueriesSent, Spent};
 use crate::keyspace::estimate::NamespaceEstimate;
 use crate::keyspace::expiring::KnownExpiries;
 use crate::keyspace::families::Progress;
@@ -96,6 +96,7 @@ pub struct Census {
     /// The last reading of the server's counters of changes.
     changes: Changes,
     costs: Costs,
+    cpu: CpuAccount,
     spent: Option<Spent>,
     /// Commands sent since the costs were last corrected.
     sent: QueriesSent,
@@ -150,6 +151,7 @@ impl Census {
             generation: 0,
             changes: Changes::default(),
             costs: Costs::default(),
+            cpu: CpuAccount::default(),
             spent: None,
             sent: QueriesSent::default(),
             cursors: Cursors::default(),
@@ -168,12 +170,6 @@ impl Census {
         }
     }
 
-    /// Returns the costs of the sweep's queries.
-    #[must_use]
-    pub const fn costs(&self) -> &Costs {
-        &self.costs
-    }
-
     /// Returns the number of key names seen since the census began.
     #[must_use]
     pub const fn keys_visited(&self) -> u64 {
@@ -189,6 +185,8 @@ impl Census {
     /// Begins a pass over all databases.
     pub fn start_pass(&mut self, now: f64) {
         self.pass_started = now;
+        // The rest before the pass made up for everything between two passes.
+        self.cpu.take_unpaid();
         self.ledger.start_pass();
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::batch::cost_of_trips;
 use super::key_reader::{KeyReader, WantedKey};
 use super::{Sweeper, to_float};
 use crate::clock::now;
@@ -108,6 +109,7 @@ impl Sweeper<'_> {
         let details = self.reader.details(&wanted, None, SMALL_PARTS).await?;
         self.census.open_draw(time);
         let mut microseconds = RANDOM_KEY_MICROSECONDS * to_float(keys.len() as u64);
+        microseconds += cost_of_trips(&wanted, false, SMALL_PARTS);
         for (wanted, found) in wanted.iter().zip(&details.0) {
             microseconds += self.cost(wanted);
             self.census.see_drawn(wanted.key, found);
@@ -122,14 +124,13 @@ impl Sweeper<'_> {
     /// Pauses for the server's time. The commands are charged to the budget later, because there
     /// are many of them and the first estimate depends on them.
     pub(super) async fn pay(&mut self, debt: Debt) -> Result<(), Failure> {
-        let microseconds = debt.microseconds;
-        self.census.record_batch(0, microseconds);
+        self.census.record_batch(0, debt.microseconds);
         let sent = self.reader.take_sent();
         self.pace.owe(sent);
         let pause = self.pace.pause(&Batch {
             keys: 0,
             commands: 0,
-            microseconds,
+            microseconds: self.census.take_unpaid(),
             round_trip: self.reader.take_round_trip(),
             took: debt.started.elapsed(),
         });

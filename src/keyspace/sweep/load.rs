@@ -103,9 +103,12 @@ impl Sweeper<'_> {
             ours: self.reader.caused(),
             ..self.vitals.traffic
         };
-        if let Some(others) = self.traffic.observe(reading) {
-            self.allowance.observe(&others);
+        let others = self.traffic.observe(reading);
+        if let Some(others) = &others {
+            self.allowance.observe(others);
         }
+        let others = others.map(|others| others.commands);
+        self.census.record_cpu(self.vitals.cpu_seconds, others);
         let others = self.traffic.commands_per_second();
         let keys = keys(self.sweep, &self.vitals);
         let commands = commands_per_second(self.sweep, others, to_float(keys));

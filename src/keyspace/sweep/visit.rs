@@ -4,6 +4,7 @@
 //! the lookups allowed in every second.
 
 use super::Sweeper;
+use super::batch::cost_of_trips;
 use super::key_reader::WantedKey;
 use crate::connection::Spacing;
 use crate::failure::Failure;
@@ -32,6 +33,7 @@ impl Sweeper<'_> {
         self.choose_lookups(database, &mut wanted);
         wanted.retain(|wanted| wanted.queries().next().is_some());
         let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;
+        microseconds += cost_of_trips(&wanted, false, Spacing::NONE);
         for (wanted, found) in wanted.iter().zip(&found) {
             microseconds += self.cost(wanted);
             self.census.learn(database, wanted.key, found);

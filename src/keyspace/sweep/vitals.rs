@@ -18,7 +18,14 @@ use crate::number::to_float;
 use crate::reply::{Refusal, Reply};
 
 /// The sections of INFO that every reading includes.
-const SECTIONS: [&str; 5] = ["server", "persistence", "stats", "replication", "keyspace"];
+const SECTIONS: [&str; 6] = [
+    "cpu",
+    "server",
+    "persistence",
+    "stats",
+    "replication",
+    "keyspace",
+];
 
 /// The parts of INFO that a reading includes in addition. `commandstats` costs a server more than
 /// everything else together.
@@ -67,6 +74,8 @@ pub struct Vitals {
     pub memory: Option<Memory>,
     /// Time spent on the commands of a sweep, if the reading includes it.
     pub spent: Option<Spent>,
+    /// CPU time that the server has used, in seconds, if it reports that.
+    pub cpu_seconds: Option<f64>,
     /// Commands processed for all clients.
     pub traffic: TrafficReading,
     /// The identity of the data.
@@ -108,6 +117,7 @@ impl Vitals {
                 buffer_bytes: BUFFERS.iter().filter_map(|name| info.number(name)).sum(),
             }),
             spent: scope.commands.then(|| Spent::read(info)),
+            cpu_seconds: cpu_seconds(info),
             traffic: TrafficReading::read(info),
             identity: DataIdentity::read(info, scope.commands),
             changes: Changes::read(info),
@@ -132,6 +142,16 @@ impl Vitals {
             changes: &self.changes,
         }
     }
+}
+
+/// Returns the CPU time of the thread that runs commands, or of all threads if the server does not
+/// report it separately.
+fn cpu_seconds(info: &Info) -> Option<f64> {
+    let sum = |end: &str| {
+        let number = |name| info.number(&format!("used_cpu_{name}{end}"));
+        Some(number("user")? + number("sys")?)
+    };
+    sum("_main_thread").or_else(|| sum(""))
 }
 
 /// Fields of INFO memory that do not measure keys.
@@ -285,6 +305,16 @@ mod tests {
         let vitals = Vitals::read(&info, Scope::SHORT);
         let living = [0, 3, 4].map(|database| vitals.living_keys(database).to_string());
         assert_eq!(living, ["9", "2", "0"]);
+    }
+
+    #[test]
+    fn cpu_time_is_that_of_the_main_thread_if_reported() {
+        let all = "used_cpu_sys:3\nused_cpu_user:2\nused_cpu_sys_children:9\n";
+        let main = "used_cpu_sys_main_thread:1.5\nused_cpu_user_main_thread:0.25\n";
+        let seconds = |text: &str| cpu_seconds(&Info::parse(text));
+        assert_eq!(seconds(all), Some(5.0));
+        assert_eq!(seconds(&[all, main].concat()), Some(1.75));
+        assert_eq!(seconds("used_cpu_sys:3\n"), None);
     }
 
     #[test]

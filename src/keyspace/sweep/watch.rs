@@ -20,6 +20,9 @@ const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
 /// hardly change.
 const COMMANDS_EVERY: Duration = Duration::from_secs(16);
 
+/// Cost of a check, in microseconds of CPU time. Measured on Redis 7.0.
+const CHECK_MICROSECONDS: f64 = 125.0;
+
 /// The extent of a check before a publication.
 const OF_PUBLICATION: Scope = Scope {
     memory: true,
@@ -103,6 +106,7 @@ impl Sweeper<'_> {
         loop {
             self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
+            self.census.record_batch(0, CHECK_MICROSECONDS);
             let generation = self.census.generation();
             if let Some(replaced) = self.census.record_vitals(&self.vitals, now()) {
                 self.publish_replacement(replaced);

@@ -2,7 +2,7 @@
 //! were replaced. Pure.
 
 use crate::failure::Reason;
-use crate::keyspace::cost::{QueriesSent, SweepQuery};
+use crate::keyspace::cost::{Costs, QueriesSent, SweepQuery};
 use crate::keyspace::history::{Replaced, Sizes};
 use crate::keyspace::pace::Pace;
 use crate::keyspace::sweep::inspect::Inspection;
@@ -29,6 +29,12 @@ const DOUBTS_MAX: u32 = 2;
 const CURSOR_REFUSALS_MAX: u32 = 2;
 
 impl Census {
+    /// Returns the costs of the sweep's queries.
+    #[must_use]
+    pub const fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
     /// Records that the sweep runs on another server instead of the target. Lookups there do not
     /// count for the target.
     pub fn record_other_server(&mut self) {
@@ -42,6 +48,7 @@ impl Census {
         self.cursors.is_proved = false;
         self.spent = None;
         self.sent = QueriesSent::default();
+        self.cpu.record_connection();
     }
 
     /// Records that the server has Redis's cursors and scans a single table with them, so that part
@@ -111,10 +118,21 @@ impl Census {
         self.progress.round_trip = pace.least_round_trip().map(|trip| trip.as_secs_f64());
     }
 
-    /// Records a batch of keys with their details, and its cost.
+    /// Records a batch of keys with their details, and its expected cost.
     pub fn record_batch(&mut self, keys: usize, microseconds: f64) {
         self.progress.keys_visited += keys as u64;
-        self.progress.server_seconds += microseconds / 1e6;
+        self.progress.server_seconds += self.cpu.charge(microseconds) / 1e6;
+    }
+
+    /// Returns the server's CPU time since the last call, in microseconds.
+    pub const fn take_unpaid(&mut self) -> f64 {
+        self.cpu.take_unpaid()
+    }
+
+    /// Records the CPU time that the server has used, in seconds, and how many commands other
+    /// clients sent since the last check.
+    pub fn record_cpu(&mut self, seconds: Option<f64>, others: Option<f64>) {
+        self.cpu.check(seconds, others);
     }
 
     /// Records the vitals of the server: sizes of databases, counters of changes, and time spent.
@@ -217,7 +235,7 @@ impl Census {
         let microseconds = to_float(lookups.hits + lookups.misses) * lookup
             + to_float(sizes) * self.costs.of(SweepQuery::Memory)
             + to_float(items) * ITEM_MICROSECONDS;
-        self.progress.server_seconds += microseconds / 1e6;
+        self.record_batch(0, microseconds);
         self.ledger.record_inspected(keys, denied.len());
         self.ledger.record_streams(streams, &others);
     }
