@@ -43,6 +43,13 @@ const SMALL_PIPELINE: usize = 75;
 /// Maximum number of commands in a large pipeline. More would make other clients wait.
 const LARGE_PIPELINE: usize = 300;
 
+/// Maximum number of commands for which a near server need not wake up separately: they take a
+/// small part of the time of the SCAN that is sent with them.
+const FEW_COMMANDS: usize = 10;
+
+/// Maximum time between a SCAN and the details of its keys on a near server.
+const AHEAD_MAX: Duration = Duration::from_secs(1);
+
 /// Round trip from which a batch is one pipeline, and its parts are sent one after the other
 /// without waiting for replies. A shorter round trip is not due to the network.
 const FAR: Duration = Duration::from_millis(2);
@@ -213,7 +220,7 @@ impl Pace {
     }
 
     /// Returns the pipelines of the next batch. If time permits, small pipelines are sent one after
-    /// the other.  If round trips are long, pipelines are as large as needed to use the budget.
+    /// the other. A few commands are sent with the next SCAN. If round trips are long, pipelines are as large as needed to use the budget.
     #[must_use]
     pub fn shape(&self, commands: usize) -> Shape {
         let is_far = self.trip() >= FAR;
@@ -232,7 +239,7 @@ impl Pace {
         if to_float(small as u64) + 1.0 <= fitting {
             return Shape {
                 commands: SMALL_PIPELINE,
-                scans_ahead: false,
+                scans_ahead: commands <= FEW_COMMANDS && self.period <= AHEAD_MAX,
                 spacing: Spacing::NONE,
             };
         }

@@ -203,6 +203,22 @@ fn pipelines_grow_only_with_long_round_trips() {
 }
 
 #[test]
+fn few_details_are_sent_with_the_next_scan() {
+    let ahead = |commands, pace: &Pace| pace.shape(commands).scans_ahead;
+    let near = over(QUICK);
+    assert_eq!(
+        [0, 10, 11, 75].map(|commands| ahead(commands, &near)),
+        [true, true, false, false]
+    );
+    let mut slow = Pace::new(&Sweep {
+        keys_per_second: Some(20),
+        ..sweep()
+    });
+    slow.pause(&batch(350.0, QUICK));
+    assert!(!ahead(1, &slow), "the keys would be 5 s old");
+}
+
+#[test]
 fn unlimited_sweep_sends_distant_batches_at_once() {
     let shape_at = |trip| {
         let mut pace = Pace::new(&Sweep {
