@@ -5,6 +5,7 @@
 use crate::collector;
 use crate::keyspace::expiring::families as expiring;
 use crate::keyspace::families as namespaces;
+use crate::keyspace::idle::families as idle;
 use crate::keyspace::keys::families as keys;
 use crate::keyspace::keys::stream::families as streams;
 use crate::keyspace::panel::families as panel;
@@ -23,6 +24,7 @@ pub fn families() -> Vec<&'static Descriptor> {
     families.extend(streams::families());
     families.extend(panel::families());
     families.extend(expiring::families());
+    families.extend(idle::families());
     families.extend(outcome::families());
     families.extend(telemetry::families());
     families

@@ -45,9 +45,9 @@ impl Caused {
 
 /// Commands of the sweep whose calls are tracked by name: SCAN, and the commands that the server
 /// counts as lookups.
-const FOLLOWED: [&str; 12] = [
+const FOLLOWED: [&str; 13] = [
     "scan", "pttl", "type", "strlen", "llen", "scard", "zcard", "hlen", "xlen", "arcount",
-    "getrange", "xinfo",
+    "getrange", "xinfo", "object",
 ];
 
 /// Index of SCAN, which is not a lookup.

@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod expiring;
 pub mod families;
 pub mod history;
+pub mod idle;
 pub mod kept;
 pub mod keys;
 pub mod largest;

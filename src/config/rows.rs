@@ -167,6 +167,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.largest_keys, whole(v, 0, 1000)))).each().flag("sweep.largest-keys", "REDIS_EXPORTER_SWEEP_LARGEST_KEYS"),
     row("sweep.panel", Switch, "true", "Whether to follow sampled keys to find out which namespaces lose keys",
         Value(|d, v| put(&mut d.each.sweep.panel, switch(v)))).each().flag("sweep.panel", "REDIS_EXPORTER_SWEEP_PANEL"),
+    row("sweep.idle", Switch, "true", "Whether to sample how long keys have not been used",
+        Value(|d, v| put(&mut d.each.sweep.idle, switch(v)))).each().flag("sweep.idle", "REDIS_EXPORTER_SWEEP_IDLE"),
 
     row("keys.values", Text, "off", "Values of checked keys to export: off, number or text",
         Value(|d, v| put(&mut d.each.keys.values, shown_values(v)))).each().flag("keys.values", "REDIS_EXPORTER_KEYS_VALUES"),

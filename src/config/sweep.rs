@@ -13,6 +13,7 @@ use super::written_keys::WrittenKeys;
 
 /// Settings of the sweep over a target's keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct Sweep {
     /// Whether to sweep at all.
     pub enabled: bool,
@@ -50,6 +51,8 @@ pub struct Sweep {
     pub largest_keys: u32,
     /// Whether sampled keys are followed to find out which namespaces lose keys.
     pub panel: bool,
+    /// Whether idle times of keys are sampled.
+    pub idle: bool,
 }
 
 impl Default for Sweep {
@@ -78,6 +81,7 @@ impl Sweep {
         max_groups: 0,
         largest_keys: 0,
         panel: false,
+        idle: false,
     };
 }
 

@@ -27,6 +27,8 @@ pub static SAMPLED_MEMORY: Query = Query::new(&[&["MEMORY", "USAGE"]], "+memory|
 pub static EXPIRY: Query = Query::new(&[&["PTTL"]], "+pttl");
 /// Returns the type of a key.
 pub static TYPE: Query = Query::new(&[&["TYPE"]], "+type");
+/// Returns how long a key was not used.
+pub static IDLE: Query = Query::new(&[&["OBJECT", "IDLETIME"]], "+object|idletime");
 /// Returns the type of a key that is exported by name. A key that the user may not read implies
 /// nothing about others.
 pub static KEY_TYPE: Query = Query::new(&[&["TYPE"]], "+type");

@@ -9,6 +9,7 @@ mod database;
 mod draw;
 mod examine;
 mod follow;
+mod idle;
 mod inspect;
 mod inspect_stream;
 mod key_reader;
@@ -147,6 +148,9 @@ struct Sweeper<'a> {
     drawn: Option<Instant>,
     /// Time when keys of the panel were last checked.
     followed: Option<Instant>,
+    /// Time when idle times were last queried, and the cursor for the next ones on servers that
+    /// accept only their own.
+    idle: idle::IdleTurn,
     /// End of the pause after the last batch.
     paused: Instant,
     started: Instant,
@@ -197,6 +201,7 @@ impl<'a> Sweeper<'a> {
             previews: Previews::From(Instant::now()),
             drawn: None,
             followed: None,
+            idle: idle::IdleTurn::default(),
             paused: Instant::now(),
             started: Instant::now(),
         };

@@ -30,6 +30,7 @@ mod hanging;
 mod hit_ratio;
 mod hit_ratio_rates;
 mod hostile;
+mod idle_times;
 mod keys;
 mod log_output;
 mod logs;

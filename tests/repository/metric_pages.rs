@@ -7,6 +7,7 @@ use redis_namespace_exporter::collector::info::left_out::LEFT_OUT;
 use redis_namespace_exporter::collector::{self, Collector};
 use redis_namespace_exporter::keyspace::expiring::families as expiring;
 use redis_namespace_exporter::keyspace::families as namespaces;
+use redis_namespace_exporter::keyspace::idle::families as idle;
 use redis_namespace_exporter::keyspace::keys::families as keys;
 use redis_namespace_exporter::keyspace::keys::stream::families as streams;
 use redis_namespace_exporter::keyspace::panel::families as panel;
@@ -52,11 +53,12 @@ fn pages(recorded: &Recorded) -> Vec<Page> {
             "key-namespaces",
             "Key namespaces",
             "Results and progress of the sweep. Needs `+scan`, `+type`, `+pttl`, \
-             `+memory|usage` and `+info`.",
+             `+memory|usage` and `+info`; idle times and the LRU horizon also need `+object|idletime`.",
             [
                 namespaces::families(),
                 panel::families(),
                 expiring::families(),
+                idle::families(),
             ]
             .concat(),
             false,
@@ -302,7 +304,7 @@ The number grows with the commands that the server has seen. Each adds 20 series
 
 `redis_exporter` exports only the histogram buckets that the server lists. This exporter writes the same eight buckets for every command, so `rate()` works for each of them: 16, 66, 264, 1056, 4227, 16908, 135266 and 1073741 microseconds.
 
-Each key namespace adds 22 series in each database: 7 of keys and memory, 1 for each data type, 7 of sizes, and 7 of TTLs. Without TTLs it adds 15. Declared policies and quotas add up to 6. The panel adds 5 for lost keys, and 7 for lost TTLs once there are any. Keys that expire soon add 2 for each time that is known, and 2 for a burst.
+Each key namespace adds 22 series in each database: 7 of keys and memory, 1 for each data type, 7 of sizes, and 7 of TTLs. Without TTLs it adds 15. Declared policies and quotas add up to 6. The panel adds 5 for lost keys, and 7 for lost TTLs once there are any. Idle times add up to 11. Keys that expire soon add 2 for each time that is known, and 2 for a burst.
 
-With `series: full` or `--series=full`, the exporter writes all 21 buckets. That makes 33 series for every command and 35 for every namespace, without the panel.
+With `series: full` or `--series=full`, the exporter writes all 21 buckets. That makes 33 series for every command and 35 for every namespace, without the panel and idle times.
 ";

@@ -18,7 +18,7 @@ const MODES: &[&str] = &["cluster", "replica", "sentinel"];
 const STANDALONE: &str = "standalone";
 
 /// Kinds of servers, in the order of the pages.
-const FLAVOURS: &[(&str, &str)] = &[("redis", "Redis"), ("valkey", "Valkey"), ("keydb", "KeyDB")];
+const FLAVORS: &[(&str, &str)] = &[("redis", "Redis"), ("valkey", "Valkey"), ("keydb", "KeyDB")];
 
 /// A recorded server: its kind, and its major and minor version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +125,7 @@ fn by_flavor(servers: &BTreeSet<&Server>, possible: &BTreeSet<&Server>) -> Strin
         let same = of.iter().filter(|server| server.flavor == flavor);
         same.map(|server| server.version).collect::<Vec<_>>()
     };
-    let described = FLAVOURS.iter().filter_map(|(flavor, name)| {
+    let described = FLAVORS.iter().filter_map(|(flavor, name)| {
         let range = range(&versions(servers, flavor), &versions(possible, flavor))?;
         Some(format!("{name} {range}").trim_end().to_owned())
     });
@@ -158,7 +158,7 @@ fn listed(servers: &BTreeSet<&Server>) -> String {
         });
         format!("{name} {}", versions.collect::<Vec<_>>().join(", "))
     };
-    FLAVOURS.iter().map(of).collect::<Vec<_>>().join("; ")
+    FLAVORS.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 /// Number of series of a standalone server with default settings.

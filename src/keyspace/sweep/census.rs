@@ -5,6 +5,7 @@
 
 mod draws;
 mod followed;
+mod idle;
 mod results;
 mod server;
 
@@ -20,6 +21,7 @@ use crate::keyspace::estimate::NamespaceEstimate;
 use crate::keyspace::expiring::KnownExpiries;
 use crate::keyspace::families::Progress;
 use crate::keyspace::history::{Changes, DataIdentity};
+use crate::keyspace::idle::IdleTimes;
 use crate::keyspace::keys::Ledger;
 use crate::keyspace::matcher::{Grouping, Matcher};
 use crate::keyspace::panel::Panel;
@@ -113,6 +115,8 @@ pub struct Census {
     panel: Option<Panel>,
     /// The TTLs read last.
     expiring: KnownExpiries,
+    /// Idle times of keys; `None` if the configuration disables them.
+    idle: Option<IdleTimes>,
 }
 
 impl Census {
@@ -167,6 +171,7 @@ impl Census {
             ledger: Ledger::new(keys, sweep.largest_keys),
             panel: sweep.panel.then(Panel::default),
             expiring: KnownExpiries::default(),
+            idle: sweep.idle.then(IdleTimes::default),
         }
     }
 
@@ -330,13 +335,6 @@ impl Census {
     #[must_use]
     pub fn is_whole(&self, database: u32) -> bool {
         self.windows.get(database).is_some_and(Window::is_whole)
-    }
-
-    fn record_lookups(&mut self, hits: u64, misses: u64) {
-        if self.sweeps_the_target {
-            self.progress.induced_hits += hits;
-            self.progress.induced_misses += misses;
-        }
     }
 
     /// Returns the number of complete passes.

@@ -23,7 +23,7 @@ use crate::query::Command;
 use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// Cost of RANDOMKEY, in microseconds of server time. Measured on Redis 8.10 and Valkey 9.1.
-const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
+pub(super) const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
 
 /// At most a tenth of the server's time, in parts as short as a SCAN.
 const RANDOM_KEYS_SPACING: Spacing = Spacing {

@@ -11,6 +11,7 @@ use crate::info::Info;
 use crate::keyspace::cost::Spent;
 use crate::keyspace::history::flush::CountedChanges;
 use crate::keyspace::history::{Changes, DataIdentity};
+use crate::keyspace::idle::IdleReading;
 use crate::keyspace::panel::RemovalReading as Vanished;
 use crate::keyspace::queries::INFO;
 use crate::keyspace::traffic::TrafficReading;
@@ -84,6 +85,8 @@ pub struct Vitals {
     pub changes: Changes,
     /// The counters of keys that vanished.
     pub vanished: Vanished,
+    /// Whether and how keys are evicted by their last use.
+    pub idle: IdleReading,
 }
 
 /// The memory that a server uses.
@@ -122,6 +125,7 @@ impl Vitals {
             identity: DataIdentity::read(info, scope.commands),
             changes: Changes::read(info),
             vanished: Vanished::read(info),
+            idle: IdleReading::read(info),
         }
     }
 }

@@ -97,6 +97,7 @@ impl Sweeper<'_> {
         if self.checked.elapsed() >= CHECK_EVERY {
             self.check(Scope::SHORT).await?;
         }
+        self.sample_idle_if_due().await?;
         self.follow_if_due().await
     }
 
@@ -115,6 +116,7 @@ impl Sweeper<'_> {
                 }
             }
             self.census.record_vanished(monotonic(), &self.vitals);
+            self.census.record_idle_reading(monotonic(), &self.vitals);
             self.observe_traffic();
             self.announce();
             self.follow_growth();

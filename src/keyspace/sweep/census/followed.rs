@@ -73,7 +73,7 @@ impl Census {
     }
 
     /// Returns the namespace under which keys of this one are counted.
-    fn shown_as(&self, namespace: NamespaceId) -> NamespaceId {
+    pub(super) fn shown_as(&self, namespace: NamespaceId) -> NamespaceId {
         if !self.policies.is_empty() || self.visible.has(namespace) {
             namespace
         } else {

@@ -54,6 +54,9 @@ impl Census {
             panel.retain(is_shown);
         }
         self.expiring.retain(is_shown);
+        if let Some(idle) = &mut self.idle {
+            idle.retain(is_shown);
+        }
     }
 
     /// Returns the keys seen of each namespace, over all databases.
@@ -251,6 +254,7 @@ impl Census {
             .push(self.is_sample(), memory_is_refused, &mut snapshot);
         families::push_progress(&progress, &databases, &mut snapshot);
         self.push_panel(&mut snapshot);
+        self.push_idle(&estimates, &mut snapshot);
         snapshot.finish()
     }
 

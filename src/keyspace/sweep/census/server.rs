@@ -41,6 +41,13 @@ impl Census {
         self.sweeps_the_target = false;
     }
 
+    pub(super) fn record_lookups(&mut self, hits: u64, misses: u64) {
+        if self.sweeps_the_target {
+            self.progress.induced_hits += hits;
+            self.progress.induced_misses += misses;
+        }
+    }
+
     /// Records a new connection. The sweep uses the order of the server until the cursors are
     /// proved again.
     pub fn record_connection(&mut self) {
@@ -151,6 +158,7 @@ impl Census {
         let replaced = replaced.filter(|_| self.has_seen_keys());
         if replaced.is_some() {
             self.forget_followed();
+            self.forget_idle();
         }
         if let Some(replaced) = replaced {
             let sizes = Sizes {
@@ -197,6 +205,7 @@ impl Census {
 
     fn has_seen_keys(&self) -> bool {
         self.follows_some()
+            || self.has_idle_times()
             || self.has_draws()
             || self.windows.iter().any(|(_, window)| !window.is_empty())
     }

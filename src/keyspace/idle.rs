@@ -1,0 +1,359 @@
+//! Estimates from sampled keys how long keys have not been used, and how long Redis keeps a key that
+//! is not used. Pure.
+//!
+//! Every sample is the idle time of one key, chosen at random among the keys of its namespace.
+//! Namespaces with few samples get more of them, so each sample is weighted by the keys of its
+//! namespace.
+
+pub mod families;
+mod horizon;
+mod reading;
+mod share;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::NamespaceId;
+use super::panel::NamespacePlace;
+use crate::number::{length, to_float as float};
+use horizon::Aged;
+pub use horizon::LruHorizon;
+pub use reading::{IdleReading, Policy};
+pub use share::IdleMemory;
+
+/// Maximum number of samples. At the maximum rate, they are those of the last seven minutes.
+const SAMPLES_MAX: usize = 4_096;
+
+/// Maximum age of a sample, in seconds.
+const AGE_MAX: f64 = 3_600.0;
+
+/// Number of samples of a namespace below which its keys are preferred.
+const WANTED_OF_EACH: u32 = 50;
+
+/// Number of samples below which more lookups are spent on them.
+const WANTED_AT_FIRST: usize = 300;
+
+/// Minimum time between two kept counts of evictions, in seconds.
+const EVICTED_EVERY: f64 = 5.0;
+
+/// Periods that the horizon may be based on, in seconds. The shortest one with enough samples is
+/// used, or the longest one.
+const PERIODS: [f64; 3] = [300.0, 900.0, AGE_MAX];
+
+/// Number of samples that are enough to use a shorter period, and the minimum for a horizon.
+const SAMPLES_ENOUGH: usize = 1_000;
+const SAMPLES_MIN: usize = 200;
+
+/// Minimum number of evictions in the period.
+const EVICTED_MIN: f64 = 100.0;
+
+/// The horizon is known once the policy has been in use for this many times as long. Before that,
+/// Redis evicts keys that an earlier policy left behind.
+const HORIZONS_KNOWN: f64 = 2.0;
+
+/// Tolerance for idle times above the uptime, in seconds: the clocks of the server have a
+/// resolution of one second.
+const GRACE: f64 = 2.0;
+
+/// The idle time of a key, in whole seconds, with its details.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IdleSample {
+    /// Its database and namespace.
+    pub place: NamespacePlace,
+    /// Seconds since it was last used.
+    pub idle: f64,
+    /// Its memory in bytes, if it was queried.
+    pub bytes: Option<u64>,
+    /// Whether it has a TTL, if that was queried.
+    pub has_ttl: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Taken {
+    at: f64,
+    sample: IdleSample,
+}
+
+/// The sampled idle times of a server.
+#[derive(Debug, Default)]
+pub struct IdleTimes {
+    samples: VecDeque<Taken>,
+    /// Number of samples of each place.
+    of_each: BTreeMap<NamespacePlace, u32>,
+    /// Evicted keys since the server started, by time.
+    evicted: VecDeque<(f64, f64)>,
+    reading: IdleReading,
+    /// The last policy that a reading included.
+    policy: Option<Policy>,
+    /// Whether the server refused an idle time since then.
+    is_refused: bool,
+    /// Time of the last reading.
+    now: f64,
+    /// Time since which idle times are counted in the same way.
+    tracked_since: Option<f64>,
+    /// Time since which keys are evicted by the same policy.
+    policy_since: Option<f64>,
+}
+
+impl IdleTimes {
+    /// Records a reading of INFO. Discards the samples if the policy has changed between one that
+    /// tracks idle times and one that does not.
+    pub fn observe(&mut self, now: f64, reading: IdleReading) {
+        self.reading = reading;
+        self.now = now;
+        if let Some(policy) = reading.policy {
+            self.is_refused = false;
+            let earlier = self.policy.replace(policy);
+            if let Some(earlier) = earlier.filter(|earlier| *earlier != policy) {
+                self.change_policy(earlier, policy);
+            }
+        }
+        self.record_evicted(now);
+        while let Some(first) = self.samples.front()
+            && now - first.at > AGE_MAX
+        {
+            self.drop_first();
+        }
+    }
+
+    fn change_policy(&mut self, earlier: Policy, policy: Policy) {
+        self.policy_since = Some(self.now);
+        self.evicted.clear();
+        // The untracked time of the last use of a key is meaningless.
+        if earlier.tracks_use() != policy.tracks_use() {
+            self.tracked_since = Some(self.now);
+            self.clear();
+        }
+    }
+
+    fn record_evicted(&mut self, now: f64) {
+        let Some(evicted) = self.reading.evicted else {
+            self.evicted.clear();
+            return;
+        };
+        if self.evicted.back().is_some_and(|(_, last)| evicted < *last) {
+            self.evicted.clear();
+        }
+        while self.evicted.len() > 1
+            && self
+                .evicted
+                .front()
+                .is_some_and(|(at, _)| now - at > AGE_MAX)
+        {
+            self.evicted.pop_front();
+        }
+        let last = self.evicted.back();
+        if last.is_none_or(|(at, _)| now - at >= EVICTED_EVERY) {
+            self.evicted.push_back((now, evicted));
+        }
+    }
+
+    /// Records that the server refused an idle time because of its policy. No further idle times are
+    /// queried until the policy is read again.
+    pub const fn record_refused(&mut self) {
+        self.is_refused = true;
+    }
+
+    /// Returns whether idle times can be queried now: the server is a primary, whose clients use the
+    /// keys, and tracks when they do.
+    #[must_use]
+    pub fn can_be_queried(&self) -> bool {
+        let tracks_use = self.policy.is_some_and(Policy::tracks_use);
+        tracks_use && self.reading.is_primary && !self.is_refused
+    }
+
+    /// Returns whether only keys with a TTL are evicted by their last use.
+    #[must_use]
+    pub fn needs_ttls(&self) -> bool {
+        self.policy == Some(Policy::LruOfExpiring)
+    }
+
+    /// Returns whether a place has few samples.
+    #[must_use]
+    pub fn needs(&self, place: NamespacePlace) -> bool {
+        self.of_each
+            .get(&place)
+            .is_none_or(|of_it| *of_it < WANTED_OF_EACH)
+    }
+
+    /// Returns whether there are few samples altogether.
+    #[must_use]
+    pub fn are_few(&self) -> bool {
+        self.samples.len() < WANTED_AT_FIRST
+    }
+
+    /// Adds the idle time of a key.
+    pub fn note(&mut self, now: f64, sample: IdleSample) {
+        if self.samples.len() >= SAMPLES_MAX {
+            self.drop_first();
+        }
+        let of_it = self.of_each.entry(sample.place).or_default();
+        *of_it = of_it.saturating_add(1);
+        self.samples.push_back(Taken { at: now, sample });
+    }
+
+    fn drop_first(&mut self) {
+        let Some(first) = self.samples.pop_front() else {
+            return;
+        };
+        let place = first.sample.place;
+        let left = self.of_each.get(&place).map_or(0, |of_it| of_it - 1);
+        if left > 0 {
+            self.of_each.insert(place, left);
+        } else {
+            self.of_each.remove(&place);
+        }
+    }
+
+    /// Discards everything, because the data were replaced.
+    pub fn forget(&mut self) {
+        self.clear();
+        self.evicted.clear();
+        self.tracked_since = None;
+        self.policy_since = None;
+    }
+
+    fn clear(&mut self) {
+        self.samples.clear();
+        self.of_each.clear();
+    }
+
+    /// Returns whether there are no samples.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Returns the longest idle time that is known: keys that were last used before it have a shorter
+    /// or meaningless one. Servers that loaded their data from a file restore idle times.
+    fn known_for(&self) -> f64 {
+        let since = |time: Option<f64>| time.map_or(f64::INFINITY, |time| self.now - time);
+        let uptime = self.reading.uptime.filter(|_| !self.reading.may_be_loaded);
+        uptime
+            .unwrap_or(f64::INFINITY)
+            .min(since(self.tracked_since))
+    }
+
+    /// Returns the samples, each with its idle time limited to what is known.
+    fn known(&self) -> impl Iterator<Item = Taken> {
+        let known_for = self.known_for();
+        self.samples.iter().map(move |taken| {
+            let mut taken = *taken;
+            // The limit is later now than when the key was queried.
+            let limit = known_for - (self.now - taken.at) + GRACE;
+            if taken.sample.idle > limit {
+                taken.sample.idle = limit.max(0.0);
+            }
+            taken
+        })
+    }
+
+    /// Returns the idle keys and their memory by place.
+    #[must_use]
+    pub fn places(&self) -> BTreeMap<NamespacePlace, IdleMemory> {
+        let longest = self.longest();
+        let mut places: BTreeMap<NamespacePlace, IdleMemory> = BTreeMap::new();
+        for taken in self.known() {
+            let idle = places.entry(taken.sample.place).or_default();
+            idle.add(&taken.sample);
+        }
+        for idle in places.values_mut() {
+            idle.limit(longest);
+        }
+        places
+    }
+
+    /// Returns the longest idle time for which the idle memory is known.
+    fn longest(&self) -> f64 {
+        let seen = self.samples.iter().map(|taken| taken.sample.idle);
+        let seen = seen.fold(0.0, f64::max);
+        let uptime = self.reading.uptime.unwrap_or(0.0);
+        self.known_for().min(uptime.max(seen))
+    }
+
+    /// Returns the LRU horizon, if keys are evicted by their last use and enough is known. `keys`
+    /// has the number of keys of each place.
+    #[must_use]
+    pub fn horizon(&self, keys: &BTreeMap<NamespacePlace, f64>) -> Option<LruHorizon> {
+        let policy = self.policy?;
+        if !policy.is_lru() || !self.reading.is_primary {
+            return None;
+        }
+        let (since, evicted_per_second) = self.period()?;
+        let recent: Vec<Taken> = self.known().filter(|taken| taken.at >= since).collect();
+        let mut of_each: BTreeMap<NamespacePlace, f64> = BTreeMap::new();
+        for taken in &recent {
+            *of_each.entry(taken.sample.place).or_default() += 1.0;
+        }
+        // Keys of places without samples are like the others.
+        let all: f64 = keys.values().sum();
+        let covered = of_each.keys().filter_map(|place| keys.get(place));
+        let scale = all / covered.sum::<f64>().max(1.0);
+        let is_evictable =
+            |sample: &IdleSample| policy == Policy::LruOfAll || sample.has_ttl == Some(true);
+        let evictable = recent.iter().filter(|taken| is_evictable(&taken.sample));
+        let mut aged: Vec<Aged> = evictable
+            .filter_map(|taken| {
+                let place = taken.sample.place;
+                let weight = scale * keys.get(&place)? / of_each.get(&place)?;
+                Some(Aged {
+                    idle: taken.sample.idle,
+                    weight,
+                })
+            })
+            .collect();
+        if aged.len() < SAMPLES_MIN {
+            return None;
+        }
+        let horizon = horizon::estimate(&mut aged, evicted_per_second)?;
+        self.is_settled(horizon.seconds).then_some(horizon)
+    }
+
+    /// Returns the begin of the period that the horizon is based on, and the evictions per second in
+    /// it.
+    fn period(&self) -> Option<(f64, f64)> {
+        let (newest, _) = self.evicted.back()?;
+        let start = |period: f64| self.now - period;
+        let is_enough = |period: &f64| {
+            let recent = self.samples.iter().rev();
+            let recent = recent.take_while(|taken| taken.at >= start(*period));
+            recent.count() >= SAMPLES_ENOUGH
+        };
+        let period = PERIODS.into_iter().find(is_enough).unwrap_or(AGE_MAX);
+        let first = self.evicted.iter().find(|(at, _)| *at >= start(period))?;
+        let evicted = self.reading.evicted? - first.1;
+        let seconds = self.now - first.0;
+        // The first samples are as old as the first of these readings.
+        let has_begun = seconds > 0.0 && first.0 <= *newest;
+        (has_begun && evicted >= EVICTED_MIN).then(|| (first.0, evicted / seconds))
+    }
+
+    /// Returns whether keys are evicted that were last used since the policy and the data are the
+    /// same.
+    fn is_settled(&self, horizon: f64) -> bool {
+        let since_policy = self
+            .policy_since
+            .map_or(f64::INFINITY, |time| self.now - time);
+        horizon * HORIZONS_KNOWN <= self.known_for().min(since_policy)
+    }
+
+    /// Drops the samples of places that have no series any more.
+    pub fn retain(&mut self, is_shown: impl Fn(NamespaceId) -> bool) {
+        self.samples.retain(|taken| is_shown(taken.sample.place.1));
+        self.of_each
+            .retain(|(_, namespace), _| is_shown(*namespace));
+    }
+
+    /// Returns the number of samples.
+    #[must_use]
+    pub fn count(&self) -> f64 {
+        length(self.samples.len())
+    }
+}
+
+/// Converts whole seconds of a reply; `None` if they are negative.
+#[must_use]
+pub fn seconds(reply: i64) -> Option<f64> {
+    u64::try_from(reply).ok().map(float)
+}

@@ -1,0 +1,65 @@
+//! The sampled idle times of the census. Pure.
+
+use crate::keyspace::estimate::NamespaceEstimate;
+use crate::keyspace::idle::{IdleSample, IdleTimes, families};
+use crate::keyspace::panel::NamespacePlace;
+use crate::keyspace::sweep::vitals::Vitals;
+use crate::metric::Snapshot;
+
+use super::Census;
+
+impl Census {
+    /// Returns the idle times if they can be queried: the configuration enables them, and the sweep
+    /// scans the server whose clients use the keys.
+    pub fn idle(&mut self) -> Option<&mut IdleTimes> {
+        let idle = self.idle.as_mut().filter(|_| self.sweeps_the_target);
+        idle.filter(|idle| idle.can_be_queried())
+    }
+
+    /// Returns the place under which a key is counted.
+    pub fn place(&mut self, database: u32, key: &[u8]) -> NamespacePlace {
+        let namespace = self.matcher.classify(database, key);
+        (database, self.shown_as(namespace))
+    }
+
+    /// Records the idle times of keys, and the lookups that they took.
+    pub fn record_idle(&mut self, now: f64, samples: &[IdleSample], hits: u64, misses: u64) {
+        self.record_lookups(hits, misses);
+        if let Some(idle) = &mut self.idle {
+            for sample in samples {
+                idle.note(now, *sample);
+            }
+        }
+    }
+
+    /// Records what the server has counted, after [`Census::record_vitals`].
+    pub fn record_idle_reading(&mut self, now: f64, vitals: &Vitals) {
+        if let Some(idle) = &mut self.idle {
+            idle.observe(now, vitals.idle);
+        }
+    }
+
+    pub(super) fn forget_idle(&mut self) {
+        if let Some(idle) = &mut self.idle {
+            idle.forget();
+        }
+    }
+
+    pub(super) fn has_idle_times(&self) -> bool {
+        self.idle.as_ref().is_some_and(|idle| !idle.is_empty())
+    }
+
+    pub(super) fn push_idle(
+        &self,
+        estimates: &[(u32, Vec<NamespaceEstimate>)],
+        snapshot: &mut Snapshot,
+    ) {
+        let wanted = self.wanted.as_ref();
+        let is_wanted = |database: &u32| wanted.is_none_or(|wanted| wanted.contains(database));
+        let is_everything = self.keys.keys().all(is_wanted);
+        if let Some(idle) = &self.idle {
+            let name = |namespace| self.matcher.name(namespace);
+            families::push(idle, estimates, name, is_everything, snapshot);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Samples how long keys were not used, with OBJECT IDLETIME for a few random keys at a time.
+//!
+//! It does not count as a use of the key, but most servers count it as a lookup, so the sweep's
+//! allowance of lookups limits it.
+
+use tokio::time::Instant;
+
+use super::key_reader::KeyReader;
+use super::{CHECK_EVERY, Sweeper};
+use crate::clock::monotonic;
+use crate::collector::{Flavor, Server};
+use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
+use crate::failure::{Failure, Reason};
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::idle::{IdleSample, IdleTimes, seconds};
+use crate::keyspace::queries::{EXPIRY, IDLE, MEMORY};
+use crate::keyspace::segment::has_table_per_slot;
+use crate::number::length;
+use crate::query::{Command, Query};
+use crate::reply::{ErrorKind, Reply};
+
+/// Maximum number of keys per second. More would not make the estimates much better.
+const KEYS_PER_TURN: usize = 10;
+
+/// Share of the allowed lookups that is spent on idle times, while there are few of them and later.
+/// The rest is left to TTLs and types.
+const SHARE_AT_FIRST: f64 = 0.5;
+const SHARE: f64 = 0.25;
+
+/// Cost of OBJECT IDLETIME, in microseconds of server time. Measured on Redis 7.0.
+const IDLE_MICROSECONDS: f64 = 1.5;
+
+/// The state of sampling over one connection.
+#[derive(Debug, Default)]
+pub(super) struct IdleTurn {
+    at: Option<Instant>,
+    /// The database and the cursor of the next SCAN on servers that accept only their own cursors.
+    next: (u32, u64),
+}
+
+/// The replies about one key.
+#[derive(Clone, Copy, Debug, Default)]
+struct KeyReplies {
+    idle: Option<f64>,
+    bytes: Option<u64>,
+    has_ttl: Option<bool>,
+}
+
+/// The idle times of some keys, in their order.
+#[derive(Debug, Default)]
+struct IdleReplies {
+    replies: Vec<KeyReplies>,
+    hits: u64,
+    misses: u64,
+    /// Whether the server refused for a reason other than a missing permission: its policy changed.
+    is_refused: bool,
+}
+
+impl Sweeper<'_> {
+    /// Queries the idle times of some random keys, once after each check: that allows lookups, which
+    /// others would use up.
+    pub(super) async fn sample_idle_if_due(&mut self) -> Result<(), Failure> {
+        let is_due = |at: Instant| at < self.checked && at.elapsed() >= CHECK_EVERY / 2;
+        let is_due = self.idle.at.is_none_or(is_due);
+        // A single pass has no time for a sample.
+        if !is_due || self.sample.is_some() || self.published.is_none() {
+            return Ok(());
+        }
+        self.idle.at = Some(Instant::now());
+        let wanted = self.idle_wanted();
+        if wanted == 0 {
+            return Ok(());
+        }
+        let database = self.reader.selected();
+        let result = self.sample_idle(wanted).await;
+        self.reader.select(database).await?;
+        self.reader.take_round_trip();
+        let sent = self.reader.take_sent();
+        self.pace.owe(sent);
+        match result {
+            // The server accepts only its own cursors, or a proxy had a passing error.
+            Err(failure) if failure.reason == Reason::Other => {
+                self.census.record_refused_cursor();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Returns the number of keys to query in this turn.
+    fn idle_wanted(&mut self) -> usize {
+        if self.reader.session.rejections().covers((&IDLE).into()) {
+            return 0;
+        }
+        let is_limited = self.limits_idle();
+        let Some(idle) = self.census.idle() else {
+            return 0;
+        };
+        let share = if idle.are_few() {
+            SHARE_AT_FIRST
+        } else {
+            SHARE
+        };
+        let is_left_out = is_limited && fastrand::f64() >= share;
+        if is_left_out || (is_limited && !self.allowance.has_some()) {
+            0
+        } else {
+            KEYS_PER_TURN
+        }
+    }
+
+    fn limits_idle(&self) -> bool {
+        self.allowance.is_limited() && counts_as_lookup(self.reader.server())
+    }
+
+    async fn sample_idle(&mut self, most: usize) -> Result<(), Failure> {
+        let Some((database, keys)) = self.choose_database() else {
+            return Ok(());
+        };
+        self.reader.select(database).await?;
+        let (names, mut microseconds) = self.names_for_idle(database, keys, most).await?;
+        let names = self.choose_for_idle(database, names, most);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let with_ttl = self.census.idle().is_some_and(|idle| idle.needs_ttls());
+        let queried = self.reader.idle_times(&names, with_ttl).await?;
+        microseconds += length(names.len()) * IDLE_MICROSECONDS;
+        microseconds += length(names.len()) * self.census.costs().of(SweepQuery::Memory);
+        self.record_idle(database, &names, &queried);
+        self.census.record_batch(0, microseconds);
+        Ok(())
+    }
+
+    /// Returns random keys, and the cost to the server in microseconds.
+    async fn names_for_idle(
+        &mut self,
+        database: u32,
+        keys: u64,
+        most: usize,
+    ) -> Result<(Vec<Vec<u8>>, f64), Failure> {
+        if has_table_per_slot(self.reader.server()) {
+            let keys = self.reader.random_keys(most).await?.unwrap_or_default();
+            let microseconds = length(keys.len()) * super::draw::RANDOM_KEY_MICROSECONDS;
+            return Ok((keys.into_iter().collect(), microseconds));
+        }
+        let cursor = if self.census.sweeps_in_random_order() {
+            fastrand::u64(..keys.checked_next_power_of_two().unwrap_or(u64::MAX))
+        } else if self.idle.next.0 == database {
+            self.idle.next.1
+        } else {
+            0
+        };
+        let (next, names) = self.scan(cursor).await?;
+        self.idle.next = (database, next);
+        let microseconds = self.cost_of_scan(names.len());
+        Ok((names, microseconds))
+    }
+
+    /// Chooses keys within the allowance. Keys of namespaces with few samples come first. Each other
+    /// key has the same chance.
+    fn choose_for_idle(&mut self, database: u32, names: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
+        let mut names = names;
+        // A truncated name is not the name of any key.
+        names.retain(|name| name.len() < KEY_NAME_BYTES);
+        fastrand::shuffle(&mut names);
+        names.sort_by_cached_key(|name| {
+            let place = self.census.place(database, name);
+            let idle = self.census.idle();
+            !idle.is_some_and(|idle: &mut IdleTimes| idle.needs(place))
+        });
+        let is_limited = self.limits_idle();
+        let with_ttl = self.census.idle().is_some_and(|idle| idle.needs_ttls());
+        let mut chosen = 0;
+        while chosen < most.min(names.len()) {
+            // The lookup of the TTL is taken from the next ones.
+            if is_limited && !self.allowance.take() {
+                break;
+            }
+            if is_limited && with_ttl {
+                self.allowance.take();
+            }
+            chosen += 1;
+        }
+        names.truncate(chosen);
+        names
+    }
+
+    fn record_idle(&mut self, database: u32, names: &[Vec<u8>], queried: &IdleReplies) {
+        if queried.is_refused
+            && let Some(idle) = self.census.idle()
+        {
+            idle.record_refused();
+        }
+        let mut samples = Vec::new();
+        for (name, replies) in names.iter().zip(&queried.replies) {
+            if let Some(idle) = replies.idle {
+                samples.push(IdleSample {
+                    place: self.census.place(database, name),
+                    idle,
+                    bytes: replies.bytes,
+                    has_ttl: replies.has_ttl,
+                });
+            }
+        }
+        let (hits, misses) = (queried.hits, queried.misses);
+        self.census.record_idle(monotonic(), &samples, hits, misses);
+    }
+}
+
+impl KeyReader {
+    /// Queries the idle times and the memory of keys in one pipeline, and their TTLs if wanted.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the server cannot reply now.
+    async fn idle_times(
+        &mut self,
+        names: &[Vec<u8>],
+        with_ttl: bool,
+    ) -> Result<IdleReplies, Failure> {
+        let mut queried = IdleReplies {
+            replies: vec![KeyReplies::default(); names.len()],
+            ..IdleReplies::default()
+        };
+        let ttl = with_ttl.then_some(&EXPIRY);
+        let mut commands: Vec<Command<'_>> = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let each = [&IDLE, &MEMORY].into_iter().chain(ttl);
+            commands.extend(each.map(|query: &'static Query| query.with(at, [&**name])));
+        }
+        self.retain_open(&mut commands);
+        let first = self.session.take_first(&mut commands);
+        for mut commands in [first, commands] {
+            self.retain_open(&mut commands);
+            if commands.is_empty() || queried.is_refused {
+                continue;
+            }
+            let before = (queried.hits, queried.misses);
+            let counts = counts_as_lookup(self.server());
+            let mut failure = None;
+            for (ticket, reply) in self.send(&commands, Spacing::NONE).await? {
+                match reply.refusal() {
+                    Some(refusal) if refusal.is_passing() => failure = Some(refused(refusal)),
+                    Some(refusal) if refusal.kind() == ErrorKind::KeyPermission => {
+                        self.session.reject(ticket, refusal);
+                    }
+                    Some(_) => queried.is_refused |= ticket.query == &IDLE,
+                    None => queried.take(ticket.at, ticket.query, &reply, counts),
+                }
+            }
+            self.settle(queried.hits - before.0, queried.misses - before.1);
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+        }
+        Ok(queried)
+    }
+}
+
+impl IdleReplies {
+    fn take(&mut self, at: usize, query: &'static Query, reply: &Reply, counts: bool) {
+        let Some(replies) = self.replies.get_mut(at) else {
+            return;
+        };
+        let number = reply.integer();
+        if query == &MEMORY {
+            replies.bytes = number.and_then(|bytes| u64::try_from(bytes).ok());
+            return;
+        }
+        let is_there = if query == &EXPIRY {
+            replies.has_ttl = number.map(|left| left >= 0);
+            number != Some(-2)
+        } else {
+            replies.idle = number.and_then(seconds);
+            number.is_some()
+        };
+        if counts || query == &EXPIRY {
+            self.hits += u64::from(is_there);
+            self.misses += u64::from(!is_there);
+        }
+    }
+}
+
+/// Returns whether the server counts OBJECT IDLETIME as a lookup of a key: Redis since 6.0.10, every
+/// Valkey. The patch number of 6.0 is unknown.
+fn counts_as_lookup(server: &Server) -> bool {
+    match server.flavor {
+        Flavor::Redis => server.version >= (6, 0),
+        Flavor::Valkey => true,
+        Flavor::KeyDb | Flavor::Tile38 => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queried(replies: &[(&'static Query, Reply)]) -> IdleReplies {
+        let mut queried = IdleReplies {
+            replies: vec![KeyReplies::default()],
+            ..IdleReplies::default()
+        };
+        for (query, reply) in replies {
+            queried.take(0, query, reply, true);
+        }
+        queried
+    }
+
+    #[test]
+    fn idle_time_and_ttl_count_as_lookups() {
+        let replies = [
+            (&IDLE, Reply::Integer(9)),
+            (&MEMORY, Reply::Integer(72)),
+            (&EXPIRY, Reply::Integer(-1)),
+        ];
+        let there = queried(&replies);
+        assert_eq!((there.hits, there.misses), (2, 0));
+        assert_eq!(there.replies[0].idle, Some(9.0));
+        assert_eq!(there.replies[0].bytes, Some(72));
+        assert_eq!(there.replies[0].has_ttl, Some(false));
+        let gone = queried(&[(&IDLE, Reply::Nil), (&EXPIRY, Reply::Integer(-2))]);
+        assert_eq!((gone.hits, gone.misses), (0, 2));
+        assert_eq!(gone.replies[0].idle, None);
+    }
+}
