@@ -8,8 +8,10 @@
 //! width of a window, and the few keys that Redis overlooks for very long do not matter.
 
 /// Shares of the evictions whose idle times are averaged. Those around the median are almost
-/// symmetric, and have less noise together than the median alone.
-const SHARES: [f64; 7] = [0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65];
+/// symmetric, and have less noise together than the median alone. They are a tenth larger than the
+/// shares themselves: for each ten keys that reach the horizon to be evicted, one is used again
+/// later. Measured with Zipf workloads on Redis 7.0, Redis 8.10 and Valkey 9.1.
+const SHARES: [f64; 7] = [0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7];
 
 /// Half of the resolution of idle times, in seconds.
 const HALF_SECOND: f64 = 0.5;
@@ -168,11 +170,11 @@ mod tests {
             let mut aged = sampled(&mut random, 1_000);
             let horizon = estimate(&mut aged, 900.0).unwrap();
             within += u32::from((horizon.seconds / 27.5 - 1.0).abs() < 0.15);
-            covered += u32::from((horizon.seconds - 28.7).abs() <= horizon.error);
+            covered += u32::from((horizon.seconds - 27.5).abs() <= horizon.error);
             assert!(horizon.error < 6.0, "{horizon:?}");
         }
-        assert!(within >= 95, "{within}");
-        assert!(covered >= 80, "{covered}");
+        assert!(within >= 97, "{within}");
+        assert!(covered >= 85, "{covered}");
     }
 
     #[test]
