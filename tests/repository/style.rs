@@ -65,7 +65,7 @@ const IDIOMS: &[(&str, &str)] = &[
     (r"\b[Ff]ollow-ups?\b", "dependent query"),
     (r"\bstretch(?:es)?\b", "segment"),
     (
-        r"(?i)\b(?:dialled|labeled|licences?|\w*(?:honour|colour|favour|flavor|behaviour|neighbour|recognis|synchronis|initialis|normalis|serialis|summaris)\w*)\b",
+        r"(?i)\b(?:dialled|labelled|licences?|\w*(?:honour|colour|favour|flavour|behaviour|neighbour|recognis|synchronis|initialis|normalis|serialis|summaris)\w*)\b",
         "American spelling",
     ),
 ];
