@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::keys;
 use crate::support::redis::Client;
+use crate::support::server::Server;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES};
 use crate::support::wait::{End, throughout, until};
 use crate::support::{Exporter, Launch, Page, RedisServer};
@@ -158,6 +159,42 @@ fn replica_is_not_asked_for_idle_times() {
     assert_eq!(calls(&replica, "object|idletime"), 0.0);
     replica.ask(&["REPLICAOF", "NO", "ONE"]);
     exporter.within(LONG, "idle times", |page| samples(page) >= ENOUGH);
+}
+
+#[test]
+fn keys_of_a_cluster_node_are_sampled() {
+    // Each slot has its own table, so a part of a SCAN is no sample.
+    let server = RedisServer::start_as(Server::NewestValkey, &["--cluster-enabled", "yes"]);
+    server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    until(LONG, "a healthy cluster", || {
+        let info = server.ask(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok").then_some(())
+    });
+    let write = "#!lua flags=allow-cross-slot-keys\n\
+        for i = 1, 5000 do redis.call('SET', 'session:{user}:' .. i, i) \
+        redis.call('SET', 'websocket:' .. i, i) end";
+    server.ask(&["EVAL", write, "0"]);
+    let exporter = start(&server);
+    exporter.within(LONG, "idle times of both namespaces", |page| {
+        let count = |namespace| {
+            let labels = [("key_namespace", namespace)];
+            page.get("redis_key_namespace_idle_seconds_count", &labels)
+        };
+        count("session") == Some(5_000.0) && count("websocket") == Some(5_000.0)
+    });
+}
+
+#[test]
+fn idle_times_of_flushed_keys_are_forgotten() {
+    let server = RedisServer::start(&[]);
+    let write = "call('SET', 'session:' .. i, i)";
+    keys::write(&server, 0, 5_000, write);
+    let exporter = start(&server);
+    exporter.within(LONG, "idle times", |page| samples(page) >= ENOUGH);
+    let refill = format!("call('FLUSHALL') for i = 5001, 10000 do {write} end");
+    keys::run(&server, 0, &refill);
+    exporter.within(LONG, "no idle times", |page| samples(page) < ENOUGH / 2.0);
+    exporter.within(LONG, "new idle times", |page| samples(page) >= ENOUGH);
 }
 
 #[test]

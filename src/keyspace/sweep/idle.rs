@@ -16,7 +16,7 @@ use crate::keyspace::idle::{IdleSample, IdleTimes, seconds};
 use crate::keyspace::queries::{EXPIRY, IDLE, MEMORY};
 use crate::keyspace::segment::has_table_per_slot;
 use crate::number::length;
-use crate::query::{Command, Query};
+use crate::query::{Command, Query, Rejected};
 use crate::reply::{ErrorKind, Reply};
 
 /// Maximum number of keys per second. More would not make the estimates much better.
@@ -89,7 +89,10 @@ impl Sweeper<'_> {
 
     /// Returns the number of keys to query in this turn.
     fn idle_wanted(&mut self) -> usize {
-        if self.reader.session.rejections().covers((&IDLE).into()) {
+        let rejections = self.reader.session.rejections();
+        let is_hidden = |rejected: &Rejected| rejected.refusal.kind() == ErrorKind::KeyPermission;
+        // The pass has found keys that the user may not access. Each would be a further error.
+        if rejections.covers((&IDLE).into()) || rejections.all().iter().any(is_hidden) {
             return 0;
         }
         let is_limited = self.limits_idle();
