@@ -163,7 +163,7 @@ fn replica_is_not_asked_for_idle_times() {
 
 #[test]
 fn keys_of_a_cluster_node_are_sampled() {
-    // Each slot has its own table, so a part of a SCAN is no sample.
+    // Each slot has its own table, so the keys of a SCAN are not a sample.
     let server = RedisServer::start_as(Server::NewestValkey, &["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     until(LONG, "a healthy cluster", || {
