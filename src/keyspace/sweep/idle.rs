@@ -226,14 +226,10 @@ impl KeyReader {
             replies: vec![KeyReplies::default(); names.len()],
             ..IdleReplies::default()
         };
-        let ttl = with_ttl.then_some(&EXPIRY);
-        let mut commands: Vec<Command<'_>> = Vec::new();
-        for (at, name) in names.iter().enumerate() {
-            let each = [&IDLE, &MEMORY].into_iter().chain(ttl);
-            commands.extend(each.map(|query: &'static Query| query.with(at, [&**name])));
-        }
+        let mut commands = commands_for(names, with_ttl);
         self.retain_open(&mut commands);
-        let first = self.session.take_first(&mut commands);
+        let mut first = self.session.take_first(&mut commands);
+        take_one_idle(&mut commands, &mut first);
         for mut commands in [first, commands] {
             self.retain_open(&mut commands);
             if commands.is_empty() || queried.is_refused {
@@ -282,6 +278,29 @@ impl IdleReplies {
             self.hits += u64::from(is_there);
             self.misses += u64::from(!is_there);
         }
+    }
+}
+
+/// Returns the queries about keys.
+fn commands_for(names: &[Vec<u8>], with_ttl: bool) -> Vec<Command<'_>> {
+    let ttl = with_ttl.then_some(&EXPIRY);
+    let mut commands: Vec<Command<'_>> = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let each = [&IDLE, &MEMORY].into_iter().chain(ttl);
+        commands.extend(each.map(|query: &'static Query| query.with(at, [&**name])));
+    }
+    commands
+}
+
+/// Moves one OBJECT IDLETIME to the commands that are sent first. If the policy has changed since it
+/// was read, that costs one error instead of ten.
+fn take_one_idle<'a>(commands: &mut Vec<Command<'a>>, first: &mut Vec<Command<'a>>) {
+    let is_idle = |command: &Command<'_>| command.ticket.query == &IDLE;
+    if first.iter().any(is_idle) {
+        return;
+    }
+    if let Some(at) = commands.iter().position(is_idle) {
+        first.push(commands.remove(at));
     }
 }
 
