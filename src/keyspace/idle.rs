@@ -184,7 +184,7 @@ impl IdleTimes {
     }
 
     /// Adds the idle time of a key.
-    pub fn note(&mut self, now: f64, sample: IdleSample) {
+    pub fn record(&mut self, now: f64, sample: IdleSample) {
         if self.samples.len() >= SAMPLES_MAX {
             self.drop_first();
         }

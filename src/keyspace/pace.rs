@@ -14,7 +14,7 @@ pub use limit::Limit;
 use super::round_trip::RoundTrips;
 use crate::config::Sweep;
 use crate::connection::Spacing;
-use crate::number::to_float;
+use crate::number::{length, to_float};
 
 /// Factor by which the CPU share is increased for the first keys, so that the first scrape has an
 /// estimate.
@@ -236,7 +236,7 @@ impl Pace {
         let fitting = self.period.as_secs_f64() * BUSY_SHARE / self.trip().as_secs_f64().max(1e-9);
         let small = commands.div_ceil(SMALL_PIPELINE);
         // The SCAN takes its own round trip.
-        if to_float(small as u64) + 1.0 <= fitting {
+        if length(small) + 1.0 <= fitting {
             return Shape {
                 commands: SMALL_PIPELINE,
                 scans_ahead: commands <= FEW_COMMANDS && self.period <= AHEAD_MAX,
@@ -249,9 +249,7 @@ impl Pace {
                 ..all_at_once(usize::MAX)
             };
         }
-        let pipelines = (1..small)
-            .rev()
-            .find(|count| to_float(*count as u64) <= fitting);
+        let pipelines = (1..small).rev().find(|count| length(*count) <= fitting);
         let each = commands.div_ceil(pipelines.unwrap_or(1));
         all_at_once(each.clamp(SMALL_PIPELINE, LARGE_PIPELINE))
     }

@@ -292,7 +292,7 @@ impl Panel {
         };
         let seconds = (at - since).max(f64::MIN_POSITIVE);
         let interval = self.intervals.entry(place).or_default();
-        interval.note(seconds, is_gone);
+        interval.record(seconds, is_gone);
         let interval = *interval;
         if self.totals.is_empty() {
             self.knows_evicted = true;

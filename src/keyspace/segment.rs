@@ -6,7 +6,7 @@
 //! their segments.
 
 use crate::collector::{Flavor, Server};
-use crate::number::to_float;
+use crate::number::{length, to_float};
 
 /// Maximum number of segments of one database; each has its own tally.
 pub const SEGMENTS_MAX: u32 = 64;
@@ -120,7 +120,7 @@ const PROOF_KEYS: f64 = 50.0;
 pub fn proves_redis_cursors(steps: &[(u64, usize)], keys: u64) -> bool {
     let (mut seen, mut scanned) = (0.0, 0.0);
     let is_plausible = |(cursor, found): &(u64, usize)| {
-        seen += to_float(*found as u64);
+        seen += length(*found);
         let part = to_float(cursor.reverse_bits()) / 2.0_f64.powi(64);
         let expected = part * to_float(keys);
         let grows = part > scanned;

@@ -37,7 +37,7 @@ impl Plan {
     }
 
     /// Sends INFO first again, because the new connection may reach another server.
-    pub const fn connect_anew(&mut self) {
+    pub const fn reconnect(&mut self) {
         self.server = None;
     }
 
@@ -177,7 +177,7 @@ mod tests {
     fn new_run_id_is_another_server() {
         let mut plan = known("redis_version:7.0.15\r\nrun_id:a\r\n");
         let server = *plan.server().unwrap();
-        plan.connect_anew();
+        plan.reconnect();
         assert_eq!(
             next(&plan, ALL, &Rejections::default()),
             ["INFO everything"]

@@ -205,7 +205,7 @@ impl Poller {
         let (commands, setup) = ([["INFO", "server"]], Setup::default());
         let received = self.session.link().request(&commands, &setup, deadline);
         if received.await?.is_new {
-            self.connect_anew();
+            self.reconnect();
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ impl Poller {
             .await?;
         self.wire_bytes += self.session.link().wire_bytes();
         if is_new {
-            self.connect_anew();
+            self.reconnect();
         }
         Ok(received)
     }
@@ -298,14 +298,14 @@ impl Poller {
         self.session
             .redial(&Setup::default(), cause, deadline)
             .await?;
-        self.connect_anew();
+        self.reconnect();
         Ok(())
     }
 
-    fn connect_anew(&mut self) {
+    fn reconnect(&mut self) {
         self.role = Role::default();
         self.pinged = None;
-        self.plan.connect_anew();
+        self.plan.reconnect();
         self.sections = Sections::default();
         self.parameters = Parameters::default();
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::threads::Lane;
 
 /// The threads that read files, shared by all targets.
-static LOOKS: Lane = Lane::new("rdb file", 4);
+static CHECKS: Lane = Lane::new("rdb file", 4);
 
 /// Timeout for the file system, which may be a hanging network mount.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
@@ -23,13 +23,13 @@ impl RdbFile {
     /// Returns the size of the file in bytes; `None` if there is no such file or on timeout.
     pub async fn size(&mut self, path: PathBuf) -> Option<u64> {
         // A hanging read keeps its thread and must end before the next one starts.
-        let looking = self.0.get_or_insert_with(|| {
+        let check = self.0.get_or_insert_with(|| {
             tokio::spawn(async move {
-                let looked = LOOKS.run(move || size(&path)).await;
-                looked.ok().flatten()
+                let checked = CHECKS.run(move || size(&path)).await;
+                checked.ok().flatten()
             })
         });
-        let seen = timeout(LONGEST_WAIT, looking).await.ok()?;
+        let seen = timeout(LONGEST_WAIT, check).await.ok()?;
         self.0 = None;
         seen.ok().flatten()
     }
@@ -48,10 +48,10 @@ mod tests {
     async fn only_a_file_has_a_size() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("dump.rdb");
-        let mut looking = RdbFile::default();
-        assert_eq!(looking.size(file.clone()).await, None);
+        let mut check = RdbFile::default();
+        assert_eq!(check.size(file.clone()).await, None);
         fs::write(&file, [0; 88]).unwrap();
-        assert_eq!(looking.size(file).await, Some(88));
-        assert_eq!(looking.size(folder.path().to_owned()).await, None);
+        assert_eq!(check.size(file).await, Some(88));
+        assert_eq!(check.size(folder.path().to_owned()).await, None);
     }
 }

@@ -35,7 +35,7 @@ fn full(policy: Policy, places: &[(NamespacePlace, u32)]) -> IdleTimes {
     }
     for (place, limit) in places {
         for idle in 0..*limit {
-            times.note(LATER + 50.0, sample(*place, idle.into()));
+            times.record(LATER + 50.0, sample(*place, idle.into()));
         }
     }
     times
@@ -100,10 +100,10 @@ fn change_of_policy_begins_another_horizon() {
         let at = f64::from(second);
         times.observe(LATER + at, reading(Policy::LruOfAll, at * 10.0));
     }
-    times.note(LATER + 800.0, sample(SESSION, 1.0));
+    times.record(LATER + 800.0, sample(SESSION, 1.0));
     assert!(horizon(&times, 3_000.0).is_none(), "the samples are older");
     for idle in 0..300 {
-        times.note(LATER + 800.0, sample(SESSION, idle.into()));
+        times.record(LATER + 800.0, sample(SESSION, idle.into()));
     }
     assert!(horizon(&times, 3_000.0).is_some());
 }
@@ -115,7 +115,7 @@ fn idle_times_from_before_another_tracking_are_limited() {
     assert!(times.is_empty() && !times.can_be_queried());
     times.observe(LATER + 200.0, reading(Policy::LruOfAll, 1_020.0));
     for _ in 0..50 {
-        times.note(LATER + 300.0, sample(SESSION, 5_440_624.0));
+        times.record(LATER + 300.0, sample(SESSION, 5_440_624.0));
     }
     times.observe(LATER + 300.0, reading(Policy::LruOfAll, 1_020.0));
     let shares = times.places()[&SESSION].shares(3_000.0);
@@ -130,7 +130,7 @@ fn idle_times_of_a_server_without_a_file_start_with_it() {
         ..reading(Policy::Other, 0.0)
     };
     times.observe(LATER, started);
-    (0..50).for_each(|_| times.note(LATER, sample(SESSION, 5_000.0)));
+    (0..50).for_each(|_| times.record(LATER, sample(SESSION, 5_000.0)));
     let shares = |times: &IdleTimes| times.places()[&SESSION].shares(3_000.0);
     assert_eq!(shares(&times), [Some(1.0), None, None, None]);
     let loaded = IdleReading {
@@ -160,7 +160,7 @@ fn refused_idle_time_is_queried_after_the_next_reading_of_the_policy() {
 fn samples_are_bounded_in_number_and_age() {
     let mut times = full(Policy::LruOfAll, &[]);
     for _ in 0..2 * SAMPLES_MAX {
-        times.note(LATER + 100.0, sample(SESSION, 1.0));
+        times.record(LATER + 100.0, sample(SESSION, 1.0));
     }
     assert_eq!(times.samples.len(), SAMPLES_MAX);
     assert!(!times.needs(SESSION) && times.needs(API));

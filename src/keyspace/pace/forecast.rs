@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::super::cost::{Costs, ROUND_TRIP_MICROSECONDS, SweepQuery};
-use super::{DetailShares, Pace, SMALL_PIPELINE, Sweep, detail_shares, keys_to_draw, to_float};
+use super::{
+    DetailShares, Pace, SMALL_PIPELINE, Sweep, detail_shares, keys_to_draw, length, to_float,
+};
 use crate::keyspace::lookups::are_limited;
 
 /// The expected cost of a pass.
@@ -45,7 +47,7 @@ impl Cost {
         };
         let scans = 1.0 / f64::from(sweep.count);
         let details = shares.memory + 2.0 * expiry;
-        let trips = scans + details / to_float(SMALL_PIPELINE as u64);
+        let trips = scans + details / length(SMALL_PIPELINE);
         let microseconds = trips * ROUND_TRIP_MICROSECONDS
             + costs.of(SweepQuery::Scan)
             + shares.memory * costs.of(SweepQuery::Memory)

@@ -28,7 +28,7 @@ pub(super) struct Interval {
 
 impl Interval {
     /// Records a check after this many seconds.
-    pub(super) fn note(&mut self, seconds: f64, is_gone: bool) {
+    pub(super) fn record(&mut self, seconds: f64, is_gone: bool) {
         if self.checks >= CHECKS_MAX {
             self.checks /= 2.0;
             self.gone /= 2.0;
@@ -60,7 +60,7 @@ mod tests {
     fn after(checks: u32, seconds: f64, gone_every: u32) -> Interval {
         let mut interval = Interval::default();
         for check in 1..=checks {
-            interval.note(seconds, check % gone_every == 0);
+            interval.record(seconds, check % gone_every == 0);
         }
         interval
     }
@@ -89,7 +89,7 @@ mod tests {
     fn age_adapts_to_a_change() {
         let mut interval = after(2_000, 60.0, u32::MAX);
         for _ in 0..1_000 {
-            interval.note(interval.age(), true);
+            interval.record(interval.age(), true);
         }
         assert_eq!(age(interval), "1");
     }

@@ -210,7 +210,7 @@ mod tests {
     /// Returns an interval in which a tenth of the keys vanishes in eight seconds.
     fn interval() -> Interval {
         let mut interval = Interval::default();
-        (0..200).for_each(|check| interval.note(8.0, check % 10 == 0));
+        (0..200).for_each(|check| interval.record(8.0, check % 10 == 0));
         interval
     }
 

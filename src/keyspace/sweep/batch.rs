@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::key_reader::{KeyDetails, Step, WantedKey};
-use super::{Event, Sweeper, to_float};
+use super::{Event, Sweeper};
 use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::keyspace::cost::{ROUND_TRIP_MICROSECONDS, SweepQuery};
 use crate::keyspace::pace::Batch;
 use crate::keyspace::segment::Segment;
+use crate::number::length;
 
 /// Share of the lookups spent on keys with a TTL policy.
 const POLICY_SHARE: f64 = 0.75;
@@ -221,7 +222,7 @@ impl Sweeper<'_> {
     /// microseconds.
     pub(super) fn cost_of_scan(&self, keys: usize) -> f64 {
         let costs = self.census.costs();
-        costs.of_scan(to_float(keys as u64), f64::from(self.sweep.count)) + ROUND_TRIP_MICROSECONDS
+        costs.of_scan(length(keys), f64::from(self.sweep.count)) + ROUND_TRIP_MICROSECONDS
     }
 
     pub(super) fn cost(&mut self, wanted: &WantedKey<'_>) -> f64 {
@@ -244,7 +245,7 @@ fn count(wanted: &[WantedKey<'_>]) -> usize {
 pub(super) fn cost_of_trips(wanted: &[WantedKey<'_>], has_scan: bool, spacing: Spacing) -> f64 {
     let scans = usize::from(has_scan);
     let parts = (count(wanted) + scans).div_ceil(spacing.commands.max(1));
-    to_float(parts.saturating_sub(scans) as u64) * ROUND_TRIP_MICROSECONDS
+    length(parts.saturating_sub(scans)) * ROUND_TRIP_MICROSECONDS
 }
 
 /// Returns how many of the keys fit into a pipeline of this many commands, at least one.

@@ -20,7 +20,7 @@ use crate::reply::{Refusal, Reply};
 
 /// Interval between queries of a key that is on another node of the cluster. Slots move, but each
 /// attempt counts as an error of the server.
-const ASK_ELSEWHERE_AGAIN: Duration = Duration::from_mins(10);
+const QUERY_ELSEWHERE_AGAIN: Duration = Duration::from_mins(10);
 
 /// Keys and databases that are not queried again over a connection, because every rejection counts
 /// as an error of the server.
@@ -54,8 +54,9 @@ pub struct Inspection {
 impl Refusals {
     /// Returns whether a key is not queried.
     pub fn leaves_out(&self, name: &KeyName) -> bool {
-        let told = self.elsewhere.get(name);
-        let is_elsewhere = told.is_some_and(|told| told.elapsed() < ASK_ELSEWHERE_AGAIN);
+        let redirected = self.elsewhere.get(name);
+        let is_elsewhere =
+            redirected.is_some_and(|redirected| redirected.elapsed() < QUERY_ELSEWHERE_AGAIN);
         self.denies(name) || is_elsewhere
     }
 
@@ -121,18 +122,18 @@ impl KeyReader {
         shown: ShownValues,
         inspection: &mut Inspection,
     ) -> Result<(), Failure> {
-        self.round(keys, |_| vec![&KEY_TYPE, &KEY_MEMORY], shown, inspection)
+        self.query_each(keys, |_| vec![&KEY_TYPE, &KEY_MEMORY], shown, inspection)
             .await?;
         let size = |key: &Inspected| key.size_query().into_iter().collect();
-        self.round(keys, size, shown, inspection).await?;
+        self.query_each(keys, size, shown, inspection).await?;
         if shown != ShownValues::Off {
             let value = |key: &Inspected| key.value_query().into_iter().collect();
-            self.round(keys, value, shown, inspection).await?;
+            self.query_each(keys, value, shown, inspection).await?;
         }
         Ok(())
     }
 
-    async fn round(
+    async fn query_each(
         &mut self,
         keys: &mut [Inspected],
         queries: impl Fn(&Inspected) -> Vec<&'static Query>,
@@ -180,7 +181,7 @@ impl KeyReader {
             let mut lookups = Lookups::default();
             for (ticket, reply) in self.send(&commands, Spacing::NONE).await? {
                 match (reply.refusal(), name(ticket.at)) {
-                    (Some(refusal), Some(name)) => self.note(refusal, ticket, name),
+                    (Some(refusal), Some(name)) => self.record_refusal(refusal, ticket, name),
                     _ => lookups.add(take(ticket, reply)),
                 }
             }
@@ -190,7 +191,7 @@ impl KeyReader {
     }
 
     /// Records the rejection of a command about a key.
-    fn note(&mut self, refusal: &Refusal, ticket: Ticket, name: &KeyName) {
+    fn record_refusal(&mut self, refusal: &Refusal, ticket: Ticket, name: &KeyName) {
         match query::refused(refusal) {
             Refused::Now => {}
             Refused::Elsewhere => {

@@ -206,7 +206,7 @@ impl InfoForm {
     }
 
     /// Records that a command was refused. Returns false if the server refuses every section.
-    fn note(&mut self, sections: &[&'static str]) -> bool {
+    fn record_refusal(&mut self, sections: &[&'static str]) -> bool {
         if self.together {
             self.together = false;
             return true;
@@ -237,7 +237,7 @@ impl KeyReader {
             let mut is_complete = true;
             for (command, reply) in commands.iter().zip(&replies) {
                 if let Some(refusal) = reply.refusal() {
-                    if is_final(refusal) || !self.sections.note(command) {
+                    if is_final(refusal) || !self.sections.record_refusal(command) {
                         return Err(refused(refusal));
                     }
                     is_complete = false;
@@ -343,16 +343,16 @@ mod tests {
         let commands = |sections: &InfoForm| sections.commands(Scope::WHOLE);
         assert_eq!(commands(&sections).len(), 1);
         let together = commands(&sections).remove(0);
-        assert!(sections.note(&together));
+        assert!(sections.record_refusal(&together));
         assert_eq!(commands(&sections).len(), SECTIONS.len() + 2);
-        assert!(sections.note(&["keyspace"]));
+        assert!(sections.record_refusal(&["keyspace"]));
         assert!(!commands(&sections).contains(&vec!["keyspace"]));
         for name in ["memory", "commandstats"]
             .iter()
             .chain(&SECTIONS[..SECTIONS.len() - 2])
         {
-            assert!(sections.note(&[*name]));
+            assert!(sections.record_refusal(&[*name]));
         }
-        assert!(!sections.note(&["replication"]));
+        assert!(!sections.record_refusal(&["replication"]));
     }
 }

@@ -27,7 +27,7 @@ impl Census {
         self.record_lookups(hits, misses);
         if let Some(idle) = &mut self.idle {
             for sample in samples {
-                idle.note(now, *sample);
+                idle.record(now, *sample);
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::keyspace::history::{Replaced, Sizes};
 use crate::keyspace::pace::Pace;
 use crate::keyspace::sweep::inspect::Inspection;
 use crate::keyspace::sweep::vitals::Vitals;
-use crate::number::to_float;
+use crate::number::{length, to_float};
 
 use super::Census;
 
@@ -109,7 +109,7 @@ impl Census {
 
     /// Records a SCAN that returned this many keys.
     pub fn record_scan(&mut self, keys: usize) {
-        self.sent.add_scan(to_float(keys as u64));
+        self.sent.add_scan(length(keys));
     }
 
     /// Records that a query about a key was sent.
