@@ -106,6 +106,12 @@ impl Refusal {
         self.kind() == ErrorKind::Passing
     }
 
+    /// Returns whether the server runs a script or function and executes nothing else until its end.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.code == "BUSY"
+    }
+
     /// Returns whether the server rejected the command before executing it, so that it does not
     /// count as processed.
     #[must_use]

@@ -16,7 +16,7 @@ use crate::keyspace::panel::RemovalReading as Vanished;
 use crate::keyspace::queries::INFO;
 use crate::keyspace::traffic::TrafficReading;
 use crate::number::to_float;
-use crate::reply::{Refusal, Reply};
+use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// The sections of INFO that every reading includes.
 const SECTIONS: [&str; 6] = [
@@ -264,7 +264,14 @@ impl KeyReader {
 /// Returns whether a refusal concerns INFO itself: a missing permission, or a server that cannot
 /// reply now.
 fn is_final(refusal: &Refusal) -> bool {
-    refusal.is_passing() || matches!(refusal.code.as_str(), "NOPERM" | "NOAUTH")
+    matches!(
+        refusal.kind(),
+        ErrorKind::Passing
+            | ErrorKind::Permission
+            | ErrorKind::KeyPermission
+            | ErrorKind::ChannelPermission
+            | ErrorKind::Authentication
+    )
 }
 
 /// Returns the text of INFO; a section that the server refuses is empty.

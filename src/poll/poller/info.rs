@@ -101,7 +101,7 @@ impl Poller {
 
     async fn read_info(&mut self, reply: Reply) -> Result<Info, Failure> {
         if let Some(refusal) = reply.refusal() {
-            self.is_busy = refusal.code == "BUSY";
+            self.is_busy = refusal.is_busy();
             return Err(refused(refusal));
         }
         let text = reply.into_text().unwrap_or_default();
