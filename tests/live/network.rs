@@ -98,13 +98,18 @@ impl Compared {
 
 /// Returns the median ratio of the second server's value to the first server's.
 fn ratio(windows: &[Compared], of: impl Fn(&Compared) -> [f64; 2]) -> f64 {
-    let mut ratios: Vec<f64> = windows
-        .iter()
-        .map(|window| of(window)[1] / of(window)[0])
-        .collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
+    median(windows, |window| of(window)[1] / of(window)[0])
 }
+
+fn median(windows: &[Compared], of: impl Fn(&Compared) -> f64) -> f64 {
+    let mut values: Vec<f64> = windows.iter().map(of).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Maximum difference of others' waits, in microseconds. It is about the server time of one batch.
+/// Of shorter waits, the ratio is not decisive.
+const LONGER_MAX: f64 = 250.0;
 
 /// Compares the sweeps of two exporters after they have visited enough keys to estimate their
 /// costs.
@@ -144,7 +149,11 @@ fn sweep_keeps_its_speed_over_a_slow_network() {
         "{speed} at {cost}: {windows:#?}"
     );
     assert!(cost <= 1.5, "{cost}: {windows:#?}");
-    assert!(waits <= 1.5, "{waits}: {windows:#?}");
+    let longer = median(&windows, |window| window.waits[1] - window.waits[0]);
+    assert!(
+        waits <= 1.5 || longer <= LONGER_MAX,
+        "{waits}: {windows:#?}"
+    );
 }
 
 #[test]

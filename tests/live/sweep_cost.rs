@@ -12,6 +12,10 @@ const COMMANDS: [&str; 4] = ["scan", "memory|usage", "pttl", "type"];
 /// Number of parts of a period. The cost of a command is measured in each.
 const PARTS: u32 = 6;
 
+/// Minimum share of the budget that the commands use. commandstats does not include the protocol,
+/// which takes more time than short commands on newer servers and counts for the budget too.
+const USED_MIN: f64 = 0.1;
+
 /// Minimum number of calls from which the cost of one is measured.
 const CALLS_MIN: f64 = 5.0;
 
@@ -85,7 +89,7 @@ fn share_is_kept(server: &RedisServer, exporter: &Exporter, period: Duration, mo
         let share = spent_over(server, exporter, period, &mut seen);
         let ratio = share / most;
         assert!(ratio <= 1.5, "{ratio} of the share {most}");
-        if ratio >= 0.3 {
+        if ratio >= USED_MIN {
             return seen;
         }
         assert!(started.elapsed() < LONG, "{ratio} of the share {most}");
