@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::NamespaceId;
+use super::panel::NamespacePlace;
 use super::tally::Expiry;
 use crate::number::{length, to_float as float};
 
@@ -54,7 +55,7 @@ pub struct KnownExpiry {
 
 /// The TTLs read last of each namespace in each database.
 #[derive(Debug, Default)]
-pub struct KnownExpiries(BTreeMap<(u32, NamespaceId), VecDeque<KnownExpiry>>);
+pub struct KnownExpiries(BTreeMap<NamespacePlace, VecDeque<KnownExpiry>>);
 
 /// What expires soon in a namespace of a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -110,7 +111,7 @@ impl KnownExpiry {
 
 impl KnownExpiries {
     /// Records the TTL of a key.
-    pub fn learn(&mut self, place: (u32, NamespaceId), known: KnownExpiry) {
+    pub fn learn(&mut self, place: NamespacePlace, known: KnownExpiry) {
         let each = (REMEMBERED_MAX / self.0.len().max(1)).clamp(1, REMEMBERED_EACH_MAX);
         let remembered = self.0.entry(place).or_default();
         while remembered.len() >= each {
@@ -121,7 +122,7 @@ impl KnownExpiries {
 
     /// Returns what expires soon in a namespace of a database.
     #[must_use]
-    pub fn forecast(&self, place: (u32, NamespaceId), now: f64) -> ExpiryForecast {
+    pub fn forecast(&self, place: NamespacePlace, now: f64) -> ExpiryForecast {
         let Some(remembered) = self.0.get(&place) else {
             return ExpiryForecast::default();
         };

@@ -1,6 +1,6 @@
 use super::*;
 
-const PLACE: (u32, NamespaceId) = (0, NamespaceId(1));
+const PLACE: NamespacePlace = (0, NamespaceId(1));
 const NOW: f64 = 1_700_000_000.0;
 
 fn known(at: f64, seconds: u64) -> KnownExpiry {

@@ -27,7 +27,7 @@ const FOLLOWED_MAX: f64 = 60.0;
 /// Maximum share of expired keys. All may have expired, but a few known ones do not prove that.
 const LATE_MAX: f64 = 0.98;
 
-/// Error of the number of known keys that expire soon if there is none, in keys.
+/// Minimum error of the number of known keys that expire soon. It applies if none was found.
 const EXPIRING_ERROR: f64 = 0.5;
 
 /// How a key vanished.

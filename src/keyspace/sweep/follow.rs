@@ -54,6 +54,16 @@ impl Sweeper<'_> {
         self.followed = Some(Instant::now());
         let database = self.reader.selected();
         let result = self.follow().await;
+        self.resume(database, result).await
+    }
+
+    /// Returns to the database of the sweep after queries between two batches, and charges them to
+    /// its budget. They may have failed because of a cursor.
+    pub(super) async fn resume(
+        &mut self,
+        database: u32,
+        result: Result<(), Failure>,
+    ) -> Result<(), Failure> {
         self.reader.select(database).await?;
         self.reader.take_round_trip();
         let sent = self.reader.take_sent();

@@ -10,7 +10,7 @@ use super::{CHECK_EVERY, Sweeper};
 use crate::clock::monotonic;
 use crate::collector::{Flavor, Server};
 use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
-use crate::failure::{Failure, Reason};
+use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::idle::{IdleSample, IdleTimes, seconds};
 use crate::keyspace::queries::{EXPIRY, IDLE, MEMORY};
@@ -73,18 +73,7 @@ impl Sweeper<'_> {
         }
         let database = self.reader.selected();
         let result = self.sample_idle(wanted).await;
-        self.reader.select(database).await?;
-        self.reader.take_round_trip();
-        let sent = self.reader.take_sent();
-        self.pace.owe(sent);
-        match result {
-            // The server accepts only its own cursors, or a proxy had a passing error.
-            Err(failure) if failure.reason == Reason::Other => {
-                self.census.record_refused_cursor();
-                Ok(())
-            }
-            result => result,
-        }
+        self.resume(database, result).await
     }
 
     /// Returns the number of keys to query in this turn.

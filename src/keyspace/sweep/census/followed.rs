@@ -41,7 +41,8 @@ impl Census {
 
     fn drawn<'k>(&mut self, now: f64, run: &'k DrawnKeys) -> Drawn<'k> {
         let database = run.region.database;
-        let none_expires = self.record_ttls(database);
+        self.record_ttls(database);
+        let none_expires = self.has_no_ttls(database);
         let keys = run.keys.iter().map(|(name, found)| {
             let namespace = self.matcher.classify(database, name);
             let namespace = self.shown_as(namespace);
@@ -63,12 +64,16 @@ impl Census {
         }
     }
 
-    /// Returns whether no key of a database has a TTL, which INFO reports for free.
-    fn record_ttls(&mut self, database: u32) -> bool {
+    /// Passes the share of the keys of a database that have a TTL on to the panel.
+    fn record_ttls(&mut self, database: u32) {
         let sizes = self.expires.get(&database).zip(self.keys.get(&database));
         if let Some(((expires, keys), panel)) = sizes.zip(self.panel.as_mut()) {
             panel.record_ttls(database, float(*expires) / float((*keys).max(1)));
         }
+    }
+
+    /// Returns whether no key of a database has a TTL, which INFO reports for free.
+    fn has_no_ttls(&self, database: u32) -> bool {
         self.expires.get(&database) == Some(&0)
     }
 
@@ -142,8 +147,7 @@ impl Census {
         estimates: &[NamespaceEstimate],
         snapshot: &mut Snapshot,
     ) {
-        // INFO reports for free that no key has a TTL.
-        let none_expires = self.expires.get(&database) == Some(&0);
+        let none_expires = self.has_no_ttls(database);
         let label = format!("db{database}");
         for estimate in estimates {
             let forecast = if none_expires {
