@@ -14,12 +14,12 @@ use super::batch::cost_of_trips;
 use super::key_reader::{KeyReader, WantedKey};
 use super::{Sweeper, to_float};
 use crate::clock::now;
-use crate::connection::{Spacing, refused};
+use crate::connection::{PairedReplies, Spacing, refused};
 use crate::failure::Failure;
+use crate::keyspace::keys::query::Lookups;
 use crate::keyspace::pace::{Batch, SMALL_PARTS, keys_to_draw};
 use crate::keyspace::queries::RANDOM_KEY;
 use crate::keyspace::segment::has_table_per_slot;
-use crate::query::Command;
 use crate::reply::{ErrorKind, Refusal, Reply};
 
 /// Cost of RANDOMKEY, in microseconds of server time. Measured on Redis 8.10 and Valkey 9.1.
@@ -42,25 +42,17 @@ impl KeyReader {
         &mut self,
         most: usize,
     ) -> Result<Result<BTreeSet<Vec<u8>>, Refusal>, Failure> {
-        let mut keys = BTreeSet::new();
-        let mut commands: Vec<Command<'_>> =
-            (0..most).map(|at| RANDOM_KEY.ticket(at).into()).collect();
-        let first = self.session.take_first(&mut commands);
-        for mut commands in [first, commands] {
-            self.retain_open(&mut commands);
-            if commands.is_empty() {
-                continue;
-            }
-            let replies = self.send(&commands, RANDOM_KEYS_SPACING).await?;
-            self.settle(0, 0);
+        let (mut keys, mut rejected) = (BTreeSet::new(), None);
+        let commands = (0..most).map(|at| RANDOM_KEY.ticket(at).into()).collect();
+        let read = |reader: &mut Self, replies: PairedReplies, _: &mut Lookups| {
             for (ticket, reply) in replies {
                 match reply {
                     Reply::Error(refusal) => match refusal.kind() {
                         ErrorKind::TooLarge => {}
                         ErrorKind::Passing => return Err(refused(&refusal)),
                         _ => {
-                            self.session.reject(ticket, &refusal);
-                            return Ok(Err(refusal));
+                            reader.session.reject(ticket, &refusal);
+                            rejected = Some(refusal);
                         }
                     },
                     Reply::Bytes(key) => {
@@ -69,8 +61,11 @@ impl KeyReader {
                     Reply::Nil | Reply::Integer(_) | Reply::List(_) => {}
                 }
             }
-        }
-        Ok(Ok(keys))
+            Ok(())
+        };
+        self.query(commands, RANDOM_KEYS_SPACING, |_, _| true, read)
+            .await?;
+        Ok(rejected.map_or(Ok(keys), Err))
     }
 }
 

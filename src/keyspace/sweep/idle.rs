@@ -9,14 +9,15 @@ use super::key_reader::KeyReader;
 use super::{CHECK_EVERY, Sweeper};
 use crate::clock::monotonic;
 use crate::collector::{Flavor, Server};
-use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
+use crate::connection::{KEY_NAME_BYTES, PairedReplies, Spacing, refused};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::idle::{IdleSample, IdleTimes, seconds};
+use crate::keyspace::keys::query::Lookups;
 use crate::keyspace::queries::{EXPIRY, IDLE, MEMORY};
 use crate::keyspace::segment::has_table_per_slot;
 use crate::number::length;
-use crate::query::{Command, Query, Rejected};
+use crate::query::{Command, Query, Rejected, Ticket};
 use crate::reply::{ErrorKind, Reply};
 
 /// Maximum number of keys per second. More would not make the estimates much better.
@@ -50,8 +51,8 @@ struct KeyReplies {
 #[derive(Debug, Default)]
 struct IdleReplies {
     replies: Vec<KeyReplies>,
-    hits: u64,
-    misses: u64,
+    /// The lookups that the server counted.
+    lookups: Lookups,
     /// Whether the server refused for a reason other than a missing permission: its policy changed.
     is_refused: bool,
 }
@@ -195,7 +196,7 @@ impl Sweeper<'_> {
                 });
             }
         }
-        let (hits, misses) = (queried.hits, queried.misses);
+        let Lookups { hits, misses } = queried.lookups;
         self.census.record_idle(monotonic(), &samples, hits, misses);
     }
 }
@@ -215,82 +216,80 @@ impl KeyReader {
             replies: vec![KeyReplies::default(); names.len()],
             ..IdleReplies::default()
         };
-        let mut commands = commands_for(names, with_ttl);
-        self.retain_open(&mut commands);
-        let mut first = self.session.take_first(&mut commands);
-        take_one_idle(&mut commands, &mut first);
-        for mut commands in [first, commands] {
-            self.retain_open(&mut commands);
-            if commands.is_empty() || queried.is_refused {
-                continue;
-            }
-            let before = (queried.hits, queried.misses);
-            let counts = counts_as_lookup(self.server());
+        // If the policy has changed since it was read, that costs one error instead of ten.
+        let (first, others) = names.split_at(names.len().min(1));
+        self.idle_times_of(first, 0, with_ttl, &mut queried).await?;
+        if !queried.is_refused {
+            self.idle_times_of(others, first.len(), with_ttl, &mut queried)
+                .await?;
+        }
+        Ok(queried)
+    }
+
+    /// Queries keys, the first of which has this index.
+    async fn idle_times_of(
+        &mut self,
+        names: &[Vec<u8>],
+        at: usize,
+        with_ttl: bool,
+        queried: &mut IdleReplies,
+    ) -> Result<(), Failure> {
+        let counts = counts_as_lookup(self.server());
+        let read = |reader: &mut Self, replies: PairedReplies, lookups: &mut Lookups| {
             let mut failure = None;
-            for (ticket, reply) in self.send(&commands, Spacing::NONE).await? {
+            for (ticket, reply) in replies {
                 match reply.refusal() {
                     Some(refusal) if refusal.is_passing() => failure = Some(refused(refusal)),
                     Some(refusal) if refusal.kind() == ErrorKind::KeyPermission => {
-                        self.session.reject(ticket, refusal);
+                        reader.session.reject(ticket, refusal);
                     }
                     Some(_) => queried.is_refused |= ticket.query == &IDLE,
-                    None => queried.take(ticket.at, ticket.query, &reply, counts),
+                    None => lookups.add(queried.take(ticket, &reply, counts)),
                 }
             }
-            self.settle(queried.hits - before.0, queried.misses - before.1);
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
-        }
-        Ok(queried)
+            queried.lookups.add(*lookups);
+            failure.map_or(Ok(()), Err)
+        };
+        let commands = commands_for(names, at, with_ttl);
+        self.query(commands, Spacing::NONE, |_, _| true, read).await
     }
 }
 
 impl IdleReplies {
-    fn take(&mut self, at: usize, query: &'static Query, reply: &Reply, counts: bool) {
-        let Some(replies) = self.replies.get_mut(at) else {
-            return;
+    /// Records a reply. Returns the lookups that the server counted for it.
+    fn take(&mut self, ticket: Ticket, reply: &Reply, counts: bool) -> Lookups {
+        let mut lookups = Lookups::default();
+        let Some(replies) = self.replies.get_mut(ticket.at) else {
+            return lookups;
         };
         let number = reply.integer();
-        if query == &MEMORY {
+        if ticket.query == &MEMORY {
             replies.bytes = number.and_then(|bytes| u64::try_from(bytes).ok());
-            return;
+            return lookups;
         }
-        let is_there = if query == &EXPIRY {
+        let is_there = if ticket.query == &EXPIRY {
             replies.has_ttl = number.map(|left| left >= 0);
             number != Some(-2)
         } else {
             replies.idle = number.and_then(seconds);
             number.is_some()
         };
-        if counts || query == &EXPIRY {
-            self.hits += u64::from(is_there);
-            self.misses += u64::from(!is_there);
+        if counts || ticket.query == &EXPIRY {
+            lookups.count(is_there);
         }
+        lookups
     }
 }
 
-/// Returns the queries about keys.
-fn commands_for(names: &[Vec<u8>], with_ttl: bool) -> Vec<Command<'_>> {
+/// Returns the queries about keys, the first of which has this index.
+fn commands_for(names: &[Vec<u8>], at: usize, with_ttl: bool) -> Vec<Command<'_>> {
     let ttl = with_ttl.then_some(&EXPIRY);
     let mut commands: Vec<Command<'_>> = Vec::new();
-    for (at, name) in names.iter().enumerate() {
+    for (at, name) in (at..).zip(names) {
         let each = [&IDLE, &MEMORY].into_iter().chain(ttl);
         commands.extend(each.map(|query: &'static Query| query.with(at, [&**name])));
     }
     commands
-}
-
-/// Moves one OBJECT IDLETIME to the commands that are sent first. If the policy has changed since it
-/// was read, that costs one error instead of ten.
-fn take_one_idle<'a>(commands: &mut Vec<Command<'a>>, first: &mut Vec<Command<'a>>) {
-    let is_idle = |command: &Command<'_>| command.ticket.query == &IDLE;
-    if first.iter().any(is_idle) {
-        return;
-    }
-    if let Some(at) = commands.iter().position(is_idle) {
-        first.push(commands.remove(at));
-    }
 }
 
 /// Returns whether the server counts OBJECT IDLETIME as a lookup of a key: Redis since 6.0.10, every
@@ -313,7 +312,8 @@ mod tests {
             ..IdleReplies::default()
         };
         for (query, reply) in replies {
-            queried.take(0, query, reply, true);
+            let lookups = queried.take(query.ticket(0), reply, true);
+            queried.lookups.add(lookups);
         }
         queried
     }
@@ -326,12 +326,12 @@ mod tests {
             (&EXPIRY, Reply::Integer(-1)),
         ];
         let there = queried(&replies);
-        assert_eq!((there.hits, there.misses), (2, 0));
+        assert_eq!((there.lookups.hits, there.lookups.misses), (2, 0));
         assert_eq!(there.replies[0].idle, Some(9.0));
         assert_eq!(there.replies[0].bytes, Some(72));
         assert_eq!(there.replies[0].has_ttl, Some(false));
         let gone = queried(&[(&IDLE, Reply::Nil), (&EXPIRY, Reply::Integer(-2))]);
-        assert_eq!((gone.hits, gone.misses), (0, 2));
+        assert_eq!((gone.lookups.hits, gone.lookups.misses), (0, 2));
         assert_eq!(gone.replies[0].idle, None);
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::key_reader::{KEYS_PER_PIPELINE, KeyReader};
 use crate::config::{KeyName, ShownValues};
-use crate::connection::Spacing;
+use crate::connection::{PairedReplies, Spacing};
 use crate::failure::Failure;
 use crate::keyspace::keys::Inquiry;
 use crate::keyspace::keys::query::{self, Inspected, Lookups, Refused, words};
@@ -159,35 +159,27 @@ impl KeyReader {
         self.query_keys(commands, |at| names.get(at), take).await
     }
 
-    /// Sends commands about keys. A query that was never sent is first sent for one key alone.
-    /// `take` receives the replies, and returns the lookups that the server counted for each.
+    /// Sends commands about keys. `take` receives the replies, and returns the lookups that the
+    /// server counted for each.
     pub(super) async fn query_keys<'a>(
         &mut self,
-        mut commands: Vec<Command<'a>>,
+        commands: Vec<Command<'a>>,
         name: impl Fn(usize) -> Option<&'a KeyName>,
         mut take: impl FnMut(Ticket, Reply) -> Lookups,
     ) -> Result<(), Failure> {
-        self.retain_open(&mut commands);
-        let first = self.session.take_first(&mut commands);
-        for mut commands in [first, commands] {
-            self.retain_open(&mut commands);
-            commands.retain(|command| {
-                let name = name(command.ticket.at);
-                name.is_none_or(|name| !self.refusals.leaves_out(name))
-            });
-            if commands.is_empty() {
-                continue;
-            }
-            let mut lookups = Lookups::default();
-            for (ticket, reply) in self.send(&commands, Spacing::NONE).await? {
+        let wanted = |reader: &Self, ticket: Ticket| {
+            name(ticket.at).is_none_or(|name| !reader.refusals.leaves_out(name))
+        };
+        let read = |reader: &mut Self, replies: PairedReplies, lookups: &mut Lookups| {
+            for (ticket, reply) in replies {
                 match (reply.refusal(), name(ticket.at)) {
-                    (Some(refusal), Some(name)) => self.record_refusal(refusal, ticket, name),
+                    (Some(refusal), Some(name)) => reader.record_refusal(refusal, ticket, name),
                     _ => lookups.add(take(ticket, reply)),
                 }
             }
-            self.settle(lookups.hits, lookups.misses);
-        }
-        Ok(())
+            Ok(())
+        };
+        self.query(commands, Spacing::NONE, wanted, read).await
     }
 
     /// Records the rejection of a command about a key.

@@ -19,8 +19,9 @@ use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Passage};
 use crate::info::Info;
 use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::keys::query::Lookups;
 use crate::keyspace::queries::{NO_EVICT, NO_TOUCH, READ_ONLY, SELECT, SIZE};
-use crate::query::{Command, Query};
+use crate::query::{Command, Query, Ticket};
 use crate::reply::{Refusal, Reply};
 pub use details::{KEYS_PER_PIPELINE, KeyDetails, WantedKey};
 pub use scan::Step;
@@ -181,14 +182,14 @@ impl KeyReader {
     }
 
     /// Counts the lookups that the last commands caused on the server, and lets the poll continue.
-    pub(super) fn settle(&mut self, hits: u64, misses: u64) {
+    fn settle(&mut self, hits: u64, misses: u64) {
         self.footprint.settle(hits, misses);
         self.passage = None;
     }
 
     /// Sends commands in one pipeline. Those that the server counts as lookups must be counted with
     /// [`KeyReader::settle`].
-    pub(super) async fn send(
+    async fn send(
         &mut self,
         commands: &[Command<'_>],
         spacing: Spacing,
@@ -209,6 +210,37 @@ impl KeyReader {
         Ok(replied)
     }
 
+    /// Sends commands, those of each query that was never sent before with one of them first, so that
+    /// a denial costs one error instead of hundreds. Omits the commands that are rejected, and those
+    /// that are not `wanted` any more.
+    ///
+    /// `read` receives the replies of each part, and adds the lookups that the server counted.
+    pub(super) async fn query(
+        &mut self,
+        mut commands: Vec<Command<'_>>,
+        spacing: Spacing,
+        wanted: impl Fn(&Self, Ticket) -> bool,
+        mut read: impl FnMut(&mut Self, PairedReplies, &mut Lookups) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let is_open = |reader: &Self, ticket: Ticket| {
+            !reader.session.rejections().covers(ticket) && wanted(reader, ticket)
+        };
+        commands.retain(|command| is_open(self, command.ticket));
+        let first = self.session.take_first(&mut commands);
+        for mut commands in [first, commands] {
+            commands.retain(|command| is_open(self, command.ticket));
+            if commands.is_empty() {
+                continue;
+            }
+            let replies = self.send(&commands, spacing).await?;
+            let mut lookups = Lookups::default();
+            let result = read(self, replies, &mut lookups);
+            self.settle(lookups.hits, lookups.misses);
+            result?;
+        }
+        Ok(())
+    }
+
     fn end(&mut self, passage: Passage, started: Instant, is_new: bool) {
         if self.session.take_is_forgotten() {
             self.replied.clear();
@@ -222,11 +254,6 @@ impl KeyReader {
             self.round_trip = self.round_trip.max(round_trip);
         }
         self.passage = Some(passage);
-    }
-
-    /// Removes the commands that the server rejects.
-    pub(super) fn retain_open(&self, commands: &mut Vec<Command<'_>>) {
-        commands.retain(|command| !self.session.rejections().covers(command.ticket));
     }
 
     /// Redials if the role of the server changed, because a name or virtual address may now lead to

@@ -2,9 +2,10 @@
 
 use super::{KeyReader, Step};
 use crate::clock::now;
-use crate::connection::{KEY_NAME_BYTES, Spacing, refused};
+use crate::connection::{KEY_NAME_BYTES, PairedReplies, Spacing, refused};
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::keys::query::Lookups;
 use crate::keyspace::queries::SAMPLED_MEMORY;
 use crate::keyspace::tally::{DataType, Details, Expiry, LARGE_AGGREGATE};
 use crate::query::{Command, Ticket};
@@ -131,23 +132,24 @@ impl KeyReader {
             let queries = wanted.queries();
             commands.extend(queries.map(|query| query.query().with(at, [wanted.key])));
         }
-        self.retain_open(&mut commands);
-        let first = self.session.take_first(&mut commands);
-        self.send_and_read(&first, Spacing::NONE, &mut found)
-            .await?;
-        self.retain_open(&mut commands);
         let count = scan.map(|(_, count)| count.min(self.count_max).max(1));
         if let Some(((cursor, _), count)) = scan.zip(count) {
             commands.push(super::scan::scan(cursor, count));
         }
-        let scanned = self.send_and_read(&commands, spacing, &mut found).await?;
+        let mut scanned = None;
+        let read = |reader: &mut Self, replies: PairedReplies, lookups: &mut Lookups| {
+            let reply = reader.read_details(replies, &mut found, lookups)?;
+            scanned = reply.or(scanned.take());
+            Ok(())
+        };
+        self.query(commands, spacing, |_, _| true, read).await?;
         let at = now();
         for found in &mut found {
             found.at = at;
         }
-        match (scanned, count) {
-            (Some(reply), Some(count)) => Ok((found, self.take_step(Some(reply), count)?)),
-            _ => Ok((found, None)),
+        match count {
+            Some(count) => Ok((found, self.take_step(scanned, count)?)),
+            None => Ok((found, None)),
         }
     }
 
@@ -158,35 +160,34 @@ impl KeyReader {
     ///
     /// The connection failed.
     pub async fn memory_of_many_elements(&mut self, key: &[u8]) -> Result<Option<u64>, Failure> {
-        let mut commands = vec![SAMPLED_MEMORY.with(0, [key, b"SAMPLES", ELEMENTS])];
-        self.retain_open(&mut commands);
-        if commands.is_empty() {
-            return Ok(None);
-        }
-        let replies = self.send(&commands, Spacing::NONE).await?;
-        self.settle(0, 0);
+        let commands = vec![SAMPLED_MEMORY.with(0, [key, b"SAMPLES", ELEMENTS])];
+        let mut bytes = None;
+        let read = |reader: &mut Self, replies: PairedReplies, _: &mut Lookups| {
+            for (ticket, reply) in replies {
+                match reply.refusal() {
+                    Some(refusal) => reader.reject(ticket, refusal),
+                    None => bytes = reply.integer(),
+                }
+            }
+            Ok(())
+        };
+        self.query(commands, Spacing::NONE, |_, _| true, read)
+            .await?;
         self.take_round_trip();
-        let reply = replies.first().map(|(_, reply)| reply);
-        if let Some(refusal) = reply.and_then(Reply::refusal) {
-            self.reject(SAMPLED_MEMORY.ticket(0), refusal);
-        }
-        let bytes = reply.and_then(Reply::integer);
         Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
     }
 
-    /// Sends commands about keys, and records the replies. Returns the reply to a SCAN among them.
-    async fn send_and_read(
+    /// Records the replies about keys, and adds the lookups that they counted. Returns the reply to a
+    /// SCAN among them.
+    fn read_details(
         &mut self,
-        commands: &[Command<'_>],
-        spacing: Spacing,
+        replies: PairedReplies,
         found: &mut [KeyDetails],
+        counted: &mut Lookups,
     ) -> Result<Option<Reply>, Failure> {
-        if commands.is_empty() {
-            return Ok(None);
-        }
         let before = lookups(found);
         let (mut failure, mut scanned) = (None, None);
-        for (ticket, reply) in self.send(commands, spacing).await? {
+        for (ticket, reply) in replies {
             match (SweepQuery::of(ticket.query), reply.refusal()) {
                 (Some(SweepQuery::Scan), _) => scanned = Some(reply),
                 // It applies to every key, and each further one would count as an error.
@@ -203,8 +204,7 @@ impl KeyReader {
                 (None, None) => {}
             }
         }
-        let after = lookups(found);
-        self.settle(after.0 - before.0, after.1 - before.1);
+        counted.add(lookups(found).since(before));
         failure.map_or(Ok(scanned), Err)
     }
 
@@ -222,14 +222,16 @@ fn concerns_connection(refusal: &Refusal) -> bool {
     refusal.is_passing() || refusal.kind() == ErrorKind::Authentication
 }
 
-/// Returns the total hits and misses of the queried keys.
-fn lookups(found: &[KeyDetails]) -> (u64, u64) {
-    found.iter().fold((0, 0), |(hits, misses), found| {
-        (
-            hits + u64::from(found.hits),
-            misses + u64::from(found.misses),
-        )
-    })
+/// Returns the total lookups of the queried keys.
+fn lookups(found: &[KeyDetails]) -> Lookups {
+    let mut lookups = Lookups::default();
+    for found in found {
+        lookups.add(Lookups {
+            hits: found.hits.into(),
+            misses: found.misses.into(),
+        });
+    }
+    lookups
 }
 
 #[cfg(test)]
