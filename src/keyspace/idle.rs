@@ -5,7 +5,9 @@
 //! Namespaces with few samples get more of them, so each sample is weighted by the keys of its
 //! namespace.
 
+mod counts;
 pub mod families;
+mod half;
 mod horizon;
 mod reading;
 mod share;
@@ -17,9 +19,12 @@ use std::collections::{BTreeMap, VecDeque};
 use super::NamespaceId;
 use super::panel::NamespacePlace;
 use crate::number::{length, to_float as float};
+use counts::{CountHistory, Period};
+pub use half::HitRatios;
+use half::MemoryUse;
 use horizon::Aged;
 pub use horizon::LruHorizon;
-pub use reading::{IdleReading, Policy};
+pub use reading::{IdleReading, Policy, Uses};
 pub use share::IdleMemory;
 
 /// Maximum number of samples. At the maximum rate, they are those of the last seven minutes.
@@ -34,9 +39,6 @@ const WANTED_OF_EACH: u32 = 50;
 /// Number of samples below which more lookups are spent on them.
 const WANTED_AT_FIRST: usize = 300;
 
-/// Minimum time between two kept counts of evictions, in seconds.
-const EVICTED_EVERY: f64 = 5.0;
-
 /// Periods that the horizon may be based on, in seconds. The shortest one with enough samples is
 /// used, or the longest one.
 const PERIODS: [f64; 3] = [300.0, 900.0, AGE_MAX];
@@ -45,8 +47,11 @@ const PERIODS: [f64; 3] = [300.0, 900.0, AGE_MAX];
 const SAMPLES_ENOUGH: usize = 1_000;
 const SAMPLES_MIN: usize = 200;
 
-/// Minimum number of evictions in the period.
+/// Minimum number of evictions in the period of a horizon.
 const EVICTED_MIN: f64 = 100.0;
+
+/// Minimum number of lookups in the period of a hit ratio.
+const LOOKUPS_MIN: f64 = 1_000.0;
 
 /// The horizon is known once the policy has been in use for this many times as long. Before that,
 /// Redis evicts keys that an earlier policy left behind.
@@ -81,8 +86,8 @@ pub struct IdleTimes {
     samples: VecDeque<Taken>,
     /// Number of samples of each place.
     of_each: BTreeMap<NamespacePlace, u32>,
-    /// Evicted keys since the server started, by time.
-    evicted: VecDeque<(f64, f64)>,
+    /// The counters of the server, by time.
+    counts: CountHistory,
     reading: IdleReading,
     /// The last policy that a reading included.
     policy: Option<Policy>,
@@ -94,6 +99,10 @@ pub struct IdleTimes {
     tracked_since: Option<f64>,
     /// Time since which keys are evicted by the same policy.
     policy_since: Option<f64>,
+    /// The last use of the memory that a reading included.
+    memory: Option<MemoryUse>,
+    /// Time since which the memory limit is the same.
+    limit_since: Option<f64>,
 }
 
 impl IdleTimes {
@@ -109,7 +118,13 @@ impl IdleTimes {
                 self.change_policy(earlier, policy);
             }
         }
-        self.record_evicted(now);
+        if let Some(memory) = reading.memory {
+            let earlier = self.memory.replace(memory);
+            if earlier.is_some_and(|earlier| earlier.limit != memory.limit) {
+                self.limit_since = Some(now);
+            }
+        }
+        self.counts.record(now, &reading);
         while let Some(first) = self.samples.front()
             && now - first.at > AGE_MAX
         {
@@ -119,33 +134,11 @@ impl IdleTimes {
 
     fn change_policy(&mut self, earlier: Policy, policy: Policy) {
         self.policy_since = Some(self.now);
-        self.evicted.clear();
+        self.counts.clear();
         // The untracked time of the last use of a key is meaningless.
         if earlier.tracks_use() != policy.tracks_use() {
             self.tracked_since = Some(self.now);
             self.clear();
-        }
-    }
-
-    fn record_evicted(&mut self, now: f64) {
-        let Some(evicted) = self.reading.evicted else {
-            self.evicted.clear();
-            return;
-        };
-        if self.evicted.back().is_some_and(|(_, last)| evicted < *last) {
-            self.evicted.clear();
-        }
-        while self.evicted.len() > 1
-            && self
-                .evicted
-                .front()
-                .is_some_and(|(at, _)| now - at > AGE_MAX)
-        {
-            self.evicted.pop_front();
-        }
-        let last = self.evicted.back();
-        if last.is_none_or(|(at, _)| now - at >= EVICTED_EVERY) {
-            self.evicted.push_back((now, evicted));
         }
     }
 
@@ -209,9 +202,10 @@ impl IdleTimes {
     /// Discards everything, because the data were replaced.
     pub fn forget(&mut self) {
         self.clear();
-        self.evicted.clear();
+        self.counts.clear();
         self.tracked_since = None;
         self.policy_since = None;
+        self.limit_since = None;
     }
 
     fn clear(&mut self) {
@@ -280,7 +274,52 @@ impl IdleTimes {
         if !policy.is_lru() || !self.reading.is_primary {
             return None;
         }
-        let (since, evicted_per_second) = self.period()?;
+        let period = self.period()?;
+        if period.evicted < EVICTED_MIN {
+            return None;
+        }
+        let is_evictable =
+            |sample: &IdleSample| policy == Policy::LruOfAll || sample.has_ttl == Some(true);
+        let mut aged = self.aged(period.start, keys, is_evictable);
+        if aged.len() < SAMPLES_MIN {
+            return None;
+        }
+        let horizon = horizon::estimate(&mut aged, period.evicted / period.seconds)?;
+        self.is_settled(horizon.seconds, self.policy_since)
+            .then_some(horizon)
+    }
+
+    /// Returns the estimated hit ratio with half of the memory, if all keys are evicted by their last
+    /// use and enough is known. `keys` has the number of keys of each place.
+    #[must_use]
+    pub fn hit_ratios(&self, keys: &BTreeMap<NamespacePlace, f64>) -> Option<HitRatios> {
+        if self.policy != Some(Policy::LruOfAll) || !self.reading.is_primary {
+            return None;
+        }
+        let share = self.memory?.share_of_half()?;
+        let period = self.period()?;
+        let flow = period.flow(self.reading.uses?)?;
+        if (flow.hits + flow.misses) * period.seconds < LOOKUPS_MIN {
+            return None;
+        }
+        let is_measured = |sample: &IdleSample| sample.bytes.is_some();
+        let mut aged = self.aged(period.start, keys, is_measured);
+        if aged.len() < SAMPLES_MIN {
+            return None;
+        }
+        let ratios = half::estimate(&mut aged, share, &flow)?;
+        let is_settled = |since| self.is_settled(ratios.seconds, since);
+        (is_settled(self.policy_since) && is_settled(self.limit_since)).then_some(ratios)
+    }
+
+    /// Returns the samples since a time that are wanted, with the number of keys that each of them
+    /// represents.
+    fn aged(
+        &self,
+        since: f64,
+        keys: &BTreeMap<NamespacePlace, f64>,
+        is_wanted: impl Fn(&IdleSample) -> bool,
+    ) -> Vec<Aged> {
         let recent: Vec<Taken> = self.known().filter(|taken| taken.at >= since).collect();
         let mut of_each: BTreeMap<NamespacePlace, f64> = BTreeMap::new();
         for taken in &recent {
@@ -290,30 +329,20 @@ impl IdleTimes {
         let all: f64 = keys.values().sum();
         let covered = of_each.keys().filter_map(|place| keys.get(place));
         let scale = all / covered.sum::<f64>().max(1.0);
-        let is_evictable =
-            |sample: &IdleSample| policy == Policy::LruOfAll || sample.has_ttl == Some(true);
-        let evictable = recent.iter().filter(|taken| is_evictable(&taken.sample));
-        let mut aged: Vec<Aged> = evictable
-            .filter_map(|taken| {
-                let place = taken.sample.place;
-                let weight = scale * keys.get(&place)? / of_each.get(&place)?;
-                Some(Aged {
-                    idle: taken.sample.idle,
-                    weight,
-                })
+        let wanted = recent.iter().filter(|taken| is_wanted(&taken.sample));
+        let aged = wanted.filter_map(|taken| {
+            let place = taken.sample.place;
+            Some(Aged {
+                idle: taken.sample.idle,
+                weight: scale * keys.get(&place)? / of_each.get(&place)?,
+                bytes: float(taken.sample.bytes.unwrap_or(0)),
             })
-            .collect();
-        if aged.len() < SAMPLES_MIN {
-            return None;
-        }
-        let horizon = horizon::estimate(&mut aged, evicted_per_second)?;
-        self.is_settled(horizon.seconds).then_some(horizon)
+        });
+        aged.collect()
     }
 
-    /// Returns the begin of the period that the horizon is based on, and the evictions per second in
-    /// it.
-    fn period(&self) -> Option<(f64, f64)> {
-        let (newest, _) = self.evicted.back()?;
+    /// Returns the period that estimates are based on, which ends now.
+    fn period(&self) -> Option<Period> {
         let start = |period: f64| self.now - period;
         let is_enough = |period: &f64| {
             let recent = self.samples.iter().rev();
@@ -321,21 +350,14 @@ impl IdleTimes {
             recent.count() >= SAMPLES_ENOUGH
         };
         let period = PERIODS.into_iter().find(is_enough).unwrap_or(AGE_MAX);
-        let first = self.evicted.iter().find(|(at, _)| *at >= start(period))?;
-        let evicted = self.reading.evicted? - first.1;
-        let seconds = self.now - first.0;
-        // The first samples are as old as the first of these readings.
-        let has_begun = seconds > 0.0 && first.0 <= *newest;
-        (has_begun && evicted >= EVICTED_MIN).then(|| (first.0, evicted / seconds))
+        self.counts.since(start(period), self.now, &self.reading)
     }
 
-    /// Returns whether keys are evicted that were last used since the policy and the data are the
+    /// Returns whether keys are evicted that were last used since a time, and since the data are the
     /// same.
-    fn is_settled(&self, horizon: f64) -> bool {
-        let since_policy = self
-            .policy_since
-            .map_or(f64::INFINITY, |time| self.now - time);
-        horizon * HORIZONS_KNOWN <= self.known_for().min(since_policy)
+    fn is_settled(&self, horizon: f64, since: Option<f64>) -> bool {
+        let settled = since.map_or(f64::INFINITY, |time| self.now - time);
+        horizon * HORIZONS_KNOWN <= self.known_for().min(settled)
     }
 
     /// Drops the samples of places that have no series any more.

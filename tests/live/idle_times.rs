@@ -316,3 +316,71 @@ fn horizon_is_the_median_idle_time_of_evicted_keys() {
         server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     });
 }
+
+/// Applies the same reads to two servers, and writes the keys that are missing in each.
+fn work_on_both(servers: [&RedisServer; 2], done: &AtomicBool) {
+    let mut clients = servers.map(|server| Client::connect(server.port).unwrap());
+    let script = "for _, key in ipairs(KEYS) do if not redis.call('GET', key) then \
+        redis.call('SET', key, string.rep('s', 150)) end end";
+    let mut random = fastrand::Rng::with_seed(6);
+    while !done.load(Ordering::Relaxed) {
+        let names: Vec<String> = (0..40)
+            .map(|_| format!("session:{:.0}", 40_000.0 * random.f64().powi(3)))
+            .collect();
+        let mut words = vec!["EVAL", script, "40"];
+        words.extend(names.iter().map(String::as_str));
+        for client in &mut clients {
+            client.ask(&words);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn lookups(server: &RedisServer) -> [f64; 2] {
+    let number = |name| server.info(name).unwrap().parse().unwrap();
+    [number("keyspace_hits"), number("keyspace_misses")]
+}
+
+#[test]
+fn hit_ratio_of_half_the_memory_is_that_of_a_server_with_half() {
+    let start_with = |bytes: u64| {
+        let server = RedisServer::start(&["--maxmemory-policy", "allkeys-lru"]);
+        let used: u64 = server.info("used_memory").unwrap().parse().unwrap();
+        server.ask(&["CONFIG", "SET", "maxmemory", &(used + bytes).to_string()]);
+        server
+    };
+    let whole = start_with(3_000_000);
+    let startup: u64 = whole.info("used_memory_startup").unwrap().parse().unwrap();
+    // Half of the limit includes half of what an empty server uses.
+    let half = start_with((3_000_000 - startup) / 2);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = End(&done);
+        scope.spawn(|| work_on_both([&whole, &half], &done));
+        until(LONG, "steady evictions", || {
+            let evicted: f64 = whole.info("evicted_keys")?.parse().ok()?;
+            (evicted > 6_000.0).then_some(())
+        });
+        let exporter = start(&whole);
+        let before = lookups(&half);
+        let label = [("memory", "0.5")];
+        let page = exporter.within(LONG, "a hit ratio", |page| {
+            samples(page) >= 1_000.0 && page.get("redis_hit_ratio_estimate", &label).is_some()
+        });
+        let after = lookups(&half);
+        let [hits, misses] = [after[0] - before[0], after[1] - before[1]];
+        let truth = hits / (hits + misses);
+        let estimate = page.value("redis_hit_ratio_estimate", &label);
+        let error = page.value("redis_hit_ratio_estimate_error", &label);
+        let now = page.value("redis_hit_ratio_estimate", &[("memory", "1")]);
+        println!("{estimate:.3} ± {error:.3}, truly {truth:.3}, now {now:.3}");
+        assert!((estimate - truth).abs() < 0.08, "{estimate} {truth}");
+        assert!(now > truth + 0.05, "{now} {truth}");
+        // Another policy evicts by something else.
+        whole.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+        exporter.within(LONG, "no hit ratio", |page| {
+            page.get("redis_hit_ratio_estimate", &label).is_none()
+        });
+        done.store(true, Ordering::Relaxed);
+    });
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::share::LEAST;
-use super::{IdleTimes, LruHorizon};
+use super::{HitRatios, IdleTimes, LruHorizon};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::estimate::NamespaceEstimate;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
@@ -16,6 +16,8 @@ mod rows {
     pub(super) static IDLE_MEMORY: Family<3> = Family::gauge("redis_key_namespace_idle_memory_bytes", &["db", "key_namespace", "idle"], source("OBJECT IDLETIME", ""), Unit::Bytes, "Estimated memory of the keys of the namespace that were not used for at least this many seconds, from sampled keys.");
     pub(super) static HORIZON: Family<0> = Family::gauge("redis_lru_horizon_seconds", &[], source("OBJECT IDLETIME", ""), Unit::Seconds, "Estimated time after which Redis evicts a key that is not used: half of the evicted keys were not used for longer; absent unless the policy evicts by last use.");
     pub(super) static HORIZON_ERROR: Family<0> = Family::gauge("redis_lru_horizon_error_seconds", &[], source("OBJECT IDLETIME", ""), Unit::Seconds, "Half the width of the 95% confidence interval of the LRU horizon, in seconds.");
+    pub(super) static HIT_RATIO: Family<1> = Family::gauge("redis_hit_ratio_estimate", &["memory"], source("OBJECT IDLETIME", ""), Unit::One, "Estimated hit ratio with this many times the memory limit (0.5), from sampled keys, and the measured one of the same period (1); absent unless the policy is allkeys-lru and the estimate is certain to 10 points.");
+    pub(super) static HIT_RATIO_ERROR: Family<1> = Family::gauge("redis_hit_ratio_estimate_error", &["memory"], source("OBJECT IDLETIME", ""), Unit::One, "Half the width of the 95% confidence interval of the estimated hit ratio.");
     pub(super) static SAMPLES: Family<0> = Family::gauge("redis_exporter_idle_samples", &[], source("OBJECT IDLETIME", ""), Unit::One, "Sampled idle times of the last hour on which the idle times and the LRU horizon are based.");
 }
 
@@ -27,6 +29,8 @@ pub fn families() -> Vec<&'static Descriptor> {
         rows::IDLE_MEMORY.descriptor(),
         rows::HORIZON.descriptor(),
         rows::HORIZON_ERROR.descriptor(),
+        rows::HIT_RATIO.descriptor(),
+        rows::HIT_RATIO_ERROR.descriptor(),
         rows::SAMPLES.descriptor(),
     ]
 }
@@ -68,12 +72,24 @@ pub fn push<'a>(
         }
     }
     // Keys of excluded databases are evicted too.
-    if is_everything && let Some(horizon) = times.horizon(&keys) {
+    if !is_everything {
+        return;
+    }
+    if let Some(horizon) = times.horizon(&keys) {
         push_horizon(horizon, snapshot);
+    }
+    if let Some(ratios) = times.hit_ratios(&keys) {
+        push_hit_ratios(&ratios, snapshot);
     }
 }
 
 fn push_horizon(horizon: LruHorizon, snapshot: &mut Snapshot) {
     snapshot.push(&rows::HORIZON, [], horizon.seconds);
     snapshot.push(&rows::HORIZON_ERROR, [], horizon.error);
+}
+
+fn push_hit_ratios(ratios: &HitRatios, snapshot: &mut Snapshot) {
+    snapshot.push(&rows::HIT_RATIO, ["0.5"], ratios.half.ratio);
+    snapshot.push(&rows::HIT_RATIO_ERROR, ["0.5"], ratios.half.error);
+    snapshot.push(&rows::HIT_RATIO, ["1"], ratios.whole.ratio);
 }

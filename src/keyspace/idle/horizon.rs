@@ -20,7 +20,7 @@ const HALF_SECOND: f64 = 0.5;
 const RESAMPLES: u32 = 20;
 
 /// Half the width of a 95 % interval, in standard deviations.
-const DEVIATIONS: f64 = 2.0;
+pub(super) const DEVIATIONS: f64 = 2.0;
 
 /// A sampled idle time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub(super) struct Aged {
     pub(super) idle: f64,
     /// Number of keys that it represents.
     pub(super) weight: f64,
+    /// Memory of the key in bytes.
+    pub(super) bytes: f64,
 }
 
 /// The idle time after which keys are evicted.
@@ -47,14 +49,23 @@ pub(super) fn estimate(aged: &mut [Aged], evicted_per_second: f64) -> Option<Lru
     }
     aged.sort_by(|one, other| one.idle.total_cmp(&other.idle));
     let seconds = horizon(aged, evicted_per_second, || 1.0);
-    let mut random = Random(1);
-    let resampled = (0..RESAMPLES).map(|_| horizon(aged, evicted_per_second, || random.poisson()));
-    let squares: f64 = resampled.map(|other| (other - seconds).powi(2)).sum();
-    let deviation = (squares / f64::from(RESAMPLES)).sqrt();
+    let deviation = resample(seconds, |times| horizon(aged, evicted_per_second, times));
     Some(LruHorizon {
         seconds,
         error: (DEVIATIONS * deviation).max(HALF_SECOND),
     })
+}
+
+/// Returns the standard deviation of an estimate from those of resamples. `estimate_again` gets a
+/// function that returns how often each sample occurs in a resample.
+pub(super) fn resample(
+    estimate: f64,
+    mut estimate_again: impl FnMut(&mut dyn FnMut() -> f64) -> f64,
+) -> f64 {
+    let mut random = Random(1);
+    let resampled = (0..RESAMPLES).map(|_| estimate_again(&mut || random.poisson()));
+    let squares: f64 = resampled.map(|other| (other - estimate).powi(2)).sum();
+    (squares / f64::from(RESAMPLES)).sqrt()
 }
 
 /// Returns the horizon of sorted samples, each of which counts `times`.
@@ -132,6 +143,7 @@ mod tests {
         };
         (0..samples)
             .map(|_| Aged {
+                bytes: 100.0,
                 idle: draw(random),
                 weight,
             })
@@ -183,6 +195,7 @@ mod tests {
         let mut aged = sampled(&mut random, 1_000);
         let before = estimate(&mut aged, 900.0).unwrap();
         let straggler = Aged {
+            bytes: 100.0,
             idle: 4_000.0,
             weight: 50.0,
         };

@@ -1,6 +1,8 @@
 //! Reads from INFO whether idle times mean anything. Pure.
 
+use super::half::MemoryUse;
 use crate::info::Info;
+use crate::number::to_float;
 
 /// How the server chooses the keys that it evicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,35 @@ impl Policy {
     }
 }
 
+/// Lookups and expired keys since the server started, and the keys at the time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Uses {
+    /// Lookups of keys that exist.
+    pub hits: f64,
+    /// Lookups of keys that do not exist.
+    pub misses: f64,
+    /// Expired keys.
+    pub expired: f64,
+    /// Keys of all databases.
+    pub keys: f64,
+}
+
+impl Uses {
+    /// Returns all lookups.
+    pub(super) fn lookups(&self) -> f64 {
+        self.hits + self.misses
+    }
+}
+
+/// Memory that does not depend on the keys, by its field of INFO.
+const FIXED: [&str; 5] = [
+    "used_memory_startup",
+    "mem_clients_normal",
+    "mem_clients_slaves",
+    "mem_replication_backlog",
+    "mem_aof_buffer",
+];
+
 /// The fields of INFO that give idle times a meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct IdleReading {
@@ -48,6 +79,10 @@ pub struct IdleReading {
     pub is_primary: bool,
     /// Evicted keys since the server started.
     pub evicted: Option<f64>,
+    /// Lookups and expired keys since the server started.
+    pub uses: Option<Uses>,
+    /// How the memory is used; `None` if the reading does not include it.
+    pub memory: Option<MemoryUse>,
     /// Seconds since the server started.
     pub uptime: Option<f64>,
     /// Whether keys may have idle times from before the server started.
@@ -55,18 +90,51 @@ pub struct IdleReading {
 }
 
 impl IdleReading {
-    /// Reads the sections `server`, `persistence`, `stats`, `replication` and `memory`.
+    /// Reads the sections `server`, `persistence`, `stats`, `replication` and `memory`. `keys` are
+    /// those of all databases.
     #[must_use]
-    pub fn read(info: &Info) -> Self {
+    pub fn read(info: &Info, keys: u64) -> Self {
         let loaded = info.number("rdb_last_load_keys_loaded");
         Self {
             policy: info.get("maxmemory_policy").map(Policy::of),
             is_primary: info.get("role") == Some("master"),
             evicted: info.number("evicted_keys"),
+            uses: uses(info, keys),
+            memory: memory(info),
             uptime: info.number("uptime_in_seconds"),
             may_be_loaded: loaded.is_none_or(|keys| keys > 0.0),
         }
     }
+
+    /// Returns the reading without the lookups that the exporter caused.
+    #[must_use]
+    pub fn without(self, hits: u64, misses: u64) -> Self {
+        let uses = self.uses.map(|uses| Uses {
+            hits: uses.hits - to_float(hits),
+            misses: uses.misses - to_float(misses),
+            ..uses
+        });
+        Self { uses, ..self }
+    }
+}
+
+fn uses(info: &Info, keys: u64) -> Option<Uses> {
+    Some(Uses {
+        hits: info.number("keyspace_hits")?,
+        misses: info.number("keyspace_misses")?,
+        expired: info.number("expired_keys")?,
+        keys: to_float(keys),
+    })
+}
+
+fn memory(info: &Info) -> Option<MemoryUse> {
+    let number = |name| info.get(name).and_then(|number| number.parse().ok());
+    let fixed = FIXED.iter().filter_map(|name| number(name));
+    Some(MemoryUse {
+        limit: number("maxmemory")?,
+        used: number("used_memory")?,
+        fixed: fixed.fold(0, u64::saturating_add),
+    })
 }
 
 #[cfg(test)]
@@ -97,11 +165,28 @@ mod tests {
 
     #[test]
     fn reading_may_lack_the_policy() {
-        let whole = IdleReading::read(&Info::parse("maxmemory_policy:allkeys-lru\nrole:master\n"));
-        let short = IdleReading::read(&Info::parse("role:slave\nrdb_last_load_keys_loaded:0\n"));
+        let whole = IdleReading::read(
+            &Info::parse("maxmemory_policy:allkeys-lru\nrole:master\n"),
+            0,
+        );
+        let short = IdleReading::read(&Info::parse("role:slave\nrdb_last_load_keys_loaded:0\n"), 0);
         assert_eq!(short.policy, None);
         assert!(whole.is_primary && !short.is_primary);
         assert!(whole.may_be_loaded && !short.may_be_loaded);
         assert_eq!(whole.policy, Some(Policy::LruOfAll));
+    }
+
+    #[test]
+    fn memory_is_read_with_the_part_that_no_key_uses() {
+        let info = Info::parse(
+            "used_memory:1000\nused_memory_startup:300\nmem_clients_normal:50\nmaxmemory:2000\n",
+        );
+        let expected = MemoryUse {
+            limit: 2_000,
+            used: 1_000,
+            fixed: 350,
+        };
+        assert_eq!(IdleReading::read(&info, 0).memory, Some(expected));
+        assert_eq!(IdleReading::read(&Info::parse(""), 0).memory, None);
     }
 }

@@ -11,8 +11,20 @@ fn reading(policy: Policy, evicted: f64) -> IdleReading {
         policy: Some(policy),
         is_primary: true,
         evicted: Some(evicted),
+        uses: Some(uses(evicted)),
+        memory: None,
         uptime: Some(90_000.0),
         may_be_loaded: false,
+    }
+}
+
+/// Returns the counters of a server with 20 hits and 10 misses for each 10 evicted keys.
+fn uses(evicted: f64) -> Uses {
+    Uses {
+        hits: 2.0 * evicted,
+        misses: evicted,
+        expired: 0.0,
+        keys: 3_000.0,
     }
 }
 
@@ -173,4 +185,55 @@ fn reset_counter_begins_another_count_of_evictions() {
     let mut times = full(Policy::LruOfAll, &[(SESSION, 300)]);
     times.observe(LATER + 101.0, reading(Policy::LruOfAll, 3.0));
     assert_eq!(horizon(&times, 3_000.0), None);
+}
+
+/// Returns idle times of a server that uses all of its memory, and has 20 hits and 10 misses for each
+/// 10 evicted keys.
+fn measured(places: &[(NamespacePlace, u32)], limit: u64) -> IdleTimes {
+    let mut times = full(Policy::LruOfAll, places);
+    times.observe(LATER + 101.0, limited(limit));
+    times
+}
+
+fn limited(limit: u64) -> IdleReading {
+    IdleReading {
+        memory: Some(MemoryUse {
+            limit,
+            used: 1_000_000,
+            fixed: 0,
+        }),
+        ..reading(Policy::LruOfAll, 1_010.0)
+    }
+}
+
+fn half(times: &IdleTimes) -> Option<f64> {
+    let keys = [(SESSION, 3_000.0)].into();
+    times.hit_ratios(&keys).map(|ratios| ratios.half.ratio)
+}
+
+#[test]
+fn hit_ratio_of_half_the_memory_needs_a_steady_limit() {
+    // Ten keys per second reach each idle time up to 300 s, and as many are evicted: no key is used
+    // again after it was idle for half of that.
+    let mut times = measured(&[(SESSION, 300)], 1_000_000);
+    let ratio = half(&times).unwrap();
+    assert!((ratio - 2.0 / 3.0).abs() < 0.05, "{ratio}");
+    times.observe(LATER + 102.0, limited(1_500_000));
+    assert_eq!(half(&times), None);
+}
+
+#[test]
+fn hit_ratio_needs_samples_lookups_and_a_limit() {
+    assert!(half(&measured(&[(SESSION, 300)], 1_000_000)).is_some());
+    assert_eq!(half(&measured(&[(SESSION, 300)], 0)), None);
+    assert_eq!(half(&measured(&[(SESSION, 100)], 1_000_000)), None);
+    let mut without = measured(&[(SESSION, 300)], 1_000_000);
+    without.observe(
+        LATER + 102.0,
+        IdleReading {
+            uses: None,
+            ..limited(1_000_000)
+        },
+    );
+    assert_eq!(half(&without), None);
 }

@@ -109,8 +109,10 @@ impl Vitals {
             let database = field.name.strip_prefix("db")?.parse().ok()?;
             Some((database, field.in_record("expires")?.parse().ok()?))
         });
+        let keys = Listed::read(info).keys;
         Self {
-            keys: Listed::read(info).keys,
+            idle: IdleReading::read(info, keys.values().sum()),
+            keys,
             expires: expires.collect(),
             stale: info.number("expired_stale_perc").unwrap_or(0.0) / 100.0,
             is_loading: is_on("loading") || is_on("async_loading"),
@@ -125,7 +127,6 @@ impl Vitals {
             identity: DataIdentity::read(info, scope.commands),
             changes: Changes::read(info),
             vanished: Vanished::read(info),
-            idle: IdleReading::read(info),
         }
     }
 }
@@ -251,7 +252,9 @@ impl KeyReader {
             let info = Info::parse(text);
             self.record_role(info.get("role")).await?;
             let mut vitals = Vitals::read(&info, scope);
-            vitals.changes = vitals.changes.with_ours(self.caused().commands);
+            let caused = self.caused();
+            vitals.changes = vitals.changes.with_ours(caused.commands);
+            vitals.idle = vitals.idle.without(caused.hits, caused.misses);
             if !Listed::read(&info).reports(self.selected()) {
                 vitals.keys.insert(self.selected(), self.size().await?);
                 self.take_round_trip();
