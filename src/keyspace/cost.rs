@@ -20,11 +20,19 @@ pub enum SweepQuery {
     Expiry,
     /// TYPE of one key.
     Type,
+    /// OBJECT IDLETIME of one key.
+    Idle,
 }
 
 impl SweepQuery {
     /// All commands of a sweep.
-    pub const ALL: [Self; 4] = [Self::Scan, Self::Memory, Self::Expiry, Self::Type];
+    pub const ALL: [Self; 5] = [
+        Self::Scan,
+        Self::Memory,
+        Self::Expiry,
+        Self::Type,
+        Self::Idle,
+    ];
 
     /// Returns the value of the `question` label.
     #[must_use]
@@ -34,6 +42,7 @@ impl SweepQuery {
             Self::Memory => "memory",
             Self::Expiry => "ttl",
             Self::Type => "type",
+            Self::Idle => "idle",
         }
     }
 
@@ -45,6 +54,7 @@ impl SweepQuery {
             Self::Memory => &queries::MEMORY,
             Self::Expiry => &queries::EXPIRY,
             Self::Type => &queries::TYPE,
+            Self::Idle => &queries::IDLE,
         }
     }
 
@@ -62,6 +72,7 @@ impl SweepQuery {
             Self::Memory => &["cmdstat_memory|usage", "cmdstat_memory"],
             Self::Expiry => &["cmdstat_pttl"],
             Self::Type => &["cmdstat_type"],
+            Self::Idle => &["cmdstat_object|idletime", "cmdstat_object"],
         }
     }
 }
@@ -100,6 +111,7 @@ pub struct Costs {
     memory: f64,
     expiry: f64,
     kind: f64,
+    idle: f64,
     /// Number of keys per SCAN on which the cost per key is based.
     keys_per_scan: Option<f64>,
 }
@@ -112,6 +124,7 @@ impl Default for Costs {
             memory: 1.3,
             expiry: 1.0,
             kind: 1.0,
+            idle: 1.5,
             keys_per_scan: None,
         }
     }
@@ -126,6 +139,7 @@ impl Costs {
             SweepQuery::Memory => self.memory,
             SweepQuery::Expiry => self.expiry,
             SweepQuery::Type => self.kind,
+            SweepQuery::Idle => self.idle,
         }
     }
 
@@ -155,6 +169,7 @@ impl Costs {
             SweepQuery::Memory => self.memory = cost,
             SweepQuery::Expiry => self.expiry = cost,
             SweepQuery::Type => self.kind = cost,
+            SweepQuery::Idle => self.idle = cost,
         }
     }
 
@@ -235,7 +250,7 @@ impl QueriesSent {
 
 /// Time that the server has spent on the commands of a sweep since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spent([QueryUsage; 4]);
+pub struct Spent([QueryUsage; SweepQuery::ALL.len()]);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct QueryUsage {

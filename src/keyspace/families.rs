@@ -540,7 +540,7 @@ mod tests {
             memory_share: Some(1.0),
             commands_per_second: Some(50.0),
             round_trip: Some(0.02),
-            replies: [Some(true), Some(false), None, None],
+            replies: [Some(true), Some(false), None, None, None],
             ..Progress::default()
         };
         let database = DatabaseProgress {

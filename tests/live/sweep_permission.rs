@@ -77,6 +77,21 @@ fn denied_pttl_and_type_hide_only_ttls_and_types() {
 }
 
 #[test]
+fn denied_object_idletime_hides_only_idle_times() {
+    let samples = |page: &Page| page.get("redis_exporter_idle_samples", &[]);
+    let (server, exporter) = swept_by(&["~*", "+@all", "-object"]);
+    exporter.until("the refusal", |page| success(page, "idle") == Some(0.0));
+    let page = sweep::more_passes(&exporter, 2.0);
+    assert_eq!((success(&page, "idle"), samples(&page)), (Some(0.0), None));
+    assert_eq!(denials(&server), 1.0, "it is refused once");
+    assert!(of(&page, "memory_bytes", "session") > 0.0);
+    let (_server, exporter) = swept_by(&["~*", "+@all"]);
+    let page = exporter.until("idle times", |page| success(page, "idle").is_some());
+    assert_eq!(success(&page, "idle"), Some(1.0));
+    assert!(samples(&page).is_some_and(|samples| samples > 0.0));
+}
+
+#[test]
 fn unsent_query_has_no_success_value() {
     let never = "commands_per_second: 100000, lookups_per_minute: 0, min_pass_interval: 1s";
     let (_server, exporter) = swept_with(never, &["~*", "+@all", "-pttl", "-type"]);

@@ -9,7 +9,7 @@
 //! | `keys_seen` | key names seen, including duplicates of SCAN |
 //! | `used_bytes`, `explained_share` | `used_memory` minus `used_memory_startup`, and the share of it that the total explains; or null |
 //! | `sampled` | `keys`, `ttls` and `types`: number of keys seen, with a known TTL, and with a known type; `lookups`: those that the server counted for these queries |
-//! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type` |
+//! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type`, `idle` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; sorted by memory, largest first |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |

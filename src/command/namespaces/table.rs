@@ -251,6 +251,7 @@ fn refusal(query: SweepQuery) -> String {
         SweepQuery::Memory => ("MEMORY USAGE", "memory is"),
         SweepQuery::Expiry => ("PTTL", "TTLs are"),
         SweepQuery::Type => ("TYPE", "types are"),
+        SweepQuery::Idle => ("OBJECT IDLETIME", "idle times are"),
     };
     let permission = query.query().permission;
     format!(

@@ -28,9 +28,6 @@ const KEYS_PER_TURN: usize = 10;
 const SHARE_AT_FIRST: f64 = 0.5;
 const SHARE: f64 = 0.25;
 
-/// Cost of OBJECT IDLETIME, in microseconds of server time. Measured on Redis 7.0.
-const IDLE_MICROSECONDS: f64 = 1.5;
-
 /// The state of sampling over one connection.
 #[derive(Debug, Default)]
 pub(super) struct IdleTurn {
@@ -53,6 +50,8 @@ struct IdleReplies {
     replies: Vec<KeyReplies>,
     /// The lookups that the server counted.
     lookups: Lookups,
+    /// The queries that were sent, one for each command.
+    sent: Vec<SweepQuery>,
     /// Whether the server refused for a reason other than a missing permission: its policy changed.
     is_refused: bool,
 }
@@ -118,8 +117,10 @@ impl Sweeper<'_> {
         }
         let with_ttl = self.census.idle().is_some_and(|idle| idle.needs_ttls());
         let queried = self.reader.idle_times(&names, with_ttl).await?;
-        microseconds += length(names.len()) * IDLE_MICROSECONDS;
-        microseconds += length(names.len()) * self.census.costs().of(SweepQuery::Memory);
+        for query in &queried.sent {
+            microseconds += self.census.costs().of(*query);
+            self.census.record_sent(*query);
+        }
         self.record_idle(database, &names, &queried);
         self.census.record_batch(0, microseconds);
         Ok(())
@@ -236,6 +237,8 @@ impl KeyReader {
     ) -> Result<(), Failure> {
         let counts = counts_as_lookup(self.server());
         let read = |reader: &mut Self, replies: PairedReplies, lookups: &mut Lookups| {
+            let sent = replies.iter().map(|(ticket, _)| ticket.query);
+            queried.sent.extend(sent.filter_map(SweepQuery::of));
             let mut failure = None;
             for (ticket, reply) in replies {
                 match reply.refusal() {
@@ -244,7 +247,12 @@ impl KeyReader {
                         reader.session.reject(ticket, refusal);
                     }
                     Some(_) => queried.is_refused |= ticket.query == &IDLE,
-                    None => lookups.add(queried.take(ticket, &reply, counts)),
+                    None => {
+                        if ticket.query == &IDLE {
+                            reader.record_reply(SweepQuery::Idle);
+                        }
+                        lookups.add(queried.take(ticket, &reply, counts));
+                    }
                 }
             }
             queried.lookups.add(*lookups);

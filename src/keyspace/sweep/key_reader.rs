@@ -323,7 +323,7 @@ impl KeyReader {
         Ok(refusal)
     }
 
-    fn record_reply(&mut self, query: SweepQuery) {
+    pub(super) fn record_reply(&mut self, query: SweepQuery) {
         if !self.replied.contains(&query) {
             self.replied.push(query);
         }
