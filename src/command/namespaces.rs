@@ -6,6 +6,7 @@
 
 pub mod human;
 pub mod json;
+pub mod notes;
 pub mod progress;
 pub mod report;
 pub mod sample;
@@ -17,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::check::explained;
+use crate::clock::now;
 use crate::config::arguments::{LookupLimit, NamespacesArguments, Output};
 use crate::config::{Config, Keys, Share, Target};
 use crate::failure::Failure;
@@ -88,7 +90,7 @@ pub async fn run(
     if ended.is_err() && census.keys_visited() == 0 {
         return ended;
     }
-    let report = report::build(&target, &census, pass, !config.namespaces.is_empty());
+    let report = report::build(&target, &census, pass, !config.namespaces.is_empty(), now());
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
     print(&report, suggestions.as_ref(), arguments.output, out).map_err(PassError::Output)?;
     ended
@@ -134,6 +136,10 @@ async fn scan(
             if let Some(sample) = &mut sample {
                 sample.see(name, found, |below| fastrand::u64(..below));
             }
+        }
+        Event::Idle { keys, lookups } => {
+            queried.idle += keys.len() as u64;
+            queried.lookups += lookups;
         }
         Event::Progress { seen, keys } => progress.show(seen, keys),
         Event::Estimate(_) => {}

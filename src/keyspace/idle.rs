@@ -25,7 +25,7 @@ use half::MemoryUse;
 use horizon::Aged;
 pub use horizon::LruHorizon;
 pub use reading::{IdleReading, Policy, Uses};
-pub use share::IdleMemory;
+pub use share::{IdleMemory, IdleShare};
 
 /// Maximum number of samples. At the maximum rate, they are those of the last seven minutes.
 const SAMPLES_MAX: usize = 4_096;
@@ -259,7 +259,8 @@ impl IdleTimes {
     }
 
     /// Returns the longest idle time for which the idle memory is known.
-    fn longest(&self) -> f64 {
+    #[must_use]
+    pub fn longest(&self) -> f64 {
         let seen = self.samples.iter().map(|taken| taken.sample.idle);
         let seen = seen.fold(0.0, f64::max);
         let uptime = self.reading.uptime.unwrap_or(0.0);

@@ -12,6 +12,7 @@ mod effort;
 pub mod families;
 mod fit;
 mod interval;
+mod rates;
 mod reading;
 mod run;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::number::length;
 use attribution::Block;
 use effort::Effort;
 use interval::Interval;
+pub use rates::RemovalRates;
 pub use reading::RemovalReading;
 use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
 pub use run::{Drawn, Lifetime, Region, Run, starts};

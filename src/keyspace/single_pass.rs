@@ -19,6 +19,11 @@ const RATIO_SHARE: f64 = 0.01;
 /// Share of the lookups that query the type. Most namespaces have keys of one type only.
 const TYPE_PART: u64 = 5;
 
+/// Share of the lookups that query idle times, and their maximum number: more samples would hardly
+/// improve the estimates.
+const IDLE_PART: u64 = 4;
+const IDLE_MOST: u64 = 1_000;
+
 /// How many lookups of keys a single pass may cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LookupBudget {
@@ -27,7 +32,7 @@ pub enum LookupBudget {
     Default,
     /// At most this many.
     AtMost(u64),
-    /// Two for each key.
+    /// Two for each key, and those of the idle times.
     All,
 }
 
@@ -45,6 +50,13 @@ pub fn default_lookups(others_per_second: f64) -> u64 {
     }
     let allowed = others_per_second * RATIO_SECONDS * RATIO_SHARE;
     allowed.clamp(DEFAULT_LEAST.into(), DEFAULT_MOST.into()) as u64
+}
+
+/// Returns how many of the lookups query idle times.
+#[must_use]
+pub const fn idle_lookups(lookups: u64) -> u64 {
+    let part = lookups / IDLE_PART;
+    if part < IDLE_MOST { part } else { IDLE_MOST }
 }
 
 /// Returns whether `keys` keys need no more lookups than are always allowed.
@@ -130,6 +142,12 @@ mod tests {
         ] {
             assert_eq!(default_lookups(per_second), expected, "{per_second}/s");
         }
+    }
+
+    #[test]
+    fn idle_times_take_a_quarter_up_to_a_limit() {
+        let shares = [0, 50, 1_000, 10_000, u64::MAX].map(idle_lookups);
+        assert_eq!(shares, [0, 12, 250, 1_000, 1_000]);
     }
 
     #[test]

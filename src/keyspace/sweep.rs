@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::history::flush::Proofs;
+use super::idle::IdleSample;
 use super::lookups::Allowance;
 use super::pace::{DetailShares, Pace};
 use super::single_pass::{KeySample, LookupBudget, default_lookups, is_small};
@@ -69,6 +70,13 @@ pub enum Event<'a> {
     Opened(&'a Server),
     /// The sweep visited this key, with these details.
     Key(&'a [u8], &'a KeyDetails),
+    /// A single pass queried the idle times of these keys.
+    Idle {
+        /// The keys that exist, with the number of seconds since each was last used.
+        keys: &'a [(&'a [u8], IdleSample)],
+        /// The lookups that the server counted for these queries.
+        lookups: u64,
+    },
     /// A SCAN with the details of its keys is complete.
     Progress {
         /// Key names seen in this pass.

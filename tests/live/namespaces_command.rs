@@ -88,6 +88,15 @@ fn counts_are_exact_in_every_database() {
     assert_eq!(other["largest_key_bytes"], bytes);
 }
 
+/// Returns the cells of the line of a table that starts with `name`.
+fn cells(table: &str, name: &str) -> Vec<String> {
+    let row = table.lines().find(|line| line.starts_with(name));
+    let row = row.unwrap_or_else(|| panic!("{name}: {table}"));
+    let cells = row.split("  ").map(str::trim);
+    let cells = cells.filter(|cell| !cell.is_empty());
+    cells.map(ToOwned::to_owned).collect()
+}
+
 #[test]
 fn table_lists_each_namespace_and_a_total() {
     let server = RedisServer::start(&[]);
@@ -104,17 +113,11 @@ fn table_lists_each_namespace_and_a_total() {
     .flag("--lookups=all")
     .run();
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
-    let cells = |name: &str| -> Vec<String> {
-        let row = finished.stdout.lines().find(|line| line.starts_with(name));
-        let row = row.unwrap_or_else(|| panic!("{name}: {}", finished.stdout));
-        row.split("  ")
-            .map(str::trim)
-            .filter(|cell| !cell.is_empty())
-            .map(ToOwned::to_owned)
-            .collect()
-    };
+    let cells = |name: &str| cells(&finished.stdout, name);
     assert_eq!(cells("people")[..4], ["people", "0", "400", "38.1%"]);
-    assert_eq!(cells("people")[9], "400", "{}", finished.stdout);
+    let violations = cells("NAMESPACE");
+    let violations = violations.iter().position(|cell| cell == "VIOLATIONS");
+    assert_eq!(cells("people")[violations.unwrap()], "400");
     assert_eq!(cells("nobody")[2], "0");
     assert_eq!(cells("total")[1], "1,051");
     // Without a terminal the output contains no progress and no log. A busy machine
@@ -149,7 +152,8 @@ fn a_pass_causes_few_lookups_by_default() {
     assert_eq!(caused, 1_000);
     let document = document(&finished);
     assert_eq!(document["sampled"]["lookups"], 1_000);
-    assert_eq!(document["sampled"]["ttls"], 800);
+    assert_eq!(document["sampled"]["idle"], 250);
+    assert_eq!(document["sampled"]["ttls"], 600);
     for (name, keys, without_ttl) in [("session", 9_000, 0.0), ("queue", 3_000, 3_000.0)] {
         let found = namespace(&document, name, 0);
         assert_eq!(found["keys"]["value"], keys);
@@ -168,19 +172,126 @@ fn a_pass_causes_few_lookups_by_default() {
 fn the_number_of_lookups_can_be_chosen() {
     let server = RedisServer::start(&[]);
     seed(&server);
-    for (flag, expected) in [
-        ("--lookups=0", 0),
-        ("--lookups=50", 50),
-        ("--lookups=all", 2 * 1_051),
-    ] {
+    let caused_by = |flag: &str| {
         let before = lookups(&server);
         let launch = Launch::of(&server.url()).flag("namespaces").flag(flag);
         let finished = launch.flag("--full-speed").run();
         assert_eq!(finished.code(), 0, "{}", finished.stderr);
-        assert_eq!(lookups(&server) - before, expected, "{flag}");
+        let caused = lookups(&server) - before;
         let is_named = finished.stdout.contains(" lookups, which count in");
-        assert_eq!(is_named, expected > 0, "{}", finished.stdout);
+        assert_eq!(is_named, caused > 0, "{}", finished.stdout);
+        caused
+    };
+    for (flag, expected) in [("--lookups=0", 0), ("--lookups=50", 50)] {
+        assert_eq!(caused_by(flag), expected, "{flag}");
     }
+    let all = caused_by("--lookups=all");
+    // TTL and type of each key, and up to 1,000 idle times of different keys.
+    assert!(
+        (2 * 1_051 + 900..=2 * 1_051 + 1_000).contains(&all),
+        "{all}"
+    );
+    server.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"]);
+    assert_eq!(caused_by("--lookups=all"), 2 * 1_051, "no idle times");
+}
+
+/// Writes keys that were used hours ago, just now, and that expire together in ten minutes.
+fn seed_ages(server: &RedisServer) {
+    keys::run(
+        server,
+        0,
+        "call('SET', 'model', string.rep('m', 50)) local model = call('DUMP', 'model') \
+         call('DEL', 'model') for i = 1, 4000 do \
+         call('RESTORE', 'session:' .. i, 0, model, 'IDLETIME', i % 4 == 0 and 4000 or 700) \
+         call('SET', 'cache:' .. i, i, 'EX', 600) call('SET', 'queue:' .. i, i) end",
+    );
+    // Idle times are in the file, too. A server that did not load them cannot know them.
+    server.ask(&["SAVE"]);
+}
+
+#[test]
+fn idle_and_expiring_keys_are_shown() {
+    let mut server = RedisServer::start(&["--maxmemory-policy", "allkeys-lru"]);
+    seed_ages(&server);
+    server.restart(&[]);
+    let launch = Launch::configured(&format!(
+        "sweep: {{ max_latency: 10s }}\ntargets: [{{ url: '{}' }}]\nnamespaces:\n\
+         - {{ name: session, match: 'session:*', on_eviction: harmful }}\n\
+         - {{ name: cache, match: 'cache:*', on_eviction: harmless }}\n",
+        server.url()
+    ));
+    let launch = launch.flag("namespaces").flag("--full-speed");
+    let finished = launch.flag("--lookups=4000").flag("--output=json").run();
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    let document = document(&finished);
+    let [session, cache, other] =
+        ["session", "cache", "other"].map(|name| namespace(&document, name, 0));
+    let idle = |namespace: &Value, place: usize| {
+        let idle = &namespace["idle"][place];
+        (idle["at_least"].as_u64(), idle["memory_share"].as_f64())
+    };
+    assert_eq!(idle(session, 1), (Some(600), Some(1.0)));
+    let hour = idle(session, 2).1.unwrap();
+    assert!((0.15..0.35).contains(&hour), "{hour}");
+    assert_eq!(idle(cache, 1), (Some(600), Some(0.0)));
+    assert_eq!(document["sampled"]["idle"], 1_000);
+    let expiring = |namespace: &Value| {
+        let all = namespace["expiring"].as_array().unwrap();
+        let quarter = all.iter().find(|part| part["within"] == 900);
+        quarter.and_then(|part| part["keys"].as_u64())
+    };
+    assert_eq!((expiring(session), expiring(cache)), (Some(0), Some(4_000)));
+    let burst = &cache["expiry_burst"];
+    assert_eq!(burst["share"], 1);
+    let wait = burst["in_seconds"].as_f64().unwrap();
+    assert!((300.0..=600.0).contains(&wait), "{wait}");
+    assert_eq!(session["expiry_burst"], Value::Null);
+    let harms = [session, cache, other].map(|namespace| &namespace["declared"]["on_eviction"]);
+    assert_eq!(
+        harms,
+        [
+            &Value::from("harmful"),
+            &Value::from("harmless"),
+            &Value::Null
+        ]
+    );
+    // Nothing is evicted.
+    assert_eq!(document["lru_horizon_seconds"], Value::Null);
+    assert_eq!(
+        document["evicted_per_second"],
+        Value::Null,
+        "a pass of less than a second"
+    );
+}
+
+#[test]
+fn groups_have_idle_and_expiring_keys_without_a_declaration() {
+    let server = RedisServer::start(&["--maxmemory-policy", "allkeys-lfu"]);
+    seed_ages(&server);
+    let finished = run(&server, &[]);
+    let table = &finished.stdout;
+    let heading = cells(table, "NAMESPACE");
+    assert!(
+        heading.iter().all(|cell| !cell.starts_with("IDLE")),
+        "{table}"
+    );
+    let expire = heading.iter().position(|cell| cell == "EXPIRE 15m");
+    let expire = expire.unwrap_or_else(|| panic!("{table}"));
+    let of = |name| cells(table, name)[expire].clone();
+    assert_eq!(
+        ["cache", "queue", "session"].map(of),
+        ["100.0%", "0.0%", "0.0%"]
+    );
+    assert!(
+        table.contains("100.0% of the keys of cache expire within ten seconds, "),
+        "{table}"
+    );
+    let widest = table
+        .lines()
+        .skip(3)
+        .take(5)
+        .map(|line| line.chars().count());
+    assert!(widest.max() <= Some(100), "{table}");
 }
 
 #[test]

@@ -8,7 +8,9 @@
 //! | `seconds` | duration of the pass |
 //! | `keys_seen` | key names seen, including duplicates of SCAN |
 //! | `used_bytes`, `explained_share` | `used_memory` minus `used_memory_startup`, and the share of it that the total explains; or null |
-//! | `sampled` | `keys`, `ttls` and `types`: number of keys seen, with a known TTL, and with a known type; `lookups`: those that the server counted for these queries |
+//! | `evicted_per_second`, `expired_per_second` | keys of all namespaces that the server removed per second during the pass; null on replicas and after less than a second |
+//! | `lru_horizon_seconds`, `lru_horizon_error_seconds` | idle time after which the server evicts keys, and half the width of its interval; null unless the policy evicts by last use and enough is known |
+//! | `sampled` | `keys`, `ttls`, `types` and `idle`: number of keys seen, with a known TTL, with a known type, and with a known idle time; `lookups`: those that the server counted for these queries |
 //! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type`, `idle` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; sorted by memory, largest first |
@@ -29,13 +31,18 @@
 //! | `ttl_seconds` | `p50_lower` and `p50_upper` (the bucket of the median), `p50` (interpolated between them), `max` (longest seen) and `buckets`, a cumulative list of `at_most` and `keys`; `at_most` null includes all keys |
 //! | `types` | keys by data type |
 //! | `violations` | `ttl_required` and `ttl_max` |
-//! | `declared` | `ttl_required`, `ttl_max_seconds` and `memory_quota_bytes` |
+//! | `idle` | list of `at_least` (seconds), `memory_share` and `memory_bytes`: the memory that was not used for that long. A time that is not known is missing |
+//! | `expiring` | list of `within` (seconds), `share`, `keys` and `memory_bytes`: what expires that soon. A time that is not known is missing |
+//! | `expiry_burst` | `share` of the keys that expires within ten seconds, `in_seconds` and `timestamp_seconds`; null without such a burst in the next hour |
+//! | `declared` | `ttl_required`, `ttl_max_seconds`, `memory_quota_bytes` and `on_eviction` |
 //! | `largest_key_bytes` | memory of the largest key |
 
 use serde_json::{Map, Value, json};
 
 use super::report::{PassEnd, Report, mean, median, whole};
+use crate::config::OnEviction;
 use crate::keyspace::estimate::Estimate;
+use crate::keyspace::expiring::WITHIN;
 use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::keyspace::sweep::census::Finding;
 use crate::keyspace::tally::DataType;
@@ -64,15 +71,20 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "keys_seen": report.keys_seen,
         "used_bytes": report.used_bytes.map(number),
         "explained_share": report.explained_share(),
+        "evicted_per_second": report.removed.evicted_per_second().map(number),
+        "expired_per_second": report.removed.expired_per_second().map(number),
+        "lru_horizon_seconds": report.horizon.map(|horizon| number(horizon.seconds)),
+        "lru_horizon_error_seconds": report.horizon.map(|horizon| number(horizon.error)),
         "sampled": {
             "keys": report.queried.keys,
             "ttls": report.queried.ttls,
             "types": report.queried.types,
+            "idle": report.queried.idle,
             "lookups": report.queried.lookups,
         },
         "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
-        "namespaces": report.rows.iter().map(|row| namespace(row, total.keys)).collect::<Vec<_>>(),
+        "namespaces": report.rows.iter().map(|row| namespace(row, total.keys, report.ended)).collect::<Vec<_>>(),
         "total": {
             "keys": number(total.keys),
             "keys_error": number(total.keys_error),
@@ -93,7 +105,7 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
     format!("{document:#}\n")
 }
 
-fn namespace(row: &Finding, all: f64) -> Value {
+fn namespace(row: &Finding, all: f64, now: f64) -> Value {
     let estimate = &row.estimate;
     let keys = estimate.keys.value;
     let mean = estimate.memory.and_then(|memory| mean(memory.value, keys));
@@ -113,6 +125,13 @@ fn namespace(row: &Finding, all: f64) -> Value {
         "keys_without_ttl_error": estimate.without_ttl.map(|without| number(without.error)),
         "ttl_seconds": estimate.ttl.as_ref().map(|ttl| times(ttl, estimate.longest_ttl)),
         "types": types,
+        "idle": idle(row),
+        "expiring": expiring(row),
+        "expiry_burst": row.expiring.burst.map(|burst| json!({
+            "share": number(burst.share),
+            "in_seconds": number(burst.at - now),
+            "timestamp_seconds": number(burst.at),
+        })),
         "violations": {
             "ttl_required": estimate.without_ttl.filter(|_| row.ttl.required).map(whole),
             "ttl_max": estimate.max_broken.filter(|_| row.ttl.max.is_some()).map(whole),
@@ -121,9 +140,31 @@ fn namespace(row: &Finding, all: f64) -> Value {
             "ttl_required": row.ttl.required,
             "ttl_max_seconds": row.ttl.max.map(|max| number(max.as_secs_f64())),
             "memory_quota_bytes": row.memory_quota,
+            "on_eviction": row.on_eviction.map(OnEviction::as_str),
         },
         "largest_key_bytes": estimate.largest_key_bytes,
     })
+}
+
+fn idle(row: &Finding) -> Value {
+    let memory = row.estimate.memory;
+    let shares = row.idle.iter().map(|idle| {
+        let bytes = memory.map(|memory| number((idle.share * memory.value).round()));
+        json!({ "at_least": number(idle.least), "memory_share": number(idle.share), "memory_bytes": bytes })
+    });
+    shares.collect()
+}
+
+fn expiring(row: &Finding) -> Value {
+    let estimate = &row.estimate;
+    let parts = WITHIN.into_iter().zip(row.expiring.within);
+    let parts = parts.filter_map(|(within, part)| {
+        let part = part?;
+        let bytes = estimate.memory.map(|memory| number((part.memory * memory.value).round()));
+        let keys = number((part.keys * estimate.keys.value).round());
+        Some(json!({ "within": within, "share": number(part.keys), "keys": keys, "memory_bytes": bytes }))
+    });
+    parts.collect()
 }
 
 fn times(ttl: &Histogram, longest: Option<u64>) -> Value {
@@ -187,9 +228,11 @@ fn number(value: f64) -> Value {
 mod tests {
     use std::time::Duration;
 
-    use super::super::report::tests::{report, row};
+    use super::super::report::tests::{aging, report, row};
     use super::*;
     use crate::failure::{Failure, Reason};
+    use crate::keyspace::expiring::Burst;
+    use crate::keyspace::idle::LruHorizon;
 
     fn read(text: &str) -> Value {
         serde_json::from_str(text).unwrap()
@@ -200,6 +243,7 @@ mod tests {
         let mut rows = vec![row("a", 0, 2_000, 3_145_728.0)];
         rows[0].ttl.max = Some(Duration::from_mins(1));
         rows[0].memory_quota = Some(4_096);
+        rows[0].on_eviction = Some(OnEviction::Harmful);
         let text = document(&report(rows), None);
         assert!(!text.contains("2000.0"), "{text}");
         let document = read(&text);
@@ -234,11 +278,55 @@ mod tests {
         );
         assert_eq!(
             namespace["declared"],
-            json!({ "ttl_required": false, "ttl_max_seconds": 60, "memory_quota_bytes": 4_096 })
+            json!({
+                "ttl_required": false,
+                "ttl_max_seconds": 60,
+                "memory_quota_bytes": 4_096,
+                "on_eviction": "harmful",
+            })
         );
         assert_eq!(document["total"]["keys"], 2_000);
         assert_eq!(document["total"]["violations"], 1);
         assert!(document.get("suggestions").is_none());
+    }
+
+    #[test]
+    fn unmeasured_times_are_missing() {
+        let mut aging = aging("a", &[(60.0, 0.5)], [0.0, 0.25]);
+        aging.expiring.burst = Some(Burst {
+            share: 0.2,
+            at: 1_090.0,
+        });
+        let mut report = report(vec![aging, row("b", 0, 1, 1.0)]);
+        report.horizon = Some(LruHorizon {
+            seconds: 90.0,
+            error: 9.0,
+        });
+        let document = read(&document(&report, None));
+        assert_eq!(document["lru_horizon_seconds"], 90);
+        assert_eq!(document["evicted_per_second"], Value::Null);
+        let [known, unknown] = [0, 1].map(|row| &document["namespaces"][row]);
+        assert_eq!(
+            known["idle"],
+            json!([{ "at_least": 60, "memory_share": 0.5, "memory_bytes": 256_000 }])
+        );
+        assert_eq!(
+            known["expiring"],
+            json!([
+                { "within": 60, "share": 0, "keys": 0, "memory_bytes": 0 },
+                { "within": 300, "share": 0.25, "keys": 250, "memory_bytes": 128_000 },
+            ])
+        );
+        assert_eq!(
+            known["expiry_burst"],
+            json!({ "share": 0.2, "in_seconds": 90, "timestamp_seconds": 1_090 })
+        );
+        assert_eq!(
+            (&unknown["idle"], &unknown["expiring"]),
+            (&json!([]), &json!([]))
+        );
+        assert_eq!(unknown["expiry_burst"], Value::Null);
+        assert_eq!(unknown["declared"]["on_eviction"], Value::Null);
     }
 
     #[test]

@@ -8,11 +8,17 @@ use crate::config::Target;
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
+use crate::keyspace::expiring::{ExpiringPart, WITHIN};
+use crate::keyspace::idle::LruHorizon;
+use crate::keyspace::panel::RemovalRates;
 use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::sweep::census::{Census, Finding};
 use crate::label::OTHER;
 use crate::metric::Histogram;
 use crate::number::{to_count, to_float};
+
+/// Share of a namespace from which an idle time or a time of expiry is worth a column.
+const TELLING_SHARE: f64 = 0.05;
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub struct Queried {
     pub ttls: u64,
     /// Keys with a known type.
     pub types: u64,
+    /// Keys with a known idle time.
+    pub idle: u64,
     /// Lookups that the server counted for these queries.
     pub lookups: u64,
 }
@@ -93,6 +101,12 @@ pub struct Report {
     pub databases: Vec<SeenDatabase>,
     /// Memory of keys and values that the server reports; `None` if not all databases were scanned.
     pub used_bytes: Option<f64>,
+    /// The idle time after which the server evicts keys, if it is known.
+    pub horizon: Option<LruHorizon>,
+    /// Keys that the server evicted and expired during the pass.
+    pub removed: RemovalRates,
+    /// End of the pass, in seconds since the epoch.
+    pub ended: f64,
     /// The queries that the server rejects.
     pub refused: Vec<SweepQuery>,
     /// The namespaces, sorted by memory, largest first.
@@ -120,7 +134,7 @@ pub struct Total {
 /// Builds the report of a pass. If `is_declared`, namespaces from the configuration are included
 /// even without keys.
 #[must_use]
-pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool) -> Report {
+pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool, now: f64) -> Report {
     let wanted = target.sweep.databases.as_ref();
     let is_wanted = |database: u32| wanted.is_none_or(|wanted| wanted.contains(&database));
     let databases = census.databases().into_iter();
@@ -144,8 +158,11 @@ pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool) -
             })
             .collect(),
         used_bytes: census.used_bytes().filter(|_| wanted.is_none()),
+        horizon: census.lru_horizon(),
+        removed: *census.removal_rates(),
+        ended: now,
         refused: census.refused().collect(),
-        rows: rows(census.findings(), is_declared),
+        rows: rows(census.findings(now), is_declared),
     }
 }
 
@@ -229,6 +246,43 @@ pub fn violations(row: &Finding) -> Option<(f64, f64)> {
     pairs.reduce(|left, right| (left.0 + right.0, left.1 + right.1))
 }
 
+/// Returns the share of the memory of a namespace that was idle for at least this many seconds.
+#[must_use]
+pub fn idle_share(row: &Finding, least: f64) -> Option<f64> {
+    let known = row.idle.iter().find(|idle| idle.least >= least);
+    known
+        .filter(|idle| idle.least <= least)
+        .map(|idle| idle.share)
+}
+
+/// Returns the longest idle time that a significant part of some namespace has, in seconds.
+#[must_use]
+pub fn telling_idle(rows: &[Finding]) -> Option<f64> {
+    let shares = rows.iter().flat_map(|row| &row.idle);
+    let telling = shares.filter(|idle| idle.share >= TELLING_SHARE);
+    telling.map(|idle| idle.least).reduce(f64::max)
+}
+
+/// Returns the part of the keys of a namespace that expires within this many seconds.
+#[must_use]
+pub fn expiring_part(row: &Finding, within: u32) -> Option<ExpiringPart> {
+    let parts = WITHIN.into_iter().zip(row.expiring.within);
+    let mut parts = parts.filter(|(seconds, _)| *seconds == within);
+    parts.next().and_then(|(_, part)| part)
+}
+
+/// Returns the shortest time within which a significant part of some namespace expires, in seconds.
+#[must_use]
+pub fn telling_expiry(rows: &[Finding]) -> Option<u32> {
+    let is_telling = |within: &u32| {
+        let parts = rows.iter().filter_map(|row| expiring_part(row, *within));
+        parts
+            .map(|part| part.keys)
+            .any(|share| share >= TELLING_SHARE)
+    };
+    WITHIN.into_iter().find(is_telling)
+}
+
 /// Returns memory per key, in bytes.
 #[must_use]
 pub fn mean(memory: f64, keys: f64) -> Option<f64> {
@@ -280,6 +334,8 @@ pub(super) mod tests {
     use crate::config::TtlPolicy;
     use crate::keyspace::NamespaceId;
     use crate::keyspace::estimate::NamespaceEstimate;
+    use crate::keyspace::expiring::ExpiryForecast;
+    use crate::keyspace::idle::IdleShare;
     use crate::keyspace::tally::TTL_EDGES;
 
     fn exactly(value: f64) -> Estimate {
@@ -301,6 +357,9 @@ pub(super) mod tests {
             name: name.to_owned(),
             ttl: TtlPolicy::default(),
             memory_quota: None,
+            on_eviction: None,
+            idle: Vec::new(),
+            expiring: ExpiryForecast::default(),
             estimate: NamespaceEstimate {
                 namespace: NamespaceId::OTHER,
                 keys: exactly(f64::from(u32::try_from(keys).unwrap())),
@@ -334,6 +393,7 @@ pub(super) mod tests {
                 keys: 3_000,
                 ttls: 3_000,
                 types: 3_000,
+                idle: 0,
                 lookups: 6_000,
             },
             duration: Duration::from_millis(1_500),
@@ -344,6 +404,9 @@ pub(super) mod tests {
                 coverage: 1.0,
             }],
             used_bytes: None,
+            horizon: None,
+            removed: RemovalRates::default(),
+            ended: 1_000.0,
             refused: Vec::new(),
             rows,
         }
@@ -355,6 +418,48 @@ pub(super) mod tests {
         rows.iter()
             .map(|row| (row.name.as_str(), row.database))
             .collect()
+    }
+
+    fn part(keys: f64) -> ExpiringPart {
+        ExpiringPart { keys, memory: keys }
+    }
+
+    /// Returns a row with idle shares, and with parts that expire within a minute and five.
+    pub(in super::super) fn aging(name: &str, idle: &[(f64, f64)], parts: [f64; 2]) -> Finding {
+        let idle = idle.iter().map(|(least, share)| IdleShare {
+            least: *least,
+            share: *share,
+        });
+        Finding {
+            idle: idle.collect(),
+            expiring: ExpiryForecast {
+                within: [Some(part(parts[0])), Some(part(parts[1])), None, None],
+                burst: None,
+            },
+            ..row(name, 0, 1_000, 512_000.0)
+        }
+    }
+
+    #[test]
+    fn longest_idle_and_shortest_expiry_with_a_share_are_telling() {
+        let rows = [
+            aging("a", &[(60.0, 0.9), (600.0, 0.2)], [0.0, 0.04]),
+            aging(
+                "b",
+                &[(60.0, 0.8), (600.0, 0.0), (3_600.0, 0.04)],
+                [0.01, 0.3],
+            ),
+        ];
+        assert_eq!(
+            (telling_idle(&rows), telling_expiry(&rows)),
+            (Some(600.0), Some(300))
+        );
+        assert_eq!(idle_share(&rows[0], 600.0), Some(0.2));
+        assert_eq!(idle_share(&rows[0], 3_600.0), None);
+        assert_eq!(expiring_part(&rows[1], 300), Some(part(0.3)));
+        assert_eq!(expiring_part(&rows[1], 900), None);
+        let none = [row("a", 0, 10, 10.0)];
+        assert_eq!((telling_idle(&none), telling_expiry(&none)), (None, None));
     }
 
     #[test]

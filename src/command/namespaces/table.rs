@@ -2,29 +2,38 @@
 
 use std::fmt::Write as _;
 
-use super::human;
-use super::report::{PassEnd, Queried, Report, mean, median, violations};
-use crate::keyspace::cost::SweepQuery;
-use crate::keyspace::estimate::Estimate;
+use super::report::{
+    PassEnd, Report, expiring_part, idle_share, mean, median, telling_expiry, telling_idle,
+    violations,
+};
+use super::{human, notes};
 use crate::keyspace::sweep::census::Finding;
-use crate::number::to_float;
+use crate::number::{to_count, to_float};
 
 /// Maximum length of a namespace's name, in characters.
-const NAME_MAX: usize = 40;
+pub const NAME_MAX: usize = 40;
+
+/// Space between two columns.
+const GAP: &str = "  ";
 
 /// The cell of an unknown value.
 const NOTHING: &str = "-";
 
-const HEADINGS: [&str; 11] = [
+/// Width up to which a table is easy to read, in characters.
+const WIDTH: usize = 100;
+
+const HEADINGS: [&str; 13] = [
     "NAMESPACE",
     "DB",
     "KEYS",
     "SHARE",
     "MEMORY",
     "MEAN",
+    "IDLE",
     "NO TTL",
     "TTL MEDIAN",
     "TTL MAX",
+    "EXPIRE",
     "VIOLATIONS",
     "LARGEST",
 ];
@@ -32,17 +41,29 @@ const HEADINGS: [&str; 11] = [
 /// Index of the column that is omitted if there is only one database.
 const DATABASE: usize = 1;
 
+/// Indexes of the columns that are omitted if they have no values.
+const IF_KNOWN: [usize; 5] = [6, 8, 9, 10, 11];
+
+/// Indexes of the columns that are omitted, in this order, while the table is too wide.
+const IF_NARROW: [usize; 3] = [5, 12, 3];
+
 type TableRow = [String; HEADINGS.len()];
 
 /// Returns the heading, the table with its total, and notes on how to read it.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = heading(report);
+    let lines = lines(report);
+    let shown = shown(&lines, report.databases.len() > 1);
     if !report.rows.is_empty() {
         text.push('\n');
-        text.push_str(&columns(&lines(report), report.databases.len() > 1));
+        text.push_str(&columns(&lines, &shown));
     }
-    let notes = notes(report);
+    let left_out = IF_NARROW.iter().filter(|place| !shown.contains(place));
+    let left_out: Vec<&str> = left_out
+        .filter_map(|place| HEADINGS.get(*place).copied())
+        .collect();
+    let notes = notes::all(report, &left_out);
     if !notes.is_empty() {
         text.push('\n');
     }
@@ -76,8 +97,13 @@ fn heading(report: &Report) -> String {
 
 fn lines(report: &Report) -> Vec<TableRow> {
     let total = report.total();
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
-    lines.extend(report.rows.iter().map(|row| line(row, total.keys)));
+    let telling = Telling {
+        idle: telling_idle(&report.rows),
+        expiry: telling_expiry(&report.rows),
+    };
+    let mut lines = vec![headings(&telling)];
+    let rows = report.rows.iter();
+    lines.extend(rows.map(|row| line(row, total.keys, &telling)));
     lines.push([
         "total".to_owned(),
         String::new(),
@@ -87,7 +113,9 @@ fn lines(report: &Report) -> Vec<TableRow> {
             .memory
             .map_or_else(nothing, |(bytes, error)| sized(bytes, error)),
         size(total.memory.and_then(|(bytes, _)| mean(bytes, total.keys))),
+        String::new(),
         total.without_ttl.map_or_else(nothing, estimated),
+        String::new(),
         String::new(),
         String::new(),
         total.violations.map_or_else(nothing, estimated),
@@ -96,7 +124,25 @@ fn lines(report: &Report) -> Vec<TableRow> {
     lines
 }
 
-fn line(row: &Finding, all: f64) -> TableRow {
+/// The times of the columns IDLE and EXPIRE, in seconds.
+struct Telling {
+    idle: Option<f64>,
+    expiry: Option<u32>,
+}
+
+fn headings(telling: &Telling) -> TableRow {
+    let idle = telling.idle.map(to_count);
+    let times = [("IDLE", idle), ("EXPIRE", telling.expiry.map(u64::from))];
+    HEADINGS.map(|heading| {
+        let time = times.iter().find(|(timed, _)| *timed == heading);
+        match time.and_then(|(_, seconds)| *seconds) {
+            Some(seconds) => format!("{heading} {}", human::duration(seconds * 1_000)),
+            None => heading.to_owned(),
+        }
+    })
+}
+
+fn line(row: &Finding, all: f64, telling: &Telling) -> TableRow {
     let estimate = &row.estimate;
     let keys = estimate.keys.value;
     let longest = estimate.longest_ttl;
@@ -105,6 +151,7 @@ fn line(row: &Finding, all: f64) -> TableRow {
         .as_ref()
         .zip(longest)
         .and_then(|(ttl, longest)| median(ttl, longest));
+    let expiring = telling.expiry.and_then(|within| expiring_part(row, within));
     [
         human::name(&row.name, NAME_MAX),
         row.database.to_string(),
@@ -114,6 +161,7 @@ fn line(row: &Finding, all: f64) -> TableRow {
             .memory
             .map_or_else(nothing, |memory| sized(memory.value, memory.error)),
         size(estimate.memory.and_then(|memory| mean(memory.value, keys))),
+        share(telling.idle.and_then(|least| idle_share(row, least))),
         estimate
             .without_ttl
             .map_or_else(nothing, |without| counted(without.value, without.error)),
@@ -121,6 +169,7 @@ fn line(row: &Finding, all: f64) -> TableRow {
             human::durations(median.lower, median.upper)
         }),
         longest.map_or_else(nothing, human::duration),
+        share(expiring.map(|part| part.keys)),
         violations(row).map_or_else(nothing, estimated),
         estimate.largest_key_bytes.map_or_else(nothing, whole_size),
     ]
@@ -155,116 +204,80 @@ fn size(bytes: Option<f64>) -> String {
     bytes.map_or_else(nothing, human::bytes)
 }
 
+fn share(part: Option<f64>) -> String {
+    part.map_or_else(nothing, human::share)
+}
+
 fn whole_size(bytes: u64) -> String {
     human::bytes(to_float(bytes))
 }
 
-/// Aligns the cells of the lines: names to the left, numbers to the right.
-fn columns(lines: &[TableRow], with_database: bool) -> String {
-    let width = |text: &str| text.chars().count();
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn widths(lines: &[TableRow]) -> [usize; HEADINGS.len()] {
     let mut widths = [0; HEADINGS.len()];
     for line in lines {
         for (widest, cell) in widths.iter_mut().zip(line) {
             *widest = width(cell).max(*widest);
         }
     }
+    widths
+}
+
+/// Returns the indexes of the columns that have values and fit.
+fn shown(lines: &[TableRow], with_database: bool) -> Vec<usize> {
+    let has_values = |place: &usize| {
+        let cells = lines.iter().skip(1).filter_map(|line| line.get(*place));
+        cells
+            .into_iter()
+            .any(|cell| !cell.is_empty() && cell != NOTHING)
+    };
+    let mut shown: Vec<usize> = (0..HEADINGS.len()).collect();
+    shown.retain(|place| *place != DATABASE || with_database);
+    shown.retain(|place| !IF_KNOWN.contains(place) || has_values(place));
+    let widths = widths(lines);
+    let is_wide = |shown: &[usize]| {
+        let each = shown.iter().filter_map(|place| widths.get(*place));
+        each.map(|width| width + GAP.len()).sum::<usize>() > WIDTH + GAP.len()
+    };
+    for narrower in IF_NARROW {
+        if is_wide(&shown) {
+            shown.retain(|place| *place != narrower);
+        }
+    }
+    shown
+}
+
+/// Aligns the cells of the lines: names to the left, numbers to the right.
+fn columns(lines: &[TableRow], shown: &[usize]) -> String {
+    let widths = widths(lines);
     let mut text = String::new();
     for line in lines {
-        let mut shown = String::new();
+        let mut written = String::new();
         for (place, (cell, widest)) in line.iter().zip(widths).enumerate() {
             let space = " ".repeat(widest - width(cell));
             match place {
-                0 => shown.extend([cell.as_str(), space.as_str()]),
-                DATABASE if !with_database => {}
-                _ => shown.extend(["  ", space.as_str(), cell.as_str()]),
+                _ if !shown.contains(&place) => {}
+                0 => written.extend([cell.as_str(), space.as_str()]),
+                _ => written.extend([GAP, space.as_str(), cell.as_str()]),
             }
         }
-        text.push_str(shown.trim_end());
+        text.push_str(written.trim_end());
         text.push('\n');
     }
     text
 }
 
-fn notes(report: &Report) -> Vec<String> {
-    let mut notes = Vec::new();
-    let rows = || report.rows.iter().map(|row| &row.estimate);
-    let is_uncertain = |estimate: Estimate| estimate.error >= 0.5;
-    let is_sampled = rows().any(|row| {
-        let estimates = [Some(row.keys), row.memory, row.without_ttl];
-        estimates.into_iter().flatten().any(is_uncertain)
-    });
-    if is_sampled {
-        notes.push(
-            "± is half the width of the 95% confidence interval: keys changed during the pass, or \
-             only a sample was queried."
-                .to_owned(),
-        );
-    }
-    if rows().any(|row| row.longest_ttl.is_some()) {
-        notes.push(
-            "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
-             TTL MAX is the longest one seen."
-                .to_owned(),
-        );
-    }
-    notes.extend(lookups(&report.queried));
-    if let Some(share) = report.explained_share() {
-        let share = human::share(share);
-        notes.push(format!(
-            "The namespaces use {share} of the memory that the server uses for its data."
-        ));
-    }
-    for seen in &report.databases {
-        if report.end != PassEnd::Complete && seen.coverage < 1.0 && seen.keys > 0 {
-            let (share, keys) = (human::share(seen.coverage), human::count(seen.keys));
-            notes.push(format!(
-                "Only {share} of the {keys} keys in db{} were seen.",
-                seen.database
-            ));
-        }
-    }
-    notes.extend(report.refused.iter().map(|query| refusal(*query)));
-    notes
-}
-
-/// Returns a note on the use of the lookups, and how to change their number.
-fn lookups(queried: &Queried) -> Option<String> {
-    let lookups = human::count(queried.lookups);
-    let note = if queried.ttls > 0 && queried.ttls < queried.keys {
-        format!(
-            "TTLs are from a sample of {} keys. The pass caused {lookups} lookups, which count in the \
-             hit ratio of the server; change the number with --lookups.",
-            human::count(queried.ttls)
-        )
-    } else if queried.lookups > 0 {
-        format!("The pass caused {lookups} lookups, which count in the hit ratio of the server.")
-    } else {
-        return None;
-    };
-    Some(note)
-}
-
-/// Returns what is missing because of a rejected command, and the remedy.
-fn refusal(query: SweepQuery) -> String {
-    let (command, missing) = match query {
-        SweepQuery::Scan => ("SCAN", "keys are"),
-        SweepQuery::Memory => ("MEMORY USAGE", "memory is"),
-        SweepQuery::Expiry => ("PTTL", "TTLs are"),
-        SweepQuery::Type => ("TYPE", "types are"),
-        SweepQuery::Idle => ("OBJECT IDLETIME", "idle times are"),
-    };
-    let permission = query.query().permission;
-    format!(
-        "The server rejected {command}, so {missing} missing: grant the user {permission} and read \
-         access to the keys."
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::report::SeenDatabase;
-    use super::super::report::tests::{report, row};
+    use super::super::report::tests::{aging, report, row};
+    use super::super::report::{Queried, SeenDatabase};
     use super::*;
+    use crate::keyspace::cost::SweepQuery;
+    use crate::keyspace::expiring::Burst;
+    use crate::keyspace::idle::LruHorizon;
 
     #[test]
     fn table_is_aligned_and_uses_human_units() {
@@ -290,6 +303,64 @@ The pass caused 6,000 lookups, which count in the hit ratio of the server.
 The namespaces use 50.0% of the memory that the server uses for its data.
 ";
         assert_eq!(text(&report), expected);
+    }
+
+    /// Returns the report of two namespaces, of which one is idle and one expires.
+    fn aging_report() -> Report {
+        let idle = [(60.0, 1.0), (600.0, 0.25)];
+        let mut rows = vec![
+            aging("session", &idle, [0.0, 0.0]),
+            aging("api-cache", &[], [0.01, 0.125]),
+        ];
+        rows[0].expiring.within[1] = None;
+        rows[1].expiring.burst = Some(Burst {
+            share: 0.5,
+            at: 1_725.0,
+        });
+        let mut report = report(rows);
+        report.queried.idle = 250;
+        report.horizon = Some(LruHorizon {
+            seconds: 1_320.0,
+            error: 60.0,
+        });
+        report
+    }
+
+    #[test]
+    fn idle_and_expiring_shares_have_columns_and_notes() {
+        let text = text(&aging_report());
+        for line in [
+            "NAMESPACE   KEYS   SHARE      MEMORY  IDLE 10m  NO TTL  TTL MEDIAN  TTL MAX  EXPIRE 5m  LARGEST",
+            "session    1,000   50.0%   500.0 KiB     25.0%     500      15m–1h       1h          -  2.0 KiB",
+            "api-cache  1,000   50.0%   500.0 KiB         -     500      15m–1h       1h      12.5%  2.0 KiB",
+            "IDLE 10m is the share of the memory that was not used for 10m, from 250 sampled keys.",
+            "EXPIRE 5m is the share of the keys that expires within 5m unless the TTLs are renewed.",
+            "50.0% of the keys of api-cache expire within ten seconds, 12m 5s from now.",
+            "Redis evicts keys that were not used for 22m (± 1m).",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(
+            text.contains("To fit, the table omits MEAN; --output=json has"),
+            "{text}"
+        );
+        let widest = text
+            .lines()
+            .skip(3)
+            .take(4)
+            .map(|line| line.chars().count());
+        assert!(widest.max() <= Some(WIDTH), "{text}");
+    }
+
+    #[test]
+    fn columns_without_values_are_omitted() {
+        let mut row = row("websocket", 0, 1_000, 512_000.0);
+        (row.estimate.ttl, row.estimate.longest_ttl) = (None, None);
+        let text = text(&report(vec![row]));
+        let heading = text.lines().nth(3).unwrap();
+        let expected = "NAMESPACE   KEYS   SHARE     MEMORY   MEAN  NO TTL  LARGEST";
+        assert_eq!(heading, expected);
+        assert!(!text.contains("omits"), "{text}");
     }
 
     #[test]
@@ -347,6 +418,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
             keys: 2_000,
             ttls: 800,
             types: 200,
+            idle: 0,
             lookups: 1_000,
         };
         let text = text(&report);

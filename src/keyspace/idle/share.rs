@@ -29,6 +29,15 @@ pub(super) const LEAST: [(f64, &str); 4] = [
 /// Minimum number of samples, unless the namespace has fewer keys.
 const SAMPLES_MIN: usize = 20;
 
+/// The idle part of the memory of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IdleShare {
+    /// Minimum time since a key was last used, in seconds.
+    pub least: f64,
+    /// Share of the memory, from 0 to 1.
+    pub share: f64,
+}
+
 /// Sampled keys of one namespace.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IdleMemory {
@@ -72,6 +81,17 @@ impl IdleMemory {
             }
         }
         shares
+    }
+
+    /// Returns the shares that are known, by time.
+    #[must_use]
+    pub fn known_shares(&self, keys: f64) -> Vec<IdleShare> {
+        let shares = LEAST.iter().zip(self.shares(keys));
+        let known = shares.filter_map(|((least, _), share)| {
+            let least = *least;
+            share.map(|share| IdleShare { least, share })
+        });
+        known.collect()
     }
 
     /// Returns the idle times of all keys of the namespace; `None` if unknown.
@@ -163,5 +183,8 @@ mod tests {
         let mut memory = memory([700; 50]);
         memory.limit(3_000.0);
         assert_eq!(memory.shares(1e6), [Some(1.0), Some(1.0), None, None]);
+        let known = memory.known_shares(1e6);
+        let known: Vec<(f64, f64)> = known.iter().map(|idle| (idle.least, idle.share)).collect();
+        assert_eq!(known, [(60.0, 1.0), (600.0, 1.0)]);
     }
 }

@@ -4,6 +4,7 @@
 //! It outlives connections: keys seen before a failure still count after it.
 
 mod draws;
+mod findings;
 mod followed;
 mod idle;
 mod results;
@@ -14,21 +15,21 @@ use std::time::Duration;
 
 use super::key_reader::KeyDetails;
 use super::vitals::Memory;
-use crate::config::{Keys, Namespace, NamespacePolicy, Sweep, TtlPolicy};
+use crate::config::{Keys, Namespace, NamespacePolicy, Sweep};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, CpuAccount, QueriesSent, Spent};
-use crate::keyspace::estimate::NamespaceEstimate;
 use crate::keyspace::expiring::KnownExpiries;
 use crate::keyspace::families::Progress;
 use crate::keyspace::history::{Changes, DataIdentity};
 use crate::keyspace::idle::IdleTimes;
 use crate::keyspace::keys::Ledger;
 use crate::keyspace::matcher::{Grouping, Matcher};
-use crate::keyspace::panel::Panel;
+use crate::keyspace::panel::{Panel, RemovalRates};
 use crate::keyspace::segment::Segment;
 use crate::keyspace::visible::Visible;
 use crate::keyspace::window::{Window, Windows};
 use crate::number::to_float;
+pub use findings::Finding;
 pub use followed::DrawnKeys;
 
 /// A database is swept again at once if its keys differ from those seen by more than this share.
@@ -36,21 +37,6 @@ const MOVED_AT_MOST: f64 = 0.2;
 
 /// Number of recent draws of random keys that count together.
 const DRAWS: u32 = 4;
-
-/// The findings about one namespace in one database.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// The database number.
-    pub database: u32,
-    /// The name of the namespace, usable as a label value.
-    pub name: String,
-    /// Configured policy for the TTLs of its keys.
-    pub ttl: TtlPolicy,
-    /// Configured memory quota, in bytes.
-    pub memory_quota: Option<u64>,
-    /// The estimates for its keys.
-    pub estimate: NamespaceEstimate,
-}
 
 /// The known properties of the server's cursors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,6 +99,10 @@ pub struct Census {
     ledger: Ledger,
     /// Keys that are followed; `None` if the configuration disables it.
     panel: Option<Panel>,
+    /// The keys that the server has evicted and expired since the census began.
+    rates: RemovalRates,
+    /// Whether keys count under their namespace even if it is not visible, for a one-time list.
+    lists_all: bool,
     /// The TTLs read last.
     expiring: KnownExpiries,
     /// Idle times of keys; `None` if the configuration disables them.
@@ -170,6 +160,8 @@ impl Census {
             sweeps_the_target: true,
             ledger: Ledger::new(keys, sweep.largest_keys),
             panel: sweep.panel.then(Panel::default),
+            rates: RemovalRates::default(),
+            lists_all: false,
             expiring: KnownExpiries::default(),
             idle: sweep.idle.then(IdleTimes::default),
         }

@@ -3,10 +3,15 @@
 //! It does not count as a use of the key, but most servers count it as a lookup, so the sweep's
 //! allowance of lookups limits it.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::key_reader::KeyReader;
-use super::{CHECK_EVERY, Sweeper};
+use super::vitals::Scope;
+use super::{CHECK_EVERY, Event, Sweeper};
 use crate::clock::monotonic;
 use crate::collector::{Flavor, Server};
 use crate::connection::{KEY_NAME_BYTES, PairedReplies, Spacing, refused};
@@ -14,14 +19,19 @@ use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::idle::{IdleSample, IdleTimes, seconds};
 use crate::keyspace::keys::query::Lookups;
+use crate::keyspace::pace::Batch;
 use crate::keyspace::queries::{EXPIRY, IDLE, MEMORY};
 use crate::keyspace::segment::has_table_per_slot;
+use crate::keyspace::single_pass::idle_lookups;
 use crate::number::length;
 use crate::query::{Command, Query, Rejected, Ticket};
 use crate::reply::{ErrorKind, Reply};
 
 /// Maximum number of keys per second. More would not make the estimates much better.
 const KEYS_PER_TURN: usize = 10;
+
+/// Number of turns without a new key after which a single pass ends: it has sampled all keys.
+const FRUITLESS_MAX: u32 = 20;
 
 /// Share of the allowed lookups that is spent on idle times, while there are few of them and later.
 /// The rest is left to TTLs and types.
@@ -34,6 +44,8 @@ pub(super) struct IdleTurn {
     at: Option<Instant>,
     /// The database and the cursor of the next SCAN on servers that accept only their own cursors.
     next: (u32, u64),
+    /// Hashes of the keys that a single pass has sampled, so that each of few keys counts once.
+    sampled: HashSet<u64>,
 }
 
 /// The replies about one key.
@@ -62,7 +74,7 @@ impl Sweeper<'_> {
     pub(super) async fn sample_idle_if_due(&mut self) -> Result<(), Failure> {
         let is_due = |at: Instant| at < self.checked && at.elapsed() >= CHECK_EVERY / 2;
         let is_due = self.idle.at.is_none_or(is_due);
-        // A single pass has no time for a sample.
+        // A single pass samples at its end, within its own limit.
         if !is_due || self.sample.is_some() || self.published.is_none() {
             return Ok(());
         }
@@ -72,16 +84,61 @@ impl Sweeper<'_> {
             return Ok(());
         }
         let database = self.reader.selected();
-        let result = self.sample_idle(wanted).await;
+        let result = self.sample_idle(wanted).await.map(|_| ());
         self.resume(database, result).await
+    }
+
+    /// Returns whether the server refuses idle times, or hides keys from the user. Each hidden key
+    /// would be a further error.
+    fn refuses_idle(&self) -> bool {
+        let rejections = self.reader.session.rejections();
+        let is_hidden = |rejected: &Rejected| rejected.refusal.kind() == ErrorKind::KeyPermission;
+        rejections.covers((&IDLE).into()) || rejections.all().iter().any(is_hidden)
+    }
+
+    /// Returns how many of the lookups of a single pass query idle times: none if they cannot be
+    /// queried.
+    pub(super) fn lookups_for_idle(&mut self, lookups: u64) -> u64 {
+        self.census.idle().map_or(0, |_| idle_lookups(lookups))
+    }
+
+    /// Queries the idle times of random keys at the end of a single pass, with this many lookups.
+    pub(super) async fn sample_idle_of_pass(&mut self, lookups: u64) -> Result<(), Failure> {
+        let (mut left, mut fruitless) = (lookups, 0);
+        while fruitless < FRUITLESS_MAX && !self.refuses_idle() {
+            let Some(idle) = self.census.idle() else {
+                break;
+            };
+            let of_each = 1 + u64::from(idle.needs_ttls());
+            let most = usize::try_from(left / of_each).unwrap_or(KEYS_PER_TURN);
+            if most == 0 {
+                break;
+            }
+            let (database, started) = (self.reader.selected(), Instant::now());
+            let sampled = self.sample_idle(most.min(KEYS_PER_TURN)).await;
+            fruitless = match sampled {
+                Ok(keys) if keys > 0 => {
+                    left = left.saturating_sub(of_each * keys as u64);
+                    0
+                }
+                _ => fruitless + 1,
+            };
+            self.resume(database, sampled.map(|_| ())).await?;
+            let pause = self.pace.pause(&Batch {
+                keys: 0,
+                commands: 0,
+                microseconds: self.census.take_unpaid(),
+                round_trip: Duration::ZERO,
+                took: started.elapsed(),
+            });
+            self.wait_unpublished(pause).await?;
+        }
+        self.check(Scope::SHORT).await
     }
 
     /// Returns the number of keys to query in this turn.
     fn idle_wanted(&mut self) -> usize {
-        let rejections = self.reader.session.rejections();
-        let is_hidden = |rejected: &Rejected| rejected.refusal.kind() == ErrorKind::KeyPermission;
-        // The pass has found keys that the user may not access. Each would be a further error.
-        if rejections.covers((&IDLE).into()) || rejections.all().iter().any(is_hidden) {
+        if self.refuses_idle() {
             return 0;
         }
         let is_limited = self.limits_idle();
@@ -105,15 +162,16 @@ impl Sweeper<'_> {
         self.allowance.is_limited() && counts_as_lookup(self.reader.server())
     }
 
-    async fn sample_idle(&mut self, most: usize) -> Result<(), Failure> {
+    /// Queries the idle times of at most this many keys. Returns how many were chosen.
+    async fn sample_idle(&mut self, most: usize) -> Result<usize, Failure> {
         let Some((database, keys)) = self.choose_database() else {
-            return Ok(());
+            return Ok(0);
         };
         self.reader.select(database).await?;
         let (names, mut microseconds) = self.names_for_idle(database, keys, most).await?;
         let names = self.choose_for_idle(database, names, most);
         if names.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let with_ttl = self.census.idle().is_some_and(|idle| idle.needs_ttls());
         let queried = self.reader.idle_times(&names, with_ttl).await?;
@@ -123,7 +181,7 @@ impl Sweeper<'_> {
         }
         self.record_idle(database, &names, &queried);
         self.census.record_batch(0, microseconds);
-        Ok(())
+        Ok(names.len())
     }
 
     /// Returns random keys, and the cost to the server in microseconds.
@@ -138,7 +196,9 @@ impl Sweeper<'_> {
             let microseconds = length(keys.len()) * super::draw::RANDOM_KEY_MICROSECONDS;
             return Ok((keys.into_iter().collect(), microseconds));
         }
-        let cursor = if self.census.sweeps_in_random_order() {
+        let cursor = if self.sample.is_some() && keys <= u64::from(self.sweep.count) {
+            0
+        } else if self.census.sweeps_in_random_order() {
             fastrand::u64(..keys.checked_next_power_of_two().unwrap_or(u64::MAX))
         } else if self.idle.next.0 == database {
             self.idle.next.1
@@ -157,6 +217,9 @@ impl Sweeper<'_> {
         let mut names = names;
         // A truncated name is not the name of any key.
         names.retain(|name| name.len() < KEY_NAME_BYTES);
+        if self.sample.is_some() {
+            names.retain(|name| !self.idle.sampled.contains(&hash(database, name)));
+        }
         fastrand::shuffle(&mut names);
         names.sort_by_cached_key(|name| {
             let place = self.census.place(database, name);
@@ -177,6 +240,10 @@ impl Sweeper<'_> {
             chosen += 1;
         }
         names.truncate(chosen);
+        if self.sample.is_some() {
+            let hashes = names.iter().map(|name| hash(database, name));
+            self.idle.sampled.extend(hashes);
+        }
         names
     }
 
@@ -186,19 +253,27 @@ impl Sweeper<'_> {
         {
             idle.record_refused();
         }
-        let mut samples = Vec::new();
+        let mut queried_keys = Vec::new();
         for (name, replies) in names.iter().zip(&queried.replies) {
             if let Some(idle) = replies.idle {
-                samples.push(IdleSample {
+                let sample = IdleSample {
                     place: self.census.place(database, name),
                     idle,
                     bytes: replies.bytes,
                     has_ttl: replies.has_ttl,
-                });
+                };
+                queried_keys.push((name.as_slice(), sample));
             }
         }
+        let samples: Vec<IdleSample> = queried_keys.iter().map(|(_, sample)| *sample).collect();
         let Lookups { hits, misses } = queried.lookups;
         self.census.record_idle(monotonic(), &samples, hits, misses);
+        if self.sample.is_some() {
+            (self.listener)(Event::Idle {
+                keys: &queried_keys,
+                lookups: hits + misses,
+            });
+        }
     }
 }
 
@@ -287,6 +362,12 @@ impl IdleReplies {
         }
         lookups
     }
+}
+
+fn hash(database: u32, name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (database, name).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Returns the queries about keys, the first of which has this index.

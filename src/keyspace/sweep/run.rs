@@ -96,6 +96,10 @@ pub async fn once(
     census: &mut Census,
     listener: &mut Listener<'_>,
 ) -> Result<(), Failure> {
+    census.list_all();
+    if target.sweep_endpoint().address != target.endpoint.address {
+        census.record_other_server();
+    }
     let mut target = target.clone();
     // A user waits for the result, and the pass is finite.
     target.sweep.commands_per_second.get_or_insert(u32::MAX);
@@ -108,12 +112,14 @@ pub async fn once(
     }
     let mut sweeper = Sweeper::start(reader, &target, census, listener).await?;
     let lookups = sweeper.lookups(lookups).await?;
-    sweeper.sample = Some(KeySample::new(lookups));
+    let for_idle = sweeper.lookups_for_idle(lookups);
+    sweeper.sample = Some(KeySample::new(lookups.saturating_sub(for_idle)));
     for _ in 0..ATTEMPTS_MAX {
         if sweeper.sweep_once().await? {
             break;
         }
     }
+    sweeper.sample_idle_of_pass(for_idle).await?;
     let reader = &sweeper.reader;
     sweeper
         .census

@@ -3,7 +3,7 @@
 use crate::keyspace::NamespaceId;
 use crate::keyspace::estimate::NamespaceEstimate;
 use crate::keyspace::expiring::{ExpiryForecast, KnownExpiry, families as expiring};
-use crate::keyspace::panel::{Drawn, Lifetime, Panel, Region, Run, families};
+use crate::keyspace::panel::{Drawn, Lifetime, NamespacePlace, Panel, Region, Run, families};
 use crate::keyspace::sweep::key_reader::KeyDetails;
 use crate::keyspace::sweep::vitals::Vitals;
 use crate::metric::Snapshot;
@@ -79,7 +79,7 @@ impl Census {
 
     /// Returns the namespace under which keys of this one are counted.
     pub(super) fn shown_as(&self, namespace: NamespaceId) -> NamespaceId {
-        if !self.policies.is_empty() || self.visible.has(namespace) {
+        if self.lists_all || !self.policies.is_empty() || self.visible.has(namespace) {
             namespace
         } else {
             NamespaceId::OTHER
@@ -124,6 +124,7 @@ impl Census {
 
     /// Records what the server has counted, after [`Census::record_vitals`].
     pub fn record_vanished(&mut self, now: f64, vitals: &Vitals) {
+        self.rates.observe(now, vitals.vanished);
         if let Some(panel) = &mut self.panel {
             panel.observe(now, vitals.vanished);
         }
@@ -140,6 +141,15 @@ impl Census {
         self.panel.as_ref().is_some_and(|panel| !panel.is_empty())
     }
 
+    /// Returns what expires soon in a namespace of a database.
+    pub(super) fn forecast(&self, place: NamespacePlace, now: f64) -> ExpiryForecast {
+        if self.has_no_ttls(place.0) {
+            ExpiryForecast::NOTHING
+        } else {
+            self.expiring.forecast(place, now)
+        }
+    }
+
     pub(super) fn push_expiring(
         &self,
         now: f64,
@@ -147,14 +157,9 @@ impl Census {
         estimates: &[NamespaceEstimate],
         snapshot: &mut Snapshot,
     ) {
-        let none_expires = self.has_no_ttls(database);
         let label = format!("db{database}");
         for estimate in estimates {
-            let forecast = if none_expires {
-                ExpiryForecast::NOTHING
-            } else {
-                self.expiring.forecast((database, estimate.namespace), now)
-            };
+            let forecast = self.forecast((database, estimate.namespace), now);
             let name = self.matcher.name(estimate.namespace);
             expiring::push(&forecast, estimate, [&label, name], snapshot);
         }

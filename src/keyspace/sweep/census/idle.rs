@@ -54,12 +54,16 @@ impl Census {
         estimates: &[(u32, Vec<NamespaceEstimate>)],
         snapshot: &mut Snapshot,
     ) {
-        let wanted = self.wanted.as_ref();
-        let is_wanted = |database: &u32| wanted.is_none_or(|wanted| wanted.contains(database));
-        let is_everything = self.keys.keys().all(is_wanted);
         if let Some(idle) = &self.idle {
             let name = |namespace| self.matcher.name(namespace);
-            families::push(idle, estimates, name, is_everything, snapshot);
+            families::push(idle, estimates, name, self.sweeps_everything(), snapshot);
         }
+    }
+
+    /// Returns whether the configuration excludes no database with keys.
+    pub(super) fn sweeps_everything(&self) -> bool {
+        let wanted = self.wanted.as_ref();
+        let is_wanted = |database: &u32| wanted.is_none_or(|wanted| wanted.contains(database));
+        self.keys.keys().all(is_wanted)
     }
 }

@@ -10,13 +10,12 @@ use crate::keyspace::estimate::{
     unexplained, widen, widen_aggregates,
 };
 use crate::keyspace::families::{self, DatabaseProgress, Declared, Progress};
-use crate::keyspace::matcher::largest;
 use crate::keyspace::visible::{NamespaceSizes, Visible};
 use crate::keyspace::window::Window;
 use crate::metric::Snapshot;
 use crate::number::to_float;
 
-use super::{Census, Finding};
+use super::Census;
 
 impl Census {
     /// Makes the largest namespaces found so far visible.
@@ -50,6 +49,9 @@ impl Census {
         choose(&mut self.visible, &known);
         let visible = &self.visible;
         let is_shown = |namespace| namespace == NamespaceId::OTHER || visible.has(namespace);
+        if self.lists_all {
+            return;
+        }
         if let Some(panel) = &mut self.panel {
             panel.retain(is_shown);
         }
@@ -81,47 +83,8 @@ impl Census {
         self.matcher.namespaces().collect()
     }
 
-    /// Returns the namespaces for a one-time list: all configured ones, or the largest of those
-    /// found.
-    fn listed(&self) -> Vec<NamespaceId> {
-        let known: Vec<NamespaceId> = self.matcher.namespaces().collect();
-        if !self.policies.is_empty() || known.len() <= self.max_groups + 1 {
-            return known;
-        }
-        let weights = self.weights();
-        let known: Vec<_> = known
-            .into_iter()
-            .map(|namespace| (namespace, weights.get(&namespace).copied().unwrap_or(0.0)))
-            .collect();
-        let largest = largest(&known, self.max_groups);
-        std::iter::once(NamespaceId::OTHER).chain(largest).collect()
-    }
-
     pub(super) fn policy(&self, namespace: NamespaceId) -> NamespacePolicy {
         self.policies.get(&namespace).copied().unwrap_or_default()
-    }
-
-    /// Returns the findings about all namespaces, by database.
-    #[must_use]
-    pub fn findings(&self) -> Vec<Finding> {
-        let shown = self.listed();
-        let databases = self.estimates(&shown).into_iter();
-        let databases = databases.flat_map(|(database, estimates)| {
-            let estimates = estimates.into_iter();
-            estimates.map(move |estimate| (database, estimate))
-        });
-        databases
-            .map(|(database, estimate)| {
-                let policy = self.policy(estimate.namespace);
-                Finding {
-                    database,
-                    name: self.matcher.name(estimate.namespace).to_owned(),
-                    ttl: policy.ttl,
-                    memory_quota: policy.memory_quota,
-                    estimate,
-                }
-            })
-            .collect()
     }
 
     /// Returns the databases of the server, each with its keys and the share of them that was seen.
@@ -153,7 +116,7 @@ impl Census {
     }
 
     /// Returns the estimates of each database, widened by the unexplained memory.
-    fn estimates(&self, shown: &[NamespaceId]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
+    pub(super) fn estimates(&self, shown: &[NamespaceId]) -> Vec<(u32, Vec<NamespaceEstimate>)> {
         let mut databases = self.estimates_as_found(shown);
         let Some(used) = self.used_by_wanted() else {
             return databases;

@@ -21,7 +21,7 @@ fn sample_outlives_a_connection_to_the_same_server() {
     census.open(0, Segment::WHOLE, 0.0);
     census.see(0, b"session:1", &KeyDetails::default());
     census.close(0, 1.0);
-    let shown = |census: &Census| !census.findings().is_empty();
+    let shown = |census: &Census| !census.findings(0.0).is_empty();
     assert!(shown(&census));
     census.record_connection();
     census.record_vitals(&vitals("a", 10, 0), 2.0);

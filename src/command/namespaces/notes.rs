@@ -1,0 +1,150 @@
+//! Writes the notes below the table: how to read it, what is missing and why.
+
+use super::human;
+use super::report::{PassEnd, Queried, Report, telling_expiry, telling_idle};
+use super::table::NAME_MAX;
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::estimate::Estimate;
+use crate::number::to_count;
+
+/// Maximum number of notes on bursts.
+const BURSTS_MAX: usize = 3;
+
+/// Returns the notes below the table. `left_out` has the columns that do not fit.
+#[must_use]
+pub fn all(report: &Report, left_out: &[&str]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let rows = || report.rows.iter().map(|row| &row.estimate);
+    let is_uncertain = |estimate: Estimate| estimate.error >= 0.5;
+    let is_sampled = rows().any(|row| {
+        let estimates = [Some(row.keys), row.memory, row.without_ttl];
+        estimates.into_iter().flatten().any(is_uncertain)
+    });
+    if is_sampled {
+        notes.push(
+            "± is half the width of the 95% confidence interval: keys changed during the pass, or \
+             only a sample was queried."
+                .to_owned(),
+        );
+    }
+    if rows().any(|row| row.longest_ttl.is_some()) {
+        notes.push(
+            "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
+             TTL MAX is the longest one seen."
+                .to_owned(),
+        );
+    }
+    notes.extend(ages(report));
+    notes.extend(lookups(&report.queried));
+    if let Some(share) = report.explained_share() {
+        let share = human::share(share);
+        notes.push(format!(
+            "The namespaces use {share} of the memory that the server uses for its data."
+        ));
+    }
+    for seen in &report.databases {
+        if report.end != PassEnd::Complete && seen.coverage < 1.0 && seen.keys > 0 {
+            let (share, keys) = (human::share(seen.coverage), human::count(seen.keys));
+            notes.push(format!(
+                "Only {share} of the {keys} keys in db{} were seen.",
+                seen.database
+            ));
+        }
+    }
+    notes.extend(report.refused.iter().map(|query| refusal(*query)));
+    if !left_out.is_empty() {
+        notes.push(format!(
+            "To fit, the table omits {}; --output=json has everything.",
+            left_out.join(", ")
+        ));
+    }
+    notes
+}
+
+/// Returns the notes on idle and expiring keys, and on evictions.
+fn ages(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    let seconds = |seconds: f64| human::duration(to_count(seconds) * 1_000);
+    if let Some(least) = telling_idle(&report.rows).map(seconds) {
+        let sampled = human::count(report.queried.idle);
+        notes.push(format!(
+            "IDLE {least} is the share of the memory that was not used for {least}, from {sampled} \
+             sampled keys."
+        ));
+    }
+    if let Some(within) = telling_expiry(&report.rows) {
+        let within = seconds(within.into());
+        notes.push(format!(
+            "EXPIRE {within} is the share of the keys that expires within {within} unless the TTLs \
+             are renewed."
+        ));
+    }
+    notes.extend(bursts(report));
+    if let Some(horizon) = report.horizon {
+        let (time, error) = (seconds(horizon.seconds), seconds(horizon.error.ceil()));
+        notes.push(format!(
+            "Redis evicts keys that were not used for {time} (± {error})."
+        ));
+    }
+    let evicted = report.removed.evicted_per_second();
+    if let Some(evicted) = evicted.filter(|evicted| *evicted >= 0.5) {
+        let evicted = human::estimated_count(evicted);
+        notes.push(format!(
+            "The server evicted {evicted} keys per second. One pass does not show of which \
+             namespaces; the exporter does."
+        ));
+    }
+    notes
+}
+
+/// Returns a note for each of the largest bursts of keys that expire together.
+fn bursts(report: &Report) -> Vec<String> {
+    let bursts = report.rows.iter().filter_map(|row| {
+        let burst = row.expiring.burst?;
+        Some((burst.share * row.estimate.keys.value, burst, row))
+    });
+    let mut bursts: Vec<_> = bursts.collect();
+    bursts.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
+    let shown = bursts.into_iter().take(BURSTS_MAX);
+    shown
+        .map(|(_, burst, row)| {
+            let share = human::share(burst.share);
+            let name = human::name(&row.name, NAME_MAX);
+            let wait = human::duration(to_count((burst.at - report.ended).max(0.0)) * 1_000);
+            format!("{share} of the keys of {name} expire within ten seconds, {wait} from now.")
+        })
+        .collect()
+}
+
+/// Returns a note on the use of the lookups, and how to change their number.
+fn lookups(queried: &Queried) -> Option<String> {
+    let lookups = human::count(queried.lookups);
+    let note = if queried.ttls > 0 && queried.ttls < queried.keys {
+        format!(
+            "TTLs are from a sample of {} keys. The pass caused {lookups} lookups, which count in the \
+             hit ratio of the server; change the number with --lookups.",
+            human::count(queried.ttls)
+        )
+    } else if queried.lookups > 0 {
+        format!("The pass caused {lookups} lookups, which count in the hit ratio of the server.")
+    } else {
+        return None;
+    };
+    Some(note)
+}
+
+/// Returns what is missing because of a rejected command, and the remedy.
+fn refusal(query: SweepQuery) -> String {
+    let (command, missing) = match query {
+        SweepQuery::Scan => ("SCAN", "keys are"),
+        SweepQuery::Memory => ("MEMORY USAGE", "memory is"),
+        SweepQuery::Expiry => ("PTTL", "TTLs are"),
+        SweepQuery::Type => ("TYPE", "types are"),
+        SweepQuery::Idle => ("OBJECT IDLETIME", "idle times are"),
+    };
+    let permission = query.query().permission;
+    format!(
+        "The server rejected {command}, so {missing} missing: grant the user {permission} and read \
+         access to the keys."
+    )
+}
