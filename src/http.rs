@@ -10,6 +10,7 @@ mod deadline;
 mod encryption;
 mod gate;
 mod health;
+mod highlights;
 mod index;
 mod negotiation;
 mod readers;

@@ -1,10 +1,12 @@
-//! The page at `/`: version, targets with their state, and links. Pure.
+//! The page at `/`: version, targets with their state and what happens to their namespaces, and
+//! links. Pure.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use url::form_urlencoded;
 
+use super::highlights;
 use crate::config::Paths;
 use crate::publish::{Publication, Slot};
 
@@ -65,10 +67,16 @@ fn row(slot: &Slot, paths: &Paths, now: SystemTime) -> String {
     } else {
         name
     };
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let lines = slot.namespaces().map(|snapshot| {
+        let lines = highlights::lines(&snapshot, seconds.as_secs_f64()).into_iter();
+        lines.map(|line| format!("<small>{}</small>", escaped(&line)))
+    });
+    let lines: String = lines.into_iter().flatten().collect();
     let latest = slot.latest();
     let latest = latest.as_deref();
     format!(
-        "<tr><td>{name}</td><td>{}</td>{}\
+        "<tr><td>{name}{lines}</td><td>{}</td>{}\
          <td>{}</td><td>{}</td></tr>\n",
         escaped(&slot.address),
         state(latest),
@@ -130,6 +138,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::document;
+    use super::highlights::tests::snapshot;
     use crate::config::Paths;
     use crate::config::{ROUTES, Route};
     use crate::failure::Reason;
@@ -206,6 +215,28 @@ mod tests {
         let escaped = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;";
         assert_eq!(page.matches(escaped).count(), 3, "{page}");
         assert!(page.contains("href=\"probe?target=%3Cscript%3E"), "{page}");
+    }
+
+    #[test]
+    fn each_target_has_lines_about_its_namespaces() {
+        let board = Board::default();
+        let slots: Vec<_> = (0..500)
+            .map(|at| board.slot(&format!("cache-{at}"), "redis://a:1"))
+            .collect();
+        let names: Vec<String> = (0..100).map(|at| format!("<b>{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for slot in &slots {
+            slot.publish(publication(None, ""));
+            slot.publish_namespaces(snapshot("db0", &names[95..]));
+        }
+        slots[7].publish_namespaces(snapshot("db0", &names));
+        board.list(slots);
+        let page = shown(&board);
+        let line = "cache-8</a><small>evicted most: &lt;b&gt;99 33%, &lt;b&gt;98 27%, &lt;b&gt;97 20% of 150 keys</small>";
+        assert!(page.contains(line), "{}", &page[..9_000]);
+        assert_eq!(page.matches("<small>idle most: ").count(), 500);
+        assert!(!page.contains("<b>"));
+        assert!(page.len() < 500 * 1_000, "{}", page.len());
     }
 
     #[test]

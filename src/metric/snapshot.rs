@@ -269,6 +269,22 @@ impl Snapshot {
         })
     }
 
+    /// Returns the samples of the family with this name. The snapshot must be sealed.
+    #[must_use]
+    pub fn family(&self, name: &str) -> Option<FamilyRun<'_>> {
+        let start = self
+            .samples
+            .partition_point(|sample| sample.family.name < name);
+        let rest = self.samples.get(start..)?;
+        let samples = rest.chunk_by(is_same_family).next()?;
+        let family = samples.first()?.family;
+        (family.name == name).then_some(FamilyRun {
+            family,
+            snapshot: self,
+            samples,
+        })
+    }
+
     const fn sample<'a>(&'a self, stored: &'a Stored) -> Sample<'a> {
         Sample {
             family: stored.family,

@@ -18,6 +18,18 @@ fn every_spelling_is_used_once() {
 }
 
 #[test]
+fn families_on_the_page_for_people_exist() {
+    let text = std::fs::read_to_string("src/http/highlights.rs").unwrap();
+    let words = text.split('"');
+    let used: HashSet<&str> = words.filter(|word| word.starts_with("redis_")).collect();
+    assert_eq!(used.len(), 7);
+    let families = catalogue::families();
+    for name in used {
+        assert!(families.iter().any(|family| family.name == name), "{name}");
+    }
+}
+
+#[test]
 fn clean_names_follow_prometheus_conventions() {
     for family in catalogue::families() {
         let name = family.name;
