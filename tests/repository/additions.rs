@@ -26,6 +26,7 @@ const INDEX: &str = "docs/reference/metrics.md";
 const PLACES: &[(&str, &str)] = &[
     ("alerts", "yml"),
     ("deploy", "yaml"),
+    ("deploy", "yml"),
     ("docs", "md"),
     ("examples", "rs"),
     ("grafana", "json"),

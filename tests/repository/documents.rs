@@ -14,6 +14,7 @@ const OUTSIDE: &[&str] = &[
     "CHANGELOG.md",
     "alerts/README.md",
     "grafana/README.md",
+    "deploy/helm/redis-namespace-exporter/README.md",
 ];
 
 /// The folder of the book.

@@ -6,6 +6,7 @@ mod alert_targets;
 mod alerts;
 mod book;
 mod catalogue;
+mod chart;
 mod compat;
 mod dashboards;
 mod deploy;
