@@ -91,7 +91,7 @@ pub async fn run(
         return ended;
     }
     let report = report::build(&target, &census, pass, !config.namespaces.is_empty(), now());
-    let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample)));
+    let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample, &census)));
     print(&report, suggestions.as_ref(), arguments.output, out).map_err(PassError::Output)?;
     ended
 }
@@ -140,6 +140,9 @@ async fn scan(
         Event::Idle { keys, lookups } => {
             queried.idle += keys.len() as u64;
             queried.lookups += lookups;
+            if let Some(sample) = &mut sample {
+                sample.see_idle(keys);
+            }
         }
         Event::Progress { seen, keys } => progress.show(seen, keys),
         Event::Estimate(_) => {}
@@ -161,8 +164,10 @@ async fn scan(
     })
 }
 
-fn guess(sample: &NamedSample) -> Vec<Suggestion> {
-    suggest(sample.sampled(), &Options::default())
+fn guess(sample: &NamedSample, census: &Census) -> Vec<Suggestion> {
+    let known = census.longest_known_idle().unwrap_or(0.0);
+    let measured = sample.measured_use(known, census.lru_horizon());
+    suggest(sample.sampled(), &measured, &Options::default())
 }
 
 /// Writes the result in the requested format.

@@ -4,6 +4,7 @@
 //! Keys are split at a delimiter. Segments with few values remain as they are. Segments become `*`
 //! if they have many values, or look like a number, a hash or an address.
 
+mod lifetime;
 mod partition;
 mod shape;
 mod shared_pattern;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crate::glob::Glob;
 use crate::number::length;
+pub use lifetime::{KeyUse, MeasuredUse, ShorterTtl, TooLong};
 use shared_pattern::SharedPattern;
 pub use ttl::ObservedTtl;
 pub use yaml::to_yaml;
@@ -72,6 +74,8 @@ pub struct Suggestion {
     /// Longest observed TTL, rounded up, if most keys expire and some do not, as if setting the TTL
     /// failed occasionally.
     pub leaking_ttl_max: Option<Duration>,
+    /// A shorter TTL, if the use of the keys shows that the longest observed one is too long.
+    pub shorter_ttl: Option<ShorterTtl>,
 }
 
 /// Returns the namespaces that a sample seems to contain, the most specific first, so that the
@@ -79,6 +83,7 @@ pub struct Suggestion {
 #[must_use]
 pub fn suggest<'a>(
     sample: impl IntoIterator<Item = SampledKey<'a>>,
+    measured: &MeasuredUse<'_>,
     options: &Options,
 ) -> Vec<Suggestion> {
     let sample: Vec<SampledKey<'_>> = sample.into_iter().take(options.keys_max).collect();
@@ -90,11 +95,18 @@ pub fn suggest<'a>(
     found.dedup_by(|left, right| left.pattern() == right.pattern());
     let found = keep_largest(found, &sample, options.namespaces_max);
     // Assigned again, because keys of a dropped pattern may match a more general one.
-    let members = assign(&found, &sample);
+    let members = assign(&found, ttls(&sample));
+    let used = assign(&found, measured.keys.iter().map(|key| (key.name, *key)));
     let mut names = BTreeSet::new();
-    let described = found.iter().zip(&members);
+    let described = found.iter().zip(&members).zip(&used);
     described
-        .map(|(found, keys)| describe(found, keys, sample.len(), &mut names))
+        .map(|((found, keys), used)| {
+            let mut suggestion = describe(found, keys, sample.len(), &mut names);
+            let present = suggestion.ttl_max.or(suggestion.leaking_ttl_max);
+            suggestion.shorter_ttl =
+                present.and_then(|present| measured.shorter_than(present, used));
+            suggestion
+        })
         .collect()
 }
 
@@ -104,7 +116,7 @@ fn keep_largest<'a>(
     sample: &[SampledKey<'_>],
     max: usize,
 ) -> Vec<SharedPattern<'a>> {
-    let members = assign(&found, sample);
+    let members = assign(&found, ttls(sample));
     let mut by_size: Vec<(usize, SharedPattern<'a>, usize)> = found
         .into_iter()
         .zip(members)
@@ -118,17 +130,25 @@ fn keep_largest<'a>(
     by_size.into_iter().map(|(_, found, _)| found).collect()
 }
 
-/// Returns the TTLs of the keys that each pattern is the first to match.
-fn assign(found: &[SharedPattern<'_>], sample: &[SampledKey<'_>]) -> Vec<Vec<ObservedTtl>> {
+/// Returns the names of keys with their TTLs.
+fn ttls<'s>(sample: &'s [SampledKey<'_>]) -> impl Iterator<Item = (&'s [u8], ObservedTtl)> {
+    sample.iter().map(|key| (key.name, key.ttl))
+}
+
+/// Returns what is known about the keys that each pattern is the first to match.
+fn assign<'s, T: Clone>(
+    found: &[SharedPattern<'_>],
+    keys: impl Iterator<Item = (&'s [u8], T)>,
+) -> Vec<Vec<T>> {
     let globs: Vec<Glob> = found
         .iter()
         .map(|found| Glob::new(found.pattern()))
         .collect();
     let mut members = vec![Vec::new(); globs.len()];
-    for key in sample {
-        let first = globs.iter().position(|glob| glob.matches(key.name));
-        if let Some(keys) = first.and_then(|first| members.get_mut(first)) {
-            keys.push(key.ttl);
+    for (name, known) in keys {
+        let first = globs.iter().position(|glob| glob.matches(name));
+        if let Some(members) = first.and_then(|first| members.get_mut(first)) {
+            members.push(known);
         }
     }
     members
@@ -153,6 +173,7 @@ fn describe(
         ttl_required: required,
         ttl_max: longest.filter(|_| required),
         leaking_ttl_max: longest.filter(|_| ttl::leaks(keys)),
+        shorter_ttl: None,
     }
 }
 

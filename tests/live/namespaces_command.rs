@@ -265,6 +265,42 @@ fn idle_and_expiring_keys_are_shown() {
 }
 
 #[test]
+fn suggestion_shortens_a_ttl_of_idle_memory() {
+    let mut server = RedisServer::start(&["--maxmemory-policy", "allkeys-lru"]);
+    keys::run(
+        &server,
+        0,
+        "call('SET', 'model', string.rep('m', 50)) local model = call('DUMP', 'model') \
+         call('DEL', 'model') for i = 1, 2000 do \
+         call('RESTORE', 'session:' .. i, 86000000, model, 'IDLETIME', i % 4 == 0 and 10 or 8000) \
+         call('SET', 'cache:' .. i, i, 'EX', 86000) end",
+    );
+    server.ask(&["SAVE"]);
+    server.restart(&[]);
+    let flags = ["--suggest", "--output=json"];
+    let finished = run(&server, &flags);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    let document = document(&finished);
+    let of = |name: &str| {
+        let all = document["suggestions"].as_array().unwrap();
+        let found = all.iter().find(|one| one["name"] == name).unwrap();
+        (
+            found["shorter_ttl_max_seconds"].clone(),
+            found["shorter_ttl_reason"].clone(),
+        )
+    };
+    assert_eq!(of("session"), (3_600.into(), "idle_memory".into()));
+    let yaml = document["suggested_yaml"].as_str().unwrap();
+    let comment = "% of the memory was not used for 1h, but TTLs reach 1d.";
+    assert!(yaml.contains(comment), "{yaml}");
+    // A server that tracks no idle times suggests nothing about them.
+    server.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"]);
+    let finished = run(&server, &["--suggest"]);
+    assert!(!finished.stdout.contains("not used"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("max: 1d"), "{}", finished.stdout);
+}
+
+#[test]
 fn groups_have_idle_and_expiring_keys_without_a_declaration() {
     let server = RedisServer::start(&["--maxmemory-policy", "allkeys-lfu"]);
     seed_ages(&server);

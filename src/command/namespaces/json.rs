@@ -15,7 +15,7 @@
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
 //! | `namespaces` | list, see below; sorted by memory, largest first |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
-//! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds` |
+//! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds`, and if that is too long `shorter_ttl_max_seconds` and `shorter_ttl_reason` (`beyond_lru_horizon`, `idle_memory` or `longer_than_use`) |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
 //!
 //! A namespace has these fields. Values that are unknown or not declared are null. Names are UTF-8
@@ -203,6 +203,8 @@ fn suggestion(suggestion: &Suggestion) -> Value {
         "keys_without_ttl": suggestion.keys_without_ttl,
         "ttl_required": suggestion.ttl_required,
         "ttl_max_seconds": suggestion.ttl_max.map(|max| number(max.as_secs_f64())),
+        "shorter_ttl_max_seconds": suggestion.shorter_ttl.map(|ttl| number(ttl.max.as_secs_f64())),
+        "shorter_ttl_reason": suggestion.shorter_ttl.map(|ttl| ttl.reason.as_str()),
     })
 }
 
@@ -233,6 +235,7 @@ mod tests {
     use crate::failure::{Failure, Reason};
     use crate::keyspace::expiring::Burst;
     use crate::keyspace::idle::LruHorizon;
+    use crate::keyspace::suggest::{ShorterTtl, TooLong};
 
     fn read(text: &str) -> Value {
         serde_json::from_str(text).unwrap()
@@ -341,11 +344,17 @@ mod tests {
             ttl_required: true,
             ttl_max: Some(Duration::from_mins(1)),
             leaking_ttl_max: None,
+            shorter_ttl: Some(ShorterTtl {
+                max: Duration::from_secs(30),
+                reason: TooLong::BeyondHorizon(40.0),
+            }),
         };
         let document = read(&document(&report(Vec::new()), Some(&[suggestion])));
         let suggestion = &document["suggestions"][0];
         assert_eq!(suggestion["match"], "a:*");
         assert_eq!(suggestion["ttl_max_seconds"], 60);
+        assert_eq!(suggestion["shorter_ttl_max_seconds"], 30);
+        assert_eq!(suggestion["shorter_ttl_reason"], "beyond_lru_horizon");
         let yaml = document["suggested_yaml"].as_str().unwrap();
         assert!(yaml.starts_with("namespaces:\n"), "{yaml}");
     }

@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
-use crate::keyspace::suggest::{ObservedTtl, SampledKey};
+use crate::keyspace::idle::{IdleSample, LruHorizon};
+use crate::keyspace::suggest::{KeyUse, MeasuredUse, ObservedTtl, SampledKey};
 use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::tally::Expiry;
+use crate::number::to_float;
 
 /// Maximum number of names.
 pub const NAMES_MAX: usize = 200_000;
@@ -20,6 +22,8 @@ pub const NAME_BYTES_MAX: usize = 512;
 pub struct NamedSample {
     keys: Vec<(Box<[u8]>, ObservedTtl)>,
     seen: u64,
+    /// Names with idle seconds and bytes. A pass samples at most a thousand.
+    idle: Vec<(Box<[u8]>, f64, Option<f64>)>,
 }
 
 impl NamedSample {
@@ -44,6 +48,30 @@ impl NamedSample {
     #[must_use]
     pub fn keys(&self) -> &[(Box<[u8]>, ObservedTtl)] {
         &self.keys
+    }
+
+    /// Adds keys with their idle times.
+    pub fn see_idle(&mut self, keys: &[(&[u8], IdleSample)]) {
+        let kept = keys.iter().map(|(name, sample)| {
+            let name = name.get(..NAME_BYTES_MAX).unwrap_or(name);
+            (name.into(), sample.idle, sample.bytes.map(to_float))
+        });
+        self.idle.extend(kept);
+    }
+
+    /// Returns the idle times in the form that suggestions need, limited to what is known.
+    #[must_use]
+    pub fn measured_use(&self, longest_known: f64, horizon: Option<LruHorizon>) -> MeasuredUse<'_> {
+        let keys = self.idle.iter().map(|(name, idle, bytes)| KeyUse {
+            name,
+            idle: idle.min(longest_known),
+            bytes: *bytes,
+        });
+        MeasuredUse {
+            keys: keys.collect(),
+            longest_known,
+            horizon,
+        }
     }
 
     /// Returns the sampled keys in the form that suggestions need.

@@ -27,7 +27,7 @@ fn suggestions(sample: &SampledNames) -> Vec<Suggestion> {
     let keys = sample
         .iter()
         .map(|(name, ttl)| SampledKey { name, ttl: *ttl });
-    suggest(keys, &Options::default())
+    suggest(keys, &MeasuredUse::default(), &Options::default())
 }
 
 fn patterns(sample: &SampledNames) -> Vec<String> {
@@ -300,6 +300,7 @@ fn largest_suggestions_are_kept_within_the_limit() {
     let bounds = |keys_max, namespaces_max| {
         let found = suggest(
             keys(),
+            &MeasuredUse::default(),
             &Options {
                 keys_max,
                 namespaces_max,
@@ -328,7 +329,7 @@ fn ties_fill_the_limit() {
         namespaces_max: 2,
         ..Options::default()
     };
-    let found = suggest(keys, &options).into_iter();
+    let found = suggest(keys, &MeasuredUse::default(), &options).into_iter();
     let found: Vec<_> = found.map(|one| (one.pattern, one.keys)).collect();
     let expected = [("app:aa:*", 50), ("app:*", 160)].map(|(glob, keys)| (glob.to_owned(), keys));
     assert_eq!(found, expected);
@@ -408,4 +409,29 @@ fn leaking_namespace_gets_a_commented_ttl() {
             .iter()
             .all(|space| !space.ttl.required)
     );
+}
+
+#[test]
+fn shorter_ttl_is_a_comment_with_its_reason() {
+    let sample = keys(100, seconds(80_000), |number| format!("session:{number}"));
+    let sampled = sample
+        .iter()
+        .map(|(name, ttl)| SampledKey { name, ttl: *ttl });
+    let measured = MeasuredUse {
+        keys: sample
+            .iter()
+            .map(|(name, _)| KeyUse {
+                name,
+                idle: 4_000.0,
+                bytes: Some(100.0),
+            })
+            .collect(),
+        longest_known: 1e6,
+        horizon: None,
+    };
+    let yaml = to_yaml(&suggest(sampled, &measured, &Options::default()));
+    let expected = "    # 100% of the memory was not used for 1h, but TTLs reach 1d. If keys that were \
+        not used for so long are not needed:\n    #ttl: { required: true, max: 1h }\n    ttl: { \
+        required: true, max: 1d }\n";
+    assert!(yaml.contains(expected), "{yaml}");
 }

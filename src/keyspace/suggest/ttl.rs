@@ -94,6 +94,12 @@ pub(super) fn round_up(ttl: Duration) -> Option<Duration> {
     usual.into_iter().find(|usual| *usual >= ttl)
 }
 
+/// Returns the previous duration that people choose; `None` below a second.
+pub(super) fn round_down(ttl: Duration) -> Option<Duration> {
+    let usual = USUAL.iter().map(|seconds| Duration::from_secs(*seconds));
+    usual.filter(|usual| *usual <= ttl).last()
+}
+
 /// Returns whether two sets of keys clearly follow different rules.
 pub(super) fn differ(left: &[ObservedTtl], right: &[ObservedTtl]) -> bool {
     if known(left) < FEWEST_KEYS || known(right) < FEWEST_KEYS {
@@ -155,6 +161,8 @@ mod tests {
         assert_eq!(round_up(seconds(HOUR + 1)), Some(seconds(2 * HOUR)));
         assert_eq!(round_up(Duration::ZERO), Some(seconds(1)));
         assert_eq!(round_up(seconds(366 * DAY)), None);
+        assert_eq!(round_down(seconds(HOUR + 1)), Some(seconds(HOUR)));
+        assert_eq!(round_down(Duration::from_millis(900)), None);
         assert!(USUAL.is_sorted());
     }
 

@@ -40,6 +40,7 @@ fn item(text: &mut String, suggestion: &Suggestion) -> std::fmt::Result {
             ttl::text(max)
         )?;
     }
+    shorter(text, suggestion)?;
     match suggestion.ttl_max {
         _ if !suggestion.ttl_required => Ok(()),
         Some(max) => writeln!(
@@ -49,6 +50,17 @@ fn item(text: &mut String, suggestion: &Suggestion) -> std::fmt::Result {
         ),
         None => writeln!(text, "    ttl: {{ required: true }}"),
     }
+}
+
+/// Writes a shorter TTL as a comment, with the reason.
+fn shorter(text: &mut String, suggestion: &Suggestion) -> std::fmt::Result {
+    let present = suggestion.ttl_max.or(suggestion.leaking_ttl_max);
+    let Some((present, shorter)) = present.zip(suggestion.shorter_ttl) else {
+        return Ok(());
+    };
+    writeln!(text, "    # {}", shorter.reason.text(present))?;
+    let max = ttl::text(shorter.max);
+    writeln!(text, "    #ttl: {{ required: true, max: {max} }}")
 }
 
 /// Maximum number of open brackets in an unescaped value.
