@@ -48,7 +48,7 @@ pub use crate::pattern::Pattern;
 pub use address::Address;
 pub use arguments::Arguments;
 pub use clients::{ClientGroup, ClientMatch, Clients};
-pub use collector_options::{CollectorOptions, Slots};
+pub use collector_options::{ChannelName, CollectorOptions, Slots};
 pub use commands::Commands;
 pub use endpoint::Endpoint;
 pub use expand::Environment;

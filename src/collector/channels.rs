@@ -21,6 +21,7 @@ mod rows {
 
     pub(super) static CHANNELS: Family<1> = Family::gauge("redis_channel_group_channels", &["channel_group"], source("PUBSUB CHANNELS", ""), Unit::One, "Channels of the group with subscribers by name; channels with pattern subscriptions only do not count.");
     pub(super) static SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_subscribers", &["channel_group"], source("PUBSUB NUMSUB", ""), Unit::One, "Subscriptions to the channels of the group by name; pattern subscriptions (PSUBSCRIBE) do not count.");
+    pub(super) static SILENT: Family<1> = Family::gauge("redis_channel_group_expected_channels_silent", &["channel_group"], source("PUBSUB NUMSUB", ""), Unit::One, "Channels in `expect_subscribers` of the group that have no subscriber by name; pattern subscriptions do not count.");
     pub(super) static DROPPED: Family<0> = Family::gauge("redis_channel_group_dropped_channels", &[], source("PUBSUB CHANNELS", ""), Unit::One, "Channels whose subscribers are not counted because there are too many channels.");
     pub(super) static SHARD_CHANNELS: Family<1> = Family::gauge("redis_channel_group_shard_channels", &["channel_group"], source("PUBSUB SHARDCHANNELS", ""), Unit::One, "Shard channels of the group that have subscribers.");
     pub(super) static SHARD_SUBSCRIBERS: Family<1> = Family::gauge("redis_channel_group_shard_subscribers", &["channel_group"], source("PUBSUB SHARDNUMSUB", ""), Unit::One, "Subscriptions to the shard channels of the group.");
@@ -43,6 +44,9 @@ const MOST_QUERIED: usize = 10_000;
 /// Maximum number of channels in one command. Takes about 0.1 ms.
 const MOST_IN_COMMAND: usize = 1_000;
 
+/// Ticket of the first command about expected channels. The other counts of a poll have lower ones.
+const FIRST_EXPECTED: usize = MOST_QUERIED;
+
 static LIST: Query = Query::new(&[&["PUBSUB", "CHANNELS"]], "+pubsub|channels");
 static COUNT: Query = Query::new(&[&["PUBSUB", "NUMSUB"]], "+pubsub|numsub");
 // Available since Redis 7.0, but not in `KeyDB`.
@@ -63,6 +67,7 @@ pub static COLLECTOR: Collector = Collector {
             &rows::SUBSCRIBERS,
             &rows::SHARD_CHANNELS,
             &rows::SHARD_SUBSCRIBERS,
+            &rows::SILENT,
         ];
         let by_group = by_group.map(Family::descriptor);
         let plain = [&rows::DROPPED, &rows::SHARD_DROPPED].map(Family::descriptor);
@@ -114,7 +119,56 @@ fn further(replies: &Replies) -> Vec<Command<'_>> {
         let lists = lists(kind, replies).into_iter().map(|(_, list)| list);
         lists.chain(counts).collect::<Vec<_>>()
     };
-    KINDS.iter().flat_map(of_kind).collect()
+    let expected = expected(replies);
+    let expected = expected.chunks(MOST_IN_COMMAND).enumerate();
+    let expected = expected
+        .map(|(at, names)| COUNT.with(FIRST_EXPECTED + at, names.iter().map(|(_, name)| *name)));
+    KINDS.iter().flat_map(of_kind).chain(expected).collect()
+}
+
+/// Returns the channels that must have a subscriber, with the index of their group.
+fn expected(replies: &Replies) -> Vec<(usize, &[u8])> {
+    let mut expected = Vec::new();
+    for (place, group) in groups(replies).iter().enumerate() {
+        expected.extend(
+            group
+                .expected
+                .iter()
+                .map(|name| (place, name.as_str().as_bytes())),
+        );
+    }
+    expected
+}
+
+/// Publishes how many of the expected channels have no subscriber. Groups without a complete reply
+/// are left out.
+fn push_silent(replies: &Replies, snapshot: &mut Snapshot) {
+    let groups = groups(replies);
+    let mut silent: Vec<Option<usize>> = groups
+        .iter()
+        .map(|group| (!group.expected.is_empty()).then_some(0))
+        .collect();
+    for (at, names) in expected(replies).chunks(MOST_IN_COMMAND).enumerate() {
+        let reply = replies.reply(COUNT.ticket(FIRST_EXPECTED + at));
+        let pairs = reply.map(Reply::items).unwrap_or_default().chunks_exact(2);
+        let counts = pairs.map(Some).chain(std::iter::repeat(None));
+        for ((place, name), pair) in zip(names, counts) {
+            let count = match pair {
+                Some([found, number]) if found.bytes() == Some(name) => number.integer(),
+                _ => None,
+            };
+            if let Some(silent) = silent.get_mut(*place) {
+                *silent = silent
+                    .zip(count)
+                    .map(|(silent, count)| silent + usize::from(count == 0));
+            }
+        }
+    }
+    for (group, silent) in zip(groups, silent) {
+        if let Some(silent) = silent {
+            snapshot.push(&rows::SILENT, [group.name.as_str()], float(silent));
+        }
+    }
 }
 
 fn groups(replies: &Replies) -> &[ChannelGroup] {
@@ -193,6 +247,7 @@ fn read(replies: &Replies, snapshot: &mut Snapshot) {
             read_kind(kind, total, replies, snapshot);
         }
     }
+    push_silent(replies, snapshot);
 }
 
 fn read_kind(kind: &ChannelKind, total: f64, replies: &Replies, snapshot: &mut Snapshot) {
@@ -275,12 +330,13 @@ mod tests {
 
     use super::*;
     use crate::collector::{Circumstances, reading};
-    use crate::config::CollectorOptions;
+    use crate::config::{ChannelName, CollectorOptions};
 
     fn declared(groups: &[(&str, Pattern)]) -> Circumstances {
         let channels = groups.iter().map(|(name, pattern)| ChannelGroup {
             name: (*name).to_owned(),
             pattern: pattern.clone(),
+            expected: Vec::new(),
         });
         let options = CollectorOptions {
             channels: channels.collect(),
@@ -397,6 +453,65 @@ mod tests {
             "redis_channel_group_subscribers{admin} 0",
         ];
         assert_eq!(seen, expected);
+    }
+
+    /// Returns the samples of a group that expects the channels `a` and `b`, if the server replies
+    /// with this to PUBSUB NUMSUB.
+    fn silent(numsub: &Reply) -> Vec<String> {
+        let expected = ["a", "b"].map(|name| ChannelName::new(name).unwrap());
+        let group = ChannelGroup {
+            name: "letters".to_owned(),
+            pattern: Pattern::glob("?"),
+            expected: expected.to_vec(),
+        };
+        let undeclared = ChannelGroup {
+            name: "undeclared".to_owned(),
+            pattern: Pattern::glob("*"),
+            expected: Vec::new(),
+        };
+        let options = CollectorOptions {
+            channels: [group, undeclared].into(),
+            ..CollectorOptions::default()
+        };
+        let circumstances = Circumstances {
+            options: Arc::new(options),
+            ..Circumstances::default()
+        };
+        let reply_to = |command: &Command<'_>| {
+            let words = reading::words(command);
+            (words[1..] == ["NUMSUB", "a", "b"]).then(|| numsub.clone())
+        };
+        let seen = reading::of_further(&COLLECTOR, "", circumstances, &[], &reply_to);
+        let is_silent = |sample: &String| sample.contains("_silent");
+        seen.into_iter().filter(is_silent).collect()
+    }
+
+    #[test]
+    fn expected_channels_without_subscriber_are_counted() {
+        let counts = |a, b| {
+            let items = [("a", a), ("b", b)];
+            let items = items.map(|(name, count)| [reading::bytes(name), Reply::Integer(count)]);
+            Reply::List(items.into_iter().flatten().collect())
+        };
+        for (a, b, number) in [(0, 0, 2), (3, 0, 1), (1, 2, 0)] {
+            let sample =
+                format!("redis_channel_group_expected_channels_silent{{letters}} {number}");
+            assert_eq!(silent(&counts(a, b)), [sample]);
+        }
+    }
+
+    #[test]
+    fn incomplete_counts_of_expected_channels_publish_nothing() {
+        let (a, b) = (reading::bytes("a"), reading::bytes("b"));
+        let zero = || Reply::Integer(0);
+        for items in [
+            vec![],
+            vec![a.clone(), zero()],
+            vec![b.clone(), zero(), a.clone(), zero()],
+            vec![a, zero(), b],
+        ] {
+            assert_eq!(silent(&Reply::List(items)), [""; 0]);
+        }
     }
 
     #[test]

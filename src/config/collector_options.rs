@@ -7,6 +7,8 @@ use super::clients::Clients;
 use super::commands::Commands;
 use super::draft::Draft;
 use super::namespace::ChannelGroup;
+use super::problem::Invalid;
+use super::row::FromText;
 use super::script::Script;
 use crate::pattern::Expression;
 
@@ -58,4 +60,34 @@ impl CollectorOptions {
 pub struct Slots {
     /// Number of slots to export, by keys and by each other statistic.
     pub top: u32,
+}
+
+/// The name of a pub/sub channel. It is not empty and has no control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChannelName(String);
+
+impl ChannelName {
+    /// Returns the name, or `None` if it is invalid.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let is_valid = !name.is_empty() && !name.chars().any(char::is_control);
+        is_valid.then(|| Self(name.to_owned()))
+    }
+
+    /// Returns the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromText for ChannelName {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        Self::new(text).ok_or_else(|| {
+            Invalid::new(
+                "is not the name of a channel",
+                "write a name without control characters",
+            )
+        })
+    }
 }

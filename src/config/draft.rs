@@ -16,8 +16,9 @@ use super::rows::ROWS;
 use super::url::Url;
 use super::web::WrittenWeb;
 use super::{
-    ChannelGroup, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions, Keys, Log,
-    LogFormat, Namespace, OnEviction, Paths, Pattern, PollTimes, Script, Sweep, Tls, TtlPolicy,
+    ChannelGroup, ChannelName, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions, Keys,
+    Log, LogFormat, Namespace, OnEviction, Paths, Pattern, PollTimes, Script, Sweep, Tls,
+    TtlPolicy,
 };
 use crate::metric::Names;
 
@@ -107,6 +108,7 @@ pub(crate) struct Item {
     pub(crate) ttl: TtlPolicy,
     pub(crate) memory_quota: Option<u64>,
     pub(crate) on_eviction: Option<OnEviction>,
+    pub(crate) expect_subscribers: Vec<ChannelName>,
     pub(crate) clients: ClientMatch,
     pub(crate) pool_max: Option<u32>,
     pub(crate) script: Option<Script>,

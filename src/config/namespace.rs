@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::collector_options::ChannelName;
 use super::context::Context;
 use super::draft::{Draft, Item};
 use super::problem::{Invalid, quoted};
@@ -87,6 +88,8 @@ pub struct ChannelGroup {
     pub name: String,
     /// The pattern of its channels.
     pub pattern: Pattern,
+    /// Channels that must have a subscriber, each once. All of them match the pattern.
+    pub expected: Vec<ChannelName>,
 }
 
 /// Returns warnings about probable mistakes in namespaces and channel groups, one sentence each.
@@ -176,10 +179,24 @@ pub(crate) fn finish_channel(draft: &mut Draft, written: &WrittenKeys, context: 
     let names = channels.iter().map(|channel| &*channel.name);
     let name = unique_name(item.name.take(), names, written, context);
     let pattern = pattern(item, written, context);
-    channels.extend(
-        name.zip(pattern)
-            .map(|(name, pattern)| ChannelGroup { name, pattern }),
-    );
+    let mut expected = std::mem::take(&mut item.expect_subscribers);
+    expected.sort_unstable();
+    expected.dedup();
+    if let (Some(pattern), Some(place)) = (&pattern, written.place_of("expect_subscribers")) {
+        let mut names = expected.iter();
+        if let Some(name) = names.find(|name| !pattern.matches(name.as_str().as_bytes())) {
+            let what = format!(
+                "{} does not match the pattern of the group",
+                quoted(name.as_str())
+            );
+            context.report(place, what, "move it to the group whose pattern it matches");
+        }
+    }
+    channels.extend(name.zip(pattern).map(|(name, pattern)| ChannelGroup {
+        name,
+        pattern,
+        expected,
+    }));
 }
 
 /// Returns the name of an item. A name that an earlier item has is reported.

@@ -127,6 +127,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| give(&mut d.item.glob, glob(v)))),
     row("channels[].regex", Regex, "", "Regular expression, unanchored",
         Value(|d, v| give(&mut d.item.regex, regex(v)))),
+    row("channels[].expect_subscribers", Texts, "", "Names of channels of the group that must have a subscriber; up to 100",
+        Lists(MOST_PATTERNS, |d| &mut d.item.expect_subscribers)),
 
     row("commands.include", Texts, "", "Globs of commands that get their own series, such as `get,set,*del`",
         Lists(MOST_PATTERNS, |d| d.options().commands.include.get_or_insert_default())).each().flag("commands.include", "REDIS_EXPORTER_COMMANDS_INCLUDE"),

@@ -390,7 +390,8 @@ fn namespaces_and_channels_are_read_in_order() {
          - {name: session, match: \"session:*\", ttl: {required: true, max: 1h}, \
             memory_quota: 64MiB, on_eviction: harmful, db: 2}\n\
          - {name: api, regex: \"^api:\"}\n\
-         channels:\n- {name: prism, match: \"prism:*\"}\n",
+         channels:\n- {name: prism, match: \"prism:*\", \
+            expect_subscribers: [\"prism:b\", \"prism:a\", \"prism:b\"]}\n",
     );
     let [session, api] = &config.namespaces[..] else {
         panic!("{config:?}");
@@ -410,6 +411,8 @@ fn namespaces_and_channels_are_read_in_order() {
         config.targets[0].options.channels[0].pattern,
         Pattern::glob("prism:*")
     );
+    let expected = ["prism:a", "prism:b"].map(|name| ChannelName::new(name).unwrap());
+    assert_eq!(config.targets[0].options.channels[0].expected, expected);
 }
 
 /// A text, the place of its only problem, and part of the message.
@@ -740,6 +743,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "channels: [{name: a, match: b, ttl: {}}]",
         "c.yaml: channels[0]:",
         "unknown key `ttl`",
+    ),
+    (
+        "channels: [{name: a, match: 'b:*', expect_subscribers: ['b:1', 'c:1']}]",
+        "c.yaml: channels[0].expect_subscribers:",
+        "`c:1` does not match the pattern of the group; move it to the group whose pattern",
+    ),
+    (
+        "channels: [{name: a, match: '*', expect_subscribers: ['']}]",
+        "c.yaml: channels[0].expect_subscribers[0]:",
+        "write a name without control characters",
     ),
     ("a: {", "c.yaml:", "is not YAML: "),
 ];

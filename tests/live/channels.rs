@@ -54,6 +54,42 @@ fn subscribers_are_counted_by_channel_group() {
 }
 
 #[test]
+fn expected_channels_without_subscriber_are_counted() {
+    let server = RedisServer::start(&[]);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 200ms }}\ntargets: [{{ name: cache, url: '{}' }}]\nchannels:\n\
+         - {{ name: prism, match: 'prism:*', expect_subscribers: ['prism:1', 'prism:2'] }}\n\
+         - {{ name: news, match: 'news' }}\n",
+        server.url()
+    ))
+    .start();
+    let silent = |group| {
+        let group = [("channel_group", group)];
+        let family = "redis_channel_group_expected_channels_silent";
+        move |page: &crate::support::Page| page.get(family, &group)
+    };
+    let prism = silent("prism");
+    exporter.until("two silent channels", |page| prism(page) == Some(2.0));
+    let first = subscribed(&server, "SUBSCRIBE", "prism:1");
+    let _pattern = subscribed(&server, "PSUBSCRIBE", "prism:*");
+    let page = exporter.until("a subscriber", |page| prism(page) == Some(1.0));
+    assert_eq!(silent("news")(&page), None);
+    drop(first);
+    exporter.until("its end", |page| prism(page) == Some(2.0));
+    let _both = [
+        subscribed(&server, "SUBSCRIBE", "prism:1"),
+        subscribed(&server, "SUBSCRIBE", "prism:2"),
+    ];
+    exporter.until("both subscribers", |page| prism(page) == Some(0.0));
+    server.ask(&["ACL", "SETUSER", "default", "-pubsub|numsub"]);
+    exporter.until("the refusal", |page| prism(page).is_none());
+    let channels = [("collector", "channels")];
+    exporter.until("a failed collector", |page| {
+        page.get("redis_exporter_collector_success", &channels) == Some(0.0)
+    });
+}
+
+#[test]
 fn shard_channels_of_a_cluster_node_are_counted() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use redis_namespace_exporter::collector::{ALL, Circumstances, Collector, Replies};
 use redis_namespace_exporter::config::{
-    ChannelGroup, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName, Pattern,
+    ChannelGroup, ChannelName, ClientGroup, ClientMatch, Clients, CollectorOptions, KeyName,
+    Pattern,
 };
 use redis_namespace_exporter::connection::decode;
 use redis_namespace_exporter::encode::{self, Format, encode_as};
@@ -159,6 +160,7 @@ fn options() -> CollectorOptions {
     let news = ChannelGroup {
         name: "news".to_owned(),
         pattern: Pattern::glob("*news"),
+        expected: ChannelName::new("news").into_iter().collect(),
     };
     let groups = [
         group("sentinel", "sentinel-*", Some(2)),
