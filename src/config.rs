@@ -22,8 +22,11 @@ mod draft;
 mod endpoint;
 mod expand;
 mod file;
+mod file_content;
 mod implicit_target;
 mod keys;
+mod label_name;
+mod log;
 mod namespace;
 mod password_file;
 mod poll;
@@ -37,6 +40,8 @@ mod script;
 mod secret;
 mod sweep;
 mod target;
+mod target_groups;
+mod target_source;
 mod tls;
 mod unit;
 mod unknown_key;
@@ -52,7 +57,10 @@ pub use collector_options::{ChannelName, CollectorOptions, Slots};
 pub use commands::Commands;
 pub use endpoint::Endpoint;
 pub use expand::Environment;
+pub use file_content::FileContent;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
+pub use label_name::LabelName;
+pub use log::{Log, LogFormat};
 pub use namespace::{ChannelGroup, Namespace, NamespacePolicy, OnEviction, TtlPolicy, doubts};
 pub(crate) use password_file::password_of;
 pub use password_file::{PASSWORD_FILE_MAX, missing_entry};
@@ -63,6 +71,8 @@ pub use script::Script;
 pub use secret::{Secret, trimmed};
 pub use sweep::{Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
+pub use target_groups::{TargetGroup, target_groups};
+pub use target_source::{RefusedEntry, SourceKind, TargetSource};
 pub use tls::{CertificateFiles, Tls};
 pub use web::{BasicAuth, Web, WebPassword, WebTls};
 
@@ -70,6 +80,7 @@ use crate::metric::Names;
 use context::{CheckFile, Context, ReadFile};
 use document::{Node, YamlValue};
 use draft::Draft;
+use file_content::has_targets;
 use problem::{Invalid, Origin, Place};
 use reader::LevelReader;
 use redis_exporter::{Given, Notice, Overlay};
@@ -95,32 +106,18 @@ pub struct Config {
     pub paths: Paths,
     /// Whether to export metrics about the exporter's process and version.
     pub process_metrics: bool,
-    /// The servers to poll, at least one, with unique names.
+    /// The servers to poll, with unique names; at least one unless there are sources.
     pub targets: Vec<Target>,
+    /// The sources that name more targets while the exporter runs, with unique names.
+    pub sources: Vec<TargetSource>,
+    /// Maximum number of targets, those of sources included.
+    pub max_targets: usize,
     /// The declared namespaces. The first match wins.
     pub namespaces: Vec<Namespace>,
     /// The parts of the file that a reload must not lose silently.
     pub file: FileContent,
     /// Notices for startup, about options that are not fully supported.
     pub notices: Vec<Notice>,
-}
-
-/// The parts of a configuration file that a reload must not lose silently.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FileContent {
-    /// Whether it is not empty.
-    pub has_content: bool,
-    /// Whether it has targets.
-    pub has_targets: bool,
-}
-
-impl FileContent {
-    fn of(node: &Node) -> Self {
-        Self {
-            has_content: node.value != YamlValue::Nothing,
-            has_targets: node.get("targets").is_some(),
-        }
-    }
 }
 
 /// The served paths.
@@ -136,24 +133,6 @@ impl Default for Paths {
     fn default() -> Self {
         Draft::new().top.paths
     }
-}
-
-/// Log settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// The minimum level of logged events.
-    pub level: Level,
-    /// The log format.
-    pub format: LogFormat,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text in logfmt.
-    Text,
-    /// A JSON object per line.
-    Json,
 }
 
 /// Reads file, environment and arguments into a configuration.
@@ -308,23 +287,20 @@ fn read_config(
     draft.options().channels = channels.into();
     let web = web::complete(std::mem::take(&mut draft.top.web), &written, context);
     let poll = draft.each.poll;
-    let address = arguments.redis_addr.as_ref();
-    let list = node.get("targets").map(|entry| &entry.node);
-    let targets = if let (Some(list), Some(place)) = (list, written.place_of("targets")) {
-        implicit_target::reject_flags(address, given, context);
-        target::read_targets(list, place, &mut draft, context)
-    } else {
-        let target =
-            implicit_target::implicit_target(address, (given, &overlay), &mut draft, context);
-        target.into_iter().collect()
-    };
-    let names = complete_names(&draft, &written, targets.len(), context);
+    let sources = target_source::read_sources(node, &written, &mut draft, context);
+    let origin = (arguments.redis_addr.as_ref(), given, &overlay);
+    let targets = read_targets(node, &written, origin, &mut draft, context);
+    let count = targets
+        .len()
+        .saturating_add(sources.len().saturating_mul(2));
+    let names = complete_names(&draft, &written, count, context);
     let draft::Top {
         listen,
         log,
         paths,
         process_metrics,
         namespaces,
+        max_targets,
         ..
     } = draft.top;
     Config {
@@ -336,9 +312,31 @@ fn read_config(
         paths,
         process_metrics,
         targets,
+        sources,
+        max_targets: usize::try_from(max_targets).unwrap_or(usize::MAX),
         namespaces,
         file: FileContent::of(node),
         notices: Vec::new(),
+    }
+}
+
+/// Reads the targets of the file or, if it names none, that of flags and variables.
+fn read_targets(
+    node: &Node,
+    written: &WrittenKeys,
+    (address, given, overlay): (Option<&Secret>, &Given, &Overlay),
+    draft: &mut Draft,
+    context: &mut Context<'_>,
+) -> Vec<Target> {
+    if !has_targets(node) {
+        let target = implicit_target::implicit_target(address, (given, overlay), draft, context);
+        return target.into_iter().collect();
+    }
+    implicit_target::reject_flags(address, given, context);
+    let list = node.get("targets").map(|entry| &entry.node);
+    match (list, written.place_of("targets")) {
+        (Some(list), Some(place)) => target::read_targets(list, place, draft, context),
+        _ => Vec::new(),
     }
 }
 
@@ -385,9 +383,10 @@ fn complete_names(
     targets: usize,
     context: &mut Context<'_>,
 ) -> Names {
+    let has_list = written.has("targets") || written.has("targets_from");
     // By default, a single target from flags or variables has no such label, like in
     // `redis_exporter`.
-    let label = draft.top.target_label.unwrap_or(written.has("targets"));
+    let label = draft.top.target_label.unwrap_or(has_list);
     if let (false, true, Some(place)) = (label, targets > 1, written.place_of("target_label")) {
         let what = "is false, but there is more than one target";
         let remedy = "remove it: without the label their samples would be the same series";

@@ -28,7 +28,7 @@ use crate::telemetry::{Counter, Telemetry};
 
 mod reload;
 
-use reload::{Reloader, record_load};
+use reload::{Discovered, Reloader, record_load};
 
 const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
 
@@ -89,6 +89,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
         version = env!("CARGO_PKG_VERSION"),
         address = %config.listen,
         targets = config.targets.len(),
+        sources = config.sources.len(),
         "serving"
     );
     log_pace(&config.targets);
@@ -96,20 +97,20 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     let board = Board::default();
     let names = Arc::new(ArcSwap::from_pointee(config.names.clone()));
     let paths = config.paths.clone();
-    let mut fleet = Fleet::new(board.clone(), telemetry.clone());
-    fleet.apply(config.targets.clone(), &config.namespaces);
-    record_load(&telemetry, true);
     let pages = start_pages(&board, &telemetry, Arc::clone(&names));
     let (reload, requests) = mpsc::channel(RELOADS_WAITING);
-    let reloader = Reloader {
+    let mut reloader = Reloader {
         board: board.clone(),
         arguments,
         config,
-        fleet,
+        fleet: Fleet::new(board.clone(), telemetry.clone()),
+        discovered: Discovered::new(telemetry.clone()),
         telemetry: telemetry.clone(),
         names,
         gate: gate.clone(),
     };
+    reloader.start();
+    record_load(&telemetry, true);
     let reloads = start_reloads(reloader, requests);
     let watches = watch_pollers(&board, &telemetry);
     let follows = follow_files(&gate, &telemetry);

@@ -1,5 +1,6 @@
 //! Starts, supervises, and ends the tasks of all targets as configured.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tracing::error;
 
 use crate::config::{Namespace, Target};
 use crate::connection::OnReconnect;
+use crate::discovery::WatchedTarget;
 use crate::footprint::Footprint;
 use crate::keyspace::sweep;
 use crate::poll::{self, Start};
@@ -81,32 +83,48 @@ impl Fleet {
     }
 
     /// Polls and sweeps exactly these targets. Unchanged targets keep their tasks and connections,
-    /// except that the sweep restarts if its namespaces have changed. Targets are listed in the
-    /// given order.
-    pub fn apply(&mut self, targets: Vec<Target>, namespaces: &[Namespace]) -> Change {
+    /// except that the sweep restarts if its namespaces have changed. Targets, which have unique
+    /// names, are listed in the given order.
+    pub fn apply(&mut self, targets: Vec<WatchedTarget>, namespaces: &[Namespace]) -> Change {
         let are_new = *self.namespaces != *namespaces;
         self.namespaces = namespaces.into();
         let before = std::mem::take(&mut self.running);
-        let (mut kept, gone): (Vec<_>, Vec<_>) = before
-            .into_iter()
-            .partition(|old| targets.contains(&old.target));
+        let order: Vec<String> = before.iter().map(|old| old.target.name.clone()).collect();
+        let wanted: HashMap<&str, &Target> = targets
+            .iter()
+            .map(|one| (one.target.name.as_str(), &one.target))
+            .collect();
+        let is_kept = |old: &RunningTarget| {
+            let target = wanted.get(old.target.name.as_str());
+            target.is_some_and(|target| **target == old.target)
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) = before.into_iter().partition(is_kept);
         let change = Change {
             started: targets.len() - kept.len(),
             ended: gone.len(),
             kept: kept.len(),
         };
         // First, so that a changed target never has two connections.
-        self.end(&gone, &targets);
+        self.end(&gone, &wanted);
+        drop(gone);
+        let mut kept: HashMap<String, RunningTarget> = kept
+            .into_iter()
+            .map(|old| (old.target.name.clone(), old))
+            .collect();
         let mut started = 0;
-        for target in targets {
-            let same = kept.iter().position(|old| old.target == target);
-            let running = if let Some(at) = same {
-                self.keep(kept.swap_remove(at), are_new)
+        for WatchedTarget { target, attributes } in targets {
+            let running = if let Some(same) = kept.remove(&target.name) {
+                self.keep(same, are_new)
             } else {
                 started += 1;
                 self.start(target, start_of(started - 1, change.started))
             };
+            running.slot.describe(attributes);
             self.running.push(running);
+        }
+        let names = self.running.iter().map(|running| &running.target.name);
+        if change.started == 0 && change.ended == 0 && names.eq(order.iter()) {
+            return change;
         }
         let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
         self.telemetry.set(TARGETS, [], f64::from(count));
@@ -214,12 +232,12 @@ impl Fleet {
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }
 
-    fn end(&self, gone: &[RunningTarget], wanted: &[Target]) {
+    fn end(&self, gone: &[RunningTarget], wanted: &HashMap<&str, &Target>) {
         for old in gone {
             old.poll.abort();
             old.sweep.abort();
             let name = &old.target.name;
-            if !wanted.iter().any(|target| target.name == *name) {
+            if !wanted.contains_key(name.as_str()) {
                 self.telemetry.end_target(name);
             }
         }

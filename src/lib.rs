@@ -15,6 +15,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod daemon;
+mod discovery;
 pub mod encode;
 mod failure;
 mod fleet;

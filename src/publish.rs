@@ -10,11 +10,13 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+mod attributes;
 mod pages;
 mod reads;
 mod scrapes;
 mod slot;
 
+pub use attributes::{Attributes, ClusterMember};
 use pages::{PageReaders, Pages};
 pub use pages::{Served, Unwritten};
 pub use scrapes::Scrape;

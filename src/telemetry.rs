@@ -203,6 +203,14 @@ impl Telemetry {
         }
     }
 
+    /// Removes a gauge.
+    pub fn unset<const LABELS: usize>(&self, gauge: Gauge<LABELS>, labels: [&str; LABELS]) {
+        if let Some(Values::Numbers(numbers)) = self.values.get(gauge.0) {
+            // There may be none.
+            let _ = numbers.remove_label_values(&labels);
+        }
+    }
+
     /// Adds a duration to a histogram.
     pub fn observe(&self, durations: Durations, duration: Duration) {
         if let Some(Values::Durations(durations)) = self.values.get(durations.0) {

@@ -11,8 +11,9 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::problem::Invalid;
-use super::row::{Set, TARGETS};
+use super::row::{SOURCES, Set, TARGETS};
 use super::rows::ROWS;
+use super::target_source::WrittenSource;
 use super::url::Url;
 use super::web::WrittenWeb;
 use super::{
@@ -30,6 +31,8 @@ pub(crate) struct Draft {
     pub(crate) each: Each,
     /// The target that is being read.
     pub(crate) one: One,
+    /// The source of targets that is being read.
+    pub(crate) source: WrittenSource,
     /// The item of another list that is being read.
     pub(crate) item: Item,
 }
@@ -46,6 +49,7 @@ pub(crate) struct Top {
     pub(crate) process_metrics: bool,
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) channels: Vec<ChannelGroup>,
+    pub(crate) max_targets: u32,
     pub(crate) web: WrittenWeb,
 }
 
@@ -134,6 +138,7 @@ impl Draft {
                 process_metrics: false,
                 namespaces: Vec::new(),
                 channels: Vec::new(),
+                max_targets: 0,
                 web: WrittenWeb::default(),
             },
             each: Each {
@@ -150,6 +155,7 @@ impl Draft {
                 options: Arc::new(CollectorOptions::blank()),
             },
             one: One::default(),
+            source: WrittenSource::default(),
             item: Item::default(),
         };
         draft.set_defaults("");
@@ -163,8 +169,9 @@ impl Draft {
     pub(crate) fn start(&mut self, level: &'static str) {
         match level {
             "" => return,
-            TARGETS => {
+            TARGETS | SOURCES => {
                 self.one = One::default();
+                self.source = WrittenSource::default();
                 self.each.tls_files = TlsFiles::default();
             }
             _ => self.item = Item::default(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::context::Context;
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
+use super::file_content::has_targets;
 use super::problem::Place;
 use super::reader::LevelReader;
 use super::redis_exporter::{CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options};
@@ -138,7 +139,7 @@ pub(crate) fn warn_of_empty_file(document: &Node, context: &mut Context<'_>) {
 
 /// Warns about variables of the implicit target that a file with `targets` does not refer to.
 pub(crate) fn warn_of_unused(text: &str, document: &Node, context: &mut Context<'_>) {
-    if document.get("targets").is_none() {
+    if !has_targets(document) {
         return;
     }
     let is_referred_to = |name: &str| text.contains(&format!("${{{name}"));

@@ -9,6 +9,9 @@ use super::written_keys::WrittenKeys;
 /// The prefix of the keys of targets.
 pub(crate) const TARGETS: &str = "targets[].";
 
+/// The prefix of the keys of sources of targets.
+pub(crate) const SOURCES: &str = "targets_from[].";
+
 /// An option of the file.
 #[derive(Clone, Copy)]
 pub struct OptionRow {
@@ -108,7 +111,7 @@ pub(crate) enum Set {
     /// A list of single values, with the maximum number of items.
     List(usize, fn(&mut Draft) -> &mut dyn List),
     Items(Items),
-    /// The list of targets, which is read after everything else.
+    /// A list of targets, or of sources of targets, which is read after everything else.
     Targets,
 }
 
@@ -211,7 +214,7 @@ impl OptionRow {
     pub(crate) fn key_at(&self, level: &str) -> Option<&'static str> {
         let key = match self.key.strip_prefix(level) {
             Some(key) => key,
-            None if self.is_of_each && level == TARGETS => self.key,
+            None if self.is_of_each && [TARGETS, SOURCES].contains(&level) => self.key,
             None => return None,
         };
         (!key.contains("[]")).then_some(key)

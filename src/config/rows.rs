@@ -23,7 +23,7 @@ use super::unit::{
     absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix,
     on_eviction, path, poll_interval, series, size, switch, whole,
 };
-use super::{clients, script, tls, url, web};
+use super::{clients, script, target_source, tls, url, web};
 
 use Set::{File, List as Lists, Named, Targets, Value};
 use Takes::Secret as Hidden;
@@ -43,6 +43,12 @@ const MOST_KEYS: u32 = 1000;
 
 /// Limited because of the size of the page.
 const MOST_CLIENTS: u32 = 2000;
+
+/// Each target needs two connections, and thousands of series.
+const MOST_TARGETS: u32 = 20_000;
+
+/// Limited because each of them makes each line of a page longer.
+const MOST_LABELS: usize = 8;
 
 /// All options of the file.
 #[rustfmt::skip]
@@ -99,6 +105,28 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.one.expect_full, switch(v)))).flag("redis.expect-full", "REDIS_EXPECT_FULL").hidden(),
     row("targets[].rdb_file", Path, "", "Path of the RDB file on the machine of the exporter; by default the path that the server reports",
         Value(|d, v| give(&mut d.options().rdb_file, absolute_path(v)))).hidden(),
+
+    row("targets_from", Maps, "", "Sources that name targets while the exporter runs", Targets),
+    row("targets_from[].name", Text, "", "Name of the source, unique; the names of its targets are `name/host:port`; required",
+        Value(|d, v| give(&mut d.one.name, label_value(v)))).hidden(),
+    row("targets_from[].file", Path, "", "JSON or YAML file with targets, in the format of Prometheus's file_sd_configs; the last part may be a glob",
+        Value(|d, v| give(&mut d.source.file, target_source::target_file(v)))).hidden(),
+    row("targets_from[].interval", Duration, "", "Time between two reads of the source; by default 5s for files",
+        Value(|d, v| give(&mut d.source.interval, target_source::interval(v)))),
+    row("targets_from[].labels", Texts, "", "Labels of the source that become labels of the series of its targets; up to 8",
+        Lists(MOST_LABELS, |d| &mut d.source.labels)),
+    row("targets_from[].scheme", Word, "redis", "Scheme of addresses without one: redis, or rediss with TLS",
+        Value(|d, v| put(&mut d.source.has_tls, target_source::scheme(v)))),
+    row("targets_from[].db", Number, "", "Database to select; by default that of the URL",
+        Value(|d, v| give(&mut d.one.database, database(v)))).hidden(),
+    row("targets_from[].memory_limit", Size, "", "Memory limit of the servers, such as 256MiB, if they hide maxmemory",
+        Value(|d, v| give(&mut d.one.memory_limit, size(v)))).hidden(),
+    row("targets_from[].expect_full", Switch, "false", "Whether the servers are caches that are meant to be full",
+        Value(|d, v| put(&mut d.one.expect_full, switch(v)))),
+    row("targets_from[].max_targets", Number, "500", "Maximum number of targets of the source; others are counted, not polled",
+        Value(|d, v| put(&mut d.source.max_targets, whole(v, 1, MOST_TARGETS)))),
+    row("max_targets", Number, "2000", "Maximum number of targets, above which targets of sources are counted, not polled",
+        Value(|d, v| put(&mut d.top.max_targets, whole(v, 1, MOST_TARGETS)))).flag("max-targets", "REDIS_EXPORTER_MAX_TARGETS"),
 
     row("namespaces", Maps, "", "Key namespaces in order of precedence, such as `session=session:*,cache=api:cache:*`",
         items("namespaces[].", ANY, |d| d.top.namespaces.clear(), finish_namespace)).flag("key-namespaces", "REDIS_EXPORTER_KEY_NAMESPACES"),

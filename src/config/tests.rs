@@ -1523,7 +1523,10 @@ fn keys_of_example() -> Vec<String> {
     let uncommented: String = EXAMPLE
         .lines()
         .map(|line| match line.trim_start().strip_prefix('#') {
-            Some(option) if option.starts_with(|letter: char| letter.is_ascii_lowercase()) => {
+            Some(option)
+                if option.starts_with("- ")
+                    || option.starts_with(|letter: char| letter.is_ascii_lowercase()) =>
+            {
                 let indent = line.len() - line.trim_start().len();
                 format!("{}{option}\n", " ".repeat(indent))
             }
@@ -1556,7 +1559,7 @@ fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
 }
 
 /// Options without a flag: lists of maps.
-const FILE_ONLY: [&str; 2] = ["targets", "clients.groups"];
+const FILE_ONLY: [&str; 3] = ["targets", "targets_from", "clients.groups"];
 
 /// Checks that an option of a section has its own flag, or one of `redis_exporter`.
 #[test]

@@ -1,5 +1,6 @@
-//! Reads the configuration again on request, and applies it.
+//! Reads the configuration again on request, and applies it and the lists of the sources.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::clock;
 use crate::collector;
 use crate::config::redis_exporter::Notice;
 use crate::config::{self, Arguments, Config, Problem, Web};
-use crate::fleet::Fleet;
+use crate::discovery::{self, Listing, Lists, SourceTally, Sources};
+use crate::fleet::{Change, Fleet};
 use crate::http::{self, ReloadRequest, ReloadResult};
 use crate::metric::Names;
 use crate::publish::Board;
@@ -60,11 +62,66 @@ pub(super) struct Reloader {
     pub(super) telemetry: Telemetry,
     pub(super) names: Arc<ArcSwap<Names>>,
     pub(super) gate: http::Gate,
+    pub(super) discovered: Discovered,
+}
+
+/// The sources of targets, and what they have named so far.
+pub(super) struct Discovered {
+    sources: Sources,
+    receiver: mpsc::Receiver<Listing>,
+    lists: Lists,
+    tallies: BTreeMap<String, SourceTally>,
+}
+
+impl Discovered {
+    pub(super) fn new(telemetry: Telemetry) -> Self {
+        let (sources, receiver) = Sources::new(telemetry);
+        Self {
+            sources,
+            receiver,
+            lists: Lists::new(),
+            tallies: BTreeMap::new(),
+        }
+    }
+
+    /// Waits for the next list, and takes all that are waiting.
+    async fn next(&mut self) {
+        // This holds a sender, so there always is a next one.
+        if let Some(list) = self.receiver.recv().await {
+            self.lists.insert(list.source.clone(), list);
+            self.take_waiting();
+        }
+    }
+
+    fn take_waiting(&mut self) {
+        while let Ok(list) = self.receiver.try_recv() {
+            self.lists.insert(list.source.clone(), list);
+        }
+    }
+
+    /// Runs the sources of a configuration. Lists of unchanged sources stay in effect.
+    fn apply(&mut self, config: &Config) {
+        // Lists of the sources that end now must not be taken for those of their successors.
+        self.take_waiting();
+        for gone in self.sources.apply(&config.sources) {
+            self.lists.remove(&gone);
+            self.tallies.remove(&gone);
+        }
+    }
 }
 
 impl Reloader {
     pub(super) async fn run(&mut self, requests: &mut mpsc::Receiver<ReloadRequest>) {
-        while let Some(first) = requests.recv().await {
+        loop {
+            let request = tokio::select! {
+                biased;
+                request = requests.recv() => request,
+                () = self.discovered.next() => {
+                    self.apply_lists();
+                    continue;
+                }
+            };
+            let Some(first) = request else { return };
             // One reload completes all pending requests, because it reads the files after they
             // arrived.
             let mut waiting = vec![first];
@@ -96,13 +153,44 @@ impl Reloader {
 
     /// Restarts tasks that a panicked reload may have stopped.
     pub(super) fn restore(&mut self) {
+        self.start();
+        record_load(&self.telemetry, false);
+    }
+
+    /// Starts the sources and the targets of the configuration.
+    pub(super) fn start(&mut self) {
+        self.discovered.apply(&self.config);
+        self.apply_targets();
+    }
+
+    fn apply_lists(&mut self) {
+        let Change {
+            started,
+            ended,
+            kept,
+        } = self.apply_targets();
+        if started + ended > 0 {
+            info!(started, ended, kept, "the targets of the sources changed");
+        }
+    }
+
+    /// Polls the targets of the configuration and of the sources.
+    fn apply_targets(&mut self) -> Change {
         let Config {
             targets,
+            sources,
+            max_targets,
             namespaces,
             ..
         } = &self.config;
-        self.fleet.apply(targets.clone(), namespaces);
-        record_load(&self.telemetry, false);
+        let Discovered { lists, tallies, .. } = &mut self.discovered;
+        let merged = discovery::merge(targets, sources, lists, *max_targets);
+        for (source, tally) in merged.tallies {
+            let before = tallies.get(&source);
+            discovery::show(&self.telemetry, &source, &tally, before);
+            tallies.insert(source, tally);
+        }
+        self.fleet.apply(merged.targets, namespaces)
     }
 
     async fn reload(&mut self) -> Result<String, ReloadError> {
@@ -117,17 +205,7 @@ impl Reloader {
         config.notices.iter().filter(is_new).for_each(log_notice);
         warn_of_unverified(&config);
         self.names.store(Arc::new(config.names.clone()));
-        let change = self.fleet.apply(config.targets.clone(), &config.namespaces);
-        self.board.mark_stale();
-        let mut summary = format!(
-            "targets: {} started, {} ended, {} kept",
-            change.started, change.ended, change.kept
-        );
         let changed = changed_at_start_only(&config, &self.config);
-        if !changed.is_empty() {
-            summary.push_str("; at the next start only: ");
-            summary.push_str(&changed.join(", "));
-        }
         self.config = Config {
             listen: self.config.listen,
             log: self.config.log,
@@ -135,6 +213,17 @@ impl Reloader {
             process_metrics: self.config.process_metrics,
             ..config
         };
+        self.discovered.apply(&self.config);
+        let change = self.apply_targets();
+        self.board.mark_stale();
+        let mut summary = format!(
+            "targets: {} started, {} ended, {} kept",
+            change.started, change.ended, change.kept
+        );
+        if !changed.is_empty() {
+            summary.push_str("; at the next start only: ");
+            summary.push_str(&changed.join(", "));
+        }
         Ok(summary)
     }
 }

@@ -13,6 +13,10 @@ fn has_failed(slot: &Slot) -> bool {
     slot.latest().is_some_and(|latest| latest.failure.is_some())
 }
 
+fn watched(targets: [Target; 3]) -> Vec<WatchedTarget> {
+    targets.map(Into::into).to_vec()
+}
+
 #[test]
 fn one_target_is_polled_at_once_and_then_at_the_interval() {
     assert_eq!(
@@ -75,7 +79,7 @@ async fn applied_targets_start_end_and_stay() {
     let (board, telemetry) = (Board::default(), Telemetry::new(false).unwrap());
     let mut fleet = Fleet::new(board.clone(), telemetry);
     let change = fleet.apply(
-        vec![Target::dead("a"), Target::dead("b"), Target::dead("c")],
+        watched([Target::dead("a"), Target::dead("b"), Target::dead("c")]),
         &[],
     );
     assert_eq!((change.started, change.ended, change.kept), (3, 0, 0));
@@ -87,7 +91,10 @@ async fn applied_targets_start_end_and_stay() {
         memory_limit: Some(1),
         ..Target::dead("b")
     };
-    let change = fleet.apply(vec![Target::dead("c"), changed, Target::dead("d")], &[]);
+    let change = fleet.apply(
+        watched([Target::dead("c"), changed, Target::dead("d")]),
+        &[],
+    );
     assert_eq!((change.started, change.ended, change.kept), (2, 2, 1));
     let after = board.slots();
     let names: Vec<_> = after.iter().map(|slot| slot.name.as_str()).collect();

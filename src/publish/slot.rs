@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Publication;
 use super::pages::{PageReaders, Pages, Served, Unwritten};
 use super::scrapes::{Scrape, Scrapes};
+use super::{Attributes, Publication};
 use crate::encode::{Form, Page};
 use crate::metric::Snapshot;
 
@@ -50,6 +50,7 @@ pub struct Slot {
     pub name: String,
     /// Address without credentials.
     pub address: String,
+    attributes: ArcSwap<Attributes>,
     latest: ArcSwapOption<Publication>,
     namespaces: ArcSwapOption<Snapshot>,
     /// `None` if there never was a poller.
@@ -73,6 +74,7 @@ impl Slot {
         Self {
             name: name.to_owned(),
             address: address.to_owned(),
+            attributes: ArcSwap::default(),
             latest: ArcSwapOption::empty(),
             namespaces: ArcSwapOption::empty(),
             pulse: ArcSwapOption::empty(),
@@ -84,6 +86,20 @@ impl Slot {
             is_poll_hidden: AtomicBool::new(false),
             changed,
         }
+    }
+
+    /// Replaces what the source of the target reports about it.
+    pub fn describe(&self, attributes: Attributes) {
+        if **self.attributes.load() != attributes {
+            self.attributes.store(Arc::new(attributes));
+            self.mark_stale();
+        }
+    }
+
+    /// Returns what the source of the target reports about it.
+    #[must_use]
+    pub fn attributes(&self) -> Arc<Attributes> {
+        self.attributes.load_full()
     }
 
     /// Replaces the previous poll.

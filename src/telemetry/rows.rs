@@ -13,7 +13,7 @@ const SELF: Source = source("the exporter", "");
 #[rustfmt::skip] // One metric, one line.
 pub(super) static ROWS: &[TelemetryRow] = &[
     gauge("redis_exporter_build_info", &["version", "commit_sha", "build_date"], Unit::One, "Version of the exporter; always 1."),
-    gauge("redis_exporter_targets", &[], Unit::One, "Number of configured targets."),
+    gauge("redis_exporter_targets", &[], Unit::One, "Number of targets, those of sources included."),
     counter("redis_exporter_polls_total", &["target"], "Finished polls of a target, successful or not."),
     counter("redis_exporter_poll_failures_total", &["target", "reason"], "Failed polls, and failed checks between polls, by reason.").for_each(reasons),
     durations("redis_exporter_poll_duration_seconds", "Duration of polls of all targets, in seconds."),
@@ -29,6 +29,9 @@ pub(super) static ROWS: &[TelemetryRow] = &[
     counter("redis_exporter_unauthorized_requests_total", &[], "Requests rejected because of missing or wrong credentials, or because too many passwords were waiting to be verified."),
     gauge("redis_exporter_config_last_reload_successful", &[], Unit::One, "Whether the last load of the configuration succeeded (1) or failed (0)."),
     gauge("redis_exporter_config_last_reload_success_timestamp_seconds", &[], Unit::Seconds, "Time of the last successful load of the configuration, in seconds since the epoch."),
+    gauge("redis_exporter_discovery_success", &["discovery"], Unit::One, "Whether the last read of a source of targets succeeded (1) or failed (0)."),
+    gauge("redis_exporter_discovery_last_success_timestamp_seconds", &["discovery"], Unit::Seconds, "Time of the last successful read of a source of targets, in seconds since the epoch."),
+    gauge("redis_exporter_discovery_targets", &["discovery", "state"], Unit::One, "Number of servers that a source of targets names, by state: watched, or the reason why a server is not a target."),
     gauge("redis_exporter_page_duration_seconds", &[], Unit::Seconds, "Time to write and compress the page of all targets the last time, in seconds."),
 ];
 
@@ -41,7 +44,7 @@ fn causes() -> Vec<&'static str> {
 }
 
 fn services() -> Vec<&'static str> {
-    vec!["pages", "files", "reloads", "watch"]
+    vec!["pages", "files", "reloads", "watch", "discovery"]
 }
 
 fn lost_lines() -> u64 {

@@ -23,6 +23,7 @@ mod certificates;
 mod channels;
 mod clients;
 mod compatible_servers;
+mod discovery;
 mod expiring_keys;
 mod exposition;
 mod footprint;

@@ -133,10 +133,24 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "discovery",
+        &[
+            "bounded_file",
+            "clock",
+            "config",
+            "glob",
+            "publish",
+            "supervise",
+            "telemetry",
+            "threads",
+        ],
+    ),
+    (
         "fleet",
         &[
             "config",
             "connection",
+            "discovery",
             "footprint",
             "keyspace",
             "poll",
@@ -171,6 +185,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "collector",
             "config",
+            "discovery",
             "fleet",
             "http",
             "metric",

@@ -42,17 +42,18 @@ fn reloader(path: PathBuf) -> Reloader {
     let arguments = arguments(path);
     let config = config::load(&arguments, &|_| None, &collector::names()).unwrap();
     let (board, telemetry) = (Board::default(), Telemetry::new(false).unwrap());
-    let mut fleet = Fleet::new(board.clone(), telemetry.clone());
-    fleet.apply(config.targets.clone(), &config.namespaces);
-    Reloader {
-        board,
+    let mut reloader = Reloader {
+        board: board.clone(),
         arguments,
-        fleet,
+        fleet: Fleet::new(board, telemetry.clone()),
+        discovered: Discovered::new(telemetry.clone()),
         telemetry,
         names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
         gate: http::Gate::new(&config.web).unwrap(),
         config,
-    }
+    };
+    reloader.start();
+    reloader
 }
 
 fn targets(board: &Board) -> Vec<String> {

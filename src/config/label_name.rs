@@ -1,0 +1,46 @@
+//! Names of labels that sources of targets may add to series.
+
+use super::problem::Invalid;
+use super::row::FromText;
+
+/// Labels that the exporter, Prometheus or their conventions use. A test compares them with the
+/// labels of all metrics.
+const RESERVED: &[&str] = &["instance", "job", "le", "quantile", "target"];
+
+/// A label name that is valid in Prometheus.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LabelName(String);
+
+impl LabelName {
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromText for LabelName {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let starts_well = !text.starts_with(|first: char| first.is_ascii_digit());
+        if text.is_empty() || !text.bytes().all(is_letter) || !starts_well {
+            return Err(Invalid::new(
+                "is not a label name",
+                "use letters, digits and underscores, such as env",
+            ));
+        }
+        if text.starts_with("__") || text.len() > 60 {
+            return Err(Invalid::new(
+                "cannot be a label of series",
+                "use at most 60 characters that do not start with two underscores",
+            ));
+        }
+        if RESERVED.contains(&text) {
+            return Err(Invalid::new(
+                "is a label that the exporter or Prometheus uses",
+                "rename it in the source",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}

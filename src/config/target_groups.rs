@@ -1,0 +1,152 @@
+//! Parses lists of targets in the format of Prometheus: `file_sd` in JSON or YAML, and `http_sd`.
+//! Pure.
+
+use serde_json::Value as Json;
+
+use super::document::{self, Node, YamlValue};
+
+/// Maximum number of targets in one list. Excess targets would not be polled anyway.
+const MOST_LISTED: usize = 100_000;
+
+/// Servers that have the same labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetGroup {
+    /// Addresses, such as `host:6379`.
+    pub targets: Vec<String>,
+    /// Labels with their values.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Parses a list in JSON or, which includes JSON, in YAML.
+///
+/// # Errors
+///
+/// Returns what is wrong, as the rest of a sentence about the list. An empty text is an error,
+/// because it may be a file that is being written. An empty list is valid.
+pub fn target_groups(text: &str, is_json: bool) -> Result<Vec<TargetGroup>, String> {
+    let groups = if is_json {
+        let list = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!("is not valid JSON (line {line}, column {column})")
+        })?;
+        of_json(&list)
+    } else {
+        let node = document::read(text).map_err(|(_, invalid)| invalid.what)?;
+        of_yaml(&node)
+    };
+    let groups = groups.ok_or("is not a list of maps with `targets` and `labels`")?;
+    let count: usize = groups.iter().map(|group| group.targets.len()).sum();
+    if count > MOST_LISTED {
+        return Err(format!("has more than {MOST_LISTED} targets"));
+    }
+    Ok(groups)
+}
+
+fn of_json(list: &Json) -> Option<Vec<TargetGroup>> {
+    let group = |group: &Json| {
+        let group = group.as_object()?;
+        let text = |value: &Json| value.as_str().map(str::to_owned);
+        let targets = match group.get("targets") {
+            None => Vec::new(),
+            Some(targets) => targets
+                .as_array()?
+                .iter()
+                .map(text)
+                .collect::<Option<_>>()?,
+        };
+        let labels = match group.get("labels") {
+            None | Some(Json::Null) => Vec::new(),
+            Some(labels) => labels
+                .as_object()?
+                .iter()
+                .map(|(name, value)| Some((name.clone(), text(value)?)))
+                .collect::<Option<_>>()?,
+        };
+        Some(TargetGroup { targets, labels })
+    };
+    list.as_array()?.iter().map(group).collect()
+}
+
+fn of_yaml(list: &Node) -> Option<Vec<TargetGroup>> {
+    let text = |node: &Node| match &node.value {
+        YamlValue::Scalar(scalar) => Some(scalar.text.clone()),
+        _ => None,
+    };
+    let group = |group: &Node| {
+        let YamlValue::Map(_) = &group.value else {
+            return None;
+        };
+        let targets = match group.get("targets").map(|entry| &entry.node.value) {
+            None => Vec::new(),
+            Some(YamlValue::List(targets)) => targets.iter().map(text).collect::<Option<_>>()?,
+            Some(_) => return None,
+        };
+        let labels = match group.get("labels").map(|entry| &entry.node.value) {
+            None | Some(YamlValue::Nothing) => Vec::new(),
+            Some(YamlValue::Map(labels)) => labels
+                .iter()
+                .map(|label| Some((label.key.clone(), text(&label.node)?)))
+                .collect::<Option<_>>()?,
+            Some(_) => return None,
+        };
+        Some(TargetGroup { targets, labels })
+    };
+    let YamlValue::List(groups) = &list.value else {
+        return None;
+    };
+    groups.iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(targets: &[&str], labels: &[(&str, &str)]) -> TargetGroup {
+        TargetGroup {
+            targets: targets.iter().map(|&text| text.to_owned()).collect(),
+            labels: labels
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn both_formats_are_parsed() {
+        let json = r#"[{"targets": ["a:1", "b"], "labels": {"env": "prod"}}, {"targets": []}]"#;
+        let yaml = "- targets: [a:1, b]\n  labels: {env: prod}\n- targets: []\n";
+        let expected = vec![group(&["a:1", "b"], &[("env", "prod")]), group(&[], &[])];
+        for (text, is_json) in [(json, true), (json, false), (yaml, false)] {
+            assert_eq!(
+                target_groups(text, is_json).as_ref(),
+                Ok(&expected),
+                "{text}"
+            );
+        }
+        assert_eq!(target_groups("[]", true), Ok(Vec::new()));
+        assert_eq!(target_groups("[]", false), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn part_of_a_list_is_invalid() {
+        for text in ["", "{}", "null", "7", r#"["a:1"]"#, r#"[{"targets": "a"}]"#] {
+            for is_json in [true, false] {
+                assert!(target_groups(text, is_json).is_err(), "{text}");
+            }
+        }
+        let whole = r#"[{"targets": ["a:1", "b"], "labels": {"env": "prod"}}]"#;
+        for end in 0..whole.len() {
+            assert!(target_groups(&whole[..end], true).is_err());
+            assert!(target_groups(&whole[..end], false).is_err());
+        }
+    }
+
+    #[test]
+    fn problem_repeats_nothing_of_the_list() {
+        let text = "[{\"targets\": [\"redis://:hunter2@a\"] hunter2";
+        for is_json in [true, false] {
+            let problem = target_groups(text, is_json).unwrap_err();
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Sources that name targets while the exporter runs: the list `targets_from`. `discovery` reads
+//! the sources.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::Address;
+use super::complete_level;
+use super::context::Context;
+use super::document::{Node, YamlValue};
+use super::draft::Draft;
+use super::endpoint::Endpoint;
+use super::label_name::LabelName;
+use super::problem::{Invalid, Place};
+use super::reader::LevelReader;
+use super::row::SOURCES;
+use super::target::{Target, target};
+use super::unit;
+use super::url::{self, Url};
+use super::written_keys::WrittenKeys;
+
+/// Minimum time between two reads of a source.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A source of targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetSource {
+    /// The value of the label `discovery`, unique, and the first part of the names of its targets.
+    pub name: String,
+    /// The origin of its list.
+    pub kind: SourceKind,
+    /// The settings of its targets. Name and address are placeholders, except that the address has
+    /// TLS if addresses without a scheme do.
+    pub template: Target,
+    /// The labels of its servers that become labels of their series.
+    pub labels: Arc<[LabelName]>,
+    /// Time between two reads.
+    pub interval: Duration,
+    /// Maximum number of its targets.
+    pub max_targets: usize,
+}
+
+/// The origin of the list of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Files in the format of Prometheus's `file_sd`. The last part may be a glob.
+    File(PathBuf),
+}
+
+/// An entry of a list that is not the address of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedEntry;
+
+impl TargetSource {
+    /// Returns how to connect to a server that the source names, such as `host:6379` or a URL.
+    ///
+    /// # Errors
+    ///
+    /// The text is not an address, or contains credentials: only the configuration has those.
+    pub fn endpoint(&self, text: &str) -> Result<Endpoint, RefusedEntry> {
+        let url = url::parse(text).map_err(|_| RefusedEntry)?;
+        let is_plain = url.username.is_none() && url.password.is_none() && !url.skip_verify;
+        let Url {
+            address, database, ..
+        } = url;
+        let Address::Tcp { host, port, tls } = address else {
+            return Err(RefusedEntry);
+        };
+        let has_scheme = text.contains("://");
+        let default_tls = self.template.endpoint.address.has_tls();
+        let tls = if has_scheme { tls } else { tls || default_tls };
+        is_plain.then_some(()).ok_or(RefusedEntry)?;
+        Ok(self.endpoint_at(Address::Tcp { host, port, tls }, database))
+    }
+
+    /// Returns how to connect to a server at this address.
+    #[must_use]
+    pub fn endpoint_at(&self, address: Address, database: Option<u32>) -> Endpoint {
+        let template = self.template.endpoint.clone();
+        Endpoint {
+            address,
+            database: template.database.or(database),
+            ..template
+        }
+    }
+
+    /// Returns a target for a server that the source names.
+    #[must_use]
+    pub fn target(&self, name: String, endpoint: Endpoint) -> Target {
+        Target {
+            name,
+            endpoint,
+            ..self.template.clone()
+        }
+    }
+}
+
+/// Settings of a source while they are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WrittenSource {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) labels: Vec<LabelName>,
+    pub(crate) interval: Option<Duration>,
+    pub(crate) max_targets: u32,
+    pub(crate) has_tls: bool,
+}
+
+/// Reads the list `targets_from` of the document, if it has one.
+pub(crate) fn read_sources(
+    document: &Node,
+    written: &WrittenKeys,
+    draft: &mut Draft,
+    context: &mut Context<'_>,
+) -> Vec<TargetSource> {
+    let list = document.get("targets_from").map(|entry| &entry.node);
+    match (list, written.place_of("targets_from")) {
+        (Some(list), Some(place)) => read_list(list, place, draft, context),
+        _ => Vec::new(),
+    }
+}
+
+fn read_list(
+    node: &Node,
+    place: &Place,
+    draft: &mut Draft,
+    context: &mut Context<'_>,
+) -> Vec<TargetSource> {
+    let items = match &node.value {
+        YamlValue::List(items) => items.as_slice(),
+        YamlValue::Nothing => &[],
+        other => {
+            let what = format!("is {}, not a list", other.kind());
+            context.report(place, what, "start each item with `- `");
+            return Vec::new();
+        }
+    };
+    let mut names = BTreeSet::new();
+    let defaults = draft.each.clone();
+    let items = items.iter().enumerate();
+    let sources = items.filter_map(|(index, item)| {
+        draft.each = defaults.clone();
+        let place = place.item(&item.source, index);
+        let written = LevelReader::new(SOURCES, place, draft, context).read(item);
+        if !matches!(item.value, YamlValue::Map(_) | YamlValue::Nothing) {
+            return None;
+        }
+        complete_level(draft, &written, context);
+        complete_source(draft, &written, &mut names, context)
+    });
+    let sources = sources.collect();
+    draft.each = defaults;
+    sources
+}
+
+fn complete_source(
+    draft: &mut Draft,
+    written: &WrittenKeys,
+    names: &mut BTreeSet<String>,
+    context: &mut Context<'_>,
+) -> Option<TargetSource> {
+    if let Some(place) = written.place_of("sweep.from") {
+        let what = "is one server, but a source has many";
+        context.report(place, what, "remove it");
+    }
+    let name = draft.one.name.take();
+    if name.is_none() && !written.has("name") {
+        let remedy = "add one: the names of its targets begin with it";
+        context.report(&written.place, "has no `name`", remedy);
+    }
+    if let Some(name) = &name
+        && !names.insert(name.clone())
+    {
+        let remedy = "names must be unique: set `name`";
+        context.report(&written.place, "has the name of an earlier source", remedy);
+    }
+    let source = std::mem::take(&mut draft.source);
+    let kind = kind(&source, written, context)?;
+    let name = name?;
+    let interval = source.interval.unwrap_or(kind.interval());
+    let placeholder = placeholder(source.has_tls, draft.one.database);
+    Some(TargetSource {
+        template: target(draft, name.clone(), placeholder, None),
+        name,
+        kind,
+        labels: source.labels.into(),
+        interval,
+        max_targets: usize::try_from(source.max_targets).unwrap_or(usize::MAX),
+    })
+}
+
+/// Returns the URL of no server in particular.
+const fn placeholder(tls: bool, database: Option<u32>) -> Url {
+    Url {
+        address: Address::Tcp {
+            host: String::new(),
+            port: 0,
+            tls,
+        },
+        database,
+        username: None,
+        password: None,
+        lacks_colon: false,
+        skip_verify: false,
+        server_name: None,
+        notes: Vec::new(),
+    }
+}
+
+/// Returns the origin of the list of a source. Exactly one key names it.
+fn kind(
+    source: &WrittenSource,
+    written: &WrittenKeys,
+    context: &mut Context<'_>,
+) -> Option<SourceKind> {
+    let file = source.file.clone().map(SourceKind::File);
+    if file.is_none() && !written.has("file") {
+        let remedy = "add `file`, such as file: /etc/redis-targets.yaml";
+        context.report(&written.place, "names no source", remedy);
+    }
+    file
+}
+
+impl SourceKind {
+    /// Returns the default time between two reads.
+    const fn interval(&self) -> Duration {
+        match self {
+            Self::File(_) => Duration::from_secs(5),
+        }
+    }
+}
+
+/// Parses the path of target files.
+pub(crate) fn target_file(text: &str) -> Result<PathBuf, Invalid> {
+    let path = PathBuf::from(text);
+    let ending = path.extension().and_then(std::ffi::OsStr::to_str);
+    if !ending.is_some_and(|ending| ["json", "yaml", "yml"].contains(&ending)) {
+        return Err(Invalid::new(
+            "is not a JSON or YAML file",
+            "name a file that ends in .json, .yaml or .yml, such as /etc/redis/targets-*.json",
+        ));
+    }
+    let folder = path.parent().map(|folder| folder.display().to_string());
+    if folder.is_some_and(|folder| folder.contains(['*', '?', '['])) {
+        return Err(Invalid::new(
+            "has a glob in the name of a folder",
+            "only the last part of the path may be a glob",
+        ));
+    }
+    Ok(path)
+}
+
+/// Parses the time between two reads of a source.
+pub(crate) fn interval(text: &str) -> Result<Duration, Invalid> {
+    let interval = unit::duration(text)?;
+    if interval < SHORTEST_INTERVAL {
+        return Err(Invalid::new("is too short", "write 1s or more"));
+    }
+    Ok(interval)
+}
+
+/// Parses the scheme of addresses without one. Returns whether it has TLS.
+pub(crate) fn scheme(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "redis" => Ok(false),
+        "rediss" => Ok(true),
+        _ => Err(Invalid::new("is not a scheme", "write redis or rediss")),
+    }
+}

@@ -1,0 +1,155 @@
+//! Finds targets while the exporter runs: one task for each source of targets.
+//!
+//! A task sends the complete list of its source whenever it changes. It neither polls the servers of
+//! the list nor decides which of them become targets: see [`merge`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+mod file;
+mod groups;
+mod merge;
+mod report;
+
+pub use merge::{Lists, SourceTally, WatchedTarget, merge};
+pub use report::{Reporter, forget, show};
+
+use crate::config::{Endpoint, SourceKind, TargetSource};
+use crate::publish::{Attributes, ClusterMember};
+use crate::supervise::supervise;
+use crate::telemetry::{Counter, Telemetry};
+
+const SERVICE_PANICS: Counter<1> = Counter::named("redis_exporter_service_panics_total");
+
+/// Maximum number of lists that wait to be applied.
+const WAITING_LISTS: usize = 64;
+
+/// Everything that a source names at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The name of the source.
+    pub source: String,
+    /// Its servers.
+    pub servers: Vec<ListedServer>,
+    /// Number of entries that are not the address of a server, or that may not be polled.
+    pub refused: usize,
+}
+
+/// A server that a source names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedServer {
+    /// The name of the target, `<source>/<host:port>`.
+    pub name: String,
+    /// How to connect to it.
+    pub endpoint: Endpoint,
+    /// Labels of all its series.
+    pub labels: Vec<(String, String)>,
+    /// Its place in a cluster, if it has one.
+    pub member: Option<ClusterMember>,
+}
+
+impl ListedServer {
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            labels: self.labels.clone(),
+            member: self.member.clone(),
+        }
+    }
+}
+
+/// The running tasks of all sources.
+#[derive(Debug)]
+pub struct Sources {
+    running: Vec<RunningSource>,
+    lists: mpsc::Sender<Listing>,
+    telemetry: Telemetry,
+}
+
+#[derive(Debug)]
+struct RunningSource {
+    source: Arc<TargetSource>,
+    task: AbortHandle,
+}
+
+impl Drop for RunningSource {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Sources {
+    /// Returns no sources, and the receiver of the lists of those that will start.
+    #[must_use]
+    pub fn new(telemetry: Telemetry) -> (Self, mpsc::Receiver<Listing>) {
+        let (lists, receiver) = mpsc::channel(WAITING_LISTS);
+        let sources = Self {
+            running: Vec::new(),
+            lists,
+            telemetry,
+        };
+        (sources, receiver)
+    }
+
+    /// Runs exactly these sources. Unchanged ones continue. Returns the names of the sources that
+    /// ended or changed: their lists are no longer valid.
+    pub fn apply(&mut self, sources: &[TargetSource]) -> Vec<String> {
+        let before = std::mem::take(&mut self.running);
+        let (mut kept, gone): (Vec<_>, Vec<_>) = before
+            .into_iter()
+            .partition(|old| sources.contains(&old.source));
+        let gone: Vec<_> = gone
+            .iter()
+            .map(|old| {
+                old.task.abort();
+                old.source.name.clone()
+            })
+            .collect();
+        for name in &gone {
+            forget(&self.telemetry, name);
+        }
+        for source in sources {
+            let same = kept.iter().position(|old| *old.source == *source);
+            let running = match same {
+                Some(at) => kept.swap_remove(at),
+                None => self.start(Arc::new(source.clone())),
+            };
+            self.running.push(running);
+        }
+        gone
+    }
+
+    fn start(&self, source: Arc<TargetSource>) -> RunningSource {
+        let (started, lists) = (Arc::clone(&source), self.lists.clone());
+        let telemetry = self.telemetry.clone();
+        let task = move |_: bool| {
+            let reporter = Reporter::new(&started.name, lists.clone(), telemetry.clone());
+            run(Arc::clone(&started), reporter)
+        };
+        let counted = self.telemetry.clone();
+        let on_break = move || counted.count(SERVICE_PANICS, ["discovery"]);
+        let supervised = supervise(source.name.clone(), on_break, task);
+        RunningSource {
+            source,
+            task: tokio::spawn(supervised).abort_handle(),
+        }
+    }
+}
+
+/// Reads one source again and again. Never returns.
+async fn run(source: Arc<TargetSource>, reporter: Reporter) {
+    match &source.kind {
+        SourceKind::File(path) => file::run(&source, path, reporter).await,
+    }
+}
+
+/// Waits until a source is read again. The times of many sources spread by themselves.
+async fn pause(source: &TargetSource) {
+    let jitter = source.interval.mul_f64(fastrand::f64() / 10.0);
+    tokio::time::sleep(source.interval.saturating_sub(jitter).max(MIN_PAUSE)).await;
+}
+
+/// Minimum time between two reads of a source.
+const MIN_PAUSE: Duration = Duration::from_millis(100);

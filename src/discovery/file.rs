@@ -1,0 +1,160 @@
+//! The source `file`: files in the format of Prometheus's `file_sd`.
+//!
+//! A file that changed is read again. While it cannot be read, its last good content stays in
+//! effect.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::groups::listing;
+use super::{Reporter, pause};
+use crate::bounded_file;
+use crate::config::{TargetGroup, TargetSource, target_groups};
+use crate::glob::Glob;
+use crate::threads::Lane;
+
+/// Maximum size of a file, in bytes: room for tens of thousands of targets.
+const FILE_MAX: u64 = 4 << 20;
+
+/// Maximum number of files that a glob finds.
+const MOST_FILES: usize = 100;
+
+/// Time in which a file that was just written must not change again.
+const SETTLE_TIME: Duration = Duration::from_millis(200);
+
+/// Threads that read files. A mount may hang.
+static FILES: Lane = Lane::new("sources", 8);
+
+/// The state of a file on disk. If it is the same, so is the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileStamp {
+    modified: Option<SystemTime>,
+    size: u64,
+}
+
+/// The last good content of each file.
+type Contents = BTreeMap<PathBuf, (FileStamp, Vec<TargetGroup>)>;
+
+/// The result of reading all files.
+struct Reading {
+    contents: Contents,
+    /// The first problem.
+    problem: Option<String>,
+}
+
+/// Reads the files whenever they change. Never returns.
+pub(super) async fn run(source: &TargetSource, path: &Path, mut reporter: Reporter) {
+    let mut contents = Contents::new();
+    loop {
+        let (wanted, before) = (path.to_owned(), contents.clone());
+        match FILES.run(move || read(&wanted, before)).await {
+            Ok(Reading {
+                contents: now,
+                problem,
+            }) => {
+                contents = now;
+                let groups = contents.values().flat_map(|(_, groups)| groups);
+                let listing = listing(source, groups);
+                match problem {
+                    None => reporter.list(listing).await,
+                    // Without any good content, there is no list yet.
+                    Some(problem) if contents.is_empty() => reporter.fail(&problem),
+                    Some(problem) => reporter.list_in_part(listing, &problem).await,
+                }
+            }
+            Err(_) => reporter.fail("the files cannot be read"),
+        }
+        pause(source).await;
+    }
+}
+
+/// Reads the files that changed.
+fn read(wanted: &Path, mut before: Contents) -> Reading {
+    let paths = match paths(wanted) {
+        Ok(paths) => paths,
+        Err(problem) => {
+            return Reading {
+                contents: before,
+                problem: Some(problem),
+            };
+        }
+    };
+    let mut reading = Reading {
+        contents: Contents::new(),
+        problem: None,
+    };
+    for path in paths {
+        let old = before.remove(&path);
+        let problem = match read_file(&path, old.as_ref()) {
+            Ok(content) => {
+                reading.contents.insert(path, content);
+                continue;
+            }
+            Err(problem) => format!("{}: {problem}", path.display()),
+        };
+        reading.problem.get_or_insert(problem);
+        if let Some(old) = old {
+            reading.contents.insert(path, old);
+        }
+    }
+    reading
+}
+
+fn read_file(
+    path: &Path,
+    old: Option<&(FileStamp, Vec<TargetGroup>)>,
+) -> Result<(FileStamp, Vec<TargetGroup>), String> {
+    let stamp = stamp(path)?;
+    if let Some(old) = old.filter(|old| old.0 == stamp) {
+        return Ok(old.clone());
+    }
+    let is_new = |time: SystemTime| time.elapsed().is_ok_and(|age| age < SETTLE_TIME);
+    if stamp.modified.is_some_and(is_new) {
+        std::thread::sleep(SETTLE_TIME);
+    }
+    let bytes = bounded_file::read(path, FILE_MAX).map_err(|unread| unread.what)?;
+    let text = bounded_file::utf8(bytes).map_err(|unread| unread.what)?;
+    let is_json = path.extension().and_then(OsStr::to_str) == Some("json");
+    let groups = target_groups(&text, is_json)?;
+    if self::stamp(path)? != stamp {
+        return Err("is being written".to_owned());
+    }
+    Ok((stamp, groups))
+}
+
+fn stamp(path: &Path) -> Result<FileStamp, String> {
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(FileStamp {
+        modified: metadata.modified().ok(),
+        size: metadata.len(),
+    })
+}
+
+/// Returns the files that a path names, sorted. A glob may find none; a file must exist.
+fn paths(wanted: &Path) -> Result<Vec<PathBuf>, String> {
+    let name = wanted.file_name().and_then(OsStr::to_str);
+    let Some(pattern) = name.filter(|name| name.contains(['*', '?', '['])) else {
+        return Ok(vec![wanted.to_owned()]);
+    };
+    let folder = match wanted.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let failed = |error| format!("{}: cannot be read: {error}", folder.display());
+    let pattern = Glob::new(pattern);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if pattern.matches(name.as_encoded_bytes()) {
+            found.push(folder.join(name));
+        }
+        if found.len() > MOST_FILES {
+            return Err(format!("names more than {MOST_FILES} files"));
+        }
+    }
+    found.sort();
+    Ok(found)
+}

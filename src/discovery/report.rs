@@ -1,0 +1,120 @@
+//! Reports what became of reading a source: lists, metrics, and one log line for each change.
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::{Listing, SourceTally};
+use crate::clock;
+use crate::telemetry::{Gauge, Telemetry};
+
+const SUCCESS: Gauge<1> = Gauge::named("redis_exporter_discovery_success");
+const SUCCESS_AT: Gauge<1> =
+    Gauge::named("redis_exporter_discovery_last_success_timestamp_seconds");
+const TARGETS: Gauge<2> = Gauge::named("redis_exporter_discovery_targets");
+
+/// Reports the results of one source.
+#[derive(Debug)]
+pub struct Reporter {
+    source: String,
+    lists: mpsc::Sender<Listing>,
+    telemetry: Telemetry,
+    /// The last list that was sent.
+    last: Option<Listing>,
+    /// The last problem, if the source fails now.
+    problem: Option<String>,
+}
+
+impl Reporter {
+    /// Returns the reporter of a source that was not read yet, which counts as failing.
+    pub(super) fn new(source: &str, lists: mpsc::Sender<Listing>, telemetry: Telemetry) -> Self {
+        telemetry.set(SUCCESS, [source], 0.0);
+        Self {
+            source: source.to_owned(),
+            lists,
+            telemetry,
+            last: None,
+            problem: None,
+        }
+    }
+
+    /// Sends a complete list if it differs from the one before.
+    pub async fn list(&mut self, listing: Listing) {
+        self.succeed();
+        self.send(listing).await;
+    }
+
+    /// Records a failure. The last list stays in effect. Logs each new problem once.
+    pub fn fail(&mut self, problem: &str) {
+        self.telemetry.set(SUCCESS, [&self.source], 0.0);
+        if self.problem.as_deref() != Some(problem) {
+            let source = &self.source;
+            warn!(
+                source,
+                problem, "a source of targets failed; its last list stays in effect"
+            );
+            self.problem = Some(problem.to_owned());
+        }
+    }
+
+    /// Records a failure of a part of the source, and sends the complete list with the last good
+    /// state of that part.
+    pub async fn list_in_part(&mut self, listing: Listing, problem: &str) {
+        self.fail(problem);
+        self.send(listing).await;
+    }
+
+    fn succeed(&mut self) {
+        self.telemetry.set(SUCCESS, [&self.source], 1.0);
+        let now = clock::now().floor();
+        self.telemetry.set(SUCCESS_AT, [&self.source], now);
+        if self.problem.take().is_some() {
+            let source = &self.source;
+            info!(source, "the source of targets works again");
+        }
+    }
+
+    async fn send(&mut self, listing: Listing) {
+        if self.last.as_ref() == Some(&listing) {
+            return;
+        }
+        // Without a receiver, the exporter is stopping.
+        if self.lists.send(listing.clone()).await.is_ok() {
+            self.last = Some(listing);
+        }
+    }
+}
+
+/// Shows what became of the servers of a source. Logs a warning if other servers than before are
+/// left out.
+pub fn show(
+    telemetry: &Telemetry,
+    source: &str,
+    tally: &SourceTally,
+    before: Option<&SourceTally>,
+) {
+    for (state, count) in tally.states() {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        telemetry.set(TARGETS, [source, state], f64::from(count));
+    }
+    let SourceTally {
+        refused,
+        duplicate,
+        over_limit,
+        ..
+    } = *tally;
+    if tally.left_out() > 0 && before.is_none_or(|before| before.left_out() != tally.left_out()) {
+        warn!(
+            source,
+            refused, duplicate, over_limit, "not all servers of a source are targets"
+        );
+    }
+}
+
+/// Removes the metrics of a source that ended.
+pub fn forget(telemetry: &Telemetry, source: &str) {
+    telemetry.unset(SUCCESS, [source]);
+    telemetry.unset(SUCCESS_AT, [source]);
+    for (state, _) in SourceTally::default().states() {
+        telemetry.unset(TARGETS, [source, state]);
+    }
+}
