@@ -46,6 +46,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("encode", &["metric", "number"]),
+    ("topology", &["info", "reply"]),
     ("outcome", &["failure", "metric"]),
     (
         "telemetry",
