@@ -14,6 +14,7 @@ mod pool;
 mod resolve;
 mod resp;
 mod session;
+mod stream;
 mod tls;
 mod whereabouts;
 
@@ -45,6 +46,7 @@ pub use pack::Spacing;
 use pool::MemoryShare;
 use resp::{Decoder, no_room};
 pub use session::{PairedReplies, Session};
+pub use stream::{Message, MessageStream};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 << 10;

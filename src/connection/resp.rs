@@ -7,7 +7,7 @@
 mod partial;
 
 use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
-use partial::{Line, Open, Text, refusal};
+use partial::{Line, Open, Text, is_kind, length_of, number, refusal};
 
 /// Maximum bytes kept of a line. Lines are error texts, short strings, and numbers.
 const LINE_BYTES_KEPT: usize = 4096;
@@ -47,6 +47,7 @@ pub struct NotTheProtocol;
 
 /// Decodes one reply after another.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent")]
 pub struct Decoder {
     limits: ReplyLimits,
     place: ReplyPosition,
@@ -57,6 +58,10 @@ pub struct Decoder {
     is_too_large: bool,
     /// Whether the reply exceeds its limit only because of other targets' replies.
     has_no_room: bool,
+    /// Whether the server may send messages in addition to replies.
+    takes_pushes: bool,
+    /// Whether the current reply, or the last one if it is complete, is such a message.
+    is_push: bool,
 }
 
 /// The position of the next byte within a reply.
@@ -80,7 +85,19 @@ impl Decoder {
             spent: 0,
             is_too_large: false,
             has_no_room: false,
+            takes_pushes: false,
+            is_push: false,
         }
+    }
+
+    /// Accepts messages in addition to replies from now on. Only RESP3 has them.
+    pub const fn accept_pushes(&mut self) {
+        self.takes_pushes = true;
+    }
+
+    /// Returns whether the last complete reply is a message that no command requested.
+    pub const fn is_push(&self) -> bool {
+        self.is_push
     }
 
     /// Sets the limits for replies that have not started yet.
@@ -132,9 +149,12 @@ impl Decoder {
     ) -> Result<Option<Reply>, NotTheProtocol> {
         if line.is_new {
             self.begin();
-            if !bytes.first().is_some_and(|kind| is_kind(*kind)) {
+            let kind = bytes.first().copied().unwrap_or_default();
+            let is_push = kind == b'>' && self.takes_pushes && self.open.is_empty();
+            if !is_kind(kind) && !is_push {
                 return Err(NotTheProtocol);
             }
+            self.is_push |= is_push;
         }
         let end = line_end(line.has_return, bytes);
         let part = take(bytes, end.unwrap_or(bytes.len()));
@@ -156,6 +176,7 @@ impl Decoder {
             self.spent = 0;
             self.is_too_large = false;
             self.has_no_room = false;
+            self.is_push = false;
         }
     }
 
@@ -168,7 +189,7 @@ impl Decoder {
             b'_' => Reply::Nil,
             b'#' => Reply::Integer(i64::from(rest == b"t")),
             b'$' | b'=' | b'!' => return self.string(*kind, rest),
-            b'*' | b'~' => return self.array(rest, 1),
+            b'*' | b'~' | b'>' => return self.array(rest, 1),
             b'%' => return self.array(rest, 2),
             _ => return Err(NotTheProtocol),
         };
@@ -360,26 +381,6 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
     taken
 }
 
-const fn is_kind(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'+' | b'-' | b':' | b'$' | b'*' | b'_' | b'#' | b',' | b'(' | b'!' | b'=' | b'~' | b'%'
-    )
-}
-
-fn number(digits: &[u8]) -> Result<i64, NotTheProtocol> {
-    let digits = std::str::from_utf8(digits).map_err(|_| NotTheProtocol)?;
-    digits.parse().map_err(|_| NotTheProtocol)
-}
-
-/// Parses a length; `None` for the length of null.
-fn length_of(digits: &[u8]) -> Result<Option<u64>, NotTheProtocol> {
-    match number(digits)? {
-        -1 => Ok(None),
-        length => u64::try_from(length).map(Some).map_err(|_| NotTheProtocol),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -542,6 +543,20 @@ mod tests {
             refusal("\u{fffd}", "x"),
         ];
         assert_eq!(decode(all), Ok(expected));
+    }
+
+    #[test]
+    fn pushes_are_told_apart_from_replies() {
+        let mut decoder = Decoder::new(WIDE);
+        decoder.accept_pushes();
+        let mut rest = &b":1\r\n>2\r\n+message\r\n*1\r\n:2\r\n*1\r\n:3\r\n"[..];
+        let mut found = Vec::new();
+        while let Some(reply) = decoder.decode(&mut rest).unwrap() {
+            found.push((decoder.is_push(), reply.items().len()));
+        }
+        assert_eq!(found, [(false, 0), (true, 2), (false, 1)]);
+        let mut nested = &b"*1\r\n>1\r\n:1\r\n"[..];
+        assert_eq!(decoder.decode(&mut nested), Err(NotTheProtocol));
     }
 
     #[test]

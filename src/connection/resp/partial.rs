@@ -1,6 +1,6 @@
 //! The parts of a reply that have not arrived completely. Pure.
 
-use super::LINE_BYTES_KEPT;
+use super::{LINE_BYTES_KEPT, NotTheProtocol};
 use crate::reply::{Refusal, Reply};
 
 /// A partial line.
@@ -70,5 +70,27 @@ pub(super) fn refusal(text: &[u8]) -> Refusal {
     Refusal {
         code: code.to_owned(),
         message: message.to_owned(),
+    }
+}
+
+/// Returns whether a reply may start with this byte.
+pub(super) const fn is_kind(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'+' | b'-' | b':' | b'$' | b'*' | b'_' | b'#' | b',' | b'(' | b'!' | b'=' | b'~' | b'%'
+    )
+}
+
+/// Parses a number.
+pub(super) fn number(digits: &[u8]) -> Result<i64, NotTheProtocol> {
+    let digits = std::str::from_utf8(digits).map_err(|_| NotTheProtocol)?;
+    digits.parse().map_err(|_| NotTheProtocol)
+}
+
+/// Parses a length; `None` for the length of null.
+pub(super) fn length_of(digits: &[u8]) -> Result<Option<u64>, NotTheProtocol> {
+    match number(digits)? {
+        -1 => Ok(None),
+        length => u64::try_from(length).map(Some).map_err(|_| NotTheProtocol),
     }
 }

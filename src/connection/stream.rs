@@ -1,0 +1,144 @@
+//! A connection over which the server also sends messages on its own, with RESP3.
+//!
+//! Messages and replies are in the order in which the server sent them.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use tokio::time::Instant;
+
+use super::resp::ReplyLimits;
+use super::{Connection, Packed, READ_BYTES, READS_PER_TURN, budget, closed, decode, within};
+use crate::config::Endpoint;
+use crate::failure::Failure;
+use crate::footprint::Footprint;
+use crate::reply::{Refusal, Reply};
+
+/// Maximum memory of a message or a reply. The largest are replies to INFO.
+const MESSAGE_BYTES: usize = 256 << 10;
+
+/// Data from the server.
+#[derive(Debug, PartialEq)]
+pub enum Message {
+    /// A message that no command requested.
+    Push(Reply),
+    /// The reply to the oldest command without one.
+    Reply(Reply),
+}
+
+/// An open connection with RESP3.
+pub struct MessageStream(Connection);
+
+impl fmt::Debug for MessageStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl MessageStream {
+    /// Connects to a target, and switches to RESP3. Returns the error reply of a server that does
+    /// not support it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::dial`].
+    pub async fn dial(
+        endpoint: &Endpoint,
+        footprint: Arc<Footprint>,
+        deadline: Instant,
+    ) -> Result<Result<Self, Refusal>, Failure> {
+        let mut connection = Box::pin(Connection::dial(endpoint, footprint, deadline)).await?;
+        let replies = connection.request(&[["HELLO", "3"]], deadline).await?;
+        if let Some(Reply::Error(refusal)) = replies.into_iter().next() {
+            return Ok(Err(refusal));
+        }
+        connection.release();
+        connection.decoder.accept_pushes();
+        connection.decoder.set_limits(ReplyLimits {
+            reply_bytes: MESSAGE_BYTES,
+            string_bytes: MESSAGE_BYTES,
+            // The name of a key can have 512 MB.
+            wire_limit: budget::wire_bytes(b"SCAN"),
+        });
+        Ok(Ok(Self(connection)))
+    }
+
+    /// Sends commands without waiting for replies.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, or the server does not read before `deadline`.
+    pub async fn send<Word: AsRef<[u8]>>(
+        &mut self,
+        commands: &[impl AsRef<[Word]>],
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let packed = Packed::new(commands);
+        let stream = &mut self.0.stream;
+        let write = async {
+            let written = stream.write_all(packed.bytes()).await;
+            written.map_err(|_| closed())?;
+            stream.flush().await.map_err(|_| closed())
+        };
+        within(deadline, "the server to read", write).await
+    }
+
+    /// Records that the server executed this many commands.
+    pub fn count(&self, commands: u64) {
+        self.0.footprint.add(commands);
+    }
+
+    /// Waits for data, and passes on everything that has arrived, up to a limit. Nothing is lost if
+    /// the wait is canceled.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, or the server does not speak the protocol.
+    pub async fn read(&mut self, handle: &mut (dyn FnMut(Message) + Send)) -> Result<(), Failure> {
+        poll_fn(|context| {
+            for read in 0..READS_PER_TURN {
+                match self.read_once(context, handle) {
+                    // There was something to read before.
+                    Poll::Pending if read > 0 => break,
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+                    Poll::Ready(Ok(())) => {}
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    fn read_once(
+        &mut self,
+        context: &mut Context<'_>,
+        handle: &mut (dyn FnMut(Message) + Send),
+    ) -> Poll<Result<(), Failure>> {
+        let mut bytes = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut bytes);
+        let read = Pin::new(&mut self.0.stream).poll_read(context, &mut buffer);
+        let mut bytes = match read {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(closed())),
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                return Poll::Ready(Err(closed()));
+            }
+            Poll::Ready(Ok(())) => buffer.filled(),
+        };
+        while !bytes.is_empty() {
+            match self.0.decoder.decode(&mut bytes) {
+                Err(_) => return Poll::Ready(Err(decode::not_the_protocol())),
+                Ok(None) => {}
+                Ok(Some(reply)) if self.0.decoder.is_push() => handle(Message::Push(reply)),
+                Ok(Some(reply)) => handle(Message::Reply(reply)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
