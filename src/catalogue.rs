@@ -3,6 +3,7 @@
 //! Built from the rows of the collectors; there is no second list.
 
 use crate::collector;
+use crate::keyspace::events::families as events;
 use crate::keyspace::expiring::families as expiring;
 use crate::keyspace::families as namespaces;
 use crate::keyspace::idle::families as idle;
@@ -23,6 +24,7 @@ pub fn families() -> Vec<&'static Descriptor> {
     families.extend(keys::families());
     families.extend(streams::families());
     families.extend(panel::families());
+    families.extend(events::families());
     families.extend(expiring::families());
     families.extend(idle::families());
     families.extend(outcome::families());

@@ -69,7 +69,7 @@ pub use problem::Problem;
 pub use route::{ROUTES, Route};
 pub use script::Script;
 pub use secret::{Secret, trimmed};
-pub use sweep::{Share, Sweep};
+pub use sweep::{EventUse, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
 pub use target_groups::{TargetGroup, target_groups};
 pub use target_source::{RefusedEntry, SourceKind, TargetSource};

@@ -10,6 +10,9 @@ pub(super) const POLL_NAME: &str = "redis-namespace-exporter";
 /// The name of sweep connections in CLIENT LIST.
 const SWEEP_NAME: &str = "redis-namespace-exporter-sweep";
 
+/// The name of connections for key events in CLIENT LIST.
+const EVENTS_NAME: &str = "redis-namespace-exporter-events";
+
 /// How to connect to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -33,6 +36,14 @@ impl Endpoint {
     pub fn for_sweep(mut self) -> Self {
         self.database = None;
         self.client_name = self.client_name.map(|_| SWEEP_NAME);
+        self
+    }
+
+    /// Returns the endpoint of a stream of key events, which come from all databases.
+    #[must_use]
+    pub fn for_events(mut self) -> Self {
+        self.database = None;
+        self.client_name = self.client_name.map(|_| EVENTS_NAME);
         self
     }
 }

@@ -18,7 +18,7 @@ use super::redis_exporter::OPTIONS;
 use super::row::{OptionRow, Set, Takes, items, row};
 use super::script::Script;
 use super::secret::{Secret, trimmed};
-use super::sweep::{delimiter, from, share, share_of_lookups};
+use super::sweep::{delimiter, events, from, share, share_of_lookups};
 use super::unit::{
     absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix,
     on_eviction, path, poll_interval, series, size, switch, whole,
@@ -199,6 +199,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.panel, switch(v)))).each().flag("sweep.panel", "REDIS_EXPORTER_SWEEP_PANEL"),
     row("sweep.idle", Switch, "true", "Whether to sample how long keys have not been used",
         Value(|d, v| put(&mut d.each.sweep.idle, switch(v)))).each().flag("sweep.idle", "REDIS_EXPORTER_SWEEP_IDLE"),
+    row("sweep.events", Word, "off", "Use of key events to count evicted and expired keys exactly: off, listen if the server sends them, or configure to make it send them",
+        Value(|d, v| put(&mut d.each.sweep.events, events(v)))).each().flag("sweep.events", "REDIS_EXPORTER_SWEEP_EVENTS").strict(),
 
     row("keys.values", Text, "off", "Values of checked keys to export: off, number or text",
         Value(|d, v| put(&mut d.each.keys.values, shown_values(v)))).each().flag("keys.values", "REDIS_EXPORTER_KEYS_VALUES"),

@@ -53,6 +53,19 @@ pub struct Sweep {
     pub panel: bool,
     /// Whether idle times of keys are sampled.
     pub idle: bool,
+    /// Whether evictions and expiries are counted from key events.
+    pub events: EventUse,
+}
+
+/// The use of key events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventUse {
+    /// None.
+    Off,
+    /// Those that the server sends.
+    Listen,
+    /// The exporter configures the server to send them.
+    Configure,
 }
 
 impl Default for Sweep {
@@ -82,6 +95,7 @@ impl Sweep {
         largest_keys: 0,
         panel: false,
         idle: false,
+        events: EventUse::Off,
     };
 }
 
@@ -183,6 +197,18 @@ fn read_share(text: &str) -> Option<Share> {
         )]
         Ok(share) if (0.000_01..=1.0).contains(&share) => Some(Share((share * 1e6).round() as u32)),
         _ => None,
+    }
+}
+
+pub(crate) fn events(text: &str) -> Result<EventUse, Invalid> {
+    match text {
+        "off" => Ok(EventUse::Off),
+        "listen" => Ok(EventUse::Listen),
+        "configure" => Ok(EventUse::Configure),
+        _ => Err(Invalid::new(
+            "is not a use of events",
+            "write off, listen or configure",
+        )),
     }
 }
 

@@ -182,6 +182,15 @@ fn prefix<'a>(key: &'a [u8], delimiter: &[u8]) -> Prefix<'a> {
     }
 }
 
+/// Returns the beginning of a key up to its first delimiter, if it names a namespace.
+#[must_use]
+pub fn stem<'a>(key: &'a [u8], delimiter: &[u8]) -> Option<&'a [u8]> {
+    match prefix(key, delimiter) {
+        Prefix::None | Prefix::TooLong => None,
+        Prefix::Name(name) => key.get(..name.len() + delimiter.len()),
+    }
+}
+
 impl Matcher {
     /// Returns a matcher for the declared namespaces, in their order. If there are none, `grouping`
     /// applies.

@@ -14,6 +14,7 @@ mod fit;
 mod interval;
 mod rates;
 mod reading;
+mod removed;
 mod run;
 #[cfg(test)]
 mod simulation;
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use super::NamespaceId;
+use super::events::{Coverage, Uncovered};
 use super::tally::Expiry;
 use crate::number::length;
 use attribution::Block;
@@ -91,6 +93,9 @@ pub struct Panel {
     totals: BTreeMap<NamespacePlace, Totals>,
     block: Option<Block>,
     reading: Option<RemovalReading>,
+    /// What key events cover, and the time when the next reading was requested.
+    coverage: ([Coverage; 2], f64),
+    uncovered: [Uncovered; 2],
     effort: Effort,
     /// Time of the last draw.
     drawn: Option<f64>,
@@ -263,12 +268,13 @@ impl Panel {
         let has_calls = reading.counts_calls();
         self.counts_calls |= has_calls;
         let reading = reading.with_calls_of(self.reading);
+        let uncovered = self.uncovered(reading.counters());
         let before = self.reading.replace(reading);
         let Some(removals) = before.map(|before| before.until(reading)) else {
             return;
         };
         let mut block = self.block.take().unwrap_or_else(|| Block::new(now));
-        block.add(removals);
+        block.add(removals, uncovered);
         if has_calls && block.is_ready(now) {
             self.settle(&block, now);
         } else {
@@ -352,6 +358,7 @@ impl Panel {
         self.block = None;
         self.reading = None;
         self.drawn = None;
+        self.uncovered.iter_mut().for_each(Uncovered::forget);
     }
 
     /// Returns whether there is nothing to forget.

@@ -13,6 +13,7 @@ mod idle;
 mod inspect;
 mod inspect_stream;
 mod key_reader;
+mod listen;
 mod load;
 mod news;
 mod preview;
@@ -41,6 +42,7 @@ use census::Census;
 pub use examine::{Examined, examine};
 pub use key_reader::KeyDetails;
 use key_reader::KeyReader;
+use listen::EventFeed;
 use news::Slowdowns;
 use preview::Previews;
 pub use run::{once, run};
@@ -118,6 +120,8 @@ struct Sweeper<'a> {
     sweep: &'a Sweep,
     pace: Pace,
     census: &'a mut Census,
+    /// The stream of key events, if it is configured.
+    feed: Option<EventFeed>,
     listener: &'a mut Listener<'a>,
     shares: DetailShares,
     /// The budget of commands that `shares` is based on.
@@ -182,6 +186,7 @@ impl<'a> Sweeper<'a> {
             sweep: &target.sweep,
             pace,
             census,
+            feed: None,
             listener,
             shares: DetailShares {
                 memory: 1.0,

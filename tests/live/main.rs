@@ -36,6 +36,7 @@ mod keys;
 mod log_output;
 mod logs;
 mod lost_keys;
+mod lost_keys_events;
 mod more_collectors;
 mod moved;
 mod namespaces_command;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use redis_namespace_exporter::collector::info::left_out::LEFT_OUT;
 use redis_namespace_exporter::collector::{self, Collector};
+use redis_namespace_exporter::keyspace::events::families as events;
 use redis_namespace_exporter::keyspace::expiring::families as expiring;
 use redis_namespace_exporter::keyspace::families as namespaces;
 use redis_namespace_exporter::keyspace::idle::families as idle;
@@ -57,6 +58,7 @@ fn pages(recorded: &Recorded) -> Vec<Page> {
             [
                 namespaces::families(),
                 panel::families(),
+                events::families(),
                 expiring::families(),
                 idle::families(),
             ]

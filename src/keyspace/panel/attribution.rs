@@ -136,13 +136,14 @@ impl Block {
         }
     }
 
-    /// Adds what the server counted.
-    pub(super) fn add(&mut self, removals: Removals) {
+    /// Adds what the server counted, and which evicted and expired keys of it are to be attributed.
+    pub(super) fn add(&mut self, removals: Removals, uncovered: [Option<f64>; 2]) {
+        let [evicted, expired] = uncovered;
         self.misses_evicted |= removals.evicted.is_none();
         self.misses_expired |= removals.expired.is_none();
         self.misses_removing |= removals.removing.is_none();
-        self.evicted += removals.evicted.unwrap_or(0.0);
-        self.expired += removals.expired.unwrap_or(0.0);
+        self.evicted += evicted.unwrap_or(0.0);
+        self.expired += expired.unwrap_or(0.0);
         self.sums.evicted += removals.evicted.unwrap_or(0.0);
         self.sums.expired += removals.expired.unwrap_or(0.0);
         self.sums.removing += removals.removing.unwrap_or(0.0);
@@ -301,7 +302,7 @@ mod tests {
     /// Returns a block in which this many keys of the places vanished.
     fn block(counted: Removals, vanished: [u32; 2]) -> Block {
         let mut block = Block::new(0.0);
-        block.add(counted);
+        block.add(counted, [counted.evicted, counted.expired]);
         for (place, gone) in PLACES.into_iter().zip(vanished) {
             record_vanished(&mut block, place, gone);
         }
@@ -383,10 +384,24 @@ mod tests {
     }
 
     #[test]
+    fn only_uncovered_keys_are_attributed() {
+        let counted = removals(800.0, 0.0, 0.0);
+        let mut block = Block::new(0.0);
+        block.add(counted, [Some(80.0), Some(0.0)]);
+        for (place, gone) in PLACES.into_iter().zip([60, 20]) {
+            record_vanished(&mut block, place, gone);
+        }
+        let attributed = attributed(&block, [Some(1.0); 2]);
+        let evicted = PLACES.map(|place| attributed.places[&place].0.map(f64::round));
+        assert_eq!(evicted, [Some(60.0), Some(20.0)]);
+        assert!(attributed.knows_evicted);
+    }
+
+    #[test]
     fn burst_may_be_found_later_than_it_was_counted() {
         let burst = block(removals(1_600.0, 0.0, 0.0), [60, 20]);
         let mut after = attributed(&burst, [None; 2]).next;
-        after.add(removals(5.0, 0.0, 0.0));
+        after.add(removals(5.0, 0.0, 0.0), [Some(5.0), Some(0.0)]);
         record_vanished(&mut after, PLACES[0], 80);
         assert!(attributed(&after, [None; 2]).knows_evicted);
     }

@@ -11,8 +11,8 @@ mod rows {
     use super::{Family, Unit, source};
 
     pub(super) static VANISHED: Family<3> = Family::counter("redis_key_namespace_vanished_keys_total", &["db", "key_namespace", "when"], source("SCAN", ""), Unit::One, "Estimated keys of the namespace that vanished before their TTL had ended, after it, without a TTL, or with an unknown one, from sampled keys.");
-    pub(super) static EVICTED: Family<2> = Family::counter("redis_key_namespace_evicted_keys_total", &["db", "key_namespace"], source("INFO", "evicted_keys"), Unit::One, "Estimated keys of the namespace that Redis evicted to free memory: its share of evicted_keys, from sampled keys; absent while other removals hide it.");
-    pub(super) static EXPIRED: Family<2> = Family::counter("redis_key_namespace_expired_keys_total", &["db", "key_namespace"], source("INFO", "expired_keys"), Unit::One, "Estimated keys of the namespace that Redis removed because their TTL had ended: its share of expired_keys, from sampled keys.");
+    pub(super) static EVICTED: Family<2> = Family::counter("redis_key_namespace_evicted_keys_total", &["db", "key_namespace"], source("INFO", "evicted_keys"), Unit::One, "Keys of the namespace that Redis evicted to free memory, from key events, or its estimated share of evicted_keys from sampled keys; absent while other removals hide it.");
+    pub(super) static EXPIRED: Family<2> = Family::counter("redis_key_namespace_expired_keys_total", &["db", "key_namespace"], source("INFO", "expired_keys"), Unit::One, "Keys of the namespace that Redis removed because their TTL had ended, from key events, or its estimated share of expired_keys from sampled keys.");
     pub(super) static LOST_TTL: Family<2> = Family::histogram("redis_key_namespace_lost_ttl_seconds", &["db", "key_namespace"], source("PTTL", ""), Unit::Milliseconds, "TTLs that sampled keys of the namespace still had when they vanished, in seconds; the counts are those of the sample.");
     pub(super) static KEYS: Family<0> = Family::gauge("redis_exporter_panel_keys", &[], source("SCAN", ""), Unit::One, "Sampled keys that will be checked again.");
     pub(super) static CHECKS: Family<1> = Family::counter("redis_exporter_panel_checks_total", &["result"], source("SCAN", ""), Unit::One, "Sampled keys that were checked again, and still existed (alive) or not (vanished).");
@@ -35,15 +35,23 @@ pub fn families() -> Vec<&'static Descriptor> {
     ]
 }
 
-/// Adds the samples of a panel, if it has had keys. Of each namespace, kinds that are rare in
+/// Adds the evicted and expired keys of a place, if they are known.
+pub fn push_removed(keys: [Option<f64>; 2], labels: [&str; 2], snapshot: &mut Snapshot) {
+    for (row, keys) in [&rows::EVICTED, &rows::EXPIRED].into_iter().zip(keys) {
+        if let Some(keys) = keys {
+            snapshot.push(row, labels, keys.round());
+        }
+    }
+}
+
+/// Adds the other samples of a panel, if it has had keys. Of each namespace, kinds that are rare in
 /// practice begin with the first key.
 pub fn push<'a>(panel: &Panel, name: impl Fn(NamespaceId) -> &'a str, snapshot: &mut Snapshot) {
-    if panel.alive + panel.gone == 0 && panel.runs.is_empty() {
+    if !panel.has_begun() {
         return;
     }
     for ((database, namespace), totals) in &panel.totals {
         push_place(
-            panel,
             totals,
             [&format!("db{database}"), name(*namespace)],
             snapshot,
@@ -56,18 +64,12 @@ pub fn push<'a>(panel: &Panel, name: impl Fn(NamespaceId) -> &'a str, snapshot: 
     }
 }
 
-fn push_place(panel: &Panel, totals: &Totals, labels: [&str; 2], snapshot: &mut Snapshot) {
+fn push_place(totals: &Totals, labels: [&str; 2], snapshot: &mut Snapshot) {
     let [database, name] = labels;
     for (when, keys) in WHEN.into_iter().zip(totals.vanished()) {
         if when != UNKNOWN || keys > 0.0 {
             snapshot.push(&rows::VANISHED, [database, name, when], keys.round());
         }
-    }
-    if let Some(evicted) = totals.evicted().filter(|_| panel.knows_evicted) {
-        snapshot.push(&rows::EVICTED, labels, evicted.round());
-    }
-    if let Some(expired) = totals.expired().filter(|_| panel.knows_expired) {
-        snapshot.push(&rows::EXPIRED, labels, expired.round());
     }
     let lost_ttl = totals.lost_ttl();
     if lost_ttl.count > 0 {

@@ -63,6 +63,11 @@ impl RemovalReading {
         }
     }
 
+    /// Returns the evicted and expired keys since the counters were reset.
+    pub(super) const fn counters(&self) -> [Option<f64>; 2] {
+        [self.evicted, self.expired]
+    }
+
     /// Returns whether the server counts the keys that it evicts.
     pub(super) const fn counts_evicted(&self) -> bool {
         self.evicted.is_some()

@@ -231,9 +231,17 @@ fn scores(server: &Server, panel: &Panel) -> [[Score; 3]; KINDS.len()] {
         let totals = panel.totals.get(&place).cloned().unwrap_or_default();
         let (evicted, expired) = (server.evicted[kind], server.expired[kind]);
         let score = |estimate: f64, truth| Score { estimate, truth };
+        let known = |at: usize| {
+            let is_known = totals.are_known()[at];
+            if is_known {
+                totals.attributed()[at]
+            } else {
+                f64::NAN
+            }
+        };
         [
-            score(totals.evicted().unwrap_or(f64::NAN), evicted),
-            score(totals.expired().unwrap_or(f64::NAN), expired),
+            score(known(0), evicted),
+            score(known(1), expired),
             score(totals.vanished().iter().sum(), evicted + expired),
         ]
     })

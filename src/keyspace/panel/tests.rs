@@ -68,12 +68,22 @@ fn value(panel: &Panel, family: &str, label: &str) -> Option<f64> {
     }
 }
 
+/// Returns the evicted and expired keys that are exported.
+fn removed(panel: &Panel) -> [Option<f64>; 2] {
+    let place = panel.places().next().filter(|_| panel.has_begun());
+    let known = |at: usize| {
+        let is_known = panel.attributes(place?)[at];
+        is_known.then(|| panel.attributed(PLACE)[at].round())
+    };
+    [known(0), known(1)]
+}
+
 fn evicted(panel: &Panel) -> Option<f64> {
-    value(panel, "redis_key_namespace_evicted_keys_total", "")
+    removed(panel)[0]
 }
 
 fn expired(panel: &Panel) -> Option<f64> {
-    value(panel, "redis_key_namespace_expired_keys_total", "")
+    removed(panel)[1]
 }
 
 fn vanished(panel: &Panel, when: &str) -> Option<f64> {
@@ -294,6 +304,7 @@ fn exported_families_are_listed_once() {
     panel.observe(10.0, reading(0, 0, 0));
     let mut snapshot = Snapshot::default();
     families::push(&panel, |_| "session", &mut snapshot);
+    families::push_removed([Some(1.0); 2], ["db0", "session"], &mut snapshot);
     let pushed = snapshot.samples().map(|sample| sample.family.name);
     let pushed: BTreeSet<_> = pushed.collect();
     let listed: Vec<_> = families::families()

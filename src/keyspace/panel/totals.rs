@@ -59,14 +59,14 @@ impl Totals {
         [before_ttl, after_ttl, no_ttl, unknown]
     }
 
-    /// Returns the evicted keys; `None` if they are unknown.
-    pub(super) fn evicted(&self) -> Option<f64> {
-        (!self.lacks_evicted).then_some(self.evicted)
+    /// Returns the evicted and expired keys.
+    pub(super) const fn attributed(&self) -> [f64; 2] {
+        [self.evicted, self.expired]
     }
 
-    /// Returns the expired keys; `None` if they are unknown.
-    pub(super) fn expired(&self) -> Option<f64> {
-        (!self.lacks_expired).then_some(self.expired)
+    /// Returns whether each of them is known now.
+    pub(super) const fn are_known(&self) -> [bool; 2] {
+        [!self.lacks_evicted, !self.lacks_expired]
     }
 
     /// Returns the lost TTLs.

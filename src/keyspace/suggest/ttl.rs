@@ -96,8 +96,8 @@ pub(super) fn round_up(ttl: Duration) -> Option<Duration> {
 
 /// Returns the previous duration that people choose; `None` below a second.
 pub(super) fn round_down(ttl: Duration) -> Option<Duration> {
-    let usual = USUAL.iter().map(|seconds| Duration::from_secs(*seconds));
-    usual.filter(|usual| *usual <= ttl).last()
+    let mut usual = USUAL.iter().map(|seconds| Duration::from_secs(*seconds));
+    usual.rfind(|usual| *usual <= ttl)
 }
 
 /// Returns whether two sets of keys clearly follow different rules.

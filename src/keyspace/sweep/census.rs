@@ -4,6 +4,7 @@
 //! It outlives connections: keys seen before a failure still count after it.
 
 mod draws;
+mod events;
 mod findings;
 mod followed;
 mod idle;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use super::key_reader::KeyDetails;
 use super::vitals::Memory;
-use crate::config::{Keys, Namespace, NamespacePolicy, Sweep};
+use crate::config::{EventUse, Keys, Namespace, NamespacePolicy, Sweep};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, CpuAccount, QueriesSent, Spent};
+use crate::keyspace::events::EventTotals;
 use crate::keyspace::expiring::KnownExpiries;
 use crate::keyspace::families::Progress;
 use crate::keyspace::history::{Changes, DataIdentity};
@@ -107,6 +109,8 @@ pub struct Census {
     expiring: KnownExpiries,
     /// Idle times of keys; `None` if the configuration disables them.
     idle: Option<IdleTimes>,
+    /// Keys counted from key events; `None` if the configuration disables them.
+    events: Option<EventTotals>,
 }
 
 impl Census {
@@ -164,6 +168,7 @@ impl Census {
             lists_all: false,
             expiring: KnownExpiries::default(),
             idle: sweep.idle.then(IdleTimes::default),
+            events: (sweep.events != EventUse::Off).then(EventTotals::default),
         }
     }
 

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::census::Census;
 use super::key_reader::KeyReader;
+use super::listen::{EventFeed, listen};
 use super::{Event, Listener, Sweeper};
 use crate::backoff;
 use crate::clock::now;
@@ -42,8 +43,30 @@ pub async fn run(
         return;
     }
     sleep(delay).await;
+    let feed = EventFeed::of(&target.sweep, &namespaces);
+    let events = listen(&target, feed.as_ref(), Arc::clone(&footprint));
+    let sweep = sweep_forever(
+        &target,
+        &namespaces,
+        &slot,
+        on_reconnect,
+        footprint,
+        feed.clone(),
+    );
+    tokio::join!(Box::pin(events), sweep);
+}
+
+/// Sweeps the target forever.
+async fn sweep_forever(
+    target: &Target,
+    namespaces: &[Namespace],
+    slot: &Slot,
+    on_reconnect: OnReconnect,
+    footprint: Arc<Footprint>,
+    feed: Option<EventFeed>,
+) {
     let address = target.sweep_endpoint().address;
-    let mut census = Census::new(&namespaces, &target.sweep, &target.keys);
+    let mut census = Census::new(namespaces, &target.sweep, &target.keys);
     let footprint = if address == target.endpoint.address {
         footprint
     } else {
@@ -61,8 +84,15 @@ pub async fn run(
         };
         let on_reconnect = Arc::clone(&on_reconnect);
         let counted = Arc::clone(&footprint);
-        let Err(failure) =
-            sweep_until_failure(&target, on_reconnect, counted, &mut census, &mut publish).await;
+        let Err(failure) = sweep_until_failure(
+            target,
+            on_reconnect,
+            counted,
+            &mut census,
+            feed.clone(),
+            &mut publish,
+        )
+        .await;
         if census.keys_visited() > visited {
             failures = 0;
             reason = None;
@@ -74,6 +104,9 @@ pub async fn run(
             warn!(name, address, %failure, "the sweep failed");
         }
         census.record_break(failure.reason);
+        if let Some(feed) = &feed {
+            census.record_events(feed.take());
+        }
         slot.publish_namespaces(census.snapshot(now()));
         failures += 1;
         sleep(match failure.reason {
@@ -133,6 +166,7 @@ async fn sweep_until_failure(
     on_reconnect: OnReconnect,
     footprint: Arc<Footprint>,
     census: &mut Census,
+    feed: Option<EventFeed>,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
     let reader = KeyReader::open(target, on_reconnect, footprint).await?;
@@ -143,6 +177,7 @@ async fn sweep_until_failure(
     }
     let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
     sweeper.is_unannounced = true;
+    sweeper.feed = feed;
     sweeper.announce();
     loop {
         sweeper.pass().await?;

@@ -105,6 +105,7 @@ impl Sweeper<'_> {
     /// sweep must not slow down. Reads more than `scope` if necessary.
     pub(super) async fn check(&mut self, scope: Scope) -> Result<(), Failure> {
         loop {
+            let requested = monotonic();
             self.vitals = self.read_vitals(scope).await?;
             self.checked = Instant::now();
             self.census.record_batch(0, CHECK_MICROSECONDS);
@@ -115,7 +116,9 @@ impl Sweeper<'_> {
                     self.start_over();
                 }
             }
-            self.census.record_vanished(monotonic(), &self.vitals);
+            self.take_events();
+            let vitals = &self.vitals;
+            self.census.record_vanished(requested, monotonic(), vitals);
             self.census.record_idle_reading(monotonic(), &self.vitals);
             self.observe_traffic();
             self.announce();
@@ -129,6 +132,13 @@ impl Sweeper<'_> {
             // The findings age during the wait, and their age is published.
             (self.listener)(Event::Estimate(self.census));
             sleep(CHECK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Takes over what the stream of key events has counted.
+    fn take_events(&mut self) {
+        if let Some(feed) = &self.feed {
+            self.census.record_events(feed.take());
         }
     }
 

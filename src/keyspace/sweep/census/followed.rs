@@ -122,10 +122,12 @@ impl Census {
         }
     }
 
-    /// Records what the server has counted, after [`Census::record_vitals`].
-    pub fn record_vanished(&mut self, now: f64, vitals: &Vitals) {
+    /// Records what the server had counted when it was requested, after [`Census::record_vitals`].
+    pub fn record_vanished(&mut self, requested: f64, now: f64, vitals: &Vitals) {
         self.rates.observe(now, vitals.vanished);
+        let coverage = self.coverage();
         if let Some(panel) = &mut self.panel {
+            panel.cover(requested, coverage);
             panel.observe(now, vitals.vanished);
         }
     }

@@ -55,6 +55,9 @@ impl Census {
         if let Some(panel) = &mut self.panel {
             panel.retain(is_shown);
         }
+        if let Some(events) = &mut self.events {
+            events.retain(is_shown);
+        }
         self.expiring.retain(is_shown);
         if let Some(idle) = &mut self.idle {
             idle.retain(is_shown);
@@ -217,6 +220,7 @@ impl Census {
             .push(self.is_sample(), memory_is_refused, &mut snapshot);
         families::push_progress(&progress, &databases, &mut snapshot);
         self.push_panel(&mut snapshot);
+        self.push_removed(&shown, &mut snapshot);
         self.push_idle(&estimates, &mut snapshot);
         snapshot.finish()
     }
