@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing::Level;
 
@@ -17,16 +18,19 @@ mod clients;
 mod collector_options;
 mod commands;
 mod context;
+mod credentials;
 mod document;
 mod draft;
 mod endpoint;
 mod expand;
 mod file;
 mod file_content;
+mod host_pattern;
 mod implicit_target;
 mod keys;
 mod label_name;
 mod log;
+mod names;
 mod namespace;
 mod password_file;
 mod poll;
@@ -38,6 +42,7 @@ mod row;
 pub mod rows;
 mod script;
 mod secret;
+mod shard;
 mod sweep;
 mod target;
 mod target_groups;
@@ -47,6 +52,7 @@ mod unit;
 mod unknown_key;
 mod url;
 mod web;
+mod web_source;
 mod written_keys;
 
 pub use crate::pattern::Pattern;
@@ -55,11 +61,13 @@ pub use arguments::Arguments;
 pub use clients::{ClientGroup, ClientMatch, Clients};
 pub use collector_options::{ChannelName, CollectorOptions, Slots};
 pub use commands::Commands;
+pub use credentials::{Credential, credential_for};
 pub use endpoint::Endpoint;
 pub use expand::Environment;
 pub use file_content::FileContent;
+pub use host_pattern::HostPattern;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
-pub use label_name::LabelName;
+pub use label_name::{LabelName, RESERVED_LABELS};
 pub use log::{Log, LogFormat};
 pub use namespace::{ChannelGroup, Namespace, NamespacePolicy, OnEviction, TtlPolicy, doubts};
 pub(crate) use password_file::password_of;
@@ -69,12 +77,14 @@ pub use problem::Problem;
 pub use route::{ROUTES, Route};
 pub use script::Script;
 pub use secret::{Secret, trimmed};
+pub use shard::Shard;
 pub use sweep::{EventUse, Share, Sweep};
 pub use target::{CollectorChoice, Password, Target};
 pub use target_groups::{TargetGroup, target_groups};
 pub use target_source::{RefusedEntry, SourceKind, TargetSource};
 pub use tls::{CertificateFiles, Tls};
-pub use web::{BasicAuth, Web, WebPassword, WebTls};
+pub use web::{BasicAuth, Web, WebPassword, WebTls, is_authority};
+pub use web_source::{WebLogin, WebResource, WebSource};
 
 use crate::metric::Names;
 use context::{CheckFile, Context, ReadFile};
@@ -112,6 +122,10 @@ pub struct Config {
     pub sources: Vec<TargetSource>,
     /// Maximum number of targets, those of sources included.
     pub max_targets: usize,
+    /// The share of the targets that this process watches, if several processes share them.
+    pub shard: Option<Shard>,
+    /// Users and passwords for targets without any. The first match wins.
+    pub credentials: Arc<[Credential]>,
     /// The declared namespaces. The first match wins.
     pub namespaces: Vec<Namespace>,
     /// The parts of the file that a reload must not lose silently.
@@ -293,7 +307,8 @@ fn read_config(
     let count = targets
         .len()
         .saturating_add(sources.len().saturating_mul(2));
-    let names = complete_names(&draft, &written, count, context);
+    let names = names::complete(&draft, &written, count, context);
+    let shard = shard::complete(draft.top.shard, &written, context);
     let draft::Top {
         listen,
         log,
@@ -301,6 +316,7 @@ fn read_config(
         process_metrics,
         namespaces,
         max_targets,
+        credentials,
         ..
     } = draft.top;
     Config {
@@ -314,6 +330,8 @@ fn read_config(
         targets,
         sources,
         max_targets: usize::try_from(max_targets).unwrap_or(usize::MAX),
+        shard,
+        credentials: credentials.into(),
         namespaces,
         file: FileContent::of(node),
         notices: Vec::new(),
@@ -375,27 +393,6 @@ fn complete_level(draft: &mut Draft, written: &WrittenKeys, context: &mut Contex
         let groups = std::mem::take(&mut draft.each.client_groups);
         draft.options().clients.groups = groups.into();
     }
-}
-
-fn complete_names(
-    draft: &Draft,
-    written: &WrittenKeys,
-    targets: usize,
-    context: &mut Context<'_>,
-) -> Names {
-    let has_list = written.has("targets") || written.has("targets_from");
-    // By default, a single target from flags or variables has no such label, like in
-    // `redis_exporter`.
-    let label = draft.top.target_label.unwrap_or(has_list);
-    if let (false, true, Some(place)) = (label, targets > 1, written.place_of("target_label")) {
-        let what = "is false, but there is more than one target";
-        let remedy = "remove it: without the label their samples would be the same series";
-        context.report(place, what, remedy);
-    }
-    let mut names = draft.top.names.clone();
-    names.prefix = names.prefix.filter(|prefix| prefix != "redis");
-    names.target_label = label;
-    names
 }
 
 #[cfg(test)]

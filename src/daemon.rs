@@ -234,7 +234,10 @@ fn log_pace(targets: &[Target]) {
 fn warn_of_unverified(config: &Config) {
     let is_unverified =
         |target: &&Target| target.speaks_tls() && target.endpoint.tls.insecure_skip_verify;
-    let unverified: Vec<_> = config.targets.iter().filter(is_unverified).collect();
+    let of_sources = config.sources.iter().map(|source| &source.template);
+    let of_sources = of_sources.filter(|template| template.endpoint.tls.insecure_skip_verify);
+    let unverified = config.targets.iter().filter(is_unverified);
+    let unverified: Vec<_> = unverified.chain(of_sources).collect();
     if let Some(first) = unverified.first() {
         warn!(
             first = first.name,

@@ -4,20 +4,24 @@
 //! the list nor decides which of them become targets: see [`merge`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+mod dns;
 mod file;
 mod groups;
+mod http;
 mod merge;
 mod report;
+mod shard;
 
 pub use merge::{Lists, SourceTally, WatchedTarget, merge};
 pub use report::{Reporter, forget, show};
 
-use crate::config::{Endpoint, SourceKind, TargetSource};
+use crate::config::{Config, Endpoint, SourceKind, TargetSource};
 use crate::publish::{Attributes, ClusterMember};
 use crate::supervise::supervise;
 use crate::telemetry::{Counter, Telemetry};
@@ -53,10 +57,7 @@ pub struct ListedServer {
 
 impl ListedServer {
     fn attributes(&self) -> Attributes {
-        Attributes {
-            labels: self.labels.clone(),
-            member: self.member.clone(),
-        }
+        Attributes::new(self.labels.clone(), self.member.clone())
     }
 }
 
@@ -71,6 +72,8 @@ pub struct Sources {
 #[derive(Debug)]
 struct RunningSource {
     source: Arc<TargetSource>,
+    /// Whether it was read, successfully or not.
+    is_read: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
@@ -121,11 +124,30 @@ impl Sources {
         gone
     }
 
+    /// Returns for each source whether it was read, successfully or not.
+    #[must_use]
+    pub fn read_marks(&self) -> Vec<Arc<AtomicBool>> {
+        let running = self.running.iter();
+        running.map(|one| Arc::clone(&one.is_read)).collect()
+    }
+
+    /// Records that the lists of these sources have been applied.
+    pub fn mark_read(&self, lists: &Lists) {
+        for one in &self.running {
+            if lists.contains_key(&one.source.name) {
+                one.is_read.store(true, Ordering::Release);
+            }
+        }
+    }
+
     fn start(&self, source: Arc<TargetSource>) -> RunningSource {
         let (started, lists) = (Arc::clone(&source), self.lists.clone());
+        let is_read = Arc::new(AtomicBool::new(false));
+        let failed = Arc::clone(&is_read);
         let telemetry = self.telemetry.clone();
         let task = move |_: bool| {
             let reporter = Reporter::new(&started.name, lists.clone(), telemetry.clone());
+            let reporter = reporter.marking(Arc::clone(&failed));
             run(Arc::clone(&started), reporter)
         };
         let counted = self.telemetry.clone();
@@ -133,6 +155,7 @@ impl Sources {
         let supervised = supervise(source.name.clone(), on_break, task);
         RunningSource {
             source,
+            is_read,
             task: tokio::spawn(supervised).abort_handle(),
         }
     }
@@ -142,7 +165,33 @@ impl Sources {
 async fn run(source: Arc<TargetSource>, reporter: Reporter) {
     match &source.kind {
         SourceKind::File(path) => file::run(&source, path, reporter).await,
+        SourceKind::Http(web) => http::run(&source, web, reporter).await,
+        SourceKind::Dns { host, port } => dns::run(&source, host, *port, reporter).await,
     }
+}
+
+/// Reads a source once.
+async fn read_once(source: &TargetSource) -> Result<Listing, String> {
+    match &source.kind {
+        SourceKind::File(path) => file::read_once(source, path).await,
+        SourceKind::Http(web) => http::read(source, web).await,
+        SourceKind::Dns { host, port } => dns::read(source, host, *port).await,
+    }
+}
+
+/// Returns all targets of a configuration: those that it names, and those that its sources name now.
+/// Also returns the problems of sources, each with the name of the source.
+pub async fn targets_now(config: &Config) -> (Vec<WatchedTarget>, Vec<(String, String)>) {
+    let (mut lists, mut problems) = (Lists::new(), Vec::new());
+    for source in &config.sources {
+        match read_once(source).await {
+            Ok(list) => {
+                lists.insert(source.name.clone(), list);
+            }
+            Err(problem) => problems.push((source.name.clone(), problem)),
+        }
+    }
+    (merge(config, &lists).targets, problems)
 }
 
 /// Waits until a source is read again. The times of many sources spread by themselves.

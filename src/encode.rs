@@ -13,8 +13,8 @@ mod page;
 
 pub use page::{Page, PageWriter};
 
-use crate::metric::{Descriptor, FamilyRun, Kind, Names, Sample, Series, Snapshot, Value};
-use lines::{SampleLine, SamplePart, write_header};
+use crate::metric::{Descriptor, FamilyRun, Kind, Names, Sample, Series, Snapshot, Value, cut};
+use lines::{SampleLine, SamplePart, write_header, write_label};
 use openmetrics::{Declaration, declared, header_name};
 
 /// The format of a page.
@@ -36,8 +36,37 @@ pub struct Form {
     pub is_compressed: bool,
 }
 
-/// A snapshot with the value of its `target` label, if it gets one.
-pub type Labeled<'a> = (Option<&'a str>, &'a Snapshot);
+/// A snapshot with the labels that all its samples share: `Option<&str>`, the value of the `target`
+/// label, or [`SharedLabels`].
+pub type Labeled<'a, Labels = Option<&'a str>> = (Labels, &'a Snapshot);
+
+/// The labels that all samples of a snapshot share.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SharedLabels<'a> {
+    /// The value of the `target` label, if there is one.
+    pub target: Option<&'a str>,
+    /// More labels: the result of [`label_text`].
+    pub text: &'a str,
+}
+
+impl<'a> From<Option<&'a str>> for SharedLabels<'a> {
+    fn from(target: Option<&'a str>) -> Self {
+        Self { target, text: "" }
+    }
+}
+
+/// Writes labels as they appear in a line, without braces. Empty values are left out.
+#[must_use]
+pub fn label_text(labels: &[(String, String)]) -> String {
+    let mut text = Vec::new();
+    for (name, value) in labels.iter().filter(|(_, value)| !value.is_empty()) {
+        if !text.is_empty() {
+            text.push(b',');
+        }
+        write_label(&mut text, name, cut(value));
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
 
 /// Encodes snapshots as one page in the text format.
 ///
@@ -54,7 +83,10 @@ pub type Labeled<'a> = (Option<&'a str>, &'a Snapshot);
 /// assert!(page.ends_with(b"\nredis_db_keys{target=\"cache\",db=\"db0\"} 3\n"));
 /// ```
 #[must_use]
-pub fn encode(snapshots: &[Labeled<'_>], names: &Names) -> Vec<u8> {
+pub fn encode<'a, Labels>(snapshots: &[Labeled<'a, Labels>], names: &Names) -> Vec<u8>
+where
+    Labels: Copy + Into<SharedLabels<'a>>,
+{
     encode_as(snapshots, names, Format::Text)
 }
 
@@ -63,7 +95,14 @@ pub fn encode(snapshots: &[Labeled<'_>], names: &Names) -> Vec<u8> {
 /// With legacy names, `redis_exporter`'s names that break Prometheus's naming rules are written
 /// next to the clean ones, except those that differ only by `_total`.
 #[must_use]
-pub fn encode_as(snapshots: &[Labeled<'_>], names: &Names, format: Format) -> Vec<u8> {
+pub fn encode_as<'a, Labels>(
+    snapshots: &[Labeled<'a, Labels>],
+    names: &Names,
+    format: Format,
+) -> Vec<u8>
+where
+    Labels: Copy + Into<SharedLabels<'a>>,
+{
     let mut text = Vec::with_capacity(expected_bytes(snapshots));
     encode_in_parts(snapshots, names, format, &mut text, |_| {});
     text
@@ -71,18 +110,21 @@ pub fn encode_as(snapshots: &[Labeled<'_>], names: &Names, format: Format) -> Ve
 
 /// Appends the same page to `text`, and calls `drain` after each sample. `drain` may remove the text
 /// so far, so that a large page is never in memory as a whole.
-pub(crate) fn encode_in_parts(
-    snapshots: &[Labeled<'_>],
+pub(crate) fn encode_in_parts<'a, Labels>(
+    snapshots: &[Labeled<'a, Labels>],
     names: &Names,
     format: Format,
     text: &mut Vec<u8>,
     mut drain: impl FnMut(&mut Vec<u8>),
-) {
+) where
+    Labels: Copy + Into<SharedLabels<'a>>,
+{
     let mut targets: Vec<_> = snapshots
         .iter()
-        .map(|(target, snapshot)| {
-            let target = target.filter(|_| names.target_label);
-            (target, snapshot.runs().peekable())
+        .map(|(labels, snapshot)| {
+            let mut labels: SharedLabels<'_> = (*labels).into();
+            labels.target = labels.target.filter(|_| names.target_label);
+            (labels, snapshot.runs().peekable())
         })
         .collect();
     let mut runs = Vec::with_capacity(targets.len());
@@ -111,7 +153,7 @@ pub(crate) fn encode_in_parts(
 }
 
 /// Returns slightly more than the length of the text of these snapshots.
-fn expected_bytes(snapshots: &[Labeled<'_>]) -> usize {
+fn expected_bytes<Labels>(snapshots: &[(Labels, &Snapshot)]) -> usize {
     let samples = snapshots
         .iter()
         .flat_map(|(_, snapshot)| snapshot.samples());
@@ -133,7 +175,10 @@ fn lines(value: &Value) -> usize {
 
 /// Returns the family with the smallest name among the next samples of all targets.
 fn next_family<'a>(
-    targets: &mut [(Option<&str>, Peekable<impl Iterator<Item = FamilyRun<'a>>>)],
+    targets: &mut [(
+        SharedLabels<'_>,
+        Peekable<impl Iterator<Item = FamilyRun<'a>>>,
+    )],
 ) -> Option<&'static Descriptor> {
     let heads = targets.iter_mut().filter_map(|(_, runs)| runs.peek());
     heads.map(|run| run.family).min_by(|left, right| {
@@ -190,12 +235,12 @@ struct Written<'a> {
     /// The name, with the configured prefix.
     name: &'a str,
     series: Series,
-    runs: &'a [(Option<&'a str>, FamilyRun<'a>)],
+    runs: &'a [(SharedLabels<'a>, FamilyRun<'a>)],
 }
 
 impl<'a> Written<'a> {
-    /// Yields the samples to write, each with the value of its `target` label.
-    fn samples(self) -> impl Iterator<Item = (Option<&'a str>, Sample<'a>)> {
+    /// Yields the samples to write, each with its shared labels.
+    fn samples(self) -> impl Iterator<Item = (SharedLabels<'a>, Sample<'a>)> {
         let all = self.runs.iter().flat_map(|(target, run)| {
             let samples = run.samples();
             samples.map(move |sample| (*target, sample))
@@ -236,12 +281,12 @@ impl<'a> Written<'a> {
         parts: &[SamplePart],
         drain: &mut impl FnMut(&mut Vec<u8>),
     ) {
-        for (target, sample) in self.samples() {
+        for (shared, sample) in self.samples() {
             let line = SampleLine {
                 spelling: self.spelling,
                 name: self.name,
                 unit: self.family.unit,
-                target,
+                shared,
                 sample: &sample,
             };
             for part in parts {

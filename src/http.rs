@@ -18,6 +18,7 @@ mod reload;
 mod response;
 mod routes;
 mod running;
+mod sd;
 mod target;
 mod turns;
 

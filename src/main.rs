@@ -121,7 +121,7 @@ fn start(arguments: Arguments) -> ExitCode {
 async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
     match arguments.command {
         None => {
-            raise_file_limit(config.targets.len());
+            raise_file_limit(most_targets(&config));
             let ended = daemon::run(config, arguments).await;
             ended.map(|()| true).map_err(Error::Daemon)
         }
@@ -139,6 +139,14 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
         // Handled before the configuration is read.
         Some(ProgramCommand::Health) => Ok(true),
     }
+}
+
+/// Returns the maximum number of targets, including those that sources may name.
+fn most_targets(config: &Config) -> usize {
+    let configured = config.targets.len();
+    let listed = config.sources.iter().map(|source| source.max_targets);
+    let all = listed.fold(configured, usize::saturating_add);
+    all.min(config.max_targets.max(configured))
 }
 
 /// Raises the limit of open files. Each target has two connections, and the HTTP server must never

@@ -11,7 +11,7 @@ pub use const_text::{is_same, stem};
 pub use names::{Names, Series};
 pub use snapshot::{
     Edge, FamilyRun, Histogram, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, Snapshot,
-    Summary, Value,
+    Summary, Value, cut,
 };
 
 use const_text::{contains, ends_with, starts_with};

@@ -10,10 +10,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::{Instant, sleep_until};
 
-use crate::encode::{Form, Labeled, Page, PageWriter};
+use crate::encode::{Form, Labeled, Page, PageWriter, SharedLabels};
 use crate::metric::Names;
 use crate::metric::Snapshot;
-use crate::publish::{Board, Publication, Slot, Unwritten};
+use crate::publish::{Attributes, Board, Publication, Slot, Unwritten};
 use crate::telemetry::{Gauge, Telemetry};
 use crate::threads::{Lane, Lost};
 
@@ -96,6 +96,7 @@ struct LastPublications {
     slot: Arc<Slot>,
     poll: Arc<Publication>,
     namespaces: Option<Arc<Snapshot>>,
+    attributes: Arc<Attributes>,
 }
 
 impl LastPublications {
@@ -108,6 +109,7 @@ impl LastPublications {
             slot: Arc::clone(slot),
             poll,
             namespaces,
+            attributes: slot.attributes(),
         })
     }
 }
@@ -115,10 +117,10 @@ impl LastPublications {
 fn labeled<'a>(
     poll: &'a Publication,
     namespaces: Option<&'a Snapshot>,
-    target: Option<&'a str>,
-) -> impl Iterator<Item = Labeled<'a>> {
+    labels: SharedLabels<'a>,
+) -> impl Iterator<Item = Labeled<'a, SharedLabels<'a>>> {
     let snapshots = std::iter::once(&poll.snapshot).chain(namespaces);
-    snapshots.map(move |snapshot| (target, snapshot))
+    snapshots.map(move |snapshot| (labels, snapshot))
 }
 
 /// Replaces the page of all targets and the pages of targets that published since the last call.
@@ -138,11 +140,15 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
             news.push(Arc::clone(&seen.slot));
             let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
             let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
-            let names = names.clone();
+            let (names, attributes) = (names.clone(), Arc::clone(&seen.attributes));
             seen.slot.set_page(move |form| {
                 let counted = telemetry.of_target(&name);
-                let mut alone: Vec<_> = labeled(&poll, namespaces.as_deref(), None).collect();
-                alone.push((None, &counted));
+                let labels = SharedLabels {
+                    target: None,
+                    text: attributes.label_text(),
+                };
+                let mut alone: Vec<_> = labeled(&poll, namespaces.as_deref(), labels).collect();
+                alone.push((SharedLabels::default(), &counted));
                 let mut page = PageWriter::new(form);
                 page.add(&alone, &names);
                 page.finish()
@@ -175,7 +181,10 @@ fn page_of_all(
             labeled(
                 &seen.poll,
                 seen.namespaces.as_deref(),
-                Some(&seen.slot.name),
+                SharedLabels {
+                    target: Some(&seen.slot.name),
+                    text: seen.attributes.label_text(),
+                },
             )
         })
         .collect();

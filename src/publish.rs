@@ -3,6 +3,7 @@
 //! Readers never wait for writers. This module does not poll, encode, or serve.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -86,6 +87,8 @@ pub struct Board {
     readers: Arc<PageReaders>,
     /// The targets with a poll on the page.
     shown: Arc<ArcSwap<TargetSlots>>,
+    /// For each source of targets, whether it was read.
+    sources: Arc<ArcSwap<Vec<Arc<AtomicBool>>>>,
     changed: Arc<Notify>,
 }
 
@@ -98,6 +101,7 @@ impl Default for Board {
             written_at: Arc::new(ArcSwap::from_pointee(Instant::now())),
             pages: Arc::default(),
             readers: Arc::default(),
+            sources: Arc::default(),
             changed: Arc::new(Notify::new()),
         }
     }
@@ -138,11 +142,24 @@ impl Board {
         by_name.or_else(by_address).cloned()
     }
 
-    /// Returns whether every target was polled, successfully or not, and the page shows it. The
-    /// first scrape of a ready exporter must not miss a target.
+    /// Replaces the list of sources of targets: for each, whether it was read, successfully or not.
+    pub fn await_sources(&self, sources: Vec<Arc<AtomicBool>>) {
+        self.sources.store(Arc::new(sources));
+    }
+
+    /// Returns the number of sources that were not read yet.
+    #[must_use]
+    pub fn unread_sources(&self) -> usize {
+        let sources = self.sources.load();
+        let unread = sources.iter().filter(|read| !read.load(Ordering::Acquire));
+        unread.count()
+    }
+
+    /// Returns whether every source was read and every target was polled, successfully or not, and
+    /// the page shows it. The first scrape of a ready exporter must not miss a target.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        Arc::ptr_eq(&self.slots.load(), &self.shown.load())
+        self.unread_sources() == 0 && Arc::ptr_eq(&self.slots.load(), &self.shown.load())
     }
 
     /// Checks that polls and pages are not overdue. That is a defect of the exporter; a target that

@@ -9,7 +9,8 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::collector::Collector;
-use crate::config::{Config, Target, doubts};
+use crate::config::{Config, Credential, Target, credential_for, doubts};
+use crate::discovery::targets_now;
 use crate::failure::Failure;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
@@ -26,26 +27,31 @@ const AT_ONCE: usize = 16;
 ///
 /// Returns an error if the report cannot be written.
 pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
-    let count = config.targets.len();
+    let (watched, problems) = targets_now(config).await;
+    let count = watched.len();
     let targets = if count == 1 { "target" } else { "targets" };
     writeln!(out, "configuration: valid, {count} {targets}")?;
-    let channels = config.targets.first();
-    let channels = channels.map_or(&[][..], |target| &*target.options.channels);
+    for (source, problem) in &problems {
+        writeln!(out, "  source {source} does not work: {problem}")?;
+    }
+    let channels = watched.first();
+    let channels = channels.map_or(&[][..], |one| &*one.target.options.channels);
     for doubt in doubts(&config.namespaces, channels) {
         writeln!(out, "  warning: {doubt}")?;
     }
     let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let checks = config.targets.iter().map(|target| {
-        let (target, turns) = (target.clone(), Arc::clone(&turns));
+    let checks = watched.into_iter().map(|watched| {
+        let (target, turns) = (watched.target, Arc::clone(&turns));
+        let credentials = Arc::clone(&config.credentials);
         tokio::spawn(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
             let mut report = TargetReport::default();
-            report.target(&target).await;
+            report.target(&target, &credentials).await;
             report
         })
     });
-    let mut all_work = true;
+    let mut all_work = problems.is_empty();
     for check in checks.collect::<Vec<_>>() {
         let report = check
             .await
@@ -55,6 +61,22 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     }
     out.flush()?;
     Ok(all_work)
+}
+
+/// Returns which entry of the list a target uses, without the secret.
+fn origin_of_credentials(target: &Target, list: &[Credential]) -> String {
+    let endpoint = &target.endpoint;
+    if endpoint.username.is_none() && endpoint.password.is_none() {
+        return "none".to_owned();
+    }
+    match credential_for(list, &endpoint.address) {
+        Some((at, entry))
+            if entry.username == endpoint.username && entry.password == endpoint.password =>
+        {
+            format!("credentials[{at}]")
+        }
+        _ => "those of the target".to_owned(),
+    }
 }
 
 /// The block of one target.
@@ -95,11 +117,15 @@ impl TargetReport {
         self.all_works = false;
     }
 
-    async fn target(&mut self, target: &Target) {
+    async fn target(&mut self, target: &Target, credentials: &[Credential]) {
         self.heading(format_args!(
             "{} ({})",
             target.name, target.endpoint.address
         ));
+        if !credentials.is_empty() {
+            let origin = origin_of_credentials(target, credentials);
+            self.line("credentials", format_args!("{origin}"));
+        }
         self.line("polls", format_args!("{}", describe_pace(target.poll)));
         match examine(target).await {
             Ok(examined) => {

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::clock;
 use crate::config::{Config, Target};
-use crate::encode::encode;
+use crate::discovery::{WatchedTarget, targets_now};
+use crate::encode::{SharedLabels, encode};
 use crate::failure::{Failure, Reason};
 use crate::metric::Snapshot;
 use crate::outcome::{self, PollTiming};
@@ -17,28 +18,35 @@ use crate::telemetry::Telemetry;
 ///
 /// Returns an error if the page cannot be written.
 pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -> io::Result<bool> {
-    let polls: Vec<_> = config
-        .targets
+    let (targets, problems) = targets_now(config).await;
+    let mut all_up = problems.is_empty();
+    for (source, problem) in problems {
+        tracing::error!(source, problem, "a source of targets failed");
+    }
+    let polls: Vec<_> = targets
         .iter()
-        .map(|target| {
-            let (target, telemetry) = (target.clone(), telemetry.clone());
+        .map(|watched| {
+            let (target, telemetry) = (watched.target.clone(), telemetry.clone());
             tokio::spawn(async move { poll::once(&target, &telemetry).await })
         })
         .collect();
-    let mut snapshots: Vec<(&str, Snapshot)> = Vec::new();
-    let mut all_up = true;
-    for (target, poll) in config.targets.iter().zip(polls) {
+    let mut snapshots: Vec<(SharedLabels<'_>, Snapshot)> = Vec::new();
+    for (WatchedTarget { target, attributes }, poll) in targets.iter().zip(polls) {
         let panicked = |error| Err(Failure::new(Reason::Other, error));
         let result = poll.await.unwrap_or_else(panicked);
         let snapshot = result.unwrap_or_else(|failure| {
             all_up = false;
             report(target, &failure)
         });
-        snapshots.push((&target.name, snapshot));
+        let labels = SharedLabels {
+            target: Some(&target.name),
+            text: attributes.label_text(),
+        };
+        snapshots.push((labels, snapshot));
     }
     let labeled: Vec<_> = snapshots
         .iter()
-        .map(|(name, snapshot)| (Some(*name), snapshot))
+        .map(|(labels, snapshot)| (*labels, snapshot))
         .collect();
     out.write_all(&encode(&labeled, &config.names))?;
     out.flush()?;

@@ -13,13 +13,14 @@ use tracing::Level;
 use super::problem::Invalid;
 use super::row::{SOURCES, Set, TARGETS};
 use super::rows::ROWS;
+use super::shard::WrittenShard;
 use super::target_source::WrittenSource;
 use super::url::Url;
 use super::web::WrittenWeb;
 use super::{
-    ChannelGroup, ChannelName, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions, Keys,
-    Log, LogFormat, Namespace, OnEviction, Paths, Pattern, PollTimes, Script, Sweep, Tls,
-    TtlPolicy,
+    ChannelGroup, ChannelName, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions,
+    Credential, HostPattern, Keys, Log, LogFormat, Namespace, OnEviction, Paths, Pattern,
+    PollTimes, Script, Sweep, Tls, TtlPolicy,
 };
 use crate::metric::Names;
 
@@ -50,6 +51,8 @@ pub(crate) struct Top {
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) channels: Vec<ChannelGroup>,
     pub(crate) max_targets: u32,
+    pub(crate) shard: Option<WrittenShard>,
+    pub(crate) credentials: Vec<Credential>,
     pub(crate) web: WrittenWeb,
 }
 
@@ -117,6 +120,10 @@ pub(crate) struct Item {
     pub(crate) pool_max: Option<u32>,
     pub(crate) script: Option<Script>,
     pub(crate) read_only: bool,
+    pub(crate) hosts: Vec<HostPattern>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 impl Draft {
@@ -139,6 +146,8 @@ impl Draft {
                 namespaces: Vec::new(),
                 channels: Vec::new(),
                 max_targets: 0,
+                shard: None,
+                credentials: Vec::new(),
                 web: WrittenWeb::default(),
             },
             each: Each {

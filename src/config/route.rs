@@ -11,6 +11,8 @@ pub enum Route {
     Metrics,
     /// The page of one target.
     Target,
+    /// The targets, for Prometheus.
+    Discovery,
     /// Whether the exporter is working.
     Health,
     /// Whether every target has been polled.
@@ -20,10 +22,11 @@ pub enum Route {
 }
 
 /// All paths except that of the page of all targets, which is configurable.
-pub const ROUTES: [(&str, Route); 7] = [
+pub const ROUTES: [(&str, Route); 8] = [
     ("/", Route::Index),
     ("/probe", Route::Target),
     ("/scrape", Route::Target),
+    ("/sd", Route::Discovery),
     ("/health", Route::Health),
     ("/-/healthy", Route::Health),
     ("/-/ready", Route::Ready),
@@ -37,7 +40,7 @@ impl Route {
         if path == paths.telemetry {
             return Some(Self::Metrics);
         }
-        Self::fixed(path).filter(|route| *route != Self::Target || paths.has_scrape)
+        Self::fixed(path).filter(|route| paths.has_scrape || !route.needs_scrape())
     }
 
     /// Returns the resource at a fixed path.
@@ -45,6 +48,11 @@ impl Route {
     pub fn fixed(path: &str) -> Option<Self> {
         let mut routes = ROUTES.iter();
         routes.find(|(at, _)| *at == path).map(|(_, route)| *route)
+    }
+
+    /// Returns whether it depends on the pages of single targets.
+    const fn needs_scrape(self) -> bool {
+        matches!(self, Self::Target | Self::Discovery)
     }
 
     /// Returns whether it needs no password. Such responses contain no data.

@@ -23,7 +23,7 @@ use super::unit::{
     absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix,
     on_eviction, path, poll_interval, series, size, switch, whole,
 };
-use super::{clients, script, target_source, tls, url, web};
+use super::{clients, credentials, script, shard, target_source, tls, url, web, web_source};
 
 use Set::{File, List as Lists, Named, Targets, Value};
 use Takes::Secret as Hidden;
@@ -111,7 +111,19 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| give(&mut d.one.name, label_value(v)))).hidden(),
     row("targets_from[].file", Path, "", "JSON or YAML file with targets, in the format of Prometheus's file_sd_configs; the last part may be a glob",
         Value(|d, v| give(&mut d.source.file, target_source::target_file(v)))).hidden(),
-    row("targets_from[].interval", Duration, "", "Time between two reads of the source; by default 5s for files",
+    row("targets_from[].http.url", Text, "", "URL of a list of targets, in the format of Prometheus's http_sd_configs",
+        Value(|d, v| give(&mut d.source.resource, web_source::web_resource(v)))).hidden(),
+    row("targets_from[].http.username", Text, "", "Username for the HTTP server; required with password_file",
+        Value(|d, v| give(&mut d.source.username, web::username(v)))).hidden(),
+    row("targets_from[].http.password_file", Path, "", "File with the password for the HTTP server",
+        Value(|d, v| give_text(&mut d.source.password_file, v))).hidden(),
+    row("targets_from[].http.bearer_file", Path, "", "File with a bearer token for the HTTP server",
+        Value(|d, v| give_text(&mut d.source.bearer_file, v))).hidden(),
+    row("targets_from[].http.ca_file", Path, "", "Certificates of the authorities to trust; by default the root certificates of the system",
+        Value(|d, v| give_text(&mut d.source.ca_file, v))).hidden(),
+    row("targets_from[].dns", Text, "", "Host name and port, such as redis.internal:6379; each of its addresses is a target",
+        Value(|d, v| give(&mut d.source.dns, target_source::host_and_port(v)))).hidden(),
+    row("targets_from[].interval", Duration, "", "Time between two reads of the source; by default 5s for file, 1m for http and 30s for dns",
         Value(|d, v| give(&mut d.source.interval, target_source::interval(v)))),
     row("targets_from[].labels", Texts, "", "Labels of the source that become labels of the series of its targets; up to 8",
         Lists(MOST_LABELS, |d| &mut d.source.labels)),
@@ -127,6 +139,20 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.source.max_targets, whole(v, 1, MOST_TARGETS)))),
     row("max_targets", Number, "2000", "Maximum number of targets, above which targets of sources are counted, not polled",
         Value(|d, v| put(&mut d.top.max_targets, whole(v, 1, MOST_TARGETS)))).flag("max-targets", "REDIS_EXPORTER_MAX_TARGETS"),
+
+    row("shard", Text, "", "Share of the targets that this process watches, such as 1/3, or ordinal/3 in a StatefulSet",
+        Value(|d, v| give(&mut d.top.shard, shard::shard(v)))).flag("shard", "REDIS_EXPORTER_SHARD"),
+
+    row("credentials", Maps, "", "Users and passwords for targets without any, by host; the first match wins",
+        items("credentials[].", ANY, |d| d.top.credentials.clear(), credentials::finish)),
+    row("credentials[].hosts", Texts, "", "Globs over host names and addresses, or networks such as 10.0.0.0/16; required",
+        Lists(ANY, |d| &mut d.item.hosts)).hidden(),
+    row("credentials[].username", Hidden, "", "ACL user",
+        Value(|d, v| give_text(&mut d.item.username, trimmed(v)))).hidden(),
+    row("credentials[].password", Hidden, "", "Password; this or password_file is required",
+        Value(|d, v| give_text(&mut d.item.password, trimmed(v)))).hidden(),
+    row("credentials[].password_file", Path, "", "File with the password, or with a JSON map from addresses to passwords; read for each connection",
+        Value(|d, v| give_text(&mut d.item.password_file, v))).hidden(),
 
     row("namespaces", Maps, "", "Key namespaces in order of precedence, such as `session=session:*,cache=api:cache:*`",
         items("namespaces[].", ANY, |d| d.top.namespaces.clear(), finish_namespace)).flag("key-namespaces", "REDIS_EXPORTER_KEY_NAMESPACES"),
@@ -242,6 +268,8 @@ pub static ROWS: &[OptionRow] = &[
 
     row("web.reload", Switch, "true", "Whether a POST to `/-/reload` reloads the configuration",
         Value(|d, v| give(&mut d.top.web.reload, switch(v)))).flag("web.reload", "REDIS_EXPORTER_WEB_RELOAD"),
+    row("web.external_address", Text, "", "Host and port at which Prometheus reaches the exporter, for /sd; by default those of the request",
+        Value(|d, v| give(&mut d.top.web.external_address, web::external_address(v)))).flag("web.external-address", "REDIS_EXPORTER_WEB_EXTERNAL_ADDRESS").hidden(),
     row("web.tls.cert_file", Path, "", "Certificate of the exporter; enables HTTPS",
         Value(|d, v| give_text(&mut d.top.web.files.certificate, v))).hidden(),
     row("web.tls.key_file", Path, "", "Private key without a password; required with cert_file",

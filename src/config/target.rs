@@ -8,6 +8,7 @@ use super::address::Address;
 use super::collector_options::CollectorOptions;
 use super::complete_level;
 use super::context::Context;
+use super::credentials::{Credential, credential_for};
 use super::document::{Node, YamlValue};
 use super::draft::{Draft, Each};
 use super::endpoint::{Endpoint, POLL_NAME};
@@ -195,7 +196,22 @@ fn complete_target(
     url.username = user.or(url.username);
     url.database = one.database.or(url.database);
     let password = password.map(|(password, _)| password).or(in_url);
+    let password = with_credentials(&draft.top.credentials, &mut url, password);
     name.map(|name| target(draft, name, url, password))
+}
+
+/// Uses the credentials for the host of a target without any. Returns its password.
+fn with_credentials(
+    list: &[Credential],
+    url: &mut Url,
+    password: Option<Password>,
+) -> Option<Password> {
+    if url.username.is_some() || password.is_some() {
+        return password;
+    }
+    let (_, found) = credential_for(list, &url.address)?;
+    url.username.clone_from(&found.username);
+    found.password.clone()
 }
 
 /// Reserves a name, also for a target with other problems, so that all problems are reported at

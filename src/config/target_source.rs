@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::complete_level;
-use super::context::Context;
+use super::context::{Context, FileUse};
+use super::credentials::{Credential, credential_for};
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::endpoint::Endpoint;
 use super::label_name::LabelName;
+use super::password_file;
 use super::problem::{Invalid, Place};
 use super::reader::LevelReader;
 use super::row::SOURCES;
 use super::target::{Target, target};
+use super::tls::Tls;
 use super::unit;
 use super::url::{self, Url};
+use super::web_source::{WebLogin, WebResource, WebSource};
 use super::written_keys::WrittenKeys;
 
 /// Minimum time between two reads of a source.
@@ -40,6 +44,8 @@ pub struct TargetSource {
     pub interval: Duration,
     /// Maximum number of its targets.
     pub max_targets: usize,
+    /// Users and passwords by host. The first match wins.
+    pub credentials: Arc<[Credential]>,
 }
 
 /// The origin of the list of a source.
@@ -47,6 +53,15 @@ pub struct TargetSource {
 pub enum SourceKind {
     /// Files in the format of Prometheus's `file_sd`. The last part may be a glob.
     File(PathBuf),
+    /// A list in the format of Prometheus's `http_sd`.
+    Http(Box<WebSource>),
+    /// The addresses of a host name.
+    Dns {
+        /// The name.
+        host: String,
+        /// The port of all its servers.
+        port: u16,
+    },
 }
 
 /// An entry of a list that is not the address of a server.
@@ -79,8 +94,12 @@ impl TargetSource {
     #[must_use]
     pub fn endpoint_at(&self, address: Address, database: Option<u32>) -> Endpoint {
         let template = self.template.endpoint.clone();
+        let found = credential_for(&self.credentials, &address).map(|(_, found)| found.clone());
+        let (username, password) = found.map_or((None, None), |one| (one.username, one.password));
         Endpoint {
             address,
+            username,
+            password,
             database: template.database.or(database),
             ..template
         }
@@ -101,6 +120,12 @@ impl TargetSource {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WrittenSource {
     pub(crate) file: Option<PathBuf>,
+    pub(crate) resource: Option<WebResource>,
+    pub(crate) username: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) bearer_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) dns: Option<(String, u16)>,
     pub(crate) labels: Vec<LabelName>,
     pub(crate) interval: Option<Duration>,
     pub(crate) max_targets: u32,
@@ -180,6 +205,14 @@ fn complete_source(
     let name = name?;
     let interval = source.interval.unwrap_or(kind.interval());
     let placeholder = placeholder(source.has_tls, draft.one.database);
+    if let SourceKind::Dns { host, .. } = &kind {
+        // Certificates have names, not the addresses behind them.
+        draft
+            .each
+            .tls
+            .server_name
+            .get_or_insert_with(|| host.clone());
+    }
     Some(TargetSource {
         template: target(draft, name.clone(), placeholder, None),
         name,
@@ -187,6 +220,7 @@ fn complete_source(
         labels: source.labels.into(),
         interval,
         max_targets: usize::try_from(source.max_targets).unwrap_or(usize::MAX),
+        credentials: draft.top.credentials.clone().into(),
     })
 }
 
@@ -214,12 +248,82 @@ fn kind(
     written: &WrittenKeys,
     context: &mut Context<'_>,
 ) -> Option<SourceKind> {
-    let file = source.file.clone().map(SourceKind::File);
-    if file.is_none() && !written.has("file") {
-        let remedy = "add `file`, such as file: /etc/redis-targets.yaml";
+    let (file, dns) = (source.file.clone(), source.dns.clone());
+    let kinds = [
+        file.map(SourceKind::File),
+        web_source(source, written, context).map(|web| SourceKind::Http(Box::new(web))),
+        dns.map(|(host, port)| SourceKind::Dns { host, port }),
+    ];
+    let mut kinds = kinds.into_iter().flatten();
+    let (kind, more) = (kinds.next(), kinds.next());
+    let is_wrong = ["file", "http", "dns"]
+        .iter()
+        .any(|key| written.is_wrong(key));
+    if more.is_some() {
+        let remedy = "keep one of file, http and dns";
+        context.report(&written.place, "names more than one source", remedy);
+    } else if kind.is_none() && !is_wrong {
+        let remedy = "add `file`, `http` or `dns`, such as file: /etc/redis-targets.yaml";
         context.report(&written.place, "names no source", remedy);
     }
-    file
+    kind
+}
+
+/// Reads the section `http`.
+fn web_source(
+    source: &WrittenSource,
+    written: &WrittenKeys,
+    context: &mut Context<'_>,
+) -> Option<WebSource> {
+    let place = written.section("http")?;
+    let file = |key: &str| written.place_of(&format!("http.{key}"));
+    for (path, place) in [
+        (&source.password_file, file("password_file")),
+        (&source.bearer_file, file("bearer_file")),
+    ] {
+        if let (Some(path), Some(place)) = (path, place) {
+            password_file::check_readable(path, place, context);
+        }
+    }
+    if let (Some(path), Some(place)) = (&source.ca_file, file("ca_file"))
+        && let Err(invalid) = (context.check_file)(path, FileUse::Authorities)
+    {
+        context.reject(place, invalid.of_file());
+    }
+    let basic = (source.username.clone(), source.password_file.clone());
+    let login = match (basic, source.bearer_file.clone()) {
+        ((None, None), None) => None,
+        ((None, None), Some(file)) => Some(WebLogin::Bearer(file)),
+        ((Some(username), Some(password_file)), None) => Some(WebLogin::Basic {
+            username,
+            password_file,
+        }),
+        (_, Some(_)) => {
+            let remedy = "keep `bearer_file`, or `username` and `password_file`";
+            context.report(place, "has two kinds of credentials", remedy);
+            None
+        }
+        (_, None) => {
+            let remedy = "write `username` and `password_file`";
+            context.report(place, "has only a part of the credentials", remedy);
+            None
+        }
+    };
+    if source.resource.is_none() && !written.has("http.url") {
+        context.report(
+            place,
+            "has no `url`",
+            "add one, such as url: https://host/path",
+        );
+    }
+    Some(WebSource {
+        resource: source.resource.clone()?,
+        tls: Tls {
+            ca_file: source.ca_file.clone(),
+            ..Tls::default()
+        },
+        login,
+    })
 }
 
 impl SourceKind {
@@ -227,6 +331,8 @@ impl SourceKind {
     const fn interval(&self) -> Duration {
         match self {
             Self::File(_) => Duration::from_secs(5),
+            Self::Http(_) => Duration::from_mins(1),
+            Self::Dns { .. } => Duration::from_secs(30),
         }
     }
 }
@@ -249,6 +355,23 @@ pub(crate) fn target_file(text: &str) -> Result<PathBuf, Invalid> {
         ));
     }
     Ok(path)
+}
+
+/// Parses the name and the port of servers.
+pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), Invalid> {
+    let invalid = || {
+        Invalid::new(
+            "is not a host name with a port",
+            "write both, without a scheme, such as redis.internal:6379",
+        )
+    };
+    if text.contains("://") || text.contains(['@', '/', '?']) {
+        return Err(invalid());
+    }
+    match url::parse(text).map_err(|_| invalid())?.address {
+        Address::Tcp { host, port, .. } => Ok((host, port)),
+        Address::Unix(_) => Err(invalid()),
+    }
 }
 
 /// Parses the time between two reads of a source.

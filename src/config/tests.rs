@@ -1518,6 +1518,117 @@ fn single_target_flags_conflict_with_targets() {
     );
 }
 
+#[test]
+fn each_mistake_of_a_source_is_one_problem() {
+    for (text, expected) in [
+        ("targets_from: [{file: /a.json}]", "has no `name`"),
+        ("targets_from: [{name: s}]", "names no source"),
+        (
+            "targets_from: [{name: s, file: /a.json, dns: 'a:1'}]",
+            "names more than one source",
+        ),
+        (
+            "targets_from: [{name: s, file: /a.txt}]",
+            "is not a JSON or YAML file",
+        ),
+        (
+            "targets_from: [{name: s, file: '/a*/b.json'}]",
+            "has a glob in the name of a folder",
+        ),
+        (
+            "targets_from: [{name: s, http: {url: 'http://a', username: u}}]",
+            "has only a part of the credentials",
+        ),
+        (
+            "targets_from: [{name: s, http: {url: 'http://u:hunter2@a'}}]",
+            "contains credentials",
+        ),
+        (
+            "targets_from: [{name: s, dns: 'redis://:hunter2@a'}]",
+            "is not a host name with a port",
+        ),
+        (
+            "targets_from: [{name: s, dns: 'a:1', labels: [db]}]",
+            "is a label that the exporter or Prometheus uses",
+        ),
+        (
+            "targets_from: [{name: s, dns: 'a:1', labels: [a, b, c, d, e, f, g, h, i]}]",
+            "has 9 items",
+        ),
+        (
+            "targets_from: [{name: s, dns: 'a:1', interval: 10ms}]",
+            "is too short",
+        ),
+        (
+            "targets_from: [{name: s, dns: 'a:1'}, {name: s, dns: 'b:1'}]",
+            "has the name of an earlier source",
+        ),
+        (
+            "targets_from: [{name: s, dns: 'a:1', sweep: {from: 'redis://b'}}]",
+            "is one server, but a source has many",
+        ),
+        (
+            "{target_label: false, targets_from: [{name: s, dns: 'a:1'}]}",
+            "is false, but there is more than one target",
+        ),
+        (
+            "{shard: 4/3, targets: [{url: a}]}",
+            "has a number out of range",
+        ),
+        (
+            "{shard: ordinal/3, targets: [{url: a}]}",
+            "needs a host name",
+        ),
+        (
+            "{credentials: [{hosts: [a]}], targets: [{url: a}]}",
+            "has no password",
+        ),
+        (
+            "{credentials: [{password: hunter2}], targets: [{url: a}]}",
+            "has no `hosts`",
+        ),
+        (
+            "{credentials: [{hosts: ['redis://:hunter2@a'], password: x}], targets: [{url: a}]}",
+            "is not a host",
+        ),
+    ] {
+        let problems = read(Some(text), &[], &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].contains(expected), "{text}: {problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn credentials_apply_to_targets_without_any() {
+    let text = "credentials: [{hosts: ['*.a'], username: u, password: p}]\n\
+                targets: [{url: x.a}, {url: x.b}, {url: 'redis://:own@y.a'}, {url: z.a, username: v}]\n";
+    let config = read(Some(text), &[], &[]).unwrap();
+    let password = |text: &str| Some(Password::Given(Secret::new(text)));
+    let found: Vec<_> = config
+        .targets
+        .iter()
+        .map(|target| {
+            let endpoint = &target.endpoint;
+            (endpoint.username.as_deref(), endpoint.password.clone())
+        })
+        .collect();
+    let expected = [
+        (Some("u"), password("p")),
+        (None, None),
+        (None, password("own")),
+        (Some("v"), None),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn ordinal_of_the_host_name_is_the_shard() {
+    let text = "{shard: ordinal/3, targets: [{url: a}]}";
+    let config = read(Some(text), &[], &[("HOSTNAME", "exporter-2")]).unwrap();
+    assert_eq!(config.shard, Some(Shard { index: 2, count: 3 }));
+}
+
 /// Returns the keys of each section of the example, including commented options.
 fn keys_of_example() -> Vec<String> {
     let uncommented: String = EXAMPLE
@@ -1559,7 +1670,7 @@ fn collect_keys(node: &Node, section: &str, keys: &mut Vec<String>) {
 }
 
 /// Options without a flag: lists of maps.
-const FILE_ONLY: [&str; 3] = ["targets", "targets_from", "clients.groups"];
+const FILE_ONLY: [&str; 4] = ["targets", "targets_from", "credentials", "clients.groups"];
 
 /// Checks that an option of a section has its own flag, or one of `redis_exporter`.
 #[test]

@@ -24,6 +24,8 @@ pub struct Web {
     pub basic_auth: Option<BasicAuth>,
     /// Whether reloads over HTTP are allowed, if it is set.
     pub reload: Option<bool>,
+    /// Host and port at which Prometheus reaches the exporter, if they are configured.
+    pub external_address: Option<String>,
 }
 
 /// TLS of the HTTP server.
@@ -82,12 +84,14 @@ pub(crate) struct WrittenWeb {
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) password_hash: Option<Secret>,
     pub(crate) reload: Option<bool>,
+    pub(crate) external_address: Option<String>,
 }
 
 /// Validates settings that depend on each other.
 pub(crate) fn complete(web: WrittenWeb, written: &WrittenKeys, context: &mut Context<'_>) -> Web {
     Web {
         reload: web.reload,
+        external_address: web.external_address.clone(),
         tls: complete_tls(&web, written, context),
         basic_auth: complete_basic_auth(web, written, context),
     }
@@ -164,6 +168,24 @@ fn complete_basic_auth(
     };
     context.report(place, what, remedy);
     None
+}
+
+/// Parses the address at which others reach the exporter, such as `exporter.internal:9121`.
+pub(crate) fn external_address(text: &str) -> Result<String, Invalid> {
+    if is_authority(text) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new(
+        "is not a host with a port",
+        "write it without a scheme, such as exporter.internal:9121",
+    ))
+}
+
+/// Returns whether a text is a host, with or without a port, like the header `Host`.
+#[must_use]
+pub fn is_authority(text: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-._:[]%".contains(letter);
+    !text.is_empty() && text.len() <= 300 && text.chars().all(is_letter)
 }
 
 /// Parses a user name. HTTP does not allow a colon in it.

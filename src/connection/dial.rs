@@ -33,6 +33,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 pub type Stream = Box<dyn Duplex>;
 
 /// Opens a stream to an address, with TLS if the address requires it.
+///
+/// # Errors
+///
+/// The address cannot be reached by the deadline.
 pub async fn open(
     address: &Address,
     tls: &Tls,

@@ -100,13 +100,14 @@ impl Discovered {
     }
 
     /// Runs the sources of a configuration. Lists of unchanged sources stay in effect.
-    fn apply(&mut self, config: &Config) {
+    fn apply(&mut self, config: &Config, board: &Board) {
         // Lists of the sources that end now must not be taken for those of their successors.
         self.take_waiting();
         for gone in self.sources.apply(&config.sources) {
             self.lists.remove(&gone);
             self.tallies.remove(&gone);
         }
+        board.await_sources(self.sources.read_marks());
     }
 }
 
@@ -159,7 +160,7 @@ impl Reloader {
 
     /// Starts the sources and the targets of the configuration.
     pub(super) fn start(&mut self) {
-        self.discovered.apply(&self.config);
+        self.discovered.apply(&self.config, &self.board);
         self.apply_targets();
     }
 
@@ -176,21 +177,17 @@ impl Reloader {
 
     /// Polls the targets of the configuration and of the sources.
     fn apply_targets(&mut self) -> Change {
-        let Config {
-            targets,
-            sources,
-            max_targets,
-            namespaces,
-            ..
-        } = &self.config;
         let Discovered { lists, tallies, .. } = &mut self.discovered;
-        let merged = discovery::merge(targets, sources, lists, *max_targets);
+        let merged = discovery::merge(&self.config, lists);
         for (source, tally) in merged.tallies {
             let before = tallies.get(&source);
             discovery::show(&self.telemetry, &source, &tally, before);
             tallies.insert(source, tally);
         }
-        self.fleet.apply(merged.targets, namespaces)
+        let change = self.fleet.apply(merged.targets, &self.config.namespaces);
+        let Discovered { sources, lists, .. } = &self.discovered;
+        sources.mark_read(lists);
+        change
     }
 
     async fn reload(&mut self) -> Result<String, ReloadError> {
@@ -213,7 +210,7 @@ impl Reloader {
             process_metrics: self.config.process_metrics,
             ..config
         };
-        self.discovered.apply(&self.config);
+        self.discovered.apply(&self.config, &self.board);
         let change = self.apply_targets();
         self.board.mark_stale();
         let mut summary = format!(

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::groups::listing;
-use super::{Reporter, pause};
+use super::{Listing, Reporter, pause};
 use crate::bounded_file;
 use crate::config::{TargetGroup, TargetSource, target_groups};
 use crate::glob::Glob;
@@ -68,6 +68,22 @@ pub(super) async fn run(source: &TargetSource, path: &Path, mut reporter: Report
             Err(_) => reporter.fail("the files cannot be read"),
         }
         pause(source).await;
+    }
+}
+
+/// Reads all files once.
+pub(super) async fn read_once(source: &TargetSource, path: &Path) -> Result<Listing, String> {
+    let wanted = path.to_owned();
+    match FILES.run(move || read(&wanted, Contents::new())).await {
+        Ok(Reading {
+            problem: Some(problem),
+            ..
+        }) => Err(problem),
+        Ok(Reading { contents, .. }) => {
+            let groups = contents.values().flat_map(|(_, groups)| groups);
+            Ok(listing(source, groups))
+        }
+        Err(_) => Err("the files cannot be read".to_owned()),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Listing;
-use crate::config::{Target, TargetSource};
+use super::{Listing, shard};
+use crate::config::{Config, Target};
 use crate::publish::Attributes;
 
 /// The latest list of each source, by its name.
@@ -38,10 +38,12 @@ pub struct SourceTally {
     pub duplicate: usize,
     /// Servers beyond the maximum number of targets.
     pub over_limit: usize,
+    /// Servers that another process watches.
+    pub other_shard: usize,
 }
 
 impl SourceTally {
-    /// Returns the number of servers that are not targets.
+    /// Returns the number of servers that no process watches.
     #[must_use]
     pub const fn left_out(&self) -> usize {
         self.refused + self.duplicate + self.over_limit
@@ -49,12 +51,13 @@ impl SourceTally {
 
     /// Yields the number of servers in each state, with the label value of the state.
     #[must_use]
-    pub const fn states(&self) -> [(&'static str, usize); 4] {
+    pub const fn states(&self) -> [(&'static str, usize); 5] {
         [
             ("watched", self.watched),
             ("refused", self.refused),
             ("duplicate", self.duplicate),
             ("over_limit", self.over_limit),
+            ("other_shard", self.other_shard),
         ]
     }
 }
@@ -69,20 +72,18 @@ pub struct Merged {
     pub tallies: Vec<(String, SourceTally)>,
 }
 
-/// Merges the configured targets with the lists of the sources, up to `max_targets` in all.
+/// Merges the configured targets with the lists of the sources, and keeps those of this process.
 #[must_use]
-pub fn merge(
-    configured: &[Target],
-    sources: &[TargetSource],
-    lists: &Lists,
-    max_targets: usize,
-) -> Merged {
+pub fn merge(config: &Config, lists: &Lists) -> Merged {
+    let configured = &config.targets;
+    let is_mine = |name: &str| config.shard.is_none_or(|one| shard::has(one, name));
     let mut names: HashSet<&str> = configured.iter().map(|one| one.name.as_str()).collect();
+    let own = configured.iter().filter(|target| is_mine(&target.name));
     let mut merged = Merged {
-        targets: configured.iter().cloned().map(Into::into).collect(),
+        targets: own.cloned().map(Into::into).collect(),
         tallies: Vec::new(),
     };
-    for source in sources {
+    for source in &config.sources {
         let Some(list) = lists.get(&source.name) else {
             continue;
         };
@@ -91,12 +92,14 @@ pub fn merge(
             ..SourceTally::default()
         };
         for server in &list.servers {
-            if names.contains(server.name.as_str()) {
+            let count = merged.targets.len();
+            if !names.insert(&server.name) {
                 tally.duplicate += 1;
-            } else if tally.watched >= source.max_targets || merged.targets.len() >= max_targets {
+            } else if !is_mine(&server.name) {
+                tally.other_shard += 1;
+            } else if tally.watched >= source.max_targets || count >= config.max_targets {
                 tally.over_limit += 1;
             } else {
-                names.insert(&server.name);
                 tally.watched += 1;
                 merged.targets.push(WatchedTarget {
                     target: source.target(server.name.clone(), server.endpoint.clone()),

@@ -1,5 +1,8 @@
 //! Reports what became of reading a source: lists, metrics, and one log line for each change.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -22,6 +25,8 @@ pub struct Reporter {
     last: Option<Listing>,
     /// The last problem, if the source fails now.
     problem: Option<String>,
+    /// Set by the first failure. The first list sets it when it is applied.
+    is_read: Arc<AtomicBool>,
 }
 
 impl Reporter {
@@ -34,7 +39,13 @@ impl Reporter {
             telemetry,
             last: None,
             problem: None,
+            is_read: Arc::default(),
         }
+    }
+
+    /// Sets a mark at the first failure.
+    pub(super) fn marking(self, is_read: Arc<AtomicBool>) -> Self {
+        Self { is_read, ..self }
     }
 
     /// Sends a complete list if it differs from the one before.
@@ -54,13 +65,16 @@ impl Reporter {
             );
             self.problem = Some(problem.to_owned());
         }
+        if self.last.is_none() {
+            self.is_read.store(true, Ordering::Release);
+        }
     }
 
     /// Records a failure of a part of the source, and sends the complete list with the last good
     /// state of that part.
     pub async fn list_in_part(&mut self, listing: Listing, problem: &str) {
-        self.fail(problem);
         self.send(listing).await;
+        self.fail(problem);
     }
 
     fn succeed(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Spelling;
+use super::{SharedLabels, Spelling};
 use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Series, Summary, Unit, Value};
 use crate::number::to_float;
 
@@ -79,7 +79,7 @@ pub(super) struct SampleLine<'a> {
     /// The name, with the configured prefix.
     pub(super) name: &'a str,
     pub(super) unit: Unit,
-    pub(super) target: Option<&'a str>,
+    pub(super) shared: SharedLabels<'a>,
     pub(super) sample: &'a Sample<'a>,
 }
 
@@ -119,9 +119,22 @@ impl SampleLine<'_> {
             .iter()
             .copied()
             .zip(self.sample.label_values());
-        let target = self.target.map(|target| ("target", target));
+        let SharedLabels {
+            target,
+            text: shared,
+        } = self.shared;
         let mut opened = false;
-        for (name, value) in target.into_iter().chain(own) {
+        if let Some(target) = target.filter(|target| !target.is_empty()) {
+            text.push(b'{');
+            opened = true;
+            write_label(text, "target", target);
+        }
+        if !shared.is_empty() {
+            text.push(if opened { b',' } else { b'{' });
+            opened = true;
+            text.extend_from_slice(shared.as_bytes());
+        }
+        for (name, value) in own {
             if !value.is_empty() {
                 text.push(if opened { b',' } else { b'{' });
                 opened = true;
@@ -214,7 +227,7 @@ fn share(percentile: f64) -> f64 {
     (percentile * 1e8).round() / 1e10
 }
 
-fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
+pub(super) fn write_label(text: &mut Vec<u8>, name: &str, value: &str) {
     text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(b"=\"");
     write_escaped(text, value, true);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::openmetrics;
-use super::{Form, Format, Labeled, encode_in_parts, expected_bytes};
+use super::{Form, Format, Labeled, SharedLabels, encode_in_parts, expected_bytes};
 use crate::metric::Names;
 
 /// Bytes of text that are compressed at a time. No compressed page keeps more of its text.
@@ -44,7 +44,10 @@ impl PageWriter {
     }
 
     /// Adds snapshots that share no family with those before.
-    pub fn add(&mut self, snapshots: &[Labeled<'_>], names: &Names) {
+    pub fn add<'a, Labels>(&mut self, snapshots: &[Labeled<'a, Labels>], names: &Names)
+    where
+        Labels: Copy + Into<SharedLabels<'a>>,
+    {
         let mut expected = expected_bytes(snapshots);
         if self.gzip.is_some() {
             expected = expected.min(PART_BYTES + PART_BYTES / 8);

@@ -118,6 +118,11 @@ impl Gate {
         self.0.load().acceptor.clone()
     }
 
+    /// Returns the configured address at which Prometheus reaches the exporter.
+    pub(super) fn external_address(&self) -> Option<String> {
+        self.0.load().web.external_address.clone()
+    }
+
     /// Returns whether reloads over HTTP are disabled.
     pub(super) fn rejects_reload(&self) -> bool {
         self.0.load().web.reload == Some(false)

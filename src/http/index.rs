@@ -33,7 +33,8 @@ pub(super) fn document(slots: &[Arc<Slot>], paths: &Paths, now: SystemTime) -> S
     // Relative, so that it works behind a proxy that adds a path prefix.
     let link = path.strip_prefix('/').unwrap_or(&path);
     let scrape = if paths.has_scrape {
-        "<li>/probe?target=NAME, /scrape?target=NAME: one target, by name or address</li>\n"
+        "<li>/probe?target=NAME, /scrape?target=NAME: one target, by name or address</li>\n\
+         <li><a href=\"sd\">/sd</a>: all targets, for Prometheus's http_sd_configs</li>\n"
     } else {
         ""
     };

@@ -94,6 +94,15 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
     response
 }
 
+/// Returns a JSON document.
+pub(super) fn json(document: String) -> HttpResponse {
+    let mut response = Response::new(PageBody::own(Bytes::from(document)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    response
+}
+
 /// Returns an HTML document.
 pub(super) fn html(document: String) -> HttpResponse {
     let mut response = Response::new(PageBody::own(Bytes::from(document)));

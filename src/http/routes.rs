@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::USER_AGENT;
+use hyper::header::{HOST, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout};
 use super::access::Admission;
 use super::reload::is_cross_origin;
 use super::response::{self, HttpResponse};
-use super::{ReloadRequest, ReloadResult, Services, index, negotiation, target};
+use super::{ReloadRequest, ReloadResult, Services, index, negotiation, sd, target};
 use crate::clock;
-use crate::config::Route;
+use crate::config::{Route, is_authority};
 use crate::encode::Page;
 use crate::publish::{Board, Served};
 use crate::telemetry::Counter;
@@ -49,6 +49,8 @@ const UNKNOWN_PATH: &str = "There is nothing here. The page at / lists all paths
 const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authentication). They \
     are those of `web.basic_auth` in the configuration file.";
 const TOO_MANY_PASSWORDS: &str = "Too many passwords are being checked.";
+const NO_HOST: &str = "The request has no header Host, so the list cannot contain the address of the \
+    exporter. Set `web.external_address`.";
 const NO_PAGE: &str = "There is no page yet. If this lasts, the log contains the reason.";
 const NOT_POLLED: &str =
     "This target has not been polled yet. Its first poll ends within one interval.";
@@ -112,12 +114,28 @@ async fn read(
     match route {
         Route::Metrics => metrics(services, headers, scraper).await,
         Route::Target => probe(services, query, headers, scraper).await,
+        Route::Discovery => discovery(services, headers),
         Route::Health => healthy(&services.board),
         Route::Ready => ready(services),
         Route::Reload => response::method_not_allowed("POST"),
         Route::Index => {
             let slots = services.board.slots();
             response::html(index::document(&slots, &services.paths, clock::time()))
+        }
+    }
+}
+
+/// Returns the list of targets, for the address at which Prometheus reached the exporter.
+fn discovery(services: &Services, headers: &HeaderMap) -> HttpResponse {
+    let configured = services.gate.external_address();
+    let given = || headers.get(HOST).and_then(|host| host.to_str().ok());
+    let address = configured.or_else(|| given().map(str::to_owned));
+    match address.filter(|address| is_authority(address)) {
+        None => response::text(StatusCode::BAD_REQUEST, NO_HOST),
+        Some(address) => {
+            let slots = services.board.slots();
+            let is_encrypted = services.gate.acceptor().is_some();
+            response::json(sd::document(&slots, &address, is_encrypted))
         }
     }
 }
@@ -188,6 +206,12 @@ fn ready(services: &Services) -> HttpResponse {
     }
     if services.board.is_ready() {
         return response::text(StatusCode::OK, "ready");
+    }
+    let unread = services.board.unread_sources();
+    if unread > 0 {
+        return response::not_yet(format!(
+            "not ready: {unread} sources of targets were not read yet"
+        ));
     }
     let slots = services.board.slots();
     let waiting = slots.iter().filter(|slot| slot.latest().is_none()).count();

@@ -349,7 +349,8 @@ fn start_of(name: &str) -> u128 {
 }
 
 /// Returns the longest prefix of a label value within [`LABEL_VALUE_BYTES_MAX`].
-fn cut(value: &str) -> &str {
+#[must_use]
+pub fn cut(value: &str) -> &str {
     let mut end = value.len().min(LABEL_VALUE_BYTES_MAX);
     while !value.is_char_boundary(end) {
         end -= 1;

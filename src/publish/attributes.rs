@@ -1,5 +1,7 @@
 //! The data that a source of targets reports about a server, beyond its address.
 
+use crate::encode::label_text;
+
 /// The place of a server in a cluster, as the cluster reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterMember {
@@ -20,4 +22,24 @@ pub struct Attributes {
     pub labels: Vec<(String, String)>,
     /// The place in its cluster, if it has one.
     pub member: Option<ClusterMember>,
+    /// The labels as text.
+    text: String,
+}
+
+impl Attributes {
+    /// Returns the data about one server.
+    #[must_use]
+    pub fn new(labels: Vec<(String, String)>, member: Option<ClusterMember>) -> Self {
+        Self {
+            text: label_text(&labels),
+            labels,
+            member,
+        }
+    }
+
+    /// Returns the labels as they appear in each line, without braces.
+    #[must_use]
+    pub fn label_text(&self) -> &str {
+        &self.text
+    }
 }

@@ -7,6 +7,7 @@ pub mod fake;
 pub mod hostile;
 pub mod http;
 pub mod keys;
+pub mod list_server;
 pub mod page;
 pub mod port;
 pub mod process;

@@ -1,8 +1,9 @@
 //! The rows of metrics: names, types and units follow Prometheus conventions.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use redis_namespace_exporter::catalogue;
+use redis_namespace_exporter::config::RESERVED_LABELS;
 use redis_namespace_exporter::metric::{Kind, Unit};
 
 #[test]
@@ -15,6 +16,18 @@ fn every_spelling_is_used_once() {
             assert!(seen.insert(legacy.name), "{} occurs twice", legacy.name);
         }
     }
+}
+
+/// Sources of targets may add labels to all series of a target.
+#[test]
+fn every_label_of_a_metric_is_reserved() {
+    let labels = catalogue::families()
+        .into_iter()
+        .flat_map(|family| family.labels);
+    let used: BTreeSet<_> = labels.copied().collect();
+    let reserved: BTreeSet<_> = RESERVED_LABELS.iter().copied().collect();
+    let missing: Vec<_> = used.difference(&reserved).collect();
+    assert_eq!(missing, Vec::<&&str>::new());
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn identity(folder: &TempDir) -> CertificateFiles {
 
 fn encrypted(identity: &CertificateFiles) -> Web {
     Web {
+        external_address: None,
         tls: Some(WebTls {
             identity: identity.clone(),
             client_ca_file: None,
@@ -55,6 +56,7 @@ fn with_password(password: WebPassword) -> Web {
     let username = "scraper".to_owned();
     let basic_auth = Some(BasicAuth { username, password });
     Web {
+        external_address: None,
         tls: None,
         basic_auth,
         reload: None,

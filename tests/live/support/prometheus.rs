@@ -23,7 +23,6 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts it with these jobs (name, port, path) and this scrape interval.
     pub fn start(interval: &str, jobs: &[(&str, u16, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let jobs = jobs.iter().map(|(name, port, path)| {
             let (path, query) = path.split_once('?').unwrap_or((path, ""));
             let parameter = query.split_once('=').map(|(name, value)| {
@@ -35,10 +34,15 @@ impl Prometheus {
                 parameter.unwrap_or_default()
             )
         });
+        Self::configured(interval, &jobs.collect::<String>())
+    }
+
+    /// Starts it with these `scrape_configs` and this scrape interval.
+    pub fn configured(interval: &str, jobs: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let configuration = format!(
             "global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\n\
-             scrape_configs:\n{}",
-            jobs.collect::<String>()
+             scrape_configs:\n{jobs}"
         );
         let path = folder.path().join("prometheus.yml");
         fs::write(&path, configuration).unwrap();
