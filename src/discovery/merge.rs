@@ -111,3 +111,99 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
     }
     merged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ListedServer;
+    use super::*;
+    use crate::config::{Arguments, load};
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, text).unwrap();
+        let arguments = Arguments {
+            config: Some(path),
+            ..Arguments::default()
+        };
+        load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    /// Returns the lists of the sources `s` and `t`.
+    fn lists(config: &Config, servers: &[(&str, &[&str])]) -> Lists {
+        let listing = |(source, names): &(&str, &[&str])| {
+            let source = config.sources.iter().find(|one| one.name == *source);
+            let source = source.unwrap();
+            let server = |name: &&str| ListedServer {
+                name: (*name).to_owned(),
+                endpoint: source.endpoint("h:1").unwrap(),
+                labels: vec![("env".to_owned(), "prod".to_owned())],
+                member: None,
+            };
+            let listing = Listing {
+                source: source.name.clone(),
+                servers: names.iter().map(server).collect(),
+                refused: 2,
+            };
+            (source.name.clone(), listing)
+        };
+        servers.iter().map(listing).collect()
+    }
+
+    const SOURCES: &str = "targets: [{name: a, url: h}]\n\
+        targets_from:\n- {name: s, dns: 'h:1', max_targets: 3, memory_limit: 7MiB}\n\
+        - {name: t, dns: 'h:1'}\n";
+
+    #[test]
+    fn listed_servers_follow_the_configured_targets_up_to_both_limits() {
+        let config = config(&format!("max_targets: 5\n{SOURCES}"));
+        let servers: &[(&str, &[&str])] = &[
+            ("s", &["s/1", "a", "s/1", "s/2", "s/3", "s/4"]),
+            ("t", &["t/1", "s/2", "t/2"]),
+        ];
+        let merged = merge(&config, &lists(&config, servers));
+        let names: Vec<_> = merged.targets.iter().map(|one| &*one.target.name).collect();
+        assert_eq!(names, ["a", "s/1", "s/2", "s/3", "t/1"]);
+        let limits: Vec<_> = merged
+            .targets
+            .iter()
+            .map(|one| one.target.memory_limit)
+            .collect();
+        assert_eq!(limits[..2], [None, Some(7 << 20)]);
+        assert_eq!(merged.targets[1].attributes.label_text(), "env=\"prod\"");
+        let states = |at: usize| merged.tallies[at].1.states().map(|(_, count)| count);
+        assert_eq!((states(0), states(1)), ([3, 2, 2, 1, 0], [1, 2, 1, 1, 0]));
+    }
+
+    #[test]
+    fn source_without_a_list_is_left_out() {
+        let config = config(SOURCES);
+        let merged = merge(&config, &lists(&config, &[("t", &["t/1"])]));
+        assert_eq!(merged.targets.len(), 2);
+        assert_eq!(merged.tallies.len(), 1);
+    }
+
+    #[test]
+    fn shards_have_all_targets_once() {
+        let names: Vec<_> = (0..20).map(|at| format!("s/{at}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let mut found = Vec::new();
+        for number in 1..=3 {
+            let config = config(&format!(
+                "shard: {number}/3\n{}",
+                SOURCES.replace(", max_targets: 3", "")
+            ));
+            let merged = merge(&config, &lists(&config, &[("s", &names)]));
+            let own = merged.targets.iter().map(|one| one.target.name.clone());
+            found.extend(own);
+        }
+        found.sort();
+        let mut expected: Vec<_> = ["a"]
+            .iter()
+            .chain(&names)
+            .map(|&name| name.to_owned())
+            .collect();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+}
