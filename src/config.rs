@@ -13,12 +13,14 @@ use std::sync::Arc;
 use tracing::Level;
 
 mod address;
+mod allowed;
 pub mod arguments;
 mod clients;
 mod collector_options;
 mod commands;
 mod context;
 mod credentials;
+mod discover;
 mod document;
 mod draft;
 mod endpoint;
@@ -57,11 +59,13 @@ mod written_keys;
 
 pub use crate::pattern::Pattern;
 pub use address::Address;
+pub use allowed::AllowedAddresses;
 pub use arguments::Arguments;
 pub use clients::{ClientGroup, ClientMatch, Clients};
 pub use collector_options::{ChannelName, CollectorOptions, Slots};
 pub use commands::Commands;
 pub use credentials::{Credential, credential_for};
+pub use discover::{Discover, GroupKind};
 pub use endpoint::Endpoint;
 pub use expand::Environment;
 pub use file_content::FileContent;
@@ -90,7 +94,6 @@ use crate::metric::Names;
 use context::{CheckFile, Context, ReadFile};
 use document::{Node, YamlValue};
 use draft::Draft;
-use file_content::has_targets;
 use problem::{Invalid, Origin, Place};
 use reader::LevelReader;
 use redis_exporter::{Given, Notice, Overlay};
@@ -301,9 +304,10 @@ fn read_config(
     draft.options().channels = channels.into();
     let web = web::complete(std::mem::take(&mut draft.top.web), &written, context);
     let poll = draft.each.poll;
-    let sources = target_source::read_sources(node, &written, &mut draft, context);
+    let mut sources = target_source::read_sources(node, &written, &mut draft, context);
     let origin = (arguments.redis_addr.as_ref(), given, &overlay);
-    let targets = read_targets(node, &written, origin, &mut draft, context);
+    let targets =
+        implicit_target::read_targets(node, &written, origin, &mut sources, &mut draft, context);
     let count = targets
         .len()
         .saturating_add(sources.len().saturating_mul(2));
@@ -335,26 +339,6 @@ fn read_config(
         namespaces,
         file: FileContent::of(node),
         notices: Vec::new(),
-    }
-}
-
-/// Reads the targets of the file or, if it names none, that of flags and variables.
-fn read_targets(
-    node: &Node,
-    written: &WrittenKeys,
-    (address, given, overlay): (Option<&Secret>, &Given, &Overlay),
-    draft: &mut Draft,
-    context: &mut Context<'_>,
-) -> Vec<Target> {
-    if !has_targets(node) {
-        let target = implicit_target::implicit_target(address, (given, overlay), draft, context);
-        return target.into_iter().collect();
-    }
-    implicit_target::reject_flags(address, given, context);
-    let list = node.get("targets").map(|entry| &entry.node);
-    match (list, written.place_of("targets")) {
-        (Some(list), Some(place)) => target::read_targets(list, place, draft, context),
-        _ => Vec::new(),
     }
 }
 

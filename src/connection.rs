@@ -99,7 +99,8 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let opened = dial::open(&endpoint.address, &endpoint.tls, deadline).await?;
+        let (address, allowed) = (&endpoint.address, endpoint.allowed.as_deref());
+        let opened = dial::open(address, &endpoint.tls, allowed, deadline).await?;
         let (mut stream, peer) = opened;
         // A file on a file system that hangs must not block the target.
         let commands = handshake::commands(endpoint);

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 mod dns;
 mod file;
+mod group;
 mod groups;
 mod http;
 mod merge;
@@ -53,6 +54,8 @@ pub struct ListedServer {
     pub labels: Vec<(String, String)>,
     /// Its place in a cluster, if it has one.
     pub member: Option<ClusterMember>,
+    /// Whether its keyspace is swept, if the settings enable that.
+    pub is_swept: bool,
 }
 
 impl ListedServer {
@@ -167,6 +170,7 @@ async fn run(source: Arc<TargetSource>, reporter: Reporter) {
         SourceKind::File(path) => file::run(&source, path, reporter).await,
         SourceKind::Http(web) => http::run(&source, web, reporter).await,
         SourceKind::Dns { host, port } => dns::run(&source, host, *port, reporter).await,
+        SourceKind::Group(discover) => group::run(&source, discover, reporter).await,
     }
 }
 
@@ -176,6 +180,7 @@ async fn read_once(source: &TargetSource) -> Result<Listing, String> {
         SourceKind::File(path) => file::read_once(source, path).await,
         SourceKind::Http(web) => http::read(source, web).await,
         SourceKind::Dns { host, port } => dns::read(source, host, *port).await,
+        SourceKind::Group(discover) => group::read(source, discover).await,
     }
 }
 

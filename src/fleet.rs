@@ -50,6 +50,7 @@ struct RunningTarget {
     footprint: Arc<Footprint>,
     poll: AbortHandle,
     sweep: AbortHandle,
+    is_swept: bool,
 }
 
 impl Drop for RunningTarget {
@@ -112,12 +113,17 @@ impl Fleet {
             .map(|old| (old.target.name.clone(), old))
             .collect();
         let mut started = 0;
-        for WatchedTarget { target, attributes } in targets {
+        for watched in targets {
+            let WatchedTarget {
+                target,
+                attributes,
+                is_swept,
+            } = watched;
             let running = if let Some(same) = kept.remove(&target.name) {
-                self.keep(same, are_new)
+                self.keep(same, is_swept, are_new)
             } else {
                 started += 1;
-                self.start(target, start_of(started - 1, change.started))
+                self.start(target, is_swept, start_of(started - 1, change.started))
             };
             running.slot.describe(attributes);
             self.running.push(running);
@@ -137,8 +143,12 @@ impl Fleet {
         change
     }
 
-    fn keep(&self, mut running: RunningTarget, are_new: bool) -> RunningTarget {
-        if are_new {
+    fn keep(&self, mut running: RunningTarget, is_swept: bool, are_new: bool) -> RunningTarget {
+        let was_swept = std::mem::replace(&mut running.is_swept, is_swept);
+        if was_swept && !is_swept {
+            running.sweep.abort();
+            running.slot.clear_namespaces();
+        } else if is_swept && (are_new || !was_swept) {
             running.sweep.abort();
             let (target, slot) = (&running.target, &running.slot);
             running.sweep = self.start_sweep(target, slot, &running.footprint, Duration::ZERO);
@@ -146,13 +156,17 @@ impl Fleet {
         running
     }
 
-    fn start(&self, target: Target, start: Start) -> RunningTarget {
+    fn start(&self, target: Target, is_swept: bool, start: Start) -> RunningTarget {
         let slot = self
             .board
             .slot(&target.name, &target.endpoint.address.to_string());
         self.telemetry.start_target(&target.name);
         let footprint = Arc::default();
-        let sweep = self.start_sweep(&target, &slot, &footprint, start.first);
+        let sweep = if is_swept {
+            self.start_sweep(&target, &slot, &footprint, start.first)
+        } else {
+            tokio::spawn(async {}).abort_handle()
+        };
         let poll = self.start_poll(&target, &slot, &footprint, start);
         RunningTarget {
             target,
@@ -160,6 +174,7 @@ impl Fleet {
             footprint,
             poll,
             sweep,
+            is_swept,
         }
     }
 

@@ -40,4 +40,4 @@ mod supervise;
 pub mod telemetry;
 mod threads;
 mod tls;
-pub mod topology;
+mod topology;

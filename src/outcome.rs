@@ -21,6 +21,7 @@ mod rows {
     pub(super) static COLLECTOR_SUCCESS: Family<1> = Family::gauge("redis_exporter_collector_success", &["collector"], source("the poll", ""), Unit::One, "Whether the server accepted all queries of a collector (1) or rejected one (0).");
     pub(super) static COLLECTOR_DURATION: Family<1> = Family::gauge("redis_exporter_collector_duration_seconds", &["collector"], source("the poll", ""), Unit::Seconds, "Time to read the replies of a collector, in seconds.");
     pub(super) static FUNCTION_RUNNING: Family<1> = Family::gauge("redis_function_running_seconds", &["function"], source("FUNCTION STATS", "duration_ms"), Unit::Milliseconds, "Time for which a running function has blocked the server, in seconds; absent otherwise.");
+    pub(super) static MEMBER: Family<4> = Family::gauge("redis_cluster_member_info", &["redis_cluster", "shard", "node_id", "role"], source("the discovery", ""), Unit::One, "Cluster, shard and role of a discovered target, as its cluster, sentinel or primary reports them; always 1.");
     pub(super) static DROPPED: Family<0> = Family::gauge("redis_exporter_dropped_samples", &[], source("the poll", ""), Unit::One, "Samples of the last poll that were dropped because their metric had too many.");
 }
 
@@ -38,6 +39,7 @@ pub fn families() -> Vec<&'static Descriptor> {
         rows::COLLECTOR_SUCCESS.descriptor(),
         rows::COLLECTOR_DURATION.descriptor(),
         rows::FUNCTION_RUNNING.descriptor(),
+        rows::MEMBER.descriptor(),
         rows::DROPPED.descriptor(),
     ]
 }
@@ -122,6 +124,13 @@ pub fn failed(reason: Reason, busy_with: Option<BusyWith<'_>>, times: PollTiming
     if let Some((function, milliseconds)) = busy_with {
         snapshot.push(&rows::FUNCTION_RUNNING, [function], milliseconds);
     }
+    snapshot.finish()
+}
+
+/// Adds the place of a target in its group: the names of group and shard, the node id, and the role.
+#[must_use]
+pub fn with_member(mut snapshot: Snapshot, place: [&str; 4]) -> Snapshot {
+    snapshot.push(&rows::MEMBER, place, 1.0);
     snapshot.finish()
 }
 

@@ -94,10 +94,10 @@ pub struct Board {
 
 impl Default for Board {
     fn default() -> Self {
-        let slots = Arc::<TargetSlots>::default();
         Self {
-            shown: Arc::new(ArcSwap::new(Arc::clone(&slots))),
-            slots: Arc::new(ArcSwap::new(slots)),
+            // Not the same list: without targets, there is no page at first either.
+            shown: Arc::default(),
+            slots: Arc::default(),
             written_at: Arc::new(ArcSwap::from_pointee(Instant::now())),
             pages: Arc::default(),
             readers: Arc::default(),

@@ -31,7 +31,10 @@ pub async fn run(config: &Config, telemetry: &Telemetry, out: &mut impl Write) -
         })
         .collect();
     let mut snapshots: Vec<(SharedLabels<'_>, Snapshot)> = Vec::new();
-    for (WatchedTarget { target, attributes }, poll) in targets.iter().zip(polls) {
+    for (watched, poll) in targets.iter().zip(polls) {
+        let WatchedTarget {
+            target, attributes, ..
+        } = watched;
         let panicked = |error| Err(Failure::new(Reason::Other, error));
         let result = poll.await.unwrap_or_else(panicked);
         let snapshot = result.unwrap_or_else(|failure| {

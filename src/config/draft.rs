@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use super::discover::WrittenDiscover;
 use super::problem::Invalid;
 use super::row::{SOURCES, Set, TARGETS};
 use super::rows::ROWS;
@@ -103,6 +104,7 @@ pub(crate) struct One {
     pub(crate) database: Option<u32>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) expect_full: bool,
+    pub(crate) discover: WrittenDiscover,
 }
 
 /// Settings of an item of a list other than `targets`.

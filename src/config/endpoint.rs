@@ -1,6 +1,9 @@
 //! How to connect to a server.
 
+use std::sync::Arc;
+
 use super::address::Address;
+use super::allowed::AllowedAddresses;
 use super::target::Password;
 use super::tls::Tls;
 
@@ -28,6 +31,8 @@ pub struct Endpoint {
     pub database: Option<u32>,
     /// The name of the connection, or `None` to send no CLIENT SETNAME.
     pub client_name: Option<&'static str>,
+    /// The addresses that may be dialed, if a server has named this one and not the configuration.
+    pub allowed: Option<Arc<AllowedAddresses>>,
 }
 
 impl Endpoint {

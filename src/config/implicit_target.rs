@@ -11,10 +11,36 @@ use super::reader::LevelReader;
 use super::redis_exporter::{CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options};
 use super::row::TARGETS;
 use super::secret::Secret;
-use super::target::{Password, Target, check_password_file, target, warn_of_oddity, with_url};
+use super::target::{
+    self, Password, Target, check_password_file, target, warn_of_oddity, with_url,
+};
+use super::target_source::TargetSource;
 use super::url;
+use super::written_keys::WrittenKeys;
 
 const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
+
+/// Reads the targets of the file or, if it names none, that of flags and variables. Adds those with
+/// the section `discover` to the sources.
+pub(crate) fn read_targets(
+    node: &Node,
+    written: &WrittenKeys,
+    (address, given, overlay): (Option<&Secret>, &Given, &Overlay),
+    sources: &mut Vec<TargetSource>,
+    draft: &mut Draft,
+    context: &mut Context<'_>,
+) -> Vec<Target> {
+    if !has_targets(node) {
+        let target = implicit_target(address, (given, overlay), draft, context);
+        return target.into_iter().collect();
+    }
+    reject_flags(address, given, context);
+    let list = node.get("targets").map(|entry| &entry.node);
+    match (list, written.place_of("targets")) {
+        (Some(list), Some(place)) => target::read_targets(list, place, sources, draft, context),
+        _ => Vec::new(),
+    }
+}
 
 /// Creates the target of flags and environment variables, for a configuration without `targets`.
 pub(crate) fn implicit_target(

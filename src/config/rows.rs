@@ -23,7 +23,9 @@ use super::unit::{
     absolute_path, database, duration, listen_address, log_format, log_level, metric_prefix,
     on_eviction, path, poll_interval, series, size, switch, whole,
 };
-use super::{clients, credentials, script, shard, target_source, tls, url, web, web_source};
+use super::{
+    clients, credentials, discover, script, shard, target_source, tls, url, web, web_source,
+};
 
 use Set::{File, List as Lists, Named, Targets, Value};
 use Takes::Secret as Hidden;
@@ -46,6 +48,9 @@ const MOST_CLIENTS: u32 = 2000;
 
 /// Each target needs two connections, and thousands of series.
 const MOST_TARGETS: u32 = 20_000;
+
+/// Enough to reach a group while most of its servers are down.
+const MOST_SEEDS: usize = 16;
 
 /// Limited because each of them makes each line of a page longer.
 const MOST_LABELS: usize = 8;
@@ -105,6 +110,31 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.one.expect_full, switch(v)))).flag("redis.expect-full", "REDIS_EXPECT_FULL").hidden(),
     row("targets[].rdb_file", Path, "", "Path of the RDB file on the machine of the exporter; by default the path that the server reports",
         Value(|d, v| give(&mut d.options().rdb_file, absolute_path(v)))).hidden(),
+
+    row("targets[].discover.kind", Word, "", "Polls all servers of a group, one of which is at the URL: cluster, sentinel (the URL is that of a sentinel), or replicas (of a primary)",
+        Value(|d, v| give(&mut d.one.discover.kind, discover::kind(v)))),
+    row("targets[].discover.primary", Text, "", "Name of the primary that the sentinels monitor; required for sentinels",
+        Value(|d, v| give_text(&mut d.one.discover.primary, v))).hidden(),
+    row("targets[].discover.seeds", Texts, "", "Further servers of the group, or sentinels, to query if the one at the URL does not reply; up to 16",
+        Lists(MOST_SEEDS, |d| &mut d.one.discover.seeds)).hidden(),
+    row("targets[].discover.interval", Duration, "", "Time between two queries; by default 30s for clusters, 5s for sentinels, 15s for replicas",
+        Value(|d, v| give(&mut d.one.discover.interval, target_source::interval(v)))),
+    row("targets[].discover.nodes", Word, "all", "Servers to poll: all, or primaries",
+        Value(|d, v| put(&mut d.one.discover.has_primaries_only, discover::nodes(v)))),
+    row("targets[].discover.sweep", Word, "replica", "Server of each shard to sweep: replica (one in sync, else the primary), or primary",
+        Value(|d, v| put(&mut d.one.discover.sweep, discover::sweep_role(v)))),
+    row("targets[].discover.allow", Texts, "", "Networks and globs of host names that may be polled; by default all but loopback, link-local and metadata addresses",
+        Lists(MOST_PATTERNS, |d| &mut d.one.discover.allow)),
+    row("targets[].discover.map", Texts, "", "Addresses to use instead of reported ones, each as `reported=used`, such as `10.0.0.5:6379=nat.example:16379`",
+        Lists(ANY, |d| &mut d.one.discover.map)).hidden(),
+    row("targets[].discover.max_nodes", Number, "500", "Maximum number of servers of the group; others are counted, not polled",
+        Value(|d, v| put(&mut d.one.discover.max_nodes, whole(v, 1, MOST_TARGETS)))),
+    row("targets[].discover.username", Hidden, "", "ACL user of the sentinels",
+        Value(|d, v| give_text(&mut d.one.discover.username, trimmed(v)))).hidden(),
+    row("targets[].discover.password", Hidden, "", "Password of the sentinels",
+        Value(|d, v| give_text(&mut d.one.discover.password, trimmed(v)))).hidden(),
+    row("targets[].discover.password_file", Path, "", "File with the password of the sentinels",
+        Value(|d, v| give_text(&mut d.one.discover.password_file, v))).hidden(),
 
     row("targets_from", Maps, "", "Sources that name targets while the exporter runs", Targets),
     row("targets_from[].name", Text, "", "Name of the source, unique; the names of its targets are `name/host:port`; required",

@@ -149,6 +149,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Invalid> {
         password: url.password.map(Password::Given),
         database: None,
         client_name: None,
+        allowed: None,
     });
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::collector_options::CollectorOptions;
 use super::complete_level;
 use super::context::Context;
 use super::credentials::{Credential, credential_for};
+use super::discover;
 use super::document::{Node, YamlValue};
 use super::draft::{Draft, Each};
 use super::endpoint::{Endpoint, POLL_NAME};
@@ -20,6 +21,7 @@ use super::reader::LevelReader;
 use super::row::TARGETS;
 use super::secret::{Secret, oddity};
 use super::sweep::Sweep;
+use super::target_source::TargetSource;
 use super::tls::Tls;
 use super::url::Url;
 use super::written_keys::WrittenKeys;
@@ -104,10 +106,11 @@ impl CollectorChoice {
     }
 }
 
-/// Reads the list `targets`.
+/// Reads the list `targets`. Adds those with the section `discover` to the sources.
 pub(crate) fn read_targets(
     node: &Node,
     place: &Place,
+    sources: &mut Vec<TargetSource>,
     draft: &mut Draft,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
@@ -124,21 +127,29 @@ pub(crate) fn read_targets(
         let remedy = "add a target, or remove the key to poll the one of the environment";
         context.report(place, "is empty", remedy);
     }
-    let mut names = BTreeSet::new();
+    // A source and a target with the same name would not be distinguished in names and metrics.
+    let mut names: BTreeSet<_> = sources.iter().map(|source| source.name.clone()).collect();
     let defaults = draft.each.clone();
-    let items = items.iter().enumerate();
-    let targets = items.filter_map(|(index, item)| {
+    let mut targets = Vec::new();
+    for (index, item) in items.iter().enumerate() {
         draft.each = defaults.clone();
         let place = place.item(&item.source, index);
         let reader = LevelReader::new(TARGETS, place, draft, context);
         let written = reader.read(item);
         if !matches!(item.value, YamlValue::Map(_) | YamlValue::Nothing) {
-            return None;
+            continue;
         }
         complete_level(draft, &written, context);
-        complete_target(draft, &written, &mut names, context)
-    });
-    targets.collect()
+        let Some(target) = complete_target(draft, &written, &mut names, context) else {
+            continue;
+        };
+        if written.section("discover").is_some() {
+            sources.extend(discover::source(target, draft, &written, context));
+        } else {
+            targets.push(target);
+        }
+    }
+    targets
 }
 
 fn complete_target(
@@ -276,6 +287,7 @@ pub(super) fn target(draft: &Draft, name: String, url: Url, password: Option<Pas
         password,
         database: url.database,
         client_name: set_client_name.then_some(POLL_NAME),
+        allowed: None,
     };
     Target {
         name,

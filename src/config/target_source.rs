@@ -10,6 +10,7 @@ use super::address::Address;
 use super::complete_level;
 use super::context::{Context, FileUse};
 use super::credentials::{Credential, credential_for};
+use super::discover::Discover;
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::endpoint::Endpoint;
@@ -62,6 +63,8 @@ pub enum SourceKind {
         /// The port of all its servers.
         port: u16,
     },
+    /// The servers of a group, which one of them or a sentinel names.
+    Group(Discover),
 }
 
 /// An entry of a list that is not the address of a server.
@@ -333,6 +336,8 @@ impl SourceKind {
             Self::File(_) => Duration::from_secs(5),
             Self::Http(_) => Duration::from_mins(1),
             Self::Dns { .. } => Duration::from_secs(30),
+            // The section `discover` has defaults of its own.
+            Self::Group(_) => Duration::from_secs(30),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::resolve::resolve;
 use super::{tls, within};
-use crate::config::{Address, Tls};
+use crate::config::{Address, AllowedAddresses, Tls};
 use crate::failure::{Failure, Reason};
 
 /// Idle time before the first keepalive probe. A vanished server is detected after three more
@@ -32,7 +32,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 /// An open stream of any kind.
 pub type Stream = Box<dyn Duplex>;
 
-/// Opens a stream to an address, with TLS if the address requires it.
+/// Opens a stream to an address, with TLS if the address requires it. Only allowed addresses of the
+/// host are dialed, if that is restricted.
 ///
 /// # Errors
 ///
@@ -40,6 +41,7 @@ pub type Stream = Box<dyn Duplex>;
 pub async fn open(
     address: &Address,
     tls: &Tls,
+    allowed: Option<&AllowedAddresses>,
     deadline: Instant,
 ) -> Result<(Stream, Option<SocketAddr>), Failure> {
     match address {
@@ -49,7 +51,7 @@ pub async fn open(
             port,
             tls: false,
         } => {
-            let stream = open_tcp(host, *port, deadline).await?;
+            let stream = open_tcp(host, *port, allowed, deadline).await?;
             let peer = stream.peer_addr().ok();
             Ok((Box::new(stream), peer))
         }
@@ -61,7 +63,7 @@ pub async fn open(
             // Read first, so that the server does not see a connection that waits for a file.
             let config = tls::configuration(tls);
             let config = within(deadline, "the files of the certificates", config).await?;
-            let stream = open_tcp(host, *port, deadline).await?;
+            let stream = open_tcp(host, *port, allowed, deadline).await?;
             let peer = stream.peer_addr().ok();
             let shake = tls::wrap(host, tls, config, stream);
             let shaken = within(deadline, "the TLS handshake", shake).await;
@@ -80,10 +82,22 @@ async fn open_unix(path: &Path, deadline: Instant) -> Result<Stream, Failure> {
 }
 
 /// Tries each address of the host in turn. Returns the last failure.
-async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
+async fn open_tcp(
+    host: &str,
+    port: u16,
+    allowed: Option<&AllowedAddresses>,
+    deadline: Instant,
+) -> Result<TcpStream, Failure> {
     let resolve = resolve(host, port);
-    let addresses = within(deadline, "the address of the host", resolve).await?;
+    let mut addresses = within(deadline, "the address of the host", resolve).await?;
     let mut last = Failure::new(Reason::Dns, format!("{host} has no address"));
+    // The address, not the name: a name may resolve to any address at each connect.
+    if let Some(allowed) = allowed {
+        addresses.retain(|address| allowed.allows(host, address.ip()));
+        if addresses.is_empty() {
+            return Err(not_allowed(host));
+        }
+    }
     for (at, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         // Each address gets a share of the time, so that an unresponsive one leaves time for the
@@ -103,6 +117,12 @@ async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream,
         }
     }
     Err(last)
+}
+
+/// Returns the failure for a host that a server named, and that must not be dialed.
+fn not_allowed(host: &str) -> Failure {
+    Failure::new(Reason::Denied, format!("{host} is not an allowed address"))
+        .with_remedy("add its network to `allow` of `discover` if it belongs to the group")
 }
 
 /// Disables Nagle's algorithm, which delays small queries, and enables keepalive, which detects a

@@ -33,6 +33,7 @@ pub(super) async fn read(source: &TargetSource, host: &str, port: u16) -> Result
             endpoint: source.endpoint_at(address, None),
             labels: Vec::new(),
             member: None,
+            is_swept: true,
         }
     });
     Ok(Listing {

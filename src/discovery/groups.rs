@@ -22,6 +22,7 @@ pub(super) fn listing<'a>(
                     endpoint,
                     labels: labels.clone(),
                     member: None,
+                    is_swept: true,
                 }),
             }
         }

@@ -74,7 +74,7 @@ async fn request(
     }
     let request = request.body(Empty::<Bytes>::new());
     let request = request.map_err(|_| "has a URL that cannot be requested".to_owned())?;
-    let opened = open_stream(&web.resource.address, &web.tls, deadline).await;
+    let opened = open_stream(&web.resource.address, &web.tls, None, deadline).await;
     let (stream, _) = opened.map_err(|failure| failure.to_string())?;
     let broken = |error: hyper::Error| format!("cannot be read: {error}");
     let handshake = http1::handshake(TokioIo::new(stream)).await;

@@ -16,6 +16,9 @@ pub struct WatchedTarget {
     pub target: Target,
     /// What its source reports. A change does not.
     pub attributes: Attributes,
+    /// Whether its keyspace is swept, if its settings enable that. A change does not start its polls
+    /// again.
+    pub is_swept: bool,
 }
 
 impl From<Target> for WatchedTarget {
@@ -23,6 +26,7 @@ impl From<Target> for WatchedTarget {
         Self {
             target,
             attributes: Attributes::default(),
+            is_swept: true,
         }
     }
 }
@@ -104,6 +108,7 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
                 merged.targets.push(WatchedTarget {
                     target: source.target(server.name.clone(), server.endpoint.clone()),
                     attributes: server.attributes(),
+                    is_swept: server.is_swept,
                 });
             }
         }

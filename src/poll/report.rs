@@ -51,7 +51,7 @@ pub(super) fn publish(
     };
     let server = memory.server.clone();
     slot.publish(Publication {
-        snapshot,
+        snapshot: with_member(slot, snapshot),
         failure,
         polled_at,
         server,
@@ -68,12 +68,28 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
         interval,
     };
     slot.publish_for_poller(Publication {
-        snapshot: outcome::failed(Reason::Other, None, times),
+        snapshot: with_member(slot, outcome::failed(Reason::Other, None, times)),
         failure: Some(Reason::Other),
         polled_at,
         server: String::new(),
         refused: Vec::new(),
     });
+}
+
+/// Adds what the source of the target reports about its place in a cluster.
+fn with_member(slot: &Slot, snapshot: Snapshot) -> Snapshot {
+    match &slot.attributes().member {
+        Some(member) => {
+            let place = [
+                &member.cluster,
+                &member.shard,
+                &member.node_id,
+                &member.role,
+            ];
+            outcome::with_member(snapshot, place.map(String::as_str))
+        }
+        None => snapshot,
+    }
 }
 
 /// Logs that a server replies for the first time, or again after an outage.

@@ -161,6 +161,12 @@ impl Slot {
         self.mark_stale();
     }
 
+    /// Removes the results of the sweep, because it ended.
+    pub fn clear_namespaces(&self) {
+        self.namespaces.store(None);
+        self.mark_stale();
+    }
+
     pub(super) fn mark_stale(&self) {
         self.is_stale.store(true, Ordering::Release);
         self.changed.notify_one();

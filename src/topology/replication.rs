@@ -41,6 +41,12 @@ pub fn read(text: &str, dialed: &HostPort, map: &AddressMap) -> Option<Replicati
     )))
 }
 
+/// Returns a member that its primary does not list: it is down, or it has another primary now.
+#[must_use]
+pub fn unlisted(at: HostPort) -> TopologyMember {
+    member(at, MemberRole::Replica, true, false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

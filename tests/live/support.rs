@@ -1,6 +1,7 @@
 //! Helpers of the live tests: servers, the exporter, HTTP, waiting. It contains no tests.
 
 pub mod authority;
+pub mod cluster;
 pub mod cutter;
 pub mod exporter;
 pub mod fake;

@@ -26,9 +26,18 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("label", &[]),
     ("logfmt", &[]),
     ("pattern", &["glob"]),
+    ("topology", &["info", "reply"]),
     (
         "config",
-        &["bounded_file", "glob", "label", "metric", "pattern", "tls"],
+        &[
+            "bounded_file",
+            "glob",
+            "label",
+            "metric",
+            "pattern",
+            "tls",
+            "topology",
+        ],
     ),
     (
         "collector",
@@ -46,7 +55,6 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("encode", &["metric", "number"]),
-    ("topology", &["info", "reply"]),
     ("outcome", &["failure", "metric"]),
     (
         "telemetry",
@@ -140,11 +148,14 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "connection",
+            "failure",
             "glob",
             "publish",
+            "reply",
             "supervise",
             "telemetry",
             "threads",
+            "topology",
         ],
     ),
     (

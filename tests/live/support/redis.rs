@@ -144,6 +144,13 @@ impl RedisServer {
         self.process.kill();
     }
 
+    /// Restarts it on another port with the same data, and waits until it responds.
+    pub fn restart_elsewhere(&mut self) {
+        self.kill();
+        self.port = port::free();
+        self.restart(&["--port", &self.port.to_string()]);
+    }
+
     /// Restarts it on the same port, and waits until it responds.
     pub fn restart(&mut self, further: &[&str]) {
         self.kill();

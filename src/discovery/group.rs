@@ -1,0 +1,248 @@
+//! The sources of kind `Group`: queries one server of a group for all its members.
+//!
+//! Credentials go to the configured seeds, and to allowed addresses that a server has named after it
+//! accepted them. Each query has a connection of its own, which is closed afterwards.
+
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{ListedServer, Listing, MIN_PAUSE, Reporter};
+use crate::config::{Address, AllowedAddresses, Discover, Endpoint, GroupKind, TargetSource};
+use crate::failure::{Failure, Reason};
+use crate::publish::ClusterMember;
+use crate::topology::cluster::{Authority, KnownShards};
+use crate::topology::settled::Settled;
+use crate::topology::swept::{self, SweptMembers};
+use crate::topology::{HostPort, MemberRole, TopologyMember, replication};
+use view::{DetailCommand, view};
+
+/// Maximum number of members that are queried if no seed replies.
+const SPARES: usize = 5;
+
+/// Number of queries in quick succession after a change. A failover takes several steps.
+const QUICK_QUERIES: u32 = 10;
+
+/// The interval of quick queries, as a part of the usual one.
+const QUICK_PART: u32 = 10;
+const QUICK_LEAST: Duration = Duration::from_secs(1);
+
+/// Number of intervals until a denied query is sent again: each attempt counts as an error of the
+/// server, and permissions rarely change.
+const DENIED_INTERVALS: u32 = 10;
+
+/// Everything that is known about a group.
+#[derive(Debug, Default)]
+struct Knowledge {
+    settled: Settled,
+    shards: KnownShards,
+    swept: SweptMembers,
+    /// The command that returns how nodes want to be reached.
+    details: DetailCommand,
+    allowed: Arc<AllowedAddresses>,
+    quick_left: u32,
+}
+
+/// Queries a group again and again. Never returns.
+pub(super) async fn run(source: &TargetSource, discover: &Discover, mut reporter: Reporter) {
+    let mut known = Knowledge::of(discover);
+    loop {
+        let pause = match query(source, discover, &mut known).await {
+            Ok(members) => {
+                take(discover, &mut known, members);
+                reporter.list(listing(source, discover, &known)).await;
+                known.pause(source.interval)
+            }
+            Err(failure) => {
+                reporter.fail(&failure.to_string());
+                match failure.reason {
+                    Reason::Denied => source.interval.saturating_mul(DENIED_INTERVALS),
+                    _ => source.interval,
+                }
+            }
+        };
+        let jitter = pause.mul_f64(fastrand::f64() / 10.0);
+        tokio::time::sleep(pause.saturating_sub(jitter).max(MIN_PAUSE)).await;
+    }
+}
+
+/// Queries a group once.
+///
+/// # Errors
+///
+/// Returns the first problem if no server has replied.
+pub(super) async fn read(source: &TargetSource, discover: &Discover) -> Result<Listing, String> {
+    let mut known = Knowledge::of(discover);
+    let members = query(source, discover, &mut known).await;
+    let members = members.map_err(|failure| failure.to_string())?;
+    take(discover, &mut known, members);
+    Ok(listing(source, discover, &known))
+}
+
+impl Knowledge {
+    fn of(discover: &Discover) -> Self {
+        Self {
+            allowed: Arc::new(discover.allow.clone()),
+            ..Self::default()
+        }
+    }
+
+    fn pause(&mut self, interval: Duration) -> Duration {
+        if self.quick_left == 0 {
+            return interval;
+        }
+        self.quick_left -= 1;
+        (interval / QUICK_PART).max(QUICK_LEAST).min(interval)
+    }
+}
+
+/// Queries the seeds and then a few known members, until one reports a healthy group. Otherwise,
+/// returns the latest view of those that replied.
+async fn query(
+    source: &TargetSource,
+    discover: &Discover,
+    known: &mut Knowledge,
+) -> Result<Vec<TopologyMember>, Failure> {
+    let mut best: Option<(Authority, Vec<TopologyMember>)> = None;
+    let mut first_failure = None;
+    let spares = spares(source, discover, known);
+    let contacts = discover.seeds.iter().chain(&spares).enumerate();
+    for (at, contact) in contacts {
+        let deadline = Instant::now() + source.template.poll.timeout;
+        let is_seed = at < discover.seeds.len();
+        match view(source, discover, known, contact, is_seed, deadline).await {
+            Ok((authority, members)) if authority.is_ok => return Ok(members),
+            Ok(view) if best.as_ref().is_none_or(|best| best.0 < view.0) => best = Some(view),
+            Ok(_) => {}
+            Err(failure) => {
+                let detail = format!("{}: {}", contact.address.default_name(), failure.detail);
+                first_failure.get_or_insert(Failure { detail, ..failure });
+            }
+        }
+    }
+    match (best, first_failure) {
+        (Some((_, members)), _) => Ok(members),
+        (None, Some(failure)) => Err(failure),
+        (None, None) => Err(Failure::new(Reason::Other, "there is no server to query")),
+    }
+}
+
+/// Returns known members that are not seeds. Members that are down come last.
+fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<Endpoint> {
+    if matches!(discover.kind, GroupKind::Sentinel(_)) {
+        return Vec::new();
+    }
+    let mut members: Vec<_> = known.settled.members().iter().collect();
+    members.retain(|member| known.allowed.may_allow(&member.at.host));
+    fastrand::shuffle(&mut members);
+    members.sort_by_key(|member| member.is_failing);
+    let endpoints = members
+        .into_iter()
+        .map(|member| endpoint(source, discover, known, &member.at));
+    let is_seed = |endpoint: &Endpoint| {
+        discover
+            .seeds
+            .iter()
+            .any(|seed| seed.address == endpoint.address)
+    };
+    endpoints
+        .filter(|endpoint| !is_seed(endpoint))
+        .take(SPARES)
+        .collect()
+}
+
+/// Returns how to connect to a member. Configured addresses are always allowed.
+fn endpoint(
+    source: &TargetSource,
+    discover: &Discover,
+    known: &Knowledge,
+    at: &HostPort,
+) -> Endpoint {
+    let HostPort { host, port } = at.clone();
+    let tls = source.template.endpoint.address.has_tls();
+    let address = Address::Tcp { host, port, tls };
+    // Credentials by host apply to their hosts only, those of the target to all members.
+    let endpoint = if source.credentials.is_empty() {
+        Endpoint {
+            address,
+            ..source.template.endpoint.clone()
+        }
+    } else {
+        source.endpoint_at(address, None)
+    };
+    let is_seed = |seed: &Endpoint| seed.address == endpoint.address;
+    let is_configured =
+        discover.seeds.iter().any(is_seed) || discover.map.values().any(|to| to == at);
+    Endpoint {
+        allowed: (!is_configured).then(|| Arc::clone(&known.allowed)),
+        ..endpoint
+    }
+}
+
+/// Takes the members of a view, and chooses those that are swept.
+fn take(discover: &Discover, known: &mut Knowledge, reported: Vec<TopologyMember>) {
+    let before = known.settled.members().to_vec();
+    known.settled.take(with_seed(discover, reported));
+    let is_same = before == known.settled.members();
+    if !is_same {
+        known.quick_left = QUICK_QUERIES;
+    }
+    let polled: Vec<_> = polled(discover, known).cloned().collect();
+    known.swept = swept::choose(&polled, discover.sweep, &known.swept);
+}
+
+/// Adds the configured server of a replication group that its primary does not list, because it is
+/// down.
+fn with_seed(discover: &Discover, mut reported: Vec<TopologyMember>) -> Vec<TopologyMember> {
+    let seed = discover.seeds.first().map(|seed| &seed.address);
+    if let (GroupKind::Replicas, Some(Address::Tcp { host, port, .. })) = (&discover.kind, seed)
+        && let Some(at) = HostPort::new(host, *port)
+        && !reported.iter().any(|member| member.at == at)
+    {
+        reported.push(replication::unlisted(at));
+    }
+    reported
+}
+
+fn polled<'a>(
+    discover: &Discover,
+    known: &'a Knowledge,
+) -> impl Iterator<Item = &'a TopologyMember> {
+    let has_primaries_only = discover.has_primaries_only;
+    let members = known.settled.members().iter();
+    members.filter(move |member| !has_primaries_only || member.role == MemberRole::Primary)
+}
+
+fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Listing {
+    let mut listing = Listing {
+        source: source.name.clone(),
+        ..Listing::default()
+    };
+    for member in polled(discover, known) {
+        let endpoint = endpoint(source, discover, known, &member.at);
+        if endpoint
+            .allowed
+            .as_ref()
+            .is_some_and(|allowed| !allowed.may_allow(&member.at.host))
+        {
+            listing.refused += 1;
+            continue;
+        }
+        listing.servers.push(ListedServer {
+            name: format!("{}/{}", source.name, member.at),
+            endpoint,
+            labels: Vec::new(),
+            member: Some(ClusterMember {
+                cluster: source.name.clone(),
+                shard: member.shard.clone(),
+                role: member.role.as_str().to_owned(),
+                node_id: member.node_id.clone(),
+            }),
+            is_swept: known.swept.get(&member.shard) == Some(&member.at),
+        });
+    }
+    listing
+}

@@ -1,0 +1,186 @@
+//! Sentinels and primaries of which one is configured: the servers behind them, and failovers.
+
+use std::collections::BTreeSet;
+
+use crate::support::wait::LONG;
+use crate::support::{Exporter, Launch, Page, RedisServer, until};
+
+const PASSWORD: &str = "hush-of-the-servers";
+const SENTINEL_PASSWORD: &str = "hush-of-the-sentinels";
+
+/// A primary with two replicas, and three sentinels, with different passwords.
+struct Trio {
+    /// The primary first.
+    servers: Vec<RedisServer>,
+    sentinels: Vec<RedisServer>,
+}
+
+fn replica_of(primary: &RedisServer) -> RedisServer {
+    let port = primary.port.to_string();
+    let of = ["--replicaof", "127.0.0.1", &port];
+    RedisServer::start(&[&SETTINGS[..], &of].concat())
+}
+
+const SETTINGS: [&str; 6] = [
+    "--requirepass",
+    PASSWORD,
+    "--masterauth",
+    PASSWORD,
+    "--repl-diskless-sync-delay",
+    "0",
+];
+
+impl Trio {
+    fn start() -> Self {
+        let primary = RedisServer::start(&SETTINGS);
+        let replicas = [replica_of(&primary), replica_of(&primary)];
+        let lines = format!(
+            "sentinel monitor main 127.0.0.1 {} 2\nsentinel auth-pass main {PASSWORD}\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n\
+             sentinel sentinel-pass {SENTINEL_PASSWORD}\nrequirepass {SENTINEL_PASSWORD}",
+            primary.port
+        );
+        let trio = Self {
+            servers: [primary].into_iter().chain(replicas).collect(),
+            sentinels: (0..3).map(|_| RedisServer::sentinel(&lines)).collect(),
+        };
+        trio.until_known("slaves=2,sentinels=3");
+        trio
+    }
+
+    fn until_known(&self, state: &str) {
+        until(LONG, "the sentinels to know all servers", || {
+            let knows = |sentinel: &RedisServer| {
+                sentinel
+                    .ask_as(SENTINEL_PASSWORD, &["INFO", "sentinel"])
+                    .contains(state)
+            };
+            self.sentinels.iter().all(knows).then_some(())
+        });
+    }
+
+    /// Starts an exporter whose first sentinel is down.
+    fn exporter(&self) -> Exporter {
+        let seeds: Vec<_> = self
+            .sentinels
+            .iter()
+            .map(|seed| format!("'{}'", seed.address()))
+            .collect();
+        Launch::configured(&format!(
+            "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: redis://127.0.0.1:1\n  \
+             password: {PASSWORD}\n  discover: {{ kind: sentinel, primary: main, interval: 1s, \
+             seeds: [{}], password: {SENTINEL_PASSWORD} }}\n",
+            seeds.join(", ")
+        ))
+        .start()
+    }
+}
+
+fn names(servers: &[RedisServer]) -> BTreeSet<String> {
+    servers
+        .iter()
+        .map(|server| format!("main/{}", server.address()))
+        .collect()
+}
+
+fn targets(page: &Page, up: f64) -> BTreeSet<String> {
+    page.label_values("redis_up", "target", up)
+        .into_iter()
+        .collect()
+}
+
+fn role(page: &Page, server: &RedisServer, role: &str) -> bool {
+    let target = format!("main/{}", server.address());
+    let labels = [
+        ("target", target.as_str()),
+        ("role", role),
+        ("redis_cluster", "main"),
+        ("shard", "0"),
+    ];
+    page.get("redis_cluster_member_info", &labels) == Some(1.0)
+}
+
+#[test]
+fn sentinel_names_primary_and_replicas() {
+    let mut trio = Trio::start();
+    let exporter = trio.exporter();
+    let page = exporter.until("all servers", |page| {
+        targets(page, 1.0) == names(&trio.servers)
+    });
+    assert!(role(&page, &trio.servers[0], "primary") && role(&page, &trio.servers[1], "replica"));
+
+    trio.servers[0].kill();
+    let page = exporter.until("the failover", |page| {
+        trio.servers[1..]
+            .iter()
+            .any(|server| role(page, server, "primary"))
+            && targets(page, 1.0).len() == 2
+    });
+    let listed: BTreeSet<_> = targets(&page, 1.0)
+        .union(&targets(&page, 0.0))
+        .cloned()
+        .collect();
+    assert_eq!(listed, names(&trio.servers));
+
+    trio.servers[0].restart(&[]);
+    let page = exporter.until("the old primary as a replica", |page| {
+        role(page, &trio.servers[0], "replica") && targets(page, 1.0).len() == 3
+    });
+    let mut servers = trio.servers.iter();
+    let new = servers.position(|server| role(&page, server, "primary"));
+    let new = new.unwrap();
+    let added = replica_of(&trio.servers[new]);
+    trio.servers.push(added);
+    exporter.until("the added replica", |page| {
+        targets(page, 1.0) == names(&trio.servers)
+    });
+    let log = exporter.log();
+    assert!(!log.contains(PASSWORD) && !log.contains(SENTINEL_PASSWORD));
+    for server in &trio.servers {
+        let info = server.ask_as(PASSWORD, &["INFO", "errorstats"]);
+        assert!(!info.contains("WRONGPASS"), "{info}");
+    }
+}
+
+#[test]
+fn unknown_name_gets_a_clear_error() {
+    let sentinel = RedisServer::sentinel("");
+    let exporter = Launch::configured(&format!(
+        "targets: [{{ name: main, url: '{}', discover: {{ kind: sentinel, primary: mian }} }}]\n",
+        sentinel.url()
+    ))
+    .start();
+    let log = until(LONG, "the error", || {
+        let log = exporter.log();
+        log.contains("monitors no primary with the name mian")
+            .then_some(log)
+    });
+    assert!(log.contains("check `discover.primary`"), "{log}");
+    // SENTINEL REPLICAS is not sent, which would be an error for the sentinel.
+    assert_eq!(sentinel.info("total_error_replies").as_deref(), Some("0"));
+}
+
+#[test]
+fn primary_names_its_replicas() {
+    let primary = RedisServer::start(&SETTINGS);
+    let mut servers = vec![primary];
+    servers.push(replica_of(&servers[0]));
+    // The configured server is a replica.
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
+         password: {PASSWORD}\n  discover: {{ kind: replicas, interval: 1s }}\n",
+        servers[1].url()
+    ))
+    .start();
+    let page = exporter.until("both servers", |page| targets(page, 1.0) == names(&servers));
+    assert!(role(&page, &servers[0], "primary") && role(&page, &servers[1], "replica"));
+    servers.push(replica_of(&servers[0]));
+    exporter.until("the added replica", |page| {
+        targets(page, 1.0) == names(&servers)
+    });
+    let gone = servers.pop().unwrap();
+    gone.ask_as(PASSWORD, &["REPLICAOF", "NO", "ONE"]);
+    let name = format!("main/{}", gone.address());
+    exporter.until("the replica to vanish", |page| !page.0.contains(&name));
+    assert_eq!(targets(&exporter.page(), 1.0), names(&servers));
+}
