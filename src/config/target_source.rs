@@ -335,9 +335,8 @@ impl SourceKind {
         match self {
             Self::File(_) => Duration::from_secs(5),
             Self::Http(_) => Duration::from_mins(1),
-            Self::Dns { .. } => Duration::from_secs(30),
             // The section `discover` has defaults of its own.
-            Self::Group(_) => Duration::from_secs(30),
+            Self::Dns { .. } | Self::Group(_) => Duration::from_secs(30),
         }
     }
 }

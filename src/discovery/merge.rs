@@ -144,6 +144,7 @@ mod tests {
                 endpoint: source.endpoint("h:1").unwrap(),
                 labels: vec![("env".to_owned(), "prod".to_owned())],
                 member: None,
+                is_swept: true,
             };
             let listing = Listing {
                 source: source.name.clone(),
