@@ -174,3 +174,35 @@ fn paths(wanted: &Path) -> Result<Vec<PathBuf>, String> {
     found.sort();
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_file_of_a_glob_keeps_its_targets() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let targets = |reading: &Reading| -> Vec<String> {
+            let groups = reading.contents.values().flat_map(|(_, groups)| groups);
+            groups.flat_map(|group| group.targets.clone()).collect()
+        };
+        let wanted = folder.path().join("t-*.json");
+        write("t-1.json", "[{\"targets\": [\"a:1\"]}]");
+        write("t-2.json", "[{\"targets\": [\"b:1\"]}]");
+        write("other.json", "[{\"targets\": [\"c:1\"]}]");
+        let reading = read(&wanted, Contents::new());
+        assert_eq!(targets(&reading), ["a:1", "b:1"]);
+        assert_eq!(reading.problem, None);
+        write("t-1.json", "[{\"targets\": [");
+        write("t-2.json", "[{\"targets\": [\"b:1\", \"b:2\"]}]");
+        let reading = read(&wanted, reading.contents);
+        assert_eq!(targets(&reading), ["a:1", "b:1", "b:2"]);
+        let problem = reading.problem.unwrap();
+        assert!(problem.contains("t-1.json: is not valid JSON"), "{problem}");
+        fs::remove_file(folder.path().join("t-1.json")).unwrap();
+        let reading = read(&wanted, reading.contents);
+        assert_eq!(targets(&reading), ["b:1", "b:2"]);
+        assert_eq!(reading.problem, None);
+    }
+}
