@@ -122,12 +122,23 @@ pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Con
             context.warn(place, note);
         }
     }
+    check_events(&each.sweep, written, context);
     let databases = each.sweep.databases.as_deref();
     if let (Some(place), Some([])) = (written.place_of("sweep.databases"), databases)
         && !written.is_wrong("sweep.databases")
     {
         let remedy = "name a database, or set `enabled` to false";
         context.report(place, "is empty", remedy);
+    }
+}
+
+/// Warns about events without a sweep, which attributes and publishes them.
+fn check_events(sweep: &Sweep, written: &WrittenKeys, context: &mut Context<'_>) {
+    if let Some(place) = written.place_of("sweep.events")
+        && sweep.events != EventUse::Off
+        && !sweep.enabled
+    {
+        context.warn(place, "has no effect because the sweep is disabled");
     }
 }
 

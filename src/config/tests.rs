@@ -492,6 +492,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "is a list",
     ),
     (
+        "sweep: {events: always}",
+        "c.yaml: sweep.events:",
+        "write off, listen or configure",
+    ),
+    (
         "log: {level: loud}",
         "c.yaml: log.level:",
         "write error, warn",
@@ -1127,6 +1132,18 @@ fn empty_file_is_reported() {
     }
     assert!(warnings(Some("{}"), &[], &[]).is_empty());
     assert!(warnings(None, &[], &[]).is_empty());
+}
+
+#[test]
+fn events_without_a_sweep_are_reported() {
+    let text = "targets: [{url: h}]\nsweep: {enabled: false, events: listen}\n";
+    let notices = warnings(Some(text), &[], &[]);
+    assert_eq!(notices.len(), 1, "{notices:#?}");
+    assert!(
+        notices[0].starts_with("c.yaml:2:33: sweep.events has no effect"),
+        "{notices:#?}"
+    );
+    assert!(warnings(Some(&text.replace("false", "true")), &[], &[]).is_empty());
 }
 
 #[test]
