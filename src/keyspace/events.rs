@@ -158,6 +158,11 @@ impl KeyEvents {
         }
     }
 
+    /// Records that a reply has arrived, before events that arrive with it.
+    pub fn record_reply(&mut self) {
+        self.tracks.iter_mut().for_each(EventTrack::record_reply);
+    }
+
     /// Returns the number of events since the last reading, in the order of [`KeyEvent::ALL`].
     #[must_use]
     pub fn since_reading(&self) -> [f64; 2] {

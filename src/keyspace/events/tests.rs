@@ -79,6 +79,20 @@ fn keys_without_events_are_lost() {
 }
 
 #[test]
+fn events_right_after_a_reply_are_part_of_the_next_reading() {
+    let mut events = listening();
+    evict(&mut events, "a:1", 3);
+    events.record_reply();
+    evict(&mut events, "a:1", 2);
+    events.observe(1.0, &reading(103.0, 0.0));
+    evict(&mut events, "a:1", 1);
+    events.record_reply();
+    events.observe(2.0, &reading(106.0, 0.0));
+    let new = events.take();
+    assert_eq!((evicted(&new), missed(&new, MissReason::Lost)), (6, 0));
+}
+
+#[test]
 fn keys_of_a_gap_are_missed() {
     let mut events = listening();
     evict(&mut events, "a:1", 3);

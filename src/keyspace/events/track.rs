@@ -29,6 +29,10 @@ pub(super) struct EventTrack {
     coverage: Coverage,
     /// Events since the last reading, and before it.
     since: f64,
+    /// Part of them before the last reply, if one has arrived.
+    mark: Option<f64>,
+    /// Events after the last reading that counted with it.
+    carried: f64,
     received: f64,
     missed: [f64; MissReason::ALL.len()],
     attention: Attention,
@@ -46,6 +50,11 @@ impl EventTrack {
         self.since += 1.0;
     }
 
+    /// Records that a reply has arrived. Later events are not part of its reading.
+    pub(super) const fn record_reply(&mut self) {
+        self.mark = Some(self.since);
+    }
+
     pub(super) const fn since_reading(&self) -> f64 {
         self.since
     }
@@ -53,10 +62,12 @@ impl EventTrack {
     /// Records the counter of the server. Returns how many keys that were not observed are to be
     /// distributed like the observed ones.
     pub(super) fn observe(&mut self, now: f64, value: Option<f64>) -> u64 {
-        let since = std::mem::take(&mut self.since);
-        self.received += since;
-        self.coverage.covered += since;
+        let new = std::mem::take(&mut self.since);
+        let late = self.mark.take().map_or(0.0, |mark| new - mark);
+        self.received += new;
+        self.coverage.covered += new;
         self.coverage.at = now;
+        let since = std::mem::replace(&mut self.carried, late) + new - late;
         let before = std::mem::replace(&mut self.coverage.through, value);
         let grown = before.zip(value).map(|(before, value)| value - before);
         let missed = grown.map_or(0.0, |grown| (grown - since).max(0.0));
@@ -136,6 +147,8 @@ impl EventTrack {
         self.received += since;
         self.coverage.covered += since;
         // What arrived in this interval counts against its next reading.
+        let since = since + std::mem::take(&mut self.carried);
+        self.mark = None;
         self.coverage.through = self.coverage.through.map(|through| through + since);
         self.coverage.at = now;
         self.coverage.is_live = false;

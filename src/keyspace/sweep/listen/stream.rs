@@ -341,7 +341,10 @@ async fn receive(
         Message::Push(push) => {
             feed.with(|events| events.record(&push));
         }
-        Message::Reply(reply) => replies.push(reply),
+        Message::Reply(reply) => {
+            feed.with(KeyEvents::record_reply);
+            replies.push(reply);
+        }
     };
     stream.read(&mut handle).await
 }
