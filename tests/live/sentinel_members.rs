@@ -123,14 +123,20 @@ fn sentinel_names_primary_and_replicas() {
     assert_eq!(listed, names(&trio.servers));
 
     trio.servers[0].restart(&[]);
-    let page = exporter.until("the old primary as a replica", |page| {
+    exporter.until("the old primary as a replica", |page| {
         role(page, &trio.servers[0], "replica") && targets(page, 1.0).len() == 3
     });
-    let mut servers = trio.servers.iter();
-    let new = servers.position(|server| role(&page, server, "primary"));
-    let new = new.unwrap();
+    // The sentinels may still be changing the roles of the servers.
+    let new = until(LONG, "a single primary", || {
+        let is_primary = |server: &RedisServer| {
+            let info = server.ask_as(PASSWORD, &["INFO", "replication"]);
+            info.contains("role:master") && info.contains("connected_slaves:2")
+        };
+        trio.servers.iter().position(is_primary)
+    });
     let added = replica_of(&trio.servers[new]);
     trio.servers.push(added);
+    trio.until_known("slaves=3,sentinels=3");
     exporter.until("the added replica", |page| {
         targets(page, 1.0) == names(&trio.servers)
     });

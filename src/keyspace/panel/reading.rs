@@ -80,19 +80,23 @@ impl RemovalReading {
 
     /// Returns what happened until a later reading.
     pub(super) fn until(self, later: Self) -> Removals {
-        let grown = |before: Option<f64>, after: Option<f64>| {
+        let pairs = [
+            (self.evicted, later.evicted),
+            (self.expired, later.expired),
+            (self.removing, later.removing),
+        ];
+        // CONFIG RESETSTAT resets all counters, so their whole values are new.
+        let is_reset = pairs
+            .iter()
+            .any(|(before, after)| after < before && after.is_some());
+        let [evicted, expired, removing] = pairs.map(|(before, after)| {
             let (before, after) = before.zip(after)?;
-            // CONFIG RESETSTAT resets a counter, so its whole value is new.
-            Some(if after >= before {
-                after - before
-            } else {
-                after
-            })
-        };
+            Some(if is_reset { after } else { after - before })
+        });
         Removals {
-            evicted: grown(self.evicted, later.evicted),
-            expired: grown(self.expired, later.expired),
-            removing: grown(self.removing, later.removing),
+            evicted,
+            expired,
+            removing,
         }
     }
 }
