@@ -50,8 +50,8 @@ pub struct ListedServer {
     pub name: String,
     /// How to connect to it.
     pub endpoint: Endpoint,
-    /// Labels of all its series.
-    pub labels: Vec<(String, String)>,
+    /// Labels of all its series. A list may have very many servers with the same ones.
+    pub labels: Arc<[(String, String)]>,
     /// Its place in a cluster, if it has one.
     pub member: Option<ClusterMember>,
     /// Whether its keyspace is swept, if the settings enable that.
@@ -60,7 +60,19 @@ pub struct ListedServer {
 
 impl ListedServer {
     fn attributes(&self) -> Attributes {
-        Attributes::new(self.labels.clone(), self.member.clone())
+        Attributes::new(self.labels.to_vec(), self.member.clone())
+    }
+}
+
+impl Listing {
+    /// Applies changed settings of its source.
+    pub fn refresh(&mut self, before: &TargetSource, now: &TargetSource) {
+        for server in &mut self.servers {
+            let endpoint = &server.endpoint;
+            let is_listed = before.template.endpoint.database.is_none();
+            let database = endpoint.database.filter(|_| is_listed);
+            server.endpoint = now.endpoint_at(endpoint.address.clone(), database);
+        }
     }
 }
 
@@ -99,9 +111,8 @@ impl Sources {
         (sources, receiver)
     }
 
-    /// Runs exactly these sources. Unchanged ones continue. Returns the names of the sources that
-    /// ended or changed: their lists are no longer valid.
-    pub fn apply(&mut self, sources: &[TargetSource]) -> Vec<String> {
+    /// Runs exactly these sources. Unchanged ones continue. Returns the sources that ended or changed.
+    pub fn apply(&mut self, sources: &[TargetSource]) -> Vec<Arc<TargetSource>> {
         let before = std::mem::take(&mut self.running);
         let (mut kept, gone): (Vec<_>, Vec<_>) = before
             .into_iter()
@@ -110,11 +121,11 @@ impl Sources {
             .iter()
             .map(|old| {
                 old.task.abort();
-                old.source.name.clone()
+                Arc::clone(&old.source)
             })
             .collect();
-        for name in &gone {
-            forget(&self.telemetry, name);
+        for source in &gone {
+            forget(&self.telemetry, &source.name);
         }
         for source in sources {
             let same = kept.iter().position(|old| *old.source == *source);

@@ -27,14 +27,12 @@ pub struct HostPort {
 impl HostPort {
     /// Returns a host with a port, or `None` if one of them cannot be connected to.
     ///
-    /// A host has at most 253 characters, none of them a blank, a control character or a slash.
+    /// A host has at most 253 bytes: letters and digits of ASCII, and `-_.:%`.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Option<Self> {
-        let is_odd = |letter: char| letter.is_control() || letter.is_whitespace();
-        let is_usable = !host.is_empty()
-            && host.len() <= HOST_BYTES_MAX
-            && !host.contains(is_odd)
-            && !host.contains(['/', '@', '"', '\'', '\u{fffd}']);
+        let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:%".contains(&byte);
+        let is_usable =
+            !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.bytes().all(is_usual);
         (is_usable && port > 0).then(|| Self {
             host: host.to_owned(),
             port,
@@ -51,6 +49,9 @@ impl HostPort {
         Self::new(bare.unwrap_or(host), port.parse().ok()?)
     }
 }
+
+/// Maximum number of members that are read of a reply. Redis clusters have at most 1,000 nodes.
+const MEMBERS_MAX: usize = 4_096;
 
 /// Maximum length of a host name.
 const HOST_BYTES_MAX: usize = 253;

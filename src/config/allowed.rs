@@ -7,10 +7,13 @@ use super::row::FromText;
 use crate::glob::Glob;
 
 /// Addresses of the metadata services of clouds, which hand out credentials.
-const METADATA: [IpAddr; 3] = [
+const METADATA: [IpAddr; 6] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// A rule of `discover.allow`.
@@ -40,7 +43,13 @@ impl FromText for AllowRule {
                     _ => invalid(),
                 }
             }
-            (Err(_), None) if !text.is_empty() => Ok(Self::Name(Glob::new(text))),
+            (Err(_), None) if is_part_of_addresses(text) => Err(Invalid::new(
+                "would also match names such as 10.0.0.1.example",
+                "write a network, such as 10.0.0.0/16",
+            )),
+            (Err(_), None) if !text.is_empty() => {
+                Ok(Self::Name(Glob::new(text.to_ascii_lowercase())))
+            }
             _ => invalid(),
         }
     }
@@ -50,13 +59,23 @@ impl FromText for AllowRule {
 ///
 /// Without rules, these are all but loopback, link-local and metadata addresses. With rules, the
 /// address is in one of the networks, or the name matches and the address is not one of those.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct AllowedAddresses {
     rules: Vec<AllowRule>,
     /// Whether a configured server has such an address.
     has_loopback: bool,
     has_link_local: bool,
 }
+
+/// Only the rules count. The rest depends on the servers that have replied so far, and must not make
+/// a running target a different one.
+impl PartialEq for AllowedAddresses {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
+}
+
+impl Eq for AllowedAddresses {}
 
 impl AllowedAddresses {
     /// Returns the addresses that these rules allow.
@@ -81,12 +100,15 @@ impl AllowedAddresses {
     #[must_use]
     pub fn allows(&self, host: &str, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        let is_harmless = !(METADATA.contains(&address)
-            || is_loopback(address) && !self.has_loopback
-            || is_link_local(address) && !self.has_link_local);
+        let reached = reached(address);
+        let is_harmless = !(METADATA.contains(&reached)
+            || is_loopback(reached) && !self.has_loopback
+            || is_link_local(reached) && !self.has_link_local);
         let allows = |rule: &AllowRule| match rule {
             AllowRule::Network(network, bits) => is_within(address, *network, *bits),
-            AllowRule::Name(name) => is_harmless && name.matches(host.as_bytes()),
+            AllowRule::Name(name) => {
+                is_harmless && name.matches(host.to_ascii_lowercase().as_bytes())
+            }
         };
         (self.rules.is_empty() && is_harmless) || self.rules.iter().any(allows)
     }
@@ -100,9 +122,31 @@ impl AllowedAddresses {
         }
         let may_allow = |rule: &AllowRule| match rule {
             AllowRule::Network(..) => true,
-            AllowRule::Name(name) => name.matches(host.as_bytes()),
+            AllowRule::Name(name) => name.matches(host.to_ascii_lowercase().as_bytes()),
         };
         self.rules.is_empty() || self.rules.iter().any(may_allow)
+    }
+}
+
+/// Returns whether a glob seems to be meant for addresses.
+pub(super) fn is_part_of_addresses(text: &str) -> bool {
+    let is_numeric = |byte: u8| byte.is_ascii_digit() || b".*?[]-:".contains(&byte);
+    text.bytes().all(is_numeric) && text.contains(['.', ':'])
+}
+
+/// Returns the IPv4 address that an IPv6 address leads to through NAT64 or 6to4, or that it contains
+/// in the obsolete compatible form.
+fn reached(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let v4 = |high: u16, low: u16| {
+        IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+    };
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
+        _ => address,
     }
 }
 
@@ -173,6 +217,12 @@ mod tests {
             "::ffff:169.254.169.254",
             "fd00:ec2::254",
             "100.100.100.200",
+            "169.254.170.2",
+            "fd20:ce::254",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "::127.0.0.1",
         ];
         for address in refused {
             assert!(!allows(&allowed, "h", address), "{address}");
@@ -189,6 +239,14 @@ mod tests {
         let link = of(&[]).with_configured("169.254.1.1".parse().unwrap());
         assert!(allows(&link, "h", "169.254.7.7") && !allows(&link, "h", "169.254.169.254"));
         assert!(!allows(&link, "h", "127.0.0.1"));
+    }
+
+    #[test]
+    fn replies_of_servers_do_not_change_the_rules() {
+        let learned = of(&["*.a"]).with_configured("127.0.0.1".parse().unwrap());
+        assert_eq!(learned, of(&["*.a"]));
+        assert_ne!(learned, of(&["*.b"]));
+        assert!(of(&["*.A"]).may_allow("x.a") && of(&["*.a"]).may_allow("x.A"));
     }
 
     #[test]
@@ -224,7 +282,7 @@ mod tests {
 
     #[test]
     fn invalid_rules_are_reported() {
-        for text in ["", "10.0.0.0/33", "10.0.0.0/x", "a/8", "::/129"] {
+        for text in ["", "10.0.0.0/33", "10.0.0.0/x", "a/8", "::/129", "10.*"] {
             assert!(AllowRule::from_text(text).is_err(), "{text}");
         }
     }

@@ -180,14 +180,11 @@ pub(crate) fn source(
             return None;
         }
     };
-    let has_tls = target.endpoint.address.has_tls();
-    let seeds = section.seeds.into_iter().map(|address| Endpoint {
-        address: with_tls(address, has_tls),
-        ..seed.clone()
-    });
+    let by_host = by_host(&target, &draft.top.credentials);
+    let seeds = seeds(section.seeds, &seed, word, &by_host);
     let discover = Discover {
         kind,
-        seeds: [seed.clone()].into_iter().chain(seeds).collect(),
+        seeds,
         has_primaries_only: section.has_primaries_only,
         sweep: section.sweep,
         allow: AllowedAddresses::new(section.allow),
@@ -199,13 +196,38 @@ pub(crate) fn source(
     };
     Some(TargetSource {
         name: target.name.clone(),
-        credentials: by_host(&target, &draft.top.credentials).into(),
+        credentials: by_host.into(),
         kind: SourceKind::Group(discover),
         template: target,
         labels: [].into(),
         interval: section.interval.unwrap_or(word.interval()),
         max_targets: usize::try_from(section.max_nodes).unwrap_or(usize::MAX),
     })
+}
+
+/// Returns all servers to query first. Each gets the credentials of its own host, unless the target
+/// or, for sentinels, the section has some.
+fn seeds(
+    further: Vec<Address>,
+    first: &Endpoint,
+    word: KindWord,
+    by_host: &[Credential],
+) -> Vec<Endpoint> {
+    let is_assigned = word != KindWord::Sentinel && !by_host.is_empty();
+    let has_tls = first.address.has_tls();
+    let further = further.into_iter().map(|address| {
+        let mut seed = Endpoint {
+            address: with_tls(address, has_tls),
+            ..first.clone()
+        };
+        if is_assigned {
+            let found = credential_for(by_host, &seed.address);
+            let found = found.map(|(_, found)| (found.username.clone(), found.password.clone()));
+            (seed.username, seed.password) = found.unwrap_or_default();
+        }
+        seed
+    });
+    [first.clone()].into_iter().chain(further).collect()
 }
 
 /// Returns the credentials by host that apply to the members: none if the target has its own.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::allowed::is_part_of_addresses;
 use super::namespace::glob;
 use super::problem::Invalid;
 use super::row::FromText;
@@ -55,6 +56,12 @@ impl FromText for HostPattern {
             })?;
             return Ok(Self::Network(network));
         }
+        if is_part_of_addresses(text) {
+            return Err(Invalid::new(
+                "would also match names such as 10.0.0.1.example",
+                "write a network, such as 10.0.0.0/16",
+            ));
+        }
         Ok(Self::Glob(glob(&text.to_ascii_lowercase())?))
     }
 }
@@ -86,7 +93,16 @@ mod tests {
 
     #[test]
     fn other_texts_are_invalid() {
-        for text in ["", "10.0.0.0/33", "redis://a", "u:p@a", "a/b", "a[b"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "redis://a",
+            "u:p@a",
+            "a/b",
+            "a[b",
+            "10.*",
+            "10.0.0.?",
+        ] {
             assert!(HostPattern::from_text(text).is_err(), "{text}");
         }
     }

@@ -1,7 +1,11 @@
 //! Names of labels that sources of targets may add to series.
 
+use std::collections::BTreeSet;
+
+use super::context::Context;
 use super::problem::Invalid;
 use super::row::FromText;
+use super::written_keys::WrittenKeys;
 
 /// Labels that the exporter, Prometheus or their conventions use. A test compares them with the
 /// labels of all metrics.
@@ -140,5 +144,14 @@ impl FromText for LabelName {
             ));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// Reports a label that is declared twice, which no scraper accepts.
+pub(super) fn check_labels(labels: &[LabelName], written: &WrittenKeys, context: &mut Context<'_>) {
+    let mut seen = BTreeSet::new();
+    let is_new = |label: &LabelName| seen.insert(label.as_str().to_owned());
+    if let (false, Some(place)) = (labels.iter().all(is_new), written.place_of("labels")) {
+        context.report(place, "has a label twice", "remove one of them");
     }
 }

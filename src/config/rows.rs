@@ -24,7 +24,8 @@ use super::unit::{
     on_eviction, path, poll_interval, series, size, switch, whole,
 };
 use super::{
-    clients, credentials, discover, script, shard, target_source, tls, url, web, web_source,
+    clients, credentials, discover, script, shard, target_groups, target_source, tls, url, web,
+    web_source,
 };
 
 use Set::{File, List as Lists, Named, Targets, Value};
@@ -140,7 +141,7 @@ pub static ROWS: &[OptionRow] = &[
     row("targets_from[].name", Text, "", "Name of the source, unique; the names of its targets are `name/host:port`; required",
         Value(|d, v| give(&mut d.one.name, label_value(v)))).hidden(),
     row("targets_from[].file", Path, "", "JSON or YAML file with targets, in the format of Prometheus's file_sd_configs; the last part may be a glob",
-        Value(|d, v| give(&mut d.source.file, target_source::target_file(v)))).hidden(),
+        Value(|d, v| give(&mut d.source.file, target_groups::target_file(v)))).hidden(),
     row("targets_from[].http.url", Text, "", "URL of a list of targets, in the format of Prometheus's http_sd_configs",
         Value(|d, v| give(&mut d.source.resource, web_source::web_resource(v)))).hidden(),
     row("targets_from[].http.username", Text, "", "Username for the HTTP server; required with password_file",

@@ -1,9 +1,14 @@
 //! Parses lists of targets in the format of Prometheus: `file_sd` in JSON or YAML, and `http_sd`.
 //! Pure.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
 use serde_json::Value as Json;
 
 use super::document::{self, Node, YamlValue};
+use super::problem::Invalid;
+use crate::metric::cut;
 
 /// Maximum number of targets in one list. Excess targets would not be polled anyway.
 const MOST_LISTED: usize = 100_000;
@@ -13,7 +18,7 @@ const MOST_LISTED: usize = 100_000;
 pub struct TargetGroup {
     /// Addresses, such as `host:6379`.
     pub targets: Vec<String>,
-    /// Labels with their values.
+    /// Labels with their values, which are cut like those of metrics.
     pub labels: Vec<(String, String)>,
 }
 
@@ -59,7 +64,7 @@ fn of_json(list: &Json) -> Option<Vec<TargetGroup>> {
             Some(labels) => labels
                 .as_object()?
                 .iter()
-                .map(|(name, value)| Some((name.clone(), text(value)?)))
+                .map(|(name, value)| Some((name.clone(), cut(value.as_str()?).to_owned())))
                 .collect::<Option<_>>()?,
         };
         Some(TargetGroup { targets, labels })
@@ -85,7 +90,7 @@ fn of_yaml(list: &Node) -> Option<Vec<TargetGroup>> {
             None | Some(YamlValue::Nothing) => Vec::new(),
             Some(YamlValue::Map(labels)) => labels
                 .iter()
-                .map(|label| Some((label.key.clone(), text(&label.node)?)))
+                .map(|label| Some((label.key.clone(), cut(&text(&label.node)?).to_owned())))
                 .collect::<Option<_>>()?,
             Some(_) => return None,
         };
@@ -95,6 +100,26 @@ fn of_yaml(list: &Node) -> Option<Vec<TargetGroup>> {
         return None;
     };
     groups.iter().map(group).collect()
+}
+
+/// Parses the path of target files.
+pub(crate) fn target_file(text: &str) -> Result<PathBuf, Invalid> {
+    let path = PathBuf::from(text);
+    let ending = path.extension().and_then(OsStr::to_str);
+    if !ending.is_some_and(|ending| ["json", "yaml", "yml"].contains(&ending)) {
+        return Err(Invalid::new(
+            "is not a JSON or YAML file",
+            "name a file that ends in .json, .yaml or .yml, such as /etc/redis/targets-*.json",
+        ));
+    }
+    let folder = path.parent().map(|folder| folder.display().to_string());
+    if folder.is_some_and(|folder| folder.contains(['*', '?', '['])) {
+        return Err(Invalid::new(
+            "has a glob in the name of a folder",
+            "only the last part of the path may be a glob",
+        ));
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -125,6 +150,21 @@ mod tests {
         }
         assert_eq!(target_groups("[]", true), Ok(Vec::new()));
         assert_eq!(target_groups("[]", false), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn long_values_of_labels_are_cut() {
+        let long = "x".repeat(100_000);
+        let text = format!("[{{\"targets\": [\"a:1\"], \"labels\": {{\"env\": \"{long}\"}}}}]");
+        for is_json in [true, false] {
+            let groups = target_groups(&text, is_json).unwrap();
+            let (_, value) = &groups[0].labels[0];
+            assert!(
+                value.len() < 1_000 && long.starts_with(value),
+                "{}",
+                value.len()
+            );
+        }
     }
 
     #[test]

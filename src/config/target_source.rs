@@ -14,7 +14,7 @@ use super::discover::Discover;
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::endpoint::Endpoint;
-use super::label_name::LabelName;
+use super::label_name::{LabelName, check_labels};
 use super::password_file;
 use super::problem::{Invalid, Place};
 use super::reader::LevelReader;
@@ -106,6 +106,18 @@ impl TargetSource {
             database: template.database.or(database),
             ..template
         }
+    }
+
+    /// Returns whether a list of an earlier source is one of this source too: they read the same, and
+    /// only settings of their targets differ. Members of a group depend on more than that.
+    #[must_use]
+    pub fn continues(&self, earlier: &Self) -> bool {
+        let has_tls = |source: &Self| source.template.endpoint.address.has_tls();
+        !matches!(self.kind, SourceKind::Group(_))
+            && self.name == earlier.name
+            && self.kind == earlier.kind
+            && self.labels == earlier.labels
+            && has_tls(self) == has_tls(earlier)
     }
 
     /// Returns a target for a server that the source names.
@@ -204,6 +216,9 @@ fn complete_source(
         context.report(&written.place, "has the name of an earlier source", remedy);
     }
     let source = std::mem::take(&mut draft.source);
+    check_labels(&source.labels, written, context);
+    // Each server has keys of its own.
+    draft.each.sweep.from = None;
     let kind = kind(&source, written, context)?;
     let name = name?;
     let interval = source.interval.unwrap_or(kind.interval());
@@ -339,26 +354,6 @@ impl SourceKind {
             Self::Dns { .. } | Self::Group(_) => Duration::from_secs(30),
         }
     }
-}
-
-/// Parses the path of target files.
-pub(crate) fn target_file(text: &str) -> Result<PathBuf, Invalid> {
-    let path = PathBuf::from(text);
-    let ending = path.extension().and_then(std::ffi::OsStr::to_str);
-    if !ending.is_some_and(|ending| ["json", "yaml", "yml"].contains(&ending)) {
-        return Err(Invalid::new(
-            "is not a JSON or YAML file",
-            "name a file that ends in .json, .yaml or .yml, such as /etc/redis/targets-*.json",
-        ));
-    }
-    let folder = path.parent().map(|folder| folder.display().to_string());
-    if folder.is_some_and(|folder| folder.contains(['*', '?', '['])) {
-        return Err(Invalid::new(
-            "has a glob in the name of a folder",
-            "only the last part of the path may be a glob",
-        ));
-    }
-    Ok(path)
 }
 
 /// Parses the name and the port of servers.

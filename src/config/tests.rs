@@ -1569,6 +1569,10 @@ fn each_mistake_of_a_source_is_one_problem() {
             "is a label that the exporter or Prometheus uses",
         ),
         (
+            "targets_from: [{name: s, dns: 'a:1', labels: [env, env]}]",
+            "has a label twice",
+        ),
+        (
             "targets_from: [{name: s, dns: 'a:1', labels: [a, b, c, d, e, f, g, h, i]}]",
             "has 9 items",
         ),
@@ -1607,6 +1611,14 @@ fn each_mistake_of_a_source_is_one_problem() {
         (
             "{credentials: [{hosts: ['redis://:hunter2@a'], password: x}], targets: [{url: a}]}",
             "is not a host",
+        ),
+        (
+            "{credentials: [{hosts: ['10.0.*'], password: hunter2}], targets: [{url: a}]}",
+            "would also match names such as 10.0.0.1.example",
+        ),
+        (
+            "targets: [{url: a, discover: {kind: cluster, allow: ['10.*']}}]",
+            "would also match names such as 10.0.0.1.example",
         ),
     ] {
         let problems = read(Some(text), &[], &[]).unwrap_err();
@@ -2092,4 +2104,36 @@ fn incomplete_web_section_is_rejected() {
         assert!(problems[0].contains(expected), "{web}: {problems:?}");
         assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }
+}
+
+/// The source `s` of a file, as a cluster with these seeds.
+fn discover_of(text: &str) -> Discover {
+    let config = read(Some(text), &[], &[]).unwrap();
+    let kind = config.sources.into_iter().map(|source| source.kind);
+    let groups = kind.filter_map(|kind| match kind {
+        SourceKind::Group(discover) => Some(discover),
+        _ => None,
+    });
+    groups.last().unwrap()
+}
+
+#[test]
+fn each_seed_gets_the_credentials_of_its_host() {
+    let credentials = "credentials: [{hosts: [a], username: ua, password: pa}, \
+        {hosts: [b], username: ub, password: pb}]";
+    let seeds = "seeds: ['b:1', 'c:1']";
+    let users = |target: &str| -> Vec<Option<String>> {
+        let text = format!("{{{credentials}, targets: [{{name: s, {target}}}]}}");
+        let seeds = discover_of(&text).seeds.into_iter();
+        seeds.map(|seed| seed.username).collect()
+    };
+    let text = |user: &str| Some(user.to_owned());
+    let by_host = users(&format!("url: a, discover: {{kind: cluster, {seeds}}}"));
+    assert_eq!(by_host, [text("ua"), text("ub"), None]);
+    let own = "url: 'redis://u:p@a'";
+    let own = users(&format!("{own}, discover: {{kind: cluster, {seeds}}}"));
+    assert_eq!(own, [text("u"), text("u"), text("u")]);
+    let sentinels = "kind: sentinel, primary: m, username: w, password: x";
+    let sentinels = users(&format!("url: a, discover: {{{sentinels}, {seeds}}}"));
+    assert_eq!(sentinels, [text("w"), text("w"), text("w")]);
 }

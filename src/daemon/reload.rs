@@ -99,13 +99,20 @@ impl Discovered {
         }
     }
 
-    /// Runs the sources of a configuration. Lists of unchanged sources stay in effect.
+    /// Runs the sources of a configuration. Lists of sources that read the same stay in effect.
     fn apply(&mut self, config: &Config, board: &Board) {
         // Lists of the sources that end now must not be taken for those of their successors.
         self.take_waiting();
-        for gone in self.sources.apply(&config.sources) {
-            self.lists.remove(&gone);
-            self.tallies.remove(&gone);
+        for before in self.sources.apply(&config.sources) {
+            let mut same = config.sources.iter();
+            let same = same.find(|source| source.continues(&before));
+            // Until the changed source is read, its servers stay, with the new settings.
+            if let (Some(now), Some(list)) = (same, self.lists.get_mut(&before.name)) {
+                list.refresh(&before, now);
+                continue;
+            }
+            self.lists.remove(&before.name);
+            self.tallies.remove(&before.name);
         }
         board.await_sources(self.sources.read_marks());
     }

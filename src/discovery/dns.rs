@@ -1,5 +1,7 @@
 //! The source `dns`: the addresses of a host name (A and AAAA records).
 
+use std::sync::Arc;
+
 use super::{ListedServer, Listing, Reporter, pause};
 use crate::config::{Address, TargetSource};
 use crate::connection::resolve;
@@ -31,7 +33,7 @@ pub(super) async fn read(source: &TargetSource, host: &str, port: u16) -> Result
         ListedServer {
             name: format!("{}/{}", source.name, address.default_name()),
             endpoint: source.endpoint_at(address, None),
-            labels: Vec::new(),
+            labels: Arc::default(),
             member: None,
             is_swept: true,
         }

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use tokio::time::timeout;
 
 use super::groups::listing;
 use super::{Listing, Reporter, pause};
@@ -25,6 +29,12 @@ const MOST_FILES: usize = 100;
 /// Time in which a file that was just written must not change again.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
 
+/// Time after which a read is reported as a failure.
+const READ_MAX: Duration = Duration::from_secs(10);
+
+/// The problem of a mount that hangs.
+const HANGS: &str = "the files could not be read within 10 seconds";
+
 /// Threads that read files. A mount may hang.
 static FILES: Lane = Lane::new("sources", 8);
 
@@ -36,7 +46,7 @@ struct FileStamp {
 }
 
 /// The last good content of each file.
-type Contents = BTreeMap<PathBuf, (FileStamp, Vec<TargetGroup>)>;
+type Contents = BTreeMap<PathBuf, (FileStamp, Arc<[TargetGroup]>)>;
 
 /// The result of reading all files.
 struct Reading {
@@ -50,13 +60,21 @@ pub(super) async fn run(source: &TargetSource, path: &Path, mut reporter: Report
     let mut contents = Contents::new();
     loop {
         let (wanted, before) = (path.to_owned(), contents.clone());
-        match FILES.run(move || read(&wanted, before)).await {
+        let mut reading = pin!(FILES.run(move || read(&wanted, before)));
+        let read = loop {
+            match timeout(READ_MAX, &mut reading).await {
+                Ok(read) => break read,
+                // Another thread would hang as well.
+                Err(_) => reporter.fail(HANGS),
+            }
+        };
+        match read {
             Ok(Reading {
                 contents: now,
                 problem,
             }) => {
                 contents = now;
-                let groups = contents.values().flat_map(|(_, groups)| groups);
+                let groups = contents.values().flat_map(|(_, groups)| &**groups);
                 let listing = listing(source, groups);
                 match problem {
                     None => reporter.list(listing).await,
@@ -74,13 +92,17 @@ pub(super) async fn run(source: &TargetSource, path: &Path, mut reporter: Report
 /// Reads all files once.
 pub(super) async fn read_once(source: &TargetSource, path: &Path) -> Result<Listing, String> {
     let wanted = path.to_owned();
-    match FILES.run(move || read(&wanted, Contents::new())).await {
+    let read = FILES.run(move || read(&wanted, Contents::new()));
+    let Ok(read) = timeout(READ_MAX, read).await else {
+        return Err(HANGS.to_owned());
+    };
+    match read {
         Ok(Reading {
             problem: Some(problem),
             ..
         }) => Err(problem),
         Ok(Reading { contents, .. }) => {
-            let groups = contents.values().flat_map(|(_, groups)| groups);
+            let groups = contents.values().flat_map(|(_, groups)| &**groups);
             Ok(listing(source, groups))
         }
         Err(_) => Err("the files cannot be read".to_owned()),
@@ -121,8 +143,8 @@ fn read(wanted: &Path, mut before: Contents) -> Reading {
 
 fn read_file(
     path: &Path,
-    old: Option<&(FileStamp, Vec<TargetGroup>)>,
-) -> Result<(FileStamp, Vec<TargetGroup>), String> {
+    old: Option<&(FileStamp, Arc<[TargetGroup]>)>,
+) -> Result<(FileStamp, Arc<[TargetGroup]>), String> {
     let stamp = stamp(path)?;
     if let Some(old) = old.filter(|old| old.0 == stamp) {
         return Ok(old.clone());
@@ -138,7 +160,7 @@ fn read_file(
     if self::stamp(path)? != stamp {
         return Err("is being written".to_owned());
     }
-    Ok((stamp, groups))
+    Ok((stamp, groups.into()))
 }
 
 fn stamp(path: &Path) -> Result<FileStamp, String> {
@@ -184,7 +206,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let targets = |reading: &Reading| -> Vec<String> {
-            let groups = reading.contents.values().flat_map(|(_, groups)| groups);
+            let groups = reading.contents.values().flat_map(|(_, groups)| &**groups);
             groups.flat_map(|group| group.targets.clone()).collect()
         };
         let wanted = folder.path().join("t-*.json");

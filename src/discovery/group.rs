@@ -174,8 +174,10 @@ fn endpoint(
         source.endpoint_at(address, None)
     };
     let is_seed = |seed: &Endpoint| seed.address == endpoint.address;
-    let is_configured =
-        discover.seeds.iter().any(is_seed) || discover.map.values().any(|to| to == at);
+    // A sentinel is not a member: it must not get the credentials of the servers.
+    let has_member_seeds = !matches!(discover.kind, GroupKind::Sentinel(_));
+    let is_configured = (has_member_seeds && discover.seeds.iter().any(is_seed))
+        || discover.map.values().any(|to| to == at);
     Endpoint {
         allowed: (!is_configured).then(|| Arc::clone(&known.allowed)),
         ..endpoint
@@ -234,7 +236,7 @@ fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Lis
         listing.servers.push(ListedServer {
             name: format!("{}/{}", source.name, member.at),
             endpoint,
-            labels: Vec::new(),
+            labels: Arc::default(),
             member: Some(ClusterMember {
                 cluster: source.name.clone(),
                 shard: member.shard.clone(),
@@ -245,4 +247,49 @@ fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Lis
         });
     }
     listing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Arguments, SourceKind, load};
+
+    /// Returns the endpoint of a member of the group in a file.
+    fn endpoint_of(discover: &str, member: &str) -> Endpoint {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        let target = format!("name: s, url: 'redis://u:p@10.0.0.1:1', discover: {{{discover}}}");
+        std::fs::write(&path, format!("targets: [{{{target}}}]")).unwrap();
+        let arguments = Arguments {
+            config: Some(path),
+            ..Arguments::default()
+        };
+        let config = load(&arguments, &|_| None, &[]);
+        let config = config.unwrap_or_else(|problems| panic!("{problems:?}"));
+        let source = config.sources.last().unwrap();
+        let SourceKind::Group(discover) = &source.kind else {
+            panic!("{source:?}");
+        };
+        let known = Knowledge::of(discover);
+        endpoint(source, discover, &known, &HostPort::parse(member).unwrap())
+    }
+
+    #[test]
+    fn only_configured_members_are_always_allowed() {
+        let cluster = "kind: cluster, seeds: ['10.0.0.2:1'], map: ['10.0.0.9:1=10.0.0.3:1']";
+        for member in ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"] {
+            assert!(endpoint_of(cluster, member).allowed.is_none(), "{member}");
+        }
+        assert!(endpoint_of(cluster, "10.0.0.4:1").allowed.is_some());
+    }
+
+    // A sentinel could otherwise name itself as the primary to get its credentials.
+    #[test]
+    fn sentinel_is_no_configured_member() {
+        let sentinel = "kind: sentinel, primary: m, seeds: ['10.0.0.2:1'], allow: ['10.1.0.0/16']";
+        for member in ["10.0.0.1:1", "10.0.0.2:1"] {
+            let allowed = endpoint_of(sentinel, member).allowed.unwrap();
+            assert!(!allowed.may_allow("10.0.0.1"), "{member}");
+        }
+    }
 }

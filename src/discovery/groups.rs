@@ -1,5 +1,7 @@
 //! Turns groups of targets into the servers of a source. Pure.
 
+use std::sync::Arc;
+
 use super::{ListedServer, Listing};
 use crate::config::{TargetGroup, TargetSource};
 
@@ -13,14 +15,14 @@ pub(super) fn listing<'a>(
         ..Listing::default()
     };
     for group in groups {
-        let labels = labels(source, &group.labels);
+        let labels: Arc<[_]> = labels(source, &group.labels).into();
         for text in &group.targets {
             match source.endpoint(text) {
                 Err(_) => listing.refused += 1,
                 Ok(endpoint) => listing.servers.push(ListedServer {
                     name: format!("{}/{}", source.name, endpoint.address.default_name()),
                     endpoint,
-                    labels: labels.clone(),
+                    labels: Arc::clone(&labels),
                     member: None,
                     is_swept: true,
                 }),

@@ -3,6 +3,7 @@
 //! Follows no redirects. Time and size of a response are bounded.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,9 +21,11 @@ use tokio::time::{Instant, timeout_at};
 use super::groups::listing;
 use super::{Listing, Reporter, pause};
 use crate::bounded_file;
-use crate::config::{PASSWORD_FILE_MAX, TargetSource, WebLogin, WebSource, target_groups, trimmed};
+use crate::config::{
+    PASSWORD_FILE_MAX, Secret, TargetSource, WebLogin, WebSource, target_groups, trimmed,
+};
 use crate::connection::open_stream;
-use crate::threads::Lane;
+use crate::threads::{SharedWork, Threads};
 
 /// Timeout of a request, including the connection.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
@@ -30,8 +33,17 @@ const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// Maximum size of a list, in bytes.
 const LIST_MAX: usize = 4 << 20;
 
-/// Threads that read secrets. A mount may hang.
-static SECRETS: Lane = Lane::new("source secrets", 4);
+/// Threads that read secrets. A mount may hang, and must not keep other sources from theirs.
+static SECRETS: SharedWork<Result<Secret, Arc<str>>> = SharedWork::new(
+    "source secrets",
+    Threads {
+        proven: 4,
+        failed: 4,
+        new: 4,
+        slow: 4,
+    },
+    Duration::ZERO,
+);
 
 /// Reads the list again and again. Never returns.
 pub(super) async fn run(source: &TargetSource, web: &WebSource, mut reporter: Reporter) {
@@ -110,13 +122,16 @@ async fn body(response: Response<Incoming>) -> Result<String, String> {
 
 async fn authorization(login: &WebLogin) -> Result<HeaderValue, String> {
     let text = match login {
-        WebLogin::Bearer(file) => format!("Bearer {}", secret(file).await?),
+        WebLogin::Bearer(file) => format!("Bearer {}", secret(file).await?.expose()),
         WebLogin::Basic {
             username,
             password_file,
         } => {
             let password = secret(password_file).await?;
-            format!("Basic {}", BASE64.encode(format!("{username}:{password}")))
+            format!(
+                "Basic {}",
+                BASE64.encode(format!("{username}:{}", password.expose()))
+            )
         }
     };
     let value = HeaderValue::from_str(&text);
@@ -125,13 +140,17 @@ async fn authorization(login: &WebLogin) -> Result<HeaderValue, String> {
     Ok(value)
 }
 
-async fn secret(file: &Path) -> Result<String, String> {
+async fn secret(file: &Path) -> Result<Secret, String> {
     let (path, shown): (PathBuf, _) = (file.to_owned(), file.display());
-    let read = SECRETS.run(move || bounded_file::read_text(&path, PASSWORD_FILE_MAX));
-    let text = match read.await {
-        Ok(Ok(text)) => text,
-        Ok(Err(unread)) => return Err(format!("{shown}: {}", unread.what)),
-        Err(_) => return Err(format!("{shown}: cannot be read")),
+    let read = move || {
+        let text = bounded_file::read_text(&path, PASSWORD_FILE_MAX);
+        let text = text.map_err(|unread| Arc::from(unread.what))?;
+        Ok(Secret::new(trimmed(&text)))
     };
-    Ok(trimmed(&text).to_owned())
+    let key = file.to_string_lossy();
+    match SECRETS.get(&key, Result::is_ok, read).await {
+        Some(Ok(secret)) => Ok(secret),
+        Some(Err(what)) => Err(format!("{shown}: {what}")),
+        None => Err(format!("{shown}: cannot be read")),
+    }
 }

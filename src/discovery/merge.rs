@@ -142,7 +142,7 @@ mod tests {
             let server = |name: &&str| ListedServer {
                 name: (*name).to_owned(),
                 endpoint: source.endpoint("h:1").unwrap(),
-                labels: vec![("env".to_owned(), "prod".to_owned())],
+                labels: [("env".to_owned(), "prod".to_owned())].into(),
                 member: None,
                 is_swept: true,
             };

@@ -15,11 +15,14 @@ use crate::publish::{ClusterMember, Slot};
 pub(super) fn document(slots: &[Arc<Slot>], exporter: &str, is_encrypted: bool) -> String {
     let mut addresses: HashMap<&str, usize> = HashMap::new();
     for slot in slots {
-        *addresses.entry(&slot.address).or_default() += 1;
+        *addresses.entry(bare(&slot.address)).or_default() += 1;
+        if slot.name != bare(&slot.address) {
+            *addresses.entry(&slot.name).or_default() += 1;
+        }
     }
     let groups = slots.iter().map(|slot| {
         // Two targets with the same address must not have the same series.
-        let is_alone = addresses.get(slot.address.as_str()) == Some(&1);
+        let is_alone = addresses.get(bare(&slot.address)) == Some(&1);
         let mut labels = labels(slot, is_alone);
         if is_encrypted {
             labels.insert("__scheme__".to_owned(), "https".into());
@@ -29,9 +32,17 @@ pub(super) fn document(slots: &[Arc<Slot>], exporter: &str, is_encrypted: bool) 
     Json::Array(groups.collect()).to_string()
 }
 
+/// Returns an address without its scheme.
+fn bare(address: &str) -> &str {
+    address.rsplit("://").next().unwrap_or(address)
+}
+
 fn labels(slot: &Slot, is_alone: bool) -> Map<String, Json> {
-    let address = slot.address.rsplit("://").next().unwrap_or(&slot.address);
-    let instance = if is_alone { address } else { &slot.name };
+    let instance = if is_alone {
+        bare(&slot.address)
+    } else {
+        &slot.name
+    };
     let mut labels = Map::new();
     let mut add = |name: &str, value: &str| {
         labels.insert(name.to_owned(), value.into());
@@ -80,9 +91,12 @@ mod tests {
         let twins = [
             board.slot("a", "redis://b:1"),
             board.slot("\"", "redis://b:1"),
+            // The same address with TLS, and a name that is the address of another target.
+            board.slot("c:1", "redis://d:1"),
+            board.slot("e", "rediss://c:1"),
         ];
-        let [first, second] = twins;
-        let document = document(&[shop, first, second], "exporter:9121", true);
+        let slots: Vec<_> = [shop].into_iter().chain(twins).collect();
+        let document = document(&slots, "exporter:9121", true);
         let list: Json = serde_json::from_str(&document).unwrap();
         let expected = json!({
             "targets": ["exporter:9121"],
@@ -103,5 +117,7 @@ mod tests {
         assert_eq!(list[0], expected);
         assert_eq!(list[1]["labels"]["instance"], "a");
         assert_eq!(list[2]["labels"]["instance"], "\"");
+        assert_eq!(list[3]["labels"]["instance"], "d:1");
+        assert_eq!(list[4]["labels"]["instance"], "e");
     }
 }

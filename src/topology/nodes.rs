@@ -3,10 +3,7 @@
 //! A line is `id ip:port@bus[,hostname[,name=value…]] flags primary ping pong epoch link slots…`.
 //! Unknown flags and columns are ignored.
 
-use super::MemberRole;
-
-/// Maximum number of lines that are read. Redis clusters have at most 1,000 nodes.
-const LINES_MAX: usize = 4_096;
+use super::{MEMBERS_MAX, MemberRole};
 
 /// A node of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +36,7 @@ pub struct ClusterNode {
 /// during their handshake, or without a port.
 #[must_use]
 pub fn parse(text: &str) -> Vec<ClusterNode> {
-    text.lines().take(LINES_MAX).filter_map(line).collect()
+    text.lines().take(MEMBERS_MAX).filter_map(line).collect()
 }
 
 fn line(line: &str) -> Option<ClusterNode> {

@@ -1,7 +1,7 @@
 //! Reads the replicas of a primary from its INFO. Pure.
 
 use super::sentinel::member;
-use super::{AddressMap, HostPort, MemberRole, TopologyMember, distinct};
+use super::{AddressMap, HostPort, MEMBERS_MAX, MemberRole, TopologyMember, distinct};
 use crate::info::Info;
 
 /// The place of a server in its replication group.
@@ -35,7 +35,9 @@ pub fn read(text: &str, dialed: &HostPort, map: &AddressMap) -> Option<Replicati
         let is_online = field.in_record("state") == Some("online");
         Some(member(at, MemberRole::Replica, false, is_online))
     });
-    let members = replicas.filter(|replica| replica.at != own.at);
+    let members = replicas
+        .take(MEMBERS_MAX)
+        .filter(|replica| replica.at != own.at);
     Some(Replication::Members(distinct(
         members.chain([own.clone()]).collect(),
     )))

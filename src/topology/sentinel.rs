@@ -1,6 +1,6 @@
 //! Reads what a sentinel reports about one primary and its replicas. Pure.
 
-use super::{AddressMap, HostPort, MemberRole, ONLY_SHARD, TopologyMember, distinct};
+use super::{AddressMap, HostPort, MEMBERS_MAX, MemberRole, ONLY_SHARD, TopologyMember, distinct};
 use crate::reply::Reply;
 
 /// Reads the reply to SENTINEL GET-MASTER-ADDR-BY-NAME; `None` if the sentinel does not know the
@@ -18,7 +18,8 @@ pub fn primary(reply: &Reply) -> Option<HostPort> {
 /// Replicas that are down stay in the list. One that never had an address is left out.
 #[must_use]
 pub fn members(primary: &HostPort, replicas: &Reply, map: &AddressMap) -> Vec<TopologyMember> {
-    let replicas = replicas.items().iter().filter_map(|fields| {
+    let replicas = replicas.items().iter().take(MEMBERS_MAX);
+    let replicas = replicas.filter_map(|fields| {
         let text = |name: &str| {
             fields
                 .value_of(name)

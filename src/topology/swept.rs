@@ -1,7 +1,7 @@
 //! Chooses the members whose keyspace is swept: exactly one of each shard, so that totals are plain
 //! sums. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{HostPort, MemberRole, TopologyMember};
 
@@ -24,26 +24,19 @@ pub enum SweepRole {
 /// keeps its previous one too, because another choice would not help.
 #[must_use]
 pub fn choose(members: &[TopologyMember], role: SweepRole, before: &SweptMembers) -> SweptMembers {
-    let shards: BTreeSet<&str> = members
-        .iter()
-        .filter(|member| member.has_keys)
-        .map(|member| member.shard.as_str())
-        .collect();
-    let choice = |shard: &str| {
+    let mut shards: BTreeMap<&str, Vec<&TopologyMember>> = BTreeMap::new();
+    for member in members.iter().filter(|member| member.has_keys) {
+        shards.entry(&member.shard).or_default().push(member);
+    }
+    let choice = |(shard, usable): (&str, Vec<&TopologyMember>)| {
         let previous = before.get(shard);
-        let usable = members
-            .iter()
-            .filter(|member| member.shard == shard && member.has_keys);
-        let best = usable.min_by_key(|member| {
+        let best = usable.into_iter().min_by_key(|member| {
             let is_previous = previous == Some(&member.at);
             (grade(member, role), !is_previous, &member.at)
         });
-        best.map(|member| member.at.clone())
+        Some((shard.to_owned(), best?.at.clone()))
     };
-    shards
-        .into_iter()
-        .filter_map(|shard| Some((shard.to_owned(), choice(shard)?)))
-        .collect()
+    shards.into_iter().filter_map(choice).collect()
 }
 
 /// Grades a member. Lower is better.

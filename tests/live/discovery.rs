@@ -345,7 +345,7 @@ fn credentials_are_sent_to_matching_hosts_only() {
         assert!(lines.contains(line), "{lines}");
     }
     assert!(!lines.contains("hunter"), "{lines}");
-    let none = text.replace("hosts: ['*']", "hosts: ['10.*']");
+    let none = text.replace("hosts: ['*']", "hosts: ['10.0.0.0/8']");
     let lines = Launch::configured(&none).flag("check").run().stdout;
     assert!(lines.contains("credentials        none"), "{lines}");
 }

@@ -166,3 +166,31 @@ fn changed_startup_settings_are_reported() {
     assert_eq!(changed, keys);
     assert!(changed_at_start_only(&old, &old).is_empty());
 }
+
+#[tokio::test]
+async fn reload_keeps_the_servers_of_a_source_with_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.json");
+    fs::write(&list, r#"[{"targets": ["127.0.0.1:1", "127.0.0.1:2"]}]"#).unwrap();
+    let source = format!("targets_from: [{{name: s, file: '{}'}}]", list.display());
+    let mut reloader = reloader(file(&folder, &source));
+    reloader.discovered.next().await;
+    reloader.apply_lists();
+    let names = ["s/127.0.0.1:1", "s/127.0.0.1:2"];
+    assert_eq!(targets(&reloader.board), names);
+    // The list cannot be read now.
+    fs::write(&list, "[").unwrap();
+    let unrelated = "credentials: [{hosts: [other], password: x}]";
+    file(&folder, &format!("{source}\n{unrelated}"));
+    let summary = reloader.reload().await.unwrap();
+    assert_eq!(summary, "targets: 0 started, 0 ended, 2 kept");
+    let credentials = "credentials: [{hosts: ['127.0.0.0/8'], password: x}]";
+    file(&folder, &format!("{source}\n{credentials}"));
+    let summary = reloader.reload().await.unwrap();
+    assert_eq!(summary, "targets: 2 started, 2 ended, 0 kept");
+    assert_eq!(targets(&reloader.board), names);
+    // Another list has other servers.
+    file(&folder, "targets_from: [{name: s, dns: 'localhost:1'}]");
+    let summary = reloader.reload().await.unwrap();
+    assert_eq!(summary, "targets: 0 started, 2 ended, 0 kept");
+}

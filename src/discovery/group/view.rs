@@ -38,9 +38,7 @@ pub(super) async fn view(
     let mut connection = Connection::dial(contact, Arc::default(), deadline).await?;
     if let Some(peer) = connection.peer().filter(|_| is_seed) {
         let allowed = known.allowed.as_ref().clone().with_configured(peer.ip());
-        if allowed != *known.allowed {
-            known.allowed = Arc::new(allowed);
-        }
+        known.allowed = Arc::new(allowed);
     }
     let dialed = match &contact.address {
         Address::Tcp { host, port, .. } => HostPort::new(host, *port),
