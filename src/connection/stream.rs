@@ -13,9 +13,11 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 use super::resp::ReplyLimits;
-use super::{Connection, Packed, READ_BYTES, READS_PER_TURN, budget, closed, decode, within};
+use super::{
+    Connection, Packed, READ_BYTES, READS_PER_TURN, budget, closed, decode, refused, within,
+};
 use crate::config::Endpoint;
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::reply::{Refusal, Reply};
 
@@ -55,7 +57,15 @@ impl MessageStream {
         let mut connection = Box::pin(Connection::dial(endpoint, footprint, deadline)).await?;
         let replies = connection.request(&[["HELLO", "3"]], deadline).await?;
         if let Some(Reply::Error(refusal)) = replies.into_iter().next() {
-            return Ok(Err(refusal));
+            let failure = refused(&refusal);
+            let is_unsupported = !refusal.is_passing()
+                && refusal.code != "DENIED"
+                && !matches!(failure.reason, Reason::MaxClients | Reason::Auth);
+            return if is_unsupported {
+                Ok(Err(refusal))
+            } else {
+                Err(failure)
+            };
         }
         connection.release();
         connection.decoder.accept_pushes();

@@ -80,6 +80,8 @@ pub struct NewCounts {
     pub counts: CountsByGroup,
     /// The coverage of each kind of event.
     pub coverage: [Coverage; 2],
+    /// The ID of the server that sends them.
+    pub run_id: Option<String>,
     /// The state of the stream.
     pub status: EventStatus,
 }
@@ -255,6 +257,7 @@ impl KeyEvents {
         NewCounts {
             counts: std::mem::take(&mut self.counts),
             coverage: self.tracks.each_ref().map(EventTrack::coverage),
+            run_id: self.run_id.clone(),
             status: EventStatus {
                 tracks: self.tracks.each_ref().map(EventTrack::status),
                 ..self.status.clone()

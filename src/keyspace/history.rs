@@ -138,6 +138,12 @@ struct Upstream {
 }
 
 impl DataIdentity {
+    /// Returns the ID of the server, if the reading included it.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
     /// Reads the sections `server`, `persistence` and `replication`, and `commandstats` if it was
     /// requested.
     #[must_use]

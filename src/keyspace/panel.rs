@@ -268,7 +268,10 @@ impl Panel {
         let has_calls = reading.counts_calls();
         self.counts_calls |= has_calls;
         let reading = reading.with_calls_of(self.reading);
-        let uncovered = self.uncovered(reading.counters());
+        let is_reset = self
+            .reading
+            .is_some_and(|before| before.is_reset_by(reading));
+        let uncovered = self.uncovered(reading.counters(), is_reset);
         let before = self.reading.replace(reading);
         let Some(removals) = before.map(|before| before.until(reading)) else {
             return;

@@ -12,6 +12,8 @@ pub struct Coverage {
     pub covered: f64,
     /// Time of the last reading or of the end of the stream, in seconds.
     pub at: f64,
+    /// Whether the events are those of another server than the one whose counter is followed.
+    pub is_other: bool,
 }
 
 impl Default for Coverage {
@@ -21,6 +23,7 @@ impl Default for Coverage {
             through: None,
             covered: 0.0,
             at: f64::NEG_INFINITY,
+            is_other: false,
         }
     }
 }
@@ -50,11 +53,16 @@ impl Uncovered {
             self.covered = coverage.covered;
             return None;
         };
-        if coverage.at >= requested {
+        if coverage.is_other {
+            self.covered = coverage.covered;
+            self.excess = 0.0;
+        }
+        if !coverage.is_other && coverage.at >= requested {
             // The value is older than what the events cover.
             return Some(0.0);
         }
-        let live = coverage.through.filter(|_| coverage.is_live);
+        let live = coverage.through;
+        let live = live.filter(|_| coverage.is_live && !coverage.is_other);
         let next = live.unwrap_or(value);
         let covered = coverage.covered - self.covered;
         self.covered = coverage.covered;
@@ -68,8 +76,14 @@ impl Uncovered {
             return Some(if coverage.covered > 0.0 { 0.0 } else { next });
         }
         let left = next - before - covered - self.excess;
-        self.excess = (-left).max(0.0);
+        self.excess = (-left).clamp(0.0, covered.max(0.0));
         Some(left.max(0.0))
+    }
+
+    /// Records that the counter was reset, although it may be as large as before.
+    pub fn restart(&mut self) {
+        self.position = self.position.map(|_| 0.0);
+        self.excess = 0.0;
     }
 
     /// Forgets the counter, for example because it is that of another server.
@@ -106,9 +120,42 @@ mod tests {
             through: Some(50.0),
             covered: 40.0,
             at: 2.5,
+            is_other: false,
         };
         assert_eq!(uncovered.advance(2.0, Some(30.0), &coverage), Some(0.0));
         assert_eq!(uncovered.advance(3.0, Some(52.0), &coverage), Some(2.0));
+    }
+
+    #[test]
+    fn counter_of_another_server_is_not_compared_with_events() {
+        let mut uncovered = Uncovered::default();
+        let mut coverage = Coverage::default();
+        uncovered.advance(1.0, Some(1_000.0), &coverage);
+        // The stream has reached the next server before the sweep.
+        coverage = Coverage {
+            is_live: true,
+            through: Some(500_000.0),
+            covered: 40.0,
+            at: 2.5,
+            is_other: true,
+        };
+        assert_eq!(uncovered.advance(2.0, Some(1_007.0), &coverage), Some(7.0));
+        // Now the sweep has reached it too, and forgot the counter.
+        uncovered.forget();
+        coverage.is_other = false;
+        assert_eq!(
+            uncovered.advance(3.0, Some(500_010.0), &coverage),
+            Some(0.0)
+        );
+    }
+
+    #[test]
+    fn reset_of_another_counter_is_one_of_this_counter() {
+        let mut uncovered = Uncovered::default();
+        let none = Coverage::default();
+        uncovered.advance(1.0, Some(10.0), &none);
+        uncovered.restart();
+        assert_eq!(uncovered.advance(2.0, Some(12.0), &none), Some(12.0));
     }
 
     proptest! {

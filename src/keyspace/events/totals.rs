@@ -12,6 +12,8 @@ pub struct EventTotals {
     places: BTreeMap<NamespacePlace, [u64; 2]>,
     /// The coverage of each kind of event.
     pub coverage: [Coverage; 2],
+    /// The ID of the server that sends them.
+    pub run_id: Option<String>,
     /// The state of the stream.
     pub status: EventStatus,
 }

@@ -75,7 +75,7 @@ impl EventTrack {
         if missed > 0.0 {
             let (reason, is_sample) = match self.attention {
                 Attention::Broken => (MissReason::Disconnected, false),
-                Attention::Sampled => (MissReason::Paused, since >= SAMPLE_MIN),
+                Attention::Sampled => (MissReason::Paused, new >= SAMPLE_MIN),
                 Attention::Whole => (MissReason::Lost, false),
             };
             if let Some(count) = self.missed.get_mut(reason as usize) {

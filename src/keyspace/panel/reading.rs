@@ -78,25 +78,29 @@ impl RemovalReading {
         self.expired.is_some()
     }
 
+    /// Returns whether the counters were reset before a later reading. CONFIG RESETSTAT resets all of
+    /// them.
+    pub(super) fn is_reset_by(self, later: Self) -> bool {
+        let is_less = |before: Option<f64>, after: Option<f64>| {
+            let both = before.zip(after);
+            both.is_some_and(|(before, after)| after < before)
+        };
+        is_less(self.evicted, later.evicted) || is_less(self.expired, later.expired)
+    }
+
     /// Returns what happened until a later reading.
     pub(super) fn until(self, later: Self) -> Removals {
-        let pairs = [
-            (self.evicted, later.evicted),
-            (self.expired, later.expired),
-            (self.removing, later.removing),
-        ];
-        // CONFIG RESETSTAT resets all counters, so their whole values are new.
-        let is_reset = pairs
-            .iter()
-            .any(|(before, after)| after < before && after.is_some());
-        let [evicted, expired, removing] = pairs.map(|(before, after)| {
+        let is_reset = self.is_reset_by(later);
+        let grown = |before: Option<f64>, after: Option<f64>| {
             let (before, after) = before.zip(after)?;
-            Some(if is_reset { after } else { after - before })
-        });
+            // The whole value is new then.
+            let is_new = is_reset || after < before;
+            Some(if is_new { after } else { after - before })
+        };
         Removals {
-            evicted,
-            expired,
-            removing,
+            evicted: grown(self.evicted, later.evicted),
+            expired: grown(self.expired, later.expired),
+            removing: grown(self.removing, later.removing),
         }
     }
 }

@@ -12,11 +12,20 @@ impl Panel {
     }
 
     /// Returns the evicted and expired keys since the last call that events do not cover.
-    pub(super) fn uncovered(&mut self, counters: [Option<f64>; 2]) -> [Option<f64>; 2] {
+    /// `is_reset` is whether one of the counters was reset since then.
+    pub(super) fn uncovered(
+        &mut self,
+        counters: [Option<f64>; 2],
+        is_reset: bool,
+    ) -> [Option<f64>; 2] {
         let (coverage, requested) = &self.coverage;
         let mut left = [None; 2];
         let each = self.uncovered.iter_mut().zip(counters).zip(coverage);
         for (left, ((uncovered, value), coverage)) in left.iter_mut().zip(each) {
+            // With events, it is unknown how much of the whole value they cover.
+            if is_reset && coverage.covered <= 0.0 {
+                uncovered.restart();
+            }
             *left = uncovered.advance(*requested, value, coverage);
         }
         left

@@ -8,7 +8,7 @@ mod stream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use crate::backoff;
@@ -84,19 +84,18 @@ pub async fn listen(target: &Target, feed: Option<&EventFeed>, footprint: Arc<Fo
     let mut state = StreamState::Disconnected;
     let mut duty = Duty::default();
     loop {
+        let started = Instant::now();
         let counted = Arc::clone(&footprint);
         let Err(end) = EventStream::follow(target, feed, counted, &mut duty).await;
         let had_begun = feed.with(|events| {
             events.detach(monotonic());
             events.state() != state
         });
-        failures = if had_begun { 1 } else { failures + 1 };
+        // A stream that is cut soon after each begin must not be opened again at once.
+        let has_lasted = had_begun && started.elapsed() >= RETRY_MAX;
+        failures = if has_lasted { 1 } else { failures + 1 };
         let (after, cause, delay) = outcome(&end, failures);
-        log(
-            &target.name,
-            &end,
-            state == after && !had_begun && failures > 1,
-        );
+        log(&target.name, &end, state == after && failures > 1);
         state = after;
         feed.with(|events| {
             events.set_state(after);

@@ -25,6 +25,7 @@ impl Census {
         }
         if let Some(events) = &mut self.events {
             events.coverage = new.coverage;
+            events.run_id = new.run_id;
             events.status = new.status;
         }
     }
@@ -38,7 +39,9 @@ impl Census {
     /// Adds the evicted and expired keys of each place, from events and from the panel together.
     pub(super) fn push_removed(&self, shown: &[NamespaceId], snapshot: &mut Snapshot) {
         let is_drawing = self.sweeps_in_random_order();
+        // Counts of another server may include those of the events.
         let panel = self.panel.as_ref();
+        let panel = panel.filter(|_| self.sweeps_the_target || self.events.is_none());
         let begun = panel.filter(|panel| is_drawing && panel.has_begun());
         let counted = self.events.as_ref().map(EventTotals::are_counted);
         let counted = counted.unwrap_or_default();

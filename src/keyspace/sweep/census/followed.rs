@@ -2,6 +2,7 @@
 
 use crate::keyspace::NamespaceId;
 use crate::keyspace::estimate::NamespaceEstimate;
+use crate::keyspace::events::Coverage;
 use crate::keyspace::expiring::{ExpiryForecast, KnownExpiry, families as expiring};
 use crate::keyspace::panel::{Drawn, Lifetime, NamespacePlace, Panel, Region, Run, families};
 use crate::keyspace::sweep::key_reader::KeyDetails;
@@ -125,7 +126,17 @@ impl Census {
     /// Records what the server had counted when it was requested, after [`Census::record_vitals`].
     pub fn record_vanished(&mut self, requested: f64, now: f64, vitals: &Vitals) {
         self.rates.observe(now, vitals.vanished);
+        let theirs = self.events.as_ref();
+        let theirs = theirs.and_then(|events| events.run_id.as_deref());
+        let ours = vitals.identity.run_id();
+        let is_other = ours
+            .zip(theirs)
+            .is_some_and(|(ours, theirs)| ours != theirs);
         let coverage = self.coverage();
+        let coverage = coverage.map(|coverage| Coverage {
+            is_other,
+            ..coverage
+        });
         if let Some(panel) = &mut self.panel {
             panel.cover(requested, coverage);
             panel.observe(now, vitals.vanished);

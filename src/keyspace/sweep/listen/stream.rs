@@ -61,6 +61,8 @@ pub(super) struct EventStream<'a> {
     checked_flags: Option<Instant>,
     /// Whether the server rejects CONFIG GET.
     hides_flags: bool,
+    /// Whether the server rejects CONFIG SET.
+    keeps_flags: bool,
 }
 
 impl<'a> EventStream<'a> {
@@ -88,6 +90,7 @@ impl<'a> EventStream<'a> {
             duty,
             checked_flags: None,
             hides_flags: false,
+            keeps_flags: false,
         };
         let info = stream
             .info(&[["INFO", "server"], ["INFO", "replication"]])
@@ -117,13 +120,17 @@ impl<'a> EventStream<'a> {
 
     async fn follow_primary(&mut self) -> Result<Infallible, StreamEnd> {
         let info = self.subscribe(0..self.databases).await?;
+        if !EventReading::read(&info).is_primary {
+            return Err(StreamEnd::RoleChanged);
+        }
         self.feed.with(KeyEvents::attach);
         self.observe(&info);
         self.check_flags().await?;
         self.subscribe_further().await?;
-        info!(name = self.target.name, "receiving key events");
+        info!(name = self.target.name, "subscribed to key events");
         loop {
             let events = self.read().await?;
+            self.check_flags_if_due().await?;
             let is_off = self.feed.with(|events| events.are_off());
             let state = if is_off {
                 StreamState::Off
@@ -136,7 +143,6 @@ impl<'a> EventStream<'a> {
                 None if is_off => self.receive(CHECK_EVERY).await?,
                 None => self.receive(READ_EVERY).await?,
             }
-            self.check_flags_if_due().await?;
         }
     }
 
@@ -151,7 +157,8 @@ impl<'a> EventStream<'a> {
             events.pause();
             events.set_state(StreamState::Paused);
         });
-        sleep(pause).await;
+        // Notices at once if the connection is closed.
+        self.receive(pause).await?;
         // The counters of this reading do not matter: they are those of the time without events.
         self.subscribe(0..self.databases).await?;
         self.receive(READ_EVERY).await
@@ -211,6 +218,10 @@ impl<'a> EventStream<'a> {
         }
         self.checked_flags = Some(Instant::now());
         let replies = self.request(&[words3("CONFIG", "GET", FLAGS)], 1).await?;
+        let refusal = replies.first().and_then(Reply::refusal);
+        if refusal.is_some_and(Refusal::is_passing) {
+            return Ok(());
+        }
         let known = replies.first().and_then(|reply| reply.value_of(FLAGS));
         let Some(flags) = known
             .and_then(Reply::text)
@@ -224,7 +235,7 @@ impl<'a> EventStream<'a> {
             );
             return Ok(());
         };
-        let configures = self.target.sweep.events == EventUse::Configure;
+        let configures = self.target.sweep.events == EventUse::Configure && !self.keeps_flags;
         let wanted = missing_flags(&flags).filter(|_| configures);
         let flags = match wanted {
             Some(wanted) => self.configure(flags, wanted).await?,
@@ -241,6 +252,8 @@ impl<'a> EventStream<'a> {
         let replies = self.request(&[command], 1).await?;
         let name = &self.target.name;
         if let Some(refusal) = replies.first().and_then(Reply::refusal) {
+            // Each attempt counts as an error of the server.
+            self.keeps_flags = !refusal.is_passing();
             let code = &refusal.code;
             let remedy = "grant the user +config|set, or set the flags Eex yourself";
             warn!(
