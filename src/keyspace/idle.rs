@@ -47,6 +47,9 @@ const PERIODS: [f64; 3] = [300.0, 900.0, AGE_MAX];
 const SAMPLES_ENOUGH: usize = 1_000;
 const SAMPLES_MIN: usize = 200;
 
+/// Time until an idle time is queried again after the server refused one, in seconds.
+const REFUSED_FOR: f64 = 600.0;
+
 /// Minimum number of evictions in the period of a horizon.
 const EVICTED_MIN: f64 = 100.0;
 
@@ -91,8 +94,8 @@ pub struct IdleTimes {
     reading: IdleReading,
     /// The last policy that a reading included.
     policy: Option<Policy>,
-    /// Whether the server refused an idle time since then.
-    is_refused: bool,
+    /// Time at which the server last refused an idle time under this policy.
+    refused_at: Option<f64>,
     /// Time of the last reading.
     now: f64,
     /// Time since which idle times are counted in the same way.
@@ -112,8 +115,10 @@ impl IdleTimes {
         self.reading = reading;
         self.now = now;
         if let Some(policy) = reading.policy {
-            self.is_refused = false;
             let earlier = self.policy.replace(policy);
+            if earlier != Some(policy) {
+                self.refused_at = None;
+            }
             if let Some(earlier) = earlier.filter(|earlier| *earlier != policy) {
                 self.change_policy(earlier, policy);
             }
@@ -122,6 +127,7 @@ impl IdleTimes {
             let earlier = self.memory.replace(memory);
             if earlier.is_some_and(|earlier| earlier.limit != memory.limit) {
                 self.limit_since = Some(now);
+                self.counts.clear();
             }
         }
         self.counts.record(now, &reading);
@@ -142,10 +148,10 @@ impl IdleTimes {
         }
     }
 
-    /// Records that the server refused an idle time because of its policy. No further idle times are
-    /// queried until the policy is read again.
+    /// Records that the server refused an idle time. Each further attempt would be an error of the
+    /// server, so the next one follows another policy, or after a while.
     pub const fn record_refused(&mut self) {
-        self.is_refused = true;
+        self.refused_at = Some(self.now);
     }
 
     /// Returns whether idle times can be queried now: the server is a primary, whose clients use the
@@ -153,7 +159,9 @@ impl IdleTimes {
     #[must_use]
     pub fn can_be_queried(&self) -> bool {
         let tracks_use = self.policy.is_some_and(Policy::tracks_use);
-        tracks_use && self.reading.is_primary && !self.is_refused
+        let is_recent = |at: f64| self.now - at < REFUSED_FOR;
+        let is_refused = self.refused_at.is_some_and(is_recent);
+        tracks_use && self.reading.is_primary && !is_refused
     }
 
     /// Returns whether only keys with a TTL are evicted by their last use.
@@ -206,6 +214,7 @@ impl IdleTimes {
         self.tracked_since = None;
         self.policy_since = None;
         self.limit_since = None;
+        self.refused_at = None;
     }
 
     fn clear(&mut self) {

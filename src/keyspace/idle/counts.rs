@@ -88,8 +88,11 @@ impl Counts {
     fn is_reset(&self, earlier: &Self) -> bool {
         let uses = self.uses.zip(earlier.uses);
         let is_less = uses.is_some_and(|(now, before)| {
-            let fallen = before.lookups() - now.lookups();
-            now.expired < before.expired || fallen > (FALLEN * before.lookups()).max(FALLEN_MIN)
+            let has_fallen =
+                |before: f64, now: f64| before - now > (FALLEN * before).max(FALLEN_MIN);
+            now.expired < before.expired
+                || has_fallen(before.hits, now.hits)
+                || has_fallen(before.misses, now.misses)
         });
         self.evicted < earlier.evicted || is_less
     }

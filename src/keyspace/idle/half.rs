@@ -57,14 +57,22 @@ pub struct HitRatios {
 /// samples.
 pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<HitRatios> {
     let lookups = flow.hits + flow.misses;
-    if lookups <= 0.0 || share <= 0.0 {
+    // Counters that were reset unnoticed.
+    let is_reset = flow.hits < 0.0 || flow.misses < 0.0;
+    if is_reset || lookups <= 0.0 || share <= 0.0 {
         return None;
     }
     let whole = HitRatio {
         ratio: flow.hits / lookups,
         error: 0.0,
     };
+    // The keys that were added are used again, or never: both are possible.
+    let unknown = flow.expired + flow.growth.max(0.0);
     if share >= 1.0 {
+        // The keys that were added will not fit for long.
+        if flow.growth.max(0.0) / lookups > ERROR_MAX {
+            return None;
+        }
         return Some(HitRatios {
             half: whole,
             whole,
@@ -77,7 +85,7 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
         return None;
     }
     let lost = |reaching: f64| {
-        let later = flow.evicted + flow.growth.max(0.0) + flow.expired / 2.0;
+        let later = flow.evicted + unknown / 2.0;
         (reaching - later).clamp(0.0, flow.hits)
     };
     let ratio = |lost: f64| (flow.hits - lost) / lookups;
@@ -85,7 +93,7 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
     let deviation = resample(estimate, |times| {
         self::reaching(aged, share, times).map_or(estimate, |(_, reaching)| ratio(lost(reaching)))
     });
-    let error = DEVIATIONS * deviation + flow.expired / 2.0 / lookups;
+    let error = DEVIATIONS * deviation + unknown / 2.0 / lookups;
     let half = HitRatio {
         ratio: estimate,
         error,
@@ -225,6 +233,14 @@ mod tests {
         };
         assert_eq!(estimate(&mut aged, 0.7, &more), None);
         assert_eq!(estimate(&mut [], 0.7, &FLOW), None);
+        for (hits, misses) in [(-50.0, 1_000.0), (1_000.0, -50.0)] {
+            let reset = KeyFlow {
+                hits,
+                misses,
+                ..FLOW
+            };
+            assert_eq!(estimate(&mut aged, 0.7, &reset), None);
+        }
     }
 
     #[test]
@@ -237,6 +253,11 @@ mod tests {
         let share = memory(100, 40).share_of_half().unwrap();
         let found = estimate(&mut [], share, &FLOW).unwrap();
         assert_eq!(found.half, found.whole);
+        let growing = KeyFlow {
+            growth: 500.0,
+            ..FLOW
+        };
+        assert_eq!(estimate(&mut [], share, &growing), None);
         let full = memory(100, 100).share_of_half().unwrap();
         assert!((full - 40.0 / 90.0).abs() < 1e-9);
         assert_eq!(memory(0, 100).share_of_half(), None);

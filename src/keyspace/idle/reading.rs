@@ -53,13 +53,6 @@ pub struct Uses {
     pub keys: f64,
 }
 
-impl Uses {
-    /// Returns all lookups.
-    pub(super) fn lookups(&self) -> f64 {
-        self.hits + self.misses
-    }
-}
-
 /// Memory that does not depend on the keys, by its field of INFO.
 const FIXED: [&str; 5] = [
     "used_memory_startup",

@@ -154,17 +154,16 @@ fn idle_times_of_a_server_without_a_file_start_with_it() {
 }
 
 #[test]
-fn refused_idle_time_is_queried_after_the_next_reading_of_the_policy() {
+fn refused_idle_time_is_queried_after_a_while_or_a_change_of_policy() {
     let mut times = full(Policy::LruOfAll, &[]);
     times.record_refused();
     assert!(!times.can_be_queried());
-    let short = IdleReading {
-        policy: None,
-        ..reading(Policy::LruOfAll, 1_010.0)
-    };
-    times.observe(LATER + 101.0, short);
-    assert!(!times.can_be_queried());
     times.observe(LATER + 102.0, reading(Policy::LruOfAll, 1_020.0));
+    assert!(!times.can_be_queried());
+    times.observe(LATER + 103.0, reading(Policy::Other, 1_020.0));
+    assert!(times.can_be_queried());
+    times.record_refused();
+    times.observe(LATER + 103.0 + REFUSED_FOR, reading(Policy::Other, 1_020.0));
     assert!(times.can_be_queried());
 }
 
