@@ -332,7 +332,7 @@ fn work_on_both(servers: [&RedisServer; 2], done: &AtomicBool) {
         for client in &mut clients {
             client.ask(&words);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(40));
     }
 }
 
@@ -374,7 +374,10 @@ fn hit_ratio_of_half_the_memory_is_that_of_a_server_with_half() {
         let error = page.value("redis_hit_ratio_estimate_error", &label);
         let now = page.value("redis_hit_ratio_estimate", &[("memory", "1")]);
         println!("{estimate:.3} ± {error:.3}, truly {truth:.3}, now {now:.3}");
-        assert!((estimate - truth).abs() < 0.08, "{estimate} {truth}");
+        assert!(
+            (estimate - truth).abs() < error + 0.06,
+            "{estimate} {error} {truth}"
+        );
         assert!(now > truth + 0.05, "{now} {truth}");
         // Another policy evicts by something else.
         whole.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);

@@ -80,7 +80,7 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
         });
     }
     aged.sort_by(|one, other| one.idle.total_cmp(&other.idle));
-    let (seconds, reaching) = reaching(aged, share, || 1.0)?;
+    let (seconds, reaching) = reaching(aged, share, 0.0, || 1.0)?;
     if reaching < EXPLAINED_MIN * flow.evicted {
         return None;
     }
@@ -91,9 +91,16 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
     let ratio = |lost: f64| (flow.hits - lost) / lookups;
     let estimate = ratio(lost(reaching));
     let deviation = resample(estimate, |times| {
-        self::reaching(aged, share, times).map_or(estimate, |(_, reaching)| ratio(lost(reaching)))
+        let again = self::reaching(aged, share, 0.0, times);
+        again.map_or(estimate, |(_, reaching)| ratio(lost(reaching)))
     });
-    let error = DEVIATIONS * deviation + unknown / 2.0 / lookups;
+    // Idle times are whole seconds, which matters if the time is short.
+    let beside = [-1.0, 1.0].map(|shift| {
+        let other = self::reaching(aged, share, shift, || 1.0);
+        other.map_or(estimate, |(_, reaching)| ratio(lost(reaching)))
+    });
+    let [before, after] = beside;
+    let error = DEVIATIONS * deviation + (before - after).abs() / 2.0 + unknown / 2.0 / lookups;
     let half = HitRatio {
         ratio: estimate,
         error,
@@ -106,8 +113,14 @@ pub(super) fn estimate(aged: &mut [Aged], share: f64, flow: &KeyFlow) -> Option<
 }
 
 /// Returns the idle time up to which keys fill a share of the memory, and the number of keys that
-/// reach it per second. The samples are sorted, and each counts `times`.
-fn reaching(aged: &[Aged], share: f64, mut times: impl FnMut() -> f64) -> Option<(f64, f64)> {
+/// reach it per second. The idle time is shifted by some seconds. The samples are sorted, and each
+/// counts `times`.
+fn reaching(
+    aged: &[Aged],
+    share: f64,
+    shift: f64,
+    mut times: impl FnMut() -> f64,
+) -> Option<(f64, f64)> {
     let counted = aged.iter().map(|sample| (sample, sample.weight * times()));
     let counted: Vec<(&Aged, f64)> = counted.collect();
     let bytes = |(sample, weight): &(&Aged, f64)| weight * sample.bytes;
@@ -116,7 +129,7 @@ fn reaching(aged: &[Aged], share: f64, mut times: impl FnMut() -> f64) -> Option
         left -= bytes(sample);
         left <= 0.0
     });
-    let idle = at?.0.idle;
+    let idle = (at?.0.idle + shift).max(0.0);
     let width = (WINDOW * idle).round().max(1.0);
     let (first, last) = ((idle - width).max(0.0), idle + width);
     let near = counted.iter();
