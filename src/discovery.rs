@@ -211,9 +211,9 @@ pub async fn targets_now(config: &Config) -> (Vec<WatchedTarget>, Vec<(String, S
 }
 
 /// Waits until a source is read again. The times of many sources spread by themselves.
-async fn pause(source: &TargetSource) {
-    let jitter = source.interval.mul_f64(fastrand::f64() / 10.0);
-    tokio::time::sleep(source.interval.saturating_sub(jitter).max(MIN_PAUSE)).await;
+async fn pause(interval: Duration) {
+    let jitter = interval.mul_f64(fastrand::f64() / 10.0);
+    tokio::time::sleep(interval.saturating_sub(jitter).max(MIN_PAUSE)).await;
 }
 
 /// Minimum time between two reads of a source.

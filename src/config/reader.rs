@@ -214,22 +214,14 @@ impl<'r, 'c> LevelReader<'r, 'c> {
     }
 
     fn nodes<'n>(&mut self, node: &'n Node, most: usize, place: &Place) -> &'n [Node] {
-        match &node.value {
-            YamlValue::Nothing => &[],
-            YamlValue::List(items) if items.len() > most => {
-                let what = format!("has {} items", items.len());
-                self.context
-                    .report(place, what, format!("keep {most} at most"));
-                &[]
-            }
-            YamlValue::List(items) => items,
-            other => {
-                let what = format!("is {}, not a list", other.kind());
-                self.context
-                    .report(place, what, "start each item with `- `");
-                &[]
-            }
+        let items = items_of(node, place, self.context).unwrap_or_default();
+        if items.len() <= most {
+            return items;
         }
+        let what = format!("has {} items", items.len());
+        self.context
+            .report(place, what, format!("keep {most} at most"));
+        &[]
     }
 
     /// Replaces a list of single values.
@@ -272,6 +264,24 @@ impl<'r, 'c> LevelReader<'r, 'c> {
             if matches!(item.value, YamlValue::Map(_) | YamlValue::Nothing) {
                 (items.finish)(self.draft, &written, self.context);
             }
+        }
+    }
+}
+
+/// Returns the items of a list, or reports that the value is not a list. Without a value, there are
+/// no items.
+pub(super) fn items_of<'a>(
+    node: &'a Node,
+    place: &Place,
+    context: &mut Context<'_>,
+) -> Option<&'a [Node]> {
+    match &node.value {
+        YamlValue::List(items) => Some(items),
+        YamlValue::Nothing => Some(&[]),
+        other => {
+            let what = format!("is {}, not a list", other.kind());
+            context.report(place, what, "start each item with `- `");
+            None
         }
     }
 }

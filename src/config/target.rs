@@ -17,7 +17,7 @@ use super::keys::Keys;
 use super::password_file;
 use super::poll::PollTimes;
 use super::problem::Place;
-use super::reader::LevelReader;
+use super::reader::{LevelReader, items_of};
 use super::row::TARGETS;
 use super::secret::{Secret, oddity};
 use super::sweep::Sweep;
@@ -114,14 +114,8 @@ pub(crate) fn read_targets(
     draft: &mut Draft,
     context: &mut Context<'_>,
 ) -> Vec<Target> {
-    let items = match &node.value {
-        YamlValue::List(items) => items.as_slice(),
-        YamlValue::Nothing => &[],
-        other => {
-            let what = format!("is {}, not a list", other.kind());
-            context.report(place, what, "start each item with `- `");
-            return Vec::new();
-        }
+    let Some(items) = items_of(node, place, context) else {
+        return Vec::new();
     };
     if items.is_empty() {
         let remedy = "add a target, or remove the key to poll the one of the environment";

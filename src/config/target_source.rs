@@ -17,7 +17,7 @@ use super::endpoint::Endpoint;
 use super::label_name::{LabelName, check_labels};
 use super::password_file;
 use super::problem::{Invalid, Place};
-use super::reader::LevelReader;
+use super::reader::{LevelReader, items_of};
 use super::row::SOURCES;
 use super::target::{Target, target};
 use super::tls::Tls;
@@ -167,14 +167,8 @@ fn read_list(
     draft: &mut Draft,
     context: &mut Context<'_>,
 ) -> Vec<TargetSource> {
-    let items = match &node.value {
-        YamlValue::List(items) => items.as_slice(),
-        YamlValue::Nothing => &[],
-        other => {
-            let what = format!("is {}, not a list", other.kind());
-            context.report(place, what, "start each item with `- `");
-            return Vec::new();
-        }
+    let Some(items) = items_of(node, place, context) else {
+        return Vec::new();
     };
     let mut names = BTreeSet::new();
     let defaults = draft.each.clone();

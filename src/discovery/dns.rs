@@ -13,7 +13,7 @@ pub(super) async fn run(source: &TargetSource, host: &str, port: u16, mut report
             Ok(list) => reporter.list(list).await,
             Err(problem) => reporter.fail(&problem),
         }
-        pause(source).await;
+        pause(source.interval).await;
     }
 }
 

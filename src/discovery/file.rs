@@ -85,7 +85,7 @@ pub(super) async fn run(source: &TargetSource, path: &Path, mut reporter: Report
             }
             Err(_) => reporter.fail("the files cannot be read"),
         }
-        pause(source).await;
+        pause(source.interval).await;
     }
 }
 

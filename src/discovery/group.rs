@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ListedServer, Listing, MIN_PAUSE, Reporter};
+use super::{ListedServer, Listing, Reporter, pause};
 use crate::config::{Address, AllowedAddresses, Discover, Endpoint, GroupKind, TargetSource};
 use crate::failure::{Failure, Reason};
 use crate::publish::ClusterMember;
@@ -50,7 +50,7 @@ struct Knowledge {
 pub(super) async fn run(source: &TargetSource, discover: &Discover, mut reporter: Reporter) {
     let mut known = Knowledge::of(discover);
     loop {
-        let pause = match query(source, discover, &mut known).await {
+        let interval = match query(source, discover, &mut known).await {
             Ok(members) => {
                 take(discover, &mut known, members);
                 reporter.list(listing(source, discover, &known)).await;
@@ -64,8 +64,7 @@ pub(super) async fn run(source: &TargetSource, discover: &Discover, mut reporter
                 }
             }
         };
-        let jitter = pause.mul_f64(fastrand::f64() / 10.0);
-        tokio::time::sleep(pause.saturating_sub(jitter).max(MIN_PAUSE)).await;
+        pause(interval).await;
     }
 }
 

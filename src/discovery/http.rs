@@ -52,7 +52,7 @@ pub(super) async fn run(source: &TargetSource, web: &WebSource, mut reporter: Re
             Ok(list) => reporter.list(list).await,
             Err(problem) => reporter.fail(&problem),
         }
-        pause(source).await;
+        pause(source.interval).await;
     }
 }
 
