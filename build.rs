@@ -1,4 +1,5 @@
-//! Sets the commit and date of a release build, which `redis_exporter_build_info` shows.
+//! Sets the commit and date of a release build, which `redis_exporter_build_info` and `--version`
+//! show.
 //!
 //! `EXPORTER_COMMIT` and `EXPORTER_BUILD_DATE` take precedence over git, for builds without a
 //! repository. The date is that of the commit, so that builds are reproducible. Debug builds have
@@ -11,28 +12,33 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=EXPORTER_COMMIT");
     println!("cargo::rerun-if-env-changed=EXPORTER_BUILD_DATE");
+    let version = env!("CARGO_PKG_VERSION");
     if env::var("PROFILE").as_deref() != Ok("release") {
+        println!("cargo::rustc-env=EXPORTER_VERSION={version}");
         return;
     }
     // A copy of the sources inside another repository does not belong to its commits.
-    if git(&["rev-parse", "--show-prefix"]).is_some() {
-        return;
-    }
-    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+    let has_repository = git(&["rev-parse", "--show-prefix"]).is_none();
+    if has_repository && let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }
-    set("EXPORTER_COMMIT", &["log", "-1", "--format=%H"]);
-    set("EXPORTER_BUILD_DATE", &["log", "-1", "--format=%cI"]);
-}
-
-/// Sets a variable for the compiler from git, unless the environment sets it.
-fn set(variable: &str, arguments: &[&str]) {
-    let is_set = env::var(variable).is_ok_and(|value| !value.is_empty());
-    if is_set {
-        return;
-    }
-    if let Some(value) = git(arguments) {
-        println!("cargo::rustc-env={variable}={value}");
+    let of = |variable: &str, format: &str| {
+        let given = env::var(variable).ok().filter(|value| !value.is_empty());
+        given.or_else(|| git(&["log", "-1", format]).filter(|_| has_repository))
+    };
+    let commit = of("EXPORTER_COMMIT", "--format=%H");
+    let date = of("EXPORTER_BUILD_DATE", "--format=%cI");
+    let shown = match (&commit, &date) {
+        (Some(commit), Some(date)) => format!("{version} (commit {commit}, {date})"),
+        (Some(commit), None) => format!("{version} (commit {commit})"),
+        (None, Some(date)) => format!("{version} ({date})"),
+        (None, None) => version.to_owned(),
+    };
+    println!("cargo::rustc-env=EXPORTER_VERSION={shown}");
+    for (variable, value) in [("EXPORTER_COMMIT", commit), ("EXPORTER_BUILD_DATE", date)] {
+        if let Some(value) = value {
+            println!("cargo::rustc-env={variable}={value}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The subcommands that run once and exit: `check`, `once` and `namespaces`.
+//! The subcommands that run once and exit.
 
 pub mod check;
+pub mod manual;
 pub mod namespaces;
 pub mod once;

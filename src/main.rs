@@ -77,6 +77,20 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
 }
 
 fn start(arguments: Arguments) -> ExitCode {
+    match &arguments.command {
+        Some(ProgramCommand::Completions { shell }) => {
+            return finish(print(&command::manual::completions(*shell)).map(|()| true));
+        }
+        Some(ProgramCommand::Manual { command }) => {
+            let page = command::manual::page(command.as_deref());
+            return finish(
+                page.map_err(Error::Output)
+                    .and_then(|page| print(&page))
+                    .map(|()| true),
+            );
+        }
+        _ => {}
+    }
     let environment = |name: &str| std::env::var(name).ok();
     if arguments.command == Some(ProgramCommand::Health) {
         let configured = listen_address(&arguments, &environment);
@@ -137,7 +151,11 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
             Ok(command::namespaces::run(&config, &pass, &mut Plain(io::stdout())).await?)
         }
         // Handled before the configuration is read.
-        Some(ProgramCommand::Health) => Ok(true),
+        Some(
+            ProgramCommand::Health
+            | ProgramCommand::Completions { .. }
+            | ProgramCommand::Manual { .. },
+        ) => Ok(true),
     }
 }
 
@@ -188,15 +206,15 @@ fn start_log(log: &Log, is_command: bool) {
 
 fn end(exit: &Exit) -> ExitCode {
     if exit.status == 0 {
-        return finish(print(&exit.text).map(|()| true));
+        return finish(print(exit.text.as_bytes()).map(|()| true));
     }
     output::complain(exit.text.trim_end());
     ExitCode::from(exit.status)
 }
 
-fn print(text: &str) -> Result<(), Error> {
+fn print(text: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout();
-    out.write_all(text.as_bytes())?;
+    out.write_all(text)?;
     Ok(out.flush()?)
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use super::problem::Invalid;
 use super::redis_exporter::{Flags, normalized};
@@ -22,7 +23,7 @@ const WRONG_USAGE: u8 = 64;
 /// The parsed command line.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
-    version,
+    version = env!("EXPORTER_VERSION"),
     about = "A Prometheus exporter for Redis and Valkey that reports on key namespaces",
     after_help = "Precedence, highest first: flag, environment variable, configuration file, \
                   default.\nAll other flags and variables of redis_exporter are accepted too, \
@@ -77,6 +78,26 @@ pub enum ProgramCommand {
     Health,
     /// Scan the keys of a target once and print its namespaces
     Namespaces(NamespacesArguments),
+    /// Print completions for a shell
+    Completions {
+        /// The shell that completes.
+        #[arg(
+            value_enum,
+            value_name = "SHELL",
+            help = "Shell that reads the completions"
+        )]
+        shell: Shell,
+    },
+    /// Print the manual page, in the format of man
+    Manual {
+        /// A command that has its own page.
+        #[arg(
+            value_name = "COMMAND",
+            value_parser = ["check", "once", "health", "namespaces", "completions", "manual"],
+            help = "Command whose page to print [default: the page of the program]"
+        )]
+        command: Option<String>,
+    },
 }
 
 /// Arguments of the command `namespaces`.
