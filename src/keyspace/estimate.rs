@@ -28,8 +28,8 @@ pub use unseen::{unexplained, widen, widen_aggregates};
 /// errors to each side.
 const Z: f64 = 1.959_964;
 
-/// Rule of three: a kind of key absent from a sample of n keys makes up less than this many n-ths of
-/// all keys, with 95 % confidence.
+/// Rule of three: with 95 % confidence, a kind of key that is absent from a sample of n keys is less
+/// than this number divided by n of all keys.
 const UNSEEN_TIMES: f64 = 3.0;
 
 /// A database to estimate.
