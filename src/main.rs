@@ -7,8 +7,12 @@ use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
-use redis_namespace_exporter::config::arguments::{Arguments, Exit, ProgramCommand, parse};
-use redis_namespace_exporter::config::{Config, Log, LogFormat, listen_address, load};
+use redis_namespace_exporter::config::arguments::{
+    Arguments, ConfigPart, Exit, ProgramCommand, parse,
+};
+use redis_namespace_exporter::config::{
+    Config, Log, LogFormat, listen_address, load, schema as config_schema,
+};
 use redis_namespace_exporter::logfmt::Logfmt;
 use redis_namespace_exporter::output::{self, Plain, Stderr};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
@@ -77,19 +81,8 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
 }
 
 fn start(arguments: Arguments) -> ExitCode {
-    match &arguments.command {
-        Some(ProgramCommand::Completions { shell }) => {
-            return finish(print(&command::manual::completions(*shell)).map(|()| true));
-        }
-        Some(ProgramCommand::Manual { command }) => {
-            let page = command::manual::page(command.as_deref());
-            return finish(
-                page.map_err(Error::Output)
-                    .and_then(|page| print(&page))
-                    .map(|()| true),
-            );
-        }
-        _ => {}
+    if let Some(printed) = arguments.command.as_ref().and_then(print_only) {
+        return finish(printed.map(|()| true));
     }
     let environment = |name: &str| std::env::var(name).ok();
     if arguments.command == Some(ProgramCommand::Health) {
@@ -131,6 +124,19 @@ fn start(arguments: Arguments) -> ExitCode {
     finish(ended.map_err(Error::Runtime).flatten())
 }
 
+/// Runs a command that only prints what the program contains.
+fn print_only(command: &ProgramCommand) -> Option<Result<(), Error>> {
+    let text = match command {
+        ProgramCommand::Completions { shell } => Ok(command::manual::completions(*shell)),
+        ProgramCommand::Manual { command } => command::manual::page(command.as_deref()),
+        ProgramCommand::Config {
+            part: ConfigPart::Schema,
+        } => Ok(format!("{:#}\n", config_schema(&collector::names())).into_bytes()),
+        _ => return None,
+    };
+    Some(text.map_err(Error::Output).and_then(|text| print(&text)))
+}
+
 /// Runs the daemon or a command. Returns whether everything works.
 async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
     match arguments.command {
@@ -154,6 +160,7 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
         Some(
             ProgramCommand::Health
             | ProgramCommand::Completions { .. }
+            | ProgramCommand::Config { .. }
             | ProgramCommand::Manual { .. },
         ) => Ok(true),
     }

@@ -47,14 +47,17 @@ pub fn page(command: Option<&str>) -> io::Result<Vec<u8>> {
     let of = |name: &str| program.find_subcommand(name).cloned();
     let mut shown = command.and_then(of).unwrap_or(program);
     let usage = shown.render_usage().to_string();
+    let has_commands = shown.has_subcommands();
     let man = clap_mangen::Man::new(shown);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     page.write_all(synopsis(&usage).as_bytes())?;
     man.render_options_section(&mut page)?;
-    if command.is_none() {
+    if has_commands {
         man.render_subcommands_section(&mut page)?;
+    }
+    if command.is_none() {
         man.render_extra_section(&mut page)?;
     }
     page.write_all(EXIT_STATUS.as_bytes())?;

@@ -78,6 +78,12 @@ pub enum ProgramCommand {
     Health,
     /// Scan the keys of a target once and print its namespaces
     Namespaces(NamespacesArguments),
+    /// Help to write the configuration file
+    Config {
+        /// The part to print.
+        #[command(subcommand)]
+        part: ConfigPart,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell that completes.
@@ -93,11 +99,18 @@ pub enum ProgramCommand {
         /// A command that has its own page.
         #[arg(
             value_name = "COMMAND",
-            value_parser = ["check", "once", "health", "namespaces", "completions", "manual"],
+            value_parser = ["check", "once", "health", "namespaces", "config", "completions", "manual"],
             help = "Command whose page to print [default: the page of the program]"
         )]
         command: Option<String>,
     },
+}
+
+/// The command below `config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigPart {
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
 }
 
 /// Arguments of the command `namespaces`.

@@ -259,7 +259,7 @@ pub static ROWS: &[OptionRow] = &[
     row("sweep.events", Word, "off", "Use of key events to count evicted and expired keys exactly: off, listen if the server sends them, or configure to make it send them",
         Value(|d, v| put(&mut d.each.sweep.events, events(v)))).each().flag("sweep.events", "REDIS_EXPORTER_SWEEP_EVENTS").strict(),
 
-    row("keys.values", Text, "off", "Values of checked keys to export: off, number or text",
+    row("keys.values", Word, "off", "Values of checked keys to export: off, number or text",
         Value(|d, v| put(&mut d.each.keys.values, shown_values(v)))).each().flag("keys.values", "REDIS_EXPORTER_KEYS_VALUES"),
     row("keys.count", Texts, "", "Globs whose keys are counted, such as db0=session:*; up to 100",
         Lists(MOST_PATTERNS, |d| &mut d.each.keys.count)).each(),
