@@ -1,10 +1,10 @@
 //! The addresses that may be dialed if a server names them, and not the configuration. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::problem::Invalid;
-use super::row::FromText;
-use crate::glob::Glob;
+use ipnet::IpNet;
+
+use super::host_pattern::HostPattern;
 
 /// Addresses of the metadata services of clouds, which hand out credentials.
 const METADATA: [IpAddr; 6] = [
@@ -16,52 +16,15 @@ const METADATA: [IpAddr; 6] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// A rule of `discover.allow`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowRule {
-    /// The addresses that share this number of leading bits.
-    Network(IpAddr, u8),
-    /// Hosts whose name matches.
-    Name(Glob),
-}
-
-impl FromText for AllowRule {
-    fn from_text(text: &str) -> Result<Self, Invalid> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let invalid = || {
-            let remedy = "write a network or a pattern, such as 10.0.0.0/16 or *.shop.internal";
-            Err(Invalid::new("is not a network", remedy))
-        };
-        match (address.parse::<IpAddr>(), bits) {
-            (Ok(address), bits) => {
-                let most = if address.is_ipv4() { 32 } else { 128 };
-                match bits.map_or(Ok(most), str::parse) {
-                    Ok(bits) if bits <= most => Ok(Self::Network(address, bits)),
-                    _ => invalid(),
-                }
-            }
-            (Err(_), None) if is_part_of_addresses(text) => Err(Invalid::new(
-                "would also match names such as 10.0.0.1.example",
-                "write a network, such as 10.0.0.0/16",
-            )),
-            (Err(_), None) if !text.is_empty() => {
-                Ok(Self::Name(Glob::new(text.to_ascii_lowercase())))
-            }
-            _ => invalid(),
-        }
-    }
-}
-
 /// The addresses that may be dialed.
 ///
 /// Without rules, these are all but loopback, link-local and metadata addresses. With rules, the
 /// address is in one of the networks, or the name matches and the address is not one of those.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedAddresses {
-    rules: Vec<AllowRule>,
+    rules: Vec<HostPattern>,
+    /// Whether a network includes such an address only if it consists of nothing else.
+    is_literal: bool,
     /// Whether a configured server has such an address.
     has_loopback: bool,
     has_link_local: bool,
@@ -71,7 +34,7 @@ pub struct AllowedAddresses {
 /// a running target a different one.
 impl PartialEq for AllowedAddresses {
     fn eq(&self, other: &Self) -> bool {
-        self.rules == other.rules
+        self.rules == other.rules && self.is_literal == other.is_literal
     }
 }
 
@@ -80,12 +43,22 @@ impl Eq for AllowedAddresses {}
 impl AllowedAddresses {
     /// Returns the addresses that these rules allow.
     #[must_use]
-    pub const fn new(rules: Vec<AllowRule>) -> Self {
+    pub const fn new(rules: Vec<HostPattern>) -> Self {
         Self {
             rules,
+            is_literal: false,
             has_loopback: false,
             has_link_local: false,
         }
+    }
+
+    /// Returns the addresses that these rules allow to clients of the exporter. At least one rule
+    /// matches each of them, and a wide network such as `0.0.0.0/0` includes no local address.
+    #[must_use]
+    pub const fn for_clients(rules: Vec<HostPattern>) -> Self {
+        let mut allowed = Self::new(rules);
+        allowed.is_literal = true;
+        allowed
     }
 
     /// Adds addresses of the kind of a configured server.
@@ -98,40 +71,63 @@ impl AllowedAddresses {
 
     /// Returns whether a host with this name or address may be dialed at this address.
     #[must_use]
-    pub fn allows(&self, host: &str, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let reached = reached(address);
-        let is_harmless = !(METADATA.contains(&reached)
-            || is_loopback(reached) && !self.has_loopback
-            || is_link_local(reached) && !self.has_link_local);
-        let allows = |rule: &AllowRule| match rule {
-            AllowRule::Network(network, bits) => is_within(address, *network, *bits),
-            AllowRule::Name(name) => {
-                is_harmless && name.matches(host.to_ascii_lowercase().as_bytes())
+    pub fn allows(&self, host: &str, at: SocketAddr) -> bool {
+        let is_harmless = self.is_harmless(at.ip());
+        let allows = |rule: &HostPattern| match rule.network() {
+            Some(network) if self.is_literal && !is_harmless => {
+                is_local_only(network) && rule.contains(at)
             }
+            Some(_) => rule.contains(at),
+            None => is_harmless && rule.matches_name(host) && rule.has_port(at.port()),
         };
-        (self.rules.is_empty() && is_harmless) || self.rules.iter().any(allows)
+        (self.is_unrestricted() && is_harmless) || self.rules.iter().any(allows)
     }
 
     /// Returns whether a host may be dialed, as far as that is known before its name is resolved.
     #[must_use]
-    pub fn may_allow(&self, host: &str) -> bool {
-        let (address, _zone) = host.split_once('%').unwrap_or((host, ""));
-        if let Ok(address) = address.parse::<IpAddr>() {
-            return self.allows(host, address);
+    pub fn may_allow(&self, host: &str, port: u16) -> bool {
+        if let Some(address) = address_of(host) {
+            return self.allows(host, SocketAddr::new(address, port));
         }
-        let may_allow = |rule: &AllowRule| match rule {
-            AllowRule::Network(..) => true,
-            AllowRule::Name(name) => name.matches(host.to_ascii_lowercase().as_bytes()),
+        let may_allow = |rule: &HostPattern| {
+            // A name of a client is only resolved if a rule matches the name.
+            let has_host = match rule.network() {
+                Some(_) => !self.is_literal,
+                None => rule.matches_name(host),
+            };
+            has_host && rule.has_port(port)
         };
-        self.rules.is_empty() || self.rules.iter().any(may_allow)
+        self.is_unrestricted() || self.rules.iter().any(may_allow)
+    }
+
+    const fn is_unrestricted(&self) -> bool {
+        self.rules.is_empty() && !self.is_literal
+    }
+
+    fn is_harmless(&self, address: IpAddr) -> bool {
+        let reached = reached(address.to_canonical());
+        !(METADATA.contains(&reached)
+            || is_loopback(reached) && !self.has_loopback
+            || is_link_local(reached) && !self.has_link_local)
     }
 }
 
-/// Returns whether a glob seems to be meant for addresses.
-pub(super) fn is_part_of_addresses(text: &str) -> bool {
-    let is_numeric = |byte: u8| byte.is_ascii_digit() || b".*?[]-:".contains(&byte);
-    text.bytes().all(is_numeric) && text.contains(['.', ':'])
+/// Returns the address if a host is one and not a name. It may have a zone.
+pub(super) fn address_of(host: &str) -> Option<IpAddr> {
+    let address = host.split('%').next().unwrap_or(host);
+    let address = address.parse::<IpAddr>().ok()?;
+    Some(address.to_canonical())
+}
+
+/// Returns whether a network consists of local or metadata addresses, and was therefore meant.
+fn is_local_only(network: &IpNet) -> bool {
+    let is_local = |address: IpAddr| {
+        let reached = reached(address.to_canonical());
+        METADATA.contains(&reached) || is_loopback(reached) || is_link_local(reached)
+    };
+    // No range of local addresses is larger.
+    let least = if network.network().is_ipv4() { 8 } else { 10 };
+    network.prefix_len() >= least && is_local(network.network()) && is_local(network.broadcast())
 }
 
 /// Returns the IPv4 address that an IPv6 address leads to through NAT64 or 6to4, or that it contains
@@ -165,30 +161,28 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let shared = match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        _ => return false,
-    };
-    shared >= u32::from(bits)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::row::FromText as _;
     use super::*;
 
-    fn of(rules: &[&str]) -> AllowedAddresses {
-        AllowedAddresses::new(
-            rules
-                .iter()
-                .map(|rule| AllowRule::from_text(rule).unwrap())
-                .collect(),
-        )
+    fn rules(rules: &[&str]) -> Vec<HostPattern> {
+        let rules = rules.iter();
+        rules
+            .map(|rule| HostPattern::from_text(rule).unwrap())
+            .collect()
+    }
+
+    fn of(texts: &[&str]) -> AllowedAddresses {
+        AllowedAddresses::new(rules(texts))
     }
 
     fn allows(allowed: &AllowedAddresses, host: &str, address: &str) -> bool {
-        allowed.allows(host, address.parse().unwrap())
+        allowed.allows(host, SocketAddr::new(address.parse().unwrap(), 6379))
+    }
+
+    fn may_allow(allowed: &AllowedAddresses, host: &str) -> bool {
+        allowed.may_allow(host, 6379)
     }
 
     #[test]
@@ -202,7 +196,7 @@ mod tests {
             "fd00::1",
         ] {
             assert!(allows(&allowed, "h", address), "{address}");
-            assert!(allowed.may_allow(address));
+            assert!(may_allow(&allowed, address));
         }
         let refused = [
             "127.0.0.1",
@@ -226,10 +220,10 @@ mod tests {
         ];
         for address in refused {
             assert!(!allows(&allowed, "h", address), "{address}");
-            assert!(!allowed.may_allow(address), "{address}");
+            assert!(!may_allow(&allowed, address), "{address}");
         }
-        assert!(!allowed.may_allow("fe80::1%eth0"));
-        assert!(allowed.may_allow("any.name"));
+        assert!(!may_allow(&allowed, "fe80::1%eth0"));
+        assert!(may_allow(&allowed, "any.name"));
     }
 
     #[test]
@@ -246,7 +240,7 @@ mod tests {
         let learned = of(&["*.a"]).with_configured("127.0.0.1".parse().unwrap());
         assert_eq!(learned, of(&["*.a"]));
         assert_ne!(learned, of(&["*.b"]));
-        assert!(of(&["*.A"]).may_allow("x.a") && of(&["*.a"]).may_allow("x.A"));
+        assert!(may_allow(&of(&["*.A"]), "x.a") && may_allow(&of(&["*.a"]), "x.A"));
     }
 
     #[test]
@@ -275,15 +269,52 @@ mod tests {
                 "{host} {address}"
             );
         }
-        assert!(!of(&["*.a"]).may_allow("b") && of(&["*.a"]).may_allow("b.a"));
+        assert!(!may_allow(&of(&["*.a"]), "b") && may_allow(&of(&["*.a"]), "b.a"));
         assert!(allows(&of(&["127.0.0.0/8"]), "x", "127.0.0.1"));
         assert!(allows(&of(&["0.0.0.0/0"]), "x", "127.0.0.1"));
     }
 
     #[test]
-    fn invalid_rules_are_reported() {
-        for text in ["", "10.0.0.0/33", "10.0.0.0/x", "a/8", "::/129", "10.*"] {
-            assert!(AllowRule::from_text(text).is_err(), "{text}");
+    fn a_port_restricts_a_rule() {
+        let allowed = of(&["*.a:6379", "10.0.0.0/16:6379", "127.0.0.1:6379"]);
+        for (host, address) in [("x.a", "8.8.8.8"), ("x", "10.0.0.1"), ("x", "127.0.0.1")] {
+            let at = |port| SocketAddr::new(address.parse().unwrap(), port);
+            assert!(allowed.allows(host, at(6379)), "{host}");
+            assert!(!allowed.allows(host, at(22)), "{host}");
         }
+        assert!(allowed.may_allow("x.a", 6379) && !allowed.may_allow("x.a", 22));
+        assert!(!allowed.may_allow("10.0.0.1", 22));
+    }
+
+    #[test]
+    fn clients_reach_local_addresses_only_if_these_are_named() {
+        let all = AllowedAddresses::for_clients(rules(&["0.0.0.0/0", "::/0", "*"]));
+        assert!(allows(&all, "x", "10.0.0.1") && allows(&all, "x", "2001:db8::1"));
+        for address in ["127.0.0.1", "0.0.0.0", "169.254.169.254", "::1", "fe80::1"] {
+            assert!(!allows(&all, "x", address), "{address}");
+            assert!(!may_allow(&all, address), "{address}");
+            let named = AllowedAddresses::for_clients(rules(&[address]));
+            assert!(allows(&named, "x", address), "{address}");
+        }
+        for (network, address) in [
+            ("127.0.0.0/8", "127.9.9.9"),
+            ("169.254.0.0/16", "169.254.1.1"),
+            ("fe80::/10", "fe80::1"),
+        ] {
+            let named = AllowedAddresses::for_clients(rules(&[network]));
+            assert!(allows(&named, "x", address), "{address}");
+        }
+        let half = AllowedAddresses::for_clients(rules(&["0.0.0.0/1", "100.0.0.0/8"]));
+        assert!(!allows(&half, "x", "127.0.0.1"));
+        assert!(!allows(&half, "x", "100.100.100.200"));
+    }
+
+    #[test]
+    fn names_of_clients_must_match_a_glob() {
+        let allowed = AllowedAddresses::for_clients(rules(&["10.0.0.0/16", "*.a"]));
+        assert!(may_allow(&allowed, "x.a") && may_allow(&allowed, "10.0.0.1"));
+        assert!(!may_allow(&allowed, "x.b"));
+        let none = AllowedAddresses::for_clients(Vec::new());
+        assert!(!may_allow(&none, "x") && !allows(&none, "x", "10.0.0.1"));
     }
 }

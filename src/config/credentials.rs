@@ -26,10 +26,13 @@ pub fn credential_for<'a>(
     list: &'a [Credential],
     address: &Address,
 ) -> Option<(usize, &'a Credential)> {
-    let Address::Tcp { host, .. } = address else {
+    let Address::Tcp { host, port, .. } = address else {
         return None;
     };
-    let is_for = |entry: &Credential| entry.hosts.iter().any(|pattern| pattern.matches(host));
+    let is_for = |entry: &Credential| {
+        let mut hosts = entry.hosts.iter();
+        hosts.any(|pattern| pattern.matches(host, *port))
+    };
     list.iter().enumerate().find(|(_, entry)| is_for(entry))
 }
 

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
-use super::allowed::{AllowRule, AllowedAddresses};
+use super::allowed::AllowedAddresses;
 use super::context::Context;
 use super::credentials::{Credential, credential_for};
 use super::draft::Draft;
 use super::endpoint::Endpoint;
+use super::host_pattern::HostPattern;
 use super::password_file;
 use super::problem::Invalid;
 use super::row::FromText;
@@ -77,7 +78,7 @@ pub(crate) struct WrittenDiscover {
     pub(crate) interval: Option<Duration>,
     pub(crate) has_primaries_only: bool,
     pub(crate) sweep: SweepRole,
-    pub(crate) allow: Vec<AllowRule>,
+    pub(crate) allow: Vec<HostPattern>,
     pub(crate) map: Vec<MappedAddress>,
     pub(crate) max_nodes: u32,
     pub(crate) username: Option<String>,

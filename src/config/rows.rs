@@ -124,7 +124,7 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.one.discover.has_primaries_only, discover::nodes(v)))),
     row("targets[].discover.sweep", Word, "replica", "Server of each shard to sweep: replica (one in sync, else the primary), or primary",
         Value(|d, v| put(&mut d.one.discover.sweep, discover::sweep_role(v)))),
-    row("targets[].discover.allow", Texts, "", "Networks and globs of host names that may be polled; by default all but loopback, link-local and metadata addresses",
+    row("targets[].discover.allow", Texts, "", "Networks and globs of host names that may be polled, such as 10.0.0.0/16 or *.shop.internal:6379; by default all but loopback, link-local and metadata addresses",
         Lists(MOST_PATTERNS, |d| &mut d.one.discover.allow)),
     row("targets[].discover.map", Texts, "", "Addresses to use instead of reported ones, each as `reported=used`, such as `10.0.0.5:6379=nat.example:16379`",
         Lists(ANY, |d| &mut d.one.discover.map)).hidden(),
@@ -176,7 +176,7 @@ pub static ROWS: &[OptionRow] = &[
 
     row("credentials", Maps, "", "Users and passwords for targets without any, by host; the first match wins",
         items("credentials[].", ANY, |d| d.top.credentials.clear(), credentials::finish)),
-    row("credentials[].hosts", Texts, "", "Globs over host names and addresses, or networks such as 10.0.0.0/16; required",
+    row("credentials[].hosts", Texts, "", "Globs over host names and addresses, or networks, such as *.shop.internal, 10.0.0.0/16 or redis-*:6379; required",
         Lists(ANY, |d| &mut d.item.hosts)).hidden(),
     row("credentials[].username", Hidden, "", "ACL user",
         Value(|d, v| give_text(&mut d.item.username, trimmed(v)))).hidden(),

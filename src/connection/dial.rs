@@ -93,7 +93,7 @@ async fn open_tcp(
     let mut last = Failure::new(Reason::Dns, format!("{host} has no address"));
     // The address, not the name: a name may resolve to any address at each connect.
     if let Some(allowed) = allowed {
-        addresses.retain(|address| allowed.allows(host, address.ip()));
+        addresses.retain(|address| allowed.allows(host, *address));
         if addresses.is_empty() {
             return Err(not_allowed(host));
         }
@@ -119,10 +119,10 @@ async fn open_tcp(
     Err(last)
 }
 
-/// Returns the failure for a host that a server named, and that must not be dialed.
+/// Returns the failure for a host that the configuration does not name, and that must not be dialed.
 fn not_allowed(host: &str) -> Failure {
     Failure::new(Reason::Denied, format!("{host} is not an allowed address"))
-        .with_remedy("add its network to `allow` of `discover` if it belongs to the group")
+        .with_remedy("add its network to `allow` of `discover` or `scrape` if it may be polled")
 }
 
 /// Disables Nagle's algorithm, which delays small queries, and enables keepalive, which detects a

@@ -135,7 +135,7 @@ fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<
         return Vec::new();
     }
     let mut members: Vec<_> = known.settled.members().iter().collect();
-    members.retain(|member| known.allowed.may_allow(&member.at.host));
+    members.retain(|member| known.allowed.may_allow(&member.at.host, member.at.port));
     fastrand::shuffle(&mut members);
     members.sort_by_key(|member| member.is_failing);
     let endpoints = members
@@ -227,7 +227,7 @@ fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Lis
         if endpoint
             .allowed
             .as_ref()
-            .is_some_and(|allowed| !allowed.may_allow(&member.at.host))
+            .is_some_and(|allowed| !allowed.may_allow(&member.at.host, member.at.port))
         {
             listing.refused += 1;
             continue;
@@ -288,7 +288,7 @@ mod tests {
         let sentinel = "kind: sentinel, primary: m, seeds: ['10.0.0.2:1'], allow: ['10.1.0.0/16']";
         for member in ["10.0.0.1:1", "10.0.0.2:1"] {
             let allowed = endpoint_of(sentinel, member).allowed.unwrap();
-            assert!(!allowed.may_allow("10.0.0.1"), "{member}");
+            assert!(!allowed.may_allow("10.0.0.1", 1), "{member}");
         }
     }
 }
