@@ -7,6 +7,7 @@ mod budget;
 mod decode;
 mod dial;
 mod handshake;
+mod identity;
 mod link;
 mod login;
 mod pack;
@@ -86,7 +87,7 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects to a target, authenticates, selects its database, and sets a name for CLIENT LIST.
+    /// Connects, authenticates, selects the database, names itself, and checks the cluster node.
     ///
     /// All of it must complete before `deadline`. Executed commands are counted in `footprint`.
     ///
@@ -108,7 +109,7 @@ impl Connection {
         let shake = handshake::perform(&mut stream, &commands, &endpoint.tls);
         within(deadline, "the handshake", shake).await?;
         footprint.add(commands.len() as u64);
-        Ok(Self {
+        let connection = Self {
             stream,
             peer,
             connect_time: started.elapsed(),
@@ -119,7 +120,8 @@ impl Connection {
             spread: Duration::ZERO,
             broken: None,
             footprint,
-        })
+        };
+        identity::checked(connection, endpoint.node.as_ref(), deadline).await
     }
 
     /// Returns the remote address, or `None` for Unix sockets.

@@ -24,6 +24,8 @@ pub enum Reason {
     MaxClients,
     /// The server does not speak the Redis protocol, or sent more replies than there were queries.
     Protocol,
+    /// Another server than the listed cluster node replied at its address.
+    NotMember,
     /// The connection was closed.
     Closed,
     /// Anything else.
@@ -32,7 +34,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Dns,
         Self::Refused,
         Self::Timeout,
@@ -42,6 +44,7 @@ impl Reason {
         Self::Loading,
         Self::MaxClients,
         Self::Protocol,
+        Self::NotMember,
         Self::Closed,
         Self::Other,
     ];
@@ -59,6 +62,7 @@ impl Reason {
             Self::Loading => ["loading", "the server is loading its data", "wait until the server has loaded its data"],
             Self::MaxClients => ["maxclients", "the server has reached maxclients", "raise maxclients on the server, or close connections"],
             Self::Protocol => ["protocol", "the server does not speak the Redis protocol", "check that the port belongs to a Redis server"],
+            Self::NotMember => ["not_member", "another server than the listed cluster node replied", "check which server uses the address; if it left the cluster, let the other nodes forget it"],
             Self::Closed => ["closed", "the connection was closed", "check that the server accepts connections from this machine"],
             Self::Other => ["other", "see the log", "check the log of the server"],
         }

@@ -89,7 +89,9 @@ impl Values {
                         .filter(|label| !label.is_empty())
                         .into_iter()
                         .collect();
-                    counts.get_metric_with_label_values(&labels)?;
+                    if labels.len() == row.family.labels.len() {
+                        counts.get_metric_with_label_values(&labels)?;
+                    }
                 }
                 registry.register(Box::new(counts.clone()))
             }
@@ -160,15 +162,34 @@ impl Telemetry {
 
     /// Increments a counter. Does nothing for a target that has been removed.
     pub fn count<const LABELS: usize>(&self, counter: Counter<LABELS>, labels: [&str; LABELS]) {
+        self.add(counter, labels, 1);
+    }
+
+    /// Adds to a counter. Adding 0 starts it, so that rates include its first increase. Does nothing
+    /// for a target that has been removed.
+    pub fn add<const LABELS: usize>(
+        &self,
+        counter: Counter<LABELS>,
+        labels: [&str; LABELS],
+        number: u64,
+    ) {
         match self.values.get(counter.0) {
-            Some(Values::Counts(counts)) => counts.with_label_values(&labels).inc(),
+            Some(Values::Counts(counts)) => counts.with_label_values(&labels).inc_by(number),
             Some(Values::ByTarget(first, known)) => {
                 let targets = self.targets();
                 if let Some(count) = of_labels(&targets, *first, known, &labels) {
-                    count.fetch_add(1, Ordering::Relaxed);
+                    count.fetch_add(number, Ordering::Relaxed);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Removes a counter that belongs to no target.
+    pub fn forget<const LABELS: usize>(&self, counter: Counter<LABELS>, labels: [&str; LABELS]) {
+        if let Some(Values::Counts(counts)) = self.values.get(counter.0) {
+            // There may be none.
+            let _ = counts.remove_label_values(&labels);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::address::Address;
 use super::allowed::AllowedAddresses;
+use super::expected_node::ExpectedNode;
 use super::target::Password;
 use super::tls::Tls;
 
@@ -33,6 +34,8 @@ pub struct Endpoint {
     pub client_name: Option<&'static str>,
     /// The addresses that may be dialed, if a server has named this one and not the configuration.
     pub allowed: Option<Arc<AllowedAddresses>>,
+    /// The cluster node that must reply, if a cluster has named the address.
+    pub node: Option<ExpectedNode>,
 }
 
 impl Endpoint {

@@ -16,6 +16,7 @@ pub static RESERVED_LABELS: &[&str] = &[
     "build_date",
     "cause",
     "certificate",
+    "change",
     "channel_group",
     "class",
     "client_group",

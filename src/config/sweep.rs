@@ -161,6 +161,7 @@ pub(crate) fn from(draft: &mut Draft, text: &str) -> Result<(), Invalid> {
         database: None,
         client_name: None,
         allowed: None,
+        node: None,
     });
     Ok(())
 }

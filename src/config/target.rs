@@ -282,6 +282,7 @@ pub(super) fn target(draft: &Draft, name: String, url: Url, password: Option<Pas
         database: url.database,
         client_name: set_client_name.then_some(POLL_NAME),
         allowed: None,
+        node: None,
     };
     Target {
         name,

@@ -3,21 +3,26 @@
 //! Credentials go to the configured seeds, and to allowed addresses that a server has named after it
 //! accepted them. Each query has a connection of its own, which is closed afterwards.
 
+mod failovers;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
 
 use super::{ListedServer, Listing, Reporter, pause};
-use crate::config::{Address, AllowedAddresses, Discover, Endpoint, GroupKind, TargetSource};
+use crate::config::{
+    Address, AllowedAddresses, Discover, Endpoint, ExpectedNode, GroupKind, TargetSource,
+};
 use crate::failure::{Failure, Reason};
 use crate::publish::ClusterMember;
 use crate::topology::cluster::{Authority, KnownShards};
 use crate::topology::settled::Settled;
 use crate::topology::swept::{self, SweptMembers};
 use crate::topology::{HostPort, MemberRole, TopologyMember, replication};
+use failovers::FailoverFeed;
 use view::{DetailCommand, view};
 
 /// Maximum number of members that are queried if no seed replies.
@@ -44,27 +49,64 @@ struct Knowledge {
     details: DetailCommand,
     allowed: Arc<AllowedAddresses>,
     quick_left: u32,
+    /// The server that has replied to the last query.
+    contact: Option<Endpoint>,
+    /// Notified if the group has changed, so that it is queried at once.
+    wake: Arc<Notify>,
 }
 
 /// Queries a group again and again. Never returns.
-pub(super) async fn run(source: &TargetSource, discover: &Discover, mut reporter: Reporter) {
-    let mut known = Knowledge::of(discover);
+pub(super) async fn run(source: &TargetSource, discover: &Discover, reporter: Reporter) {
+    let known = Knowledge::of(discover);
+    let wake = Arc::clone(&known.wake);
+    let (contact, sentinel) = watch::channel(None);
+    let queries = query_repeatedly(source, discover, known, &contact, reporter);
+    let GroupKind::Sentinel(primary) = &discover.kind else {
+        return queries.await;
+    };
+    let feed = FailoverFeed {
+        source: &source.name,
+        primary,
+        timeout: source.template.poll.timeout,
+        wake: &wake,
+    };
+    // In one task, so that the subscription ends with the source.
+    tokio::select! {
+        () = queries => {}
+        () = Box::pin(feed.follow(sentinel)) => {}
+    }
+}
+
+async fn query_repeatedly(
+    source: &TargetSource,
+    discover: &Discover,
+    mut known: Knowledge,
+    contact: &watch::Sender<Option<Endpoint>>,
+    mut reporter: Reporter,
+) {
     loop {
-        let interval = match query(source, discover, &mut known).await {
+        match query(source, discover, &mut known).await {
             Ok(members) => {
+                contact.send_if_modified(|before| {
+                    let is_other = *before != known.contact;
+                    before.clone_from(&known.contact);
+                    is_other
+                });
                 take(discover, &mut known, members);
                 reporter.list(listing(source, discover, &known)).await;
-                known.pause(source.interval)
+                let interval = known.pause(source.interval);
+                known.rest(interval).await;
             }
             Err(failure) => {
                 reporter.fail(&failure.to_string());
                 match failure.reason {
-                    Reason::Denied => source.interval.saturating_mul(DENIED_INTERVALS),
-                    _ => source.interval,
+                    Reason::Denied => {
+                        pause(source.interval.saturating_mul(DENIED_INTERVALS)).await;
+                    }
+                    _ => known.rest(source.interval).await,
                 }
             }
-        };
-        pause(interval).await;
+        }
     }
 }
 
@@ -96,6 +138,19 @@ impl Knowledge {
         self.quick_left -= 1;
         (interval / QUICK_PART).max(QUICK_LEAST).min(interval)
     }
+
+    /// Waits until the next query: for the interval, or until something has changed.
+    async fn rest(&self, interval: Duration) {
+        let woken = async {
+            // Many messages must not become many queries.
+            sleep(QUICK_LEAST).await;
+            self.wake.notified().await;
+        };
+        tokio::select! {
+            () = pause(interval) => {}
+            () = woken => {}
+        }
+    }
 }
 
 /// Queries the seeds and then a few known members, until one reports a healthy group. Otherwise,
@@ -113,7 +168,10 @@ async fn query(
         let deadline = Instant::now() + source.template.poll.timeout;
         let is_seed = at < discover.seeds.len();
         match view(source, discover, known, contact, is_seed, deadline).await {
-            Ok((authority, members)) if authority.is_ok => return Ok(members),
+            Ok((authority, members)) if authority.is_ok => {
+                known.contact = Some(contact.clone());
+                return Ok(members);
+            }
             Ok(view) if best.as_ref().is_none_or(|best| best.0 < view.0) => best = Some(view),
             Ok(_) => {}
             Err(failure) => {
@@ -140,7 +198,7 @@ fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<
     members.sort_by_key(|member| member.is_failing);
     let endpoints = members
         .into_iter()
-        .map(|member| endpoint(source, discover, known, &member.at));
+        .map(|member| endpoint(source, discover, known, &member.at, &member.node_id));
     let is_seed = |endpoint: &Endpoint| {
         discover
             .seeds
@@ -153,12 +211,14 @@ fn spares(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Vec<
         .collect()
 }
 
-/// Returns how to connect to a member. Configured addresses are always allowed.
+/// Returns how to connect to a member. Configured addresses are always allowed. In a cluster, the
+/// server must have the id of the node.
 fn endpoint(
     source: &TargetSource,
     discover: &Discover,
     known: &Knowledge,
     at: &HostPort,
+    node_id: &str,
 ) -> Endpoint {
     let HostPort { host, port } = at.clone();
     let tls = source.template.endpoint.address.has_tls();
@@ -177,8 +237,13 @@ fn endpoint(
     let has_member_seeds = !matches!(discover.kind, GroupKind::Sentinel(_));
     let is_configured = (has_member_seeds && discover.seeds.iter().any(is_seed))
         || discover.map.values().any(|to| to == at);
+    let expected = || ExpectedNode {
+        id: node_id.to_owned(),
+        on_mismatch: Arc::clone(&known.wake),
+    };
     Endpoint {
         allowed: (!is_configured).then(|| Arc::clone(&known.allowed)),
+        node: (!node_id.is_empty()).then(expected),
         ..endpoint
     }
 }
@@ -223,7 +288,7 @@ fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Lis
         ..Listing::default()
     };
     for member in polled(discover, known) {
-        let endpoint = endpoint(source, discover, known, &member.at);
+        let endpoint = endpoint(source, discover, known, &member.at, &member.node_id);
         if endpoint
             .allowed
             .as_ref()
@@ -270,7 +335,8 @@ mod tests {
             panic!("{source:?}");
         };
         let known = Knowledge::of(discover);
-        endpoint(source, discover, &known, &HostPort::parse(member).unwrap())
+        let at = HostPort::parse(member).unwrap();
+        endpoint(source, discover, &known, &at, "")
     }
 
     #[test]

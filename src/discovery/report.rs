@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::changes::ListChanges;
 use super::{Listing, SourceTally};
 use crate::clock;
-use crate::telemetry::{Gauge, Telemetry};
+use crate::telemetry::{Counter, Gauge, Telemetry};
 
 const SUCCESS: Gauge<1> = Gauge::named("redis_exporter_discovery_success");
 const SUCCESS_AT: Gauge<1> =
     Gauge::named("redis_exporter_discovery_last_success_timestamp_seconds");
 const TARGETS: Gauge<2> = Gauge::named("redis_exporter_discovery_targets");
+const CHANGES: Counter<2> = Counter::named("redis_exporter_discovery_changes_total");
 
 /// Reports the results of one source.
 #[derive(Debug)]
@@ -33,6 +35,9 @@ impl Reporter {
     /// Returns the reporter of a source that was not read yet, which counts as failing.
     pub(super) fn new(source: &str, lists: mpsc::Sender<Listing>, telemetry: Telemetry) -> Self {
         telemetry.set(SUCCESS, [source], 0.0);
+        for (change, _) in ListChanges::default().counts() {
+            telemetry.add(CHANGES, [source, change], 0);
+        }
         Self {
             source: source.to_owned(),
             lists,
@@ -87,12 +92,21 @@ impl Reporter {
         }
     }
 
+    fn count_changes(&self, now: &Listing) {
+        let Some(before) = &self.last else { return };
+        for (change, count) in ListChanges::between(before, now).counts() {
+            let labels = [self.source.as_str(), change];
+            self.telemetry.add(CHANGES, labels, count);
+        }
+    }
+
     async fn send(&mut self, listing: Listing) {
         if self.last.as_ref() == Some(&listing) {
             return;
         }
         // Without a receiver, the exporter is stopping.
         if self.lists.send(listing.clone()).await.is_ok() {
+            self.count_changes(&listing);
             self.last = Some(listing);
         }
     }
@@ -128,6 +142,9 @@ pub fn show(
 pub fn forget(telemetry: &Telemetry, source: &str) {
     telemetry.unset(SUCCESS, [source]);
     telemetry.unset(SUCCESS_AT, [source]);
+    for (change, _) in ListChanges::default().counts() {
+        telemetry.forget(CHANGES, [source, change]);
+    }
     for (state, _) in SourceTally::default().states() {
         telemetry.unset(TARGETS, [source, state]);
     }

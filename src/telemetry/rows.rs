@@ -32,6 +32,7 @@ pub(super) static ROWS: &[TelemetryRow] = &[
     gauge("redis_exporter_discovery_success", &["discovery"], Unit::One, "Whether the last read of a source of targets succeeded (1) or failed (0)."),
     gauge("redis_exporter_discovery_last_success_timestamp_seconds", &["discovery"], Unit::Seconds, "Time of the last successful read of a source of targets, in seconds since the epoch."),
     gauge("redis_exporter_discovery_targets", &["discovery", "state"], Unit::One, "Number of servers that a source of targets names, by state: watched, or the reason why a server is not a target."),
+    counter("redis_exporter_discovery_changes_total", &["discovery", "change"], "Changes of the list of a source of targets since its first read: servers added, removed, moved to another address, and promoted to primary."),
     gauge("redis_exporter_page_duration_seconds", &[], Unit::Seconds, "Time to write and compress the page of all targets the last time, in seconds."),
 ];
 

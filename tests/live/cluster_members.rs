@@ -11,11 +11,15 @@ const INFO: &str = "redis_cluster_member_info";
 
 /// Starts an exporter that knows one server of a group, with further settings of `discover`.
 fn exporter(url: &str, discover: &str) -> Exporter {
+    exporter_every("1s", url, discover)
+}
+
+fn exporter_every(interval: &str, url: &str, discover: &str) -> Exporter {
     Launch::configured(&format!(
         "poll: {{ interval: 500ms, timeout: 500ms }}\n\
          sweep: {{ max_latency: 10s, commands_per_second: 1000000, lookup_share: 100%, cpu_share: 100%, min_pass_interval: 1s }}\n\
          namespaces:\n- {{ name: session, match: 'session:*' }}\n\
-         targets:\n- name: shop\n  url: '{url}'\n  discover: {{ kind: cluster, interval: 1s, {discover} }}\n"
+         targets:\n- name: shop\n  url: '{url}'\n  discover: {{ kind: cluster, interval: {interval}, {discover} }}\n"
     ))
     .start()
 }
@@ -207,6 +211,63 @@ fn member_on_another_port_is_followed() {
         targets(page, 1.0) == names(&cluster.nodes)
     });
     exporter.until("the old address to vanish", |page| !page.0.contains(&old));
+}
+
+fn strangers(page: &Page, name: &str) -> Option<f64> {
+    let labels = [("target", name), ("reason", "not_member")];
+    page.get("redis_exporter_poll_failures_total", &labels)
+}
+
+#[test]
+fn another_node_at_the_address_is_not_polled() {
+    let mut cluster = Cluster::start();
+    let exporter = exporter_every("1h", &cluster.nodes[0].url(), "");
+    let all = names(&cluster.nodes);
+    exporter.until("all members", |page| targets(page, 1.0) == all);
+    let name = format!("shop/{}", cluster.nodes[5].address());
+    // With another file of nodes, it has another id.
+    cluster.nodes[5].restart(&["--cluster-config-file", "other.conf"]);
+    exporter.until("the other server", |page| {
+        strangers(page, &name).is_none_or(|count| count > 0.0)
+    });
+    // The cluster notices it too. The mismatch leads to a query long before the next one is due.
+    exporter.until("the member to vanish", |page| !page.0.contains(&name));
+    let log = exporter.log();
+    assert!(log.contains("not_member: another server replied"), "{log}");
+}
+
+#[test]
+fn single_server_at_the_address_is_not_polled() {
+    let mut cluster = Cluster::start();
+    let exporter = exporter(&cluster.nodes[0].url(), "");
+    let all = names(&cluster.nodes);
+    exporter.until("all members", |page| targets(page, 1.0) == all);
+    let name = format!("shop/{}", cluster.nodes[5].address());
+    cluster.nodes[5].restart(&["--cluster-enabled", "no"]);
+    let page = exporter.until("the other server", |page| {
+        strangers(page, &name).is_some_and(|count| count > 0.0)
+    });
+    assert!(targets(&page, 0.0).contains(&name));
+    let calls = cluster.nodes[5].ask(&["INFO", "commandstats"]);
+    let is_sent = |command: &str| calls.contains(&format!("cmdstat_{command}:"));
+    // The test itself sends PING and INFO.
+    assert!(
+        !is_sent("slowlog|len") && !is_sent("config|get") && !is_sent("scan"),
+        "{calls}"
+    );
+}
+
+#[test]
+fn node_that_hides_its_id_is_polled() {
+    let cluster = Cluster::start();
+    for node in &cluster.nodes {
+        let rules = "ACL SETUSER exporter on >secret ~* +@all -cluster|myid";
+        node.ask(&rules.split(' ').collect::<Vec<_>>());
+    }
+    let url = format!("redis://exporter:secret@{}", cluster.nodes[0].address());
+    let exporter = exporter(&url, "");
+    let all = names(&cluster.nodes);
+    exporter.until("all members", |page| targets(page, 1.0) == all);
 }
 
 #[test]

@@ -48,6 +48,47 @@ impl Trio {
         trio
     }
 
+    /// Returns the connections to all sentinels that are subscribed to failovers.
+    fn subscribers(&self) -> Vec<String> {
+        let subscribers = |sentinel: &RedisServer| {
+            let clients = sentinel.ask_as(SENTINEL_PASSWORD, &["CLIENT", "LIST"]);
+            let lines = clients.lines().filter(|line| line.contains(" sub=1 "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        self.sentinels.iter().flat_map(subscribers).collect()
+    }
+
+    fn until_subscribed(&self) -> String {
+        until(LONG, "a single subscription", || {
+            let mut all = self.subscribers();
+            let last = all.pop()?;
+            all.is_empty().then_some(last)
+        })
+    }
+
+    /// Adds a user to each sentinel, with these rules.
+    fn add_user(&self, rules: &str) {
+        let mut words = vec!["ACL", "SETUSER", "watcher", "on", ">hush-of-watcher"];
+        words.extend(rules.split(' '));
+        for sentinel in &self.sentinels {
+            sentinel.ask_as(SENTINEL_PASSWORD, &words);
+        }
+    }
+
+    fn fail_over(&self, exporter: &Exporter) {
+        let page = exporter.page();
+        let new = |page: &Page| {
+            let mut servers = self.servers.iter();
+            servers.position(|server| role(page, server, "primary"))
+        };
+        let before = new(&page);
+        let command = ["SENTINEL", "FAILOVER", "main"];
+        self.sentinels[1].ask_as(SENTINEL_PASSWORD, &command);
+        exporter.until("the new primary", |page| {
+            new(page).is_some_and(|at| Some(at) != before)
+        });
+    }
+
     fn until_known(&self, state: &str) {
         until(LONG, "the sentinels to know all servers", || {
             let knows = |sentinel: &RedisServer| {
@@ -61,6 +102,11 @@ impl Trio {
 
     /// Starts an exporter whose first sentinel is down.
     fn exporter(&self) -> Exporter {
+        self.exporter_with("1s", &format!("password: {SENTINEL_PASSWORD}"))
+    }
+
+    /// Does the same with this interval and these credentials for the sentinels.
+    fn exporter_with(&self, interval: &str, credentials: &str) -> Exporter {
         let seeds: Vec<_> = self
             .sentinels
             .iter()
@@ -68,8 +114,8 @@ impl Trio {
             .collect();
         Launch::configured(&format!(
             "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: redis://127.0.0.1:1\n  \
-             password: {PASSWORD}\n  discover: {{ kind: sentinel, primary: main, interval: 1s, \
-             seeds: [{}], password: {SENTINEL_PASSWORD} }}\n",
+             password: {PASSWORD}\n  discover: {{ kind: sentinel, primary: main, \
+             interval: {interval}, seeds: [{}], {credentials} }}\n",
             seeds.join(", ")
         ))
         .start()
@@ -189,4 +235,62 @@ fn primary_names_its_replicas() {
     let name = format!("main/{}", gone.address());
     exporter.until("the replica to vanish", |page| !page.0.contains(&name));
     assert_eq!(targets(&exporter.page(), 1.0), names(&servers));
+}
+
+const WATCHER: &str = "username: watcher, password: hush-of-watcher";
+
+#[test]
+fn reported_failover_is_followed_at_once() {
+    let trio = Trio::start();
+    let needs = include_str!("../../docs/guides/permissions.md");
+    assert!(needs.contains("`+subscribe &+switch-master`"));
+    trio.add_user(
+        "+sentinel|get-master-addr-by-name +sentinel|replicas +subscribe &+switch-master",
+    );
+    // Only a message can lead to a query within the test.
+    let exporter = trio.exporter_with("1h", WATCHER);
+    exporter.until("all servers", |page| {
+        targets(page, 1.0) == names(&trio.servers)
+    });
+    trio.until_subscribed();
+    trio.fail_over(&exporter);
+    let page = exporter.page();
+    let promoted = [("discovery", "main"), ("change", "promoted")];
+    let changes = page.value("redis_exporter_discovery_changes_total", &promoted);
+    assert!(changes >= 1.0, "{changes}");
+}
+
+#[test]
+fn subscription_is_renewed_and_ends_with_its_source() {
+    let trio = Trio::start();
+    let exporter = trio.exporter_with("1h", &format!("password: {SENTINEL_PASSWORD}"));
+    let first = trio.until_subscribed();
+    for sentinel in &trio.sentinels {
+        let kill = ["CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes"];
+        sentinel.ask_as(SENTINEL_PASSWORD, &kill);
+    }
+    until(LONG, "another subscription", || {
+        (trio.until_subscribed() != first).then_some(())
+    });
+    exporter.reconfigure("targets: [{ url: 'redis://127.0.0.1:1' }]\n");
+    assert_eq!(exporter.reload().status, 200);
+    until(LONG, "the end of the subscription", || {
+        trio.subscribers().is_empty().then_some(())
+    });
+}
+
+#[test]
+fn denied_subscription_is_logged_once_and_polling_goes_on() {
+    let trio = Trio::start();
+    trio.add_user("+sentinel|get-master-addr-by-name +sentinel|replicas");
+    let exporter = trio.exporter_with("1s", WATCHER);
+    exporter.until("all servers", |page| {
+        targets(page, 1.0) == names(&trio.servers)
+    });
+    trio.fail_over(&exporter);
+    let log = exporter.log();
+    let lines = log.matches("no messages about failovers").count();
+    assert_eq!(lines, 1, "{log}");
+    assert!(log.contains("+subscribe &+switch-master"), "{log}");
+    assert!(trio.subscribers().is_empty());
 }

@@ -144,6 +144,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "discovery",
         &[
+            "backoff",
             "bounded_file",
             "clock",
             "config",

@@ -171,7 +171,7 @@ async fn primary_view(
     primary: &HostPort,
     deadline: Instant,
 ) -> Result<Vec<TopologyMember>, Failure> {
-    let endpoint = endpoint(source, discover, known, primary);
+    let endpoint = endpoint(source, discover, known, primary, "");
     let mut connection = Connection::dial(&endpoint, Arc::default(), deadline).await?;
     match replication_view(&mut connection, discover, primary, deadline).await? {
         Replication::Members(members) => Ok(members),
@@ -195,7 +195,7 @@ fn accepted(reply: &Reply) -> Result<&Reply, Failure> {
 
 /// The permissions for all kinds of groups.
 const PERMISSIONS: &str = "grant the user +cluster|nodes +cluster|shards +cluster|slots \
-     +cluster|info, for sentinels +sentinel|get-master-addr-by-name +sentinel|replicas";
+     +cluster|info +cluster|myid, for sentinels +sentinel|get-master-addr-by-name +sentinel|replicas";
 
 /// Adds the remedy for a server of another kind.
 fn explain(failure: Failure) -> Failure {
