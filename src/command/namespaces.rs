@@ -6,11 +6,13 @@
 
 pub mod human;
 pub mod json;
+pub mod layout;
 pub mod notes;
 pub mod progress;
 pub mod report;
 pub mod sample;
 pub mod table;
+pub mod verdict;
 
 use std::io::{self, Write};
 
@@ -27,6 +29,7 @@ use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::keyspace::sweep::census::Census;
 use crate::keyspace::sweep::{Event, once};
 use crate::output::Plain;
+use layout::Layout;
 use progress::ProgressLine;
 use report::{Ended, PassEnd, Queried, Report};
 use sample::NamedSample;
@@ -90,9 +93,10 @@ pub async fn run(
     if ended.is_err() && census.keys_visited() == 0 {
         return ended;
     }
-    let report = report::build(&target, &census, pass, !config.namespaces.is_empty(), now());
+    let mut report = report::build(&target, &census, pass, !config.namespaces.is_empty(), now());
+    report.sort(arguments.sort);
     let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample, &census)));
-    print(&report, suggestions.as_ref(), arguments.output, out).map_err(PassError::Output)?;
+    print(&report, suggestions.as_ref(), arguments, out).map_err(PassError::Output)?;
     ended
 }
 
@@ -174,17 +178,22 @@ fn guess(sample: &NamedSample, census: &Census) -> Vec<Suggestion> {
 fn print(
     report: &Report,
     suggestions: Option<&(usize, Vec<Suggestion>)>,
-    output: Output,
+    arguments: &NamespacesArguments,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    match (output, suggestions) {
+    let layout = Layout::of_output(arguments.top.and_then(|top| usize::try_from(top).ok()));
+    match (arguments.output, suggestions) {
         (Output::Json, suggestions) => {
             let suggestions = suggestions.map(|(_, suggestions)| suggestions.as_slice());
             out.write_all(json::document(report, suggestions).as_bytes())?;
         }
-        (Output::Table, None) => out.write_all(table::text(report).as_bytes())?,
+        (Output::Table, None) => out.write_all(table::text(report, &layout).as_bytes())?,
         (Output::Table, Some((sampled, suggestions))) => {
-            Plain(io::stderr()).write_all(table::text(report).as_bytes())?;
+            let layout = Layout {
+                rows: layout.rows,
+                ..Layout::PLAIN
+            };
+            Plain(io::stderr()).write_all(table::text(report, &layout).as_bytes())?;
             out.write_all(block(report, *sampled, suggestions).as_bytes())?;
         }
     }

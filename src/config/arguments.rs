@@ -141,6 +141,25 @@ pub struct NamespacesArguments {
     )]
     pub output: Output,
 
+    /// The order of the namespaces.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "ORDER",
+        default_value_t,
+        help = "Order of the namespaces, largest first except for names"
+    )]
+    pub sort: SortBy,
+
+    /// Maximum number of namespaces in the table.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help = "Maximum number of namespaces in the table [default: all]"
+    )]
+    pub top: Option<u32>,
+
     /// Whether to ignore the configured speed limits.
     #[arg(
         long,
@@ -175,6 +194,20 @@ fn lookups(text: &str) -> Result<LookupLimit, Invalid> {
     }
     let number = text.parse().map(LookupLimit::AtMost);
     number.map_err(|_| Invalid::new("is not a number", "write a number such as 5000, or all"))
+}
+
+/// The order of the namespaces in the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SortBy {
+    /// By memory.
+    #[default]
+    Memory,
+    /// By number of keys.
+    Keys,
+    /// By name.
+    Name,
+    /// By number of keys without a TTL.
+    NoTtl,
 }
 
 /// The output format of the command `namespaces`.
@@ -403,6 +436,8 @@ mod tests {
             "cache",
             "--suggest",
             "--output=json",
+            "--sort=keys",
+            "--top=5",
             "--full-speed",
             "--redis.addr=redis://h",
         ])
@@ -411,6 +446,8 @@ mod tests {
             target: Some("cache".to_owned()),
             suggest: true,
             output: Output::Json,
+            sort: SortBy::Keys,
+            top: Some(5),
             full_speed: true,
             lookups: None,
         };

@@ -1,4 +1,4 @@
-//! Formats numbers for people. The JSON document has the exact ones.
+//! Formats numbers for people. Pure. The JSON document has the exact ones.
 
 use crate::number::to_count;
 
@@ -20,6 +20,16 @@ pub fn count(number: u64) -> String {
 #[must_use]
 pub fn estimated_count(number: f64) -> String {
     count(to_count(number.round()))
+}
+
+/// Formats an estimated count with its error. An error that rounds to zero is omitted.
+#[must_use]
+pub fn counted(value: f64, error: f64) -> String {
+    let value = estimated_count(value);
+    if error < 0.5 {
+        return value;
+    }
+    format!("{value} ± {}", estimated_count(error))
 }
 
 /// Formats a size in binary units.

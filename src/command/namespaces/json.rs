@@ -13,7 +13,8 @@
 //! | `sampled` | `keys`, `ttls`, `types` and `idle`: number of keys seen, with a known TTL, with a known type, and with a known idle time; `lookups`: those that the server counted for these queries |
 //! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type`, `idle` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
-//! | `namespaces` | list, see below; sorted by memory, largest first |
+//! | `namespaces` | list, see below; sorted by memory, largest first, or in the order of `--sort` |
+//! | `verdict` | list of sentences on what is notable |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds`, and if that is too long `shorter_ttl_max_seconds` and `shorter_ttl_reason` (`beyond_lru_horizon`, `idle_memory` or `longer_than_use`) |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
@@ -40,6 +41,7 @@
 use serde_json::{Map, Value, json};
 
 use super::report::{PassEnd, Report, mean, median, whole};
+use super::verdict;
 use crate::config::OnEviction;
 use crate::keyspace::estimate::Estimate;
 use crate::keyspace::expiring::WITHIN;
@@ -85,6 +87,7 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
         "namespaces": report.rows.iter().map(|row| namespace(row, total.keys, report.ended)).collect::<Vec<_>>(),
+        "verdict": verdict::sentences(report),
         "total": {
             "keys": number(total.keys),
             "keys_error": number(total.keys_error),

@@ -1,10 +1,12 @@
 //! Collects the result of a pass in one value: rows, totals and how the pass ended. Pure, and no
 //! text.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::Target;
+use crate::config::arguments::SortBy;
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::estimate::Estimate;
@@ -109,7 +111,7 @@ pub struct Report {
     pub ended: f64,
     /// The queries that the server rejects.
     pub refused: Vec<SweepQuery>,
-    /// The namespaces, sorted by memory, largest first.
+    /// The namespaces, sorted by memory, largest first, until `sort` changes the order.
     pub rows: Vec<Finding>,
 }
 
@@ -182,18 +184,35 @@ fn rows(findings: Vec<Finding>, is_declared: bool) -> Vec<Finding> {
                 || (is_declared && finding.name != OTHER && shown.insert(finding.name.clone()))
         })
         .collect();
-    rows.sort_by(|left, right| {
-        let memory = |finding: &Finding| finding.estimate.memory.map_or(0.0, |memory| memory.value);
-        let keys = |finding: &Finding| finding.estimate.keys.value;
-        memory(right)
-            .total_cmp(&memory(left))
-            .then(keys(right).total_cmp(&keys(left)))
-            .then_with(|| left.name.cmp(&right.name))
-    });
+    sort(&mut rows, SortBy::Memory);
     rows
 }
 
+/// Sorts rows. Equal ones are in the order of memory, keys and names.
+fn sort(rows: &mut [Finding], by: SortBy) {
+    let memory = |row: &Finding| row.estimate.memory.map_or(0.0, |memory| memory.value);
+    let keys = |row: &Finding| row.estimate.keys.value;
+    let without_ttl = |row: &Finding| row.estimate.without_ttl.map_or(0.0, |keys| keys.value);
+    rows.sort_by(|left, right| {
+        let first = match by {
+            SortBy::Memory => Ordering::Equal,
+            SortBy::Keys => keys(right).total_cmp(&keys(left)),
+            SortBy::Name => left.name.cmp(&right.name),
+            SortBy::NoTtl => without_ttl(right).total_cmp(&without_ttl(left)),
+        };
+        first
+            .then_with(|| memory(right).total_cmp(&memory(left)))
+            .then_with(|| keys(right).total_cmp(&keys(left)))
+            .then_with(|| left.name.cmp(&right.name))
+    });
+}
+
 impl Report {
+    /// Sorts the rows.
+    pub fn sort(&mut self, by: SortBy) {
+        sort(&mut self.rows, by);
+    }
+
     /// Returns the sums of all rows. Errors are added as those of independent estimates.
     #[must_use]
     pub fn total(&self) -> Total {
@@ -471,6 +490,22 @@ pub(super) mod tests {
         ];
         let rows = rows(findings, false);
         assert_eq!(names(&rows), [("big", 0), ("more", 0), ("small", 0)]);
+    }
+
+    #[test]
+    fn rows_can_be_sorted_by_other_columns() {
+        let mut few = row("b", 0, 10, 9_000.0);
+        few.estimate.without_ttl = Some(exactly(10.0));
+        let mut report = report(vec![few, row("a", 0, 30, 10.0), row("c", 0, 20, 20.0)]);
+        for (by, expected) in [
+            (SortBy::Memory, ["b", "c", "a"]),
+            (SortBy::Keys, ["a", "c", "b"]),
+            (SortBy::Name, ["a", "b", "c"]),
+        ] {
+            report.sort(by);
+            let found: Vec<&str> = report.rows.iter().map(|row| &*row.name).collect();
+            assert_eq!(found, expected, "{by:?}");
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthStr;
+
+use super::layout::Layout;
 use super::report::{
-    PassEnd, Report, expiring_part, idle_share, mean, median, telling_expiry, telling_idle,
+    PassEnd, Report, Total, expiring_part, idle_share, mean, median, telling_expiry, telling_idle,
     violations,
 };
-use super::{human, notes};
+use super::{human, notes, verdict};
 use crate::keyspace::sweep::census::Finding;
 use crate::number::{to_count, to_float};
 
@@ -19,15 +22,16 @@ const GAP: &str = "  ";
 /// The cell of an unknown value.
 const NOTHING: &str = "-";
 
-/// Width up to which a table is easy to read, in characters.
-const WIDTH: usize = 100;
+/// Width of a bar, in characters.
+const BAR: usize = 10;
 
-const HEADINGS: [&str; 13] = [
+const HEADINGS: [&str; 14] = [
     "NAMESPACE",
     "DB",
     "KEYS",
     "SHARE",
     "MEMORY",
+    "",
     "MEAN",
     "IDLE",
     "NO TTL",
@@ -41,28 +45,41 @@ const HEADINGS: [&str; 13] = [
 /// Index of the column that is omitted if there is only one database.
 const DATABASE: usize = 1;
 
+/// Index of the bars of the shares of the memory, which only terminals get.
+const BARS: usize = 5;
+
+/// Index of the column that shows broken policies.
+const VIOLATIONS: usize = 12;
+
 /// Indexes of the columns that are omitted if they have no values.
-const IF_KNOWN: [usize; 5] = [6, 8, 9, 10, 11];
+const IF_KNOWN: [usize; 5] = [7, 9, 10, 11, VIOLATIONS];
 
 /// Indexes of the columns that are omitted, in this order, while the table is too wide.
-const IF_NARROW: [usize; 3] = [5, 12, 3];
+const IF_NARROW: [usize; 7] = [6, 13, 3, 10, BARS, 11, 7];
 
 type TableRow = [String; HEADINGS.len()];
 
-/// Returns the heading, the table with its total, and notes on how to read it.
+/// Returns the heading, the table with its total, what is notable, and notes on how to read it.
 #[must_use]
-pub fn text(report: &Report) -> String {
+pub fn text(report: &Report, layout: &Layout) -> String {
     let mut text = heading(report);
-    let lines = lines(report);
-    let shown = shown(&lines, report.databases.len() > 1);
+    let lines = lines(report, layout);
+    let columns = choose(&lines, report.databases.len() > 1, layout);
     if !report.rows.is_empty() {
         text.push('\n');
-        text.push_str(&columns(&lines, &shown));
+        text.push_str(&aligned(&lines, &columns.shown, layout));
+        text.push_str(&hidden_rows(report, layout));
     }
-    let left_out = IF_NARROW.iter().filter(|place| !shown.contains(place));
-    let left_out: Vec<&str> = left_out
-        .filter_map(|place| HEADINGS.get(*place).copied())
-        .collect();
+    let verdict = verdict::sentences(report);
+    if !verdict.is_empty() {
+        let _ = writeln!(text, "\n{}", layout.emphasized("Notable:"));
+        for sentence in verdict {
+            let _ = writeln!(text, "- {sentence}");
+        }
+    }
+    let left_out = columns.left_out.iter();
+    let left_out = left_out.filter_map(|place| HEADINGS.get(*place).copied());
+    let left_out: Vec<&str> = left_out.filter(|heading| !heading.is_empty()).collect();
     let notes = notes::all(report, &left_out);
     if !notes.is_empty() {
         text.push('\n');
@@ -95,23 +112,34 @@ fn heading(report: &Report) -> String {
     text
 }
 
-fn lines(report: &Report) -> Vec<TableRow> {
+/// Returns a line about the rows that the table omits.
+fn hidden_rows(report: &Report, layout: &Layout) -> String {
+    let hidden = report.rows.len().saturating_sub(layout.rows);
+    if hidden == 0 {
+        return String::new();
+    }
+    let (rows, all) = (layout.rows, report.rows.len());
+    format!("The table has {rows} of {all} namespaces; --top {all} shows all.\n")
+}
+
+fn lines(report: &Report, layout: &Layout) -> Vec<TableRow> {
     let total = report.total();
     let telling = Telling {
         idle: telling_idle(&report.rows),
         expiry: telling_expiry(&report.rows),
     };
     let mut lines = vec![headings(&telling)];
-    let rows = report.rows.iter();
-    lines.extend(rows.map(|row| line(row, total.keys, &telling)));
+    let rows = report.rows.iter().take(layout.rows);
+    lines.extend(rows.map(|row| line(row, &total, &telling)));
     lines.push([
         "total".to_owned(),
         String::new(),
-        counted(total.keys, total.keys_error),
+        human::counted(total.keys, total.keys_error),
         human::share(if total.keys > 0.0 { 1.0 } else { 0.0 }),
         total
             .memory
             .map_or_else(nothing, |(bytes, error)| sized(bytes, error)),
+        String::new(),
         size(total.memory.and_then(|(bytes, _)| mean(bytes, total.keys))),
         String::new(),
         total.without_ttl.map_or_else(nothing, estimated),
@@ -142,7 +170,8 @@ fn headings(telling: &Telling) -> TableRow {
     })
 }
 
-fn line(row: &Finding, all: f64, telling: &Telling) -> TableRow {
+fn line(row: &Finding, total: &Total, telling: &Telling) -> TableRow {
+    let all = total.keys;
     let estimate = &row.estimate;
     let keys = estimate.keys.value;
     let longest = estimate.longest_ttl;
@@ -155,16 +184,20 @@ fn line(row: &Finding, all: f64, telling: &Telling) -> TableRow {
     [
         human::name(&row.name, NAME_MAX),
         row.database.to_string(),
-        counted(keys, estimate.keys.error),
+        human::counted(keys, estimate.keys.error),
         human::share(if all > 0.0 { keys / all } else { 0.0 }),
         estimate
             .memory
             .map_or_else(nothing, |memory| sized(memory.value, memory.error)),
+        estimate
+            .memory
+            .zip(total.memory)
+            .map_or_else(nothing, |(memory, (all, _))| bar(memory.value / all)),
         size(estimate.memory.and_then(|memory| mean(memory.value, keys))),
         share(telling.idle.and_then(|least| idle_share(row, least))),
-        estimate
-            .without_ttl
-            .map_or_else(nothing, |without| counted(without.value, without.error)),
+        estimate.without_ttl.map_or_else(nothing, |without| {
+            human::counted(without.value, without.error)
+        }),
         middle.map_or_else(nothing, |median| {
             human::durations(median.lower, median.upper)
         }),
@@ -180,16 +213,7 @@ fn nothing() -> String {
 }
 
 fn estimated((value, error): (f64, f64)) -> String {
-    counted(value, error)
-}
-
-/// Omits an error that rounds to zero.
-fn counted(value: f64, error: f64) -> String {
-    let value = human::estimated_count(value);
-    if error < 0.5 {
-        return value;
-    }
-    format!("{value} ± {}", human::estimated_count(error))
+    human::counted(value, error)
 }
 
 fn sized(value: f64, error: f64) -> String {
@@ -212,8 +236,18 @@ fn whole_size(bytes: u64) -> String {
     human::bytes(to_float(bytes))
 }
 
+/// Draws a share, in eighths of a character.
+fn bar(share: f64) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = to_count((share.clamp(0.0, 1.0) * to_float(BAR as u64) * 8.0).round());
+    let full = usize::try_from(eighths / 8).unwrap_or(BAR);
+    let part = usize::try_from(eighths % 8).unwrap_or(0);
+    "█".repeat(full) + PARTS.get(part).unwrap_or(&"")
+}
+
+/// Returns the number of cells of a terminal that a text needs.
 fn width(text: &str) -> usize {
-    text.chars().count()
+    UnicodeWidthStr::width(text)
 }
 
 fn widths(lines: &[TableRow]) -> [usize; HEADINGS.len()] {
@@ -226,8 +260,15 @@ fn widths(lines: &[TableRow]) -> [usize; HEADINGS.len()] {
     widths
 }
 
-/// Returns the indexes of the columns that have values and fit.
-fn shown(lines: &[TableRow], with_database: bool) -> Vec<usize> {
+/// The columns of a table, by index.
+struct Columns {
+    shown: Vec<usize>,
+    /// Those that have values but do not fit.
+    left_out: Vec<usize>,
+}
+
+/// Chooses the columns that have values and fit.
+fn choose(lines: &[TableRow], with_database: bool, layout: &Layout) -> Columns {
     let has_values = |place: &usize| {
         let cells = lines.iter().skip(1).filter_map(|line| line.get(*place));
         cells
@@ -236,31 +277,43 @@ fn shown(lines: &[TableRow], with_database: bool) -> Vec<usize> {
     };
     let mut shown: Vec<usize> = (0..HEADINGS.len()).collect();
     shown.retain(|place| *place != DATABASE || with_database);
+    shown.retain(|place| *place != BARS || (layout.is_terminal && has_values(place)));
     shown.retain(|place| !IF_KNOWN.contains(place) || has_values(place));
     let widths = widths(lines);
     let is_wide = |shown: &[usize]| {
         let each = shown.iter().filter_map(|place| widths.get(*place));
-        each.map(|width| width + GAP.len()).sum::<usize>() > WIDTH + GAP.len()
+        each.map(|width| width + GAP.len()).sum::<usize>() > layout.width + GAP.len()
     };
+    let mut left_out = Vec::new();
     for narrower in IF_NARROW {
-        if is_wide(&shown) {
+        if is_wide(&shown) && shown.contains(&narrower) {
             shown.retain(|place| *place != narrower);
+            left_out.push(narrower);
         }
     }
-    shown
+    Columns { shown, left_out }
 }
 
-/// Aligns the cells of the lines: names to the left, numbers to the right.
-fn columns(lines: &[TableRow], shown: &[usize]) -> String {
+/// Aligns the cells of the lines: names and bars to the left, numbers to the right.
+fn aligned(lines: &[TableRow], shown: &[usize], layout: &Layout) -> String {
     let widths = widths(lines);
     let mut text = String::new();
-    for line in lines {
+    for (index, line) in lines.iter().enumerate() {
         let mut written = String::new();
         for (place, (cell, widest)) in line.iter().zip(widths).enumerate() {
             let space = " ".repeat(widest - width(cell));
+            let is_wrong =
+                place == VIOLATIONS && cell.starts_with(|first| ('1'..='9').contains(&first));
+            let cell = match place {
+                _ if index == 0 => layout.emphasized(cell),
+                BARS => layout.drawn(cell),
+                _ if is_wrong => layout.warned(cell),
+                _ => cell.clone(),
+            };
             match place {
                 _ if !shown.contains(&place) => {}
                 0 => written.extend([cell.as_str(), space.as_str()]),
+                BARS => written.extend([GAP, cell.as_str(), space.as_str()]),
                 _ => written.extend([GAP, space.as_str(), cell.as_str()]),
             }
         }
@@ -297,12 +350,16 @@ session    2,000   66.7%    3.0 MiB  1.5 KiB   1,000      15m–1h       1h     
 größe      1,000   33.3%  500.0 KiB    512 B     500      15m–1h       1h           -  2.0 KiB
 total      3,000  100.0%    3.5 MiB  1.2 KiB   1,500                            1,000  2.0 KiB
 
+Notable:
+- session uses 86.0% of the memory of all namespaces.
+- session has 1,000 keys without a TTL, which its policy requires.
+
 TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
 TTL MAX is the longest one seen.
 The pass caused 6,000 lookups, which count in the hit ratio of the server.
 The namespaces use 50.0% of the memory that the server uses for its data.
 ";
-        assert_eq!(text(&report), expected);
+        assert_eq!(text(&report, &Layout::PLAIN), expected);
     }
 
     /// Returns the report of two namespaces, of which one is idle and one expires.
@@ -328,7 +385,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
 
     #[test]
     fn idle_and_expiring_shares_have_columns_and_notes() {
-        let text = text(&aging_report());
+        let text = text(&aging_report(), &Layout::PLAIN);
         for line in [
             "NAMESPACE   KEYS   SHARE      MEMORY  IDLE 10m  NO TTL  TTL MEDIAN  TTL MAX  EXPIRE 5m  LARGEST",
             "session    1,000   50.0%   500.0 KiB     25.0%     500      15m–1h       1h          -  2.0 KiB",
@@ -349,14 +406,14 @@ The namespaces use 50.0% of the memory that the server uses for its data.
             .skip(3)
             .take(4)
             .map(|line| line.chars().count());
-        assert!(widest.max() <= Some(WIDTH), "{text}");
+        assert!(widest.max() <= Some(Layout::PLAIN.width), "{text}");
     }
 
     #[test]
     fn columns_without_values_are_omitted() {
         let mut row = row("websocket", 0, 1_000, 512_000.0);
         (row.estimate.ttl, row.estimate.longest_ttl) = (None, None);
-        let text = text(&report(vec![row]));
+        let text = text(&report(vec![row]), &Layout::PLAIN);
         let heading = text.lines().nth(3).unwrap();
         let expected = "NAMESPACE   KEYS   SHARE     MEMORY   MEAN  NO TTL  LARGEST";
         assert_eq!(heading, expected);
@@ -366,13 +423,13 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     #[test]
     fn multiple_databases_add_a_column() {
         let mut report = report(vec![row("a", 0, 2, 9.0), row("a", 7, 2, 8.0)]);
-        assert!(!text(&report).contains("  DB  "));
+        assert!(!text(&report, &Layout::PLAIN).contains("  DB  "));
         report.databases.push(SeenDatabase {
             database: 7,
             keys: 2,
             coverage: 1.0,
         });
-        let text = text(&report);
+        let text = text(&report, &Layout::PLAIN);
         assert!(text.contains("\nNAMESPACE  DB  "), "{text}");
         assert!(text.contains("\na           7  "), "{text}");
     }
@@ -387,7 +444,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
         let mut report = report(rows);
         report.end = PassEnd::Interrupted;
         report.databases[0].coverage = 0.25;
-        let text = text(&report);
+        let text = text(&report, &Layout::PLAIN);
         for part in [
             "PARTIAL: interrupted after 3,000 keys",
             "2,000 ± 120",
@@ -403,7 +460,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     fn empty_server_has_a_message_instead_of_a_table() {
         let mut report = report(Vec::new());
         report.databases.clear();
-        assert!(text(&report).contains("\nno keys\n"));
+        assert!(text(&report, &Layout::PLAIN).contains("\nno keys\n"));
     }
 
     #[test]
@@ -421,7 +478,7 @@ The namespaces use 50.0% of the memory that the server uses for its data.
             idle: 0,
             lookups: 1_000,
         };
-        let text = text(&report);
+        let text = text(&report, &Layout::PLAIN);
         for part in [
             "TTLs are from a sample of 800 keys. The pass caused 1,000 lookups",
             "--lookups",
@@ -441,8 +498,58 @@ The namespaces use 50.0% of the memory that the server uses for its data.
         rows[0].estimate.largest_key_bytes = None;
         let mut report = report(rows);
         report.refused = vec![SweepQuery::Memory];
-        let text = text(&report);
+        let text = text(&report, &Layout::PLAIN);
         assert!(text.contains("+memory|usage"), "{text}");
         assert!(text.contains("  100.0%       -     -   1,000"), "{text}");
+    }
+
+    /// A terminal of 80 columns with colors.
+    const TERMINAL: Layout = Layout {
+        width: 80,
+        is_terminal: true,
+        is_colored: true,
+        rows: 1,
+    };
+
+    #[test]
+    fn terminal_gets_bars_colors_and_its_width() {
+        let mut rows = vec![
+            row("会话", 0, 2_000, 1_536_000.0),
+            row("größe", 0, 1_000, 512_000.0),
+        ];
+        rows[0].ttl.required = true;
+        let text = text(&report(rows), &TERMINAL);
+        for part in [
+            "\u{1b}[1mNAMESPACE\u{1b}[0m",
+            "\u{1b}[36m███████▌\u{1b}[0m",
+            "\u{1b}[1m\u{1b}[31m1,000\u{1b}[0m",
+            "The table has 1 of 2 namespaces; --top 2 shows all.",
+            "the table omits MEAN, LARGEST, SHARE",
+        ] {
+            assert!(text.contains(part), "{part:?}: {text:?}");
+        }
+        assert!(!text.contains("größe "), "{text}");
+        let plain = text.replace("\u{1b}[0m", "").replace("\u{1b}[1m", "");
+        let plain = plain.replace("\u{1b}[36m", "").replace("\u{1b}[31m", "");
+        let widths: Vec<usize> = plain.lines().skip(3).take(3).map(width).collect();
+        assert!(
+            widths.iter().all(|width| *width <= 80),
+            "{widths:?}\n{plain}"
+        );
+        // A Chinese character takes two cells, so the columns are aligned.
+        assert_eq!(widths.first(), widths.get(1), "{plain}");
+    }
+
+    #[test]
+    fn without_colors_there_are_no_codes() {
+        let layout = Layout {
+            is_colored: false,
+            ..TERMINAL
+        };
+        let text = text(&report(vec![row("a", 0, 2, 9.0)]), &layout);
+        assert!(
+            !text.contains('\u{1b}') && text.contains("██████████"),
+            "{text}"
+        );
     }
 }

@@ -1,0 +1,83 @@
+//! The layout of the table: its width, colors and number of rows.
+
+use std::io::{self, IsTerminal as _};
+
+use anstyle::{AnsiColor, Style};
+
+/// Width of a table that is not for a terminal, in characters. Wider ones are hard to read.
+const WIDTH: usize = 100;
+
+/// Width below which a table is unreadable anyway, in characters.
+const WIDTH_MIN: usize = 60;
+
+/// How to write the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Maximum width, in characters.
+    pub width: usize,
+    /// Whether the table is for a terminal, which gets bars.
+    pub is_terminal: bool,
+    /// Whether to use colors.
+    pub is_colored: bool,
+    /// Maximum number of namespaces.
+    pub rows: usize,
+}
+
+impl Layout {
+    /// Text for files and pipes.
+    pub const PLAIN: Self = Self {
+        width: WIDTH,
+        is_terminal: false,
+        is_colored: false,
+        rows: usize::MAX,
+    };
+
+    /// Returns the layout for standard output: that of its terminal, if it is one.
+    ///
+    /// `NO_COLOR` disables colors: see no-color.org.
+    #[must_use]
+    pub fn of_output(rows: Option<usize>) -> Self {
+        let rows = rows.unwrap_or(usize::MAX);
+        if !io::stdout().is_terminal() {
+            return Self {
+                rows,
+                ..Self::PLAIN
+            };
+        }
+        let size = terminal_size::terminal_size();
+        let width = size.map_or(WIDTH, |(terminal_size::Width(width), _)| width.into());
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Self {
+            width: width.max(WIDTH_MIN),
+            is_terminal: true,
+            is_colored: !is_set("NO_COLOR") && !is_dumb,
+            rows,
+        }
+    }
+
+    /// Returns a heading.
+    #[must_use]
+    pub fn emphasized(&self, text: &str) -> String {
+        self.styled(text, Style::new().bold())
+    }
+
+    /// Returns a number that means that something is wrong.
+    #[must_use]
+    pub fn warned(&self, text: &str) -> String {
+        self.styled(text, AnsiColor::Red.on_default().bold())
+    }
+
+    /// Returns a bar.
+    #[must_use]
+    pub fn drawn(&self, text: &str) -> String {
+        self.styled(text, AnsiColor::Cyan.on_default())
+    }
+
+    fn styled(&self, text: &str, style: Style) -> String {
+        if !self.is_colored || text.is_empty() {
+            return text.to_owned();
+        }
+        format!("{style}{text}{style:#}")
+    }
+}

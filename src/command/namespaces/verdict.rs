@@ -1,0 +1,203 @@
+//! Words what is notable in a report. Pure, and used by the table and the JSON document.
+
+use super::human;
+use super::report::{Report, Total, idle_share};
+use super::table::NAME_MAX;
+use crate::config::OnEviction;
+use crate::keyspace::estimate::Estimate;
+use crate::keyspace::sweep::census::Finding;
+use crate::label::OTHER;
+use crate::number::to_float;
+
+/// Share of the memory of all namespaces above which one of them is notable.
+const LARGE_SHARE: f64 = 0.5;
+
+/// Share of keys without a TTL up to which they look forgotten rather than meant.
+const FORGOTTEN_SHARE: f64 = 0.1;
+
+/// Share of the memory of a namespace from which idle memory is notable.
+const IDLE_SHARE: f64 = 0.5;
+
+/// Idle time that is notable, in seconds.
+const LONG_IDLE: f64 = 3_600.0;
+
+/// Evictions per second from which the server counts as evicting.
+const EVICTING: f64 = 0.5;
+
+/// Returns a sentence for everything that is notable, in the order of the rows.
+///
+/// An estimate is notable only if its whole 95 % interval is.
+#[must_use]
+pub fn sentences(report: &Report) -> Vec<String> {
+    let total = report.total();
+    let is_evicting = report.removed.evicted_per_second() >= Some(EVICTING);
+    let mut sentences = Vec::new();
+    for row in &report.rows {
+        let name = human::name(&row.name, NAME_MAX);
+        let found = [
+            large(row, &total, report.rows.len()),
+            above_quota(row),
+            without_ttl(row),
+            beyond_longest_ttl(row),
+            idle(row),
+            evicted(row, is_evicting),
+        ];
+        let found = found.into_iter().flatten();
+        sentences.extend(found.map(|what| format!("{name} {what}.")));
+    }
+    sentences
+}
+
+fn least(estimate: Estimate) -> f64 {
+    (estimate.value - estimate.error).max(0.0)
+}
+
+fn large(row: &Finding, total: &Total, namespaces: usize) -> Option<String> {
+    let (all, _) = total.memory.filter(|(all, _)| *all > 0.0)?;
+    let memory = row.estimate.memory?;
+    let is_large = namespaces > 1 && row.name != OTHER && least(memory) > LARGE_SHARE * all;
+    is_large.then(|| {
+        let share = human::share(memory.value / all);
+        format!("uses {share} of the memory of all namespaces")
+    })
+}
+
+fn above_quota(row: &Finding) -> Option<String> {
+    let (memory, quota) = (row.estimate.memory?, to_float(row.memory_quota?));
+    (least(memory) > quota).then(|| {
+        let (memory, quota) = (human::bytes(memory.value), human::bytes(quota));
+        format!("uses {memory}, more than its quota of {quota}")
+    })
+}
+
+/// Keys that must have a TTL, or that look forgotten, because nearly all others have one.
+fn without_ttl(row: &Finding) -> Option<String> {
+    let without = row.estimate.without_ttl?;
+    if least(without) < 1.0 {
+        return None;
+    }
+    let keys = human::counted(without.value, without.error);
+    let share = without.value / row.estimate.keys.value.max(1.0);
+    if row.ttl.required {
+        Some(format!(
+            "has {keys} keys without a TTL, which its policy requires"
+        ))
+    } else if share <= FORGOTTEN_SHARE {
+        let others = human::share(1.0 - share);
+        Some(format!(
+            "has {keys} keys that never expire, and {others} that do"
+        ))
+    } else {
+        None
+    }
+}
+
+fn beyond_longest_ttl(row: &Finding) -> Option<String> {
+    let (broken, longest) = (row.estimate.max_broken?, row.ttl.max?);
+    (least(broken) >= 1.0).then(|| {
+        let keys = human::counted(broken.value, broken.error);
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        let longest = human::duration(longest);
+        format!("has {keys} keys with longer TTLs than its policy allows, which is {longest}")
+    })
+}
+
+fn idle(row: &Finding) -> Option<String> {
+    let share = idle_share(row, LONG_IDLE).filter(|share| *share >= IDLE_SHARE)?;
+    let share = human::share(share);
+    Some(format!("has not used {share} of its memory for an hour"))
+}
+
+fn evicted(row: &Finding, is_evicting: bool) -> Option<String> {
+    let is_harmful = row.on_eviction == Some(OnEviction::Harmful);
+    (is_evicting && is_harmful && row.estimate.keys.value > 0.0)
+        .then(|| "must not be evicted, but the server evicts keys".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::report::tests::{aging, report, row};
+    use super::*;
+
+    fn sentences_about(change: impl FnOnce(&mut Finding)) -> Vec<String> {
+        let mut first = row("session", 0, 1_000, 512_000.0);
+        first.estimate.without_ttl = None;
+        let mut second = first.clone();
+        second.name = "cache".to_owned();
+        change(&mut first);
+        sentences(&report(vec![first, second]))
+    }
+
+    fn estimate(value: f64, error: f64) -> Estimate {
+        let keys = row("a", 0, 1, 1.0).estimate.keys;
+        Estimate {
+            value,
+            error,
+            ..keys
+        }
+    }
+
+    #[test]
+    fn nothing_is_notable_in_equal_namespaces() {
+        assert!(sentences_about(|_| {}).is_empty());
+    }
+
+    #[test]
+    fn notable_facts_are_worded() {
+        let about = |change: fn(&mut Finding)| sentences_about(change).join("\n");
+        assert_eq!(
+            about(|row| row.estimate.memory = Some(estimate(2_048_000.0, 0.0))),
+            "session uses 80.0% of the memory of all namespaces."
+        );
+        assert_eq!(
+            about(|row| row.memory_quota = Some(256_000)),
+            "session uses 500.0 KiB, more than its quota of 250.0 KiB."
+        );
+        assert_eq!(
+            about(|row| row.estimate.without_ttl = Some(estimate(20.0, 5.0))),
+            "session has 20 ± 5 keys that never expire, and 98.0% that do."
+        );
+        assert_eq!(
+            about(|row| {
+                row.estimate.without_ttl = Some(estimate(900.0, 0.0));
+                row.ttl.required = true;
+            }),
+            "session has 900 keys without a TTL, which its policy requires."
+        );
+        assert_eq!(
+            about(|row| {
+                row.estimate.max_broken = Some(estimate(9.0, 0.0));
+                row.ttl.max = Some(Duration::from_mins(1));
+            }),
+            "session has 9 keys with longer TTLs than its policy allows, which is 1m."
+        );
+    }
+
+    #[test]
+    fn interval_that_reaches_the_limit_is_not_notable() {
+        for change in [
+            (|row| row.estimate.memory = Some(estimate(600_000.0, 100_000.0))) as fn(&mut Finding),
+            |row| {
+                row.estimate.memory = Some(estimate(512_000.0, 300_000.0));
+                row.memory_quota = Some(256_000);
+            },
+            |row| row.estimate.without_ttl = Some(estimate(20.0, 20.0)),
+            // Half of the keys without a TTL are meant to be.
+            |row| row.estimate.without_ttl = Some(estimate(500.0, 0.0)),
+        ] {
+            assert_eq!(sentences_about(change), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn idle_memory_is_notable() {
+        let mut row = aging("cache", &[(600.0, 1.0), (3_600.0, 0.75)], [0.0, 0.0]);
+        row.estimate.without_ttl = None;
+        assert_eq!(
+            sentences(&report(vec![row])),
+            ["cache has not used 75.0% of its memory for an hour."]
+        );
+    }
+}
