@@ -154,7 +154,7 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
             Ok(command::once::run(&config, &telemetry, &mut io::stdout()).await?)
         }
         Some(ProgramCommand::Namespaces(pass)) => {
-            Ok(command::namespaces::run(&config, &pass, &mut Plain(io::stdout())).await?)
+            Ok(command::namespaces::run(&config, &pass, &mut io::stdout()).await?)
         }
         // Handled before the configuration is read.
         Some(

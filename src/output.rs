@@ -240,6 +240,43 @@ impl<W: Write> Write for Plain<W> {
     }
 }
 
+/// Writes text to a terminal like [`Plain`], but with styles such as bold and red.
+#[derive(Debug)]
+pub struct Styled<W>(pub W);
+
+impl<W: Write> Write for Styled<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut parts = bytes.split_inclusive(|byte| *byte == b'm');
+        parts.try_for_each(|part| {
+            let at = part.windows(2).rposition(|pair| pair == b"\x1b[");
+            match part.split_at_checked(at.unwrap_or(part.len())) {
+                Some((text, style)) if is_style(style) => {
+                    Plain(&mut self.0).write_all(text)?;
+                    self.0.write_all(style)
+                }
+                _ => Plain(&mut self.0).write_all(part),
+            }
+        })?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Returns whether these bytes select a style (SGR), and do nothing else.
+fn is_style(bytes: &[u8]) -> bool {
+    let numbers = bytes
+        .strip_prefix(b"\x1b[")
+        .and_then(|rest| rest.strip_suffix(b"m"));
+    numbers.is_some_and(|numbers| {
+        numbers
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b';')
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -311,5 +348,21 @@ mod tests {
             .write_all("x\u{202e}".as_bytes())
             .unwrap();
         assert_eq!(written, b"x\\u202e");
+    }
+
+    #[test]
+    fn styles_are_kept_and_other_sequences_escaped() {
+        for (text, expected) in [
+            ("\u{1b}[1mmammoth\u{1b}[0m\n", "\u{1b}[1mmammoth\u{1b}[0m\n"),
+            ("\u{1b}[31;1mx", "\u{1b}[31;1mx"),
+            ("\u{1b}[2Jm\u{1b}[0m", "\\u001b[2Jm\u{1b}[0m"),
+            ("\u{1b}]0;title\u{7}m", "\\u001b]0;title\\u0007m"),
+            ("\u{1b}[?25hm", "\\u001b[?25hm"),
+            ("größe\u{202e}m█m", "größe\\u202em█m"),
+        ] {
+            let mut written = Vec::new();
+            Styled(&mut written).write_all(text.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
     }
 }

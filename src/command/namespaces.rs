@@ -28,7 +28,7 @@ use crate::keyspace::single_pass::LookupBudget;
 use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::keyspace::sweep::census::Census;
 use crate::keyspace::sweep::{Event, once};
-use crate::output::Plain;
+use crate::output::{Plain, Styled};
 use layout::Layout;
 use progress::ProgressLine;
 use report::{Ended, PassEnd, Queried, Report};
@@ -181,20 +181,26 @@ fn print(
     arguments: &NamespacesArguments,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let layout = Layout::of_output(arguments.top.and_then(|top| usize::try_from(top).ok()));
+    let rows = arguments.top.and_then(|top| usize::try_from(top).ok());
+    let layout = Layout::of_output(rows);
     match (arguments.output, suggestions) {
         (Output::Json, suggestions) => {
             let suggestions = suggestions.map(|(_, suggestions)| suggestions.as_slice());
-            out.write_all(json::document(report, suggestions).as_bytes())?;
+            Plain(&mut *out).write_all(json::document(report, suggestions).as_bytes())?;
         }
-        (Output::Table, None) => out.write_all(table::text(report, &layout).as_bytes())?,
+        (Output::Table, None) if layout.is_colored => {
+            Styled(&mut *out).write_all(table::text(report, &layout).as_bytes())?;
+        }
+        (Output::Table, None) => {
+            Plain(&mut *out).write_all(table::text(report, &layout).as_bytes())?;
+        }
         (Output::Table, Some((sampled, suggestions))) => {
             let layout = Layout {
                 rows: layout.rows,
                 ..Layout::PLAIN
             };
             Plain(io::stderr()).write_all(table::text(report, &layout).as_bytes())?;
-            out.write_all(block(report, *sampled, suggestions).as_bytes())?;
+            Plain(&mut *out).write_all(block(report, *sampled, suggestions).as_bytes())?;
         }
     }
     out.flush()
