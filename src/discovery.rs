@@ -181,7 +181,7 @@ async fn run(source: Arc<TargetSource>, reporter: Reporter) {
     match &source.kind {
         SourceKind::File(path) => file::run(&source, path, reporter).await,
         SourceKind::Http(web) => http::run(&source, web, reporter).await,
-        SourceKind::Dns { host, port } => dns::run(&source, host, *port, reporter).await,
+        SourceKind::Dns(name) => dns::run(&source, name, reporter).await,
         SourceKind::Group(discover) => group::run(&source, discover, reporter).await,
     }
 }
@@ -191,7 +191,7 @@ async fn read_once(source: &TargetSource) -> Result<Listing, String> {
     match &source.kind {
         SourceKind::File(path) => file::read_once(source, path).await,
         SourceKind::Http(web) => http::read(source, web).await,
-        SourceKind::Dns { host, port } => dns::read(source, host, *port).await,
+        SourceKind::Dns(name) => dns::read(source, name).await,
         SourceKind::Group(discover) => group::read(source, discover).await,
     }
 }

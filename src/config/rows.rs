@@ -24,8 +24,8 @@ use super::unit::{
     on_eviction, path, poll_interval, series, size, switch, whole,
 };
 use super::{
-    clients, credentials, discover, script, shard, target_groups, target_source, tls, url, web,
-    web_source,
+    clients, credentials, discover, dns_source, script, shard, target_groups, target_source, tls,
+    url, web, web_source,
 };
 
 use Set::{File, List as Lists, Named, Targets, Value};
@@ -153,7 +153,9 @@ pub static ROWS: &[OptionRow] = &[
     row("targets_from[].http.ca_file", Path, "", "Certificates of the authorities to trust; by default the root certificates of the system",
         Value(|d, v| give_text(&mut d.source.ca_file, v))).hidden(),
     row("targets_from[].dns", Text, "", "Host name and port, such as redis.internal:6379; each of its addresses is a target",
-        Value(|d, v| give(&mut d.source.dns, target_source::host_and_port(v)))).hidden(),
+        Value(|d, v| give(&mut d.source.dns, dns_source::host_and_port(v)))).hidden(),
+    row("targets_from[].type", Word, "", "Records of the name in dns that list servers: A, AAAA, or SRV with host names and ports; by default A and AAAA",
+        Value(|d, v| give(&mut d.source.records, dns_source::records(v)))),
     row("targets_from[].interval", Duration, "", "Time between two reads of the source; by default 5s for file, 1m for http and 30s for dns",
         Value(|d, v| give(&mut d.source.interval, target_source::interval(v)))),
     row("targets_from[].labels", Texts, "", "Labels of the source that become labels of the series of its targets; up to 8",

@@ -11,6 +11,7 @@ use super::complete_level;
 use super::context::{Context, FileUse};
 use super::credentials::{Credential, credential_for};
 use super::discover::Discover;
+use super::dns_source::{self, DnsName, DnsRecords};
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::endpoint::Endpoint;
@@ -56,13 +57,8 @@ pub enum SourceKind {
     File(PathBuf),
     /// A list in the format of Prometheus's `http_sd`.
     Http(Box<WebSource>),
-    /// The addresses of a host name.
-    Dns {
-        /// The name.
-        host: String,
-        /// The port of all its servers.
-        port: u16,
-    },
+    /// The records of a name.
+    Dns(DnsName),
     /// The servers of a group, which one of them or a sentinel names.
     Group(Discover),
 }
@@ -140,7 +136,8 @@ pub(crate) struct WrittenSource {
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) bearer_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) dns: Option<(String, u16)>,
+    pub(crate) dns: Option<(String, Option<u16>)>,
+    pub(crate) records: Option<DnsRecords>,
     pub(crate) labels: Vec<LabelName>,
     pub(crate) interval: Option<Duration>,
     pub(crate) max_targets: u32,
@@ -217,13 +214,12 @@ fn complete_source(
     let name = name?;
     let interval = source.interval.unwrap_or(kind.interval());
     let placeholder = placeholder(source.has_tls, draft.one.database);
-    if let SourceKind::Dns { host, .. } = &kind {
+    if let SourceKind::Dns(DnsName { host, records, .. }) = &kind
+        && *records != DnsRecords::Srv
+    {
         // Certificates have names, not the addresses behind them.
-        draft
-            .each
-            .tls
-            .server_name
-            .get_or_insert_with(|| host.clone());
+        let server_name = &mut draft.each.tls.server_name;
+        server_name.get_or_insert_with(|| host.clone());
     }
     Some(TargetSource {
         template: target(draft, name.clone(), placeholder, None),
@@ -260,11 +256,12 @@ fn kind(
     written: &WrittenKeys,
     context: &mut Context<'_>,
 ) -> Option<SourceKind> {
-    let (file, dns) = (source.file.clone(), source.dns.clone());
+    let file = source.file.clone();
+    let dns = dns_source::name(source.dns.clone(), source.records, written, context);
     let kinds = [
         file.map(SourceKind::File),
         web_source(source, written, context).map(|web| SourceKind::Http(Box::new(web))),
-        dns.map(|(host, port)| SourceKind::Dns { host, port }),
+        dns.map(SourceKind::Dns),
     ];
     let mut kinds = kinds.into_iter().flatten();
     let (kind, more) = (kinds.next(), kinds.next());
@@ -345,25 +342,8 @@ impl SourceKind {
             Self::File(_) => Duration::from_secs(5),
             Self::Http(_) => Duration::from_mins(1),
             // The section `discover` has defaults of its own.
-            Self::Dns { .. } | Self::Group(_) => Duration::from_secs(30),
+            Self::Dns(_) | Self::Group(_) => Duration::from_secs(30),
         }
-    }
-}
-
-/// Parses the name and the port of servers.
-pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), Invalid> {
-    let invalid = || {
-        Invalid::new(
-            "is not a host name with a port",
-            "write both, without a scheme, such as redis.internal:6379",
-        )
-    };
-    if text.contains("://") || text.contains(['@', '/', '?']) {
-        return Err(invalid());
-    }
-    match url::parse(text).map_err(|_| invalid())?.address {
-        Address::Tcp { host, port, .. } => Ok((host, port)),
-        Address::Unix(_) => Err(invalid()),
     }
 }
 

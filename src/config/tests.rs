@@ -1629,6 +1629,47 @@ fn each_mistake_of_a_source_is_one_problem() {
 }
 
 #[test]
+fn type_of_records_fits_the_name() {
+    for (keys, expected) in [
+        ("dns: 'a:1', type: MX", "is not a type of records"),
+        (
+            "dns: 'a:1', type: SRV",
+            "has a port, but SRV records contain the ports",
+        ),
+        ("file: /a.json, type: SRV", "applies to `dns` only"),
+    ] {
+        let text = format!("targets_from: [{{name: s, {keys}}}]");
+        let problems = read(Some(&text), &[], &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].contains(expected), "{text}: {problems:?}");
+    }
+    for (keys, host, port, records) in [
+        ("dns: a", "a", 6379, DnsRecords::Addresses),
+        ("dns: 'a:1', type: aaaa", "a", 1, DnsRecords::Aaaa),
+        (
+            "dns: _redis._tcp.a, type: SRV",
+            "_redis._tcp.a",
+            6379,
+            DnsRecords::Srv,
+        ),
+    ] {
+        let text = format!("targets_from: [{{name: s, scheme: rediss, {keys}}}]");
+        let config = read(Some(&text), &[], &[]).unwrap();
+        let source = &config.sources[0];
+        let host = host.to_owned();
+        let expected = DnsName {
+            host: host.clone(),
+            port,
+            records,
+        };
+        assert_eq!(source.kind, SourceKind::Dns(expected), "{text}");
+        // The host names of SRV records are those in certificates.
+        let server_name = &source.template.endpoint.tls.server_name;
+        assert_eq!(server_name.is_none(), records == DnsRecords::Srv, "{text}");
+    }
+}
+
+#[test]
 fn credentials_apply_to_targets_without_any() {
     let text = "credentials: [{hosts: ['*.a'], username: u, password: p}]\n\
                 targets: [{url: x.a}, {url: x.b}, {url: 'redis://:own@y.a'}, {url: z.a, username: v}]\n";

@@ -1,15 +1,20 @@
-//! The source `dns`: the addresses of a host name (A and AAAA records).
+//! The source `dns`: the records of a name.
 
+mod message;
+mod srv;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{ListedServer, Listing, Reporter, pause};
-use crate::config::{Address, TargetSource};
+use crate::config::{Address, DnsName, DnsRecords, TargetSource};
 use crate::connection::resolve;
+use crate::topology::HostPort;
 
-/// Resolves the name again and again. Never returns.
-pub(super) async fn run(source: &TargetSource, host: &str, port: u16, mut reporter: Reporter) {
+/// Reads the records again and again. Never returns.
+pub(super) async fn run(source: &TargetSource, name: &DnsName, mut reporter: Reporter) {
     loop {
-        match read(source, host, port).await {
+        match read(source, name).await {
             Ok(list) => reporter.list(list).await,
             Err(problem) => reporter.fail(&problem),
         }
@@ -17,19 +22,15 @@ pub(super) async fn run(source: &TargetSource, host: &str, port: u16, mut report
     }
 }
 
-/// Resolves the name once.
-pub(super) async fn read(source: &TargetSource, host: &str, port: u16) -> Result<Listing, String> {
-    let found = resolve(host, port).await;
-    let mut addresses = found.map_err(|failure| failure.to_string())?;
-    addresses.sort_unstable();
-    addresses.dedup();
+/// Reads the records once.
+pub(super) async fn read(source: &TargetSource, name: &DnsName) -> Result<Listing, String> {
+    let (found, refused) = match name.records {
+        DnsRecords::Srv => srv::lookup(&name.host).await?,
+        records => (addresses(name, records).await?, 0),
+    };
     let tls = source.template.endpoint.address.has_tls();
-    let servers = addresses.iter().map(|found| {
-        let address = Address::Tcp {
-            host: found.ip().to_string(),
-            port: found.port(),
-            tls,
-        };
+    let servers = found.into_iter().map(|HostPort { host, port }| {
+        let address = Address::Tcp { host, port, tls };
         ListedServer {
             name: format!("{}/{}", source.name, address.default_name()),
             endpoint: source.endpoint_at(address, None),
@@ -41,6 +42,27 @@ pub(super) async fn read(source: &TargetSource, host: &str, port: u16) -> Result
     Ok(Listing {
         source: source.name.clone(),
         servers: servers.collect(),
-        refused: 0,
+        refused,
     })
+}
+
+/// Resolves the name, and returns the wanted addresses, sorted.
+async fn addresses(name: &DnsName, records: DnsRecords) -> Result<Vec<HostPort>, String> {
+    let found = resolve(&name.host, name.port).await;
+    let mut addresses = found.map_err(|failure| failure.to_string())?;
+    addresses.retain(|found| match records {
+        DnsRecords::A => found.is_ipv4(),
+        DnsRecords::Aaaa => found.is_ipv6(),
+        DnsRecords::Addresses | DnsRecords::Srv => true,
+    });
+    if addresses.is_empty() {
+        return Err(format!("{} has no address of this type", name.host));
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    let server = |found: SocketAddr| HostPort {
+        host: found.ip().to_string(),
+        port: found.port(),
+    };
+    Ok(addresses.into_iter().map(server).collect())
 }

@@ -59,6 +59,7 @@ mod sentinel_members;
 mod shutdown;
 mod side_by_side;
 mod slowlog;
+mod srv_records;
 mod startup;
 mod streams;
 mod subcommand;

@@ -9,6 +9,7 @@ pub mod hostile;
 pub mod http;
 pub mod keys;
 pub mod list_server;
+pub mod name_server;
 pub mod page;
 pub mod port;
 pub mod process;
