@@ -481,11 +481,14 @@ mod tests {
     fn every_row_is_on_the_page() {
         let telemetry = Telemetry::new(true).unwrap();
         telemetry.start_target("cache");
-        // Gauges of sources exist while there are sources.
+        // Values of sources exist while there are sources.
         for (at, row) in ROWS.iter().enumerate() {
             match (row.kept, row.family.labels.len()) {
                 (Storage::Number, 1) => telemetry.set(Gauge::<1>(at), ["s"], 1.0),
                 (Storage::Number, 2) => telemetry.set(Gauge::<2>(at), ["s", "watched"], 1.0),
+                (Storage::Count, 2) if row.alone.is_none() => {
+                    telemetry.add(Counter::<2>(at), ["s", "added"], 0);
+                }
                 _ => {}
             }
         }

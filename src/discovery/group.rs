@@ -161,7 +161,7 @@ async fn query(
     known: &mut Knowledge,
 ) -> Result<Vec<TopologyMember>, Failure> {
     let mut best: Option<(Authority, Vec<TopologyMember>)> = None;
-    let mut first_failure = None;
+    let mut first_failure: Option<Failure> = None;
     let spares = spares(source, discover, known);
     let contacts = discover.seeds.iter().chain(&spares).enumerate();
     for (at, contact) in contacts {
@@ -176,7 +176,13 @@ async fn query(
             Ok(_) => {}
             Err(failure) => {
                 let detail = format!("{}: {}", contact.address.default_name(), failure.detail);
-                first_failure.get_or_insert(Failure { detail, ..failure });
+                // A server that replied explains more than one that is down.
+                let failure = Failure { detail, ..failure };
+                if first_failure.as_ref().is_none_or(is_unreached) && !is_unreached(&failure) {
+                    first_failure = Some(failure);
+                } else {
+                    first_failure.get_or_insert(failure);
+                }
             }
         }
     }
@@ -185,6 +191,14 @@ async fn query(
         (None, Some(failure)) => Err(failure),
         (None, None) => Err(Failure::new(Reason::Other, "there is no server to query")),
     }
+}
+
+/// Returns whether a server was not reached at all.
+const fn is_unreached(failure: &Failure) -> bool {
+    matches!(
+        failure.reason,
+        Reason::Dns | Reason::Refused | Reason::Timeout | Reason::Closed
+    )
 }
 
 /// Returns known members that are not seeds. Members that are down come last.

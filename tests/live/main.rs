@@ -22,6 +22,8 @@ mod certificate_kinds;
 mod certificates;
 mod channels;
 mod clients;
+mod cluster_churn;
+mod cluster_kinds;
 mod cluster_members;
 mod compatible_servers;
 mod discovery;

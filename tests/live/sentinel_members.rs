@@ -294,3 +294,36 @@ fn denied_subscription_is_logged_once_and_polling_goes_on() {
     assert!(log.contains("+subscribe &+switch-master"), "{log}");
     assert!(trio.subscribers().is_empty());
 }
+
+#[test]
+fn renamed_primary_is_reported_and_its_servers_stay() {
+    let trio = Trio::start();
+    let exporter = trio.exporter();
+    exporter.until("all servers", |page| {
+        targets(page, 1.0) == names(&trio.servers)
+    });
+    let monitor = |old: &str, new: &str| {
+        let port = trio.servers[0].port.to_string();
+        for sentinel in &trio.sentinels {
+            let ask = |words: &[&str]| sentinel.ask_as(SENTINEL_PASSWORD, words);
+            ask(&["SENTINEL", "REMOVE", old]);
+            ask(&["SENTINEL", "MONITOR", new, "127.0.0.1", &port, "2"]);
+            ask(&["SENTINEL", "SET", new, "auth-pass", PASSWORD]);
+        }
+    };
+    let success =
+        |page: &Page| page.value("redis_exporter_discovery_success", &[("discovery", "main")]);
+    monitor("main", "other");
+    let page = exporter.until("the failure", |page| success(page) == 0.0);
+    assert_eq!(targets(&page, 1.0), names(&trio.servers));
+    let log = until(LONG, "its reason", || {
+        let log = exporter.log();
+        log.contains("monitors no primary with the name main")
+            .then_some(log)
+    });
+    assert!(log.contains("check `discover.primary`"), "{log}");
+    monitor("other", "main");
+    exporter.until("a success", |page| {
+        success(page) == 1.0 && targets(page, 1.0) == names(&trio.servers)
+    });
+}

@@ -2,6 +2,7 @@
 
 use super::RedisServer;
 use super::redis::Client;
+use super::server::Server;
 use super::wait::{LONG, until};
 
 /// The last slot of each of three shards.
@@ -37,9 +38,28 @@ impl Cluster {
     /// Does the same with further arguments for each node.
     pub fn start_with(further: &[&str]) -> Self {
         let node = |_| RedisServer::start(&[SETTINGS, further].concat());
-        let cluster = Self {
-            nodes: (0..6).map(node).collect(),
+        Self::of((0..6).map(node).collect(), |node| {
+            ("127.0.0.1".to_owned(), node.port)
+        })
+    }
+
+    /// Does the same with this program, and with further arguments that differ between the nodes.
+    /// `bus` returns the address at which the others reach a node.
+    pub fn start_each(
+        program: Server,
+        further: impl Fn() -> Vec<String>,
+        bus: impl Fn(&RedisServer) -> (String, u16),
+    ) -> Self {
+        let node = |_| {
+            let further = further();
+            let further: Vec<&str> = further.iter().map(String::as_str).collect();
+            RedisServer::start_as(program, &[SETTINGS, &further].concat())
         };
+        Self::of((0..6).map(node).collect(), bus)
+    }
+
+    fn of(nodes: Vec<RedisServer>, bus: impl Fn(&RedisServer) -> (String, u16)) -> Self {
+        let cluster = Self { nodes };
         let mut first = 0;
         for (at, last) in ENDS.into_iter().enumerate() {
             let primary = &cluster.nodes[at];
@@ -50,7 +70,8 @@ impl Cluster {
             first = last + 1;
         }
         for node in &cluster.nodes[1..] {
-            cluster.meet(node);
+            let (host, port) = bus(node);
+            cluster.nodes[0].ask(&["CLUSTER", "MEET", &host, &port.to_string()]);
         }
         cluster.until_known(6);
         for at in 0..3 {
