@@ -41,10 +41,12 @@ mod poll;
 mod problem;
 mod reader;
 pub mod redis_exporter;
+mod reference;
 mod route;
 mod row;
 pub mod rows;
 mod schema;
+mod scrape;
 mod script;
 mod secret;
 mod shard;
@@ -85,6 +87,7 @@ pub use poll::PollTimes;
 pub use problem::Problem;
 pub use route::{ROUTES, Route};
 pub use schema::schema;
+pub use scrape::{REQUESTED, requested_address};
 pub use script::Script;
 pub use secret::{Secret, trimmed};
 pub use shard::Shard;
@@ -311,12 +314,13 @@ fn read_config(
     let web = web::complete(std::mem::take(&mut draft.top.web), &written, context);
     let poll = draft.each.poll;
     let mut sources = target_source::read_sources(node, &written, &mut draft, context);
+    sources.extend(scrape::source(&mut draft, &written, &sources, context));
     let origin = (arguments.redis_addr.as_ref(), given, &overlay);
     let targets =
         implicit_target::read_targets(node, &written, origin, &mut sources, &mut draft, context);
-    let count = targets
-        .len()
-        .saturating_add(sources.len().saturating_mul(2));
+    // Requested targets are on pages of their own.
+    let listed = sources.iter().filter(|source| !source.is_of_requests());
+    let count = targets.len().saturating_add(listed.count() * 2);
     let names = names::complete(&draft, &written, count, context);
     let shard = shard::complete(draft.top.shard, &written, context);
     let draft::Top {

@@ -23,6 +23,7 @@ use crate::output;
 use crate::page;
 use crate::poll;
 use crate::publish::Board;
+use crate::requested::Requested;
 use crate::supervise::supervise;
 use crate::telemetry::{Counter, Telemetry};
 
@@ -95,6 +96,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     log_pace(&config.targets);
     warn_of_unverified(&config);
     let board = Board::default();
+    let requested = Requested::default();
     let names = Arc::new(ArcSwap::from_pointee(config.names.clone()));
     let paths = config.paths.clone();
     let pages = start_pages(&board, &telemetry, Arc::clone(&names));
@@ -104,9 +106,9 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
         arguments,
         config,
         fleet: Fleet::new(board.clone(), telemetry.clone()),
-        discovered: Discovered::new(telemetry.clone()),
+        discovered: Discovered::new(requested.clone(), telemetry.clone()),
         telemetry: telemetry.clone(),
-        names,
+        names: Arc::clone(&names),
         gate: gate.clone(),
     };
     reloader.start();
@@ -116,6 +118,8 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     let follows = follow_files(&gate, &telemetry);
     let services = http::Services {
         board,
+        requested,
+        names,
         reload: reload.clone(),
         gate,
         paths,

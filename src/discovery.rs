@@ -18,6 +18,7 @@ mod groups;
 mod http;
 mod merge;
 mod report;
+mod requests;
 mod shard;
 
 pub use merge::{Lists, SourceTally, WatchedTarget, merge};
@@ -25,6 +26,7 @@ pub use report::{Reporter, forget, show};
 
 use crate::config::{Config, Endpoint, SourceKind, TargetSource};
 use crate::publish::{Attributes, ClusterMember};
+use crate::requested::Requested;
 use crate::supervise::supervise;
 use crate::telemetry::{Counter, Telemetry};
 
@@ -82,6 +84,7 @@ impl Listing {
 pub struct Sources {
     running: Vec<RunningSource>,
     lists: mpsc::Sender<Listing>,
+    requested: Requested,
     telemetry: Telemetry,
 }
 
@@ -102,11 +105,12 @@ impl Drop for RunningSource {
 impl Sources {
     /// Returns no sources, and the receiver of the lists of those that will start.
     #[must_use]
-    pub fn new(telemetry: Telemetry) -> (Self, mpsc::Receiver<Listing>) {
+    pub fn new(requested: Requested, telemetry: Telemetry) -> (Self, mpsc::Receiver<Listing>) {
         let (lists, receiver) = mpsc::channel(WAITING_LISTS);
         let sources = Self {
             running: Vec::new(),
             lists,
+            requested,
             telemetry,
         };
         (sources, receiver)
@@ -159,11 +163,11 @@ impl Sources {
         let (started, lists) = (Arc::clone(&source), self.lists.clone());
         let is_read = Arc::new(AtomicBool::new(false));
         let failed = Arc::clone(&is_read);
-        let telemetry = self.telemetry.clone();
+        let (requested, telemetry) = (self.requested.clone(), self.telemetry.clone());
         let task = move |_: bool| {
             let reporter = Reporter::new(&started.name, lists.clone(), telemetry.clone());
             let reporter = reporter.marking(Arc::clone(&failed));
-            run(Arc::clone(&started), reporter)
+            run(Arc::clone(&started), requested.clone(), reporter)
         };
         let counted = self.telemetry.clone();
         let on_break = move || counted.count(SERVICE_PANICS, ["discovery"]);
@@ -177,12 +181,13 @@ impl Sources {
 }
 
 /// Reads one source again and again. Never returns.
-async fn run(source: Arc<TargetSource>, reporter: Reporter) {
+async fn run(source: Arc<TargetSource>, requested: Requested, reporter: Reporter) {
     match &source.kind {
         SourceKind::File(path) => file::run(&source, path, reporter).await,
         SourceKind::Http(web) => http::run(&source, web, reporter).await,
         SourceKind::Dns(name) => dns::run(&source, name, reporter).await,
         SourceKind::Group(discover) => group::run(&source, discover, reporter).await,
+        SourceKind::Requests(_) => requests::run(&source, &requested, reporter).await,
     }
 }
 
@@ -193,6 +198,7 @@ async fn read_once(source: &TargetSource) -> Result<Listing, String> {
         SourceKind::Http(web) => http::read(source, web).await,
         SourceKind::Dns(name) => dns::read(source, name).await,
         SourceKind::Group(discover) => group::read(source, discover).await,
+        SourceKind::Requests(_) => Ok(requests::listing(source, Vec::new())),
     }
 }
 

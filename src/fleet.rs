@@ -14,7 +14,7 @@ use crate::discovery::WatchedTarget;
 use crate::footprint::Footprint;
 use crate::keyspace::sweep;
 use crate::poll::{self, Start};
-use crate::publish::{Board, Slot};
+use crate::publish::{Attributes, Board, Slot};
 use crate::supervise::supervise;
 use crate::telemetry::{Counter, Gauge, Telemetry};
 
@@ -123,6 +123,7 @@ impl Fleet {
                 self.keep(same, is_swept, are_new)
             } else {
                 started += 1;
+                self.start_counters(&target.name, &attributes);
                 self.start(target, is_swept, start_of(started - 1, change.started))
             };
             running.slot.describe(attributes);
@@ -143,6 +144,14 @@ impl Fleet {
         change
     }
 
+    fn start_counters(&self, name: &str, attributes: &Attributes) {
+        if attributes.is_requested {
+            self.telemetry.start_unlisted_target(name);
+        } else {
+            self.telemetry.start_target(name);
+        }
+    }
+
     fn keep(&self, mut running: RunningTarget, is_swept: bool, are_new: bool) -> RunningTarget {
         let was_swept = std::mem::replace(&mut running.is_swept, is_swept);
         if was_swept && !is_swept {
@@ -160,7 +169,6 @@ impl Fleet {
         let slot = self
             .board
             .slot(&target.name, &target.endpoint.address.to_string());
-        self.telemetry.start_target(&target.name);
         let footprint = Arc::default();
         let sweep = if is_swept {
             self.start_sweep(&target, &slot, &footprint, start.first)

@@ -1,6 +1,7 @@
 //! Serves the latest pages, and accepts requests for a reload.
 //!
-//! It never queries Redis and never waits for a poll: a scrape returns bytes that are ready.
+//! It never queries Redis, and a scrape of a configured target never waits for a poll: it returns bytes
+//! that are ready. Only the first request for a requested target waits: see `on_request`.
 //! `routes` handles requests. `connections` and `deadline` enforce limits on clients. `gate` has
 //! the access rules: `encryption` and `access`.
 
@@ -13,6 +14,7 @@ mod health;
 mod highlights;
 mod index;
 mod negotiation;
+mod on_request;
 mod readers;
 mod reload;
 mod response;
@@ -26,12 +28,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Paths;
+use crate::metric::Names;
 use crate::publish::Board;
+use crate::requested::Requested;
 use crate::telemetry::Telemetry;
 
 pub use gate::{Gate, GateError, Prepared};
@@ -61,6 +66,10 @@ pub enum ReloadResult {
 pub struct Services {
     /// The pages, and the targets that they come from.
     pub board: Board,
+    /// The addresses that requests name.
+    pub requested: Requested,
+    /// The spelling of metric names.
+    pub names: Arc<ArcSwap<Names>>,
     /// The channel for reload requests.
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Access rules for clients.

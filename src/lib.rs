@@ -36,6 +36,7 @@ mod poll;
 mod publish;
 pub mod query;
 pub mod reply;
+mod requested;
 mod supervise;
 pub mod telemetry;
 mod threads;

@@ -37,7 +37,8 @@ pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>)
         let started = Instant::now();
         let slots = board.slots();
         // Read before renewing: later publications may be missing in the page.
-        let all_polled = slots.iter().all(|slot| slot.latest().is_some());
+        let is_polled = |slot: &Arc<Slot>| slot.is_requested() || slot.latest().is_some();
+        let all_polled = slots.iter().all(is_polled);
         let news = renew(&board, &telemetry, &names.load());
         if all_polled {
             board.set_shown(slots);
@@ -130,7 +131,8 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
     let mut names = names.clone();
     // During a reload, the list of targets may be older or newer than the names. Without the label,
     // two targets could have the same series.
-    names.target_label |= slots.len() != 1;
+    let listed = slots.iter().filter(|slot| !slot.is_requested());
+    names.target_label |= listed.count() != 1;
     // Taken before reading, so that later publications are included the next time.
     let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
     let seen: Vec<Option<LastPublications>> = slots.iter().map(LastPublications::of).collect();
@@ -155,7 +157,8 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
             });
         }
     }
-    let seen: Arc<[LastPublications]> = seen.into_iter().flatten().collect();
+    let seen = seen.into_iter().flatten();
+    let seen: Arc<[LastPublications]> = seen.filter(|seen| !seen.attributes.is_requested).collect();
     let shown = seen
         .iter()
         .map(|seen| (Arc::clone(&seen.slot), seen.poll.polled_at))

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use thiserror::Error;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 mod attributes;
@@ -90,6 +91,7 @@ pub struct Board {
     /// For each source of targets, whether it was read.
     sources: Arc<ArcSwap<Vec<Arc<AtomicBool>>>>,
     changed: Arc<Notify>,
+    renewed: Arc<Notify>,
 }
 
 impl Default for Board {
@@ -103,6 +105,7 @@ impl Default for Board {
             readers: Arc::default(),
             sources: Arc::default(),
             changed: Arc::new(Notify::new()),
+            renewed: Arc::new(Notify::new()),
         }
     }
 }
@@ -127,19 +130,28 @@ impl Board {
     }
 
     /// Returns the target with this name or, if no name matches, with this address (with or without
-    /// scheme).
+    /// scheme). Does not return requested targets.
     #[must_use]
     pub fn find(&self, name_or_address: &str) -> Option<Arc<Slot>> {
         let slots = self.slots();
         let bare = |address: &str| address.rsplit("://").next().unwrap_or_default().to_owned();
-        let by_name = slots.iter().find(|slot| slot.name == name_or_address);
+        let configured = || slots.iter().filter(|slot| !slot.is_requested());
+        let by_name = configured().find(|slot| slot.name == name_or_address);
         let by_address = || {
             let wanted = bare(name_or_address);
-            slots
-                .iter()
+            configured()
                 .find(|slot| slot.address == name_or_address || bare(&slot.address) == wanted)
         };
         by_name.or_else(by_address).cloned()
+    }
+
+    /// Returns the requested target with this address.
+    #[must_use]
+    pub fn requested(&self, address: &str) -> Option<Arc<Slot>> {
+        let slots = self.slots();
+        let mut slots = slots.iter();
+        let found = slots.find(|slot| slot.address == address && slot.is_requested());
+        found.cloned()
     }
 
     /// Replaces the list of sources of targets: for each, whether it was read, successfully or not.
@@ -159,7 +171,19 @@ impl Board {
     /// the page shows it. The first scrape of a ready exporter must not miss a target.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.unread_sources() == 0 && Arc::ptr_eq(&self.slots.load(), &self.shown.load())
+        let (slots, shown) = (self.slots.load(), self.shown.load());
+        // Requested targets come and go, and are on no page of all targets.
+        let configured = |slots: &TargetSlots| -> TargetSlots {
+            let slots = slots.iter().filter(|slot| !slot.is_requested());
+            slots.cloned().collect()
+        };
+        let is_shown = || {
+            let (slots, shown) = (configured(&slots), configured(&shown));
+            let mut pairs = slots.iter().zip(&shown);
+            slots.len() == shown.len() && pairs.all(|(slot, shown)| Arc::ptr_eq(slot, shown))
+        };
+        self.unread_sources() == 0
+            && (Arc::ptr_eq(&slots, &shown) || (self.pages.load().is_some() && is_shown()))
     }
 
     /// Checks that polls and pages are not overdue. That is a defect of the exporter; a target that
@@ -212,6 +236,7 @@ impl Board {
     ) {
         self.pages.store(Some(Arc::new(Pages::new(write, shown))));
         self.written_at.store(Arc::new(Instant::now()));
+        self.renewed.notify_waiters();
     }
 
     /// Returns the forms of the page of all targets that will probably be read soon and are not
@@ -243,6 +268,11 @@ impl Board {
         for slot in self.slots().iter() {
             slot.mark_stale();
         }
+    }
+
+    /// Returns a future that completes when pages are renewed, if it is enabled before.
+    pub fn renewed(&self) -> Notified<'_> {
+        self.renewed.notified()
     }
 
     /// Waits for a publication or a new list since the last call.

@@ -50,7 +50,12 @@ pub struct Telemetry {
 
 /// The counters of one target: those of each row with a `target` label, one for each known value of
 /// its last label.
-type TargetCounts = Box<[AtomicU64]>;
+#[derive(Debug)]
+struct TargetCounts {
+    counts: Box<[AtomicU64]>,
+    /// Whether they are on the page of all targets.
+    is_listed: bool,
+}
 
 #[derive(Debug)]
 enum Values {
@@ -150,7 +155,19 @@ impl Telemetry {
 
     /// Starts the counters of a target at 0, so that rates include their first increase.
     pub fn start_target(&self, target: &str) {
-        let counts = || (0..self.of_target).map(|_| AtomicU64::new(0)).collect();
+        self.start(target, true);
+    }
+
+    /// Does the same for a target that is not on the page of all targets.
+    pub fn start_unlisted_target(&self, target: &str) {
+        self.start(target, false);
+    }
+
+    fn start(&self, target: &str, is_listed: bool) {
+        let counts = || TargetCounts {
+            counts: (0..self.of_target).map(|_| AtomicU64::new(0)).collect(),
+            is_listed,
+        };
         let mut targets = self.targets_to_change();
         targets.entry(target.to_owned()).or_insert_with(counts);
     }
@@ -248,10 +265,10 @@ impl Telemetry {
             .map_or_else(Snapshot::default, |counts| self.counts(counts))
     }
 
-    /// Returns the counters of each target without its name, by name.
+    /// Returns the counters of each listed target without its name, by name.
     fn by_target(&self) -> Vec<(String, Snapshot)> {
         let targets = self.targets();
-        let counted = targets.iter();
+        let counted = targets.iter().filter(|(_, counts)| counts.is_listed);
         counted
             .map(|(target, counts)| (target.clone(), self.counts(counts)))
             .collect()
@@ -263,7 +280,7 @@ impl Telemetry {
             let (Some(alone), Values::ByTarget(first, labels)) = (&row.alone, values) else {
                 continue;
             };
-            for (label, count) in labels.iter().zip(counts.iter().skip(*first)) {
+            for (label, count) in labels.iter().zip(counts.counts.iter().skip(*first)) {
                 let count = to_float(count.load(Ordering::Relaxed));
                 let labels = [*label];
                 let labels = labels.get(..alone.labels.len()).unwrap_or_default();
@@ -366,7 +383,7 @@ fn of_labels<'a>(
     let (target, rest) = labels.split_first()?;
     let label = rest.first().copied().unwrap_or_default();
     let at = known.iter().position(|known| *known == label)?;
-    targets.get(*target)?.get(first + at)
+    targets.get(*target)?.counts.get(first + at)
 }
 
 #[cfg(test)]

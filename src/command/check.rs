@@ -9,7 +9,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::collector::Collector;
-use crate::config::{Config, Credential, Target, credential_for, doubts};
+use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
 use crate::discovery::targets_now;
 use crate::failure::Failure;
 use crate::keyspace::sweep::{self, Examined as SweepExamined};
@@ -31,6 +31,12 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     let count = watched.len();
     let targets = if count == 1 { "target" } else { "targets" };
     writeln!(out, "configuration: valid, {count} {targets}")?;
+    for source in &config.sources {
+        if let SourceKind::Requests(allowed) = &source.kind {
+            let rules: Vec<_> = allowed.rules().iter().map(ToString::to_string).collect();
+            writeln!(out, "  requests may name {}", rules.join(", "))?;
+        }
+    }
     for (source, problem) in &problems {
         writeln!(out, "  source {source} does not work: {problem}")?;
     }

@@ -61,6 +61,12 @@ impl AllowedAddresses {
         allowed
     }
 
+    /// Returns the rules.
+    #[must_use]
+    pub fn rules(&self) -> &[HostPattern] {
+        &self.rules
+    }
+
     /// Adds addresses of the kind of a configured server.
     #[must_use]
     pub fn with_configured(mut self, address: IpAddr) -> Self {

@@ -14,6 +14,7 @@ use super::discover::WrittenDiscover;
 use super::problem::Invalid;
 use super::row::{SOURCES, Set, TARGETS};
 use super::rows::ROWS;
+use super::scrape::WrittenScrape;
 use super::shard::WrittenShard;
 use super::target_source::WrittenSource;
 use super::url::Url;
@@ -54,6 +55,7 @@ pub(crate) struct Top {
     pub(crate) max_targets: u32,
     pub(crate) shard: Option<WrittenShard>,
     pub(crate) credentials: Vec<Credential>,
+    pub(crate) scrape: WrittenScrape,
     pub(crate) web: WrittenWeb,
 }
 
@@ -150,6 +152,7 @@ impl Draft {
                 max_targets: 0,
                 shard: None,
                 credentials: Vec::new(),
+                scrape: WrittenScrape::default(),
                 web: WrittenWeb::default(),
             },
             each: Each {

@@ -1,5 +1,6 @@
 //! Patterns of servers: a glob over host names, or a network of addresses, and a port.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -114,6 +115,17 @@ impl HostPattern {
     }
 }
 
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.hosts, self.port) {
+            (Hosts::Glob(pattern), _) => f.write_str(pattern.as_glob().unwrap_or_default())?,
+            (Hosts::Network(network @ IpNet::V6(_)), Some(_)) => write!(f, "[{network}]")?,
+            (Hosts::Network(network), _) => write!(f, "{network}")?,
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
 /// Reads an address or a network in brackets, such as `[fd00::1]:6379`. Returns `None` for a glob
 /// that starts with a class of characters.
 fn bracketed(text: &str) -> Option<Result<HostPattern, Invalid>> {
@@ -191,6 +203,8 @@ mod tests {
             let pattern = HostPattern::from_text(pattern).unwrap();
             assert!(pattern.matches(host, 6379), "{pattern:?}");
             assert!(!pattern.matches(host, 6380), "{pattern:?}");
+            let again = HostPattern::from_text(&pattern.to_string());
+            assert_eq!(again.as_ref(), Ok(&pattern));
         }
     }
 

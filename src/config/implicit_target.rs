@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
+use super::credentials::Credential;
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::file_content::has_targets;
@@ -14,7 +15,7 @@ use super::secret::Secret;
 use super::target::{
     self, Password, Target, check_password_file, target, warn_of_oddity, with_url,
 };
-use super::target_source::TargetSource;
+use super::target_source::{SourceKind, TargetSource};
 use super::url;
 use super::written_keys::WrittenKeys;
 
@@ -31,6 +32,10 @@ pub(crate) fn read_targets(
     context: &mut Context<'_>,
 ) -> Vec<Target> {
     if !has_targets(node) {
+        if names_no_target(address, sources, context) {
+            give_credentials(given, sources, context);
+            return Vec::new();
+        }
         let target = implicit_target(address, (given, overlay), draft, context);
         return target.into_iter().collect();
     }
@@ -39,6 +44,49 @@ pub(crate) fn read_targets(
     match (list, written.place_of("targets")) {
         (Some(list), Some(place)) => target::read_targets(list, place, sources, draft, context),
         _ => Vec::new(),
+    }
+}
+
+/// Returns whether only requests name targets: the address is empty, or nothing names one and the
+/// default is not meant. Reports an empty address if nothing else names targets.
+fn names_no_target(
+    flag: Option<&Secret>,
+    sources: &[TargetSource],
+    context: &mut Context<'_>,
+) -> bool {
+    let Some(flag) = flag else {
+        let mut names = ["REDIS_URL", "REDIS_ADDR"].into_iter();
+        return !sources.is_empty() && names.all(|name| variable(name, context).is_none());
+    };
+    let is_empty = flag.expose().trim().is_empty();
+    if is_empty && sources.is_empty() {
+        let remedy = "list servers under `targets` in the file of --config, or those that \
+                      /scrape?target= may name with --scrape.allow";
+        let place = Place::option("--redis.addr");
+        context.report(&place, "is empty, and nothing else names a target", remedy);
+    }
+    is_empty
+}
+
+/// Assigns the user and the password of flags and variables to requested targets, like
+/// `redis_exporter`. They may be sent to the allowed servers only. Entries of `credentials` come first.
+fn give_credentials(given: &Given, sources: &mut [TargetSource], context: &mut Context<'_>) {
+    let username = given.get("redis.user");
+    let username = username.map(|user| user.value.expose().to_owned());
+    let password = implicit_password(given);
+    check_password_file(None, username.as_deref(), password.as_ref(), context);
+    if username.is_none() && password.is_none() {
+        return;
+    }
+    for source in sources {
+        if let SourceKind::Requests(allowed) = &source.kind {
+            let own = Credential {
+                hosts: allowed.rules().to_vec(),
+                username: username.clone(),
+                password: password.as_ref().map(|(password, _)| password.clone()),
+            };
+            source.credentials = source.credentials.iter().cloned().chain([own]).collect();
+        }
     }
 }
 
@@ -88,6 +136,7 @@ pub(crate) fn implicit_target(
 /// the file may refer to them.
 pub(crate) fn reject_flags(flag: Option<&Secret>, given: &Given, context: &mut Context<'_>) {
     let given = options_of_one().filter_map(|option| given.get(option.flag));
+    let flag = flag.filter(|flag| !flag.expose().is_empty());
     let flags = given
         .map(|given| given.place.as_str())
         .filter(|place| place.starts_with('-'));

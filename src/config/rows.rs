@@ -7,14 +7,12 @@
 //! check of `config.example.yaml` derive from these rows. The options of `redis_exporter` have
 //! their own table, in `redis_exporter/table.rs`, which refers to keys of this one.
 
-use std::fmt::Write as _;
-
 use super::draft::{give, give_text, put};
 use super::keys::shown_values;
 use super::namespace::{
     compiled, finish_channel, finish_namespace, glob, group_name, label_value, regex,
 };
-use super::redis_exporter::OPTIONS;
+pub use super::reference::reference;
 use super::row::{OptionRow, Set, Takes, items, row};
 use super::script::Script;
 use super::secret::{Secret, trimmed};
@@ -172,6 +170,13 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.source.max_targets, whole(v, 1, MOST_TARGETS)))),
     row("max_targets", Number, "2000", "Maximum number of targets, above which targets of sources are counted, not polled",
         Value(|d, v| put(&mut d.top.max_targets, whole(v, 1, MOST_TARGETS)))).flag("max-targets", "REDIS_EXPORTER_MAX_TARGETS"),
+
+    row("scrape.allow", Texts, "", "Networks and globs of host names that requests for `/scrape` and `/probe` may name, such as redis-*.svc:6379 or 10.0.0.0/16:6379; by default none",
+        Lists(MOST_PATTERNS, |d| &mut d.top.scrape.allow)).flag("scrape.allow", "REDIS_EXPORTER_SCRAPE_ALLOW"),
+    row("scrape.forget_after", Duration, "10m", "Time after the last request for a server until it is no longer polled",
+        Value(|d, v| put(&mut d.top.scrape.forget_after, target_source::interval(v)))).flag("scrape.forget-after", "REDIS_EXPORTER_SCRAPE_FORGET_AFTER"),
+    row("scrape.max_targets", Number, "500", "Maximum number of servers that requests have named; further requests get status 503",
+        Value(|d, v| put(&mut d.top.scrape.max_targets, whole(v, 1, MOST_TARGETS)))).flag("scrape.max-targets", "REDIS_EXPORTER_SCRAPE_MAX_TARGETS"),
 
     row("shard", Text, "", "Share of the targets that this process watches, such as 1/3, or ordinal/3 in a StatefulSet",
         Value(|d, v| give(&mut d.top.shard, shard::shard(v)))).flag("shard", "REDIS_EXPORTER_SHARD"),
@@ -357,46 +362,6 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.item.read_only, switch(v)))),
 ];
 
-/// Returns the reference of all options, as a table in Markdown.
-#[must_use]
-pub fn reference() -> String {
-    let code = |text: &str| match text {
-        "" => String::new(),
-        text => format!("`{text}`"),
-    };
-    let mut table =
-        "| key | type | default | meaning | flag | environment variable | redis_exporter |\n\
-                     | --- | --- | --- | --- | --- | --- | --- |\n"
-            .to_owned();
-    for row in ROWS {
-        let theirs = OPTIONS
-            .iter()
-            .filter(|option| option.keys().contains(&row.key));
-        let theirs: Vec<_> = theirs.map(|option| code(option.flag)).collect();
-        let each = if row.is_of_each {
-            "; also for each target"
-        } else {
-            ""
-        };
-        let flag = if row.flag.is_empty() {
-            String::new()
-        } else {
-            code(&format!("--{}", row.flag))
-        };
-        let _ = writeln!(
-            table,
-            "| {} | {} | {} | {}{each} | {flag} | {} | {} |",
-            code(row.key),
-            row.takes.word().to_ascii_lowercase(),
-            code(row.default),
-            row.meaning,
-            code(row.variable),
-            theirs.join(", "),
-        );
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -429,29 +394,6 @@ mod tests {
             if let Set::Items(items) = row.set {
                 assert_eq!(items.level, format!("{}[].", row.key));
             }
-        }
-    }
-
-    #[test]
-    fn reference_has_each_option_with_its_spellings() {
-        let reference = reference();
-        assert_eq!(reference.lines().count(), ROWS.len() + 2);
-        for (key, before, after) in [
-            (
-                "sweep.count",
-                "number | `100`",
-                "; also for each target | `--sweep.count` | `REDIS_EXPORTER_SWEEP_COUNT` | \
-                 `check-keys-batch-size` |",
-            ),
-            (
-                "targets[].memory_limit",
-                "size | ",
-                " | `--redis.memory-limit` | `REDIS_MEMORY_LIMIT` |  |",
-            ),
-        ] {
-            let row = ROWS.iter().find(|row| row.key == key).unwrap();
-            let line = format!("| `{key}` | {before} | {}{after}", row.meaning);
-            assert!(reference.contains(&line), "{line}\n{reference}");
         }
     }
 }

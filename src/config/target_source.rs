@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
+use super::allowed::AllowedAddresses;
 use super::complete_level;
 use super::context::{Context, FileUse};
 use super::credentials::{Credential, credential_for};
@@ -61,6 +62,9 @@ pub enum SourceKind {
     Dns(DnsName),
     /// The servers of a group, which one of them or a sentinel names.
     Group(Discover),
+    /// The servers that requests name, of those that they may name. The interval is the time after
+    /// which a server is forgotten.
+    Requests(Arc<AllowedAddresses>),
 }
 
 /// An entry of a list that is not the address of a server.
@@ -114,6 +118,12 @@ impl TargetSource {
             && self.kind == earlier.kind
             && self.labels == earlier.labels
             && has_tls(self) == has_tls(earlier)
+    }
+
+    /// Returns whether requests name its targets.
+    #[must_use]
+    pub const fn is_of_requests(&self) -> bool {
+        matches!(self.kind, SourceKind::Requests(_))
     }
 
     /// Returns a target for a server that the source names.
@@ -233,7 +243,7 @@ fn complete_source(
 }
 
 /// Returns the URL of no server in particular.
-const fn placeholder(tls: bool, database: Option<u32>) -> Url {
+pub(super) const fn placeholder(tls: bool, database: Option<u32>) -> Url {
     Url {
         address: Address::Tcp {
             host: String::new(),
@@ -343,6 +353,8 @@ impl SourceKind {
             Self::Http(_) => Duration::from_mins(1),
             // The section `discover` has defaults of its own.
             Self::Dns(_) | Self::Group(_) => Duration::from_secs(30),
+            // So does the section `scrape`.
+            Self::Requests(_) => Duration::from_mins(10),
         }
     }
 }

@@ -865,6 +865,115 @@ fn each_mistake_is_one_problem_with_its_place_and_remedy() {
 }
 
 #[test]
+fn empty_address_leaves_targets_to_others() {
+    let problems = read(None, &["--redis.addr="], &[]).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let problem = &problems[0];
+    for part in ["is empty", "under `targets`", "--scrape.allow"] {
+        assert!(problem.contains(part), "{problem}");
+    }
+    let allow = "--scrape.allow=redis-*.svc:6379, 10.0.0.0/16:6379";
+    for (file, flags, variables, targets) in [
+        (None, &["--redis.addr=", allow][..], &[][..], 0),
+        (None, &[allow], &[], 0),
+        (None, &[allow], &[("REDIS_ADDR", "")], 0),
+        (None, &[allow], &[("REDIS_ADDR", "h")], 1),
+        (None, &[allow, "--redis.addr=h"], &[], 1),
+        (Some("scrape: { allow: [h] }"), &[], &[], 0),
+        (
+            Some("scrape: { allow: [h] }\ntargets: [{url: h}]"),
+            &["--redis.addr="],
+            &[],
+            1,
+        ),
+        (
+            None,
+            &["--redis.addr="],
+            &[("REDIS_EXPORTER_SCRAPE_ALLOW", "h")],
+            0,
+        ),
+    ] {
+        let config = read(file, flags, variables).unwrap();
+        let found = (config.targets.len(), config.sources.len());
+        assert_eq!(found, (targets, 1), "{file:?} {flags:?} {variables:?}");
+        assert!(!config.names.target_label || file.is_some_and(|text| text.contains("targets")));
+    }
+    assert!(
+        read(Some("scrape: { allow: [] }"), &[], &[])
+            .unwrap()
+            .sources
+            .is_empty()
+    );
+}
+
+#[test]
+fn credentials_of_flags_apply_to_requested_servers_without_an_address() {
+    let allow = [
+        "--scrape.allow=h",
+        "--redis.password=hunter2",
+        "--redis.user=u",
+    ];
+    let file = "credentials: [{hosts: [x], password: y}]";
+    let hosts = |flags: &[&str]| {
+        let config = read(Some(file), flags, &[]).unwrap();
+        let credentials = config.sources[0].credentials.iter();
+        let hosts = credentials.map(|one| one.hosts[0].to_string());
+        hosts.collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(&allow), ["x", "h"]);
+    assert_eq!(hosts(&[&allow[..], &["--redis.addr=a"]].concat()), ["x"]);
+}
+
+#[test]
+fn mistakes_in_the_list_of_requested_servers_are_reported() {
+    for (text, place, problem) in [
+        (
+            "scrape: { allow: ['10.*'] }",
+            "scrape.allow[0]",
+            "would also match",
+        ),
+        (
+            "scrape: { allow: ['redis://h'] }",
+            "scrape.allow[0]",
+            "without a scheme",
+        ),
+        (
+            "scrape: { allow: ['h:x'] }",
+            "scrape.allow[0]",
+            "has a port",
+        ),
+        (
+            "scrape: { allow: [h], forget_after: 5ms }",
+            "scrape.forget_after",
+            "is too short",
+        ),
+        (
+            "scrape: { allow: [h], max_targets: 0 }",
+            "scrape.max_targets",
+            "",
+        ),
+        (
+            "scrape: { allow: [h] }\nscrape_endpoint: false",
+            "scrape.allow",
+            "no effect",
+        ),
+        (
+            "scrape: { allow: [h] }\ntargets_from: [{name: scrape, dns: 'h:1'}]",
+            "scrape.allow",
+            "conflicts",
+        ),
+    ] {
+        let problems = read(Some(text), &[], &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        let found = &problems[0];
+        assert!(
+            found.contains(place) && found.contains(problem),
+            "{text}: {found}"
+        );
+    }
+}
+
+#[test]
 fn all_problems_are_reported_at_once() {
     let problems = read(
         Some(

@@ -254,7 +254,8 @@ fn parse_host(authority: &str) -> Result<(String, Option<u16>), Invalid> {
     if authority.contains(',') {
         return Err(Invalid::new(
             "names more than one server",
-            "list each of them under `targets` in a configuration file",
+            "list each of them under `targets` in a configuration file, or in `scrape.allow` to poll \
+             those that requests name",
         ));
     }
     if let Some(bracketed) = authority.strip_prefix('[') {

@@ -19,6 +19,7 @@ use crate::fleet::{Change, Fleet};
 use crate::http::{self, ReloadRequest, ReloadResult};
 use crate::metric::Names;
 use crate::publish::Board;
+use crate::requested::Requested;
 use crate::telemetry::{Gauge, Telemetry};
 use crate::threads::{Lane, Lost};
 
@@ -68,16 +69,18 @@ pub(super) struct Reloader {
 /// The sources of targets, and what they have named so far.
 pub(super) struct Discovered {
     sources: Sources,
+    requested: Requested,
     receiver: mpsc::Receiver<Listing>,
     lists: Lists,
     tallies: BTreeMap<String, SourceTally>,
 }
 
 impl Discovered {
-    pub(super) fn new(telemetry: Telemetry) -> Self {
-        let (sources, receiver) = Sources::new(telemetry);
+    pub(super) fn new(requested: Requested, telemetry: Telemetry) -> Self {
+        let (sources, receiver) = Sources::new(requested.clone(), telemetry);
         Self {
             sources,
+            requested,
             receiver,
             lists: Lists::new(),
             tallies: BTreeMap::new(),
@@ -101,6 +104,7 @@ impl Discovered {
 
     /// Runs the sources of a configuration. Lists of sources that read the same stay in effect.
     fn apply(&mut self, config: &Config, board: &Board) {
+        self.requested.configure(config);
         // Lists of the sources that end now must not be taken for those of their successors.
         self.take_waiting();
         for before in self.sources.apply(&config.sources) {

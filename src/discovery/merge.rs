@@ -99,7 +99,8 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
             let count = merged.targets.len();
             if !names.insert(&server.name) {
                 tally.duplicate += 1;
-            } else if !is_mine(&server.name) {
+            // A requested target belongs to the process that got the request.
+            } else if !source.is_of_requests() && !is_mine(&server.name) {
                 tally.other_shard += 1;
             } else if tally.watched >= source.max_targets || count >= config.max_targets {
                 tally.over_limit += 1;
@@ -107,7 +108,7 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
                 tally.watched += 1;
                 merged.targets.push(WatchedTarget {
                     target: source.target(server.name.clone(), server.endpoint.clone()),
-                    attributes: server.attributes(),
+                    attributes: server.attributes().requested(source.is_of_requests()),
                     is_swept: server.is_swept,
                 });
             }

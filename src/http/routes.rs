@@ -1,7 +1,7 @@
 //! Maps requests to responses.
 //!
-//! Only three things wait: a reload, a password hash that is not remembered, and a page in a format
-//! that was not requested before.
+//! Only four things wait: a reload, a password hash that is not remembered, a page in a format that was
+//! not requested before, and the first request for a requested target.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::access::Admission;
 use super::reload::is_cross_origin;
 use super::response::{self, HttpResponse};
-use super::{ReloadRequest, ReloadResult, Services, index, negotiation, sd, target};
+use super::{ReloadRequest, ReloadResult, Services, index, negotiation, on_request, sd, target};
 use crate::clock;
 use crate::config::{Route, is_authority};
 use crate::encode::Page;
@@ -39,8 +39,8 @@ const RELOAD_TIME: Duration = Duration::from_secs(8);
 
 const MISSING_TARGET: &str = "The parameter `target` is missing. Name a configured target or its \
     address, as in /probe?target=127.0.0.1:6379; the page at / lists all of them.";
-const UNKNOWN_TARGET: &str = "This target is not configured, and only configured targets are \
-    polled. Add it under `targets:` in the configuration file and reload (SIGHUP, or POST to \
+pub(super) const UNKNOWN_TARGET: &str = "This target is not configured, and only configured targets \
+    are polled, and those that `scrape.allow` lists. Add it under `targets:` in the configuration file and reload (SIGHUP, or POST to \
     /-/reload); the page at / lists the targets there are.";
 const NO_RELOAD: &str = "Reloads over HTTP are switched off (`web.reload: false`). SIGHUP reloads.";
 const CROSS_ORIGIN: &str = "A page of another site may not request a reload.";
@@ -51,7 +51,8 @@ const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authent
 const TOO_MANY_PASSWORDS: &str = "Too many passwords are being checked.";
 const NO_HOST: &str = "The request has no header Host, so the list cannot contain the address of the \
     exporter. Set `web.external_address`.";
-const NO_PAGE: &str = "There is no page yet. If this lasts, the log contains the reason.";
+pub(super) const NO_PAGE: &str =
+    "There is no page yet. If this lasts, the log contains the reason.";
 const NOT_POLLED: &str =
     "This target has not been polled yet. Its first poll ends within one interval.";
 
@@ -150,7 +151,7 @@ async fn metrics(services: &Services, headers: &HeaderMap, scraper: u64) -> Http
 }
 
 /// Returns a page. If it has to be written first, that does not delay other requests.
-async fn written(page: Option<Served>) -> Option<Page> {
+pub(super) async fn written(page: Option<Served>) -> Option<Page> {
     match page? {
         Served::Written(page) => Some(page),
         Served::Unwritten(page) => FIRST_PAGES.run(move || page.write()).await.ok(),
@@ -183,7 +184,7 @@ async fn target_page(
         return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
     };
     let Some(slot) = target::find(&services.board, &wanted) else {
-        return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
+        return on_request::page(services, &wanted, headers, scraper).await;
     };
     let form = negotiation::form(headers);
     match written(slot.page(form, scraper)).await {

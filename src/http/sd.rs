@@ -10,17 +10,18 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::publish::{ClusterMember, Slot};
 
-/// Returns the list in JSON. `exporter` is the host and the port at which Prometheus reaches the
+/// Returns the list in JSON. It lacks requested targets: Prometheus would request them forever. `exporter` is the host and the port at which Prometheus reaches the
 /// exporter.
 pub(super) fn document(slots: &[Arc<Slot>], exporter: &str, is_encrypted: bool) -> String {
+    let slots = || slots.iter().filter(|slot| !slot.is_requested());
     let mut addresses: HashMap<&str, usize> = HashMap::new();
-    for slot in slots {
+    for slot in slots() {
         *addresses.entry(bare(&slot.address)).or_default() += 1;
         if slot.name != bare(&slot.address) {
             *addresses.entry(&slot.name).or_default() += 1;
         }
     }
-    let groups = slots.iter().map(|slot| {
+    let groups = slots().map(|slot| {
         // Two targets with the same address must not have the same series.
         let is_alone = addresses.get(bare(&slot.address)) == Some(&1);
         let mut labels = labels(slot, is_alone);

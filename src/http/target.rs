@@ -1,4 +1,4 @@
-//! Maps the `target` parameter of a request to a configured target. Opens no connection.
+//! Maps the `target` parameter of a request to a target or its address. Opens no connection.
 //!
 //! Users of `redis_exporter` send addresses here, sometimes with credentials. Those are dropped:
 //! only the configuration decides how a target is queried.
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
+use crate::config::{Address, REQUESTED, requested_address};
 use crate::publish::{Board, Slot};
 
 const DEFAULT_PORT: &str = "6379";
@@ -20,7 +21,16 @@ pub(super) fn parameter(query: Option<&str>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-/// Returns the target with that name, else the one with that address.
+/// Returns the address of the server that a request names, without credentials and path. The name of a
+/// requested target is its address too.
+pub(super) fn address(wanted: &str) -> Option<Address> {
+    let name = wanted.strip_prefix(REQUESTED);
+    let name = name.and_then(|name| name.strip_prefix('/'));
+    let address = without_credentials(name.unwrap_or(wanted));
+    requested_address(&without_path(&address))
+}
+
+/// Returns the configured target with that name, else the one with that address.
 pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
     let address = without_credentials(wanted);
     let host = without_path(&address);
@@ -29,6 +39,7 @@ pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
         .or_else(|| board.find(&address))
         .or_else(|| board.find(&host))
         .or_else(|| board.find(&format!("{host}:{DEFAULT_PORT}")))
+        .or_else(|| board.find(&requested_address(&host)?.to_string()))
 }
 
 /// Removes credentials: `redis://user:password@host:6379/0` → `redis://host:6379/0`.

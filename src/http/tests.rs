@@ -5,6 +5,7 @@ mod limits;
 mod responses;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use crate::config::{Paths, Web};
 use crate::encode::{Form, Format, Page};
 use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
+use crate::requested::Requested;
 use crate::telemetry::Telemetry;
 
 /// Longer than any test takes.
@@ -66,6 +68,8 @@ async fn start_at(limits: ConnectionLimits, gate: Gate, paths: Paths) -> Server 
     let (reload, reloads) = mpsc::channel(1);
     let services = Services {
         board: board.clone(),
+        requested: Requested::default(),
+        names: Arc::default(),
         reload,
         gate,
         paths,

@@ -22,6 +22,8 @@ pub struct Attributes {
     pub labels: Vec<(String, String)>,
     /// The place in its cluster, if it has one.
     pub member: Option<ClusterMember>,
+    /// Whether requests name it, and not the configuration. It is on a page of its own only.
+    pub is_requested: bool,
     /// The labels as text.
     text: String,
 }
@@ -34,6 +36,16 @@ impl Attributes {
             text: label_text(&labels),
             labels,
             member,
+            is_requested: false,
+        }
+    }
+
+    /// Sets whether requests name the server.
+    #[must_use]
+    pub fn requested(self, is_requested: bool) -> Self {
+        Self {
+            is_requested,
+            ..self
         }
     }
 

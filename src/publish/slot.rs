@@ -102,6 +102,12 @@ impl Slot {
         self.attributes.load_full()
     }
 
+    /// Returns whether requests name the target, and not the configuration.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.attributes.load().is_requested
+    }
+
     /// Replaces the previous poll.
     pub fn publish(&self, publication: Publication) {
         self.change_pulse(|pulse| Pulse {

@@ -26,6 +26,7 @@ pub(super) static ROWS: &[TelemetryRow] = &[
     counter("redis_exporter_log_lines_lost_total", &[], "Log lines that could not be written to standard error, or not fast enough.").counted_by(lost_lines),
     counter("redis_exporter_scrapes_total", &[], "Scrapes with a successful response."),
     counter("redis_target_scrape_request_errors_total", &[], "Requests for a single target with a missing or unknown target name."),
+    counter("redis_exporter_refused_scrape_requests_total", &["reason"], "Requests for a server that is not a target: it is not allowed, or over a limit of the number of targets.").for_each(refusals),
     counter("redis_exporter_unauthorized_requests_total", &[], "Requests rejected because of missing or wrong credentials, or because too many passwords were waiting to be verified."),
     gauge("redis_exporter_config_last_reload_successful", &[], Unit::One, "Whether the last load of the configuration succeeded (1) or failed (0)."),
     gauge("redis_exporter_config_last_reload_success_timestamp_seconds", &[], Unit::Seconds, "Time of the last successful load of the configuration, in seconds since the epoch."),
@@ -46,6 +47,10 @@ fn causes() -> Vec<&'static str> {
 
 fn services() -> Vec<&'static str> {
     vec!["pages", "files", "reloads", "watch", "discovery"]
+}
+
+fn refusals() -> Vec<&'static str> {
+    vec!["not_allowed", "over_limit"]
 }
 
 fn lost_lines() -> u64 {

@@ -54,6 +54,7 @@ mod reconnect;
 mod redis_exporter_keys;
 mod redis_exporter_options;
 mod reload;
+mod requested;
 mod scrape_pace;
 mod secret;
 mod sentinel;

@@ -126,6 +126,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "page",
         &["encode", "metric", "publish", "telemetry", "threads"],
     ),
+    ("requested", &["config"]),
     (
         "http",
         &[
@@ -135,7 +136,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "encode",
             "failure",
             "metric",
+            "outcome",
             "publish",
+            "requested",
             "telemetry",
             "threads",
             "tls",
@@ -153,6 +156,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "glob",
             "publish",
             "reply",
+            "requested",
             "supervise",
             "telemetry",
             "threads",
@@ -208,6 +212,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "page",
             "poll",
             "publish",
+            "requested",
             "supervise",
             "telemetry",
             "threads",

@@ -44,7 +44,7 @@ const fn sets(keys: &'static [&'static str], read: ReadOption) -> Fate {
 /// All options of `redis_exporter`.
 #[rustfmt::skip]
 pub static OPTIONS: &[CommandLineOption] = &[
-    option("redis.addr", "REDIS_ADDR", any("redis://localhost:6379"), Fate::Own("targets[].url"), "`REDIS_URL` takes precedence over the variable. An empty address, or an address in addition to `targets` in the file, is an error: list the servers of `/scrape` under `targets`"),
+    option("redis.addr", "REDIS_ADDR", any("redis://localhost:6379"), Fate::Own("targets[].url"), "`REDIS_URL` takes precedence over the variable. Empty means that there is no such target, but requires others, such as those of `scrape.allow`. Several addresses, and an address in addition to `targets` in the file, are an error"),
     option("redis.user", "REDIS_USER", NOTHING, Fate::Same("targets[].username"), "ACL user of the single target, if its URL has none"),
     option("redis.password", "REDIS_PASSWORD", SECRET, Fate::Same("targets[].password"), "Password of the single target, if its URL has none"),
     option("redis.password-file", "REDIS_PASSWORD_FILE", NOTHING, Fate::Same("targets[].password_file"), "File with the password, or with a JSON map from addresses to passwords"),

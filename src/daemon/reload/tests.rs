@@ -46,7 +46,7 @@ fn reloader(path: PathBuf) -> Reloader {
         board: board.clone(),
         arguments,
         fleet: Fleet::new(board, telemetry.clone()),
-        discovered: Discovered::new(telemetry.clone()),
+        discovered: Discovered::new(Requested::default(), telemetry.clone()),
         telemetry,
         names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
         gate: http::Gate::new(&config.web).unwrap(),

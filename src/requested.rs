@@ -1,0 +1,193 @@
+//! The addresses that requests name: `http` adds them, and `discovery` makes them targets.
+//!
+//! It neither resolves nor dials them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::config::{Address, AllowedAddresses, Config, SourceKind};
+
+/// What became of a request for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// The address is a target, or will be one at once.
+    Yes,
+    /// The configuration does not allow the address.
+    Forbidden,
+    /// There are as many targets as allowed.
+    Full,
+}
+
+/// The addresses that requests name. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Requested(Arc<SharedRequests>);
+
+#[derive(Debug, Default)]
+struct SharedRequests {
+    state: Mutex<Known>,
+    /// Notified of each change of the addresses.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// `None` if requests may name no address.
+    limits: Option<Limits>,
+    /// The addresses by their text, each with the time of its last request.
+    asked: BTreeMap<String, (Address, Instant)>,
+}
+
+#[derive(Debug)]
+struct Limits {
+    allowed: Arc<AllowedAddresses>,
+    /// Maximum number of requested addresses.
+    most: usize,
+    /// Maximum number of targets of any kind.
+    most_in_all: usize,
+}
+
+impl Limits {
+    fn of(config: &Config) -> Option<Self> {
+        config.sources.iter().find_map(|source| match &source.kind {
+            SourceKind::Requests(allowed) => Some(Self {
+                allowed: Arc::clone(allowed),
+                most: source.max_targets,
+                most_in_all: config.max_targets,
+            }),
+            _ => None,
+        })
+    }
+
+    fn allows(&self, address: &Address) -> bool {
+        match address {
+            Address::Tcp { host, port, .. } => self.allowed.may_allow(host, *port),
+            Address::Unix(_) => false,
+        }
+    }
+}
+
+impl Requested {
+    /// Applies the limits of a configuration. Addresses that it does not allow are forgotten.
+    pub fn configure(&self, config: &Config) {
+        let limits = Limits::of(config);
+        let mut known = self.known();
+        let allows = |address: &Address| limits.as_ref().is_some_and(|one| one.allows(address));
+        known.asked.retain(|_, (address, _)| allows(address));
+        known.limits = limits;
+        drop(known);
+        self.0.changed.notify_one();
+    }
+
+    /// Records a request for an address. A new one is only accepted within the limits. `others` returns
+    /// the number of targets that no request has named.
+    #[must_use]
+    pub fn ask(&self, address: &Address, others: impl FnOnce() -> usize) -> Admitted {
+        let mut known = self.known();
+        let Known { limits, asked } = &mut *known;
+        let limits = limits.as_ref().filter(|limits| limits.allows(address));
+        let Some(limits) = limits else {
+            return Admitted::Forbidden;
+        };
+        let (name, now) = (address.to_string(), Instant::now());
+        if let Some((_, at)) = asked.get_mut(&name) {
+            *at = now;
+            return Admitted::Yes;
+        }
+        let count = asked.len();
+        if count >= limits.most || others().saturating_add(count) >= limits.most_in_all {
+            return Admitted::Full;
+        }
+        asked.insert(name, (address.clone(), now));
+        drop(known);
+        self.0.changed.notify_one();
+        Admitted::Yes
+    }
+
+    /// Forgets addresses without a request for this long. Returns the others, and when the next one
+    /// may be forgotten.
+    #[must_use]
+    pub fn current(&self, forget_after: Duration) -> (Vec<Address>, Option<Instant>) {
+        let now = Instant::now();
+        let mut known = self.known();
+        let ends = |at: &Instant| *at + forget_after;
+        known.asked.retain(|_, (_, at)| ends(at) > now);
+        let next = known.asked.values().map(|(_, at)| ends(at)).min();
+        let addresses = known.asked.values().map(|(address, _)| address.clone());
+        (addresses.collect(), next)
+    }
+
+    /// Waits for a change of the addresses since the last call.
+    pub async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Arguments, load, requested_address};
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, text).unwrap();
+        let arguments = Arguments {
+            config: Some(path),
+            ..Arguments::default()
+        };
+        load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn ask(requested: &Requested, text: &str, others: usize) -> Admitted {
+        requested.ask(&requested_address(text).unwrap(), || others)
+    }
+
+    const FORGET_AFTER: Duration = Duration::from_mins(1);
+
+    fn names(requested: &Requested) -> Vec<String> {
+        let (addresses, _) = requested.current(FORGET_AFTER);
+        addresses.iter().map(Address::default_name).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_are_forgotten_without_requests() {
+        let requested = Requested::default();
+        assert_eq!(ask(&requested, "a", 0), Admitted::Forbidden);
+        requested.configure(&config("scrape: { allow: [a, b] }"));
+        assert_eq!(ask(&requested, "c", 0), Admitted::Forbidden);
+        assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
+        requested.changed().await;
+        tokio::time::advance(FORGET_AFTER / 2).await;
+        assert_eq!(ask(&requested, "b", 0), Admitted::Yes);
+        assert_eq!(names(&requested), ["a:6379", "b:6379"]);
+        let (_, next) = requested.current(FORGET_AFTER);
+        assert_eq!(next, Some(Instant::now() + FORGET_AFTER / 2));
+        tokio::time::advance(FORGET_AFTER / 2).await;
+        assert_eq!(names(&requested), ["b:6379"]);
+        requested.configure(&config("scrape: { allow: [a] }"));
+        assert_eq!(names(&requested), [""; 0]);
+        requested.configure(&config("targets: [{url: h}]"));
+        assert_eq!(ask(&requested, "a", 0), Admitted::Forbidden);
+    }
+
+    #[test]
+    fn new_addresses_stay_within_both_limits() {
+        let requested = Requested::default();
+        let text = "max_targets: 4\nscrape: { allow: ['*'], max_targets: 2 }";
+        requested.configure(&config(text));
+        assert_eq!(ask(&requested, "a", 4), Admitted::Full);
+        assert_eq!(ask(&requested, "a", 3), Admitted::Yes);
+        assert_eq!(ask(&requested, "b", 3), Admitted::Full);
+        assert_eq!(ask(&requested, "b", 2), Admitted::Yes);
+        assert_eq!(ask(&requested, "c", 0), Admitted::Full);
+        assert_eq!(ask(&requested, "a", 9), Admitted::Yes);
+    }
+}
