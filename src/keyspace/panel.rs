@@ -15,6 +15,7 @@ mod interval;
 mod rates;
 mod reading;
 mod removed;
+mod renewal;
 mod run;
 #[cfg(test)]
 mod simulation;
@@ -33,6 +34,8 @@ use effort::Effort;
 use interval::Interval;
 pub use rates::RemovalRates;
 pub use reading::RemovalReading;
+pub use renewal::RenewalCheck;
+use renewal::Renewals;
 use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
 pub use run::{Drawn, Lifetime, Region, Run, starts};
 use split::{End, Split};
@@ -77,6 +80,8 @@ enum Checked {
     },
     /// Whether a key expired that was about to.
     Followed(NamespacePlace, bool),
+    /// Whether its TTL was renewed.
+    Renewal(NamespacePlace, bool),
 }
 
 /// Keys that are followed until they are checked.
@@ -96,6 +101,7 @@ pub struct Panel {
     /// What key events cover, and the time when the next reading was requested.
     coverage: ([Coverage; 2], f64),
     uncovered: [Uncovered; 2],
+    renewals: Renewals,
     effort: Effort,
     /// Time of the last draw.
     drawn: Option<f64>,
@@ -135,6 +141,7 @@ impl Panel {
         self.drawn = Some(now);
         let weight = keys * since.clamp(0.0, REPRESENTED_MAX) / length(drawn);
         for run in runs {
+            let follows_renewals = self.renewals.follows(run);
             let mut members = Vec::new();
             for (name, namespace, lifetime) in run.keys.iter().take(RUN_KEYS_MAX) {
                 let place = (run.region.database, *namespace);
@@ -146,6 +153,9 @@ impl Panel {
                 };
                 members.push(member);
                 members.extend(member.until_expiry(*lifetime, run.at));
+                if follows_renewals {
+                    members.extend(member.until_renewal(*lifetime));
+                }
             }
             self.runs.push(Run {
                 region: run.region,
@@ -237,6 +247,8 @@ impl Panel {
                     purpose: Purpose::AfterExpiry,
                     ..*member
                 }),
+                // Its TTL decides, which is queried after this.
+                Purpose::Renewal(_) => {}
                 Purpose::AfterExpiry => {
                     self.unconfirmed.push(Checked::Followed(place, is_gone));
                 }
@@ -290,6 +302,10 @@ impl Panel {
             Checked::Followed(place, has_expired) => {
                 let split = self.splits.entry(place).or_default();
                 split.record_followed(has_expired);
+                return;
+            }
+            Checked::Renewal(place, is_renewed) => {
+                self.renewals.record(place, is_renewed);
                 return;
             }
             Checked::Counted {
@@ -358,6 +374,7 @@ impl Panel {
         self.splits.clear();
         self.unlimited.clear();
         self.intervals.clear();
+        self.renewals.forget();
         self.block = None;
         self.reading = None;
         self.drawn = None;
@@ -375,6 +392,7 @@ impl Panel {
         self.intervals.retain(|(_, name), _| is_shown(*name));
         self.splits.retain(|(_, name), _| is_shown(*name));
         self.totals.retain(|(_, name), _| is_shown(*name));
+        self.renewals.retain(is_shown);
     }
 }
 

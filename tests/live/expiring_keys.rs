@@ -160,3 +160,56 @@ fn no_ttl_at_all_is_known_without_lookups() {
     let page = until_known(&exporter, "permanent");
     assert_eq!(expiring(&page, "permanent", "3600"), Some(0.0));
 }
+
+/// Returns the share of keys whose TTL is renewed, and its error.
+fn renewed(page: &Page, namespace: &str) -> Option<(f64, f64)> {
+    let of = |what: &str| {
+        let name = format!("redis_key_namespace_ttl_renewed_{what}");
+        page.get(&name, &[("db", "db0"), ("key_namespace", namespace)])
+    };
+    Some((of("ratio")?, of("error_ratio")?))
+}
+
+/// A third of the sessions is in use, and each use renews the TTL. Nothing renews that of the cache,
+/// although it is read.
+#[test]
+fn renewed_share_is_that_of_the_keys_in_use() {
+    let server = RedisServer::start(&[]);
+    keys::write(
+        &server,
+        0,
+        3_000,
+        "call('SET', 'session:' .. i, i, 'EX', 900)",
+    );
+    keys::write(
+        &server,
+        0,
+        3_000,
+        "call('SET', 'cache:' .. i, i, 'EX', 900)",
+    );
+    keys::write(&server, 0, 3_000, "call('SET', 'permanent:' .. i, i)");
+    let exporter = sweep::launch(&server, FULL_SPEED, NAMESPACES).start();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = crate::support::wait::End(&done);
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let each = "call('EXPIRE', 'session:' .. 3 * i, 900) call('GET', 'cache:' .. i)";
+                keys::write(&server, 0, 1_000, each);
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+        let is_certain = |page: &Page, namespace| {
+            renewed(page, namespace).is_some_and(|(_, error)| error < 0.15)
+        };
+        let page = exporter.within(LONG, "renewals", |page| {
+            is_certain(page, "session") && is_certain(page, "cache")
+        });
+        let (ratio, error) = renewed(&page, "session").unwrap();
+        println!("{ratio:.3} ± {error:.3} of sessions are renewed");
+        assert!((ratio - 1.0 / 3.0).abs() < 2.0 * error, "{ratio} {error}");
+        let (ratio, error) = renewed(&page, "cache").unwrap();
+        assert!(ratio < 1e-9 && error > 0.0, "{ratio} {error}");
+        assert_eq!(renewed(&page, "permanent"), None);
+    });
+}

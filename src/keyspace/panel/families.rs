@@ -14,6 +14,8 @@ mod rows {
     pub(super) static EVICTED: Family<2> = Family::counter("redis_key_namespace_evicted_keys_total", &["db", "key_namespace"], source("INFO", "evicted_keys"), Unit::One, "Keys of the namespace that Redis evicted to free memory, from key events, or its estimated share of evicted_keys from sampled keys; absent while other removals hide it.");
     pub(super) static EXPIRED: Family<2> = Family::counter("redis_key_namespace_expired_keys_total", &["db", "key_namespace"], source("INFO", "expired_keys"), Unit::One, "Keys of the namespace that Redis removed because their TTL had ended, from key events, or its estimated share of expired_keys from sampled keys.");
     pub(super) static LOST_TTL: Family<2> = Family::histogram("redis_key_namespace_lost_ttl_seconds", &["db", "key_namespace"], source("PTTL", ""), Unit::Milliseconds, "TTLs that sampled keys of the namespace still had when they vanished, in seconds; the counts are those of the sample.");
+    pub(super) static RENEWED: Family<2> = Family::gauge("redis_key_namespace_ttl_renewed_ratio", &["db", "key_namespace"], source("PTTL", ""), Unit::One, "Estimated share of the keys of the namespace with a TTL whose TTL is renewed within a minute, from sampled keys; absent if too few were queried twice.");
+    pub(super) static RENEWED_ERROR: Family<2> = Family::gauge("redis_key_namespace_ttl_renewed_error_ratio", &["db", "key_namespace"], source("PTTL", ""), Unit::One, "Half the width of the 95% confidence interval of the share of keys whose TTL is renewed.");
     pub(super) static KEYS: Family<0> = Family::gauge("redis_exporter_panel_keys", &[], source("SCAN", ""), Unit::One, "Sampled keys that will be checked again.");
     pub(super) static CHECKS: Family<1> = Family::counter("redis_exporter_panel_checks_total", &["result"], source("SCAN", ""), Unit::One, "Sampled keys that were checked again, and still existed (alive) or not (vanished).");
 }
@@ -30,6 +32,8 @@ pub fn families() -> Vec<&'static Descriptor> {
         rows::EVICTED.descriptor(),
         rows::EXPIRED.descriptor(),
         rows::LOST_TTL.descriptor(),
+        rows::RENEWED.descriptor(),
+        rows::RENEWED_ERROR.descriptor(),
         rows::KEYS.descriptor(),
         rows::CHECKS.descriptor(),
     ]
@@ -56,6 +60,11 @@ pub fn push<'a>(panel: &Panel, name: impl Fn(NamespaceId) -> &'a str, snapshot: 
             [&format!("db{database}"), name(*namespace)],
             snapshot,
         );
+    }
+    for ((database, namespace), renewed) in panel.renewals.ratios() {
+        let labels = [&*format!("db{database}"), name(namespace)];
+        snapshot.push(&rows::RENEWED, labels, renewed.ratio);
+        snapshot.push(&rows::RENEWED_ERROR, labels, renewed.error);
     }
     let members = panel.runs.iter().map(|run| run.members.len());
     snapshot.push(&rows::KEYS, [], length(members.sum()));

@@ -122,6 +122,8 @@ pub(super) enum Purpose {
     BeforeExpiry(f64),
     /// To find out whether it has expired.
     AfterExpiry,
+    /// To find out whether its TTL, which ended at this time, was renewed.
+    Renewal(f64),
 }
 
 /// The TTLs of keys that expire soon.

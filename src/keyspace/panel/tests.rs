@@ -302,6 +302,7 @@ fn exported_families_are_listed_once() {
     draw(&mut panel, 0.0, Lifetime::Until(60.0));
     run(&mut panel, 1..10, 50);
     panel.observe(10.0, reading(0, 0, 0));
+    (0..30).for_each(|_| panel.renewals.record(PLACE, true));
     let mut snapshot = Snapshot::default();
     families::push(&panel, |_| "session", &mut snapshot);
     families::push_removed([Some(1.0); 2], ["db0", "session"], &mut snapshot);

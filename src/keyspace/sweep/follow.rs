@@ -11,7 +11,7 @@ use crate::clock::monotonic;
 use crate::connection::Spacing;
 use crate::failure::{Failure, Reason};
 use crate::keyspace::cost::SweepQuery;
-use crate::keyspace::panel::{Region, Run, starts};
+use crate::keyspace::panel::{Lifetime, Region, RenewalCheck, Run, starts};
 
 /// Maximum number of SCANs per second for the panel. They take about 0.03 % of a core.
 const SCANS: f64 = 3.0;
@@ -90,6 +90,7 @@ impl Sweeper<'_> {
             microseconds += took;
             if let Some(names) = names {
                 self.census.record_followed(at, &run, &names);
+                microseconds += self.check_renewals(&run, &names).await?;
             }
         }
         let databases = self.databases().into_iter();
@@ -109,6 +110,63 @@ impl Sweeper<'_> {
         self.census.follow(monotonic(), living, &runs);
         self.census.record_batch(0, microseconds);
         Ok(())
+    }
+
+    /// Queries the TTLs of the keys in a run that may have been renewed, within the allowance. Returns
+    /// the cost to the server, in microseconds.
+    async fn check_renewals(&mut self, run: &Run, names: &[Vec<u8>]) -> Result<f64, Failure> {
+        let panel = self.census.panel();
+        let checks = panel.map(|panel| panel.renewal_checks(run, names));
+        let checks = checks.unwrap_or_default();
+        if checks.is_empty() || !self.reader.sends(SweepQuery::Expiry) {
+            return Ok(0.0);
+        }
+        let (gone, there): (Vec<RenewalCheck>, Vec<RenewalCheck>) = checks
+            .into_iter()
+            .take_while(|check| self.may_check(check))
+            .partition(|check| check.at.is_none());
+        let names = there.iter().filter_map(|check| names.get(check.at?));
+        let wanted = names.map(|key| WantedKey {
+            expiry: true,
+            ..WantedKey::nothing_of(key)
+        });
+        let wanted: Vec<WantedKey<'_>> = wanted.collect();
+        let (found, _) = self.reader.details(&wanted, None, Spacing::NONE).await?;
+        let mut renewals: Vec<(RenewalCheck, Option<Lifetime>)> = Vec::new();
+        renewals.extend(gone.into_iter().map(|check| (check, None)));
+        let mut microseconds = 0.0;
+        for ((check, wanted), found) in there.into_iter().zip(&wanted).zip(found) {
+            microseconds += self.cost(wanted);
+            // Keys that have lived for another minute are not a sample of all keys, so their TTLs
+            // count for nothing else.
+            let (hits, misses) = (found.hits.into(), found.misses.into());
+            self.census.record_lookups(hits, misses);
+            let lifetime = match found.details.expiry {
+                _ if found.is_gone => None,
+                Some(expiry) => Some(Lifetime::of(expiry, monotonic())),
+                None => Some(Lifetime::Unknown),
+            };
+            renewals.push((check, lifetime));
+        }
+        if let Some(panel) = self.census.panel() {
+            for (check, lifetime) in renewals {
+                panel.record_renewal(check, lifetime);
+            }
+        }
+        Ok(microseconds)
+    }
+
+    /// Returns whether a lookup is left for a check, and takes it if the key is still there. If
+    /// none is left, keys that are gone do not count either: they would count too often.
+    fn may_check(&mut self, check: &RenewalCheck) -> bool {
+        if !self.allowance.is_limited() {
+            return true;
+        }
+        if check.at.is_some() {
+            self.allowance.take()
+        } else {
+            self.allowance.has_some()
+        }
     }
 
     fn next_due(&mut self) -> Option<Run> {

@@ -41,7 +41,8 @@ impl Census {
         self.sweeps_the_target = false;
     }
 
-    pub(super) fn record_lookups(&mut self, hits: u64, misses: u64) {
+    /// Records lookups that the server counted for queries of the sweep.
+    pub fn record_lookups(&mut self, hits: u64, misses: u64) {
         if self.sweeps_the_target {
             self.progress.induced_hits += hits;
             self.progress.induced_misses += misses;
