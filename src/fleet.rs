@@ -45,7 +45,7 @@ pub struct Fleet {
 
 #[derive(Debug)]
 struct RunningTarget {
-    target: Target,
+    target: Arc<Target>,
     slot: Arc<Slot>,
     footprint: Arc<Footprint>,
     poll: AbortHandle,
@@ -97,7 +97,7 @@ impl Fleet {
             .collect();
         let is_kept = |old: &RunningTarget| {
             let target = wanted.get(old.target.name.as_str());
-            target.is_some_and(|target| **target == old.target)
+            target.is_some_and(|target| **target == *old.target)
         };
         let (kept, gone): (Vec<_>, Vec<_>) = before.into_iter().partition(is_kept);
         let change = Change {
@@ -169,6 +169,8 @@ impl Fleet {
         let slot = self
             .board
             .slot(&target.name, &target.endpoint.address.to_string());
+        // Shared by all tasks: thousands of targets are configured.
+        let target = Arc::new(target);
         let footprint = Arc::default();
         let sweep = if is_swept {
             self.start_sweep(&target, &slot, &footprint, start.first)
@@ -188,7 +190,7 @@ impl Fleet {
 
     fn start_poll(
         &self,
-        target: &Target,
+        target: &Arc<Target>,
         slot: &Arc<Slot>,
         footprint: &Arc<Footprint>,
         start: Start,
@@ -196,7 +198,7 @@ impl Fleet {
         let footprint = Arc::clone(footprint);
         let (place, interval) = (Arc::clone(slot), target.poll.interval);
         let due = due_within(target).saturating_add(start.first);
-        let (target, slot) = (target.clone(), Arc::clone(slot));
+        let (target, slot) = (Arc::clone(target), Arc::clone(slot));
         let (name, telemetry) = (target.name.clone(), self.telemetry.clone());
         let task = move |is_restart: bool| {
             let again = Start {
@@ -205,7 +207,7 @@ impl Fleet {
             };
             let start = if is_restart { again } else { start };
             poll::run(
-                target.clone(),
+                Arc::clone(&target),
                 Arc::clone(&slot),
                 telemetry.clone(),
                 Arc::clone(&footprint),
@@ -228,13 +230,13 @@ impl Fleet {
 
     fn start_sweep(
         &self,
-        target: &Target,
+        target: &Arc<Target>,
         slot: &Arc<Slot>,
         footprint: &Arc<Footprint>,
         first: Duration,
     ) -> AbortHandle {
         let footprint = Arc::clone(footprint);
-        let (target, slot) = (target.clone(), Arc::clone(slot));
+        let (target, slot) = (Arc::clone(target), Arc::clone(slot));
         let (name, namespaces) = (target.name.clone(), Arc::clone(&self.namespaces));
         let (counted, telemetry) = (name.clone(), self.telemetry.clone());
         let on_reconnect: OnReconnect =
@@ -242,7 +244,7 @@ impl Fleet {
         let task = move |is_restart: bool| {
             let delay = if is_restart { Duration::ZERO } else { first };
             sweep::run(
-                target.clone(),
+                Arc::clone(&target),
                 Arc::clone(&namespaces),
                 Arc::clone(&slot),
                 Arc::clone(&on_reconnect),

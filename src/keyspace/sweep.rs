@@ -228,7 +228,8 @@ impl<'a> Sweeper<'a> {
     /// Sweeps all databases once, and rests.
     async fn pass(&mut self) -> Result<(), Failure> {
         let started = Instant::now();
-        if !self.sweep_once().await? {
+        // On the heap, so that a resting sweep takes no memory for it.
+        if !Box::pin(self.sweep_once()).await? {
             return Ok(());
         }
         self.log_pass(started.elapsed());
@@ -238,7 +239,7 @@ impl<'a> Sweeper<'a> {
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             sleep(left.min(CHECK_EVERY)).await;
             self.check_if_due().await?;
-            self.visit().await?;
+            Box::pin(self.visit()).await?;
             self.publish_if_due().await?;
             if self.census.generation() != generation {
                 return Ok(());

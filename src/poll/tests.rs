@@ -26,6 +26,7 @@ fn poll_dead(starts: impl IntoIterator<Item = Start>) -> Polled {
         let slot = board.slot(&target.name, "-");
         polled.slots.push(Arc::clone(&slot));
         polled.names.push(target.name.clone());
+        let target = Arc::new(target);
         tokio::spawn(run(target, slot, telemetry.clone(), Arc::default(), start));
     }
     polled

@@ -58,7 +58,7 @@ impl Sweeper<'_> {
             keys.retain(|key| !beyond.contains(key));
         }
         let next_in_segment = segment.has_more(next).then_some(next);
-        microseconds += self.details(database, &keys, next_in_segment).await?;
+        microseconds += Box::pin(self.details(database, &keys, next_in_segment)).await?;
         self.census.record_batch(keys.len(), microseconds);
         (self.listener)(Event::Progress {
             seen: self.census.keys_visited() - self.pass.visited_before,

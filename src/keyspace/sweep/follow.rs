@@ -53,7 +53,7 @@ impl Sweeper<'_> {
         }
         self.followed = Some(Instant::now());
         let database = self.reader.selected();
-        let result = self.follow().await;
+        let result = Box::pin(self.follow()).await;
         self.resume(database, result).await
     }
 

@@ -84,7 +84,7 @@ impl Sweeper<'_> {
             return Ok(());
         }
         let database = self.reader.selected();
-        let result = self.sample_idle(wanted).await.map(|_| ());
+        let result = Box::pin(self.sample_idle(wanted)).await.map(|_| ());
         self.resume(database, result).await
     }
 

@@ -205,7 +205,8 @@ impl KeyReader {
         let sent = self
             .session
             .query_first(commands, spacing, &self.setup, deadline);
-        let (replied, is_new) = sent.await?;
+        // On the heap, so that a sweep that waits for its next query takes no memory for it.
+        let (replied, is_new) = Box::pin(sent).await?;
         self.end(passage, started, is_new);
         Ok(replied)
     }

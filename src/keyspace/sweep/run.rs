@@ -32,7 +32,7 @@ const ATTEMPTS_MAX: u32 = 3;
 
 /// Sweeps a target's keyspace forever, after `delay`.
 pub async fn run(
-    target: Target,
+    target: Arc<Target>,
     namespaces: Arc<[Namespace]>,
     slot: Arc<Slot>,
     on_reconnect: OnReconnect,
@@ -53,7 +53,8 @@ pub async fn run(
         footprint,
         feed.clone(),
     );
-    tokio::join!(Box::pin(events), sweep);
+    // Boxed: the task would keep a copy of each while it waits for both.
+    tokio::join!(Box::pin(events), Box::pin(sweep));
 }
 
 /// Sweeps the target forever.
@@ -169,13 +170,13 @@ async fn sweep_until_failure(
     feed: Option<EventFeed>,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
-    let reader = KeyReader::open(target, on_reconnect, footprint).await?;
+    let reader = Box::pin(KeyReader::open(target, on_reconnect, footprint)).await?;
     if !reader.server().holds_keys() {
         // A Sentinel never has keys to sweep.
         drop(reader);
         return std::future::pending().await;
     }
-    let mut sweeper = Sweeper::start(reader, target, census, listener).await?;
+    let mut sweeper = Box::pin(Sweeper::start(reader, target, census, listener)).await?;
     sweeper.is_unannounced = true;
     sweeper.feed = feed;
     sweeper.announce();

@@ -64,7 +64,11 @@ impl Sweeper<'_> {
             Some(published) => published.elapsed() >= self.publish_every,
             None => !self.pace.is_starting() || self.started.elapsed() >= FIRST_ESTIMATE_AFTER,
         };
-        if is_due { self.publish().await } else { Ok(()) }
+        if is_due {
+            Box::pin(self.publish()).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Checks the server, waits while it is busy if so configured, and publishes the findings.
@@ -95,7 +99,7 @@ impl Sweeper<'_> {
     /// are due.
     pub(super) async fn check_if_due(&mut self) -> Result<(), Failure> {
         if self.checked.elapsed() >= CHECK_EVERY {
-            self.check(Scope::SHORT).await?;
+            Box::pin(self.check(Scope::SHORT)).await?;
         }
         self.sample_idle_if_due().await?;
         self.follow_if_due().await
