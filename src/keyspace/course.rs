@@ -36,6 +36,12 @@ impl Point {
     pub fn reach(&self) -> f64 {
         self.events - self.pairs
     }
+
+    /// Returns whether nothing changed between two points.
+    fn has_state_of(&self, other: &Self) -> bool {
+        let counts = |point: &Self| [point.keys, point.events, point.pairs].map(f64::to_bits);
+        counts(self) == counts(other)
+    }
 }
 
 /// The observed points of a database, oldest first.
@@ -54,12 +60,19 @@ impl Course {
         let net = (keys - last.keys).abs();
         // The size proves at least this many events, even if the counters miss some.
         let events = events.max(net);
-        self.0.push(Point {
+        let point = Point {
             time: time.max(last.time),
             keys,
             events: last.events + events,
             pairs: last.pairs + (events - net) / 2.0,
-        });
+        };
+        // Two points are enough for a time without changes, however long it is.
+        match self.0.as_mut_slice() {
+            [.., before, last] if before.has_state_of(last) && last.has_state_of(&point) => {
+                last.time = point.time;
+            }
+            _ => self.0.push(point),
+        }
         if self.0.len() > POINTS_MAX {
             self.thin();
         }
@@ -224,6 +237,20 @@ mod tests {
         assert!(!sudden(0.0, 1.0) && sudden(1.0, 2.0) && !sudden(2.0, 3.0));
         assert!(sudden(0.5, 1.5) && sudden(3.0, 4.0) && !sudden(4.0, 6.0));
         assert!(!sudden(2.5, 2.5) && sudden(1.5, 1.5));
+    }
+
+    #[test]
+    fn time_without_changes_takes_two_points() {
+        let mut course = Course::default();
+        for second in 0..1_000_u32 {
+            course.observe(f64::from(second), 50, 0.0);
+        }
+        course.observe(1_000.0, 90, 0.0);
+        assert_eq!(course.0.len(), 3);
+        let keys = [0.0, 500.0, 999.0, 999.5].map(|time| course.at(time).map(|point| point.keys));
+        assert_eq!(keys, [Some(50.0), Some(50.0), Some(50.0), Some(70.0)]);
+        assert_eq!(course.changed(0.0, 999.0).to_string(), "0");
+        assert!(course.suddenness(999.0, 1_000.0) > 0.1);
     }
 
     #[test]
