@@ -13,7 +13,9 @@ mod page;
 
 pub use page::{Page, PageWriter};
 
-use crate::metric::{Descriptor, FamilyRun, Kind, Names, Sample, Series, Snapshot, Value, cut};
+use crate::metric::{
+    Descriptor, FamilyRun, Kind, Names, Sample, SampleValue, Series, Snapshot, cut,
+};
 use lines::{SampleLine, SamplePart, write_header, write_label};
 use openmetrics::{Declaration, declared, header_name};
 
@@ -165,11 +167,11 @@ fn expected_bytes<Labels>(snapshots: &[(Labels, &Snapshot)]) -> usize {
 const LINE_BYTES: usize = 112;
 
 /// Returns the number of lines of a value.
-fn lines(value: &Value) -> usize {
+fn lines(value: SampleValue<'_>) -> usize {
     match value {
-        Value::Number(_) => 1,
-        Value::Histogram(histogram) => histogram.counts.len() + 3,
-        Value::Summary(summary) => summary.percentiles.len() + 2,
+        SampleValue::Number(_) => 1,
+        SampleValue::Histogram(histogram) => histogram.edges.len() + 3,
+        SampleValue::Summary(summary) => summary.percentiles.len() + 2,
     }
 }
 
@@ -423,7 +425,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let histogram = Histogram {
             edges: &EDGES,
-            counts: vec![3, 4],
+            counts: vec![3, 4].into(),
             count: 5,
             sum: 1500.0,
             only_full: false,
@@ -452,13 +454,13 @@ mod tests {
     #[test]
     fn compact_histogram_omits_the_same_edges_in_all_samples() {
         let mut snapshot = Snapshot::default();
-        for (command, counts) in [("get", vec![3, 4]), ("set", vec![0, 9])] {
+        for (command, counts) in [("get", [3, 4]), ("set", [0, 9])] {
             let count = 9;
             let sum = 1.0;
             let edges = &EDGES;
             let histogram = Histogram {
                 edges,
-                counts,
+                counts: counts.into_iter().collect(),
                 count,
                 sum,
                 only_full: false,
@@ -511,7 +513,7 @@ mod tests {
         for sum in [7.0, f64::NAN] {
             let histogram = Histogram {
                 edges: &EDGES,
-                counts: vec![1, 2],
+                counts: vec![1, 2].into(),
                 count: 2,
                 sum,
                 only_full: false,
@@ -562,7 +564,7 @@ mod tests {
             let mut snapshot = Snapshot::default();
             let histogram = Histogram {
                 edges: &EDGES,
-                counts: vec![0, 1],
+                counts: vec![0, 1].into(),
                 count: 1,
                 sum: 2.0,
                 only_full: true,
@@ -583,7 +585,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let histogram = Histogram {
             edges: &EDGES,
-            counts: vec![0, 1],
+            counts: vec![0, 1].into(),
             count: 1,
             sum: f64::NAN,
             only_full: false,

@@ -5,13 +5,15 @@
 
 mod const_text;
 mod names;
+mod packed_counts;
 mod snapshot;
 
 pub use const_text::{is_same, stem};
 pub use names::{Names, Series};
+pub use packed_counts::PackedCounts;
 pub use snapshot::{
-    Edge, FamilyRun, Histogram, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, Snapshot,
-    Summary, Value, cut,
+    Edge, FamilyRun, Histogram, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, SampleValue,
+    Snapshot, Summary, Value, cut,
 };
 
 use const_text::{contains, ends_with, starts_with};

@@ -355,7 +355,7 @@ impl Telemetry {
         let Values::Durations(durations) = values else {
             return None;
         };
-        Some(Value::Summary(Box::new(Summary {
+        Some(Value::Summary(Arc::new(Summary {
             percentiles: Arc::default(),
             count: durations.get_sample_count(),
             sum: durations.get_sample_sum(),

@@ -8,7 +8,7 @@ mod known;
 use std::sync::Arc;
 
 use super::{Collector, INFO, Memo, Query, Read, Replies, Server};
-use crate::metric::{Edge, Family, Histogram, Kind, Snapshot, Unit, source};
+use crate::metric::{Edge, Family, Histogram, Kind, PackedCounts, Snapshot, Unit, source};
 use crate::reply::Reply;
 use known::KnownHistograms;
 
@@ -122,7 +122,7 @@ fn bucket(pair: &[Reply]) -> Option<(u64, u64)> {
 
 /// Returns a count for every edge: the count of the last listed edge at or below it. An unknown
 /// edge therefore counts at the next known one, and counts never decrease.
-fn dense(listed: &[(u64, u64)]) -> Vec<u64> {
+fn dense(listed: &[(u64, u64)]) -> PackedCounts {
     let mut rest = listed.iter().peekable();
     let mut reached = 0;
     let up_to = |edge: &Edge| {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::collector::Circumstances;
     use crate::collector::reading::bytes;
-    use crate::metric::Value;
+    use crate::metric::SampleValue;
     use proptest::prelude::*;
 
     const COMMANDS: &str = "# Commandstats\r\n\
@@ -179,7 +179,7 @@ mod tests {
         let _ = read(&replies.with(&HISTOGRAM, reply), &mut snapshot);
         let snapshot = snapshot.finish();
         let named = snapshot.samples().map(|sample| match sample.value {
-            Value::Histogram(histogram) => (
+            SampleValue::Histogram(histogram) => (
                 sample.label_values().collect::<String>(),
                 histogram.as_ref().clone(),
             ),
@@ -206,8 +206,9 @@ mod tests {
         let start = [
             19781, 20401, 20488, 20494, 20495, 20496, 20499, 20499, 20501,
         ];
-        assert_eq!(histogram.counts[..9], start);
-        assert_eq!(histogram.counts[9..], [20_501; 12]);
+        let counts = histogram.counts.to_vec();
+        assert_eq!(counts[..9], start);
+        assert_eq!(counts[9..], [20_501; 12]);
     }
 
     #[test]
@@ -276,6 +277,7 @@ mod tests {
     #[test]
     fn unknown_edge_counts_at_the_next_known_one() {
         let counts = dense(&[(3, 5), (17, 6), (2_000_000, 7)]);
+        let counts = counts.to_vec();
         assert_eq!(counts[..6], [0, 0, 5, 5, 5, 6]);
         assert_eq!(counts[20], 6);
     }
@@ -305,9 +307,10 @@ mod tests {
         ) {
             for buckets in [buckets, small] {
                 let histogram = histogram(&body(calls, &buckets), 0.0).unwrap();
-                prop_assert_eq!(histogram.counts.len(), EDGES.len());
-                prop_assert!(histogram.counts.is_sorted());
-                prop_assert!(histogram.counts.last() <= Some(&histogram.count));
+                let counts = histogram.counts.to_vec();
+                prop_assert_eq!(counts.len(), EDGES.len());
+                prop_assert!(counts.is_sorted());
+                prop_assert!(counts.last() <= Some(&histogram.count));
             }
         }
     }

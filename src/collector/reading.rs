@@ -1,7 +1,7 @@
 //! Formats the samples of a collector as lines of text. For tests only.
 
 use super::{Circumstances, Collector, Replies};
-use crate::metric::{Snapshot, Value};
+use crate::metric::{SampleValue, Snapshot};
 use crate::query::{Command, Query};
 use crate::reply::Reply;
 
@@ -72,9 +72,9 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
     let line = |sample: crate::metric::Sample<'_>| {
         let labels: Vec<_> = sample.label_values().collect();
         let value = match sample.value {
-            Value::Number(number) => number.to_string(),
-            Value::Histogram(histogram) => format!("{histogram:?}"),
-            Value::Summary(summary) => {
+            SampleValue::Number(number) => number.to_string(),
+            SampleValue::Histogram(histogram) => format!("{histogram:?}"),
+            SampleValue::Summary(summary) => {
                 format!(
                     "{:?} count {} sum {}",
                     summary.percentiles, summary.count, summary.sum

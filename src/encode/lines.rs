@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::{SharedLabels, Spelling};
-use crate::metric::{Descriptor, Edge, Histogram, Kind, Sample, Series, Summary, Unit, Value};
+use crate::metric::{
+    Descriptor, Edge, Histogram, Kind, Sample, SampleValue, Series, Summary, Unit,
+};
 use crate::number::to_float;
 
 /// The part of a sample that has one name.
@@ -95,9 +97,9 @@ impl SampleLine<'_> {
     /// Writes the lines of one part of the sample.
     pub(super) fn write_part(&self, text: &mut Vec<u8>, part: SamplePart, series: Series) {
         match self.sample.value {
-            Value::Number(number) => self.write(text, "", None, self.scaled(*number)),
-            Value::Histogram(histogram) => write_histogram(text, self, histogram, part, series),
-            Value::Summary(summary) => write_summary(text, self, summary, part),
+            SampleValue::Number(number) => self.write(text, "", None, self.scaled(number)),
+            SampleValue::Histogram(one) => write_histogram(text, self, one, part, series),
+            SampleValue::Summary(summary) => write_summary(text, self, summary, part),
         }
     }
 
@@ -190,9 +192,9 @@ fn write_buckets(text: &mut Vec<u8>, line: &SampleLine<'_>, histogram: &Histogra
         text.extend_from_slice(&start);
         SampleLine::write_end(text, opened, Some(("le", edge)), to_float(count));
     };
-    let buckets = histogram.edges.iter().zip(&histogram.counts);
+    let buckets = histogram.edges.iter().zip(histogram.counts.iter());
     for (edge, count) in buckets.filter(|(edge, _)| series.has(edge)) {
-        write_bucket(edge_text(edge), *count);
+        write_bucket(edge_text(edge), count);
     }
     write_bucket("+Inf", histogram.count);
 }

@@ -3,7 +3,7 @@
 //! Only headers differ: every series has the same name, labels, and value in both formats, so a
 //! scraper that changes the format continues its series.
 
-use crate::metric::{Kind, Sample, Value, stem};
+use crate::metric::{Kind, Sample, SampleValue, stem};
 
 use super::Spelling;
 
@@ -29,8 +29,8 @@ pub(super) fn declared<'a>(
     mut samples: impl Iterator<Item = Sample<'a>>,
 ) -> Declaration {
     let has_sum = |sample: Sample<'_>| match sample.value {
-        Value::Histogram(histogram) => histogram.sum.is_finite(),
-        Value::Number(_) | Value::Summary(_) => true,
+        SampleValue::Histogram(histogram) => histogram.sum.is_finite(),
+        SampleValue::Number(_) | SampleValue::Summary(_) => true,
     };
     let fits = match spelling.kind {
         Kind::Counter => stem(spelling.name) != spelling.name,

@@ -48,11 +48,10 @@ impl PageWriter {
     where
         Labels: Copy + Into<SharedLabels<'a>>,
     {
-        let mut expected = expected_bytes(snapshots);
-        if self.gzip.is_some() {
-            expected = expected.min(PART_BYTES + PART_BYTES / 8);
-        }
-        self.text.reserve(expected);
+        self.text.reserve(match self.gzip {
+            Some(_) => PART_BYTES + PART_BYTES / 8,
+            None => expected_bytes(snapshots),
+        });
         let gzip = &mut self.gzip;
         encode_in_parts(snapshots, names, self.format, &mut self.text, |text| {
             if text.len() >= PART_BYTES {

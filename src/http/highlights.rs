@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::metric::{Snapshot, Value};
+use crate::metric::{SampleValue, Snapshot};
 
 /// Maximum number of namespaces per line.
 const NAMESPACES_MAX: usize = 3;
@@ -103,12 +103,12 @@ fn samples<'a>(
 ) -> impl Iterator<Item = (InDatabase<'a>, &'a str, f64)> {
     let run = snapshot.family(family).into_iter();
     run.flat_map(|run| run.samples()).filter_map(|sample| {
-        let Value::Number(number) = sample.value else {
+        let SampleValue::Number(number) = sample.value else {
             return None;
         };
         let mut labels = sample.label_values();
         let place = [labels.next()?, labels.next()?];
-        Some((place, labels.next().unwrap_or(""), *number))
+        Some((place, labels.next().unwrap_or(""), number))
     })
 }
 

@@ -302,7 +302,7 @@ pub fn push_progress(progress: &Progress, databases: &[DatabaseProgress], snapsh
 mod tests {
     use super::*;
     use crate::keyspace::tally::{SIZE_EDGES, TTL_EDGES};
-    use crate::metric::{Histogram, Sample, Series, Value};
+    use crate::metric::{Histogram, Sample, SampleValue, Series};
     use std::collections::{BTreeMap, BTreeSet};
 
     const HOUR: TtlPolicy = TtlPolicy {
@@ -330,7 +330,7 @@ mod tests {
         };
         let histogram = |edges, buckets| Histogram {
             edges,
-            counts: vec![5; buckets],
+            counts: vec![5; buckets].into(),
             count: 9,
             sum: 1_000.0,
             only_full: false,
@@ -370,9 +370,9 @@ mod tests {
         let line = |sample: Sample<'_>| {
             let labels: Vec<&str> = sample.label_values().collect();
             let value = match sample.value {
-                Value::Number(number) => *number,
-                Value::Histogram(histogram) => float(histogram.count),
-                Value::Summary(_) => panic!("there is no summary"),
+                SampleValue::Number(number) => number,
+                SampleValue::Histogram(histogram) => float(histogram.count),
+                SampleValue::Summary(_) => panic!("there is no summary"),
             };
             (
                 format!("{} {}", sample.family.name, labels.join(" ")),
@@ -432,11 +432,11 @@ mod tests {
         let count = |sample: Sample<'_>| match sample.value {
             value if !series.shows(value) => 0,
             // The last bucket, the sum and the count.
-            Value::Histogram(histogram) => {
+            SampleValue::Histogram(histogram) => {
                 let edges = histogram.edges.iter();
                 edges.filter(|edge| series.has(edge)).count() + 3
             }
-            Value::Number(_) | Value::Summary(_) => 1,
+            SampleValue::Number(_) | SampleValue::Summary(_) => 1,
         };
         snapshot.finish().samples().map(count).sum()
     }

@@ -1,6 +1,6 @@
 //! The names and the series that are served. Pure.
 
-use super::snapshot::{Edge, Value};
+use super::snapshot::{Edge, SampleValue};
 
 /// The names and labels of the served metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl Series {
 
     /// Returns whether a value is written.
     #[must_use]
-    pub fn shows(self, value: &Value) -> bool {
+    pub fn shows(self, value: SampleValue<'_>) -> bool {
         match value {
-            Value::Histogram(histogram) => !histogram.only_full || matches!(self, Self::Full),
-            Value::Number(_) | Value::Summary(_) => true,
+            SampleValue::Histogram(histogram) => !histogram.only_full || matches!(self, Self::Full),
+            SampleValue::Number(_) | SampleValue::Summary(_) => true,
         }
     }
 }

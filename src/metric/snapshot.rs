@@ -1,8 +1,8 @@
 //! The samples of one poll: values, and the snapshot that holds them. Pure.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use super::packed_counts::PackedCounts;
 use super::{Descriptor, Family};
 
 /// Maximum length of a label value, in bytes. Longer values are cut at a character boundary.
@@ -20,7 +20,7 @@ pub struct Histogram {
     /// The upper edges of the buckets; the same for all samples of a family.
     pub edges: &'static [Edge],
     /// Number of observations at or below each edge.
-    pub counts: Vec<u64>,
+    pub counts: PackedCounts,
     /// Number of observations.
     pub count: u64,
     /// Sum of the observations, in the unit of the family. NaN if unknown; it is then left out.
@@ -83,24 +83,67 @@ pub enum Value {
     /// A histogram. Later snapshots share it while it stays the same.
     Histogram(Arc<Histogram>),
     /// A summary.
-    Summary(Box<Summary>),
+    Summary(Arc<Summary>),
 }
 
-#[derive(Clone, Debug)]
-struct Stored {
-    family: &'static Descriptor,
-    labels: Range<u32>,
-    value: Value,
+/// The value of a stored sample, in the unit of its family's reply.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SampleValue<'a> {
+    /// The value of a counter or a gauge; never NaN.
+    Number(f64),
+    /// A histogram.
+    Histogram(&'a Arc<Histogram>),
+    /// A summary.
+    Summary(&'a Arc<Summary>),
 }
 
 /// All samples of one poll of one target. Collectors fill it and [`Snapshot::finish`] seals it.
+///
+/// Thousands of targets have one each, so it has one list for each kind of value instead of one for
+/// all samples.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    samples: Vec<Stored>,
-    /// The ends of all label values in `text`. Each value starts where the previous one ends.
-    label_ends: Vec<u32>,
+    runs: Vec<Run>,
+    /// The values of all samples with a number, in order.
+    numbers: Vec<f64>,
+    /// The values of all other samples, in order.
+    distributions: Vec<Distribution>,
+    /// The lengths of all label values in `text`, in order.
+    label_lengths: Vec<u16>,
     text: String,
     dropped: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Distribution {
+    Histogram(Arc<Histogram>),
+    Summary(Arc<Summary>),
+}
+
+/// Consecutive samples of one family, with the same kind of value.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    family: &'static Descriptor,
+    samples: u32,
+    /// Number of labels of each sample.
+    labels: u16,
+    are_numbers: bool,
+}
+
+impl Run {
+    fn extends(&self, other: &Self) -> bool {
+        std::ptr::eq(self.family, other.family)
+            && (self.labels, self.are_numbers) == (other.labels, other.are_numbers)
+    }
+}
+
+/// Where a sample starts in each list.
+#[derive(Clone, Copy, Debug, Default)]
+struct SamplePosition {
+    number: usize,
+    distribution: usize,
+    label: usize,
+    text: usize,
 }
 
 /// A sample as seen by readers of a snapshot.
@@ -109,9 +152,27 @@ pub struct Sample<'a> {
     /// The family.
     pub family: &'static Descriptor,
     /// The value, in the unit of the family's reply.
-    pub value: &'a Value,
-    snapshot: &'a Snapshot,
-    labels: &'a Range<u32>,
+    pub value: SampleValue<'a>,
+    label_lengths: &'a [u16],
+    /// The label values, one after the other.
+    text: &'a str,
+}
+
+impl<'a> Sample<'a> {
+    /// Yields the label values, in the order of the family's label names.
+    pub fn label_values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut rest = self.text;
+        self.label_lengths.iter().map(move |length| {
+            let split = rest.split_at_checked(usize::from(*length));
+            let (value, later) = split.unwrap_or((rest, ""));
+            rest = later;
+            value
+        })
+    }
+
+    fn has_labels_of(&self, other: &Self) -> bool {
+        self.text == other.text && self.label_lengths == other.label_lengths
+    }
 }
 
 /// Consecutive samples of a snapshot that belong to one family.
@@ -120,24 +181,20 @@ pub struct FamilyRun<'a> {
     /// The family.
     pub family: &'static Descriptor,
     snapshot: &'a Snapshot,
-    samples: &'a [Stored],
+    run: &'a Run,
+    start: SamplePosition,
 }
 
 impl<'a> FamilyRun<'a> {
     /// Yields the samples, in order.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'a>> + use<'a> {
-        let snapshot = self.snapshot;
-        self.samples.iter().map(|stored| snapshot.sample(stored))
-    }
-}
-
-impl<'a> Sample<'a> {
-    /// Yields the label values, in the order of the family's label names.
-    pub fn label_values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let snapshot = self.snapshot;
-        self.labels
-            .clone()
-            .map(move |label| snapshot.label_value(label))
+        let Self {
+            snapshot,
+            run,
+            mut start,
+            ..
+        } = *self;
+        (0..run.samples).map_while(move |_| snapshot.next_sample(run, &mut start))
     }
 }
 
@@ -161,11 +218,8 @@ impl Snapshot {
         labels: [&str; LABELS],
         histogram: impl Into<Arc<Histogram>>,
     ) {
-        self.store(
-            family.descriptor(),
-            &labels,
-            Value::Histogram(histogram.into()),
-        );
+        let value = Value::Histogram(histogram.into());
+        self.store(family.descriptor(), &labels, value);
     }
 
     /// Adds a summary.
@@ -175,75 +229,133 @@ impl Snapshot {
         labels: [&str; LABELS],
         summary: Summary,
     ) {
-        self.store(
-            family.descriptor(),
-            &labels,
-            Value::Summary(Box::new(summary)),
-        );
+        let value = Value::Summary(Arc::new(summary));
+        self.store(family.descriptor(), &labels, value);
     }
 
     /// Adds a value with one label value for each label name of the family.
     pub(crate) fn store(&mut self, family: &'static Descriptor, labels: &[&str], value: Value) {
-        if self.samples.len() >= SAMPLES_MAX {
+        if self.samples_stored() >= SAMPLES_MAX {
             self.dropped += 1;
             return;
         }
-        let first = self.label_ends.len();
         for label in labels {
-            self.text.push_str(cut(label));
-            // A snapshot never reaches 4 GiB of label text: every value is cut.
-            self.label_ends
-                .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+            let label = cut(label);
+            self.text.push_str(label);
+            // A cut label is never longer.
+            self.label_lengths
+                .push(u16::try_from(label.len()).unwrap_or(u16::MAX));
         }
-        let labels = u32::try_from(first).unwrap_or(u32::MAX)
-            ..u32::try_from(self.label_ends.len()).unwrap_or(u32::MAX);
-        self.samples.push(Stored {
+        let count = u16::try_from(labels.len()).unwrap_or(u16::MAX);
+        self.append(family, count, value);
+    }
+
+    /// Adds a value whose labels have just been added.
+    fn append(&mut self, family: &'static Descriptor, labels: u16, value: Value) {
+        let run = Run {
             family,
+            samples: 1,
             labels,
+            are_numbers: matches!(value, Value::Number(_)),
+        };
+        match value {
+            Value::Number(number) => self.numbers.push(number),
+            Value::Histogram(one) => self.distributions.push(Distribution::Histogram(one)),
+            Value::Summary(one) => self.distributions.push(Distribution::Summary(one)),
+        }
+        match self.runs.last_mut() {
+            Some(last) if last.extends(&run) => last.samples += 1,
+            _ => self.runs.push(run),
+        }
+    }
+
+    const fn samples_stored(&self) -> usize {
+        self.numbers.len() + self.distributions.len()
+    }
+
+    /// Returns the sample at a position, and moves the position to the next one.
+    fn next_sample(&self, run: &Run, position: &mut SamplePosition) -> Option<Sample<'_>> {
+        let value = if run.are_numbers {
+            SampleValue::Number(*self.numbers.get(position.number)?)
+        } else {
+            match self.distributions.get(position.distribution)? {
+                Distribution::Histogram(histogram) => SampleValue::Histogram(histogram),
+                Distribution::Summary(summary) => SampleValue::Summary(summary),
+            }
+        };
+        let labels = usize::from(run.labels);
+        let label_lengths = self.label_lengths.get(position.label..)?.get(..labels)?;
+        let bytes = text_bytes(label_lengths);
+        let text = self.text.get(position.text..)?.get(..bytes)?;
+        position.number += usize::from(run.are_numbers);
+        position.distribution += usize::from(!run.are_numbers);
+        position.label += labels;
+        position.text += bytes;
+        Some(Sample {
+            family: run.family,
             value,
-        });
+            label_lengths,
+            text,
+        })
     }
 
-    fn label_value(&self, label: u32) -> &str {
-        let label = label as usize;
-        let end = |at: usize| self.label_ends.get(at).map_or(0, |end| *end as usize);
-        let start = label.checked_sub(1).map_or(0, end);
-        self.text.get(start..end(label)).unwrap_or_default()
-    }
-
-    fn label_text(&self, stored: &Stored) -> impl Iterator<Item = &str> {
-        stored.labels.clone().map(|label| self.label_value(label))
+    /// Moves a position from the start of a run to that of the next one.
+    fn skip(&self, run: &Run, position: &mut SamplePosition) {
+        let samples = run.samples as usize;
+        if run.are_numbers {
+            position.number += samples;
+        } else {
+            position.distribution += samples;
+        }
+        let labels = samples * usize::from(run.labels);
+        let lengths = self.label_lengths.get(position.label..);
+        let lengths = lengths.and_then(|lengths| lengths.get(..labels));
+        position.text += text_bytes(lengths.unwrap_or_default());
+        position.label += labels;
     }
 
     /// Seals the snapshot. Samples are sorted by family name and labels, only the first of samples
     /// with equal labels is kept, and families are cut at [`SAMPLES_PER_FAMILY_MAX`].
     #[must_use]
-    pub fn finish(mut self) -> Self {
-        let mut samples = by_family(std::mem::take(&mut self.samples));
-        for family in samples.chunk_by_mut(is_same_family) {
-            family.sort_by(|left, right| self.label_text(left).cmp(self.label_text(right)));
+    pub fn finish(self) -> Self {
+        let mut runs: Vec<_> = self.runs().collect();
+        runs.sort_by_cached_key(|run| (start_of(run.family.name), run.family.name));
+        // The snapshot is kept until the next poll, so it has no spare capacity.
+        let mut sealed = Self {
+            runs: Vec::with_capacity(runs.len()),
+            numbers: Vec::with_capacity(self.numbers.len()),
+            distributions: Vec::with_capacity(self.distributions.len()),
+            label_lengths: Vec::with_capacity(self.label_lengths.len()),
+            text: String::with_capacity(self.text.len()),
+            dropped: self.dropped,
+        };
+        let mut samples: Vec<Sample<'_>> = Vec::new();
+        for same in runs.chunk_by(|left, right| std::ptr::eq(left.family, right.family)) {
+            samples.clear();
+            samples.extend(same.iter().flat_map(FamilyRun::samples));
+            samples.sort_by(|left, right| left.label_values().cmp(right.label_values()));
+            samples.dedup_by(|later, first| later.has_labels_of(first));
+            sealed.dropped += samples.len().saturating_sub(SAMPLES_PER_FAMILY_MAX) as u64;
+            for sample in samples.iter().take(SAMPLES_PER_FAMILY_MAX) {
+                sealed.append_copy(sample);
+            }
         }
-        samples.dedup_by(|later, first| {
-            std::ptr::eq(later.family, first.family)
-                && self.label_text(later).eq(self.label_text(first))
-        });
-        let found = samples.len();
-        let mut last: Option<(&Descriptor, usize)> = None;
-        samples.retain(|sample| {
-            let place = match last {
-                Some((family, place)) if std::ptr::eq(family, sample.family) => place + 1,
-                _ => 0,
-            };
-            last = Some((sample.family, place));
-            place < SAMPLES_PER_FAMILY_MAX
-        });
-        self.dropped += (found - samples.len()) as u64;
-        // The snapshot is kept until the next poll.
-        samples.shrink_to_fit();
-        self.label_ends.shrink_to_fit();
-        self.text.shrink_to_fit();
-        self.samples = samples;
-        self
+        sealed.runs.shrink_to_fit();
+        sealed.text.shrink_to_fit();
+        sealed
+    }
+
+    /// Adds a sample of another snapshot.
+    fn append_copy(&mut self, sample: &Sample<'_>) {
+        self.text.push_str(sample.text);
+        self.label_lengths.extend_from_slice(sample.label_lengths);
+        let labels = u16::try_from(sample.label_lengths.len()).unwrap_or(u16::MAX);
+        let value = match sample.value {
+            SampleValue::Number(number) => Value::Number(number),
+            SampleValue::Histogram(histogram) => Value::Histogram(Arc::clone(histogram)),
+            SampleValue::Summary(summary) => Value::Summary(Arc::clone(summary)),
+        };
+        self.append(sample.family, labels, value);
     }
 
     /// Returns how many samples [`Snapshot::finish`] dropped because their family had too many.
@@ -254,87 +366,48 @@ impl Snapshot {
 
     /// Yields all samples, in order.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
-        self.samples.iter().map(|stored| self.sample(stored))
+        self.runs().flat_map(|run| run.samples())
     }
 
     /// Yields all samples by family, in order.
     pub fn runs(&self) -> impl Iterator<Item = FamilyRun<'_>> {
-        let runs = self.samples.chunk_by(is_same_family);
-        runs.filter_map(|samples| {
-            Some(FamilyRun {
-                family: samples.first()?.family,
+        let mut position = SamplePosition::default();
+        self.runs.iter().map(move |run| {
+            let start = position;
+            self.skip(run, &mut position);
+            FamilyRun {
+                family: run.family,
                 snapshot: self,
-                samples,
-            })
+                run,
+                start,
+            }
         })
     }
 
-    /// Returns the samples of the family with this name. The snapshot must be sealed.
+    /// Returns the samples of the family with this name.
     #[must_use]
     pub fn family(&self, name: &str) -> Option<FamilyRun<'_>> {
-        let start = self
-            .samples
-            .partition_point(|sample| sample.family.name < name);
-        let rest = self.samples.get(start..)?;
-        let samples = rest.chunk_by(is_same_family).next()?;
-        let family = samples.first()?.family;
-        (family.name == name).then_some(FamilyRun {
-            family,
-            snapshot: self,
-            samples,
-        })
-    }
-
-    const fn sample<'a>(&'a self, stored: &'a Stored) -> Sample<'a> {
-        Sample {
-            family: stored.family,
-            value: &stored.value,
-            snapshot: self,
-            labels: &stored.labels,
-        }
+        self.runs().find(|run| run.family.name == name)
     }
 
     /// Returns the number of samples.
     #[cfg(test)]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.samples.len()
+        self.samples_stored()
     }
 
     /// Returns whether there are no samples.
     #[cfg(test)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.samples_stored() == 0
     }
 }
 
-fn is_same_family(left: &Stored, right: &Stored) -> bool {
-    std::ptr::eq(left.family, right.family)
-}
-
-/// Sorts samples by the names of their families. Most samples of a family come one after the other,
-/// so only these runs are sorted.
-fn by_family(samples: Vec<Stored>) -> Vec<Stored> {
-    let mut runs: Vec<(u128, &'static str, Range<usize>)> = Vec::new();
-    let mut last: Option<&'static Descriptor> = None;
-    for (at, sample) in samples.iter().enumerate() {
-        match runs.last_mut() {
-            Some((.., run)) if last.is_some_and(|last| std::ptr::eq(last, sample.family)) => {
-                run.end = at + 1;
-            }
-            _ => runs.push((start_of(sample.family.name), sample.family.name, at..at + 1)),
-        }
-        last = Some(sample.family);
-    }
-    runs.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| left.1.cmp(right.1)));
-    let mut sorted = Vec::with_capacity(samples.len());
-    let mut samples: Vec<Option<Stored>> = samples.into_iter().map(Some).collect();
-    for (.., run) in runs {
-        let of_run = samples.get_mut(run).unwrap_or_default();
-        sorted.extend(of_run.iter_mut().filter_map(Option::take));
-    }
-    sorted
+/// Returns the length of the text of some labels.
+fn text_bytes(label_lengths: &[u16]) -> usize {
+    label_lengths.iter().copied().map(usize::from).sum()
 }
 
 /// Returns a number that orders names like their first bytes do. Whole names are only compared if
@@ -404,14 +477,8 @@ mod tests {
             ("redis_test_up".into(), vec![]),
         ];
         assert_eq!(seen(&snapshot), expected);
-        let kept: Vec<_> = snapshot
-            .samples()
-            .map(|sample| sample.value.clone())
-            .collect();
-        assert_eq!(
-            kept,
-            [Value::Number(7.0), Value::Number(5.0), Value::Number(1.0)]
-        );
+        let kept: Vec<_> = snapshot.samples().map(|sample| sample.value).collect();
+        assert_eq!(kept, [7.0, 5.0, 1.0].map(SampleValue::Number));
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn histogram(field: Field<'_>) -> Option<Histogram> {
     }
     Some(Histogram {
         edges: EDGES,
-        counts,
+        counts: counts.into(),
         count,
         sum: f64::NAN,
         only_full: false,
@@ -134,7 +134,7 @@ mod tests {
     fn counted(line: &str) -> Option<(Vec<u64>, u64)> {
         let info = Info::parse(line);
         let histogram = histogram(info.fields().next()?)?;
-        Some((histogram.counts, histogram.count))
+        Some((histogram.counts.to_vec(), histogram.count))
     }
 
     #[test]

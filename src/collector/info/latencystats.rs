@@ -120,7 +120,7 @@ fn percentiles(field: Field<'_>) -> Percentiles {
 mod tests {
     use super::*;
     use crate::collector::{Circumstances, reading};
-    use crate::metric::Value;
+    use crate::metric::SampleValue;
 
     const COMMANDS: &str = "# Commandstats\r\n\
         cmdstat_get:calls=20501,usec=13247,usec_per_call=0.65,rejected_calls=1,failed_calls=1\r\n\
@@ -173,8 +173,8 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let _ = read(replies, &mut snapshot);
         let mut counts = snapshot.samples().map(|sample| match sample.value {
-            Value::Summary(summary) => summary.count,
-            Value::Number(_) | Value::Histogram(_) => 0,
+            SampleValue::Summary(summary) => summary.count,
+            SampleValue::Number(_) | SampleValue::Histogram(_) => 0,
         });
         (snapshot.len(), counts.next())
     }

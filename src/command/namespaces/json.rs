@@ -172,7 +172,7 @@ fn expiring(row: &Finding) -> Value {
 
 fn times(ttl: &Histogram, longest: Option<u64>) -> Value {
     let edges = ttl.edges.iter().map(|edge| json!(edge.at / 1_000));
-    let buckets = edges.zip(ttl.counts.iter().copied());
+    let buckets = edges.zip(ttl.counts.iter());
     let buckets = buckets.chain([(Value::Null, ttl.count)]);
     let buckets: Vec<Value> = buckets
         .map(|(edge, keys)| json!({ "at_most": edge, "keys": keys }))

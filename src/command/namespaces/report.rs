@@ -328,7 +328,7 @@ pub fn median(histogram: &Histogram, longest: u64) -> Option<Median> {
     }
     let half = to_float(histogram.count) / 2.0;
     let edges = histogram.edges.iter().map(|edge| edge.at);
-    let buckets = edges.zip(histogram.counts.iter().copied());
+    let buckets = edges.zip(histogram.counts.iter());
     let beyond = std::iter::once((longest, histogram.count));
     let (mut lower, mut below) = (0, 0);
     for (edge, counted) in buckets.chain(beyond) {
@@ -554,7 +554,7 @@ pub(super) mod tests {
     fn the_median_is_within_its_bucket() {
         let histogram = |counts: [u64; 10], count| Histogram {
             edges: &TTL_EDGES,
-            counts: counts.to_vec(),
+            counts: counts.iter().copied().collect(),
             count,
             sum: 0.0,
             only_full: false,

@@ -163,7 +163,7 @@ mod tests {
         let histogram = histogram.unwrap();
         assert_eq!(histogram.count, 4_000);
         assert_eq!(
-            histogram.counts,
+            histogram.counts.to_vec(),
             [0, 3_000, 3_000, 3_000, 3_000, 4_000, 4_000, 4_000, 4_000]
         );
         assert!((histogram.sum - (1_000.0 * 700.0 + 3_000.0 * 5.0)).abs() < 1e-6);

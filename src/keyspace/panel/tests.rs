@@ -1,6 +1,6 @@
 use super::*;
 use crate::info::Info;
-use crate::metric::{Sample, Snapshot, Value};
+use crate::metric::{Sample, SampleValue, Snapshot};
 use crate::number::to_float as float;
 
 const PLACE: NamespacePlace = (0, NamespaceId(1));
@@ -62,9 +62,9 @@ fn value(panel: &Panel, family: &str, label: &str) -> Option<f64> {
         sample.family.name == family && (label.is_empty() || labels.any(|value| value == label))
     };
     match snapshot.samples().find(is_it)?.value {
-        Value::Number(number) => Some(*number),
-        Value::Histogram(histogram) => Some(float(histogram.count)),
-        Value::Summary(_) => None,
+        SampleValue::Number(number) => Some(number),
+        SampleValue::Histogram(histogram) => Some(float(histogram.count)),
+        SampleValue::Summary(_) => None,
     }
 }
 

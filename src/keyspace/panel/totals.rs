@@ -73,7 +73,7 @@ impl Totals {
     pub(super) fn lost_ttl(&self) -> Histogram {
         Histogram {
             edges: &TTL_EDGES,
-            counts: self.lost.to_vec(),
+            counts: self.lost.iter().copied().collect(),
             count: self.lost_count,
             sum: self.lost_sum,
             only_full: false,

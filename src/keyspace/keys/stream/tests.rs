@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::metric::Value;
+use crate::metric::SampleValue;
 
 fn text(text: &str) -> Reply {
     Reply::Bytes(text.as_bytes().to_vec())
@@ -37,7 +37,7 @@ fn shown(stream: &StreamReplies) -> Vec<String> {
         .samples()
         .map(|sample| {
             let labels: Vec<_> = sample.label_values().collect();
-            let Value::Number(value) = sample.value else {
+            let SampleValue::Number(value) = sample.value else {
                 unreachable!("streams have numbers only")
             };
             let name = sample.family.name.trim_start_matches("redis_stream_");
