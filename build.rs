@@ -1,5 +1,5 @@
 //! Sets the commit and date of a release build, which `redis_exporter_build_info` and `--version`
-//! show.
+//! show, and packs the relocations of a static program.
 //!
 //! `EXPORTER_COMMIT` and `EXPORTER_BUILD_DATE` take precedence over git, for builds without a
 //! repository. The date is that of the commit, so that builds are reproducible. Debug builds have
@@ -13,6 +13,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=EXPORTER_COMMIT");
     println!("cargo::rerun-if-env-changed=EXPORTER_BUILD_DATE");
     let version = env!("CARGO_PKG_VERSION");
+    pack_relocations();
     if env::var("PROFILE").as_deref() != Ok("release") {
         println!("cargo::rustc-env=EXPORTER_VERSION={version}");
         return;
@@ -39,6 +40,17 @@ fn main() {
         if let Some(value) = value {
             println!("cargo::rustc-env={variable}={value}");
         }
+    }
+}
+
+/// Packs the relocations of a static program. They are read at startup and stay resident. A dynamic
+/// program would then need glibc 2.36.
+fn pack_relocations() {
+    let has = |variable: &str, word: &str| {
+        env::var(variable).is_ok_and(|words| words.split(',').any(|one| one == word))
+    };
+    if has("CARGO_CFG_TARGET_FEATURE", "crt-static") && has("CARGO_CFG_TARGET_ENV", "gnu") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }
 
