@@ -38,11 +38,16 @@ pub struct Client {
 impl Client {
     /// Connects for scrapes of `/metrics`.
     pub fn connect(address: SocketAddr, encoding: Encoding) -> Outcome<Self> {
+        Self::connect_to(address, "/metrics", encoding)
+    }
+
+    /// Connects for reads of a path.
+    pub fn connect_to(address: SocketAddr, path: &str, encoding: Encoding) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let request = format!(
-            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAccept: text/plain\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/plain\r\n\
              Accept-Encoding: {}\r\n\r\n",
             encoding.name()
         );
