@@ -66,3 +66,29 @@ async fn addresses(name: &DnsName, records: DnsRecords) -> Result<Vec<HostPort>,
     };
     Ok(addresses.into_iter().map(server).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_addresses_of_the_type_are_servers() {
+        use DnsRecords::{A, Aaaa, Addresses};
+        for (host, records, is_server) in [
+            ("127.0.0.1", Addresses, true),
+            ("127.0.0.1", A, true),
+            ("127.0.0.1", Aaaa, false),
+            ("::1", A, false),
+            ("::1", Aaaa, true),
+        ] {
+            let name = DnsName {
+                host: host.to_owned(),
+                port: 7,
+                records,
+            };
+            let found = addresses(&name, records).await;
+            let expected = HostPort::new(host, 7).filter(|_| is_server);
+            assert_eq!(found.ok(), expected.map(|server| vec![server]), "{host}");
+        }
+    }
+}

@@ -25,6 +25,10 @@ const RETRY_MAX: Duration = Duration::from_mins(1);
 /// Delay after a rejected command. Each attempt counts as an error of the sentinel.
 const RETRY_DENIED: Duration = Duration::from_hours(1);
 
+/// What to do about a rejected subscription, and about a sentinel without RESP3.
+const GRANT: &str = "grant the user of the sentinel +subscribe &+switch-master";
+const UPGRADE: &str = "messages need Redis 6.0 or later";
+
 /// A subscription to the failovers of one primary.
 #[derive(Debug)]
 pub(super) struct FailoverFeed<'a> {
@@ -42,14 +46,14 @@ pub(super) struct FailoverFeed<'a> {
 #[derive(Debug)]
 enum FeedEnd {
     Failed(Failure),
-    /// The sentinel rejects the subscription, or does not support RESP3.
-    Unavailable(Failure),
+    /// The sentinel rejects the subscription or HELLO, with the remedy.
+    Unavailable(Failure, &'static str),
 }
 
 impl From<Failure> for FeedEnd {
     fn from(failure: Failure) -> Self {
         match failure.reason {
-            Reason::Denied => Self::Unavailable(failure),
+            Reason::Denied => Self::Unavailable(failure, GRANT),
             _ => Self::Failed(failure),
         }
     }
@@ -77,9 +81,8 @@ impl FailoverFeed<'_> {
                     debug!(self.source, %failure, "no messages about failovers");
                     backoff::delay(failures, RETRY_MAX)
                 }
-                FeedEnd::Unavailable(failure) => {
+                FeedEnd::Unavailable(failure, remedy) => {
                     if !std::mem::replace(&mut is_logged, true) {
-                        let remedy = "grant the user of the sentinel +subscribe &+switch-master";
                         info!(
                             self.source,
                             %failure,
@@ -102,7 +105,8 @@ impl FailoverFeed<'_> {
         let endpoint = sentinel.clone().for_events();
         let deadline = Instant::now() + self.timeout;
         let dialed = MessageStream::dial(&endpoint, Arc::default(), deadline).await?;
-        let mut stream = dialed.map_err(|refusal| FeedEnd::Unavailable(refused(&refusal)))?;
+        let unsupported = |refusal| FeedEnd::Unavailable(refused(&refusal), UPGRADE);
+        let mut stream = dialed.map_err(unsupported)?;
         stream.send(&[["SUBSCRIBE", CHANNEL]], deadline).await?;
         // Includes the confirmation: a failover before it was not reported.
         let confirmed = timeout(self.timeout, self.receive(&mut stream)).await;
@@ -128,7 +132,7 @@ impl FailoverFeed<'_> {
         }
         match rejected {
             Some(refusal) if refusal.is_passing() => Err(FeedEnd::Failed(refused(&refusal))),
-            Some(refusal) => Err(FeedEnd::Unavailable(refused(&refusal))),
+            Some(refusal) => Err(FeedEnd::Unavailable(refused(&refusal), GRANT)),
             None => Ok(()),
         }
     }
