@@ -31,6 +31,8 @@ pub struct Discover {
     pub seeds: Vec<Endpoint>,
     /// Whether only primaries are polled.
     pub has_primaries_only: bool,
+    /// Whether nodes of a cluster are named by the host name that they announce.
+    pub with_hostnames: bool,
     /// Which member of each shard is swept.
     pub sweep: SweepRole,
     /// Addresses that may be dialed if a server names them.
@@ -77,6 +79,7 @@ pub(crate) struct WrittenDiscover {
     pub(crate) seeds: Vec<Address>,
     pub(crate) interval: Option<Duration>,
     pub(crate) has_primaries_only: bool,
+    pub(crate) with_hostnames: bool,
     pub(crate) sweep: SweepRole,
     pub(crate) allow: Vec<HostPattern>,
     pub(crate) map: Vec<MappedAddress>,
@@ -187,6 +190,7 @@ pub(crate) fn source(
         kind,
         seeds,
         has_primaries_only: section.has_primaries_only,
+        with_hostnames: section.with_hostnames,
         sweep: section.sweep,
         allow: AllowedAddresses::new(section.allow),
         map: section

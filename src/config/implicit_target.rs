@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use super::credentials::Credential;
+use super::discover;
 use super::document::{Node, YamlValue};
 use super::draft::Draft;
 use super::file_content::has_targets;
@@ -18,6 +19,9 @@ use super::target::{
 use super::target_source::{SourceKind, TargetSource};
 use super::url;
 use super::written_keys::WrittenKeys;
+
+/// The flags of the user and the password.
+const CREDENTIALS: [&str; 3] = ["redis.user", "redis.password", "redis.password-file"];
 
 const DEFAULT_URL: &str = "redis://127.0.0.1:6379";
 
@@ -34,9 +38,10 @@ pub(crate) fn read_targets(
     if !has_targets(node) {
         if names_no_target(address, sources, context) {
             give_credentials(given, sources, context);
+            warn_without_address(given, context);
             return Vec::new();
         }
-        let target = implicit_target(address, (given, overlay), draft, context);
+        let target = implicit_target(address, (given, overlay), sources, draft, context);
         return target.into_iter().collect();
     }
     reject_flags(address, given, context);
@@ -90,10 +95,25 @@ fn give_credentials(given: &Given, sources: &mut [TargetSource], context: &mut C
     }
 }
 
-/// Creates the target of flags and environment variables, for a configuration without `targets`.
+/// Warns about options of the target of flags and variables if there is none.
+fn warn_without_address(given: &Given, context: &mut Context<'_>) {
+    let unused = options_of_one().filter(|option| !CREDENTIALS.contains(&option.flag));
+    let unused = unused.filter_map(|option| given.get(option.flag));
+    for option in unused.filter(|option| !option.is_default()) {
+        let text = "is not used, as there is no address; set --redis.addr or REDIS_ADDR";
+        context.warn(&Place::option(&option.place), text);
+    }
+}
+
+/// The name of the cluster of flags and environment variables.
+const CLUSTER: &str = "cluster";
+
+/// Creates the target of flags and environment variables, for a configuration without `targets`. If it
+/// is a node of a cluster, adds the cluster to the sources instead.
 pub(crate) fn implicit_target(
     flag: Option<&Secret>,
     (given, overlay): (&Given, &Overlay),
+    sources: &mut Vec<TargetSource>,
     draft: &mut Draft,
     context: &mut Context<'_>,
 ) -> Option<Target> {
@@ -108,6 +128,7 @@ pub(crate) fn implicit_target(
     };
     let mut reader = LevelReader::new(TARGETS, place.clone(), draft, context);
     overlay.apply_to_target(&mut reader);
+    let written = reader.written;
     let lacks_password = url.as_ref().is_none_or(|url| url.password.is_none());
     let password = implicit_password(given).filter(|_| lacks_password);
     let Some(mut url) = url else {
@@ -129,7 +150,14 @@ pub(crate) fn implicit_target(
     }
     let password = password.map(|(password, _)| password);
     let password = url.password.take().map(Password::Given).or(password);
-    Some(target(draft, url.address.default_name(), url, password))
+    let target = target(draft, url.address.default_name(), url, password);
+    if !written.has("discover.kind") {
+        return Some(target);
+    }
+    let name = CLUSTER.to_owned();
+    let target = Target { name, ..target };
+    sources.extend(discover::source(target, draft, &written, context));
+    None
 }
 
 /// Reports flags of the implicit target if the file has `targets`. Variables are allowed because
@@ -152,12 +180,11 @@ pub(crate) fn reject_flags(flag: Option<&Secret>, given: &Given, context: &mut C
 
 /// Returns the options of the implicit target, except its address.
 fn options_of_one() -> impl Iterator<Item = CommandLineOption> {
-    let credentials = ["redis.user", "redis.password", "redis.password-file"];
-    let theirs = OPTIONS
-        .iter()
-        .filter(move |option| credentials.contains(&option.flag));
     let is_of_one =
         |option: &CommandLineOption| option.keys().iter().any(|key| key.starts_with(TARGETS));
+    let theirs = OPTIONS
+        .iter()
+        .filter(move |option| CREDENTIALS.contains(&option.flag) || is_of_one(option));
     theirs.copied().chain(own_options().filter(is_of_one))
 }
 

@@ -15,8 +15,8 @@ pub(super) fn complete(
 ) -> Names {
     let has_list = written.has("targets") || written.has("targets_from");
     // By default, a single target from flags or variables has no such label, like in
-    // `redis_exporter`.
-    let label = draft.top.target_label.unwrap_or(has_list);
+    // `redis_exporter`. With --is-cluster, there are several.
+    let label = draft.top.target_label.unwrap_or(has_list || targets > 1);
     if let (false, true, Some(place)) = (label, targets > 1, written.place_of("target_label")) {
         let what = "is false, but there is more than one target";
         let remedy = "remove it: without the label their samples would be the same series";

@@ -13,6 +13,8 @@ pub enum Route {
     Target,
     /// The targets, for Prometheus.
     Discovery,
+    /// The nodes of clusters, for Prometheus, like in `redis_exporter`.
+    ClusterNodes,
     /// Whether the exporter is working.
     Health,
     /// Whether every target has been polled.
@@ -22,11 +24,12 @@ pub enum Route {
 }
 
 /// All paths except that of the page of all targets, which is configurable.
-pub const ROUTES: [(&str, Route); 8] = [
+pub const ROUTES: [(&str, Route); 9] = [
     ("/", Route::Index),
     ("/probe", Route::Target),
     ("/scrape", Route::Target),
     ("/sd", Route::Discovery),
+    ("/discover-cluster-nodes", Route::ClusterNodes),
     ("/health", Route::Health),
     ("/-/healthy", Route::Health),
     ("/-/ready", Route::Ready),
@@ -52,7 +55,7 @@ impl Route {
 
     /// Returns whether it depends on the pages of single targets.
     const fn needs_scrape(self) -> bool {
-        matches!(self, Self::Target | Self::Discovery)
+        matches!(self, Self::Target | Self::Discovery | Self::ClusterNodes)
     }
 
     /// Returns whether it needs no password. Such responses contain no data.

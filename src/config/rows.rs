@@ -120,6 +120,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| give(&mut d.one.discover.interval, target_source::interval(v)))),
     row("targets[].discover.nodes", Word, "all", "Servers to poll: all, or primaries",
         Value(|d, v| put(&mut d.one.discover.has_primaries_only, discover::nodes(v)))),
+    row("targets[].discover.hostnames", Switch, "false", "Whether to name nodes of a cluster by the host name that they announce, if any; by default by the endpoint that they prefer",
+        Value(|d, v| put(&mut d.one.discover.with_hostnames, switch(v)))),
     row("targets[].discover.sweep", Word, "replica", "Server of each shard to sweep: replica (one in sync, else the primary), or primary",
         Value(|d, v| put(&mut d.one.discover.sweep, discover::sweep_role(v)))),
     row("targets[].discover.allow", Texts, "", "Networks and globs of host names that may be polled, such as 10.0.0.0/16 or *.shop.internal:6379; by default all but loopback, link-local and metadata addresses",

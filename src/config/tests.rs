@@ -925,6 +925,44 @@ fn credentials_of_flags_apply_to_requested_servers_without_an_address() {
 }
 
 #[test]
+fn cluster_of_flags_is_a_source() {
+    let config = read(None, &["--redis.addr=redis://u:p@h:1", "--is-cluster"], &[]).unwrap();
+    let source = &config.sources[0];
+    assert_eq!((config.targets.len(), &*source.name), (0, "cluster"));
+    let SourceKind::Group(discover) = &source.kind else {
+        panic!("{source:?}");
+    };
+    assert_eq!(
+        (&discover.kind, discover.with_hostnames),
+        (&GroupKind::Cluster, false)
+    );
+    assert_eq!(discover.seeds[0].username.as_deref(), Some("u"));
+    assert!(config.names.target_label);
+    let flags = ["--is-cluster", "--cluster-discover-hostnames"];
+    let config = read(None, &flags, &[]).unwrap();
+    let hostnames = |source: &TargetSource| match &source.kind {
+        SourceKind::Group(discover) => discover.with_hostnames,
+        _ => false,
+    };
+    assert!(hostnames(&config.sources[0]));
+    let config = read(None, &["--is-cluster=false", flags[1]], &[]).unwrap();
+    assert_eq!((config.targets.len(), config.sources.len()), (1, 0));
+    assert!(!config.names.target_label);
+    let targets = Some("targets: [{url: h}]");
+    let problems = read(targets, &["--is-cluster"], &[]).unwrap_err();
+    assert!(
+        problems[0].contains("--is-cluster: is given although"),
+        "{problems:?}"
+    );
+    let unused = warnings(
+        None,
+        &["--redis.addr=", "--scrape.allow=h", "--is-cluster"],
+        &[],
+    );
+    assert!(unused[0].contains("--is-cluster is not used"), "{unused:?}");
+}
+
+#[test]
 fn mistakes_in_the_list_of_requested_servers_are_reported() {
     for (text, place, problem) in [
         (

@@ -34,7 +34,9 @@ pub(super) fn document(slots: &[Arc<Slot>], paths: &Paths, now: SystemTime) -> S
     let link = path.strip_prefix('/').unwrap_or(&path);
     let scrape = if paths.has_scrape {
         "<li>/probe?target=NAME, /scrape?target=NAME: one target, by name or address</li>\n\
-         <li><a href=\"sd\">/sd</a>: all targets, for Prometheus's http_sd_configs</li>\n"
+         <li><a href=\"sd\">/sd</a>: all targets, for Prometheus's http_sd_configs</li>\n\
+         <li><a href=\"discover-cluster-nodes\">/discover-cluster-nodes</a>: the addresses of all \
+         cluster nodes, for http_sd_configs</li>\n"
     } else {
         ""
     };

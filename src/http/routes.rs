@@ -51,6 +51,8 @@ const NO_ENTRANCE: &str = "Name and password are missing or wrong (basic authent
 const TOO_MANY_PASSWORDS: &str = "Too many passwords are being checked.";
 const NO_HOST: &str = "The request has no header Host, so the list cannot contain the address of the \
     exporter. Set `web.external_address`.";
+const NO_NODES: &str = "No node of a cluster is known. Start the exporter with --is-cluster, or set \
+    `discover: { kind: cluster }`; if it is set, the log contains the reason.";
 pub(super) const NO_PAGE: &str =
     "There is no page yet. If this lasts, the log contains the reason.";
 const NOT_POLLED: &str =
@@ -116,6 +118,10 @@ async fn read(
         Route::Metrics => metrics(services, headers, scraper).await,
         Route::Target => probe(services, query, headers, scraper).await,
         Route::Discovery => discovery(services, headers),
+        Route::ClusterNodes => match sd::cluster_nodes(&services.board.slots()) {
+            Some(nodes) => response::json(nodes),
+            None => response::not_yet(NO_NODES),
+        },
         Route::Health => healthy(&services.board),
         Route::Ready => ready(services),
         Route::Reload => response::method_not_allowed("POST"),

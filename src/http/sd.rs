@@ -33,6 +33,21 @@ pub(super) fn document(slots: &[Arc<Slot>], exporter: &str, is_encrypted: bool) 
     Json::Array(groups.collect()).to_string()
 }
 
+/// Returns the addresses of all nodes of clusters in JSON, like `redis_exporter`; `None` if there are
+/// none.
+pub(super) fn cluster_nodes(slots: &[Arc<Slot>]) -> Option<String> {
+    let is_node = |slot: &&Arc<Slot>| {
+        let attributes = slot.attributes();
+        let member = attributes.member.as_ref();
+        // Members of other groups have no id.
+        member.is_some_and(|member| !member.node_id.is_empty())
+    };
+    let nodes = slots.iter().filter(is_node);
+    let nodes: Vec<&str> = nodes.map(|slot| slot.address.as_str()).collect();
+    let list = json!([{ "targets": nodes, "labels": {} }]);
+    (!nodes.is_empty()).then(|| format!("{list:#}"))
+}
+
 /// Returns an address without its scheme.
 fn bare(address: &str) -> &str {
     address.rsplit("://").next().unwrap_or(address)
@@ -76,6 +91,24 @@ fn labels(slot: &Slot, is_alone: bool) -> Map<String, Json> {
 mod tests {
     use super::*;
     use crate::publish::{Attributes, Board};
+
+    #[test]
+    fn only_nodes_of_clusters_are_listed() {
+        let board = Board::default();
+        let slots = ["redis://a:1", "redis://b:1", "redis://c:1"].map(|at| board.slot(at, at));
+        assert_eq!(cluster_nodes(&slots), None);
+        for (slot, node_id) in slots.iter().zip(["x", ""]) {
+            let member = ClusterMember {
+                cluster: "shop".to_owned(),
+                shard: "0".to_owned(),
+                role: "primary".to_owned(),
+                node_id: node_id.to_owned(),
+            };
+            slot.describe(Attributes::new(Vec::new(), Some(member)));
+        }
+        let list: Json = serde_json::from_str(&cluster_nodes(&slots).unwrap()).unwrap();
+        assert_eq!(list, json!([{ "targets": ["redis://a:1"], "labels": {} }]));
+    }
 
     #[test]
     fn each_target_has_all_that_prometheus_needs() {

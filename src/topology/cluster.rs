@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::nodes::{ClusterNode, parse};
-use super::preferred::{PreferredHost, PreferredHosts};
+use super::preferred::{Preferred, PreferredHost, PreferredHosts};
 use super::{AddressMap, HostPort, MemberRole, TopologyMember, distinct};
 use crate::info::Info;
 
@@ -74,6 +74,22 @@ pub fn members(
     let members = distinct(members.collect());
     *known = shards;
     members
+}
+
+/// Replaces the preferred host of each node that announces a host name.
+pub fn prefer_hostnames(nodes_text: &str, preferred: &mut PreferredHosts) {
+    for node in parse(nodes_text) {
+        if node.hostname.is_empty() {
+            continue;
+        }
+        let host = PreferredHost::Named(node.hostname);
+        let details = preferred.entry(node.id).or_insert_with(|| Preferred {
+            host: PreferredHost::Unknown,
+            shard_id: String::new(),
+            is_online: false,
+        });
+        details.host = host;
+    }
 }
 
 /// Returns the usable host of a node: the preferred one, else its IP address. Only the node that

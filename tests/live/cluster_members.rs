@@ -375,3 +375,51 @@ fn random_changes_leak_nothing() {
         (counts.iter().sum::<usize>() == 9 && counts.iter().all(|count| *count <= 2)).then_some(())
     });
 }
+
+/// The flags and the job of the README of `redis_exporter`, for a cluster.
+#[test]
+fn redis_exporter_flags_find_the_nodes_of_a_cluster() {
+    let cluster = Cluster::start();
+    let exporter = Launch::of(&cluster.nodes[0].url())
+        .flag("--is-cluster")
+        .start();
+    let list = until(LONG, "all nodes", || {
+        let response = exporter.get("/discover-cluster-nodes");
+        let list: serde_yaml::Value = serde_yaml::from_str(&response.text()).ok()?;
+        let nodes = list[0]["targets"].as_sequence()?.clone();
+        (nodes.len() == 6).then_some(nodes)
+    });
+    let urls: BTreeSet<_> = cluster.nodes.iter().map(RedisServer::url).collect();
+    let listed: BTreeSet<_> = list.iter().filter_map(|url| url.as_str()).collect();
+    assert_eq!(listed, urls.iter().map(String::as_str).collect());
+    for url in listed {
+        let page = until(LONG, "the page of the node", || {
+            let response = exporter.get(&format!("/scrape?target={url}"));
+            (response.status == 200).then(|| Page(response.text()))
+        });
+        assert_eq!(page.value("redis_up", &[]), 1.0, "{url}");
+    }
+    let page = exporter.until("all nodes", |page| page.all("redis_up", &[]) == [1.0; 6]);
+    let labels = [(
+        "target",
+        &*format!("cluster/{}", cluster.nodes[0].address()),
+    )];
+    assert_eq!(page.value("redis_up", &labels), 1.0);
+}
+
+#[test]
+fn hostnames_of_nodes_are_used_on_request() {
+    let cluster = Cluster::start_with(&["--cluster-announce-hostname", "localhost"]);
+    let url = cluster.nodes[0].url();
+    for (flag, host) in [
+        ("--cluster-discover-hostnames", "localhost"),
+        ("-debug", "127.0.0.1"),
+    ] {
+        let exporter = Launch::of(&url).flag("--is-cluster").flag(flag).start();
+        let wanted = format!("redis://{host}:{}", cluster.nodes[1].port);
+        until(LONG, "the node", || {
+            let list = exporter.get("/discover-cluster-nodes").text();
+            list.contains(&wanted).then_some(())
+        });
+    }
+}

@@ -67,7 +67,7 @@ fn redis_exporter_flags_take_effect() {
         "-connection-timeout=10s",
         "-log-format=txt",
         "-include-system-metrics=true",
-        "-is-cluster",
+        "-append-instance-role-label",
     ];
     let exporter = flags.into_iter().fold(launch, Launch::flag).start();
     let page = counted(&exporter, "/m", "redis_keys_count");
@@ -81,7 +81,10 @@ fn redis_exporter_flags_take_effect() {
     assert_eq!(exporter.get("/metrics").status, 404);
     assert!(exporter.get("/").text().contains("href=\"m\""));
     let log = exporter.log();
-    assert!(log.contains("--is-cluster is not supported"), "{log}");
+    assert!(
+        log.contains("--append-instance-role-label is not supported"),
+        "{log}"
+    );
     assert_eq!(log.matches(" level=warn ").count(), 1, "{log}");
     assert!(!log.contains("hunter2"), "{log}");
 }

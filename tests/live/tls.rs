@@ -138,3 +138,18 @@ fn frozen_tls_server_is_detected() {
     tls.server.thaw();
     exporter.until("the server again", Page::is_up);
 }
+
+#[test]
+fn requested_server_has_the_tls_settings_of_the_top_level() {
+    let tls = encrypted(&["127.0.0.1"]);
+    let text = format!(
+        "poll: {{ timeout: 1s }}\ntls: {{ ca_file: '{}' }}\nscrape: {{ allow: [127.0.0.1] }}\n",
+        tls.certificate
+    );
+    let exporter = Launch::configured(&text).start();
+    for (scheme, up) in [("rediss", 1.0), ("redis", 0.0), ("rediss", 1.0)] {
+        let path = format!("/scrape?target={scheme}://127.0.0.1:{}", tls.port);
+        let page = Page(exporter.get(&path).text());
+        assert_eq!(page.value("redis_up", &[]), up, "{scheme}");
+    }
+}

@@ -66,7 +66,7 @@ impl Given {
 
 impl GivenOption {
     /// Returns whether the value is the default.
-    pub(super) fn is_default(&self) -> bool {
+    pub(in crate::config) fn is_default(&self) -> bool {
         let (value, default) = (self.value.expose(), self.option.default);
         match self.option.takes {
             Takes::Switch => parse_switch(value) == parse_switch(default),

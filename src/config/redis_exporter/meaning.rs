@@ -103,6 +103,17 @@ pub(super) fn negated(text: &str) -> Result<Meaning, Invalid> {
     parse_switch(text).map(|on| Meaning::Is(switched(!on)))
 }
 
+/// Reads whether the server is a node of a cluster. False is the default.
+pub(super) fn cluster(text: &str) -> Result<Meaning, Invalid> {
+    parse_switch(text).map(|on| {
+        if on {
+            Meaning::Is(scalar("cluster"))
+        } else {
+            Meaning::Nothing
+        }
+    })
+}
+
 /// Reads the COUNT of a SCAN.
 pub(super) fn batch_size(text: &str) -> Result<Meaning, Invalid> {
     parse_number(text).map(|number| within(number, BATCH))

@@ -1,8 +1,8 @@
 //! All options of `redis_exporter`, in its order, with their equivalents.
 
 use super::meaning::{
-    ReadOption, batch_size, config_command, groups, min_version, most_groups, negated, no_values,
-    patterns, scripts, singles, switch, switched_off, switched_on, text,
+    ReadOption, batch_size, cluster, config_command, groups, min_version, most_groups, negated,
+    no_values, patterns, scripts, singles, switch, switched_off, switched_on, text,
 };
 use super::{CommandLineOption, Fate, Setting};
 use crate::config::row::Takes;
@@ -77,8 +77,8 @@ pub static OPTIONS: &[CommandLineOption] = &[
     option("log-format", "REDIS_EXPORTER_LOG_FORMAT", any("txt"), Fate::Own("log.format"), ""),
     option("set-client-name", "REDIS_EXPORTER_SET_CLIENT_NAME", ON, sets(&["set_client_name"], switch), "the name is `redis-namespace-exporter`"),
     option("is-tile38", "REDIS_EXPORTER_IS_TILE38", OFF, sets(&["collectors.tile38"], switch), ""),
-    option("is-cluster", "REDIS_EXPORTER_IS_CLUSTER", OFF, Fate::Unsupported, "a node reports its own keys; list every node under `targets` in the file"),
-    option("cluster-discover-hostnames", "REDIS_EXPORTER_CLUSTER_DISCOVER_HOSTNAMES", OFF, Fate::Unsupported, "there is no `/discover-cluster-nodes`; list every node under `targets` in the file"),
+    option("is-cluster", "REDIS_EXPORTER_IS_CLUSTER", OFF, sets(&["targets[].discover.kind"], cluster), "all nodes of the cluster of the single target are polled; with `targets` in the file, it is an error"),
+    option("cluster-discover-hostnames", "REDIS_EXPORTER_CLUSTER_DISCOVER_HOSTNAMES", OFF, sets(&["targets[].discover.hostnames"], switch), "without it, a node is named by the endpoint that it prefers. Needs `is-cluster`"),
     option("export-client-list", "REDIS_EXPORTER_EXPORT_CLIENT_LIST", OFF, sets(&["clients.list"], switch), ""),
     option("export-client-port", "REDIS_EXPORTER_EXPORT_CLIENT_PORT", OFF, sets(&["clients.port"], switch), ""),
     option("version", "", OFF, Fate::Own(""), "prints the version"),

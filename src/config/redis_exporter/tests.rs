@@ -164,7 +164,6 @@ fn certificates_and_passwords_are_keys_of_their_sections() {
 #[test]
 fn unsupported_option_is_reported_without_its_value() {
     for (flag, value, severity, expected) in [
-        ("is-cluster", "true", Severity::Warning, "targets"),
         (
             "append-instance-role-label",
             "true",

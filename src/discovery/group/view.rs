@@ -83,14 +83,12 @@ async fn cluster_view(
         return Err(Failure::new(Reason::Protocol, "a reply is missing"));
     };
     let nodes = accepted(nodes).map_err(explain)?;
-    let details = details(connection, known, deadline).await?;
-    let members = cluster::members(
-        &nodes.text().unwrap_or_default(),
-        &details,
-        dialed,
-        &discover.map,
-        &mut known.shards,
-    );
+    let nodes = nodes.text().unwrap_or_default();
+    let mut details = details(connection, known, deadline).await?;
+    if discover.with_hostnames {
+        cluster::prefer_hostnames(&nodes, &mut details);
+    }
+    let members = cluster::members(&nodes, &details, dialed, &discover.map, &mut known.shards);
     if members.is_empty() {
         return Err(Failure::new(
             Reason::Protocol,

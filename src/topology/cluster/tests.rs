@@ -185,3 +185,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn announced_host_names_can_be_preferred() {
+    let text = format!(
+        "{A} 10.0.0.1:1@9,a.b master - 0 0 1 connected 0-9\n\
+         {B} 10.0.0.2:1@9,b.b slave {A} 0 0 1 connected\n\
+         {C} 10.0.0.3:1@9 master - 0 0 1 connected 10-16383\n"
+    );
+    let mut preferred = PreferredHosts::from([(A.to_owned(), online(named("10.0.0.1")))]);
+    prefer_hostnames(&text, &mut preferred);
+    let expected = [
+        "10.0.0.3:1 primary 10",
+        "a.b:1 primary 0",
+        "b.b:1 replica 0",
+    ];
+    assert_eq!(fresh(&text, &preferred), expected);
+    assert!(preferred[A].is_online && !preferred[B].is_online);
+}
