@@ -7,14 +7,15 @@ mod const_text;
 mod names;
 mod packed_counts;
 mod snapshot;
+mod value;
 
 pub use const_text::{is_same, stem};
 pub use names::{Names, Series};
 pub use packed_counts::PackedCounts;
 pub use snapshot::{
-    Edge, FamilyRun, Histogram, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, SampleValue,
-    Snapshot, Summary, Value, cut,
+    FamilyRun, LABEL_VALUE_BYTES_MAX, SAMPLES_PER_FAMILY_MAX, Sample, SampleValue, Snapshot, cut,
 };
+pub use value::{Edge, Histogram, Summary, Value};
 
 use const_text::{contains, ends_with, starts_with};
 

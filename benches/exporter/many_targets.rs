@@ -1,6 +1,6 @@
 //! One, hundreds and thousands of targets in one process: CPU, memory, delays of polls, and reads.
 //!
-//! A scraper reads the page of all targets with gzip at each interval, as Prometheus does.
+//! A scraper reads the page of all targets with gzip at each interval, like Prometheus.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! The names and the series that are served. Pure.
 
-use super::snapshot::{Edge, SampleValue};
+use super::snapshot::SampleValue;
+use super::value::Edge;
 
 /// The names and labels of the served metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! The samples of one poll: values, and the snapshot that holds them. Pure.
+//! The samples of one poll, and the snapshot that holds them. Pure.
 
 use std::sync::Arc;
 
-use super::packed_counts::PackedCounts;
+use super::value::{Histogram, Summary, Value};
 use super::{Descriptor, Family};
 
 /// Maximum length of a label value, in bytes. Longer values are cut at a character boundary.
@@ -13,78 +13,6 @@ const SAMPLES_MAX: usize = 50 * SAMPLES_PER_FAMILY_MAX;
 
 /// Maximum number of samples per family in a snapshot. Excess samples are dropped and counted.
 pub const SAMPLES_PER_FAMILY_MAX: usize = 2_000;
-
-/// The counts of a histogram: cumulative, one per edge, in the order of the edges.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// The upper edges of the buckets; the same for all samples of a family.
-    pub edges: &'static [Edge],
-    /// Number of observations at or below each edge.
-    pub counts: PackedCounts,
-    /// Number of observations.
-    pub count: u64,
-    /// Sum of the observations, in the unit of the family. NaN if unknown; it is then left out.
-    pub sum: f64,
-    /// Whether it is written only when all series are enabled.
-    pub only_full: bool,
-}
-
-/// An upper edge of a bucket, with its texts for the `le` label.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Edge {
-    /// The edge, in the unit of the reply.
-    pub at: u64,
-    /// Its text, in the unit of the reply.
-    pub as_replied: &'static str,
-    /// Its text, in the base unit.
-    pub in_base_unit: &'static str,
-    /// Whether it is written only when all series are enabled.
-    pub only_full: bool,
-}
-
-impl Edge {
-    /// Returns an edge that is always written.
-    #[must_use]
-    pub const fn new(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Self {
-        Self {
-            at,
-            as_replied,
-            in_base_unit,
-            only_full: false,
-        }
-    }
-
-    /// Returns an edge that is written only when all series are enabled.
-    #[must_use]
-    pub const fn only_full(at: u64, as_replied: &'static str, in_base_unit: &'static str) -> Self {
-        Self {
-            only_full: true,
-            ..Self::new(at, as_replied, in_base_unit)
-        }
-    }
-}
-
-/// Percentiles, with the count and the sum of all observations.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
-    /// Pairs of a percentile (0 to 100) and its value, in the unit of the family.
-    pub percentiles: Arc<[(f64, f64)]>,
-    /// Number of observations.
-    pub count: u64,
-    /// Sum of the observations, in the unit of the family.
-    pub sum: f64,
-}
-
-/// The value of a sample, in the unit of its family's reply.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// The value of a counter or a gauge; never NaN.
-    Number(f64),
-    /// A histogram. Later snapshots share it while it stays the same.
-    Histogram(Arc<Histogram>),
-    /// A summary.
-    Summary(Arc<Summary>),
-}
 
 /// The value of a stored sample, in the unit of its family's reply.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,7 +31,7 @@ pub enum SampleValue<'a> {
 /// all samples.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    runs: Vec<Run>,
+    runs: Vec<SampleRun>,
     /// The values of all samples with a number, in order.
     numbers: Vec<f64>,
     /// The values of all other samples, in order.
@@ -122,7 +50,7 @@ enum Distribution {
 
 /// Consecutive samples of one family, with the same kind of value.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct SampleRun {
     family: &'static Descriptor,
     samples: u32,
     /// Number of labels of each sample.
@@ -130,14 +58,14 @@ struct Run {
     are_numbers: bool,
 }
 
-impl Run {
+impl SampleRun {
     fn extends(&self, other: &Self) -> bool {
         std::ptr::eq(self.family, other.family)
             && (self.labels, self.are_numbers) == (other.labels, other.are_numbers)
     }
 }
 
-/// Where a sample starts in each list.
+/// The start of a sample in each list.
 #[derive(Clone, Copy, Debug, Default)]
 struct SamplePosition {
     number: usize,
@@ -181,7 +109,7 @@ pub struct FamilyRun<'a> {
     /// The family.
     pub family: &'static Descriptor,
     snapshot: &'a Snapshot,
-    run: &'a Run,
+    run: &'a SampleRun,
     start: SamplePosition,
 }
 
@@ -252,7 +180,7 @@ impl Snapshot {
 
     /// Adds a value whose labels have just been added.
     fn append(&mut self, family: &'static Descriptor, labels: u16, value: Value) {
-        let run = Run {
+        let run = SampleRun {
             family,
             samples: 1,
             labels,
@@ -274,7 +202,7 @@ impl Snapshot {
     }
 
     /// Returns the sample at a position, and moves the position to the next one.
-    fn next_sample(&self, run: &Run, position: &mut SamplePosition) -> Option<Sample<'_>> {
+    fn next_sample(&self, run: &SampleRun, position: &mut SamplePosition) -> Option<Sample<'_>> {
         let value = if run.are_numbers {
             SampleValue::Number(*self.numbers.get(position.number)?)
         } else {
@@ -300,7 +228,7 @@ impl Snapshot {
     }
 
     /// Moves a position from the start of a run to that of the next one.
-    fn skip(&self, run: &Run, position: &mut SamplePosition) {
+    fn skip(&self, run: &SampleRun, position: &mut SamplePosition) {
         let samples = run.samples as usize;
         if run.are_numbers {
             position.number += samples;
