@@ -318,6 +318,8 @@ fn read_config(
     let origin = (arguments.redis_addr.as_ref(), given, &overlay);
     let targets =
         implicit_target::read_targets(node, &written, origin, &mut sources, &mut draft, context);
+    // Last, so that requests take no places of others. The order of the others stays.
+    sources.sort_by_key(TargetSource::is_of_requests);
     // Requested targets are on pages of their own.
     let listed = sources.iter().filter(|source| !source.is_of_requests());
     let count = targets.len().saturating_add(listed.count() * 2);

@@ -107,6 +107,20 @@ impl Requested {
         Admitted::Yes
     }
 
+    /// Decides about an address that has not become a target in time. Forgets it if others have taken
+    /// its place since, so that the next request for it does not wait.
+    #[must_use]
+    pub fn is_crowded_out(&self, address: &Address, others: usize) -> bool {
+        let mut known = self.known();
+        let count = known.asked.len();
+        let most = known.limits.as_ref().map(|limits| limits.most_in_all);
+        let is_crowded_out = most.is_some_and(|most| others.saturating_add(count) > most);
+        if is_crowded_out {
+            known.asked.remove(&address.to_string());
+        }
+        is_crowded_out
+    }
+
     /// Forgets addresses without a request for this long. Returns the others, and when the next one
     /// may be forgotten.
     #[must_use]
@@ -189,5 +203,10 @@ mod tests {
         assert_eq!(ask(&requested, "b", 2), Admitted::Yes);
         assert_eq!(ask(&requested, "c", 0), Admitted::Full);
         assert_eq!(ask(&requested, "a", 9), Admitted::Yes);
+        let address = requested_address("a").unwrap();
+        assert!(!requested.is_crowded_out(&address, 2));
+        assert!(requested.is_crowded_out(&address, 3));
+        assert_eq!(names(&requested), ["b:6379"]);
+        assert_eq!(ask(&requested, "a", 3), Admitted::Full);
     }
 }

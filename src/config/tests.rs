@@ -907,6 +907,15 @@ fn empty_address_leaves_targets_to_others() {
 }
 
 #[test]
+fn requested_targets_come_after_those_of_other_sources() {
+    let text = "scrape: { allow: [h] }\ntargets_from: [{name: s, dns: 'h:1'}]\n\
+                targets: [{name: c, url: h, discover: {kind: cluster}}]";
+    let config = read(Some(text), &[], &[]).unwrap();
+    let names: Vec<_> = config.sources.iter().map(|source| &*source.name).collect();
+    assert_eq!(names, ["s", "c", "scrape"]);
+}
+
+#[test]
 fn credentials_of_flags_apply_to_requested_servers_without_an_address() {
     let allow = [
         "--scrape.allow=h",

@@ -62,14 +62,12 @@ pub(super) async fn page(
             };
         }
         if timeout_at(deadline, renewed).await.is_err() {
-            return match slot {
-                Some(slot) => {
-                    let page = down(services, &slot, form, started.elapsed());
-                    response::page(page, form.format, &services.readers)
-                }
-                // Another source has used the last place since.
-                None => full(services),
-            };
+            let others = configured(board);
+            if slot.is_none() && services.requested.is_crowded_out(&address, others) {
+                return full(services);
+            }
+            let page = down(services, slot.as_deref(), form, started.elapsed());
+            return response::page(page, form.format, &services.readers);
         }
     }
 }
@@ -91,11 +89,11 @@ fn configured(board: &Board) -> usize {
 }
 
 /// Returns the page of a target whose first poll takes longer than the scrape may.
-fn down(services: &Services, slot: &Slot, form: Form, waited: Duration) -> Page {
+fn down(services: &Services, slot: Option<&Slot>, form: Form, waited: Duration) -> Page {
     let times = PollTiming {
         duration: waited,
         ended_at: clock::now(),
-        interval: slot.poll_interval().unwrap_or_default(),
+        interval: slot.and_then(Slot::poll_interval).unwrap_or_default(),
     };
     let snapshot = outcome::failed(Reason::Timeout, None, times);
     let mut page = PageWriter::new(form);
