@@ -372,3 +372,24 @@ fn prometheus_scrapes_the_servers_of_its_own_configuration() {
     );
     assert_eq!(prometheus.query("count(up == 1)"), Some(3.0));
 }
+
+/// Needs permission to mount, for a file of host names of its own.
+#[test]
+fn address_of_a_name_is_checked_at_each_connect() {
+    let server = RedisServer::start(&[]);
+    let trap = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), server.port)).unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let text = "poll: { interval: 500ms }\nscrape: { allow: [redis-a.test, 127.0.0.1] }\n";
+    let launch = Launch::configured(text).with_hosts("127.0.0.1 redis-a.test\n");
+    let exporter = launch.start();
+    let target = format!("redis-a.test:{}", server.port);
+    assert_eq!(scraped(&exporter, &target).value("redis_up", &[]), 1.0);
+    exporter.set_hosts("127.0.0.2 redis-a.test\n");
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    until(LONG, "the refusal of the new address", || {
+        server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let failure = scraped(&exporter, &target).failure();
+        (failure.as_deref() == Some("denied")).then_some(())
+    });
+    assert!(trap.accept().is_err(), "the exporter has connected");
+}
