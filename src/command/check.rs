@@ -9,10 +9,11 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::collector::Collector;
-use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
+use crate::config::{Config, Credential, EventUse, SourceKind, Target, credential_for, doubts};
 use crate::discovery::targets_now;
 use crate::failure::Failure;
-use crate::keyspace::sweep::{self, Examined as SweepExamined};
+use crate::keyspace::cost::SweepQuery;
+use crate::keyspace::sweep::{self, Examined as SweepExamined, ExaminedEvents};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
 use crate::query::Rejected;
 use crate::reply::{ErrorKind, Refusal};
@@ -137,6 +138,7 @@ impl TargetReport {
             Ok(examined) => {
                 self.collectors(target, &examined);
                 self.sweep(target).await;
+                self.events(target).await;
             }
             Err(failure) => {
                 let failure = explained(&failure);
@@ -207,7 +209,11 @@ impl TargetReport {
         for (query, refusal) in &refused {
             let fault = describe(refusal, query.query().permission);
             if !faults.contains(&fault) {
-                self.fault(name, format_args!("{fault}"));
+                let option = match query {
+                    SweepQuery::Idle => ", or set sweep.idle to false",
+                    _ => "",
+                };
+                self.fault(name, format_args!("{fault}{option}"));
                 faults.push(fault);
             }
         }
@@ -218,6 +224,61 @@ impl TargetReport {
                 format_args!("{fault} for an estimate before the first pass ends"),
             );
         }
+    }
+}
+
+impl TargetReport {
+    /// Adds whether the server permits and sends key events, if they are enabled.
+    async fn events(&mut self, target: &Target) {
+        let name = "events";
+        if !target.sweep.enabled {
+            return;
+        }
+        let off = "or set sweep.events to off";
+        match sweep::examine_events(target).await {
+            None => {}
+            Some(ExaminedEvents::Work) => self.line(name, format_args!("works")),
+            Some(ExaminedEvents::Off(flags)) if target.sweep.events == EventUse::Configure => {
+                let needed = "the user needs +config|set";
+                let line = format_args!("notify-keyspace-events will be set to {flags}: {needed}");
+                self.line(name, line);
+            }
+            Some(ExaminedEvents::Off(flags)) => self.fault(
+                name,
+                format_args!("off: set notify-keyspace-events to {flags}, {off}"),
+            ),
+            Some(ExaminedEvents::Replica) => {
+                self.line(name, format_args!("does not apply to a replica"));
+            }
+            Some(ExaminedEvents::Unsupported) => {
+                self.fault(
+                    name,
+                    format_args!("the server does not support RESP3; {off}"),
+                );
+            }
+            Some(ExaminedEvents::Denied(refusal)) => {
+                let or = alternative(&refusal);
+                let fault = describe_events(&refusal);
+                self.fault(name, format_args!("{fault}{or} set sweep.events to off"));
+            }
+            Some(ExaminedEvents::Failed(failure)) => {
+                let failure = explained(&failure);
+                self.fault(name, format_args!("does not work: {failure}"));
+            }
+            Some(ExaminedEvents::Slow) => {
+                self.fault(name, format_args!("INFO took longer than a second; {off}"));
+            }
+        }
+    }
+}
+
+/// Returns why key events were rejected. One rule has all permissions that they need.
+fn describe_events(refusal: &Refusal) -> String {
+    match refusal.kind() {
+        ErrorKind::Permission | ErrorKind::ChannelPermission => {
+            "denied: grant the user +info +subscribe +unsubscribe &__keyevent@*__:*".to_owned()
+        }
+        _ => describe(refusal, "+subscribe"),
     }
 }
 

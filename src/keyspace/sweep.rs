@@ -43,6 +43,7 @@ pub use examine::{Examined, examine};
 pub use key_reader::KeyDetails;
 use key_reader::KeyReader;
 use listen::EventFeed;
+pub use listen::{ExaminedEvents, examine_events};
 use news::Slowdowns;
 use preview::Previews;
 pub use run::{once, run};

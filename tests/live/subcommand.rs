@@ -27,18 +27,66 @@ fn check_reports_a_healthy_target() {
     assert!(server.exporter_connections().is_empty());
 }
 
-#[test]
-fn check_causes_two_lookups() {
+/// Runs `check`, and returns the lookups that it caused.
+fn lookups_of_check(settings: &str) -> String {
     let server = RedisServer::start(&["--enable-debug-command", "yes"]);
     server.ask(&["DEBUG", "POPULATE", "500"]);
     let text = format!(
-        "sweep: {{ enabled: true }}\ntargets: [{{ url: '{}' }}]\n",
+        "sweep: {{ {settings} }}\ntargets: [{{ url: '{}' }}]\n",
         server.url()
     );
     let finished = Launch::configured(&text).flag("check").run();
     assert_eq!(finished.code(), 0, "{}", finished.stdout);
-    let stats = server.ask(&["INFO", "stats"]);
-    assert!(stats.contains("\nkeyspace_hits:2\r\n"), "{stats}");
+    server.info("keyspace_hits").unwrap()
+}
+
+#[test]
+fn check_causes_two_lookups() {
+    assert_eq!(lookups_of_check("enabled: true, idle: false"), "2");
+    assert_eq!(lookups_of_check("enabled: true"), "3");
+}
+
+#[test]
+fn check_reports_what_idle_times_and_events_need() {
+    let server = RedisServer::start(&[]);
+    server.ask(&["SET", "key", "value"]);
+    let user = "ACL SETUSER watcher on >secret ~* resetchannels +@all -object|idletime -subscribe";
+    server.ask(&user.split(' ').collect::<Vec<_>>());
+    let check = |events: &str| {
+        let text = format!(
+            "sweep: {{ enabled: true, events: {events} }}\n\
+             targets: [{{ url: 'redis://watcher:secret@{}' }}]\n",
+            server.address()
+        );
+        let finished = Launch::configured(&text).flag("check").run();
+        (finished.code(), finished.stdout)
+    };
+    let expect = |events: &str, code: i32, line: &str| {
+        let (found, text) = check(events);
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(line), "{line}: {text}");
+    };
+    let idle = "sweep              denied: grant the user +object|idletime, or set sweep.idle";
+    expect("listen", 1, idle);
+    let denied = "events             denied: grant the user +info +subscribe +unsubscribe \
+        &__keyevent@*__:*, or set sweep.events to off\n";
+    expect("listen", 1, denied);
+    server.ask(&["ACL", "SETUSER", "watcher", "+object", "+subscribe"]);
+    expect("listen", 1, denied);
+    expect("off", 0, "sweep              works\n");
+    server.ask(&["ACL", "SETUSER", "watcher", "&__keyevent@*__:*"]);
+    let off =
+        "events             off: set notify-keyspace-events to Eex, or set sweep.events to off\n";
+    expect("listen", 1, off);
+    let set = "events             notify-keyspace-events will be set to Eex";
+    expect("configure", 0, set);
+    assert!(
+        !server
+            .ask(&["CONFIG", "GET", "notify-keyspace-events"])
+            .contains('E')
+    );
+    server.ask(&["CONFIG", "SET", "notify-keyspace-events", "Exe"]);
+    expect("listen", 0, "events             works\n");
 }
 
 #[test]

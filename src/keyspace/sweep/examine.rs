@@ -9,6 +9,7 @@ use crate::config::Target;
 use crate::connection::Spacing;
 use crate::failure::Failure;
 use crate::keyspace::cost::{Costs, SweepQuery};
+use crate::keyspace::idle::Policy;
 use crate::keyspace::pace::Forecast;
 use crate::keyspace::segment::has_table_per_slot;
 use crate::reply::Refusal;
@@ -26,7 +27,7 @@ pub struct Examined {
 
 /// Sends each query of a sweep. Returns what the server rejects and the expected cost of a pass.
 ///
-/// It causes two lookups of a key: only MEMORY USAGE, which the server does not count, is sent for
+/// It causes three lookups of a key, two without idle times: only MEMORY USAGE, which the server does not count, is sent for
 /// several keys.
 ///
 /// # Errors
@@ -39,8 +40,8 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     }
     let vitals = reader.vitals(Scope::WHOLE).await?;
     let (_, keys) = reader.scan(0, target.sweep.count).await?;
-    let keys = keys.iter().take(KEYS_PER_PIPELINE).enumerate();
-    let wanted = keys.map(|(at, key)| WantedKey {
+    let some = keys.iter().take(KEYS_PER_PIPELINE).enumerate();
+    let wanted = some.map(|(at, key)| WantedKey {
         key,
         memory: true,
         expiry: at == 0,
@@ -48,6 +49,11 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     });
     let wanted: Vec<_> = wanted.collect();
     reader.details(&wanted, None, Spacing::NONE).await?;
+    let tracks_use = vitals.idle.is_primary && vitals.idle.policy.is_some_and(Policy::tracks_use);
+    if target.sweep.idle && target.sweep.from.is_none() && tracks_use {
+        let first = keys.get(..1).unwrap_or_default();
+        reader.idle_times(first, false).await?;
+    }
     let random_keys = if has_table_per_slot(reader.server()) {
         reader.random_keys(1).await?.err()
     } else {

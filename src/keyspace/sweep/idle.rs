@@ -58,7 +58,7 @@ struct KeyReplies {
 
 /// The idle times of some keys, in their order.
 #[derive(Debug, Default)]
-struct IdleReplies {
+pub(super) struct IdleReplies {
     replies: Vec<KeyReplies>,
     /// The lookups that the server counted.
     lookups: Lookups,
@@ -283,7 +283,7 @@ impl KeyReader {
     /// # Errors
     ///
     /// The connection failed, or the server cannot reply now.
-    async fn idle_times(
+    pub(super) async fn idle_times(
         &mut self,
         names: &[Vec<u8>],
         with_ttl: bool,

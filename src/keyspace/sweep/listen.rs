@@ -3,6 +3,7 @@
 //! The connection is a subscriber, so the server closes it once its output buffer reaches the limit
 //! of subscribers. INFO is sent over the same connection, and its reply is in order with the events.
 
+mod examine;
 mod stream;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use crate::footprint::Footprint;
 use crate::keyspace::events::{Break, Duty, KeyEvents, NewCounts, StreamState};
 use crate::keyspace::matcher::Grouping;
 use crate::reply::Refusal;
+pub use examine::{ExaminedEvents, examine_events};
 use stream::EventStream;
 
 /// Maximum delay after a failure.

@@ -1,23 +1,23 @@
 //! One connection for key events, from its start to its end.
 
+mod flags;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{EventFeed, StreamEnd};
 use crate::clock::monotonic;
 use crate::collector::Server;
-use crate::config::{EventUse, Target};
+use crate::config::Target;
 use crate::connection::{Message, MessageStream, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
-use crate::keyspace::events::{
-    Duty, EventReading, KeyEvent, KeyEvents, StreamState, missing_flags, sends,
-};
+use crate::keyspace::events::{Duty, EventReading, KeyEvent, KeyEvents, StreamState};
 use crate::reply::{Refusal, Reply};
 
 /// Time from one reading of INFO to the next one.
@@ -25,10 +25,6 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 
 /// The same while there are no events to receive.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-
-/// Interval between checks of `notify-keyspace-events`, and the minimum if events are missing.
-const FLAGS_EVERY: Duration = Duration::from_secs(30);
-const FLAGS_EVERY_MIN: Duration = Duration::from_secs(5);
 
 /// Time without a reply to INFO, and without other data, after which the stream is behind.
 const BEHIND_AFTER: Duration = Duration::from_secs(1);
@@ -44,8 +40,6 @@ const DATABASES: u32 = 16;
 
 /// Maximum number of databases to subscribe to.
 const DATABASES_MAX: u32 = 1_024;
-
-const FLAGS: &str = "notify-keyspace-events";
 
 /// An open stream.
 pub(super) struct EventStream<'a> {
@@ -73,6 +67,21 @@ impl<'a> EventStream<'a> {
         footprint: Arc<Footprint>,
         duty: &'a mut Duty,
     ) -> Result<Infallible, StreamEnd> {
+        let (mut stream, is_primary) = Self::open(target, feed, footprint, duty).await?;
+        if is_primary {
+            stream.follow_primary().await
+        } else {
+            stream.wait_for_promotion().await
+        }
+    }
+
+    /// Connects to a target. Returns whether it is a primary.
+    pub(super) async fn open(
+        target: &'a Target,
+        feed: &'a EventFeed,
+        footprint: Arc<Footprint>,
+        duty: &'a mut Duty,
+    ) -> Result<(Self, bool), StreamEnd> {
         let endpoint = target.endpoint.clone().for_events();
         let deadline = Instant::now() + target.poll.timeout;
         let counted = Arc::clone(&footprint);
@@ -98,11 +107,7 @@ impl<'a> EventStream<'a> {
         if !Server::from_info(&info).holds_keys() {
             return Err(StreamEnd::Unsupported);
         }
-        if EventReading::read(&info).is_primary {
-            stream.follow_primary().await
-        } else {
-            stream.wait_for_promotion().await
-        }
+        Ok((stream, EventReading::read(&info).is_primary))
     }
 
     /// Waits until a replica becomes a primary.
@@ -165,7 +170,10 @@ impl<'a> EventStream<'a> {
     }
 
     /// Subscribes to the events of databases. Returns the INFO right after that.
-    async fn subscribe(&mut self, databases: std::ops::Range<u32>) -> Result<Info, StreamEnd> {
+    pub(super) async fn subscribe(
+        &mut self,
+        databases: std::ops::Range<u32>,
+    ) -> Result<Info, StreamEnd> {
         let mut subscribe = vec!["SUBSCRIBE".to_owned()];
         subscribe.extend(channels(databases));
         let sections = ["server", "replication", "stats"];
@@ -196,79 +204,6 @@ impl<'a> EventStream<'a> {
             self.databases = number;
         }
         Ok(())
-    }
-
-    async fn check_flags_if_due(&mut self) -> Result<(), StreamEnd> {
-        let are_missing = self.feed.with(|events| events.are_missing());
-        let every = if are_missing {
-            FLAGS_EVERY_MIN
-        } else {
-            FLAGS_EVERY
-        };
-        match self.checked_flags {
-            Some(checked) if checked.elapsed() >= every => self.check_flags().await,
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks which events the server sends, and configures it if that is wanted.
-    async fn check_flags(&mut self) -> Result<(), StreamEnd> {
-        if self.hides_flags {
-            return Ok(());
-        }
-        self.checked_flags = Some(Instant::now());
-        let replies = self.request(&[words3("CONFIG", "GET", FLAGS)], 1).await?;
-        let refusal = replies.first().and_then(Reply::refusal);
-        if refusal.is_some_and(Refusal::is_passing) {
-            return Ok(());
-        }
-        let known = replies.first().and_then(|reply| reply.value_of(FLAGS));
-        let Some(flags) = known
-            .and_then(Reply::text)
-            .map(std::borrow::Cow::into_owned)
-        else {
-            self.hides_flags = true;
-            let name = &self.target.name;
-            info!(
-                name,
-                "the server hides notify-keyspace-events; events will show it"
-            );
-            return Ok(());
-        };
-        let configures = self.target.sweep.events == EventUse::Configure && !self.keeps_flags;
-        let wanted = missing_flags(&flags).filter(|_| configures);
-        let flags = match wanted {
-            Some(wanted) => self.configure(flags, wanted).await?,
-            None => flags,
-        };
-        self.feed.with(|events| events.record_flags(sends(&flags)));
-        Ok(())
-    }
-
-    /// Adds the missing flags. Returns those that are set then.
-    async fn configure(&mut self, before: String, wanted: String) -> Result<String, StreamEnd> {
-        let mut command = words3("CONFIG", "SET", FLAGS);
-        command.push(wanted.clone());
-        let replies = self.request(&[command], 1).await?;
-        let name = &self.target.name;
-        if let Some(refusal) = replies.first().and_then(Reply::refusal) {
-            // Each attempt counts as an error of the server.
-            self.keeps_flags = !refusal.is_passing();
-            let code = &refusal.code;
-            let remedy = "grant the user +config|set, or set the flags Eex yourself";
-            warn!(
-                name,
-                code, remedy, "notify-keyspace-events could not be set"
-            );
-            return Ok(before);
-        }
-        info!(
-            name,
-            before,
-            after = wanted,
-            "notify-keyspace-events was set"
-        );
-        Ok(wanted)
     }
 
     /// Reads INFO in order with the events. Returns their numbers since the last time.

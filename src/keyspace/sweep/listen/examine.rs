@@ -1,0 +1,56 @@
+//! Subscribes to the key events of a target once, to find out whether the server permits and sends
+//! them.
+
+use std::sync::Arc;
+
+use super::stream::EventStream;
+use super::{EventFeed, StreamEnd};
+use crate::config::Target;
+use crate::failure::Failure;
+use crate::keyspace::events::{Duty, missing_flags};
+use crate::reply::Refusal;
+
+/// Whether the exporter can receive the key events of a target.
+#[derive(Debug)]
+pub enum ExaminedEvents {
+    /// The server sends them, or hides whether it does.
+    Work,
+    /// These values of `notify-keyspace-events` would send them.
+    Off(String),
+    /// The server is a replica, which sends no such events.
+    Replica,
+    /// The server does not support RESP3.
+    Unsupported,
+    /// The server rejected a command.
+    Denied(Refusal),
+    /// The connection failed.
+    Failed(Failure),
+    /// INFO took too long.
+    Slow,
+}
+
+/// Subscribes to the events of a target, if they are enabled. It changes nothing on the server.
+pub async fn examine_events(target: &Target) -> Option<ExaminedEvents> {
+    let feed = EventFeed::of(&target.sweep, &[])?;
+    Some(match examine(target, &feed).await {
+        Ok(examined) => examined,
+        Err(StreamEnd::Failed(failure)) => ExaminedEvents::Failed(failure),
+        Err(StreamEnd::Denied(refusal)) => ExaminedEvents::Denied(refusal),
+        Err(StreamEnd::Unsupported) => ExaminedEvents::Unsupported,
+        Err(StreamEnd::RoleChanged) => ExaminedEvents::Replica,
+        Err(StreamEnd::Behind) => ExaminedEvents::Slow,
+    })
+}
+
+async fn examine(target: &Target, feed: &EventFeed) -> Result<ExaminedEvents, StreamEnd> {
+    let mut duty = Duty::default();
+    let opened = EventStream::open(target, feed, Arc::default(), &mut duty).await;
+    let (mut stream, is_primary) = opened?;
+    if !is_primary {
+        return Ok(ExaminedEvents::Replica);
+    }
+    stream.subscribe(0..1).await?;
+    let flags = stream.flags().await?.flatten();
+    let wanted = flags.and_then(|flags| missing_flags(&flags));
+    Ok(wanted.map_or(ExaminedEvents::Work, ExaminedEvents::Off))
+}
