@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod events;
 pub mod expiring;
 pub mod families;
+pub mod ghosts;
 pub mod history;
 pub mod idle;
 pub mod kept;

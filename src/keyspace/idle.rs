@@ -6,6 +6,9 @@
 //! namespace.
 
 mod counts;
+mod double;
+#[cfg(test)]
+mod double_simulation;
 pub mod families;
 mod half;
 mod horizon;
@@ -20,6 +23,7 @@ use super::NamespaceId;
 use super::panel::NamespacePlace;
 use crate::number::{length, to_float as float};
 use counts::{CountHistory, Period};
+pub use double::DoubleRatio;
 pub use half::HitRatios;
 use half::MemoryUse;
 use horizon::Aged;

@@ -9,6 +9,7 @@ mod database;
 mod draw;
 mod examine;
 mod follow;
+mod ghosts;
 mod idle;
 mod inspect;
 mod inspect_stream;
@@ -161,6 +162,8 @@ struct Sweeper<'a> {
     drawn: Option<Instant>,
     /// Time when keys of the panel were last checked.
     followed: Option<Instant>,
+    /// Time when evicted keys were last looked for.
+    ghosts_followed: Option<Instant>,
     /// Time when idle times were last queried, and the cursor for the next ones on servers that
     /// accept only their own.
     idle: idle::IdleTurn,
@@ -215,6 +218,7 @@ impl<'a> Sweeper<'a> {
             previews: Previews::From(Instant::now()),
             drawn: None,
             followed: None,
+            ghosts_followed: None,
             idle: idle::IdleTurn::default(),
             paused: Instant::now(),
             started: Instant::now(),
@@ -317,5 +321,3 @@ impl<'a> Sweeper<'a> {
         self.vitals.keys.get(&database).copied().unwrap_or(0)
     }
 }
-
-impl Sweeper<'_> {}

@@ -32,6 +32,7 @@ mod exposition;
 mod footprint;
 mod hanging;
 mod hit_ratio;
+mod hit_ratio_memory;
 mod hit_ratio_rates;
 mod hostile;
 mod idle_times;

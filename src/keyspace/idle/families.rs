@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::share::LEAST;
-use super::{HitRatios, IdleTimes, LruHorizon};
+use super::{DoubleRatio, HitRatios, IdleTimes, LruHorizon};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::estimate::NamespaceEstimate;
+use crate::keyspace::ghosts::Ghosts;
 use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
 
 #[rustfmt::skip] // One metric, one line.
@@ -16,7 +17,7 @@ mod rows {
     pub(super) static IDLE_MEMORY: Family<3> = Family::gauge("redis_key_namespace_idle_memory_bytes", &["db", "key_namespace", "idle"], source("OBJECT IDLETIME", ""), Unit::Bytes, "Estimated memory of the keys of the namespace that were not used for at least this many seconds, from sampled keys.");
     pub(super) static HORIZON: Family<0> = Family::gauge("redis_lru_horizon_seconds", &[], source("OBJECT IDLETIME", ""), Unit::Seconds, "Estimated time after which Redis evicts a key that is not used: half of the evicted keys were not used for longer; absent unless the policy evicts by last use.");
     pub(super) static HORIZON_ERROR: Family<0> = Family::gauge("redis_lru_horizon_error_seconds", &[], source("OBJECT IDLETIME", ""), Unit::Seconds, "Half the width of the 95% confidence interval of the LRU horizon, in seconds.");
-    pub(super) static HIT_RATIO: Family<1> = Family::gauge("redis_hit_ratio_estimate", &["memory"], source("OBJECT IDLETIME", ""), Unit::One, "Estimated hit ratio with this many times the memory limit (0.5), from sampled keys, and the measured one of the same period (1); absent unless the policy is allkeys-lru and the estimate is certain to 10 points.");
+    pub(super) static HIT_RATIO: Family<1> = Family::gauge("redis_hit_ratio_estimate", &["memory"], source("OBJECT IDLETIME", ""), Unit::One, "Estimated hit ratio with this many times the memory limit (0.5, and experimental 2), from sampled keys, and the measured one of the same period (1); absent unless the policy is allkeys-lru and the estimate is certain to 10 points.");
     pub(super) static HIT_RATIO_ERROR: Family<1> = Family::gauge("redis_hit_ratio_estimate_error", &["memory"], source("OBJECT IDLETIME", ""), Unit::One, "Half the width of the 95% confidence interval of the estimated hit ratio.");
     pub(super) static SAMPLES: Family<0> = Family::gauge("redis_exporter_idle_samples", &[], source("OBJECT IDLETIME", ""), Unit::One, "Sampled idle times of the last hour on which the idle times and the LRU horizon are based.");
 }
@@ -35,13 +36,22 @@ pub fn families() -> Vec<&'static Descriptor> {
     ]
 }
 
-/// Adds the samples of idle times. `estimates` are those of the databases, `name` returns the name of
-/// a namespace, and `is_everything` is whether there are no further databases.
+/// The ghosts of a server, and whether some of its keys have a TTL.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed<'a> {
+    /// The ghosts.
+    pub ghosts: &'a Ghosts,
+    /// Whether their TTLs must be known.
+    pub needs_ttls: bool,
+}
+
+/// Adds the samples of idle times. `estimates` are those of the databases, and `name` returns the name
+/// of a namespace. `followed` is `None` if there are further databases, whose keys are evicted too.
 pub fn push<'a>(
     times: &IdleTimes,
     estimates: &[(u32, Vec<NamespaceEstimate>)],
     name: impl Fn(NamespaceId) -> &'a str,
-    is_everything: bool,
+    followed: Option<Followed<'_>>,
     snapshot: &mut Snapshot,
 ) {
     if times.is_empty() {
@@ -71,16 +81,15 @@ pub fn push<'a>(
             }
         }
     }
-    // Keys of excluded databases are evicted too.
-    if !is_everything {
+    let Some(Followed { ghosts, needs_ttls }) = followed else {
         return;
-    }
+    };
     if let Some(horizon) = times.horizon(&keys) {
         push_horizon(horizon, snapshot);
     }
-    if let Some(ratios) = times.hit_ratios(&keys) {
-        push_hit_ratios(&ratios, snapshot);
-    }
+    let half = times.hit_ratios(&keys);
+    let double = times.double_hit_ratio(ghosts, &keys, needs_ttls);
+    push_hit_ratios(half, double, snapshot);
 }
 
 fn push_horizon(horizon: LruHorizon, snapshot: &mut Snapshot) {
@@ -88,8 +97,18 @@ fn push_horizon(horizon: LruHorizon, snapshot: &mut Snapshot) {
     snapshot.push(&rows::HORIZON_ERROR, [], horizon.error);
 }
 
-fn push_hit_ratios(ratios: &HitRatios, snapshot: &mut Snapshot) {
-    snapshot.push(&rows::HIT_RATIO, ["0.5"], ratios.half.ratio);
-    snapshot.push(&rows::HIT_RATIO_ERROR, ["0.5"], ratios.half.error);
-    snapshot.push(&rows::HIT_RATIO, ["1"], ratios.whole.ratio);
+fn push_hit_ratios(half: Option<HitRatios>, double: Option<DoubleRatio>, snapshot: &mut Snapshot) {
+    let whole = half.map(|found| found.whole.ratio);
+    let whole = whole.or(double.map(|found| found.whole));
+    let estimates = [
+        ("0.5", half.map(|found| found.half)),
+        ("2", double.map(|found| found.double)),
+    ];
+    for (memory, estimate) in estimates {
+        if let Some(estimate) = estimate {
+            snapshot.push(&rows::HIT_RATIO, [memory], estimate.ratio);
+            snapshot.push(&rows::HIT_RATIO_ERROR, [memory], estimate.error);
+        }
+    }
+    snapshot.push(&rows::HIT_RATIO, ["1"], whole);
 }

@@ -37,6 +37,12 @@ impl Lifetime {
             Expiry::In(milliseconds) => Self::Until(now + float(milliseconds) / 1e3),
         }
     }
+
+    /// Returns whether the TTL is known to have ended by this time.
+    #[must_use]
+    pub fn ended_by(self, time: f64) -> bool {
+        matches!(self, Self::Until(expiry) if expiry <= time)
+    }
 }
 
 /// A part of a hash table, from one cursor of SCAN up to another.

@@ -22,6 +22,7 @@ use crate::keyspace::cost::{Costs, CpuAccount, QueriesSent, Spent};
 use crate::keyspace::events::EventTotals;
 use crate::keyspace::expiring::KnownExpiries;
 use crate::keyspace::families::Progress;
+use crate::keyspace::ghosts::Ghosts;
 use crate::keyspace::history::{Changes, DataIdentity};
 use crate::keyspace::idle::IdleTimes;
 use crate::keyspace::keys::Ledger;
@@ -109,6 +110,8 @@ pub struct Census {
     expiring: KnownExpiries,
     /// Idle times of keys; `None` if the configuration disables them.
     idle: Option<IdleTimes>,
+    /// Evicted keys that may be written again.
+    ghosts: Ghosts,
     /// Keys counted from key events; `None` if the configuration disables them.
     events: Option<EventTotals>,
 }
@@ -168,6 +171,7 @@ impl Census {
             lists_all: false,
             expiring: KnownExpiries::default(),
             idle: sweep.idle.then(IdleTimes::default),
+            ghosts: Ghosts::default(),
             events: (sweep.events != EventUse::Off).then(EventTotals::default),
         }
     }

@@ -24,11 +24,11 @@ const TIME_SHARE: f64 = 0.1;
 
 /// Number of keys up to which a draw takes all keys of a database. SCANs at random cursors of a
 /// small table often reach its end, and would return keys near the end more often.
-const SMALL_KEYS: u64 = 1_000;
+pub(super) const SMALL_KEYS: u64 = 1_000;
 
 /// Maximum number of SCANs for one run. Its part of the table may have grown, and the run is dropped
 /// then.
-const SCANS_PER_RUN: usize = 20;
+pub(super) const SCANS_PER_RUN: usize = 20;
 
 /// Factor of growth up to which all keys of a small database are scanned again.
 const GROWTH_MAX: u64 = 2;
@@ -179,7 +179,7 @@ impl Sweeper<'_> {
     }
 
     /// Returns the SCANs that the panel may send per second.
-    fn scans_per_second(&self) -> f64 {
+    pub(super) fn scans_per_second(&self) -> f64 {
         let by_commands = self.pace.most_commands().map(|most| most * COMMAND_SHARE);
         let trip = self.pace.least_round_trip().map(|trip| trip.as_secs_f64());
         let by_time =

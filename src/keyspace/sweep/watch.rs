@@ -102,6 +102,7 @@ impl Sweeper<'_> {
             Box::pin(self.check(Scope::SHORT)).await?;
         }
         self.sample_idle_if_due().await?;
+        self.follow_ghosts_if_due().await?;
         self.follow_if_due().await
     }
 

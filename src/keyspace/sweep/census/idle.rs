@@ -1,12 +1,20 @@
 //! The sampled idle times of the census. Pure.
 
+use std::collections::BTreeMap;
+
 use crate::keyspace::estimate::NamespaceEstimate;
-use crate::keyspace::idle::{IdleSample, IdleTimes, families};
+use crate::keyspace::ghosts::Ghosts;
+use crate::keyspace::idle::families::{self, Followed};
+use crate::keyspace::idle::{IdleSample, IdleTimes};
 use crate::keyspace::panel::NamespacePlace;
 use crate::keyspace::sweep::vitals::Vitals;
 use crate::metric::Snapshot;
+use crate::number::to_float as float;
 
 use super::Census;
+
+/// Share of the keys with a TTL up to which expiries of evicted keys are ignored.
+const TTLS_IGNORED: f64 = 0.05;
 
 impl Census {
     /// Returns the idle times if they can be queried: the configuration enables them, and the sweep
@@ -39,7 +47,29 @@ impl Census {
         }
     }
 
+    /// Returns the ghosts, if evicted keys can be followed: a part of the table can be scanned again,
+    /// and the sweep scans the server whose clients use the keys. `scans` is the number of SCANs per
+    /// second that may be sent.
+    pub fn ghosts(&mut self, now: f64, scans: f64) -> Option<&mut Ghosts> {
+        let is_possible = self.panel.is_some()
+            && self.sweeps_the_target
+            && self.sweeps_in_random_order()
+            && self.sweeps_everything();
+        let idle = self.idle.as_ref().filter(|_| is_possible);
+        let residence = idle.and_then(IdleTimes::residence);
+        self.ghosts.plan(now, residence, scans);
+        residence.map(|_| &mut self.ghosts)
+    }
+
+    /// Returns whether keys have TTLs, so that evicted ones may have expired since.
+    #[must_use]
+    pub fn needs_ttls_of_ghosts(&self) -> bool {
+        let sum = |keys: &BTreeMap<u32, u64>| float(keys.values().sum::<u64>());
+        sum(&self.expires) > TTLS_IGNORED * sum(&self.keys)
+    }
+
     pub(super) fn forget_idle(&mut self) {
+        self.ghosts.forget();
         if let Some(idle) = &mut self.idle {
             idle.forget();
         }
@@ -56,7 +86,12 @@ impl Census {
     ) {
         if let Some(idle) = &self.idle {
             let name = |namespace| self.matcher.name(namespace);
-            families::push(idle, estimates, name, self.sweeps_everything(), snapshot);
+            let followed = Followed {
+                ghosts: &self.ghosts,
+                needs_ttls: self.needs_ttls_of_ghosts(),
+            };
+            let followed = self.sweeps_everything().then_some(followed);
+            families::push(idle, estimates, name, followed, snapshot);
         }
     }
 
