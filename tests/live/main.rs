@@ -40,6 +40,7 @@ mod keys;
 mod log_output;
 mod logs;
 mod lost_keys;
+mod lost_keys_event_rounds;
 mod lost_keys_events;
 mod more_collectors;
 mod moved;
