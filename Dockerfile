@@ -28,6 +28,7 @@ RUN mkdir src \
 ARG EXPORTER_COMMIT
 ARG EXPORTER_BUILD_DATE
 
+COPY docs/operate/runbooks ./docs/operate/runbooks
 COPY src ./src
 # Cargo goes by file times, and the copies may be older than the empty program.
 RUN touch src/main.rs src/lib.rs \

@@ -96,6 +96,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<(), DaemonError
     log_pace(&config.targets);
     warn_of_unverified(&config);
     let board = Board::default();
+    board.keep_history(config.web.history);
     let requested = Requested::default();
     let names = Arc::new(ArcSwap::from_pointee(config.names.clone()));
     let paths = config.paths.clone();

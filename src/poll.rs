@@ -33,6 +33,7 @@ use crate::metric::Snapshot;
 use crate::outcome::{self, PollTiming, Success};
 use crate::publish::Slot;
 use crate::telemetry::{Counter, Durations, Telemetry};
+use crate::trace::Trace;
 
 use rdb_file::RdbFile;
 
@@ -67,6 +68,8 @@ struct PollMemory {
     rdb_file: RdbFile,
     rests: Rests,
     server: String,
+    /// The record of the current poll.
+    trace: Trace,
     failures_in_a_row: u32,
     /// The thread that reads large replies.
     reading: Option<JoinHandle<()>>,
@@ -210,6 +213,7 @@ async fn poll(
     circumstances.remembered = memory.remembered.clone();
     circumstances.resting = memory.rests.resting(Instant::now());
     let round = poller.poll(target, &circumstances, deadline).await;
+    memory.trace.pipelines = poller.take_pipelines();
     let now_resting = poller.take_broken_by();
     for script in now_resting {
         memory
@@ -225,6 +229,7 @@ async fn poll(
         .rests
         .end(|script| round.replies.received(script).is_some());
     memory.server = poller.server_text();
+    memory.trace.rejected = poller.rejected_by(&round.collectors);
     let mut on = round.collectors.iter();
     let file = on.find_map(|collector| (collector.file)(&round.replies));
     let circumstances = &mut round.replies.circumstances;

@@ -27,6 +27,7 @@ pub use slot::Slot;
 use crate::encode::{Form, Page};
 use crate::failure::Reason;
 use crate::metric::Snapshot;
+use crate::trace::Trace;
 
 /// The result of one poll of one target.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Publication {
     pub server: String,
     /// Collectors with a query that the server rejected.
     pub refused: Vec<&'static str>,
+    /// The record of the poll.
+    pub trace: Trace,
 }
 
 #[cfg(test)]
@@ -52,6 +55,7 @@ impl Publication {
             polled_at: SystemTime::now(),
             server: String::new(),
             refused: Vec::new(),
+            trace: Trace::default(),
         }
     }
 }
@@ -90,6 +94,8 @@ pub struct Board {
     shown: Arc<ArcSwap<TargetSlots>>,
     /// For each source of targets, whether it was read.
     sources: Arc<ArcSwap<Vec<Arc<AtomicBool>>>>,
+    /// Whether targets remember their last hour.
+    keeps_history: Arc<AtomicBool>,
     changed: Arc<Notify>,
     renewed: Arc<Notify>,
 }
@@ -104,6 +110,7 @@ impl Default for Board {
             pages: Arc::default(),
             readers: Arc::default(),
             sources: Arc::default(),
+            keeps_history: Arc::new(AtomicBool::new(true)),
             changed: Arc::new(Notify::new()),
             renewed: Arc::new(Notify::new()),
         }
@@ -114,7 +121,14 @@ impl Board {
     /// Creates a slot for a target. It is visible once it is listed.
     #[must_use]
     pub fn slot(&self, name: &str, address: &str) -> Arc<Slot> {
-        Arc::new(Slot::new(name, address, Arc::clone(&self.changed)))
+        let keeps_history = Arc::clone(&self.keeps_history);
+        let changed = Arc::clone(&self.changed);
+        Arc::new(Slot::new(name, address, keeps_history, changed))
+    }
+
+    /// Sets whether targets remember their last hour.
+    pub fn keep_history(&self, keeps: bool) {
+        self.keeps_history.store(keeps, Ordering::Release);
     }
 
     /// Replaces the list of targets.

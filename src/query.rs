@@ -157,6 +157,25 @@ pub struct Rejected {
     only: Option<Ticket>,
 }
 
+/// Returns why a query was rejected, and which permission to grant if that helps.
+#[must_use]
+pub fn describe(refusal: &Refusal, permission: &str) -> String {
+    match refusal.kind() {
+        ErrorKind::Permission => format!("denied: grant the user {permission}"),
+        ErrorKind::KeyPermission => {
+            "denied: grant the user read access to the keys, such as %R~* or ~*".to_owned()
+        }
+        ErrorKind::ChannelPermission => {
+            "denied: grant the user access to the channels, such as &*".to_owned()
+        }
+        _ => {
+            // Without the arguments, one line is enough for a command that the server does not have.
+            let message = refusal.message.split(", with args").next();
+            format!("rejected: {} {}", refusal.code, message.unwrap_or_default())
+        }
+    }
+}
+
 /// The consequence of an error reply for the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -301,6 +320,31 @@ impl Rejections {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn described(code: &str, message: &str) -> String {
+        describe(&refusal(code, message), "+type")
+    }
+
+    #[test]
+    fn each_kind_of_rejection_has_its_own_remedy() {
+        for (message, expected) in [
+            (
+                "User w has no permissions to run the 'type' command",
+                "+type",
+            ),
+            ("No permissions to access a key", "%R~*"),
+            ("No permissions to access a channel", "&*"),
+        ] {
+            let text = described("NOPERM", message);
+            assert!(text.starts_with("denied: grant the user "), "{text}");
+            assert!(text.contains(expected), "{text}");
+        }
+        let text = described(
+            "ERR",
+            "unknown command 'TYPE', with args beginning with: 'k' ",
+        );
+        assert_eq!(text, "rejected: ERR unknown command 'TYPE'");
+    }
 
     static KEYS: Query = Query::new(&[&["KEYS"]], "+keys");
     static OTHER: Query = Query::new(&[&["OTHER", "1"], &["OTHER"]], "+other");

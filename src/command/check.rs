@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::sweep::{self, Examined as SweepExamined, ExaminedEvents};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
-use crate::query::Rejected;
+use crate::query::{Rejected, describe};
 use crate::reply::{ErrorKind, Refusal};
 
 /// Number of targets that are checked concurrently.
@@ -312,24 +312,6 @@ async fn examine(target: &Target) -> Result<ExaminedTarget, Failure> {
     })
 }
 
-/// Returns why a query was rejected, and which permission to grant if that helps.
-fn describe(refusal: &Refusal, permission: &str) -> String {
-    match refusal.kind() {
-        ErrorKind::Permission => format!("denied: grant the user {permission}"),
-        ErrorKind::KeyPermission => {
-            "denied: grant the user read access to the keys, such as %R~* or ~*".to_owned()
-        }
-        ErrorKind::ChannelPermission => {
-            "denied: grant the user access to the channels, such as &*".to_owned()
-        }
-        _ => {
-            // Without the arguments, one line is enough for a command that the server does not have.
-            let message = refusal.message.split(", with args").next();
-            format!("rejected: {} {}", refusal.code, message.unwrap_or_default())
-        }
-    }
-}
-
 /// Returns how to continue after [`describe`], which names a remedy only for denied queries.
 fn alternative(refusal: &Refusal) -> &'static str {
     match refusal.kind() {
@@ -350,35 +332,6 @@ pub(super) fn explained(failure: &Failure) -> String {
 mod tests {
     use super::*;
     use crate::failure::Reason;
-
-    fn described(code: &str, message: &str) -> String {
-        let refusal = Refusal {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        };
-        describe(&refusal, "+type")
-    }
-
-    #[test]
-    fn each_kind_of_rejection_has_its_own_remedy() {
-        for (message, expected) in [
-            (
-                "User w has no permissions to run the 'type' command",
-                "+type",
-            ),
-            ("No permissions to access a key", "%R~*"),
-            ("No permissions to access a channel", "&*"),
-        ] {
-            let text = described("NOPERM", message);
-            assert!(text.starts_with("denied: grant the user "), "{text}");
-            assert!(text.contains(expected), "{text}");
-        }
-        let text = described(
-            "ERR",
-            "unknown command 'TYPE', with args beginning with: 'k' ",
-        );
-        assert_eq!(text, "rejected: ERR unknown command 'TYPE'");
-    }
 
     #[test]
     fn a_failure_has_one_remedy() {

@@ -7,6 +7,16 @@ use super::Paths;
 pub enum Route {
     /// The page at `/`.
     Index,
+    /// The page of one target for people. The name follows.
+    TargetView,
+    /// All targets in JSON.
+    Targets,
+    /// One target in JSON. The name follows.
+    TargetData,
+    /// A runbook. The name of an alert follows.
+    Runbook,
+    /// The style, the script and the icon of the pages. The name of the file follows.
+    Asset,
     /// The page of all targets.
     Metrics,
     /// The page of one target.
@@ -24,8 +34,15 @@ pub enum Route {
 }
 
 /// All paths except that of the page of all targets, which is configurable.
-pub const ROUTES: [(&str, Route); 9] = [
+///
+/// A path that ends in a slash, except `/`, is the start of paths.
+pub const ROUTES: [(&str, Route); 14] = [
     ("/", Route::Index),
+    ("/targets/", Route::TargetView),
+    ("/api/v1/targets", Route::Targets),
+    ("/api/v1/targets/", Route::TargetData),
+    ("/runbooks/", Route::Runbook),
+    ("/assets/", Route::Asset),
     ("/probe", Route::Target),
     ("/scrape", Route::Target),
     ("/sd", Route::Discovery),
@@ -49,8 +66,18 @@ impl Route {
     /// Returns the resource at a fixed path.
     #[must_use]
     pub fn fixed(path: &str) -> Option<Self> {
-        let mut routes = ROUTES.iter();
-        routes.find(|(at, _)| *at == path).map(|(_, route)| *route)
+        let is_start = |at: &str| at.len() > 1 && at.ends_with('/') && path.starts_with(at);
+        let exact = ROUTES.iter().find(|(at, _)| *at == path);
+        let found = exact.or_else(|| ROUTES.iter().find(|(at, _)| is_start(at)));
+        found.map(|(_, route)| *route)
+    }
+
+    /// Returns the rest of a path after its start, such as the name of a target, as it was sent.
+    #[must_use]
+    pub fn rest(self, path: &str) -> &str {
+        let mut starts = ROUTES.iter().filter(|(_, route)| *route == self);
+        let rest = starts.find_map(|(at, _)| path.strip_prefix(at));
+        rest.unwrap_or_default()
     }
 
     /// Returns whether it depends on the pages of single targets.

@@ -15,8 +15,8 @@ use crate::tls::Version;
 /// Maximum cost of bcrypt, as a power of two. It takes about two seconds, and a request has ten.
 const MAX_COST: u32 = 15;
 
-/// Access rules for HTTP clients. By default there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Access rules for HTTP clients, of which there are none by default, and the live page.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
     /// The certificate, or `None` without TLS.
     pub tls: Option<WebTls>,
@@ -24,6 +24,8 @@ pub struct Web {
     pub basic_auth: Option<BasicAuth>,
     /// Whether reloads over HTTP are allowed, if it is set.
     pub reload: Option<bool>,
+    /// Whether targets remember their last hour, for the page at `/`.
+    pub history: bool,
     /// Host and port at which Prometheus reaches the exporter, if they are configured.
     pub external_address: Option<String>,
 }
@@ -59,6 +61,18 @@ pub enum WebPassword {
     Hash(Secret),
 }
 
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            basic_auth: None,
+            reload: None,
+            history: true,
+            external_address: None,
+        }
+    }
+}
+
 impl Web {
     /// Returns all files that are named.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
@@ -84,6 +98,7 @@ pub(crate) struct WrittenWeb {
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) password_hash: Option<Secret>,
     pub(crate) reload: Option<bool>,
+    pub(crate) history: bool,
     pub(crate) external_address: Option<String>,
 }
 
@@ -91,6 +106,7 @@ pub(crate) struct WrittenWeb {
 pub(crate) fn complete(web: WrittenWeb, written: &WrittenKeys, context: &mut Context<'_>) -> Web {
     Web {
         reload: web.reload,
+        history: web.history,
         external_address: web.external_address.clone(),
         tls: complete_tls(&web, written, context),
         basic_auth: complete_basic_auth(web, written, context),

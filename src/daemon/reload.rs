@@ -209,6 +209,7 @@ impl Reloader {
         // Takes effect only if built in time: a failed reload must not change anything later.
         let rules = aside(move || Ok(gate.prepare(&web)?)).await?;
         self.gate.apply(rules);
+        self.board.keep_history(config.web.history);
         let is_new = |notice: &&Notice| !self.config.notices.contains(notice);
         config.notices.iter().filter(is_new).for_each(log_notice);
         warn_of_unverified(&config);

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use hyper::header::{
-    ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
@@ -22,11 +22,16 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 const BASIC: HeaderValue =
     HeaderValue::from_static("Basic realm=\"redis-namespace-exporter\", charset=\"UTF-8\"");
-/// The page contains its own style. Nothing else may be loaded, run or framed.
-const OWN_STYLE_ONLY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; \
-     form-action 'none'",
+/// Pages load the files of the exporter and request its data. Nothing else may be loaded, run or
+/// framed.
+const OWN_FILES_ONLY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 );
+/// Live values are never reused.
+const NOT_STORED: HeaderValue = HeaderValue::from_static("no-store");
+/// The address of a file changes with its content.
+const STORED: HeaderValue = HeaderValue::from_static("private, max-age=86400");
 
 /// Returns a page. Its bytes are shared, not copied.
 pub(super) fn page(page: Page, format: Format, readers: &Readers) -> HttpResponse {
@@ -103,12 +108,30 @@ pub(super) fn json(document: String) -> HttpResponse {
     response
 }
 
+/// Returns a JSON document with live values.
+pub(super) fn live_json(document: String) -> HttpResponse {
+    let mut response = json(document);
+    response.headers_mut().insert(CACHE_CONTROL, NOT_STORED);
+    response
+}
+
+/// Returns a file of the pages.
+pub(super) fn asset(content_type: &'static str, content: &'static str) -> HttpResponse {
+    let mut response = Response::new(PageBody::own(Bytes::from_static(content.as_bytes())));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, STORED);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+    response
+}
+
 /// Returns an HTML document.
 pub(super) fn html(document: String) -> HttpResponse {
     let mut response = Response::new(PageBody::own(Bytes::from(document)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HTML);
-    headers.insert(CONTENT_SECURITY_POLICY, OWN_STYLE_ONLY);
+    headers.insert(CONTENT_SECURITY_POLICY, OWN_FILES_ONLY);
+    headers.insert(CACHE_CONTROL, NOT_STORED);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response

@@ -9,20 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HOST, USER_AGENT};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::access::Admission;
 use super::reload::is_cross_origin;
 use super::response::{self, HttpResponse};
-use super::{ReloadRequest, ReloadResult, Services, index, negotiation, on_request, sd, target};
+use super::{ReloadRequest, ReloadResult, Services, live, negotiation, on_request, sd, target};
 use crate::clock;
 use crate::config::{Route, is_authority};
 use crate::encode::Page;
 use crate::publish::{Board, Served};
 use crate::telemetry::Counter;
 use crate::threads::Lane;
+use crate::view;
 
 pub(super) const SCRAPES: Counter<0> = Counter::named("redis_exporter_scrapes_total");
 pub(super) const SCRAPE_REQUEST_ERRORS: Counter<0> =
@@ -78,8 +79,8 @@ pub(super) async fn respond<B>(services: Arc<Services>, request: Request<B>) -> 
         Some(Route::Reload) => response::method_not_allowed("POST"),
         Some(route) if is_read => {
             let scraper = scraper(&request);
-            let (query, headers) = (request.uri().query(), request.headers());
-            read(&services, route, query, headers, scraper).await
+            let (uri, headers) = (request.uri(), request.headers());
+            read(&services, route, uri, headers, scraper).await
         }
         Some(_) => response::method_not_allowed("GET, HEAD"),
     }
@@ -110,10 +111,11 @@ fn rejection(admission: Admission) -> Option<HttpResponse> {
 async fn read(
     services: &Services,
     route: Route,
-    query: Option<&str>,
+    uri: &Uri,
     headers: &HeaderMap,
     scraper: u64,
 ) -> HttpResponse {
+    let query = uri.query();
     match route {
         Route::Metrics => metrics(services, headers, scraper).await,
         Route::Target => probe(services, query, headers, scraper).await,
@@ -125,10 +127,12 @@ async fn read(
         Route::Health => healthy(&services.board),
         Route::Ready => ready(services),
         Route::Reload => response::method_not_allowed("POST"),
-        Route::Index => {
-            let slots = services.board.slots();
-            response::html(index::document(&slots, &services.paths, clock::time()))
-        }
+        Route::Index
+        | Route::Targets
+        | Route::TargetView
+        | Route::TargetData
+        | Route::Runbook
+        | Route::Asset => live::read(services, route, uri.path(), query).await,
     }
 }
 
@@ -171,6 +175,9 @@ async fn probe(
     scraper: u64,
 ) -> HttpResponse {
     let response = target_page(services, query, headers, scraper).await;
+    if target::wants_debug(query) {
+        return response;
+    }
     if response.status() == StatusCode::OK {
         services.telemetry.count(SCRAPES, []);
     } else {
@@ -192,6 +199,11 @@ async fn target_page(
     let Some(slot) = target::find(&services.board, &wanted) else {
         return on_request::page(services, &wanted, headers, scraper).await;
     };
+    if target::wants_debug(query) {
+        // It is not a scrape, and must not influence when the target is polled.
+        let record = live::with_seen(&slot, clock::now(), view::debug);
+        return response::text(StatusCode::OK, record);
+    }
     let form = negotiation::form(headers);
     match written(slot.page(form, scraper)).await {
         Some(page) => response::page(page, form.format, &services.readers),

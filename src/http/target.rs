@@ -30,6 +30,12 @@ pub(super) fn address(wanted: &str) -> Option<Address> {
     requested_address(&without_path(&address))
 }
 
+/// Returns whether the record of the last poll is requested instead of metrics.
+pub(super) fn wants_debug(query: Option<&str>) -> bool {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.any(|(name, value)| name == "debug" && value == "1")
+}
+
 /// Returns the configured target with that name, else the one with that address.
 pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
     let address = without_credentials(wanted);
@@ -65,9 +71,9 @@ fn split_scheme(address: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::index::probe_link;
     use super::{find, parameter, without_credentials};
     use crate::publish::Board;
+    use crate::view::segment;
     use proptest::prelude::*;
 
     fn board() -> Board {
@@ -136,7 +142,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_link_leads_to_its_target(name in "\\PC{1,40}") {
-            let link = probe_link(&name);
+            let link = format!("probe?target={}", segment(&name));
             let query = link.split_once('?').map(|(_, query)| query);
             prop_assert_eq!(parameter(query), Some(name));
         }

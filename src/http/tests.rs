@@ -18,10 +18,8 @@ use tokio::time::timeout;
 use super::connections::ConnectionLimits;
 use super::deadline::PhaseTimeouts;
 use super::{Gate, Rate, Readers, ReloadRequest, Services, bind, serve_within};
-use crate::clock;
 use crate::config::{Paths, Web};
 use crate::encode::{Form, Format, Page};
-use crate::metric::Snapshot;
 use crate::publish::{Board, Publication, Slot};
 use crate::requested::Requested;
 use crate::telemetry::Telemetry;
@@ -128,13 +126,7 @@ fn in_format(
 
 fn publish(slot: &Slot, page: Versions) {
     slot.set_page(always(page));
-    slot.publish(Publication {
-        snapshot: Snapshot::default(),
-        failure: None,
-        polled_at: clock::time(),
-        server: String::new(),
-        refused: Vec::new(),
-    });
+    slot.publish(Publication::empty());
 }
 
 /// A parsed response.

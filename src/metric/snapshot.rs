@@ -101,6 +101,22 @@ impl<'a> Sample<'a> {
     fn has_labels_of(&self, other: &Self) -> bool {
         self.text == other.text && self.label_lengths == other.label_lengths
     }
+
+    /// Returns the value of a label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&'a str> {
+        let place = self.family.labels.iter().position(|label| *label == name)?;
+        self.label_values().nth(place)
+    }
+
+    /// Returns the value in the base unit, if it is a number.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        match self.value {
+            SampleValue::Number(number) => Some(self.family.unit.to_base(number)),
+            SampleValue::Histogram(_) | SampleValue::Summary(_) => None,
+        }
+    }
 }
 
 /// Consecutive samples of a snapshot that belong to one family.
@@ -316,6 +332,13 @@ impl Snapshot {
     #[must_use]
     pub fn family(&self, name: &str) -> Option<FamilyRun<'_>> {
         self.runs().find(|run| run.family.name == name)
+    }
+
+    /// Returns the first number of the family with this name, in the base unit. The snapshot must be
+    /// sealed.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.family(name)?.samples().next()?.number()
     }
 
     /// Returns the number of samples.

@@ -2,6 +2,7 @@
 
 mod further;
 mod info;
+mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 
+use self::traced::tickets;
 use super::parameters::Parameters;
 use super::plan::Plan;
 use super::sections::Sections;
@@ -20,6 +22,7 @@ use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::{Caused, Footprint, Replied};
 use crate::query::{Command, Query, Rejected, Ticket};
 use crate::reply::{Refusal, Reply};
+use crate::trace::SentPipeline;
 
 /// Minimum size of large replies. Ordinary polls have 30 to 200 KB, which are read in a few
 /// milliseconds.
@@ -60,6 +63,8 @@ pub struct Poller {
     script_replies: Vec<(Ticket, Reply)>,
     /// Size of all replies of this poll so far, in bytes.
     wire_bytes: usize,
+    /// The pipelines of this poll.
+    pipelines: Vec<SentPipeline>,
 }
 
 /// The role of the server over one connection, such as `master`.
@@ -130,6 +135,7 @@ impl Poller {
             role: Role::default(),
             script_replies: Vec::new(),
             wire_bytes: 0,
+            pipelines: Vec::new(),
         })
     }
 
@@ -220,11 +226,15 @@ impl Poller {
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Vec<(Ticket, Reply)>, Failure> {
-        let (received, is_new) = self
+        let (sent, started) = (tickets(commands), Instant::now());
+        let setup = Setup::default();
+        let received = self
             .session
-            .query_first(commands, Spacing::NONE, &Setup::default(), deadline)
-            .await?;
-        self.wire_bytes += self.session.link().wire_bytes();
+            .query_first(commands, Spacing::NONE, &setup, deadline)
+            .await;
+        let replies = received.as_ref().ok().map(|(replies, _)| &**replies);
+        self.trace(sent, started, replies);
+        let (received, is_new) = received?;
         if is_new {
             self.reconnect();
         }
@@ -236,8 +246,9 @@ impl Poller {
         commands: Vec<Command<'_>>,
         deadline: Instant,
     ) -> Result<Vec<(Ticket, Reply)>, Failure> {
+        let (sent, started) = (tickets(&commands), Instant::now());
         let received = self.session.query(commands, deadline).await;
-        self.wire_bytes += self.session.link().wire_bytes();
+        self.trace(sent, started, received.as_deref().ok());
         received
     }
 
@@ -275,6 +286,7 @@ impl Poller {
         deadline: Instant,
     ) -> Result<Round, Failure> {
         self.script_replies.clear();
+        self.pipelines.clear();
         let failure = match self.attempt(target, circumstances, deadline).await {
             Ok(round) if std::mem::take(&mut self.role.has_changed) => {
                 if let Err(failure) = self.redial(Cause::RoleChanged, deadline).await {

@@ -14,6 +14,7 @@ use crate::metric::Snapshot;
 use crate::outcome::{self, PollTiming, Success};
 use crate::publish::{Publication, Slot};
 use crate::telemetry::Telemetry;
+use crate::trace::Trace;
 
 /// Publishes the result of a poll, and logs changes.
 pub(super) fn publish(
@@ -25,6 +26,9 @@ pub(super) fn publish(
     result: Result<(Snapshot, Success), Failure>,
 ) {
     let polled_at = clock::time();
+    let mut trace = std::mem::take(&mut memory.trace);
+    trace.took = started.elapsed();
+    trace.failure = result.as_ref().err().map(ToString::to_string);
     let times = PollTiming {
         duration: started.elapsed(),
         ended_at: clock::seconds(polled_at),
@@ -56,6 +60,7 @@ pub(super) fn publish(
         polled_at,
         server,
         refused,
+        trace,
     });
 }
 
@@ -73,6 +78,7 @@ pub fn publish_break(slot: &Slot, interval: Duration) {
         polled_at,
         server: String::new(),
         refused: Vec::new(),
+        trace: Trace::default(),
     });
 }
 

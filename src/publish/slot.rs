@@ -1,8 +1,8 @@
 //! The state of one target: its publications, its page, and whether its poller is alive.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
@@ -12,6 +12,7 @@ use super::pages::{PageReaders, Pages, Served, Unwritten};
 use super::scrapes::{Scrape, Scrapes};
 use super::{Attributes, Publication};
 use crate::encode::{Form, Page};
+use crate::history::LastHour;
 use crate::metric::Snapshot;
 
 /// Maximum time without a poller, for example while a reload replaces it.
@@ -57,6 +58,9 @@ pub struct Slot {
     pulse: ArcSwapOption<Pulse>,
     pages: ArcSwapOption<Pages>,
     readers: PageReaders,
+    /// The last hour; empty if it is not remembered.
+    history: Mutex<LastHour>,
+    keeps_history: Arc<AtomicBool>,
     /// Scrapes that showed this target.
     scrapes: Scrapes,
     /// Recent time from a poll to a page that shows it, in microseconds.
@@ -70,7 +74,12 @@ pub struct Slot {
 
 impl Slot {
     /// Creates the state of a target without publications.
-    pub(super) fn new(name: &str, address: &str, changed: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        address: &str,
+        keeps_history: Arc<AtomicBool>,
+        changed: Arc<Notify>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             address: address.to_owned(),
@@ -80,6 +89,8 @@ impl Slot {
             pulse: ArcSwapOption::empty(),
             pages: ArcSwapOption::empty(),
             readers: PageReaders::default(),
+            history: Mutex::default(),
+            keeps_history,
             scrapes: Scrapes::default(),
             page_lag: AtomicU64::new(0),
             is_stale: AtomicBool::new(false),
@@ -119,9 +130,33 @@ impl Slot {
 
     /// Publishes on behalf of a poller that does not. The poller stays overdue.
     pub fn publish_for_poller(&self, publication: Publication) {
+        self.remember(&publication);
         self.latest.store(Some(Arc::new(publication)));
         self.is_poll_hidden.store(true, Ordering::Release);
         self.mark_stale();
+    }
+
+    /// Adds a poll to the last hour, or forgets that if it is not to be remembered.
+    fn remember(&self, publication: &Publication) {
+        let mut history = self.locked_history();
+        if !self.keeps_history.load(Ordering::Acquire) {
+            *history = LastHour::default();
+        } else if publication.failure.is_some() {
+            history.record_failure();
+        } else {
+            let at = publication.polled_at.duration_since(UNIX_EPOCH);
+            history.record(at.unwrap_or_default().as_secs_f64(), &publication.snapshot);
+        }
+    }
+
+    /// Returns the last hour.
+    #[must_use]
+    pub fn history(&self) -> LastHour {
+        self.locked_history().clone()
+    }
+
+    fn locked_history(&self) -> MutexGuard<'_, LastHour> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers a poller with this interval, which publishes within `due_within`.
@@ -163,12 +198,18 @@ impl Slot {
 
     /// Replaces the samples of the sweep.
     pub fn publish_namespaces(&self, namespaces: Snapshot) {
+        if self.keeps_history.load(Ordering::Acquire) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.unwrap_or_default().as_secs_f64();
+            self.locked_history().record_namespaces(now, &namespaces);
+        }
         self.namespaces.store(Some(Arc::new(namespaces)));
         self.mark_stale();
     }
 
     /// Removes the results of the sweep, because it ended.
     pub fn clear_namespaces(&self) {
+        self.locked_history().clear_namespaces();
         self.namespaces.store(None);
         self.mark_stale();
     }

@@ -37,6 +37,7 @@ mod hit_ratio_rates;
 mod hostile;
 mod idle_times;
 mod keys;
+mod live_page;
 mod log_output;
 mod logs;
 mod lost_keys;

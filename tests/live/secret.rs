@@ -28,6 +28,11 @@ fn assert_hidden_in_every_response(exporter: &Exporter, server: &RedisServer) {
     let raw = format!("redis://watcher:hunter2p@ss@{}", server.address());
     for path in [
         "/".to_owned(),
+        "/api/v1/targets".to_owned(),
+        format!("/targets/{}", server.address()),
+        format!("/api/v1/targets/{}", server.address()),
+        format!("/targets/{ENCODED}"),
+        format!("/probe?target={url}&debug=1"),
         "/metrics".to_owned(),
         "/-/ready".to_owned(),
         "/health".to_owned(),

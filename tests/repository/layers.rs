@@ -19,6 +19,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("supervise", &["backoff"]),
     ("footprint", &["info"]),
+    ("history", &["metric", "number"]),
+    ("trace", &["query"]),
     ("threads", &[]),
     ("bounded_file", &[]),
     ("tls", &["bounded_file"]),
@@ -60,7 +62,16 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "telemetry",
         &["encode", "failure", "metric", "number", "output"],
     ),
-    ("publish", &["encode", "failure", "metric"]),
+    (
+        "publish",
+        &["encode", "failure", "history", "metric", "trace"],
+    ),
+    (
+        "view",
+        &[
+            "failure", "history", "metric", "number", "publish", "query", "trace",
+        ],
+    ),
     (
         "connection",
         &[
@@ -120,6 +131,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "reply",
             "telemetry",
             "threads",
+            "trace",
         ],
     ),
     (
@@ -142,6 +154,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "threads",
             "tls",
+            "view",
         ],
     ),
     (

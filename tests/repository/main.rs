@@ -16,6 +16,7 @@ mod either_spelling;
 mod golden;
 mod info_fields;
 mod layers;
+mod live_page;
 mod metric_pages;
 mod openmetrics;
 mod options;

@@ -41,6 +41,7 @@ fn identity(folder: &TempDir) -> CertificateFiles {
 
 fn encrypted(identity: &CertificateFiles) -> Web {
     Web {
+        history: true,
         external_address: None,
         tls: Some(WebTls {
             identity: identity.clone(),
@@ -56,6 +57,7 @@ fn with_password(password: WebPassword) -> Web {
     let username = "scraper".to_owned();
     let basic_auth = Some(BasicAuth { username, password });
     Web {
+        history: true,
         external_address: None,
         tls: None,
         basic_auth,
@@ -99,6 +101,12 @@ async fn all_paths_except_health_need_the_password() {
         }
         for path in [
             "/",
+            "/targets/x",
+            "/api/v1/targets",
+            "/api/v1/targets/x",
+            "/runbooks/RedisDown",
+            "/assets/page.js",
+            "/probe?target=x&debug=1",
             "/metrics",
             "/probe?target=x",
             "/scrape",
@@ -126,7 +134,7 @@ async fn all_paths_except_health_need_the_password() {
             assert_eq!(response.status, status, "{credentials}");
             assert_eq!(response.text().contains("all of it"), status == 200);
         }
-        assert_eq!(server.telemetry.counted(UNAUTHORIZED, []), 9);
+        assert_eq!(server.telemetry.counted(UNAUTHORIZED, []), 15);
     }
 }
 

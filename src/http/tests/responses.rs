@@ -213,25 +213,71 @@ async fn health_does_not_depend_on_targets() {
 }
 
 #[tokio::test]
-async fn index_lists_targets_and_loads_nothing() {
+async fn index_lists_targets_and_loads_only_its_own_files() {
     let server = with_targets().await;
-    let response = get(server.address, "/").await;
-    assert_eq!(response.status, 200);
-    assert_eq!(
-        response.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
-    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
-    assert!(
-        response
-            .header("content-security-policy")
-            .unwrap()
-            .starts_with("default-src 'none'")
-    );
-    assert!(response.text().contains("cache.example:6379"));
-    for loaded in ["<script", "src=", "http://", "https://", "@import", "url("] {
-        assert!(!response.text().contains(loaded), "{loaded}");
+    for path in ["/", "/targets/cache"] {
+        let response = get(server.address, path).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(
+            response.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let policy = response.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert!(
+            !policy.contains("unsafe") && !policy.contains('*'),
+            "{policy}"
+        );
+        assert!(response.text().contains("cache.example:6379"));
+        for loaded in [
+            "http://", "https://", "@import", "url(", "<style", " style=",
+        ] {
+            assert!(!response.text().contains(loaded), "{loaded}");
+        }
+        let root = if path == "/" { "" } else { "../" };
+        let text = response.text();
+        let sources = text.split("src=\"").skip(1);
+        let sources: Vec<_> = sources.filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(sources.len(), 1, "{sources:?}");
+        assert!(sources[0].starts_with(&format!("{root}assets/page.js?")));
     }
+}
+
+#[tokio::test]
+async fn pages_and_their_files_have_their_types() {
+    let server = with_targets().await;
+    for (path, status, content_type) in [
+        ("/assets/page.css", 200, "text/css; charset=utf-8"),
+        ("/assets/page.js?1", 200, "text/javascript; charset=utf-8"),
+        ("/assets/icon.svg", 200, "image/svg+xml"),
+        ("/assets/", 404, "text/plain; charset=utf-8"),
+        ("/assets/../page.css", 404, "text/plain; charset=utf-8"),
+        ("/api/v1/targets", 200, "application/json"),
+        ("/api/v1/targets/cache", 200, "application/json"),
+        ("/api/v1/targets/%63ache", 200, "application/json"),
+        ("/api/v1/targets/missing", 404, "text/plain; charset=utf-8"),
+        ("/api/v1/targets/", 404, "text/plain; charset=utf-8"),
+        ("/targets/missing", 404, "text/plain; charset=utf-8"),
+        ("/runbooks/RedisDown", 200, "text/html; charset=utf-8"),
+        ("/runbooks/Missing", 404, "text/plain; charset=utf-8"),
+        (
+            "/probe?target=cache&debug=1",
+            200,
+            "text/plain; charset=utf-8",
+        ),
+    ] {
+        let response = get(server.address, path).await;
+        assert_eq!(response.status, status, "{path}");
+        assert_eq!(
+            response.header("content-type"),
+            Some(content_type),
+            "{path}"
+        );
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    }
+    assert_eq!(server.telemetry.counted(SCRAPES, []), 0);
 }
 
 #[tokio::test]
@@ -269,6 +315,11 @@ async fn only_reload_accepts_post() {
     let server = with_targets().await;
     for path in [
         "/",
+        "/targets/cache",
+        "/api/v1/targets",
+        "/api/v1/targets/cache",
+        "/runbooks/RedisDown",
+        "/assets/page.css",
         "/metrics",
         "/probe",
         "/scrape",

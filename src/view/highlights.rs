@@ -1,4 +1,4 @@
-//! What happens to the namespaces of a target: a few lines of text for the page at `/`. Pure.
+//! What happens to the namespaces of a target, in a few lines of text. Pure.
 //!
 //! It reads a few families of the last snapshot of the sweep, and finds them by their names.
 
@@ -59,7 +59,7 @@ fn evicted(snapshot: &Snapshot) -> Option<String> {
     });
     let parts = parts.filter(|part| part.share >= SHARE_MIN).collect();
     let all = all.round();
-    joined(parts).map(|parts| format!("evicted most: {parts} of {all} keys"))
+    joined(parts).map(|parts| format!("Evicted most: {parts} of {all} keys"))
 }
 
 /// Uses the longest time for which a namespace has idle memory.
@@ -68,7 +68,7 @@ fn idle(snapshot: &Snapshot) -> Option<String> {
     let longest = parts.iter().map(|part| part.seconds).max()?;
     let parts = parts.into_iter().filter(|part| part.seconds == longest);
     let time = duration(longest.into());
-    joined(parts.collect()).map(|parts| format!("idle most: {parts} not used for {time}"))
+    joined(parts.collect()).map(|parts| format!("Idle most: {parts} not used for {time}"))
 }
 
 /// Uses the shortest time in which keys of a namespace expire.
@@ -77,7 +77,7 @@ fn expiring(snapshot: &Snapshot) -> Option<String> {
     let shortest = parts.iter().map(|part| part.seconds).min()?;
     let parts = parts.into_iter().filter(|part| part.seconds == shortest);
     let time = duration(shortest.into());
-    joined(parts.collect()).map(|parts| format!("expiring soonest: {parts} within {time}"))
+    joined(parts.collect()).map(|parts| format!("Expiring soonest: {parts} within {time}"))
 }
 
 fn burst(snapshot: &Snapshot, now: f64) -> Option<String> {
@@ -92,7 +92,7 @@ fn burst(snapshot: &Snapshot, now: f64) -> Option<String> {
     let (place, wait, share) = bursts.min_by(|one, other| one.1.total_cmp(&other.1))?;
     let (name, share) = (name(place), percent(share));
     let wait = duration(wait);
-    Some(format!("expiring together: {share} of {name} in {wait}"))
+    Some(format!("Expiring together: {share} of {name} in {wait}"))
 }
 
 /// Yields the labels and the value of each sample of a family: the place, the third label or nothing,
@@ -206,10 +206,10 @@ pub(super) mod tests {
     fn largest_shares_come_first() {
         let snapshot = snapshot("db0", &["a", "b", "c", "d"]);
         let expected = [
-            "evicted most: d 40%, c 30%, b 20% of 100 keys",
-            "idle most: d 40%, c 30%, b 20% not used for 1 h",
-            "expiring soonest: d 24%, c 18%, b 12% within 5 min",
-            "expiring together: 30% of b in 3 min",
+            "Evicted most: d 40%, c 30%, b 20% of 100 keys",
+            "Idle most: d 40%, c 30%, b 20% not used for 1 h",
+            "Expiring soonest: d 24%, c 18%, b 12% within 5 min",
+            "Expiring together: 30% of b in 3 min",
         ];
         assert_eq!(lines(&snapshot, 1_000.0), expected);
     }
@@ -219,9 +219,9 @@ pub(super) mod tests {
         let snapshot = snapshot("db3", &["a"]);
         let lines = lines(&snapshot, 5_000.0);
         let expected = [
-            "evicted most: a (db3) 100% of 10 keys",
-            "idle most: a (db3) 10% not used for 1 h",
-            "expiring soonest: a (db3) 6% within 5 min",
+            "Evicted most: a (db3) 100% of 10 keys",
+            "Idle most: a (db3) 10% not used for 1 h",
+            "Expiring soonest: a (db3) 6% within 5 min",
         ];
         assert_eq!(lines, expected);
         assert!(super::lines(&Snapshot::default(), 0.0).is_empty());

@@ -1,0 +1,142 @@
+//! The memory of the largest namespaces in the last hour, every five minutes. Pure.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use crate::metric::Snapshot;
+
+/// Maximum number of remembered namespaces: the largest ones.
+const NAMESPACES_MAX: usize = 32;
+
+/// Time between two points, in seconds.
+const STEP: f64 = 300.0;
+
+/// Number of points of an hour.
+const POINTS: usize = 13;
+
+const MEMORY: &str = "redis_key_namespace_memory_bytes";
+
+/// The memory of namespaces at one time. A name is a hash, because names have no maximum length.
+#[derive(Clone, Debug)]
+struct SizePoint {
+    at: f64,
+    sizes: Vec<(u64, f64)>,
+}
+
+/// The growth of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth {
+    /// Increase of its memory; negative if it shrank.
+    pub bytes: f64,
+    /// Time in which it grew.
+    pub seconds: f64,
+}
+
+/// The memory of the largest namespaces in the last hour.
+#[derive(Clone, Debug, Default)]
+pub struct HourlySizes(VecDeque<SizePoint>);
+
+impl HourlySizes {
+    /// Records results of the sweep, at most every five minutes. `at` is in seconds since the epoch.
+    pub fn record(&mut self, at: f64, snapshot: &Snapshot) {
+        let last = self.0.back().map(|point| point.at);
+        if last.is_some_and(|last| at < last) {
+            // The clock was set back.
+            self.0.clear();
+        } else if last.is_some_and(|last| at < last + STEP) {
+            return;
+        }
+        let Some(run) = snapshot.family(MEMORY) else {
+            return;
+        };
+        let samples = run.samples();
+        let sizes = samples.filter_map(|sample| {
+            let [database, name] = [sample.label("db")?, sample.label("key_namespace")?];
+            Some((digest(database, name), sample.number()?))
+        });
+        let mut sizes: Vec<(u64, f64)> = sizes.collect();
+        sizes.sort_by(|one, other| other.1.total_cmp(&one.1));
+        sizes.truncate(NAMESPACES_MAX);
+        sizes.shrink_to_fit();
+        if self.0.len() >= POINTS {
+            self.0.pop_front();
+        }
+        self.0.push_back(SizePoint { at, sizes });
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Returns the growth of a namespace in at most about an hour. `bytes` is its memory now.
+    #[must_use]
+    pub fn growth(&self, database: &str, name: &str, bytes: f64, now: f64) -> Option<Growth> {
+        let wanted = digest(database, name);
+        let hour = STEP * 13.0;
+        let mut points = self.0.iter().filter(|point| point.at >= now - hour);
+        let (at, before) = points.find_map(|point| {
+            let size = point.sizes.iter().find(|(known, _)| *known == wanted)?;
+            Some((point.at, size.1))
+        })?;
+        let seconds = now - at;
+        (seconds >= STEP).then_some(Growth {
+            bytes: bytes - before,
+            seconds,
+        })
+    }
+}
+
+fn digest(database: &str, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (database, name).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Family, Unit, source};
+
+    static ROW: Family<2> = Family::gauge(
+        MEMORY,
+        &["db", "key_namespace"],
+        source("", ""),
+        Unit::Bytes,
+        "",
+    );
+
+    fn snapshot(namespaces: u32, bytes: f64) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for at in 0..namespaces {
+            let bytes = bytes * f64::from(namespaces - at);
+            snapshot.push(&ROW, ["db0", &format!("n{at}")], bytes);
+        }
+        snapshot.finish()
+    }
+
+    #[test]
+    fn growth_is_that_of_the_last_hour() {
+        let mut sizes = HourlySizes::default();
+        for minute in 0..180 {
+            let minute = f64::from(minute);
+            sizes.record(60.0 * minute, &snapshot(1, 100.0 + minute));
+        }
+        assert_eq!(sizes.0.len(), POINTS);
+        let growth = sizes.growth("db0", "n0", 280.0, 180.0 * 60.0).unwrap();
+        assert_eq!((growth.bytes, growth.seconds), (65.0, 3_900.0));
+        assert_eq!(sizes.growth("db1", "n0", 280.0, 180.0 * 60.0), None);
+        assert_eq!(sizes.growth("db0", "n0", 280.0, 9e9), None);
+    }
+
+    #[test]
+    fn only_the_largest_namespaces_are_remembered() {
+        let mut sizes = HourlySizes::default();
+        sizes.record(0.0, &snapshot(2_000, 1.0));
+        assert_eq!(sizes.0[0].sizes.len(), NAMESPACES_MAX);
+        assert!(sizes.growth("db0", "n0", 2_000.0, 400.0).is_some());
+        assert_eq!(sizes.growth("db0", "n1999", 1.0, 400.0), None);
+        let bytes = POINTS * (NAMESPACES_MAX * size_of::<(u64, f64)>() + size_of::<SizePoint>());
+        assert!(bytes < 8 << 10, "{bytes}");
+    }
+}

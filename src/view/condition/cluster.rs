@@ -1,0 +1,74 @@
+//! Replication, sentinels and clusters. Pure.
+
+use super::super::facts::Seen;
+use super::super::quantity::{bytes, count, duration};
+use super::{Condition, critical, is, warning};
+
+pub(super) const CONDITIONS: &[Condition] = &[
+    critical("RedisReplicaLinkDown", |seen| {
+        let is_down = is(seen, "redis_master_link_up", 0.0);
+        let is_copying = is(seen, "redis_master_sync_in_progress", 1.0);
+        (is_down && !is_copying).then(|| "The replica has lost its primary.".to_owned())
+    }),
+    warning("RedisReplicaSyncSlow", |seen| {
+        is(seen, "redis_master_sync_in_progress", 1.0)
+            .then(|| "The replica is copying all data of its primary.".to_owned())
+    }),
+    warning("RedisReplicationLagHigh", lag),
+    critical("RedisSentinelMasterNotOk", |seen| {
+        let mut masters = seen.samples("redis_sentinel_master_status");
+        let master = masters.find(|master| master.number() == Some(0.0))?;
+        let name = master.label("master_name").unwrap_or_default();
+        Some(format!(
+            "The sentinel considers the primary {name} to be down."
+        ))
+    }),
+    critical("RedisSentinelQuorumLost", |seen| {
+        let mut masters = seen.samples("redis_sentinel_master_ckquorum_status");
+        let master = masters.find(|master| master.number() == Some(0.0))?;
+        let name = master.label("master_name").unwrap_or_default();
+        Some(format!("The sentinels cannot fail over {name}."))
+    }),
+    warning("RedisSentinelTilt", |seen| {
+        is(seen, "redis_sentinel_tilt", 1.0)
+            .then(|| "The sentinel is in TILT mode and does not act.".to_owned())
+    }),
+    critical("RedisClusterStateFail", |seen| {
+        let is_down = is(seen, "redis_cluster_state", 0.0) && is_member(seen);
+        is_down.then(|| "The cluster is down.".to_owned())
+    }),
+    critical("RedisClusterSlotsUncovered", |seen| {
+        let missing = 16_384.0 - seen.number("redis_cluster_slots_assigned")?;
+        let failed = seen.number("redis_cluster_slots_fail").unwrap_or(0.0);
+        let slots = missing.max(0.0) + failed;
+        let slots_text = count(slots);
+        (slots > 0.0 && is_member(seen))
+            .then(|| format!("{slots_text} slots of the cluster have no working node."))
+    }),
+    warning("RedisClusterSlotsPfail", |seen| {
+        let slots = seen.number("redis_cluster_slots_pfail")?;
+        let slots_text = count(slots);
+        (slots > 0.0 && is_member(seen))
+            .then(|| format!("The node cannot reach the nodes of {slots_text} slots."))
+    }),
+];
+
+fn is_member(seen: &Seen<'_>) -> bool {
+    is(seen, "redis_cluster_enabled", 1.0)
+}
+
+fn lag(seen: &Seen<'_>) -> Option<String> {
+    let backlog = seen.number("redis_replication_backlog_bytes");
+    let written = seen.number("redis_master_repl_offset");
+    let offsets = seen.samples("redis_connected_slave_offset_bytes");
+    let offsets = offsets.filter(|sample| sample.label("slave_state") == Some("online"));
+    let behind = offsets.filter_map(|sample| Some(written? - sample.number()?));
+    let behind = behind.filter(|behind| backlog.is_some_and(|backlog| *behind > 0.5 * backlog));
+    if let Some(behind) = behind.reduce(f64::max) {
+        return Some(format!("A replica lags behind by {}.", bytes(behind)));
+    }
+    let lags = seen.samples("redis_connected_slave_lag_seconds");
+    let lags = lags.filter(|sample| sample.label("slave_state") == Some("online"));
+    let lag = lags.filter_map(|sample| sample.number()).reduce(f64::max)?;
+    (lag > 10.0).then(|| format!("A replica lags behind by {}.", duration(lag)))
+}

@@ -1,0 +1,69 @@
+//! The polls and the sweep themselves. Pure.
+
+use super::super::facts::Seen;
+use super::super::quantity::{count, duration, percent};
+use super::{Condition, info, warning};
+
+pub(super) const CONDITIONS: &[Condition] = &[
+    warning("RedisExporterPollStale", |seen| {
+        let snapshot = &seen.poll?.snapshot;
+        let interval = snapshot.number("redis_exporter_poll_interval_seconds")?;
+        let age = seen.now - seen.polled_at()?;
+        let text = duration(age);
+        (age > 120.0 + 3.0 * interval).then(|| format!("The last poll ended {text} ago."))
+    }),
+    warning("RedisExporterScrapeSlow", |seen| {
+        let took = seen.number("redis_exporter_last_scrape_duration_seconds")?;
+        let text = duration(took);
+        (took > 1.0).then(|| format!("A poll takes {text}; a few milliseconds are normal."))
+    }),
+    warning("RedisExporterKeyScanStale", |seen| {
+        let ended = seen.swept("redis_exporter_sweep_last_pass_timestamp_seconds")?;
+        let took = seen.swept("redis_exporter_sweep_pass_duration_seconds")?;
+        let interval = seen.swept("redis_exporter_sweep_min_pass_interval_seconds")?;
+        let age = seen.now - ended;
+        let text = duration(age);
+        (age > 600.0 + 3.0 * interval && age > 3.0 * took)
+            .then(|| format!("The last complete pass over the keys ended {text} ago."))
+    }),
+    warning("RedisExporterSweepFailing", |seen| {
+        let is_meant = is_failing(seen) && !is_only_denied(seen);
+        is_meant.then(|| "The exporter cannot scan the keys. Its log has the reason.".to_owned())
+    }),
+    info("RedisExporterSweepFailing", |seen| {
+        let is_denied = is_failing(seen) && is_only_denied(seen);
+        is_denied.then(|| "The exporter may not scan keys: grant the user +scan.".to_owned())
+    }),
+    info("RedisExporterCollectorRefused", |seen| {
+        let refused = &seen.poll?.refused;
+        let names = refused.join(", ");
+        (!refused.is_empty()).then(|| format!("The server rejects queries of: {names}."))
+    }),
+    warning("RedisExporterCardinalityLimited", |seen| {
+        let dropped = seen.number("redis_exporter_dropped_samples")?;
+        let text = count(dropped);
+        (dropped > 0.0).then(|| format!("{text} samples too many were dropped."))
+    }),
+    info("RedisExporterNamespacesFolded", |seen| {
+        let sum = |family| {
+            let samples = seen.swept_samples(family);
+            samples.filter_map(|sample| sample.number()).sum::<f64>()
+        };
+        let all = sum("redis_key_namespace_keys");
+        let share = sum("redis_key_namespace_folded_keys") / all.max(1.0);
+        let text = percent(share);
+        (share > 0.10).then(|| format!("{text} of the keys are in no exported namespace."))
+    }),
+];
+
+fn is_failing(seen: &Seen<'_>) -> bool {
+    seen.swept("redis_exporter_sweep_success") == Some(0.0)
+}
+
+/// Returns whether the sweep runs by default and the server rejects SCAN.
+fn is_only_denied(seen: &Seen<'_>) -> bool {
+    let mut queries = seen.swept_samples("redis_exporter_sweep_question_success");
+    let scan = queries.find(|sample| sample.label("question") == Some("scan"));
+    let is_rejected = scan.is_some_and(|scan| scan.number() == Some(0.0));
+    is_rejected && seen.swept("redis_exporter_sweep_declared") == Some(0.0)
+}

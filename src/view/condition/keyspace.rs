@@ -1,0 +1,111 @@
+//! The policies of namespaces, and the expiry of keys. Pure.
+
+use super::super::facts::Seen;
+use super::super::quantity::{bytes, count, counted, duration, percent};
+use super::{Condition, info, warning};
+use crate::metric::Sample;
+
+const VIOLATIONS: &str = "redis_key_namespace_policy_violations";
+const IDLE: &str = "redis_key_namespace_idle_memory_bytes";
+
+/// The label with the idle time of memory that is mostly unused.
+const DAY: &str = "86400";
+
+pub(super) const CONDITIONS: &[Condition] = &[
+    warning("RedisNamespaceTTLPolicyViolated", |seen| {
+        violation(seen, |sample, keys| {
+            same(seen, "redis_key_namespace_keys", sample).is_some_and(|all| keys > 0.01 * all)
+        })
+    }),
+    info("RedisNamespaceTTLPolicyViolated", |seen| {
+        violation(seen, |sample, _| {
+            sample.label("policy") == Some("ttl_required")
+        })
+    }),
+    warning("RedisNamespaceMemoryQuotaExceeded", |seen| {
+        let quotas = seen.swept_samples("redis_key_namespace_memory_quota_bytes");
+        quotas.into_iter().find_map(|sample| {
+            let quota = sample.number()?;
+            let memory = same(seen, "redis_key_namespace_memory_bytes", &sample)?;
+            let error = same(seen, "redis_key_namespace_memory_error_bytes", &sample)?;
+            let (name, memory_text) = (name(&sample)?, bytes(memory));
+            let quota_text = bytes(quota);
+            (memory - error > quota)
+                .then(|| format!("Namespace {name} uses {memory_text}; its quota is {quota_text}."))
+        })
+    }),
+    warning("RedisExpiryCliff", cliff),
+    info("RedisMemoryMostlyIdle", |seen| {
+        let idle = seen.swept_samples(IDLE);
+        let idle = idle.filter(|sample| sample.label("idle") == Some(DAY));
+        let idle: f64 = idle.filter_map(|sample| sample.number()).sum();
+        let all = seen.swept_samples("redis_key_namespace_memory_bytes");
+        let all: f64 = all.filter_map(|sample| sample.number()).sum();
+        let idle_text = bytes(idle);
+        (idle > 0.5 * all && idle > 64.0 * 1_048_576.0)
+            .then(|| format!("{idle_text} of memory were not used for a day."))
+    }),
+    warning("RedisExpiryLagging", |seen| {
+        let share = seen.number("redis_expired_stale_ratio")?;
+        let share_text = percent(share);
+        (share > 0.25).then(|| {
+            format!("Redis is behind with expired keys: about {share_text} of those with a TTL.")
+        })
+    }),
+];
+
+/// Returns the number of another family of the sweep with the same labels.
+fn same(seen: &Seen<'_>, family: &str, sample: &Sample<'_>) -> Option<f64> {
+    let place = |sample: &Sample<'_>| {
+        Some((
+            sample.label("db")?.to_owned(),
+            sample.label("key_namespace")?.to_owned(),
+        ))
+    };
+    let wanted = place(sample)?;
+    let mut others = seen.swept_samples(family);
+    others
+        .find(|other| place(other).as_ref() == Some(&wanted))?
+        .number()
+}
+
+fn name<'a>(sample: &Sample<'a>) -> Option<&'a str> {
+    sample.label("key_namespace")
+}
+
+/// Returns the namespace with most violations among those that count.
+fn violation(seen: &Seen<'_>, counts: impl Fn(&Sample<'_>, f64) -> bool) -> Option<String> {
+    let samples = seen.swept_samples(VIOLATIONS);
+    let found = samples.filter_map(|sample| {
+        let keys = sample.number().filter(|keys| *keys > 0.0)?;
+        counts(&sample, keys).then_some((sample, keys))
+    });
+    let (sample, keys) = found.max_by(|one, other| one.1.total_cmp(&other.1))?;
+    let (name, keys_text) = (name(&sample)?, counted(keys, "key", "keys"));
+    Some(match sample.label("policy")? {
+        "ttl_required" => format!("{keys_text} of namespace {name} never expire."),
+        _ => format!("{keys_text} of namespace {name} have a TTL that is too long."),
+    })
+}
+
+fn cliff(seen: &Seen<'_>) -> Option<String> {
+    let bursts = seen.swept_samples("redis_key_namespace_expiry_burst_ratio");
+    bursts.into_iter().find_map(|sample| {
+        let share = sample.number().filter(|share| *share > 0.20)?;
+        let at = same(
+            seen,
+            "redis_key_namespace_expiry_burst_timestamp_seconds",
+            &sample,
+        )?;
+        let wait = at - seen.now;
+        let keys = share * same(seen, "redis_key_namespace_keys", &sample)?;
+        let mut databases = seen.samples("redis_db_keys");
+        let database = databases.find(|database| database.label("db") == sample.label("db"));
+        let all = database?.number()?;
+        let is_soon = wait > 0.0 && wait < 900.0;
+        let (name, keys_text, wait_text) = (name(&sample)?, count(keys), duration(wait));
+        (is_soon && keys > 1_000.0 && keys > 0.05 * all).then(|| {
+            format!("{keys_text} keys of namespace {name} expire together in {wait_text}.")
+        })
+    })
+}

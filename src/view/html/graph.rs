@@ -1,0 +1,318 @@
+//! Graphs: bars, sparklines, histograms, and a map of the memory. Pure.
+//!
+//! All are SVG with numbers in attributes, because inline styles are not allowed. Each has a text
+//! for screen readers, or is next to the same numbers and hidden from them.
+
+use std::fmt::Write as _;
+
+use super::super::quantity::counted;
+use super::Html;
+use crate::number::{length, to_float};
+
+/// Minimum number of values across a sparkline.
+const SPARK_VALUES_MIN: usize = 12;
+
+/// Size of a sparkline in its own units.
+const SPARK_WIDTH: f64 = 120.0;
+const SPARK_HEIGHT: f64 = 30.0;
+
+/// Adds a bar for a share of a limit, with a mark at 90%.
+pub(super) fn limit_bar(html: &mut Html, share: f64) {
+    let level = match share {
+        _ if share > 0.97 => "critical",
+        _ if share > 0.90 => "warning",
+        _ => "fine",
+    };
+    html.wrap("<svg class=\"bar ", level, "\" aria-hidden=\"true\">")
+        .raw("<rect class=\"track\" width=\"100%\" height=\"8\" rx=\"4\"/>")
+        .wrap(
+            "<rect class=\"fill\" width=\"",
+            percentage(share),
+            "\" height=\"8\" rx=\"4\"/>",
+        )
+        .raw("<rect class=\"mark\" x=\"90%\" width=\"2\" height=\"8\"/></svg>");
+}
+
+/// Adds a bar for a share.
+pub(super) fn share_bar(html: &mut Html, share: f64, class: &'static str) {
+    html.wrap("<svg class=\"bar thin ", class, "\" aria-hidden=\"true\">")
+        .raw("<rect class=\"track\" width=\"100%\" height=\"4\" rx=\"2\"/>")
+        .wrap(
+            "<rect class=\"fill\" width=\"",
+            percentage(share),
+            "\" height=\"4\" rx=\"2\"/></svg>",
+        );
+}
+
+fn percentage(share: f64) -> String {
+    format!("{:.2}%", share.clamp(0.0, 1.0) * 100.0)
+}
+
+/// Adds a line of values with the area under it. The scale starts at 0 and ends at `top`, or at the
+/// largest value.
+pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64>, label: &str) {
+    let known = || values.iter().copied().flatten();
+    let Some(largest) = known().reduce(f64::max) else {
+        html.raw("<svg class=\"spark\" aria-hidden=\"true\"></svg>");
+        return;
+    };
+    let top = top.unwrap_or(largest).max(f64::MIN_POSITIVE);
+    // The newest value is at the right edge. The first values of a new target do not fill the graph.
+    let steps = length(values.len().max(SPARK_VALUES_MIN)) - 1.0;
+    let x = |at: usize| SPARK_WIDTH * (1.0 - length(values.len() - 1 - at) / steps);
+    let y = |value: f64| (SPARK_HEIGHT - 2.0) * (1.0 - (value / top).clamp(0.0, 1.0)) + 1.0;
+    let (mut line, mut area) = (String::new(), String::new());
+    // Writing to a string cannot fail.
+    for run in runs(values) {
+        for (place, (at, value)) in run.iter().enumerate() {
+            let (x, y) = (x(*at), y(*value));
+            let step = if place == 0 { 'M' } else { 'L' };
+            let _ = write!(line, "{step}{x:.1} {y:.1}");
+            if place == 0 {
+                let _ = write!(area, "M{x:.1} {SPARK_HEIGHT}");
+            }
+            let _ = write!(area, "L{x:.1} {y:.1}");
+        }
+        if let Some((at, _)) = run.last() {
+            let _ = write!(area, "V{SPARK_HEIGHT}Z");
+            // A single value is a short line.
+            if run.len() == 1 {
+                let _ = write!(line, "h{:.1}", if x(*at) < 1.0 { 1.0 } else { -1.0 });
+            }
+        }
+    }
+    html.wrap(
+        "<svg class=\"spark\" role=\"img\" aria-label=\"",
+        label,
+        "\"",
+    )
+    .raw(" viewBox=\"0 0 120 30\" preserveAspectRatio=\"none\">")
+    .raw("<path class=\"base\" d=\"M0 29.5H120\"/>")
+    .wrap("<path class=\"area\" d=\"", area, "\"/>")
+    .wrap("<path class=\"line\" d=\"", line, "\"/></svg>");
+}
+
+/// Splits a series into runs of known values with their places. Single gaps are bridged.
+fn runs(values: &[Option<f64>]) -> Vec<Vec<(usize, f64)>> {
+    let mut runs: Vec<Vec<(usize, f64)>> = Vec::new();
+    for (at, value) in values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let last = runs
+            .last()
+            .and_then(|run| run.last())
+            .map(|(last, _)| *last);
+        match (last, runs.last_mut()) {
+            (Some(last), Some(run)) if last + 2 >= at => run.push((at, *value)),
+            _ => runs.push(vec![(at, *value)]),
+        }
+    }
+    runs
+}
+
+/// Adds a small histogram. `label` describes it.
+pub(super) fn histogram(html: &mut Html, counts: &[f64], label: &str) {
+    let largest = counts.iter().copied().fold(0.0, f64::max).max(1.0);
+    html.wrap(
+        "<svg class=\"histogram\" role=\"img\" aria-label=\"",
+        label,
+        "\"",
+    )
+    .raw(" viewBox=\"0 0 60 20\">");
+    let width = 60.0 / length(counts.len().max(1));
+    let mut bars = String::new();
+    for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
+        let height = (19.0 * count / largest).max(1.5);
+        let (left, bar) = (width * length(at) + 0.5, width - 1.0);
+        // Writing to a string cannot fail.
+        let _ = write!(bars, "M{left:.1} 19v-{height:.1}h{bar:.1}v{height:.1}z");
+    }
+    html.wrap(
+        "<path d=\"",
+        bars,
+        "\"/><path class=\"base\" d=\"M0 19.5H60\"/></svg>",
+    );
+}
+
+/// A part of a map: its share of the whole, two lines of text, and the number of its color.
+pub(super) struct MapPart {
+    pub(super) share: f64,
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) color: usize,
+}
+
+/// A rectangle in percent of the map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Area {
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Area {
+    const fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
+        Self {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+}
+
+/// Width of the map divided by its height, on a wide screen.
+const MAP_ASPECT: f64 = 4.0;
+
+/// Adds a map in which the area of each part is its share. The table next to it has the numbers.
+pub(super) fn map(html: &mut Html, parts: &[MapPart], label: &str) {
+    html.wrap(
+        "<svg class=\"map\" role=\"img\" aria-label=\"",
+        label,
+        "\">",
+    );
+    let shares: Vec<f64> = parts.iter().map(|part| part.share).collect();
+    for (part, area) in parts.iter().zip(areas(&shares)) {
+        html.wrap("<svg class=\"c", part.color, "\"")
+            .wrap(" x=\"", format_args!("{:.2}%", area.x), "\"")
+            .wrap(" y=\"", format_args!("{:.2}%", area.y), "\"")
+            .wrap(" width=\"", format_args!("{:.2}%", area.width), "\"")
+            .wrap(" height=\"", format_args!("{:.2}%", area.height), "\">")
+            .raw("<rect x=\"1\" y=\"1\" width=\"100%\" height=\"100%\"/>");
+        // Text that cannot fit is left out. The rest is clipped.
+        if area.width * area.height > 60.0 && area.width > 5.0 && area.height > 20.0 {
+            html.wrap(
+                "<text x=\"12\" y=\"25\" class=\"name\">",
+                &part.name,
+                "</text>",
+            );
+            if area.height > 30.0 {
+                html.wrap("<text x=\"12\" y=\"46\">", &part.value, "</text>");
+            }
+        }
+        html.raw("</svg>");
+    }
+    html.raw("</svg>");
+}
+
+/// Divides the map so that areas are as square as possible. The shares are sorted, largest first.
+fn areas(shares: &[f64]) -> Vec<Area> {
+    let total: f64 = shares.iter().sum();
+    let scale = 1e4 / total;
+    let mut areas = Vec::with_capacity(shares.len());
+    let mut rest = Area::new(0.0, 0.0, 100.0, 100.0);
+    let mut left = shares;
+    while total > 0.0 && left.iter().any(|share| *share > 0.0) {
+        let is_wide = rest.width * MAP_ASPECT >= rest.height;
+        let side = if is_wide { rest.height } else { rest.width };
+        let on_screen = if is_wide { side } else { side * MAP_ASPECT };
+        let (row, others) = left.split_at(row_length(left, scale * MAP_ASPECT, on_screen));
+        let space = row.iter().sum::<f64>() * scale;
+        let depth = (space / side).max(f64::MIN_POSITIVE);
+        let mut at = 0.0;
+        for share in row {
+            let part = share * scale / depth;
+            areas.push(if is_wide {
+                Area::new(rest.x, rest.y + at, depth, part)
+            } else {
+                Area::new(rest.x + at, rest.y, part, depth)
+            });
+            at += part;
+        }
+        let Area {
+            x,
+            y,
+            width,
+            height,
+        } = rest;
+        rest = if is_wide {
+            Area::new(x + depth, y, (width - depth).max(0.0), height)
+        } else {
+            Area::new(x, y + depth, width, (height - depth).max(0.0))
+        };
+        left = others;
+    }
+    areas
+}
+
+/// Returns how many of the next shares fit best along a side.
+fn row_length(shares: &[f64], scale: f64, side: f64) -> usize {
+    let worst = |row: &[f64]| {
+        let sum: f64 = row.iter().map(|share| share * scale).sum();
+        let depth = sum / side;
+        let ratios = row.iter().map(|share| {
+            let part = (share * scale / depth).max(f64::MIN_POSITIVE);
+            (part / depth).max(depth / part)
+        });
+        ratios.fold(0.0, f64::max)
+    };
+    let mut best = 1;
+    for count in 2..=shares.len() {
+        let (Some(longer), Some(shorter)) = (shares.get(..count), shares.get(..best)) else {
+            break;
+        };
+        if worst(longer) > worst(shorter) {
+            break;
+        }
+        best = count;
+    }
+    best
+}
+
+/// Returns the time that a series covers in words, such as `in the last 60 minutes`.
+pub(super) fn span(values: usize, step: Option<f64>) -> String {
+    let minutes = step.unwrap_or(0.0) * to_float(values as u64) / 60.0;
+    let minutes = counted(minutes.max(1.0).ceil(), "minute", "minutes");
+    format!("in the last {minutes}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_of_a_map_are_proportional_and_do_not_overlap() {
+        for shares in [
+            vec![0.6, 0.3, 0.08, 0.02],
+            vec![1.0],
+            vec![0.1; 10],
+            vec![0.9, 0.05, 0.05, 0.0],
+        ] {
+            let areas = areas(&shares);
+            let total: f64 = shares.iter().sum();
+            let mut sum = 0.0;
+            for (area, share) in areas.iter().zip(&shares) {
+                let size = area.width * area.height;
+                assert!((size - 1e4 * share / total).abs() < 1.0, "{area:?} {share}");
+                assert!(area.x + area.width < 100.01 && area.y + area.height < 100.01);
+                sum += size;
+            }
+            assert!((sum - 1e4).abs() < 1.0, "{shares:?}: {areas:?}");
+        }
+        assert!(areas(&[]).is_empty() && areas(&[0.0]).is_empty());
+    }
+
+    #[test]
+    fn gaps_divide_a_sparkline() {
+        let mut html = Html::default();
+        let values = [Some(1.0), Some(2.0), None, None, None, Some(4.0)];
+        sparkline(&mut html, &values, None, "Memory <1 h>");
+        let text = html.into_text();
+        assert_eq!(text.matches('M').count(), 6, "{text}");
+        assert!(text.contains("aria-label=\"Memory &lt;1 h&gt;\""), "{text}");
+        let mut empty = Html::default();
+        sparkline(&mut empty, &[None], None, "");
+        assert!(empty.into_text().contains("aria-hidden"));
+    }
+
+    #[test]
+    fn share_outside_of_its_range_stays_in_the_bar() {
+        let mut html = Html::default();
+        limit_bar(&mut html, 1.7);
+        let text = html.into_text();
+        assert!(
+            text.contains("critical") && text.contains("width=\"100.00%\""),
+            "{text}"
+        );
+    }
+}

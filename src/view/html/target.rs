@@ -1,0 +1,156 @@
+//! The page of one target. Pure.
+
+use super::super::card::TargetState;
+use super::super::commands::CommandRow;
+use super::super::detail::{RejectedRow, TargetDetail};
+use super::super::quantity::{age, count, duration, percent};
+use super::Html;
+use super::card::{about, figures, level, polled, problems, state};
+use super::graph::share_bar;
+use super::layout::{PageFrame, page};
+use super::namespaces::{keys, namespaces};
+
+/// Returns the page. `has_probe` is whether the exporter serves the metrics of single targets.
+#[must_use]
+pub fn detail(model: &TargetDetail, has_probe: bool) -> String {
+    let card = &model.target;
+    let name = super::segment(&card.name);
+    let mut links = Vec::new();
+    if has_probe {
+        links.push(("Metrics", format!("probe?target={name}")));
+        links.push(("Last poll", format!("probe?target={name}&debug=1")));
+    }
+    links.push(("JSON", format!("api/v1/targets/{name}")));
+    let frame = PageFrame {
+        title: &format!("{} · redis-namespace-exporter", super::visible(&card.name)),
+        root: "../",
+        time: Some(model.time),
+        refresh: card.poll_interval_seconds.unwrap_or(f64::INFINITY),
+        links: &links,
+    };
+    page(&frame, |html| {
+        html.raw("<p class=\"back\"><a href=\"../\">All targets</a></p>\n")
+            .wrap("<div class=\"headline ", level(card), "\">")
+            .wrap("<h1><bdi>", &card.name, "</bdi></h1>");
+        state(html, card);
+        html.raw("</div>\n");
+        about(html, card);
+        problems(html, &card.problems, usize::MAX, "../");
+        if card.state == TargetState::Up {
+            html.raw("<section class=\"card plain\" aria-label=\"Figures\">\n");
+            figures(html, card);
+            html.raw("</section>\n");
+            namespaces(html, model);
+            keys(html, &model.keys);
+            commands(html, &model.commands);
+            rejected(html, &model.rejected);
+        } else if let Some(failure) = &card.failure {
+            html.wrap("<p class=\"quiet\">Next: ", failure.remedy, ".</p>\n");
+        }
+        ages(html, model);
+    })
+}
+
+fn commands(html: &mut Html, commands: &[CommandRow]) {
+    if commands.is_empty() {
+        return;
+    }
+    html.raw("<section aria-labelledby=\"commands\"><h2 id=\"commands\">Commands</h2>\n")
+        .raw("<p class=\"quiet\">Slow ones first, then those that take most of the server's time.</p>\n")
+        .raw("<table class=\"list narrow\"><thead><tr><th scope=\"col\">Command</th>")
+        .raw("<th scope=\"col\" class=\"number\">Calls</th>")
+        .raw("<th scope=\"col\" class=\"number\">Mean</th>")
+        .raw("<th scope=\"col\" class=\"number\">Time</th>")
+        .raw("<th scope=\"col\" class=\"number\">In the slow log</th></tr></thead>\n<tbody>\n");
+    for row in commands {
+        let slow = row.slow.filter(|slow| *slow > 0.0);
+        html.wrap(
+            "<tr><th scope=\"row\"><bdi>",
+            row.command.replace('|', " "),
+            "</bdi></th>",
+        )
+        .wrap(
+            "<td class=\"number\">",
+            shown(row.calls.map(count)),
+            "</td>",
+        )
+        .wrap(
+            "<td class=\"number\">",
+            shown(row.mean_seconds.map(duration)),
+            "</td>",
+        )
+        .wrap(
+            "<td class=\"number share\">",
+            shown(row.time_share.map(percent)),
+            "",
+        );
+        share_bar(html, row.time_share.unwrap_or(0.0), "plain");
+        html.wrap(
+            "</td><td class=\"number\">",
+            shown(slow.map(count)),
+            "</td></tr>\n",
+        );
+    }
+    html.raw("</tbody></table></section>\n");
+}
+
+fn shown(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "–".to_owned())
+}
+
+fn rejected(html: &mut Html, rejected: &[RejectedRow]) {
+    if rejected.is_empty() {
+        return;
+    }
+    html.raw("<section aria-labelledby=\"rejected\"><h2 id=\"rejected\">Rejected queries</h2>\n")
+        .raw("<p class=\"quiet\">The values of these queries are missing.</p>\n")
+        .raw("<table class=\"list narrow\"><thead><tr><th scope=\"col\">Collector</th>")
+        .raw("<th scope=\"col\">Command</th><th scope=\"col\">Reason</th></tr></thead>\n<tbody>\n");
+    for RejectedRow {
+        collector,
+        command,
+        remedy,
+    } in rejected
+    {
+        html.wrap("<tr><th scope=\"row\">", collector, "</th>")
+            .wrap("<td><code>", command, "</code></td>")
+            .wrap("<td><bdi>", remedy, "</bdi></td></tr>\n");
+    }
+    html.raw("</tbody></table></section>\n");
+}
+
+/// Adds how old each part of the page is.
+fn ages(html: &mut Html, model: &TargetDetail) {
+    let (card, sweep) = (&model.target, &model.sweep);
+    html.raw("<section aria-labelledby=\"ages\"><h2 id=\"ages\">How old the values are</h2>\n<ul class=\"ages\">")
+        .wrap("<li>Figures: ", polled(card), "");
+    if let Some(interval) = card.poll_interval_seconds {
+        html.wrap(", every ", duration(interval), "");
+    }
+    html.raw("</li>");
+    for database in &sweep.databases {
+        let old = database.age_seconds.map(duration);
+        html.wrap("<li>Namespaces of ", &database.db, ": up to ")
+            .wrap("", shown(old), " old, from ")
+            .wrap(
+                "",
+                shown(database.coverage.map(percent)),
+                " of the keys</li>",
+            );
+    }
+    if let Some(ended) = sweep.last_pass_at {
+        html.wrap(
+            "<li>Last complete pass over all keys: ",
+            age(model.time - ended),
+            "",
+        );
+        if let Some(took) = sweep.pass_seconds {
+            html.wrap(", in ", duration(took), "");
+        }
+        html.raw("</li>");
+    }
+    if let Some(uptime) = card.uptime_seconds {
+        html.wrap("<li>Server: up for ", duration(uptime), "</li>");
+    }
+    html.raw("</ul></section>\n");
+}

@@ -1,0 +1,403 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::condition::AlertSeverity;
+use super::*;
+use crate::failure::Reason;
+use crate::history::LastHour;
+use crate::metric::{Descriptor, Edge, Histogram, Kind, Snapshot, Unit, Value, source};
+use crate::publish::Publication;
+
+/// The time of the tests, in seconds since the epoch.
+const NOW: f64 = 1_000_000.0;
+
+/// A snapshot whose families are made as they are needed.
+#[derive(Default)]
+struct Made {
+    snapshot: Snapshot,
+    families: HashMap<&'static str, &'static Descriptor>,
+}
+
+impl Made {
+    fn with(mut self, name: &'static str, labels: &[(&'static str, &str)], number: f64) -> Self {
+        self.store(name, labels, Value::Number(number));
+        self
+    }
+
+    fn store(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: Value) {
+        let family = self.families.entry(name).or_insert_with(|| {
+            let names: Vec<&'static str> = labels.iter().map(|(label, _)| *label).collect();
+            Box::leak(Box::new(Descriptor {
+                name,
+                kind: Kind::Gauge,
+                unit: Unit::One,
+                labels: names.leak(),
+                help: "",
+                source: source("", ""),
+                legacy: None,
+            }))
+        });
+        let values: Vec<&str> = labels.iter().map(|(_, value)| *value).collect();
+        self.snapshot.store(family, &values, value);
+    }
+
+    fn done(self) -> Snapshot {
+        self.snapshot.finish()
+    }
+}
+
+/// Returns the samples of a healthy primary.
+fn healthy() -> Made {
+    let instance = [
+        ("role", "master"),
+        ("redis_version", "7.0.15"),
+        ("redis_mode", "standalone"),
+        ("maxmemory_policy", "allkeys-lru"),
+    ];
+    Made::default()
+        .with("redis_instance_info", &instance, 1.0)
+        .with("redis_exporter_poll_interval_seconds", &[], 15.0)
+        .with("redis_memory_max_bytes", &[], 1_000.0)
+        .with("redis_memory_limit_bytes", &[], 1_000.0)
+        .with("redis_connected_clients", &[], 7.0)
+        .with("redis_config_maxclients", &[], 100.0)
+        .with("redis_db_keys", &[("db", "db0")], 40.0)
+}
+
+fn poll(snapshot: Snapshot, failure: Option<Reason>) -> Publication {
+    Publication {
+        snapshot,
+        failure,
+        polled_at: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(NOW - 3.0),
+        server: "redis 7.0 standalone".to_owned(),
+        ..Publication::empty()
+    }
+}
+
+fn seen<'a>(
+    name: &'a str,
+    poll: Option<&'a Publication>,
+    namespaces: Option<&'a Snapshot>,
+    history: &'a LastHour,
+) -> Seen<'a> {
+    Seen {
+        name,
+        address: "redis://cache:6379",
+        poll,
+        namespaces,
+        history,
+        now: NOW,
+    }
+}
+
+fn card_of(name: &str, snapshot: Made, failure: Option<Reason>) -> Card {
+    let (poll, history) = (poll(snapshot.done(), failure), LastHour::default());
+    Card::of(&seen(name, Some(&poll), None, &history))
+}
+
+fn everything() -> Filter {
+    Filter::new(std::iter::empty())
+}
+
+fn alerts(card: &Card) -> Vec<(&'static str, AlertSeverity)> {
+    let problems = card.problems.iter();
+    problems
+        .map(|problem| (problem.alert, problem.severity))
+        .collect()
+}
+
+/// Returns the samples of namespaces with these names.
+fn swept(names: &[&str]) -> Snapshot {
+    static EDGES: [Edge; 2] = [
+        Edge::new(60_000, "60000", "60"),
+        Edge::new(3_600_000, "3600000", "3600"),
+    ];
+    let mut made = Made::default().with("redis_exporter_sweep_success", &[], 1.0);
+    for (size, name) in (1_u32..).zip(names.iter().rev()) {
+        let labels = [("db", "db0"), ("key_namespace", *name)];
+        let size = f64::from(size);
+        made = made
+            .with("redis_key_namespace_keys", &labels, 10.0 * size)
+            .with("redis_key_namespace_keys_error", &labels, 3.0)
+            .with("redis_key_namespace_memory_bytes", &labels, 100.0 * size)
+            .with("redis_key_namespace_memory_error_bytes", &labels, 1.0)
+            .with("redis_key_namespace_memory_quota_bytes", &labels, 150.0)
+            .with(
+                "redis_key_namespace_policy_violations",
+                &[labels[0], labels[1], ("policy", "ttl_required")],
+                size - 1.0,
+            );
+        let times = Histogram {
+            edges: &EDGES,
+            counts: vec![2, 9].into(),
+            count: 10,
+            sum: f64::NAN,
+            only_full: false,
+        };
+        let value = Value::Histogram(Arc::new(times));
+        made.store("redis_key_namespace_ttl_seconds", &labels, value);
+    }
+    made.done()
+}
+
+#[test]
+fn healthy_target_has_figures_and_no_problem() {
+    let card = card_of(
+        "cache",
+        healthy().with("redis_memory_used_bytes", &[], 480.0),
+        None,
+    );
+    assert_eq!(alerts(&card), []);
+    assert_eq!((card.keys, card.age_seconds), (Some(40.0), Some(3.0)));
+    assert_eq!(
+        (card.memory.ratio, card.clients.ratio),
+        (Some(0.48), Some(0.07))
+    );
+    assert_eq!((card.hit_ratio, card.commands_per_second), (None, None));
+    let page = overview_page(
+        &Overview::new(vec![card], &everything(), NOW),
+        "/metrics",
+        &[],
+    );
+    for part in [
+        "<h1 class=\"fine\">The target is fine</h1>",
+        "redis 7.0 standalone (7.0.15)",
+        "primary",
+        "48%",
+        "480 B",
+        "As of 13:46:40 UTC",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+}
+
+#[test]
+fn thresholds_are_those_of_the_alerts() {
+    let used = |bytes| healthy().with("redis_memory_used_bytes", &[], bytes);
+    let high = ("RedisMemoryUsageHigh", AlertSeverity::Warning);
+    assert_eq!(alerts(&card_of("a", used(900.0), None)), []);
+    assert_eq!(alerts(&card_of("a", used(901.0), None)), [high]);
+    let expected = used(990.0).with("redis_memory_expect_full", &[], 1.0);
+    let note = ("RedisMemoryUsageHigh", AlertSeverity::Info);
+    assert_eq!(alerts(&card_of("a", expected, None)), [note]);
+    let mut crowded = healthy();
+    crowded = crowded.with("redis_rejected_connections_total", &[], 5.0);
+    assert_eq!(alerts(&card_of("a", crowded, None)), []);
+}
+
+#[test]
+fn severe_condition_replaces_a_mild_one_of_the_same_alert() {
+    let clients = |clients| {
+        let made = Made::default().with("redis_config_maxclients", &[], 100.0);
+        card_of(
+            "a",
+            made.with("redis_connected_clients", &[], clients),
+            None,
+        )
+    };
+    let near = |severity| [("RedisClientsNearLimit", severity)];
+    assert_eq!(alerts(&clients(80.0)), []);
+    assert_eq!(alerts(&clients(81.0)), near(AlertSeverity::Warning));
+    assert_eq!(alerts(&clients(96.0)), near(AlertSeverity::Critical));
+}
+
+#[test]
+fn target_that_is_down_shows_no_old_figure() {
+    let failed = Made::default().with("redis_memory_used_bytes", &[], 480.0);
+    let (poll, history) = (poll(failed.done(), Some(Reason::Auth)), LastHour::default());
+    let namespaces = swept(&["session"]);
+    let seen = seen("cache", Some(&poll), Some(&namespaces), &history);
+    let detail = TargetDetail::of(&seen);
+    assert_eq!(detail.target.memory.used, None);
+    assert!(detail.namespaces.is_empty());
+    let expected = [
+        ("RedisDown", AlertSeverity::Critical),
+        ("RedisExporterScrapeFailing", AlertSeverity::Warning),
+    ];
+    assert_eq!(alerts(&detail.target), expected);
+    let page = detail_page(&detail, true);
+    assert!(page.contains("check username and password"), "{page}");
+}
+
+#[test]
+fn worst_targets_come_first_and_hidden_ones_are_counted() {
+    let mut cards: Vec<Card> = (0..2_000)
+        .map(|at| card_of(&format!("cache-{at:04}"), healthy(), None))
+        .collect();
+    cards.push(card_of("zz-dead", Made::default(), Some(Reason::Refused)));
+    cards.push(card_of(
+        "zz-full",
+        healthy().with("redis_memory_used_bytes", &[], 950.0),
+        None,
+    ));
+    let model = Overview::new(cards, &everything(), NOW);
+    let names: Vec<&str> = model.targets.iter().map(|card| &*card.name).collect();
+    assert_eq!(names[..3], ["zz-dead", "zz-full", "cache-0000"]);
+    let summary = model.summary;
+    assert_eq!(
+        (summary.total, summary.down, summary.warning),
+        (2_002, 1, 1)
+    );
+    assert_eq!((model.targets.len(), model.remaining), (50, 1_952));
+    let page = overview_page(&model, "/metrics", &[]);
+    assert!(page.contains("1 of 2002 targets is down"));
+    assert!(
+        page.contains("1–50 of 2002; 1952 more are not shown"),
+        "{page}"
+    );
+    assert!(page.contains("<a href=\"?q=&amp;offset=50\">"));
+    let assets = ["page.css", "page.js", "icon.svg"].map(|name| asset(name).unwrap().content.len());
+    let bytes = page.len() + assets.iter().sum::<usize>();
+    assert!(bytes < 50_000, "{bytes}");
+}
+
+#[test]
+fn filter_selects_by_name_and_clamps_numbers() {
+    let cards = ["vacation", "Queue", "Scar"].map(|name| {
+        let mut card = card_of(name, healthy(), None);
+        card.address = "redis://q:1".to_owned();
+        card
+    });
+    let filter = Filter::new([("q", " CA"), ("offset", "1"), ("limit", "0")].into_iter());
+    let model = Overview::new(cards.into(), &filter, NOW);
+    assert_eq!(
+        (model.matching, model.offset, model.limit, model.remaining),
+        (2, 1, 1, 0)
+    );
+    assert_eq!(model.targets[0].name, "vacation");
+    let odd = Filter::new([("offset", "-1"), ("limit", "x")].into_iter());
+    assert_eq!(odd, everything());
+}
+
+#[test]
+fn namespaces_have_shares_policies_and_quotas() {
+    let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+    let namespaces = swept(&["api", "session"]);
+    let detail = TargetDetail::of(&seen("cache", Some(&poll), Some(&namespaces), &history));
+    let [api, session] = &detail.namespaces[..] else {
+        panic!("{detail:?}")
+    };
+    assert_eq!((&*api.name, api.memory_share), ("api", Some(2.0 / 3.0)));
+    assert_eq!(api.violations_ttl_required, Some(1.0));
+    assert_eq!(session.memory_quota_ratio, Some(100.0 / 150.0));
+    let keys: Vec<f64> = api.ttl.iter().map(|range| range.keys).collect();
+    assert_eq!(keys, [2.0, 7.0, 1.0]);
+    let wrong = [
+        ("RedisNamespaceTTLPolicyViolated", AlertSeverity::Warning),
+        ("RedisNamespaceMemoryQuotaExceeded", AlertSeverity::Warning),
+    ];
+    assert_eq!(alerts(&detail.target), wrong);
+    let page = detail_page(&detail, true);
+    for part in [
+        "1 without a TTL",
+        "133% of 150 B",
+        "mostly 1 h or less",
+        "67%",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+}
+
+#[test]
+fn page_of_a_target_is_small() {
+    let names: Vec<String> = (0..500)
+        .map(|at| format!("namespace-number-{at}"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+    let namespaces = swept(&names);
+    let detail = TargetDetail::of(&seen("cache", Some(&poll), Some(&namespaces), &history));
+    let page = detail_page(&detail, true);
+    assert!(page.contains("480 smaller namespaces are not shown"));
+    let assets = ["page.css", "page.js", "icon.svg"].map(|name| asset(name).unwrap().content.len());
+    let bytes = page.len() + assets.iter().sum::<usize>();
+    assert!(bytes < 50_000, "{bytes}");
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let names = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' onmouseover='x",
+        "a\u{202e}b",
+        "\u{1b}[31mred\0",
+    ];
+    let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+    let namespaces = swept(&names);
+    for name in names {
+        let seen = seen(name, Some(&poll), Some(&namespaces), &history);
+        let pages = [
+            detail_page(&TargetDetail::of(&seen), true),
+            overview_page(
+                &Overview::new(vec![Card::of(&seen)], &everything(), NOW),
+                "/m",
+                &[],
+            ),
+        ];
+        for page in pages {
+            for part in [
+                "<script>",
+                "<img",
+                "onerror=alert(1)>",
+                "' onmouse",
+                "\u{202e}",
+                "\u{1b}",
+                "\0",
+            ] {
+                assert!(!page.contains(part), "{part:?} is in {page}");
+            }
+        }
+        let debug = debug(&seen);
+        assert!(
+            !debug.contains('\u{202e}') && !debug.contains('\u{1b}'),
+            "{debug}"
+        );
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&TargetDetail::of(&seen))).unwrap();
+        assert_eq!(json["target"]["name"], name);
+    }
+}
+
+#[test]
+fn json_has_every_field_and_null_for_unknown_ones() {
+    let history = LastHour::default();
+    let card = Card::of(&seen("new", None, None, &history));
+    let json: serde_json::Value = serde_json::from_str(&json(&card)).unwrap();
+    assert_eq!(json["state"], "waiting");
+    for field in [
+        "failure",
+        "version",
+        "keys",
+        "hit_ratio",
+        "polled_at",
+        "severity",
+    ] {
+        assert_eq!(json.get(field), Some(&serde_json::Value::Null), "{field}");
+    }
+    assert_eq!(
+        json["memory"],
+        serde_json::json!({"used": null, "limit": null, "ratio": null})
+    );
+}
+
+#[test]
+fn pages_have_no_inline_script_or_style() {
+    let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+    let namespaces = swept(&["session"]);
+    let seen = seen("cache", Some(&poll), Some(&namespaces), &history);
+    let page = detail_page(&TargetDetail::of(&seen), true);
+    for part in [
+        " style=",
+        "<style",
+        " onclick=",
+        "javascript:",
+        "http://",
+        "https://",
+    ] {
+        assert!(!page.contains(part), "{part} is in {page}");
+    }
+    assert_eq!(page.matches("<script").count(), 1);
+    assert!(page.contains("<script defer src=\"../assets/page.js?"));
+}

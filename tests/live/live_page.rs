@@ -1,0 +1,192 @@
+//! The live page, its JSON, and the record of the last poll.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::wait::LONG;
+use crate::support::{Exporter, Launch, RedisServer, http, until};
+
+/// Returns a JSON document that was checked against its schema.
+fn checked(exporter: &Exporter, path: &str, schema: &str) -> Value {
+    const CHECK: &str = "import json, sys, jsonschema\n\
+        schema, document = (json.load(open(path)) for path in sys.argv[1:])\n\
+        jsonschema.Draft7Validator.check_schema(schema)\n\
+        jsonschema.validate(document, schema)\n";
+    let response = exporter.get(path);
+    assert_eq!(response.status, 200, "{path}: {}", response.text());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("document.json");
+    std::fs::write(&file, &response.body).unwrap();
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas");
+    // Debian's Python, for which the package is installed.
+    let output = Command::new("/usr/bin/python3")
+        .args(["-c", CHECK])
+        .args([&schemas.join(schema), &file])
+        .output()
+        .expect("python3 is installed: scripts/install-tools python3-jsonschema");
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{path}: {problem}");
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+fn target(exporter: &Exporter, name: &str) -> Value {
+    checked(
+        exporter,
+        &format!("/api/v1/targets/{name}"),
+        "live-target-v1.json",
+    )
+}
+
+#[test]
+fn json_has_the_values_of_the_server() {
+    let arguments = ["--maxmemory", "8mb", "--maxmemory-policy", "allkeys-lru"];
+    let server = RedisServer::start(&arguments);
+    for number in 0..200 {
+        let key = format!("session:{number}");
+        server.ask(&["SET", &key, "value", "EX", "3000"]);
+    }
+    for number in 0..50 {
+        server.ask(&["SET", &format!("ratelimit:{number}"), "1"]);
+    }
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms }}\nsweep: {{ min_pass_interval: 1s, lookups_per_minute: 100000 }}\n\
+         targets:\n- {{ name: cache, url: '{}' }}\n- {{ name: dead, url: 'redis://127.0.0.1:1' }}\n\
+         namespaces:\n- {{ name: session, match: 'session:*', memory_quota: 1MB }}\n\
+         - {{ name: ratelimit, match: 'ratelimit:*', ttl: {{ required: true }} }}\n",
+        server.url()
+    ))
+    .start();
+    let cache = until(LONG, "the namespaces", || {
+        let cache = target(&exporter, "cache");
+        let found = cache["namespaces"].as_array().unwrap().iter();
+        let sum = |field: &str| {
+            found
+                .clone()
+                .filter_map(|one| one[field].as_f64())
+                .sum::<f64>()
+        };
+        let is_complete = sum("keys") == 250.0
+            && sum("keys_without_ttl") == 50.0
+            && !cache["target"]["commands_per_second"].is_null();
+        is_complete.then_some(cache)
+    });
+    let card = &cache["target"];
+    assert_eq!(
+        (&card["state"], &card["role"]),
+        (&"up".into(), &"master".into())
+    );
+    assert_eq!(card["keys"], 250.0);
+    assert_eq!(card["memory"]["limit"], 8.0 * 1_048_576.0);
+    assert_eq!(card["maxmemory_policy"], "allkeys-lru");
+    let namespaces = cache["namespaces"].as_array().unwrap().iter();
+    let ratelimit = namespaces
+        .clone()
+        .find(|one| one["name"] == "ratelimit")
+        .unwrap();
+    assert_eq!(ratelimit["keys_without_ttl"], 50.0);
+    assert_eq!(ratelimit["violations_ttl_required"], 50.0);
+    let alerts = card["problems"].as_array().unwrap().iter();
+    let alerts: Vec<&str> = alerts.filter_map(|one| one["alert"].as_str()).collect();
+    assert_eq!(alerts, ["RedisNamespaceTTLPolicyViolated"]);
+    let all = checked(&exporter, "/api/v1/targets", "live-targets-v1.json");
+    let names = all["targets"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(names, ["dead", "cache"]);
+    assert_eq!(all["summary"]["down"], 1);
+    let found = checked(&exporter, "/api/v1/targets?q=CACHE", "live-targets-v1.json");
+    assert_eq!(
+        (&found["matching"], &found["summary"]["total"]),
+        (&1.into(), &2.into())
+    );
+    let page = exporter.get("/targets/cache").text();
+    for part in ["50 without a TTL", "250 keys", "allkeys-lru", "8.0 MiB"] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+}
+
+#[test]
+fn rates_leave_out_the_exporter_and_history_can_be_off() {
+    let server = RedisServer::start(&[]);
+    let url = server.url();
+    let launch = |history: bool| {
+        let exporter = Launch::configured(&format!(
+            "web: {{ history: {history} }}\npoll: {{ interval: 300ms }}\n\
+             targets: [{{ name: a, url: '{url}' }}]\n"
+        ));
+        exporter.start()
+    };
+    let (with, without) = (launch(true), launch(false));
+    let rate = until(LONG, "a rate", || {
+        let card = target(&with, "a")["target"].clone();
+        card["commands_per_second"].as_f64()
+    });
+    // The commands of the other exporter are the only ones: about two for each of its polls.
+    assert!(rate < 200.0, "{rate}");
+    without.polls(3);
+    let other = target(&without, "a");
+    assert_eq!(other["target"]["commands_per_second"], Value::Null);
+    assert_eq!(other["history"]["memory_bytes"], Value::Array(Vec::new()));
+    without.reconfigure(&format!(
+        "poll: {{ interval: 300ms }}\ntargets: [{{ name: a, url: '{url}' }}]\n"
+    ));
+    assert_eq!(without.reload().status, 200);
+    until(LONG, "the history", || {
+        let history = target(&without, "a")["history"]["memory_bytes"].clone();
+        (history != Value::Array(Vec::new())).then_some(())
+    });
+}
+
+#[test]
+fn record_of_a_poll_has_commands_and_remedies_but_no_secret() {
+    let server = RedisServer::start(&[]);
+    let rules = [
+        "ACL", "SETUSER", "w", "on", ">hunter2", "~*", "+info", "+ping",
+    ];
+    server.ask(&rules);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms }}\ntargets: [{{ name: a, url: 'redis://w:hunter2@{}' }}]\n",
+        server.address()
+    ))
+    .start();
+    let scrapes = "redis_exporter_scrapes_total";
+    let before = exporter.page().value(scrapes, &[]);
+    let record = exporter.get("/probe?target=a&debug=1").text();
+    for part in [
+        "The last poll succeeded",
+        "INFO",
+        "µs",
+        "denied: grant the user +slowlog|len",
+        "denied: grant the user +config|get",
+    ] {
+        assert!(record.contains(part), "{part} is not in {record}");
+    }
+    assert!(!record.contains("hunter2"), "{record}");
+    // One more for the page with this number.
+    assert!(exporter.page().value(scrapes, &[]) <= before + 1.0);
+    let detail = target(&exporter, "a");
+    let rejected = detail["rejected"].to_string();
+    assert!(rejected.contains("+slowlog|len"), "{rejected}");
+    server.ask(&["ACL", "SETUSER", "w", "off"]);
+    server.ask(&["CLIENT", "KILL", "USER", "w"]);
+    exporter.until_failed("auth");
+    let record = exporter.get("/probe?target=a&debug=1").text();
+    assert!(record.contains("The last poll failed"), "{record}");
+    assert!(record.contains("Failure: auth"), "{record}");
+    assert!(!record.contains("hunter2"), "{record}");
+}
+
+#[test]
+fn reload_from_another_site_is_rejected() {
+    let server = RedisServer::start(&[]);
+    let exporter = Exporter::of(&server);
+    let post = |headers: &str| {
+        let response = http::send(exporter.port, "POST", "/-/reload", headers);
+        response.unwrap().status
+    };
+    assert_eq!(post("Origin: http://evil.example\r\n"), 403);
+    assert_eq!(post("Sec-Fetch-Site: cross-site\r\n"), 403);
+    let own = "Origin: http://localhost\r\n";
+    assert_ne!(post(&format!("{own}Sec-Fetch-Site: same-origin\r\n")), 403);
+}
