@@ -17,6 +17,7 @@ mod support;
 
 mod address;
 mod authentication;
+mod browser;
 mod cardinality;
 mod certificate_kinds;
 mod certificates;

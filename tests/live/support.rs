@@ -1,6 +1,7 @@
 //! Helpers of the live tests: servers, the exporter, HTTP, waiting. It contains no tests.
 
 pub mod authority;
+pub mod browser;
 pub mod cluster;
 pub mod cutter;
 pub mod exporter;
@@ -22,6 +23,7 @@ pub mod sweep;
 pub mod wait;
 
 pub use authority::{Authority, Pair};
+pub use browser::Browser;
 pub use exporter::{Exporter, Launch, Stderr};
 pub use page::Page;
 pub use proxy::Proxy;

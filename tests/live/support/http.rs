@@ -1,6 +1,6 @@
 //! A minimal HTTP client with which tests see every byte.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
 use super::wait::LONG;
@@ -31,6 +31,41 @@ pub fn send(port: u16, method: &str, path: &str, headers: &str) -> io::Result<Re
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
         ),
     )
+}
+
+/// Sends a request with a JSON body to a server that may keep the connection open.
+pub fn send_json(port: u16, method: &str, path: &str, body: &str) -> io::Result<Response> {
+    let length = body.len();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(LONG))?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let lines = head.to_ascii_lowercase();
+    let length = lines
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse().ok());
+    let mut body = vec![0; length.ok_or(io::ErrorKind::InvalidData)?];
+    stream.read_exact(&mut body)?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Ok(Response {
+        status: status.ok_or(io::ErrorKind::InvalidData)?,
+        head,
+        body,
+    })
 }
 
 /// Sends these bytes and reads the whole response.
