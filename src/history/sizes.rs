@@ -15,6 +15,7 @@ const STEP: f64 = 300.0;
 const POINTS: usize = 13;
 
 const MEMORY: &str = "redis_key_namespace_memory_bytes";
+const PASS: &str = "redis_exporter_sweep_last_pass_timestamp_seconds";
 
 /// The memory of namespaces at one time. A name is a hash, because names have no maximum length.
 #[derive(Clone, Debug)]
@@ -38,7 +39,12 @@ pub struct HourlySizes(VecDeque<SizePoint>);
 
 impl HourlySizes {
     /// Records results of the sweep, at most every five minutes. `at` is in seconds since the epoch.
+    ///
+    /// Before the first pass is complete, estimates are too rough to be compared.
     pub fn record(&mut self, at: f64, snapshot: &Snapshot) {
+        if snapshot.number(PASS).is_none() {
+            return;
+        }
         let last = self.0.back().map(|point| point.at);
         if last.is_some_and(|last| at < last) {
             // The clock was set back.
@@ -106,8 +112,11 @@ mod tests {
         "",
     );
 
+    static PASS_ROW: Family<0> = Family::gauge(PASS, &[], source("", ""), Unit::Seconds, "");
+
     fn snapshot(namespaces: u32, bytes: f64) -> Snapshot {
         let mut snapshot = Snapshot::default();
+        snapshot.push(&PASS_ROW, [], 1.0);
         for at in 0..namespaces {
             let bytes = bytes * f64::from(namespaces - at);
             snapshot.push(&ROW, ["db0", &format!("n{at}")], bytes);
@@ -127,6 +136,15 @@ mod tests {
         assert_eq!((growth.bytes, growth.seconds), (65.0, 3_900.0));
         assert_eq!(sizes.growth("db1", "n0", 280.0, 180.0 * 60.0), None);
         assert_eq!(sizes.growth("db0", "n0", 280.0, 9e9), None);
+    }
+
+    #[test]
+    fn estimates_before_the_first_pass_are_not_compared() {
+        let mut sizes = HourlySizes::default();
+        let mut early = Snapshot::default();
+        early.push(&ROW, ["db0", "n0"], 1.0);
+        sizes.record(0.0, &early.finish());
+        assert_eq!(sizes.growth("db0", "n0", 100.0, 600.0), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The namespaces of a target: a map of the memory, and a table. Pure.
 
+use std::f64::consts::SQRT_2;
+
 use super::super::detail::{NamedKey, TargetDetail};
 use super::super::namespace_row::{NamespaceRow, TtlRange};
 use super::super::quantity::{bytes, count, duration, percent};
@@ -196,7 +198,8 @@ fn memory(html: &mut Html, row: &NamespaceRow) {
 fn growth(html: &mut Html, row: &NamespaceRow) {
     let known = row.memory_growth_bytes.zip(row.memory_growth_seconds);
     let error = row.memory_error_bytes.unwrap_or(0.0);
-    let least = error.max(0.01 * row.memory_bytes.unwrap_or(0.0));
+    // The earlier estimate had an error too. Errors of independent estimates add up as squares.
+    let least = (SQRT_2 * error).max(0.01 * row.memory_bytes.unwrap_or(0.0));
     let Some((change, seconds)) = known.filter(|(change, _)| change.abs() > least) else {
         return;
     };
