@@ -52,7 +52,9 @@ fn percentage(share: f64) -> String {
 /// largest value.
 pub(super) fn sparkline(html: &mut Html, values: &[Option<f64>], top: Option<f64>, label: &str) {
     let known = || values.iter().copied().flatten();
-    let Some(largest) = known().reduce(f64::max) else {
+    // A single value would be a speck.
+    let largest = known().reduce(f64::max).filter(|_| known().count() > 1);
+    let Some(largest) = largest else {
         html.raw("<svg class=\"spark\" aria-hidden=\"true\"></svg>");
         return;
     };
@@ -301,7 +303,7 @@ mod tests {
         assert_eq!(text.matches('M').count(), 6, "{text}");
         assert!(text.contains("aria-label=\"Memory &lt;1 h&gt;\""), "{text}");
         let mut empty = Html::default();
-        sparkline(&mut empty, &[None], None, "");
+        sparkline(&mut empty, &[None, Some(1.0)], None, "");
         assert!(empty.into_text().contains("aria-hidden"));
     }
 
