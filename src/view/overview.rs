@@ -6,7 +6,7 @@ use super::card::{Card, TargetState};
 use super::condition::AlertSeverity;
 
 /// Number of targets on a page of the list for people.
-pub(super) const PER_PAGE: usize = 50;
+pub(super) const PER_PAGE: usize = 30;
 
 /// Maximum number of targets in one response for scripts.
 const LIMIT_MAX: usize = 1_000;

@@ -239,14 +239,27 @@ fn worst_targets_come_first_and_hidden_ones_are_counted() {
         (summary.total, summary.down, summary.warning),
         (2_002, 1, 1)
     );
-    assert_eq!((model.targets.len(), model.remaining), (50, 1_952));
+    assert_eq!((model.targets.len(), model.remaining), (30, 1_972));
     let page = overview_page(&model, "/metrics", &[]);
     assert!(page.contains("1 of 2002 targets is down"));
     assert!(
-        page.contains("1–50 of 2002; 1952 more are not shown"),
+        page.contains("1–30 of 2002; 1972 more are not shown"),
         "{page}"
     );
-    assert!(page.contains("<a href=\"?q=&amp;offset=50\">"));
+    assert!(page.contains("<a href=\"?q=&amp;offset=30\">"));
+    let assets = ["page.css", "page.js", "icon.svg"].map(|name| asset(name).unwrap().content.len());
+    let bytes = page.len() + assets.iter().sum::<usize>();
+    assert!(bytes < 50_000, "{bytes}");
+}
+
+#[test]
+fn page_of_many_targets_with_problems_is_small() {
+    let full = || healthy().with("redis_memory_used_bytes", &[], 950.0);
+    let name = |at| format!("cache-{at}.production.example.com:6379");
+    let cards = (0..100).map(|at| card_of(&name(at), full(), None));
+    let model = Overview::new(cards.collect(), &everything(), NOW);
+    let page = overview_page(&model, "/metrics", &[]);
+    assert_eq!(page.matches("Memory is at 95.0%").count(), 30);
     let assets = ["page.css", "page.js", "icon.svg"].map(|name| asset(name).unwrap().content.len());
     let bytes = page.len() + assets.iter().sum::<usize>();
     assert!(bytes < 50_000, "{bytes}");

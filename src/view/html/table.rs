@@ -1,6 +1,7 @@
 //! Many targets as a table with one row for each. Pure.
 
 use super::super::card::Card;
+use super::super::condition::AlertSeverity;
 use super::super::overview::Overview;
 use super::super::quantity::{count, duration, percent, rate};
 use super::Html;
@@ -51,7 +52,9 @@ fn row(html: &mut Html, card: &Card) {
             .wrap("", value.as_deref().unwrap_or("–"), "</td>");
     }
     html.raw("</tr>\n");
-    if let Some(problem) = card.problems.first() {
+    let problem = card.problems.first();
+    // Information is not a reason to act. The page of the target has it.
+    if let Some(problem) = problem.filter(|problem| problem.severity != AlertSeverity::Info) {
         let path = problem.runbook.trim_start_matches('/');
         html.raw("<tr class=\"why\"><td colspan=\"8\">")
             .wrap("<bdi>", &problem.text, "</bdi> <a href=\"")
