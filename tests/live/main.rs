@@ -39,6 +39,7 @@ mod hostile;
 mod idle_times;
 mod keys;
 mod live_page;
+mod large_cluster;
 mod log_output;
 mod logs;
 mod lost_keys;
