@@ -43,8 +43,9 @@ fn missed(page: &Page, event: &str, reason: &str) -> f64 {
     sum(page, "redis_exporter_events_missed_total", &labels)
 }
 
-/// Evicts about this share of the keys.
-fn evict(server: &RedisServer, share: f64) {
+/// Evicts about this share of the keys, or this many if the rest of the memory has no keys.
+fn evict(server: &RedisServer, share: f64, most: f64) {
+    let before = counters(server)[0];
     let number = |name| -> f64 { server.info(name).unwrap().parse().unwrap() };
     let (used, empty) = (number("used_memory"), number("used_memory_startup"));
     let limit = empty + (used - empty) * (1.0 - share);
@@ -52,7 +53,8 @@ fn evict(server: &RedisServer, share: f64) {
     until(LONG, "the limit", || {
         // Each command evicts for a limited time.
         server.ask(&["PING"]);
-        (number("used_memory") <= limit * 1.01).then_some(())
+        let evicted = counters(server)[0] - before;
+        (number("used_memory") <= limit * 1.01 || evicted >= most).then_some(())
     });
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
 }
@@ -70,11 +72,11 @@ fn operate(server: &RedisServer, random: &mut fastrand::Rng, round: u32) {
     if round % BURST_EVERY == BURST_EVERY - 1 {
         let each = "call('SET', 'api:cache:burst' .. i, i)";
         keys::write(server, 0, 600_000, each);
-        evict(server, 0.65);
+        evict(server, 0.65, 350_000.0);
         keys::run(server, 0, "call('FLUSHDB')");
     } else if round.is_multiple_of(2) {
         keys::write(server, 0, 3_000, "call('SET', 'session:kept' .. i, i)");
-        evict(server, 0.3);
+        evict(server, 0.3, 900.0);
     }
     until(LONG, "the end of all TTLs", || {
         let databases = server.ask(&["INFO", "keyspace"]);
