@@ -97,7 +97,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 - name: REDIS_URL
   valueFrom:
     {{- toYaml .urlFrom | nindent 4 }}
-{{- else }}
+{{- else if .url }}
 {{- include "redis-namespace-exporter.checkUrl" (dict "url" .url "place" "redis.url") }}
 - { name: REDIS_URL, value: {{ .url | quote }} }
 {{- end }}
