@@ -63,7 +63,7 @@ mod tests {
         let single = error("ERR", "This instance has cluster support disabled");
         for (reply, expected) in [
             (Reply::Bytes(b"abc".to_vec()), true),
-            (Reply::Bytes(b"abd".to_vec()), false),
+            (Reply::Bytes(b"abe".to_vec()), false),
             (Reply::Nil, false),
             (denied, true),
             (loading, true),
