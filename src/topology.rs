@@ -51,7 +51,7 @@ impl HostPort {
 }
 
 /// Maximum number of members that are read of a reply. Redis clusters have at most 1,000 nodes.
-const MEMBERS_MAX: usize = 4_096;
+pub const MEMBERS_MAX: usize = 4_096;
 
 /// Maximum length of a host name.
 const HOST_BYTES_MAX: usize = 253;

@@ -46,8 +46,9 @@ pub struct Discover {
 pub enum GroupKind {
     /// A cluster, of which the seeds are nodes.
     Cluster,
-    /// A primary with this name and its replicas. The seeds are sentinels.
-    Sentinel(String),
+    /// A primary with this name and its replicas; without a name, all primaries that the sentinels
+    /// monitor. The seeds are sentinels.
+    Sentinel(Option<String>),
     /// A primary and its replicas. The seeds are some of them.
     Replicas,
 }
@@ -175,14 +176,9 @@ pub(crate) fn source(
     let kind = match (word, section.primary) {
         (KindWord::Cluster, _) => GroupKind::Cluster,
         (KindWord::Replicas, _) => GroupKind::Replicas,
-        (KindWord::Sentinel, Some(primary)) => GroupKind::Sentinel(primary),
-        (KindWord::Sentinel, None) => {
-            if !written.has("discover.primary") {
-                let remedy = "add the name of the primary that the sentinels monitor";
-                context.report(place, "has no `primary`", remedy);
-            }
-            return None;
-        }
+        // An invalid name must not become all primaries.
+        (KindWord::Sentinel, None) if written.has("discover.primary") => return None,
+        (KindWord::Sentinel, primary) => GroupKind::Sentinel(primary),
     };
     let by_host = by_host(&target, &draft.top.credentials);
     let seeds = seeds(section.seeds, &seed, word, &by_host);

@@ -112,7 +112,7 @@ pub static ROWS: &[OptionRow] = &[
 
     row("targets[].discover.kind", Word, "", "Polls all servers of a group, one of which is at the URL: cluster, sentinel (the URL is that of a sentinel), or replicas (of a primary)",
         Value(|d, v| give(&mut d.one.discover.kind, discover::kind(v)))),
-    row("targets[].discover.primary", Text, "", "Name of the primary that the sentinels monitor; required for sentinels",
+    row("targets[].discover.primary", Text, "", "Name of the primary that the sentinels monitor; by default all of them",
         Value(|d, v| give_text(&mut d.one.discover.primary, v))).hidden(),
     row("targets[].discover.seeds", Texts, "", "Further servers of the group, or sentinels, to query if the one at the URL does not reply; up to 16",
         Lists(MOST_SEEDS, |d| &mut d.one.discover.seeds)).hidden(),

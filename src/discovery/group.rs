@@ -21,7 +21,7 @@ use crate::publish::ClusterMember;
 use crate::topology::cluster::{Authority, KnownShards};
 use crate::topology::settled::Settled;
 use crate::topology::swept::{self, SweptMembers};
-use crate::topology::{HostPort, MemberRole, TopologyMember, replication};
+use crate::topology::{HostPort, MemberRole, ONLY_SHARD, TopologyMember, replication};
 use failovers::FailoverFeed;
 use view::{DetailCommand, view};
 
@@ -66,7 +66,7 @@ pub(super) async fn run(source: &TargetSource, discover: &Discover, reporter: Re
     };
     let feed = FailoverFeed {
         source: &source.name,
-        primary,
+        primary: primary.as_deref(),
         timeout: source.template.poll.timeout,
         wake: &wake,
     };
@@ -311,13 +311,20 @@ fn listing(source: &TargetSource, discover: &Discover, known: &Knowledge) -> Lis
             listing.refused += 1;
             continue;
         }
+        // Primaries with different names have nothing to do with each other.
+        let (cluster, shard) = if discover.kind == GroupKind::Sentinel(None) {
+            let cluster = format!("{}/{}", source.name, member.shard);
+            (cluster, ONLY_SHARD.to_owned())
+        } else {
+            (source.name.clone(), member.shard.clone())
+        };
         listing.servers.push(ListedServer {
             name: format!("{}/{}", source.name, member.at),
             endpoint,
             labels: Arc::default(),
             member: Some(ClusterMember {
-                cluster: source.name.clone(),
-                shard: member.shard.clone(),
+                cluster,
+                shard,
                 role: member.role.as_str().to_owned(),
                 node_id: member.node_id.clone(),
             }),

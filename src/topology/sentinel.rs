@@ -1,4 +1,4 @@
-//! Reads what a sentinel reports about one primary and its replicas. Pure.
+//! Reads what a sentinel reports about primaries and their replicas. Pure.
 
 use super::{AddressMap, HostPort, MEMBERS_MAX, MemberRole, ONLY_SHARD, TopologyMember, distinct};
 use crate::reply::Reply;
@@ -13,11 +13,46 @@ pub fn primary(reply: &Reply) -> Option<HostPort> {
     HostPort::new(&host.text()?, port.text()?.parse().ok()?)
 }
 
-/// Returns the primary and its replicas, from the reply to SENTINEL REPLICAS.
+/// A primary that a sentinel monitors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitoredPrimary {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub at: HostPort,
+}
+
+/// Reads the reply to SENTINEL MASTERS. A primary without a usable address is left out.
+#[must_use]
+pub fn primaries(reply: &Reply) -> Vec<MonitoredPrimary> {
+    let primaries = reply.items().iter().take(MEMBERS_MAX);
+    let primaries = primaries.filter_map(|fields| {
+        let text = |name: &str| fields.value_of(name).and_then(Reply::text);
+        Some(MonitoredPrimary {
+            name: text("name")?.into_owned(),
+            at: HostPort::new(&text("ip")?, text("port")?.parse().ok()?)?,
+        })
+    });
+    primaries.collect()
+}
+
+/// Returns the members of all groups. A server that is in several groups, because its primary has two
+/// names, is in one of them.
+#[must_use]
+pub fn joined(groups: &[Vec<TopologyMember>]) -> Vec<TopologyMember> {
+    distinct(groups.concat())
+}
+
+/// Returns the primary and its replicas as members of a shard, from the reply to SENTINEL REPLICAS.
 ///
 /// Replicas that are down stay in the list. One that never had an address is left out.
 #[must_use]
-pub fn members(primary: &HostPort, replicas: &Reply, map: &AddressMap) -> Vec<TopologyMember> {
+pub fn members(
+    shard: &str,
+    primary: &HostPort,
+    replicas: &Reply,
+    map: &AddressMap,
+) -> Vec<TopologyMember> {
     let replicas = replicas.items().iter().take(MEMBERS_MAX);
     let replicas = replicas.filter_map(|fields| {
         let text = |name: &str| {
@@ -36,6 +71,7 @@ pub fn members(primary: &HostPort, replicas: &Reply, map: &AddressMap) -> Vec<To
     let mut members: Vec<_> = replicas.filter(|replica| replica.at != *primary).collect();
     members.push(member(primary.clone(), MemberRole::Primary, false, false));
     for member in &mut members {
+        shard.clone_into(&mut member.shard);
         if let Some(other) = map.get(&member.at) {
             other.clone_into(&mut member.at);
         }
@@ -107,6 +143,33 @@ mod tests {
     }
 
     #[test]
+    fn primaries_are_read_with_their_names() {
+        let one = |name, ip, port| list(&["name", name, "ip", ip, "port", port, "flags", "master"]);
+        let reply = Reply::List(vec![
+            one("cache", "10.0.0.1", "6379"),
+            one("lost", "", "0"),
+            one("jobs", "jobs.internal", "6380"),
+            Reply::Nil,
+        ]);
+        let found = primaries(&reply);
+        let found: Vec<_> = found
+            .iter()
+            .map(|primary| (primary.name.as_str(), primary.at.to_string()))
+            .collect();
+        let expected = [("cache", "10.0.0.1:6379"), ("jobs", "jobs.internal:6380")];
+        assert_eq!(found, expected.map(|(name, at)| (name, at.to_owned())));
+        assert!(primaries(&Reply::Nil).is_empty());
+    }
+
+    #[test]
+    fn server_of_two_groups_is_listed_once() {
+        let none = Reply::List(Vec::new());
+        let group = |name| members(name, &at("h:1"), &none, &AddressMap::new());
+        let joined = joined(&[group("one"), group("two")]);
+        assert_eq!(joined.len(), 1, "{joined:?}");
+    }
+
+    #[test]
     fn replicas_that_are_down_stay_listed() {
         let replicas = Reply::List(vec![
             replica("1", "slave", "ok"),
@@ -117,7 +180,12 @@ mod tests {
             list(&["ip", "10.0.0.1", "port", "6379", "flags", "slave"]),
             Reply::Nil,
         ]);
-        let members = members(&at("10.0.0.1:6379"), &replicas, &AddressMap::new());
+        let members = members(
+            ONLY_SHARD,
+            &at("10.0.0.1:6379"),
+            &replicas,
+            &AddressMap::new(),
+        );
         let seen: Vec<_> = members
             .iter()
             .map(|member| {
@@ -150,7 +218,7 @@ mod tests {
             (at("10.0.0.1:6379"), at("nat:2")),
         ]);
         let replicas = Reply::List(vec![replica("1", "slave", "ok")]);
-        let members = members(&at("10.0.0.1:6379"), &replicas, &map);
+        let members = members(ONLY_SHARD, &at("10.0.0.1:6379"), &replicas, &map);
         let seen: Vec<_> = members.iter().map(|member| member.at.to_string()).collect();
         assert_eq!(seen, ["nat:1", "nat:2"]);
     }

@@ -213,6 +213,50 @@ fn unknown_name_gets_a_clear_error() {
 }
 
 #[test]
+fn all_primaries_of_a_sentinel_are_polled() {
+    let cache = RedisServer::start(&[]);
+    let port = cache.port.to_string();
+    let copy = RedisServer::start(&["--replicaof", "127.0.0.1", &port]);
+    let (jobs, late) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let lines = format!(
+        "sentinel monitor cache 127.0.0.1 {} 1\nsentinel monitor jobs 127.0.0.1 {} 1",
+        cache.port, jobs.port
+    );
+    let sentinel = RedisServer::sentinel(&lines);
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms, timeout: 500ms }}\ntargets:\n- name: main\n  url: '{}'\n  \
+         discover: {{ kind: sentinel, interval: 1s }}\n",
+        sentinel.url()
+    ))
+    .start();
+    let member = |page: &Page, server: &RedisServer, group: &str, role: &str| {
+        let target = format!("main/{}", server.address());
+        let cluster = format!("main/{group}");
+        let labels = [
+            ("target", target.as_str()),
+            ("role", role),
+            ("redis_cluster", cluster.as_str()),
+            ("shard", "0"),
+        ];
+        page.get("redis_cluster_member_info", &labels) == Some(1.0)
+    };
+    exporter.until("both groups", |page| {
+        member(page, &cache, "cache", "primary")
+            && member(page, &copy, "cache", "replica")
+            && member(page, &jobs, "jobs", "primary")
+            && targets(page, 1.0).len() == 3
+    });
+    let port = late.port.to_string();
+    sentinel.ask(&["SENTINEL", "MONITOR", "late", "127.0.0.1", &port, "1"]);
+    sentinel.ask(&["SENTINEL", "REMOVE", "jobs"]);
+    exporter.until("the changed groups", |page| {
+        member(page, &late, "late", "primary")
+            && !page.0.contains(&jobs.address())
+            && targets(page, 1.0).len() == 3
+    });
+}
+
+#[test]
 fn primary_names_its_replicas() {
     let primary = RedisServer::start(&SETTINGS);
     let mut servers = vec![primary];

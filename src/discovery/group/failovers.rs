@@ -29,13 +29,13 @@ const RETRY_DENIED: Duration = Duration::from_hours(1);
 const GRANT: &str = "grant the user of the sentinel +subscribe &+switch-master";
 const UPGRADE: &str = "messages need Redis 6.0 or later";
 
-/// A subscription to the failovers of one primary.
+/// A subscription to the failovers of one primary or of all.
 #[derive(Debug)]
 pub(super) struct FailoverFeed<'a> {
     /// The name of the source.
     pub source: &'a str,
-    /// The name of the primary.
-    pub primary: &'a str,
+    /// The name of the primary, or `None` for all.
+    pub primary: Option<&'a str>,
     /// Maximum time for connecting, and for the reply to SUBSCRIBE.
     pub timeout: Duration,
     /// Notified about each failover.
@@ -146,8 +146,9 @@ async fn changed(sentinel: &mut watch::Receiver<Option<Endpoint>>) {
     }
 }
 
-/// Returns whether a message confirms the subscription, or reports a new address of this primary.
-fn concerns(push: &Reply, primary: &str) -> bool {
+/// Returns whether a message confirms the subscription, or reports a new address of this primary, or
+/// without a name of any.
+fn concerns(push: &Reply, primary: Option<&str>) -> bool {
     let [kind, channel, rest] = push.items() else {
         return false;
     };
@@ -156,7 +157,10 @@ fn concerns(push: &Reply, primary: &str) -> bool {
     }
     match kind.text().as_deref() {
         Some("subscribe") => true,
-        Some("message") => rest.text().unwrap_or_default().split(' ').next() == Some(primary),
+        Some("message") => {
+            let text = rest.text().unwrap_or_default();
+            primary.is_none_or(|primary| text.split(' ').next() == Some(primary))
+        }
         _ => false,
     }
 }
@@ -172,18 +176,20 @@ mod tests {
 
     #[test]
     fn only_messages_about_the_primary_matter() {
-        let message = |text| concerns(&push(&["message", CHANNEL, text]), "main");
+        let message = |text| concerns(&push(&["message", CHANNEL, text]), Some("main"));
+        let any = push(&["message", CHANNEL, "other 10.0.0.1 6379 10.0.0.2 6379"]);
+        assert!(concerns(&any, None));
         assert!(message("main 10.0.0.1 6379 10.0.0.2 6379"));
         assert!(!message("other 10.0.0.1 6379 10.0.0.2 6379"));
         assert!(!message("main2 10.0.0.1 6379 10.0.0.2 6379"));
-        assert!(concerns(&push(&["subscribe", CHANNEL, "1"]), "main"));
+        assert!(concerns(&push(&["subscribe", CHANNEL, "1"]), Some("main")));
         for words in [
             &["message", "+sdown", "main 1"][..],
             &["pmessage", CHANNEL, "main 1"],
             &["message"],
             &[],
         ] {
-            assert!(!concerns(&push(words), "main"), "{words:?}");
+            assert!(!concerns(&push(words), Some("main")), "{words:?}");
         }
     }
 }

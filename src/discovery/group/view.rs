@@ -12,7 +12,10 @@ use crate::reply::{ErrorKind, Refusal, Reply};
 use crate::topology::cluster::{self, Authority};
 use crate::topology::preferred::{PreferredHosts, from_shards, from_slots};
 use crate::topology::replication::{self, Replication};
-use crate::topology::{HostPort, TopologyMember, sentinel};
+use crate::topology::{HostPort, MEMBERS_MAX, ONLY_SHARD, TopologyMember, sentinel};
+
+/// Number of primaries whose replicas are queried at once.
+const PRIMARIES_AT_A_TIME: usize = 32;
 
 /// A server's view of its group.
 type View = (Authority, Vec<TopologyMember>);
@@ -53,8 +56,12 @@ pub(super) async fn view(
         GroupKind::Cluster => {
             cluster_view(&mut connection, discover, known, &dialed, deadline).await
         }
-        GroupKind::Sentinel(name) => {
+        GroupKind::Sentinel(Some(name)) => {
             let members = sentinel_view(&mut connection, discover, name, deadline).await?;
+            Ok((whole, members))
+        }
+        GroupKind::Sentinel(None) => {
+            let members = sentinel_view_of_all(&mut connection, discover, deadline).await?;
             Ok((whole, members))
         }
         GroupKind::Replicas => {
@@ -143,7 +150,53 @@ async fn sentinel_view(
     };
     let replies = connection.request(second, deadline).await?;
     let replicas = accepted(replies.first().unwrap_or(&Reply::Nil)).map_err(explain)?;
-    Ok(sentinel::members(&primary, replicas, &discover.map))
+    Ok(sentinel::members(
+        ONLY_SHARD,
+        &primary,
+        replicas,
+        &discover.map,
+    ))
+}
+
+/// Reads all primaries that the sentinel monitors. The shard of each member is the name of its
+/// primary.
+async fn sentinel_view_of_all(
+    connection: &mut Connection,
+    discover: &Discover,
+    deadline: Instant,
+) -> Result<Vec<TopologyMember>, Failure> {
+    let replies = connection
+        .request(&[["SENTINEL", "MASTERS"]], deadline)
+        .await?;
+    let reply = accepted(replies.first().unwrap_or(&Reply::Nil)).map_err(explain)?;
+    let primaries = sentinel::primaries(reply);
+    if primaries.is_empty() {
+        let detail = "the sentinel monitors no primary";
+        return Err(Failure::new(Reason::Other, detail).with_remedy("check its configuration"));
+    }
+    // The first one alone: a denial then costs one error.
+    let (first, others) = primaries.split_at(1);
+    let mut groups: Vec<Vec<TopologyMember>> = Vec::with_capacity(primaries.len());
+    for some in [first]
+        .into_iter()
+        .chain(others.chunks(PRIMARIES_AT_A_TIME))
+    {
+        if groups.iter().map(Vec::len).sum::<usize>() >= MEMBERS_MAX {
+            break;
+        }
+        let commands: Vec<_> = some
+            .iter()
+            .map(|primary| ["SENTINEL", "REPLICAS", &primary.name])
+            .collect();
+        let replies = connection.request(&commands, deadline).await?;
+        for (primary, replicas) in some.iter().zip(&replies) {
+            // A primary that was removed since the first reply is an error; the next query lacks it.
+            let replicas = accepted(replicas).map_err(explain)?;
+            let members = sentinel::members(&primary.name, &primary.at, replicas, &discover.map);
+            groups.push(members);
+        }
+    }
+    Ok(sentinel::joined(&groups))
 }
 
 async fn replication_view(
