@@ -118,10 +118,13 @@ impl AllowedAddresses {
     }
 }
 
-/// Returns the address if a host is one and not a name. It may have a zone.
+/// Returns the address if a host is one and not a name. An IPv6 address may have a zone; a text such
+/// as `10.0.0.1%.example` is a name, and may resolve to any address.
 pub(super) fn address_of(host: &str) -> Option<IpAddr> {
-    let address = host.split('%').next().unwrap_or(host);
-    let address = address.parse::<IpAddr>().ok()?;
+    let address = match host.split_once('%') {
+        Some((address, _)) => address.parse().ok().map(IpAddr::V6)?,
+        None => host.parse().ok()?,
+    };
     Some(address.to_canonical())
 }
 
@@ -313,6 +316,20 @@ mod tests {
         let half = AllowedAddresses::for_clients(rules(&["0.0.0.0/1", "100.0.0.0/8"]));
         assert!(!allows(&half, "x", "127.0.0.1"));
         assert!(!allows(&half, "x", "100.100.100.200"));
+    }
+
+    #[test]
+    fn only_ipv6_addresses_have_zones() {
+        for (host, is_address) in [
+            ("fe80::1%eth0", true),
+            ("10.0.0.1", true),
+            ("10.0.0.1%eth0", false),
+            ("10.0.0.1%.example", false),
+        ] {
+            assert_eq!(address_of(host).is_some(), is_address, "{host}");
+        }
+        let networks = AllowedAddresses::for_clients(rules(&["10.0.0.0/16"]));
+        assert!(!may_allow(&networks, "10.0.0.1%.example"));
     }
 
     #[test]
