@@ -70,13 +70,28 @@ impl Limits {
     }
 }
 
+impl Known {
+    /// Forgets the least recently requested addresses, so that this many remain.
+    fn shorten(&mut self, most: usize) {
+        let excess = self.asked.len().saturating_sub(most);
+        let times = self.asked.iter().map(|(name, (_, at))| (*at, name.clone()));
+        let mut oldest: Vec<_> = times.collect();
+        oldest.sort_unstable();
+        for (_, name) in oldest.into_iter().take(excess) {
+            self.asked.remove(&name);
+        }
+    }
+}
+
 impl Requested {
-    /// Applies the limits of a configuration. Addresses that it does not allow are forgotten.
+    /// Applies the limits of a configuration. Addresses that it does not allow are forgotten, and the
+    /// least recently requested ones beyond the maximum number.
     pub fn configure(&self, config: &Config) {
         let limits = Limits::of(config);
         let mut known = self.known();
         let allows = |address: &Address| limits.as_ref().is_some_and(|one| one.allows(address));
         known.asked.retain(|_, (address, _)| allows(address));
+        known.shorten(limits.as_ref().map_or(0, |one| one.most));
         known.limits = limits;
         drop(known);
         self.0.changed.notify_one();
@@ -190,6 +205,19 @@ mod tests {
         assert_eq!(names(&requested), [""; 0]);
         requested.configure(&config("targets: [{url: h}]"));
         assert_eq!(ask(&requested, "a", 0), Admitted::Forbidden);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lower_maximum_forgets_the_oldest_addresses() {
+        let requested = Requested::default();
+        requested.configure(&config("scrape: { allow: ['*'] }"));
+        for name in ["b", "a", "c"] {
+            assert_eq!(ask(&requested, name, 0), Admitted::Yes);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        requested.configure(&config("scrape: { allow: ['*'], max_targets: 2 }"));
+        assert_eq!(names(&requested), ["a:6379", "c:6379"]);
+        assert_eq!(ask(&requested, "b", 0), Admitted::Full);
     }
 
     #[test]
