@@ -169,7 +169,8 @@ impl Telemetry {
             is_listed,
         };
         let mut targets = self.targets_to_change();
-        targets.entry(target.to_owned()).or_insert_with(counts);
+        let counts = targets.entry(target.to_owned()).or_insert_with(counts);
+        counts.is_listed = is_listed;
     }
 
     /// Removes the counters of a target that is no longer configured.
@@ -449,6 +450,18 @@ mod tests {
         telemetry.end_target("cache");
         assert_eq!(page("cache"), "");
         assert!(!page("other").is_empty());
+    }
+
+    #[test]
+    fn restarted_target_is_listed_if_the_last_start_says_so() {
+        let telemetry = Telemetry::new(true).unwrap();
+        let has_target = || page(&telemetry, &Names::default()).contains("\"scrape/h:1\"");
+        telemetry.start_unlisted_target("scrape/h:1");
+        assert!(!has_target());
+        telemetry.start_target("scrape/h:1");
+        assert!(has_target());
+        telemetry.start_unlisted_target("scrape/h:1");
+        assert!(!has_target());
     }
 
     #[test]
