@@ -117,7 +117,7 @@ fn listed(paths: &Paths) -> &'static [(&'static str, &'static str)] {
 }
 
 async fn detail(services: &Services, name: String, is_data: bool) -> HttpResponse {
-    let Some(slot) = target::find(&services.board, &name) else {
+    let Some(slot) = target::find_any(&services.board, &name) else {
         return response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET);
     };
     let has_scrape = services.paths.has_scrape;

@@ -196,14 +196,19 @@ async fn target_page(
     let Some(wanted) = target::parameter(query) else {
         return response::text(StatusCode::BAD_REQUEST, MISSING_TARGET);
     };
+    if target::wants_debug(query) {
+        // It is not a scrape, and must not influence whether or when the target is polled.
+        return match target::find_any(&services.board, &wanted) {
+            Some(slot) => {
+                let record = live::with_seen(&slot, clock::now(), view::debug);
+                response::text(StatusCode::OK, record)
+            }
+            None => response::text(StatusCode::NOT_FOUND, UNKNOWN_TARGET),
+        };
+    }
     let Some(slot) = target::find(&services.board, &wanted) else {
         return on_request::page(services, &wanted, headers, scraper).await;
     };
-    if target::wants_debug(query) {
-        // It is not a scrape, and must not influence when the target is polled.
-        let record = live::with_seen(&slot, clock::now(), view::debug);
-        return response::text(StatusCode::OK, record);
-    }
     let form = negotiation::form(headers);
     match written(slot.page(form, scraper)).await {
         Some(page) => response::page(page, form.format, &services.readers),

@@ -48,6 +48,12 @@ pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
         .or_else(|| board.find(&requested_address(&host)?.to_string()))
 }
 
+/// Returns the same, else the target that requests have named so. Does not count as a request.
+pub(super) fn find_any(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
+    let requested = || board.requested(&address(wanted)?.to_string());
+    find(board, wanted).or_else(requested)
+}
+
 /// Removes credentials: `redis://user:password@host:6379/0` → `redis://host:6379/0`.
 fn without_credentials(address: &str) -> String {
     let (scheme, rest) = split_scheme(address);

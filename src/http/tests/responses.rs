@@ -9,6 +9,7 @@ use crate::encode::Format;
 use crate::http::connections::ConnectionLimits;
 use crate::http::routes::{SCRAPE_REQUEST_ERRORS, SCRAPES};
 use crate::http::{Gate, ReloadResult};
+use crate::publish::Attributes;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
@@ -278,6 +279,29 @@ async fn pages_and_their_files_have_their_types() {
         assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     }
     assert_eq!(server.telemetry.counted(SCRAPES, []), 0);
+}
+
+#[tokio::test]
+async fn requested_target_has_pages_and_a_record() {
+    let server = start(ConnectionLimits::default()).await;
+    let slot = server.board.slot("scrape/h:6379", "redis://h:6379");
+    slot.describe(Attributes::default().requested(true));
+    publish(&slot, page("up 1\n", ""));
+    server.board.list(vec![slot]);
+    let index = get(server.address, "/").await;
+    assert!(index.text().contains("\"targets/scrape%2Fh:6379\""));
+    for path in [
+        "/targets/scrape%2Fh:6379",
+        "/api/v1/targets/scrape%2Fh:6379",
+        "/probe?target=scrape/h:6379&debug=1",
+        "/scrape?target=redis://h&debug=1",
+    ] {
+        let response = get(server.address, path).await;
+        assert_eq!(response.status, 200, "{path}");
+        assert!(response.text().contains("h:6379"), "{path}");
+    }
+    let other = get(server.address, "/probe?target=other&debug=1").await;
+    assert_eq!(other.status, 404);
 }
 
 #[tokio::test]
