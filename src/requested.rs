@@ -38,6 +38,7 @@ struct Known {
     /// `None` if requests may name no address.
     limits: Option<Limits>,
     /// The addresses by their text, each with the time of its last request.
+    /// That of a request that waits is its end.
     asked: BTreeMap<String, (Address, Instant)>,
 }
 
@@ -109,7 +110,7 @@ impl Requested {
         };
         let (name, now) = (address.to_string(), Instant::now());
         if let Some((_, at)) = asked.get_mut(&name) {
-            *at = now;
+            *at = now.max(*at);
             return Admitted::Yes;
         }
         let count = asked.len();
@@ -120,6 +121,13 @@ impl Requested {
         drop(known);
         self.0.changed.notify_one();
         Admitted::Yes
+    }
+
+    /// Keeps an address whose request waits until then, as if it was requested again at that time.
+    pub fn hold(&self, address: &Address, until: Instant) {
+        if let Some((_, at)) = self.known().asked.get_mut(&address.to_string()) {
+            *at = until.max(*at);
+        }
     }
 
     /// Decides about an address that has not become a target in time. Forgets it if others have taken
@@ -205,6 +213,22 @@ mod tests {
         assert_eq!(names(&requested), [""; 0]);
         requested.configure(&config("targets: [{url: h}]"));
         assert_eq!(ask(&requested, "a", 0), Admitted::Forbidden);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn address_is_kept_while_a_request_waits() {
+        let requested = Requested::default();
+        requested.configure(&config("scrape: { allow: [a] }"));
+        let (address, wait) = (requested_address("a").unwrap(), 2 * FORGET_AFTER);
+        requested.hold(&address, Instant::now() + wait);
+        assert_eq!(names(&requested), [""; 0]);
+        assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
+        requested.hold(&address, Instant::now() + wait);
+        assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
+        tokio::time::advance(wait).await;
+        assert_eq!(names(&requested), ["a:6379"]);
+        tokio::time::advance(FORGET_AFTER).await;
+        assert_eq!(names(&requested), [""; 0]);
     }
 
     #[tokio::test(start_paused = true)]

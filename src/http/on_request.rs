@@ -61,6 +61,7 @@ pub(super) async fn page(
                 None => response::not_yet(super::routes::NO_PAGE),
             };
         }
+        services.requested.hold(&address, deadline);
         if timeout_at(deadline, renewed).await.is_err() {
             let others = configured(board);
             if slot.is_none() && services.requested.is_crowded_out(&address, others) {

@@ -69,6 +69,19 @@ fn server_is_forgotten_without_requests() {
     );
 }
 
+#[test]
+fn slow_server_is_not_forgotten_during_the_first_request() {
+    let server = RedisServer::start(&[]);
+    let text = format!(
+        "poll: {{ interval: 10s, timeout: 8s }}\nscrape: {{ allow: ['{}'], forget_after: 1s }}\n",
+        server.address()
+    );
+    let exporter = Launch::configured(&text).start();
+    server.ask(&["CLIENT", "PAUSE", "3000"]);
+    let page = scraped(&exporter, &server.address());
+    assert_eq!(page.value("redis_up", &[]), 1.0);
+}
+
 /// A server that never accepts, so that every connection stays in its queue.
 struct Trap(TcpListener);
 
