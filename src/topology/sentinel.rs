@@ -22,14 +22,20 @@ pub struct MonitoredPrimary {
     pub at: HostPort,
 }
 
-/// Reads the reply to SENTINEL MASTERS. A primary without a usable address is left out.
+/// Maximum length of a name. Each member of a group has a copy of it.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Reads the reply to SENTINEL MASTERS. A primary without a usable name and address is left out. A
+/// usable name has 1 to 256 bytes.
 #[must_use]
 pub fn primaries(reply: &Reply) -> Vec<MonitoredPrimary> {
     let primaries = reply.items().iter().take(MEMBERS_MAX);
     let primaries = primaries.filter_map(|fields| {
         let text = |name: &str| fields.value_of(name).and_then(Reply::text);
+        let is_usable = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
+        let name = text("name").filter(|name| is_usable(name))?;
         Some(MonitoredPrimary {
-            name: text("name")?.into_owned(),
+            name: name.into_owned(),
             at: HostPort::new(&text("ip")?, text("port")?.parse().ok()?)?,
         })
     });
@@ -148,6 +154,8 @@ mod tests {
         let reply = Reply::List(vec![
             one("cache", "10.0.0.1", "6379"),
             one("lost", "", "0"),
+            one(&"x".repeat(NAME_BYTES_MAX + 1), "10.0.0.2", "6379"),
+            one("", "10.0.0.3", "6379"),
             one("jobs", "jobs.internal", "6380"),
             Reply::Nil,
         ]);
