@@ -52,6 +52,27 @@ fn first_request_returns_the_keys_of_its_server() {
 }
 
 #[test]
+fn requested_server_has_a_page_and_a_record() {
+    let server = RedisServer::start(&[]);
+    let exporter = start(&format!("'{}'", server.address()), "");
+    scraped(&exporter, &server.address());
+    let name = format!("scrape%2F{}", server.address());
+    let all = exporter.get("/").text();
+    assert!(all.contains(&format!("targets/{name}\"")), "{all}");
+    for path in ["/targets/", "/api/v1/targets/"] {
+        let response = exporter.get(&format!("{path}{name}"));
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+    }
+    for target in [name, server.address()] {
+        let record = exporter.get(&format!("/probe?target={target}&debug=1"));
+        let record = record.text();
+        assert!(record.contains("The last poll succeeded"), "{record}");
+    }
+    let unknown = exporter.get("/targets/scrape%2F127.0.0.1:2");
+    assert_eq!(unknown.status, 404);
+}
+
+#[test]
 fn server_is_forgotten_without_requests() {
     let server = RedisServer::start(&[]);
     let exporter = start(&format!("'{}'", server.address()), ", forget_after: 1s");
