@@ -253,6 +253,20 @@ fn worst_targets_come_first_and_hidden_ones_are_counted() {
 }
 
 #[test]
+fn lists_without_targets_have_no_range() {
+    let cards = || vec![card_of("a", healthy(), None), card_of("b", healthy(), None)];
+    for (name, value, text) in [
+        ("offset", "9", "<p>The list ends here: it has 2 targets</p>"),
+        ("q", "z", "<p>No target matches, of 2 in all</p>"),
+        ("q", "b", "<p>1–1 of 1 that match, of 2 in all</p>"),
+    ] {
+        let filter = Filter::new([(name, value)].into_iter());
+        let page = overview_page(&Overview::new(cards(), &filter, NOW), "/m", &[]);
+        assert!(page.contains(text), "{text} is not in {page}");
+    }
+}
+
+#[test]
 fn page_of_many_targets_with_problems_is_small() {
     let full = || healthy().with("redis_memory_used_bytes", &[], 950.0);
     let name = |at| format!("cache-{at}.production.example.com:6379");

@@ -137,12 +137,20 @@ fn pager(html: &mut Html, model: &Overview) {
     if shown == model.matching && model.matching == model.summary.total {
         return;
     }
-    let (first, last) = (model.offset + usize::from(shown > 0), model.offset + shown);
+    let (first, last) = (model.offset + 1, model.offset + shown);
     let (matching, total) = (model.matching, model.summary.total);
-    html.raw("<nav class=\"pager\" aria-label=\"More targets\">")
-        .wrap("<p>", format_args!("{first}–{last} of {matching}"), "");
+    html.raw("<nav class=\"pager\" aria-label=\"More targets\"><p>");
+    if shown > 0 {
+        html.text(format_args!("{first}–{last} of {matching}"));
+    } else if matching > 0 {
+        let targets = counted(length(matching), "target", "targets");
+        html.wrap("The list ends here: it has ", targets, "");
+    } else {
+        html.raw("No target matches");
+    }
     if matching < total {
-        html.wrap(" that match, of ", total, " in all");
+        html.raw(if matching > 0 { " that match" } else { "" })
+            .wrap(", of ", total, " in all");
     }
     if model.remaining > 0 {
         html.wrap(
