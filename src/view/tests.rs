@@ -187,6 +187,23 @@ fn thresholds_are_those_of_the_alerts() {
 }
 
 #[test]
+fn policy_is_unknown_while_ttls_are() {
+    let labels = [("db", "db0"), ("key_namespace", "ratelimit")];
+    let shown = |made: Made| {
+        let namespaces = made.with("redis_key_namespace_keys", &labels, 9.0).done();
+        let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+        let seen = seen("a", Some(&poll), Some(&namespaces), &history);
+        let page = detail_page(&TargetDetail::of(&seen), true);
+        let (_, rest) = page.split_once("data-name=\"Policy\">").unwrap();
+        rest.split_once("</td>").unwrap().0.to_owned()
+    };
+    let word = |word| format!("<span class=\"quiet\">{word}</span>");
+    assert_eq!(shown(Made::default()), word("–"));
+    let without = Made::default().with("redis_key_namespace_keys_without_ttl", &labels, 9.0);
+    assert_eq!(shown(without), word("none"));
+}
+
+#[test]
 fn severe_condition_replaces_a_mild_one_of_the_same_alert() {
     let clients = |clients| {
         let made = Made::default().with("redis_config_maxclients", &[], 100.0);

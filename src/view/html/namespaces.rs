@@ -282,7 +282,10 @@ fn policy(html: &mut Html, row: &NamespaceRow) {
             .wrap("", bytes(quota), "</span>");
         share_bar(html, ratio, if ratio > 1.0 { "critical" } else { "plain" });
     } else if !is_declared {
-        html.raw("<span class=\"quiet\">none</span>");
+        // Before TTLs are known, violations of a declared policy are not either.
+        let is_known = row.keys_without_ttl.is_some() && row.ttl_max_seconds.is_none();
+        let word = if is_known { "none" } else { "–" };
+        html.wrap("<span class=\"quiet\">", word, "</span>");
     }
     html.raw("</td>");
 }
