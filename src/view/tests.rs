@@ -187,6 +187,38 @@ fn thresholds_are_those_of_the_alerts() {
 }
 
 #[test]
+fn one_database_is_enough_for_a_problem() {
+    let keys = |made: Made, db, keys, folded| {
+        made.with(
+            "redis_key_namespace_keys",
+            &[("db", db), ("key_namespace", "other")],
+            keys,
+        )
+        .with("redis_key_namespace_folded_keys", &[("db", db)], folded)
+    };
+    let made = keys(
+        keys(Made::default(), "db0", 1_000.0, 0.0),
+        "db1",
+        100.0,
+        11.0,
+    );
+    let fewest = "redis_key_namespace_policy_violations_min";
+    let labels = |db| [("db", db), ("policy", "ttl_required")];
+    let made = made.with(fewest, &labels("db0"), 0.0);
+    let namespaces = made.with(fewest, &labels("db1"), 2.0).done();
+    let (poll, history) = (poll(healthy().done(), None), LastHour::default());
+    let card = Card::of(&seen("a", Some(&poll), Some(&namespaces), &history));
+    let texts: Vec<&str> = card.problems.iter().map(|one| &*one.text).collect();
+    assert_eq!(
+        texts,
+        [
+            "At least 2 keys of db1 never expire, although their namespaces require a TTL.",
+            "11% of the keys of db1 are in no exported namespace."
+        ]
+    );
+}
+
+#[test]
 fn policy_is_unknown_while_ttls_are() {
     let labels = [("db", "db0"), ("key_namespace", "ratelimit")];
     let shown = |made: Made| {

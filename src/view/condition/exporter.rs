@@ -45,14 +45,17 @@ pub(super) const CONDITIONS: &[Condition] = &[
         (dropped > 0.0).then(|| format!("{text} samples too many were dropped."))
     }),
     info("RedisExporterNamespacesFolded", |seen| {
-        let sum = |family| {
-            let samples = seen.swept_samples(family);
-            samples.filter_map(|sample| sample.number()).sum::<f64>()
-        };
-        let all = sum("redis_key_namespace_keys");
-        let share = sum("redis_key_namespace_folded_keys") / all.max(1.0);
+        let databases = seen.swept_samples("redis_key_namespace_folded_keys");
+        let shares = databases.filter_map(|folded| {
+            let db = folded.label("db")?;
+            let keys = seen.swept_samples("redis_key_namespace_keys");
+            let keys = keys.filter(|keys| keys.label("db") == Some(db));
+            let all: f64 = keys.filter_map(|keys| keys.number()).sum();
+            Some((db, folded.number()? / all.max(1.0)))
+        });
+        let (db, share) = shares.max_by(|one, other| one.1.total_cmp(&other.1))?;
         let text = percent(share);
-        (share > 0.10).then(|| format!("{text} of the keys are in no exported namespace."))
+        (share > 0.10).then(|| format!("{text} of the keys of {db} are in no exported namespace."))
     }),
 ];
 

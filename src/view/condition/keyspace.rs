@@ -22,6 +22,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
             sample.label("policy") == Some("ttl_required")
         })
     }),
+    info("RedisNamespaceTTLPolicyViolated", fewest_violations),
     warning("RedisNamespaceMemoryQuotaExceeded", |seen| {
         let quotas = seen.swept_samples("redis_key_namespace_memory_quota_bytes");
         quotas.into_iter().find_map(|sample| {
@@ -85,6 +86,19 @@ fn violation(seen: &Seen<'_>, counts: impl Fn(&Sample<'_>, f64) -> bool) -> Opti
     Some(match sample.label("policy")? {
         "ttl_required" => format!("{keys_text} of namespace {name} never expire."),
         _ => format!("{keys_text} of namespace {name} have a TTL that is too long."),
+    })
+}
+
+/// Uses what INFO reports about keys with a TTL, which is known before the sweep has found keys
+/// without one.
+fn fewest_violations(seen: &Seen<'_>) -> Option<String> {
+    let samples = seen.swept_samples("redis_key_namespace_policy_violations_min");
+    samples.into_iter().find_map(|sample| {
+        let keys = sample.number().filter(|keys| *keys > 0.0)?;
+        let (db, keys) = (sample.label("db")?, counted(keys, "key", "keys"));
+        Some(format!(
+            "At least {keys} of {db} never expire, although their namespaces require a TTL."
+        ))
     })
 }
 
