@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::quantity::count;
 use crate::metric::{SampleValue, Snapshot};
 
 /// Maximum number of namespaces per line.
@@ -58,7 +59,7 @@ fn evicted(snapshot: &Snapshot) -> Option<String> {
         share: keys / all.max(1.0),
     });
     let parts = parts.filter(|part| part.share >= SHARE_MIN).collect();
-    let all = all.round();
+    let all = count(all);
     joined(parts).map(|parts| format!("Evicted most: {parts} of {all} keys"))
 }
 
@@ -189,7 +190,7 @@ pub(super) mod tests {
             let (labels, place) = ([database, name], f64::from(place));
             snapshot.push(&KEYS_ROW, labels, 1_000.0);
             snapshot.push(&MEMORY_ROW, labels, 1_000.0);
-            snapshot.push(&EVICTED_ROW, labels, 10.0 * place);
+            snapshot.push(&EVICTED_ROW, labels, 10_000.0 * place);
             for (idle, part) in [("60", 200.0), ("3600", 100.0), ("86400", 1.0)] {
                 snapshot.push(&IDLE_ROW, [database, name, idle], part * place);
             }
@@ -206,7 +207,7 @@ pub(super) mod tests {
     fn largest_shares_come_first() {
         let snapshot = snapshot("db0", &["a", "b", "c", "d"]);
         let expected = [
-            "Evicted most: d 40%, c 30%, b 20% of 100 keys",
+            "Evicted most: d 40%, c 30%, b 20% of 100,000 keys",
             "Idle most: d 40%, c 30%, b 20% not used for 1 h",
             "Expiring soonest: d 24%, c 18%, b 12% within 5 min",
             "Expiring together: 30% of b in 3 min",
@@ -219,7 +220,7 @@ pub(super) mod tests {
         let snapshot = snapshot("db3", &["a"]);
         let lines = lines(&snapshot, 5_000.0);
         let expected = [
-            "Evicted most: a (db3) 100% of 10 keys",
+            "Evicted most: a (db3) 100% of 10,000 keys",
             "Idle most: a (db3) 10% not used for 1 h",
             "Expiring soonest: a (db3) 6% within 5 min",
         ];
