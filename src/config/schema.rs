@@ -91,7 +91,7 @@ fn types(row: &OptionRow, collector_names: &[&str]) -> Map<String, Value> {
         Takes::Word => json!({ "type": ["string", "boolean", "number"] }),
         Takes::Duration => json!({
             "type": "string",
-            "pattern": format!("^[0-9.]+(ms|s|m|h|d)|{VARIABLE}"),
+            "pattern": format!("^([0-9]+(ms|s|m|h|d))+$|{VARIABLE}"),
         }),
         Takes::Address | Takes::Text | Takes::Secret | Takes::Path | Takes::Glob | Takes::Regex => {
             json!({ "type": "string" })
@@ -178,6 +178,23 @@ mod tests {
             assert!(at(&schema, path).is_object(), "{path}");
         }
         assert!(at(&schema, "targets.[].listen").is_null());
+    }
+
+    #[test]
+    fn durations_are_those_that_a_file_may_have() {
+        let schema = schema(&[]);
+        let pattern = at(&schema, "poll.interval")["pattern"].as_str().unwrap();
+        let pattern = regex::Regex::new(pattern).unwrap();
+        for text in ["5s", "500ms", "1h30m", "7d", "${INTERVAL:-15s}"] {
+            assert!(pattern.is_match(text), "{text}");
+        }
+        for text in ["5", "5sfoo", "1.5s", "1h 30m", "s", ""] {
+            assert!(!pattern.is_match(text), "{text}");
+        }
+        for row in ROWS.iter().filter(|row| row.takes == Takes::Duration) {
+            let is_valid = row.default.is_empty() || pattern.is_match(row.default);
+            assert!(is_valid, "{}: {}", row.key, row.default);
+        }
     }
 
     #[test]
