@@ -123,6 +123,29 @@ fn live_updates_can_be_paused() {
 }
 
 #[test]
+fn focus_stays_at_a_target_that_moves() {
+    let [server, other] = [(); 2].map(|()| RedisServer::start(&["--maxmemory", "64mb"]));
+    let exporter = Launch::configured(&format!(
+        "poll: {{ interval: 500ms }}\ntargets: [{{ name: a, url: '{}' }}, {{ name: b, url: '{}' }}]\n",
+        server.url(),
+        other.url()
+    ))
+    .start();
+    let browser = Browser::start();
+    browser.open(&url(&exporter, "/"));
+    let names = "[...document.querySelectorAll('.card h2')].map(name => name.textContent)";
+    until(LONG, "both targets", || {
+        (browser.text(names) == "a,b").then_some(())
+    });
+    browser.run("document.querySelector('.card h2 a').focus();");
+    drop(other);
+    until(LONG, "the other order", || {
+        (browser.text(names) == "b,a").then_some(())
+    });
+    assert_eq!(browser.text("document.activeElement.textContent"), "a");
+}
+
+#[test]
 fn page_works_without_scripts() {
     let server = RedisServer::start(&[]);
     let exporter = exporter(&server);

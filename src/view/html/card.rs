@@ -10,11 +10,13 @@ use super::graph::{limit_bar, span, sparkline};
 const PROBLEMS_MAX: usize = 3;
 
 /// Adds the card of a target.
-pub(super) fn card(html: &mut Html, card: &Card, at: usize) {
+pub(super) fn card(html: &mut Html, card: &Card) {
+    // The script recognizes a target by its id, wherever it is in the list.
+    let id = super::segment(&card.name);
     html.wrap("<article class=\"card ", level(card), "\"")
-        .wrap(" id=\"target-", at, "\"")
-        .wrap(" aria-labelledby=\"name-", at, "\">\n");
-    html.wrap("<header><h2 id=\"name-", at, "\">")
+        .wrap(" id=\"target-", &id, "\"")
+        .wrap(" aria-labelledby=\"name-", &id, "\">\n");
+    html.wrap("<header><h2 id=\"name-", &id, "\">")
         .wrap("<a href=\"", super::target_path(&card.name), "\">")
         .wrap("<bdi>", &card.name, "</bdi></a></h2>");
     state(html, card);

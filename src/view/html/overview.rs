@@ -39,8 +39,8 @@ pub fn overview(model: &Overview, metrics: &str, paths: &[(&'static str, &'stati
             compact(html, model);
         } else {
             html.raw("<div class=\"cards\">\n");
-            for (at, target) in model.targets.iter().enumerate() {
-                card(html, target, at);
+            for target in &model.targets {
+                card(html, target);
             }
             html.raw("</div>\n");
         }
@@ -194,7 +194,8 @@ fn endpoints(html: &mut Html, paths: &[(&'static str, &'static str)], metrics: &
 
 /// Adds the name and the state of a target to a row.
 pub(super) fn name_cells(html: &mut Html, card: &Card) {
-    html.wrap("<tr class=\"", level(card), "\">")
+    html.wrap("<tr class=\"", level(card), "\"")
+        .wrap(" id=\"target-", super::segment(&card.name), "\">")
         .raw("<th scope=\"row\"><a href=\"")
         .wrap("", super::target_path(&card.name), "\">")
         .wrap("<bdi>", &card.name, "</bdi></a></th><td>");

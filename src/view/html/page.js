@@ -43,9 +43,12 @@
     }
     let at = from.firstChild;
     for (const next of [...to.childNodes]) {
-      if (at && isSame(at, next)) {
-        change(at, next);
-        at = at.nextSibling;
+      // A target keeps its element wherever it is in the list.
+      const known = next.id ? [...from.children].find((child) => child.id === next.id) : at;
+      if (known && isSame(known, next)) {
+        if (known === at) at = at.nextSibling;
+        else from.insertBefore(known, at);
+        change(known, next);
       } else {
         from.insertBefore(document.importNode(next, true), at);
       }
@@ -67,7 +70,10 @@
     const fresh = page.getElementById("main");
     if (!fresh) throw new Error("no page");
     document.title = page.title;
+    const focused = document.activeElement;
     change(main, fresh);
+    // An element that moves loses the focus.
+    if (focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   };
 
   const next = () => {
