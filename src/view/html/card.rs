@@ -14,7 +14,7 @@ pub(super) fn card(html: &mut Html, card: &Card) {
     // The script recognizes a target by its id, wherever it is in the list.
     let id = super::segment(&card.name);
     html.wrap("<article class=\"card ", level(card), "\"")
-        .wrap(" id=\"target-", &id, "\"")
+        .wrap(" id=\"t-", &id, "\"")
         .wrap(" aria-labelledby=\"name-", &id, "\">\n");
     html.wrap("<header><h2 id=\"name-", &id, "\">")
         .wrap("<a href=\"", super::target_path(&card.name), "\">")

@@ -195,7 +195,7 @@ fn endpoints(html: &mut Html, paths: &[(&'static str, &'static str)], metrics: &
 /// Adds the name and the state of a target to a row.
 pub(super) fn name_cells(html: &mut Html, card: &Card) {
     html.wrap("<tr class=\"", level(card), "\"")
-        .wrap(" id=\"target-", super::segment(&card.name), "\">")
+        .wrap(" id=\"t-", super::segment(&card.name), "\">")
         .raw("<th scope=\"row\"><a href=\"")
         .wrap("", super::target_path(&card.name), "\">")
         .wrap("<bdi>", &card.name, "</bdi></a></th><td>");

@@ -56,19 +56,14 @@ fn row(html: &mut Html, card: &Card) {
     // Information is not a reason to act. The page of the target has it.
     if let Some(problem) = problem.filter(|problem| problem.severity != AlertSeverity::Info) {
         let path = problem.runbook.trim_start_matches('/');
-        html.wrap(
-            "<tr class=\"why\" id=\"why-",
-            super::segment(&card.name),
-            "\">",
-        )
-        .raw("<td colspan=\"8\">")
-        .wrap("<bdi>", &problem.text, "</bdi> <a href=\"")
-        .wrap("", path, "\">")
-        .wrap(
-            "What to do<span class=\"hidden\"> about ",
-            problem.alert,
-            "</span></a>",
-        );
+        html.raw("<tr class=\"why\"><td colspan=\"8\">")
+            .wrap("<bdi>", &problem.text, "</bdi> <a href=\"")
+            .wrap("", path, "\">")
+            .wrap(
+                "What to do<span class=\"hidden\"> about ",
+                problem.alert,
+                "</span></a>",
+            );
         let more = card.problems.len() - 1;
         if more > 0 {
             html.wrap(" and ", more, " more");
