@@ -159,6 +159,9 @@ impl Fleet {
             running.slot.clear_namespaces();
         } else if is_swept && (are_new || !was_swept) {
             running.sweep.abort();
+            if are_new {
+                running.slot.forget_sizes();
+            }
             let (target, slot) = (&running.target, &running.slot);
             running.sweep = self.start_sweep(target, slot, &running.footprint, Duration::ZERO);
         }

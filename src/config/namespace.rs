@@ -50,6 +50,19 @@ pub struct NamespacePolicy {
 }
 
 impl Namespace {
+    /// Returns a namespace without policies.
+    #[cfg(test)]
+    pub(crate) fn glob(name: &str, pattern: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            pattern: Pattern::glob(pattern),
+            database: None,
+            ttl: TtlPolicy::default(),
+            memory_quota: None,
+            on_eviction: None,
+        }
+    }
+
     /// Returns its policies.
     #[must_use]
     pub const fn policy(&self) -> NamespacePolicy {

@@ -1,5 +1,7 @@
 //! Starting and watching targets, with a paused clock and servers that do not exist.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use tokio::time::sleep;
 
 use super::*;
@@ -101,4 +103,29 @@ async fn applied_targets_start_end_and_stay() {
     assert_eq!(names, ["c", "b", "d"]);
     let is_kept = after.iter().map(|slot| contains(&before, slot));
     assert_eq!(is_kept.collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sizes_are_forgotten_if_namespaces_change() {
+    let (board, telemetry) = (Board::default(), Telemetry::new(false).unwrap());
+    board.keep_history(true);
+    let mut fleet = Fleet::new(board.clone(), telemetry);
+    let session = Namespace::glob("session", "session:*");
+    let mut apply = |namespaces: &[Namespace]| {
+        let change = fleet.apply(vec![Target::dead("a").into()], namespaces);
+        assert_eq!(change.ended, 0);
+    };
+    apply(&[]);
+    let slots = board.slots();
+    let slot = slots.first().unwrap();
+    let growth = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let later = now.as_secs_f64() + 400.0;
+        slot.history().growth("db0", "session", 3.0, later)
+    };
+    slot.publish_one_byte("session");
+    apply(&[]);
+    assert_eq!(growth().map(|growth| growth.bytes), Some(2.0));
+    apply(&[session]);
+    assert_eq!(growth(), None);
 }

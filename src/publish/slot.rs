@@ -207,9 +207,39 @@ impl Slot {
         self.mark_stale();
     }
 
+    /// Publishes a complete pass in which a namespace has one byte.
+    #[cfg(test)]
+    pub(crate) fn publish_one_byte(&self, namespace: &str) {
+        use crate::metric::{Family, Unit, source};
+
+        static MEMORY: Family<2> = Family::gauge(
+            "redis_key_namespace_memory_bytes",
+            &["db", "key_namespace"],
+            source("", ""),
+            Unit::Bytes,
+            "",
+        );
+        static PASS: Family<0> = Family::gauge(
+            "redis_exporter_sweep_last_pass_timestamp_seconds",
+            &[],
+            source("", ""),
+            Unit::Seconds,
+            "",
+        );
+        let mut snapshot = Snapshot::default();
+        snapshot.push(&MEMORY, ["db0", namespace], 1.0);
+        snapshot.push(&PASS, [], 1.0);
+        self.publish_namespaces(snapshot.finish());
+    }
+
+    /// Forgets earlier sizes of namespaces, because their names have other meanings now.
+    pub fn forget_sizes(&self) {
+        self.locked_history().clear_namespaces();
+    }
+
     /// Removes the results of the sweep, because it ended.
     pub fn clear_namespaces(&self) {
-        self.locked_history().clear_namespaces();
+        self.forget_sizes();
         self.namespaces.store(None);
         self.mark_stale();
     }
