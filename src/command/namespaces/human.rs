@@ -91,12 +91,13 @@ pub fn durations(lower: u64, upper: u64) -> String {
     format!("{}–{}", duration(lower), duration(upper))
 }
 
-/// Formats a name on one line of a terminal: escapes control characters, and truncates long names.
+/// Formats a name on one line of a terminal: escapes control characters and those that change the
+/// writing direction, and truncates long names.
 #[must_use]
 pub fn name(text: &str, longest: usize) -> String {
     let mut shown = String::new();
     for letter in text.chars() {
-        if letter.is_control() {
+        if is_invisible(letter) {
             shown.extend(letter.escape_default());
         } else {
             shown.push(letter);
@@ -107,6 +108,20 @@ pub fn name(text: &str, longest: usize) -> String {
         shown = kept.chain(std::iter::once('…')).collect();
     }
     shown
+}
+
+/// Returns whether a character is escaped. Those that are not would be when they are written, but then
+/// the width of the name would be wrong.
+fn is_invisible(letter: char) -> bool {
+    let is_of_direction = matches!(
+        letter,
+        '\u{061c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+    );
+    letter.is_control() || is_of_direction
 }
 
 #[cfg(test)]
@@ -164,5 +179,9 @@ mod tests {
     fn control_characters_in_names_are_escaped() {
         assert_eq!(name("a\u{1b}[2Jb\n", 40), "a\\u{1b}[2Jb\\n");
         assert_eq!(name("größer", 4), "grö…");
+        let hidden = "a\u{202e}b\u{200b}\u{61c}\u{2066}\u{feff}";
+        let shown = name(hidden, 50);
+        assert_eq!(shown, r"a\u{202e}b\u{200b}\u{61c}\u{2066}\u{feff}");
+        assert_eq!(crate::output::plain(&shown), shown);
     }
 }
