@@ -28,13 +28,16 @@ pub fn all(report: &Report, left_out: &[&str]) -> Vec<String> {
         );
     }
     if rows().any(|row| row.longest_ttl.is_some()) {
-        notes.push(
-            "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the median. \
-             TTL MAX is the longest one seen."
-                .to_owned(),
-        );
+        let mut note =
+            "TTLs are remaining TTLs. TTL MEDIAN is the histogram bucket that contains the \
+                        median."
+                .to_owned();
+        if !left_out.contains(&"TTL MAX") {
+            note.push_str(" TTL MAX is the longest one seen.");
+        }
+        notes.push(note);
     }
-    notes.extend(ages(report));
+    notes.extend(ages(report, left_out));
     notes.extend(lookups(&report.queried));
     if let Some(share) = report.explained_share() {
         let share = human::share(share);
@@ -61,18 +64,20 @@ pub fn all(report: &Report, left_out: &[&str]) -> Vec<String> {
     notes
 }
 
-/// Returns the notes on idle and expiring keys, and on evictions.
-fn ages(report: &Report) -> Vec<String> {
+/// Returns the notes on idle and expiring keys, and on evictions. Columns that do not fit need none.
+fn ages(report: &Report, left_out: &[&str]) -> Vec<String> {
     let mut notes = Vec::new();
     let seconds = |seconds: f64| human::duration(to_count(seconds) * 1_000);
-    if let Some(least) = telling_idle(&report.rows).map(seconds) {
+    let idle = telling_idle(&report.rows).filter(|_| !left_out.contains(&"IDLE"));
+    if let Some(least) = idle.map(seconds) {
         let sampled = human::count(report.queried.idle);
         notes.push(format!(
             "IDLE {least} is the share of the memory that was not used for {least}, from {sampled} \
              sampled keys."
         ));
     }
-    if let Some(within) = telling_expiry(&report.rows) {
+    let expiry = telling_expiry(&report.rows).filter(|_| !left_out.contains(&"EXPIRE"));
+    if let Some(within) = expiry {
         let within = seconds(within.into());
         notes.push(format!(
             "EXPIRE {within} is the share of the keys that expires within {within} unless the TTLs \

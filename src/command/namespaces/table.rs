@@ -541,6 +541,22 @@ The namespaces use 50.0% of the memory that the server uses for its data.
     }
 
     #[test]
+    fn columns_that_do_not_fit_have_no_notes() {
+        let narrow = Layout {
+            width: 50,
+            ..Layout::PLAIN
+        };
+        let text = text(&aging_report(), &narrow);
+        assert!(
+            text.contains("omits MEAN, LARGEST, SHARE, TTL MAX, EXPIRE, IDLE"),
+            "{text}"
+        );
+        for note in ["TTL MAX is", "EXPIRE 5m is", "IDLE 10m is"] {
+            assert!(!text.contains(note), "{note}\n{text}");
+        }
+    }
+
+    #[test]
     fn without_colors_there_are_no_codes() {
         let layout = Layout {
             is_colored: false,
