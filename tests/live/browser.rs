@@ -146,6 +146,25 @@ fn focus_stays_at_a_target_that_moves() {
 }
 
 #[test]
+fn page_of_a_removed_target_says_so() {
+    let server = RedisServer::start(&[]);
+    let target = |name: &str| {
+        let url = server.url();
+        format!("poll: {{ interval: 500ms }}\ntargets: [{{ name: {name}, url: '{url}' }}]\n")
+    };
+    let exporter = Launch::configured(&target("old")).start();
+    exporter.until("the target", |page| page.0.contains("redis_up"));
+    let browser = Browser::start();
+    browser.open(&url(&exporter, "/targets/old"));
+    exporter.reconfigure(&target("new"));
+    assert_eq!(exporter.reload().status, 200);
+    until(LONG, "the end of the target", || {
+        let live = browser.text("document.getElementById('live').textContent");
+        live.contains("No longer a target since").then_some(())
+    });
+}
+
+#[test]
 fn page_works_without_scripts() {
     let server = RedisServer::start(&[]);
     let exporter = exporter(&server);

@@ -65,6 +65,7 @@
       cache: "no-store",
       signal: AbortSignal.timeout(8000),
     });
+    if (response.status === 404) throw new Error("gone");
     if (!response.ok) throw new Error(String(response.status));
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("main");
@@ -88,9 +89,10 @@
       last = new Date();
       main.classList.remove("old");
       if (!isPaused) show("on", "Live");
-    } catch {
+    } catch (error) {
       main.classList.add("old");
-      show("lost", "No response since " + last.toLocaleTimeString());
+      const what = error.message === "gone" ? "No longer a target since " : "No response since ";
+      show("lost", what + last.toLocaleTimeString());
     }
     next();
   };
