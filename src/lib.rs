@@ -24,6 +24,7 @@ pub mod glob;
 mod history;
 pub mod http;
 pub mod info;
+mod invisible;
 pub mod keyspace;
 pub mod label;
 pub mod logfmt;

@@ -13,6 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::invisible::is_invisible;
+
 /// Maximum number of bytes that wait to be written.
 const BYTES_MAX: usize = 256 << 10;
 
@@ -194,12 +196,12 @@ impl Write for Stderr {
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
     use std::fmt::Write as _;
-    if !text.chars().any(is_control) {
+    if !text.chars().any(is_escaped) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for letter in text.chars() {
-        if is_control(letter) {
+        if is_escaped(letter) {
             // The escapes of JSON.
             let _ = write!(shown, "\\u{:04x}", u32::from(letter));
         } else {
@@ -209,16 +211,8 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-fn is_control(letter: char) -> bool {
-    match letter {
-        '\n' | '\t' => false,
-        '\u{061c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => true,
-        letter => letter.is_control(),
-    }
+fn is_escaped(letter: char) -> bool {
+    !matches!(letter, '\n' | '\t') && is_invisible(letter)
 }
 
 /// Writes text to a terminal, without characters that would change how it displays the rest.

@@ -16,6 +16,7 @@ use std::fmt::{self, Write as _};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::invisible::is_invisible;
 pub use layout::asset;
 pub use overview::overview;
 pub use runbook::runbook;
@@ -66,7 +67,7 @@ impl fmt::Write for Escaping<'_> {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                _ if is_deceptive(character) => write!(self.0, "{}", character.escape_unicode())?,
+                _ if is_invisible(character) => write!(self.0, "{}", character.escape_unicode())?,
                 _ => self.0.push(character),
             }
         }
@@ -74,25 +75,11 @@ impl fmt::Write for Escaping<'_> {
     }
 }
 
-/// Returns whether a character is invisible, or changes the direction of the text around it.
-fn is_deceptive(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{2069}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-        )
-}
-
 /// Replaces invisible characters by their numbers, for plain text.
 pub(super) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_deceptive(character) {
+        if is_invisible(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);

@@ -14,7 +14,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("query", &["reply"]),
     ("info", &[]),
     ("failure", &[]),
-    ("output", &[]),
+    ("invisible", &[]),
+    ("output", &["invisible"]),
     ("backoff", &[]),
     ("clock", &[]),
     ("supervise", &["backoff"]),
@@ -69,7 +70,14 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "view",
         &[
-            "failure", "history", "metric", "number", "publish", "query", "trace",
+            "failure",
+            "history",
+            "invisible",
+            "metric",
+            "number",
+            "publish",
+            "query",
+            "trace",
         ],
     ),
     (
@@ -199,6 +207,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "discovery",
             "encode",
             "failure",
+            "invisible",
             "keyspace",
             "label",
             "metric",

@@ -1,5 +1,6 @@
 //! Formats numbers for people. Pure. The JSON document has the exact ones.
 
+use crate::invisible::is_invisible;
 use crate::number::to_count;
 
 /// Formats a count with a comma between thousands.
@@ -108,20 +109,6 @@ pub fn name(text: &str, longest: usize) -> String {
         shown = kept.chain(std::iter::once('…')).collect();
     }
     shown
-}
-
-/// Returns whether a character is escaped. Those that are not would be when they are written, but then
-/// the width of the name would be wrong.
-fn is_invisible(letter: char) -> bool {
-    let is_of_direction = matches!(
-        letter,
-        '\u{061c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}'
-    );
-    letter.is_control() || is_of_direction
 }
 
 #[cfg(test)]
