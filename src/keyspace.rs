@@ -16,6 +16,7 @@ pub mod keys;
 pub mod largest;
 pub mod lookups;
 pub mod matcher;
+mod name_hasher;
 pub mod pace;
 pub mod panel;
 pub mod queries;

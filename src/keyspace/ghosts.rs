@@ -10,8 +10,8 @@ mod returns;
 mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
 
+use super::name_hasher::NameHasher;
 use super::panel::{Lifetime, Region};
 use crate::number::{length, to_count};
 pub use returns::{Ghost, GhostEnd, share_returned};
@@ -105,7 +105,7 @@ pub struct KeyTurnover {
 /// The parts of the table that are followed, and the ghosts found there.
 #[derive(Debug, Default)]
 pub struct Ghosts {
-    hasher: RandomState,
+    hasher: NameHasher,
     parts: Vec<TablePart>,
     ended: Vec<Ghost>,
     scans: VecDeque<Scan>,

@@ -23,10 +23,10 @@ mod split;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 
 use super::NamespaceId;
 use super::events::{Coverage, Uncovered};
+use super::name_hasher::NameHasher;
 use super::tally::Expiry;
 use crate::number::length;
 use attribution::Block;
@@ -87,7 +87,7 @@ enum Checked {
 /// Keys that are followed until they are checked.
 #[derive(Debug, Default)]
 pub struct Panel {
-    hasher: RandomState,
+    hasher: NameHasher,
     runs: Vec<Run>,
     /// Checked keys that count unless the data turn out to have been replaced before the check.
     unconfirmed: Vec<Checked>,

@@ -4,7 +4,6 @@
 //! renewed in between. Keys that are gone by then were not renewed in time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher as _;
 
 use super::run::{Drawn, Lifetime, Member, Purpose, Run};
 use super::{Checked, NamespacePlace, Panel};

@@ -1,7 +1,6 @@
 //! Compares the panel with a server whose evictions and expiries are known.
 //!
-//! The random numbers have a fixed seed. Only the hashes of names differ between two runs, and with
-//! them the few keys that are followed until they expire.
+//! The random numbers and the hashes of names have fixed seeds, so each run gives the same result.
 
 #![expect(
     clippy::cast_possible_truncation,
