@@ -36,6 +36,8 @@ mod label_name;
 mod log;
 mod names;
 mod namespace;
+#[cfg(test)]
+mod of_text;
 mod password_file;
 mod poll;
 mod problem;
@@ -81,6 +83,8 @@ pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use label_name::{LabelName, RESERVED_LABELS};
 pub use log::{Log, LogFormat};
 pub use namespace::{ChannelGroup, Namespace, NamespacePolicy, OnEviction, TtlPolicy, doubts};
+#[cfg(test)]
+pub(crate) use of_text::of_text;
 pub(crate) use password_file::password_of;
 pub use password_file::{PASSWORD_FILE_MAX, missing_entry};
 pub use poll::PollTimes;

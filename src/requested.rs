@@ -170,18 +170,7 @@ impl Requested {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Arguments, load, requested_address};
-
-    fn config(text: &str) -> Config {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.yaml");
-        std::fs::write(&path, text).unwrap();
-        let arguments = Arguments {
-            config: Some(path),
-            ..Arguments::default()
-        };
-        load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
-    }
+    use crate::config::{of_text, requested_address};
 
     fn ask(requested: &Requested, text: &str, others: usize) -> Admitted {
         requested.ask(&requested_address(text).unwrap(), || others)
@@ -198,7 +187,7 @@ mod tests {
     async fn addresses_are_forgotten_without_requests() {
         let requested = Requested::default();
         assert_eq!(ask(&requested, "a", 0), Admitted::Forbidden);
-        requested.configure(&config("scrape: { allow: [a, b] }"));
+        requested.configure(&of_text("scrape: { allow: [a, b] }"));
         assert_eq!(ask(&requested, "c", 0), Admitted::Forbidden);
         assert_eq!(ask(&requested, "a", 0), Admitted::Yes);
         requested.changed().await;
@@ -209,16 +198,16 @@ mod tests {
         assert_eq!(next, Some(Instant::now() + FORGET_AFTER / 2));
         tokio::time::advance(FORGET_AFTER / 2).await;
         assert_eq!(names(&requested), ["b:6379"]);
-        requested.configure(&config("scrape: { allow: [a] }"));
+        requested.configure(&of_text("scrape: { allow: [a] }"));
         assert_eq!(names(&requested), [""; 0]);
-        requested.configure(&config("targets: [{url: h}]"));
+        requested.configure(&of_text("targets: [{url: h}]"));
         assert_eq!(ask(&requested, "a", 0), Admitted::Forbidden);
     }
 
     #[tokio::test(start_paused = true)]
     async fn address_is_kept_while_a_request_waits() {
         let requested = Requested::default();
-        requested.configure(&config("scrape: { allow: [a] }"));
+        requested.configure(&of_text("scrape: { allow: [a] }"));
         let (address, wait) = (requested_address("a").unwrap(), 2 * FORGET_AFTER);
         requested.hold(&address, Instant::now() + wait);
         assert_eq!(names(&requested), [""; 0]);
@@ -234,12 +223,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn lower_maximum_forgets_the_oldest_addresses() {
         let requested = Requested::default();
-        requested.configure(&config("scrape: { allow: ['*'] }"));
+        requested.configure(&of_text("scrape: { allow: ['*'] }"));
         for name in ["b", "a", "c"] {
             assert_eq!(ask(&requested, name, 0), Admitted::Yes);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        requested.configure(&config("scrape: { allow: ['*'], max_targets: 2 }"));
+        requested.configure(&of_text("scrape: { allow: ['*'], max_targets: 2 }"));
         assert_eq!(names(&requested), ["a:6379", "c:6379"]);
         assert_eq!(ask(&requested, "b", 0), Admitted::Full);
     }
@@ -248,7 +237,7 @@ mod tests {
     fn new_addresses_stay_within_both_limits() {
         let requested = Requested::default();
         let text = "max_targets: 4\nscrape: { allow: ['*'], max_targets: 2 }";
-        requested.configure(&config(text));
+        requested.configure(&of_text(text));
         assert_eq!(ask(&requested, "a", 4), Admitted::Full);
         assert_eq!(ask(&requested, "a", 3), Admitted::Yes);
         assert_eq!(ask(&requested, "b", 3), Admitted::Full);

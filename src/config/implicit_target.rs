@@ -95,7 +95,7 @@ fn give_credentials(given: &Given, sources: &mut [TargetSource], context: &mut C
     }
 }
 
-/// Warns about options of the target of flags and variables if there is none.
+/// Warns about flags and variables that describe the single target if there is no such target.
 fn warn_without_address(given: &Given, context: &mut Context<'_>) {
     let unused = options_of_one().filter(|option| !CREDENTIALS.contains(&option.flag));
     let unused = unused.filter_map(|option| given.get(option.flag));

@@ -122,18 +122,7 @@ pub fn merge(config: &Config, lists: &Lists) -> Merged {
 mod tests {
     use super::super::ListedServer;
     use super::*;
-    use crate::config::{Arguments, load};
-
-    fn config(text: &str) -> Config {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.yaml");
-        std::fs::write(&path, text).unwrap();
-        let arguments = Arguments {
-            config: Some(path),
-            ..Arguments::default()
-        };
-        load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
-    }
+    use crate::config::of_text;
 
     /// Returns the lists of the sources `s` and `t`.
     fn lists(config: &Config, servers: &[(&str, &[&str])]) -> Lists {
@@ -163,7 +152,7 @@ mod tests {
 
     #[test]
     fn listed_servers_follow_the_configured_targets_up_to_both_limits() {
-        let config = config(&format!("max_targets: 5\n{SOURCES}"));
+        let config = of_text(&format!("max_targets: 5\n{SOURCES}"));
         let servers: &[(&str, &[&str])] = &[
             ("s", &["s/1", "a", "s/1", "s/2", "s/3", "s/4"]),
             ("t", &["t/1", "s/2", "t/2"]),
@@ -184,7 +173,7 @@ mod tests {
 
     #[test]
     fn source_without_a_list_is_left_out() {
-        let config = config(SOURCES);
+        let config = of_text(SOURCES);
         let merged = merge(&config, &lists(&config, &[("t", &["t/1"])]));
         assert_eq!(merged.targets.len(), 2);
         assert_eq!(merged.tallies.len(), 1);
@@ -196,7 +185,7 @@ mod tests {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let mut found = Vec::new();
         for number in 1..=3 {
-            let config = config(&format!(
+            let config = of_text(&format!(
                 "shard: {number}/3\n{}",
                 SOURCES.replace(", max_targets: 3", "")
             ));

@@ -35,7 +35,7 @@ pub struct PollFailure {
 pub struct LimitUse {
     /// The value: bytes of memory, or clients.
     pub used: Option<f64>,
-    /// The limit; null if there is none or it is unknown.
+    /// The limit; null without a limit, or if the limit is unknown.
     pub limit: Option<f64>,
     /// The value as a share of the limit.
     pub ratio: Option<f64>,

@@ -52,36 +52,32 @@ pub struct TargetProblem {
     pub runbook: String,
 }
 
+/// Returns a problem in words, if a condition applies.
+type Judge = fn(&Seen<'_>) -> Option<String>;
+
 /// A condition of an alert.
 pub(super) struct Condition {
     /// The name of the alert.
     pub(super) alert: &'static str,
     /// Its severity.
     pub(super) severity: AlertSeverity,
-    /// Returns the problem in words, if the condition applies.
-    pub(super) problem: fn(&Seen<'_>) -> Option<String>,
+    /// Judges a target.
+    pub(super) problem: Judge,
 }
 
-const fn critical(alert: &'static str, problem: fn(&Seen<'_>) -> Option<String>) -> Condition {
-    let severity = AlertSeverity::Critical;
-    Condition {
-        alert,
-        severity,
-        problem,
-    }
+const fn critical(alert: &'static str, problem: Judge) -> Condition {
+    condition(alert, AlertSeverity::Critical, problem)
 }
 
-const fn warning(alert: &'static str, problem: fn(&Seen<'_>) -> Option<String>) -> Condition {
-    let severity = AlertSeverity::Warning;
-    Condition {
-        alert,
-        severity,
-        problem,
-    }
+const fn warning(alert: &'static str, problem: Judge) -> Condition {
+    condition(alert, AlertSeverity::Warning, problem)
 }
 
-const fn info(alert: &'static str, problem: fn(&Seen<'_>) -> Option<String>) -> Condition {
-    let severity = AlertSeverity::Info;
+const fn info(alert: &'static str, problem: Judge) -> Condition {
+    condition(alert, AlertSeverity::Info, problem)
+}
+
+const fn condition(alert: &'static str, severity: AlertSeverity, problem: Judge) -> Condition {
     Condition {
         alert,
         severity,

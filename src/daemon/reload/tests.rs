@@ -31,12 +31,6 @@ fn arguments(path: PathBuf) -> Arguments {
     }
 }
 
-fn configured(yaml: &str) -> Config {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = arguments(file(&folder, yaml));
-    config::load(&arguments, &|_| None, &[]).unwrap_or_else(|problems| panic!("{problems:?}"))
-}
-
 /// Returns a reloader for this file, with running targets.
 fn reloader(path: PathBuf) -> Reloader {
     let arguments = arguments(path);
@@ -141,21 +135,21 @@ fn lost_settings_are_rejected() {
         (web, "has no `targets`"),
         (ONE, "has no `web.basic_auth` and has no `web.reload`"),
     ] {
-        let refused = refuse_losses(&configured(&whole), &configured(new));
+        let refused = refuse_losses(&config::of_text(&whole), &config::of_text(new));
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(loss), "{new}: {refused}");
     }
-    assert!(refuse_losses(&configured(&whole), &configured(&whole)).is_ok());
-    assert!(refuse_losses(&configured(ONE), &configured(&whole)).is_ok());
-    assert!(refuse_losses(&configured(""), &configured(ONE)).is_ok());
+    assert!(refuse_losses(&config::of_text(&whole), &config::of_text(&whole)).is_ok());
+    assert!(refuse_losses(&config::of_text(ONE), &config::of_text(&whole)).is_ok());
+    assert!(refuse_losses(&config::of_text(""), &config::of_text(ONE)).is_ok());
 }
 
 #[test]
 fn changed_startup_settings_are_reported() {
-    let old = configured(ONE);
+    let old = config::of_text(ONE);
     let new = "listen: 127.0.0.1:9\ntelemetry_path: /m\nprocess_metrics: false\n\
                scrape_endpoint: false\nlog: {level: debug}\n";
-    let changed = changed_at_start_only(&configured(&format!("{ONE}{new}")), &old);
+    let changed = changed_at_start_only(&config::of_text(&format!("{ONE}{new}")), &old);
     let keys = [
         "listen",
         "log",

@@ -17,6 +17,17 @@ pub struct Response {
 }
 
 impl Response {
+    /// Returns the response with this head and body.
+    fn new(head: String, body: Vec<u8>) -> io::Result<Self> {
+        let status = head.split(' ').nth(1);
+        let status = status.and_then(|status| status.parse().ok());
+        Ok(Self {
+            status: status.ok_or(io::ErrorKind::InvalidData)?,
+            head,
+            body,
+        })
+    }
+
     /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
@@ -57,15 +68,7 @@ pub fn send_json(port: u16, method: &str, path: &str, body: &str) -> io::Result<
     let length = length.and_then(|length| length.trim().parse().ok());
     let mut body = vec![0; length.ok_or(io::ErrorKind::InvalidData)?];
     stream.read_exact(&mut body)?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    Ok(Response {
-        status: status.ok_or(io::ErrorKind::InvalidData)?,
-        head,
-        body,
-    })
+    Response::new(head, body)
 }
 
 /// Sends these bytes and reads the whole response.
@@ -78,15 +81,7 @@ fn exchange(port: u16, request: &str) -> io::Result<Response> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let body = bytes.split_off(end.ok_or(io::ErrorKind::UnexpectedEof)? + 4);
     let head = String::from_utf8(bytes).unwrap();
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    Ok(Response {
-        status: status.ok_or(io::ErrorKind::InvalidData)?,
-        head,
-        body,
-    })
+    Response::new(head, body)
 }
 
 /// Sends a GET request without further headers.
