@@ -230,15 +230,14 @@ impl Rejections {
     /// Returns the words to send for a command, or `None` if the spellings of its query are
     /// exhausted.
     #[must_use]
-    pub fn words<'a>(&self, command: &'a Command<'_>) -> Option<Vec<&'a [u8]>> {
+    pub fn words<'a>(
+        &self,
+        command: &'a Command<'_>,
+    ) -> Option<impl Iterator<Item = &'a [u8]> + Clone + use<'a>> {
         let spelling = self.spellings.get(command.ticket.query).unwrap_or(&0);
         let spelled = command.ticket.query.commands.get(*spelling)?;
         let first = spelled.iter().map(|word| word.as_bytes());
-        Some(
-            first
-                .chain(command.words.iter().map(|word| &**word))
-                .collect(),
-        )
+        Some(first.chain(command.words.iter().map(|word| &**word)))
     }
 
     /// Selects the next spelling of a query. Returns whether there is one.
@@ -417,7 +416,7 @@ mod tests {
     fn unknown_spelling_is_replaced_by_the_next() {
         let mut rejections = Rejections::default();
         let command = Command::from(&OTHER);
-        let spelled = |rejections: &Rejections| rejections.words(&command).map(|words| words.len());
+        let spelled = |rejections: &Rejections| rejections.words(&command).map(Iterator::count);
         assert_eq!(spelled(&rejections), Some(2));
         let unknown = refusal("ERR", "syntax error");
         let mut record = || rejections.record((&OTHER).into(), false, &unknown);

@@ -152,7 +152,7 @@ pub async fn perform(
 ) -> Result<(), Failure> {
     let mut packed = Packed::default();
     for step in steps {
-        packed.push(&step.arguments);
+        packed.push(step.arguments.iter());
     }
     // A server that rejects the client sends the reason before it reads. Therefore its reply is
     // read even if our commands cannot be sent.

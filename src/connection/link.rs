@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::whereabouts::Whereabouts;
-use super::{Connection, Packed, Spacing, closed, refused};
+use super::{Connection, Packed, closed, refused};
 use crate::config::Endpoint;
 use crate::failure::{Cause, Failure, Reason};
 use crate::footprint::Footprint;
@@ -125,7 +125,16 @@ impl Link {
         commands: &[impl AsRef<[Word]>],
         deadline: Instant,
     ) -> Result<Vec<Reply>, Failure> {
-        let replies = self.connection.request(commands, deadline).await?;
+        self.send_once(&Packed::new(commands), deadline).await
+    }
+
+    /// Does the same with an encoded pipeline.
+    pub(super) async fn send_once(
+        &mut self,
+        packed: &Packed,
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, Failure> {
+        let replies = self.connection.send(packed, deadline).await?;
         self.has_replied = true;
         Ok(replies)
     }
@@ -146,26 +155,19 @@ impl Link {
         setup: &Setup,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        self.request_spaced(commands, Spacing::NONE, setup, deadline)
-            .await
+        self.send(&Packed::new(commands), setup, deadline).await
     }
 
-    /// Does the same with a pipeline that is sent in parts.
-    ///
-    /// # Errors
-    ///
-    /// See [`Link::request`].
-    pub async fn request_spaced<Word: AsRef<[u8]>>(
+    /// Does the same with an encoded pipeline.
+    pub(super) async fn send(
         &mut self,
-        commands: &[impl AsRef<[Word]>],
-        spacing: Spacing,
+        packed: &Packed,
         setup: &Setup,
         deadline: Instant,
     ) -> Result<Received, Failure> {
-        let packed = Packed::new(commands).spaced(spacing);
         let moved = self.has_moved().then_some(Cause::Moved);
         if let Some(cause) = self.connection.broken().await?.or(moved) {
-            return Box::pin(self.resend(&packed, setup, cause, deadline)).await;
+            return Box::pin(self.resend(packed, setup, cause, deadline)).await;
         }
         let half = deadline.saturating_duration_since(Instant::now()) / 2;
         let patience = deadline.checked_sub(half).unwrap_or(deadline);
@@ -179,12 +181,12 @@ impl Link {
             }
             let fresh = dial_prepared(endpoint, footprint, setup, deadline);
             let mut fresh = Box::pin(fresh).await?;
-            let replies = Box::pin(fresh.send(&packed, deadline)).await?;
+            let replies = Box::pin(fresh.send(packed, deadline)).await?;
             Ok((fresh, replies))
         };
         let outcome = tokio::select! {
             biased;
-            replies = self.connection.send(&packed, deadline) => Err(replies),
+            replies = self.connection.send(packed, deadline) => Err(replies),
             Ok(fresh) = second => Ok(fresh),
         };
         match outcome {
@@ -204,7 +206,7 @@ impl Link {
             }
             Err(Err(failure)) => match self.connection.broken().await? {
                 Some(cause) if self.has_replied => {
-                    Box::pin(self.resend(&packed, setup, cause, deadline)).await
+                    Box::pin(self.resend(packed, setup, cause, deadline)).await
                 }
                 _ => Err(failure),
             },
@@ -309,10 +311,10 @@ async fn prepare(
     let mut packed = Packed::new(&setup.commands);
     let database = setup.database.to_string();
     if setup.database != 0 {
-        packed.push(&["SELECT", &database]);
+        packed.push(["SELECT", &database].into_iter());
     }
     if setup.run_id.is_some() {
-        packed.push(&["INFO", "server"]);
+        packed.push(["INFO", "server"].into_iter());
     }
     if packed.is_empty() {
         return Ok(());

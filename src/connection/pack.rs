@@ -42,7 +42,7 @@ impl Packed {
     pub fn new<Word: AsRef<[u8]>>(commands: &[impl AsRef<[Word]>]) -> Self {
         let mut packed = Self::default();
         for words in commands {
-            packed.push(words.as_ref());
+            packed.push(words.as_ref().iter());
         }
         packed
     }
@@ -65,10 +65,10 @@ impl Packed {
     }
 
     /// Adds a command.
-    pub fn push<Word: AsRef<[u8]>>(&mut self, words: &[Word]) {
-        self.header(b'*', words.len());
+    pub fn push<Word: AsRef<[u8]>>(&mut self, words: impl Iterator<Item = Word> + Clone) {
+        self.header(b'*', words.clone().count());
         let mut name = 0..0;
-        for (at, word) in words.iter().enumerate() {
+        for (at, word) in words.enumerate() {
             let word = word.as_ref();
             self.header(b'$', word.len());
             if at == 0 {
@@ -82,8 +82,9 @@ impl Packed {
 
     fn header(&mut self, kind: u8, length: usize) {
         self.bytes.push(kind);
-        let digits = itoa::Buffer::new().format(length).to_owned();
-        self.bytes.extend_from_slice(digits.as_bytes());
+        let mut digits = itoa::Buffer::new();
+        self.bytes
+            .extend_from_slice(digits.format(length).as_bytes());
         self.bytes.extend_from_slice(b"\r\n");
     }
 

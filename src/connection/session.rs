@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::pack::Packed;
 use super::{Link, OnReconnect, Setup, Spacing};
 use crate::config::Endpoint;
 use crate::failure::{Cause, Failure};
@@ -116,19 +117,19 @@ impl Session {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let (commands, words) = spelled(&self.rejections, commands);
-        let replies = self.link.request_once(&words, deadline).await?;
+        let (commands, packed) = packed(&self.rejections, commands);
+        let replies = self.link.send_once(&packed, deadline).await?;
         Ok(self.record(&commands, replies))
     }
 
     /// Sends the first commands after a pause, during which the connection may have broken.
     ///
     /// Returns true as the second value if they were sent over a new connection. See
-    /// [`Link::request_spaced`].
+    /// [`Link::request`].
     ///
     /// # Errors
     ///
-    /// See [`Link::request_spaced`].
+    /// See [`Link::request`].
     pub async fn query_first(
         &mut self,
         commands: &[Command<'_>],
@@ -136,11 +137,9 @@ impl Session {
         setup: &Setup,
         deadline: Instant,
     ) -> Result<(PairedReplies, bool), Failure> {
-        let (commands, words) = spelled(&self.rejections, commands);
-        let received = self
-            .link
-            .request_spaced(&words, spacing, setup, deadline)
-            .await?;
+        let (commands, packed) = packed(&self.rejections, commands);
+        let packed = packed.spaced(spacing);
+        let received = self.link.send(&packed, setup, deadline).await?;
         if received.is_new {
             self.forget_if_due();
         }
@@ -203,13 +202,18 @@ impl Session {
     }
 }
 
-/// Returns the commands that have a spelling, with their words.
-fn spelled<'a, 'c>(
+/// Returns the commands that have a spelling, and encodes them.
+fn packed<'a, 'c>(
     rejections: &Rejections,
     commands: &'a [Command<'c>],
-) -> (Vec<&'a Command<'c>>, Vec<Vec<&'a [u8]>>) {
-    let spelled = commands.iter();
-    spelled
-        .filter_map(|command| Some((command, rejections.words(command)?)))
-        .unzip()
+) -> (Vec<&'a Command<'c>>, Packed) {
+    let mut packed = Packed::default();
+    let mut spelled = Vec::with_capacity(commands.len());
+    for command in commands {
+        if let Some(words) = rejections.words(command) {
+            packed.push(words);
+            spelled.push(command);
+        }
+    }
+    (spelled, packed)
 }

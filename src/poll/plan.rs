@@ -122,7 +122,9 @@ mod tests {
     fn next(plan: &Plan, on: &[&'static Collector], rejections: &Rejections) -> Vec<String> {
         let queries = plan.next(on, &Replies::default(), rejections).into_iter();
         let words = |query: &'static Query| {
-            let words = rejections.words(&query.into())?.join(&b' ');
+            let command = query.into();
+            let words = rejections.words(&command)?;
+            let words = words.collect::<Vec<_>>().join(&b' ');
             String::from_utf8(words).ok()
         };
         queries.filter_map(words).collect()
