@@ -24,6 +24,10 @@ const PANICS: Counter<1> = Counter::named("redis_exporter_task_panics_total");
 /// Interval between the first polls of two targets, so that hundreds are not dialed at once.
 const FIRST_POLLS_APART: Duration = Duration::from_millis(10);
 
+/// Factor by which first sweeps are further apart than first polls. The first keys of each take up to
+/// a thousand commands.
+const FIRST_SWEEPS_FURTHER: u32 = 3;
+
 /// A poll ends within its timeout, and the next one starts within an interval. A target without a
 /// publication for this many intervals, and at least [`OVERDUE_MIN`], is overdue.
 const OVERDUE_INTERVALS: u32 = 3;
@@ -112,7 +116,7 @@ impl Fleet {
             .into_iter()
             .map(|old| (old.target.name.clone(), old))
             .collect();
-        let mut started = 0;
+        let (mut started, mut resumed) = (0, 0);
         for watched in targets {
             let WatchedTarget {
                 target,
@@ -120,7 +124,9 @@ impl Fleet {
                 is_swept,
             } = watched;
             let running = if let Some(same) = kept.remove(&target.name) {
-                self.keep(same, is_swept, are_new)
+                let delay = FIRST_POLLS_APART * FIRST_SWEEPS_FURTHER * resumed;
+                resumed += u32::from(is_swept && (are_new || !same.is_swept));
+                self.keep(same, is_swept, are_new, delay)
             } else {
                 started += 1;
                 self.start_counters(&target.name, &attributes);
@@ -152,7 +158,14 @@ impl Fleet {
         }
     }
 
-    fn keep(&self, mut running: RunningTarget, is_swept: bool, are_new: bool) -> RunningTarget {
+    /// Keeps a target. If its sweep has to start, it does so after `delay`.
+    fn keep(
+        &self,
+        mut running: RunningTarget,
+        is_swept: bool,
+        are_new: bool,
+        delay: Duration,
+    ) -> RunningTarget {
         let was_swept = std::mem::replace(&mut running.is_swept, is_swept);
         if was_swept && !is_swept {
             running.sweep.abort();
@@ -163,7 +176,7 @@ impl Fleet {
                 running.slot.forget_sizes();
             }
             let (target, slot) = (&running.target, &running.slot);
-            running.sweep = self.start_sweep(target, slot, &running.footprint, Duration::ZERO);
+            running.sweep = self.start_sweep(target, slot, &running.footprint, delay);
         }
         running
     }
@@ -176,7 +189,12 @@ impl Fleet {
         let target = Arc::new(target);
         let footprint = Arc::default();
         let sweep = if is_swept {
-            self.start_sweep(&target, &slot, &footprint, start.first)
+            self.start_sweep(
+                &target,
+                &slot,
+                &footprint,
+                start.first * FIRST_SWEEPS_FURTHER,
+            )
         } else {
             tokio::spawn(async {}).abort_handle()
         };

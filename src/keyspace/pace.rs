@@ -7,7 +7,7 @@ mod limit;
 
 use std::time::Duration;
 
-pub use budget::{DetailShares, commands_per_second, detail_shares, keys_to_draw};
+pub use budget::{DetailShares, commands_per_second, detail_shares, keys_to_draw, share_of_all};
 pub use forecast::Forecast;
 pub use limit::Limit;
 
@@ -25,6 +25,9 @@ const START_SHARE_MAX: f64 = 0.2;
 
 /// Number of MEMORY USAGE commands among the first keys: enough for an estimate.
 const START_DETAILS: f64 = 2_000.0;
+
+/// Maximum time for which the budget would permit these commands, in seconds.
+const START_DETAILS_SECONDS: f64 = 40.0;
 
 /// Maximum slowdown of a sweep that yields to a slow server.
 const SLOWDOWN_MAX: f64 = 32.0;
@@ -187,7 +190,8 @@ impl Pace {
             return shares;
         };
         let first_keys = to_float(self.first_keys.min(keys).max(1));
-        let enough = START_DETAILS.max(commands) / first_keys;
+        let details = START_DETAILS.min(commands * START_DETAILS_SECONDS);
+        let enough = details.max(commands) / first_keys;
         let enough = enough.min(1.0);
         DetailShares {
             memory: enough,

@@ -44,8 +44,11 @@ use totals::Totals;
 /// A database and a namespace.
 pub type NamespacePlace = (u32, NamespaceId);
 
-/// Maximum number of keys in the panel.
+/// Maximum number of keys in the panel, and in the panels of all targets. The panel of one of
+/// thousands of targets is smaller, but not empty.
 const KEYS_MAX: usize = 8_000;
+const KEYS_OF_ALL: usize = 400_000;
+const KEYS_LEAST: usize = 800;
 
 /// Maximum number of keys of one run. A SCAN with a large COUNT returns more.
 const RUN_KEYS_MAX: usize = 1_000;
@@ -117,10 +120,12 @@ pub struct Panel {
 
 impl Panel {
     /// Returns how many runs to draw now, from this many keys, at up to `scans` SCANs per second.
-    pub fn wanted(&mut self, now: f64, keys: u64, scans: f64) -> u32 {
+    /// `panels` is the number of panels of all targets.
+    pub fn wanted(&mut self, now: f64, keys: u64, scans: f64, panels: usize) -> u32 {
         let members = self.runs.iter().map(|run| run.members.len()).sum::<usize>();
         let keys = usize::try_from(keys).unwrap_or(usize::MAX);
-        let most = KEYS_MAX.min(keys.saturating_mul(REPEATED_MAX));
+        let most = (KEYS_OF_ALL / panels.max(1)).clamp(KEYS_LEAST, KEYS_MAX);
+        let most = most.min(keys.saturating_mul(REPEATED_MAX));
         let left = self.effort.earn(now, scans);
         if members >= most { 0 } else { left }
     }
@@ -145,18 +150,20 @@ impl Panel {
             let mut members = Vec::new();
             for (name, namespace, lifetime) in run.keys.iter().take(RUN_KEYS_MAX) {
                 let place = (run.region.database, *namespace);
+                let lifetime = lifetime.since(run.at);
                 let member = Member {
                     id: self.hasher.hash_one(name),
                     namespace: *namespace,
                     age: self.interval(place).age(),
-                    purpose: Purpose::Count(*lifetime),
+                    purpose: Purpose::Count(lifetime),
                 };
                 members.push(member);
-                members.extend(member.until_expiry(*lifetime, run.at));
+                members.extend(member.until_expiry(lifetime));
                 if follows_renewals {
-                    members.extend(member.until_renewal(*lifetime));
+                    members.extend(member.until_renewal(lifetime));
                 }
             }
+            members.shrink_to_fit();
             self.runs.push(Run {
                 region: run.region,
                 since: run.at,
@@ -168,7 +175,7 @@ impl Panel {
 
     /// Records a known TTL of a living key. The key need not be in the panel.
     pub fn learn(&mut self, place: NamespacePlace, expiry: Expiry) {
-        let expiring = Expiring::of(self.interval(place).age());
+        let expiring = Expiring::of(self.interval(place).age().into());
         let split = self.splits.entry(place).or_default();
         split.learn(expiry, &expiring.range(), expiring.per_second());
     }
@@ -203,17 +210,17 @@ impl Panel {
     pub fn take_due(&mut self, now: f64) -> Option<Run> {
         for run in &mut self.runs {
             let age = now - run.since;
-            run.members.retain(|member| age <= member.age + DELAY_MAX);
+            run.members
+                .retain(|member| age <= f64::from(member.age) + DELAY_MAX);
         }
         self.runs.retain(|run| !run.members.is_empty());
-        let is_due = |run: &Run, member: &Member| now - run.since >= member.age;
+        let is_due = |run: &Run, member: &Member| member.is_due(now - run.since);
         let due = |run: &&mut Run| run.members.iter().any(|member| is_due(run, member));
         let run = self.runs.iter_mut().find(due)?;
-        let (members, later) = run
-            .members
-            .iter()
-            .partition(|member| now - run.since >= member.age);
+        let (members, later): (_, Vec<Member>) =
+            run.members.iter().partition(|member| is_due(run, member));
         run.members = later;
+        run.members.shrink_to_fit();
         Some(Run { members, ..*run })
     }
 
@@ -231,19 +238,19 @@ impl Panel {
             match member.purpose {
                 Purpose::Count(lifetime) => self.unconfirmed.push(Checked::Counted {
                     place,
-                    lifetime,
+                    lifetime: lifetime.from(run.since),
                     weight: run.weight,
                     since: run.since,
                     at: now,
                     is_gone,
                 }),
                 // Too late to find out.
-                Purpose::BeforeExpiry(expiry) if now >= expiry => {}
+                Purpose::BeforeExpiry(expiry) if now - run.since >= expiry.into() => {}
                 Purpose::BeforeExpiry(_) if is_gone => {
                     self.unconfirmed.push(Checked::Followed(place, false));
                 }
                 Purpose::BeforeExpiry(expiry) => later.push(Member {
-                    age: expiry - run.since + AFTER_EXPIRY,
+                    age: expiry + AFTER_EXPIRY,
                     purpose: Purpose::AfterExpiry,
                     ..*member
                 }),

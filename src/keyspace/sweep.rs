@@ -19,6 +19,7 @@ mod load;
 mod news;
 mod preview;
 mod run;
+mod running;
 mod visit;
 mod vitals;
 mod watch;
@@ -48,6 +49,7 @@ pub use listen::{ExaminedEvents, examine_events};
 use news::Slowdowns;
 use preview::Previews;
 pub use run::{once, run};
+use running::RunningSweep;
 use vitals::{Scope, Vitals};
 
 /// Minimum and maximum interval between published estimates.
@@ -118,6 +120,7 @@ enum Visited {
 /// The state of a sweep over one connection.
 struct Sweeper<'a> {
     name: &'a str,
+    running: RunningSweep,
     reader: KeyReader,
     sweep: &'a Sweep,
     pace: Pace,
@@ -186,6 +189,7 @@ impl<'a> Sweeper<'a> {
         let is_resumed = !pace.is_starting();
         let mut sweeper = Self {
             name: &target.name,
+            running: RunningSweep::start(),
             reader,
             sweep: &target.sweep,
             pace,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::cost::{Costs, SweepQuery};
 use super::FAST_SHARE;
 use crate::config::Sweep;
+use crate::number::length;
 
 /// Maximum intended duration of a pass. If the CPU share is too small for that, details are queried
 /// only for a share of the keys.
@@ -26,6 +27,10 @@ const COMMANDS_MIN: f64 = 50.0;
 
 /// The share of a core to which [`COMMAND_SHARE`] applies. A larger share permits more commands.
 const CPU_SHARE_USUAL: f64 = 0.01;
+
+/// Maximum number of commands per second of all sweeps together, so that the exporter itself remains
+/// cheap with thousands of targets. Sweeps with a configured number may send more.
+const COMMANDS_OF_ALL: f64 = 20_000.0;
 
 /// Number of random keys drawn at once. The error of a share is then three percentage points.
 const DRAWN_KEYS: u64 = 1_024;
@@ -54,6 +59,16 @@ pub fn commands_per_second(sweep: &Sweep, others: f64, keys: f64) -> Option<f64>
     let names = keys / f64::from(sweep.count) / PASS_WANTED.as_secs_f64();
     let least = COMMANDS_MIN.max(names);
     Some((others * COMMAND_SHARE).max(least) * share / CPU_SHARE_USUAL)
+}
+
+/// Returns the maximum number of commands per second of one of this many sweeps, if `most` is the
+/// maximum for its server. Configured numbers and unlimited ones stay as they are.
+#[must_use]
+pub fn share_of_all(sweep: &Sweep, most: Option<f64>, sweeps: usize) -> Option<f64> {
+    if sweep.commands_per_second.is_some() {
+        return most;
+    }
+    most.map(|most| most.min(COMMANDS_OF_ALL / length(sweeps.max(1))))
 }
 
 /// Returns shares for which a pass over `keys` keys takes the intended time within the budgets.
@@ -103,4 +118,25 @@ fn divide(left: f64, memory_cost: f64, expiry_cost: f64) -> DetailShares {
     let left = left - memory * memory_cost;
     let expiry = (left / expiry_cost).clamp(DETAIL_SHARE_MIN, 1.0);
     DetailShares { memory, expiry }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_budgets_of_thousands_of_sweeps_are_bounded_together() {
+        let default = Sweep::default();
+        let share = |most, sweeps| share_of_all(&default, most, sweeps);
+        assert_eq!(share(Some(50.0), 1), Some(50.0));
+        assert_eq!(share(Some(50.0), 400), Some(50.0));
+        assert_eq!(share(Some(1_000.0), 400), Some(50.0));
+        assert_eq!(share(Some(50.0), 2_000), Some(10.0));
+        assert_eq!(share(None, 2_000), None);
+        let configured = Sweep {
+            commands_per_second: Some(500),
+            ..Sweep::default()
+        };
+        assert_eq!(share_of_all(&configured, Some(500.0), 2_000), Some(500.0));
+    }
 }

@@ -3,12 +3,14 @@
 //! Keys that are born and vanish within one interval are missed, so only a small share of the keys
 //! may vanish within it. If the interval is too short, hardly any do, and the estimate is noisy.
 
+use super::run::SinceDraw;
+
 /// Intended share of keys that vanish until they are checked.
 const SHARE_WANTED: f64 = 0.1;
 
 /// The ages at which keys are checked, in seconds. They are few, so that all keys of a run are
 /// checked with few SCANs.
-pub(super) const AGES: [f64; 5] = [1.0, 3.0, 8.0, 20.0, 60.0];
+pub(super) const AGES: [SinceDraw; 5] = [1.0, 3.0, 8.0, 20.0, 60.0];
 
 /// Assumed observations before the first check. The first keys are checked after three seconds.
 const SECONDS_ASSUMED: f64 = 20.0;
@@ -45,10 +47,10 @@ impl Interval {
     }
 
     /// Returns the age at which the next keys are checked, in seconds.
-    pub(super) fn age(self) -> f64 {
+    pub(super) fn age(self) -> SinceDraw {
         let life = (self.seconds + SECONDS_ASSUMED) / (self.gone + GONE_ASSUMED);
         let wanted = SHARE_WANTED * life;
-        let fitting = AGES.into_iter().rev().find(|age| *age <= wanted);
+        let fitting = AGES.into_iter().rev().find(|age| f64::from(*age) <= wanted);
         fitting.unwrap_or(AGES[0])
     }
 }
@@ -89,7 +91,7 @@ mod tests {
     fn age_adapts_to_a_change() {
         let mut interval = after(2_000, 60.0, u32::MAX);
         for _ in 0..1_000 {
-            interval.record(interval.age(), true);
+            interval.record(interval.age().into(), true);
         }
         assert_eq!(age(interval), "1");
     }

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::run::{Drawn, Lifetime, Member, Purpose, Run};
+use super::run::{Drawn, Lifetime, Member, Purpose, Run, SinceDraw};
 use super::{Checked, NamespacePlace, Panel};
 use crate::keyspace::NamespaceId;
 
 /// Time between the two TTLs, in seconds.
-const AGE: f64 = 60.0;
+const AGE: SinceDraw = 60.0;
 
 /// One in this many runs with known TTLs is scanned for renewals. Each takes a further SCAN.
 const ONE_IN: u32 = 2;
@@ -21,8 +21,8 @@ const KEYS_MIN: f64 = 30.0;
 /// Number of keys after which earlier ones count half.
 const KEYS_MAX: f64 = 500.0;
 
-/// Maximum difference between two times of expiry without a renewal, in seconds. A TTL is read up to
-/// a second before its time is recorded.
+/// Maximum difference between two exact times of expiry without a renewal, in seconds. A TTL is read
+/// up to a second before its time is recorded.
 const TOLERANCE: f64 = 1.5;
 
 /// Half the width of a 95 % interval, in standard deviations.
@@ -54,6 +54,8 @@ pub(super) struct RenewedRatio {
 pub struct RenewalCheck {
     place: NamespacePlace,
     expiry: f64,
+    /// Maximum difference to that time without a renewal, in seconds.
+    tolerance: f64,
     /// The position of its name among those found; `None` if it is gone.
     pub at: Option<usize>,
 }
@@ -117,7 +119,7 @@ impl RenewalCounts {
 
 impl Member {
     /// Returns the check of the TTL of a key a minute later.
-    pub(super) fn until_renewal(self, lifetime: Lifetime) -> Option<Self> {
+    pub(super) fn until_renewal(self, lifetime: Lifetime<SinceDraw>) -> Option<Self> {
         let Lifetime::Until(expiry) = lifetime else {
             return None;
         };
@@ -146,7 +148,9 @@ impl Panel {
             };
             Some(RenewalCheck {
                 place: (run.region.database, member.namespace),
-                expiry,
+                expiry: run.since + f64::from(expiry),
+                // TTLs of years are known to a few seconds.
+                tolerance: TOLERANCE + f64::from(expiry * SinceDraw::EPSILON),
                 at: found.get(&member.id).copied(),
             })
         });
@@ -159,7 +163,7 @@ impl Panel {
         let is_renewed = match lifetime {
             Some(Lifetime::Unknown) => return,
             Some(Lifetime::Unlimited) => true,
-            Some(Lifetime::Until(expiry)) => expiry > check.expiry + TOLERANCE,
+            Some(Lifetime::Until(expiry)) => expiry > check.expiry + check.tolerance,
             None => false,
         };
         self.unconfirmed
@@ -213,7 +217,11 @@ mod tests {
             panel.record_checked(now, &run, left);
             for check in panel.renewal_checks(&run, left) {
                 let lifetime = check.at.map(|at| {
-                    let since = if at < renewed { now } else { now - AGE };
+                    let since = if at < renewed {
+                        now
+                    } else {
+                        now - f64::from(AGE)
+                    };
                     Lifetime::Until(since + 100.0)
                 });
                 panel.record_renewal(check, lifetime);
@@ -257,6 +265,7 @@ mod tests {
         let check = RenewalCheck {
             place: PLACE,
             expiry: 100.0,
+            tolerance: TOLERANCE,
             at: Some(0),
         };
         for _ in 0..30 {

@@ -14,19 +14,23 @@ const EXPIRING_ONE_IN: u64 = 3;
 
 /// Such keys are checked this many seconds before and after their TTL ends. Checks can be a second
 /// late.
-const BEFORE_EXPIRY: f64 = 1.3;
-pub(super) const AFTER_EXPIRY: f64 = 0.3;
+const BEFORE_EXPIRY: SinceDraw = 1.3;
+pub(super) const AFTER_EXPIRY: SinceDraw = 0.3;
 
 /// The known expiry of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Lifetime {
+pub enum Lifetime<Time = f64> {
     /// Its TTL was not queried.
     Unknown,
     /// It has no TTL.
     Unlimited,
     /// It expires at this time, in seconds.
-    Until(f64),
+    Until(Time),
 }
+
+/// A time in seconds since the keys of a run were drawn. Single precision keeps thousands of keys
+/// small. It is exact to a millisecond for the minute in which a key is followed.
+pub(super) type SinceDraw = f32;
 
 impl Lifetime {
     /// Returns the lifetime of a key whose TTL was queried at this time.
@@ -114,8 +118,8 @@ pub(super) struct Member {
     /// Keyed hash of its name. Names are not kept.
     pub(super) id: u64,
     pub(super) namespace: NamespaceId,
-    /// Age at which it is checked, in seconds.
-    pub(super) age: f64,
+    /// When it is checked.
+    pub(super) age: SinceDraw,
     pub(super) purpose: Purpose,
 }
 
@@ -123,13 +127,13 @@ pub(super) struct Member {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Purpose {
     /// To count it if it has vanished.
-    Count(Lifetime),
+    Count(Lifetime<SinceDraw>),
     /// To find out whether it is still there just before this time, at which its TTL ends.
-    BeforeExpiry(f64),
+    BeforeExpiry(SinceDraw),
     /// To find out whether it has expired.
     AfterExpiry,
     /// To find out whether its TTL, which ended at this time, was renewed.
-    Renewal(f64),
+    Renewal(SinceDraw),
 }
 
 /// The TTLs of keys that expire soon.
@@ -158,19 +162,48 @@ impl Expiring {
 }
 
 impl Member {
+    /// Returns whether it is to be checked once this many seconds have passed since the draw.
+    pub(super) fn is_due(&self, seconds: f64) -> bool {
+        seconds >= f64::from(self.age)
+    }
+
     /// Returns the check of a key just before its TTL ends, if that is soon.
-    pub(super) fn until_expiry(self, lifetime: Lifetime, now: f64) -> Option<Self> {
+    pub(super) fn until_expiry(self, lifetime: Lifetime<SinceDraw>) -> Option<Self> {
         let Lifetime::Until(expiry) = lifetime else {
             return None;
         };
-        let left = expiry - now;
-        let is_soon = Expiring::of(self.age).range().contains(&left);
+        let is_soon = Expiring::of(self.age.into())
+            .range()
+            .contains(&expiry.into());
         let is_chosen = self.id.is_multiple_of(EXPIRING_ONE_IN);
         (is_soon && is_chosen).then_some(Self {
-            age: left - BEFORE_EXPIRY,
+            age: expiry - BEFORE_EXPIRY,
             purpose: Purpose::BeforeExpiry(expiry),
             ..self
         })
+    }
+}
+
+impl Lifetime {
+    /// Returns the lifetime with a time since this draw.
+    #[expect(clippy::cast_possible_truncation, reason = "see `SinceDraw`")]
+    pub(super) fn since(self, drawn: f64) -> Lifetime<SinceDraw> {
+        match self {
+            Self::Unknown => Lifetime::Unknown,
+            Self::Unlimited => Lifetime::Unlimited,
+            Self::Until(expiry) => Lifetime::Until((expiry - drawn) as SinceDraw),
+        }
+    }
+}
+
+impl Lifetime<SinceDraw> {
+    /// Returns the lifetime of a key that was drawn at this time.
+    pub(super) fn from(self, drawn: f64) -> Lifetime {
+        match self {
+            Self::Unknown => Lifetime::Unknown,
+            Self::Unlimited => Lifetime::Unlimited,
+            Self::Until(expiry) => Lifetime::Until(drawn + f64::from(expiry)),
+        }
     }
 }
 

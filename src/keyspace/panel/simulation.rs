@@ -160,7 +160,7 @@ fn tend(server: &mut Server, panel: &mut Panel, now: f64) {
     }
     let keys = server.living.len() as u64;
     let mut runs = Vec::new();
-    for _ in 0..panel.wanted(now, keys, SCANS) {
+    for _ in 0..panel.wanted(now, keys, SCANS, 1) {
         panel.record_scan();
         let drawn: Vec<usize> = (0..100).map(|_| server.any()).collect();
         for key in &drawn {

@@ -222,7 +222,7 @@ fn panel_is_bounded() {
     let mut panel = Panel::default();
     for second in 0..1_000 {
         let now = f64::from(second);
-        if panel.wanted(now, u64::MAX, 1e6) > 0 {
+        if panel.wanted(now, u64::MAX, 1e6, 1) > 0 {
             draw(&mut panel, now, Lifetime::Unknown);
         }
     }
@@ -231,15 +231,30 @@ fn panel_is_bounded() {
         (KEYS_MAX..KEYS_MAX + RUN_KEYS_MAX).contains(&members),
         "{members}"
     );
-    assert!(members * size_of::<Member>() < 500_000);
+    assert!(members * size_of::<Member>() < 250_000);
+}
+
+#[test]
+fn panels_of_thousands_of_targets_are_small() {
+    for (panels, most) in [(1, KEYS_MAX), (100, 4_000), (2_000, KEYS_LEAST)] {
+        let mut panel = Panel::default();
+        for second in 0..1_000 {
+            let now = f64::from(second);
+            if panel.wanted(now, u64::MAX, 1e6, panels) > 0 {
+                draw(&mut panel, now, Lifetime::Unknown);
+            }
+        }
+        let members: usize = panel.runs.iter().map(|run| run.members.len()).sum();
+        assert!((most..most + RUN_KEYS_MAX).contains(&members), "{members}");
+    }
 }
 
 #[test]
 fn small_keyspace_is_not_drawn_again_and_again() {
     let mut panel = Panel::default();
     draw(&mut panel, 0.0, Lifetime::Unknown);
-    assert_eq!(panel.wanted(1.0, 10, 100.0), 0);
-    assert!(panel.wanted(2.0, 1_000, 100.0) > 0);
+    assert_eq!(panel.wanted(1.0, 10, 100.0, 1), 0);
+    assert!(panel.wanted(2.0, 1_000, 100.0, 1) > 0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct Examined {
     pub refused: Vec<(SweepQuery, Refusal)>,
     /// Reason why no random keys of a cluster node can be drawn.
     pub random_keys: Option<Refusal>,
-    /// Expected cost of a pass; `None` if there is nothing to sweep.
+    /// Expected cost of a pass if this is the only sweep; `None` if there is nothing to sweep.
     pub forecast: Option<Forecast>,
 }
 
@@ -62,7 +62,7 @@ pub async fn examine(target: &Target) -> Result<Examined, Failure> {
     let sweep = &target.sweep;
     let others = reader.others_since(&vitals, sweep).await?;
     let costs = Costs::default();
-    let forecast = load::forecast(sweep, &costs, &vitals, reader.server(), others);
+    let forecast = load::forecast(sweep, &costs, &vitals, reader.server(), others, 1);
     Ok(Examined {
         random_keys,
         refused: reader.refused(),

@@ -99,8 +99,9 @@ impl Sweeper<'_> {
             .unzip();
         let (keys, living) = (keys.iter().sum(), living.iter().sum());
         let scans = self.scans_per_second();
+        let panels = self.running.of_all();
         let panel = self.census.panel();
-        let wanted = panel.map_or(0, |panel| panel.wanted(monotonic(), keys, scans));
+        let wanted = panel.map_or(0, |panel| panel.wanted(monotonic(), keys, scans, panels));
         let mut runs = Vec::new();
         for _ in 0..wanted {
             let (run, took) = self.draw_run().await?;

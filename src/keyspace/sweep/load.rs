@@ -12,7 +12,7 @@ use crate::collector::Server;
 use crate::config::Sweep;
 use crate::failure::Failure;
 use crate::keyspace::cost::Costs;
-use crate::keyspace::pace::{Forecast, commands_per_second, detail_shares};
+use crate::keyspace::pace::{Forecast, commands_per_second, detail_shares, share_of_all};
 use crate::keyspace::segment::has_table_per_slot;
 use crate::keyspace::traffic::{Traffic, TrafficReading};
 
@@ -30,16 +30,19 @@ pub(super) fn databases(sweep: &Sweep, vitals: &Vitals) -> Vec<(u32, u64)> {
         .collect()
 }
 
-/// Returns the expected cost of a pass if other clients send this many commands per second.
+/// Returns the expected cost of a pass if other clients send this many commands per second, and
+/// this many sweeps run.
 pub(super) fn forecast(
     sweep: &Sweep,
     costs: &Costs,
     vitals: &Vitals,
     server: &Server,
     others: f64,
+    sweeps: usize,
 ) -> Forecast {
     let keys = keys(sweep, vitals);
     let commands = commands_per_second(sweep, others, to_float(keys));
+    let commands = share_of_all(sweep, commands, sweeps);
     let forecast = Forecast::new(keys, costs, sweep, commands);
     if has_table_per_slot(server) {
         forecast.with_random_keys(keys, sweep)
@@ -112,6 +115,7 @@ impl Sweeper<'_> {
         let others = self.traffic.commands_per_second();
         let keys = keys(self.sweep, &self.vitals);
         let commands = commands_per_second(self.sweep, others, to_float(keys));
+        let commands = share_of_all(self.sweep, commands, self.running.of_all());
         self.pace.set_commands_per_second(commands);
         if differ_much(commands, self.shares_for) {
             self.set_shares();
@@ -144,7 +148,8 @@ impl Sweeper<'_> {
         };
         self.is_unannounced = false;
         let (costs, server) = (self.census.costs(), self.reader.server());
-        let cost = forecast(self.sweep, costs, &self.vitals, server, others);
+        let sweeps = self.running.of_all();
+        let cost = forecast(self.sweep, costs, &self.vitals, server, others, sweeps);
         let cost = if self.is_resumed {
             cost.resumed()
         } else {
