@@ -4,6 +4,8 @@
 //! With `--suggest`, the table goes to standard error and a `namespaces` block for the
 //! configuration to standard output. [`json`] documents the fields of the JSON document.
 
+pub mod comparison;
+mod earlier;
 pub mod human;
 pub mod json;
 pub mod layout;
@@ -29,6 +31,8 @@ use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
 use crate::keyspace::sweep::census::Census;
 use crate::keyspace::sweep::{Event, once};
 use crate::output::{Plain, Styled};
+use comparison::Comparison;
+use json::Additions;
 use layout::Layout;
 use progress::ProgressLine;
 use report::{Ended, PassEnd, Queried, Report};
@@ -42,6 +46,16 @@ pub enum PassError {
     UnknownTarget {
         /// The names of the targets.
         known: String,
+    },
+    /// The file of `--compare` is not usable.
+    #[error("{place} {what}; {remedy}")]
+    Earlier {
+        /// The file, with line and column if they are known.
+        place: String,
+        /// The mistake.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// Signals could not be handled.
     #[error("cannot wait for signals: {0}")]
@@ -72,6 +86,8 @@ pub async fn run(
     out: &mut impl Write,
 ) -> Result<bool, PassError> {
     let target = find(&config.targets, arguments.target.as_deref())?;
+    let earlier = arguments.compare.as_deref().map(earlier::read);
+    let earlier = earlier.transpose()?;
     let target = at_speed(target, arguments.full_speed);
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
     let mut sample = arguments.suggest.then(NamedSample::default);
@@ -95,8 +111,12 @@ pub async fn run(
     }
     let mut report = report::build(&target, &census, pass, !config.namespaces.is_empty(), now());
     report.sort(arguments.sort);
-    let suggestions = sample.map(|sample| (sample.keys().len(), guess(&sample, &census)));
-    print(&report, suggestions.as_ref(), arguments, out).map_err(PassError::Output)?;
+    let findings = PassFindings {
+        suggestions: sample.map(|sample| (sample.keys().len(), guess(&sample, &census))),
+        comparison: earlier.map(|earlier| comparison::compare(&earlier, &report)),
+        report,
+    };
+    print(&findings, arguments, out).map_err(PassError::Output)?;
     ended
 }
 
@@ -174,36 +194,59 @@ fn guess(sample: &NamedSample, census: &Census) -> Vec<Suggestion> {
     suggest(sample.sampled(), &measured, &Options::default())
 }
 
+/// Everything that a pass found.
+struct PassFindings {
+    report: Report,
+    /// The suggestions, and the number of keys behind them.
+    suggestions: Option<(usize, Vec<Suggestion>)>,
+    comparison: Option<Comparison>,
+}
+
 /// Writes the result in the requested format.
 fn print(
-    report: &Report,
-    suggestions: Option<&(usize, Vec<Suggestion>)>,
+    findings: &PassFindings,
     arguments: &NamespacesArguments,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let report = &findings.report;
     let rows = arguments.top.and_then(|top| usize::try_from(top).ok());
     let layout = Layout::of_output(rows);
-    match (arguments.output, suggestions) {
+    match (arguments.output, &findings.suggestions) {
         (Output::Json, suggestions) => {
-            let suggestions = suggestions.map(|(_, suggestions)| suggestions.as_slice());
-            Plain(&mut *out).write_all(json::document(report, suggestions).as_bytes())?;
+            let suggestions = suggestions.as_ref();
+            let additions = Additions {
+                suggestions: suggestions.map(|(_, suggestions)| suggestions.as_slice()),
+                comparison: findings.comparison.as_ref(),
+            };
+            Plain(&mut *out).write_all(json::document(report, &additions).as_bytes())?;
         }
         (Output::Table, None) if layout.is_colored => {
-            Styled(&mut *out).write_all(table::text(report, &layout).as_bytes())?;
+            Styled(&mut *out).write_all(tables(findings, &layout).as_bytes())?;
         }
         (Output::Table, None) => {
-            Plain(&mut *out).write_all(table::text(report, &layout).as_bytes())?;
+            Plain(&mut *out).write_all(tables(findings, &layout).as_bytes())?;
         }
         (Output::Table, Some((sampled, suggestions))) => {
             let layout = Layout {
                 rows: layout.rows,
                 ..Layout::PLAIN
             };
-            Plain(io::stderr()).write_all(table::text(report, &layout).as_bytes())?;
+            Plain(io::stderr()).write_all(tables(findings, &layout).as_bytes())?;
             Plain(&mut *out).write_all(block(report, *sampled, suggestions).as_bytes())?;
         }
     }
     out.flush()
+}
+
+/// Returns the table, and what the flags add to it.
+fn tables(findings: &PassFindings, layout: &Layout) -> String {
+    let report = &findings.report;
+    let mut text = table::text(report, layout);
+    if let Some(comparison) = &findings.comparison {
+        let changes = comparison::text::text(comparison, &report.target, layout);
+        text.push_str(&changes);
+    }
+    text
 }
 
 /// Returns the block for the configuration, with a comment on the sample behind it.

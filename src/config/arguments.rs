@@ -160,6 +160,14 @@ pub struct NamespacesArguments {
     )]
     pub top: Option<u32>,
 
+    /// The JSON document of an earlier pass.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Show what changed since an earlier pass; FILE is what --output=json printed then"
+    )]
+    pub compare: Option<PathBuf>,
+
     /// Whether to ignore the configured speed limits.
     #[arg(
         long,
@@ -432,6 +440,7 @@ mod tests {
             "--output=json",
             "--sort=keys",
             "--top=5",
+            "--compare=before.json",
             "--full-speed",
             "--redis.addr=redis://h",
         ])
@@ -442,6 +451,7 @@ mod tests {
             output: Output::Json,
             sort: SortBy::Keys,
             top: Some(5),
+            compare: Some(PathBuf::from("before.json")),
             full_speed: true,
             lookups: None,
         };

@@ -48,6 +48,7 @@ mod lost_keys_events;
 mod more_collectors;
 mod moved;
 mod namespaces_command;
+mod namespaces_command_compare;
 mod network;
 mod newer_servers;
 mod no_shift;

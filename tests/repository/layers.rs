@@ -201,6 +201,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
+            "bounded_file",
             "clock",
             "collector",
             "config",

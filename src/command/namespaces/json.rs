@@ -1,4 +1,4 @@
-//! Writes the report as one JSON document for machines. Numbers are exact, in base units.
+//! Writes the report as one JSON document for machines. Pure. Numbers are exact, in base units.
 //!
 //! | field | meaning |
 //! | --- | --- |
@@ -6,6 +6,7 @@
 //! | `end` | `complete`, `interrupted` or `failed` |
 //! | `failure` | why it failed, else null |
 //! | `seconds` | duration of the pass |
+//! | `ended_timestamp_seconds` | end of the pass, since the epoch |
 //! | `keys_seen` | key names seen, including duplicates of SCAN |
 //! | `used_bytes`, `explained_share` | `used_memory` minus `used_memory_startup`, and the share of it that the total explains; or null |
 //! | `evicted_per_second`, `expired_per_second` | keys of all namespaces that the server removed per second during the pass; null on replicas and after less than a second |
@@ -18,6 +19,7 @@
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds`, and if that is too long `shorter_ttl_max_seconds` and `shorter_ttl_reason` (`beyond_lru_horizon`, `idle_memory` or `longer_than_use`) |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
+//! | `compared` | with `--compare`: `target` of the earlier pass, `seconds` between the two (null if unknown), `was_complete`, the number of `unchanged` namespaces, and `changes`, a list of `name`, `database`, `presence` (`both`, `new` or `gone`), `keys`, `memory_bytes`, `share` and `keys_without_ttl`; each of these four has `before`, `now`, `change`, `error` (half the width of the 95 % interval of the change) and `is_beyond_error`, or is null |
 //!
 //! A namespace has these fields. Values that are unknown or not declared are null. Names are UTF-8
 //! with other bytes as `\xNN`.
@@ -40,6 +42,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::comparison::{self, Comparison};
 use super::report::{PassEnd, Report, mean, median, whole};
 use super::verdict;
 use crate::config::OnEviction;
@@ -51,9 +54,18 @@ use crate::keyspace::tally::DataType;
 use crate::metric::Histogram;
 use crate::number::to_float;
 
+/// The parts of the document that only some flags add.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Additions<'a> {
+    /// The suggested namespaces.
+    pub suggestions: Option<&'a [Suggestion]>,
+    /// The comparison with an earlier pass.
+    pub comparison: Option<&'a Comparison>,
+}
+
 /// Returns the document, with a line break at its end.
 #[must_use]
-pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
+pub fn document(report: &Report, additions: &Additions<'_>) -> String {
     let total = report.total();
     let (end, failure) = match &report.end {
         PassEnd::Complete => ("complete", None),
@@ -70,6 +82,7 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
         "end": end,
         "failure": failure,
         "seconds": report.duration.as_secs_f64(),
+        "ended_timestamp_seconds": number(report.ended),
         "keys_seen": report.keys_seen,
         "used_bytes": report.used_bytes.map(number),
         "explained_share": report.explained_share(),
@@ -100,12 +113,22 @@ pub fn document(report: &Report, suggestions: Option<&[Suggestion]>) -> String {
             "largest_key_bytes": total.largest_key_bytes,
         },
     });
-    if let (Some(fields), Some(suggestions)) = (document.as_object_mut(), suggestions) {
+    if let Some(fields) = document.as_object_mut() {
+        add(fields, additions);
+    }
+    format!("{document:#}\n")
+}
+
+fn add(fields: &mut Map<String, Value>, additions: &Additions<'_>) {
+    if let Some(suggestions) = additions.suggestions {
         let list: Vec<Value> = suggestions.iter().map(suggestion).collect();
         fields.insert("suggestions".to_owned(), list.into());
         fields.insert("suggested_yaml".to_owned(), to_yaml(suggestions).into());
     }
-    format!("{document:#}\n")
+    if let Some(comparison) = additions.comparison {
+        let compared = comparison::document::compared(comparison);
+        fields.insert("compared".to_owned(), compared);
+    }
 }
 
 fn namespace(row: &Finding, all: f64, now: f64) -> Value {
@@ -220,7 +243,7 @@ fn seconds(milliseconds: u64) -> Value {
     clippy::cast_possible_truncation,
     reason = "only exact values are converted"
 )]
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() < EXACT_MAX {
         json!(value as i64)
@@ -250,7 +273,7 @@ mod tests {
         rows[0].ttl.max = Some(Duration::from_mins(1));
         rows[0].memory_quota = Some(4_096);
         rows[0].on_eviction = Some(OnEviction::Harmful);
-        let text = document(&report(rows), None);
+        let text = document(&report(rows), &Additions::default());
         assert!(!text.contains("2000.0"), "{text}");
         let document = read(&text);
         assert_eq!(document["end"], "complete");
@@ -308,7 +331,7 @@ mod tests {
             seconds: 90.0,
             error: 9.0,
         });
-        let document = read(&document(&report, None));
+        let document = read(&document(&report, &Additions::default()));
         assert_eq!(document["lru_horizon_seconds"], 90);
         assert_eq!(document["evicted_per_second"], Value::Null);
         let [known, unknown] = [0, 1].map(|row| &document["namespaces"][row]);
@@ -352,7 +375,11 @@ mod tests {
                 reason: TooLong::BeyondHorizon(40.0),
             }),
         };
-        let document = read(&document(&report(Vec::new()), Some(&[suggestion])));
+        let additions = Additions {
+            suggestions: Some(&[suggestion]),
+            ..Additions::default()
+        };
+        let document = read(&document(&report(Vec::new()), &additions));
         let suggestion = &document["suggestions"][0];
         assert_eq!(suggestion["match"], "a:*");
         assert_eq!(suggestion["ttl_max_seconds"], 60);
@@ -365,7 +392,10 @@ mod tests {
     #[test]
     fn names_with_any_characters_round_trip() {
         let name = "a\"b\\xff\u{1b}\nö";
-        let document = read(&document(&report(vec![row(name, 0, 1, 1.0)]), None));
+        let document = read(&document(
+            &report(vec![row(name, 0, 1, 1.0)]),
+            &Additions::default(),
+        ));
         assert_eq!(document["namespaces"][0]["name"], name);
     }
 
@@ -373,7 +403,7 @@ mod tests {
     fn document_names_the_failure() {
         let mut report = report(Vec::new());
         report.end = PassEnd::Failed(Failure::new(Reason::Timeout, "no reply"));
-        let document = read(&document(&report, None));
+        let document = read(&document(&report, &Additions::default()));
         assert_eq!(document["end"], "failed");
         assert_eq!(document["failure"], "timeout: no reply");
         assert_eq!(document["total"]["memory_bytes"], Value::Null);

@@ -1,0 +1,185 @@
+//! Writes a comparison as a table for people. Pure.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::super::human;
+use super::super::layout::Layout;
+use super::super::table::NAME_MAX;
+use super::{Comparison, Difference, NamespaceChange, Presence};
+use crate::number::to_count;
+
+/// Space between two columns.
+const GAP: &str = "  ";
+
+/// The mark of a change that is larger than its error.
+const MARK: &str = " *";
+
+const HEADINGS: [&str; 6] = ["NAMESPACE", "DB", "KEYS", "MEMORY", "SHARE", "NO TTL"];
+
+type Cells = [String; HEADINGS.len()];
+
+/// Returns the table of changes, and notes on how to read it. `target` is that of this pass.
+#[must_use]
+pub fn text(comparison: &Comparison, target: &str, layout: &Layout) -> String {
+    let since = comparison.seconds.map_or_else(
+        || "Changes since the earlier pass".to_owned(),
+        |seconds| {
+            let ago = human::duration(to_count(seconds) * 1_000);
+            format!("Changes since {ago} ago")
+        },
+    );
+    let mut text = format!("\n{}\n", layout.emphasized(&format!("{since}:")));
+    if !comparison.changes.is_empty() {
+        text.push_str(&table(&comparison.changes, layout));
+    }
+    for note in notes(comparison, target, layout) {
+        text.push_str(&note);
+        text.push('\n');
+    }
+    text
+}
+
+fn notes(comparison: &Comparison, target: &str, layout: &Layout) -> Vec<String> {
+    let mut notes = Vec::new();
+    let all = comparison.changes.len();
+    if all > layout.rows {
+        notes.push(format!(
+            "The table has {} of {all} namespaces that changed; --top {all} shows all.",
+            layout.rows
+        ));
+    }
+    match (comparison.unchanged, all) {
+        (_, 0) => notes.push("No namespace changed.".to_owned()),
+        (0, _) => {}
+        (1, _) => notes.push("One other namespace did not change.".to_owned()),
+        (unchanged, _) => {
+            notes.push(format!("{unchanged} other namespaces did not change."));
+        }
+    }
+    if all > 0 {
+        notes.push(
+            "* marks changes that are larger than the 95% confidence interval of both passes \
+             allows. SHARE changes in percentage points."
+                .to_owned(),
+        );
+    }
+    if comparison.target != target {
+        let earlier = human::name(&comparison.target, NAME_MAX);
+        notes.push(format!("The earlier pass is of the target {earlier}."));
+    }
+    if !comparison.was_complete {
+        notes.push(
+            "The earlier pass was not completed, so it may lack namespaces that are new here."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
+    let has_databases = changes.iter().any(|change| change.database != 0);
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(changes.iter().take(layout.rows).map(cells));
+    let is_shown = |place: usize| place != 1 || has_databases;
+    let widths: Vec<usize> = (0..HEADINGS.len())
+        .map(|place| {
+            let cells = lines.iter().filter_map(|line| line.get(place));
+            cells.map(|cell| cell.width()).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let mut written = String::new();
+        for (place, (cell, widest)) in line.iter().zip(&widths).enumerate() {
+            let space = " ".repeat(widest.saturating_sub(cell.width()));
+            let is_emphasized = index == 0 || cell.ends_with(MARK);
+            let shown = if is_emphasized {
+                layout.emphasized(cell)
+            } else {
+                cell.clone()
+            };
+            match place {
+                _ if !is_shown(place) => {}
+                0 => written.extend([shown.as_str(), space.as_str()]),
+                _ => written.extend([GAP, space.as_str(), shown.as_str()]),
+            }
+        }
+        text.push_str(written.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn cells(change: &NamespaceChange) -> Cells {
+    let name = human::name(&change.name, NAME_MAX);
+    let name = match change.presence {
+        Presence::Both => name,
+        Presence::New => format!("{name} (new)"),
+        Presence::Gone => format!("{name} (gone)"),
+    };
+    let unknown = || format!("-{}", " ".repeat(MARK.len()));
+    [
+        name,
+        change.database.to_string(),
+        cell(&change.keys, count),
+        change
+            .memory
+            .map_or_else(unknown, |memory| cell(&memory, human::bytes)),
+        cell(&change.share, points),
+        change
+            .without_ttl
+            .map_or_else(unknown, |without| cell(&without, count)),
+    ]
+}
+
+/// Returns a change with its sign, its error and its mark.
+fn cell(difference: &Difference, worded: fn(f64) -> String) -> String {
+    let change = difference.change();
+    let sign = match () {
+        () if change > 0.0 => "+",
+        () if change < 0.0 => "-",
+        () => "",
+    };
+    let size = worded(change.abs());
+    let error = worded(difference.error);
+    let error = if error == worded(0.0) {
+        String::new()
+    } else {
+        format!(" ± {error}")
+    };
+    let mark = if difference.is_beyond_error() {
+        MARK.to_owned()
+    } else {
+        " ".repeat(MARK.len())
+    };
+    format!("{sign}{size}{error}{mark}")
+}
+
+fn count(number: f64) -> String {
+    human::estimated_count(number)
+}
+
+fn points(share: f64) -> String {
+    format!("{:.1}", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::comparison;
+    use super::*;
+
+    #[test]
+    fn table_shows_signs_marks_and_notes() {
+        let text = text(&comparison(), "cache", &Layout::PLAIN);
+        let expected = "
+Changes since 2h ago:
+NAMESPACE            DB         KEYS        MEMORY          SHARE  NO TTL
+session               0  +200 ± 50 *  +100.0 KiB *  +13.2 ± 3.3 *     -
+old\\u{1b}[2J (gone)   3       -500 *    -2.0 KiB *        -33.1 *  -250 *
+new (new)             0       +300 *    +1.0 KiB *        +19.9 *  +150 *
+One other namespace did not change.
+* marks changes that are larger than the 95% confidence interval of both passes allows. SHARE changes in percentage points.
+";
+        assert_eq!(text, expected);
+    }
+}
