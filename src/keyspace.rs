@@ -19,6 +19,7 @@ pub mod matcher;
 mod name_hasher;
 pub mod pace;
 pub mod panel;
+pub mod permissions;
 pub mod queries;
 pub mod round_trip;
 pub mod segment;

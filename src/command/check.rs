@@ -1,25 +1,37 @@
 //! `check`: connects to every target, and reports what works, what does not, and what is missing.
 
+pub mod access;
+mod events;
+pub mod facts;
+
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::collector::Collector;
-use crate::config::{Config, Credential, EventUse, SourceKind, Target, credential_for, doubts};
+use crate::collector::{Collector, Server};
+use crate::config::{Config, Credential, SourceKind, Target, credential_for, doubts};
 use crate::discovery::targets_now;
 use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
-use crate::keyspace::sweep::{self, Examined as SweepExamined, ExaminedEvents};
+use crate::keyspace::sweep::{self, Examined as SweepExamined};
 use crate::poll::{Poller, circumstances, collectors, describe_pace};
 use crate::query::{Rejected, describe};
 use crate::reply::{ErrorKind, Refusal};
+use facts::ServerFacts;
 
 /// Number of targets that are checked concurrently.
 const AT_ONCE: usize = 16;
+
+/// Maximum number of sentences in the verdict.
+const SENTENCES_MAX: usize = 100;
+
+/// Duration of a pass from which it is notable.
+const LONG_PASS: Duration = Duration::from_mins(30);
 
 /// Writes one block for each target, in the order of the configuration. Returns whether everything
 /// that is enabled works.
@@ -58,16 +70,50 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
             report
         })
     });
-    let mut all_work = problems.is_empty();
+    let (mut faulty, mut sentences) = (0, Vec::new());
     for check in checks.collect::<Vec<_>>() {
         let report = check
             .await
             .unwrap_or_else(|error| TargetReport::broken(&error));
         out.write_all(report.text.as_bytes())?;
-        all_work &= report.all_works;
+        faulty += usize::from(!report.all_works);
+        sentences.extend(report.verdict());
     }
+    let all_work = problems.is_empty() && faulty == 0;
+    let verdict = verdict(&sentences, (count, faulty, problems.len()));
+    out.write_all(verdict.as_bytes())?;
     out.flush()?;
     Ok(all_work)
+}
+
+/// Returns what is notable about all targets, and whether everything works.
+fn verdict(sentences: &[String], (targets, faulty, sources): (usize, usize, usize)) -> String {
+    let mut text = String::from("\n");
+    if !sentences.is_empty() {
+        text.push_str("Notable:\n");
+    }
+    for sentence in sentences.iter().take(SENTENCES_MAX) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "- {sentence}");
+    }
+    let more = sentences.len().saturating_sub(SENTENCES_MAX);
+    if more > 0 {
+        let _ = writeln!(text, "- {more} more");
+    }
+    let mut places = Vec::new();
+    if faulty > 0 {
+        places.push(format!("{faulty} of {targets} targets"));
+    }
+    if sources > 0 {
+        places.push(format!("{sources} sources of targets"));
+    }
+    let verdict = if places.is_empty() {
+        "everything that is enabled works".to_owned()
+    } else {
+        format!("faults at {}", places.join(" and "))
+    };
+    let _ = writeln!(text, "verdict: {verdict}");
+    text
 }
 
 /// Returns which entry of the list a target uses, without the secret.
@@ -88,15 +134,23 @@ fn origin_of_credentials(target: &Target, list: &[Credential]) -> String {
 
 /// The block of one target.
 struct TargetReport {
+    name: String,
     text: String,
     all_works: bool,
+    /// The collectors, and parts of the sweep, that do not work.
+    faulty: Vec<String>,
+    /// Notable facts, without the name of the target.
+    notable: Vec<String>,
 }
 
 impl Default for TargetReport {
     fn default() -> Self {
         Self {
+            name: String::new(),
             text: String::new(),
             all_works: true,
+            faulty: Vec::new(),
+            notable: Vec::new(),
         }
     }
 }
@@ -107,6 +161,7 @@ impl TargetReport {
         Self {
             text: format!("  does not work: {error}\n"),
             all_works: false,
+            ..Self::default()
         }
     }
 
@@ -122,9 +177,26 @@ impl TargetReport {
     fn fault(&mut self, name: &str, line: fmt::Arguments<'_>) {
         self.line(name, line);
         self.all_works = false;
+        if self.faulty.iter().all(|one| one != name) {
+            self.faulty.push(name.to_owned());
+        }
+    }
+
+    /// Returns the sentences about this target.
+    fn verdict(&self) -> impl Iterator<Item = String> {
+        let does = if self.faulty.len() == 1 { "does" } else { "do" };
+        let faulty = self.faulty.join(", ");
+        let faulty =
+            (!faulty.is_empty()).then(|| format!("{}: {faulty} {does} not work.", self.name));
+        let notable = self
+            .notable
+            .iter()
+            .map(|what| format!("{} {what}", self.name));
+        faulty.into_iter().chain(notable)
     }
 
     async fn target(&mut self, target: &Target, credentials: &[Credential]) {
+        self.name.clone_from(&target.name);
         self.heading(format_args!(
             "{} ({})",
             target.name, target.endpoint.address
@@ -136,20 +208,46 @@ impl TargetReport {
         self.line("polls", format_args!("{}", describe_pace(target.poll)));
         match examine(target).await {
             Ok(examined) => {
+                self.server(&examined);
                 self.collectors(target, &examined);
                 self.sweep(target).await;
                 self.events(target).await;
+                self.access(target, &examined);
             }
             Err(failure) => {
                 let failure = explained(&failure);
                 self.heading(format_args!("  does not work: {failure}"));
                 self.all_works = false;
+                self.notable.push(format!("does not work: {failure}."));
             }
         }
     }
 
-    fn collectors(&mut self, target: &Target, examined: &ExaminedTarget) {
+    /// Adds the kind of the server, its facts, and its round trip.
+    fn server(&mut self, examined: &ExaminedTarget) {
         self.heading(format_args!("  {}", examined.server));
+        self.line("server", format_args!("{}", examined.facts.text()));
+        if let Some(ping) = examined.ping {
+            let milliseconds = ping.as_secs_f64() * 1_000.0;
+            self.line("round trip", format_args!("{milliseconds:.1} ms"));
+        }
+        self.notable.extend(examined.facts.notable());
+    }
+
+    /// Adds the rule of a user who may send exactly what this configuration needs.
+    fn access(&mut self, target: &Target, examined: &ExaminedTarget) {
+        let (collectors, rejected) = (&examined.applicable, &examined.rejected);
+        let Some(rule) = access::rule(target, &examined.kind, collectors, rejected) else {
+            return;
+        };
+        let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
+        let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
+        let how = "a user needs this rule; replace PASSWORD";
+        self.line("permissions", format_args!("{how}{also}"));
+        self.heading(format_args!("    {rule}"));
+    }
+
+    fn collectors(&mut self, target: &Target, examined: &ExaminedTarget) {
         for collector in collectors(target) {
             let name = collector.name;
             if !examined.applicable.iter().any(|one| one.name == name) {
@@ -204,6 +302,11 @@ impl TargetReport {
         }
         if let Some(forecast) = forecast {
             self.line(name, format_args!("cost: {forecast}"));
+            if forecast.pass >= LONG_PASS {
+                let time = facts::pass_text(forecast.pass.as_secs_f64());
+                self.notable
+                    .push(format!("needs {time} for a pass of the sweep."));
+            }
         }
         let mut faults = Vec::new();
         for (query, refusal) in &refused {
@@ -227,64 +330,13 @@ impl TargetReport {
     }
 }
 
-impl TargetReport {
-    /// Adds whether the server permits and sends key events, if they are enabled.
-    async fn events(&mut self, target: &Target) {
-        let name = "events";
-        if !target.sweep.enabled {
-            return;
-        }
-        let off = "or set sweep.events to off";
-        match sweep::examine_events(target).await {
-            None => {}
-            Some(ExaminedEvents::Work) => self.line(name, format_args!("works")),
-            Some(ExaminedEvents::Off(flags)) if target.sweep.events == EventUse::Configure => {
-                let needed = "the user needs +config|set";
-                let line = format_args!("notify-keyspace-events will be set to {flags}: {needed}");
-                self.line(name, line);
-            }
-            Some(ExaminedEvents::Off(flags)) => self.fault(
-                name,
-                format_args!("off: set notify-keyspace-events to {flags}, {off}"),
-            ),
-            Some(ExaminedEvents::Replica) => {
-                self.line(name, format_args!("does not apply to a replica"));
-            }
-            Some(ExaminedEvents::Unsupported) => {
-                self.fault(
-                    name,
-                    format_args!("the server does not support RESP3; {off}"),
-                );
-            }
-            Some(ExaminedEvents::Denied(refusal)) => {
-                let or = alternative(&refusal);
-                let fault = describe_events(&refusal);
-                self.fault(name, format_args!("{fault}{or} set sweep.events to off"));
-            }
-            Some(ExaminedEvents::Failed(failure)) => {
-                let failure = explained(&failure);
-                self.fault(name, format_args!("does not work: {failure}"));
-            }
-            Some(ExaminedEvents::Slow) => {
-                self.fault(name, format_args!("INFO took longer than a second; {off}"));
-            }
-        }
-    }
-}
-
-/// Returns why key events were rejected. One rule has all permissions that they need.
-fn describe_events(refusal: &Refusal) -> String {
-    match refusal.kind() {
-        ErrorKind::Permission | ErrorKind::ChannelPermission => {
-            "denied: grant the user +info +subscribe +unsubscribe &__keyevent@*__:*".to_owned()
-        }
-        _ => describe(refusal, "+subscribe"),
-    }
-}
-
 /// The result of one poll of a target.
 struct ExaminedTarget {
     server: String,
+    kind: Server,
+    facts: ServerFacts,
+    /// Round trip of a PING; `None` if the user may not send it.
+    ping: Option<Duration>,
     applicable: Vec<&'static Collector>,
     rejected: Vec<Rejected>,
 }
@@ -307,6 +359,9 @@ async fn examine(target: &Target) -> Result<ExaminedTarget, Failure> {
         .await?;
     Ok(ExaminedTarget {
         server: poller.server_text(),
+        kind: round.replies.server(),
+        facts: ServerFacts::of(target, &round.replies),
+        ping: round.ping,
         applicable: round.collectors,
         rejected: poller.rejected().to_vec(),
     })

@@ -22,6 +22,7 @@ mod cardinality;
 mod certificate_kinds;
 mod certificates;
 mod channels;
+mod check_rule;
 mod clients;
 mod cluster_churn;
 mod cluster_kinds;

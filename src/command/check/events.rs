@@ -1,0 +1,62 @@
+//! Reports whether key events work.
+
+use super::{TargetReport, alternative, explained};
+use crate::config::{EventUse, Target};
+use crate::keyspace::sweep::{self, ExaminedEvents};
+use crate::query::describe;
+use crate::reply::{ErrorKind, Refusal};
+
+impl TargetReport {
+    /// Adds whether the server permits and sends key events, if they are enabled.
+    pub(super) async fn events(&mut self, target: &Target) {
+        let name = "events";
+        if !target.sweep.enabled {
+            return;
+        }
+        let off = "or set sweep.events to off";
+        match sweep::examine_events(target).await {
+            None => {}
+            Some(ExaminedEvents::Work) => self.line(name, format_args!("works")),
+            Some(ExaminedEvents::Off(flags)) if target.sweep.events == EventUse::Configure => {
+                let needed = "the user needs +config|set";
+                let line = format_args!("notify-keyspace-events will be set to {flags}: {needed}");
+                self.line(name, line);
+            }
+            Some(ExaminedEvents::Off(flags)) => self.fault(
+                name,
+                format_args!("off: set notify-keyspace-events to {flags}, {off}"),
+            ),
+            Some(ExaminedEvents::Replica) => {
+                self.line(name, format_args!("does not apply to a replica"));
+            }
+            Some(ExaminedEvents::Unsupported) => {
+                self.fault(
+                    name,
+                    format_args!("the server does not support RESP3; {off}"),
+                );
+            }
+            Some(ExaminedEvents::Denied(refusal)) => {
+                let or = alternative(&refusal);
+                let fault = describe_events(&refusal);
+                self.fault(name, format_args!("{fault}{or} set sweep.events to off"));
+            }
+            Some(ExaminedEvents::Failed(failure)) => {
+                let failure = explained(&failure);
+                self.fault(name, format_args!("does not work: {failure}"));
+            }
+            Some(ExaminedEvents::Slow) => {
+                self.fault(name, format_args!("INFO took longer than a second; {off}"));
+            }
+        }
+    }
+}
+
+/// Returns why key events were rejected. One rule has all permissions that they need.
+fn describe_events(refusal: &Refusal) -> String {
+    match refusal.kind() {
+        ErrorKind::Permission | ErrorKind::ChannelPermission => {
+            "denied: grant the user +info +subscribe +unsubscribe &__keyevent@*__:*".to_owned()
+        }
+        _ => describe(refusal, "+subscribe"),
+    }
+}

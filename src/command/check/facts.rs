@@ -1,0 +1,199 @@
+//! Words the facts about a server that its replies to a poll contain. Pure.
+
+use crate::collector::Replies;
+use crate::command::namespaces::human;
+use crate::config::Target;
+use crate::number::{to_count, to_float};
+
+/// Share of the memory limit from which the used memory is notable.
+const NEARLY_FULL: f64 = 0.9;
+
+/// Facts about a server.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact")]
+pub struct ServerFacts {
+    version: Option<String>,
+    is_replica: bool,
+    is_link_down: bool,
+    is_loading: bool,
+    keys: f64,
+    keys_with_ttl: f64,
+    databases: u32,
+    used: Option<f64>,
+    /// The memory limit that the server reports or the configuration declares.
+    limit: Option<f64>,
+    /// Whether the server reports that it has no limit.
+    is_unlimited: bool,
+    policy: Option<String>,
+    expect_full: bool,
+}
+
+impl ServerFacts {
+    /// Reads the facts from the replies to a poll.
+    #[must_use]
+    pub fn of(target: &Target, replies: &Replies) -> Self {
+        let info = &replies.info;
+        let text = |name: &str| info.get(name).map(str::to_owned);
+        let reported = info.number("maxmemory");
+        let declared = target.memory_limit.map(to_float);
+        let limit = reported.filter(|limit| *limit > 0.0).or(declared);
+        let mut facts = Self {
+            version: text("valkey_version").or_else(|| text("redis_version")),
+            is_replica: info.get("role") == Some("slave"),
+            is_link_down: info.get("master_link_status") == Some("down"),
+            is_loading: info.get("loading") == Some("1"),
+            used: info.number("used_memory"),
+            limit,
+            is_unlimited: reported == Some(0.0) && declared.is_none(),
+            policy: text("maxmemory_policy"),
+            expect_full: target.expect_full,
+            ..Self::default()
+        };
+        for database in info.section("Keyspace") {
+            facts.databases += 1;
+            facts.keys += database.number_in_record("keys").unwrap_or(0.0);
+            facts.keys_with_ttl += database.number_in_record("expires").unwrap_or(0.0);
+        }
+        facts
+    }
+
+    /// Returns the facts in one line, such as `7.0.15, primary, 12 keys, 1.5 MiB without a limit`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut parts: Vec<String> = self
+            .version
+            .iter()
+            .map(|text| human::name(text, 40))
+            .collect();
+        parts.push(
+            if self.is_replica {
+                "replica"
+            } else {
+                "primary"
+            }
+            .to_owned(),
+        );
+        let databases = match self.databases {
+            0 | 1 => String::new(),
+            databases => format!(" in {databases} databases"),
+        };
+        let keys = human::estimated_count(self.keys);
+        parts.push(format!("{keys} keys{databases}"));
+        parts.extend(self.used.map(|used| self.memory(used)));
+        let policy = self.policy.as_ref();
+        parts.extend(policy.map(|policy| format!("policy {}", human::name(policy, 40))));
+        parts.join(", ")
+    }
+
+    fn memory(&self, used: f64) -> String {
+        let used_text = human::bytes(used);
+        match self.limit {
+            Some(limit) => {
+                let (limit_text, share) = (human::bytes(limit), human::share(used / limit));
+                format!("{used_text} of {limit_text} ({share})")
+            }
+            None if self.is_unlimited => format!("{used_text} without a limit"),
+            None => used_text,
+        }
+    }
+
+    /// Returns what is notable, without the name of the target.
+    #[must_use]
+    pub fn notable(&self) -> Vec<String> {
+        let mut notable = Vec::new();
+        if self.is_loading {
+            notable.push("is loading its data.".to_owned());
+        }
+        if self.is_replica && self.is_link_down {
+            notable.push("is a replica that has lost its primary.".to_owned());
+        }
+        let used = self.used.zip(self.limit).map(|(used, limit)| used / limit);
+        if let Some(used) = used.filter(|used| *used >= NEARLY_FULL && !self.expect_full) {
+            let share = human::share(used);
+            notable.push(format!("uses {share} of its memory limit."));
+        }
+        if self.is_unlimited && !self.is_replica {
+            notable.push("has no memory limit.".to_owned());
+        }
+        let evicts_expiring = self
+            .policy
+            .as_deref()
+            .is_some_and(|policy| policy.starts_with("volatile-"));
+        if evicts_expiring && self.limit.is_some() && self.keys > 0.0 && self.keys_with_ttl == 0.0 {
+            notable.push(
+                "can evict nothing: its policy evicts keys with a TTL, and no key has one."
+                    .to_owned(),
+            );
+        } else if self.keys > 0.0 && self.keys_with_ttl < self.keys {
+            let without = human::estimated_count(self.keys - self.keys_with_ttl);
+            let share = human::share(1.0 - self.keys_with_ttl / self.keys);
+            notable.push(format!(
+                "has {without} keys that never expire, {share} of all."
+            ));
+        }
+        notable
+    }
+}
+
+/// Words how long a pass takes.
+#[must_use]
+pub fn pass_text(seconds: f64) -> String {
+    human::duration(to_count((seconds * 1_000.0).ceil()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::Circumstances;
+
+    fn facts(info: &str, change: impl FnOnce(&mut Target)) -> ServerFacts {
+        let mut target = Target::dead("cache");
+        change(&mut target);
+        ServerFacts::of(&target, &Replies::new(info, Circumstances::default()))
+    }
+
+    const INFO: &str = "# Server\r\nredis_version:7.0.15\r\n# Memory\r\nused_memory:1048576\r\n\
+        maxmemory:1073741824\r\nmaxmemory_policy:allkeys-lru\r\n# Replication\r\nrole:master\r\n\
+        # Keyspace\r\ndb0:keys=1500,expires=1500,avg_ttl=1\r\ndb3:keys=2,expires=2\r\n";
+
+    #[test]
+    fn facts_are_one_line() {
+        assert_eq!(
+            facts(INFO, |_| ()).text(),
+            "7.0.15, primary, 1,502 keys in 2 databases, 1.0 MiB of 1.0 GiB (0.1%), policy \
+             allkeys-lru"
+        );
+        assert_eq!(facts(INFO, |_| ()).notable(), Vec::<String>::new());
+        assert_eq!(facts("", |_| ()).text(), "primary, 0 keys");
+    }
+
+    #[test]
+    fn notable_facts_are_sentences() {
+        let about =
+            |from: &str, to: &str| facts(&INFO.replace(from, to), |_| ()).notable().join(" ");
+        assert_eq!(
+            about("maxmemory:1073741824", "maxmemory:0"),
+            "has no memory limit."
+        );
+        assert_eq!(
+            about("maxmemory:1073741824", "maxmemory:1100000"),
+            "uses 95.3% of its memory limit."
+        );
+        assert_eq!(
+            about("expires=2", "expires=0"),
+            "has 2 keys that never expire, 0.1% of all."
+        );
+        let none = INFO
+            .replace("expires=2", "expires=0")
+            .replace("expires=1500", "expires=0");
+        let none = none.replace("allkeys-lru", "volatile-lru");
+        let notable = facts(&none, |_| ()).notable().join(" ");
+        assert!(notable.starts_with("can evict nothing:"), "{notable}");
+        let replica = INFO.replace("role:master", "role:slave\r\nmaster_link_status:down");
+        let notable = facts(&replica, |_| ()).notable().join(" ");
+        assert_eq!(notable, "is a replica that has lost its primary.");
+        let full = INFO.replace("maxmemory:1073741824", "maxmemory:1100000");
+        let full = facts(&full, |target| target.expect_full = true);
+        assert!(full.notable().is_empty());
+    }
+}
