@@ -24,6 +24,7 @@ mod discover;
 mod dns_source;
 mod document;
 mod draft;
+mod effective;
 mod endpoint;
 mod expand;
 mod expected_node;
@@ -33,15 +34,18 @@ mod host_pattern;
 mod implicit_target;
 mod keys;
 mod label_name;
+mod listen;
 mod log;
 mod names;
 mod namespace;
 #[cfg(test)]
 mod of_text;
 mod password_file;
+mod paths;
 mod poll;
 mod problem;
 mod reader;
+mod recorded;
 pub mod redis_exporter;
 mod reference;
 mod route;
@@ -74,6 +78,7 @@ pub use commands::Commands;
 pub use credentials::{Credential, credential_for};
 pub use discover::{Discover, GroupKind};
 pub use dns_source::{DnsName, DnsRecords};
+pub use effective::effective;
 pub use endpoint::Endpoint;
 pub use expand::Environment;
 pub use expected_node::ExpectedNode;
@@ -81,12 +86,14 @@ pub use file_content::FileContent;
 pub use host_pattern::HostPattern;
 pub use keys::{KeyName, KeyPattern, Keys, ShownValues, Streams};
 pub use label_name::{LabelName, RESERVED_LABELS};
+pub use listen::listen_address;
 pub use log::{Log, LogFormat};
 pub use namespace::{ChannelGroup, Namespace, NamespacePolicy, OnEviction, TtlPolicy, doubts};
 #[cfg(test)]
 pub(crate) use of_text::of_text;
 pub(crate) use password_file::password_of;
 pub use password_file::{PASSWORD_FILE_MAX, missing_entry};
+pub use paths::Paths;
 pub use poll::PollTimes;
 pub use problem::Problem;
 pub use route::{ROUTES, Route};
@@ -109,11 +116,9 @@ use document::{Node, YamlValue};
 use draft::Draft;
 use problem::{Invalid, Origin, Place};
 use reader::LevelReader;
+use recorded::Recorder;
 use redis_exporter::{Given, Notice, Overlay};
 use written_keys::WrittenKeys;
-
-/// The variable of the listen address.
-const LISTEN_VARIABLE: &str = "REDIS_EXPORTER_WEB_LISTEN_ADDRESS";
 
 /// The complete configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,21 +153,6 @@ pub struct Config {
     pub file: FileContent,
     /// Notices for startup, about options that are not fully supported.
     pub notices: Vec<Notice>,
-}
-
-/// The served paths.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paths {
-    /// The path of the page of all targets.
-    pub telemetry: String,
-    /// Whether pages of single targets are served.
-    pub has_scrape: bool,
-}
-
-impl Default for Paths {
-    fn default() -> Self {
-        Draft::new().top.paths
-    }
 }
 
 /// Reads file, environment and arguments into a configuration.
@@ -200,23 +190,7 @@ fn load_by(
     environment: &Environment<'_>,
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
-    let file = match file::path(arguments, environment) {
-        None => None,
-        Some(path) => {
-            let place = file::shown(&path);
-            let text = if file::is_standard_input(&path) {
-                file::read_standard_input()
-            } else {
-                read_file(&path)
-            };
-            match text {
-                Ok(text) => Some((place, text)),
-                Err(invalid) => {
-                    return Err(vec![Place::option(&place).problem("", invalid)]);
-                }
-            }
-        }
-    };
+    let file = listed_file(read_file, arguments, environment)?;
     let file = file.as_ref().map(|(place, text)| (&**place, &**text));
     parse(
         file,
@@ -227,27 +201,25 @@ fn load_by(
     )
 }
 
-/// Returns the address at which an exporter with these arguments listens.
-///
-/// Unlike [`load`] it does not require a valid configuration: a health check must not fail because
-/// of a file that the running exporter has rejected.
-#[must_use]
-pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> SocketAddr {
-    let read = |text: &str| unit::listen_address(text).ok();
-    let variable = || read(&environment(LISTEN_VARIABLE)?);
-    let file = || {
-        let path =
-            file::path(arguments, environment).filter(|path| !file::is_standard_input(path))?;
-        let text = file::read(&path).ok()?;
-        let document = document::read(&text).ok()?;
-        match &document.get("listen")?.node.value {
-            YamlValue::Scalar(scalar) => read(&expand::expand(&scalar.text, environment).ok()?),
-            _ => None,
-        }
+/// Returns the place and the text of the configuration file, if one is given.
+fn listed_file(
+    read_file: &dyn Fn(&Path) -> Result<String, Invalid>,
+    arguments: &Arguments,
+    environment: &Environment<'_>,
+) -> Result<Option<(String, String)>, Vec<Problem>> {
+    let Some(path) = file::path(arguments, environment) else {
+        return Ok(None);
     };
-    let flag = arguments.listen().and_then(read);
-    let found = flag.or_else(variable).or_else(file);
-    found.unwrap_or_else(|| Draft::new().top.listen)
+    let place = file::shown(&path);
+    let text = if file::is_standard_input(&path) {
+        file::read_standard_input()
+    } else {
+        read_file(&path)
+    };
+    match text {
+        Ok(text) => Ok(Some((place, text))),
+        Err(invalid) => Err(vec![Place::option(&place).problem("", invalid)]),
+    }
 }
 
 /// Reads a configuration without I/O. The file is its place in problems and its text.
@@ -255,9 +227,30 @@ fn parse(
     file: Option<(&str, &str)>,
     arguments: &Arguments,
     environment: &Environment<'_>,
-    (check_file, read_file): (&CheckFile<'_>, &ReadFile<'_>),
+    files: (&CheckFile<'_>, &ReadFile<'_>),
     collector_names: &[&str],
 ) -> Result<Config, Vec<Problem>> {
+    let recorder = Recorder::default();
+    let parsed = parse_recorded(
+        file,
+        arguments,
+        environment,
+        files,
+        collector_names,
+        recorder,
+    );
+    parsed.map(|(config, _)| config)
+}
+
+/// Does the same, and records which options are set.
+fn parse_recorded(
+    file: Option<(&str, &str)>,
+    arguments: &Arguments,
+    environment: &Environment<'_>,
+    (check_file, read_file): (&CheckFile<'_>, &ReadFile<'_>),
+    collector_names: &[&str],
+    recorder: Recorder,
+) -> Result<(Config, Recorder), Vec<Problem>> {
     // Editors and shells add line ends, also to values of variables.
     let environment = &|name: &str| environment(name).map(|text| trimmed(&text).to_owned());
     let mut context = Context {
@@ -269,6 +262,7 @@ fn parse(
         masked: Vec::new(),
         problems: Vec::new(),
         notices: Vec::new(),
+        recorder,
     };
     let (text, node) = match file {
         None => ("", Node::from(YamlValue::Nothing)),
@@ -287,10 +281,11 @@ fn parse(
     let Context {
         mut problems,
         notices,
+        recorder,
         ..
     } = context;
     if problems.is_empty() {
-        return Ok(Config { notices, ..config });
+        return Ok((Config { notices, ..config }, recorder));
     }
     problem::sort(&mut problems);
     Err(problems)

@@ -11,13 +11,18 @@ use redis_namespace_exporter::config::arguments::{
     Arguments, ConfigPart, Exit, ProgramCommand, parse,
 };
 use redis_namespace_exporter::config::{
-    Config, Log, LogFormat, listen_address, load, schema as config_schema,
+    Config, Log, LogFormat, Problem, effective, listen_address, load, schema as config_schema,
 };
 use redis_namespace_exporter::logfmt::Logfmt;
 use redis_namespace_exporter::output::{self, Plain, Stderr};
 use redis_namespace_exporter::{collector, command, daemon, http, telemetry};
 use tracing::{Level, error, warn};
 use tracing_subscriber::filter::LevelFilter;
+
+/// The command that prints the effective configuration.
+const PRINT_CONFIG: ProgramCommand = ProgramCommand::Config {
+    part: ConfigPart::Print,
+};
 
 /// The configuration is invalid (`EX_CONFIG` in sysexits.h).
 const EXIT_CONFIGURATION: u8 = 78;
@@ -95,12 +100,16 @@ fn start(arguments: Arguments) -> ExitCode {
         };
         return finish(http::health(address).map(|()| true).map_err(Error::Health));
     }
-    let config = match load(&arguments, &environment, &collector::names()) {
+    let names = collector::names();
+    if arguments.command == Some(PRINT_CONFIG) {
+        return match effective(&arguments, &environment, &names) {
+            Ok(text) => finish(print(text.as_bytes()).map(|()| true)),
+            Err(problems) => reject(&problems),
+        };
+    }
+    let config = match load(&arguments, &environment, &names) {
         Ok(config) => config,
-        Err(problems) => {
-            output::complain(&daemon::describe(&problems));
-            return ExitCode::from(EXIT_CONFIGURATION);
-        }
+        Err(problems) => return reject(&problems),
     };
     start_log(&config.log, arguments.command.is_some());
     config.notices.iter().for_each(daemon::log_notice);
@@ -122,6 +131,12 @@ fn start(arguments: Arguments) -> ExitCode {
         ended
     });
     finish(ended.map_err(Error::Runtime).flatten())
+}
+
+/// Reports the problems of the configuration, and returns the exit status.
+fn reject(problems: &[Problem]) -> ExitCode {
+    output::complain(&daemon::describe(problems));
+    ExitCode::from(EXIT_CONFIGURATION)
 }
 
 /// Runs a command that only prints what the program contains.

@@ -111,6 +111,8 @@ pub enum ProgramCommand {
 pub enum ConfigPart {
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+    /// Print the effective configuration, with the origin of each value and without secrets
+    Print,
 }
 
 /// Arguments of the command `namespaces`.

@@ -87,6 +87,7 @@ pub(crate) fn finish(draft: &mut Draft, written: &WrittenKeys, context: &mut Con
 mod tests {
     use super::super::problem::{Place, Problem};
     use super::super::reader::LevelReader;
+    use super::super::recorded::Recorder;
     use super::super::{complete_level, document};
     use super::*;
 
@@ -100,6 +101,7 @@ mod tests {
             masked: Vec::new(),
             problems: Vec::new(),
             notices: Vec::new(),
+            recorder: Recorder::default(),
         };
         let node = document::read(text).unwrap();
         let mut draft = Draft::new();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::expand::Environment;
 use super::problem::{Invalid, Place, Problem};
+use super::recorded::Recorder;
 use super::redis_exporter::Notice;
 
 /// Checks the content of a file. This and [`ReadFile`] are the only file accesses of the parser.
@@ -37,6 +38,7 @@ pub(crate) struct Context<'a> {
     pub(crate) masked: Vec<&'static str>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) recorder: Recorder,
 }
 
 impl Context<'_> {

@@ -10,7 +10,9 @@ use super::draft::Draft;
 use super::file_content::has_targets;
 use super::problem::Place;
 use super::reader::LevelReader;
-use super::redis_exporter::{CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options};
+use super::redis_exporter::{
+    self, CommandLineOption, Given, Notice, OPTIONS, Overlay, own_options,
+};
 use super::row::TARGETS;
 use super::secret::Secret;
 use super::target::{
@@ -119,6 +121,8 @@ pub(crate) fn implicit_target(
 ) -> Option<Target> {
     let (text, place) = implicit_url(flag, context);
     let place = Place::option(place);
+    let literal = redis_exporter::literal(&text);
+    context.recorder.record("targets[].url", &literal, &place);
     let url = match url::parse(&text) {
         Ok(url) => Some(url),
         Err(invalid) => {
@@ -140,6 +144,7 @@ pub(crate) fn implicit_target(
     }
     with_url(&mut draft.each.tls, &mut url);
     url.notes.iter().for_each(|note| context.warn(&place, note));
+    record_login(given, password.is_some(), url.username.is_none(), context);
     if url.username.is_none() {
         let user = given.get("redis.user");
         url.username = user.map(|user| user.value.expose().to_owned());
@@ -158,6 +163,25 @@ pub(crate) fn implicit_target(
     let target = Target { name, ..target };
     sources.extend(discover::source(target, draft, &written, context));
     None
+}
+
+/// Records the flags and variables of the user and the password that apply.
+fn record_login(given: &Given, has_password: bool, lacks_user: bool, context: &mut Context<'_>) {
+    let user = given.get("redis.user").filter(|_| lacks_user);
+    let password = given.get("redis.password");
+    let file = given.get("redis.password-file");
+    let file = file.filter(|_| password.is_none());
+    for (key, option) in [
+        ("targets[].username", user),
+        ("targets[].password", password.filter(|_| has_password)),
+        ("targets[].password_file", file.filter(|_| has_password)),
+    ] {
+        if let Some(option) = option {
+            let value = redis_exporter::literal(option.value.expose());
+            let place = Place::option(&option.place);
+            context.recorder.record(key, &value, &place);
+        }
+    }
 }
 
 /// Reports flags of the implicit target if the file has `targets`. Variables are allowed because

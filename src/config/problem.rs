@@ -46,6 +46,10 @@ impl Position {
     pub(crate) const fn new(line: usize, column: usize) -> Self {
         Self { line, column }
     }
+
+    pub(crate) const fn line(self) -> usize {
+        self.line
+    }
 }
 
 /// The source of a value.

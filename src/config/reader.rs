@@ -7,7 +7,7 @@ use super::document::{Node, ScalarKind, YamlValue};
 use super::draft::Draft;
 use super::expand::expand;
 use super::problem::{Invalid, Origin, Place, listed};
-use super::row::{Items, List, OptionRow, Set};
+use super::row::{Items, List, OptionRow, Set, TARGETS};
 use super::rows::ROWS;
 use super::unknown_key::{NO_OPTION, unknown_key};
 use super::written_keys::WrittenKeys;
@@ -168,7 +168,22 @@ impl<'r, 'c> LevelReader<'r, 'c> {
             Set::Targets => {}
         }
         let is_good = self.context.problems.len() == problems;
+        self.record(full_path, node, &place);
         self.written.add(path, place, is_good);
+    }
+
+    /// Records an option of the top level, or of the target of flags and variables. Items of lists
+    /// are part of their list.
+    fn record(&mut self, path: &str, node: &Node, place: &Place) {
+        let is_option = matches!(place.source, Origin::Option(_));
+        match self.level {
+            "" => self.context.recorder.record(path, node, place),
+            TARGETS if is_option => {
+                let path = format!("{TARGETS}{path}");
+                self.context.recorder.record(&path, node, place);
+            }
+            _ => {}
+        }
     }
 
     /// Sets an option from the expanded text of a single value.
@@ -290,6 +305,7 @@ pub(super) fn items_of<'a>(
 mod tests {
     use super::super::document;
     use super::super::problem::Problem;
+    use super::super::recorded::Recorder;
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
@@ -302,6 +318,7 @@ mod tests {
             masked: Vec::new(),
             problems: Vec::new(),
             notices: Vec::new(),
+            recorder: Recorder::default(),
         };
         let node = document::read(text).unwrap();
         let place = Place::new(node.source.clone());

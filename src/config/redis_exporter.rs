@@ -15,7 +15,7 @@ mod words;
 
 pub use flags::Flags;
 pub(super) use given::Given;
-pub(super) use meaning::time_out;
+pub(super) use meaning::{scalar as literal, time_out};
 pub use notice::{Notice, Severity};
 pub(super) use overlay::Overlay;
 use table::COLLECTORS;

@@ -15,7 +15,7 @@ use crate::pattern::Expression;
 use rows::ROWS;
 
 /// The names of the collectors in the example. At run time, the list comes from the collectors.
-static COLLECTORS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+pub(super) static COLLECTORS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let (_, list) = EXAMPLE.split_once("\n    collectors:\n").unwrap();
     let rows = list.lines().map_while(|line| line.strip_prefix("      "));
     let names = rows.filter_map(|row| Some(row.split_once(": ")?.0));

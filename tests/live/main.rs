@@ -28,6 +28,7 @@ mod cluster_churn;
 mod cluster_kinds;
 mod cluster_members;
 mod compatible_servers;
+mod config_command;
 mod discovery;
 mod expiring_keys;
 mod exposition;

@@ -32,7 +32,7 @@ pub(super) enum Meaning {
 pub(super) type ReadOption = fn(&str) -> Result<Meaning, Invalid>;
 
 /// Returns a text as a node. `${` is escaped, so that it is not a reference to a variable.
-pub(super) fn scalar(text: &str) -> Node {
+pub(in crate::config) fn scalar(text: &str) -> Node {
     single(text.replace("${", "$${"), ScalarKind::Text)
 }
 

@@ -137,6 +137,7 @@ impl Overlay {
             match *key {
                 key if key.starts_with(TARGETS) => {}
                 "scripts[].read_only" => {
+                    reader.context.recorder.record(key, node, place);
                     let is_on = *node == switched(true);
                     for script in &mut reader.draft.options().scripts {
                         script.read_only = is_on;

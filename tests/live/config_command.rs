@@ -1,0 +1,89 @@
+//! `config print`.
+
+use std::fs;
+
+use crate::support::exporter::Finished;
+use crate::support::{Launch, RedisServer};
+
+/// Runs a part of the command `config` with flags and variables.
+fn run(part: &str, launch: Launch) -> Finished {
+    launch.flag("config").flag(part).run()
+}
+
+/// Checks that a printed configuration is valid, and returns the output of `check`.
+fn check(text: &str, variables: &[(&str, &str)]) -> String {
+    let launch = Launch::new();
+    let path = launch.file("printed.yaml");
+    fs::write(&path, text).unwrap();
+    let launch = launch.flag(&format!("--config={}", path.display()));
+    let launch = variables
+        .iter()
+        .fold(launch, |launch, (name, value)| launch.variable(name, value));
+    let finished = launch.flag("check").run();
+    assert_eq!(
+        finished.code(),
+        0,
+        "{text}\n{}{}",
+        finished.stdout,
+        finished.stderr
+    );
+    finished.stdout
+}
+
+#[test]
+fn printed_configuration_names_origins_and_works() {
+    let server = RedisServer::start(&[]);
+    let launch = Launch::configured(&format!(
+        "poll:\n  interval: 3s\ntargets:\n- name: cache\n  url: {}\nnamespaces:\n\
+         - {{ name: session, match: 'session:*' }}\n",
+        server.url()
+    ));
+    let launch = launch
+        .flag("--series=full")
+        .variable("REDIS_EXPORTER_LOG_LEVEL", "warn");
+    let finished = run("print", launch);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    for line in [
+        // The first line disables the sweep.
+        "  interval: 3s  # config.yaml:3",
+        "series: full  # flag --series",
+        "  level: warn  # variable REDIS_EXPORTER_LOG_LEVEL",
+        "# legacy_names: true  # default",
+        "  enabled: false  # config.yaml:1",
+    ] {
+        assert!(
+            finished.stdout.lines().any(|one| one == line),
+            "{line}\n{}",
+            finished.stdout
+        );
+    }
+    let report = check(&finished.stdout, &[]);
+    assert!(report.contains("cache ("), "{report}");
+}
+
+#[test]
+fn printed_configuration_has_no_secret() {
+    let launch = Launch::configured("sweep: { from: 'redis://:hunter2@replica' }\n")
+        .variable("REDIS_URL", "redis://user7:hunter2@primary/2")
+        .flag("--basic-auth-username=user7")
+        .flag("--basic-auth-password=hunter2");
+    let finished = run("print", launch);
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    for secret in ["hunter2", "user7"] {
+        assert!(!finished.stdout.contains(secret), "{}", finished.stdout);
+    }
+    let url = "  - url: \"redis://***:***@primary:6379/2\"  # variable REDIS_URL\n";
+    assert!(finished.stdout.contains(url), "{}", finished.stdout);
+}
+
+#[test]
+fn invalid_configuration_is_not_printed() {
+    let finished = run("print", Launch::configured("poll: { interval: 15 }\n"));
+    assert_eq!(finished.code(), 78);
+    assert_eq!(finished.stdout, "");
+    assert!(
+        finished.stderr.contains("poll.interval"),
+        "{}",
+        finished.stderr
+    );
+}
