@@ -9,7 +9,10 @@ mod earlier;
 pub mod human;
 pub mod json;
 pub mod layout;
+pub mod named;
 pub mod notes;
+mod pass;
+mod print;
 pub mod progress;
 pub mod report;
 pub mod sample;
@@ -18,24 +21,19 @@ pub mod verdict;
 
 use std::io::{self, Write};
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
-
 use super::check::explained;
 use crate::clock::now;
-use crate::config::arguments::{LookupLimit, NamespacesArguments, Output};
+use crate::config::arguments::{LookupLimit, NamespacesArguments};
 use crate::config::{Config, Keys, Share, Target};
 use crate::failure::Failure;
 use crate::keyspace::single_pass::LookupBudget;
-use crate::keyspace::suggest::{Options, Suggestion, suggest, to_yaml};
+use crate::keyspace::suggest::{Options, Suggestion, suggest};
 use crate::keyspace::sweep::census::Census;
-use crate::keyspace::sweep::{Event, once};
-use crate::output::{Plain, Styled};
-use comparison::Comparison;
-use json::Additions;
-use layout::Layout;
-use progress::ProgressLine;
-use report::{Ended, PassEnd, Queried, Report};
+use comparison::EarlierPass;
+use named::KeptNames;
+use pass::{EndSignals, SeenNames, scan};
+use print::{PassFindings, print};
+use report::{PassEnd, Report};
 use sample::NamedSample;
 
 /// Why there is no result, or only a partial one.
@@ -89,15 +87,43 @@ pub async fn run(
     let earlier = arguments.compare.as_deref().map(earlier::read);
     let earlier = earlier.transpose()?;
     let target = at_speed(target, arguments.full_speed);
+    let mut signals = EndSignals::new()?;
     let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
-    let mut sample = arguments.suggest.then(NamedSample::default);
-    let lookups = match arguments.lookups {
+    let mut names = wanted_names(arguments);
+    let budget = lookups(arguments);
+    let pass = scan(&target, budget, &mut census, &mut names, &mut signals).await;
+    let ended = ended(&target, &pass.end);
+    if ended.is_err() && census.keys_visited() == 0 {
+        return ended;
+    }
+    let is_declared = !config.namespaces.is_empty();
+    let mut report = report::build(&target, &census, pass, is_declared, now());
+    report.sort(arguments.sort);
+    let findings = findings(report, &census, &names, earlier.as_ref(), arguments);
+    print(&findings, arguments, out).map_err(PassError::Output)?;
+    ended
+}
+
+/// Returns the names to keep during a pass.
+fn wanted_names(arguments: &NamespacesArguments) -> SeenNames {
+    SeenNames {
+        sample: arguments.suggest.then(NamedSample::default),
+        kept: KeptNames::new(arguments.largest.unwrap_or(0) as usize, arguments.examples),
+    }
+}
+
+/// Returns the lookups that a pass may cause.
+fn lookups(arguments: &NamespacesArguments) -> LookupBudget {
+    match arguments.lookups {
         None => LookupBudget::Default,
         Some(LookupLimit::AtMost(lookups)) => LookupBudget::AtMost(lookups),
         Some(LookupLimit::All) => LookupBudget::All,
-    };
-    let pass = scan(&target, lookups, &mut census, sample.as_mut()).await?;
-    let ended = match &pass.end {
+    }
+}
+
+/// Returns whether a pass was completed, or the error if the target failed.
+fn ended(target: &Target, end: &PassEnd) -> Result<bool, PassError> {
+    match end {
         PassEnd::Failed(failure) => Err(PassError::Target {
             name: target.name.clone(),
             address: target.sweep_endpoint().address.to_string(),
@@ -105,19 +131,25 @@ pub async fn run(
         }),
         PassEnd::Complete => Ok(true),
         PassEnd::Interrupted => Ok(false),
-    };
-    if ended.is_err() && census.keys_visited() == 0 {
-        return ended;
     }
-    let mut report = report::build(&target, &census, pass, !config.namespaces.is_empty(), now());
-    report.sort(arguments.sort);
-    let findings = PassFindings {
-        suggestions: sample.map(|sample| (sample.keys().len(), guess(&sample, &census))),
-        comparison: earlier.map(|earlier| comparison::compare(&earlier, &report)),
+}
+
+fn findings(
+    report: Report,
+    census: &Census,
+    names: &SeenNames,
+    earlier: Option<&EarlierPass>,
+    arguments: &NamespacesArguments,
+) -> PassFindings {
+    let name_of = |namespace| census.name_of(namespace).to_owned();
+    let (kept, sample) = (&names.kept, names.sample.as_ref());
+    PassFindings {
+        suggestions: sample.map(|sample| (sample.keys().len(), guess(sample, census))),
+        comparison: earlier.map(|earlier| comparison::compare(earlier, &report)),
+        largest: arguments.largest.map(|_| kept.largest(&name_of)),
+        broken: arguments.examples.then(|| kept.broken(&name_of)),
         report,
-    };
-    print(&findings, arguments, out).map_err(PassError::Output)?;
-    ended
+    }
 }
 
 /// Returns the target of that name, or the first one.
@@ -141,126 +173,8 @@ fn at_speed(target: &Target, full: bool) -> Target {
     target
 }
 
-/// Scans until the pass is complete, a signal arrives, or the target fails.
-async fn scan(
-    target: &Target,
-    lookups: LookupBudget,
-    census: &mut Census,
-    mut sample: Option<&mut NamedSample>,
-) -> Result<Ended, PassError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(PassError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(PassError::Signals)?;
-    let started = Instant::now();
-    let mut progress = ProgressLine::on_terminal();
-    let (mut server, mut queried) = (None, Queried::default());
-    let mut listener = |event: Event<'_>| match event {
-        Event::Opened(opened) => server = Some(opened.to_string()),
-        Event::Key(name, found) => {
-            queried.count(found);
-            if let Some(sample) = &mut sample {
-                sample.see(name, found, |below| fastrand::u64(..below));
-            }
-        }
-        Event::Idle { keys, lookups } => {
-            queried.idle += keys.len() as u64;
-            queried.lookups += lookups;
-            if let Some(sample) = &mut sample {
-                sample.see_idle(keys);
-            }
-        }
-        Event::Progress { seen, keys } => progress.show(seen, keys),
-        Event::Estimate(_) => {}
-    };
-    let end = tokio::select! {
-        pass = Box::pin(once(target, lookups, census, &mut listener)) => match pass {
-            Ok(()) => PassEnd::Complete,
-            Err(failure) => PassEnd::Failed(failure),
-        },
-        _ = interrupt.recv() => PassEnd::Interrupted,
-        _ = terminate.recv() => PassEnd::Interrupted,
-    };
-    progress.clear();
-    Ok(Ended {
-        end,
-        server,
-        queried,
-        duration: started.elapsed(),
-    })
-}
-
 fn guess(sample: &NamedSample, census: &Census) -> Vec<Suggestion> {
     let known = census.longest_known_idle().unwrap_or(0.0);
     let measured = sample.measured_use(known, census.lru_horizon());
     suggest(sample.sampled(), &measured, &Options::default())
-}
-
-/// Everything that a pass found.
-struct PassFindings {
-    report: Report,
-    /// The suggestions, and the number of keys behind them.
-    suggestions: Option<(usize, Vec<Suggestion>)>,
-    comparison: Option<Comparison>,
-}
-
-/// Writes the result in the requested format.
-fn print(
-    findings: &PassFindings,
-    arguments: &NamespacesArguments,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let report = &findings.report;
-    let rows = arguments.top.and_then(|top| usize::try_from(top).ok());
-    let layout = Layout::of_output(rows);
-    match (arguments.output, &findings.suggestions) {
-        (Output::Json, suggestions) => {
-            let suggestions = suggestions.as_ref();
-            let additions = Additions {
-                suggestions: suggestions.map(|(_, suggestions)| suggestions.as_slice()),
-                comparison: findings.comparison.as_ref(),
-            };
-            Plain(&mut *out).write_all(json::document(report, &additions).as_bytes())?;
-        }
-        (Output::Table, None) if layout.is_colored => {
-            Styled(&mut *out).write_all(tables(findings, &layout).as_bytes())?;
-        }
-        (Output::Table, None) => {
-            Plain(&mut *out).write_all(tables(findings, &layout).as_bytes())?;
-        }
-        (Output::Table, Some((sampled, suggestions))) => {
-            let layout = Layout {
-                rows: layout.rows,
-                ..Layout::PLAIN
-            };
-            Plain(io::stderr()).write_all(tables(findings, &layout).as_bytes())?;
-            Plain(&mut *out).write_all(block(report, *sampled, suggestions).as_bytes())?;
-        }
-    }
-    out.flush()
-}
-
-/// Returns the table, and what the flags add to it.
-fn tables(findings: &PassFindings, layout: &Layout) -> String {
-    let report = &findings.report;
-    let mut text = table::text(report, layout);
-    if let Some(comparison) = &findings.comparison {
-        let changes = comparison::text::text(comparison, &report.target, layout);
-        text.push_str(&changes);
-    }
-    text
-}
-
-/// Returns the block for the configuration, with a comment on the sample behind it.
-fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
-    let part = match report.end {
-        PassEnd::Complete => "",
-        PassEnd::Interrupted | PassEnd::Failed(_) => " before the pass was complete",
-    };
-    format!(
-        "# Based on {} of {} keys that were seen{part}, and the TTLs of {}. Review it before you use \
-         it.\n{}",
-        human::count(sampled as u64),
-        human::count(report.keys_seen),
-        human::count(report.queried.ttls),
-        to_yaml(suggestions)
-    )
 }

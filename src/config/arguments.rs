@@ -170,6 +170,22 @@ pub struct NamespacesArguments {
     )]
     pub compare: Option<PathBuf>,
 
+    /// Number of largest keys to name.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        help = "Name this many of the largest keys, up to 1000"
+    )]
+    pub largest: Option<u32>,
+
+    /// Whether to name keys that break a policy.
+    #[arg(
+        long,
+        help = "Name up to three keys for each broken TTL policy of a namespace"
+    )]
+    pub examples: bool,
+
     /// Whether to ignore the configured speed limits.
     #[arg(
         long,
@@ -443,6 +459,8 @@ mod tests {
             "--sort=keys",
             "--top=5",
             "--compare=before.json",
+            "--largest=3",
+            "--examples",
             "--full-speed",
             "--redis.addr=redis://h",
         ])
@@ -454,6 +472,8 @@ mod tests {
             sort: SortBy::Keys,
             top: Some(5),
             compare: Some(PathBuf::from("before.json")),
+            largest: Some(3),
+            examples: true,
             full_speed: true,
             lookups: None,
         };

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::NamespaceId;
 use super::history::flush::Proofs;
 use super::idle::IdleSample;
 use super::lookups::Allowance;
@@ -36,7 +37,7 @@ use super::single_pass::{KeySample, LookupBudget, default_lookups, is_small};
 use super::traffic::Traffic;
 use crate::clock::now;
 use crate::collector::Server;
-use crate::config::{Sweep, Target};
+use crate::config::{Sweep, Target, TtlPolicy};
 use crate::failure::Failure;
 use crate::number::to_float;
 use batch::Ahead;
@@ -74,8 +75,19 @@ const GROWTH_FOLLOWED: u64 = 2;
 pub enum Event<'a> {
     /// A single pass connected to this server.
     Opened(&'a Server),
-    /// The sweep visited this key, with these details.
-    Key(&'a [u8], &'a KeyDetails),
+    /// The sweep visited a key.
+    Key {
+        /// The database.
+        database: u32,
+        /// The namespace.
+        namespace: NamespaceId,
+        /// The policy of the namespace.
+        policy: TtlPolicy,
+        /// The bytes of the name.
+        name: &'a [u8],
+        /// The details.
+        found: &'a KeyDetails,
+    },
     /// A single pass queried the idle times of these keys.
     Idle {
         /// The keys that exist, with the number of seconds since each was last used.

@@ -297,7 +297,9 @@ impl Expiries {
     }
 }
 
-fn exceeds(milliseconds: u64, max: Option<Duration>) -> bool {
+/// Returns whether a TTL is longer than allowed.
+#[must_use]
+pub fn exceeds(milliseconds: u64, max: Option<Duration>) -> bool {
     max.is_some_and(|max| u128::from(milliseconds) > max.as_millis() + GRACE_MILLISECONDS)
 }
 

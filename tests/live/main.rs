@@ -51,6 +51,7 @@ mod more_collectors;
 mod moved;
 mod namespaces_command;
 mod namespaces_command_compare;
+mod namespaces_command_names;
 mod network;
 mod newer_servers;
 mod no_shift;

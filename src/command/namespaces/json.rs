@@ -20,6 +20,8 @@
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds`, and if that is too long `shorter_ttl_max_seconds` and `shorter_ttl_reason` (`beyond_lru_horizon`, `idle_memory` or `longer_than_use`) |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
 //! | `compared` | with `--compare`: `target` of the earlier pass, `seconds` between the two (null if unknown), `was_complete`, the number of `unchanged` namespaces, and `changes`, a list of `name`, `database`, `presence` (`both`, `new` or `gone`), `keys`, `memory_bytes`, `share` and `keys_without_ttl`; each of these four has `before`, `now`, `change`, `error` (half the width of the 95 % interval of the change) and `is_beyond_error`, or is null |
+//! | `largest_keys` | with `--largest`: list of `key`, `namespace`, `database` and `memory_bytes`, largest first |
+//! | `broken_policies` | with `--examples`: list of `namespace`, `database`, `ttl_required` (list of keys without a TTL) and `ttl_max` (list of `key` and `ttl_seconds`), each with up to three keys |
 //!
 //! A namespace has these fields. Values that are unknown or not declared are null. Names are UTF-8
 //! with other bytes as `\xNN`.
@@ -43,6 +45,7 @@
 use serde_json::{Map, Value, json};
 
 use super::comparison::{self, Comparison};
+use super::named::{BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report, mean, median, whole};
 use super::verdict;
 use crate::config::OnEviction;
@@ -61,6 +64,10 @@ pub struct Additions<'a> {
     pub suggestions: Option<&'a [Suggestion]>,
     /// The comparison with an earlier pass.
     pub comparison: Option<&'a Comparison>,
+    /// The largest keys.
+    pub largest: Option<&'a [SizedKey]>,
+    /// Examples of broken policies.
+    pub broken: Option<&'a [BrokenPolicy]>,
 }
 
 /// Returns the document, with a line break at its end.
@@ -129,6 +136,34 @@ fn add(fields: &mut Map<String, Value>, additions: &Additions<'_>) {
         let compared = comparison::document::compared(comparison);
         fields.insert("compared".to_owned(), compared);
     }
+    if let Some(largest) = additions.largest {
+        let list: Vec<Value> = largest.iter().map(named_key).collect();
+        fields.insert("largest_keys".to_owned(), list.into());
+    }
+    if let Some(broken) = additions.broken {
+        let list: Vec<Value> = broken.iter().map(broken_policy).collect();
+        fields.insert("broken_policies".to_owned(), list.into());
+    }
+}
+
+fn named_key(key: &SizedKey) -> Value {
+    json!({
+        "key": key.key,
+        "namespace": key.namespace,
+        "database": key.database,
+        "memory_bytes": key.bytes,
+    })
+}
+
+fn broken_policy(broken: &BrokenPolicy) -> Value {
+    let too_long = broken.beyond_max.iter();
+    let too_long = too_long.map(|(key, left)| json!({ "key": key, "ttl_seconds": seconds(*left) }));
+    json!({
+        "namespace": broken.namespace,
+        "database": broken.database,
+        "ttl_required": broken.without_ttl,
+        "ttl_max": too_long.collect::<Vec<_>>(),
+    })
 }
 
 fn namespace(row: &Finding, all: f64, now: f64) -> Value {

@@ -111,8 +111,14 @@ impl Sweeper<'_> {
             self.ahead = ahead.map(|(cursor, step)| Ahead { cursor, step });
             for (wanted, found) in now.iter().zip(&found) {
                 microseconds += self.cost(wanted);
-                self.census.see(database, wanted.key, found);
-                (self.listener)(Event::Key(wanted.key, found));
+                let (namespace, policy) = self.census.see(database, wanted.key, found);
+                (self.listener)(Event::Key {
+                    database,
+                    namespace,
+                    policy,
+                    name: wanted.key,
+                    found,
+                });
             }
         }
         Ok(microseconds)

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::key_reader::KeyDetails;
 use super::vitals::Memory;
-use crate::config::{EventUse, Keys, Namespace, NamespacePolicy, Sweep};
+use crate::config::{EventUse, Keys, Namespace, NamespacePolicy, Sweep, TtlPolicy};
 use crate::keyspace::NamespaceId;
 use crate::keyspace::cost::{Costs, CpuAccount, QueriesSent, Spent};
 use crate::keyspace::events::EventTotals;
@@ -288,8 +288,13 @@ impl Census {
         })
     }
 
-    /// Records a key with its details.
-    pub fn see(&mut self, database: u32, key: &[u8], found: &KeyDetails) {
+    /// Records a key with its details. Returns its namespace, with the policy for its TTL.
+    pub fn see(
+        &mut self,
+        database: u32,
+        key: &[u8],
+        found: &KeyDetails,
+    ) -> (NamespaceId, TtlPolicy) {
         let folded_before = self.matcher.folded_keys();
         let namespace = self.matcher.classify(database, key);
         let is_folded = self.matcher.folded_keys() > folded_before;
@@ -301,7 +306,7 @@ impl Census {
         let window = self.window(database);
         window.keep(namespace, found.details, policy);
         let Some(tally) = window.tally(namespace) else {
-            return;
+            return (namespace, policy);
         };
         if found.is_gone {
             tally.see_vanished();
@@ -311,6 +316,7 @@ impl Census {
         if is_folded {
             tally.fold();
         }
+        (namespace, policy)
     }
 
     /// Records the lookups of a key between two passes. Only passes count the key itself.

@@ -56,6 +56,12 @@ impl Census {
         (listed, true)
     }
 
+    /// Returns the name of a namespace.
+    #[must_use]
+    pub fn name_of(&self, namespace: NamespaceId) -> &str {
+        self.matcher.name(namespace)
+    }
+
     /// Returns the findings about all namespaces, by database.
     #[must_use]
     pub fn findings(&self, now: f64) -> Vec<Finding> {

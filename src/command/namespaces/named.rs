@@ -1,0 +1,349 @@
+//! Keeps the names of a few keys of a pass: the largest ones, and examples of broken policies. Their
+//! number and length are bounded. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::human;
+use super::report::Report;
+use super::table::NAME_MAX;
+use crate::config::TtlPolicy;
+use crate::keyspace::NamespaceId;
+use crate::keyspace::sweep::KeyDetails;
+use crate::keyspace::tally::{Expiry, exceeds};
+use crate::label::label_text;
+use crate::number::to_float;
+
+/// Maximum number of examples of a broken policy of a namespace in a database.
+const EXAMPLES_MAX: usize = 3;
+
+/// Maximum number of namespaces in databases that have examples.
+const PLACES_MAX: usize = 1_000;
+
+/// Maximum length of a kept name, in bytes. Longer names are truncated.
+const NAME_BYTES_MAX: usize = 512;
+
+/// Maximum length of a shown name, in characters.
+const SHOWN_MAX: usize = 100;
+
+/// A key that a pass has seen.
+#[derive(Clone, Copy, Debug)]
+pub struct PassedKey<'a> {
+    /// The database.
+    pub database: u32,
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The policy of the namespace.
+    pub policy: TtlPolicy,
+    /// The bytes of the name.
+    pub name: &'a [u8],
+    /// The details.
+    pub found: &'a KeyDetails,
+}
+
+/// The names of a few keys of a pass.
+#[derive(Clone, Debug, Default)]
+pub struct KeptNames {
+    largest_max: usize,
+    keeps_examples: bool,
+    largest: BTreeSet<(u64, u32, NamespaceId, Vec<u8>)>,
+    examples: BTreeMap<(u32, NamespaceId), PolicyExamples>,
+}
+
+/// Names of keys that break a policy.
+#[derive(Clone, Debug, Default)]
+struct PolicyExamples {
+    without_ttl: Vec<Vec<u8>>,
+    /// With the TTL in milliseconds.
+    beyond_max: Vec<(Vec<u8>, u64)>,
+}
+
+/// A key with its memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SizedKey {
+    /// The name as text: see [`label_text`].
+    pub key: String,
+    /// The name of the namespace.
+    pub namespace: String,
+    /// The database.
+    pub database: u32,
+    /// Memory in bytes.
+    pub bytes: u64,
+}
+
+/// Examples of the broken policies of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenPolicy {
+    /// The name of the namespace.
+    pub namespace: String,
+    /// The database.
+    pub database: u32,
+    /// Names of keys without a TTL, if the policy requires one.
+    pub without_ttl: Vec<String>,
+    /// Names of keys whose TTL is too long, with the TTL in milliseconds.
+    pub beyond_max: Vec<(String, u64)>,
+}
+
+impl KeptNames {
+    /// Keeps up to `largest_max` largest keys, and examples of broken policies if wanted.
+    #[must_use]
+    pub fn new(largest_max: usize, keeps_examples: bool) -> Self {
+        Self {
+            largest_max,
+            keeps_examples,
+            ..Self::default()
+        }
+    }
+
+    /// Records a key. A key that SCAN returns twice counts once.
+    pub fn see(&mut self, key: PassedKey<'_>) {
+        if key.found.is_gone {
+            return;
+        }
+        let name = key.name.get(..NAME_BYTES_MAX).unwrap_or(key.name);
+        if let Some(bytes) = key.found.details.memory {
+            self.see_size(&key, name, bytes);
+        }
+        if self.keeps_examples {
+            self.see_ttl(&key, name);
+        }
+    }
+
+    fn see_size(&mut self, key: &PassedKey<'_>, name: &[u8], bytes: u64) {
+        let is_full = self.largest.len() >= self.largest_max;
+        let least = self.largest.first().map(|(bytes, ..)| *bytes);
+        if self.largest_max == 0 || (is_full && least.is_none_or(|least| bytes <= least)) {
+            return;
+        }
+        self.largest
+            .retain(|(_, database, _, seen)| *database != key.database || seen != name);
+        self.largest
+            .insert((bytes, key.database, key.namespace, name.to_vec()));
+        if self.largest.len() > self.largest_max {
+            self.largest.pop_first();
+        }
+    }
+
+    fn see_ttl(&mut self, key: &PassedKey<'_>, name: &[u8]) {
+        let place = (key.database, key.namespace);
+        let is_new = !self.examples.contains_key(&place);
+        if is_new && self.examples.len() >= PLACES_MAX {
+            return;
+        }
+        match key.found.details.expiry {
+            Some(Expiry::Never) if key.policy.required => {
+                let names = &mut self.examples.entry(place).or_default().without_ttl;
+                if names.len() < EXAMPLES_MAX && names.iter().all(|seen| seen != name) {
+                    names.push(name.to_vec());
+                }
+            }
+            Some(Expiry::In(left)) if exceeds(left, key.policy.max) => {
+                let names = &mut self.examples.entry(place).or_default().beyond_max;
+                if names.len() < EXAMPLES_MAX && names.iter().all(|(seen, _)| seen != name) {
+                    names.push((name.to_vec(), left));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the largest keys, largest first. `name_of` returns the name of a namespace.
+    #[must_use]
+    pub fn largest(&self, name_of: &dyn Fn(NamespaceId) -> String) -> Vec<SizedKey> {
+        let keys = self.largest.iter().rev();
+        keys.map(|(bytes, database, namespace, key)| SizedKey {
+            key: label_text(key),
+            namespace: name_of(*namespace),
+            database: *database,
+            bytes: *bytes,
+        })
+        .collect()
+    }
+
+    /// Returns the examples, by database. `name_of` returns the name of a namespace.
+    #[must_use]
+    pub fn broken(&self, name_of: &dyn Fn(NamespaceId) -> String) -> Vec<BrokenPolicy> {
+        let all = self.examples.iter();
+        all.map(|((database, namespace), examples)| BrokenPolicy {
+            namespace: name_of(*namespace),
+            database: *database,
+            without_ttl: examples
+                .without_ttl
+                .iter()
+                .map(|key| label_text(key))
+                .collect(),
+            beyond_max: examples
+                .beyond_max
+                .iter()
+                .map(|(key, left)| (label_text(key), *left))
+                .collect(),
+        })
+        .collect()
+    }
+}
+
+/// Returns the table of the largest keys.
+#[must_use]
+pub fn largest_text(largest: &[SizedKey], report: &Report) -> String {
+    if largest.is_empty() {
+        return "\nLargest keys: none with known memory.\n".to_owned();
+    }
+    let mut text = String::from("\nLargest keys:\n");
+    let has_databases = report.databases.len() > 1;
+    for key in largest {
+        let size = human::bytes(to_float(key.bytes));
+        let namespace = human::name(&key.namespace, NAME_MAX);
+        let name = human::name(&key.key, SHOWN_MAX);
+        let database = if has_databases {
+            format!("  db{}", key.database)
+        } else {
+            String::new()
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{size:>12}{database}  {namespace}  {name}");
+    }
+    text
+}
+
+/// Returns the examples of broken policies, a line for each.
+#[must_use]
+pub fn examples_text(broken: &[BrokenPolicy], report: &Report) -> String {
+    if broken.is_empty() {
+        return "\nKeys that break a policy: none among those whose TTLs were queried.\n"
+            .to_owned();
+    }
+    let mut text = String::from("\nKeys that break a policy:\n");
+    let has_databases = report.databases.len() > 1;
+    let shown = |key: &String| human::name(key, SHOWN_MAX);
+    for BrokenPolicy {
+        namespace,
+        database,
+        without_ttl,
+        beyond_max,
+    } in broken
+    {
+        let mut place = human::name(namespace, NAME_MAX);
+        if has_databases {
+            let _ = write!(place, " (db{database})");
+        }
+        if !without_ttl.is_empty() {
+            let keys: Vec<String> = without_ttl.iter().map(shown).collect();
+            let _ = writeln!(text, "- {place}, no TTL: {}", keys.join(", "));
+        }
+        if !beyond_max.is_empty() {
+            let keys = beyond_max.iter();
+            let keys =
+                keys.map(|(key, left)| format!("{} ({})", shown(key), human::duration(*left)));
+            let keys: Vec<String> = keys.collect();
+            let _ = writeln!(text, "- {place}, TTL too long: {}", keys.join(", "));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::report::tests::report;
+    use super::*;
+    use crate::keyspace::tally::Details;
+
+    const POLICY: TtlPolicy = TtlPolicy {
+        required: true,
+        max: Some(Duration::from_mins(1)),
+    };
+
+    fn see(names: &mut KeptNames, name: &[u8], memory: u64, expiry: Option<Expiry>) {
+        let found = KeyDetails {
+            details: Details {
+                memory: Some(memory),
+                expiry,
+                data_type: None,
+            },
+            ..KeyDetails::default()
+        };
+        names.see(PassedKey {
+            database: 0,
+            namespace: NamespaceId::OTHER,
+            policy: POLICY,
+            name,
+            found: &found,
+        });
+    }
+
+    fn kept() -> KeptNames {
+        KeptNames::new(2, true)
+    }
+
+    fn name_of(_: NamespaceId) -> String {
+        "session".to_owned()
+    }
+
+    #[test]
+    fn largest_keys_are_kept_once_and_escaped() {
+        let mut names = kept();
+        for (name, memory) in [
+            ("a", 5),
+            ("b\u{1b}[2J", 9),
+            ("c", 7),
+            ("b\u{1b}[2J", 8),
+            ("a", 6),
+        ] {
+            see(&mut names, name.as_bytes(), memory, None);
+        }
+        see(&mut names, &[b'x'; 9_000], 2_048, None);
+        let largest = names.largest(&name_of);
+        let found: Vec<_> = largest
+            .iter()
+            .map(|key| (key.key.len(), key.bytes))
+            .collect();
+        assert_eq!(found, [(NAME_BYTES_MAX, 2_048), (5, 8)]);
+        let text = largest_text(&largest, &report(Vec::new()));
+        assert!(
+            text.contains("         8 B  session  b\\u{1b}[2J\n"),
+            "{text}"
+        );
+        assert!(
+            text.lines().all(|line| line.chars().count() < 150),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn examples_are_bounded_for_each_policy() {
+        let mut names = kept();
+        for number in 0..9 {
+            see(
+                &mut names,
+                format!("never:{number}").as_bytes(),
+                1,
+                Some(Expiry::Never),
+            );
+            let long = Some(Expiry::In(3_600_000));
+            see(&mut names, format!("long:{number}").as_bytes(), 1, long);
+            see(
+                &mut names,
+                format!("good:{number}").as_bytes(),
+                1,
+                Some(Expiry::In(9)),
+            );
+        }
+        let broken = names.broken(&name_of);
+        assert_eq!(broken.len(), 1);
+        assert_eq!(broken[0].without_ttl, ["never:0", "never:1", "never:2"]);
+        let text = examples_text(&broken, &report(Vec::new()));
+        assert_eq!(
+            text,
+            "\nKeys that break a policy:\n- session, no TTL: never:0, never:1, never:2\n\
+             - session, TTL too long: long:0 (1h), long:1 (1h), long:2 (1h)\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_kept_by_default() {
+        let mut names = KeptNames::default();
+        see(&mut names, b"a", 5, Some(Expiry::Never));
+        assert!(names.largest(&name_of).is_empty() && names.broken(&name_of).is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! Prints the result of a pass.
+
+use std::io::{self, Write};
+
+use super::comparison::{self, Comparison};
+use super::json::{self, Additions};
+use super::layout::Layout;
+use super::named::{self, BrokenPolicy, SizedKey};
+use super::report::{PassEnd, Report};
+use super::{human, table};
+use crate::config::arguments::{NamespacesArguments, Output};
+use crate::keyspace::suggest::{Suggestion, to_yaml};
+use crate::output::{Plain, Styled};
+
+/// Everything that a pass found.
+pub(super) struct PassFindings {
+    pub(super) report: Report,
+    /// The suggestions, and the number of keys behind them.
+    pub(super) suggestions: Option<(usize, Vec<Suggestion>)>,
+    pub(super) comparison: Option<Comparison>,
+    pub(super) largest: Option<Vec<SizedKey>>,
+    pub(super) broken: Option<Vec<BrokenPolicy>>,
+}
+
+/// Writes the result in the requested format.
+pub(super) fn print(
+    findings: &PassFindings,
+    arguments: &NamespacesArguments,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let report = &findings.report;
+    let rows = arguments.top.and_then(|top| usize::try_from(top).ok());
+    let layout = Layout::of_output(rows);
+    match (arguments.output, &findings.suggestions) {
+        (Output::Json, suggestions) => {
+            let suggestions = suggestions.as_ref();
+            let additions = Additions {
+                suggestions: suggestions.map(|(_, suggestions)| suggestions.as_slice()),
+                comparison: findings.comparison.as_ref(),
+                largest: findings.largest.as_deref(),
+                broken: findings.broken.as_deref(),
+            };
+            Plain(&mut *out).write_all(json::document(report, &additions).as_bytes())?;
+        }
+        (Output::Table, None) => {
+            let text = tables(findings, &layout);
+            if layout.is_colored {
+                Styled(&mut *out).write_all(text.as_bytes())?;
+            } else {
+                Plain(&mut *out).write_all(text.as_bytes())?;
+            }
+        }
+        (Output::Table, Some((sampled, suggestions))) => {
+            let layout = Layout {
+                rows: layout.rows,
+                ..Layout::PLAIN
+            };
+            Plain(io::stderr()).write_all(tables(findings, &layout).as_bytes())?;
+            Plain(&mut *out).write_all(block(report, *sampled, suggestions).as_bytes())?;
+        }
+    }
+    out.flush()
+}
+
+/// Returns the table, and what the flags add to it.
+fn tables(findings: &PassFindings, layout: &Layout) -> String {
+    let report = &findings.report;
+    let mut text = table::text(report, layout);
+    if let Some(comparison) = &findings.comparison {
+        let changes = comparison::text::text(comparison, &report.target, layout);
+        text.push_str(&changes);
+    }
+    if let Some(largest) = &findings.largest {
+        text.push_str(&named::largest_text(largest, report));
+    }
+    if let Some(broken) = &findings.broken {
+        text.push_str(&named::examples_text(broken, report));
+    }
+    text
+}
+
+/// Returns the block for the configuration, with a comment on the sample behind it.
+fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
+    let part = match report.end {
+        PassEnd::Complete => "",
+        PassEnd::Interrupted | PassEnd::Failed(_) => " before the pass was complete",
+    };
+    format!(
+        "# Based on {} of {} keys that were seen{part}, and the TTLs of {}. Review it before you use \
+         it.\n{}",
+        human::count(sampled as u64),
+        human::count(report.keys_seen),
+        human::count(report.queried.ttls),
+        to_yaml(suggestions)
+    )
+}
