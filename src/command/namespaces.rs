@@ -18,8 +18,11 @@ pub mod report;
 pub mod sample;
 pub mod table;
 pub mod verdict;
+pub mod watch;
 
 use std::io::{self, Write};
+
+use tokio::time::{Instant, sleep};
 
 use super::check::explained;
 use crate::clock::now;
@@ -73,7 +76,8 @@ pub enum PassError {
     Output(io::Error),
 }
 
-/// Scans one target and prints the result. Returns whether the pass was completed.
+/// Scans one target and prints the result, repeatedly if the user watches it. Returns whether the
+/// first pass was completed.
 ///
 /// # Errors
 ///
@@ -88,20 +92,37 @@ pub async fn run(
     let earlier = earlier.transpose()?;
     let target = at_speed(target, arguments.full_speed);
     let mut signals = EndSignals::new()?;
-    let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
-    let mut names = wanted_names(arguments);
-    let budget = lookups(arguments);
-    let pass = scan(&target, budget, &mut census, &mut names, &mut signals).await;
-    let ended = ended(&target, &pass.end);
-    if ended.is_err() && census.keys_visited() == 0 {
-        return ended;
+    let mut passes = 0_u32;
+    loop {
+        let started = Instant::now();
+        let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
+        let mut names = wanted_names(arguments);
+        let budget = lookups(arguments, passes);
+        let pass = scan(&target, budget, &mut census, &mut names, &mut signals).await;
+        if passes > 0 && pass.end == PassEnd::Interrupted {
+            return Ok(true);
+        }
+        let ended = ended(&target, &pass.end);
+        if ended.is_err() && census.keys_visited() == 0 {
+            return ended;
+        }
+        let is_declared = !config.namespaces.is_empty();
+        let mut report = report::build(&target, &census, pass, is_declared, now());
+        report.sort(arguments.sort);
+        let findings = findings(report, &census, &names, earlier.as_ref(), arguments);
+        let rest = watch::rest(started.elapsed(), &target.sweep);
+        let is_last = !arguments.watch || !matches!(ended, Ok(true));
+        let shown = print(&findings, arguments, (!is_last).then_some(rest), out);
+        shown.map_err(PassError::Output)?;
+        if is_last {
+            return ended;
+        }
+        passes += 1;
+        tokio::select! {
+            () = sleep(rest) => {}
+            () = signals.arrive() => return Ok(true),
+        }
     }
-    let is_declared = !config.namespaces.is_empty();
-    let mut report = report::build(&target, &census, pass, is_declared, now());
-    report.sort(arguments.sort);
-    let findings = findings(report, &census, &names, earlier.as_ref(), arguments);
-    print(&findings, arguments, out).map_err(PassError::Output)?;
-    ended
 }
 
 /// Returns the names to keep during a pass.
@@ -112,9 +133,10 @@ fn wanted_names(arguments: &NamespacesArguments) -> SeenNames {
     }
 }
 
-/// Returns the lookups that a pass may cause.
-fn lookups(arguments: &NamespacesArguments) -> LookupBudget {
+/// Returns the lookups of the pass after this many others.
+fn lookups(arguments: &NamespacesArguments, passes: u32) -> LookupBudget {
     match arguments.lookups {
+        None if passes > 0 => LookupBudget::AtMost(watch::LOOKUPS),
         None => LookupBudget::Default,
         Some(LookupLimit::AtMost(lookups)) => LookupBudget::AtMost(lookups),
         Some(LookupLimit::All) => LookupBudget::All,

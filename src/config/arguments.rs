@@ -117,6 +117,7 @@ pub enum ConfigPart {
 
 /// Arguments of the command `namespaces`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct NamespacesArguments {
     /// The name of a configured target.
     #[arg(
@@ -185,6 +186,15 @@ pub struct NamespacesArguments {
         help = "Name up to three keys for each broken TTL policy of a namespace"
     )]
     pub examples: bool,
+
+    /// Whether to repeat the pass.
+    #[arg(
+        long,
+        conflicts_with = "suggest",
+        help = "Repeat the pass and redraw the table, at most every sweep.min_pass_interval, until \
+                Ctrl-C"
+    )]
+    pub watch: bool,
 
     /// Whether to ignore the configured speed limits.
     #[arg(
@@ -461,6 +471,7 @@ mod tests {
             "--compare=before.json",
             "--largest=3",
             "--examples",
+            "--watch",
             "--full-speed",
             "--redis.addr=redis://h",
         ])
@@ -474,6 +485,7 @@ mod tests {
             compare: Some(PathBuf::from("before.json")),
             largest: Some(3),
             examples: true,
+            watch: true,
             full_speed: true,
             lookups: None,
         };

@@ -1,14 +1,18 @@
-//! `namespaces --largest` and `--examples`.
+//! `namespaces --largest`, `--examples` and `--watch`.
+
+use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::support::exporter::Finished;
-use crate::support::{Launch, RedisServer, keys};
+use crate::support::wait::LONG;
+use crate::support::{Launch, RedisServer, keys, until};
 
 /// Returns the launch of a pass over every key, with policies for two namespaces.
 fn launch(server: &RedisServer) -> Launch {
     Launch::configured(&format!(
-        "sweep: {{ max_latency: 10s }}\ntargets: [{{ url: '{}' }}]\n\
+        "sweep: {{ max_latency: 10s, min_pass_interval: 1s }}\ntargets: [{{ url: '{}' }}]\n\
          namespaces:\n- {{ name: session, match: 'session:*', ttl: {{ required: true, max: 1h }} }}\n\
          - {{ name: queue, match: 'queue:*' }}\n",
         server.url()
@@ -125,4 +129,79 @@ fn examples_of_broken_policies_are_named() {
     ] {
         assert!(table.contains(part), "{part}: {table}");
     }
+}
+
+/// Returns the number of completed passes in an output.
+fn passes(output: &str) -> usize {
+    output.matches("\nNext pass in ").count()
+}
+
+#[test]
+fn watching_repeats_the_pass_until_it_is_interrupted() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    let launch = launch(&server).flag("--watch");
+    let out = launch.file("stdout");
+    let mut command = launch.start_without_waiting();
+    let read = || fs::read_to_string(&out).unwrap();
+    until(LONG, "two passes", || {
+        assert_eq!(command.process.ended(), None, "{}", command.log());
+        (passes(&read()) >= 2).then_some(())
+    });
+    keys::write(
+        &server,
+        0,
+        100,
+        "call('SET', 'session:new' .. i, 'x', 'EX', 900)",
+    );
+    until(LONG, "new keys", || {
+        let is_new = |line: &str| line.starts_with("session ") && line.contains(" 158 ");
+        read().lines().any(is_new).then_some(())
+    });
+    command.process.signal("INT");
+    let (status, _) = command.process.wait(LONG);
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        !read().contains('\u{1b}'),
+        "a file gets no codes of terminals"
+    );
+}
+
+#[test]
+fn watching_redraws_a_terminal() {
+    let server = RedisServer::start(&[]);
+    seed(&server);
+    let folder = tempfile::tempdir().unwrap();
+    let screen = folder.path().join("screen");
+    // Util-linux's `script` runs a command in a terminal, and writes what it displays to a file.
+    let program = env!("CARGO_BIN_EXE_redis-namespace-exporter");
+    let line = format!(
+        "exec '{program}' namespaces --redis.addr={} --sweep.min-pass-interval=1s \
+         --sweep.max-latency=10s --full-speed --watch",
+        server.url()
+    );
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", &line])
+        .arg(&screen)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script, from the package bsdutils");
+    let read = || {
+        let bytes = fs::read(&screen).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    until(LONG, "two passes", || {
+        assert!(terminal.try_wait().unwrap().is_none(), "{}", read());
+        (read().matches("Next pass in ").count() >= 2).then_some(())
+    });
+    let shown = read();
+    assert!(shown.matches("\u{1b}[H\u{1b}[J").count() >= 2, "{shown:?}");
+    assert!(!shown.contains("\u{1b}[?25l"), "the cursor stays visible");
+    // Ctrl-C, as a terminal sends it.
+    let mut input = terminal.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"\x03").unwrap();
+    let status = until(LONG, "the end", || terminal.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0), "{}", read());
 }

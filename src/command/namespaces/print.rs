@@ -1,13 +1,14 @@
 //! Prints the result of a pass.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::comparison::{self, Comparison};
 use super::json::{self, Additions};
 use super::layout::Layout;
 use super::named::{self, BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report};
-use super::{human, table};
+use super::{human, table, watch};
 use crate::config::arguments::{NamespacesArguments, Output};
 use crate::keyspace::suggest::{Suggestion, to_yaml};
 use crate::output::{Plain, Styled};
@@ -22,10 +23,12 @@ pub(super) struct PassFindings {
     pub(super) broken: Option<Vec<BrokenPolicy>>,
 }
 
-/// Writes the result in the requested format.
+/// Writes the result in the requested format. `rest` is the time until the next pass, if there is
+/// one.
 pub(super) fn print(
     findings: &PassFindings,
     arguments: &NamespacesArguments,
+    rest: Option<Duration>,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let report = &findings.report;
@@ -43,7 +46,13 @@ pub(super) fn print(
             Plain(&mut *out).write_all(json::document(report, &additions).as_bytes())?;
         }
         (Output::Table, None) => {
-            let text = tables(findings, &layout);
+            let mut text = tables(findings, &layout);
+            if let Some(rest) = rest {
+                if layout.is_terminal {
+                    out.write_all(watch::CLEAR.as_bytes())?;
+                }
+                text.push_str(&watch::footer(rest));
+            }
             if layout.is_colored {
                 Styled(&mut *out).write_all(text.as_bytes())?;
             } else {

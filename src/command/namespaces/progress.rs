@@ -1,5 +1,6 @@
 //! Shows the progress of a pass in one line on standard error, if that is a terminal.
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,12 @@ use crate::number::{to_count, to_float};
 
 /// Minimum time between two updates of the line.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Time over which the speed is measured. It is long enough for the pauses of a slow pass.
+const SPEED_WINDOW: Duration = Duration::from_secs(15);
+
+/// Minimum time between two readings of the speed.
+const READ_EVERY: Duration = Duration::from_millis(500);
 
 /// Width of the bar, in cells.
 const BAR: u64 = 20;
@@ -21,6 +28,32 @@ pub struct ProgressLine {
     is_shown: bool,
     started: Instant,
     drawn: Option<Instant>,
+    speed: RecentSpeed,
+}
+
+/// The speed of the last seconds. A pass visits its first keys faster than the others.
+#[derive(Clone, Debug, Default)]
+struct RecentSpeed {
+    /// Times since the start, each with the number of keys seen until then.
+    readings: VecDeque<(Duration, u64)>,
+}
+
+impl RecentSpeed {
+    /// Records the number of keys seen, and returns the speed in keys per second.
+    fn record(&mut self, elapsed: Duration, seen: u64) -> f64 {
+        let last = self.readings.back().map(|(at, _)| *at);
+        let oldest = elapsed.saturating_sub(SPEED_WINDOW);
+        // One reading at or before the start of the window remains.
+        while self.readings.get(1).is_some_and(|(at, _)| *at <= oldest) {
+            self.readings.pop_front();
+        }
+        let (since, before) = self.readings.front().copied().unwrap_or_default();
+        if last.is_none_or(|last| elapsed >= last + READ_EVERY) {
+            self.readings.push_back((elapsed, seen));
+        }
+        let seconds = elapsed.saturating_sub(since).as_secs_f64();
+        to_float(seen.saturating_sub(before)) / seconds.max(0.001)
+    }
 }
 
 impl ProgressLine {
@@ -31,6 +64,7 @@ impl ProgressLine {
             is_shown: io::stderr().is_terminal(),
             started: Instant::now(),
             drawn: None,
+            speed: RecentSpeed::default(),
         }
     }
 
@@ -44,7 +78,8 @@ impl ProgressLine {
             return;
         }
         self.drawn = Some(now);
-        write(&format!("{CLEAR}{}", line(seen, keys, now - self.started)));
+        let speed = self.speed.record(now - self.started, seen);
+        write(&format!("{CLEAR}{}", line(seen, keys, speed)));
     }
 
     /// Clears the line.
@@ -64,7 +99,7 @@ fn write(text: &str) {
 /// Returns the line: bar, percentage, speed, remaining time. A pass can see more keys than there
 /// were.
 #[must_use]
-fn line(seen: u64, keys: u64, elapsed: Duration) -> String {
+fn line(seen: u64, keys: u64, speed: f64) -> String {
     let share = if keys == 0 {
         1.0
     } else {
@@ -74,7 +109,6 @@ fn line(seen: u64, keys: u64, elapsed: Duration) -> String {
     let bar: String = (0..BAR)
         .map(|at| if at < full { '#' } else { '.' })
         .collect();
-    let speed = to_float(seen) / elapsed.as_secs_f64().max(0.001);
     let left = to_float(keys.saturating_sub(seen)) / speed.max(0.001);
     format!(
         "[{bar}] {:>3}%  {} keys/s  {} left",
@@ -91,16 +125,34 @@ mod tests {
     #[test]
     fn line_shows_progress_speed_and_remaining_time() {
         assert_eq!(
-            line(50_000, 200_000, Duration::from_secs(5)),
+            line(50_000, 200_000, 10_000.0),
             "[#####...............]  25%  10,000 keys/s  15s left"
         );
     }
 
     #[test]
     fn extra_keys_count_as_100_percent() {
-        let shown = line(300, 200, Duration::from_secs(1));
+        let shown = line(300, 200, 300.0);
         assert!(shown.contains("####] 100%"), "{shown}");
         assert!(shown.ends_with(" 0ms left"), "{shown}");
-        assert!(line(0, 0, Duration::ZERO).contains("100%"));
+        assert!(line(0, 0, 0.0).contains("100%"));
+    }
+
+    #[test]
+    fn speed_follows_a_change_of_the_pace() {
+        let mut speed = RecentSpeed::default();
+        // 10,000 keys in the first second, then 100 keys per second.
+        let mut shown = 0.0;
+        for tenth in 1..=10 {
+            shown = speed.record(Duration::from_millis(tenth * 100), tenth * 1_000);
+        }
+        assert!((shown - 10_000.0).abs() < 1.0, "{shown}");
+        for tenth in 11..=400 {
+            let seen = 10_000 + (tenth - 10) * 10;
+            shown = speed.record(Duration::from_millis(tenth * 100), seen);
+        }
+        assert!((shown - 100.0).abs() < 1.0, "{shown}");
+        assert!(speed.readings.len() < 40);
+        assert!(line(13_900, 23_900, shown).ends_with(" 1m 40s left"));
     }
 }
