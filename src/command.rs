@@ -1,6 +1,7 @@
 //! The subcommands that run once and exit.
 
 pub mod check;
+pub mod init;
 pub mod manual;
 pub mod namespaces;
 pub mod once;

@@ -171,6 +171,13 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
         Some(ProgramCommand::Namespaces(pass)) => {
             Ok(command::namespaces::run(&config, &pass, &mut io::stdout()).await?)
         }
+        Some(ProgramCommand::Config {
+            part: ConfigPart::Init,
+        }) => {
+            let environment = |name: &str| std::env::var(name).ok();
+            let written = command::init::run(&config, &environment, &mut io::stdout()).await;
+            written.map(|()| true).map_err(Error::Output)
+        }
         // Handled before the configuration is read.
         Some(
             ProgramCommand::Health

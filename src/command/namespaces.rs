@@ -21,21 +21,22 @@ pub mod verdict;
 pub mod watch;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::check::explained;
 use crate::clock::now;
 use crate::config::arguments::{LookupLimit, NamespacesArguments};
-use crate::config::{Config, Keys, Share, Target};
+use crate::config::{Config, Keys, Namespace, Share, Target};
 use crate::failure::Failure;
 use crate::keyspace::single_pass::LookupBudget;
 use crate::keyspace::suggest::{Options, Suggestion, suggest};
 use crate::keyspace::sweep::census::Census;
 use comparison::EarlierPass;
 use named::KeptNames;
-use pass::{EndSignals, SeenNames, scan};
-use print::{PassFindings, print};
+use pass::{EndSignals, PassLimits, SeenNames, scan};
+use print::{PassFindings, block, print};
 use report::{PassEnd, Report};
 use sample::NamedSample;
 
@@ -97,8 +98,11 @@ pub async fn run(
         let started = Instant::now();
         let mut census = Census::new(&config.namespaces, &target.sweep, &Keys::default());
         let mut names = wanted_names(arguments);
-        let budget = lookups(arguments, passes);
-        let pass = scan(&target, budget, &mut census, &mut names, &mut signals).await;
+        let limits = PassLimits {
+            lookups: lookups(arguments, passes),
+            time: None,
+        };
+        let pass = scan(&target, limits, &mut census, &mut names, &mut signals).await;
         if passes > 0 && pass.end == PassEnd::Interrupted {
             return Ok(true);
         }
@@ -172,6 +176,48 @@ fn findings(
         broken: arguments.examples.then(|| kept.broken(&name_of)),
         report,
     }
+}
+
+/// Namespaces that the keys of a target suggest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Whether there are any.
+    pub is_found: bool,
+    /// The block for the configuration.
+    pub text: String,
+}
+
+/// Scans a target for a limited time, and suggests namespaces.
+///
+/// # Errors
+///
+/// Returns an error if the target failed.
+pub async fn survey(
+    namespaces: &[Namespace],
+    target: &Target,
+    time: Duration,
+) -> Result<Survey, PassError> {
+    let mut signals = EndSignals::new()?;
+    let mut census = Census::new(namespaces, &target.sweep, &Keys::default());
+    let mut names = SeenNames {
+        sample: Some(NamedSample::default()),
+        ..SeenNames::default()
+    };
+    let limits = PassLimits {
+        lookups: LookupBudget::Default,
+        time: Some(time),
+    };
+    let pass = scan(target, limits, &mut census, &mut names, &mut signals).await;
+    if census.keys_visited() == 0 {
+        ended(target, &pass.end)?;
+    }
+    let report = report::build(target, &census, pass, false, now());
+    let sample = names.sample.unwrap_or_default();
+    let suggestions = guess(&sample, &census);
+    Ok(Survey {
+        is_found: !suggestions.is_empty(),
+        text: block(&report, sample.keys().len(), &suggestions),
+    })
 }
 
 /// Returns the target of that name, or the first one.

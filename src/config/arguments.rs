@@ -113,6 +113,8 @@ pub enum ConfigPart {
     Schema,
     /// Print the effective configuration, with the origin of each value and without secrets
     Print,
+    /// Print a configuration file to start with, with namespaces that the keys suggest
+    Init,
 }
 
 /// Arguments of the command `namespaces`.

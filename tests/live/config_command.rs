@@ -1,9 +1,9 @@
-//! `config print`.
+//! `config print` and `config init`.
 
 use std::fs;
 
 use crate::support::exporter::Finished;
-use crate::support::{Launch, RedisServer};
+use crate::support::{Launch, RedisServer, keys, port};
 
 /// Runs a part of the command `config` with flags and variables.
 fn run(part: &str, launch: Launch) -> Finished {
@@ -86,4 +86,58 @@ fn invalid_configuration_is_not_printed() {
         "{}",
         finished.stderr
     );
+}
+
+#[test]
+fn first_configuration_has_the_namespaces_of_the_server() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let write = |body: &str| {
+        let script = format!("for i = 1, 300 do redis.call({body}) end");
+        server.ask_as("hunter2", &["EVAL", &script, "0"]);
+    };
+    write("'SET', 'session:' .. i, 'x', 'EX', 900");
+    write("'RPUSH', 'queue:' .. i, 'x'");
+    let url = format!("redis://:hunter2@{}", server.address());
+    let finished = run("init", Launch::new().variable("REDIS_URL", &url));
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    for part in [
+        "\"session:*\"",
+        "\"queue:*\"",
+        "required: true",
+        "${REDIS_URL:-redis://",
+    ] {
+        assert!(
+            finished.stdout.contains(part),
+            "{part}: {}",
+            finished.stdout
+        );
+    }
+    assert!(!finished.stdout.contains("hunter2"), "{}", finished.stdout);
+    check(&finished.stdout, &[("REDIS_URL", &url)]);
+
+    // A flag is not in the environment of the exporter that reads the file.
+    let launch = Launch::new().flag(&format!("--redis.addr={url}"));
+    let finished = run("init", launch);
+    assert!(!finished.stdout.contains("hunter2"), "{}", finished.stdout);
+    assert!(
+        !finished.stdout.contains("REDIS_URL"),
+        "{}",
+        finished.stdout
+    );
+    check(&finished.stdout, &[("REDIS_PASSWORD", "hunter2")]);
+}
+
+#[test]
+fn first_configuration_needs_no_server() {
+    let dead = format!("redis://127.0.0.1:{}", port::free());
+    let finished = run("init", Launch::new().variable("REDIS_URL", &dead));
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    let why = "# The server was not scanned: refused";
+    assert!(finished.stdout.contains(why), "{}", finished.stdout);
+    let server = RedisServer::start(&[]);
+    keys::write(&server, 0, 3, "call('SET', 'a' .. i, 'x')");
+    check(&finished.stdout, &[("REDIS_URL", &server.url())]);
+    let few = run("init", Launch::new().variable("REDIS_URL", &server.url()));
+    assert!(few.stdout.contains("session:*"), "{}", few.stdout);
+    check(&few.stdout, &[]);
 }

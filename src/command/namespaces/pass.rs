@@ -1,7 +1,9 @@
-//! Runs a pass of the sweep, until it is complete or a signal arrives.
+//! Runs a pass of the sweep, until it is complete, a signal arrives, or its time is over.
+
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::PassError;
 use super::named::{KeptNames, PassedKey};
@@ -37,6 +39,15 @@ impl EndSignals {
     }
 }
 
+/// The limits of a pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PassLimits {
+    /// How many lookups it may cause.
+    pub(super) lookups: LookupBudget,
+    /// Its maximum duration.
+    pub(super) time: Option<Duration>,
+}
+
 /// The names of keys to keep.
 #[derive(Debug, Default)]
 pub(super) struct SeenNames {
@@ -46,10 +57,10 @@ pub(super) struct SeenNames {
     pub(super) kept: KeptNames,
 }
 
-/// Scans until the pass is complete, a signal arrives, or the target fails.
+/// Scans until the pass is complete, a signal arrives, its time is over, or the target fails.
 pub(super) async fn scan(
     target: &Target,
-    lookups: LookupBudget,
+    limits: PassLimits,
     census: &mut Census,
     names: &mut SeenNames,
     signals: &mut EndSignals,
@@ -88,12 +99,14 @@ pub(super) async fn scan(
         Event::Progress { seen, keys } => progress.show(seen, keys),
         Event::Estimate(_) => {}
     };
+    let time = limits.time.unwrap_or(Duration::MAX);
     let end = tokio::select! {
-        pass = Box::pin(once(target, lookups, census, &mut listener)) => match pass {
+        pass = Box::pin(once(target, limits.lookups, census, &mut listener)) => match pass {
             Ok(()) => PassEnd::Complete,
             Err(failure) => PassEnd::Failed(failure),
         },
         () = signals.arrive() => PassEnd::Interrupted,
+        () = sleep(time) => PassEnd::Interrupted,
     };
     progress.clear();
     Ended {

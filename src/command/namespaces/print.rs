@@ -89,7 +89,7 @@ fn tables(findings: &PassFindings, layout: &Layout) -> String {
 }
 
 /// Returns the block for the configuration, with a comment on the sample behind it.
-fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
+pub(super) fn block(report: &Report, sampled: usize, suggestions: &[Suggestion]) -> String {
     let part = match report.end {
         PassEnd::Complete => "",
         PassEnd::Interrupted | PassEnd::Failed(_) => " before the pass was complete",
