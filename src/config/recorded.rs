@@ -5,7 +5,7 @@ use super::document::Node;
 use super::problem::Place;
 
 /// An option that is set.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct RecordedOption {
     /// The path, such as `poll.interval`, or `targets[].url` for the target of flags and variables.
     pub(crate) path: String,
@@ -16,7 +16,7 @@ pub(crate) struct RecordedOption {
 }
 
 /// The recorded options, or nothing if nobody needs them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Recorder(pub(crate) Option<Vec<RecordedOption>>);
 
 impl Recorder {
