@@ -19,6 +19,7 @@ mod renewal;
 mod run;
 #[cfg(test)]
 mod simulation;
+mod size;
 mod split;
 mod totals;
 
@@ -38,24 +39,15 @@ pub use renewal::RenewalCheck;
 use renewal::Renewals;
 use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
 pub use run::{Drawn, Lifetime, Region, Run, starts};
+use size::most_members;
 use split::{End, Split};
 use totals::Totals;
 
 /// A database and a namespace.
 pub type NamespacePlace = (u32, NamespaceId);
 
-/// Maximum number of keys in the panel, and in the panels of all targets. The panel of one of
-/// thousands of targets is smaller, but not empty.
-const KEYS_MAX: usize = 8_000;
-const KEYS_OF_ALL: usize = 400_000;
-const KEYS_LEAST: usize = 800;
-
 /// Maximum number of keys of one run. A SCAN with a large COUNT returns more.
 const RUN_KEYS_MAX: usize = 1_000;
-
-/// Maximum number of keys in the panel for each key of a small keyspace. More would only repeat the
-/// same keys.
-const REPEATED_MAX: usize = 4;
 
 /// Share of keys with a TTL up to which a database counts as one without any, if it was one before.
 const FEW_TTLS: f64 = 0.05;
@@ -123,11 +115,12 @@ impl Panel {
     /// `panels` is the number of panels of all targets.
     pub fn wanted(&mut self, now: f64, keys: u64, scans: f64, panels: usize) -> u32 {
         let members = self.runs.iter().map(|run| run.members.len()).sum::<usize>();
-        let keys = usize::try_from(keys).unwrap_or(usize::MAX);
-        let most = (KEYS_OF_ALL / panels.max(1)).clamp(KEYS_LEAST, KEYS_MAX);
-        let most = most.min(keys.saturating_mul(REPEATED_MAX));
         let left = self.effort.earn(now, scans);
-        if members >= most { 0 } else { left }
+        if members >= most_members(keys, panels) {
+            0
+        } else {
+            left
+        }
     }
 
     /// Records a SCAN that was sent for the panel.

@@ -1,3 +1,4 @@
+use super::size::{KEYS_LEAST, KEYS_MAX};
 use super::*;
 use crate::info::Info;
 use crate::metric::{Sample, SampleValue, Snapshot};
