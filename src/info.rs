@@ -258,8 +258,18 @@ impl Info {
     /// Returns the value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
+        self.line(name).map(|line| self.part(&line.value))
+    }
+
+    /// Returns the first field with this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Field<'_>> {
+        self.line(name).map(|line| self.field(line))
+    }
+
+    fn line(&self, name: &str) -> Option<&FieldLine> {
         let is_it = |line: &&FieldLine| self.part(&line.name) == name;
-        let line = if is_named_by_users(name) {
+        if is_named_by_users(name) {
             self.named.iter().find(is_it)
         } else {
             let candidates = self.by_name.candidates(name);
@@ -267,8 +277,7 @@ impl Info {
             indexed
                 .chain(self.plain.iter().skip(INDEXED_MAX))
                 .find(is_it)
-        };
-        line.map(|line| self.part(&line.value))
+        }
     }
 
     /// Returns the value of the first field with this name, as a number.

@@ -263,10 +263,8 @@ impl Spent {
     #[must_use]
     pub fn read(info: &Info) -> Self {
         Self(SweepQuery::ALL.map(|query| {
-            let names = query.fields().iter();
-            let mut fields =
-                names.filter_map(|name| info.fields().find(|field| field.name == *name));
-            let field = fields.next();
+            let mut names = query.fields().iter();
+            let field = names.find_map(|name| info.find(name));
             let number = |name: &str| field.and_then(|field| field.number_in_record(name));
             QueryUsage {
                 calls: number("calls").unwrap_or(0.0),

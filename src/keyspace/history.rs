@@ -324,13 +324,10 @@ fn is_on(info: &Info, name: &str) -> bool {
 /// Returns how often each command replaced keys. Failed calls have replaced nothing.
 fn flushes(info: &Info) -> [f64; REPLACING.len()] {
     REPLACING.map(|(command, _)| {
-        let mut fields = info.fields();
-        fields
-            .find(|field| field.name == command)
-            .map_or(0.0, |field| {
-                let number = |name| field.number_in_record(name).unwrap_or(0.0);
-                number("calls") - number("failed_calls")
-            })
+        info.find(command).map_or(0.0, |field| {
+            let number = |name| field.number_in_record(name).unwrap_or(0.0);
+            number("calls") - number("failed_calls")
+        })
     })
 }
 

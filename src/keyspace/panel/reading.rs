@@ -106,8 +106,7 @@ impl RemovalReading {
 }
 
 fn removing(info: &Info) -> f64 {
-    let fields = info.fields();
-    let removing = fields.filter(|field| REMOVING.contains(&field.name));
+    let removing = REMOVING.iter().filter_map(|name| info.find(name));
     let calls = removing.map(|field| {
         let number = |name| field.number_in_record(name).unwrap_or(0.0);
         number("calls") - number("failed_calls")
