@@ -59,9 +59,6 @@ const REPRESENTED_MAX: f64 = 20.0;
 /// Time that the first draw represents, in seconds.
 const REPRESENTED_FIRST: f64 = 1.0;
 
-/// Maximum delay of a check, in seconds.
-const DELAY_MAX: f64 = 20.0;
-
 /// A checked key.
 #[derive(Clone, Copy, Debug)]
 enum Checked {
@@ -201,20 +198,17 @@ impl Panel {
     /// Removes the keys of one run that are to be checked now. Drops those that should have been
     /// checked long ago.
     pub fn take_due(&mut self, now: f64) -> Option<Run> {
-        for run in &mut self.runs {
-            let age = now - run.since;
-            run.members
-                .retain(|member| age <= f64::from(member.age) + DELAY_MAX);
+        loop {
+            let at = self.runs.iter().position(|run| run.is_due(now))?;
+            let run = self.runs.get_mut(at)?;
+            let due = run.take_due(now);
+            if run.members.is_empty() {
+                self.runs.remove(at);
+            }
+            if !due.members.is_empty() {
+                return Some(due);
+            }
         }
-        self.runs.retain(|run| !run.members.is_empty());
-        let is_due = |run: &Run, member: &Member| member.is_due(now - run.since);
-        let due = |run: &&mut Run| run.members.iter().any(|member| is_due(run, member));
-        let run = self.runs.iter_mut().find(due)?;
-        let (members, later): (_, Vec<Member>) =
-            run.members.iter().partition(|member| is_due(run, member));
-        run.members = later;
-        run.members.shrink_to_fit();
-        Some(Run { members, ..*run })
     }
 
     /// Records a check of the keys of a run: the names in its region at this time. It counts with

@@ -17,6 +17,9 @@ const EXPIRING_ONE_IN: u64 = 3;
 const BEFORE_EXPIRY: SinceDraw = 1.3;
 pub(super) const AFTER_EXPIRY: SinceDraw = 0.3;
 
+/// Maximum delay of a check, in seconds.
+const DELAY_MAX: f64 = 20.0;
+
 /// The known expiry of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lifetime<Time = f64> {
@@ -158,6 +161,28 @@ impl Expiring {
     /// Returns how many keys expire per second for each of these keys.
     pub(super) const fn per_second(self) -> f64 {
         1.0 / self.within
+    }
+}
+
+impl Run {
+    /// Returns whether a key is to be checked by now.
+    pub(super) fn is_due(&self, now: f64) -> bool {
+        let seconds = now - self.since;
+        self.members.iter().any(|member| member.is_due(seconds))
+    }
+
+    /// Removes the keys that are to be checked now. Drops those that should have been checked long
+    /// ago.
+    pub(super) fn take_due(&mut self, now: f64) -> Self {
+        let seconds = now - self.since;
+        let (mut members, later): (Vec<Member>, Vec<Member>) = self
+            .members
+            .iter()
+            .partition(|member| member.is_due(seconds));
+        members.retain(|member| seconds <= f64::from(member.age) + DELAY_MAX);
+        self.members = later;
+        self.members.shrink_to_fit();
+        Self { members, ..*self }
     }
 }
 
