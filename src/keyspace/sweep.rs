@@ -61,7 +61,8 @@ const PUBLISH_MOST: Duration = Duration::from_secs(15);
 /// or whether there is anything to sweep.
 const CHECK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Maximum interval between checks whether the server's data are still the same.
+/// Interval between checks whether the server's data are still the same, unless there are hundreds
+/// of sweeps.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Maximum number of such aggregates per pass, in addition to the largest of each pipeline.
@@ -258,7 +259,7 @@ impl<'a> Sweeper<'a> {
         let generation = self.census.generation();
         let end = Instant::now() + load::rest(started.elapsed(), self.sweep.min_pass_interval);
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            sleep(left.min(CHECK_EVERY)).await;
+            sleep(left.min(self.running.check_every())).await;
             self.check_if_due().await?;
             Box::pin(self.visit()).await?;
             self.publish_if_due().await?;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Sweeper;
 use super::census::DrawnKeys;
 use super::key_reader::{KeyDetails, WantedKey};
-use super::{CHECK_EVERY, Sweeper};
 use crate::clock::monotonic;
 use crate::connection::Spacing;
 use crate::failure::{Failure, Reason};
@@ -43,7 +43,9 @@ const LOOKUP_SHARE: f64 = 0.75;
 impl Sweeper<'_> {
     /// Checks the keys of the panel that are due, and draws others.
     pub(super) async fn follow_if_due(&mut self) -> Result<(), Failure> {
-        let is_due = self.followed.is_none_or(|at| at.elapsed() >= CHECK_EVERY);
+        let is_due = self
+            .followed
+            .is_none_or(|at| at.elapsed() >= self.running.check_every());
         // A single pass ends before the first keys are due.
         if !is_due || self.sample.is_some() || self.published.is_none() {
             return Ok(());

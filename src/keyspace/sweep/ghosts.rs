@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
+use super::Sweeper;
 use super::follow::{SCANS_PER_RUN, SMALL_KEYS};
 use super::key_reader::WantedKey;
-use super::{CHECK_EVERY, Sweeper};
 use crate::clock::monotonic;
 use crate::connection::Spacing;
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ const LOOKUPS_IF_LIMITED: usize = 2;
 impl Sweeper<'_> {
     /// Scans the parts of the table that are due, and begins with further ones.
     pub(super) async fn follow_ghosts_if_due(&mut self) -> Result<(), Failure> {
-        let is_due = |at: Instant| at.elapsed() >= CHECK_EVERY;
+        let is_due = |at: Instant| at.elapsed() >= self.running.check_every();
         let is_due = self.ghosts_followed.is_none_or(is_due);
         if !is_due || self.sample.is_some() || self.published.is_none() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Checks the server at least once a second, and publishes the findings.
+//! Checks the server about once a second, and publishes the findings.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::vitals::{Scope, Vitals};
-use super::{CHECK_AGAIN_AFTER, CHECK_EVERY, Event, Sweeper};
+use super::{CHECK_AGAIN_AFTER, Event, Sweeper};
 use crate::clock::{monotonic, now};
 use crate::collector::Mode;
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ use crate::keyspace::history::Replaced;
 const FIRST_ESTIMATE_AFTER: Duration = Duration::from_millis(500);
 
 /// Maximum interval between readings of commandstats that only correct the costs, or confirm that
-/// nothing was flushed. It starts at [`CHECK_EVERY`] and doubles, because the costs of a server
+/// nothing was flushed. It starts at half a second and doubles, because the costs of a server
 /// hardly change.
 const COMMANDS_EVERY: Duration = Duration::from_secs(16);
 
@@ -35,7 +35,7 @@ impl Sweeper<'_> {
         let generation = self.census.generation();
         let end = Instant::now() + pause;
         while let Some(left) = left(end) {
-            sleep(left.min(CHECK_EVERY)).await;
+            sleep(left.min(self.running.check_every())).await;
             self.publish_if_due().await?;
             self.check_if_due().await?;
             if self.census.generation() != generation {
@@ -50,7 +50,7 @@ impl Sweeper<'_> {
         let generation = self.census.generation();
         let end = Instant::now() + pause;
         while let Some(left) = left(end) {
-            sleep(left.min(CHECK_EVERY)).await;
+            sleep(left.min(self.running.check_every())).await;
             self.check_if_due().await?;
             if self.census.generation() != generation {
                 break;
@@ -95,10 +95,10 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Checks the server if the last check is at least a second ago, and the keys of the panel that
+    /// Checks the server if a check is due, and the keys of the panel that
     /// are due.
     pub(super) async fn check_if_due(&mut self) -> Result<(), Failure> {
-        if self.checked.elapsed() >= CHECK_EVERY {
+        if self.checked.elapsed() >= self.running.check_every() {
             Box::pin(self.check(Scope::SHORT)).await?;
         }
         self.sample_idle_if_due().await?;
