@@ -2,6 +2,7 @@
 //!
 //! Built from the rows of the collectors; there is no second list.
 
+use crate::canary::families as canary;
 use crate::collector;
 use crate::keyspace::events::families as events;
 use crate::keyspace::expiring::families as expiring;
@@ -27,6 +28,7 @@ pub fn families() -> Vec<&'static Descriptor> {
     families.extend(events::families());
     families.extend(expiring::families());
     families.extend(idle::families());
+    families.extend(canary::families());
     families.extend(outcome::families());
     families.extend(telemetry::families());
     families

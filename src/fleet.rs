@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::error;
 
+use crate::canary;
 use crate::config::{Namespace, Target};
 use crate::connection::OnReconnect;
 use crate::discovery::WatchedTarget;
@@ -54,6 +55,7 @@ struct RunningTarget {
     footprint: Arc<Footprint>,
     poll: AbortHandle,
     sweep: AbortHandle,
+    canary: AbortHandle,
     is_swept: bool,
 }
 
@@ -61,6 +63,7 @@ impl Drop for RunningTarget {
     fn drop(&mut self) {
         self.poll.abort();
         self.sweep.abort();
+        self.canary.abort();
     }
 }
 
@@ -196,8 +199,9 @@ impl Fleet {
                 start.first * FIRST_SWEEPS_FURTHER,
             )
         } else {
-            tokio::spawn(async {}).abort_handle()
+            idle()
         };
+        let canary = self.start_canary(&target, &slot, &footprint, start.first);
         let poll = self.start_poll(&target, &slot, &footprint, start);
         RunningTarget {
             target,
@@ -205,6 +209,7 @@ impl Fleet {
             footprint,
             poll,
             sweep,
+            canary,
             is_swept,
         }
     }
@@ -278,10 +283,34 @@ impl Fleet {
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
     }
 
+    fn start_canary(
+        &self,
+        target: &Arc<Target>,
+        slot: &Arc<Slot>,
+        footprint: &Arc<Footprint>,
+        first: Duration,
+    ) -> AbortHandle {
+        if !target.canary.enabled {
+            return idle();
+        }
+        let footprint = Arc::clone(footprint);
+        let (target, slot) = (Arc::clone(target), Arc::clone(slot));
+        let name = target.name.clone();
+        let task = move |is_restart: bool| {
+            let delay = if is_restart { Duration::ZERO } else { first };
+            let (target, slot) = (Arc::clone(&target), Arc::clone(&slot));
+            canary::run(target, slot, Arc::clone(&footprint), delay)
+        };
+        let (broken, telemetry) = (name.clone(), self.telemetry.clone());
+        let on_break = move || telemetry.count(PANICS, [&broken]);
+        tokio::spawn(supervise(name, on_break, task)).abort_handle()
+    }
+
     fn end(&self, gone: &[RunningTarget], wanted: &HashMap<&str, &Target>) {
         for old in gone {
             old.poll.abort();
             old.sweep.abort();
+            old.canary.abort();
             let name = &old.target.name;
             if !wanted.contains_key(name.as_str()) {
                 self.telemetry.end_target(name);
@@ -307,6 +336,11 @@ pub async fn watch(board: Board) {
         }
         before = overdue;
     }
+}
+
+/// Returns the handle of a task that does nothing.
+fn idle() -> AbortHandle {
+    tokio::spawn(async {}).abort_handle()
 }
 
 fn overdue(board: &Board) -> Vec<Arc<Slot>> {

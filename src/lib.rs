@@ -8,6 +8,7 @@
 
 mod backoff;
 mod bounded_file;
+pub mod canary;
 pub mod catalogue;
 mod clock;
 pub mod collector;

@@ -111,6 +111,11 @@ pub fn succeeded(mut snapshot: Snapshot, success: &Success, times: PollTiming) -
     snapshot
 }
 
+/// Adds whether the server accepts the queries of a task that is not a collector of the poll.
+pub fn push_success(name: &str, success: bool, snapshot: &mut Snapshot) {
+    snapshot.push(&rows::COLLECTOR_SUCCESS, [name], f64::from(success));
+}
+
 /// The function that keeps the server busy: its name, and its duration so far in milliseconds.
 pub type BusyWith<'a> = (&'a str, f64);
 

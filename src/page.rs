@@ -96,20 +96,22 @@ fn pause(took: Duration) -> Duration {
 struct LastPublications {
     slot: Arc<Slot>,
     poll: Arc<Publication>,
-    namespaces: Option<Arc<Snapshot>>,
+    /// The samples of the other tasks of the target.
+    others: Arc<[Arc<Snapshot>]>,
     attributes: Arc<Attributes>,
 }
 
 impl LastPublications {
     /// Returns the last publications; `None` before the first poll. After a failed poll, omits the
-    /// sweep's data, so that stale data does not look fresh.
+    /// data of the other tasks, so that stale data does not look fresh.
     fn of(slot: &Arc<Slot>) -> Option<Self> {
         let poll = slot.latest()?;
-        let namespaces = slot.namespaces().filter(|_| poll.failure.is_none());
+        let others = [slot.namespaces(), slot.canary()].into_iter().flatten();
+        let others = others.filter(|_| poll.failure.is_none()).collect();
         Some(Self {
             slot: Arc::clone(slot),
             poll,
-            namespaces,
+            others,
             attributes: slot.attributes(),
         })
     }
@@ -117,10 +119,11 @@ impl LastPublications {
 
 fn labeled<'a>(
     poll: &'a Publication,
-    namespaces: Option<&'a Snapshot>,
+    others: &'a [Arc<Snapshot>],
     labels: SharedLabels<'a>,
 ) -> impl Iterator<Item = Labeled<'a, SharedLabels<'a>>> {
-    let snapshots = std::iter::once(&poll.snapshot).chain(namespaces);
+    let others = others.iter().map(|other| &**other);
+    let snapshots = std::iter::once(&poll.snapshot).chain(others);
     snapshots.map(move |snapshot| (labels, snapshot))
 }
 
@@ -140,7 +143,7 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
     for (seen, is_stale) in seen.iter().zip(stale) {
         if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
             news.push(Arc::clone(&seen.slot));
-            let (poll, namespaces) = (Arc::clone(&seen.poll), seen.namespaces.clone());
+            let (poll, others) = (Arc::clone(&seen.poll), Arc::clone(&seen.others));
             let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
             let (names, attributes) = (names.clone(), Arc::clone(&seen.attributes));
             seen.slot.set_page(move |form| {
@@ -149,7 +152,7 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
                     target: None,
                     text: attributes.label_text(),
                 };
-                let mut alone: Vec<_> = labeled(&poll, namespaces.as_deref(), labels).collect();
+                let mut alone: Vec<_> = labeled(&poll, &others, labels).collect();
                 alone.push((SharedLabels::default(), &counted));
                 let mut page = PageWriter::new(form);
                 page.add(&alone, &names);
@@ -183,7 +186,7 @@ fn page_of_all(
         .flat_map(|seen| {
             labeled(
                 &seen.poll,
-                seen.namespaces.as_deref(),
+                &seen.others,
                 SharedLabels {
                     target: Some(&seen.slot.name),
                     text: seen.attributes.label_text(),

@@ -1,6 +1,7 @@
 //! `check`: connects to every target, and reports what works, what does not, and what is missing.
 
 pub mod access;
+mod canary;
 mod events;
 pub mod facts;
 
@@ -212,6 +213,7 @@ impl TargetReport {
                 self.collectors(target, &examined);
                 self.sweep(target).await;
                 self.events(target).await;
+                self.canary(target).await;
                 self.access(target, &examined);
             }
             Err(failure) => {

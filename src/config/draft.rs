@@ -20,7 +20,7 @@ use super::target_source::WrittenSource;
 use super::url::Url;
 use super::web::WrittenWeb;
 use super::{
-    ChannelGroup, ChannelName, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions,
+    Canary, ChannelGroup, ChannelName, ClientGroup, ClientMatch, CollectorChoice, CollectorOptions,
     Credential, HostPattern, Keys, Log, LogFormat, Namespace, OnEviction, Paths, Pattern,
     PollTimes, Script, Sweep, Tls, TtlPolicy,
 };
@@ -66,6 +66,7 @@ pub(crate) struct Each {
     /// The timeout that this level sets.
     pub(crate) timeout: Option<Duration>,
     pub(crate) sweep: Sweep,
+    pub(crate) canary: Canary,
     /// Notes on ignored parts of the URL in `sweep.from`.
     pub(crate) origin_notes: Vec<String>,
     pub(crate) keys: Keys,
@@ -159,6 +160,7 @@ impl Draft {
                 poll: PollTimes::BLANK,
                 timeout: None,
                 sweep: Sweep::BLANK,
+                canary: Canary::BLANK,
                 origin_notes: Vec::new(),
                 keys: Keys::BLANK,
                 tls: Tls::default(),

@@ -17,6 +17,9 @@ const SWEEP_NAME: &str = "redis-namespace-exporter-sweep";
 /// The name of connections for key events in CLIENT LIST.
 const EVENTS_NAME: &str = "redis-namespace-exporter-events";
 
+/// The name of connections of the canary in CLIENT LIST.
+const CANARY_NAME: &str = "redis-namespace-exporter-canary";
+
 /// How to connect to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -52,6 +55,14 @@ impl Endpoint {
     pub fn for_events(mut self) -> Self {
         self.database = None;
         self.client_name = self.client_name.map(|_| EVENTS_NAME);
+        self
+    }
+
+    /// Returns the endpoint of the pub/sub canary, whose messages belong to no database.
+    #[must_use]
+    pub fn for_canary(mut self) -> Self {
+        self.database = None;
+        self.client_name = self.client_name.map(|_| CANARY_NAME);
         self
     }
 }

@@ -22,8 +22,8 @@ use super::unit::{
     on_eviction, path, poll_interval, series, size, switch, whole,
 };
 use super::{
-    clients, credentials, discover, dns_source, script, shard, target_groups, target_source, tls,
-    url, web, web_source,
+    canary, clients, credentials, discover, dns_source, script, shard, target_groups,
+    target_source, tls, url, web, web_source,
 };
 
 use Set::{File, List as Lists, Named, Targets, Value};
@@ -267,6 +267,11 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.idle, switch(v)))).each().flag("sweep.idle", "REDIS_EXPORTER_SWEEP_IDLE"),
     row("sweep.events", Word, "off", "Use of key events to count evicted and expired keys exactly: off, listen if the server sends them, or configure to make it send them",
         Value(|d, v| put(&mut d.each.sweep.events, events(v)))).each().flag("sweep.events", "REDIS_EXPORTER_SWEEP_EVENTS").strict(),
+
+    row("canary.enabled", Switch, "false", "Whether to publish messages to a channel of the exporter's own, to measure the latency and loss of pub/sub",
+        Value(|d, v| put(&mut d.each.canary.enabled, switch(v)))).each().flag("canary.enabled", "REDIS_EXPORTER_CANARY_ENABLED"),
+    row("canary.interval", Duration, "5s", "Time between two of these messages, from 1s to 10m",
+        Value(|d, v| put(&mut d.each.canary.interval, canary::interval(v)))).each().flag("canary.interval", "REDIS_EXPORTER_CANARY_INTERVAL"),
 
     row("keys.values", Word, "off", "Values of checked keys to export: off, number or text",
         Value(|d, v| put(&mut d.each.keys.values, shown_values(v)))).each().flag("keys.values", "REDIS_EXPORTER_KEYS_VALUES"),

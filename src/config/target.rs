@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::Address;
+use super::canary::Canary;
 use super::collector_options::CollectorOptions;
 use super::complete_level;
 use super::context::Context;
@@ -43,6 +44,8 @@ pub struct Target {
     pub collectors: CollectorChoice,
     /// Settings of the sweep over its keyspace.
     pub sweep: Sweep,
+    /// Settings of the pub/sub canary.
+    pub canary: Canary,
     /// The keys to export individually.
     pub keys: Keys,
     /// Options of the collectors.
@@ -267,6 +270,7 @@ pub(super) fn target(draft: &Draft, name: String, url: Url, password: Option<Pas
     let Each {
         poll,
         sweep,
+        canary,
         keys,
         tls,
         collectors,
@@ -291,6 +295,7 @@ pub(super) fn target(draft: &Draft, name: String, url: Url, password: Option<Pas
         poll,
         memory_limit: one.memory_limit,
         expect_full: one.expect_full,
+        canary,
         collectors,
         keys,
         options,

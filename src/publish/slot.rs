@@ -54,6 +54,7 @@ pub struct Slot {
     attributes: ArcSwap<Attributes>,
     latest: ArcSwapOption<Publication>,
     namespaces: ArcSwapOption<Snapshot>,
+    canary: ArcSwapOption<Snapshot>,
     /// `None` if there never was a poller.
     pulse: ArcSwapOption<Pulse>,
     pages: ArcSwapOption<Pages>,
@@ -86,6 +87,7 @@ impl Slot {
             attributes: ArcSwap::default(),
             latest: ArcSwapOption::empty(),
             namespaces: ArcSwapOption::empty(),
+            canary: ArcSwapOption::empty(),
             pulse: ArcSwapOption::empty(),
             pages: ArcSwapOption::empty(),
             readers: PageReaders::default(),
@@ -242,6 +244,18 @@ impl Slot {
         self.forget_sizes();
         self.namespaces.store(None);
         self.mark_stale();
+    }
+
+    /// Replaces the samples of the canary. The page shows them from the next publication on, which
+    /// saves a page for each message.
+    pub fn set_canary(&self, canary: Snapshot) {
+        self.canary.store(Some(Arc::new(canary)));
+    }
+
+    /// Returns the samples of the canary; `None` before the first, or without a canary.
+    #[must_use]
+    pub fn canary(&self) -> Option<Arc<Snapshot>> {
+        self.canary.load_full()
     }
 
     pub(super) fn mark_stale(&self) {

@@ -18,6 +18,7 @@ mod support;
 mod address;
 mod authentication;
 mod browser;
+mod canary;
 mod cardinality;
 mod certificate_kinds;
 mod certificates;

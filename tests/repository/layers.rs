@@ -117,8 +117,31 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "canary",
+        &[
+            "backoff",
+            "clock",
+            "config",
+            "connection",
+            "failure",
+            "footprint",
+            "metric",
+            "number",
+            "outcome",
+            "publish",
+            "reply",
+        ],
+    ),
+    (
         "catalogue",
-        &["collector", "metric", "keyspace", "outcome", "telemetry"],
+        &[
+            "canary",
+            "collector",
+            "metric",
+            "keyspace",
+            "outcome",
+            "telemetry",
+        ],
     ),
     (
         "poll",
@@ -187,6 +210,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "fleet",
         &[
+            "canary",
             "config",
             "connection",
             "discovery",
@@ -202,6 +226,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "command",
         &[
             "bounded_file",
+            "canary",
             "clock",
             "collector",
             "config",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use redis_namespace_exporter::canary::families as canary;
 use redis_namespace_exporter::collector::info::left_out::LEFT_OUT;
 use redis_namespace_exporter::collector::{self, Collector};
 use redis_namespace_exporter::keyspace::events::families as events;
@@ -82,6 +83,14 @@ fn pages(recorded: &Recorded) -> Vec<Page> {
              `+xinfo|consumers`.",
             streams::families(),
             true,
+        ),
+        (
+            "canary",
+            "Pub/sub canary",
+            "Messages that the exporter publishes to itself, if the option `canary.enabled` is set. \
+             Needs `+subscribe`, `+publish` and `&redis-namespace-exporter:*`.",
+            canary::families(),
+            false,
         ),
         (
             "poll",

@@ -9,6 +9,9 @@ use crate::reply::ErrorKind;
 /// The channels of key events.
 const EVENT_CHANNELS: &str = "&__keyevent@*__:*";
 
+/// The channels of canaries.
+const CANARY_CHANNELS: &str = "&redis-namespace-exporter:*";
+
 /// The first versions with ACLs, with ACLs of channels, and with ACLs of sentinels.
 const HAS_ACL: (u32, u32) = (6, 0);
 const HAS_CHANNEL_ACL: (u32, u32) = (6, 2);
@@ -67,6 +70,9 @@ fn scope(target: &Target, server: &Server) -> Vec<&'static str> {
         if uses_events(target) {
             words.push(EVENT_CHANNELS);
         }
+        if target.canary.enabled {
+            words.push(CANARY_CHANNELS);
+        }
     }
     words
 }
@@ -120,6 +126,9 @@ fn commands(
         if target.sweep.events == EventUse::Configure {
             commands.push("+config|set");
         }
+    }
+    if target.canary.enabled && !server.is_sentinel() {
+        commands.extend(["+subscribe", "+publish"]);
     }
     commands
 }

@@ -53,9 +53,14 @@ impl TargetReport {
 
 /// Returns why key events were rejected. One rule has all permissions that they need.
 fn describe_events(refusal: &Refusal) -> String {
+    describe_all(refusal, "+info +subscribe +unsubscribe &__keyevent@*__:*")
+}
+
+/// Returns why a command was rejected that is of no use without the other permissions.
+pub(super) fn describe_all(refusal: &Refusal, permissions: &str) -> String {
     match refusal.kind() {
         ErrorKind::Permission | ErrorKind::ChannelPermission => {
-            "denied: grant the user +info +subscribe +unsubscribe &__keyevent@*__:*".to_owned()
+            format!("denied: grant the user {permissions}")
         }
         _ => describe(refusal, "+subscribe"),
     }
