@@ -11,6 +11,7 @@ use crate::keyspace::idle::families as idle;
 use crate::keyspace::keys::families as keys;
 use crate::keyspace::keys::stream::families as streams;
 use crate::keyspace::panel::families as panel;
+use crate::keyspace::watches::families as watches;
 use crate::metric::Descriptor;
 use crate::{outcome, telemetry};
 
@@ -28,6 +29,7 @@ pub fn families() -> Vec<&'static Descriptor> {
     families.extend(events::families());
     families.extend(expiring::families());
     families.extend(idle::families());
+    families.extend(watches::families());
     families.extend(canary::families());
     families.extend(outcome::families());
     families.extend(telemetry::families());

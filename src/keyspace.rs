@@ -12,6 +12,7 @@ pub mod ghosts;
 pub mod history;
 pub mod idle;
 pub mod kept;
+pub mod key_group;
 pub mod keys;
 pub mod largest;
 pub mod lookups;
@@ -30,6 +31,7 @@ pub mod sweep;
 pub mod tally;
 pub mod traffic;
 pub mod visible;
+pub mod watches;
 pub mod window;
 
 /// The number of a namespace. The matcher assigns the numbers and knows the names.

@@ -212,7 +212,7 @@ impl TargetReport {
                 self.server(&examined);
                 self.collectors(target, &examined);
                 self.sweep(target).await;
-                self.events(target).await;
+                self.streams(target).await;
                 self.canary(target).await;
                 self.access(target, &examined);
             }

@@ -267,6 +267,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.idle, switch(v)))).each().flag("sweep.idle", "REDIS_EXPORTER_SWEEP_IDLE"),
     row("sweep.events", Word, "off", "Use of key events to count evicted and expired keys exactly: off, listen if the server sends them, or configure to make it send them",
         Value(|d, v| put(&mut d.each.sweep.events, events(v)))).each().flag("sweep.events", "REDIS_EXPORTER_SWEEP_EVENTS").strict(),
+    row("sweep.misses", Word, "off", "Use of key events to count lookups of each namespace that find no key: off, listen if the server sends them, or configure to make it send them",
+        Value(|d, v| put(&mut d.each.sweep.misses, events(v)))).each().flag("sweep.misses", "REDIS_EXPORTER_SWEEP_MISSES").strict(),
 
     row("canary.enabled", Switch, "false", "Whether to publish messages to a channel of the exporter's own, to measure the latency and loss of pub/sub",
         Value(|d, v| put(&mut d.each.canary.enabled, switch(v)))).each().flag("canary.enabled", "REDIS_EXPORTER_CANARY_ENABLED"),

@@ -55,6 +55,8 @@ pub struct Sweep {
     pub idle: bool,
     /// Whether evictions and expiries are counted from key events.
     pub events: EventUse,
+    /// Whether lookups that find no key are counted from key events.
+    pub misses: EventUse,
 }
 
 /// The use of key events.
@@ -96,6 +98,7 @@ impl Sweep {
         panel: false,
         idle: false,
         events: EventUse::Off,
+        misses: EventUse::Off,
     };
 }
 
@@ -134,11 +137,16 @@ pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Con
 
 /// Warns about events without a sweep, which attributes and publishes them.
 fn check_events(sweep: &Sweep, written: &WrittenKeys, context: &mut Context<'_>) {
-    if let Some(place) = written.place_of("sweep.events")
-        && sweep.events != EventUse::Off
-        && !sweep.enabled
-    {
-        context.warn(place, "has no effect because the sweep is disabled");
+    for (key, usage) in [
+        ("sweep.events", sweep.events),
+        ("sweep.misses", sweep.misses),
+    ] {
+        if let Some(place) = written.place_of(key)
+            && usage != EventUse::Off
+            && !sweep.enabled
+        {
+            context.warn(place, "has no effect because the sweep is disabled");
+        }
     }
 }
 

@@ -15,7 +15,9 @@ mod track;
 use std::collections::BTreeMap;
 
 use super::NamespaceId;
-use super::matcher::{Grouping, Matcher, stem};
+pub use super::key_group::KeyGroup;
+use super::key_group::KeyGrouper;
+use super::matcher::Grouping;
 use crate::config::Namespace;
 use crate::number::to_float as float;
 use crate::reply::Reply;
@@ -61,15 +63,6 @@ impl KeyEvent {
     }
 }
 
-/// The namespace of a key, as far as it is known here.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeyGroup {
-    /// A declared namespace, or the rest.
-    Namespace(NamespaceId),
-    /// The beginning of the key, up to its first delimiter. The census assigns the namespace.
-    Stem(Box<[u8]>),
-}
-
 /// Events by place, in the order of [`KeyEvent::ALL`].
 pub type CountsByGroup = BTreeMap<(u32, KeyGroup), [u64; 2]>;
 
@@ -89,9 +82,7 @@ pub struct NewCounts {
 /// The events of one server.
 #[derive(Debug)]
 pub struct KeyEvents {
-    /// `None` if no namespaces are declared.
-    matcher: Option<Matcher>,
-    delimiter: Vec<u8>,
+    grouper: KeyGrouper,
     /// Maximum number of places between two readings.
     places_max: usize,
     /// Events since the last reading.
@@ -107,13 +98,10 @@ impl KeyEvents {
     /// Returns the state without events. `grouping` applies if no namespaces are declared.
     #[must_use]
     pub fn new(namespaces: &[Namespace], grouping: Grouping) -> Self {
-        let delimiter = grouping.delimiter.clone();
-        let places_max = namespaces.len().max(grouping.namespaces_max) * 10 + 100;
-        let is_declared = !namespaces.is_empty();
+        let grouper = KeyGrouper::new(namespaces, grouping);
         Self {
-            matcher: is_declared.then(|| Matcher::new(namespaces, grouping)),
-            delimiter,
-            places_max,
+            places_max: grouper.groups_max(),
+            grouper,
             window: BTreeMap::new(),
             counts: BTreeMap::new(),
             tracks: Default::default(),
@@ -135,7 +123,7 @@ impl KeyEvents {
         let Some((database, event)) = parse(channel) else {
             return false;
         };
-        let place = (database, self.group(database, key));
+        let place = (database, self.grouper.group(database, key));
         let is_new = !self.window.contains_key(&place);
         let place = if is_new && self.window.len() >= self.places_max {
             (database, KeyGroup::Namespace(NamespaceId::OTHER))
@@ -148,16 +136,6 @@ impl KeyEvents {
             track.record();
         }
         true
-    }
-
-    fn group(&mut self, database: u32, key: &[u8]) -> KeyGroup {
-        if let Some(matcher) = &mut self.matcher {
-            return KeyGroup::Namespace(matcher.classify(database, key));
-        }
-        match stem(key, &self.delimiter) {
-            Some(stem) => KeyGroup::Stem(stem.into()),
-            None => KeyGroup::Namespace(NamespaceId::OTHER),
-        }
     }
 
     /// Records that a reply has arrived, before events that arrive with it.

@@ -8,6 +8,7 @@ pub mod census;
 mod database;
 mod draw;
 mod examine;
+mod feeds;
 mod follow;
 mod ghosts;
 mod idle;
@@ -16,13 +17,16 @@ mod inspect_stream;
 mod key_reader;
 mod listen;
 mod load;
+mod lull;
 mod news;
+mod ordered;
 mod preview;
 mod run;
 mod running;
 mod visit;
 mod vitals;
 mod watch;
+mod watches;
 
 use std::time::Duration;
 
@@ -43,15 +47,16 @@ use crate::number::to_float;
 use batch::Ahead;
 use census::Census;
 pub use examine::{Examined, examine};
+use feeds::Feeds;
 pub use key_reader::KeyDetails;
 use key_reader::KeyReader;
-use listen::EventFeed;
 pub use listen::{ExaminedEvents, examine_events};
 use news::Slowdowns;
 use preview::Previews;
 pub use run::{once, run};
 use running::RunningSweep;
 use vitals::{Scope, Vitals};
+pub use watches::examine_misses;
 
 /// Minimum and maximum interval between published estimates.
 const PUBLISH_LEAST: Duration = Duration::from_secs(1);
@@ -138,8 +143,8 @@ struct Sweeper<'a> {
     sweep: &'a Sweep,
     pace: Pace,
     census: &'a mut Census,
-    /// The stream of key events, if it is configured.
-    feed: Option<EventFeed>,
+    /// The streams of messages about keys that are configured.
+    feeds: Feeds,
     listener: &'a mut Listener<'a>,
     shares: DetailShares,
     /// The budget of commands that `shares` is based on.
@@ -207,7 +212,7 @@ impl<'a> Sweeper<'a> {
             sweep: &target.sweep,
             pace,
             census,
-            feed: None,
+            feeds: Feeds::default(),
             listener,
             shares: DetailShares {
                 memory: 1.0,

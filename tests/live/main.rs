@@ -48,6 +48,7 @@ mod logs;
 mod lost_keys;
 mod lost_keys_event_rounds;
 mod lost_keys_events;
+mod misses;
 mod more_collectors;
 mod moved;
 mod namespaces_command;

@@ -13,6 +13,7 @@ use redis_namespace_exporter::keyspace::idle::families as idle;
 use redis_namespace_exporter::keyspace::keys::families as keys;
 use redis_namespace_exporter::keyspace::keys::stream::families as streams;
 use redis_namespace_exporter::keyspace::panel::families as panel;
+use redis_namespace_exporter::keyspace::watches::families as watches;
 use redis_namespace_exporter::metric::Descriptor;
 use redis_namespace_exporter::{outcome, telemetry};
 
@@ -62,6 +63,7 @@ fn pages(recorded: &Recorded) -> Vec<Page> {
                 events::families(),
                 expiring::families(),
                 idle::families(),
+                watches::families(),
             ]
             .concat(),
             false,

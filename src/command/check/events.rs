@@ -8,43 +8,50 @@ use crate::reply::{ErrorKind, Refusal};
 
 impl TargetReport {
     /// Adds whether the server permits and sends key events, if they are enabled.
-    pub(super) async fn events(&mut self, target: &Target) {
-        let name = "events";
+    pub(super) async fn streams(&mut self, target: &Target) {
         if !target.sweep.enabled {
             return;
         }
-        let off = "or set sweep.events to off";
-        match sweep::examine_events(target).await {
-            None => {}
-            Some(ExaminedEvents::Work) => self.line(name, format_args!("works")),
-            Some(ExaminedEvents::Off(flags)) if target.sweep.events == EventUse::Configure => {
+        if let Some(examined) = sweep::examine_events(target).await {
+            self.stream("events", target.sweep.events, examined);
+        }
+        if let Some(examined) = sweep::examine_misses(target).await {
+            self.stream("misses", target.sweep.misses, examined);
+        }
+    }
+
+    fn stream(&mut self, name: &str, usage: EventUse, examined: ExaminedEvents) {
+        let off = format!("or set sweep.{name} to off");
+        match examined {
+            ExaminedEvents::Work => self.line(name, format_args!("works")),
+            ExaminedEvents::Off(flags) if usage == EventUse::Configure => {
                 let needed = "the user needs +config|set";
                 let line = format_args!("notify-keyspace-events will be set to {flags}: {needed}");
                 self.line(name, line);
             }
-            Some(ExaminedEvents::Off(flags)) => self.fault(
+            ExaminedEvents::Off(flags) => self.fault(
                 name,
                 format_args!("off: set notify-keyspace-events to {flags}, {off}"),
             ),
-            Some(ExaminedEvents::Replica) => {
+            ExaminedEvents::Replica => {
                 self.line(name, format_args!("does not apply to a replica"));
             }
-            Some(ExaminedEvents::Unsupported) => {
+            ExaminedEvents::Unsupported => {
                 self.fault(
                     name,
                     format_args!("the server does not support RESP3; {off}"),
                 );
             }
-            Some(ExaminedEvents::Denied(refusal)) => {
+            ExaminedEvents::Denied(refusal) => {
                 let or = alternative(&refusal);
                 let fault = describe_events(&refusal);
-                self.fault(name, format_args!("{fault}{or} set sweep.events to off"));
+                self.fault(name, format_args!("{fault}{or} set sweep.{name} to off"));
             }
-            Some(ExaminedEvents::Failed(failure)) => {
+            ExaminedEvents::Failed(failure) => {
                 let failure = explained(&failure);
                 self.fault(name, format_args!("does not work: {failure}"));
             }
-            Some(ExaminedEvents::Slow) => {
+            ExaminedEvents::Slow => {
                 self.fault(name, format_args!("INFO took longer than a second; {off}"));
             }
         }

@@ -10,6 +10,7 @@ mod followed;
 mod idle;
 mod results;
 mod server;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::keyspace::matcher::{Grouping, Matcher};
 use crate::keyspace::panel::{Panel, RemovalRates};
 use crate::keyspace::segment::Segment;
 use crate::keyspace::visible::Visible;
+use crate::keyspace::watches::{WatchTotals, WatchedStream};
 use crate::keyspace::window::{Window, Windows};
 use crate::number::to_float;
 pub use findings::Finding;
@@ -114,6 +116,8 @@ pub struct Census {
     ghosts: Ghosts,
     /// Keys counted from key events; `None` if the configuration disables them.
     events: Option<EventTotals>,
+    /// Counts from watches; `None` if the configuration disables them.
+    watches: Option<WatchTotals>,
 }
 
 impl Census {
@@ -126,6 +130,7 @@ impl Census {
             namespaces_max: max_groups,
         };
         let matcher = Matcher::new(namespaces, grouping);
+        let streams = WatchedStream::enabled(sweep);
         let declared = matcher
             .namespaces()
             .filter(|namespace| *namespace != NamespaceId::OTHER);
@@ -173,6 +178,7 @@ impl Census {
             idle: sweep.idle.then(IdleTimes::default),
             ghosts: Ghosts::default(),
             events: (sweep.events != EventUse::Off).then(EventTotals::default),
+            watches: (!streams.is_empty()).then(|| WatchTotals::new(&streams)),
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::inspect::Refusals;
+use super::lull::Lull;
 use super::vitals::{InfoForm, text};
 use crate::collector::{Mode, Server};
 use crate::config::Target;
@@ -50,6 +51,8 @@ pub struct KeyReader {
     pub(super) refusals: Refusals,
     /// How INFO is requested.
     pub(super) sections: InfoForm,
+    /// Times without queries for keys.
+    pub(super) lull: Lull,
 }
 
 impl KeyReader {
@@ -103,6 +106,7 @@ impl KeyReader {
             sent: 0,
             refusals: Refusals::default(),
             sections: InfoForm::of(&server),
+            lull: Lull::default(),
         };
         if !unobtrusive.is_empty() {
             // A user without permission for these commands can still sweep.
@@ -233,6 +237,8 @@ impl KeyReader {
             if commands.is_empty() {
                 continue;
             }
+            // Held until the lookups are counted.
+            let _passage = self.lull.pass().await;
             let replies = self.send(&commands, spacing).await?;
             let mut lookups = Lookups::default();
             let result = read(self, replies, &mut lookups);

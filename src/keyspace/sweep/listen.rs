@@ -12,15 +12,15 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
+use super::ordered::StreamEnd;
 use crate::backoff;
 use crate::clock::monotonic;
 use crate::config::{EventUse, Namespace, Sweep, Target};
 use crate::connection::refused;
-use crate::failure::{Failure, Reason};
+use crate::failure::Reason;
 use crate::footprint::Footprint;
 use crate::keyspace::events::{Break, Duty, KeyEvents, NewCounts, StreamState};
 use crate::keyspace::matcher::Grouping;
-use crate::reply::Refusal;
 pub use examine::{ExaminedEvents, examine_events};
 use stream::EventStream;
 
@@ -55,27 +55,6 @@ impl EventFeed {
 
     fn with<T>(&self, change: impl FnOnce(&mut KeyEvents) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Why a stream ended.
-#[derive(Debug)]
-enum StreamEnd {
-    /// The connection failed.
-    Failed(Failure),
-    /// INFO took too long over the connection.
-    Behind,
-    /// The server changed its role.
-    RoleChanged,
-    /// The server rejected a command that the stream needs.
-    Denied(Refusal),
-    /// The server does not support RESP3, or has no keys.
-    Unsupported,
-}
-
-impl From<Failure> for StreamEnd {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
     }
 }
 

@@ -7,8 +7,10 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::census::Census;
+use super::feeds::Feeds;
 use super::key_reader::KeyReader;
-use super::listen::{EventFeed, listen};
+use super::listen::listen;
+use super::watches::watch;
 use super::{Event, Listener, Sweeper};
 use crate::backoff;
 use crate::clock::now;
@@ -43,18 +45,19 @@ pub async fn run(
         return;
     }
     sleep(delay).await;
-    let feed = EventFeed::of(&target.sweep, &namespaces);
-    let events = listen(&target, feed.as_ref(), Arc::clone(&footprint));
+    let feeds = Feeds::of(&target.sweep, &namespaces);
+    let events = listen(&target, feeds.events.as_ref(), Arc::clone(&footprint));
+    let watches = watch(&target, feeds.watches.as_ref(), Arc::clone(&footprint));
     let sweep = sweep_forever(
         &target,
         &namespaces,
         &slot,
         on_reconnect,
         footprint,
-        feed.clone(),
+        feeds.clone(),
     );
-    // Boxed: the task would keep a copy of each while it waits for both.
-    tokio::join!(Box::pin(events), Box::pin(sweep));
+    // Boxed: the task would keep a copy of each while it waits for all.
+    tokio::join!(Box::pin(events), Box::pin(watches), Box::pin(sweep));
 }
 
 /// Sweeps the target forever.
@@ -64,7 +67,7 @@ async fn sweep_forever(
     slot: &Slot,
     on_reconnect: OnReconnect,
     footprint: Arc<Footprint>,
-    feed: Option<EventFeed>,
+    feeds: Feeds,
 ) {
     let address = target.sweep_endpoint().address;
     let mut census = Census::new(namespaces, &target.sweep, &target.keys);
@@ -90,7 +93,7 @@ async fn sweep_forever(
             on_reconnect,
             counted,
             &mut census,
-            feed.clone(),
+            feeds.clone(),
             &mut publish,
         )
         .await;
@@ -105,9 +108,7 @@ async fn sweep_forever(
             warn!(name, address, %failure, "the sweep failed");
         }
         census.record_break(failure.reason);
-        if let Some(feed) = &feed {
-            census.record_events(feed.take());
-        }
+        feeds.pass_on(&mut census);
         slot.publish_namespaces(census.snapshot(now()));
         failures += 1;
         sleep(match failure.reason {
@@ -167,7 +168,7 @@ async fn sweep_until_failure(
     on_reconnect: OnReconnect,
     footprint: Arc<Footprint>,
     census: &mut Census,
-    feed: Option<EventFeed>,
+    feeds: Feeds,
     listener: &mut Listener<'_>,
 ) -> Result<std::convert::Infallible, Failure> {
     let reader = Box::pin(KeyReader::open(target, on_reconnect, footprint)).await?;
@@ -176,9 +177,13 @@ async fn sweep_until_failure(
         drop(reader);
         return std::future::pending().await;
     }
+    let mut reader = reader;
+    if target.sweep.from.is_none() {
+        reader.lull = feeds.lull();
+    }
     let mut sweeper = Box::pin(Sweeper::start(reader, target, census, listener)).await?;
     sweeper.is_unannounced = true;
-    sweeper.feed = feed;
+    sweeper.feeds = feeds;
     sweeper.announce();
     loop {
         sweeper.pass().await?;

@@ -121,7 +121,7 @@ impl Sweeper<'_> {
                     self.start_over();
                 }
             }
-            self.take_events();
+            self.feeds.pass_on(self.census);
             let vitals = &self.vitals;
             self.census.record_vanished(requested, monotonic(), vitals);
             self.census.record_idle_reading(monotonic(), &self.vitals);
@@ -137,13 +137,6 @@ impl Sweeper<'_> {
             // The findings age during the wait, and their age is published.
             (self.listener)(Event::Estimate(self.census));
             sleep(CHECK_AGAIN_AFTER).await;
-        }
-    }
-
-    /// Takes over what the stream of key events has counted.
-    fn take_events(&mut self) {
-        if let Some(feed) = &self.feed {
-            self.census.record_events(feed.take());
         }
     }
 

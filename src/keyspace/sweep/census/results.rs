@@ -58,6 +58,9 @@ impl Census {
         if let Some(events) = &mut self.events {
             events.retain(is_shown);
         }
+        if let Some(watches) = &mut self.watches {
+            watches.retain(is_shown);
+        }
         self.expiring.retain(is_shown);
         if let Some(idle) = &mut self.idle {
             idle.retain(is_shown);
@@ -221,6 +224,7 @@ impl Census {
         families::push_progress(&progress, &databases, &mut snapshot);
         self.push_panel(&mut snapshot);
         self.push_removed(&shown, &mut snapshot);
+        self.push_watched(&shown, &mut snapshot);
         self.push_idle(&estimates, &mut snapshot);
         snapshot.finish()
     }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use super::EventFeed;
 use super::stream::EventStream;
-use super::{EventFeed, StreamEnd};
 use crate::config::Target;
 use crate::failure::Failure;
 use crate::keyspace::events::{Duty, missing_flags};
+use crate::keyspace::sweep::ordered::StreamEnd;
 use crate::reply::Refusal;
 
 /// Whether the exporter can receive the key events of a target.
@@ -32,14 +33,20 @@ pub enum ExaminedEvents {
 /// Subscribes to the events of a target, if they are enabled. It changes nothing on the server.
 pub async fn examine_events(target: &Target) -> Option<ExaminedEvents> {
     let feed = EventFeed::of(&target.sweep, &[])?;
-    Some(match examine(target, &feed).await {
-        Ok(examined) => examined,
-        Err(StreamEnd::Failed(failure)) => ExaminedEvents::Failed(failure),
-        Err(StreamEnd::Denied(refusal)) => ExaminedEvents::Denied(refusal),
-        Err(StreamEnd::Unsupported) => ExaminedEvents::Unsupported,
-        Err(StreamEnd::RoleChanged) => ExaminedEvents::Replica,
-        Err(StreamEnd::Behind) => ExaminedEvents::Slow,
-    })
+    let examined = examine(target, &feed).await;
+    Some(examined.unwrap_or_else(ExaminedEvents::from))
+}
+
+impl From<StreamEnd> for ExaminedEvents {
+    fn from(end: StreamEnd) -> Self {
+        match end {
+            StreamEnd::Failed(failure) => Self::Failed(failure),
+            StreamEnd::Denied(refusal) => Self::Denied(refusal),
+            StreamEnd::Unsupported => Self::Unsupported,
+            StreamEnd::RoleChanged => Self::Replica,
+            StreamEnd::Behind => Self::Slow,
+        }
+    }
 }
 
 async fn examine(target: &Target, feed: &EventFeed) -> Result<ExaminedEvents, StreamEnd> {

@@ -6,34 +6,24 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep};
 use tracing::info;
 
-use super::{EventFeed, StreamEnd};
+use super::EventFeed;
 use crate::clock::monotonic;
 use crate::collector::Server;
 use crate::config::Target;
-use crate::connection::{Message, MessageStream, refused};
-use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::events::{Duty, EventReading, KeyEvent, KeyEvents, StreamState};
-use crate::reply::{Refusal, Reply};
+use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter, text};
+use crate::reply::Reply;
 
 /// Time from one reading of INFO to the next one.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
 /// The same while there are no events to receive.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-
-/// Time without a reply to INFO, and without other data, after which the stream is behind.
-const BEHIND_AFTER: Duration = Duration::from_secs(1);
-
-/// The same while events arrive before the reply.
-const BEHIND_MAX: Duration = Duration::from_secs(10);
-
-/// Pause between two reads, so that events are received together. It saves CPU time.
-const READS_APART: Duration = Duration::from_millis(20);
 
 /// Number of databases of a server that hides it. It is the default.
 const DATABASES: u32 = 16;
@@ -44,11 +34,8 @@ const DATABASES_MAX: u32 = 1_024;
 /// An open stream.
 pub(super) struct EventStream<'a> {
     target: &'a Target,
-    stream: MessageStream,
+    ordered: OrderedStream,
     feed: &'a EventFeed,
-    footprint: Arc<Footprint>,
-    /// Replies that have arrived.
-    replies: Vec<Reply>,
     databases: u32,
     duty: &'a mut Duty,
     /// Time of the last check of the flags.
@@ -82,19 +69,10 @@ impl<'a> EventStream<'a> {
         footprint: Arc<Footprint>,
         duty: &'a mut Duty,
     ) -> Result<(Self, bool), StreamEnd> {
-        let endpoint = target.endpoint.clone().for_events();
-        let deadline = Instant::now() + target.poll.timeout;
-        let counted = Arc::clone(&footprint);
-        let dialed = MessageStream::dial(&endpoint, counted, deadline).await?;
-        let Ok(stream) = dialed else {
-            return Err(StreamEnd::Unsupported);
-        };
         let mut stream = Self {
             target,
-            stream,
+            ordered: OrderedStream::open(target, footprint).await?,
             feed,
-            footprint,
-            replies: Vec::new(),
             databases: DATABASES,
             duty,
             checked_flags: None,
@@ -156,7 +134,7 @@ impl<'a> EventStream<'a> {
         let mut unsubscribe = vec!["UNSUBSCRIBE".to_owned()];
         unsubscribe.extend(channels(0..self.databases));
         // Only a rejection is a reply; the confirmation is a message.
-        let commands = [unsubscribe, words(["INFO", "replication"])];
+        let commands = [unsubscribe, command(["INFO", "replication"])];
         text(&self.request(&commands, 1).await?)?;
         self.feed.with(|events| {
             events.pause();
@@ -178,7 +156,7 @@ impl<'a> EventStream<'a> {
         subscribe.extend(channels(databases));
         let sections = ["server", "replication", "stats"];
         let mut commands = vec![subscribe];
-        commands.extend(sections.map(|section| words(["INFO", section])));
+        commands.extend(sections.map(|section| command(["INFO", section])));
         let replies = self.request(&commands, sections.len()).await?;
         // Only a rejection is a reply; the confirmations are messages.
         text(&replies)
@@ -190,14 +168,10 @@ impl<'a> EventStream<'a> {
             return Ok(());
         }
         let replies = self
-            .request(&[words3("CONFIG", "GET", "databases")], 1)
+            .request(&[command(["CONFIG", "GET", "databases"])], 1)
             .await?;
-        let known = replies
-            .first()
-            .and_then(|reply| reply.value_of("databases"));
-        let number = known
-            .and_then(Reply::text)
-            .and_then(|text| text.parse().ok());
+        let number = parameter(&replies, "databases");
+        let number = number.and_then(|text| text.parse().ok());
         let number: u32 = number.unwrap_or(DATABASES).min(DATABASES_MAX);
         if number > self.databases {
             self.subscribe(self.databases..number).await?;
@@ -227,7 +201,7 @@ impl<'a> EventStream<'a> {
     }
 
     async fn info(&mut self, commands: &[[&str; 2]]) -> Result<Info, StreamEnd> {
-        let commands: Vec<_> = commands.iter().copied().map(words).collect();
+        let commands: Vec<_> = commands.iter().copied().map(command).collect();
         let replies = self.request(&commands, commands.len()).await?;
         text(&replies)
     }
@@ -238,90 +212,33 @@ impl<'a> EventStream<'a> {
         commands: &[Vec<String>],
         replies: usize,
     ) -> Result<Vec<Reply>, StreamEnd> {
-        self.replies.clear();
-        let passage = self.footprint.enter().await;
-        let started = Instant::now();
-        self.stream.send(commands, started + BEHIND_MAX).await?;
-        while self.replies.len() < replies {
-            let due = (Instant::now() + BEHIND_AFTER).min(started + BEHIND_MAX);
-            let read = timeout_at(due, receive(&mut self.stream, self.feed, &mut self.replies));
-            read.await.map_err(|_| StreamEnd::Behind)??;
-            if started.elapsed() > BEHIND_MAX {
-                return Err(StreamEnd::Behind);
-            }
-        }
-        let rejected = |reply: &&Reply| reply.refusal().is_some_and(Refusal::is_before_execution);
-        let rejected = self.replies.iter().filter(rejected).count();
-        self.stream
-            .count(commands.len().saturating_sub(rejected) as u64);
-        drop(passage);
-        let lag = started.elapsed().as_secs_f64();
+        let feed = self.feed;
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        let requested = self.ordered.request(commands, replies, &mut record);
+        let replies = requested.await?;
+        let lag = self.ordered.lag().as_secs_f64();
         self.feed.with(|events| events.record_lag(lag));
-        Ok(std::mem::take(&mut self.replies))
+        Ok(replies)
     }
 
     /// Receives events for this long.
     async fn receive(&mut self, time: Duration) -> Result<(), StreamEnd> {
-        let end = Instant::now() + time;
-        loop {
-            let read = receive(&mut self.stream, self.feed, &mut self.replies);
-            match timeout_at(end, read).await {
-                Err(_) => return Ok(()),
-                Ok(result) => result?,
-            }
-            if let Some(reply) = self.replies.pop() {
-                drop(reply);
-                let detail = "the server sent a reply without a query";
-                return Err(Failure::new(Reason::Protocol, detail).into());
-            }
-            sleep_until((Instant::now() + READS_APART).min(end)).await;
-        }
+        let feed = self.feed;
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        self.ordered.receive(time, &mut record, || false).await
     }
 }
 
-/// Waits for data. Records events and keeps replies.
-async fn receive(
-    stream: &mut MessageStream,
-    feed: &EventFeed,
-    replies: &mut Vec<Reply>,
-) -> Result<(), Failure> {
-    let mut handle = |message| match message {
-        Message::Push(push) => {
-            feed.with(|events| events.record(&push));
+/// Records an event, or that a reply has arrived.
+fn record(feed: &EventFeed, message: Option<&Reply>) {
+    feed.with(|events| match message {
+        Some(push) => {
+            events.record(push);
         }
-        Message::Reply(reply) => {
-            feed.with(KeyEvents::record_reply);
-            replies.push(reply);
-        }
-    };
-    stream.read(&mut handle).await
+        None => events.record_reply(),
+    });
 }
 
 fn channels(databases: std::ops::Range<u32>) -> impl Iterator<Item = String> {
     databases.flat_map(|database| KeyEvent::ALL.map(|event| event.channel(database)))
-}
-
-fn words(words: [&str; 2]) -> Vec<String> {
-    words.map(str::to_owned).to_vec()
-}
-
-fn words3(first: &str, second: &str, third: &str) -> Vec<String> {
-    [first, second, third].map(str::to_owned).to_vec()
-}
-
-/// Returns the text of all replies as one INFO.
-fn text(replies: &[Reply]) -> Result<Info, StreamEnd> {
-    let mut all = String::new();
-    for reply in replies {
-        if let Some(refusal) = reply.refusal() {
-            return Err(if refusal.is_passing() {
-                StreamEnd::Failed(refused(refusal))
-            } else {
-                StreamEnd::Denied(refusal.clone())
-            });
-        }
-        all.push_str(&reply.text().unwrap_or_default());
-        all.push('\n');
-    }
-    Ok(Info::parse(all))
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{EventStream, StreamEnd, words3};
+use super::EventStream;
 use crate::config::EventUse;
 use crate::keyspace::events::{missing_flags, sends};
+use crate::keyspace::sweep::ordered::{StreamEnd, command, parameter};
 use crate::reply::{Refusal, Reply};
 
 /// Interval between checks of `notify-keyspace-events`, and the minimum if events are missing.
@@ -60,21 +61,20 @@ impl EventStream<'_> {
 
     /// Returns the flags, `Some(None)` if the server hides them, or `None` if it cannot reply now.
     pub(in super::super) async fn flags(&mut self) -> Result<Option<Option<String>>, StreamEnd> {
-        let replies = self.request(&[words3("CONFIG", "GET", FLAGS)], 1).await?;
+        let replies = self
+            .request(&[command(["CONFIG", "GET", FLAGS])], 1)
+            .await?;
         let refusal = replies.first().and_then(Reply::refusal);
         if refusal.is_some_and(Refusal::is_passing) {
             return Ok(None);
         }
-        let known = replies.first().and_then(|reply| reply.value_of(FLAGS));
-        let text = known.and_then(Reply::text);
-        Ok(Some(text.map(std::borrow::Cow::into_owned)))
+        Ok(Some(parameter(&replies, FLAGS)))
     }
 
     /// Adds the missing flags. Returns those that are set then.
     async fn configure(&mut self, before: String, wanted: String) -> Result<String, StreamEnd> {
-        let mut command = words3("CONFIG", "SET", FLAGS);
-        command.push(wanted.clone());
-        let replies = self.request(&[command], 1).await?;
+        let set = command(["CONFIG", "SET", FLAGS, &wanted]);
+        let replies = self.request(&[set], 1).await?;
         let name = &self.target.name;
         if let Some(refusal) = replies.first().and_then(Reply::refusal) {
             // Each attempt counts as an error of the server.

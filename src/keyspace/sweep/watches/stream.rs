@@ -1,0 +1,235 @@
+//! One connection for watches, from its start to its end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::WatchFeed;
+use crate::clock::monotonic;
+use crate::collector::Server;
+use crate::config::{EventUse, Target};
+use crate::footprint::Footprint;
+use crate::info::Info;
+use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter, text};
+use crate::keyspace::watches::{
+    WatchReading, WatchState, WatchedStream, miss_channel, sends_misses, with_misses,
+};
+use crate::reply::Reply;
+
+/// Time in which there is one watch of misses, and its duration.
+const MISSES_EVERY: Duration = Duration::from_mins(1);
+const MISSES_FOR: Duration = Duration::from_secs(2);
+
+/// Number of messages after which a watch ends early.
+const MESSAGES_MAX: f64 = 100_000.0;
+
+/// Number of databases of a server that hides it. It is the default.
+const DATABASES: u32 = 16;
+
+/// Maximum number of databases to subscribe to.
+const DATABASES_MAX: u32 = 1_024;
+
+const FLAGS: &str = "notify-keyspace-events";
+
+/// An open connection.
+pub(super) struct WatchConnection<'a> {
+    target: &'a Target,
+    feed: &'a WatchFeed,
+    footprint: Arc<Footprint>,
+    ordered: OrderedStream,
+    databases: u32,
+    /// Whether the server rejects CONFIG GET.
+    hides_flags: bool,
+    /// Whether the server rejects CONFIG SET.
+    keeps_flags: bool,
+}
+
+impl<'a> WatchConnection<'a> {
+    /// Connects to a target and watches it until something fails.
+    pub(super) async fn follow(
+        target: &'a Target,
+        feed: &'a WatchFeed,
+        footprint: Arc<Footprint>,
+    ) -> Result<Infallible, StreamEnd> {
+        let mut connection = Self::open(target, feed, footprint).await?;
+        // The first watch comes at once. Later ones must not coincide with what happens regularly.
+        let mut due = Instant::now();
+        loop {
+            connection.misses().await?;
+            due += MISSES_EVERY;
+            let phase = MISSES_EVERY
+                .saturating_sub(MISSES_FOR)
+                .mul_f64(fastrand::f64());
+            connection.rest(due + phase).await?;
+        }
+    }
+
+    /// Subscribes once. Returns the flags of the server, if they are known.
+    pub(super) async fn examine(
+        target: &'a Target,
+        feed: &'a WatchFeed,
+    ) -> Result<Option<String>, StreamEnd> {
+        let mut connection = Self::open(target, feed, Arc::default()).await?;
+        connection.subscribe("SUBSCRIBE").await?;
+        let get = command(["CONFIG", "GET", FLAGS]);
+        let replies = connection.request(&[get], 1).await?;
+        Ok(parameter(&replies, FLAGS))
+    }
+
+    async fn open(
+        target: &'a Target,
+        feed: &'a WatchFeed,
+        footprint: Arc<Footprint>,
+    ) -> Result<Self, StreamEnd> {
+        let mut connection = Self {
+            target,
+            feed,
+            ordered: OrderedStream::open(target, Arc::clone(&footprint)).await?,
+            footprint,
+            databases: DATABASES,
+            hides_flags: false,
+            keeps_flags: false,
+        };
+        connection.begin().await?;
+        Ok(connection)
+    }
+
+    /// Checks the server, and reads the counters from which on messages count.
+    async fn begin(&mut self) -> Result<(), StreamEnd> {
+        let lull = self.feed.lull.begin().await;
+        let info = self.info().await?;
+        if !Server::from_info(&info).holds_keys() {
+            return Err(StreamEnd::Unsupported);
+        }
+        let reading = self.reading(&info);
+        drop(lull);
+        let misses = WatchedStream::Misses;
+        self.feed.with(|watches| watches.advance(misses, &reading));
+        let databases = command(["CONFIG", "GET", "databases"]);
+        let replies = self.request(&[databases], 1).await?;
+        let number = parameter(&replies, "databases");
+        self.hides_flags = replies.first().and_then(Reply::refusal).is_some();
+        let number = number.and_then(|text| text.parse().ok());
+        self.databases = number.unwrap_or(DATABASES).min(DATABASES_MAX);
+        Ok(())
+    }
+
+    /// Watches lookups that find no key, if the server sends them.
+    async fn misses(&mut self) -> Result<(), StreamEnd> {
+        let misses = WatchedStream::Misses;
+        let is_sent = self.check_flags().await?;
+        if !is_sent {
+            self.feed.with(|watches| watches.turn_off(misses));
+            return Ok(());
+        }
+        // The server reports the lookups of the sweep too.
+        let lull = self.feed.lull.begin().await;
+        let info = self.subscribe("SUBSCRIBE").await?;
+        let reading = self.reading(&info);
+        self.feed.with(|watches| watches.begin(misses, reading));
+        let feed = self.feed;
+        let is_enough = || feed.with(|watches| watches.messages(misses)) >= MESSAGES_MAX;
+        self.receive(MISSES_FOR, is_enough).await?;
+        let info = self.info().await?;
+        let reading = self.reading(&info);
+        drop(lull);
+        let is_silent = self.feed.with(|watches| watches.end(misses, &reading));
+        self.subscribe("UNSUBSCRIBE").await?;
+        let state = if is_silent && self.hides_flags {
+            WatchState::Off
+        } else {
+            WatchState::Watching
+        };
+        self.feed.with(|watches| watches.set_state(misses, state));
+        Ok(())
+    }
+
+    /// Subscribes to all databases, or ends that. Returns the INFO right after it.
+    async fn subscribe(&mut self, verb: &str) -> Result<Info, StreamEnd> {
+        let mut subscribe = vec![verb.to_owned()];
+        subscribe.extend((0..self.databases).map(miss_channel));
+        // Only a rejection is a reply; the confirmations are messages.
+        let info = ["server", "stats"].map(|section| command(["INFO", section]));
+        let commands: Vec<_> = std::iter::once(subscribe).chain(info).collect();
+        text(&self.request(&commands, 2).await?)
+    }
+
+    /// Returns whether the server sends the messages, as far as it is known. Configures it if that is
+    /// wanted.
+    async fn check_flags(&mut self) -> Result<bool, StreamEnd> {
+        if self.hides_flags {
+            return Ok(true);
+        }
+        let get = command(["CONFIG", "GET", FLAGS]);
+        let replies = self.request(&[get], 1).await?;
+        let Some(before) = parameter(&replies, FLAGS) else {
+            return Ok(true);
+        };
+        let configures = self.target.sweep.misses == EventUse::Configure && !self.keeps_flags;
+        if sends_misses(&before) || !configures {
+            return Ok(sends_misses(&before));
+        }
+        let after = with_misses(&before);
+        let set = command(["CONFIG", "SET", FLAGS, &after]);
+        let replies = self.request(&[set], 1).await?;
+        let name = &self.target.name;
+        if let Some(refusal) = replies.first().and_then(Reply::refusal) {
+            // Each attempt counts as an error of the server.
+            self.keeps_flags = !refusal.is_passing();
+            let code = &refusal.code;
+            let remedy = "grant the user +config|set, or set the flags Em yourself";
+            warn!(
+                name,
+                code, remedy, "notify-keyspace-events could not be set"
+            );
+            return Ok(false);
+        }
+        info!(name, before, after, "notify-keyspace-events was set");
+        Ok(true)
+    }
+
+    fn reading(&self, info: &Info) -> WatchReading {
+        let own = crate::number::to_float(self.footprint.caused().misses);
+        WatchedStream::Misses.reading(info, monotonic(), own)
+    }
+
+    async fn info(&mut self) -> Result<Info, StreamEnd> {
+        let commands = ["server", "stats"].map(|section| command(["INFO", section]));
+        text(&self.request(&commands, commands.len()).await?)
+    }
+
+    async fn request(
+        &mut self,
+        commands: &[Vec<String>],
+        replies: usize,
+    ) -> Result<Vec<Reply>, StreamEnd> {
+        let feed = self.feed;
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        self.ordered.request(commands, replies, &mut record).await
+    }
+
+    async fn receive(
+        &mut self,
+        time: Duration,
+        is_enough: impl Fn() -> bool,
+    ) -> Result<(), StreamEnd> {
+        let feed = self.feed;
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        self.ordered.receive(time, &mut record, is_enough).await
+    }
+
+    /// Waits, and notices at once if the connection is closed.
+    async fn rest(&mut self, until: Instant) -> Result<(), StreamEnd> {
+        let time = until.saturating_duration_since(Instant::now());
+        self.receive(time, || false).await
+    }
+}
+
+fn record(feed: &WatchFeed, message: Option<&Reply>) {
+    if let Some(push) = message {
+        feed.with(|watches| watches.record(push));
+    }
+}

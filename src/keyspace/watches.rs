@@ -1,0 +1,356 @@
+//! Counts what happens to the keys of each namespace from short watches of the server's messages.
+//! Pure.
+//!
+//! Names of keys are assigned to namespaces and dropped.
+
+pub mod families;
+mod scaled;
+mod totals;
+
+use std::collections::BTreeMap;
+
+use super::events::Break;
+use super::key_group::KeyGrouper;
+use super::matcher::Grouping;
+use crate::config::{EventUse, Namespace, Sweep};
+use crate::info::Info;
+use crate::reply::Reply;
+use scaled::ScaledCounts;
+pub use scaled::{WatchReading, WatchedPlace};
+pub use totals::WatchTotals;
+
+/// A stream of messages that is watched for a part of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchedStream {
+    /// Lookups that found no key.
+    Misses,
+}
+
+impl WatchedStream {
+    /// Every stream, in the order of values for each.
+    pub const ALL: [Self; 1] = [Self::Misses];
+
+    /// Returns the label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Misses => "misses",
+        }
+    }
+
+    /// Returns the streams that these settings enable.
+    #[must_use]
+    pub fn enabled(sweep: &Sweep) -> Vec<Self> {
+        let is_on = |stream: &Self| match stream {
+            Self::Misses => sweep.misses != EventUse::Off,
+        };
+        Self::ALL.into_iter().filter(is_on).collect()
+    }
+
+    /// Returns the reading of a stream at this time, from the sections `server` and `stats`. `own` is
+    /// the part of the counter that the exporter has caused.
+    #[must_use]
+    pub fn reading(self, info: &Info, at: f64, own: f64) -> WatchReading {
+        let counter = match self {
+            Self::Misses => info.number("keyspace_misses"),
+        };
+        WatchReading {
+            at,
+            run_id: info.get("run_id").map(str::to_owned),
+            counter,
+            own,
+        }
+    }
+}
+
+/// The state of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WatchState {
+    /// There is no connection.
+    #[default]
+    Disconnected,
+    /// The stream is watched from time to time.
+    Watching,
+    /// `notify-keyspace-events` does not include the messages.
+    Off,
+    /// The user lacks a permission.
+    Denied,
+    /// The server does not support RESP3, or does not know the messages.
+    Unsupported,
+}
+
+impl WatchState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Disconnected,
+        Self::Watching,
+        Self::Off,
+        Self::Denied,
+        Self::Unsupported,
+    ];
+
+    /// Returns the label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Watching => "watching",
+            Self::Off => "off",
+            Self::Denied => "denied",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// Counts of a stream that the census has not taken yet, and its state.
+#[derive(Debug, Default)]
+pub struct NewWatched {
+    /// The counts since the last time.
+    pub counts: BTreeMap<WatchedPlace, f64>,
+    /// The state of the stream.
+    pub state: WatchState,
+    /// Time for which it was watched, in seconds.
+    pub seconds: f64,
+}
+
+/// A stream with its messages.
+#[derive(Debug)]
+struct Watched {
+    stream: WatchedStream,
+    counts: ScaledCounts,
+    state: WatchState,
+}
+
+/// The streams of one server.
+#[derive(Debug)]
+pub struct Watches {
+    grouper: KeyGrouper,
+    watched: Vec<Watched>,
+    breaks: [u64; Break::ALL.len()],
+}
+
+impl Watches {
+    /// Returns the state without messages. `grouping` applies if no namespaces are declared.
+    #[must_use]
+    pub fn new(streams: &[WatchedStream], namespaces: &[Namespace], grouping: Grouping) -> Self {
+        let grouper = KeyGrouper::new(namespaces, grouping);
+        let places_max = grouper.groups_max();
+        let watched = streams.iter().map(|stream| Watched {
+            stream: *stream,
+            counts: ScaledCounts::new(places_max),
+            state: WatchState::default(),
+        });
+        Self {
+            watched: watched.collect(),
+            grouper,
+            breaks: [0; Break::ALL.len()],
+        }
+    }
+
+    /// Records a message of the server.
+    pub fn record(&mut self, message: &Reply) {
+        if let Some((database, key)) = missed_key(message) {
+            let place = (Some(database), self.grouper.group(database, key));
+            if let Some(counts) = self.counts(WatchedStream::Misses) {
+                counts.record(place);
+            }
+        }
+    }
+
+    fn watched(&mut self, stream: WatchedStream) -> Option<&mut Watched> {
+        let mut all = self.watched.iter_mut();
+        all.find(|watched| watched.stream == stream)
+    }
+
+    fn counts(&mut self, stream: WatchedStream) -> Option<&mut ScaledCounts> {
+        self.watched(stream).map(|watched| &mut watched.counts)
+    }
+
+    /// Records the counter of a stream between two watches.
+    pub fn advance(&mut self, stream: WatchedStream, reading: &WatchReading) {
+        if let Some(counts) = self.counts(stream) {
+            counts.advance(reading);
+        }
+    }
+
+    /// Begins a watch of a stream.
+    pub fn begin(&mut self, stream: WatchedStream, reading: WatchReading) {
+        if let Some(counts) = self.counts(stream) {
+            counts.begin(reading);
+        }
+    }
+
+    /// Ends a watch of a stream. Returns whether the server counted, but sent no message for it.
+    pub fn end(&mut self, stream: WatchedStream, reading: &WatchReading) -> bool {
+        let Some(counts) = self.counts(stream) else {
+            return false;
+        };
+        counts.end(reading);
+        counts.is_silent()
+    }
+
+    /// Records that the server sends no messages of a stream. Its counts until it does are not
+    /// distributed.
+    pub fn turn_off(&mut self, stream: WatchedStream) {
+        if let Some(watched) = self.watched(stream) {
+            watched.state = WatchState::Off;
+            watched.counts.forget();
+        }
+    }
+
+    /// Returns the number of messages of the watch that is in progress.
+    pub fn messages(&mut self, stream: WatchedStream) -> f64 {
+        self.counts(stream).map_or(0.0, |counts| counts.messages())
+    }
+
+    /// Records the state of a stream.
+    pub fn set_state(&mut self, stream: WatchedStream, state: WatchState) {
+        if let Some(watched) = self.watched(stream) {
+            watched.state = state;
+        }
+    }
+
+    /// Records the end of the connection, the state of all streams after it, and what counts as its
+    /// cause. The watch that is in progress is incomplete.
+    pub fn disconnect(&mut self, state: WatchState, cause: Option<Break>) {
+        for watched in &mut self.watched {
+            watched.counts.cancel();
+            watched.state = state;
+        }
+        if let Some(count) = cause.and_then(|cause| self.breaks.get_mut(cause as usize)) {
+            *count += 1;
+        }
+    }
+
+    /// Returns the counts of each stream since the last call, and how many times the connection broke
+    /// off, in the order of [`Break::ALL`].
+    pub fn take(&mut self) -> (Vec<(WatchedStream, NewWatched)>, [u64; Break::ALL.len()]) {
+        let new = self.watched.iter_mut().map(|watched| {
+            let new = NewWatched {
+                counts: watched.counts.take(),
+                state: watched.state,
+                seconds: watched.counts.seconds(),
+            };
+            (watched.stream, new)
+        });
+        (new.collect(), self.breaks)
+    }
+}
+
+/// Returns the channel of lookups in a database that found no key.
+#[must_use]
+pub fn miss_channel(database: u32) -> String {
+    format!("__keyevent@{database}__:{MISS}")
+}
+
+/// The name of the event.
+const MISS: &str = "keymiss";
+
+/// Returns the database and the name of a key that a lookup did not find, if the message is that.
+fn missed_key(message: &Reply) -> Option<(u32, &[u8])> {
+    let [kind, channel, key] = message.items() else {
+        return None;
+    };
+    if kind.bytes() != Some(b"message") {
+        return None;
+    }
+    let rest = channel.bytes()?.strip_prefix(b"__keyevent@")?;
+    let rest = std::str::from_utf8(rest).ok()?;
+    let (database, event) = rest.split_once("__:")?;
+    (event == MISS).then_some(())?;
+    Some((database.parse().ok()?, key.bytes()?))
+}
+
+/// Returns whether these values of `notify-keyspace-events` include lookups that found no key. `A`
+/// does not.
+#[must_use]
+pub fn sends_misses(flags: &str) -> bool {
+    flags.contains('E') && flags.contains('m')
+}
+
+/// Returns the flags with those that are missing for lookups that found no key.
+#[must_use]
+pub fn with_misses(flags: &str) -> String {
+    let missing = ['E', 'm'];
+    let missing = missing.into_iter().filter(|flag| !flags.contains(*flag));
+    flags.chars().chain(missing).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NamespaceId;
+    use super::super::key_group::KeyGroup;
+    use super::*;
+
+    fn bytes(text: &str) -> Reply {
+        Reply::Bytes(text.as_bytes().to_vec())
+    }
+
+    fn message(channel: &str, key: &str) -> Reply {
+        Reply::List(vec![bytes("message"), bytes(channel), bytes(key)])
+    }
+
+    fn reading(at: f64, misses: u32) -> WatchReading {
+        let text = format!("run_id:a\r\nkeyspace_misses:{misses}\r\n");
+        WatchedStream::Misses.reading(&Info::parse(text), at, 0.0)
+    }
+
+    #[test]
+    fn misses_of_each_database_are_counted() {
+        let mut watches = Watches::new(&WatchedStream::ALL, &[], Grouping::default());
+        watches.advance(WatchedStream::Misses, &reading(0.0, 0));
+        watches.begin(WatchedStream::Misses, reading(58.0, 90));
+        for (channel, key) in [
+            (miss_channel(0), "session:1"),
+            (miss_channel(0), "session:2"),
+            (miss_channel(12), "session:3"),
+            (miss_channel(0), "none"),
+            ("__keyevent@0__:expired".to_owned(), "session:4"),
+            ("__keyevent@x__:keymiss".to_owned(), "session:5"),
+            ("other".to_owned(), "session:6"),
+        ] {
+            watches.record(&message(&channel, key));
+        }
+        watches.record(&Reply::Nil);
+        assert_eq!(watches.messages(WatchedStream::Misses).to_string(), "4");
+        watches.end(WatchedStream::Misses, &reading(60.0, 100));
+        let (mut new, _) = watches.take();
+        let (_, new) = new.pop().unwrap();
+        let counts: Vec<_> = new.counts.into_iter().collect();
+        let stem = || KeyGroup::Stem((*b"session:").into());
+        let other = KeyGroup::Namespace(NamespaceId::OTHER);
+        let expected = [
+            ((Some(0), other), 25.0),
+            ((Some(0), stem()), 50.0),
+            ((Some(12), stem()), 25.0),
+        ];
+        assert_eq!(counts, expected);
+    }
+
+    #[test]
+    fn flags_are_understood() {
+        for (flags, sends, with) in [
+            ("", false, "Em"),
+            ("AKE", false, "AKEm"),
+            ("Em", true, "Em"),
+            ("mg$xE", true, "mg$xE"),
+            ("Km", false, "KmE"),
+        ] {
+            assert_eq!(sends_misses(flags), sends, "{flags}");
+            assert_eq!(with_misses(flags), with, "{flags}");
+        }
+    }
+
+    #[test]
+    fn states_and_breaks_are_kept() {
+        let mut watches = Watches::new(&WatchedStream::ALL, &[], Grouping::default());
+        watches.set_state(WatchedStream::Misses, WatchState::Watching);
+        watches.begin(WatchedStream::Misses, reading(0.0, 0));
+        watches.disconnect(WatchState::Disconnected, Some(Break::Behind));
+        watches.end(WatchedStream::Misses, &reading(9.0, 9));
+        let (new, breaks) = watches.take();
+        assert_eq!(new[0].1.state, WatchState::Disconnected);
+        assert_eq!(new[0].1.seconds.to_string(), "0");
+        assert_eq!(breaks, [1, 0, 0]);
+    }
+}

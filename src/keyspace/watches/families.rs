@@ -1,0 +1,75 @@
+//! The rows of the metrics of watches. Turns their counts into samples.
+
+use std::collections::BTreeSet;
+
+use super::totals::ShownPlace;
+use super::{WatchState, WatchTotals, WatchedStream};
+use crate::keyspace::NamespaceId;
+use crate::keyspace::events::Break;
+use crate::metric::{Descriptor, Family, Snapshot, Unit, source};
+use crate::number::to_float as float;
+
+#[rustfmt::skip] // One metric, one line.
+mod rows {
+    use super::{Family, Unit, source};
+
+    pub(super) static MISSES: Family<2> = Family::counter("redis_key_namespace_misses_total", &["db", "key_namespace"], source("INFO", "keyspace_misses"), Unit::One, "Lookups of keys of the namespace that found no key: its share of those that were watched for seconds, scaled up to the misses in INFO.");
+    pub(super) static SECONDS: Family<1> = Family::counter("redis_exporter_watched_seconds_total", &["stream"], source("SUBSCRIBE", ""), Unit::Seconds, "Time for which a stream of messages about keys was watched, in seconds.");
+    pub(super) static STATE: Family<2> = Family::gauge("redis_exporter_watch_state", &["stream", "state"], source("SUBSCRIBE", ""), Unit::One, "Whether this is the state of a stream that is watched from time to time (1): watching, off (notify-keyspace-events), denied, unsupported or disconnected.");
+    pub(super) static BREAKS: Family<1> = Family::counter("redis_exporter_watch_breaks_total", &["reason"], source("SUBSCRIBE", ""), Unit::One, "How many times the connection of watched streams broke off: the exporter was behind, the connection was closed, or for another reason.");
+}
+
+/// Returns all families of this module.
+#[must_use]
+pub fn families() -> Vec<&'static Descriptor> {
+    vec![
+        rows::MISSES.descriptor(),
+        rows::SECONDS.descriptor(),
+        rows::STATE.descriptor(),
+        rows::BREAKS.descriptor(),
+    ]
+}
+
+const fn counts_of(stream: WatchedStream) -> &'static Family<2> {
+    match stream {
+        WatchedStream::Misses => &rows::MISSES,
+    }
+}
+
+/// Adds the samples of all streams. `places` are those with series, and `name` returns the name of a
+/// namespace.
+pub fn push<'a>(
+    totals: &WatchTotals,
+    places: &BTreeSet<ShownPlace>,
+    name: impl Fn(NamespaceId) -> &'a str,
+    snapshot: &mut Snapshot,
+) {
+    for (stream, totals) in &totals.streams {
+        let label = stream.as_str();
+        for state in WatchState::ALL {
+            let is_it = u64::from(state == totals.state);
+            snapshot.push(&rows::STATE, [label, state.as_str()], float(is_it));
+        }
+        snapshot.push(&rows::SECONDS, [label], totals.seconds);
+        if totals.seconds <= 0.0 {
+            continue;
+        }
+        let is_watching = totals.state == WatchState::Watching;
+        let counted: BTreeSet<ShownPlace> = totals.places.keys().copied().collect();
+        let without = places.iter().filter(|_| is_watching);
+        for place in counted
+            .iter()
+            .chain(without.filter(|place| !counted.contains(place)))
+        {
+            let database = place
+                .0
+                .map_or_else(String::new, |database| format!("db{database}"));
+            let count = totals.places.get(place).copied().unwrap_or(0.0);
+            let labels = [&*database, name(place.1)];
+            snapshot.push(counts_of(*stream), labels, count.round());
+        }
+    }
+    for (cause, breaks) in Break::ALL.into_iter().zip(totals.breaks) {
+        snapshot.push(&rows::BREAKS, [cause.as_str()], float(breaks));
+    }
+}

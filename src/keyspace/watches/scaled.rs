@@ -1,0 +1,324 @@
+//! Distributes a counter of the server by the messages of short watches. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::keyspace::NamespaceId;
+use crate::keyspace::key_group::KeyGroup;
+use crate::number::to_float as float;
+
+/// Number of messages on which the distribution is based, if the last watches have that many.
+const ENOUGH: f64 = 500.0;
+
+/// Number of watches that count for the distribution at most.
+const WATCHES_MAX: usize = 10;
+
+/// Number of watches without messages after which the server is considered not to send them.
+const SILENT_MAX: usize = 2;
+
+/// The database of a key, if it is known, and its group.
+pub type WatchedPlace = (Option<u32>, KeyGroup);
+
+/// A reading of the counter, in order with the messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatchReading {
+    /// Time of the reply, in seconds.
+    pub at: f64,
+    /// Identifies the process of the server.
+    pub run_id: Option<String>,
+    /// The counter, if it is known.
+    pub counter: Option<f64>,
+    /// The part of the counter that the exporter has caused itself.
+    pub own: f64,
+}
+
+/// A finished watch.
+#[derive(Clone, Debug, Default)]
+struct Watch {
+    messages: BTreeMap<WatchedPlace, u64>,
+    total: f64,
+    /// Increase of the counter during the watch.
+    counted: f64,
+}
+
+/// The messages of one stream.
+#[derive(Debug)]
+pub struct ScaledCounts {
+    places_max: usize,
+    /// The watch that is in progress, with the reading at its start.
+    open: Option<(Watch, WatchReading)>,
+    /// Newest first.
+    watches: VecDeque<Watch>,
+    last: Option<WatchReading>,
+    /// Increase of the counter that was not distributed yet.
+    pending: f64,
+    counts: BTreeMap<WatchedPlace, f64>,
+    seconds: f64,
+}
+
+impl ScaledCounts {
+    /// Returns the state without messages, for at most this many places at a time.
+    pub const fn new(places_max: usize) -> Self {
+        Self {
+            places_max,
+            open: None,
+            watches: VecDeque::new(),
+            last: None,
+            pending: 0.0,
+            counts: BTreeMap::new(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Begins a watch.
+    pub fn begin(&mut self, reading: WatchReading) {
+        self.advance(&reading);
+        self.open = Some((Watch::default(), reading));
+    }
+
+    /// Records a message. Messages outside of a watch are ignored.
+    pub fn record(&mut self, place: WatchedPlace) {
+        let Some((watch, _)) = &mut self.open else {
+            return;
+        };
+        let place = bounded(place, &watch.messages, self.places_max);
+        *watch.messages.entry(place).or_default() += 1;
+        watch.total += 1.0;
+    }
+
+    /// Returns the number of messages of the watch that is in progress.
+    pub fn messages(&self) -> f64 {
+        self.open.as_ref().map_or(0.0, |(watch, _)| watch.total)
+    }
+
+    /// Ends a watch, and distributes the increase of the counter.
+    pub fn end(&mut self, reading: &WatchReading) {
+        let Some((mut watch, begun)) = self.open.take() else {
+            return;
+        };
+        let grown = growth(&begun, reading);
+        self.seconds += (reading.at - begun.at).max(0.0);
+        // Without a counter that continued during the watch, its messages are incomplete.
+        if let Some(counted) = grown.filter(|_| begun.run_id == reading.run_id) {
+            watch.counted = counted;
+            self.watches.push_front(watch);
+            self.watches.truncate(WATCHES_MAX);
+        }
+        self.advance(reading);
+        self.distribute();
+    }
+
+    /// Drops the watch that is in progress, because its messages are incomplete.
+    pub fn cancel(&mut self) {
+        self.open = None;
+    }
+
+    /// Adds the increase of the counter since the last reading to what is to be distributed.
+    pub fn advance(&mut self, reading: &WatchReading) {
+        if reading.counter.is_none() {
+            return;
+        }
+        if let Some(last) = self.last.replace(reading.clone())
+            && last.run_id == reading.run_id
+        {
+            let grown = growth(&last, reading);
+            // After CONFIG RESETSTAT, the whole value is new.
+            self.pending += grown.or(reading.counter).unwrap_or(0.0);
+        }
+    }
+
+    fn distribute(&mut self) {
+        let mut messages: BTreeMap<&WatchedPlace, f64> = BTreeMap::new();
+        let mut total = 0.0;
+        for watch in &self.watches {
+            for (place, count) in &watch.messages {
+                *messages.entry(place).or_default() += float(*count);
+            }
+            total += watch.total;
+            if total >= ENOUGH {
+                break;
+            }
+        }
+        if total <= 0.0 {
+            return;
+        }
+        let each = std::mem::take(&mut self.pending) / total;
+        for (place, count) in messages {
+            let place = bounded(place.clone(), &self.counts, self.places_max);
+            *self.counts.entry(place).or_default() += count * each;
+        }
+    }
+
+    /// Returns whether the counter increased in the last two watches, but there were no messages.
+    pub fn is_silent(&self) -> bool {
+        let mut last = self.watches.iter().take(SILENT_MAX);
+        self.watches.len() >= SILENT_MAX
+            && last.all(|watch| watch.total <= 0.0 && watch.counted > 0.0)
+    }
+
+    /// Forgets the counter, because it includes what will not be watched.
+    pub fn forget(&mut self) {
+        self.open = None;
+        self.last = None;
+        self.pending = 0.0;
+    }
+
+    /// Returns the counts since the last call.
+    pub fn take(&mut self) -> BTreeMap<WatchedPlace, f64> {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Returns the time of all watches, in seconds.
+    pub const fn seconds(&self) -> f64 {
+        self.seconds
+    }
+}
+
+/// Returns how much the counter has increased without the exporter's own part, or `None` if it was
+/// reset or is unknown.
+fn growth(before: &WatchReading, after: &WatchReading) -> Option<f64> {
+    let grown = after.counter? - before.counter?;
+    let own = (after.own - before.own).max(0.0);
+    (grown >= 0.0).then(|| (grown - own).max(0.0))
+}
+
+/// Returns the place, or that of other keys if there is no room for it.
+fn bounded<T>(place: WatchedPlace, known: &BTreeMap<WatchedPlace, T>, max: usize) -> WatchedPlace {
+    if known.len() < max || known.contains_key(&place) {
+        place
+    } else {
+        (place.0, KeyGroup::Namespace(NamespaceId::OTHER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn place(stem: &str) -> WatchedPlace {
+        (Some(0), KeyGroup::Stem(stem.as_bytes().into()))
+    }
+
+    fn at(at: f64, counter: f64) -> WatchReading {
+        WatchReading {
+            at,
+            run_id: Some("a".to_owned()),
+            counter: Some(counter),
+            own: 0.0,
+        }
+    }
+
+    fn record(counts: &mut ScaledCounts, stem: &str, messages: u32) {
+        for _ in 0..messages {
+            counts.record(place(stem));
+        }
+    }
+
+    #[test]
+    fn shares_of_a_watch_divide_the_counter() {
+        let mut counts = ScaledCounts::new(10);
+        counts.advance(&at(0.0, 1_000.0));
+        counts.begin(at(58.0, 1_290.0));
+        record(&mut counts, "session", 9);
+        record(&mut counts, "cache", 1);
+        counts.end(&at(60.0, 1_300.0));
+        let found = counts.take();
+        assert_eq!(found.get(&place("session")), Some(&270.0));
+        assert_eq!(found.get(&place("cache")), Some(&30.0));
+        assert_eq!(counts.take().len(), 0);
+        assert_eq!(counts.seconds().to_string(), "2");
+    }
+
+    #[test]
+    fn own_part_of_the_counter_is_left_out() {
+        let mut counts = ScaledCounts::new(10);
+        counts.advance(&at(0.0, 0.0));
+        let own = |reading: WatchReading| WatchReading {
+            own: 30.0,
+            ..reading
+        };
+        counts.begin(own(at(58.0, 40.0)));
+        record(&mut counts, "session", 2);
+        counts.end(&own(at(60.0, 42.0)));
+        assert_eq!(counts.take().get(&place("session")), Some(&12.0));
+    }
+
+    #[test]
+    fn increase_without_a_message_waits_for_one() {
+        let mut counts = ScaledCounts::new(10);
+        counts.advance(&at(0.0, 0.0));
+        counts.begin(at(58.0, 7.0));
+        counts.end(&at(60.0, 7.0));
+        assert_eq!(counts.take().len(), 0);
+        counts.begin(at(118.0, 9.0));
+        record(&mut counts, "session", 1);
+        counts.end(&at(120.0, 10.0));
+        assert_eq!(counts.take().get(&place("session")), Some(&10.0));
+        // Earlier watches count until there are newer messages.
+        counts.begin(at(178.0, 25.0));
+        counts.end(&at(180.0, 25.0));
+        assert_eq!(counts.take().get(&place("session")), Some(&15.0));
+    }
+
+    #[test]
+    fn reset_statistics_are_new_and_another_server_is_not() {
+        let mut counts = ScaledCounts::new(10);
+        counts.advance(&at(0.0, 500.0));
+        counts.begin(at(58.0, 30.0));
+        record(&mut counts, "session", 1);
+        counts.end(&at(60.0, 31.0));
+        assert_eq!(counts.take().get(&place("session")), Some(&31.0));
+        let other = |reading: WatchReading| WatchReading {
+            run_id: Some("b".to_owned()),
+            ..reading
+        };
+        counts.begin(other(at(118.0, 90_000.0)));
+        record(&mut counts, "session", 1);
+        counts.end(&other(at(120.0, 90_001.0)));
+        assert_eq!(counts.take().get(&place("session")), Some(&1.0));
+    }
+
+    #[test]
+    fn canceled_watch_counts_with_the_next_one() {
+        let mut counts = ScaledCounts::new(10);
+        counts.advance(&at(0.0, 0.0));
+        counts.begin(at(58.0, 10.0));
+        record(&mut counts, "cache", 5);
+        counts.cancel();
+        record(&mut counts, "cache", 5);
+        counts.begin(at(118.0, 20.0));
+        record(&mut counts, "session", 1);
+        counts.end(&at(120.0, 21.0));
+        let found = counts.take();
+        assert_eq!(found.get(&place("session")), Some(&21.0));
+        assert_eq!(found.len(), 1);
+    }
+
+    proptest! {
+        // Whatever happens, the sum is the counter's increase, and memory is bounded.
+        #[test]
+        fn shares_add_up_to_the_counter(
+            steps in proptest::collection::vec((0_u32..200, 1_u32..60, 0_u8..40), 1..30),
+        ) {
+            let mut counts = ScaledCounts::new(8);
+            let (mut now, mut counter, mut sum) = (0.0, 100.0, 0.0);
+            counts.advance(&at(now, counter));
+            for (outside, inside, stems) in steps {
+                now += 58.0;
+                counter += f64::from(outside);
+                counts.begin(at(now, counter));
+                for message in 0..inside {
+                    counts.record(place(&format!("{}", message % u32::from(stems.max(1)))));
+                }
+                now += 2.0;
+                counter += f64::from(inside);
+                counts.end(&at(now, counter));
+                prop_assert!(counts.counts.len() <= 9 && counts.watches.len() <= WATCHES_MAX);
+                prop_assert!(counts.watches.iter().all(|watch| watch.messages.len() <= 9));
+                sum += counts.take().values().sum::<f64>();
+            }
+            prop_assert!((sum - (counter - 100.0)).abs() < 1e-6, "{} {}", sum, counter);
+        }
+    }
+}
