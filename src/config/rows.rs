@@ -269,6 +269,8 @@ pub static ROWS: &[OptionRow] = &[
         Value(|d, v| put(&mut d.each.sweep.events, events(v)))).each().flag("sweep.events", "REDIS_EXPORTER_SWEEP_EVENTS").strict(),
     row("sweep.misses", Word, "off", "Use of key events to count lookups of each namespace that find no key: off, listen if the server sends them, or configure to make it send them",
         Value(|d, v| put(&mut d.each.sweep.misses, events(v)))).each().flag("sweep.misses", "REDIS_EXPORTER_SWEEP_MISSES").strict(),
+    row("sweep.changes", Switch, "false", "Whether to count changes of the keys of each namespace, from the messages that Redis sends for client-side caching",
+        Value(|d, v| put(&mut d.each.sweep.changes, switch(v)))).each().flag("sweep.changes", "REDIS_EXPORTER_SWEEP_CHANGES"),
 
     row("canary.enabled", Switch, "false", "Whether to publish messages to a channel of the exporter's own, to measure the latency and loss of pub/sub",
         Value(|d, v| put(&mut d.each.canary.enabled, switch(v)))).each().flag("canary.enabled", "REDIS_EXPORTER_CANARY_ENABLED"),

@@ -57,6 +57,8 @@ pub struct Sweep {
     pub events: EventUse,
     /// Whether lookups that find no key are counted from key events.
     pub misses: EventUse,
+    /// Whether changes of keys are counted from messages for client-side caching.
+    pub changes: bool,
 }
 
 /// The use of key events.
@@ -99,6 +101,7 @@ impl Sweep {
         idle: false,
         events: EventUse::Off,
         misses: EventUse::Off,
+        changes: false,
     };
 }
 
@@ -137,12 +140,13 @@ pub(crate) fn complete(each: &mut Each, written: &WrittenKeys, context: &mut Con
 
 /// Warns about events without a sweep, which attributes and publishes them.
 fn check_events(sweep: &Sweep, written: &WrittenKeys, context: &mut Context<'_>) {
-    for (key, usage) in [
-        ("sweep.events", sweep.events),
-        ("sweep.misses", sweep.misses),
+    for (key, is_on) in [
+        ("sweep.events", sweep.events != EventUse::Off),
+        ("sweep.misses", sweep.misses != EventUse::Off),
+        ("sweep.changes", sweep.changes),
     ] {
         if let Some(place) = written.place_of(key)
-            && usage != EventUse::Off
+            && is_on
             && !sweep.enabled
         {
             context.warn(place, "has no effect because the sweep is disabled");

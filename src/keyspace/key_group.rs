@@ -42,6 +42,13 @@ impl KeyGrouper {
         self.groups_max
     }
 
+    /// Returns the group of a key that is in one of these databases.
+    pub fn group_in(&mut self, databases: &[u32], key: &[u8]) -> KeyGroup {
+        let other = KeyGroup::Namespace(NamespaceId::OTHER);
+        let mut groups = databases.iter().map(|database| self.group(*database, key));
+        groups.find(|group| *group != other).unwrap_or(other)
+    }
+
     /// Returns the group of a key.
     pub fn group(&mut self, database: u32, key: &[u8]) -> KeyGroup {
         if let Some(matcher) = &mut self.matcher {

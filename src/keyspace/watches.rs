@@ -15,7 +15,7 @@ use super::matcher::Grouping;
 use crate::config::{EventUse, Namespace, Sweep};
 use crate::info::Info;
 use crate::reply::Reply;
-use scaled::ScaledCounts;
+use scaled::{Scale, ScaledCounts};
 pub use scaled::{WatchReading, WatchedPlace};
 pub use totals::WatchTotals;
 
@@ -24,17 +24,27 @@ pub use totals::WatchTotals;
 pub enum WatchedStream {
     /// Lookups that found no key.
     Misses,
+    /// Changes of keys.
+    Changes,
 }
 
 impl WatchedStream {
     /// Every stream, in the order of values for each.
-    pub const ALL: [Self; 1] = [Self::Misses];
+    pub const ALL: [Self; 2] = [Self::Misses, Self::Changes];
 
     /// Returns the label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Misses => "misses",
+            Self::Changes => "changes",
+        }
+    }
+
+    const fn scale(self) -> Scale {
+        match self {
+            Self::Misses => Scale::Shares,
+            Self::Changes => Scale::Proportional,
         }
     }
 
@@ -43,20 +53,27 @@ impl WatchedStream {
     pub fn enabled(sweep: &Sweep) -> Vec<Self> {
         let is_on = |stream: &Self| match stream {
             Self::Misses => sweep.misses != EventUse::Off,
+            Self::Changes => sweep.changes,
         };
         Self::ALL.into_iter().filter(is_on).collect()
     }
 
-    /// Returns the reading of a stream at this time, from the sections `server` and `stats`. `own` is
-    /// the part of the counter that the exporter has caused.
+    /// Returns the reading of a stream at this time, from the sections `server`, `stats` and
+    /// `persistence`. `own` is the part of the counter that the exporter has caused.
     #[must_use]
     pub fn reading(self, info: &Info, at: f64, own: f64) -> WatchReading {
         let counter = match self {
             Self::Misses => info.number("keyspace_misses"),
+            Self::Changes => changes(info),
+        };
+        let epoch = match self {
+            Self::Misses => None,
+            Self::Changes => info.number("rdb_last_save_time"),
         };
         WatchReading {
             at,
             run_id: info.get("run_id").map(str::to_owned),
+            epoch,
             counter,
             own,
         }
@@ -126,6 +143,8 @@ struct Watched {
 pub struct Watches {
     grouper: KeyGrouper,
     watched: Vec<Watched>,
+    /// The databases with keys. Messages about changes do not name the database.
+    databases: Vec<u32>,
     breaks: [u64; Break::ALL.len()],
 }
 
@@ -137,11 +156,12 @@ impl Watches {
         let places_max = grouper.groups_max();
         let watched = streams.iter().map(|stream| Watched {
             stream: *stream,
-            counts: ScaledCounts::new(places_max),
+            counts: ScaledCounts::new(stream.scale(), places_max),
             state: WatchState::default(),
         });
         Self {
             watched: watched.collect(),
+            databases: Vec::new(),
             grouper,
             breaks: [0; Break::ALL.len()],
         }
@@ -155,6 +175,21 @@ impl Watches {
                 counts.record(place);
             }
         }
+        for key in changed_keys(message) {
+            let (database, group) = match self.databases[..] {
+                [] => (Some(0), self.grouper.group(0, key)),
+                [only] => (Some(only), self.grouper.group(only, key)),
+                _ => (None, self.grouper.group_in(&self.databases, key)),
+            };
+            if let Some(counts) = self.counts(WatchedStream::Changes) {
+                counts.record((database, group));
+            }
+        }
+    }
+
+    /// Records the databases that have keys.
+    pub fn set_databases(&mut self, databases: Vec<u32>) {
+        self.databases = databases;
     }
 
     fn watched(&mut self, stream: WatchedStream) -> Option<&mut Watched> {
@@ -261,6 +296,22 @@ fn missed_key(message: &Reply) -> Option<(u32, &[u8])> {
     Some((database.parse().ok()?, key.bytes()?))
 }
 
+/// Returns the number of changes of keys since the last save, the removed keys included.
+fn changes(info: &Info) -> Option<f64> {
+    let written = info.number("rdb_changes_since_last_save")?;
+    let removed = ["expired_keys", "evicted_keys"].map(|name| info.number(name).unwrap_or(0.0));
+    Some(written + removed.iter().sum::<f64>())
+}
+
+/// Returns the names of the keys that have changed, if the message is that. FLUSHALL names none.
+fn changed_keys(message: &Reply) -> impl Iterator<Item = &[u8]> {
+    let keys = match message.items() {
+        [kind, keys] if kind.bytes() == Some(b"invalidate") => keys.items(),
+        _ => &[],
+    };
+    keys.iter().filter_map(Reply::bytes)
+}
+
 /// Returns whether these values of `notify-keyspace-events` include lookups that found no key. `A`
 /// does not.
 #[must_use]
@@ -297,7 +348,7 @@ mod tests {
 
     #[test]
     fn misses_of_each_database_are_counted() {
-        let mut watches = Watches::new(&WatchedStream::ALL, &[], Grouping::default());
+        let mut watches = Watches::new(&[WatchedStream::Misses], &[], Grouping::default());
         watches.advance(WatchedStream::Misses, &reading(0.0, 0));
         watches.begin(WatchedStream::Misses, reading(58.0, 90));
         for (channel, key) in [
@@ -325,6 +376,40 @@ mod tests {
             ((Some(12), stem()), 25.0),
         ];
         assert_eq!(counts, expected);
+    }
+
+    #[test]
+    fn changes_without_a_database_are_counted() {
+        let reading = |at: f64, written: u32| {
+            let text =
+                format!("run_id:a\r\nrdb_changes_since_last_save:{written}\r\nexpired_keys:7\r\n");
+            WatchedStream::Changes.reading(&Info::parse(text), at, 0.0)
+        };
+        let keys = |keys: &[&str]| {
+            let keys = keys.iter().map(|key| bytes(key)).collect();
+            Reply::List(vec![bytes("invalidate"), Reply::List(keys)])
+        };
+        let flushed = Reply::List(vec![bytes("invalidate"), Reply::Nil]);
+        for (databases, label) in [(vec![], Some(0)), (vec![3], Some(3)), (vec![0, 3], None)] {
+            let mut watches = Watches::new(&WatchedStream::ALL, &[], Grouping::default());
+            watches.set_databases(databases);
+            watches.advance(WatchedStream::Changes, &reading(0.0, 0));
+            watches.begin(WatchedStream::Changes, reading(29.0, 290));
+            watches.record(&keys(&["session:1", "session:2"]));
+            watches.record(&keys(&["cache:1"]));
+            watches.record(&flushed);
+            watches.end(WatchedStream::Changes, &reading(30.0, 300));
+            let (mut new, _) = watches.take();
+            let (stream, new) = new.pop().unwrap();
+            assert_eq!(stream, WatchedStream::Changes);
+            let stem = |text: &str| KeyGroup::Stem(text.as_bytes().into());
+            let counts: Vec<_> = new.counts.into_iter().collect();
+            let expected = [
+                ((label, stem("cache:")), 30.0),
+                ((label, stem("session:")), 60.0),
+            ];
+            assert_eq!(counts, expected);
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod canary;
 mod cardinality;
 mod certificate_kinds;
 mod certificates;
+mod changes;
 mod channels;
 mod check_rule;
 mod clients;

@@ -59,6 +59,7 @@ const FIXED_RANGES: &[(&str, &str)] = &[
     ("redis-instance/Memory in 24 hours/A", "6h"),
     ("redis-instance/Memory in 24 hours/B", "1h"),
     ("redis-namespaces/Growth of keys without TTL/A", "6h"),
+    ("redis-namespaces/Changes by namespace/A", "5m"),
     ("redis-namespaces/Misses by namespace/A", "5m"),
     ("redis-overview/Latency budget left/A", "30d"),
     ("redis-exporter/Restarts", "2m"),

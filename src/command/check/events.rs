@@ -13,15 +13,22 @@ impl TargetReport {
             return;
         }
         if let Some(examined) = sweep::examine_events(target).await {
-            self.stream("events", target.sweep.events, examined);
+            let permissions = sweep::MISSES_PERMISSIONS;
+            self.stream("events", target.sweep.events, examined, permissions);
         }
         if let Some(examined) = sweep::examine_misses(target).await {
-            self.stream("misses", target.sweep.misses, examined);
+            let permissions = sweep::MISSES_PERMISSIONS;
+            self.stream("misses", target.sweep.misses, examined, permissions);
+        }
+        if let Some(examined) = sweep::examine_changes(target).await {
+            let permissions = sweep::CHANGES_PERMISSIONS;
+            self.stream("changes", EventUse::Listen, examined, permissions);
         }
     }
 
-    fn stream(&mut self, name: &str, usage: EventUse, examined: ExaminedEvents) {
-        let off = format!("or set sweep.{name} to off");
+    fn stream(&mut self, name: &str, usage: EventUse, examined: ExaminedEvents, permissions: &str) {
+        let value = if name == "changes" { "false" } else { "off" };
+        let off = format!("or set sweep.{name} to {value}");
         match examined {
             ExaminedEvents::Work => self.line(name, format_args!("works")),
             ExaminedEvents::Off(flags) if usage == EventUse::Configure => {
@@ -44,8 +51,11 @@ impl TargetReport {
             }
             ExaminedEvents::Denied(refusal) => {
                 let or = alternative(&refusal);
-                let fault = describe_events(&refusal);
-                self.fault(name, format_args!("{fault}{or} set sweep.{name} to off"));
+                let fault = describe_all(&refusal, permissions);
+                self.fault(
+                    name,
+                    format_args!("{fault}{or} set sweep.{name} to {value}"),
+                );
             }
             ExaminedEvents::Failed(failure) => {
                 let failure = explained(&failure);

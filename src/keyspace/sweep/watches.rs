@@ -27,6 +27,12 @@ use crate::keyspace::watches::{
 };
 use stream::WatchConnection;
 
+/// The permissions that watches of misses need, and the stream of evicted and expired keys.
+pub const MISSES_PERMISSIONS: &str = "+info +subscribe +unsubscribe &__keyevent@*__:*";
+/// The permissions that watches of changes need.
+pub const CHANGES_PERMISSIONS: &str =
+    "+info +client|tracking +subscribe +unsubscribe &redis-namespace-exporter:*";
+
 /// Maximum delay after a failure.
 const RETRY_MAX: Duration = Duration::from_mins(1);
 
@@ -86,7 +92,7 @@ pub async fn watch(target: &Target, feed: Option<&WatchFeed>, footprint: Arc<Foo
         let has_lasted = started.elapsed() >= RETRY_MAX;
         failures = if has_lasted { 1 } else { failures + 1 };
         let (after, cause, delay) = outcome(&end, failures);
-        log(&target.name, &end, state == after && failures > 1);
+        log(target, &end, state == after && failures > 1);
         state = after;
         feed.with(|watches| watches.disconnect(after, cause));
         sleep(delay).await;
@@ -111,6 +117,33 @@ pub async fn examine_misses(target: &Target) -> Option<ExaminedEvents> {
     })
 }
 
+/// Watches changes of keys for a moment, if that is enabled.
+pub async fn examine_changes(target: &Target) -> Option<ExaminedEvents> {
+    if !target.sweep.changes {
+        return None;
+    }
+    let feed = WatchFeed::of(&target.sweep, &[])?;
+    let examined = async {
+        let opened = WatchConnection::open(target, &feed, Arc::default()).await;
+        opened?.track(true).await
+    };
+    let examined = examined.await.map(|_| ExaminedEvents::Work);
+    Some(examined.unwrap_or_else(ExaminedEvents::from))
+}
+
+/// Returns the permissions that the enabled streams need.
+fn permissions(sweep: &Sweep) -> String {
+    let needed = [
+        (sweep.misses != EventUse::Off, MISSES_PERMISSIONS),
+        (sweep.changes, CHANGES_PERMISSIONS),
+    ];
+    let needed = needed.into_iter().filter(|(is_on, _)| *is_on);
+    needed
+        .map(|(_, needed)| needed)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// Returns the state after the end of a connection, what counts as its cause, and the delay before
 /// the next one.
 fn outcome(end: &StreamEnd, failures: u32) -> (WatchState, Option<Break>, Duration) {
@@ -130,7 +163,8 @@ fn outcome(end: &StreamEnd, failures: u32) -> (WatchState, Option<Break>, Durati
 }
 
 /// Logs the end of a connection, at the level debug if it is a repetition.
-fn log(name: &str, end: &StreamEnd, is_known: bool) {
+fn log(target: &Target, end: &StreamEnd, is_known: bool) {
+    let name = &target.name;
     match end {
         StreamEnd::Failed(failure) if is_known => debug!(name, %failure, "no watches again"),
         StreamEnd::Failed(failure) => warn!(name, %failure, "no watches"),
@@ -139,7 +173,7 @@ fn log(name: &str, end: &StreamEnd, is_known: bool) {
         StreamEnd::Denied(_) | StreamEnd::Unsupported if is_known => {}
         StreamEnd::Denied(refusal) => {
             let failure = refused(refusal);
-            let remedy = "grant the user +info +subscribe +unsubscribe &__keyevent@*__:*";
+            let remedy = format!("grant the user {}", permissions(&target.sweep));
             warn!(name, %failure, remedy, "no watches: the user lacks a permission");
         }
         StreamEnd::Unsupported => {

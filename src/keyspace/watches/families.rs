@@ -14,6 +14,7 @@ mod rows {
     use super::{Family, Unit, source};
 
     pub(super) static MISSES: Family<2> = Family::counter("redis_key_namespace_misses_total", &["db", "key_namespace"], source("INFO", "keyspace_misses"), Unit::One, "Lookups of keys of the namespace that found no key: its share of those that were watched for seconds, scaled up to the misses in INFO.");
+    pub(super) static CHANGES: Family<2> = Family::counter("redis_key_namespace_changes_total", &["db", "key_namespace"], source("CLIENT TRACKING", ""), Unit::One, "Changes of keys of the namespace, scaled up from the seconds that were watched; several changes of a key within one turn of the server count once. The label db is absent if several databases have keys.");
     pub(super) static SECONDS: Family<1> = Family::counter("redis_exporter_watched_seconds_total", &["stream"], source("SUBSCRIBE", ""), Unit::Seconds, "Time for which a stream of messages about keys was watched, in seconds.");
     pub(super) static STATE: Family<2> = Family::gauge("redis_exporter_watch_state", &["stream", "state"], source("SUBSCRIBE", ""), Unit::One, "Whether this is the state of a stream that is watched from time to time (1): watching, off (notify-keyspace-events), denied, unsupported or disconnected.");
     pub(super) static BREAKS: Family<1> = Family::counter("redis_exporter_watch_breaks_total", &["reason"], source("SUBSCRIBE", ""), Unit::One, "How many times the connection of watched streams broke off: the exporter was behind, the connection was closed, or for another reason.");
@@ -24,6 +25,7 @@ mod rows {
 pub fn families() -> Vec<&'static Descriptor> {
     vec![
         rows::MISSES.descriptor(),
+        rows::CHANGES.descriptor(),
         rows::SECONDS.descriptor(),
         rows::STATE.descriptor(),
         rows::BREAKS.descriptor(),
@@ -33,6 +35,7 @@ pub fn families() -> Vec<&'static Descriptor> {
 const fn counts_of(stream: WatchedStream) -> &'static Family<2> {
     match stream {
         WatchedStream::Misses => &rows::MISSES,
+        WatchedStream::Changes => &rows::CHANGES,
     }
 }
 
@@ -54,7 +57,10 @@ pub fn push<'a>(
         if totals.seconds <= 0.0 {
             continue;
         }
-        let is_watching = totals.state == WatchState::Watching;
+        // Changes of several databases have no label for them.
+        let databases: BTreeSet<_> = places.iter().map(|place| place.0).collect();
+        let are_labeled = *stream == WatchedStream::Misses || databases.len() < 2;
+        let is_watching = totals.state == WatchState::Watching && are_labeled;
         let counted: BTreeSet<ShownPlace> = totals.places.keys().copied().collect();
         let without = places.iter().filter(|_| is_watching);
         for place in counted

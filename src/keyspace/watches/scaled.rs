@@ -1,4 +1,4 @@
-//! Distributes a counter of the server by the messages of short watches. Pure.
+//! Scales the messages of short watches up to a counter of the server. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +25,8 @@ pub struct WatchReading {
     pub at: f64,
     /// Identifies the process of the server.
     pub run_id: Option<String>,
+    /// Changes whenever the server resets the counter on its own, for example at each save.
+    pub epoch: Option<f64>,
     /// The counter, if it is known.
     pub counter: Option<f64>,
     /// The part of the counter that the exporter has caused itself.
@@ -36,13 +38,24 @@ pub struct WatchReading {
 struct Watch {
     messages: BTreeMap<WatchedPlace, u64>,
     total: f64,
+    seconds: f64,
     /// Increase of the counter during the watch.
     counted: f64,
+}
+
+/// How the counter relates to the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Each count is a message, so the places have shares of the counter.
+    Shares,
+    /// The number of messages is proportional to the counter, which other events reset.
+    Proportional,
 }
 
 /// The messages of one stream.
 #[derive(Debug)]
 pub struct ScaledCounts {
+    scale: Scale,
     places_max: usize,
     /// The watch that is in progress, with the reading at its start.
     open: Option<(Watch, WatchReading)>,
@@ -57,8 +70,9 @@ pub struct ScaledCounts {
 
 impl ScaledCounts {
     /// Returns the state without messages, for at most this many places at a time.
-    pub const fn new(places_max: usize) -> Self {
+    pub const fn new(scale: Scale, places_max: usize) -> Self {
         Self {
+            scale,
             places_max,
             open: None,
             watches: VecDeque::new(),
@@ -96,7 +110,8 @@ impl ScaledCounts {
             return;
         };
         let grown = growth(&begun, reading);
-        self.seconds += (reading.at - begun.at).max(0.0);
+        watch.seconds = (reading.at - begun.at).max(0.0);
+        self.seconds += watch.seconds;
         // Without a counter that continued during the watch, its messages are incomplete.
         if let Some(counted) = grown.filter(|_| begun.run_id == reading.run_id) {
             watch.counted = counted;
@@ -121,27 +136,48 @@ impl ScaledCounts {
             && last.run_id == reading.run_id
         {
             let grown = growth(&last, reading);
-            // After CONFIG RESETSTAT, the whole value is new.
-            self.pending += grown.or(reading.counter).unwrap_or(0.0);
+            self.pending += match (grown, self.scale) {
+                (Some(grown), _) => grown,
+                // CONFIG RESETSTAT: the whole value is new.
+                (None, Scale::Shares) => reading.counter.unwrap_or(0.0),
+                // A save resets it often.
+                (None, Scale::Proportional) => self.rate() * (reading.at - last.at).max(0.0),
+            };
+        }
+    }
+
+    /// Returns the counter's increase per second during the watches.
+    fn rate(&self) -> f64 {
+        let sum = |of: fn(&Watch) -> f64| self.watches.iter().map(of).sum::<f64>();
+        let seconds = sum(|watch| watch.seconds);
+        if seconds > 0.0 {
+            sum(|watch| watch.counted) / seconds
+        } else {
+            0.0
         }
     }
 
     fn distribute(&mut self) {
         let mut messages: BTreeMap<&WatchedPlace, f64> = BTreeMap::new();
-        let mut total = 0.0;
+        let (mut total, mut counted) = (0.0, 0.0);
         for watch in &self.watches {
             for (place, count) in &watch.messages {
                 *messages.entry(place).or_default() += float(*count);
             }
             total += watch.total;
+            counted += watch.counted;
             if total >= ENOUGH {
                 break;
             }
         }
-        if total <= 0.0 {
+        let whole = match self.scale {
+            Scale::Shares => total,
+            Scale::Proportional => counted,
+        };
+        if whole <= 0.0 || total <= 0.0 {
             return;
         }
-        let each = std::mem::take(&mut self.pending) / total;
+        let each = std::mem::take(&mut self.pending) / whole;
         for (place, count) in messages {
             let place = bounded(place.clone(), &self.counts, self.places_max);
             *self.counts.entry(place).or_default() += count * each;
@@ -177,6 +213,9 @@ impl ScaledCounts {
 /// reset or is unknown.
 fn growth(before: &WatchReading, after: &WatchReading) -> Option<f64> {
     let grown = after.counter? - before.counter?;
+    if before.epoch != after.epoch {
+        return None;
+    }
     let own = (after.own - before.own).max(0.0);
     (grown >= 0.0).then(|| (grown - own).max(0.0))
 }
@@ -204,6 +243,7 @@ mod tests {
         WatchReading {
             at,
             run_id: Some("a".to_owned()),
+            epoch: None,
             counter: Some(counter),
             own: 0.0,
         }
@@ -217,7 +257,7 @@ mod tests {
 
     #[test]
     fn shares_of_a_watch_divide_the_counter() {
-        let mut counts = ScaledCounts::new(10);
+        let mut counts = ScaledCounts::new(Scale::Shares, 10);
         counts.advance(&at(0.0, 1_000.0));
         counts.begin(at(58.0, 1_290.0));
         record(&mut counts, "session", 9);
@@ -232,7 +272,7 @@ mod tests {
 
     #[test]
     fn own_part_of_the_counter_is_left_out() {
-        let mut counts = ScaledCounts::new(10);
+        let mut counts = ScaledCounts::new(Scale::Shares, 10);
         counts.advance(&at(0.0, 0.0));
         let own = |reading: WatchReading| WatchReading {
             own: 30.0,
@@ -246,7 +286,7 @@ mod tests {
 
     #[test]
     fn increase_without_a_message_waits_for_one() {
-        let mut counts = ScaledCounts::new(10);
+        let mut counts = ScaledCounts::new(Scale::Shares, 10);
         counts.advance(&at(0.0, 0.0));
         counts.begin(at(58.0, 7.0));
         counts.end(&at(60.0, 7.0));
@@ -262,8 +302,37 @@ mod tests {
     }
 
     #[test]
+    fn coalesced_messages_stay_fewer_than_the_counter() {
+        let mut counts = ScaledCounts::new(Scale::Proportional, 10);
+        counts.advance(&at(0.0, 0.0));
+        counts.begin(at(29.0, 58.0));
+        record(&mut counts, "ratelimit", 1);
+        counts.end(&at(30.0, 60.0));
+        assert_eq!(counts.take().get(&place("ratelimit")), Some(&30.0));
+    }
+
+    #[test]
+    fn time_replaces_a_counter_that_a_save_reset() {
+        let mut counts = ScaledCounts::new(Scale::Proportional, 10);
+        counts.advance(&at(0.0, 0.0));
+        counts.begin(at(9.0, 90.0));
+        record(&mut counts, "session", 10);
+        counts.end(&at(10.0, 100.0));
+        assert_eq!(counts.take().get(&place("session")), Some(&100.0));
+        // The counter is larger than before, although it was reset.
+        let saved = |reading: WatchReading| WatchReading {
+            epoch: Some(20.0),
+            ..reading
+        };
+        counts.begin(saved(at(39.0, 190.0)));
+        record(&mut counts, "session", 10);
+        counts.end(&saved(at(40.0, 200.0)));
+        assert_eq!(counts.take().get(&place("session")), Some(&300.0));
+    }
+
+    #[test]
     fn reset_statistics_are_new_and_another_server_is_not() {
-        let mut counts = ScaledCounts::new(10);
+        let mut counts = ScaledCounts::new(Scale::Shares, 10);
         counts.advance(&at(0.0, 500.0));
         counts.begin(at(58.0, 30.0));
         record(&mut counts, "session", 1);
@@ -281,7 +350,7 @@ mod tests {
 
     #[test]
     fn canceled_watch_counts_with_the_next_one() {
-        let mut counts = ScaledCounts::new(10);
+        let mut counts = ScaledCounts::new(Scale::Shares, 10);
         counts.advance(&at(0.0, 0.0));
         counts.begin(at(58.0, 10.0));
         record(&mut counts, "cache", 5);
@@ -301,7 +370,7 @@ mod tests {
         fn shares_add_up_to_the_counter(
             steps in proptest::collection::vec((0_u32..200, 1_u32..60, 0_u8..40), 1..30),
         ) {
-            let mut counts = ScaledCounts::new(8);
+            let mut counts = ScaledCounts::new(Scale::Shares, 8);
             let (mut now, mut counter, mut sum) = (0.0, 100.0, 0.0);
             counts.advance(&at(now, counter));
             for (outside, inside, stems) in steps {

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::WatchFeed;
 use crate::clock::monotonic;
 use crate::collector::Server;
+use crate::collector::info::keyspace::Listed;
 use crate::config::{EventUse, Target};
 use crate::footprint::Footprint;
 use crate::info::Info;
@@ -17,11 +18,22 @@ use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, paramet
 use crate::keyspace::watches::{
     WatchReading, WatchState, WatchedStream, miss_channel, sends_misses, with_misses,
 };
+use crate::number::to_float;
 use crate::reply::Reply;
 
 /// Time in which there is one watch of misses, and its duration.
 const MISSES_EVERY: Duration = Duration::from_mins(1);
 const MISSES_FOR: Duration = Duration::from_secs(2);
+
+/// The same for changes, which cost the server more.
+const CHANGES_EVERY: Duration = Duration::from_secs(30);
+const CHANGES_FOR: Duration = Duration::from_secs(1);
+
+/// A channel without messages. A subscriber has a limit of its output buffer.
+const NO_MESSAGES: &str = "redis-namespace-exporter:none";
+
+/// The sections of INFO with the counters of all streams.
+const SECTIONS: [&str; 4] = ["server", "stats", "persistence", "keyspace"];
 
 /// Number of messages after which a watch ends early.
 const MESSAGES_MAX: f64 = 100_000.0;
@@ -56,14 +68,26 @@ impl<'a> WatchConnection<'a> {
     ) -> Result<Infallible, StreamEnd> {
         let mut connection = Self::open(target, feed, footprint).await?;
         // The first watch comes at once. Later ones must not coincide with what happens regularly.
-        let mut due = Instant::now();
+        let now = Instant::now();
+        let streams = WatchedStream::enabled(&target.sweep);
+        let mut plan: Vec<_> = streams.iter().map(|stream| (now, now, *stream)).collect();
         loop {
-            connection.misses().await?;
-            due += MISSES_EVERY;
-            let phase = MISSES_EVERY
-                .saturating_sub(MISSES_FOR)
-                .mul_f64(fastrand::f64());
-            connection.rest(due + phase).await?;
+            let next = plan.iter_mut().min_by_key(|(due, ..)| *due);
+            let Some((due, turn, stream)) = next else {
+                return Err(StreamEnd::Unsupported);
+            };
+            connection.rest(*due).await?;
+            let (every, lasts) = match stream {
+                WatchedStream::Misses => (MISSES_EVERY, MISSES_FOR),
+                WatchedStream::Changes => (CHANGES_EVERY, CHANGES_FOR),
+            };
+            match stream {
+                WatchedStream::Misses => connection.misses().await?,
+                WatchedStream::Changes => connection.changes().await?,
+            }
+            // A turn without time for it is left out.
+            *turn = (*turn + every).max(Instant::now());
+            *due = *turn + every.saturating_sub(lasts).mul_f64(fastrand::f64());
         }
     }
 
@@ -79,7 +103,7 @@ impl<'a> WatchConnection<'a> {
         Ok(parameter(&replies, FLAGS))
     }
 
-    async fn open(
+    pub(super) async fn open(
         target: &'a Target,
         feed: &'a WatchFeed,
         footprint: Arc<Footprint>,
@@ -104,10 +128,11 @@ impl<'a> WatchConnection<'a> {
         if !Server::from_info(&info).holds_keys() {
             return Err(StreamEnd::Unsupported);
         }
-        let reading = self.reading(&info);
+        for stream in WatchedStream::ALL {
+            let reading = self.reading(stream, &info);
+            self.feed.with(|watches| watches.advance(stream, &reading));
+        }
         drop(lull);
-        let misses = WatchedStream::Misses;
-        self.feed.with(|watches| watches.advance(misses, &reading));
         let databases = command(["CONFIG", "GET", "databases"]);
         let replies = self.request(&[databases], 1).await?;
         let number = parameter(&replies, "databases");
@@ -128,13 +153,13 @@ impl<'a> WatchConnection<'a> {
         // The server reports the lookups of the sweep too.
         let lull = self.feed.lull.begin().await;
         let info = self.subscribe("SUBSCRIBE").await?;
-        let reading = self.reading(&info);
+        let reading = self.reading(misses, &info);
         self.feed.with(|watches| watches.begin(misses, reading));
         let feed = self.feed;
         let is_enough = || feed.with(|watches| watches.messages(misses)) >= MESSAGES_MAX;
         self.receive(MISSES_FOR, is_enough).await?;
         let info = self.info().await?;
-        let reading = self.reading(&info);
+        let reading = self.reading(misses, &info);
         drop(lull);
         let is_silent = self.feed.with(|watches| watches.end(misses, &reading));
         self.subscribe("UNSUBSCRIBE").await?;
@@ -152,9 +177,49 @@ impl<'a> WatchConnection<'a> {
         let mut subscribe = vec![verb.to_owned()];
         subscribe.extend((0..self.databases).map(miss_channel));
         // Only a rejection is a reply; the confirmations are messages.
-        let info = ["server", "stats"].map(|section| command(["INFO", section]));
-        let commands: Vec<_> = std::iter::once(subscribe).chain(info).collect();
-        text(&self.request(&commands, 2).await?)
+        let commands: Vec<_> = std::iter::once(subscribe).chain(info()).collect();
+        text(&self.request(&commands, SECTIONS.len()).await?)
+    }
+
+    /// Watches changes of keys.
+    async fn changes(&mut self) -> Result<(), StreamEnd> {
+        let changes = WatchedStream::Changes;
+        let info = self.track(true).await?;
+        let reading = self.reading(changes, &info);
+        let databases = Listed::read(&info).keys.into_keys().collect();
+        self.feed.with(|watches| {
+            watches.set_databases(databases);
+            watches.begin(changes, reading);
+        });
+        let feed = self.feed;
+        let is_enough = || feed.with(|watches| watches.messages(changes)) >= MESSAGES_MAX;
+        self.receive(CHANGES_FOR, is_enough).await?;
+        let info = self.info().await?;
+        let reading = self.reading(changes, &info);
+        self.feed.with(|watches| {
+            watches.end(changes, &reading);
+            watches.set_state(changes, WatchState::Watching);
+        });
+        self.track(false).await?;
+        Ok(())
+    }
+
+    /// Starts or ends messages about all changes. Returns the INFO right after it.
+    pub(super) async fn track(&mut self, is_on: bool) -> Result<Info, StreamEnd> {
+        let own = if is_on {
+            [
+                command(["SUBSCRIBE", NO_MESSAGES]),
+                command(["CLIENT", "TRACKING", "ON", "BCAST"]),
+            ]
+        } else {
+            [
+                command(["CLIENT", "TRACKING", "OFF"]),
+                command(["UNSUBSCRIBE", NO_MESSAGES]),
+            ]
+        };
+        let commands: Vec<_> = own.into_iter().chain(info()).collect();
+        // The confirmation of a subscription is a message, that of tracking a reply.
+        text(&self.request(&commands, SECTIONS.len() + 1).await?)
     }
 
     /// Returns whether the server sends the messages, as far as it is known. Configures it if that is
@@ -191,13 +256,16 @@ impl<'a> WatchConnection<'a> {
         Ok(true)
     }
 
-    fn reading(&self, info: &Info) -> WatchReading {
-        let own = crate::number::to_float(self.footprint.caused().misses);
-        WatchedStream::Misses.reading(info, monotonic(), own)
+    fn reading(&self, stream: WatchedStream, info: &Info) -> WatchReading {
+        let own = match stream {
+            WatchedStream::Misses => to_float(self.footprint.caused().misses),
+            WatchedStream::Changes => 0.0,
+        };
+        stream.reading(info, monotonic(), own)
     }
 
     async fn info(&mut self) -> Result<Info, StreamEnd> {
-        let commands = ["server", "stats"].map(|section| command(["INFO", section]));
+        let commands: Vec<_> = info().collect();
         text(&self.request(&commands, commands.len()).await?)
     }
 
@@ -226,6 +294,13 @@ impl<'a> WatchConnection<'a> {
         let time = until.saturating_duration_since(Instant::now());
         self.receive(time, || false).await
     }
+}
+
+/// Returns the commands that read all sections.
+fn info() -> impl Iterator<Item = Vec<String>> {
+    SECTIONS
+        .into_iter()
+        .map(|section| command(["INFO", section]))
 }
 
 fn record(feed: &WatchFeed, message: Option<&Reply>) {
