@@ -19,6 +19,7 @@ pub mod daemon;
 mod discovery;
 pub mod encode;
 mod failure;
+mod fetch;
 mod fleet;
 mod footprint;
 pub mod glob;

@@ -8,14 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::groups::listing;
@@ -24,7 +17,7 @@ use crate::bounded_file;
 use crate::config::{
     PASSWORD_FILE_MAX, Secret, TargetSource, WebLogin, WebSource, target_groups, trimmed,
 };
-use crate::connection::open_stream;
+use crate::fetch;
 use crate::threads::{SharedWork, Threads};
 
 /// Timeout of a request, including the connection.
@@ -32,6 +25,10 @@ const REQUEST_MAX: Duration = Duration::from_secs(10);
 
 /// Maximum size of a list, in bytes.
 const LIST_MAX: usize = 4 << 20;
+
+/// The header with the time between two requests, in seconds.
+const REFRESH_INTERVAL: HeaderName =
+    HeaderName::from_static("x-prometheus-refresh-interval-seconds");
 
 /// Threads that read secrets. A mount may hang, and must not keep other sources from theirs.
 static SECRETS: SharedWork<Result<Secret, Arc<str>>> = SharedWork::new(
@@ -73,51 +70,15 @@ async fn request(
     web: &WebSource,
     deadline: Instant,
 ) -> Result<String, String> {
-    let mut request = Request::get(&web.resource.path)
-        .header(HOST, &web.resource.host)
-        .header(ACCEPT, "application/json")
-        .header(USER_AGENT, env!("CARGO_PKG_NAME"))
-        .header(
-            "X-Prometheus-Refresh-Interval-Seconds",
-            source.interval.as_secs(),
-        );
+    let mut headers = HeaderMap::new();
+    let seconds = source.interval.as_secs();
+    headers.insert(REFRESH_INTERVAL, HeaderValue::from(seconds));
     if let Some(login) = &web.login {
-        request = request.header(AUTHORIZATION, authorization(login).await?);
+        headers.insert(AUTHORIZATION, authorization(login).await?);
     }
-    let request = request.body(Empty::<Bytes>::new());
-    let request = request.map_err(|_| "has a URL that cannot be requested".to_owned())?;
-    let opened = open_stream(&web.resource.address, &web.tls, None, deadline).await;
-    let (stream, _) = opened.map_err(|failure| failure.to_string())?;
-    let broken = |error: hyper::Error| format!("cannot be read: {error}");
-    let handshake = http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(broken)?;
-    // Dropping the set ends the connection.
-    let mut connections = JoinSet::new();
-    connections.spawn(connection);
-    body(sender.send_request(request).await.map_err(broken)?).await
-}
-
-/// Returns the body of a successful response.
-async fn body(response: Response<Incoming>) -> Result<String, String> {
-    let status = response.status();
-    if status.is_redirection() {
-        return Err(format!(
-            "responded with the status {status}; redirects are not followed"
-        ));
-    }
-    if status != StatusCode::OK {
-        return Err(format!("responded with the status {status}"));
-    }
-    let body = Limited::new(response.into_body(), LIST_MAX);
-    let body = body.collect().await.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            format!("has more than {} KiB", LIST_MAX >> 10)
-        } else {
-            format!("cannot be read: {error}")
-        }
-    })?;
-    let text = String::from_utf8(body.to_bytes().to_vec());
-    text.map_err(|_| "is not UTF-8 text".to_owned())
+    let fetched = fetch::json(&web.resource, &web.tls, headers, LIST_MAX, deadline).await;
+    let list = fetched.map_err(|error| error.to_string())?;
+    String::from_utf8(list.to_vec()).map_err(|_| "is not UTF-8 text".to_owned())
 }
 
 async fn authorization(login: &WebLogin) -> Result<HeaderValue, String> {

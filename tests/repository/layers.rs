@@ -188,6 +188,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "view",
         ],
     ),
+    ("fetch", &["config", "connection", "failure"]),
     (
         "discovery",
         &[
@@ -197,6 +198,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "connection",
             "failure",
+            "fetch",
             "glob",
             "publish",
             "reply",
