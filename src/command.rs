@@ -5,3 +5,5 @@ pub mod init;
 pub mod manual;
 pub mod namespaces;
 pub mod once;
+#[cfg(feature = "top")]
+pub mod top;

@@ -62,6 +62,7 @@ mod target;
 mod target_groups;
 mod target_source;
 mod tls;
+mod top_arguments;
 mod unit;
 mod unknown_key;
 mod url;
@@ -109,6 +110,7 @@ pub use target::{CollectorChoice, Password, Target};
 pub use target_groups::{TargetGroup, target_groups};
 pub use target_source::{RefusedEntry, SourceKind, TargetSource};
 pub use tls::{CertificateFiles, Tls};
+pub use top_arguments::{ExporterUrl, TopArguments};
 pub use web::{BasicAuth, Web, WebPassword, WebTls, is_authority};
 pub use web_source::{WebLogin, WebResource, WebSource};
 

@@ -11,7 +11,8 @@ use redis_namespace_exporter::config::arguments::{
     Arguments, ConfigPart, Exit, ProgramCommand, parse,
 };
 use redis_namespace_exporter::config::{
-    Config, Log, LogFormat, Problem, effective, listen_address, load, schema as config_schema,
+    Config, Log, LogFormat, Problem, TopArguments, effective, listen_address, load,
+    schema as config_schema,
 };
 use redis_namespace_exporter::logfmt::Logfmt;
 use redis_namespace_exporter::output::{self, Plain, Stderr};
@@ -47,6 +48,14 @@ enum Error {
     Daemon(#[from] daemon::DaemonError),
     #[error(transparent)]
     Health(#[from] http::HealthError),
+    #[cfg(feature = "top")]
+    #[error(transparent)]
+    Top(#[from] command::top::TopError),
+    #[cfg(not(feature = "top"))]
+    #[error(
+        "this program was built without `top`; build it with cargo build --release --features top"
+    )]
+    WithoutTop,
 }
 
 impl Error {
@@ -100,6 +109,9 @@ fn start(arguments: Arguments) -> ExitCode {
         };
         return finish(http::health(address).map(|()| true).map_err(Error::Health));
     }
+    if let Some(ProgramCommand::Top(top)) = &arguments.command {
+        return finish(run_top(top).map(|()| true));
+    }
     let names = collector::names();
     if arguments.command == Some(PRINT_CONFIG) {
         return match effective(&arguments, &environment, &names) {
@@ -113,24 +125,38 @@ fn start(arguments: Arguments) -> ExitCode {
     };
     start_log(&config.log, arguments.command.is_some());
     config.notices.iter().for_each(daemon::log_notice);
+    finish(block_on(run(config, arguments)))
+}
+
+/// Runs a task to its end.
+fn block_on<T>(task: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     // Installs the only crypto provider, before anything uses it.
     if rustls::crypto::ring::default_provider()
         .install_default()
         .is_err()
     {
-        return finish(Err(Error::CryptoProvider));
+        return Err(Error::CryptoProvider);
     }
     // One thread polls and sweeps. Scrapes, pages, and large replies have their own threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let ended = runtime.map(|runtime| {
-        let ended = runtime.block_on(run(config, arguments));
-        // Does not wait for blocked threads, such as a resolver or a file on a dead mount.
-        runtime.shutdown_background();
-        ended
-    });
-    finish(ended.map_err(Error::Runtime).flatten())
+        .build()
+        .map_err(Error::Runtime)?;
+    let ended = runtime.block_on(task);
+    // Does not wait for blocked threads, such as a resolver or a file on a dead mount.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Shows the live view. It has neither a configuration nor a log.
+#[cfg(feature = "top")]
+fn run_top(arguments: &TopArguments) -> Result<(), Error> {
+    block_on(async { Ok(command::top::run(arguments).await?) })
+}
+
+#[cfg(not(feature = "top"))]
+fn run_top(_: &TopArguments) -> Result<(), Error> {
+    Err(Error::WithoutTop)
 }
 
 /// Reports the problems of the configuration, and returns the exit status.
@@ -183,7 +209,8 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
             ProgramCommand::Health
             | ProgramCommand::Completions { .. }
             | ProgramCommand::Config { .. }
-            | ProgramCommand::Manual { .. },
+            | ProgramCommand::Manual { .. }
+            | ProgramCommand::Top(_),
         ) => Ok(true),
     }
 }
@@ -257,5 +284,24 @@ fn finish(ended: Result<bool, Error>) -> ExitCode {
             output::complain(&error.to_string());
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(all(test, not(feature = "top")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn program_without_top_explains_how_to_get_it() {
+        let words = ["redis-namespace-exporter", "top"].map(Into::into);
+        let parsed = redis_namespace_exporter::config::arguments::parse_from(words);
+        let command = parsed.ok().and_then(|arguments| arguments.command);
+        let Some(ProgramCommand::Top(top)) = command else {
+            unreachable!("{command:?}");
+        };
+        let message = run_top(&top).map_err(|error| error.to_string());
+        let expected = "this program was built without `top`; build it with cargo build --release \
+                        --features top";
+        assert_eq!(message, Err(expected.to_owned()));
     }
 }

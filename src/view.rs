@@ -26,6 +26,8 @@ pub use facts::Seen;
 pub use html::segment;
 pub use html::{asset, detail as detail_page, overview as overview_page, runbook as runbook_page};
 pub use overview::{Filter, Overview};
+#[cfg(feature = "top")]
+pub use quantity::{age, bytes, clock, count, duration, percent, rate};
 
 use serde::Serialize;
 

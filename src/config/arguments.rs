@@ -14,6 +14,7 @@ use super::problem::Invalid;
 use super::redis_exporter::{Flags, normalized};
 use super::rows::ROWS;
 use super::secret::Secret;
+use super::top_arguments::TopArguments;
 use super::unknown_key::is_few_words;
 use super::url;
 
@@ -78,6 +79,8 @@ pub enum ProgramCommand {
     Health,
     /// Scan the keys of a target once and print its namespaces
     Namespaces(NamespacesArguments),
+    /// Show a live view of all targets of a running exporter
+    Top(TopArguments),
     /// Help to write the configuration file
     Config {
         /// The part to print.
@@ -99,7 +102,7 @@ pub enum ProgramCommand {
         /// A command that has its own page.
         #[arg(
             value_name = "COMMAND",
-            value_parser = ["check", "once", "health", "namespaces", "config", "completions", "manual"],
+            value_parser = ["check", "once", "health", "namespaces", "top", "config", "completions", "manual"],
             help = "Command whose page to print [default: the page of the program]"
         )]
         command: Option<String>,

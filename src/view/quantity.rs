@@ -3,7 +3,8 @@
 use crate::number::to_count;
 
 /// Formats bytes in binary units, such as `45.2 MiB`.
-pub(super) fn bytes(bytes: f64) -> String {
+#[must_use]
+pub fn bytes(bytes: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes.max(0.0);
     let mut unit = "PiB";
@@ -19,7 +20,8 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// Formats a count with separators between thousands, such as `28,560`.
-pub(super) fn count(number: f64) -> String {
+#[must_use]
+pub fn count(number: f64) -> String {
     let digits = to_count(number.max(0.0).round()).to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -32,7 +34,8 @@ pub(super) fn count(number: f64) -> String {
 }
 
 /// Formats a rate per second. Small ones have a decimal.
-pub(super) fn rate(rate: f64) -> String {
+#[must_use]
+pub fn rate(rate: f64) -> String {
     if rate > 0.0 && rate < 0.05 {
         "<0.1".to_owned()
     } else if rate > 0.0 && rate < 9.95 {
@@ -44,7 +47,8 @@ pub(super) fn rate(rate: f64) -> String {
 
 /// Formats a share as a percentage. A share below 1 is never shown as 100%, and one above 0 never as
 /// 0%.
-pub(super) fn percent(share: f64) -> String {
+#[must_use]
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent <= 0.0 {
         "0%".to_owned()
@@ -60,7 +64,8 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Formats a duration in its largest unit, from microseconds to days.
-pub(super) fn duration(seconds: f64) -> String {
+#[must_use]
+pub fn duration(seconds: f64) -> String {
     let units = [
         (86_400.0, "d"),
         (3_600.0, "h"),
@@ -78,7 +83,8 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// Formats an age in whole units.
-pub(super) fn age(seconds: f64) -> String {
+#[must_use]
+pub fn age(seconds: f64) -> String {
     if seconds < 1.0 {
         "just now".to_owned()
     } else if seconds < 60.0 {
@@ -96,7 +102,8 @@ pub(super) fn counted(number: f64, one: &str, many: &str) -> String {
 }
 
 /// Returns the time of day in UTC, such as `05:01:41`.
-pub(super) fn clock(seconds: f64) -> String {
+#[must_use]
+pub fn clock(seconds: f64) -> String {
     let second = to_count(seconds.max(0.0)) % 86_400;
     let (hour, minute) = (second / 3_600, second / 60 % 60);
     format!("{hour:02}:{minute:02}:{:02}", second % 60)

@@ -94,6 +94,8 @@ mod sweep_scope;
 mod sweep_slots;
 mod sweep_undeclared;
 mod tls;
+#[cfg(feature = "top")]
+mod top;
 mod topology;
 mod up;
 mod urls;

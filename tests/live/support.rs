@@ -20,6 +20,8 @@ pub mod redis;
 pub mod redis_exporter;
 pub mod server;
 pub mod sweep;
+#[cfg(feature = "top")]
+pub mod terminal;
 pub mod wait;
 
 pub use authority::{Authority, Pair};

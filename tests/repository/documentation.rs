@@ -150,15 +150,21 @@ fn documented_commands_match_the_program() {
 }
 
 #[test]
-fn documented_namespaces_arguments_match() {
+fn documented_arguments_of_commands_match() {
+    assert_arguments("namespaces", "| argument | description |");
+    assert_arguments("top", "| argument of `top` | description |");
+}
+
+/// Compares the arguments of a command with the table that starts with this line.
+fn assert_arguments(command_name: &str, heading: &str) {
     let readme = document(COMMAND_LINE);
-    let named: BTreeSet<&str> = table(&readme, "| argument | description |")
+    let named: BTreeSet<&str> = table(&readme, heading)
         .iter()
         .flat_map(|row| row.first().copied().map(quoted).unwrap_or_default())
         .collect();
     let command = Arguments::command();
     let command = command
-        .find_subcommand("namespaces")
+        .find_subcommand(command_name)
         .expect("the command is there");
     let real: BTreeSet<String> = command
         .get_arguments()

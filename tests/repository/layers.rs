@@ -235,6 +235,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "discovery",
             "encode",
             "failure",
+            "fetch",
             "invisible",
             "keyspace",
             "label",
@@ -246,6 +247,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "query",
             "reply",
             "telemetry",
+            "view",
         ],
     ),
     (

@@ -68,11 +68,6 @@ impl TargetReport {
     }
 }
 
-/// Returns why key events were rejected. One rule has all permissions that they need.
-fn describe_events(refusal: &Refusal) -> String {
-    describe_all(refusal, "+info +subscribe +unsubscribe &__keyevent@*__:*")
-}
-
 /// Returns why a command was rejected that is of no use without the other permissions.
 pub(super) fn describe_all(refusal: &Refusal, permissions: &str) -> String {
     match refusal.kind() {

@@ -365,6 +365,12 @@ impl Exporter {
         fs::write(path, completed(text)).unwrap();
     }
 
+    /// Ends the process, and returns how to start it again at the same port.
+    pub fn stop(mut self) -> Launch {
+        self.process.kill();
+        self.launch
+    }
+
     /// Requests a reload over HTTP.
     pub fn reload(&self) -> Response {
         http::send(self.port, "POST", "/-/reload", "").unwrap()
