@@ -207,10 +207,13 @@ impl Decoder {
     }
 
     fn refusal(&mut self, text: &[u8]) -> Refusal {
-        if !self.charge(text.len() + STRING_BYTES) {
+        let refusal = refusal(text);
+        // A byte that is not UTF-8 becomes a character of three bytes.
+        let bytes = refusal.code.len() + refusal.message.len();
+        if !self.charge(bytes + STRING_BYTES) {
             return too_large();
         }
-        refusal(text)
+        refusal
     }
 
     /// Handles the header of a string with a length.
@@ -224,7 +227,9 @@ impl Decoder {
         if kind == b'!' {
             keep = keep.min(LINE_BYTES_KEPT);
         }
-        if !self.charge(keep.saturating_add(STRING_BYTES)) {
+        // The text of an error may become three times as long.
+        let charged = if kind == b'!' { keep * 3 } else { keep };
+        if !self.charge(charged.saturating_add(STRING_BYTES)) {
             keep = 0;
         }
         let text = Text {
@@ -543,6 +548,21 @@ mod tests {
             refusal("\u{fffd}", "x"),
         ];
         assert_eq!(decode(all), Ok(expected));
+    }
+
+    #[test]
+    fn error_that_is_not_utf8_keeps_to_the_limit() {
+        let limits = ReplyLimits {
+            reply_bytes: 256,
+            ..WIDE
+        };
+        let garbage = [0xd0; 90];
+        for head in [&b"-"[..], b"!90\r\n"] {
+            let error = [head, &garbage, b"\r\n"].concat();
+            let replies = decode_in_parts(limits, &error, &[]).unwrap();
+            assert!(replies.iter().all(is_too_large), "{replies:?}");
+            assert_eq!(decode(&error).unwrap().len(), 1);
+        }
     }
 
     #[test]
