@@ -65,7 +65,7 @@ mod tls;
 mod top_arguments;
 mod unit;
 mod unknown_key;
-mod url;
+pub(crate) mod url;
 mod web;
 mod web_source;
 mod written_keys;
@@ -227,7 +227,7 @@ fn listed_file(
 }
 
 /// Reads a configuration without I/O. The file is its place in problems and its text.
-fn parse(
+pub(crate) fn parse(
     file: Option<(&str, &str)>,
     arguments: &Arguments,
     environment: &Environment<'_>,

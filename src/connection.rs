@@ -13,7 +13,7 @@ mod login;
 mod pack;
 mod pool;
 mod resolve;
-mod resp;
+pub(crate) mod resp;
 mod session;
 mod stream;
 mod tls;

@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 mod changes;
-mod dns;
+pub(crate) mod dns;
 mod file;
 mod group;
-mod groups;
+pub(crate) mod groups;
 mod http;
 mod merge;
 mod report;

@@ -5,14 +5,14 @@
 //! `routes` handles requests. `connections` and `deadline` enforce limits on clients. `gate` has
 //! the access rules: `encryption` and `access`.
 
-mod access;
+pub(crate) mod access;
 mod connections;
 mod deadline;
 mod encryption;
 mod gate;
 mod health;
 mod live;
-mod negotiation;
+pub(crate) mod negotiation;
 mod on_request;
 mod readers;
 mod reload;
@@ -20,7 +20,7 @@ mod response;
 mod routes;
 mod running;
 mod sd;
-mod target;
+pub(crate) mod target;
 mod turns;
 
 use std::io;

@@ -22,6 +22,8 @@ mod failure;
 mod fetch;
 mod fleet;
 mod footprint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_targets;
 pub mod glob;
 mod history;
 pub mod http;

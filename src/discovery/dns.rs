@@ -1,6 +1,6 @@
 //! The source `dns`: the records of a name.
 
-mod message;
+pub(crate) mod message;
 mod srv;
 
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use super::{ListedServer, Listing};
 use crate::config::{TargetGroup, TargetSource};
 
 /// Returns the servers of all groups. Of labels, only the declared ones are kept.
-pub(super) fn listing<'a>(
+pub(crate) fn listing<'a>(
     source: &TargetSource,
     groups: impl Iterator<Item = &'a TargetGroup>,
 ) -> Listing {

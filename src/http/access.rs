@@ -260,7 +260,7 @@ async fn verify(
 }
 
 /// Returns the `user:password` of a request.
-fn credentials(headers: &HeaderMap) -> Option<Vec<u8>> {
+pub(crate) fn credentials(headers: &HeaderMap) -> Option<Vec<u8>> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
     let end = value.iter().position(|byte| *byte == b' ')?;
     let (scheme, encoded) = value.split_at_checked(end)?;

@@ -9,7 +9,7 @@ use crate::encode::openmetrics::MEDIA_TYPE;
 use crate::encode::{Form, Format};
 
 /// Returns the form in which the client wants a page.
-pub(super) fn form(headers: &HeaderMap) -> Form {
+pub(crate) fn form(headers: &HeaderMap) -> Form {
     Form {
         format: format(headers),
         is_compressed: accepts_gzip(headers),

@@ -13,7 +13,7 @@ use crate::publish::{Board, Slot};
 const DEFAULT_PORT: &str = "6379";
 
 /// Returns the decoded `target` parameter, or `None` if it is missing or empty.
-pub(super) fn parameter(query: Option<&str>) -> Option<String> {
+pub(crate) fn parameter(query: Option<&str>) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let value = pairs
         .find(|(name, _)| name == "target")
@@ -23,7 +23,7 @@ pub(super) fn parameter(query: Option<&str>) -> Option<String> {
 
 /// Returns the address of the server that a request names, without credentials and path. The name of a
 /// requested target is its address too.
-pub(super) fn address(wanted: &str) -> Option<Address> {
+pub(crate) fn address(wanted: &str) -> Option<Address> {
     let name = wanted.strip_prefix(REQUESTED);
     let name = name.and_then(|name| name.strip_prefix('/'));
     let address = without_credentials(name.unwrap_or(wanted));
@@ -31,7 +31,7 @@ pub(super) fn address(wanted: &str) -> Option<Address> {
 }
 
 /// Returns whether the record of the last poll is requested instead of metrics.
-pub(super) fn wants_debug(query: Option<&str>) -> bool {
+pub(crate) fn wants_debug(query: Option<&str>) -> bool {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     pairs.any(|(name, value)| name == "debug" && value == "1")
 }
@@ -49,7 +49,7 @@ pub(super) fn find(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
 }
 
 /// Returns the same, else the target that requests have named so. Does not count as a request.
-pub(super) fn find_any(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
+pub(crate) fn find_any(board: &Board, wanted: &str) -> Option<Arc<Slot>> {
     let requested = || board.requested(&address(wanted)?.to_string());
     find(board, wanted).or_else(requested)
 }

@@ -270,6 +270,25 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "threads",
         ],
     ),
+    (
+        "fuzz_targets",
+        &[
+            "collector",
+            "config",
+            "connection",
+            "discovery",
+            "encode",
+            "glob",
+            "http",
+            "info",
+            "metric",
+            "publish",
+            "query",
+            "reply",
+            "topology",
+            "view",
+        ],
+    ),
 ];
 
 /// The paths that all modules name, read once.
