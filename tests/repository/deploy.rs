@@ -30,6 +30,55 @@ fn the_configurations_of_the_examples_load() {
     }
 }
 
+#[test]
+fn compose_watches_a_server_of_its_own_or_another() {
+    let compose = yaml("deploy/compose.yaml");
+    let services = compose.get("services").unwrap().as_mapping().unwrap();
+    let needs = |service: &str| -> Vec<String> {
+        let service = services.get(service).unwrap();
+        match service.get("depends_on") {
+            None => Vec::new(),
+            Some(Value::Sequence(names)) => names
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
+            Some(names) => names
+                .as_mapping()
+                .unwrap()
+                .keys()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
+        }
+    };
+    let mut started = vec!["grafana".to_owned()];
+    let mut next = 0;
+    while let Some(service) = started.get(next).cloned() {
+        started.extend(needs(&service));
+        next += 1;
+    }
+    for service in ["prometheus", "alertmanager", "exporter"] {
+        assert!(started.iter().any(|name| name == service), "{started:?}");
+    }
+    // With REDIS_URL, `up grafana` must not start them.
+    for service in ["redis", "workload"] {
+        assert!(!started.iter().any(|name| name == service), "{started:?}");
+        assert!(services.contains_key(service));
+    }
+    let arguments = Arguments {
+        config: Some(in_repository("deploy/exporter.yaml")),
+        ..Arguments::default()
+    };
+    for (url, expected) in [
+        (None, "redis://redis:6379"),
+        (Some("rediss://cache.test:7000"), "rediss://cache.test:7000"),
+    ] {
+        let variable = |name: &str| url.filter(|_| name == "REDIS_URL").map(str::to_owned);
+        let config = load(&arguments, &variable, &collector::names()).unwrap();
+        let address = config.targets.first().unwrap().endpoint.address.to_string();
+        assert_eq!(address, expected);
+    }
+}
+
 fn yaml(path: &str) -> Value {
     let text = fs::read_to_string(in_repository(path));
     let text = text.unwrap_or_else(|error| panic!("{path}: {error}"));
