@@ -40,7 +40,14 @@ const RUNBOOK_INDEX_BEGIN: &str =
     "<!-- runbooks: written by UPDATE_GOLDEN=1 cargo test --test repository -->\n";
 
 /// Flags of other programs and of scripts that documents mention.
-const FOREIGN_FLAGS: &[&str] = &["--cliff", "--help", "--leak", "--pressure", "--version"];
+const FOREIGN_FLAGS: &[&str] = &[
+    "--cliff",
+    "--help",
+    "--leak",
+    "--pictures",
+    "--pressure",
+    "--version",
+];
 
 /// Names that look like a metric of the exporter but are not.
 const FOREIGN_NAMES: &[&str] = &["redis_exporter", "redis_targets"];

@@ -56,15 +56,22 @@ const RANGES: &[&str] = &["$__rate_interval", "$__range"];
 
 /// Panels and annotations that use the range of an alert or an objective.
 const FIXED_RANGES: &[(&str, &str)] = &[
-    ("redis-instance/Memory in 24 hours/A", "6h"),
-    ("redis-instance/Memory in 24 hours/B", "1h"),
-    ("redis-namespaces/Growth of keys without TTL/A", "6h"),
-    ("redis-namespaces/Changes by namespace/A", "5m"),
-    ("redis-namespaces/Misses by namespace/A", "5m"),
-    ("redis-overview/Latency budget left/A", "30d"),
+    ("redis-instance/How much will be used in a day?/A", "6h"),
+    ("redis-instance/How much will be used in a day?/B", "1h"),
+    ("redis-instance/Memory full in?/A", "6h"),
+    ("redis-namespaces/How fast do keys without TTL increase?/A", "6h"),
+    ("redis-namespaces/Which namespaces change?/A", "5m"),
+    ("redis-namespaces/Which namespaces have misses?/A", "5m"),
+    ("redis-overview/Latency budget left?/A", "30d"),
+    ("redis-overview/When will the memory be full?/B", "6h"),
+    ("redis-overview/When will the memory be full?/C", "6h"),
+    ("redis-exporter/Reloads", "2m"),
     ("redis-exporter/Restarts", "2m"),
+    ("redis-instance/Reloads", "2m"),
     ("redis-instance/Restarts", "2m"),
+    ("redis-namespaces/Reloads", "2m"),
     ("redis-namespaces/Restarts", "2m"),
+    ("redis-overview/Reloads", "2m"),
     ("redis-overview/Restarts", "2m"),
 ];
 
@@ -562,8 +569,8 @@ fn numbers_include_products() {
 
 /// Panels with thresholds that name no alert.
 const THRESHOLDS_OF_NO_ALERT: &[&str] = &[
-    "redis-overview/Firing alerts",
-    "redis-overview/Latency budget left",
+    "redis-overview/Alerts firing?",
+    "redis-overview/Latency budget left?",
 ];
 
 #[test]
