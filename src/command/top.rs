@@ -84,7 +84,7 @@ pub async fn run(arguments: &TopArguments) -> Result<(), TopError> {
     let list = source.list("").await;
     let list = list.map_err(|problem| TopError::NoExporter { url, problem })?;
     state.receive_list(list);
-    let mut signals = EndSignals::new()?;
+    let mut signals = QuitSignals::new()?;
     let (wanted, to_request) = watch::channel(state.wanted());
     let (sender, mut data) = mpsc::channel(DATA_MAX);
     let requests = tokio::spawn(follow(source, to_request, sender));
@@ -126,13 +126,13 @@ fn receive(state: &mut TopState, data: TopData) {
 }
 
 /// The signals that end the program.
-struct EndSignals {
+struct QuitSignals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-impl EndSignals {
+impl QuitSignals {
     fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -59,7 +59,10 @@ const FIXED_RANGES: &[(&str, &str)] = &[
     ("redis-instance/How much will be used in a day?/A", "6h"),
     ("redis-instance/How much will be used in a day?/B", "1h"),
     ("redis-instance/Memory full in?/A", "6h"),
-    ("redis-namespaces/How fast do keys without TTL increase?/A", "6h"),
+    (
+        "redis-namespaces/How fast do keys without TTL increase?/A",
+        "6h",
+    ),
     ("redis-namespaces/Which namespaces change?/A", "5m"),
     ("redis-namespaces/Which namespaces have misses?/A", "5m"),
     ("redis-overview/Latency budget left?/A", "30d"),
