@@ -30,7 +30,7 @@ const CPU_SHARE_USUAL: f64 = 0.01;
 
 /// Maximum number of commands per second of all sweeps together, so that the exporter itself remains
 /// cheap with thousands of targets. Sweeps with a configured number may send more.
-const COMMANDS_OF_ALL: f64 = 20_000.0;
+const COMMANDS_OF_ALL: f64 = 6_000.0;
 
 /// Number of random keys drawn at once. The error of a share is then three percentage points.
 const DRAWN_KEYS: u64 = 1_024;
@@ -129,9 +129,9 @@ mod tests {
         let default = Sweep::default();
         let share = |most, sweeps| share_of_all(&default, most, sweeps);
         assert_eq!(share(Some(50.0), 1), Some(50.0));
-        assert_eq!(share(Some(50.0), 400), Some(50.0));
-        assert_eq!(share(Some(1_000.0), 400), Some(50.0));
-        assert_eq!(share(Some(50.0), 2_000), Some(10.0));
+        assert_eq!(share(Some(50.0), 120), Some(50.0));
+        assert_eq!(share(Some(1_000.0), 120), Some(50.0));
+        assert_eq!(share(Some(50.0), 2_000), Some(3.0));
         assert_eq!(share(None, 2_000), None);
         let configured = Sweep {
             commands_per_second: Some(500),
