@@ -56,7 +56,7 @@ use preview::Previews;
 pub use run::{once, run};
 use running::RunningSweep;
 use vitals::{Scope, Vitals};
-pub use watches::{CHANGES_PERMISSIONS, MISSES_PERMISSIONS, examine_changes, examine_misses};
+pub use watches::{CHANGES_PERMISSIONS, EVENT_PERMISSIONS, examine_changes, examine_misses};
 
 /// Minimum and maximum interval between published estimates.
 const PUBLISH_LEAST: Duration = Duration::from_secs(1);

@@ -31,7 +31,7 @@ fn denials(server: &RedisServer) -> String {
 
 /// Checks that a user with exactly the printed rule is refused nothing.
 fn assert_rule_suffices(options: &str) -> String {
-    let server = RedisServer::start(&["--notify-keyspace-events", "Exe"]);
+    let server = RedisServer::start(&["--notify-keyspace-events", "Exem"]);
     keys::write(
         &server,
         0,
@@ -83,14 +83,18 @@ fn printed_rule_without_a_sweep_reads_no_keys() {
 #[test]
 fn printed_rule_suffices_for_optional_features() {
     let rule = assert_rule_suffices(
-        "sweep: { enabled: true, events: listen }\nclients: { list: true }\n\
+        "sweep: { enabled: true, events: listen, misses: listen, changes: true }\n\
+         canary: { enabled: true, interval: 1s }\nclients: { list: true }\n\
          collectors: { memory_stats: true, acl_log: true }\n\
          keys: { check: ['session:*'], streams: ['stream:*'], values: text }\n\
          channels: [{ name: all, match: '*' }]\n",
     );
     for needed in [
         "&__keyevent@*__:*",
+        "&redis-namespace-exporter:*",
         "+client|list",
+        "+client|tracking",
+        "+publish",
         "+strlen",
         "+xinfo|stream",
     ] {

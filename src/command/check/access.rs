@@ -9,8 +9,8 @@ use crate::reply::ErrorKind;
 /// The channels of key events.
 const EVENT_CHANNELS: &str = "&__keyevent@*__:*";
 
-/// The channels of canaries.
-const CANARY_CHANNELS: &str = "&redis-namespace-exporter:*";
+/// The channels of canaries, and of watches of changes.
+const OWN_CHANNELS: &str = "&redis-namespace-exporter:*";
 
 /// The first versions with ACLs, with ACLs of channels, and with ACLs of sentinels.
 const HAS_ACL: (u32, u32) = (6, 0);
@@ -70,8 +70,8 @@ fn scope(target: &Target, server: &Server) -> Vec<&'static str> {
         if uses_events(target) {
             words.push(EVENT_CHANNELS);
         }
-        if target.canary.enabled {
-            words.push(CANARY_CHANNELS);
+        if target.canary.enabled || watches_changes(target) {
+            words.push(OWN_CHANNELS);
         }
     }
     words
@@ -82,7 +82,17 @@ fn reads_keys(target: &Target, server: &Server) -> bool {
 }
 
 fn uses_events(target: &Target) -> bool {
-    target.sweep.enabled && target.sweep.events != EventUse::Off
+    let sweep = &target.sweep;
+    sweep.enabled && (sweep.events != EventUse::Off || sweep.misses != EventUse::Off)
+}
+
+fn sets_flags(target: &Target) -> bool {
+    let sweep = &target.sweep;
+    [sweep.events, sweep.misses].contains(&EventUse::Configure)
+}
+
+fn watches_changes(target: &Target) -> bool {
+    target.sweep.enabled && target.sweep.changes
 }
 
 fn commands(
@@ -123,9 +133,12 @@ fn commands(
     }
     if uses_events(target) && server.holds_keys() {
         commands.extend(["+subscribe", "+unsubscribe", "+config|get"]);
-        if target.sweep.events == EventUse::Configure {
+        if sets_flags(target) {
             commands.push("+config|set");
         }
+    }
+    if watches_changes(target) && server.holds_keys() {
+        commands.extend(["+subscribe", "+unsubscribe", "+client|tracking"]);
     }
     if target.canary.enabled && !server.is_sentinel() {
         commands.extend(["+subscribe", "+publish"]);
@@ -211,6 +224,28 @@ mod tests {
         target.sweep.events = EventUse::Configure;
         let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
         for part in [EVENT_CHANNELS, "+subscribe", "+unsubscribe", "+config|set"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn canary_and_watches_add_channels_and_commands() {
+        let mut target = Target::dead("cache");
+        target.canary.enabled = true;
+        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        for part in [OWN_CHANNELS, "+subscribe", "+publish"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        target.canary.enabled = false;
+        target.sweep.changes = true;
+        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        for part in [OWN_CHANNELS, "+subscribe", "+client|tracking"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("+publish") && !text.contains(EVENT_CHANNELS));
+        target.sweep.misses = EventUse::Configure;
+        let text = of(&target, &server((7, 0), Mode::Standalone)).unwrap();
+        for part in [EVENT_CHANNELS, "+config|get", "+config|set"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -13,11 +13,11 @@ impl TargetReport {
             return;
         }
         if let Some(examined) = sweep::examine_events(target).await {
-            let permissions = sweep::MISSES_PERMISSIONS;
+            let permissions = sweep::EVENT_PERMISSIONS;
             self.stream("events", target.sweep.events, examined, permissions);
         }
         if let Some(examined) = sweep::examine_misses(target).await {
-            let permissions = sweep::MISSES_PERMISSIONS;
+            let permissions = sweep::EVENT_PERMISSIONS;
             self.stream("misses", target.sweep.misses, examined, permissions);
         }
         if let Some(examined) = sweep::examine_changes(target).await {

@@ -27,8 +27,8 @@ use crate::keyspace::watches::{
 };
 use stream::WatchConnection;
 
-/// The permissions that watches of misses need, and the stream of evicted and expired keys.
-pub const MISSES_PERMISSIONS: &str = "+info +subscribe +unsubscribe &__keyevent@*__:*";
+/// The permissions that key events and watches of misses need. and the stream of evicted and expired keys.
+pub const EVENT_PERMISSIONS: &str = "+info +subscribe +unsubscribe &__keyevent@*__:*";
 /// The permissions that watches of changes need.
 pub const CHANGES_PERMISSIONS: &str =
     "+info +client|tracking +subscribe +unsubscribe &redis-namespace-exporter:*";
@@ -134,7 +134,7 @@ pub async fn examine_changes(target: &Target) -> Option<ExaminedEvents> {
 /// Returns the permissions that the enabled streams need.
 fn permissions(sweep: &Sweep) -> String {
     let needed = [
-        (sweep.misses != EventUse::Off, MISSES_PERMISSIONS),
+        (sweep.misses != EventUse::Off, EVENT_PERMISSIONS),
         (sweep.changes, CHANGES_PERMISSIONS),
     ];
     let needed = needed.into_iter().filter(|(is_on, _)| *is_on);
