@@ -197,7 +197,7 @@ mod tests {
             ["NAME  RARE   KEY", "a-l…     1     2", "b    12345     3"]
         );
         assert_eq!(shown(12), ["NAME     KEY", "a-lon…     2", "b          3"]);
-        assert_eq!(shown(3), ["NAM", "a-l", "b"]);
+        assert_eq!(shown(4), ["NAME", "a-l…", "b"]);
     }
 
     #[test]
