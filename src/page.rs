@@ -26,6 +26,10 @@ static PAGES: Lane = Lane::new("pages", 1);
 /// after another must not keep a core busy. The page of one target takes a millisecond.
 const PAUSE_PER_WORK: u32 = 9;
 
+/// Minimum pause for each target. Each renewal visits all of them, and some of thousands publish at
+/// any time.
+const PAUSE_PER_TARGET: Duration = Duration::from_micros(25);
+
 /// Maximum pause. Encoding is slow on a busy machine or with thousands of targets, but a failed
 /// target must still be visible soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -36,6 +40,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>)
     loop {
         let started = Instant::now();
         let slots = board.slots();
+        let count = slots.len();
         // Read before renewing: later publications may be missing in the page.
         let is_polled = |slot: &Arc<Slot>| slot.is_requested() || slot.latest().is_some();
         let all_polled = slots.iter().all(is_polled);
@@ -49,7 +54,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>)
         for slot in &news {
             slot.record_shown();
         }
-        tokio::time::sleep(pause(started.elapsed())).await;
+        tokio::time::sleep(pause(started.elapsed(), count)).await;
         write_until_changed(&board).await;
     }
 }
@@ -88,8 +93,11 @@ async fn write_aside(due: Vec<Unwritten>) {
     }
 }
 
-fn pause(took: Duration) -> Duration {
-    took.saturating_mul(PAUSE_PER_WORK).min(LONGEST_PAUSE)
+fn pause(took: Duration, targets: usize) -> Duration {
+    let targets = u32::try_from(targets).unwrap_or(u32::MAX);
+    let least = PAUSE_PER_TARGET.saturating_mul(targets);
+    let pause = took.saturating_mul(PAUSE_PER_WORK).max(least);
+    pause.min(LONGEST_PAUSE)
 }
 
 /// The last publications of one target's tasks.

@@ -12,7 +12,7 @@ const LISTEN_VARIABLE: &str = "REDIS_EXPORTER_WEB_LISTEN_ADDRESS";
 
 /// Returns the address at which an exporter with these arguments listens.
 ///
-/// Unlike [`load`] it does not require a valid configuration: a health check must not fail because
+/// Unlike [`super::load`] it does not require a valid configuration: a health check must not fail because
 /// of a file that the running exporter has rejected.
 #[must_use]
 pub fn listen_address(arguments: &Arguments, environment: &Environment<'_>) -> SocketAddr {

@@ -24,6 +24,7 @@ mod split;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use super::NamespaceId;
 use super::events::{Coverage, Uncovered};
@@ -37,17 +38,14 @@ pub use rates::RemovalRates;
 pub use reading::RemovalReading;
 pub use renewal::RenewalCheck;
 use renewal::Renewals;
-use run::{AFTER_EXPIRY, Expiring, Member, Purpose};
+use run::{AFTER_EXPIRY, Expiring, Member, Purpose, SinceDraw};
 pub use run::{Drawn, Lifetime, Region, Run, starts};
-use size::most_members;
+use size::{RUN_KEYS_MAX, most_members};
 use split::{End, Split};
 use totals::Totals;
 
 /// A database and a namespace.
 pub type NamespacePlace = (u32, NamespaceId);
-
-/// Maximum number of keys of one run. A SCAN with a large COUNT returns more.
-const RUN_KEYS_MAX: usize = 1_000;
 
 /// Share of keys with a TTL up to which a database counts as one without any, if it was one before.
 const FEW_TTLS: f64 = 0.05;
@@ -95,6 +93,8 @@ pub struct Panel {
     uncovered: [Uncovered; 2],
     renewals: Renewals,
     effort: Effort,
+    /// How much later than usual keys are checked.
+    delay: SinceDraw,
     /// Time of the last draw.
     drawn: Option<f64>,
     /// Checked keys that still existed, and that did not.
@@ -118,6 +118,11 @@ impl Panel {
         } else {
             left
         }
+    }
+
+    /// Sets how much later than usual keys may be checked, because checks are rare.
+    pub fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay.as_secs_f32();
     }
 
     /// Records a SCAN that was sent for the panel.
@@ -148,7 +153,7 @@ impl Panel {
                     purpose: Purpose::Count(lifetime),
                 };
                 members.push(member);
-                members.extend(member.until_expiry(lifetime));
+                members.extend(member.until_expiry(lifetime, self.delay));
                 if follows_renewals {
                     members.extend(member.until_renewal(lifetime));
                 }

@@ -192,8 +192,13 @@ impl Member {
         seconds >= f64::from(self.age)
     }
 
-    /// Returns the check of a key just before its TTL ends, if that is soon.
-    pub(super) fn until_expiry(self, lifetime: Lifetime<SinceDraw>) -> Option<Self> {
+    /// Returns the check of a key just before its TTL ends, if that is soon. Checks may be later than
+    /// usual by `delay`.
+    pub(super) fn until_expiry(
+        self,
+        lifetime: Lifetime<SinceDraw>,
+        delay: SinceDraw,
+    ) -> Option<Self> {
         let Lifetime::Until(expiry) = lifetime else {
             return None;
         };
@@ -202,7 +207,7 @@ impl Member {
             .contains(&expiry.into());
         let is_chosen = self.id.is_multiple_of(EXPIRING_ONE_IN);
         (is_soon && is_chosen).then_some(Self {
-            age: expiry - BEFORE_EXPIRY,
+            age: expiry - BEFORE_EXPIRY - delay,
             purpose: Purpose::BeforeExpiry(expiry),
             ..self
         })

@@ -6,6 +6,9 @@ pub(super) const KEYS_MAX: usize = 8_000;
 const KEYS_OF_ALL: usize = 400_000;
 pub(super) const KEYS_LEAST: usize = 800;
 
+/// Maximum number of keys of one run. A SCAN with a large COUNT returns more.
+pub(super) const RUN_KEYS_MAX: usize = 1_000;
+
 /// Maximum number of keys in the panel for each key of a small keyspace. More would only repeat the
 /// same keys.
 const REPEATED_MAX: usize = 4;

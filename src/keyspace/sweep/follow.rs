@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Sweeper;
 use super::census::DrawnKeys;
 use super::key_reader::{KeyDetails, WantedKey};
+use super::{CHECK_EVERY, Sweeper};
 use crate::clock::monotonic;
 use crate::connection::Spacing;
 use crate::failure::{Failure, Reason};
@@ -102,8 +102,11 @@ impl Sweeper<'_> {
         let (keys, living) = (keys.iter().sum(), living.iter().sum());
         let scans = self.scans_per_second();
         let panels = self.running.of_all();
-        let panel = self.census.panel();
-        let wanted = panel.map_or(0, |panel| panel.wanted(monotonic(), keys, scans, panels));
+        let delay = self.running.check_every().saturating_sub(CHECK_EVERY);
+        let wanted = self.census.panel().map_or(0, |panel| {
+            panel.set_delay(delay);
+            panel.wanted(monotonic(), keys, scans, panels)
+        });
         let mut runs = Vec::new();
         for _ in 0..wanted {
             let (run, took) = self.draw_run().await?;
