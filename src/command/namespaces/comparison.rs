@@ -1,9 +1,10 @@
 //! Compares a report with the JSON document of an earlier pass. Pure.
 
+mod coverage;
 pub mod document;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -32,7 +33,17 @@ pub struct EarlierPass {
     /// End of the pass, in seconds since the epoch; `None` in documents of older versions.
     #[serde(default)]
     pub ended_timestamp_seconds: Option<f64>,
+    #[serde(default)]
+    selected_databases: Option<Vec<u32>>,
+    #[serde(default)]
+    databases: Vec<EarlierDatabase>,
     namespaces: Vec<EarlierNamespace>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct EarlierDatabase {
+    database: u32,
+    coverage: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -151,6 +162,8 @@ pub struct Comparison {
     pub changes: Vec<NamespaceChange>,
     /// Number of namespaces without any difference.
     pub unchanged: usize,
+    /// The databases with keys that one of the passes did not scan. Their namespaces are left out.
+    pub skipped: BTreeSet<u32>,
 }
 
 /// Reads the JSON document of an earlier pass.
@@ -169,14 +182,17 @@ pub fn read(text: &[u8]) -> Result<EarlierPass, ForeignDocument> {
 /// Compares a report with an earlier pass.
 #[must_use]
 pub fn compare(earlier: &EarlierPass, report: &Report) -> Comparison {
-    let mut before: BTreeMap<(&str, u32), &EarlierNamespace> = earlier
-        .namespaces
-        .iter()
+    let skipped = coverage::skipped(earlier, report);
+    let namespaces = earlier.namespaces.iter();
+    let namespaces = namespaces.filter(|one| !skipped.contains(&one.database));
+    let mut before: BTreeMap<(&str, u32), &EarlierNamespace> = namespaces
         .map(|namespace| ((namespace.name.as_str(), namespace.database), namespace))
         .collect();
-    let keys_before = earlier.namespaces.iter().map(|one| one.keys.value).sum();
-    let totals = (keys_before, report.total().keys);
     let rows = report.rows.iter();
+    let rows = rows.filter(|row| !skipped.contains(&row.database));
+    let keys_before = before.values().map(|one| one.keys.value).sum();
+    let keys_now = rows.clone().map(|row| row.estimate.keys.value).sum();
+    let totals = (keys_before, keys_now);
     let mut changes: Vec<NamespaceChange> = rows
         .map(|row| change(before.remove(&(&*row.name, row.database)), row, totals))
         .collect();
@@ -208,6 +224,7 @@ pub fn compare(earlier: &EarlierPass, report: &Report) -> Comparison {
         was_complete: earlier.end == "complete",
         changes,
         unchanged,
+        skipped,
     }
 }
 
@@ -282,7 +299,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Returns the pass that the document of a report contains.
-    fn earlier(report: &Report) -> EarlierPass {
+    pub(super) fn earlier(report: &Report) -> EarlierPass {
         read(json::document(report, &json::Additions::default()).as_bytes()).unwrap()
     }
 

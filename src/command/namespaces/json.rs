@@ -14,12 +14,13 @@
 //! | `sampled` | `keys`, `ttls`, `types` and `idle`: number of keys seen, with a known TTL, with a known type, and with a known idle time; `lookups`: those that the server counted for these queries |
 //! | `refused` | the queries that the server rejects: `scan`, `memory`, `ttl`, `type`, `idle` |
 //! | `databases` | list of `database`, `keys`, and `coverage`, the share of keys seen |
+//! | `selected_databases` | list of the only databases that the configuration selects; null for all |
 //! | `namespaces` | list, see below; sorted by memory, largest first, or in the order of `--sort` |
 //! | `verdict` | list of sentences on what is notable |
 //! | `total` | `keys`, `keys_error`, `memory_bytes`, `memory_error_bytes`, `keys_without_ttl`, `keys_without_ttl_error`, `violations`, `violations_error`, `largest_key_bytes` |
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds`, and if that is too long `shorter_ttl_max_seconds` and `shorter_ttl_reason` (`beyond_lru_horizon`, `idle_memory` or `longer_than_use`) |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
-//! | `compared` | with `--compare`: `target` of the earlier pass, `seconds` between the two (null if unknown), `was_complete`, the number of `unchanged` namespaces, and `changes`, a list of `name`, `database`, `presence` (`both`, `new` or `gone`), `keys`, `memory_bytes`, `share` and `keys_without_ttl`; each of these four has `before`, `now`, `change`, `error` (half the width of the 95 % interval of the change) and `is_beyond_error`, or is null |
+//! | `compared` | with `--compare`: `target` of the earlier pass, `seconds` between the two (null if unknown), `was_complete`, the number of `unchanged` namespaces, `skipped_databases` (not compared because one of the passes did not scan them), and `changes`, a list of `name`, `database`, `presence` (`both`, `new` or `gone`), `keys`, `memory_bytes`, `share` and `keys_without_ttl`; each of these four has `before`, `now`, `change`, `error` (half the width of the 95 % interval of the change) and `is_beyond_error`, or is null |
 //! | `largest_keys` | with `--largest`: list of `key`, `namespace`, `database` and `memory_bytes`, largest first |
 //! | `broken_policies` | with `--examples`: list of `namespace`, `database`, `ttl_required` (list of keys without a TTL) and `ttl_max` (list of `key` and `ttl_seconds`), each with up to three keys |
 //!
@@ -106,6 +107,7 @@ pub fn document(report: &Report, additions: &Additions<'_>) -> String {
         },
         "refused": report.refused.iter().map(|query| query.as_str()).collect::<Vec<_>>(),
         "databases": databases.collect::<Vec<_>>(),
+        "selected_databases": report.selected,
         "namespaces": report.rows.iter().map(|row| namespace(row, total.keys, report.ended)).collect::<Vec<_>>(),
         "verdict": verdict::sentences(report),
         "total": {

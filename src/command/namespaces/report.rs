@@ -101,6 +101,8 @@ pub struct Report {
     pub keys_seen: u64,
     /// The databases to scan.
     pub databases: Vec<SeenDatabase>,
+    /// The only databases that the configuration selects; `None` for all.
+    pub selected: Option<Vec<u32>>,
     /// Memory of keys and values that the server reports; `None` if not all databases were scanned.
     pub used_bytes: Option<f64>,
     /// The idle time after which the server evicts keys, if it is known.
@@ -159,6 +161,7 @@ pub fn build(target: &Target, census: &Census, pass: Ended, is_declared: bool, n
                 coverage,
             })
             .collect(),
+        selected: wanted.cloned(),
         used_bytes: census.used_bytes().filter(|_| wanted.is_none()),
         horizon: census.lru_horizon(),
         removed: *census.removal_rates(),
@@ -422,6 +425,7 @@ pub(super) mod tests {
                 keys: 3_000,
                 coverage: 1.0,
             }],
+            selected: None,
             used_bytes: None,
             horizon: None,
             removed: RemovalRates::default(),

@@ -13,6 +13,7 @@ pub fn compared(comparison: &Comparison) -> Value {
         "seconds": comparison.seconds.map(number),
         "was_complete": comparison.was_complete,
         "unchanged": comparison.unchanged,
+        "skipped_databases": comparison.skipped,
         "changes": comparison.changes.iter().map(change).collect::<Vec<_>>(),
     })
 }

@@ -14,6 +14,9 @@ const GAP: &str = "  ";
 /// The mark of a change that is larger than its error.
 const MARK: &str = " *";
 
+/// Maximum number of databases that a note names.
+const SKIPPED_MAX: usize = 10;
+
 const HEADINGS: [&str; 6] = ["NAMESPACE", "DB", "KEYS", "MEMORY", "SHARE", "NO TTL"];
 
 type Cells = [String; HEADINGS.len()];
@@ -24,8 +27,8 @@ pub fn text(comparison: &Comparison, target: &str, layout: &Layout) -> String {
     let since = comparison.seconds.map_or_else(
         || "Changes since the earlier pass".to_owned(),
         |seconds| {
-            let ago = human::duration(to_count(seconds) * 1_000);
-            format!("Changes since {ago} ago")
+            let ago = human::duration(to_count(seconds * 1_000.0));
+            format!("Changes in the last {ago}")
         },
     );
     let mut text = format!("\n{}\n", layout.emphasized(&format!("{since}:")));
@@ -58,8 +61,7 @@ fn notes(comparison: &Comparison, target: &str, layout: &Layout) -> Vec<String> 
     }
     if all > 0 {
         notes.push(
-            "* marks changes that are larger than the 95% confidence interval of both passes \
-             allows. SHARE changes in percentage points."
+            "* marks changes that exceed their 95% confidence interval. SHARE changes in percentage points."
                 .to_owned(),
         );
     }
@@ -73,7 +75,29 @@ fn notes(comparison: &Comparison, target: &str, layout: &Layout) -> Vec<String> 
                 .to_owned(),
         );
     }
+    notes.extend(skipped(comparison));
     notes
+}
+
+/// Returns which databases are not compared.
+fn skipped(comparison: &Comparison) -> Option<String> {
+    let databases = &comparison.skipped;
+    let shown = databases.iter().take(SKIPPED_MAX).map(u32::to_string);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = match databases.len().saturating_sub(SKIPPED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match databases.len() {
+        0 => None,
+        1 => Some(format!(
+            "Database {shown} is not compared, because one of the passes did not scan it."
+        )),
+        _ => Some(format!(
+            "Databases {shown}{more} are not compared, because one of the passes did not scan \
+             them."
+        )),
+    }
 }
 
 fn table(changes: &[NamespaceChange], layout: &Layout) -> String {
@@ -147,7 +171,8 @@ fn cell(difference: &Difference, worded: fn(f64) -> String) -> String {
     } else {
         format!(" ± {error}")
     };
-    let mark = if difference.is_beyond_error() {
+    let is_shown = size != worded(0.0);
+    let mark = if is_shown && difference.is_beyond_error() {
         MARK.to_owned()
     } else {
         " ".repeat(MARK.len())
@@ -172,14 +197,42 @@ mod tests {
     fn table_shows_signs_marks_and_notes() {
         let text = text(&comparison(), "cache", &Layout::PLAIN);
         let expected = "
-Changes since 2h ago:
+Changes in the last 2h:
 NAMESPACE            DB         KEYS        MEMORY          SHARE  NO TTL
 session               0  +200 ± 50 *  +100.0 KiB *  +13.2 ± 3.3 *     -
 old\\u{1b}[2J (gone)   3       -500 *    -2.0 KiB *        -33.1 *  -250 *
 new (new)             0       +300 *    +1.0 KiB *        +19.9 *  +150 *
 One other namespace did not change.
-* marks changes that are larger than the 95% confidence interval of both passes allows. SHARE changes in percentage points.
+* marks changes that exceed their 95% confidence interval. SHARE changes in percentage points.
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn any_time_between_passes_is_shown() {
+        let mut comparison = comparison();
+        comparison.seconds = Some(1e300);
+        let text = text(&comparison, "cache", &Layout::PLAIN);
+        assert!(text.starts_with("\nChanges in the last "), "{text}");
+    }
+
+    #[test]
+    fn change_that_rounds_to_zero_has_no_mark() {
+        let difference = Difference {
+            before: 0.1,
+            now: 0.100_1,
+            error: 0.0,
+        };
+        assert_eq!(cell(&difference, points).trim_end(), "+0.0");
+    }
+
+    #[test]
+    fn note_names_some_of_the_skipped_databases() {
+        let mut comparison = comparison();
+        assert_eq!(skipped(&comparison), None);
+        comparison.skipped = (1..=12).collect();
+        let note = skipped(&comparison).unwrap();
+        let start = "Databases 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more are not compared";
+        assert!(note.starts_with(start), "{note}");
     }
 }
