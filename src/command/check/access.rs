@@ -4,7 +4,7 @@ use crate::collector::{Collector, Server};
 use crate::config::{EventUse, Target};
 use crate::keyspace::permissions::permissions;
 use crate::query::Rejected;
-use crate::reply::ErrorKind;
+use crate::reply::{ErrorKind, Refusal};
 
 /// The channels of key events.
 const EVENT_CHANNELS: &str = "&__keyevent@*__:*";
@@ -118,10 +118,9 @@ fn commands(
         commands.extend(["+cluster|myid", "+cluster|nodes", "+cluster|info", members]);
     }
     let is_known = |collector: &&&'static Collector| {
-        let mut unknown = rejected.iter().filter(|rejected| {
-            let kind = rejected.refusal.kind();
-            !matches!(kind, ErrorKind::Permission | ErrorKind::KeyPermission)
-        });
+        let mut unknown = rejected
+            .iter()
+            .filter(|rejected| is_unknown(&rejected.refusal));
         !unknown.any(|rejected| collector.queries.contains(&rejected.query))
     };
     for collector in collectors.iter().filter(is_known) {
@@ -144,6 +143,11 @@ fn commands(
         commands.extend(["+subscribe", "+publish"]);
     }
     commands
+}
+
+/// Returns whether the server lacks a rejected command. Commands with other rejections may work later.
+fn is_unknown(refusal: &Refusal) -> bool {
+    refusal.kind() == ErrorKind::UnknownCommand
 }
 
 /// Returns whether a command that only some servers or settings need is sent.
@@ -216,6 +220,23 @@ mod tests {
         let sentinel = of(&target, &server((7, 0), Mode::Sentinel)).unwrap();
         assert!(sentinel.contains("+sentinel|masters"), "{sentinel}");
         assert!(!sentinel.contains("reset"), "{sentinel}");
+    }
+
+    #[test]
+    fn only_unknown_commands_are_left_out() {
+        let of = |code: &str, message: &str| {
+            is_unknown(&Refusal {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            })
+        };
+        assert!(of("ERR", "unknown command 'LATENCY'"));
+        assert!(!of("ERR", "internal error"));
+        assert!(!of(
+            "NOPERM",
+            "this user has no permissions to run 'latency'"
+        ));
+        assert!(!of("LOADING", "Redis is loading the dataset in memory"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ const NEARLY_FULL: f64 = 0.9;
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact")]
 pub struct ServerFacts {
     version: Option<String>,
+    /// Whether the server reports a role. A sentinel has none, and no keys.
+    has_role: bool,
     is_replica: bool,
     is_link_down: bool,
     is_loading: bool,
@@ -39,6 +41,7 @@ impl ServerFacts {
         let limit = reported.filter(|limit| *limit > 0.0).or(declared);
         let mut facts = Self {
             version: text("valkey_version").or_else(|| text("redis_version")),
+            has_role: info.get("role").is_some(),
             is_replica: info.get("role") == Some("slave"),
             is_link_down: info.get("master_link_status") == Some("down"),
             is_loading: info.get("loading") == Some("1"),
@@ -65,20 +68,19 @@ impl ServerFacts {
             .iter()
             .map(|text| human::name(text, 40))
             .collect();
-        parts.push(
-            if self.is_replica {
+        if self.has_role {
+            let role = if self.is_replica {
                 "replica"
             } else {
                 "primary"
-            }
-            .to_owned(),
-        );
-        let databases = match self.databases {
-            0 | 1 => String::new(),
-            databases => format!(" in {databases} databases"),
-        };
-        let keys = human::estimated_count(self.keys);
-        parts.push(format!("{keys} keys{databases}"));
+            };
+            let databases = match self.databases {
+                0 | 1 => String::new(),
+                databases => format!(" in {databases} databases"),
+            };
+            parts.push(role.to_owned());
+            parts.push(format!("{}{databases}", keys_text(self.keys)));
+        }
         parts.extend(self.used.map(|used| self.memory(used)));
         let policy = self.policy.as_ref();
         parts.extend(policy.map(|policy| format!("policy {}", human::name(policy, 40))));
@@ -125,14 +127,30 @@ impl ServerFacts {
                     .to_owned(),
             );
         } else if self.keys > 0.0 && self.keys_with_ttl < self.keys {
-            let without = human::estimated_count(self.keys - self.keys_with_ttl);
+            let without = self.keys - self.keys_with_ttl;
+            let expire = if whole(without) == 1 {
+                "expires"
+            } else {
+                "expire"
+            };
+            let without = keys_text(without);
             let share = human::share(1.0 - self.keys_with_ttl / self.keys);
             notable.push(format!(
-                "has {without} keys that never expire, {share} of all."
+                "has {without} that never {expire}, {share} of all."
             ));
         }
         notable
     }
+}
+
+/// Returns a number of keys with its noun.
+fn keys_text(keys: f64) -> String {
+    let noun = if whole(keys) == 1 { "key" } else { "keys" };
+    format!("{} {noun}", human::estimated_count(keys))
+}
+
+fn whole(keys: f64) -> u64 {
+    to_count(keys.round())
 }
 
 /// Words how long a pass takes.
@@ -164,7 +182,16 @@ mod tests {
              allkeys-lru"
         );
         assert_eq!(facts(INFO, |_| ()).notable(), Vec::<String>::new());
-        assert_eq!(facts("", |_| ()).text(), "primary, 0 keys");
+        assert_eq!(facts("role:master\r\n", |_| ()).text(), "primary, 0 keys");
+        let sentinel = facts("redis_version:7.0.15\r\n", |_| ());
+        assert_eq!(sentinel.text(), "7.0.15");
+        let one = facts(
+            "role:slave\r\n# Keyspace\r\ndb0:keys=1,expires=0\r\n",
+            |_| (),
+        );
+        assert_eq!(one.text(), "replica, 1 key");
+        let notable = "has 1 key that never expires, 100.0% of all.";
+        assert_eq!(one.notable(), [notable]);
     }
 
     #[test]
