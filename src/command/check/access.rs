@@ -145,7 +145,7 @@ fn commands(
     commands
 }
 
-/// Returns whether the server lacks a rejected command. Commands with other rejections may work later.
+/// Returns whether the server lacks a command. Other rejected commands may work later.
 fn is_unknown(refusal: &Refusal) -> bool {
     refusal.kind() == ErrorKind::UnknownCommand
 }

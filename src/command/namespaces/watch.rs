@@ -12,14 +12,14 @@ pub const CLEAR: &str = "\x1b[H\x1b[J";
 /// have as many as a single pass.
 pub const LOOKUPS: u64 = 200;
 
-/// Share of the time in which a pass may run.
-const BUSY_SHARE: u32 = 2;
+/// The rest after a pass is at least the duration of the pass divided by this number.
+const REST_DIVISOR: u32 = 2;
 
 /// Returns the time from the end of a pass that took `pass` to the start of the next one.
 #[must_use]
 pub fn rest(pass: Duration, sweep: &Sweep) -> Duration {
     let rest = sweep.min_pass_interval.saturating_sub(pass);
-    rest.max(pass / BUSY_SHARE).max(Duration::from_secs(1))
+    rest.max(pass / REST_DIVISOR).max(Duration::from_secs(1))
 }
 
 /// Returns the line below the table.

@@ -42,8 +42,8 @@ pub fn look() -> Look {
 /// The screen of the terminal. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct Screen {
-    // Dropped last: the terminal shows its cursor again.
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    // Dropped last, after `terminal` has written its last bytes.
     _restore: Restore<Stdout>,
 }
 
