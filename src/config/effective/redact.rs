@@ -1,5 +1,6 @@
 //! Removes secrets from values. Pure.
 
+use crate::config::address::Address;
 use crate::config::row::{OptionRow, SOURCES, TARGETS, Takes};
 use crate::config::rows::ROWS;
 use crate::config::url;
@@ -22,45 +23,83 @@ pub(super) fn row_of(path: &str) -> Option<&'static OptionRow> {
 
 /// Returns the text to show for the value of an option.
 ///
-/// Passwords, users, hashes and tokens are hidden. Of a URL with credentials, only the address and
-/// the database remain.
+/// Passwords, users, hashes and tokens are hidden. Of the URL of a Redis server with anything after
+/// its address, only the parts with a meaning remain, because any other may be a secret.
 pub(super) fn shown(row: Option<&OptionRow>, text: &str) -> String {
-    let is_url =
-        row.is_some_and(|row| row.key.rsplit('.').next() == Some("url") || row.key == "sweep.from");
+    let key = row.map_or("", |row| row.key);
+    let name = key.rsplit('.').next().unwrap_or_default();
+    let is_url = name == "url" || key == "sweep.from";
     let is_secret = row.is_none_or(|row| row.takes == Takes::Secret);
     if text.is_empty() {
         return String::new();
     }
-    if is_secret && !is_url {
+    if (is_secret && !is_url) || key.ends_with("http.username") {
         return HIDDEN.to_owned();
     }
-    let may_have_login = row.is_some_and(|row| row.is_hidden) && text.contains('@');
-    if is_secret {
+    if is_secret || (name == "seeds" && text.contains(['@', '?', '#', '='])) {
         return of_server(text);
+    }
+    if key.ends_with("http.url") {
+        return of_web_server(text);
     }
     if text.contains("://") {
         return without_login(text);
     }
-    if may_have_login {
+    if row.is_some_and(|row| row.is_hidden) && text.contains('@') {
         return of_server(text);
     }
     text.to_owned()
 }
 
-/// Returns the URL of a Redis server without its credentials.
+/// Returns the URL of a Redis server without its credentials and without parts that have no meaning.
 fn of_server(text: &str) -> String {
     let Ok(url) = url::parse(text) else {
         return HIDDEN.to_owned();
     };
-    if url.username.is_none() && url.password.is_none() && !text.contains('@') {
+    let has_login = url.username.is_some() || url.password.is_some();
+    if !has_login && !text.contains(['@', '?', '#', ',', '=']) {
         return text.to_owned();
     }
     let address = url.address.to_string();
     let (scheme, rest) = address.split_once("://").unwrap_or(("redis", &address));
-    let database = url
-        .database
-        .map_or_else(String::new, |database| format!("/{database}"));
-    format!("{scheme}://{HIDDEN}:{HIDDEN}@{rest}{database}")
+    let mut rest = rest.to_owned();
+    let mut query = Vec::new();
+    if let Address::Unix(_) = url.address {
+        for (letter, encoded) in [('%', "%25"), ('?', "%3F"), ('#', "%23"), ('@', "%40")] {
+            rest = rest.replace(letter, encoded);
+        }
+        query.extend(url.database.map(|database| format!("db={database}")));
+    } else if let Some(database) = url.database {
+        rest = format!("{rest}/{database}");
+    }
+    if url.skip_verify {
+        query.push("insecure=true".to_owned());
+    }
+    query.extend(url.server_name.map(|name| format!("sni={name}")));
+    let login = if has_login { "***:***@" } else { "" };
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{scheme}://{login}{rest}{mark}{}", query.join("&"))
+}
+
+/// Returns the URL of a web server without its credentials and its query. Such a URL may have any
+/// number of slashes, also backward ones, after its scheme.
+fn of_web_server(text: &str) -> String {
+    let (rest, query) = match text.split_once(['?', '#']) {
+        Some((rest, _)) => (rest, "?***"),
+        None => (text, ""),
+    };
+    // A password may contain a slash, so everything up to the last @ is hidden.
+    let Some((login, host)) = rest.rsplit_once('@') else {
+        return format!("{rest}{query}");
+    };
+    let scheme = login.split(':').next().unwrap_or_default();
+    let is_known = ["http", "https"].contains(&scheme.to_ascii_lowercase().as_str());
+    let start = if is_known {
+        format!("{scheme}://")
+    } else {
+        String::new()
+    };
+    format!("{start}***@{host}{query}")
 }
 
 /// Returns the URL of any server without its credentials and its query, which may contain a token.
@@ -69,16 +108,14 @@ fn without_login(text: &str) -> String {
     if ["redis", "rediss", "valkey", "valkeys", "unix"].contains(&scheme) {
         return of_server(text);
     }
-    let (rest, has_query) = match rest.split_once(['?', '#']) {
-        Some((rest, _)) => (rest, true),
-        None => (rest, false),
+    let (rest, query) = match rest.split_once(['?', '#']) {
+        Some((rest, _)) => (rest, "?***"),
+        None => (rest, ""),
     };
-    // A password may contain a slash, so everything up to the last @ is hidden.
     let (login, rest) = match rest.rsplit_once('@') {
         Some((_, rest)) => ("***@", rest),
         None => ("", rest),
     };
-    let query = if has_query { "?***" } else { "" };
     format!("{scheme}://{login}{rest}{query}")
 }
 
@@ -164,5 +201,77 @@ mod tests {
                 row.key
             );
         }
+    }
+
+    #[test]
+    fn unknown_parts_of_a_server_url_are_hidden() {
+        for name in [
+            "ssl_password",
+            "ssl_keyfile_password",
+            "sentinel_password",
+            "token",
+            "access_token",
+            "passwd",
+            "requirepass",
+            "secret",
+            "pass%77ord",
+        ] {
+            let text = format!("redis://h:1?{name}=hunter2");
+            for path in ["targets[].url", "sweep.from", "targets[].discover.seeds"] {
+                assert_eq!(at(path, &text), "redis://h:1", "{path}: {text}");
+            }
+        }
+        for text in [
+            "redis://h:1?parameters[password]=hunter2",
+            "h:1,sslPassword=hunter2,ssl=true",
+            "h:1?token=hunter2",
+            "unix:///s?token=hunter2",
+        ] {
+            let shown = at("targets[].url", text);
+            assert!(!shown.contains("hunter2"), "{text}: {shown}");
+            assert!(url::parse(&shown).is_ok(), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn parts_with_a_meaning_remain() {
+        for (text, expected) in [
+            (
+                "unix:///s.sock?db=3&password=x",
+                "unix://***:***@/s.sock?db=3",
+            ),
+            ("unix:///a%3Fb?db=3", "unix:///a%3Fb?db=3"),
+            (
+                "rediss://u:p@h:1?ssl_cert_reqs=none",
+                "rediss://***:***@h:1?insecure=true",
+            ),
+            ("rediss://h:1/2#insecure", "rediss://h:1/2?insecure=true"),
+            (
+                "rediss://:p@h:1?sni=a.example&insecure=1",
+                "rediss://***:***@h:1?insecure=true&sni=a.example",
+            ),
+            ("h:1,ssl=true,defaultDatabase=4", "rediss://h:1/4"),
+        ] {
+            let shown = at("targets[].url", text);
+            assert_eq!(shown, expected, "{text}");
+            let (read, again) = (url::parse(text).unwrap(), url::parse(&shown).unwrap());
+            let parts =
+                |url: url::Url| (url.address, url.database, url.skip_verify, url.server_name);
+            assert_eq!(parts(again), parts(read), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_a_web_server_are_hidden() {
+        for (text, expected) in [
+            ("https:/sd/x?token=hunter2", "https:/sd/x?***"),
+            ("https:sd/x?token=hunter2", "https:sd/x?***"),
+            ("https:\\\\sd/x#hunter2", "https:\\\\sd/x?***"),
+            ("HTTPS:user7:hunter2@sd/x", "HTTPS://***@sd/x"),
+            ("http://sd/x", "http://sd/x"),
+        ] {
+            assert_eq!(at("targets_from[].http.url", text), expected);
+        }
+        assert_eq!(at("targets_from[].http.username", "user7"), "***");
     }
 }

@@ -160,6 +160,8 @@ fn no_secret_is_printed() {
          - {{ url: 'redis://hunter2@h:9' }}\n- {{ url: h:3, username: user7, password: hunter2 }}\n\
          - {{ url: h:4, password: '${{SECRET}}' }}\n- {{ url: h:5, password: '${{NONE:-hunter2}}' }}\n\
          - {{ url: 'redis://h:6?password=hunter2', name: six }}\n\
+         - {{ url: 'h:10,sslPassword=hunter2,ssl=true' }}\n- {{ url: 'redis://h:11?token=hunter2' }}\n\
+         - {{ url: 'redis://h:12?sentinel_password=hunter2' }}\n\
          - {{ url: h:7, sweep: {{ from: 'redis://:hunter2@r' }} }}\n\
          - {{ url: h:8, name: s, discover: {{ kind: sentinel, primary: p, username: user7, password: hunter2 }} }}\n\
          credentials: [{{ hosts: ['*'], username: user7, password: hunter2 }}]\n\
@@ -172,10 +174,10 @@ fn no_secret_is_printed() {
         &[
             "--redis.password=hunter2",
             "--redis.user=user7",
-            "--sweep.from=redis://:hunter2@r",
+            "--sweep.from=redis://r:1?token=hunter2",
         ],
         &[
-            ("REDIS_URL", "redis://h"),
+            ("REDIS_URL", "h:6379,sslPassword=hunter2,ssl=true"),
             ("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "hunter2"),
             ("REDIS_EXPORTER_BASIC_AUTH_USERNAME", "user7"),
         ],
