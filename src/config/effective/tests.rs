@@ -62,7 +62,8 @@ fn printed_configuration_is_read_back_unchanged() {
                   collectors: { latency: false }\nkeys: { check: ['db3=a*'] }\n\
                   commands: { exclude: ['config|*'] }\nsweep: { databases: [0, 3], delimiter: '#' }\n\
                   log: { level: debug }\nscrape: { allow: ['10.0.0.0/8:6379'] }\n";
-    let inputs: [Input<'_>; 9] = [
+    let inputs: [Input<'_>; 10] = [
+        (None, &["--cluster-discover-hostnames"], &[]),
         (None, &[], &[]),
         (Some(listed), &[], &[]),
         (
@@ -144,6 +145,17 @@ fn comments_name_the_origin_of_each_value() {
     ] {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
+}
+
+#[test]
+fn escaped_reference_is_no_origin() {
+    let text = printed((
+        Some("namespaces: [{ name: a, match: 'x$${y}${Z}' }]\n"),
+        &[],
+        &[("Z", "z")],
+    ));
+    assert!(text.contains("variable Z"), "{text}");
+    assert!(!text.contains("variable y"), "{text}");
 }
 
 #[test]

@@ -152,6 +152,13 @@ impl Writer<'_> {
             of_target.retain(|one| one.path != option.path);
             of_target.push(option);
         }
+        let is_group = of_target
+            .iter()
+            .any(|option| option.path == "targets[].discover.kind");
+        if !is_group {
+            // Without a kind, options of a group have no meaning, and a file must not set them.
+            of_target.retain(|option| !option.path.starts_with("targets[].discover."));
+        }
         let mut branches: Vec<OptionLines<'_>> = of_target
             .iter()
             .map(|option| {
@@ -162,10 +169,7 @@ impl Writer<'_> {
         // Options of one section are written together.
         branches.sort_by_key(|branch| branch.path.len());
         let mut fields = Vec::new();
-        if of_target
-            .iter()
-            .any(|option| option.path == "targets[].discover.kind")
-        {
+        if is_group {
             fields.push(line("name: cluster", "default"));
         }
         sections(branches, 0, &mut fields);
@@ -264,7 +268,7 @@ impl Writer<'_> {
         if matches!(source, Origin::File(_)) {
             for name in references(text) {
                 origin.push_str(", variable ");
-                origin.push_str(name);
+                origin.push_str(&name);
             }
         }
         origin
@@ -297,13 +301,18 @@ fn named(place: &str) -> String {
 }
 
 /// Returns the names of the variables that a value refers to.
-fn references(text: &str) -> impl Iterator<Item = &str> {
-    let parts = text.split("${");
-    let names = parts.skip(1).filter_map(|part| {
+fn references(text: &str) -> Vec<String> {
+    // Two dollar signs are one that refers to nothing.
+    let text = text.replace("$${", "");
+    let parts = text.split("${").skip(1);
+    let names = parts.filter_map(|part| {
         let end = part.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))?;
         part.get(..end)
     });
-    names.filter(|name| !name.is_empty())
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn line(text: &str, origin: &str) -> TextLine {
