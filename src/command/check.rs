@@ -245,7 +245,8 @@ impl TargetReport {
         let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
         let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
         let how = "a user needs this rule; replace PASSWORD";
-        self.line("permissions", format_args!("{how}{also}"));
+        let further = access::further(target);
+        self.line("permissions", format_args!("{how}{further}{also}"));
         self.heading(format_args!("    {rule}"));
     }
 

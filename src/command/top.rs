@@ -102,7 +102,11 @@ pub async fn run(arguments: &TopArguments) -> Result<(), TopError> {
                 // The user quits, or the terminal is gone.
                 Some(Input::Pressed(_)) | None => break,
             },
-            Some(data) = data.recv() => receive(&mut state, data),
+            data = data.recv() => match data {
+                Some(data) => receive(&mut state, data),
+                // The task that requests them has ended, which it never should.
+                None => break,
+            },
             _ = redraw.tick() => {}
             () = signals.any() => break,
         }
@@ -114,7 +118,12 @@ pub async fn run(arguments: &TopArguments) -> Result<(), TopError> {
         });
     }
     requests.abort();
-    Ok(())
+    drop(screen);
+    match requests.await {
+        // Shows the panic, now that the terminal is restored.
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => Ok(()),
+    }
 }
 
 fn receive(state: &mut TopState, data: TopData) {

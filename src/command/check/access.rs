@@ -51,6 +51,16 @@ pub fn rule(
     Some(words.join(" "))
 }
 
+/// Returns what to add to the rule, which is unknown here.
+#[must_use]
+pub fn further(target: &Target) -> &'static str {
+    if target.options.scripts.is_empty() {
+        ""
+    } else {
+        " and add the commands of the scripts"
+    }
+}
+
 /// Returns which keys and channels the user may read.
 fn scope(target: &Target, server: &Server) -> Vec<&'static str> {
     if server.is_sentinel() {

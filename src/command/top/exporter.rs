@@ -81,13 +81,13 @@ impl ExporterSource {
     pub async fn list(&self, filter: &str) -> Result<TargetList, String> {
         let document = self.get(&list_path(filter)).await;
         let document = document.map_err(|error| explained(&error))?;
-        read(&document).ok_or_else(|| "does not respond like redis-namespace-exporter".to_owned())
+        read(&document).ok_or_else(foreign)
     }
 
     /// Requests everything about a target. `None` if it is gone.
     async fn report(&self, name: &str) -> Result<Option<SelectedTarget>, String> {
         match self.get(&report_path(name)).await {
-            Ok(document) => Ok(read(&document)),
+            Ok(document) => read(&document).map(Some).ok_or_else(foreign),
             Err(FetchError::Status(StatusCode::NOT_FOUND)) => Ok(None),
             Err(error) => Err(explained(&error)),
         }
@@ -104,6 +104,10 @@ impl ExporterSource {
         };
         timeout_at(deadline, fetched).await.map_err(late)?
     }
+}
+
+fn foreign() -> String {
+    "does not respond like redis-namespace-exporter".to_owned()
 }
 
 fn list_path(filter: &str) -> String {
