@@ -40,6 +40,8 @@ enum Error {
     Runtime(io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    FirstConfiguration(io::Error),
     #[error("cannot register the metrics of the exporter: {0}")]
     Telemetry(String),
     #[error(transparent)]
@@ -63,6 +65,7 @@ impl Error {
     fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Output(error)
+            | Self::FirstConfiguration(error)
             | Self::Namespaces(command::namespaces::PassError::Output(error)) => {
                 error.kind() == io::ErrorKind::BrokenPipe
             }
@@ -202,7 +205,7 @@ async fn run(config: Config, arguments: Arguments) -> Result<bool, Error> {
         }) => {
             let environment = |name: &str| std::env::var(name).ok();
             let written = command::init::run(&config, &environment, &mut io::stdout()).await;
-            written.map(|()| true).map_err(Error::Output)
+            written.map(|()| true).map_err(Error::FirstConfiguration)
         }
         // Handled before the configuration is read.
         Some(
