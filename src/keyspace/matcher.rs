@@ -132,6 +132,14 @@ impl Prefixes {
         NamespaceId::OTHER
     }
 
+    fn known(&self, key: &[u8]) -> NamespaceId {
+        let known = match prefix(key, &self.delimiter) {
+            Prefix::None | Prefix::TooLong => None,
+            Prefix::Name(name) => self.namespaces.get(name),
+        };
+        known.copied().unwrap_or(NamespaceId::OTHER)
+    }
+
     /// Adds a namespace if there is room for it.
     fn admit(&mut self, name: &[u8]) -> Option<NamespaceId> {
         let after = self.next.checked_add(1)?;
@@ -219,6 +227,16 @@ impl Matcher {
         match &mut self.0 {
             Classifier::Declared(rules) => rules.classify(database, key),
             Classifier::Prefixes(prefixes) => prefixes.classify(key),
+        }
+    }
+
+    /// Returns the namespace of a name that may not be that of a key. Unlike [`Self::classify`], it
+    /// adds no namespace: a name with a new prefix is in `other`.
+    #[must_use]
+    pub fn known(&self, database: u32, key: &[u8]) -> NamespaceId {
+        match &self.0 {
+            Classifier::Declared(rules) => rules.classify(database, key),
+            Classifier::Prefixes(prefixes) => prefixes.known(key),
         }
     }
 
@@ -365,6 +383,24 @@ mod tests {
             glob("admins", "session:admin:*"),
         ]);
         assert_eq!(name_of(&mut turned, b"session:admin:1"), "session");
+    }
+
+    #[test]
+    fn known_prefixes_are_found_and_new_ones_are_not_added() {
+        let mut matcher = by_prefix(1);
+        let session = matcher.classify(0, b"session:1");
+        assert_eq!(matcher.known(0, b"session:2"), session);
+        for number in 0..20 {
+            let key = format!("{number}:1");
+            assert_eq!(matcher.known(0, key.as_bytes()), NamespaceId::OTHER);
+        }
+        assert_eq!(matcher.namespaces().count(), 2);
+        assert_eq!(name_of(&mut matcher, b"cache:1"), "cache");
+        assert_eq!(matcher.folded_keys(), 0);
+        let only = namespace("only", Pattern::glob("a:*"), Some(3));
+        let matcher = declared(&[only]);
+        assert_eq!(matcher.name(matcher.known(3, b"a:1")), "only");
+        assert_eq!(matcher.name(matcher.known(0, b"a:1")), OTHER);
     }
 
     #[test]

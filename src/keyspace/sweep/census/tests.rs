@@ -1,7 +1,10 @@
 use super::*;
+use crate::config::EventUse;
 use crate::info::Info;
+use crate::keyspace::key_group::KeyGroup;
 use crate::keyspace::segment::segments;
 use crate::keyspace::sweep::vitals::{Scope, Vitals};
+use crate::keyspace::watches::NewWatched;
 
 /// Returns the vitals of a server with `keys` keys after `writes` writes.
 fn vitals(run_id: &str, keys: u64, writes: u64) -> Vitals {
@@ -158,4 +161,24 @@ fn replaced_preview_leaves_the_swept_database_as_it_is() {
     assert_eq!(census.windows.get(0).map(Window::seen), Some(1));
     census.forget(&|database| database == 0);
     assert_eq!(census.generation(), generation + 1);
+}
+
+#[test]
+fn names_looked_up_in_vain_add_no_namespaces() {
+    let sweep = Sweep {
+        max_groups: 1,
+        misses: EventUse::Listen,
+        ..Sweep::default()
+    };
+    let mut census = Census::new(&[], &sweep, &Keys::default());
+    let stem = |number: u32| KeyGroup::Stem(format!("{number}:").into_bytes().into());
+    let new = NewWatched {
+        counts: (0..20)
+            .map(|number| ((Some(0), stem(number)), 1.0))
+            .collect(),
+        ..NewWatched::default()
+    };
+    census.record_watched(vec![(WatchedStream::Misses, new)], [0; 3]);
+    let (namespace, _) = census.see(0, b"session:1", &KeyDetails::default());
+    assert_eq!(census.matcher.name(namespace), "session");
 }

@@ -22,7 +22,8 @@ impl Census {
             for ((database, group), count) in new.counts {
                 let namespace = match group {
                     KeyGroup::Namespace(namespace) => namespace,
-                    KeyGroup::Stem(stem) => self.matcher.classify(database.unwrap_or(0), &stem),
+                    // Clients look up names of keys that do not exist.
+                    KeyGroup::Stem(stem) => self.matcher.known(database.unwrap_or(0), &stem),
                 };
                 let place = (database, self.shown_as(namespace));
                 let totals = self.watches.as_mut();
