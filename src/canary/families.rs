@@ -73,9 +73,9 @@ pub fn snapshot(state: CanaryState, tally: Option<&CanaryTally>) -> Snapshot {
         snapshot.push(&rows::STATE, [one.as_str()], float(is_it));
     }
     let is_accepted = match state {
-        CanaryState::Disconnected => None,
+        CanaryState::Disconnected | CanaryState::Unsupported => None,
         CanaryState::Connected => Some(true),
-        CanaryState::Denied | CanaryState::Unsupported => Some(false),
+        CanaryState::Denied => Some(false),
     };
     if let Some(is_accepted) = is_accepted {
         outcome::push_success(NAME, is_accepted, &mut snapshot);
@@ -87,4 +87,22 @@ pub fn snapshot(state: CanaryState, tally: Option<&CanaryTally>) -> Snapshot {
         snapshot.push_histogram(&rows::LATENCY, [], tally.latencies());
     }
     snapshot.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_denied_canary_has_failed() {
+        for (state, success) in [
+            (CanaryState::Disconnected, None),
+            (CanaryState::Connected, Some(1.0)),
+            (CanaryState::Denied, Some(0.0)),
+            (CanaryState::Unsupported, None),
+        ] {
+            let found = snapshot(state, None).number("redis_exporter_collector_success");
+            assert_eq!(found, success, "{state:?}");
+        }
+    }
 }
