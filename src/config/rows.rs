@@ -274,7 +274,7 @@ pub static ROWS: &[OptionRow] = &[
 
     row("canary.enabled", Switch, "false", "Whether to publish messages to a channel of the exporter's own, to measure the latency and loss of pub/sub",
         Value(|d, v| put(&mut d.each.canary.enabled, switch(v)))).each().flag("canary.enabled", "REDIS_EXPORTER_CANARY_ENABLED"),
-    row("canary.interval", Duration, "5s", "Time between two of these messages, from 1s to 10m",
+    row("canary.interval", Duration, "5s", "Time between two of these messages, from 1s to 1m",
         Value(|d, v| put(&mut d.each.canary.interval, canary::interval(v)))).each().flag("canary.interval", "REDIS_EXPORTER_CANARY_INTERVAL"),
 
     row("keys.values", Word, "off", "Values of checked keys to export: off, number or text",
