@@ -30,6 +30,9 @@ pub const PERMISSIONS: &str = "+subscribe +publish &redis-namespace-exporter:*";
 /// Maximum delay after a failure.
 const RETRY_MAX: Duration = Duration::from_mins(1);
 
+/// Maximum random delay of the first connection.
+const SPREAD_MAX: Duration = Duration::from_secs(5);
+
 /// Delay after a rejected command. Each attempt counts as an error of the server.
 const RETRY_DENIED: Duration = Duration::from_hours(1);
 
@@ -77,9 +80,11 @@ pub async fn run(target: Arc<Target>, slot: Arc<Slot>, footprint: Arc<Footprint>
     if !target.canary.enabled {
         return;
     }
-    // Thousands of targets must not publish at the same moments.
-    sleep(delay + target.canary.interval.mul_f64(fastrand::f64())).await;
     let mut feed = CanaryFeed { slot, tally: None };
+    feed.show(CanaryState::Disconnected);
+    // Thousands of targets must not publish at the same moments.
+    let spread = target.canary.interval.min(SPREAD_MAX);
+    sleep(delay + spread.mul_f64(fastrand::f64())).await;
     let mut failures = 0;
     let mut state = CanaryState::Disconnected;
     loop {
