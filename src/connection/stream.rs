@@ -21,8 +21,12 @@ use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
 use crate::reply::{Refusal, Reply};
 
-/// Maximum memory of a message or a reply. The largest are replies to INFO.
-const MESSAGE_BYTES: usize = 256 << 10;
+/// Maximum memory of a message or a reply. The largest name the keys that changed within one turn of
+/// the server; each takes about 120 bytes more than its name.
+const MESSAGE_BYTES: usize = 4 << 20;
+
+/// Maximum length of a string. The longest are replies to INFO.
+const STRING_BYTES: usize = 256 << 10;
 
 /// Data from the server.
 #[derive(Debug, PartialEq)]
@@ -71,7 +75,7 @@ impl MessageStream {
         connection.decoder.accept_pushes();
         connection.decoder.set_limits(ReplyLimits {
             reply_bytes: MESSAGE_BYTES,
-            string_bytes: MESSAGE_BYTES,
+            string_bytes: STRING_BYTES,
             // The name of a key can have 512 MB.
             wire_limit: budget::wire_bytes(b"SCAN"),
         });

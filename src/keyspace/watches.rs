@@ -175,6 +175,11 @@ impl Watches {
                 counts.record(place);
             }
         }
+        if !names_its_keys(message) {
+            for watched in &mut self.watched {
+                watched.counts.void();
+            }
+        }
         for key in changed_keys(message) {
             let (database, group) = match self.databases[..] {
                 [] => (Some(0), self.grouper.group(0, key)),
@@ -215,13 +220,24 @@ impl Watches {
         }
     }
 
-    /// Ends a watch of a stream. Returns whether the server counted, but sent no message for it.
-    pub fn end(&mut self, stream: WatchedStream, reading: &WatchReading) -> bool {
-        let Some(counts) = self.counts(stream) else {
-            return false;
+    /// Ends a watch of a stream, and records its state. `is_sent` is whether the configuration of the
+    /// server includes the messages; otherwise, it counts more and sends none if they are off or
+    /// denied. What it has counted then is not distributed.
+    pub fn end(&mut self, stream: WatchedStream, reading: &WatchReading, is_sent: bool) {
+        let Some(watched) = self.watched(stream) else {
+            return;
         };
-        counts.end(reading);
-        counts.is_silent()
+        if !watched.counts.end(reading) {
+            return;
+        }
+        watched.state = WatchState::Watching;
+        if watched.counts.is_silent() && !is_sent {
+            watched.counts.forget();
+            watched.state = match stream {
+                WatchedStream::Misses => WatchState::Off,
+                WatchedStream::Changes => WatchState::Denied,
+            };
+        }
     }
 
     /// Records that the server sends no messages of a stream. Its counts until it does are not
@@ -303,7 +319,17 @@ fn changes(info: &Info) -> Option<f64> {
     Some(written + removed.iter().sum::<f64>())
 }
 
-/// Returns the names of the keys that have changed, if the message is that. FLUSHALL names none.
+/// Returns whether a message contains the names of its keys. That of FLUSHALL and FLUSHDB does not,
+/// and one that is too large is replaced by an error.
+fn names_its_keys(message: &Reply) -> bool {
+    let is_flush = matches!(
+        message.items(),
+        [kind, Reply::Nil] if kind.bytes() == Some(b"invalidate")
+    );
+    !is_flush && message.refusal().is_none()
+}
+
+/// Returns the names of the keys that have changed, if the message is that.
 fn changed_keys(message: &Reply) -> impl Iterator<Item = &[u8]> {
     let keys = match message.items() {
         [kind, keys] if kind.bytes() == Some(b"invalidate") => keys.items(),
@@ -364,7 +390,7 @@ mod tests {
         }
         watches.record(&Reply::Nil);
         assert_eq!(watches.messages(WatchedStream::Misses).to_string(), "4");
-        watches.end(WatchedStream::Misses, &reading(60.0, 100));
+        watches.end(WatchedStream::Misses, &reading(60.0, 100), true);
         let (mut new, _) = watches.take();
         let (_, new) = new.pop().unwrap();
         let counts: Vec<_> = new.counts.into_iter().collect();
@@ -389,7 +415,6 @@ mod tests {
             let keys = keys.iter().map(|key| bytes(key)).collect();
             Reply::List(vec![bytes("invalidate"), Reply::List(keys)])
         };
-        let flushed = Reply::List(vec![bytes("invalidate"), Reply::Nil]);
         for (databases, label) in [(vec![], Some(0)), (vec![3], Some(3)), (vec![0, 3], None)] {
             let mut watches = Watches::new(&WatchedStream::ALL, &[], Grouping::default());
             watches.set_databases(databases);
@@ -397,8 +422,7 @@ mod tests {
             watches.begin(WatchedStream::Changes, reading(29.0, 290));
             watches.record(&keys(&["session:1", "session:2"]));
             watches.record(&keys(&["cache:1"]));
-            watches.record(&flushed);
-            watches.end(WatchedStream::Changes, &reading(30.0, 300));
+            watches.end(WatchedStream::Changes, &reading(30.0, 300), false);
             let (mut new, _) = watches.take();
             let (stream, new) = new.pop().unwrap();
             assert_eq!(stream, WatchedStream::Changes);
@@ -409,6 +433,61 @@ mod tests {
                 ((label, stem("session:")), 60.0),
             ];
             assert_eq!(counts, expected);
+        }
+    }
+
+    #[test]
+    fn message_without_names_voids_the_watch() {
+        let reading = |at: f64, written: u32| {
+            let text = format!("run_id:a\r\nrdb_changes_since_last_save:{written}\r\n");
+            WatchedStream::Changes.reading(&Info::parse(text), at, 0.0)
+        };
+        let keys = Reply::List(vec![bytes("invalidate"), Reply::List(vec![bytes("a:1")])]);
+        let flushed = Reply::List(vec![bytes("invalidate"), Reply::Nil]);
+        let too_large = Reply::Error(crate::reply::Refusal {
+            code: "TOOLARGE".to_owned(),
+            message: String::new(),
+        });
+        for unnamed in [flushed, too_large] {
+            let mut watches = Watches::new(&[WatchedStream::Changes], &[], Grouping::default());
+            watches.begin(WatchedStream::Changes, reading(0.0, 0));
+            watches.record(&keys);
+            watches.record(&unnamed);
+            watches.end(WatchedStream::Changes, &reading(1.0, 1_000), false);
+            let (new, _) = watches.take();
+            assert_eq!(new[0].1.counts.len(), 0);
+            assert_eq!(new[0].1.state, WatchState::Watching);
+        }
+    }
+
+    #[test]
+    fn silence_gives_a_state_and_no_jump() {
+        for (stream, state) in [
+            (WatchedStream::Misses, WatchState::Off),
+            (WatchedStream::Changes, WatchState::Denied),
+        ] {
+            let reading = |at: f64, count: u32| {
+                let text = format!(
+                    "run_id:a\r\nkeyspace_misses:{count}\r\nrdb_changes_since_last_save:{count}\r\n"
+                );
+                stream.reading(&Info::parse(text), at, 0.0)
+            };
+            let mut watches = Watches::new(&[stream], &[], Grouping::default());
+            for minute in 0..60 {
+                let at = f64::from(minute) * 60.0;
+                watches.begin(stream, reading(at, minute * 600));
+                watches.end(stream, &reading(at + 1.0, minute * 600 + 10), false);
+            }
+            assert_eq!(watches.take().0[0].1.state, state);
+            watches.begin(stream, reading(3_600.0, 36_000));
+            watches.record(&message(&miss_channel(0), "session:1"));
+            let key = Reply::List(vec![bytes("session:1")]);
+            watches.record(&Reply::List(vec![bytes("invalidate"), key]));
+            watches.end(stream, &reading(3_601.0, 36_010), false);
+            let (new, _) = watches.take();
+            let sum: f64 = new[0].1.counts.values().sum();
+            assert!(sum > 0.0 && sum < 700.0, "{stream:?} {sum}");
+            assert_eq!(new[0].1.state, WatchState::Watching);
         }
     }
 
@@ -432,7 +511,7 @@ mod tests {
         watches.set_state(WatchedStream::Misses, WatchState::Watching);
         watches.begin(WatchedStream::Misses, reading(0.0, 0));
         watches.disconnect(WatchState::Disconnected, Some(Break::Behind));
-        watches.end(WatchedStream::Misses, &reading(9.0, 9));
+        watches.end(WatchedStream::Misses, &reading(9.0, 9), true);
         let (new, breaks) = watches.take();
         assert_eq!(new[0].1.state, WatchState::Disconnected);
         assert_eq!(new[0].1.seconds.to_string(), "0");

@@ -12,6 +12,10 @@ const ENOUGH: f64 = 500.0;
 /// Number of watches that count for the distribution at most.
 const WATCHES_MAX: usize = 10;
 
+/// Maximum rate of changes between two watches, in multiples of the rate during the watches. More are
+/// bursts, such as FLUSHDB, and not those of the namespaces that were watched.
+const BURST_MAX: f64 = 10.0;
+
 /// Number of watches without messages after which the server is considered not to send them.
 const SILENT_MAX: usize = 2;
 
@@ -41,6 +45,8 @@ struct Watch {
     seconds: f64,
     /// Increase of the counter during the watch.
     counted: f64,
+    /// Whether a message did not name the keys.
+    is_void: bool,
 }
 
 /// How the counter relates to the messages.
@@ -104,11 +110,15 @@ impl ScaledCounts {
         self.open.as_ref().map_or(0.0, |(watch, _)| watch.total)
     }
 
-    /// Ends a watch, and distributes the increase of the counter.
-    pub fn end(&mut self, reading: &WatchReading) {
+    /// Ends a watch, and distributes the increase of the counter. Returns whether there was a watch.
+    pub fn end(&mut self, reading: &WatchReading) -> bool {
         let Some((mut watch, begun)) = self.open.take() else {
-            return;
+            return false;
         };
+        if watch.is_void {
+            self.last = reading.counter.is_some().then(|| reading.clone());
+            return true;
+        }
         let grown = growth(&begun, reading);
         watch.seconds = (reading.at - begun.at).max(0.0);
         self.seconds += watch.seconds;
@@ -117,9 +127,34 @@ impl ScaledCounts {
             watch.counted = counted;
             self.watches.push_front(watch);
             self.watches.truncate(WATCHES_MAX);
+            self.drop_old_messages();
+            // Its messages are known, so a burst is no problem.
+            self.pending += counted;
+            self.last = Some(reading.clone());
+        } else {
+            self.advance(reading);
         }
-        self.advance(reading);
         self.distribute();
+        true
+    }
+
+    /// Drops the messages of watches that later ones have replaced.
+    fn drop_old_messages(&mut self) {
+        let mut newer = 0.0;
+        for watch in &mut self.watches {
+            if newer >= ENOUGH {
+                watch.messages = BTreeMap::new();
+            }
+            newer += watch.total;
+        }
+    }
+
+    /// Records a message that does not name its keys. Nothing of the watch that is in progress counts,
+    /// because the counter includes those keys.
+    pub fn void(&mut self) {
+        if let Some((watch, _)) = &mut self.open {
+            watch.is_void = true;
+        }
     }
 
     /// Drops the watch that is in progress, because its messages are incomplete.
@@ -136,24 +171,42 @@ impl ScaledCounts {
             && last.run_id == reading.run_id
         {
             let grown = growth(&last, reading);
+            let seconds = (reading.at - last.at).max(0.0);
             self.pending += match (grown, self.scale) {
-                (Some(grown), _) => grown,
+                (Some(grown), Scale::Shares) => grown,
+                (Some(grown), Scale::Proportional) => grown.min(self.rate_max() * seconds),
                 // CONFIG RESETSTAT: the whole value is new.
                 (None, Scale::Shares) => reading.counter.unwrap_or(0.0),
                 // A save resets it often.
-                (None, Scale::Proportional) => self.rate() * (reading.at - last.at).max(0.0),
+                (None, Scale::Proportional) => self.rate() * seconds,
             };
         }
     }
 
+    /// Returns the counter's increase during the watches, and their time in seconds.
+    fn watched(&self) -> (f64, f64) {
+        let sum = |of: fn(&Watch) -> f64| self.watches.iter().map(of).sum::<f64>();
+        (sum(|watch| watch.counted), sum(|watch| watch.seconds))
+    }
+
     /// Returns the counter's increase per second during the watches.
     fn rate(&self) -> f64 {
-        let sum = |of: fn(&Watch) -> f64| self.watches.iter().map(of).sum::<f64>();
-        let seconds = sum(|watch| watch.seconds);
+        let (counted, seconds) = self.watched();
         if seconds > 0.0 {
-            sum(|watch| watch.counted) / seconds
+            counted / seconds
         } else {
             0.0
+        }
+    }
+
+    /// Returns the counter's increase per second above which it is a burst.
+    fn rate_max(&self) -> f64 {
+        let (counted, seconds) = self.watched();
+        if seconds > 0.0 {
+            // Watches of a server with few changes may contain none.
+            BURST_MAX * counted.max(1.0) / seconds
+        } else {
+            f64::MAX
         }
     }
 
@@ -184,11 +237,16 @@ impl ScaledCounts {
         }
     }
 
-    /// Returns whether the counter increased in the last two watches, but there were no messages.
+    /// Returns whether the counter increased in the last two watches, but there were no messages. One
+    /// watch is enough for changes if there have been no messages before.
     pub fn is_silent(&self) -> bool {
-        let mut last = self.watches.iter().take(SILENT_MAX);
-        self.watches.len() >= SILENT_MAX
-            && last.all(|watch| watch.total <= 0.0 && watch.counted > 0.0)
+        let is_silent = |watch: &Watch| watch.total <= 0.0 && watch.counted > 0.0;
+        let has_messages = self.watches.iter().any(|watch| watch.total > 0.0);
+        let needed = match self.scale {
+            Scale::Proportional if !has_messages => 1,
+            Scale::Proportional | Scale::Shares => SILENT_MAX,
+        };
+        self.watches.len() >= needed && self.watches.iter().take(needed).all(is_silent)
     }
 
     /// Forgets the counter, because it includes what will not be watched.
@@ -309,6 +367,88 @@ mod tests {
         record(&mut counts, "ratelimit", 1);
         counts.end(&at(30.0, 60.0));
         assert_eq!(counts.take().get(&place("ratelimit")), Some(&30.0));
+    }
+
+    /// Returns the counts after a watch of ten changes per second.
+    fn watched_ten_per_second() -> ScaledCounts {
+        let mut counts = ScaledCounts::new(Scale::Proportional, 10);
+        counts.begin(at(0.0, 0.0));
+        record(&mut counts, "session", 10);
+        counts.end(&at(1.0, 10.0));
+        counts.take();
+        counts
+    }
+
+    #[test]
+    fn burst_between_watches_is_limited() {
+        for (before, expected) in [(300.0, 300.0), (90_000.0, 3_000.0)] {
+            let mut counts = watched_ten_per_second();
+            counts.begin(at(31.0, before));
+            record(&mut counts, "session", 10);
+            counts.end(&at(32.0, before + 10.0));
+            let found = counts.take().get(&place("session")).copied();
+            // The first ten changes have counted before, the last ten are new.
+            let outside = if before < 3_000.0 {
+                before - 10.0
+            } else {
+                expected
+            };
+            assert_eq!(found, Some(outside + 10.0));
+        }
+        // A burst during a watch names its keys.
+        let mut counts = watched_ten_per_second();
+        counts.begin(at(1.0, 10.0));
+        record(&mut counts, "cache", 400);
+        counts.end(&at(1.1, 50_010.0));
+        let sum: f64 = counts.take().values().sum();
+        assert_eq!(sum.round().to_string(), "410");
+    }
+
+    #[test]
+    fn watch_with_an_unnamed_key_counts_nothing() {
+        let mut counts = watched_ten_per_second();
+        counts.begin(at(31.0, 310.0));
+        record(&mut counts, "cache", 10);
+        counts.void();
+        assert!(counts.end(&at(32.0, 90_000.0)));
+        assert_eq!(
+            (counts.take().len(), counts.seconds().to_string()),
+            (0, "1".to_owned())
+        );
+        counts.begin(at(62.0, 90_300.0));
+        record(&mut counts, "session", 10);
+        counts.end(&at(63.0, 90_310.0));
+        // 300 before the void watch, 310 after it.
+        assert_eq!(counts.take().get(&place("session")), Some(&610.0));
+    }
+
+    #[test]
+    fn messages_that_are_not_needed_are_dropped() {
+        let mut counts = ScaledCounts::new(Scale::Proportional, 10);
+        for watch in 0..10_u32 {
+            counts.begin(at(f64::from(watch), 0.0));
+            record(&mut counts, "session", 250);
+            counts.end(&at(f64::from(watch) + 0.5, 0.0));
+        }
+        let kept = counts.watches.iter().map(|watch| watch.messages.len());
+        assert_eq!(kept.sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn changes_without_messages_are_silent() {
+        let mut counts = ScaledCounts::new(Scale::Proportional, 10);
+        counts.begin(at(0.0, 0.0));
+        counts.end(&at(1.0, 0.0));
+        assert!(!counts.is_silent(), "nothing has changed");
+        counts.begin(at(30.0, 0.0));
+        counts.end(&at(31.0, 5.0));
+        assert!(counts.is_silent());
+        let mut counts = watched_ten_per_second();
+        for (second, is_silent) in [(30.0, false), (60.0, true)] {
+            counts.begin(at(second, second));
+            counts.end(&at(second + 1.0, second + 1.0));
+            assert_eq!(counts.is_silent(), is_silent);
+        }
     }
 
     #[test]

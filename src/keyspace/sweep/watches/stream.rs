@@ -16,7 +16,7 @@ use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter, text};
 use crate::keyspace::watches::{
-    WatchReading, WatchState, WatchedStream, miss_channel, sends_misses, with_misses,
+    WatchReading, WatchedStream, miss_channel, sends_misses, with_misses,
 };
 use crate::number::to_float;
 use crate::reply::Reply;
@@ -43,6 +43,9 @@ const DATABASES: u32 = 16;
 
 /// Maximum number of databases to subscribe to.
 const DATABASES_MAX: u32 = 1_024;
+
+/// Maximum time without a command. The server closes idle connections after its `timeout`.
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 const FLAGS: &str = "notify-keyspace-events";
 
@@ -133,10 +136,14 @@ impl<'a> WatchConnection<'a> {
             self.feed.with(|watches| watches.advance(stream, &reading));
         }
         drop(lull);
+        if self.target.sweep.misses == EventUse::Off {
+            return Ok(());
+        }
         let databases = command(["CONFIG", "GET", "databases"]);
         let replies = self.request(&[databases], 1).await?;
         let number = parameter(&replies, "databases");
-        self.hides_flags = replies.first().and_then(Reply::refusal).is_some();
+        let refusal = replies.first().and_then(Reply::refusal);
+        self.hides_flags = refusal.is_some_and(|refusal| !refusal.is_passing());
         let number = number.and_then(|text| text.parse().ok());
         self.databases = number.unwrap_or(DATABASES).min(DATABASES_MAX);
         Ok(())
@@ -161,14 +168,10 @@ impl<'a> WatchConnection<'a> {
         let info = self.info().await?;
         let reading = self.reading(misses, &info);
         drop(lull);
-        let is_silent = self.feed.with(|watches| watches.end(misses, &reading));
+        let is_sent = !self.hides_flags;
+        self.feed
+            .with(|watches| watches.end(misses, &reading, is_sent));
         self.subscribe("UNSUBSCRIBE").await?;
-        let state = if is_silent && self.hides_flags {
-            WatchState::Off
-        } else {
-            WatchState::Watching
-        };
-        self.feed.with(|watches| watches.set_state(misses, state));
         Ok(())
     }
 
@@ -196,10 +199,9 @@ impl<'a> WatchConnection<'a> {
         self.receive(CHANGES_FOR, is_enough).await?;
         let info = self.info().await?;
         let reading = self.reading(changes, &info);
-        self.feed.with(|watches| {
-            watches.end(changes, &reading);
-            watches.set_state(changes, WatchState::Watching);
-        });
+        // Redis sends names only to users that may access the keys.
+        self.feed
+            .with(|watches| watches.end(changes, &reading, false));
         self.track(false).await?;
         Ok(())
     }
@@ -291,8 +293,15 @@ impl<'a> WatchConnection<'a> {
 
     /// Waits, and notices at once if the connection is closed.
     async fn rest(&mut self, until: Instant) -> Result<(), StreamEnd> {
-        let time = until.saturating_duration_since(Instant::now());
-        self.receive(time, || false).await
+        loop {
+            let time = until.saturating_duration_since(Instant::now());
+            self.receive(time.min(IDLE_MAX), || false).await?;
+            if time <= IDLE_MAX {
+                return Ok(());
+            }
+            let info = command(["INFO", "server"]);
+            drop(text(&self.request(&[info], 1).await?)?);
+        }
     }
 }
 
