@@ -244,9 +244,8 @@ impl TargetReport {
         };
         let from = target.sweep.from.as_ref().filter(|_| target.sweep.enabled);
         let also = from.map_or_else(String::new, |from| format!(", also at {}", from.address));
-        let how = "a user needs this rule; replace PASSWORD";
-        let further = access::further(target);
-        self.line("permissions", format_args!("{how}{further}{also}"));
+        let how = access::how(target);
+        self.line("permissions", format_args!("{how}{also}"));
         self.heading(format_args!("    {rule}"));
     }
 

@@ -222,7 +222,7 @@ impl Watches {
 
     /// Ends a watch of a stream, and records its state. `is_sent` is whether the configuration of the
     /// server includes the messages; otherwise, it counts more and sends none if they are off or
-    /// denied. What it has counted then is not distributed.
+    /// denied. Its counts are not distributed then.
     pub fn end(&mut self, stream: WatchedStream, reading: &WatchReading, is_sent: bool) {
         let Some(watched) = self.watched(stream) else {
             return;
@@ -254,6 +254,7 @@ impl Watches {
         self.counts(stream).map_or(0.0, |counts| counts.messages())
     }
 
+    #[cfg(test)]
     /// Records the state of a stream.
     pub fn set_state(&mut self, stream: WatchedStream, state: WatchState) {
         if let Some(watched) = self.watched(stream) {

@@ -51,13 +51,13 @@ pub fn rule(
     Some(words.join(" "))
 }
 
-/// Returns what to add to the rule, which is unknown here.
+/// Returns how to use the rule.
 #[must_use]
-pub fn further(target: &Target) -> &'static str {
+pub fn how(target: &Target) -> &'static str {
     if target.options.scripts.is_empty() {
-        ""
+        "a user needs this rule; replace PASSWORD"
     } else {
-        " and add the commands of the scripts"
+        "a user needs this rule; replace PASSWORD and add the commands of the scripts"
     }
 }
 

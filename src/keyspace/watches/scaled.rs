@@ -128,7 +128,7 @@ impl ScaledCounts {
             self.watches.push_front(watch);
             self.watches.truncate(WATCHES_MAX);
             self.drop_old_messages();
-            // Its messages are known, so a burst is no problem.
+            // Its messages are known, so a burst may count.
             self.pending += counted;
             self.last = Some(reading.clone());
         } else {
