@@ -70,6 +70,9 @@ pub struct ScaledCounts {
     last: Option<WatchReading>,
     /// Increase of the counter that was not distributed yet.
     pending: f64,
+    /// The increase of the counter between two watches that a further one has to judge, and its time
+    /// in seconds.
+    unjudged: (f64, f64),
     counts: BTreeMap<WatchedPlace, f64>,
     seconds: f64,
 }
@@ -84,6 +87,7 @@ impl ScaledCounts {
             watches: VecDeque::new(),
             last: None,
             pending: 0.0,
+            unjudged: (0.0, 0.0),
             counts: BTreeMap::new(),
             seconds: 0.0,
         }
@@ -129,7 +133,7 @@ impl ScaledCounts {
             self.watches.truncate(WATCHES_MAX);
             self.drop_old_messages();
             // Its messages are known, so a burst may count.
-            self.pending += counted;
+            self.pending += counted + self.judged();
             self.last = Some(reading.clone());
         } else {
             self.advance(reading);
@@ -174,7 +178,12 @@ impl ScaledCounts {
             let seconds = (reading.at - last.at).max(0.0);
             self.pending += match (grown, self.scale) {
                 (Some(grown), Scale::Shares) => grown,
-                (Some(grown), Scale::Proportional) => grown.min(self.rate_max() * seconds),
+                (Some(grown), Scale::Proportional) => {
+                    // The next watch shows whether it is a burst, or a load that has begun.
+                    self.unjudged.0 += grown;
+                    self.unjudged.1 += seconds;
+                    0.0
+                }
                 // CONFIG RESETSTAT: the whole value is new.
                 (None, Scale::Shares) => reading.counter.unwrap_or(0.0),
                 // A save resets it often.
@@ -199,15 +208,22 @@ impl ScaledCounts {
         }
     }
 
-    /// Returns the counter's increase per second above which it is a burst.
-    fn rate_max(&self) -> f64 {
-        let (counted, seconds) = self.watched();
-        if seconds > 0.0 {
+    /// Takes the increase of the counter between two watches, without a burst: it may be several
+    /// times as fast as during the watches, or the last of them.
+    fn judged(&mut self) -> f64 {
+        let (grown, seconds) = std::mem::take(&mut self.unjudged);
+        let last = self.watches.front();
+        let last = last.map_or((0.0, 0.0), |watch| (watch.counted, watch.seconds));
+        let rates = [last, self.watched()].map(|(counted, seconds)| {
             // Watches of a server with few changes may contain none.
-            BURST_MAX * counted.max(1.0) / seconds
-        } else {
-            f64::MAX
-        }
+            if seconds > 0.0 {
+                counted.max(1.0) / seconds
+            } else {
+                0.0
+            }
+        });
+        let rate = rates.into_iter().fold(0.0, f64::max);
+        grown.min(BURST_MAX * rate * seconds)
     }
 
     fn distribute(&mut self) {
@@ -254,6 +270,7 @@ impl ScaledCounts {
         self.open = None;
         self.last = None;
         self.pending = 0.0;
+        self.unjudged = (0.0, 0.0);
     }
 
     /// Returns the counts since the last call.
