@@ -67,6 +67,12 @@ impl Browser {
             .as_str()
             .unwrap()
             .clone_into(&mut browser.session);
+        // A window without a screen is not always active, and elements then get no focus.
+        let focus = json!({
+            "cmd": "Emulation.setFocusEmulationEnabled",
+            "params": { "enabled": true },
+        });
+        browser.command("goog/cdp/execute", &focus);
         browser
     }
 
