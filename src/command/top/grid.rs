@@ -26,6 +26,17 @@ pub struct GridColumn {
     pub is_right: bool,
 }
 
+/// Returns a column with this heading, rank and minimum width.
+#[must_use]
+pub const fn column(title: &'static str, rank: u8, least: usize, is_right: bool) -> GridColumn {
+    GridColumn {
+        title,
+        rank,
+        least,
+        is_right,
+    }
+}
+
 /// A cell: its parts with their tones.
 pub type GridCell = Vec<(String, Tone)>;
 

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::command::top::grid::{self, Grid, GridCell, GridColumn, window};
+use crate::command::top::grid::{self, Grid, GridCell, GridColumn, column, window};
 use crate::command::top::look::{Look, Tone};
 use crate::command::top::order::NamespaceOrder;
 use crate::command::top::received::ReportedNamespace;
@@ -16,15 +16,6 @@ const BAR: usize = 8;
 
 /// Width of a percentage.
 const PERCENT: usize = 6;
-
-const fn column(title: &'static str, rank: u8, least: usize, is_right: bool) -> GridColumn {
-    GridColumn {
-        title,
-        rank,
-        least,
-        is_right,
-    }
-}
 
 /// Index of the column that is omitted if there is only one database.
 const DATABASE: usize = 1;

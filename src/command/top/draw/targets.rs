@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::command::top::grid::{self, Grid, GridCell, GridColumn, window};
+use crate::command::top::grid::{self, Grid, GridCell, GridColumn, column, window};
 use crate::command::top::look::{Look, Tone, tone_of};
 use crate::command::top::received::{ListedTarget, UsedPart};
 use crate::command::top::state::{Pane, TopState};
@@ -15,15 +15,6 @@ const BAR: usize = 11;
 
 /// Width of a percentage.
 const PERCENT: usize = 6;
-
-const fn column(title: &'static str, rank: u8, least: usize, is_right: bool) -> GridColumn {
-    GridColumn {
-        title,
-        rank,
-        least,
-        is_right,
-    }
-}
 
 const COLUMNS: [GridColumn; 10] = [
     column("TARGET", 0, 11, false),
