@@ -278,9 +278,7 @@ impl Fleet {
                 delay,
             )
         };
-        let (broken, telemetry) = (name.clone(), self.telemetry.clone());
-        let on_break = move || telemetry.count(PANICS, [&broken]);
-        tokio::spawn(supervise(name, on_break, task)).abort_handle()
+        self.spawn(name, task)
     }
 
     fn start_canary(
@@ -301,6 +299,18 @@ impl Fleet {
             let (target, slot) = (Arc::clone(&target), Arc::clone(&slot));
             canary::run(target, slot, Arc::clone(&footprint), delay)
         };
+        self.spawn(name, task)
+    }
+
+    /// Starts a supervised task of the target with this name, and counts its panics.
+    fn spawn<Task>(
+        &self,
+        name: String,
+        task: impl Fn(bool) -> Task + Send + Sync + 'static,
+    ) -> AbortHandle
+    where
+        Task: Future<Output = ()> + Send + 'static,
+    {
         let (broken, telemetry) = (name.clone(), self.telemetry.clone());
         let on_break = move || telemetry.count(PANICS, [&broken]);
         tokio::spawn(supervise(name, on_break, task)).abort_handle()
