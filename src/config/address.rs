@@ -1,7 +1,7 @@
 //! The address of a target. URLs are parsed in `url`.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::fmt::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// The address of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,24 @@ impl fmt::Display for Address {
             Self::Tcp { tls: true, .. } => "rediss",
             Self::Unix(_) => "unix",
         };
-        write!(f, "{scheme}://{}", self.default_name())
+        write!(f, "{scheme}://")?;
+        match self {
+            Self::Tcp { .. } => f.write_str(&self.default_name()),
+            Self::Unix(path) => write_percent_encoded(path, f),
+        }
     }
+}
+
+/// Encodes all that could have a meaning in a URL, or be trimmed from its end.
+fn write_percent_encoded(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-~+=,:".contains(&byte) {
+            f.write_char(char::from(byte))?;
+        } else {
+            write!(f, "%{byte:02X}")?;
+        }
+    }
+    Ok(())
 }
 
 fn host_and_port(host: &str, port: u16) -> String {

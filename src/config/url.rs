@@ -200,6 +200,7 @@ fn parse_tcp(rest: &str, tls: bool) -> Result<Url, Invalid> {
 
 fn parse_unix(parts: &UrlParts<'_>) -> Result<Url, Invalid> {
     let path = decode(parts.path)?;
+    let path = path.trim_matches('/');
     if !parts.authority.is_empty() || path.is_empty() || path.contains('\0') {
         return Err(Invalid::new(
             "is not the absolute path of a Unix socket",

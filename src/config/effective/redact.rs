@@ -65,9 +65,6 @@ fn of_server(text: &str) -> String {
     let mut rest = rest.to_owned();
     let mut query = Vec::new();
     if let Address::Unix(_) = url.address {
-        for (letter, encoded) in [('%', "%25"), ('?', "%3F"), ('#', "%23"), ('@', "%40")] {
-            rest = rest.replace(letter, encoded);
-        }
         query.extend(url.database.map(|database| format!("db={database}")));
     } else if let Some(database) = url.database {
         rest = format!("{rest}/{database}");

@@ -1,5 +1,7 @@
 //! URLs in the forms that people write.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -51,7 +53,8 @@ fn every_form_of_address_is_read() {
         ("unix:///run/r.sock?db=2", "unix:///run/r.sock", Some(2)),
         ("unix:/run/s", "unix:///run/s", None),
         ("redis+unix:/run/s?db=2", "unix:///run/s", Some(2)),
-        ("redis+unix:///a%20b", "unix:///a b", None),
+        ("redis+unix:///a%20b", "unix:///a%20b", None),
+        ("unix:///a%2525%3F%23%0D/", "unix:///a%2525%3F%23%0D", None),
         ("redis-socket:///run/s?database=2", "unix:///run/s", Some(2)),
         ("redis:///run/s", "unix:///run/s", None),
     ] {
@@ -258,6 +261,13 @@ proptest! {
             Err(invalid) => invalid.to_string(),
         };
         prop_assert!(!shown.contains("hunter2") && !shown.contains("user7"), "{shown}");
+    }
+
+    #[test]
+    fn path_text_can_be_parsed_again(path in "[^/\0][^\0]{0,20}") {
+        let address = Address::Unix(Path::new("/").join(path.trim_matches('/')));
+        prop_assume!(!path.trim_matches('/').is_empty());
+        prop_assert_eq!(parse(&address.to_string()).unwrap().address, address);
     }
 
     #[test]
