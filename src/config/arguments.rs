@@ -469,7 +469,6 @@ mod tests {
         let arguments = parse(&[
             "namespaces",
             "cache",
-            "--suggest",
             "--output=json",
             "--sort=keys",
             "--top=5",
@@ -483,7 +482,7 @@ mod tests {
         .unwrap();
         let expected = NamespacesArguments {
             target: Some("cache".to_owned()),
-            suggest: true,
+            suggest: false,
             output: Output::Json,
             sort: SortBy::Keys,
             top: Some(5),
@@ -503,6 +502,19 @@ mod tests {
             bare,
             Some(ProgramCommand::Namespaces(NamespacesArguments::default()))
         );
+    }
+
+    #[test]
+    fn namespaces_suggests_once_and_only_for_itself() {
+        let suggest = parse(&["namespaces", "--suggest"]).unwrap().command;
+        let expected = NamespacesArguments {
+            suggest: true,
+            ..NamespacesArguments::default()
+        };
+        assert_eq!(suggest, Some(ProgramCommand::Namespaces(expected)));
+        let repeated = parse(&["namespaces", "--suggest", "--watch"]).unwrap_err();
+        assert_eq!(repeated.status, 64);
+        assert!(repeated.text.contains("--watch"), "{}", repeated.text);
         assert_eq!(parse(&["--suggest"]).unwrap_err().status, 64);
     }
 
