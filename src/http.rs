@@ -22,6 +22,7 @@ mod running;
 mod sd;
 pub(crate) mod target;
 mod turns;
+mod unpack;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

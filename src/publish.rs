@@ -63,6 +63,10 @@ impl Publication {
 /// Maximum time from a publication to a page that shows it, even on a busy machine.
 const PAGE_MAX: Duration = Duration::from_secs(30);
 
+/// Number of targets up to which the text of their page is kept. The text of more, tens of megabytes,
+/// is decompressed for each of the rare clients that want it.
+const TEXT_TARGETS_MAX: usize = 100;
+
 /// A defect of the exporter: polls or pages are overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unhealthy {
@@ -228,8 +232,9 @@ impl Board {
         self.shown.store(slots);
     }
 
-    /// Returns the page of all targets; `None` before the first, or after they were cleared.
-    /// Records a scrape of each target by this client.
+    /// Returns the page of all targets; `None` before the first, or after they were cleared. With
+    /// hundreds of targets, it is compressed regardless of the form. Records a scrape of each target by
+    /// this client.
     #[must_use]
     pub fn page(&self, form: Form, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
@@ -238,6 +243,10 @@ impl Board {
             let poll = *poll;
             slot.scrapes().record(Scrape { at, poll, client });
         }
+        let form = Form {
+            is_compressed: form.is_compressed || pages.shown.len() > TEXT_TARGETS_MAX,
+            ..form
+        };
         Some(self.readers.page(pages, form, client))
     }
 

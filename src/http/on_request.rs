@@ -57,7 +57,7 @@ pub(super) async fn page(
         let slot = board.requested(&address.to_string());
         if let Some(page) = slot.as_ref().and_then(|slot| slot.page(form, scraper)) {
             return match written(Some(page)).await {
-                Some(page) => response::page(page, form.format, &services.readers),
+                Some(page) => response::page(page, form, &services.readers),
                 None => response::not_yet(super::routes::NO_PAGE),
             };
         }
@@ -68,7 +68,7 @@ pub(super) async fn page(
                 return full(services);
             }
             let page = down(services, slot.as_deref(), form, started.elapsed());
-            return response::page(page, form.format, &services.readers);
+            return response::page(page, form, &services.readers);
         }
     }
 }

@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::unpack::{Unpacking, text_len};
+
 /// Maximum bytes of pages that are kept for clients, if pages are small.
 const HELD_MAX: usize = 32 << 20;
 
@@ -36,6 +38,26 @@ impl Readers {
     /// Returns a response body with this page. If too many bytes would be kept, responses with the
     /// oldest versions are aborted.
     pub(super) fn body(&self, page: Bytes) -> PageBody {
+        let lease = self.lease(page);
+        PageBody {
+            len: lease.len,
+            source: BodySource::Page(lease),
+            sent: 0,
+        }
+    }
+
+    /// Returns a response body with the text of this compressed page. The text is decompressed as the
+    /// client reads it.
+    pub(super) fn unpacked(&self, page: Bytes) -> PageBody {
+        let len = text_len(&page);
+        PageBody {
+            len,
+            source: BodySource::Packed(self.lease(page), Box::new(Unpacking::new())),
+            sent: 0,
+        }
+    }
+
+    fn lease(&self, page: Bytes) -> Arc<Lease> {
         let lease = Arc::new(Lease {
             version: page.as_ptr().addr(),
             len: page.len(),
@@ -45,11 +67,7 @@ impl Readers {
         leases.retain(|held| held.strong_count() > 0);
         make_room(&leases, &lease);
         leases.push(Arc::downgrade(&lease));
-        PageBody {
-            len: lease.len,
-            source: BodySource::Page(lease),
-            sent: 0,
-        }
+        lease
     }
 
     fn leases(&self) -> MutexGuard<'_, Vec<Weak<Lease>>> {
@@ -102,6 +120,7 @@ pub(super) struct PageBody {
 enum BodySource {
     Own(Bytes),
     Page(Arc<Lease>),
+    Packed(Arc<Lease>, Box<Unpacking>),
 }
 
 impl PageBody {
@@ -114,19 +133,38 @@ impl PageBody {
         }
     }
 
-    /// Returns the next chunk, or `None` if the page was revoked.
-    fn next(&self) -> Option<Bytes> {
+    /// Returns the next chunk.
+    ///
+    /// # Errors
+    ///
+    /// The page was revoked.
+    fn next(&mut self) -> io::Result<Bytes> {
         let end = self.sent.saturating_add(CHUNK).min(self.len);
-        match &self.source {
-            BodySource::Own(bytes) => Some(bytes.slice(self.sent..)),
+        match &mut self.source {
+            BodySource::Own(bytes) => Ok(bytes.slice(self.sent..)),
             BodySource::Page(lease) => {
                 let page = lease.page();
-                let piece = page.as_ref()?.get(self.sent..end)?;
+                let piece = page.as_ref().and_then(|page| page.get(self.sent..end));
                 // A chunk that shares its bytes would keep the whole page in memory.
-                Some(Bytes::copy_from_slice(piece))
+                Ok(Bytes::copy_from_slice(piece.ok_or_else(revoked)?))
+            }
+            BodySource::Packed(lease, unpacking) => {
+                let page = lease.page();
+                let piece = unpacking.next(page.as_ref().ok_or_else(revoked)?, CHUNK)?;
+                if piece.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Ok(piece.into())
             }
         }
     }
+}
+
+fn revoked() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the client reads an old page too slowly",
+    )
 }
 
 impl Body for PageBody {
@@ -141,13 +179,7 @@ impl Body for PageBody {
         if this.is_end_stream() {
             return Poll::Ready(None);
         }
-        let piece = this.next().ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the client reads an old page too slowly",
-            )
-        });
-        Poll::Ready(Some(piece.map(|piece| {
+        Poll::Ready(Some(this.next().map(|piece| {
             this.sent = this.sent.saturating_add(piece.len());
             Frame::data(piece)
         })))

@@ -8,7 +8,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::readers::{PageBody, Readers};
-use crate::encode::{Format, Page};
+use crate::encode::{Form, Format, Page};
 
 /// A response with a complete body.
 pub(super) type HttpResponse = Response<PageBody>;
@@ -33,17 +33,23 @@ const NOT_STORED: HeaderValue = HeaderValue::from_static("no-store");
 /// The address of a file changes with its content.
 const STORED: HeaderValue = HeaderValue::from_static("private, max-age=86400");
 
-/// Returns a page. Its bytes are shared, not copied.
-pub(super) fn page(page: Page, format: Format, readers: &Readers) -> HttpResponse {
-    let mut response = Response::new(readers.body(page.body));
+/// Returns a page in the form that the client wants. Its bytes are shared, not copied. A large page is
+/// only kept compressed, and is decompressed for clients that want its text.
+pub(super) fn page(page: Page, wanted: Form, readers: &Readers) -> HttpResponse {
+    let is_unpacked = page.is_compressed && !wanted.is_compressed;
+    let mut response = Response::new(if is_unpacked {
+        readers.unpacked(page.body)
+    } else {
+        readers.body(page.body)
+    });
     let headers = response.headers_mut();
-    let content_type = match format {
+    let content_type = match wanted.format {
         Format::Text => EXPOSITION,
         Format::OpenMetrics => OPENMETRICS,
     };
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if page.is_compressed {
+    if page.is_compressed && wanted.is_compressed {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response

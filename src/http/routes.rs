@@ -155,7 +155,7 @@ async fn metrics(services: &Services, headers: &HeaderMap, scraper: u64) -> Http
     services.telemetry.count(SCRAPES, []);
     let form = negotiation::form(headers);
     match written(services.board.page(form, scraper)).await {
-        Some(page) => response::page(page, form.format, &services.readers),
+        Some(page) => response::page(page, form, &services.readers),
         None => response::not_yet(NO_PAGE),
     }
 }
@@ -211,7 +211,7 @@ async fn target_page(
     };
     let form = negotiation::form(headers);
     match written(slot.page(form, scraper)).await {
-        Some(page) => response::page(page, form.format, &services.readers),
+        Some(page) => response::page(page, form, &services.readers),
         None => response::not_yet(NOT_POLLED),
     }
 }

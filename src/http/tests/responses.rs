@@ -5,12 +5,13 @@ use super::{
     short_limits, start, start_at,
 };
 use crate::config::{Paths, Web};
-use crate::encode::Format;
+use crate::encode::{Form, Format, PageWriter};
 use crate::http::connections::ConnectionLimits;
 use crate::http::routes::{SCRAPE_REQUEST_ERRORS, SCRAPES};
 use crate::http::{Gate, ReloadResult};
 use crate::publish::Attributes;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 use tokio::io::AsyncWriteExt;
 
 /// Starts a server with two targets, one of which was polled.
@@ -115,6 +116,31 @@ async fn page_is_compressed_if_the_client_accepts_gzip() {
     server.board.clear_pages();
     let none = request(server.address, "GET", "/metrics", "").await;
     assert_eq!(none.status, 503, "no page is not an empty one");
+}
+
+#[tokio::test]
+async fn page_of_hundreds_of_targets_is_decompressed_for_clients_without_gzip() {
+    let server = with_targets().await;
+    let text = "redis_up{target=\"cache\"} 1\n".repeat(10_000);
+    let expected = text.clone();
+    let write = move |form: Form| {
+        assert!(form.is_compressed, "the text is never kept");
+        let mut page = PageWriter::new(form);
+        page.text().extend_from_slice(text.as_bytes());
+        page.finish()
+    };
+    let cache = server.board.find("cache").unwrap();
+    let shown = vec![(cache, SystemTime::now()); 200];
+    server.board.set_page(write, shown);
+    let plain = get(server.address, "/metrics").await;
+    assert_eq!((plain.status, plain.text()), (200, expected.as_str()));
+    assert_eq!(plain.header("content-encoding"), None);
+    let length = expected.len().to_string();
+    assert_eq!(plain.header("content-length"), Some(length.as_str()));
+    let gzip = "Accept-Encoding: gzip\r\n";
+    let packed = request(server.address, "GET", "/metrics", gzip).await;
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() < expected.len() / 20);
 }
 
 #[tokio::test]
