@@ -4,7 +4,7 @@
 //! A page is encoded shortly before it is read, because most publications are never read. This is
 //! the only module that turns snapshots into pages; other modules decide their contents.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -102,37 +102,42 @@ fn pause(took: Duration, targets: usize) -> Duration {
 
 /// The last publications of one target's tasks.
 struct LastPublications {
-    slot: Arc<Slot>,
     poll: Arc<Publication>,
     /// The samples of the other tasks of the target.
-    others: Arc<[Arc<Snapshot>]>,
+    others: [Option<Arc<Snapshot>>; 2],
     attributes: Arc<Attributes>,
 }
 
 impl LastPublications {
     /// Returns the last publications; `None` before the first poll. After a failed poll, omits the
     /// data of the other tasks, so that stale data does not look fresh.
-    fn of(slot: &Arc<Slot>) -> Option<Self> {
+    fn of(slot: &Slot) -> Option<Self> {
         let poll = slot.latest()?;
-        let others = [slot.namespaces(), slot.canary()].into_iter().flatten();
-        let others = others.filter(|_| poll.failure.is_none()).collect();
+        let others = match poll.failure {
+            None => [slot.namespaces(), slot.canary()],
+            Some(_) => [None, None],
+        };
         Some(Self {
-            slot: Arc::clone(slot),
             poll,
             others,
             attributes: slot.attributes(),
         })
     }
-}
 
-fn labeled<'a>(
-    poll: &'a Publication,
-    others: &'a [Arc<Snapshot>],
-    labels: SharedLabels<'a>,
-) -> impl Iterator<Item = Labeled<'a, SharedLabels<'a>>> {
-    let others = others.iter().map(|other| &**other);
-    let snapshots = std::iter::once(&poll.snapshot).chain(others);
-    snapshots.map(move |snapshot| (labels, snapshot))
+    /// Returns all samples, with the labels of the target and of its source, except for its name on
+    /// its own page.
+    fn labeled<'a>(
+        &'a self,
+        target: Option<&'a str>,
+    ) -> impl Iterator<Item = Labeled<'a, SharedLabels<'a>>> {
+        let labels = SharedLabels {
+            target,
+            text: self.attributes.label_text(),
+        };
+        let others = self.others.iter().flatten().map(|other| &**other);
+        let snapshots = std::iter::once(&self.poll.snapshot).chain(others);
+        snapshots.map(move |snapshot| (labels, snapshot))
+    }
 }
 
 /// Replaces the page of all targets and the pages of targets that published since the last call.
@@ -144,64 +149,68 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
     // two targets could have the same series.
     let listed = slots.iter().filter(|slot| !slot.is_requested());
     names.target_label |= listed.count() != 1;
+    let names = Arc::new(names);
     // Taken before reading, so that later publications are included the next time.
-    let stale: Vec<bool> = slots.iter().map(|slot| slot.take_stale()).collect();
-    let seen: Vec<Option<LastPublications>> = slots.iter().map(LastPublications::of).collect();
+    let stale = slots.iter().filter(|slot| slot.take_stale());
     let mut news = Vec::new();
-    for (seen, is_stale) in seen.iter().zip(stale) {
-        if let Some(seen) = seen.as_ref().filter(|_| is_stale) {
-            news.push(Arc::clone(&seen.slot));
-            let (poll, others) = (Arc::clone(&seen.poll), Arc::clone(&seen.others));
-            let (telemetry, name) = (telemetry.clone(), seen.slot.name.clone());
-            let (names, attributes) = (names.clone(), Arc::clone(&seen.attributes));
-            seen.slot.set_page(move |form| {
-                let counted = telemetry.of_target(&name);
-                let labels = SharedLabels {
-                    target: None,
-                    text: attributes.label_text(),
-                };
-                let mut alone: Vec<_> = labeled(&poll, &others, labels).collect();
-                alone.push((SharedLabels::default(), &counted));
-                let mut page = PageWriter::new(form);
-                page.add(&alone, &names);
-                page.finish()
-            });
-        }
+    for (slot, last) in stale.filter_map(seen) {
+        let (telemetry, names, name) = (telemetry.clone(), Arc::clone(&names), slot.name.clone());
+        slot.set_page(move |form| page_of_one(&name, &last, &telemetry, &names, form));
+        news.push(slot);
     }
-    let seen = seen.into_iter().flatten();
-    let seen: Arc<[LastPublications]> = seen.filter(|seen| !seen.attributes.is_requested).collect();
-    let shown = seen
-        .iter()
-        .map(|seen| (Arc::clone(&seen.slot), seen.poll.polled_at))
-        .collect();
+    // Read at the first read of the page: there may be thousands, and most pages are never read.
+    let all = Arc::new(LazyLock::new(move || {
+        let all = slots.iter().filter_map(seen);
+        let all = all.filter(|(_, last)| !last.attributes.is_requested);
+        all.collect::<Vec<_>>()
+    }));
     let telemetry = telemetry.clone();
+    let same = Arc::clone(&all);
+    let shown = move || {
+        let polls = same.iter();
+        let polls = polls.map(|(slot, last)| (Arc::clone(slot), last.poll.polled_at));
+        polls.collect()
+    };
     board.set_page(
-        move |form| page_of_all(&seen, &telemetry, &names, form),
+        move |form| page_of_all(&all, &telemetry, &names, form),
         shown,
     );
     news
 }
 
+/// Returns a target with its last publications. These must not refer to the target, which keeps them
+/// for its page.
+fn seen(slot: &Arc<Slot>) -> Option<(Arc<Slot>, LastPublications)> {
+    let last = LastPublications::of(slot)?;
+    Some((Arc::clone(slot), last))
+}
+
+fn page_of_one(
+    name: &str,
+    last: &LastPublications,
+    telemetry: &Telemetry,
+    names: &Names,
+    form: Form,
+) -> Page {
+    let counted = telemetry.of_target(name);
+    let mut alone: Vec<_> = last.labeled(None).collect();
+    alone.push((SharedLabels::default(), &counted));
+    let mut page = PageWriter::new(form);
+    page.add(&alone, names);
+    page.finish()
+}
+
 fn page_of_all(
-    seen: &[LastPublications],
+    all: &[(Arc<Slot>, LastPublications)],
     telemetry: &Telemetry,
     names: &Names,
     form: Form,
 ) -> Page {
     let started = Instant::now();
-    let all: Vec<_> = seen
+    let labeled = all
         .iter()
-        .flat_map(|seen| {
-            labeled(
-                &seen.poll,
-                &seen.others,
-                SharedLabels {
-                    target: Some(&seen.slot.name),
-                    text: seen.attributes.label_text(),
-                },
-            )
-        })
-        .collect();
+        .flat_map(|(slot, last)| last.labeled(Some(&slot.name)));
+    let all: Vec<_> = labeled.collect();
     let mut page = PageWriter::new(form);
     page.add(&all, names);
     telemetry.write(&mut page, names, form.format);

@@ -20,7 +20,7 @@ mod slot;
 
 pub use attributes::{Attributes, ClusterMember};
 use pages::{PageReaders, Pages};
-pub use pages::{Served, Unwritten};
+pub use pages::{Served, ShownPolls, Unwritten};
 pub use scrapes::Scrape;
 pub use slot::Slot;
 
@@ -239,7 +239,7 @@ impl Board {
     pub fn page(&self, form: Form, client: u64) -> Option<Served> {
         let at = Instant::now().into_std();
         let pages = self.pages.load_full()?;
-        for (slot, poll) in &pages.shown {
+        for (slot, poll) in pages.shown.iter() {
             let poll = *poll;
             slot.scrapes().record(Scrape { at, poll, client });
         }
@@ -250,12 +250,12 @@ impl Board {
         Some(self.readers.page(pages, form, client))
     }
 
-    /// Replaces the page of all targets, which shows these. It is encoded before or when it is
-    /// read: see [`Board::due`].
+    /// Replaces the page of all targets. It is encoded before or when it is read: see
+    /// [`Board::due`]. `shown` returns the targets on it.
     pub fn set_page(
         &self,
         write: impl Fn(Form) -> Page + Send + Sync + 'static,
-        shown: Vec<(Arc<Slot>, SystemTime)>,
+        shown: impl FnOnce() -> ShownPolls + Send + 'static,
     ) {
         self.pages.store(Some(Arc::new(Pages::new(write, shown))));
         self.written_at.store(Arc::new(Instant::now()));
@@ -349,7 +349,7 @@ mod tests {
         let long_ago = now.checked_sub(PAGE_MAX * 2);
         board.written_at.store(Arc::new(long_ago.unwrap()));
         assert_eq!(board.health(now), Err(Unhealthy::NoPages));
-        board.set_page(|_| Page::default(), Vec::new());
+        board.set_page(|_| Page::default(), Vec::new);
         assert!(board.health(now).is_ok());
     }
 
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "none");
         for _ in 0..2 {
             slot.set_page(|_| Page::default());
-            board.set_page(|_| Page::default(), Vec::new());
+            board.set_page(|_| Page::default(), Vec::new);
             assert_eq!(text_of(slot.page(TEXT, 0).as_ref()), "unwritten");
             assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "unwritten");
             assert!(board.due(Instant::now()).is_empty());
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(text_of(board.page(TEXT, 0).as_ref()), "written");
         let other = form(Format::OpenMetrics, true);
         assert_eq!(text_of(slot.page(other, 0).as_ref()), "unwritten");
-        board.set_page(|_| Page::default(), Vec::new());
+        board.set_page(|_| Page::default(), Vec::new);
         let in_seconds = board.next_due(now).map(|at| (at - now).as_secs());
         assert_eq!(in_seconds, Some(13));
         board.clear_pages();

@@ -46,36 +46,43 @@ enum Classifier {
 #[derive(Debug)]
 struct Rules {
     all: Vec<Rule>,
-    /// Indexes of the rules that can match a key, by its first byte. Most patterns start with a
+    /// Indexes of the rules that can match a key with this first byte. Most patterns start with a
     /// word, so most keys are compared with very few rules.
-    by_first_byte: Vec<Vec<usize>>,
+    by_first_byte: BTreeMap<u8, Vec<usize>>,
+    /// Indexes of the rules that can match a key with any other first byte.
+    for_other_bytes: Vec<usize>,
 }
 
 impl Rules {
     fn new(all: Vec<Rule>) -> Self {
-        let places = |byte: u8| {
-            let possible = all
-                .iter()
-                .enumerate()
-                .filter(|(_, rule)| rule.pattern.first_byte().is_none_or(|first| first == byte));
+        let places = |byte: Option<u8>| -> Vec<usize> {
+            let possible = all.iter().enumerate().filter(|(_, rule)| {
+                let first = rule.pattern.first_byte();
+                first.is_none() || first == byte
+            });
             possible.map(|(place, _)| place).collect()
         };
-        let by_first_byte = (0..=u8::MAX).map(places).collect();
-        Self { all, by_first_byte }
+        let first_bytes = all.iter().filter_map(|rule| rule.pattern.first_byte());
+        let by_first_byte = first_bytes.map(|byte| (byte, places(Some(byte))));
+        Self {
+            by_first_byte: by_first_byte.collect(),
+            for_other_bytes: places(None),
+            all,
+        }
     }
 
     fn classify(&self, database: u32, key: &[u8]) -> NamespaceId {
         let matches = |rule: &&Rule| {
             rule.database.is_none_or(|only| only == database) && rule.pattern.matches(key)
         };
-        let places = key
-            .first()
-            .and_then(|first| self.by_first_byte.get(usize::from(*first)));
-        let found = match places {
-            Some(places) => places
-                .iter()
-                .filter_map(|place| self.all.get(*place))
-                .find(matches),
+        let found = match key.first() {
+            Some(first) => {
+                let places = self.by_first_byte.get(first);
+                let places = places.unwrap_or(&self.for_other_bytes).iter();
+                places
+                    .filter_map(|place| self.all.get(*place))
+                    .find(matches)
+            }
             None => self.all.iter().find(matches),
         };
         found.map_or(NamespaceId::OTHER, |rule| rule.namespace)

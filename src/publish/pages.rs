@@ -2,7 +2,7 @@
 //! expected, otherwise at its first read.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
@@ -13,6 +13,9 @@ use crate::encode::{Form, Format, Page};
 
 /// Encodes a page in one form.
 type Write = Box<dyn Fn(Form) -> Page + Send + Sync>;
+
+/// The targets on a page, each with the end of its poll.
+pub type ShownPolls = Vec<(Arc<Slot>, SystemTime)>;
 
 /// One value for each form of a page.
 #[derive(Debug, Default)]
@@ -52,8 +55,8 @@ impl<T> ByForm<T> {
 pub struct Pages {
     write: Write,
     written: ByForm<OnceLock<Page>>,
-    /// The targets on the pages, each with the end of its poll.
-    pub(super) shown: Vec<(Arc<Slot>, SystemTime)>,
+    /// Determined at the first read, because most pages are never read.
+    pub(super) shown: LazyLock<ShownPolls, Box<dyn FnOnce() -> ShownPolls + Send>>,
 }
 
 impl fmt::Debug for Pages {
@@ -66,15 +69,15 @@ impl fmt::Debug for Pages {
 }
 
 impl Pages {
-    /// Returns pages that `write` encodes.
+    /// Returns pages that `write` encodes, of the targets that `shown` returns.
     pub(super) fn new(
         write: impl Fn(Form) -> Page + Send + Sync + 'static,
-        shown: Vec<(Arc<Slot>, SystemTime)>,
+        shown: impl FnOnce() -> ShownPolls + Send + 'static,
     ) -> Self {
         Self {
             write: Box::new(write),
             written: ByForm::default(),
-            shown,
+            shown: LazyLock::new(Box::new(shown)),
         }
     }
 

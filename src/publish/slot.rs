@@ -323,7 +323,7 @@ impl Slot {
     /// Replaces the page. It is encoded before or when it is read: see [`Slot::due`].
     pub fn set_page(&self, write: impl Fn(Form) -> Page + Send + Sync + 'static) {
         self.pages
-            .store(Some(Arc::new(Pages::new(write, Vec::new()))));
+            .store(Some(Arc::new(Pages::new(write, Vec::new))));
     }
 
     /// Returns the pages that will probably be read soon and are not encoded.

@@ -74,7 +74,7 @@ async fn server(limits: ConnectionLimits, web: &Web) -> (Server, Gate) {
     let server = start_behind(limits, gate.clone()).await;
     server
         .board
-        .set_page(always(page("all of it", "")), Vec::new());
+        .set_page(always(page("all of it", "")), Vec::new);
     (server, gate)
 }
 
@@ -216,7 +216,7 @@ async fn tls_client_that_stops_reading_times_out() {
             text: large,
             gzip: bytes::Bytes::new(),
         }),
-        Vec::new(),
+        Vec::new,
     );
     let mut stuck = shake(&server, &identity).await;
     stuck

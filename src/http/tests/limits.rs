@@ -100,7 +100,7 @@ async fn client_that_stops_reading_times_out_alone() {
             text: large.clone(),
             gzip: Bytes::new(),
         }),
-        Vec::new(),
+        Vec::new,
     );
     let mut stuck = Vec::new();
     for _ in 0..8 {
@@ -296,7 +296,7 @@ async fn shutdown_does_not_wait_for_stuck_clients() {
             text: Bytes::from(vec![b'x'; 32 << 20]),
             gzip: Bytes::new(),
         }),
-        Vec::new(),
+        Vec::new,
     );
     let mut stuck = connect(server.address).await;
     stuck
@@ -326,11 +326,11 @@ async fn scrape_during_publishing_gets_a_complete_page() {
     let board = server.board.clone();
     let slot = board.slot("a", "redis://a:1");
     board.list(vec![slot.clone()]);
-    board.set_page(always(page("old\n", "")), Vec::new());
+    board.set_page(always(page("old\n", "")), Vec::new);
     let publishing = tokio::spawn(async move {
         for number in 0..2000 {
             let text = if number % 2 == 0 { "old\n" } else { "newer\n" };
-            board.set_page(always(page(text, "")), Vec::new());
+            board.set_page(always(page(text, "")), Vec::new);
             publish(&slot, page(text, ""));
             tokio::task::yield_now().await;
         }

@@ -23,7 +23,7 @@ async fn with_targets() -> Server {
     server.board.list(vec![cache, new]);
     server
         .board
-        .set_page(always(page("all 1\n", "all zipped")), Vec::new());
+        .set_page(always(page("all 1\n", "all zipped")), Vec::new);
     server
 }
 
@@ -40,7 +40,7 @@ async fn scraper_gets_the_requested_format() {
             "",
         )
     };
-    server.board.set_page(in_format(written), Vec::new());
+    server.board.set_page(in_format(written), Vec::new);
     let cache = server.board.find("cache").unwrap();
     cache.set_page(in_format(written));
     for path in ["/metrics", "/probe?target=cache"] {
@@ -101,7 +101,7 @@ async fn page_is_compressed_if_the_client_accepts_gzip() {
     );
     server
         .board
-        .set_page(always(page("plain only\n", "")), Vec::new());
+        .set_page(always(page("plain only\n", "")), Vec::new);
     let plain = request(
         server.address,
         "GET",
@@ -131,7 +131,7 @@ async fn page_of_hundreds_of_targets_is_decompressed_for_clients_without_gzip() 
     };
     let cache = server.board.find("cache").unwrap();
     let shown = vec![(cache, SystemTime::now()); 200];
-    server.board.set_page(write, shown);
+    server.board.set_page(write, || shown);
     let plain = get(server.address, "/metrics").await;
     assert_eq!((plain.status, plain.text()), (200, expected.as_str()));
     assert_eq!(plain.header("content-encoding"), None);
@@ -435,7 +435,7 @@ async fn writing_a_page_delays_no_other_scrape() {
         page("# EOF\n", "")
     };
     server.board.slots()[0].set_page(in_format(write.clone()));
-    server.board.set_page(in_format(write), Vec::new());
+    server.board.set_page(in_format(write), Vec::new);
     let first = format!("/probe?target={}", server.board.slots()[0].name);
     for path in ["/metrics".to_owned(), first] {
         let slow = path.clone();
@@ -552,7 +552,7 @@ async fn paths_are_configurable() {
     let server = start_at(ConnectionLimits::default(), gate, paths).await;
     server
         .board
-        .set_page(always(page("redis_up 1\n", "")), Vec::new());
+        .set_page(always(page("redis_up 1\n", "")), Vec::new);
     assert_eq!(get(server.address, "/m").await.status, 200);
     for path in ["/metrics", "/scrape?target=x", "/probe?target=x"] {
         assert_eq!(get(server.address, path).await.status, 404, "{path}");

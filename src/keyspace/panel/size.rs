@@ -4,7 +4,7 @@
 /// thousands of targets is smaller, but not empty.
 pub(super) const KEYS_MAX: usize = 8_000;
 const KEYS_OF_ALL: usize = 400_000;
-pub(super) const KEYS_LEAST: usize = 800;
+pub(super) const KEYS_LEAST: usize = 400;
 
 /// Maximum number of keys of one run. A SCAN with a large COUNT returns more.
 pub(super) const RUN_KEYS_MAX: usize = 1_000;

@@ -66,7 +66,9 @@ impl Sweeper<'_> {
         database: u32,
         result: Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.reader.select(database).await?;
+        if self.reader.selected() != database {
+            Box::pin(self.reader.select(database)).await?;
+        }
         self.reader.take_round_trip();
         let sent = self.reader.take_sent();
         self.pace.owe(sent);

@@ -37,7 +37,7 @@ impl Sweeper<'_> {
             return Ok(());
         }
         let database = self.reader.selected();
-        let result = self.follow_ghosts().await;
+        let result = Box::pin(self.follow_ghosts()).await;
         self.resume(database, result).await
     }
 
