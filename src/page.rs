@@ -43,7 +43,7 @@ pub async fn run(board: Board, telemetry: Telemetry, names: Arc<ArcSwap<Names>>)
         let count = slots.len();
         // Read before renewing: later publications may be missing in the page.
         let is_polled = |slot: &Arc<Slot>| slot.is_requested() || slot.latest().is_some();
-        let all_polled = slots.iter().all(is_polled);
+        let all_polled = board.shows(&slots) || slots.iter().all(is_polled);
         let news = renew(&board, &telemetry, &names.load());
         if all_polled {
             board.set_shown(slots);
@@ -148,7 +148,7 @@ fn renew(board: &Board, telemetry: &Telemetry, names: &Names) -> Vec<Arc<Slot>> 
     // During a reload, the list of targets may be older or newer than the names. Without the label,
     // two targets could have the same series.
     let listed = slots.iter().filter(|slot| !slot.is_requested());
-    names.target_label |= listed.count() != 1;
+    names.target_label |= listed.take(2).count() != 1;
     let names = Arc::new(names);
     // Taken before reading, so that later publications are included the next time.
     let stale = slots.iter().filter(|slot| slot.take_stale());

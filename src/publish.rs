@@ -227,6 +227,12 @@ impl Board {
         }
     }
 
+    /// Returns whether the page is known to have a poll of each of these targets.
+    #[must_use]
+    pub fn shows(&self, slots: &Arc<Vec<Arc<Slot>>>) -> bool {
+        Arc::ptr_eq(&self.shown.load(), slots)
+    }
+
     /// Records that the page has a poll of each of these targets.
     pub fn set_shown(&self, slots: Arc<Vec<Arc<Slot>>>) {
         self.shown.store(slots);
