@@ -1,7 +1,5 @@
 //! Parses the text of INFO into fields and records. It does not interpret fields. Pure.
 
-use std::ops::Range;
-
 /// A `name:value` line of INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -55,11 +53,27 @@ pub struct Info {
     unreadable: Vec<TextRange>,
 }
 
-/// Bytes of the text.
-type TextRange = Range<usize>;
+/// A part of the text, in bytes. INFO is never larger than a reply may be, which is far below 4 GiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TextRange {
+    start: u32,
+    end: u32,
+}
+
+impl TextRange {
+    /// Returns the position of a part of this text.
+    fn of(part: &str, text: &str) -> Self {
+        let start = part.as_ptr().addr() - text.as_ptr().addr();
+        let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self {
+            start: position(start),
+            end: position(start + part.len()),
+        }
+    }
+}
 
 /// Positions of the parts of a field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct FieldLine {
     section: TextRange,
     name: TextRange,
@@ -144,6 +158,11 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// Maximum number of fields. A server with a thousand commands and databases has fewer than 10,000.
 const FIELDS_MAX: usize = 20_000;
 
+/// Bytes of a short line, and the number of plain fields of today's servers. Space for them is
+/// allocated at once.
+const LINE_BYTES: usize = 24;
+const PLAIN_EXPECTED: usize = 256;
+
 /// Maximum number of fields that are found by hash. Servers have fewer than 400. With many equal
 /// hashes, more would take long.
 const INDEXED_MAX: usize = 1_000;
@@ -166,12 +185,12 @@ impl Info {
             text: text.into(),
             ..Self::default()
         };
-        let mut section = 0..0;
+        let mut section = TextRange::default();
         let text = info.text.strip_prefix('\u{feff}').unwrap_or(&info.text);
-        let span = |part: &str| {
-            let start = part.as_ptr().addr() - info.text.as_ptr().addr();
-            start..start + part.len()
-        };
+        let span = |part: &str| TextRange::of(part, &info.text);
+        // On most servers, commands and error codes name most fields of a long text.
+        let few = text.len() / LINE_BYTES;
+        info.plain.reserve(few.min(PLAIN_EXPECTED));
         for line in lines(text).map(trimmed) {
             let fields = info.plain.len() + info.named.len();
             if fields + info.titles.len() + info.unreadable.len() >= FIELDS_MAX {
@@ -181,7 +200,7 @@ impl Info {
             if let Some(title) = line.strip_prefix('#') {
                 if !title.contains(':') {
                     section = span(title.trim());
-                    info.titles.push(section.clone());
+                    info.titles.push(section);
                 }
             } else if let Some((name, value)) = name_and_value(line, is_named) {
                 let fields = if is_named {
@@ -190,21 +209,22 @@ impl Info {
                     &mut info.plain
                 };
                 fields.push(FieldLine {
-                    section: section.clone(),
+                    section,
                     name: span(name),
                     value: span(value),
                 });
             } else if !line.is_empty() && info.unreadable.last() != Some(&section) {
-                info.unreadable.push(section.clone());
+                info.unreadable.push(section);
             }
         }
         let names = info.plain.iter().take(INDEXED_MAX);
-        info.by_name = Index::new(names.map(|line| info.part(&line.name)));
+        info.by_name = Index::new(names.map(|line| info.part(line.name)));
         info
     }
 
-    fn part(&self, span: &TextRange) -> &str {
-        self.text.get(span.clone()).unwrap_or_default()
+    fn part(&self, range: TextRange) -> &str {
+        let place = range.start as usize..range.end as usize;
+        self.text.get(place).unwrap_or_default()
     }
 
     /// Returns whether there is no field.
@@ -215,9 +235,9 @@ impl Info {
 
     fn field(&self, line: &FieldLine) -> Field<'_> {
         Field {
-            section: self.part(&line.section),
-            name: self.part(&line.name),
-            value: self.part(&line.value),
+            section: self.part(line.section),
+            name: self.part(line.name),
+            value: self.part(line.value),
         }
     }
 
@@ -235,7 +255,7 @@ impl Info {
     /// Yields the fields whose names are `prefix` and a command or an error code, with that name.
     pub fn named<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, Field<'s>)> {
         self.named.iter().filter_map(move |line| {
-            let name = self.part(&line.name).strip_prefix(prefix)?;
+            let name = self.part(line.name).strip_prefix(prefix)?;
             Some((name, self.field(line)))
         })
     }
@@ -247,8 +267,8 @@ impl Info {
         let in_section = lines.filter(move |line| match &last {
             Some((section, is_it)) if *section == line.section => *is_it,
             _ => {
-                let is_it = self.part(&line.section).eq_ignore_ascii_case(title);
-                last = Some((line.section.clone(), is_it));
+                let is_it = self.part(line.section).eq_ignore_ascii_case(title);
+                last = Some((line.section, is_it));
                 is_it
             }
         });
@@ -258,7 +278,7 @@ impl Info {
     /// Returns the value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.line(name).map(|line| self.part(&line.value))
+        self.line(name).map(|line| self.part(line.value))
     }
 
     /// Returns the first field with this name.
@@ -268,7 +288,7 @@ impl Info {
     }
 
     fn line(&self, name: &str) -> Option<&FieldLine> {
-        let is_it = |line: &&FieldLine| self.part(&line.name) == name;
+        let is_it = |line: &&FieldLine| self.part(line.name) == name;
         if is_named_by_users(name) {
             self.named.iter().find(is_it)
         } else {
@@ -288,21 +308,21 @@ impl Info {
 
     /// Yields the titles of all sections, including those without fields.
     pub fn titles(&self) -> impl Iterator<Item = &str> {
-        self.titles.iter().map(|title| self.part(title))
+        self.titles.iter().map(|title| self.part(*title))
     }
 
     /// Returns whether there is a section with this title, even one without fields.
     #[must_use]
     pub fn has_section(&self, title: &str) -> bool {
         let mut titles = self.titles.iter();
-        titles.any(|known| self.part(known).eq_ignore_ascii_case(title))
+        titles.any(|known| self.part(*known).eq_ignore_ascii_case(title))
     }
 
     /// Returns whether a section has a line that is neither a field nor a comment.
     #[must_use]
     pub fn is_unreadable_in(&self, title: &str) -> bool {
         let mut sections = self.unreadable.iter();
-        sections.any(|section| self.part(section).eq_ignore_ascii_case(title))
+        sections.any(|section| self.part(*section).eq_ignore_ascii_case(title))
     }
 }
 

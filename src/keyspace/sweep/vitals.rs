@@ -236,15 +236,14 @@ impl KeyReader {
             self.take_round_trip();
             let mut text = String::new();
             let mut is_complete = true;
-            for (command, reply) in commands.iter().zip(&replies) {
+            for (command, reply) in commands.iter().zip(replies) {
                 if let Some(refusal) = reply.refusal() {
                     if is_final(refusal) || !self.sections.record_refusal(command) {
                         return Err(refused(refusal));
                     }
                     is_complete = false;
                 }
-                text.push_str(&reply.text().unwrap_or_default());
-                text.push('\n');
+                append(&mut text, reply.into_text().unwrap_or_default());
             }
             if !is_complete {
                 continue;
@@ -261,6 +260,16 @@ impl KeyReader {
             }
             return Ok(vitals);
         }
+    }
+}
+
+/// Appends the text of a further section, usually to an empty text.
+fn append(text: &mut String, section: String) {
+    if text.is_empty() {
+        *text = section;
+    } else {
+        text.push('\n');
+        text.push_str(&section);
     }
 }
 
