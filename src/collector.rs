@@ -221,8 +221,9 @@ mod tests {
             Just(Reply::Nil),
             any::<i64>().prop_map(Reply::Integer),
             (0_i64..3_000_000).prop_map(Reply::Integer),
-            proptest::collection::vec(any::<u8>(), 0..32).prop_map(Reply::Bytes),
-            WORDS.prop_map(|word| Reply::Bytes(word.into_bytes())),
+            proptest::collection::vec(any::<u8>(), 0..32)
+                .prop_map(|bytes| Reply::Bytes(bytes.into())),
+            WORDS.prop_map(|word| Reply::Bytes(word.into_bytes().into())),
             Just(Reply::Error(Refusal {
                 code: "ERR".to_owned(),
                 message: String::new()

@@ -2,6 +2,8 @@
 //!
 //! `connection` decodes the protocol. Collectors interpret the replies. Pure.
 
+use smallvec::SmallVec;
+
 use crate::number::signed as float;
 
 /// Error code that replaces a reply above the size limit.
@@ -11,6 +13,10 @@ pub const TOO_LARGE: &str = "TOOLARGE";
 /// other targets.
 pub const NO_ROOM: &str = "NOROOM";
 
+/// The bytes of a string reply. Short ones, such as most names of keys, need no allocation of their
+/// own.
+pub type ReplyBytes = SmallVec<[u8; 32]>;
+
 /// One reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -19,7 +25,7 @@ pub enum Reply {
     /// An integer.
     Integer(i64),
     /// A bulk or simple string, which may contain any bytes.
-    Bytes(Vec<u8>),
+    Bytes(ReplyBytes),
     /// An array.
     List(Vec<Reply>),
     /// An error reply.
@@ -146,10 +152,12 @@ impl Reply {
     #[must_use]
     pub fn into_text(self) -> Option<String> {
         match self {
-            Self::Bytes(bytes) => Some(String::from_utf8(bytes).unwrap_or_else(|error| {
-                let bytes = error.into_bytes();
-                String::from_utf8_lossy(&bytes).into_owned()
-            })),
+            Self::Bytes(bytes) => {
+                Some(String::from_utf8(bytes.into_vec()).unwrap_or_else(|error| {
+                    let bytes = error.into_bytes();
+                    String::from_utf8_lossy(&bytes).into_owned()
+                }))
+            }
             Self::Nil | Self::Integer(_) | Self::List(_) | Self::Error(_) => None,
         }
     }
@@ -229,7 +237,7 @@ mod tests {
     use super::*;
 
     fn bytes(text: &str) -> Reply {
-        Reply::Bytes(text.as_bytes().to_vec())
+        Reply::Bytes(text.as_bytes().into())
     }
 
     fn refusal(code: &str, message: &str) -> Refusal {

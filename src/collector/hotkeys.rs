@@ -146,7 +146,7 @@ mod tests {
         let keys = vec![
             reading::bytes("user:1"),
             Reply::Integer(104),
-            Reply::Bytes(vec![0xff, b'a']),
+            Reply::Bytes([0xff, b'a'][..].into()),
             Reply::Integer(98),
         ];
         pairs(vec![

@@ -88,7 +88,7 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
 
 /// Returns a bulk string.
 pub(super) fn bytes(text: &str) -> Reply {
-    Reply::Bytes(text.as_bytes().to_vec())
+    Reply::Bytes(text.as_bytes().into())
 }
 
 /// Returns the reply to CONFIG GET of one parameter.

@@ -96,14 +96,14 @@ mod tests {
     fn replies_are_decoded_with_their_codes() {
         assert_eq!(
             decode(b"$2\r\n\xff!\r\n").unwrap(),
-            Reply::Bytes(vec![0xff, b'!'])
+            Reply::Bytes([0xff, b'!'][..].into())
         );
         assert_eq!(
             decode(b"*3\r\n:7\r\n$-1\r\n+OK\r\n").unwrap(),
             Reply::List(vec![
                 Reply::Integer(7),
                 Reply::Nil,
-                Reply::Bytes(b"OK".to_vec())
+                Reply::Bytes(b"OK"[..].into())
             ])
         );
         let denied = decode(b"-NOPERM this user has no permissions to run the 'info' command\r\n");

@@ -150,7 +150,7 @@ pub async fn perform(
     steps: &[HandshakeStep],
     tls: &Tls,
 ) -> Result<(), Failure> {
-    let mut packed = Packed::default();
+    let mut packed = Packed::of_about(steps.len());
     for step in steps {
         packed.push(step.arguments.iter());
     }

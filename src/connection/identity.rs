@@ -62,8 +62,8 @@ mod tests {
         let loading = error("LOADING", "Redis is loading the dataset in memory");
         let single = error("ERR", "This instance has cluster support disabled");
         for (reply, expected) in [
-            (Reply::Bytes(b"abc".to_vec()), true),
-            (Reply::Bytes(b"abe".to_vec()), false),
+            (Reply::Bytes(b"abc"[..].into()), true),
+            (Reply::Bytes(b"abe"[..].into()), false),
             (Reply::Nil, false),
             (denied, true),
             (loading, true),

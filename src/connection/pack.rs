@@ -29,7 +29,7 @@ impl Default for Spacing {
 }
 
 /// An encoded pipeline.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Packed {
     bytes: Vec<u8>,
     spacing: Spacing,
@@ -37,10 +37,22 @@ pub struct Packed {
     names: Vec<std::ops::Range<usize>>,
 }
 
+/// Bytes of a short command, for which there is room from the start.
+const COMMAND_BYTES: usize = 48;
+
 impl Packed {
+    /// Starts a pipeline of about this many commands.
+    pub fn of_about(commands: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(COMMAND_BYTES * commands),
+            names: Vec::with_capacity(commands),
+            spacing: Spacing::NONE,
+        }
+    }
+
     /// Encodes commands, each a list of words.
     pub fn new<Word: AsRef<[u8]>>(commands: &[impl AsRef<[Word]>]) -> Self {
-        let mut packed = Self::default();
+        let mut packed = Self::of_about(commands.len());
         for words in commands {
             packed.push(words.as_ref().iter());
         }

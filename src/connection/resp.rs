@@ -6,7 +6,7 @@
 
 mod partial;
 
-use crate::reply::{NO_ROOM, Refusal, Reply, TOO_LARGE};
+use crate::reply::{NO_ROOM, Refusal, Reply, ReplyBytes, TOO_LARGE};
 use partial::{Line, Open, Text, is_kind, length_of, number, refusal};
 
 /// Maximum bytes kept of a line. Lines are error texts, short strings, and numbers.
@@ -28,7 +28,7 @@ const STRING_BYTES: usize = 32;
 const RESERVED_BYTES: usize = 64 << 10;
 
 /// Maximum capacity reserved for an array before its elements arrive.
-const RESERVED_ELEMENTS: usize = 64;
+const RESERVED_ELEMENTS: usize = 128;
 
 /// The limits for one reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl Decoder {
     fn text(&mut self, text: &[u8]) -> Reply {
         if self.charge(text.len() + STRING_BYTES) {
             let kept = text.get(..self.limits.string_bytes).unwrap_or(text);
-            Reply::Bytes(kept.to_vec())
+            Reply::Bytes(kept.into())
         } else {
             Reply::Nil
         }
@@ -234,7 +234,7 @@ impl Decoder {
         }
         let text = Text {
             kind,
-            kept: Vec::with_capacity(keep.min(RESERVED_BYTES)),
+            kept: ReplyBytes::with_capacity(keep.min(RESERVED_BYTES)),
             left: length,
             keep,
         };
@@ -348,7 +348,7 @@ impl Decoder {
             array.items = Vec::new();
         }
         if let ReplyPosition::String(text) = &mut self.place {
-            text.kept = Vec::new();
+            text.kept = ReplyBytes::new();
             text.keep = 0;
         }
     }
@@ -422,7 +422,7 @@ mod tests {
     }
 
     fn bytes(text: &[u8]) -> Reply {
-        Reply::Bytes(text.to_vec())
+        Reply::Bytes(text.into())
     }
 
     fn is_too_large(reply: &Reply) -> bool {
@@ -468,7 +468,8 @@ mod tests {
         let leaf = prop_oneof![
             Just(Reply::Nil),
             any::<i64>().prop_map(Reply::Integer),
-            proptest::collection::vec(any::<u8>(), 0..40).prop_map(Reply::Bytes),
+            proptest::collection::vec(any::<u8>(), 0..40)
+                .prop_map(|bytes| Reply::Bytes(bytes.into())),
             "[A-Z]{1,8}".prop_map(|code| Reply::Error(Refusal {
                 code,
                 message: "no".to_owned()

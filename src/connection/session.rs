@@ -207,7 +207,7 @@ fn packed<'a, 'c>(
     rejections: &Rejections,
     commands: &'a [Command<'c>],
 ) -> (Vec<&'a Command<'c>>, Packed) {
-    let mut packed = Packed::default();
+    let mut packed = Packed::of_about(commands.len());
     let mut spelled = Vec::with_capacity(commands.len());
     for command in commands {
         if let Some(words) = rejections.words(command) {

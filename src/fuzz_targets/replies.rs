@@ -137,7 +137,7 @@ pub fn client_list(data: &[u8]) {
             ..circumstances()
         };
         let mut replies = Replies::new(SERVERS.first().copied().unwrap_or_default(), circumstances);
-        let reply = Reply::Bytes(text.to_vec());
+        let reply = Reply::Bytes(text.into());
         replies.record(query(&["CLIENT", "LIST"]), reply);
         remembered = published(&replies, data.len());
     }

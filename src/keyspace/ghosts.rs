@@ -165,7 +165,7 @@ impl Ghosts {
     }
 
     /// Adds a part of the table with the names in it, unless it is followed already.
-    pub fn add(&mut self, now: f64, region: Region, names: &[Vec<u8>]) {
+    pub fn add(&mut self, now: f64, region: Region, names: &[impl AsRef<[u8]>]) {
         let is_known = |part: &TablePart| {
             let other = part.region;
             (other.database, other.start) == (region.database, region.start)
@@ -193,9 +193,9 @@ impl Ghosts {
     }
 
     /// Returns the hashes of the names that are followed.
-    fn ids(&self, names: &[Vec<u8>], one_in: u64) -> HashSet<u64> {
+    fn ids(&self, names: &[impl AsRef<[u8]>], one_in: u64) -> HashSet<u64> {
         let ids = names.iter();
-        let ids = ids.map(|name| self.hasher.hash_one(name.as_slice()));
+        let ids = ids.map(|name| self.hasher.hash_one(name.as_ref()));
         ids.filter(|id| id.is_multiple_of(one_in)).collect()
     }
 
@@ -213,7 +213,7 @@ impl Ghosts {
     }
 
     /// Records the names in a part at this time.
-    pub fn record(&mut self, now: f64, region: Region, names: &[Vec<u8>]) {
+    pub fn record(&mut self, now: f64, region: Region, names: &[impl AsRef<[u8]>]) {
         let followed = self
             .residence
             .map_or(f64::INFINITY, |residence| FOLLOWED * residence);
@@ -233,7 +233,7 @@ impl Ghosts {
 
     /// Returns the positions of the names in a part whose TTL is unknown, or was read long ago.
     #[must_use]
-    pub fn without_ttl(&self, now: f64, region: Region, names: &[Vec<u8>]) -> Vec<usize> {
+    pub fn without_ttl(&self, now: f64, region: Region, names: &[impl AsRef<[u8]>]) -> Vec<usize> {
         let Some(part) = self.parts.iter().find(|part| part.region == region) else {
             return Vec::new();
         };
@@ -244,7 +244,7 @@ impl Ghosts {
             _ => false,
         };
         let names = names.iter().enumerate();
-        let wanted = names.filter(|(_, name)| is_wanted(name.as_slice()));
+        let wanted = names.filter(|(_, name)| is_wanted(name.as_ref()));
         wanted.map(|(at, _)| at).collect()
     }
 

@@ -218,10 +218,8 @@ impl Panel {
 
     /// Records a check of the keys of a run: the names in its region at this time. It counts with
     /// the next reading of INFO, if that shows that the data were not replaced.
-    pub fn record_checked(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
-        let ids = names
-            .iter()
-            .map(|name| self.hasher.hash_one(name.as_slice()));
+    pub fn record_checked(&mut self, now: f64, run: &Run, names: &[impl AsRef<[u8]>]) {
+        let ids = names.iter().map(|name| self.hasher.hash_one(name.as_ref()));
         let ids: HashSet<u64> = ids.collect();
         let mut later = Vec::new();
         for member in &run.members {

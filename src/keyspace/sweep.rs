@@ -255,12 +255,12 @@ impl<'a> Sweeper<'a> {
     /// Sweeps all databases once, and rests.
     async fn pass(&mut self) -> Result<(), Failure> {
         let started = Instant::now();
-        // On the heap, so that a resting sweep takes no memory for it.
+        // On the heap, like other long steps, so that a resting sweep takes no memory for it.
         if !Box::pin(self.sweep_once()).await? {
             return Ok(());
         }
         self.log_pass(started.elapsed());
-        self.publish().await?;
+        Box::pin(self.publish()).await?;
         let generation = self.census.generation();
         let end = Instant::now() + load::rest(started.elapsed(), self.sweep.min_pass_interval);
         while let Some(left) = end.checked_duration_since(Instant::now()) {

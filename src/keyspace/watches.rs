@@ -361,7 +361,7 @@ mod tests {
     use super::*;
 
     fn bytes(text: &str) -> Reply {
-        Reply::Bytes(text.as_bytes().to_vec())
+        Reply::Bytes(text.as_bytes().into())
     }
 
     fn message(channel: &str, key: &str) -> Reply {

@@ -105,7 +105,7 @@ mod tests {
     static LENGTH: Query = Query::new(&[&["SLOWLOG", "LEN"]], "+slowlog|len");
 
     fn text(text: &str) -> Reply {
-        Reply::Bytes(text.into())
+        Reply::Bytes(text.as_bytes().into())
     }
 
     #[test]

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn bytes(text: &str) -> Reply {
-        Reply::Bytes(text.as_bytes().to_vec())
+        Reply::Bytes(text.as_bytes().into())
     }
 
     fn list(items: &[Reply]) -> Reply {

@@ -110,7 +110,7 @@ mod tests {
         Reply::List(
             words
                 .iter()
-                .map(|word| Reply::Bytes(word.as_bytes().to_vec()))
+                .map(|word| Reply::Bytes(word.as_bytes().into()))
                 .collect(),
         )
     }

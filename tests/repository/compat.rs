@@ -267,7 +267,7 @@ fn unrecorded_fields_become_metrics() {
         }
         let (_, family) = rows.get(name.as_str()).expect("it has a row");
         let field = family.source.field.replace("<n>", "1");
-        let pair = [&field, "1"].map(|word| Reply::Bytes(word.as_bytes().to_vec()));
+        let pair = [&field, "1"].map(|word| Reply::Bytes(word.as_bytes().into()));
         let replies = [Reply::List(pair.to_vec()), Reply::Integer(1)];
         let is_shown = replies.iter().any(|reply| {
             let page = page_of(&field, reply);

@@ -290,7 +290,7 @@ fn pages_of_other_modes() -> Vec<Page> {
             // Some servers return nothing for this spelling, and no other was recorded.
             let mut info = recording(&server, recorded).expect("every mode was recorded");
             if info.is_empty() && name == "sentinel.prom" {
-                info = Reply::Bytes(b"redis_mode:sentinel\r\n".to_vec());
+                info = Reply::Bytes(b"redis_mode:sentinel\r\n"[..].into());
             }
             if !info.is_empty() {
                 pages.push((server.join(name), page(&server, &info)));

@@ -314,7 +314,7 @@ mod tests {
             format!("id={id} age={age} tot-net-in={traffic} tot-net-out=1 tot-cmds={commands}\n")
         };
         let text: String = connections.iter().map(line).collect();
-        let reply = Reply::Bytes(text.into_bytes());
+        let reply = Reply::Bytes(text.into_bytes().into());
         let circumstances = Circumstances {
             polled_at: at,
             remembered: [Memo::new(before)].into_iter().collect(),
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn server_without_totals_publishes_none() {
-        let reply = Reply::Bytes(b"id=1 age=3 cmd=get\n".to_vec());
+        let reply = Reply::Bytes(b"id=1 age=3 cmd=get\n"[..].into());
         let replies = Replies::new("", Circumstances::default()).with(&LIST, &reply);
         let totals = totals(&clients(&replies).unwrap(), &replies);
         let mut snapshot = Snapshot::default();

@@ -1,7 +1,7 @@
 //! The parts of a reply that have not arrived completely. Pure.
 
 use super::{LINE_BYTES_KEPT, NotTheProtocol};
-use crate::reply::{Refusal, Reply};
+use crate::reply::{Refusal, Reply, ReplyBytes};
 
 /// A partial line.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) kind: u8,
-    pub(super) kept: Vec<u8>,
+    pub(super) kept: ReplyBytes,
     /// Bytes still to arrive.
     pub(super) left: u64,
     /// Bytes still to be kept.

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn push(words: &[&str]) -> Reply {
-        let word = |word: &&str| Reply::Bytes(word.as_bytes().to_vec());
+        let word = |word: &&str| Reply::Bytes(word.as_bytes().into());
         Reply::List(words.iter().map(word).collect())
     }
 

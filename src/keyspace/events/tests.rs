@@ -6,7 +6,7 @@ use super::*;
 use crate::number::to_count;
 
 fn event(channel: &str, key: &str) -> Reply {
-    let words = ["message", channel, key].map(|word| Reply::Bytes(word.as_bytes().to_vec()));
+    let words = ["message", channel, key].map(|word| Reply::Bytes(word.as_bytes().into()));
     Reply::List(words.to_vec())
 }
 
@@ -249,9 +249,9 @@ proptest! {
     ) {
         let mut events = listening();
         let words = vec![
-            Reply::Bytes(b"message".to_vec()),
-            Reply::Bytes(channel.into_bytes()),
-            Reply::Bytes(key),
+            Reply::Bytes(b"message"[..].into()),
+            Reply::Bytes(channel.into_bytes().into()),
+            Reply::Bytes(key.into()),
         ];
         events.record(&Reply::List(words));
         events.observe(1.0, &reading(101.0, 1.0));

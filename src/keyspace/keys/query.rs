@@ -117,7 +117,7 @@ impl Inspected {
     ) {
         match reply {
             Reply::Bytes(kind) if query == &KEY_TYPE => {
-                lookups.count(kind != b"none");
+                lookups.count(kind.as_slice() != b"none");
                 self.size_query = size_query(kind);
             }
             Reply::Integer(bytes) if query == &KEY_MEMORY => {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn bytes(text: &[u8]) -> Reply {
-        Reply::Bytes(text.to_vec())
+        Reply::Bytes(text.into())
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl StreamReplies {
 fn field<'r>(reply: &'r Reply, name: &str) -> Option<&'r Reply> {
     let pairs = reply.items().chunks_exact(2);
     let mut found = pairs.filter_map(|pair| match pair {
-        [Reply::Bytes(key), value] if key == name.as_bytes() => Some(value),
+        [Reply::Bytes(key), value] if key.as_slice() == name.as_bytes() => Some(value),
         _ => None,
     });
     found.next()

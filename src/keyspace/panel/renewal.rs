@@ -134,13 +134,13 @@ impl Member {
 impl Panel {
     /// Returns the keys of a run whose TTL may have been renewed, of the names in its region now.
     #[must_use]
-    pub fn renewal_checks(&self, run: &Run, names: &[Vec<u8>]) -> Vec<RenewalCheck> {
+    pub fn renewal_checks(&self, run: &Run, names: &[impl AsRef<[u8]>]) -> Vec<RenewalCheck> {
         let is_renewal = |member: &Member| matches!(member.purpose, Purpose::Renewal(_));
         if !run.members.iter().any(is_renewal) {
             return Vec::new();
         }
         let names = names.iter().enumerate();
-        let found = names.map(|(at, name)| (self.hasher.hash_one(name.as_slice()), at));
+        let found = names.map(|(at, name)| (self.hasher.hash_one(name.as_ref()), at));
         let found: HashMap<u64, usize> = found.collect();
         let checks = run.members.iter().filter_map(|member| {
             let Purpose::Renewal(expiry) = member.purpose else {

@@ -268,7 +268,7 @@ fn lost_ttl_is_recorded_for_early_deaths_only() {
     ];
     draw_each(&mut panel, 0.0, &lifetimes);
     while let Some(run) = panel.take_due(5.0) {
-        panel.record_checked(5.0, &run, &[]);
+        panel.record_checked(5.0, &run, &[""; 0]);
     }
     panel.observe(6.0, reading(0, 0, 0));
     let lost = value(&panel, "redis_key_namespace_lost_ttl_seconds", "");

@@ -13,6 +13,7 @@ use crate::keyspace::cost::{ROUND_TRIP_MICROSECONDS, SweepQuery};
 use crate::keyspace::pace::Batch;
 use crate::keyspace::segment::Segment;
 use crate::number::length;
+use crate::reply::ReplyBytes;
 
 /// Share of the lookups spent on keys with a TTL policy.
 const POLICY_SHARE: f64 = 0.75;
@@ -54,7 +55,7 @@ impl Sweeper<'_> {
             // The keys beyond the end also begin the next segment. They would count twice.
             let (_, beyond) = self.scan(segment.end()).await?;
             microseconds += self.cost_of_scan(beyond.len());
-            let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
+            let beyond: HashSet<ReplyBytes> = beyond.into_iter().collect();
             keys.retain(|key| !beyond.contains(key));
         }
         let next_in_segment = segment.has_more(next).then_some(next);
@@ -83,7 +84,7 @@ impl Sweeper<'_> {
     async fn details(
         &mut self,
         database: u32,
-        keys: &[Vec<u8>],
+        keys: &[ReplyBytes],
         next: Option<u64>,
     ) -> Result<f64, Failure> {
         let mut microseconds = 0.0;

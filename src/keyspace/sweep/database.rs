@@ -44,7 +44,7 @@ impl Sweeper<'_> {
         let order = self.census.remaining(database, order);
         if self.draw_is_due() {
             // Publish the first estimate before the sweep starts.
-            self.publish().await?;
+            Box::pin(self.publish()).await?;
         }
         for segment in order {
             self.census.open(database, segment, now());

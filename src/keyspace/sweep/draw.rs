@@ -20,7 +20,7 @@ use crate::keyspace::keys::query::Lookups;
 use crate::keyspace::pace::{Batch, SMALL_PARTS, keys_to_draw};
 use crate::keyspace::queries::RANDOM_KEY;
 use crate::keyspace::segment::has_table_per_slot;
-use crate::reply::{ErrorKind, Refusal, Reply};
+use crate::reply::{ErrorKind, Refusal, Reply, ReplyBytes};
 
 /// Cost of RANDOMKEY, in microseconds of server time. Measured on Redis 8.10 and Valkey 9.1.
 pub(super) const RANDOM_KEY_MICROSECONDS: f64 = 5.0;
@@ -41,7 +41,7 @@ impl KeyReader {
     pub(super) async fn random_keys(
         &mut self,
         most: usize,
-    ) -> Result<Result<BTreeSet<Vec<u8>>, Refusal>, Failure> {
+    ) -> Result<Result<BTreeSet<ReplyBytes>, Refusal>, Failure> {
         let (mut keys, mut rejected) = (BTreeSet::new(), None);
         let commands = (0..most).map(|at| RANDOM_KEY.ticket(at).into()).collect();
         let read = |reader: &mut Self, replies: PairedReplies, _: &mut Lookups| {

@@ -12,6 +12,7 @@ use crate::connection::Spacing;
 use crate::failure::{Failure, Reason};
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::panel::{Lifetime, Region, RenewalCheck, Run, starts};
+use crate::reply::ReplyBytes;
 
 /// Maximum number of SCANs per second for the panel. They take about 0.03 % of a core.
 const SCANS: f64 = 3.0;
@@ -122,7 +123,7 @@ impl Sweeper<'_> {
 
     /// Queries the TTLs of the keys in a run that may have been renewed, within the allowance. Returns
     /// the cost to the server, in microseconds.
-    async fn check_renewals(&mut self, run: &Run, names: &[Vec<u8>]) -> Result<f64, Failure> {
+    async fn check_renewals(&mut self, run: &Run, names: &[ReplyBytes]) -> Result<f64, Failure> {
         let panel = self.census.panel();
         let checks = panel.map(|panel| panel.renewal_checks(run, names));
         let checks = checks.unwrap_or_default();
@@ -233,7 +234,7 @@ impl Sweeper<'_> {
     async fn look_up_some(
         &mut self,
         database: u32,
-        names: &[Vec<u8>],
+        names: &[ReplyBytes],
     ) -> Result<(Vec<KeyDetails>, f64), Failure> {
         let mut all = vec![KeyDetails::default(); names.len()];
         let mut wanted: Vec<WantedKey<'_>> =
@@ -283,7 +284,7 @@ impl Sweeper<'_> {
     async fn scan_region(
         &mut self,
         region: Region,
-    ) -> Result<(Option<Vec<Vec<u8>>>, f64), Failure> {
+    ) -> Result<(Option<Vec<ReplyBytes>>, f64), Failure> {
         let (mut all, mut microseconds) = (Vec::new(), 0.0);
         let mut cursor = region.start;
         for _ in 0..SCANS_PER_RUN {
@@ -298,7 +299,7 @@ impl Sweeper<'_> {
         Ok((None, microseconds))
     }
 
-    async fn scan_for_panel(&mut self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), Failure> {
+    async fn scan_for_panel(&mut self, cursor: u64) -> Result<(u64, Vec<ReplyBytes>), Failure> {
         if let Some(panel) = self.census.panel() {
             panel.record_scan();
         }

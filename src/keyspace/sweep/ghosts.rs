@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::ghosts::Ghosts;
 use crate::keyspace::panel::{Lifetime, Region, starts};
+use crate::reply::ReplyBytes;
 
 /// SCANs for evicted keys, compared with those that the panel may send.
 const SCANS: f64 = 2.0 / 3.0;
@@ -94,7 +95,7 @@ impl Sweeper<'_> {
 
     /// Returns exactly the names in a part of the table, or `None` if there are too many. The last
     /// SCAN may go beyond its end. The keys beyond it are also those from there on.
-    async fn names_of(&mut self, region: Region) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+    async fn names_of(&mut self, region: Region) -> Result<Option<Vec<ReplyBytes>>, Failure> {
         let (mut all, mut cursor) = (Vec::new(), region.start);
         for _ in 0..SCANS_PER_RUN {
             let (next, names) = self.scan(cursor).await?;
@@ -106,7 +107,7 @@ impl Sweeper<'_> {
                     let (_, beyond) = self.scan(region.end).await?;
                     let microseconds = self.cost_of_scan(beyond.len());
                     self.census.record_batch(0, microseconds);
-                    let beyond: HashSet<Vec<u8>> = beyond.into_iter().collect();
+                    let beyond: HashSet<ReplyBytes> = beyond.into_iter().collect();
                     all.retain(|name| !beyond.contains(name));
                 }
                 return Ok(Some(all));
@@ -117,7 +118,7 @@ impl Sweeper<'_> {
     }
 
     /// Queries the TTLs of keys that may be evicted later, within the allowance, if keys have TTLs.
-    async fn learn_ttls(&mut self, region: Region, names: &[Vec<u8>]) -> Result<(), Failure> {
+    async fn learn_ttls(&mut self, region: Region, names: &[ReplyBytes]) -> Result<(), Failure> {
         if !self.census.needs_ttls_of_ghosts() || !self.reader.sends(SweepQuery::Expiry) {
             return Ok(());
         }

@@ -25,7 +25,7 @@ use crate::keyspace::segment::has_table_per_slot;
 use crate::keyspace::single_pass::idle_lookups;
 use crate::number::length;
 use crate::query::{Command, Query, Rejected, Ticket};
-use crate::reply::{ErrorKind, Reply};
+use crate::reply::{ErrorKind, Reply, ReplyBytes};
 
 /// Maximum number of keys per second. More would not make the estimates much better.
 const KEYS_PER_TURN: usize = 10;
@@ -190,7 +190,7 @@ impl Sweeper<'_> {
         database: u32,
         keys: u64,
         most: usize,
-    ) -> Result<(Vec<Vec<u8>>, f64), Failure> {
+    ) -> Result<(Vec<ReplyBytes>, f64), Failure> {
         if has_table_per_slot(self.reader.server()) {
             let keys = self.reader.random_keys(most).await?.unwrap_or_default();
             let microseconds = length(keys.len()) * super::draw::RANDOM_KEY_MICROSECONDS;
@@ -213,7 +213,12 @@ impl Sweeper<'_> {
 
     /// Chooses keys within the allowance. Keys of namespaces with few samples come first. Each other
     /// key has the same chance.
-    fn choose_for_idle(&mut self, database: u32, names: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
+    fn choose_for_idle(
+        &mut self,
+        database: u32,
+        names: Vec<ReplyBytes>,
+        most: usize,
+    ) -> Vec<ReplyBytes> {
         let mut names = names;
         // A truncated name is not the name of any key.
         names.retain(|name| name.len() < KEY_NAME_BYTES);
@@ -247,7 +252,7 @@ impl Sweeper<'_> {
         names
     }
 
-    fn record_idle(&mut self, database: u32, names: &[Vec<u8>], queried: &IdleReplies) {
+    fn record_idle(&mut self, database: u32, names: &[ReplyBytes], queried: &IdleReplies) {
         if queried.is_refused
             && let Some(idle) = self.census.idle()
         {
@@ -285,7 +290,7 @@ impl KeyReader {
     /// The connection failed, or the server cannot reply now.
     pub(super) async fn idle_times(
         &mut self,
-        names: &[Vec<u8>],
+        names: &[ReplyBytes],
         with_ttl: bool,
     ) -> Result<IdleReplies, Failure> {
         let mut queried = IdleReplies {
@@ -305,7 +310,7 @@ impl KeyReader {
     /// Queries keys, the first of which has this index.
     async fn idle_times_of(
         &mut self,
-        names: &[Vec<u8>],
+        names: &[ReplyBytes],
         at: usize,
         with_ttl: bool,
         queried: &mut IdleReplies,
@@ -371,7 +376,7 @@ fn hash(database: u32, name: &[u8]) -> u64 {
 }
 
 /// Returns the queries about keys, the first of which has this index.
-fn commands_for(names: &[Vec<u8>], at: usize, with_ttl: bool) -> Vec<Command<'_>> {
+fn commands_for(names: &[ReplyBytes], at: usize, with_ttl: bool) -> Vec<Command<'_>> {
     let ttl = with_ttl.then_some(&EXPIRY);
     let mut commands: Vec<Command<'_>> = Vec::new();
     for (at, name) in (at..).zip(names) {

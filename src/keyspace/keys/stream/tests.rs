@@ -4,7 +4,7 @@ use super::*;
 use crate::metric::SampleValue;
 
 fn text(text: &str) -> Reply {
-    Reply::Bytes(text.as_bytes().to_vec())
+    Reply::Bytes(text.as_bytes().into())
 }
 
 fn map(pairs: &[(&str, Reply)]) -> Reply {
@@ -141,7 +141,7 @@ fn consumer_without_messages_has_no_inactive_time() {
     let mut stream = stream();
     stream.take_groups(&Reply::List(vec![group("g", 1)]), LIMITS);
     let consumer = map(&[
-        ("name", Reply::Bytes(b"c\xff".to_vec())),
+        ("name", Reply::Bytes(b"c\xff"[..].into())),
         ("idle", Reply::Integer(1500)),
         ("inactive", Reply::Integer(-1)),
     ]);
@@ -223,7 +223,7 @@ fn any_reply() -> impl Strategy<Value = Reply> {
         proptest::collection::vec(any::<u8>(), 0..6),
     ];
     let leaf = prop_oneof![
-        word.prop_map(Reply::Bytes),
+        word.prop_map(|bytes| Reply::Bytes(bytes.into())),
         any::<i64>().prop_map(Reply::Integer),
         Just(Reply::Nil),
     ];

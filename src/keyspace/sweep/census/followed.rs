@@ -9,6 +9,7 @@ use crate::keyspace::sweep::key_reader::KeyDetails;
 use crate::keyspace::sweep::vitals::Vitals;
 use crate::metric::Snapshot;
 use crate::number::to_float as float;
+use crate::reply::ReplyBytes;
 
 use super::Census;
 
@@ -20,7 +21,7 @@ pub struct DrawnKeys {
     /// The part of the table with these keys.
     pub region: Region,
     /// The keys with their details.
-    pub keys: Vec<(Vec<u8>, KeyDetails)>,
+    pub keys: Vec<(ReplyBytes, KeyDetails)>,
 }
 
 impl Census {
@@ -117,7 +118,7 @@ impl Census {
     }
 
     /// Records the names that are in the region of a run now.
-    pub fn record_followed(&mut self, now: f64, run: &Run, names: &[Vec<u8>]) {
+    pub fn record_followed(&mut self, now: f64, run: &Run, names: &[impl AsRef<[u8]>]) {
         if let Some(panel) = &mut self.panel {
             panel.record_checked(now, run, names);
         }

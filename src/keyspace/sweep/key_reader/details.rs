@@ -85,7 +85,7 @@ impl KeyDetails {
                 let left = u64::try_from(*left).ok();
                 self.details.expiry = Some(left.map_or(Expiry::Never, Expiry::In));
             }
-            (SweepQuery::Type, Reply::Bytes(name)) if name == b"none" => self.miss(),
+            (SweepQuery::Type, Reply::Bytes(name)) if name.as_slice() == b"none" => self.miss(),
             (SweepQuery::Type, Reply::Bytes(name)) => {
                 self.hits += 1;
                 self.details.data_type = Some(DataType::from_reply(name));
@@ -264,7 +264,7 @@ mod tests {
         let found = found(&[
             (SweepQuery::Memory, Reply::Integer(72)),
             (SweepQuery::Expiry, Reply::Integer(1500)),
-            (SweepQuery::Type, Reply::Bytes(b"hash".to_vec())),
+            (SweepQuery::Type, Reply::Bytes(b"hash"[..].into())),
         ]);
         assert_eq!(found.details.memory, Some(72));
         assert_eq!(found.details.expiry, Some(Expiry::In(1500)));
@@ -276,7 +276,7 @@ mod tests {
         let found = found(&[
             (SweepQuery::Memory, Reply::Nil),
             (SweepQuery::Expiry, Reply::Integer(-2)),
-            (SweepQuery::Type, Reply::Bytes(b"none".to_vec())),
+            (SweepQuery::Type, Reply::Bytes(b"none"[..].into())),
         ]);
         assert_eq!(found.details, Details::default());
         assert_eq!((found.is_gone, found.hits, found.misses), (true, 0, 2));

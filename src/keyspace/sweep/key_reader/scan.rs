@@ -6,10 +6,10 @@ use crate::failure::{Failure, Reason};
 use crate::keyspace::cost::SweepQuery;
 use crate::keyspace::queries::SCAN;
 use crate::query::Command;
-use crate::reply::{ErrorKind, Reply};
+use crate::reply::{ErrorKind, Reply, ReplyBytes};
 
 /// The result of a SCAN: the next cursor and the keys.
-pub type Step = (u64, Vec<Vec<u8>>);
+pub type Step = (u64, Vec<ReplyBytes>);
 
 /// Intended maximum size of a reply to SCAN, in bytes. Long names reduce COUNT accordingly.
 const SCAN_BYTES: usize = 1 << 20;
