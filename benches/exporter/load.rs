@@ -195,6 +195,23 @@ pub fn drive_common(redis: &Redis) -> Outcome<usize> {
     send(redis, COMMON)
 }
 
+/// Namespaces of the keys that [`fill`] writes.
+const NAMESPACES: [&str; 5] = ["session", "api:cache", "ratelimit", "websocket", "user"];
+
+/// Writes this many keys in five namespaces, with sizes and TTLs of a web application.
+pub fn fill(redis: &Redis, keys: usize) -> Outcome<()> {
+    let mut connection = redis.connect()?;
+    let mut pipeline = redis::pipe();
+    for (number, namespace) in (0..keys).zip(NAMESPACES.iter().cycle()) {
+        let value = "x".repeat(20 + number * 37 % 380);
+        let command = pipeline.cmd("SET").arg(format!("{namespace}:{number:06}"));
+        command.arg(value).arg("EX").arg(3_600 + number % 3_600);
+        command.ignore();
+    }
+    pipeline.query::<()>(&mut connection)?;
+    Ok(())
+}
+
 fn send(redis: &Redis, lines: &[&str]) -> Outcome<usize> {
     let mut connection = redis.connect()?;
     for line in lines {
