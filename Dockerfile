@@ -43,8 +43,9 @@ COPY --from=build /image/ /
 # By number: there is no /etc/passwd in which a name could be looked up.
 USER 65534:65534
 EXPOSE 9121
-# One heap for all threads. With one for each, glibc keeps a megabyte more.
-ENV MALLOC_ARENA_MAX=1
+# One heap for all threads. With one for each, glibc keeps a megabyte more. The page of thousands of
+# targets stays outside of it, where it leaves no gaps.
+ENV MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072
 # It finds the exporter that runs in the container, whatever flags that was given.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["/redis-namespace-exporter", "health"]
 ENTRYPOINT ["/redis-namespace-exporter"]
