@@ -48,6 +48,9 @@ enum CanaryEnd {
     Rejected(Refusal),
     /// The server does not support RESP3.
     Unsupported,
+    /// A new connection may lead to another server: the role has changed, or the host name belongs to
+    /// another address.
+    Replaced(&'static str),
 }
 
 impl From<Failure> for CanaryEnd {
@@ -116,6 +119,7 @@ fn outcome(end: &CanaryEnd, failures: u32) -> (CanaryState, Duration) {
             // Sentinels reject PUBLISH.
             _ => (CanaryState::Unsupported, denied),
         },
+        CanaryEnd::Replaced(_) => (CanaryState::Disconnected, backoff::FIRST),
         CanaryEnd::Failed(_) => (
             CanaryState::Disconnected,
             backoff::delay(failures, RETRY_MAX),
@@ -135,6 +139,7 @@ fn log(name: &str, end: &CanaryEnd, is_known: bool) {
             warn!(name, %failure, remedy, "no canary: the server rejected a command");
         }
         CanaryEnd::Unsupported => info!(name, "no canary: the server does not support RESP3"),
+        CanaryEnd::Replaced(reason) => info!(name, reason, "the canary connects again"),
     }
 }
 
@@ -160,7 +165,8 @@ pub async fn examine(target: &Target) -> Option<ExaminedCanary> {
     }
     Some(match CanaryConnection::examine(target).await {
         Ok(Some(latency)) => ExaminedCanary::Works(latency),
-        Ok(None) => ExaminedCanary::Lost,
+        // One message does not take long enough to notice a replacement.
+        Ok(None) | Err(CanaryEnd::Replaced(_)) => ExaminedCanary::Lost,
         Err(CanaryEnd::Unsupported) => ExaminedCanary::Unsupported,
         Err(CanaryEnd::Rejected(refusal)) => ExaminedCanary::Rejected(refusal),
         Err(CanaryEnd::Failed(failure)) => ExaminedCanary::Failed(failure),

@@ -1,5 +1,6 @@
 //! One connection of the canary, from its start to its end.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +16,40 @@ use crate::config::Target;
 use crate::connection::{Message, MessageStream, refused};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
-use crate::reply::{Refusal, Reply};
+use crate::info::Info;
+use crate::reply::Reply;
 
 /// Number of lost messages in a row after which another connection may work better.
 const LOST_MAX: u32 = 3;
+
+/// Minimum time between two checks of the server's role.
+const ROLE_EVERY: Duration = Duration::from_secs(10);
 
 /// An open connection.
 pub(super) struct CanaryConnection {
     stream: MessageStream,
     channel: String,
-    /// Maximum time until a reply to PUBLISH.
+    /// Maximum time until a reply.
     timeout: Duration,
-    /// The time of the oldest PUBLISH without a reply, and their number.
-    unreplied: Option<(Instant, u32)>,
+    /// The queries without a reply, oldest first, with the times when they were sent.
+    unreplied: VecDeque<(Instant, CanaryQuery)>,
+    /// Time of the last check of the role.
+    checked_role: Option<Instant>,
+}
+
+/// A query that has a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CanaryQuery {
+    Subscribe,
+    Publish,
+    Role,
 }
 
 /// What has arrived.
 #[derive(Default)]
 struct Arrived {
     is_subscribed: bool,
-    replies: u32,
-    refusal: Option<Refusal>,
+    replies: Vec<Reply>,
 }
 
 impl CanaryConnection {
@@ -60,7 +74,7 @@ impl CanaryConnection {
             feed.show(CanaryState::Connected);
             let tally = feed.tally.get_or_insert_default();
             let next = started + target.canary.interval;
-            connection.receive(tally, next, false).await?;
+            connection.rest(tally, next).await?;
         }
     }
 
@@ -90,29 +104,63 @@ impl CanaryConnection {
             stream,
             channel,
             timeout,
-            unreplied: None,
+            unreplied: VecDeque::new(),
+            checked_role: None,
         };
-        let subscribe = [["SUBSCRIBE", &*connection.channel]];
-        connection.stream.send(&subscribe, deadline).await?;
+        let subscribe = ["SUBSCRIBE".to_owned(), connection.channel.clone()];
+        connection.send(&subscribe, CanaryQuery::Subscribe).await?;
         let mut tally = CanaryTally::default();
         loop {
             match connection.read(&mut tally, deadline).await? {
                 Some(arrived) if arrived.is_subscribed => break,
-                Some(_) => {}
+                Some(arrived) => connection.settle(arrived.replies)?,
                 None => return Err(no_reply().into()),
             }
         }
+        // The confirmation is a message. Only a rejection is a reply.
+        connection.unreplied.clear();
         connection.stream.count(1);
         Ok(connection)
     }
 
     async fn publish(&mut self, tally: &mut CanaryTally) -> Result<(), CanaryEnd> {
-        let now = Instant::now();
         let number = tally.publish(monotonic()).to_string();
-        let publish = [["PUBLISH", &*self.channel, &*number]];
-        self.stream.send(&publish, now + self.timeout).await?;
-        let (oldest, count) = self.unreplied.unwrap_or((now, 0));
-        self.unreplied = Some((oldest, count + 1));
+        let publish = ["PUBLISH".to_owned(), self.channel.clone(), number];
+        self.send(&publish, CanaryQuery::Publish).await
+    }
+
+    /// Receives what is late until the next message is due. Ends if a new connection may lead to
+    /// another server. No message is under way that the queries could delay.
+    async fn rest(&mut self, tally: &mut CanaryTally, until: Instant) -> Result<(), CanaryEnd> {
+        loop {
+            if self.stream.has_moved() {
+                return Err(CanaryEnd::Replaced("moved"));
+            }
+            self.check_role_if_due().await?;
+            let step = (Instant::now() + ROLE_EVERY).min(until);
+            self.receive(tally, step, false).await?;
+            if step == until {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Requests the role of the server from time to time. Behind a virtual address, only new
+    /// connections reach a new primary.
+    async fn check_role_if_due(&mut self) -> Result<(), CanaryEnd> {
+        let is_due = |checked: Instant| checked.elapsed() >= ROLE_EVERY;
+        if !self.checked_role.is_none_or(is_due) {
+            return Ok(());
+        }
+        self.checked_role = Some(Instant::now());
+        let info = ["INFO", "replication"].map(str::to_owned);
+        self.send(&info, CanaryQuery::Role).await
+    }
+
+    async fn send(&mut self, command: &[String], query: CanaryQuery) -> Result<(), CanaryEnd> {
+        let now = Instant::now();
+        self.stream.send(&[command], now + self.timeout).await?;
+        self.unreplied.push_back((now, query));
         Ok(())
     }
 
@@ -124,7 +172,7 @@ impl CanaryConnection {
         only_expected: bool,
     ) -> Result<(), CanaryEnd> {
         while Instant::now() < end && (tally.is_waiting() || !only_expected) {
-            let limit = self.unreplied.map(|(oldest, _)| oldest + self.timeout);
+            let limit = self.unreplied.front().map(|(sent, _)| *sent + self.timeout);
             let due = limit.map_or(end, |limit| limit.min(end));
             match self.read(tally, due).await? {
                 Some(arrived) => self.settle(arrived.replies)?,
@@ -135,19 +183,28 @@ impl CanaryConnection {
         Ok(())
     }
 
-    /// Records replies to PUBLISH.
-    fn settle(&mut self, replies: u32) -> Result<(), Failure> {
-        if replies == 0 {
-            return Ok(());
+    /// Assigns replies to their queries.
+    fn settle(&mut self, replies: Vec<Reply>) -> Result<(), CanaryEnd> {
+        for reply in replies {
+            let Some((_, query)) = self.unreplied.pop_front() else {
+                let detail = "the server sent a reply without a query";
+                return Err(Failure::new(Reason::Protocol, detail).into());
+            };
+            match (query, reply.refusal()) {
+                // The canary works without the role.
+                (CanaryQuery::Role, Some(_)) => continue,
+                (_, Some(refusal)) if refusal.is_passing() => return Err(refused(refusal).into()),
+                (_, Some(refusal)) => return Err(CanaryEnd::Rejected(refusal.clone())),
+                (CanaryQuery::Role, None) => {
+                    let info = Info::parse(reply.into_text().unwrap_or_default());
+                    if self.stream.has_changed_role(&info) {
+                        return Err(CanaryEnd::Replaced("role_changed"));
+                    }
+                }
+                (CanaryQuery::Subscribe | CanaryQuery::Publish, None) => {}
+            }
+            self.stream.count(1);
         }
-        self.stream.count(u64::from(replies));
-        let open = self.unreplied.map_or(0, |(_, count)| count);
-        let Some(open) = open.checked_sub(replies) else {
-            let detail = "the server sent a reply without a query";
-            return Err(Failure::new(Reason::Protocol, detail));
-        };
-        // Newer ones get the time of a new one.
-        self.unreplied = (open > 0).then(|| (Instant::now(), open));
         Ok(())
     }
 
@@ -161,19 +218,11 @@ impl CanaryConnection {
         let channel = self.channel.as_bytes();
         let mut handle = |message| match message {
             Message::Push(push) => arrived.push(&push, channel, tally),
-            Message::Reply(reply) => match reply.refusal() {
-                Some(refusal) => arrived.refusal = Some(refusal.clone()),
-                None => arrived.replies += 1,
-            },
+            Message::Reply(reply) => arrived.replies.push(reply),
         };
         match timeout_at(deadline, self.stream.read(&mut handle)).await {
-            Err(_) => return Ok(None),
-            Ok(result) => result?,
-        }
-        match arrived.refusal.take() {
-            Some(refusal) if refusal.is_passing() => Err(refused(&refusal).into()),
-            Some(refusal) => Err(CanaryEnd::Rejected(refusal)),
-            None => Ok(Some(arrived)),
+            Err(_) => Ok(None),
+            Ok(result) => result.map(|()| Some(arrived)).map_err(CanaryEnd::from),
         }
     }
 }

@@ -13,12 +13,14 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 use super::resp::ReplyLimits;
+use super::whereabouts::Whereabouts;
 use super::{
     Connection, Packed, READ_BYTES, READS_PER_TURN, budget, closed, decode, refused, within,
 };
-use crate::config::Endpoint;
+use crate::config::{Address, Endpoint};
 use crate::failure::{Failure, Reason};
 use crate::footprint::Footprint;
+use crate::info::Info;
 use crate::reply::{Refusal, Reply};
 
 /// Maximum memory of a message or a reply. The largest name the keys that changed within one turn of
@@ -38,11 +40,17 @@ pub enum Message {
 }
 
 /// An open connection with RESP3.
-pub struct MessageStream(Connection);
+pub struct MessageStream {
+    connection: Connection,
+    address: Address,
+    whereabouts: Whereabouts,
+    /// The role of the server, such as `master`, once INFO has shown it.
+    role: Option<String>,
+}
 
 impl fmt::Debug for MessageStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+        self.connection.fmt(formatter)
     }
 }
 
@@ -79,7 +87,29 @@ impl MessageStream {
             // The name of a key can have 512 MB.
             wire_limit: budget::wire_bytes(b"SCAN"),
         });
-        Ok(Ok(Self(connection)))
+        Ok(Ok(Self {
+            connection,
+            address: endpoint.address.clone(),
+            whereabouts: Whereabouts::default(),
+            role: None,
+        }))
+    }
+
+    /// Returns whether the host name no longer resolves to the connected address. Call it regularly:
+    /// it starts lookups and processes their results.
+    pub fn has_moved(&mut self) -> bool {
+        let peer = self.connection.peer();
+        self.whereabouts.has_moved(&self.address, peer)
+    }
+
+    /// Records the role of the server if INFO contains it. Returns whether it has changed, so that a
+    /// new connection may lead to another server.
+    pub fn has_changed_role(&mut self, info: &Info) -> bool {
+        let Some(role) = info.get("role") else {
+            return false;
+        };
+        let before = self.role.replace(role.to_owned());
+        before.is_some_and(|before| before != role)
     }
 
     /// Sends commands without waiting for replies.
@@ -93,7 +123,7 @@ impl MessageStream {
         deadline: Instant,
     ) -> Result<(), Failure> {
         let packed = Packed::new(commands);
-        let stream = &mut self.0.stream;
+        let stream = &mut self.connection.stream;
         let write = async {
             let written = stream.write_all(packed.bytes()).await;
             written.map_err(|_| closed())?;
@@ -104,7 +134,7 @@ impl MessageStream {
 
     /// Records that the server executed this many commands.
     pub fn count(&self, commands: u64) {
-        self.0.footprint.add(commands);
+        self.connection.footprint.add(commands);
     }
 
     /// Waits for data, and passes on everything that has arrived, up to a limit. Nothing is lost if
@@ -136,7 +166,7 @@ impl MessageStream {
     ) -> Poll<Result<(), Failure>> {
         let mut bytes = [const { MaybeUninit::uninit() }; READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut bytes);
-        let read = Pin::new(&mut self.0.stream).poll_read(context, &mut buffer);
+        let read = Pin::new(&mut self.connection.stream).poll_read(context, &mut buffer);
         let mut bytes = match read {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(_)) => return Poll::Ready(Err(closed())),
@@ -146,10 +176,12 @@ impl MessageStream {
             Poll::Ready(Ok(())) => buffer.filled(),
         };
         while !bytes.is_empty() {
-            match self.0.decoder.decode(&mut bytes) {
+            match self.connection.decoder.decode(&mut bytes) {
                 Err(_) => return Poll::Ready(Err(decode::not_the_protocol())),
                 Ok(None) => {}
-                Ok(Some(reply)) if self.0.decoder.is_push() => handle(Message::Push(reply)),
+                Ok(Some(reply)) if self.connection.decoder.is_push() => {
+                    handle(Message::Push(reply));
+                }
                 Ok(Some(reply)) => handle(Message::Reply(reply)),
             }
         }

@@ -1,5 +1,9 @@
 //! The pub/sub canary against real servers.
 
+use std::net::Ipv4Addr;
+
+use crate::support::cutter::Cutter;
+use crate::support::port;
 use crate::support::redis::Client;
 use crate::support::wait::{LONG, until};
 use crate::support::{Exporter, Launch, Page, RedisServer, sweep};
@@ -155,6 +159,35 @@ fn killed_connection_is_replaced() {
     // At most the message that was under way.
     assert_eq!(exporter.log().matches("the canary is connected").count(), 2);
     assert_eq!(channels(&server).len(), 1);
+}
+
+/// Behind a virtual address, open connections stay with the old primary.
+#[test]
+fn canary_follows_a_role_change() {
+    let (first, second) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let address = Ipv4Addr::new(127, 0, 0, 8);
+    let port = port::free();
+    let virtual_address = Cutter::at(address, port, first.port);
+    let exporter = launch(&format!(
+        "{{ name: cache, url: 'redis://{address}:{port}' }}"
+    ))
+    .start();
+    until_received(&exporter, 2.0);
+    virtual_address.lead_to(second.port);
+    first.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    until(LONG, "the second server", || {
+        (channels(&second).len() == 1 && channels(&first).is_empty()).then_some(())
+    });
+    let before = received(&exporter.page());
+    let page = until_received(&exporter, before + 2.0);
+    assert!(is_state(&page, "connected"));
+    // The role is the same from now on.
+    exporter.polls(30);
+    let log = exporter.log();
+    assert!(
+        log.matches("the canary connects again").count() <= 1,
+        "{log}"
+    );
 }
 
 #[test]

@@ -125,6 +125,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "connection",
             "failure",
             "footprint",
+            "info",
             "metric",
             "number",
             "outcome",
