@@ -95,7 +95,9 @@ fn outcome(end: &StreamEnd, failures: u32) -> (StreamState, Option<Break>, Durat
     let denied = backoff::jittered(RETRY_DENIED);
     match end {
         StreamEnd::Behind => (StreamState::Disconnected, Some(Break::Behind), RETRY_BEHIND),
-        StreamEnd::RoleChanged => (StreamState::Disconnected, None, backoff::FIRST),
+        StreamEnd::RoleChanged | StreamEnd::Moved => {
+            (StreamState::Disconnected, None, backoff::FIRST)
+        }
         StreamEnd::Denied(_) => (StreamState::Denied, None, denied),
         StreamEnd::Unsupported => (StreamState::Unsupported, None, denied),
         StreamEnd::Failed(failure) => match failure.reason {
@@ -113,6 +115,7 @@ fn log(name: &str, end: &StreamEnd, is_known: bool) {
         StreamEnd::Failed(failure) => warn!(name, %failure, "no key events"),
         StreamEnd::Behind => warn!(name, "hung up: the exporter is behind with key events"),
         StreamEnd::RoleChanged => info!(name, "the role of the server of key events has changed"),
+        StreamEnd::Moved => info!(name, "the server of key events has another address"),
         StreamEnd::Denied(_) | StreamEnd::Unsupported if is_known => {}
         StreamEnd::Denied(refusal) => {
             let failure = refused(refusal);

@@ -30,6 +30,8 @@ pub enum StreamEnd {
     Behind,
     /// The server changed its role.
     RoleChanged,
+    /// The host name of the target belongs to another server now.
+    Moved,
     /// The server rejected a command that the stream needs.
     Denied(Refusal),
     /// The server does not support RESP3, or has no keys.
@@ -78,13 +80,17 @@ impl OrderedStream {
         self.lag
     }
 
-    /// Sends commands and waits for this many replies. Messages before them are recorded.
+    /// Sends commands and waits for this many replies. Messages before them are recorded. Ends if the
+    /// target has moved.
     pub async fn request(
         &mut self,
         commands: &[Vec<String>],
         replies: usize,
         record: &mut Record<'_>,
     ) -> Result<Vec<Reply>, StreamEnd> {
+        if self.stream.has_moved() {
+            return Err(StreamEnd::Moved);
+        }
         self.replies.clear();
         let passage = self.footprint.enter().await;
         let started = Instant::now();
@@ -104,6 +110,15 @@ impl OrderedStream {
         drop(passage);
         self.lag = started.elapsed();
         Ok(std::mem::take(&mut self.replies))
+    }
+
+    /// Reads INFO from replies. Ends if the server has changed its role.
+    pub fn info(&mut self, replies: &[Reply]) -> Result<Info, StreamEnd> {
+        let info = text(replies)?;
+        if self.stream.has_changed_role(&info) {
+            return Err(StreamEnd::RoleChanged);
+        }
+        Ok(info)
     }
 
     /// Receives messages for this long, or until `is_enough`.
@@ -153,7 +168,7 @@ pub fn command<const WORDS: usize>(words: [&str; WORDS]) -> Vec<String> {
 }
 
 /// Returns the text of all replies as one INFO.
-pub fn text(replies: &[Reply]) -> Result<Info, StreamEnd> {
+fn text(replies: &[Reply]) -> Result<Info, StreamEnd> {
     let mut all = String::new();
     for reply in replies {
         if let Some(refusal) = reply.refusal() {

@@ -151,7 +151,9 @@ fn outcome(end: &StreamEnd, failures: u32) -> (WatchState, Option<Break>, Durati
     let denied = backoff::jittered(RETRY_DENIED);
     match end {
         StreamEnd::Behind => (WatchState::Disconnected, Some(Break::Behind), RETRY_BEHIND),
-        StreamEnd::RoleChanged => (WatchState::Disconnected, None, backoff::FIRST),
+        StreamEnd::RoleChanged | StreamEnd::Moved => {
+            (WatchState::Disconnected, None, backoff::FIRST)
+        }
         StreamEnd::Denied(_) => (WatchState::Denied, None, denied),
         StreamEnd::Unsupported => (WatchState::Unsupported, None, denied),
         StreamEnd::Failed(failure) => match failure.reason {
@@ -170,6 +172,7 @@ fn log(target: &Target, end: &StreamEnd, is_known: bool) {
         StreamEnd::Failed(failure) => warn!(name, %failure, "no watches"),
         StreamEnd::Behind => warn!(name, "hung up: the exporter is behind with a watch"),
         StreamEnd::RoleChanged => info!(name, "the role of the watched server has changed"),
+        StreamEnd::Moved => info!(name, "the watched server has another address"),
         StreamEnd::Denied(_) | StreamEnd::Unsupported if is_known => {}
         StreamEnd::Denied(refusal) => {
             let failure = refused(refusal);

@@ -171,25 +171,31 @@ impl ScaledCounts {
         if reading.counter.is_none() {
             return;
         }
-        if let Some(last) = self.last.replace(reading.clone())
-            && last.run_id == reading.run_id
-        {
-            let grown = growth(&last, reading);
-            let seconds = (reading.at - last.at).max(0.0);
-            self.pending += match (grown, self.scale) {
-                (Some(grown), Scale::Shares) => grown,
-                (Some(grown), Scale::Proportional) => {
-                    // The next watch shows whether it is a burst, or a load that has begun.
-                    self.unjudged.0 += grown;
-                    self.unjudged.1 += seconds;
-                    0.0
-                }
-                // CONFIG RESETSTAT: the whole value is new.
-                (None, Scale::Shares) => reading.counter.unwrap_or(0.0),
-                // A save resets it often.
-                (None, Scale::Proportional) => self.rate() * seconds,
-            };
+        let Some(last) = self.last.replace(reading.clone()) else {
+            return;
+        };
+        if last.run_id != reading.run_id {
+            // The messages of one server do not show whose the counter of another one is.
+            self.watches.clear();
+            self.pending = 0.0;
+            self.unjudged = (0.0, 0.0);
+            return;
         }
+        let grown = growth(&last, reading);
+        let seconds = (reading.at - last.at).max(0.0);
+        self.pending += match (grown, self.scale) {
+            (Some(grown), Scale::Shares) => grown,
+            (Some(grown), Scale::Proportional) => {
+                // The next watch shows whether it is a burst, or a load that has begun.
+                self.unjudged.0 += grown;
+                self.unjudged.1 += seconds;
+                0.0
+            }
+            // CONFIG RESETSTAT: the whole value is new.
+            (None, Scale::Shares) => reading.counter.unwrap_or(0.0),
+            // A save resets it often.
+            (None, Scale::Proportional) => self.rate() * seconds,
+        };
     }
 
     /// Returns the counter's increase during the watches, and their time in seconds.
@@ -503,6 +509,29 @@ mod tests {
         record(&mut counts, "session", 1);
         counts.end(&other(at(120.0, 90_001.0)));
         assert_eq!(counts.take().get(&place("session")), Some(&1.0));
+    }
+
+    #[test]
+    fn messages_of_another_server_give_no_shares() {
+        for scale in [Scale::Shares, Scale::Proportional] {
+            let mut counts = ScaledCounts::new(scale, 10);
+            counts.advance(&at(0.0, 0.0));
+            counts.begin(at(58.0, 580.0));
+            record(&mut counts, "session", 20);
+            counts.end(&at(60.0, 600.0));
+            counts.take();
+            // Not distributed yet.
+            counts.advance(&at(90.0, 900.0));
+            let other = |reading: WatchReading| WatchReading {
+                run_id: Some("b".to_owned()),
+                ..reading
+            };
+            counts.begin(other(at(91.0, 5_000.0)));
+            record(&mut counts, "cache", 10);
+            counts.end(&other(at(93.0, 5_010.0)));
+            let found: Vec<_> = counts.take().into_iter().collect();
+            assert_eq!(found, [(place("cache"), 10.0)], "{scale:?}");
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl From<StreamEnd> for ExaminedEvents {
             StreamEnd::Denied(refusal) => Self::Denied(refusal),
             StreamEnd::Unsupported => Self::Unsupported,
             StreamEnd::RoleChanged => Self::Replica,
-            StreamEnd::Behind => Self::Slow,
+            // It takes longer than an examination to notice that.
+            StreamEnd::Behind | StreamEnd::Moved => Self::Slow,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::config::Target;
 use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::events::{Duty, EventReading, KeyEvent, KeyEvents, StreamState};
-use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter, text};
+use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter};
 use crate::reply::Reply;
 
 /// Time from one reading of INFO to the next one.
@@ -135,7 +135,8 @@ impl<'a> EventStream<'a> {
         unsubscribe.extend(channels(0..self.databases));
         // Only a rejection is a reply; the confirmation is a message.
         let commands = [unsubscribe, command(["INFO", "replication"])];
-        text(&self.request(&commands, 1).await?)?;
+        let replies = self.request(&commands, 1).await?;
+        self.ordered.info(&replies)?;
         self.feed.with(|events| {
             events.pause();
             events.set_state(StreamState::Paused);
@@ -159,7 +160,7 @@ impl<'a> EventStream<'a> {
         commands.extend(sections.map(|section| command(["INFO", section])));
         let replies = self.request(&commands, sections.len()).await?;
         // Only a rejection is a reply; the confirmations are messages.
-        text(&replies)
+        self.ordered.info(&replies)
     }
 
     /// Subscribes to the remaining databases, if the server has more than is usual.
@@ -203,7 +204,7 @@ impl<'a> EventStream<'a> {
     async fn info(&mut self, commands: &[[&str; 2]]) -> Result<Info, StreamEnd> {
         let commands: Vec<_> = commands.iter().copied().map(command).collect();
         let replies = self.request(&commands, commands.len()).await?;
-        text(&replies)
+        self.ordered.info(&replies)
     }
 
     /// Sends commands and waits for this many replies. Events before them are recorded.

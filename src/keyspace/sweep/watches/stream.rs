@@ -14,7 +14,7 @@ use crate::collector::info::keyspace::Listed;
 use crate::config::{EventUse, Target};
 use crate::footprint::Footprint;
 use crate::info::Info;
-use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter, text};
+use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter};
 use crate::keyspace::watches::{
     WatchReading, WatchedStream, miss_channel, sends_misses, with_misses,
 };
@@ -32,8 +32,8 @@ const CHANGES_FOR: Duration = Duration::from_secs(1);
 /// A channel without messages. A subscriber has a limit of its output buffer.
 const NO_MESSAGES: &str = "redis-namespace-exporter:none";
 
-/// The sections of INFO with the counters of all streams.
-const SECTIONS: [&str; 4] = ["server", "stats", "persistence", "keyspace"];
+/// The sections of INFO with the counters of all streams, the databases and the role.
+const SECTIONS: [&str; 5] = ["server", "replication", "stats", "persistence", "keyspace"];
 
 /// Number of messages after which a watch ends early.
 const MESSAGES_MAX: f64 = 100_000.0;
@@ -181,7 +181,8 @@ impl<'a> WatchConnection<'a> {
         subscribe.extend((0..self.databases).map(miss_channel));
         // Only a rejection is a reply; the confirmations are messages.
         let commands: Vec<_> = std::iter::once(subscribe).chain(info()).collect();
-        text(&self.request(&commands, SECTIONS.len()).await?)
+        let replies = self.request(&commands, SECTIONS.len()).await?;
+        self.ordered.info(&replies)
     }
 
     /// Watches changes of keys.
@@ -221,7 +222,8 @@ impl<'a> WatchConnection<'a> {
         };
         let commands: Vec<_> = own.into_iter().chain(info()).collect();
         // The confirmation of a subscription is a message, that of tracking a reply.
-        text(&self.request(&commands, SECTIONS.len() + 1).await?)
+        let replies = self.request(&commands, SECTIONS.len() + 1).await?;
+        self.ordered.info(&replies)
     }
 
     /// Returns whether the server sends the messages, as far as it is known. Configures it if that is
@@ -268,7 +270,8 @@ impl<'a> WatchConnection<'a> {
 
     async fn info(&mut self) -> Result<Info, StreamEnd> {
         let commands: Vec<_> = info().collect();
-        text(&self.request(&commands, commands.len()).await?)
+        let replies = self.request(&commands, commands.len()).await?;
+        self.ordered.info(&replies)
     }
 
     async fn request(
@@ -299,8 +302,10 @@ impl<'a> WatchConnection<'a> {
             if time <= IDLE_MAX {
                 return Ok(());
             }
-            let info = command(["INFO", "server"]);
-            drop(text(&self.request(&[info], 1).await?)?);
+            // Behind a virtual address, only new connections reach a new primary.
+            let info = command(["INFO", "replication"]);
+            let replies = self.request(&[info], 1).await?;
+            drop(self.ordered.info(&replies)?);
         }
     }
 }
