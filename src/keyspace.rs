@@ -5,6 +5,7 @@
 pub mod cost;
 pub mod course;
 pub mod estimate;
+pub mod event_flags;
 pub mod events;
 pub mod expiring;
 pub mod families;

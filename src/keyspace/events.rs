@@ -23,7 +23,7 @@ use crate::number::to_float as float;
 use crate::reply::Reply;
 pub use coverage::{Coverage, Uncovered};
 pub use duty::Duty;
-pub use reading::{EventReading, missing_flags, sends};
+pub use reading::EventReading;
 pub use status::{Break, CountSource, EventStatus, MissReason, StreamState};
 pub use totals::EventTotals;
 use track::EventTrack;

@@ -9,6 +9,7 @@ mod database;
 mod draw;
 mod examine;
 mod feeds;
+mod flags;
 mod follow;
 mod ghosts;
 mod idle;

@@ -339,21 +339,6 @@ fn changed_keys(message: &Reply) -> impl Iterator<Item = &[u8]> {
     keys.iter().filter_map(Reply::bytes)
 }
 
-/// Returns whether these values of `notify-keyspace-events` include lookups that found no key. `A`
-/// does not.
-#[must_use]
-pub fn sends_misses(flags: &str) -> bool {
-    flags.contains('E') && flags.contains('m')
-}
-
-/// Returns the flags with those that are missing for lookups that found no key.
-#[must_use]
-pub fn with_misses(flags: &str) -> String {
-    let missing = ['E', 'm'];
-    let missing = missing.into_iter().filter(|flag| !flags.contains(*flag));
-    flags.chars().chain(missing).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::NamespaceId;
@@ -489,20 +474,6 @@ mod tests {
             let sum: f64 = new[0].1.counts.values().sum();
             assert!(sum > 0.0 && sum < 700.0, "{stream:?} {sum}");
             assert_eq!(new[0].1.state, WatchState::Watching);
-        }
-    }
-
-    #[test]
-    fn flags_are_understood() {
-        for (flags, sends, with) in [
-            ("", false, "Em"),
-            ("AKE", false, "AKEm"),
-            ("Em", true, "Em"),
-            ("mg$xE", true, "mg$xE"),
-            ("Km", false, "KmE"),
-        ] {
-            assert_eq!(sends_misses(flags), sends, "{flags}");
-            assert_eq!(with_misses(flags), with, "{flags}");
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
+use super::flags::FlagKeeper;
 use super::ordered::StreamEnd;
 use crate::backoff;
 use crate::clock::monotonic;
@@ -59,7 +60,12 @@ impl EventFeed {
 }
 
 /// Receives the events of a target forever, if there is a feed for them.
-pub async fn listen(target: &Target, feed: Option<&EventFeed>, footprint: Arc<Footprint>) {
+pub async fn listen(
+    target: &Target,
+    feed: Option<&EventFeed>,
+    keeper: &FlagKeeper,
+    footprint: Arc<Footprint>,
+) {
     let Some(feed) = feed else { return };
     let mut failures = 0;
     let mut state = StreamState::Disconnected;
@@ -67,7 +73,7 @@ pub async fn listen(target: &Target, feed: Option<&EventFeed>, footprint: Arc<Fo
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = EventStream::follow(target, feed, counted, &mut duty).await;
+        let Err(end) = EventStream::follow(target, feed, keeper, counted, &mut duty).await;
         let had_begun = feed.with(|events| {
             events.detach(monotonic());
             events.state() != state

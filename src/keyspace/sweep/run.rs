@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::census::Census;
 use super::feeds::Feeds;
+use super::flags::FlagKeeper;
 use super::key_reader::KeyReader;
 use super::listen::listen;
 use super::watches::watch;
@@ -46,14 +47,16 @@ pub async fn run(
     }
     sleep(delay).await;
     let feeds = Feeds::of(&target.sweep, &namespaces);
-    let events = listen(&target, feeds.events.as_ref(), Arc::clone(&footprint));
-    let watches = watch(&target, feeds.watches.as_ref(), Arc::clone(&footprint));
+    let keeper = FlagKeeper::of(&target.sweep);
+    let counted = || Arc::clone(&footprint);
+    let events = listen(&target, feeds.events.as_ref(), &keeper, counted());
+    let watches = watch(&target, feeds.watches.as_ref(), &keeper, counted());
     let sweep = sweep_forever(
         &target,
         &namespaces,
         &slot,
         on_reconnect,
-        footprint,
+        counted(),
         feeds.clone(),
     );
     // Boxed: the task would keep a copy of each while it waits for all.

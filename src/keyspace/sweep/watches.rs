@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
+use super::flags::FlagKeeper;
 use super::listen::ExaminedEvents;
 use super::lull::Lull;
 use super::ordered::StreamEnd;
@@ -20,11 +21,10 @@ use crate::config::{EventUse, Namespace, Sweep, Target};
 use crate::connection::refused;
 use crate::failure::Reason;
 use crate::footprint::Footprint;
+use crate::keyspace::event_flags::sends_misses;
 use crate::keyspace::events::Break;
 use crate::keyspace::matcher::Grouping;
-use crate::keyspace::watches::{
-    NewWatched, WatchState, WatchedStream, Watches, sends_misses, with_misses,
-};
+use crate::keyspace::watches::{NewWatched, WatchState, WatchedStream, Watches};
 use stream::WatchConnection;
 
 /// The permissions that key events and watches of misses need. and the stream of evicted and expired keys.
@@ -80,14 +80,19 @@ impl WatchFeed {
 }
 
 /// Watches a target forever, if there is a feed for it.
-pub async fn watch(target: &Target, feed: Option<&WatchFeed>, footprint: Arc<Footprint>) {
+pub async fn watch(
+    target: &Target,
+    feed: Option<&WatchFeed>,
+    keeper: &FlagKeeper,
+    footprint: Arc<Footprint>,
+) {
     let Some(feed) = feed else { return };
     let mut failures = 0;
     let mut state = WatchState::Disconnected;
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = WatchConnection::follow(target, feed, counted).await;
+        let Err(end) = WatchConnection::follow(target, feed, keeper, counted).await;
         // A connection that is cut soon after each begin must not be opened again at once.
         let has_lasted = started.elapsed() >= RETRY_MAX;
         failures = if has_lasted { 1 } else { failures + 1 };
@@ -108,11 +113,7 @@ pub async fn examine_misses(target: &Target) -> Option<ExaminedEvents> {
     let feed = WatchFeed::of(&target.sweep, &[])?;
     let flags = WatchConnection::examine(target, &feed).await;
     Some(match flags {
-        Ok(flags) => {
-            let flags = flags.filter(|flags| !sends_misses(flags));
-            let wanted = flags.map(|flags| with_misses(&flags));
-            wanted.map_or(ExaminedEvents::Work, ExaminedEvents::Off)
-        }
+        Ok(flags) => ExaminedEvents::of(&target.sweep, flags, sends_misses),
         Err(end) => ExaminedEvents::from(end),
     })
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::EventFeed;
 use super::stream::EventStream;
-use crate::config::Target;
+use crate::config::{Sweep, Target};
 use crate::failure::Failure;
-use crate::keyspace::events::{Duty, missing_flags};
+use crate::keyspace::event_flags::{NeededFlags, sends_lost};
+use crate::keyspace::events::Duty;
+use crate::keyspace::sweep::flags::{FlagKeeper, KnownFlags};
 use crate::keyspace::sweep::ordered::StreamEnd;
 use crate::reply::Refusal;
 
@@ -52,13 +54,32 @@ impl From<StreamEnd> for ExaminedEvents {
 
 async fn examine(target: &Target, feed: &EventFeed) -> Result<ExaminedEvents, StreamEnd> {
     let mut duty = Duty::default();
-    let opened = EventStream::open(target, feed, Arc::default(), &mut duty).await;
+    let keeper = FlagKeeper::of(&target.sweep);
+    let opened = EventStream::open(target, feed, &keeper, Arc::default(), &mut duty).await;
     let (mut stream, is_primary) = opened?;
     if !is_primary {
         return Ok(ExaminedEvents::Replica);
     }
     stream.subscribe(0..1).await?;
-    let flags = stream.flags().await?.flatten();
-    let wanted = flags.and_then(|flags| missing_flags(&flags));
-    Ok(wanted.map_or(ExaminedEvents::Work, ExaminedEvents::Off))
+    let flags = stream.flags().await?;
+    let is_sent = |flags: &str| sends_lost(flags) == [true, true];
+    Ok(ExaminedEvents::of(&target.sweep, flags, is_sent))
+}
+
+impl ExaminedEvents {
+    /// Returns whether the flags of a server include the events of a stream. Those that it should have
+    /// include the flags of all streams, because the server can only replace all of them.
+    pub(in super::super) fn of(
+        sweep: &Sweep,
+        flags: KnownFlags,
+        is_sent: impl Fn(&str) -> bool,
+    ) -> Self {
+        match flags {
+            KnownFlags::Known(flags) if !is_sent(&flags) => {
+                let completed = NeededFlags::of_enabled(sweep).completed(&flags);
+                completed.map_or(Self::Work, Self::Off)
+            }
+            _ => Self::Work,
+        }
+    }
 }

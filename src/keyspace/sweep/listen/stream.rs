@@ -16,6 +16,7 @@ use crate::config::Target;
 use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::events::{Duty, EventReading, KeyEvent, KeyEvents, StreamState};
+use crate::keyspace::sweep::flags::{FlagAccess, FlagKeeper, KnownFlags, read_flags};
 use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter};
 use crate::reply::Reply;
 
@@ -40,10 +41,8 @@ pub(super) struct EventStream<'a> {
     duty: &'a mut Duty,
     /// Time of the last check of the flags.
     checked_flags: Option<Instant>,
-    /// Whether the server rejects CONFIG GET.
-    hides_flags: bool,
-    /// Whether the server rejects CONFIG SET.
-    keeps_flags: bool,
+    keeper: &'a FlagKeeper,
+    access: FlagAccess,
 }
 
 impl<'a> EventStream<'a> {
@@ -51,10 +50,11 @@ impl<'a> EventStream<'a> {
     pub(super) async fn follow(
         target: &'a Target,
         feed: &'a EventFeed,
+        keeper: &'a FlagKeeper,
         footprint: Arc<Footprint>,
         duty: &'a mut Duty,
     ) -> Result<Infallible, StreamEnd> {
-        let (mut stream, is_primary) = Self::open(target, feed, footprint, duty).await?;
+        let (mut stream, is_primary) = Self::open(target, feed, keeper, footprint, duty).await?;
         if is_primary {
             stream.follow_primary().await
         } else {
@@ -66,6 +66,7 @@ impl<'a> EventStream<'a> {
     pub(super) async fn open(
         target: &'a Target,
         feed: &'a EventFeed,
+        keeper: &'a FlagKeeper,
         footprint: Arc<Footprint>,
         duty: &'a mut Duty,
     ) -> Result<(Self, bool), StreamEnd> {
@@ -76,8 +77,8 @@ impl<'a> EventStream<'a> {
             databases: DATABASES,
             duty,
             checked_flags: None,
-            hides_flags: false,
-            keeps_flags: false,
+            keeper,
+            access: FlagAccess::default(),
         };
         let info = stream
             .info(&[["INFO", "server"], ["INFO", "replication"]])
@@ -165,7 +166,7 @@ impl<'a> EventStream<'a> {
 
     /// Subscribes to the remaining databases, if the server has more than is usual.
     async fn subscribe_further(&mut self) -> Result<(), StreamEnd> {
-        if self.hides_flags {
+        if self.access.hides {
             return Ok(());
         }
         let replies = self
@@ -179,6 +180,13 @@ impl<'a> EventStream<'a> {
             self.databases = number;
         }
         Ok(())
+    }
+
+    /// Returns the flags of the server.
+    pub(super) async fn flags(&mut self) -> Result<KnownFlags, StreamEnd> {
+        let feed = self.feed;
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        read_flags(&mut self.ordered, &mut record).await
     }
 
     /// Reads INFO in order with the events. Returns their numbers since the last time.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use super::WatchFeed;
 use crate::clock::monotonic;
@@ -14,10 +13,10 @@ use crate::collector::info::keyspace::Listed;
 use crate::config::{EventUse, Target};
 use crate::footprint::Footprint;
 use crate::info::Info;
+use crate::keyspace::event_flags::sends_misses;
+use crate::keyspace::sweep::flags::{FlagAccess, FlagKeeper, KnownFlags, read_flags};
 use crate::keyspace::sweep::ordered::{OrderedStream, StreamEnd, command, parameter};
-use crate::keyspace::watches::{
-    WatchReading, WatchedStream, miss_channel, sends_misses, with_misses,
-};
+use crate::keyspace::watches::{WatchReading, WatchedStream, miss_channel};
 use crate::number::to_float;
 use crate::reply::Reply;
 
@@ -47,8 +46,6 @@ const DATABASES_MAX: u32 = 1_024;
 /// Maximum time without a command. The server closes idle connections after its `timeout`.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
-const FLAGS: &str = "notify-keyspace-events";
-
 /// An open connection.
 pub(super) struct WatchConnection<'a> {
     target: &'a Target,
@@ -56,10 +53,7 @@ pub(super) struct WatchConnection<'a> {
     footprint: Arc<Footprint>,
     ordered: OrderedStream,
     databases: u32,
-    /// Whether the server rejects CONFIG GET.
-    hides_flags: bool,
-    /// Whether the server rejects CONFIG SET.
-    keeps_flags: bool,
+    access: FlagAccess,
 }
 
 impl<'a> WatchConnection<'a> {
@@ -67,6 +61,7 @@ impl<'a> WatchConnection<'a> {
     pub(super) async fn follow(
         target: &'a Target,
         feed: &'a WatchFeed,
+        keeper: &'a FlagKeeper,
         footprint: Arc<Footprint>,
     ) -> Result<Infallible, StreamEnd> {
         let mut connection = Self::open(target, feed, footprint).await?;
@@ -85,7 +80,7 @@ impl<'a> WatchConnection<'a> {
                 WatchedStream::Changes => (CHANGES_EVERY, CHANGES_FOR),
             };
             match stream {
-                WatchedStream::Misses => connection.misses().await?,
+                WatchedStream::Misses => connection.misses(keeper).await?,
                 WatchedStream::Changes => connection.changes().await?,
             }
             // A turn without time for it is left out.
@@ -94,16 +89,15 @@ impl<'a> WatchConnection<'a> {
         }
     }
 
-    /// Subscribes once. Returns the flags of the server, if they are known.
+    /// Subscribes once. Returns the flags of the server.
     pub(super) async fn examine(
         target: &'a Target,
         feed: &'a WatchFeed,
-    ) -> Result<Option<String>, StreamEnd> {
+    ) -> Result<KnownFlags, StreamEnd> {
         let mut connection = Self::open(target, feed, Arc::default()).await?;
         connection.subscribe("SUBSCRIBE").await?;
-        let get = command(["CONFIG", "GET", FLAGS]);
-        let replies = connection.request(&[get], 1).await?;
-        Ok(parameter(&replies, FLAGS))
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        read_flags(&mut connection.ordered, &mut record).await
     }
 
     pub(super) async fn open(
@@ -117,8 +111,7 @@ impl<'a> WatchConnection<'a> {
             ordered: OrderedStream::open(target, Arc::clone(&footprint)).await?,
             footprint,
             databases: DATABASES,
-            hides_flags: false,
-            keeps_flags: false,
+            access: FlagAccess::default(),
         };
         connection.begin().await?;
         Ok(connection)
@@ -143,18 +136,22 @@ impl<'a> WatchConnection<'a> {
         let replies = self.request(&[databases], 1).await?;
         let number = parameter(&replies, "databases");
         let refusal = replies.first().and_then(Reply::refusal);
-        self.hides_flags = refusal.is_some_and(|refusal| !refusal.is_passing());
+        self.access.hides = refusal.is_some_and(|refusal| !refusal.is_passing());
         let number = number.and_then(|text| text.parse().ok());
         self.databases = number.unwrap_or(DATABASES).min(DATABASES_MAX);
         Ok(())
     }
 
     /// Watches lookups that find no key, if the server sends them.
-    async fn misses(&mut self) -> Result<(), StreamEnd> {
+    async fn misses(&mut self, keeper: &FlagKeeper) -> Result<(), StreamEnd> {
         let misses = WatchedStream::Misses;
-        let is_sent = self.check_flags().await?;
-        if !is_sent {
-            self.feed.with(|watches| watches.turn_off(misses));
+        let (target, feed, access) = (self.target, self.feed, &mut self.access);
+        let mut record = |message: Option<&Reply>| record(feed, message);
+        let checked = keeper.check(target, &mut self.ordered, access, &mut record);
+        if let KnownFlags::Known(flags) = checked.await?
+            && !sends_misses(&flags)
+        {
+            feed.with(|watches| watches.turn_off(misses));
             return Ok(());
         }
         // The server reports the lookups of the sweep too.
@@ -168,7 +165,7 @@ impl<'a> WatchConnection<'a> {
         let info = self.info().await?;
         let reading = self.reading(misses, &info);
         drop(lull);
-        let is_sent = !self.hides_flags;
+        let is_sent = !self.access.hides;
         self.feed
             .with(|watches| watches.end(misses, &reading, is_sent));
         self.subscribe("UNSUBSCRIBE").await?;
@@ -224,40 +221,6 @@ impl<'a> WatchConnection<'a> {
         // The confirmation of a subscription is a message, that of tracking a reply.
         let replies = self.request(&commands, SECTIONS.len() + 1).await?;
         self.ordered.info(&replies)
-    }
-
-    /// Returns whether the server sends the messages, as far as it is known. Configures it if that is
-    /// wanted.
-    async fn check_flags(&mut self) -> Result<bool, StreamEnd> {
-        if self.hides_flags {
-            return Ok(true);
-        }
-        let get = command(["CONFIG", "GET", FLAGS]);
-        let replies = self.request(&[get], 1).await?;
-        let Some(before) = parameter(&replies, FLAGS) else {
-            return Ok(true);
-        };
-        let configures = self.target.sweep.misses == EventUse::Configure && !self.keeps_flags;
-        if sends_misses(&before) || !configures {
-            return Ok(sends_misses(&before));
-        }
-        let after = with_misses(&before);
-        let set = command(["CONFIG", "SET", FLAGS, &after]);
-        let replies = self.request(&[set], 1).await?;
-        let name = &self.target.name;
-        if let Some(refusal) = replies.first().and_then(Reply::refusal) {
-            // Each attempt counts as an error of the server.
-            self.keeps_flags = !refusal.is_passing();
-            let code = &refusal.code;
-            let remedy = "grant the user +config|set, or set the flags Em yourself";
-            warn!(
-                name,
-                code, remedy, "notify-keyspace-events could not be set"
-            );
-            return Ok(false);
-        }
-        info!(name, before, after, "notify-keyspace-events was set");
-        Ok(true)
     }
 
     fn reading(&self, stream: WatchedStream, info: &Info) -> WatchReading {
