@@ -167,19 +167,30 @@ impl Watches {
         }
     }
 
-    /// Records a message of the server.
-    pub fn record(&mut self, message: &Reply) {
-        if let Some((database, key)) = missed_key(message) {
-            let place = (Some(database), self.grouper.group(database, key));
-            if let Some(counts) = self.counts(WatchedStream::Misses) {
-                counts.record(place);
-            }
+    /// Records a message that the server has sent over the connection of a stream.
+    pub fn record(&mut self, stream: WatchedStream, message: &Reply) {
+        if !names_its_keys(message)
+            && let Some(counts) = self.counts(stream)
+        {
+            counts.void();
         }
-        if !names_its_keys(message) {
-            for watched in &mut self.watched {
-                watched.counts.void();
-            }
+        match stream {
+            WatchedStream::Misses => self.record_miss(message),
+            WatchedStream::Changes => self.record_changes(message),
         }
+    }
+
+    fn record_miss(&mut self, message: &Reply) {
+        let Some((database, key)) = missed_key(message) else {
+            return;
+        };
+        let place = (Some(database), self.grouper.group(database, key));
+        if let Some(counts) = self.counts(WatchedStream::Misses) {
+            counts.record(place);
+        }
+    }
+
+    fn record_changes(&mut self, message: &Reply) {
         for key in changed_keys(message) {
             let (database, group) = match self.databases[..] {
                 [] => (Some(0), self.grouper.group(0, key)),
@@ -254,18 +265,10 @@ impl Watches {
         self.counts(stream).map_or(0.0, |counts| counts.messages())
     }
 
-    #[cfg(test)]
-    /// Records the state of a stream.
-    pub fn set_state(&mut self, stream: WatchedStream, state: WatchState) {
-        if let Some(watched) = self.watched(stream) {
-            watched.state = state;
-        }
-    }
-
-    /// Records the end of the connection, the state of all streams after it, and what counts as its
+    /// Records the end of the connection of a stream, its state after that, and what counts as the
     /// cause. The watch that is in progress is incomplete.
-    pub fn disconnect(&mut self, state: WatchState, cause: Option<Break>) {
-        for watched in &mut self.watched {
+    pub fn disconnect(&mut self, stream: WatchedStream, state: WatchState, cause: Option<Break>) {
+        if let Some(watched) = self.watched(stream) {
             watched.counts.cancel();
             watched.state = state;
         }
@@ -274,7 +277,7 @@ impl Watches {
         }
     }
 
-    /// Returns the counts of each stream since the last call, and how many times the connection broke
+    /// Returns the counts of each stream since the last call, and how many times a connection broke
     /// off, in the order of [`Break::ALL`].
     pub fn take(&mut self) -> (Vec<(WatchedStream, NewWatched)>, [u64; Break::ALL.len()]) {
         let new = self.watched.iter_mut().map(|watched| {
@@ -372,9 +375,9 @@ mod tests {
             ("__keyevent@x__:keymiss".to_owned(), "session:5"),
             ("other".to_owned(), "session:6"),
         ] {
-            watches.record(&message(&channel, key));
+            watches.record(WatchedStream::Misses, &message(&channel, key));
         }
-        watches.record(&Reply::Nil);
+        watches.record(WatchedStream::Misses, &Reply::Nil);
         assert_eq!(watches.messages(WatchedStream::Misses).to_string(), "4");
         watches.end(WatchedStream::Misses, &reading(60.0, 100), true);
         let (mut new, _) = watches.take();
@@ -406,8 +409,8 @@ mod tests {
             watches.set_databases(databases);
             watches.advance(WatchedStream::Changes, &reading(0.0, 0));
             watches.begin(WatchedStream::Changes, reading(29.0, 290));
-            watches.record(&keys(&["session:1", "session:2"]));
-            watches.record(&keys(&["cache:1"]));
+            watches.record(WatchedStream::Changes, &keys(&["session:1", "session:2"]));
+            watches.record(WatchedStream::Changes, &keys(&["cache:1"]));
             watches.end(WatchedStream::Changes, &reading(30.0, 300), false);
             let (mut new, _) = watches.take();
             let (stream, new) = new.pop().unwrap();
@@ -437,8 +440,8 @@ mod tests {
         for unnamed in [flushed, too_large] {
             let mut watches = Watches::new(&[WatchedStream::Changes], &[], Grouping::default());
             watches.begin(WatchedStream::Changes, reading(0.0, 0));
-            watches.record(&keys);
-            watches.record(&unnamed);
+            watches.record(WatchedStream::Changes, &keys);
+            watches.record(WatchedStream::Changes, &unnamed);
             watches.end(WatchedStream::Changes, &reading(1.0, 1_000), false);
             let (new, _) = watches.take();
             assert_eq!(new[0].1.counts.len(), 0);
@@ -466,9 +469,12 @@ mod tests {
             }
             assert_eq!(watches.take().0[0].1.state, state);
             watches.begin(stream, reading(3_600.0, 36_000));
-            watches.record(&message(&miss_channel(0), "session:1"));
+            let missed = message(&miss_channel(0), "session:1");
             let key = Reply::List(vec![bytes("session:1")]);
-            watches.record(&Reply::List(vec![bytes("invalidate"), key]));
+            let changed = Reply::List(vec![bytes("invalidate"), key]);
+            // Messages of the other stream do not count.
+            watches.record(stream, &missed);
+            watches.record(stream, &changed);
             watches.end(stream, &reading(3_601.0, 36_010), false);
             let (new, _) = watches.take();
             let sum: f64 = new[0].1.counts.values().sum();
@@ -479,14 +485,31 @@ mod tests {
 
     #[test]
     fn states_and_breaks_are_kept() {
+        let [misses, changes] = WatchedStream::ALL;
         let mut watches = Watches::new(&WatchedStream::ALL, &[], Grouping::default());
-        watches.set_state(WatchedStream::Misses, WatchState::Watching);
-        watches.begin(WatchedStream::Misses, reading(0.0, 0));
-        watches.disconnect(WatchState::Disconnected, Some(Break::Behind));
-        watches.end(WatchedStream::Misses, &reading(9.0, 9), true);
+        for stream in WatchedStream::ALL {
+            watches.begin(stream, reading(0.0, 0));
+            watches.end(stream, &reading(2.0, 0), true);
+        }
+        for stream in WatchedStream::ALL {
+            watches.begin(stream, reading(60.0, 0));
+        }
+        watches.disconnect(misses, WatchState::Disconnected, Some(Break::Behind));
+        for stream in WatchedStream::ALL {
+            watches.end(stream, &reading(69.0, 9), true);
+        }
         let (new, breaks) = watches.take();
-        assert_eq!(new[0].1.state, WatchState::Disconnected);
-        assert_eq!(new[0].1.seconds.to_string(), "0");
+        let states: Vec<_> = new
+            .iter()
+            .map(|(stream, new)| (*stream, new.state))
+            .collect();
+        let expected = [
+            (misses, WatchState::Disconnected),
+            (changes, WatchState::Watching),
+        ];
+        assert_eq!(states, expected);
+        let seconds: Vec<_> = new.iter().map(|(_, new)| new.seconds.to_string()).collect();
+        assert_eq!(seconds, ["2", "11"]);
         assert_eq!(breaks, [1, 0, 0]);
     }
 }

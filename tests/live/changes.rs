@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::support::redis::Client;
 use crate::support::sweep::{self, FULL_SPEED, NAMESPACES};
 use crate::support::wait::{End, LONG, until};
-use crate::support::{Exporter, Launch, Page, RedisServer};
+use crate::support::watched::CHANGES;
+use crate::support::{Exporter, RedisServer};
 
 /// Changes of each round of the load. The key of `websocket` changes twice in one turn.
 const ROUND: &str = "for i = 1, 6 do redis.call('SET', 'session:' .. i .. '-' .. ARGV[1] % 99, 1) end \
@@ -17,19 +18,8 @@ const ROUND: &str = "for i = 1, 6 do redis.call('SET', 'session:' .. i .. '-' ..
 const CHANGES_PER_ROUND: f64 = 10.0;
 
 fn start(server: &RedisServer) -> Exporter {
-    let settings = format!("{FULL_SPEED}, changes: true");
+    let settings = format!("{FULL_SPEED}, {}", CHANGES.setting);
     sweep::launch(server, &settings, NAMESPACES).start()
-}
-
-fn is_state(page: &Page, state: &str) -> bool {
-    let labels = [("stream", "changes"), ("state", state)];
-    page.get("redis_exporter_watch_state", &labels) == Some(1.0)
-}
-
-fn watched(page: &Page) -> f64 {
-    let labels = [("stream", "changes")];
-    let seconds = page.get("redis_exporter_watched_seconds_total", &labels);
-    seconds.unwrap_or(0.0)
 }
 
 fn change(server: &RedisServer, database: u32, done: &AtomicBool, rounds: &AtomicU32) {
@@ -46,22 +36,17 @@ fn change(server: &RedisServer, database: u32, done: &AtomicBool, rounds: &Atomi
 fn changes_are_scaled_up_to_all_of_them() {
     let server = RedisServer::start(&[]);
     let exporter = start(&server);
-    let total = |page: &Page, namespace: &str| {
-        let labels = [("db", "db0"), ("key_namespace", namespace)];
-        let total = page.get("redis_key_namespace_changes_total", &labels);
-        total.unwrap_or(0.0)
-    };
     let first = exporter.until("a watch", |page| {
-        is_state(page, "watching") && watched(page) > 0.0
+        CHANGES.is_state(page, "watching") && CHANGES.seconds(page) > 0.0
     });
-    assert_eq!(total(&first, "session"), 0.0);
+    assert_eq!(CHANGES.total(&first, "session"), 0.0);
     let (done, rounds) = (AtomicBool::new(false), AtomicU32::new(0));
     let before = Cell::new(0);
     let page = thread::scope(|scope| {
         let _end = End(&done);
         scope.spawn(|| change(&server, 0, &done, &rounds));
         exporter.until("a second watch", |page| {
-            let is_over = watched(page) > watched(&first);
+            let is_over = CHANGES.seconds(page) > CHANGES.seconds(&first);
             if !is_over {
                 before.set(rounds.load(Ordering::Relaxed));
             }
@@ -70,7 +55,7 @@ fn changes_are_scaled_up_to_all_of_them() {
     });
     let all = f64::from(rounds.load(Ordering::Relaxed)) * CHANGES_PER_ROUND;
     let least = f64::from(before.get()) * CHANGES_PER_ROUND;
-    let found = ["session", "api-cache", "websocket"].map(|name| total(&page, name));
+    let found = ["session", "api-cache", "websocket"].map(|name| CHANGES.total(&page, name));
     let sum: f64 = found.iter().sum();
     println!("{found:?} of {least} to {all} changes");
     assert!(sum <= all * 1.1 + 5.0, "{sum} of {all}");
@@ -114,38 +99,9 @@ fn changes_in_several_databases_have_no_database() {
 #[test]
 fn denied_tracking_costs_one_error() {
     let server = RedisServer::start(&[]);
-    let user = "ACL SETUSER watcher reset on >secret ~* allchannels +@all -client|tracking";
-    server.ask(&user.split(' ').collect::<Vec<_>>());
-    let denied = || sweep::in_record(&server, "errorstat_NOPERM", "count");
-    let launch = || {
-        Launch::configured(&format!(
-            "poll: {{ interval: 500ms, timeout: 500ms }}\n\
-             sweep: {{ {FULL_SPEED}, changes: true }}\n{NAMESPACES}\
-             targets: [{{ name: cache, url: 'redis://watcher:secret@{}' }}]\n",
-            server.address()
-        ))
-    };
-    let check = launch().flag("check").run();
-    let line = "changes            denied: grant the user +info +client|tracking +subscribe \
-        +unsubscribe &redis-namespace-exporter:*, or set sweep.changes to false\n";
-    assert!(check.stdout.contains(line), "{}", check.stdout);
-    server.ask(&["CONFIG", "RESETSTAT"]);
-    let exporter = launch().start();
-    let page = exporter.until("the state", |page| is_state(page, "denied"));
-    let counts = page.all("redis_key_namespace_changes_total", &[]);
-    assert!(counts.is_empty());
-    sweep::more_passes(&exporter, 2.0);
-    assert_eq!(denied(), 1.0);
-    assert!(
-        exporter.log().contains("+client|tracking"),
-        "{}",
-        exporter.log()
-    );
-    server.ask(&["ACL", "SETUSER", "watcher", "+client|tracking"]);
-    let check = launch().flag("check").run();
-    assert!(
-        check.stdout.contains("changes            works\n"),
-        "{}",
-        check.stdout
+    CHANGES.is_denied(
+        &server,
+        "~* allchannels +@all -client|tracking",
+        "+client|tracking",
     );
 }

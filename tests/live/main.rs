@@ -99,4 +99,5 @@ mod top;
 mod topology;
 mod up;
 mod urls;
+mod watches;
 mod web_access;

@@ -23,6 +23,7 @@ pub mod sweep;
 #[cfg(feature = "top")]
 pub mod terminal;
 pub mod wait;
+pub mod watched;
 
 pub use authority::{Authority, Pair};
 pub use browser::Browser;

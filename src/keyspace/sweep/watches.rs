@@ -1,7 +1,7 @@
-//! Watches the messages of a target about its keys for a part of the time, over a connection of its
-//! own.
+//! Watches the messages of a target about its keys for a part of the time, over a connection for each
+//! stream.
 //!
-//! The connection is a subscriber during a watch, so the server closes it once its output buffer
+//! A connection is a subscriber during a watch, so the server closes it once its output buffer
 //! reaches the limit of subscribers. INFO before and after a watch is in order with the messages.
 
 mod stream;
@@ -27,7 +27,7 @@ use crate::keyspace::matcher::Grouping;
 use crate::keyspace::watches::{NewWatched, WatchState, WatchedStream, Watches};
 use stream::WatchConnection;
 
-/// The permissions that key events and watches of misses need. and the stream of evicted and expired keys.
+/// The permissions that key events and watches of misses need.
 pub const EVENT_PERMISSIONS: &str = "+info +subscribe +unsubscribe &__keyevent@*__:*";
 /// The permissions that watches of changes need.
 pub const CHANGES_PERMISSIONS: &str =
@@ -63,7 +63,7 @@ impl WatchFeed {
         })
     }
 
-    /// Returns the counts of each stream since the last call, and how many times the connection broke
+    /// Returns the counts of each stream since the last call, and how many times a connection broke
     /// off.
     pub fn take(&self) -> (Vec<(WatchedStream, NewWatched)>, [u64; Break::ALL.len()]) {
         self.with(Watches::take)
@@ -79,7 +79,7 @@ impl WatchFeed {
     }
 }
 
-/// Watches a target forever, if there is a feed for it.
+/// Watches the enabled streams of a target forever, if there is a feed for them.
 pub async fn watch(
     target: &Target,
     feed: Option<&WatchFeed>,
@@ -87,19 +87,41 @@ pub async fn watch(
     footprint: Arc<Footprint>,
 ) {
     let Some(feed) = feed else { return };
+    let of = |stream| {
+        let footprint = Arc::clone(&footprint);
+        async move {
+            if WatchedStream::enabled(&target.sweep).contains(&stream) {
+                watch_stream(target, feed, stream, keeper, footprint).await;
+            }
+        }
+    };
+    let [misses, changes] = WatchedStream::ALL.map(of);
+    // Boxed: the task would keep a copy of each while it waits for both.
+    tokio::join!(Box::pin(misses), Box::pin(changes));
+}
+
+/// Watches one stream forever, over a connection of its own. If the user must not watch it, or if it
+/// breaks off, the other one goes on.
+async fn watch_stream(
+    target: &Target,
+    feed: &WatchFeed,
+    stream: WatchedStream,
+    keeper: &FlagKeeper,
+    footprint: Arc<Footprint>,
+) {
     let mut failures = 0;
     let mut state = WatchState::Disconnected;
     loop {
         let started = Instant::now();
         let counted = Arc::clone(&footprint);
-        let Err(end) = WatchConnection::follow(target, feed, keeper, counted).await;
+        let Err(end) = WatchConnection::follow(target, feed, stream, keeper, counted).await;
         // A connection that is cut soon after each begin must not be opened again at once.
         let has_lasted = started.elapsed() >= RETRY_MAX;
         failures = if has_lasted { 1 } else { failures + 1 };
         let (after, cause, delay) = outcome(&end, failures);
-        log(target, &end, state == after && failures > 1);
+        log(&target.name, stream, &end, state == after && failures > 1);
         state = after;
-        feed.with(|watches| watches.disconnect(after, cause));
+        feed.with(|watches| watches.disconnect(stream, after, cause));
         sleep(delay).await;
     }
 }
@@ -125,24 +147,20 @@ pub async fn examine_changes(target: &Target) -> Option<ExaminedEvents> {
     }
     let feed = WatchFeed::of(&target.sweep, &[])?;
     let examined = async {
-        let opened = WatchConnection::open(target, &feed, Arc::default()).await;
+        let stream = WatchedStream::Changes;
+        let opened = WatchConnection::open(target, &feed, stream, Arc::default()).await;
         opened?.track(true).await
     };
     let examined = examined.await.map(|_| ExaminedEvents::Work);
     Some(examined.unwrap_or_else(ExaminedEvents::from))
 }
 
-/// Returns the permissions that the enabled streams need.
-fn permissions(sweep: &Sweep) -> String {
-    let needed = [
-        (sweep.misses != EventUse::Off, EVENT_PERMISSIONS),
-        (sweep.changes, CHANGES_PERMISSIONS),
-    ];
-    let needed = needed.into_iter().filter(|(is_on, _)| *is_on);
-    needed
-        .map(|(_, needed)| needed)
-        .collect::<Vec<_>>()
-        .join(" ")
+/// Returns the permissions that a stream needs.
+const fn permissions(stream: WatchedStream) -> &'static str {
+    match stream {
+        WatchedStream::Misses => EVENT_PERMISSIONS,
+        WatchedStream::Changes => CHANGES_PERMISSIONS,
+    }
 }
 
 /// Returns the state after the end of a connection, what counts as its cause, and the delay before
@@ -166,23 +184,38 @@ fn outcome(end: &StreamEnd, failures: u32) -> (WatchState, Option<Break>, Durati
 }
 
 /// Logs the end of a connection, at the level debug if it is a repetition.
-fn log(target: &Target, end: &StreamEnd, is_known: bool) {
-    let name = &target.name;
+fn log(name: &str, stream: WatchedStream, end: &StreamEnd, is_known: bool) {
+    let of = stream.as_str();
     match end {
-        StreamEnd::Failed(failure) if is_known => debug!(name, %failure, "no watches again"),
-        StreamEnd::Failed(failure) => warn!(name, %failure, "no watches"),
-        StreamEnd::Behind => warn!(name, "hung up: the exporter is behind with a watch"),
-        StreamEnd::RoleChanged => info!(name, "the role of the watched server has changed"),
-        StreamEnd::Moved => info!(name, "the watched server has another address"),
+        StreamEnd::Failed(failure) if is_known => {
+            debug!(name, stream = of, %failure, "no watches again");
+        }
+        StreamEnd::Failed(failure) => warn!(name, stream = of, %failure, "no watches"),
+        StreamEnd::Behind => {
+            warn!(
+                name,
+                stream = of,
+                "hung up: the exporter is behind with a watch"
+            );
+        }
+        StreamEnd::RoleChanged => {
+            info!(
+                name,
+                stream = of,
+                "the role of the watched server has changed"
+            );
+        }
+        StreamEnd::Moved => info!(name, stream = of, "the watched server has another address"),
         StreamEnd::Denied(_) | StreamEnd::Unsupported if is_known => {}
         StreamEnd::Denied(refusal) => {
             let failure = refused(refusal);
-            let remedy = format!("grant the user {}", permissions(&target.sweep));
-            warn!(name, %failure, remedy, "no watches: the user lacks a permission");
+            let remedy = format!("grant the user {}", permissions(stream));
+            warn!(name, stream = of, %failure, remedy, "no watches: the user lacks a permission");
         }
         StreamEnd::Unsupported => {
             info!(
                 name,
+                stream = of,
                 "no watches: the server does not support RESP3, or has no keys"
             );
         }

@@ -1,4 +1,4 @@
-//! One connection for watches, from its start to its end.
+//! One connection for the watches of one stream, from its start to its end.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::WatchFeed;
 use crate::clock::monotonic;
 use crate::collector::Server;
 use crate::collector::info::keyspace::Listed;
-use crate::config::{EventUse, Target};
+use crate::config::Target;
 use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::keyspace::event_flags::sends_misses;
@@ -50,6 +50,7 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 pub(super) struct WatchConnection<'a> {
     target: &'a Target,
     feed: &'a WatchFeed,
+    stream: WatchedStream,
     footprint: Arc<Footprint>,
     ordered: OrderedStream,
     databases: u32,
@@ -57,35 +58,30 @@ pub(super) struct WatchConnection<'a> {
 }
 
 impl<'a> WatchConnection<'a> {
-    /// Connects to a target and watches it until something fails.
+    /// Connects to a target and watches a stream until something fails.
     pub(super) async fn follow(
         target: &'a Target,
         feed: &'a WatchFeed,
+        stream: WatchedStream,
         keeper: &'a FlagKeeper,
         footprint: Arc<Footprint>,
     ) -> Result<Infallible, StreamEnd> {
-        let mut connection = Self::open(target, feed, footprint).await?;
+        let mut connection = Self::open(target, feed, stream, footprint).await?;
+        let (every, lasts) = match stream {
+            WatchedStream::Misses => (MISSES_EVERY, MISSES_FOR),
+            WatchedStream::Changes => (CHANGES_EVERY, CHANGES_FOR),
+        };
         // The first watch comes at once. Later ones must not coincide with what happens regularly.
-        let now = Instant::now();
-        let streams = WatchedStream::enabled(&target.sweep);
-        let mut plan: Vec<_> = streams.iter().map(|stream| (now, now, *stream)).collect();
+        let mut turn = Instant::now();
         loop {
-            let next = plan.iter_mut().min_by_key(|(due, ..)| *due);
-            let Some((due, turn, stream)) = next else {
-                return Err(StreamEnd::Unsupported);
-            };
-            connection.rest(*due).await?;
-            let (every, lasts) = match stream {
-                WatchedStream::Misses => (MISSES_EVERY, MISSES_FOR),
-                WatchedStream::Changes => (CHANGES_EVERY, CHANGES_FOR),
-            };
             match stream {
                 WatchedStream::Misses => connection.misses(keeper).await?,
                 WatchedStream::Changes => connection.changes().await?,
             }
             // A turn without time for it is left out.
-            *turn = (*turn + every).max(Instant::now());
-            *due = *turn + every.saturating_sub(lasts).mul_f64(fastrand::f64());
+            turn = (turn + every).max(Instant::now());
+            let due = turn + every.saturating_sub(lasts).mul_f64(fastrand::f64());
+            connection.rest(due).await?;
         }
     }
 
@@ -94,20 +90,23 @@ impl<'a> WatchConnection<'a> {
         target: &'a Target,
         feed: &'a WatchFeed,
     ) -> Result<KnownFlags, StreamEnd> {
-        let mut connection = Self::open(target, feed, Arc::default()).await?;
+        let misses = WatchedStream::Misses;
+        let mut connection = Self::open(target, feed, misses, Arc::default()).await?;
         connection.subscribe("SUBSCRIBE").await?;
-        let mut record = |message: Option<&Reply>| record(feed, message);
+        let mut record = |message: Option<&Reply>| record(feed, misses, message);
         read_flags(&mut connection.ordered, &mut record).await
     }
 
     pub(super) async fn open(
         target: &'a Target,
         feed: &'a WatchFeed,
+        stream: WatchedStream,
         footprint: Arc<Footprint>,
     ) -> Result<Self, StreamEnd> {
         let mut connection = Self {
             target,
             feed,
+            stream,
             ordered: OrderedStream::open(target, Arc::clone(&footprint)).await?,
             footprint,
             databases: DATABASES,
@@ -117,19 +116,17 @@ impl<'a> WatchConnection<'a> {
         Ok(connection)
     }
 
-    /// Checks the server, and reads the counters from which on messages count.
+    /// Checks the server, and reads the counter from which on messages count.
     async fn begin(&mut self) -> Result<(), StreamEnd> {
         let lull = self.feed.lull.begin().await;
         let info = self.info().await?;
         if !Server::from_info(&info).holds_keys() {
             return Err(StreamEnd::Unsupported);
         }
-        for stream in WatchedStream::ALL {
-            let reading = self.reading(stream, &info);
-            self.feed.with(|watches| watches.advance(stream, &reading));
-        }
+        let (stream, reading) = (self.stream, self.reading(&info));
+        self.feed.with(|watches| watches.advance(stream, &reading));
         drop(lull);
-        if self.target.sweep.misses == EventUse::Off {
+        if stream != WatchedStream::Misses {
             return Ok(());
         }
         let databases = command(["CONFIG", "GET", "databases"]);
@@ -146,7 +143,7 @@ impl<'a> WatchConnection<'a> {
     async fn misses(&mut self, keeper: &FlagKeeper) -> Result<(), StreamEnd> {
         let misses = WatchedStream::Misses;
         let (target, feed, access) = (self.target, self.feed, &mut self.access);
-        let mut record = |message: Option<&Reply>| record(feed, message);
+        let mut record = |message: Option<&Reply>| record(feed, misses, message);
         let checked = keeper.check(target, &mut self.ordered, access, &mut record);
         if let KnownFlags::Known(flags) = checked.await?
             && !sends_misses(&flags)
@@ -157,17 +154,15 @@ impl<'a> WatchConnection<'a> {
         // The server reports the lookups of the sweep too.
         let lull = self.feed.lull.begin().await;
         let info = self.subscribe("SUBSCRIBE").await?;
-        let reading = self.reading(misses, &info);
-        self.feed.with(|watches| watches.begin(misses, reading));
-        let feed = self.feed;
+        let reading = self.reading(&info);
+        feed.with(|watches| watches.begin(misses, reading));
         let is_enough = || feed.with(|watches| watches.messages(misses)) >= MESSAGES_MAX;
         self.receive(MISSES_FOR, is_enough).await?;
         let info = self.info().await?;
-        let reading = self.reading(misses, &info);
+        let reading = self.reading(&info);
         drop(lull);
         let is_sent = !self.access.hides;
-        self.feed
-            .with(|watches| watches.end(misses, &reading, is_sent));
+        feed.with(|watches| watches.end(misses, &reading, is_sent));
         self.subscribe("UNSUBSCRIBE").await?;
         Ok(())
     }
@@ -186,7 +181,7 @@ impl<'a> WatchConnection<'a> {
     async fn changes(&mut self) -> Result<(), StreamEnd> {
         let changes = WatchedStream::Changes;
         let info = self.track(true).await?;
-        let reading = self.reading(changes, &info);
+        let reading = self.reading(&info);
         let databases = Listed::read(&info).keys.into_keys().collect();
         self.feed.with(|watches| {
             watches.set_databases(databases);
@@ -196,7 +191,7 @@ impl<'a> WatchConnection<'a> {
         let is_enough = || feed.with(|watches| watches.messages(changes)) >= MESSAGES_MAX;
         self.receive(CHANGES_FOR, is_enough).await?;
         let info = self.info().await?;
-        let reading = self.reading(changes, &info);
+        let reading = self.reading(&info);
         // Redis sends names only to users that may access the keys.
         self.feed
             .with(|watches| watches.end(changes, &reading, false));
@@ -223,12 +218,12 @@ impl<'a> WatchConnection<'a> {
         self.ordered.info(&replies)
     }
 
-    fn reading(&self, stream: WatchedStream, info: &Info) -> WatchReading {
-        let own = match stream {
+    fn reading(&self, info: &Info) -> WatchReading {
+        let own = match self.stream {
             WatchedStream::Misses => to_float(self.footprint.caused().misses),
             WatchedStream::Changes => 0.0,
         };
-        stream.reading(info, monotonic(), own)
+        self.stream.reading(info, monotonic(), own)
     }
 
     async fn info(&mut self) -> Result<Info, StreamEnd> {
@@ -242,8 +237,8 @@ impl<'a> WatchConnection<'a> {
         commands: &[Vec<String>],
         replies: usize,
     ) -> Result<Vec<Reply>, StreamEnd> {
-        let feed = self.feed;
-        let mut record = |message: Option<&Reply>| record(feed, message);
+        let (feed, stream) = (self.feed, self.stream);
+        let mut record = |message: Option<&Reply>| record(feed, stream, message);
         self.ordered.request(commands, replies, &mut record).await
     }
 
@@ -252,8 +247,8 @@ impl<'a> WatchConnection<'a> {
         time: Duration,
         is_enough: impl Fn() -> bool,
     ) -> Result<(), StreamEnd> {
-        let feed = self.feed;
-        let mut record = |message: Option<&Reply>| record(feed, message);
+        let (feed, stream) = (self.feed, self.stream);
+        let mut record = |message: Option<&Reply>| record(feed, stream, message);
         self.ordered.receive(time, &mut record, is_enough).await
     }
 
@@ -280,8 +275,8 @@ fn info() -> impl Iterator<Item = Vec<String>> {
         .map(|section| command(["INFO", section]))
 }
 
-fn record(feed: &WatchFeed, message: Option<&Reply>) {
+fn record(feed: &WatchFeed, stream: WatchedStream, message: Option<&Reply>) {
     if let Some(push) = message {
-        feed.with(|watches| watches.record(push));
+        feed.with(|watches| watches.record(stream, push));
     }
 }
