@@ -12,6 +12,7 @@ mod link;
 mod login;
 mod pack;
 mod pool;
+mod quiet;
 mod resolve;
 pub(crate) mod resp;
 mod session;

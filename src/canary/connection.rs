@@ -222,7 +222,7 @@ impl CanaryConnection {
         };
         match timeout_at(deadline, self.stream.read(&mut handle)).await {
             Err(_) => Ok(None),
-            Ok(result) => result.map(|()| Some(arrived)).map_err(CanaryEnd::from),
+            Ok(result) => result.map(|_| Some(arrived)).map_err(CanaryEnd::from),
         }
     }
 }

@@ -9,7 +9,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
+use super::quiet::QuietTcp;
 use super::resolve::resolve;
 use super::{tls, within};
 use crate::config::{Address, AllowedAddresses, Tls};
@@ -25,9 +27,28 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
 /// A stream that can carry the protocol.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Lets data arrive without waking up the process, until the next read that has to wait. See
+    /// [`QuietTcp::quiet`].
+    fn quiet(&mut self);
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+impl Duplex for QuietTcp {
+    fn quiet(&mut self) {
+        Self::quiet(self);
+    }
+}
+
+impl Duplex for TlsStream<QuietTcp> {
+    fn quiet(&mut self) {
+        self.get_mut().0.quiet();
+    }
+}
+
+impl Duplex for UnixStream {
+    // Data that arrive over it wake up the process.
+    fn quiet(&mut self) {}
+}
 
 /// An open stream of any kind.
 pub type Stream = Box<dyn Duplex>;
@@ -53,7 +74,7 @@ pub async fn open(
         } => {
             let stream = open_tcp(host, *port, allowed, deadline).await?;
             let peer = stream.peer_addr().ok();
-            Ok((Box::new(stream), peer))
+            Ok((Box::new(QuietTcp::new(stream)), peer))
         }
         Address::Tcp {
             host,
@@ -65,7 +86,7 @@ pub async fn open(
             let config = within(deadline, "the files of the certificates", config).await?;
             let stream = open_tcp(host, *port, allowed, deadline).await?;
             let peer = stream.peer_addr().ok();
-            let shake = tls::wrap(host, tls, config, stream);
+            let shake = tls::wrap(host, tls, config, QuietTcp::new(stream));
             let shaken = within(deadline, "the TLS handshake", shake).await;
             Ok((shaken.map_err(without_handshake)?, peer))
         }

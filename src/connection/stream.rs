@@ -137,24 +137,33 @@ impl MessageStream {
         self.connection.footprint.add(commands);
     }
 
-    /// Waits for data, and passes on everything that has arrived, up to a limit. Nothing is lost if
-    /// the wait is canceled.
+    /// Lets data arrive without waking up the process, until the next read that has to wait. A server
+    /// that sends each message on its own would wake it up a thousand times per second.
+    pub fn quiet(&mut self) {
+        self.connection.stream.quiet();
+    }
+
+    /// Waits for data, and passes on everything that has arrived, up to a limit. Returns whether that
+    /// was all. Nothing is lost if the wait is canceled.
     ///
     /// # Errors
     ///
     /// The connection broke, or the server does not speak the protocol.
-    pub async fn read(&mut self, handle: &mut (dyn FnMut(Message) + Send)) -> Result<(), Failure> {
+    pub async fn read(
+        &mut self,
+        handle: &mut (dyn FnMut(Message) + Send),
+    ) -> Result<bool, Failure> {
         poll_fn(|context| {
             for read in 0..READS_PER_TURN {
                 match self.read_once(context, handle) {
                     // There was something to read before.
-                    Poll::Pending if read > 0 => break,
+                    Poll::Pending if read > 0 => return Poll::Ready(Ok(true)),
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
                     Poll::Ready(Ok(())) => {}
                 }
             }
-            Poll::Ready(Ok(()))
+            Poll::Ready(Ok(false))
         })
         .await
     }

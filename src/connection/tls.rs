@@ -12,13 +12,13 @@ use std::time::Duration;
 use rustls::AlertDescription as Alert;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tracing::warn;
 
 use super::dial::Stream;
+use super::quiet::QuietTcp;
 use crate::config::Tls;
 use crate::failure::{Failure, Reason};
 use crate::threads::{SharedWork, Threads};
@@ -63,7 +63,7 @@ pub async fn wrap(
     host: &str,
     tls: &Tls,
     config: Arc<ClientConfig>,
-    stream: TcpStream,
+    stream: QuietTcp,
 ) -> Result<Stream, Failure> {
     // The zone of an IPv6 address only has a meaning on this machine.
     let host = host.split('%').next().unwrap_or(host);

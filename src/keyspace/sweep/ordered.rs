@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::Target;
@@ -19,7 +20,7 @@ const BEHIND_AFTER: Duration = Duration::from_secs(1);
 const BEHIND_MAX: Duration = Duration::from_secs(10);
 
 /// Pause between two reads, so that messages are received together. It saves CPU time.
-const READS_APART: Duration = Duration::from_millis(20);
+const READS_APART: Duration = Duration::from_millis(100);
 
 /// Why a stream ended.
 #[derive(Debug)]
@@ -131,27 +132,32 @@ impl OrderedStream {
         let end = Instant::now() + time;
         while !is_enough() {
             let read = receive(&mut self.stream, &mut self.replies, record);
-            match timeout_at(end, read).await {
+            let is_all = match timeout_at(end, read).await {
                 Err(_) => return Ok(()),
                 Ok(result) => result?,
-            }
+            };
             if let Some(reply) = self.replies.pop() {
                 drop(reply);
                 let detail = "the server sent a reply without a query";
                 return Err(Failure::new(Reason::Protocol, detail).into());
             }
-            sleep_until((Instant::now() + READS_APART).min(end)).await;
+            if is_all {
+                self.stream.quiet();
+                sleep_until((Instant::now() + READS_APART).min(end)).await;
+            } else {
+                yield_now().await;
+            }
         }
         Ok(())
     }
 }
 
-/// Waits for data. Records messages and keeps replies.
+/// Waits for data. Records messages and keeps replies. Returns whether there are no more now.
 async fn receive(
     stream: &mut MessageStream,
     replies: &mut Vec<Reply>,
     record: &mut Record<'_>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let mut handle = |message| match message {
         Message::Push(push) => record(Some(&push)),
         Message::Reply(reply) => {
