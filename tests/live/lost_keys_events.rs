@@ -278,6 +278,21 @@ fn stalled_exporter_counts_nothing_twice() {
     );
 }
 
+/// A server that executes a slow command sends no reply to INFO, but no events either.
+#[test]
+fn slow_command_does_not_end_the_stream() {
+    let server = server(&["--enable-debug-command", "yes"]);
+    let exporter = listen(&server);
+    let before = counters(&server);
+    expire(&server, 0, [100, 0, 0]);
+    server.ask(&["DEBUG", "SLEEP", "3.5"]);
+    expire(&server, 0, [0, 30, 0]);
+    let page = until_reconciled(&server, &exporter, before);
+    assert_eq!((breaks(&page), missed(&page, "expired")), (0.0, 0.0));
+    let of = |namespace| total(&page, "expired", "db0", namespace);
+    assert_eq!((of("session"), of("api-cache")), (Some(100.0), Some(30.0)));
+}
+
 /// The names of the keys exceed the buffers of the sockets, and the limit of the server after them.
 #[test]
 fn stream_that_is_not_read_is_cut_off() {

@@ -62,7 +62,10 @@ impl TargetReport {
                 self.fault(name, format_args!("does not work: {failure}"));
             }
             ExaminedEvents::Slow => {
-                self.fault(name, format_args!("INFO took longer than a second; {off}"));
+                self.fault(
+                    name,
+                    format_args!("INFO took longer than 10 seconds; {off}"),
+                );
             }
         }
     }

@@ -13,11 +13,10 @@ use crate::footprint::Footprint;
 use crate::info::Info;
 use crate::reply::{Refusal, Reply};
 
-/// Time without a reply to INFO, and without other data, after which the stream is behind.
-const BEHIND_AFTER: Duration = Duration::from_secs(1);
-
-/// The same while messages arrive before the reply.
-const BEHIND_MAX: Duration = Duration::from_secs(10);
+/// Time without a reply after which the stream is behind. A server that runs a slow command or script
+/// sends nothing until its end, and no events either, so hanging up earlier would only lose later
+/// ones. Its limit of output buffers protects it from an exporter that does not read.
+const BEHIND_AFTER: Duration = Duration::from_secs(10);
 
 /// Pause between two reads, so that messages are received together. It saves CPU time.
 const READS_APART: Duration = Duration::from_millis(100);
@@ -95,12 +94,12 @@ impl OrderedStream {
         self.replies.clear();
         let passage = self.footprint.enter().await;
         let started = Instant::now();
-        self.stream.send(commands, started + BEHIND_MAX).await?;
+        let due = started + BEHIND_AFTER;
+        self.stream.send(commands, due).await?;
         while self.replies.len() < replies {
-            let due = (Instant::now() + BEHIND_AFTER).min(started + BEHIND_MAX);
             let read = timeout_at(due, receive(&mut self.stream, &mut self.replies, record));
             read.await.map_err(|_| StreamEnd::Behind)??;
-            if started.elapsed() > BEHIND_MAX {
+            if started.elapsed() > BEHIND_AFTER {
                 return Err(StreamEnd::Behind);
             }
         }
