@@ -8,6 +8,7 @@ pub mod comparison;
 mod earlier;
 pub mod human;
 pub mod json;
+pub mod kept_name;
 pub mod layout;
 pub mod named;
 pub mod notes;

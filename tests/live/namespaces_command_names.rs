@@ -98,6 +98,33 @@ fn largest_keys_are_named_and_escaped() {
 }
 
 #[test]
+fn very_long_names_are_cut_and_none_is_missing() {
+    let server = RedisServer::start(&[]);
+    keys::run(
+        &server,
+        0,
+        "for i = 1, 3 do call('SET', 'session:' .. string.rep('x', 1000) .. i, \
+         string.rep('v', 10000 * i)) end",
+    );
+    let finished = run(&server, &["--largest=5", "--examples", "--output=json"]);
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let largest = document["largest_keys"].as_array().unwrap();
+    assert_eq!(largest.len(), 3, "{largest:?}");
+    let never = document["broken_policies"][0]["ttl_required"]
+        .as_array()
+        .unwrap();
+    assert_eq!(never.len(), 3, "{never:?}");
+    let names = largest.iter().map(|key| &key["key"]).chain(never);
+    for name in names.map(|name| name.as_str().unwrap()) {
+        assert!(name.starts_with("session:xxx"), "{name}");
+        assert!(name.ends_with("x… (1,009 bytes)"), "{name}");
+    }
+    assert!(largest.iter().all(|key| key["key_length"] == 1_009));
+    let table = run(&server, &["--largest=5", "--examples"]).stdout;
+    assert_eq!(table.matches("x… (1,009 bytes)").count(), 6, "{table}");
+}
+
+#[test]
 fn examples_of_broken_policies_are_named() {
     let server = RedisServer::start(&[]);
     seed(&server);

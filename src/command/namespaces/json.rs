@@ -21,8 +21,11 @@
 //! | `suggestions` | with `--suggest`: list of `name`, `match`, `keys` (of the sample), `share`, `keys_with_known_ttl`, `keys_without_ttl` (of these), `ttl_required`, `ttl_max_seconds`, and if that is too long `shorter_ttl_max_seconds` and `shorter_ttl_reason` (`beyond_lru_horizon`, `idle_memory` or `longer_than_use`) |
 //! | `suggested_yaml` | with `--suggest`: the same as a `namespaces` block for the configuration |
 //! | `compared` | with `--compare`: `target` of the earlier pass, `seconds` between the two (null if unknown), `was_complete`, the number of `unchanged` namespaces, `skipped_databases` (not compared because one of the passes did not scan them), and `changes`, a list of `name`, `database`, `presence` (`both`, `new` or `gone`), `keys`, `memory_bytes`, `share` and `keys_without_ttl`; each of these four has `before`, `now`, `change`, `error` (half the width of the 95 % interval of the change) and `is_beyond_error`, or is null |
-//! | `largest_keys` | with `--largest`: list of `key`, `namespace`, `database` and `memory_bytes`, largest first |
-//! | `broken_policies` | with `--examples`: list of `namespace`, `database`, `ttl_required` (list of keys without a TTL) and `ttl_max` (list of `key` and `ttl_seconds`), each with up to three keys |
+//! | `largest_keys` | with `--largest`: list of `key`, `key_length`, `namespace`, `database` and `memory_bytes`, largest first |
+//! | `broken_policies` | with `--examples`: list of `namespace`, `database`, `ttl_required` (list of keys without a TTL) and `ttl_max` (list of `key`, `key_length` and `ttl_seconds`), each with up to three keys |
+//!
+//! A name of a key has up to 512 bytes. A longer one ends with an ellipsis and its length, such as
+//! `… (9,000 bytes)`. `key_length` is the length of the whole name in bytes.
 //!
 //! A namespace has these fields. Values that are unknown or not declared are null. Names are UTF-8
 //! with other bytes as `\xNN`.
@@ -46,6 +49,7 @@
 use serde_json::{Map, Value, json};
 
 use super::comparison::{self, Comparison};
+use super::kept_name::KeptName;
 use super::named::{BrokenPolicy, SizedKey};
 use super::report::{PassEnd, Report, mean, median, whole};
 use super::verdict;
@@ -150,7 +154,8 @@ fn add(fields: &mut Map<String, Value>, additions: &Additions<'_>) {
 
 fn named_key(key: &SizedKey) -> Value {
     json!({
-        "key": key.key,
+        "key": key.key.text(),
+        "key_length": key.key.length(),
         "namespace": key.namespace,
         "database": key.database,
         "memory_bytes": key.bytes,
@@ -159,11 +164,14 @@ fn named_key(key: &SizedKey) -> Value {
 
 fn broken_policy(broken: &BrokenPolicy) -> Value {
     let too_long = broken.beyond_max.iter();
-    let too_long = too_long.map(|(key, left)| json!({ "key": key, "ttl_seconds": seconds(*left) }));
+    let too_long = too_long.map(|(key, left)| {
+        json!({ "key": key.text(), "key_length": key.length(), "ttl_seconds": seconds(*left) })
+    });
+    let without_ttl = broken.without_ttl.iter().map(KeptName::text);
     json!({
         "namespace": broken.namespace,
         "database": broken.database,
-        "ttl_required": broken.without_ttl,
+        "ttl_required": without_ttl.collect::<Vec<_>>(),
         "ttl_max": too_long.collect::<Vec<_>>(),
     })
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::human;
+use super::kept_name::KeptName;
 use super::report::Report;
 use super::table::NAME_MAX;
 use crate::config::TtlPolicy;
 use crate::keyspace::NamespaceId;
 use crate::keyspace::sweep::KeyDetails;
 use crate::keyspace::tally::{Expiry, exceeds};
-use crate::label::label_text;
 use crate::number::to_float;
 
 /// Maximum number of examples of a broken policy of a namespace in a database.
@@ -19,9 +19,6 @@ const EXAMPLES_MAX: usize = 3;
 
 /// Maximum number of namespaces in databases that have examples.
 const PLACES_MAX: usize = 1_000;
-
-/// Maximum length of a kept name, in bytes. Longer names are truncated.
-const NAME_BYTES_MAX: usize = 512;
 
 /// Maximum length of a shown name, in characters.
 const SHOWN_MAX: usize = 100;
@@ -46,23 +43,23 @@ pub struct PassedKey<'a> {
 pub struct KeptNames {
     largest_max: usize,
     keeps_examples: bool,
-    largest: BTreeSet<(u64, u32, NamespaceId, Vec<u8>)>,
+    largest: BTreeSet<(u64, u32, NamespaceId, KeptName)>,
     examples: BTreeMap<(u32, NamespaceId), PolicyExamples>,
 }
 
 /// Names of keys that break a policy.
 #[derive(Clone, Debug, Default)]
 struct PolicyExamples {
-    without_ttl: Vec<Vec<u8>>,
+    without_ttl: Vec<KeptName>,
     /// With the TTL in milliseconds.
-    beyond_max: Vec<(Vec<u8>, u64)>,
+    beyond_max: Vec<(KeptName, u64)>,
 }
 
 /// A key with its memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SizedKey {
-    /// The name as text: see [`label_text`].
-    pub key: String,
+    /// The name.
+    pub key: KeptName,
     /// The name of the namespace.
     pub namespace: String,
     /// The database.
@@ -79,9 +76,9 @@ pub struct BrokenPolicy {
     /// The database.
     pub database: u32,
     /// Names of keys without a TTL, if the policy requires one.
-    pub without_ttl: Vec<String>,
+    pub without_ttl: Vec<KeptName>,
     /// Names of keys whose TTL is too long, with the TTL in milliseconds.
-    pub beyond_max: Vec<(String, u64)>,
+    pub beyond_max: Vec<(KeptName, u64)>,
 }
 
 impl KeptNames {
@@ -100,31 +97,31 @@ impl KeptNames {
         if key.found.is_gone {
             return;
         }
-        let name = key.name.get(..NAME_BYTES_MAX).unwrap_or(key.name);
         if let Some(bytes) = key.found.details.memory {
-            self.see_size(&key, name, bytes);
+            self.see_size(&key, bytes);
         }
         if self.keeps_examples {
-            self.see_ttl(&key, name);
+            self.see_ttl(&key);
         }
     }
 
-    fn see_size(&mut self, key: &PassedKey<'_>, name: &[u8], bytes: u64) {
+    fn see_size(&mut self, key: &PassedKey<'_>, bytes: u64) {
         let is_full = self.largest.len() >= self.largest_max;
         let least = self.largest.first().map(|(bytes, ..)| *bytes);
         if self.largest_max == 0 || (is_full && least.is_none_or(|least| bytes <= least)) {
             return;
         }
         self.largest
-            .retain(|(_, database, _, seen)| *database != key.database || seen != name);
+            .retain(|(_, database, _, seen)| *database != key.database || !seen.is(key.name));
+        let name = KeptName::of(key.name);
         self.largest
-            .insert((bytes, key.database, key.namespace, name.to_vec()));
+            .insert((bytes, key.database, key.namespace, name));
         if self.largest.len() > self.largest_max {
             self.largest.pop_first();
         }
     }
 
-    fn see_ttl(&mut self, key: &PassedKey<'_>, name: &[u8]) {
+    fn see_ttl(&mut self, key: &PassedKey<'_>) {
         let place = (key.database, key.namespace);
         let is_new = !self.examples.contains_key(&place);
         if is_new && self.examples.len() >= PLACES_MAX {
@@ -133,14 +130,14 @@ impl KeptNames {
         match key.found.details.expiry {
             Some(Expiry::Never) if key.policy.required => {
                 let names = &mut self.examples.entry(place).or_default().without_ttl;
-                if names.len() < EXAMPLES_MAX && names.iter().all(|seen| seen != name) {
-                    names.push(name.to_vec());
+                if names.len() < EXAMPLES_MAX && names.iter().all(|seen| !seen.is(key.name)) {
+                    names.push(KeptName::of(key.name));
                 }
             }
             Some(Expiry::In(left)) if exceeds(left, key.policy.max) => {
                 let names = &mut self.examples.entry(place).or_default().beyond_max;
-                if names.len() < EXAMPLES_MAX && names.iter().all(|(seen, _)| seen != name) {
-                    names.push((name.to_vec(), left));
+                if names.len() < EXAMPLES_MAX && names.iter().all(|(seen, _)| !seen.is(key.name)) {
+                    names.push((KeptName::of(key.name), left));
                 }
             }
             _ => {}
@@ -152,7 +149,7 @@ impl KeptNames {
     pub fn largest(&self, name_of: &dyn Fn(NamespaceId) -> String) -> Vec<SizedKey> {
         let keys = self.largest.iter().rev();
         keys.map(|(bytes, database, namespace, key)| SizedKey {
-            key: label_text(key),
+            key: key.clone(),
             namespace: name_of(*namespace),
             database: *database,
             bytes: *bytes,
@@ -167,16 +164,8 @@ impl KeptNames {
         all.map(|((database, namespace), examples)| BrokenPolicy {
             namespace: name_of(*namespace),
             database: *database,
-            without_ttl: examples
-                .without_ttl
-                .iter()
-                .map(|key| label_text(key))
-                .collect(),
-            beyond_max: examples
-                .beyond_max
-                .iter()
-                .map(|(key, left)| (label_text(key), *left))
-                .collect(),
+            without_ttl: examples.without_ttl.clone(),
+            beyond_max: examples.beyond_max.clone(),
         })
         .collect()
     }
@@ -193,7 +182,7 @@ pub fn largest_text(largest: &[SizedKey], report: &Report) -> String {
     for key in largest {
         let size = human::bytes(to_float(key.bytes));
         let namespace = human::name(&key.namespace, NAME_MAX);
-        let name = human::name(&key.key, SHOWN_MAX);
+        let name = key.key.shown(SHOWN_MAX);
         let database = if has_databases {
             format!("  db{}", key.database)
         } else {
@@ -214,7 +203,7 @@ pub fn examples_text(broken: &[BrokenPolicy], report: &Report) -> String {
     }
     let mut text = String::from("\nKeys that break a policy:\n");
     let has_databases = report.databases.len() > 1;
-    let shown = |key: &String| human::name(key, SHOWN_MAX);
+    let shown = |key: &KeptName| key.shown(SHOWN_MAX);
     for BrokenPolicy {
         namespace,
         database,
@@ -296,9 +285,9 @@ mod tests {
         let largest = names.largest(&name_of);
         let found: Vec<_> = largest
             .iter()
-            .map(|key| (key.key.len(), key.bytes))
+            .map(|key| (key.key.length(), key.bytes))
             .collect();
-        assert_eq!(found, [(NAME_BYTES_MAX, 2_048), (5, 8)]);
+        assert_eq!(found, [(9_000, 2_048), (5, 8)]);
         let text = largest_text(&largest, &report(Vec::new()));
         assert!(
             text.contains("         8 B  session  b\\u{1b}[2J\n"),
@@ -308,6 +297,26 @@ mod tests {
             text.lines().all(|line| line.chars().count() < 150),
             "{text}"
         );
+    }
+
+    #[test]
+    fn long_names_with_the_same_start_are_all_listed() {
+        let mut names = kept();
+        for number in 0..2 {
+            let name = format!("{}{number}", "x".repeat(600));
+            see(&mut names, name.as_bytes(), 10 + number, Some(Expiry::Never));
+            // SCAN returned it twice.
+            see(&mut names, name.as_bytes(), 20 + number, Some(Expiry::Never));
+        }
+        let largest = names.largest(&name_of);
+        let sizes: Vec<_> = largest.iter().map(|key| key.bytes).collect();
+        assert_eq!(sizes, [21, 20]);
+        let text = largest_text(&largest, &report(Vec::new()));
+        assert_eq!(text.matches("x… (601 bytes)\n").count(), 2, "{text}");
+        let broken = names.broken(&name_of);
+        assert_eq!(broken[0].without_ttl.len(), 2);
+        let text = examples_text(&broken, &report(Vec::new()));
+        assert_eq!(text.matches("x… (601 bytes)").count(), 2, "{text}");
     }
 
     #[test]
@@ -331,7 +340,8 @@ mod tests {
         }
         let broken = names.broken(&name_of);
         assert_eq!(broken.len(), 1);
-        assert_eq!(broken[0].without_ttl, ["never:0", "never:1", "never:2"]);
+        let names: Vec<_> = broken[0].without_ttl.iter().map(KeptName::text).collect();
+        assert_eq!(names, ["never:0", "never:1", "never:2"]);
         let text = examples_text(&broken, &report(Vec::new()));
         assert_eq!(
             text,
