@@ -74,6 +74,13 @@ fn printed_configuration_has_no_secret() {
     }
     let url = "  - url: \"redis://***:***@primary:6379/2\"  # variable REDIS_URL\n";
     assert!(finished.stdout.contains(url), "{}", finished.stdout);
+    let launch = Launch::configured(
+        "targets_from: [{ name: sd, http: { url: 'https://sd:8443/hunter2/targets' } }]\n",
+    );
+    let finished = run("print", launch);
+    assert!(!finished.stdout.contains("hunter2"), "{}", finished.stdout);
+    let url = "      url: \"https://sd:8443/***\"  # config.yaml:2\n";
+    assert!(finished.stdout.contains(url), "{}", finished.stdout);
 }
 
 #[test]

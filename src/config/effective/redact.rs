@@ -4,6 +4,7 @@ use crate::config::address::Address;
 use crate::config::row::{OptionRow, SOURCES, TARGETS, Takes};
 use crate::config::rows::ROWS;
 use crate::config::url;
+use crate::config::web_source::{WebResource, web_resource};
 
 /// The text instead of a secret.
 const HIDDEN: &str = "***";
@@ -78,25 +79,23 @@ fn of_server(text: &str) -> String {
     format!("{scheme}://{login}{rest}{mark}{}", query.join("&"))
 }
 
-/// Returns the URL of a web server without its credentials and its query. Such a URL may have any
-/// number of slashes, also backward ones, after its scheme.
+/// Returns the scheme and the address of a web server. Its path and its query may contain a token.
 fn of_web_server(text: &str) -> String {
-    let (rest, query) = match text.split_once(['?', '#']) {
-        Some((rest, _)) => (rest, "?***"),
-        None => (text, ""),
+    let Ok(WebResource {
+        address,
+        host,
+        path,
+    }) = web_resource(text)
+    else {
+        return HIDDEN.to_owned();
     };
-    // A password may contain a slash, so everything up to the last @ is hidden.
-    let Some((login, host)) = rest.rsplit_once('@') else {
-        return format!("{rest}{query}");
-    };
-    let scheme = login.split(':').next().unwrap_or_default();
-    let is_known = ["http", "https"].contains(&scheme.to_ascii_lowercase().as_str());
-    let start = if is_known {
-        format!("{scheme}://")
+    let scheme = if address.has_tls() { "https" } else { "http" };
+    // A fragment is not part of the path.
+    if path == "/" && !text.contains('#') {
+        format!("{scheme}://{host}/")
     } else {
-        String::new()
-    };
-    format!("{start}***@{host}{query}")
+        format!("{scheme}://{host}/{HIDDEN}")
+    }
 }
 
 /// Returns the URL of any server without its credentials and its query, which may contain a token.
@@ -175,8 +174,8 @@ mod tests {
             ("web.basic_auth.password_hash", "$2y$hunter2", "***"),
             (
                 "targets_from[].http.url",
-                "https://u:hun@ter2@h/sd?token=hunter2",
-                "https://***@h/sd?***",
+                "https://h/hunter2/targets?token=hunter2",
+                "https://h/***",
             ),
             ("nonsense", "hunter2", "***"),
             ("namespaces[].match", "user:*@example", "user:*@example"),
@@ -261,11 +260,18 @@ mod tests {
     #[test]
     fn secrets_of_a_web_server_are_hidden() {
         for (text, expected) in [
-            ("https:/sd/x?token=hunter2", "https:/sd/x?***"),
-            ("https:sd/x?token=hunter2", "https:sd/x?***"),
-            ("https:\\\\sd/x#hunter2", "https:\\\\sd/x?***"),
-            ("HTTPS:user7:hunter2@sd/x", "HTTPS://***@sd/x"),
-            ("http://sd/x", "http://sd/x"),
+            ("https:/sd/x?token=hunter2", "https://sd/***"),
+            ("https:sd/hunter2", "https://sd/***"),
+            ("https:\\\\sd:8443/x#hunter2", "https://sd:8443/***"),
+            ("https://sd#hunter2", "https://sd/***"),
+            ("https://sd?hunter2", "https://sd/***"),
+            ("http://[::1]:9/hunter2/targets", "http://[::1]:9/***"),
+            ("http://sd", "http://sd/"),
+            ("http://sd:8080/", "http://sd:8080/"),
+            // These are invalid, and so hidden as a whole.
+            ("HTTPS:user7:hunter2@sd/x", "***"),
+            ("https://u:hun@ter2@h/sd", "***"),
+            ("hunter2", "***"),
         ] {
             assert_eq!(at("targets_from[].http.url", text), expected);
         }
